@@ -1,0 +1,77 @@
+"""
+Every exception of p2pchat, in one tree.
+
+The docstring of a class is the sentence that its user reads when nothing more precise is
+known; ``str(error)`` is always fit to be shown to a person.
+"""
+
+from __future__ import annotations
+
+
+class P2PChatError(Exception):
+    """Something went wrong in p2pchat."""
+
+    def __str__(self) -> str:
+        return super().__str__() or str(self.__doc__)
+
+
+class LocalProtocolError(P2PChatError):
+    """This program used the library wrongly."""
+
+
+class ConfigurationError(P2PChatError):
+    """An option or a file of the configuration can't be used."""
+
+
+class RemoteProtocolError(P2PChatError):
+    """The other side broke the rules of the protocol."""
+
+
+class UnsupportedVersion(RemoteProtocolError):
+    """The other side speaks a version of the protocol that this program doesn't know."""
+
+
+class BadSignature(RemoteProtocolError):
+    """A signed document isn't signed by the key that it names."""
+
+
+class StaleDocument(RemoteProtocolError):
+    """A signed document is too old, or dated in the future: check the clock."""
+
+
+class ReplayedDocument(RemoteProtocolError):
+    """A signed document was used before."""
+
+
+class WrongAudience(RemoteProtocolError):
+    """A signed document is meant for somebody else."""
+
+
+class ProofFailed(RemoteProtocolError):
+    """The other side didn't prove that it holds the key of its peer id."""
+
+
+class LinkClosed(P2PChatError):
+    """The encrypted link has ended."""
+
+
+class RegistryError(P2PChatError):
+    """
+    The registry refused a request.
+
+    :ivar status: the HTTP status, or 0 when the registry couldn't be reached.
+    """
+
+    status = 0
+
+    def __init__(self, message: str = "", status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RegistryUnreachable(RegistryError):
+    """The registry can't be reached: check its address, and your network."""
+
+
+class WhoError(P2PChatError):
+    """No single peer is meant by that name or id."""

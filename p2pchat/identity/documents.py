@@ -1,0 +1,137 @@
+"""
+Signing and checking documents: JWS compact serialization (RFC 7515) with EdDSA (RFC 8037).
+
+::
+
+    header   {"alg": "EdDSA", "typ": "p2pchat+jws",
+              "jwk": {"kty": "OKP", "crv": "Ed25519", "x": ...}}
+    payload  the members of :class:`p2pchat.wire.documents.Document`
+
+The key travels in the header; it counts because ``iss`` must be the peer id that the key makes.
+:func:`open_document` says only that the author wrote this.  Whether it is fresh, new and meant
+for us is :class:`Acceptance`'s to say.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import attrs
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from jwt.api_jws import PyJWS
+
+from p2pchat.errors import (
+    BadSignature,
+    RemoteProtocolError,
+    ReplayedDocument,
+    StaleDocument,
+    WrongAudience,
+)
+from p2pchat.identity.keys import Identity, peer_id_of
+from p2pchat.wire.documents import Body, Document, decode_bytes, encode_bytes
+from p2pchat.wire.strict_json import dumps, loads
+
+ALGORITHM = "EdDSA"
+TYP = "p2pchat+jws"
+MAX_DOCUMENT = 32 * 1024  # bytes of the compact form; an offer with 32 candidates has 3 KiB
+MAX_AGE = 60.0  # seconds; a document in flight is seconds old, the rest is for clocks
+MAX_REMEMBERED = 100_000  # nonces; above it the oldest go, which are nearly stale already
+
+_jws = PyJWS(algorithms=[ALGORITHM])
+
+
+def sign_document(identity: Identity, audience: str, body: Body, now: float, nonce: str) -> str:
+    """
+    Write and sign a document.
+
+    :param now: seconds since 1970.
+    :param nonce: a random name of at most 64 characters.
+    """
+    document = Document(identity.peer_id, audience, now, nonce, body)
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": encode_bytes(identity.public_key)}
+    return _jws.encode(
+        dumps(document.to_json()),
+        identity.private_key,
+        algorithm=ALGORITHM,
+        headers={"typ": TYP, "jwk": jwk},
+    )
+
+
+def open_document(token: str) -> Document:
+    """
+    Check the signature of a document and read it.
+
+    :raises BadSignature: the signature, or the claim of authorship, doesn't hold.
+    :raises RemoteProtocolError: it is malformed or too long.
+    """
+    if len(token) > MAX_DOCUMENT:
+        raise RemoteProtocolError(f"a signed document longer than {MAX_DOCUMENT} bytes")
+    try:
+        public_key = _embedded_key(_jws.get_unverified_header(token))
+        key = Ed25519PublicKey.from_public_bytes(public_key)
+        payload: bytes = _jws.decode(token, key, algorithms=[ALGORITHM])
+    except jwt.InvalidSignatureError:
+        raise BadSignature() from None
+    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
+        raise RemoteProtocolError(f"not a signed document: {error}") from None
+    document = Document.from_json(loads(payload))
+    if document.issuer != peer_id_of(public_key):
+        raise BadSignature("a document signed by another key than its author's")
+    return document
+
+
+def _embedded_key(header: dict[str, Any]) -> bytes:
+    jwk = header.get("jwk")
+    if header.get("alg") != ALGORITHM or header.get("typ") != TYP or not isinstance(jwk, dict):
+        raise RemoteProtocolError(f"the JWS header must have alg {ALGORITHM}, typ {TYP} and jwk")
+    if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519" or not isinstance(jwk.get("x"), str):
+        raise RemoteProtocolError("the embedded key must be an Ed25519 key")
+    return decode_bytes(jwk["x"], 32)
+
+
+@attrs.define
+class Acceptance:
+    """
+    What one reader accepts: documents meant for it, fresh, and each once.
+
+    :ivar audiences: the names under which this reader is addressed.
+    """
+
+    audiences: frozenset[str]
+    _seen: OrderedDict[tuple[str, str], float] = attrs.field(init=False, factory=OrderedDict)
+
+    def accept(self, document: Document, now: float) -> None:
+        """
+        Take a document, or say why not.
+
+        :param now: seconds since 1970.
+        :raises WrongAudience: it is meant for somebody else.
+        :raises StaleDocument: it is older than MAX_AGE, or as far in the future.
+        :raises ReplayedDocument: it was accepted before.
+        """
+        if document.audience not in self.audiences:
+            raise WrongAudience(f"a document for {document.audience}, not for {self._names()}")
+        age = now - document.issued_at
+        if abs(age) > MAX_AGE:
+            side = "old" if age > 0 else "ahead of time"
+            raise StaleDocument(
+                f"a document {abs(age):.0f} seconds {side}, {MAX_AGE:.0f} allowed: set your clock"
+            )
+        self._forget(now)
+        name = (document.issuer, document.nonce)
+        if name in self._seen:
+            raise ReplayedDocument()
+        self._seen[name] = now
+
+    def _names(self) -> str:
+        return " or ".join(sorted(self.audiences))
+
+    def _forget(self, now: float) -> None:
+        while self._seen:
+            name, when = next(iter(self._seen.items()))
+            # A document may be MAX_AGE ahead when it comes, and good until it is MAX_AGE old.
+            if now - when <= 2 * MAX_AGE and len(self._seen) < MAX_REMEMBERED:
+                return
+            del self._seen[name]

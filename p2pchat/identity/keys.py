@@ -1,0 +1,109 @@
+"""
+A peer is an Ed25519 key; its id is a UUID derived from the public key.
+
+::
+
+    peer id = UUID version 8 (RFC 9562 section 5.8) of the first 128 bits of SHA-256(public key)
+
+Version and variant take 6 of the bits, so 122 remain: the id that people exchange proves the
+key against anybody who can't make 2**122 keys.  The private key never leaves :class:`Identity`
+but as PEM, for the identity file.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from uuid import UUID
+
+import attrs
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from p2pchat.errors import BadSignature, ConfigurationError, RemoteProtocolError
+
+
+def peer_id_of(public_key: bytes) -> str:
+    """Derive the peer id from a raw Ed25519 public key of 32 bytes."""
+    bits = bytearray(sha256(public_key).digest()[:16])
+    bits[6] = bits[6] & 0x0F | 0x80
+    bits[8] = bits[8] & 0x3F | 0x80
+    return str(UUID(bytes=bytes(bits)))
+
+
+def check_peer_id(text: str) -> str:
+    """
+    Return the id in its canonical form.
+
+    :raises RemoteProtocolError: not a UUID of version 8.
+    """
+    try:
+        found = UUID(text)
+    except ValueError:
+        raise RemoteProtocolError("a peer id is a UUID of version 8") from None
+    if found.version != 8 or str(found) != text.lower():
+        raise RemoteProtocolError("a peer id is a UUID of version 8")
+    return str(found)
+
+
+def verify(public_key: bytes, signature: bytes, data: bytes) -> None:
+    """
+    Check an Ed25519 signature.
+
+    :raises BadSignature: it doesn't hold.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, data)
+    except (InvalidSignature, ValueError):
+        raise BadSignature() from None
+
+
+@attrs.frozen(eq=False)
+class Identity:
+    """
+    A key pair and the peer id that it makes.
+
+    :ivar public_key: 32 raw bytes.
+    """
+
+    private_key: Ed25519PrivateKey = attrs.field(repr=False)
+    public_key: bytes = attrs.field(init=False, repr=False)
+    peer_id: str = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        raw = self.private_key.public_key().public_bytes_raw()
+        object.__setattr__(self, "public_key", raw)
+        object.__setattr__(self, "peer_id", peer_id_of(raw))
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> Identity:
+        """Make an identity from 32 random bytes."""
+        return cls(Ed25519PrivateKey.from_private_bytes(seed))
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign bytes; 64 bytes come back."""
+        return self.private_key.sign(data)
+
+    def to_pem(self) -> bytes:
+        """Return the private key as unencrypted PKCS#8 PEM, for a file of mode 0600."""
+        return self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> Identity:
+        """
+        Read what :meth:`to_pem` wrote.
+
+        :raises ConfigurationError: the bytes aren't an unencrypted Ed25519 key.
+        """
+        try:
+            key = load_pem_private_key(pem, None)
+        except (ValueError, TypeError):
+            key = None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ConfigurationError("not an Ed25519 private key in PEM")
+        return cls(key)

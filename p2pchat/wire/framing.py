@@ -1,0 +1,59 @@
+"""
+Frames on a byte stream::
+
+    +----------------+------------------- - -
+    | length, 32 bit | that many bytes
+    | big endian     |
+    +----------------+------------------- - -
+
+Owns the cut of a stream into frames; refuses a frame longer than MAX_FRAME before its bytes
+arrive, so that a sender can't make us hold more than one frame.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from p2pchat.errors import LocalProtocolError, RemoteProtocolError
+
+MAX_FRAME = 256 * 1024  # bytes; a message of 64 KiB text escaped at its worst stays below
+_LENGTH = Struct("!I")
+
+
+def encode_frame(body: bytes) -> bytes:
+    """
+    Put the length before a body.
+
+    :raises LocalProtocolError: the body is longer than MAX_FRAME.
+    """
+    if len(body) > MAX_FRAME:
+        raise LocalProtocolError(f"{len(body)} bytes are too many for one frame ({MAX_FRAME})")
+    return _LENGTH.pack(len(body)) + body
+
+
+class FrameReader:
+    """Collects stream bytes and gives back whole frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """
+        Add bytes and return the frames that are complete.
+
+        :raises RemoteProtocolError: a frame announces more than MAX_FRAME bytes.
+        """
+        self._buffer += data
+        frames: list[bytes] = []
+        start = 0
+        while len(self._buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer, start)
+            if length > MAX_FRAME:
+                raise RemoteProtocolError(f"a frame of {length} bytes; at most {MAX_FRAME} allowed")
+            end = start + _LENGTH.size + length
+            if len(self._buffer) < end:
+                break
+            frames.append(bytes(self._buffer[start + _LENGTH.size : end]))
+            start = end
+        del self._buffer[:start]
+        return frames

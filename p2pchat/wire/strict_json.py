@@ -1,0 +1,114 @@
+"""
+JSON from strangers: one object, in UTF-8, without duplicate keys, surrogates, NaN or deep nesting.
+
+:func:`field` and its relatives read members with their type checked, so that the codecs of
+documents and messages are lists of fields.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn, TypeVar
+
+from p2pchat.errors import RemoteProtocolError
+
+MAX_DEPTH = 16  # our documents need 4; json itself recurses once a level
+
+JsonObject = dict[str, Any]
+_T = TypeVar("_T", str, int, list[Any], dict[str, Any], bool)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise RemoteProtocolError(f"{name} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise RemoteProtocolError("a JSON object has the same key twice")
+    return result
+
+
+def _too_deep(text: str) -> bool:
+    """Tell whether brackets nest deeper than MAX_DEPTH, those inside strings counted too."""
+    depth = deepest = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest > MAX_DEPTH
+
+
+def loads(data: bytes) -> JsonObject:
+    """
+    Read one JSON object.
+
+    :raises RemoteProtocolError: anything else, with a sentence that says what.
+    """
+    try:
+        text = data.decode("utf-8")
+        if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
+            raise RemoteProtocolError(f"JSON nests deeper than {MAX_DEPTH} levels")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise RemoteProtocolError("JSON must be UTF-8") from None
+    except (ValueError, RecursionError):
+        raise RemoteProtocolError("not a JSON document") from None
+    if not isinstance(value, dict):
+        raise RemoteProtocolError("a JSON object is expected")
+    return value
+
+
+def dumps(value: JsonObject) -> bytes:
+    """Write compact UTF-8 JSON; lone surrogates, which UTF-8 can't carry, become U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
+
+
+def field(source: JsonObject, name: str, kind: type[_T], most: int | None = None) -> _T:
+    """
+    Read a member that must be there, of exactly this type.
+
+    :param most: greatest length of a string or list, greatest value of an integer.
+    :raises RemoteProtocolError: missing, of another type, too long, or negative.
+    """
+    value = source.get(name)
+    if type(value) is not kind:
+        raise RemoteProtocolError(f"member {name!r} must be there, as {kind.__name__}")
+    if isinstance(value, int) and not 0 <= value <= (2**53 if most is None else most):
+        raise RemoteProtocolError(f"member {name!r} is out of range")
+    if isinstance(value, str | list) and most is not None and len(value) > most:
+        raise RemoteProtocolError(f"member {name!r} is longer than {most}")
+    if isinstance(value, str):
+        refuse_surrogates(value, name)
+    return value
+
+
+def optional(
+    source: JsonObject, name: str, kind: type[_T], default: _T, most: int | None = None
+) -> _T:
+    """Read a member like :func:`field`, or give the default where it is absent or null."""
+    return default if source.get(name) is None else field(source, name, kind, most)
+
+
+def refuse_surrogates(text: str, name: str) -> None:
+    """Raise :class:`RemoteProtocolError` for text that UTF-8 can't carry."""
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise RemoteProtocolError(f"member {name!r} has a lone surrogate")
+
+
+def timestamp(source: JsonObject, name: str) -> float:
+    """
+    Read seconds since 1970 as a float.
+
+    :raises RemoteProtocolError: missing, not a number, not finite, or absurd.
+    """
+    value = source.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RemoteProtocolError(f"member {name!r} must be a number of seconds")
+    if not 0 <= value < 1e11 or not math.isfinite(value):
+        raise RemoteProtocolError(f"member {name!r} is not a time")
+    return float(value)

@@ -1,0 +1,134 @@
+"""
+The nftables rules that make a Linux box each kind of NAT; pure text.
+
+Every box calls its outward interface `wan`. A box has two tables:
+
+- `uplink`, on all of them: the weather on its line (`weather_ruleset`) and a counter of the
+  UDP datagrams that reach it from outside, before any translation;
+- `nat`, by kind: the translation, and who may send in.
+
+=================== ======================= ===========================================
+kind                mapping (RFC 4787)      filtering
+=================== ======================= ===========================================
+open                none: a plain router    none
+full-cone           endpoint-independent    endpoint-independent
+address-restricted  endpoint-independent    address-dependent
+port-restricted     endpoint-independent    address and port-dependent
+no-firewall         endpoint-independent    address and port-dependent, yet a stranger's
+                    until a stranger sends  datagram reaches the box and takes its mapping
+symmetric           address and             address and port-dependent
+                    port-dependent
+double              port-restricted behind port-restricted
+=================== ======================= ===========================================
+
+Endpoint-independent mapping is what `masquerade` gives while each inside port is used by one host:
+it keeps the port number. `open`, `full-cone` and `address-restricted` boxes let in to one inside
+address only, the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: The boxes that make each kind, outermost first.
+NAT_KINDS: Mapping[str, tuple[str, ...]] = {
+    "open": ("open",),
+    "full-cone": ("full-cone",),
+    "address-restricted": ("address-restricted",),
+    "port-restricted": ("port-restricted",),
+    "no-firewall": ("no-firewall",),
+    "symmetric": ("symmetric",),
+    "double": ("port-restricted", "port-restricted"),
+}
+
+UPLINK = """
+table ip uplink {
+    counter arrivals { }
+    chain weather { }
+    chain arriving {
+        type filter hook prerouting priority -300; policy accept;
+        iifname "wan" jump weather
+        iifname "wan" meta l4proto udp counter name arrivals
+    }
+    chain leaving {
+        type filter hook postrouting priority 300; policy accept;
+        oifname "wan" jump weather
+    }
+}
+"""
+
+MASQUERADE = """
+    chain source {
+        type nat hook postrouting priority srcnat; policy accept;
+        oifname "wan" masquerade
+    }
+"""
+
+MASQUERADE_RANDOM = MASQUERADE.replace("masquerade", "masquerade fully-random")
+
+#: Dropped datagrams leave no trace in the connection table, so strangers cannot take a mapping.
+FIREWALL = """
+    chain to_the_box {
+        type filter hook input priority filter; policy accept;
+        iifname "wan" ct state != { established, related } drop
+    }
+    chain through_the_box {
+        type filter hook forward priority filter; policy accept;
+        iifname "wan" ct status dnat accept
+        iifname "wan" ct state != { established, related } drop
+    }
+"""
+
+LET_ALL_IN = """
+    chain destination {
+        type nat hook prerouting priority dstnat; policy accept;
+        iifname "wan" meta l4proto udp dnat to INSIDE
+    }
+"""
+
+#: Keyed per internal endpoint (RFC 4787 section 5): the port that sent, and whom it sent to.
+LET_CONTACTED_IN = """
+    set contacted {
+        type inet_service . ipv4_addr
+        flags dynamic,timeout
+        timeout 2m
+    }
+    chain learning {
+        type filter hook forward priority filter; policy accept;
+        oifname "wan" update @contacted { udp sport . ip daddr }
+    }
+    chain destination {
+        type nat hook prerouting priority dstnat; policy accept;
+        iifname "wan" udp dport . ip saddr @contacted dnat to INSIDE
+    }
+"""
+
+TRANSLATION: Mapping[str, str] = {
+    "open": "",
+    "full-cone": MASQUERADE + LET_ALL_IN,
+    "address-restricted": MASQUERADE + LET_CONTACTED_IN + FIREWALL,
+    "port-restricted": MASQUERADE + FIREWALL,
+    "no-firewall": MASQUERADE,
+    "symmetric": MASQUERADE_RANDOM + FIREWALL,
+}
+
+
+def box_ruleset(kind: str, inside: str) -> str:
+    """Return the rules of a box of `kind`; `inside` is the address that it may let strangers in to."""
+    return UPLINK + nat_ruleset(kind, inside)
+
+
+def nat_ruleset(kind: str, inside: str) -> str:
+    """Return only the `nat` table of a box of `kind`."""
+    return "table ip nat {" + TRANSLATION[kind].replace("INSIDE", inside) + "}\n"
+
+
+def weather_ruleset(cut: bool, loss: float) -> str:
+    """Return the rules that cut the uplink, or lose a fraction `loss` of packets each way."""
+    flush = "flush chain ip uplink weather\n"
+    if cut:
+        return flush + "add rule ip uplink weather drop\n"
+    if loss > 0:
+        threshold = round(loss * 10_000)
+        return flush + f"add rule ip uplink weather numgen random mod 10000 < {threshold} drop\n"
+    return flush
