@@ -1,0 +1,68 @@
+"""What a person can set about a peer, checked and with defaults."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from p2pchat.errors import ConfigurationError
+from p2pchat.wire.documents import MAX_USERNAME
+
+DEFAULT_SERVER = "http://127.0.0.1:8000"
+DEFAULT_HEARTBEAT = 15.0  # seconds; RFC 4787 asks of a NAT at least 120, many keep 30
+DEFAULT_RETRIES = 3
+
+
+class AcceptPolicy(Enum):
+    """Whose offers are accepted without asking."""
+
+    ASK = "ask"
+    ALL = "all"
+    CONTACTS = "contacts"
+
+
+def _check_username(_instance: object, _field: object, value: str) -> None:
+    if not value.strip() or len(value) > MAX_USERNAME:
+        raise ConfigurationError(f"a username has 1 to {MAX_USERNAME} characters")
+
+
+@attrs.frozen
+class NodeSettings:
+    """
+    The settings of one node.
+
+    :ivar server: URL of the registry.
+    :ivar port: UDP port to bind, 0 for any.
+    :ivar heartbeat: seconds between PINGs.
+    :ivar retries: how often a call is tried.
+    :ivar publish_address: show our server-reflexive address to everybody in the record.
+    """
+
+    username: str = attrs.field(validator=_check_username)
+    server: str = DEFAULT_SERVER
+    port: int = 0
+    accept: AcceptPolicy = AcceptPolicy.ASK
+    heartbeat: float = DEFAULT_HEARTBEAT
+    retries: int = DEFAULT_RETRIES
+    publish_address: bool = False
+
+
+@attrs.frozen
+class ConversationInfo:
+    """
+    One conversation, call or waiting offer, for a list on a screen.
+
+    :ivar state: ``calling``, ``ringing``, ``offered`` (waits for our ``/accept``), ``open`` or
+        ``reconnecting``.
+    :ivar path: candidate types and address of the path, or "".
+    :ivar rtt_ms: round-trip time of the last heartbeat or check; 0 while unknown.
+    :ivar undelivered: lines of ours that the other side hasn't confirmed.
+    """
+
+    peer_id: str
+    name: str
+    state: str
+    path: str = ""
+    rtt_ms: float = 0.0
+    undelivered: int = 0
