@@ -60,13 +60,13 @@ class RegistryError(P2PChatError):
     The registry refused a request.
 
     :ivar status: the HTTP status, or 0 when the registry couldn't be reached.
+    :ivar reason: the word of its problem document, such as ``unknown-peer``.
     """
 
-    status = 0
-
-    def __init__(self, message: str = "", status: int = 0) -> None:
+    def __init__(self, message: str = "", status: int = 0, reason: str = "registry") -> None:
         super().__init__(message)
         self.status = status
+        self.reason = reason
 
 
 class RegistryUnreachable(RegistryError):

@@ -7,6 +7,9 @@ from it datagrams, events and the time of its next wish.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 from zope.interface import Attribute, Interface
 
 
@@ -22,7 +25,7 @@ class IMachine(Interface):
     def get_timer() -> float | None:
         """Return when :meth:`handle_timer` wants to be called, in seconds, or ``None``."""
 
-    def datagrams_to_send(now: float) -> list[object]:
+    def datagrams_to_send(now: float) -> Sequence[object]:
         """Return, and forget, the datagrams that wait."""
 
     def next_event() -> object | None:
@@ -36,7 +39,7 @@ class INode(Interface):
     username = Attribute("What we call ourselves (str).")
     settings = Attribute("The p2pchat.peer.settings.NodeSettings we run with.")
 
-    def listen(listener: object) -> None:
+    def listen(listener: Callable[[Any], None]) -> None:
         """Call ``listener`` with each :mod:`p2pchat.peer.events` value from now on."""
 
     def start() -> object:

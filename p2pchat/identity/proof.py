@@ -6,7 +6,7 @@ Each side signs, with its Ed25519 key, ::
 
     LABEL | role ("client" or "server") | channel binding | raw public key
 
-where the channel binding is a hash of both 1-RTT traffic secrets of this very TLS session
+where the channel binding is a hash of a secret of this very TLS session
 (:mod:`p2pchat.session.quic`).  A man in the middle has two sessions with two bindings, so a
 proof passed on doesn't hold; the role keeps a side from being answered with its own proof.
 """

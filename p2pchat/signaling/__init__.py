@@ -1,0 +1,18 @@
+"""
+The server: the registry as a web resource, and a STUN service beside it.
+
+Where things are, decisions first::
+
+    directory       records as leases; pure
+    rates           token buckets by address; pure
+    refusals        which refusal answers which error; pure
+    stun_answers    what a STUN request is answered; pure
+    streams         event streams to the peers that subscribed
+    registry        what a signed document may do, over all of the above
+    resource        the HTTP routes (Klein)
+    site            limits of the HTTP connection below the routes
+    stun_service    the UDP sockets
+    web_service     the listening HTTP port
+
+Never imports :mod:`p2pchat.peer`, nor is imported by it.
+"""

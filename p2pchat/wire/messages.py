@@ -62,6 +62,8 @@ class Hello:
     Opens a conversation, or continues one on a new link.
 
     :ivar epoch: names the sender's log.
+    :ivar oldest: the lowest number that the sender may still send; what a receiver that doesn't
+        know the log never saw before it, it never will.
     :ivar known_epoch: the receiver's log as the sender knows it; empty when it knows none.
     :ivar received: the last number of that log that the sender has.
     """
@@ -70,6 +72,7 @@ class Hello:
 
     username: str
     epoch: str
+    oldest: int = 1
     known_epoch: str = ""
     received: int = 0
 
@@ -83,6 +86,7 @@ class Hello:
         return cls(
             field(members, "username", str, MAX_USERNAME),
             field(members, "epoch", str, MAX_LABEL),
+            max(1, optional(members, "oldest", int, 1)),
             optional(members, "known_epoch", str, "", MAX_LABEL),
             optional(members, "received", int, 0),
         )

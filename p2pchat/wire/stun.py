@@ -80,11 +80,13 @@ def _unpack_types(value: bytes) -> tuple[int, ...]:
     return struct.unpack(f"!{len(value) // 2}H", value)
 
 
-# UNKNOWN-ATTRIBUTES (RFC 8489 section 14.9) is the one attribute that the codec doesn't know.
-_BY_TYPE: dict[int, codec.AttributeEntry] = {
-    **codec.ATTRIBUTES_BY_TYPE,
-    0x000A: (0x000A, "UNKNOWN-ATTRIBUTES", _pack_types, _unpack_types),
-}
+# What the codec doesn't know: RFC 8489 section 14.9, RFC 5780 sections 7.6 and 7.5.
+_ADDED: tuple[codec.AttributeEntry, ...] = (
+    (0x000A, "UNKNOWN-ATTRIBUTES", _pack_types, _unpack_types),
+    (0x0026, "PADDING", codec.pack_bytes, codec.unpack_bytes),
+    (0x0027, "RESPONSE-PORT", codec.pack_unsigned_short, codec.unpack_unsigned_short),
+)
+_BY_TYPE = {**codec.ATTRIBUTES_BY_TYPE, **{entry[0]: entry for entry in _ADDED}}
 _BY_NAME = {entry[1]: entry for entry in _BY_TYPE.values()}
 _XOR_NAMES = {"XOR-MAPPED-ADDRESS", "XOR-PEER-ADDRESS", "XOR-RELAYED-ADDRESS"}
 
@@ -130,14 +132,15 @@ def _type_bits(method: int, message_class: MessageClass) -> int:
     return (method & 0x0F80) << 2 | (method & 0x0070) << 1 | (method & 0x000F) | message_class.value
 
 
-def decode(data: bytes, allow_classic: bool = False) -> Message:
+def decode(data: bytes, allow_classic: bool = False, most: int = MAX_MESSAGE) -> Message:
     """
     Read a message.
 
     :param allow_classic: accept one without the magic cookie (RFC 3489).
+    :param most: bytes that it may have.
     :raises RemoteProtocolError: the bytes aren't a well-formed STUN message.
     """
-    if not STUN_HEADER <= len(data) <= MAX_MESSAGE:
+    if not STUN_HEADER <= len(data) <= most:
         raise RemoteProtocolError(f"{len(data)} bytes are no STUN message")
     kind, length = struct.unpack_from("!HH", data)
     if kind & 0xC000 or length % 4 or length != len(data) - STUN_HEADER:

@@ -62,6 +62,10 @@ class Room:
         )
 
 
+#: One end of a cable: the room, the name of the interface there, its address with prefix length.
+End = tuple[Room, str, str]
+
+
 @attrs.define
 class Blueprint:
     """Gathers rooms and links; `build` makes them real, `demolish` removes them."""
@@ -84,6 +88,12 @@ class Blueprint:
         )
         one.commands.append(f"link set {one_device} up")
         other.commands.append(f"link set {other_device} up")
+
+    def join(self, one: End, other: End) -> None:
+        """Lay a cable and give each of its ends an address."""
+        self.link(one[0], one[1], other[0], other[1])
+        for room, device, address in (one, other):
+            room.commands.append(f"address add {address} dev {device}")
 
     def build(self) -> None:
         """Make every room and link; raises RuntimeError, and leaves the rubble to `demolish`."""

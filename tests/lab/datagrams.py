@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Callable
 
 
 def open_socket(address: str, port: str) -> socket.socket:
@@ -44,7 +45,7 @@ def receive(udp: socket.socket, seconds: str) -> str:
     return f"{data.decode()} {address} {port}"
 
 
-COMMANDS = {"send": send, "receive": receive}
+COMMANDS: dict[str, Callable[..., str]] = {"send": send, "receive": receive}
 
 
 def main() -> None:

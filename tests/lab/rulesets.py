@@ -114,7 +114,7 @@ TRANSLATION: Mapping[str, str] = {
 
 
 def box_ruleset(kind: str, inside: str) -> str:
-    """Return the rules of a box of `kind`; `inside` is the address that it may let strangers in to."""
+    """Return the rules of a box of `kind`; `inside` is where it may let strangers in to."""
     return UPLINK + nat_ruleset(kind, inside)
 
 

@@ -2,6 +2,8 @@
 The lab itself: each kind of NAT is truly that, and the internet between them is long enough.
 """
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 from tests.lab.blueprint import run_command
@@ -88,7 +90,7 @@ class KindTests(LabTestCase):
         return port
 
     def test_stranger_takes_the_mapping(self) -> None:
-        """Without a firewall an early datagram from outside takes the port; with one it does not."""
+        """Without a firewall an early datagram from outside takes the port; with one it cannot."""
         for kind in ("open", "full-cone", "address-restricted", "port-restricted", "double"):
             self.assertEqual(self.port_after_a_stranger(kind), 4002, kind)
         self.assertNotEqual(self.port_after_a_stranger("no-firewall"), 4002)
@@ -107,18 +109,13 @@ class KindTests(LabTestCase):
 class DistanceTests(LabTestCase):
     """How far a datagram with a short TTL goes."""
 
-    def reach(self, lab: Lab, sender: Host, target: Host, ttl: int) -> tuple[bool, bool]:
+    def reach(self, sender: Host, target: Host, ttl: int) -> tuple[bool, bool]:
         """Tell whether a datagram leaves its own NAT, and whether it reaches the other's."""
         before = target.nat[0].arrivals()
         inside = Probe.open(sender, port=4100)
-        outside = Probe.open(lab.server, lab.server.address, 7000)
         inside.send((target.public_address, 4100), ttl=ttl)
-        arrived = target.nat[0].arrivals() > before
-        lab.server.run(["true"], 1)
-        left_home = self.left_its_nat(sender)
-        for probe in (inside, outside):
-            probe.close()
-        return left_home, arrived
+        inside.close()
+        return self.left_its_nat(sender), target.nat[0].arrivals() > before
 
     def left_its_nat(self, sender: Host) -> bool:
         """Tell whether the sender's outermost NAT has a mapping for port 4100."""
@@ -131,8 +128,8 @@ class DistanceTests(LabTestCase):
         for left, right in (("port-restricted", "no-firewall"), ("double", "double")):
             lab = self.build_lab(left, right)
             for sender, target in ((lab.left, lab.right), (lab.right, lab.left)):
-                self.assertEqual(self.reach(lab, sender, target, SHORT_TTL), (True, False), left)
-                self.assertEqual(self.reach(lab, sender, target, 64), (True, True), left)
+                self.assertEqual(self.reach(sender, target, SHORT_TTL), (True, False), left)
+                self.assertEqual(self.reach(sender, target, 64), (True, True), left)
             lab.close()
 
     def test_hops(self) -> None:

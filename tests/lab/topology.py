@@ -131,7 +131,7 @@ class Host:
             check=False,
             **options,
         )
-        return done.stdout
+        return str(done.stdout)
 
     def end_processes(self) -> None:
         """Kill whatever still runs of what was started here."""
@@ -224,8 +224,9 @@ class Lab:
 
     def _draw(self, left: str, right: str, hosts: int) -> None:
         first, middle, last = (self._blueprint.room(f"r{n}", forwards=True) for n in (1, 2, 3))
-        self._join(middle, "r1", "203.0.113.129/30", first, "core", "203.0.113.130/30")
-        self._join(middle, "r3", "203.0.113.133/30", last, "core", "203.0.113.134/30")
+        join = self._blueprint.join
+        join((middle, "r1", "203.0.113.129/30"), (first, "core", "203.0.113.130/30"))
+        join((middle, "r3", "203.0.113.133/30"), (last, "core", "203.0.113.134/30"))
         first.commands.append("route add default via 203.0.113.129")
         last.commands.append("route add default via 203.0.113.133")
         middle.commands.append("route add blackhole default")
@@ -237,17 +238,13 @@ class Lab:
 
     def _draw_server(self, router: Room) -> Host:
         room = self._blueprint.room("server")
-        self._join(router, "server", "203.0.113.9/29", room, "wan", f"{SERVER_ADDRESSES[0]}/29")
+        ends = (router, "server", "203.0.113.9/29"), (room, "wan", f"{SERVER_ADDRESSES[0]}/29")
+        self._blueprint.join(*ends)
         room.commands += [
             f"address add {SERVER_ADDRESSES[1]}/29 dev wan",
             "route add default via 203.0.113.9",
         ]
         return Host(room.name, SERVER_ADDRESSES)
-
-    def _join(self, one: Room, near: str, at: str, other: Room, far: str, far_at: str) -> None:
-        self._blueprint.link(one, near, other, far)
-        one.commands.append(f"address add {at} dev {near}")
-        other.commands.append(f"address add {far_at} dev {far}")
 
 
 @attrs.define
@@ -280,10 +277,10 @@ class SiteDrawing:
     def _draw_box(self, label: str, upstream: Room, wan: IPv4Network) -> Room:
         """Hang a box on `upstream`: the upstream end has the network's address 1, the box 2."""
         room = self._blueprint.room(label, forwards=True)
-        self._blueprint.link(upstream, label, room, "wan")
-        upstream.commands.append(f"address add {wan[1]}/{wan.prefixlen} dev {label}")
+        bits = wan.prefixlen
+        near, far = (upstream, label, f"{wan[1]}/{bits}"), (room, "wan", f"{wan[2]}/{bits}")
+        self._blueprint.join(near, far)
         room.commands += [
-            f"address add {wan[2]}/{wan.prefixlen} dev wan",
             f"route add default via {wan[1]}",
             *(f"route add blackhole {private}" for private in PRIVATE_NETWORKS),
         ]

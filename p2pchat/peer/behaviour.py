@@ -1,0 +1,227 @@
+"""
+A reading of our NAT by RFC 4787's two axes, mapping and filtering, from a socket of its own.
+
+The tests are those of RFC 5780 sections 4.3 and 4.4, filtering first: a request to the server's
+other address would open the filter that is being tested.  :func:`tests` is pure and says what to
+ask next; :class:`BehaviourReader` asks.  Where the server has one address only (no
+OTHER-ADDRESS), its second port is taken to be the next one, and what can't be told isn't.
+
+Deviation: RFC 8489 section 6.2.1 retransmits for 39.5 seconds; three requests in 1.5 seconds have
+to do, since most tests end by silence and a person waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import DatagramProtocol
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.runtime import Runtime
+from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address, format_address, parse_ip
+from p2pchat.wire.stun import CHANGE_IP, CHANGE_PORT, Message, MessageClass
+
+RETRANSMISSIONS = (0.0, 0.25, 0.75)  # seconds after the first request of a test
+PATIENCE = 1.5  # seconds after which a test counts as unanswered
+
+NO_NAT = "none"
+ENDPOINT_INDEPENDENT = "endpoint-independent"
+ADDRESS_DEPENDENT = "address-dependent"
+ADDRESS_AND_PORT_DEPENDENT = "address-and-port-dependent"
+PORT_INDEPENDENT = "endpoint-independent or address-dependent"  # all that one address can tell
+UNKNOWN = "unknown"
+
+
+@attrs.frozen
+class Behaviour:
+    """
+    What was found.
+
+    :ivar mapping: a behaviour of RFC 4787 section 4.1, ``none`` (no NAT) or ``unknown``.
+    :ivar filtering: a behaviour of RFC 4787 section 5, or ``unknown``.
+    :ivar address: our server-reflexive address, or "".
+    :ivar detail: why something is unknown, or "".
+    """
+
+    mapping: str = UNKNOWN
+    filtering: str = UNKNOWN
+    address: str = ""
+    detail: str = ""
+
+
+@attrs.frozen
+class Test:
+    """A Binding request to send; ``change`` holds the flags of CHANGE-REQUEST."""
+
+    server: Address
+    change: int = 0
+
+
+@attrs.frozen
+class Answer:
+    """A Binding response, or the server's refusal of a request."""
+
+    source: Address
+    mapped: Address | None = None
+    other: Address | None = None
+
+
+Tests = Generator[Test, Answer | None, Behaviour]
+
+
+def tests(server: Address, is_ours: Callable[[Address], bool]) -> Tests:
+    """
+    Say what to ask, be told the answer or ``None`` for silence, and return the finding.
+
+    :param is_ours: tells whether an address is the socket's own.
+    """
+    first = yield Test(server)
+    if first is None or first.mapped is None:
+        return Behaviour(detail=f"no answer from the STUN server at {format_address(server)}")
+    filtering = yield from _filtering(server, first.other)
+    mapping = yield from _mapping(server, first.mapped, first.other)
+    if is_ours(first.mapped):
+        mapping = NO_NAT
+    lone = first.other is None or first.other[0] == server[0]
+    detail = "the STUN server has one address only" if lone else ""
+    return Behaviour(mapping, filtering, format_address(first.mapped), detail)
+
+
+def _filtering(server: Address, other: Address | None) -> Generator[Test, Answer | None, str]:
+    if other is None:
+        return UNKNOWN
+    changes = (
+        (CHANGE_IP | CHANGE_PORT, ENDPOINT_INDEPENDENT),
+        (CHANGE_PORT, ADDRESS_DEPENDENT if other[0] != server[0] else PORT_INDEPENDENT),
+    )
+    for change, behaviour in changes if other[0] != server[0] else changes[1:]:
+        answer = yield Test(server, change)
+        if answer is not None:
+            # From where we sent to: the server refuses, or ignores, the change.
+            return UNKNOWN if answer.source == server else behaviour
+    return ADDRESS_AND_PORT_DEPENDENT
+
+
+def _mapping(
+    server: Address, mapped: Address, other: Address | None
+) -> Generator[Test, Answer | None, str]:
+    second_port = other[1] if other is not None else server[1] + 1
+    by_port = yield Test((server[0], second_port))
+    if by_port is None:
+        return UNKNOWN
+    if by_port.mapped != mapped:
+        return ADDRESS_AND_PORT_DEPENDENT
+    if other is None or other[0] == server[0]:
+        return PORT_INDEPENDENT
+    by_address = yield Test((other[0], server[1]))
+    if by_address is None:
+        return PORT_INDEPENDENT
+    return ENDPOINT_INDEPENDENT if by_address.mapped == mapped else ADDRESS_DEPENDENT
+
+
+class BehaviourReader(DatagramProtocol):
+    """Runs the tests on one socket, one after the other."""
+
+    def __init__(self, runtime: Runtime, server: Address) -> None:
+        self._runtime = runtime
+        self._tests = tests(server, self._is_ours)
+        self._transaction_id = b""
+        self._timers: list[IDelayedCall] = []
+        self.finished: Deferred[Behaviour] = Deferred()
+
+    def startProtocol(self) -> None:
+        """Begin with the first test."""
+        self._go_on(None)
+
+    def datagramReceived(self, data: bytes, addr: Address) -> None:
+        """Take an answer to the present test; anything else is ignored."""
+        try:
+            message = stun.decode(data)
+        except RemoteProtocolError:
+            return
+        if message.transaction_id == self._transaction_id and not self.finished.called:
+            self._go_on(_answer(message, (addr[0], addr[1])))
+
+    def _go_on(self, answer: Answer | None) -> None:
+        self._cancel_timers()
+        try:
+            test = self._tests.send(answer)
+        except StopIteration as end:
+            self._transaction_id = b""
+            self.finished.callback(end.value)
+        else:
+            self._ask(test)
+
+    def _ask(self, test: Test) -> None:
+        self._transaction_id = self._runtime.random_bytes(12)
+        change = {"CHANGE_REQUEST": test.change} if test.change else {}
+        data = stun.encode(stun.request(self._transaction_id, **change))
+        clock = self._runtime.clock
+        self._timers = [
+            clock.callLater(delay, self._send, data, test.server) for delay in RETRANSMISSIONS
+        ]
+        self._timers.append(clock.callLater(PATIENCE, self._go_on, None))
+
+    def _send(self, data: bytes, server: Address) -> None:
+        # A network that refuses to send is as good as one that doesn't answer.
+        with contextlib.suppress(OSError):
+            self._port().write(data, server)
+
+    def _port(self) -> Any:
+        return self.transport
+
+    def _cancel_timers(self) -> None:
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        self._timers = []
+
+    def _is_ours(self, address: Address) -> bool:
+        return (
+            address[1] == self._port().getHost().port
+            and address[0] in self._runtime.host_addresses()
+        )
+
+
+def _answer(message: Message, source: Address) -> Answer | None:
+    other = message.attributes.get("OTHER-ADDRESS")
+    mapped = stun.mapped_address(message) if message.message_class is MessageClass.SUCCESS else None
+    return Answer(source, mapped, None if other is None else (other[0], other[1]))
+
+
+def read_behaviour(runtime: Runtime, server_host: str, stun_port: int) -> Deferred[Behaviour]:
+    """
+    Read our NAT's behaviour from a STUN server, within about 8 seconds.
+
+    Never fails: what went wrong is the ``detail`` of an unknown behaviour.
+    """
+    resolved = _resolve(runtime, server_host)
+    behaviour = resolved.addCallback(lambda ip: _read(runtime, (ip, stun_port)))
+    return behaviour.addErrback(lambda failure: Behaviour(detail=failure.getErrorMessage()))
+
+
+def _resolve(runtime: Runtime, host: str) -> Deferred[str]:
+    try:
+        return succeed(str(parse_ip(host)))
+    except RemoteProtocolError:
+        resolved: Deferred[str] = runtime.reactor.resolve(host)
+        return resolved
+
+
+def _read(runtime: Runtime, server: Address) -> Deferred[Behaviour]:
+    if ":" in server[0]:
+        return succeed(Behaviour(detail="only IPv4 has NATs of this kind"))
+    reader = BehaviourReader(runtime, server)
+    port = runtime.reactor.listenUDP(0, reader)
+
+    def close(behaviour: Behaviour) -> Behaviour:
+        port.stopListening()
+        return behaviour
+
+    return reader.finished.addCallback(close)

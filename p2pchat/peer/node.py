@@ -1,0 +1,446 @@
+"""
+One peer of the network: the socket, the registration, and a dialogue with everybody we talk to.
+
+Owns the meeting of the pure machines with the world::
+
+    PeerProtocol ─ STUN ─▶ Agent driver ── PathMoved, RoundEnded ──▶ the dialogue concerned
+         └─ QUIC ─▶ the dialogue that the source address belongs to
+    Lease ─ documents, verified ─▶ the dialogue of their author
+    dialogues ─ bodies ─▶ signed, delivered by the registry;   ─ events ─▶ listeners
+
+Refuses documents that aren't signed, fresh, new and for us, and more than MAX_STRANGERS waiting
+offers.  Nothing that comes from outside raises out of here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from p2pchat.errors import (
+    ConfigurationError,
+    RegistryError,
+    RemoteProtocolError,
+    StaleDocument,
+    WhoError,
+)
+from p2pchat.identity.certificates import make_certificate
+from p2pchat.identity.documents import Acceptance, open_document
+from p2pchat.interfaces import INode
+from p2pchat.peer import directory, events
+from p2pchat.peer.datagrams import PeerProtocol
+from p2pchat.peer.driver import Driver
+from p2pchat.peer.registration import Lease, Listener, keep_registered
+from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.settings import AcceptPolicy, ConversationInfo, NodeSettings
+from p2pchat.peer.state import State
+from p2pchat.peer.stun_servers import stun_addresses
+from p2pchat.runtime import Runtime
+from p2pchat.session.dialogue import Dialogue, Surroundings, describe_path
+from p2pchat.session.quic import warm_up
+from p2pchat.traversal.agent import Agent, AgentEvent, CandidatesChanged, PathMoved, RoundEnded
+from p2pchat.traversal.gathering import Gathering, Mapping
+from p2pchat.wire.addresses import Address, format_address
+from p2pchat.wire.documents import (
+    Answer,
+    Candidates,
+    Delivered,
+    Document,
+    Offer,
+    Refusal,
+    Registration,
+    Ringing,
+)
+from p2pchat.wire.strict_json import JsonObject
+
+MAX_STRANGERS = 32  # offers of unknown peers that may wait for the person
+FAREWELL = 2.5  # seconds for goodbyes when the node stops
+_MAPPINGS = {
+    Mapping.UNKNOWN: "not known yet: the registry's STUN service hasn't answered",
+    Mapping.NONE: "no NAT: the registry sees this machine's own address",
+    Mapping.ENDPOINT_INDEPENDENT: "one mapping for all destinations: good for direct paths",
+    Mapping.DEPENDENT: "a new mapping for each destination: direct paths need an open other side",
+}
+
+_log = Logger()
+
+
+@implementer(INode)
+class Node:
+    """
+    The node; its public methods are those of :class:`p2pchat.interfaces.INode`.
+
+    :param runtime: network, time and randomness.
+    :param settings: what the person set.
+    :param state: identity and contacts.
+    """
+
+    def __init__(self, runtime: Runtime, settings: NodeSettings, state: State) -> None:
+        self.settings = settings
+        self.peer_id = state.identity.peer_id
+        self.username = settings.username
+        self._runtime = runtime
+        self._state = state
+        self._listeners: list[Callable[[events.NodeEvent], None]] = []
+        self._client = RegistryClient(settings.server, state.identity, runtime)
+        self._acceptance = Acceptance(frozenset({self.peer_id}))
+        self._protocol = PeerProtocol(self._stun_received, self._quic_received)
+        self._port: Any = None
+        gathering = Gathering((), runtime.random_bytes)
+        self._agent = Agent(gathering, runtime.random_bytes)
+        self._agent_driver = Driver(
+            self._agent, runtime.clock, self._protocol.send, self._agent_said
+        )
+        self._surroundings = Surroundings(
+            state.identity,
+            make_certificate(runtime.wall_time()),
+            settings.username,
+            settings.retries,
+            self._agent,
+            runtime.random_bytes,
+        )
+        self._dialogues: dict[str, Driver] = {}
+        self._lease: Lease = keep_registered(
+            self._client,
+            runtime,
+            self._registration,
+            Listener(self._registered, self._registry_lost, self._document_received),
+        )
+        self._heartbeat = LoopingCall(self._beat)
+        self._heartbeat.clock = runtime.clock
+        self._stun_urls: JsonObject = {}
+        self._stopping = False
+
+    # -- life
+
+    def listen(self, listener: Callable[[events.NodeEvent], None]) -> None:
+        """Call ``listener`` with each event from now on."""
+        self._listeners.append(listener)
+
+    def start(self) -> Deferred[None]:
+        """Bind the socket and begin to register."""
+        return maybeDeferred(self._start)
+
+    def _start(self) -> None:
+        try:
+            self._port = self._runtime.reactor.listenUDP(self.settings.port, self._protocol)
+        except CannotListenError as error:
+            raise ConfigurationError(
+                f"UDP port {self.settings.port} can't be used ({error.socketError}): "
+                "is another p2ppeer running? Give another --port, or 0 for any"
+            ) from None
+        warm_up(self._surroundings.certificate, self._runtime.clock.seconds())
+        self._read_interfaces()
+        self._heartbeat.start(self.settings.heartbeat, now=False)
+        self._lease.start()
+
+    def stop(self) -> Deferred[None]:
+        """Say goodbye to everybody and the registry."""
+        if self._stopping or self._port is None:
+            return succeed(None)
+        self._stopping = True
+        done: Deferred[None] = self._stop()
+        return done
+
+    @inlineCallbacks
+    def _stop(self) -> Any:
+        if self._heartbeat.running:
+            self._heartbeat.stop()
+        self._lease.stop()
+        for driver in list(self._dialogues.values()):
+            driver.machine.disconnect(self._now())
+            driver.step()
+        removed = self._client.remove().addErrback(self._ignore_registry)
+        yield DeferredList([self._goodbyes(), removed.addTimeout(FAREWELL, self._runtime.clock)])
+        for driver in (self._agent_driver, *self._dialogues.values()):
+            driver.stop()
+        yield maybeDeferred(self._port.stopListening)
+        yield self._client.close()
+
+    @inlineCallbacks
+    def _goodbyes(self) -> Any:
+        waited = 0.0
+        while waited < FAREWELL and any(one.machine.is_alive for one in self._dialogues.values()):
+            yield deferLater(self._runtime.clock, 0.05)
+            waited += 0.05
+
+    @staticmethod
+    def _ignore_registry(failure: Failure) -> None:
+        failure.trap(RegistryError)
+
+    def _now(self) -> float:
+        return self._runtime.clock.seconds()
+
+    def _tell(self, event: events.NodeEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    # -- what the person wants
+
+    @inlineCallbacks
+    def connect(self, who: str) -> Any:
+        """Call a peer; a Deferred of its id fires when the offer is on its way."""
+        peer_id, name = yield self._who(who)
+        driver = self._dialogue(peer_id, name)
+        self._state.add_contact(peer_id, name)
+        driver.machine.call(self._now())
+        driver.step()
+        return peer_id
+
+    def _who(self, who: str) -> Any:
+        known = directory.match(who, self._names()) or directory.as_peer_id(who)
+        if known == self.peer_id:
+            raise WhoError("that is your own id; a conversation needs two")
+        if known is not None:
+            name = self._names().get(known) or self._state.contacts.get(known, "")
+            return succeed((known, name))
+        return directory.look_up(who, self._client, self.peer_id)
+
+    def _names(self) -> dict[str, str]:
+        dialogues = (driver.machine for driver in self._dialogues.values())
+        return {one.peer_id: one.name for one in dialogues if one.is_alive}
+
+    def find(self, who: str) -> str:
+        """Return the id of the conversation, call or waiting offer meant."""
+        found = directory.match(who, self._names())
+        if found is None:
+            raise WhoError(f"no conversation with {who!r}; /connect {who} calls them")
+        return found
+
+    def _driver(self, peer_id: str) -> Driver:
+        driver = self._dialogues.get(peer_id)
+        if driver is None or not driver.machine.is_alive:
+            raise WhoError(f"no conversation with {peer_id}")
+        return driver
+
+    def accept(self, who: str) -> str:
+        """Accept the waiting offer of a peer."""
+        driver = self._asking(who)
+        self._state.add_contact(driver.machine.peer_id, driver.machine.name)
+        driver.machine.accept(self._now())
+        driver.step()
+        return str(driver.machine.peer_id)
+
+    def reject(self, who: str) -> str:
+        """Decline the waiting offer of a peer."""
+        driver = self._asking(who)
+        driver.machine.reject(self._now())
+        driver.step()
+        return str(driver.machine.peer_id)
+
+    def _asking(self, who: str) -> Driver:
+        driver = self._driver(self.find(who))
+        if not driver.machine.is_asking:
+            raise WhoError(f"{driver.machine.name or who} isn't waiting for an answer")
+        return driver
+
+    def send(self, peer_id: str, text: str) -> str:
+        """Put a line into a conversation; returns the message id."""
+        driver = self._driver(peer_id)
+        name: str = driver.machine.say(text, self._client.now(), self._now())
+        driver.step()
+        return name
+
+    def disconnect(self, peer_id: str) -> None:
+        """End a conversation or a call."""
+        driver = self._driver(peer_id)
+        driver.machine.disconnect(self._now())
+        driver.step()
+
+    # -- what the person asks
+
+    def conversations(self) -> list[ConversationInfo]:
+        """Return what is under way."""
+        machines = [driver.machine for driver in self._dialogues.values()]
+        return [_describe(machine) for machine in machines if machine.is_alive]
+
+    @inlineCallbacks
+    def peers(self) -> Any:
+        """Return a Deferred of the first page of records."""
+        page = yield self._client.peers()
+        records = page.get("peers")
+        return records if isinstance(records, list) else []
+
+    def nat(self) -> events.NatRead:
+        """Return what is known of our NAT now."""
+        gathering = self._agent.gathering
+        mapping = gathering.mapping()
+        mapped = [format_address(address) for address in gathering.reflexive_addresses]
+        return events.NatRead(mapping.value, ", ".join(mapped), _MAPPINGS[mapping])
+
+    def why(self, peer_id: str) -> list[str]:
+        """Return the story of the last attempt."""
+        driver = self._dialogues.get(peer_id)
+        if driver is None:
+            raise WhoError(f"nothing was tried with {peer_id} yet")
+        story: list[str] = driver.machine.story()
+        return story
+
+    # -- the socket
+
+    def _stun_received(self, data: bytes, address: Address) -> None:
+        self._agent_driver.receive(data, address)
+
+    def _quic_received(self, data: bytes, address: Address) -> None:
+        for ufrag in self._agent.attempts_hearing(address):
+            for driver in self._dialogues.values():
+                if driver.machine.owns(ufrag):
+                    driver.machine.receive_datagram(data, address, self._now())
+                    driver.step()
+                    return
+        self._protocol.refused += 1
+
+    def _agent_said(self, event: AgentEvent) -> None:
+        if isinstance(event, CandidatesChanged):
+            self._candidates_changed()
+            return
+        for driver in list(self._dialogues.values()):
+            if driver.machine.owns(event.ufrag):
+                self._concerns(driver, event)
+                return
+
+    def _concerns(self, driver: Driver, event: PathMoved | RoundEnded) -> None:
+        if isinstance(event, PathMoved):
+            driver.machine.path_moved(event.ufrag, event.path, self._now())
+        else:
+            driver.machine.round_ended(event.ufrag, event.confirmed, self._now())
+        driver.step()
+
+    def _candidates_changed(self) -> None:
+        self._tell(self.nat())
+        if self.settings.publish_address and self._agent.gathering.is_complete:
+            self._lease.renew()
+
+    def _beat(self) -> None:
+        self._read_interfaces()
+        for driver in list(self._dialogues.values()):
+            driver.machine.beat(self._now())
+            driver.step()
+        self._forget_strangers()
+
+    def _read_interfaces(self) -> None:
+        port = self._port.getHost().port
+        addresses = tuple((host, port) for host in self._runtime.host_addresses())
+        self._agent.gathering.host_addresses = addresses
+
+    # -- the registry
+
+    def _registration(self) -> Registration:
+        shown = self._agent.gathering.reflexive_addresses if self.settings.publish_address else ()
+        return Registration(self.username, self._agent.gathering.mapping().value, shown)
+
+    @inlineCallbacks
+    def _registered(self, answer: JsonObject) -> Any:
+        servers = yield stun_addresses(self._runtime.reactor, answer.get("stun"))
+        self._agent.gathering.set_servers(servers, self._now())
+        self._agent_driver.step()
+        mapped = self._agent.gathering.reflexive_addresses
+        self._tell(
+            events.Registered(
+                self.peer_id,
+                self.username,
+                self.settings.server,
+                str(answer.get("ip") or answer.get("your_ip") or ""),
+                mapped[0][1] if mapped else 0,
+            )
+        )
+
+    def _registry_lost(self, reason: str, retry_in: float) -> None:
+        self._tell(events.RegistryLost(reason, round(retry_in, 1)))
+
+    def _document_received(self, token: str) -> None:
+        try:
+            document = open_document(token)
+            self._acceptance.accept(document, self._client.now())
+            self._deliver_inside(document)
+        except StaleDocument as error:
+            self._tell(events.Trouble(f"an offer or answer was refused: {error}"))
+        except RemoteProtocolError as error:
+            _log.debug("document refused: {error}", error=error)
+
+    def _deliver_inside(self, document: Document) -> None:
+        body = document.body
+        if not isinstance(body, Offer | Answer | Candidates | Ringing | Refusal):
+            raise RemoteProtocolError(f"a {body.TYPE} isn't for peers")
+        driver = self._dialogues.get(document.issuer)
+        if driver is None:
+            if not isinstance(body, Offer) or isinstance(body, Answer):
+                return
+            if self._strangers() >= MAX_STRANGERS:
+                self._deliver(document.issuer, Refusal(body.session, "busy"))
+                return
+            driver = self._dialogue(document.issuer, body.username)
+        driver.machine.receive_document(body, self._welcome(document.issuer), self._now())
+        driver.step()
+
+    def _welcome(self, peer_id: str) -> bool:
+        policy = self.settings.accept
+        known = policy is AcceptPolicy.CONTACTS and peer_id in self._state.contacts
+        return known or policy is AcceptPolicy.ALL
+
+    def _deliver(self, peer_id: str, body: Delivered) -> None:
+        sent = self._client.deliver(peer_id, body)
+        sent.addErrback(self._undelivered, peer_id, body)
+        sent.addErrback(lambda failure: _log.failure("delivery", failure))
+
+    def _undelivered(self, failure: Failure, peer_id: str, body: Delivered) -> None:
+        failure.trap(RegistryError)
+        driver = self._dialogues.get(peer_id)
+        if driver is not None and not self._stopping:
+            error: RegistryError = failure.value  # type: ignore[assignment]
+            driver.machine.undeliverable(body.session, error.reason, str(error), self._now())
+            driver.step()
+
+    # -- dialogues
+
+    def _dialogue(self, peer_id: str, name: str) -> Driver:
+        driver = self._dialogues.get(peer_id)
+        if driver is None:
+            machine = Dialogue(peer_id, name, self._surroundings)
+            driver = Driver(
+                machine,
+                self._runtime.clock,
+                self._protocol.send,
+                self._tell,
+                lambda: self._stepped(machine),
+            )
+            self._dialogues[peer_id] = driver
+        elif name and not driver.machine.name:
+            driver.machine.name = name
+        return driver
+
+    def _stepped(self, machine: Dialogue) -> None:
+        """Let out what a dialogue's step caused: checks first, then documents."""
+        self._agent_driver.step()
+        for body in machine.take_documents():
+            self._deliver(machine.peer_id, body)
+
+    def _strangers(self) -> int:
+        return sum(driver.machine.is_asking for driver in self._dialogues.values())
+
+    def _forget_strangers(self) -> None:
+        """Drop dialogues that never came to anything."""
+        for peer_id, driver in list(self._dialogues.items()):
+            if driver.machine.is_forgettable:
+                driver.stop()
+                del self._dialogues[peer_id]
+
+
+def _describe(machine: Dialogue) -> ConversationInfo:
+    path = machine.path
+    rtt = machine.conversation.rtt or (0.0 if path is None else path.rtt)
+    return ConversationInfo(
+        machine.peer_id,
+        machine.name,
+        machine.stage,
+        "" if path is None else describe_path(path),
+        round(rtt * 1000, 1),
+        machine.conversation.undelivered,
+    )

@@ -1,0 +1,239 @@
+"""
+Staying registered: the lease, the event stream, and the way back when the registry was away.
+
+::
+
+    idle ──start──▶ connecting ──subscribed──▶ registered
+                        ▲  │                       │
+                     retry failed               failed (stream ended, renewal refused)
+                        │  ▼                       │
+                      waiting ◀────────────────────┘          stop, from anywhere ──▶ stopped
+
+Connecting is two requests: ``POST /register``, then the event stream.  Waiting grows from
+FIRST_WAIT to LONGEST_WAIT with jitter, so that a registry that comes back isn't met by everybody
+at once.  The lease is renewed at a third of its length by a ``LoopingCall``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attrs
+from automat import TypeMachineBuilder
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from p2pchat.errors import RegistryError, RemoteProtocolError
+from p2pchat.peer.event_stream import Event, EventStream
+from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.runtime import Runtime
+from p2pchat.wire.documents import Registration
+from p2pchat.wire.strict_json import JsonObject, timestamp
+
+FIRST_WAIT = 0.5  # seconds
+LONGEST_WAIT = 15.0  # seconds
+RENEWALS = 3  # in one lease
+
+_log = Logger()
+
+
+@attrs.frozen
+class Listener:
+    """
+    Whom a registration tells.
+
+    :ivar registered: takes the registry's answer, each time we are registered anew.
+    :ivar lost: takes the reason and the seconds until the next try.
+    :ivar document: takes a compact JWS from the event stream.
+    """
+
+    registered: Callable[[JsonObject], object]
+    lost: Callable[[str, float], None]
+    document: Callable[[str], None]
+
+
+@attrs.define(eq=False)
+class _Core:
+    """The data of the machine, and the effects of its transitions."""
+
+    client: RegistryClient
+    runtime: Runtime
+    describe: Callable[[], Registration]
+    listener: Listener
+    wait: float = FIRST_WAIT
+    try_number: int = 0
+    answer: JsonObject = attrs.Factory(dict)
+    stream: EventStream | None = None
+    renewal: LoopingCall | None = None
+    timer: IDelayedCall | None = None
+
+    @inlineCallbacks
+    def connect(self, inputs: _Inputs) -> Any:
+        """Register and subscribe; results of a try that was given up are dropped."""
+        self.try_number += 1
+        number = self.try_number
+
+        def ended(reason: str) -> None:
+            if number == self.try_number:
+                inputs.failed(reason)
+
+        try:
+            answer = yield self.client.register(self.describe())
+            timestamp(answer, "lease")
+            stream = yield self.client.subscribe(self._event, ended)
+        except (RegistryError, RemoteProtocolError) as error:
+            ended(str(error))
+            return
+        if number == self.try_number:
+            self.answer, self.stream = answer, stream
+            inputs.subscribed()
+        else:
+            stream.stop("given up")
+
+    def _event(self, event: Event) -> None:
+        if event.name == "document":
+            self.listener.document(event.data)
+        elif event.name == "superseded":
+            self.listener.lost(
+                "another program with the same identity took over our event stream", 0.0
+            )
+
+    def begin_renewals(self, inputs: _Inputs) -> None:
+        """Renew the lease at its rhythm."""
+        self.renewal = LoopingCall(self.renew, inputs)
+        self.renewal.clock = self.runtime.clock
+        rhythm = max(1.0, self.answer["lease"] / RENEWALS)
+        self.renewal.start(rhythm, now=False).addErrback(_unexpected)
+
+    @inlineCallbacks
+    def renew(self, inputs: _Inputs) -> Any:
+        """Renew the lease once."""
+        number = self.try_number
+        try:
+            yield self.client.register(self.describe())
+        except RegistryError as error:
+            if number == self.try_number:
+                inputs.failed(str(error))
+
+    def let_go(self) -> None:
+        """Drop the stream and the renewals, if any."""
+        self.try_number += 1
+        if self.renewal is not None and self.renewal.running:
+            self.renewal.stop()
+        if self.stream is not None:
+            self.stream.stop("given up")
+        self.renewal, self.stream = None, None
+
+    def begin_waiting(self, inputs: _Inputs, reason: str) -> None:
+        """Try again later, each time later than the last."""
+        jitter = 0.5 + self.runtime.random_bytes(1)[0] / 255
+        delay = self.wait * jitter
+        self.wait = min(self.wait * 2, LONGEST_WAIT)
+        self.listener.lost(reason, delay)
+        self.timer = self.runtime.clock.callLater(delay, inputs.retry)
+
+
+class _Inputs(Protocol):
+    """What can happen to a registration."""
+
+    def start(self) -> None:
+        """Become registered."""
+
+    def subscribed(self) -> None:
+        """The event stream is live."""
+
+    def failed(self, reason: str) -> None:
+        """The registry refused, or can't be reached."""
+
+    def retry(self) -> None:
+        """The wait is over."""
+
+    def stop(self) -> None:
+        """Never try again."""
+
+
+def _unexpected(failure: Failure) -> None:
+    _log.failure("the registration stopped", failure)
+
+
+_builder = TypeMachineBuilder(_Inputs, _Core)
+_idle = _builder.state("idle")
+_connecting = _builder.state("connecting")
+_registered = _builder.state("registered")
+_waiting = _builder.state("waiting")
+_stopped = _builder.state("stopped")
+
+
+@_idle.upon(_Inputs.start).to(_connecting)
+@_waiting.upon(_Inputs.retry).to(_connecting)
+def _connect(inputs: _Inputs, core: _Core) -> None:
+    core.timer = None
+    core.connect(inputs).addErrback(_unexpected)
+
+
+@_connecting.upon(_Inputs.subscribed).to(_registered)
+def _settle(inputs: _Inputs, core: _Core) -> None:
+    core.wait = FIRST_WAIT
+    core.begin_renewals(inputs)
+    core.listener.registered(core.answer)
+
+
+@_connecting.upon(_Inputs.failed).to(_waiting)
+@_registered.upon(_Inputs.failed).to(_waiting)
+def _wait(inputs: _Inputs, core: _Core, reason: str) -> None:
+    core.let_go()
+    core.begin_waiting(inputs, reason)
+
+
+@_idle.upon(_Inputs.stop).to(_stopped)
+@_connecting.upon(_Inputs.stop).to(_stopped)
+@_registered.upon(_Inputs.stop).to(_stopped)
+@_waiting.upon(_Inputs.stop).to(_stopped)
+@_stopped.upon(_Inputs.stop).loop()
+def _stop(_inputs: _Inputs, core: _Core) -> None:
+    core.let_go()
+    if core.timer is not None and core.timer.active():
+        core.timer.cancel()
+
+
+# News that come too late, from a request that was under way.
+_waiting.upon(_Inputs.failed).loop().returns(None)
+_stopped.upon(_Inputs.failed).loop().returns(None)
+_stopped.upon(_Inputs.subscribed).loop().returns(None)
+
+_machine = _builder.build()
+
+
+def keep_registered(
+    client: RegistryClient,
+    runtime: Runtime,
+    describe: Callable[[], Registration],
+    listener: Listener,
+) -> Lease:
+    """Return a lease that isn't begun yet; ``describe`` gives what the record is to say."""
+    return Lease(_Core(client, runtime, describe, listener))
+
+
+class Lease:
+    """Our record at the registry, kept alive."""
+
+    def __init__(self, core: _Core) -> None:
+        self._core = core
+        self._inputs = _machine(core)
+
+    def start(self) -> None:
+        """Register, and stay registered."""
+        self._inputs.start()
+
+    def renew(self) -> Deferred[None]:
+        """Tell the registry now what the record is to say."""
+        done: Deferred[None] = self._core.renew(self._inputs)
+        return done.addErrback(_unexpected)
+
+    def stop(self) -> None:
+        """Let the lease run out."""
+        self._inputs.stop()

@@ -1,0 +1,250 @@
+"""
+The registry's routes, as a peer calls them (docs/protocol.rst lists them).
+
+Owns signing for the registry, reading its answers strictly, and turning every failure into
+:class:`p2pchat.errors.RegistryError` with a sentence for the person.  If the registry finds our
+documents stale, its ``Date`` header tells by how much our clock is wrong, and from then on
+documents are dated by the registry's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import attrs
+import treq
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks, succeed
+from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
+from twisted.internet.interfaces import IConsumer
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    RequestTransmissionFailed,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from p2pchat.errors import RegistryError, RegistryUnreachable, RemoteProtocolError
+from p2pchat.identity.documents import sign_document
+from p2pchat.identity.keys import Identity
+from p2pchat.peer.event_stream import Event, EventStream
+from p2pchat.runtime import Runtime
+from p2pchat.wire.documents import Body, Registration, Removal, Subscription
+from p2pchat.wire.origins import origin
+from p2pchat.wire.problems import Problem
+from p2pchat.wire.strict_json import JsonObject, loads
+
+REQUEST_TIMEOUT = 10.0  # seconds
+MAX_ANSWER = 256 * 1024  # bytes; a page of 200 records has 60 KiB
+_NEVER_SENT = (RequestTransmissionFailed, ResponseNeverReceived, ConnectionLost)
+_FAILURES = (ResponseFailed, ConnectError, ConnectionLost, DNSLookupError, TimeoutError, OSError)
+
+
+@implementer(IBodyProducer)
+@attrs.define
+class _WholeBody:
+    """A body of a few kilobytes, written at once: treq's own takes turns of a global reactor."""
+
+    _body: bytes
+    length: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.length = len(self._body)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Write it all."""
+        consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """Nothing is left to pause."""
+
+    def resumeProducing(self) -> None:
+        """Nothing is left to resume."""
+
+    def stopProducing(self) -> None:
+        """Nothing is left to stop."""
+
+
+@attrs.define(eq=False)
+class RegistryClient:
+    """
+    Talks to one registry for one identity.
+
+    :ivar server: the registry's URL.
+    """
+
+    server: str
+    _identity: Identity
+    _runtime: Runtime
+    _http: HTTPClient = attrs.field(init=False)
+    _streams: HTTPClient = attrs.field(init=False)  # leaves the kept connection to requests
+    _pool: HTTPConnectionPool = attrs.field(init=False)
+    _audience: str = attrs.field(init=False)
+    _clock_offset: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self._audience = origin(self.server)
+        reactor = self._runtime.reactor
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        kept = Agent(reactor, connectTimeout=REQUEST_TIMEOUT, pool=self._pool)
+        self._http = HTTPClient(kept, data_to_body_producer=_WholeBody)
+        self._streams = HTTPClient(Agent(reactor, connectTimeout=REQUEST_TIMEOUT))
+
+    # -- documents
+
+    def now(self) -> float:
+        """Return seconds since 1970 by the clock that the registry goes by."""
+        return self._runtime.wall_time() + self._clock_offset
+
+    def sign(self, audience: str, body: Body) -> str:
+        """Sign a document of ours, dated now."""
+        name = self._runtime.random_name()
+        return sign_document(self._identity, audience, body, self.now(), name)
+
+    # -- routes
+
+    def register(self, registration: Registration) -> Deferred[JsonObject]:
+        """Make or renew our record; the answer has ``lease``, ``stun`` and ``ip``."""
+        return self._signed("POST", "/register", self._audience, registration)
+
+    def deliver(self, peer_id: str, body: Body) -> Deferred[JsonObject]:
+        """Put a document on a peer's event stream."""
+        return self._signed("POST", f"/deliver/{peer_id}", peer_id, body)
+
+    def remove(self) -> Deferred[JsonObject]:
+        """Delete our record."""
+        path = f"/peer/{self._identity.peer_id}"
+        return self._signed("DELETE", path, self._audience, Removal(), in_header=True)
+
+    def peers(self, **query: str) -> Deferred[JsonObject]:
+        """Return one page of records; ``query`` may have after, limit and username."""
+        path = "/peers?" + urlencode(query) if query else "/peers"
+        return self._attempt(lambda: self._exchange("GET", path))
+
+    def peer(self, peer_id: str) -> Deferred[JsonObject]:
+        """Return one record."""
+        return self._attempt(lambda: self._exchange("GET", f"/peer/{quote(peer_id)}"))
+
+    @inlineCallbacks
+    def subscribe(self, received: Callable[[Event], None], ended: Callable[[str], None]) -> Any:
+        """Open our event stream; a Deferred of the :class:`EventStream` fires when it is live."""
+        response = yield self._attempt(self._open_stream)
+        stream = EventStream(self._runtime.clock, received, ended)
+        response.original.deliverBody(stream)
+        return stream
+
+    @inlineCallbacks
+    def _open_stream(self) -> Any:
+        token = self.sign(self._audience, Subscription())
+        path = f"/events/{self._identity.peer_id}"
+        headers = {"Authorization": f"JWS {token}"}
+        response = yield self._request(self._streams, "GET", path, headers=headers)
+        if response.code != 200:
+            yield self._read(response)
+        return response
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept open."""
+        done: Deferred[None] = self._pool.closeCachedConnections()
+        return done
+
+    # -- requests
+
+    def _signed(
+        self, method: str, path: str, audience: str, body: Body, in_header: bool = False
+    ) -> Deferred[JsonObject]:
+        def send() -> Deferred[JsonObject]:
+            token = self.sign(audience, body)
+            if in_header:
+                return self._exchange(method, path, headers={"Authorization": f"JWS {token}"})
+            kind = {"Content-Type": "application/jose"}
+            return self._exchange(method, path, headers=kind, data=token.encode("ascii"))
+
+        return self._attempt(send)
+
+    @inlineCallbacks
+    def _attempt(self, send: Callable[[], Deferred[Any]]) -> Any:
+        """Send; once more if a kept connection proved dead, or our clock proved wrong."""
+        try:
+            return (yield send())
+        except RegistryError as error:
+            if error.reason not in {"stale-document", "connection-reused"}:
+                raise
+        return (yield send())
+
+    @inlineCallbacks
+    def _exchange(self, method: str, path: str, **options: Any) -> Any:
+        response = yield self._request(self._http, method, path, **options)
+        return (yield self._read(response))
+
+    @inlineCallbacks
+    def _request(self, client: HTTPClient, method: str, path: str, **options: Any) -> Any:
+        sent = client.request(method, self.server.rstrip("/") + path, **options)
+        try:
+            return (yield sent.addTimeout(REQUEST_TIMEOUT, self._runtime.clock))
+        except _NEVER_SENT:
+            raise RegistryUnreachable(
+                f"the registry {self.server} closed the connection", reason="connection-reused"
+            ) from None
+        except _FAILURES as error:
+            raise RegistryUnreachable(
+                f"the registry {self.server} can't be reached: {_first_line(error)}"
+            ) from None
+
+    @inlineCallbacks
+    def _read(self, response: Any) -> Any:
+        chunks: list[bytes] = []
+        try:
+            done = treq.collect(response, chunks.append)
+            yield done.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
+        except _FAILURES as error:
+            raise RegistryUnreachable(
+                f"the registry {self.server} broke off: {_first_line(error)}"
+            ) from None
+        body = b"".join(chunks)[:MAX_ANSWER]
+        if response.code >= 300:
+            raise self._refusal(response, body)
+        return self._members(body)
+
+    def _members(self, body: bytes) -> JsonObject:
+        try:
+            return loads(body) if body else {}
+        except RemoteProtocolError as error:
+            raise RegistryError(f"{self.server} is no p2pchat registry: {error}") from None
+
+    def _refusal(self, response: Any, body: bytes) -> RegistryError:
+        try:
+            problem = Problem.decode(body)
+        except RemoteProtocolError:
+            return RegistryError(
+                f"{self.server} answered with HTTP status {response.code}: "
+                "is it a p2pchat registry?",
+                response.code,
+            )
+        if problem.reason == "stale-document":
+            self._set_clock(response)
+        return RegistryError(problem.detail, problem.status, problem.reason)
+
+    def _set_clock(self, response: Any) -> None:
+        for value in response.headers.getRawHeaders("Date", []):
+            try:
+                theirs = parsedate_to_datetime(value).timestamp()
+            except ValueError:
+                return
+            self._clock_offset = theirs - self._runtime.wall_time()
+
+
+def _first_line(error: Exception) -> str:
+    reasons = getattr(error, "reasons", None)
+    if reasons:
+        return _first_line(reasons[-1].value)
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (str(error) or type(error).__name__).splitlines()[0]

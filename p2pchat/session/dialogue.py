@@ -1,0 +1,603 @@
+"""
+Everything with one peer: calls in both directions, the link, the conversation, and its rescue.
+
+::
+
+    call ──▶ Negotiation ──path──▶ Link ──proved──▶ Conversation open
+                  ▲                                    │
+                  └── path lost: fresh offers, the ────┘
+                      same link if both still hold it
+
+Owns the rules by which these machines meet:
+
+* The offering side dials the link.  If two offers cross, the one of the lower peer id counts.
+* An offer from a peer whose conversation was lost, not ended, is accepted without asking.
+* Silence makes a check of the path; a path that fails its check, three silent heartbeats, or a
+  link that ends makes a new negotiation, repeated for RESCUE_PATIENCE.
+* What is said meanwhile waits in the conversation's log, across links and calls.
+
+Documents come in verified and go out as bodies; datagrams are QUIC only, STUN is the agent's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+from zope.interface import implementer
+
+from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError, UnsupportedVersion
+from p2pchat.identity.certificates import Certificate
+from p2pchat.identity.keys import Identity
+from p2pchat.interfaces import IMachine
+from p2pchat.session import conversation as talk
+from p2pchat.session import events
+from p2pchat.session.conversation import Conversation
+from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened, LinkState
+from p2pchat.traversal import negotiation as calls
+from p2pchat.traversal.agent import Agent
+from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.negotiation import Negotiation, NegotiationEvent, Stage
+from p2pchat.traversal.punching import Path
+from p2pchat.wire import messages
+from p2pchat.wire.addresses import Address, format_address
+from p2pchat.wire.documents import Delivered, Offer
+
+RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
+RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
+REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
+LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it
+BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network
+BATCH = 64  # lines handed to QUIC at a time
+
+
+@attrs.frozen
+class Surroundings:
+    """What every dialogue of a node shares."""
+
+    identity: Identity
+    certificate: Certificate
+    username: str
+    attempts: int  # offers that one call may make
+    agent: Agent
+    random_bytes: Callable[[int], bytes]
+
+
+@implementer(IMachine)
+@attrs.define(eq=False)
+class Dialogue:
+    """
+    The machine of everything with one peer.
+
+    :ivar peer_id: the peer's, proved on every document and link.
+    :ivar name: what the peer calls itself, "" while unknown.
+    :ivar approved: whether the next offer is accepted without asking.
+    """
+
+    peer_id: str
+    name: str
+    _around: Surroundings
+    approved: bool = False
+    path: Path | None = None
+    conversation: Conversation = attrs.field(init=False)
+    _negotiation: Negotiation | None = None
+    _link: Link | None = None
+    _link_name: str = ""
+    _ufrag: str = ""  # of the attempt that the path belongs to
+    _source: Address | None = None  # of the last link datagram, while there is no path
+    _began: float = 0.0
+    _rescue_until: float | None = None
+    _revive_until: float | None = None
+    _leaving: float | None = None
+    _announced: bool = False  # Connected was said, and no end of it
+    _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
+    _history: list[str] = attrs.Factory(list)
+    _documents: list[Delivered] = attrs.Factory(list)
+    _events: deque[events.DialogueEvent] = attrs.Factory(deque)
+
+    def __attrs_post_init__(self) -> None:
+        epoch = self._around.random_bytes(16).hex()
+        self.conversation = Conversation(self._around.username, epoch)
+
+    # -- what the person wants
+
+    def call(self, now: float) -> None:
+        """Offer to talk, or accept the offer that waits."""
+        negotiation = self._negotiation
+        if negotiation is not None and negotiation.stage is Stage.ASKING:
+            self.accept(now)
+        elif not self.is_open and (negotiation is None or negotiation.is_over):
+            self.approved, self._began, self._leaving = True, now, None
+            self._history = []
+            self._negotiate(self._around.attempts, patient=False).call(now)
+        self._drain(now)
+
+    def accept(self, now: float) -> None:
+        """Accept the offer that waits."""
+        if self._negotiation is not None and self._negotiation.stage is Stage.ASKING:
+            self.approved, self._leaving = True, None
+            self._events.append(events.OfferReceived(self.peer_id, self.name, True))
+            self._answer(self._negotiation, now)
+        self._drain(now)
+
+    def reject(self, now: float) -> None:
+        """Decline the offer that waits."""
+        if self._negotiation is not None and self._negotiation.stage is Stage.ASKING:
+            self._negotiation.cancel("declined")
+        self._drain(now)
+
+    def say(self, text: str, wall: float, now: float) -> str:
+        """
+        Put a line into the log and return its id.
+
+        :raises LocalProtocolError: it is too long, or too many wait.
+        """
+        sequence = self.conversation.say(text, wall, now)
+        name = self._message_id(self.conversation.epoch, sequence)
+        self._events.append(events.MessageSent(self.peer_id, name, text))
+        self._drain(now)
+        return name
+
+    def disconnect(self, now: float) -> None:
+        """End the conversation or the call; the other side is told."""
+        self.approved = False
+        if self._negotiation is not None and not self._negotiation.is_over:
+            self._negotiation.cancel("declined" if self.is_asking else "cancelled")
+            if not self._announced:
+                self._fail("cancelled", "you ended the call")
+        self._say_disconnected("closed")
+        if self.conversation.is_open and self._leaving is None:
+            self._leaving = now + LINGERING
+            self.conversation.leave()
+        elif self._leaving is None:
+            self._drop("closed", now)
+        self._drain(now)
+
+    # -- what the other side wants
+
+    def receive_document(self, body: Delivered, auto_accept: bool, now: float) -> None:
+        """
+        Take a verified document of the peer.
+
+        :param auto_accept: whether offers of this peer need no approval.
+        :raises RemoteProtocolError: it can't be used.
+        """
+        if isinstance(body, Offer) and body.TYPE == "offer":
+            self._offered(body, auto_accept or self.approved, now)
+        elif self._negotiation is not None:
+            self._negotiation.receive(body, now)
+        self._drain(now)
+
+    def _offered(self, offer: Offer, accept: bool, now: float) -> None:
+        self.name = offer.username
+        running = self._negotiation
+        if running is not None and running.session == offer.session:
+            return  # delivered twice
+        if running is not None and not running.is_over:
+            if self._ours_counts(running):
+                return
+            accept = accept or running.is_calling
+            running.withdraw()
+        waited = running is not None and running.stage is Stage.ASKING
+        negotiation = self._negotiate(self._around.attempts, patient=False)
+        negotiation.offered(offer)
+        self._leaving = None
+        if self._rescue_until is None:
+            self._began = now
+        if not self._announced and not waited:
+            self._events.append(events.OfferReceived(self.peer_id, self.name, accept))
+        if accept:
+            self.approved = True
+            self._answer(negotiation, now)
+        else:
+            negotiation.ask(now)
+
+    def _ours_counts(self, running: Negotiation) -> bool:
+        """Tell whether our own offer goes on although theirs has crossed it."""
+        if running.stage in {Stage.PAUSING, Stage.ASKING} or not running.dials:
+            return False
+        return self._around.identity.peer_id < self.peer_id
+
+    def _answer(self, negotiation: Negotiation, now: float) -> None:
+        try:
+            negotiation.accept(now)
+        except RemoteProtocolError as error:
+            negotiation.cancel("declined")
+            self._fail("not-proved", str(error))
+            return
+        if not negotiation.continues:
+            self._new_link(negotiation.session, False, now)
+
+    def undeliverable(self, session: str, reason: str, explanation: str, now: float) -> None:
+        """The registry didn't deliver a document of ours."""
+        if self._negotiation is not None:
+            self._negotiation.undeliverable(session, reason, explanation, now)
+        self._drain(now)
+
+    # -- what the network says
+
+    def owns(self, ufrag: str) -> bool:
+        """Tell whether an attempt is this dialogue's."""
+        running = "" if self._negotiation is None else self._negotiation.ufrag
+        return bool(ufrag) and ufrag in {self._ufrag, running}
+
+    def path_moved(self, ufrag: str, path: Path, now: float) -> None:
+        """An attempt chose a path."""
+        if self._negotiation is not None and ufrag == self._negotiation.ufrag:
+            self._negotiation.path_found(path)
+        if ufrag == self._ufrag:
+            self._use(path, now)
+        self._drain(now)
+
+    def round_ended(self, ufrag: str, confirmed: bool, now: float) -> None:
+        """An attempt stopped checking."""
+        if not confirmed and self._negotiation is not None and ufrag == self._negotiation.ufrag:
+            self._negotiation.round_failed(now)
+        if not confirmed and ufrag == self._ufrag:
+            self._rescue("checks on the path get no answer", now)
+        self._drain(now)
+
+    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
+        """Take a QUIC datagram from an address that an authentic check came from."""
+        if self._link is not None:
+            self._source = addr
+            self._link.receive_datagram(data, now)
+        self._drain(now)
+
+    def beat(self, now: float) -> None:
+        """Send a heartbeat; called at the heartbeat's rhythm."""
+        self.conversation.beat(now)
+        self._drain(now)
+
+    # -- time
+
+    def handle_timer(self, now: float) -> None:
+        """Let every machine do what is due."""
+        if self._negotiation is not None:
+            self._negotiation.handle_timer(now)
+        if self._link is not None:
+            self._link.handle_timer(now)
+        self.conversation.handle_timer(now)
+        if self._leaving is not None and now >= self._leaving:
+            self._drop("closed", now)
+        if self._revive_until is not None and now >= self._revive_until:
+            self._lose_link("the link stayed silent on its new path", now)
+        if self._rescue_until is not None and now >= self._rescue_until:
+            self._give_up(now)
+        self._drain(now)
+
+    def get_timer(self) -> float | None:
+        """Return the earliest wish."""
+        times = [self._leaving, self._revive_until, self._rescue_until]
+        times.append(self.conversation.get_timer())
+        times += [one.get_timer() for one in (self._negotiation, self._link) if one is not None]
+        return min((time for time in times if time is not None), default=None)
+
+    # -- what goes out
+
+    def datagrams_to_send(self, now: float) -> list[Datagram]:
+        """Return, and forget, what goes over the path."""
+        self._drain(now)
+        farewell, self._farewell = self._farewell, []
+        return farewell + self._link_datagrams(now)
+
+    def _link_datagrams(self, now: float) -> list[Datagram]:
+        target = self._source if self.path is None else self.path.address
+        if self._link is None or target is None:
+            return []
+        return [Datagram(data, target) for data in self._link.datagrams_to_send(now)]
+
+    def take_documents(self) -> list[Delivered]:
+        """Return, and forget, the bodies that are to be signed and delivered."""
+        self._take_from_negotiation()
+        documents, self._documents = self._documents, []
+        return documents
+
+    def next_event(self) -> events.DialogueEvent | None:
+        """Return, and forget, the oldest event."""
+        return self._events.popleft() if self._events else None
+
+    # -- what a list on a screen shows
+
+    @property
+    def is_open(self) -> bool:
+        """Whether lines go through now, as far as is known."""
+        return self.conversation.is_open and self._leaving is None
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an offer waits for our person."""
+        return self._negotiation is not None and self._negotiation.stage is Stage.ASKING
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether anything is under way: a call, a link, a rescue, or a goodbye."""
+        calling = self._negotiation is not None and not self._negotiation.is_over
+        return calling or self._link is not None or self._rescue_until is not None
+
+    @property
+    def is_forgettable(self) -> bool:
+        """Whether nothing ever came of it: a stranger's offer that nobody accepted."""
+        return not (self.approved or self.is_alive or self._announced or self._link_name)
+
+    @property
+    def stage(self) -> str:
+        """One of the words of :class:`p2pchat.peer.settings.ConversationInfo`."""
+        if self.is_asking:
+            return "offered"
+        if self._rescue_until is not None:
+            return "reconnecting"
+        if self.is_open:
+            return "open"
+        if self._negotiation is not None and self._negotiation.stage is Stage.RINGING:
+            return "ringing"
+        return "calling" if self.is_alive else "ended"
+
+    def story(self) -> list[str]:
+        """Return what was tried and what came of it, as sentences."""
+        running = [] if self._negotiation is None else self._negotiation.history
+        told = [*self._history, *running] or ["nothing was tried yet"]
+        if self.path is not None and self._link is not None:
+            told.append(f"in use: {describe_path(self.path)}")
+        return told
+
+    # -- the machines meet
+
+    def _negotiate(self, attempts: int, patient: bool) -> Negotiation:
+        if self._negotiation is not None:
+            self._history = self._negotiation.history[-100:]
+        held = self._link_name if self._link is not None and self.conversation.is_open else ""
+        around = self._around
+        self._negotiation = Negotiation(
+            around.agent, around.username, held, attempts, patient, around.random_bytes
+        )
+        return self._negotiation
+
+    def _drain(self, now: float) -> None:
+        """Let each machine's events act on the others until all is quiet."""
+        while True:
+            self._fill_link(now)
+            event = self._next_inner_event()
+            if event is None:
+                return
+            self._react(event, now)
+
+    def _next_inner_event(self) -> NegotiationEvent | LinkEvent | talk.ConversationEvent | None:
+        self._take_from_negotiation()
+        found: NegotiationEvent | LinkEvent | talk.ConversationEvent | None = None
+        if self._negotiation is not None:
+            found = self._negotiation.next_event()
+        if found is None and self._link is not None:
+            found = self._link.next_event()
+        return self.conversation.next_event() if found is None else found
+
+    def _take_from_negotiation(self) -> None:
+        if self._negotiation is not None:
+            self._documents += self._negotiation.take_documents()
+
+    def _react(
+        self, event: NegotiationEvent | LinkEvent | talk.ConversationEvent, now: float
+    ) -> None:
+        match event:
+            case calls.AttemptBegan(attempt):
+                shown = self._around.attempts if self._rescue_until is None else 0
+                self._events.append(events.Calling(self.peer_id, self.name, attempt, shown))
+            case calls.Rang():
+                self._events.append(events.Rings(self.peer_id, self.name))
+            case calls.ChecksBegan(_, addresses):
+                self._events.append(events.Checking(self.peer_id, self.name, addresses))
+            case calls.PathReady():
+                self._path_ready(event, now)
+            case calls.NegotiationFailed(reason, explanation):
+                self._negotiation_failed(reason, explanation, now)
+            case LinkOpened():
+                self.conversation.link_opened()
+            case FrameReceived(body):
+                self._frame(body, now)
+            case LinkEnded(error):
+                self._link_ended(error, now)
+            case _:
+                self._react_to_talk(event, now)
+
+    def _react_to_talk(self, event: object, now: float) -> None:
+        match event:
+            case talk.Opened(username, is_new):
+                self._opened(username, is_new, now)
+            case talk.Received(epoch, message):
+                name = self._message_id(epoch, message.sequence)
+                self._events.append(
+                    events.MessageReceived(
+                        self.peer_id, self.name, name, message.text, message.sent_at
+                    )
+                )
+            case talk.Delivered(sequence, seconds):
+                name = self._message_id(self.conversation.epoch, sequence)
+                self._events.append(events.MessageDelivered(self.peer_id, name, _ms(seconds)))
+            case talk.Answered():
+                self._answered(now)
+            case talk.Suspected():
+                punching = self._around.agent.attempt(self._ufrag)
+                if punching is not None:
+                    punching.check_again(now)
+            case talk.Silent():
+                self._rescue("three heartbeats went unanswered", now)
+            case talk.Left(reason, detail):
+                self._history.append(f"they ended it: {reason} {detail}".rstrip())
+                self.approved = False
+                self._say_disconnected(reason)
+                self._drop(reason, now)
+
+    def _message_id(self, epoch: str, sequence: int) -> str:
+        return f"{epoch}-{sequence}"
+
+    # -- path and link
+
+    def _path_ready(self, ready: calls.PathReady, now: float) -> None:
+        assert self._negotiation is not None
+        if self._ufrag != self._negotiation.ufrag:
+            self._around.agent.forget(self._ufrag)
+        self._ufrag = self._negotiation.ufrag
+        self.path = None
+        if ready.continues and self._link is not None:
+            self._revive_until = now + REVIVAL
+        elif ready.dials:
+            self._new_link(ready.session, True, now, ready.path.rtt)
+        self._use(ready.path, now)
+
+    def _new_link(self, name: str, dials: bool, now: float, rtt: float = 0.0) -> None:
+        self.conversation.link_ended()
+        self._link_name, self.path, self._revive_until = name, None, None
+        around = self._around
+        self._link = Link(around.identity, self.peer_id, around.certificate, dials, rtt)
+        self._link.start(now)
+
+    def _use(self, path: Path, now: float) -> None:
+        """Send over this path from now on, and say so."""
+        self.path = path
+        if self._link is not None:
+            self._link.rtt = path.rtt
+        self._events.append(
+            events.PathFound(
+                self.peer_id,
+                self.name,
+                path.local.value,
+                path.remote.value,
+                format_address(path.address),
+                _ms(now - self._began),
+                _ms(path.rtt),
+            )
+        )
+        self.conversation.beat(now)  # wakes a link that has been sending into the void
+
+    def _fill_link(self, now: float) -> None:
+        if self._link is None or self._link.state is not LinkState.OPEN:
+            return
+        room = BATCH if self._link.backlog() < BACKLOG else 0
+        for message in self.conversation.messages_to_send(now, room):
+            self._link.send_frame(messages.encode(message, now))
+
+    def _frame(self, body: bytes, now: float) -> None:
+        try:
+            self.conversation.receive_frame(body, now)
+        except RemoteProtocolError as error:
+            word = (
+                "unsupported-version" if isinstance(error, UnsupportedVersion) else "protocol-error"
+            )
+            self._history.append(str(error))
+            self.conversation.leave(word, str(error)[:500])
+            self._fill_link(now)
+            self._say_disconnected(word)
+            self._leaving = now + LINGERING
+
+    def _opened(self, username: str, is_new: bool, now: float) -> None:
+        self.name, self._rescue_until = username, None
+        self._say_connected(self._announced and not is_new, now)
+        self._announced = True
+
+    def _answered(self, now: float) -> None:
+        """A heartbeat came back: the link works over the path of now."""
+        self._revive_until = None
+        if self._rescue_until is not None:
+            self._rescue_until = None
+            if self._negotiation is not None:
+                self._negotiation.cancel("cancelled")
+            self._say_connected(True, now)
+
+    def _say_connected(self, resumed: bool, now: float) -> None:
+        spent = _ms(now - self._began)
+        self._events.append(events.Connected(self.peer_id, self.name, spent, resumed))
+
+    def _link_ended(self, error: P2PChatError, now: float) -> None:
+        self._history.append(str(error))
+        if isinstance(error, ProofFailed):
+            self.approved = False
+            self._drop(str(error), now)
+            self._fail("not-proved", str(error))
+        elif self._leaving is not None:
+            self._drop("closed", now)
+        else:
+            self._lose_link(f"the link ended: {error}", now)
+
+    def _lose_link(self, reason: str, now: float) -> None:
+        """Go on without the link: the next path makes a new one."""
+        self._close_link(reason, now)
+        if self._announced:
+            self._rescue(reason, now)
+        else:
+            self._fail("no-path", reason)
+
+    def _drop(self, reason: str, now: float) -> None:
+        """Let link, path and rescue go."""
+        self._close_link(reason, now)
+        self._leaving, self._rescue_until, self.path = None, None, None
+        self._around.agent.forget(self._ufrag)
+
+    def _close_link(self, reason: str, now: float) -> None:
+        if self._link is not None:
+            self._link.close(reason, now)
+            self._farewell += self._link_datagrams(now)
+        self._link, self._revive_until = None, None
+        self.conversation.link_ended()
+
+    # -- ends and rescues
+
+    def _rescue(self, reason: str, now: float) -> None:
+        """Look for a new path, keeping the link if the other side does."""
+        busy = self._negotiation is not None and not self._negotiation.is_over
+        if busy or self._leaving is not None or not self._announced:
+            return
+        if self._rescue_until is None:
+            self._began, self._rescue_until = now, now + RESCUE_PATIENCE
+            self._events.append(events.PathLost(self.peer_id, self.name, reason))
+        self._history.append(reason)
+        self._negotiate(RESCUE_ATTEMPTS, patient=True).call(now)
+
+    def _give_up(self, now: float) -> None:
+        if self._negotiation is not None:
+            self._negotiation.cancel("cancelled")
+        self._say_disconnected("lost")
+        self._drop("lost", now)
+
+    def _negotiation_failed(self, reason: str, explanation: str, now: float) -> None:
+        assert self._negotiation is not None
+        if self._rescue_until is not None:
+            self._rescue_failed(self._negotiation.dials, reason, now)
+            return
+        if self._announced:
+            return  # a conversation is open: an offer more or less ends nothing
+        told = "; ".join([explanation, *self._negotiation.history])
+        if not self._negotiation.dials and reason in {"cancelled", "no-answer"}:
+            self._events.append(events.OfferEnded(self.peer_id, self.name, reason))
+        else:
+            self._fail(reason, told)
+        self._drop(reason, now)
+
+    def _rescue_failed(self, dialed: bool, reason: str, now: float) -> None:
+        """Their offer came to nothing: make ours.  Ours was refused: that is the end."""
+        if dialed:
+            self._say_disconnected(reason)
+            self._drop(reason, now)
+        else:
+            self._rescue(reason, now)
+
+    def _fail(self, reason: str, explanation: str) -> None:
+        self._events.append(events.CallFailed(self.peer_id, self.name, reason, explanation))
+
+    def _say_disconnected(self, reason: str) -> None:
+        if self._announced:
+            self._announced = False
+            waiting = self.conversation.undelivered
+            self._events.append(events.Disconnected(self.peer_id, self.name, reason, waiting))
+
+
+def describe_path(path: Path) -> str:
+    """Say in a few words which path is in use."""
+    return (
+        f"{path.local.value} to {path.remote.value} {format_address(path.address)}, "
+        f"{path.rtt * 1000:.1f} ms"
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -1,0 +1,213 @@
+"""
+An encrypted link between two peers who have proved who they are.
+
+::
+
+    dialing ──handshake──▶ proving ──their proof holds──▶ open ──▶ ended
+       └───────────────────────┴── PROOF_DEADLINE, or any error ────▲
+
+QUIC carries one stream each way.  The first frame on it is PROOF, and until the other side's
+proof holds nothing else is delivered, nor anything of ours sent but our own proof.  Refuses:
+frames that are too long, a second PROOF, and whatever the engine refuses.
+
+The link knows no addresses: its datagrams go over whatever path its owner has.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+import attrs
+
+from p2pchat.errors import LinkClosed, P2PChatError, ProofFailed, RemoteProtocolError
+from p2pchat.identity.certificates import Certificate
+from p2pchat.identity.keys import Identity
+from p2pchat.identity.proof import check_proof, make_proof
+from p2pchat.session import quic
+from p2pchat.wire import messages
+from p2pchat.wire.framing import FrameReader, encode_frame
+
+MAX_EARLY = 12  # datagrams; a handshake has eight
+PROOF_DEADLINE = 10.0  # seconds from the first datagram; four round trips on a bad satellite link
+
+
+class LinkState(Enum):
+    """Where a link stands."""
+
+    PROVING = "proving"
+    OPEN = "open"
+    ENDED = "ended"
+
+
+@attrs.frozen
+class LinkOpened:
+    """The other side has proved its key."""
+
+
+@attrs.frozen
+class FrameReceived:
+    """A frame from the peer who has proved its key."""
+
+    body: bytes
+
+
+@attrs.frozen
+class LinkEnded:
+    """The link is over; ``error`` says why."""
+
+    error: P2PChatError
+
+
+LinkEvent = LinkOpened | FrameReceived | LinkEnded
+
+
+@attrs.define(eq=False)
+class Link:
+    """
+    The machine of one link.
+
+    :ivar identity: ours.
+    :ivar peer_id: whom the other end must prove to be.
+    :ivar certificate: for TLS; only the answering side needs it.
+    :ivar dials: whether this side sends the first flight.
+    :ivar rtt: of the path in seconds, 0 while unknown; sets the first retransmissions' time.
+    """
+
+    identity: Identity
+    peer_id: str
+    certificate: Certificate
+    dials: bool
+    rtt: float = 0.0
+    state: LinkState = LinkState.PROVING
+    _engine: quic.Engine | None = None
+    _deadline: float = 0.0
+    _proved: bool = False  # our proof is written
+    _frames: FrameReader = attrs.Factory(FrameReader)
+    _events: deque[LinkEvent] = attrs.Factory(deque)
+    _early: list[bytes] = attrs.Factory(list)
+
+    def start(self, now: float) -> None:
+        """Begin: the dialing side makes its first flight, the other waits for it."""
+        self._deadline = now + PROOF_DEADLINE
+        if self.dials:
+            self._engine = quic.dial(now, self.rtt)
+
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Take a QUIC datagram that came over this link's paths."""
+        if self.state is LinkState.ENDED:
+            return
+        if self._engine is None:
+            destination = quic.initial_destination(data)
+            if destination is None:
+                return
+            self._engine = quic.answer(destination, self.certificate, self.rtt)
+        try:
+            self._feed(self._engine, data, now)
+            self._step(self._engine)
+        except P2PChatError as error:
+            self._end(error, now)
+
+    def _feed(self, engine: quic.Engine, data: bytes, now: float) -> None:
+        """
+        Give a datagram to the engine, and during the handshake all earlier ones once more.
+
+        A packet that overtook the one with its keys is lost on the engine (RFC 9000 section 5.7
+        lets it wait); QUIC ignores what it has had already.
+        """
+        engine.receive_datagram(data, now)
+        if engine.is_ready and not self._early:
+            return
+        engine.poll()
+        for earlier in self._early:
+            engine.receive_datagram(earlier, now)
+        engine.poll()
+        self._early = [] if engine.is_ready else [*self._early, data][:MAX_EARLY]
+
+    def handle_timer(self, now: float) -> None:
+        """Let the engine do what is due, and keep the deadline."""
+        if self.state is LinkState.ENDED:
+            return
+        if self.state is LinkState.PROVING and now >= self._deadline:
+            self._end(ProofFailed("the other side proved no identity in time"), now)
+        elif self._engine is not None:
+            try:
+                self._engine.handle_timer(now)
+                self._step(self._engine)
+            except P2PChatError as error:
+                self._end(error, now)
+
+    def get_timer(self) -> float | None:
+        """Return when :meth:`handle_timer` wants to be called."""
+        if self.state is LinkState.ENDED:
+            return None
+        times = [self._deadline] if self.state is LinkState.PROVING else []
+        wanted = None if self._engine is None else self._engine.get_timer()
+        return min([*times, *([] if wanted is None else [wanted])], default=None)
+
+    def datagrams_to_send(self, now: float) -> list[bytes]:
+        """Return, and forget, what goes out over the path."""
+        if self._engine is None:
+            return []
+        try:
+            return self._engine.datagrams_to_send(now)
+        except LinkClosed as error:
+            self._end(error, now)
+            return []
+
+    def next_event(self) -> LinkEvent | None:
+        """Return, and forget, the oldest event."""
+        return self._events.popleft() if self._events else None
+
+    def send_frame(self, body: bytes) -> None:
+        """
+        Send a frame; QUIC takes it from here.
+
+        :raises LinkClosed: the link isn't open.
+        """
+        if self.state is not LinkState.OPEN or self._engine is None:
+            raise LinkClosed("the link is not open")
+        self._engine.send(encode_frame(body))
+
+    def backlog(self) -> int:
+        """Return how many bytes wait for a first transmission."""
+        return 0 if self._engine is None else self._engine.backlog()
+
+    def close(self, reason: str, now: float) -> None:
+        """End the link, telling the other side where possible."""
+        self._end(LinkClosed(reason), now)
+
+    def _step(self, engine: quic.Engine) -> None:
+        binding = engine.binding
+        if binding is not None and not self._proved:
+            proof = make_proof(self.identity, self._role(self.dials), binding)
+            engine.send(encode_frame(messages.encode(proof, 0.0)))
+            self._proved = True
+        for body in self._frames.receive(engine.take_data()):
+            if self.state is LinkState.OPEN:
+                self._events.append(FrameReceived(body))
+            else:
+                self._check(body, binding)
+
+    def _check(self, body: bytes, binding: bytes | None) -> None:
+        proof = messages.decode(body)
+        if not isinstance(proof, messages.Proof) or binding is None:
+            raise RemoteProtocolError("the first frame must be PROOF")
+        check_proof(proof, self.peer_id, self._role(not self.dials), binding)
+        self.state = LinkState.OPEN
+        self._events.append(LinkOpened())
+
+    @staticmethod
+    def _role(dials: bool) -> str:
+        return "client" if dials else "server"
+
+    def _end(self, error: P2PChatError, now: float) -> None:
+        if self.state is LinkState.ENDED:
+            return
+        self.state = LinkState.ENDED
+        self._events.append(LinkEnded(error))
+        if self._engine is not None:
+            try:
+                self._engine.close(str(error)[:200])
+            except LinkClosed:
+                self._engine = None  # it ended by itself; nothing is left to say

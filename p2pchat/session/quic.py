@@ -1,0 +1,213 @@
+"""
+The QUIC stack: qh3, imported here and nowhere else.
+
+Owns what qh3 wants to be told and asked; an exception of any kind out of it becomes
+:class:`p2pchat.errors.LinkClosed`, after which the engine is not touched again.
+
+The engine lives at one virtual address on a path that never changes; which real path carries
+its packets is decided below it.  No session tickets, no 0-RTT, no datagram frames.
+
+The channel binding of a session is a hash of the server's first application traffic secret (RFC
+8446 section 7.1), which qh3 hands over for its key log.  It depends on the whole handshake, both
+ends know it and nobody between them; and the answering side has it with its first flight, so its
+proof arrives one round trip sooner than a binding to an exporter would allow.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable
+from hashlib import sha256
+from io import StringIO
+from typing import Any, TypeVar
+
+from qh3.quic.configuration import QuicConfiguration
+from qh3.quic.connection import QuicConnection
+from qh3.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived
+from qh3.tls import load_pem_private_key, load_pem_x509_certificates
+
+from p2pchat.errors import LinkClosed
+from p2pchat.identity.certificates import Certificate
+
+_T = TypeVar("_T")
+
+ALPN = "p2pchat/1"
+VIRTUAL_ADDRESS = ("127.0.0.1", 1)  # the engine wants an IP literal; nothing is ever sent there
+DATAGRAM_SIZE = 1200  # bytes; RFC 9000 section 14, fits every path that carries QUIC at all
+CONNECTION_ID = 8  # bytes
+IDLE_TIMEOUT = 600.0  # seconds; lost paths are noticed far above, a link outlives a tunnel
+INITIAL_RTT = (0.01, 0.333)  # seconds; least, and where nothing is known (RFC 9002 section 6.2.2)
+WINDOW = 1024 * 1024  # bytes a peer may send ahead, in all and on one stream
+
+BINDING_LABEL = b"p2pchat 1 channel binding\x00"
+
+logging.getLogger("quic").addHandler(logging.NullHandler())
+logging.getLogger("quic").propagate = False
+
+
+class _SecretLog(StringIO):
+    """Keeps the one secret that the binding is made of; qh3 writes NSS key log lines."""
+
+    LABEL = "SERVER_TRAFFIC_SECRET_0"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secret = ""
+
+    def write(self, line: str) -> int:
+        """Take one line ``LABEL client-random secret``."""
+        label, _, secret = line.split()
+        if label == self.LABEL:
+            self.secret = self.secret or secret
+        return len(line)
+
+
+class Engine:
+    """One QUIC connection."""
+
+    def __init__(self, connection: QuicConnection, secrets: _SecretLog) -> None:
+        self._connection = connection
+        self._secrets = secrets
+        self._stream: int | None = None
+        self._closed = False
+        self._data = b""
+        self.is_ready = False
+
+    @property
+    def binding(self) -> bytes | None:
+        """The channel binding, 32 bytes, once this side can derive it."""
+        secret = self._secrets.secret
+        return sha256(BINDING_LABEL + bytes.fromhex(secret)).digest() if secret else None
+
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Feed one datagram of this connection."""
+        self._guard(self._connection.receive_datagram, data, VIRTUAL_ADDRESS, now)
+
+    def handle_timer(self, now: float) -> None:
+        """Let the engine do what is due."""
+        self._guard(self._connection.handle_timer, now)
+
+    def get_timer(self) -> float | None:
+        """Return when the engine wants to be called."""
+        return None if self._closed else self._connection.get_timer()
+
+    def datagrams_to_send(self, now: float) -> list[bytes]:
+        """Return, and forget, what the engine wants to send."""
+        sent = self._guard(self._connection.datagrams_to_send, now)
+        return [data for data, _ in sent or []]
+
+    def send(self, data: bytes) -> None:
+        """Write to our own unidirectional stream, opening it with the first bytes."""
+        if self._stream is None:
+            self._stream = self._connection.get_next_available_stream_id(is_unidirectional=True)
+        self._guard(self._connection.send_stream_data, self._stream, data)
+
+    def backlog(self) -> int:
+        """Return how many written bytes haven't been sent once."""
+        return 0 if self._closed else int(self._connection.get_send_buffer_size())
+
+    def poll(self) -> None:
+        """
+        Take in what the engine has to say.
+
+        :raises LinkClosed: the connection has ended.
+        """
+        while (event := self._connection.next_event()) is not None:
+            if isinstance(event, HandshakeCompleted):
+                self.is_ready = True
+            elif isinstance(event, StreamDataReceived) and event.stream_id == self._their_stream:
+                self._data += event.data
+            elif isinstance(event, ConnectionTerminated):
+                self._closed = True
+                raise LinkClosed(event.reason_phrase or "the link ended")
+
+    def take_data(self) -> bytes:
+        """
+        Return, and forget, what arrived on the other side's first unidirectional stream.
+
+        :raises LinkClosed: the connection has ended.
+        """
+        self.poll()
+        data, self._data = self._data, b""
+        return data
+
+    @property
+    def _their_stream(self) -> int:
+        return 3 if self._connection.configuration.is_client else 2  # RFC 9000 section 2.1
+
+    def close(self, reason: str) -> None:
+        """Say goodbye on the wire; the datagrams must still be sent."""
+        if not self._closed:
+            self._guard(self._connection.close, 0, None, reason)
+
+    def _guard(self, call: Callable[..., _T], *arguments: Any) -> _T | None:
+        if self._closed:
+            return None
+        try:
+            return call(*arguments)
+        except Exception as error:
+            # qh3 raises what it likes on hostile or impossible input (its own tests aside);
+            # whatever it is, this connection is at its end and the others aren't.
+            self._closed = True
+            raise LinkClosed(f"the QUIC engine failed: {error!r}") from error
+
+
+def _configuration(is_client: bool, rtt: float, secrets: _SecretLog) -> QuicConfiguration:
+    return QuicConfiguration(
+        is_client=is_client,
+        alpn_protocols=[ALPN],
+        connection_id_length=CONNECTION_ID,
+        idle_timeout=IDLE_TIMEOUT,
+        max_datagram_size=DATAGRAM_SIZE,
+        probe_datagram_size=False,
+        initial_rtt=max(INITIAL_RTT[0], rtt) if rtt else INITIAL_RTT[1],
+        max_data=WINDOW,
+        max_stream_data=WINDOW,
+        secrets_log_file=secrets,
+        verify_mode=ssl.CERT_NONE,
+        server_name="p2pchat.invalid",
+    )
+
+
+def dial(now: float, rtt: float = 0.0) -> Engine:
+    """
+    Make the engine of the side that sends the first flight.
+
+    :param rtt: of the path in seconds, as the checks measured it; 0 while unknown.
+    """
+    secrets = _SecretLog()
+    connection = QuicConnection(configuration=_configuration(True, rtt, secrets))
+    connection.connect(VIRTUAL_ADDRESS, now)
+    return Engine(connection, secrets)
+
+
+def initial_destination(data: bytes) -> bytes | None:
+    """Return the destination connection id of a client's first packet, ``None`` for others."""
+    # RFC 9000 section 17.2.2: long header, type Initial, version 1, then the id with its length.
+    if len(data) < DATAGRAM_SIZE or data[0] & 0xF0 != 0xC0 or data[1:5] != b"\x00\x00\x00\x01":
+        return None
+    length = data[5]
+    return data[6 : 6 + length] if 8 <= length <= 20 else None
+
+
+def answer(destination: bytes, certificate: Certificate, rtt: float = 0.0) -> Engine:
+    """Make the engine of the side that answers a first packet to ``destination``."""
+    secrets = _SecretLog()
+    configuration = _configuration(False, rtt, secrets)
+    configuration.certificate = load_pem_x509_certificates(certificate.certificate)[0]
+    configuration.private_key = load_pem_private_key(certificate.private_key)
+    connection = QuicConnection(
+        configuration=configuration, original_destination_connection_id=destination
+    )
+    return Engine(connection, secrets)
+
+
+def warm_up(certificate: Certificate, now: float) -> None:
+    """Begin a handshake with ourselves, so that the first caller doesn't wait for imports."""
+    client, server = dial(now), None
+    for data in client.datagrams_to_send(now):
+        server = server or answer(initial_destination(data) or b"", certificate)
+        server.receive_datagram(data, now)
+    for data in [] if server is None else server.datagrams_to_send(now):
+        client.receive_datagram(data, now)

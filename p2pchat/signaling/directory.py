@@ -1,0 +1,164 @@
+"""
+Records as leases: who is there, for how long still.
+
+Owns the rule of what strangers may see: the addresses of a peer, the one that the registry saw
+included, are shown only where the peer published addresses itself.
+
+Refuses to grow past MAX_RECORDS.  All leases are equally long, so that the order of renewal is
+the order of expiry.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+
+import attrs
+
+from p2pchat.signaling.refusals import refused
+from p2pchat.wire.addresses import Address, format_address
+from p2pchat.wire.documents import Registration
+from p2pchat.wire.strict_json import JsonObject
+
+MAX_RECORDS = 100_000  # about 1 KiB each: 100 MiB
+MAX_PAGE = 200  # records; such a page has about 50 KiB
+
+
+@attrs.frozen
+class Record:
+    """
+    What the registry knows of one peer.
+
+    :ivar ip: where its registration came from, as the registry saw it.
+    :ivar addresses: what the peer published; empty unless its person asked for that.
+    :ivar as_of: when it registered last, seconds since 1970.
+    :ivar expires: when the lease ends, on the clock of the directory.
+    """
+
+    peer_id: str
+    username: str
+    nat: str
+    ip: str
+    addresses: tuple[Address, ...]
+    as_of: int
+    expires: float
+
+    @property
+    def port(self) -> int | None:
+        """The port of the published address, that on the ip that the registry saw first."""
+        seen = [port for host, port in self.addresses if host == self.ip]
+        return next(iter(seen + [port for _, port in self.addresses]), None)
+
+    def to_json(self, online: bool) -> JsonObject:
+        """
+        Return what anybody may see.
+
+        :param online: whether documents can be delivered to the peer now.
+        """
+        published = [format_address(address) for address in self.addresses]
+        return {
+            "peer_id": self.peer_id,
+            "username": self.username,
+            "nat": self.nat,
+            "online": online,
+            "as_of": self.as_of,
+            "ip": self.ip if published else None,
+            "port": self.port,
+            "addresses": published or None,
+        }
+
+
+@attrs.define
+class Directory:
+    """
+    All records, by id and by name.
+
+    ``now`` is in seconds on any clock that isn't set back.
+
+    :ivar lease: seconds that a record lives without renewal.
+    """
+
+    lease: float
+    capacity: int = MAX_RECORDS
+    _records: dict[str, Record] = attrs.field(init=False, factory=dict)  # soonest expiry first
+    _ids: list[str] = attrs.field(init=False, factory=list)  # sorted
+    _ids_by_name: dict[str, list[str]] = attrs.field(  # sorted, never empty
+        init=False, factory=lambda: defaultdict(list)
+    )
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def register(
+        self, peer_id: str, body: Registration, ip: str, as_of: float, now: float
+    ) -> Record:
+        """
+        Hold a record for one lease, in place of the peer's former one.
+
+        :param ip: where the registration came from.
+        :param as_of: now, in seconds since 1970.
+        :raises Refused: the directory is full.
+        """
+        self._refuse_growth(peer_id)
+        record = Record(
+            peer_id, body.username, body.nat, ip, body.addresses, int(as_of), now + self.lease
+        )
+        former = self._records.pop(peer_id, None)
+        self._records[peer_id] = record
+        if former is None or former.username != record.username:
+            self._unlist(former)
+            insort(self._ids, peer_id)
+            insort(self._ids_by_name[record.username], peer_id)
+        return record
+
+    def _refuse_growth(self, peer_id: str) -> None:
+        if len(self._records) >= self.capacity and peer_id not in self._records:
+            detail = f"this registry holds {self.capacity} peers, and no more: try again later"
+            raise refused(503, "registry-full", detail, retry_after=int(self.lease))
+
+    def lookup(self, peer_id: str, now: float) -> Record | None:
+        """Return a peer's record while its lease runs."""
+        record = self._records.get(peer_id)
+        return record if record is not None and now < record.expires else None
+
+    def page(
+        self, after: str, limit: int, username: str | None, now: float
+    ) -> tuple[list[Record], str | None]:
+        """
+        Return records in the order of their ids, and the id to go on after, if there are more.
+
+        :param after: the id that the former page gave, or an empty string.
+        :param username: only peers of exactly this name.
+        """
+        ids = self._ids if username is None else self._ids_by_name.get(username, [])
+        start = bisect_right(ids, after)
+        chosen = ids[start : start + limit]
+        records = [self._records[peer_id] for peer_id in chosen]
+        following = chosen[-1] if chosen and start + limit < len(ids) else None
+        return [record for record in records if now < record.expires], following
+
+    def remove(self, peer_id: str) -> bool:
+        """End a record; tell whether there was one."""
+        record = self._records.pop(peer_id, None)
+        self._unlist(record)
+        return record is not None
+
+    def _unlist(self, record: Record | None) -> None:
+        if record is None:
+            return
+        namesakes = self._ids_by_name[record.username]
+        for ids in (self._ids, namesakes):
+            del ids[bisect_left(ids, record.peer_id)]
+        if not namesakes:
+            del self._ids_by_name[record.username]
+
+    def expire(self, now: float) -> list[str]:
+        """End the records whose leases are over, and return their ids."""
+        ended = []
+        for record in self._records.values():
+            if now < record.expires:
+                break
+            ended.append(record.peer_id)
+        for peer_id in ended:
+            self.remove(peer_id)
+        return ended

@@ -1,0 +1,61 @@
+"""
+Which refusal answers which error: the statuses and reasons of the registry, in one table.
+
+A reason is stable, for programs; the detail is the error's own sentence.
+"""
+
+from __future__ import annotations
+
+from p2pchat.errors import (
+    BadSignature,
+    RegistryError,
+    RemoteProtocolError,
+    ReplayedDocument,
+    StaleDocument,
+    UnsupportedVersion,
+    WrongAudience,
+)
+from p2pchat.wire.problems import Problem
+
+_ANSWERS: dict[type[RemoteProtocolError], tuple[int, str]] = {
+    BadSignature: (401, "bad-signature"),
+    StaleDocument: (401, "stale-document"),
+    WrongAudience: (403, "wrong-audience"),
+    ReplayedDocument: (409, "replayed-document"),
+    UnsupportedVersion: (400, "unsupported-version"),
+}
+_HEADERS = {401: {"WWW-Authenticate": 'JWS realm="p2pchat"'}}  # RFC 9110 section 15.5.2
+
+
+class Refused(RegistryError):
+    """
+    The registry refuses a request.
+
+    :ivar problem: what is answered.
+    :ivar headers: response headers that belong to it.
+    """
+
+    def __init__(self, problem: Problem, headers: dict[str, str]) -> None:
+        super().__init__(problem.detail, problem.status)
+        self.problem = problem
+        self.headers = headers
+
+
+def refused(status: int, reason: str, detail: str, retry_after: int | None = None) -> Refused:
+    """
+    Make a refusal.
+
+    :param retry_after: seconds after which it is worth asking again.
+    """
+    headers = dict(_HEADERS.get(status, {}))
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    return Refused(Problem(status, reason, detail), headers)
+
+
+def refusal_of(error: RemoteProtocolError | Refused) -> Refused:
+    """Return the refusal that answers an error."""
+    if isinstance(error, Refused):
+        return error
+    status, reason = _ANSWERS.get(type(error), (400, "malformed"))
+    return refused(status, reason, str(error))

@@ -1,0 +1,202 @@
+"""
+The registry's HTTP routes::
+
+    POST   /register             body: registration          the record, lease, STUN servers
+    GET    /peer/{peer_id}                                   the record
+    GET    /peers                ?after= &limit= &username=  a page of records, in order of ids
+    DELETE /peer/{peer_id}       Authorization: removal
+    GET    /events/{peer_id}     Authorization: subscription the event stream
+    POST   /deliver/{peer_id}    body: offer, answer, ...    202 when the stream took it
+    GET    /status                                           version, uptime, counts
+
+A body is a signed document in compact serialization, of type ``application/jose``; in a header
+it stands as ``Authorization: JWS <document>``.  Whatever is refused is answered with a problem
+document, whatever goes wrong inside with one that says no more than that.
+
+A document for the registry names it by its origin, as the author dialed it.  Without
+``--public-url`` the registry takes the origin of the ``Host`` header for its name.  That suits
+a machine with many names; but somebody who gets hold of a fresh document that was meant for
+another registry could use it here, by naming that other registry in ``Host``.  A registry on a
+public host should therefore be told its ``--public-url``: it then accepts documents for that
+origin only.
+
+The address of a peer is that of its TCP connection; ``X-Forwarded-For`` is believed from nobody.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, BinaryIO, cast
+
+import attrs
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from p2pchat import __version__
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.identity.keys import check_peer_id
+from p2pchat.signaling.directory import MAX_PAGE
+from p2pchat.signaling.refusals import Refused, refusal_of, refused
+from p2pchat.signaling.registry import Registry
+from p2pchat.signaling.site import client_ip, refuse, request_origin
+from p2pchat.wire.strict_json import JsonObject, dumps
+
+DOCUMENT_TYPE = "application/jose"
+SCHEME = "JWS"
+DEFAULT_PAGE = 100  # records
+
+_log = Logger()
+
+
+@attrs.define(eq=False, slots=False)  # Klein keeps itself in the instance's __dict__
+class RegistryResource:
+    """The routes over one registry; ``RegistryResource(registry).app.resource()`` serves them."""
+
+    registry: Registry
+
+    app = Klein()
+
+    @app.route("/register", methods=["POST"])
+    def register(self, request: Request) -> bytes:
+        """Hold a record."""
+        token = self._body(request)
+        audience = self._audience(request)
+        return _answer(request, self.registry.register(token, audience, client_ip(request)))
+
+    @app.route("/peer/<peer_id>", methods=["GET"])
+    def peer(self, request: Request, peer_id: str) -> bytes:
+        """Show a record."""
+        record = self.registry.find(check_peer_id(peer_id))
+        return _answer(request, self.registry.show(record))
+
+    @app.route("/peers", methods=["GET"])
+    def peers(self, request: Request) -> bytes:
+        """Show a page of records."""
+        after = _query(request, "after")
+        records, following = self.registry.directory.page(
+            check_peer_id(after) if after else "",
+            _limit(request),
+            _query(request, "username"),
+            self.registry.now(),
+        )
+        shown = [self.registry.show(record) for record in records]
+        return _answer(request, {"peers": shown, "next": following})
+
+    @app.route("/peer/<peer_id>", methods=["DELETE"])
+    def remove(self, request: Request, peer_id: str) -> bytes:
+        """End a record."""
+        token = self._authorization(request)
+        self.registry.remove(token, self._audience(request), check_peer_id(peer_id))
+        return _answer(request, {"removed": True})
+
+    @app.route("/events/<peer_id>", methods=["GET"])
+    def events(self, request: Request, peer_id: str) -> Deferred[None] | bytes:
+        """Open an event stream."""
+        if request.method == b"HEAD":
+            raise MethodNotAllowed(["GET"])
+        token = self._authorization(request)
+        audience = self._audience(request)
+        return self.registry.subscribe(token, audience, check_peer_id(peer_id), request)
+
+    @app.route("/deliver/<peer_id>", methods=["POST"])
+    def deliver(self, request: Request, peer_id: str) -> bytes:
+        """Pass a document on."""
+        self.registry.deliver(self._body(request), check_peer_id(peer_id))
+        return _answer(request, {"delivered": True}, HTTPStatus.ACCEPTED)
+
+    @app.route("/status", methods=["GET"])
+    def status(self, request: Request) -> bytes:
+        """Show counts."""
+        return _answer(request, {"version": __version__, **self.registry.status()})
+
+    @app.handle_errors(RemoteProtocolError, Refused)
+    def refuse(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer what the registry refuses."""
+        assert isinstance(failure.value, RemoteProtocolError | Refused)
+        return self._refuse(request, refusal_of(failure.value))
+
+    @app.handle_errors(HTTPException)
+    def no_route(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer what has no route."""
+        assert isinstance(failure.value, HTTPException)
+        if not isinstance(failure.value, MethodNotAllowed):
+            detail = "no such route; /peers and /status are for everybody"
+            return self._refuse(request, refused(404, "no-such-route", detail))
+        allowed = ", ".join(sorted({*(failure.value.valid_methods or ()), "OPTIONS"}))
+        request.setHeader(b"allow", allowed.encode("ascii"))
+        if request.method == b"OPTIONS":
+            request.setResponseCode(HTTPStatus.NO_CONTENT)
+            return b""
+        detail = f"this route takes {allowed}"
+        return self._refuse(request, refused(405, "method-not-allowed", detail))
+
+    @app.handle_errors(Exception)
+    def fail(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer our own mistakes, without a word about their insides."""
+        _log.failure("a request could not be answered", failure)
+        detail = "the registry made a mistake; its log has the details"
+        return self._refuse(request, refused(500, "internal-error", detail))
+
+    def _refuse(self, request: IRequest, refusal: Refused) -> bytes:
+        self.registry.counts.errors[refusal.problem.status] += 1
+        return refuse(request, refusal)
+
+    def _audience(self, request: Request) -> str:
+        return self.registry.settings.public_origin or request_origin(request)
+
+    def _body(self, request: Request) -> str:
+        self.registry.admit(client_ip(request))
+        given = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
+        if given != DOCUMENT_TYPE:
+            raise refused(415, "unsupported-media-type", f"send a JWS as {DOCUMENT_TYPE}")
+        return _ascii(cast(BinaryIO, request.content).read())
+
+    def _authorization(self, request: Request) -> str:
+        self.registry.admit(client_ip(request))
+        scheme, _, token = _ascii(request.getHeader(b"authorization") or b"").partition(" ")
+        if scheme.lower() != SCHEME.lower():
+            detail = f"sign the request: 'Authorization: {SCHEME} <document>'"
+            raise refused(401, "unsigned", detail)
+        return token.strip()
+
+
+def _answer(request: Request, members: JsonObject, status: int = HTTPStatus.OK) -> bytes:
+    body = dumps(members)
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/json")
+    request.setHeader(b"content-length", b"%d" % len(body))
+    request.setHeader(b"cache-control", b"no-store")
+    return body
+
+
+def _ascii(data: bytes) -> str:
+    try:
+        return data.decode("ascii")
+    except UnicodeDecodeError:
+        raise RemoteProtocolError("a JWS in compact serialization is expected") from None
+
+
+def _query(request: Request, name: str) -> str | None:
+    values: list[Any] = request.args.get(name.encode("ascii"), [])
+    if len(values) > 1:
+        raise RemoteProtocolError(f"{name} is given twice")
+    try:
+        return values[0].decode("utf-8") if values else None
+    except UnicodeDecodeError:
+        raise RemoteProtocolError(f"{name} must be UTF-8") from None
+
+
+def _limit(request: Request) -> int:
+    text = _query(request, "limit")
+    if text is None:
+        return DEFAULT_PAGE
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_PAGE):
+        raise RemoteProtocolError(f"limit must be from 1 to {MAX_PAGE}")
+    return int(text)

@@ -1,0 +1,217 @@
+"""
+The services of ``p2ppeer``: a node with a person or program on stdio, and the reading of our NAT.
+
+Own how the program begins and ends: the terminal is put back on every way out, and what failed
+exits with 1, although twistd itself exits with 0 whatever happens to its services.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+
+from p2pchat.errors import ConfigurationError, P2PChatError
+from p2pchat.peer.behaviour import Behaviour, read_behaviour
+from p2pchat.peer.events import Registered
+from p2pchat.peer.nat_type import NatType, read_nat_type
+from p2pchat.runtime import Runtime
+from p2pchat.ui import json_lines, nat_report
+from p2pchat.ui.commands import Connect
+from p2pchat.ui.console import Stdio
+from p2pchat.ui.conversations import Conversations
+from p2pchat.ui.terminal import Terminal
+
+STOP_DEADLINE = 5.0  # seconds for goodbyes; the registry may be away
+
+_log = Logger()
+
+
+class StdioService(Service):
+    """
+    A service that owns stdio: its log lines go elsewhere, and its failure ends the program.
+
+    :param observer: where log lines go; ``None``: wherever twistd sends them.
+    """
+
+    def __init__(self, reactor: Any, observer: ILogObserver | None) -> None:
+        self._reactor = reactor
+        self._observer = observer
+        self._ending = False
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Join an application, which takes its log observer from us before it logs anything."""
+        if self._observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._observer)
+        super().setServiceParent(parent)
+
+    def startService(self) -> None:
+        """Begin as soon as the reactor runs, so that ending is possible."""
+        super().startService()
+        self._reactor.callWhenRunning(self.begin)
+
+    def begin(self) -> None:
+        """Do what the service is there for."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """End the program; again is harmless."""
+        if not self._ending:
+            self._ending = True
+            self._reactor.stop()
+
+    def fail(self, sentence: str) -> None:
+        """End the program with status 1."""
+        print(f"p2ppeer: {sentence}", file=sys.__stderr__, flush=True)
+        _exit_with(1)
+        self.leave()
+
+
+def _exit_with(status: int) -> None:
+    """Make twistd exit with this status: nothing that it calls could tell it."""
+    atexit.register(_exit_now, status)
+
+
+def _exit_now(status: int) -> None:
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            cast(TextIO, stream).flush()
+    os._exit(status)
+
+
+class PeerService(StdioService):
+    """
+    A node, and a person or program on stdio.
+
+    :param stdio: console or JSON lines.
+    :param make_node: makes the node.
+    :param attach: connects those to the descriptors.
+    :param terminal: where a line is edited; ``None`` elsewhere.
+    :param call: whom to call once registered; "" for nobody.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        stdio: Stdio,
+        *,
+        make_node: Callable[[], Any],
+        attach: Callable[[Stdio], object],
+        observer: ILogObserver | None = None,
+        terminal: Terminal | None = None,
+        call: str = "",
+    ) -> None:
+        super().__init__(runtime.reactor, observer)
+        self._runtime = runtime
+        self._make_node = make_node
+        self._stdio = stdio
+        self._attach = attach
+        self._terminal = terminal
+        self._call = call
+        self._node: Any = None
+
+    def begin(self) -> None:
+        """Show the console and start the node."""
+        node = self._make_node()
+        self._stdio.conversations = Conversations(node, self._stdio.announce, self.leave)
+        node.listen(self._watch)
+        try:
+            self._prepare_terminal()
+            self._attach(self._stdio)
+        except OSError as error:
+            self._fail_to_start(Failure(ConfigurationError(f"stdin or stdout: {error.strerror}")))
+            return
+        self._node = node
+        maybeDeferred(node.start).addErrback(self._fail_to_start)
+
+    def stopService(self) -> Deferred[None]:
+        """Say goodbye, within STOP_DEADLINE; then write what is left, and let stdio go."""
+        super().stopService()
+        node, self._node = self._node, None
+        stopped: Deferred[Any] = maybeDeferred(node.stop) if node else succeed(None)
+        stopped.addTimeout(
+            STOP_DEADLINE, self._runtime.clock, onTimeoutCancel=lambda _result, _deadline: None
+        )
+        stopped.addErrback(lambda failure: _log.failure("while leaving", failure))
+        return stopped.addCallback(lambda _: self._close())
+
+    def _close(self) -> Deferred[None]:
+        return self._stdio.close().addBoth(lambda _: self._restore())
+
+    def _restore(self) -> None:
+        if self._terminal is not None:
+            self._terminal.restore()
+
+    def _prepare_terminal(self) -> None:
+        if self._terminal is None:
+            return
+        self._terminal.prepare()
+        self._reactor.addSystemEventTrigger("after", "shutdown", self._terminal.restore)
+        # A closed window is a way of leaving, too; nohup's choice is respected.
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.leave))
+
+    def _watch(self, event: Any) -> None:
+        if self._call and isinstance(event, Registered):
+            who, self._call = self._call, ""
+            self._stdio.conversations.execute(Connect(who))
+
+    def _fail_to_start(self, failure: Failure) -> None:
+        error = failure.value
+        self._restore()
+        if isinstance(error, CannotListenError):
+            self.fail(f"UDP port {error.port} can't be used: {_reason(error)}")
+        elif isinstance(error, P2PChatError):
+            self.fail(str(error))
+        else:
+            _log.failure("the node can't start", failure)
+            self.fail(f"can't start: {error!r}")
+
+
+def _reason(error: CannotListenError) -> str:
+    return getattr(error.socketError, "strerror", None) or str(error.socketError)
+
+
+class NatTypeService(StdioService):
+    """Reads the kind of our NAT twice over, prints it and ends."""
+
+    def __init__(
+        self, runtime: Runtime, observer: ILogObserver | None, server: tuple[str, int], json: bool
+    ) -> None:
+        super().__init__(runtime.reactor, observer)
+        self._runtime = runtime
+        self._server = server
+        self._json = json
+
+    def begin(self) -> None:
+        """Ask."""
+        readings: list[Deferred[Any]] = [
+            read_nat_type(self._runtime, *self._server),
+            read_behaviour(self._runtime, *self._server),
+        ]
+        gatherResults(readings).addCallback(lambda both: self._print(*both))
+
+    def _print(self, nat_type: NatType, behaviour: Behaviour) -> None:
+        if self._json:
+            fields = nat_report.report(nat_type, behaviour)
+            text = json_lines.encode(nat_report.NAME, self._runtime.wall_time(), fields)
+        else:
+            text = "".join(f"{row}\n" for row in nat_report.rows(nat_type, behaviour))
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            print(text, end="", file=sys.__stdout__, flush=True)
+        if not nat_report.answered(nat_type, behaviour):
+            _exit_with(1)
+        self.leave()

@@ -1,0 +1,349 @@
+"""
+One negotiation with a peer: offers, the answer, and attempts until a path is found.
+
+::
+
+    calling     idle ─call─▶ offering ─answer─▶ checking ─path─▶ settled
+                              ▲   │  └ringing─▶ ringing ─answer─▶ (checking)
+                              │   ▼ no answer, no path
+                            pausing ── attempts used up, refused, unknown peer ──▶ ended
+
+    called      idle ─offer─▶ asking ─accept─▶ checking ─path─▶ settled
+                                 │                └─no path─▶ ended: the caller offers afresh
+                                 └─ declined, cancelled, expired ─▶ ended
+
+Every attempt has a new session name, ephemeral key and username fragment: nothing of an old
+one can be used again.  The answering side checks first, with a low TTL; the offering side says
+CANDIDATES when it has begun (:mod:`p2pchat.traversal.punching` has the picture).
+
+Owns no signature and no delivery: bodies go out through :meth:`Negotiation.take_documents`, and
+only what was verified comes in.  What doesn't fit the state is ignored, as late documents are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+import attrs
+
+from p2pchat.identity.exchange import Exchange
+from p2pchat.traversal.agent import Agent
+from p2pchat.traversal.punching import Credentials, Path, Punching
+from p2pchat.wire.addresses import format_address
+from p2pchat.wire.documents import (
+    Answer,
+    Candidate,
+    Candidates,
+    Delivered,
+    Offer,
+    Refusal,
+    Ringing,
+)
+
+ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry
+RING_TIMEOUT = 90.0  # seconds for a person to decide
+PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
+
+
+@attrs.frozen
+class AttemptBegan:
+    """An offer goes out."""
+
+    attempt: int
+
+
+@attrs.frozen
+class Rang:
+    """The other side asks its person."""
+
+
+@attrs.frozen
+class ChecksBegan:
+    """Both sides' candidates are known."""
+
+    ufrag: str
+    addresses: tuple[str, ...]
+
+
+@attrs.frozen
+class PathReady:
+    """
+    A path was found.
+
+    :ivar session: names the link that is to be made, unless ``continues``.
+    :ivar continues: both sides still hold the link that the offer named.
+    :ivar dials: whether our side makes the link's first flight.
+    """
+
+    session: str
+    path: Path
+    continues: bool
+    dials: bool
+
+
+@attrs.frozen
+class NegotiationFailed:
+    """It is over; ``reason`` is a word of :class:`p2pchat.session.events.CallFailed`."""
+
+    reason: str
+    explanation: str
+
+
+NegotiationEvent = AttemptBegan | Rang | ChecksBegan | PathReady | NegotiationFailed
+
+
+_REFUSALS = {
+    "declined": "they declined",
+    "cancelled": "they took the offer back",
+    "busy": "they are busy",
+}
+
+
+class Stage(Enum):
+    """Where a negotiation stands; the module docstring has the picture."""
+
+    IDLE = "idle"
+    OFFERING = "offering"
+    RINGING = "ringing"
+    PAUSING = "pausing"
+    ASKING = "asking"
+    CHECKING = "checking"
+    SETTLED = "settled"
+    ENDED = "ended"
+
+
+_OVER = {Stage.IDLE, Stage.SETTLED, Stage.ENDED}
+_CALLING = {Stage.OFFERING, Stage.RINGING, Stage.PAUSING}
+
+
+@attrs.define(eq=False)
+class Negotiation:
+    """
+    The machine of one negotiation.
+
+    :ivar agent: the traversal of our socket.
+    :ivar username: what we call ourselves.
+    :ivar held_link: name of the link that a new path is wanted for, or "".
+    :ivar attempts: how many offers may be made.
+    :ivar patient: whether a peer who is offline is asked again, as for a lost conversation.
+    :ivar session: the name of the attempt of now.
+    :ivar ufrag: our username fragment of the attempt of now.
+    :ivar continues: whether both sides still hold the link.
+    :ivar dials: whether the link's first flight is ours to make: the offering side's.
+    """
+
+    agent: Agent
+    username: str
+    held_link: str
+    attempts: int
+    patient: bool
+    _random_bytes: Callable[[int], bytes]
+    stage: Stage = Stage.IDLE
+    session: str = ""
+    ufrag: str = ""
+    dials: bool = False
+    _attempt: int = 0
+    _exchange: Exchange | None = None
+    _offer: Offer | None = None
+    continues: bool = False
+    _punching: Punching | None = None
+    _deadline: float | None = None
+    _history: list[str] = attrs.Factory(list)
+    _documents: list[Delivered] = attrs.Factory(list)
+    _events: deque[NegotiationEvent] = attrs.Factory(deque)
+
+    @property
+    def is_calling(self) -> bool:
+        """Whether our own offer is out, or about to go out."""
+        return self.stage in _CALLING
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.stage in _OVER
+
+    @property
+    def history(self) -> list[str]:
+        """What was tried so far, as sentences."""
+        return self._history + ([] if self._punching is None else self._punching.story())
+
+    # -- calling
+
+    def call(self, now: float) -> None:
+        """Make an offer."""
+        self._new_attempt(self._random_bytes(16).hex())
+        self.dials, self.stage = True, Stage.OFFERING
+        self._deadline = now + ANSWER_TIMEOUT
+        self._documents.append(Offer(*self._description(self.held_link)))
+        self._events.append(AttemptBegan(self._attempt))
+
+    def _new_attempt(self, session: str) -> None:
+        self._attempt += 1
+        self.session, self.ufrag = session, self.agent.new_ufrag()
+        self._exchange = Exchange.from_seed(self._random_bytes(32))
+
+    def _description(
+        self, link: str
+    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str]:
+        """Return the members of our offer or answer."""
+        assert self._exchange is not None
+        gathering = self.agent.gathering
+        return (
+            self.session,
+            self.username,
+            self._exchange.public_key,
+            self.ufrag,
+            gathering.candidates(),
+            link,
+            gathering.mapping().value,
+        )
+
+    def _answered(self, answer: Answer, now: float) -> None:
+        self.continues = bool(self.held_link) and answer.link == self.held_link
+        self._punch(answer, now)
+        self._documents.append(Candidates(self.session))
+
+    # -- called
+
+    def offered(self, offer: Offer) -> None:
+        """Take an offer, the first one or a fresh one that replaces it."""
+        self._offer, self.stage = offer, Stage.ASKING
+        self._new_attempt(offer.session)
+
+    def ask(self, now: float) -> None:
+        """Say RINGING and wait for :meth:`accept` or :meth:`cancel`."""
+        self._documents.append(Ringing(self.session))
+        self._deadline = now + RING_TIMEOUT
+
+    def accept(self, now: float) -> None:
+        """
+        Answer the offer and begin to check.
+
+        :raises RemoteProtocolError: the offer's key is unfit.
+        """
+        offer = self._offer
+        if self.stage is not Stage.ASKING or offer is None:
+            return
+        self.continues = bool(offer.link) and offer.link == self.held_link
+        self._punch(offer, now)
+        self._documents.append(Answer(*self._description(offer.link if self.continues else "")))
+
+    # -- both
+
+    def _punch(self, remote: Offer, now: float) -> None:
+        assert self._exchange is not None
+        key = self._exchange.integrity_key(remote.exchange, self.session, self.dials)
+        credentials = Credentials(self.ufrag, remote.ufrag, key)
+        low_ttl = not self.dials  # the answering side checks first
+        self._punching = self.agent.punch(credentials, remote.candidates, now, low_ttl)
+        self.stage, self._deadline = Stage.CHECKING, None
+        self._history.append(
+            f"NAT mapping: ours {self.agent.gathering.mapping().value}, "
+            f"theirs {remote.mapping or 'unknown'}"
+        )
+        addresses = tuple(format_address(one.address) for one in remote.candidates)
+        self._events.append(ChecksBegan(self.ufrag, addresses))
+
+    def receive(self, body: Delivered, now: float) -> None:
+        """
+        Take a document of this negotiation; late and foreign ones are ignored.
+
+        :raises RemoteProtocolError: the answer's key is unfit.
+        """
+        if body.session != self.session:
+            return
+        waiting = self.stage in {Stage.OFFERING, Stage.RINGING}
+        if isinstance(body, Refusal) and self.stage not in _OVER:
+            self._end(body.reason, body.detail or _REFUSALS.get(body.reason, body.reason))
+        elif isinstance(body, Answer) and waiting:
+            self._answered(body, now)
+        elif isinstance(body, Ringing) and waiting:
+            self.stage, self._deadline = Stage.RINGING, now + RING_TIMEOUT
+            self._events.append(Rang())
+        elif isinstance(body, Candidates) and self._punching is not None:
+            self._punching.add_candidates(body.candidates, now)
+            self._punching.remote_began(now)
+
+    def path_found(self, path: Path) -> None:
+        """The checks of this attempt have a path."""
+        if self.stage is Stage.CHECKING:
+            self.stage = Stage.SETTLED
+            self._events.append(PathReady(self.session, path, self.continues, self.dials))
+
+    def round_failed(self, now: float) -> None:
+        """The checks of this attempt ended without one."""
+        if self.stage is not Stage.CHECKING:
+            return
+        self._history.append(f"attempt {self._attempt}: no check was answered")
+        if self.dials:
+            self._attempt_failed("no-path", "no check got through", now)
+        else:
+            self._end("no-path", "no check got through")
+
+    def undeliverable(self, session: str, reason: str, explanation: str, now: float) -> None:
+        """The registry didn't deliver a document of an attempt."""
+        if session != self.session or self.stage is not Stage.OFFERING:
+            return
+        self._history.append(explanation)
+        final = reason in {"unknown-peer", "peer-offline"} and not self.patient
+        self._attempt_failed(reason, explanation, now, final)
+
+    def cancel(self, reason: str) -> None:
+        """Decline the offer, or take ours back; nothing more is reported."""
+        if self.stage in _OVER:
+            return
+        self._documents.append(Refusal(self.session, reason))
+        self._abandon()
+        self.stage = Stage.ENDED
+
+    def withdraw(self) -> None:
+        """Let our own offer go without a word: theirs, crossing it, is the one that counts."""
+        self._abandon()
+        self.stage = Stage.ENDED
+
+    def _attempt_failed(
+        self, reason: str, explanation: str, now: float, final: bool = False
+    ) -> None:
+        if final or self._attempt >= self.attempts:
+            self._end(reason, explanation)
+            return
+        self._abandon()
+        self.stage = Stage.PAUSING
+        self._deadline = now + PAUSES[min(self._attempt, len(PAUSES)) - 1]
+
+    def _abandon(self) -> None:
+        self._history, self._deadline = self.history, None
+        self._punching = None
+        self.agent.forget(self.ufrag)
+
+    def _end(self, reason: str, explanation: str) -> None:
+        self._abandon()
+        self.stage = Stage.ENDED
+        self._events.append(NegotiationFailed(reason, explanation))
+
+    def handle_timer(self, now: float) -> None:
+        """Let deadlines pass."""
+        if self._deadline is None or now < self._deadline:
+            return
+        if self.stage is Stage.PAUSING:
+            self.call(now)
+        elif self.stage is Stage.OFFERING:
+            self._attempt_failed("no-answer", "their program didn't answer the offer", now)
+        else:
+            self._documents.append(Refusal(self.session, "cancelled"))
+            self._end("no-answer", f"nobody answered within {RING_TIMEOUT:.0f} seconds")
+
+    def get_timer(self) -> float | None:
+        """Return when :meth:`handle_timer` wants to be called."""
+        return self._deadline
+
+    def take_documents(self) -> list[Delivered]:
+        """Return, and forget, the bodies that are to be signed and delivered."""
+        documents, self._documents = self._documents, []
+        return documents
+
+    def next_event(self) -> NegotiationEvent | None:
+        """Return, and forget, the oldest event."""
+        return self._events.popleft() if self._events else None

@@ -1,0 +1,67 @@
+"""
+What a command shows, as values beside the node's own events (:mod:`p2pchat.peer.events`).
+
+Part of the same stable interface: ``NAME`` is the ``event`` of the JSON lines.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+
+from p2pchat.peer.settings import ConversationInfo
+
+
+@attrs.frozen
+class CommandList:
+    """What can be typed, each command with its meaning."""
+
+    NAME: ClassVar[str] = "help"
+
+    commands: tuple[tuple[str, str], ...]
+
+
+@attrs.frozen
+class PeerList:
+    """The records that the registry shows to everybody."""
+
+    NAME: ClassVar[str] = "peers"
+
+    peers: tuple[dict[str, Any], ...]
+
+
+@attrs.frozen
+class Me:
+    """Who we are, and whom we talk to."""
+
+    NAME: ClassVar[str] = "me"
+
+    peer_id: str
+    username: str
+    server: str
+    conversations: tuple[ConversationInfo, ...]
+
+
+@attrs.frozen
+class Story:
+    """How a connection came about, or why it didn't, sentence by sentence."""
+
+    NAME: ClassVar[str] = "why"
+
+    peer_id: str
+    name: str
+    story: tuple[str, ...]
+
+
+@attrs.frozen
+class CurrentConversation:
+    """Whom a plain line goes to from now on; nobody, where ``peer_id`` is empty."""
+
+    NAME: ClassVar[str] = "current"
+
+    peer_id: str
+    name: str
+
+
+Answer = CommandList | PeerList | Me | Story | CurrentConversation

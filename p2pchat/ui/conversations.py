@@ -1,0 +1,258 @@
+"""
+The conversations of one person: which is the current one, and what a command does.
+
+Shared by console and JSON lines.  Everything the person is to see, the node's events included,
+goes through ``announce`` in the order in which it happened.
+
+The current conversation is the one that plain lines go to.
+
+- ``/to``, ``/connect`` and ``/accept`` choose it; a conversation that begins by itself becomes it
+  only where there is none.
+- Text typed after ``/connect`` waits until the peer is found: it is meant for that peer.
+- When the person ends it, the one before becomes current.  When it ends by itself there is none:
+  a half-typed line must not reach somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from p2pchat.errors import P2PChatError, WhoError
+from p2pchat.interfaces import INode
+from p2pchat.peer import events
+from p2pchat.peer.settings import ConversationInfo
+from p2pchat.ui import answers, commands
+
+_log = Logger()
+
+# Reasons of Disconnected and CallFailed that the person asked for.
+DELIBERATE = frozenset({"closed", "cancelled"})
+OFFERED = "offered"  # the state of a ConversationInfo that waits for /accept
+NOBODY = "You are talking to nobody"
+
+
+@attrs.define
+class Conversations:
+    """
+    Executes commands on a node and keeps the current conversation.
+
+    :ivar announce: called with each event and answer.
+    :ivar leave: called when the person wants to end the program.
+    :ivar current: peer id of the current conversation, or "".
+    """
+
+    _node: Any  # INode
+    announce: Callable[[Any], None]
+    leave: Callable[[], None]
+    current: str = ""
+    _recent: list[str] = attrs.Factory(list)  # conversations that were current, newest last
+    _last: tuple[str, str] = ("", "")  # id and name of whom the last event was about
+    _calls: int = 0  # /connect commands whose peer isn't found yet
+    _held: list[str] = attrs.Factory(list)  # texts for the peer who is being looked for
+
+    def __attrs_post_init__(self) -> None:
+        INode(self._node).listen(self._take_event)
+
+    def type(self, line: str) -> None:
+        """Do what a typed line asks for."""
+        command = commands.parse(line)
+        if command is not None:
+            self.execute(command)
+
+    def execute(self, command: commands.Command) -> None:
+        """Do what a command asks for; what goes wrong is announced."""
+        try:
+            _EFFECTS[type(command)](self, command)
+        except Exception as error:  # a fault of ours must not cost the person the console
+            self._fail(error)
+
+    def say_to(self, who: str, text: str) -> None:
+        """Send a text to a conversation, whichever is current."""
+        try:
+            self._node.send(self._node.find(who), text)
+        except Exception as error:
+            self._fail(error)
+
+    def name_of(self, peer_id: str) -> str:
+        """Return what a peer of a conversation calls itself, or the beginning of its id."""
+        names = {info.peer_id: info.name for info in self._open()}
+        return names.get(peer_id) or dict([self._last]).get(peer_id) or peer_id[:8]
+
+    # Events.
+
+    def _take_event(self, event: Any) -> None:
+        self.announce(event)
+        if hasattr(event, "name"):
+            self._last = (event.peer_id, event.name)
+        if isinstance(event, events.Connected) and not self.current and not self._calls:
+            self._make_current(event.peer_id)
+        elif isinstance(event, events.Disconnected | events.CallFailed | events.OfferEnded):
+            self._end(event.peer_id, event.reason)
+
+    def _end(self, peer_id: str, reason: str) -> None:
+        if peer_id in self._recent:
+            self._recent.remove(peer_id)
+        if peer_id == self.current:
+            chosen = self._recent[-1:] if reason in DELIBERATE else []
+            self._make_current(chosen[0] if chosen else "")
+
+    def _make_current(self, peer_id: str) -> None:
+        if peer_id in self._recent:
+            self._recent.remove(peer_id)
+        if peer_id:
+            self._recent.append(peer_id)
+        if peer_id != self.current:
+            self.current = peer_id
+            name = self.name_of(peer_id) if peer_id else ""
+            self.announce(answers.CurrentConversation(peer_id, name))
+
+    # Commands.
+
+    def _say(self, command: commands.Say) -> None:
+        if self._calls:
+            self._held.append(command.text)
+        elif self.current:
+            self._node.send(self.current, command.text)
+        else:
+            raise WhoError(f"{NOBODY}: {self._advice()}")
+
+    def _advice(self) -> str:
+        open_now = [info for info in self._open() if info.state != OFFERED]
+        offers = self._waiting()
+        if offers:
+            return f"{_names(offers)} wants to talk; /accept or /reject."
+        if open_now:
+            return f"choose with /to WHO; connected: {_names(open_now)}."
+        return "/connect WHO calls somebody, /peers lists who is online."
+
+    def _help(self, _command: commands.Help) -> None:
+        self.announce(answers.CommandList(commands.USAGE))
+
+    def _list_peers(self, _command: commands.ListPeers) -> None:
+        found: Deferred[list[dict[str, Any]]] = maybeDeferred(self._node.peers)
+        found.addCallback(lambda records: self.announce(answers.PeerList(tuple(records))))
+        found.addErrback(self._failed)
+
+    def _connect(self, command: commands.Connect) -> None:
+        self._calls += 1
+        call: Deferred[str] = maybeDeferred(self._node.connect, command.who)
+        call.addCallbacks(self._called, self._not_called)
+        call.addErrback(self._failed)
+
+    def _called(self, peer_id: str) -> None:
+        self._calls -= 1
+        self._make_current(peer_id)
+        held, self._held = self._held, []
+        for text in held:
+            self.execute(commands.Say(text))
+
+    def _not_called(self, failure: Failure) -> None:
+        self._calls -= 1
+        self._failed(failure)
+        held, self._held = self._held, []
+        if held:
+            self._complain(f"Not sent, since nobody was called: {' / '.join(held)}")
+
+    def _accept(self, command: commands.Accept) -> None:
+        self._make_current(self._node.accept(command.who or self._only_offer()))
+
+    def _reject(self, command: commands.Reject) -> None:
+        self._node.reject(command.who or self._only_offer())
+
+    def _only_offer(self) -> str:
+        offers = self._waiting()
+        if not offers:
+            raise WhoError("Nobody is waiting to be accepted.")
+        if len(offers) > 1:
+            raise WhoError(f"Several are waiting; name one of them: {_names(offers)}.")
+        return offers[0].peer_id
+
+    def _switch(self, command: commands.SwitchTo) -> None:
+        peer_id: str = self._node.find(command.who)
+        if any(info.peer_id == peer_id for info in self._waiting()):
+            raise WhoError(f"{self.name_of(peer_id)} waits for your /accept or /reject.")
+        self._make_current(peer_id)
+
+    def _disconnect(self, command: commands.Disconnect) -> None:
+        if not command.who and not self.current:
+            raise WhoError(f"{NOBODY}: /disconnect WHO ends another conversation.")
+        self._node.disconnect(self._node.find(command.who) if command.who else self.current)
+
+    def _show_me(self, _command: commands.ShowMe) -> None:
+        node = self._node
+        conversations = tuple(self._open())
+        self.announce(answers.Me(node.peer_id, node.username, node.settings.server, conversations))
+
+    def _show_nat(self, _command: commands.ShowNat) -> None:
+        self.announce(self._node.nat())
+
+    def _show_why(self, command: commands.ShowWhy) -> None:
+        peer_id = self._story_owner(command.who) if command.who else self.current or self._last[0]
+        if not peer_id:
+            raise WhoError("There was no connection yet.")
+        story = tuple(self._node.why(peer_id))
+        self.announce(answers.Story(peer_id, self.name_of(peer_id), story))
+
+    def _story_owner(self, who: str) -> str:
+        try:
+            return str(self._node.find(who))
+        except WhoError:
+            # A call that failed is no conversation any more, but the node knows its story by id.
+            peer_id, name = self._last
+            if name == who or (peer_id and peer_id.startswith(who.lower())):
+                return peer_id
+            raise
+
+    def _quit(self, _command: commands.Quit) -> None:
+        self.leave()
+
+    def _admit(self, command: commands.Mistake) -> None:
+        self._complain(command.reason)
+
+    # What is left.
+
+    def _open(self) -> list[ConversationInfo]:
+        return list(self._node.conversations())
+
+    def _waiting(self) -> list[ConversationInfo]:
+        return [info for info in self._open() if info.state == OFFERED]
+
+    def _failed(self, failure: Failure) -> None:
+        self._fail(failure.value or RuntimeError(failure))
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, P2PChatError):
+            self._complain(str(error))
+        else:
+            _log.error("a command failed: {error!r}", error=error)
+            self._complain(f"A fault of this program: {error!r}")
+
+    def _complain(self, reason: str) -> None:
+        self.announce(events.Trouble(reason))
+
+
+_EFFECTS: dict[type, Callable[[Conversations, Any], None]] = {
+    commands.Say: Conversations._say,
+    commands.Help: Conversations._help,
+    commands.ListPeers: Conversations._list_peers,
+    commands.Connect: Conversations._connect,
+    commands.Accept: Conversations._accept,
+    commands.Reject: Conversations._reject,
+    commands.SwitchTo: Conversations._switch,
+    commands.Disconnect: Conversations._disconnect,
+    commands.ShowMe: Conversations._show_me,
+    commands.ShowNat: Conversations._show_nat,
+    commands.ShowWhy: Conversations._show_why,
+    commands.Quit: Conversations._quit,
+    commands.Mistake: Conversations._admit,
+}
+
+
+def _names(conversations: list[ConversationInfo]) -> str:
+    return ", ".join(f"{info.name} ({info.peer_id[:8]})" for info in conversations)

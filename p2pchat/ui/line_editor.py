@@ -1,0 +1,211 @@
+"""
+One line that a person types, edited as in a shell, and its picture.
+
+Pure: takes the bytes of the keys, gives back what the person wants (a line, to leave, a clear
+screen) and, on request, the text that draws prompt, line and cursor on the terminal's present
+row.  A line wider than the terminal scrolls sideways.  A pasted text of several lines stays one
+line of the editor, its newlines shown as a sign, and becomes one message.
+
+The picture is drawn twice up to the cursor: so the cursor stands where the terminal itself ends
+that text, whatever it thinks of the width of an emoji.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from p2pchat.ui.columns import column_count, columns, cut, joins_previous
+from p2pchat.ui.keys import Key, KeyReader, Typed
+from p2pchat.wire.messages import MAX_TEXT
+
+MAX_HISTORY = 200  # lines
+NEWLINE_SIGN = "⏎"
+ERASE_LINE = "\r\x1b[K"
+_WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
+
+
+@attrs.frozen
+class Entered:
+    """A line is complete."""
+
+    text: str
+
+
+class Wish(Enum):
+    """What else a person can want."""
+
+    LEAVE = "leave"
+    CLEAR_SCREEN = "clear screen"
+    BELL = "bell"  # there is no room for more text
+
+
+@attrs.define
+class LineEditor:
+    """
+    The line, its cursor and the lines before it.
+
+    :ivar text: what stands in the line.
+    :ivar cursor: the character that the cursor stands on, 0 to ``len(text)``.
+    """
+
+    text: str = ""
+    cursor: int = 0
+    _keys: KeyReader = attrs.Factory(KeyReader)
+    _history: list[str] = attrs.Factory(list)
+    _browsed: int = 0  # how many lines back the person looks
+    _draft: str = ""  # the new line, while the person looks back
+    _killed: str = ""
+    _left_edge: int = 0  # first character that the picture shows
+    _wishes: list[Entered | Wish] = attrs.Factory(list)
+
+    def receive(self, data: bytes) -> list[Entered | Wish]:
+        """Take bytes from the terminal; return what the person wants, in order."""
+        for key in self._keys.receive(data):
+            if isinstance(key, Typed):
+                self._insert(key.text)
+            else:
+                _EFFECTS[key](self)
+        wishes, self._wishes = self._wishes, []
+        return wishes
+
+    def picture(self, prompt: str, width: int) -> str:
+        """Return the text that draws the line on the present row of ``width`` columns."""
+        prompt = cut(prompt, max(width // 2, 1))
+        room = max(width - columns(prompt) - 1, 1)  # the last column is the cursor's
+        self._scroll(room)
+        before = _drawn(self.text[self._left_edge : self.cursor])
+        after = self._fitting(room - columns(before))
+        return f"{ERASE_LINE}{_WRAP_OFF}{prompt}{before}{after}\r{prompt}{before}{_WRAP_ON}"
+
+    def _scroll(self, room: int) -> None:
+        edge = min(self._left_edge, self.cursor)
+        taken = sum(_width(one) for one in self.text[edge : self.cursor])
+        if edge and taken < room // 4:  # show what stands before, too
+            edge, taken = self._edge_for(room // 2)
+        if taken > room:
+            edge, taken = self._edge_for(room - room // 4)
+        self._left_edge = edge
+
+    def _edge_for(self, room: int) -> tuple[int, int]:
+        """Return the edge from which the text up to the cursor takes at most ``room``."""
+        edge, taken = self.cursor, 0
+        while edge and taken + _width(self.text[edge - 1]) <= room:
+            edge -= 1
+            taken += _width(self.text[edge])
+        return edge, taken
+
+    def _fitting(self, room: int) -> str:
+        end = self.cursor
+        while end < len(self.text) and room >= _width(self.text[end]):
+            room -= _width(self.text[end])
+            end += 1
+        return _drawn(self.text[self.cursor : end])
+
+    # Keys.
+
+    def _insert(self, text: str) -> None:
+        room = MAX_TEXT - len(self.text)
+        if len(text) > room:
+            text = text[:room]
+            self._wishes.append(Wish.BELL)
+        self.text = self.text[: self.cursor] + text + self.text[self.cursor :]
+        self.cursor += len(text)
+
+    def _replace(self, text: str) -> None:
+        self.text, self.cursor, self._left_edge = text, len(text), 0
+
+    def _erase(self, start: int, end: int) -> None:
+        self.text = self.text[:start] + self.text[end:]
+        self.cursor = start
+
+    def _kill(self, start: int, end: int) -> None:
+        self._killed = self.text[start:end] or self._killed
+        self._erase(start, end)
+
+    def _before(self) -> int:
+        position = max(self.cursor - 1, 0)
+        while joins_previous(self.text, position):
+            position -= 1
+        return position
+
+    def _after(self) -> int:
+        position = min(self.cursor + 1, len(self.text))
+        while joins_previous(self.text, position):
+            position += 1
+        return position
+
+    def _word_start(self) -> int:
+        kept = self.text[: self.cursor].rstrip()
+        return len(kept) - len(kept.split()[-1]) if kept else 0
+
+    def _word_end(self) -> int:
+        rest = self.text[self.cursor :]
+        words = rest.split(maxsplit=1)
+        return self.cursor + rest.index(words[0]) + len(words[0]) if words else len(self.text)
+
+    def _move(self, position: int) -> None:
+        self.cursor = position
+
+    def _enter(self) -> None:
+        line = self.text
+        if line.strip() and self._history[-1:] != [line]:
+            self._history = [*self._history, line][-MAX_HISTORY:]
+        self._browsed, self._draft = 0, ""
+        self._replace("")
+        self._wishes.append(Entered(line))
+
+    def _browse(self, step: int) -> None:
+        position = min(max(self._browsed + step, 0), len(self._history))
+        if position == self._browsed:
+            return
+        if self._browsed == 0:
+            self._draft = self.text
+        self._browsed = position
+        self._replace(self._history[-position] if position else self._draft)
+
+    def _end_of_file(self) -> None:
+        if self.text:
+            self._erase(self.cursor, self._after())
+        else:
+            self._wishes.append(Wish.LEAVE)
+
+
+_EFFECTS = {
+    Key.ENTER: lambda editor: editor._enter(),
+    Key.LEFT: lambda editor: editor._move(editor._before()),
+    Key.RIGHT: lambda editor: editor._move(editor._after()),
+    Key.WORD_LEFT: lambda editor: editor._move(editor._word_start()),
+    Key.WORD_RIGHT: lambda editor: editor._move(editor._word_end()),
+    Key.HOME: lambda editor: editor._move(0),
+    Key.END: lambda editor: editor._move(len(editor.text)),
+    Key.UP: lambda editor: editor._browse(1),
+    Key.DOWN: lambda editor: editor._browse(-1),
+    Key.BACKSPACE: lambda editor: editor._erase(editor._before(), editor.cursor),
+    Key.DELETE: lambda editor: editor._erase(editor.cursor, editor._after()),
+    Key.END_OF_FILE: lambda editor: editor._end_of_file(),
+    Key.INTERRUPT: lambda editor: editor._wishes.append(Wish.LEAVE),
+    Key.ERASE_WORD: lambda editor: editor._kill(editor._word_start(), editor.cursor),
+    Key.ERASE_TO_START: lambda editor: editor._kill(0, editor.cursor),
+    Key.ERASE_TO_END: lambda editor: editor._kill(editor.cursor, len(editor.text)),
+    Key.YANK: lambda editor: editor._insert(editor._killed),
+    Key.CLEAR_SCREEN: lambda editor: editor._wishes.append(Wish.CLEAR_SCREEN),
+}
+
+
+def _drawn(text: str) -> str:
+    return "".join(map(_sign, text))
+
+
+def _sign(character: str) -> str:
+    """Return what the editor shows for a character; marks and joiners are the person's own."""
+    if character == "\n":
+        return NEWLINE_SIGN
+    if character.isprintable() or character == "\u200d":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _width(character: str) -> int:
+    return column_count(character) if character.isprintable() else columns(_sign(character))

@@ -1,0 +1,320 @@
+"""
+Events and answers as sentences for a person.
+
+Pure.  Every text that may come from somebody else goes through :mod:`p2pchat.ui.visible` here.
+A name proves nothing: where two peers have the same one, or one has ours, the beginning of the
+id, which is proved, stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from p2pchat.peer import events
+from p2pchat.peer.settings import ConversationInfo
+from p2pchat.ui import answers
+from p2pchat.ui.columns import columns
+from p2pchat.ui.ink import Tint
+from p2pchat.ui.visible import visible, visible_lines, visible_name
+
+SHORT_ID = 8  # characters of an id that people are shown
+MAX_NAMES = 1000  # names kept to tell same names apart; the oldest is forgotten
+MAX_EXCERPT = 40  # characters of a line that is quoted
+LATE_DELIVERY = (
+    2000.0  # milliseconds; a delivery that took longer is told, others go without saying
+)
+YOU = "you"
+
+_REASONS = {
+    "left": "{name} has left.",
+    "closed": "You ended the conversation with {name}.",
+}
+_STATES = {
+    "calling": "being called",
+    "ringing": "being asked",
+    "offered": "waits for your /accept or /reject",
+    "open": "connected",
+    "reconnecting": "path lost, looking for another",
+}
+
+
+@attrs.frozen
+class Paragraph:
+    """
+    Something to show.
+
+    :ivar lead: stands before the first row, such as a name with its colon.
+    :ivar rows: at least one; what is too wide is wrapped.
+    :ivar stamped: the time of day stands before it.
+    """
+
+    rows: tuple[str, ...]
+    tint: Tint = Tint.PLAIN
+    lead: str = ""
+    lead_tint: Tint = Tint.BOLD
+    stamped: bool = True
+
+
+def _note(text: str, tint: Tint = Tint.FAINT) -> list[Paragraph]:
+    return [Paragraph((text,), tint)]
+
+
+def _listing(rows: list[str]) -> list[Paragraph]:
+    return [Paragraph((row,), stamped=False) for row in rows]
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(columns, cells)) for cells in zip(*rows, strict=True)]
+    return ["  " + "  ".join(map(_padded, row, widths)).rstrip() for row in rows]
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - columns(cell))
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of a line, in quotes."""
+    shown = visible(text)
+    return f'"{shown}"' if len(shown) <= MAX_EXCERPT else f'"{shown[: MAX_EXCERPT - 1]}…"'
+
+
+@attrs.define
+class Wording:
+    """
+    Says things; remembers what it has said where that changes what to say next.
+
+    :ivar username: what we call ourselves.
+    """
+
+    username: str
+    _names: dict[str, str] = attrs.Factory(dict)
+    _current: str = ""
+    _open: set[str] = attrs.Factory(set)
+    _texts: dict[tuple[str, str], str] = attrs.Factory(dict)  # ours on their way, by peer and id
+    _hinted: str = ""  # from whom a message came last that wasn't the current one
+    _registry_lost: bool = False
+    _registered: bool = False
+
+    def say(self, value: Any) -> list[Paragraph]:
+        """Return what a person is told of an event or answer; of some, nothing."""
+        if hasattr(value, "name") and value.peer_id:
+            self._remember(value.peer_id, value.name)
+        wording = _WORDINGS.get(type(value))
+        return wording(self, value) if wording else []
+
+    def label(self, peer_id: str) -> str:
+        """Return a name that means one peer only."""
+        name = self._names.get(peer_id, "?")
+        taken = {YOU, visible_name(self.username).casefold()}
+        taken |= {other.casefold() for one, other in self._names.items() if one != peer_id}
+        # A name with a bracket could pretend to have such an id.
+        doubtful = name.casefold() in taken or "(" in name
+        return f"{name} ({peer_id[:SHORT_ID]})" if doubtful else name
+
+    def prompt(self) -> str:
+        """Return what stands before the line that is being typed."""
+        return f"{self.label(self._current)}> " if self._current else "> "
+
+    def undelivered(self, peer_id: str, text: str) -> list[Paragraph]:
+        """Return the warning that a line isn't confirmed although there is a conversation."""
+        return _note(f"{self.label(peer_id)} doesn't have {excerpt(text)} yet.", Tint.WARNING)
+
+    def _remember(self, peer_id: str, name: str) -> None:
+        self._names.pop(peer_id, None)
+        if len(self._names) >= MAX_NAMES:
+            del self._names[next(iter(self._names))]
+        self._names[peer_id] = visible_name(name)
+
+    def _forget(self, peer_id: str) -> None:
+        """Forget what belongs to a conversation; the name stays, lest another takes it."""
+        self._open.discard(peer_id)
+        self._texts = {key: text for key, text in self._texts.items() if key[0] != peer_id}
+
+    def _who(self, peer_id: str) -> str:
+        """Return name and beginning of the id, for first encounters."""
+        return f"{self._names.get(peer_id, '?')} ({peer_id[:SHORT_ID]})"
+
+    # The registry.
+
+    def _say_registered(self, event: events.Registered) -> list[Paragraph]:
+        again, self._registered, self._registry_lost = self._registered, True, False
+        if again:
+            return _note("The registry is back.")
+        return [
+            *_note(f"You are {visible_name(event.username)}, known at {visible(event.server)}."),
+            *_note(f"Your id is {event.peer_id}; friends call you with /connect and that id."),
+        ]
+
+    def _say_registry_lost(self, event: events.RegistryLost) -> list[Paragraph]:
+        if self._registry_lost:  # said once; every vain try would be noise
+            return []
+        self._registry_lost = True
+        reason = visible(event.reason).rstrip(".")
+        return _note(f"No registry: {reason}. Trying again by myself.", Tint.WARNING)
+
+    def _say_nat(self, event: events.NatRead) -> list[Paragraph]:
+        rows = [f"  mapping  {visible(event.mapping)}"]
+        rows += [f"  address  {visible(event.address)}"] if event.address else []
+        rows += [f"  {visible(event.detail)}"] if event.detail else []
+        return _listing(rows)
+
+    # Calls.
+
+    def _say_calling(self, event: events.Calling) -> list[Paragraph]:
+        attempt = f"attempt {event.attempt} of {event.attempts}"
+        return _note(f"Calling {self._who(event.peer_id)}, {attempt}.")
+
+    def _say_rings(self, event: events.Rings) -> list[Paragraph]:
+        return _note(f"{self.label(event.peer_id)} is being asked to accept.")
+
+    def _say_offer(self, event: events.OfferReceived) -> list[Paragraph]:
+        who = self._who(event.peer_id)
+        if event.accepted:
+            return _note(f"{who} calls you; accepted.")
+        return _note(f"{who} wants to talk: /accept or /reject.", Tint.GOOD)
+
+    def _say_offer_ended(self, event: events.OfferEnded) -> list[Paragraph]:
+        return _note(f"{self._who(event.peer_id)} no longer calls ({visible(event.reason)}).")
+
+    def _say_checking(self, event: events.Checking) -> list[Paragraph]:
+        addresses = ", ".join(map(visible, event.addresses))
+        return _note(f"Looking for a path to {self.label(event.peer_id)}: {addresses}")
+
+    def _say_path(self, event: events.PathFound) -> list[Paragraph]:
+        kind = "through a relay" if "relay" in {event.local, event.remote} else "direct"
+        ends = f"{kind}, {visible(event.local)} to {visible(event.remote)}"
+        name = self.label(event.peer_id)
+        found = f"Path to {name} found in {event.milliseconds:.0f} ms: {ends}"
+        return _note(f"{found} {visible(event.address)}, round trip {event.rtt_ms:.0f} ms.")
+
+    def _say_path_lost(self, event: events.PathLost) -> list[Paragraph]:
+        self._open.discard(event.peer_id)
+        name, reason = self.label(event.peer_id), visible(event.reason).rstrip(".")
+        lost = f"Lost the path to {name}: {reason}. Looking for another"
+        return _note(f"{lost}; what you type is kept.", Tint.WARNING)
+
+    def _say_connected(self, event: events.Connected) -> list[Paragraph]:
+        self._open.add(event.peer_id)
+        if event.resumed:
+            return _note(f"Back in touch with {self.label(event.peer_id)}.", Tint.GOOD)
+        took = f"after {event.milliseconds:.0f} ms"
+        return _note(f"Connected to {self._who(event.peer_id)} {took}, encrypted.", Tint.GOOD)
+
+    def _say_disconnected(self, event: events.Disconnected) -> list[Paragraph]:
+        self._forget(event.peer_id)
+        name, reason = self.label(event.peer_id), visible(event.reason)
+        ended = _REASONS.get(event.reason, "The conversation with {name} ended: {reason}.")
+        told = _note(ended.format(name=name, reason=reason), Tint.WARNING)
+        if event.undelivered:
+            lines = "1 line" if event.undelivered == 1 else f"{event.undelivered} lines"
+            told += _note(f"{lines} of yours never got a confirmation.", Tint.BAD)
+        return told
+
+    def _say_failed(self, event: events.CallFailed) -> list[Paragraph]:
+        self._forget(event.peer_id)
+        explanation = visible(event.explanation or event.reason)
+        return _note(f"No conversation with {self._who(event.peer_id)}: {explanation}", Tint.BAD)
+
+    # Messages.
+
+    def _say_sent(self, event: events.MessageSent) -> list[Paragraph]:
+        self._texts[event.peer_id, event.id] = event.text
+        aside = "" if event.peer_id == self._current else f" to {self.label(event.peer_id)}"
+        rows = visible_lines(event.text)
+        if event.peer_id not in self._open:
+            rows.append("(waits for the connection)")
+        return [Paragraph(tuple(rows), lead=f"{YOU}{aside}: ", lead_tint=Tint.FAINT)]
+
+    def _say_message(self, event: events.MessageReceived) -> list[Paragraph]:
+        rows = tuple(visible_lines(event.text))
+        told = [Paragraph(rows, lead=f"{self.label(event.peer_id)}: ", lead_tint=Tint.THEIRS)]
+        if event.peer_id == self._current:
+            self._hinted = ""
+        elif event.peer_id != self._hinted:
+            self._hinted = event.peer_id
+            told += _note(f"(not whom you are talking to; /to {event.peer_id[:SHORT_ID]} answers)")
+        return told
+
+    def _say_delivered(self, event: events.MessageDelivered) -> list[Paragraph]:
+        text = self._texts.pop((event.peer_id, event.id), "")
+        if event.milliseconds < LATE_DELIVERY:
+            return []
+        took = f"after {event.milliseconds / 1000:.0f} s"
+        return _note(f"✓ {self.label(event.peer_id)} has {excerpt(text)}, {took}.")
+
+    # Answers.
+
+    def _say_trouble(self, event: events.Trouble) -> list[Paragraph]:
+        return _note(visible(event.reason), Tint.BAD)
+
+    def _say_commands(self, answer: answers.CommandList) -> list[Paragraph]:
+        return _listing([*_table(list(answer.commands)), "  anything else is said"])
+
+    def _say_peers(self, answer: answers.PeerList) -> list[Paragraph]:
+        if not answer.peers:
+            return _note("Nobody is registered.")
+        return _listing(_table([_peer_row(record) for record in answer.peers]))
+
+    def _say_me(self, answer: answers.Me) -> list[Paragraph]:
+        rows = [
+            ("you", visible_name(answer.username)),
+            ("id", answer.peer_id),
+            ("registry", visible(answer.server)),
+        ]
+        return _listing(_table(rows) + [self._conversation(one) for one in answer.conversations])
+
+    def _conversation(self, info: ConversationInfo) -> str:
+        self._remember(info.peer_id, info.name)
+        facts = [_STATES.get(info.state, info.state)]
+        facts += [visible(info.path)] if info.path else []
+        facts += [f"round trip {info.rtt_ms:.0f} ms"] if info.rtt_ms else []
+        facts += [f"{info.undelivered} not delivered"] if info.undelivered else []
+        return f"  {self._who(info.peer_id)}: {', '.join(facts)}"
+
+    def _say_story(self, answer: answers.Story) -> list[Paragraph]:
+        story = answer.story or ("Nothing yet.",)
+        return _listing([f"  {visible(sentence)}" for sentence in story])
+
+    def _say_current(self, answer: answers.CurrentConversation) -> list[Paragraph]:
+        self._current, self._hinted = answer.peer_id, ""
+        return []  # the prompt says it
+
+
+def _peer_row(record: dict[str, Any]) -> tuple[str, ...]:
+    """Lay out a record, which the registry may have filled with anything."""
+    online = record.get("online") is not False
+    return (
+        visible_name(str(record.get("username", "?"))),
+        visible_name(str(record.get("peer_id", "?")), 36),
+        "online" if online else "offline",
+        visible_name(str(record["nat"]), 40) if record.get("nat") else "",
+    )
+
+
+_WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
+    events.Registered: Wording._say_registered,
+    events.RegistryLost: Wording._say_registry_lost,
+    events.NatRead: Wording._say_nat,
+    events.Calling: Wording._say_calling,
+    events.Rings: Wording._say_rings,
+    events.OfferReceived: Wording._say_offer,
+    events.OfferEnded: Wording._say_offer_ended,
+    events.Checking: Wording._say_checking,
+    events.PathFound: Wording._say_path,
+    events.PathLost: Wording._say_path_lost,
+    events.Connected: Wording._say_connected,
+    events.Disconnected: Wording._say_disconnected,
+    events.CallFailed: Wording._say_failed,
+    events.MessageSent: Wording._say_sent,
+    events.MessageReceived: Wording._say_message,
+    events.MessageDelivered: Wording._say_delivered,
+    events.Trouble: Wording._say_trouble,
+    answers.CommandList: Wording._say_commands,
+    answers.PeerList: Wording._say_peers,
+    answers.Me: Wording._say_me,
+    answers.Story: Wording._say_story,
+    answers.CurrentConversation: Wording._say_current,
+}

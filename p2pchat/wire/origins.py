@@ -1,0 +1,64 @@
+"""
+The origin of a registry: scheme, host and port (RFC 6454), written in one way only.
+
+Documents for a registry name it by its origin, so both sides must write the same characters:
+lower case, the port always there, IP literals in their canonical form (RFC 5952), IPv6 in
+brackets.  ``HTTP://Example.org/`` and ``http://example.org:80`` are both
+``http://example.org:80``.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.wire.addresses import parse_ip
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_URL = 2000  # characters
+MAX_AUTHORITY = 260  # characters; the longest domain name (RFC 1035 section 2.3.4) and a port
+
+_LABEL = "[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+_AUTHORITY = re.compile(rf"(?:\[([0-9a-f:.]+)\]|({_LABEL}(?:\.{_LABEL})*\.?))(?::([0-9]{{1,5}}))?")
+_PRINTABLE = re.compile(r"[!-~]+")  # urlsplit would drop line breaks silently
+
+
+def origin(url: str) -> str:
+    """
+    Return the origin of an ``http`` or ``https`` URL, its port always there.
+
+    :raises RemoteProtocolError: another scheme, no host, a user name, or a port out of range.
+    """
+    scheme, name, port = _split(url)
+    return f"{scheme}://{name}:{port}"
+
+
+def host(url: str) -> str:
+    """
+    Return the host of such a URL, an IPv6 literal in brackets.
+
+    :raises RemoteProtocolError: as :func:`origin`.
+    """
+    return _split(url)[1]
+
+
+def _split(url: str) -> tuple[str, str, int]:
+    shown = url[:80]
+    if len(url) > MAX_URL or not _PRINTABLE.fullmatch(url):
+        raise RemoteProtocolError(f"{shown!r} is not a URL")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise RemoteProtocolError(f"{shown!r} is not a URL") from None
+    if parts.scheme not in DEFAULT_PORTS:
+        raise RemoteProtocolError(f"{shown!r} must begin with http:// or https://")
+    short = len(parts.netloc) <= MAX_AUTHORITY
+    authority = _AUTHORITY.fullmatch(parts.netloc.lower()) if short else None
+    if authority is None:
+        raise RemoteProtocolError(f"{shown!r} has no domain name or IP address for its host")
+    literal, name, digits = authority.groups()
+    port = DEFAULT_PORTS[parts.scheme] if digits is None else int(digits)
+    if not 0 < port < 65536:
+        raise RemoteProtocolError(f"{shown!r}: the port must be from 1 to 65535")
+    return parts.scheme, f"[{parse_ip(literal)}]" if literal else name, port

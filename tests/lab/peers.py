@@ -1,0 +1,246 @@
+"""
+The real programs, in the lab: `twistd p2psignal` on the server, `twistd p2ppeer` on the hosts.
+
+A peer is watched through its `--json` output: one JSON object on each line of standard output,
+with an "event" and a "time". Whatever else it prints is kept as its log. To each object the watcher
+adds "arrived", in seconds of this process's monotonic clock.
+
+Owns the processes and their working directories; both end with `close`, or with the lab.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import IO, Any
+
+import attrs
+
+from tests.lab.topology import Host
+
+Event = dict[str, Any]
+
+REPOSITORY = Path(__file__).parents[2]
+TWISTD = str(Path(sys.executable).with_name("twistd"))
+HTTP_PORT = 8000
+START_LIMIT = 30.0  # seconds; a busy machine may take this long to start an interpreter
+END_LIMIT = 10.0  # seconds; from asking a process to end until it is killed
+
+#: Fetches a page, trying again until it answers or the time is up; then prints the body.
+FETCH = """\
+import sys, time, urllib.request
+url, deadline = sys.argv[1], time.monotonic() + float(sys.argv[2])
+while True:
+    try:
+        print(urllib.request.urlopen(url, timeout=2).read().decode())
+        break
+    except OSError as problem:
+        if time.monotonic() > deadline:
+            sys.exit(f"{url}: {problem}")
+        time.sleep(0.05)
+"""
+
+
+def twistd(plugin: str, *options: str) -> list[str]:
+    """Return the command that runs one of our plugins in the foreground, with no pid file."""
+    return [TWISTD, "-n", "--pidfile=", plugin, *options]
+
+
+def surroundings() -> dict[str, str]:
+    """Return an environment in which twistd finds this checkout, its plugins too."""
+    path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
+
+
+def fetch(host: Host, url: str, timeout: float = START_LIMIT) -> str:
+    """Return the page at `url` as `host` gets it, waiting until it is there."""
+    return host.run([sys.executable, "-I", "-S", "-c", FETCH, url, str(timeout)], timeout + 10)
+
+
+@attrs.define
+class Registry:
+    """`p2psignal` on the lab's server, its STUN service on both of the server's addresses."""
+
+    host: Host
+    addresses: int = 2
+    directory: str = attrs.Factory(lambda: tempfile.mkdtemp(prefix="p2psignal-"))
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where peers find it."""
+        return f"http://{self.host.address}:{HTTP_PORT}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers; after `kill`, start it again."""
+        options = ["--listen", f"tcp:{HTTP_PORT}", "--address", self.host.addresses[0]]
+        if self.addresses > 1:
+            options += ["--second-address", self.host.addresses[1]]
+        with open(self._log, "ab") as log:
+            self._process = self.host.popen(
+                twistd("p2psignal", *options),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                env=surroundings(),
+            )
+        self._await_answer()
+
+    def peers(self) -> str:
+        """Return the listing of who is online, as the server's host gets it."""
+        return fetch(self.host, f"{self.url}/peers")
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """End it for good."""
+        if self._process is not None:
+            self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def log_tail(self) -> str:
+        """Return the end of what it has logged."""
+        return "\n".join(Path(self._log).read_text().splitlines()[-30:])
+
+    @property
+    def _log(self) -> str:
+        return os.path.join(self.directory, "log")
+
+    def _await_answer(self) -> None:
+        answer = fetch(self.host, f"{self.url}/peers")
+        if f"{self.url}/peers:" in answer:
+            raise AssertionError(f"the registry does not answer: {answer}\n{self.log_tail()}")
+
+
+@attrs.define(eq=False)
+class JsonPeer:
+    """A `p2ppeer` process: what is typed to it, and the events that it tells."""
+
+    username: str
+    process: subprocess.Popen[str]
+    directory: str
+    events: list[Event] = attrs.Factory(list)
+    _unread: list[Event] = attrs.Factory(list)
+    _log: deque[str] = attrs.Factory(lambda: deque(maxlen=40))
+    _arrived: threading.Condition = attrs.Factory(threading.Condition)
+    _ended: bool = False
+
+    @classmethod
+    def start(cls, host: Host, username: str, server: str, *options: str) -> JsonPeer:
+        """Start a peer of this name on `host`; `options` follow the usual ones."""
+        pipe, directory = subprocess.PIPE, tempfile.mkdtemp(prefix="p2ppeer-")
+        process = host.popen(
+            twistd("p2ppeer", "--username", username, "--server", server, "--json", *options),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            bufsize=1,
+            cwd=directory,
+            env=surroundings(),
+        )
+        peer = cls(username, process, directory)
+        for read, stream in ((peer._read_events, process.stdout), (peer._read_log, process.stderr)):
+            threading.Thread(target=read, args=(stream,), daemon=True).start()
+        return peer
+
+    def send(self, line: str) -> float:
+        """Type a line, and return when."""
+        assert self.process.stdin is not None
+        now = time.monotonic()
+        try:
+            self.process.stdin.write(line + "\n")
+        except OSError:
+            raise AssertionError(self._story(f"has ended, cannot read {line!r}")) from None
+        return now
+
+    def wait_for(self, event: str, timeout: float = 20.0, **fields: Any) -> Event:
+        """
+        Return the next event of this name with these fields, waiting up to `timeout` seconds.
+
+        An event is returned once: to wait for the same again is to wait for another. Raises
+        AssertionError, with the last events and log lines, when it does not come.
+        """
+        deadline = time.monotonic() + timeout
+        with self._arrived:
+            while (found := self._take(event, fields)) is None:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or self._ended:
+                    raise AssertionError(self._story(f"no {event} {fields} in {timeout} s"))
+                self._arrived.wait(remaining)
+        return found
+
+    def named(self, event: str) -> list[Event]:
+        """Return all events of this name so far, returned by `wait_for` or not."""
+        with self._arrived:
+            return [found for found in self.events if found["event"] == event]
+
+    def texts(self) -> list[str]:
+        """Return the texts of all messages so far, in the order they came."""
+        return [message["text"] for message in self.named("message")]
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """End it: by asking, then by force."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(END_LIMIT)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _take(self, event: str, fields: Event) -> Event | None:
+        for found in self._unread:
+            if found["event"] == event and fields.items() <= found.items():
+                self._unread.remove(found)
+                return found
+        return None
+
+    def _read_events(self, stream: IO[str]) -> None:
+        for line in stream:
+            arrived = time.monotonic()
+            with self._arrived:
+                self._note(line.rstrip("\n"), arrived)
+                self._arrived.notify_all()
+        with self._arrived:
+            self._ended = True
+            self._arrived.notify_all()
+
+    def _note(self, line: str, arrived: float) -> None:
+        try:
+            told = json.loads(line)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict) or "event" not in told:
+            self._log.append(line)
+            return
+        told["arrived"] = arrived
+        self.events.append(told)
+        self._unread.append(told)
+
+    def _read_log(self, stream: IO[str]) -> None:
+        for line in stream:
+            self._log.append(line.rstrip("\n"))
+
+    def _story(self, complaint: str) -> str:
+        events = "\n".join(json.dumps(event) for event in self.events[-15:])
+        log = "\n".join(self._log)
+        return f"{self.username}: {complaint}\nevents:\n{events}\nlog:\n{log}"

@@ -1,0 +1,91 @@
+"""
+What breaks while two peers talk: the registry, a peer, the network; and what must survive it.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import tempfile
+import time
+
+from tests.lab.case import LabTestCase
+from tests.lab.conversation import connect, exchange, hear, say
+from tests.lab.peers import JsonPeer, Registry
+from tests.lab.topology import Lab
+
+NOTICE_LIMIT = 90.0  # seconds; to notice that a peer is gone without a word
+RETURN_LIMIT = 90.0  # seconds; to register again, or to find a path again
+OUTAGE = 30.0  # seconds without network
+
+
+class OutageTests(LabTestCase):
+    """Alice and Bob, each behind a port-restricted NAT, and one misfortune."""
+
+    def start(self) -> tuple[Lab, Registry, JsonPeer, JsonPeer]:
+        """Start them and let them talk."""
+        lab = self.build_lab("port-restricted", "port-restricted")
+        registry = self.start_registry(lab)
+        alice = self.start_peer(lab.left, "alice", registry.url)
+        bob = self.start_stateful_bob(lab, registry)
+        for peer in (alice, bob):
+            peer.wait_for("registered", 30.0)
+        connect(alice, bob)
+        exchange(alice, bob, "before")
+        return lab, registry, alice, bob
+
+    def start_stateful_bob(self, lab: Lab, registry: Registry) -> JsonPeer:
+        """Start Bob with an identity that outlives his process."""
+        if not hasattr(self, "state"):
+            directory = tempfile.TemporaryDirectory(prefix="p2ppeer-state-")
+            self.addCleanup(directory.cleanup)
+            self.state = directory.name
+        return self.start_peer(lab.right, "bob", registry.url, "--state", self.state)
+
+    def await_listing(self, registry: Registry, *usernames: str) -> None:
+        """Wait until a fresh look at the registry shows all these names."""
+        deadline = time.monotonic() + RETURN_LIMIT
+        while not all(f'"{name}"' in (listing := registry.peers()) for name in usernames):
+            self.assertLess(time.monotonic(), deadline, listing)
+            time.sleep(0.5)
+
+    def test_registry_killed(self) -> None:
+        """The conversation goes on without the registry; both register again when it is back."""
+        _, registry, alice, bob = self.start()
+        registry.kill()
+        exchange(alice, bob, "meanwhile")
+        registry.start()
+        self.await_listing(registry, "alice", "bob")
+        exchange(alice, bob, "after")
+        for peer in (alice, bob):
+            self.assertEqual(peer.named("disconnected"), [])
+            self.assertEqual(len(peer.texts()), 9)
+
+    def test_peer_killed(self) -> None:
+        """The other notices, and can talk again to the same identity once it is back."""
+        lab, registry, alice, bob = self.start()
+        bob.kill()
+        alice.wait_for("path_lost", NOTICE_LIMIT)
+        returned = self.start_stateful_bob(lab, registry)
+        registered = returned.wait_for("registered", RETURN_LIMIT)
+        self.assertEqual(registered["peer_id"], bob.named("registered")[0]["peer_id"])
+        connect(alice, returned)
+        exchange(alice, returned, "again")
+        self.assertEqual(returned.texts()[-3:], [f"again line {n}" for n in range(3)])
+
+    def test_network_away(self) -> None:
+        """What both type while one has no network arrives afterwards, once and in order."""
+        lab, _, alice, bob = self.start()
+        lines = [f"away line {n}" for n in range(6)]
+        lab.right.nat[0].block()
+        for line in lines:
+            say(alice, [line])
+            say(bob, [line])
+            time.sleep(OUTAGE / len(lines))
+        lab.right.nat[0].unblock()
+        hear(alice, bob, lines, RETURN_LIMIT)
+        hear(bob, alice, lines, RETURN_LIMIT)
+        exchange(alice, bob, "after")
+        for peer in (alice, bob):
+            spoken = [f"{topic} line {n}" for topic in ("before", "after") for n in range(3)]
+            self.assertEqual(peer.texts(), spoken[:3] + lines + spoken[3:], peer.username)

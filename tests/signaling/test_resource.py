@@ -1,0 +1,441 @@
+"""Every route of the registry, and every way in which it says no."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from treq.testing import StubTreq
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat import __version__
+from p2pchat.signaling.registry import Settings
+from p2pchat.wire.documents import Offer, Refusal, Registration, Removal, Ringing, Subscription
+from tests.signaling.web import HOST, ORIGIN, Response, Web, identity
+
+ALICE, BOB, CAROL = identity(1), identity(2), identity(3)
+JOSE = {"Content-Type": "application/jose"}
+
+
+class ResourceCase(SynchronousTestCase):
+    """A fresh registry."""
+
+    def setUp(self) -> None:
+        self.web = Web()
+
+    def assertRefused(self, response: Response, status: int, reason: str) -> None:
+        """The answer is a problem document of this status and reason."""
+        self.assertEqual((response.status, response.reason), (status, reason))
+
+    def authorized(self, method: str, path: str, token: str, **more: Any) -> Response:
+        return self.web.ask(method, path, headers={"Authorization": f"JWS {token}"}, **more)
+
+
+class RegisterTests(ResourceCase):
+    """POST /register."""
+
+    def test_registers(self) -> None:
+        """The answer has the record, the lease, the STUN servers and the address seen."""
+        response = self.web.register(ALICE, "alice", nat="Full Cone")
+        self.assertEqual(response.status, 200)
+        answer = response.json
+        self.assertEqual(answer["peer_id"], ALICE.peer_id)
+        self.assertEqual((answer["username"], answer["nat"]), ("alice", "Full Cone"))
+        self.assertEqual((answer["lease"], answer["your_ip"]), (60.0, "203.0.113.5"))
+        self.assertEqual((answer["stun"], answer["ip"]), ([], None))
+
+    def test_stun_urls(self) -> None:
+        """STUN is named by the host that the client dialed, and by the second address."""
+        self.web = Web(Settings(stun_port=3478, second_address="198.51.100.2"))
+        self.assertEqual(
+            self.web.register(ALICE).json["stun"],
+            [
+                "stun:registry.test:3478",
+                "stun:registry.test:3479",
+                "stun:198.51.100.2:3478",
+                "stun:198.51.100.2:3479",
+            ],
+        )
+
+    def test_public_origin(self) -> None:
+        """With a public origin, that one counts, whatever the Host header says."""
+        self.web = Web(Settings(public_origin="https://p2p.example:443", stun_port=3478))
+        token = self.web.signed(ALICE, Registration("alice"), "https://p2p.example:443")
+        answer = self.web.post("/register", token).json
+        self.assertEqual(answer["stun"][0], "stun:p2p.example:3478")
+        self.assertRefused(self.web.register(BOB), 403, "wrong-audience")
+
+    def test_replayed(self) -> None:
+        """A document is taken once."""
+        token = self.web.signed(ALICE, Registration("alice"))
+        self.assertEqual(self.web.post("/register", token).status, 200)
+        self.assertRefused(self.web.post("/register", token), 409, "replayed-document")
+
+    def test_stale(self) -> None:
+        """A document from too long ago, or from the future, is refused with a challenge."""
+        for age in (61.0, -61.0):
+            token = self.web.signed(ALICE, Registration("alice"), age=age)
+            response = self.web.post("/register", token)
+            self.assertRefused(response, 401, "stale-document")
+            self.assertIn("JWS", response.headers["www-authenticate"])
+
+    def test_wrong_audience(self) -> None:
+        """A document for another registry is refused."""
+        token = self.web.signed(ALICE, Registration("alice"), "http://other.test:8000")
+        self.assertRefused(self.web.post("/register", token), 403, "wrong-audience")
+
+    def test_bad_signature(self) -> None:
+        """A document that was changed is refused."""
+        head, payload, _ = self.web.signed(ALICE, Registration("alice")).split(".")
+        other = self.web.signed(ALICE, Registration("alicia")).split(".")[2]
+        response = self.web.post("/register", f"{head}.{payload}.{other}")
+        self.assertRefused(response, 401, "bad-signature")
+
+    def test_wrong_type(self) -> None:
+        """A document of another type has no business here."""
+        token = self.web.signed(ALICE, Removal())
+        self.assertRefused(self.web.post("/register", token), 400, "wrong-type")
+
+    def test_media_type(self) -> None:
+        """A body of another type, or of none, is refused."""
+        for headers in ({}, {"Content-Type": "application/json"}):
+            response = self.web.ask("POST", "/register", b"x", headers)
+            self.assertRefused(response, 415, "unsupported-media-type")
+
+    def test_garbage(self) -> None:
+        """What isn't a signed document is malformed."""
+        for body in ("", "x", "a.b.c", "a.b", "é"):
+            self.assertRefused(self.web.post("/register", body), 400, "malformed")
+
+    def test_full(self) -> None:
+        """A full registry says when to come back."""
+        self.web.registry.directory.capacity = 0
+        response = self.web.register(ALICE)
+        self.assertRefused(response, 503, "registry-full")
+        self.assertEqual(response.headers["retry-after"], "60")
+
+    def test_lease_ends(self) -> None:
+        """A peer that falls silent is gone when its lease ends."""
+        self.web.register(ALICE)
+        self.web.pass_time(59)
+        self.assertEqual(self.web.ask("GET", f"/peer/{ALICE.peer_id}").status, 200)
+        self.web.pass_time(2)
+        self.assertEqual(self.web.ask("GET", f"/peer/{ALICE.peer_id}").status, 404)
+        self.assertEqual(self.web.ask("GET", "/status").json["peers_registered"], 0)
+
+
+class ReadTests(ResourceCase):
+    """GET /peer, /peers, /status."""
+
+    def test_peer(self) -> None:
+        """A record is shown, with addresses where they were published."""
+        self.web.register(ALICE, addresses=(("203.0.113.5", 7000),))
+        record = self.web.ask("GET", f"/peer/{ALICE.peer_id.upper()}").json
+        self.assertEqual((record["ip"], record["port"]), ("203.0.113.5", 7000))
+
+    def test_unknown_peer(self) -> None:
+        """An id that nobody registered is not found; what is no id is malformed."""
+        response = self.web.ask("GET", f"/peer/{ALICE.peer_id}")
+        self.assertRefused(response, 404, "unknown-peer")
+        self.assertRefused(self.web.ask("GET", "/peer/alice"), 400, "malformed")
+
+    def test_peers(self) -> None:
+        """Pages follow each other to the end."""
+        for number in range(5):
+            self.web.register(identity(number), f"peer{number}")
+        first = self.web.ask("GET", "/peers?limit=3").json
+        second = self.web.ask("GET", f"/peers?limit=3&after={first['next']}").json
+        ids = [record["peer_id"] for record in first["peers"] + second["peers"]]
+        self.assertEqual(ids, sorted(identity(number).peer_id for number in range(5)))
+        self.assertIsNone(second["next"])
+
+    def test_peers_by_name(self) -> None:
+        """A name may need percent-encoding."""
+        self.web.register(ALICE, "Zoë & co")
+        answer = self.web.ask("GET", "/peers?username=Zo%C3%AB%20%26%20co").json
+        self.assertEqual([record["peer_id"] for record in answer["peers"]], [ALICE.peer_id])
+        self.assertEqual(self.web.ask("GET", "/peers?username=zoe").json["peers"], [])
+
+    def test_bad_queries(self) -> None:
+        """Queries that mean nothing are malformed."""
+        bad = ("limit=0", "limit=201", "limit=x", "limit=-1", "after=x", "username=%FF")
+        for query in (*bad, "limit=1&limit=2", "limit=99999999999999999999"):
+            self.assertRefused(self.web.ask("GET", f"/peers?{query}"), 400, "malformed")
+
+    def test_status(self) -> None:
+        """Status counts, and names nobody."""
+        self.web.register(ALICE)
+        self.web.subscribe(ALICE, self.web.signed(ALICE, Subscription()))
+        self.web.ask("GET", "/nothing")
+        self.web.pass_time(5)
+        status = self.web.ask("GET", "/status")
+        self.assertEqual((status.json["version"], status.json["uptime"]), (__version__, 5.0))
+        self.assertEqual((status.json["peers_registered"], status.json["peers_online"]), (1, 1))
+        self.assertEqual(status.json["errors"], {"404": 1})
+        self.assertNotIn(b"203.0.113.5", status.body)
+        self.assertNotIn(ALICE.peer_id.encode(), status.body)
+
+
+class RemoveTests(ResourceCase):
+    """DELETE /peer."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.web.register(ALICE)
+        self.path = f"/peer/{ALICE.peer_id}"
+
+    def test_removes(self) -> None:
+        """A peer that leaves is gone at once; it can't leave twice."""
+        response = self.authorized("DELETE", self.path, self.web.signed(ALICE, Removal()))
+        self.assertEqual((response.status, response.json), (200, {"removed": True}))
+        self.assertEqual(self.web.ask("GET", self.path).status, 404)
+        again = self.authorized("DELETE", self.path, self.web.signed(ALICE, Removal()))
+        self.assertRefused(again, 404, "unknown-peer")
+
+    def test_not_yours(self) -> None:
+        """Nobody removes another's record."""
+        self.web.register(BOB)
+        response = self.authorized("DELETE", self.path, self.web.signed(BOB, Removal()))
+        self.assertRefused(response, 403, "not-yours")
+        self.assertEqual(self.web.ask("GET", self.path).status, 200)
+
+    def test_unsigned(self) -> None:
+        """A removal without a document, or with another scheme, is refused with a challenge."""
+        for headers in ({}, {"Authorization": "Basic eDp5"}):
+            response = self.web.ask("DELETE", self.path, headers=headers)
+            self.assertRefused(response, 401, "unsigned")
+            self.assertEqual(response.headers["www-authenticate"], 'JWS realm="p2pchat"')
+
+    def test_replayed(self) -> None:
+        """A removal doesn't work again after its author came back."""
+        token = self.web.signed(ALICE, Removal())
+        self.authorized("DELETE", self.path, token)
+        self.web.register(ALICE)
+        response = self.authorized("DELETE", self.path, token)
+        self.assertRefused(response, 409, "replayed-document")
+
+
+class SubscribeTests(ResourceCase):
+    """GET /events: what is refused (what works is in test_streams)."""
+
+    def test_not_registered(self) -> None:
+        """Who isn't registered has no stream."""
+        path = f"/events/{ALICE.peer_id}"
+        response = self.authorized("GET", path, self.web.signed(ALICE, Subscription()))
+        self.assertRefused(response, 404, "not-registered")
+
+    def test_not_yours(self) -> None:
+        """Nobody reads another's stream."""
+        self.web.register(ALICE)
+        self.web.register(BOB)
+        path = f"/events/{ALICE.peer_id}"
+        response = self.authorized("GET", path, self.web.signed(BOB, Subscription()))
+        self.assertRefused(response, 403, "not-yours")
+
+    def test_same_document_after_registering(self) -> None:
+        """A subscription refused for want of a record may be sent again after registering."""
+        token = self.web.signed(ALICE, Subscription())
+        self.authorized("GET", f"/events/{ALICE.peer_id}", token)
+        self.web.register(ALICE)
+        self.assertIn(b"event: ready", self.web.subscribe(ALICE, token).wire.value())
+
+    def test_head(self) -> None:
+        """HEAD opens no stream."""
+        self.web.register(ALICE)
+        path = f"/events/{ALICE.peer_id}"
+        response = self.authorized("HEAD", path, self.web.signed(ALICE, Subscription()))
+        self.assertEqual((response.status, response.body), (405, b""))
+        self.assertEqual(len(self.web.registry.streams), 0)
+
+
+class DeliverTests(ResourceCase):
+    """POST /deliver: what is refused, and the counts."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.web.register(ALICE)
+        self.web.register(BOB)
+        self.path = f"/deliver/{BOB.peer_id}"
+
+    def listen(self) -> None:
+        self.web.subscribe(BOB, self.web.signed(BOB, Subscription()))
+
+    def test_counts(self) -> None:
+        """Offers are counted apart from other deliveries."""
+        self.listen()
+        offer = Offer("session", "alice", bytes(32), "ufrag", ())
+        for body in (offer, Ringing("session"), Refusal("session", "busy")):
+            token = self.web.signed(ALICE, body, BOB.peer_id)
+            self.assertEqual(self.web.post(self.path, token).status, 202)
+        status = self.web.ask("GET", "/status").json
+        self.assertEqual((status["offers"], status["deliveries"]), (1, 3))
+
+    def test_offline_then_again(self) -> None:
+        """A document for a peer without a stream is refused at once, and may be sent again."""
+        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        self.assertRefused(self.web.post(self.path, token), 404, "peer-offline")
+        self.listen()
+        self.assertEqual(self.web.post(self.path, token).status, 202)
+        self.assertRefused(self.web.post(self.path, token), 409, "replayed-document")
+
+    def test_unknown_peer(self) -> None:
+        """A document for somebody who isn't registered is refused."""
+        token = self.web.signed(ALICE, Ringing("session"), CAROL.peer_id)
+        response = self.web.post(f"/deliver/{CAROL.peer_id}", token)
+        self.assertRefused(response, 404, "unknown-peer")
+
+    def test_author_not_registered(self) -> None:
+        """Only registered peers deliver."""
+        self.listen()
+        token = self.web.signed(CAROL, Ringing("session"), BOB.peer_id)
+        self.assertRefused(self.web.post(self.path, token), 403, "not-registered")
+
+    def test_wrong_audience(self) -> None:
+        """A document goes to nobody but whom its author named."""
+        self.listen()
+        token = self.web.signed(ALICE, Ringing("session"), ALICE.peer_id)
+        self.assertRefused(self.web.post(self.path, token), 403, "wrong-audience")
+
+    def test_stale(self) -> None:
+        """An old document isn't delivered."""
+        self.listen()
+        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id, age=100.0)
+        self.assertRefused(self.web.post(self.path, token), 401, "stale-document")
+
+    def test_for_the_registry(self) -> None:
+        """Documents for the registry aren't delivered to peers."""
+        self.listen()
+        token = self.web.signed(ALICE, Registration("alice"), BOB.peer_id)
+        self.assertRefused(self.web.post(self.path, token), 400, "wrong-type")
+
+    def test_no_line_breaks(self) -> None:
+        """A document can't smuggle an event of its own into the stream."""
+        self.listen()
+        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        for bad in (token + "\n\nevent: bye", token[:-4] + "\n" + token[-4:], token + "\n"):
+            self.assertRefused(self.web.post(self.path, bad), 400, "malformed")
+
+
+class RoutingTests(ResourceCase):
+    """What no route is for."""
+
+    def test_no_such_route(self) -> None:
+        """An unknown path is a problem document too."""
+        for path in ("/", "/nothing", "/peers/", "/peer/", "/peer/a/b", "/%00"):
+            self.assertRefused(self.web.ask("GET", path), 404, "no-such-route")
+
+    def test_method_not_allowed(self) -> None:
+        """A known path with another method says which it takes."""
+        response = self.web.ask("PUT", "/register")
+        self.assertRefused(response, 405, "method-not-allowed")
+        self.assertEqual(response.headers["allow"], "OPTIONS, POST")
+        response = self.web.ask("POST", f"/peer/{ALICE.peer_id}")
+        self.assertEqual(response.headers["allow"], "DELETE, GET, HEAD, OPTIONS")
+
+    def test_options(self) -> None:
+        """OPTIONS says which methods a path takes."""
+        response = self.web.ask("OPTIONS", "/peers")
+        self.assertEqual((response.status, response.body), (204, b""))
+        self.assertEqual(response.headers["allow"], "GET, HEAD, OPTIONS")
+
+    def test_head(self) -> None:
+        """HEAD answers with the headers of GET and no body."""
+        response = self.web.ask("HEAD", "/peers")
+        self.assertEqual((response.status, response.body), (200, b""))
+        self.assertEqual(response.headers["content-length"], "24")
+
+    def test_rate(self) -> None:
+        """Too many signed requests from one address are refused, others' aren't."""
+        statuses = [self.web.post("/register", "x").status for _ in range(201)]
+        self.assertEqual(set(statuses[:200]), {400})
+        response = self.web.post("/register", "x")
+        self.assertRefused(response, 429, "too-many-requests")
+        self.assertEqual(response.headers["retry-after"], "1")
+        self.assertEqual(self.web.post("/register", "x", ip="203.0.113.6").status, 400)
+        self.assertEqual(self.web.ask("GET", "/peers").status, 200)
+
+    def test_our_own_mistake(self) -> None:
+        """A mistake of ours is a 500 without its traceback, and is logged."""
+
+        class Broken:
+            def __getattr__(self, name: str) -> object:
+                raise ZeroDivisionError("secret")
+
+        self.web.registry.directory = Broken()  # type: ignore[assignment]
+        response = self.web.ask("GET", "/peers")
+        self.assertRefused(response, 500, "internal-error")
+        self.assertNotIn(b"secret", response.body)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_plain_client(self) -> None:
+        """treq, over the bare resource, registers and reads."""
+        treq = StubTreq(self.web.resource.app.resource())
+        token = self.web.signed(ALICE, Registration("alice"), "http://registry.test:8000")
+        posted = self.successResultOf(
+            treq.post(f"http://{HOST}/register", data=token.encode(), headers=JOSE)
+        )
+        self.assertEqual(posted.code, 200)
+        got = self.successResultOf(treq.get(f"http://{HOST}/peer/{ALICE.peer_id}"))
+        self.assertEqual(self.successResultOf(got.json())["username"], "alice")
+
+
+class GarbageTests(SynchronousTestCase):
+    """No input gets a 500."""
+
+    web = Web()
+
+    def tearDown(self) -> None:
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def check(self, response: Response) -> None:
+        """The answer is a refusal of the client's making."""
+        self.assertIn(response.status, {400, 401, 403, 404, 405, 409, 413, 415, 429})
+
+    @settings(max_examples=300)
+    @given(st.binary(max_size=300))
+    def test_bodies(self, body: bytes) -> None:
+        """Any bytes as a document are refused."""
+        self.web.clock.advance(1)
+        self.check(self.web.ask("POST", "/register", body, JOSE))
+        self.check(self.web.ask("POST", f"/deliver/{ALICE.peer_id}", body, JOSE))
+
+    @settings(max_examples=200)
+    @given(st.binary(max_size=60), st.integers(0, 2), st.integers(0, 400), st.booleans())
+    def test_mutilated(self, junk: bytes, part: int, at: int, garble: bool) -> None:
+        """A signed document with anything put into it is refused, or is still valid."""
+        self.web.clock.advance(1)
+        parts = self.web.signed(ALICE, Registration("alice")).encode().split(b".")
+        inside = parts[part]
+        parts[part] = inside[:at] + junk + inside[at + garble * len(junk) :]
+        response = self.web.ask("POST", "/register", b".".join(parts), JOSE)
+        self.assertIn(response.status, {200, 400, 401})
+
+    @settings(max_examples=300)
+    @given(st.text(st.characters(codec="utf-8"), max_size=40), st.binary(max_size=40))
+    def test_paths(self, text: str, data: bytes) -> None:
+        """Any path is refused or answered."""
+        escaped = "".join(f"%{byte:02x}" for byte in data)
+        printable = "".join(c for c in text if c not in " \r\n\0" and c.isprintable())
+        for path in (f"/{escaped}", f"/peer/{escaped}", f"/{printable}", f"/peers?after={escaped}"):
+            response = self.web.ask("GET", path)
+            self.assertIn(response.status, {200, 400, 404, 405})
+
+    @settings(max_examples=200)
+    @given(st.text(st.characters(min_codepoint=33, max_codepoint=255), min_size=1, max_size=40))
+    def test_hosts(self, host: str) -> None:
+        """Any Host header is refused or answered."""
+        response = self.web.ask("GET", "/status", headers={"Host": host})
+        self.assertIn(response.status, {200, 400})
+
+    @settings(max_examples=200)
+    @given(st.text(st.characters(min_codepoint=33, max_codepoint=255), min_size=1, max_size=20))
+    def test_methods(self, method: str) -> None:
+        """Any method is refused or answered."""
+        connection = self.web.connect()
+        connection.send(f"{method} /status HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode("latin-1"))
+        self.assertIn(connection.response().status, {200, 204, 400, 405})
+
+    def test_origin(self) -> None:
+        """The audience of these tests is what the Host header makes."""
+        self.assertEqual(ORIGIN, f"http://{HOST}")

@@ -1,0 +1,170 @@
+"""Event streams, over the real site on a connection that the test slows down."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Request
+from twisted.web.test.requesthelper import DummyChannel
+from zope.interface.verify import verifyObject
+
+from p2pchat.signaling.streams import MAX_QUEUED, EventStream
+from p2pchat.wire.documents import Removal, Ringing, Subscription
+from tests.signaling.web import Connection, Response, Web, identity
+
+ALICE, BOB = identity(1), identity(2)
+
+
+class StreamCase(SynchronousTestCase):
+    """Alice and Bob are registered; Bob listens."""
+
+    def setUp(self) -> None:
+        self.web = Web()
+        self.web.register(ALICE, "alice")
+        self.web.register(BOB, "bob")
+        self.stream = self.subscribe()
+
+    def subscribe(self) -> Connection:
+        return self.web.subscribe(BOB, self.web.signed(BOB, Subscription()))
+
+    def deliver(self) -> Response:
+        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        return self.web.post(f"/deliver/{BOB.peer_id}", token)
+
+
+class StreamTests(StreamCase):
+    """What a subscriber reads."""
+
+    def test_is_a_push_producer(self) -> None:
+        """A stream lets its transport pause it."""
+        self.assertTrue(verifyObject(IPushProducer, EventStream(Request(DummyChannel()), 0.0)))
+
+    def test_ready_at_once(self) -> None:
+        """The first thing on a stream says that it is live."""
+        response = self.stream.response()
+        self.assertEqual(response.status, 200)
+        self.assertEqual(response.headers["content-type"], "text/event-stream")
+        self.assertIn(b"event: ready\ndata: {}\n\n", response.body)
+
+    def test_document_at_once(self) -> None:
+        """A delivered document is on the stream before its author has the answer."""
+        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        response = self.web.post(f"/deliver/{BOB.peer_id}", token)
+        self.assertEqual((response.status, response.json), (202, {"delivered": True}))
+        expected = f"event: document\nid: 1\ndata: {token}\n\n".encode()
+        self.assertIn(expected, self.stream.wire.value())
+
+    def test_numbered(self) -> None:
+        """Documents are counted from 1 on each stream."""
+        self.deliver()
+        self.deliver()
+        self.assertIn(b"\nid: 2\n", self.stream.wire.value())
+
+    def test_keepalive(self) -> None:
+        """Every 15 seconds a comment says that the stream lives, for as long as the lease."""
+        self.web.pass_time(46)
+        self.assertEqual(self.stream.wire.value().count(b": keepalive\n\n"), 3)
+
+    def test_outlives_the_idle_timeout(self) -> None:
+        """The idle timeout of the site doesn't end a stream whose lease is renewed."""
+        for _ in range(10):
+            self.web.pass_time(30)
+            self.web.register(ALICE, "alice")
+            self.web.register(BOB, "bob")
+        self.assertFalse(self.stream.wire.aborted)
+        self.assertEqual(self.deliver().status, 202)
+
+
+class EndTests(StreamCase):
+    """Why a stream ends, and what follows."""
+
+    def test_superseded(self) -> None:
+        """A newer stream ends the older one, and gets what comes from then on."""
+        newer = self.subscribe()
+        self.assertTrue(self.stream.response().body.endswith(b"\r\n0\r\n\r\n"))
+        self.assertIn(b"event: superseded\ndata: {}", self.stream.wire.value())
+        self.deliver()
+        self.assertIn(b"event: document", newer.wire.value())
+        self.assertNotIn(b"event: document", self.stream.wire.value())
+
+    def test_closed_is_offline(self) -> None:
+        """A peer whose stream closed can't be delivered to, though its record stays."""
+        self.stream.hang_up()
+        response = self.deliver()
+        self.assertEqual((response.status, response.reason), (404, "peer-offline"))
+        record = self.web.ask("GET", f"/peer/{BOB.peer_id}")
+        self.assertEqual((record.status, record.json["online"]), (200, False))
+
+    def test_closing_an_old_one_keeps_the_new(self) -> None:
+        """The end of a superseded connection doesn't touch the newer stream."""
+        self.subscribe()
+        self.stream.hang_up()
+        self.assertEqual(self.deliver().status, 202)
+
+    def test_bye(self) -> None:
+        """A registry that stops says so on every stream."""
+        self.web.registry.stop()
+        self.assertIn(b"event: bye\ndata: {}", self.stream.wire.value())
+        self.assertEqual(len(self.web.registry.streams), 0)
+
+    def test_expired(self) -> None:
+        """The end of a lease ends the stream."""
+        self.web.pass_time(61)
+        self.assertIn(b"event: expired", self.stream.wire.value())
+
+    def test_removed(self) -> None:
+        """A removal ends the stream."""
+        token = self.web.signed(BOB, Removal())
+        path = f"/peer/{BOB.peer_id}"
+        self.web.ask("DELETE", path, headers={"Authorization": f"JWS {token}"})
+        self.assertIn(b"event: removed", self.stream.wire.value())
+
+
+class SlowReaderTests(StreamCase):
+    """A subscriber that doesn't read."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stream.wire.producer.pauseProducing()  # what a transport with a full buffer does
+        self.before = len(self.stream.wire.value())
+
+    def test_queue_then_read(self) -> None:
+        """What comes while the connection is full is written, in order, when there is room."""
+        for _ in range(3):
+            self.assertEqual(self.deliver().status, 202)
+        self.assertEqual(len(self.stream.wire.value()), self.before)
+        self.stream.wire.producer.resumeProducing()
+        written = self.stream.wire.value()
+        self.assertLess(written.index(b"id: 1\n"), written.index(b"id: 3\n"))
+
+    def test_dropped_when_full(self) -> None:
+        """One document more than the queue holds cuts the stream off: the peer is offline."""
+        statuses = {self.deliver().status for _ in range(MAX_QUEUED)}
+        self.assertEqual(statuses, {202})
+        response = self.deliver()
+        self.assertEqual((response.status, response.reason), (404, "peer-offline"))
+        self.assertTrue(self.stream.wire.aborted)
+        self.assertEqual(self.deliver().status, 404)
+
+    def test_others_unharmed(self) -> None:
+        """A stream that is full doesn't hold another up."""
+        other = self.web.subscribe(ALICE, self.web.signed(ALICE, Subscription()))
+        for _ in range(MAX_QUEUED + 1):
+            self.deliver()
+        token = self.web.signed(BOB, Ringing("session"), ALICE.peer_id)
+        self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", token).status, 202)
+        self.assertIn(token.encode(), other.wire.value())
+
+    def test_dropped_when_stalled(self) -> None:
+        """A connection that takes nothing for two keepalives is cut off."""
+        self.web.pass_time(29)
+        self.assertFalse(self.stream.wire.aborted)
+        self.web.pass_time(2)
+        self.assertTrue(self.stream.wire.aborted)
+        self.assertEqual(len(self.web.registry.streams), 0)
+
+    def test_superseding_a_full_one(self) -> None:
+        """A newer stream takes over from one that is full, and works."""
+        newer = self.subscribe()
+        self.assertEqual(self.deliver().status, 202)
+        self.assertIn(b"event: document", newer.wire.value())

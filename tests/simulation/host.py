@@ -1,0 +1,150 @@
+"""
+A machine: addresses on one network, sockets, and a reactor to run programs on.
+
+`Host.kill` is kill -9: sockets vanish, timers never fire, protocols are told nothing.  The
+kernel lives on, so whoever has a TCP connection here is reset, if that can reach them.
+`Host.boot` gives a fresh reactor.  `Host.online` is the cable.  `Host.move` is another network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.abstract import isIPAddress
+
+from tests.simulation.network import Address, Network, Node
+from tests.simulation.ports import ANY_INTERFACE, PortTable
+from tests.simulation.reactor import HostReactor
+from tests.simulation.tcp_socket import ListeningSocket, StreamSocket, TCPSocket
+from tests.simulation.udp import UDPPort
+
+if TYPE_CHECKING:
+    from tests.simulation.internet import Internet
+    from tests.simulation.nat import Nat
+
+LOOPBACK = "127.0.0.1"
+
+
+class Host(Node):
+    """
+    One machine.
+
+    :ivar reactor: of this life; see `boot`.
+    :ivar addresses: the first is the source of what a socket on all interfaces sends.
+    :ivar connections: the stream sockets that are open.
+    """
+
+    def __init__(self, internet: Internet, network: Network, addresses: Sequence[str]) -> None:
+        super().__init__(internet, network)
+        self.addresses: tuple[str, ...] = ()
+        self.udp_ports: PortTable[UDPPort] = PortTable(internet.random)
+        self.tcp_ports: PortTable[TCPSocket] = PortTable(internet.random)
+        self.connections: dict[StreamSocket, None] = {}
+        self.reactor = HostReactor(self)
+        self._attach(network, addresses)
+        internet.hosts.append(self)
+
+    @property
+    def address(self) -> str:
+        """The first address."""
+        return self.addresses[0]
+
+    def kill(self) -> None:
+        """End the program at once, with everything it had; idempotent."""
+        self.reactor.end()
+        for port in self.udp_ports.bound.values():
+            port.vanish()
+        for connection in list(self.connections):
+            connection.vanish()
+        for listener in list(self.tcp_ports.bound.values()):
+            listener.close()
+        self.udp_ports.bound.clear()
+        self.tcp_ports.bound.clear()
+
+    def boot(self) -> HostReactor:
+        """Start anew after `kill`, with a fresh reactor, which is returned."""
+        self.kill()
+        self.reactor = HostReactor(self)
+        return self.reactor
+
+    def move(self, address: str | None = None, behind: Nat | None = None) -> None:
+        """
+        Leave this network for another, as a phone does.
+
+        UDP sockets stay open and send from the new address; TCP connections are dead, and
+        nobody is told: both ends find out when they time out.
+        """
+        network = behind.inside if behind else self.internet.public
+        self.network.detach(self.addresses)
+        self._attach(network, [address or network.free_address()])
+        for connection in self.connections:
+            connection.sever()
+
+    def lookup(self, name: str) -> str | None:
+        """Resolve a name or an IP literal."""
+        if isIPAddress(name):
+            return name
+        if name == "localhost":
+            return LOOPBACK
+        return self.internet.dns.get(name) if self.online else None
+
+    def is_local(self, address: str) -> bool:
+        """Tell whether this address is this very host."""
+        return address in self.addresses or address.startswith("127.")
+
+    def has_interface(self, interface: str) -> bool:
+        """Tell whether a socket can be bound there."""
+        return interface == ANY_INTERFACE or self.is_local(interface)
+
+    def listener(self, endpoint: Address) -> ListeningSocket | None:
+        """See `Node`."""
+        holder = self.tcp_ports.holder(endpoint)
+        return holder if isinstance(holder, ListeningSocket) else None
+
+    def send(self, data: bytes, bound: Address, destination: Address, ttl: int) -> None:
+        """Send a datagram from the socket that is bound there."""
+        source = bound
+        if self.is_local(destination[0]):
+            if bound[0] == ANY_INTERFACE:
+                source = (destination[0], bound[1])
+            clock = self.internet.clock
+            clock.post(clock.rightNow, self._arrive, data, source, destination)
+            return
+        if bound[0] == ANY_INTERFACE:
+            source = (self.addresses[0], bound[1])
+        if self.online:
+            self.emit(data, source, destination, ttl, 0.0)
+        else:
+            self.internet.note(source, destination, len(data), "offline")
+
+    def receive(self, data: bytes, source: Address, destination: Address, ttl: int) -> None:
+        """See `Node`."""
+        if self.online:
+            self._arrive(data, source, destination)
+        else:
+            self.internet.note(source, destination, len(data), "offline")
+
+    def describe(self) -> list[str]:
+        """Return lines for a person who looks for a mistake."""
+        state = "" if self.online else " OFFLINE"
+        udp = sorted(self.udp_ports.bound)
+        tcp = sorted(
+            endpoint for endpoint in self.tcp_ports.bound if self.listener(endpoint) is not None
+        )
+        return [
+            f"host {', '.join(self.addresses)}{state}: UDP {udp}, TCP listening {tcp}, "
+            f"{len(self.connections)} connections, {len(self.reactor.getDelayedCalls())} timers"
+        ]
+
+    def _attach(self, network: Network, addresses: Sequence[str]) -> None:
+        network.attach(self, addresses)
+        self.network, self.addresses = network, tuple(addresses)
+
+    def _arrive(self, data: bytes, source: Address, destination: Address) -> None:
+        port = self.udp_ports.holder(destination)
+        if port is None:
+            self.internet.note(source, destination, len(data), "no socket")
+        else:
+            self.internet.note(source, destination, len(data), "delivered")
+            port.deliver(data, source)

@@ -1,0 +1,168 @@
+"""
+Whole peers and a whole registry in the simulated internet.
+
+The programs are the real ones, from the Klein routes to the QUIC engine; only sockets, time and
+randomness are simulated.  A :class:`Person` is a node and the list of what it told its user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from p2pchat.peer import events
+from p2pchat.peer.node import Node
+from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.state import State, load_state
+from p2pchat.runtime import Runtime
+from p2pchat.signaling.registry import Registry, Settings
+from p2pchat.signaling.resource import RegistryResource
+from p2pchat.signaling.site import RegistrySite
+from p2pchat.signaling.stun_answers import BindingServer
+from p2pchat.signaling.stun_service import StunService
+from tests.simulation.host import Host
+from tests.simulation.internet import Internet
+from tests.simulation.link import Link
+from tests.simulation.behaviour import NatKind
+from tests.simulation.nat import Nat
+
+EPOCH = 1_800_000_000.0  # wall time when a world's clock stands at 0
+REGISTRY = ("203.0.113.1", "203.0.113.2")
+HTTP_PORT = 8000
+STUN_PORT = 3478
+
+_Event = TypeVar("_Event")
+
+
+def runtime_on(host: Host, random: Random) -> Runtime:
+    """Return what a program on this simulated host gets from its surroundings."""
+    reactor = host.reactor
+    return Runtime(
+        reactor=reactor,
+        clock=reactor,
+        wall_time=lambda: EPOCH + reactor.seconds(),
+        random_bytes=random.randbytes,
+        host_addresses=lambda: [*host.addresses, "127.0.0.1"],
+    )
+
+
+@attrs.define(eq=False)
+class Person:
+    """Somebody with a peer, and all that the peer told them."""
+
+    name: str
+    host: Host
+    node: Node
+    state: State
+    told: list[events.NodeEvent] = attrs.Factory(list)
+
+    def events(self, kind: type[_Event]) -> list[_Event]:
+        """Return what was told of this kind, in order."""
+        return [event for event in self.told if isinstance(event, kind)]
+
+    def texts(self) -> list[str]:
+        """Return the lines that were shown."""
+        return [event.text for event in self.events(events.MessageReceived)]
+
+    def is_connected_to(self, other: Person) -> bool:
+        """Tell whether a conversation with somebody is open."""
+        return any(
+            one.peer_id == other.node.peer_id and one.state == "open"
+            for one in self.node.conversations()
+        )
+
+    def say(self, text: str, to: Person) -> str:
+        """Send a line."""
+        return self.node.send(to.node.peer_id, text)
+
+
+class World:
+    """A registry with two STUN addresses, and people who come to it."""
+
+    def __init__(self, seed: int, link: Link | None = None) -> None:
+        self.internet = Internet(seed, link=link)
+        self.random = Random(seed)
+        self.host = self.internet.host(REGISTRY[0], also=REGISTRY[1:])
+        self.registry: Registry
+        self.boot_registry()
+
+    @property
+    def url(self) -> str:
+        """The registry's URL."""
+        return f"http://{REGISTRY[0]}:{HTTP_PORT}"
+
+    def boot_registry(self) -> None:
+        """Start a registry that knows nobody; after :meth:`Host.kill`, on a booted host."""
+        if self.host.reactor is None:
+            self.host.boot()
+        runtime = runtime_on(self.host, self.random)
+        self.registry = Registry(runtime, Settings(stun_port=STUN_PORT, second_address=REGISTRY[1]))
+        app = RegistryResource(self.registry).app
+        site = RegistrySite(app.resource(), self.registry.counts, runtime.clock)
+        runtime.reactor.listenTCP(HTTP_PORT, site)
+        server = BindingServer(REGISTRY, STUN_PORT)
+        StunService(runtime, server, self.registry.counts.stun).privilegedStartService()
+        self.registry.start()
+
+    def nat(self, kind: NatKind | None, **options: Any) -> Nat | None:
+        """Return a new NAT of this kind, or none for a public host."""
+        return None if kind is None else self.internet.nat(kind=kind, **options)
+
+    def person(
+        self, name: str, nat: Nat | None = None, state: State | None = None, **settings: Any
+    ) -> Person:
+        """Start a peer; by default it accepts everybody."""
+        return self.start_on(self.internet.host(behind=nat), name, state, **settings)
+
+    def start_on(
+        self, host: Host, name: str, state: State | None = None, **settings: Any
+    ) -> Person:
+        """Start a peer on a host, as after a reboot."""
+        runtime = runtime_on(host, Random(self.random.random()))
+        state = state or load_state(None, runtime.random_bytes)
+        settings = {"accept": AcceptPolicy.ALL, "server": self.url, **settings}
+        node = Node(runtime, NodeSettings(name, **settings), state)
+        person = Person(name, host, node, state)
+        node.listen(person.told.append)
+        node.start()
+        return person
+
+    def couple(
+        self, left: Nat | None = None, right: Nat | None = None, **settings: Any
+    ) -> tuple[Person, Person]:
+        """Start Alice and Bob, and wait until the registry has them."""
+        people = self.person("alice", left, **settings), self.person("bob", right, **settings)
+        self.wait(
+            lambda: all(one.events(events.Registered) for one in people)
+            and all(one.node.nat().mapping != "unknown" for one in people),
+            awaited="registrations",
+        )
+        return people
+
+    def wait(self, happened: Callable[[], bool], within: float = 60.0, awaited: str = "") -> float:
+        """Let virtual time pass until something has happened; returns the seconds."""
+        return self.internet.run_until(happened, within, awaited)
+
+    def result(self, deferred: Deferred[Any], within: float = 60.0) -> Any:
+        """Let virtual time pass until a Deferred has fired; returns its result or raises."""
+        outcome: list[Any] = []
+        deferred.addBoth(outcome.append)
+        self.wait(lambda: bool(outcome), within, "a result")
+        if hasattr(outcome[0], "raiseException"):
+            outcome[0].raiseException()
+        return outcome[0]
+
+    def connect(self, caller: Person, called: Person, within: float = 30.0) -> float:
+        """Let one call the other and wait until both are connected; returns the seconds."""
+        start = self.internet.clock.seconds()
+        self.result(caller.node.connect(called.node.peer_id))
+        self.wait(
+            lambda: caller.is_connected_to(called) and called.is_connected_to(caller),
+            within,
+            f"{caller.name} and {called.name} connected",
+        )
+        return self.internet.clock.seconds() - start

@@ -1,0 +1,142 @@
+"""A node without a network: it notes what it is asked, and says what a test makes it say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from p2pchat.errors import WhoError
+from p2pchat.interfaces import INode
+from p2pchat.peer import events
+from p2pchat.peer.settings import ConversationInfo, NodeSettings
+
+ALICE = "0a11ce00-0000-8000-8000-000000000001"
+BOB = "b0b00000-0000-8000-8000-000000000002"
+CAROL = "ca401000-0000-8000-8000-000000000003"
+NAMES = {BOB: "bob", CAROL: "carol"}
+
+
+@implementer(INode)
+@attrs.define
+class FakeNode:
+    """
+    A node called alice that knows bob and carol.
+
+    :ivar asked: what was asked, oldest first.
+    :ivar calls: the Deferreds of calls that a test has to fire.
+    """
+
+    peer_id: str = ALICE
+    username: str = "alice"
+    settings: NodeSettings = attrs.Factory(lambda: NodeSettings("alice"))
+    asked: list[tuple[str, ...]] = attrs.Factory(list)
+    calls: list[Deferred[str]] = attrs.Factory(list)
+    infos: dict[str, ConversationInfo] = attrs.Factory(dict)
+    records: Deferred[list[dict[str, Any]]] = attrs.Factory(lambda: succeed([]))
+    story: list[str] = attrs.Factory(list)
+    started: Deferred[None] = attrs.Factory(lambda: succeed(None))
+    stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
+    _listeners: list[Callable[[Any], None]] = attrs.Factory(list)
+    _sent: int = 0
+
+    def tell(self, event: Any) -> None:
+        """Tell the listeners of an event."""
+        for listener in self._listeners:
+            listener(event)
+
+    def begin(self, peer_id: str) -> None:
+        """Begin a conversation by itself."""
+        self._put(peer_id, "open")
+        self.tell(events.Connected(peer_id, NAMES[peer_id], 97.0, False))
+
+    def offer(self, peer_id: str) -> None:
+        """Let somebody call."""
+        self._put(peer_id, "offered")
+        self.tell(events.OfferReceived(peer_id, NAMES[peer_id], False))
+
+    def end(self, peer_id: str, reason: str = "left", undelivered: int = 0) -> None:
+        """End a conversation."""
+        self.infos.pop(peer_id, None)
+        self.tell(events.Disconnected(peer_id, NAMES[peer_id], reason, undelivered))
+
+    def receive(self, peer_id: str, text: str) -> None:
+        """Let a peer say something."""
+        self.tell(events.MessageReceived(peer_id, NAMES[peer_id], "m1", text, 0.0))
+
+    def _put(self, peer_id: str, state: str) -> None:
+        self.infos[peer_id] = ConversationInfo(peer_id, NAMES[peer_id], state)
+
+    # INode.
+
+    def listen(self, listener: Any) -> None:
+        self._listeners.append(listener)
+
+    def start(self) -> Deferred[None]:
+        self.asked.append(("start",))
+        return self.started
+
+    def stop(self) -> Deferred[None]:
+        self.asked.append(("stop",))
+        return self.stopped
+
+    def connect(self, who: str) -> Deferred[str]:
+        self.asked.append(("connect", who))
+        call: Deferred[str] = Deferred()
+        call.addCallback(self._called)
+        self.calls.append(call)
+        return call
+
+    def _called(self, peer_id: str) -> str:
+        self._put(peer_id, "calling")
+        self.tell(events.Calling(peer_id, NAMES[peer_id], 1, 3))
+        return peer_id
+
+    def accept(self, who: str) -> str:
+        peer_id = self.find(who)
+        self.asked.append(("accept", peer_id))
+        self._put(peer_id, "calling")
+        return peer_id
+
+    def reject(self, who: str) -> str:
+        peer_id = self.find(who)
+        self.asked.append(("reject", peer_id))
+        del self.infos[peer_id]
+        return peer_id
+
+    def send(self, peer_id: str, text: str) -> str:
+        if peer_id not in self.infos:
+            raise WhoError("There is no such conversation.")
+        self.asked.append(("send", peer_id, text))
+        self._sent += 1
+        self.tell(events.MessageSent(peer_id, f"s{self._sent}", text))
+        return f"s{self._sent}"
+
+    def disconnect(self, peer_id: str) -> None:
+        if peer_id not in self.infos:
+            raise WhoError("There is no such conversation.")
+        self.asked.append(("disconnect", peer_id))
+        self.end(peer_id, "closed")
+
+    def find(self, who: str) -> str:
+        for peer_id, info in self.infos.items():
+            if who == info.name or peer_id.startswith(who):
+                return peer_id
+        raise WhoError(f"Nobody here is {who}.")
+
+    def conversations(self) -> list[ConversationInfo]:
+        return list(self.infos.values())
+
+    def peers(self) -> Deferred[list[dict[str, Any]]]:
+        return self.records
+
+    def nat(self) -> events.NatRead:
+        return events.NatRead("endpoint-independent", "203.0.113.7:4242", "")
+
+    def why(self, peer_id: str) -> list[str]:
+        if not self.story:
+            raise WhoError("There was no attempt.")
+        return self.story

@@ -1,0 +1,19 @@
+"""What ``twistd`` offers of p2pchat; imported at every start of ``twistd``, so nothing else."""
+
+# mypy: allow-untyped-calls
+
+from twisted.application.service import ServiceMaker
+
+p2psignal = ServiceMaker(
+    "p2pchat registry",
+    "p2pchat.tap.signal",
+    "Introduces p2pchat peers to each other, and answers STUN.",
+    "p2psignal",
+)
+
+p2ppeer = ServiceMaker(
+    "p2pchat peer",
+    "p2pchat.tap.peer",
+    "Talks to another p2pchat peer directly, through NATs.",
+    "p2ppeer",
+)
