@@ -115,7 +115,9 @@ class Node:
         )
         self._heartbeat = LoopingCall(self._beat)
         self._heartbeat.clock = runtime.clock
-        self._stun_urls: JsonObject = {}
+        self._held: list[tuple[str, Delivered]] | None = None  # while the stream is renewed
+        self._nat = self.nat()
+        self._away = True  # the person hasn't been told that we are registered
         self._stopping = False
 
     # -- life
@@ -179,6 +181,8 @@ class Node:
         return self._runtime.clock.seconds()
 
     def _tell(self, event: events.NodeEvent) -> None:
+        if isinstance(event, events.PathLost):
+            self._renew_stream()
         for listener in self._listeners:
             listener(event)
 
@@ -314,7 +318,12 @@ class Node:
         driver.step()
 
     def _candidates_changed(self) -> None:
-        self._tell(self.nat())
+        if self.nat() != self._nat:
+            self._nat = self.nat()
+            self._tell(self._nat)
+            for driver in list(self._dialogues.values()):
+                driver.machine.candidates_changed(self._now())
+                driver.step()
         if self.settings.publish_address and self._agent.gathering.is_complete:
             self._lease.renew()
 
@@ -341,6 +350,12 @@ class Node:
         servers = yield stun_addresses(self._runtime.reactor, answer.get("stun"))
         self._agent.gathering.set_servers(servers, self._now())
         self._agent_driver.step()
+        self._release()
+        if self._away:
+            self._away = False
+            self._tell_registered(answer)
+
+    def _tell_registered(self, answer: JsonObject) -> None:
         mapped = self._agent.gathering.reflexive_addresses
         self._tell(
             events.Registered(
@@ -352,7 +367,27 @@ class Node:
             )
         )
 
+    def _renew_stream(self) -> None:
+        """
+        Make sure that answers can reach us before an offer goes out.
+
+        What loses a path, a NAT that rebooted or another network, silences the event stream too.
+        """
+        if self._held is None:
+            self._held = []
+            self._read_interfaces()
+            self._agent.gathering.refresh(self._now())
+            self._lease.refresh()
+
+    def _release(self) -> None:
+        """Deliver what waited for the event stream."""
+        held, self._held = self._held, None
+        for peer_id, body in held or []:
+            self._deliver(peer_id, body)
+
     def _registry_lost(self, reason: str, retry_in: float) -> None:
+        self._away = True
+        self._release()
         self._tell(events.RegistryLost(reason, round(retry_in, 1)))
 
     def _document_received(self, token: str) -> None:
@@ -386,6 +421,9 @@ class Node:
         return known or policy is AcceptPolicy.ALL
 
     def _deliver(self, peer_id: str, body: Delivered) -> None:
+        if self._held is not None:
+            self._held.append((peer_id, body))
+            return
         sent = self._client.deliver(peer_id, body)
         sent.addErrback(self._undelivered, peer_id, body)
         sent.addErrback(lambda failure: _log.failure("delivery", failure))

@@ -9,6 +9,9 @@ Staying registered: the lease, the event stream, and the way back when the regis
                         │  ▼                       │
                       waiting ◀────────────────────┘          stop, from anywhere ──▶ stopped
 
+Refreshing is connecting anew, at once, from ``registered`` or ``waiting``: for the moment when
+the network has changed, and an event stream over TCP may be dead without anybody knowing.
+
 Connecting is two requests: ``POST /register``, then the event stream.  Waiting grows from
 FIRST_WAIT to LONGEST_WAIT with jitter, so that a registry that comes back isn't met by everybody
 at once.  The lease is renewed at a third of its length by a ``LoopingCall``.
@@ -35,7 +38,7 @@ from p2pchat.wire.documents import Registration
 from p2pchat.wire.strict_json import JsonObject, timestamp
 
 FIRST_WAIT = 0.5  # seconds
-LONGEST_WAIT = 15.0  # seconds
+LONGEST_WAIT = 8.0  # seconds
 RENEWALS = 3  # in one lease
 
 _log = Logger()
@@ -120,13 +123,15 @@ class _Core:
                 inputs.failed(str(error))
 
     def let_go(self) -> None:
-        """Drop the stream and the renewals, if any."""
+        """Drop the stream, the renewals and the wait, whichever there are."""
         self.try_number += 1
         if self.renewal is not None and self.renewal.running:
             self.renewal.stop()
         if self.stream is not None:
             self.stream.stop("given up")
-        self.renewal, self.stream = None, None
+        if self.timer is not None and self.timer.active():
+            self.timer.cancel()
+        self.renewal, self.stream, self.timer = None, None, None
 
     def begin_waiting(self, inputs: _Inputs, reason: str) -> None:
         """Try again later, each time later than the last."""
@@ -152,6 +157,9 @@ class _Inputs(Protocol):
     def retry(self) -> None:
         """The wait is over."""
 
+    def refresh(self) -> None:
+        """The network may have changed: the event stream is not to be trusted."""
+
     def stop(self) -> None:
         """Never try again."""
 
@@ -170,8 +178,10 @@ _stopped = _builder.state("stopped")
 
 @_idle.upon(_Inputs.start).to(_connecting)
 @_waiting.upon(_Inputs.retry).to(_connecting)
+@_waiting.upon(_Inputs.refresh).to(_connecting)
+@_registered.upon(_Inputs.refresh).to(_connecting)
 def _connect(inputs: _Inputs, core: _Core) -> None:
-    core.timer = None
+    core.let_go()
     core.connect(inputs).addErrback(_unexpected)
 
 
@@ -196,12 +206,13 @@ def _wait(inputs: _Inputs, core: _Core, reason: str) -> None:
 @_stopped.upon(_Inputs.stop).loop()
 def _stop(_inputs: _Inputs, core: _Core) -> None:
     core.let_go()
-    if core.timer is not None and core.timer.active():
-        core.timer.cancel()
 
 
 # News that come too late, from a request that was under way.
 _waiting.upon(_Inputs.failed).loop().returns(None)
+_idle.upon(_Inputs.refresh).loop().returns(None)
+_connecting.upon(_Inputs.refresh).loop().returns(None)
+_stopped.upon(_Inputs.refresh).loop().returns(None)
 _stopped.upon(_Inputs.failed).loop().returns(None)
 _stopped.upon(_Inputs.subscribed).loop().returns(None)
 
@@ -233,6 +244,10 @@ class Lease:
         """Tell the registry now what the record is to say."""
         done: Deferred[None] = self._core.renew(self._inputs)
         return done.addErrback(_unexpected)
+
+    def refresh(self) -> None:
+        """Register and subscribe anew, at once."""
+        self._inputs.refresh()
 
     def stop(self) -> None:
         """Let the lease run out."""

@@ -17,8 +17,20 @@ from urllib.parse import quote, urlencode
 import attrs
 import treq
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks, succeed
-from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    TimeoutError,
+    inlineCallbacks,
+    succeed,
+)
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+)
 from twisted.internet.interfaces import IConsumer
 from twisted.web.client import (
     Agent,
@@ -40,10 +52,19 @@ from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.strict_json import JsonObject, loads
 
-REQUEST_TIMEOUT = 10.0  # seconds
+REQUEST_TIMEOUT = 5.0  # seconds; an answer takes a round trip and a millisecond
 MAX_ANSWER = 256 * 1024  # bytes; a page of 200 records has 60 KiB
-_NEVER_SENT = (RequestTransmissionFailed, ResponseNeverReceived, ConnectionLost)
-_FAILURES = (ResponseFailed, ConnectError, ConnectionLost, DNSLookupError, TimeoutError, OSError)
+_NEVER_SENT = (RequestTransmissionFailed, ResponseNeverReceived, ConnectionLost, ConnectionDone)
+_FAILURES = (
+    ResponseFailed,
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+    TimeoutError,
+    OSError,
+)
 
 
 @implementer(IBodyProducer)
@@ -189,9 +210,10 @@ class RegistryClient:
         sent = client.request(method, self.server.rstrip("/") + path, **options)
         try:
             return (yield sent.addTimeout(REQUEST_TIMEOUT, self._runtime.clock))
-        except _NEVER_SENT:
+        except _NEVER_SENT as error:
             raise RegistryUnreachable(
-                f"the registry {self.server} closed the connection", reason="connection-reused"
+                f"the registry {self.server} closed the connection: {_first_line(error)}",
+                reason="connection-reused",
             ) from None
         except _FAILURES as error:
             raise RegistryUnreachable(
@@ -245,6 +267,6 @@ def _first_line(error: Exception) -> str:
     reasons = getattr(error, "reasons", None)
     if reasons:
         return _first_line(reasons[-1].value)
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | ConnectingCancelledError | CancelledError):
         return "no answer in time"
     return (str(error) or type(error).__name__).splitlines()[0]

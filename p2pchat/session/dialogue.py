@@ -215,6 +215,12 @@ class Dialogue:
             self._negotiation.undeliverable(session, reason, explanation, now)
         self._drain(now)
 
+    def candidates_changed(self, now: float) -> None:
+        """Gathering learned something new."""
+        if self._negotiation is not None:
+            self._negotiation.candidates_changed()
+        self._drain(now)
+
     # -- what the network says
 
     def owns(self, ufrag: str) -> bool:

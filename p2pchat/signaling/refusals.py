@@ -36,7 +36,7 @@ class Refused(RegistryError):
     """
 
     def __init__(self, problem: Problem, headers: dict[str, str]) -> None:
-        super().__init__(problem.detail, problem.status)
+        super().__init__(problem.detail, problem.status, problem.reason)
         self.problem = problem
         self.headers = headers
 

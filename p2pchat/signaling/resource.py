@@ -48,7 +48,7 @@ from p2pchat.signaling.registry import Registry
 from p2pchat.signaling.site import client_ip, refuse, request_origin
 from p2pchat.wire.strict_json import JsonObject, dumps
 
-DOCUMENT_TYPE = "application/jose"
+DOCUMENT_TYPE = b"application/jose"
 SCHEME = "JWS"
 DEFAULT_PAGE = 100  # records
 
@@ -153,9 +153,10 @@ class RegistryResource:
 
     def _body(self, request: Request) -> str:
         self.registry.admit(client_ip(request))
-        given = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
-        if given != DOCUMENT_TYPE:
-            raise refused(415, "unsupported-media-type", f"send a JWS as {DOCUMENT_TYPE}")
+        given = request.getHeader(b"content-type") or b""  # as text it would have to be UTF-8
+        if given.partition(b";")[0].strip().lower() != DOCUMENT_TYPE:
+            detail = "send a JWS as application/jose"
+            raise refused(415, "unsupported-media-type", detail)
         return _ascii(cast(BinaryIO, request.content).read())
 
     def _authorization(self, request: Request) -> str:

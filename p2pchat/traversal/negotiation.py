@@ -33,6 +33,7 @@ from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.punching import Credentials, Path, Punching
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
+    MAX_CANDIDATES,
     Answer,
     Candidate,
     Candidates,
@@ -203,7 +204,7 @@ class Negotiation:
     def _answered(self, answer: Answer, now: float) -> None:
         self.continues = bool(self.held_link) and answer.link == self.held_link
         self._punch(answer, now)
-        self._documents.append(Candidates(self.session))
+        self._documents.append(Candidates(self.session, began=True))
 
     # -- called
 
@@ -254,6 +255,8 @@ class Negotiation:
         """
         if body.session != self.session:
             return
+        if isinstance(body, Candidates):
+            self._take_candidates(body, now)
         waiting = self.stage in {Stage.OFFERING, Stage.RINGING}
         if isinstance(body, Refusal) and self.stage not in _OVER:
             self._end(body.reason, body.detail or _REFUSALS.get(body.reason, body.reason))
@@ -262,9 +265,20 @@ class Negotiation:
         elif isinstance(body, Ringing) and waiting:
             self.stage, self._deadline = Stage.RINGING, now + RING_TIMEOUT
             self._events.append(Rang())
-        elif isinstance(body, Candidates) and self._punching is not None:
+
+    def _take_candidates(self, body: Candidates, now: float) -> None:
+        if self._punching is not None:
             self._punching.add_candidates(body.candidates, now)
-            self._punching.remote_began(now)
+            if body.began:
+                self._punching.remote_began(now)
+        elif self.stage is Stage.ASKING and self._offer is not None:
+            known = dict.fromkeys((*self._offer.candidates, *body.candidates))
+            self._offer = attrs.evolve(self._offer, candidates=tuple(known)[:MAX_CANDIDATES])
+
+    def candidates_changed(self) -> None:
+        """Gathering learned something after our offer or answer went out: pass it on."""
+        if self.stage in {Stage.OFFERING, Stage.RINGING, Stage.CHECKING}:
+            self._documents.append(Candidates(self.session, self.agent.gathering.candidates()))
 
     def path_found(self, path: Path) -> None:
         """The checks of this attempt have a path."""

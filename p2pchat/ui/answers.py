@@ -44,6 +44,17 @@ class Me:
 
 
 @attrs.frozen
+class Nat:
+    """What is known of our NAT; the same as the event ``nat``, but asked for."""
+
+    NAME: ClassVar[str] = "nat"
+
+    mapping: str
+    address: str
+    detail: str
+
+
+@attrs.frozen
 class Story:
     """How a connection came about, or why it didn't, sentence by sentence."""
 
@@ -64,4 +75,4 @@ class CurrentConversation:
     name: str
 
 
-Answer = CommandList | PeerList | Me | Story | CurrentConversation
+Answer = CommandList | PeerList | Me | Nat | Story | CurrentConversation

@@ -190,7 +190,8 @@ class Conversations:
         self.announce(answers.Me(node.peer_id, node.username, node.settings.server, conversations))
 
     def _show_nat(self, _command: commands.ShowNat) -> None:
-        self.announce(self._node.nat())
+        nat = self._node.nat()
+        self.announce(answers.Nat(nat.mapping, nat.address, nat.detail))
 
     def _show_why(self, command: commands.ShowWhy) -> None:
         peer_id = self._story_owner(command.who) if command.who else self.current or self._last[0]

@@ -86,6 +86,8 @@ class Wording:
     """
     Says things; remembers what it has said where that changes what to say next.
 
+    A change of our NAT goes without saying; ``/nat`` tells.
+
     :ivar username: what we call ourselves.
     """
 
@@ -155,7 +157,7 @@ class Wording:
         reason = visible(event.reason).rstrip(".")
         return _note(f"No registry: {reason}. Trying again by myself.", Tint.WARNING)
 
-    def _say_nat(self, event: events.NatRead) -> list[Paragraph]:
+    def _say_nat(self, event: answers.Nat) -> list[Paragraph]:
         rows = [f"  mapping  {visible(event.mapping)}"]
         rows += [f"  address  {visible(event.address)}"] if event.address else []
         rows += [f"  {visible(event.detail)}"] if event.detail else []
@@ -285,19 +287,18 @@ class Wording:
 
 def _peer_row(record: dict[str, Any]) -> tuple[str, ...]:
     """Lay out a record, which the registry may have filled with anything."""
-    online = record.get("online") is not False
+    online, nat = record.get("online") is not False, str(record.get("nat") or "")
     return (
         visible_name(str(record.get("username", "?"))),
         visible_name(str(record.get("peer_id", "?")), 36),
         "online" if online else "offline",
-        visible_name(str(record["nat"]), 40) if record.get("nat") else "",
+        visible_name(nat, MAX_EXCERPT) if nat not in {"", "unknown"} else "",
     )
 
 
 _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
     events.Registered: Wording._say_registered,
     events.RegistryLost: Wording._say_registry_lost,
-    events.NatRead: Wording._say_nat,
     events.Calling: Wording._say_calling,
     events.Rings: Wording._say_rings,
     events.OfferReceived: Wording._say_offer,
@@ -315,6 +316,7 @@ _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
     answers.CommandList: Wording._say_commands,
     answers.PeerList: Wording._say_peers,
     answers.Me: Wording._say_me,
+    answers.Nat: Wording._say_nat,
     answers.Story: Wording._say_story,
     answers.CurrentConversation: Wording._say_current,
 }

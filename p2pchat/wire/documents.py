@@ -237,28 +237,34 @@ class Answer(Offer):
 @attrs.frozen
 class Candidates:
     """
-    Adds candidates to an offer or answer, and says that its author's checks have begun.
+    Adds candidates to an offer or answer, or says that its author's checks have begun.
 
-    Sent by the offering side right after its first checks: its NAT now has the mappings, so
-    the other side may send at full TTL.
+    :ivar began: set by the offering side right after its first checks: its NAT now has the
+        mappings, so the other side may send at full TTL.
     """
 
     TYPE: ClassVar[str] = "candidates"
 
     session: str
     candidates: tuple[Candidate, ...] = ()
+    began: bool = False
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
         return {
             "session": self.session,
             "candidates": [candidate.to_json() for candidate in self.candidates],
+            "began": self.began,
         }
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Candidates:
         """Read the members of this type."""
-        return cls(_nonempty(members, "session", MAX_LABEL), _candidates(members))
+        return cls(
+            _nonempty(members, "session", MAX_LABEL),
+            _candidates(members),
+            optional(members, "began", bool, False),
+        )
 
 
 @attrs.frozen

@@ -370,7 +370,7 @@ class RoutingTests(ResourceCase):
 
     def test_plain_client(self) -> None:
         """treq, over the bare resource, registers and reads."""
-        treq = StubTreq(self.web.resource.app.resource())
+        treq: Any = StubTreq(self.web.resource.app.resource())
         token = self.web.signed(ALICE, Registration("alice"), "http://registry.test:8000")
         posted = self.successResultOf(
             treq.post(f"http://{HOST}/register", data=token.encode(), headers=JOSE)
@@ -427,6 +427,18 @@ class GarbageTests(SynchronousTestCase):
         """Any Host header is refused or answered."""
         response = self.web.ask("GET", "/status", headers={"Host": host})
         self.assertIn(response.status, {200, 400})
+
+    @settings(max_examples=300)
+    @given(st.sampled_from(["Content-Type", "Authorization", "Expect", "Cookie"]), st.binary())
+    def test_headers(self, name: str, value: bytes) -> None:
+        """Any header is refused or answered."""
+        self.web.clock.advance(1)
+        printable = value.translate(None, b"\r\n\0").decode("latin-1")
+        for method, path in (("POST", "/register"), ("DELETE", f"/peer/{ALICE.peer_id}")):
+            connection = self.web.connect()
+            head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n{name}: {printable}\r\n\r\n"
+            connection.send(head.encode("latin-1"))
+            self.check(connection.response())
 
     @settings(max_examples=200)
     @given(st.text(st.characters(min_codepoint=33, max_codepoint=255), min_size=1, max_size=20))

@@ -125,7 +125,7 @@ class SlowReaderTests(StreamCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.stream.wire.producer.pauseProducing()  # what a transport with a full buffer does
+        self.stream.fill()
         self.before = len(self.stream.wire.value())
 
     def test_queue_then_read(self) -> None:
@@ -133,7 +133,7 @@ class SlowReaderTests(StreamCase):
         for _ in range(3):
             self.assertEqual(self.deliver().status, 202)
         self.assertEqual(len(self.stream.wire.value()), self.before)
-        self.stream.wire.producer.resumeProducing()
+        self.stream.drain()
         written = self.stream.wire.value()
         self.assertLess(written.index(b"id: 1\n"), written.index(b"id: 3\n"))
 

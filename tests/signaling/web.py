@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -77,6 +78,14 @@ class Connection:
     def hang_up(self) -> None:
         """Close the connection."""
         self.protocol.connectionLost(Failure(ConnectionDone()))
+
+    def fill(self) -> None:
+        """Let the connection take no more bytes from the server."""
+        cast(IPushProducer, self.wire.producer).pauseProducing()
+
+    def drain(self) -> None:
+        """Let it take bytes again."""
+        cast(IPushProducer, self.wire.producer).resumeProducing()
 
     def response(self) -> Response:
         """Read the one complete response that came."""

@@ -24,10 +24,10 @@ from p2pchat.signaling.resource import RegistryResource
 from p2pchat.signaling.site import RegistrySite
 from p2pchat.signaling.stun_answers import BindingServer
 from p2pchat.signaling.stun_service import StunService
+from tests.simulation.behaviour import NatKind
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
 from tests.simulation.link import Link
-from tests.simulation.behaviour import NatKind
 from tests.simulation.nat import Nat
 
 EPOCH = 1_800_000_000.0  # wall time when a world's clock stands at 0
@@ -97,8 +97,6 @@ class World:
 
     def boot_registry(self) -> None:
         """Start a registry that knows nobody; after :meth:`Host.kill`, on a booted host."""
-        if self.host.reactor is None:
-            self.host.boot()
         runtime = runtime_on(self.host, self.random)
         self.registry = Registry(runtime, Settings(stun_port=STUN_PORT, second_address=REGISTRY[1]))
         app = RegistryResource(self.registry).app
@@ -137,8 +135,10 @@ class World:
         """Start Alice and Bob, and wait until the registry has them."""
         people = self.person("alice", left, **settings), self.person("bob", right, **settings)
         self.wait(
-            lambda: all(one.events(events.Registered) for one in people)
-            and all(one.node.nat().mapping != "unknown" for one in people),
+            lambda: (
+                all(one.events(events.Registered) for one in people)
+                and all(one.node.nat().mapping != "unknown" for one in people)
+            ),
             awaited="registrations",
         )
         return people

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 
 from hypothesis import given, settings
@@ -126,10 +127,8 @@ class StrictnessTests(SynchronousTestCase):
         """Any bytes raise only our error."""
         framed = struct.pack("!HH", 1, len(data) // 4 * 4) + bytes.fromhex("2112a442") + ID
         for one in (data, framed + data[: len(data) // 4 * 4]):
-            try:
+            with contextlib.suppress(RemoteProtocolError):
                 decode(one, allow_classic=classic)
-            except RemoteProtocolError:
-                pass
 
     @settings(max_examples=300)
     @given(st.sampled_from([SAMPLE, SAMPLE_RESPONSE]), st.data())

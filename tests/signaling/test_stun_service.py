@@ -1,0 +1,146 @@
+"""The STUN service on sockets that only record."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+
+import attrs
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from p2pchat.errors import ConfigurationError
+from p2pchat.runtime import Runtime
+from p2pchat.signaling.stun_answers import BindingServer
+from p2pchat.signaling.stun_service import StunService
+from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address
+
+REQUEST = stun.encode(stun.request(bytes(12)))
+CLIENT = ("203.0.113.9", 4242)
+
+
+@implementer(IListeningPort)
+@attrs.define(eq=False)
+class RecordingPort:
+    """A UDP port that keeps what is written."""
+
+    address: Address
+    protocol: DatagramProtocol
+    written: list[tuple[bytes, Address]] = attrs.field(factory=list)
+    broken: bool = False
+    open: bool = True
+
+    def startListening(self) -> None:
+        """Nothing to do."""
+
+    def stopListening(self) -> Deferred[None]:
+        """Close."""
+        self.open = False
+        return succeed(None)
+
+    def getHost(self) -> IPv4Address:
+        """Return where the port is bound."""
+        return IPv4Address("UDP", *self.address)
+
+    def write(self, data: bytes, addr: Address) -> None:
+        """Keep a datagram."""
+        if self.broken:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        self.written.append((data, addr))
+
+
+@attrs.define
+class Network:
+    """What listenUDP of a reactor gives."""
+
+    ports: dict[Address, RecordingPort] = attrs.field(factory=dict)
+    taken: Address | None = None
+
+    def listenUDP(self, port: int, protocol: DatagramProtocol, interface: str) -> RecordingPort:
+        """Bind."""
+        address = (interface, port)
+        if address == self.taken:
+            error = OSError(errno.EADDRINUSE, "Address already in use")
+            raise CannotListenError(interface, port, error)
+        self.ports[address] = RecordingPort(address, protocol)
+        return self.ports[address]
+
+
+class StunServiceTests(SynchronousTestCase):
+    """Sockets, counts, loops."""
+
+    def start(self, *addresses: str, taken: Address | None = None) -> StunService:
+        self.network = Network(taken=taken)
+        self.counts: Counter[str] = Counter()
+        runtime = Runtime(self.network, Clock(), float, bytes, lambda: ["192.0.2.7"])
+        service = StunService(runtime, BindingServer(addresses, 3478), self.counts)
+        service.privilegedStartService()
+        service.startService()
+        return service
+
+    def receive(self, at: Address, data: bytes, source: Address = CLIENT) -> None:
+        self.network.ports[at].protocol.datagramReceived(data, source)
+
+    def test_port(self) -> None:
+        """The recording port is a port."""
+        self.assertTrue(verifyObject(IListeningPort, RecordingPort(CLIENT, DatagramProtocol())))
+
+    def test_sockets(self) -> None:
+        """One address has two sockets, two have four; all are closed in the end."""
+        self.start("")
+        self.assertEqual(set(self.network.ports), {("", 3478), ("", 3479)})
+        service = self.start("192.0.2.1", "192.0.2.2")
+        self.assertEqual(len(self.network.ports), 4)
+        self.successResultOf(service.stopService())
+        self.assertFalse(any(port.open for port in self.network.ports.values()))
+
+    def test_answers_from_the_right_socket(self) -> None:
+        """A request to change is answered from the other socket, to who asked."""
+        self.start("192.0.2.1", "192.0.2.2")
+        changed = stun.encode(stun.request(bytes(12), CHANGE_REQUEST=6))
+        self.receive(("192.0.2.1", 3478), changed)
+        [(data, destination)] = self.network.ports["192.0.2.2", 3479].written
+        self.assertEqual(destination, CLIENT)
+        self.assertEqual(stun.mapped_address(stun.decode(data)), CLIENT)
+
+    def test_counts(self) -> None:
+        """What is answered, refused, left unanswered and malformed is counted."""
+        self.start("")
+        classic = bytes.fromhex("00010008") + bytes(16) + bytes.fromhex("0003000400000006")
+        change = stun.encode(stun.request(bytes(12), CHANGE_REQUEST=6))
+        for data in (REQUEST, change, classic, b"hello", REQUEST):
+            self.receive(("", 3479), data)
+        expected = {"answered": 2, "refused": 1, "unanswered": 1, "malformed": 1}
+        self.assertEqual(self.counts, expected)
+        self.assertEqual(len(self.network.ports["", 3479].written), 3)
+
+    def test_own_sockets(self) -> None:
+        """What comes from one of our own sockets isn't answered, bound to all or to one."""
+        for bound, own in (("", "192.0.2.7"), ("192.0.2.1", "192.0.2.1")):
+            self.start(bound)
+            self.receive((bound, 3478), REQUEST, (own, 3479))
+            self.assertEqual(self.counts, {"looped": 1})
+            self.assertEqual(self.network.ports[bound, 3478].written, [])
+
+    def test_unsendable(self) -> None:
+        """An answer that the system won't send is counted, and no error."""
+        self.start("")
+        self.network.ports["", 3478].broken = True
+        self.receive(("", 3478), REQUEST)
+        self.assertEqual(self.counts, {"answered": 1, "unsent": 1})
+
+    def test_port_in_use(self) -> None:
+        """A port that is in use is an error of one line, which says what to do."""
+        error = self.assertRaises(ConfigurationError, self.start, "", taken=("", 3479))
+        self.assertEqual(
+            str(error),
+            "UDP port 3479 is in use: stop the program that has it, or choose another with --stun",
+        )

@@ -1,0 +1,47 @@
+"""Which pairs of NATs whole peers join by plain punching, judged by the oracle."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.peer import events
+from tests.simulation.behaviour import NAT_KINDS, NatKind
+from tests.simulation.oracle import direct_path_possible
+from tests.simulation.world import World
+
+KINDS: tuple[NatKind | None, ...] = (None, *NAT_KINDS)
+
+
+def outcome(seed: int, left: NatKind | None, right: NatKind | None) -> bool:
+    """Let Alice call Bob once and tell whether they came to talk."""
+    world = World(seed)
+    alice, bob = world.couple(world.nat(left), world.nat(right), retries=1)
+    world.result(alice.node.connect(bob.node.peer_id))
+    world.wait(
+        lambda: (
+            (alice.is_connected_to(bob) and bob.is_connected_to(alice))
+            or alice.events(events.CallFailed)
+        ),
+        awaited="an outcome",
+    )
+    if alice.events(events.CallFailed):
+        return False
+    alice.say("over to you", bob)
+    bob.say("and back", alice)
+    world.wait(lambda: alice.texts() == ["and back"] and bob.texts() == ["over to you"])
+    return True
+
+
+class PairTests(SynchronousTestCase):
+    """All nine mapping and filtering kinds, and no NAT, against each other."""
+
+    def test_matrix(self) -> None:
+        """Two peers come to talk exactly where plain punching can join their NATs."""
+        wrong = [
+            (str(left), str(right))
+            for seed, (left, right) in enumerate(product(KINDS, KINDS))
+            if outcome(seed, left, right) is not direct_path_possible(left, right)
+        ]
+        self.assertEqual([], wrong)

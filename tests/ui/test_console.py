@@ -1,0 +1,181 @@
+"""Tests of :mod:`p2pchat.ui.console`."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat.runtime import Runtime
+from p2pchat.ui.console import FLUSH_DEADLINE, PlainConsole, Stdio, TerminalConsole
+from p2pchat.ui.conversations import Conversations
+from p2pchat.ui.deliveries import PATIENCE
+from p2pchat.ui.ink import Ink
+from p2pchat.ui.pages import Page
+from p2pchat.ui.wording import Wording
+from tests.ui.fake_node import BOB, CAROL, FakeNode
+
+
+class StdioCase(SynchronousTestCase):
+    """A console, its node and what it writes."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.runtime = Runtime(None, cast(Any, self.clock), lambda: 0.0, bytes, list)
+        self.node = FakeNode()
+        self.left: list[bool] = []
+        self.transport = StringTransport()
+
+    def join(self, stdio: Stdio) -> None:
+        """Put stdio between the node and a transport."""
+        stdio.conversations = Conversations(
+            self.node, stdio.announce, lambda: self.left.append(True)
+        )
+        stdio.makeConnection(self.transport)
+
+    def written(self) -> str:
+        """Return, and forget, what was written."""
+        text = str(self.transport.value(), "utf-8")
+        self.transport.clear()
+        return text
+
+
+class PlainConsoleTests(StdioCase):
+    """Without a terminal the console is lines in and lines out."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.console = PlainConsole(self.runtime, Wording("alice"), Page(Ink(False), None))
+        self.join(self.console)
+
+    def test_interface(self) -> None:
+        """The ends of input and output are told apart."""
+        self.assertTrue(verifyObject(IHalfCloseableProtocol, self.console))
+
+    def test_talk(self) -> None:
+        """Lines are said, what comes is printed."""
+        self.node.begin(BOB)
+        self.console.dataReceived("hé\nho".encode())
+        self.node.receive(BOB, "hi\nthere")
+        self.assertEqual(self.node.asked, [("send", BOB, "hé")])
+        self.assertRegex(self.written(), r"you: hé\n\d\d:\d\d bob: hi\n      there\n$")
+
+    def test_end_of_input(self) -> None:
+        """The last line is said although nothing ends it; then the console leaves."""
+        self.node.begin(BOB)
+        self.console.dataReceived(b"bye")
+        self.console.readConnectionLost()
+        self.assertEqual(self.node.asked, [("send", BOB, "bye")])
+        self.assertEqual(self.left, [True])
+
+    def test_nobody_reads(self) -> None:
+        """When nobody reads, the console leaves and writes no more."""
+        self.console.writeConnectionLost()
+        self.written()
+        self.node.begin(BOB)
+        self.assertEqual((self.left, self.written()), ([True], ""))
+
+    def test_overlong_line(self) -> None:
+        """A line that is too long is told."""
+        self.console.dataReceived(b"x" * 2**21 + b"\n")
+        self.assertIn("too long", self.written())
+
+    def test_close(self) -> None:
+        """Closing waits until everything is written."""
+        closed = self.console.close()
+        self.assertTrue(self.transport.disconnecting)
+        self.assertNoResult(closed)
+        self.console.connectionLost(Failure(ConnectionError()))
+        self.assertIsNone(self.successResultOf(closed))
+        self.assertEqual(self.left, [])
+
+    def test_close_stuck(self) -> None:
+        """A reader that doesn't read delays the end by no more than a deadline."""
+        closed = self.console.close()
+        self.clock.advance(FLUSH_DEADLINE)
+        self.assertIsNone(self.successResultOf(closed))
+        self.console.connectionLost(Failure(ConnectionError()))
+
+    def test_close_unconnected(self) -> None:
+        """What never was connected closes at once."""
+        console = PlainConsole(self.runtime, Wording("alice"), Page(Ink(False), None))
+        self.assertIsNone(self.successResultOf(console.close()))
+
+
+class TerminalConsoleTests(StdioCase):
+    """On a terminal the line that is being typed survives everything."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        page = Page(Ink(False), lambda: 60)
+        self.console = TerminalConsole(self.runtime, Wording("alice"), page, lambda: 60)
+        self.join(self.console)
+
+    def last_row(self) -> str:
+        """Return what the present row shows up to the cursor."""
+        return self.written().rpartition("\r")[2].removesuffix("\x1b[?7h")
+
+    def test_incoming(self) -> None:
+        """A message is printed above the half-typed line."""
+        self.node.begin(BOB)
+        self.console.dataReceived(b"half")
+        self.written()
+        self.node.receive(BOB, "hi")
+        text = self.written()
+        self.assertRegex(text, r"^\r\x1b\[K\d\d:\d\d bob: hi\r\n\r\x1b\[K")
+        self.assertTrue(text.endswith("bob> half\x1b[?7h"))
+        self.console.dataReceived(b" done\r")
+        self.assertEqual(self.node.asked, [("send", BOB, "half done")])
+
+    def test_prompt(self) -> None:
+        """The prompt says whom one talks to."""
+        self.assertEqual(self.last_row(), "> ")
+        self.node.begin(BOB)
+        self.assertEqual(self.last_row(), "bob> ")
+        self.node.end(BOB)
+        self.assertEqual(self.last_row(), "> ")
+
+    def test_leave(self) -> None:
+        """Ctrl-C and Ctrl-D leave."""
+        self.console.dataReceived(b"\x03")
+        self.console.dataReceived(b"\x04")
+        self.assertEqual(self.left, [True, True])
+
+    def test_clear_screen(self) -> None:
+        """Ctrl-L clears the screen and keeps the line."""
+        self.console.dataReceived(b"abc\x0c")
+        text = self.written()
+        self.assertIn("\x1b[2J", text)
+        self.assertTrue(text.endswith("> abc\x1b[?7h"))
+
+    def test_offer_rings(self) -> None:
+        """Somebody who wants to talk is heard."""
+        self.node.offer(CAROL)
+        self.assertIn("\a", self.written())
+
+    def test_undelivered(self) -> None:
+        """A line that isn't confirmed is told after a while, without spoiling what is typed."""
+        self.node.begin(BOB)
+        self.console.dataReceived(b"hi\rnext")
+        self.written()
+        self.clock.advance(PATIENCE)
+        text = self.written()
+        self.assertIn('bob doesn\'t have "hi" yet.', text)
+        self.assertTrue(text.endswith("bob> next\x1b[?7h"))
+
+    def test_close(self) -> None:
+        """At the end the line is erased, no timer is left, and nothing is drawn any more."""
+        self.node.begin(BOB)
+        self.console.dataReceived(b"hi\r")
+        self.written()
+        self.console.close()
+        self.assertEqual(self.written(), "\r\x1b[K")
+        self.node.end(BOB, "closed")
+        self.assertTrue(self.written().endswith("\r\n"))
+        self.clock.advance(FLUSH_DEADLINE)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,185 @@
+"""Tests of :mod:`p2pchat.ui.conversations`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from twisted.internet.defer import fail, succeed
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat.errors import RegistryUnreachable, WhoError
+from p2pchat.interfaces import INode
+from p2pchat.peer import events
+from p2pchat.ui import answers
+from p2pchat.ui.conversations import Conversations
+from tests.ui.fake_node import ALICE, BOB, CAROL, FakeNode
+
+
+class ConversationsTests(SynchronousTestCase):
+    """A typed line reaches whom it is meant for, or the person is told what to do."""
+
+    def setUp(self) -> None:
+        self.node = FakeNode()
+        verifyObject(INode, self.node)
+        self.announced: list[Any] = []
+        self.left: list[bool] = []
+        self.talk = Conversations(self.node, self.announced.append, lambda: self.left.append(True))
+
+    def _complaint(self) -> str:
+        complaint = self.announced[-1]
+        assert isinstance(complaint, events.Trouble)
+        return complaint.reason
+
+    def test_nobody(self) -> None:
+        """A text without a conversation is not lost without a word."""
+        self.talk.type("hello?")
+        self.assertIn("/connect WHO", self._complaint())
+
+    def test_first_conversation(self) -> None:
+        """A conversation that begins by itself is current where there was none, and only there."""
+        self.node.begin(BOB)
+        self.node.begin(CAROL)
+        self.talk.type("hi")
+        self.assertEqual(self.node.asked, [("send", BOB, "hi")])
+        self.assertIn(answers.CurrentConversation(BOB, "bob"), self.announced)
+
+    def test_switch(self) -> None:
+        """/to chooses whom one talks to."""
+        self.node.begin(BOB)
+        self.node.begin(CAROL)
+        self.talk.type("/to carol")
+        self.talk.type("hi")
+        self.assertEqual(self.node.asked, [("send", CAROL, "hi")])
+        self.talk.type("/to dave")
+        self.assertIn("dave", self._complaint())
+
+    def test_call(self) -> None:
+        """Text typed while a peer is looked for goes to that peer, in order."""
+        self.node.begin(CAROL)
+        self.talk.type("/connect bob")
+        self.talk.type("one")
+        self.talk.type("two")
+        self.node.calls[0].callback(BOB)
+        self.talk.type("three")
+        sent = [("send", BOB, text) for text in ("one", "two", "three")]
+        self.assertEqual(self.node.asked, [("connect", "bob"), *sent])
+
+    def test_vain_call(self) -> None:
+        """Whom nobody knows can't be called; what was typed meanwhile goes to nobody."""
+        self.node.begin(CAROL)
+        self.talk.type("/connect dave")
+        self.talk.type("secret")
+        self.node.calls[0].errback(WhoError("Nobody is called dave."))
+        reasons = [one.reason for one in self.announced if isinstance(one, events.Trouble)]
+        self.assertEqual(reasons[0], "Nobody is called dave.")
+        self.assertIn("secret", reasons[1])
+        self.assertEqual(self.node.asked, [("connect", "dave")])
+        self.assertEqual(self.talk.current, CAROL)
+
+    def test_ended_by_them(self) -> None:
+        """When the other side leaves, a half-typed line must not reach a third person."""
+        self.node.begin(BOB)
+        self.node.begin(CAROL)
+        self.node.end(BOB)
+        self.talk.type("as I said")
+        self.assertEqual(self.node.asked, [])
+        self.assertIn("/to WHO; connected: carol (ca401000)", self._complaint())
+
+    def test_ended_by_us(self) -> None:
+        """/disconnect goes back to the conversation before."""
+        self.node.begin(BOB)
+        self.node.begin(CAROL)
+        self.talk.type("/to carol")
+        self.talk.type("/disconnect")
+        self.assertEqual(self.node.asked, [("disconnect", CAROL)])
+        self.assertEqual(self.talk.current, BOB)
+        self.talk.type("/disconnect bob")
+        self.assertEqual(self.talk.current, "")
+        self.talk.type("/disconnect")
+        self.assertIn("talking to nobody", self._complaint())
+
+    def test_failed_call(self) -> None:
+        """A call that fails leaves no conversation, and its story is found by /why."""
+        self.talk.type("/connect bob")
+        self.node.calls[0].callback(BOB)
+        del self.node.infos[BOB]
+        self.node.tell(events.CallFailed(BOB, "bob", "no-answer", "Nobody answered."))
+        self.assertEqual(self.talk.current, "")
+        self.node.story = ["It rang.", "Nobody answered."]
+        story = answers.Story(BOB, "bob", ("It rang.", "Nobody answered."))
+        for line in ("/why", "/why bob", "/why b0b0"):
+            self.talk.type(line)
+            self.assertEqual(self.announced[-1], story)
+        self.talk.type("/why dave")
+        self.assertIn("dave", self._complaint())
+
+    def test_accept(self) -> None:
+        """/accept without a name takes the only offer, and makes it current."""
+        self.talk.type("/accept")
+        self.assertEqual(self._complaint(), "Nobody is waiting to be accepted.")
+        self.node.offer(BOB)
+        self.talk.type("hi")
+        self.assertIn("/accept or /reject", self._complaint())
+        self.talk.type("/to bob")
+        self.assertIn("waits for your /accept", self._complaint())
+        self.talk.type("/accept")
+        self.talk.type("hi")
+        self.assertEqual(self.node.asked, [("accept", BOB), ("send", BOB, "hi")])
+
+    def test_several_offers(self) -> None:
+        """Of several offers one has to be named."""
+        self.node.offer(BOB)
+        self.node.offer(CAROL)
+        self.talk.type("/reject")
+        self.assertIn("bob (b0b00000), carol (ca401000)", self._complaint())
+        self.talk.type("/reject carol")
+        self.assertEqual(self.node.asked, [("reject", CAROL)])
+
+    def test_answers(self) -> None:
+        """/help, /me, /nat and /peers answer."""
+        self.node.begin(BOB)
+        self.node.records = succeed([{"username": "bob"}])
+        for line in ("/help", "/me", "/nat", "/peers"):
+            self.talk.type(line)
+        commands, me, nat, peers = self.announced[-4:]
+        self.assertIn(("/quit", "leave; so do Ctrl-C and Ctrl-D"), commands.commands)
+        self.assertEqual((me.peer_id, me.conversations[0].name), (ALICE, "bob"))
+        self.assertEqual(attrs.astuple(nat), attrs.astuple(self.node.nat()))
+        self.assertEqual(peers, answers.PeerList(({"username": "bob"},)))
+
+    def test_registry_away(self) -> None:
+        """A registry that can't be asked is said in its own words."""
+        self.node.records = fail(RegistryUnreachable())
+        self.talk.type("/peers")
+        self.assertIn("can't be reached", self._complaint())
+
+    def test_fault(self) -> None:
+        """A fault of the node is logged and told, and raises nothing."""
+        self.node.records = fail(ZeroDivisionError("oh"))
+        self.talk.type("/peers")
+        self.assertIn("ZeroDivisionError", self._complaint())
+
+    def test_story_before_any(self) -> None:
+        """/why before any connection says so."""
+        self.talk.type("/why")
+        self.assertIn("no connection yet", self._complaint())
+
+    def test_say_to(self) -> None:
+        """A text may go to another conversation, which doesn't become current."""
+        self.node.begin(BOB)
+        self.node.begin(CAROL)
+        self.talk.say_to("carol", "psst")
+        self.assertEqual(self.node.asked, [("send", CAROL, "psst")])
+        self.assertEqual(self.talk.current, BOB)
+        self.talk.say_to("dave", "psst")
+        self.assertIn("dave", self._complaint())
+
+    def test_quit_and_mistakes(self) -> None:
+        """/quit leaves; a mistake is told; an empty line is nothing."""
+        self.talk.type("/quti")
+        self.assertIn("/quit", self._complaint())
+        self.talk.type("/quit")
+        self.talk.type("")
+        self.assertEqual((len(self.announced), self.left), (1, [True]))

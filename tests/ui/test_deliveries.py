@@ -1,0 +1,59 @@
+"""Tests of :mod:`p2pchat.ui.deliveries`."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.peer import events
+from p2pchat.ui.deliveries import PATIENCE, Deliveries
+from tests.ui.fake_node import BOB, CAROL
+
+CONNECTED = events.Connected(BOB, "bob", 97.0, False)
+SENT = events.MessageSent(BOB, "s1", "hi")
+
+
+class DeliveriesTests(SynchronousTestCase):
+    """Who waits for a confirmation in vain hears of it, once."""
+
+    def _fed(self, *told: tuple[object, float]) -> Deliveries:
+        deliveries = Deliveries()
+        for event, now in told:
+            deliveries.receive(event, now)
+        return deliveries
+
+    def test_overdue(self) -> None:
+        """A line that isn't confirmed in time is named once."""
+        deliveries = self._fed((CONNECTED, 0.0), (SENT, 1.0))
+        self.assertEqual(deliveries.get_timer(), 1.0 + PATIENCE)
+        self.assertEqual(deliveries.overdue(0.9 + PATIENCE), [])
+        self.assertEqual(deliveries.overdue(1.0 + PATIENCE), [(BOB, "hi")])
+        self.assertEqual(deliveries.overdue(99.0), [])
+        self.assertIsNone(deliveries.get_timer())
+
+    def test_delivered(self) -> None:
+        """A confirmed line is not."""
+        delivered = events.MessageDelivered(BOB, "s1", 12.0)
+        self.assertIsNone(self._fed((CONNECTED, 0.0), (SENT, 0.0), (delivered, 0.1)).get_timer())
+
+    def test_before_the_conversation(self) -> None:
+        """A line typed during the call has its time from the connection on."""
+        deliveries = self._fed((SENT, 0.0))
+        self.assertIsNone(deliveries.get_timer())
+        deliveries.receive(CONNECTED, 60.0)
+        self.assertEqual(deliveries.get_timer(), 60.0 + PATIENCE)
+
+    def test_path_lost(self) -> None:
+        """While a path is looked for nobody is told what is obvious; the line isn't forgotten."""
+        lost = events.PathLost(BOB, "bob", "silence")
+        deliveries = self._fed((CONNECTED, 0.0), (SENT, 0.0), (lost, 1.0))
+        self.assertEqual(deliveries.overdue(99.0), [])
+        deliveries.receive(events.Connected(BOB, "bob", 1.0, True), 100.0)
+        self.assertEqual(deliveries.get_timer(), 100.0 + PATIENCE)
+
+    def test_ended(self) -> None:
+        """With a conversation its lines are over, and others' are not."""
+        ended = events.Disconnected(BOB, "bob", "left", 1)
+        other = events.MessageSent(CAROL, "s2", "ho")
+        deliveries = self._fed((CONNECTED, 0.0), (SENT, 0.0), (other, 0.0), (ended, 1.0))
+        deliveries.receive(events.Connected(CAROL, "carol", 1.0, False), 2.0)
+        self.assertEqual(deliveries.overdue(99.0), [(CAROL, "ho")])

@@ -1,0 +1,17 @@
+"""The fake node of these tests is a node."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat.interfaces import INode
+from tests.ui.fake_node import FakeNode
+
+
+class FakeNodeTests(SynchronousTestCase):
+    """What the interfaces are tested with has the shape of the real thing."""
+
+    def test_interface(self) -> None:
+        """It provides INode."""
+        self.assertTrue(verifyObject(INode, FakeNode()))
