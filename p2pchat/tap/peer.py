@@ -198,17 +198,23 @@ def _observer(options: Options) -> ILogObserver | None:
 
 
 def _nat_type_service(runtime: Runtime, options: Options) -> Service:
-    from p2pchat.tap.peer_services import NatTypeService  # noqa: PLC0415
+    from p2pchat.tap.peer_services import NatTypeService, this_process  # noqa: PLC0415
 
     server = (host(options.settings.server).strip("[]"), options["stun-port"])
-    return NatTypeService(runtime, _observer(options), server, bool(options["json"]))
+    return NatTypeService(
+        runtime,
+        server,
+        process=this_process(),
+        json=bool(options["json"]),
+        observer=_observer(options),
+    )
 
 
 def _peer_service(runtime: Runtime, options: Options) -> Service:
     from twisted.internet.stdio import StandardIO  # noqa: PLC0415
 
     from p2pchat.peer.node import Node  # noqa: PLC0415
-    from p2pchat.tap.peer_services import PeerService  # noqa: PLC0415
+    from p2pchat.tap.peer_services import PeerService, this_process  # noqa: PLC0415
     from p2pchat.ui.stdio import stdio_for  # noqa: PLC0415
 
     state = load_state(options["state"], runtime.random_bytes)
@@ -216,6 +222,7 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     return PeerService(
         runtime,
         stdio,
+        process=this_process(),
         make_node=lambda: Node(runtime, options.settings, state),
         attach=lambda protocol: StandardIO(protocol, reactor=runtime.reactor),
         observer=_observer(options),

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
+import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
@@ -40,6 +41,41 @@ STOP_DEADLINE = 5.0  # seconds for goodbyes; the registry may be away
 _log = Logger()
 
 
+@attrs.frozen
+class Process:
+    """
+    What a service needs of the process that it runs in, the reactor and stdin apart.
+
+    :ivar stdout: not ``sys.stdout``, which twistd turns into log lines.
+    :ivar set_exit_status: decides what the process exits with when it ends.
+    """
+
+    stdout: TextIO
+    stderr: TextIO
+    set_exit_status: Callable[[int], None]
+
+
+def this_process() -> Process:
+    """Return the process that we are."""
+    return Process(_or_nowhere(sys.__stdout__), _or_nowhere(sys.__stderr__), _exit_with)
+
+
+def _or_nowhere(stream: TextIO | None) -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8") if stream is None else stream
+
+
+def _exit_with(status: int) -> None:
+    # Nothing that twistd calls could tell it with what to exit.
+    atexit.register(_exit_now, status)
+
+
+def _exit_now(status: int) -> None:
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            cast(TextIO, stream).flush()
+    os._exit(status)
+
+
 class StdioService(Service):
     """
     A service that owns stdio: its log lines go elsewhere, and its failure ends the program.
@@ -47,8 +83,9 @@ class StdioService(Service):
     :param observer: where log lines go; ``None``: wherever twistd sends them.
     """
 
-    def __init__(self, reactor: Any, observer: ILogObserver | None) -> None:
+    def __init__(self, reactor: Any, process: Process, observer: ILogObserver | None) -> None:
         self._reactor = reactor
+        self._process = process
         self._observer = observer
         self._ending = False
 
@@ -75,21 +112,9 @@ class StdioService(Service):
 
     def fail(self, sentence: str) -> None:
         """End the program with status 1."""
-        print(f"p2ppeer: {sentence}", file=sys.__stderr__, flush=True)
-        _exit_with(1)
+        self._process.stderr.write(f"p2ppeer: {sentence}\n")
+        self._process.set_exit_status(1)
         self.leave()
-
-
-def _exit_with(status: int) -> None:
-    """Make twistd exit with this status: nothing that it calls could tell it."""
-    atexit.register(_exit_now, status)
-
-
-def _exit_now(status: int) -> None:
-    for stream in (sys.__stdout__, sys.__stderr__):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            cast(TextIO, stream).flush()
-    os._exit(status)
 
 
 class PeerService(StdioService):
@@ -108,13 +133,14 @@ class PeerService(StdioService):
         runtime: Runtime,
         stdio: Stdio,
         *,
+        process: Process,
         make_node: Callable[[], Any],
         attach: Callable[[Stdio], object],
         observer: ILogObserver | None = None,
         terminal: Terminal | None = None,
         call: str = "",
     ) -> None:
-        super().__init__(runtime.reactor, observer)
+        super().__init__(runtime.reactor, process, observer)
         self._runtime = runtime
         self._make_node = make_node
         self._stdio = stdio
@@ -189,9 +215,15 @@ class NatTypeService(StdioService):
     """Reads the kind of our NAT twice over, prints it and ends."""
 
     def __init__(
-        self, runtime: Runtime, observer: ILogObserver | None, server: tuple[str, int], json: bool
+        self,
+        runtime: Runtime,
+        server: tuple[str, int],
+        *,
+        process: Process,
+        json: bool,
+        observer: ILogObserver | None = None,
     ) -> None:
-        super().__init__(runtime.reactor, observer)
+        super().__init__(runtime.reactor, process, observer)
         self._runtime = runtime
         self._server = server
         self._json = json
@@ -211,7 +243,8 @@ class NatTypeService(StdioService):
         else:
             text = "".join(f"{row}\n" for row in nat_report.rows(nat_type, behaviour))
         with contextlib.suppress(OSError):  # nobody reads it any more
-            print(text, end="", file=sys.__stdout__, flush=True)
+            self._process.stdout.write(text)
+            self._process.stdout.flush()
         if not nat_report.answered(nat_type, behaviour):
-            _exit_with(1)
+            self._process.set_exit_status(1)
         self.leave()

@@ -143,7 +143,7 @@ class World:
         )
         return people
 
-    def wait(self, happened: Callable[[], bool], within: float = 60.0, awaited: str = "") -> float:
+    def wait(self, happened: Callable[[], object], within: float = 60.0, awaited: str = "") -> float:
         """Let virtual time pass until something has happened; returns the seconds."""
         return self.internet.run_until(happened, within, awaited)
 

@@ -1,0 +1,136 @@
+"""Tests of :mod:`p2pchat.tap.peer`."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+from twisted.logger import LogLevel, eventAsText
+from twisted.python import usage
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import ConfigurationError
+from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.tap.peer import LOG_FILE, Options, log_observer
+
+ALICE = ["--username", "alice"]
+
+
+def parsed(*arguments: str, parent: Any = None) -> Options:
+    """Return the options of a command line."""
+    options = Options()
+    options.parent = parent
+    options.parseOptions([*ALICE, *arguments])
+    return options
+
+
+class TtyIO(io.StringIO):
+    """A terminal that keeps what is written."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class OptionsTests(SynchronousTestCase):
+    """Every value is checked before anything starts."""
+
+    def test_defaults(self) -> None:
+        """Without options the settings are the usual ones."""
+        self.assertEqual(parsed().settings, NodeSettings("alice"))
+
+    def test_all(self) -> None:
+        """Every option has its effect."""
+        line = "--server https://r.example/ --port 5000 --accept all --heartbeat 2.5 --retries 1"
+        expected = NodeSettings(
+            "alice", "https://r.example", 5000, AcceptPolicy.ALL, 2.5, 1, publish_address=True
+        )
+        self.assertEqual(parsed(*line.split(), "--publish-address").settings, expected)
+
+    def test_login_name(self) -> None:
+        """Without a name the login name is taken."""
+        self.patch(os, "environ", {"LOGNAME": "carol"})
+        options = Options()
+        options.parseOptions([])
+        self.assertEqual(options.settings.username, "carol")
+
+    def test_wrong_values(self) -> None:
+        """A wrong value is named, in one line."""
+        for arguments, part in (
+            (["--port", "65536"], "--port must be from 0 to 65535"),
+            (["--port", "x"], "--port: 'x' is no whole number"),
+            (["--heartbeat", "nan"], "--heartbeat must be from 1"),
+            (["--heartbeat", "soon"], "--heartbeat: 'soon' is no number"),
+            (["--retries", "0"], "--retries must be from 1"),
+            (["--stun-port", "0"], "--stun-port must be"),
+            (["--accept", "some"], "--accept: 'some' is none of ask, all, contacts"),
+            (["--server", "r.example:8000"], "--server: "),
+            (["--server", "http://r.example:0"], "--server: "),
+            (["--username", " "], "a username has 1 to 64"),
+            (["--username", "x" * 65], "a username has 1 to 64"),
+            (["--connect", ""], "--connect needs a value"),
+            (["--state", " "], "--state needs a value"),
+            (["what"], "arguments"),
+        ):
+            error = self.assertRaises(usage.UsageError, parsed, *arguments)
+            self.assertIn(part, str(error))
+            self.assertNotIn("\n", str(error))
+
+    def test_twistd(self) -> None:
+        """The peer stays on its terminal, and leaves no file that another would stumble over."""
+        parent = {"pidfile": "twistd.pid", "nodaemon": 0}
+        parsed(parent=parent)
+        self.assertEqual(parent, {"pidfile": "", "nodaemon": True})
+        chosen = {"pidfile": "/run/peer.pid", "nodaemon": 1}
+        parsed(parent=chosen)
+        self.assertEqual(chosen["pidfile"], "/run/peer.pid")
+
+    def test_own_logging(self) -> None:
+        """What twistd was told about logging counts."""
+        self.assertFalse(parsed().has_own_logging)
+        self.assertFalse(parsed(parent={"logfile": None, "logger": None}).has_own_logging)
+        self.assertTrue(parsed(parent={"logfile": "x.log"}).has_own_logging)
+        self.assertTrue(parsed(parent={"syslog": 1}).has_own_logging)
+
+
+class LogObserverTests(SynchronousTestCase):
+    """Log lines go where they disturb nobody."""
+
+    def _logged(self, options: Options, stderr: io.StringIO) -> str:
+        observer = log_observer(options, stderr)
+        for level in (LogLevel.debug, LogLevel.info, LogLevel.critical):
+            event = {"log_level": level, "log_format": level.name, "log_time": 0.0}
+            self.assertTrue(eventAsText(event))
+            observer(event)
+        return stderr.getvalue()
+
+    def test_stderr(self) -> None:
+        """In a file, stderr gets what matters; on a terminal, only what is critical."""
+        text = self._logged(parsed(), io.StringIO())
+        self.assertEqual(
+            [word in text for word in ("debug", "info", "critical")], [False, True, True]
+        )
+        text = self._logged(parsed(), TtyIO())
+        self.assertEqual([word in text for word in ("info", "critical")], [False, True])
+
+    def test_file(self) -> None:
+        """--log goes before the state directory, and both before stderr."""
+        directory = self.mktemp()
+        os.mkdir(directory)
+        path = os.path.join(directory, "own.log")
+        self.assertEqual(self._logged(parsed("--state", directory), io.StringIO()), "")
+        self._logged(parsed("--state", directory, "--log", path), io.StringIO())
+        for name in (LOG_FILE, "own.log"):
+            with open(os.path.join(directory, name), encoding="utf-8") as file:
+                self.assertIn("critical", file.read())
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+
+    def test_unwritable(self) -> None:
+        """A log file that can't be opened is named."""
+        options = parsed("--log", os.path.join(self.mktemp(), "no", "such.log"))
+        error = self.assertRaises(ConfigurationError, log_observer, options, io.StringIO())
+        self.assertIn("such.log", str(error))
+
+    def test_nowhere(self) -> None:
+        """Without a stderr nothing fails."""
+        log_observer(parsed(), None)({"log_level": LogLevel.info, "log_format": "x"})

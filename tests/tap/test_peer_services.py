@@ -1,0 +1,144 @@
+"""Tests of :mod:`p2pchat.tap.peer_services`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.application.service import Application
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import ILogObserver
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from p2pchat.errors import ConfigurationError
+from p2pchat.peer import events
+from p2pchat.runtime import Runtime
+from p2pchat.tap.peer_services import STOP_DEADLINE, PeerService, Process
+from p2pchat.ui.console import FLUSH_DEADLINE
+from p2pchat.ui.json_lines import JsonLines
+from tests.ui.fake_node import ALICE, FakeNode
+
+
+class FakeReactor:
+    """A reactor that runs as soon as it is asked, and only notes its end."""
+
+    def __init__(self) -> None:
+        self.stops = 0
+
+    def callWhenRunning(self, call: Callable[[], None]) -> None:
+        call()
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+class PeerServiceTests(SynchronousTestCase):
+    """The program begins with a node, and ends with everything closed."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.reactor = FakeReactor()
+        self.node = FakeNode()
+        self.transport = StringTransport()
+        self.stderr = io.StringIO()
+        self.statuses: list[int] = []
+        runtime = Runtime(self.reactor, cast(Any, self.clock), lambda: 0.0, bytes, list)
+        self.stdio = JsonLines(runtime)
+        self.service = PeerService(
+            runtime,
+            self.stdio,
+            process=Process(io.StringIO(), self.stderr, self.statuses.append),
+            make_node=lambda: self.node,
+            attach=lambda protocol: protocol.makeConnection(self.transport),
+            call="bob",
+        )
+
+    def _registered(self) -> None:
+        self.node.tell(events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1))
+
+    def test_call(self) -> None:
+        """--connect calls once registered, and not again when the registry comes back."""
+        self.service.startService()
+        self.assertEqual(self.node.asked, [("start",)])
+        self._registered()
+        self._registered()
+        self.assertEqual(self.node.asked, [("start",), ("connect", "bob")])
+
+    def test_stop(self) -> None:
+        """Stopping says goodbye, then writes what is left."""
+        self.node.stopped = Deferred()
+        self.service.startService()
+        stopped = self.service.stopService()
+        self.assertFalse(self.transport.disconnecting)
+        self.node.stopped.callback(None)
+        self.assertTrue(self.transport.disconnecting)
+        self.assertNoResult(stopped)
+        self.stdio.connectionLost()
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.stops, 0)
+
+    def test_stop_stuck(self) -> None:
+        """Neither a node nor a reader that is stuck holds up the end for long."""
+        self.node.stopped = Deferred()
+        self.service.startService()
+        stopped = self.service.stopService()
+        self.clock.advance(STOP_DEADLINE)
+        self.clock.advance(FLUSH_DEADLINE)
+        self.successResultOf(stopped)
+
+    def test_leave(self) -> None:
+        """/quit and the end of the input stop the reactor, once."""
+        self.service.startService()
+        self.stdio.dataReceived(b"/quit\n")
+        self.stdio.readConnectionLost()
+        self.assertEqual((self.reactor.stops, self.statuses), (1, []))
+
+    def test_failures(self) -> None:
+        """What keeps the node from starting is one sentence and status 1."""
+        taken = CannotListenError("", 5000, OSError(98, "Address already in use"))
+        for error, sentence in (
+            (ConfigurationError("that is wrong"), "p2ppeer: that is wrong\n"),
+            (taken, "p2ppeer: UDP port 5000 can't be used: Address already in use\n"),
+        ):
+            self.setUp()
+            self.node.started = fail(error)
+            self.service.startService()
+            self.assertEqual(self.stderr.getvalue(), sentence)
+            self.assertEqual((self.reactor.stops, self.statuses), (1, [1]))
+
+    def test_closed_stdin(self) -> None:
+        """Without stdin and stdout there is nothing to talk on; the node isn't started."""
+
+        def attach(_protocol: object) -> None:
+            raise OSError(9, "Bad file descriptor")
+
+        self.service._attach = attach
+        self.service.startService()
+        self.assertIn("Bad file descriptor", self.stderr.getvalue())
+        self.assertEqual(self.node.asked, [])
+
+    def test_fault(self) -> None:
+        """A fault of ours is logged whole, and told in one line."""
+        self.node.started = fail(ZeroDivisionError("oh"))
+        self.service.startService()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.stderr.getvalue().count("\n"), 1)
+
+    def test_observer(self) -> None:
+        """The application takes its log observer from the service."""
+
+        @implementer(ILogObserver)
+        class Observer:
+            def __call__(self, _event: Any) -> None:
+                pass
+
+        observer = Observer()
+        self.service._observer = observer
+        application = Application("p2ppeer")
+        self.service.setServiceParent(application)
+        self.assertIs(application.getComponent(ILogObserver), observer)
