@@ -23,8 +23,6 @@ origin only.
 The address of a peer is that of its TCP connection; ``X-Forwarded-For`` is believed from nobody.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 from http import HTTPStatus

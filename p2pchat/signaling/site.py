@@ -10,8 +10,6 @@ The HTTP connection below the routes: what is refused before a route is looked f
 Speaks HTTP/1.1 only and writes no access log: addresses of peers are nobody's business.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 import re

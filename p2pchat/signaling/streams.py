@@ -19,8 +19,6 @@ number of documents, then is cut off; so is one that took nothing for two keepal
 closed stream makes its peer undeliverable at once, though its lease runs on.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 from collections import deque

@@ -6,8 +6,6 @@ Binding request is counted and dropped, and so is what comes from one of our own
 somebody forged it to set them on each other.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 from collections import Counter

@@ -5,8 +5,6 @@ Owns the order of starting and stopping: the port is bound before privileges are
 way down event streams say ``bye``, and get a moment for it to leave the machine.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 from typing import Any

@@ -9,8 +9,6 @@ the state directory, else to stderr, where that is not a terminal; on a terminal
 critical is shown.  twistd's own ``--logfile``, ``--logger`` and ``--syslog`` go before all that.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 import getpass

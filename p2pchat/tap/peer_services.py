@@ -5,8 +5,6 @@ Own how the program begins and ends: the terminal is put back on every way out, 
 exits with 1, although twistd itself exits with 0 whatever happens to its services.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 import atexit

@@ -4,8 +4,6 @@
 Imports neither Klein nor a reactor: ``twistd`` imports this module before the reactor is chosen.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

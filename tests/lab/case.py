@@ -3,8 +3,6 @@ What every trial in the lab begins with: the conditions to run at all, and labs,
 peers that end with the test.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 import os

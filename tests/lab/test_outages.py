@@ -2,8 +2,6 @@
 What breaks while two peers talk: the registry, a peer, the network; and what must survive it.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 import tempfile

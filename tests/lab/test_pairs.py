@@ -2,8 +2,6 @@
 Two peers behind every pair of NATs that can be punched: they find each other, talk and part.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 from tests.lab.case import REPETITIONS, LabTestCase

@@ -8,8 +8,6 @@ has one and the NAT filters by address: that is its own way, so it is stopped, a
 counts.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 import shutil

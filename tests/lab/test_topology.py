@@ -2,8 +2,6 @@
 The lab itself: each kind of NAT is truly that, and the internet between them is long enough.
 """
 
-# mypy: allow-untyped-calls
-
 from __future__ import annotations
 
 from tests.lab.blueprint import run_command

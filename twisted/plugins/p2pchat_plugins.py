@@ -1,7 +1,5 @@
 """What ``twistd`` offers of p2pchat; imported at every start of ``twistd``, so nothing else."""
 
-# mypy: allow-untyped-calls
-
 from twisted.application.service import ServiceMaker
 
 p2psignal = ServiceMaker(

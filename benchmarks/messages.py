@@ -1,0 +1,258 @@
+"""
+What the chat costs on top of the encrypted link that carries it.
+
+Two processes on loopback, twice in the same run: two nodes in conversation, found through a real
+registry; and two bare links (:class:`p2pchat.session.link.Link`) on two sockets.  Each pair
+plays ping-pong with one line of 100 bytes, then sends a burst of lines as fast as it can, until
+the other side has said that all have come.
+
+Run ``python -m benchmarks.messages [--runs N] [--lines N]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import attrs
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.task import deferLater, react
+
+from p2pchat.identity.certificates import make_certificate
+from p2pchat.identity.keys import Identity
+from p2pchat.peer import events
+from p2pchat.peer.datagrams import PeerProtocol
+from p2pchat.peer.driver import Driver
+from p2pchat.peer.node import Node
+from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.state import State
+from p2pchat.runtime import MonotonicClock, real_runtime
+from p2pchat.session.link import FrameReceived, Link, LinkOpened
+from p2pchat.traversal.datagrams import Datagram
+
+HTTP_PORT, STUN_PORT = 18123, 18124
+LINK_PORTS = {"measure": 18126, "echo": 18127}
+PADDING = "." * 90
+PINGS = 300
+DONE = "done"
+
+Heard = Callable[[str], None]
+
+
+@attrs.define
+class Talk:
+    """One end of a conversation: say a line, hear lines."""
+
+    say: Callable[[str], object]
+    heard: Heard = lambda text: None
+
+
+def seed(role: str) -> bytes:
+    """Return the key seed of a role; both processes know both."""
+    return role.encode().ljust(32, b"-")
+
+
+def chat_end(role: str) -> Deferred[Talk]:
+    """Start a node; the measuring one calls the other."""
+    ready: Deferred[Talk] = Deferred()
+    settings = NodeSettings(
+        role, f"http://127.0.0.1:{HTTP_PORT}", accept=AcceptPolicy.ALL, heartbeat=5.0
+    )
+    node = Node(real_runtime(reactor), settings, State(Identity.from_seed(seed(role))))
+    other = Identity.from_seed(seed("echo" if role == "measure" else "measure")).peer_id
+    talk = Talk(lambda text: node.send(other, text))
+
+    def told(event: Any) -> None:
+        if isinstance(event, events.Registered) and role == "measure":
+            deferLater(reactor, 0.5, node.connect, other)
+        elif isinstance(event, events.Connected) and not ready.called:
+            ready.callback(talk)
+        elif isinstance(event, events.MessageReceived):
+            talk.heard(event.text)
+
+    node.listen(told)
+    node.start()
+    return ready
+
+
+class BareLink:
+    """A link as a machine that :class:`Driver` can drive, its path fixed."""
+
+    def __init__(self, role: str) -> None:
+        other = "echo" if role == "measure" else "measure"
+        clock = MonotonicClock(reactor)
+        self.target = ("127.0.0.1", LINK_PORTS[other])
+        self.link = Link(
+            Identity.from_seed(seed(role)),
+            Identity.from_seed(seed(other)).peer_id,
+            make_certificate(time.time()),
+            dials=role == "measure",
+            rtt=0.001,
+        )
+        self.receive_datagram = lambda data, addr, now: self.link.receive_datagram(data, now)
+        self.handle_timer, self.get_timer = self.link.handle_timer, self.link.get_timer
+        self.next_event = self.link.next_event
+        protocol = PeerProtocol(lambda data, addr: None, self.received)
+        reactor.listenUDP(LINK_PORTS[role], protocol, interface="127.0.0.1")  # type: ignore[attr-defined]
+        self.opened: Deferred[Talk] = Deferred()
+        self.talk = Talk(self.say)
+        self.driver = Driver(self, clock, protocol.send, self.told)
+        self.link.start(clock.seconds())
+        self.driver.step()
+
+    def received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Take a datagram."""
+        self.driver.receive(data, addr)
+
+    def datagrams_to_send(self, now: float) -> list[Datagram]:
+        """Address the link's datagrams."""
+        return [Datagram(data, self.target) for data in self.link.datagrams_to_send(now)]
+
+    def told(self, event: object) -> None:
+        """Pass on what the link says."""
+        if isinstance(event, LinkOpened):
+            self.opened.callback(self.talk)
+        elif isinstance(event, FrameReceived):
+            self.talk.heard(event.body.decode())
+
+    def say(self, text: str) -> None:
+        """Send a line as one frame."""
+        self.link.send_frame(text.encode())
+        self.driver.step()
+
+
+ENDS: dict[str, Callable[[str], Deferred[Talk]]] = {
+    "conversation": chat_end,
+    "bare link": lambda role: BareLink(role).opened,
+}
+
+
+@inlineCallbacks
+def echo(kind: str) -> Any:
+    """Answer pings, and say when the announced number of lines has come."""
+    talk = yield ENDS[kind]("echo")
+    waiting = [0]
+
+    def heard(text: str) -> None:
+        if text.startswith("ping"):
+            talk.say(text)
+        elif text.startswith("burst"):
+            waiting[0] = int(text.split()[1])
+        else:
+            waiting[0] -= 1
+            if waiting[0] == 0:
+                talk.say(DONE)
+
+    talk.heard = heard
+    yield Deferred()  # the parent ends this process
+
+
+@inlineCallbacks
+def ping(talk: Talk) -> Any:
+    """Return the median round trip of one line, in microseconds."""
+    times = []
+    for number in range(PINGS):
+        back: Deferred[str] = Deferred()
+        talk.heard = back.callback
+        start = time.perf_counter()
+        talk.say(f"ping {number} {PADDING}")
+        yield back
+        times.append((time.perf_counter() - start) * 1e6)
+    return median(times)
+
+
+@inlineCallbacks
+def burst(talk: Talk, lines: int) -> Any:
+    """Return how many lines a second go one way."""
+    back: Deferred[str] = Deferred()
+    talk.heard = back.callback
+    start = time.perf_counter()
+    talk.say(f"burst {lines}")
+    for number in range(lines):
+        talk.say(f"line {number} {PADDING}")
+    yield back
+    return lines / (time.perf_counter() - start)
+
+
+@inlineCallbacks
+def measure(_reactor: Any, kind: str, lines: int) -> Any:
+    """Measure one kind and print the two figures for the parent."""
+    talk = yield ENDS[kind]("measure")
+    round_trip = yield ping(talk)
+    rate = yield burst(talk, lines)
+    print(round_trip, rate, flush=True)
+
+
+def once(kind: str, lines: int) -> tuple[float, float]:
+    """Run both processes of one kind."""
+    command = [sys.executable, "-m", "benchmarks.messages", "--lines", str(lines)]
+    other = subprocess.Popen([*command, "--echo", kind])
+    try:
+        time.sleep(1.5)
+        figures = subprocess.check_output([*command, "--measure", kind], timeout=120, text=True)
+    finally:
+        other.kill()
+        other.wait()
+    round_trip, rate = map(float, figures.split())
+    return round_trip, rate
+
+
+def compare(runs: int, lines: int) -> None:
+    """Run the two kinds in turn and print the medians and their ratio."""
+    results: dict[str, list[tuple[float, float]]] = {kind: [] for kind in ENDS}
+    for _ in range(runs):
+        for kind, found in results.items():
+            found.append(once(kind, lines))
+    print(f"{runs} runs in turn, {PINGS} pings and {lines} lines of 100 bytes each\n")
+    print(f"{'':14}{'round trip, us':>16}{'lines a second':>16}")
+    medians = {
+        kind: [median(column) for column in zip(*found, strict=True)]
+        for kind, found in results.items()
+    }
+    for kind, (round_trip, rate) in medians.items():
+        print(f"{kind:14}{round_trip:16.0f}{rate:16.0f}")
+    chat, bare = medians["conversation"], medians["bare link"]
+    print(f"{'ratio':14}{chat[0] / bare[0]:16.2f}{chat[1] / bare[1]:16.2f}")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--lines", type=int, default=5_000)
+    parser.add_argument("--echo", choices=ENDS, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=ENDS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.echo:
+        react(lambda _reactor: echo(options.echo))
+    elif options.measure:
+        react(measure, (options.measure, options.lines))
+    else:
+        with_registry(lambda: compare(options.runs, options.lines))
+
+
+def with_registry(work: Callable[[], None]) -> None:
+    """Run a registry on loopback around some work."""
+    twistd = os.path.join(os.path.dirname(sys.executable), "twistd")
+    command = [twistd, "-n", "--pidfile=", "p2psignal", "--stun", str(STUN_PORT)]
+    command += ["--listen", f"tcp:{HTTP_PORT}:interface=127.0.0.1"]
+    with tempfile.TemporaryDirectory() as folder:
+        registry = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+        try:
+            time.sleep(2)
+            work()
+        finally:
+            registry.terminate()
+            registry.wait()
+
+
+if __name__ == "__main__":
+    main()
