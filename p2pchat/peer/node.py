@@ -117,6 +117,7 @@ class Node:
         self._heartbeat.clock = runtime.clock
         self._held: list[tuple[str, Delivered]] | None = None  # while the stream is renewed
         self._nat = self.nat()
+        self._candidates = gathering.candidates()
         self._away = True  # the person hasn't been told that we are registered
         self._stopping = False
 
@@ -318,13 +319,16 @@ class Node:
         driver.step()
 
     def _candidates_changed(self) -> None:
-        if self.nat() != self._nat:
+        gathering = self._agent.gathering
+        if gathering.is_complete and self.nat() != self._nat:
             self._nat = self.nat()
             self._tell(self._nat)
+        if gathering.candidates() != self._candidates:
+            self._candidates = gathering.candidates()
             for driver in list(self._dialogues.values()):
                 driver.machine.candidates_changed(self._now())
                 driver.step()
-        if self.settings.publish_address and self._agent.gathering.is_complete:
+        if self.settings.publish_address and gathering.is_complete:
             self._lease.renew()
 
     def _beat(self) -> None:

@@ -166,6 +166,8 @@ class Wording:
     # Calls.
 
     def _say_calling(self, event: events.Calling) -> list[Paragraph]:
+        if not event.attempts:  # a lost path is looked for, and PathLost has said so
+            return []
         attempt = f"attempt {event.attempt} of {event.attempts}"
         return _note(f"Calling {self._who(event.peer_id)}, {attempt}.")
 
@@ -189,7 +191,7 @@ class Wording:
         kind = "through a relay" if "relay" in {event.local, event.remote} else "direct"
         ends = f"{kind}, {visible(event.local)} to {visible(event.remote)}"
         name = self.label(event.peer_id)
-        found = f"Path to {name} found in {event.milliseconds:.0f} ms: {ends}"
+        found = f"Path to {name} found in {_duration(event.milliseconds)}: {ends}"
         return _note(f"{found} {visible(event.address)}, round trip {event.rtt_ms:.0f} ms.")
 
     def _say_path_lost(self, event: events.PathLost) -> list[Paragraph]:
@@ -202,7 +204,7 @@ class Wording:
         self._open.add(event.peer_id)
         if event.resumed:
             return _note(f"Back in touch with {self.label(event.peer_id)}.", Tint.GOOD)
-        took = f"after {event.milliseconds:.0f} ms"
+        took = f"after {_duration(event.milliseconds)}"
         return _note(f"Connected to {self._who(event.peer_id)} {took}, encrypted.", Tint.GOOD)
 
     def _say_disconnected(self, event: events.Disconnected) -> list[Paragraph]:
@@ -320,3 +322,7 @@ _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
     answers.Story: Wording._say_story,
     answers.CurrentConversation: Wording._say_current,
 }
+
+
+def _duration(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if milliseconds < 5000 else f"{milliseconds / 1000:.0f} s"

@@ -46,6 +46,8 @@ def scope(host: str) -> Scope:
     :raises RemoteProtocolError: ``host`` isn't an IP literal.
     """
     ip = parse_ip(host)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped  # ::ffff:127.0.0.1 is reached where 127.0.0.1 is
     if ip.is_loopback:
         return Scope.LOOPBACK
     if ip.is_unspecified or ip.is_multicast or ip.is_link_local or host == "255.255.255.255":

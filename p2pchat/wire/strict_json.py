@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, NoReturn, TypeVar
 
 from p2pchat.errors import RemoteProtocolError
 
 MAX_DEPTH = 16  # our documents need 4; json itself recurses once a level
+
+# A string, up to the end of the text where its end is missing: so that no quote is tried twice.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 JsonObject = dict[str, Any]
 _T = TypeVar("_T", str, int, list[Any], dict[str, Any], bool)
@@ -31,9 +35,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
 
 
 def _too_deep(text: str) -> bool:
-    """Tell whether brackets nest deeper than MAX_DEPTH, those inside strings counted too."""
+    """Tell whether brackets nest deeper than MAX_DEPTH; a person's brackets in a string don't."""
     depth = deepest = 0
-    for character in text:
+    for character in _STRING.sub("", text):
         if character in "[{":
             depth += 1
             deepest = max(deepest, depth)
@@ -65,7 +69,8 @@ def loads(data: bytes) -> JsonObject:
 def dumps(value: JsonObject) -> bytes:
     """Write compact UTF-8 JSON; lone surrogates, which UTF-8 can't carry, become U+FFFD."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8")
+    # By way of UTF-16 each becomes one character, and the text no longer than it was.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
 
 
 def field(source: JsonObject, name: str, kind: type[_T], most: int | None = None) -> _T:
