@@ -43,7 +43,8 @@ from p2pchat.peer.settings import AcceptPolicy, ConversationInfo, NodeSettings
 from p2pchat.peer.state import State
 from p2pchat.peer.stun_servers import stun_addresses
 from p2pchat.runtime import Runtime
-from p2pchat.session.dialogue import Dialogue, Surroundings, describe_path
+from p2pchat.session.chronicle import describe_path
+from p2pchat.session.dialogue import Dialogue, Surroundings
 from p2pchat.session.quic import warm_up
 from p2pchat.traversal.agent import Agent, AgentEvent, CandidatesChanged, PathMoved, RoundEnded
 from p2pchat.traversal.gathering import Gathering, Mapping
@@ -104,6 +105,7 @@ class Node:
             settings.username,
             settings.retries,
             self._agent,
+            lambda now: now + (self._client.now() - runtime.clock.seconds()),
             runtime.random_bytes,
         )
         self._dialogues: dict[str, Driver] = {}
@@ -455,7 +457,7 @@ class Node:
             )
             self._dialogues[peer_id] = driver
         elif name and not driver.machine.name:
-            driver.machine.name = name
+            driver.machine.told.name = name
         return driver
 
     def _stepped(self, machine: Dialogue) -> None:

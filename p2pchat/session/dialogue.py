@@ -21,7 +21,6 @@ Documents come in verified and go out as bodies; datagrams are QUIC only, STUN i
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 import attrs
@@ -33,6 +32,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import IMachine
 from p2pchat.session import conversation as talk
 from p2pchat.session import events
+from p2pchat.session.chronicle import Chronicle, describe_path
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened, LinkState
 from p2pchat.traversal import negotiation as calls
@@ -41,7 +41,7 @@ from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.negotiation import Negotiation, NegotiationEvent, Stage
 from p2pchat.traversal.punching import Path
 from p2pchat.wire import messages
-from p2pchat.wire.addresses import Address, format_address
+from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Delivered, Offer
 
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
@@ -61,6 +61,7 @@ class Surroundings:
     username: str
     attempts: int  # offers that one call may make
     agent: Agent
+    wall_of: Callable[[float], float]  # from the machines' time to seconds since 1970
     random_bytes: Callable[[int], bytes]
 
 
@@ -71,34 +72,37 @@ class Dialogue:
     The machine of everything with one peer.
 
     :ivar peer_id: the peer's, proved on every document and link.
-    :ivar name: what the peer calls itself, "" while unknown.
+    :ivar told: the events, and the story for ``/why``.
     :ivar approved: whether the next offer is accepted without asking.
     """
 
     peer_id: str
-    name: str
+    _name: str
     _around: Surroundings
     approved: bool = False
     path: Path | None = None
     conversation: Conversation = attrs.field(init=False)
+    told: Chronicle = attrs.field(init=False)
     _negotiation: Negotiation | None = None
     _link: Link | None = None
     _link_name: str = ""
     _ufrag: str = ""  # of the attempt that the path belongs to
     _source: Address | None = None  # of the last link datagram, while there is no path
-    _began: float = 0.0
     _rescue_until: float | None = None
     _revive_until: float | None = None
     _leaving: float | None = None
-    _announced: bool = False  # Connected was said, and no end of it
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
-    _history: list[str] = attrs.Factory(list)
     _documents: list[Delivered] = attrs.Factory(list)
-    _events: deque[events.DialogueEvent] = attrs.Factory(deque)
 
     def __attrs_post_init__(self) -> None:
         epoch = self._around.random_bytes(16).hex()
         self.conversation = Conversation(self._around.username, epoch)
+        self.told = Chronicle(self.peer_id, self._name)
+
+    @property
+    def name(self) -> str:
+        """What the peer calls itself, "" while unknown."""
+        return self.told.name
 
     # -- what the person wants
 
@@ -108,8 +112,8 @@ class Dialogue:
         if negotiation is not None and negotiation.stage is Stage.ASKING:
             self.accept(now)
         elif not self.is_open and (negotiation is None or negotiation.is_over):
-            self.approved, self._began, self._leaving = True, now, None
-            self._history = []
+            self.approved, self.told.began, self._leaving = True, now, None
+            self.told.story.clear()
             self._negotiate(self._around.attempts, patient=False).call(now)
         self._drain(now)
 
@@ -117,7 +121,7 @@ class Dialogue:
         """Accept the offer that waits."""
         if self._negotiation is not None and self._negotiation.stage is Stage.ASKING:
             self.approved, self._leaving = True, None
-            self._events.append(events.OfferReceived(self.peer_id, self.name, True))
+            self.told.offered(True)
             self._answer(self._negotiation, now)
         self._drain(now)
 
@@ -134,8 +138,7 @@ class Dialogue:
         :raises LocalProtocolError: it is too long, or too many wait.
         """
         sequence = self.conversation.say(text, wall, now)
-        name = self._message_id(self.conversation.epoch, sequence)
-        self._events.append(events.MessageSent(self.peer_id, name, text))
+        name = self.told.sent(self.conversation.epoch, sequence, text)
         self._drain(now)
         return name
 
@@ -144,9 +147,9 @@ class Dialogue:
         self.approved = False
         if self._negotiation is not None and not self._negotiation.is_over:
             self._negotiation.cancel("declined" if self.is_asking else "cancelled")
-            if not self._announced:
-                self._fail("cancelled", "you ended the call")
-        self._say_disconnected("closed")
+            if not self.told.is_open:
+                self.told.failed("cancelled", "you ended the call")
+        self._end_conversation("closed")
         if self.conversation.is_open and self._leaving is None:
             self._leaving = now + LINGERING
             self.conversation.leave()
@@ -170,7 +173,7 @@ class Dialogue:
         self._drain(now)
 
     def _offered(self, offer: Offer, accept: bool, now: float) -> None:
-        self.name = offer.username
+        self.told.name = offer.username
         running = self._negotiation
         if running is not None and running.session == offer.session:
             return  # delivered twice
@@ -184,9 +187,9 @@ class Dialogue:
         negotiation.offered(offer)
         self._leaving = None
         if self._rescue_until is None:
-            self._began = now
-        if not self._announced and not waited:
-            self._events.append(events.OfferReceived(self.peer_id, self.name, accept))
+            self.told.began = now
+        if not self.told.is_open and not waited:
+            self.told.offered(accept)
         if accept:
             self.approved = True
             self._answer(negotiation, now)
@@ -204,7 +207,7 @@ class Dialogue:
             negotiation.accept(now)
         except RemoteProtocolError as error:
             negotiation.cancel("declined")
-            self._fail("not-proved", str(error))
+            self.told.failed("not-proved", str(error))
             return
         if not negotiation.continues:
             self._new_link(negotiation.session, False, now)
@@ -302,7 +305,7 @@ class Dialogue:
 
     def next_event(self) -> events.DialogueEvent | None:
         """Return, and forget, the oldest event."""
-        return self._events.popleft() if self._events else None
+        return self.told.next_event()
 
     # -- what a list on a screen shows
 
@@ -325,7 +328,7 @@ class Dialogue:
     @property
     def is_forgettable(self) -> bool:
         """Whether nothing ever came of it: a stranger's offer that nobody accepted."""
-        return not (self.approved or self.is_alive or self._announced or self._link_name)
+        return not (self.approved or self.is_alive or self.told.is_open or self._link_name)
 
     @property
     def stage(self) -> str:
@@ -343,7 +346,7 @@ class Dialogue:
     def story(self) -> list[str]:
         """Return what was tried and what came of it, as sentences."""
         running = [] if self._negotiation is None else self._negotiation.history
-        told = [*self._history, *running] or ["nothing was tried yet"]
+        told = [*self.told.story, *running] or ["nothing was tried yet"]
         if self.path is not None and self._link is not None:
             told.append(f"in use: {describe_path(self.path)}")
         return told
@@ -352,7 +355,7 @@ class Dialogue:
 
     def _negotiate(self, attempts: int, patient: bool) -> Negotiation:
         if self._negotiation is not None:
-            self._history = self._negotiation.history[-100:]
+            self.told.story.extend(self._negotiation.history)
         held = self._link_name if self._link is not None and self.conversation.is_open else ""
         around = self._around
         self._negotiation = Negotiation(
@@ -388,11 +391,11 @@ class Dialogue:
         match event:
             case calls.AttemptBegan(attempt):
                 shown = self._around.attempts if self._rescue_until is None else 0
-                self._events.append(events.Calling(self.peer_id, self.name, attempt, shown))
+                self.told.calling(attempt, shown)
             case calls.Rang():
-                self._events.append(events.Rings(self.peer_id, self.name))
+                self.told.rings()
             case calls.ChecksBegan(_, addresses):
-                self._events.append(events.Checking(self.peer_id, self.name, addresses))
+                self.told.checking(addresses)
             case calls.PathReady():
                 self._path_ready(event, now)
             case calls.NegotiationFailed(reason, explanation):
@@ -411,15 +414,9 @@ class Dialogue:
             case talk.Opened(username, is_new):
                 self._opened(username, is_new, now)
             case talk.Received(epoch, message):
-                name = self._message_id(epoch, message.sequence)
-                self._events.append(
-                    events.MessageReceived(
-                        self.peer_id, self.name, name, message.text, message.sent_at
-                    )
-                )
+                self.told.received(epoch, message)
             case talk.Delivered(sequence, seconds):
-                name = self._message_id(self.conversation.epoch, sequence)
-                self._events.append(events.MessageDelivered(self.peer_id, name, _ms(seconds)))
+                self.told.delivered(self.conversation.epoch, sequence, seconds)
             case talk.Answered():
                 self._answered(now)
             case talk.Suspected():
@@ -429,13 +426,10 @@ class Dialogue:
             case talk.Silent():
                 self._rescue("three heartbeats went unanswered", now)
             case talk.Left(reason, detail):
-                self._history.append(f"they ended it: {reason} {detail}".rstrip())
+                self.told.story.append(f"they ended it: {reason} {detail}".rstrip())
                 self.approved = False
-                self._say_disconnected(reason)
+                self._end_conversation(reason)
                 self._drop(reason, now)
-
-    def _message_id(self, epoch: str, sequence: int) -> str:
-        return f"{epoch}-{sequence}"
 
     # -- path and link
 
@@ -463,17 +457,7 @@ class Dialogue:
         self.path = path
         if self._link is not None:
             self._link.rtt = path.rtt
-        self._events.append(
-            events.PathFound(
-                self.peer_id,
-                self.name,
-                path.local.value,
-                path.remote.value,
-                format_address(path.address),
-                _ms(now - self._began),
-                _ms(path.rtt),
-            )
-        )
+        self.told.path_found(path, now)
         self.conversation.beat(now)  # wakes a link that has been sending into the void
 
     def _fill_link(self, now: float) -> None:
@@ -481,7 +465,7 @@ class Dialogue:
             return
         room = BATCH if self._link.backlog() < BACKLOG else 0
         for message in self.conversation.messages_to_send(now, room):
-            self._link.send_frame(messages.encode(message, now))
+            self._link.send_frame(messages.encode(message, self._around.wall_of(now)))
 
     def _frame(self, body: bytes, now: float) -> None:
         try:
@@ -490,16 +474,15 @@ class Dialogue:
             word = (
                 "unsupported-version" if isinstance(error, UnsupportedVersion) else "protocol-error"
             )
-            self._history.append(str(error))
-            self.conversation.leave(word, str(error)[:500])
-            self._fill_link(now)
-            self._say_disconnected(word)
-            self._leaving = now + LINGERING
+            if self._leaving is None:
+                self.told.story.append(str(error))
+                self.conversation.leave(word, str(error)[:500])
+                self._end_conversation(word)
+                self._leaving = now + LINGERING
 
     def _opened(self, username: str, is_new: bool, now: float) -> None:
-        self.name, self._rescue_until = username, None
-        self._say_connected(self._announced and not is_new, now)
-        self._announced = True
+        self.told.name, self._rescue_until = username, None
+        self.told.connected(self.told.is_open and not is_new, now)
 
     def _answered(self, now: float) -> None:
         """A heartbeat came back: the link works over the path of now."""
@@ -508,18 +491,14 @@ class Dialogue:
             self._rescue_until = None
             if self._negotiation is not None:
                 self._negotiation.cancel("cancelled")
-            self._say_connected(True, now)
-
-    def _say_connected(self, resumed: bool, now: float) -> None:
-        spent = _ms(now - self._began)
-        self._events.append(events.Connected(self.peer_id, self.name, spent, resumed))
+            self.told.connected(True, now)
 
     def _link_ended(self, error: P2PChatError, now: float) -> None:
-        self._history.append(str(error))
+        self.told.story.append(str(error))
         if isinstance(error, ProofFailed):
             self.approved = False
             self._drop(str(error), now)
-            self._fail("not-proved", str(error))
+            self.told.failed("not-proved", str(error))
         elif self._leaving is not None:
             self._drop("closed", now)
         else:
@@ -528,10 +507,10 @@ class Dialogue:
     def _lose_link(self, reason: str, now: float) -> None:
         """Go on without the link: the next path makes a new one."""
         self._close_link(reason, now)
-        if self._announced:
+        if self.told.is_open:
             self._rescue(reason, now)
         else:
-            self._fail("no-path", reason)
+            self.told.failed("no-path", reason)
 
     def _drop(self, reason: str, now: float) -> None:
         """Let link, path and rescue go."""
@@ -551,18 +530,18 @@ class Dialogue:
     def _rescue(self, reason: str, now: float) -> None:
         """Look for a new path, keeping the link if the other side does."""
         busy = self._negotiation is not None and not self._negotiation.is_over
-        if busy or self._leaving is not None or not self._announced:
+        if busy or self._leaving is not None or not self.told.is_open:
             return
         if self._rescue_until is None:
-            self._began, self._rescue_until = now, now + RESCUE_PATIENCE
-            self._events.append(events.PathLost(self.peer_id, self.name, reason))
-        self._history.append(reason)
+            self._rescue_until = now + RESCUE_PATIENCE
+            self.told.path_lost(reason, now)
+        self.told.story.append(reason)
         self._negotiate(RESCUE_ATTEMPTS, patient=True).call(now)
 
     def _give_up(self, now: float) -> None:
         if self._negotiation is not None:
             self._negotiation.cancel("cancelled")
-        self._say_disconnected("lost")
+        self._end_conversation("lost")
         self._drop("lost", now)
 
     def _negotiation_failed(self, reason: str, explanation: str, now: float) -> None:
@@ -570,40 +549,22 @@ class Dialogue:
         if self._rescue_until is not None:
             self._rescue_failed(self._negotiation.dials, reason, now)
             return
-        if self._announced:
+        if self.told.is_open:
             return  # a conversation is open: an offer more or less ends nothing
         told = "; ".join([explanation, *self._negotiation.history])
         if not self._negotiation.dials and reason in {"cancelled", "no-answer"}:
-            self._events.append(events.OfferEnded(self.peer_id, self.name, reason))
+            self.told.offer_ended(reason)
         else:
-            self._fail(reason, told)
+            self.told.failed(reason, told)
         self._drop(reason, now)
 
     def _rescue_failed(self, dialed: bool, reason: str, now: float) -> None:
         """Their offer came to nothing: make ours.  Ours was refused: that is the end."""
         if dialed:
-            self._say_disconnected(reason)
+            self._end_conversation(reason)
             self._drop(reason, now)
         else:
             self._rescue(reason, now)
 
-    def _fail(self, reason: str, explanation: str) -> None:
-        self._events.append(events.CallFailed(self.peer_id, self.name, reason, explanation))
-
-    def _say_disconnected(self, reason: str) -> None:
-        if self._announced:
-            self._announced = False
-            waiting = self.conversation.undelivered
-            self._events.append(events.Disconnected(self.peer_id, self.name, reason, waiting))
-
-
-def describe_path(path: Path) -> str:
-    """Say in a few words which path is in use."""
-    return (
-        f"{path.local.value} to {path.remote.value} {format_address(path.address)}, "
-        f"{path.rtt * 1000:.1f} ms"
-    )
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)
+    def _end_conversation(self, reason: str) -> None:
+        self.told.disconnected(reason, self.conversation.undelivered)

@@ -1,0 +1,1 @@
+"""What `twistd` runs: the options of both commands, and the services they make."""

@@ -1,0 +1,399 @@
+"""
+The rules that hold for every file, read off the source: which way imports point, what the pure
+layers may touch, how long things are, what they are called, and that they say what they are.
+
+Each rule is a function from a :class:`Source` to its violations; a violation names file, line and
+what to do.  Each is also tried on a few lines that break it, so that none is vacuous.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from statistics import median
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parent.parent
+
+# Imports point down this list only; what shares a line never imports each other.
+LAYERS = (
+    {"demo"},
+    {"tap"},
+    {"ui"},
+    {"signaling", "peer"},
+    {"session"},
+    {"traversal"},
+    {"identity"},
+    {"wire"},
+    {"runtime"},
+    {"interfaces"},
+    {"errors"},
+)
+RANKS = {name: -rank for rank, names in enumerate(LAYERS) for name in names}
+
+PURE_LAYERS = frozenset({"wire", "identity", "traversal", "session"})
+PURE_MODULES = frozenset(
+    f"p2pchat/signaling/{name}.py" for name in ("directory", "rates", "refusals", "stun_answers")
+)
+IMPURE = frozenset(
+    {"asyncio", "importlib", "multiprocessing", "os", "pathlib", "random", "secrets", "select"}
+    | {"selectors", "shutil", "signal", "socket", "subprocess", "tempfile", "threading", "time"}
+    | {"twisted"}
+)
+IMPURE_CALLS = frozenset({"__import__", "input", "open", "print"})
+CLOCK_READS = frozenset({"now", "today", "utcnow", "uuid1", "uuid4", "urandom"})
+
+ONLY_IMPORTERS = {
+    "qh3": "p2pchat/session/quic.py",
+    "aioice": "p2pchat/wire/stun.py",
+    "jwt": "p2pchat/identity/documents.py",
+    "klein": "p2pchat/signaling/resource.py",
+    "werkzeug": "p2pchat/signaling/resource.py",
+    "treq": "p2pchat/peer/registry_client.py",
+    "stun": "p2pchat/peer/nat_type.py",  # pystun3
+    "ifaddr": "p2pchat/runtime.py",
+}
+
+MAX_FUNCTION = 60  # lines
+MAX_FILE = 650  # lines
+MAX_MEDIAN = 10  # lines of a function, over the package
+
+BANNED_ENDINGS = ("manager", "handler", "processor", "helper", "helpers", "util", "utils")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@attrs.frozen
+class Source:
+    """
+    One file.
+
+    :ivar path: relative to the checkout, with slashes.
+    """
+
+    path: str
+    text: str
+    tree: ast.Module
+
+    @classmethod
+    def parse(cls, path: str, text: str) -> Source:
+        """Read source text."""
+        return cls(path, text, ast.parse(text, path))
+
+    @property
+    def layer(self) -> str:
+        """The layer that this file belongs to; "" for the package's own ``__init__``."""
+        parts = self.path.removesuffix(".py").split("/")
+        return "" if parts[1] == "__init__" else parts[1]
+
+    def at(self, node: ast.AST, what: str) -> str:
+        """Return a violation."""
+        return f"{self.path}:{getattr(node, 'lineno', 1)}: {what}"
+
+
+Rule = Callable[[Source], list[str]]
+
+
+def sources(*folders: str) -> Iterator[Source]:
+    """Read the Python files below folders of the checkout."""
+    for folder in folders:
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            path = file.relative_to(ROOT).as_posix()
+            yield Source.parse(path, file.read_text(encoding="utf-8"))
+
+
+def imported(source: Source) -> Iterator[tuple[ast.AST, str]]:
+    """Return the dotted names that a file imports, wherever in the file, those in typing too."""
+    package = source.path.removesuffix(".py").split("/")[:-1]
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield node, name.name
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for name in node.names:
+                yield node, f"{base}.{name.name}"
+
+
+def functions(source: Source) -> Iterator[Function]:
+    """Return every function and method of a file, nested ones included."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, Function):
+            yield node
+
+
+def length(node: Function) -> int:
+    """Return the lines of a function, without its decorators."""
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def imports_point_down(source: Source) -> list[str]:
+    """No layer imports one above it, nor one beside it."""
+    found = []
+    for node, name in imported(source):
+        package, _, rest = name.partition(".")
+        target = rest.partition(".")[0]
+        if package != "p2pchat" or target not in RANKS or target == source.layer:
+            continue
+        rank = RANKS.get(source.layer)
+        if rank is None or RANKS[target] >= rank:
+            advice = "move what both need down to a layer below, or hand it in as an argument"
+            found.append(source.at(node, f"{source.layer or 'p2pchat'} imports {target}; {advice}"))
+    return found
+
+
+def is_pure(source: Source) -> bool:
+    """Tell whether a file must do without I/O, clock and randomness of its own."""
+    return source.layer in PURE_LAYERS or source.path in PURE_MODULES
+
+
+def pure_imports(source: Source) -> list[str]:
+    """A pure file imports nothing that does I/O, tells the time or draws random numbers."""
+    if not is_pure(source):
+        return []
+    advice = "this file is pure: take the time, bytes or randomness as an argument"
+    return [
+        source.at(node, f"imports {name}; {advice}")
+        for node, name in imported(source)
+        if name.partition(".")[0] in IMPURE or name.startswith("p2pchat.runtime")
+    ]
+
+
+def pure_calls(source: Source) -> list[str]:
+    """A pure file opens no file and reads no clock."""
+    if not is_pure(source):
+        return []
+    found = []
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        reads = isinstance(called, ast.Name) and called.id in IMPURE_CALLS
+        if reads or (isinstance(called, ast.Attribute) and called.attr in CLOCK_READS):
+            advice = "this file is pure: take what it gives as an argument"
+            found.append(source.at(node, f"calls {ast.unparse(called)}(); {advice}"))
+    return found
+
+
+def one_importer(source: Source) -> list[str]:
+    """A library with quirks is imported in the one file that knows them."""
+    return [
+        source.at(node, f"imports {name}; only {owner} may: use what that file offers")
+        for node, name in imported(source)
+        if (owner := ONLY_IMPORTERS.get(name.partition(".")[0], source.path)) != source.path
+    ]
+
+
+def no_global_reactor(source: Source) -> list[str]:
+    """Importing a module installs no reactor."""
+    inside = {id(node) for function in functions(source) for node in ast.walk(function)}
+    return [
+        source.at(node, "imports the reactor with the module; take it as an argument")
+        for node, name in imported(source)
+        if name.startswith("twisted.internet.reactor") and id(node) not in inside
+    ]
+
+
+def short_functions(source: Source) -> list[str]:
+    """No function is too long to be seen at once."""
+    return [
+        source.at(node, f"{node.name} has {length(node)} lines, {MAX_FUNCTION} allowed: split it")
+        for node in functions(source)
+        if length(node) > MAX_FUNCTION
+    ]
+
+
+def short_files(source: Source) -> list[str]:
+    """No file is too long to be known."""
+    lines = len(source.text.splitlines())
+    if lines <= MAX_FILE:
+        return []
+    return [f"{source.path}:{MAX_FILE}: {lines} lines, {MAX_FILE} allowed: split the file"]
+
+
+def honest_names(source: Source) -> list[str]:
+    """Names say what a thing is; a manager, handler or helper can be anything."""
+    advice = "find the noun, best the RFC's, for what it is"
+    stem = source.path.rpartition("/")[2].removesuffix(".py")
+    found = [f"{source.path}:1: module {stem}; {advice}"] if stem.endswith(BANNED_ENDINGS) else []
+    return found + [
+        source.at(node, f"class {node.name}; {advice}")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef) and node.name.lower().endswith(BANNED_ENDINGS)
+    ]
+
+
+def public(body: Iterable[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
+    """Return the public functions, classes and methods of a body, but none inside functions."""
+    for node in body:
+        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public(node.body)
+
+
+def documented(source: Source) -> list[str]:
+    """Every module, public class and public function says what it is for."""
+    advice = "begin it with a docstring: one sentence that says what it promises"
+    found = [] if ast.get_docstring(source.tree) else [f"{source.path}:1: no docstring; {advice}"]
+    return found + [
+        source.at(node, f"{node.name} has no docstring; {advice}")
+        for node in public(source.tree.body)
+        if not ast.get_docstring(node)
+    ]
+
+
+class PackageTests(SynchronousTestCase):
+    """The package keeps the rules."""
+
+    def check(self, rule: Rule, *folders: str) -> None:
+        """Fail with every violation of a rule."""
+        read = list(sources(*folders))
+        self.assertTrue(read)
+        found = [violation for source in read for violation in rule(source)]
+        self.assertEqual(found, [], f"{rule.__doc__}\n" + "\n".join(found))
+
+    def test_every_layer_is_known(self) -> None:
+        """A new folder or module has its place in LAYERS, and none there has gone."""
+        found = {source.layer for source in sources("p2pchat")} - {"", "__main__"}
+        self.assertEqual(found, set(RANKS), "tell LAYERS where it stands")
+
+    def test_imports_point_down(self) -> None:
+        """The layers import downwards only; signaling and peer never import each other."""
+        self.check(imports_point_down, "p2pchat")
+
+    def test_pure_imports(self) -> None:
+        """Wire, identity, traversal and session import nothing impure."""
+        self.check(pure_imports, "p2pchat")
+
+    def test_pure_calls(self) -> None:
+        """Nor do they open files or read clocks."""
+        self.check(pure_calls, "p2pchat")
+
+    def test_one_importer(self) -> None:
+        """Each library with quirks has its one importer, which does import it."""
+        self.check(one_importer, "p2pchat")
+        for library, owner in ONLY_IMPORTERS.items():
+            names = {name.partition(".")[0] for _, name in imported(next(sources_at(owner)))}
+            self.assertIn(library, names, f"{owner} no longer imports {library}: mend the table")
+
+    def test_no_global_reactor(self) -> None:
+        """No module takes the reactor from the air."""
+        self.check(no_global_reactor, "p2pchat", "twisted")
+
+    def test_sizes(self) -> None:
+        """Functions and files, of the tests too, stay short."""
+        self.check(short_functions, "p2pchat", "tests")
+        self.check(short_files, "p2pchat", "tests")
+
+    def test_median(self) -> None:
+        """Half of the functions have ten lines or fewer."""
+        lengths = [length(node) for source in sources("p2pchat") for node in functions(source)]
+        self.assertLessEqual(median(lengths), MAX_MEDIAN, "split the functions that do two things")
+
+    def test_names(self) -> None:
+        """Nothing is called after the fact that it does something."""
+        self.check(honest_names, "p2pchat")
+
+    def test_documented(self) -> None:
+        """Everything public has a docstring."""
+        self.check(documented, "p2pchat", "twisted")
+
+
+def sources_at(*paths: str) -> Iterator[Source]:
+    """Read single files of the checkout."""
+    for path in paths:
+        yield Source.parse(path, (ROOT / path).read_text(encoding="utf-8"))
+
+
+class RuleTests(SynchronousTestCase):
+    """Each rule catches what it is there for, and lets the rest pass."""
+
+    def verdict(self, rule: Rule, path: str, text: str) -> int:
+        """Return the number of violations, each of which names file and line."""
+        found = rule(Source.parse(path, text))
+        for violation in found:
+            self.assertRegex(violation, rf"^{path}:[1-9][0-9]*: \S")
+        return len(found)
+
+    def test_imports_point_down(self) -> None:
+        """Upwards and sideways are caught, in every spelling; downwards is fine."""
+        for path, text, count in (
+            ("p2pchat/wire/a.py", "from p2pchat.identity.keys import Identity", 1),
+            ("p2pchat/wire/a.py", "import p2pchat.peer.node", 1),
+            ("p2pchat/wire/a.py", "from p2pchat import session", 1),
+            ("p2pchat/wire/a.py", "from ..session import link", 1),
+            ("p2pchat/wire/a.py", "def f():\n    from p2pchat.ui import ink", 1),
+            ("p2pchat/peer/a.py", "from p2pchat.signaling.registry import Registry", 1),
+            ("p2pchat/signaling/a.py", "from p2pchat.peer import node", 1),
+            ("p2pchat/__init__.py", "from p2pchat.errors import P2PChatError", 1),
+            ("p2pchat/errors.py", "import p2pchat.interfaces", 1),
+            ("p2pchat/ui/a.py", "from p2pchat.peer import events", 0),
+            ("p2pchat/wire/a.py", "from . import b\nfrom p2pchat import __version__", 0),
+            ("p2pchat/wire/a.py", "import p2pchat.errors, attrs", 0),
+        ):
+            self.assertEqual(self.verdict(imports_point_down, path, text), count, (path, text))
+
+    def test_pure(self) -> None:
+        """I/O, clocks and randomness are caught in pure files only."""
+        for text in (
+            "import socket",
+            "import os.path",
+            "from twisted.internet import defer",
+            "from time import monotonic",
+            "from p2pchat.runtime import Runtime",
+            "from p2pchat import runtime",
+        ):
+            self.assertEqual(self.verdict(pure_imports, "p2pchat/session/a.py", text), 1, text)
+            self.assertEqual(self.verdict(pure_imports, "p2pchat/peer/a.py", text), 0, text)
+        for text in ("open('x')", "datetime.now()", "def f():\n    return uuid.uuid4()"):
+            self.assertEqual(self.verdict(pure_calls, "p2pchat/wire/a.py", text), 1, text)
+            self.assertEqual(self.verdict(pure_calls, "p2pchat/ui/a.py", text), 0, text)
+        allowed = "from zope.interface import implementer\nimport automat\nself.now\nopens(1)"
+        self.assertEqual(self.verdict(pure_imports, "p2pchat/session/a.py", allowed), 0)
+        self.assertEqual(self.verdict(pure_calls, "p2pchat/session/a.py", allowed), 0)
+        self.assertEqual(
+            self.verdict(pure_imports, "p2pchat/signaling/directory.py", "import time"), 1
+        )
+
+    def test_one_importer(self) -> None:
+        """A library in another file than its own is caught."""
+        text = "from qh3.quic.events import QuicEvent"
+        self.assertEqual(self.verdict(one_importer, "p2pchat/session/link.py", text), 1)
+        self.assertEqual(self.verdict(one_importer, "p2pchat/session/quic.py", text), 0)
+        self.assertEqual(self.verdict(one_importer, "p2pchat/peer/a.py", "import stunning"), 0)
+
+    def test_no_global_reactor(self) -> None:
+        """The reactor may be imported inside a function only."""
+        path, text = "p2pchat/peer/a.py", "from twisted.internet import reactor"
+        self.assertEqual(self.verdict(no_global_reactor, path, text), 1)
+        self.assertEqual(self.verdict(no_global_reactor, path, f"if True:\n    {text}"), 1)
+        self.assertEqual(self.verdict(no_global_reactor, path, f"def f():\n    {text}"), 0)
+
+    def test_sizes(self) -> None:
+        """One line too many is caught."""
+        function = "async def f():\n" + "    pass\n" * MAX_FUNCTION
+        self.assertEqual(self.verdict(short_functions, "p2pchat/a.py", function), 1)
+        shorter = function.replace("    pass\n", "", 1)
+        self.assertEqual(self.verdict(short_functions, "p2pchat/a.py", shorter), 0)
+        self.assertEqual(self.verdict(short_files, "tests/a.py", "\n" * (MAX_FILE + 1)), 1)
+        self.assertEqual(self.verdict(short_files, "tests/a.py", "\n" * MAX_FILE), 0)
+
+    def test_names(self) -> None:
+        """Banned endings are caught in classes and modules."""
+        self.assertEqual(self.verdict(honest_names, "p2pchat/a.py", "class PathManager: pass"), 1)
+        self.assertEqual(self.verdict(honest_names, "p2pchat/wire/utils.py", "x = 1"), 1)
+        self.assertEqual(self.verdict(honest_names, "p2pchat/a.py", "class Engine: pass"), 0)
+
+    def test_documented(self) -> None:
+        """What is public and silent is caught, methods too."""
+        text = "def f(): pass\nclass C:\n    def g(self): pass\n    def _h(self): pass"
+        self.assertEqual(self.verdict(documented, "p2pchat/a.py", text), 4)
+        text = (
+            '"""M."""\ndef f():\n    """F."""\n    def g(): pass\nclass _C:\n    def h(self): pass'
+        )
+        self.assertEqual(self.verdict(documented, "p2pchat/a.py", text), 0)

@@ -1,0 +1,103 @@
+"""Transport addresses: what an IP address is good for, and one way of writing it."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.wire.addresses import (
+    Address,
+    Scope,
+    format_address,
+    parse_address,
+    parse_ip,
+    scope,
+)
+
+hosts = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
+ports = st.integers(1, 65535)
+
+SCOPES = {
+    Scope.UNUSABLE: (
+        *("0.0.0.0", "0.1.2.3", "169.254.1.1", "224.0.0.1", "239.255.255.255"),
+        *("240.0.0.1", "255.255.255.255", "::", "ff02::1", "fe80::1"),
+        *("::ffff:0.0.0.0", "::ffff:224.0.0.1", "::ffff:255.255.255.255"),
+    ),
+    Scope.LOOPBACK: ("127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"),
+    Scope.PRIVATE: (
+        *("10.0.0.0", "10.255.255.255", "172.16.0.0", "172.31.255.255", "192.168.0.0"),
+        *("192.168.255.255", "100.64.0.0", "100.127.255.255", "fc00::", "fdff::1"),
+        "::ffff:10.0.0.1",
+    ),
+    Scope.GLOBAL: (
+        *("1.1.1.1", "9.255.255.255", "11.0.0.0", "172.15.255.255", "172.32.0.0"),
+        *("192.167.255.255", "192.169.0.0", "100.63.255.255", "100.128.0.0", "223.255.255.255"),
+        *("192.0.2.1", "198.51.100.1", "203.0.113.1", "198.18.0.1"),
+        *("2001:db8::1", "2606:4700::1111", "fbff::", "fe00::", "::ffff:203.0.113.1"),
+    ),
+}
+
+
+class ScopeTests(SynchronousTestCase):
+    """How far an address means anything."""
+
+    def test_table(self) -> None:
+        """Both ends of each private network, their neighbours, and what is never sent to."""
+        for expected, members in SCOPES.items():
+            for host in members:
+                with self.subTest(host=host):
+                    self.assertIs(scope(host), expected)
+
+    def test_names(self) -> None:
+        """A name is refused: resolving is I/O; so is a zone, which means nothing elsewhere."""
+        for host in ("localhost", "example.org", "", "1.2.3", "1.2.3.4.5", "fe80::1%eth0", "::1%1"):
+            with self.subTest(host=host):
+                self.assertRaises(RemoteProtocolError, scope, host)
+
+    @settings(deadline=None)
+    @given(st.ip_addresses(v=4))
+    def test_mapped(self, ip: object) -> None:
+        """An IPv4 address in IPv6 clothes means what it means without them."""
+        self.assertIs(scope(f"::ffff:{ip}"), scope(str(ip)))
+
+
+class AddressTests(SynchronousTestCase):
+    """Reading and writing ``host:port``."""
+
+    @settings(deadline=None)
+    @given(hosts, ports)
+    def test_round_trip(self, host: str, port: int) -> None:
+        """What is written is read, IPv6 in brackets."""
+        address: Address = (host, port)
+        text = format_address(address)
+        self.assertEqual(text.startswith("["), ":" in host)
+        self.assertEqual(parse_address(text), address)
+
+    def test_canonical(self) -> None:
+        """An IPv6 address has one form, however it came."""
+        self.assertEqual(parse_address("[2001:DB8:0::1]:1"), ("2001:db8::1", 1))
+
+    def test_refused(self) -> None:
+        """No port, a port out of range, an IPv6 address without brackets, no string."""
+        for text in (
+            *("192.0.2.1", "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:-1"),
+            *("192.0.2.1:+1", "192.0.2.1: 1", "192.0.2.1:١", ":1", "2001:db8::1:1", "::1:1"),
+            *("[::1]", "[::1:1", "[]:1", "[fe80::1%eth0]:1", "a.example:1", ""),
+            *(None, 1, ["192.0.2.1:1"], ("192.0.2.1", 1), "192.0.2.1:" + "9" * 5000),
+        ):
+            with self.subTest(text=text):
+                self.assertRaises(RemoteProtocolError, parse_address, text)
+
+    @settings(deadline=None, max_examples=200)
+    @given(st.text(max_size=70), hosts, st.text(max_size=8))
+    def test_any_text(self, text: str, host: str, port: str) -> None:
+        """Any text raises only our error; what passes is an address that can be written."""
+        for one in (text, f"{host}:{port}", f"[{text}]:{port}", f"{text}:1"):
+            try:
+                found = parse_address(one)
+            except RemoteProtocolError:
+                continue
+            self.assertEqual(parse_address(format_address(found)), found)
+            self.assertEqual(str(parse_ip(found[0])), found[0])

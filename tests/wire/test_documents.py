@@ -1,0 +1,169 @@
+"""Signed documents as values: every type round trips, and bad ones raise only our error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
+from p2pchat.wire.documents import (
+    MAX_CANDIDATES,
+    MAX_USERNAME,
+    Answer,
+    Candidate,
+    Candidates,
+    CandidateType,
+    Document,
+    Offer,
+    Refusal,
+    Registration,
+    Removal,
+    Ringing,
+    Subscription,
+    decode_bytes,
+    encode_bytes,
+)
+from p2pchat.wire.strict_json import dumps, loads
+from tests.wire.json_values import damaged, text_of
+
+hosts = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
+addresses = st.tuples(hosts, st.integers(1, 65535))
+candidates = st.lists(
+    st.builds(Candidate, st.sampled_from(CandidateType), addresses), max_size=5
+).map(tuple)
+sessions = text_of(1, 64)
+labels = text_of(0, 64)
+description = (
+    *(sessions, text_of(1, MAX_USERNAME), st.binary(min_size=32, max_size=32)),
+    *(text_of(1, 32), candidates, labels, labels),
+)
+bodies = st.one_of(
+    st.builds(
+        Registration, text_of(1, MAX_USERNAME), labels, st.lists(addresses, max_size=3).map(tuple)
+    ),
+    st.just(Subscription()),
+    st.just(Removal()),
+    st.builds(Offer, *description),
+    st.builds(Answer, *description),
+    st.builds(Candidates, sessions, candidates, st.booleans()),
+    st.builds(Ringing, sessions),
+    st.builds(Refusal, sessions, text_of(1, 64), text_of(0, 100)),
+)
+documents = st.builds(
+    Document, text_of(1, 64), text_of(1, 100), st.floats(0, 1e10), text_of(1, 64), bodies
+)
+
+OFFER = Offer("s", "alice", bytes(32), "ufrag", ())
+
+
+def members(body: Any = OFFER, **changed: Any) -> dict[str, Any]:
+    """Return the members of a document about this body, some changed; ``None`` removes one."""
+    good = {**Document("issuer", "audience", 1.0, "nonce", body).to_json(), **changed}
+    return {name: value for name, value in good.items() if value is not None}
+
+
+class DocumentTests(SynchronousTestCase):
+    """The envelope and its eight types."""
+
+    def refuse(self, **changed: Any) -> None:
+        """The offer with these members is refused."""
+        with self.subTest(**changed):
+            self.assertRaises(RemoteProtocolError, Document.from_json, members(**changed))
+
+    @settings(deadline=None, max_examples=200)
+    @given(documents)
+    def test_round_trip(self, document: Document) -> None:
+        """Every type comes back from the wire as it was, an answer not as an offer."""
+        read = Document.from_json(loads(dumps(document.to_json())))
+        self.assertEqual(read, document)
+        self.assertIs(type(read.body), type(document.body))
+
+    @settings(deadline=None, max_examples=300)
+    @given(damaged(documents.map(Document.to_json)))
+    def test_any_object(self, members: dict[str, Any]) -> None:
+        """Any JSON object raises only our error."""
+        try:
+            Document.from_json(members)
+        except RemoteProtocolError:
+            pass
+
+    def test_unknown_members(self) -> None:
+        """Unknown members are ignored, for the sake of newer programs."""
+        read = Document.from_json(members(future={"a": [1]}, another=None))
+        self.assertEqual(read, Document.from_json(members()))
+
+    def test_unknown_version(self) -> None:
+        """Another version says so before anything else is looked at."""
+        error = self.assertRaises(UnsupportedVersion, Document.from_json, {"v": 2})
+        self.assertIn("version 2", str(error))
+        self.refuse(v="1")
+        self.refuse(v=None)
+
+    def test_envelope(self) -> None:
+        """Each member of the envelope must be there and not be empty."""
+        for name in ("v", "type", "iss", "aud", "iat", "jti"):
+            self.refuse(**{name: None})
+        for name in ("iss", "aud", "jti"):
+            self.refuse(**{name: " "})
+        self.refuse(type="bribe")
+        self.refuse(jti="x" * 65)
+
+    def test_optional(self) -> None:
+        """An old program may leave out what has a default."""
+        self.assertEqual(Document.from_json(members(link=None, mapping=None)).body, OFFER)
+
+    def test_offer_limits(self) -> None:
+        """Names, keys and candidates have their lengths."""
+        one = Candidate(CandidateType.HOST, ("192.0.2.1", 1)).to_json()
+        Document.from_json(members(candidates=[one] * MAX_CANDIDATES))
+        self.refuse(candidates=[one] * (MAX_CANDIDATES + 1))
+        self.refuse(username="x" * (MAX_USERNAME + 1))
+        self.refuse(username="  ")
+        self.refuse(session="")
+        self.refuse(ufrag="x" * 33)
+        self.refuse(link=1)
+
+    def test_candidates(self) -> None:
+        """A candidate is an object of a known type with an IP literal and a port."""
+        good = {"type": "host", "address": "192.0.2.1:1"}
+        for bad in (
+            *("192.0.2.1:1", None, [], {}, {**good, "type": "tunnel"}, {**good, "type": 1}),
+            *({"type": "host"}, {**good, "address": "example.org:1"}),
+            *({**good, "address": "192.0.2.1:0"}, {**good, "address": 5}),
+        ):
+            self.refuse(candidates=[good, bad])
+
+
+class BytesTests(SynchronousTestCase):
+    """base64url without padding, in one form only."""
+
+    @settings(deadline=None)
+    @given(st.binary(max_size=70))
+    def test_round_trip(self, value: bytes) -> None:
+        """What is written is read."""
+        text = encode_bytes(value)
+        self.assertNotIn("=", text)
+        self.assertEqual(decode_bytes(text, len(value)), value)
+
+    def test_one_form(self) -> None:
+        """Padding, the other alphabet, loose last bits, line breaks: all refused."""
+        good = encode_bytes(b"\xff" * 32)
+        for text in (
+            *(good + "=", good.replace("_", "/"), good[:-1] + "9", good[:-1], good + "AAAA"),
+            *(good[:9] + "\n" + good[9:], "é" + good[1:], ""),
+        ):
+            with self.subTest(text=text):
+                self.assertRaises(RemoteProtocolError, decode_bytes, text, 32)
+
+    @settings(deadline=None)
+    @given(st.text(max_size=50))
+    def test_any_text(self, text: str) -> None:
+        """Any text raises only our error."""
+        try:
+            value = decode_bytes(text, 32)
+        except RemoteProtocolError:
+            return
+        self.assertEqual(encode_bytes(value), text)

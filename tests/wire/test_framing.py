@@ -1,0 +1,52 @@
+"""Frames: the cut of a stream into them, and what one sender can make us hold."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import LocalProtocolError, RemoteProtocolError
+from p2pchat.wire.framing import MAX_FRAME, FrameReader, encode_frame
+
+
+class FrameTests(SynchronousTestCase):
+    """What is framed comes out, however the network cuts it."""
+
+    @settings(deadline=None)
+    @given(st.lists(st.binary(max_size=40), max_size=8), st.lists(st.integers(0, 400), max_size=9))
+    def test_any_cut(self, bodies: list[bytes], cuts: list[int]) -> None:
+        """Any cut of the stream gives the same frames, none before its last byte is here."""
+        stream = b"".join(map(encode_frame, bodies))
+        ends = [sum(len(body) + 4 for body in bodies[: n + 1]) for n in range(len(bodies))]
+        edges = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
+        reader, found = FrameReader(), []
+        for start, end in zip(edges, edges[1:] or [len(stream)], strict=False):
+            found += reader.receive(stream[start:end])
+            self.assertEqual(len(found), sum(last <= end for last in ends))
+        self.assertEqual(found, bodies)
+
+    def test_longest(self) -> None:
+        """A frame of MAX_FRAME bytes is written and read; a longer one isn't written."""
+        body = bytes(MAX_FRAME)
+        self.assertEqual(FrameReader().receive(encode_frame(body)), [body])
+        self.assertRaises(LocalProtocolError, encode_frame, bytes(MAX_FRAME + 1))
+
+    def test_too_long(self) -> None:
+        """A frame that is too long is refused as soon as its length is known."""
+        reader = FrameReader()
+        reader.receive(encode_frame(b"good"))
+        length = (MAX_FRAME + 1).to_bytes(4, "big")
+        self.assertEqual(reader.receive(length[:3]), [])
+        self.assertRaises(RemoteProtocolError, reader.receive, length[3:])
+
+    @settings(deadline=None)
+    @given(st.lists(st.binary(max_size=20), max_size=5))
+    def test_any_bytes(self, chunks: list[bytes]) -> None:
+        """Any bytes raise only our error."""
+        reader = FrameReader()
+        try:
+            for chunk in chunks:
+                reader.receive(chunk)
+        except RemoteProtocolError:
+            pass
