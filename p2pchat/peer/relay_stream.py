@@ -70,7 +70,7 @@ class _RelayProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Say why."""
-        self._stream._end(_sentence(reason))
+        self._stream._end(_ending(reason))
 
     def pauseProducing(self) -> None:
         """The connection takes no more for now."""
@@ -93,7 +93,8 @@ class RelayStream:
     :ivar server: where to; its transport is TCP or TLS.
     :ivar received: takes each frame, a STUN message or ChannelData.
     :ivar connected: called once, when frames may be written.
-    :ivar lost: called once, unless we closed it, with the reason for people.
+    :ivar lost: called once, unless we closed it, with the reason, which goes on after the relay's
+        name (as :meth:`p2pchat.traversal.turn.Allocation.fail` takes it).
     :ivar trust_root: who may have signed the relay's certificate, as ``optionsForClientTLS``
         takes it (a ``twisted.internet.ssl.Certificate``); by default whom the platform trusts.
     :ivar unsent: frames that were dropped because the connection took no more.
@@ -139,7 +140,7 @@ class RelayStream:
 
     def _unreached(self, failure: Failure) -> None:
         self._connecting = None
-        self._end(f"can't be reached: {_sentence(failure)}")
+        self._end(f"can't be reached: {_first_line(failure.value)}")
 
     def _established(self, protocol: _RelayProtocol) -> None:
         if not self._ended:
@@ -184,13 +185,16 @@ class RelayStream:
         self._timeout = None
 
 
-def _sentence(failure: Failure) -> str:
-    """Return why a connection ended, on one line."""
+def _ending(failure: Failure) -> str:
+    """Return how a connection ended, to go on after the relay's name."""
     error = failure.value
     if isinstance(error, SSL.Error):
         details = error.args[0] if error.args else ()
-        why = details[0][-1] if details else "broken off"
-        return f"TLS failed: {why}"
+        return f"failed in TLS: {details[0][-1] if details else 'broken off'}"
     if isinstance(error, ConnectionDone):
-        return "the relay closed the connection"
+        return "closed the connection"
+    return f"lost the connection: {_first_line(error)}"
+
+
+def _first_line(error: BaseException | None) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]

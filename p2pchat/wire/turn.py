@@ -163,7 +163,8 @@ class StreamFrames:
     could send one; bytes that are no frame at all end the stream, since nothing after them can
     be told apart.
 
-    :ivar broken: why the stream can't be read any more; empty while it can.
+    :ivar broken: why the stream can't be read any more, to go on after the relay's name; empty
+        while it can.
     :ivar skipped: frames over MAX_FRAME.
     """
 
@@ -203,9 +204,9 @@ class StreamFrames:
 
     def _stun_length(self, kind: int, length: int) -> int:
         if kind & 0xC000 or length % 4:
-            self.broken = "the relay sends what is neither STUN nor ChannelData"
+            self.broken = "sends what is neither STUN nor ChannelData"
         elif len(self._buffer) >= _CHOICE:
             if self._buffer[4:8] == MAGIC_COOKIE:
                 return STUN_HEADER + length
-            self.broken = "the relay sends messages without the magic cookie"
+            self.broken = "sends messages without the magic cookie"
         return 0
