@@ -173,7 +173,9 @@ class Offer:
     :ivar exchange: the author's ephemeral X25519 public key, 32 bytes.
     :ivar ufrag: the author's username fragment for the checks (RFC 8445 section 5.3).
     :ivar link: the link that a new path is wanted for; empty where a new link is wanted.
-    :ivar mapping: NAT mapping behaviour as the author sees it (RFC 4787 section 4.1), for reports.
+    :ivar mapping: NAT mapping behaviour as the author sees it (RFC 4787 section 4.1).
+    :ivar allocation: ``step`` where the author can predict its next mapping, and tells it as a
+        candidate; else empty.
     """
 
     TYPE: ClassVar[str] = "offer"
@@ -185,6 +187,7 @@ class Offer:
     candidates: tuple[Candidate, ...]
     link: str = ""
     mapping: str = ""
+    allocation: str = ""
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
@@ -196,12 +199,13 @@ class Offer:
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "link": self.link,
             "mapping": self.mapping,
+            "allocation": self.allocation,
         }
 
     @classmethod
     def _fields(
         cls, members: JsonObject
-    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str]:
+    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str]:
         return (
             _nonempty(members, "session", MAX_LABEL),
             _nonempty(members, "username", MAX_USERNAME),
@@ -210,6 +214,7 @@ class Offer:
             _candidates(members),
             optional(members, "link", str, "", MAX_LABEL),
             optional(members, "mapping", str, "", MAX_LABEL),
+            optional(members, "allocation", str, "", MAX_LABEL),
         )
 
     @classmethod
@@ -241,6 +246,7 @@ class Candidates:
 
     :ivar began: set by the offering side right after its first checks: its NAT now has the
         mappings, so the other side may send at full TTL.
+    :ivar mapping: as in :class:`Offer`, and so is ``allocation``; empty: nothing new.
     """
 
     TYPE: ClassVar[str] = "candidates"
@@ -248,6 +254,8 @@ class Candidates:
     session: str
     candidates: tuple[Candidate, ...] = ()
     began: bool = False
+    mapping: str = ""
+    allocation: str = ""
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
@@ -255,6 +263,8 @@ class Candidates:
             "session": self.session,
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "began": self.began,
+            "mapping": self.mapping,
+            "allocation": self.allocation,
         }
 
     @classmethod
@@ -264,6 +274,8 @@ class Candidates:
             _nonempty(members, "session", MAX_LABEL),
             _candidates(members),
             optional(members, "began", bool, False),
+            optional(members, "mapping", str, "", MAX_LABEL),
+            optional(members, "allocation", str, "", MAX_LABEL),
         )
 
 

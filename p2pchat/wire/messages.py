@@ -10,9 +10,9 @@ The chat protocol: JSON objects, one a frame, on each side's own QUIC stream.
     PING PONG   heartbeat, and the measure of round-trip time
     DISCONNECT  the sender leaves on purpose
 
-Every object has ``v`` (1), ``type`` and ``time`` (seconds since 1970).  Unknown members are
-ignored, and so is an unknown type, for the sake of newer programs; an unknown version is
-refused with :class:`p2pchat.errors.UnsupportedVersion`.
+Every object has ``v`` (1), ``type`` and ``time`` (seconds since 1970; 0 in PROOF).  Unknown
+members are ignored, and so is an unknown type, for the sake of newer programs; an unknown
+version is refused with :class:`p2pchat.errors.UnsupportedVersion`.
 
 A log is named by its author's ``epoch``, a random name made at the author's start, and its
 messages are numbered from 1.  HELLO says which epoch of the other side is known and the last
