@@ -40,9 +40,10 @@ from p2pchat.peer.datagrams import PeerSockets
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.registration import Lease, Listener, keep_registered
 from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.peer.settings import AcceptPolicy, ConversationInfo, NodeSettings
 from p2pchat.peer.state import State
-from p2pchat.peer.stun_servers import stun_addresses
+from p2pchat.peer.stun_servers import relay_servers, stun_addresses
 from p2pchat.runtime import Runtime
 from p2pchat.session.chronicle import describe_path
 from p2pchat.session.dialogue import Dialogue, Surroundings
@@ -58,7 +59,9 @@ from p2pchat.traversal.agent import (
     SocketsReleased,
 )
 from p2pchat.traversal.behaviour import Mapping
+from p2pchat.traversal.datagrams import RELAYS, STREAMS, Datagram
 from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import (
     Answer,
@@ -71,6 +74,7 @@ from p2pchat.wire.documents import (
     Ringing,
 )
 from p2pchat.wire.strict_json import JsonObject
+from p2pchat.wire.turn import Credentials
 
 MAX_STRANGERS = 32  # offers of unknown peers that may wait for the person
 FAREWELL = 2.5  # seconds for goodbyes when the node stops
@@ -105,10 +109,11 @@ class Node:
         self._acceptance = Acceptance(frozenset({self.peer_id}))
         self._sockets = PeerSockets(runtime.reactor, self._datagram_received)
         gathering = Gathering((), runtime.random_bytes)
-        self._agent = Agent(gathering, runtime.random_bytes)
-        self._agent_driver = Driver(
-            self._agent, runtime.clock, self._sockets.send, self._agent_said
+        self._agent = Agent(
+            gathering, Relays(runtime.random_bytes), settings.relay_only, runtime.random_bytes
         )
+        self._streams: dict[str, RelayStream] = {}
+        self._agent_driver = Driver(self._agent, runtime.clock, self._send, self._agent_said)
         self._surroundings = Surroundings(
             state.identity,
             make_certificate(runtime.wall_time()),
@@ -129,7 +134,7 @@ class Node:
         self._heartbeat.clock = runtime.clock
         self._held: list[tuple[str, Delivered]] | None = None  # while the stream is renewed
         self._nat = self.nat()
-        self._candidates = gathering.candidates()
+        self._candidates = self._agent.candidates()
         self._away = True  # the person hasn't been told that we are registered
         self._stopping = False
 
@@ -306,12 +311,44 @@ class Node:
         self._agent.receive_on(base, data, address, self._now())
         self._agent_driver.step()
 
+    def _send(self, datagram: Datagram) -> None:
+        if datagram.base.startswith(RELAYS):
+            self._agent.send_relayed(datagram, self._now())
+            self._agent_driver.step()
+        elif datagram.base in self._streams:
+            self._streams[datagram.base].write(datagram.data)
+        elif not datagram.base.startswith(STREAMS):
+            self._sockets.send(datagram)
+
+    def _change_stream(self, change: StreamChange) -> None:
+        """Open or close a stream to a relay."""
+        base, server = change.base, change.server
+        if server is None:
+            stream = self._streams.pop(base, None)
+            if stream is not None:
+                stream.close()
+            return
+        relays = self._agent.relays
+        self._streams[base] = RelayStream(
+            self._runtime,
+            server,
+            received=lambda frame: self._datagram_received(base, frame, NOWHERE),
+            connected=lambda: self._relayed(relays.stream_connected, base),
+            lost=lambda reason: self._relayed(relays.stream_lost, base, reason),
+        )
+
+    def _relayed(self, news: Callable[..., None], *arguments: str) -> None:
+        news(*arguments, self._now())
+        self._agent_driver.step()
+
     def _agent_said(self, event: AgentEvent) -> None:
         match event:
             case CandidatesChanged():
                 self._candidates_changed()
             case NetworkReturned():
                 self._network_returned()
+            case StreamChange():
+                self._change_stream(event)
             case SocketsReleased(ufrag, kept):
                 self._sockets.release(ufrag, kept)
             case _:
@@ -336,6 +373,7 @@ class Node:
         """The network is back: reach the registry and the lost peers now, not when a pause ends."""
         if self._away:
             self._lease.refresh()
+        self._agent.relays.refresh(self._now())
         for driver in list(self._dialogues.values()):
             driver.machine.network_returned(self._now())
             driver.step()
@@ -345,8 +383,8 @@ class Node:
         if gathering.is_complete and self.nat() != self._nat:
             self._nat = self.nat()
             self._tell(self._nat)
-        if gathering.candidates() != self._candidates:
-            self._candidates = gathering.candidates()
+        if self._agent.candidates() != self._candidates:
+            self._candidates = self._agent.candidates()
             for driver in list(self._dialogues.values()):
                 driver.machine.candidates_changed(self._now())
                 driver.step()
@@ -375,11 +413,20 @@ class Node:
     def _registered(self, answer: JsonObject) -> Any:
         servers = yield stun_addresses(self._runtime.reactor, answer.get("stun"))
         self._agent.gathering.set_servers(servers, self._now())
+        yield self._configure_relays(answer.get("turn"))
         self._agent_driver.step()
         self._release()
         if self._away:
             self._away = False
             self._tell_registered(answer)
+
+    @inlineCallbacks
+    def _configure_relays(self, offered: object) -> Any:
+        """Take the relays and the credentials that the registry gives out."""
+        if isinstance(offered, dict):
+            servers = yield relay_servers(self._runtime.reactor, offered.get("urls"))
+            credentials = Credentials(str(offered.get("username")), str(offered.get("password")))
+            self._agent.relays.configure(servers, credentials)
 
     def _tell_registered(self, answer: JsonObject) -> None:
         mapped = self._agent.gathering.reflexive_addresses
@@ -479,7 +526,7 @@ class Node:
             driver = Driver(
                 machine,
                 self._runtime.clock,
-                self._sockets.send,
+                self._send,
                 self._tell,
                 lambda: self._stepped(machine),
             )

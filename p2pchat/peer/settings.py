@@ -36,6 +36,7 @@ class NodeSettings:
     :ivar port: UDP port to bind, 0 for any.
     :ivar heartbeat: seconds between PINGs.
     :ivar retries: how often a call is tried.
+    :ivar relay_only: tell, use and contact no address but those of relays.
     :ivar publish_address: show our server-reflexive address to everybody in the record.
     """
 
@@ -46,6 +47,7 @@ class NodeSettings:
     heartbeat: float = DEFAULT_HEARTBEAT
     retries: int = DEFAULT_RETRIES
     publish_address: bool = False
+    relay_only: bool = False
 
 
 @attrs.frozen

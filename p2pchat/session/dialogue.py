@@ -223,9 +223,12 @@ class Dialogue:
         self._drain(now)
 
     def candidates_changed(self, now: float) -> None:
-        """Gathering learned something new."""
+        """Gathering learned something new; it may help away from a relay."""
         if self._negotiation is not None:
             self._negotiation.candidates_changed()
+            relayed = self.path is not None and self.path.is_relayed
+            if relayed and self.is_open and self._negotiation.is_over:
+                self._negotiate(1, patient=True).call(now)
         self._drain(now)
 
     # -- what the network says
@@ -261,6 +264,8 @@ class Dialogue:
     def beat(self, now: float) -> None:
         """Send a heartbeat; called at the heartbeat's rhythm."""
         self.conversation.beat(now)
+        if self.path is not None and self.path.is_relayed:
+            self._check_path(now)  # a direct path may be possible by now
         self._drain(now)
 
     # -- time
@@ -397,7 +402,7 @@ class Dialogue:
     ) -> None:
         match event:
             case calls.AttemptBegan(attempt):
-                shown = self._around.attempts if self._rescue_until is None else 0
+                shown = 0 if self.told.is_open else self._around.attempts
                 self.told.calling(attempt, shown)
             case calls.Rang():
                 self.told.rings()
@@ -427,9 +432,7 @@ class Dialogue:
             case talk.Answered():
                 self._answered(now)
             case talk.Suspected():
-                punching = self._around.agent.attempt(self._ufrag)
-                if punching is not None:
-                    punching.check_again(now)
+                self._check_path(now)
             case talk.Silent():
                 self._rescue("three heartbeats went unanswered", now)
             case talk.Left(reason, detail):
@@ -439,6 +442,11 @@ class Dialogue:
                 self._drop(reason, now)
 
     # -- path and link
+
+    def _check_path(self, now: float) -> None:
+        punching = self._around.agent.attempt(self._ufrag)
+        if punching is not None:
+            punching.check_again(now)
 
     def _path_ready(self, ready: calls.PathReady, now: float) -> None:
         assert self._negotiation is not None

@@ -35,6 +35,7 @@ from p2pchat.runtime import Runtime
 from p2pchat.signaling.directory import Directory, Record
 from p2pchat.signaling.rates import TokenBuckets
 from p2pchat.signaling.refusals import refused
+from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.signaling.streams import EventStreams
 from p2pchat.wire.documents import (
     Body,
@@ -67,12 +68,14 @@ class Settings:
         that a request names.
     :ivar stun_port: the first of two UDP ports, or 0: no STUN.
     :ivar second_address: the second IP address of STUN, or empty.
+    :ivar relays: what registered peers are told of relays, or None.
     """
 
     lease: float = 60.0
     public_origin: str | None = None
     stun_port: int = 0
     second_address: str = ""
+    relays: RelayCredentials | None = None
 
     def stun_urls(self, origin: str) -> list[str]:
         """Return where STUN is, for a client that reached the registry at this origin."""
@@ -164,11 +167,13 @@ class Registry:
         assert isinstance(document.body, Registration)  # _read saw to it
         wall = self.runtime.wall_time()
         record = self.directory.register(document.issuer, document.body, ip, wall, self.now())
+        relays = self.settings.relays
         return {
             **self.show(record),
             "lease": self.settings.lease,
             "stun": self.settings.stun_urls(audience),
             "your_ip": ip,
+            **({"turn": relays.show(document.issuer, wall)} if relays else {}),
         }
 
     def remove(self, token: str, audience: str, peer_id: str) -> None:

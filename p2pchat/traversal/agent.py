@@ -6,7 +6,9 @@ unwrapped first; a STUN request goes by the username fragment that it is address
 by its transaction; QUIC goes to the attempt that its route belongs to, as :class:`LinkDatagram`.
 Everything else is refused and counted.  An attempt is named by our username fragment.
 
-Owns the sharing out: one run of port probing at a time.
+Owns what attempts share: one run of port probing at a time, and the relay, which is asked for
+where plain checks have had RELAY_DELAY in vain, or at once where they can't help.  With
+``relay_only`` no local or server-reflexive address is told, sent from or sent to.
 """
 
 from __future__ import annotations
@@ -21,14 +23,15 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.interfaces import IMachine
 from p2pchat.traversal import hard_nats
 from p2pchat.traversal.behaviour import NatTraits, Strategy, choose
-from p2pchat.traversal.datagrams import CHAT_SOCKET, Datagram, Route
+from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
 from p2pchat.traversal.gathering import Gathering
 from p2pchat.traversal.hard_nats import ProbingBudget, Volley
 from p2pchat.traversal.punching import LOW_TTL, Credentials, Path, Phase, Punching
+from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, classify
-from p2pchat.wire.documents import Candidate
+from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
 
 
 @attrs.frozen
@@ -75,8 +78,17 @@ class SocketsReleased:
 
 
 AgentEvent = (
-    CandidatesChanged | NetworkReturned | PathMoved | RoundEnded | LinkDatagram | SocketsReleased
+    CandidatesChanged
+    | NetworkReturned
+    | PathMoved
+    | RoundEnded
+    | LinkDatagram
+    | SocketsReleased
+    | StreamChange
 )
+
+RELAY_DELAY = 0.2  # seconds that direct checks have before a relay is asked for
+RELAY_GRACE = 20.0  # seconds that a relay is kept after the last need of it
 
 
 @implementer(IMachine)
@@ -86,16 +98,22 @@ class Agent:
     The machine of one peer's traversal.
 
     :ivar gathering: our candidates.
+    :ivar relays: our allocations.
+    :ivar relay_only: whether nothing but relays may be used.
     :ivar refused: datagrams that concerned nobody.
     """
 
     gathering: Gathering
+    relays: Relays
+    relay_only: bool
     _random_bytes: Callable[[int], bytes]
     refused: int = 0
     _budget: ProbingBudget = attrs.Factory(ProbingBudget)
     _attempts: dict[str, Punching] = attrs.Factory(dict)
     _theirs: dict[str, NatTraits] = attrs.Factory(dict)  # by attempt
     _spread: set[str] = attrs.Factory(set)  # attempts with many sockets open
+    _relay_at: float | None = None  # when to ask for a relay
+    _relay_until: float | None = None  # when to let it go
     _events: deque[AgentEvent] = attrs.Factory(deque)
 
     def new_ufrag(self) -> str:
@@ -104,7 +122,20 @@ class Agent:
 
     def candidates(self) -> tuple[Candidate, ...]:
         """Return all that a peer is to be told."""
-        return self.gathering.candidates()
+        relayed = self.relays.candidates()
+        if self.relay_only:
+            return relayed
+        return (*self.gathering.candidates()[: MAX_CANDIDATES - len(relayed)], *relayed)
+
+    def prepare(self, now: float) -> None:
+        """A call begins: where only a relay can carry it, ask for one before the answer comes."""
+        if self.relay_only or self.gathering.is_blocked:
+            self._want_relay(now)
+        self._relay_until = now + RELAY_GRACE
+
+    def _want_relay(self, now: float) -> None:
+        self._relay_at, self._relay_until = None, now + RELAY_GRACE
+        self.relays.want(now, self.gathering.is_blocked)
 
     # -- attempts
 
@@ -129,10 +160,16 @@ class Agent:
             self.gathering.reflexive_addresses,
             self._random_bytes,
         )
+        attempt.bases = self._bases()
         self._attempts[credentials.local_ufrag] = attempt
         attempt.begin(candidates, now, low_ttl)
+        self._relay_at = min(now + RELAY_DELAY, self._relay_at or now + RELAY_DELAY)
         self.learn(credentials.local_ufrag, theirs, now)
         return attempt
+
+    def _bases(self) -> tuple[str, ...]:
+        direct = () if self.relay_only else (CHAT_SOCKET,)
+        return (*direct, *self.relays.bases)
 
     def learn(self, ufrag: str, theirs: NatTraits, now: float) -> None:
         """Take what the other side says of its NAT, at first or anew."""
@@ -146,10 +183,13 @@ class Agent:
         for ufrag, attempt in self._attempts.items():
             if not attempt.is_direct and not attempt.volley_begun:
                 self._be_hard(ufrag, attempt, choose(ours, self._theirs[ufrag]), now)
+            self.relays.permit((one.address for one in attempt.candidates), now)
 
     def _be_hard(self, ufrag: str, attempt: Punching, strategy: Strategy, now: float) -> None:
         aim = hard_nats.target(attempt.candidates)
-        if aim is None:
+        if strategy is Strategy.HOPELESS or self.relay_only or self.gathering.is_blocked:
+            self._want_relay(now)
+        if aim is None or self.relay_only:
             return
         if strategy is Strategy.MANY_SOCKETS:
             self._spread.add(ufrag)
@@ -185,8 +225,14 @@ class Agent:
 
     def receive_on(self, base: str, data: bytes, addr: Address, now: float) -> None:
         """Take a datagram from any base."""
-        self._take(data, Route(addr, base), now)
+        relayed = self.relays.receive(base, data, addr, now)
+        for payload, route in [(data, Route(addr, base))] if relayed is None else relayed:
+            self._take(payload, route, now)
         self._drain(now)
+
+    def send_relayed(self, datagram: Datagram, now: float) -> None:
+        """Send a datagram of a link from a relay base."""
+        self.relays.send(datagram, now)
 
     def _take(self, data: bytes, route: Route, now: float) -> None:
         kind = classify(data)
@@ -216,7 +262,7 @@ class Agent:
             attempt = self._attempts.get(ufrag)
             return attempt is not None and attempt.receive_request(message, route, now)
         if self.gathering.receive_response(message, route.address):
-            return True
+            return not route.is_relayed
         attempts = self._attempts.values()
         return any(attempt.receive_response(message, route, now) for attempt in attempts)
 
@@ -225,21 +271,41 @@ class Agent:
     def handle_timer(self, now: float) -> None:
         """Let every child do what is due."""
         self.gathering.handle_timer(now)
+        self.relays.handle_timer(now)
+        self._mind_relay(now)
         for attempt in self._attempts.values():
             attempt.handle_timer(now)
         self._drain(now)
 
+    def _mind_relay(self, now: float) -> None:
+        """Ask for a relay where it is time, and let go of one that nobody needs any more."""
+        needy = [attempt for attempt in self._attempts.values() if not attempt.is_direct]
+        if self._relay_at is not None and now >= self._relay_at:
+            self._relay_at = None
+            if needy:
+                self._want_relay(now)
+        if self._relay_until is not None and now >= self._relay_until:
+            self._relay_until = now + RELAY_GRACE if needy else None
+            if not needy:
+                self.relays.release(now)
+
     def get_timer(self) -> float | None:
         """Return the earliest wish of a child."""
-        times = [self.gathering.get_timer()]
+        times = [self.gathering.get_timer(), self.relays.get_timer()]
+        times += [self._relay_at, self._relay_until]
         times += [attempt.get_timer() for attempt in self._attempts.values()]
         return min((time for time in times if time is not None), default=None)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what the children want to send."""
-        outgoing = self.gathering.take_datagrams()
+        outgoing: list[Datagram] = self.gathering.take_datagrams()
         for attempt in self._attempts.values():
-            outgoing += attempt.take_datagrams()
+            for datagram in attempt.take_datagrams():
+                if datagram.base.startswith(RELAYS):
+                    self.relays.send(datagram, now)
+                else:
+                    outgoing.append(datagram)
+        outgoing += self.relays.take_datagrams(now)
         self._drain(now)
         return outgoing
 
@@ -248,6 +314,11 @@ class Agent:
         return self._events.popleft() if self._events else None
 
     def _drain(self, now: float) -> None:
+        if self.relays.take_change():
+            for attempt in self._attempts.values():
+                attempt.set_relays(self.relays.bases, now)
+            self._events.append(CandidatesChanged())
+        self._events += self.relays.take_stream_changes()
         if self.gathering.take_change():
             self._reconsider(now)
             self._events.append(CandidatesChanged())

@@ -173,6 +173,8 @@ class Gathering:
             for address in self.reflexive_addresses
             if address not in self.host_addresses
         ]
+        if self.traits().is_random:
+            reflexive = reflexive[:1]  # says where the NAT is; no port of its will meet anybody
         hosts = [Candidate(CandidateType.HOST, address) for address in self._told_hosts()]
         told = self._predicted() + hosts[:MAX_HOST_CANDIDATES] + reflexive
         return tuple(told[:MAX_CANDIDATES])

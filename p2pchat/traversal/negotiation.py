@@ -177,6 +177,7 @@ class Negotiation:
         """Make an offer."""
         self._new_attempt(self._random_bytes(16).hex())
         self.dials, self.stage = True, Stage.OFFERING
+        self.agent.prepare(now)
         self._deadline = now + ANSWER_TIMEOUT
         self._documents.append(Offer(*self._description(self.held_link)))
         self._events.append(AttemptBegan(self._attempt))
@@ -232,6 +233,7 @@ class Negotiation:
         offer = self._offer
         if self.stage is not Stage.ASKING or offer is None:
             return
+        self.agent.prepare(now)
         self.continues = bool(offer.link) and offer.link == self.held_link
         self._punch(offer, now)
         self._documents.append(Answer(*self._description(offer.link if self.continues else "")))

@@ -41,7 +41,7 @@ from enum import Enum
 
 import attrs
 
-from p2pchat.traversal.datagrams import CHAT_SOCKET, Datagram, Route
+from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
 from p2pchat.traversal.hard_nats import Volley
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Scope, format_address, scope
@@ -195,19 +195,19 @@ class Punching:
                     self._pair_up(candidate, base, now)
         self.handle_timer(now)
 
-    def add_base(self, base: str, now: float) -> None:
-        """Check every remote candidate from this base too."""
-        if base not in self.bases:
-            self.bases = (*self.bases, base)
+    def set_relays(self, relays: tuple[str, ...], now: float) -> None:
+        """Check from these relay bases too; the pairs of relays that are gone go."""
+        gone = {base for base in self.bases if base.startswith(RELAYS)} - set(relays)
+        self.pairs = {route: one for route, one in self.pairs.items() if route.base not in gone}
+        self._heard = {route for route in self._heard if route.base not in gone}
+        new = [base for base in relays if base not in self.bases]
+        self.bases = (*(base for base in self.bases if base not in gone), *new)
+        if self.is_direct:
+            return
+        for base in new:
             for candidate in self.candidates:
                 self._pair_up(candidate, base, now)
-            self.handle_timer(now)
-
-    def remove_base(self, base: str) -> None:
-        """Let every pair of a base go."""
-        self.bases = tuple(other for other in self.bases if other != base)
-        self.pairs = {route: pair for route, pair in self.pairs.items() if route.base != base}
-        self._heard = {route for route in self._heard if route.base != base}
+        self.handle_timer(now)
 
     def _pair_up(self, candidate: Candidate, base: str, now: float) -> None:
         route = Route(candidate.address, base)
@@ -267,6 +267,8 @@ class Punching:
 
     def receive_request(self, message: stun.Message, source: Route, now: float) -> bool:
         """Take a check; returns whether it was authentic."""
+        if source.base not in self.bases and not source.base.startswith(SOCKETS):
+            return False
         expected = f"{self.credentials.local_ufrag}:{self.credentials.remote_ufrag}"
         if message.attributes.get("USERNAME") != expected:
             return False

@@ -80,11 +80,12 @@ def _unpack_types(value: bytes) -> tuple[int, ...]:
     return struct.unpack(f"!{len(value) // 2}H", value)
 
 
-# What the codec doesn't know: RFC 8489 section 14.9, RFC 5780 sections 7.6 and 7.5.
+# What the codec doesn't know: RFC 8489 sections 14.9 and 14.15, RFC 5780 sections 7.6 and 7.5.
 _ADDED: tuple[codec.AttributeEntry, ...] = (
     (0x000A, "UNKNOWN-ATTRIBUTES", _pack_types, _unpack_types),
     (0x0026, "PADDING", codec.pack_bytes, codec.unpack_bytes),
     (0x0027, "RESPONSE-PORT", codec.pack_unsigned_short, codec.unpack_unsigned_short),
+    (0x8023, "ALTERNATE-SERVER", codec.pack_address, codec.unpack_address),
 )
 _BY_TYPE = {**codec.ATTRIBUTES_BY_TYPE, **{entry[0]: entry for entry in _ADDED}}
 _BY_NAME = {entry[1]: entry for entry in _BY_TYPE.values()}
@@ -97,13 +98,18 @@ def encode(
     """
     Write a message.
 
+    An attribute whose value is a list is written once for each item, as the XOR-PEER-ADDRESS of a
+    CreatePermission request (RFC 8656 section 10.1).
+
     :param integrity_key: adds MESSAGE-INTEGRITY made with this key.
     :param fingerprint: adds FINGERPRINT.
     :raises LocalProtocolError: an attribute without a name or value that the wire knows.
     """
     try:
         body = b"".join(
-            _pack(name, value, message.transaction_id) for name, value in message.attributes.items()
+            _pack(name, item, message.transaction_id)
+            for name, value in message.attributes.items()
+            for item in (value if isinstance(value, list) else [value])
         )
     except (KeyError, ValueError, TypeError, struct.error) as error:
         raise LocalProtocolError(f"attribute can't be written: {error!r}") from error

@@ -1,0 +1,294 @@
+"""
+Whom a TURN allocation serves: permissions and channels (RFC 8656 sections 9 to 12).
+
+Owns one permission for each wanted IP address, one channel for each transport address that a
+second datagram went to, their renewal, and the datagrams that wait for a permission.  A datagram
+goes out as ChannelData where a channel is bound, else as a Send indication.
+
+The relay answers 400 or 403 for an address that it can't or won't send to, and refuses a whole
+CreatePermission for one such address: its addresses are then asked for one by one.  An address
+that is refused by itself is never asked for again, until it is forgotten; what is sent to it is
+dropped.  From addresses that aren't wanted nothing is taken.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.traversal.transactions import SUCCESS, Answer, Request, Transactions
+from p2pchat.wire import stun, turn
+from p2pchat.wire.addresses import Address, format_address
+
+SEND, DATA = 0x006, 0x007  # methods, RFC 8656 section 17
+CREATE_PERMISSION, CHANNEL_BIND = 0x008, 0x009
+
+PERMISSION_LIFETIME = 300.0  # seconds, RFC 8656 section 9
+PERMISSION_RENEWAL = 240.0  # seconds
+CHANNEL_LIFETIME = 600.0  # seconds, RFC 8656 section 12
+CHANNEL_RENEWAL = 540.0  # seconds
+RETRY_AFTER = 10.0  # seconds until what went unanswered, or met a busy relay, is asked again
+MAX_HOSTS = 128  # IP addresses: the candidates of a few attempts at once
+MAX_BATCH = 32  # addresses in one CreatePermission, so that it fits an unfragmented datagram
+MAX_CHANNELS = 64
+MAX_WAITING = 32  # datagrams that wait for a permission; the oldest is dropped
+
+OTHER_FAMILY = 443  # error code, RFC 8656 section 19
+_OF_THE_PEER = {400, 403, OTHER_FAMILY}  # error codes that the peer's address brings about
+
+
+@attrs.define
+class _Grant:
+    """A permission or a channel, with the times when it ends and when to ask for it (again)."""
+
+    ask_at: float | None
+    until: float | None = None
+    refusal: int = 0  # the error code
+
+    def holds(self, now: float) -> bool:
+        return self.until is not None and now < self.until
+
+    def is_due(self, now: float) -> bool:
+        return self.ask_at is not None and now >= self.ask_at
+
+
+@attrs.define
+class Permissions:
+    """
+    The peers of one allocation; a child of :class:`p2pchat.traversal.turn.Allocation`.
+
+    :ivar relayed: the relayed address; ``None`` while there is none, and nothing is asked then.
+    :ivar dropped: datagrams that had no way to their peer.
+    """
+
+    _transactions: Transactions
+    _random_bytes: Callable[[int], bytes]
+    relayed: Address | None = None
+    dropped: int = 0
+    _wanted: dict[str, _Grant] = attrs.Factory(dict)
+    _channels: dict[Address, _Grant] = attrs.Factory(dict)
+    _numbers: dict[Address, int] = attrs.Factory(dict)  # for good: never another peer's
+    _peers: dict[int, Address] = attrs.Factory(dict)
+    _sent_once: dict[Address, None] = attrs.Factory(dict)
+    _waiting: deque[tuple[bytes, Address]] = attrs.Factory(deque)
+    _outgoing: list[bytes] = attrs.Factory(list)
+
+    def begin(self, relayed: Address, now: float) -> None:
+        """An allocation is there: ask for everybody who is wanted."""
+        self.relayed = relayed
+        for host in self._wanted:
+            self._wanted[host] = self._new_grant(host, now)
+        self._ask(now)
+
+    def pause(self) -> None:
+        """The allocation is gone, and with it all that it granted; remember who is wanted."""
+        self.relayed = None
+        for forgotten in (self._channels, self._numbers, self._peers, self._sent_once):
+            forgotten.clear()
+
+    def end(self) -> None:
+        """Forget everybody."""
+        self.pause()
+        self._wanted.clear()
+        self.dropped += len(self._waiting)
+        self._waiting.clear()
+
+    def permit(self, peers: Iterable[Address], now: float) -> None:
+        """Want these IP addresses from now on."""
+        for host, _ in peers:
+            if host not in self._wanted and len(self._wanted) < MAX_HOSTS:
+                self._wanted[host] = self._new_grant(host, now)
+        self._ask(now)
+
+    def forget(self, peers: Iterable[Address]) -> None:
+        """Want these IP addresses no more; their permissions run out."""
+        for host, _ in peers:
+            self._wanted.pop(host, None)
+
+    def is_permitted(self, host: str, now: float) -> bool:
+        """Tell whether an IP address has a permission."""
+        return host in self._wanted and self._wanted[host].holds(now)
+
+    def is_refused(self, host: str) -> bool:
+        """Tell whether the relay won't serve an IP address."""
+        return host in self._wanted and bool(self._wanted[host].refusal)
+
+    def _new_grant(self, host: str, now: float) -> _Grant:
+        if self.relayed is not None and (":" in host) != (":" in self.relayed[0]):
+            return _Grant(None, refusal=OTHER_FAMILY)
+        return _Grant(now)
+
+    # -- data
+
+    def send(self, data: bytes, peer: Address, now: float) -> None:
+        """Send a datagram, now or when the permission is there."""
+        if self._is_bound(peer, now):
+            padded = self._transactions.reliable
+            frame = turn.encode_channel_data(self._numbers[peer], data, padded)
+            self._outgoing.append(frame)
+        elif self.relayed is not None and self.is_permitted(peer[0], now):
+            self._indicate(data, peer, now)
+        else:
+            self._wait(data, peer, now)
+
+    def _is_bound(self, peer: Address, now: float) -> bool:
+        channel = self._channels.get(peer)
+        return channel is not None and channel.holds(now) and peer[0] in self._wanted
+
+    def _indicate(self, data: bytes, peer: Address, now: float) -> None:
+        attributes = {"XOR-PEER-ADDRESS": peer, "DATA": data}
+        kind, identifier = stun.MessageClass.INDICATION, self._random_bytes(12)
+        self._outgoing.append(stun.encode(stun.Message(kind, identifier, attributes, SEND)))
+        if peer in self._sent_once:
+            self._open_channel(peer, now)
+        elif len(self._sent_once) < MAX_HOSTS:
+            self._sent_once[peer] = None
+
+    def _wait(self, data: bytes, peer: Address, now: float) -> None:
+        self.permit([peer], now)
+        if peer[0] not in self._wanted or self.is_refused(peer[0]):
+            self.dropped += 1
+            return
+        self._waiting.append((data, peer))
+        if len(self._waiting) > MAX_WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+
+    def _send_waiting(self, now: float) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for data, peer in waiting:
+            self.send(data, peer, now)
+
+    def receive_channel_data(self, frame: bytes) -> tuple[bytes, Address]:
+        """
+        Return the data and the peer that it came from.
+
+        :raises RemoteProtocolError: no channel of ours, or malformed.
+        """
+        number, data = turn.decode_channel_data(frame)
+        return data, self._checked(self._peers.get(number))
+
+    def receive_indication(self, message: stun.Message) -> tuple[bytes, Address]:
+        """
+        Return the data of a Data indication and the peer that it came from.
+
+        :raises RemoteProtocolError: another indication, or from nobody that is wanted.
+        """
+        data = message.attributes.get("DATA")
+        if message.method != DATA or data is None:
+            raise RemoteProtocolError("an indication without data")
+        return data, self._checked(message.attributes.get("XOR-PEER-ADDRESS"))
+
+    def _checked(self, peer: Address | None) -> Address:
+        if peer is None or peer[0] not in self._wanted:
+            raise RemoteProtocolError("data of a peer without a permission")
+        return peer
+
+    # -- permissions
+
+    def _ask(self, now: float) -> None:
+        """Ask for the permissions that are due."""
+        due = [host for host, grant in self._wanted.items() if grant.is_due(now)]
+        if self.relayed is not None:
+            for start in range(0, len(due), MAX_BATCH):
+                self._create(due[start : start + MAX_BATCH], now)
+
+    def _create(self, hosts: list[str], now: float) -> None:
+        for host in hosts:
+            self._wanted[host].ask_at = None
+        addresses = [(host, 0) for host in hosts]  # the port means nothing, RFC 8656 section 10.2
+        self._transactions.ask(Request(CREATE_PERMISSION, {"XOR-PEER-ADDRESS": addresses}), now)
+
+    def created(self, answer: Answer, now: float) -> None:
+        """Take the answer to a CreatePermission request."""
+        asked = [host for host, _ in answer.request.attributes["XOR-PEER-ADDRESS"]]
+        hosts = [host for host in asked if host in self._wanted]
+        if answer.code == SUCCESS:
+            for host in hosts:
+                self._wanted[host] = _Grant(now + PERMISSION_RENEWAL, now + PERMISSION_LIFETIME)
+            self._send_waiting(now)
+        elif answer.code not in _OF_THE_PEER:
+            for host in hosts:
+                self._wanted[host].ask_at = now + RETRY_AFTER
+        elif len(asked) == 1:
+            self._refuse(hosts, answer.code)
+        else:
+            for host in hosts:
+                self._create([host], now)
+
+    def _refuse(self, hosts: list[str], code: int) -> None:
+        for host in hosts:
+            self._wanted[host] = _Grant(None, refusal=code)
+        kept = deque(one for one in self._waiting if one[1][0] not in hosts)
+        self.dropped += len(self._waiting) - len(kept)
+        self._waiting = kept
+
+    # -- channels
+
+    def _open_channel(self, peer: Address, now: float) -> None:
+        if peer in self._channels or (
+            peer not in self._numbers and len(self._numbers) >= MAX_CHANNELS
+        ):
+            return
+        number = self._numbers.setdefault(peer, turn.FIRST_CHANNEL + len(self._numbers))
+        self._peers[number] = peer
+        self._channels[peer] = _Grant(now)
+        self._bind(peer, now)
+
+    def _bind(self, peer: Address, now: float) -> None:
+        self._channels[peer].ask_at = None
+        attributes = {"CHANNEL-NUMBER": self._numbers[peer], "XOR-PEER-ADDRESS": peer}
+        self._transactions.ask(Request(CHANNEL_BIND, attributes), now)
+
+    def bound(self, answer: Answer, now: float) -> None:
+        """Take the answer to a ChannelBind request."""
+        peer: Address = answer.request.attributes["XOR-PEER-ADDRESS"]
+        if answer.code == SUCCESS:
+            self._channels[peer] = _Grant(now + CHANNEL_RENEWAL, now + CHANNEL_LIFETIME)
+        elif answer.code in _OF_THE_PEER:
+            del self._channels[peer]
+            self._refuse([peer[0]] if peer[0] in self._wanted else [], answer.code)
+        else:
+            self._channels[peer].ask_at = now + RETRY_AFTER
+
+    def _renew_channels(self, now: float) -> None:
+        for peer in [peer for peer, channel in self._channels.items() if channel.is_due(now)]:
+            if peer[0] in self._wanted:
+                self._bind(peer, now)
+            else:
+                del self._channels[peer]
+
+    # -- the rest of the contract
+
+    def handle_timer(self, now: float) -> None:
+        """Ask for what is due."""
+        if self.relayed is not None:
+            self._ask(now)
+            self._renew_channels(now)
+
+    def get_timer(self) -> float | None:
+        """Return when :meth:`handle_timer` has something to do."""
+        if self.relayed is None:
+            return None
+        grants = (*self._wanted.values(), *self._channels.values())
+        return min((grant.ask_at for grant in grants if grant.ask_at is not None), default=None)
+
+    def take_datagrams(self) -> list[bytes]:
+        """Return, and forget, what waits to be sent."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    def story(self) -> list[str]:
+        """Return what was granted and what was refused, a sentence each."""
+        granted = sum(grant.until is not None for grant in self._wanted.values())
+        channels = [peer for peer, one in self._channels.items() if one.until is not None]
+        sentences = [f"{granted} of {len(self._wanted)} peer addresses are permitted"]
+        sentences += [f"a channel to {format_address(peer)} is bound" for peer in channels]
+        for host, grant in self._wanted.items():
+            if grant.refusal:
+                why = "of another family" if grant.refusal == OTHER_FAMILY else "refused"
+                sentences.append(f"peer address {host} is {why} (error {grant.refusal})")
+        return sentences + [f"{self.dropped} datagrams were dropped"] * bool(self.dropped)

@@ -1,0 +1,349 @@
+"""
+A TURN client (RFC 8656): one allocation at one relay, over one UDP or stream carrier.
+
+::
+
+    ALLOCATING ── Allocate ─▶ 401 ── signed Allocate ─▶ success ──▶ ALLOCATED
+    ALLOCATED ── the relay forgot it (437) ─▶ ALLOCATING, at most MAX_FRESH times in a row
+    either ── refused, or no answer ─▶ FAILED, with a sentence in ``failure``
+    either ── close ─▶ CLOSED, with a Refresh of lifetime 0
+
+Owns the life of the allocation; whom it serves is :mod:`p2pchat.traversal.permissions`, and how
+requests are signed and repeated :mod:`p2pchat.traversal.transactions`.  What comes from anybody
+but the relay must not be handed in.
+
+An Allocate that meets an older allocation of ours (437: we were restarted on the same port) gives
+that back and tries again, which works if it had the same username.  The relay's UDP mapping is
+kept open by Binding indications (RFC 8656 section 3.1) when no data was sent for KEEPALIVE.  The
+credentials are those of the allocation for all its life (section 5): for newer ones make another.
+One relayed UDP address, of the family that the relay chooses, which is IPv4 where nothing is asked
+(section 7.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+
+import attrs
+
+from p2pchat.errors import LocalProtocolError, RemoteProtocolError
+from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, RETRY_AFTER, Permissions
+from p2pchat.traversal.transactions import NO_ANSWER, SUCCESS, Answer, Request, Transactions
+from p2pchat.wire import stun, turn
+from p2pchat.wire.addresses import Address, format_address
+from p2pchat.wire.turn import Credentials
+
+ALLOCATE, REFRESH = 0x003, 0x004  # methods, RFC 8656 section 17
+UDP = 17 << 24  # REQUESTED-TRANSPORT, RFC 8656 section 18.7
+
+REFRESH_EARLY = 300.0  # seconds before the end of a lifetime; half of a shorter one
+DEFAULT_LIFETIME = 600  # seconds, RFC 8656 section 7.2
+LIFETIMES = (20.0, 3600.0)  # seconds; what we believe of LIFETIME
+KEEPALIVE = 20.0  # seconds; the shortest UDP mappings seen in the field live for 30
+MAX_FRESH = 3  # allocations in a row that the relay forgets before it is given up
+GIVEN_BACK_AFTER = 2.0  # seconds; coturn ends an allocation 1.2 to 1.4 s after its Refresh of 0
+MAX_MESSAGE = 65_535  # bytes; a Data indication carries what a peer sends
+
+_MISMATCH = 437  # error code, RFC 8656 section 19: no such allocation, or an older one
+_TRY_ALTERNATE = 300  # error code, RFC 8489 section 10
+_CREDENTIALS = "doesn't accept our credentials: wrong credentials, or expired ones"
+_FAILURES = {  # by error code, RFC 8489 section 14.8 and RFC 8656 section 19
+    NO_ANSWER: "doesn't answer",
+    401: _CREDENTIALS,
+    403: "doesn't serve us",
+    437: "keeps an earlier allocation of ours, or forgets each new one",
+    438: "keeps asking for another nonce",
+    441: _CREDENTIALS,
+    442: "relays no UDP",
+    486: "allows us no further allocation: the quota is reached",
+    508: "has no capacity left",
+}
+_FATAL = {401, 438, 441}  # to any request: we can't sign what the relay wants
+
+
+class State(Enum):
+    """Where an allocation stands."""
+
+    ALLOCATING = "allocating"
+    ALLOCATED = "allocated"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+_LIVE = {State.ALLOCATING, State.ALLOCATED}
+
+
+@attrs.define
+class Allocation:
+    """
+    The machine; a child of whoever has the carrier.
+
+    :ivar server: the relay's address or URL, for people.
+    :ivar reliable: the carrier is a stream (see :class:`p2pchat.wire.turn.StreamFrames`).
+    :ivar failure: the sentence for people when the state is FAILED.
+    :ivar relayed: where peers reach us through the relay, while the state is ALLOCATED.
+    :ivar mapped: where the relay sees us; over UDP, a server-reflexive address.
+    """
+
+    server: Address | str
+    credentials: Credentials
+    reliable: bool
+    _random_bytes: Callable[[int], bytes]
+    state: State = State.ALLOCATING
+    failure: str = ""
+    mapped: Address | None = None
+    _refused: int = 0
+    _transactions: Transactions = attrs.field(init=False)
+    _permissions: Permissions = attrs.field(init=False)
+    _outgoing: list[bytes] = attrs.Factory(list)
+    _start_at: float | None = None
+    _expires_at: float = 0.0
+    _refresh_at: float | None = None
+    _keepalive_at: float | None = None
+    _fresh: int = 0
+    _changed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._transactions = Transactions(self.credentials, self.reliable, self._random_bytes)
+        self._permissions = Permissions(self._transactions, self._random_bytes)
+
+    @property
+    def relayed(self) -> Address | None:
+        """The relayed address, or ``None``."""
+        return self._permissions.relayed
+
+    @property
+    def refused(self) -> int:
+        """Frames that were malformed or concerned nobody."""
+        return self._refused + self._transactions.refused
+
+    @property
+    def dropped(self) -> int:
+        """Datagrams of ours that had no way to their peer."""
+        return self._permissions.dropped
+
+    @property
+    def name(self) -> str:
+        """The relay, for people."""
+        return self.server if isinstance(self.server, str) else format_address(self.server)
+
+    # -- what the owner says
+
+    def start(self, now: float) -> None:
+        """Ask for the allocation."""
+        self._start_at = None
+        self._transactions.ask(Request(ALLOCATE, {"REQUESTED-TRANSPORT": UDP}), now)
+
+    def refresh(self, now: float) -> None:
+        """Refresh now: the network changed, and the relay may not know us any more."""
+        if self.state is State.ALLOCATED:
+            self._refresh_at = None
+            self._transactions.ask(Request(REFRESH, {}), now)
+
+    def close(self, now: float) -> None:
+        """Give the allocation back; it is done when :meth:`get_timer` is ``None``."""
+        if self.state is State.ALLOCATED:
+            self._transactions.forget()
+            self._give_back(now)
+        if self.state in _LIVE:
+            self._leave(State.CLOSED)
+
+    def fail(self, reason: str) -> None:
+        """End it, as when the carrier is lost; ``reason`` goes on after "relay NAME "."""
+        if self.state in _LIVE:
+            self.failure = f"relay {self.name} {reason}"
+            self._transactions.forget()
+            self._leave(State.FAILED)
+
+    def _leave(self, state: State) -> None:
+        self.state, self._changed = state, True
+        self._start_at = self._refresh_at = self._keepalive_at = None
+        self._permissions.end()
+
+    def _give_back(self, now: float) -> None:
+        self._transactions.ask(Request(REFRESH, {"LIFETIME": 0}), now)
+
+    def permit(self, peers: Iterable[Address], now: float) -> None:
+        """Let the IP addresses of these peers reach us until :meth:`forget`; MAX_HOSTS at most."""
+        if self.state in _LIVE:
+            self._permissions.permit(peers, now)
+
+    def forget(self, peers: Iterable[Address]) -> None:
+        """Renew the permissions of these IP addresses no more; forget that they were refused."""
+        self._permissions.forget(peers)
+
+    def is_permitted(self, peer: Address, now: float) -> bool:
+        """Tell whether this peer's IP address has a permission."""
+        return self._permissions.is_permitted(peer[0], now)
+
+    def is_refused(self, peer: Address) -> bool:
+        """Tell whether the relay won't serve this peer's IP address."""
+        return self._permissions.is_refused(peer[0])
+
+    def send(self, data: bytes, peer: Address, now: float) -> None:
+        """
+        Send a datagram to a peer; one without a permission is permitted first.
+
+        :raises LocalProtocolError: longer than a datagram can be.
+        """
+        if len(data) > turn.MAX_DATA:
+            raise LocalProtocolError(f"{len(data)} bytes don't fit a datagram")
+        if self.state not in _LIVE:
+            self._permissions.dropped += 1
+            return
+        self._permissions.send(data, peer, now)
+        self._rearm_keepalive(now)
+
+    def _rearm_keepalive(self, now: float) -> None:
+        if self.state is State.ALLOCATED and not self.reliable:
+            self._keepalive_at = now + KEEPALIVE
+
+    # -- what the relay says
+
+    def receive(self, data: bytes, now: float) -> list[tuple[bytes, Address]]:
+        """
+        Take a datagram, or a frame of the stream, that came from the relay.
+
+        Returns relayed datagrams with their peers; what is malformed is counted.
+        """
+        try:
+            if turn.is_channel_data(data):
+                return [self._permissions.receive_channel_data(data)]
+            message = stun.decode(data, most=MAX_MESSAGE)
+            if message.message_class is stun.MessageClass.INDICATION:
+                return [self._permissions.receive_indication(message)]
+        except RemoteProtocolError:
+            self._refused += 1
+            return []
+        self._receive_response(message, now)
+        return []
+
+    def _receive_response(self, message: stun.Message, now: float) -> None:
+        if message.message_class is stun.MessageClass.REQUEST:
+            self._refused += 1
+            return
+        answer = self._transactions.receive(message, now)
+        if answer is not None:
+            self._answered(answer, now)
+
+    def _answered(self, answer: Answer, now: float) -> None:
+        method = answer.request.method
+        if self.state not in _LIVE:
+            self._answered_late(answer, now)
+        elif answer.request.attributes.get("LIFETIME") == 0:
+            self._start_at = now + GIVEN_BACK_AFTER  # an older allocation was in the way
+        elif answer.code in _FATAL:
+            self._fail_for(answer)
+        elif method == ALLOCATE:
+            self._allocate_answered(answer, now)
+        elif answer.code == _MISMATCH:
+            self._allocate_afresh(now)
+        elif method == REFRESH:
+            self._refresh_answered(answer, now)
+        elif method == CREATE_PERMISSION:
+            self._permissions.created(answer, now)
+        elif method == CHANNEL_BIND:
+            self._permissions.bound(answer, now)
+
+    def _answered_late(self, answer: Answer, now: float) -> None:
+        """Give back what was still granted after :meth:`close`."""
+        if answer.request.method == ALLOCATE and answer.code == SUCCESS:
+            self._give_back(now)
+
+    def _fail_for(self, answer: Answer) -> None:
+        reason = _FAILURES.get(answer.code, f"refuses an allocation (error {answer.code})")
+        if answer.code == _TRY_ALTERNATE:
+            other = answer.attributes.get("ALTERNATE-SERVER")
+            where = f", {format_address(other)}" if other else ""
+            reason = f"sends us to another server{where}, where we don't follow"
+        self.fail(reason)
+
+    def _allocate_answered(self, answer: Answer, now: float) -> None:
+        relayed = answer.attributes.get("XOR-RELAYED-ADDRESS")
+        if answer.code == _MISMATCH and self._fresh < MAX_FRESH:
+            self._fresh += 1
+            self._give_back(now)
+        elif answer.code != SUCCESS:
+            self._fail_for(answer)
+        elif relayed is None:
+            self.fail("names no relayed address")
+        else:
+            self.state, self._changed = State.ALLOCATED, True
+            self.mapped = answer.attributes.get("XOR-MAPPED-ADDRESS")
+            self._schedule(answer, now)
+            self._rearm_keepalive(now)
+            self._permissions.begin(relayed, now)
+
+    def _schedule(self, answer: Answer, now: float) -> None:
+        shortest, longest = LIFETIMES
+        said = float(answer.attributes.get("LIFETIME", DEFAULT_LIFETIME))
+        lifetime = min(max(said, shortest), longest)
+        self._expires_at = now + lifetime
+        self._refresh_at = now + max(lifetime / 2, lifetime - REFRESH_EARLY)
+
+    def _refresh_answered(self, answer: Answer, now: float) -> None:
+        if answer.code == SUCCESS:
+            self._fresh = 0
+            self._schedule(answer, now)
+        elif now < self._expires_at:
+            self._refresh_at = now + RETRY_AFTER
+        else:
+            self._fail_for(answer)
+
+    def _allocate_afresh(self, now: float) -> None:
+        if self._fresh >= MAX_FRESH:
+            self.fail(_FAILURES[_MISMATCH])
+            return
+        self._fresh += 1
+        self.state, self._changed = State.ALLOCATING, True
+        self._refresh_at = self._keepalive_at = None
+        self._transactions.forget()
+        self._permissions.pause()
+        self.start(now)
+
+    # -- the rest of the contract
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        for answer in self._transactions.handle_timer(now):
+            self._answered(answer, now)
+        if self._start_at is not None and now >= self._start_at:
+            self.start(now)
+        if self._refresh_at is not None and now >= self._refresh_at:
+            self.refresh(now)
+        if self._keepalive_at is not None and now >= self._keepalive_at:
+            kind, identifier = stun.MessageClass.INDICATION, self._random_bytes(12)
+            self._outgoing.append(stun.encode(stun.Message(kind, identifier)))
+            self._rearm_keepalive(now)
+        self._permissions.handle_timer(now)
+
+    def get_timer(self) -> float | None:
+        """Return when :meth:`handle_timer` has something to do."""
+        times = (
+            self._transactions.get_timer(),
+            self._permissions.get_timer(),
+            self._start_at,
+            self._refresh_at,
+            self._keepalive_at,
+        )
+        return min((time for time in times if time is not None), default=None)
+
+    def take_datagrams(self) -> list[bytes]:
+        """Return, and forget, what waits to be sent to the relay, a frame each."""
+        outgoing, self._outgoing = self._outgoing, []
+        return self._transactions.take_datagrams() + self._permissions.take_datagrams() + outgoing
+
+    def take_change(self) -> bool:
+        """Tell, once, that the state or the relayed address changed."""
+        changed, self._changed = self._changed, False
+        return changed
+
+    def story(self) -> list[str]:
+        """Return how it went, a sentence each."""
+        if self.state is State.FAILED:
+            return [self.failure]
+        if self.relayed is None:
+            return [f"relay {self.name}: {self.state.value}"]
+        where = format_address(self.relayed)
+        return [f"relay {self.name} relays for us at {where}", *self._permissions.story()]
