@@ -25,7 +25,7 @@ from p2pchat.traversal import hard_nats
 from p2pchat.traversal.behaviour import NatTraits, Strategy, choose
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
 from p2pchat.traversal.gathering import Gathering
-from p2pchat.traversal.hard_nats import ProbingBudget, Volley
+from p2pchat.traversal.hard_nats import HARD_DELAY, OPEN_DELAY, ProbingBudget, Volley
 from p2pchat.traversal.punching import LOW_TTL, Credentials, Path, Phase, Punching
 from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.wire import stun
@@ -158,6 +158,7 @@ class Agent:
             not low_ttl,  # the offering side, which checks second
             self.gathering.host_addresses,
             self.gathering.reflexive_addresses,
+            self.gathering.is_local,
             self._random_bytes,
         )
         attempt.bases = self._bases()
@@ -182,10 +183,15 @@ class Agent:
         ours = self.gathering.traits()
         for ufrag, attempt in self._attempts.items():
             if not attempt.is_direct and not attempt.volley_begun:
-                self._be_hard(ufrag, attempt, choose(ours, self._theirs[ufrag]), now)
+                theirs = self._theirs[ufrag]
+                easy = theirs if ours.is_random else ours
+                begin = now + (OPEN_DELAY if easy.is_open else HARD_DELAY)
+                self._be_hard(ufrag, attempt, choose(ours, theirs), begin, now)
             self.relays.permit((one.address for one in attempt.candidates), now)
 
-    def _be_hard(self, ufrag: str, attempt: Punching, strategy: Strategy, now: float) -> None:
+    def _be_hard(
+        self, ufrag: str, attempt: Punching, strategy: Strategy, begin: float, now: float
+    ) -> None:
         aim = hard_nats.target(attempt.candidates)
         if strategy is Strategy.HOPELESS or self.relay_only or self.gathering.is_blocked:
             self._want_relay(now)
@@ -194,10 +200,10 @@ class Agent:
         if strategy is Strategy.MANY_SOCKETS:
             self._spread.add(ufrag)
             data = attempt.check_bytes()
-            attempt.begin_volley(Volley.openings(ufrag, data, aim, LOW_TTL, now))
+            attempt.begin_volley(Volley.openings(ufrag, data, aim, LOW_TTL, begin))
         elif strategy is Strategy.PROBE and self._budget.take(ufrag, now):
             data = attempt.check_bytes()
-            attempt.begin_volley(Volley.probes(data, aim[0], self._random_bytes, now))
+            attempt.begin_volley(Volley.probes(data, aim[0], self._random_bytes, begin))
 
     def forget(self, ufrag: str) -> None:
         """End an attempt and its path."""

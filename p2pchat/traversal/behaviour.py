@@ -35,27 +35,47 @@ class Mapping(Enum):
         return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
 
 
+class Filtering(Enum):
+    """Filtering behaviour (RFC 4787 section 5), as far as the chat socket can tell."""
+
+    UNKNOWN = "unknown"
+    PORT_DEPENDENT = "address-and-port-dependent"
+    KNOWN_HOSTS = "endpoint-independent-or-address-dependent"
+
+    @classmethod
+    def read(cls, word: str) -> Filtering:
+        """Return the filtering that a peer names; words from newer programs are unknown ones."""
+        return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
+
+
 @attrs.frozen
 class NatTraits:
     """
     What one side knows of its own NAT.
 
     :ivar mapping: the mapping behaviour.
+    :ivar filtering: the filtering behaviour.
     :ivar step: by how much the next mapping's port differs from the last one's; 0: no rule.
     """
 
     mapping: Mapping = Mapping.UNKNOWN
     step: int = 0
+    filtering: Filtering = Filtering.UNKNOWN
 
     @classmethod
-    def read(cls, mapping: str, allocation: str) -> NatTraits:
+    def read(cls, mapping: str, allocation: str, filtering: str) -> NatTraits:
         """Return the traits that a peer's words name; how large its step is, is its business."""
-        return cls(Mapping.read(mapping), int(allocation == "step"))
+        return cls(Mapping.read(mapping), int(allocation == "step"), Filtering.read(filtering))
 
     @property
     def is_random(self) -> bool:
         """Whether new mappings get ports that nobody can tell."""
         return self.mapping is Mapping.DEPENDENT and not self.step
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a host that was sent to may answer from any port: plain checks will do."""
+        return self.filtering is Filtering.KNOWN_HOSTS
 
     @property
     def is_easy(self) -> bool:

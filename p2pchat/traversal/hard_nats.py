@@ -39,6 +39,7 @@ PROBES_A_TICK = 5  # 1,000 a second, 0.7 Mbit/s
 SOCKETS_A_TICK = 16  # all within 80 ms
 OPENINGS = 2  # passes over all sockets: a check may be lost
 HARD_DELAY = 0.15  # seconds that plain checks have for themselves
+OPEN_DELAY = 1.0  # the same, where the easy side's filter should let plain checks do
 PORTS = range(1024, 65536)
 RUN_LENGTH = HARD_DELAY + PROBES / PROBES_A_TICK * TICK  # seconds
 FIRST_PAUSE = 2.0  # seconds after a run that failed
@@ -78,20 +79,20 @@ class Volley:
     sent: int = 0
 
     @classmethod
-    def openings(cls, ufrag: str, data: bytes, to: Address, ttl: int, now: float) -> Volley:
+    def openings(cls, ufrag: str, data: bytes, to: Address, ttl: int, begin: float) -> Volley:
         """Make the hard side's: one check from each of many sockets, a few times over."""
         bases = [f"{SOCKETS}{ufrag}/{number}" for number in range(SOCKETS_OPENED)]
         shots = [Datagram(data, to, ttl, base) for base in bases * OPENINGS]
-        return cls(shots, SOCKETS_A_TICK, now + HARD_DELAY)
+        return cls(shots, SOCKETS_A_TICK, begin)
 
     @classmethod
     def probes(
-        cls, data: bytes, host: str, random_bytes: Callable[[int], bytes], now: float
+        cls, data: bytes, host: str, random_bytes: Callable[[int], bytes], begin: float
     ) -> Volley:
         """Make the easy side's: one check to each of many random ports."""
         ports = random_ports(PROBES, random_bytes)
         shots = [Datagram(data, (host, port), None, CHAT_SOCKET) for port in ports]
-        return cls(shots, PROBES_A_TICK, now + HARD_DELAY)
+        return cls(shots, PROBES_A_TICK, begin)
 
     def take_due(self, now: float) -> list[Datagram]:
         """Return the datagrams that are due."""

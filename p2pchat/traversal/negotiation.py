@@ -189,7 +189,7 @@ class Negotiation:
 
     def _description(
         self, link: str
-    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str]:
+    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str, str]:
         """Return the members of our offer or answer."""
         assert self._exchange is not None
         return (
@@ -202,10 +202,10 @@ class Negotiation:
             *self._traits(),
         )
 
-    def _traits(self) -> tuple[str, str]:
-        """Return the words for our NAT's mapping and allocation."""
+    def _traits(self) -> tuple[str, str, str]:
+        """Return the words for our NAT's mapping, allocation and filtering."""
         traits = self.agent.gathering.traits()
-        return traits.mapping.value, "step" if traits.step else ""
+        return traits.mapping.value, "step" if traits.step else "", traits.filtering.value
 
     def _answered(self, answer: Answer, now: float) -> None:
         self.continues = bool(self.held_link) and answer.link == self.held_link
@@ -245,7 +245,7 @@ class Negotiation:
         key = self._exchange.integrity_key(remote.exchange, self.session, self.dials)
         credentials = Credentials(self.ufrag, remote.ufrag, key)
         low_ttl = not self.dials  # the answering side checks first
-        theirs = NatTraits.read(remote.mapping, remote.allocation)
+        theirs = NatTraits.read(remote.mapping, remote.allocation, remote.filtering)
         self._punching = self.agent.punch(credentials, remote.candidates, theirs, now, low_ttl)
         self.stage, self._deadline = Stage.CHECKING, None
         self._history.append(
@@ -280,7 +280,7 @@ class Negotiation:
             if body.began:
                 self._punching.remote_began(now)
             if body.mapping:
-                theirs = NatTraits.read(body.mapping, body.allocation)
+                theirs = NatTraits.read(body.mapping, body.allocation, body.filtering)
                 self.agent.learn(self.ufrag, theirs, now)
         elif self.stage is Stage.ASKING and self._offer is not None:
             known = dict.fromkeys((*self._offer.candidates, *body.candidates))
@@ -289,6 +289,7 @@ class Negotiation:
                 candidates=tuple(known)[:MAX_CANDIDATES],
                 mapping=body.mapping or self._offer.mapping,
                 allocation=body.allocation if body.mapping else self._offer.allocation,
+                filtering=body.filtering if body.mapping else self._offer.filtering,
             )
 
     def candidates_changed(self) -> None:

@@ -127,17 +127,17 @@ class Credentials:
     key: bytes = attrs.field(repr=False)
 
 
-def plausible(candidate: Candidate, reflexive: Iterable[Address]) -> bool:
+def plausible(candidate: Candidate, local: bool) -> bool:
     """
     Tell whether a remote candidate may be sent to.
 
-    Never to a multicast, broadcast, link-local or unspecified address; to loopback only when the
-    STUN service saw ourselves there, that is, when everything runs on one machine.
+    Never to a multicast, broadcast, link-local or unspecified address.
+
+    :param local: whether our person chose a registry on this machine; then loopback is the
+        network, else it is never sent to.
     """
     where = scope(candidate.address[0])
-    if where is Scope.LOOPBACK:
-        return any(scope(host) is Scope.LOOPBACK for host, _ in reflexive)
-    return where is not Scope.UNUSABLE
+    return where is not Scope.UNUSABLE and (local or where is not Scope.LOOPBACK)
 
 
 @attrs.define
@@ -149,12 +149,14 @@ class Punching:
     :ivar controlling: whether this side nominates.
     :ivar host_addresses: our host candidates' addresses, to name the type of our end.
     :ivar reflexive_addresses: our server-reflexive ones.
+    :ivar is_local: whether the registry is on this machine.
     """
 
     credentials: Credentials
     controlling: bool
     host_addresses: tuple[Address, ...]
     reflexive_addresses: tuple[Address, ...]
+    is_local: bool
     _random_bytes: Callable[[int], bytes]
     path: Path | None = None
     phase: Phase = Phase.CHECKING
@@ -189,7 +191,7 @@ class Punching:
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
         """Check these remote candidates too; implausible ones are left out."""
         for candidate in candidates:
-            if plausible(candidate, self.reflexive_addresses):
+            if plausible(candidate, self.is_local):
                 self.candidates.append(candidate)
                 for base in self.bases:
                     self._pair_up(candidate, base, now)

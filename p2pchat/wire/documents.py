@@ -176,6 +176,7 @@ class Offer:
     :ivar mapping: NAT mapping behaviour as the author sees it (RFC 4787 section 4.1).
     :ivar allocation: ``step`` where the author can predict its next mapping, and tells it as a
         candidate; else empty.
+    :ivar filtering: NAT filtering behaviour as the author sees it (RFC 4787 section 5).
     """
 
     TYPE: ClassVar[str] = "offer"
@@ -188,6 +189,7 @@ class Offer:
     link: str = ""
     mapping: str = ""
     allocation: str = ""
+    filtering: str = ""
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
@@ -200,12 +202,13 @@ class Offer:
             "link": self.link,
             "mapping": self.mapping,
             "allocation": self.allocation,
+            "filtering": self.filtering,
         }
 
     @classmethod
     def _fields(
         cls, members: JsonObject
-    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str]:
+    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str, str]:
         return (
             _nonempty(members, "session", MAX_LABEL),
             _nonempty(members, "username", MAX_USERNAME),
@@ -215,6 +218,7 @@ class Offer:
             optional(members, "link", str, "", MAX_LABEL),
             optional(members, "mapping", str, "", MAX_LABEL),
             optional(members, "allocation", str, "", MAX_LABEL),
+            optional(members, "filtering", str, "", MAX_LABEL),
         )
 
     @classmethod
@@ -246,7 +250,8 @@ class Candidates:
 
     :ivar began: set by the offering side right after its first checks: its NAT now has the
         mappings, so the other side may send at full TTL.
-    :ivar mapping: as in :class:`Offer`, and so is ``allocation``; empty: nothing new.
+    :ivar mapping: as in :class:`Offer`, and so are ``allocation`` and ``filtering``; empty:
+        nothing new.
     """
 
     TYPE: ClassVar[str] = "candidates"
@@ -256,6 +261,7 @@ class Candidates:
     began: bool = False
     mapping: str = ""
     allocation: str = ""
+    filtering: str = ""
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
@@ -265,6 +271,7 @@ class Candidates:
             "began": self.began,
             "mapping": self.mapping,
             "allocation": self.allocation,
+            "filtering": self.filtering,
         }
 
     @classmethod
@@ -276,6 +283,7 @@ class Candidates:
             optional(members, "began", bool, False),
             optional(members, "mapping", str, "", MAX_LABEL),
             optional(members, "allocation", str, "", MAX_LABEL),
+            optional(members, "filtering", str, "", MAX_LABEL),
         )
 
 
