@@ -1,15 +1,17 @@
 """
-One aioice agent, worked through its standard streams; run by `connect`, inside a lab host.
+One aioice agent, worked through its standard streams; run by `aioice_pair`, inside a lab host.
 
 ::
 
-    python aioice_agent.py controlling|controlled STUN_ADDRESS STUN_PORT
+    python aioice_agent.py
 
+    reads   {"controlling", "stun": [address, port], "turn": options of Connection, "limit"}
     prints  {"username", "password", "candidates"}      when gathering has ended
     reads   the other agent's line of the same
     prints  {"ready": true}
     reads   an empty line: the start
-    prints  {"milliseconds": of Connection.connect alone}, or {"failed": why}
+    prints  {"milliseconds": of Connection.connect alone, "local", "remote": candidate types},
+            or {"failed": why}
 
 It ends when standard input does, so that neither agent stops answering before the other is done.
 """
@@ -35,6 +37,19 @@ def tell(**fields: Any) -> None:
     print(json.dumps(fields), flush=True)
 
 
+def make_connection(orders: dict[str, Any]) -> Connection:
+    """Make the agent that the first line asks for."""
+    turn = dict(orders["turn"])
+    if turn:
+        turn["turn_server"] = tuple(turn["turn_server"])
+    return Connection(
+        ice_controlling=orders["controlling"],
+        stun_server=tuple(orders["stun"]),
+        use_ipv6=False,
+        **turn,
+    )
+
+
 async def exchange_candidates(connection: Connection) -> None:
     """Gather, tell what was found, and take in what the other agent told."""
     await connection.gather_candidates()
@@ -51,24 +66,32 @@ async def exchange_candidates(connection: Connection) -> None:
     await connection.add_remote_candidate(None)
 
 
-async def run(role: str, address: str, port: str) -> None:
-    """Be one agent, once."""
-    connection = Connection(
-        ice_controlling=role == "controlling", stun_server=(address, int(port)), use_ipv6=False
-    )
-    await exchange_candidates(connection)
-    tell(ready=True)
-    await read_line()
+async def connect(connection: Connection, limit: float) -> None:
+    """Connect within `limit` seconds and tell how it went."""
     began = time.perf_counter()
     try:
-        await connection.connect()
+        await asyncio.wait_for(connection.connect(), limit)
+    except TimeoutError:
+        tell(failed=f"nothing in {limit:.0f} s")
     except ConnectionError as problem:
         tell(failed=str(problem))
     else:
-        tell(milliseconds=(time.perf_counter() - began) * 1000)
+        pair = connection._nominated[1]  # nothing public tells which pair won
+        types = {"local": pair.local_candidate.type, "remote": pair.remote_candidate.type}
+        tell(milliseconds=(time.perf_counter() - began) * 1000, **types)
+
+
+async def run() -> None:
+    """Be one agent, once."""
+    orders = json.loads(await read_line())
+    connection = make_connection(orders)
+    await exchange_candidates(connection)
+    tell(ready=True)
+    await read_line()
+    await connect(connection, orders["limit"])
     await read_line()
     await connection.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(run(*sys.argv[1:4]))
+    asyncio.run(run())

@@ -9,22 +9,15 @@ machine does meets both alike. See README.rst for what the figures mean.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-import attrs
-
+from benchmarks.aioice_pair import connect_aioice
 from tests.lab.peers import JsonPeer, Registry
 from tests.lab.rulesets import NAT_KINDS
-from tests.lab.topology import Host, Lab, reason_to_skip
+from tests.lab.topology import Lab, reason_to_skip
 
-AGENT = str(Path(__file__).with_name("aioice_agent.py"))
-STUN_PORT = 3478
 START_LIMIT = 30.0  # seconds; for a process to be ready
 CALL_LIMIT = 60.0  # seconds; from calling to the first delivery
 
@@ -39,56 +32,10 @@ AIOICE = "aioice: connect(), both"
 ROWS = (PATH, CONNECTED, BOTH_CONNECTED, DELIVERED, AIOICE_CALLER, AIOICE)
 
 
-@attrs.define
-class AioiceAgent:
-    """One aioice agent in a lab host, spoken to line by line."""
-
-    process: subprocess.Popen[str]
-
-    @classmethod
-    def start(cls, host: Host, role: str, server: str) -> AioiceAgent:
-        """Start an agent that gathers with the STUN server at `server`."""
-        pipe = subprocess.PIPE
-        argv = [sys.executable, AGENT, role, server, str(STUN_PORT)]
-        return cls(host.popen(argv, stdin=pipe, stdout=pipe, text=True, bufsize=1))
-
-    def hear(self) -> dict[str, Any]:
-        """Return the next thing it tells."""
-        assert self.process.stdout is not None
-        told = json.loads(self.process.stdout.readline() or '{"failed": "it ended"}')
-        if "failed" in told:
-            raise RuntimeError(f"aioice: {told['failed']}")
-        return dict(told)
-
-    def tell(self, **fields: Any) -> None:
-        """Send it a line of JSON; with nothing to say, an empty line."""
-        assert self.process.stdin is not None
-        self.process.stdin.write((json.dumps(fields) if fields else "") + "\n")
-
-    def close(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.communicate()
-
-
 def time_aioice(lab: Lab) -> dict[str, float]:
     """Connect two agents once; the clock starts when both know all candidates of the other."""
-    lab.reboot_nats()
-    one = AioiceAgent.start(lab.left, "controlling", lab.server.address)
-    two = AioiceAgent.start(lab.right, "controlled", lab.server.address)
-    try:
-        of_one, of_two = one.hear(), two.hear()
-        one.tell(**of_two)
-        two.tell(**of_one)
-        for agent in (one, two):
-            agent.hear()
-        for agent in (one, two):
-            agent.tell()
-        took = [agent.hear()["milliseconds"] for agent in (one, two)]
-        return {AIOICE_CALLER: took[0], AIOICE: max(took)}
-    finally:
-        one.close()
-        two.close()
+    joined = connect_aioice(lab)
+    return {AIOICE_CALLER: joined.controlling, AIOICE: joined.both}
 
 
 def time_p2pchat(lab: Lab, registry: Registry, run: int) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """
-``twistd -n p2psignal``: the registry and its STUN service.
+``twistd -n p2psignal``: the registry and its STUN service, and the relays that it names.
 
 Imports neither Klein nor a reactor: ``twistd`` imports this module before the reactor is chosen.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twisted.application.service import MultiService
@@ -16,11 +17,17 @@ from twisted.python import usage
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.wire.addresses import parse_ip
 from p2pchat.wire.origins import origin
+from p2pchat.wire.turn import parse_turn_url
 
 if TYPE_CHECKING:
-    from p2pchat.signaling.registry import Registry
+    from p2pchat.runtime import Runtime
+    from p2pchat.signaling.registry import Registry, Settings
+    from p2pchat.signaling.relay_credentials import RelayCredentials
 
 LEASES = (5, 86_400)  # seconds; shorter would be all renewal, longer would show the dead for a day
+TURN_TTLS = (300, 604_800)  # seconds; less would end under a call, more would be hard to revoke
+MAX_RELAYS = 8  # what a peer takes from an answer
+MAX_SECRET = 1024  # bytes
 
 _log = Logger()
 
@@ -38,6 +45,9 @@ class Options(usage.Options):
         ["second-address", "b", "", "Second IP address for STUN (RFC 5780), beside --address."],
         ["lease", None, "60", "Seconds after which a peer that fell silent is forgotten."],
         ["public-url", "u", "", "URL that peers dial, if known; advised on public hosts."],
+        ["turn", None, "", "Relays: turn:host:3478,turns:host:5349; needs --turn-secret-file."],
+        ["turn-secret-file", None, "", "File with the secret shared with the relays."],
+        ["turn-ttl", None, "86400", "Seconds that credentials for the relays are good for."],
     ]
 
     def postOptions(self) -> None:
@@ -45,6 +55,9 @@ class Options(usage.Options):
         self["stun"] = self._number("stun", 0, 65_534)
         self["lease"] = self._number("lease", *LEASES)
         self["public-url"] = self._origin(self["public-url"])
+        self["turn-ttl"] = self._number("turn-ttl", *TURN_TTLS)
+        self["turn"] = self._relays(self["turn"])
+        self["turn-secret"] = self._secret(self["turn-secret-file"])
         self._check_endpoint()
         self._check_addresses()
 
@@ -61,6 +74,33 @@ class Options(usage.Options):
             return origin(url) if url else None
         except RemoteProtocolError as error:
             raise usage.UsageError(f"--public-url: {error}") from None
+
+    def _relays(self, text: str) -> tuple[str, ...]:
+        if bool(text) != bool(self["turn-secret-file"]):
+            raise usage.UsageError("--turn and --turn-secret-file need each other")
+        try:
+            urls = [str(parse_turn_url(url.strip())) for url in text.split(",")] if text else []
+        except RemoteProtocolError as error:
+            raise usage.UsageError(f"--turn: {error}") from None
+        if len(urls) > MAX_RELAYS:
+            raise usage.UsageError(f"--turn: {len(urls)} URLs, {MAX_RELAYS} at most")
+        return tuple(dict.fromkeys(urls))
+
+    def _secret(self, path: str) -> bytes:
+        """Read the secret, without the line's end; a relay's configuration has it as a word."""
+        if not path:
+            return b""
+        try:
+            with Path(path).open("rb") as file:
+                secret = file.read(MAX_SECRET + 1).strip()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise usage.UsageError(f"--turn-secret-file: {path!r}: {reason}") from None
+        if not secret:
+            raise usage.UsageError(f"--turn-secret-file: {path!r} is empty")
+        if len(secret) > MAX_SECRET or len(secret.split()) > 1:
+            raise usage.UsageError(f"--turn-secret-file: {path!r} must hold one word")
+        return secret
 
     def _check_endpoint(self) -> None:
         try:
@@ -108,16 +148,13 @@ def makeService(options: Options) -> MultiService:
     from twisted.internet import reactor  # noqa: PLC0415
 
     from p2pchat.runtime import real_runtime  # noqa: PLC0415
-    from p2pchat.signaling.registry import Registry, Settings  # noqa: PLC0415
+    from p2pchat.signaling.registry import Registry  # noqa: PLC0415
     from p2pchat.signaling.resource import RegistryResource  # noqa: PLC0415
     from p2pchat.signaling.site import RegistrySite  # noqa: PLC0415
     from p2pchat.signaling.web_service import WebService  # noqa: PLC0415
 
     runtime = real_runtime(reactor)
-    settings = Settings(
-        float(options["lease"]), options["public-url"], options["stun"], options["second-address"]
-    )
-    registry = Registry(runtime, settings)
+    registry = Registry(runtime, _settings(options, runtime))
     resource = RegistryResource(registry)
     site = RegistrySite(resource.app.resource(), registry.counts, runtime.clock)
     services = RegistryServices()
@@ -126,6 +163,30 @@ def makeService(options: Options) -> MultiService:
         services
     )
     return services
+
+
+def _settings(options: Options, runtime: Runtime) -> Settings:
+    from p2pchat.signaling.registry import Settings  # noqa: PLC0415
+
+    return Settings(
+        float(options["lease"]),
+        options["public-url"],
+        options["stun"],
+        options["second-address"],
+        _relay_credentials(options, runtime),
+    )
+
+
+def _relay_credentials(options: Options, runtime: Runtime) -> RelayCredentials | None:
+    from p2pchat.signaling.relay_credentials import (  # noqa: PLC0415
+        PSEUDONYM_KEY,
+        RelayCredentials,
+    )
+
+    if not options["turn"]:
+        return None
+    key = runtime.random_bytes(PSEUDONYM_KEY)
+    return RelayCredentials(options["turn"], options["turn-ttl"], options["turn-secret"], key)
 
 
 def _add_stun(services: MultiService, registry: Registry, options: Options) -> None:

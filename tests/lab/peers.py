@@ -13,18 +13,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import attrs
 
-from tests.lab.topology import Host
+from tests.lab.machines import Host
+from tests.lab.relay import Relay
 
 Event = dict[str, Any]
 
@@ -54,10 +57,15 @@ def twistd(plugin: str, *options: str) -> list[str]:
     return [TWISTD, "-n", "--pidfile=", plugin, *options]
 
 
-def surroundings() -> dict[str, str]:
-    """Return an environment in which twistd finds this checkout, its plugins too."""
+def surroundings(trust: str = "") -> dict[str, str]:
+    """
+    Return an environment in which twistd finds this checkout, its plugins too.
+
+    `trust` is a file of certificates to believe in place of the system's.
+    """
     path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
+    return {**found, "SSL_CERT_FILE": trust} if trust else found
 
 
 def fetch(host: Host, url: str, timeout: float = START_LIMIT) -> str:
@@ -71,6 +79,7 @@ class Registry:
 
     host: Host
     addresses: int = 2
+    relay: Relay | None = None  # one that it tells peers of, with credentials
     directory: str = attrs.Factory(lambda: tempfile.mkdtemp(prefix="p2psignal-"))
     _process: subprocess.Popen[bytes] | None = None
 
@@ -84,6 +93,9 @@ class Registry:
         options = ["--listen", f"tcp:{HTTP_PORT}", "--address", self.host.addresses[0]]
         if self.addresses > 1:
             options += ["--second-address", self.host.addresses[1]]
+        if self.relay is not None:
+            options += ["--turn", ",".join(self.relay.uris)]
+            options += ["--turn-secret-file", self.relay.secret_file]
         with open(self._log, "ab") as log:
             self._process = self.host.popen(
                 twistd("p2psignal", *options),
@@ -139,8 +151,14 @@ class JsonPeer:
     _ended: bool = False
 
     @classmethod
-    def start(cls, host: Host, username: str, server: str, *options: str) -> JsonPeer:
-        """Start a peer of this name on `host`; `options` follow the usual ones."""
+    def start(
+        cls, host: Host, username: str, server: str, *options: str, trust: str = ""
+    ) -> JsonPeer:
+        """
+        Start a peer of this name on `host`; `options` follow the usual ones.
+
+        `trust` is a file of certificates that it believes.
+        """
         pipe, directory = subprocess.PIPE, tempfile.mkdtemp(prefix="p2ppeer-")
         process = host.popen(
             twistd("p2ppeer", "--username", username, "--server", server, "--json", *options),
@@ -150,7 +168,7 @@ class JsonPeer:
             text=True,
             bufsize=1,
             cwd=directory,
-            env=surroundings(),
+            env=surroundings(trust),
         )
         peer = cls(username, process, directory)
         for read, stream in ((peer._read_events, process.stdout), (peer._read_log, process.stderr)):
@@ -174,12 +192,17 @@ class JsonPeer:
         An event is returned once: to wait for the same again is to wait for another. Raises
         AssertionError, with the last events and log lines, when it does not come.
         """
+        return self.wait_for_any((event,), timeout, **fields)
+
+    def wait_for_any(self, names: Sequence[str], timeout: float, **fields: Any) -> Event:
+        """Return the next event of any of these names, as `wait_for` does."""
         deadline = time.monotonic() + timeout
         with self._arrived:
-            while (found := self._take(event, fields)) is None:
+            while (found := self._take(names, fields)) is None:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or self._ended:
-                    raise AssertionError(self._story(f"no {event} {fields} in {timeout} s"))
+                    wanted = " or ".join(names)
+                    raise AssertionError(self._story(f"no {wanted} {fields} in {timeout:.1f} s"))
                 self._arrived.wait(remaining)
         return found
 
@@ -197,8 +220,17 @@ class JsonPeer:
         self.process.kill()
         self.process.wait()
 
+    def pause(self) -> None:
+        """Stop it where it is, as a laptop that sleeps; its clock runs on, unlike some laptops'."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         """End it: by asking, then by force."""
+        self.resume()
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -207,9 +239,9 @@ class JsonPeer:
             self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _take(self, event: str, fields: Event) -> Event | None:
+    def _take(self, names: Sequence[str], fields: Event) -> Event | None:
         for found in self._unread:
-            if found["event"] == event and fields.items() <= found.items():
+            if found["event"] in names and fields.items() <= found.items():
                 self._unread.remove(found)
                 return found
         return None

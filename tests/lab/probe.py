@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-from tests.lab.topology import Host
+from tests.lab.machines import Host
 
 Endpoint = tuple[str, int]
 

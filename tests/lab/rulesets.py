@@ -19,6 +19,8 @@ no-firewall         endpoint-independent    address and port-dependent, yet a st
 symmetric           address and             address and port-dependent
                     port-dependent
 double              port-restricted behind port-restricted
+udp-blocked         port-restricted, for TCP UDP is dropped in silence, both ways
+                    only
 =================== ======================= ===========================================
 
 Endpoint-independent mapping is what `masquerade` gives while each inside port is used by one host:
@@ -28,7 +30,7 @@ address only, the first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 #: The boxes that make each kind, outermost first.
 NAT_KINDS: Mapping[str, tuple[str, ...]] = {
@@ -39,7 +41,11 @@ NAT_KINDS: Mapping[str, tuple[str, ...]] = {
     "no-firewall": ("no-firewall",),
     "symmetric": ("symmetric",),
     "double": ("port-restricted", "port-restricted"),
+    "udp-blocked": ("udp-blocked",),
 }
+
+#: The kinds through which a host can use UDP at all.
+UDP_KINDS = tuple(kind for kind in NAT_KINDS if kind != "udp-blocked")
 
 UPLINK = """
 table ip uplink {
@@ -79,6 +85,13 @@ FIREWALL = """
     }
 """
 
+NO_UDP = """
+    chain no_udp {
+        type filter hook forward priority filter - 1; policy accept;
+        meta l4proto udp drop
+    }
+"""
+
 LET_ALL_IN = """
     chain destination {
         type nat hook prerouting priority dstnat; policy accept;
@@ -110,7 +123,23 @@ TRANSLATION: Mapping[str, str] = {
     "port-restricted": MASQUERADE + FIREWALL,
     "no-firewall": MASQUERADE,
     "symmetric": MASQUERADE_RANDOM + FIREWALL,
+    "udp-blocked": MASQUERADE + FIREWALL + NO_UDP,
 }
+
+#: Counts what a box gets from either direction, before it is translated, routed or dropped.
+WATCH = """
+table ip watch
+delete table ip watch
+table ip watch {
+    counter from_them { }
+    counter to_them { }
+    chain passing {
+        type filter hook prerouting priority -310; policy accept;
+        ip saddr { ADDRESSES } counter name from_them
+        ip daddr { ADDRESSES } counter name to_them
+    }
+}
+"""
 
 
 def box_ruleset(kind: str, inside: str) -> str:
@@ -132,3 +161,8 @@ def weather_ruleset(cut: bool, loss: float) -> str:
         threshold = round(loss * 10_000)
         return flush + f"add rule ip uplink weather numgen random mod 10000 < {threshold} drop\n"
     return flush
+
+
+def watch_ruleset(addresses: Iterable[str]) -> str:
+    """Return the rules that count packets from and to these addresses, from now on."""
+    return WATCH.replace("ADDRESSES", ", ".join(addresses))

@@ -10,15 +10,15 @@ counts.
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 import attrs
 
 from tests.lab.case import LabTestCase
+from tests.lab.machines import Host
 from tests.lab.peers import Registry
-from tests.lab.rulesets import NAT_KINDS
-from tests.lab.topology import Host, Lab
+from tests.lab.rulesets import UDP_KINDS
+from tests.lab.topology import Lab
 
 END_LIMIT = 40.0  # seconds; pystun3 takes 16 of them behind a port-restricted NAT
 FIRST_ANSWER = 3  # seconds; for the client that may wait for ever
@@ -85,18 +85,13 @@ class TwoAddressTests(LabTestCase):
     def test_stunclient(self) -> None:
         """The first answer names the public address, and offers the other one."""
         self.require("turnutils_stunclient")
-        for kind in NAT_KINDS:
+        for kind in UDP_KINDS:
             lab = self.build_lab(kind)
             host = self.start_registry(lab).host
             said = ask(lab.left, host.address)
             self.assertIn(f"UDP reflexive addr: {lab.left.public_address}:", said, kind)
             self.assertIn(f"Other addr: : {host.addresses[1]}:3479", said, kind)
             lab.close()
-
-    def require(self, tool: str) -> None:
-        """Skip unless coturn's `tool` is installed."""
-        if shutil.which(tool) is None:
-            self.skipTest(f"not installed: {tool}")
 
 
 class OneAddressTests(LabTestCase):
@@ -111,7 +106,7 @@ class OneAddressTests(LabTestCase):
 
     def test_coturn(self) -> None:
         """coturn's clients end at once, and each prints the true address."""
-        for kind in NAT_KINDS:
+        for kind in UDP_KINDS:
             lab = self.build_lab(kind)
             server = self.start_single(lab)
             for said in (discover(lab.left, server), ask(lab.left, server)):

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from tests.lab.blueprint import run_command
 from tests.lab.case import LabTestCase
+from tests.lab.machines import Host
+from tests.lab.peers import fetch
 from tests.lab.probe import Endpoint, Probe, lets_in, mapping
-from tests.lab.rulesets import NAT_KINDS
-from tests.lab.topology import SHORT_TTL, Host, Lab
+from tests.lab.rulesets import UDP_KINDS
+from tests.lab.topology import SHORT_TTL, Lab
 
 CONTACTED, OTHER_PORT, OTHER_ADDRESS = (True, False, False), (True, True, False), (True, True, True)
 
@@ -58,7 +60,7 @@ class KindTests(LabTestCase):
 
     def test_mapping(self) -> None:
         """A symmetric NAT maps each destination to another port; all others to one, the same."""
-        for kind in NAT_KINDS:
+        for kind in UDP_KINDS:
             lab = self.build_lab(kind, kind)
             server = ServerProbes(lab.server)
             for host in (lab.left, lab.right):
@@ -69,7 +71,7 @@ class KindTests(LabTestCase):
 
     def test_filtering(self) -> None:
         """Each kind lets in exactly the senders that its name says."""
-        for kind in NAT_KINDS:
+        for kind in UDP_KINDS:
             lab = self.build_lab(kind, kind)
             server = ServerProbes(lab.server)
             for host in (lab.left, lab.right):
@@ -213,6 +215,63 @@ class NeighbourTests(LabTestCase):
             self.assertEqual(probe.send((lab.right.address, 4500)), "sent")
         self.assertIsNone(listener.receive())
         self.assertEqual(lab.right.nat[0].arrivals(), 0)
+
+
+class BlockedTests(LabTestCase):
+    """A network that drops UDP."""
+
+    def test_nothing_passes(self) -> None:
+        """No datagram passes either way, and nobody is told; TCP passes."""
+        lab = self.build_lab("udp-blocked", "udp-blocked")
+        server = Probe.open(lab.server, lab.server.address, 7000)
+        for host in (lab.left, lab.right):
+            inside = Probe.open(host, port=4700)
+            for _ in range(2):
+                self.assertEqual(inside.send((server.address, server.port)), "sent")
+                self.assertIsNone(server.receive())
+            self.assertFalse(lets_in(server, (host.public_address, 4700), inside))
+        registry = self.start_registry(lab)
+        for host in (lab.left, lab.right):
+            self.assertIn("[]", fetch(host, f"{registry.url}/peers"))
+
+
+class MovingTests(LabTestCase):
+    """A host that leaves one network for another, and comes back."""
+
+    def test_change_address(self) -> None:
+        """Each network shows its own public address, and sockets bound to none move along."""
+        lab = self.build_lab("port-restricted", "open", spare="symmetric")
+        server = Probe.open(lab.server, lab.server.address, 7000)
+        for host, site in ((lab.left, lab.left_site), (lab.right, lab.right_site)):
+            inside = Probe.open(host, port=4800)
+            home = (host.address, host.public_address)
+            self.assertEqual(mapping(inside, server), (host.public_address, 4800))
+            host.change_address()
+            self.assertEqual(host.public_address, site.spare[0].address)
+            self.assertEqual(mapping(inside, server)[0], host.public_address)
+            self.assertFalse(lets_in(server, (home[1], 4800), inside))
+            host.change_address()
+            self.assertEqual((host.address, host.public_address), home)
+            self.assertEqual(mapping(inside, server), (host.public_address, 4800))
+
+
+class WatchTests(LabTestCase):
+    """A NAT box counts what passes it from and to addresses that a test names."""
+
+    def test_watch(self) -> None:
+        """Every datagram counts, even one that its short TTL ends here or that leads nowhere."""
+        lab = self.build_lab("port-restricted", "port-restricted")
+        here, there = lab.left.nat[0], lab.right.nat[0]
+        here.watch([lab.right.public_address, lab.right.address])
+        there.watch([lab.left.public_address])
+        probe = Probe.open(lab.left)
+        for address, ttl in ((lab.right.address, 64), (there.address, 1), (there.address, 64)):
+            probe.send((address, 9), ttl=ttl)
+        probe.send((lab.server.address, 9))
+        self.assertEqual(here.watched(), (0, 3))
+        self.assertEqual(there.watched(), (1, 0))
+        here.watch([lab.server.address])
+        self.assertEqual(here.watched(), (0, 0), "watching anew begins at nothing")
 
 
 class LifetimeTests(LabTestCase):

@@ -7,6 +7,9 @@ A small internet on one Linux machine, made of network namespaces and real kerne
                                |
                             server, at two public addresses
 
+A side may have a spare way out, for hosts that move: other NAT boxes on the same core router, with
+another public address and another private network inside.
+
 From a left host's own NAT box to a right one are three routers, so a datagram sent with a TTL of 4
 leaves its own NAT, even a double one, and never reaches the other. Public addresses are those of
 RFC 5737. A stranger's private address (RFC 1918) leads nowhere: the boxes and r2 swallow it in
@@ -18,19 +21,17 @@ Owns the namespaces and every process started in them: `Lab.close` ends both, at
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from ipaddress import IPv4Network
-from typing import Any
 
 import attrs
 
-from tests.lab.blueprint import Blueprint, Room, enter, run_command
-from tests.lab.rulesets import NAT_KINDS, box_ruleset, nat_ruleset, weather_ruleset
+from tests.lab.blueprint import Blueprint, Room
+from tests.lab.machines import Attachment, Host, NatBox
+from tests.lab.rulesets import NAT_KINDS, box_ruleset
 
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 SERVER_ADDRESSES = ("203.0.113.10", "203.0.113.11")
@@ -49,105 +50,16 @@ def reason_to_skip() -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
-@attrs.define
-class NatBox:
-    """One NAT box: its `kind` of translation, its outward `address`, and its troubles."""
-
-    namespace: str
-    kind: str
-    address: str
-    _inside: str
-    _cut: bool = False
-    _loss: float = 0.0
-
-    def reboot(self) -> None:
-        """Forget every mapping and every contact."""
-        rules = f"delete table ip nat\n{nat_ruleset(self.kind, self._inside)}"
-        run_command([*enter(self.namespace), "nft", "-f", "-"], rules)
-        run_command([*enter(self.namespace), "conntrack", "-F"])
-
-    def block(self) -> None:
-        """Cut the uplink: nothing enters or leaves, and nobody is told."""
-        self._cut = True
-        self._set_weather()
-
-    def unblock(self) -> None:
-        """Join the uplink again."""
-        self._cut = False
-        self._set_weather()
-
-    def set_loss(self, fraction: float) -> None:
-        """Lose this fraction of packets at random, each way."""
-        self._loss = fraction
-        self._set_weather()
-
-    def arrivals(self) -> int:
-        """Return how many UDP datagrams have reached the box from outside, wanted or not."""
-        listing = run_command(
-            [*enter(self.namespace), "nft", "-j", "list", "counter", "ip", "uplink", "arrivals"]
-        )
-        objects = json.loads(listing)["nftables"]
-        return next(int(found["counter"]["packets"]) for found in objects if "counter" in found)
-
-    def _set_weather(self) -> None:
-        rules = weather_ruleset(self._cut, self._loss)
-        run_command([*enter(self.namespace), "nft", "-f", "-"], rules)
-
-
-@attrs.define
-class Host:
-    """A machine to run programs on; `nat` lists the boxes before it, outermost first."""
-
-    namespace: str
-    addresses: tuple[str, ...]
-    nat: tuple[NatBox, ...] = ()
-    _started: list[subprocess.Popen[Any]] = attrs.Factory(list)
-
-    @property
-    def address(self) -> str:
-        """The host's own (first) address, as it sees itself."""
-        return self.addresses[0]
-
-    @property
-    def public_address(self) -> str:
-        """The address that the internet sees this host at."""
-        translating = [box.address for box in self.nat if box.kind != "open"]
-        return translating[0] if translating else self.address
-
-    def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-        """Start a program here, as `subprocess.Popen` would; it ends with the lab."""
-        process = subprocess.Popen([*enter(self.namespace), *argv], **options)
-        self._started.append(process)
-        return process
-
-    def run(self, argv: Sequence[str], timeout: float, **options: Any) -> str:
-        """Run a program to its end here and return its output, standard error included."""
-        done = subprocess.run(
-            [*enter(self.namespace), *argv],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-            check=False,
-            **options,
-        )
-        return str(done.stdout)
-
-    def end_processes(self) -> None:
-        """Kill whatever still runs of what was started here."""
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-        self._started.clear()
-
-
 @attrs.frozen
 class Site:
-    """One edge of the internet: NAT boxes, outermost first, and the hosts behind the last."""
+    """
+    One edge of the internet: NAT boxes, outermost first, and the hosts behind the last; and the
+    boxes of its spare way out, if there is one.
+    """
 
     nat: tuple[NatBox, ...]
     hosts: tuple[Host, ...]
+    spare: tuple[NatBox, ...] = ()
 
 
 @attrs.frozen
@@ -160,17 +72,34 @@ class AddressPlan:
     middle: IPv4Network
 
 
-LEFT = AddressPlan(
-    uplink=IPv4Network("192.0.2.0/30"),
-    public=IPv4Network("192.0.2.64/26"),
-    home=IPv4Network("192.168.10.0/24"),
-    middle=IPv4Network("10.10.0.0/24"),
+#: Of each side: the plan of its ordinary way out, and of its spare one.
+LEFT = (
+    AddressPlan(
+        uplink=IPv4Network("192.0.2.0/30"),
+        public=IPv4Network("192.0.2.64/26"),
+        home=IPv4Network("192.168.10.0/24"),
+        middle=IPv4Network("10.10.0.0/24"),
+    ),
+    AddressPlan(
+        uplink=IPv4Network("192.0.2.4/30"),
+        public=IPv4Network("192.0.2.128/26"),
+        home=IPv4Network("192.168.30.0/24"),
+        middle=IPv4Network("10.30.0.0/24"),
+    ),
 )
-RIGHT = AddressPlan(
-    uplink=IPv4Network("198.51.100.0/30"),
-    public=IPv4Network("198.51.100.64/26"),
-    home=IPv4Network("10.20.0.0/24"),
-    middle=IPv4Network("192.168.120.0/24"),
+RIGHT = (
+    AddressPlan(
+        uplink=IPv4Network("198.51.100.0/30"),
+        public=IPv4Network("198.51.100.64/26"),
+        home=IPv4Network("10.20.0.0/24"),
+        middle=IPv4Network("192.168.120.0/24"),
+    ),
+    AddressPlan(
+        uplink=IPv4Network("198.51.100.4/30"),
+        public=IPv4Network("198.51.100.128/26"),
+        home=IPv4Network("10.40.0.0/24"),
+        middle=IPv4Network("192.168.140.0/24"),
+    ),
 )
 
 
@@ -193,11 +122,15 @@ class Lab:
         """The first host on the right."""
         return self.right_site.hosts[0]
 
-    def build(self, left: str, right: str = "open", hosts: int = 1) -> Lab:
-        """Build it with NATs of these kinds and `hosts` hosts behind each; returns the lab."""
+    def build(self, left: str, right: str = "open", hosts: int = 1, spare: str = "") -> Lab:
+        """
+        Build it with NATs of these kinds and `hosts` hosts behind each; returns the lab.
+
+        `spare` is the kind of the spare way out that either side gets.
+        """
         atexit.register(self.close)
         try:
-            self._draw(left, right, hosts)
+            self._draw(left, right, hosts, spare)
             self._blueprint.build()
         except BaseException:
             self.close()
@@ -206,8 +139,9 @@ class Lab:
 
     def reboot_nats(self) -> None:
         """Forget every mapping of every box."""
-        for box in (*self.left_site.nat, *self.right_site.nat):
-            box.reboot()
+        for site in (self.left_site, self.right_site):
+            for box in (*site.nat, *site.spare):
+                box.reboot()
 
     def close(self) -> None:
         """End all processes and remove all namespaces; harmless when done twice."""
@@ -222,7 +156,7 @@ class Lab:
         server = getattr(self, "server", None)
         return hosts if server is None else [*hosts, server]
 
-    def _draw(self, left: str, right: str, hosts: int) -> None:
+    def _draw(self, left: str, right: str, hosts: int, spare: str) -> None:
         first, middle, last = (self._blueprint.room(f"r{n}", forwards=True) for n in (1, 2, 3))
         join = self._blueprint.join
         join((middle, "r1", "203.0.113.129/30"), (first, "core", "203.0.113.130/30"))
@@ -230,11 +164,17 @@ class Lab:
         first.commands.append("route add default via 203.0.113.129")
         last.commands.append("route add default via 203.0.113.133")
         middle.commands.append("route add blackhole default")
-        for plan, via in ((LEFT, "203.0.113.130"), (RIGHT, "203.0.113.134")):
-            middle.commands += [f"route add {net} via {via}" for net in (plan.uplink, plan.public)]
+        for plans, via in ((LEFT, "203.0.113.130"), (RIGHT, "203.0.113.134")):
+            nets = [net for plan in plans for net in (plan.uplink, plan.public)]
+            middle.commands += [f"route add {net} via {via}" for net in nets]
         self.server = self._draw_server(middle)
-        self.left_site = SiteDrawing(self._blueprint, "left", LEFT, first).draw(left, hosts)
-        self.right_site = SiteDrawing(self._blueprint, "right", RIGHT, last).draw(right, hosts)
+        spares = [spare] if spare else []
+        self.left_site = SiteDrawing(self._blueprint, "left", LEFT, first).draw(
+            [left, *spares], hosts
+        )
+        self.right_site = SiteDrawing(self._blueprint, "right", RIGHT, last).draw(
+            [right, *spares], hosts
+        )
 
     def _draw_server(self, router: Room) -> Host:
         room = self._blueprint.room("server")
@@ -247,32 +187,45 @@ class Lab:
         return Host(room.name, SERVER_ADDRESSES)
 
 
+@attrs.frozen
+class WayOut:
+    """The boxes from the core inward, and the room and network that hosts are plugged in to."""
+
+    nat: tuple[NatBox, ...]
+    switch: Room
+    lan: IPv4Network
+
+
 @attrs.define
 class SiteDrawing:
     """Draws one side: boxes in a row from the core `router` inward, then a bridge with hosts."""
 
     _blueprint: Blueprint
     _side: str
-    _plan: AddressPlan
+    _plans: Sequence[AddressPlan]
     _router: Room
 
-    def draw(self, kind: str, hosts: int) -> Site:
-        """Add a site of this kind to the blueprint and return what it will be."""
+    def draw(self, kinds: Sequence[str], hosts: int) -> Site:
+        """Add a site to the blueprint, its spare way out of the second kind, and return it."""
+        drawn = zip(("nat", "spare"), self._plans, kinds, strict=False)
+        ways = [self._draw_way_out(label, plan, kind) for label, plan, kind in drawn]
+        inside = [self._draw_host(n, ways) for n in range(hosts)]
+        return Site(ways[0].nat, tuple(inside), ways[1].nat if len(ways) > 1 else ())
+
+    def _draw_way_out(self, label: str, plan: AddressPlan, kind: str) -> WayOut:
         kinds = NAT_KINDS[kind]
-        lan = self._plan.public if kind == "open" else self._plan.home
-        networks = [self._plan.uplink, *[self._plan.middle] * (len(kinds) - 1), lan]
-        upstream, rooms, boxes = self._router, [], []
+        lan = plan.public if kind == "open" else plan.home
+        networks = [plan.uplink, *[plan.middle] * (len(kinds) - 1), lan]
+        upstream, boxes = self._router, []
         for depth, box_kind in enumerate(kinds):
             wan, inner = networks[depth], networks[depth + 1]
-            upstream = self._draw_box(f"{self._side}-nat{depth}", upstream, wan)
+            upstream = self._draw_box(f"{self._side}-{label}{depth}", upstream, wan)
             upstream.rules = box_ruleset(box_kind, str(inner[2]))
-            rooms.append(upstream)
             boxes.append(NatBox(upstream.name, box_kind, str(wan[2]), str(inner[2])))
         if kind == "open":
-            self._router.commands.append(f"route add {lan} via {self._plan.uplink[2]}")
-        self._draw_bridge(rooms[-1], lan)
-        inside = [self._draw_host(rooms[-1], lan, n, tuple(boxes)) for n in range(hosts)]
-        return Site(tuple(boxes), tuple(inside))
+            self._router.commands.append(f"route add {lan} via {plan.uplink[2]}")
+        self._draw_bridge(upstream, lan)
+        return WayOut(tuple(boxes), upstream, lan)
 
     def _draw_box(self, label: str, upstream: Room, wan: IPv4Network) -> Room:
         """Hang a box on `upstream`: the upstream end has the network's address 1, the box 2."""
@@ -293,13 +246,19 @@ class SiteDrawing:
             "link set lan up",
         ]
 
-    def _draw_host(self, box: Room, lan: IPv4Network, n: int, nat: tuple[NatBox, ...]) -> Host:
+    def _draw_host(self, n: int, ways: list[WayOut]) -> Host:
         room = self._blueprint.room(f"{self._side}-host{n}")
-        self._blueprint.link(room, "eth0", box, f"port{n}")
-        box.commands.append(f"link set port{n} master lan")
-        address = lan[2 + n]
-        room.commands += [
-            f"address add {address}/{lan.prefixlen} dev eth0",
-            f"route add default via {lan[1]}",
-        ]
-        return Host(room.name, (str(address),), nat)
+        attachments = [self._attach(room, f"eth{i}", n, way) for i, way in enumerate(ways)]
+        first, *spare = attachments
+        room.commands += first.joining()
+        for attachment in spare:
+            room.commands += attachment.leaving()
+        address = str(ways[0].lan[2 + n])
+        return Host(room.name, (address,), first.nat, tuple(attachments))
+
+    def _attach(self, room: Room, device: str, n: int, way: WayOut) -> Attachment:
+        """Plug a host in to the switch of one way out."""
+        self._blueprint.link(room, device, way.switch, f"port{n}")
+        way.switch.commands.append(f"link set port{n} master lan")
+        address = f"{way.lan[2 + n]}/{way.lan.prefixlen}"
+        return Attachment(device, address, str(way.lan[1]), way.nat)

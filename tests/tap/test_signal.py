@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IServiceMaker, Service
@@ -57,6 +58,68 @@ class OptionsTests(SynchronousTestCase):
             (["--address=192.0.2.1", "--second-address=::1"], "of one family"),
             (["--address=::1", "--second-address=::2", "--stun=0"], "needs --address and --stun"),
             (["--public-url=p2p.example"], "--public-url: 'p2p.example' must begin with http"),
+        ):
+            with self.subTest(words=words):
+                error = self.assertRaises(UsageError, parsed, *words)
+                self.assertIn(expected, str(error))
+
+
+class RelayOptionsTests(SynchronousTestCase):
+    """Relays, and the secret that is shared with them."""
+
+    def secret_file(self, content: bytes) -> str:
+        """Write a file, and return the option that names it."""
+        path = Path(self.mktemp())
+        path.write_bytes(content)
+        return f"--turn-secret-file={path}"
+
+    def test_none(self) -> None:
+        """Without the options there are no relays."""
+        options = parsed()
+        self.assertEqual((options["turn"], options["turn-secret"]), ((), b""))
+        self.assertIsNone(self.relays(options))
+
+    def test_values(self) -> None:
+        """URLs come out in full, each once; the secret without the line's end."""
+        options = parsed(
+            "--turn=turn:relay.example, turns:relay.example:443,turn:relay.example:3478",
+            self.secret_file(b"north-south\n"),
+            "--turn-ttl=3600",
+        )
+        expected = ("turn:relay.example:3478", "turns:relay.example:443")
+        self.assertEqual(options["turn"], expected)
+        self.assertEqual((options["turn-secret"], options["turn-ttl"]), (b"north-south", 3600))
+
+    def relays(self, options: Options) -> Any:
+        """Return what the registry made from options tells of relays."""
+        web = next(s for s in makeService(options) if isinstance(s, WebService))
+        return web.registry.settings.relays
+
+    def test_registry(self) -> None:
+        """They reach the registry; each process has a key of its own for pseudonyms."""
+        options = parsed("--turn=turn:relay.example", self.secret_file(b"word"))
+        one, two = self.relays(options), self.relays(options)
+        self.assertEqual((one.urls, one.ttl), (("turn:relay.example:3478",), 86_400))
+        self.assertNotEqual(one.issue("peer", 0.0).username, two.issue("peer", 0.0).username)
+        self.assertNotIn("word", repr(one))
+
+    def test_bad_values(self) -> None:
+        """What can't be used is said, with its option."""
+        secret = self.secret_file(b"word")
+        many = ",".join(f"turn:relay{number}.example" for number in range(9))
+        for words, expected in (
+            (["--turn=turn:a"], "--turn and --turn-secret-file need each other"),
+            ([secret], "--turn and --turn-secret-file need each other"),
+            (["--turn=relay.example", secret], "--turn: 'relay.example' is not a TURN URL"),
+            (["--turn=turn:a,", secret], "--turn: '' is not a TURN URL"),
+            (["--turn=turn:a:x", secret], "--turn: 'turn:a:x': no port"),
+            ([f"--turn={many}", secret], "--turn: 9 URLs, 8 at most"),
+            (["--turn=turn:a", "--turn-secret-file=/nowhere/at/all"], "No such file"),
+            (["--turn=turn:a", "--turn-secret-file=/"], "--turn-secret-file: '/': Is a directory"),
+            (["--turn=turn:a", self.secret_file(b" \n")], "is empty"),
+            (["--turn=turn:a", self.secret_file(b"two words")], "must hold one word"),
+            (["--turn=turn:a", self.secret_file(b"x" * 2000)], "must hold one word"),
+            (["--turn=turn:a", secret, "--turn-ttl=5"], "--turn-ttl must be from 300 to 604800"),
         ):
             with self.subTest(words=words):
                 error = self.assertRaises(UsageError, parsed, *words)

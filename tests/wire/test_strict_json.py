@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -96,10 +97,11 @@ class FieldTests(SynchronousTestCase):
 
     def test_types(self) -> None:
         """A bool is no integer, an integer no bool, and null is not there."""
-        for value, kind in (
+        cases: tuple[tuple[Any, type[Any]], ...] = (
             *((True, int), (1, bool), (1.0, int), ("1", int), (None, str), (["a"], str)),
             *(({}, list), ([], dict), (-1, int), (2**53 + 1, int), ("\ud800", str)),
-        ):
+        )
+        for value, kind in cases:
             with self.subTest(value=value, kind=kind):
                 self.assertRaises(RemoteProtocolError, field, {"a": value}, "a", kind)
                 if value is not None:
@@ -108,7 +110,10 @@ class FieldTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """``most`` is the length of a text or list and the value of a number."""
-        for good, bad, kind in (("ab", "abc", str), ([1, 2], [1, 2, 3], list), (2, 3, int)):
+        cases: tuple[tuple[Any, Any, type[Any]], ...] = (
+            *(("ab", "abc", str), ([1, 2], [1, 2, 3], list), (2, 3, int)),
+        )
+        for good, bad, kind in cases:
             self.assertEqual(field({"a": good}, "a", kind, 2), good)
             self.assertRaises(RemoteProtocolError, field, {"a": bad}, "a", kind, 2)
 
@@ -122,6 +127,7 @@ class FieldTests(SynchronousTestCase):
         """A time is a finite number of seconds since 1970."""
         self.assertEqual(timestamp({"a": 0}, "a"), 0.0)
         self.assertEqual(timestamp({"a": 1.5}, "a"), 1.5)
-        for value in (-1, 1e11, 10**400, float("inf"), float("nan"), True, "1", None, []):
+        times: tuple[Any, ...] = (-1, 1e11, 10**400, math.inf, math.nan, True, "1", None, [])
+        for value in times:
             with self.subTest(value=value):
                 self.assertRaises(RemoteProtocolError, timestamp, {"a": value}, "a")

@@ -1,0 +1,13 @@
+"""Identities that are the same in every run."""
+
+from __future__ import annotations
+
+from p2pchat.identity.keys import Identity
+
+
+def identity(number: int) -> Identity:
+    """Return one of many identities, always the same for a number."""
+    return Identity.from_seed(number.to_bytes(32, "big"))
+
+
+ALICE, BOB, CAROL = identity(1), identity(2), identity(3)

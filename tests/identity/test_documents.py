@@ -1,0 +1,228 @@
+"""Signed documents: what is signed is read, and every tampering is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jwt.api_jws import PyJWS
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import (
+    BadSignature,
+    RemoteProtocolError,
+    ReplayedDocument,
+    StaleDocument,
+    UnsupportedVersion,
+    WrongAudience,
+)
+from p2pchat.identity.documents import (
+    MAX_AGE,
+    MAX_DOCUMENT,
+    MAX_REMEMBERED,
+    Acceptance,
+    open_document,
+    sign_document,
+)
+from p2pchat.identity.keys import Identity
+from p2pchat.wire.documents import Body, Document, Refusal, Ringing, decode_bytes, encode_bytes
+from tests.identity.people import ALICE, BOB
+from tests.wire.test_documents import bodies
+
+NOW = 1_800_000_000.0
+RINGING = Ringing("session")
+
+
+def sign(body: Body = RINGING, by: Identity = ALICE) -> str:
+    """Sign a document for Bob."""
+    return sign_document(by, BOB.peer_id, body, NOW, "nonce")
+
+
+def parts(token: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Return header, payload and signature."""
+    header, payload, signature = token.split(".")
+    return (
+        *(json.loads(jwt.utils.base64url_decode(part)) for part in (header, payload)),
+        signature,
+    )
+
+
+def written(value: object) -> str:
+    """Write a part of a token."""
+    return encode_bytes(json.dumps(value).encode())
+
+
+def resigned(by: Identity, payload: dict[str, Any], **header: Any) -> str:
+    """Sign a payload properly, under a header with some members changed."""
+    jwk = {"kty": "OKP", "crv": "Ed25519", "x": encode_bytes(by.public_key)}
+    headers = {"typ": "p2pchat+jws", "jwk": jwk, **header}
+    return PyJWS().encode(json.dumps(payload).encode(), by.private_key, "EdDSA", headers)
+
+
+class SignatureTests(SynchronousTestCase):
+    """Who wrote a document."""
+
+    def refuse(self, token: str, error: type[RemoteProtocolError] = RemoteProtocolError) -> None:
+        """This token is refused."""
+        self.assertRaises(error, open_document, token)
+
+    @settings(deadline=None, max_examples=60)
+    @given(bodies)
+    def test_round_trip(self, body: Body) -> None:
+        """What is signed is read, with its author."""
+        document = Document(ALICE.peer_id, BOB.peer_id, NOW, "nonce", body)
+        self.assertEqual(open_document(sign(body)), document)
+
+    def test_other_key(self) -> None:
+        """The signature of another key, or of another document, doesn't hold."""
+        header, payload, _ = sign().split(".")
+        for other in (sign(by=BOB), sign(Ringing("other"))):
+            self.refuse(f"{header}.{payload}.{other.split('.')[2]}", BadSignature)
+
+    def test_other_author(self) -> None:
+        """A good signature of one who isn't the ``iss`` proves nothing."""
+        _, payload, _ = parts(sign())
+        self.refuse(resigned(BOB, payload), BadSignature)
+        open_document(resigned(ALICE, payload))
+
+    def test_unsigned(self) -> None:
+        """``alg`` is EdDSA and nothing else: not none, and no MAC keyed by the public key."""
+        _, payload, _ = parts(sign())
+        header, body, signature = sign().split(".")
+        fields = parts(sign())[0]
+        for algorithm in ("none", "None", "HS256", "ES256", None, ["EdDSA"], 5):
+            changed = written({**fields, "alg": algorithm})
+            for tail in ("", signature):
+                self.refuse(f"{changed}.{body}.{tail}")
+        self.refuse(f"{header}.{body}.", BadSignature)
+        mac = PyJWS().encode(
+            json.dumps(payload).encode(), ALICE.public_key, "HS256", {"jwk": fields["jwk"]}
+        )
+        self.refuse(mac)
+
+    def test_header(self) -> None:
+        """Another ``typ``, another kind of key, or none: not one of our documents."""
+        _, payload, _ = parts(sign())
+        jwk = parts(sign())[0]["jwk"]
+        self.refuse(resigned(ALICE, payload, typ="JWT"))
+        for bad in (None, "x", {}, {**jwk, "kty": "EC"}, {**jwk, "crv": "X25519"}, {**jwk, "x": 1}):
+            self.refuse(resigned(ALICE, payload, jwk=bad))
+        self.refuse(resigned(ALICE, payload, jwk={**jwk, "x": jwk["x"][:-1]}))
+        self.refuse(resigned(ALICE, payload, jwk={**jwk, "x": encode_bytes(b"\xff" * 32)}))
+
+    def test_payload(self) -> None:
+        """A good signature doesn't excuse a bad payload."""
+        _, payload, _ = parts(sign())
+        self.refuse(resigned(ALICE, {**payload, "v": 2}), UnsupportedVersion)
+        self.refuse(resigned(ALICE, {**payload, "session": ""}))
+        self.refuse(resigned(ALICE, {}))
+
+    def test_length(self) -> None:
+        """What is longer than any document of ours isn't even decoded."""
+        self.refuse("x" * (MAX_DOCUMENT + 1))
+        self.refuse(resigned(ALICE, {"v": 1, "more": "x" * MAX_DOCUMENT}))
+        open_document(sign(Refusal("s", "declined", "x" * 512)))
+
+    def test_truncated(self) -> None:
+        """No beginning of a document is one."""
+        token = sign()
+        for length in range(0, len(token), 5):
+            self.refuse(token[:length])
+        self.refuse(token[:-3])
+
+    @settings(deadline=None, max_examples=200)
+    @given(st.data())
+    def test_any_change(self, data: st.DataObject) -> None:
+        """A changed character is noticed, or changes nothing that is read."""
+        token = sign()
+        at = data.draw(st.integers(0, len(token) - 1))
+        other = data.draw(st.one_of(st.sampled_from("AZaz09-_.=\n"), st.characters()))
+        try:
+            read = open_document(token[:at] + other + token[at + 1 :])
+        except RemoteProtocolError:
+            return
+        self.assertEqual(read, open_document(token))
+
+    @settings(deadline=None, max_examples=100)
+    @given(st.text(max_size=60), st.binary(max_size=40), st.binary(max_size=40))
+    def test_any_text(self, text: str, header: bytes, payload: bytes) -> None:
+        """Any text raises only our error."""
+        signature = encode_bytes(bytes(64))
+        self.refuse(text)
+        self.refuse(f"{encode_bytes(header)}.{encode_bytes(payload)}.{signature}")
+        self.refuse(f"{written({'alg': 'EdDSA', 'jwk': text})}.{encode_bytes(payload)}.{signature}")
+
+    def test_deep(self) -> None:
+        """Nesting without end in header or payload is refused like anything else."""
+        deep = encode_bytes(b"[" * 20_000)
+        header, _, signature = sign().split(".")
+        self.refuse(f"{deep}.{deep}.{signature}")
+        self.refuse(f"{header}.{deep}.{signature}")
+
+    def test_key_form(self) -> None:
+        """The key in the header is the author's raw public key, base64url."""
+        self.assertEqual(decode_bytes(parts(sign())[0]["jwk"]["x"], 32), ALICE.public_key)
+
+
+class AcceptanceTests(SynchronousTestCase):
+    """What one reader accepts."""
+
+    def setUp(self) -> None:
+        self.acceptance = Acceptance(frozenset({"bob", "registry"}))
+
+    def document(self, age: float = 0.0, nonce: str = "nonce", by: str = "alice") -> Document:
+        """Make a document for Bob, so many seconds old at NOW."""
+        return Document(by, "bob", NOW - age, nonce, RINGING)
+
+    def refusing(self, error: type[Exception], document: Document, now: float = NOW) -> str:
+        """This document is refused; returns the sentence."""
+        accept: Callable[..., None] = self.acceptance.accept
+        return str(self.assertRaises(error, accept, document, now))
+
+    def test_audience(self) -> None:
+        """Each of our names is ours; a document for another says whose it is."""
+        self.acceptance.accept(self.document(), NOW)
+        self.acceptance.accept(Document("alice", "registry", NOW, "other", RINGING), NOW)
+        stray = Document("alice", "carol", NOW, "third", RINGING)
+        self.assertIn("carol", self.refusing(WrongAudience, stray))
+
+    def test_stale(self) -> None:
+        """MAX_AGE seconds old or ahead of time is good, more is not, and which it is is said."""
+        self.acceptance.accept(self.document(MAX_AGE, "old"), NOW)
+        self.acceptance.accept(self.document(-MAX_AGE, "ahead"), NOW)
+        self.assertIn("61 seconds old", self.refusing(StaleDocument, self.document(61)))
+        self.assertIn("ahead", self.refusing(StaleDocument, self.document(-61)))
+
+    def test_replay(self) -> None:
+        """A document is accepted once in all the time in which it is fresh."""
+        for age in (MAX_AGE, 0.0, -MAX_AGE):
+            document = self.document(age, f"nonce {age}")
+            self.acceptance.accept(document, NOW)
+            last = document.issued_at + MAX_AGE
+            for now in (NOW, (NOW + last) / 2, last):
+                self.refusing(ReplayedDocument, document, now)
+            self.refusing(StaleDocument, document, last + 0.1)
+
+    def test_nonce_belongs_to_author(self) -> None:
+        """Nobody can use up another's nonce."""
+        self.acceptance.accept(self.document(by="mallory"), NOW)
+        self.acceptance.accept(self.document(by="alice"), NOW)
+
+    def test_refused_is_not_remembered(self) -> None:
+        """A document that was refused is no replay when it is sent again."""
+        self.refusing(StaleDocument, self.document(-61))
+        self.acceptance.accept(self.document(-61), NOW + 1)
+
+    def test_bounded_memory(self) -> None:
+        """At most MAX_REMEMBERED nonces are kept: the oldest are forgotten first."""
+        first = [self.document(nonce=f"first {number}") for number in range(2)]
+        for document in first:
+            self.acceptance.accept(document, NOW)
+        for number in range(MAX_REMEMBERED - 1):
+            self.acceptance.accept(self.document(nonce=str(number)), NOW)
+        self.refusing(ReplayedDocument, self.document(nonce="5"))
+        self.acceptance.accept(first[0], NOW)

@@ -1,0 +1,55 @@
+"""The proof of who is at the other end of a link."""
+
+from __future__ import annotations
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import ProofFailed
+from p2pchat.identity.proof import check_proof, make_proof
+from p2pchat.wire.messages import Proof
+from tests.identity.people import ALICE, BOB
+
+BINDING = b"\x07" * 32
+
+
+class ProofTests(SynchronousTestCase):
+    """A proof holds for one key, one role and one TLS session."""
+
+    def setUp(self) -> None:
+        self.proof = make_proof(ALICE, "client", BINDING)
+
+    def refuse(
+        self,
+        proof: Proof,
+        peer_id: str = ALICE.peer_id,
+        role: str = "client",
+        binding: bytes = BINDING,
+    ) -> None:
+        """This proof doesn't hold."""
+        self.assertRaises(ProofFailed, check_proof, proof, peer_id, role, binding)
+
+    def test_holds(self) -> None:
+        """The proof of the right peer, in its role, in this session holds."""
+        check_proof(self.proof, ALICE.peer_id, "client", BINDING)
+
+    def test_other_role(self) -> None:
+        """Nobody can be answered with their own proof."""
+        self.refuse(self.proof, role="server")
+
+    def test_other_session(self) -> None:
+        """A proof passed on from another session doesn't hold."""
+        self.refuse(self.proof, binding=bytes(32))
+        self.refuse(self.proof, binding=BINDING + b"\x07")
+
+    def test_other_peer(self) -> None:
+        """A good proof of somebody else is refused; so is their signature under our key."""
+        other = make_proof(BOB, "client", BINDING)
+        self.refuse(other)
+        self.refuse(attrs.evolve(other, key=ALICE.public_key))
+        self.refuse(attrs.evolve(self.proof, key=BOB.public_key), peer_id=BOB.peer_id)
+        self.refuse(Proof(b"\xff" * 32, self.proof.signature))
+
+    def test_other_statement(self) -> None:
+        """A signature of something else by the same key is no proof."""
+        self.refuse(Proof(ALICE.public_key, ALICE.sign(b"client" + BINDING + ALICE.public_key)))

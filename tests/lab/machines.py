@@ -1,0 +1,155 @@
+"""
+What stands in the lab: NAT boxes with their troubles, and hosts to run programs on.
+
+A host may have a spare attachment beside the one in use: another network behind other boxes, as
+a phone has Wi-Fi and the mobile network. `Host.change_address` moves it from one to the other.
+
+Owns the processes started on a host; `Host.end_processes` ends them.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from tests.lab.blueprint import enter, run_command
+from tests.lab.rulesets import nat_ruleset, watch_ruleset, weather_ruleset
+
+
+@attrs.define
+class NatBox:
+    """One NAT box: its `kind` of translation, its outward `address`, and its troubles."""
+
+    namespace: str
+    kind: str
+    address: str
+    _inside: str
+    _cut: bool = False
+    _loss: float = 0.0
+
+    def reboot(self) -> None:
+        """Forget every mapping and every contact."""
+        self._apply(f"delete table ip nat\n{nat_ruleset(self.kind, self._inside)}")
+        run_command([*enter(self.namespace), "conntrack", "-F"])
+
+    def block(self) -> None:
+        """Cut the uplink: nothing enters or leaves, and nobody is told."""
+        self._cut = True
+        self._set_weather()
+
+    def unblock(self) -> None:
+        """Join the uplink again."""
+        self._cut = False
+        self._set_weather()
+
+    def set_loss(self, fraction: float) -> None:
+        """Lose this fraction of packets at random, each way."""
+        self._loss = fraction
+        self._set_weather()
+
+    def arrivals(self) -> int:
+        """Return how many UDP datagrams have reached the box from outside, wanted or not."""
+        return self._count("uplink", "arrivals")
+
+    def watch(self, addresses: Iterable[str]) -> None:
+        """Count, from now on, packets from and to these addresses, wherever they end."""
+        self._apply(watch_ruleset(addresses))
+
+    def watched(self) -> tuple[int, int]:
+        """Return how many packets from the watched addresses came here, and how many to them."""
+        return self._count("watch", "from_them"), self._count("watch", "to_them")
+
+    def _set_weather(self) -> None:
+        self._apply(weather_ruleset(self._cut, self._loss))
+
+    def _apply(self, rules: str) -> None:
+        run_command([*enter(self.namespace), "nft", "-f", "-"], rules)
+
+    def _count(self, table: str, counter: str) -> int:
+        words = ["nft", "-j", "list", "counter", "ip", table, counter]
+        objects = json.loads(run_command([*enter(self.namespace), *words]))["nftables"]
+        return next(int(found["counter"]["packets"]) for found in objects if "counter" in found)
+
+
+@attrs.frozen
+class Attachment:
+    """How a host hangs on a network: by which device, as whom, and which boxes stand before it."""
+
+    device: str
+    address: str  # with its prefix length
+    gateway: str
+    nat: tuple[NatBox, ...]
+
+    def joining(self) -> list[str]:
+        """Return the `ip` commands that make a host use this network."""
+        return [
+            f"link set {self.device} up",
+            f"address add {self.address} dev {self.device}",
+            f"route add default via {self.gateway}",
+        ]
+
+    def leaving(self) -> list[str]:
+        """Return the `ip` commands that make a host forget this network."""
+        return [f"address flush dev {self.device}", f"link set {self.device} down"]
+
+
+@attrs.define
+class Host:
+    """A machine to run programs on; `nat` lists the boxes before it, outermost first."""
+
+    namespace: str
+    addresses: tuple[str, ...]
+    nat: tuple[NatBox, ...] = ()
+    attachments: tuple[Attachment, ...] = ()  # the one in use, then the spare one
+    _started: list[subprocess.Popen[Any]] = attrs.Factory(list)
+
+    @property
+    def address(self) -> str:
+        """The host's own (first) address, as it sees itself."""
+        return self.addresses[0]
+
+    @property
+    def public_address(self) -> str:
+        """The address that the internet sees this host at."""
+        translating = [box.address for box in self.nat if box.kind != "open"]
+        return translating[0] if translating else self.address
+
+    def change_address(self) -> None:
+        """Leave the network in use for the spare one, which trades places with it."""
+        old, new = self.attachments
+        commands = [*old.leaving(), *new.joining()]
+        run_command([*enter(self.namespace), "ip", "-batch", "-"], "\n".join(commands) + "\n")
+        self.attachments = (new, old)
+        self.addresses = (new.address.split("/")[0],)
+        self.nat = new.nat
+
+    def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start a program here, as `subprocess.Popen` would; it ends with the lab."""
+        process = subprocess.Popen([*enter(self.namespace), *argv], **options)
+        self._started.append(process)
+        return process
+
+    def run(self, argv: Sequence[str], timeout: float, **options: Any) -> str:
+        """Run a program to its end here and return its output, standard error included."""
+        done = subprocess.run(
+            [*enter(self.namespace), *argv],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+            **options,
+        )
+        return str(done.stdout)
+
+    def end_processes(self) -> None:
+        """Kill whatever still runs of what was started here."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        self._started.clear()

@@ -1,0 +1,82 @@
+"""A real registry in a simulated internet, and clients of it on hosts of their own."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.identity.keys import Identity
+from p2pchat.peer.registration import Lease, Listener, keep_registered
+from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.runtime import Runtime
+from p2pchat.wire.documents import Registration
+from p2pchat.wire.strict_json import JsonObject
+from tests.identity.people import ALICE
+from tests.simulation.host import Host
+from tests.simulation.world import World, runtime_on
+
+
+@attrs.define(eq=False)
+class Told:
+    """What the listener of a registration was told."""
+
+    registered: list[JsonObject] = attrs.Factory(list)
+    lost: list[tuple[str, float]] = attrs.Factory(list)
+    documents: list[str] = attrs.Factory(list)
+
+    def listener(self) -> Listener:
+        """Return the listener."""
+        return Listener(
+            self.registered.append,
+            lambda reason, wait: self.lost.append((reason, wait)),
+            self.documents.append,
+        )
+
+
+class RegistryCase(SynchronousTestCase):
+    """Alice's client, and whatever else a test starts."""
+
+    def setUp(self) -> None:
+        self.world = World(5)
+        self.host = self.world.internet.host()
+        self.client = self.make_client(ALICE, self.host)
+
+    def runtime(self, host: Host, clock_error: float = 0.0, **changes: Any) -> Runtime:
+        """Return the runtime of a host whose wall clock is wrong by so many seconds."""
+        runtime = runtime_on(host, Random(self.world.random.random()))
+        right = runtime.wall_time
+        return attrs.evolve(runtime, wall_time=lambda: right() + clock_error, **changes)
+
+    def make_client(
+        self, identity: Identity, host: Host | None = None, url: str = "", error: float = 0.0
+    ) -> RegistryClient:
+        """Return somebody's client, on a host of its own unless one is given."""
+        runtime = self.runtime(host or self.world.internet.host(), error)
+        return RegistryClient(url or self.world.url, identity, runtime)
+
+    def make_lease(
+        self, client: RegistryClient, host: Host | None = None, told: Told | None = None
+    ) -> tuple[Lease, Told]:
+        """Return a lease that isn't begun, and what its listener is told."""
+        told = told or Told()
+        runtime = self.runtime(host or self.host)
+        lease = keep_registered(client, runtime, lambda: Registration("alice"), told.listener())
+        return lease, told
+
+    def run_for(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.world.internet.run(seconds)
+
+    def result(self, deferred: Deferred[Any], within: float = 30.0) -> Any:
+        """Let time pass until a Deferred has fired; returns its result or raises."""
+        return self.world.result(deferred, within)
+
+    def refused(self, deferred: Deferred[Any], kind: type[Exception]) -> Any:
+        """Return the exception of this kind with which a request fails."""
+        with self.assertRaises(kind) as caught:
+            self.result(deferred)
+        return caught.exception

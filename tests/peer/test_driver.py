@@ -1,0 +1,196 @@
+"""The driver of a machine: one timer, and peace when the machine is quiet."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from p2pchat.interfaces import IMachine
+from p2pchat.peer.driver import GRANULARITY, Driver
+from p2pchat.traversal.datagrams import Datagram
+
+ADDRESS = ("192.0.2.1", 1)
+
+
+@implementer(IMachine)
+@attrs.define(eq=False)
+class Script:
+    """
+    A machine that does what the test says, and notes when it was called.
+
+    :ivar due: what `get_timer` says.
+    :ivar on_timer: what happens when the timer comes, beside that `due` is forgotten.
+    """
+
+    due: float | None = None
+    on_timer: Callable[[float], None] | None = None
+    calls: list[float] = attrs.Factory(list)
+    received: list[tuple[bytes, tuple[str, int], float]] = attrs.Factory(list)
+    events: deque[object] = attrs.Factory(deque)
+    outgoing: list[Datagram] = attrs.Factory(list)
+
+    def receive_datagram(self, data: bytes, addr: tuple[str, int], now: float) -> None:
+        """See `IMachine`."""
+        self.received.append((data, addr, now))
+
+    def handle_timer(self, now: float) -> None:
+        """See `IMachine`."""
+        self.calls.append(now)
+        if self.on_timer is None:
+            self.due = None
+        else:
+            self.on_timer(now)
+
+    def get_timer(self) -> float | None:
+        """See `IMachine`."""
+        return self.due
+
+    def datagrams_to_send(self, now: float) -> list[Datagram]:
+        """See `IMachine`."""
+        outgoing, self.outgoing = self.outgoing, []
+        return outgoing
+
+    def next_event(self) -> object | None:
+        """See `IMachine`."""
+        return self.events.popleft() if self.events else None
+
+
+class DriverTests(SynchronousTestCase):
+    """A scripted machine on a clock."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(100)
+        self.machine = Script()
+        self.sent: list[Datagram] = []
+        self.told: list[object] = []
+        self.react: Callable[[object], object] = self.told.append
+        self.after: Callable[[], object] = bool
+        self.driver = Driver(
+            self.machine, self.clock, self.sent.append, self.take_event, self.take_step
+        )
+
+    def take_event(self, event: object) -> None:
+        """React as the test wants just now."""
+        self.react(event)
+
+    def take_step(self) -> None:
+        """Do what the test wants after each step."""
+        self.after()
+
+    def test_interface(self) -> None:
+        """The script is a machine as others are."""
+        self.assertTrue(verifyObject(IMachine, self.machine))
+
+    def test_datagram(self) -> None:
+        """A datagram reaches the machine with the time; what it answers goes out."""
+        self.machine.outgoing = [Datagram(b"answer", ADDRESS)]
+        self.machine.events.extend(["one", "two"])
+        self.driver.receive(b"question", ADDRESS)
+        self.assertEqual(self.machine.received, [(b"question", ADDRESS, 100.0)])
+        self.assertEqual(self.sent, [Datagram(b"answer", ADDRESS)])
+        self.assertEqual(self.told, ["one", "two"])
+
+    def test_one_timer(self) -> None:
+        """However often it steps, one call waits, at the machine's last wish."""
+        for due in (105.0, 101.0, 103.0):
+            self.machine.due = due
+            self.driver.step()
+            (call,) = self.clock.getDelayedCalls()
+            self.assertAlmostEqual(call.getTime(), due)
+        self.machine.due = None
+        self.driver.step()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_due(self) -> None:
+        """The machine is called when it wanted to be, not before, and asked again."""
+        self.machine.due = 100.25
+        self.machine.on_timer = lambda now: setattr(self.machine, "due", now + 0.75)
+        self.driver.step()
+        self.clock.pump([0.125] * 12)
+        self.assertEqual(len(self.machine.calls), 2)
+        for call, wish in zip(self.machine.calls, (100.25, 101.0), strict=True):
+            self.assertAlmostEqual(call, wish)
+
+    def test_never_early(self) -> None:
+        """A clock whose sums fall a hair short doesn't call the machine before its time."""
+        self.machine.due = 0.1 + 0.2 + 100
+        self.driver.step()
+        self.clock.advance(0.3 - 1e-12)
+        self.clock.advance(1e-9)
+        (called,) = self.machine.calls
+        self.assertGreaterEqual(called, 0.1 + 0.2 + 100)
+
+    def test_no_spinning(self) -> None:
+        """A machine that always wants to be called at once is, and others get their turn."""
+        self.machine.on_timer = lambda now: setattr(self.machine, "due", 0.0)
+        self.machine.due = 0.0
+        self.driver.step()
+        self.assertEqual(self.machine.calls, [])
+        for _ in range(50):
+            self.clock.advance(GRANULARITY / 10)
+        self.assertLessEqual(len(self.machine.calls), 6)
+        self.assertGreaterEqual(len(self.machine.calls), 4)
+
+    def test_reentrancy(self) -> None:
+        """An event that leads back here is served in the same step, in order, without recursion."""
+        depth, deepest = [0], [0]
+
+        def react(event: object) -> None:
+            depth[0] += 1
+            deepest[0] = max(deepest[0], depth[0])
+            self.told.append(event)
+            if isinstance(event, int) and event < 500:
+                self.machine.events.append(event + 1)
+                self.machine.outgoing.append(Datagram(bytes(1), ADDRESS))
+                self.driver.receive(b"more", ADDRESS)
+            depth[0] -= 1
+
+        self.react = react
+        self.machine.events.append(0)
+        self.driver.step()
+        self.assertEqual(self.told, list(range(501)))
+        self.assertEqual((len(self.sent), deepest[0]), (500, 1))
+
+    def test_after(self) -> None:
+        """What ``after`` leads to is taken in the same step."""
+        waiting = ["late"]
+
+        def after() -> None:
+            if waiting:
+                self.machine.events.append(waiting.pop())
+                self.driver.step()
+
+        self.after = after
+        self.driver.step()
+        self.assertEqual(self.told, ["late"])
+
+    def test_stop(self) -> None:
+        """A stopped driver has no timer and arms none."""
+        self.machine.due = 101.0
+        self.driver.step()
+        self.driver.stop()
+        self.driver.step()
+        self.driver.stop()
+        self.clock.advance(10)
+        self.assertEqual((self.machine.calls, self.clock.getDelayedCalls()), ([], []))
+
+    def test_failure(self) -> None:
+        """A listener that fails spoils one step, and not the next."""
+
+        def fail(_event: object) -> None:
+            raise ZeroDivisionError
+
+        self.react = fail
+        self.machine.events.append("bad")
+        self.assertRaises(ZeroDivisionError, self.driver.step)
+        self.react = self.told.append
+        self.machine.events.append("good")
+        self.driver.step()
+        self.assertEqual(self.told, ["good"])

@@ -1,0 +1,339 @@
+"""
+A node at its edges: what it refuses, and how it begins and ends.
+
+Conversations between whole nodes are in tests/simulation; here the other end is a stranger, or a
+registry that lies, played by the test.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat.errors import ConfigurationError, RegistryUnreachable, WhoError
+from p2pchat.identity.documents import sign_document
+from p2pchat.identity.keys import Identity
+from p2pchat.interfaces import INode
+from p2pchat.peer import events
+from p2pchat.peer.node import MAX_STRANGERS, Node
+from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.state import load_state
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import (
+    Answer,
+    Body,
+    Candidate,
+    Candidates,
+    CandidateType,
+    Offer,
+    Refusal,
+    Registration,
+    Removal,
+    Ringing,
+    Subscription,
+)
+from tests.identity.people import BOB, identity
+from tests.simulation.recorder import Recorder
+from tests.simulation.world import EPOCH, Person, World, runtime_on
+
+STRANGER = ("203.0.113.90", 4000)
+
+
+def offer(session: str = "session", address: Address = STRANGER, **changed: Any) -> Offer:
+    """Make a stranger's offer."""
+    where = (Candidate(CandidateType.HOST, address),)
+    members: dict[str, Any] = {"username": "stranger", "exchange": b"\x09" * 32, **changed}
+    return Offer(session=session, ufrag="ufrag", candidates=where, **members)
+
+
+class NodeCase(SynchronousTestCase):
+    """Alice, who asks before she accepts, and a registry that passes on what the test likes."""
+
+    policy = AcceptPolicy.ASK
+
+    def setUp(self) -> None:
+        self.world = World(9)
+        self.alice = self.world.person("alice", accept=self.policy)
+        self.world.wait(lambda: self.alice.events(events.NatRead), awaited="registration")
+        self.nonces = Random(1)
+
+    def sign(self, body: Body, by: Identity = BOB, to: str = "", age: float = 0.0) -> str:
+        """Sign a document for Alice."""
+        now = EPOCH + self.alice.host.reactor.seconds() - age
+        audience = to or self.alice.node.peer_id
+        return sign_document(by, audience, body, now, self.nonces.randbytes(8).hex())
+
+    def deliver(self, token: str) -> None:
+        """Put a token on Alice's event stream, as only a registry can."""
+        self.assertTrue(self.world.registry.streams.deliver(self.alice.node.peer_id, token))
+        self.world.internet.run(0.1)
+
+    def sent_to_strangers(self) -> list[Address]:
+        """Return where Alice's datagrams went since tracing began, the registry apart."""
+        trace = self.world.internet.trace or []
+        hosts = self.world.host.addresses
+        return [to for _, source, to, *_ in trace if source[0] not in hosts and to[0] not in hosts]
+
+
+class RefusedDocumentTests(NodeCase):
+    """What a lying registry, or a stranger, sends in vain."""
+
+    def assert_nothing(self, *tokens: str) -> None:
+        """These tokens change nothing, send nothing, and tell the person nothing."""
+        self.world.internet.trace = []
+        told = len(self.alice.told)
+        for token in tokens:
+            self.deliver(token)
+        self.world.internet.run(1)
+        self.assertEqual(self.alice.told[told:], [])
+        self.assertEqual(self.alice.node.conversations(), [])
+        self.assertEqual(self.sent_to_strangers(), [])
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertTrue(self.alice.node.peer_id in self.world.registry.streams)
+
+    def test_control(self) -> None:
+        """A good offer is taken: the test's own documents are right."""
+        self.deliver(self.sign(offer()))
+        self.assertEqual([e.accepted for e in self.alice.events(events.OfferReceived)], [False])
+
+    def test_not_signed(self) -> None:
+        """Text, damaged and truncated documents."""
+        good = self.sign(offer())
+        header, payload, signature = good.split(".")
+        other = self.sign(offer("other")).split(".")[2]
+        self.assert_nothing(
+            *("x", "{}", "a.b.c", good[:-5], f"{header}.{payload}.", f"{header}.{payload}.{other}")
+        )
+        self.assertTrue(signature)
+
+    def test_for_somebody_else(self) -> None:
+        """An offer for another peer, or for the registry."""
+        self.assert_nothing(
+            self.sign(offer(), to=BOB.peer_id), self.sign(offer(), to=self.world.url)
+        )
+
+    def test_not_for_peers(self) -> None:
+        """Documents that only a registry takes."""
+        bodies: tuple[Body, ...] = (Registration("bob"), Subscription(), Removal())
+        self.assert_nothing(*(self.sign(body) for body in bodies))
+
+    def test_without_a_call(self) -> None:
+        """Answers to what was never asked."""
+        where = (Candidate(CandidateType.HOST, STRANGER),)
+        bodies: tuple[Body, ...] = (
+            *(Ringing("s"), Refusal("s", "declined"), Candidates("s", where, True)),
+            Answer("s", "bob", b"\x09" * 32, "u", where),
+        )
+        self.assert_nothing(*(self.sign(body) for body in bodies))
+
+    def test_replayed(self) -> None:
+        """An offer that was declined and is passed on again by the registry."""
+        token = self.sign(offer())
+        self.deliver(token)
+        self.alice.node.reject("stranger")
+        self.assert_nothing(token, token)
+
+    def test_stale(self) -> None:
+        """An old offer, kept back: the person reads why nothing came of it."""
+        self.deliver(self.sign(offer(), age=3600))
+        self.deliver(self.sign(offer(), age=-3600))
+        troubles = [event.reason for event in self.alice.events(events.Trouble)]
+        self.assertIn("3600 seconds old", troubles[0])
+        self.assertIn("ahead", troubles[1])
+        self.assertEqual(self.alice.node.conversations(), [])
+
+    def test_no_address_is_probed(self) -> None:
+        """An offer that waits for the person sends nothing to its candidates."""
+        self.world.internet.trace = []
+        self.deliver(self.sign(offer()))
+        self.world.internet.run(5)
+        self.assertEqual(self.sent_to_strangers(), [])
+
+
+class AcceptingTests(NodeCase):
+    """Who accepts all still isn't made to send anywhere."""
+
+    policy = AcceptPolicy.ALL
+
+    def test_forbidden_addresses(self) -> None:
+        """Candidates that are no host's get not one datagram."""
+        self.world.internet.trace = []
+        for number, ip in enumerate(("224.0.0.1", "0.0.0.0", "255.255.255.255", "127.0.0.1")):
+            self.deliver(self.sign(offer(f"s{number}", (ip, 9)), identity(50 + number)))
+        self.world.internet.run(10)
+        self.assertEqual(self.sent_to_strangers(), [])
+
+    def test_unfit_key(self) -> None:
+        """An offer whose key makes no secret is declined; the node goes on."""
+        self.deliver(self.sign(offer(exchange=bytes(32))))
+        self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "not-proved")
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_checks_are_bounded(self) -> None:
+        """One offer makes us send a bounded number of small datagrams to its address."""
+        self.world.internet.trace = []
+        self.deliver(self.sign(offer()))
+        self.world.internet.run(60)
+        sent = self.sent_to_strangers()
+        self.assertEqual(set(sent), {STRANGER})
+        self.assertLess(len(sent), 50)
+
+
+class StrangersTests(NodeCase):
+    """Offers of people nobody knows."""
+
+    def offers(self, first: int, count: int) -> None:
+        """Let so many different strangers make an offer."""
+        for number in range(first, first + count):
+            self.deliver(self.sign(offer(f"s{number}"), identity(1000 + number)))
+
+    def test_limit(self) -> None:
+        """MAX_STRANGERS wait; who comes after that is told that we are busy."""
+        self.offers(0, MAX_STRANGERS + 3)
+        self.assertEqual(len(self.alice.events(events.OfferReceived)), MAX_STRANGERS)
+        self.assertEqual(len(self.alice.node.conversations()), MAX_STRANGERS)
+
+    def test_room_again(self) -> None:
+        """Who was declined makes room."""
+        self.offers(0, MAX_STRANGERS)
+        self.alice.node.reject(identity(1000).peer_id)
+        self.offers(MAX_STRANGERS, 1)
+        self.assertEqual(len(self.alice.events(events.OfferReceived)), MAX_STRANGERS + 1)
+
+    def test_forgotten(self) -> None:
+        """Offers that nobody answers go, and leave nothing behind."""
+        self.offers(0, 5)
+        self.world.internet.run(150)
+        self.assertEqual(len(self.alice.events(events.OfferEnded)), 5)
+        self.assertEqual(self.alice.node.conversations(), [])
+        peer_id = identity(1000).peer_id
+        self.assertRaises(WhoError, self.alice.node.why, peer_id)
+
+
+class ContactsTests(NodeCase):
+    """Who accepts contacts only."""
+
+    policy = AcceptPolicy.CONTACTS
+
+    def test_contact(self) -> None:
+        """One whom the person called or accepted before is let in, another waits."""
+        self.alice.state.add_contact(BOB.peer_id, "bob")
+        self.deliver(self.sign(offer("one")))
+        self.deliver(self.sign(offer("two"), identity(77)))
+        accepted = [event.accepted for event in self.alice.events(events.OfferReceived)]
+        self.assertEqual(accepted, [True, False])
+
+
+class CommandTests(NodeCase):
+    """What a person can ask for that can't be had."""
+
+    def test_interface(self) -> None:
+        """The node is what its user interfaces stand on."""
+        self.assertTrue(verifyObject(INode, self.alice.node))
+        self.assertEqual(self.alice.node.conversations(), [])
+
+    def test_nobody(self) -> None:
+        """Each command about nobody says so."""
+        node = self.alice.node
+        for ask in (
+            *(node.find, node.accept, node.reject, node.disconnect, node.why),
+            lambda who: node.send(who, "hello"),
+        ):
+            for who in ("bob", BOB.peer_id, ""):
+                self.assertRaises(WhoError, ask, who)
+
+    def test_ourselves(self) -> None:
+        """Nobody talks with themselves, by id or by name."""
+        for who in (self.alice.node.peer_id, self.alice.node.peer_id.upper(), "alice"):
+            with self.assertRaises(WhoError):
+                self.world.result(self.alice.node.connect(who))
+
+    def test_not_waiting(self) -> None:
+        """Only an offer that waits can be accepted or rejected, once."""
+        self.deliver(self.sign(offer()))
+        self.alice.node.reject("stranger")
+        self.assertRaises(WhoError, self.alice.node.accept, "stranger")
+        self.assertRaises(WhoError, self.alice.node.reject, "stranger")
+
+    def test_registry_away(self) -> None:
+        """A call by name without a registry fails with its sentence."""
+        self.world.host.kill()
+        with self.assertRaises(RegistryUnreachable):
+            self.world.result(self.alice.node.connect("bob"))
+
+    def test_published_address(self) -> None:
+        """The record shows an address exactly where the person asked for it."""
+        shy, open_ = self.world.person("shy"), self.world.person("open", publish_address=True)
+        self.world.internet.run(5)
+        records = {one["username"]: one for one in self.world.result(shy.node.peers())}
+        self.assertFalse(records["shy"].get("addresses"))
+        (shown,) = records["open"]["addresses"]
+        self.assertTrue(shown.startswith(open_.host.address))
+
+
+class LifeTests(NodeCase):
+    """Beginning and end."""
+
+    def second(self, **settings: Any) -> Person:
+        """Make another node on Alice's host, not started."""
+        host = self.alice.host
+        runtime = runtime_on(host, Random(4))
+        state = load_state(None, runtime.random_bytes)
+        node = Node(runtime, NodeSettings("second", server=self.world.url, **settings), state)
+        person = Person("second", host, node, state)
+        node.listen(person.told.append)
+        return person
+
+    def test_port_in_use(self) -> None:
+        """A port that is taken is named, with what to do; nothing was begun."""
+        first = self.second(port=7777)
+        self.world.result(first.node.start())
+        second = self.second(port=7777)
+        failed = second.node.start()
+        message = str(self.failureResultOf(failed, ConfigurationError).value)
+        self.assertIn("7777", message)
+        self.assertIn("--port", message)
+        self.world.internet.run(5)
+        self.assertEqual(second.told, [])
+        self.successResultOf(second.node.stop())
+
+    def test_stop(self) -> None:
+        """A stopped node has no socket, no timer and no record; stopping again is nothing."""
+        self.world.result(self.alice.node.stop())
+        self.successResultOf(self.alice.node.stop())
+        self.world.internet.run(5)
+        host = self.alice.host
+        self.assertEqual(host.reactor.getDelayedCalls(), [])
+        self.assertEqual((dict(host.udp_ports.bound), len(host.connections)), ({}, 0))
+        self.assertEqual(len(self.world.registry.directory), 0)
+
+    def test_stop_before_start(self) -> None:
+        """A node that was never started stops at once."""
+        self.successResultOf(self.second().node.stop())
+
+    def test_stop_while_asked(self) -> None:
+        """An offer that waits is declined, not left hanging."""
+        bob = self.world.person("bob")
+        self.world.wait(lambda: bob.events(events.Registered), awaited="Bob")
+        self.world.result(bob.node.connect(self.alice.node.peer_id))
+        self.world.wait(lambda: self.alice.events(events.OfferReceived), awaited="the offer")
+        self.world.result(self.alice.node.stop())
+        self.world.internet.run(1)
+        self.assertEqual([e.reason for e in bob.events(events.CallFailed)], ["declined"])
+
+    def test_garbage_on_the_socket(self) -> None:
+        """Whatever strangers send to the socket, nothing is answered and nothing told."""
+        told = len(self.alice.told)
+        (port,) = self.alice.host.udp_ports.bound
+        stranger = Recorder.on(self.world.internet.host())
+        random = Random(2)
+        for number in range(300):
+            start = bytes([random.choice((0, 1, 0x40, 0x7F, 0xC0, 0xFF, 0x20))])
+            data = start + random.randbytes(number % 200)
+            stranger.send(data, (self.alice.host.address, port[1]))
+        self.world.internet.run(5)
+        self.assertEqual((stranger.received, self.alice.told[told:]), ([], []))
+        self.assertEqual(self.flushLoggedErrors(), [])

@@ -1,0 +1,269 @@
+"""Staying registered, at the real registry in a simulated internet."""
+
+from __future__ import annotations
+
+from twisted.web.server import Site
+
+from p2pchat.peer.registration import FIRST_WAIT, LONGEST_WAIT, keep_registered
+from p2pchat.wire.documents import Registration, Ringing
+from tests.identity.people import ALICE, BOB
+from tests.peer.registry_case import RegistryCase, Told
+from tests.peer.test_registry_client import OTHER, Page
+from tests.simulation.world import HTTP_PORT
+
+SLACK = 0.2  # seconds; two requests
+
+
+class LeaseCase(RegistryCase):
+    """Alice's lease."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lease, self.told = self.make_lease(self.client)
+
+    def registered(self) -> None:
+        """Start, and wait until it is registered."""
+        self.lease.start()
+        self.world.wait(lambda: self.told.registered, 5, "the registration")
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the registry has the record and the stream."""
+        return ALICE.peer_id in self.world.registry.streams
+
+    @property
+    def timers(self) -> int:
+        """How many timers the program has."""
+        return len(self.host.reactor.getDelayedCalls())
+
+    def reboot(self) -> None:
+        """Start a registry that knows nobody."""
+        self.world.host.kill()
+        self.world.host.boot()
+        self.world.boot_registry()
+
+
+class RegisteredTests(LeaseCase):
+    """While the registry is there."""
+
+    def test_registered(self) -> None:
+        """It is told once, with the registry's answer; then we are online."""
+        self.registered()
+        self.assertEqual([one["lease"] for one in self.told.registered], [60.0])
+        self.assertTrue(self.is_online)
+        self.assertEqual(self.told.lost, [])
+
+    def test_renewed(self) -> None:
+        """The record outlives many leases, without a word."""
+        self.registered()
+        for _ in range(20):
+            self.run_for(30)
+            self.assertEqual(len(self.world.registry.directory), 1)
+        self.assertEqual((len(self.told.registered), self.told.lost), (1, []))
+
+    def test_renew_now(self) -> None:
+        """What the record says can be told at once."""
+        names = ["alice"]
+        self.told = Told()
+        self.lease = keep_registered(
+            self.client,
+            self.runtime(self.host),
+            lambda: Registration(names[-1]),
+            self.told.listener(),
+        )
+        self.registered()
+        names.append("alicia")
+        self.result(self.lease.renew())
+        record = self.result(self.client.peer(ALICE.peer_id))
+        self.assertEqual(record["username"], "alicia")
+
+    def test_documents(self) -> None:
+        """Documents of others come to the listener as they are."""
+        self.registered()
+        bob = self.make_client(BOB)
+        self.result(bob.register(Registration("bob")))
+        for number in range(3):
+            self.result(bob.deliver(ALICE.peer_id, Ringing(str(number))))
+        self.run_for(1)
+        self.assertEqual(len(self.told.documents), 3)
+
+    def test_superseded(self) -> None:
+        """Another program with our identity: the person is told what is going on."""
+        self.registered()
+        other = self.make_client(ALICE)
+        self.result(other.register(Registration("alice")))
+        self.result(other.subscribe(lambda _event: None, lambda _reason: None))
+        self.run_for(0.1)
+        self.assertIn("same identity", self.told.lost[0][0])
+
+
+class AwayTests(LeaseCase):
+    """While it isn't."""
+
+    def test_growing_waits(self) -> None:
+        """It is tried again and again, each wait about twice the last, up to LONGEST_WAIT."""
+        self.world.host.kill()
+        self.lease.start()
+        self.run_for(90)
+        waits = [wait for _, wait in self.told.lost]
+        self.assertGreater(len(waits), 8)
+        for number, wait in enumerate(waits):
+            expected = min(FIRST_WAIT * 2**number, LONGEST_WAIT)
+            self.assertGreaterEqual(wait, expected * 0.5)
+            self.assertLessEqual(wait, expected * 1.5)
+        self.assertGreater(len({wait / LONGEST_WAIT for wait in waits[4:]}), 2)
+
+    def test_waits_are_kept(self) -> None:
+        """The wait that was told is the one that is kept."""
+        self.world.host.kill()
+        self.lease.start()
+        self.world.wait(lambda: self.told.lost, 5, "the failure")
+        spent = self.world.wait(lambda: len(self.told.lost) == 2, 5, "the next")
+        self.assertLess(abs(spent - self.told.lost[0][1]), 0.4)
+
+    def test_away_and_back(self) -> None:
+        """A registry that comes back without memory has us again, and waits begin anew."""
+        self.registered()
+        for _ in range(2):
+            self.world.host.kill()
+            self.run_for(60)
+            lost = len(self.told.lost)
+            self.assertGreater(lost, 3)
+            self.world.host.boot()
+            self.world.boot_registry()
+            self.world.wait(lambda: self.is_online, 1.5 * LONGEST_WAIT + SLACK, "us again")
+            self.run_for(1)
+        self.assertEqual(len(self.told.registered), 3)
+        self.reboot()
+        self.run_for(SLACK)
+        self.assertLessEqual(self.told.lost[-1][1], 1.5 * FIRST_WAIT)
+
+    def test_restart_is_noticed(self) -> None:
+        """A registry that restarts has us again within moments: the stream's end is the sign."""
+        self.registered()
+        self.reboot()
+        self.assertLess(self.world.wait(lambda: self.is_online, 5, "us again"), 1)
+
+    def test_network_away(self) -> None:
+        """A network that goes without a word is noticed by the next renewal."""
+        self.registered()
+        self.host.online = False
+        self.world.wait(lambda: self.told.lost, 30, "the loss")
+        self.host.online = True
+        self.world.wait(lambda: self.is_online and len(self.told.registered) == 2, 30, "us again")
+
+    def test_no_registry(self) -> None:
+        """Something that answers as no registry does is told, and tried again."""
+        other = self.world.internet.host(OTHER)
+        for body, word in (
+            (b"<html></html>", "no p2pchat registry"),
+            (b"{}", "lease"),
+            (b'{"lease": "long"}', "lease"),
+        ):
+            site = Site(Page(200, body), reactor=other.reactor)
+            port = other.reactor.listenTCP(HTTP_PORT, site)
+            client = self.make_client(ALICE, self.host, f"http://{OTHER}:{HTTP_PORT}")
+            lease, told = self.make_lease(client)
+            lease.start()
+            self.run_for(5)
+            self.assertGreater(len(told.lost), 1)
+            self.assertIn(word, told.lost[0][0])
+            self.assertEqual(told.registered, [])
+            lease.stop()
+            self.result(client.close())
+            port.stopListening()
+            self.run_for(0.1)
+
+
+class RefreshTests(LeaseCase):
+    """When the network has changed."""
+
+    def test_registered(self) -> None:
+        """A new stream is opened at once, told as a new registration; the old one is nobody's."""
+        self.registered()
+        self.lease.refresh()
+        self.world.wait(lambda: len(self.told.registered) == 2, SLACK, "a new registration")
+        self.run_for(5)
+        self.assertTrue(self.is_online)
+        self.assertEqual(self.told.lost, [])
+
+    def test_after_moving(self) -> None:
+        """On another network documents come again, though the old connection never ended."""
+        self.registered()
+        self.host.move()
+        self.run_for(0.1)
+        self.lease.refresh()
+        self.world.wait(lambda: len(self.told.registered) == 2, 15, "a new registration")
+        bob = self.make_client(BOB)
+        self.result(bob.register(Registration("bob")))
+        self.result(bob.deliver(ALICE.peer_id, Ringing("s")))
+        self.run_for(1)
+        self.assertEqual(len(self.told.documents), 1)
+
+    def test_waiting(self) -> None:
+        """The wait is cut short."""
+        self.world.host.kill()
+        self.lease.start()
+        self.world.wait(lambda: len(self.told.lost) > 5, 60, "a long wait")
+        self.world.host.boot()
+        self.world.boot_registry()
+        self.lease.refresh()
+        self.world.wait(lambda: self.told.registered, SLACK, "the registration")
+
+    def test_connecting(self) -> None:
+        """A refresh while it connects is the connecting itself; before the start it is nothing."""
+        self.lease.refresh()
+        self.lease.start()
+        self.lease.refresh()
+        self.run_for(1)
+        self.assertEqual(len(self.told.registered), 1)
+
+
+class StopTests(LeaseCase):
+    """Stopping, from anywhere."""
+
+    def assert_still(self) -> None:
+        """From now on nothing happens, whatever is asked."""
+        before = len(self.told.registered), len(self.told.lost)
+        self.lease.refresh()
+        self.lease.stop()
+        self.run_for(200)
+        self.assertEqual((len(self.told.registered), len(self.told.lost)), before)
+        self.assertFalse(self.is_online)
+        self.result(self.client.close())
+        self.assertEqual(self.timers, 0)
+
+    def test_idle(self) -> None:
+        """Before it began."""
+        self.lease.stop()
+        self.assert_still()
+
+    def test_connecting(self) -> None:
+        """At any moment of connecting, a stream that opens too late included."""
+        for delay in (0.0, 0.02, 0.05, 0.08, 0.1, 0.12):
+            self.setUp()
+            self.lease.start()
+            self.run_for(delay)
+            self.lease.stop()
+            self.assert_still()
+            self.assertEqual(self.told.lost, [])
+
+    def test_registered(self) -> None:
+        """While registered: the stream is closed, and the lease runs out."""
+        self.registered()
+        self.lease.stop()
+        self.run_for(1)
+        self.assertFalse(self.is_online)
+        self.assert_still()
+        self.assertEqual((len(self.world.registry.directory), self.told.lost), (0, []))
+
+    def test_waiting(self) -> None:
+        """While waiting for the next try."""
+        self.world.host.kill()
+        self.lease.start()
+        self.world.wait(lambda: self.told.lost, 5, "the failure")
+        self.lease.stop()
+        self.assertEqual(self.timers, 0)
+        self.world.host.boot()
+        self.world.boot_registry()
+        self.assert_still()

@@ -1,0 +1,298 @@
+"""The registry's routes, called as a peer calls them, on the real registry and on others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any, cast
+
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from p2pchat.errors import RegistryError, RegistryUnreachable, RemoteProtocolError
+from p2pchat.identity.documents import MAX_AGE, open_document
+from p2pchat.peer.event_stream import Event
+from p2pchat.peer.registry_client import REQUEST_TIMEOUT, RegistryClient
+from p2pchat.runtime import Runtime
+from p2pchat.wire.documents import Registration, Ringing
+from p2pchat.wire.problems import Problem
+from tests.identity.people import ALICE, BOB, CAROL
+from tests.peer.registry_case import RegistryCase
+from tests.simulation.world import EPOCH, HTTP_PORT, REGISTRY
+
+OTHER = "203.0.113.80"
+
+
+class RoutesTests(RegistryCase):
+    """What a registry is for."""
+
+    def register(self, name: str = "alice") -> dict[str, Any]:
+        """Register Alice."""
+        answer: dict[str, Any] = self.result(self.client.register(Registration(name)))
+        return answer
+
+    def test_register(self) -> None:
+        """The answer has the lease, the STUN service and our address as it was seen."""
+        answer = self.register()
+        self.assertEqual((answer["lease"], answer["your_ip"]), (60.0, self.host.address))
+        self.assertIn(f"stun:{REGISTRY[0]}:3478", answer["stun"])
+        self.assertEqual(len(answer["stun"]), 4)
+
+    def test_look_up(self) -> None:
+        """A record is found by id, by name and in the list, until it is removed."""
+        self.register()
+        self.assertEqual(self.result(self.client.peer(ALICE.peer_id))["username"], "alice")
+        for query in ({}, {"username": "alice"}, {"limit": "5"}):
+            (record,) = self.result(self.client.peers(**query))["peers"]
+            self.assertEqual(record["peer_id"], ALICE.peer_id)
+        self.assertEqual(self.result(self.client.peers(username="bob"))["peers"], [])
+        self.result(self.client.remove())
+        error = self.refused(self.client.peer(ALICE.peer_id), RegistryError)
+        self.assertEqual((error.status, error.reason), (404, "unknown-peer"))
+        self.assertIn(ALICE.peer_id, str(error))
+
+    def test_deliver(self) -> None:
+        """A document arrives on the stream of the peer it is for, signed by us."""
+        bob = self.make_client(BOB)
+        self.result(bob.register(Registration("bob")))
+        received: list[Event] = []
+        self.result(bob.subscribe(received.append, lambda _reason: None))
+        self.register()
+        self.result(self.client.deliver(BOB.peer_id, Ringing("session")))
+        self.run_for(0.2)
+        (event,) = [one for one in received if one.name == "document"]
+        document = open_document(event.data)
+        self.assertEqual((document.issuer, document.body), (ALICE.peer_id, Ringing("session")))
+
+    def test_undeliverable(self) -> None:
+        """Who is unknown, and who is known but not listening, are told apart by a word."""
+        self.register()
+        self.result(self.make_client(BOB).register(Registration("bob")))
+        for peer, reason in ((BOB, "peer-offline"), (CAROL, "unknown-peer")):
+            error = self.refused(self.client.deliver(peer.peer_id, Ringing("s")), RegistryError)
+            self.assertEqual((error.status, error.reason), (404, reason))
+
+    def test_unregistered(self) -> None:
+        """Before we are registered there is no stream for us."""
+        error = self.refused(
+            self.client.subscribe(lambda _event: None, lambda _reason: None), RegistryError
+        )
+        self.assertEqual(error.reason, "not-registered")
+
+    def test_superseded(self) -> None:
+        """A second stream of the same identity ends the first, which is told."""
+        self.register()
+        received: list[Event] = []
+        ended: list[str] = []
+        self.result(self.client.subscribe(received.append, ended.append))
+        self.result(self.client.subscribe(lambda _event: None, lambda _reason: None))
+        self.run_for(1)
+        self.assertIn("superseded", [event.name for event in received])
+        self.assertEqual(len(ended), 1)
+
+    def test_trailing_slash(self) -> None:
+        """The registry's URL may end with a slash."""
+        client = self.make_client(ALICE, url=self.world.url + "/")
+        self.assertIn("lease", self.result(client.register(Registration("alice"))))
+
+
+class Clocked(Resource):
+    """Refuses stale documents and says what time it is, by a clock of its own."""
+
+    isLeaf = True
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__()
+        self._now = now
+
+    def render_POST(self, request: Request) -> bytes:
+        """See `IResource`."""
+        assert request.content is not None
+        document = open_document(request.content.read().decode())
+        if abs(document.issued_at - self._now()) < MAX_AGE:
+            return b'{"lease": 60}'
+        request.setResponseCode(401)
+        request.setHeader(b"date", formatdate(self._now(), usegmt=True).encode())
+        return Problem(401, "stale-document", "set your clock").encode()
+
+
+class ClockTests(RegistryCase):
+    """A peer whose clock is wrong."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = self.world.internet.host(OTHER)
+
+    def serve(self, error: float) -> RegistryClient:
+        """Start a registry with a clock that is right; returns a client whose clock isn't."""
+        site = Site(Clocked(self.true_time), reactor=self.other.reactor)
+        self.other.reactor.listenTCP(HTTP_PORT, site)
+        return self.make_client(ALICE, url=f"http://{OTHER}:{HTTP_PORT}", error=error)
+
+    def true_time(self) -> float:
+        """Return the time."""
+        return EPOCH + self.other.reactor.seconds()
+
+    def test_corrected(self) -> None:
+        """Early or late, it goes by the registry's clock from the first refusal on."""
+        for error in (3600.0, -3600.0, 86400.0 * 365):
+            self.setUp()
+            client = self.serve(error)
+            self.assertEqual(self.result(client.register(Registration("alice")))["lease"], 60)
+            self.assertLess(abs(client.now() - self.true_time()), 2)
+            self.run_for(1000)
+            self.assertLess(abs(client.now() - self.true_time()), 2)
+
+    def test_close_enough(self) -> None:
+        """A clock that is wrong by less than matters is left alone."""
+        client = self.serve(30.0)
+        self.result(client.register(Registration("alice")))
+        self.assertEqual(client.now(), self.true_time() + 30)
+
+
+class AwayTests(RegistryCase):
+    """A registry that can't be reached, or no longer."""
+
+    def test_nobody_listens(self) -> None:
+        """A closed port is said to be, at once."""
+        self.world.host.kill()
+        error = self.refused(self.client.peers(), RegistryUnreachable)
+        self.assertIn(self.world.url, str(error))
+        self.assertEqual(error.status, 0)
+
+    def test_no_network(self) -> None:
+        """Without a network it takes REQUEST_TIMEOUT, and no timer is left."""
+        self.host.online = False
+        started = self.host.reactor.seconds()
+        self.refused(self.client.peers(), RegistryUnreachable)
+        self.assertLess(self.host.reactor.seconds() - started, REQUEST_TIMEOUT + 0.1)
+
+    def test_restarted(self) -> None:
+        """A kept connection that died with the registry costs one more try, not a failure."""
+        self.result(self.client.peers())
+        self.world.host.kill()
+        self.world.host.boot()
+        self.world.boot_registry()
+        self.assertEqual(self.result(self.client.peers())["peers"], [])
+
+    def test_unknown_host(self) -> None:
+        """A name that nobody knows is named."""
+        client = self.make_client(ALICE, url="http://nowhere.test:8000")
+        error = self.refused(client.peers(), RegistryUnreachable)
+        self.assertIn("nowhere.test", str(error))
+
+    def test_closed(self) -> None:
+        """Closing leaves no connection."""
+        self.result(self.client.peers())
+        self.assertEqual(len(self.host.connections), 1)
+        self.result(self.client.close())
+        self.run_for(1)
+        self.assertEqual(len(self.host.connections), 0)
+
+
+class Page(Resource):
+    """Answers everything alike."""
+
+    isLeaf = True
+
+    def __init__(self, status: int, body: bytes, kind: bytes = b"text/html") -> None:
+        super().__init__()
+        self._answer = status, body, kind
+
+    def render(self, request: Request) -> bytes:
+        """See `IResource`."""
+        status, body, kind = self._answer
+        request.setResponseCode(status)
+        request.setHeader(b"content-type", kind)
+        return body
+
+
+class Never(Resource):
+    """Begins an answer, or doesn't, and never ends it."""
+
+    isLeaf = True
+
+    def __init__(self, start: bytes) -> None:
+        super().__init__()
+        self._start = start
+
+    def render(self, request: Request) -> int:
+        """See `IResource`."""
+        if self._start:
+            request.write(self._start)
+        return NOT_DONE_YET
+
+
+class Greeter(Protocol):
+    """A server of some other protocol."""
+
+    def connectionMade(self) -> None:
+        """See `IProtocol`."""
+        assert self.transport is not None
+        self.transport.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
+class NoRegistryTests(RegistryCase):
+    """Something else at the registry's address."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = self.world.internet.host(OTHER)
+        self.client = self.make_client(ALICE, url=f"http://{OTHER}:{HTTP_PORT}")
+
+    def refusal(self, server: Any, kind: type[Exception] = RegistryError) -> Any:
+        """Return the error with which a registration at this server fails."""
+        port = self.other.reactor.listenTCP(HTTP_PORT, server)
+        error = self.refused(self.client.register(Registration("alice")), kind)
+        port.stopListening()
+        self.run_for(0.1)
+        self.result(self.client.close())
+        self.assertIn(OTHER, str(error))
+        return error
+
+    def site(self, resource: Resource) -> Site:
+        """Serve a resource."""
+        return Site(resource, reactor=self.other.reactor)
+
+    def test_html(self) -> None:
+        """A web page, whatever its status, is no registry, and the person reads so."""
+        for status in (200, 404, 500):
+            error = self.refusal(self.site(Page(status, b"<html>It works!</html>")))
+            self.assertIn("p2pchat registry", str(error))
+            self.assertEqual(error.status, 0 if status == 200 else status)
+
+    def test_other_json(self) -> None:
+        """JSON that is no problem document isn't taken for one."""
+        for body in (b"[]", b'{"error": "no"}', b"\xff", b'{"status": 403}'):
+            error = self.refusal(self.site(Page(403, body, b"application/json")))
+            self.assertEqual((error.status, error.reason), (403, "registry"))
+
+    def test_other_protocol(self) -> None:
+        """A server that doesn't speak HTTP is as good as none."""
+        self.refusal(Factory.forProtocol(Greeter), RegistryUnreachable)
+
+    def test_silence(self) -> None:
+        """An answer that doesn't come, or doesn't end, is given up after a while."""
+        for start in (b"", b'{"lease":'):
+            started = self.other.reactor.seconds()
+            self.refusal(self.site(Never(start)), RegistryUnreachable)
+            self.assertLess(self.other.reactor.seconds() - started, 2 * REQUEST_TIMEOUT + 1)
+
+    def test_problem(self) -> None:
+        """The sentence of a problem document is what the person reads."""
+        body = b'{"type":"/problems/full","status":503,"detail":"no room at 203.0.113.80"}'
+        error = self.refusal(self.site(Page(503, body, b"application/problem+json")))
+        self.assertEqual((error.status, error.reason), (503, "full"))
+        self.assertEqual(str(error), "no room at 203.0.113.80")
+
+
+class BadUrlTests(SynchronousTestCase):
+    """A registry's address that isn't one."""
+
+    def test_refused(self) -> None:
+        """It is refused before anything is sent."""
+        runtime = Runtime(None, cast(Any, None), lambda: 0.0, bytes, list)
+        for url in ("", "registry.test", "ftp://registry.test", "http://a b"):
+            self.assertRaises(RemoteProtocolError, RegistryClient, url, ALICE, runtime)

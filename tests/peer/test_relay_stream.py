@@ -1,0 +1,257 @@
+"""The stream to a relay: over simulated TCP, and TLS with a certificate made here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from random import Random
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import Certificate, PrivateCertificate
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat.errors import LocalProtocolError
+from p2pchat.peer.relay_stream import CONNECT_TIMEOUT, RelayStream, _RelayProtocol
+from p2pchat.wire import stun
+from p2pchat.wire.turn import RelayServer, Transport, encode_channel_data
+from tests.simulation.internet import Internet
+from tests.simulation.link import Link
+from tests.simulation.world import runtime_on
+
+ADDRESS = "203.0.113.7"
+FRAME = encode_channel_data(0x4000, b"hello", True)
+
+
+def make_certificate(address: str) -> PrivateCertificate:
+    """Make a self-signed certificate for an IP address."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([])
+    now = datetime.now(UTC)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(alternative, False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    made: PrivateCertificate = PrivateCertificate.loadPEM(private + pem)
+    return made
+
+
+class Server(Protocol):
+    """A relay's end, which sends everything back."""
+
+    def __init__(self, connections: list[Server]) -> None:
+        self.gone = False
+        connections.append(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Send it back, a byte at a time."""
+        for number in range(len(data)):
+            self.write(data[number : number + 1])
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        assert self.transport is not None
+        self.transport.write(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Note it."""
+        self.gone = True
+
+
+class Case(SynchronousTestCase):
+    """A relay's host, a client's, and what the client is told."""
+
+    def setUp(self) -> None:
+        """Make both hosts."""
+        self.internet = Internet(5, link=Link(latency=0.01))
+        self.relay = self.internet.host(ADDRESS)
+        self.runtime = runtime_on(self.internet.host(), Random(5))
+        self.connections: list[Server] = []
+        self.told: list[Any] = []
+
+    def listen(self, certificate: PrivateCertificate | None = None) -> None:
+        """Listen on port 3478, with TLS if there is a certificate."""
+        connections = self.connections
+        factory: Any = Factory.forProtocol(lambda: Server(connections))
+        if certificate is not None:
+            clock = self.runtime.clock
+            factory = TLSMemoryBIOFactory(certificate.options(), False, factory, clock=clock)
+        factory.noisy = False
+        self.relay.reactor.listenTCP(3478, factory)
+
+    def open(self, transport: Transport, host: str = ADDRESS, trust: Any = None) -> RelayStream:
+        """Connect."""
+        return RelayStream(
+            self.runtime,
+            RelayServer(host, 3478, transport),
+            self.told.append,
+            lambda: self.told.append("connected"),
+            lambda reason: self.told.append(("lost", reason)),
+            trust,
+        )
+
+    def lost(self) -> str:
+        """Return why the connection was lost, which was told once and last."""
+        word, reason = self.told[-1]
+        self.assertEqual(word, "lost")
+        self.assertEqual(sum(isinstance(one, tuple) for one in self.told), 1)
+        return str(reason)
+
+
+class TcpTests(Case):
+    """Over TCP."""
+
+    def test_frames(self) -> None:
+        """Frames go out, and come in whole."""
+        self.listen()
+        stream = self.open(Transport.TCP)
+        self.internet.run(1)
+        stream.write(FRAME + stun.encode(stun.request(bytes(12))))
+        self.internet.run(1)
+        self.assertEqual(self.told, ["connected", FRAME, stun.encode(stun.request(bytes(12)))])
+
+    def test_close(self) -> None:
+        """Closing closes, and isn't told; what is written after it is dropped."""
+        self.listen()
+        stream = self.open(Transport.TCP)
+        self.internet.run(1)
+        stream.close()
+        stream.write(FRAME)
+        self.internet.run(1)
+        self.assertEqual((self.told, stream.unsent), (["connected"], 1))
+        self.assertTrue(self.connections[0].gone)
+
+    def test_close_early(self) -> None:
+        """Closing before the connection is there leaves nothing behind."""
+        self.listen()
+        stream = self.open(Transport.TCP)
+        stream.close()
+        self.internet.run(CONNECT_TIMEOUT + 1)
+        self.assertEqual(self.told, [])
+        self.assertEqual(list(self.runtime.reactor.getDelayedCalls()), [])
+
+    def test_refused(self) -> None:
+        """A relay that isn't there is told at once."""
+        self.open(Transport.TCP)
+        self.internet.run(1)
+        self.assertIn("can't be reached: ", self.lost())
+
+    def test_unknown_name(self) -> None:
+        """So is one whose name nobody knows."""
+        self.open(Transport.TCP, host="nowhere.example")
+        self.internet.run(1)
+        self.assertIn("can't be reached: ", self.lost())
+
+    def test_silent(self) -> None:
+        """A host that answers nothing is given up after CONNECT_TIMEOUT."""
+        self.relay.online = False
+        self.open(Transport.TCP)
+        self.internet.run(CONNECT_TIMEOUT - 0.1)
+        self.assertEqual(self.told, [])
+        self.internet.run(0.2)
+        self.assertEqual(self.lost(), "can't be reached: timed out")
+
+    def test_relay_closes(self) -> None:
+        """When the relay closes, it is told once."""
+        self.listen()
+        self.open(Transport.TCP)
+        self.internet.run(1)
+        transport: Any = self.connections[0].transport
+        transport.loseConnection()
+        self.internet.run(1)
+        self.assertEqual(self.lost(), "the relay closed the connection")
+
+    def test_garbage(self) -> None:
+        """A stream that can't be cut is ended."""
+        self.listen()
+        self.open(Transport.TCP)
+        self.internet.run(1)
+        self.connections[0].write(b"220 relay.example ESMTP\r\n")
+        self.internet.run(1)
+        self.assertIn("neither STUN nor ChannelData", self.lost())
+        self.assertTrue(self.connections[0].gone)
+
+    def test_full(self) -> None:
+        """While the connection takes no more, frames are dropped, and it goes on after."""
+        self.listen()
+        stream = self.open(Transport.TCP)
+        self.internet.run(1)
+        self.relay.online = False
+        big = encode_channel_data(0x4000, bytes(4000), True)
+        for _ in range(400):
+            stream.write(big)
+            self.internet.run(0.001)
+        self.assertGreater(stream.unsent, 50)
+        self.relay.online = True
+        self.internet.run(10)
+        unsent = stream.unsent
+        stream.write(FRAME)
+        self.internet.run(5)
+        self.assertEqual((stream.unsent, self.told[-1]), (unsent, FRAME))
+
+    def test_udp(self) -> None:
+        """A relay over UDP has no stream."""
+        self.assertRaises(LocalProtocolError, self.open, Transport.UDP)
+
+    def test_interfaces(self) -> None:
+        """The protocol provides what its transports call."""
+        protocol = _RelayProtocol(None)  # type: ignore[arg-type]
+        verifyObject(IHandshakeListener, protocol)
+        verifyObject(IPushProducer, protocol)
+
+
+class TlsTests(Case):
+    """Over TLS."""
+
+    def test_frames(self) -> None:
+        """With a certificate that is trusted, frames go both ways."""
+        certificate = make_certificate(ADDRESS)
+        self.listen(certificate)
+        stream = self.open(Transport.TLS, trust=Certificate(certificate.original))
+        self.internet.run(1)
+        stream.write(FRAME)
+        self.internet.run(1)
+        self.assertEqual(self.told, ["connected", FRAME])
+        stream.close()
+        self.internet.run(1)
+        self.assertTrue(self.connections[0].gone)
+
+    def test_untrusted(self) -> None:
+        """One that the platform doesn't trust is refused before anything is sent."""
+        self.listen(make_certificate(ADDRESS))
+        self.open(Transport.TLS)
+        self.internet.run(1)
+        self.assertIn("certificate verify failed", self.lost())
+
+    def test_another_host(self) -> None:
+        """So is a good one for another host."""
+        certificate = make_certificate("203.0.113.99")
+        self.listen(certificate)
+        self.open(Transport.TLS, trust=Certificate(certificate.original))
+        self.internet.run(1)
+        self.assertNotIn("connected", self.told)
+        self.lost()
+
+    def test_silent(self) -> None:
+        """A port that takes the connection and shakes no hands is given up in time."""
+        self.relay.reactor.listenTCP(3478, Factory.forProtocol(Protocol))
+        self.open(Transport.TLS)
+        self.internet.run(CONNECT_TIMEOUT + 1)
+        self.assertEqual(self.lost(), "can't be reached: timed out")

@@ -1,0 +1,95 @@
+"""What a peer keeps between two runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import ConfigurationError
+from p2pchat.peer.state import CONTACTS_FILE, IDENTITY_FILE, State, load_state
+from tests.identity.people import BOB, CAROL
+
+
+class StateTests(SynchronousTestCase):
+    """A state directory that doesn't exist yet."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp()) / "deep" / "state"
+        self.random = Random(1)
+
+    def load(self) -> State:
+        """Start the program once more."""
+        return load_state(str(self.path), self.random.randbytes)
+
+    def refused(self) -> str:
+        """Return the sentence with which the directory is refused."""
+        return str(self.assertRaises(ConfigurationError, self.load))
+
+    def mode(self, path: Path) -> int:
+        """Return the permissions of a file."""
+        return stat.S_IMODE(path.stat().st_mode)
+
+    def test_kept(self) -> None:
+        """Identity and contacts are the same in the next run."""
+        first = self.load()
+        first.add_contact(BOB.peer_id, "bob")
+        first.add_contact(CAROL.peer_id, '[[[[[[[[[[[[[[[[[[[[ "\\ 😀')
+        second = self.load()
+        self.assertEqual(second.identity.peer_id, first.identity.peer_id)
+        self.assertEqual(second.contacts, first.contacts)
+
+    def test_private(self) -> None:
+        """The directory and its files are nobody else's, whatever the umask."""
+        self.addCleanup(os.umask, os.umask(0))
+        self.load().add_contact(BOB.peer_id, "bob")
+        self.assertEqual(self.mode(self.path), 0o700)
+        for name in (IDENTITY_FILE, CONTACTS_FILE):
+            self.assertEqual(self.mode(self.path / name), 0o600)
+
+    def test_replaced_whole(self) -> None:
+        """Nothing but the two files is left, however often they were written."""
+        state = self.load()
+        for number in range(5):
+            state.add_contact(BOB.peer_id, f"bob {number}")
+        self.assertEqual(sorted(os.listdir(self.path)), [CONTACTS_FILE, IDENTITY_FILE])
+        self.assertEqual(self.load().contacts, {BOB.peer_id: "bob 4"})
+
+    def test_memory(self) -> None:
+        """Without a directory nothing is written, and each run is somebody else."""
+        first, second = (load_state(None, self.random.randbytes) for _ in range(2))
+        first.add_contact(BOB.peer_id, "bob")
+        self.assertNotEqual(first.identity.peer_id, second.identity.peer_id)
+        self.assertEqual((first.contacts, second.contacts), ({BOB.peer_id: "bob"}, {}))
+
+    def test_broken_identity(self) -> None:
+        """A key that can't be read is named, never replaced."""
+        self.load()
+        file = self.path / IDENTITY_FILE
+        for content in (b"", b"not a key", b"\xff\xfe"):
+            file.write_bytes(content)
+            self.assertIn(str(file), self.refused())
+            self.assertEqual(file.read_bytes(), content)
+
+    def test_broken_contacts(self) -> None:
+        """Contacts that can't be read are named, never replaced."""
+        self.load()
+        file = self.path / CONTACTS_FILE
+        for content in (b"", b"[]", b'{"peers":[]}', b"{}", b"\xff", b'{"peers":{}} x'):
+            file.write_bytes(content)
+            self.assertIn(str(file), self.refused())
+            self.assertEqual(file.read_bytes(), content)
+
+    def test_unusable_directory(self) -> None:
+        """A file in the way of the directory is named."""
+        self.path.parent.mkdir(parents=True)
+        self.path.write_bytes(b"")
+        self.assertIn(str(self.path), self.refused())
+
+    def test_directory_for_file(self) -> None:
+        """A directory in the place of a file is named."""
+        (self.path / IDENTITY_FILE).mkdir(parents=True)
+        self.assertIn(IDENTITY_FILE, self.refused())

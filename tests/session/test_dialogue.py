@@ -1,0 +1,363 @@
+"""
+Everything with one peer, below the node: how calls, link and conversation meet.
+
+What whole peers do when NATs, hosts and registries fail is in tests/simulation/test_outages.py;
+here is what only shows in the machines themselves, or needs a peer who breaks the rules.
+"""
+
+from __future__ import annotations
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat.interfaces import IMachine
+from p2pchat.session import events
+from p2pchat.session.dialogue import LINGERING, RESCUE_PATIENCE
+from p2pchat.session.link import PROOF_DEADLINE
+from p2pchat.wire.documents import Answer, Candidates, Offer, Refusal, Ringing
+from p2pchat.wire.messages import MAX_TEXT
+from tests.identity.people import CAROL
+from tests.session.pair import HEARTBEAT, WALL, Pair
+
+
+class DialogueCase(SynchronousTestCase):
+    """Alice and Bob, who accepts every call."""
+
+    def setUp(self) -> None:
+        self.pair = Pair()
+        self.alice, self.bob = self.pair.both
+
+    @property
+    def now(self) -> float:
+        """The time on the wire."""
+        return self.pair.wire.now
+
+
+class CallTests(DialogueCase):
+    """From a call to a conversation."""
+
+    def test_interface(self) -> None:
+        """A dialogue is a machine with the five verbs; it begins with nothing under way."""
+        dialogue = self.alice.dialogue
+        self.assertTrue(verifyObject(IMachine, dialogue))
+        self.assertEqual((dialogue.stage, dialogue.get_timer()), ("ended", None))
+        self.assertTrue(dialogue.is_forgettable)
+        self.assertEqual(dialogue.story(), ["nothing was tried yet"])
+
+    def test_story_of_a_call(self) -> None:
+        """Both hear of the call, the checks, the path and the conversation, in this order."""
+        self.pair.connect()
+        kinds = (events.Checking, events.PathFound, events.Connected)
+        for one, first in ((self.alice, events.Calling), (self.bob, events.OfferReceived)):
+            self.assertEqual([type(event) for event in one.told], [first, *kinds])
+        self.assertEqual((self.alice.dialogue.name, self.bob.dialogue.name), ("bob", "alice"))
+        self.assertEqual([type(one) for one in self.alice.posted], [Offer, Candidates])
+        self.assertEqual([type(one) for one in self.bob.posted], [Answer])
+        self.assertIn("in use: host to host", self.alice.dialogue.story()[-1])
+
+    def test_stages(self) -> None:
+        """The words of a list on a screen follow the call."""
+        self.bob.welcome = False
+        self.alice.dialogue.call(self.now)
+        self.assertEqual(self.alice.dialogue.stage, "calling")
+        self.pair.run(0.1)
+        stages = self.alice.dialogue.stage, self.bob.dialogue.stage
+        self.assertEqual(stages, ("ringing", "offered"))
+        self.bob.dialogue.accept(self.now)
+        self.pair.run(1)
+        self.assertEqual([one.dialogue.stage for one in self.pair.both], ["open", "open"])
+        self.pair.part()
+        self.pair.say(self.alice, "?")
+        self.pair.run(5)
+        self.assertEqual(self.alice.dialogue.stage, "reconnecting")
+
+    def test_call_back_accepts(self) -> None:
+        """Who calls one whose offer waits accepts it."""
+        self.bob.welcome = False
+        self.alice.dialogue.call(self.now)
+        self.pair.run(0.1)
+        self.bob.dialogue.call(self.now)
+        self.pair.run_until(lambda: self.alice.dialogue.is_open and self.bob.dialogue.is_open)
+        self.assertFalse([one for one in self.bob.posted if type(one) is Offer])
+
+    def test_nothing_to_answer(self) -> None:
+        """Accepting or rejecting without an offer does nothing."""
+        self.bob.dialogue.accept(self.now)
+        self.bob.dialogue.reject(self.now)
+        self.pair.run(1)
+        self.assertEqual((self.bob.told, self.bob.posted), ([], []))
+
+    def test_offer_twice(self) -> None:
+        """An offer that is delivered twice, at once or after the answer, is one call."""
+        self.alice.dialogue.call(self.now)
+        offer = self.alice.dialogue.take_documents()[0]
+        for delay in (0.0, 0.0, 0.5):
+            self.pair.run(delay)
+            self.bob.dialogue.receive_document(offer, True, self.now)
+        self.pair.run(1)
+        self.assertEqual(len(self.bob.events(events.OfferReceived)), 1)
+        self.assertEqual([type(one) for one in self.bob.posted], [Answer])
+
+    def test_crossing(self) -> None:
+        """Of two offers that cross, that of the lower id counts; nobody is asked."""
+        for one in self.pair.both:
+            one.welcome = False
+            one.dialogue.call(self.now)
+        self.pair.run_until(lambda: self.alice.dialogue.is_open and self.bob.dialogue.is_open)
+        self.assertEqual([type(one) for one in self.alice.posted], [Offer, Candidates])
+        self.assertEqual([type(one) for one in self.bob.posted], [Offer, Answer])
+        self.pair.chat()
+        for one in self.pair.both:
+            self.assertEqual(len(one.events(events.Connected)), 1)
+
+    def test_unfit_key(self) -> None:
+        """An offer whose key makes no secret is declined, and the person is told."""
+        self.alice.dialogue.call(self.now)
+        (offer,) = self.alice.dialogue.take_documents()
+        assert isinstance(offer, Offer)
+        bad = attrs.evolve(offer, exchange=bytes(32))
+        self.bob.dialogue.receive_document(bad, True, self.now)
+        self.pair.run(0.001)
+        self.assertEqual(self.bob.posted, [Refusal(offer.session, "declined")])
+        self.assertEqual(self.bob.events(events.CallFailed)[0].reason, "not-proved")
+
+    def test_cancelled(self) -> None:
+        """A call that is taken back ends for both; the called person's question goes away."""
+        self.bob.welcome = False
+        self.alice.dialogue.call(self.now)
+        self.pair.run(0.1)
+        self.alice.dialogue.disconnect(self.now)
+        self.pair.run(0.1)
+        self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "cancelled")
+        self.assertEqual([e.reason for e in self.bob.events(events.OfferEnded)], ["cancelled"])
+        self.assertTrue(self.bob.dialogue.is_forgettable)
+        self.assertFalse(self.alice.dialogue.is_alive)
+
+    def test_attempts(self) -> None:
+        """Where no check gets through, each attempt is told, and the failure says what was done."""
+        self.pair.part()
+        self.alice.dialogue.call(self.now)
+        self.pair.run_until(lambda: self.alice.events(events.CallFailed), 40)
+        calling = self.alice.events(events.Calling)
+        self.assertEqual([(e.attempt, e.attempts) for e in calling], [(1, 3), (2, 3), (3, 3)])
+        failed = self.alice.events(events.CallFailed)[0]
+        self.assertEqual(failed.reason, "no-path")
+        self.assertIn("none answered", failed.explanation)
+
+    def test_stray_documents(self) -> None:
+        """Documents without a call change nothing."""
+        for body in (
+            Ringing("s"),
+            Refusal("s", "declined"),
+            Candidates("s", ()),
+            Answer("s", "alice", bytes(32), "u", ()),
+        ):
+            self.bob.dialogue.receive_document(body, True, self.now)
+        self.pair.run(0.1)
+        self.assertEqual((self.bob.told, self.bob.posted, self.bob.sent), ([], [], []))
+
+    def test_undeliverable(self) -> None:
+        """A peer whom the registry doesn't know ends the call at once."""
+        self.alice.dialogue.call(self.now)
+        (offer,) = self.alice.dialogue.take_documents()
+        self.alice.dialogue.undeliverable(offer.session, "unknown-peer", "no such peer", self.now)
+        self.pair.run(0.001)
+        failed = self.alice.events(events.CallFailed)[0]
+        self.assertEqual(failed.reason, "unknown-peer")
+        self.assertIn("no such peer", failed.explanation)
+
+
+class IdentityTests(DialogueCase):
+    """The offer is signed, and so is the link."""
+
+    def test_other_key_on_the_link(self) -> None:
+        """One who answers the offer but can't prove that key on the link isn't connected to."""
+        around = self.pair.identities
+        self.bob = self.pair.bob = self.pair.peer("bob", CAROL, around["alice"])
+        self.bob.welcome = True
+        self.alice.dialogue.call(self.now)
+        self.pair.run_until(lambda: self.alice.events(events.CallFailed), PROOF_DEADLINE + 5)
+        self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "not-proved")
+        self.assertEqual(self.alice.events(events.Connected), [])
+        self.assertFalse(self.alice.dialogue.is_alive)
+
+    def test_stranger_on_the_socket(self) -> None:
+        """QUIC from an address that no authentic check came from reaches no link."""
+        self.pair.connect()
+        flight = self.alice.dialogue.datagrams_to_send(self.now)
+        elsewhere = ("203.0.113.66", 666)
+        self.bob.receive(b"\xc0\0\0\0\1\x08" + bytes(1194), elsewhere, self.now)
+        self.bob.receive(b"\x40" + bytes(50), elsewhere, self.now)
+        self.assertEqual(flight, [])
+        self.pair.chat()
+
+
+class ConversationTests(DialogueCase):
+    """An open conversation, and its end."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair.connect()
+
+    def test_lines(self) -> None:
+        """A line is told when said, when shown and when delivered, by one name."""
+        name = self.pair.say(self.alice, "hello")
+        self.pair.run(0.2)
+        (sent,) = self.alice.events(events.MessageSent)
+        (shown,) = self.bob.events(events.MessageReceived)
+        (delivered,) = self.alice.events(events.MessageDelivered)
+        self.assertEqual({sent.id, shown.id, delivered.id}, {name})
+        self.assertEqual((shown.text, shown.name, shown.sent_at), ("hello", "alice", WALL))
+        self.assertLess(delivered.milliseconds, 100)
+
+    def test_long_lines(self) -> None:
+        """Many lines of the greatest length arrive in order, brackets and all."""
+        texts = [character * MAX_TEXT for character in 'x[{"\0😀'] * 3
+        for text in texts:
+            self.pair.say(self.alice, text)
+        self.pair.run_until(lambda: len(self.bob.texts()) == len(texts), 60)
+        self.assertEqual(self.bob.texts(), texts)
+
+    def test_leaving(self) -> None:
+        """Who leaves after a line leaves when it has arrived; both are at their end soon."""
+        self.pair.say(self.alice, "bye")
+        self.alice.dialogue.disconnect(self.now)
+        self.pair.run(LINGERING + 0.1)
+        self.assertEqual(self.bob.texts(), ["bye"])
+        reasons = [one.events(events.Disconnected)[0].reason for one in self.pair.both]
+        self.assertEqual(reasons, ["closed", "left"])
+        for one in self.pair.both:
+            self.assertEqual((one.dialogue.is_alive, one.dialogue.get_timer()), (False, None))
+            self.assertEqual(len(one.events(events.Disconnected)), 1)
+
+    def test_new_call_after_the_end(self) -> None:
+        """After an end a new call is asked about; its log goes on where it was."""
+        self.alice.dialogue.disconnect(self.now)
+        self.pair.run(LINGERING + 0.1)
+        self.bob.welcome = False
+        self.alice.dialogue.call(self.now)
+        self.pair.run(0.2)
+        self.assertTrue(self.bob.dialogue.is_asking)
+        self.pair.say(self.alice, "again")
+        self.bob.dialogue.accept(self.now)
+        self.pair.run_until(lambda: self.bob.texts() == ["again"])
+
+    def test_second_call_is_nothing(self) -> None:
+        """Calling somebody in conversation makes no offer."""
+        posted = len(self.alice.posted)
+        self.alice.dialogue.call(self.now)
+        self.pair.run(1)
+        self.assertEqual(len(self.alice.posted), posted)
+
+    def test_protocol_error(self) -> None:
+        """One who breaks the rules is told which, and the conversation ends on both sides."""
+        talk = self.alice.dialogue.conversation
+        talk.say("never sent", WALL, self.now)
+        talk.messages_to_send(self.now, 1)
+        self.pair.say(self.alice, "leaves a gap")
+        self.pair.run(LINGERING + 0.1)
+        for one in self.pair.both:
+            (ended,) = one.events(events.Disconnected)
+            self.assertEqual(ended.reason, "protocol-error")
+            self.assertIn("message 2 after 0", " ".join(one.dialogue.story()))
+            self.assertFalse(one.dialogue.is_alive)
+        self.assertEqual(self.bob.texts(), [])
+
+
+class RescueTests(DialogueCase):
+    """A path that is lost, and found again."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair.connect()
+        self.pair.run(1)
+        self.flights = [one.first_flights for one in self.pair.both]
+
+    def lose(self, seconds: float = 10.0) -> None:
+        """Let nothing pass until both have noticed."""
+        self.pair.part()
+        self.pair.say(self.alice, "said in the dark")
+        self.pair.run(seconds)
+        self.assertTrue(self.alice.events(events.PathLost))
+        self.pair.join()
+
+    def test_same_link(self) -> None:
+        """Both still hold the link: it goes on over the new path, without a handshake."""
+        self.lose()
+        self.pair.run_until(lambda: self.bob.texts() == ["said in the dark"])
+        self.pair.chat()
+        self.assertEqual([one.first_flights for one in self.pair.both], self.flights)
+        self.assertTrue(self.alice.events(events.Connected)[-1].resumed)
+        self.assertEqual(len(self.bob.events(events.MessageReceived)), 2)
+
+    def test_nobody_is_asked(self) -> None:
+        """A rescue needs no approval, also of one who approves each call."""
+        self.bob.welcome = self.alice.welcome = False
+        self.lose()
+        self.pair.chat()
+        self.assertEqual(len(self.bob.events(events.OfferReceived)), 1)
+
+    def test_new_link_after_a_restart(self) -> None:
+        """Only one holds the link: the new path makes a new one, and what waited arrives."""
+        ids = self.pair.identities
+        self.pair.part()
+        self.pair.say(self.alice, "are you there?")
+        self.pair.run(3)
+        self.bob = self.pair.bob = self.pair.peer("bob", ids["bob"], ids["alice"])
+        self.pair.join()
+        self.pair.run_until(lambda: self.bob.texts() == ["are you there?"], 20)
+        self.assertGreater(self.alice.first_flights, self.flights[0])
+        self.assertFalse(self.alice.events(events.Connected)[-1].resumed)
+
+    def test_short_break(self) -> None:
+        """A break shorter than a failed check is nobody's business."""
+        self.pair.part()
+        self.pair.say(self.alice, "hm")
+        self.pair.run(0.8)
+        self.pair.join()
+        self.pair.run_until(lambda: self.bob.texts() == ["hm"], 3)
+        self.assertEqual(self.alice.events(events.PathLost), [])
+        self.assertEqual(len(self.alice.posted), 2)
+
+    def test_silence_is_noticed(self) -> None:
+        """Where nobody types, the next heartbeat notices."""
+        self.pair.part()
+        self.pair.run(HEARTBEAT + 3)
+        self.assertTrue(self.alice.events(events.PathLost) or self.bob.events(events.PathLost))
+
+    def test_registry_away_too(self) -> None:
+        """While offers can't be delivered either they are made again and again."""
+        self.pair.registry_is_up = False
+        self.lose(60)
+        self.assertGreater(len(self.alice.events(events.Calling)), 5)
+        self.assertEqual({e.attempts for e in self.alice.events(events.Calling)[1:]}, {0})
+        self.pair.registry_is_up = True
+        self.pair.run_until(lambda: self.bob.texts() == ["said in the dark"], 30)
+
+    def test_refused_rescue(self) -> None:
+        """A peer who came back and declines ends it; what wasn't delivered is counted."""
+        ids = self.pair.identities
+        self.pair.part()
+        self.pair.say(self.alice, "hello?")
+        self.bob = self.pair.bob = self.pair.peer("bob", ids["bob"], ids["alice"])
+        self.bob.welcome = False
+        self.pair.run_until(lambda: self.bob.dialogue.is_asking, 30)
+        self.bob.dialogue.reject(self.now)
+        self.pair.run(0.2)
+        (ended,) = self.alice.events(events.Disconnected)
+        self.assertEqual((ended.reason, ended.undelivered), ("declined", 1))
+        self.assertFalse(self.alice.dialogue.is_alive)
+
+    def test_leaving_during_a_rescue(self) -> None:
+        """Who gives up during a rescue is out at once, and offers stop."""
+        self.pair.registry_is_up = False
+        self.pair.part()
+        self.pair.say(self.alice, "x")
+        self.pair.run(5)
+        self.alice.dialogue.disconnect(self.now)
+        self.pair.run(LINGERING + 0.1)
+        self.assertEqual(self.alice.events(events.Disconnected)[0].undelivered, 1)
+        posted = len(self.alice.posted)
+        self.pair.run(RESCUE_PATIENCE / 10)
+        self.assertEqual((len(self.alice.posted), self.alice.dialogue.is_alive), (posted, False))

@@ -1,0 +1,317 @@
+"""The encrypted link: who is believed, and what is let through before."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import LinkClosed, ProofFailed, RemoteProtocolError
+from p2pchat.identity.keys import Identity
+from p2pchat.session import quic
+from p2pchat.session.link import PROOF_DEADLINE, LinkEnded, LinkOpened, LinkState
+from p2pchat.traversal.datagrams import Datagram
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.framing import MAX_FRAME
+from p2pchat.wire.messages import Hello, Ping, Proof
+from tests.identity.people import ALICE, BOB, CAROL
+from tests.session.link_ends import LEFT, RIGHT, BareEnd, LinkEnd, link_end
+from tests.traversal.fake_wire import FakeWire, Link
+
+
+class LinkCase(SynchronousTestCase):
+    """Alice dials, Bob answers."""
+
+    def setUp(self) -> None:
+        self.wire = FakeWire(seed=5)
+        self.path = self.wire.link(LEFT, RIGHT)
+        self.alice = self.dialing()
+        self.bob = self.answering()
+
+    def dialing(self, identity: Identity = ALICE, peer: Identity = BOB) -> LinkEnd:
+        """Put an end that dials on the left."""
+        return self.at(LEFT, link_end(identity, peer, True, RIGHT, self.wire.now))
+
+    def answering(self, identity: Identity = BOB, peer: Identity = ALICE) -> LinkEnd:
+        """Put an end that answers on the right."""
+        return self.at(RIGHT, link_end(identity, peer, False, LEFT, self.wire.now))
+
+    def at(self, address: Address, station: LinkEnd) -> LinkEnd:
+        """Attach a station."""
+        self.wire.attach(station, address)
+        return station
+
+    def open(self, within: float = 5.0) -> float:
+        """Let time pass until both are open."""
+        return self.wire.run_until(lambda: self.alice.opened and self.bob.opened, within)
+
+    def assert_never_opened(self, *ends: LinkEnd) -> None:
+        """These have ended without believing anybody, or delivering anything."""
+        for one in ends:
+            self.assertIs(one.link.state, LinkState.ENDED)
+            self.assertFalse(one.opened or one.frames)
+
+
+class OpenTests(LinkCase):
+    """Two honest ends."""
+
+    def test_opens(self) -> None:
+        """It takes two round trips at most, and both sides are told once."""
+        self.assertLess(self.open(), 0.045)
+        self.wire.run(5)
+        self.assertEqual((self.alice.told, self.bob.told), ([LinkOpened()], [LinkOpened()]))
+
+    def test_frames(self) -> None:
+        """Frames of any size arrive once, in order, on a bad path."""
+        self.open()
+        self.path.loss, self.path.jitter, self.path.twice = 0.2, 0.03, 0.1
+        sent = [bytes([number]) * (number * number * 20) for number in range(40)]
+        for body in sent:
+            self.alice.link.send_frame(body)
+            self.bob.link.send_frame(body[::-1])
+        self.wire.run_until(lambda: len(self.alice.frames) == len(self.bob.frames) == 40, 60)
+        self.assertEqual(self.bob.frames, sent)
+        self.assertEqual(self.alice.frames, [body[::-1] for body in sent])
+        self.assertEqual(self.alice.link.backlog(), 0)
+
+    def test_closed(self) -> None:
+        """Who closes says why, and the other end hears it."""
+        self.open()
+        self.alice.link.close("enough", self.wire.now)
+        self.wire.run(2)
+        for one in (self.alice, self.bob):
+            (error,) = one.errors
+            self.assertIsInstance(error, LinkClosed)
+            self.assertIn("enough", str(error))
+            self.assertRaises(LinkClosed, one.link.send_frame, b"more")
+        self.alice.link.close("again", self.wire.now)
+        self.wire.run(10)
+        self.assertEqual((len(self.alice.errors), self.alice.get_timer()), (1, None))
+
+    def test_bad_paths(self) -> None:
+        """Loss, reordering and duplicates delay the handshake, for no seed do they end it."""
+        for seed in range(10):
+            self.wire = FakeWire(seed)
+            self.wire.link(LEFT, RIGHT, Link(loss=0.1, jitter=0.05, twice=0.3))
+            self.alice, self.bob = self.dialing(), self.answering()
+            self.open(PROOF_DEADLINE)
+            self.assertFalse(self.alice.errors or self.bob.errors)
+
+    def test_reordered_flights(self) -> None:
+        """A packet that overtakes all others of its flight isn't waited for again."""
+        now = self.wire.now
+        sides = [(self.alice, self.bob), (self.bob, self.alice)]
+        for turn in range(6):
+            sender, reader = sides[turn % 2]
+            flight = sender.outgoing(now)
+            for datagram in flight[-1:] + flight[:-1]:
+                reader.receive(datagram.data, LEFT, now)
+        self.assertTrue(self.alice.opened and self.bob.opened)
+
+
+class IdentityTests(LinkCase):
+    """Nobody else than the peer who was meant is believed."""
+
+    def test_wrong_answerer(self) -> None:
+        """Who dials Bob and gets Carol ends the link."""
+        self.bob = self.answering(CAROL)
+        self.wire.run(1)
+        self.assertFalse(self.alice.opened)
+        self.assertIsInstance(self.alice.errors[0], ProofFailed)
+        self.assertIn(BOB.peer_id, str(self.alice.errors[0]))
+
+    def test_wrong_dialer(self) -> None:
+        """Who expects Alice and is dialed by Carol ends the link."""
+        self.alice = self.dialing(CAROL)
+        self.wire.run(1)
+        self.assertFalse(self.bob.opened)
+        self.assertIsInstance(self.bob.errors[0], ProofFailed)
+
+    def test_own_proof(self) -> None:
+        """Who plays our own proof back to us doesn't become us, nor anybody."""
+        self.bob = self.answering(peer=BOB)
+        mirror = BareEnd(RIGHT, quic.dial(self.wire.now))
+        self.wire.attach(mirror, LEFT)
+        self.wire.run_until(lambda: mirror.received)
+        assert mirror.engine is not None
+        mirror.engine.send(mirror.received)
+        self.wire.run(1)
+        self.assertIsInstance(self.bob.errors[0], ProofFailed)
+        self.assert_never_opened(self.bob)
+
+    def test_man_in_the_middle(self) -> None:
+        """One with a TLS session to each side, who passes every byte on, gets nowhere."""
+        near, far = ("192.0.2.3", 3), ("192.0.2.4", 4)
+        self.wire = FakeWire()
+        self.alice = self.at(LEFT, link_end(ALICE, BOB, True, near, self.wire.now))
+        self.bob = self.at(RIGHT, link_end(BOB, ALICE, False, far, self.wire.now))
+        mallory = Relaying(BareEnd(LEFT), BareEnd(RIGHT, quic.dial(self.wire.now)), near)
+        self.wire.attach(mallory, near, far)
+        self.wire.link(LEFT, near)
+        self.wire.link(RIGHT, far)
+        self.wire.run(2)
+        self.assertEqual([type(one) for one in mallory.left.heard()], [Proof])
+        self.assertEqual([type(one) for one in mallory.right.heard()], [Proof])
+        self.assert_never_opened(self.alice, self.bob)
+        self.assertTrue(any(isinstance(e, ProofFailed) for e in self.alice.errors))
+
+
+class Relaying:
+    """Mallory: a TLS session with each side, and every byte passed on."""
+
+    def __init__(self, left: BareEnd, right: BareEnd, near: Address) -> None:
+        self.left, self.right = left, right
+        self._near = near
+        self._passed = [0, 0]
+
+    def receive(self, data: bytes, source: Address, now: float) -> None:
+        """Take a datagram of either side, and pass on what was said in it."""
+        (self.left if source == LEFT else self.right).receive(data, source, now)
+        for number, (reader, writer) in enumerate(
+            ((self.left, self.right), (self.right, self.left))
+        ):
+            fresh = reader.received[self._passed[number] :]
+            if fresh and writer.engine is not None and writer.engine.binding is not None:
+                self._passed[number] += len(fresh)
+                writer.engine.send(fresh)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        self.left.handle_timer(now)
+        self.right.handle_timer(now)
+
+    def get_timer(self) -> float | None:
+        """Return when to call handle_timer."""
+        times = (self.left.get_timer(), self.right.get_timer())
+        return min((time for time in times if time is not None), default=None)
+
+    def outgoing(self, now: float) -> list[Datagram]:
+        """Return, and forget, what is to be sent."""
+        return self.left.outgoing(now) + self.right.outgoing(now)
+
+
+class BeforeProofTests(LinkCase):
+    """Until the other side's proof holds, nothing is delivered and nothing sent but our own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stranger = BareEnd(RIGHT, quic.dial(self.wire.now))
+        self.wire.attach(self.stranger, LEFT)
+
+    def shake(self) -> None:
+        """Let the stranger finish the handshake."""
+        self.wire.run_until(lambda: self.stranger.received)
+
+    def test_nothing_sent(self) -> None:
+        """Bob's proof is all that a stranger gets, and Bob can't send more."""
+        self.shake()
+        self.assertRaises(LinkClosed, self.bob.link.send_frame, b"secret")
+        self.wire.run(PROOF_DEADLINE - 1)
+        (proof,) = self.stranger.heard()
+        self.assertIsInstance(proof, Proof)
+
+    def test_nothing_delivered(self) -> None:
+        """Frames before PROOF end the link, and so does a PROOF that doesn't hold."""
+        for message in (Hello("alice", "e"), Ping(1), Proof(ALICE.public_key, bytes(64))):
+            self.setUp()
+            self.shake()
+            self.stranger.say(message)
+            self.stranger.say(Hello("alice", "e"))
+            self.wire.run(1)
+            self.assertIsInstance(self.bob.errors[0], RemoteProtocolError)
+            self.assert_never_opened(self.bob)
+            self.assertTrue(self.stranger.closed)
+
+    def test_deadline(self) -> None:
+        """A stranger who proves nothing, and one who never sends a byte, have PROOF_DEADLINE."""
+        silent = self.answering()
+        started = self.wire.now
+        for one in (self.bob, silent):
+            self.wire.attach(one, RIGHT)
+            self.wire.run(PROOF_DEADLINE + 0.001 - (self.wire.now - started))
+            self.assertIsInstance(one.errors[0], ProofFailed)
+            self.assertIsNone(one.get_timer())
+
+    def test_proved(self) -> None:
+        """With a good proof the same stranger is let in."""
+        self.shake()
+        self.stranger.prove(ALICE, "client")
+        self.stranger.say(Ping(1))
+        self.wire.run(0.1)
+        self.assertEqual((self.bob.opened, len(self.bob.frames)), (True, 1))
+
+
+class HostileTests(LinkCase):
+    """What comes over the path is anybody's."""
+
+    def test_frame_too_long(self) -> None:
+        """A frame that is too long ends the link of one who has proved who they are, too."""
+        stranger = BareEnd(RIGHT, quic.dial(self.wire.now))
+        self.wire.attach(stranger, LEFT)
+        self.wire.run_until(lambda: stranger.received)
+        stranger.prove(ALICE, "client")
+        self.wire.run(0.1)
+        assert stranger.engine is not None
+        stranger.engine.send((MAX_FRAME + 1).to_bytes(4, "big"))
+        self.wire.run(1)
+        self.assertTrue(self.bob.opened)
+        self.assertIsInstance(self.bob.errors[0], RemoteProtocolError)
+        self.assertEqual(self.bob.frames, [])
+
+    @settings(deadline=None, max_examples=30)
+    @given(st.lists(st.binary(max_size=60), max_size=6), st.sampled_from([0x40, 0xC0, 0xD0, 0xFF]))
+    def test_garbage(self, chunks: list[bytes], first: int) -> None:
+        """Garbage never raises, never opens a link, and doesn't keep a handshake from ending."""
+        self.setUp()
+        for chunk in chunks:
+            for data in (chunk, bytes([first]) + b"\0\0\0\1\x08" + chunk, bytes([first]) + chunk):
+                self.alice.receive(data, RIGHT, self.wire.now)
+                self.bob.receive(data, LEFT, self.wire.now)
+        self.assertFalse(self.alice.told or self.bob.told)
+        self.open()
+
+    @settings(deadline=None, max_examples=10)
+    @given(st.binary(min_size=1, max_size=40))
+    def test_false_start(self, start: bytes) -> None:
+        """A first packet that looks good and isn't costs no more than this one link."""
+        self.setUp()
+        data = (b"\xc0\0\0\0\1\x08" + start).ljust(quic.DATAGRAM_SIZE, b"\x07")
+        for _ in range(3):
+            self.bob.receive(data, LEFT, self.wire.now)
+        self.wire.run(PROOF_DEADLINE + 1)
+        self.assertFalse(self.bob.opened)
+
+    def test_damaged(self) -> None:
+        """A damaged copy beside every datagram changes nothing."""
+        for seed in range(5):
+            self.wire = FakeWire(seed)
+            self.wire.link(LEFT, RIGHT)
+            self.alice, self.bob = self.dialing(), self.answering()
+            for address, one in ((LEFT, self.alice), (RIGHT, self.bob)):
+                self.wire.attach(Damaging(one, seed), address)
+            self.open()
+            self.alice.link.send_frame(b"still here")
+            self.wire.run(1)
+            self.assertEqual(self.bob.frames, [b"still here"])
+            self.assertFalse([one for one in self.bob.told if isinstance(one, LinkEnded)])
+
+
+class Damaging:
+    """Hands on every datagram, and before and after it a damaged copy."""
+
+    def __init__(self, inner: LinkEnd, seed: int) -> None:
+        self._inner = inner
+        self._at = seed * 7 + 1
+        self.handle_timer = inner.handle_timer
+        self.get_timer = inner.get_timer
+        self.outgoing = inner.outgoing
+
+    def receive(self, data: bytes, source: Address, now: float) -> None:
+        """Take a datagram."""
+        self._at = self._at * 31 % 1201
+        at = max(1, self._at % len(data))
+        damaged = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        if self._inner.opened:
+            self._inner.receive(damaged, source, now)
+        self._inner.receive(data, source, now)
+        self._inner.receive(damaged, source, now)

@@ -1,0 +1,110 @@
+"""What the QUIC stack is made to do, and that nothing of it gets out."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import LinkClosed
+from p2pchat.session import quic
+from tests.session.link_ends import CERTIFICATE, LEFT, RIGHT, BareEnd
+from tests.traversal.fake_wire import FakeWire
+
+DATAGRAM = quic.DATAGRAM_SIZE
+
+
+def handshake() -> tuple[quic.Engine, quic.Engine]:
+    """Let two engines finish their handshake."""
+    wire = FakeWire()
+    client, server = BareEnd(RIGHT, quic.dial(wire.now)), BareEnd(LEFT)
+    wire.attach(client, LEFT)
+    wire.attach(server, RIGHT)
+    wire.link(LEFT, RIGHT)
+    wire.run(0.2)
+    assert client.engine is not None and server.engine is not None
+    return client.engine, server.engine
+
+
+class BindingTests(SynchronousTestCase):
+    """The channel binding names one TLS session."""
+
+    def test_same_at_both_ends(self) -> None:
+        """Both ends of a session have the same binding, before they prove anything."""
+        client, server = handshake()
+        self.assertTrue(client.is_ready and server.is_ready)
+        self.assertEqual(client.binding, server.binding)
+        self.assertEqual(len(client.binding or b""), 32)
+
+    def test_other_session(self) -> None:
+        """Two sessions have two bindings, with the same certificate too."""
+        self.assertNotEqual(handshake()[0].binding, handshake()[0].binding)
+
+    def test_not_yet(self) -> None:
+        """Before the handshake there is none."""
+        self.assertIsNone(quic.dial(0.0).binding)
+
+
+class InitialTests(SynchronousTestCase):
+    """Which datagram begins a connection."""
+
+    def test_dial(self) -> None:
+        """The first flight of one who dials does, and fits any path that carries QUIC."""
+        flight = quic.dial(0.0).datagrams_to_send(0.0)
+        self.assertTrue(flight)
+        for data in flight:
+            self.assertEqual(len(data), DATAGRAM)
+            self.assertEqual(len(quic.initial_destination(data) or b""), quic.CONNECTION_ID)
+
+    def test_others(self) -> None:
+        """Short headers, other versions, short datagrams and absurd ids don't."""
+        good = quic.dial(0.0).datagrams_to_send(0.0)[0]
+        for data in (
+            *(b"", good[:-1], b"\x40" + good[1:], b"\xe0" + good[1:]),
+            *(good[:1] + b"\0\0\0\2" + good[5:], good[:5] + b"\x07" + good[6:]),
+            good[:5] + b"\x15" + good[6:],
+        ):
+            self.assertIsNone(quic.initial_destination(data))
+
+    @settings(deadline=None)
+    @given(st.binary(max_size=30))
+    def test_any_bytes(self, start: bytes) -> None:
+        """Any bytes are judged, and an id has a legal length."""
+        for data in (start, start + bytes(DATAGRAM), b"\xc0\0\0\0\1" + start + bytes(DATAGRAM)):
+            found = quic.initial_destination(data)
+            self.assertTrue(found is None or 8 <= len(found) <= 20)
+
+
+class Breaking:
+    """A connection that can't take a datagram, nor anything else."""
+
+    calls = 0
+
+    def receive_datagram(self, *_arguments: object) -> None:
+        """Fail."""
+        self.calls += 1
+        raise ZeroDivisionError("no wonder")
+
+    handle_timer = close = datagrams_to_send = receive_datagram
+
+
+class GuardTests(SynchronousTestCase):
+    """An engine that fails is one link's end and nobody else's."""
+
+    def test_failure(self) -> None:
+        """Whatever it raises becomes LinkClosed, and it isn't touched again."""
+        connection = Breaking()
+        engine = quic.Engine(cast(Any, connection), cast(Any, None))
+        error = self.assertRaises(LinkClosed, engine.receive_datagram, b"x", 0.0)
+        self.assertIn("no wonder", str(error))
+        engine.receive_datagram(b"x", 1.0)
+        engine.handle_timer(1.0)
+        engine.close("bye")
+        self.assertEqual((engine.datagrams_to_send(1.0), engine.get_timer()), ([], None))
+        self.assertEqual((engine.backlog(), connection.calls), (0, 1))
+
+    def test_warm_up(self) -> None:
+        """Warming up needs no network and leaves nothing behind."""
+        quic.warm_up(CERTIFICATE, 0.0)

@@ -1,0 +1,121 @@
+"""How a conversation judges silence."""
+
+from __future__ import annotations
+
+from p2pchat.session.conversation import (
+    MAX_SUSPICION,
+    SILENT_BEATS,
+    SUSPICION,
+    Answered,
+    Silent,
+    Suspected,
+)
+from p2pchat.wire.messages import (
+    Pong,
+    Receipt,
+)
+from tests.session.conversing import NOW, ROOM, WALL, ConversationCase, hear, of, told
+
+
+class SilenceTests(ConversationCase):
+    """How long nothing may come before something is done."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.opened()
+
+    def suspicions(self, until: float) -> list[float]:
+        """Let Alice's timer run until some time; returns when she suspected the path."""
+        found = []
+        while (due := self.alice.get_timer()) is not None and due <= until:
+            self.alice.handle_timer(due)
+            if of(Suspected, told(self.alice)):
+                found.append(round(due - NOW, 6))
+        return found
+
+    def test_heartbeat(self) -> None:
+        """A PING is answered, which is told and measured; nothing is suspected."""
+        self.alice.beat(NOW)
+        (ping,) = self.alice.messages_to_send(NOW, ROOM)
+        hear(self.bob, ping, NOW + 0.1)
+        (pong,) = self.bob.messages_to_send(NOW + 0.1, ROOM)
+        hear(self.alice, pong, NOW + 0.2)
+        self.assertEqual(told(self.alice), [Answered()])
+        self.assertAlmostEqual(self.alice.rtt, 0.2)
+        self.assertIsNone(self.alice.get_timer())
+
+    def test_rtt_is_smoothed(self) -> None:
+        """One slow answer among fast ones moves the average by an eighth."""
+        for number, rtt in ((1, 0.1), (2, 0.9)):
+            self.alice.beat(NOW)
+            self.alice.messages_to_send(NOW, ROOM)
+            hear(self.alice, Pong(number), NOW + rtt)
+        self.assertAlmostEqual(self.alice.rtt, 0.2)
+
+    def test_foreign_pong(self) -> None:
+        """A PONG for nothing measures nothing, and one that comes twice counts once."""
+        hear(self.alice, Pong(77), NOW)
+        self.alice.beat(NOW)
+        self.alice.messages_to_send(NOW, ROOM)
+        for _ in range(2):
+            hear(self.alice, Pong(1), NOW + 0.1)
+        self.assertEqual(told(self.alice), [Answered()])
+
+    def test_suspicion(self) -> None:
+        """Unanswered, the path is suspected after SUSPICION, then at twice the distance each."""
+        self.alice.say("hello?", WALL, NOW)
+        self.alice.messages_to_send(NOW, ROOM)
+        first, second, third, *_rest, before, last = self.suspicions(NOW + 120)
+        self.assertAlmostEqual(first, SUSPICION)
+        self.assertAlmostEqual(second - first, 2 * SUSPICION)
+        self.assertAlmostEqual(third - second, 4 * SUSPICION)
+        self.assertAlmostEqual(last - before, MAX_SUSPICION)
+
+    def test_suspicion_of_slow_path(self) -> None:
+        """On a slow path an answer has four round-trip times."""
+        self.alice.beat(NOW)
+        self.alice.messages_to_send(NOW, ROOM)
+        hear(self.alice, Pong(1), NOW + 0.5)
+        told(self.alice)
+        self.alice.beat(NOW)
+        self.assertEqual(self.suspicions(NOW + 3), [2.0])
+
+    def test_answer_calms(self) -> None:
+        """Any answer gives what is still open its full time again; the last one ends it."""
+        for text in ("one", "two"):
+            self.alice.say(text, WALL, NOW)
+        self.alice.messages_to_send(NOW, ROOM)
+        self.assertEqual(len(self.suspicions(NOW + 1)), 1)
+        hear(self.alice, Receipt(1), NOW + 1.1)
+        due = self.alice.get_timer() or 0.0
+        self.assertGreaterEqual(due, NOW + 1.1 + SUSPICION)
+        self.assertLess(due, NOW + 10)
+        hear(self.alice, Receipt(2), NOW + 1.2)
+        self.assertIsNone(self.alice.get_timer())
+
+    def test_nothing_asked(self) -> None:
+        """Who asked nothing suspects nobody, and so does who has no link."""
+        self.assertIsNone(self.alice.get_timer())
+        self.alice.say("x", WALL, NOW)
+        self.alice.messages_to_send(NOW, ROOM)
+        self.cut()
+        self.assertIsNone(self.alice.get_timer())
+        self.alice.beat(NOW)
+        self.assertEqual(self.alice.messages_to_send(NOW, ROOM), [])
+
+    def test_silent(self) -> None:
+        """Three heartbeats without an answer are silence, told at the fourth."""
+        silent = []
+        for beat in range(1, 9):
+            self.alice.beat(NOW + beat)
+            if of(Silent, told(self.alice)):
+                silent.append(beat)
+        self.assertEqual(silent, [SILENT_BEATS + 1, 2 * SILENT_BEATS + 1])
+
+    def test_one_answer_is_enough(self) -> None:
+        """The answer to the last heartbeat makes up for those before it."""
+        for beat in range(1, 30):
+            self.alice.beat(NOW + beat)
+            if beat % 3 == 0:
+                hear(self.alice, Pong(beat), NOW + beat)
+        self.assertEqual(of(Silent, told(self.alice)), [])

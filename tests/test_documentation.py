@@ -1,0 +1,208 @@
+"""
+What the documentation says is what the program does: every option, command, event, reason and
+type is there, and the test vectors of ``docs/protocol.rst`` come out of the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import get_args
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import BadSignature
+from p2pchat.identity.documents import Acceptance, open_document
+from p2pchat.identity.exchange import Exchange
+from p2pchat.identity.keys import Identity
+from p2pchat.identity.proof import check_proof, make_proof
+from p2pchat.peer import events
+from p2pchat.session.quic import Engine, _SecretLog
+from p2pchat.tap import peer, signal
+from p2pchat.ui import answers, nat_report
+from p2pchat.ui.commands import USAGE
+from p2pchat.wire import messages, stun
+from p2pchat.wire.documents import Body, CandidateType, Offer
+from p2pchat.wire.strict_json import dumps, loads
+
+ROOT = Path(__file__).parent.parent
+
+
+def page(name: str) -> str:
+    """Return the source of a page."""
+    return (ROOT / "docs" / f"{name}.rst").read_text(encoding="utf-8")
+
+
+def vectors(text: str) -> dict[str, str]:
+    """Return the ``name = value`` lines of literal blocks, values over several lines joined."""
+    found = re.findall(r"^    ([a-z ]+[a-z]) = (\S+)$((?:\n        \S+$)*)", text, re.MULTILINE)
+    return {name: first + re.sub(r"\s", "", rest) for name, first, rest in found}
+
+
+def literal_after(text: str, words: str) -> str:
+    """Return the literal block that follows these words."""
+    block = re.compile(re.escape(words) + r"[^\n]*::\n\n((?:    [^\n]*\n)+)").search(text)
+    assert block is not None, words
+    return block[1]
+
+
+def option_rows() -> list[list[str | None]]:
+    """Return name, letter and more of each option of both commands."""
+    commands = (signal.Options, peer.Options)
+    return [
+        row
+        for command in commands
+        for rows in ("optParameters", "optFlags")
+        for row in getattr(command, rows, ())
+    ]
+
+
+def refusal_reasons() -> set[str]:
+    """Return the reasons in the registry's source: what stands after an HTTP error status."""
+    found = set()
+    for file in (ROOT / "p2pchat" / "signaling").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            given = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
+            match given[:2]:
+                case [ast.Constant(value=int(status)), ast.Constant(value=str(reason))]:
+                    found |= {(status, reason)} if 400 <= status < 600 else set()
+    return {f"{status}     ``{reason}``" for status, reason in found}
+
+
+class CompletenessTests(SynchronousTestCase):
+    """Nothing that a person, a bot or another implementation meets goes unsaid."""
+
+    def assert_says(self, name: str, wanted: set[str]) -> None:
+        """Fail with what a page leaves out."""
+        self.assertTrue(wanted)
+        text = page(name)
+        missing = sorted(one for one in wanted if one not in text)
+        self.assertEqual(missing, [], f"docs/{name}.rst leaves out {missing}")
+
+    def test_options(self) -> None:
+        """Each option of both commands, with its letter, begins an entry of running.rst."""
+        terms = [line for line in page("running").splitlines() if line.startswith("``--")]
+        for row in option_rows():
+            entry = [term for term in terms if re.match(rf"``--{row[0]}[ `]", term)]
+            self.assertTrue(entry, f"docs/running.rst leaves out --{row[0]}")
+            if row[1] is not None:
+                self.assertTrue(any(f"``-{row[1]}``" in term for term in entry), entry)
+
+    def test_no_invented_options(self) -> None:
+        """No option is described that doesn't exist."""
+        named = set(re.findall(r"^``--([a-z-]+)", page("running"), re.MULTILINE))
+        self.assertEqual(named - {str(row[0]) for row in option_rows()}, set())
+
+    def test_commands(self) -> None:
+        """Each command of the console is described."""
+        self.assert_says("running", {f"``{usage}``" for usage, _ in USAGE})
+
+    def test_events(self) -> None:
+        """Each object of the JSON lines, and each of its members, is described."""
+        kinds = [*get_args(events.NodeEvent), *get_args(answers.Answer)]
+        self.assert_says("json", {f"``{kind.NAME}``" for kind in kinds})
+        self.assert_says("json", {f"``{nat_report.NAME}``"})
+        members = {member for kind in kinds for member in kind.__annotations__} - {"NAME"}
+        self.assert_says("json", {f"``{member}``" for member in members})
+
+    def test_refusals(self) -> None:
+        """Each status and reason of the registry stands in the table."""
+        reasons = refusal_reasons()
+        self.assertGreater(len(reasons), 15)
+        self.assert_says("protocol", reasons)
+
+    def test_types(self) -> None:
+        """Each type of document, message and candidate, with each member, is described."""
+        kinds = [*get_args(Body), *get_args(messages.ChatMessage)]
+        self.assert_says("protocol", {f"``{kind.TYPE}``" for kind in kinds})
+        self.assert_says("protocol", {f"``{kind.value}``" for kind in CandidateType})
+        tables = re.findall(
+            r"^    ([a-z_]+)  +(?:string|list|integer|time|boolean)", page("protocol"), re.M
+        )
+        inline = {"session", "received", "number"}
+        members = {member for kind in kinds for member in kind.__annotations__}
+        self.assertEqual(members - {*tables, *inline, "TYPE"}, set())
+
+
+class VectorTests(SynchronousTestCase):
+    """Whoever writes another implementation can rely on the numbers of the page."""
+
+    def setUp(self) -> None:
+        self.page = page("protocol")
+        self.given = vectors(self.page)
+        self.first = Identity.from_seed(self.bytes("first seed"))
+        self.second = Identity.from_seed(self.bytes("second seed"))
+
+    def bytes(self, name: str) -> bytes:
+        """Return a value as bytes."""
+        return bytes.fromhex(self.given[name])
+
+    def test_identities(self) -> None:
+        """Seed, public key, hash and peer id belong together."""
+        for name, identity in (("first", self.first), ("second", self.second)):
+            self.assertEqual(identity.public_key, self.bytes(f"{name} public key"))
+            digest = sha256(identity.public_key).digest()
+            self.assertEqual(digest, self.bytes(f"{name} hash"))
+            self.assertEqual(identity.peer_id, self.given[f"{name} peer id"])
+
+    def document(self) -> str:
+        """Return the example."""
+        return re.sub(
+            r"\s", "", literal_after(self.page, "and the document, with its lines joined")
+        )
+
+    def test_document(self) -> None:
+        """The example is signed, acceptable to whom it is for, and has the payload shown."""
+        document = open_document(self.document())
+        self.assertEqual(document.issuer, self.first.peer_id)
+        Acceptance(frozenset({self.second.peer_id})).accept(document, document.issued_at)
+        shown = loads(literal_after(self.page, "The payload is").encode())
+        self.assertEqual(loads(dumps(document.to_json())), shown)
+        assert isinstance(document.body, Offer)
+        self.assertEqual(document.body.session, self.given["session"])
+        self.assertEqual(document.body.exchange, self.bytes("offer public key"))
+        self.assertEqual(document.body.ufrag, self.given["offer fragment"])
+
+    def test_changed_document(self) -> None:
+        """The check isn't vacuous: another signature fails."""
+        head, payload, signature = self.document().split(".")
+        changed = ("A" if signature[0] != "A" else "B") + signature[1:]
+        self.assertRaises(BadSignature, open_document, f"{head}.{payload}.{changed}")
+
+    def test_exchange(self) -> None:
+        """Both sides derive the same secret and key."""
+        offering = Exchange.from_seed(self.bytes("offer private key"))
+        answering = Exchange.from_seed(self.bytes("answer private key"))
+        self.assertEqual(offering.public_key, self.bytes("offer public key"))
+        self.assertEqual(answering.public_key, self.bytes("answer public key"))
+        other = X25519PublicKey.from_public_bytes(answering.public_key)
+        self.assertEqual(offering.private_key.exchange(other), self.bytes("secret"))
+        session, key = self.given["session"], self.bytes("key")
+        self.assertEqual(offering.integrity_key(answering.public_key, session, True), key)
+        self.assertEqual(answering.integrity_key(offering.public_key, session, False), key)
+
+    def test_check(self) -> None:
+        """The check and its response are those of the key, byte for byte."""
+        key = self.bytes("key")
+        username = f"{self.given['answer fragment']}:{self.given['offer fragment']}"
+        request = stun.request(self.bytes("transaction id"), USERNAME=username)
+        self.assertEqual(stun.encode(request, key, fingerprint=True), self.bytes("check"))
+        read = stun.decode(self.bytes("check"))
+        self.assertTrue(read.integrity_holds(key))
+        response = stun.success(read, XOR_MAPPED_ADDRESS=("203.0.113.7", 40000))
+        self.assertEqual(stun.encode(response, key, fingerprint=True), self.bytes("response"))
+
+    def test_proof(self) -> None:
+        """Binding and proof come from the traffic secret and the first identity."""
+        secrets = _SecretLog()
+        secrets.write(f"{_SecretLog.LABEL} {'00' * 32} {self.given['traffic secret']}")
+        binding = Engine(None, secrets).binding  # type: ignore[arg-type]
+        assert binding is not None
+        self.assertEqual(binding, self.bytes("binding"))
+        proof = make_proof(self.first, "client", binding)
+        self.assertEqual(proof.signature, self.bytes("signature"))
+        self.assertEqual(self.first.sign(self.bytes("signed bytes")), proof.signature)
+        check_proof(proof, self.first.peer_id, "client", binding)

@@ -1,0 +1,109 @@
+"""Two attempts on a fake wire, no NAT but the wire's links."""
+
+from __future__ import annotations
+
+from random import Random
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.punching import (
+    Credentials,
+    Path,
+    Phase,
+    Punching,
+)
+from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import Candidate, CandidateType
+from tests.traversal.fake_wire import FakeWire, Link
+
+KEY = b"k" * 32
+A1, A2 = ("198.51.100.1", 1001), ("10.0.0.1", 1002)
+B1, B2 = ("198.51.100.2", 2001), ("10.0.0.2", 2002)
+ELSEWHERE = ("203.0.113.66", 666)
+
+
+def host(*addresses: Address) -> list[Candidate]:
+    """Return host candidates."""
+    return [Candidate(CandidateType.HOST, address) for address in addresses]
+
+
+@attrs.define(eq=False)
+class End:
+    """A `Station` with one attempt, and what it told and sent."""
+
+    punching: Punching
+    refused: int = 0
+    sent: list[Datagram] = attrs.Factory(list)
+    moves: list[Path] = attrs.Factory(list)
+    ends: list[Phase] = attrs.Factory(list)
+
+    def receive(self, data: bytes, source: Address, now: float) -> None:
+        """Take a datagram."""
+        message = stun.decode(data)
+        is_request = message.message_class is stun.MessageClass.REQUEST
+        one = self.punching
+        take = one.receive_request if is_request else one.receive_response
+        self.refused += not take(message, source, now)
+        self._note()
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        self.punching.handle_timer(now)
+        self._note()
+
+    def get_timer(self) -> float | None:
+        """Return when to call handle_timer."""
+        return self.punching.get_timer()
+
+    def outgoing(self, _now: float) -> list[Datagram]:
+        """Return, and forget, what is to be sent."""
+        outgoing = self.punching.take_datagrams()
+        self.sent += outgoing
+        return outgoing
+
+    def checks(self) -> list[Datagram]:
+        """Return the requests sent so far, and forget them."""
+        sent, self.sent = self.sent, []
+        request = stun.MessageClass.REQUEST
+        return [one for one in sent if stun.decode(one.data).message_class is request]
+
+    def _note(self) -> None:
+        move, end = self.punching.take_move(), self.punching.take_end()
+        self.moves += [] if move is None else [move]
+        self.ends += [] if end is None else [end]
+
+
+def end(seed: int, ours: str, theirs: str, hosts: tuple[Address, ...], key: bytes = KEY) -> End:
+    """Make one end of an attempt."""
+    return End(Punching(Credentials(ours, theirs, key), hosts, (), Random(seed).randbytes))
+
+
+class PunchingCase(SynchronousTestCase):
+    """Alice offers, Bob answers; both have two addresses, joined pairwise or not."""
+
+    def setUp(self) -> None:
+        self.wire = FakeWire(seed=3)
+        self.alice = end(1, "aaaa", "bbbb", (A1, A2))
+        self.bob = end(2, "bbbb", "aaaa", (B1, B2))
+        self.wire.attach(self.alice, A1, A2)
+        self.wire.attach(self.bob, B1, B2)
+
+    def begin(self, *candidates: Address, low_ttl: bool = False) -> None:
+        """Let both begin; Alice knows these of Bob's addresses, Bob the ones they pair with."""
+        theirs = [{B1: A1, B2: A2}[address] for address in candidates]
+        self.alice.punching.begin(host(*candidates), self.wire.now, False)
+        self.bob.punching.begin(host(*theirs), self.wire.now, low_ttl)
+
+    def joined(self, link: Link | None = None) -> Link:
+        """Join both by one link and wait for the path."""
+        joining = self.wire.link(A1, B1, link)
+        self.begin(B1)
+        self.wire.run_until(lambda: self.alice.moves and self.bob.moves)
+        return joining
+
+    def path(self, one: End) -> Address | None:
+        """Return the address of the path in use."""
+        return None if one.punching.path is None else one.punching.path.address

@@ -1,0 +1,149 @@
+"""
+A fake wire: carries datagrams between pure machines, on a plain float clock.
+
+A *station* listens at some addresses.  What it sends to an address takes the link that joins
+that address with one of its own, and arrives from there after the link's latency; where there is
+no link it is lost, and so it is when its TTL is used up on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+from typing import Protocol
+
+import attrs
+
+from p2pchat.traversal.datagrams import Datagram
+from p2pchat.wire.addresses import Address
+
+HOPS = 8
+MAX_STANDSTILL = 1000  # steps without time passing, before a machine is said to spin
+
+
+class Station(Protocol):
+    """A machine at the end of a wire."""
+
+    def receive(self, data: bytes, source: Address, now: float) -> None:
+        """Take a datagram."""
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+
+    def get_timer(self) -> float | None:
+        """Return when to call handle_timer."""
+
+    def outgoing(self, now: float) -> Sequence[Datagram]:
+        """Return, and forget, what is to be sent."""
+
+
+@attrs.define
+class Link:
+    """
+    What joins two addresses; may be changed while it is in use.
+
+    :ivar latency: seconds, one way.
+    :ivar jitter: at most so many seconds more; datagrams overtake each other.
+    :ivar loss: probability of a datagram to be lost.
+    :ivar twice: probability of a datagram to come twice.
+    """
+
+    latency: float = 0.01
+    jitter: float = 0.0
+    loss: float = 0.0
+    twice: float = 0.0
+
+
+class FakeWire:
+    """
+    See the module.
+
+    :ivar now: seconds.
+    :ivar lost: datagrams that found no way.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.now = 100.0
+        self.lost: list[Datagram] = []
+        self._random = Random(seed)
+        self._stations: dict[Address, Station] = {}
+        self._links: dict[frozenset[Address], Link] = {}
+        self._flying: list[tuple[float, int, Station, bytes, Address]] = []
+        self._numbers = count()
+        self._stands = 0  # steps since time last passed
+
+    def attach(self, station: Station, *addresses: Address) -> None:
+        """Let a station listen at these addresses."""
+        self._stations.update(dict.fromkeys(addresses, station))
+
+    def link(self, left: Address, right: Address, link: Link | None = None) -> Link:
+        """Join two addresses."""
+        self._links[frozenset({left, right})] = link = link or Link()
+        return link
+
+    def cut(self, left: Address, right: Address) -> None:
+        """Let nothing pass between two addresses any more."""
+        self._links.pop(frozenset({left, right}), None)
+
+    def run(self, seconds: float) -> None:
+        """Let so much time pass."""
+        end = self.now + seconds
+        while self._step(end):
+            pass
+        self.now = end
+
+    def run_until(self, happened: Callable[[], object], within: float = 10.0) -> float:
+        """Let time pass until something has happened; returns the seconds that it took."""
+        start = self.now
+        self._flush()
+        while not happened():
+            if not self._step(start + within):
+                raise AssertionError(f"not within {within} seconds")
+        return self.now - start
+
+    def _step(self, end: float) -> bool:
+        """Go to what is next; tell whether it is before the end."""
+        self._flush()
+        stations = list(dict.fromkeys(self._stations.values()))
+        timers = [(one.get_timer(), one) for one in stations]
+        due = min((when for when, _ in timers if when is not None), default=end + 1)
+        arrival = self._flying[0][0] if self._flying else end + 1
+        when = min(due, arrival)
+        if when > end:
+            return False
+        self._stands = 0 if when > self.now else self._stands + 1
+        if self._stands > MAX_STANDSTILL:
+            raise AssertionError(f"a machine wants to be called at {due} for ever")
+        self.now = max(self.now, when)
+        if arrival <= due:
+            _, _, station, data, source = heappop(self._flying)
+            station.receive(data, source, self.now)
+        else:
+            for wanted, station in timers:
+                if wanted is not None and wanted <= self.now:
+                    station.handle_timer(self.now)
+        return True
+
+    def _flush(self) -> None:
+        for station in list(dict.fromkeys(self._stations.values())):
+            for datagram in station.outgoing(self.now):
+                self._send(station, datagram)
+
+    def _send(self, station: Station, datagram: Datagram) -> None:
+        ours = [address for address, one in self._stations.items() if one is station]
+        for source in ours:
+            link = self._links.get(frozenset({source, datagram.destination}))
+            if link is not None and (datagram.ttl is None or datagram.ttl >= HOPS):
+                self._fly(link, source, datagram)
+                return
+        self.lost.append(datagram)
+
+    def _fly(self, link: Link, source: Address, datagram: Datagram) -> None:
+        if self._random.random() < link.loss:
+            return
+        for _ in range(2 if self._random.random() < link.twice else 1):
+            when = self.now + link.latency + link.jitter * self._random.random()
+            target = self._stations[datagram.destination]
+            heappush(self._flying, (when, next(self._numbers), target, datagram.data, source))

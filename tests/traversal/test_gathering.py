@@ -1,0 +1,238 @@
+"""Our candidates, from Binding requests to a STUN service that the test plays."""
+
+from __future__ import annotations
+
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.traversal.gathering import (
+    MAX_HOST_CANDIDATES,
+    MAX_SERVERS,
+    REFRESH_INTERVAL,
+    RETRANSMIT_AFTER,
+    Gathering,
+    Mapping,
+)
+from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
+
+FIRST, SECOND = ("203.0.113.1", 3478), ("203.0.113.1", 3479)
+OURS = ("10.0.0.2", 5000)
+MAPPED, OTHER = ("198.51.100.7", 4242), ("198.51.100.7", 4243)
+NOW = 100.0
+
+
+class GatheringCase(SynchronousTestCase):
+    """One host address, and STUN addresses that answer when the test says so."""
+
+    def setUp(self) -> None:
+        self.gathering = Gathering((OURS,), Random(1).randbytes)
+
+    def requests(self) -> list[tuple[Address, stun.Message]]:
+        """Return what was asked since the last time, and of whom."""
+        sent = self.gathering.take_datagrams()
+        return [(one.destination, stun.decode(one.data)) for one in sent]
+
+    def answer(self, request: stun.Message, mapped: Address, source: Address = FIRST) -> bool:
+        """Answer a request; returns whether the answer was taken."""
+        response = stun.encode(stun.success(request, XOR_MAPPED_ADDRESS=mapped))
+        return self.gathering.receive_response(stun.decode(response), source)
+
+    def ask(self, *servers: Address, now: float = NOW) -> dict[Address, stun.Message]:
+        """Begin to ask these servers; returns the request that each got."""
+        self.gathering.set_servers(servers, now)
+        return dict(self.requests())
+
+    def learn(self, **mapped: Address) -> None:
+        """Let the first and the second server answer with these mapped addresses."""
+        requests = self.ask(FIRST, SECOND)
+        servers = {"first": FIRST, "second": SECOND}
+        for name, address in mapped.items():
+            self.assertTrue(self.answer(requests[servers[name]], address, servers[name]))
+
+
+class AskingTests(GatheringCase):
+    """What goes out, and when."""
+
+    def test_all_at_once(self) -> None:
+        """Every server is asked at once, with a fingerprint and a transaction of its own."""
+        requests = self.ask(FIRST, SECOND)
+        self.assertEqual(set(requests), {FIRST, SECOND})
+        self.assertNotEqual(requests[FIRST].transaction_id, requests[SECOND].transaction_id)
+        for request in requests.values():
+            self.assertIs(request.message_class, stun.MessageClass.REQUEST)
+            self.assertEqual(list(request.attributes), ["FINGERPRINT"])
+
+    def test_retransmission(self) -> None:
+        """A silent server is asked again after 100, 200, 400, 800 and 1600 ms, then given up."""
+        (request,) = self.ask(FIRST).values()
+        waits, now = [], NOW
+        while not self.gathering.is_complete:
+            due = self.gathering.get_timer()
+            assert due is not None
+            waits.append(round(due - now, 6))
+            now = due
+            self.gathering.handle_timer(now)
+            again = [one.transaction_id for _, one in self.requests()]
+            self.assertIn(again, ([request.transaction_id], []))
+        self.assertEqual(waits, [*RETRANSMIT_AFTER, RETRANSMIT_AFTER[-1]])
+        self.assertTrue(self.gathering.take_change())
+        self.assertEqual(self.gathering.reflexive_addresses, ())
+
+    def test_early_timer(self) -> None:
+        """A timer that comes too early, or twice, sends nothing."""
+        self.ask(FIRST)
+        for now in (NOW, NOW + 0.05, NOW + 0.099):
+            self.gathering.handle_timer(now)
+            self.assertEqual(self.requests(), [])
+
+    def test_refresh(self) -> None:
+        """All are asked again every REFRESH_INTERVAL, in transactions of their own."""
+        requests = self.ask(FIRST)
+        self.answer(requests[FIRST], MAPPED)
+        self.assertEqual(self.gathering.get_timer(), NOW + REFRESH_INTERVAL)
+        self.gathering.handle_timer(NOW + REFRESH_INTERVAL)
+        ((_, again),) = self.requests()
+        self.assertNotEqual(again.transaction_id, requests[FIRST].transaction_id)
+        self.gathering.take_change()
+        self.assertTrue(self.answer(again, OTHER))
+        self.assertTrue(self.gathering.take_change())
+        self.assertEqual(self.gathering.reflexive_addresses, (OTHER,))
+
+    def test_refresh_now(self) -> None:
+        """Asked to, it asks at once, and keeps what it knows until it knows better."""
+        self.learn(first=MAPPED, second=MAPPED)
+        self.gathering.refresh(NOW + 1)
+        self.assertEqual(len(self.requests()), 2)
+        self.assertEqual(self.gathering.reflexive_addresses, (MAPPED,))
+
+    def test_servers_change(self) -> None:
+        """Answers of a server that stays are kept, those of one that went are not."""
+        self.learn(first=MAPPED, second=OTHER)
+        self.ask(SECOND, ("203.0.113.9", 1), now=NOW + 1)
+        self.assertEqual(self.gathering.reflexive_addresses, (OTHER,))
+        self.ask(now=NOW + 2)
+        self.assertEqual(self.gathering.reflexive_addresses, ())
+        self.assertIsNone(self.gathering.get_timer())
+
+    def test_many_servers(self) -> None:
+        """A registry that names a hundred servers, or one a hundred times, makes no flood."""
+        hundred = [("203.0.113.1", port) for port in range(1, 101)]
+        self.assertEqual(len(self.ask(*hundred)), MAX_SERVERS)
+        self.gathering.set_servers([FIRST] * 100, NOW)
+        self.assertEqual(len(self.requests()), 1)
+
+
+class AnswerTests(GatheringCase):
+    """What is believed."""
+
+    def test_change_is_told_once(self) -> None:
+        """A new mapped address is told once; so is it that all have answered."""
+        requests = self.ask(FIRST, SECOND)
+        self.answer(requests[FIRST], MAPPED)
+        self.assertEqual(
+            (self.gathering.take_change(), self.gathering.take_change()), (True, False)
+        )
+        self.assertFalse(self.gathering.is_complete)
+        self.answer(requests[SECOND], MAPPED, SECOND)
+        self.assertTrue(self.gathering.is_complete)
+        self.assertTrue(self.gathering.take_change())
+
+    def test_strangers(self) -> None:
+        """An answer from another address or to another question is nobody's."""
+        requests = self.ask(FIRST, SECOND)
+        self.assertFalse(self.answer(requests[FIRST], OTHER, SECOND))
+        self.assertFalse(self.answer(requests[FIRST], OTHER, ("198.51.100.66", 3478)))
+        self.assertFalse(self.answer(stun.request(b"x" * 12), OTHER))
+        self.assertEqual(self.gathering.reflexive_addresses, ())
+        self.assertFalse(self.gathering.take_change())
+
+    def test_late(self) -> None:
+        """The answer to an older question is not taken for one to the last."""
+        old = self.ask(FIRST)[FIRST]
+        self.gathering.refresh(NOW + 1)
+        self.assertFalse(self.answer(old, OTHER))
+
+    def test_twice(self) -> None:
+        """The first answer counts: a second one to the same question changes nothing."""
+        request = self.ask(FIRST)[FIRST]
+        self.answer(request, MAPPED)
+        self.assertTrue(self.answer(request, OTHER))
+        self.assertEqual(self.gathering.reflexive_addresses, (MAPPED,))
+
+    def test_refusal(self) -> None:
+        """A server that answers with an error isn't asked again before the next refresh."""
+        request = self.ask(FIRST)[FIRST]
+        error = stun.decode(stun.encode(stun.failure(request, 500, "Server Error")))
+        self.assertTrue(self.gathering.receive_response(error, FIRST))
+        self.assertTrue(self.gathering.is_complete)
+        self.assertEqual(self.gathering.get_timer(), NOW + REFRESH_INTERVAL)
+        self.assertEqual(self.gathering.reflexive_addresses, ())
+
+    def test_mapping(self) -> None:
+        """The mapping behaviour is what two answers together show, and no more."""
+        self.assertIs(self.gathering.mapping(), Mapping.UNKNOWN)
+        for expected, mapped in (
+            (Mapping.UNKNOWN, {"first": MAPPED}),
+            (Mapping.ENDPOINT_INDEPENDENT, {"first": MAPPED, "second": MAPPED}),
+            (Mapping.DEPENDENT, {"first": MAPPED, "second": OTHER}),
+            (Mapping.NONE, {"first": OURS, "second": OURS}),
+            (Mapping.NONE, {"first": OURS}),
+            (Mapping.DEPENDENT, {"first": OURS, "second": OTHER}),
+        ):
+            with self.subTest(mapped=mapped):
+                self.gathering = Gathering((OURS,), Random(2).randbytes)
+                self.learn(**mapped)
+                self.assertIs(self.gathering.mapping(), expected)
+
+
+class CandidateTests(GatheringCase):
+    """What peers are told."""
+
+    def told(self) -> list[Address]:
+        """Return the addresses of our candidates."""
+        return [candidate.address for candidate in self.gathering.candidates()]
+
+    def test_both_kinds(self) -> None:
+        """Host and server-reflexive candidates, each once."""
+        self.learn(first=MAPPED, second=MAPPED)
+        self.assertEqual(
+            self.gathering.candidates(),
+            (
+                Candidate(CandidateType.HOST, OURS),
+                Candidate(CandidateType.SERVER_REFLEXIVE, MAPPED),
+            ),
+        )
+
+    def test_no_nat(self) -> None:
+        """A reflexive address that is a host address isn't told twice."""
+        self.learn(first=OURS, second=OURS)
+        self.assertEqual(self.told(), [OURS])
+
+    def test_unusable_hosts(self) -> None:
+        """Addresses that mean nothing elsewhere aren't told."""
+        self.gathering.host_addresses = (
+            *(("169.254.3.4", 5000), ("0.0.0.0", 5000), ("127.0.0.1", 5000)),
+            *(("fe80::1", 5000), OURS),
+        )
+        self.assertEqual(self.told(), [OURS])
+
+    def test_loopback(self) -> None:
+        """Loopback is told where the STUN service saw us there: all is on one machine."""
+        ours = ("127.0.0.1", 5000)
+        self.gathering.host_addresses = (OURS, ours)
+        self.learn(first=MAPPED)
+        self.assertNotIn(ours, self.told())
+        self.learn(first=ours, second=ours)
+        self.assertEqual(self.told(), [OURS, ours])
+
+    def test_limits(self) -> None:
+        """However many addresses a host has, reflexive candidates find their place."""
+        self.gathering.host_addresses = tuple((f"10.0.{n}.1", 5000) for n in range(100))
+        self.learn(first=MAPPED, second=OTHER)
+        told = self.told()
+        self.assertEqual(len(told), MAX_HOST_CANDIDATES + 2)
+        self.assertLessEqual(len(told), MAX_CANDIDATES)
+        self.assertEqual(told[-2:], [MAPPED, OTHER])

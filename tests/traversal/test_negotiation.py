@@ -1,0 +1,273 @@
+"""One negotiation: each arrow of its picture."""
+
+from __future__ import annotations
+
+import attrs
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.traversal.negotiation import (
+    ANSWER_TIMEOUT,
+    PAUSES,
+    RING_TIMEOUT,
+    AttemptBegan,
+    ChecksBegan,
+    NegotiationFailed,
+    PathReady,
+    Rang,
+    Stage,
+)
+from p2pchat.wire.documents import (
+    Candidate,
+    Candidates,
+    CandidateType,
+    Delivered,
+    Refusal,
+    Ringing,
+)
+from tests.traversal.negotiating import (
+    ALICE,
+    BOB,
+    NOW,
+    PATH,
+    NegotiationCase,
+    negotiation,
+    said,
+)
+
+
+class CallingTests(NegotiationCase):
+    """The caller's side."""
+
+    def test_offer(self) -> None:
+        """idle to offering: the offer says who, where and how; the attempt is told."""
+        offer = self.offer()
+        self.assertIs(self.alice.stage, Stage.OFFERING)
+        self.assertEqual((offer.username, offer.link), ("peer1", ""))
+        self.assertEqual(offer.candidates, (Candidate(CandidateType.HOST, ALICE),))
+        self.assertEqual((offer.session, offer.ufrag), (self.alice.session, self.alice.ufrag))
+        self.assertEqual(said(self.alice), [AttemptBegan(1)])
+        self.assertTrue(self.alice.is_calling)
+
+    def test_answer(self) -> None:
+        """offering to checking: checks go out at full TTL and the other side is told so."""
+        self.alice.receive(self.answer(), NOW)
+        self.assertIs(self.alice.stage, Stage.CHECKING)
+        (sent,) = self.alice.agent.datagrams_to_send(NOW)
+        self.assertEqual((sent.destination, sent.ttl), (BOB, None))
+        self.assertEqual(self.alice.take_documents(), [Candidates(self.alice.session, began=True)])
+        self.assertEqual(
+            said(self.alice)[1:], [ChecksBegan(self.alice.ufrag, ("198.51.100.2:2002",))]
+        )
+        self.assertIsNone(self.alice.get_timer())
+
+    def test_ringing(self) -> None:
+        """offering to ringing: a person has RING_TIMEOUT to decide; then the offer goes."""
+        offer = self.offer()
+        self.alice.receive(Ringing(offer.session), NOW + 1)
+        self.assertIs(self.alice.stage, Stage.RINGING)
+        self.assertEqual(said(self.alice)[1:], [Rang()])
+        self.assertEqual(self.alice.get_timer(), NOW + 1 + RING_TIMEOUT)
+        self.alice.handle_timer(NOW + 1 + RING_TIMEOUT)
+        self.assertEqual(self.alice.take_documents(), [Refusal(offer.session, "cancelled")])
+        (failed,) = said(self.alice)
+        assert isinstance(failed, NegotiationFailed)
+        self.assertEqual((failed.reason, self.alice.stage), ("no-answer", Stage.ENDED))
+
+    def test_answer_after_ringing(self) -> None:
+        """ringing to checking."""
+        answer = self.answer()
+        self.alice.receive(Ringing(answer.session), NOW)
+        self.alice.receive(answer, NOW + 60)
+        self.assertIs(self.alice.stage, Stage.CHECKING)
+
+    def test_path(self) -> None:
+        """checking to settled: the caller dials a new link, named by the session."""
+        self.checking()
+        self.alice.path_found(PATH)
+        self.assertEqual(said(self.alice), [PathReady(self.alice.session, PATH, False, True)])
+        self.assertTrue(self.alice.is_over)
+        self.alice.path_found(PATH)
+        self.alice.round_failed(NOW)
+        self.assertEqual(said(self.alice), [])
+
+    def test_retries(self) -> None:
+        """No answer: offers again after each pause, all of it new; then it has failed."""
+        offers: list[Delivered] = []
+        now = NOW
+        for pause in (*PAUSES[:2], None):
+            offers.append(self.offer(now) if not offers else self.alice.take_documents()[0])
+            self.assertEqual(said(self.alice), [AttemptBegan(len(offers))])
+            self.assertEqual(self.alice.get_timer(), now + ANSWER_TIMEOUT)
+            now += ANSWER_TIMEOUT
+            self.alice.handle_timer(now)
+            if pause is not None:
+                self.assertIs(self.alice.stage, Stage.PAUSING)
+                self.assertEqual(self.alice.get_timer(), now + pause)
+                now += pause
+                self.alice.handle_timer(now)
+        (failed,) = said(self.alice)
+        assert isinstance(failed, NegotiationFailed)
+        self.assertEqual((failed.reason, self.alice.get_timer()), ("no-answer", None))
+        for name in ("session", "exchange", "ufrag"):
+            self.assertEqual(len({getattr(offer, name) for offer in offers}), 3)
+
+    def test_long_patience(self) -> None:
+        """After the last of PAUSES it repeats."""
+        self.alice.attempts = 100
+        self.offer()
+        pauses = []
+        for _ in range(len(PAUSES) + 2):
+            now = self.alice.get_timer() or 0.0
+            self.alice.handle_timer(now)
+            pauses.append(round((self.alice.get_timer() or 0.0) - now, 6))
+            self.alice.handle_timer(self.alice.get_timer() or 0.0)
+        self.assertEqual(pauses, [*PAUSES, PAUSES[-1], PAUSES[-1]])
+
+    def test_no_path(self) -> None:
+        """checking to pausing: a failed round is followed by a fresh offer, its checks end."""
+        self.checking()
+        ufrag = self.alice.ufrag
+        self.alice.round_failed(NOW + 5)
+        self.assertIs(self.alice.stage, Stage.PAUSING)
+        self.assertIsNone(self.alice.agent.attempt(ufrag))
+        self.alice.handle_timer(NOW + 5 + PAUSES[0])
+        self.assertEqual(said(self.alice), [AttemptBegan(2)])
+        self.assertIn("no check was answered", " ".join(self.alice.history))
+
+    def test_refused(self) -> None:
+        """A refusal ends it from any stage, with its sentence, or ours for its word."""
+        for reason, detail, told in (
+            ("declined", "", "they declined"),
+            ("busy", "", "they are busy"),
+            ("busy", "on another call", "on another call"),
+            ("moonlight", "", "moonlight"),
+        ):
+            self.setUp()
+            offer = self.offer()
+            self.alice.receive(Refusal(offer.session, reason, detail), NOW)
+            self.assertEqual(said(self.alice)[1:], [NegotiationFailed(reason, told)])
+            self.assertEqual(self.alice.take_documents(), [])
+        self.setUp()
+        self.checking()
+        self.alice.receive(Refusal(self.alice.session, "cancelled"), NOW)
+        self.assertIs(self.alice.stage, Stage.ENDED)
+
+    def test_undeliverable(self) -> None:
+        """An unknown or offline peer ends it at once; other trouble is tried again."""
+        for reason, patient, expected in (
+            ("unknown-peer", False, Stage.ENDED),
+            ("peer-offline", False, Stage.ENDED),
+            ("unknown-peer", True, Stage.PAUSING),
+            ("peer-offline", True, Stage.PAUSING),
+            ("registry", False, Stage.PAUSING),
+        ):
+            self.alice = negotiation(1, ALICE, patient=patient)
+            offer = self.offer()
+            self.alice.undeliverable("another", reason, "no", NOW)
+            self.assertIs(self.alice.stage, Stage.OFFERING)
+            self.alice.undeliverable(offer.session, reason, "no such peer", NOW)
+            self.assertIs(self.alice.stage, expected)
+            self.assertIn("no such peer", self.alice.history)
+
+    def test_cancel(self) -> None:
+        """Taking the offer back tells the other side, and nobody here."""
+        offer = self.offer()
+        said(self.alice)
+        self.alice.cancel("cancelled")
+        self.alice.cancel("cancelled")
+        self.assertEqual(self.alice.take_documents(), [Refusal(offer.session, "cancelled")])
+        self.assertEqual((said(self.alice), self.alice.get_timer()), ([], None))
+
+    def test_withdraw(self) -> None:
+        """An offer that gives way to theirs goes without a word."""
+        self.offer()
+        self.alice.withdraw()
+        self.assertEqual((self.alice.take_documents(), self.alice.stage), ([], Stage.ENDED))
+
+    def test_unfit_key(self) -> None:
+        """An answer whose key makes no secret is refused; a good one may still come."""
+        answer = self.answer()
+        bad = attrs.evolve(answer, exchange=bytes(32))
+        self.assertRaises(RemoteProtocolError, self.alice.receive, bad, NOW)
+        self.alice.receive(answer, NOW)
+        self.assertIs(self.alice.stage, Stage.CHECKING)
+
+
+class CalledTests(NegotiationCase):
+    """The called side."""
+
+    def test_ask(self) -> None:
+        """idle to asking: the caller hears that it rings; nothing is sent to its addresses."""
+        offer = self.offer()
+        self.bob.offered(offer)
+        self.bob.ask(NOW)
+        self.assertEqual(self.bob.take_documents(), [Ringing(offer.session)])
+        self.assertEqual(self.bob.get_timer(), NOW + RING_TIMEOUT)
+        self.assertEqual(self.bob.agent.datagrams_to_send(NOW), [])
+        self.assertFalse(self.bob.is_calling or self.bob.is_over)
+
+    def test_accept(self) -> None:
+        """asking to checking: checks go out first with a low TTL, and the answer follows."""
+        answer = self.answer()
+        self.assertEqual(answer.session, self.alice.session)
+        self.assertEqual(answer.candidates, (Candidate(CandidateType.HOST, BOB),))
+        (sent,) = self.bob.agent.datagrams_to_send(NOW)
+        self.assertEqual(sent.destination, ALICE)
+        self.assertIsNotNone(sent.ttl)
+        self.bob.path_found(PATH)
+        self.assertEqual(said(self.bob)[-1], PathReady(answer.session, PATH, False, False))
+
+    def test_keys_agree(self) -> None:
+        """Both sides' checks are keyed alike: each accepts the other's."""
+        self.checking()
+        (check,) = self.alice.agent.datagrams_to_send(NOW)
+        self.bob.agent.receive_datagram(check.data, ALICE, NOW)
+        self.assertEqual(self.bob.agent.attempts_hearing(ALICE), [self.bob.ufrag])
+
+    def test_caller_began(self) -> None:
+        """The caller's CANDIDATES ends the low TTL."""
+        self.checking()
+        self.bob.agent.datagrams_to_send(NOW)
+        self.bob.receive(self.alice.take_documents()[0], NOW)
+        self.assertEqual([one.ttl for one in self.bob.agent.datagrams_to_send(NOW)], [None])
+
+    def test_accept_nothing(self) -> None:
+        """Accepting without an offer, or twice, does nothing."""
+        self.bob.accept(NOW)
+        self.assertIs(self.bob.stage, Stage.IDLE)
+        self.answer()
+        self.bob.accept(NOW)
+        self.assertEqual(self.bob.take_documents(), [])
+
+    def test_expired(self) -> None:
+        """asking to ended: after RING_TIMEOUT the caller is told that nobody answered."""
+        offer = self.offer()
+        self.bob.offered(offer)
+        self.bob.ask(NOW)
+        self.bob.handle_timer(NOW + RING_TIMEOUT)
+        self.assertEqual(self.bob.take_documents()[1:], [Refusal(offer.session, "cancelled")])
+        self.assertIs(self.bob.stage, Stage.ENDED)
+
+    def test_taken_back(self) -> None:
+        """asking to ended: the caller took the offer back."""
+        offer = self.offer()
+        self.bob.offered(offer)
+        self.bob.receive(Refusal(offer.session, "cancelled"), NOW)
+        self.assertEqual(
+            said(self.bob), [NegotiationFailed("cancelled", "they took the offer back")]
+        )
+
+    def test_no_path(self) -> None:
+        """checking to ended: it is the caller who offers afresh."""
+        self.checking()
+        self.bob.round_failed(NOW + 5)
+        (failed,) = said(self.bob)
+        assert isinstance(failed, NegotiationFailed)
+        self.assertEqual((failed.reason, self.bob.stage), ("no-path", Stage.ENDED))
+        self.assertEqual((self.bob.get_timer(), self.bob.take_documents()), (None, []))
+
+    def test_unfit_key(self) -> None:
+        """An offer whose key makes no secret can't be accepted."""
+        self.bob.offered(attrs.evolve(self.offer(), exchange=bytes(32)))
+        self.assertRaises(RemoteProtocolError, self.bob.accept, NOW)
+        self.assertEqual(self.bob.take_documents(), [])

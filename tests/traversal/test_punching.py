@@ -1,0 +1,225 @@
+"""One attempt to join two sockets: from candidates to a path, kept or moved."""
+
+from __future__ import annotations
+
+import itertools
+
+from p2pchat.traversal.punching import (
+    FIRST_ROUND,
+    LATER_ROUND,
+    LOW_TTL,
+    LOW_TTL_PHASE,
+    RESEND_AFTER,
+    Phase,
+)
+from p2pchat.wire.documents import CandidateType
+from tests.traversal.ends import A1, A2, B1, B2, PunchingCase, end, host
+from tests.traversal.fake_wire import FakeWire, Link
+
+
+class FirstRoundTests(PunchingCase):
+    """From candidates to a path, or to none."""
+
+    def test_joins(self) -> None:
+        """Both have the path after a round trip or two, and know its type and time."""
+        self.wire.link(A1, B1)
+        self.begin(B1)
+        spent = self.wire.run_until(lambda: self.alice.moves and self.bob.moves)
+        self.assertLess(spent, 0.041)
+        (path,) = self.alice.moves
+        self.assertEqual((path.address, path.local, path.remote), (B1, *[CandidateType.HOST] * 2))
+        self.assertAlmostEqual(path.rtt, 0.02)
+        self.assertEqual(self.path(self.bob), A1)
+
+    def test_settles(self) -> None:
+        """The round ends, and then there is silence."""
+        self.joined()
+        self.wire.run(1)
+        self.assertEqual((self.alice.ends, self.bob.ends), ([Phase.QUIET], [Phase.QUIET]))
+        self.assertIsNone(self.alice.get_timer())
+        sent = len(self.alice.sent)
+        self.wire.run(100)
+        self.assertEqual(len(self.alice.sent), sent)
+
+    def test_loss(self) -> None:
+        """A third of all datagrams lost and the rest shuffled cost less than a second."""
+        for seed in range(20):
+            self.setUp()
+            self.wire = FakeWire(seed)
+            self.wire.attach(self.alice, A1, A2)
+            self.wire.attach(self.bob, B1, B2)
+            self.joined(Link(loss=0.33, jitter=0.02, twice=0.2))
+            self.assertLess(self.wire.now - 100, 1)
+
+    def test_resent_fast(self) -> None:
+        """A check that isn't answered is sent again after the times of RESEND_AFTER."""
+        self.alice.punching.begin(host(B1), 100.0, False)
+        times: list[float] = []
+        now = 100.0
+        while len(times) < len(RESEND_AFTER) + 2:
+            times += [now] * len(self.alice.punching.take_datagrams())
+            now = self.alice.get_timer() or 0.0
+            self.alice.handle_timer(now)
+        waits = [round(b - a, 6) for a, b in itertools.pairwise(times)]
+        self.assertEqual(waits, [*RESEND_AFTER, RESEND_AFTER[-1]])
+
+    def test_nobody_there(self) -> None:
+        """Without an answer the attempt fails after FIRST_ROUND, and says what it tried."""
+        self.begin(B1)
+        self.wire.run(FIRST_ROUND + 0.1)
+        self.assertEqual(self.alice.ends, [Phase.FAILED])
+        self.assertEqual(self.alice.moves, [])
+        self.assertIn(f"host {B1[0]}:{B1[1]}", self.alice.punching.story()[0])
+        self.assertIn("none answered", self.alice.punching.story()[0])
+
+    def test_trickled(self) -> None:
+        """A candidate that comes later is checked at once."""
+        self.wire.link(A2, B2)
+        self.begin(B1)
+        self.wire.run(1)
+        self.alice.punching.add_candidates(host(B2), self.wire.now)
+        self.assertLess(self.wire.run_until(lambda: self.alice.moves and self.bob.moves), 0.1)
+        self.assertEqual(self.path(self.bob), A2)
+
+    def test_one_side_knows(self) -> None:
+        """Bob, told no address, learns one from Alice's check: peer-reflexive, checked back."""
+        self.wire.link(A1, B1)
+        self.alice.punching.begin(host(B1), self.wire.now, False)
+        self.bob.punching.begin([], self.wire.now, True)
+        self.wire.run_until(lambda: self.bob.moves)
+        self.assertEqual(self.bob.moves[0].remote, CandidateType.PEER_REFLEXIVE)
+
+    def test_local_types(self) -> None:
+        """Our end is named by where the other side saw us."""
+        mapped = ("203.0.113.9", 999)
+        for hosts, reflexive, expected in (
+            ((A1,), (), CandidateType.HOST),
+            ((A2,), (A1,), CandidateType.SERVER_REFLEXIVE),
+            ((A2,), (mapped,), CandidateType.PEER_REFLEXIVE),
+        ):
+            self.setUp()
+            self.alice.punching.host_addresses = hosts
+            self.alice.punching.reflexive_addresses = reflexive
+            self.joined()
+            self.assertIs(self.alice.moves[0].local, expected)
+
+
+class LowTtlTests(PunchingCase):
+    """The side that checks first opens its own NAT and reaches nobody."""
+
+    def test_answering_side(self) -> None:
+        """Bob's first checks have LOW_TTL, until Alice says that she began."""
+        self.bob.punching.begin(host(A1, A2), self.wire.now, True)
+        self.assertEqual({one.ttl for one in self.bob.punching.take_datagrams()}, {LOW_TTL})
+        self.bob.punching.remote_began(self.wire.now + 0.01)
+        again = self.bob.punching.take_datagrams()
+        self.assertEqual([(one.destination, one.ttl) for one in again], [(A1, None), (A2, None)])
+        self.bob.punching.remote_began(self.wire.now + 0.02)
+        self.assertEqual(self.bob.punching.take_datagrams(), [])
+
+    def test_offering_side(self) -> None:
+        """Alice's checks have the system's TTL from the first."""
+        self.alice.punching.begin(host(B1), self.wire.now, False)
+        self.assertEqual([one.ttl for one in self.alice.punching.take_datagrams()], [None])
+
+    def test_phase_ends(self) -> None:
+        """Without a word from Alice full TTL begins after LOW_TTL_PHASE."""
+        self.bob.punching.begin(host(A1), self.wire.now, True)
+        self.wire.run(LOW_TTL_PHASE - 0.001)
+        self.assertEqual({one.ttl for one in self.bob.checks()}, {LOW_TTL})
+        self.wire.run(1)
+        self.assertEqual({one.ttl for one in self.bob.checks()}, {None})
+
+    def test_check_ends_phase(self) -> None:
+        """An authentic check shows that Alice began."""
+        self.wire.link(A1, B1)
+        self.begin(B1, low_ttl=True)
+        self.wire.run_until(lambda: self.bob.moves)
+        self.assertLess(self.wire.now - 100, 0.05)
+
+
+class ChoiceTests(PunchingCase):
+    """The shortest round-trip time wins, and keeps winning against small differences."""
+
+    def test_better_path(self) -> None:
+        """The path that answers first is left for a clearly faster one of the same round."""
+        self.wire.link(A1, B1, Link(latency=0.08))
+        self.begin(B1)
+        self.wire.run_until(lambda: self.alice.moves)
+        self.wire.link(A2, B2, Link(latency=0.005))
+        self.alice.punching.add_candidates(host(B2), self.wire.now)
+        self.wire.run(1)
+        self.assertEqual([move.address for move in self.alice.moves], [B1, B2])
+        self.assertEqual([move.address for move in self.bob.moves], [A1, A2])
+
+    def test_hysteresis(self) -> None:
+        """A path that is a little faster isn't worth a move."""
+        self.wire.link(A1, B1, Link(latency=0.010))
+        self.wire.link(A2, B2, Link(latency=0.009))
+        self.begin(B1)
+        self.wire.run_until(lambda: self.alice.moves and self.bob.moves)
+        self.alice.punching.add_candidates(host(B2), self.wire.now)
+        self.bob.punching.add_candidates(host(A2), self.wire.now)
+        self.wire.run(1)
+        self.assertLess(self.alice.punching.pairs[B2].rtt, self.alice.punching.pairs[B1].rtt)
+        self.assertEqual((len(self.alice.moves), len(self.bob.moves)), (1, 1))
+
+
+class CheckAgainTests(PunchingCase):
+    """A path that is in doubt is verified, moved, or given up."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.joined()
+        self.wire.run(1)
+
+    def test_same(self) -> None:
+        """A path that still works stays, without a word."""
+        self.alice.punching.check_again(self.wire.now)
+        self.wire.run(LATER_ROUND + 0.1)
+        self.assertEqual((len(self.alice.moves), self.alice.ends[-1]), (1, Phase.QUIET))
+
+    def test_moves(self) -> None:
+        """Where the path is dead and another pair works, the path moves, on both sides."""
+        self.wire.cut(A1, B1)
+        self.wire.link(A2, B2)
+        self.alice.punching.add_candidates(host(B2), self.wire.now)
+        self.alice.punching.check_again(self.wire.now)
+        self.wire.run(LATER_ROUND + 0.1)
+        self.assertEqual((self.path(self.alice), self.path(self.bob)), (B2, A2))
+        self.assertEqual((self.alice.ends[-1], self.bob.ends[-1]), (Phase.QUIET, Phase.QUIET))
+
+    def test_fails(self) -> None:
+        """Where nothing answers, the round ends in failure after LATER_ROUND."""
+        self.wire.cut(A1, B1)
+        self.alice.punching.check_again(self.wire.now)
+        self.wire.run(LATER_ROUND - 0.01)
+        self.assertEqual(self.alice.punching.phase, Phase.CHECKING)
+        self.wire.run(0.02)
+        self.assertEqual(self.alice.ends, [Phase.QUIET, Phase.FAILED])
+
+    def test_repeated_doubt(self) -> None:
+        """Doubt during a round doesn't make it longer."""
+        self.wire.cut(A1, B1)
+        for _ in range(10):
+            self.alice.punching.check_again(self.wire.now)
+            self.wire.run(0.1)
+        self.wire.run(LATER_ROUND - 1.0 + 0.01)
+        self.assertEqual(self.alice.ends[-1], Phase.FAILED)
+
+    def test_failed_comes_back(self) -> None:
+        """An attempt given up is revived by the other side's authentic check."""
+        self.wire.cut(A1, B1)
+        self.alice.punching.check_again(self.wire.now)
+        self.wire.run(2)
+        self.wire.link(A1, B1)
+        self.bob.punching.check_again(self.wire.now)
+        self.wire.run(2)
+        self.assertEqual(self.alice.ends[-1], Phase.QUIET)
+
+    def test_not_before_the_first_path(self) -> None:
+        """Doubt before there is a path changes nothing."""
+        fresh = end(5, "cccc", "dddd", ()).punching
+        fresh.begin(host(B1), 100.0, False)
+        fresh.check_again(100.01)
+        self.assertEqual(len(fresh.take_datagrams()), 1)

@@ -1,0 +1,147 @@
+"""Documents of a negotiation that come late, twice, or from elsewhere; held links."""
+
+from __future__ import annotations
+
+import attrs
+
+from p2pchat.traversal.negotiation import (
+    ANSWER_TIMEOUT,
+    Stage,
+)
+from p2pchat.wire.documents import (
+    MAX_CANDIDATES,
+    Candidate,
+    Candidates,
+    CandidateType,
+    Delivered,
+    Refusal,
+    Ringing,
+)
+from tests.traversal.negotiating import (
+    ALICE,
+    BOB,
+    MORE,
+    NOW,
+    PATH,
+    NegotiationCase,
+    negotiation,
+    said,
+)
+
+
+class HeldLinkTests(NegotiationCase):
+    """Whether a new path continues the link of before."""
+
+    def test_matrix(self) -> None:
+        """It does exactly where both hold the same one, and both sides see it alike."""
+        for ours, theirs in (("", ""), ("x", ""), ("", "x"), ("x", "y"), ("x", "x")):
+            with self.subTest(ours=ours, theirs=theirs):
+                self.alice = negotiation(1, ALICE, held=ours)
+                self.bob = negotiation(2, BOB, held=theirs)
+                self.checking()
+                both = bool(ours) and ours == theirs
+                self.assertEqual((self.alice.continues, self.bob.continues), (both, both))
+
+
+class TrickleTests(NegotiationCase):
+    """Candidates that come after the offer or the answer."""
+
+    def test_told(self) -> None:
+        """News go to the other side while an offer is out or checks are on, and only then."""
+        self.alice.candidates_changed()
+        self.assertEqual(self.alice.take_documents(), [])
+        offer = self.offer()
+        self.alice.candidates_changed()
+        expected = [Candidates(offer.session, (Candidate(CandidateType.HOST, ALICE),))]
+        self.assertEqual(self.alice.take_documents(), expected)
+        self.alice.cancel("cancelled")
+        self.alice.take_documents()
+        self.alice.candidates_changed()
+        self.assertEqual(self.alice.take_documents(), [])
+
+    def test_checked(self) -> None:
+        """What comes during the checks is checked at once."""
+        self.checking()
+        self.alice.agent.datagrams_to_send(NOW)
+        self.alice.receive(Candidates(self.alice.session, (MORE,)), NOW)
+        sent = self.alice.agent.datagrams_to_send(NOW)
+        self.assertEqual([one.destination for one in sent], [MORE.address])
+
+    def test_while_asking(self) -> None:
+        """What comes while the person is asked is checked once they accept; within limits."""
+        offer = self.offer()
+        self.bob.offered(offer)
+        flood = tuple(Candidate(CandidateType.HOST, ("203.0.113.1", n)) for n in range(1, 33))
+        for batch in ((MORE,), (MORE,), flood, flood):
+            self.bob.receive(Candidates(offer.session, batch), NOW)
+        self.assertEqual(self.bob.agent.datagrams_to_send(NOW), [])
+        self.bob.accept(NOW)
+        sent = [one.destination for one in self.bob.agent.datagrams_to_send(NOW)]
+        self.assertEqual(sent[:2], [ALICE, MORE.address])
+        self.assertEqual(len(sent), MAX_CANDIDATES)
+
+
+class StrayDocumentTests(NegotiationCase):
+    """Late, foreign and duplicate documents are ignored."""
+
+    def strays(self, session: str) -> list[Delivered]:
+        """Return a document of each type for a session."""
+        answer = attrs.evolve(self.answer(), session=session)
+        return [
+            answer,
+            Ringing(session),
+            Refusal(session, "declined"),
+            Candidates(session, (MORE,)),
+        ]
+
+    def test_foreign(self) -> None:
+        """Documents of another session move nothing, whatever the stage."""
+        strays = self.strays("another")
+        for stage in ("offering", "checking"):
+            self.setUp()
+            self.offer() if stage == "offering" else self.checking()
+            self.alice.take_documents()
+            said(self.alice)
+            for body in strays:
+                self.ignoring(self.alice, body)
+
+    def test_old_attempt(self) -> None:
+        """The answer to an offer that was given up comes too late, also during the pause."""
+        answer = self.answer()
+        self.alice.handle_timer(NOW + ANSWER_TIMEOUT)
+        said(self.alice)
+        self.ignoring(self.alice, answer)
+        self.ignoring(self.alice, Ringing(answer.session))
+        self.alice.handle_timer(NOW + ANSWER_TIMEOUT + 1)
+        self.alice.take_documents()
+        said(self.alice)
+        self.ignoring(self.alice, answer)
+
+    def test_duplicates(self) -> None:
+        """An answer or RINGING that comes again, once the checks are on, is ignored."""
+        answer = self.answer()
+        self.alice.receive(answer, NOW)
+        self.alice.take_documents()
+        said(self.alice)
+        self.ignoring(self.alice, answer)
+        self.ignoring(self.alice, Ringing(answer.session))
+
+    def test_called_side(self) -> None:
+        """Who was asked takes no answer and no RINGING for an offer that wasn't theirs."""
+        self.bob.offered(self.offer())
+        strays = self.strays(self.bob.session)
+        self.bob = negotiation(3, BOB)
+        self.bob.offered(self.offer())
+        for body in strays[:2]:
+            self.ignoring(self.bob, attrs.evolve(body, session=self.bob.session))
+
+    def test_over(self) -> None:
+        """Nothing moves what is over."""
+        self.checking()
+        self.alice.path_found(PATH)
+        self.alice.take_documents()
+        said(self.alice)
+        for body in (Refusal(self.alice.session, "declined"), Ringing(self.alice.session)):
+            self.ignoring(self.alice, body)
+        self.alice.cancel("cancelled")
+        self.assertIs(self.alice.stage, Stage.SETTLED)

@@ -1,0 +1,133 @@
+"""TURN URLs, ChannelData, and the cutting of streams."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.wire import stun
+from p2pchat.wire.turn import (
+    MAX_FRAME,
+    Credentials,
+    RelayServer,
+    StreamFrames,
+    decode_channel_data,
+    encode_channel_data,
+    parse_turn_url,
+)
+
+STUN = stun.encode(stun.request(bytes(12), USERNAME="abc"))
+
+
+class UrlTests(SynchronousTestCase):
+    """RFC 7065."""
+
+    def test_read(self) -> None:
+        """Defaults are filled in, and what is written reads the same."""
+        for url, expected, written in (
+            ("turn:a.example", ("a.example", 3478, "udp"), "turn:a.example:3478"),
+            ("TURN:A.example:99", ("a.example", 99, "udp"), "turn:a.example:99"),
+            ("turn:a?transport=udp", ("a", 3478, "udp"), "turn:a:3478"),
+            ("turn:a?transport=tcp", ("a", 3478, "tcp"), "turn:a:3478?transport=tcp"),
+            ("turns:a.example", ("a.example", 5349, "tls"), "turns:a.example:5349"),
+            ("turns:192.0.2.1:443?transport=tcp", ("192.0.2.1", 443, "tls"), "turns:192.0.2.1:443"),
+            ("turn:[2001:DB8::1]", ("2001:db8::1", 3478, "udp"), "turn:[2001:db8::1]:3478"),
+            ("turn:[2001:db8::1]:5", ("2001:db8::1", 5, "udp"), "turn:[2001:db8::1]:5"),
+        ):
+            server = parse_turn_url(url)
+            self.assertEqual((server.host, server.port, server.transport.value), expected)
+            self.assertEqual(str(server), written)
+            self.assertEqual(parse_turn_url(written), server)
+
+    def test_refused(self) -> None:
+        """What is no TURN URL, or names what we don't speak, is refused."""
+        for url in (
+            "", "turn:", "turn", "stun:a", "http://a", "turn://a", "turn:a:0", "turn:a:65536",
+            "turn:a:x", "turn:a:", "turns:a?transport=udp", "turn:a?transport=sctp", "turn:a?",
+            "turn:a/b", "turn:me@a", "turn:a b", "turn:a\n", "turn:" + "a" * 400, None, 7,
+            "turn:2001:db8::1", "turn:a#f", "turn:a?transport=tcp&x",
+        ):  # fmt: skip
+            with self.subTest(url=url):
+                self.assertRaises(RemoteProtocolError, parse_turn_url, url)
+
+    @given(st.text(max_size=40))
+    def test_any_text(self, text: str) -> None:
+        """Any text is read or refused."""
+        for url in (text, "turn:" + text, "turns:a" + text):
+            try:
+                self.assertIsInstance(parse_turn_url(url), RelayServer)
+            except RemoteProtocolError:
+                continue
+
+
+class KeyTests(SynchronousTestCase):
+    """Long-term credentials."""
+
+    def test_key(self) -> None:
+        """The key is the MD5 of RFC 8489 section 9.2.2; the password isn't shown."""
+        credentials = Credentials("user", "pass")
+        self.assertEqual(credentials.key("realm").hex(), "8493fbc53ba582fb4c044c456bdc40eb")
+        self.assertNotIn("pass", repr(credentials))
+
+
+class ChannelDataTests(SynchronousTestCase):
+    """RFC 8656 section 12.4."""
+
+    def test_layout(self) -> None:
+        """Number, length, data; padded over streams."""
+        self.assertEqual(encode_channel_data(0x4001, b"abc", False).hex(), "40010003616263")
+        self.assertEqual(encode_channel_data(0x4001, b"abc", True).hex(), "4001000361626300")
+
+    @given(st.integers(0x4000, 0x4FFF), st.binary(max_size=99), st.booleans())
+    def test_round_trip(self, number: int, data: bytes, padded: bool) -> None:
+        """What is written is read."""
+        frame = encode_channel_data(number, data, padded)
+        self.assertEqual(decode_channel_data(frame), (number, data))
+
+    def test_refused(self) -> None:
+        """Lies about length or channel are refused."""
+        for text in ("", "4000", "40000001", "50000000", "00000000", "7fff0000"):
+            self.assertRaises(RemoteProtocolError, decode_channel_data, bytes.fromhex(text))
+
+
+class StreamFramesTests(SynchronousTestCase):
+    """The cutting of a stream."""
+
+    @given(
+        st.lists(st.one_of(st.just(STUN), st.binary(max_size=50)), max_size=8), st.integers(1, 30)
+    )
+    def test_cuts(self, contents: list[bytes], step: int) -> None:
+        """However the stream is chopped, the same frames come out."""
+        frames = [
+            one if one is STUN else encode_channel_data(0x4000, one, True) for one in contents
+        ]
+        stream, cutter, found = b"".join(frames), StreamFrames(), []
+        for start in range(0, len(stream), step):
+            found += cutter.receive(stream[start : start + step])
+        self.assertEqual((found, cutter.broken), (frames, ""))
+
+    @given(st.lists(st.binary(max_size=300), max_size=20))
+    def test_any_bytes(self, pieces: list[bytes]) -> None:
+        """Nothing is raised, and no more is kept than a frame."""
+        cutter = StreamFrames()
+        for piece in pieces:
+            for frame in cutter.receive(piece):
+                self.assertLessEqual(len(frame), MAX_FRAME)
+            self.assertLessEqual(len(cutter._buffer), MAX_FRAME + 300)
+
+    def test_too_long(self) -> None:
+        """A frame that is too long is passed over, and the next one is read."""
+        cutter = StreamFrames()
+        stream = encode_channel_data(0x4000, bytes(60_001), True) + STUN
+        found = [f for n in range(0, len(stream), 999) for f in cutter.receive(stream[n : n + 999])]
+        self.assertEqual((found, cutter.skipped), ([STUN], 1))
+
+    def test_broken(self) -> None:
+        """What is neither STUN nor ChannelData breaks the stream, for good."""
+        for garbage in (b"\x80" * 4, b"\x50\x00\x00\x00", b"\x00\x01\x00\x01", bytes(8)):
+            cutter = StreamFrames()
+            self.assertEqual(cutter.receive(STUN + garbage), [STUN])
+            self.assertTrue(cutter.broken)
+            self.assertEqual(cutter.receive(STUN), [])
