@@ -56,7 +56,7 @@ class PeerProtocol(DatagramProtocol):
         try:
             self._set_ttl(DEFAULT_TTL if datagram.ttl is None else datagram.ttl)
             self.transport.write(datagram.data, datagram.destination)
-        except (OSError, MessageLengthError) as error:
+        except (OSError, MessageLengthError, ValueError) as error:  # ValueError: another family
             self.unsent += 1
             _log.debug("datagram not sent: {error}", error=error)
 

@@ -211,10 +211,16 @@ class Node:
         """Call a peer; a Deferred of its id fires when the offer is on its way."""
         peer_id, name = yield self._who(who)
         driver = self._dialogue(peer_id, name)
-        self._state.add_contact(peer_id, name)
+        self._remember(peer_id, name)
         driver.machine.call(self._now())
         driver.step()
         return peer_id
+
+    def _remember(self, peer_id: str, name: str) -> None:
+        try:
+            self._state.add_contact(peer_id, name)
+        except OSError as error:
+            self._tell(events.Trouble(f"the contact can't be kept: {error}"))
 
     def _who(self, who: str) -> Any:
         known = directory.match(who, self._names()) or directory.as_peer_id(who)
@@ -245,7 +251,7 @@ class Node:
     def accept(self, who: str) -> str:
         """Accept the waiting offer of a peer."""
         driver = self._asking(who)
-        self._state.add_contact(driver.machine.peer_id, driver.machine.name)
+        self._remember(driver.machine.peer_id, driver.machine.name)
         driver.machine.accept(self._now())
         driver.step()
         return str(driver.machine.peer_id)

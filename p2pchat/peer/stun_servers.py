@@ -34,12 +34,13 @@ def parse_stun_url(url: object) -> Address:
     """
     text = url if isinstance(url, str) else ""
     scheme, _, rest = text.partition(":")
-    if scheme != "stun":
+    if scheme != "stun" or set(rest) & set("/?#"):
         raise RemoteProtocolError(f"{text[:80]!r} is not a STUN URL")
     host, colon, port = rest.rpartition(":")
     if not colon or "]" in port:
         host, port = rest, str(DEFAULT_PORT)
-    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    digits = port.isascii() and port.isdigit() and len(port) < 6
+    if not digits or not 0 < int(port) < 65536:
         raise RemoteProtocolError(f"{text[:80]!r}: no port from 1 to 65535")
     return url_host(f"http://{host}:1").strip("[]"), int(port)
 

@@ -131,6 +131,8 @@ class Conversation:
         self._outgoing, self._receipt_due, self._goodbye = [], False, None
         self._unsent.clear()
         self._pings.clear()
+        for line in self._log:
+            line.sent_at = None
         self._suspect_at, self._suspicion = None, SUSPICION
 
     # -- what the person and the clock say
@@ -209,6 +211,8 @@ class Conversation:
             self._pong(message, now)
 
     def _hello(self, hello: messages.Hello, now: float) -> None:
+        if self.is_open:
+            raise RemoteProtocolError("HELLO comes once on a link")
         is_new = hello.epoch != self._known_epoch
         if is_new:
             self._known_epoch, self._received = hello.epoch, hello.oldest - 1

@@ -55,6 +55,8 @@ LATER_ROUND = 1.2  # seconds until a path that was lost is given up
 SETTLING = 0.3  # seconds a round goes on after its first confirmed pair, to find a better one
 BETTER = 0.8  # a path is left only for one with less than this share of its round-trip time
 JOIN_INTERVAL = 5.0  # seconds between rounds that their checks over a relay may cause
+FAIR_WAIT = 0.05  # seconds that the path in use has to answer before another takes over, ...
+FAIR_RTTS = 3  # ... and at least that many of its round-trip times
 MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
 
 
@@ -172,6 +174,7 @@ class Punching:
     _low_ttl_until: float = 0.0
     _moved: bool = False
     _ended: bool = False
+    _decide_at: float | None = None
     _volley: Volley | None = None
     _volley_sent: int = 0
     volley_begun: bool = False
@@ -320,6 +323,8 @@ class Punching:
         if pair.route != source or message.message_class is not stun.MessageClass.SUCCESS:
             return False
         del self._transactions[message.transaction_id]
+        if self.pairs.get(pair.route) is not pair:
+            return True  # its relay is gone
         pair.nominating = pair.nominating and not nominated
         self._confirm(pair, now - sent_at, stun.mapped_address(message), now)
         return True
@@ -354,6 +359,10 @@ class Punching:
         confirmed = [pair for pair in self.pairs.values() if self._confirmed_in_round(pair)]
         best = min(confirmed, key=lambda pair: pair.cost)
         current = None if self.path is None else self.pairs.get(self.path.route)
+        if current is not None and not self._confirmed_in_round(current):
+            self._decide_at = self._round_started + max(FAIR_WAIT, FAIR_RTTS * current.rtt)
+            if now < self._decide_at:
+                return  # the path in use gets the time to answer, too
         if current is not None and self._confirmed_in_round(current):
             relayed, rtt = current.cost
             if best is current or best.cost >= (relayed, rtt * BETTER):
@@ -397,6 +406,9 @@ class Punching:
         for pair in self.pairs.values():
             if pair.due is not None and now >= pair.due:
                 self._check(pair, now)
+        if self._decide_at is not None and now >= self._decide_at:
+            self._decide_at = None
+            self._choose(now)
         if self._volley is not None:
             self._outgoing += self._volley.take_due(now)
             self._volley_sent = self._volley.sent
@@ -425,7 +437,8 @@ class Punching:
             return None
         due = [pair.due for pair in self.pairs.values() if pair.due is not None]
         volley = None if self._volley is None else self._volley.get_timer()
-        return min([self._round_ends, *due, *([] if volley is None else [volley])])
+        others = (one for one in (volley, self._decide_at) if one is not None)
+        return min([self._round_ends, *due, *others])
 
     def take_datagrams(self) -> list[Datagram]:
         """Return, and forget, what waits to be sent."""

@@ -88,7 +88,8 @@ def decode_bytes(text: str, length: int) -> bytes:
     return value
 
 
-def _nonempty(members: JsonObject, name: str, most: int) -> str:
+def nonempty(members: JsonObject, name: str, most: int) -> str:
+    """Read a string member that has more than blanks, or raise :class:`RemoteProtocolError`."""
     value = field(members, name, str, most)
     if not value.strip():
         raise RemoteProtocolError(f"member {name!r} is empty")
@@ -125,7 +126,7 @@ class Registration:
         """Read the members of this type."""
         shown = optional(members, "addresses", list, [], MAX_CANDIDATES)
         return cls(
-            _nonempty(members, "username", MAX_USERNAME),
+            nonempty(members, "username", MAX_USERNAME),
             optional(members, "nat", str, "", MAX_LABEL),
             tuple(parse_address(address) for address in shown),
         )
@@ -210,10 +211,10 @@ class Offer:
         cls, members: JsonObject
     ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str, str]:
         return (
-            _nonempty(members, "session", MAX_LABEL),
-            _nonempty(members, "username", MAX_USERNAME),
+            nonempty(members, "session", MAX_LABEL),
+            nonempty(members, "username", MAX_USERNAME),
             decode_bytes(field(members, "exchange", str, 64), 32),
-            _nonempty(members, "ufrag", 32),
+            nonempty(members, "ufrag", 32),
             _candidates(members),
             optional(members, "link", str, "", MAX_LABEL),
             optional(members, "mapping", str, "", MAX_LABEL),
@@ -278,7 +279,7 @@ class Candidates:
     def from_json(cls, members: JsonObject) -> Candidates:
         """Read the members of this type."""
         return cls(
-            _nonempty(members, "session", MAX_LABEL),
+            nonempty(members, "session", MAX_LABEL),
             _candidates(members),
             optional(members, "began", bool, False),
             optional(members, "mapping", str, "", MAX_LABEL),
@@ -302,7 +303,7 @@ class Ringing:
     @classmethod
     def from_json(cls, members: JsonObject) -> Ringing:
         """Read the members of this type."""
-        return cls(_nonempty(members, "session", MAX_LABEL))
+        return cls(nonempty(members, "session", MAX_LABEL))
 
 
 @attrs.frozen
@@ -329,8 +330,8 @@ class Refusal:
     def from_json(cls, members: JsonObject) -> Refusal:
         """Read the members of this type."""
         return cls(
-            _nonempty(members, "session", MAX_LABEL),
-            _nonempty(members, "reason", MAX_LABEL),
+            nonempty(members, "session", MAX_LABEL),
+            nonempty(members, "reason", MAX_LABEL),
             optional(members, "detail", str, "", MAX_DETAIL),
         )
 
@@ -383,9 +384,9 @@ class Document:
         if kind is None:
             raise RemoteProtocolError("a document of unknown type")
         return cls(
-            _nonempty(members, "iss", 64),
-            _nonempty(members, "aud", 512),
+            nonempty(members, "iss", 64),
+            nonempty(members, "aud", 512),
             timestamp(members, "iat"),
-            _nonempty(members, "jti", MAX_NONCE),
+            nonempty(members, "jti", MAX_NONCE),
             kind.from_json(members),
         )

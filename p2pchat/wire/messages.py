@@ -27,7 +27,13 @@ from typing import ClassVar
 import attrs
 
 from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
-from p2pchat.wire.documents import MAX_LABEL, MAX_USERNAME, decode_bytes, encode_bytes
+from p2pchat.wire.documents import (
+    MAX_LABEL,
+    MAX_USERNAME,
+    decode_bytes,
+    encode_bytes,
+    nonempty,
+)
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional, timestamp
 
 VERSION = 1
@@ -85,7 +91,7 @@ class Hello:
         """Read the members of this type."""
         return cls(
             field(members, "username", str, MAX_USERNAME),
-            field(members, "epoch", str, MAX_LABEL),
+            nonempty(members, "epoch", MAX_LABEL),
             max(1, optional(members, "oldest", int, 1)),
             optional(members, "known_epoch", str, "", MAX_LABEL),
             optional(members, "received", int, 0),

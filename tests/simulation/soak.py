@@ -19,7 +19,7 @@ import attrs
 
 from p2pchat.peer import events
 from tests.simulation.allocation import SequentialAllocation
-from tests.simulation.behaviour import NAT_KINDS, NatKind
+from tests.simulation.behaviour import NAT_KINDS, Behaviour, NatKind
 from tests.simulation.link import Link
 from tests.simulation.nat import Nat
 from tests.simulation.oracle import hard_path_possible
@@ -72,7 +72,14 @@ class Plan:
     @property
     def is_joinable(self) -> bool:
         """What the oracle says; stepping ports are easier than it knows, so they may surprise."""
-        return self.relay or (not self.blocked and hard_path_possible(*self.kinds))
+        return self.relay or (not self.blocked and hard_path_possible(self.first, self.kinds[1]))
+
+    @property
+    def first(self) -> NatKind | None:
+        """What the first person's NATs come to together: the outer one is the default kind."""
+        outer = NatKind(Behaviour.ENDPOINT_INDEPENDENT, Behaviour.ADDRESS_AND_PORT_DEPENDENT)
+        inner = self.kinds[0] or outer
+        return NatKind(inner.mapping, outer.filtering) if self.nested else self.kinds[0]
 
     @property
     def is_certain(self) -> bool:
