@@ -28,7 +28,15 @@ class RemoteProtocolError(P2PChatError):
 
 
 class UnsupportedVersion(RemoteProtocolError):
-    """The other side speaks a version of the protocol that this program doesn't know."""
+    """
+    The other side speaks a version of the protocol that this program doesn't know.
+
+    :ivar issuer: the peer id of its author, where a signature proves it, else "".
+    :ivar session: the session that the document names, else "".
+    """
+
+    issuer = ""
+    session = ""
 
 
 class BadSignature(RemoteProtocolError):

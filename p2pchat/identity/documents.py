@@ -27,6 +27,7 @@ from p2pchat.errors import (
     RemoteProtocolError,
     ReplayedDocument,
     StaleDocument,
+    UnsupportedVersion,
     WrongAudience,
 )
 from p2pchat.identity.keys import Identity, peer_id_of
@@ -76,7 +77,12 @@ def open_document(token: str) -> Document:
         raise BadSignature() from None
     except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
         raise RemoteProtocolError(f"not a signed document: {error}") from None
-    document = Document.from_json(loads(payload))
+    members = loads(payload)
+    try:
+        document = Document.from_json(members)
+    except UnsupportedVersion as error:
+        error.issuer, error.session = peer_id_of(public_key), str(members.get("session", ""))[:64]
+        raise
     if document.issuer != peer_id_of(public_key):
         raise BadSignature("a document signed by another key than its author's")
     return document

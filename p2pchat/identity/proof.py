@@ -4,7 +4,7 @@ Proof of identity on an encrypted link.
 TLS with throw-away certificates gives secrecy; who is at the other end is proved inside it.
 Each side signs, with its Ed25519 key, ::
 
-    LABEL | role ("client" or "server") | channel binding | raw public key
+    LABEL | role ("client" or "server") | 0x00 | channel binding | raw public key
 
 where the channel binding is a hash of a secret of this very TLS session
 (:mod:`p2pchat.session.quic`).  A man in the middle has two sessions with two bindings, so a

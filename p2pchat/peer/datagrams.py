@@ -1,9 +1,8 @@
 """
-The one UDP socket: STUN, checks and QUIC side by side.
+The UDP sockets of a peer: the chat socket, and for a while the many behind a hard NAT.
 
-Owns the socket's edges only: it tells STUN from QUIC (:mod:`p2pchat.wire.demultiplexing`), sets
-the TTL of the packets that want one, and survives whatever the network says.  A datagram that is
-neither is counted and dropped.
+Owns the sockets' edges only: which socket a base is, the TTL of the packets that want one, and
+surviving whatever the network says.  What a datagram is, is the agent's to tell.
 """
 
 from __future__ import annotations
@@ -12,47 +11,43 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.error import MessageLengthError
+import attrs
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS, Datagram
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.demultiplexing import Kind, classify
 
 DEFAULT_TTL = 64  # hops, RFC 1700
+MAX_SOCKETS = 600  # of one peer at a time; a run wants 256
 
 _log = Logger()
 
-Receiver = Callable[[bytes, Address], None]
+Receiver = Callable[[str, bytes, Address], None]
 
 
 class PeerProtocol(DatagramProtocol):
     """
-    Our end of every path.
+    One socket.
 
-    :ivar refused: datagrams that were neither STUN nor QUIC.
+    :param base: its name.
+    :param received: called with the base, the datagram and its source.
     :ivar unsent: datagrams that the network refused to take.
     """
 
     noisy = False
 
-    def __init__(self, stun_received: Receiver, quic_received: Receiver) -> None:
-        self._stun_received = stun_received
-        self._quic_received = quic_received
+    def __init__(self, base: str, received: Receiver) -> None:
+        self._base = base
+        self._received = received
         self._ttl = DEFAULT_TTL
-        self.refused = 0
         self.unsent = 0
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """Hand a datagram to whom it concerns."""
-        kind = classify(datagram)
-        if kind is Kind.STUN:
-            self._stun_received(datagram, (addr[0], addr[1]))
-        elif kind is Kind.QUIC:
-            self._quic_received(datagram, (addr[0], addr[1]))
-        else:
-            self.refused += 1
+        """Hand a datagram on."""
+        self._received(self._base, datagram, (addr[0], addr[1]))
 
     def send(self, datagram: Datagram) -> None:
         """Send a datagram, or lose it: the network may."""
@@ -61,7 +56,7 @@ class PeerProtocol(DatagramProtocol):
         try:
             self._set_ttl(DEFAULT_TTL if datagram.ttl is None else datagram.ttl)
             self.transport.write(datagram.data, datagram.destination)
-        except (OSError, MessageLengthError) as error:
+        except (OSError, MessageLengthError, ValueError) as error:  # ValueError: another family
             self.unsent += 1
             _log.debug("datagram not sent: {error}", error=error)
 
@@ -70,3 +65,62 @@ class PeerProtocol(DatagramProtocol):
             handle = self.transport.getHandle()  # type: ignore[union-attr]
             handle.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
             self._ttl = ttl
+
+
+@attrs.define(eq=False)
+class PeerSockets:
+    """
+    All sockets of a peer; those but the chat socket open with the first datagram from them.
+
+    :ivar port: the chat socket's listening port, once bound.
+    """
+
+    _reactor: Any
+    _received: Receiver
+    port: Any = None
+    _chat: PeerProtocol = attrs.field(init=False)
+    _others: dict[str, tuple[PeerProtocol, Any]] = attrs.Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._chat = PeerProtocol(CHAT_SOCKET, self._received)
+
+    def bind(self, port: int) -> None:
+        """
+        Bind the chat socket.
+
+        :raises CannotListenError: the port is taken.
+        """
+        self.port = self._reactor.listenUDP(port, self._chat)
+
+    def send(self, datagram: Datagram) -> None:
+        """Send from the socket that the base names."""
+        if datagram.base == CHAT_SOCKET:
+            self._chat.send(datagram)
+            return
+        other = self._others.get(datagram.base) or self._open(datagram.base)
+        if other is not None:
+            other[0].send(datagram)
+
+    def _open(self, base: str) -> tuple[PeerProtocol, Any] | None:
+        if not base.startswith(SOCKETS) or len(self._others) >= MAX_SOCKETS:
+            return None
+        protocol = PeerProtocol(base, self._received)
+        try:
+            port = self._reactor.listenUDP(0, protocol)
+        except (CannotListenError, OSError):  # out of file descriptors: fewer will have to do
+            return None
+        self._others[base] = (protocol, port)
+        return self._others[base]
+
+    def release(self, ufrag: str, kept: frozenset[str]) -> None:
+        """Close the sockets of an attempt, but for some."""
+        for base in list(self._others):
+            if base.startswith(f"{SOCKETS}{ufrag}/") and base not in kept:
+                _, port = self._others.pop(base)
+                maybeDeferred(port.stopListening)
+
+    def close(self) -> Deferred[Any]:
+        """Close everything."""
+        ports = [self.port, *(port for _, port in self._others.values())]
+        self._others.clear()
+        return DeferredList([maybeDeferred(port.stopListening) for port in ports])

@@ -17,7 +17,7 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.wire.strict_json import JsonObject
 
-_LOWEST = "00000000-0000-0000-0000-000000000000"
+_LOWEST = "00000000-0000-8000-8000-000000000000"  # of version 8
 SHOWN = 5  # ids in a sentence about an ambiguous name
 PREFIX_PAGE = "20"  # records that an ambiguous prefix is told apart by
 
@@ -31,7 +31,9 @@ def match(who: str, names: Mapping[str, str]) -> str | None:
     :raises WhoError: more than one fits.
     """
     wanted = who.strip().lower()
-    named = [peer_id for peer_id, name in names.items() if name.lower() == wanted]
+    if wanted in names:
+        return wanted  # a whole id, whoever calls himself so
+    named = [peer_id for peer_id, name in names.items() if wanted and name.lower() == wanted]
     found = named or [peer_id for peer_id in names if wanted and peer_id.startswith(wanted)]
     if len(found) > 1:
         shown = ", ".join(f"{names[one]} {one[:13]}…" for one in sorted(found)[:SHOWN])
@@ -60,6 +62,8 @@ def look_up(who: str, client: RegistryClient, own_id: str) -> Any:
     if not found and _may_be_prefix(who):
         start = who.strip().lower()
         after = (start + _LOWEST[len(start) :])[: len(_LOWEST)]
+        if as_peer_id(after) is None:
+            raise WhoError(f"no id begins with {who!r}")
         records = yield client.peers(after=after, limit=PREFIX_PAGE)
         found = {one: name for one, name in _names(records).items() if one.startswith(start)}
     others = {peer_id: name for peer_id, name in found.items() if peer_id != own_id}

@@ -59,8 +59,10 @@ class Driver:
         self._arm(self.clock.seconds())
 
     def _empty(self) -> None:
-        while (event := self.machine.next_event()) is not None:
+        while not self._stopped and (event := self.machine.next_event()) is not None:
             self.react(event)
+        if self._stopped:
+            return
         outgoing = self.machine.datagrams_to_send(self.clock.seconds())
         for datagram in outgoing:
             self.send(datagram)

@@ -35,6 +35,7 @@ class EventReader:
     _buffer: bytes = b""
     _name: str = "message"
     _data: list[str] = attrs.Factory(list)
+    _size: int = 0  # bytes of the event so far
 
     def receive(self, data: bytes) -> list[Event]:
         """
@@ -43,12 +44,18 @@ class EventReader:
         :raises RemoteProtocolError: an event is too long or isn't UTF-8.
         """
         *lines, self._buffer = (self._buffer + data).split(b"\n")
-        if len(self._buffer) + sum(map(len, self._data)) > MAX_EVENT:
-            raise RemoteProtocolError("the registry sent an event that is too long")
         found = [self._line(line.rstrip(b"\r")) for line in lines]
+        self._check(self._size + len(self._buffer))
         return [event for event in found if event is not None]
 
+    @staticmethod
+    def _check(size: int) -> None:
+        if size > MAX_EVENT:
+            raise RemoteProtocolError("the registry sent an event that is too long")
+
     def _line(self, line: bytes) -> Event | None:
+        self._size += len(line) + 1
+        self._check(self._size)
         try:
             name, _, value = line.decode("utf-8").partition(":")
         except UnicodeDecodeError:
@@ -65,7 +72,7 @@ class EventReader:
     def _complete(self) -> Event | None:
         event = Event(self._name, "\n".join(self._data))
         empty = not self._data and self._name == "message"
-        self._name, self._data = "message", []
+        self._name, self._data, self._size = "message", [], 0
         return None if empty else event
 
 
@@ -96,7 +103,8 @@ class EventStream(Protocol):
         self._silence.reset(SILENCE)
         try:
             for event in self._reader.receive(data):
-                self._received(event)
+                if self._ended is not None:
+                    self._received(event)
         except RemoteProtocolError as error:
             self.stop(str(error))
 

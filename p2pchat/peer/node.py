@@ -29,25 +29,39 @@ from p2pchat.errors import (
     RegistryError,
     RemoteProtocolError,
     StaleDocument,
+    UnsupportedVersion,
     WhoError,
 )
 from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.documents import Acceptance, open_document
 from p2pchat.interfaces import INode
 from p2pchat.peer import directory, events
-from p2pchat.peer.datagrams import PeerProtocol
+from p2pchat.peer.datagrams import PeerSockets
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.registration import Lease, Listener, keep_registered
 from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.peer.settings import AcceptPolicy, ConversationInfo, NodeSettings
 from p2pchat.peer.state import State
-from p2pchat.peer.stun_servers import stun_addresses
+from p2pchat.peer.stun_servers import relay_servers, stun_addresses
 from p2pchat.runtime import Runtime
 from p2pchat.session.chronicle import describe_path
 from p2pchat.session.dialogue import Dialogue, Surroundings
 from p2pchat.session.quic import warm_up
-from p2pchat.traversal.agent import Agent, AgentEvent, CandidatesChanged, PathMoved, RoundEnded
-from p2pchat.traversal.gathering import Gathering, Mapping
+from p2pchat.traversal.agent import (
+    Agent,
+    AgentEvent,
+    CandidatesChanged,
+    LinkDatagram,
+    NetworkReturned,
+    PathMoved,
+    RoundEnded,
+    SocketsReleased,
+)
+from p2pchat.traversal.behaviour import Mapping
+from p2pchat.traversal.datagrams import RELAYS, STREAMS, Datagram
+from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import (
     Answer,
@@ -60,6 +74,7 @@ from p2pchat.wire.documents import (
     Ringing,
 )
 from p2pchat.wire.strict_json import JsonObject
+from p2pchat.wire.turn import Credentials
 
 MAX_STRANGERS = 32  # offers of unknown peers that may wait for the person
 FAREWELL = 2.5  # seconds for goodbyes when the node stops
@@ -92,13 +107,13 @@ class Node:
         self._listeners: list[Callable[[events.NodeEvent], None]] = []
         self._client = RegistryClient(settings.server, state.identity, runtime)
         self._acceptance = Acceptance(frozenset({self.peer_id}))
-        self._protocol = PeerProtocol(self._stun_received, self._quic_received)
-        self._port: Any = None
+        self._sockets = PeerSockets(runtime.reactor, self._datagram_received)
         gathering = Gathering((), runtime.random_bytes)
-        self._agent = Agent(gathering, runtime.random_bytes)
-        self._agent_driver = Driver(
-            self._agent, runtime.clock, self._protocol.send, self._agent_said
+        self._agent = Agent(
+            gathering, Relays(runtime.random_bytes), settings.relay_only, runtime.random_bytes
         )
+        self._streams: dict[str, RelayStream] = {}
+        self._agent_driver = Driver(self._agent, runtime.clock, self._send, self._agent_said)
         self._surroundings = Surroundings(
             state.identity,
             make_certificate(runtime.wall_time()),
@@ -119,7 +134,7 @@ class Node:
         self._heartbeat.clock = runtime.clock
         self._held: list[tuple[str, Delivered]] | None = None  # while the stream is renewed
         self._nat = self.nat()
-        self._candidates = gathering.candidates()
+        self._candidates = self._agent.candidates()
         self._away = True  # the person hasn't been told that we are registered
         self._stopping = False
 
@@ -135,7 +150,7 @@ class Node:
 
     def _start(self) -> None:
         try:
-            self._port = self._runtime.reactor.listenUDP(self.settings.port, self._protocol)
+            self._sockets.bind(self.settings.port)
         except CannotListenError as error:
             raise ConfigurationError(
                 f"UDP port {self.settings.port} can't be used ({error.socketError}): "
@@ -148,7 +163,7 @@ class Node:
 
     def stop(self) -> Deferred[None]:
         """Say goodbye to everybody and the registry."""
-        if self._stopping or self._port is None:
+        if self._stopping or self._sockets.port is None:
             return succeed(None)
         self._stopping = True
         done: Deferred[None] = self._stop()
@@ -166,7 +181,7 @@ class Node:
         yield DeferredList([self._goodbyes(), removed.addTimeout(FAREWELL, self._runtime.clock)])
         for driver in (self._agent_driver, *self._dialogues.values()):
             driver.stop()
-        yield maybeDeferred(self._port.stopListening)
+        yield self._sockets.close()
         yield self._client.close()
 
     @inlineCallbacks
@@ -196,10 +211,16 @@ class Node:
         """Call a peer; a Deferred of its id fires when the offer is on its way."""
         peer_id, name = yield self._who(who)
         driver = self._dialogue(peer_id, name)
-        self._state.add_contact(peer_id, name)
+        self._remember(peer_id, name)
         driver.machine.call(self._now())
         driver.step()
         return peer_id
+
+    def _remember(self, peer_id: str, name: str) -> None:
+        try:
+            self._state.add_contact(peer_id, name)
+        except OSError as error:
+            self._tell(events.Trouble(f"the contact can't be kept: {error}"))
 
     def _who(self, who: str) -> Any:
         known = directory.match(who, self._names()) or directory.as_peer_id(who)
@@ -230,7 +251,7 @@ class Node:
     def accept(self, who: str) -> str:
         """Accept the waiting offer of a peer."""
         driver = self._asking(who)
-        self._state.add_contact(driver.machine.peer_id, driver.machine.name)
+        self._remember(driver.machine.peer_id, driver.machine.name)
         driver.machine.accept(self._now())
         driver.step()
         return str(driver.machine.peer_id)
@@ -278,7 +299,7 @@ class Node:
     def nat(self) -> events.NatRead:
         """Return what is known of our NAT now."""
         gathering = self._agent.gathering
-        mapping = gathering.mapping()
+        mapping = gathering.traits().mapping
         mapped = [format_address(address) for address in gathering.reflexive_addresses]
         return events.NatRead(mapping.value, ", ".join(mapped), _MAPPINGS[mapping])
 
@@ -292,41 +313,84 @@ class Node:
 
     # -- the socket
 
-    def _stun_received(self, data: bytes, address: Address) -> None:
-        self._agent_driver.receive(data, address)
+    def _datagram_received(self, base: str, data: bytes, address: Address) -> None:
+        self._agent.receive_on(base, data, address, self._now())
+        self._agent_driver.step()
 
-    def _quic_received(self, data: bytes, address: Address) -> None:
-        for ufrag in self._agent.attempts_hearing(address):
-            for driver in self._dialogues.values():
-                if driver.machine.owns(ufrag):
-                    driver.machine.receive_datagram(data, address, self._now())
-                    driver.step()
-                    return
-        self._protocol.refused += 1
+    def _send(self, datagram: Datagram) -> None:
+        if datagram.base.startswith(RELAYS):
+            self._agent.send_relayed(datagram, self._now())
+            self._agent_driver.step()
+        elif datagram.base in self._streams:
+            self._streams[datagram.base].write(datagram.data)
+        elif not datagram.base.startswith(STREAMS):
+            self._sockets.send(datagram)
+
+    def _change_stream(self, change: StreamChange) -> None:
+        """Open or close a stream to a relay."""
+        base, server = change.base, change.server
+        if server is None:
+            stream = self._streams.pop(base, None)
+            if stream is not None:
+                stream.close()
+            return
+        relays = self._agent.relays
+        self._streams[base] = RelayStream(
+            self._runtime,
+            server,
+            received=lambda frame: self._datagram_received(base, frame, NOWHERE),
+            connected=lambda: self._relayed(relays.stream_connected, base),
+            lost=lambda reason: self._relayed(relays.stream_lost, base, reason),
+        )
+
+    def _relayed(self, news: Callable[..., None], *arguments: str) -> None:
+        news(*arguments, self._now())
+        self._agent_driver.step()
 
     def _agent_said(self, event: AgentEvent) -> None:
-        if isinstance(event, CandidatesChanged):
-            self._candidates_changed()
-            return
-        for driver in list(self._dialogues.values()):
-            if driver.machine.owns(event.ufrag):
-                self._concerns(driver, event)
-                return
+        match event:
+            case CandidatesChanged():
+                self._candidates_changed()
+            case NetworkReturned():
+                self._network_returned()
+            case StreamChange():
+                self._change_stream(event)
+            case SocketsReleased(ufrag, kept):
+                self._sockets.release(ufrag, kept)
+            case _:
+                self._dialogue_concerned(event)
 
-    def _concerns(self, driver: Driver, event: PathMoved | RoundEnded) -> None:
-        if isinstance(event, PathMoved):
-            driver.machine.path_moved(event.ufrag, event.path, self._now())
-        else:
-            driver.machine.round_ended(event.ufrag, event.confirmed, self._now())
+    def _dialogue_concerned(self, event: PathMoved | RoundEnded | LinkDatagram) -> None:
+        drivers = list(self._dialogues.values())
+        driver = next((one for one in drivers if one.machine.owns(event.ufrag)), None)
+        if driver is None:
+            return
+        now = self._now()
+        match event:
+            case LinkDatagram(_, data, route):
+                driver.machine.receive_link_datagram(data, route, now)
+            case PathMoved(ufrag, path):
+                driver.machine.path_moved(ufrag, path, now)
+            case RoundEnded(ufrag, confirmed):
+                driver.machine.round_ended(ufrag, confirmed, now)
         driver.step()
+
+    def _network_returned(self) -> None:
+        """The network is back: reach the registry and the lost peers now, not when a pause ends."""
+        if self._away:
+            self._lease.refresh()
+        self._agent.relays.refresh(self._now())
+        for driver in list(self._dialogues.values()):
+            driver.machine.network_returned(self._now())
+            driver.step()
 
     def _candidates_changed(self) -> None:
         gathering = self._agent.gathering
         if gathering.is_complete and self.nat() != self._nat:
             self._nat = self.nat()
             self._tell(self._nat)
-        if gathering.candidates() != self._candidates:
-            self._candidates = gathering.candidates()
+        if self._agent.candidates() != self._candidates:
+            self._candidates = self._agent.candidates()
             for driver in list(self._dialogues.values()):
                 driver.machine.candidates_changed(self._now())
                 driver.step()
@@ -341,7 +405,7 @@ class Node:
         self._forget_strangers()
 
     def _read_interfaces(self) -> None:
-        port = self._port.getHost().port
+        port = self._sockets.port.getHost().port
         addresses = tuple((host, port) for host in self._runtime.host_addresses())
         self._agent.gathering.host_addresses = addresses
 
@@ -349,17 +413,26 @@ class Node:
 
     def _registration(self) -> Registration:
         shown = self._agent.gathering.reflexive_addresses if self.settings.publish_address else ()
-        return Registration(self.username, self._agent.gathering.mapping().value, shown)
+        return Registration(self.username, self._agent.gathering.traits().mapping.value, shown)
 
     @inlineCallbacks
     def _registered(self, answer: JsonObject) -> Any:
         servers = yield stun_addresses(self._runtime.reactor, answer.get("stun"))
         self._agent.gathering.set_servers(servers, self._now())
+        yield self._configure_relays(answer.get("turn"))
         self._agent_driver.step()
         self._release()
         if self._away:
             self._away = False
             self._tell_registered(answer)
+
+    @inlineCallbacks
+    def _configure_relays(self, offered: object) -> Any:
+        """Take the relays and the credentials that the registry gives out."""
+        if isinstance(offered, dict):
+            servers = yield relay_servers(self._runtime.reactor, offered.get("urls"))
+            credentials = Credentials(str(offered.get("username")), str(offered.get("password")))
+            self._agent.relays.configure(servers, credentials)
 
     def _tell_registered(self, answer: JsonObject) -> None:
         mapped = self._agent.gathering.reflexive_addresses
@@ -401,10 +474,18 @@ class Node:
             document = open_document(token)
             self._acceptance.accept(document, self._client.now())
             self._deliver_inside(document)
+        except UnsupportedVersion as error:
+            self._refuse_version(error)
         except StaleDocument as error:
             self._tell(events.Trouble(f"an offer or answer was refused: {error}"))
         except RemoteProtocolError as error:
             _log.debug("document refused: {error}", error=error)
+
+    def _refuse_version(self, error: UnsupportedVersion) -> None:
+        self._tell(events.Trouble(f"{error.issuer or 'somebody'} wrote {error}"))
+        if error.issuer and error.session:
+            refusal = Refusal(error.session, "unsupported-version", f"theirs: {error}")
+            self._deliver(error.issuer, refusal)
 
     def _deliver_inside(self, document: Document) -> None:
         body = document.body
@@ -451,7 +532,7 @@ class Node:
             driver = Driver(
                 machine,
                 self._runtime.clock,
-                self._protocol.send,
+                self._send,
                 self._tell,
                 lambda: self._stepped(machine),
             )

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import attrs
-import treq
 from treq.client import HTTPClient
 from twisted.internet.defer import (
     CancelledError,
@@ -32,10 +31,14 @@ from twisted.internet.error import (
     DNSLookupError,
 )
 from twisted.internet.interfaces import IConsumer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
     HTTPConnectionPool,
+    PotentialDataLoss,
     RequestTransmissionFailed,
+    ResponseDone,
     ResponseFailed,
     ResponseNeverReceived,
 )
@@ -91,6 +94,38 @@ class _WholeBody:
 
     def stopProducing(self) -> None:
         """Nothing is left to stop."""
+
+
+class _AnswerReader(Protocol):
+    """Collects the body of an answer, MAX_ANSWER at most; ``done`` fires with it."""
+
+    def __init__(self) -> None:
+        self.done: Deferred[bytes] = Deferred(lambda _done: self._stop())
+        self._body = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Add bytes, and stop where they are too many to be an answer."""
+        self._body += data
+        if len(self._body) > MAX_ANSWER:
+            self._stop()
+            self._finish(RegistryError(f"an answer of more than {MAX_ANSWER} bytes"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The answer is whole, or broken."""
+        whole = reason.check(ResponseDone, PotentialDataLoss) is not None
+        self._finish(self._body if whole else reason.value)
+
+    def _stop(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def _finish(self, outcome: bytes | BaseException) -> None:
+        if self.done.called:
+            return
+        if isinstance(outcome, bytes):
+            self.done.callback(outcome)
+        else:
+            self.done.errback(Failure(outcome))
 
 
 @attrs.define(eq=False)
@@ -222,15 +257,14 @@ class RegistryClient:
 
     @inlineCallbacks
     def _read(self, response: Any) -> Any:
-        chunks: list[bytes] = []
+        reader = _AnswerReader()
+        response.original.deliverBody(reader)
         try:
-            done = treq.collect(response, chunks.append)
-            yield done.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
+            body = yield reader.done.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
         except _FAILURES as error:
             raise RegistryUnreachable(
                 f"the registry {self.server} broke off: {_first_line(error)}"
             ) from None
-        body = b"".join(chunks)[:MAX_ANSWER]
         if response.code >= 300:
             raise self._refusal(response, body)
         return self._members(body)
@@ -258,7 +292,7 @@ class RegistryClient:
         for value in response.headers.getRawHeaders("Date", []):
             try:
                 theirs = parsedate_to_datetime(value).timestamp()
-            except ValueError:
+            except (ValueError, TypeError, OverflowError):
                 return
             self._clock_offset = theirs - self._runtime.wall_time()
 

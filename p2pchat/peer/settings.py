@@ -27,6 +27,11 @@ def _check_username(_instance: object, _field: object, value: str) -> None:
         raise ConfigurationError(f"a username has 1 to {MAX_USERNAME} characters")
 
 
+def _check_privacy(instance: NodeSettings, _field: object, value: bool) -> None:
+    if value and instance.publish_address:
+        raise ConfigurationError("--relay-only and --publish-address exclude each other")
+
+
 @attrs.frozen
 class NodeSettings:
     """
@@ -36,6 +41,7 @@ class NodeSettings:
     :ivar port: UDP port to bind, 0 for any.
     :ivar heartbeat: seconds between PINGs.
     :ivar retries: how often a call is tried.
+    :ivar relay_only: tell, use and contact no address but those of relays.
     :ivar publish_address: show our server-reflexive address to everybody in the record.
     """
 
@@ -46,6 +52,7 @@ class NodeSettings:
     heartbeat: float = DEFAULT_HEARTBEAT
     retries: int = DEFAULT_RETRIES
     publish_address: bool = False
+    relay_only: bool = attrs.field(default=False, validator=_check_privacy)
 
 
 @attrs.frozen

@@ -113,6 +113,7 @@ class Conversation:
     _suspect_at: float | None = None
     _suspicion: float = SUSPICION
     _outgoing: list[messages.ChatMessage] = attrs.Factory(list)
+    _goodbye: messages.Disconnect | None = None  # follows the last line
     _events: deque[ConversationEvent] = attrs.Factory(deque)
 
     # -- the link comes and goes
@@ -127,9 +128,11 @@ class Conversation:
     def link_ended(self) -> None:
         """Forget what was under way; the log stays."""
         self.is_open = False
-        self._outgoing, self._receipt_due = [], False
+        self._outgoing, self._receipt_due, self._goodbye = [], False, None
         self._unsent.clear()
         self._pings.clear()
+        for line in self._log:
+            line.sent_at = None
         self._suspect_at, self._suspicion = None, SUSPICION
 
     # -- what the person and the clock say
@@ -169,8 +172,8 @@ class Conversation:
         self._expect(now)
 
     def leave(self, reason: str = "left", detail: str = "") -> None:
-        """Say DISCONNECT."""
-        self._outgoing.append(messages.Disconnect(reason, detail))
+        """Say DISCONNECT, after everything that was said before."""
+        self._goodbye = messages.Disconnect(reason, detail)
 
     @property
     def undelivered(self) -> int:
@@ -208,6 +211,8 @@ class Conversation:
             self._pong(message, now)
 
     def _hello(self, hello: messages.Hello, now: float) -> None:
+        if self.is_open:
+            raise RemoteProtocolError("HELLO comes once on a link")
         is_new = hello.epoch != self._known_epoch
         if is_new:
             self._known_epoch, self._received = hello.epoch, hello.oldest - 1
@@ -288,6 +293,9 @@ class Conversation:
             line.sent_at = now
             outgoing.append(line.message)
             self._expect(now)
+        if self._goodbye is not None and not self._unsent:
+            outgoing.append(self._goodbye)
+            self._goodbye = None
         return outgoing
 
     def next_event(self) -> ConversationEvent | None:

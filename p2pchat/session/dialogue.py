@@ -24,12 +24,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-from zope.interface import implementer
 
 from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError, UnsupportedVersion
 from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
-from p2pchat.interfaces import IMachine
 from p2pchat.session import conversation as talk
 from p2pchat.session import events
 from p2pchat.session.chronicle import Chronicle, describe_path
@@ -37,11 +35,10 @@ from p2pchat.session.conversation import Conversation
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened, LinkState
 from p2pchat.traversal import negotiation as calls
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.negotiation import Negotiation, NegotiationEvent, Stage
 from p2pchat.traversal.punching import Path
 from p2pchat.wire import messages
-from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Delivered, Offer
 
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
@@ -65,7 +62,6 @@ class Surroundings:
     random_bytes: Callable[[int], bytes]
 
 
-@implementer(IMachine)
 @attrs.define(eq=False)
 class Dialogue:
     """
@@ -87,10 +83,11 @@ class Dialogue:
     _link: Link | None = None
     _link_name: str = ""
     _ufrag: str = ""  # of the attempt that the path belongs to
-    _source: Address | None = None  # of the last link datagram, while there is no path
+    _source: Route | None = None  # of the last link datagram, while there is no path
     _rescue_until: float | None = None
     _revive_until: float | None = None
     _leaving: float | None = None
+    _failed_links: int = 0  # of this call
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
     _documents: list[Delivered] = attrs.Factory(list)
 
@@ -113,6 +110,7 @@ class Dialogue:
             self.accept(now)
         elif not self.is_open and (negotiation is None or negotiation.is_over):
             self.approved, self.told.began, self._leaving = True, now, None
+            self._failed_links = 0
             self.told.story.clear()
             self._negotiate(self._around.attempts, patient=False).call(now)
         self._drain(now)
@@ -174,15 +172,15 @@ class Dialogue:
 
     def _offered(self, offer: Offer, accept: bool, now: float) -> None:
         self.told.name = offer.username
-        running = self._negotiation
+        running, waited = self._negotiation, False
         if running is not None and running.session == offer.session:
             return  # delivered twice
         if running is not None and not running.is_over:
             if self._ours_counts(running):
                 return
             accept = accept or running.is_calling
+            waited = running.stage is Stage.ASKING
             running.withdraw()
-        waited = running is not None and running.stage is Stage.ASKING
         negotiation = self._negotiate(self._around.attempts, patient=False)
         negotiation.offered(offer)
         self._leaving = None
@@ -218,10 +216,19 @@ class Dialogue:
             self._negotiation.undeliverable(session, reason, explanation, now)
         self._drain(now)
 
+    def network_returned(self, now: float) -> None:
+        """The network is back after it was away: don't wait for a pause to end."""
+        if self._negotiation is not None:
+            self._negotiation.hurry(now)
+        self._drain(now)
+
     def candidates_changed(self, now: float) -> None:
-        """Gathering learned something new."""
+        """Gathering learned something new; it may help away from a relay."""
         if self._negotiation is not None:
             self._negotiation.candidates_changed()
+            relayed = self.path is not None and self.path.is_relayed
+            if relayed and self.is_open and self._negotiation.is_over:
+                self._negotiate(1, patient=True).call(now)
         self._drain(now)
 
     # -- what the network says
@@ -247,16 +254,18 @@ class Dialogue:
             self._rescue("checks on the path get no answer", now)
         self._drain(now)
 
-    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
-        """Take a QUIC datagram from an address that an authentic check came from."""
+    def receive_link_datagram(self, data: bytes, route: Route, now: float) -> None:
+        """Take a QUIC datagram from a route that an authentic check came over."""
         if self._link is not None:
-            self._source = addr
+            self._source = route
             self._link.receive_datagram(data, now)
         self._drain(now)
 
     def beat(self, now: float) -> None:
         """Send a heartbeat; called at the heartbeat's rhythm."""
         self.conversation.beat(now)
+        if self.path is not None and self.path.is_relayed:
+            self._check_path(now)  # a direct path may be possible by now
         self._drain(now)
 
     # -- time
@@ -292,10 +301,13 @@ class Dialogue:
         return farewell + self._link_datagrams(now)
 
     def _link_datagrams(self, now: float) -> list[Datagram]:
-        target = self._source if self.path is None else self.path.address
+        target = self._source if self.path is None else self.path.route
         if self._link is None or target is None:
             return []
-        return [Datagram(data, target) for data in self._link.datagrams_to_send(now)]
+        return [
+            Datagram(data, target.address, base=target.base)
+            for data in self._link.datagrams_to_send(now)
+        ]
 
     def take_documents(self) -> list[Delivered]:
         """Return, and forget, the bodies that are to be signed and delivered."""
@@ -390,7 +402,7 @@ class Dialogue:
     ) -> None:
         match event:
             case calls.AttemptBegan(attempt):
-                shown = self._around.attempts if self._rescue_until is None else 0
+                shown = 0 if self.told.is_open else self._around.attempts
                 self.told.calling(attempt, shown)
             case calls.Rang():
                 self.told.rings()
@@ -420,9 +432,7 @@ class Dialogue:
             case talk.Answered():
                 self._answered(now)
             case talk.Suspected():
-                punching = self._around.agent.attempt(self._ufrag)
-                if punching is not None:
-                    punching.check_again(now)
+                self._check_path(now)
             case talk.Silent():
                 self._rescue("three heartbeats went unanswered", now)
             case talk.Left(reason, detail):
@@ -432,6 +442,11 @@ class Dialogue:
                 self._drop(reason, now)
 
     # -- path and link
+
+    def _check_path(self, now: float) -> None:
+        punching = self._around.agent.attempt(self._ufrag)
+        if punching is not None:
+            punching.check_again(now)
 
     def _path_ready(self, ready: calls.PathReady, now: float) -> None:
         assert self._negotiation is not None
@@ -507,8 +522,12 @@ class Dialogue:
     def _lose_link(self, reason: str, now: float) -> None:
         """Go on without the link: the next path makes a new one."""
         self._close_link(reason, now)
+        calls_left = self._around.attempts - self._failed_links
         if self.told.is_open:
             self._rescue(reason, now)
+        elif self._negotiation is not None and self._negotiation.dials and calls_left > 1:
+            self._failed_links += 1
+            self._negotiate(calls_left - 1, patient=False).call(now)
         else:
             self.told.failed("no-path", reason)
 

@@ -21,7 +21,8 @@ class Calling:
     """
     An offer goes out: attempt ``attempt`` of ``attempts``.
 
-    ``attempts`` is 0 where a lost path is looked for, which goes on until patience ends.
+    ``attempts`` is 0 where a path is looked for while a conversation is open: a lost one, until
+    patience ends, or a better one than a relay's.
     """
 
     NAME: ClassVar[str] = "calling"

@@ -8,7 +8,11 @@ An encrypted link between two peers who have proved who they are.
 
 QUIC carries one stream each way.  The first frame on it is PROOF, and until the other side's
 proof holds nothing else is delivered, nor anything of ours sent but our own proof.  Refuses:
-frames that are too long, a second PROOF, and whatever the engine refuses.
+frames that are too long, another first frame than PROOF, and whatever the engine refuses.
+
+A handshake that is stuck is begun again by the dialing side with a new connection, and the
+answering side follows: lost packets can bring qh3 into a state in which its client sends nothing
+any more, although RFC 9002 section 6.2.2.1 wants a probe.
 
 The link knows no addresses: its datagrams go over whatever path its owner has.
 """
@@ -20,7 +24,7 @@ from enum import Enum
 
 import attrs
 
-from p2pchat.errors import LinkClosed, P2PChatError, ProofFailed, RemoteProtocolError
+from p2pchat.errors import LinkClosed, P2PChatError, RemoteProtocolError
 from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
@@ -28,8 +32,11 @@ from p2pchat.session import quic
 from p2pchat.wire import messages
 from p2pchat.wire.framing import FrameReader, encode_frame
 
+STUCK_CHECK = 0.5  # seconds between looks at a handshake
+STUCK = 60.0  # seconds; an engine whose next timer is further away has nothing to send again
+MAX_ENGINES = 12  # of one link: what a side that begins again and again may cost the other
 MAX_EARLY = 12  # datagrams; a handshake has eight
-PROOF_DEADLINE = 10.0  # seconds from the first datagram; four round trips on a bad satellite link
+PROOF_DEADLINE = 10.0  # seconds from start(); four round trips on a bad satellite link
 
 
 class LinkState(Enum):
@@ -81,6 +88,10 @@ class Link:
     rtt: float = 0.0
     state: LinkState = LinkState.PROVING
     _engine: quic.Engine | None = None
+    _engines: int = 0
+    _destinations: set[bytes] = attrs.Factory(set)  # of Initials that engines were made for
+    _check_at: float | None = None  # when to see whether the handshake is stuck
+    _heard: bool = False  # a frame after the proof: the other side is content with this engine
     _deadline: float = 0.0
     _proved: bool = False  # our proof is written
     _frames: FrameReader = attrs.Factory(FrameReader)
@@ -91,22 +102,41 @@ class Link:
         """Begin: the dialing side makes its first flight, the other waits for it."""
         self._deadline = now + PROOF_DEADLINE
         if self.dials:
-            self._engine = quic.dial(now, self.rtt)
+            self._dial(now)
+
+    def _dial(self, now: float) -> None:
+        self._begin(quic.dial(now, self.rtt))
+        self._check_at = now + STUCK_CHECK
+
+    def _begin(self, engine: quic.Engine) -> None:
+        self._engine, self._frames, self._early = engine, FrameReader(), []
+        self._engines, self._proved = self._engines + 1, False
 
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Take a QUIC datagram that came over this link's paths."""
         if self.state is LinkState.ENDED:
             return
+        if not self.dials and not self._heard:
+            self._answer(data)
         if self._engine is None:
-            destination = quic.initial_destination(data)
-            if destination is None:
-                return
-            self._engine = quic.answer(destination, self.certificate, self.rtt)
+            return
         try:
             self._feed(self._engine, data, now)
             self._step(self._engine)
         except P2PChatError as error:
             self._end(error, now)
+
+    def _answer(self, data: bytes) -> None:
+        """Make an engine for the first packet of a connection, the first or another one."""
+        destination = quic.initial_destination(data)
+        if destination is None or destination in self._destinations:
+            return
+        if self._engines < MAX_ENGINES:
+            engine = quic.answer(destination, self.certificate, self.rtt)
+            self._begin(engine)
+            self.state = LinkState.PROVING
+            # Later Initials go to the id that the engine chose; neither begins another one.
+            self._destinations |= {destination, engine.connection_id}
 
     def _feed(self, engine: quic.Engine, data: bytes, now: float) -> None:
         """
@@ -129,7 +159,9 @@ class Link:
         if self.state is LinkState.ENDED:
             return
         if self.state is LinkState.PROVING and now >= self._deadline:
-            self._end(ProofFailed("the other side proved no identity in time"), now)
+            self._end(LinkClosed("the other side proved no identity in time"), now)
+        elif self._is_stuck(now):
+            self._dial(now)
         elif self._engine is not None:
             try:
                 self._engine.handle_timer(now)
@@ -137,13 +169,22 @@ class Link:
             except P2PChatError as error:
                 self._end(error, now)
 
+    def _is_stuck(self, now: float) -> bool:
+        if self._check_at is None or now < self._check_at or self._engine is None:
+            return False
+        done = self._engine.is_ready or self._engines >= MAX_ENGINES
+        self._check_at = None if done else now + STUCK_CHECK
+        wanted = self._engine.get_timer()
+        return not done and (wanted is None or wanted > now + STUCK)
+
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called."""
         if self.state is LinkState.ENDED:
             return None
-        times = [self._deadline] if self.state is LinkState.PROVING else []
-        wanted = None if self._engine is None else self._engine.get_timer()
-        return min([*times, *([] if wanted is None else [wanted])], default=None)
+        times = [None if self._engine is None else self._engine.get_timer()]
+        if self.state is LinkState.PROVING:
+            times += [self._deadline, self._check_at]
+        return min((time for time in times if time is not None), default=None)
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return, and forget, what goes out over the path."""
@@ -185,6 +226,7 @@ class Link:
             self._proved = True
         for body in self._frames.receive(engine.take_data()):
             if self.state is LinkState.OPEN:
+                self._heard = True
                 self._events.append(FrameReceived(body))
             else:
                 self._check(body, binding)

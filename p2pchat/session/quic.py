@@ -23,7 +23,7 @@ from io import StringIO
 from typing import Any, TypeVar
 
 from qh3.quic.configuration import QuicConfiguration
-from qh3.quic.connection import QuicConnection
+from qh3.quic.connection import QuicConnection, QuicConnectionError
 from qh3.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived
 from qh3.tls import load_pem_private_key, load_pem_x509_certificates
 
@@ -80,6 +80,11 @@ class Engine:
         secret = self._secrets.secret
         return sha256(BINDING_LABEL + bytes.fromhex(secret)).digest() if secret else None
 
+    @property
+    def connection_id(self) -> bytes:
+        """The connection id that this side chose; the other side's packets go to it."""
+        return bytes(self._connection.host_cid)
+
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Feed one datagram of this connection."""
         self._guard(self._connection.receive_datagram, data, VIRTUAL_ADDRESS, now)
@@ -94,8 +99,22 @@ class Engine:
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return, and forget, what the engine wants to send."""
+        if not self.is_ready:
+            return self._handshake_datagrams(now)
         sent = self._guard(self._connection.datagrams_to_send, now)
         return [data for data, _ in sent or []]
+
+    def _handshake_datagrams(self, now: float) -> list[bytes]:
+        """
+        Return what the engine can send before the handshake is done.
+
+        A server may send three times what it got (RFC 9000 section 8.1); where a lost packet
+        leaves qh3 less room than its next one needs, it raises, and sends once more has come.
+        """
+        try:
+            return [data for data, _ in self._connection.datagrams_to_send(now)]
+        except QuicConnectionError:
+            return []
 
     def send(self, data: bytes) -> None:
         """Write to our own unidirectional stream, opening it with the first bytes."""

@@ -72,6 +72,7 @@ class Options(usage.Options):
     ]
     optFlags = [
         ["publish-address", None, "Show our public address to everybody in the registry."],
+        ["relay-only", None, "Never tell or use an address of ours: relays only."],
         ["nat-type", None, "Tell what kind of NAT is here, and end."],
         ["json", "j", "Speak JSON on stdin and stdout, one object a line."],
     ]
@@ -99,6 +100,7 @@ class Options(usage.Options):
             heartbeat=self._number("heartbeat", 1, 3600),
             retries=int(self._number("retries", 1, 100)),
             publish_address=bool(self["publish-address"]),
+            relay_only=bool(self["relay-only"]),
         )
 
     def _username(self) -> str:

@@ -10,17 +10,23 @@ waits, and one packet of 48 bytes makes no congestion.
 
 The mapping behaviour is read off the answers (RFC 5780 section 4.3): two destinations, one
 mapped address, hence endpoint-independent as far as this can tell.  What it says is shown and
-sent to the peer for reports; the checks decide.
+sent to the peer for reports; the checks decide.  Ports that go up by the same step from each
+destination to the next let the next ones be predicted; they are told as candidates.
+
+While nothing answers, one request a second goes on: the first answer says that the network is
+back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum
+from itertools import pairwise
 
 import attrs
 
+from p2pchat.traversal.behaviour import Filtering, Mapping, NatTraits
 from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.filtering import FilteringTest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Scope, scope
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
@@ -28,16 +34,10 @@ from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 RETRANSMIT_AFTER = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the sends of one request
 REFRESH_INTERVAL = 20.0  # seconds; the shortest UDP mappings seen in the field live for 30
 MAX_HOST_CANDIDATES = 16
-MAX_SERVERS = 4
-
-
-class Mapping(Enum):
-    """Mapping behaviour (RFC 4787 section 4.1), as far as the STUN service shows it."""
-
-    UNKNOWN = "unknown"
-    NONE = "none"
-    ENDPOINT_INDEPENDENT = "endpoint-independent"
-    DEPENDENT = "address-or-port-dependent"
+MAX_SERVERS = 3  # for the mapping; from another address of theirs comes the filtering test
+UNREACHED_INTERVAL = 1.0  # seconds between requests while nothing answers: is the network back?
+MAX_STEP = 16  # ports; mappings further apart follow no rule that can be used
+PREDICTED = 8  # candidates told where the next mapping can be predicted
 
 
 @attrs.define
@@ -66,24 +66,33 @@ class Gathering:
     _refresh_at: float | None = None
     _outgoing: list[Datagram] = attrs.Factory(list)
     _changed: bool = False
+    _filtering: FilteringTest | None = None
+    _unreached: bool = False  # no STUN address answered the last requests
+    _returned: bool = False
 
     def set_servers(self, servers: Iterable[Address], now: float) -> None:
         """Ask these STUN addresses from now on; answers of the same ones are kept."""
         known = {binding.server: binding for binding in self._bindings}
-        wanted = list(dict.fromkeys(servers))[:MAX_SERVERS]
+        wanted, others = _split(servers)
         self._bindings = [known.get(server) or _Binding(server) for server in wanted]
+        if others and (self._filtering is None or self._filtering.answers_from != others[0]):
+            self._filtering = FilteringTest(wanted[-1], others[0], self._random_bytes)
         self.refresh(now)
 
     def refresh(self, now: float) -> None:
         """Ask every STUN address again, at once."""
         for binding in self._bindings:
             binding.transaction_id = self._random_bytes(12)
-            binding.sends, binding.due = 0, now
+            binding.sends = len(RETRANSMIT_AFTER) if self._unreached else 0
+            binding.due, binding.failed = now, False
         self._refresh_at = now + REFRESH_INTERVAL if self._bindings else None
         self.handle_timer(now)
 
     def receive_response(self, message: stun.Message, source: Address) -> bool:
         """Take a response; returns whether it was one of ours."""
+        if self._filtering is not None and self._filtering.receive_response(message, source):
+            self._changed = True
+            return True
         for binding in self._bindings:
             if binding.transaction_id == message.transaction_id and binding.server == source:
                 self._answered(binding, message)
@@ -95,6 +104,8 @@ class Gathering:
             return
         mapped = stun.mapped_address(message)
         binding.due, binding.failed = None, mapped is None
+        self._returned = self._returned or self._unreached
+        self._unreached = False
         if mapped is not None and mapped != binding.mapped:
             binding.mapped, self._changed = mapped, True
         self._changed = self._changed or self.is_complete
@@ -107,22 +118,35 @@ class Gathering:
         for binding in self._bindings:
             if binding.due is not None and now >= binding.due:
                 self._send(binding, now)
+        if self._filtering is not None and self.is_complete and not self._unreached:
+            self._changed = self._filtering.handle_timer(now) or self._changed
+            self._outgoing += self._filtering.take_datagrams()
 
     def _send(self, binding: _Binding, now: float) -> None:
         if binding.sends > len(RETRANSMIT_AFTER):
-            binding.due, binding.failed, self._changed = None, True, True
+            self._give_up(binding, now)
             return
         request = stun.encode(stun.request(binding.transaction_id), fingerprint=True)
         self._outgoing.append(Datagram(request, binding.server))
         wait = RETRANSMIT_AFTER[min(binding.sends, len(RETRANSMIT_AFTER) - 1)]
         binding.sends, binding.due = binding.sends + 1, now + wait
 
+    def _give_up(self, binding: _Binding, now: float) -> None:
+        binding.due, binding.failed = None, True
+        self._changed = True
+        if all(one.failed for one in self._bindings):
+            self._unreached = True
+            for one in self._bindings:
+                one.mapped = None  # whatever it was, it is gone
+            self._refresh_at = now + UNREACHED_INTERVAL
+
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        times = [binding.due for binding in self._bindings if binding.due is not None]
-        if self._refresh_at is not None:
-            times.append(self._refresh_at)
-        return min(times, default=None)
+        times = [binding.due for binding in self._bindings]
+        times.append(self._refresh_at)
+        if self._filtering is not None and self.is_complete and not self._unreached:
+            times.append(self._filtering.due)
+        return min((time for time in times if time is not None), default=None)
 
     def take_datagrams(self) -> list[Datagram]:
         """Return, and forget, what waits to be sent."""
@@ -133,6 +157,21 @@ class Gathering:
         """Tell, once, that candidates changed or that gathering completed."""
         changed, self._changed = self._changed, False
         return changed
+
+    def take_return(self) -> bool:
+        """Tell, once, that answers come again after none came."""
+        returned, self._returned = self._returned, False
+        return returned
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the registry is on this machine, by our own choice: then so may the peers be."""
+        return any(scope(binding.server[0]) is Scope.LOOPBACK for binding in self._bindings)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether UDP seems not to get through at all."""
+        return self._unreached
 
     @property
     def is_complete(self) -> bool:
@@ -152,22 +191,56 @@ class Gathering:
             for address in self.reflexive_addresses
             if address not in self.host_addresses
         ]
+        if self.traits().is_random:
+            reflexive = reflexive[:1]  # says where the NAT is; no port of its will meet anybody
         hosts = [Candidate(CandidateType.HOST, address) for address in self._told_hosts()]
-        return tuple((hosts[:MAX_HOST_CANDIDATES] + reflexive)[:MAX_CANDIDATES])
+        told = self._predicted() + hosts[:MAX_HOST_CANDIDATES] + reflexive
+        return tuple(told[:MAX_CANDIDATES])
 
     def _told_hosts(self) -> list[Address]:
         """Host addresses that mean something elsewhere; loopback where all are on one machine."""
-        local = any(scope(host) is Scope.LOOPBACK for host, _ in self.reflexive_addresses)
-        wanted = {Scope.PRIVATE, Scope.GLOBAL} | ({Scope.LOOPBACK} if local else set())
+        wanted = {Scope.PRIVATE, Scope.GLOBAL} | ({Scope.LOOPBACK} if self.is_local else set())
         return [address for address in self.host_addresses if scope(address[0]) in wanted]
 
-    def mapping(self) -> Mapping:
-        """Return the mapping behaviour as it can be read now."""
+    def traits(self) -> NatTraits:
+        """Return our NAT's behaviour as it can be read now."""
         mapped = [binding.mapped for binding in self._bindings if binding.mapped is not None]
         if not mapped:
-            return Mapping.UNKNOWN
+            return NatTraits(Mapping.UNKNOWN)
+        filtering = Filtering.UNKNOWN if self._filtering is None else self._filtering.reading
         if set(mapped) <= set(self.host_addresses):
-            return Mapping.NONE
+            return NatTraits(Mapping.NONE, 0, filtering)
         if len(set(mapped)) > 1:
-            return Mapping.DEPENDENT
-        return Mapping.ENDPOINT_INDEPENDENT if len(mapped) > 1 else Mapping.UNKNOWN
+            return NatTraits(Mapping.DEPENDENT, _step([port for _, port in mapped]), filtering)
+        known = Mapping.ENDPOINT_INDEPENDENT if len(mapped) > 1 else Mapping.UNKNOWN
+        return NatTraits(known, 0, filtering)
+
+    @property
+    def preserves_port(self) -> bool:
+        """Whether the mapped port is the socket's own."""
+        own = {port for _, port in self.host_addresses}
+        mapped = {port for _, port in self.reflexive_addresses}
+        return bool(mapped) and mapped <= own
+
+    def _predicted(self) -> list[Candidate]:
+        step = self.traits().step
+        if not step:
+            return []
+        mapped = [binding.mapped for binding in self._bindings if binding.mapped is not None]
+        host, last = mapped[-1]
+        ports = [last + step * ahead for ahead in range(1, PREDICTED + 1)]
+        kind = CandidateType.SERVER_REFLEXIVE
+        return [Candidate(kind, (host, port)) for port in ports if 0 < port < 65536]
+
+
+def _split(servers: Iterable[Address]) -> tuple[list[Address], list[Address]]:
+    """Return the addresses to ask for mappings, and those that only answer for others."""
+    found = list(dict.fromkeys(servers))
+    return found[:MAX_SERVERS], found[MAX_SERVERS:]
+
+
+def _step(ports: list[int]) -> int:
+    """Return by how much each port follows the last one, or 0 where there is no rule."""
+    steps = {later - earlier for earlier, later in pairwise(ports)}
+    step = steps.pop() if len(steps) == 1 and len(ports) > 2 else 0
+    return step if abs(step) <= MAX_STEP else 0

@@ -30,6 +30,7 @@ import attrs
 
 from p2pchat.identity.exchange import Exchange
 from p2pchat.traversal.agent import Agent
+from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.punching import Credentials, Path, Punching
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
@@ -176,6 +177,7 @@ class Negotiation:
         """Make an offer."""
         self._new_attempt(self._random_bytes(16).hex())
         self.dials, self.stage = True, Stage.OFFERING
+        self.agent.prepare(now)
         self._deadline = now + ANSWER_TIMEOUT
         self._documents.append(Offer(*self._description(self.held_link)))
         self._events.append(AttemptBegan(self._attempt))
@@ -187,19 +189,23 @@ class Negotiation:
 
     def _description(
         self, link: str
-    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str]:
+    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str, str]:
         """Return the members of our offer or answer."""
         assert self._exchange is not None
-        gathering = self.agent.gathering
         return (
             self.session,
             self.username,
             self._exchange.public_key,
             self.ufrag,
-            gathering.candidates(),
+            self.agent.candidates(),
             link,
-            gathering.mapping().value,
+            *self._traits(),
         )
+
+    def _traits(self) -> tuple[str, str, str]:
+        """Return the words for our NAT's mapping, allocation and filtering."""
+        traits = self.agent.gathering.traits()
+        return traits.mapping.value, "step" if traits.step else "", traits.filtering.value
 
     def _answered(self, answer: Answer, now: float) -> None:
         self.continues = bool(self.held_link) and answer.link == self.held_link
@@ -227,6 +233,7 @@ class Negotiation:
         offer = self._offer
         if self.stage is not Stage.ASKING or offer is None:
             return
+        self.agent.prepare(now)
         self.continues = bool(offer.link) and offer.link == self.held_link
         self._punch(offer, now)
         self._documents.append(Answer(*self._description(offer.link if self.continues else "")))
@@ -238,10 +245,11 @@ class Negotiation:
         key = self._exchange.integrity_key(remote.exchange, self.session, self.dials)
         credentials = Credentials(self.ufrag, remote.ufrag, key)
         low_ttl = not self.dials  # the answering side checks first
-        self._punching = self.agent.punch(credentials, remote.candidates, now, low_ttl)
+        theirs = NatTraits.read(remote.mapping, remote.allocation, remote.filtering)
+        self._punching = self.agent.punch(credentials, remote.candidates, theirs, now, low_ttl)
         self.stage, self._deadline = Stage.CHECKING, None
         self._history.append(
-            f"NAT mapping: ours {self.agent.gathering.mapping().value}, "
+            f"NAT mapping: ours {self.agent.gathering.traits().mapping.value}, "
             f"theirs {remote.mapping or 'unknown'}"
         )
         addresses = tuple(format_address(one.address) for one in remote.candidates)
@@ -271,14 +279,24 @@ class Negotiation:
             self._punching.add_candidates(body.candidates, now)
             if body.began:
                 self._punching.remote_began(now)
+            if body.mapping:
+                theirs = NatTraits.read(body.mapping, body.allocation, body.filtering)
+                self.agent.learn(self.ufrag, theirs, now)
         elif self.stage is Stage.ASKING and self._offer is not None:
             known = dict.fromkeys((*self._offer.candidates, *body.candidates))
-            self._offer = attrs.evolve(self._offer, candidates=tuple(known)[:MAX_CANDIDATES])
+            self._offer = attrs.evolve(
+                self._offer,
+                candidates=tuple(known)[:MAX_CANDIDATES],
+                mapping=body.mapping or self._offer.mapping,
+                allocation=body.allocation if body.mapping else self._offer.allocation,
+                filtering=body.filtering if body.mapping else self._offer.filtering,
+            )
 
     def candidates_changed(self) -> None:
         """Gathering learned something after our offer or answer went out: pass it on."""
         if self.stage in {Stage.OFFERING, Stage.RINGING, Stage.CHECKING}:
-            self._documents.append(Candidates(self.session, self.agent.gathering.candidates()))
+            candidates = self.agent.candidates()
+            self._documents.append(Candidates(self.session, candidates, False, *self._traits()))
 
     def path_found(self, path: Path) -> None:
         """The checks of this attempt have a path."""
@@ -348,6 +366,11 @@ class Negotiation:
         else:
             self._documents.append(Refusal(self.session, "cancelled"))
             self._end("no-answer", f"nobody answered within {RING_TIMEOUT:.0f} seconds")
+
+    def hurry(self, now: float) -> None:
+        """Make the next offer now if it waits for a pause to end."""
+        if self.stage is Stage.PAUSING:
+            self.call(now)
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called."""

@@ -15,15 +15,23 @@ secret of the attempt (:mod:`p2pchat.identity.exchange`) and FINGERPRINT::
       path                                                   path
 
 A pair is *confirmed* by a response from the very address that the check went to (RFC 8445
-section 7.2.5.2.1).  Each side sends on the confirmed pair with the shortest round-trip time and
-takes traffic from any address that an authenticated check came from; only checks move the path.
+section 7.2.5.2.1).  The controlling side, which made the offer, chooses the confirmed pair with
+the shortest round-trip time and nominates it by USE-CANDIDATE; the controlled side follows, and
+until it is told chooses by the same rule.  Traffic is taken from any address that an authentic
+check came from; only checks move the path.
 
 A *round* is a time in which checks go out: the first one finds a path, later ones, started by
 :meth:`Punching.check_again` or by a check from a new address, verify it or move it.
 
-Deviations from RFC 8445: no nomination and no roles (each side chooses for itself), no pacing
+A pair is one of our bases (the chat socket, a relay, or one of many sockets behind a hard NAT:
+:mod:`p2pchat.traversal.hard_nats`) and one remote address.  A direct pair is better than a
+relayed one whatever their times, and a round in which only relayed pairs are confirmed goes on
+to its end, for a direct one may need more time.
+
+Deviations from RFC 8445: traffic flows before nomination, no role conflicts (the offer settles
+roles) and so no ICE-CONTROLLING, no pacing
 by Ta beyond RESEND_AFTER (a check lost to a closed filter is no sign of congestion, and a round
-is bounded), no PRIORITY (round-trip time decides), one component, one socket.
+is bounded), no PRIORITY (round-trip time decides), one component.
 """
 
 from __future__ import annotations
@@ -33,7 +41,8 @@ from enum import Enum
 
 import attrs
 
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
+from p2pchat.traversal.hard_nats import Volley
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Scope, format_address, scope
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -45,7 +54,10 @@ FIRST_ROUND = 5.0  # seconds until an attempt without any confirmed pair fails
 LATER_ROUND = 1.2  # seconds until a path that was lost is given up
 SETTLING = 0.3  # seconds a round goes on after its first confirmed pair, to find a better one
 BETTER = 0.8  # a path is left only for one with less than this share of its round-trip time
-MAX_PAIRS = 48  # 32 candidates, and addresses that checks come from
+JOIN_INTERVAL = 5.0  # seconds between rounds that their checks over a relay may cause
+FAIR_WAIT = 0.05  # seconds that the path in use has to answer before another takes over, ...
+FAIR_RTTS = 3  # ... and at least that many of its round-trip times
+MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
 
 
 class Phase(Enum):
@@ -58,9 +70,10 @@ class Phase(Enum):
 
 @attrs.define
 class Pair:
-    """Our socket and one remote address."""
+    """One of our bases and one remote address."""
 
     remote: Candidate
+    base: str = CHAT_SOCKET
     sends: int = 0  # in this round
     due: float | None = None
     checks_sent: int = 0
@@ -68,6 +81,22 @@ class Pair:
     confirmed_at: float | None = None
     rtt: float = 0.0  # seconds
     local: CandidateType = CandidateType.HOST
+    nominating: bool = False  # our USE-CANDIDATE hasn't been answered
+
+    @property
+    def route(self) -> Route:
+        """Where its checks go."""
+        return Route(self.remote.address, self.base)
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether a relay carries it, ours or theirs."""
+        return self.route.is_relayed or self.remote.type is CandidateType.RELAYED
+
+    @property
+    def cost(self) -> tuple[bool, float]:
+        """What to choose by: direct before relayed, then round-trip time."""
+        return self.is_relayed, self.rtt
 
 
 @attrs.frozen
@@ -78,6 +107,17 @@ class Path:
     local: CandidateType
     remote: CandidateType
     rtt: float  # seconds
+    base: str = CHAT_SOCKET
+
+    @property
+    def route(self) -> Route:
+        """Where its traffic goes."""
+        return Route(self.address, self.base)
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether a relay carries it, ours or theirs."""
+        return CandidateType.RELAYED in {self.local, self.remote}
 
 
 @attrs.frozen
@@ -89,17 +129,17 @@ class Credentials:
     key: bytes = attrs.field(repr=False)
 
 
-def plausible(candidate: Candidate, reflexive: Iterable[Address]) -> bool:
+def plausible(candidate: Candidate, local: bool) -> bool:
     """
     Tell whether a remote candidate may be sent to.
 
-    Never to a multicast, broadcast, link-local or unspecified address; to loopback only when the
-    STUN service saw ourselves there, that is, when everything runs on one machine.
+    Never to a multicast, broadcast, link-local or unspecified address.
+
+    :param local: whether our person chose a registry on this machine; then loopback is the
+        network, else it is never sent to.
     """
     where = scope(candidate.address[0])
-    if where is Scope.LOOPBACK:
-        return any(scope(host) is Scope.LOOPBACK for host, _ in reflexive)
-    return where is not Scope.UNUSABLE
+    return where is not Scope.UNUSABLE and (local or where is not Scope.LOOPBACK)
 
 
 @attrs.define
@@ -108,25 +148,36 @@ class Punching:
     The machine of one attempt; a child of :class:`p2pchat.traversal.agent.Agent`.
 
     :ivar credentials: of this attempt's checks.
+    :ivar controlling: whether this side nominates.
     :ivar host_addresses: our host candidates' addresses, to name the type of our end.
     :ivar reflexive_addresses: our server-reflexive ones.
+    :ivar is_local: whether the registry is on this machine.
     """
 
     credentials: Credentials
+    controlling: bool
     host_addresses: tuple[Address, ...]
     reflexive_addresses: tuple[Address, ...]
+    is_local: bool
     _random_bytes: Callable[[int], bytes]
     path: Path | None = None
     phase: Phase = Phase.CHECKING
-    pairs: dict[Address, Pair] = attrs.Factory(dict)
-    _heard: set[Address] = attrs.Factory(set)
-    _transactions: dict[bytes, tuple[Pair, float]] = attrs.Factory(dict)
+    pairs: dict[Route, Pair] = attrs.Factory(dict)
+    bases: tuple[str, ...] = (CHAT_SOCKET,)  # that pairs are made of
+    candidates: list[Candidate] = attrs.Factory(list)
+    _heard: set[Route] = attrs.Factory(set)
+    _transactions: dict[bytes, tuple[Pair, float, bool]] = attrs.Factory(dict)
+    _nominated: Route | None = None  # by the other side
     _outgoing: list[Datagram] = attrs.Factory(list)
     _round_started: float = 0.0
     _round_ends: float = 0.0
     _low_ttl_until: float = 0.0
     _moved: bool = False
     _ended: bool = False
+    _decide_at: float | None = None
+    _volley: Volley | None = None
+    _volley_sent: int = 0
+    volley_begun: bool = False
 
     # -- what the negotiation says
 
@@ -143,9 +194,31 @@ class Punching:
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
         """Check these remote candidates too; implausible ones are left out."""
         for candidate in candidates:
-            if plausible(candidate, self.reflexive_addresses):
-                self._pair(candidate, now)
+            if plausible(candidate, self.is_local):
+                self.candidates.append(candidate)
+                for base in self.bases:
+                    self._pair_up(candidate, base, now)
         self.handle_timer(now)
+
+    def set_relays(self, relays: tuple[str, ...], now: float) -> None:
+        """Check from these relay bases too; the pairs of relays that are gone go."""
+        gone = {base for base in self.bases if base.startswith(RELAYS)} - set(relays)
+        self.pairs = {route: one for route, one in self.pairs.items() if route.base not in gone}
+        self._heard = {route for route in self._heard if route.base not in gone}
+        new = [base for base in relays if base not in self.bases]
+        self.bases = (*(base for base in self.bases if base not in gone), *new)
+        if self.is_direct:
+            return
+        for base in new:
+            for candidate in self.candidates:
+                self._pair_up(candidate, base, now)
+        self.handle_timer(now)
+
+    def _pair_up(self, candidate: Candidate, base: str, now: float) -> None:
+        route = Route(candidate.address, base)
+        # A relay reaches what the internet reaches; strangers' private networks aren't there.
+        if not route.is_relayed or scope(candidate.address[0]) is Scope.GLOBAL:
+            self._pair(candidate, base, now)
 
     def remote_began(self, now: float) -> None:
         """The other side's NAT has its mappings: check at full TTL from now on."""
@@ -162,6 +235,21 @@ class Punching:
         self._start_round(now, LATER_ROUND)
         self.handle_timer(now)
 
+    def begin_volley(self, volley: Volley) -> None:
+        """Send these too, until there is a direct path or the round ends."""
+        if self.phase is Phase.CHECKING:
+            self._volley, self.volley_begun = volley, True
+
+    def check_bytes(self) -> bytes:
+        """Return a check that can be sent to many addresses; its responses are not needed."""
+        return self._request(self._random_bytes(12), False)
+
+    def _request(self, transaction_id: bytes, nominate: bool) -> bytes:
+        username = f"{self.credentials.remote_ufrag}:{self.credentials.local_ufrag}"
+        flags = {"USE_CANDIDATE": None} if nominate else {}
+        request = stun.request(transaction_id, USERNAME=username, **flags)
+        return stun.encode(request, self.credentials.key, fingerprint=True)
+
     def _start_round(self, now: float, length: float) -> None:
         self.phase = Phase.CHECKING
         self._round_started, self._round_ends = now, now + length
@@ -173,67 +261,87 @@ class Punching:
             pair.sends, pair.due = 0, now
         self.handle_timer(now)
 
-    def _pair(self, candidate: Candidate, now: float) -> Pair | None:
-        pair = self.pairs.get(candidate.address)
+    def _pair(self, candidate: Candidate, base: str, now: float) -> Pair | None:
+        route = Route(candidate.address, base)
+        pair = self.pairs.get(route)
         if pair is None and len(self.pairs) < MAX_PAIRS:
-            pair = self.pairs[candidate.address] = Pair(candidate, due=now)
+            pair = self.pairs[route] = Pair(candidate, base, due=now)
         return pair
 
     # -- what the network says
 
-    def receive_request(self, message: stun.Message, source: Address, now: float) -> bool:
+    def receive_request(self, message: stun.Message, source: Route, now: float) -> bool:
         """Take a check; returns whether it was authentic."""
+        if source.base not in self.bases and not source.base.startswith(SOCKETS):
+            return False
         expected = f"{self.credentials.local_ufrag}:{self.credentials.remote_ufrag}"
         if message.attributes.get("USERNAME") != expected:
             return False
         if not message.integrity_holds(self.credentials.key) or message.unknown_required:
             return False
-        response = stun.success(message, XOR_MAPPED_ADDRESS=source)
-        self._outgoing.append(
-            Datagram(stun.encode(response, self.credentials.key, fingerprint=True), source)
-        )
+        response = stun.success(message, XOR_MAPPED_ADDRESS=source.address)
+        data = stun.encode(response, self.credentials.key, fingerprint=True)
+        self._outgoing.append(Datagram(data, source.address, base=source.base))
+        if "USE-CANDIDATE" in message.attributes and not self.controlling:
+            self._nominated = source
         self._triggered(source, now)
         return True
 
-    def _triggered(self, source: Address, now: float) -> None:
+    def _triggered(self, source: Route, now: float) -> None:
         """Check back at once, as RFC 8445 section 7.3.1.4 wants, unless the pair is confirmed."""
         is_new = source not in self._heard
-        pair = self._pair(Candidate(CandidateType.PEER_REFLEXIVE, source), now)
+        pair = self._pair(self._known(source.address), source.base, now)
         if pair is None:
             return
         pair.checks_received += 1
         self._heard.add(source)
         self.remote_began(now)
-        if self.phase is Phase.FAILED or (is_new and self.phase is Phase.QUIET):
+        if self.phase is Phase.FAILED or (self.phase is Phase.QUIET and self._joins(is_new, now)):
             self._start_round(now, LATER_ROUND)
         if is_new and not self._confirmed_in_round(pair):
             pair.due = now
+        if self._nominated == source and self._confirmed_in_round(pair):
+            self._choose(now)
         self.handle_timer(now)
 
-    def receive_response(self, message: stun.Message, source: Address, now: float) -> bool:
+    def _known(self, address: Address) -> Candidate:
+        """Return the candidate with this address, a peer-reflexive one if none was told."""
+        told = (one for one in self.candidates if one.address == address)
+        return next(told, Candidate(CandidateType.PEER_REFLEXIVE, address))
+
+    def _joins(self, is_new: bool, now: float) -> bool:
+        """Whether a check of theirs begins a round of ours: from a new address, or to improve."""
+        improvable = self.path is not None and self.path.is_relayed
+        return is_new or (improvable and now - self._round_started > JOIN_INTERVAL)
+
+    def receive_response(self, message: stun.Message, source: Route, now: float) -> bool:
         """Take a response; returns whether it was one of ours."""
         found = self._transactions.get(message.transaction_id)
         if found is None or not message.integrity_holds(self.credentials.key):
             return False
-        pair, sent_at = found
-        if pair.remote.address != source or message.message_class is not stun.MessageClass.SUCCESS:
+        pair, sent_at, nominated = found
+        if pair.route != source or message.message_class is not stun.MessageClass.SUCCESS:
             return False
         del self._transactions[message.transaction_id]
+        if self.pairs.get(pair.route) is not pair:
+            return True  # its relay is gone
+        pair.nominating = pair.nominating and not nominated
         self._confirm(pair, now - sent_at, stun.mapped_address(message), now)
         return True
 
     def _confirm(self, pair: Pair, rtt: float, mapped: Address | None, now: float) -> None:
-        first = not any(self._confirmed_in_round(other) for other in self.pairs.values())
         again = self._confirmed_in_round(pair)
         pair.rtt = min(rtt, pair.rtt) if again else rtt
-        pair.confirmed_at, pair.due = now, None
-        pair.local = self._local_type(mapped)
-        self._heard.add(pair.remote.address)
-        if first and self.phase is Phase.CHECKING:
+        pair.confirmed_at, pair.due = now, pair.due if pair.nominating else None
+        pair.local = self._local_type(pair, mapped)
+        self._heard.add(pair.route)
+        if not pair.is_relayed and self.phase is Phase.CHECKING:
             self._round_ends = min(self._round_ends, now + SETTLING)
-        self._choose()
+        self._choose(now)
 
-    def _local_type(self, mapped: Address | None) -> CandidateType:
+    def _local_type(self, pair: Pair, mapped: Address | None) -> CandidateType:
+        if pair.route.is_relayed:
+            return CandidateType.RELAYED
         if mapped in self.host_addresses:
             return CandidateType.HOST
         if mapped in self.reflexive_addresses:
@@ -243,20 +351,47 @@ class Punching:
     def _confirmed_in_round(self, pair: Pair) -> bool:
         return pair.confirmed_at is not None and pair.confirmed_at >= self._round_started
 
-    def _choose(self) -> None:
-        confirmed = [pair for pair in self.pairs.values() if self._confirmed_in_round(pair)]
-        best = min(confirmed, key=lambda pair: pair.rtt)
-        current = None if self.path is None else self.pairs.get(self.path.address)
-        if current is not None and self._confirmed_in_round(current):
-            if best.rtt >= current.rtt * BETTER:
-                return
-        elif current is best:
+    def _choose(self, now: float) -> None:
+        told = None if self._nominated is None else self.pairs.get(self._nominated)
+        if told is not None and self._confirmed_in_round(told):
+            self._take_path(told, now)
             return
-        self.path = Path(best.remote.address, best.local, best.remote.type, best.rtt)
-        self._moved = True
+        confirmed = [pair for pair in self.pairs.values() if self._confirmed_in_round(pair)]
+        best = min(confirmed, key=lambda pair: pair.cost)
+        current = None if self.path is None else self.pairs.get(self.path.route)
+        if current is not None and not self._confirmed_in_round(current):
+            self._decide_at = self._round_started + max(FAIR_WAIT, FAIR_RTTS * current.rtt)
+            if now < self._decide_at:
+                return  # the path in use gets the time to answer, too
+        if current is not None and self._confirmed_in_round(current):
+            relayed, rtt = current.cost
+            if best is current or best.cost >= (relayed, rtt * BETTER):
+                return
+        self._take_path(best, now)
 
-    def hears(self, source: Address) -> bool:
-        """Tell whether an authentic check or response came from this address."""
+    def _take_path(self, pair: Pair, now: float) -> None:
+        if self.path is not None and self.path.route == pair.route:
+            return
+        remote = pair.remote
+        self.path = Path(remote.address, pair.local, remote.type, pair.rtt, pair.base)
+        self._moved = True
+        if self.controlling:
+            pair.nominating, pair.sends, pair.due = True, 0, now
+            self.handle_timer(now)
+        if self.is_direct:
+            self._volley = None
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the path of now needs no relay."""
+        return self.path is not None and not self.path.is_relayed
+
+    def heard_bases(self) -> frozenset[str]:
+        """Return the bases that authentic checks came through."""
+        return frozenset(route.base for route in self._heard)
+
+    def hears(self, source: Route) -> bool:
+        """Tell whether an authentic check or response came over this route."""
         return source in self._heard
 
     # -- time
@@ -271,33 +406,39 @@ class Punching:
         for pair in self.pairs.values():
             if pair.due is not None and now >= pair.due:
                 self._check(pair, now)
+        if self._decide_at is not None and now >= self._decide_at:
+            self._decide_at = None
+            self._choose(now)
+        if self._volley is not None:
+            self._outgoing += self._volley.take_due(now)
+            self._volley_sent = self._volley.sent
 
     def _check(self, pair: Pair, now: float) -> None:
         transaction_id = self._random_bytes(12)
-        username = f"{self.credentials.remote_ufrag}:{self.credentials.local_ufrag}"
-        request = stun.request(transaction_id, USERNAME=username)
-        data = stun.encode(request, self.credentials.key, fingerprint=True)
-        heard = pair.remote.address in self._heard
-        ttl = LOW_TTL if now < self._low_ttl_until and not heard else None
-        self._outgoing.append(Datagram(data, pair.remote.address, ttl))
-        self._transactions[transaction_id] = (pair, now)
+        data = self._request(transaction_id, pair.nominating)
+        low = now < self._low_ttl_until and pair.route not in self._heard
+        ttl = LOW_TTL if low and pair.base == CHAT_SOCKET else None
+        self._outgoing.append(Datagram(data, pair.remote.address, ttl, pair.base))
+        self._transactions[transaction_id] = (pair, now, pair.nominating)
         wait = RESEND_AFTER[min(pair.sends, len(RESEND_AFTER) - 1)]
         pair.sends, pair.checks_sent, pair.due = pair.sends + 1, pair.checks_sent + 1, now + wait
 
     def _end_round(self) -> None:
         confirmed = any(self._confirmed_in_round(pair) for pair in self.pairs.values())
         self.phase = Phase.QUIET if confirmed else Phase.FAILED
-        self._ended = True
+        self._ended, self._volley = True, None
         self._transactions.clear()
         for pair in self.pairs.values():
-            pair.due = None
+            pair.due, pair.nominating = None, False
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
         if self.phase is not Phase.CHECKING:
             return None
         due = [pair.due for pair in self.pairs.values() if pair.due is not None]
-        return min([self._round_ends, *due])
+        volley = None if self._volley is None else self._volley.get_timer()
+        others = (one for one in (volley, self._decide_at) if one is not None)
+        return min([self._round_ends, *due, *others])
 
     def take_datagrams(self) -> list[Datagram]:
         """Return, and forget, what waits to be sent."""
@@ -316,13 +457,18 @@ class Punching:
 
     def story(self) -> list[str]:
         """Return what was tried, a sentence a pair."""
-        return [
-            f"{pair.remote.type.value} {format_address(address)}: {pair.checks_sent} checks sent, "
-            f"{pair.checks_received} received, "
-            + (
-                f"answered in {pair.rtt * 1000:.1f} ms"
-                if pair.confirmed_at is not None
-                else "none answered"
-            )
-            for address, pair in self.pairs.items()
-        ]
+        volley = [f"hard NAT: {self._volley_sent} checks sent"] if self._volley_sent else []
+        return volley + [_describe(pair) for pair in self.pairs.values()]
+
+
+def _describe(pair: Pair) -> str:
+    over = "over our relay to " if pair.route.is_relayed else ""
+    answered = (
+        f"answered in {pair.rtt * 1000:.1f} ms"
+        if pair.confirmed_at is not None
+        else "none answered"
+    )
+    return (
+        f"{over}{pair.remote.type.value} {format_address(pair.remote.address)}: "
+        f"{pair.checks_sent} checks sent, {pair.checks_received} received, {answered}"
+    )

@@ -88,7 +88,8 @@ def decode_bytes(text: str, length: int) -> bytes:
     return value
 
 
-def _nonempty(members: JsonObject, name: str, most: int) -> str:
+def nonempty(members: JsonObject, name: str, most: int) -> str:
+    """Read a string member that has more than blanks, or raise :class:`RemoteProtocolError`."""
     value = field(members, name, str, most)
     if not value.strip():
         raise RemoteProtocolError(f"member {name!r} is empty")
@@ -125,7 +126,7 @@ class Registration:
         """Read the members of this type."""
         shown = optional(members, "addresses", list, [], MAX_CANDIDATES)
         return cls(
-            _nonempty(members, "username", MAX_USERNAME),
+            nonempty(members, "username", MAX_USERNAME),
             optional(members, "nat", str, "", MAX_LABEL),
             tuple(parse_address(address) for address in shown),
         )
@@ -173,7 +174,10 @@ class Offer:
     :ivar exchange: the author's ephemeral X25519 public key, 32 bytes.
     :ivar ufrag: the author's username fragment for the checks (RFC 8445 section 5.3).
     :ivar link: the link that a new path is wanted for; empty where a new link is wanted.
-    :ivar mapping: NAT mapping behaviour as the author sees it (RFC 4787 section 4.1), for reports.
+    :ivar mapping: NAT mapping behaviour as the author sees it (RFC 4787 section 4.1).
+    :ivar allocation: ``step`` where the author can predict its next mapping, and tells it as a
+        candidate; else empty.
+    :ivar filtering: NAT filtering behaviour as the author sees it (RFC 4787 section 5).
     """
 
     TYPE: ClassVar[str] = "offer"
@@ -185,6 +189,8 @@ class Offer:
     candidates: tuple[Candidate, ...]
     link: str = ""
     mapping: str = ""
+    allocation: str = ""
+    filtering: str = ""
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
@@ -196,20 +202,24 @@ class Offer:
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "link": self.link,
             "mapping": self.mapping,
+            "allocation": self.allocation,
+            "filtering": self.filtering,
         }
 
     @classmethod
     def _fields(
         cls, members: JsonObject
-    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str]:
+    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str, str]:
         return (
-            _nonempty(members, "session", MAX_LABEL),
-            _nonempty(members, "username", MAX_USERNAME),
+            nonempty(members, "session", MAX_LABEL),
+            nonempty(members, "username", MAX_USERNAME),
             decode_bytes(field(members, "exchange", str, 64), 32),
-            _nonempty(members, "ufrag", 32),
+            nonempty(members, "ufrag", 32),
             _candidates(members),
             optional(members, "link", str, "", MAX_LABEL),
             optional(members, "mapping", str, "", MAX_LABEL),
+            optional(members, "allocation", str, "", MAX_LABEL),
+            optional(members, "filtering", str, "", MAX_LABEL),
         )
 
     @classmethod
@@ -241,6 +251,8 @@ class Candidates:
 
     :ivar began: set by the offering side right after its first checks: its NAT now has the
         mappings, so the other side may send at full TTL.
+    :ivar mapping: as in :class:`Offer`, and so are ``allocation`` and ``filtering``; empty:
+        nothing new.
     """
 
     TYPE: ClassVar[str] = "candidates"
@@ -248,6 +260,9 @@ class Candidates:
     session: str
     candidates: tuple[Candidate, ...] = ()
     began: bool = False
+    mapping: str = ""
+    allocation: str = ""
+    filtering: str = ""
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
@@ -255,15 +270,21 @@ class Candidates:
             "session": self.session,
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "began": self.began,
+            "mapping": self.mapping,
+            "allocation": self.allocation,
+            "filtering": self.filtering,
         }
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Candidates:
         """Read the members of this type."""
         return cls(
-            _nonempty(members, "session", MAX_LABEL),
+            nonempty(members, "session", MAX_LABEL),
             _candidates(members),
             optional(members, "began", bool, False),
+            optional(members, "mapping", str, "", MAX_LABEL),
+            optional(members, "allocation", str, "", MAX_LABEL),
+            optional(members, "filtering", str, "", MAX_LABEL),
         )
 
 
@@ -282,7 +303,7 @@ class Ringing:
     @classmethod
     def from_json(cls, members: JsonObject) -> Ringing:
         """Read the members of this type."""
-        return cls(_nonempty(members, "session", MAX_LABEL))
+        return cls(nonempty(members, "session", MAX_LABEL))
 
 
 @attrs.frozen
@@ -309,8 +330,8 @@ class Refusal:
     def from_json(cls, members: JsonObject) -> Refusal:
         """Read the members of this type."""
         return cls(
-            _nonempty(members, "session", MAX_LABEL),
-            _nonempty(members, "reason", MAX_LABEL),
+            nonempty(members, "session", MAX_LABEL),
+            nonempty(members, "reason", MAX_LABEL),
             optional(members, "detail", str, "", MAX_DETAIL),
         )
 
@@ -363,9 +384,9 @@ class Document:
         if kind is None:
             raise RemoteProtocolError("a document of unknown type")
         return cls(
-            _nonempty(members, "iss", 64),
-            _nonempty(members, "aud", 512),
+            nonempty(members, "iss", 64),
+            nonempty(members, "aud", 512),
             timestamp(members, "iat"),
-            _nonempty(members, "jti", MAX_NONCE),
+            nonempty(members, "jti", MAX_NONCE),
             kind.from_json(members),
         )

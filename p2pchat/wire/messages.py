@@ -10,9 +10,9 @@ The chat protocol: JSON objects, one a frame, on each side's own QUIC stream.
     PING PONG   heartbeat, and the measure of round-trip time
     DISCONNECT  the sender leaves on purpose
 
-Every object has ``v`` (1), ``type`` and ``time`` (seconds since 1970).  Unknown members are
-ignored, and so is an unknown type, for the sake of newer programs; an unknown version is
-refused with :class:`p2pchat.errors.UnsupportedVersion`.
+Every object has ``v`` (1), ``type`` and ``time`` (seconds since 1970; 0 in PROOF).  Unknown
+members are ignored, and so is an unknown type, for the sake of newer programs; an unknown
+version is refused with :class:`p2pchat.errors.UnsupportedVersion`.
 
 A log is named by its author's ``epoch``, a random name made at the author's start, and its
 messages are numbered from 1.  HELLO says which epoch of the other side is known and the last
@@ -27,7 +27,13 @@ from typing import ClassVar
 import attrs
 
 from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
-from p2pchat.wire.documents import MAX_LABEL, MAX_USERNAME, decode_bytes, encode_bytes
+from p2pchat.wire.documents import (
+    MAX_LABEL,
+    MAX_USERNAME,
+    decode_bytes,
+    encode_bytes,
+    nonempty,
+)
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional, timestamp
 
 VERSION = 1
@@ -85,7 +91,7 @@ class Hello:
         """Read the members of this type."""
         return cls(
             field(members, "username", str, MAX_USERNAME),
-            field(members, "epoch", str, MAX_LABEL),
+            nonempty(members, "epoch", MAX_LABEL),
             max(1, optional(members, "oldest", int, 1)),
             optional(members, "known_epoch", str, "", MAX_LABEL),
             optional(members, "received", int, 0),

@@ -38,6 +38,7 @@ class Nat(Node):
 
     :ivar inside: the network behind it; its link may be changed.
     :ivar mappings: what it maps; `mappings.allocation` and `mappings.expiry` may be changed.
+    :ivar udp: whether UDP passes at all; TCP does.
     :ivar hairpinning: whether hosts inside reach each other by public endpoints.
     """
 
@@ -56,6 +57,7 @@ class Nat(Node):
         behind: Nat | None = None,
         firewall: bool = True,
         allocation: Allocation | None = None,
+        udp: bool = True,
     ) -> None:
         super().__init__(internet, behind.inside if behind else internet.public)
         allocation = allocation or (
@@ -63,6 +65,7 @@ class Nat(Node):
         )
         self.hairpinning = hairpinning
         self.firewall = firewall
+        self.udp = udp
         self.mappings = MappingTable(mapping, expiry, allocation, internet.random)
         self.filtering = Filtering(filtering, expiry)
         self.strangers = Strangers()
@@ -149,6 +152,8 @@ class Nat(Node):
     def _refusal(self, ttl: int) -> str | None:
         if not self.online:
             return "offline"
+        if not self.udp:
+            return "UDP blocked"
         return "TTL exceeded" if ttl <= 1 else None
 
     def _map(self, internal: Address, remote: Address) -> Mapping | None:

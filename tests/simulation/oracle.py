@@ -43,6 +43,19 @@ def direct_path_possible(a: NatKind | None, b: NatKind | None) -> bool:
     return _hears(a, b) and _hears(b, a) and (a.mapping, b.mapping) != (_STRICTEST, _STRICTEST)
 
 
+def hard_path_possible(a: NatKind | None, b: NatKind | None) -> bool:
+    """
+    Tell whether peers behind these NATs are joined with many sockets and port probing.
+
+    One side's mapping must be endpoint-independent: then the other, however strict, can open
+    many mappings for the one address that everything from this side comes from, and this side
+    finds one of them.  Where neither has such a mapping, both ports of a pair would have to be
+    guessed, among 2**32; what plain punching can't do there, nothing can.
+    """
+    a, b = a or NO_NAT, b or NO_NAT
+    return direct_path_possible(a, b) or _INDEPENDENT in {a.mapping, b.mapping}
+
+
 def _hears(listener: NatKind, speaker: NatKind) -> bool:
     """Tell whether the listener's filter lets the speaker's first checks in."""
     return listener.filtering is not _STRICTEST or speaker.mapping is _INDEPENDENT

@@ -1,4 +1,4 @@
-"""Which pairs of NATs whole peers join by plain punching, judged by the oracle."""
+"""Which pairs of NATs whole peers join directly, judged by the oracle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
 from tests.simulation.behaviour import NAT_KINDS, NatKind
-from tests.simulation.oracle import direct_path_possible
+from tests.simulation.oracle import hard_path_possible
 from tests.simulation.world import World
 
 KINDS: tuple[NatKind | None, ...] = (None, *NAT_KINDS)
@@ -38,10 +38,10 @@ class PairTests(SynchronousTestCase):
     """All nine mapping and filtering kinds, and no NAT, against each other."""
 
     def test_matrix(self) -> None:
-        """Two peers come to talk exactly where plain punching can join their NATs."""
+        """Two peers come to talk exactly where punching, plain or hard, can join their NATs."""
         wrong = [
             (str(left), str(right))
             for seed, (left, right) in enumerate(product(KINDS, KINDS))
-            if outcome(seed, left, right) is not direct_path_possible(left, right)
+            if outcome(seed, left, right) is not hard_path_possible(left, right)
         ]
         self.assertEqual([], wrong)

@@ -1,0 +1,94 @@
+"""
+NAT behaviour in the terms of RFC 4787, and what follows from it for a pair of NATs.
+
+Owns the words that offers and answers carry, and the choice of a strategy.  A reading is never
+trusted over what the checks show: plain checks go out whatever it says.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+
+class Strategy(Enum):
+    """What one side does beside plain checks."""
+
+    PLAIN = "plain checks"
+    MANY_SOCKETS = "many sockets"
+    PROBE = "port probing"
+    HOPELESS = "relay only: both mappings are random"
+
+
+class Mapping(Enum):
+    """Mapping behaviour (RFC 4787 section 4.1), as far as the STUN service shows it."""
+
+    UNKNOWN = "unknown"
+    NONE = "none"
+    ENDPOINT_INDEPENDENT = "endpoint-independent"
+    DEPENDENT = "address-or-port-dependent"
+
+    @classmethod
+    def read(cls, word: str) -> Mapping:
+        """Return the mapping that a peer names; words from newer programs are unknown ones."""
+        return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
+
+
+class Filtering(Enum):
+    """Filtering behaviour (RFC 4787 section 5), as far as the chat socket can tell."""
+
+    UNKNOWN = "unknown"
+    PORT_DEPENDENT = "address-and-port-dependent"
+    KNOWN_HOSTS = "endpoint-independent-or-address-dependent"
+
+    @classmethod
+    def read(cls, word: str) -> Filtering:
+        """Return the filtering that a peer names; words from newer programs are unknown ones."""
+        return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
+
+
+@attrs.frozen
+class NatTraits:
+    """
+    What one side knows of its own NAT.
+
+    :ivar mapping: the mapping behaviour.
+    :ivar filtering: the filtering behaviour.
+    :ivar step: by how much the next mapping's port differs from the last one's; 0: no rule.
+    """
+
+    mapping: Mapping = Mapping.UNKNOWN
+    step: int = 0
+    filtering: Filtering = Filtering.UNKNOWN
+
+    @classmethod
+    def read(cls, mapping: str, allocation: str, filtering: str) -> NatTraits:
+        """Return the traits that a peer's words name; how large its step is, is its business."""
+        return cls(Mapping.read(mapping), int(allocation == "step"), Filtering.read(filtering))
+
+    @property
+    def is_random(self) -> bool:
+        """Whether new mappings get ports that nobody can tell."""
+        return self.mapping is Mapping.DEPENDENT and not self.step
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a host that was sent to may answer from any port: plain checks will do."""
+        return self.filtering is Filtering.KNOWN_HOSTS
+
+    @property
+    def is_easy(self) -> bool:
+        """Whether one address reaches this side, whoever sends."""
+        return self.mapping in {Mapping.NONE, Mapping.ENDPOINT_INDEPENDENT}
+
+
+def choose(ours: NatTraits, theirs: NatTraits) -> Strategy:
+    """Return what our side does; the other side, asking the same, does its part."""
+    if ours.is_random and theirs.is_random:
+        return Strategy.HOPELESS
+    if ours.is_random and theirs.is_easy:
+        return Strategy.MANY_SOCKETS
+    if ours.is_easy and theirs.is_random:
+        return Strategy.PROBE
+    return Strategy.PLAIN

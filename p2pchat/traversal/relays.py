@@ -1,0 +1,266 @@
+"""
+Our allocations on TURN relays (RFC 8656), made when a call needs them and let go after.
+
+Those over UDP begin at once; those over TCP and TLS follow STAGGER later if none is there by
+then, or at once where UDP is blocked.  The first that is there is used, the others are closed.
+If all fail, they are asked again after RETRY_PAUSE, while a relay is still wanted.
+
+Owns the bases ``relay/N`` and ``stream/N``: what is sent from a relay base is wrapped for its
+relay, what comes from a relay is unwrapped.  Streams are the adapter's, which learns from
+:meth:`Relays.take_stream_changes` which ones to open and close.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
+from p2pchat.traversal.turn import Allocation, State
+from p2pchat.wire.addresses import Address, Scope, scope
+from p2pchat.wire.documents import Candidate, CandidateType
+from p2pchat.wire.turn import Credentials, RelayServer, Transport
+
+STAGGER = 0.3  # seconds
+RETRY_PAUSE = 5.0  # seconds
+NOWHERE: Address = ("0.0.0.0", 0)  # the destination of what goes down a stream
+
+
+@attrs.frozen
+class StreamChange:
+    """A stream to a relay is to be opened, or, where ``server`` is ``None``, closed."""
+
+    base: str
+    server: RelayServer | None
+
+
+@attrs.frozen
+class _Relayed:
+    """An allocation and the bases that it makes."""
+
+    number: int
+    server: RelayServer
+    allocation: Allocation
+
+    @property
+    def base(self) -> str:
+        return f"{RELAYS}{self.number}"
+
+    @property
+    def carrier(self) -> str:
+        on_socket = self.server.transport is Transport.UDP
+        return CHAT_SOCKET if on_socket else f"{STREAMS}{self.number}"
+
+
+@attrs.define
+class Relays:
+    """
+    The relays of one agent.
+
+    :ivar is_wanted: whether somebody needs one.
+    """
+
+    _random_bytes: Callable[[int], bytes]
+    is_wanted: bool = False
+    _servers: list[tuple[RelayServer, Address | None]] = attrs.Factory(list)
+    _credentials: Credentials | None = None
+    _running: dict[str, _Relayed] = attrs.Factory(dict)  # by relay base
+    _number: int = 0
+    _streams_at: float | None = None
+    _retry_at: float | None = None
+    _told: tuple[Candidate, ...] = ()
+    _stream_changes: list[StreamChange] = attrs.Factory(list)
+    _farewell: list[Datagram] = attrs.Factory(list)
+    _failures: dict[str, None] = attrs.Factory(dict)  # sentences
+
+    def configure(
+        self, servers: Iterable[tuple[RelayServer, Address | None]], credentials: Credentials
+    ) -> None:
+        """
+        Take what the registry says; allocations that run go on.
+
+        :param servers: each with its address, which those over UDP need.
+        """
+        self._servers, self._credentials = list(servers), credentials
+
+    @property
+    def are_known(self) -> bool:
+        """Whether there is any relay to ask."""
+        return bool(self._servers)
+
+    def want(self, now: float, blocked: bool) -> None:
+        """
+        Ask for an allocation, unless one is there or under way.
+
+        :param blocked: whether UDP seems not to get through.
+        """
+        if self.is_wanted or self._credentials is None:
+            return
+        self.is_wanted, self._failures = True, {}
+        self._streams_at = now if blocked else now + STAGGER
+        for server, address in self._servers:
+            if server.transport is Transport.UDP and address is not None:
+                self._begin(server, address, self._credentials).allocation.start(now)
+        self.handle_timer(now)
+
+    def _begin(
+        self, server: RelayServer, address: Address | str, credentials: Credentials
+    ) -> _Relayed:
+        self._number += 1
+        reliable = server.transport is not Transport.UDP
+        allocation = Allocation(address, credentials, reliable, self._random_bytes)
+        relayed = _Relayed(self._number, server, allocation)
+        self._running[relayed.base] = relayed
+        return relayed
+
+    def _open_streams(self) -> None:
+        for server, _ in self._servers:
+            if server.transport is not Transport.UDP and self._credentials is not None:
+                relayed = self._begin(server, str(server), self._credentials)
+                self._stream_changes.append(StreamChange(relayed.carrier, server))
+
+    def release(self, now: float) -> None:
+        """Let every allocation go."""
+        self.is_wanted, self._streams_at, self._retry_at = False, None, None
+        for relayed in list(self._running.values()):
+            self._close(relayed, now)
+
+    def _close(self, relayed: _Relayed, now: float) -> None:
+        relayed.allocation.close(now)
+        self._farewell += self._datagrams_of(relayed)
+        del self._running[relayed.base]
+        if relayed.carrier != CHAT_SOCKET:
+            self._stream_changes.append(StreamChange(relayed.carrier, None))
+
+    # -- the streams
+
+    def stream_connected(self, carrier: str, now: float) -> None:
+        """A stream is there: allocate over it."""
+        for relayed in self._running.values():
+            if relayed.carrier == carrier:
+                relayed.allocation.start(now)
+
+    def stream_lost(self, carrier: str, reason: str, now: float) -> None:
+        """A stream couldn't be made, or ended."""
+        for relayed in list(self._running.values()):
+            if relayed.carrier == carrier:
+                relayed.allocation.fail(reason)
+        self.handle_timer(now)
+
+    # -- data
+
+    def receive(
+        self, carrier: str, data: bytes, source: Address, now: float
+    ) -> list[tuple[bytes, Route]] | None:
+        """
+        Unwrap what came from a relay; ``None`` means that it came from somewhere else.
+
+        :param carrier: the base that it came in on.
+        """
+        for relayed in self._running.values():
+            from_relay = carrier != CHAT_SOCKET or relayed.allocation.server == source
+            if relayed.carrier == carrier and from_relay:
+                got = relayed.allocation.receive(data, now)
+                return [(payload, Route(peer, relayed.base)) for payload, peer in got]
+        return None
+
+    def send(self, datagram: Datagram, now: float) -> None:
+        """Wrap a datagram for the relay that its base names."""
+        relayed = self._running.get(datagram.base)
+        if relayed is not None:
+            relayed.allocation.send(datagram.data, datagram.destination, now)
+
+    def permit(self, addresses: Iterable[Address], now: float) -> None:
+        """Let these peers send to us over the relay; what isn't on the internet is left out."""
+        public = [address for address in addresses if scope(address[0]) is Scope.GLOBAL]
+        for relayed in self._running.values():
+            relayed.allocation.permit(public, now)
+
+    def refresh(self, now: float) -> None:
+        """Ask the relays at once whether they still know us: the network has changed."""
+        for relayed in self._running.values():
+            relayed.allocation.refresh(now)
+
+    def _allocated(self) -> list[_Relayed]:
+        running = self._running.values()
+        return [one for one in running if one.allocation.state is State.ALLOCATED]
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The bases that data can be sent from now."""
+        return tuple(relayed.base for relayed in self._allocated())
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Return our relayed candidates."""
+        found = (relayed.allocation.relayed for relayed in self._allocated())
+        kind = CandidateType.RELAYED
+        return tuple(Candidate(kind, address) for address in found if address is not None)
+
+    # -- time
+
+    def handle_timer(self, now: float) -> None:
+        """Let the allocations do what is due, and begin those that are."""
+        if self._streams_at is not None and now >= self._streams_at:
+            self._streams_at = None
+            if not self._allocated():
+                self._open_streams()
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at, self.is_wanted = None, False
+            self.want(now, blocked=True)
+            return
+        for relayed in self._running.values():
+            relayed.allocation.handle_timer(now)
+        self._sort_out(now)
+
+    def _sort_out(self, now: float) -> None:
+        """Drop what failed, keep the first that is there, try again where nothing is left."""
+        allocated = self._allocated()
+        for relayed in list(self._running.values()):
+            if relayed.allocation.state is State.FAILED:
+                self._failures[relayed.allocation.failure] = None
+                self._close(relayed, now)
+            elif allocated and relayed is not allocated[0]:
+                self._close(relayed, now)
+        idle = not self._running and self._streams_at is None
+        if self.is_wanted and idle and self._retry_at is None:
+            self._retry_at = now + RETRY_PAUSE
+
+    def get_timer(self) -> float | None:
+        """Return when :meth:`handle_timer` has something to do."""
+        times = [self._streams_at, self._retry_at]
+        times += [relayed.allocation.get_timer() for relayed in self._running.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    # -- what goes out
+
+    def take_datagrams(self, now: float) -> list[Datagram]:
+        """Return, and forget, what goes to the relays."""
+        self._sort_out(now)
+        outgoing, self._farewell = self._farewell, []
+        for relayed in self._running.values():
+            outgoing += self._datagrams_of(relayed)
+        return outgoing
+
+    def _datagrams_of(self, relayed: _Relayed) -> list[Datagram]:
+        server = relayed.allocation.server
+        to = NOWHERE if isinstance(server, str) else server
+        frames = relayed.allocation.take_datagrams()
+        return [Datagram(frame, to, None, relayed.carrier) for frame in frames]
+
+    def take_stream_changes(self) -> list[StreamChange]:
+        """Return, and forget, which streams to open and close."""
+        changes, self._stream_changes = self._stream_changes, []
+        return changes
+
+    def take_change(self) -> bool:
+        """Tell, once, that our relayed candidates changed."""
+        told, self._told = self._told, self.candidates()
+        return told != self._told
+
+    def story(self) -> list[str]:
+        """Return what came of the relays, as sentences."""
+        told = list(self._failures)
+        for relayed in self._running.values():
+            told += relayed.allocation.story()
+        return told
