@@ -100,7 +100,7 @@ class BareLink:
         self.receive_datagram = lambda data, addr, now: self.link.receive_datagram(data, now)
         self.handle_timer, self.get_timer = self.link.handle_timer, self.link.get_timer
         self.next_event = self.link.next_event
-        protocol = PeerProtocol(lambda data, addr: None, self.received)
+        protocol = PeerProtocol("", self.received)
         reactor.listenUDP(LINK_PORTS[role], protocol, interface="127.0.0.1")  # type: ignore[attr-defined]
         self.opened: Deferred[Talk] = Deferred()
         self.talk = Talk(self.say)
@@ -108,7 +108,7 @@ class BareLink:
         self.link.start(clock.seconds())
         self.driver.step()
 
-    def received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def received(self, _base: str, data: bytes, addr: tuple[str, int]) -> None:
         """Take a datagram."""
         self.driver.receive(data, addr)
 

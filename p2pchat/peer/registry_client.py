@@ -36,12 +36,12 @@ from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
     HTTPConnectionPool,
-    PotentialDataLoss,
     RequestTransmissionFailed,
     ResponseDone,
     ResponseFailed,
     ResponseNeverReceived,
 )
+from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
@@ -119,7 +119,7 @@ class _AnswerReader(Protocol):
         if self.transport is not None:
             self.transport.loseConnection()
 
-    def _finish(self, outcome: bytes | BaseException) -> None:
+    def _finish(self, outcome: bytes | BaseException | None) -> None:
         if self.done.called:
             return
         if isinstance(outcome, bytes):

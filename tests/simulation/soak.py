@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import attrs
@@ -20,6 +21,7 @@ import attrs
 from p2pchat.peer import events
 from tests.simulation.allocation import SequentialAllocation
 from tests.simulation.behaviour import NAT_KINDS, Behaviour, NatKind
+from tests.simulation.clock import EventClock
 from tests.simulation.link import Link
 from tests.simulation.nat import Nat
 from tests.simulation.oracle import hard_path_possible
@@ -208,10 +210,12 @@ def show(seed: int) -> None:
     write = sys.stdout.write
     write(f"{soak.plan}\n")
     for one in soak.people:
-        one.node.listen(
-            lambda event, one=one: write(f"{clock.seconds():9.3f} {one.name} {event}\n")  # type: ignore[misc]
-        )
+        one.node.listen(partial(_show, one.name, clock))
     write(soak.run() + "\n")
+
+
+def _show(name: str, clock: EventClock, event: object) -> None:
+    sys.stdout.write(f"{clock.seconds():9.3f} {name} {event}\n")
 
 
 if __name__ == "__main__":
