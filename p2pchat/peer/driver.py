@@ -54,9 +54,9 @@ class Driver:
             while self._again:
                 self._again = False
                 self._empty()
-        finally:
+        finally:  # whatever went wrong, the machine goes on
             self._stepping = False
-        self._arm(self.clock.seconds())
+            self._arm(self.clock.seconds())
 
     def _empty(self) -> None:
         while not self._stopped and (event := self.machine.next_event()) is not None:
@@ -83,8 +83,10 @@ class Driver:
         # A float sum may fall a hair short of the wish; the machine must find its time come.
         wanted = self.machine.get_timer()
         now = self.clock.seconds()
-        self.machine.handle_timer(now if wanted is None else max(now, min(wanted, now + 1e-3)))
-        self.step()
+        try:
+            self.machine.handle_timer(now if wanted is None else max(now, min(wanted, now + 1e-3)))
+        finally:
+            self.step()
 
     def stop(self) -> None:
         """Never call the machine again."""

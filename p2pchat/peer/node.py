@@ -158,7 +158,7 @@ class Node:
             ) from None
         warm_up(self._surroundings.certificate, self._runtime.clock.seconds())
         self._read_interfaces()
-        self._heartbeat.start(self.settings.heartbeat, now=False)
+        self._begin_heartbeat(self.settings.heartbeat)
         self._lease.start()
 
     def stop(self) -> Deferred[None]:
@@ -400,9 +400,19 @@ class Node:
     def _beat(self) -> None:
         self._read_interfaces()
         for driver in list(self._dialogues.values()):
-            driver.machine.beat(self._now())
-            driver.step()
+            try:
+                driver.machine.beat(self._now())
+            finally:
+                driver.step()
         self._forget_strangers()
+
+    def _begin_heartbeat(self, interval: float) -> None:
+        self._heartbeat.start(interval, now=False).addErrback(self._heartbeat_failed)
+
+    def _heartbeat_failed(self, failure: Failure) -> None:
+        _log.failure("a heartbeat failed", failure)
+        if not self._stopping:
+            self._begin_heartbeat(self.settings.heartbeat)
 
     def _read_interfaces(self) -> None:
         port = self._sockets.port.getHost().port

@@ -28,10 +28,10 @@ A pair is one of our bases (the chat socket, a relay, or one of many sockets beh
 relayed one whatever their times, and a round in which only relayed pairs are confirmed goes on
 to its end, for a direct one may need more time.
 
-Deviations from RFC 8445: traffic flows before nomination, no role conflicts (the offer settles
-roles) and so no ICE-CONTROLLING, no pacing
-by Ta beyond RESEND_AFTER (a check lost to a closed filter is no sign of congestion, and a round
-is bounded), no PRIORITY (round-trip time decides), one component.
+Deviations from RFC 8445: traffic flows before nomination; no role conflicts, for the offer
+settles roles, and so no ICE-CONTROLLING; no pacing by Ta beyond RESEND_AFTER, for a check lost to
+a closed filter is no sign of congestion, and a round is bounded; PRIORITY says only whether a
+relay carries the check, for round-trip time decides; one component.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ BETTER = 0.8  # a path is left only for one with less than this share of its rou
 JOIN_INTERVAL = 5.0  # seconds between rounds that their checks over a relay may cause
 FAIR_WAIT = 0.05  # seconds that the path in use has to answer before another takes over, ...
 FAIR_RTTS = 3  # ... and at least that many of its round-trip times
+NOBODY: Address = ("0.0.0.0", 0)
+RELAYED_PREFERENCE = 0  # type preferences, RFC 8445 section 5.1.2.2; in PRIORITY they tell ...
+REFLEXIVE_PREFERENCE = 110  # ... the other side whether a check comes over a relay
 MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
 
 
@@ -200,6 +203,13 @@ class Punching:
                     self._pair_up(candidate, base, now)
         self.handle_timer(now)
 
+    def _rename(self, pair: Pair, told: Candidate) -> None:
+        """A check came from this address before we were told what it is."""
+        if pair.remote.type is CandidateType.PEER_REFLEXIVE and pair.remote != told:
+            pair.remote = told
+            if self.path is not None and self.path.route == pair.route:
+                self.path, self._moved = attrs.evolve(self.path, remote=told.type), True
+
     def set_relays(self, relays: tuple[str, ...], now: float) -> None:
         """Check from these relay bases too; the pairs of relays that are gone go."""
         gone = {base for base in self.bases if base.startswith(RELAYS)} - set(relays)
@@ -216,6 +226,9 @@ class Punching:
 
     def _pair_up(self, candidate: Candidate, base: str, now: float) -> None:
         route = Route(candidate.address, base)
+        if route in self.pairs:
+            self._rename(self.pairs[route], candidate)
+            return
         # A relay reaches what the internet reaches; strangers' private networks aren't there.
         if not route.is_relayed or scope(candidate.address[0]) is Scope.GLOBAL:
             self._pair(candidate, base, now)
@@ -242,16 +255,19 @@ class Punching:
 
     def check_bytes(self) -> bytes:
         """Return a check that can be sent to many addresses; its responses are not needed."""
-        return self._request(self._random_bytes(12), False)
+        return self._request(self._random_bytes(12), Pair(Candidate(CandidateType.HOST, NOBODY)))
 
-    def _request(self, transaction_id: bytes, nominate: bool) -> bytes:
+    def _request(self, transaction_id: bytes, pair: Pair) -> bytes:
         username = f"{self.credentials.remote_ufrag}:{self.credentials.local_ufrag}"
-        flags = {"USE_CANDIDATE": None} if nominate else {}
-        request = stun.request(transaction_id, USERNAME=username, **flags)
+        preference = RELAYED_PREFERENCE if pair.route.is_relayed else REFLEXIVE_PREFERENCE
+        flags = {"USE_CANDIDATE": None} if pair.nominating else {}
+        request = stun.request(
+            transaction_id, USERNAME=username, PRIORITY=preference << 24 | 0xFFFFFF, **flags
+        )
         return stun.encode(request, self.credentials.key, fingerprint=True)
 
     def _start_round(self, now: float, length: float) -> None:
-        self.phase = Phase.CHECKING
+        self.phase, self._decide_at = Phase.CHECKING, None
         self._round_started, self._round_ends = now, now + length
         for pair in self.pairs.values():
             pair.sends, pair.due = 0, now
@@ -284,13 +300,15 @@ class Punching:
         self._outgoing.append(Datagram(data, source.address, base=source.base))
         if "USE-CANDIDATE" in message.attributes and not self.controlling:
             self._nominated = source
-        self._triggered(source, now)
+        relayed = message.attributes.get("PRIORITY", 1 << 24) >> 24 == RELAYED_PREFERENCE
+        kind = CandidateType.RELAYED if relayed else CandidateType.PEER_REFLEXIVE
+        self._triggered(source, kind, now)
         return True
 
-    def _triggered(self, source: Route, now: float) -> None:
+    def _triggered(self, source: Route, kind: CandidateType, now: float) -> None:
         """Check back at once, as RFC 8445 section 7.3.1.4 wants, unless the pair is confirmed."""
         is_new = source not in self._heard
-        pair = self._pair(self._known(source.address), source.base, now)
+        pair = self._pair(self._known(source.address, kind), source.base, now)
         if pair is None:
             return
         pair.checks_received += 1
@@ -304,10 +322,10 @@ class Punching:
             self._choose(now)
         self.handle_timer(now)
 
-    def _known(self, address: Address) -> Candidate:
-        """Return the candidate with this address, a peer-reflexive one if none was told."""
+    def _known(self, address: Address, kind: CandidateType) -> Candidate:
+        """Return the candidate with this address, one of the given kind if none was told."""
         told = (one for one in self.candidates if one.address == address)
-        return next(told, Candidate(CandidateType.PEER_REFLEXIVE, address))
+        return next(told, Candidate(kind, address))
 
     def _joins(self, is_new: bool, now: float) -> bool:
         """Whether a check of theirs begins a round of ours: from a new address, or to improve."""
@@ -357,6 +375,8 @@ class Punching:
             self._take_path(told, now)
             return
         confirmed = [pair for pair in self.pairs.values() if self._confirmed_in_round(pair)]
+        if not confirmed:
+            return
         best = min(confirmed, key=lambda pair: pair.cost)
         current = None if self.path is None else self.pairs.get(self.path.route)
         if current is not None and not self._confirmed_in_round(current):
@@ -415,7 +435,7 @@ class Punching:
 
     def _check(self, pair: Pair, now: float) -> None:
         transaction_id = self._random_bytes(12)
-        data = self._request(transaction_id, pair.nominating)
+        data = self._request(transaction_id, pair)
         low = now < self._low_ttl_until and pair.route not in self._heard
         ttl = LOW_TTL if low and pair.base == CHAT_SOCKET else None
         self._outgoing.append(Datagram(data, pair.remote.address, ttl, pair.base))
