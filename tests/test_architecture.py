@@ -36,7 +36,8 @@ RANKS = {name: -rank for rank, names in enumerate(LAYERS) for name in names}
 
 PURE_LAYERS = frozenset({"wire", "identity", "traversal", "session"})
 PURE_MODULES = frozenset(
-    f"p2pchat/signaling/{name}.py" for name in ("directory", "rates", "refusals", "stun_answers")
+    f"p2pchat/signaling/{name}.py"
+    for name in ("directory", "rates", "refusals", "relay_credentials", "stun_answers")
 )
 IMPURE = frozenset(
     {"asyncio", "importlib", "multiprocessing", "os", "pathlib", "random", "secrets", "select"}

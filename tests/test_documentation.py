@@ -6,7 +6,9 @@ type is there, and the test vectors of ``docs/protocol.rst`` come out of the cod
 from __future__ import annotations
 
 import ast
+import hmac
 import re
+from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 from typing import get_args
@@ -20,13 +22,27 @@ from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.peer import events
+from p2pchat.session import conversation, dialogue, link
 from p2pchat.session.quic import Engine, _SecretLog
+from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.tap import peer, signal
+from p2pchat.traversal import (
+    agent,
+    filtering,
+    gathering,
+    hard_nats,
+    negotiation,
+    punching,
+    relays,
+)
+from p2pchat.traversal.datagrams import Route
+from p2pchat.traversal.punching import Credentials, Pair, Punching
 from p2pchat.ui import answers, nat_report
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
-from p2pchat.wire.documents import Body, CandidateType, Offer
+from p2pchat.wire.documents import Body, Candidate, CandidateType, Offer
 from p2pchat.wire.strict_json import dumps, loads
+from p2pchat.wire.turn import Credentials as TurnCredentials
 
 ROOT = Path(__file__).parent.parent
 
@@ -184,12 +200,22 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(offering.integrity_key(answering.public_key, session, True), key)
         self.assertEqual(answering.integrity_key(offering.public_key, session, False), key)
 
+    def check(self, name: str, nominating: bool) -> bytes:
+        """Return the first check that the offering side sends with this transaction id."""
+        offer, answer = self.given["offer fragment"], self.given["answer fragment"]
+        credentials = Credentials(offer, answer, self.bytes("key"))
+        punching = Punching(credentials, True, (), (), False, lambda _: self.bytes(name))
+        remote = Candidate(CandidateType.HOST, ("203.0.113.8", 40000))
+        punching.pairs[Route(remote.address)] = Pair(remote, nominating=nominating)
+        punching.begin([remote], 0.0, low_ttl=False)
+        (sent,) = punching.take_datagrams()
+        return sent.data
+
     def test_check(self) -> None:
         """The check and its response are those of the key, byte for byte."""
         key = self.bytes("key")
-        username = f"{self.given['answer fragment']}:{self.given['offer fragment']}"
-        request = stun.request(self.bytes("transaction id"), USERNAME=username)
-        self.assertEqual(stun.encode(request, key, fingerprint=True), self.bytes("check"))
+        self.assertEqual(self.check("transaction id", False), self.bytes("check"))
+        self.assertEqual(self.check("nomination id", True), self.bytes("nomination"))
         read = stun.decode(self.bytes("check"))
         self.assertTrue(read.integrity_holds(key))
         response = stun.success(read, XOR_MAPPED_ADDRESS=("203.0.113.7", 40000))
@@ -206,3 +232,68 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(proof.signature, self.bytes("signature"))
         self.assertEqual(self.first.sign(self.bytes("signed bytes")), proof.signature)
         check_proof(proof, self.first.peer_id, "client", binding)
+
+    def test_relay_credentials(self) -> None:
+        """The registry's password and the key of the TURN requests come from the secret."""
+        text = page("relay")
+        self.given = vectors(text)
+        username, password = self.given["username"], self.given["password"]
+        expiry, _, pseudonym = username.partition(":")
+        self.assertRegex(pseudonym, "^[0-9a-f]{16}$")
+        mac = hmac.digest(self.given["secret"].encode(), username.encode(), "sha1")
+        self.assertEqual(b64encode(mac).decode(), password)
+        issuing = RelayCredentials((), 86_400, self.given["secret"].encode(), bytes(16))
+        issued = issuing.issue(self.first.peer_id, int(expiry) - 86_400)
+        again = hmac.digest(self.given["secret"].encode(), issued.username.encode(), "sha1")
+        self.assertEqual(issued.username.partition(":")[0], expiry)
+        self.assertEqual(issued.password, b64encode(again).decode())
+        key = TurnCredentials(username, password).key(self.given["realm"])
+        self.assertEqual(key, self.bytes("key"))
+
+
+class NumberTests(SynchronousTestCase):
+    """The numbers of the pages are those of the code."""
+
+    def test_numbers(self) -> None:
+        """Each sentence stands there, with what the code has now."""
+        text = " ".join(page("protocol").split())
+        for sentence in (
+            f"sent again after {listed(gathering.RETRANSMIT_AFTER)} seconds",
+            f"All are asked again every {gathering.REFRESH_INTERVAL:g} seconds",
+            f"the {gathering.PREDICTED} ports that come after the last one",
+            f"that *step* is at most {gathering.MAX_STEP}",
+            f"up to {filtering.SENDS} times, {filtering.INTERVAL:g} seconds apart",
+            f"{agent.RELAY_DELAY:g} seconds after the checks of an attempt began",
+            f"without a direct path for {agent.RELAY_GRACE:g} seconds",
+            f"none has answered {relays.STAGGER:g} seconds later",
+            f"it begins again {relays.RETRY_PAUSE:g} seconds later",
+            f"{punching.REFLEXIVE_PREFERENCE << 24 | 0xFFFFFF:#010x} (preference "
+            f"{punching.REFLEXIVE_PREFERENCE}) if not",
+            f"at most {punching.MAX_PAIRS} pairs in all",
+            f"lasts at most {punching.FIRST_ROUND:g} seconds, later ones {punching.LATER_ROUND}",
+            f"shortens the round to {punching.SETTLING} seconds",
+            f"began more than {punching.JOIN_INTERVAL:g} seconds ago",
+            f"an IP TTL of {punching.LOW_TTL} until",
+            f"{punching.LOW_TTL_PHASE} seconds have passed",
+            f"less than {punching.BETTER} of its round-trip time",
+            f"it has {punching.FAIR_WAIT} seconds",
+            f"opens {hard_nats.SOCKETS_OPENED} sockets",
+            f"to {hard_nats.PROBES:,} random ports from {hard_nats.PORTS.start}",
+            f"Both begin {hard_nats.HARD_DELAY} seconds after",
+            f"and so on up to {hard_nats.LONGEST_PAUSE:g}",
+            f"must come within {negotiation.ANSWER_TIMEOUT:g} seconds of the offer",
+            f"the answer has {negotiation.RING_TIMEOUT:g} seconds",
+            f"within {dialogue.REVIVAL:g} seconds of the new path",
+            f"repeated for {dialogue.RESCUE_PATIENCE:g} seconds",
+            f"must hold within {link.PROOF_DEADLINE:g} seconds",
+            f"Every {link.STUCK_CHECK} seconds, until the handshake is done",
+            f"A link has at most {link.MAX_ENGINES} connections",
+            f"still unanswered after {conversation.SUSPICION} seconds",
+        ):
+            self.assertIn(sentence, text)
+
+
+def listed(numbers: tuple[float, ...]) -> str:
+    """Return numbers as a sentence lists them."""
+    *others, last = (f"{number:g}" for number in numbers)
+    return f"{', '.join(others)} and {last}"

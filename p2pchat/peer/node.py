@@ -77,6 +77,7 @@ from p2pchat.wire.strict_json import JsonObject
 from p2pchat.wire.turn import Credentials
 
 MAX_STRANGERS = 32  # offers of unknown peers that may wait for the person
+WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses
 FAREWELL = 2.5  # seconds for goodbyes when the node stops
 _MAPPINGS = {
     Mapping.UNKNOWN: "not known yet: the registry's STUN service hasn't answered",
@@ -132,6 +133,8 @@ class Node:
         )
         self._heartbeat = LoopingCall(self._beat)
         self._heartbeat.clock = runtime.clock
+        self._watch = LoopingCall(self._watch_interfaces)
+        self._watch.clock = runtime.clock
         self._held: list[tuple[str, Delivered]] | None = None  # while the stream is renewed
         self._nat = self.nat()
         self._candidates = self._agent.candidates()
@@ -159,6 +162,7 @@ class Node:
         warm_up(self._surroundings.certificate, self._runtime.clock.seconds())
         self._read_interfaces()
         self._begin_heartbeat(self.settings.heartbeat)
+        self._watch.start(WATCH_INTERVAL, now=False).addErrback(self._watch_failed)
         self._lease.start()
 
     def stop(self) -> Deferred[None]:
@@ -171,8 +175,9 @@ class Node:
 
     @inlineCallbacks
     def _stop(self) -> Any:
-        if self._heartbeat.running:
-            self._heartbeat.stop()
+        for rhythm in (self._heartbeat, self._watch):
+            if rhythm.running:
+                rhythm.stop()
         self._lease.stop()
         for driver in list(self._dialogues.values()):
             driver.machine.disconnect(self._now())
@@ -398,7 +403,6 @@ class Node:
             self._lease.renew()
 
     def _beat(self) -> None:
-        self._read_interfaces()
         for driver in list(self._dialogues.values()):
             try:
                 driver.machine.beat(self._now())
@@ -409,15 +413,33 @@ class Node:
     def _begin_heartbeat(self, interval: float) -> None:
         self._heartbeat.start(interval, now=False).addErrback(self._heartbeat_failed)
 
+    def _watch_failed(self, failure: Failure) -> None:
+        _log.failure("this machine's addresses are watched no more", failure)
+
     def _heartbeat_failed(self, failure: Failure) -> None:
         _log.failure("a heartbeat failed", failure)
         if not self._stopping:
             self._begin_heartbeat(self.settings.heartbeat)
 
-    def _read_interfaces(self) -> None:
+    def _read_interfaces(self) -> bool:
+        """Take this machine's addresses; tells whether they changed."""
         port = self._sockets.port.getHost().port
         addresses = tuple((host, port) for host in self._runtime.host_addresses())
-        self._agent.gathering.host_addresses = addresses
+        before, self._agent.gathering.host_addresses = (
+            self._agent.gathering.host_addresses,
+            addresses,
+        )
+        return set(before) != set(addresses)
+
+    def _watch_interfaces(self) -> None:
+        """Notice another network, as from Wi-Fi to mobile, before silence tells."""
+        if not self._read_interfaces():
+            return
+        self._renew_stream()
+        for driver in list(self._dialogues.values()):
+            driver.machine.network_changed(self._now())
+            driver.step()
+        self._agent_driver.step()
 
     # -- the registry
 
@@ -464,8 +486,9 @@ class Node:
         """
         if self._held is None:
             self._held = []
-            self._read_interfaces()
+            self._client.close()  # what is kept may be as dead as the path
             self._agent.gathering.refresh(self._now())
+            self._agent.relays.refresh(self._now())
             self._lease.refresh()
 
     def _release(self) -> None:

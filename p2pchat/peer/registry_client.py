@@ -207,7 +207,7 @@ class RegistryClient:
         return response
 
     def close(self) -> Deferred[None]:
-        """Close the connections that are kept open."""
+        """Close the connections that are kept open; requests that follow make new ones."""
         done: Deferred[None] = self._pool.closeCachedConnections()
         return done
 

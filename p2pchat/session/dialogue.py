@@ -222,13 +222,25 @@ class Dialogue:
             self._negotiation.hurry(now)
         self._drain(now)
 
+    def network_changed(self, now: float) -> None:
+        """This machine has other addresses now: look for a path before silence tells."""
+        self._check_path(now)
+        self._improve(now)
+        self._drain(now)
+
+    def _improve(self, now: float) -> None:
+        """Negotiate another path for the link that is open; nothing is told unless it fails."""
+        negotiation = self._negotiation
+        if self.is_open and negotiation is not None and negotiation.is_over:
+            self._negotiate(1, patient=True).call(now)
+
     def candidates_changed(self, now: float) -> None:
         """Gathering learned something new; it may help away from a relay."""
         if self._negotiation is not None:
             self._negotiation.candidates_changed()
             relayed = self.path is not None and self.path.is_relayed
-            if relayed and self.is_open and self._negotiation.is_over:
-                self._negotiate(1, patient=True).call(now)
+            if relayed and not self._negotiation.is_checking:
+                self._improve(now)
         self._drain(now)
 
     # -- what the network says

@@ -31,7 +31,7 @@ import attrs
 from p2pchat.identity.exchange import Exchange
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.behaviour import NatTraits
-from p2pchat.traversal.punching import Credentials, Path, Punching
+from p2pchat.traversal.punching import Credentials, Path, Phase, Punching
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -167,6 +167,11 @@ class Negotiation:
         return self.stage in _OVER
 
     @property
+    def is_checking(self) -> bool:
+        """Whether checks of this attempt still go out, be it for a better path."""
+        return self._punching is not None and self._punching.phase is Phase.CHECKING
+
+    @property
     def history(self) -> list[str]:
         """What was tried so far, as sentences."""
         return self._history + ([] if self._punching is None else self._punching.story())
@@ -294,7 +299,7 @@ class Negotiation:
 
     def candidates_changed(self) -> None:
         """Gathering learned something after our offer or answer went out: pass it on."""
-        if self.stage in {Stage.OFFERING, Stage.RINGING, Stage.CHECKING}:
+        if self.stage in {Stage.OFFERING, Stage.RINGING, Stage.CHECKING} or self.is_checking:
             candidates = self.agent.candidates()
             self._documents.append(Candidates(self.session, candidates, False, *self._traits()))
 

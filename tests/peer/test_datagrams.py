@@ -1,24 +1,25 @@
-"""The one UDP socket, on a transport that the test plays."""
+"""The UDP sockets, on a transport or a reactor that the test plays."""
 
 from __future__ import annotations
 
 import socket
-from errno import EHOSTUNREACH, ENETUNREACH, EPERM
+from errno import EADDRINUSE, EHOSTUNREACH, EMFILE, ENETUNREACH, EPERM
+from typing import Any
 
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.error import MessageLengthError
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import CannotListenError, MessageLengthError
+from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.datagrams import DEFAULT_TTL, PeerProtocol
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.peer.datagrams import DEFAULT_TTL, MAX_SOCKETS, PeerProtocol, PeerSockets
+from p2pchat.traversal.datagrams import SOCKETS, Datagram
 from p2pchat.traversal.punching import LOW_TTL
-from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address
 
 SOURCE = ("192.0.2.1", 4000)
-STUN = stun.encode(stun.request(bytes(12)))
-QUIC = b"\x40" + bytes(30)
 
 
 @attrs.define
@@ -52,34 +53,28 @@ class FakeTransport:
 
 
 class PeerProtocolTests(SynchronousTestCase):
-    """Both directions of the socket."""
+    """Both directions of one socket."""
 
     def setUp(self) -> None:
-        self.stun: list[tuple[bytes, tuple[str, int]]] = []
-        self.quic: list[tuple[bytes, tuple[str, int]]] = []
+        self.received: list[tuple[str, bytes, Address]] = []
         self.protocol = PeerProtocol(
-            lambda data, address: self.stun.append((data, address)),
-            lambda data, address: self.quic.append((data, address)),
+            "base", lambda base, data, source: self.received.append((base, data, source))
         )
         self.transport = FakeTransport()
         self.protocol.transport = self.transport  # type: ignore[assignment]
 
-    def test_demultiplexing(self) -> None:
-        """STUN and QUIC go their ways; what is neither is counted."""
-        for data in (STUN, QUIC, b"", b"noise", b"\x80", bytes(20), STUN[:19]):
-            self.protocol.datagramReceived(data, SOURCE)
-        self.assertEqual(self.stun, [(STUN, SOURCE)])
-        self.assertEqual(self.quic, [(QUIC, SOURCE), (b"noise", SOURCE)])
-        self.assertEqual(self.protocol.refused, 4)
-
     @settings(deadline=None)
     @given(st.binary(max_size=50))
     def test_any_bytes(self, data: bytes) -> None:
-        """Every datagram is somebody's, or counted."""
-        before = len(self.stun) + len(self.quic) + self.protocol.refused
+        """Every datagram is handed on as it is, with the socket's name; others judge it."""
+        self.received.clear()
         self.protocol.datagramReceived(data, SOURCE)
-        after = len(self.stun) + len(self.quic) + self.protocol.refused
-        self.assertEqual(after, before + 1)
+        self.assertEqual(self.received, [("base", data, SOURCE)])
+
+    def test_source(self) -> None:
+        """Of a longer source address, host and port count."""
+        self.protocol.datagramReceived(b"x", ("2001:db8::1", 4000, 0, 0))
+        self.assertEqual(self.received, [("base", b"x", ("2001:db8::1", 4000))])
 
     def test_ttl(self) -> None:
         """A low TTL is set for the datagram that wants it and set back for the next."""
@@ -97,12 +92,13 @@ class PeerProtocolTests(SynchronousTestCase):
             OSError(EHOSTUNREACH, "No route to host"),
             PermissionError(EPERM, "Operation not permitted"),
             MessageLengthError("message too long"),
+            ValueError("an IPv6 address on an IPv4 socket"),
         ):
             self.transport.trouble = trouble
             self.protocol.send(Datagram(b"x", SOURCE, LOW_TTL))
         self.transport.trouble = None
         self.protocol.send(Datagram(b"y", SOURCE))
-        self.assertEqual(self.protocol.unsent, 4)
+        self.assertEqual(self.protocol.unsent, 5)
         self.assertEqual(self.transport.written, [(b"y", SOURCE, DEFAULT_TTL)])
 
     def test_closed(self) -> None:
@@ -110,3 +106,161 @@ class PeerProtocolTests(SynchronousTestCase):
         self.protocol.transport = None
         self.protocol.send(Datagram(b"x", SOURCE))
         self.assertEqual(self.transport.written, [])
+
+
+@attrs.define(eq=False)
+class FakePort:
+    """
+    A listening port, and the transport of its protocol.
+
+    :ivar closing: fires when the port is closed; `None`: at once.
+    """
+
+    number: int
+    protocol: DatagramProtocol
+    transport: FakeTransport
+    is_open: bool = True
+    closing: Deferred[None] | None = None
+
+    def stopListening(self) -> Deferred[None] | None:
+        """Close it."""
+        self.is_open = False
+        return self.closing
+
+
+@attrs.define(eq=False)
+class FakeReactor:
+    """
+    A reactor that has UDP ports, as many as the test allows.
+
+    :ivar trouble: raised by the next calls.
+    """
+
+    ports: list[FakePort] = attrs.Factory(list)
+    trouble: Exception | None = None
+
+    def listenUDP(self, number: int, protocol: DatagramProtocol) -> FakePort:
+        """Open a port."""
+        if self.trouble is not None:
+            raise self.trouble
+        transport = FakeTransport()
+        port = FakePort(number or 40_000 + len(self.ports), protocol, transport)
+        protocol.transport = transport  # type: ignore[assignment]
+        self.ports.append(port)
+        return port
+
+    @property
+    def open(self) -> list[FakePort]:
+        """The ports that are open."""
+        return [port for port in self.ports if port.is_open]
+
+
+class PeerSocketsTests(SynchronousTestCase):
+    """The chat socket, and the many that open and close around it."""
+
+    def setUp(self) -> None:
+        self.reactor = FakeReactor()
+        self.received: list[tuple[str, bytes, Address]] = []
+        self.sockets = PeerSockets(
+            self.reactor, lambda base, data, source: self.received.append((base, data, source))
+        )
+        self.sockets.bind(5000)
+
+    def send(self, number: int, ufrag: str = "aaaa", ttl: int | None = None) -> None:
+        """Send from one of the many."""
+        self.sockets.send(Datagram(b"x", SOURCE, ttl, f"{SOCKETS}{ufrag}/{number}"))
+
+    def test_chat_socket(self) -> None:
+        """It is bound as the person wants, and is what datagrams leave from by default."""
+        (chat,) = self.reactor.open
+        self.assertEqual((chat.number, self.sockets.port), (5000, chat))
+        self.sockets.send(Datagram(b"x", SOURCE))
+        self.assertEqual(chat.transport.written, [(b"x", SOURCE, DEFAULT_TTL)])
+
+    def test_port_taken(self) -> None:
+        """Whoever binds the chat socket hears that its port is taken."""
+        sockets = PeerSockets(self.reactor, lambda *_received: None)
+        self.reactor.trouble = CannotListenError("", 5000, OSError(EADDRINUSE, "in use"))
+        self.assertRaises(CannotListenError, sockets.bind, 5000)
+
+    def test_not_bound(self) -> None:
+        """Before it is bound nothing is sent, and nothing raises."""
+        PeerSockets(self.reactor, lambda *_received: None).send(Datagram(b"x", SOURCE))
+        self.assertEqual(len(self.reactor.open), 1)
+
+    def test_opens_on_first_use(self) -> None:
+        """Each other socket opens with the first datagram from it, on any port, once."""
+        for number in (0, 1, 0, 1, 1):
+            self.send(number, ttl=LOW_TTL)
+        _, first, second = self.reactor.open
+        self.assertEqual(len(first.transport.written), 2)
+        self.assertEqual(len(second.transport.written), 3)
+        self.assertEqual({ttl for *_, ttl in first.transport.written}, {LOW_TTL})
+
+    def test_received(self) -> None:
+        """What comes in is handed on with the name of its socket."""
+        self.send(7)
+        for port in self.reactor.open:
+            port.protocol.datagramReceived(b"y", SOURCE)
+        self.assertEqual(self.received, [("", b"y", SOURCE), (f"{SOCKETS}aaaa/7", b"y", SOURCE)])
+
+    def test_released(self) -> None:
+        """The sockets of an attempt close, but for those kept; others' stay, and so does ours."""
+        for number in range(10):
+            self.send(number)
+            self.send(number, "aaaabbbb")
+        kept = frozenset({f"{SOCKETS}aaaa/3", f"{SOCKETS}aaaabbbb/99", ""})
+        self.sockets.release("aaaa", kept)
+        self.assertEqual(len(self.reactor.open), 1 + 1 + 10)
+        self.send(3)
+        self.assertEqual(len(self.reactor.open), 12)
+        self.sockets.release("aaaa", frozenset())
+        self.sockets.release("aaaa", frozenset())
+        self.assertEqual(len(self.reactor.open), 11)
+
+    def test_no_file_descriptors(self) -> None:
+        """Where the system gives no more sockets, fewer have to do; later ones may open again."""
+        self.send(0)
+        for trouble in (
+            CannotListenError("", 0, OSError(EMFILE, "Too many open files")),
+            OSError(EMFILE, "Too many open files"),
+        ):
+            self.reactor.trouble = trouble
+            self.send(1)
+            self.send(0)
+            self.sockets.send(Datagram(b"x", SOURCE))
+        self.reactor.trouble = None
+        self.send(1)
+        chat, first, second = self.reactor.open
+        counts = [len(port.transport.written) for port in (chat, first, second)]
+        self.assertEqual(counts, [2, 3, 1])
+
+    def test_limit(self) -> None:
+        """However many an attempt, or many of them, want, MAX_SOCKETS are open at a time."""
+        for number in range(MAX_SOCKETS):
+            self.send(number)
+            self.send(number, "bbbb")
+        self.assertEqual(len(self.reactor.open), 1 + MAX_SOCKETS)
+        self.sockets.release("aaaa", frozenset())
+        self.send(0, "cccc")
+        self.assertEqual(len(self.reactor.open), 1 + MAX_SOCKETS // 2 + 1)
+
+    def test_other_bases(self) -> None:
+        """What is no socket of ours opens none."""
+        for base in ("relay/1", "stream/1", "socket", "sock/aaaa/1", " "):
+            self.sockets.send(Datagram(b"x", SOURCE, base=base))
+        self.assertEqual(len(self.reactor.open), 1)
+        self.assertEqual(self.reactor.open[0].transport.written, [])
+
+    def test_close(self) -> None:
+        """Closing closes everything, and waits for what takes its time."""
+        waiting: Deferred[None] = Deferred()
+        for number in range(3):
+            self.send(number)
+        self.reactor.ports[2].closing = waiting
+        self.reactor.ports[0].closing = succeed(None)
+        done: Deferred[Any] = self.sockets.close()
+        self.assertEqual(self.reactor.open, [])
+        self.assertNoResult(done)
+        waiting.callback(None)
+        self.successResultOf(done)

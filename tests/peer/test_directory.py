@@ -35,6 +35,15 @@ class MatchTests(SynchronousTestCase):
         self.assertIsNone(match("", self.NAMES))
         self.assertIsNone(match("bob", {}))
 
+    def test_name_that_is_an_id(self) -> None:
+        """Who takes somebody's id for a name isn't found by it, that somebody is."""
+        self.assertEqual(match(BOB, {BOB: "bob", CAROL: BOB}), BOB)
+
+    def test_blank(self) -> None:
+        """Blanks fit nobody, one without a name neither."""
+        for who in (" ", "\t"):
+            self.assertIsNone(match(who, {BOB: ""}))
+
     def test_ambiguous(self) -> None:
         """What fits two names them both, with enough of their ids."""
         for who, names in (("0b0b", self.NAMES), ("bob", {BOB: "bob", BOBBY: "Bob"})):

@@ -181,6 +181,20 @@ class DriverTests(SynchronousTestCase):
         self.clock.advance(10)
         self.assertEqual((self.machine.calls, self.clock.getDelayedCalls()), ([], []))
 
+    def test_stop_inside(self) -> None:
+        """Stopped by what an event leads to, it tells no more events and sends nothing."""
+
+        def react(event: object) -> None:
+            self.told.append(event)
+            self.driver.stop()
+
+        self.react = react
+        self.machine.events.extend(["first", "second"])
+        self.machine.outgoing = [Datagram(b"x", ADDRESS)]
+        self.machine.due = 101.0
+        self.driver.step()
+        self.assertEqual((self.told, self.sent, self.clock.getDelayedCalls()), (["first"], [], []))
+
     def test_failure(self) -> None:
         """A listener that fails spoils one step, and not the next."""
 

@@ -66,6 +66,20 @@ class ReaderTests(SynchronousTestCase):
                 for _ in range(MAX_EVENT // 1000 + 2):
                     reader.receive(piece)
 
+    def test_too_long_at_once(self) -> None:
+        """One that comes whole is refused as well, and so are empty lines without end."""
+        too_long = b"data: " + b"x" * 2 * MAX_EVENT + b"\n\n"
+        self.assertRaises(RemoteProtocolError, self.read, too_long)
+        reader = EventReader()
+        with self.assertRaises(RemoteProtocolError):
+            for _ in range(MAX_EVENT // 1000 + 2):
+                reader.receive(b"data:\n" * 200)
+
+    def test_many(self) -> None:
+        """Any number of events may come at once."""
+        event = Event("document", "x" * (MAX_EVENT // 2))
+        self.assertEqual(self.read(written(event) * 10), [event] * 10)
+
     def test_longest(self) -> None:
         """An event just below the limit is read."""
         data = "x" * (MAX_EVENT - 100)

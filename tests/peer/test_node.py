@@ -7,6 +7,7 @@ registry that lies, played by the test.
 
 from __future__ import annotations
 
+import gc
 from random import Random
 from typing import Any
 
@@ -18,7 +19,7 @@ from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
-from p2pchat.peer.node import MAX_STRANGERS, Node
+from p2pchat.peer.node import FAREWELL, MAX_STRANGERS, Node
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import load_state
 from p2pchat.wire.addresses import Address
@@ -166,6 +167,13 @@ class AcceptingTests(NodeCase):
         self.world.internet.run(10)
         self.assertEqual(self.sent_to_strangers(), [])
 
+    def test_ipv6_candidate(self) -> None:
+        """An address that our socket can't send to is nothing to stumble over."""
+        self.deliver(self.sign(offer("s", ("2001:db8::1", 9))))
+        self.world.internet.run(10)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertTrue(self.alice.node.peer_id in self.world.registry.streams)
+
     def test_unfit_key(self) -> None:
         """An offer whose key makes no secret is declined; the node goes on."""
         self.deliver(self.sign(offer(exchange=bytes(32))))
@@ -251,6 +259,13 @@ class CommandTests(NodeCase):
             with self.assertRaises(WhoError):
                 self.world.result(self.alice.node.connect(who))
 
+    def test_prefix(self) -> None:
+        """Somebody is called by the first characters of their id."""
+        bob = self.world.person("bob")
+        self.world.wait(lambda: bob.events(events.Registered), awaited="Bob")
+        called = self.world.result(self.alice.node.connect(bob.node.peer_id[:8]))
+        self.assertEqual(called, bob.node.peer_id)
+
     def test_not_waiting(self) -> None:
         """Only an offer that waits can be accepted or rejected, once."""
         self.deliver(self.sign(offer()))
@@ -309,6 +324,22 @@ class LifeTests(NodeCase):
         self.assertEqual(host.reactor.getDelayedCalls(), [])
         self.assertEqual((dict(host.udp_ports.bound), len(host.connections)), ({}, 0))
         self.assertEqual(len(self.world.registry.directory), 0)
+
+    def test_stop_without_registry(self) -> None:
+        """A registry that doesn't answer holds nobody back for ever, and nothing fails later."""
+        self.world.host.online = False
+        self.world.result(self.alice.node.stop())
+        self.world.internet.run(30)
+        gc.collect()
+        self.assertEqual(self.alice.host.reactor.getDelayedCalls(), [])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_farewell(self) -> None:
+        """Where nobody hears it, a goodbye takes FAREWELL."""
+        self.world.host.online = False
+        started = self.world.internet.clock.seconds()
+        self.world.result(self.alice.node.stop())
+        self.assertLess(self.world.internet.clock.seconds() - started, FAREWELL + 0.1)
 
     def test_stop_before_start(self) -> None:
         """A node that was never started stops at once."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.web.server import Site
 
-from p2pchat.peer.registration import FIRST_WAIT, LONGEST_WAIT, keep_registered
+from p2pchat.peer.registration import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    Lease,
+    Listener,
+    keep_registered,
+)
 from p2pchat.wire.documents import Registration, Ringing
 from tests.identity.people import ALICE, BOB
 from tests.peer.registry_case import RegistryCase, Told
@@ -112,6 +120,45 @@ class AwayTests(LeaseCase):
             self.assertGreaterEqual(wait, expected * 0.5)
             self.assertLessEqual(wait, expected * 1.5)
         self.assertGreater(len({wait / LONGEST_WAIT for wait in waits[4:]}), 2)
+
+    def lease_that(self, act: Callable[[], object]) -> Lease:
+        """Return a lease whose owner does this when it hears that the registry is away."""
+
+        def lost(reason: str, wait: float) -> None:
+            self.told.lost.append((reason, wait))
+            act()
+
+        listener = Listener(self.told.registered.append, lost, self.told.documents.append)
+        runtime = self.runtime(self.host)
+        return keep_registered(self.client, runtime, lambda: Registration("alice"), listener)
+
+    def test_stop_when_lost(self) -> None:
+        """Who stops it on hearing of the trouble has stopped it."""
+        self.world.host.kill()
+
+        def stop() -> None:
+            self.lease.stop()
+
+        self.lease = self.lease_that(stop)
+        self.lease.start()
+        self.run_for(30)
+        self.assertEqual((len(self.told.lost), self.timers), (1, 0))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_refresh_when_lost(self) -> None:
+        """Who wants to try again at once, on hearing of the trouble, may."""
+        self.world.host.kill()
+
+        def at_once() -> None:
+            if len(self.told.lost) == 1:
+                self.lease.refresh()
+
+        self.lease = self.lease_that(at_once)
+        self.lease.start()
+        self.run_for(30)
+        self.assertGreater(len(self.told.lost), 2)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.lease.stop()
 
     def test_waits_are_kept(self) -> None:
         """The wait that was told is the one that is kept."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, cast
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -14,7 +15,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from p2pchat.errors import RegistryError, RegistryUnreachable, RemoteProtocolError
 from p2pchat.identity.documents import MAX_AGE, open_document
 from p2pchat.peer.event_stream import Event
-from p2pchat.peer.registry_client import REQUEST_TIMEOUT, RegistryClient
+from p2pchat.peer.registry_client import MAX_ANSWER, REQUEST_TIMEOUT, RegistryClient
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
@@ -193,9 +194,14 @@ class AwayTests(RegistryCase):
 
 
 class Page(Resource):
-    """Answers everything alike."""
+    """
+    Answers everything alike.
+
+    :ivar date: what it says of the time, if it isn't the truth.
+    """
 
     isLeaf = True
+    date: bytes | None = None
 
     def __init__(self, status: int, body: bytes, kind: bytes = b"text/html") -> None:
         super().__init__()
@@ -206,6 +212,8 @@ class Page(Resource):
         status, body, kind = self._answer
         request.setResponseCode(status)
         request.setHeader(b"content-type", kind)
+        if self.date is not None:
+            request.setHeader(b"date", self.date)
         return body
 
 
@@ -223,6 +231,32 @@ class Never(Resource):
         if self._start:
             request.write(self._start)
         return NOT_DONE_YET
+
+
+class Endless(Resource):
+    """
+    Answers with blanks, and never stops.
+
+    :ivar sent: bytes.
+    """
+
+    isLeaf = True
+    sent = 0
+
+    def __init__(self, clock: IReactorTime) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def render(self, request: Request) -> int:
+        """See `IResource`."""
+        self._go_on(request)
+        return NOT_DONE_YET
+
+    def _go_on(self, request: Request) -> None:
+        if self.sent < 100 * MAX_ANSWER:
+            request.write(b" " * 65536)
+            self.sent += 65536
+            self._clock.callLater(0.01, self._go_on, request)
 
 
 class Greeter(Protocol):
@@ -279,6 +313,34 @@ class NoRegistryTests(RegistryCase):
             started = self.other.reactor.seconds()
             self.refusal(self.site(Never(start)), RegistryUnreachable)
             self.assertLess(self.other.reactor.seconds() - started, 2 * REQUEST_TIMEOUT + 1)
+
+    def test_endless(self) -> None:
+        """An answer that goes on and on is cut off, long before memory is full."""
+        endless = Endless(self.other.reactor)
+        port = self.other.reactor.listenTCP(HTTP_PORT, self.site(endless))
+        error = self.refused(self.client.peers(), RegistryError)
+        self.assertIn(str(MAX_ANSWER), str(error))
+        self.assertLess(endless.sent, 4 * MAX_ANSWER)
+        port.stopListening()
+        self.run_for(1)
+        self.assertEqual(len(self.host.connections), 0)
+
+    def test_absurd_date(self) -> None:
+        """A date that no calendar has leaves our clock as it is."""
+        for date in (b"Mon, 99999999999999999999 Jan 2020 00:00:00 GMT", b"now", b""):
+            self.assert_ignored(date)
+
+    def test_date_in_no_charset(self) -> None:
+        """Nor does a date that isn't even text raise anything else than our error."""
+        self.assert_ignored(b"\xff")
+
+    def assert_ignored(self, date: bytes) -> None:
+        """A refusal with this date leaves our clock as it is."""
+        page = Page(401, Problem(401, "stale-document", f"not at {OTHER}").encode())
+        page.date = date
+        before = self.client.now() - self.other.reactor.seconds()
+        self.assertEqual(self.refusal(self.site(page)).reason, "stale-document")
+        self.assertAlmostEqual(self.client.now() - self.other.reactor.seconds(), before)
 
     def test_problem(self) -> None:
         """The sentence of a problem document is what the person reads."""

@@ -7,8 +7,9 @@ from twisted.internet.error import DNSLookupError
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.peer.stun_servers import MAX_URLS, parse_stun_url, stun_addresses
+from p2pchat.peer.stun_servers import MAX_URLS, parse_stun_url, relay_servers, stun_addresses
 from p2pchat.wire.addresses import Address
+from p2pchat.wire.turn import RelayServer, Transport
 
 
 class ParseTests(SynchronousTestCase):
@@ -31,6 +32,7 @@ class ParseTests(SynchronousTestCase):
         for url in (
             *("", "stun", "stun:", "stuns:example.org", "http://example.org", "stun:a:0"),
             *("stun:a:65536", "stun:a:b", "stun:a:", "stun:user@a", "stun:a b"),
+            *("stun:a:" + "9" * 5000, "stun:a:٣"),
             *("stun:[::1", "stun:2001:db8::1x", None, 5, ["stun:a"]),
         ):
             with self.subTest(url=url):
@@ -86,4 +88,44 @@ class AddressTests(SynchronousTestCase):
     def test_many(self) -> None:
         """A long list makes no flood of lookups."""
         self.addresses([f"stun:n{number}.test" for number in range(1000)])
+        self.assertEqual(len(self.reactor.asked), MAX_URLS)
+
+
+class RelayTests(SynchronousTestCase):
+    """Relays, of which those over UDP need an address."""
+
+    def servers(self, urls: object, **known: str) -> list[tuple[RelayServer, Address | None]]:
+        """Return the relays that these URLs name, with these names known."""
+        self.reactor = Names(**known)
+        found: list[tuple[RelayServer, Address | None]] = self.successResultOf(
+            relay_servers(self.reactor, urls)
+        )
+        return found
+
+    def test_read(self) -> None:
+        """The order stays; who connects over TCP or TLS resolves the name by itself."""
+        urls = ["turns:r.test", "turn:r.test", "turn:r.test:80?transport=tcp", "turn:192.0.2.1"]
+        found = self.servers(urls, r="198.51.100.1")
+        self.assertEqual(
+            found,
+            [
+                (RelayServer("r.test", 5349, Transport.TLS), None),
+                (RelayServer("r.test", 3478, Transport.UDP), ("198.51.100.1", 3478)),
+                (RelayServer("r.test", 80, Transport.TCP), None),
+                (RelayServer("192.0.2.1", 3478, Transport.UDP), ("192.0.2.1", 3478)),
+            ],
+        )
+        self.assertEqual(self.reactor.asked, ["r.test"])
+
+    def test_unresolved(self) -> None:
+        """A relay whose name nobody knows has no address; what can't be read is left out."""
+        found = self.servers(["turn:gone.test", "turn:224.0.0.1", "stun:r.test", None, "turn:"])
+        self.assertEqual([address for _, address in found], [None, None])
+
+    def test_no_list(self) -> None:
+        """A registry with nonsense in its place, or too many, does no harm."""
+        nonsense: tuple[object, ...] = (None, [], "turn:192.0.2.1", {"a": 1}, 7)
+        for urls in nonsense:
+            self.assertEqual(self.servers(urls), [])
+        self.servers([f"turn:n{number}.test" for number in range(1000)])
         self.assertEqual(len(self.reactor.asked), MAX_URLS)

@@ -16,11 +16,11 @@ import attrs
 from p2pchat.identity.keys import Identity
 from p2pchat.session import events
 from p2pchat.session.dialogue import Dialogue, Surroundings
-from p2pchat.traversal.agent import Agent, PathMoved, RoundEnded
+from p2pchat.traversal.agent import Agent, LinkDatagram, PathMoved, RoundEnded
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.relays import Relays
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.demultiplexing import Kind, classify
 from p2pchat.wire.documents import Delivered
 from tests.identity.people import ALICE, BOB
 from tests.session.link_ends import CERTIFICATE
@@ -58,10 +58,7 @@ class Peer:
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram."""
-        if classify(data) is Kind.STUN:
-            self.agent.receive_datagram(data, source, now)
-        elif any(map(self.dialogue.owns, self.agent.attempts_hearing(source))):
-            self.dialogue.receive_datagram(data, source, now)
+        self.agent.receive_datagram(data, source, now)
         self._settle(now)
 
     def take_document(self, body: Delivered, now: float) -> None:
@@ -106,6 +103,8 @@ class Peer:
                 self.dialogue.path_moved(event.ufrag, event.path, now)
             elif isinstance(event, RoundEnded):
                 self.dialogue.round_ended(event.ufrag, event.confirmed, now)
+            elif isinstance(event, LinkDatagram) and self.dialogue.owns(event.ufrag):
+                self.dialogue.receive_link_datagram(event.data, event.route, now)
         while (told := self.dialogue.next_event()) is not None:
             self.told.append(told)
         documents = self.dialogue.take_documents()
@@ -147,7 +146,8 @@ class Pair:
     def peer(self, name: str, identity: Identity, other: Identity, attempts: int = 3) -> Peer:
         """Make somebody, and let the wire end there; as after a restart."""
         random = Random(f"{name} {self.wire.now}")
-        agent = Agent(Gathering((ADDRESSES[name],), random.randbytes), random.randbytes)
+        gathering = Gathering((ADDRESSES[name],), random.randbytes)
+        agent = Agent(gathering, Relays(random.randbytes), False, random.randbytes)
         around = Surroundings(
             identity, CERTIFICATE, name, attempts, agent, lambda now: WALL + now, random.randbytes
         )

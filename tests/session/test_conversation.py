@@ -19,6 +19,7 @@ from p2pchat.session.conversation import (
 from p2pchat.wire.messages import (
     MAX_TEXT,
     ChatMessage,
+    Disconnect,
     Hello,
     Message,
     Ping,
@@ -141,6 +142,21 @@ class DeliveryTests(ConversationCase):
         self.pump()
         self.assertEqual(told(self.bob), [Left("left", "good night")])
 
+    def test_disconnect_is_last(self) -> None:
+        """Who leaves says so after all that was said before, however little room there is."""
+        self.opened()
+        for number in range(5):
+            self.alice.say(str(number), WALL, NOW)
+        self.alice.leave()
+        sent: list[ChatMessage] = []
+        for room in (0, 2, 0, 2, 2):
+            sent += self.alice.messages_to_send(NOW, room)
+        self.assertEqual(sent[5:], [Disconnect("left", "")])
+        self.assertEqual(self.alice.messages_to_send(NOW, ROOM), [])
+        for message in sent:
+            hear(self.bob, message)
+        self.assertEqual(of(Left, told(self.bob)), [Left("left", "")])
+
     @settings(deadline=None, max_examples=150)
     @given(st.lists(st.sampled_from(["a", "b", "link", "cut", ">", "<", ">", "<", "beat"])))
     def test_any_history(self, history: list[str]) -> None:
@@ -201,6 +217,17 @@ class RefusalTests(ConversationCase):
         self.bob.link_opened()
         for message in early:
             self.refuse(message)
+
+    def test_second_hello(self) -> None:
+        """HELLO comes once on a link; on the next link it comes again."""
+        self.opened()
+        hello = Hello("alice", self.alice.epoch)
+        self.refuse(hello)
+        self.refuse(Hello("mallory", "c" * 32))
+        self.cut()
+        self.bob.link_opened()
+        hear(self.bob, hello)
+        self.assertEqual(told(self.bob), [Opened("alice", False)])
 
     def test_gap(self) -> None:
         """A message whose number leaves a gap is refused: something was lost."""

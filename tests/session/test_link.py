@@ -9,7 +9,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import LinkClosed, ProofFailed, RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.session import quic
-from p2pchat.session.link import PROOF_DEADLINE, LinkEnded, LinkOpened, LinkState
+from p2pchat.session.link import (
+    MAX_ENGINES,
+    PROOF_DEADLINE,
+    STUCK_CHECK,
+    LinkEnded,
+    LinkOpened,
+    LinkState,
+)
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.framing import MAX_FRAME
@@ -223,14 +230,20 @@ class BeforeProofTests(LinkCase):
             self.assertTrue(self.stranger.closed)
 
     def test_deadline(self) -> None:
-        """A stranger who proves nothing, and one who never sends a byte, have PROOF_DEADLINE."""
+        """
+        A stranger who proves nothing, and one who never sends a byte, have PROOF_DEADLINE.
+
+        It is no wrong proof: the path may be to blame, and the caller tries again.
+        """
         silent = self.answering()
         started = self.wire.now
         for one in (self.bob, silent):
             self.wire.attach(one, RIGHT)
             self.wire.run(PROOF_DEADLINE + 0.001 - (self.wire.now - started))
-            self.assertIsInstance(one.errors[0], ProofFailed)
+            self.assertIsInstance(one.errors[0], LinkClosed)
+            self.assertIn("in time", str(one.errors[0]))
             self.assertIsNone(one.get_timer())
+            self.assert_never_opened(one)
 
     def test_proved(self) -> None:
         """With a good proof the same stranger is let in."""
@@ -273,13 +286,44 @@ class HostileTests(LinkCase):
     @settings(deadline=None, max_examples=10)
     @given(st.binary(min_size=1, max_size=40))
     def test_false_start(self, start: bytes) -> None:
-        """A first packet that looks good and isn't costs no more than this one link."""
+        """A first packet that looks good and isn't, however often it comes, costs an engine."""
         self.setUp()
         data = (b"\xc0\0\0\0\1\x08" + start).ljust(quic.DATAGRAM_SIZE, b"\x07")
-        for _ in range(3):
+        for _ in range(3 * MAX_ENGINES):
             self.bob.receive(data, LEFT, self.wire.now)
+        self.open()
+
+    def test_many_false_starts(self) -> None:
+        """A flood of them costs this one link, and MAX_ENGINES engines at most."""
+        engines = set()
+        for number in range(10 * MAX_ENGINES):
+            start = b"\xc0\0\0\0\1\x08" + number.to_bytes(8, "big")
+            self.bob.receive(start.ljust(quic.DATAGRAM_SIZE, b"\x07"), LEFT, self.wire.now)
+            engines.add(self.bob.link._engine)
+        self.assertEqual(len(engines), MAX_ENGINES)
         self.wire.run(PROOF_DEADLINE + 1)
-        self.assertFalse(self.bob.opened)
+        self.assert_never_opened(self.bob)
+        self.assertIsInstance(self.bob.errors[0], LinkClosed)
+
+    def test_stuck_handshake(self) -> None:
+        """A dialing engine that has nothing more to send is replaced; the other side follows."""
+        self.wire = FakeWire()
+        self.path = self.wire.link(LEFT, RIGHT)
+        self.alice, self.bob = self.dialing(), self.answering()
+        self.wire.run(0.015)
+        self.alice.link._engine = Stuck()  # type: ignore[assignment]
+        self.assertLess(self.open(), 2 * STUCK_CHECK + 0.1)
+
+    def test_always_stuck(self) -> None:
+        """Where nobody answers, it isn't begun again more often than MAX_ENGINES."""
+        self.wire.cut(LEFT, RIGHT)
+        dialed: set[bytes] = set()
+        while self.alice.get_timer() is not None:
+            self.alice.link._engine = Stuck()  # type: ignore[assignment]
+            self.alice.handle_timer(self.alice.get_timer() or 0.0)
+            dialed |= {quic.initial_destination(one.data) or b"" for one in self.alice.outgoing(1)}
+        self.assertLessEqual(len(dialed), MAX_ENGINES)
+        self.assertIsInstance(self.alice.errors[0], LinkClosed)
 
     def test_damaged(self) -> None:
         """A damaged copy beside every datagram changes nothing."""
@@ -294,6 +338,30 @@ class HostileTests(LinkCase):
             self.wire.run(1)
             self.assertEqual(self.bob.frames, [b"still here"])
             self.assertFalse([one for one in self.bob.told if isinstance(one, LinkEnded)])
+
+
+class Stuck:
+    """An engine that wants nothing any more, as a client of qh3 that lost the wrong packet."""
+
+    is_ready = False
+    binding = None
+
+    def get_timer(self) -> float | None:
+        """Ask for no call."""
+        return None
+
+    def datagrams_to_send(self, _now: float) -> list[bytes]:
+        """Send nothing."""
+        return []
+
+    def take_data(self) -> bytes:
+        """Deliver nothing."""
+        return b""
+
+    def take(self, *_arguments: object) -> None:
+        """Do nothing."""
+
+    receive_datagram = handle_timer = poll = close = send = take
 
 
 class Damaging:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from qh3.quic.connection import QuicConnectionError
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LinkClosed
@@ -90,6 +91,17 @@ class Breaking:
     handle_timer = close = datagrams_to_send = receive_datagram
 
 
+class Raising:
+    """A connection that can't send just now."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def datagrams_to_send(self, _now: float) -> list[tuple[bytes, object]]:
+        """Fail."""
+        raise self._error
+
+
 class GuardTests(SynchronousTestCase):
     """An engine that fails is one link's end and nobody else's."""
 
@@ -104,6 +116,19 @@ class GuardTests(SynchronousTestCase):
         engine.close("bye")
         self.assertEqual((engine.datagrams_to_send(1.0), engine.get_timer()), ([], None))
         self.assertEqual((engine.backlog(), connection.calls), (0, 1))
+
+    def test_failure_to_send(self) -> None:
+        """During the handshake too, whatever it raises becomes LinkClosed."""
+        engine = quic.Engine(cast(Any, Raising(ZeroDivisionError())), cast(Any, None))
+        self.assertRaises(LinkClosed, engine.datagrams_to_send, 0.0)
+        self.assertEqual(engine.datagrams_to_send(1.0), [])
+
+    def test_no_room(self) -> None:
+        """A server that may not send more before it heard more waits, and isn't at its end."""
+        full = QuicConnectionError(1, 0, "no room")
+        engine = quic.Engine(cast(Any, Raising(full)), cast(Any, None))
+        for now in (0.0, 1.0):
+            self.assertEqual(engine.datagrams_to_send(now), [])
 
     def test_warm_up(self) -> None:
         """Warming up needs no network and leaves nothing behind."""

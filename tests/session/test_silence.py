@@ -52,6 +52,16 @@ class SilenceTests(ConversationCase):
             hear(self.alice, Pong(number), NOW + rtt)
         self.assertAlmostEqual(self.alice.rtt, 0.2)
 
+    def test_rtt_of_an_outage(self) -> None:
+        """What HELLO confirms after an outage took a minute to be said again, not to arrive."""
+        self.alice.say("lost receipt", WALL, NOW)
+        for message in self.alice.messages_to_send(NOW, ROOM):
+            hear(self.bob, message, NOW)
+        self.cut()
+        self.open(NOW + 60)
+        self.assertEqual(self.alice.undelivered, 0)
+        self.assertLess(self.alice.rtt, 1)
+
     def test_foreign_pong(self) -> None:
         """A PONG for nothing measures nothing, and one that comes twice counts once."""
         hear(self.alice, Pong(77), NOW)

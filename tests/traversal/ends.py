@@ -7,7 +7,7 @@ from random import Random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.punching import (
     Credentials,
     Path,
@@ -46,7 +46,7 @@ class End:
         is_request = message.message_class is stun.MessageClass.REQUEST
         one = self.punching
         take = one.receive_request if is_request else one.receive_response
-        self.refused += not take(message, source, now)
+        self.refused += not take(message, Route(source), now)
         self._note()
 
     def handle_timer(self, now: float) -> None:
@@ -77,8 +77,9 @@ class End:
 
 
 def end(seed: int, ours: str, theirs: str, hosts: tuple[Address, ...], key: bytes = KEY) -> End:
-    """Make one end of an attempt."""
-    return End(Punching(Credentials(ours, theirs, key), hosts, (), Random(seed).randbytes))
+    """Make one end of an attempt; the one with the lower fragment made the offer."""
+    credentials, controlling = Credentials(ours, theirs, key), ours < theirs
+    return End(Punching(credentials, controlling, hosts, (), False, Random(seed).randbytes))
 
 
 class PunchingCase(SynchronousTestCase):

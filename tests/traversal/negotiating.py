@@ -14,6 +14,7 @@ from p2pchat.traversal.negotiation import (
     Stage,
 )
 from p2pchat.traversal.punching import Path
+from p2pchat.traversal.relays import Relays
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     Answer,
@@ -34,7 +35,8 @@ def negotiation(
 ) -> Negotiation:
     """Return a negotiation of somebody with one address."""
     random = Random(seed)
-    agent = Agent(Gathering((address,), random.randbytes), random.randbytes)
+    gathering, relays = Gathering((address,), random.randbytes), Relays(random.randbytes)
+    agent = Agent(gathering, relays, False, random.randbytes)
     return Negotiation(agent, f"peer{seed}", held, attempts, patient, random.randbytes)
 
 

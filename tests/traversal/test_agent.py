@@ -1,4 +1,4 @@
-"""The traversal of one socket: whom a STUN datagram concerns."""
+"""The traversal of one peer: whom a datagram concerns, whatever base it came in on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.interfaces import IMachine
-from p2pchat.traversal.agent import Agent, CandidatesChanged, PathMoved, RoundEnded
+from p2pchat.traversal.agent import (
+    RELAY_DELAY,
+    Agent,
+    CandidatesChanged,
+    LinkDatagram,
+    NetworkReturned,
+    PathMoved,
+    RoundEnded,
+)
+from p2pchat.traversal.behaviour import NatTraits
+from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, Gathering
 from p2pchat.traversal.punching import FIRST_ROUND, Credentials
+from p2pchat.traversal.relays import Relays
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -22,13 +33,15 @@ OURS, MAPPED = ("10.0.0.2", 5000), ("198.51.100.7", 4242)
 THEIRS = ("198.51.100.2", 2001)
 REMOTE = Candidate(CandidateType.HOST, THEIRS)
 KEY = b"k" * 32
+QUIC = b"\x40" + bytes(30)
 NOW = 100.0
 
 
 def agent() -> Agent:
     """Return an agent of one host address."""
     random = Random(1)
-    return Agent(Gathering((OURS,), random.randbytes), random.randbytes)
+    gathering, relays = Gathering((OURS,), random.randbytes), Relays(random.randbytes)
+    return Agent(gathering, relays, False, random.randbytes)
 
 
 class AgentTests(SynchronousTestCase):
@@ -45,12 +58,20 @@ class AgentTests(SynchronousTestCase):
     def punch(self, ours: str = "ours", *remote: Candidate) -> None:
         """Begin an attempt with a peer whose fragment is ``theirs``."""
         credentials = Credentials(ours, "theirs", KEY)
-        self.agent.punch(credentials, remote or (REMOTE,), NOW, False)
+        self.agent.punch(credentials, remote or (REMOTE,), NatTraits(), NOW, False)
 
     def check(self, username: str, source: Address = THEIRS, key: bytes = KEY) -> None:
         """Let the agent have a check."""
         data = stun.encode(stun.request(b"t" * 12, USERNAME=username), key, fingerprint=True)
         self.agent.receive_datagram(data, source, NOW)
+
+    def hearing(self, source: Address = THEIRS, base: str = "") -> list[str]:
+        """Return the attempts to which a QUIC datagram from there goes."""
+        self.agent.receive_on(base, QUIC, source, NOW)
+        told = [one for one in self.events() if isinstance(one, LinkDatagram)]
+        for one in told:
+            self.assertEqual((one.data, one.route), (QUIC, Route(source, base)))
+        return [one.ufrag for one in told]
 
     def events(self) -> list[object]:
         """Return the events that wait."""
@@ -83,7 +104,7 @@ class AgentTests(SynchronousTestCase):
         self.requests()
         source = ("203.0.113.50", 50)
         self.check("two:theirs", source)
-        self.assertEqual(self.agent.attempts_hearing(source), ["two"])
+        self.assertEqual(self.hearing(source), ["two"])
         self.assertEqual(self.agent.refused, 0)
 
     def test_response(self) -> None:
@@ -97,14 +118,42 @@ class AgentTests(SynchronousTestCase):
         (event,) = self.events()
         assert isinstance(event, PathMoved)
         self.assertEqual((event.ufrag, event.path.address), ("two", THEIRS))
-        self.assertEqual(self.agent.attempts_hearing(THEIRS), ["two"])
+        self.assertEqual(self.hearing(), ["two"])
 
     def test_newest_first(self) -> None:
-        """An address of two attempts is asked about: the newer one comes first."""
+        """A link datagram from an address of two attempts is the newer one's."""
         for ours in ("one", "two"):
             self.punch(ours)
             self.check(f"{ours}:theirs")
-        self.assertEqual(self.agent.attempts_hearing(THEIRS), ["two", "one"])
+        self.assertEqual(self.hearing(), ["two"])
+        self.agent.forget("two")
+        self.assertEqual(self.hearing(), ["one"])
+
+    def test_route(self) -> None:
+        """QUIC counts only over the very route of a check: address, port and base."""
+        self.punch("one")
+        self.check("one:theirs")
+        self.assertEqual(self.hearing(), ["one"])
+        before = self.agent.refused
+        for source, base in (
+            *(((THEIRS[0], 1), ""), (THEIRS, "socket/one/3"), (THEIRS, "relay/1")),
+            *((THEIRS, "stream/1"), (("203.0.113.66", THEIRS[1]), "")),
+        ):
+            self.assertEqual(self.hearing(source, base), [])
+        self.assertEqual(self.agent.refused, before + 5)
+
+    def test_network_returns(self) -> None:
+        """That the server answers again, after it didn't, is told once."""
+        self.agent.gathering.set_servers([SERVER], NOW)
+        while not self.agent.gathering.is_blocked:
+            self.agent.handle_timer(self.agent.get_timer() or 0.0)
+        self.requests()
+        self.assertEqual(set(self.events()), {CandidatesChanged()})
+        while not (asked := self.requests()):
+            self.agent.handle_timer(self.agent.get_timer() or 0.0)
+        answer = stun.encode(stun.success(asked[0][1], XOR_MAPPED_ADDRESS=MAPPED))
+        self.agent.receive_datagram(answer, SERVER, NOW)
+        self.assertEqual(self.events(), [CandidatesChanged(), NetworkReturned()])
 
     def test_round_ends(self) -> None:
         """The end of a round is told, with what came of it."""
@@ -132,10 +181,13 @@ class AgentTests(SynchronousTestCase):
         self.check("one:theirs")
         self.agent.forget("one")
         self.agent.forget("one")
+        self.agent.handle_timer(NOW + RELAY_DELAY)
         self.assertEqual((self.requests(), self.agent.get_timer()), ([], None))
-        self.assertEqual(self.agent.attempts_hearing(THEIRS), [])
+        self.assertFalse(self.agent.relays.is_wanted)
+        self.assertEqual(self.hearing(), [])
+        before = self.agent.refused
         self.check("one:theirs")
-        self.assertEqual(self.agent.refused, 1)
+        self.assertEqual(self.agent.refused, before + 1)
 
     def test_timer(self) -> None:
         """The earliest wish of any child is the agent's."""
@@ -174,5 +226,5 @@ class AgentTests(SynchronousTestCase):
         for one in (data, header + b"t" * 12 + body):
             self.agent.receive_datagram(one, THEIRS, NOW)
         self.assertEqual(self.agent.refused, before + 2)
-        self.assertEqual(self.agent.attempts_hearing(THEIRS), [])
         self.assertEqual(self.events(), [])
+        self.assertEqual(self.hearing(), [])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.traversal.behaviour import Mapping, NatTraits
 from p2pchat.traversal.gathering import (
     MAX_HOST_CANDIDATES,
     MAX_SERVERS,
+    MAX_STEP,
+    PREDICTED,
     REFRESH_INTERVAL,
     RETRANSMIT_AFTER,
+    UNREACHED_INTERVAL,
     Gathering,
-    Mapping,
 )
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
@@ -120,6 +124,7 @@ class AskingTests(GatheringCase):
     def test_many_servers(self) -> None:
         """A registry that names a hundred servers, or one a hundred times, makes no flood."""
         hundred = [("203.0.113.1", port) for port in range(1, 101)]
+        self.assertEqual(MAX_SERVERS, 3)
         self.assertEqual(len(self.ask(*hundred)), MAX_SERVERS)
         self.gathering.set_servers([FIRST] * 100, NOW)
         self.assertEqual(len(self.requests()), 1)
@@ -171,9 +176,13 @@ class AnswerTests(GatheringCase):
         self.assertEqual(self.gathering.get_timer(), NOW + REFRESH_INTERVAL)
         self.assertEqual(self.gathering.reflexive_addresses, ())
 
+    def test_words(self) -> None:
+        """What isn't known is said to be unknown."""
+        self.assertEqual(self.gathering.traits(), NatTraits())
+
     def test_mapping(self) -> None:
         """The mapping behaviour is what two answers together show, and no more."""
-        self.assertIs(self.gathering.mapping(), Mapping.UNKNOWN)
+        self.assertIs(self.gathering.traits().mapping, Mapping.UNKNOWN)
         for expected, mapped in (
             (Mapping.UNKNOWN, {"first": MAPPED}),
             (Mapping.ENDPOINT_INDEPENDENT, {"first": MAPPED, "second": MAPPED}),
@@ -185,7 +194,7 @@ class AnswerTests(GatheringCase):
             with self.subTest(mapped=mapped):
                 self.gathering = Gathering((OURS,), Random(2).randbytes)
                 self.learn(**mapped)
-                self.assertIs(self.gathering.mapping(), expected)
+                self.assertIs(self.gathering.traits().mapping, expected)
 
 
 class CandidateTests(GatheringCase):
@@ -220,19 +229,125 @@ class CandidateTests(GatheringCase):
         self.assertEqual(self.told(), [OURS])
 
     def test_loopback(self) -> None:
-        """Loopback is told where the STUN service saw us there: all is on one machine."""
+        """Loopback is told where the registry is there, whatever a STUN service says of us."""
         ours = ("127.0.0.1", 5000)
         self.gathering.host_addresses = (OURS, ours)
         self.learn(first=MAPPED)
         self.assertNotIn(ours, self.told())
         self.learn(first=ours, second=ours)
-        self.assertEqual(self.told(), [OURS, ours])
+        self.assertEqual((self.told(), self.gathering.is_local), ([OURS], False))
+        self.ask(("127.0.0.1", 3478))
+        self.assertEqual((self.told(), self.gathering.is_local), ([OURS, ours], True))
 
     def test_limits(self) -> None:
         """However many addresses a host has, reflexive candidates find their place."""
         self.gathering.host_addresses = tuple((f"10.0.{n}.1", 5000) for n in range(100))
-        self.learn(first=MAPPED, second=OTHER)
+        self.learn(first=MAPPED, second=MAPPED)
         told = self.told()
-        self.assertEqual(len(told), MAX_HOST_CANDIDATES + 2)
+        self.assertEqual(len(told), MAX_HOST_CANDIDATES + 1)
         self.assertLessEqual(len(told), MAX_CANDIDATES)
-        self.assertEqual(told[-2:], [MAPPED, OTHER])
+        self.assertEqual(told[-1], MAPPED)
+
+    def test_random_mapping(self) -> None:
+        """Where no port says anything of the next, one tells the host, and the others nothing."""
+        self.learn(first=MAPPED, second=OTHER)
+        self.assertEqual(self.told(), [OURS, MAPPED])
+
+
+class PredictionTests(GatheringCase):
+    """Mappings whose ports go up by a fixed step."""
+
+    def learn_ports(self, *ports: int) -> None:
+        """Let the servers answer, in their order, with these mapped ports."""
+        self.gathering = Gathering((OURS,), Random(2).randbytes)
+        servers = [("203.0.113.1", 3478 + number) for number in range(len(ports))]
+        requests = self.ask(*servers)
+        for server, port in zip(servers, ports, strict=True):
+            self.assertTrue(self.answer(requests[server], (MAPPED[0], port), server))
+
+    def predicted(self) -> list[int]:
+        """Return the ports of our reflexive candidates that no server saw."""
+        seen = self.gathering.reflexive_addresses
+        told = [candidate.address for candidate in self.gathering.candidates()]
+        return [port for host, port in told if host == MAPPED[0] and (host, port) not in seen]
+
+    def test_step(self) -> None:
+        """Three ports in equal steps tell the next ones, the likeliest first."""
+        for step in (1, 2, -1, MAX_STEP):
+            self.learn_ports(5000, 5000 + step, 5000 + 2 * step)
+            self.assertEqual(self.gathering.traits(), NatTraits(Mapping.DEPENDENT, step))
+            ahead = [5000 + step * number for number in range(3, 3 + PREDICTED)]
+            self.assertEqual(self.predicted(), ahead)
+            first = self.gathering.candidates()[0]
+            self.assertEqual(first.address, (MAPPED[0], 5000 + 3 * step))
+
+    def test_no_rule(self) -> None:
+        """Two ports, unequal steps, or steps too long, tell nothing."""
+        for ports in ((5000, 5001), (5000, 5001, 5003), (5000, 5017, 5034), (5001, 5001, 5002)):
+            self.learn_ports(*ports)
+            self.assertEqual(self.gathering.traits().step, 0)
+            self.assertEqual(self.predicted(), [])
+
+    def test_end_of_the_range(self) -> None:
+        """No port beyond the last one is told."""
+        self.learn_ports(65530, 65532, 65534)
+        self.assertEqual(self.predicted(), [])
+
+
+class UnreachedTests(GatheringCase):
+    """A network through which nothing comes, and its return."""
+
+    def silence(self) -> float:
+        """Let both servers be silent until they are given up; returns the time."""
+        self.learn(first=MAPPED, second=MAPPED)
+        self.gathering.refresh(NOW + 1)
+        while not self.gathering.is_blocked:
+            now = self.gathering.get_timer() or 0.0
+            self.gathering.handle_timer(now)
+        self.requests()
+        return now
+
+    def test_blocked(self) -> None:
+        """One that was known is forgotten once all are silent; UDP seems blocked."""
+        self.silence()
+        self.assertEqual(self.gathering.reflexive_addresses, ())
+        self.assertEqual(self.gathering.traits(), NatTraits())
+        self.assertTrue(self.gathering.take_change())
+        self.assertFalse(self.gathering.take_return())
+
+    def test_one_silent(self) -> None:
+        """One silent server of two is no outage."""
+        requests = self.ask(FIRST, SECOND)
+        self.answer(requests[FIRST], MAPPED)
+        while not self.gathering.is_complete:
+            self.gathering.handle_timer(self.gathering.get_timer() or 0.0)
+        self.assertFalse(self.gathering.is_blocked)
+        self.assertEqual(self.gathering.reflexive_addresses, (MAPPED,))
+
+    def test_probing(self) -> None:
+        """While nothing answers, each server is asked once a second, no more, for ever."""
+        start = self.silence()
+        times: list[float] = []
+        while (now := self.gathering.get_timer() or 0.0) < start + 60:
+            self.gathering.handle_timer(now)
+            times += [round(now, 6) for server, _ in self.requests() if server == FIRST]
+        self.assertTrue(self.gathering.is_blocked)
+        waits = {round(later - earlier, 6) for earlier, later in pairwise(times)}
+        self.assertEqual(waits, {UNREACHED_INTERVAL})
+
+    def test_within_a_second(self) -> None:
+        """A network that returns is noticed with the next request, and told once."""
+        start = self.silence()
+        now, asked = start, self.requests()
+        while not asked:
+            now = self.gathering.get_timer() or 0.0
+            self.gathering.handle_timer(now)
+            asked = self.requests()
+        self.assertLess(now - start, 2 * UNREACHED_INTERVAL)
+        self.gathering.take_change()
+        self.assertTrue(self.answer(asked[0][1], OTHER, asked[0][0]))
+        returned = [self.gathering.take_return(), self.gathering.take_return()]
+        self.assertEqual(returned, [True, False])
+        self.assertFalse(self.gathering.is_blocked)
+        self.assertTrue(self.gathering.take_change())
+        self.assertEqual(self.gathering.reflexive_addresses, (OTHER,))

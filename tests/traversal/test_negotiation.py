@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.negotiation import (
     ANSWER_TIMEOUT,
     PAUSES,
@@ -222,7 +223,8 @@ class CalledTests(NegotiationCase):
         self.checking()
         (check,) = self.alice.agent.datagrams_to_send(NOW)
         self.bob.agent.receive_datagram(check.data, ALICE, NOW)
-        self.assertEqual(self.bob.agent.attempts_hearing(ALICE), [self.bob.ufrag])
+        attempt = self.bob.agent.attempt(self.bob.ufrag)
+        self.assertTrue(attempt is not None and attempt.hears(Route(ALICE)))
 
     def test_caller_began(self) -> None:
         """The caller's CANDIDATES ends the low TTL."""

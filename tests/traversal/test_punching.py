@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.punching import (
     FIRST_ROUND,
     LATER_ROUND,
@@ -161,7 +162,7 @@ class ChoiceTests(PunchingCase):
         self.alice.punching.add_candidates(host(B2), self.wire.now)
         self.bob.punching.add_candidates(host(A2), self.wire.now)
         self.wire.run(1)
-        self.assertLess(self.alice.punching.pairs[B2].rtt, self.alice.punching.pairs[B1].rtt)
+        self.assertLess(*(self.alice.punching.pairs[Route(one)].rtt for one in (B2, B1)))
         self.assertEqual((len(self.alice.moves), len(self.bob.moves)), (1, 1))
 
 
@@ -206,6 +207,18 @@ class CheckAgainTests(PunchingCase):
             self.wire.run(0.1)
         self.wire.run(LATER_ROUND - 1.0 + 0.01)
         self.assertEqual(self.alice.ends[-1], Phase.FAILED)
+
+    def test_hysteresis(self) -> None:
+        """A later round too leaves a path that works only for a clearly faster one."""
+        self.wire.link(A2, B2, Link(latency=0.009))
+        self.alice.punching.add_candidates(host(B2), self.wire.now)
+        self.alice.punching.check_again(self.wire.now)
+        self.wire.run(LATER_ROUND + 0.1)
+        self.assertEqual([move.address for move in self.alice.moves], [B1])
+        self.wire.link(A2, B2, Link(latency=0.002))
+        self.alice.punching.check_again(self.wire.now)
+        self.wire.run(LATER_ROUND + 0.1)
+        self.assertEqual([move.address for move in self.alice.moves], [B1, B2])
 
     def test_failed_comes_back(self) -> None:
         """An attempt given up is revived by the other side's authentic check."""

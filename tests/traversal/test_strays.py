@@ -52,7 +52,8 @@ class TrickleTests(NegotiationCase):
         self.assertEqual(self.alice.take_documents(), [])
         offer = self.offer()
         self.alice.candidates_changed()
-        expected = [Candidates(offer.session, (Candidate(CandidateType.HOST, ALICE),))]
+        where, unknown = (Candidate(CandidateType.HOST, ALICE),), ("unknown", "", "unknown")
+        expected = [Candidates(offer.session, where, False, *unknown)]
         self.assertEqual(self.alice.take_documents(), expected)
         self.alice.cancel("cancelled")
         self.alice.take_documents()

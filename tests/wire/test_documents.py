@@ -39,7 +39,7 @@ sessions = text_of(1, 64)
 labels = text_of(0, 64)
 description = (
     *(sessions, text_of(1, MAX_USERNAME), st.binary(min_size=32, max_size=32)),
-    *(text_of(1, 32), candidates, labels, labels),
+    *(text_of(1, 32), candidates, labels, labels, labels, labels),
 )
 bodies = st.one_of(
     st.builds(
@@ -49,7 +49,7 @@ bodies = st.one_of(
     st.just(Removal()),
     st.builds(Offer, *description),
     st.builds(Answer, *description),
-    st.builds(Candidates, sessions, candidates, st.booleans()),
+    st.builds(Candidates, sessions, candidates, st.booleans(), labels, labels, labels),
     st.builds(Ringing, sessions),
     st.builds(Refusal, sessions, text_of(1, 64), text_of(0, 100)),
 )
@@ -112,7 +112,11 @@ class DocumentTests(SynchronousTestCase):
 
     def test_optional(self) -> None:
         """An old program may leave out what has a default."""
-        self.assertEqual(Document.from_json(members(link=None, mapping=None)).body, OFFER)
+        left_out = dict.fromkeys(("link", "mapping", "allocation", "filtering"))
+        self.assertEqual(Document.from_json(members(**left_out)).body, OFFER)
+        bare = Candidates("s")
+        read = Document.from_json(members(bare, began=None, **left_out)).body
+        self.assertEqual((read, bare.began, bare.mapping), (bare, False, ""))
 
     def test_offer_limits(self) -> None:
         """Names, keys and candidates have their lengths."""
@@ -124,6 +128,9 @@ class DocumentTests(SynchronousTestCase):
         self.refuse(session="")
         self.refuse(ufrag="x" * 33)
         self.refuse(link=1)
+        for name in ("mapping", "allocation", "filtering"):
+            self.refuse(**{name: "x" * 65})
+            self.refuse(**{name: 1})
 
     def test_candidates(self) -> None:
         """A candidate is an object of a known type with an IP literal and a port."""

@@ -31,7 +31,7 @@ numbers = st.integers(0, 2**53)
 messages = st.one_of(
     st.builds(Proof, st.binary(min_size=32, max_size=32), st.binary(min_size=64, max_size=64)),
     st.builds(
-        Hello, text_of(0, 64), text_of(0, 64), st.integers(1, 2**53), text_of(0, 64), numbers
+        Hello, text_of(0, 64), text_of(1, 64), st.integers(1, 2**53), text_of(0, 64), numbers
     ),
     st.builds(Message, st.integers(1, 2**53), text_of(0, 200), st.floats(0, 1e10)),
     st.builds(Receipt, numbers),
@@ -92,6 +92,8 @@ class MessageTests(SynchronousTestCase):
         self.refuse(Proof(bytes(32), bytes(64)), key="AA")
         self.refuse(Proof(bytes(32), bytes(64)), signature=None)
         self.refuse(Disconnect(), reason="x" * 65)
+        for nameless in ("", "  ", None):
+            self.refuse(Hello("bob", "e"), epoch=nameless)
 
     def test_hello_from_old_program(self) -> None:
         """HELLO without what has a default opens a log from its first line."""

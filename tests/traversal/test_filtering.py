@@ -1,0 +1,167 @@
+"""The filtering test, alone and as a part of gathering."""
+
+from __future__ import annotations
+
+from random import Random
+
+from p2pchat.traversal.behaviour import Filtering, NatTraits
+from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.filtering import INTERVAL, SENDS, FilteringTest
+from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address
+from tests.traversal.test_gathering import FIRST, MAPPED, NOW, SECOND, GatheringCase
+
+THIRD, FOURTH = ("203.0.113.2", 3478), ("203.0.113.2", 3479)
+
+
+class Case(GatheringCase):
+    """One test: the third address is asked, the fourth is to answer."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.test = FilteringTest(THIRD, FOURTH, Random(1).randbytes)
+
+    def ask_once(self, now: float = NOW) -> stun.Message:
+        """Let the test ask; returns its request."""
+        self.assertFalse(self.test.handle_timer(now))
+        (sent,) = self.test.take_datagrams()
+        return self.request_in(sent)
+
+    def request_in(self, sent: Datagram) -> stun.Message:
+        """Return the request in a datagram to the address that is asked."""
+        self.assertEqual((sent.destination, sent.base, sent.ttl), (THIRD, "", None))
+        return stun.decode(sent.data)
+
+    def success(self, request: stun.Message) -> stun.Message:
+        """Return the answer to a request."""
+        return stun.decode(stun.encode(stun.success(request, XOR_MAPPED_ADDRESS=MAPPED)))
+
+
+class FilteringTests(Case):
+    """The machine."""
+
+    def test_request(self) -> None:
+        """What is asked for is an answer from another port, not from another host."""
+        request = self.ask_once()
+        self.assertEqual(request.attributes["CHANGE-REQUEST"], stun.CHANGE_PORT)
+        self.assertIn("FINGERPRINT", request.attributes)
+
+    def test_open(self) -> None:
+        """The answer from where nothing was sent says that known hosts are let in."""
+        request = self.ask_once()
+        self.assertTrue(self.test.receive_response(self.success(request), FOURTH))
+        self.assertIs(self.test.reading, Filtering.KNOWN_HOSTS)
+        self.assertIsNone(self.test.due)
+
+    def test_silence(self) -> None:
+        """No answer to SENDS requests, all of one transaction, says that ports count."""
+        asked = set()
+        for number in range(SENDS):
+            now = NOW + number * INTERVAL
+            asked.add(self.ask_once(now).transaction_id)
+            self.assertEqual(self.test.due, now + INTERVAL)
+            self.assertIs(self.test.reading, Filtering.UNKNOWN)
+        self.assertEqual(len(asked), 1)
+        self.assertTrue(self.test.handle_timer(NOW + SENDS * INTERVAL))
+        self.assertIs(self.test.reading, Filtering.PORT_DEPENDENT)
+        self.assertEqual((self.test.due, self.test.take_datagrams()), (None, []))
+
+    def test_early(self) -> None:
+        """A timer that comes too early, or after the end, does nothing."""
+        self.ask_once()
+        self.assertFalse(self.test.handle_timer(NOW + INTERVAL / 2))
+        self.assertEqual(self.test.take_datagrams(), [])
+        for number in range(1, SENDS + 1):
+            self.test.handle_timer(NOW + number * INTERVAL)
+        self.test.take_datagrams()
+        self.assertFalse(self.test.handle_timer(NOW + 100))
+        self.assertEqual(self.test.take_datagrams(), [])
+
+    def test_from_elsewhere(self) -> None:
+        """A server that can't change ports, a refusal and a stranger prove no open filter."""
+        request = self.ask_once()
+        error = stun.decode(stun.encode(stun.failure(request, 420, "Unknown Attribute")))
+        for message, source in (
+            *((self.success(request), THIRD), (self.success(request), ("203.0.113.66", 3479))),
+            (error, FOURTH),
+        ):
+            self.assertTrue(self.test.receive_response(message, source))
+            self.assertIs(self.test.reading, Filtering.UNKNOWN)
+
+    def test_other_transaction(self) -> None:
+        """What answers something else is somebody else's, before it asked too."""
+        for _ in range(2):
+            for identifier in (b"x" * 12, bytes(12)):
+                message = self.success(stun.request(identifier))
+                self.assertFalse(self.test.receive_response(message, FOURTH))
+            self.ask_once()
+            self.test = FilteringTest(THIRD, FOURTH, Random(1).randbytes)
+
+    def test_late(self) -> None:
+        """An answer that comes after the conclusion still shows the truth."""
+        request = self.ask_once()
+        for number in range(1, SENDS + 1):
+            self.test.handle_timer(NOW + number * INTERVAL)
+        self.test.receive_response(self.success(request), FOURTH)
+        self.assertIs(self.test.reading, Filtering.KNOWN_HOSTS)
+
+
+class InGatheringTests(Case):
+    """When it runs, and whom it asks."""
+
+    def complete(self, *servers: Address) -> None:
+        """Let all that are asked for mappings answer."""
+        for server, request in self.ask(*servers).items():
+            self.answer(request, MAPPED, server)
+        self.gathering.take_change()
+
+    def run_timer(self) -> list[Datagram]:
+        """Let the next timer come; returns what is sent."""
+        self.gathering.handle_timer(max(NOW, self.gathering.get_timer() or 0.0))
+        return self.gathering.take_datagrams()
+
+    def test_fourth_server(self) -> None:
+        """The first three are asked for mappings, the fourth never: it answers for the third."""
+        self.complete(FIRST, SECOND, THIRD, FOURTH)
+        (sent,) = self.run_timer()
+        request = self.request_in(sent)
+        self.assertTrue(self.answer(request, MAPPED, FOURTH))
+        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
+        self.assertTrue(self.gathering.take_change())
+
+    def test_not_before_mappings(self) -> None:
+        """It waits for the mappings: a lost network is no strict filter."""
+        requests = self.ask(FIRST, SECOND, THIRD, FOURTH)
+        self.assertNotIn(FOURTH, requests)
+        self.answer(requests[FIRST], MAPPED, FIRST)
+        self.gathering.handle_timer(NOW + 0.05)
+        self.assertEqual(self.gathering.take_datagrams(), [])
+        while not self.gathering.is_complete:
+            asked = [stun.decode(one.data).attributes for one in self.run_timer()]
+            self.assertFalse([one for one in asked if "CHANGE-REQUEST" in one])
+
+    def test_strict(self) -> None:
+        """Silence makes it strict within two seconds, and the change is told."""
+        self.complete(FIRST, SECOND, THIRD, FOURTH)
+        start = NOW
+        while self.gathering.traits().filtering is Filtering.UNKNOWN:
+            now = max(NOW, self.gathering.get_timer() or 0.0)
+            self.run_timer()
+        self.assertLess(now - start, 2)
+        self.assertTrue(self.gathering.take_change())
+        self.assertIs(self.gathering.traits().filtering, Filtering.PORT_DEPENDENT)
+
+    def test_three_servers(self) -> None:
+        """Where nobody is left to answer, the filtering stays unknown and nothing is asked."""
+        self.complete(FIRST, SECOND, THIRD)
+        self.assertEqual(self.gathering.traits(), NatTraits(self.gathering.traits().mapping))
+        self.assertGreater(self.gathering.get_timer() or 0.0, NOW + 1)
+
+    def test_once(self) -> None:
+        """A renewed registration with the same servers doesn't make another test."""
+        self.complete(FIRST, SECOND, THIRD, FOURTH)
+        (sent,) = self.run_timer()
+        self.answer(self.request_in(sent), MAPPED, FOURTH)
+        self.complete(FIRST, SECOND, THIRD, FOURTH)
+        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
+        self.assertGreater(self.gathering.get_timer() or 0.0, NOW + 1)
