@@ -3,8 +3,8 @@ One peer of the network: the socket, the registration, and a dialogue with every
 
 Owns the meeting of the pure machines with the world::
 
-    PeerProtocol ─ STUN ─▶ Agent driver ── PathMoved, RoundEnded ──▶ the dialogue concerned
-         └─ QUIC ─▶ the dialogue that the source address belongs to
+    PeerSockets, RelayStreams ─ datagrams ─▶ Agent driver
+         └─ PathMoved, RoundEnded, LinkDatagram ─▶ the dialogue that the attempt belongs to
     Lease ─ documents, verified ─▶ the dialogue of their author
     dialogues ─ bodies ─▶ signed, delivered by the registry;   ─ events ─▶ listeners
 

@@ -167,7 +167,7 @@ class RegistryClient:
     # -- routes
 
     def register(self, registration: Registration) -> Deferred[JsonObject]:
-        """Make or renew our record; the answer has ``lease``, ``stun`` and ``ip``."""
+        """Make or renew our record; the answer has ``lease``, ``stun`` and perhaps ``turn``."""
         return self._signed("POST", "/register", self._audience, registration)
 
     def deliver(self, peer_id: str, body: Body) -> Deferred[JsonObject]:

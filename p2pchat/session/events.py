@@ -143,7 +143,8 @@ class Disconnected:
     """
     A conversation ended.
 
-    ``reason`` is ``left`` (they said so), ``closed`` (we did) or a word of the chat protocol.
+    ``reason`` is ``left`` (they said so), ``closed`` (we did), ``lost`` (patience ended) or a word
+    of the chat protocol or of a refusal.
     """
 
     NAME: ClassVar[str] = "disconnected"
@@ -159,8 +160,9 @@ class CallFailed:
     """
     No conversation came of a call, or a lost path couldn't be replaced.
 
-    ``reason`` is a word: ``unknown-peer``, ``peer-offline``, ``declined``, ``cancelled``,
-    ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``unsupported-version``.
+    ``reason`` is a word: ``unknown-peer``, ``peer-offline``, ``declined``, ``cancelled``, ``busy``,
+    ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``unsupported-version``, or another
+    one of a refusal.
     """
 
     NAME: ClassVar[str] = "failed"

@@ -1,7 +1,7 @@
 """
 The registry's HTTP routes::
 
-    POST   /register             body: registration          the record, lease, STUN servers
+    POST   /register             body: registration          the record, lease, STUN servers, relays
     GET    /peer/{peer_id}                                   the record
     GET    /peers                ?after= &limit= &username=  a page of records, in order of ids
     DELETE /peer/{peer_id}       Authorization: removal

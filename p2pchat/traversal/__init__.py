@@ -5,6 +5,7 @@ Finding and keeping a path between two peers: pure state machines.
 
     Agent ── one for a socket: tells STUN from the rest, drains its children
       ├── Gathering ── our candidates, by Binding requests to the registry's STUN service
+      ├── Relays ── our allocations on TURN servers
       └── Punching ── one for an attempt: checks both ways, and the choice of the path
     Negotiation ── offer, answer and retries; tells the agent when to punch
 

@@ -13,8 +13,8 @@ mapped address, hence endpoint-independent as far as this can tell.  What it say
 sent to the peer for reports; the checks decide.  Ports that go up by the same step from each
 destination to the next let the next ones be predicted; they are told as candidates.
 
-While nothing answers, one request a second goes on: the first answer says that the network is
-back.
+While nothing answers, one request goes on at a time, UNREACHED_INTERVAL after the last one was
+given up: the first answer says that the network is back.
 """
 
 from __future__ import annotations

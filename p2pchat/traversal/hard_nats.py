@@ -18,8 +18,8 @@ Where the new port follows the last one by a fixed step, it is predicted instead
 come next are told as candidates (:mod:`p2pchat.traversal.gathering`).
 
 Owns the budget.  Nobody is probed but the address of a fresh signed offer or answer, by one run
-at a time, with at most PROBES checks of 92 bytes at PROBE_RATE; a run that failed delays the
-next one.  Both sides random: nothing is sent, the relay carries.
+at a time, with at most PROBES checks of 100 bytes, PROBES_A_TICK in each TICK; a run that failed
+delays the next one.  Both sides random: nothing is sent, the relay carries.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from p2pchat.wire.documents import Candidate, CandidateType
 SOCKETS_OPENED = 256
 PROBES = 1750
 TICK = 0.005  # seconds between two batches
-PROBES_A_TICK = 5  # 1,000 a second, 0.7 Mbit/s
+PROBES_A_TICK = 5  # 1,000 a second, 0.8 Mbit/s
 SOCKETS_A_TICK = 16  # all within 80 ms
 OPENINGS = 2  # passes over all sockets: a check may be lost
 HARD_DELAY = 0.15  # seconds that plain checks have for themselves

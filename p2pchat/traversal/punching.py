@@ -60,6 +60,9 @@ FAIR_RTTS = 3  # ... and at least that many of its round-trip times
 NOBODY: Address = ("0.0.0.0", 0)
 RELAYED_PREFERENCE = 0  # type preferences, RFC 8445 section 5.1.2.2; in PRIORITY they tell ...
 REFLEXIVE_PREFERENCE = 110  # ... the other side whether a check comes over a relay
+RELAY_WAIT = 0.5  # seconds that the other side has to check our relayed address before we check
+# from it: a stranger's packet to a NAT without a firewall, which no low TTL can keep away here,
+# would make Linux give all its later mappings another port
 MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
 
 
@@ -84,6 +87,7 @@ class Pair:
     confirmed_at: float | None = None
     rtt: float = 0.0  # seconds
     local: CandidateType = CandidateType.HOST
+    not_before: float = 0.0
     nominating: bool = False  # our USE-CANDIDATE hasn't been answered
 
     @property
@@ -270,18 +274,21 @@ class Punching:
         self.phase, self._decide_at = Phase.CHECKING, None
         self._round_started, self._round_ends = now, now + length
         for pair in self.pairs.values():
-            pair.sends, pair.due = 0, now
+            pair.sends, pair.due = 0, max(now, pair.not_before)
 
     def _check_all_now(self, now: float) -> None:
         for pair in self.pairs.values():
-            pair.sends, pair.due = 0, now
+            pair.sends, pair.due = 0, max(now, pair.not_before)
         self.handle_timer(now)
 
     def _pair(self, candidate: Candidate, base: str, now: float) -> Pair | None:
         route = Route(candidate.address, base)
         pair = self.pairs.get(route)
         if pair is None and len(self.pairs) < MAX_PAIRS:
-            pair = self.pairs[route] = Pair(candidate, base, due=now)
+            begin = now
+            if route.is_relayed and candidate.type is not CandidateType.RELAYED:
+                begin = now + RELAY_WAIT
+            pair = self.pairs[route] = Pair(candidate, base, due=begin, not_before=begin)
         return pair
 
     # -- what the network says
