@@ -273,6 +273,7 @@ class NumberTests(SynchronousTestCase):
             f"lasts at most {punching.FIRST_ROUND:g} seconds, later ones {punching.LATER_ROUND}",
             f"shortens the round to {punching.SETTLING} seconds",
             f"began more than {punching.JOIN_INTERVAL:g} seconds ago",
+            f"is checked {punching.RELAY_WAIT} seconds after the pair came about",
             f"an IP TTL of {punching.LOW_TTL} until",
             f"{punching.LOW_TTL_PHASE} seconds have passed",
             f"less than {punching.BETTER} of its round-trip time",

@@ -27,20 +27,17 @@ from zope.interface import implementer
 from p2pchat.errors import (
     ConfigurationError,
     RegistryError,
-    RemoteProtocolError,
-    StaleDocument,
-    UnsupportedVersion,
     WhoError,
 )
 from p2pchat.identity.certificates import make_certificate
-from p2pchat.identity.documents import Acceptance, open_document
+from p2pchat.identity.documents import Acceptance
 from p2pchat.interfaces import INode
 from p2pchat.peer import directory, events
-from p2pchat.peer.datagrams import PeerSockets
+from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
+from p2pchat.peer.post import Post
 from p2pchat.peer.registration import Lease, Listener, keep_registered
 from p2pchat.peer.registry_client import RegistryClient
-from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.peer.settings import AcceptPolicy, ConversationInfo, NodeSettings
 from p2pchat.peer.state import State
 from p2pchat.peer.stun_servers import relay_servers, stun_addresses
@@ -49,29 +46,21 @@ from p2pchat.session.chronicle import describe_path
 from p2pchat.session.dialogue import Dialogue, Surroundings
 from p2pchat.session.quic import warm_up
 from p2pchat.traversal.agent import (
-    Agent,
     AgentEvent,
     CandidatesChanged,
     LinkDatagram,
     NetworkReturned,
     PathMoved,
     RoundEnded,
-    SocketsReleased,
 )
 from p2pchat.traversal.behaviour import Mapping
-from p2pchat.traversal.datagrams import RELAYS, STREAMS, Datagram
-from p2pchat.traversal.gathering import Gathering
-from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
-from p2pchat.wire.addresses import Address, format_address
+from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
     Answer,
-    Candidates,
     Delivered,
-    Document,
     Offer,
     Refusal,
     Registration,
-    Ringing,
 )
 from p2pchat.wire.strict_json import JsonObject
 from p2pchat.wire.turn import Credentials
@@ -107,14 +96,15 @@ class Node:
         self._state = state
         self._listeners: list[Callable[[events.NodeEvent], None]] = []
         self._client = RegistryClient(settings.server, state.identity, runtime)
-        self._acceptance = Acceptance(frozenset({self.peer_id}))
-        self._sockets = PeerSockets(runtime.reactor, self._datagram_received)
-        gathering = Gathering((), runtime.random_bytes)
-        self._agent = Agent(
-            gathering, Relays(runtime.random_bytes), settings.relay_only, runtime.random_bytes
+        self._post = Post(
+            self._client,
+            Acceptance(frozenset({self.peer_id})),
+            self._arrived,
+            self._returned,
+            lambda sentence: self._tell(events.Trouble(sentence)),
         )
-        self._streams: dict[str, RelayStream] = {}
-        self._agent_driver = Driver(self._agent, runtime.clock, self._send, self._agent_said)
+        self._network = AgentAdapter(runtime, settings.relay_only, self._agent_said)
+        self._agent = self._network.agent
         self._surroundings = Surroundings(
             state.identity,
             make_certificate(runtime.wall_time()),
@@ -129,13 +119,12 @@ class Node:
             self._client,
             runtime,
             self._registration,
-            Listener(self._registered, self._registry_lost, self._document_received),
+            Listener(self._registered, self._registry_lost, self._post.receive),
         )
         self._heartbeat = LoopingCall(self._beat)
         self._heartbeat.clock = runtime.clock
         self._watch = LoopingCall(self._watch_interfaces)
         self._watch.clock = runtime.clock
-        self._held: list[tuple[str, Delivered]] | None = None  # while the stream is renewed
         self._nat = self.nat()
         self._candidates = self._agent.candidates()
         self._away = True  # the person hasn't been told that we are registered
@@ -153,21 +142,20 @@ class Node:
 
     def _start(self) -> None:
         try:
-            self._sockets.bind(self.settings.port)
+            self._network.bind(self.settings.port)
         except CannotListenError as error:
             raise ConfigurationError(
                 f"UDP port {self.settings.port} can't be used ({error.socketError}): "
                 "is another p2ppeer running? Give another --port, or 0 for any"
             ) from None
         warm_up(self._surroundings.certificate, self._runtime.clock.seconds())
-        self._read_interfaces()
         self._begin_heartbeat(self.settings.heartbeat)
         self._watch.start(WATCH_INTERVAL, now=False).addErrback(self._watch_failed)
         self._lease.start()
 
     def stop(self) -> Deferred[None]:
         """Say goodbye to everybody and the registry."""
-        if self._stopping or self._sockets.port is None:
+        if self._stopping or not self._network.is_bound:
             return succeed(None)
         self._stopping = True
         done: Deferred[None] = self._stop()
@@ -184,9 +172,9 @@ class Node:
             driver.step()
         removed = self._client.remove().addErrback(self._ignore_registry)
         yield DeferredList([self._goodbyes(), removed.addTimeout(FAREWELL, self._runtime.clock)])
-        for driver in (self._agent_driver, *self._dialogues.values()):
+        for driver in self._dialogues.values():
             driver.stop()
-        yield self._sockets.close()
+        yield self._network.close()
         yield self._client.close()
 
     @inlineCallbacks
@@ -318,51 +306,13 @@ class Node:
 
     # -- the socket
 
-    def _datagram_received(self, base: str, data: bytes, address: Address) -> None:
-        self._agent.receive_on(base, data, address, self._now())
-        self._agent_driver.step()
-
-    def _send(self, datagram: Datagram) -> None:
-        if datagram.base.startswith(RELAYS):
-            self._agent.send_relayed(datagram, self._now())
-            self._agent_driver.step()
-        elif datagram.base in self._streams:
-            self._streams[datagram.base].write(datagram.data)
-        elif not datagram.base.startswith(STREAMS):
-            self._sockets.send(datagram)
-
-    def _change_stream(self, change: StreamChange) -> None:
-        """Open or close a stream to a relay."""
-        base, server = change.base, change.server
-        if server is None:
-            stream = self._streams.pop(base, None)
-            if stream is not None:
-                stream.close()
-            return
-        relays = self._agent.relays
-        self._streams[base] = RelayStream(
-            self._runtime,
-            server,
-            received=lambda frame: self._datagram_received(base, frame, NOWHERE),
-            connected=lambda: self._relayed(relays.stream_connected, base),
-            lost=lambda reason: self._relayed(relays.stream_lost, base, reason),
-        )
-
-    def _relayed(self, news: Callable[..., None], *arguments: str) -> None:
-        news(*arguments, self._now())
-        self._agent_driver.step()
-
     def _agent_said(self, event: AgentEvent) -> None:
         match event:
             case CandidatesChanged():
                 self._candidates_changed()
             case NetworkReturned():
                 self._network_returned()
-            case StreamChange():
-                self._change_stream(event)
-            case SocketsReleased(ufrag, kept):
-                self._sockets.release(ufrag, kept)
-            case _:
+            case PathMoved() | RoundEnded() | LinkDatagram():
                 self._dialogue_concerned(event)
 
     def _dialogue_concerned(self, event: PathMoved | RoundEnded | LinkDatagram) -> None:
@@ -421,25 +371,15 @@ class Node:
         if not self._stopping:
             self._begin_heartbeat(self.settings.heartbeat)
 
-    def _read_interfaces(self) -> bool:
-        """Take this machine's addresses; tells whether they changed."""
-        port = self._sockets.port.getHost().port
-        addresses = tuple((host, port) for host in self._runtime.host_addresses())
-        before, self._agent.gathering.host_addresses = (
-            self._agent.gathering.host_addresses,
-            addresses,
-        )
-        return set(before) != set(addresses)
-
     def _watch_interfaces(self) -> None:
         """Notice another network, as from Wi-Fi to mobile, before silence tells."""
-        if not self._read_interfaces():
+        if not self._network.read_interfaces():
             return
         self._renew_stream()
         for driver in list(self._dialogues.values()):
             driver.machine.network_changed(self._now())
             driver.step()
-        self._agent_driver.step()
+        self._network.step()
 
     # -- the registry
 
@@ -447,13 +387,17 @@ class Node:
         shown = self._agent.gathering.reflexive_addresses if self.settings.publish_address else ()
         return Registration(self.username, self._agent.gathering.traits().mapping.value, shown)
 
+    def _registered(self, answer: JsonObject) -> None:
+        self._configure(answer).addErrback(lambda failure: _log.failure("configuration", failure))
+
     @inlineCallbacks
-    def _registered(self, answer: JsonObject) -> Any:
+    def _configure(self, answer: JsonObject) -> Any:
+        """Take what the registry says of STUN and relays."""
         servers = yield stun_addresses(self._runtime.reactor, answer.get("stun"))
         self._agent.gathering.set_servers(servers, self._now())
         yield self._configure_relays(answer.get("turn"))
-        self._agent_driver.step()
-        self._release()
+        self._network.step()
+        self._post.release()
         if self._away:
             self._away = False
             self._tell_registered(answer)
@@ -484,55 +428,27 @@ class Node:
 
         What loses a path, a NAT that rebooted or another network, silences the event stream too.
         """
-        if self._held is None:
-            self._held = []
+        if not self._post.is_held:
+            self._post.hold()
             self._client.close()  # what is kept may be as dead as the path
-            self._agent.gathering.refresh(self._now())
-            self._agent.relays.refresh(self._now())
+            self._network.refresh()
             self._lease.refresh()
-
-    def _release(self) -> None:
-        """Deliver what waited for the event stream."""
-        held, self._held = self._held, None
-        for peer_id, body in held or []:
-            self._deliver(peer_id, body)
 
     def _registry_lost(self, reason: str, retry_in: float) -> None:
         self._away = True
-        self._release()
+        self._post.release()
         self._tell(events.RegistryLost(reason, round(retry_in, 1)))
 
-    def _document_received(self, token: str) -> None:
-        try:
-            document = open_document(token)
-            self._acceptance.accept(document, self._client.now())
-            self._deliver_inside(document)
-        except UnsupportedVersion as error:
-            self._refuse_version(error)
-        except StaleDocument as error:
-            self._tell(events.Trouble(f"an offer or answer was refused: {error}"))
-        except RemoteProtocolError as error:
-            _log.debug("document refused: {error}", error=error)
-
-    def _refuse_version(self, error: UnsupportedVersion) -> None:
-        self._tell(events.Trouble(f"{error.issuer or 'somebody'} wrote {error}"))
-        if error.issuer and error.session:
-            refusal = Refusal(error.session, "unsupported-version", f"theirs: {error}")
-            self._deliver(error.issuer, refusal)
-
-    def _deliver_inside(self, document: Document) -> None:
-        body = document.body
-        if not isinstance(body, Offer | Answer | Candidates | Ringing | Refusal):
-            raise RemoteProtocolError(f"a {body.TYPE} isn't for peers")
-        driver = self._dialogues.get(document.issuer)
+    def _arrived(self, peer_id: str, body: Delivered) -> None:
+        driver = self._dialogues.get(peer_id)
         if driver is None:
             if not isinstance(body, Offer) or isinstance(body, Answer):
                 return
             if self._strangers() >= MAX_STRANGERS:
-                self._deliver(document.issuer, Refusal(body.session, "busy"))
+                self._post.deliver(peer_id, Refusal(body.session, "busy"))
                 return
-            driver = self._dialogue(document.issuer, body.username)
-        driver.machine.receive_document(body, self._welcome(document.issuer), self._now())
+            driver = self._dialogue(peer_id, body.username)
+        driver.machine.receive_document(body, self._welcome(peer_id), self._now())
         driver.step()
 
     def _welcome(self, peer_id: str) -> bool:
@@ -540,19 +456,9 @@ class Node:
         known = policy is AcceptPolicy.CONTACTS and peer_id in self._state.contacts
         return known or policy is AcceptPolicy.ALL
 
-    def _deliver(self, peer_id: str, body: Delivered) -> None:
-        if self._held is not None:
-            self._held.append((peer_id, body))
-            return
-        sent = self._client.deliver(peer_id, body)
-        sent.addErrback(self._undelivered, peer_id, body)
-        sent.addErrback(lambda failure: _log.failure("delivery", failure))
-
-    def _undelivered(self, failure: Failure, peer_id: str, body: Delivered) -> None:
-        failure.trap(RegistryError)
+    def _returned(self, peer_id: str, body: Delivered, error: RegistryError) -> None:
         driver = self._dialogues.get(peer_id)
         if driver is not None and not self._stopping:
-            error: RegistryError = failure.value  # type: ignore[assignment]
             driver.machine.undeliverable(body.session, error.reason, str(error), self._now())
             driver.step()
 
@@ -565,7 +471,7 @@ class Node:
             driver = Driver(
                 machine,
                 self._runtime.clock,
-                self._send,
+                self._network.send,
                 self._tell,
                 lambda: self._stepped(machine),
             )
@@ -576,9 +482,9 @@ class Node:
 
     def _stepped(self, machine: Dialogue) -> None:
         """Let out what a dialogue's step caused: checks first, then documents."""
-        self._agent_driver.step()
+        self._network.step()
         for body in machine.take_documents():
-            self._deliver(machine.peer_id, body)
+            self._post.deliver(machine.peer_id, body)
 
     def _strangers(self) -> int:
         return sum(driver.machine.is_asking for driver in self._dialogues.values())
