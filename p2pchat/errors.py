@@ -32,10 +32,14 @@ class UnsupportedVersion(RemoteProtocolError):
     The other side speaks a version of the protocol that this program doesn't know.
 
     :ivar issuer: the peer id of its author, where a signature proves it, else "".
-    :ivar session: the session that the document names, else "".
+    :ivar audience: whom the document is for, else "".
+    :ivar kind: its type, else "".
+    :ivar session: the session that it names, else "".
     """
 
     issuer = ""
+    audience = ""
+    kind = ""
     session = ""
 
 

@@ -81,7 +81,8 @@ def open_document(token: str) -> Document:
     try:
         document = Document.from_json(members)
     except UnsupportedVersion as error:
-        error.issuer, error.session = peer_id_of(public_key), str(members.get("session", ""))[:64]
+        error.issuer, error.audience = peer_id_of(public_key), str(members.get("aud", ""))
+        error.kind, error.session = str(members.get("type", "")), str(members.get("session", ""))
         raise
     if document.issuer != peer_id_of(public_key):
         raise BadSignature("a document signed by another key than its author's")

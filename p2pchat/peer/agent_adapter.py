@@ -29,11 +29,13 @@ class AgentAdapter:
     One agent and its bases.
 
     :ivar agent: the machine.
+    :ivar is_local: whether the registry is on this machine, and so may the peers be.
     :ivar react: takes the agent's events, but for those that change sockets and streams.
     """
 
     _runtime: Runtime
     relay_only: bool
+    is_local: bool
     react: Callable[[AgentEvent], None]
     agent: Agent = attrs.field(init=False)
     _sockets: PeerSockets = attrs.field(init=False)
@@ -42,7 +44,7 @@ class AgentAdapter:
 
     def __attrs_post_init__(self) -> None:
         random_bytes = self._runtime.random_bytes
-        gathering = Gathering((), random_bytes)
+        gathering = Gathering((), random_bytes, self.is_local)
         self.agent = Agent(gathering, Relays(random_bytes), self.relay_only, random_bytes)
         self._sockets = PeerSockets(self._runtime.reactor, self._received)
         self._driver = Driver(self.agent, self._runtime.clock, self.send, self._said)

@@ -27,6 +27,7 @@ from zope.interface import implementer
 from p2pchat.errors import (
     ConfigurationError,
     RegistryError,
+    RemoteProtocolError,
     WhoError,
 )
 from p2pchat.identity.certificates import make_certificate
@@ -54,7 +55,7 @@ from p2pchat.traversal.agent import (
     RoundEnded,
 )
 from p2pchat.traversal.behaviour import Mapping
-from p2pchat.wire.addresses import format_address
+from p2pchat.wire.addresses import Scope, format_address, scope
 from p2pchat.wire.documents import (
     Answer,
     Delivered,
@@ -62,6 +63,7 @@ from p2pchat.wire.documents import (
     Refusal,
     Registration,
 )
+from p2pchat.wire.origins import host as url_host
 from p2pchat.wire.strict_json import JsonObject
 from p2pchat.wire.turn import Credentials
 
@@ -103,7 +105,9 @@ class Node:
             self._returned,
             lambda sentence: self._tell(events.Trouble(sentence)),
         )
-        self._network = AgentAdapter(runtime, settings.relay_only, self._agent_said)
+        self._network = AgentAdapter(
+            runtime, settings.relay_only, is_loopback(settings.server), self._agent_said
+        )
         self._agent = self._network.agent
         self._surroundings = Surroundings(
             state.identity,
@@ -119,7 +123,7 @@ class Node:
             self._client,
             runtime,
             self._registration,
-            Listener(self._registered, self._registry_lost, self._post.receive),
+            Listener(self._registered, self._registry_lost, self._post.receive, self._renewed),
         )
         self._heartbeat = LoopingCall(self._beat)
         self._heartbeat.clock = runtime.clock
@@ -171,7 +175,10 @@ class Node:
             driver.machine.disconnect(self._now())
             driver.step()
         removed = self._client.remove().addErrback(self._ignore_registry)
-        yield DeferredList([self._goodbyes(), removed.addTimeout(FAREWELL, self._runtime.clock)])
+        said = [removed, *self._post.under_way]
+        yield DeferredList(
+            [self._goodbyes(), *(one.addTimeout(FAREWELL, self._runtime.clock) for one in said)]
+        )
         for driver in self._dialogues.values():
             driver.stop()
         yield self._network.close()
@@ -387,6 +394,11 @@ class Node:
         shown = self._agent.gathering.reflexive_addresses if self.settings.publish_address else ()
         return Registration(self.username, self._agent.gathering.traits().mapping.value, shown)
 
+    def _renewed(self, answer: JsonObject) -> None:
+        """Relay credentials are short-lived: take the new ones."""
+        configured = self._configure_relays(answer.get("turn"))
+        configured.addErrback(lambda failure: _log.failure("configuration", failure))
+
     def _registered(self, answer: JsonObject) -> None:
         self._configure(answer).addErrback(lambda failure: _log.failure("configuration", failure))
 
@@ -495,6 +507,15 @@ class Node:
             if driver.machine.is_forgettable:
                 driver.stop()
                 del self._dialogues[peer_id]
+
+
+def is_loopback(server: str) -> bool:
+    """Tell whether our person chose a registry on this machine."""
+    name = url_host(server).strip("[]")
+    try:
+        return name == "localhost" or scope(name) is Scope.LOOPBACK
+    except RemoteProtocolError:
+        return False
 
 
 def _describe(machine: Dialogue) -> ConversationInfo:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,6 +19,7 @@ from p2pchat.errors import RegistryError, RemoteProtocolError, StaleDocument, Un
 from p2pchat.identity.documents import Acceptance, open_document
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.wire.documents import (
+    MAX_LABEL,
     Answer,
     Candidates,
     Delivered,
@@ -36,6 +38,7 @@ class Post:
 
     :ivar arrived: takes the author's peer id and a document that may be relied on.
     :ivar returned: takes the peer id and the document that the registry didn't deliver.
+    :ivar under_way: deliveries that the registry hasn't answered.
     :ivar complain: takes a sentence for the person.
     """
 
@@ -44,6 +47,7 @@ class Post:
     arrived: Callable[[str, Delivered], None]
     returned: Callable[[str, Delivered, RegistryError], None]
     complain: Callable[[str], None]
+    under_way: list[Deferred[object]] = attrs.Factory(list)
     _held: list[tuple[str, Delivered]] | None = None
 
     @property
@@ -66,9 +70,11 @@ class Post:
         if self._held is not None:
             self._held.append((peer_id, body))
             return
-        sent = self._client.deliver(peer_id, body)
+        sent: Deferred[object] = self._client.deliver(peer_id, body)
+        self.under_way.append(sent)
         sent.addErrback(self._refused, peer_id, body)
         sent.addErrback(lambda failure: _log.failure("delivery", failure))
+        sent.addBoth(lambda _done: self.under_way.remove(sent))
 
     def _refused(self, failure: Failure, peer_id: str, body: Delivered) -> None:
         failure.trap(RegistryError)
@@ -92,7 +98,10 @@ class Post:
             _log.debug("document refused: {error}", error=error)
 
     def _refuse_version(self, error: UnsupportedVersion) -> None:
-        self.complain(f"{error.issuer or 'somebody'} wrote {error}")
-        if error.issuer and error.session:
+        """An offer gets an answer that its author can read; nothing else does, lest it go round."""
+        if error.kind != Offer.TYPE or error.audience not in self._acceptance.audiences:
+            return
+        self.complain(f"{error.issuer} wrote {error}")
+        if 0 < len(error.session) <= MAX_LABEL:
             refusal = Refusal(error.session, "unsupported-version", f"theirs: {error}")
             self.deliver(error.issuer, refusal)

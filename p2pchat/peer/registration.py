@@ -52,11 +52,13 @@ class Listener:
     :ivar registered: takes the registry's answer, each time we are registered anew.
     :ivar lost: takes the reason and the seconds until the next try.
     :ivar document: takes a compact JWS from the event stream.
+    :ivar renewed: takes the registry's answer each time the lease is renewed.
     """
 
     registered: Callable[[JsonObject], object]
     lost: Callable[[str, float], None]
     document: Callable[[str], None]
+    renewed: Callable[[JsonObject], object] = lambda _answer: None
 
 
 @attrs.define(eq=False)
@@ -117,7 +119,8 @@ class _Core:
         """Renew the lease once."""
         number = self.try_number
         try:
-            yield self.client.register(self.describe())
+            answer = yield self.client.register(self.describe())
+            self.listener.renewed(answer)
         except RegistryError as error:
             if number == self.try_number:
                 inputs.failed(str(error))

@@ -233,7 +233,12 @@ class RegistryClient:
         except RegistryError as error:
             if error.reason not in {"stale-document", "connection-reused"}:
                 raise
-        return (yield send())
+        try:
+            return (yield send())
+        except RegistryError as error:
+            if error.reason == "connection-reused":
+                error.reason = "registry"
+            raise
 
     @inlineCallbacks
     def _exchange(self, method: str, path: str, **options: Any) -> Any:
@@ -289,12 +294,12 @@ class RegistryClient:
         return RegistryError(problem.detail, problem.status, problem.reason)
 
     def _set_clock(self, response: Any) -> None:
-        for value in response.headers.getRawHeaders("Date", []):
-            try:
-                theirs = parsedate_to_datetime(value).timestamp()
-            except (ValueError, TypeError, OverflowError):
-                return
-            self._clock_offset = theirs - self._runtime.wall_time()
+        try:
+            dates = response.headers.getRawHeaders("Date", [])
+            theirs = parsedate_to_datetime(dates[0]).timestamp()
+        except (ValueError, TypeError, OverflowError, IndexError):
+            return
+        self._clock_offset = theirs - self._runtime.wall_time()
 
 
 def _first_line(error: Exception) -> str:

@@ -502,6 +502,7 @@ class Dialogue:
                 "unsupported-version" if isinstance(error, UnsupportedVersion) else "protocol-error"
             )
             if self._leaving is None:
+                self.approved = False
                 self.told.story.append(str(error))
                 self.conversation.leave(word, str(error)[:500])
                 self._end_conversation(word)
@@ -524,6 +525,7 @@ class Dialogue:
         self.told.story.append(str(error))
         if isinstance(error, ProofFailed):
             self.approved = False
+            self._end_conversation("not-proved")
             self._drop(str(error), now)
             self.told.failed("not-proved", str(error))
         elif self._leaving is not None:

@@ -57,11 +57,13 @@ class Gathering:
     """
     The machine; a child of :class:`p2pchat.traversal.agent.Agent`.
 
+    :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
     :ivar host_addresses: where the socket can be reached on this machine's interfaces.
     """
 
     host_addresses: tuple[Address, ...]
     _random_bytes: Callable[[int], bytes]
+    is_local: bool = False
     _bindings: list[_Binding] = attrs.Factory(list)
     _refresh_at: float | None = None
     _outgoing: list[Datagram] = attrs.Factory(list)
@@ -129,6 +131,8 @@ class Gathering:
         request = stun.encode(stun.request(binding.transaction_id), fingerprint=True)
         self._outgoing.append(Datagram(request, binding.server))
         wait = RETRANSMIT_AFTER[min(binding.sends, len(RETRANSMIT_AFTER) - 1)]
+        if self._unreached:
+            wait = UNREACHED_INTERVAL
         binding.sends, binding.due = binding.sends + 1, now + wait
 
     def _give_up(self, binding: _Binding, now: float) -> None:
@@ -138,7 +142,7 @@ class Gathering:
             self._unreached = True
             for one in self._bindings:
                 one.mapped = None  # whatever it was, it is gone
-            self._refresh_at = now + UNREACHED_INTERVAL
+            self._refresh_at = now
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
@@ -162,11 +166,6 @@ class Gathering:
         """Tell, once, that answers come again after none came."""
         returned, self._returned = self._returned, False
         return returned
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the registry is on this machine, by our own choice: then so may the peers be."""
-        return any(scope(binding.server[0]) is Scope.LOOPBACK for binding in self._bindings)
 
     @property
     def is_blocked(self) -> bool:

@@ -387,9 +387,10 @@ class Punching:
         best = min(confirmed, key=lambda pair: pair.cost)
         current = None if self.path is None else self.pairs.get(self.path.route)
         if current is not None and not self._confirmed_in_round(current):
-            self._decide_at = self._round_started + max(FAIR_WAIT, FAIR_RTTS * current.rtt)
-            if now < self._decide_at:
-                return  # the path in use gets the time to answer, too
+            fair = self._round_started + max(FAIR_WAIT, FAIR_RTTS * current.rtt)
+            if now < fair:  # the path in use gets the time to answer, too
+                self._decide_at, self._round_ends = fair, max(self._round_ends, fair)
+                return
         if current is not None and self._confirmed_in_round(current):
             relayed, rtt = current.cost
             if best is current or best.cost >= (relayed, rtt * BETTER):
@@ -427,15 +428,15 @@ class Punching:
         """Send the checks that are due; end the round when its time is over."""
         if self.phase is not Phase.CHECKING:
             return
+        if self._decide_at is not None and now >= self._decide_at:
+            self._decide_at = None
+            self._choose(now)
         if now >= self._round_ends:
             self._end_round()
             return
         for pair in self.pairs.values():
             if pair.due is not None and now >= pair.due:
                 self._check(pair, now)
-        if self._decide_at is not None and now >= self._decide_at:
-            self._decide_at = None
-            self._choose(now)
         if self._volley is not None:
             self._outgoing += self._volley.take_due(now)
             self._volley_sent = self._volley.sent

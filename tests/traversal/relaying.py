@@ -25,7 +25,7 @@ from tests.simulation.turn_server import TurnServer, rest_credentials
 from tests.simulation.world import EPOCH, runtime_on
 
 SECRET = b"shared with the relay"
-FIRST, SECOND = "192.88.99.7", "192.88.99.8"
+FIRST, SECOND = "203.0.113.7", "203.0.113.8"
 LATENCY = 0.01  # seconds
 
 
@@ -151,7 +151,7 @@ class RelaysCase(SynchronousTestCase):
         self.internet = Internet(7, link=Link(latency=LATENCY))
         self.first = self.relay(FIRST)
         self.second = self.relay(SECOND)
-        self.peer = Recorder.on(self.internet.host("192.88.99.50"))
+        self.peer = Recorder.on(self.internet.host("203.0.113.50"))
 
     def relay(self, address: str) -> TurnServer:
         """Start a relay."""
@@ -163,7 +163,7 @@ class RelaysCase(SynchronousTestCase):
 
     def end(self, *urls: str, host: Host | None = None) -> RelaysEnd:
         """Start a peer who knows these relays."""
-        runtime = runtime_on(host or self.internet.host("192.88.99.60"), Random(7))
+        runtime = runtime_on(host or self.internet.host(), Random(7))
         relays = configured(Relays(runtime.random_bytes), *urls, wall=self.wall_time())
         return RelaysEnd(runtime, relays)
 
@@ -174,4 +174,4 @@ class RelaysCase(SynchronousTestCase):
     @property
     def peer_address(self) -> Address:
         """Where the peer is."""
-        return ("192.88.99.50", self.peer.port)
+        return ("203.0.113.50", self.peer.port)
