@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
@@ -174,26 +174,21 @@ class Node:
         for driver in list(self._dialogues.values()):
             driver.machine.disconnect(self._now())
             driver.step()
-        removed = self._client.remove().addErrback(self._ignore_registry)
-        said = [removed, *self._post.under_way]
-        yield DeferredList(
-            [self._goodbyes(), *(one.addTimeout(FAREWELL, self._runtime.clock) for one in said)]
-        )
+        leaving = self._leave().addTimeout(FAREWELL, self._runtime.clock)
+        yield leaving.addErrback(lambda failure: failure.trap(RegistryError, TimeoutError))
         for driver in self._dialogues.values():
             driver.stop()
         yield self._network.close()
         yield self._client.close()
 
     @inlineCallbacks
-    def _goodbyes(self) -> Any:
-        waited = 0.0
-        while waited < FAREWELL and any(one.machine.is_alive for one in self._dialogues.values()):
+    def _leave(self) -> Any:
+        """Let goodbyes and refusals arrive, and only then delete our record."""
+        while self._post.under_way or any(
+            driver.machine.is_alive for driver in self._dialogues.values()
+        ):
             yield deferLater(self._runtime.clock, 0.05)
-            waited += 0.05
-
-    @staticmethod
-    def _ignore_registry(failure: Failure) -> None:
-        failure.trap(RegistryError)
+        yield self._client.remove()
 
     def _now(self) -> float:
         return self._runtime.clock.seconds()

@@ -9,6 +9,7 @@ stream is being renewed, what goes out is held, for its answer couldn't reach us
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -47,7 +48,7 @@ class Post:
     arrived: Callable[[str, Delivered], None]
     returned: Callable[[str, Delivered, RegistryError], None]
     complain: Callable[[str], None]
-    under_way: list[Deferred[object]] = attrs.Factory(list)
+    under_way: list[Deferred[Any]] = attrs.Factory(list)
     _held: list[tuple[str, Delivered]] | None = None
 
     @property
@@ -70,7 +71,7 @@ class Post:
         if self._held is not None:
             self._held.append((peer_id, body))
             return
-        sent: Deferred[object] = self._client.deliver(peer_id, body)
+        sent: Deferred[Any] = self._client.deliver(peer_id, body)
         self.under_way.append(sent)
         sent.addErrback(self._refused, peer_id, body)
         sent.addErrback(lambda failure: _log.failure("delivery", failure))
