@@ -253,7 +253,7 @@ class RegistryClient:
         except _NEVER_SENT as error:
             raise RegistryUnreachable(
                 f"the registry {self.server} closed the connection: {_first_line(error)}",
-                reason="connection-reused",
+                reason="registry" if _was_cancelled(error) else "connection-reused",
             ) from None
         except _FAILURES as error:
             raise RegistryUnreachable(
@@ -300,6 +300,11 @@ class RegistryClient:
         except (ValueError, TypeError, OverflowError, IndexError):
             return
         self._clock_offset = theirs - self._runtime.wall_time()
+
+
+def _was_cancelled(error: Exception) -> bool:
+    """Tell whether we gave a request up, rather than lost the connection that it went out on."""
+    return any(reason.check(CancelledError) for reason in getattr(error, "reasons", ()))
 
 
 def _first_line(error: Exception) -> str:
