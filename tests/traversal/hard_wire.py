@@ -8,6 +8,7 @@ Datagrams with a low TTL open the sender's NAT and end there.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -31,14 +32,22 @@ SERVERS = [("192.0.2.1", 3478), ("192.0.2.1", 3479), ("192.0.2.2", 3478)]
 START = 100.0
 
 
-def agent_seen_at(seed: int, inside: Address, *mapped: Address) -> Agent:
-    """Return an agent that the STUN servers have seen at these addresses."""
-    random = Random(seed)
-    gathering = Gathering((inside,), random.randbytes)
-    gathering.set_servers(SERVERS, START)
+def gathering_seen_at(
+    random_bytes: Callable[[int], bytes], inside: Address, mapped: Sequence[Address], now: float
+) -> Gathering:
+    """Return a gathering that the STUN servers have seen at these addresses."""
+    gathering = Gathering((inside,), random_bytes)
+    gathering.set_servers(SERVERS, now)
     for sent, address in zip(gathering.take_datagrams(), mapped, strict=True):
         response = stun.success(stun.decode(sent.data), XOR_MAPPED_ADDRESS=address)
         gathering.receive_response(stun.decode(stun.encode(response)), sent.destination)
+    return gathering
+
+
+def agent_seen_at(seed: int, inside: Address, *mapped: Address) -> Agent:
+    """Return an agent that the STUN servers have seen at these addresses."""
+    random = Random(seed)
+    gathering = gathering_seen_at(random.randbytes, inside, mapped, START)
     agent = Agent(gathering, Relays(random.randbytes), False, random.randbytes)
     agent.handle_timer(START)
     agent.datagrams_to_send(START)

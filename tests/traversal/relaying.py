@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.peer.datagrams import PeerSockets
+from p2pchat.peer.driver import Driver
 from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.runtime import Runtime
+from p2pchat.traversal.agent import Agent, AgentEvent
+from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import CHAT_SOCKET, STREAMS, Datagram, Route
+from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.punching import Credentials, Punching
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
 from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import Candidate
 from p2pchat.wire.turn import RelayServer, parse_turn_url
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
@@ -27,6 +34,9 @@ from tests.simulation.world import EPOCH, runtime_on
 SECRET = b"shared with the relay"
 FIRST, SECOND = "203.0.113.7", "203.0.113.8"
 LATENCY = 0.01  # seconds
+KEY = b"k" * 32
+
+_Event = TypeVar("_Event")
 
 
 class _Socket(DatagramProtocol):
@@ -135,6 +145,64 @@ class RelaysEnd:
         )
 
 
+@attrs.define(eq=False)
+class AgentEnd:
+    """
+    A whole agent with its sockets and streams.
+
+    :ivar told: its events, with the time.
+    """
+
+    runtime: Runtime
+    agent: Agent
+    told: list[tuple[float, AgentEvent]] = attrs.Factory(list)
+    sockets: PeerSockets = attrs.field(init=False)
+    driver: Driver = attrs.field(init=False)
+    streams: dict[str, RelayStream] = attrs.Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.sockets = PeerSockets(self.runtime.reactor, self._take)
+        self.sockets.bind(0)
+        self.driver = Driver(self.agent, self.runtime.clock, self._send, self._note)
+        port = self.sockets.port.getHost().port
+        hosts = tuple((host, port) for host in self.runtime.host_addresses())
+        self.agent.gathering.host_addresses = hosts
+
+    @property
+    def now(self) -> float:
+        """The time on this host."""
+        return self.runtime.clock.seconds()
+
+    @property
+    def address(self) -> Address:
+        """The first host address."""
+        return self.agent.gathering.host_addresses[0]
+
+    def punch(self, ours: str, theirs: str, low_ttl: bool, *remote: Candidate) -> Punching:
+        """Begin an attempt with somebody who is said to be there."""
+        credentials = Credentials(ours, theirs, KEY)
+        attempt = self.agent.punch(credentials, remote, NatTraits(), self.now, low_ttl)
+        self.driver.step()
+        return attempt
+
+    def events(self, kind: type[_Event]) -> list[_Event]:
+        """Return the events of one kind."""
+        return [event for _, event in self.told if isinstance(event, kind)]
+
+    def _take(self, base: str, data: bytes, source: Address) -> None:
+        self.agent.receive_on(base, data, source, self.now)
+        self.driver.step()
+
+    def _send(self, datagram: Datagram) -> None:
+        if datagram.base in self.streams:
+            self.streams[datagram.base].write(datagram.data)
+        else:
+            self.sockets.send(datagram)
+
+    def _note(self, event: AgentEvent) -> None:
+        self.told.append((self.now, event))
+
+
 def configured(relays: Relays, *urls: str, wall: float) -> Relays:
     """Let relays know these servers, UDP ones by their literal addresses."""
     servers: list[tuple[RelayServer, Address | None]] = []
@@ -170,6 +238,13 @@ class RelaysCase(SynchronousTestCase):
     def allocated(self, end: RelaysEnd, within: float = 20.0) -> float:
         """Wait until there is a relay base; returns the seconds."""
         return self.internet.run_until(lambda: end.relays.bases, within, "an allocation")
+
+    def agent(self, *urls: str, relay_only: bool = False, host: Host | None = None) -> AgentEnd:
+        """Start an agent that knows these relays."""
+        runtime = runtime_on(host or self.internet.host(), Random(len(self.internet.hosts)))
+        relays = configured(Relays(runtime.random_bytes), *urls, wall=self.wall_time())
+        gathering = Gathering((), runtime.random_bytes)
+        return AgentEnd(runtime, Agent(gathering, relays, relay_only, runtime.random_bytes))
 
     @property
     def peer_address(self) -> Address:

@@ -6,6 +6,8 @@ import itertools
 
 from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.punching import (
+    FAIR_RTTS,
+    FAIR_WAIT,
     FIRST_ROUND,
     LATER_ROUND,
     LOW_TTL,
@@ -13,8 +15,10 @@ from p2pchat.traversal.punching import (
     RESEND_AFTER,
     Phase,
 )
+from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
-from tests.traversal.ends import A1, A2, B1, B2, PunchingCase, end, host
+from tests.traversal.ends import A1, A2, B1, B2, KEY, End, PunchingCase, end, host
 from tests.traversal.fake_wire import FakeWire, Link
 
 
@@ -164,6 +168,129 @@ class ChoiceTests(PunchingCase):
         self.wire.run(1)
         self.assertLess(*(self.alice.punching.pairs[Route(one)].rtt for one in (B2, B1)))
         self.assertEqual((len(self.alice.moves), len(self.bob.moves)), (1, 1))
+
+
+class NominationTests(PunchingCase):
+    """The side that made the offer says which pair it is, and both use it."""
+
+    def settled(self, seed: int, left: Link, right: Link) -> tuple[Address | None, ...]:
+        """Let both pairs of addresses be joined; returns the paths in use in the end."""
+        self.setUp()
+        self.wire = FakeWire(seed)
+        self.wire.attach(self.alice, A1, A2)
+        self.wire.attach(self.bob, B1, B2)
+        self.wire.link(A1, B1, left)
+        self.wire.link(A2, B2, right)
+        self.begin(B1, B2)
+        self.wire.run(FIRST_ROUND + 1)
+        return self.path(self.alice), self.path(self.bob)
+
+    def nominations(self, one: End) -> list[Address]:
+        """Return where somebody's checks with USE-CANDIDATE went."""
+        checks = [(sent.destination, stun.decode(sent.data).attributes) for sent in one.checks()]
+        return [where for where, attributes in checks if "USE-CANDIDATE" in attributes]
+
+    def test_same_pair(self) -> None:
+        """However alike the pairs, and whatever is lost, both end on the same one."""
+        for seed in range(30):
+            loss, jitter = (0.2, 0.02) if seed % 2 else (0.0, 0.004)
+            pair = self.settled(seed, Link(0.01, jitter, loss), Link(0.01, jitter, loss))
+            self.assertIn(pair, ((B1, A1), (B2, A2)), f"seed {seed}")
+
+    def test_overtaken(self) -> None:
+        """A nomination that arrives after the next one doesn't count any more."""
+        for slow in (0.02, 0.03, 0.05, 0.08, 0.12):
+            self.setUp()
+            self.wire.link(A1, B1, Link(slow))
+            self.begin(B1)
+            self.wire.run_until(lambda: self.alice.moves)
+            self.wire.link(A2, B2, Link(0.005))
+            self.alice.punching.add_candidates(host(B2), self.wire.now)
+            self.wire.run(FIRST_ROUND)
+            self.assertEqual((self.path(self.alice), self.path(self.bob)), (B2, A2), slow)
+
+    def test_who_nominates(self) -> None:
+        """Alice, who offered, nominates the pair that she uses; Bob nominates none."""
+        self.joined()
+        self.wire.run(1)
+        self.assertEqual(set(self.nominations(self.alice)), {B1})
+        self.assertEqual(self.nominations(self.bob), [])
+
+    def test_lost_nomination(self) -> None:
+        """A nomination is sent again until it is answered."""
+        link = self.joined()
+        link.loss = 1.0
+        self.alice.checks()
+        self.wire.run(0.1)
+        sent = self.nominations(self.alice)
+        self.assertGreaterEqual(len(sent), 2)
+        link.loss = 0.0
+        self.wire.run(0.1)
+        self.nominations(self.alice)
+        self.wire.run(1)
+        self.assertEqual(self.nominations(self.alice), [])
+
+    def test_controlled_obeys(self) -> None:
+        """Bob follows a nomination, also to a pair that is slower as he sees it."""
+        self.wire.link(A1, B1, Link(0.01))
+        self.wire.link(A2, B2, Link(0.05))
+        self.begin(B1, B2)
+        self.wire.run_until(lambda: self.bob.moves)
+        self.wire.run(0.15)
+        check = stun.request(b"n" * 12, USERNAME="bbbb:aaaa", USE_CANDIDATE=None)
+        message = stun.decode(stun.encode(check, KEY, fingerprint=True))
+        self.bob.punching.receive_request(message, Route(A2), self.wire.now)
+        self.assertEqual(self.path(self.bob), A2)
+
+    def test_controlling_is_not_told(self) -> None:
+        """Nobody nominates for Alice."""
+        self.wire.link(A1, B1, Link(0.01))
+        self.wire.link(A2, B2, Link(0.05))
+        self.begin(B1, B2)
+        self.wire.run_until(lambda: self.alice.moves)
+        self.wire.run(0.15)
+        check = stun.request(b"n" * 12, USERNAME="aaaa:bbbb", USE_CANDIDATE=None)
+        message = stun.decode(stun.encode(check, KEY, fingerprint=True))
+        self.assertTrue(self.alice.punching.receive_request(message, Route(B2), self.wire.now))
+        self.assertEqual(self.path(self.alice), B1)
+
+
+class FairWaitTests(PunchingCase):
+    """In a later round the path in use has the time to answer, too."""
+
+    def begin_again(self, latency: float, other: Link) -> float:
+        """Let a path be in use, join another pair, and check again; returns the time."""
+        self.joined(Link(latency))
+        self.wire.run(1)
+        self.wire.link(A2, B2, other)
+        self.alice.punching.add_candidates(host(B2), self.wire.now)
+        self.alice.moves.clear()
+        self.alice.punching.check_again(self.wire.now)
+        return self.wire.now
+
+    def test_dead_path(self) -> None:
+        """Dead, it is left after FAIR_WAIT, not before."""
+        started = self.begin_again(0.005, Link(0.004))
+        self.wire.cut(A1, B1)
+        self.wire.run_until(lambda: self.alice.moves)
+        self.assertAlmostEqual(self.wire.now - started, FAIR_WAIT)
+        self.assertEqual(self.path(self.alice), B2)
+
+    def test_slow_path(self) -> None:
+        """A slow one has FAIR_RTTS of its round-trip times."""
+        started = self.begin_again(0.05, Link(0.004))
+        self.wire.cut(A1, B1)
+        self.wire.run_until(lambda: self.alice.moves)
+        self.assertAlmostEqual(self.wire.now - started, FAIR_RTTS * 0.1)
+
+    def test_lost_answer(self) -> None:
+        """One lost check doesn't cost it its place."""
+        self.begin_again(0.005, Link(0.0045))
+        self.wire.cut(A1, B1)
+        self.wire.run(0.015)
+        self.wire.link(A1, B1, Link(0.005))
+        self.wire.run(1)
+        self.assertEqual((self.alice.moves, self.path(self.alice)), ([], B1))
 
 
 class CheckAgainTests(PunchingCase):
