@@ -206,7 +206,9 @@ class VectorTests(SynchronousTestCase):
         credentials = Credentials(offer, answer, self.bytes("key"))
         punching = Punching(credentials, True, (), (), False, lambda _: self.bytes(name))
         remote = Candidate(CandidateType.HOST, ("203.0.113.8", 40000))
-        punching.pairs[Route(remote.address)] = Pair(remote, nominating=nominating)
+        punching.pairs[Route(remote.address)] = Pair(
+            remote, nominating=nominating, nomination=int(nominating)
+        )
         punching.begin([remote], 0.0, low_ttl=False)
         (sent,) = punching.take_datagrams()
         return sent.data.hex()
@@ -267,8 +269,8 @@ class NumberTests(SynchronousTestCase):
             f"without a direct path for {agent.RELAY_GRACE:g} seconds",
             f"none has answered {relays.STAGGER:g} seconds later",
             f"it begins again {relays.RETRY_PAUSE:g} seconds later",
-            f"{punching.REFLEXIVE_PREFERENCE << 24 | 0xFFFFFF:#010x} (preference "
-            f"{punching.REFLEXIVE_PREFERENCE}) if not",
+            f"{punching.RELAYED_PREFERENCE} if it is, {punching.REFLEXIVE_PREFERENCE:#x} "
+            f"(preference {punching.REFLEXIVE_PREFERENCE}) if not",
             f"at most {punching.MAX_PAIRS} pairs in all",
             f"lasts at most {punching.FIRST_ROUND:g} seconds, later ones {punching.LATER_ROUND}",
             f"shortens the round to {punching.SETTLING} seconds",

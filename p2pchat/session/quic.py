@@ -111,10 +111,15 @@ class Engine:
         A server may send three times what it got (RFC 9000 section 8.1); where a lost packet
         leaves qh3 less room than its next one needs, it raises, and sends once more has come.
         """
+        if self._closed:
+            return []
         try:
             return [data for data, _ in self._connection.datagrams_to_send(now)]
         except QuicConnectionError:
             return []
+        except Exception as error:
+            self._closed = True
+            raise LinkClosed(f"the QUIC engine failed: {error!r}") from error
 
     def send(self, data: bytes) -> None:
         """Write to our own unidirectional stream, opening it with the first bytes."""

@@ -30,8 +30,9 @@ to its end, for a direct one may need more time.
 
 Deviations from RFC 8445: traffic flows before nomination; no role conflicts, for the offer
 settles roles, and so no ICE-CONTROLLING; no pacing by Ta beyond RESEND_AFTER, for a check lost to
-a closed filter is no sign of congestion, and a round is bounded; PRIORITY says only whether a
-relay carries the check, for round-trip time decides; one component.
+a closed filter is no sign of congestion, and a round is bounded; PRIORITY says whether a relay
+carries the check (type preference) and which nomination it is (the rest), for round-trip time
+decides; one component.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class Pair:
     local: CandidateType = CandidateType.HOST
     not_before: float = 0.0
     nominating: bool = False  # our USE-CANDIDATE hasn't been answered
+    nomination: int = 0  # its number, or 0
 
     @property
     def route(self) -> Route:
@@ -175,6 +177,7 @@ class Punching:
     _heard: set[Route] = attrs.Factory(set)
     _transactions: dict[bytes, tuple[Pair, float, bool]] = attrs.Factory(dict)
     _nominated: Route | None = None  # by the other side
+    _nomination: int = 0  # the number of the last one, ours or theirs
     _outgoing: list[Datagram] = attrs.Factory(list)
     _round_started: float = 0.0
     _round_ends: float = 0.0
@@ -266,7 +269,10 @@ class Punching:
         preference = RELAYED_PREFERENCE if pair.route.is_relayed else REFLEXIVE_PREFERENCE
         flags = {"USE_CANDIDATE": None} if pair.nominating else {}
         request = stun.request(
-            transaction_id, USERNAME=username, PRIORITY=preference << 24 | 0xFFFFFF, **flags
+            transaction_id,
+            USERNAME=username,
+            PRIORITY=preference << 24 | pair.nomination,
+            **flags,
         )
         return stun.encode(request, self.credentials.key, fingerprint=True)
 
@@ -305,9 +311,12 @@ class Punching:
         response = stun.success(message, XOR_MAPPED_ADDRESS=source.address)
         data = stun.encode(response, self.credentials.key, fingerprint=True)
         self._outgoing.append(Datagram(data, source.address, base=source.base))
-        if "USE-CANDIDATE" in message.attributes and not self.controlling:
-            self._nominated = source
-        relayed = message.attributes.get("PRIORITY", 1 << 24) >> 24 == RELAYED_PREFERENCE
+        priority = message.attributes.get("PRIORITY", REFLEXIVE_PREFERENCE << 24)
+        number = priority & 0xFFFFFF
+        nominates = "USE-CANDIDATE" in message.attributes and not self.controlling
+        if nominates and number >= self._nomination:  # not one that a later one overtook
+            self._nominated, self._nomination = source, number
+        relayed = priority >> 24 == RELAYED_PREFERENCE
         kind = CandidateType.RELAYED if relayed else CandidateType.PEER_REFLEXIVE
         self._triggered(source, kind, now)
         return True
@@ -404,7 +413,9 @@ class Punching:
         self.path = Path(remote.address, pair.local, remote.type, pair.rtt, pair.base)
         self._moved = True
         if self.controlling:
-            pair.nominating, pair.sends, pair.due = True, 0, now
+            self._nomination += 1
+            pair.nomination, pair.nominating = self._nomination, True
+            pair.sends, pair.due = 0, now
             self.handle_timer(now)
         if self.is_direct:
             self._volley = None

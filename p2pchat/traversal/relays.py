@@ -66,6 +66,7 @@ class Relays:
     _servers: list[tuple[RelayServer, Address | None]] = attrs.Factory(list)
     _credentials: Credentials | None = None
     _running: dict[str, _Relayed] = attrs.Factory(dict)  # by relay base
+    _closing: list[_Relayed] = attrs.Factory(list)  # being given back
     _number: int = 0
     _streams_at: float | None = None
     _retry_at: float | None = None
@@ -128,10 +129,16 @@ class Relays:
 
     def _close(self, relayed: _Relayed, now: float) -> None:
         relayed.allocation.close(now)
-        self._farewell += self._datagrams_of(relayed)
         del self._running[relayed.base]
-        if relayed.carrier != CHAT_SOCKET:
-            self._stream_changes.append(StreamChange(relayed.carrier, None))
+        self._closing.append(relayed)
+
+    def _bury(self) -> None:
+        """Forget the allocations that are given back, or can't be."""
+        for relayed in [one for one in self._closing if one.allocation.get_timer() is None]:
+            self._farewell += self._datagrams_of(relayed)
+            self._closing.remove(relayed)
+            if relayed.carrier != CHAT_SOCKET:
+                self._stream_changes.append(StreamChange(relayed.carrier, None))
 
     # -- the streams
 
@@ -143,9 +150,10 @@ class Relays:
 
     def stream_lost(self, carrier: str, reason: str, now: float) -> None:
         """A stream couldn't be made, or ended."""
-        for relayed in list(self._running.values()):
+        for relayed in [*self._running.values(), *self._closing]:
             if relayed.carrier == carrier:
                 relayed.allocation.fail(reason)
+        self._closing = [one for one in self._closing if one.carrier != carrier]
         self.handle_timer(now)
 
     # -- data
@@ -158,7 +166,7 @@ class Relays:
 
         :param carrier: the base that it came in on.
         """
-        for relayed in self._running.values():
+        for relayed in [*self._running.values(), *self._closing]:
             from_relay = carrier != CHAT_SOCKET or relayed.allocation.server == source
             if relayed.carrier == carrier and from_relay:
                 got = relayed.allocation.receive(data, now)
@@ -209,7 +217,7 @@ class Relays:
             self._retry_at, self.is_wanted = None, False
             self.want(now, blocked=True)
             return
-        for relayed in self._running.values():
+        for relayed in [*self._running.values(), *self._closing]:
             relayed.allocation.handle_timer(now)
         self._sort_out(now)
 
@@ -229,7 +237,8 @@ class Relays:
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
         times = [self._streams_at, self._retry_at]
-        times += [relayed.allocation.get_timer() for relayed in self._running.values()]
+        running = [*self._running.values(), *self._closing]
+        times += [relayed.allocation.get_timer() for relayed in running]
         return min((time for time in times if time is not None), default=None)
 
     # -- what goes out
@@ -238,8 +247,9 @@ class Relays:
         """Return, and forget, what goes to the relays."""
         self._sort_out(now)
         outgoing, self._farewell = self._farewell, []
-        for relayed in self._running.values():
+        for relayed in [*self._running.values(), *self._closing]:
             outgoing += self._datagrams_of(relayed)
+        self._bury()
         return outgoing
 
     def _datagrams_of(self, relayed: _Relayed) -> list[Datagram]:

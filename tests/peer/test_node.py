@@ -15,11 +15,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError, RegistryUnreachable, WhoError
-from p2pchat.identity.documents import sign_document
+from p2pchat.identity.documents import open_document, sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
+from p2pchat.peer.event_stream import Event
 from p2pchat.peer.node import FAREWELL, MAX_STRANGERS, Node
+from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import load_state
 from p2pchat.wire.addresses import Address
@@ -36,6 +38,7 @@ from p2pchat.wire.documents import (
     Ringing,
     Subscription,
 )
+from p2pchat.wire.strict_json import JsonObject
 from tests.identity.people import BOB, identity
 from tests.simulation.recorder import Recorder
 from tests.simulation.world import EPOCH, Person, World, runtime_on
@@ -77,6 +80,35 @@ class NodeCase(SynchronousTestCase):
         trace = self.world.internet.trace or []
         hosts = self.world.host.addresses
         return [to for _, source, to, *_ in trace if source[0] not in hosts and to[0] not in hosts]
+
+
+class Newer(Offer):
+    """An offer of a program that comes after ours."""
+
+    def to_json(self) -> JsonObject:
+        """Return the members, the version among them."""
+        return {**super().to_json(), "v": 2}
+
+
+class VersionTests(NodeCase):
+    """Programs that don't understand each other say so."""
+
+    def test_refused(self) -> None:
+        """The author of a newer offer is told, and so is our person; nothing is sent else."""
+        bob = RegistryClient(self.world.url, BOB, runtime_on(self.world.internet.host(), Random(1)))
+        received: list[Event] = []
+        self.world.result(bob.register(Registration("bob")))
+        self.world.result(bob.subscribe(received.append, lambda _reason: None))
+        newer = Newer("session", "bob", b"\x09" * 32, "ufrag", ())
+        self.deliver(self.sign(newer))
+        self.world.internet.run(1)
+        (token,) = [event.data for event in received if event.name == "document"]
+        body = open_document(token).body
+        assert isinstance(body, Refusal)
+        self.assertEqual((body.session, body.reason), ("session", "unsupported-version"))
+        self.assertIn("version 2", body.detail)
+        self.assertIn("version 2", self.alice.events(events.Trouble)[0].reason)
+        self.assertEqual(self.alice.node.conversations(), [])
 
 
 class RefusedDocumentTests(NodeCase):

@@ -192,6 +192,17 @@ class IdentityTests(DialogueCase):
         self.assertEqual(self.alice.events(events.Connected), [])
         self.assertFalse(self.alice.dialogue.is_alive)
 
+    def test_no_proof_in_time(self) -> None:
+        """A link on which nothing is proved in time is no wrong proof: the caller tries again."""
+        self.alice.dialogue.call(self.now)
+        self.pair.run_until(lambda: self.alice.events(events.PathFound))
+        self.pair.part()
+        self.pair.run_until(lambda: len(self.alice.events(events.Calling)) == 2, 20)
+        self.pair.join()
+        self.pair.run_until(lambda: self.alice.dialogue.is_open and self.bob.dialogue.is_open, 20)
+        self.assertEqual(self.alice.events(events.CallFailed), [])
+        self.pair.chat()
+
     def test_stranger_on_the_socket(self) -> None:
         """QUIC from an address that no authentic check came from reaches no link."""
         self.pair.connect()

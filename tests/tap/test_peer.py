@@ -44,9 +44,11 @@ class OptionsTests(SynchronousTestCase):
         """Every option has its effect."""
         line = "--server https://r.example/ --port 5000 --accept all --heartbeat 2.5 --retries 1"
         expected = NodeSettings(
-            "alice", "https://r.example", 5000, AcceptPolicy.ALL, 2.5, 1, publish_address=True
+            *("alice", "https://r.example", 5000, AcceptPolicy.ALL, 2.5, 1),
+            publish_address=True,
         )
         self.assertEqual(parsed(*line.split(), "--publish-address").settings, expected)
+        self.assertEqual(parsed("--relay-only").settings, NodeSettings("alice", relay_only=True))
 
     def test_login_name(self) -> None:
         """Without a name the login name is taken."""
@@ -68,6 +70,7 @@ class OptionsTests(SynchronousTestCase):
             (["--server", "http://r.example:0"], "--server: "),
             (["--username", " "], "a username has 1 to 64"),
             (["--username", "x" * 65], "a username has 1 to 64"),
+            (["--relay-only", "--publish-address"], "--relay-only and --publish-address exclude"),
             (["--connect", ""], "--connect needs a value"),
             (["--state", " "], "--state needs a value"),
             (["what"], "arguments"),

@@ -229,7 +229,7 @@ class RelayOnlyTests(Case):
 class ReleaseTests(Case):
     """How long a relay is kept."""
 
-    def allocated(self) -> None:
+    def kept(self) -> None:
         """Let Alice have a relay for an attempt that finds nobody."""
         self.begin(NOWHERE)
         self.internet.run(1)
@@ -237,7 +237,7 @@ class ReleaseTests(Case):
 
     def test_grace(self) -> None:
         """After the attempt is over, it is kept for RELAY_GRACE, for the next one."""
-        self.allocated()
+        self.kept()
         self.alice.agent.forget("alice")
         self.alice.driver.step()
         self.internet.run(RELAY_GRACE - 2)
@@ -249,13 +249,13 @@ class ReleaseTests(Case):
 
     def test_needed(self) -> None:
         """As long as an attempt has no direct path, it is kept."""
-        self.allocated()
+        self.kept()
         self.internet.run(10 * RELAY_GRACE)
         self.assertEqual(len(self.first.allocations), 1)
 
     def test_next_attempt(self) -> None:
         """The next attempt within the grace has the relay from the first check."""
-        self.allocated()
+        self.kept()
         self.alice.agent.forget("alice")
         self.internet.run(5)
         asked = len(self.first.requests)

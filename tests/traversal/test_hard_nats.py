@@ -64,7 +64,7 @@ class VolleyTests(SynchronousTestCase):
         self.assertEqual({(one.data, one.ttl, one.base) for one in shots}, {(CHECK, None, "")})
 
     def test_pace(self) -> None:
-        """No more than PROBES_A_TICK in a tick: 1,000 a second, 0.7 Mbit/s."""
+        """No more than PROBES_A_TICK in a tick: 1,000 a second."""
         batches = drained(Volley.probes(CHECK, HARD, Random(1).randbytes, NOW))
         self.assertEqual({len(where) for _, where, _ in batches}, {PROBES_A_TICK})
         for (earlier, *_), (later, *_) in pairwise(batches):
@@ -303,6 +303,13 @@ class JoinTests(SynchronousTestCase):
         self.assertEqual({one.destination[0] for _, one in probes}, {HARD})
         for index in range(len(probes) - 1010):
             self.assertGreater(probes[index + 1010][0] - probes[index][0], 0.9)
+
+    def test_size(self) -> None:
+        """A probe has 100 bytes: 0.8 Mbit/s."""
+        easy = easy_agent(1)
+        credentials = Credentials(easy.new_ufrag(), easy.new_ufrag(), KEY)
+        attempt = easy.punch(credentials, (), NatTraits(), NOW, False)
+        self.assertEqual(len(attempt.check_bytes()), 100)
 
     def test_one_run(self) -> None:
         """A second hard peer at the same time is checked, and not probed."""

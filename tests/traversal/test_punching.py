@@ -12,6 +12,7 @@ from p2pchat.traversal.punching import (
     LATER_ROUND,
     LOW_TTL,
     LOW_TTL_PHASE,
+    REFLEXIVE_PREFERENCE,
     RESEND_AFTER,
     Phase,
 )
@@ -237,7 +238,8 @@ class NominationTests(PunchingCase):
         self.begin(B1, B2)
         self.wire.run_until(lambda: self.bob.moves)
         self.wire.run(0.15)
-        check = stun.request(b"n" * 12, USERNAME="bbbb:aaaa", USE_CANDIDATE=None)
+        number = REFLEXIVE_PREFERENCE << 24 | 99  # a later nomination than any before
+        check = stun.request(b"n" * 12, USERNAME="bbbb:aaaa", PRIORITY=number, USE_CANDIDATE=None)
         message = stun.decode(stun.encode(check, KEY, fingerprint=True))
         self.bob.punching.receive_request(message, Route(A2), self.wire.now)
         self.assertEqual(self.path(self.bob), A2)
