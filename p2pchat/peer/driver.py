@@ -59,15 +59,23 @@ class Driver:
             self._arm(self.clock.seconds())
 
     def _empty(self) -> None:
-        while not self._stopped and (event := self.machine.next_event()) is not None:
-            self.react(event)
+        """Take what there is; what taking it brings forth is for another round."""
+        self._hand_on()
         if self._stopped:
             return
         outgoing = self.machine.datagrams_to_send(self.clock.seconds())
         for datagram in outgoing:
             self.send(datagram)
         self.after()
-        self._again = self._again or bool(outgoing)
+        self._again = self._hand_on() or bool(outgoing) or self._again
+
+    def _hand_on(self) -> bool:
+        """Hand on the machine's events; tells whether there were any."""
+        any_came = False
+        while not self._stopped and (event := self.machine.next_event()) is not None:
+            any_came = True
+            self.react(event)
+        return any_came
 
     def _arm(self, now: float) -> None:
         wanted = self.machine.get_timer()

@@ -184,6 +184,7 @@ class Node:
     @inlineCallbacks
     def _leave(self) -> Any:
         """Let goodbyes and refusals arrive, and only then delete our record."""
+        self._post.release()
         while self._post.under_way or any(
             driver.machine.is_alive for driver in self._dialogues.values()
         ):

@@ -58,7 +58,7 @@ class Post:
 
     def hold(self) -> None:
         """Keep back what goes out until :meth:`release`."""
-        self._held = []
+        self._held = self._held or []
 
     def release(self) -> None:
         """Deliver what was kept back."""

@@ -229,7 +229,7 @@ class Dialogue:
         self._drain(now)
 
     def _improve(self, now: float) -> None:
-        """Negotiate another path for the link that is open; nothing is told unless it fails."""
+        """Negotiate another path for the link that is open; nothing is told to be lost."""
         negotiation = self._negotiation
         if self.is_open and negotiation is not None and negotiation.is_over:
             self._negotiate(1, patient=True).call(now)
@@ -583,7 +583,8 @@ class Dialogue:
             self._rescue_failed(self._negotiation.dials, reason, now)
             return
         if self.told.is_open:
-            return  # a conversation is open: an offer more or less ends nothing
+            self._check_path(now)  # an offer more or less ends nothing, unless the path is dead
+            return
         told = "; ".join([explanation, *self._negotiation.history])
         if not self._negotiation.dials and reason in {"cancelled", "no-answer"}:
             self.told.offer_ended(reason)

@@ -17,10 +17,11 @@ from p2pchat.interfaces import IMachine
 from p2pchat.session import events
 from p2pchat.session.dialogue import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE
+from p2pchat.traversal.negotiation import ANSWER_TIMEOUT
 from p2pchat.wire.documents import Answer, Candidates, Offer, Refusal, Ringing
 from p2pchat.wire.messages import MAX_TEXT
 from tests.identity.people import CAROL
-from tests.session.pair import HEARTBEAT, WALL, Pair
+from tests.session.pair import HEARTBEAT, WALL, Pair, Peer
 
 
 class DialogueCase(SynchronousTestCase):
@@ -382,3 +383,158 @@ class RescueTests(DialogueCase):
         posted = len(self.alice.posted)
         self.pair.run(RESCUE_PATIENCE / 10)
         self.assertEqual((len(self.alice.posted), self.alice.dialogue.is_alive), (posted, False))
+
+
+class ChangedNetworkTests(DialogueCase):
+    """Another network is noticed before silence tells, and the link goes on over a new path."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair.connect()
+        self.pair.run(1)
+        self.flights = [one.first_flights for one in self.pair.both]
+        self.offers = [one for one in self.alice.posted if type(one) is Offer]
+
+    def change(self, *who: Peer) -> None:
+        """Let somebody notice another network, and time pass for what follows."""
+        for one in who:
+            one.dialogue.network_changed(self.now)
+        self.pair.run(3)
+
+    def assert_unbroken(self) -> None:
+        """The link is the same, nothing was told to be lost, and lines go both ways."""
+        self.pair.chat()
+        self.assertEqual([one.first_flights for one in self.pair.both], self.flights)
+        for one in self.pair.both:
+            self.assertEqual(one.dialogue.stage, "open")
+            self.assertEqual(one.events(events.PathLost), [])
+            self.assertEqual(one.events(events.Disconnected), [])
+            self.assertEqual(len(one.events(events.Connected)), 1)
+
+    def test_new_path(self) -> None:
+        """One offer names the link, and a new path is in use on both sides."""
+        found = [len(one.events(events.PathFound)) for one in self.pair.both]
+        self.change(self.alice)
+        offers = [one for one in self.alice.posted if type(one) is Offer]
+        self.assertEqual(len(offers), len(self.offers) + 1)
+        self.assertEqual(offers[-1].link, self.offers[0].session)
+        answers = [one for one in self.bob.posted if type(one) is Answer]
+        self.assertEqual(answers[-1].link, offers[-1].link)
+        for one, before in zip(self.pair.both, found, strict=True):
+            self.assertGreater(len(one.events(events.PathFound)), before)
+        self.assert_unbroken()
+
+    def test_other_side(self) -> None:
+        """The side that was called may be the one that moved."""
+        self.change(self.bob)
+        self.assert_unbroken()
+
+    def test_both_at_once(self) -> None:
+        """Both may notice at the same moment; one offer counts."""
+        self.change(*self.pair.both)
+        self.assert_unbroken()
+
+    def test_nobody_is_asked(self) -> None:
+        """Who approves each call isn't asked, nor told of an offer."""
+        self.alice.welcome = self.bob.welcome = False
+        self.change(self.alice)
+        self.assertEqual(len(self.bob.events(events.OfferReceived)), 1)
+        self.assert_unbroken()
+
+    def test_lines_meanwhile(self) -> None:
+        """What both say while the path changes arrives once, in order."""
+        said: list[str] = []
+        self.alice.dialogue.network_changed(self.now)
+        for number in range(40):
+            said.append(f"line {number}")
+            for one in self.pair.both:
+                self.pair.say(one, said[-1])
+            self.pair.run(0.01)
+        self.pair.run(3)
+        self.assertEqual([one.texts() for one in self.pair.both], [said, said])
+        self.assert_unbroken()
+
+    def test_lines_over_a_dead_path(self) -> None:
+        """So does what was said while nothing passed, for shorter than a check takes to fail."""
+        self.pair.part()
+        self.alice.dialogue.network_changed(self.now)
+        for one in self.pair.both:
+            self.pair.say(one, "in between")
+        self.pair.run(0.8)
+        self.pair.join()
+        self.pair.run(5)
+        self.assertEqual([one.texts() for one in self.pair.both], [["in between"]] * 2)
+        self.assert_unbroken()
+
+    def test_again_and_again(self) -> None:
+        """A machine that changes its network once more during the change makes no second offer."""
+        for _ in range(5):
+            self.alice.dialogue.network_changed(self.now)
+            self.pair.run(0.01)
+        self.pair.run(3)
+        offers = [one for one in self.alice.posted if type(one) is Offer]
+        self.assertEqual(len(offers), len(self.offers) + 1)
+        self.assert_unbroken()
+
+    def test_without_a_registry(self) -> None:
+        """An offer that can't be delivered ends nothing: the path in use is still good."""
+        self.pair.registry_is_up = False
+        self.change(self.alice)
+        self.pair.run(3 * HEARTBEAT)
+        self.assert_unbroken()
+
+    def test_path_is_dead(self) -> None:
+        """Where neither the old path nor a new one works, the loss is told, and mended."""
+        self.pair.part()
+        self.alice.dialogue.network_changed(self.now)
+        self.pair.run_until(lambda: self.alice.events(events.PathLost), 4 * HEARTBEAT)
+        self.pair.say(self.alice, "in the dark")
+        self.pair.join()
+        self.pair.run_until(lambda: self.bob.texts() == ["in the dark"], 30)
+
+    def test_without_a_conversation(self) -> None:
+        """Where no conversation is open, another network is no reason for an offer."""
+        self.alice.dialogue.disconnect(self.now)
+        self.pair.run(LINGERING + 0.1)
+        posted = len(self.alice.posted), len(self.bob.posted)
+        self.change(*self.pair.both)
+        self.assertEqual((len(self.alice.posted), len(self.bob.posted)), posted)
+        self.assertEqual([one.dialogue.stage for one in self.pair.both], ["ended", "ended"])
+
+    def test_leaving_meanwhile(self) -> None:
+        """Who leaves during the change leaves as ever."""
+        self.alice.dialogue.network_changed(self.now)
+        self.pair.run(0.03)
+        self.alice.dialogue.disconnect(self.now)
+        self.pair.run(2 * LINGERING)
+        reasons = [one.events(events.Disconnected)[0].reason for one in self.pair.both]
+        self.assertEqual(reasons, ["closed", "left"])
+        self.assertFalse(any(one.dialogue.is_alive for one in self.pair.both))
+
+    def test_direct_path_needs_no_better(self) -> None:
+        """On a direct path, news of gathering make no offer."""
+        self.pair.run(10)
+        self.alice.dialogue.candidates_changed(self.now)
+        self.pair.run(3)
+        self.assertEqual([one for one in self.alice.posted if type(one) is Offer], self.offers)
+
+    def test_returned(self) -> None:
+        """A network that comes back while nothing is wrong changes nothing."""
+        posted = len(self.alice.posted)
+        self.alice.dialogue.network_returned(self.now)
+        self.pair.run(3)
+        self.assertEqual(len(self.alice.posted), posted)
+
+    def test_returned_during_a_pause(self) -> None:
+        """In a rescue's pause the next offer goes out at once."""
+        self.pair.registry_is_up = False
+        self.pair.part()
+        self.pair.say(self.alice, "hm")
+        self.pair.run(40)
+        calling = len(self.alice.events(events.Calling))
+        self.pair.run_until(lambda: len(self.alice.events(events.Calling)) > calling, 15)
+        self.pair.run(ANSWER_TIMEOUT + 0.1)
+        self.pair.registry_is_up = True
+        self.pair.join()
+        self.alice.dialogue.network_returned(self.now)
+        self.pair.run_until(lambda: self.bob.texts() == ["hm"], 1)

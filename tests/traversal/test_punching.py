@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import itertools
 
-from p2pchat.traversal.datagrams import Route
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.traversal.datagrams import RELAYS, Route
 from p2pchat.traversal.punching import (
     FAIR_RTTS,
     FAIR_WAIT,
     FIRST_ROUND,
+    JOIN_INTERVAL,
     LATER_ROUND,
     LOW_TTL,
     LOW_TTL_PHASE,
     REFLEXIVE_PREFERENCE,
+    RELAY_WAIT,
+    RELAYED_PREFERENCE,
     RESEND_AFTER,
     Phase,
 )
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.documents import CandidateType
-from tests.traversal.ends import A1, A2, B1, B2, KEY, End, PunchingCase, end, host
+from p2pchat.wire.documents import Candidate, CandidateType
+from tests.traversal.ends import A1, A2, B1, B2, ELSEWHERE, KEY, End, PunchingCase, end, host
 from tests.traversal.fake_wire import FakeWire, Link
+
+RELAY = f"{RELAYS}1"
 
 
 class FirstRoundTests(PunchingCase):
@@ -365,3 +372,155 @@ class CheckAgainTests(PunchingCase):
         fresh.begin(host(B1), 100.0, False)
         fresh.check_again(100.01)
         self.assertEqual(len(fresh.take_datagrams()), 1)
+
+
+class RelayWaitTests(SynchronousTestCase):
+    """Our relay leaves the other side's NAT alone until its own checks have opened it."""
+
+    def setUp(self) -> None:
+        self.punching = end(1, "aaaa", "bbbb", (A1,)).punching
+        self.now = 100.0
+
+    def relayed(self, until: float) -> list[tuple[float, Address]]:
+        """Let time pass; returns when checks left our relay, and to whom, since 100.0."""
+        sent = []
+        while True:
+            for one in self.punching.take_datagrams():
+                kind = stun.decode(one.data).message_class
+                if one.base == RELAY and kind is stun.MessageClass.REQUEST:
+                    sent.append((round(self.now - 100.0, 6), one.destination))
+            due = self.punching.get_timer()
+            if due is None or due > until:
+                self.now = until
+                return sent
+            self.now = max(due, self.now)
+            self.punching.handle_timer(self.now)
+
+    def begin(self, *candidates: Candidate, low_ttl: bool = False) -> None:
+        """Begin with our relay there from the first."""
+        self.punching.bases = (*self.punching.bases, RELAY)
+        self.punching.begin(candidates, self.now, low_ttl)
+
+    def hear(self, source: Address) -> None:
+        """Let an authentic check of theirs come to our relay."""
+        check = stun.request(b"n" * 12, USERNAME="aaaa:bbbb", PRIORITY=REFLEXIVE_PREFERENCE << 24)
+        message = stun.decode(stun.encode(check, KEY, fingerprint=True))
+        self.assertTrue(self.punching.receive_request(message, Route(source, RELAY), self.now))
+
+    def test_not_before(self) -> None:
+        """A candidate that is no relay's is checked from ours after RELAY_WAIT, not before."""
+        for kind in (CandidateType.HOST, CandidateType.SERVER_REFLEXIVE):
+            self.setUp()
+            self.begin(Candidate(kind, B1))
+            self.assertEqual(self.relayed(100.0 + RELAY_WAIT - 0.001), [])
+            self.assertEqual(self.relayed(100.0 + RELAY_WAIT + 0.001), [(RELAY_WAIT, B1)])
+
+    def test_answering_side(self) -> None:
+        """So it is for the side that answered, whose other checks have a low TTL."""
+        self.begin(*host(B1), low_ttl=True)
+        self.assertEqual(self.relayed(100.0 + RELAY_WAIT - 0.001), [])
+        self.assertEqual(self.relayed(100.0 + RELAY_WAIT + 0.001), [(RELAY_WAIT, B1)])
+
+    def test_relayed_at_once(self) -> None:
+        """Their relay is no NAT: it is checked at once."""
+        self.begin(Candidate(CandidateType.RELAYED, B1))
+        self.assertEqual(self.relayed(100.0), [(0.0, B1)])
+
+    def test_side_by_side(self) -> None:
+        """Each candidate waits for itself; the direct checks never do."""
+        self.begin(*host(B1), Candidate(CandidateType.RELAYED, ELSEWHERE))
+        direct = [one for one in self.punching.take_datagrams() if one.base != RELAY]
+        self.assertEqual([one.destination for one in direct], [B1, ELSEWHERE])
+        early = {where for _, where in self.relayed(100.0 + RELAY_WAIT - 0.001)}
+        self.assertEqual(early, {ELSEWHERE})
+
+    def test_relay_comes_later(self) -> None:
+        """From a relay that comes later the wait begins when the relay is there."""
+        self.punching.begin(host(B1), self.now, False)
+        self.relayed(101.0)
+        self.punching.set_relays((RELAY,), self.now)
+        self.assertEqual(self.relayed(101.0 + RELAY_WAIT - 0.001), [])
+        sent = self.relayed(101.0 + RELAY_WAIT + 0.001)
+        self.assertEqual(sent, [(1.0 + RELAY_WAIT, B1)])
+
+    def test_candidate_comes_later(self) -> None:
+        """For a candidate that is told later it begins when it is told."""
+        self.begin()
+        self.relayed(101.0)
+        self.punching.add_candidates(host(B1), self.now)
+        self.assertEqual(self.relayed(101.0 + RELAY_WAIT - 0.001), [])
+        self.assertTrue(self.relayed(101.0 + RELAY_WAIT + 0.001))
+
+    def test_began_shortens_nothing(self) -> None:
+        """That the other side began ends the low TTL, not the wait."""
+        self.begin(*host(B1), low_ttl=True)
+        self.relayed(100.1)
+        self.punching.remote_began(self.now)
+        self.assertEqual(self.relayed(100.0 + RELAY_WAIT - 0.001), [])
+
+    def test_their_check_ends_it(self) -> None:
+        """Their check over our relay shows that the NAT is open: it is checked back at once."""
+        self.begin(*host(B1))
+        self.relayed(100.1)
+        self.hear(B1)
+        self.assertEqual(self.relayed(100.1), [(0.1, B1)])
+
+    def test_unknown_source(self) -> None:
+        """So it is for an address that nobody told, which a symmetric NAT may have."""
+        self.begin(*host(B1))
+        self.relayed(100.1)
+        self.hear(ELSEWHERE)
+        self.assertEqual(self.relayed(100.1), [(0.1, ELSEWHERE)])
+        self.assertEqual({where for _, where in self.relayed(100.4)}, {ELSEWHERE})
+
+    def test_later_rounds(self) -> None:
+        """In a later round, long after the wait, our relay checks at once."""
+        self.begin(*host(B1))
+        self.relayed(100.0 + FIRST_ROUND + 1)
+        self.punching.check_again(self.now)
+        self.assertEqual(self.relayed(self.now), [(FIRST_ROUND + 1, B1)])
+
+
+class JoinIntervalTests(SynchronousTestCase):
+    """On a relayed path the other side's checks begin a round of ours, now and then."""
+
+    def setUp(self) -> None:
+        self.punching = end(1, "aaaa", "bbbb", (A1,)).punching
+        self.punching.begin((), 100.0, False)
+
+    def hear(self, now: float) -> None:
+        """Let a check come from their relay, and answer ours."""
+        check = stun.request(b"n" * 12, USERNAME="aaaa:bbbb", PRIORITY=RELAYED_PREFERENCE << 24)
+        message = stun.decode(stun.encode(check, KEY, fingerprint=True))
+        self.assertTrue(self.punching.receive_request(message, Route(B1), now))
+        self.answer(now)
+
+    def answer(self, now: float) -> None:
+        """Answer all checks that went out."""
+        for one in self.punching.take_datagrams():
+            sent = stun.decode(one.data)
+            if sent.message_class is stun.MessageClass.REQUEST:
+                answer = stun.encode(stun.success(sent, XOR_MAPPED_ADDRESS=A1), KEY, True)
+                self.punching.receive_response(stun.decode(answer), Route(B1), now)
+
+    def quiet(self) -> float:
+        """Let the first round end on a relayed path; returns when."""
+        self.hear(100.1)
+        self.answer(100.1)
+        self.punching.handle_timer(100.0 + FIRST_ROUND)
+        self.assertIs(self.punching.phase, Phase.QUIET)
+        assert self.punching.path is not None
+        self.assertTrue(self.punching.path.is_relayed)
+        return 100.0 + FIRST_ROUND
+
+    def test_joins(self) -> None:
+        """JOIN_INTERVAL after the last round began, a check of theirs begins one."""
+        began = self.quiet() + 0.1
+        self.hear(began)
+        self.assertIs(self.punching.phase, Phase.CHECKING)
+        self.punching.handle_timer(began + LATER_ROUND)
+        self.assertIs(self.punching.phase, Phase.QUIET)
+        self.hear(began + JOIN_INTERVAL - 0.1)
+        self.assertIs(self.punching.phase, Phase.QUIET)
+        self.hear(began + JOIN_INTERVAL + 0.1)
+        self.assertIs(self.punching.phase, Phase.CHECKING)

@@ -1,0 +1,353 @@
+"""The post of one peer: what is let in, what goes out, and what comes back."""
+
+from __future__ import annotations
+
+from random import Random
+
+from p2pchat.errors import RegistryError, RegistryUnreachable
+from p2pchat.identity.documents import MAX_AGE, Acceptance, open_document, sign_document
+from p2pchat.identity.keys import Identity
+from p2pchat.peer.event_stream import Event
+from p2pchat.peer.post import Post
+from p2pchat.peer.registry_client import REQUEST_TIMEOUT
+from p2pchat.wire.documents import (
+    MAX_LABEL,
+    Answer,
+    Body,
+    Candidates,
+    Delivered,
+    Offer,
+    Refusal,
+    Registration,
+    Removal,
+    Ringing,
+    Subscription,
+)
+from p2pchat.wire.strict_json import JsonObject
+from tests.identity.people import ALICE, BOB, CAROL
+from tests.peer.registry_case import RegistryCase
+from tests.simulation.link import Link
+
+OFFER = Offer("session", "bob", b"\x09" * 32, "ufrag", ())
+ANSWER = Answer("session", "bob", b"\x09" * 32, "ufrag", ())
+DELIVERED: tuple[Delivered, ...] = (
+    OFFER,
+    ANSWER,
+    Candidates("session", (), True),
+    Ringing("session"),
+    Refusal("session", "declined", "not now"),
+)
+
+
+class NewerOffer(Offer):
+    """An offer of a program that comes after ours."""
+
+    def to_json(self) -> JsonObject:
+        """Return the members, the version among them."""
+        return {**super().to_json(), "v": 2}
+
+
+class NewerAnswer(Answer):
+    """An answer of such a program."""
+
+    def to_json(self) -> JsonObject:
+        """Return the members, the version among them."""
+        return {**super().to_json(), "v": 2}
+
+
+class NewerRefusal(Refusal):
+    """A refusal of such a program."""
+
+    def to_json(self) -> JsonObject:
+        """Return the members, the version among them."""
+        return {**super().to_json(), "v": 2}
+
+
+def newer(session: str = "session") -> NewerOffer:
+    """Return a newer program's offer."""
+    return NewerOffer(session, "bob", b"\x09" * 32, "ufrag", ())
+
+
+class PostCase(RegistryCase):
+    """Alice's post, and all that it hands on."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.arrived: list[tuple[str, Delivered]] = []
+        self.returned: list[tuple[str, Delivered, RegistryError]] = []
+        self.complaints: list[str] = []
+        self.nonces = Random(1)
+        self.post = Post(
+            self.client,
+            Acceptance(frozenset({ALICE.peer_id})),
+            lambda peer_id, body: self.arrived.append((peer_id, body)),
+            lambda peer_id, body, error: self.returned.append((peer_id, body, error)),
+            self.complaints.append,
+        )
+
+    def sign(
+        self, body: Body, by: Identity = BOB, to: str = ALICE.peer_id, age: float = 0.0
+    ) -> str:
+        """Sign a document for Alice."""
+        nonce = self.nonces.randbytes(8).hex()
+        return sign_document(by, to, body, self.client.now() - age, nonce)
+
+    def receive(self, *tokens: str) -> None:
+        """Let tokens come on the event stream, and time for what follows from them."""
+        for token in tokens:
+            self.post.receive(token)
+        self.run_for(1)
+
+    def refused_all(self, *tokens: str) -> None:
+        """These tokens are handed on to nobody, answered by nothing, and logged as no failure."""
+        self.receive(*tokens)
+        self.assertEqual((self.arrived, self.returned, self.post.under_way), ([], [], []))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class ArrivingTests(PostCase):
+    """Only what is signed, for us, fresh, new and of a type for peers arrives."""
+
+    def test_delivered(self) -> None:
+        """Each type that peers send arrives, whole, with its author."""
+        self.receive(*(self.sign(body) for body in DELIVERED))
+        self.assertEqual(self.arrived, [(BOB.peer_id, body) for body in DELIVERED])
+        self.assertEqual(self.complaints, [])
+
+    def test_author(self) -> None:
+        """The author is whoever signed."""
+        self.receive(self.sign(OFFER, CAROL), self.sign(OFFER, BOB))
+        self.assertEqual([who for who, _ in self.arrived], [CAROL.peer_id, BOB.peer_id])
+
+    def test_not_signed(self) -> None:
+        """What isn't signed by its author doesn't, and nobody is bothered."""
+        good, other = self.sign(OFFER), self.sign(ANSWER)
+        header, payload, _ = good.split(".")
+        swapped = f"{header}.{payload}.{other.split('.')[2]}"
+        self.refused_all("", "x", "{}", "a.b.c", good[:-5], f"{header}.{payload}.", swapped)
+        self.assertEqual(self.complaints, [])
+
+    def test_another_key(self) -> None:
+        """A payload of Bob's under Carol's header and signature isn't Bob's."""
+        ours, theirs = self.sign(OFFER, CAROL).split("."), self.sign(OFFER, BOB).split(".")
+        self.refused_all(f"{ours[0]}.{theirs[1]}.{ours[2]}", f"{ours[0]}.{theirs[1]}.{theirs[2]}")
+
+    def test_for_somebody_else(self) -> None:
+        """What is meant for another peer, or the registry, doesn't."""
+        self.refused_all(*(self.sign(OFFER, to=to) for to in (BOB.peer_id, self.world.url)))
+        self.assertEqual(self.complaints, [])
+
+    def test_not_for_peers(self) -> None:
+        """What only a registry takes doesn't, though it is signed and for us."""
+        bodies: tuple[Body, ...] = (Registration("bob"), Subscription(), Removal())
+        self.refused_all(*(self.sign(body) for body in bodies))
+        self.assertEqual(self.complaints, [])
+
+    def test_replayed(self) -> None:
+        """A document arrives once, however often the registry passes it on."""
+        token = self.sign(OFFER)
+        self.receive(token, token)
+        self.run_for(MAX_AGE / 2)
+        self.receive(token)
+        self.assertEqual(self.arrived, [(BOB.peer_id, OFFER)])
+
+    def test_stale(self) -> None:
+        """One kept back, or dated ahead, doesn't; the person reads by how much it is off."""
+        self.refused_all(self.sign(OFFER, age=MAX_AGE + 2), self.sign(OFFER, age=-MAX_AGE - 2))
+        old, ahead = self.complaints
+        self.assertIn("62 seconds old", old)
+        self.assertIn("ahead", ahead)
+
+    def test_nearly_stale(self) -> None:
+        """Clocks may be wrong by a little less than MAX_AGE."""
+        self.receive(self.sign(OFFER, age=MAX_AGE - 2), self.sign(ANSWER, age=2 - MAX_AGE))
+        self.assertEqual([body for _, body in self.arrived], [OFFER, ANSWER])
+
+
+class OutgoingCase(PostCase):
+    """Alice and Bob are registered, and Bob listens."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.world.internet.link = Link(latency=0.01)
+        self.events: list[Event] = []
+        self.bob = self.make_client(BOB)
+        self.result(self.client.register(Registration("alice")))
+        self.result(self.bob.register(Registration("bob")))
+        self.result(self.bob.subscribe(self.events.append, lambda _reason: None))
+
+    def read(self) -> list[Body]:
+        """Return what Bob got so far; each is signed by Alice, for Bob."""
+        tokens = [event.data for event in self.events if event.name == "document"]
+        documents = [open_document(token) for token in tokens]
+        for one in documents:
+            self.assertEqual((one.issuer, one.audience), (ALICE.peer_id, BOB.peer_id))
+        return [one.body for one in documents]
+
+
+class DeliveringTests(OutgoingCase):
+    """What goes out."""
+
+    def test_delivered(self) -> None:
+        """It is signed and reaches its reader; the delivery is under way until it is answered."""
+        for body in DELIVERED:
+            self.post.deliver(BOB.peer_id, body)
+            self.assertEqual(len(self.post.under_way), 1)
+            self.run_for(1)
+            self.assertEqual(self.post.under_way, [])
+        self.assertEqual((self.read(), self.returned), (list(DELIVERED), []))
+
+    def test_refused(self) -> None:
+        """One that the registry refuses comes back, with the registry's word for it."""
+        self.post.deliver(CAROL.peer_id, OFFER)
+        self.run_for(1)
+        ((peer_id, body, error),) = self.returned
+        self.assertEqual((peer_id, body, error.reason), (CAROL.peer_id, OFFER, "unknown-peer"))
+        self.assertIn(CAROL.peer_id, str(error))
+        self.assertEqual(self.post.under_way, [])
+
+    def test_offline(self) -> None:
+        """So does one for a peer who is registered but doesn't listen."""
+        self.result(self.make_client(CAROL).register(Registration("carol")))
+        self.post.deliver(CAROL.peer_id, OFFER)
+        self.run_for(1)
+        self.assertEqual([error.reason for *_, error in self.returned], ["peer-offline"])
+
+    def test_no_registry(self) -> None:
+        """And so does one that finds no registry, in good time."""
+        self.world.host.online = False
+        self.post.deliver(BOB.peer_id, OFFER)
+        self.run_for(3 * REQUEST_TIMEOUT)
+        ((_, body, error),) = self.returned
+        self.assertEqual(body, OFFER)
+        self.assertIsInstance(error, RegistryUnreachable)
+        self.assertEqual(self.post.under_way, [])
+
+    def test_own_mistake(self) -> None:
+        """A mistake of ours in taking it back is logged; nothing stays under way."""
+
+        def mistaken(_peer_id: str, _body: Delivered, _error: RegistryError) -> None:
+            raise ZeroDivisionError
+
+        self.post.returned = mistaken
+        self.post.deliver(CAROL.peer_id, OFFER)
+        self.run_for(1)
+        self.assertEqual(self.post.under_way, [])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class HoldingTests(OutgoingCase):
+    """While the event stream is renewed."""
+
+    def test_held(self) -> None:
+        """Nothing goes out, or is under way, until the release."""
+        self.assertFalse(self.post.is_held)
+        self.post.hold()
+        self.post.deliver(BOB.peer_id, OFFER)
+        self.run_for(30)
+        self.assertTrue(self.post.is_held)
+        self.assertEqual((self.read(), self.returned, self.post.under_way), ([], [], []))
+
+    def test_in_order(self) -> None:
+        """What was kept back goes out in the order in which it was said, before what follows."""
+        self.post.hold()
+        for body in DELIVERED[:-1]:
+            self.post.deliver(BOB.peer_id, body)
+        self.post.release()
+        self.assertFalse(self.post.is_held)
+        self.post.deliver(BOB.peer_id, DELIVERED[-1])
+        self.assertEqual(len(self.post.under_way), len(DELIVERED))
+        self.run_for(1)
+        self.assertEqual((self.read(), self.post.under_way), (list(DELIVERED), []))
+
+    def test_dated_at_release(self) -> None:
+        """What was held for longer than MAX_AGE is as fresh as it goes out."""
+        self.post.hold()
+        self.post.deliver(BOB.peer_id, OFFER)
+        for _ in range(3):
+            self.run_for(MAX_AGE / 2)
+            for client in (self.client, self.bob):  # a lease is shorter
+                self.result(client.register(Registration("again")))
+        self.post.release()
+        self.run_for(1)
+        self.assertEqual((self.read(), self.returned), ([OFFER], []))
+
+    def test_released_once(self) -> None:
+        """A second release, or one without a hold, delivers nothing again."""
+        self.post.release()
+        self.post.hold()
+        self.post.deliver(BOB.peer_id, OFFER)
+        self.post.release()
+        self.post.release()
+        self.run_for(1)
+        self.assertEqual(self.read(), [OFFER])
+
+    def test_arriving_goes_on(self) -> None:
+        """What comes in isn't held."""
+        self.post.hold()
+        self.receive(self.sign(OFFER))
+        self.assertEqual(self.arrived, [(BOB.peer_id, OFFER)])
+
+    def test_refused_after_release(self) -> None:
+        """The registry's refusal of what was held comes back like any other."""
+        self.post.hold()
+        self.post.deliver(CAROL.peer_id, OFFER)
+        self.post.release()
+        self.run_for(1)
+        self.assertEqual([body for _, body, _ in self.returned], [OFFER])
+
+
+class VersionTests(OutgoingCase):
+    """A program that is newer than ours is told so, once, in words that it can read."""
+
+    def test_offer(self) -> None:
+        """An offer gets one refusal, and the person a sentence; it doesn't arrive."""
+        self.receive(self.sign(newer()))
+        (body,) = self.read()
+        assert isinstance(body, Refusal)
+        self.assertEqual((body.session, body.reason), ("session", "unsupported-version"))
+        self.assertIn("version 2", body.detail)
+        (complaint,) = self.complaints
+        self.assertIn("version 2", complaint)
+        self.assertIn(BOB.peer_id, complaint)
+        self.assertEqual((self.arrived, self.post.under_way), ([], []))
+
+    def test_nothing_else(self) -> None:
+        """An answer or a refusal gets none, lest two programs go on for ever."""
+        answer = NewerAnswer("session", "bob", b"\x09" * 32, "ufrag", ())
+        self.receive(self.sign(answer), self.sign(NewerRefusal("session", "declined")))
+        self.assertEqual((self.read(), self.complaints, self.arrived), ([], [], []))
+
+    def test_for_somebody_else(self) -> None:
+        """Nor does an offer for another peer."""
+        self.receive(self.sign(newer(), to=CAROL.peer_id))
+        self.assertEqual((self.read(), self.complaints), ([], []))
+
+    def test_not_signed(self) -> None:
+        """Nor one that nobody signed: nobody is made to write to a stranger."""
+        header, payload, _ = self.sign(newer()).split(".")
+        signature = self.sign(OFFER).split(".")[2]
+        self.receive(f"{header}.{payload}.{signature}")
+        self.assertEqual((self.read(), self.complaints), ([], []))
+
+    def test_session(self) -> None:
+        """One whose session can't be named in a refusal gets none."""
+        self.receive(self.sign(newer("")), self.sign(newer("s" * (MAX_LABEL + 1))))
+        self.assertEqual(self.read(), [])
+        self.receive(self.sign(newer("s" * MAX_LABEL)))
+        self.assertEqual([type(body) for body in self.read()], [Refusal])
+
+    def test_author_is_away(self) -> None:
+        """A refusal that can't be delivered comes back; that is the end of it."""
+        self.receive(self.sign(newer(), CAROL))
+        self.assertEqual([error.reason for *_, error in self.returned], ["unknown-peer"])
+        self.assertEqual(self.post.under_way, [])
+
+    def test_held(self) -> None:
+        """While documents are held the refusal waits with them."""
+        self.post.hold()
+        self.receive(self.sign(newer()))
+        self.assertEqual(self.read(), [])
+        self.post.release()
+        self.run_for(1)
+        self.assertEqual([type(body) for body in self.read()], [Refusal])
