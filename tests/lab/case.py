@@ -67,8 +67,11 @@ class PairTestCase(LabTestCase):
     For each pair, either side calls the other by name, with fresh peers and NATs that have
     forgotten everything; three messages go each way, in order; one quits and the other sees it.
 
-    Each must join. Of 100 conversations that may be direct, one may end over the relay.
+    Each must join, over a path of the kind expected; a strategy that draws its ports may miss now
+    and then (`spare_misses`, beside one of 100).
     """
+
+    spare_misses = 0
 
     def check(
         self,
@@ -109,7 +112,8 @@ class PairTestCase(LabTestCase):
                 kinds.append(self.talk(caller, callee, kind))
                 alice.close()
                 bob.close()
-        self.assertLessEqual(len(kinds) - kinds.count(kind), len(kinds) // 100, kinds)
+        allowed = self.spare_misses + len(kinds) // 100
+        self.assertLessEqual(len(kinds) - kinds.count(kind), allowed, kinds)
 
     def talk(self, caller: JsonPeer, callee: JsonPeer, kind: str) -> str:
         """Call, exchange messages, quit, be seen to have gone; return the kind of path."""

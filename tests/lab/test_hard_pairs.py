@@ -17,6 +17,8 @@ ALL = ("udp", "tcp", "tls")  # transports to the relay
 class SymmetricTests(PairTestCase):
     """One side is random, the other is not: direct, though a relay is at hand."""
 
+    spare_misses = 1  # 999 of 1,000 probing runs find a port: this one may be the other
+
     def test_open(self) -> None:
         """With a public address."""
         self.check("symmetric", "open", DIRECT, ALL)
