@@ -93,7 +93,7 @@ class BareLink:
         self.link = Link(
             Identity.from_seed(seed(role)),
             Identity.from_seed(seed(other)).peer_id,
-            make_certificate(time.time()),
+            make_certificate(os.urandom(32), time.time()),
             dials=role == "measure",
             rtt=0.001,
         )

@@ -2,7 +2,9 @@
 The throw-away certificate that TLS wants of the side that accepts a link.
 
 It proves nothing and names nobody: :mod:`p2pchat.identity.proof` does that inside the session,
-so whoever probes the socket learns no identity.
+so whoever probes the socket learns no identity.  An Ed25519 key and a constant serial number make
+every certificate, and every signature with it, equally long: a simulation sees the same datagrams
+each time.
 """
 
 from __future__ import annotations
@@ -11,8 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -21,20 +22,15 @@ VALIDITY = timedelta(days=3650)  # nobody checks it
 
 @attrs.frozen
 class Certificate:
-    """A self-signed P-256 certificate and its key, both PEM."""
+    """A self-signed Ed25519 certificate and its key, both PEM."""
 
     certificate: bytes
     private_key: bytes = attrs.field(repr=False)
 
 
-def make_certificate(now: float) -> Certificate:
-    """
-    Make a certificate; ``now`` is in seconds since 1970.
-
-    Its key comes from the operating system's generator, the one randomness here that isn't an
-    argument: ``cryptography`` offers no other, and no byte of it is ever compared in a test.
-    """
-    key = ec.generate_private_key(ec.SECP256R1())
+def make_certificate(seed: bytes, now: float) -> Certificate:
+    """Make a certificate from 32 random bytes; ``now`` is in seconds since 1970."""
+    key = Ed25519PrivateKey.from_private_bytes(seed)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "p2pchat")])
     start = datetime.fromtimestamp(now, UTC)
     certificate = (
@@ -45,7 +41,7 @@ def make_certificate(now: float) -> Certificate:
         .serial_number(1)
         .not_valid_before(start - timedelta(days=1))
         .not_valid_after(start + VALIDITY)
-        .sign(key, SHA256())
+        .sign(key, None)
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return Certificate(certificate.public_bytes(Encoding.PEM), private)

@@ -111,7 +111,7 @@ class Node:
         self._agent = self._network.agent
         self._surroundings = Surroundings(
             state.identity,
-            make_certificate(runtime.wall_time()),
+            make_certificate(runtime.random_bytes(32), runtime.wall_time()),
             settings.username,
             settings.retries,
             self._agent,

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import QuicConnection, QuicConnectionError
 from qh3.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived
-from qh3.tls import load_pem_private_key, load_pem_x509_certificates
+from qh3.tls import SignatureAlgorithm, load_pem_private_key, load_pem_x509_certificates
 
 from p2pchat.errors import LinkClosed
 from p2pchat.identity.certificates import Certificate
@@ -189,6 +189,7 @@ def _configuration(is_client: bool, rtt: float, secrets: _SecretLog) -> QuicConf
         max_data=WINDOW,
         max_stream_data=WINDOW,
         secrets_log_file=secrets,
+        signature_algorithms=[SignatureAlgorithm.ED25519] if is_client else None,
         verify_mode=ssl.CERT_NONE,
         server_name="p2pchat.invalid",
     )

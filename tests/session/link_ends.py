@@ -15,7 +15,7 @@ from p2pchat.wire import messages
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.framing import FrameReader, encode_frame
 
-CERTIFICATE = make_certificate(1_800_000_000.0)
+CERTIFICATE = make_certificate(bytes(range(32)), 1_800_000_000.0)
 LEFT, RIGHT = ("192.0.2.1", 1), ("192.0.2.2", 2)
 
 
