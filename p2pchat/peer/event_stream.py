@@ -90,7 +90,6 @@ class EventStream(Protocol):
         received: Callable[[Event], None],
         ended: Callable[[str], None],
     ) -> None:
-        self._clock = clock
         self._received = received
         self._ended: Callable[[str], None] | None = ended
         self._reader = EventReader()

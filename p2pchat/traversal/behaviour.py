@@ -8,6 +8,7 @@ trusted over what the checks show: plain checks go out whatever it says.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Self
 
 import attrs
 
@@ -21,7 +22,16 @@ class Strategy(Enum):
     HOPELESS = "relay only: both mappings are random"
 
 
-class Mapping(Enum):
+class _Reading(Enum):
+    """What was read of a NAT, as the word that offers and answers carry."""
+
+    @classmethod
+    def read(cls, word: str) -> Self:
+        """Return what a peer's word names; words from newer programs are unknown ones."""
+        return cls(word if word in cls._value2member_map_ else "unknown")
+
+
+class Mapping(_Reading):
     """Mapping behaviour (RFC 4787 section 4.1), as far as the STUN service shows it."""
 
     UNKNOWN = "unknown"
@@ -29,23 +39,13 @@ class Mapping(Enum):
     ENDPOINT_INDEPENDENT = "endpoint-independent"
     DEPENDENT = "address-or-port-dependent"
 
-    @classmethod
-    def read(cls, word: str) -> Mapping:
-        """Return the mapping that a peer names; words from newer programs are unknown ones."""
-        return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
 
-
-class Filtering(Enum):
+class Filtering(_Reading):
     """Filtering behaviour (RFC 4787 section 5), as far as the chat socket can tell."""
 
     UNKNOWN = "unknown"
     PORT_DEPENDENT = "address-and-port-dependent"
     KNOWN_HOSTS = "endpoint-independent-or-address-dependent"
-
-    @classmethod
-    def read(cls, word: str) -> Filtering:
-        """Return the filtering that a peer names; words from newer programs are unknown ones."""
-        return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
 
 
 @attrs.frozen

@@ -214,13 +214,6 @@ class Gathering:
         known = Mapping.ENDPOINT_INDEPENDENT if len(mapped) > 1 else Mapping.UNKNOWN
         return NatTraits(known, 0, filtering)
 
-    @property
-    def preserves_port(self) -> bool:
-        """Whether the mapped port is the socket's own."""
-        own = {port for _, port in self.host_addresses}
-        mapped = {port for _, port in self.reflexive_addresses}
-        return bool(mapped) and mapped <= own
-
     def _predicted(self) -> list[Candidate]:
         step = self.traits().step
         if not step:

@@ -244,7 +244,8 @@ class Punching:
         """The other side's NAT has its mappings: check at full TTL from now on."""
         if now < self._low_ttl_until:
             self._low_ttl_until = now
-            self._check_all_now(now)
+            self._make_all_due(now)
+            self.handle_timer(now)
 
     def check_again(self, now: float) -> None:
         """Verify every known pair; ends with a path, the same or another, or in failure."""
@@ -279,13 +280,11 @@ class Punching:
     def _start_round(self, now: float, length: float) -> None:
         self.phase, self._decide_at = Phase.CHECKING, None
         self._round_started, self._round_ends = now, now + length
-        for pair in self.pairs.values():
-            pair.sends, pair.due = 0, max(now, pair.not_before)
+        self._make_all_due(now)
 
-    def _check_all_now(self, now: float) -> None:
+    def _make_all_due(self, now: float) -> None:
         for pair in self.pairs.values():
             pair.sends, pair.due = 0, max(now, pair.not_before)
-        self.handle_timer(now)
 
     def _pair(self, candidate: Candidate, base: str, now: float) -> Pair | None:
         route = Route(candidate.address, base)
