@@ -18,9 +18,9 @@ from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.agent import Agent, AgentEvent, SocketsReleased
 from p2pchat.traversal.datagrams import RELAYS, STREAMS, Datagram
-from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
-from p2pchat.wire.addresses import Address
+from p2pchat.wire.addresses import Address, family
 
 
 @attrs.define(eq=False)
@@ -44,7 +44,7 @@ class AgentAdapter:
 
     def __attrs_post_init__(self) -> None:
         random_bytes = self._runtime.random_bytes
-        gathering = Gathering((), random_bytes, self.is_local)
+        gathering = DualGathering((), random_bytes, self.is_local)
         self.agent = Agent(gathering, Relays(random_bytes), self.relay_only, random_bytes)
         self._sockets = PeerSockets(self._runtime.reactor, self._received)
         self._driver = Driver(self.agent, self._runtime.clock, self.send, self._said)
@@ -52,7 +52,7 @@ class AgentAdapter:
     @property
     def is_bound(self) -> bool:
         """Whether the chat socket is there."""
-        return self._sockets.port is not None
+        return bool(self._sockets.ports)
 
     def bind(self, port: int) -> None:
         """
@@ -65,11 +65,10 @@ class AgentAdapter:
 
     def read_interfaces(self) -> bool:
         """Take this machine's addresses; tells whether they changed."""
-        port = self._sockets.port.getHost().port
-        found = tuple((host, port) for host in self._runtime.host_addresses())
-        gathering = self.agent.gathering
-        before, gathering.host_addresses = gathering.host_addresses, found
-        return set(before) != set(found)
+        ports = self._sockets.ports
+        hosts = self._runtime.host_addresses()
+        found = [(host, ports[family(host)]) for host in hosts if family(host) in ports]
+        return self.agent.gathering.set_host_addresses(found, self._runtime.clock.seconds())
 
     def refresh(self) -> None:
         """The network may have changed: ask STUN service and relays how they see us."""

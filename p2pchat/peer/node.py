@@ -401,7 +401,7 @@ class Node:
     @inlineCallbacks
     def _configure(self, answer: JsonObject) -> Any:
         """Take what the registry says of STUN and relays."""
-        servers = yield stun_addresses(self._runtime.reactor, answer.get("stun"))
+        servers = yield stun_addresses(self._runtime, answer.get("stun"))
         self._agent.gathering.set_servers(servers, self._now())
         yield self._configure_relays(answer.get("turn"))
         self._network.step()
@@ -414,7 +414,7 @@ class Node:
     def _configure_relays(self, offered: object) -> Any:
         """Take the relays and the credentials that the registry gives out."""
         if isinstance(offered, dict):
-            servers = yield relay_servers(self._runtime.reactor, offered.get("urls"))
+            servers = yield relay_servers(self._runtime, offered.get("urls"))
             credentials = Credentials(str(offered.get("username")), str(offered.get("password")))
             self._agent.relays.configure(servers, credentials)
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import attrs
+from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet.defer import (
     CancelledError,
@@ -94,6 +95,14 @@ class _WholeBody:
 
     def stopProducing(self) -> None:
         """Nothing is left to stop."""
+
+
+class _ReadyURL(EncodedURL):
+    """A URL of ASCII only: hyperlink's own encoding takes an IPv6 literal for a domain name."""
+
+    def to_uri(self) -> EncodedURL:
+        """Return it as it is."""
+        return self
 
 
 class _AnswerReader(Protocol):
@@ -247,7 +256,8 @@ class RegistryClient:
 
     @inlineCallbacks
     def _request(self, client: HTTPClient, method: str, path: str, **options: Any) -> Any:
-        sent = client.request(method, self.server.rstrip("/") + path, **options)
+        url = _ReadyURL.from_text(self.server.rstrip("/") + path)
+        sent = client.request(method, url, **options)
         try:
             return (yield sent.addTimeout(REQUEST_TIMEOUT, self._runtime.clock))
         except _NEVER_SENT as error:

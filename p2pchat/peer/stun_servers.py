@@ -1,5 +1,6 @@
 """
-From the registry's STUN and TURN URLs (RFC 7064, RFC 7065) to addresses that can be sent to.
+From the registry's STUN and TURN URLs (RFC 7064, RFC 7065) to addresses that can be sent to, in
+both address families: which of them this machine can reach is for others to find out.
 
 URLs that can't be read or resolved are left out: a peer without STUN still has its host
 candidates.
@@ -9,18 +10,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.abstract import isIPAddress
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.peer.names import resolve
+from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import Address, Scope, scope
 from p2pchat.wire.origins import host as url_host
 from p2pchat.wire.turn import RelayServer, Transport, parse_turn_url
 
 DEFAULT_PORT = 3478  # RFC 8489 section 8.1
-RESOLVE_TIMEOUT = (1, 2)  # seconds, for each try
 MAX_URLS = 8
 
 _log = Logger()
@@ -46,18 +46,23 @@ def parse_stun_url(url: object) -> Address:
 
 
 @inlineCallbacks
-def stun_addresses(reactor: Any, urls: object) -> Any:
-    """Return a Deferred of the IPv4 addresses that these URLs name."""
+def stun_addresses(runtime: Runtime, urls: object) -> Any:
+    """Return a Deferred of the addresses that these URLs name, in both families."""
     wanted = urls if isinstance(urls, list) else []
-    found: list[Address | None] = yield gatherResults(
-        [_resolve(reactor, url) for url in wanted[:MAX_URLS]]
+    found: list[list[Address]] = yield gatherResults(
+        [_resolve(runtime, url) for url in wanted[:MAX_URLS]]
     )
-    return [address for address in found if address is not None]
+    return [address for addresses in found for address in addresses]
 
 
 @inlineCallbacks
-def relay_servers(reactor: Any, urls: object) -> Any:
-    """Return a Deferred of the relays that these URLs name, each with its address or ``None``."""
+def relay_servers(runtime: Runtime, urls: object) -> Any:
+    """
+    Return a Deferred of the relays that these URLs name, as pairs of relay and address.
+
+    A relay over UDP comes once for each address that it has; one over TCP or TLS, whose name
+    the connection resolves, comes with ``None``.
+    """
     found: list[tuple[RelayServer, Address | None]] = []
     for url in (urls if isinstance(urls, list) else [])[:MAX_URLS]:
         try:
@@ -65,32 +70,29 @@ def relay_servers(reactor: Any, urls: object) -> Any:
         except RemoteProtocolError as error:
             _log.warn("{error}", error=error)
             continue
-        address = None
         if server.transport is Transport.UDP:
-            address = yield _look_up(reactor, server.host, server.port)
-        found.append((server, address))
+            addresses = yield _look_up(runtime, server.host, server.port)
+            found += [(server, address) for address in addresses]
+        else:
+            found.append((server, None))
     return found
 
 
-def _resolve(reactor: Any, url: object) -> Deferred[Address | None]:
+def _resolve(runtime: Runtime, url: object) -> Deferred[list[Address]]:
     try:
         host, port = parse_stun_url(url)
     except RemoteProtocolError as error:
         _log.warn("{error}", error=error)
-        return succeed(None)
-    return _look_up(reactor, host, port)
+        return succeed([])
+    return _look_up(runtime, host, port)
 
 
-def _look_up(reactor: Any, host: str, port: int) -> Deferred[Address | None]:
-    if isIPAddress(host):
-        return succeed(_usable(host, port))
-    resolved: Deferred[Any] = reactor.resolve(host, RESOLVE_TIMEOUT)
-    return resolved.addCallbacks(lambda ip: _usable(ip, port), _unresolved, errbackArgs=(host,))
+def _look_up(runtime: Runtime, name: str, port: int) -> Deferred[list[Address]]:
+    return resolve(runtime, name).addCallback(_usable, name, port)
 
 
-def _usable(host: str, port: int) -> Address | None:
-    return None if ":" in host or scope(host) is Scope.UNUSABLE else (host, port)
-
-
-def _unresolved(failure: Failure, host: str) -> None:
-    _log.warn("server {host} has no address: {error}", host=host, error=failure.value)
+def _usable(hosts: list[str], name: str, port: int) -> list[Address]:
+    found = [(host, port) for host in hosts if scope(host) is not Scope.UNUSABLE]
+    if not found:
+        _log.warn("server {name} has no address that can be used", name=name)
+    return found

@@ -33,7 +33,7 @@ import attrs
 from p2pchat import __version__
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address
+from p2pchat.wire.addresses import ANY_IPV6, Address
 from p2pchat.wire.stun import BINDING, CHANGE_IP, CHANGE_PORT, Attributes, Message, MessageClass
 
 # Times the bytes of the request.  The least request, 20 bytes, is answered with 92 at most
@@ -89,7 +89,8 @@ class BindingServer:
     """
     Answers Binding requests on two ports of one or two addresses.
 
-    :ivar addresses: IP literals; the only one may be empty: all interfaces.
+    :ivar addresses: IP literals; the only one may be empty, all interfaces in IPv4, or ``::``, all
+        in IPv6.
     :ivar first_port: the second port is the next one.
     """
 
@@ -143,7 +144,7 @@ class BindingServer:
         self, request: Message, source: Address, received_on: Origin, origin: Origin
     ) -> Message:
         attributes: Attributes = {"MAPPED_ADDRESS": source, "XOR_MAPPED_ADDRESS": source}
-        if self.addresses[origin.address]:
+        if self.addresses[origin.address] not in {"", ANY_IPV6}:
             attributes["RESPONSE_ORIGIN"] = self.transport_address(origin)
         if self._has_second:
             attributes["OTHER_ADDRESS"] = self.transport_address(received_on.other())

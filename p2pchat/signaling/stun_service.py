@@ -18,12 +18,15 @@ from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.runtime import Runtime
+from p2pchat.runtime import Runtime, listen_udp6
 from p2pchat.signaling.ports import cannot_listen
 from p2pchat.signaling.stun_answers import Answer, BindingServer, Origin
-from p2pchat.wire.addresses import Address
+from p2pchat.wire.addresses import ANY_IPV6, Address
+
+_log = Logger()
 
 Send = Callable[[Answer], None]
 
@@ -47,13 +50,14 @@ class StunSocket(DatagramProtocol):
         self._own = own
         self._counts = counts
 
-    def datagramReceived(self, data: bytes, addr: Address) -> None:
+    def datagramReceived(self, data: bytes, addr: Any) -> None:
         """Answer a request."""
-        if addr in self._own:
+        source: Address = addr[0], addr[1]  # of IPv6 there is more
+        if source in self._own:
             self._counts["looped"] += 1
             return
         try:
-            answer = self._server.answer(data, addr, self._origin)
+            answer = self._server.answer(data, source, self._origin)
         except RemoteProtocolError:
             self._counts["malformed"] += 1
             return
@@ -70,11 +74,13 @@ class StunService(Service):
     All the sockets.
 
     :ivar counts: answered, refused (420), unanswered, malformed, looped, unsent.
+    :ivar is_optional: go without a port that can't be had, as IPv6 on a machine without it.
     """
 
     runtime: Runtime
     server: BindingServer
     counts: Counter[str]
+    is_optional: bool = False
     ports: dict[Origin, IListeningPort] = attrs.field(init=False, factory=dict)
 
     def privilegedStartService(self) -> None:
@@ -86,18 +92,27 @@ class StunService(Service):
         own = self._own_addresses()
         for origin in self.server.origins():
             socket = StunSocket(self.server, origin, self._send, own, self.counts)
-            self.ports[origin] = self._listen(origin, socket)
+            try:
+                self.ports[origin] = self._listen(origin, socket)
+            except CannotListenError as error:
+                self._refused(origin, error)
 
     def _listen(self, origin: Origin, socket: StunSocket) -> IListeningPort:
         port = self.server.first_port + origin.port
         interface = self.server.addresses[origin.address]
-        try:
-            listening: IListeningPort = self.runtime.reactor.listenUDP(
-                port, socket, interface=interface
-            )
-        except CannotListenError as error:
-            raise cannot_listen("UDP", port, interface, error, "--stun") from error
+        if interface == ANY_IPV6:
+            return listen_udp6(self.runtime.reactor, port, socket)
+        listening: IListeningPort = self.runtime.reactor.listenUDP(
+            port, socket, interface=interface
+        )
         return listening
+
+    def _refused(self, origin: Origin, error: CannotListenError) -> None:
+        interface, port = self.server.transport_address(origin)
+        refusal = cannot_listen("UDP", port, self.server.addresses[origin.address], error, "--stun")
+        if not self.is_optional:
+            raise refusal from error
+        _log.info("No STUN over {interface}: {reason}", interface=interface, reason=str(refusal))
 
     def _own_addresses(self) -> frozenset[Address]:
         hosts = [host for host in self.server.addresses if host] or self.runtime.host_addresses()

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
-from p2pchat.wire.addresses import parse_ip
+from p2pchat.wire.addresses import ANY_IPV6, parse_ip
 from p2pchat.wire.origins import origin
 from p2pchat.wire.turn import parse_turn_url
 
@@ -41,7 +41,7 @@ class Options(usage.Options):
     optParameters = [
         ["listen", "l", "tcp:8000", "Endpoint string of the HTTP port, such as tcp:8000."],
         ["stun", "s", "3478", "First of two UDP ports for STUN; 0: no STUN."],
-        ["address", "a", "", "IP address for STUN (default: all interfaces)."],
+        ["address", "a", "", "IP address for STUN (default: all interfaces, IPv4 and IPv6)."],
         ["second-address", "b", "", "Second IP address for STUN (RFC 5780), beside --address."],
         ["lease", None, "60", "Seconds after which a peer that fell silent is forgotten."],
         ["public-url", "u", "", "URL that peers dial, if known; advised on public hosts."],
@@ -193,9 +193,12 @@ def _add_stun(services: MultiService, registry: Registry, options: Options) -> N
     from p2pchat.signaling.stun_answers import BindingServer  # noqa: PLC0415
     from p2pchat.signaling.stun_service import StunService  # noqa: PLC0415
 
-    if options["stun"]:
-        second = options["second-address"]
-        addresses = (options["address"], second) if second else (options["address"],)
-        server = BindingServer(addresses, options["stun"])
-        service = StunService(registry.runtime, server, registry.counts.stun)
+    if not options["stun"]:
+        return
+    second = options["second-address"]
+    addresses = (options["address"], second) if second else (options["address"],)
+    served = [(addresses, False)] + ([] if options["address"] else [((ANY_IPV6,), True)])
+    for bound, is_optional in served:
+        server = BindingServer(bound, options["stun"])
+        service = StunService(registry.runtime, server, registry.counts.stun, is_optional)
         service.setServiceParent(services)

@@ -24,7 +24,7 @@ from p2pchat.interfaces import IMachine
 from p2pchat.traversal import hard_nats
 from p2pchat.traversal.behaviour import NatTraits, Strategy, choose
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
-from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.hard_nats import HARD_DELAY, OPEN_DELAY, ProbingBudget, Volley
 from p2pchat.traversal.punching import LOW_TTL, Credentials, Path, Phase, Punching
 from p2pchat.traversal.relays import Relays, StreamChange
@@ -103,7 +103,7 @@ class Agent:
     :ivar refused: datagrams that concerned nobody.
     """
 
-    gathering: Gathering
+    gathering: DualGathering
     relays: Relays
     relay_only: bool
     _random_bytes: Callable[[int], bytes]
@@ -135,7 +135,7 @@ class Agent:
 
     def _want_relay(self, now: float) -> None:
         self._relay_at, self._relay_until = None, now + RELAY_GRACE
-        self.relays.want(now, self.gathering.is_blocked)
+        self.relays.want(now, self.gathering.is_blocked, self.gathering.families)
 
     # -- attempts
 

@@ -3,7 +3,7 @@ Where datagrams come from and go to, as machines see it.
 
 A *base* (RFC 8445 section 2) is what a datagram leaves from.  Names of bases::
 
-    ""                 the chat socket
+    ""                 the chat socket: one of IPv4 and one of IPv6, by where a datagram goes
     socket/UFRAG/N     socket N of the many that an attempt opened behind a hard NAT
     relay/N            allocation N on a TURN server
     stream/N           the stream that carries allocation N, when that isn't the chat socket

@@ -55,7 +55,7 @@ class _Binding:
 @attrs.define
 class Gathering:
     """
-    The machine; a child of :class:`p2pchat.traversal.agent.Agent`.
+    The machine of one address family; :mod:`p2pchat.traversal.dual_stack` has one of each.
 
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
     :ivar host_addresses: where the socket can be reached on this machine's interfaces.
@@ -166,6 +166,11 @@ class Gathering:
         """Tell, once, that answers come again after none came."""
         returned, self._returned = self._returned, False
         return returned
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is any STUN address to ask."""
+        return bool(self._bindings)
 
     @property
     def is_blocked(self) -> bool:

@@ -44,8 +44,9 @@ import attrs
 
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
 from p2pchat.traversal.hard_nats import Volley
+from p2pchat.traversal.relays import is_relayable
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, Scope, format_address, scope
+from p2pchat.wire.addresses import Address, Family, Scope, family, format_address, scope
 from p2pchat.wire.documents import Candidate, CandidateType
 
 LOW_TTL = 4  # hops; passes two boxes of our own and reaches nobody three routers away
@@ -236,9 +237,15 @@ class Punching:
         if route in self.pairs:
             self._rename(self.pairs[route], candidate)
             return
-        # A relay reaches what the internet reaches; strangers' private networks aren't there.
-        if not route.is_relayed or scope(candidate.address[0]) is Scope.GLOBAL:
+        if self._reaches(route):
             self._pair(candidate, base, now)
+
+    def _reaches(self, route: Route) -> bool:
+        """Tell whether what leaves from this base can get there at all."""
+        if route.is_relayed:
+            return is_relayable(route.address)
+        ours = {family(host) for host, _ in self.host_addresses} or {Family.IPV4}
+        return family(route.address[0]) in ours
 
     def remote_began(self, now: float) -> None:
         """The other side's NAT has its mappings: check at full TTL from now on."""

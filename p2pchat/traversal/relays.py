@@ -18,13 +18,24 @@ import attrs
 
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
 from p2pchat.traversal.turn import Allocation, State
-from p2pchat.wire.addresses import Address, Scope, scope
+from p2pchat.wire.addresses import Address, Family, Scope, family, scope
 from p2pchat.wire.documents import Candidate, CandidateType
 from p2pchat.wire.turn import Credentials, RelayServer, Transport
 
 STAGGER = 0.3  # seconds
 RETRY_PAUSE = 5.0  # seconds
 NOWHERE: Address = ("0.0.0.0", 0)  # the destination of what goes down a stream
+
+
+def is_relayable(address: Address) -> bool:
+    """
+    Tell whether a relay of ours can reach an address.
+
+    It reaches what the internet reaches, strangers' private networks not among it, and our
+    relayed addresses are IPv4 ones: both of a pair whose families differ have one (RFC 8656
+    section 7.2 gives an IPv4 address, over whatever family it is asked for).
+    """
+    return scope(address[0]) is Scope.GLOBAL and family(address[0]) is Family.IPV4
 
 
 @attrs.frozen
@@ -63,6 +74,7 @@ class Relays:
 
     _random_bytes: Callable[[int], bytes]
     is_wanted: bool = False
+    _reachable: frozenset[Family] = frozenset(Family)
     _servers: list[tuple[RelayServer, Address | None]] = attrs.Factory(list)
     _credentials: Credentials | None = None
     _running: dict[str, _Relayed] = attrs.Factory(dict)  # by relay base
@@ -81,7 +93,7 @@ class Relays:
         """
         Take what the registry says; allocations that run go on.
 
-        :param servers: each with its address, which those over UDP need.
+        :param servers: those over UDP once for each of their addresses, the others with ``None``.
         """
         self._servers, self._credentials = list(servers), credentials
 
@@ -90,18 +102,23 @@ class Relays:
         """Whether there is any relay to ask."""
         return bool(self._servers)
 
-    def want(self, now: float, blocked: bool) -> None:
+    def want(
+        self, now: float, blocked: bool, families: frozenset[Family] = frozenset(Family)
+    ) -> None:
         """
         Ask for an allocation, unless one is there or under way.
 
         :param blocked: whether UDP seems not to get through.
+        :param families: those in which this machine has an address.
         """
         if self.is_wanted or self._credentials is None:
             return
-        self.is_wanted, self._failures = True, {}
+        self.is_wanted, self._failures, self._reachable = True, {}, families
         self._streams_at = now if blocked else now + STAGGER
         for server, address in self._servers:
-            if server.transport is Transport.UDP and address is not None:
+            if server.transport is not Transport.UDP or address is None:
+                continue
+            if family(address[0]) in families:
                 self._begin(server, address, self._credentials).allocation.start(now)
         self.handle_timer(now)
 
@@ -180,8 +197,8 @@ class Relays:
             relayed.allocation.send(datagram.data, datagram.destination, now)
 
     def permit(self, addresses: Iterable[Address], now: float) -> None:
-        """Let these peers send to us over the relay; what isn't on the internet is left out."""
-        public = [address for address in addresses if scope(address[0]) is Scope.GLOBAL]
+        """Let these peers send to us over the relay; those that it can't reach are left out."""
+        public = [address for address in addresses if is_relayable(address)]
         for relayed in self._running.values():
             relayed.allocation.permit(public, now)
 
@@ -215,7 +232,7 @@ class Relays:
                 self._open_streams()
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at, self.is_wanted = None, False
-            self.want(now, blocked=True)
+            self.want(now, True, self._reachable)
             return
         for relayed in [*self._running.values(), *self._closing]:
             relayed.allocation.handle_timer(now)

@@ -14,7 +14,20 @@ from p2pchat.errors import RemoteProtocolError
 
 Address = tuple[str, int]
 
+ANY_IPV6 = "::"  # what a socket that takes everything for this machine is bound to
 MAX_ADDRESS_TEXT = 64  # characters; the longest IPv6 literal with brackets and port has 53
+
+
+class Family(Enum):
+    """The version of the Internet Protocol."""
+
+    IPV4 = 4
+    IPV6 = 6
+
+
+def family(host: str) -> Family:
+    """Tell the family of an IP literal."""
+    return Family.IPV6 if ":" in host else Family.IPV4
 
 
 class Scope(Enum):

@@ -38,18 +38,20 @@ class LabTestCase(unittest.TestCase):
         if shutil.which(tool) is None:
             self.skipTest(f"not installed: {tool}")
 
-    def start_relay(self, lab: Lab, transports: tuple[str, ...] = ("udp", "tcp", "tls")) -> Relay:
+    def start_relay(
+        self, lab: Lab, transports: tuple[str, ...] = ("udp", "tcp", "tls"), ipv6: str = ""
+    ) -> Relay:
         """Start coturn on the lab's server, trusted by the test's peers; it ends with the test."""
         self.require(PROGRAM)
-        relay = Relay(lab.server, transports)
+        relay = Relay(lab.server, transports, ipv6)
         self.addCleanup(relay.close)
         relay.start()
         self.trust = relay.certificate_file
         return relay
 
-    def start_registry(self, lab: Lab, relay: Relay | None = None) -> Registry:
+    def start_registry(self, lab: Lab, relay: Relay | None = None, ipv6: str = "") -> Registry:
         """Start `p2psignal` on the lab's server, with that relay; it ends with the test."""
-        registry = Registry(lab.server, relay=relay)
+        registry = Registry(lab.server, relay=relay, ipv6=ipv6)
         self.addCleanup(registry.close)
         registry.start()
         return registry

@@ -80,6 +80,7 @@ class Registry:
     host: Host
     addresses: int = 2
     relay: Relay | None = None  # one that it tells peers of, with credentials
+    ipv6: str = ""  # an address of the server; it then serves all of them, in both families
     directory: str = attrs.Factory(lambda: tempfile.mkdtemp(prefix="p2psignal-"))
     _process: subprocess.Popen[bytes] | None = None
 
@@ -88,10 +89,17 @@ class Registry:
         """Where peers find it."""
         return f"http://{self.host.address}:{HTTP_PORT}"
 
+    @property
+    def url6(self) -> str:
+        """Where peers find it over IPv6."""
+        return f"http://[{self.ipv6}]:{HTTP_PORT}"
+
     def start(self) -> None:
         """Start it and wait until it answers; after `kill`, start it again."""
         options = ["--listen", f"tcp:{HTTP_PORT}", "--address", self.host.addresses[0]]
-        if self.addresses > 1:
+        if self.ipv6:
+            options = ["--listen", rf"tcp:{HTTP_PORT}:interface=\:\:"]
+        elif self.addresses > 1:
             options += ["--second-address", self.host.addresses[1]]
         if self.relay is not None:
             options += ["--turn", ",".join(self.relay.uris)]

@@ -92,6 +92,7 @@ class Relay:
 
     host: Host
     transports: tuple[str, ...] = ("udp", "tcp", "tls")  # that peers are told of
+    ipv6: str = ""  # an address of the server, where it takes clients too
     directory: str = attrs.Factory(lambda: tempfile.mkdtemp(prefix="relay-"))
     secret: str = attrs.Factory(lambda: secrets.token_hex(16))
     _process: subprocess.Popen[bytes] | None = None
@@ -99,12 +100,13 @@ class Relay:
     @property
     def uris(self) -> tuple[str, ...]:
         """Where peers find it, by RFC 7065."""
-        found = {
-            "udp": f"turn:{self.host.address}:{TURN_PORT}",
-            "tcp": f"turn:{self.host.address}:{TURN_PORT}?transport=tcp",
-            "tls": f"turns:{self.host.address}:{TLS_PORT}?transport=tcp",
+        forms = {
+            "udp": f"turn:{{}}:{TURN_PORT}",
+            "tcp": f"turn:{{}}:{TURN_PORT}?transport=tcp",
+            "tls": f"turns:{{}}:{TLS_PORT}?transport=tcp",
         }
-        return tuple(found[transport] for transport in self.transports)
+        hosts = [self.host.address, *([f"[{self.ipv6}]"] if self.ipv6 else [])]
+        return tuple(forms[one].format(host) for host in hosts for one in self.transports)
 
     @property
     def secret_file(self) -> str:
@@ -161,7 +163,8 @@ class Relay:
         return "\n".join(self.log().splitlines()[-30:])
 
     def _configuration(self) -> str:
-        return CONFIGURATION.format(
+        also = f"listening-ip={self.ipv6}\n" if self.ipv6 else ""
+        return also + CONFIGURATION.format(
             address=self.host.address,
             port=TURN_PORT,
             tls_port=TLS_PORT,

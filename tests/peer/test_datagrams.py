@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
@@ -17,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.peer.datagrams import DEFAULT_TTL, MAX_SOCKETS, PeerProtocol, PeerSockets
 from p2pchat.traversal.datagrams import SOCKETS, Datagram
 from p2pchat.traversal.punching import LOW_TTL
-from p2pchat.wire.addresses import Address
+from p2pchat.wire.addresses import Address, Family
 
 SOURCE = ("192.0.2.1", 4000)
 
@@ -122,6 +123,10 @@ class FakePort:
     is_open: bool = True
     closing: Deferred[None] | None = None
 
+    def getHost(self) -> IPv4Address:
+        """Return its number; nobody asks for more."""
+        return IPv4Address("UDP", "0.0.0.0", self.number)
+
     def stopListening(self) -> Deferred[None] | None:
         """Close it."""
         self.is_open = False
@@ -134,15 +139,19 @@ class FakeReactor:
     A reactor that has UDP ports, as many as the test allows.
 
     :ivar trouble: raised by the next calls.
+    :ivar ipv6: the IPv6 ports that may be had, 0 for any.
     """
 
     ports: list[FakePort] = attrs.Factory(list)
     trouble: Exception | None = None
+    ipv6: tuple[int, ...] = ()
 
-    def listenUDP(self, number: int, protocol: DatagramProtocol) -> FakePort:
+    def listenUDP(self, number: int, protocol: DatagramProtocol, interface: str = "") -> FakePort:
         """Open a port."""
         if self.trouble is not None:
             raise self.trouble
+        if interface and number not in self.ipv6:
+            raise CannotListenError(interface, number, OSError(EADDRINUSE, "in use"))
         transport = FakeTransport()
         port = FakePort(number or 40_000 + len(self.ports), protocol, transport)
         protocol.transport = transport  # type: ignore[assignment]
@@ -173,9 +182,34 @@ class PeerSocketsTests(SynchronousTestCase):
     def test_chat_socket(self) -> None:
         """It is bound as the person wants, and is what datagrams leave from by default."""
         (chat,) = self.reactor.open
-        self.assertEqual((chat.number, self.sockets.port), (5000, chat))
+        self.assertEqual((chat.number, self.sockets.ports), (5000, {Family.IPV4: 5000}))
         self.sockets.send(Datagram(b"x", SOURCE))
         self.assertEqual(chat.transport.written, [(b"x", SOURCE, DEFAULT_TTL)])
+
+    def test_ipv6(self) -> None:
+        """With IPv6 there are two, on the same port if it is free; each has its family."""
+        for free, number in (((5000, 0), 5000), ((0,), 40_001)):
+            self.reactor = FakeReactor(ipv6=free)
+            sockets = PeerSockets(self.reactor, lambda *_received: None)
+            sockets.bind(5000)
+            self.assertEqual(sockets.ports, {Family.IPV4: 5000, Family.IPV6: number})
+            to = ("2001:db8::1", 4000)
+            sockets.send(Datagram(b"x", SOURCE))
+            sockets.send(Datagram(b"y", to, LOW_TTL))
+            ipv4, ipv6 = self.reactor.open
+            self.assertEqual(ipv4.transport.written, [(b"x", SOURCE, DEFAULT_TTL)])
+            self.assertEqual(ipv6.transport.written, [(b"y", to, LOW_TTL)])
+            hops = (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, LOW_TTL)
+            self.assertEqual(ipv6.transport.options, [hops])
+            sockets.close()
+            self.assertEqual(self.reactor.open, [])
+
+    def test_no_ipv6(self) -> None:
+        """Without IPv6, what wants to go there is lost, and the rest goes out."""
+        self.sockets.send(Datagram(b"x", ("2001:db8::1", 4000)))
+        self.sockets.send(Datagram(b"y", SOURCE))
+        (chat,) = self.reactor.open
+        self.assertEqual(chat.transport.written, [(b"y", SOURCE, DEFAULT_TTL)])
 
     def test_port_taken(self) -> None:
         """Whoever binds the chat socket hears that its port is taken."""

@@ -390,13 +390,13 @@ class LifeTests(NodeCase):
     def test_garbage_on_the_socket(self) -> None:
         """Whatever strangers send to the socket, nothing is answered and nothing told."""
         told = len(self.alice.told)
-        (port,) = self.alice.host.udp_ports.bound
+        ((_, port), _) = self.alice.host.udp_ports.bound
         stranger = Recorder.on(self.world.internet.host())
         random = Random(2)
         for number in range(300):
             start = bytes([random.choice((0, 1, 0x40, 0x7F, 0xC0, 0xFF, 0x20))])
             data = start + random.randbytes(number % 200)
-            stranger.send(data, (self.alice.host.address, port[1]))
+            stranger.send(data, (self.alice.host.address, port))
         self.world.internet.run(5)
         self.assertEqual((stranger.received, self.alice.told[told:]), ([], []))
         self.assertEqual(self.flushLoggedErrors(), [])

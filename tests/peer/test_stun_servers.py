@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import DNSLookupError
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.peer.stun_servers import MAX_URLS, parse_stun_url, relay_servers, stun_addresses
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.turn import RelayServer, Transport
+from tests.simulation.internet import Internet
+from tests.simulation.world import runtime_on
 
 
 class ParseTests(SynchronousTestCase):
@@ -39,40 +43,52 @@ class ParseTests(SynchronousTestCase):
                 self.assertRaises(RemoteProtocolError, parse_stun_url, url)
 
 
-class Names:
-    """A reactor, as far as names go."""
+class NamesCase(SynchronousTestCase):
+    """A host in a simulated internet, whose names the test gives out."""
 
-    def __init__(self, **known: str) -> None:
-        self.known = known
-        self.asked: list[str] = []
+    def setUp(self) -> None:
+        self.host = Internet(1).host()
+        self.runtime = runtime_on(self.host, Random(1))
 
-    def resolve(self, name: str, timeout: object = None) -> Deferred[str]:
-        """Look a name up."""
-        self.asked.append(name)
-        found = self.known.get(name.partition(".")[0])
-        return succeed(found) if found else fail(DNSLookupError(f"no {name}"))
+    def know(self, known: dict[str, str]) -> None:
+        """Give names, the first labels of which are these, an address."""
+        dns, dns6 = self.host.internet.dns, self.host.internet.dns6
+        for name, address in known.items():
+            (dns6 if ":" in address else dns)[f"{name.removesuffix('_6')}.test"] = address
+
+    def result(self, found: Deferred[Any]) -> Any:
+        """Let the resolver work, and return what was found."""
+        self.host.internet.run(0.1)
+        return self.successResultOf(found)
 
 
-class AddressTests(SynchronousTestCase):
+class AddressTests(NamesCase):
     """What can be sent to."""
 
     def addresses(self, urls: object, **known: str) -> list[Address]:
         """Return the addresses that these URLs name, with these names known."""
-        self.reactor = Names(**known)
-        found: list[Address] = self.successResultOf(stun_addresses(self.reactor, urls))
+        self.know(known)
+        found: list[Address] = self.result(stun_addresses(self.runtime, urls))
         return found
 
     def test_resolved(self) -> None:
-        """Literals need no resolver, names do; the order stays."""
+        """Literals are taken as they are, names resolved; the order stays."""
         found = self.addresses(["stun:a.test:1", "stun:192.0.2.1:2"], a="198.51.100.1")
         self.assertEqual(found, [("198.51.100.1", 1), ("192.0.2.1", 2)])
-        self.assertEqual(self.reactor.asked, ["a.test"])
+
+    def test_both_families(self) -> None:
+        """A name with addresses of both families is asked at both; a literal may be of either."""
+        urls = ["stun:a.test:1", "stun:[2001:db8::7]:2"]
+        found = self.addresses(urls, a="198.51.100.1", a_6="2001:db8::1")
+        ipv6 = [("2001:db8::1", 1), ("2001:db8::7", 2)]
+        self.assertEqual(found, [("198.51.100.1", 1), *ipv6])
 
     def test_left_out(self) -> None:
         """What can't be read, resolved or sent to is left out, and the rest stays."""
-        urls: list[object] = ["nonsense", None, "stun:gone.test", "stun:many.test", "stun:six.test"]
+        urls: list[object] = ["nonsense", None, "stun:gone.test", "stun:many.test"]
+        urls += ["stun:[fe80::1]"]
         urls += ["stun:224.0.0.1", "stun:0.0.0.0", "stun:192.0.2.1:9"]
-        found = self.addresses(urls, many="239.1.1.1", six="2001:db8::1")
+        found = self.addresses(urls, many="239.1.1.1")
         self.assertEqual(found, [("192.0.2.1", 9)])
 
     def test_loopback(self) -> None:
@@ -87,18 +103,20 @@ class AddressTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """A long list makes no flood of lookups."""
-        self.addresses([f"stun:n{number}.test" for number in range(1000)])
-        self.assertEqual(len(self.reactor.asked), MAX_URLS)
+        names = [f"n{number}" for number in range(1000)]
+        known = {name: f"198.51.{n >> 8}.{n & 255}" for n, name in enumerate(names)}
+        found = self.addresses([f"stun:{name}.test" for name in names], **known)
+        self.assertEqual(len(found), MAX_URLS)
 
 
-class RelayTests(SynchronousTestCase):
+class RelayTests(NamesCase):
     """Relays, of which those over UDP need an address."""
 
     def servers(self, urls: object, **known: str) -> list[tuple[RelayServer, Address | None]]:
         """Return the relays that these URLs name, with these names known."""
-        self.reactor = Names(**known)
-        found: list[tuple[RelayServer, Address | None]] = self.successResultOf(
-            relay_servers(self.reactor, urls)
+        self.know(known)
+        found: list[tuple[RelayServer, Address | None]] = self.result(
+            relay_servers(self.runtime, urls)
         )
         return found
 
@@ -115,17 +133,23 @@ class RelayTests(SynchronousTestCase):
                 (RelayServer("192.0.2.1", 3478, Transport.UDP), ("192.0.2.1", 3478)),
             ],
         )
-        self.assertEqual(self.reactor.asked, ["r.test"])
 
-    def test_unresolved(self) -> None:
-        """A relay whose name nobody knows has no address; what can't be read is left out."""
-        found = self.servers(["turn:gone.test", "turn:224.0.0.1", "stun:r.test", None, "turn:"])
-        self.assertEqual([address for _, address in found], [None, None])
+    def test_both_families(self) -> None:
+        """A relay over UDP comes once for each of its addresses."""
+        found = self.servers(["turn:r.test"], r="198.51.100.1", r_6="2001:db8::1")
+        server = RelayServer("r.test", 3478, Transport.UDP)
+        addresses = [("198.51.100.1", 3478), ("2001:db8::1", 3478)]
+        self.assertEqual(found, [(server, address) for address in addresses])
+
+    def test_left_out(self) -> None:
+        """What can't be read, resolved or sent to is left out, and the rest stays."""
+        urls = ["turn:gone.test", "turn:224.0.0.1", "stun:r.test", None, "turn:", "turns:b.test"]
+        self.assertEqual([address for _, address in self.servers(urls)], [None])
 
     def test_no_list(self) -> None:
         """A registry with nonsense in its place, or too many, does no harm."""
         nonsense: tuple[object, ...] = (None, [], "turn:192.0.2.1", {"a": 1}, 7)
         for urls in nonsense:
             self.assertEqual(self.servers(urls), [])
-        self.servers([f"turn:n{number}.test" for number in range(1000)])
-        self.assertEqual(len(self.reactor.asked), MAX_URLS)
+        many = self.servers([f"turns:n{number}.test" for number in range(1000)])
+        self.assertEqual(len(many), MAX_URLS)

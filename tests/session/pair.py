@@ -18,7 +18,7 @@ from p2pchat.session import events
 from p2pchat.session.dialogue import Dialogue, Surroundings
 from p2pchat.traversal.agent import Agent, LinkDatagram, PathMoved, RoundEnded
 from p2pchat.traversal.datagrams import Datagram
-from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Delivered
@@ -146,7 +146,7 @@ class Pair:
     def peer(self, name: str, identity: Identity, other: Identity, attempts: int = 3) -> Peer:
         """Make somebody, and let the wire end there; as after a restart."""
         random = Random(f"{name} {self.wire.now}")
-        gathering = Gathering((ADDRESSES[name],), random.randbytes)
+        gathering = DualGathering((ADDRESSES[name],), random.randbytes)
         agent = Agent(gathering, Relays(random.randbytes), False, random.randbytes)
         around = Surroundings(
             identity, CERTIFICATE, name, attempts, agent, lambda now: WALL + now, random.randbytes

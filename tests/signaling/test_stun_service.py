@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
+from typing import Any
 
 import attrs
 from twisted.internet.address import IPv4Address
@@ -77,16 +78,18 @@ class Network:
 class StunServiceTests(SynchronousTestCase):
     """Sockets, counts, loops."""
 
-    def start(self, *addresses: str, taken: Address | None = None) -> StunService:
+    def start(
+        self, *addresses: str, taken: Address | None = None, is_optional: bool = False
+    ) -> StunService:
         self.network = Network(taken=taken)
         self.counts: Counter[str] = Counter()
         runtime = Runtime(self.network, Clock(), float, bytes, lambda: ["192.0.2.7"])
-        service = StunService(runtime, BindingServer(addresses, 3478), self.counts)
+        service = StunService(runtime, BindingServer(addresses, 3478), self.counts, is_optional)
         service.privilegedStartService()
         service.startService()
         return service
 
-    def receive(self, at: Address, data: bytes, source: Address = CLIENT) -> None:
+    def receive(self, at: Address, data: bytes, source: tuple[Any, ...] = CLIENT) -> None:
         self.network.ports[at].protocol.datagramReceived(data, source)
 
     def test_port(self) -> None:
@@ -121,6 +124,22 @@ class StunServiceTests(SynchronousTestCase):
         expected = {"answered": 2, "refused": 1, "unanswered": 1, "malformed": 1}
         self.assertEqual(self.counts, expected)
         self.assertEqual(len(self.network.ports["", 3479].written), 3)
+
+    def test_ipv6(self) -> None:
+        """All IPv6 interfaces are served; a scope or flow in the source's address is no matter."""
+        self.start("::")
+        self.receive(("::", 3478), REQUEST, ("2001:db8::9", 4242, 7, 0))
+        [(data, destination)] = self.network.ports["::", 3478].written
+        self.assertEqual(destination, ("2001:db8::9", 4242))
+        answer = stun.decode(data)
+        self.assertEqual(stun.mapped_address(answer), ("2001:db8::9", 4242))
+        self.assertNotIn("RESPONSE-ORIGIN", answer.attributes)
+
+    def test_without_ipv6(self) -> None:
+        """A machine without IPv6, or on which those ports are taken, serves IPv4 alone."""
+        service = self.start("::", taken=("::", 3478), is_optional=True)
+        self.assertEqual(set(self.network.ports), {("::", 3479)})
+        self.successResultOf(service.stopService())
 
     def test_own_sockets(self) -> None:
         """What comes from one of our own sockets isn't answered, bound to all or to one."""

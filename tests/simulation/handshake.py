@@ -9,11 +9,11 @@ on, and is accepted when the client's ACK, the first segment of its stream, arri
 
 from __future__ import annotations
 
-from errno import ECONNREFUSED
+from errno import ECONNREFUSED, ENETUNREACH
 
 from tests.simulation.network import Address
 from tests.simulation.path import Path, find_path, loopback
-from tests.simulation.ports import ANY_INTERFACE
+from tests.simulation.ports import ANY_INTERFACE, ANY_IPV6
 from tests.simulation.stream import ACK, Stream
 from tests.simulation.tcp_socket import ListeningSocket, State, StreamSocket
 
@@ -24,13 +24,17 @@ def begin_handshake(client: StreamSocket, destination: Address) -> None:
     """Send the first SYN of a socket; gives it a name if it has none."""
     host = client.host
     is_local = host.is_local(destination[0])
+    own = destination[0] if is_local else host.source(destination[0])
+    if own is None:
+        client.fail(ENETUNREACH)
+        return
     if client.name[1] == 0:
-        client.bind((destination[0] if is_local else host.address, 0))
+        client.bind((own, 0))
     if is_local:
         path = loopback(host, client.name)
     else:
         interface, port = client.name
-        source = (host.address if interface == ANY_INTERFACE else interface, port)
+        source = (own if interface in {ANY_INTERFACE, ANY_IPV6} else interface, port)
         path = find_path(host, source, destination[0])
     _send_syn(client, path, destination, SYN_TIMEOUT)
 

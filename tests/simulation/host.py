@@ -4,17 +4,21 @@ A machine: addresses on one network, sockets, and a reactor to run programs on.
 `Host.kill` is kill -9: sockets vanish, timers never fire, protocols are told nothing.  The
 kernel lives on, so whoever has a TCP connection here is reset, if that can reach them.
 `Host.boot` gives a fresh reactor.  `Host.online` is the cable.  `Host.move` is another network.
+
+IPv6 is beside all that: no NAT, at most a firewall of the host's own (`Host.give_ipv6`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from errno import ENETUNREACH
 from typing import TYPE_CHECKING
 
-from twisted.internet.abstract import isIPAddress
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 
+from tests.simulation.firewall import Firewall
 from tests.simulation.network import Address, Network, Node
-from tests.simulation.ports import ANY_INTERFACE, PortTable
+from tests.simulation.ports import ANY_INTERFACE, ANY_IPV6, PortTable
 from tests.simulation.reactor import HostReactor
 from tests.simulation.tcp_socket import ListeningSocket, StreamSocket, TCPSocket
 from tests.simulation.udp import UDPPort
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from tests.simulation.internet import Internet
     from tests.simulation.nat import Nat
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK, LOOPBACK6 = "127.0.0.1", "::1"
 
 
 class Host(Node):
@@ -31,13 +35,17 @@ class Host(Node):
     One machine.
 
     :ivar reactor: of this life; see `boot`.
-    :ivar addresses: the first is the source of what a socket on all interfaces sends.
+    :ivar addresses: the first is the source of what a socket on all interfaces sends; none where
+        the host has IPv6 only.
+    :ivar ipv6: its IPv6 addresses, likewise.
     :ivar connections: the stream sockets that are open.
     """
 
     def __init__(self, internet: Internet, network: Network, addresses: Sequence[str]) -> None:
         super().__init__(internet, network)
         self.addresses: tuple[str, ...] = ()
+        self.ipv6: tuple[str, ...] = ()
+        self.firewall: Firewall | None = None
         self.udp_ports: PortTable[UDPPort] = PortTable(internet.random)
         self.tcp_ports: PortTable[TCPSocket] = PortTable(internet.random)
         self.connections: dict[StreamSocket, None] = {}
@@ -48,7 +56,26 @@ class Host(Node):
     @property
     def address(self) -> str:
         """The first address."""
-        return self.addresses[0]
+        return (*self.addresses, *self.ipv6)[0]
+
+    def give_ipv6(self, address: str, firewall: bool = False) -> None:
+        """
+        Join the public IPv6 network.
+
+        :param firewall: whether only what was sent to may answer.
+        """
+        self.ipv6 = (address,)
+        self.firewall = Firewall(self) if firewall else None
+        self.internet.public.attach(self.firewall or self, self.ipv6)
+
+    def take_ipv6(self) -> None:
+        """Leave it."""
+        self.internet.public.detach(self.ipv6)
+        self.ipv6, self.firewall = (), None
+
+    def source(self, destination: str) -> str | None:
+        """Return the address that what goes there comes from, if there is one of its family."""
+        return next(iter(self.ipv6 if ":" in destination else self.addresses), None)
 
     def kill(self) -> None:
         """End the program at once, with everything it had; idempotent."""
@@ -83,19 +110,25 @@ class Host(Node):
 
     def lookup(self, name: str) -> str | None:
         """Resolve a name or an IP literal."""
-        if isIPAddress(name):
+        if isIPAddress(name) or isIPv6Address(name):
             return name
         if name == "localhost":
             return LOOPBACK
         return self.internet.dns.get(name) if self.online else None
 
+    def lookup6(self, name: str) -> str | None:
+        """Resolve a name to its IPv6 address."""
+        return self.internet.dns6.get(name) if self.online else None
+
     def is_local(self, address: str) -> bool:
         """Tell whether this address is this very host."""
+        if ":" in address:
+            return address in self.ipv6 or address == LOOPBACK6
         return address in self.addresses or address.startswith("127.")
 
     def has_interface(self, interface: str) -> bool:
         """Tell whether a socket can be bound there."""
-        return interface == ANY_INTERFACE or self.is_local(interface)
+        return interface in {ANY_INTERFACE, ANY_IPV6} or self.is_local(interface)
 
     def listener(self, endpoint: Address) -> ListeningSocket | None:
         """See `Node`."""
@@ -106,17 +139,24 @@ class Host(Node):
         """Send a datagram from the socket that is bound there."""
         source = bound
         if self.is_local(destination[0]):
-            if bound[0] == ANY_INTERFACE:
+            if bound[0] in {ANY_INTERFACE, ANY_IPV6}:
                 source = (destination[0], bound[1])
             clock = self.internet.clock
             clock.post(clock.rightNow, self._arrive, data, source, destination)
             return
-        if bound[0] == ANY_INTERFACE:
-            source = (self.addresses[0], bound[1])
-        if self.online:
+        own = self.source(destination[0])
+        if own is None:
+            raise OSError(ENETUNREACH, "Network is unreachable")
+        if bound[0] in {ANY_INTERFACE, ANY_IPV6}:
+            source = (own, bound[1])
+        if not self.online:
+            self.internet.note(source, destination, len(data), "offline")
+        elif ":" not in destination[0]:
             self.emit(data, source, destination, ttl, 0.0)
         else:
-            self.internet.note(source, destination, len(data), "offline")
+            if self.firewall is not None:
+                self.firewall.permit(source, destination)
+            self.internet.public.carry(data, source, destination, ttl, 0.0)
 
     def receive(self, data: bytes, source: Address, destination: Address, ttl: int) -> None:
         """See `Node`."""

@@ -38,7 +38,8 @@ class Internet:
     """
     See the module.
 
-    :ivar dns: addresses by host name.
+    :ivar dns: IPv4 addresses by host name.
+    :ivar dns6: IPv6 addresses by host name.
     :ivar public: the public network; its `link` and `hops` may be changed.
     :ivar trace: set it to a list to collect ``(time, source, destination, size, fate)`` of every
         datagram, once it is known.
@@ -56,6 +57,7 @@ class Internet:
         self.clock = clock or EventClock(START)
         self.random = Random(seed)
         self.dns: dict[str, str] = {}
+        self.dns6: dict[str, str] = {}
         self.hosts: list[Host] = []
         self.nats: list[Nat] = []
         self.public = Network(self, "198.18", link or Link(), hops)

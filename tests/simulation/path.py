@@ -61,7 +61,7 @@ class Path:
 def find_path(client: Node, source: Address, destination: str) -> Path:
     """Trace the way from a client's socket to an address, opening the NATs on it."""
     path = Path(client.internet.random, source, nodes=[client])
-    network: Network = client.network
+    network: Network = client.network if ":" not in destination else client.internet.public
     while True:
         path.networks.append(network)
         path.target = network.nodes.get(destination)

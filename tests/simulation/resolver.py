@@ -1,4 +1,4 @@
-"""Name resolution without threads: IP literals, and the names in `Internet.dns`."""
+"""Name resolution without threads: IP literals, and the names in `Internet.dns` and `dns6`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
@@ -45,14 +45,13 @@ class HostnameResolver:
         addressTypes: Sequence[type[IAddress]] | None = None,
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
-        """See `IHostnameResolver`; only IPv4 addresses are known."""
+        """See `IHostnameResolver`."""
         resolution = HostResolution(hostName)
-        answer = self._host.lookup(hostName)
-        if addressTypes is not None and IPv4Address not in addressTypes:
-            answer = None
         resolutionReceiver.resolutionBegan(resolution)
-        if answer is not None:
-            address = IPv4Address(transportSemantics, answer, portNumber)  # type: ignore[arg-type]
-            self._host.reactor.callLater(0, resolutionReceiver.addressResolved, address)
+        for answer in (self._host.lookup(hostName), self._host.lookup6(hostName)):
+            kind = IPv6Address if answer is not None and ":" in answer else IPv4Address
+            if answer is not None and (addressTypes is None or kind in addressTypes):
+                address = kind(transportSemantics, answer, portNumber)  # type: ignore[arg-type]
+                self._host.reactor.callLater(0, resolutionReceiver.addressResolved, address)
         self._host.reactor.callLater(0, resolutionReceiver.resolutionComplete)
         return resolution

@@ -184,7 +184,7 @@ class StreamSocket(TCPSocket):
         """Begin to connect; called again, report what came of it."""
         if self.state is State.NEW:
             self.state = State.CONNECTING
-            self._begin(self, address)
+            self._begin(self, address[:2])  # an IPv6 one has two members more
         if self.state is State.CONNECTED:
             return EISCONN
         return self._errno or EINPROGRESS

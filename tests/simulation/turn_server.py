@@ -145,6 +145,9 @@ class TurnServer:
         server = cls(host, secret, wall_time)
         host.reactor.listenUDP(port, _UdpClients(server), host.address, 65535)
         host.reactor.listenTCP(port, _StreamFactory(server))
+        if host.ipv6:
+            host.reactor.listenUDP(port, _UdpClients(server), host.ipv6[0], 65535)
+            host.reactor.listenTCP(port, _StreamFactory(server), interface=host.ipv6[0])
         return server
 
     def now(self) -> float:

@@ -13,8 +13,8 @@ import socket
 from errno import EADDRNOTAVAIL, EINVAL
 from typing import TYPE_CHECKING
 
-from twisted.internet.abstract import isIPAddress
-from twisted.internet.address import IPv4Address
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError, InvalidAddressError, MessageLengthError
 from twisted.internet.interfaces import IListeningPort, IUDPTransport
@@ -28,6 +28,7 @@ from tests.simulation.ports import ANY_INTERFACE
 if TYPE_CHECKING:
     from tests.simulation.host import Host
 
+_HOPS = {(socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)}
 MAX_DATAGRAM = 65507  # bytes; 65535 less the IPv4 and UDP headers
 
 
@@ -39,8 +40,8 @@ class SocketOptions:
         self._options: dict[tuple[int, int], int] = {}
 
     def setsockopt(self, level: int, option: int, value: int) -> None:
-        """Set an option; IP_TTL takes effect with the next datagram."""
-        if (level, option) == (socket.IPPROTO_IP, socket.IP_TTL):
+        """Set an option; those of the time to live take effect with the next datagram."""
+        if (level, option) in _HOPS:
             if not 1 <= value <= 255:
                 raise OSError(EINVAL, "Invalid argument")
             self._port.ttl = value
@@ -48,7 +49,7 @@ class SocketOptions:
 
     def getsockopt(self, level: int, option: int) -> int:
         """Return an option, 0 unless it was set."""
-        if (level, option) == (socket.IPPROTO_IP, socket.IP_TTL):
+        if (level, option) in _HOPS:
             return self._port.ttl
         return self._options.get((level, option), 0)
 
@@ -99,9 +100,10 @@ class UDPPort:
         self.host.reactor.callLater(0, self._close)
         return self._closed
 
-    def getHost(self) -> IPv4Address:
+    def getHost(self) -> IPv4Address | IPv6Address:
         """Return the bound endpoint, whose address is 0.0.0.0 unless an interface was named."""
-        return IPv4Address("UDP", *(self._name or self._requested))
+        name = self._name or self._requested
+        return IPv6Address("UDP", *name) if ":" in name[0] else IPv4Address("UDP", *name)
 
     def getHandle(self) -> SocketOptions:
         """Return an object to set socket options on."""
@@ -155,7 +157,9 @@ class UDPPort:
 
     def _check(self, destination: Address) -> None:
         address, port = destination
-        if not isIPAddress(address):
+        if isIPv6Address(address) != (":" in self._requested[0]):
+            raise InvalidAddressError(address, "of another family than the port")
+        if not (isIPAddress(address) or isIPv6Address(address)):
             message = "write() only accepts IP addresses, not hostnames"
             raise InvalidAddressError(address, message)
         if not 0 < port <= 65535:

@@ -25,6 +25,7 @@ from p2pchat.signaling.resource import RegistryResource
 from p2pchat.signaling.site import RegistrySite
 from p2pchat.signaling.stun_answers import BindingServer
 from p2pchat.signaling.stun_service import StunService
+from p2pchat.wire.addresses import ANY_IPV6
 from tests.simulation.behaviour import NatKind
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
@@ -35,6 +36,8 @@ from tests.simulation.turn_server import TurnServer
 EPOCH = 1_800_000_000.0  # wall time when a world's clock stands at 0
 REGISTRY = ("203.0.113.1", "203.0.113.2")
 RELAY = "203.0.113.3"
+REGISTRY6, RELAY6 = "2001:db8::1", "2001:db8::3"
+NAMES = ("registry.test", "relay.test")  # in a world with IPv6
 GATHERING = 0.5  # seconds that people have been there before they call somebody
 SECRET = b"shared by registry and relay"
 HTTP_PORT = 8000
@@ -51,7 +54,7 @@ def runtime_on(host: Host, random: Random) -> Runtime:
         clock=reactor,
         wall_time=lambda: EPOCH + reactor.seconds(),
         random_bytes=random.randbytes,
-        host_addresses=lambda: [*host.addresses, "127.0.0.1"],
+        host_addresses=lambda: [*host.addresses, "127.0.0.1", *host.ipv6],
     )
 
 
@@ -88,15 +91,21 @@ class Person:
 class World:
     """A registry with two STUN addresses, and people who come to it."""
 
-    def __init__(self, seed: int, link: Link | None = None, relay: bool = False) -> None:
+    def __init__(
+        self, seed: int, link: Link | None = None, relay: bool = False, ipv6: bool = False
+    ) -> None:
         """
         Make a world.
 
         :param relay: whether the registry has a relay to offer, over UDP and TCP.
+        :param ipv6: whether registry and relay have IPv6 addresses too; they then go by names.
         """
         self.internet = Internet(seed, link=link)
         self.random = Random(seed)
         self.host = self.internet.host(REGISTRY[0], also=REGISTRY[1:])
+        self.ipv6 = ipv6
+        if ipv6:
+            self._name(self.host, NAMES[0], REGISTRY6)
         self.registry: Registry
         self.relay: TurnServer | None = None
         self.relays: RelayCredentials | None = None
@@ -107,14 +116,21 @@ class World:
     def start_relay(self) -> None:
         """Start a relay on a host of its own."""
         host = self.internet.host(RELAY)
+        if self.ipv6:
+            self._name(host, NAMES[1], RELAY6)
         self.relay = TurnServer.on(host, SECRET, lambda: EPOCH + self.internet.clock.seconds())
-        urls = (f"turn:{RELAY}", f"turn:{RELAY}?transport=tcp")
+        name = NAMES[1] if self.ipv6 else RELAY
+        urls = (f"turn:{name}", f"turn:{name}?transport=tcp")
         self.relays = RelayCredentials(urls, 86400, SECRET, bytes(16))
+
+    def _name(self, host: Host, name: str, ipv6: str) -> None:
+        host.give_ipv6(ipv6)
+        self.internet.dns[name], self.internet.dns6[name] = host.addresses[0], ipv6
 
     @property
     def url(self) -> str:
         """The registry's URL."""
-        return f"http://{REGISTRY[0]}:{HTTP_PORT}"
+        return f"http://{NAMES[0] if self.ipv6 else REGISTRY[0]}:{HTTP_PORT}"
 
     def boot_registry(self) -> None:
         """Start a registry that knows nobody; after :meth:`Host.kill`, on a booted host."""
@@ -124,8 +140,12 @@ class World:
         app = RegistryResource(self.registry).app
         site = RegistrySite(app.resource(), self.registry.counts, runtime.clock)
         runtime.reactor.listenTCP(HTTP_PORT, site)
-        server = BindingServer(REGISTRY, STUN_PORT)
-        StunService(runtime, server, self.registry.counts.stun).privilegedStartService()
+        stun = self.registry.counts.stun
+        StunService(runtime, BindingServer(REGISTRY, STUN_PORT), stun).privilegedStartService()
+        if self.ipv6:
+            runtime.reactor.listenTCP(HTTP_PORT, site, interface=ANY_IPV6)
+            server = BindingServer((ANY_IPV6,), STUN_PORT)
+            StunService(runtime, server, stun).privilegedStartService()
         self.registry.start()
 
     def nat(self, kind: NatKind | None, **options: Any) -> Nat | None:

@@ -138,9 +138,9 @@ class ServiceTests(SynchronousTestCase):
     """What is started."""
 
     def test_services(self) -> None:
-        """There is an HTTP service and a STUN service; without STUN, HTTP alone."""
+        """There is an HTTP service, and STUN in both families; without STUN, HTTP alone."""
         kinds = [type(service) for service in makeService(parsed())]
-        self.assertEqual(kinds, [StunService, WebService])
+        self.assertEqual(kinds, [StunService, StunService, WebService])
         kinds = [type(service) for service in makeService(parsed("--stun=0"))]
         self.assertEqual(kinds, [WebService])
 
@@ -151,6 +151,12 @@ class ServiceTests(SynchronousTestCase):
         bound = [stun.server.transport_address(origin) for origin in stun.server.origins()]
         expected = [("192.0.2.1", 5000), ("192.0.2.1", 5001)]
         self.assertEqual(bound, [*expected, ("192.0.2.2", 5000), ("192.0.2.2", 5001)])
+
+    def test_all_interfaces(self) -> None:
+        """Without an address STUN is bound to all, those of IPv6 if there are any."""
+        services = [s for s in makeService(parsed()) if isinstance(s, StunService)]
+        bound = [(*s.server.addresses, s.is_optional) for s in services]
+        self.assertEqual(bound, [("", False), ("::", True)])
 
     def test_port_in_use(self) -> None:
         """A port in use ends the program with status 1 and no traceback."""

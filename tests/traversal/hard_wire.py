@@ -18,7 +18,7 @@ import attrs
 from p2pchat.traversal.agent import Agent, AgentEvent, PathMoved
 from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import Datagram
-from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.hard_nats import PORTS
 from p2pchat.traversal.punching import Credentials, Punching
 from p2pchat.traversal.relays import Relays
@@ -34,9 +34,9 @@ START = 100.0
 
 def gathering_seen_at(
     random_bytes: Callable[[int], bytes], inside: Address, mapped: Sequence[Address], now: float
-) -> Gathering:
+) -> DualGathering:
     """Return a gathering that the STUN servers have seen at these addresses."""
-    gathering = Gathering((inside,), random_bytes)
+    gathering = DualGathering((inside,), random_bytes)
     gathering.set_servers(SERVERS, now)
     for sent, address in zip(gathering.take_datagrams(), mapped, strict=True):
         response = stun.success(stun.decode(sent.data), XOR_MAPPED_ADDRESS=address)

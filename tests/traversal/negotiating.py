@@ -7,7 +7,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.negotiation import (
     Negotiation,
     NegotiationEvent,
@@ -35,7 +35,7 @@ def negotiation(
 ) -> Negotiation:
     """Return a negotiation of somebody with one address."""
     random = Random(seed)
-    gathering, relays = Gathering((address,), random.randbytes), Relays(random.randbytes)
+    gathering, relays = DualGathering((address,), random.randbytes), Relays(random.randbytes)
     agent = Agent(gathering, relays, False, random.randbytes)
     return Negotiation(agent, f"peer{seed}", held, attempts, patient, random.randbytes)
 

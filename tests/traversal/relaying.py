@@ -18,10 +18,10 @@ from p2pchat.runtime import Runtime
 from p2pchat.traversal.agent import Agent, AgentEvent
 from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import CHAT_SOCKET, STREAMS, Datagram, Route
-from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.punching import Credentials, Punching
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
-from p2pchat.wire.addresses import Address
+from p2pchat.wire.addresses import Address, Family
 from p2pchat.wire.documents import Candidate
 from p2pchat.wire.turn import RelayServer, parse_turn_url
 from tests.simulation.host import Host
@@ -164,9 +164,9 @@ class AgentEnd:
         self.sockets = PeerSockets(self.runtime.reactor, self._take)
         self.sockets.bind(0)
         self.driver = Driver(self.agent, self.runtime.clock, self._send, self._note)
-        port = self.sockets.port.getHost().port
-        hosts = tuple((host, port) for host in self.runtime.host_addresses())
-        self.agent.gathering.host_addresses = hosts
+        port = self.sockets.ports[Family.IPV4]
+        hosts = [(host, port) for host in self.runtime.host_addresses()]
+        self.agent.gathering.set_host_addresses(hosts, self.now)
 
     @property
     def now(self) -> float:
@@ -243,7 +243,7 @@ class RelaysCase(SynchronousTestCase):
         """Start an agent that knows these relays."""
         runtime = runtime_on(host or self.internet.host(), Random(len(self.internet.hosts)))
         relays = configured(Relays(runtime.random_bytes), *urls, wall=self.wall_time())
-        gathering = Gathering((), runtime.random_bytes)
+        gathering = DualGathering((), runtime.random_bytes)
         return AgentEnd(runtime, Agent(gathering, relays, relay_only, runtime.random_bytes))
 
     @property

@@ -21,7 +21,8 @@ from p2pchat.traversal.agent import (
 )
 from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import Route
-from p2pchat.traversal.gathering import REFRESH_INTERVAL, Gathering
+from p2pchat.traversal.dual_stack import DualGathering
+from p2pchat.traversal.gathering import REFRESH_INTERVAL
 from p2pchat.traversal.punching import FIRST_ROUND, Credentials
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire import stun
@@ -40,7 +41,7 @@ NOW = 100.0
 def agent() -> Agent:
     """Return an agent of one host address."""
     random = Random(1)
-    gathering, relays = Gathering((OURS,), random.randbytes), Relays(random.randbytes)
+    gathering, relays = DualGathering((OURS,), random.randbytes), Relays(random.randbytes)
     return Agent(gathering, relays, False, random.randbytes)
 
 

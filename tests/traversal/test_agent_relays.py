@@ -87,7 +87,7 @@ class WhenTests(Case):
         self.begin(NOWHERE)
         self.internet.run(1)
         many = tuple((f"198.51.100.{number}", 9) for number in range(100))
-        self.alice.agent.gathering.host_addresses = many
+        self.alice.agent.gathering.set_host_addresses(many, self.alice.now)
         told = self.alice.agent.candidates()
         self.assertLessEqual(len(told), MAX_CANDIDATES)
         self.assertIs(told[-1].type, CandidateType.RELAYED)

@@ -1,0 +1,148 @@
+"""
+Gathering in both address families, told as one.
+
+A :class:`p2pchat.traversal.gathering.Gathering` a family, each with the STUN addresses and the
+host addresses of its family.  A family in which this machine has no address isn't asked about:
+its silence would say nothing of the network.
+
+Owns what the two say together.  The NAT that decides on strategies is the IPv4 one, where IPv4
+works; IPv6 has no NAT, or none that hides ports.  UDP counts as blocked when no family gets an
+answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from p2pchat.traversal.behaviour import NatTraits
+from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.gathering import Gathering
+from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address, Family, family
+from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
+
+
+@attrs.define
+class DualGathering:
+    """
+    Both machines; a child of :class:`p2pchat.traversal.agent.Agent`.
+
+    :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
+    """
+
+    _host_addresses: tuple[Address, ...]
+    _random_bytes: Callable[[int], bytes]
+    is_local: bool = False
+    _servers: tuple[Address, ...] = ()
+    _families: dict[Family, Gathering] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._families = {one: Gathering((), self._random_bytes, self.is_local) for one in Family}
+        self._deal()
+
+    @property
+    def host_addresses(self) -> tuple[Address, ...]:
+        """Where our sockets can be reached on this machine's interfaces."""
+        return self._host_addresses
+
+    def _deal(self) -> None:
+        """Give each family its host addresses."""
+        for one, gathering in self._families.items():
+            gathering.host_addresses = tuple(
+                address for address in self.host_addresses if family(address[0]) is one
+            )
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """The families in which this machine has an address; IPv4 where none is known."""
+        found = frozenset(family(host) for host, _ in self.host_addresses)
+        return found or frozenset({Family.IPV4})
+
+    def set_host_addresses(self, addresses: Iterable[Address], now: float) -> bool:
+        """Take where our sockets can be reached now; tells whether that changed."""
+        found, families = tuple(addresses), self.families
+        changed = set(found) != set(self.host_addresses)
+        self._host_addresses = found
+        self._deal()
+        if self.families != families:
+            self.set_servers(self._servers, now)
+        return changed
+
+    def set_servers(self, servers: Iterable[Address], now: float) -> None:
+        """Ask these STUN addresses from now on; answers of the same ones are kept."""
+        self._servers = tuple(servers)
+        for one, gathering in self._families.items():
+            usable = one in self.families
+            gathering.set_servers(
+                [server for server in self._servers if usable and family(server[0]) is one], now
+            )
+
+    def refresh(self, now: float) -> None:
+        """Ask every STUN address again, at once."""
+        for gathering in self._families.values():
+            gathering.refresh(now)
+
+    def receive_response(self, message: stun.Message, source: Address) -> bool:
+        """Take a response; returns whether it was one of ours."""
+        return self._families[family(source[0])].receive_response(message, source)
+
+    def handle_timer(self, now: float) -> None:
+        """Send what is due."""
+        for gathering in self._families.values():
+            gathering.handle_timer(now)
+
+    def get_timer(self) -> float | None:
+        """Return when :meth:`handle_timer` has something to do."""
+        times = (gathering.get_timer() for gathering in self._families.values())
+        return min((time for time in times if time is not None), default=None)
+
+    def take_datagrams(self) -> list[Datagram]:
+        """Return, and forget, what waits to be sent."""
+        return [one for half in self._families.values() for one in half.take_datagrams()]
+
+    def take_change(self) -> bool:
+        """Tell, once, that candidates changed or that gathering completed."""
+        changes = [gathering.take_change() for gathering in self._families.values()]
+        return any(changes)
+
+    def take_return(self) -> bool:
+        """Tell, once, that answers come again after none came."""
+        returns = [gathering.take_return() for gathering in self._families.values()]
+        return any(returns)
+
+    def _asked(self) -> list[Gathering]:
+        return [gathering for gathering in self._families.values() if gathering.is_asked]
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether UDP seems not to get through at all."""
+        asked = self._asked()
+        return bool(asked) and all(gathering.is_blocked for gathering in asked)
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether every STUN address has answered or been given up."""
+        return all(gathering.is_complete for gathering in self._families.values())
+
+    @property
+    def reflexive_addresses(self) -> tuple[Address, ...]:
+        """The mapped addresses, each once, those of IPv4 first."""
+        halves = self._families.values()
+        return tuple(one for half in halves for one in half.reflexive_addresses)
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Return the candidates to tell a peer, the likeliest of each family first."""
+        told = [one for half in self._families.values() for one in half.candidates()]
+        return tuple(told[:MAX_CANDIDATES])
+
+    def traits(self) -> NatTraits:
+        """Return our NAT's behaviour as it can be read now."""
+        return self._leading().traits()
+
+    def _leading(self) -> Gathering:
+        """Return the family whose NAT decides: IPv4, unless only IPv6 gets answers."""
+        ipv4, ipv6 = self._families[Family.IPV4], self._families[Family.IPV6]
+        only_ipv6 = ipv6.reflexive_addresses and not ipv4.reflexive_addresses
+        return ipv6 if only_ipv6 else ipv4
