@@ -262,6 +262,7 @@ class NumberTests(SynchronousTestCase):
         for sentence in (
             f"sent again after {listed(gathering.RETRANSMIT_AFTER)} seconds",
             f"All are asked again every {gathering.REFRESH_INTERVAL:g} seconds",
+            f"has answered {gathering.BLOCKED_AFTER:g} seconds after the first request",
             f"the {gathering.PREDICTED} ports that come after the last one",
             f"that *step* is at most {gathering.MAX_STEP}",
             f"up to {filtering.SENDS} times, {filtering.INTERVAL:g} seconds apart",

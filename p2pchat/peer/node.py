@@ -77,6 +77,11 @@ _MAPPINGS = {
     Mapping.DEPENDENT: "a new mapping for each destination: direct paths need an open other side",
 }
 
+_BLOCKED = (
+    "not known: UDP seems to be blocked here, for the registry's STUN service doesn't answer; "
+    "conversations go over a relay's TCP or TLS, where the registry names one"
+)
+
 _log = Logger()
 
 
@@ -297,7 +302,9 @@ class Node:
         gathering = self._agent.gathering
         mapping = gathering.traits().mapping
         mapped = [format_address(address) for address in gathering.reflexive_addresses]
-        return events.NatRead(mapping.value, ", ".join(mapped), _MAPPINGS[mapping])
+        silent = gathering.is_blocked and mapping is Mapping.UNKNOWN
+        detail = _BLOCKED if silent else _MAPPINGS[mapping]
+        return events.NatRead(mapping.value, ", ".join(mapped), detail)
 
     def why(self, peer_id: str) -> list[str]:
         """Return the story of the last attempt."""
@@ -344,7 +351,7 @@ class Node:
 
     def _candidates_changed(self) -> None:
         gathering = self._agent.gathering
-        if gathering.is_complete and self.nat() != self._nat:
+        if (gathering.is_complete or gathering.is_blocked) and self.nat() != self._nat:
             self._nat = self.nat()
             self._tell(self._nat)
         if self._agent.candidates() != self._candidates:

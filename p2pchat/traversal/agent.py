@@ -327,6 +327,8 @@ class Agent:
         self._events += self.relays.take_stream_changes()
         if self.gathering.take_change():
             self._reconsider(now)
+            if self.gathering.is_blocked and self._relay_until is not None and not self._attempts:
+                self.relays.want(now, True)  # a call goes out, and no answer will do without one
             self._events.append(CandidatesChanged())
         if self.gathering.take_return():
             self._events.append(NetworkReturned())

@@ -13,8 +13,17 @@ mapped address, hence endpoint-independent as far as this can tell.  What it say
 sent to the peer for reports; the checks decide.  Ports that go up by the same step from each
 destination to the next let the next ones be predicted; they are told as candidates.
 
-While nothing answers, one request goes on at a time, UNREACHED_INTERVAL after the last one was
-given up: the first answer says that the network is back.
+UDP counts as blocked when no STUN address has answered BLOCKED_AFTER from the first request on: a
+call then asks a relay over TCP without waiting.  The requests go on, and an answer that comes
+late takes the verdict back at once, so that a slow network is never taken for a blocked one for
+longer than a round trip.  When all are given up, what was mapped is forgotten.
+
+While nothing answers, one request goes on at a time, every UNREACHED_INTERVAL: the first answer
+says that the network is back.  They are of one transaction, for a round trip may be longer than
+the interval.
+
+The filtering is tested again when our addresses or the mapped ones have changed: what was read
+is another NAT's, or another life's of the same one.
 """
 
 from __future__ import annotations
@@ -32,6 +41,7 @@ from p2pchat.wire.addresses import Address, Scope, scope
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 
 RETRANSMIT_AFTER = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the sends of one request
+BLOCKED_AFTER = 0.9  # seconds; a person waits, and nearly every round trip is a third of that
 REFRESH_INTERVAL = 20.0  # seconds; the shortest UDP mappings seen in the field live for 30
 MAX_HOST_CANDIDATES = 16
 MAX_SERVERS = 3  # for the mapping; from another address of theirs comes the filtering test
@@ -69,6 +79,9 @@ class Gathering:
     _outgoing: list[Datagram] = attrs.Factory(list)
     _changed: bool = False
     _filtering: FilteringTest | None = None
+    _filtering_seen: tuple[frozenset[Address], tuple[Address, ...]] | None = None  # tested as
+    _doubt_at: float | None = None  # when silence counts as blocked
+    _doubted: bool = False  # no STUN address has answered for BLOCKED_AFTER
     _unreached: bool = False  # no STUN address answered the last requests
     _returned: bool = False
 
@@ -84,10 +97,13 @@ class Gathering:
     def refresh(self, now: float) -> None:
         """Ask every STUN address again, at once."""
         for binding in self._bindings:
-            binding.transaction_id = self._random_bytes(12)
+            if not (self._unreached and binding.transaction_id):
+                binding.transaction_id = self._random_bytes(12)
             binding.sends = len(RETRANSMIT_AFTER) if self._unreached else 0
             binding.due, binding.failed = now, False
         self._refresh_at = now + REFRESH_INTERVAL if self._bindings else None
+        if self._bindings and self._doubt_at is None and not self.is_blocked:
+            self._doubt_at = now + BLOCKED_AFTER
         self.handle_timer(now)
 
     def receive_response(self, message: stun.Message, source: Address) -> bool:
@@ -107,16 +123,20 @@ class Gathering:
         mapped = stun.mapped_address(message)
         binding.due, binding.failed = None, mapped is None
         self._returned = self._returned or self._unreached
-        self._unreached = False
+        self._changed = self._changed or self.is_blocked
+        self._unreached = self._doubted = False
+        self._doubt_at = None
         if mapped is not None and mapped != binding.mapped:
             binding.mapped, self._changed = mapped, True
-        self._changed = self._changed or self.is_complete
+        self._completed()
 
     def handle_timer(self, now: float) -> None:
         """Send what is due."""
         if self._refresh_at is not None and now >= self._refresh_at:
             self.refresh(now)
             return
+        if self._doubt_at is not None and now >= self._doubt_at:
+            self._doubt_at, self._doubted, self._changed = None, True, True
         for binding in self._bindings:
             if binding.due is not None and now >= binding.due:
                 self._send(binding, now)
@@ -138,16 +158,30 @@ class Gathering:
     def _give_up(self, binding: _Binding, now: float) -> None:
         binding.due, binding.failed = None, True
         self._changed = True
+        self._completed()
         if all(one.failed for one in self._bindings):
             self._unreached = True
             for one in self._bindings:
                 one.mapped = None  # whatever it was, it is gone
             self._refresh_at = now
 
+    def _completed(self) -> None:
+        """See whether all have answered or been given up, and what was tested is another's."""
+        if not self.is_complete:
+            return
+        self._changed = True
+        seen = frozenset(self.host_addresses), self.reflexive_addresses
+        if not self.reflexive_addresses:
+            return
+        test, before = self._filtering, self._filtering_seen
+        if test is not None and before is not None and seen != before:
+            self._filtering = FilteringTest(test.asked, test.answers_from, self._random_bytes)
+        self._filtering_seen = seen
+
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
         times = [binding.due for binding in self._bindings]
-        times.append(self._refresh_at)
+        times += [self._refresh_at, self._doubt_at]
         if self._filtering is not None and self.is_complete and not self._unreached:
             times.append(self._filtering.due)
         return min((time for time in times if time is not None), default=None)
@@ -175,7 +209,7 @@ class Gathering:
     @property
     def is_blocked(self) -> bool:
         """Whether UDP seems not to get through at all."""
-        return self._unreached
+        return self._doubted or self._unreached
 
     @property
     def is_complete(self) -> bool:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
+from p2pchat.peer.settings import AcceptPolicy
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC
+from tests.simulation.link import Link
 from tests.simulation.world import RELAY, Person, World
+
+
+def nat_read(person: Person) -> str:
+    """Return what a person last read of their NAT."""
+    read = person.events(events.NatRead)
+    return read[-1].detail if read else ""
 
 
 class RelayTests(SynchronousTestCase):
@@ -19,7 +27,7 @@ class RelayTests(SynchronousTestCase):
         """Let both say something and read it."""
         alice.say("over to you", bob)
         bob.say("and back", alice)
-        self.world.wait(lambda: alice.texts() and bob.texts(), 5, "both lines")
+        self.world.wait(lambda: alice.texts() and bob.texts(), 10, "both lines")
 
     def path(self, person: Person) -> set[str]:
         """Return the candidate types of the path in use."""
@@ -41,17 +49,69 @@ class RelayTests(SynchronousTestCase):
         alice, bob = self.world.couple(
             self.world.internet.nat(udp=False), self.world.nat(PORT_RESTRICTED_CONE)
         )
-        self.world.internet.run(4)
-        self.assertLess(self.world.connect(alice, bob), 2.0)
+        self.await_blocked(alice)
+        self.assertLess(self.world.connect(alice, bob), 0.6)
         self.converse(alice, bob)
         self.assertIn("relay", self.path(bob))
+
+    def await_blocked(self, person: Person) -> None:
+        """Wait until a person has read that UDP is blocked."""
+        self.world.wait(lambda: "blocked" in nat_read(person), 5, "the verdict")
+
+    def test_noticed_within_a_second(self) -> None:
+        """That UDP is blocked is read less than a second after the registration."""
+        alice = self.world.person("alice", self.world.internet.nat(udp=False))
+        self.world.wait(lambda: alice.events(events.Registered), 5, "the registration")
+        took = self.world.wait(lambda: "blocked" in nat_read(alice), 5, "the verdict")
+        self.assertLess(took, 1.0)
+
+    def test_called_before_noticed(self) -> None:
+        """A call in the very moment of the registration doesn't wait for the verdict either."""
+        bob = self.world.person("bob", self.world.nat(PORT_RESTRICTED_CONE))
+        self.world.internet.run(2)
+        alice = self.world.person("alice", self.world.internet.nat(udp=False))
+        self.world.wait(lambda: alice.events(events.Registered), 5, "the registration")
+        self.assertLess(self.world.connect(alice, bob), 1.5)
+        self.converse(alice, bob)
+
+    def test_noticed_while_it_rings(self) -> None:
+        """What is found out while the other person decides makes the relay ready for the answer."""
+        bob = self.world.person(
+            "bob", self.world.nat(PORT_RESTRICTED_CONE), accept=AcceptPolicy.ASK
+        )
+        self.world.internet.run(2)
+        alice = self.world.person("alice", self.world.internet.nat(udp=False))
+        self.world.wait(lambda: alice.events(events.Registered), 5, "the registration")
+        self.world.result(alice.node.connect(bob.node.peer_id))
+        self.world.internet.run(2)
+        assert self.world.relay is not None
+        self.assertEqual(1, len(self.world.relay.allocations))
+        bob.node.accept("alice")
+        took = self.world.wait(lambda: alice.is_connected_to(bob), 5, "connected")
+        self.assertLess(took, 0.6)
+
+    def test_slow_network(self) -> None:
+        """A round trip of 1.2 seconds is taken for a blocked network until the first answer."""
+        slow = self.world.internet.nat(kind=PORT_RESTRICTED_CONE)
+        slow.link = Link(latency=0.6)
+        alice = self.world.person("alice", slow)
+        bob = self.world.person("bob", self.world.nat(PORT_RESTRICTED_CONE))
+        self.world.wait(lambda: "blocked" in nat_read(alice), 20, "the verdict")
+        took = self.world.wait(lambda: "one mapping" in nat_read(alice), 5, "its end")
+        self.assertLess(took, 0.5)
+        told = len(alice.events(events.NatRead))
+        self.world.internet.run(300)
+        self.assertEqual(told, len(alice.events(events.NatRead)), "it isn't said again")
+        self.world.connect(alice, bob)
+        self.world.wait(lambda: "relay" not in self.path(alice), 60, "a direct path")
+        self.converse(alice, bob)
 
     def test_udp_blocked_at_both(self) -> None:
         """Two such peers talk from relay to relay."""
         nats = [self.world.internet.nat(udp=False) for _ in range(2)]
         alice, bob = self.world.couple(*nats)
-        self.world.internet.run(4)
-        self.assertLess(self.world.connect(alice, bob), 3.0)
+        self.await_blocked(alice)
+        self.assertLess(self.world.connect(alice, bob), 1.0)
         self.converse(alice, bob)
 
     def test_plain_pair_asks_no_relay(self) -> None:

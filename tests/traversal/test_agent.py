@@ -146,10 +146,11 @@ class AgentTests(SynchronousTestCase):
     def test_network_returns(self) -> None:
         """That the server answers again, after it didn't, is told once."""
         self.agent.gathering.set_servers([SERVER], NOW)
-        while not self.agent.gathering.is_blocked:
+        while not self.agent.gathering.is_complete:
             self.agent.handle_timer(self.agent.get_timer() or 0.0)
         self.requests()
         self.assertEqual(set(self.events()), {CandidatesChanged()})
+        self.agent.handle_timer(self.agent.get_timer() or 0.0)
         while not (asked := self.requests()):
             self.agent.handle_timer(self.agent.get_timer() or 0.0)
         answer = stun.encode(stun.success(asked[0][1], XOR_MAPPED_ADDRESS=MAPPED))

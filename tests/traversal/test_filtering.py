@@ -9,7 +9,7 @@ from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.filtering import INTERVAL, SENDS, FilteringTest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
-from tests.traversal.test_gathering import FIRST, MAPPED, NOW, SECOND, GatheringCase
+from tests.traversal.test_gathering import FIRST, MAPPED, NOW, OTHER, SECOND, GatheringCase
 
 THIRD, FOURTH = ("203.0.113.2", 3478), ("203.0.113.2", 3479)
 
@@ -159,6 +159,48 @@ class InGatheringTests(Case):
         self.complete(FIRST, SECOND, THIRD)
         self.assertEqual(self.gathering.traits(), NatTraits(self.gathering.traits().mapping))
         self.assertGreater(self.gathering.get_timer() or 0.0, NOW + 1)
+
+    def read_open(self) -> None:
+        """Let all answer, the filtering test too."""
+        self.complete(FIRST, SECOND, THIRD, FOURTH)
+        (sent,) = self.run_timer()
+        self.answer(self.request_in(sent), MAPPED, FOURTH)
+        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
+
+    def refresh(self, *mapped: Address) -> None:
+        """Ask again; the servers answer with these."""
+        self.gathering.refresh(NOW + 30)
+        for (server, request), address in zip(self.requests(), mapped, strict=True):
+            self.assertTrue(self.answer(request, address, server))
+
+    def assert_tested_again(self) -> None:
+        """The reading is unknown, and a new test, of another transaction, goes out."""
+        self.assertIs(self.gathering.traits().filtering, Filtering.UNKNOWN)
+        self.assertLess(self.gathering.get_timer() or 0.0, NOW + 31)
+        self.gathering.handle_timer(NOW + 31)
+        ((_, request),) = self.requests()
+        self.assertIn("CHANGE-REQUEST", request.attributes)
+        self.assertTrue(self.answer(request, MAPPED, FOURTH))
+        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
+
+    def test_other_mapping(self) -> None:
+        """Another mapped address is another NAT, or one that forgot: what was read is void."""
+        self.read_open()
+        self.refresh(OTHER, OTHER, OTHER)
+        self.assert_tested_again()
+
+    def test_other_interfaces(self) -> None:
+        """So is it when this machine's addresses changed, be the mapped one the same."""
+        self.read_open()
+        self.gathering.host_addresses = (("192.168.1.7", 5000),)
+        self.refresh(MAPPED, MAPPED, MAPPED)
+        self.assert_tested_again()
+
+    def test_nothing_changed(self) -> None:
+        """Where all is as it was, the reading stays."""
+        self.read_open()
+        self.refresh(MAPPED, MAPPED, MAPPED)
+        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
 
     def test_once(self) -> None:
         """A renewed registration with the same servers doesn't make another test."""

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.behaviour import Mapping, NatTraits
 from p2pchat.traversal.gathering import (
+    BLOCKED_AFTER,
     MAX_HOST_CANDIDATES,
     MAX_SERVERS,
     MAX_STEP,
@@ -76,11 +77,12 @@ class AskingTests(GatheringCase):
         while not self.gathering.is_complete:
             due = self.gathering.get_timer()
             assert due is not None
-            waits.append(round(due - now, 6))
-            now = due
-            self.gathering.handle_timer(now)
+            self.gathering.handle_timer(due)
             again = [one.transaction_id for _, one in self.requests()]
             self.assertIn(again, ([request.transaction_id], []))
+            if again or self.gathering.is_complete:
+                waits.append(round(due - now, 6))
+                now = due
         self.assertEqual(waits, [*RETRANSMIT_AFTER, RETRANSMIT_AFTER[-1]])
         self.assertTrue(self.gathering.take_change())
         self.assertEqual(self.gathering.reflexive_addresses, ())
@@ -303,11 +305,70 @@ class UnreachedTests(GatheringCase):
         """Let both servers be silent until they are given up; returns the time."""
         self.learn(first=MAPPED, second=MAPPED)
         self.gathering.refresh(NOW + 1)
-        while not self.gathering.is_blocked:
+        while self.gathering.reflexive_addresses:
             now = self.gathering.get_timer() or 0.0
             self.gathering.handle_timer(now)
         self.requests()
         return now
+
+    def doubt(self) -> dict[Address, stun.Message]:
+        """Ask both servers, and let BLOCKED_AFTER pass; returns the first requests."""
+        requests = self.ask(FIRST, SECOND)
+        while not self.gathering.is_blocked:
+            self.gathering.handle_timer(self.gathering.get_timer() or 0.0)
+        self.requests()
+        return requests
+
+    def test_noticed_within_a_second(self) -> None:
+        """Silence of all for BLOCKED_AFTER counts as blocked, is told, and they are asked on."""
+        self.assertLess(BLOCKED_AFTER, 1.0)
+        self.ask(FIRST, SECOND)
+        while (now := self.gathering.get_timer() or 0.0) < NOW + BLOCKED_AFTER:
+            self.gathering.handle_timer(now)
+            self.assertFalse(self.gathering.is_blocked)
+        self.assertEqual(now, NOW + BLOCKED_AFTER)
+        self.gathering.take_change()
+        self.gathering.handle_timer(now)
+        self.assertTrue(self.gathering.is_blocked and self.gathering.take_change())
+        self.assertFalse(self.gathering.is_complete)
+
+    def test_asked_again_meanwhile(self) -> None:
+        """To be asked again and again doesn't put the verdict off."""
+        self.ask(FIRST)
+        for number in range(1, 10):
+            self.gathering.refresh(NOW + number * BLOCKED_AFTER / 9)
+        self.assertTrue(self.gathering.is_blocked)
+
+    def test_slow(self) -> None:
+        """An answer to the first request, after the verdict, takes it back and is believed."""
+        requests = self.doubt()
+        self.gathering.take_change()
+        self.assertTrue(self.answer(requests[SECOND], MAPPED, SECOND))
+        self.assertFalse(self.gathering.is_blocked)
+        self.assertTrue(self.gathering.take_change())
+        self.assertFalse(self.gathering.take_return(), "it never was away")
+        self.assertEqual(self.gathering.reflexive_addresses, (MAPPED,))
+
+    def test_slow_refresh(self) -> None:
+        """Where every answer is late, what is mapped stays known all the while."""
+        requests = self.doubt()
+        self.answer(requests[FIRST], MAPPED)
+        self.answer(requests[SECOND], MAPPED, SECOND)
+        self.gathering.refresh(NOW + REFRESH_INTERVAL)
+        self.gathering.handle_timer(NOW + REFRESH_INTERVAL + BLOCKED_AFTER)
+        self.assertTrue(self.gathering.is_blocked)
+        self.assertEqual(self.gathering.reflexive_addresses, (MAPPED,))
+
+    def test_returns_slowly(self) -> None:
+        """A network that comes back with a round trip longer than the interval is noticed."""
+        start = self.silence()
+        asked: list[tuple[Address, stun.Message]] = []
+        while (now := self.gathering.get_timer() or 0.0) < start + 5 * UNREACHED_INTERVAL:
+            self.gathering.handle_timer(now)
+            asked += self.requests()
+        self.assertTrue(self.answer(asked[0][1], OTHER, asked[0][0]))
+        self.assertFalse(self.gathering.is_blocked)
+        self.assertTrue(self.gathering.take_return())
 
     def test_blocked(self) -> None:
         """One that was known is forgotten once all are silent; UDP seems blocked."""
