@@ -31,8 +31,15 @@ from p2pchat.errors import (
     WrongAudience,
 )
 from p2pchat.identity.keys import Identity, peer_id_of
-from p2pchat.wire.documents import Body, Document, decode_bytes, encode_bytes
-from p2pchat.wire.strict_json import dumps, loads
+from p2pchat.wire.documents import (
+    MAX_NONCE,
+    Body,
+    Document,
+    decode_bytes,
+    encode_bytes,
+    nonempty,
+)
+from p2pchat.wire.strict_json import dumps, loads, timestamp
 
 ALGORITHM = "EdDSA"
 TYP = "p2pchat+jws"
@@ -65,6 +72,7 @@ def open_document(token: str) -> Document:
     Check the signature of a document and read it.
 
     :raises BadSignature: the signature, or the claim of authorship, doesn't hold.
+    :raises UnsupportedVersion: it is of another version, whose envelope we can read.
     :raises RemoteProtocolError: it is malformed or too long.
     """
     if len(token) > MAX_DOCUMENT:
@@ -82,6 +90,8 @@ def open_document(token: str) -> Document:
         document = Document.from_json(members)
     except UnsupportedVersion as error:
         error.issuer, error.audience = peer_id_of(public_key), str(members.get("aud", ""))
+        error.issued_at = timestamp(members, "iat")
+        error.nonce = nonempty(members, "jti", MAX_NONCE)
         error.kind, error.session = str(members.get("type", "")), str(members.get("session", ""))
         raise
     if document.issuer != peer_id_of(public_key):
@@ -109,9 +119,9 @@ class Acceptance:
     audiences: frozenset[str]
     _seen: OrderedDict[tuple[str, str], float] = attrs.field(init=False, factory=OrderedDict)
 
-    def accept(self, document: Document, now: float) -> None:
+    def accept(self, document: Document | UnsupportedVersion, now: float) -> None:
         """
-        Take a document, or say why not.
+        Take a document, or say why not; of one of another version, the envelope is judged.
 
         :param now: seconds since 1970.
         :raises WrongAudience: it is meant for somebody else.

@@ -47,6 +47,14 @@ class NewerOffer(Offer):
         return {**super().to_json(), "v": 2}
 
 
+class Undated(NewerOffer):
+    """An offer of such a program that keeps its date elsewhere."""
+
+    def to_json(self) -> JsonObject:
+        """Return the members, without a date."""
+        return {**super().to_json(), "iat": None}
+
+
 class NewerAnswer(Answer):
     """An answer of such a program."""
 
@@ -260,6 +268,34 @@ class HoldingTests(OutgoingCase):
         self.run_for(1)
         self.assertEqual((self.read(), self.post.under_way), (list(DELIVERED), []))
 
+    def test_never_overtaken(self) -> None:
+        """However long single requests take, what goes to one peer arrives in order."""
+        self.world.internet.link = Link(latency=(0.001, 0.5))
+        bodies = [Ringing(f"session {number}") for number in range(20)]
+        for body in bodies[:10]:
+            self.post.deliver(BOB.peer_id, body)
+        self.post.hold()
+        for body in bodies[10:]:
+            self.post.deliver(BOB.peer_id, body)
+        self.run_for(30)
+        self.assertEqual((self.read(), self.post.under_way), (bodies[:1], []))
+        self.post.release()
+        self.run_for(120)
+        self.assertEqual((self.read(), self.post.under_way), (bodies, []))
+
+    def test_nobody_waits_for_another(self) -> None:
+        """What goes to one peer doesn't wait for what goes to another."""
+        self.world.host.online = False
+        self.post.deliver(CAROL.peer_id, OFFER)
+        self.post.deliver(CAROL.peer_id, Ringing("session"))
+        self.run_for(0.1)
+        self.world.host.online = True
+        self.post.deliver(BOB.peer_id, OFFER)
+        self.run_for(0.5)
+        self.assertEqual(self.read(), [OFFER])
+        self.run_for(4 * REQUEST_TIMEOUT)
+        self.assertEqual([body for _, body, _ in self.returned], [OFFER, Ringing("session")])
+
     def test_dated_at_release(self) -> None:
         """What was held for longer than MAX_AGE is as fresh as it goes out."""
         self.post.hold()
@@ -321,6 +357,25 @@ class VersionTests(OutgoingCase):
     def test_for_somebody_else(self) -> None:
         """Nor does an offer for another peer."""
         self.receive(self.sign(newer(), to=CAROL.peer_id))
+        self.assertEqual((self.read(), self.complaints), ([], []))
+
+    def test_replayed_offer(self) -> None:
+        """A registry that passes it on again makes us write, and the person read, no more."""
+        token = self.sign(newer())
+        self.receive(token, token)
+        self.run_for(MAX_AGE / 2)
+        self.receive(token)
+        self.assertEqual((len(self.read()), len(self.complaints)), (1, 1))
+
+    def test_stale_offer(self) -> None:
+        """One kept back, or dated ahead, gets none."""
+        ages = (MAX_AGE + 2, -MAX_AGE - 2)
+        self.receive(*(self.sign(newer(), age=age) for age in ages))
+        self.assertEqual((self.read(), len(self.complaints)), ([], 2))
+
+    def test_unreadable_envelope(self) -> None:
+        """One that can't be dated gets none."""
+        self.receive(self.sign(Undated("session", "bob", b"\x09" * 32, "ufrag", ())))
         self.assertEqual((self.read(), self.complaints), ([], []))
 
     def test_not_signed(self) -> None:
