@@ -8,9 +8,11 @@ the agent that concern nobody here are handed on to the node.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.task import deferLater
 
 from p2pchat.peer.datagrams import PeerSockets
 from p2pchat.peer.driver import Driver
@@ -21,6 +23,10 @@ from p2pchat.traversal.datagrams import RELAYS, STREAMS, Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
 from p2pchat.wire.addresses import Address, family
+
+
+LINGER = 1.0  # seconds that relays have to confirm what is given back; most round trips take less
+LOOK_AGAIN = 0.02  # seconds between looks at whether they have
 
 
 @attrs.define(eq=False)
@@ -41,6 +47,7 @@ class AgentAdapter:
     _sockets: PeerSockets = attrs.field(init=False)
     _driver: Driver = attrs.field(init=False)
     _streams: dict[str, RelayStream] = attrs.Factory(dict)
+    _closing: bool = False
 
     def __attrs_post_init__(self) -> None:
         random_bytes = self._runtime.random_bytes
@@ -92,14 +99,29 @@ class AgentAdapter:
             self._sockets.send(datagram)
 
     def close(self) -> Deferred[None]:
-        """Give relays back, and close everything."""
-        self.agent.relays.release(self._runtime.clock.seconds())
+        """
+        Give relays back, and close everything.
+
+        An allocation that a relay makes in this very moment can be given back only when its
+        answer comes; LINGER bounds the wait for a relay that is gone.
+        """
+        clock = self._runtime.clock
+        self._closing = True
+        self.agent.relays.release(clock.seconds())
         self.step()
+        closed: Deferred[None] = self._close(clock.seconds() + LINGER)
+        return closed
+
+    @inlineCallbacks
+    def _close(self, latest: float) -> Any:
+        clock = self._runtime.clock
+        while self.agent.relays.owes_any and clock.seconds() < latest:
+            yield deferLater(clock, LOOK_AGAIN)
         self._driver.stop()
         for stream in self._streams.values():
             stream.close()
         self._streams.clear()
-        return self._sockets.close()
+        yield self._sockets.close()
 
     def _received(self, base: str, data: bytes, address: Address) -> None:
         self.agent.receive_on(base, data, address, self._runtime.clock.seconds())
@@ -111,7 +133,7 @@ class AgentAdapter:
                 self._sockets.release(ufrag, kept)
             case StreamChange():
                 self._change_stream(event)
-            case _:
+            case _ if not self._closing:
                 self.react(event)
 
     def _change_stream(self, change: StreamChange) -> None:

@@ -144,6 +144,11 @@ class Relays:
         for relayed in list(self._running.values()):
             self._close(relayed, now)
 
+    @property
+    def owes_any(self) -> bool:
+        """Whether a relay hasn't confirmed yet that an allocation is given back."""
+        return bool(self._closing)
+
     def _close(self, relayed: _Relayed, now: float) -> None:
         relayed.allocation.close(now)
         del self._running[relayed.base]

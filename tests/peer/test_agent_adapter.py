@@ -8,7 +8,7 @@ from typing import TypeVar
 import attrs
 from twisted.internet.error import CannotListenError
 
-from p2pchat.peer.agent_adapter import AgentAdapter
+from p2pchat.peer.agent_adapter import LINGER, AgentAdapter
 from p2pchat.peer.relay_stream import CONNECT_TIMEOUT
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.agent import AgentEvent, CandidatesChanged, PathMoved, SocketsReleased
@@ -21,6 +21,7 @@ from p2pchat.traversal.turn import REFRESH
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.simulation.host import Host
+from tests.simulation.link import SEVERED, Link
 from tests.simulation.recorder import Recorder
 from tests.simulation.world import runtime_on
 from tests.traversal.relaying import FIRST, KEY, RelaysCase, configured
@@ -97,7 +98,7 @@ class AdapterCase(RelaysCase):
         """Close an adapter; its Deferred must fire, and nothing be left."""
         self.internet.run(0)
         closed = one.adapter.close()
-        self.internet.run(1)
+        self.internet.run(LINGER + 0.1)
         self.successResultOf(closed)
         self.assertEqual(one.left(), (0, 0, 0))
 
@@ -339,6 +340,37 @@ class CloseTests(AdapterCase):
         self.closed_with(UDP, after=2)
         self.assertEqual(dict(self.first.allocations), {})
         self.assertEqual(self.first.requests[-1], REFRESH)
+
+    def test_answer_in_flight(self) -> None:
+        """An allocation whose answer is on its way is given back, whatever moment it is."""
+        self.internet.link = Link(latency=0.1)
+        for after in (0.05, 0.15, 0.25, 0.35, 0.45):
+            self.closed_with(UDP, after=after)
+            self.assertEqual(dict(self.first.allocations), {}, after)
+        self.assertIn(REFRESH, self.first.requests)
+
+    def test_goodbye_is_lost(self) -> None:
+        """What gives it back is sent again when it is lost."""
+        one = self.adapted(UDP)
+        one.want()
+        self.relayed(one)
+        one.host.link = SEVERED
+        closed = one.adapter.close()
+        one.host.link = None
+        self.internet.run(LINGER + 0.1)
+        self.successResultOf(closed)
+        self.assertEqual(dict(self.first.allocations), {})
+
+    def test_nothing_is_told(self) -> None:
+        """Whoever closes it hears no more of it."""
+        self.internet.link = Link(latency=0.1)
+        one = self.adapted(UDP)
+        one.want()
+        self.internet.run(0.3)
+        closed, told = one.adapter.close(), len(one.told)
+        self.internet.run(LINGER + 0.1)
+        self.successResultOf(closed)
+        self.assertEqual(len(one.told), told)
 
     def test_relay_over_tcp(self) -> None:
         """Over TCP: it is given back before the stream closes."""
