@@ -24,7 +24,6 @@ from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
 from p2pchat.wire.addresses import Address, family
 
-
 LINGER = 1.0  # seconds that relays have to confirm what is given back; most round trips take less
 LOOK_AGAIN = 0.02  # seconds between looks at whether they have
 

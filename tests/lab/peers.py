@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,6 +27,7 @@ import attrs
 
 from tests.lab.machines import Host
 from tests.lab.relay import Relay
+from tests.lab.service import Service
 
 Event = dict[str, Any]
 
@@ -73,16 +73,13 @@ def fetch(host: Host, url: str, timeout: float = START_LIMIT) -> str:
     return host.run([sys.executable, "-I", "-S", "-c", FETCH, url, str(timeout)], timeout + 10)
 
 
-@attrs.define
-class Registry:
+@attrs.define(eq=False)
+class Registry(Service):
     """`p2psignal` on the lab's server, its STUN service on both of the server's addresses."""
 
-    host: Host
     addresses: int = 2
     relay: Relay | None = None  # one that it tells peers of, with credentials
     ipv6: str = ""  # an address of the server; it then serves all of them, in both families
-    directory: str = attrs.Factory(lambda: tempfile.mkdtemp(prefix="p2psignal-"))
-    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -104,40 +101,14 @@ class Registry:
         if self.relay is not None:
             options += ["--turn", ",".join(self.relay.uris)]
             options += ["--turn-secret-file", self.relay.secret_file]
-        with open(self._log, "ab") as log:
-            self._process = self.host.popen(
-                twistd("p2psignal", *options),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.directory,
-                env=surroundings(),
-            )
+        argv, env = twistd("p2psignal", *options), surroundings()
+        with open(self.log_file, "ab") as log:
+            self.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
         self._await_answer()
 
     def peers(self) -> str:
         """Return the listing of who is online, as the server's host gets it."""
         return fetch(self.host, f"{self.url}/peers")
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def close(self) -> None:
-        """End it for good."""
-        if self._process is not None:
-            self.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def log_tail(self) -> str:
-        """Return the end of what it has logged."""
-        return "\n".join(Path(self._log).read_text().splitlines()[-30:])
-
-    @property
-    def _log(self) -> str:
-        return os.path.join(self.directory, "log")
 
     def _await_answer(self) -> None:
         answer = fetch(self.host, f"{self.url}/peers")
@@ -146,15 +117,13 @@ class Registry:
 
 
 @attrs.define(eq=False)
-class JsonPeer:
+class JsonPeer(Service):
     """A `p2ppeer` process: what is typed to it, and the events that it tells."""
 
     username: str
-    process: subprocess.Popen[str]
-    directory: str
     events: list[Event] = attrs.Factory(list)
     _unread: list[Event] = attrs.Factory(list)
-    _log: deque[str] = attrs.Factory(lambda: deque(maxlen=40))
+    _said: deque[str] = attrs.Factory(lambda: deque(maxlen=40))
     _arrived: threading.Condition = attrs.Factory(threading.Condition)
     _ended: bool = False
 
@@ -167,18 +136,16 @@ class JsonPeer:
 
         `trust` is a file of certificates that it believes.
         """
-        pipe, directory = subprocess.PIPE, tempfile.mkdtemp(prefix="p2ppeer-")
-        process = host.popen(
+        peer, pipe = cls(host, username), subprocess.PIPE
+        process = peer.run(
             twistd("p2ppeer", "--username", username, "--server", server, "--json", *options),
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
             text=True,
             bufsize=1,
-            cwd=directory,
             env=surroundings(trust),
         )
-        peer = cls(username, process, directory)
         for read, stream in ((peer._read_events, process.stdout), (peer._read_log, process.stderr)):
             threading.Thread(target=read, args=(stream,), daemon=True).start()
         return peer
@@ -223,11 +190,6 @@ class JsonPeer:
         """Return the texts of all messages so far, in the order they came."""
         return [message["text"] for message in self.named("message")]
 
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        self.process.kill()
-        self.process.wait()
-
     def pause(self) -> None:
         """Stop it where it is, as a laptop that sleeps; its clock runs on, unlike some laptops'."""
         self.process.send_signal(signal.SIGSTOP)
@@ -241,11 +203,9 @@ class JsonPeer:
         self.resume()
         if self.process.poll() is None:
             self.process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(END_LIMIT)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        Service.close(self)
 
     def _take(self, names: Sequence[str], fields: Event) -> Event | None:
         for found in self._unread:
@@ -270,7 +230,7 @@ class JsonPeer:
         except ValueError:
             told = None
         if not isinstance(told, dict) or "event" not in told:
-            self._log.append(line)
+            self._said.append(line)
             return
         told["arrived"] = arrived
         self.events.append(told)
@@ -278,9 +238,9 @@ class JsonPeer:
 
     def _read_log(self, stream: IO[str]) -> None:
         for line in stream:
-            self._log.append(line.rstrip("\n"))
+            self._said.append(line.rstrip("\n"))
 
     def _story(self, complaint: str) -> str:
         events = "\n".join(json.dumps(event) for event in self.events[-15:])
-        log = "\n".join(self._log)
+        log = "\n".join(self._said)
         return f"{self.username}: {complaint}\nevents:\n{events}\nlog:\n{log}"

@@ -18,7 +18,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -30,7 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.lab.machines import Host
+from tests.lab.service import Service
 
 PROGRAM = "turnserver"
 TURN_PORT = 3480  # UDP and TCP; 3478 and 3479 are the registry's STUN ports
@@ -86,16 +85,13 @@ def reason_without_relay() -> str:
     return "" if shutil.which(PROGRAM) else f"not installed: {PROGRAM}"
 
 
-@attrs.define
-class Relay:
-    """coturn on the lab's server."""
+@attrs.define(eq=False)
+class Relay(Service):
+    """coturn on the lab's server; with a `kill` every allocation is gone."""
 
-    host: Host
     transports: tuple[str, ...] = ("udp", "tcp", "tls")  # that peers are told of
     ipv6: str = ""  # an address of the server, where it takes clients too
-    directory: str = attrs.Factory(lambda: tempfile.mkdtemp(prefix="relay-"))
     secret: str = attrs.Factory(lambda: secrets.token_hex(16))
-    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -131,36 +127,11 @@ class Relay:
         write_certificate(self.directory, self.host.address)
         configuration = Path(self.directory, "turnserver.conf")
         configuration.write_text(self._configuration())
-        self._process = self.host.popen(
-            [PROGRAM, "-c", str(configuration)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self.directory,
-        )
+        silent = subprocess.DEVNULL
+        argv = [PROGRAM, "-c", str(configuration)]
+        self.run(argv, stdin=silent, stdout=silent, stderr=silent)
         for port in (TURN_PORT, TLS_PORT):
             self._await_port(port)
-
-    def kill(self) -> None:
-        """End it as a power cut would; every allocation is gone."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def close(self) -> None:
-        """End it for good."""
-        if self._process is not None:
-            self.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def log(self) -> str:
-        """Return all that it has logged."""
-        path = Path(self.directory, "log")
-        return path.read_text() if path.exists() else ""
-
-    def log_tail(self) -> str:
-        """Return the end of what it has logged."""
-        return "\n".join(self.log().splitlines()[-30:])
 
     def _configuration(self) -> str:
         also = f"listening-ip={self.ipv6}\n" if self.ipv6 else ""
