@@ -279,6 +279,7 @@ class NumberTests(SynchronousTestCase):
             f"is checked {punching.RELAY_WAIT} seconds after the pair came about",
             f"an IP TTL of {punching.LOW_TTL} until",
             f"{punching.LOW_TTL_PHASE} seconds have passed",
+            f"counts as {punching.LOCAL_ADVANTAGE} seconds slower",
             f"less than {punching.BETTER} of its round-trip time",
             f"it has {punching.FAIR_WAIT} seconds",
             f"opens {hard_nats.SOCKETS_OPENED} sockets",

@@ -55,6 +55,8 @@ RESEND_AFTER = (0.02, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15, 0.2, 0.25)  # seconds, 
 FIRST_ROUND = 5.0  # seconds until an attempt without any confirmed pair fails
 LATER_ROUND = 1.2  # seconds until a path that was lost is given up
 SETTLING = 0.3  # seconds a round goes on after its first confirmed pair, to find a better one
+LOCAL_ADVANTAGE = 0.005  # seconds; a host candidate is preferred to a NAT's mapping, which may
+# expire, unless it is slower by this: two behind one NAT stay inside, even if it hairpins
 BETTER = 0.8  # a path is left only for one with less than this share of its round-trip time
 JOIN_INTERVAL = 5.0  # seconds between rounds that their checks over a relay may cause
 FAIR_WAIT = 0.05  # seconds that the path in use has to answer before another takes over, ...
@@ -105,8 +107,13 @@ class Pair:
 
     @property
     def cost(self) -> tuple[bool, float]:
-        """What to choose by: direct before relayed, then round-trip time."""
-        return self.is_relayed, self.rtt
+        """What to choose by: direct before relayed, then round-trip time, local ones favoured."""
+        return self.is_relayed, self.rtt + (0.0 if self.is_local else LOCAL_ADVANTAGE)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it leads to an address of the other machine itself."""
+        return self.remote.type is CandidateType.HOST and not self.is_relayed
 
 
 @attrs.frozen
@@ -407,8 +414,9 @@ class Punching:
                 self._decide_at, self._round_ends = fair, max(self._round_ends, fair)
                 return
         if current is not None and self._confirmed_in_round(current):
-            relayed, rtt = current.cost
-            if best is current or best.cost >= (relayed, rtt * BETTER):
+            relayed, cost = current.cost
+            comes_home = best.is_local and not current.is_local
+            if best is current or best.cost >= (relayed, cost * (1.0 if comes_home else BETTER)):
                 return
         self._take_path(best, now)
 

@@ -34,7 +34,7 @@ EXPIRY = 120.0  # seconds; the least that RFC 4787 REQ-5 allows
 
 class Nat(Node):
     """
-    One NAT.
+    One NAT; `inside` names the first half of the addresses behind it, such as ``100.64``.
 
     :ivar inside: the network behind it; its link may be changed.
     :ivar mappings: what it maps; `mappings.allocation` and `mappings.expiry` may be changed.
@@ -58,6 +58,7 @@ class Nat(Node):
         firewall: bool = True,
         allocation: Allocation | None = None,
         udp: bool = True,
+        inside: str | None = None,
     ) -> None:
         super().__init__(internet, behind.inside if behind else internet.public)
         allocation = allocation or (
@@ -69,7 +70,8 @@ class Nat(Node):
         self.mappings = MappingTable(mapping, expiry, allocation, internet.random)
         self.filtering = Filtering(filtering, expiry)
         self.strangers = Strangers()
-        self.inside = Network(internet, f"10.{len(internet.nats) % 255 + 1}", LOCAL_NETWORK)
+        inside = inside or f"10.{len(internet.nats) % 255 + 1}"
+        self.inside = Network(internet, inside, LOCAL_NETWORK)
         self.inside.gateway = self
         self._streams: dict[int, Path] = {}
         self._address = address or self.network.free_address()

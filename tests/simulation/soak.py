@@ -24,7 +24,7 @@ from tests.simulation.behaviour import NAT_KINDS, Behaviour, NatKind
 from tests.simulation.clock import EventClock
 from tests.simulation.link import Link
 from tests.simulation.nat import Nat
-from tests.simulation.oracle import hard_path_possible
+from tests.simulation.oracle import hard_path_possible, in_a_row
 from tests.simulation.world import Person, World
 
 CHANGES = 3  # at most, in one world
@@ -80,8 +80,7 @@ class Plan:
     def first(self) -> NatKind | None:
         """What the first person's NATs come to together: the outer one is the default kind."""
         outer = NatKind(Behaviour.ENDPOINT_INDEPENDENT, Behaviour.ADDRESS_AND_PORT_DEPENDENT)
-        inner = self.kinds[0] or outer
-        return NatKind(inner.mapping, outer.filtering) if self.nested else self.kinds[0]
+        return in_a_row(self.kinds[0], outer) if self.nested else self.kinds[0]
 
     @property
     def is_certain(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulation.behaviour import (
@@ -13,8 +15,9 @@ from tests.simulation.behaviour import (
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
 from tests.simulation.link import Link
+from tests.simulation.nat import Nat
 from tests.simulation.network import Address
-from tests.simulation.oracle import direct_path_possible
+from tests.simulation.oracle import carrier_path_possible, direct_path_possible
 from tests.simulation.recorder import Recorder
 
 ROUNDS = 12
@@ -61,16 +64,20 @@ class Puncher(Recorder):
 
 
 def exchange(internet: Internet, a: Host, b: Host) -> tuple[bool, bool]:
-    """Punch between two hosts, and tell which of them has a valid path."""
+    """
+    Punch between two hosts, and tell which of them has a valid path.
+
+    Candidates are what the STUN server sees, and the hosts' own addresses.
+    """
     Reflector.on(internet.host(STUN_SERVER[0]), STUN_SERVER[1])
     punchers = [Puncher(), Puncher()]
     for host, puncher in zip((a, b), punchers, strict=True):
         host.reactor.listenUDP(0, puncher)
         puncher.send(b"hello", STUN_SERVER)
     internet.run_until(lambda: all(puncher.mapped for puncher in punchers))
-    for puncher, other in zip(punchers, reversed(punchers), strict=True):
+    for puncher, other, there in zip(punchers, punchers[::-1], (b, a), strict=True):
         assert other.mapped is not None
-        puncher.candidates[other.mapped] = None
+        puncher.candidates = {other.mapped: None, (there.address, other.port): None}
     for _ in range(ROUNDS):
         for puncher in punchers:
             puncher.check()
@@ -78,11 +85,11 @@ def exchange(internet: Internet, a: Host, b: Host) -> tuple[bool, bool]:
     return bool(punchers[0].valid), bool(punchers[1].valid)
 
 
-def build(internet: Internet, kind: NatKind | None) -> Host:
-    """Make a host behind a NAT of this kind."""
+def build(internet: Internet, kind: NatKind | None, behind: Nat | None = None) -> Host:
+    """Make a host behind a NAT of this kind, which may be behind another one."""
     if kind is None:
-        return internet.host()
-    return internet.host(behind=internet.nat(kind=kind))
+        return internet.host(behind=behind)
+    return internet.host(behind=internet.nat(kind=kind, behind=behind))
 
 
 class OracleTests(SynchronousTestCase):
@@ -95,6 +102,20 @@ class OracleTests(SynchronousTestCase):
             joined = exchange(internet, build(internet, a), build(internet, b))
             expected = direct_path_possible(a, b)
             self.assertEqual((expected, expected), joined, f"{a} / {b}\n{internet.describe()}")
+
+    def test_carrier_agrees_with_brute_force(self) -> None:
+        """So for all homes behind one carrier of each kind, with and without hairpinning."""
+        wrong = []
+        for number, (carrier, hairpinning, a, b) in enumerate(
+            product(NAT_KINDS, (True, False), KINDS, KINDS)
+        ):
+            internet = Internet(seed=number, link=Link(latency=(0.01, 0.04)))
+            shared = internet.nat(kind=carrier, hairpinning=hairpinning, inside="100.64")
+            homes = (build(internet, kind, behind=shared) for kind in (a, b))
+            expected = carrier_path_possible(a, b, carrier, hairpinning)
+            if exchange(internet, *homes) != (expected, expected):
+                wrong.append(f"{a} / {b} behind {carrier}, hairpinning {hairpinning}")
+        self.assertEqual(wrong, [])
 
     def test_symmetric(self) -> None:
         """It does not matter who is who."""
