@@ -22,6 +22,7 @@ from p2pchat.peer import events
 from tests.simulation.allocation import SequentialAllocation
 from tests.simulation.behaviour import NAT_KINDS, Behaviour, NatKind
 from tests.simulation.clock import EventClock
+from tests.simulation.host import Host
 from tests.simulation.link import Link
 from tests.simulation.nat import Nat
 from tests.simulation.oracle import hard_path_possible, in_a_row
@@ -48,6 +49,7 @@ class Plan:
     relay: bool
     link: Link
     changes: tuple[str, ...]
+    ipv6: tuple[bool, bool]  # who has it, behind a firewall, at first
 
     @classmethod
     def of(cls, seed: int) -> Plan:
@@ -59,7 +61,7 @@ class Plan:
             loss=random.choice((0.0, 0.0, 0.02, 0.1)),
             duplicate=random.choice((0.0, 0.05)),
         )
-        changes = ("reboot", "cut", "move", "renumber", "pause", "both reboot")
+        changes = ("reboot", "cut", "move", "renumber", "pause", "both reboot", "ipv6")
         return cls(
             seed,
             (random.choice(kinds), random.choice(kinds)),
@@ -69,11 +71,17 @@ class Plan:
             relay=random.random() < 0.8,
             link=link,
             changes=tuple(random.choices(changes, k=random.randint(0, CHANGES))),
+            ipv6=(random.random() < 0.2, random.random() < 0.4),
         )
 
     @property
     def is_joinable(self) -> bool:
         """What the oracle says; stepping ports are easier than it knows, so they may surprise."""
+        return all(self.ipv6) or self.is_joinable_in_ipv4
+
+    @property
+    def is_joinable_in_ipv4(self) -> bool:
+        """The same, where IPv6 is nobody's or has gone."""
         return self.relay or (not self.blocked and hard_path_possible(self.first, self.kinds[1]))
 
     @property
@@ -102,14 +110,27 @@ class Soak:
     def __attrs_post_init__(self) -> None:
         plan = self.plan
         self.random = Random(plan.seed + 1)
-        self.world = World(plan.seed, plan.link, plan.relay)
+        self.world = World(plan.seed, plan.link, plan.relay, ipv6=True)
         outer = self.world.internet.nat() if plan.nested else None
         left = self._nat(plan.kinds[0], behind=outer, udp=not plan.blocked)
         right = self._nat(plan.kinds[1])
         if plan.steps and right is not None:
             right.mappings.allocation = SequentialAllocation()
         self.nats = [left, right]
-        self.people = self.world.couple(left, right)
+        hosts = [self.world.internet.host(behind=nat) for nat in self.nats]
+        for side, host in enumerate(hosts):
+            if plan.ipv6[side]:
+                self._give_ipv6(host)
+        alice, bob = (
+            self.world.start_on(host, name)
+            for host, name in zip(hosts, ("alice", "bob"), strict=True)
+        )
+        self.people = alice, bob
+        self.world.settle(*self.people)
+
+    def _give_ipv6(self, host: Host) -> None:
+        number = self.world.internet.hosts.index(host)
+        host.give_ipv6(f"2001:db8:1::{number}", firewall=True)
 
     def _nat(self, kind: NatKind | None, udp: bool = True, behind: Nat | None = None) -> Nat | None:
         if kind is None and udp and behind is None:
@@ -167,6 +188,10 @@ class Soak:
             person.host.online = False
             self.world.internet.run(self.random.uniform(0.5, 40))
             person.host.online = True
+        elif change == "ipv6" and not person.host.ipv6:
+            self._give_ipv6(person.host)
+        elif change == "ipv6" and self.plan.is_joinable_in_ipv4:
+            person.host.take_ipv6()
         elif change == "move" and nat is not None:
             spare = self._nat(nat.kind, udp=nat.udp)
             self.nats[side] = spare

@@ -176,11 +176,15 @@ class World:
     ) -> tuple[Person, Person]:
         """Start Alice and Bob, and wait until the registry has them."""
         people = self.person("alice", left, **settings), self.person("bob", right, **settings)
+        self.settle(*people)
+        return people
+
+    def settle(self, *people: Person) -> None:
+        """Wait until the registry has them, and they have looked around."""
         self.wait(
             lambda: all(one.events(events.Registered) for one in people), awaited="registrations"
         )
         self.internet.run(GATHERING)
-        return people
 
     def wait(
         self, happened: Callable[[], object], within: float = 60.0, awaited: str = ""
