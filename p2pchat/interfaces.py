@@ -89,4 +89,4 @@ class INode(Interface):
         """Return the :class:`p2pchat.peer.events.NatRead` of what is known now."""
 
     def why(peer_id: str) -> object:
-        """Return the story of the last attempt as a list of sentences; raises ``WhoError``."""
+        """Return the :class:`p2pchat.session.story.Story` since the last call, or ``WhoError``."""

@@ -24,6 +24,8 @@ from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.peer import events
 from p2pchat.session import conversation, dialogue, link
 from p2pchat.session.quic import Engine, _SecretLog
+from p2pchat.session.story import Note, PathTold, Story
+from p2pchat.session.verdict import Advice, Reason, Verdict
 from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
@@ -31,12 +33,16 @@ from p2pchat.traversal import (
     filtering,
     gathering,
     hard_nats,
+    keepalive,
+    memory,
     negotiation,
     punching,
     relays,
 )
 from p2pchat.traversal.datagrams import Route
+from p2pchat.traversal.memory import Means
 from p2pchat.traversal.punching import Credentials, Pair, Punching
+from p2pchat.traversal.story import AttemptTold, PairTold, RelayTold, Side, VolleyTold
 from p2pchat.ui import answers, nat_report
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
@@ -123,6 +129,13 @@ class CompletenessTests(SynchronousTestCase):
         self.assert_says("json", {f"``{nat_report.NAME}``"})
         members = {member for kind in kinds for member in kind.__annotations__} - {"NAME"}
         self.assert_says("json", {f"``{member}``" for member in members})
+
+    def test_facts(self) -> None:
+        """Each member of the facts of ``/why``, and each word of the verdict, is described."""
+        kinds = (Story, Note, PathTold, *(AttemptTold, Side, PairTold, VolleyTold, RelayTold))
+        members = {member for kind in (*kinds, Verdict) for member in kind.__annotations__}
+        words = {one.value for enum in (Reason, Advice, Means) for one in enum}
+        self.assert_says("json", {f"``{word}``" for word in members | words})
 
     def test_refusals(self) -> None:
         """Each status and reason of the registry stands in the table."""
@@ -263,6 +276,11 @@ class NumberTests(SynchronousTestCase):
             f"sent again after {listed(gathering.RETRANSMIT_AFTER)} seconds",
             f"All are asked again every {gathering.REFRESH_INTERVAL:g} seconds",
             f"has answered {gathering.BLOCKED_AFTER:g} seconds after the first request",
+            f"a gap of at least {keepalive.SHORTEST:g} seconds shows twice within "
+            f"{keepalive.PATTERN_SPAN:g} seconds",
+            f"is lost and found anew within {keepalive.QUICK:g} seconds",
+            f"that often, every {keepalive.SHORTEST:g} seconds at most",
+            f"at most {memory.MEMORY_LIFETIME / 86_400:g} days ago",
             f"the {gathering.PREDICTED} ports that come after the last one",
             f"that *step* is at most {gathering.MAX_STEP}",
             f"up to {filtering.SENDS} times, {filtering.INTERVAL:g} seconds apart",

@@ -71,10 +71,10 @@ class AgentAdapter:
 
     def read_interfaces(self) -> bool:
         """Take this machine's addresses; tells whether they changed."""
-        ports = self._sockets.ports
+        ports, now = self._sockets.ports, self._runtime.clock.seconds()
         hosts = self._runtime.host_addresses()
         found = [(host, ports[family(host)]) for host in hosts if family(host) in ports]
-        return self.agent.gathering.set_host_addresses(found, self._runtime.clock.seconds())
+        return self.agent.gathering.set_host_addresses(found, now)
 
     def refresh(self) -> None:
         """The network may have changed: ask STUN service and relays how they see us."""

@@ -36,6 +36,7 @@ from p2pchat.interfaces import INode
 from p2pchat.peer import directory, events
 from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
+from p2pchat.peer.nat_reading import read_nat
 from p2pchat.peer.post import Post
 from p2pchat.peer.registration import Lease, Listener, keep_registered
 from p2pchat.peer.registry_client import RegistryClient
@@ -46,6 +47,7 @@ from p2pchat.runtime import Runtime
 from p2pchat.session.chronicle import describe_path
 from p2pchat.session.dialogue import Dialogue, Surroundings
 from p2pchat.session.quic import warm_up
+from p2pchat.session.story import Story
 from p2pchat.traversal.agent import (
     AgentEvent,
     CandidatesChanged,
@@ -54,8 +56,8 @@ from p2pchat.traversal.agent import (
     PathMoved,
     RoundEnded,
 )
-from p2pchat.traversal.behaviour import Mapping
-from p2pchat.wire.addresses import Scope, format_address, scope
+from p2pchat.traversal.memory import Memory
+from p2pchat.wire.addresses import Scope, scope
 from p2pchat.wire.documents import (
     Answer,
     Delivered,
@@ -70,17 +72,6 @@ from p2pchat.wire.turn import Credentials
 MAX_STRANGERS = 32  # offers of unknown peers that may wait for the person
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses
 FAREWELL = 2.5  # seconds for goodbyes when the node stops
-_MAPPINGS = {
-    Mapping.UNKNOWN: "not known yet: the registry's STUN service hasn't answered",
-    Mapping.NONE: "no NAT: the registry sees this machine's own address",
-    Mapping.ENDPOINT_INDEPENDENT: "one mapping for all destinations: good for direct paths",
-    Mapping.DEPENDENT: "a new mapping for each destination: direct paths need an open other side",
-}
-
-_BLOCKED = (
-    "not known: UDP seems to be blocked here, for the registry's STUN service doesn't answer; "
-    "conversations go over a relay's TCP or TLS, where the registry names one"
-)
 
 _log = Logger()
 
@@ -223,6 +214,12 @@ class Node:
         except OSError as error:
             self._tell(events.Trouble(f"the contact can't be kept: {error}"))
 
+    def _keep(self, peer_id: str, memory: Memory) -> None:
+        try:
+            self._state.remember_path(peer_id, memory)
+        except OSError as error:  # a hint is lost; the person has nothing to do about it
+            _log.warn("how a contact was reached can't be kept: {error}", error=error)
+
     def _who(self, who: str) -> Any:
         known = directory.match(who, self._names()) or directory.as_peer_id(who)
         if known == self.peer_id:
@@ -299,19 +296,14 @@ class Node:
 
     def nat(self) -> events.NatRead:
         """Return what is known of our NAT now."""
-        gathering = self._agent.gathering
-        mapping = gathering.traits().mapping
-        mapped = [format_address(address) for address in gathering.reflexive_addresses]
-        silent = gathering.is_blocked and mapping is Mapping.UNKNOWN
-        detail = _BLOCKED if silent else _MAPPINGS[mapping]
-        return events.NatRead(mapping.value, ", ".join(mapped), detail)
+        return read_nat(self._agent)
 
-    def why(self, peer_id: str) -> list[str]:
-        """Return the story of the last attempt."""
+    def why(self, peer_id: str) -> Story:
+        """Return the story since the last call."""
         driver = self._dialogues.get(peer_id)
         if driver is None:
             raise WhoError(f"nothing was tried with {peer_id} yet")
-        story: list[str] = driver.machine.story()
+        story: Story = driver.machine.story()
         return story
 
     # -- the socket
@@ -373,13 +365,20 @@ class Node:
     def _begin_heartbeat(self, interval: float) -> None:
         self._heartbeat.start(interval, now=False).addErrback(self._heartbeat_failed)
 
+    def _adapt_heartbeat(self) -> None:
+        """Beat as often as our NAT needs it to keep the path's mapping."""
+        interval = self._agent.gathering.keepalive.within(self.settings.heartbeat)
+        if self._heartbeat.running and self._heartbeat.interval != interval:
+            self._heartbeat.interval = interval
+            self._heartbeat.reset()
+
     def _watch_failed(self, failure: Failure) -> None:
         _log.failure("this machine's addresses are watched no more", failure)
 
     def _heartbeat_failed(self, failure: Failure) -> None:
         _log.failure("a heartbeat failed", failure)
         if not self._stopping:
-            self._begin_heartbeat(self.settings.heartbeat)
+            self._begin_heartbeat(self.settings.heartbeat)  # until a step adapts it
 
     def _watch_interfaces(self) -> None:
         """Notice another network, as from Wi-Fi to mobile, before silence tells."""
@@ -483,6 +482,7 @@ class Node:
         driver = self._dialogues.get(peer_id)
         if driver is None:
             machine = Dialogue(peer_id, name, self._surroundings)
+            machine.memory = self._state.reached.get(peer_id)
             driver = Driver(
                 machine,
                 self._runtime.clock,
@@ -498,6 +498,9 @@ class Node:
     def _stepped(self, machine: Dialogue) -> None:
         """Let out what a dialogue's step caused: checks first, then documents."""
         self._network.step()
+        self._adapt_heartbeat()
+        if machine.memory is not None:
+            self._keep(machine.peer_id, machine.memory)
         for body in machine.take_documents():
             self._post.deliver(machine.peer_id, body)
 

@@ -1,5 +1,5 @@
 """
-What is told of a dialogue: events for the user interface, and the story for ``/why``.
+What is told of a dialogue while it happens: events for the user interface.
 
 Owns the words: names and numbers of :mod:`p2pchat.session.events`, the seconds since it all
 began, and that an end is told only of what was told to have begun.  Decides nothing else.
@@ -16,8 +16,6 @@ from p2pchat.traversal.punching import Path
 from p2pchat.wire import messages
 from p2pchat.wire.addresses import format_address
 
-MAX_STORY = 200  # sentences; the oldest go
-
 
 @attrs.define(eq=False)
 class Chronicle:
@@ -27,14 +25,12 @@ class Chronicle:
     :ivar name: what the peer calls itself, "" while unknown.
     :ivar began: when the call, or the search for a lost path, began.
     :ivar is_open: whether ``Connected`` was told, and no end of it.
-    :ivar story: what was tried and what came of it.
     """
 
     peer_id: str
     name: str
     began: float = 0.0
     is_open: bool = False
-    story: deque[str] = attrs.Factory(lambda: deque(maxlen=MAX_STORY))
     _events: deque[events.DialogueEvent] = attrs.Factory(deque)
 
     def next_event(self) -> events.DialogueEvent | None:

@@ -30,12 +30,16 @@ from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
 from p2pchat.session import conversation as talk
 from p2pchat.session import events
-from p2pchat.session.chronicle import Chronicle, describe_path
+from p2pchat.session.chronicle import Chronicle
 from p2pchat.session.conversation import Conversation
+from p2pchat.session.idleness import Idleness
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened, LinkState
+from p2pchat.session.story import Record, Story
+from p2pchat.session.telling import explanation as tell_failure
 from p2pchat.traversal import negotiation as calls
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.datagrams import Datagram, Route
+from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.negotiation import Negotiation, NegotiationEvent, Stage
 from p2pchat.traversal.punching import Path
 from p2pchat.wire import messages
@@ -68,14 +72,16 @@ class Dialogue:
     The machine of everything with one peer.
 
     :ivar peer_id: the peer's, proved on every document and link.
-    :ivar told: the events, and the story for ``/why``.
+    :ivar told: the events.
     :ivar approved: whether the next offer is accepted without asking.
+    :ivar memory: how the peer was reached last.
     """
 
     peer_id: str
     _name: str
     _around: Surroundings
     approved: bool = False
+    memory: Memory | None = None
     path: Path | None = None
     conversation: Conversation = attrs.field(init=False)
     told: Chronicle = attrs.field(init=False)
@@ -88,6 +94,8 @@ class Dialogue:
     _revive_until: float | None = None
     _leaving: float | None = None
     _failed_links: int = 0  # of this call
+    _record: Record = attrs.Factory(Record)
+    _idleness: Idleness = attrs.field(init=False)
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
     _documents: list[Delivered] = attrs.Factory(list)
 
@@ -95,6 +103,7 @@ class Dialogue:
         epoch = self._around.random_bytes(16).hex()
         self.conversation = Conversation(self._around.username, epoch)
         self.told = Chronicle(self.peer_id, self._name)
+        self._idleness = Idleness(self._around.agent.gathering.keepalive)
 
     @property
     def name(self) -> str:
@@ -111,8 +120,8 @@ class Dialogue:
         elif not self.is_open and (negotiation is None or negotiation.is_over):
             self.approved, self.told.began, self._leaving = True, now, None
             self._failed_links = 0
-            self.told.story.clear()
-            self._negotiate(self._around.attempts, patient=False).call(now)
+            self._begin_record(now)
+            self._negotiate(self._around.attempts, False, now).call(now)
         self._drain(now)
 
     def accept(self, now: float) -> None:
@@ -181,8 +190,10 @@ class Dialogue:
             accept = accept or running.is_calling
             waited = running.stage is Stage.ASKING
             running.withdraw()
-        negotiation = self._negotiate(self._around.attempts, patient=False)
-        negotiation.offered(offer)
+        if not self.told.is_open and (running is None or running.is_over):
+            self._begin_record(now)
+        negotiation = self._negotiate(self._around.attempts, False, now)
+        negotiation.offered(offer, now)
         self._leaving = None
         if self._rescue_until is None:
             self.told.began = now
@@ -232,7 +243,7 @@ class Dialogue:
         """Negotiate another path for the link that is open; nothing is told to be lost."""
         negotiation = self._negotiation
         if self.is_open and negotiation is not None and negotiation.is_over:
-            self._negotiate(1, patient=True).call(now)
+            self._negotiate(1, True, now).call(now)
 
     def candidates_changed(self, now: float) -> None:
         """Gathering learned something new; it may help away from a relay."""
@@ -255,6 +266,7 @@ class Dialogue:
         if self._negotiation is not None and ufrag == self._negotiation.ufrag:
             self._negotiation.path_found(path)
         if ufrag == self._ufrag:
+            self._idleness.moved(self.path, path, now)
             self._use(path, now)
         self._drain(now)
 
@@ -262,14 +274,18 @@ class Dialogue:
         """An attempt stopped checking."""
         if not confirmed and self._negotiation is not None and ufrag == self._negotiation.ufrag:
             self._negotiation.round_failed(now)
-        if not confirmed and ufrag == self._ufrag:
-            self._rescue("checks on the path get no answer", now)
+        if ufrag == self._ufrag:
+            if confirmed:
+                self._memorize(now)
+            else:
+                self._rescue("checks on the path get no answer", now)
         self._drain(now)
 
     def receive_link_datagram(self, data: bytes, route: Route, now: float) -> None:
         """Take a QUIC datagram from a route that an authentic check came over."""
         if self._link is not None:
             self._source = route
+            self._idleness.heard(now)
             self._link.receive_datagram(data, now)
         self._drain(now)
 
@@ -367,23 +383,30 @@ class Dialogue:
             return "ringing"
         return "calling" if self.is_alive else "ended"
 
-    def story(self) -> list[str]:
-        """Return what was tried and what came of it, as sentences."""
-        running = [] if self._negotiation is None else self._negotiation.history
-        told = [*self.told.story, *running] or ["nothing was tried yet"]
-        if self.path is not None and self._link is not None:
-            told.append(f"in use: {describe_path(self.path)}")
-        return told
+    def story(self) -> Story:
+        """Return what was tried since the last call, what came of it, and why."""
+        agent = self._around.agent
+        running = () if self._negotiation is None else self._negotiation.told()
+        has_path = self.path is not None and self._link is not None
+        return self._record.tell(running, agent.relays, has_path, agent.relay_only)
 
     # -- the machines meet
 
-    def _negotiate(self, attempts: int, patient: bool) -> Negotiation:
+    def _negotiate(self, attempts: int, patient: bool, now: float) -> Negotiation:
         if self._negotiation is not None:
-            self.told.story.extend(self._negotiation.history)
+            self._record.keep(self._negotiation.told())
         held = self._link_name if self._link is not None and self.conversation.is_open else ""
-        around = self._around
+        around, memory = self._around, self.memory
+        is_fresh = memory is not None and memory.is_fresh(around.wall_of(now))
         self._negotiation = Negotiation(
-            around.agent, around.username, held, attempts, patient, around.random_bytes
+            around.agent,
+            around.username,
+            held,
+            attempts,
+            patient,
+            around.random_bytes,
+            self._record.began,
+            memory if is_fresh else None,
         )
         return self._negotiation
 
@@ -444,14 +467,29 @@ class Dialogue:
             case talk.Answered():
                 self._answered(now)
             case talk.Suspected():
+                self._idleness.suspected(now)
                 self._check_path(now)
             case talk.Silent():
                 self._rescue("three heartbeats went unanswered", now)
             case talk.Left(reason, detail):
-                self.told.story.append(f"they ended it: {reason} {detail}".rstrip())
+                self._record.note(f"they ended it: {reason} {detail}".rstrip(), now)
                 self.approved = False
                 self._end_conversation(reason)
                 self._drop(reason, now)
+
+    # -- what is kept for the next call
+
+    def _begin_record(self, now: float) -> None:
+        self._negotiation = None
+        self._record.begin(now)
+
+    def _memorize(self, now: float) -> None:
+        """The checks have settled: remember what made the path."""
+        negotiation = self._negotiation
+        if negotiation is not None and negotiation.ufrag == self._ufrag:
+            learned = negotiation.memory(self._around.wall_of(now))
+            if learned is not None and not learned.repeats(self.memory):
+                self.memory = learned
 
     # -- path and link
 
@@ -485,6 +523,7 @@ class Dialogue:
         if self._link is not None:
             self._link.rtt = path.rtt
         self.told.path_found(path, now)
+        self._record.path_found(path, now)
         self.conversation.beat(now)  # wakes a link that has been sending into the void
 
     def _fill_link(self, now: float) -> None:
@@ -503,13 +542,14 @@ class Dialogue:
             )
             if self._leaving is None:
                 self.approved = False
-                self.told.story.append(str(error))
+                self._record.note(str(error), now)
                 self.conversation.leave(word, str(error)[:500])
                 self._end_conversation(word)
                 self._leaving = now + LINGERING
 
     def _opened(self, username: str, is_new: bool, now: float) -> None:
         self.told.name, self._rescue_until = username, None
+        self._idleness.found(now)
         self.told.connected(self.told.is_open and not is_new, now)
 
     def _answered(self, now: float) -> None:
@@ -517,12 +557,13 @@ class Dialogue:
         self._revive_until = None
         if self._rescue_until is not None:
             self._rescue_until = None
+            self._idleness.found(now)
             if self._negotiation is not None:
                 self._negotiation.cancel("cancelled")
             self.told.connected(True, now)
 
     def _link_ended(self, error: P2PChatError, now: float) -> None:
-        self.told.story.append(str(error))
+        self._record.note(str(error), now)
         if isinstance(error, ProofFailed):
             self.approved = False
             self._end_conversation("not-proved")
@@ -541,7 +582,7 @@ class Dialogue:
             self._rescue(reason, now)
         elif self._negotiation is not None and self._negotiation.dials and calls_left > 1:
             self._failed_links += 1
-            self._negotiate(calls_left - 1, patient=False).call(now)
+            self._negotiate(calls_left - 1, False, now).call(now)
         else:
             self.told.failed("no-path", reason)
 
@@ -568,8 +609,9 @@ class Dialogue:
         if self._rescue_until is None:
             self._rescue_until = now + RESCUE_PATIENCE
             self.told.path_lost(reason, now)
-        self.told.story.append(reason)
-        self._negotiate(RESCUE_ATTEMPTS, patient=True).call(now)
+            self._idleness.lost(now)
+        self._record.note(reason, now)
+        self._negotiate(RESCUE_ATTEMPTS, True, now).call(now)
 
     def _give_up(self, now: float) -> None:
         if self._negotiation is not None:
@@ -585,7 +627,7 @@ class Dialogue:
         if self.told.is_open:
             self._check_path(now)  # an offer more or less ends nothing, unless the path is dead
             return
-        told = "; ".join([explanation, *self._negotiation.history])
+        told = "; ".join(filter(None, [explanation, tell_failure(self.story())]))
         if not self._negotiation.dials and reason in {"cancelled", "no-answer"}:
             self.told.offer_ended(reason)
         else:

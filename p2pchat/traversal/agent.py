@@ -7,8 +7,9 @@ by its transaction; QUIC goes to the attempt that its route belongs to, as :clas
 Everything else is refused and counted.  An attempt is named by our username fragment.
 
 Owns what attempts share: one run of port probing at a time, and the relay, which is asked for
-where plain checks have had RELAY_DELAY in vain, or at once where they can't help.  With
-``relay_only`` no local or server-reflexive address is told, sent from or sent to.
+where plain checks have had RELAY_DELAY in vain, or at once where they can't help, or didn't help
+the last time (:mod:`p2pchat.traversal.memory`).  With ``relay_only`` no local or server-reflexive
+address is told, sent from or sent to.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from p2pchat.traversal.behaviour import NatTraits, Strategy, choose
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.hard_nats import HARD_DELAY, OPEN_DELAY, ProbingBudget, Volley
+from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.punching import LOW_TTL, Credentials, Path, Phase, Punching
 from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.wire import stun
@@ -111,6 +113,7 @@ class Agent:
     _budget: ProbingBudget = attrs.Factory(ProbingBudget)
     _attempts: dict[str, Punching] = attrs.Factory(dict)
     _theirs: dict[str, NatTraits] = attrs.Factory(dict)  # by attempt
+    _recalled: dict[str, Memory] = attrs.Factory(dict)  # by attempt, where there is one
     _spread: set[str] = attrs.Factory(set)  # attempts with many sockets open
     _relay_at: float | None = None  # when to ask for a relay
     _relay_until: float | None = None  # when to let it go
@@ -146,12 +149,15 @@ class Agent:
         theirs: NatTraits,
         now: float,
         low_ttl: bool,
+        *,
+        recalled: Memory | None = None,
     ) -> Punching:
         """
         Begin an attempt.
 
         :param theirs: what the other side says of its NAT.
         :param low_ttl: see :meth:`p2pchat.traversal.punching.Punching.begin`.
+        :param recalled: how this peer was reached last.
         """
         attempt = Punching(
             credentials,
@@ -165,6 +171,8 @@ class Agent:
         self._attempts[credentials.local_ufrag] = attempt
         attempt.begin(candidates, now, low_ttl)
         self._relay_at = min(now + RELAY_DELAY, self._relay_at or now + RELAY_DELAY)
+        if recalled is not None:
+            self._recalled[credentials.local_ufrag] = recalled
         self.learn(credentials.local_ufrag, theirs, now)
         return attempt
 
@@ -184,8 +192,10 @@ class Agent:
         for ufrag, attempt in self._attempts.items():
             if not attempt.is_direct and not attempt.volley_begun:
                 theirs = self._theirs[ufrag]
-                easy = theirs if ours.is_random else ours
-                begin = now + (OPEN_DELAY if easy.is_open else HARD_DELAY)
+                recalled = self._recall(ufrag)
+                if recalled is not None and recalled.wants_relay:
+                    self._want_relay(now)
+                begin = now + _head_start(ours, theirs, recalled)
                 self._be_hard(ufrag, attempt, choose(ours, theirs), begin, now)
             self.relays.permit((one.address for one in attempt.candidates), now)
 
@@ -205,9 +215,16 @@ class Agent:
             data = attempt.check_bytes()
             attempt.begin_volley(Volley.probes(data, aim[0], self._random_bytes, begin))
 
+    def _recall(self, ufrag: str) -> Memory | None:
+        """Return what is remembered of the peer of an attempt, if both NATs look as they did."""
+        found = self._recalled.get(ufrag)
+        fits = found is not None and found.fits(self.gathering.traits(), self._theirs[ufrag])
+        return found if fits else None
+
     def forget(self, ufrag: str) -> None:
         """End an attempt and its path."""
         self._theirs.pop(ufrag, None)
+        self._recalled.pop(ufrag, None)
         attempt = self._attempts.pop(ufrag, None)
         if attempt is not None:
             self._budget.give_back(ufrag, attempt.is_direct)
@@ -346,3 +363,11 @@ class Agent:
         if ended is not None:
             self._budget.give_back(ufrag, attempt.is_direct)
             self._events.append(RoundEnded(ufrag, ended is Phase.QUIET))
+
+
+def _head_start(ours: NatTraits, theirs: NatTraits, recalled: Memory | None) -> float:
+    """Return the seconds that plain checks have for themselves."""
+    if recalled is not None and recalled.wants_volley:
+        return 0.0
+    easy = theirs if ours.is_random else ours
+    return OPEN_DELAY if easy.is_open else HARD_DELAY

@@ -16,10 +16,10 @@ import attrs
 class Strategy(Enum):
     """What one side does beside plain checks."""
 
-    PLAIN = "plain checks"
-    MANY_SOCKETS = "many sockets"
-    PROBE = "port probing"
-    HOPELESS = "relay only: both mappings are random"
+    PLAIN = "plain"  # nothing
+    MANY_SOCKETS = "many-sockets"
+    PROBE = "port-probing"
+    HOPELESS = "relay"  # both mappings are random
 
 
 class _Reading(Enum):
@@ -48,6 +48,14 @@ class Filtering(_Reading):
     KNOWN_HOSTS = "endpoint-independent-or-address-dependent"
 
 
+class Preservation(_Reading):
+    """Whether the NAT keeps the port that the socket has (RFC 4787 section 4.2.1)."""
+
+    UNKNOWN = "unknown"
+    PRESERVED = "preserved"
+    CHANGED = "changed"
+
+
 @attrs.frozen
 class NatTraits:
     """
@@ -56,16 +64,25 @@ class NatTraits:
     :ivar mapping: the mapping behaviour.
     :ivar filtering: the filtering behaviour.
     :ivar step: by how much the next mapping's port differs from the last one's; 0: no rule.
+    :ivar preservation: whether ports are kept; for people, no strategy depends on it.
     """
 
     mapping: Mapping = Mapping.UNKNOWN
     step: int = 0
     filtering: Filtering = Filtering.UNKNOWN
+    preservation: Preservation = Preservation.UNKNOWN
 
     @classmethod
     def read(cls, mapping: str, allocation: str, filtering: str) -> NatTraits:
         """Return the traits that a peer's words name; how large its step is, is its business."""
         return cls(Mapping.read(mapping), int(allocation == "step"), Filtering.read(filtering))
+
+    @property
+    def allocation(self) -> str:
+        """How new mappings get their ports: ``one`` for all, by ``step``, ``random``."""
+        if self.mapping is Mapping.DEPENDENT:
+            return "step" if self.step else "random"
+        return "one" if self.is_easy else "unknown"
 
     @property
     def is_random(self) -> bool:

@@ -19,6 +19,7 @@ import attrs
 from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
@@ -55,6 +56,11 @@ class DualGathering:
             )
 
     @property
+    def keepalive(self) -> Keepalive:
+        """How long our NAT, the IPv4 one, keeps what is idle."""
+        return self._families[Family.IPV4].keepalive
+
+    @property
     def families(self) -> frozenset[Family]:
         """The families in which this machine has an address; IPv4 where none is known."""
         found = frozenset(family(host) for host, _ in self.host_addresses)
@@ -66,6 +72,8 @@ class DualGathering:
         changed = set(found) != set(self.host_addresses)
         self._host_addresses = found
         self._deal()
+        if changed:
+            self.keepalive.network_changed(now)
         if self.families != families:
             self.set_servers(self._servers, now)
         return changed

@@ -3,7 +3,8 @@ Our candidates: host addresses, and server-reflexive ones learned from the chat 
 
 Sends a Binding request (RFC 8489) to each STUN address of the registry, keeps the answers, and
 asks again every REFRESH_INTERVAL, so that the mapping that peers are told stays open and a new
-one is noticed.  :meth:`Gathering.refresh` asks at once.
+one is noticed; more often where mappings don't live that long (:mod:`p2pchat.traversal.keepalive`).
+:meth:`Gathering.refresh` asks at once.
 
 Requests are sent again after 100 ms, not after the 500 ms of RFC 8489 section 6.2.1: a person
 waits, and one packet of 48 bytes makes no congestion.
@@ -33,9 +34,10 @@ from itertools import pairwise
 
 import attrs
 
-from p2pchat.traversal.behaviour import Filtering, Mapping, NatTraits
+from p2pchat.traversal.behaviour import Filtering, Mapping, NatTraits, Preservation
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.filtering import FilteringTest
+from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Scope, scope
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
@@ -60,6 +62,8 @@ class _Binding:
     due: float | None = None  # when to send (again)
     mapped: Address | None = None
     failed: bool = False
+    asked_at: float = 0.0
+    seen_at: float = 0.0  # when the request went out that `mapped` is the answer to
 
 
 @attrs.define
@@ -69,11 +73,13 @@ class Gathering:
 
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
     :ivar host_addresses: where the socket can be reached on this machine's interfaces.
+    :ivar keepalive: how long our NAT keeps what is idle, as far as it shows.
     """
 
     host_addresses: tuple[Address, ...]
     _random_bytes: Callable[[int], bytes]
     is_local: bool = False
+    keepalive: Keepalive = attrs.Factory(Keepalive)
     _bindings: list[_Binding] = attrs.Factory(list)
     _refresh_at: float | None = None
     _outgoing: list[Datagram] = attrs.Factory(list)
@@ -100,8 +106,9 @@ class Gathering:
             if not (self._unreached and binding.transaction_id):
                 binding.transaction_id = self._random_bytes(12)
             binding.sends = len(RETRANSMIT_AFTER) if self._unreached else 0
-            binding.due, binding.failed = now, False
-        self._refresh_at = now + REFRESH_INTERVAL if self._bindings else None
+            binding.due, binding.asked_at, binding.failed = now, now, False
+        interval = self.keepalive.within(REFRESH_INTERVAL)
+        self._refresh_at = now + interval if self._bindings else None
         if self._bindings and self._doubt_at is None and not self.is_blocked:
             self._doubt_at = now + BLOCKED_AFTER
         self.handle_timer(now)
@@ -127,7 +134,11 @@ class Gathering:
         self._unreached = self._doubted = False
         self._doubt_at = None
         if mapped is not None and mapped != binding.mapped:
+            if binding.mapped is not None:
+                gap = binding.asked_at - binding.seen_at
+                self.keepalive.mapping_changed(gap, binding.asked_at)
             binding.mapped, self._changed = mapped, True
+        binding.seen_at = binding.asked_at
         self._completed()
 
     def handle_timer(self, now: float) -> None:
@@ -246,12 +257,14 @@ class Gathering:
         if not mapped:
             return NatTraits(Mapping.UNKNOWN)
         filtering = Filtering.UNKNOWN if self._filtering is None else self._filtering.reading
+        ports = [port for _, port in mapped]
+        preservation = _preservation(ports, {port for _, port in self.host_addresses})
         if set(mapped) <= set(self.host_addresses):
-            return NatTraits(Mapping.NONE, 0, filtering)
+            return NatTraits(Mapping.NONE, 0, filtering, preservation)
         if len(set(mapped)) > 1:
-            return NatTraits(Mapping.DEPENDENT, _step([port for _, port in mapped]), filtering)
+            return NatTraits(Mapping.DEPENDENT, _step(ports), filtering, preservation)
         known = Mapping.ENDPOINT_INDEPENDENT if len(mapped) > 1 else Mapping.UNKNOWN
-        return NatTraits(known, 0, filtering)
+        return NatTraits(known, 0, filtering, preservation)
 
     def _predicted(self) -> list[Candidate]:
         step = self.traits().step
@@ -275,3 +288,10 @@ def _step(ports: list[int]) -> int:
     steps = {later - earlier for earlier, later in pairwise(ports)}
     step = steps.pop() if len(steps) == 1 and len(ports) > 2 else 0
     return step if abs(step) <= MAX_STEP else 0
+
+
+def _preservation(mapped: list[int], local: set[int]) -> Preservation:
+    """Tell whether every mapping has the port of the socket behind it."""
+    if not local:
+        return Preservation.UNKNOWN
+    return Preservation.PRESERVED if set(mapped) <= local else Preservation.CHANGED

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from p2pchat.traversal.behaviour import Strategy
 from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS, Datagram
 from p2pchat.wire.addresses import Address, Family, Scope, family, scope
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -71,20 +72,24 @@ class Volley:
     """
     Paced datagrams, all with the same bytes: the openings of the hard side, or the probes.
 
+    :ivar strategy: what it is for.
     :ivar sent: how many went out.
+    :ivar began: when the first did.
     """
 
+    strategy: Strategy
     _shots: list[Datagram]
     _a_tick: int
     _due: float | None
     sent: int = 0
+    began: float | None = None
 
     @classmethod
     def openings(cls, ufrag: str, data: bytes, to: Address, ttl: int, begin: float) -> Volley:
         """Make the hard side's: one check from each of many sockets, a few times over."""
         bases = [f"{SOCKETS}{ufrag}/{number}" for number in range(SOCKETS_OPENED)]
         shots = [Datagram(data, to, ttl, base) for base in bases * OPENINGS]
-        return cls(shots, SOCKETS_A_TICK, begin)
+        return cls(Strategy.MANY_SOCKETS, shots, SOCKETS_A_TICK, begin)
 
     @classmethod
     def probes(
@@ -93,16 +98,25 @@ class Volley:
         """Make the easy side's: one check to each of many random ports."""
         ports = random_ports(PROBES, random_bytes)
         shots = [Datagram(data, (host, port), None, CHAT_SOCKET) for port in ports]
-        return cls(shots, PROBES_A_TICK, begin)
+        return cls(Strategy.PROBE, shots, PROBES_A_TICK, begin)
 
     def take_due(self, now: float) -> list[Datagram]:
         """Return the datagrams that are due."""
         if self._due is None or now < self._due:
             return []
+        self.began = now if self.began is None else self.began
         batch = self._shots[self.sent : self.sent + self._a_tick]
         self.sent += len(batch)
         self._due = now + TICK if self.sent < len(self._shots) else None
         return batch
+
+    def stop(self) -> None:
+        """Send no more."""
+        self._due = None
+
+    def reached(self, address: Address) -> bool:
+        """Tell whether one went to this address."""
+        return any(shot.destination == address for shot in self._shots[: self.sent])
 
     def get_timer(self) -> float | None:
         """Return when the next ones are due."""

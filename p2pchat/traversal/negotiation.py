@@ -30,8 +30,10 @@ import attrs
 
 from p2pchat.identity.exchange import Exchange
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.behaviour import NatTraits
+from p2pchat.traversal.behaviour import NatTraits, choose
+from p2pchat.traversal.memory import Means, Memory, is_predicted
 from p2pchat.traversal.punching import Credentials, Path, Phase, Punching
+from p2pchat.traversal.story import AttemptTold, Side, milliseconds
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -47,6 +49,7 @@ from p2pchat.wire.documents import (
 ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry
 RING_TIMEOUT = 90.0  # seconds for a person to decide
 PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
+MAX_TOLD = 10  # attempts that can be told of; the oldest go
 
 
 @attrs.frozen
@@ -102,6 +105,8 @@ _REFUSALS = {
     "busy": "they are busy",
 }
 
+_OUR_REFUSALS = {"declined": "we declined", "cancelled": "we took the offer back"}
+
 
 class Stage(Enum):
     """Where a negotiation stands; the module docstring has the picture."""
@@ -120,6 +125,20 @@ _OVER = {Stage.IDLE, Stage.SETTLED, Stage.ENDED}
 _CALLING = {Stage.OFFERING, Stage.RINGING, Stage.PAUSING}
 
 
+@attrs.define
+class _Attempt:
+    """What the attempt of now has come to, beside its checks."""
+
+    began: float = 0.0
+    checks_began: float | None = None
+    candidates: tuple[Candidate, ...] = ()  # ours, as they were told last
+    theirs: NatTraits | None = None
+
+    def their_candidates(self, checks: Punching | None) -> tuple[Candidate, ...]:
+        """Return what they told, each once."""
+        return () if checks is None else tuple(dict.fromkeys(checks.candidates))
+
+
 @attrs.define(eq=False)
 class Negotiation:
     """
@@ -134,6 +153,8 @@ class Negotiation:
     :ivar ufrag: our username fragment of the attempt of now.
     :ivar continues: whether both sides still hold the link.
     :ivar dials: whether the link's first flight is ours to make: the offering side's.
+    :ivar began: when the call began of which this is told; milliseconds count from then.
+    :ivar remembered: how this peer was reached last.
     """
 
     agent: Agent
@@ -142,6 +163,8 @@ class Negotiation:
     attempts: int
     patient: bool
     _random_bytes: Callable[[int], bytes]
+    began: float = 0.0
+    remembered: Memory | None = None
     stage: Stage = Stage.IDLE
     session: str = ""
     ufrag: str = ""
@@ -152,7 +175,8 @@ class Negotiation:
     continues: bool = False
     _punching: Punching | None = None
     _deadline: float | None = None
-    _history: list[str] = attrs.Factory(list)
+    _now: _Attempt = attrs.Factory(_Attempt)
+    _past: deque[AttemptTold] = attrs.Factory(lambda: deque(maxlen=MAX_TOLD))
     _documents: list[Delivered] = attrs.Factory(list)
     _events: deque[NegotiationEvent] = attrs.Factory(deque)
 
@@ -171,24 +195,67 @@ class Negotiation:
         """Whether checks of this attempt still go out, be it for a better path."""
         return self._punching is not None and self._punching.phase is Phase.CHECKING
 
+    # -- what is told of it
+
+    def told(self) -> tuple[AttemptTold, ...]:
+        """Return what was tried so far, attempt by attempt."""
+        running = self.ufrag and self.stage not in {Stage.PAUSING, Stage.ENDED}
+        return (*self._past, *([self._attempt_told("")] if running else []))
+
+    def _attempt_told(self, failure: str) -> AttemptTold:
+        gathering, now, checks = self.agent.gathering, self._now, self._punching
+        ours, theirs, remembered = gathering.traits(), now.theirs, self.remembered
+        known = theirs is not None and remembered is not None and remembered.fits(ours, theirs)
+        return AttemptTold(
+            Side.of(ours, gathering.is_blocked, now.candidates),
+            None if theirs is None else Side.of(theirs, False, self._now.their_candidates(checks)),
+            self.dials,
+            round((now.began - self.began) * 1000, 1),
+            milliseconds(now.checks_began, self.began),
+            "" if theirs is None else choose(ours, theirs).value,
+            remembered.means.value if known and remembered is not None else "",
+            () if checks is None else checks.pairs_told(self.began),
+            None if checks is None else checks.volley_told(self.began),
+            "" if self.means is None else self.means.value,
+            self.is_checking and not failure,
+            failure,
+        )
+
     @property
-    def history(self) -> list[str]:
-        """What was tried so far, as sentences."""
-        return self._history + ([] if self._punching is None else self._punching.story())
+    def means(self) -> Means | None:
+        """What made the path of the attempt of now."""
+        checks, theirs = self._punching, self._now.theirs
+        if checks is None or checks.path is None or theirs is None:
+            return None
+        path, ours = checks.path, self.agent.gathering.traits()
+        if checks.means is Means.PLAIN and is_predicted(ours, path.local, theirs, path.remote):
+            return Means.PREDICTED
+        return checks.means
+
+    def memory(self, wall: float) -> Memory | None:
+        """
+        Return how the path came about, for the next call; ``None`` if there is nothing to learn.
+
+        :param wall: seconds since 1970.
+        """
+        theirs = self._now.theirs
+        if self.means is None or theirs is None or self.agent.relay_only:
+            return None
+        return Memory(self.means, self.agent.gathering.traits().mapping, theirs.mapping, wall)
 
     # -- calling
 
     def call(self, now: float) -> None:
         """Make an offer."""
-        self._new_attempt(self._random_bytes(16).hex())
+        self._new_attempt(self._random_bytes(16).hex(), now)
         self.dials, self.stage = True, Stage.OFFERING
         self.agent.prepare(now)
         self._deadline = now + ANSWER_TIMEOUT
         self._documents.append(Offer(*self._description(self.held_link)))
         self._events.append(AttemptBegan(self._attempt))
 
-    def _new_attempt(self, session: str) -> None:
-        self._attempt += 1
+    def _new_attempt(self, session: str, now: float) -> None:
+        self._attempt, self._now = self._attempt + 1, _Attempt(now)
         self.session, self.ufrag = session, self.agent.new_ufrag()
         self._exchange = Exchange.from_seed(self._random_bytes(32))
 
@@ -197,12 +264,13 @@ class Negotiation:
     ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str, str]:
         """Return the members of our offer or answer."""
         assert self._exchange is not None
+        self._now.candidates = self.agent.candidates()
         return (
             self.session,
             self.username,
             self._exchange.public_key,
             self.ufrag,
-            self.agent.candidates(),
+            self._now.candidates,
             link,
             *self._traits(),
         )
@@ -219,10 +287,10 @@ class Negotiation:
 
     # -- called
 
-    def offered(self, offer: Offer) -> None:
+    def offered(self, offer: Offer, now: float) -> None:
         """Take an offer, the first one or a fresh one that replaces it."""
         self._offer, self.stage = offer, Stage.ASKING
-        self._new_attempt(offer.session)
+        self._new_attempt(offer.session, now)
 
     def ask(self, now: float) -> None:
         """Say RINGING and wait for :meth:`accept` or :meth:`cancel`."""
@@ -251,12 +319,11 @@ class Negotiation:
         credentials = Credentials(self.ufrag, remote.ufrag, key)
         low_ttl = not self.dials  # the answering side checks first
         theirs = NatTraits.read(remote.mapping, remote.allocation, remote.filtering)
-        self._punching = self.agent.punch(credentials, remote.candidates, theirs, now, low_ttl)
-        self.stage, self._deadline = Stage.CHECKING, None
-        self._history.append(
-            f"NAT mapping: ours {self.agent.gathering.traits().mapping.value}, "
-            f"theirs {remote.mapping or 'unknown'}"
+        self._now.theirs, self._now.checks_began = theirs, now
+        self._punching = self.agent.punch(
+            credentials, remote.candidates, theirs, now, low_ttl, recalled=self.remembered
         )
+        self.stage, self._deadline = Stage.CHECKING, None
         addresses = tuple(format_address(one.address) for one in remote.candidates)
         self._events.append(ChecksBegan(self.ufrag, addresses))
 
@@ -286,6 +353,7 @@ class Negotiation:
                 self._punching.remote_began(now)
             if body.mapping:
                 theirs = NatTraits.read(body.mapping, body.allocation, body.filtering)
+                self._now.theirs = theirs
                 self.agent.learn(self.ufrag, theirs, now)
         elif self.stage is Stage.ASKING and self._offer is not None:
             known = dict.fromkeys((*self._offer.candidates, *body.candidates))
@@ -300,7 +368,7 @@ class Negotiation:
     def candidates_changed(self) -> None:
         """Gathering learned something after our offer or answer went out: pass it on."""
         if self.stage in {Stage.OFFERING, Stage.RINGING, Stage.CHECKING} or self.is_checking:
-            candidates = self.agent.candidates()
+            candidates = self._now.candidates = self.agent.candidates()
             self._documents.append(Candidates(self.session, candidates, False, *self._traits()))
 
     def path_found(self, path: Path) -> None:
@@ -313,7 +381,6 @@ class Negotiation:
         """The checks of this attempt ended without one."""
         if self.stage is not Stage.CHECKING:
             return
-        self._history.append(f"attempt {self._attempt}: no check was answered")
         if self.dials:
             self._attempt_failed("no-path", "no check got through", now)
         else:
@@ -323,7 +390,6 @@ class Negotiation:
         """The registry didn't deliver a document of an attempt."""
         if session != self.session or self.stage is not Stage.OFFERING:
             return
-        self._history.append(explanation)
         final = reason in {"unknown-peer", "peer-offline"} and not self.patient
         self._attempt_failed(reason, explanation, now, final)
 
@@ -332,12 +398,12 @@ class Negotiation:
         if self.stage in _OVER:
             return
         self._documents.append(Refusal(self.session, reason))
-        self._abandon()
+        self._abandon(_OUR_REFUSALS.get(reason, reason))
         self.stage = Stage.ENDED
 
     def withdraw(self) -> None:
         """Let our own offer go without a word: theirs, crossing it, is the one that counts."""
-        self._abandon()
+        self._abandon("another offer took its place")
         self.stage = Stage.ENDED
 
     def _attempt_failed(
@@ -346,17 +412,18 @@ class Negotiation:
         if final or self._attempt >= self.attempts:
             self._end(reason, explanation)
             return
-        self._abandon()
+        self._abandon(explanation)
         self.stage = Stage.PAUSING
         self._deadline = now + PAUSES[min(self._attempt, len(PAUSES)) - 1]
 
-    def _abandon(self) -> None:
-        self._history, self._deadline = self.history, None
-        self._punching = None
+    def _abandon(self, failure: str) -> None:
+        if self.stage is not Stage.PAUSING:  # then it was done already
+            self._past.append(self._attempt_told(failure))
+        self._deadline, self._punching = None, None
         self.agent.forget(self.ufrag)
 
     def _end(self, reason: str, explanation: str) -> None:
-        self._abandon()
+        self._abandon(explanation)
         self.stage = Stage.ENDED
         self._events.append(NegotiationFailed(reason, explanation))
 

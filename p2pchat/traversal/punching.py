@@ -42,9 +42,12 @@ from enum import Enum
 
 import attrs
 
+from p2pchat.traversal.behaviour import Strategy
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
 from p2pchat.traversal.hard_nats import Volley
+from p2pchat.traversal.memory import Means
 from p2pchat.traversal.relays import is_relayable
+from p2pchat.traversal.story import PairTold, VolleyTold, milliseconds
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, Scope, family, format_address, scope
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -88,6 +91,8 @@ class Pair:
     due: float | None = None
     checks_sent: int = 0
     checks_received: int = 0
+    first_sent: float | None = None
+    first_confirmed: float | None = None
     confirmed_at: float | None = None
     rtt: float = 0.0  # seconds
     local: CandidateType = CandidateType.HOST
@@ -114,6 +119,20 @@ class Pair:
     def is_local(self) -> bool:
         """Whether it leads to an address of the other machine itself."""
         return self.remote.type is CandidateType.HOST and not self.is_relayed
+
+    def told(self, began: float) -> PairTold:
+        """Return what became of it; ``began`` is the time that milliseconds count from."""
+        confirmed = milliseconds(self.first_confirmed, began)
+        return PairTold(
+            self.base,
+            self.remote.type.value,
+            format_address(self.remote.address),
+            milliseconds(self.first_sent, began),
+            self.checks_sent,
+            self.checks_received,
+            confirmed,
+            None if confirmed is None else round(self.rtt * 1000, 1),
+        )
 
 
 @attrs.frozen
@@ -193,9 +212,8 @@ class Punching:
     _moved: bool = False
     _ended: bool = False
     _decide_at: float | None = None
-    _volley: Volley | None = None
-    _volley_sent: int = 0
-    volley_begun: bool = False
+    means: Means | None = None  # what made the path
+    volley: Volley | None = None
 
     # -- what the negotiation says
 
@@ -273,7 +291,12 @@ class Punching:
     def begin_volley(self, volley: Volley) -> None:
         """Send these too, until there is a direct path or the round ends."""
         if self.phase is Phase.CHECKING:
-            self._volley, self.volley_begun = volley, True
+            self.volley = volley
+
+    @property
+    def volley_begun(self) -> bool:
+        """Whether this attempt has had its volley."""
+        return self.volley is not None
 
     def check_bytes(self) -> bytes:
         """Return a check that can be sent to many addresses; its responses are not needed."""
@@ -380,6 +403,7 @@ class Punching:
         again = self._confirmed_in_round(pair)
         pair.rtt = min(rtt, pair.rtt) if again else rtt
         pair.confirmed_at, pair.due = now, pair.due if pair.nominating else None
+        pair.first_confirmed = now if pair.first_confirmed is None else pair.first_confirmed
         pair.local = self._local_type(pair, mapped)
         self._heard.add(pair.route)
         if not pair.is_relayed and self.phase is Phase.CHECKING:
@@ -425,14 +449,29 @@ class Punching:
             return
         remote = pair.remote
         self.path = Path(remote.address, pair.local, remote.type, pair.rtt, pair.base)
-        self._moved = True
+        self.means, self._moved = self._means(pair), True
         if self.controlling:
             self._nomination += 1
             pair.nomination, pair.nominating = self._nomination, True
             pair.sends, pair.due = 0, now
             self.handle_timer(now)
         if self.is_direct:
-            self._volley = None
+            self._stop_volley()
+
+    def _means(self, pair: Pair) -> Means:
+        if pair.is_relayed:
+            return Means.RELAY
+        if pair.base.startswith(SOCKETS):
+            return Means.MANY_SOCKETS
+        volley = self.volley
+        probed = volley is not None and volley.strategy is Strategy.PROBE
+        if volley is not None and probed and volley.reached(pair.remote.address):
+            return Means.PROBING
+        return Means.PLAIN
+
+    def _stop_volley(self) -> None:
+        if self.volley is not None:
+            self.volley.stop()
 
     @property
     def is_direct(self) -> bool:
@@ -462,9 +501,8 @@ class Punching:
         for pair in self.pairs.values():
             if pair.due is not None and now >= pair.due:
                 self._check(pair, now)
-        if self._volley is not None:
-            self._outgoing += self._volley.take_due(now)
-            self._volley_sent = self._volley.sent
+        if self.volley is not None:
+            self._outgoing += self.volley.take_due(now)
 
     def _check(self, pair: Pair, now: float) -> None:
         transaction_id = self._random_bytes(12)
@@ -473,13 +511,15 @@ class Punching:
         ttl = LOW_TTL if low and pair.base == CHAT_SOCKET else None
         self._outgoing.append(Datagram(data, pair.remote.address, ttl, pair.base))
         self._transactions[transaction_id] = (pair, now, pair.nominating)
+        pair.first_sent = now if pair.first_sent is None else pair.first_sent
         wait = RESEND_AFTER[min(pair.sends, len(RESEND_AFTER) - 1)]
         pair.sends, pair.checks_sent, pair.due = pair.sends + 1, pair.checks_sent + 1, now + wait
 
     def _end_round(self) -> None:
         confirmed = any(self._confirmed_in_round(pair) for pair in self.pairs.values())
         self.phase = Phase.QUIET if confirmed else Phase.FAILED
-        self._ended, self._volley = True, None
+        self._ended = True
+        self._stop_volley()
         self._transactions.clear()
         for pair in self.pairs.values():
             pair.due, pair.nominating = None, False
@@ -489,7 +529,7 @@ class Punching:
         if self.phase is not Phase.CHECKING:
             return None
         due = [pair.due for pair in self.pairs.values() if pair.due is not None]
-        volley = None if self._volley is None else self._volley.get_timer()
+        volley = None if self.volley is None else self.volley.get_timer()
         others = (one for one in (volley, self._decide_at) if one is not None)
         return min([self._round_ends, *due, *others])
 
@@ -508,20 +548,12 @@ class Punching:
         ended, self._ended = self._ended, False
         return self.phase if ended else None
 
-    def story(self) -> list[str]:
-        """Return what was tried, a sentence a pair."""
-        volley = [f"hard NAT: {self._volley_sent} checks sent"] if self._volley_sent else []
-        return volley + [_describe(pair) for pair in self.pairs.values()]
+    def pairs_told(self, began: float) -> tuple[PairTold, ...]:
+        """Return what was tried, pair by pair; ``began`` as in :meth:`Pair.told`."""
+        return tuple(pair.told(began) for pair in self.pairs.values())
 
-
-def _describe(pair: Pair) -> str:
-    over = "over our relay to " if pair.route.is_relayed else ""
-    answered = (
-        f"answered in {pair.rtt * 1000:.1f} ms"
-        if pair.confirmed_at is not None
-        else "none answered"
-    )
-    return (
-        f"{over}{pair.remote.type.value} {format_address(pair.remote.address)}: "
-        f"{pair.checks_sent} checks sent, {pair.checks_received} received, {answered}"
-    )
+    def volley_told(self, began: float) -> VolleyTold | None:
+        """Return what was tried beside the pairs."""
+        if self.volley is None:
+            return None
+        return VolleyTold(milliseconds(self.volley.began, began), self.volley.sent)

@@ -12,18 +12,21 @@ relay, what comes from a relay is unwrapped.  Streams are the adapter's, which l
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import attrs
 
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
+from p2pchat.traversal.story import RelayTold, milliseconds
 from p2pchat.traversal.turn import Allocation, State
-from p2pchat.wire.addresses import Address, Family, Scope, family, scope
+from p2pchat.wire.addresses import Address, Family, Scope, family, format_address, scope
 from p2pchat.wire.documents import Candidate, CandidateType
 from p2pchat.wire.turn import Credentials, RelayServer, Transport
 
 STAGGER = 0.3  # seconds
 RETRY_PAUSE = 5.0  # seconds
+MAX_REMEMBERED = 16  # allocations that have ended and can still be told of
 NOWHERE: Address = ("0.0.0.0", 0)  # the destination of what goes down a stream
 
 
@@ -46,13 +49,17 @@ class StreamChange:
     server: RelayServer | None
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class _Relayed:
-    """An allocation and the bases that it makes."""
+    """An allocation and the bases that it makes; its times are for the story."""
 
     number: int
     server: RelayServer
     allocation: Allocation
+    asked_at: float
+    allocated_at: float | None = None
+    address: Address | None = None
+    ended_at: float | None = None
 
     @property
     def base(self) -> str:
@@ -62,6 +69,22 @@ class _Relayed:
     def carrier(self) -> str:
         on_socket = self.server.transport is Transport.UDP
         return CHAT_SOCKET if on_socket else f"{STREAMS}{self.number}"
+
+    def note(self, now: float) -> None:
+        """Keep the time at which it was there first."""
+        if self.allocated_at is None and self.allocation.state is State.ALLOCATED:
+            self.allocated_at, self.address = now, self.allocation.relayed
+
+    def told(self, began: float) -> RelayTold:
+        """Return what became of it, with milliseconds since ``began``."""
+        return RelayTold(
+            str(self.server),
+            round((self.asked_at - began) * 1000, 1),
+            milliseconds(self.allocated_at, began),
+            "" if self.address is None else format_address(self.address),
+            self.allocation.failure,
+            tuple(self.allocation.story()) if self.ended_at is None else (),
+        )
 
 
 @attrs.define
@@ -85,7 +108,7 @@ class Relays:
     _told: tuple[Candidate, ...] = ()
     _stream_changes: list[StreamChange] = attrs.Factory(list)
     _farewell: list[Datagram] = attrs.Factory(list)
-    _failures: dict[str, None] = attrs.Factory(dict)  # sentences
+    _past: deque[_Relayed] = attrs.Factory(lambda: deque(maxlen=MAX_REMEMBERED))
 
     def configure(
         self, servers: Iterable[tuple[RelayServer, Address | None]], credentials: Credentials
@@ -98,9 +121,9 @@ class Relays:
         self._servers, self._credentials = list(servers), credentials
 
     @property
-    def are_known(self) -> bool:
-        """Whether there is any relay to ask."""
-        return bool(self._servers)
+    def known(self) -> tuple[str, ...]:
+        """The URLs of the relays that there are to ask."""
+        return tuple(str(server) for server, _ in self._servers)
 
     def want(
         self, now: float, blocked: bool, families: frozenset[Family] = frozenset(Family)
@@ -113,29 +136,29 @@ class Relays:
         """
         if self.is_wanted or self._credentials is None:
             return
-        self.is_wanted, self._failures, self._reachable = True, {}, families
+        self.is_wanted, self._reachable = True, families
         self._streams_at = now if blocked else now + STAGGER
         for server, address in self._servers:
             if server.transport is not Transport.UDP or address is None:
                 continue
             if family(address[0]) in families:
-                self._begin(server, address, self._credentials).allocation.start(now)
+                self._begin(server, address, self._credentials, now).allocation.start(now)
         self.handle_timer(now)
 
     def _begin(
-        self, server: RelayServer, address: Address | str, credentials: Credentials
+        self, server: RelayServer, address: Address | str, credentials: Credentials, now: float
     ) -> _Relayed:
         self._number += 1
         reliable = server.transport is not Transport.UDP
         allocation = Allocation(address, credentials, reliable, self._random_bytes)
-        relayed = _Relayed(self._number, server, allocation)
+        relayed = _Relayed(self._number, server, allocation, now)
         self._running[relayed.base] = relayed
         return relayed
 
-    def _open_streams(self) -> None:
+    def _open_streams(self, now: float) -> None:
         for server, _ in self._servers:
             if server.transport is not Transport.UDP and self._credentials is not None:
-                relayed = self._begin(server, str(server), self._credentials)
+                relayed = self._begin(server, str(server), self._credentials, now)
                 self._stream_changes.append(StreamChange(relayed.carrier, server))
 
     def release(self, now: float) -> None:
@@ -150,6 +173,8 @@ class Relays:
         return bool(self._closing)
 
     def _close(self, relayed: _Relayed, now: float) -> None:
+        relayed.ended_at = now
+        self._past.append(relayed)
         relayed.allocation.close(now)
         del self._running[relayed.base]
         self._closing.append(relayed)
@@ -234,7 +259,7 @@ class Relays:
         if self._streams_at is not None and now >= self._streams_at:
             self._streams_at = None
             if not self._allocated():
-                self._open_streams()
+                self._open_streams(now)
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at, self.is_wanted = None, False
             self.want(now, True, self._reachable)
@@ -245,12 +270,12 @@ class Relays:
 
     def _sort_out(self, now: float) -> None:
         """Drop what failed, keep the first that is there, try again where nothing is left."""
+        for relayed in self._running.values():
+            relayed.note(now)
         allocated = self._allocated()
         for relayed in list(self._running.values()):
-            if relayed.allocation.state is State.FAILED:
-                self._failures[relayed.allocation.failure] = None
-                self._close(relayed, now)
-            elif allocated and relayed is not allocated[0]:
+            failed = relayed.allocation.state is State.FAILED
+            if failed or (allocated and relayed is not allocated[0]):
                 self._close(relayed, now)
         idle = not self._running and self._streams_at is None
         if self.is_wanted and idle and self._retry_at is None:
@@ -290,9 +315,11 @@ class Relays:
         told, self._told = self._told, self.candidates()
         return told != self._told
 
-    def story(self) -> list[str]:
-        """Return what came of the relays, as sentences."""
-        told = list(self._failures)
-        for relayed in self._running.values():
-            told += relayed.allocation.story()
-        return told
+    def told(self, began: float) -> tuple[RelayTold, ...]:
+        """
+        Return what came of the relays that served since a time.
+
+        :param began: from when on, and what milliseconds count from.
+        """
+        past = (one for one in self._past if one.ended_at is not None and one.ended_at >= began)
+        return tuple(one.told(began) for one in (*past, *self._running.values()))

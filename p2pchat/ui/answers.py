@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 import attrs
 
+from p2pchat.peer.events import NatRead
 from p2pchat.peer.settings import ConversationInfo
+from p2pchat.session.story import Story as Facts
 
 
 @attrs.frozen
@@ -44,25 +46,20 @@ class Me:
 
 
 @attrs.frozen
-class Nat:
+class Nat(NatRead):
     """What is known of our NAT; the same as the event ``nat``, but asked for."""
-
-    NAME: ClassVar[str] = "nat"
-
-    mapping: str
-    address: str
-    detail: str
 
 
 @attrs.frozen
 class Story:
-    """How a connection came about, or why it didn't, sentence by sentence."""
+    """How a connection came about, or why it didn't, sentence by sentence and as values."""
 
     NAME: ClassVar[str] = "why"
 
     peer_id: str
     name: str
     story: tuple[str, ...]
+    facts: Facts = attrs.Factory(Facts)
 
 
 @attrs.frozen

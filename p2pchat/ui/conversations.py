@@ -27,6 +27,7 @@ from p2pchat.errors import P2PChatError, WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.settings import ConversationInfo
+from p2pchat.session.telling import sentences
 from p2pchat.ui import answers, commands
 
 _log = Logger()
@@ -191,14 +192,15 @@ class Conversations:
 
     def _show_nat(self, _command: commands.ShowNat) -> None:
         nat = self._node.nat()
-        self.announce(answers.Nat(nat.mapping, nat.address, nat.detail))
+        self.announce(answers.Nat(**attrs.asdict(nat, recurse=False)))
 
     def _show_why(self, command: commands.ShowWhy) -> None:
         peer_id = self._story_owner(command.who) if command.who else self.current or self._last[0]
         if not peer_id:
             raise WhoError("There was no connection yet.")
-        story = tuple(self._node.why(peer_id))
-        self.announce(answers.Story(peer_id, self.name_of(peer_id), story))
+        facts = self._node.why(peer_id)
+        story = tuple(sentences(facts))
+        self.announce(answers.Story(peer_id, self.name_of(peer_id), story, facts))
 
     def _story_owner(self, who: str) -> str:
         try:

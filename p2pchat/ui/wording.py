@@ -18,6 +18,7 @@ from p2pchat.peer.settings import ConversationInfo
 from p2pchat.ui import answers
 from p2pchat.ui.columns import columns
 from p2pchat.ui.ink import Tint
+from p2pchat.ui.nat_words import nat_rows
 from p2pchat.ui.visible import visible, visible_lines, visible_name
 
 SHORT_ID = 8  # characters of an id that people are shown
@@ -158,10 +159,7 @@ class Wording:
         return _note(f"No registry: {reason}. Trying again by myself.", Tint.WARNING)
 
     def _say_nat(self, event: answers.Nat) -> list[Paragraph]:
-        rows = [f"  mapping  {visible(event.mapping)}"]
-        rows += [f"  address  {visible(event.address)}"] if event.address else []
-        rows += [f"  {visible(event.detail)}"] if event.detail else []
-        return _listing(rows)
+        return _listing(_table(nat_rows(event)))
 
     # Calls.
 
@@ -279,8 +277,7 @@ class Wording:
         return f"  {self._who(info.peer_id)}: {', '.join(facts)}"
 
     def _say_story(self, answer: answers.Story) -> list[Paragraph]:
-        story = answer.story or ("Nothing yet.",)
-        return _listing([f"  {visible(sentence)}" for sentence in story])
+        return _listing([f"  {visible(sentence)}" for sentence in answer.story])
 
     def _say_current(self, answer: answers.CurrentConversation) -> list[Paragraph]:
         self._current, self._hinted = answer.peer_id, ""

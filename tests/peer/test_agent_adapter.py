@@ -249,8 +249,8 @@ class StreamTests(AdapterCase):
         self.first.host.online = False
         self.alice.want()
         self.internet.run(CONNECT_TIMEOUT + 1)
-        (sentence,) = self.alice.adapter.agent.relays.story()
-        self.assertIn("can't be reached: timed out", sentence)
+        (told,) = self.alice.adapter.agent.relays.told(0.0)
+        self.assertIn("can't be reached: timed out", told.failure)
         self.close(self.alice)
 
 

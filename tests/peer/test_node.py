@@ -41,7 +41,7 @@ from p2pchat.wire.documents import (
 from p2pchat.wire.strict_json import JsonObject
 from tests.identity.people import BOB, identity
 from tests.simulation.recorder import Recorder
-from tests.simulation.world import EPOCH, Person, World, runtime_on
+from tests.simulation.world import EPOCH, GATHERING, Person, World, runtime_on
 
 STRANGER = ("203.0.113.90", 4000)
 
@@ -62,6 +62,7 @@ class NodeCase(SynchronousTestCase):
         self.world = World(9)
         self.alice = self.world.person("alice", accept=self.policy)
         self.world.wait(lambda: self.alice.events(events.NatRead), awaited="registration")
+        self.world.internet.run(GATHERING)
         self.nonces = Random(1)
 
     def sign(self, body: Body, by: Identity = BOB, to: str = "", age: float = 0.0) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.session import events
-from p2pchat.session.chronicle import MAX_STORY, Chronicle, describe_path
+from p2pchat.session.chronicle import Chronicle, describe_path
 from p2pchat.traversal.punching import Path
 from p2pchat.wire.documents import CandidateType
 
@@ -63,11 +63,6 @@ class ChronicleTests(SynchronousTestCase):
             self.events(),
             [events.MessageSent("id", name, "text"), events.MessageDelivered("id", name, 123.4)],
         )
-
-    def test_story(self) -> None:
-        """The story of a long day keeps its end."""
-        self.told.story.extend(map(str, range(MAX_STORY * 2)))
-        self.assertEqual((len(self.told.story), self.told.story[-1]), (200, "399"))
 
     def test_path(self) -> None:
         """A path is described by its types, its address and its time."""

@@ -17,6 +17,7 @@ from p2pchat.interfaces import IMachine
 from p2pchat.session import events
 from p2pchat.session.dialogue import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE
+from p2pchat.session.story import Story
 from p2pchat.traversal.negotiation import ANSWER_TIMEOUT
 from p2pchat.wire.documents import Answer, Candidates, Offer, Refusal, Ringing
 from p2pchat.wire.messages import MAX_TEXT
@@ -54,7 +55,7 @@ class CallTests(DialogueCase):
         self.assertFalse(hasattr(dialogue, "receive_datagram"))
         self.assertEqual((dialogue.stage, dialogue.get_timer()), ("ended", None))
         self.assertTrue(dialogue.is_forgettable)
-        self.assertEqual(dialogue.story(), ["nothing was tried yet"])
+        self.assertEqual(dialogue.story(), Story())
 
     def test_story_of_a_call(self) -> None:
         """Both hear of the call, the checks, the path and the conversation, in this order."""
@@ -65,7 +66,9 @@ class CallTests(DialogueCase):
         self.assertEqual((self.alice.dialogue.name, self.bob.dialogue.name), ("bob", "alice"))
         self.assertEqual([type(one) for one in self.alice.posted], [Offer, Candidates])
         self.assertEqual([type(one) for one in self.bob.posted], [Answer])
-        self.assertIn("in use: host to host", self.alice.dialogue.story()[-1])
+        story = self.alice.dialogue.story()
+        assert story.path is not None
+        self.assertEqual((story.path.local, story.path.remote), ("host", "host"))
 
     def test_stages(self) -> None:
         """The words of a list on a screen follow the call."""
@@ -282,7 +285,8 @@ class ConversationTests(DialogueCase):
         for one in self.pair.both:
             (ended,) = one.events(events.Disconnected)
             self.assertEqual(ended.reason, "protocol-error")
-            self.assertIn("message 2 after 0", " ".join(one.dialogue.story()))
+            notes = " ".join(note.text for note in one.dialogue.story().notes)
+            self.assertIn("message 2 after 0", notes)
             self.assertFalse(one.dialogue.is_alive)
         self.assertEqual(self.bob.texts(), [])
 

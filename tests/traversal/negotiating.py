@@ -63,7 +63,7 @@ class NegotiationCase(SynchronousTestCase):
 
     def answer(self) -> Answer:
         """Let Alice call and Bob accept; returns his answer."""
-        self.bob.offered(self.offer())
+        self.bob.offered(self.offer(), NOW)
         self.bob.accept(NOW)
         (answer,) = self.bob.take_documents()
         assert isinstance(answer, Answer)

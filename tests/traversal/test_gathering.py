@@ -279,7 +279,9 @@ class PredictionTests(GatheringCase):
         """Three ports in equal steps tell the next ones, the likeliest first."""
         for step in (1, 2, -1, MAX_STEP):
             self.learn_ports(5000, 5000 + step, 5000 + 2 * step)
-            self.assertEqual(self.gathering.traits(), NatTraits(Mapping.DEPENDENT, step))
+            traits = self.gathering.traits()
+            self.assertEqual((traits.mapping, traits.step), (Mapping.DEPENDENT, step))
+            self.assertEqual(traits.allocation, "step")
             ahead = [5000 + step * number for number in range(3, 3 + PREDICTED)]
             self.assertEqual(self.predicted(), ahead)
             first = self.gathering.candidates()[0]

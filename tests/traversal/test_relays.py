@@ -28,7 +28,7 @@ class WantTests(RelaysCase):
     def test_none_known(self) -> None:
         """Where there is none, wanting one is nothing; not even a timer."""
         end = self.end()
-        self.assertFalse(end.relays.are_known)
+        self.assertEqual(end.relays.known, ())
         end.want()
         self.internet.run(60)
         self.assertEqual((end.relays.bases, end.changes), ((), []))
@@ -191,10 +191,13 @@ class FailureTests(RelaysCase):
         end.want()
         self.allocated(end)
         self.internet.run(2)
-        story = " ".join(end.relays.story())
-        self.assertIn(FIRST, story)
-        self.assertIn("quota", story)
-        self.assertIn(f"relays for us at {SECOND}", story)
+        failed, *_, serves = sorted(end.relays.told(0.0), key=lambda one: one.failure == "")
+        self.assertIn(FIRST, failed.failure)
+        self.assertIn("quota", failed.failure)
+        self.assertEqual((failed.allocated_ms, failed.address), (None, ""))
+        self.assertTrue(serves.address.startswith(SECOND))
+        self.assertGreater(serves.allocated_ms or 0.0, serves.asked_ms)
+        self.assertIn("relays for us at", " ".join(serves.detail))
 
     def test_retried(self) -> None:
         """If all fail, all are asked again after RETRY_PAUSE, until one serves."""
@@ -248,7 +251,8 @@ class FailureTests(RelaysCase):
         end = self.end(f"turn:{FIRST}:99?transport=tcp")
         end.want()
         self.internet.run(1)
-        self.assertIn(f"turn:{FIRST}:99?transport=tcp", " ".join(end.relays.story()))
+        (told,) = end.relays.told(0.0)
+        self.assertIn(f"turn:{FIRST}:99?transport=tcp", told.failure)
         self.assertEqual(end.streams, {})
 
     def test_forgotten(self) -> None:

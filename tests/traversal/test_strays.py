@@ -71,7 +71,7 @@ class TrickleTests(NegotiationCase):
     def test_while_asking(self) -> None:
         """What comes while the person is asked is checked once they accept; within limits."""
         offer = self.offer()
-        self.bob.offered(offer)
+        self.bob.offered(offer, NOW)
         flood = tuple(Candidate(CandidateType.HOST, ("203.0.113.1", n)) for n in range(1, 33))
         for batch in ((MORE,), (MORE,), flood, flood):
             self.bob.receive(Candidates(offer.session, batch), NOW)
@@ -129,10 +129,10 @@ class StrayDocumentTests(NegotiationCase):
 
     def test_called_side(self) -> None:
         """Who was asked takes no answer and no RINGING for an offer that wasn't theirs."""
-        self.bob.offered(self.offer())
+        self.bob.offered(self.offer(), NOW)
         strays = self.strays(self.bob.session)
         self.bob = negotiation(3, BOB)
-        self.bob.offered(self.offer())
+        self.bob.offered(self.offer(), NOW)
         for body in strays[:2]:
             self.ignoring(self.bob, attrs.evolve(body, session=self.bob.session))
 

@@ -13,6 +13,7 @@ from p2pchat.errors import WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.settings import ConversationInfo, NodeSettings
+from p2pchat.session.story import Story
 
 ALICE = "0a11ce00-0000-8000-8000-000000000001"
 BOB = "b0b00000-0000-8000-8000-000000000002"
@@ -37,7 +38,7 @@ class FakeNode:
     calls: list[Deferred[str]] = attrs.Factory(list)
     infos: dict[str, ConversationInfo] = attrs.Factory(dict)
     records: Deferred[list[dict[str, Any]]] = attrs.Factory(lambda: succeed([]))
-    story: list[str] = attrs.Factory(list)
+    story: Story | None = None
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
     _listeners: list[Callable[[Any], None]] = attrs.Factory(list)
@@ -136,7 +137,7 @@ class FakeNode:
     def nat(self) -> events.NatRead:
         return events.NatRead("endpoint-independent", "203.0.113.7:4242", "")
 
-    def why(self, peer_id: str) -> list[str]:
-        if not self.story:
+    def why(self, peer_id: str) -> Story:
+        if self.story is None:
             raise WhoError("There was no attempt.")
         return self.story

@@ -12,6 +12,7 @@ from zope.interface.verify import verifyObject
 from p2pchat.errors import RegistryUnreachable, WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
+from p2pchat.session.story import Note, Story
 from p2pchat.ui import answers
 from p2pchat.ui.conversations import Conversations
 from tests.ui.fake_node import ALICE, BOB, CAROL, FakeNode
@@ -107,8 +108,8 @@ class ConversationsTests(SynchronousTestCase):
         del self.node.infos[BOB]
         self.node.tell(events.CallFailed(BOB, "bob", "no-answer", "Nobody answered."))
         self.assertEqual(self.talk.current, "")
-        self.node.story = ["It rang.", "Nobody answered."]
-        story = answers.Story(BOB, "bob", ("It rang.", "Nobody answered."))
+        facts = self.node.story = Story(notes=(Note(12.0, "It rang."),))
+        story = answers.Story(BOB, "bob", ("+12 ms: It rang.", "nothing was tried yet"), facts)
         for line in ("/why", "/why bob", "/why b0b0"):
             self.talk.type(line)
             self.assertEqual(self.announced[-1], story)

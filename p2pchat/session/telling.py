@@ -1,0 +1,151 @@
+"""
+A story as sentences, for ``/why``, for the explanation of a failed call, and for nobody else.
+
+Pure.  Texts of the other side are in here as they came: whoever shows them makes them visible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from p2pchat.session.story import PathTold, Story
+from p2pchat.session.verdict import Advice, Reason
+from p2pchat.traversal.story import AttemptTold, PairTold, RelayTold, Side
+
+_REASONS = {
+    Reason.NOTHING_TRIED: "nothing was tried yet",
+    Reason.UNDER_WAY: "it is under way; a direct path may still be found",
+    Reason.NOT_ANSWERED: "no path was looked for: the call was not accepted",
+    Reason.DIRECT: "the path is direct",
+    Reason.RELAY_ONLY: "no direct path was tried: this peer runs with --relay-only",
+    Reason.UDP_BLOCKED: "no direct path is possible: this network lets no UDP through",
+    Reason.NO_CANDIDATES: "no direct path is possible: the other side told no address but a "
+    "relay's, so its network lets no UDP through, or it runs with --relay-only",
+    Reason.BOTH_RANDOM: "no direct path is possible: both NATs give each destination a port that "
+    "nobody can tell",
+    Reason.NOT_MET: "one NAT gives each destination a port that nobody can tell, and none of its "
+    "ports was met",
+    Reason.FILTERED: "both NATs would allow a direct path, but no check got through: a firewall "
+    "or a filter on the way drops them",
+}
+_ADVICE = {
+    Advice.FORWARD_PORT: "what helps: turn off a strict or symmetric NAT setting in the router "
+    "here or there, or start with --port N and forward UDP port N in the router to this machine",
+    Advice.ALLOW_UDP: "what helps: let this program send and receive UDP in the firewalls of "
+    "machine and network, or use another network",
+    Advice.ASK_THEM: "what helps: only the other side can change that, by another network or "
+    "without --relay-only",
+    Advice.DROP_RELAY_ONLY: "what helps: start without --relay-only, and the other side learns "
+    "your addresses",
+    Advice.CALL_AGAIN: "what helps: call again; it is a matter of luck, and mostly works",
+    Advice.NAME_RELAY: "what helps: a relay, and the registry named none; ask its operator for "
+    "one (p2psignal --turn)",
+    Advice.MEND_RELAY: "what helps: no relay served us; tell the registry's operator what the "
+    "lines about relays say",
+}
+_STRATEGIES = {
+    "many-sockets": "many sockets here, for their probes to find",
+    "port-probing": "probes to random ports of theirs",
+    "relay": "a relay at once, for plain checks can't meet",
+}
+_MEANS = {
+    "plain": "plain checks",
+    "many-sockets": "many sockets",
+    "port-probing": "port probing",
+    "predicted-ports": "a predicted port",
+    "relay": "a relay",
+}
+
+
+def sentences(story: Story) -> list[str]:
+    """Return the whole story, in the order of things, the judgement last."""
+    told: list[str] = []
+    for number, attempt in enumerate(story.attempts, 1):
+        told += _attempt(number, attempt)
+    told += [_relay(relay) for relay in story.relays]
+    told += [f"{_at(path.milliseconds)}: path {_path(path)}" for path in story.paths]
+    told += [f"{_at(note.milliseconds)}: {note.text}" for note in story.notes]
+    told += judgement(story)
+    return told if story.path is None else [*told, f"in use: {_path(story.path)}"]
+
+
+def explanation(story: Story) -> str:
+    """Return why no path was found, what to do, and what the last attempt tried."""
+    if story.verdict.reason == Reason.NOT_ANSWERED.value:
+        return ""
+    last = [] if not story.attempts else [_pair(pair) for pair in story.attempts[-1].pairs]
+    relays = [_relay(relay) for relay in story.relays]
+    return "; ".join([*judgement(story), *last, *relays])
+
+
+def judgement(story: Story) -> list[str]:
+    """Return why the path is what it is, and what could be changed."""
+    advice = [_ADVICE[Advice(word)] for word in story.verdict.advice]
+    return [_REASONS[Reason(story.verdict.reason)], *advice]
+
+
+def _at(milliseconds: float) -> str:
+    return f"{milliseconds:+.0f} ms"
+
+
+def _attempt(number: int, attempt: AttemptTold) -> Iterator[str]:
+    by = "offered by us" if attempt.offered_by_us else "offered by them"
+    yield f"{_at(attempt.began_ms)}: attempt {number}, {by}"
+    yield f"our side: {_side(attempt.ours)}"
+    if attempt.theirs is not None:
+        yield f"their side: {_side(attempt.theirs)}"
+    if attempt.checks_began_ms is not None:
+        yield f"{_at(attempt.checks_began_ms)}: plain checks began"
+    if attempt.strategy in _STRATEGIES:
+        yield f"beside plain checks: {_STRATEGIES[attempt.strategy]}{_volley(attempt)}"
+    if attempt.remembered:
+        yield f"the last path to them was made by {_MEANS[attempt.remembered]}"
+    yield from (_pair(pair) for pair in attempt.pairs)
+    if attempt.means:
+        yield f"the path of this attempt was made by {_MEANS[attempt.means]}"
+    if attempt.failure:
+        yield f"attempt {number} came to nothing: {attempt.failure}"
+
+
+def _side(side: Side) -> str:
+    more = ", UDP seems blocked" if side.udp_blocked else ""
+    if side.port_preservation != "unknown":
+        more += f", ports {side.port_preservation}"
+    told = ", ".join(f"{one.type} {one.address}" for one in side.candidates) or "none"
+    return (
+        f"NAT mapping {side.mapping}, next port {side.allocation}, filtering {side.filtering}"
+        f"{more}; candidates: {told}"
+    )
+
+
+def _volley(attempt: AttemptTold) -> str:
+    volley = attempt.volley
+    if volley is None:
+        return ""
+    if volley.began_ms is None:
+        return "; not needed"
+    return f"; {volley.packets_sent} packets sent from {_at(volley.began_ms)} on"
+
+
+def _pair(pair: PairTold) -> str:
+    over = {"": "", "relay": "over our relay to ", "socket": "from one of many sockets to "}
+    began = "" if pair.first_sent_ms is None else f" from {_at(pair.first_sent_ms)} on"
+    answered = "none answered"
+    if pair.confirmed_ms is not None:
+        answered = f"answered at {_at(pair.confirmed_ms)}, in {pair.rtt_ms:.1f} ms"
+    return (
+        f"{over[pair.over.partition('/')[0]]}{pair.type} {pair.address}: {pair.checks_sent} checks "
+        f"sent{began}, {pair.checks_received} received, {answered}"
+    )
+
+
+def _relay(relay: RelayTold) -> str:
+    asked = f"relay {relay.server}: asked at {_at(relay.asked_ms)}"
+    if relay.allocated_ms is not None:
+        asked += f", there at {_at(relay.allocated_ms)} as {relay.address}"
+    detail = [relay.failure] if relay.failure else list(relay.detail)
+    return "; ".join([asked, *detail])
+
+
+def _path(path: PathTold) -> str:
+    return f"{path.local} to {path.remote} {path.address}, {path.rtt_ms:.1f} ms"

@@ -1,0 +1,121 @@
+"""
+Why a path is what it is, and what the person could change.
+
+Pure judgement of what is known in the end; it changes nothing.  The words are part of the stable
+interface of ``/why`` in JSON lines; :mod:`p2pchat.session.telling` has a sentence for each.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from p2pchat.traversal.memory import Means
+from p2pchat.traversal.story import AttemptTold, RelayTold
+
+
+class Reason(Enum):
+    """What decided; of several the one that would have to go first."""
+
+    NOTHING_TRIED = "nothing-tried"
+    UNDER_WAY = "under-way"
+    NOT_ANSWERED = "not-answered"
+    DIRECT = "direct"
+    RELAY_ONLY = "relay-only"
+    UDP_BLOCKED = "udp-blocked"
+    NO_CANDIDATES = "no-direct-candidates"
+    BOTH_RANDOM = "both-mappings-random"
+    NOT_MET = "random-port-not-met"
+    FILTERED = "filtered"
+
+
+class Advice(Enum):
+    """What somebody could do."""
+
+    FORWARD_PORT = "forward-a-port"
+    ALLOW_UDP = "allow-udp"
+    ASK_THEM = "ask-the-other-side"
+    DROP_RELAY_ONLY = "drop-relay-only"
+    CALL_AGAIN = "call-again"
+    NAME_RELAY = "ask-the-registry-for-a-relay"
+    MEND_RELAY = "ask-the-relay's-operator"
+
+
+@attrs.frozen
+class Verdict:
+    """
+    The judgement.
+
+    :ivar reason: a word of :class:`Reason`.
+    :ivar advice: words of :class:`Advice`, the best first; none where all is well.
+    """
+
+    reason: str = Reason.NOTHING_TRIED.value
+    advice: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Surmise:
+    """
+    What is judged.
+
+    :ivar last: the last attempt.
+    :ivar means: what made the path in use; ``None`` where there is none.
+    :ivar relays: what came of asking for them.
+    """
+
+    last: AttemptTold | None
+    means: Means | None
+    knows_relays: bool
+    relays: tuple[RelayTold, ...]
+    relay_only: bool
+
+
+_REMEDIES = {
+    Reason.RELAY_ONLY: (Advice.DROP_RELAY_ONLY,),
+    Reason.UDP_BLOCKED: (Advice.ALLOW_UDP,),
+    Reason.NO_CANDIDATES: (Advice.ASK_THEM,),
+    Reason.BOTH_RANDOM: (Advice.FORWARD_PORT,),
+    Reason.NOT_MET: (Advice.CALL_AGAIN, Advice.FORWARD_PORT),
+    Reason.FILTERED: (Advice.ALLOW_UDP,),
+}
+
+
+def judge(known: Surmise) -> Verdict:
+    """Return why there is the path that there is, or why there is none."""
+    last = known.last
+    if known.means is not None and known.means is not Means.RELAY:
+        return Verdict(Reason.DIRECT.value)
+    if last is None:
+        return Verdict()
+    if last.checking or (known.means is None and not last.failure):
+        return Verdict(Reason.UNDER_WAY.value)
+    if last.theirs is None:
+        return Verdict(Reason.NOT_ANSWERED.value)
+    obstacle = _obstacle(last, known.relay_only)
+    advice = _REMEDIES[obstacle] + (_about_relays(known) if known.means is None else ())
+    return Verdict(obstacle.value, tuple(one.value for one in advice))
+
+
+def _obstacle(last: AttemptTold, relay_only: bool) -> Reason:
+    """Return what stands between the two."""
+    assert last.theirs is not None
+    ours, theirs = last.ours.allocation, last.theirs.allocation
+    if relay_only:
+        return Reason.RELAY_ONLY
+    if last.ours.udp_blocked:
+        return Reason.UDP_BLOCKED
+    if all(one.type == "relay" for one in last.theirs.candidates):
+        return Reason.NO_CANDIDATES
+    if ours == theirs == "random":
+        return Reason.BOTH_RANDOM
+    return Reason.NOT_MET if "random" in {ours, theirs} else Reason.FILTERED
+
+
+def _about_relays(known: Surmise) -> tuple[Advice, ...]:
+    """Return what would help where not even a relay carried anything."""
+    if not known.knows_relays:
+        return (Advice.NAME_RELAY,)
+    served = any(one.allocated_ms is not None for one in known.relays)
+    return () if served else (Advice.MEND_RELAY,)

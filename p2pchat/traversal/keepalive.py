@@ -1,0 +1,104 @@
+"""
+How long nothing may be sent before a NAT forgets us, learned from what it forgot.
+
+Our NAT can't be asked for how long it keeps a mapping.  What shows is that one was gone:
+
+* the STUN service sees us at another address than it did one look ago;
+* a path that had been idle is lost and found anew in no time, or the other side is suddenly
+  heard from another port.
+
+Each says that a mapping lived for less than the gap, if nothing else happened.  A NAT that was
+rebooted looks the same, once; so one event changes nothing.  A NAT that forgets early does it
+after every gap: the second event within PATTERN_SPAN makes a pattern, and from then on nothing is
+idle for longer than half of the shorter gap.  If that is still too long, the pattern comes again
+and halves it again, down to SHORTEST.  What follows a change of this machine's addresses, an
+outage or a busy path says nothing about idle mappings and is left out; new addresses mean a new
+NAT, of which nothing is known.
+
+Whose NAT forgot a path, ours or theirs, can't be told, and need not be: a PING that we send makes
+them send a PONG.  A mistake costs a few small packets a minute, and ends with the network.
+
+Owns the limit; who sends within it are the heartbeats (:class:`p2pchat.peer.node.Node`) and the
+looks of :mod:`p2pchat.traversal.gathering`.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+import attrs
+
+SHORTEST = 5.0  # seconds; no NAT is known that forgets sooner, and phones want to sleep
+PATTERN = 2  # events that aren't chance any more
+PATTERN_SPAN = 120.0  # seconds between two events that belong together
+ONE_EVENT = 5.0  # seconds; several mappings of one NAT are found gone one after the other
+QUICK = 10.0  # seconds in which a path is found anew where only a mapping was gone
+NEW_NETWORK = 10.0  # seconds in which a change of addresses shows everywhere
+SLACK = 1.0  # seconds; a gap this much longer than the limit was begun before it, and says nothing
+
+
+@attrs.define
+class Keepalive:
+    """
+    The machine.
+
+    :ivar limit: seconds that nothing should be idle for; ``None`` while there is no reason.
+    """
+
+    limit: float | None = None
+    _count: int = 0
+    _event_at: float = -inf
+    _gap: float = inf  # the shortest of the pattern
+    _ignored_until: float = -inf
+    _lost: tuple[float, float] | None = None  # when a path was lost, and how long it was idle
+
+    def within(self, interval: float) -> float:
+        """Return this interval in seconds, or a shorter one where the NAT asks for it."""
+        return interval if self.limit is None else min(interval, self.limit)
+
+    def network_changed(self, now: float) -> None:
+        """This machine has other addresses: what was learned belongs to another network."""
+        self.limit, self._count, self._lost = None, 0, None
+        self._ignored_until = now + NEW_NETWORK
+
+    def mapping_changed(self, gap: float, now: float) -> None:
+        """
+        We are seen at another address than one look ago.
+
+        :param gap: seconds between the two looks.
+        """
+        self._note(gap, now)
+
+    def path_moved(self, idle: float, now: float) -> None:
+        """
+        The other side is heard from another port of its address.
+
+        :param idle: seconds for which the path had carried nothing.
+        """
+        self._note(idle, now)
+
+    def path_lost(self, idle: float, now: float) -> None:
+        """
+        A path gave no answer any more; whether it was idleness, shows when it is found anew.
+
+        :param idle: seconds for which it had carried nothing before.
+        """
+        self._lost = (now, idle)
+
+    def path_found(self, now: float) -> None:
+        """There is a path again.  After a long search it was the network that was away."""
+        lost, self._lost = self._lost, None
+        if lost is not None and now - lost[0] < QUICK:
+            self._note(lost[1], lost[0])
+
+    def _note(self, gap: float, now: float) -> None:
+        if not SHORTEST <= gap <= self.within(gap) + SLACK:
+            return
+        if now < self._ignored_until or now - self._event_at < ONE_EVENT:
+            return
+        goes_on = now - self._event_at < PATTERN_SPAN
+        self._count, self._gap = (self._count + 1, min(gap, self._gap)) if goes_on else (1, gap)
+        self._event_at = now
+        if self._count >= PATTERN:
+            self.limit = max(SHORTEST, self.within(self._gap) / 2)
+            self._count, self._gap = 0, inf

@@ -1,0 +1,122 @@
+"""
+What an attempt to reach a peer did, as values: both NATs, all candidates, checks, volley, relays.
+
+Written by the machines that did it, read by whoever explains it (:mod:`p2pchat.session.telling`)
+or prints it as JSON.  Part of that stable interface: members may be added, none is renamed or
+removed.  All times are milliseconds since the call began; one from before is negative.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from p2pchat.traversal.behaviour import NatTraits
+from p2pchat.wire.addresses import format_address
+from p2pchat.wire.documents import Candidate
+
+
+def milliseconds(time: float | None, began: float) -> float | None:
+    """Return the milliseconds from ``began``, in seconds, to a time."""
+    return None if time is None else round((time - began) * 1000, 1)
+
+
+@attrs.frozen
+class CandidateTold:
+    """A candidate: its type, ``host``, ``srflx``, ``prflx`` or ``relay``, and its address."""
+
+    type: str
+    address: str
+
+
+@attrs.frozen
+class Side:
+    """
+    One side's NAT, in its own words, and the candidates that it told the other.
+
+    ``allocation`` is ``step`` where its next port can be predicted, ``random`` where it can't,
+    and ``one`` where all destinations see the same; ``unknown`` goes for every word.
+    """
+
+    mapping: str
+    allocation: str
+    filtering: str
+    port_preservation: str
+    udp_blocked: bool  # as far as the side itself can tell; of the other side it isn't known
+    candidates: tuple[CandidateTold, ...]
+
+    @classmethod
+    def of(cls, traits: NatTraits, blocked: bool, candidates: tuple[Candidate, ...]) -> Side:
+        """Describe a side."""
+        return cls(
+            traits.mapping.value,
+            traits.allocation,
+            traits.filtering.value,
+            traits.preservation.value,
+            blocked,
+            tuple(CandidateTold(one.type.value, format_address(one.address)) for one in candidates),
+        )
+
+
+@attrs.frozen
+class PairTold:
+    """The checks on one candidate pair."""
+
+    over: str  # the base: "" for the chat socket, else ``relay/N`` or ``socket/...``
+    type: str  # of the other side's candidate
+    address: str
+    first_sent_ms: float | None
+    checks_sent: int
+    checks_received: int
+    confirmed_ms: float | None  # when one of ours was first answered
+    rtt_ms: float | None
+
+
+@attrs.frozen
+class VolleyTold:
+    """Many sockets, or port probing."""
+
+    began_ms: float | None  # None: plain checks did before it was due
+    packets_sent: int
+
+
+@attrs.frozen
+class RelayTold:
+    """One allocation at a relay; ``failure`` says why there is none, or ""."""
+
+    server: str
+    asked_ms: float
+    allocated_ms: float | None
+    address: str
+    failure: str
+    detail: tuple[str, ...]
+
+
+@attrs.frozen
+class AttemptTold:
+    """
+    One offer, ours or theirs, and what followed.
+
+    ``strategy`` is what our side did beside plain checks; ``remembered`` is how the last path to
+    this peer was made, "" where nothing is known that fits; ``means`` how the path of this
+    attempt was: ``plain``, ``many-sockets``, ``port-probing``, ``predicted-ports``, ``relay``, or
+    "" where there is none.  ``checking`` says that checks still go out.  ``failure`` is why it came
+    to nothing, or "".
+    """
+
+    ours: Side
+    theirs: Side | None
+    offered_by_us: bool
+    began_ms: float
+    checks_began_ms: float | None = None
+    strategy: str = ""
+    remembered: str = ""
+    pairs: tuple[PairTold, ...] = ()
+    volley: VolleyTold | None = None
+    means: str = ""
+    checking: bool = False
+    failure: str = ""
+
+    @property
+    def checks_sent(self) -> int:
+        """All of them, the volley's apart."""
+        return sum(pair.checks_sent for pair in self.pairs)
