@@ -11,7 +11,7 @@ _MAPPINGS = {
     Mapping.UNKNOWN: "not known yet: the registry's STUN service hasn't answered",
     Mapping.NONE: "no NAT: the registry sees this machine's own address",
     Mapping.ENDPOINT_INDEPENDENT: "one mapping for all destinations: good for direct paths",
-    Mapping.DEPENDENT: "a new mapping for each destination: direct paths need an open other side",
+    Mapping.DEPENDENT: "a new mapping for each destination: direct paths take longer, or a relay",
 }
 
 _BLOCKED = (

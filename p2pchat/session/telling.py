@@ -19,8 +19,8 @@ _REASONS = {
     Reason.DIRECT: "the path is direct",
     Reason.RELAY_ONLY: "no direct path was tried: this peer runs with --relay-only",
     Reason.UDP_BLOCKED: "no direct path is possible: this network lets no UDP through",
-    Reason.NO_CANDIDATES: "no direct path is possible: the other side told no address but a "
-    "relay's, so its network lets no UDP through, or it runs with --relay-only",
+    Reason.NO_CANDIDATES: "no direct path is possible: the other side told no address of its NAT, "
+    "so its network lets no UDP through, or it runs with --relay-only",
     Reason.BOTH_RANDOM: "no direct path is possible: both NATs give each destination a port that "
     "nobody can tell",
     Reason.NOT_MET: "one NAT gives each destination a port that nobody can tell, and none of its "

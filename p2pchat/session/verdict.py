@@ -106,7 +106,8 @@ def _obstacle(last: AttemptTold, relay_only: bool) -> Reason:
         return Reason.RELAY_ONLY
     if last.ours.udp_blocked:
         return Reason.UDP_BLOCKED
-    if all(one.type == "relay" for one in last.theirs.candidates):
+    told = {one.type for one in last.theirs.candidates}
+    if told <= {"relay"} or (last.theirs.mapping == "unknown" and "srflx" not in told):
         return Reason.NO_CANDIDATES
     if ours == theirs == "random":
         return Reason.BOTH_RANDOM

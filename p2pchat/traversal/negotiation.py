@@ -217,7 +217,7 @@ class Negotiation:
             () if checks is None else checks.pairs_told(self.began),
             None if checks is None else checks.volley_told(self.began),
             "" if self.means is None else self.means.value,
-            self.is_checking and not failure,
+            checks is not None and not checks.has_settled and not failure,
             failure,
         )
 

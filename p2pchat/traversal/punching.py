@@ -213,6 +213,7 @@ class Punching:
     _ended: bool = False
     _decide_at: float | None = None
     means: Means | None = None  # what made the path
+    has_settled: bool = False  # the first round is over: what it didn't find is hard to find
     volley: Volley | None = None
 
     # -- what the negotiation says
@@ -518,7 +519,7 @@ class Punching:
     def _end_round(self) -> None:
         confirmed = any(self._confirmed_in_round(pair) for pair in self.pairs.values())
         self.phase = Phase.QUIET if confirmed else Phase.FAILED
-        self._ended = True
+        self._ended = self.has_settled = True
         self._stop_volley()
         self._transactions.clear()
         for pair in self.pairs.values():

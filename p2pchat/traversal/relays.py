@@ -83,8 +83,13 @@ class _Relayed:
             milliseconds(self.allocated_at, began),
             "" if self.address is None else format_address(self.address),
             self.allocation.failure,
-            tuple(self.allocation.story()) if self.ended_at is None else (),
+            () if self.allocation.failure else self._detail(),
         )
+
+    def _detail(self) -> tuple[str, ...]:
+        if self.allocated_at is None:
+            return ("no answer yet" if self.ended_at is None else "given up before it answered",)
+        return () if self.ended_at is not None else tuple(self.allocation.story()[1:])
 
 
 @attrs.define

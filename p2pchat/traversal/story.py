@@ -99,8 +99,8 @@ class AttemptTold:
     ``strategy`` is what our side did beside plain checks; ``remembered`` is how the last path to
     this peer was made, "" where nothing is known that fits; ``means`` how the path of this
     attempt was: ``plain``, ``many-sockets``, ``port-probing``, ``predicted-ports``, ``relay``, or
-    "" where there is none.  ``checking`` says that checks still go out.  ``failure`` is why it came
-    to nothing, or "".
+    "" where there is none.  ``checking`` says that its first round of checks is on.  ``failure`` is
+    why it came to nothing, or "".
     """
 
     ours: Side

@@ -10,19 +10,18 @@ _FILTERING = {
     "direct paths work",
     "endpoint-independent-or-address-dependent": "lets in whatever comes from a host that you "
     "sent to: direct paths are easy",
-    "unknown": "not known: it takes a registry with two STUN addresses",
+    "unknown": "no answer yet, or the registry has but one STUN address",
 }
 _PORTS = {
     "preserved": "the NAT keeps your port: with --port N it is N outside, too",
-    "changed": "the NAT gives you another port than you chose",
-    "unknown": "not known yet",
+    "changed": "the NAT gives you another port than your own",
+    "unknown": "no answer yet",
 }
 _ALLOCATION = {
     "one": "everybody reaches you at the same port",
     "step": "each destination gets the next port, {step} further: peers are told those to come",
-    "random": "each destination gets a port that nobody can tell: a direct path needs many "
-    "sockets here, or a relay where the other side is like this, too",
-    "unknown": "not known yet",
+    "random": "nobody can tell it: where the other side is like this, too, only a relay helps",
+    "unknown": "no answer yet",
 }
 
 
@@ -30,11 +29,12 @@ def nat_rows(nat: NatRead) -> list[tuple[str, str]]:
     """Return what stands in the two columns."""
     rows = [("mapping", _said(nat.mapping, nat.detail))]
     rows += [("address", visible(nat.address))] if nat.address else []
-    rows += [
-        ("filtering", _said(nat.filtering, _FILTERING.get(nat.filtering, ""))),
-        ("port", _said(nat.port_preservation, _PORTS.get(nat.port_preservation, ""))),
-        ("next port", _said(nat.allocation, _allocation(nat))),
-    ]
+    rows.append(("filtering", _said(nat.filtering, _FILTERING.get(nat.filtering, ""))))
+    if nat.mapping != "none":
+        rows += [
+            ("port", _said(nat.port_preservation, _PORTS.get(nat.port_preservation, ""))),
+            ("next port", _said(nat.allocation, _allocation(nat))),
+        ]
     if nat.udp_blocked:
         blocked = "seems blocked: nothing comes back; only a relay over TCP or TLS can help"
         rows.append(("UDP", blocked))

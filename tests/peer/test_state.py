@@ -11,7 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.state import CONTACTS_FILE, IDENTITY_FILE, State, load_state
+from p2pchat.traversal.behaviour import Mapping
+from p2pchat.traversal.memory import Means, Memory
+from p2pchat.wire.strict_json import JsonObject, dumps
 from tests.identity.people import BOB, CAROL
+
+MEMORY = Memory(Means.PROBING, Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT, 1.8e9)
 
 
 class StateTests(SynchronousTestCase):
@@ -41,6 +46,34 @@ class StateTests(SynchronousTestCase):
         second = self.load()
         self.assertEqual(second.identity.peer_id, first.identity.peer_id)
         self.assertEqual(second.contacts, first.contacts)
+
+    def test_reached(self) -> None:
+        """How a contact was reached is kept with it; of others nothing is."""
+        first = self.load()
+        first.remember_path(BOB.peer_id, MEMORY)
+        self.assertEqual(first.reached, {})
+        first.add_contact(BOB.peer_id, "bob")
+        first.remember_path(BOB.peer_id, MEMORY)
+        first.add_contact(CAROL.peer_id, "carol")
+        self.assertEqual(self.load().reached, {BOB.peer_id: MEMORY})
+        self.assertEqual(self.load().contacts, first.contacts)
+
+    def test_damaged_memory(self) -> None:
+        """What can't be understood of it is forgotten, and keeps nobody from starting."""
+        self.load().add_contact(BOB.peer_id, "bob")
+        file = self.path / CONTACTS_FILE
+        good = {BOB.peer_id: MEMORY.to_json()}
+        cases: tuple[tuple[JsonObject, dict[str, Memory]], ...] = (
+            ({}, {}),  # as an older program wrote it
+            *[({"reached": bad}, {}) for bad in (None, list[str](), 1, "x")],
+            ({"reached": {BOB.peer_id: {}}}, {}),
+            ({"reached": {**good, CAROL.peer_id: MEMORY.to_json()}}, {BOB.peer_id: MEMORY}),
+            ({"reached": {**good, "x": None}, "newer": 1}, {BOB.peer_id: MEMORY}),
+        )
+        for damaged, kept in cases:
+            file.write_bytes(dumps({"peers": {BOB.peer_id: "bob"}, **damaged}))
+            state = self.load()
+            self.assertEqual((state.contacts, state.reached), ({BOB.peer_id: "bob"}, kept))
 
     def test_private(self) -> None:
         """The directory and its files are nobody else's, whatever the umask."""

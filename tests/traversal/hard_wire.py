@@ -20,6 +20,7 @@ from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.hard_nats import PORTS
+from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.punching import Credentials, Punching
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire import stun
@@ -95,8 +96,18 @@ class HardWire:
         self.easy, self.hard = easy_agent(self.seed + 1000), hard_agent(self.seed)
         self._random = Random(f"ports {self.seed}")
 
-    def punch(self, hard_offers: bool, theirs: NatTraits | None = None) -> None:
-        """Let both begin; ``theirs`` is what the hard side is told, if not the truth."""
+    def punch(
+        self,
+        hard_offers: bool,
+        theirs: NatTraits | None = None,
+        recalled: Memory | None = None,
+    ) -> None:
+        """
+        Let both begin.
+
+        :param theirs: what the hard side is told, if not the truth.
+        :param recalled: what the hard side remembers.
+        """
         hard = self.hard.gathering.traits()
         easy = theirs or self.easy.gathering.traits()
         for agent, other, ours, name, traits in (
@@ -105,7 +116,9 @@ class HardWire:
         ):
             low_ttl = (agent is self.hard) is not hard_offers
             credentials = Credentials(ours, name, KEY)
-            agent.punch(credentials, other.candidates(), traits, self.now, low_ttl)
+            memory = recalled if agent is self.hard else None
+            told = other.candidates()
+            agent.punch(credentials, told, traits, self.now, low_ttl, recalled=memory)
 
     @property
     def attempts(self) -> tuple[Punching, Punching]:

@@ -14,6 +14,7 @@ from p2pchat.traversal.agent import (
 )
 from p2pchat.traversal.behaviour import Mapping, NatTraits
 from p2pchat.traversal.datagrams import RELAYS, Datagram
+from p2pchat.traversal.memory import Means, Memory
 from p2pchat.traversal.punching import FIRST_ROUND, Credentials
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 from tests.simulation.link import Link
@@ -81,6 +82,23 @@ class WhenTests(Case):
         theirs, credentials = NatTraits(Mapping.DEPENDENT), Credentials("alice", "bob", KEY)
         self.alice.agent.punch(credentials, (NOWHERE,), theirs, self.alice.now, False)
         self.assertTrue(self.alice.agent.relays.is_wanted)
+
+    def test_remembered(self) -> None:
+        """Where a relay was all there was the last time, at once, beside plain checks."""
+        unknown, easy = Mapping.UNKNOWN, Mapping.ENDPOINT_INDEPENDENT
+        for means, theirs, wanted in (
+            (Means.RELAY, unknown, True),
+            (Means.RELAY, easy, False),
+            (Means.PLAIN, unknown, False),
+        ):
+            end = self.agent(UDP)
+            recalled = Memory(means, end.agent.gathering.traits().mapping, theirs, 0.0)
+            credentials, now = Credentials("alice", "bob", KEY), end.now
+            attempt = end.agent.punch(
+                credentials, (NOWHERE,), NatTraits(), now, False, recalled=recalled
+            )
+            self.assertEqual(end.agent.relays.is_wanted, wanted)
+            self.assertTrue(all(pair.checks_sent for pair in attempt.pairs.values()))
 
     def test_candidates_fit(self) -> None:
         """However many addresses we have, the relayed one finds its place."""

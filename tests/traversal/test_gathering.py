@@ -7,7 +7,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.behaviour import Mapping, NatTraits
+from p2pchat.traversal.behaviour import Mapping, NatTraits, Preservation
 from p2pchat.traversal.gathering import (
     BLOCKED_AFTER,
     MAX_HOST_CANDIDATES,
@@ -19,6 +19,7 @@ from p2pchat.traversal.gathering import (
     UNREACHED_INTERVAL,
     Gathering,
 )
+from p2pchat.traversal.keepalive import SHORTEST
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
@@ -416,3 +417,69 @@ class UnreachedTests(GatheringCase):
         self.assertFalse(self.gathering.is_blocked)
         self.assertTrue(self.gathering.take_change())
         self.assertEqual(self.gathering.reflexive_addresses, (OTHER,))
+
+
+class PreservationTests(GatheringCase):
+    """Whether the NAT keeps our port."""
+
+    def preservation(self) -> Preservation:
+        """Return what is read now."""
+        return self.gathering.traits().preservation
+
+    def test_read(self) -> None:
+        """Kept, if every server sees the port of the socket; one other port is a change."""
+        self.assertIs(self.preservation(), Preservation.UNKNOWN)
+        kept = (MAPPED[0], OURS[1])
+        for second, reading in ((kept, Preservation.PRESERVED), (MAPPED, Preservation.CHANGED)):
+            self.setUp()
+            self.learn(first=kept, second=second)
+            self.assertIs(self.preservation(), reading)
+
+    def test_no_socket(self) -> None:
+        """Without addresses of our own nothing can be told."""
+        self.gathering.host_addresses = ()
+        self.learn(first=MAPPED)
+        self.assertIs(self.preservation(), Preservation.UNKNOWN)
+
+
+class ForgetfulTests(GatheringCase):
+    """A NAT whose mappings don't live from one look to the next."""
+
+    def looks(self, count: int, ports: int = 65_536) -> list[float]:
+        """Let so many looks see ports that go round after some; returns when they were."""
+        times, now = [], NOW
+        requests = self.ask(FIRST, SECOND)
+        for number in range(count):
+            times.append(now)
+            for server, request in requests.items():
+                self.answer(request, (MAPPED[0], 2000 + number % ports), server)
+            now = self.gathering.get_timer() or 0.0
+            self.gathering.handle_timer(now)
+            requests = dict(self.requests())
+        return times
+
+    def test_kept(self) -> None:
+        """A mapping that stays is looked at every REFRESH_INTERVAL."""
+        waits = {later - earlier for earlier, later in pairwise(self.looks(10, ports=1))}
+        self.assertEqual(waits, {REFRESH_INTERVAL})
+
+    def test_forgotten(self) -> None:
+        """One that is another twice is looked at more often, down to a limit."""
+        waits = [later - earlier for earlier, later in pairwise(self.looks(12))]
+        self.assertEqual(waits[:3], [REFRESH_INTERVAL] * 3)
+        self.assertEqual(waits[-1], SHORTEST)
+        self.assertEqual(sorted(waits, reverse=True), waits)
+
+    def test_outage(self) -> None:
+        """A mapping that is another after nothing answered tells nothing."""
+        self.learn(first=MAPPED, second=MAPPED)
+        for port in range(3000, 3004):
+            now = self.gathering.get_timer() or 0.0
+            self.gathering.refresh(now)
+            while not self.gathering.is_blocked:
+                self.gathering.handle_timer(self.gathering.get_timer() or 0.0)
+            self.requests()
+            self.gathering.refresh(now + 10)
+            for server, request in self.requests():
+                self.answer(request, (MAPPED[0], port), server)
+        self.assertIsNone(self.gathering.keepalive.limit)

@@ -32,6 +32,7 @@ from p2pchat.traversal.hard_nats import (
     random_ports,
     target,
 )
+from p2pchat.traversal.memory import Means, Memory
 from p2pchat.traversal.punching import FIRST_ROUND, LOW_TTL, Credentials
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -336,6 +337,40 @@ class JoinTests(SynchronousTestCase):
             opened = [one for one in wire.sent_hard if one[1].base.startswith(SOCKETS)]
             self.assertAlmostEqual(opened[0][0] - NOW, delay)
             self.assertEqual({one.ttl for _, one in opened[:SOCKETS_OPENED]}, {LOW_TTL})
+
+    def test_remembered(self) -> None:
+        """Neither delay where many sockets did it the last time, behind NATs that read the same."""
+        easy, hard = Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT
+        for means, ours, theirs, delay in (
+            (Means.MANY_SOCKETS, hard, easy, 0.0),
+            (Means.PLAIN, hard, easy, OPEN_DELAY),
+            (Means.RELAY, hard, easy, OPEN_DELAY),
+            (Means.MANY_SOCKETS, easy, easy, OPEN_DELAY),
+            (Means.MANY_SOCKETS, hard, hard, OPEN_DELAY),
+        ):
+            wire = HardWire(6)
+            told = NatTraits(easy, 0, Filtering.KNOWN_HOSTS)
+            wire.punch(True, told, Memory(means, ours, theirs, 0.0))
+            wire.run(delay + 0.2)
+            opened = [one for one in wire.sent_hard if one[1].base.startswith(SOCKETS)]
+            self.assertAlmostEqual(opened[0][0] - NOW, delay)
+            plain = [one for one in wire.sent_hard if one[1].base == CHAT_SOCKET]
+            self.assertAlmostEqual(plain[0][0] - NOW, 0.0)
+
+    def test_means(self) -> None:
+        """Each side knows that it was the volley, and what it took."""
+        wire = self.joined(9, True)
+        wire.run(1)
+        hard, easy = wire.attempts
+        self.assertEqual((hard.means, easy.means), (Means.MANY_SOCKETS, Means.PROBING))
+        for attempt in (hard, easy):
+            told = attempt.volley_told(NOW)
+            assert told is not None
+            self.assertEqual(told.began_ms, HARD_DELAY * 1000)
+            self.assertGreater(told.packets_sent, 0)
+        assert easy.volley is not None and easy.path is not None
+        self.assertTrue(easy.volley.reached(easy.path.address))
+        self.assertFalse(easy.volley.reached((HARD, 80)))
 
     def test_learned_later(self) -> None:
         """Where the other side's NAT shows only after the answer, the volley begins then."""

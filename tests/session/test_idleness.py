@@ -1,0 +1,73 @@
+"""How long a path had rested when it fell silent."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.session.conversation import SUSPICION
+from p2pchat.session.idleness import Idleness
+from p2pchat.traversal.keepalive import Keepalive
+from p2pchat.traversal.punching import Path
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import CandidateType
+
+GAP = 15.0  # seconds
+OLD, NEW = ("203.0.113.1", 5), ("203.0.113.1", 6)
+
+
+def path(address: Address, remote: CandidateType = CandidateType.PEER_REFLEXIVE) -> Path:
+    """Return a path to this address."""
+    return Path(address, CandidateType.HOST, remote, 0.02)
+
+
+class IdlenessTests(SynchronousTestCase):
+    """Twice the same, so that the keepalive shows what it was told."""
+
+    def setUp(self) -> None:
+        self.keepalive = Keepalive()
+        self.idleness = Idleness(self.keepalive)
+
+    def lose(self, silence: float) -> float | None:
+        """Lose the path twice after such a silence; returns the limit."""
+        for start in (100.0, 160.0):
+            self.idleness.heard(start)
+            for later in (0.0, 1.0, 5.0):  # suspicion goes on while the path is dead
+                self.idleness.suspected(start + silence + SUSPICION + later)
+            self.idleness.lost(start + silence + 6)
+            self.idleness.found(start + silence + 7)
+        return self.keepalive.limit
+
+    def move(self, before: Path | None, after: Path) -> float | None:
+        """Let the path move twice after a gap; returns the limit."""
+        for start in (100.0, 160.0):
+            self.idleness.heard(start)
+            self.idleness.moved(before, after, start + GAP + SUSPICION)
+        return self.keepalive.limit
+
+    def test_idle(self) -> None:
+        """The silence counts up to what stayed unanswered, not up to the loss."""
+        self.assertAlmostEqual(self.lose(GAP) or 0.0, GAP / 2)
+
+    def test_busy(self) -> None:
+        """A path that is lost in the middle of talk tells nothing."""
+        self.assertIsNone(self.lose(1.0))
+
+    def test_not_suspected(self) -> None:
+        """A link that ends by itself wasn't idle."""
+        for start in (100.0, 160.0):
+            self.idleness.heard(start)
+            self.idleness.lost(start + GAP)
+            self.idleness.found(start + GAP)
+        self.assertIsNone(self.keepalive.limit)
+
+    def test_moved(self) -> None:
+        """Another port of the same address counts, and nothing else does."""
+        self.assertAlmostEqual(self.move(path(OLD), path(NEW)) or 0.0, GAP / 2)
+        relayed = path(NEW, CandidateType.RELAYED)
+        elsewhere = path(("203.0.113.2", 5))
+        for before, after in (
+            *((None, path(NEW)), (path(OLD), relayed), (relayed, path(OLD))),
+            *((path(OLD), elsewhere), (path(OLD), path(OLD))),
+        ):
+            self.setUp()
+            self.assertIsNone(self.move(before, after))

@@ -1,0 +1,91 @@
+"""Why there is the path that there is, and what helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.session.story import Story
+from p2pchat.session.telling import judgement
+from p2pchat.session.verdict import Advice, Reason, Surmise, Verdict, judge
+from p2pchat.traversal.memory import Means
+from p2pchat.traversal.story import AttemptTold, CandidateTold, RelayTold, Side
+
+REFLEXIVE = CandidateTold("srflx", "203.0.113.7:7")
+RELAYED = CandidateTold("relay", "203.0.113.9:9")
+EASY = Side("endpoint-independent", "one", "unknown", "unknown", False, (REFLEXIVE,))
+RANDOM = attrs.evolve(EASY, mapping="address-or-port-dependent", allocation="random")
+BLOCKED = attrs.evolve(EASY, mapping="unknown", allocation="unknown", udp_blocked=True)
+SILENT = attrs.evolve(EASY, mapping="unknown", allocation="unknown", candidates=())
+SERVED = RelayTold("turn:relay.example", 0.0, 20.0, "203.0.113.9:9", "", ())
+REFUSED = attrs.evolve(SERVED, allocated_ms=None, address="", failure="relay: no quota")
+
+
+def surmise(ours: Side = EASY, theirs: Side | None = EASY, **known: Any) -> Surmise:
+    """Return what is known of an attempt that came to nothing."""
+    last = AttemptTold(ours, theirs, True, 0.0, 1.0, failure="no check got through")
+    return attrs.evolve(Surmise(last, None, True, (SERVED,), False), **known)
+
+
+class VerdictTests(SynchronousTestCase):
+    """The judgement of each situation."""
+
+    def assert_judged(self, known: Surmise, reason: Reason, *advice: Advice) -> None:
+        """This is the verdict, and there is a sentence for each of its words."""
+        verdict = judge(known)
+        self.assertEqual(verdict, Verdict(reason.value, tuple(one.value for one in advice)))
+        self.assertEqual(len(judgement(Story(verdict=verdict))), 1 + len(advice))
+
+    def test_direct(self) -> None:
+        """A direct path needs no excuse, however it came about."""
+        for means in set(Means) - {Means.RELAY}:
+            self.assert_judged(surmise(RANDOM, RANDOM, means=means), Reason.DIRECT)
+
+    def test_before(self) -> None:
+        """Nothing is judged of what hasn't been tried, or is being tried."""
+        self.assert_judged(surmise(last=None), Reason.NOTHING_TRIED)
+        running = attrs.evolve(surmise().last or self.fail(), failure="", checking=True)
+        self.assert_judged(surmise(last=running), Reason.UNDER_WAY)
+        self.assert_judged(surmise(last=running, means=Means.RELAY), Reason.UNDER_WAY)
+
+    def test_not_answered(self) -> None:
+        """Where no description of theirs came, NATs aren't to blame."""
+        self.assert_judged(surmise(theirs=None), Reason.NOT_ANSWERED)
+
+    def test_obstacles(self) -> None:
+        """What stands between two, with a relay in use and without."""
+        told_relay = attrs.evolve(EASY, candidates=(RELAYED,))
+        for ours, theirs, reason, *advice in (
+            (RANDOM, RANDOM, Reason.BOTH_RANDOM, Advice.FORWARD_PORT),
+            (RANDOM, EASY, Reason.NOT_MET, Advice.CALL_AGAIN, Advice.FORWARD_PORT),
+            (EASY, RANDOM, Reason.NOT_MET, Advice.CALL_AGAIN, Advice.FORWARD_PORT),
+            (EASY, EASY, Reason.FILTERED, Advice.ALLOW_UDP),
+            (BLOCKED, RANDOM, Reason.UDP_BLOCKED, Advice.ALLOW_UDP),
+            (EASY, told_relay, Reason.NO_CANDIDATES, Advice.ASK_THEM),
+            (EASY, SILENT, Reason.NO_CANDIDATES, Advice.ASK_THEM),
+        ):
+            for means in (None, Means.RELAY):
+                self.assert_judged(surmise(ours, theirs, means=means), reason, *advice)
+
+    def test_relay_only(self) -> None:
+        """The person's own wish comes first."""
+        known = surmise(BLOCKED, RANDOM, relay_only=True)
+        self.assert_judged(known, Reason.RELAY_ONLY, Advice.DROP_RELAY_ONLY)
+
+    def test_relays(self) -> None:
+        """Without any path, a relay that is missing or refuses is named; with one it isn't."""
+        none = surmise(RANDOM, RANDOM, knows_relays=False, relays=())
+        self.assert_judged(none, Reason.BOTH_RANDOM, Advice.FORWARD_PORT, Advice.NAME_RELAY)
+        refused = surmise(RANDOM, RANDOM, relays=(REFUSED,))
+        self.assert_judged(refused, Reason.BOTH_RANDOM, Advice.FORWARD_PORT, Advice.MEND_RELAY)
+        used = attrs.evolve(refused, means=Means.RELAY)
+        self.assert_judged(used, Reason.BOTH_RANDOM, Advice.FORWARD_PORT)
+
+    def test_sentences(self) -> None:
+        """Each word has a sentence of its own."""
+        for reason in Reason:
+            verdict = Verdict(reason.value, tuple(one.value for one in Advice))
+            said = judgement(Story(verdict=verdict))
+            self.assertEqual(len(set(said)), 1 + len(Advice))

@@ -1,0 +1,99 @@
+"""What is remembered of a path, and when it is believed."""
+
+from __future__ import annotations
+
+import contextlib
+
+import attrs
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.traversal.behaviour import Mapping, NatTraits
+from p2pchat.traversal.memory import (
+    MEMORY_LIFETIME,
+    WORTH_NOTING,
+    Means,
+    Memory,
+    is_predicted,
+)
+from p2pchat.wire.documents import CandidateType
+from p2pchat.wire.strict_json import dumps, loads
+
+NOW = 1_800_000_000.0
+EASY, HARD = Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT
+MEMORY = Memory(Means.MANY_SOCKETS, HARD, EASY, NOW)
+
+
+class MemoryTests(SynchronousTestCase):
+    """One memory."""
+
+    def test_kept(self) -> None:
+        """Each comes back from JSON as it was."""
+        for means in Means:
+            memory = attrs.evolve(MEMORY, means=means)
+            self.assertEqual(Memory.from_json(loads(dumps(memory.to_json()))), memory)
+
+    def test_damaged(self) -> None:
+        """Anything else is refused with our own error."""
+        good = MEMORY.to_json()
+        bad: object
+        for bad in (
+            *(None, [], "plain", 1, {}),
+            *({name: value for name, value in good.items() if name != left} for left in good),
+            *({**good, name: "moonlight"} for name in good),
+            *({**good, "learned_at": when} for when in (-1.0, True, None, 1e300)),
+        ):
+            self.assertRaises(RemoteProtocolError, Memory.from_json, bad)
+
+    @given(st.dictionaries(st.sampled_from(sorted(MEMORY.to_json())), st.text() | st.floats()))
+    def test_any(self, members: dict[str, object]) -> None:
+        """No content of a file does more than to be refused."""
+        with contextlib.suppress(RemoteProtocolError):
+            Memory.from_json(members)
+
+    def test_fits(self) -> None:
+        """It is for this pair of readings, in this order."""
+        readings = {(ours, theirs) for ours in Mapping for theirs in Mapping}
+        fitting = {pair for pair in readings if MEMORY.fits(NatTraits(pair[0]), NatTraits(pair[1]))}
+        self.assertEqual(fitting, {(HARD, EASY)})
+
+    def test_fresh(self) -> None:
+        """It is used for MEMORY_LIFETIME, and not where the clock was far wrong."""
+        ages = {0.0: True, MEMORY_LIFETIME - 1: True, MEMORY_LIFETIME: False, -1e9: False}
+        self.assertEqual({age: MEMORY.is_fresh(NOW + age) for age in ages}, ages)
+
+    def test_repeats(self) -> None:
+        """The same once more is noted only when the date is worth it."""
+        later = attrs.evolve(MEMORY, learned_at=NOW + WORTH_NOTING)
+        self.assertTrue(later.repeats(MEMORY))
+        self.assertFalse(attrs.evolve(later, learned_at=NOW + WORTH_NOTING + 1).repeats(MEMORY))
+        self.assertFalse(attrs.evolve(later, means=Means.PLAIN).repeats(MEMORY))
+        self.assertFalse(MEMORY.repeats(None))
+
+    def test_wishes(self) -> None:
+        """Only where plain checks didn't do is anything hurried."""
+        wishes = {
+            means: (one.wants_volley, one.wants_relay)
+            for means in Means
+            for one in (attrs.evolve(MEMORY, means=means),)
+        }
+        self.assertEqual(
+            {means for means, wished in wishes.items() if wished == (True, False)},
+            {Means.MANY_SOCKETS, Means.PROBING},
+        )
+        self.assertEqual(
+            [means for means, wished in wishes.items() if wished == (False, True)], [Means.RELAY]
+        )
+
+    def test_predicted(self) -> None:
+        """A path on a told next port was predicted, whichever side has the steps."""
+        plain, steps = NatTraits(EASY), NatTraits(HARD, 1)
+        host, reflexive = CandidateType.HOST, CandidateType.SERVER_REFLEXIVE
+        learnt = CandidateType.PEER_REFLEXIVE
+        self.assertTrue(is_predicted(plain, reflexive, steps, reflexive))
+        self.assertTrue(is_predicted(steps, learnt, plain, reflexive))
+        self.assertFalse(is_predicted(plain, reflexive, steps, learnt))
+        self.assertFalse(is_predicted(steps, host, plain, host))
+        self.assertFalse(is_predicted(plain, reflexive, plain, reflexive))
