@@ -17,7 +17,7 @@ destination to the next let the next ones be predicted; they are told as candida
 UDP counts as blocked when no STUN address has answered BLOCKED_AFTER from the first request on: a
 call then asks a relay over TCP without waiting.  The requests go on, and an answer that comes
 late takes the verdict back at once, so that a slow network is never taken for a blocked one for
-longer than a round trip.  When all are given up, what was mapped is forgotten.
+longer than a round trip, and not again.  When all are given up, what was mapped is forgotten.
 
 While nothing answers, one request goes on at a time, every UNREACHED_INTERVAL: the first answer
 says that the network is back.  They are of one transaction, for a round trip may be longer than
@@ -63,7 +63,7 @@ class _Binding:
     mapped: Address | None = None
     failed: bool = False
     asked_at: float = 0.0
-    seen_at: float = 0.0  # when the request went out that `mapped` is the answer to
+    seen_at: float | None = None  # when what `mapped` answers went out; None: before an outage
 
 
 @attrs.define
@@ -88,6 +88,7 @@ class Gathering:
     _filtering_seen: tuple[frozenset[Address], tuple[Address, ...]] | None = None  # tested as
     _doubt_at: float | None = None  # when silence counts as blocked
     _doubted: bool = False  # no STUN address has answered for BLOCKED_AFTER
+    _slow: bool = False  # that was a mistake once
     _unreached: bool = False  # no STUN address answered the last requests
     _returned: bool = False
 
@@ -109,7 +110,8 @@ class Gathering:
             binding.due, binding.asked_at, binding.failed = now, now, False
         interval = self.keepalive.within(REFRESH_INTERVAL)
         self._refresh_at = now + interval if self._bindings else None
-        if self._bindings and self._doubt_at is None and not self.is_blocked:
+        in_doubt = self._doubt_at is not None or self.is_blocked
+        if self._bindings and not in_doubt and not self._slow:
             self._doubt_at = now + BLOCKED_AFTER
         self.handle_timer(now)
 
@@ -131,10 +133,11 @@ class Gathering:
         binding.due, binding.failed = None, mapped is None
         self._returned = self._returned or self._unreached
         self._changed = self._changed or self.is_blocked
+        self._slow = self._slow or (self._doubted and not self._unreached)
         self._unreached = self._doubted = False
         self._doubt_at = None
         if mapped is not None and mapped != binding.mapped:
-            if binding.mapped is not None:
+            if binding.seen_at is not None:
                 gap = binding.asked_at - binding.seen_at
                 self.keepalive.mapping_changed(gap, binding.asked_at)
             binding.mapped, self._changed = mapped, True
@@ -147,13 +150,19 @@ class Gathering:
             self.refresh(now)
             return
         if self._doubt_at is not None and now >= self._doubt_at:
-            self._doubt_at, self._doubted, self._changed = None, True, True
+            self._doubt()
         for binding in self._bindings:
             if binding.due is not None and now >= binding.due:
                 self._send(binding, now)
         if self._filtering is not None and self.is_complete and not self._unreached:
             self._changed = self._filtering.handle_timer(now) or self._changed
             self._outgoing += self._filtering.take_datagrams()
+
+    def _doubt(self) -> None:
+        """Take UDP for blocked; a mapping that is another afterwards says nothing of idleness."""
+        self._doubt_at, self._doubted, self._changed = None, True, True
+        for binding in self._bindings:
+            binding.seen_at = None
 
     def _send(self, binding: _Binding, now: float) -> None:
         if binding.sends > len(RETRANSMIT_AFTER):
@@ -171,9 +180,9 @@ class Gathering:
         self._changed = True
         self._completed()
         if all(one.failed for one in self._bindings):
-            self._unreached = True
+            self._unreached, self._slow = True, False
             for one in self._bindings:
-                one.mapped = None  # whatever it was, it is gone
+                one.mapped = one.seen_at = None  # whatever it was, it is gone
             self._refresh_at = now
 
     def _completed(self) -> None:

@@ -99,6 +99,7 @@ class RelayTests(SynchronousTestCase):
         self.world.wait(lambda: "blocked" in nat_read(alice), 20, "the verdict")
         took = self.world.wait(lambda: "one mapping" in nat_read(alice), 5, "its end")
         self.assertLess(took, 0.5)
+        self.world.internet.run(5)  # the filtering is told too
         told = len(alice.events(events.NatRead))
         self.world.internet.run(300)
         self.assertEqual(told, len(alice.events(events.NatRead)), "it isn't said again")
