@@ -27,11 +27,18 @@ class LabTestCase(unittest.TestCase):
     if reason_to_skip():
         skip = reason_to_skip()
 
-    def build_lab(self, left: str, right: str = "open", hosts: int = 1, spare: str = "") -> Lab:
+    def build_lab(
+        self,
+        left: str,
+        right: str = "open",
+        hosts: int = 1,
+        spare: str = "",
+        homes: tuple[str, ...] = (),
+    ) -> Lab:
         """Build a lab that is closed when the test ends."""
         lab = Lab()
         self.addCleanup(lab.close)
-        return lab.build(left, right, hosts, spare)
+        return lab.build(left, right, hosts, spare, homes)
 
     def require(self, tool: str) -> None:
         """Skip unless `tool` is installed."""

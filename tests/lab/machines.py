@@ -33,7 +33,7 @@ class NatBox:
 
     def reboot(self) -> None:
         """Forget every mapping and every contact."""
-        self._apply(f"delete table ip nat\n{nat_ruleset(self.kind, self._inside)}")
+        self._apply(f"delete table ip nat\n{nat_ruleset(self.kind, self._inside, self.address)}")
         run_command([*enter(self.namespace), "conntrack", "-F"])
 
     def block(self) -> None:

@@ -23,6 +23,10 @@ udp-blocked         port-restricted, for TCP UDP is dropped in silence, both way
                     only
 =================== ======================= ===========================================
 
+Two more are what a carrier has for its homes; both are port-restricted to the internet. `carrier`
+lets nothing back in that is sent from inside to its own public address; `hairpinning` does, to whom
+the port is mapped, from the public endpoint of the sender (RFC 4787 REQ-9).
+
 Endpoint-independent mapping is what `masquerade` gives while each inside port is used by one host:
 it keeps the port number. `open`, `full-cone` and `address-restricted` boxes let in to one inside
 address only, the first.
@@ -116,6 +120,34 @@ LET_CONTACTED_IN = """
     }
 """
 
+NO_HAIRPINNING = """
+    chain sent_to_the_box {
+        type filter hook input priority filter - 1; policy accept;
+        iifname "lan" ip daddr OUTSIDE meta l4proto udp drop
+    }
+"""
+
+#: The port is the same inside and outside, so it names the host that uses it.
+HAIRPINNING = """
+    map mapped {
+        type inet_service : ipv4_addr
+        flags dynamic,timeout
+        timeout 2m
+    }
+    chain noting {
+        type filter hook forward priority filter; policy accept;
+        oifname "wan" meta l4proto udp update @mapped { udp sport : ip saddr }
+    }
+    chain turning_back {
+        type nat hook prerouting priority dstnat; policy accept;
+        iifname "lan" ip daddr OUTSIDE meta l4proto udp dnat to udp dport map @mapped
+    }
+    chain turned_back {
+        type nat hook postrouting priority srcnat - 1; policy accept;
+        oifname "lan" ct status dnat snat to OUTSIDE
+    }
+"""
+
 TRANSLATION: Mapping[str, str] = {
     "open": "",
     "full-cone": MASQUERADE + LET_ALL_IN,
@@ -124,6 +156,8 @@ TRANSLATION: Mapping[str, str] = {
     "no-firewall": MASQUERADE,
     "symmetric": MASQUERADE_RANDOM + FIREWALL,
     "udp-blocked": MASQUERADE + FIREWALL + NO_UDP,
+    "carrier": MASQUERADE + FIREWALL + NO_HAIRPINNING,
+    "hairpinning": MASQUERADE + FIREWALL + NO_HAIRPINNING + HAIRPINNING,
 }
 
 #: Counts what a box gets from either direction, before it is translated, routed or dropped.
@@ -142,14 +176,19 @@ table ip watch {
 """
 
 
-def box_ruleset(kind: str, inside: str) -> str:
-    """Return the rules of a box of `kind`; `inside` is where it may let strangers in to."""
-    return UPLINK + nat_ruleset(kind, inside)
+def box_ruleset(kind: str, inside: str, outside: str) -> str:
+    """
+    Return the rules of a box of `kind`.
+
+    `inside` is where it may let strangers in to, `outside` its public address.
+    """
+    return UPLINK + nat_ruleset(kind, inside, outside)
 
 
-def nat_ruleset(kind: str, inside: str) -> str:
+def nat_ruleset(kind: str, inside: str, outside: str) -> str:
     """Return only the `nat` table of a box of `kind`."""
-    return "table ip nat {" + TRANSLATION[kind].replace("INSIDE", inside) + "}\n"
+    rules = TRANSLATION[kind].replace("INSIDE", inside).replace("OUTSIDE", outside)
+    return "table ip nat {" + rules + "}\n"
 
 
 def weather_ruleset(cut: bool, loss: float) -> str:

@@ -7,13 +7,18 @@ A small internet on one Linux machine, made of network namespaces and real kerne
                                |
                             server, at two public addresses
 
+The left side may be a carrier with several homes, as far from each other as from the carrier::
+
+    host - home's NAT box - carrier's NAT box - r1
+    host - home's NAT box ---/
+
 A side may have a spare way out, for hosts that move: other NAT boxes on the same core router, with
 another public address and another private network inside.
 
 From a left host's own NAT box to a right one are three routers, so a datagram sent with a TTL of 4
 leaves its own NAT, even a double one, and never reaches the other. Public addresses are those of
-RFC 5737. A stranger's private address (RFC 1918) leads nowhere: the boxes and r2 swallow it in
-silence, as the internet does. The kinds of NAT are in `rulesets`.
+RFC 5737. A stranger's private address (RFC 1918, RFC 6598) leads nowhere: the boxes and r2 swallow
+it in silence, as the internet does. The kinds of NAT are in `rulesets`.
 
 Owns the namespaces and every process started in them: `Lab.close` ends both, at exit at the latest.
 """
@@ -33,7 +38,8 @@ from tests.lab.blueprint import Blueprint, Room
 from tests.lab.machines import Attachment, Host, NatBox
 from tests.lab.rulesets import NAT_KINDS, box_ruleset
 
-PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+CARRIER_INSIDE = IPv4Network("100.64.10.0/24")  # RFC 6598
 SERVER_ADDRESSES = ("203.0.113.10", "203.0.113.11")
 SHORT_TTL = 4  # hops; enough to leave any NAT here, too few to reach another's
 
@@ -122,15 +128,23 @@ class Lab:
         """The first host on the right."""
         return self.right_site.hosts[0]
 
-    def build(self, left: str, right: str = "open", hosts: int = 1, spare: str = "") -> Lab:
+    def build(
+        self,
+        left: str,
+        right: str = "open",
+        hosts: int = 1,
+        spare: str = "",
+        homes: Sequence[str] = (),
+    ) -> Lab:
         """
         Build it with NATs of these kinds and `hosts` hosts behind each; returns the lab.
 
-        `spare` is the kind of the spare way out that either side gets.
+        `spare` is the kind of the spare way out that either side gets. With `homes`, the left NAT
+        is a carrier's, and behind it each home has a NAT of its own, of that kind, and a host.
         """
         atexit.register(self.close)
         try:
-            self._draw(left, right, hosts, spare)
+            self._draw(left, right, hosts, spare, homes)
             self._blueprint.build()
         except BaseException:
             self.close()
@@ -156,7 +170,7 @@ class Lab:
         server = getattr(self, "server", None)
         return hosts if server is None else [*hosts, server]
 
-    def _draw(self, left: str, right: str, hosts: int, spare: str) -> None:
+    def _draw(self, left: str, right: str, hosts: int, spare: str, homes: Sequence[str]) -> None:
         first, middle, last = (self._blueprint.room(f"r{n}", forwards=True) for n in (1, 2, 3))
         join = self._blueprint.join
         join((middle, "r1", "203.0.113.129/30"), (first, "core", "203.0.113.130/30"))
@@ -169,8 +183,9 @@ class Lab:
             middle.commands += [f"route add {net} via {via}" for net in nets]
         self.server = self._draw_server(middle)
         spares = [spare] if spare else []
-        self.left_site = SiteDrawing(self._blueprint, "left", LEFT, first).draw(
-            [left, *spares], hosts
+        left_edge = SiteDrawing(self._blueprint, "left", LEFT, first)
+        self.left_site = (
+            left_edge.draw_homes(left, homes) if homes else left_edge.draw([left, *spares], hosts)
         )
         self.right_site = SiteDrawing(self._blueprint, "right", RIGHT, last).draw(
             [right, *spares], hosts
@@ -212,15 +227,39 @@ class SiteDrawing:
         inside = [self._draw_host(n, ways) for n in range(hosts)]
         return Site(ways[0].nat, tuple(inside), ways[1].nat if len(ways) > 1 else ())
 
+    def draw_homes(self, carrier: str, homes: Sequence[str]) -> Site:
+        """Add a carrier's box, and behind it a box of each of these kinds with a host."""
+        uplink, inside = self._plans[0].uplink, CARRIER_INSIDE
+        room = self._draw_box(f"{self._side}-carrier", self._router, uplink)
+        room.rules = box_ruleset(carrier, str(inside[2]), str(uplink[2]))
+        self._draw_bridge(room, inside)
+        outer = NatBox(room.name, carrier, str(uplink[2]), str(inside[2]))
+        ways = [self._draw_home(n, kind, room, outer) for n, kind in enumerate(homes)]
+        hosts = [self._draw_host(n, [way]) for n, way in enumerate(ways)]
+        return Site((outer, *(way.nat[1] for way in ways)), tuple(hosts))
+
+    def _draw_home(self, n: int, kind: str, carrier: Room, outer: NatBox) -> WayOut:
+        """Plug a home's box in to the carrier's switch."""
+        lan, address = self._plans[n].home, CARRIER_INSIDE[2 + n]
+        room = self._blueprint.room(f"{self._side}-home{n}", forwards=True)
+        self._blueprint.link(room, "wan", carrier, f"home{n}")
+        carrier.commands.append(f"link set home{n} master lan")
+        room.commands.append(f"address add {address}/{CARRIER_INSIDE.prefixlen} dev wan")
+        room.commands += self._routes(CARRIER_INSIDE)
+        inside = str(lan[2 + n])
+        room.rules = box_ruleset(kind, inside, str(address))
+        self._draw_bridge(room, lan)
+        return WayOut((outer, NatBox(room.name, kind, str(address), inside)), room, lan)
+
     def _draw_way_out(self, label: str, plan: AddressPlan, kind: str) -> WayOut:
-        kinds = NAT_KINDS[kind]
+        kinds = NAT_KINDS.get(kind, (kind,))
         lan = plan.public if kind == "open" else plan.home
         networks = [plan.uplink, *[plan.middle] * (len(kinds) - 1), lan]
         upstream, boxes = self._router, []
         for depth, box_kind in enumerate(kinds):
             wan, inner = networks[depth], networks[depth + 1]
             upstream = self._draw_box(f"{self._side}-{label}{depth}", upstream, wan)
-            upstream.rules = box_ruleset(box_kind, str(inner[2]))
+            upstream.rules = box_ruleset(box_kind, str(inner[2]), str(wan[2]))
             boxes.append(NatBox(upstream.name, box_kind, str(wan[2]), str(inner[2])))
         if kind == "open":
             self._router.commands.append(f"route add {lan} via {plan.uplink[2]}")
@@ -233,11 +272,13 @@ class SiteDrawing:
         bits = wan.prefixlen
         near, far = (upstream, label, f"{wan[1]}/{bits}"), (room, "wan", f"{wan[2]}/{bits}")
         self._blueprint.join(near, far)
-        room.commands += [
-            f"route add default via {wan[1]}",
-            *(f"route add blackhole {private}" for private in PRIVATE_NETWORKS),
-        ]
+        room.commands += self._routes(wan)
         return room
+
+    def _routes(self, wan: IPv4Network) -> list[str]:
+        """Return the commands that lead a box's way to the first host of its outer network."""
+        blackholes = (f"route add blackhole {private}" for private in PRIVATE_NETWORKS)
+        return [f"route add default via {wan[1]}", *blackholes]
 
     def _draw_bridge(self, box: Room, lan: IPv4Network) -> None:
         box.commands += [

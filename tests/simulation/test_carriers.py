@@ -119,5 +119,16 @@ class CarrierTests(SynchronousTestCase):
         self.assert_as_predicted(True, product(CARRIERS, PAIRS))
 
     def test_no_hairpinning(self) -> None:
-        """Without it homes talk over the relay; a host of the carrier's network is reached."""
+        """Without it homes talk over the relay; a host of the carrier's network is met there."""
         self.assert_as_predicted(False, zip(cycle(CARRIERS), PAIRS, strict=False))
+
+    def test_no_relay_either(self) -> None:
+        """Without hairpinning and without a relay the call fails, and the person reads why."""
+        world = World(1)
+        shared = world.internet.nat(inside=INSIDE)
+        alice, bob = world.couple(
+            *(world.internet.nat(kind=PORT_RESTRICTED_CONE, behind=shared) for _ in range(2))
+        )
+        world.result(alice.node.connect(bob.node.peer_id))
+        world.wait(lambda: alice.events(events.CallFailed), 60, "the failure")
+        self.assertEqual(alice.events(events.CallFailed)[0].reason, "no-path")
