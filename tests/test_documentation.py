@@ -30,6 +30,7 @@ from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
     agent,
+    allowance,
     filtering,
     gathering,
     hard_nats,
@@ -291,6 +292,8 @@ class NumberTests(SynchronousTestCase):
             f"{punching.RELAYED_PREFERENCE} if it is, {punching.REFLEXIVE_PREFERENCE:#x} "
             f"(preference {punching.REFLEXIVE_PREFERENCE}) if not",
             f"at most {punching.MAX_PAIRS} pairs in all",
+            f"no more than {allowance.BURST:,} packets at once, and {allowance.RATE:g} a second",
+            f"None has more than {allowance.MAX_PACKET} bytes",
             f"lasts at most {punching.FIRST_ROUND:g} seconds, later ones {punching.LATER_ROUND}",
             f"shortens the round to {punching.SETTLING} seconds",
             f"began more than {punching.JOIN_INTERVAL:g} seconds ago",

@@ -408,7 +408,8 @@ class Node:
     def _configure(self, answer: JsonObject) -> Any:
         """Take what the registry says of STUN and relays."""
         servers = yield stun_addresses(self._runtime, answer.get("stun"))
-        self._agent.gathering.set_servers(servers, self._now())
+        usable = [server for server in servers if self._may_serve(server[0])]
+        self._agent.gathering.set_servers(usable, self._now())
         yield self._configure_relays(answer.get("turn"))
         self._network.step()
         self._post.release()
@@ -422,7 +423,21 @@ class Node:
         if isinstance(offered, dict):
             servers = yield relay_servers(self._runtime, offered.get("urls"))
             credentials = Credentials(str(offered.get("username")), str(offered.get("password")))
-            self._agent.relays.configure(servers, credentials)
+            usable = [
+                (server, address)
+                for server, address in servers
+                if self._may_serve(server.host if address is None else address[0])
+            ]
+            self._agent.relays.configure(usable, credentials)
+
+    def _may_serve(self, host: str) -> bool:
+        """Tell whether a server there is contacted; on loopback, only if the registry is there."""
+        try:
+            where = scope(host)
+        except RemoteProtocolError:
+            return True  # a name
+        local = is_loopback(self.settings.server)
+        return where is not Scope.UNUSABLE and (local or where is not Scope.LOOPBACK)
 
     def _tell_registered(self, answer: JsonObject) -> None:
         mapped = self._agent.gathering.reflexive_addresses

@@ -8,8 +8,9 @@ Everything else is refused and counted.  An attempt is named by our username fra
 
 Owns what attempts share: one run of port probing at a time, and the relay, which is asked for
 where plain checks have had RELAY_DELAY in vain, or at once where they can't help, or didn't help
-the last time (:mod:`p2pchat.traversal.memory`).  With ``relay_only`` no local or server-reflexive
-address is told, sent from or sent to.
+the last time (:mod:`p2pchat.traversal.memory`).  And the allowance
+(:mod:`p2pchat.traversal.allowance`): what goes to addresses that others name.  With ``relay_only``
+no local or server-reflexive address is told, sent from or sent to.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from zope.interface import implementer
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.interfaces import IMachine
 from p2pchat.traversal import hard_nats
+from p2pchat.traversal.allowance import Allowance
 from p2pchat.traversal.behaviour import NatTraits, Strategy, choose
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
@@ -110,6 +112,7 @@ class Agent:
     relay_only: bool
     _random_bytes: Callable[[int], bytes]
     refused: int = 0
+    _allowance: Allowance = attrs.Factory(Allowance)
     _budget: ProbingBudget = attrs.Factory(ProbingBudget)
     _attempts: dict[str, Punching] = attrs.Factory(dict)
     _theirs: dict[str, NatTraits] = attrs.Factory(dict)  # by attempt
@@ -321,16 +324,33 @@ class Agent:
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what the children want to send."""
-        outgoing: list[Datagram] = self.gathering.take_datagrams()
+        outgoing = self._allowed(self.gathering.take_datagrams(), now)
         for attempt in self._attempts.values():
-            for datagram in attempt.take_datagrams():
+            for datagram in self._allowed(attempt.take_datagrams(), now, attempt.hears):
                 if datagram.base.startswith(RELAYS):
                     self.relays.send(datagram, now)
                 else:
                     outgoing.append(datagram)
-        outgoing += self.relays.take_datagrams(now)
+        serving = self.relays.serving
+        outgoing += self._allowed(
+            self.relays.take_datagrams(now), now, lambda route: route.address in serving
+        )
         self._drain(now)
         return outgoing
+
+    def _allowed(
+        self,
+        datagrams: list[Datagram],
+        now: float,
+        is_wanted: Callable[[Route], bool] = lambda _route: False,
+    ) -> list[Datagram]:
+        """Return those that may go, to whoever proved to want them or within the allowance."""
+        return [
+            one
+            for one in datagrams
+            if is_wanted(Route(one.destination, one.base))
+            or self._allowance.take(one.destination[0], now)
+        ]
 
     def next_event(self) -> AgentEvent | None:
         """Return, and forget, the oldest event."""

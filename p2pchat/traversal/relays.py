@@ -247,6 +247,13 @@ class Relays:
         return [one for one in running if one.allocation.state is State.ALLOCATED]
 
     @property
+    def serving(self) -> frozenset[Address]:
+        """Where the relays are that hold an allocation of ours, and streams, which end at one."""
+        running = [*self._allocated(), *self._closing]
+        servers = (one.allocation.server for one in running)
+        return frozenset({NOWHERE, *(one for one in servers if not isinstance(one, str))})
+
+    @property
     def bases(self) -> tuple[str, ...]:
         """The bases that data can be sent from now."""
         return tuple(relayed.base for relayed in self._allocated())

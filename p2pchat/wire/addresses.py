@@ -50,6 +50,15 @@ _PRIVATE_V4 = tuple(
 )
 
 
+_ENDS_IN_IPV4 = tuple(
+    IPv6Address(network).packed[:octets]
+    for network, octets in (
+        *(("::", 12), ("::ffff:0:0:0", 12)),  # RFC 4291 section 2.5.5.1, RFC 2765 section 2.1
+        *(("64:ff9b::", 12), ("64:ff9b:1::", 6)),  # RFC 6052 section 2.1, RFC 8215
+    )
+)
+
+
 def scope(host: str) -> Scope:
     """
     Classify an IP literal.
@@ -59,19 +68,39 @@ def scope(host: str) -> Scope:
     :raises RemoteProtocolError: ``host`` isn't an IP literal.
     """
     ip = parse_ip(host)
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped  # ::ffff:127.0.0.1 is reached where 127.0.0.1 is
+    if isinstance(ip, IPv6Address) and not ip.is_loopback:
+        ip = embedded_ipv4(ip) or ip  # ::ffff:127.0.0.1 is reached where 127.0.0.1 is
     if ip.is_loopback:
         return Scope.LOOPBACK
-    if ip.is_unspecified or ip.is_multicast or ip.is_link_local or host == "255.255.255.255":
+    if ip.is_unspecified or ip.is_multicast or ip.is_link_local:
         return Scope.UNUSABLE
     if isinstance(ip, IPv4Address):
-        if int(ip) >> 24 in {0} or int(ip) >> 28 == 0xF:  # RFC 1122 "this network", reserved
+        if int(ip) >> 24 == 0 or int(ip) >> 28 == 0xF:  # RFC 1122 "this network"; reserved
             return Scope.UNUSABLE
         private = any(int(ip) >> shift == net >> shift for net, shift in _PRIVATE_V4)
+    elif ip.is_site_local:  # deprecated by RFC 3879, and ambiguous
+        return Scope.UNUSABLE
     else:
         private = ip.packed[0] & 0xFE == 0xFC
     return Scope.PRIVATE if private else Scope.GLOBAL
+
+
+def embedded_ipv4(ip: IPv6Address) -> IPv4Address | None:
+    """
+    Return the IPv4 address that a packet to this IPv6 one is led to, or ``None``.
+
+    Mapped and compatible (RFC 4291), translated (SIIT, NAT64), 6to4 (RFC 3056) and Teredo
+    (RFC 4380) addresses have one.
+    """
+    if ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped
+    if ip.sixtofour is not None:
+        return ip.sixtofour
+    if ip.teredo is not None:
+        return ip.teredo[1]
+    if any(ip.packed.startswith(prefix) for prefix in _ENDS_IN_IPV4):
+        return IPv4Address(ip.packed[12:])
+    return None
 
 
 def parse_ip(host: str) -> IPv4Address | IPv6Address:

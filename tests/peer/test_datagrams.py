@@ -13,7 +13,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from p2pchat.peer.datagrams import DEFAULT_TTL, MAX_SOCKETS, PeerProtocol, PeerSockets
 from p2pchat.traversal.datagrams import SOCKETS, Datagram
@@ -298,3 +298,23 @@ class PeerSocketsTests(SynchronousTestCase):
         self.assertNoResult(done)
         waiting.callback(None)
         self.successResultOf(done)
+
+
+class RealSocketTests(TestCase):
+    """One socket of the system itself."""
+
+    def test_broadcast(self) -> None:
+        """What goes to the broadcast address of a subnet of this machine is refused, and lost."""
+        from twisted.internet import reactor  # noqa: PLC0415 - the only test here that needs it
+
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(receiver.close)
+        receiver.bind(("0.0.0.0", 0))
+        receiver.settimeout(5)
+        sockets = PeerSockets(reactor, lambda *_received: None)
+        sockets.bind(0)
+        self.addCleanup(sockets.close)
+        port = receiver.getsockname()[1]
+        for host in ("127.255.255.255", "255.255.255.255", "127.0.0.1"):
+            sockets.send(Datagram(host.encode(), (host, port)))
+        self.assertEqual(receiver.recv(100), b"127.0.0.1")

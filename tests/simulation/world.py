@@ -111,6 +111,7 @@ class World:
         self.relays: RelayCredentials | None = None
         if relay:
             self.start_relay()
+        self.second_address = REGISTRY[1]  # what peers are told of
         self.boot_registry()
 
     def start_relay(self) -> None:
@@ -135,7 +136,9 @@ class World:
     def boot_registry(self) -> None:
         """Start a registry that knows nobody; after :meth:`Host.kill`, on a booted host."""
         runtime = runtime_on(self.host, self.random)
-        settings = Settings(stun_port=STUN_PORT, second_address=REGISTRY[1], relays=self.relays)
+        settings = Settings(
+            stun_port=STUN_PORT, second_address=self.second_address, relays=self.relays
+        )
         self.registry = Registry(runtime, settings)
         app = RegistryResource(self.registry).app
         site = RegistrySite(app.resource(), self.registry.counts, runtime.clock)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,7 +24,7 @@ ports = st.integers(1, 65535)
 SCOPES = {
     Scope.UNUSABLE: (
         *("0.0.0.0", "0.1.2.3", "169.254.1.1", "224.0.0.1", "239.255.255.255"),
-        *("240.0.0.1", "255.255.255.255", "::", "ff02::1", "fe80::1"),
+        *("240.0.0.1", "255.255.255.255", "::", "ff02::1", "fe80::1", "fec0::1"),
         *("::ffff:0.0.0.0", "::ffff:224.0.0.1", "::ffff:255.255.255.255"),
     ),
     Scope.LOOPBACK: ("127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"),
@@ -38,6 +40,65 @@ SCOPES = {
         *("2001:db8::1", "2606:4700::1111", "fbff::", "fe00::", "::ffff:203.0.113.1"),
     ),
 }
+
+
+FORBIDDEN_V4 = tuple(
+    map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"))
+)
+FORBIDDEN_V6 = tuple(map(IPv6Network, ("::/128", "::1/128", "fe80::/10", "fec0::/10", "ff00::/8")))
+forbidden_v4 = st.sampled_from(FORBIDDEN_V4).flatmap(lambda net: st.ip_addresses(network=net))
+forbidden_v6 = st.sampled_from(FORBIDDEN_V6).flatmap(lambda net: st.ip_addresses(network=net))
+
+
+def dressed(ip: IPv4Address) -> dict[str, IPv6Address]:
+    """Return the IPv6 addresses whose packets end at an IPv4 one."""
+    last = int(ip)
+    return {
+        "mapped": IPv6Address(0xFFFF << 32 | last),
+        "compatible": IPv6Address(last),
+        "SIIT": IPv6Address(0xFFFF << 48 | last),
+        "NAT64": IPv6Address(int(IPv6Address("64:ff9b::")) | last),
+        "local NAT64": IPv6Address(int(IPv6Address("64:ff9b:1::")) | last),
+        "6to4": IPv6Address(0x2002 << 112 | last << 80 | 1),
+        "Teredo": IPv6Address(0x20010000 << 96 | 0x01010101 << 64 | (last ^ 0xFFFFFFFF)),
+    }
+
+
+class ForbiddenTests(SynchronousTestCase):
+    """
+    What an offer may list as it likes: nothing is sent there.
+
+    Unspecified, loopback, link-local, multicast, reserved and broadcast addresses, in either
+    family and in each other's clothes.  Loopback has a scope of its own, for a registry there.
+    """
+
+    def assert_never_sent_to(self, host: str) -> None:
+        """The address isn't usable, and no candidate with it plausible."""
+        self.assertIn(scope(host), {Scope.UNUSABLE, Scope.LOOPBACK}, host)
+
+    @settings(deadline=None, max_examples=300)
+    @given(forbidden_v4 | forbidden_v6)
+    def test_bare(self, ip: IPv4Address | IPv6Address) -> None:
+        """As they are."""
+        self.assert_never_sent_to(str(ip))
+
+    @settings(deadline=None, max_examples=300)
+    @given(forbidden_v4)
+    def test_dressed(self, ip: IPv4Address) -> None:
+        """Inside IPv6 addresses of every kind that leads to IPv4, however they are written."""
+        for address in dressed(ip).values():
+            self.assert_never_sent_to(str(address))
+            self.assert_never_sent_to(address.exploded)
+
+    @settings(deadline=None, max_examples=300)
+    @given(st.ip_addresses(v=4))
+    def test_any(self, ip: IPv4Address) -> None:
+        """Every IPv4 address means the same in all clothes."""
+        here = [net for net in FORBIDDEN_V4 if ip in net]
+        self.assertEqual(scope(str(ip)) in {Scope.UNUSABLE, Scope.LOOPBACK}, bool(here))
+        for kind, address in dressed(ip).items():
+            if int(address) > 1:  # ::1 and :: are what they are
+                self.assertIs(scope(str(address)), scope(str(ip)), kind)
 
 
 class ScopeTests(SynchronousTestCase):
