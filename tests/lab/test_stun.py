@@ -11,6 +11,9 @@ counts.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import attrs
 
@@ -18,10 +21,13 @@ from tests.lab.case import LabTestCase
 from tests.lab.machines import Host
 from tests.lab.peers import Registry
 from tests.lab.rulesets import UDP_KINDS
-from tests.lab.topology import Lab
+from tests.lab.topology import SERVER_ADDRESSES, Lab
 
 END_LIMIT = 40.0  # seconds; pystun3 takes 16 of them behind a port-restricted NAT
+AT_ONCE = 4  # labs
 FIRST_ANSWER = 3  # seconds; for the client that may wait for ever
+
+Said = TypeVar("Said")
 
 PYSTUN = "import stun; print(stun.get_ip_info(source_ip={!r}, stun_host={!r}))"
 
@@ -56,45 +62,66 @@ TRUTH = {
 }
 
 
-class TwoAddressTests(LabTestCase):
+class KindsTestCase(LabTestCase):
+    """A reading from behind each kind of NAT; the clients mostly wait, so several wait at once."""
+
+    def in_labs(
+        self, kinds: Iterable[str], read: Callable[[Lab], Said]
+    ) -> dict[str, tuple[str, Said]]:
+        """Return, for each kind, the public address on the left, and what was read there."""
+
+        def build_and_read(kind: str) -> tuple[str, Said]:
+            lab = self.build_lab(kind)
+            try:
+                return lab.left.public_address, read(lab)
+            finally:
+                lab.close()
+
+        wanted = list(kinds)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return dict(zip(wanted, pool.map(build_and_read, wanted), strict=True))
+
+
+class TwoAddressTests(KindsTestCase):
     """With two addresses, the service lets every client see the whole truth."""
 
     def test_pystun3(self) -> None:
         """pystun3's label is right for each kind, and its address wherever it does not lose it."""
-        for kind, truth in TRUTH.items():
-            lab = self.build_lab(kind)
+
+        def read(lab: Lab) -> str:
             server = self.start_registry(lab).host.address
             program = PYSTUN.format(lab.left.address, server)
-            said = lab.left.run([sys.executable, "-c", program], END_LIMIT)
-            address = lab.left.public_address if truth.has_address else None
-            self.assertIn(f"('{truth.label}', {address!r}, ", said, f"{kind}: {said}")
-            lab.close()
+            return lab.left.run([sys.executable, "-c", program], END_LIMIT)
+
+        for kind, (public, said) in self.in_labs(TRUTH, read).items():
+            address = public if TRUTH[kind].has_address else None
+            self.assertIn(f"('{TRUTH[kind].label}', {address!r}, ", said, f"{kind}: {said}")
 
     def test_natdiscovery(self) -> None:
         """Mapping and filtering behaviour are right for each kind."""
         self.require("turnutils_natdiscovery")
-        for kind, truth in TRUTH.items():
-            lab = self.build_lab(kind)
-            server = self.start_registry(lab).host.address
-            said = discover(lab.left, server)
-            self.assertIn(truth.mapping, said, kind)
-            self.assertIn(truth.filtering, said, kind)
-            self.assertIn(f"UDP reflexive addr: {lab.left.public_address}:", said, kind)
-            lab.close()
+
+        def read(lab: Lab) -> str:
+            return discover(lab.left, self.start_registry(lab).host.address)
+
+        for kind, (public, said) in self.in_labs(TRUTH, read).items():
+            self.assertIn(TRUTH[kind].mapping, said, kind)
+            self.assertIn(TRUTH[kind].filtering, said, kind)
+            self.assertIn(f"UDP reflexive addr: {public}:", said, kind)
 
     def test_stunclient(self) -> None:
         """The first answer names the public address, and offers the other one."""
         self.require("turnutils_stunclient")
-        for kind in UDP_KINDS:
-            lab = self.build_lab(kind)
-            host = self.start_registry(lab).host
-            said = ask(lab.left, host.address)
-            self.assertIn(f"UDP reflexive addr: {lab.left.public_address}:", said, kind)
-            self.assertIn(f"Other addr: : {host.addresses[1]}:3479", said, kind)
-            lab.close()
+
+        def read(lab: Lab) -> str:
+            return ask(lab.left, self.start_registry(lab).host.address)
+
+        for kind, (public, said) in self.in_labs(UDP_KINDS, read).items():
+            self.assertIn(f"UDP reflexive addr: {public}:", said, kind)
+            self.assertIn(f"Other addr: : {SERVER_ADDRESSES[1]}:3479", said, kind)
 
 
-class OneAddressTests(LabTestCase):
+class OneAddressTests(KindsTestCase):
     """With one address the kind cannot be told, and every client must still end."""
 
     def start_single(self, lab: Lab) -> str:
@@ -106,20 +133,24 @@ class OneAddressTests(LabTestCase):
 
     def test_coturn(self) -> None:
         """coturn's clients end at once, and each prints the true address."""
-        for kind in UDP_KINDS:
-            lab = self.build_lab(kind)
+
+        def read(lab: Lab) -> tuple[str, str]:
             server = self.start_single(lab)
-            for said in (discover(lab.left, server), ask(lab.left, server)):
-                self.assertIn(f"UDP reflexive addr: {lab.left.public_address}:", said, kind)
-            lab.close()
+            return discover(lab.left, server), ask(lab.left, server)
+
+        for kind, (public, both) in self.in_labs(UDP_KINDS, read).items():
+            for said in both:
+                self.assertIn(f"UDP reflexive addr: {public}:", said, kind)
 
     def test_pystun3(self) -> None:
         """pystun3 ends, if only in a traceback; told "unknown attribute" it would ask for ever."""
-        for kind in ("open", "full-cone", "port-restricted", "symmetric"):
-            lab = self.build_lab(kind)
+
+        def read(lab: Lab) -> str:
             program = PYSTUN.format(lab.left.address, self.start_single(lab))
-            lab.left.run([sys.executable, "-c", program], END_LIMIT)
-            lab.close()
+            return lab.left.run([sys.executable, "-c", program], END_LIMIT)
+
+        kinds = ("open", "full-cone", "port-restricted", "symmetric")
+        self.assertEqual(set(self.in_labs(kinds, read)), set(kinds))
 
 
 def discover(host: Host, server: str) -> str:
