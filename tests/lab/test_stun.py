@@ -24,7 +24,7 @@ from tests.lab.rulesets import UDP_KINDS
 from tests.lab.topology import SERVER_ADDRESSES, Lab
 
 END_LIMIT = 40.0  # seconds; pystun3 takes 16 of them behind a port-restricted NAT
-AT_ONCE = 4  # labs
+AT_ONCE = 7  # labs
 FIRST_ANSWER = 3  # seconds; for the client that may wait for ever
 
 Said = TypeVar("Said")

@@ -227,6 +227,14 @@ def _known(person: Person) -> set[str]:
     return {one.peer_id for one in person.node.conversations()}
 
 
+def outcome(seed: int) -> str:
+    """Run one world; returns ``joined`` or ``apart``, or what went wrong."""
+    try:
+        return Soak(Plan.of(seed)).run()
+    except SoakFailed as failure:
+        return str(failure)
+
+
 def show(seed: int) -> None:
     """Run one world and print what its people are told."""
     soak = Soak(Plan.of(seed))
