@@ -277,6 +277,7 @@ class NumberTests(SynchronousTestCase):
             f"sent again after {listed(gathering.RETRANSMIT_AFTER)} seconds",
             f"All are asked again every {gathering.REFRESH_INTERVAL:g} seconds",
             f"has answered {gathering.BLOCKED_AFTER:g} seconds after the first request",
+            f"if the last time was more than {keepalive.SHORTEST:g} seconds ago",
             f"a gap of at least {keepalive.SHORTEST:g} seconds shows twice within "
             f"{keepalive.PATTERN_SPAN:g} seconds",
             f"is lost and found anew within {keepalive.QUICK:g} seconds",

@@ -22,6 +22,7 @@ class Idleness:
     _keepalive: Keepalive
     _heard_at: float | None = None
     _suspected_at: float | None = None  # for the first time since then
+    _lost: tuple[float, float] | None = None  # for how long it had been idle, and when
 
     def heard(self, now: float) -> None:
         """Something came over the link."""
@@ -42,11 +43,13 @@ class Idleness:
     def lost(self, now: float) -> None:
         """The path gives no answer any more."""
         idle = 0.0 if self._suspected_at is None else self._idle(self._suspected_at)
-        self._keepalive.path_lost(idle, now)
+        self._lost = (idle, now)
 
     def found(self, now: float) -> None:
         """There is a path again."""
-        self._keepalive.path_found(now)
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            self._keepalive.path_found_anew(*lost, now)
 
     def _idle(self, until: float) -> float:
         return 0.0 if self._heard_at is None else max(0.0, until - self._heard_at - SUSPICION)

@@ -19,6 +19,8 @@ _REASONS = {
     Reason.DIRECT: "the path is direct",
     Reason.RELAY_ONLY: "no direct path was tried: this peer runs with --relay-only",
     Reason.UDP_BLOCKED: "no direct path is possible: this network lets no UDP through",
+    Reason.NO_STUN: "no direct path could be looked for: the registry's STUN service told us no "
+    "address of our NAT",
     Reason.NO_CANDIDATES: "no direct path is possible: the other side told no address of its NAT, "
     "so its network lets no UDP through, or it runs with --relay-only",
     Reason.BOTH_RANDOM: "no direct path is possible: both NATs give each destination a port that "
@@ -40,6 +42,8 @@ _ADVICE = {
     Advice.CALL_AGAIN: "what helps: call again; it is a matter of luck, and mostly works",
     Advice.NAME_RELAY: "what helps: a relay, and the registry named none; ask its operator for "
     "one (p2psignal --turn)",
+    Advice.RUN_STUN: "what helps: STUN, which didn't answer; ask the registry's operator whether "
+    "it is on and its UDP ports are open (p2psignal --stun)",
     Advice.MEND_RELAY: "what helps: no relay served us; tell the registry's operator what the "
     "lines about relays say",
 }

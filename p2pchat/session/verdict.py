@@ -12,7 +12,7 @@ from enum import Enum
 import attrs
 
 from p2pchat.traversal.memory import Means
-from p2pchat.traversal.story import AttemptTold, RelayTold
+from p2pchat.traversal.story import AttemptTold, RelayTold, Side
 
 
 class Reason(Enum):
@@ -24,6 +24,7 @@ class Reason(Enum):
     DIRECT = "direct"
     RELAY_ONLY = "relay-only"
     UDP_BLOCKED = "udp-blocked"
+    NO_STUN = "no-stun"
     NO_CANDIDATES = "no-direct-candidates"
     BOTH_RANDOM = "both-mappings-random"
     NOT_MET = "random-port-not-met"
@@ -39,7 +40,8 @@ class Advice(Enum):
     DROP_RELAY_ONLY = "drop-relay-only"
     CALL_AGAIN = "call-again"
     NAME_RELAY = "ask-the-registry-for-a-relay"
-    MEND_RELAY = "ask-the-relay's-operator"
+    RUN_STUN = "ask-the-registry-for-stun"
+    MEND_RELAY = "ask-the-relay-operator"
 
 
 @attrs.frozen
@@ -75,6 +77,7 @@ class Surmise:
 _REMEDIES = {
     Reason.RELAY_ONLY: (Advice.DROP_RELAY_ONLY,),
     Reason.UDP_BLOCKED: (Advice.ALLOW_UDP,),
+    Reason.NO_STUN: (Advice.RUN_STUN,),
     Reason.NO_CANDIDATES: (Advice.ASK_THEM,),
     Reason.BOTH_RANDOM: (Advice.FORWARD_PORT,),
     Reason.NOT_MET: (Advice.CALL_AGAIN, Advice.FORWARD_PORT),
@@ -106,12 +109,18 @@ def _obstacle(last: AttemptTold, relay_only: bool) -> Reason:
         return Reason.RELAY_ONLY
     if last.ours.udp_blocked:
         return Reason.UDP_BLOCKED
+    if last.ours.mapping == "unknown" and not _has_reflexive(last.ours):
+        return Reason.NO_STUN
     told = {one.type for one in last.theirs.candidates}
-    if told <= {"relay"} or (last.theirs.mapping == "unknown" and "srflx" not in told):
+    if told <= {"relay"} or (last.theirs.mapping == "unknown" and not _has_reflexive(last.theirs)):
         return Reason.NO_CANDIDATES
     if ours == theirs == "random":
         return Reason.BOTH_RANDOM
     return Reason.NOT_MET if "random" in {ours, theirs} else Reason.FILTERED
+
+
+def _has_reflexive(side: Side) -> bool:
+    return any(one.type == "srflx" for one in side.candidates)
 
 
 def _about_relays(known: Surmise) -> tuple[Advice, ...]:

@@ -134,7 +134,13 @@ class Agent:
         return (*self.gathering.candidates()[: MAX_CANDIDATES - len(relayed)], *relayed)
 
     def prepare(self, now: float) -> None:
-        """A call begins: where only a relay can carry it, ask for one before the answer comes."""
+        """
+        A call begins: where only a relay can carry it, ask for one before the answer comes.
+
+        The mapping that we tell may be gone since the last look: the next look is now, and what it
+        shows follows.
+        """
+        self.gathering.look_again(now)
         if self.relay_only or self.gathering.is_blocked:
             self._want_relay(now)
         self._relay_until = now + RELAY_GRACE

@@ -37,7 +37,7 @@ import attrs
 from p2pchat.traversal.behaviour import Filtering, Mapping, NatTraits, Preservation
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.filtering import FilteringTest
-from p2pchat.traversal.keepalive import Keepalive
+from p2pchat.traversal.keepalive import SHORTEST, Keepalive
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Scope, scope
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
@@ -114,6 +114,11 @@ class Gathering:
         if self._bindings and not in_doubt and not self._slow:
             self._doubt_at = now + BLOCKED_AFTER
         self.handle_timer(now)
+
+    def look_again(self, now: float) -> None:
+        """A call begins: ask, unless the last look is so young that what it showed still lives."""
+        if not self._unreached and any(now - one.asked_at > SHORTEST for one in self._bindings):
+            self.refresh(now)
 
     def receive_response(self, message: stun.Message, source: Address) -> bool:
         """Take a response; returns whether it was one of ours."""

@@ -113,6 +113,7 @@ class Volley:
     def stop(self) -> None:
         """Send no more."""
         self._due = None
+        del self._shots[self.sent :]
 
     def reached(self, address: Address) -> bool:
         """Tell whether one went to this address."""

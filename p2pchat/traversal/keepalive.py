@@ -50,7 +50,6 @@ class Keepalive:
     _event_at: float = -inf
     _gap: float = inf  # the shortest of the pattern
     _ignored_until: float = -inf
-    _lost: tuple[float, float] | None = None  # when a path was lost, and how long it was idle
 
     def within(self, interval: float) -> float:
         """Return this interval in seconds, or a shorter one where the NAT asks for it."""
@@ -58,7 +57,7 @@ class Keepalive:
 
     def network_changed(self, now: float) -> None:
         """This machine has other addresses: what was learned belongs to another network."""
-        self.limit, self._count, self._lost = None, 0, None
+        self.limit, self._count = None, 0
         self._ignored_until = now + NEW_NETWORK
 
     def mapping_changed(self, gap: float, now: float) -> None:
@@ -77,19 +76,14 @@ class Keepalive:
         """
         self._note(idle, now)
 
-    def path_lost(self, idle: float, now: float) -> None:
+    def path_found_anew(self, idle: float, lost_at: float, now: float) -> None:
         """
-        A path gave no answer any more; whether it was idleness, shows when it is found anew.
+        A path that was lost is there again; after a long search it was the network that was away.
 
-        :param idle: seconds for which it had carried nothing before.
+        :param idle: seconds for which it had carried nothing before it was lost.
         """
-        self._lost = (now, idle)
-
-    def path_found(self, now: float) -> None:
-        """There is a path again.  After a long search it was the network that was away."""
-        lost, self._lost = self._lost, None
-        if lost is not None and now - lost[0] < QUICK:
-            self._note(lost[1], lost[0])
+        if now - lost_at < QUICK:
+            self._note(idle, lost_at)
 
     def _note(self, gap: float, now: float) -> None:
         if not SHORTEST <= gap <= self.within(gap) + SLACK:

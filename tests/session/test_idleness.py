@@ -35,6 +35,7 @@ class IdlenessTests(SynchronousTestCase):
                 self.idleness.suspected(start + silence + SUSPICION + later)
             self.idleness.lost(start + silence + 6)
             self.idleness.found(start + silence + 7)
+            self.idleness.found(start + silence + 30)  # a new conversation tells nothing
         return self.keepalive.limit
 
     def move(self, before: Path | None, after: Path) -> float | None:

@@ -65,6 +65,7 @@ class VerdictTests(SynchronousTestCase):
             (BLOCKED, RANDOM, Reason.UDP_BLOCKED, Advice.ALLOW_UDP),
             (EASY, told_relay, Reason.NO_CANDIDATES, Advice.ASK_THEM),
             (EASY, SILENT, Reason.NO_CANDIDATES, Advice.ASK_THEM),
+            (SILENT, SILENT, Reason.NO_STUN, Advice.RUN_STUN),
         ):
             for means in (None, Means.RELAY):
                 self.assert_judged(surmise(ours, theirs, means=means), reason, *advice)

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
 from p2pchat.peer.settings import DEFAULT_HEARTBEAT
+from tests.simulation.allocation import PreservingAllocation
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC, NatKind
 from tests.simulation.world import Person, World
 
@@ -55,6 +56,26 @@ class ShortMappingTests(SynchronousTestCase):
             self.world.internet.run(100 + number * 0.5)
             speaker, reader = (self.alice, self.bob)[:: 1 if number % 2 else -1]
             self.assertLess(self.wait_for_line(speaker, reader), 0.3)
+        self.assertEqual(len(self.losses()), lost)
+
+    def test_first_line(self) -> None:
+        """Before it is learned, a line typed after the mapping is gone costs one rescue."""
+        self.couple(PORT_RESTRICTED_CONE)
+        self.world.internet.run(EXPIRY + 2.5)
+        self.assertLess(self.wait_for_line(self.bob, self.alice), 3)
+
+    def test_port_preserved(self) -> None:
+        """A NAT that gives the same port again shows nothing to STUN; lost paths teach as well."""
+        self.couple(PORT_RESTRICTED_CONE)
+        self.nat.mappings.allocation = PreservingAllocation()
+        for number in range(60):
+            self.world.internet.run(EXPIRY + 2.5 + number % 7)
+            self.wait_for_line(self.bob, self.alice)
+        lost = len(self.losses())
+        self.assertLessEqual(lost, FEW)
+        for number in range(60):
+            self.world.internet.run(EXPIRY + 2.5 + number % 7)
+            self.assertLess(self.wait_for_line(self.bob, self.alice), 0.3)
         self.assertEqual(len(self.losses()), lost)
 
     def test_told(self) -> None:

@@ -467,6 +467,14 @@ class ForgetfulTests(GatheringCase):
         waits = {later - earlier for earlier, later in pairwise(self.looks(10, ports=1))}
         self.assertEqual(waits, {REFRESH_INTERVAL})
 
+    def test_call(self) -> None:
+        """A call begins: what was seen more than SHORTEST ago is looked at again."""
+        self.learn(first=MAPPED, second=MAPPED)
+        self.gathering.look_again(NOW + SHORTEST)
+        self.assertEqual(self.requests(), [])
+        self.gathering.look_again(NOW + SHORTEST + 0.1)
+        self.assertEqual([server for server, _ in self.requests()], [FIRST, SECOND])
+
     def test_forgotten(self) -> None:
         """One that is another twice is looked at more often, down to a limit."""
         waits = [later - earlier for earlier, later in pairwise(self.looks(12))]

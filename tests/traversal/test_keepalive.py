@@ -80,9 +80,7 @@ class KeepaliveTests(SynchronousTestCase):
         for search, limit in ((QUICK + 0.1, None), (QUICK - 0.1, GAP / 2)):
             self.setUp()
             for lost in (100.0, 140.0):
-                self.keepalive.path_lost(GAP, lost)
-                self.keepalive.path_found(lost + search)
-                self.keepalive.path_found(lost + search)
+                self.keepalive.path_found_anew(GAP, lost, lost + search)
             self.assertEqual(self.keepalive.limit, limit)
 
     def test_moved(self) -> None:
