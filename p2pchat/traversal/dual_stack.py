@@ -92,6 +92,11 @@ class DualGathering:
         for gathering in self._families.values():
             gathering.refresh(now)
 
+    def look_again(self, now: float) -> None:
+        """Ask again where what was seen may be old; a call begins."""
+        for gathering in self._families.values():
+            gathering.look_again(now)
+
     def receive_response(self, message: stun.Message, source: Address) -> bool:
         """Take a response; returns whether it was one of ours."""
         return self._families[family(source[0])].receive_response(message, source)
