@@ -248,9 +248,9 @@ class Relays:
 
     @property
     def serving(self) -> frozenset[Address]:
-        """Where the relays are that hold an allocation of ours, and streams, which end at one."""
-        running = [*self._allocated(), *self._closing]
-        servers = (one.allocation.server for one in running)
+        """Where the relays are that hold an allocation of ours, or did; and where streams go."""
+        closing = [one for one in self._closing if one.allocation.mapped is not None]
+        servers = (one.allocation.server for one in [*self._allocated(), *closing])
         return frozenset({NOWHERE, *(one for one in servers if not isinstance(one, str))})
 
     @property
