@@ -59,6 +59,10 @@ class ReplayedDocument(RemoteProtocolError):
     """A signed document was used before."""
 
 
+class TooManyDocuments(RemoteProtocolError):
+    """More signed documents came than can be remembered: try again in a minute."""
+
+
 class WrongAudience(RemoteProtocolError):
     """A signed document is meant for somebody else."""
 

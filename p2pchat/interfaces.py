@@ -7,9 +7,10 @@ from it datagrams, events and the time of its next wish.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 
@@ -90,3 +91,89 @@ class INode(Interface):
 
     def why(peer_id: str) -> object:
         """Return the :class:`p2pchat.session.story.Story` since the last call, or ``WhoError``."""
+
+
+class ILocalStreams(Interface):
+    """The event streams that hang on this process of the registry, as its store sees them."""
+
+    def __iter__() -> Iterator[str]:
+        """Go over the ids of the peers whose streams are here."""
+
+    def __contains__(peer_id: str) -> bool:  # noqa: PLE0302 - it has no self here
+        """Tell whether a peer's stream is here."""
+
+    def deliver(peer_id: str, token: str) -> bool:
+        """Write a document to a peer's stream; tell whether there is one that takes it."""
+
+    def end(peer_id: str, name: str) -> None:
+        """End a peer's stream, if it is here, with the event of this name."""
+
+
+class IRegistryStore(Interface):
+    """
+    What the registry remembers: records for one lease each, who is online, which nonces were used.
+
+    Several processes may share one store; each tells it of the streams that hang on itself.
+
+    ``document`` is a :class:`p2pchat.wire.documents.Document` of a proved author that is fresh
+    and meant for us; the method takes its nonce in the same step as it does its work, and
+    forgets it where the work wasn't done.  The Deferreds of methods with a document fail with
+    :class:`p2pchat.errors.ReplayedDocument` where it was used before.  Each Deferred may fail
+    with :class:`p2pchat.signaling.refusals.Refused`: there is no room, or the store can't be
+    reached; and each may be cancelled.
+    """
+
+    def start() -> None:
+        """Begin to work; the other methods may be called before the store can be reached."""
+
+    def stop() -> Deferred[None]:
+        """End; a Deferred fires when all is closed."""
+
+    def sweep() -> None:
+        """Do what is due; called every second."""
+
+    def register(record: Any, document: Any) -> Deferred[None]:
+        """
+        Hold a :class:`p2pchat.signaling.directory.Record` of the author for one lease.
+
+        A Deferred fires with None.
+        """
+
+    def find(peer_id: str) -> Deferred[Any]:
+        """Return a Deferred of a peer's Listing, or of None."""
+
+    def page(after: str, limit: int, username: str | None) -> Deferred[Any]:
+        """
+        Return a Deferred of a Page of at most ``limit`` listings with ids greater than ``after``.
+
+        It has only peers of exactly this name, where one is given.
+        """
+
+    def remove(peer_id: str, document: Any) -> Deferred[bool]:
+        """
+        End a record and the peer's stream, wherever it hangs.
+
+        A Deferred fires with whether there was one.
+        """
+
+    def subscribe(peer_id: str, document: Any) -> Deferred[bool]:
+        """
+        Let the peer's documents come to this process, which opens its stream now.
+
+        A stream of the peer elsewhere ends as superseded.  A Deferred fires with whether the
+        peer is registered: it must be.
+        """
+
+    def unsubscribe(peer_id: str) -> None:
+        """Take notice that the peer's stream here has ended."""
+
+    def deliver(peer_id: str, document: Any, token: str) -> Deferred[Any]:
+        """
+        Put a document, ``token`` in compact form, on the stream of the peer that it is for.
+
+        A Deferred fires with a :class:`p2pchat.signaling.directory.Delivery`, which is TAKEN only
+        if a live stream took it.
+        """
+
+    def count() -> Deferred[int | None]:
+        """Return a Deferred of how many records there are, or of None: nobody can tell now."""

@@ -14,7 +14,6 @@ for us is :class:`Acceptance`'s to say.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import attrs
@@ -25,12 +24,12 @@ from jwt.api_jws import PyJWS
 from p2pchat.errors import (
     BadSignature,
     RemoteProtocolError,
-    ReplayedDocument,
     StaleDocument,
     UnsupportedVersion,
     WrongAudience,
 )
 from p2pchat.identity.keys import Identity, peer_id_of
+from p2pchat.identity.nonces import UsedNonces
 from p2pchat.wire.documents import (
     MAX_NONCE,
     Body,
@@ -45,7 +44,6 @@ ALGORITHM = "EdDSA"
 TYP = "p2pchat+jws"
 MAX_DOCUMENT = 32 * 1024  # bytes of the compact form; an offer with 32 candidates has 3 KiB
 MAX_AGE = 60.0  # seconds; a document in flight is seconds old, the rest is for clocks
-MAX_REMEMBERED = 100_000  # nonces; above it the oldest go, which are nearly stale already
 
 _jws = PyJWS(algorithms=[ALGORITHM])
 
@@ -117,7 +115,7 @@ class Acceptance:
     """
 
     audiences: frozenset[str]
-    _seen: OrderedDict[tuple[str, str], float] = attrs.field(init=False, factory=OrderedDict)
+    _used: UsedNonces = attrs.field(init=False, factory=UsedNonces)
 
     def accept(self, document: Document | UnsupportedVersion, now: float) -> None:
         """
@@ -127,28 +125,33 @@ class Acceptance:
         :raises WrongAudience: it is meant for somebody else.
         :raises StaleDocument: it is older than MAX_AGE, or as far in the future.
         :raises ReplayedDocument: it was accepted before.
+        :raises TooManyDocuments: so many were accepted that no more can be remembered.
         """
-        if document.audience not in self.audiences:
-            raise WrongAudience(f"a document for {document.audience}, not for {self._names()}")
-        age = now - document.issued_at
-        if abs(age) > MAX_AGE:
-            side = "old" if age > 0 else "ahead of time"
-            raise StaleDocument(
-                f"a document {abs(age):.0f} seconds {side}, {MAX_AGE:.0f} allowed: set your clock"
-            )
-        self._forget(now)
-        name = (document.issuer, document.nonce)
-        if name in self._seen:
-            raise ReplayedDocument()
-        self._seen[name] = now
+        check_meant(document, self.audiences, now)
+        self._used.use(document.issuer, document.nonce, stale_at(document), now)
 
-    def _names(self) -> str:
-        return " or ".join(sorted(self.audiences))
 
-    def _forget(self, now: float) -> None:
-        while self._seen:
-            name, when = next(iter(self._seen.items()))
-            # A document may be MAX_AGE ahead when it comes, and good until it is MAX_AGE old.
-            if now - when <= 2 * MAX_AGE and len(self._seen) < MAX_REMEMBERED:
-                return
-            del self._seen[name]
+def check_meant(
+    document: Document | UnsupportedVersion, audiences: frozenset[str], now: float
+) -> None:
+    """
+    Check that a document is meant for one of these names, and fresh; not that it is new.
+
+    :param now: seconds since 1970.
+    :raises WrongAudience: it is meant for somebody else.
+    :raises StaleDocument: it is older than MAX_AGE, or as far in the future.
+    """
+    if document.audience not in audiences:
+        names = " or ".join(sorted(audiences))
+        raise WrongAudience(f"a document for {document.audience}, not for {names}")
+    age = now - document.issued_at
+    if abs(age) > MAX_AGE:
+        side = "old" if age > 0 else "ahead of time"
+        raise StaleDocument(
+            f"a document {abs(age):.0f} seconds {side}, {MAX_AGE:.0f} allowed: set your clock"
+        )
+
+
+def stale_at(document: Document | UnsupportedVersion) -> float:
+    """Return when nobody accepts a document any more, seconds since 1970."""
+    return document.issued_at + MAX_AGE

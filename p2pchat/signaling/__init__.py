@@ -7,8 +7,9 @@ Where things are, decisions first::
     rates           token buckets by address; pure
     refusals        which refusal answers which error; pure
     stun_answers    what a STUN request is answered; pure
+    memory_store    what the registry remembers, in its own process
     streams         event streams to the peers that subscribed
-    registry        what a signed document may do, over all of the above
+    registry        what a signed document may do, over a store and the streams
     resource        the HTTP routes (Klein)
     site            limits of the HTTP connection below the routes
     stun_service    the UDP sockets

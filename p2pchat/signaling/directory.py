@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
+from enum import Enum
 
 import attrs
 
-from p2pchat.signaling.refusals import refused
+from p2pchat.signaling.refusals import Refused, refused
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import Registration
 from p2pchat.wire.strict_json import JsonObject
@@ -32,7 +33,6 @@ class Record:
     :ivar ip: where its registration came from, as the registry saw it.
     :ivar addresses: what the peer published; empty unless its person asked for that.
     :ivar as_of: when it registered last, seconds since 1970.
-    :ivar expires: when the lease ends, on the clock of the directory.
     """
 
     peer_id: str
@@ -41,7 +41,16 @@ class Record:
     ip: str
     addresses: tuple[Address, ...]
     as_of: int
-    expires: float
+
+    @classmethod
+    def of(cls, peer_id: str, body: Registration, ip: str, now: float) -> Record:
+        """
+        Make the record of a registration.
+
+        :param ip: where it came from.
+        :param now: seconds since 1970.
+        """
+        return cls(peer_id, body.username, body.nat, ip, body.addresses, int(now))
 
     @property
     def port(self) -> int | None:
@@ -68,6 +77,43 @@ class Record:
         }
 
 
+@attrs.frozen
+class Listing:
+    """
+    A record, and what a store knows beside it.
+
+    :ivar online: whether documents can be delivered to the peer now.
+    """
+
+    record: Record
+    online: bool
+
+    def to_json(self) -> JsonObject:
+        """Return what anybody may see."""
+        return self.record.to_json(self.online)
+
+
+@attrs.frozen
+class Page:
+    """
+    Some listings, in the order of their ids.
+
+    :ivar following: the id to go on after; None: there are no more.
+    """
+
+    listings: list[Listing]
+    following: str | None
+
+
+class Delivery(Enum):
+    """What became of a document for a peer."""
+
+    TAKEN = "taken"
+    UNKNOWN_AUTHOR = "its author isn't registered"
+    UNKNOWN_PEER = "whom it is for isn't registered"
+    OFFLINE = "whom it is for has no event stream that takes it"
+
+
 @attrs.define
 class Directory:
     """
@@ -80,7 +126,9 @@ class Directory:
 
     lease: float
     capacity: int = MAX_RECORDS
-    _records: dict[str, Record] = attrs.field(init=False, factory=dict)  # soonest expiry first
+    _records: dict[str, tuple[Record, float]] = attrs.field(  # with their ends, soonest first
+        init=False, factory=dict
+    )
     _ids: list[str] = attrs.field(init=False, factory=list)  # sorted
     _ids_by_name: dict[str, list[str]] = attrs.field(  # sorted, never empty
         init=False, factory=lambda: defaultdict(list)
@@ -89,37 +137,33 @@ class Directory:
     def __len__(self) -> int:
         return len(self._records)
 
-    def register(
-        self, peer_id: str, body: Registration, ip: str, as_of: float, now: float
-    ) -> Record:
+    def put(self, record: Record, now: float) -> None:
         """
         Hold a record for one lease, in place of the peer's former one.
 
-        :param ip: where the registration came from.
-        :param as_of: now, in seconds since 1970.
         :raises Refused: the directory is full.
         """
-        self._refuse_growth(peer_id)
-        record = Record(
-            peer_id, body.username, body.nat, ip, body.addresses, int(as_of), now + self.lease
-        )
-        former = self._records.pop(peer_id, None)
-        self._records[peer_id] = record
+        self.refuse_growth(record.peer_id)
+        former, _ = self._records.pop(record.peer_id, (None, 0.0))
+        self._records[record.peer_id] = record, now + self.lease
         if former is None or former.username != record.username:
             self._unlist(former)
-            insort(self._ids, peer_id)
-            insort(self._ids_by_name[record.username], peer_id)
-        return record
+            insort(self._ids, record.peer_id)
+            insort(self._ids_by_name[record.username], record.peer_id)
 
-    def _refuse_growth(self, peer_id: str) -> None:
+    def refuse_growth(self, peer_id: str) -> None:
+        """
+        Check that there is room for a peer's record.
+
+        :raises Refused: the directory is full.
+        """
         if len(self._records) >= self.capacity and peer_id not in self._records:
-            detail = f"this registry holds {self.capacity} peers, and no more: try again later"
-            raise refused(503, "registry-full", detail, retry_after=int(self.lease))
+            raise full(self.capacity, self.lease)
 
     def lookup(self, peer_id: str, now: float) -> Record | None:
         """Return a peer's record while its lease runs."""
-        record = self._records.get(peer_id)
-        return record if record is not None and now < record.expires else None
+        record, expires = self._records.get(peer_id, (None, now))
+        return record if now < expires else None
 
     def page(
         self, after: str, limit: int, username: str | None, now: float
@@ -133,13 +177,13 @@ class Directory:
         ids = self._ids if username is None else self._ids_by_name.get(username, [])
         start = bisect_right(ids, after)
         chosen = ids[start : start + limit]
-        records = [self._records[peer_id] for peer_id in chosen]
+        held = [self._records[peer_id] for peer_id in chosen]
         following = chosen[-1] if chosen and start + limit < len(ids) else None
-        return [record for record in records if now < record.expires], following
+        return [record for record, expires in held if now < expires], following
 
     def remove(self, peer_id: str) -> bool:
         """End a record; tell whether there was one."""
-        record = self._records.pop(peer_id, None)
+        record, _ = self._records.pop(peer_id, (None, 0.0))
         self._unlist(record)
         return record is not None
 
@@ -155,10 +199,16 @@ class Directory:
     def expire(self, now: float) -> list[str]:
         """End the records whose leases are over, and return their ids."""
         ended = []
-        for record in self._records.values():
-            if now < record.expires:
+        for peer_id, (_, expires) in self._records.items():
+            if now < expires:
                 break
-            ended.append(record.peer_id)
+            ended.append(peer_id)
         for peer_id in ended:
             self.remove(peer_id)
         return ended
+
+
+def full(capacity: int, lease: float) -> Refused:
+    """Return the refusal of a record for which there is no room."""
+    detail = f"this registry holds {capacity} peers, and no more: try again later"
+    return refused(503, "registry-full", detail, retry_after=int(lease))

@@ -6,12 +6,15 @@ A reason is stable, for programs; the detail is the error's own sentence.
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from p2pchat.errors import (
     BadSignature,
     RegistryError,
     RemoteProtocolError,
     ReplayedDocument,
     StaleDocument,
+    TooManyDocuments,
     UnsupportedVersion,
     WrongAudience,
 )
@@ -22,8 +25,10 @@ _ANSWERS: dict[type[RemoteProtocolError], tuple[int, str]] = {
     StaleDocument: (401, "stale-document"),
     WrongAudience: (403, "wrong-audience"),
     ReplayedDocument: (409, "replayed-document"),
+    TooManyDocuments: (503, "too-many-documents"),
     UnsupportedVersion: (400, "unsupported-version"),
 }
+FORGOTTEN = 60  # seconds until what is remembered now is forgotten; identity.documents.MAX_AGE
 _HEADERS = {401: {"WWW-Authenticate": 'JWS realm="p2pchat"'}}  # RFC 9110 section 15.5.2
 
 
@@ -58,4 +63,5 @@ def refusal_of(error: RemoteProtocolError | Refused) -> Refused:
     if isinstance(error, Refused):
         return error
     status, reason = _ANSWERS.get(type(error), (400, "malformed"))
-    return refused(status, reason, str(error))
+    retry_after = FORGOTTEN if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return refused(status, reason, str(error), retry_after)

@@ -9,11 +9,14 @@ What a signed document may do at this registry.
     offer, answer, candidates, ringing, refusal
                    go to the stream of the peer that they are for; the author must be registered
 
-Owns the order of the checks: what the document is, then whom it names, then whether it is fresh
-and new.  A document refused for what could change (its peer is offline) isn't remembered as
-used, so that it may be sent again.
+Owns the order of the checks: what the document is, then whom it names, then whether it is fresh;
+then the store says whether it can be done, and whether it is new.  A document refused for what
+could change (its peer is offline) isn't remembered as used, so that it may be sent again.
 
-Nothing here waits for anybody: a document whose peer has no live stream is refused at once, and
+What is remembered is the store's (:class:`p2pchat.interfaces.IRegistryStore`), which may be
+another process; the event streams are this one's.
+
+Nothing here waits for a peer: a document whose peer has no live stream is refused at once, and
 its author, who knows how urgent it is, tries again.
 """
 
@@ -21,7 +24,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from types import UnionType
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -29,10 +34,12 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Request
 
-from p2pchat.errors import RemoteProtocolError, WrongAudience
-from p2pchat.identity.documents import Acceptance, open_document
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.identity.documents import check_meant, open_document
+from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
-from p2pchat.signaling.directory import Directory, Record
+from p2pchat.signaling.directory import Delivery, Listing, Page, Record
+from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.rates import TokenBuckets
 from p2pchat.signaling.refusals import refused
 from p2pchat.signaling.relay_credentials import RelayCredentials
@@ -97,27 +104,32 @@ class Counts:
     stun: Counter[str] = attrs.field(factory=Counter)
 
 
+StoreMaker = Callable[[Runtime, float, EventStreams], IRegistryStore]
+
+
 @attrs.define(eq=False)
 class Registry:
     """
     The registry without its HTTP.
 
     Call :meth:`start` for leases to end and streams to be kept alive, and :meth:`stop` after.
+
+    :ivar streams: the event streams that hang on this process.
     """
 
     runtime: Runtime
     settings: Settings
+    make_store: StoreMaker = MemoryStore
     counts: Counts = attrs.field(factory=Counts)
     buckets: TokenBuckets = attrs.field(factory=TokenBuckets)
     streams: EventStreams = attrs.field(init=False, factory=EventStreams)
-    directory: Directory = attrs.field(init=False)
-    _acceptance: Acceptance = attrs.field(init=False)
+    store: IRegistryStore = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
     _started: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.directory = Directory(self.settings.lease)
-        self._acceptance = Acceptance(frozenset())
+        self.store = self.make_store(self.runtime, self.settings.lease, self.streams)
+        self.streams.gone = self.store.unsubscribe
         self._sweeping = LoopingCall(self.sweep)
         self._sweeping.clock = self.runtime.clock
         self._started = self.now()
@@ -128,21 +140,21 @@ class Registry:
 
     def start(self) -> None:
         """Begin to end leases and to keep streams alive."""
+        self.store.start()
         sweeping = self._sweeping.start(SWEEP, now=False)
         sweeping.addErrback(lambda failure: _log.failure("leases end no more", failure))
 
-    def stop(self) -> None:
-        """End every stream with ``bye``."""
+    def stop(self) -> Deferred[None]:
+        """End every stream with ``bye``, then leave the store."""
         if self._sweeping.running:
             self._sweeping.stop()
         self.streams.end_all("bye")
+        return self.store.stop()
 
     def sweep(self) -> None:
         """End the leases that are over; write the keepalives that are due."""
-        now = self.now()
-        for peer_id in self.directory.expire(now):
-            self.streams.end(peer_id, "expired")
-        self.streams.keep_alive(now)
+        self.store.sweep()
+        self.streams.keep_alive(self.now())
 
     def admit(self, source: str) -> None:
         """
@@ -155,7 +167,7 @@ class Registry:
             detail = "too many requests from your address: slow down"
             raise refused(429, "too-many-requests", detail, retry_after=int(wait) + 1)
 
-    def register(self, token: str, audience: str, ip: str) -> JsonObject:
+    def register(self, token: str, audience: str, ip: str) -> Deferred[JsonObject]:
         """
         Hold a record of the author.
 
@@ -163,27 +175,26 @@ class Registry:
         :param ip: where the request came from.
         """
         document = self._read(token, Registration)
-        self._accept(document, audience)
+        self._check_meant(document, audience)
         assert isinstance(document.body, Registration)  # _read saw to it
         wall = self.runtime.wall_time()
-        record = self.directory.register(document.issuer, document.body, ip, wall, self.now())
+        record = Record.of(document.issuer, document.body, ip, wall)
         relays = self.settings.relays
-        return {
-            **self.show(record),
+        answer = {
+            **record.to_json(online=document.issuer in self.streams),
             "lease": self.settings.lease,
             "stun": self.settings.stun_urls(audience),
             "your_ip": ip,
             **({"turn": relays.show(document.issuer, wall)} if relays else {}),
         }
+        return self.store.register(record, document).addCallback(lambda _: answer)
 
-    def remove(self, token: str, audience: str, peer_id: str) -> None:
+    def remove(self, token: str, audience: str, peer_id: str) -> Deferred[None]:
         """End the author's record, and its stream."""
         document = self._read(token, Removal)
         self._refuse_others(document, peer_id)
-        self._accept(document, audience)
-        self.find(peer_id)
-        self.directory.remove(peer_id)
-        self.streams.end(peer_id, "removed")
+        self._check_meant(document, audience)
+        return self.store.remove(peer_id, document).addCallback(_refuse_unknown, peer_id)
 
     def subscribe(
         self, token: str, audience: str, peer_id: str, request: Request
@@ -191,45 +202,47 @@ class Registry:
         """Open the author's event stream as the response to this request."""
         document = self._read(token, Subscription)
         self._refuse_others(document, peer_id)
-        if self.directory.lookup(peer_id, self.now()) is None:
+        self._check_meant(document, audience)
+        return self.store.subscribe(peer_id, document).addCallback(self._open, peer_id, request)
+
+    def _open(self, registered: bool, peer_id: str, request: Request) -> Deferred[None]:
+        if not registered:
             raise refused(404, "not-registered", "register first, then subscribe")
-        self._accept(document, audience)
         return self.streams.open(peer_id, request, self.now())
 
-    def deliver(self, token: str, peer_id: str) -> None:
+    def deliver(self, token: str, peer_id: str) -> Deferred[None]:
         """Pass a document on to the peer that it is for."""
         document = self._read(token, Delivered)
-        if document.audience != peer_id:
-            raise WrongAudience(f"a document for {document.audience}, not for {peer_id}")
-        if self.directory.lookup(document.issuer, self.now()) is None:
+        self._check_meant(document, peer_id)
+        delivered = self.store.deliver(peer_id, document, token)
+        return delivered.addCallback(self._count_delivery, document, peer_id)
+
+    def _count_delivery(self, delivery: Delivery, document: Document, peer_id: str) -> None:
+        if delivery is Delivery.UNKNOWN_AUTHOR:
             raise refused(403, "not-registered", "register first, then send documents")
-        self.find(peer_id)
-        self._refuse_offline(peer_id in self.streams, peer_id)
-        self._accept(document, peer_id)
-        self._refuse_offline(self.streams.deliver(peer_id, token), peer_id)
+        _refuse_unknown(delivery is not Delivery.UNKNOWN_PEER, peer_id)
+        if delivery is Delivery.OFFLINE:
+            detail = f"{peer_id} is registered, but has no event stream: try again soon"
+            raise refused(404, "peer-offline", detail)
         self.counts.deliveries += 1
         self.counts.offers += type(document.body) is Offer
 
-    def find(self, peer_id: str) -> Record:
-        """
-        Return a peer's record.
+    def find(self, peer_id: str) -> Deferred[Listing]:
+        """Return a peer's listing; fails with Refused if nobody of that id is registered."""
+        return self.store.find(peer_id).addCallback(_refuse_unknown, peer_id)
 
-        :raises Refused: nobody of that id is registered.
-        """
-        record = self.directory.lookup(peer_id, self.now())
-        if record is None:
-            raise refused(404, "unknown-peer", f"no peer {peer_id} is registered here")
-        return record
+    def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
+        """Return a page of listings, in the order of ids."""
+        return self.store.page(after, limit, username)
 
-    def show(self, record: Record) -> JsonObject:
-        """Return what anybody may see of a record."""
-        return record.to_json(online=record.peer_id in self.streams)
+    def status(self) -> Deferred[JsonObject]:
+        """Return counts, without addresses and ids; those of streams are of this process."""
+        return self.store.count().addCallback(self._status)
 
-    def status(self) -> JsonObject:
-        """Return counts, without addresses and ids."""
+    def _status(self, registered: int | None) -> JsonObject:
         return {
             "uptime": round(self.now() - self._started, 3),
-            "peers_registered": len(self.directory),
+            "peers_registered": registered,
             "peers_online": len(self.streams),
             "offers": self.counts.offers,
             "deliveries": self.counts.deliveries,
@@ -245,18 +258,16 @@ class Registry:
             raise refused(400, "wrong-type", f"a {document.body.TYPE} has no business here")
         return document
 
-    def _accept(self, document: Document, audience: str) -> None:
-        # One memory of nonces for all names of this registry.
-        self._acceptance.audiences = frozenset({audience})
-        self._acceptance.accept(document, self.runtime.wall_time())
+    def _check_meant(self, document: Document, audience: str) -> None:
+        check_meant(document, frozenset({audience}), self.runtime.wall_time())
 
     @staticmethod
     def _refuse_others(document: Document, peer_id: str) -> None:
         if document.issuer != peer_id:
             raise refused(403, "not-yours", f"signed by {document.issuer}, about {peer_id}")
 
-    @staticmethod
-    def _refuse_offline(deliverable: bool, peer_id: str) -> None:
-        if not deliverable:
-            detail = f"{peer_id} is registered, but has no event stream: try again soon"
-            raise refused(404, "peer-offline", detail)
+
+def _refuse_unknown(found: Any, peer_id: str) -> Any:
+    if not found:
+        raise refused(404, "unknown-peer", f"no peer {peer_id} is registered here")
+    return found

@@ -30,7 +30,7 @@ from typing import Any, BinaryIO, cast
 
 import attrs
 from klein import Klein
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -40,7 +40,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from p2pchat import __version__
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
-from p2pchat.signaling.directory import MAX_PAGE
+from p2pchat.signaling.directory import MAX_PAGE, Page
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
 from p2pchat.signaling.registry import Registry
 from p2pchat.signaling.site import client_ip, refuse, request_origin
@@ -62,40 +62,37 @@ class RegistryResource:
     app = Klein()
 
     @app.route("/register", methods=["POST"])
-    def register(self, request: Request) -> bytes:
+    def register(self, request: Request) -> Deferred[bytes]:
         """Hold a record."""
         token = self._body(request)
         audience = self._audience(request)
-        return _answer(request, self.registry.register(token, audience, client_ip(request)))
+        answer = self.registry.register(token, audience, client_ip(request))
+        return answer.addCallback(lambda members: _answer(request, members))
 
     @app.route("/peer/<peer_id>", methods=["GET"])
-    def peer(self, request: Request, peer_id: str) -> bytes:
+    def peer(self, request: Request, peer_id: str) -> Deferred[bytes]:
         """Show a record."""
-        record = self.registry.find(check_peer_id(peer_id))
-        return _answer(request, self.registry.show(record))
+        found = self.registry.find(check_peer_id(peer_id))
+        return found.addCallback(lambda listing: _answer(request, listing.to_json()))
 
     @app.route("/peers", methods=["GET"])
-    def peers(self, request: Request) -> bytes:
+    def peers(self, request: Request) -> Deferred[bytes]:
         """Show a page of records."""
         after = _query(request, "after")
-        records, following = self.registry.directory.page(
-            check_peer_id(after) if after else "",
-            _limit(request),
-            _query(request, "username"),
-            self.registry.now(),
+        page = self.registry.page(
+            check_peer_id(after) if after else "", _limit(request), _query(request, "username")
         )
-        shown = [self.registry.show(record) for record in records]
-        return _answer(request, {"peers": shown, "next": following})
+        return page.addCallback(lambda page: _answer(request, _shown(page)))
 
     @app.route("/peer/<peer_id>", methods=["DELETE"])
-    def remove(self, request: Request, peer_id: str) -> bytes:
+    def remove(self, request: Request, peer_id: str) -> Deferred[bytes]:
         """End a record."""
         token = self._authorization(request)
-        self.registry.remove(token, self._audience(request), check_peer_id(peer_id))
-        return _answer(request, {"removed": True})
+        removed = self.registry.remove(token, self._audience(request), check_peer_id(peer_id))
+        return removed.addCallback(lambda _: _answer(request, {"removed": True}))
 
     @app.route("/events/<peer_id>", methods=["GET"])
-    def events(self, request: Request, peer_id: str) -> Deferred[None] | bytes:
+    def events(self, request: Request, peer_id: str) -> Deferred[None]:
         """Open an event stream."""
         if request.method == b"HEAD":
             raise MethodNotAllowed(["GET"])
@@ -104,15 +101,19 @@ class RegistryResource:
         return self.registry.subscribe(token, audience, check_peer_id(peer_id), request)
 
     @app.route("/deliver/<peer_id>", methods=["POST"])
-    def deliver(self, request: Request, peer_id: str) -> bytes:
+    def deliver(self, request: Request, peer_id: str) -> Deferred[bytes]:
         """Pass a document on."""
-        self.registry.deliver(self._body(request), check_peer_id(peer_id))
-        return _answer(request, {"delivered": True}, HTTPStatus.ACCEPTED)
+        taken = self.registry.deliver(self._body(request), check_peer_id(peer_id))
+        answer = {"delivered": True}
+        return taken.addCallback(lambda _: _answer(request, answer, HTTPStatus.ACCEPTED))
 
     @app.route("/status", methods=["GET"])
-    def status(self, request: Request) -> bytes:
+    def status(self, request: Request) -> Deferred[bytes]:
         """Show counts."""
-        return _answer(request, {"version": __version__, **self.registry.status()})
+        counts = self.registry.status()
+        return counts.addCallback(
+            lambda members: _answer(request, {"version": __version__, **members})
+        )
 
     @app.handle_errors(RemoteProtocolError, Refused)
     def refuse(self, request: IRequest, failure: Failure) -> bytes:
@@ -134,6 +135,11 @@ class RegistryResource:
             return b""
         detail = f"this route takes {allowed}"
         return self._refuse(request, refused(405, "method-not-allowed", detail))
+
+    @app.handle_errors(CancelledError)
+    def gone(self, request: IRequest, failure: Failure) -> bytes:
+        """Say nothing: the client left before there was an answer."""
+        return b""
 
     @app.handle_errors(Exception)
     def fail(self, request: IRequest, failure: Failure) -> bytes:
@@ -173,6 +179,10 @@ def _answer(request: Request, members: JsonObject, status: int = HTTPStatus.OK) 
     request.setHeader(b"content-length", b"%d" % len(body))
     request.setHeader(b"cache-control", b"no-store")
     return body
+
+
+def _shown(page: Page) -> JsonObject:
+    return {"peers": [one.to_json() for one in page.listings], "next": page.following}
 
 
 def _ascii(data: bytes) -> str:

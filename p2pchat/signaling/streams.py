@@ -22,6 +22,7 @@ closed stream makes its peer undeliverable at once, though its lease runs on.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import attrs
@@ -29,6 +30,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.web.server import Request
 from zope.interface import implementer
+
+from p2pchat.interfaces import ILocalStreams
 
 KEEPALIVE = 15.0  # seconds; well below the minute after which proxies give up
 MAX_QUEUED = 64  # documents, beside what the transport buffers (64 KiB)
@@ -142,14 +145,23 @@ class EventStream:
         """Nothing to do: the end of the request is what counts."""
 
 
+@implementer(ILocalStreams)
 @attrs.define(eq=False)
 class EventStreams:
-    """The live streams, one a peer, in the order of their next keepalives."""
+    """
+    The live streams of this process, one a peer, in the order of their next keepalives.
 
+    :ivar gone: called with the id of a peer that has no stream here any more.
+    """
+
+    gone: Callable[[str], object] = lambda _peer_id: None
     _live: dict[str, EventStream] = attrs.field(init=False, factory=dict)
 
     def __len__(self) -> int:
         return len(self._live)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._live))
 
     def __contains__(self, peer_id: str) -> bool:
         return peer_id in self._live
@@ -161,9 +173,11 @@ class EventStreams:
         The result fires when the request is to be finished; it must be cancelled when the
         connection is lost.
         """
-        self.end(peer_id, "superseded")
+        former = self._live.pop(peer_id, None)
         stream = EventStream(request, now + KEEPALIVE)
-        self._live[peer_id] = stream
+        self._live[peer_id] = stream  # so that the former one's end isn't the peer's
+        if former is not None:
+            former.end("superseded")
         stream.ended.addBoth(self._forget, peer_id, stream)
         stream.begin()
         return stream.ended
@@ -172,6 +186,7 @@ class EventStreams:
         stream.lost()
         if self._live.get(peer_id) is stream:
             del self._live[peer_id]
+            self.gone(peer_id)
 
     def deliver(self, peer_id: str, token: str) -> bool:
         """Write a document to a peer's stream; tell whether there is one that takes it."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.task import deferLater
@@ -72,12 +72,11 @@ class WebService(Service):
     def stopService(self) -> Deferred[Any]:
         """Take no more connections, and end those that are streams."""
         super().stopService()
-        self.registry.stop()
-        stopping = maybeDeferred(self.port.stopListening) if self.port else Deferred()
-        if not self.port:
-            stopping.callback(None)
+        stopping: list[Deferred[Any]] = [self.registry.stop()]
+        if self.port is not None:
+            stopping.append(maybeDeferred(self.port.stopListening))
         clock = self.registry.runtime.clock
-        return stopping.addCallback(lambda _: deferLater(clock, FLUSH))
+        return gatherResults(stopping).addCallback(lambda _: deferLater(clock, FLUSH))
 
 
 def _where(port: IListeningPort) -> str:

@@ -23,7 +23,6 @@ from p2pchat.errors import (
 from p2pchat.identity.documents import (
     MAX_AGE,
     MAX_DOCUMENT,
-    MAX_REMEMBERED,
     Acceptance,
     open_document,
     sign_document,
@@ -216,13 +215,3 @@ class AcceptanceTests(SynchronousTestCase):
         """A document that was refused is no replay when it is sent again."""
         self.refusing(StaleDocument, self.document(-61))
         self.acceptance.accept(self.document(-61), NOW + 1)
-
-    def test_bounded_memory(self) -> None:
-        """At most MAX_REMEMBERED nonces are kept: the oldest are forgotten first."""
-        first = [self.document(nonce=f"first {number}") for number in range(2)]
-        for document in first:
-            self.acceptance.accept(document, NOW)
-        for number in range(MAX_REMEMBERED - 1):
-            self.acceptance.accept(self.document(nonce=str(number)), NOW)
-        self.refusing(ReplayedDocument, self.document(nonce="5"))
-        self.acceptance.accept(first[0], NOW)

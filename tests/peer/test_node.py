@@ -356,7 +356,7 @@ class LifeTests(NodeCase):
         host = self.alice.host
         self.assertEqual(host.reactor.getDelayedCalls(), [])
         self.assertEqual((dict(host.udp_ports.bound), len(host.connections)), ({}, 0))
-        self.assertEqual(len(self.world.registry.directory), 0)
+        self.assertEqual(self.world.registered, 0)
 
     def test_stop_without_registry(self) -> None:
         """A registry that doesn't answer holds nobody back for ever, and nothing fails later."""

@@ -66,7 +66,7 @@ class RegisteredTests(LeaseCase):
         self.registered()
         for _ in range(20):
             self.run_for(30)
-            self.assertEqual(len(self.world.registry.directory), 1)
+            self.assertEqual(self.world.registered, 1)
         self.assertEqual((len(self.told.registered), self.told.lost), (1, []))
 
     def test_renew_now(self) -> None:
@@ -302,7 +302,7 @@ class StopTests(LeaseCase):
         self.run_for(1)
         self.assertFalse(self.is_online)
         self.assert_still()
-        self.assertEqual((len(self.world.registry.directory), self.told.lost), (0, []))
+        self.assertEqual((self.world.registered, self.told.lost), (0, []))
 
     def test_waiting(self) -> None:
         """While waiting for the next try."""

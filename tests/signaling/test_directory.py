@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.signaling.directory import Directory
+from p2pchat.signaling.directory import Directory, Record
 from p2pchat.signaling.refusals import Refused
 from p2pchat.wire.documents import Registration
 
@@ -15,23 +15,28 @@ def directory(**fields: int) -> Directory:
     return Directory(60.0, **fields)
 
 
+def record(peer_id: str, username: str = "x", ip: str = "192.0.2.1", as_of: float = 0.0) -> Record:
+    return Record.of(peer_id, Registration(username), ip, as_of)
+
+
 class LeaseTests(SynchronousTestCase):
     """A record lives for one lease from its last registration."""
 
     def test_found_until_the_lease_ends(self) -> None:
         """A record is found while its lease runs, and not from its last moment on."""
         records = directory()
-        record = records.register("a", Registration("alice"), "192.0.2.1", 1000.9, 0.0)
-        self.assertEqual(records.lookup("a", 59.9), record)
+        alice = record("a", as_of=1000.9)
+        records.put(alice, 0.0)
+        self.assertEqual(records.lookup("a", 59.9), alice)
         self.assertIsNone(records.lookup("a", 60.0))
-        self.assertEqual(record.as_of, 1000)
+        self.assertEqual(alice.as_of, 1000)
 
     def test_renewal(self) -> None:
         """Registering again begins a new lease, and what it says replaces what was said."""
         records = directory()
-        records.register("a", Registration("alice"), "192.0.2.1", 0.0, 0.0)
-        records.register("b", Registration("bob"), "192.0.2.2", 0.0, 1.0)
-        records.register("a", Registration("alicia"), "192.0.2.1", 0.0, 30.0)
+        records.put(record("a", "alice"), 0.0)
+        records.put(record("b", "bob"), 1.0)
+        records.put(record("a", "alicia"), 30.0)
         self.assertEqual(records.expire(61.0), ["b"])
         self.assertEqual(records.page("", 10, "alice", 61.0), ([], None))
         [renewed], _ = records.page("", 10, "alicia", 61.0)
@@ -40,19 +45,17 @@ class LeaseTests(SynchronousTestCase):
     def test_remove(self) -> None:
         """A removed record is gone at once; removing nothing says so."""
         records = directory()
-        records.register("a", Registration("alice"), "192.0.2.1", 0.0, 0.0)
+        records.put(record("a", "alice"), 0.0)
         self.assertEqual((records.remove("a"), records.remove("a")), (True, False))
         self.assertEqual((len(records), records.page("", 9, None, 0.0)), (0, ([], None)))
 
     def test_bounded(self) -> None:
         """A full directory refuses strangers with 503, and still renews the leases it holds."""
         records = directory(capacity=1)
-        records.register("a", Registration("alice"), "192.0.2.1", 0.0, 0.0)
-        refusal = self.assertRaises(
-            Refused, records.register, "b", Registration("bob"), "192.0.2.2", 0.0, 0.0
-        )
+        records.put(record("a", "alice"), 0.0)
+        refusal = self.assertRaises(Refused, records.put, record("b"), 0.0)
         self.assertEqual((refusal.status, refusal.headers), (503, {"Retry-After": "60"}))
-        records.register("a", Registration("alice"), "192.0.2.1", 0.0, 9.0)
+        records.put(record("a", "alice"), 9.0)
 
 
 class PageTests(SynchronousTestCase):
@@ -63,7 +66,7 @@ class PageTests(SynchronousTestCase):
         """Following ``next`` shows every record exactly once."""
         records = directory()
         for peer_id in ids:
-            records.register(peer_id, Registration("x"), "192.0.2.1", 0.0, 0.0)
+            records.put(record(peer_id, "x"), 0.0)
         seen: list[str] = []
         following: str | None = ""
         while following is not None:
@@ -77,7 +80,7 @@ class PageTests(SynchronousTestCase):
         records = directory()
         for number in range(9):
             name = "even" if number % 2 == 0 else "odd"
-            records.register(str(number), Registration(name), "192.0.2.1", 0.0, 0.0)
+            records.put(record(str(number), name), 0.0)
         page, following = records.page("", 3, "odd", 0.0)
         self.assertEqual(([r.peer_id for r in page], following), (["1", "3", "5"], "5"))
 
@@ -89,7 +92,7 @@ class PageTests(SynchronousTestCase):
             if name == "-":
                 self.assertEqual(records.remove(peer_id), table.pop(peer_id, None) is not None)
             else:
-                records.register(peer_id, Registration(name), "192.0.2.1", 0.0, 0.0)
+                records.put(record(peer_id, name), 0.0)
                 table[peer_id] = name
         for name in "xyz":
             found = [r.peer_id for r in records.page("", 99, name, 0.0)[0]]
@@ -102,14 +105,13 @@ class RecordTests(SynchronousTestCase):
 
     def test_hidden(self) -> None:
         """Without published addresses there is no ip, no port, no address."""
-        record = directory().register("a", Registration("alice", "x"), "192.0.2.1", 5.0, 0.0)
-        shown = record.to_json(online=True)
+        shown = Record.of("a", Registration("alice", "x"), "192.0.2.1", 5.0).to_json(online=True)
         self.assertEqual((shown["ip"], shown["port"], shown["addresses"]), (None, None, None))
         self.assertEqual((shown["nat"], shown["as_of"], shown["online"]), ("x", 5, True))
 
     def test_published(self) -> None:
         """With them, ip is what the registry saw and port that of the address on this ip."""
         body = Registration("alice", "", (("10.0.0.1", 5), ("192.0.2.1", 6)))
-        shown = directory().register("a", body, "192.0.2.1", 0.0, 0.0).to_json(online=False)
+        shown = Record.of("a", body, "192.0.2.1", 0.0).to_json(online=False)
         self.assertEqual((shown["ip"], shown["port"]), ("192.0.2.1", 6))
         self.assertEqual(shown["addresses"], ["10.0.0.1:5", "192.0.2.1:6"])

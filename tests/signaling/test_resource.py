@@ -10,6 +10,8 @@ from treq.testing import StubTreq
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import __version__
+from p2pchat.identity.nonces import UsedNonces
+from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.registry import Settings
 from p2pchat.wire.documents import Offer, Refusal, Registration, Removal, Ringing, Subscription
 from tests.signaling.web import HOST, ORIGIN, Response, Web, identity
@@ -110,10 +112,24 @@ class RegisterTests(ResourceCase):
 
     def test_full(self) -> None:
         """A full registry says when to come back."""
-        self.web.registry.directory.capacity = 0
+        store = self.web.registry.store
+        assert isinstance(store, MemoryStore)
+        store.directory.capacity = 0
         response = self.web.register(ALICE)
         self.assertRefused(response, 503, "registry-full")
         self.assertEqual(response.headers["retry-after"], "60")
+
+    def test_memory_full(self) -> None:
+        """A registry that can't remember more documents takes none, rather than one twice."""
+        store = self.web.registry.store
+        assert isinstance(store, MemoryStore)
+        store.used = UsedNonces(1)
+        token = self.web.signed(ALICE, Registration("alice"))
+        self.web.post("/register", token)
+        response = self.web.register(BOB)
+        self.assertRefused(response, 503, "too-many-documents")
+        self.assertEqual(response.headers["retry-after"], "60")
+        self.assertRefused(self.web.post("/register", token), 409, "replayed-document")
 
     def test_lease_ends(self) -> None:
         """A peer that falls silent is gone when its lease ends."""
@@ -362,7 +378,7 @@ class RoutingTests(ResourceCase):
             def __getattr__(self, name: str) -> object:
                 raise ZeroDivisionError("secret")
 
-        self.web.registry.directory = Broken()  # type: ignore[assignment]
+        self.web.registry.store = Broken()  # type: ignore[assignment]
         response = self.web.ask("GET", "/peers")
         self.assertRefused(response, 500, "internal-error")
         self.assertNotIn(b"secret", response.body)

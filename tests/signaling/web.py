@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.runtime import Runtime
-from p2pchat.signaling.registry import Registry, Settings
+from p2pchat.signaling.memory_store import MemoryStore
+from p2pchat.signaling.registry import Registry, Settings, StoreMaker
 from p2pchat.signaling.resource import RegistryResource
 from p2pchat.signaling.site import RegistrySite
 from p2pchat.wire.documents import Body, Registration
@@ -111,13 +112,14 @@ class Web:
 
     settings: Settings = attrs.field(factory=Settings)
     clock: Clock = attrs.field(factory=Clock)
+    make_store: StoreMaker = MemoryStore
     registry: Registry = attrs.field(init=False)
     resource: RegistryResource = attrs.field(init=False)
     site: RegistrySite = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         runtime = Runtime(None, self.clock, self.wall_time, bytes, list)
-        self.registry = Registry(runtime, self.settings)
+        self.registry = Registry(runtime, self.settings, self.make_store)
         self.resource = RegistryResource(self.registry)
         self.site = RegistrySite(self.resource.app.resource(), self.registry.counts, self.clock)
         self.registry.start()
@@ -125,6 +127,13 @@ class Web:
     def wall_time(self) -> float:
         """Return seconds since 1970."""
         return START + self.clock.seconds()
+
+    @property
+    def registered(self) -> int:
+        """How many records the registry has."""
+        counts: list[Any] = []
+        self.registry.store.count().addCallback(counts.append)
+        return int(counts[0])
 
     def pass_time(self, seconds: int) -> None:
         """Turn the clock, a second at a time."""

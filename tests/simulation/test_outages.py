@@ -52,9 +52,7 @@ class OutageTests(SynchronousTestCase):
         self.assertFalse(self.alice.events(events.PathLost))
         self.world.host.boot()
         self.world.boot_registry()
-        spent = self.world.wait(
-            lambda: len(self.world.registry.directory) == 2, 60, "both registered again"
-        )
+        spent = self.world.wait(lambda: self.world.registered == 2, 60, "both registered again")
         self.assertLess(spent, 30)
         self.chat()
         self.assert_complete()
@@ -149,7 +147,7 @@ class OutageTests(SynchronousTestCase):
         self.world.internet.run(1)
         self.assertEqual(["bye"], self.bob.texts())
         self.assertEqual(["left"], [e.reason for e in self.bob.events(events.Disconnected)])
-        self.assertEqual(1, len(self.world.registry.directory))
+        self.assertEqual(1, self.world.registered)
         self.assertEqual([], self.bob.node.conversations())
 
 

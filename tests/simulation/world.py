@@ -151,6 +151,11 @@ class World:
             StunService(runtime, server, stun).privilegedStartService()
         self.registry.start()
 
+    @property
+    def registered(self) -> int:
+        """How many records the registry has."""
+        return int(self.result(self.registry.store.count()))
+
     def nat(self, kind: NatKind | None, **options: Any) -> Nat | None:
         """Return a new NAT of this kind, or none for a public host."""
         return None if kind is None else self.internet.nat(kind=kind, **options)

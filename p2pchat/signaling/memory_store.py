@@ -1,0 +1,129 @@
+"""
+The registry's memory in its own process: the default, for a registry of one process.
+
+Does all at once, and never waits.  Ends with the process: peers register again by themselves.
+"""
+
+from __future__ import annotations
+
+import attrs
+from twisted.internet.defer import Deferred, execute, succeed
+from zope.interface import implementer
+
+from p2pchat.identity.documents import stale_at
+from p2pchat.identity.nonces import UsedNonces
+from p2pchat.interfaces import ILocalStreams, IRegistryStore
+from p2pchat.runtime import Runtime
+from p2pchat.signaling.directory import Delivery, Directory, Listing, Page, Record
+from p2pchat.wire.documents import Document
+
+MAX_USED = 1_000_000  # nonces, about 120 bytes each: what 16,000 documents a second leave
+
+
+@implementer(IRegistryStore)
+@attrs.define(eq=False)
+class MemoryStore:
+    """
+    Records in a directory, presence by the streams themselves.
+
+    :ivar lease: seconds that a record lives without renewal.
+    """
+
+    runtime: Runtime
+    lease: float
+    streams: ILocalStreams
+    directory: Directory = attrs.field(init=False)
+    used: UsedNonces = attrs.field(init=False, factory=lambda: UsedNonces(MAX_USED))
+
+    def __attrs_post_init__(self) -> None:
+        self.directory = Directory(self.lease)
+
+    def start(self) -> None:
+        """Nothing to do: it works from the start."""
+
+    def stop(self) -> Deferred[None]:
+        """Nothing to do: it ends with the process."""
+        return succeed(None)
+
+    def sweep(self) -> None:
+        """End the leases that are over, and the streams of their peers."""
+        for peer_id in self.directory.expire(self._now()):
+            self.streams.end(peer_id, "expired")
+
+    def register(self, record: Record, document: Document) -> Deferred[None]:
+        """Hold a record for one lease."""
+        return execute(self._register, record, document)
+
+    def _register(self, record: Record, document: Document) -> None:
+        self.directory.refuse_growth(record.peer_id)
+        self._use(document)
+        self.directory.put(record, self._now())
+
+    def find(self, peer_id: str) -> Deferred[Listing | None]:
+        """Find a peer."""
+        record = self.directory.lookup(peer_id, self._now())
+        return succeed(None if record is None else self._listing(record))
+
+    def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
+        """Return some listings, in the order of their ids."""
+        records, following = self.directory.page(after, limit, username, self._now())
+        return succeed(Page([self._listing(record) for record in records], following))
+
+    def remove(self, peer_id: str, document: Document) -> Deferred[bool]:
+        """End a record, and the peer's stream."""
+        return execute(self._remove, peer_id, document)
+
+    def _remove(self, peer_id: str, document: Document) -> bool:
+        found = self._holds(peer_id)
+        if found:
+            self._use(document)
+            self.directory.remove(peer_id)
+            self.streams.end(peer_id, "removed")
+        return found
+
+    def subscribe(self, peer_id: str, document: Document) -> Deferred[bool]:
+        """Let the peer open a stream."""
+        return execute(self._subscribe, peer_id, document)
+
+    def _subscribe(self, peer_id: str, document: Document) -> bool:
+        found = self._holds(peer_id)
+        if found:
+            self._use(document)
+        return found
+
+    def unsubscribe(self, peer_id: str) -> None:
+        """Nothing to do: the streams themselves tell who is online."""
+
+    def deliver(self, peer_id: str, document: Document, token: str) -> Deferred[Delivery]:
+        """Put a document on a peer's stream."""
+        return execute(self._deliver, peer_id, document, token)
+
+    def _deliver(self, peer_id: str, document: Document, token: str) -> Delivery:
+        if not self._holds(document.issuer):
+            return Delivery.UNKNOWN_AUTHOR
+        if not self._holds(peer_id):
+            return Delivery.UNKNOWN_PEER
+        if peer_id not in self.streams:
+            return Delivery.OFFLINE
+        self._use(document)
+        if self.streams.deliver(peer_id, token):
+            return Delivery.TAKEN
+        self.used.forget(document.issuer, document.nonce, stale_at(document))
+        return Delivery.OFFLINE
+
+    def count(self) -> Deferred[int | None]:
+        """Count the records."""
+        return succeed(len(self.directory))
+
+    def _use(self, document: Document) -> None:
+        now = self.runtime.wall_time()
+        self.used.use(document.issuer, document.nonce, stale_at(document), now)
+
+    def _holds(self, peer_id: str) -> bool:
+        return self.directory.lookup(peer_id, self._now()) is not None
+
+    def _listing(self, record: Record) -> Listing:
+        return Listing(record, record.peer_id in self.streams)
+
+    def _now(self) -> float:
+        return self.runtime.clock.seconds()
