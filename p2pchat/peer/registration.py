@@ -14,12 +14,14 @@ the network has changed, and an event stream over TCP may be dead without anybod
 
 Connecting is two requests: ``POST /register``, then the event stream.  Waiting grows from
 FIRST_WAIT to LONGEST_WAIT with jitter, so that a registry that comes back isn't met by everybody
-at once.  The lease is renewed at a third of its length by a ``LoopingCall``.
+at once.  The lease is renewed at a third of its length by a ``LoopingCall``; a renewal that finds
+the registry unable for the moment (503) leaves everything as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import attrs
@@ -122,6 +124,8 @@ class _Core:
             answer = yield self.client.register(self.describe())
             self.listener.renewed(answer)
         except RegistryError as error:
+            if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                return  # our stream may be fine; there is a lease's time for another renewal
             if number == self.try_number:
                 inputs.failed(str(error))
 

@@ -390,7 +390,7 @@ class Negotiation:
         """The registry didn't deliver a document of an attempt."""
         if session != self.session or self.stage is not Stage.OFFERING:
             return
-        final = reason in {"unknown-peer", "peer-offline"} and not self.patient
+        final = reason == "unknown-peer" and not self.patient
         self._attempt_failed(reason, explanation, now, final)
 
     def cancel(self, reason: str) -> None:

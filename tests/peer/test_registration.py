@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twisted.web.server import Site
 
+from p2pchat.identity.nonces import UsedNonces
 from p2pchat.peer.registration import (
     FIRST_WAIT,
     LONGEST_WAIT,
@@ -13,6 +14,7 @@ from p2pchat.peer.registration import (
     Listener,
     keep_registered,
 )
+from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.wire.documents import Registration, Ringing
 from tests.identity.people import ALICE, BOB
 from tests.peer.registry_case import RegistryCase, Told
@@ -68,6 +70,18 @@ class RegisteredTests(LeaseCase):
             self.run_for(30)
             self.assertEqual(self.world.registered, 1)
         self.assertEqual((len(self.told.registered), self.told.lost), (1, []))
+
+    def test_registry_unable(self) -> None:
+        """A renewal that is answered 503 costs neither the stream nor a word."""
+        self.registered()
+        store = self.world.registry.store
+        assert isinstance(store, MemoryStore)
+        store.used = UsedNonces(0)
+        self.run_for(45)
+        store.used = UsedNonces()
+        self.run_for(60)
+        self.assertEqual((self.told.lost, self.world.registered), ([], 1))
+        self.assertGreater(self.world.registry.counts.errors[503], 0)
 
     def test_renew_now(self) -> None:
         """What the record says can be told at once."""

@@ -156,10 +156,10 @@ class CallingTests(NegotiationCase):
         self.assertIs(self.alice.stage, Stage.ENDED)
 
     def test_undeliverable(self) -> None:
-        """An unknown or offline peer ends it at once; other trouble is tried again."""
+        """An unknown peer ends it at once; trouble, offline included, is tried again."""
         for reason, patient, expected in (
             ("unknown-peer", False, Stage.ENDED),
-            ("peer-offline", False, Stage.ENDED),
+            ("peer-offline", False, Stage.PAUSING),
             ("unknown-peer", True, Stage.PAUSING),
             ("peer-offline", True, Stage.PAUSING),
             ("registry", False, Stage.PAUSING),
