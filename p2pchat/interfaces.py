@@ -129,6 +129,9 @@ class IRegistryStore(Interface):
     def stop() -> Deferred[None]:
         """End; a Deferred fires when all is closed."""
 
+    def is_available() -> bool:
+        """Tell whether the store can be reached now."""
+
     def sweep() -> None:
         """Do what is due; called every second."""
 

@@ -37,7 +37,10 @@ RANKS = {name: -rank for rank, names in enumerate(LAYERS) for name in names}
 PURE_LAYERS = frozenset({"wire", "identity", "traversal", "session"})
 PURE_MODULES = frozenset(
     f"p2pchat/signaling/{name}.py"
-    for name in ("directory", "rates", "refusals", "relay_credentials", "stun_answers")
+    for name in (
+        *("client_address", "directory", "rates", "redis_messages", "redis_scripts", "redis_url"),
+        *("refusals", "relay_credentials", "stun_answers"),
+    )
 )
 IMPURE = frozenset(
     {"asyncio", "importlib", "multiprocessing", "os", "pathlib", "random", "secrets", "select"}
@@ -56,6 +59,8 @@ ONLY_IMPORTERS = {
     "treq": "p2pchat/peer/registry_client.py",
     "stun": "p2pchat/peer/nat_type.py",  # pystun3
     "ifaddr": "p2pchat/runtime.py",
+    "txredisapi": "p2pchat/signaling/redis_link.py",
+    "hiredis": "p2pchat/signaling/redis_link.py",
 }
 
 MAX_FUNCTION = 60  # lines

@@ -5,9 +5,12 @@ Where things are, decisions first::
 
     directory       records as leases; pure
     rates           token buckets by address; pure
+    client_address  whose request it is, behind a proxy; pure
     refusals        which refusal answers which error; pure
     stun_answers    what a STUN request is answered; pure
     memory_store    what the registry remembers, in its own process
+    redis_store     the same in Redis, shared by several processes; redis_link connects,
+                    redis_scripts, redis_messages and redis_url are pure
     streams         event streams to the peers that subscribed
     registry        what a signed document may do, over a store and the streams
     resource        the HTTP routes (Klein)

@@ -45,6 +45,10 @@ class MemoryStore:
         """Nothing to do: it ends with the process."""
         return succeed(None)
 
+    def is_available(self) -> bool:
+        """Tell that it is."""
+        return True
+
     def sweep(self) -> None:
         """End the leases that are over, and the streams of their peers."""
         for peer_id in self.directory.expire(self._now()):

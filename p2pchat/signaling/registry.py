@@ -38,6 +38,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.documents import check_meant, open_document
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
+from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.directory import Delivery, Listing, Page, Record
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.rates import TokenBuckets
@@ -76,6 +77,7 @@ class Settings:
     :ivar stun_port: the first of two UDP ports, or 0: no STUN.
     :ivar second_address: the second IP address of STUN, or empty.
     :ivar relays: what registered peers are told of relays, or None.
+    :ivar proxies: who is believed about the address of a client.
     """
 
     lease: float = 60.0
@@ -83,6 +85,7 @@ class Settings:
     stun_port: int = 0
     second_address: str = ""
     relays: RelayCredentials | None = None
+    proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
 
     def stun_urls(self, origin: str) -> list[str]:
         """Return where STUN is, for a client that reached the registry at this origin."""

@@ -20,7 +20,8 @@ another registry could use it here, by naming that other registry in ``Host``.  
 public host should therefore be told its ``--public-url``: it then accepts documents for that
 origin only.
 
-The address of a peer is that of its TCP connection; ``X-Forwarded-For`` is believed from nobody.
+The address of a peer is that of its TCP connection, unless that is a ``--trusted-proxy``, which
+says whom it speaks for (:mod:`p2pchat.signaling.client_address`).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from p2pchat import __version__
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
+from p2pchat.signaling.client_address import FORWARDED
 from p2pchat.signaling.directory import MAX_PAGE, Page
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
 from p2pchat.signaling.registry import Registry
@@ -66,7 +68,7 @@ class RegistryResource:
         """Hold a record."""
         token = self._body(request)
         audience = self._audience(request)
-        answer = self.registry.register(token, audience, client_ip(request))
+        answer = self.registry.register(token, audience, self._ip(request))
         return answer.addCallback(lambda members: _answer(request, members))
 
     @app.route("/peer/<peer_id>", methods=["GET"])
@@ -155,8 +157,13 @@ class RegistryResource:
     def _audience(self, request: Request) -> str:
         return self.registry.settings.public_origin or request_origin(request)
 
+    def _ip(self, request: Request) -> str:
+        forwarded = request.requestHeaders.getRawHeaders(FORWARDED, [])
+        proxies = self.registry.settings.proxies
+        return proxies.client(client_ip(request), [one.decode("latin-1") for one in forwarded])
+
     def _body(self, request: Request) -> str:
-        self.registry.admit(client_ip(request))
+        self.registry.admit(self._ip(request))
         given = request.getHeader(b"content-type") or b""  # as text it would have to be UTF-8
         if given.partition(b";")[0].strip().lower() != DOCUMENT_TYPE:
             detail = "send a JWS as application/jose"
@@ -164,7 +171,7 @@ class RegistryResource:
         return _ascii(cast(BinaryIO, request.content).read())
 
     def _authorization(self, request: Request) -> str:
-        self.registry.admit(client_ip(request))
+        self.registry.admit(self._ip(request))
         scheme, _, token = _ascii(request.getHeader(b"authorization") or b"").partition(" ")
         if scheme.lower() != SCHEME.lower():
             detail = f"sign the request: 'Authorization: {SCHEME} <document>'"

@@ -9,19 +9,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 from twisted.application.service import MultiService
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.python import usage
 
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
+from p2pchat.signaling.client_address import TrustedProxies
+from p2pchat.signaling.redis_url import RedisUrl, parse_redis_url
 from p2pchat.wire.addresses import ANY_IPV6, parse_ip
 from p2pchat.wire.origins import origin
 from p2pchat.wire.turn import parse_turn_url
 
 if TYPE_CHECKING:
     from p2pchat.runtime import Runtime
-    from p2pchat.signaling.registry import Registry, Settings
+    from p2pchat.signaling.registry import Registry, Settings, StoreMaker
     from p2pchat.signaling.relay_credentials import RelayCredentials
 
 LEASES = (5, 86_400)  # seconds; shorter would be all renewal, longer would show the dead for a day
@@ -47,6 +50,14 @@ class Options(usage.Options):
         ["public-url", "u", "", "URL that peers dial, if known; advised on public hosts."],
         ["turn", None, "", "Relays: turn:host:3478,turns:host:5349; needs --turn-secret-file."],
         ["turn-secret-file", None, "", "File with the secret shared with the relays."],
+        [
+            "store",
+            None,
+            "",
+            "redis://host:port/db, shared by several registries (default: memory).",
+        ],
+        ["store-password-file", None, "", "File with the password of the store."],
+        ["trusted-proxy", None, "", "ADDRESS[/BITS],...: believe X-Forwarded-For from these."],
         ["turn-ttl", None, "86400", "Seconds that credentials for the relays are good for."],
     ]
 
@@ -57,7 +68,9 @@ class Options(usage.Options):
         self["public-url"] = self._origin(self["public-url"])
         self["turn-ttl"] = self._number("turn-ttl", *TURN_TTLS)
         self["turn"] = self._relays(self["turn"])
-        self["turn-secret"] = self._secret(self["turn-secret-file"])
+        self["turn-secret"] = self._secret("turn-secret-file")
+        self["store"] = self._store(self["store"], self["store-password-file"])
+        self["trusted-proxy"] = self._proxies(self["trusted-proxy"])
         self._check_endpoint()
         self._check_addresses()
 
@@ -86,8 +99,9 @@ class Options(usage.Options):
             raise usage.UsageError(f"--turn: {len(urls)} URLs, {MAX_RELAYS} at most")
         return tuple(dict.fromkeys(urls))
 
-    def _secret(self, path: str) -> bytes:
-        """Read the secret, without the line's end; a relay's configuration has it as a word."""
+    def _secret(self, name: str) -> bytes:
+        """Read a secret, without the line's end; others' configurations have it as a word."""
+        path = self[name]
         if not path:
             return b""
         try:
@@ -95,12 +109,34 @@ class Options(usage.Options):
                 secret = file.read(MAX_SECRET + 1).strip()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise usage.UsageError(f"--turn-secret-file: {path!r}: {reason}") from None
+            raise usage.UsageError(f"--{name}: {path!r}: {reason}") from None
         if not secret:
-            raise usage.UsageError(f"--turn-secret-file: {path!r} is empty")
+            raise usage.UsageError(f"--{name}: {path!r} is empty")
         if len(secret) > MAX_SECRET or len(secret.split()) > 1:
-            raise usage.UsageError(f"--turn-secret-file: {path!r} must hold one word")
+            raise usage.UsageError(f"--{name}: {path!r} must hold one word")
         return secret
+
+    def _store(self, text: str, password_file: str) -> RedisUrl | None:
+        if not text:
+            if password_file:
+                raise usage.UsageError("--store-password-file needs --store")
+            return None
+        try:
+            url = parse_redis_url(text)
+        except ConfigurationError as error:
+            raise usage.UsageError(f"--store: {error}") from None
+        if not password_file:
+            return url
+        try:
+            return attrs.evolve(url, password=self._secret("store-password-file").decode())
+        except UnicodeDecodeError:
+            raise usage.UsageError("--store-password-file must be UTF-8") from None
+
+    def _proxies(self, text: str) -> TrustedProxies:
+        try:
+            return TrustedProxies.parse(text)
+        except ConfigurationError as error:
+            raise usage.UsageError(f"--trusted-proxy: {error}") from None
 
     def _check_endpoint(self) -> None:
         try:
@@ -154,7 +190,7 @@ def makeService(options: Options) -> MultiService:
     from p2pchat.signaling.web_service import WebService  # noqa: PLC0415
 
     runtime = real_runtime(reactor)
-    registry = Registry(runtime, _settings(options, runtime))
+    registry = Registry(runtime, _settings(options, runtime), _store_maker(options))
     resource = RegistryResource(registry)
     site = RegistrySite(resource.app.resource(), registry.counts, runtime.clock)
     services = RegistryServices()
@@ -174,7 +210,18 @@ def _settings(options: Options, runtime: Runtime) -> Settings:
         options["stun"],
         options["second-address"],
         _relay_credentials(options, runtime),
+        options["trusted-proxy"],
     )
+
+
+def _store_maker(options: Options) -> StoreMaker:
+    from p2pchat.signaling.memory_store import MemoryStore  # noqa: PLC0415
+
+    if options["store"] is None:
+        return MemoryStore
+    from p2pchat.signaling.redis_store import redis_store  # noqa: PLC0415 - installs the reactor
+
+    return redis_store(options["store"])
 
 
 def _relay_credentials(options: Options, runtime: Runtime) -> RelayCredentials | None:

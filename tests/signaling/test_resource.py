@@ -7,14 +7,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from treq.testing import StubTreq
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import __version__
 from p2pchat.identity.nonces import UsedNonces
+from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.memory_store import MemoryStore
+from p2pchat.signaling.redis_link import unavailable
 from p2pchat.signaling.registry import Settings
 from p2pchat.wire.documents import Offer, Refusal, Registration, Removal, Ringing, Subscription
-from tests.signaling.web import HOST, ORIGIN, Response, Web, identity
+from tests.signaling.web import HOST, ORIGIN, Response, Web, identity, request_bytes
 
 ALICE, BOB, CAROL = identity(1), identity(2), identity(3)
 JOSE = {"Content-Type": "application/jose"}
@@ -370,6 +373,51 @@ class RoutingTests(ResourceCase):
         self.assertEqual(response.headers["retry-after"], "1")
         self.assertEqual(self.web.post("/register", "x", ip="203.0.113.6").status, 400)
         self.assertEqual(self.web.ask("GET", "/peers").status, 200)
+
+    def test_behind_a_proxy(self) -> None:
+        """A trusted proxy says whose request it is: for the record, and for the rate."""
+        self.web = Web(Settings(proxies=TrustedProxies.parse("203.0.113.5")))
+        headers = {"Content-Type": "application/jose", "X-Forwarded-For": "8.8.8.8, 203.0.113.77"}
+        token = self.web.signed(ALICE, Registration("alice"))
+        answer = self.web.ask("POST", "/register", token.encode(), headers)
+        self.assertEqual(answer.json["your_ip"], "203.0.113.77")
+        statuses = [self.web.ask("POST", "/register", b"x", headers).status for _ in range(200)]
+        self.assertEqual(statuses[-2:], [400, 429])
+        self.assertEqual(self.web.post("/register", "x").status, 400)
+        headers["X-Forwarded-For"] = "\udcff"
+        self.assertEqual(self.web.ask("POST", "/register", b"x", headers).status, 400)
+
+    def test_store_away(self) -> None:
+        """What needs the store is refused while it can't be reached; status is not."""
+
+        class Away:
+            def count(self) -> Deferred[None]:
+                return succeed(None)
+
+            def __getattr__(self, name: str) -> Any:
+                return lambda *_arguments: fail(unavailable())
+
+        self.web.registry.store = Away()  # type: ignore[assignment]
+        for response in (self.web.register(ALICE), self.web.ask("GET", "/peers")):
+            self.assertRefused(response, 503, "store-unavailable")
+            self.assertEqual(response.headers["retry-after"], "2")
+        status = self.web.ask("GET", "/status")
+        self.assertEqual((status.status, status.json["peers_registered"]), (200, None))
+
+    def test_client_leaves(self) -> None:
+        """A client that hangs up while the store is asked is no mistake of ours."""
+        pending: Deferred[Any] = Deferred()
+
+        class Slow:
+            def __getattr__(self, name: str) -> Any:
+                return lambda *_arguments: pending
+
+        self.web.registry.store = Slow()  # type: ignore[assignment]
+        connection = self.web.connect()
+        connection.send(request_bytes("GET", "/peers"))
+        connection.hang_up()
+        self.assertTrue(pending.called)
+        self.assertEqual(self.web.registry.counts.errors, {})
 
     def test_our_own_mistake(self) -> None:
         """A mistake of ours is a 500 without its traceback, and is logged."""

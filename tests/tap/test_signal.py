@@ -13,6 +13,9 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
+from p2pchat.signaling.memory_store import MemoryStore
+from p2pchat.signaling.redis_store import RedisStore
+from p2pchat.signaling.registry import Registry
 from p2pchat.signaling.stun_service import StunService
 from p2pchat.signaling.web_service import WebService
 from p2pchat.tap.signal import Options, RegistryServices, makeService
@@ -58,6 +61,51 @@ class OptionsTests(SynchronousTestCase):
             (["--address=192.0.2.1", "--second-address=::1"], "of one family"),
             (["--address=::1", "--second-address=::2", "--stun=0"], "needs --address and --stun"),
             (["--public-url=p2p.example"], "--public-url: 'p2p.example' must begin with http"),
+        ):
+            with self.subTest(words=words):
+                error = self.assertRaises(UsageError, parsed, *words)
+                self.assertIn(expected, str(error))
+
+
+class StoreOptionsTests(SynchronousTestCase):
+    """Where records are kept, and whom to believe about clients."""
+
+    def test_none(self) -> None:
+        """By default they are in memory, and no proxy is believed."""
+        options = parsed()
+        self.assertIsNone(options["store"])
+        self.assertEqual(options["trusted-proxy"].networks, ())
+        self.assertIsInstance(self.registry(options).store, MemoryStore)
+
+    def registry(self, options: Options) -> Registry:
+        """Return the registry made from options."""
+        return next(s for s in makeService(options) if isinstance(s, WebService)).registry
+
+    def test_values(self) -> None:
+        """A store and its password, a proxy's network; they reach the registry."""
+        path = Path(self.mktemp())
+        path.write_bytes(b"north-south\n")
+        options = parsed(
+            "--store=redis://store.example/3",
+            f"--store-password-file={path}",
+            "--trusted-proxy=192.0.2.0/24",
+        )
+        self.assertEqual(str(options["store"]), "redis://store.example:6379/3")
+        self.assertEqual(options["store"].password, "north-south")
+        registry = self.registry(options)
+        self.assertIsInstance(registry.store, RedisStore)
+        self.assertIn("192.0.2.7", registry.settings.proxies)
+
+    def test_bad_values(self) -> None:
+        """What can't be used is said, with its option."""
+        path = Path(self.mktemp())
+        path.write_bytes(b"\xff")
+        for words, expected in (
+            (["--store=localhost:6379"], "--store: no URL such as redis://"),
+            (["--store-password-file=x"], "--store-password-file needs --store"),
+            (["--store=redis://h", "--store-password-file=/nowhere/x"], "No such file"),
+            (["--store=redis://h", f"--store-password-file={path}"], "must be UTF-8"),
+            (["--trusted-proxy=proxy.example"], "--trusted-proxy: 'proxy.example'"),
         ):
             with self.subTest(words=words):
                 error = self.assertRaises(UsageError, parsed, *words)

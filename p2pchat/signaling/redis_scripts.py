@@ -1,0 +1,229 @@
+"""
+What the registry asks of Redis, each in one step of the server: scripts, and the keys they use.
+
+::
+
+    p2pchat:record:{peer}       a record as JSON; its expiry is the lease
+    p2pchat:used:{issuer}:{jti} a nonce; its expiry is the end of its document
+    p2pchat:at:{peer}           where the peer's event stream hangs: instance ":" serial
+    p2pchat:instance:{instance} this process of the registry lives; expires soon after it doesn't
+
+    p2pchat:ids                 sorted set of all peers, in the order of their ids
+    p2pchat:name:{username}     sorted set of the peers of this name
+    p2pchat:names               hash: the name under which a peer stands in such a set
+    p2pchat:due                 sorted set: when the peer's record ends, in milliseconds
+
+    channel p2pchat:to:{instance}   what this process is told (redis_messages)
+
+The sets are indices: a peer whose record has expired may still stand there, and isn't shown.
+Whichever process sweeps first takes it out.
+
+A peer is online while it is registered, its stream hangs on a process, and this process lives.
+The scripts make up names of keys as they go: the store is one Redis server with its replicas, not
+a Redis Cluster.  Redis 5 or newer.
+"""
+
+from __future__ import annotations
+
+PREFIX = "p2pchat:"
+SWEPT = 500  # records that one sweep takes out of the indices
+NOTHING = ""
+
+_LIBRARY = """
+local P = 'p2pchat:'
+local function take(issuer, nonce, ttl)
+    return redis.call('SET', P .. 'used:' .. issuer .. ':' .. nonce, '1', 'NX', 'EX', ttl)
+end
+local function instance_of(at)
+    return at and string.match(at, '^[^:]+')
+end
+local alive = {}
+local function lives(instance)
+    if alive[instance] == nil then
+        alive[instance] = redis.call('EXISTS', P .. 'instance:' .. instance) == 1
+    end
+    return alive[instance]
+end
+local function stream_of(peer)
+    local at = redis.call('GET', P .. 'at:' .. peer)
+    if at and lives(instance_of(at)) then
+        return at
+    end
+    return nil
+end
+local function show(peer)
+    local record = redis.call('GET', P .. 'record:' .. peer)
+    return record and ((stream_of(peer) and '1' or '0') .. record)
+end
+local function unlist(peer)
+    local name = redis.call('HGET', P .. 'names', peer)
+    if name then
+        redis.call('ZREM', P .. 'name:' .. name, peer)
+        redis.call('HDEL', P .. 'names', peer)
+    end
+    redis.call('ZREM', P .. 'ids', peer)
+    redis.call('ZREM', P .. 'due', peer)
+end
+local function now()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function tell_end(at, mine, peer, event)
+    if at and instance_of(at) ~= mine then
+        local serial = string.sub(at, #instance_of(at) + 2)
+        local message = 'end ' .. peer .. ' ' .. serial .. ' ' .. event
+        redis.call('PUBLISH', P .. 'to:' .. instance_of(at), message)
+    end
+end
+"""
+
+# peer, username, record, lease in milliseconds, capacity, nonce, its time to live
+REGISTER = (
+    _LIBRARY
+    + """
+local peer, username, record, lease, capacity, nonce, ttl = unpack(ARGV)
+local key = P .. 'record:' .. peer
+if redis.call('EXISTS', key) == 0
+    and redis.call('ZCARD', P .. 'ids') >= tonumber(capacity) then
+    return 'full'
+end
+if not take(peer, nonce, ttl) then return 'used' end
+redis.call('SET', key, record, 'PX', lease)
+redis.call('ZADD', P .. 'due', now() + lease, peer)
+local former = redis.call('HGET', P .. 'names', peer)
+if former ~= username then
+    if former then redis.call('ZREM', P .. 'name:' .. former, peer) end
+    redis.call('HSET', P .. 'names', peer, username)
+    redis.call('ZADD', P .. 'name:' .. username, 0, peer)
+    redis.call('ZADD', P .. 'ids', 0, peer)
+end
+return 'done'
+"""
+)
+
+# peer; the record behind 1 (online) or 0, or nothing
+FIND = _LIBRARY + "return show(ARGV[1])"
+
+# after, limit, and the username if there is one; the id that follows, then a line for each record
+PAGE = (
+    _LIBRARY
+    + """
+local after, limit, username = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local ids = username and (P .. 'name:' .. username) or (P .. 'ids')
+local from = after == '' and '-' or '(' .. after
+local peers = redis.call('ZRANGEBYLEX', ids, from, '+', 'LIMIT', 0, limit + 1)
+local lines = {#peers > limit and peers[limit] or ''}
+for place, peer in ipairs(peers) do
+    local shown = place <= limit and show(peer)
+    if shown then lines[#lines + 1] = shown end
+end
+return table.concat(lines, '\\n')
+"""
+)
+
+# peer, this instance, nonce, its time to live; where its stream hung
+REMOVE = (
+    _LIBRARY
+    + """
+local peer, mine, nonce, ttl = unpack(ARGV)
+if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
+if not take(peer, nonce, ttl) then return 'used' end
+tell_end(redis.call('GET', P .. 'at:' .. peer), mine, peer, 'removed')
+redis.call('DEL', P .. 'record:' .. peer, P .. 'at:' .. peer)
+unlist(peer)
+return 'done'
+"""
+)
+
+# peer, this instance, serial, seconds of presence, nonce, its time to live
+SUBSCRIBE = (
+    _LIBRARY
+    + """
+local peer, mine, serial, presence, nonce, ttl = unpack(ARGV)
+if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
+if not take(peer, nonce, ttl) then return 'used' end
+local at = P .. 'at:' .. peer
+tell_end(redis.call('GET', at), mine, peer, 'superseded')
+redis.call('SET', at, mine .. ':' .. serial, 'EX', presence)
+return 'done'
+"""
+)
+
+# peer, this instance, serial
+UNSUBSCRIBE = (
+    _LIBRARY
+    + """
+local at = P .. 'at:' .. ARGV[1]
+if redis.call('GET', at) == ARGV[2] .. ':' .. ARGV[3] then redis.call('DEL', at) end
+return 'done'
+"""
+)
+
+# issuer, peer, this instance, nonce, its time to live, message for the instance of the stream
+DELIVER = (
+    _LIBRARY
+    + """
+local issuer, peer, mine, nonce, ttl, message = unpack(ARGV)
+if redis.call('EXISTS', P .. 'record:' .. issuer) == 0 then return 'unknown-author' end
+if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
+local at = stream_of(peer)
+if not at then return 'offline' end
+if not take(issuer, nonce, ttl) then return 'used' end
+if instance_of(at) == mine then return 'here' end
+if redis.call('PUBLISH', P .. 'to:' .. instance_of(at), message) > 0 then return 'sent' end
+redis.call('DEL', P .. 'used:' .. issuer .. ':' .. nonce, P .. 'at:' .. peer)
+return 'offline'
+"""
+)
+
+# issuer, nonce
+FORGET = _LIBRARY + "return redis.call('DEL', P .. 'used:' .. ARGV[1] .. ':' .. ARGV[2])"
+
+# this instance, seconds of presence, then peer and serial of each stream; a letter for each:
+# o it is ours, r it is ours but there is no record, s the peer has a newer one elsewhere
+CHECK = (
+    _LIBRARY
+    + """
+local mine, presence, found = ARGV[1], ARGV[2], {}
+for place = 3, #ARGV, 2 do
+    local peer = ARGV[place]
+    local at, own = stream_of(peer), mine .. ':' .. ARGV[place + 1]
+    if at and at ~= own then
+        found[#found + 1] = 's'
+    else
+        redis.call('SET', P .. 'at:' .. peer, own, 'EX', presence)
+        found[#found + 1] = redis.call('EXISTS', P .. 'record:' .. peer) == 1 and 'o' or 'r'
+    end
+end
+return table.concat(found)
+"""
+)
+
+# this instance, seconds that it is believed to live; how many are swept
+BEAT = (
+    _LIBRARY
+    + """
+redis.call('SET', P .. 'instance:' .. ARGV[1], '1', 'EX', ARGV[2])
+local ended = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now(), 'LIMIT', 0, ARGV[3])
+for _, peer in ipairs(ended) do
+    local left = redis.call('PTTL', P .. 'record:' .. peer)
+    if left > 0 then
+        redis.call('ZADD', P .. 'due', now() + left, peer)
+    else
+        unlist(peer)
+    end
+end
+return #ended
+"""
+)
+
+# this instance
+LEAVE = _LIBRARY + "return redis.call('DEL', P .. 'instance:' .. ARGV[1])"
+
+# how many peers are registered
+COUNT = _LIBRARY + "return redis.call('ZCARD', P .. 'ids')"
+
+
+def channel(instance: str) -> str:
+    """Return the channel of a process of the registry."""
+    return f"{PREFIX}to:{instance}"

@@ -1,0 +1,241 @@
+"""What every store of the registry promises; the tests of each store bring it to life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from twisted.internet.defer import Deferred, inlineCallbacks
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from p2pchat.errors import ReplayedDocument
+from p2pchat.interfaces import ILocalStreams, IRegistryStore
+from p2pchat.signaling.directory import Delivery, Record
+from p2pchat.signaling.refusals import Refused
+from p2pchat.wire.documents import Document, Registration, Ringing
+
+if TYPE_CHECKING:
+    from twisted.trial.unittest import TestCase as _TestCase
+else:
+    _TestCase = object  # so that nobody runs the contract itself
+
+LEASE = 2.0  # seconds; a busy machine must be able to do a few things within a third of it
+CAPACITY = 5  # records
+ALICE, BOB, CAROL = (f"{number}0000000-0000-8000-8000-000000000000" for number in range(1, 4))
+
+_nonces = count()
+
+
+@implementer(ILocalStreams)
+@attrs.define
+class FakeStreams:
+    """
+    Streams that only remember.
+
+    :ivar live: what was delivered to each peer that has a stream.
+    :ivar deaf: peers whose streams take nothing.
+    :ivar ended: which streams were ended, with which events.
+    """
+
+    live: dict[str, list[str]] = attrs.Factory(dict)
+    deaf: set[str] = attrs.Factory(set)
+    ended: list[tuple[str, str]] = attrs.Factory(list)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self.live))
+
+    def __contains__(self, peer_id: str) -> bool:
+        return peer_id in self.live
+
+    def deliver(self, peer_id: str, token: str) -> bool:
+        """Remember a document."""
+        if peer_id not in self.live or peer_id in self.deaf:
+            return False
+        self.live[peer_id].append(token)
+        return True
+
+    def end(self, peer_id: str, name: str) -> None:
+        """Remember an end."""
+        if self.live.pop(peer_id, None) is not None:
+            self.ended.append((peer_id, name))
+
+
+@attrs.frozen
+class Process:
+    """A store, and the streams of the process that has it."""
+
+    store: Any
+    streams: FakeStreams
+
+    @inlineCallbacks
+    def register(self, peer_id: str, username: str = "x", **fields: Any) -> Any:
+        """Register a peer; returns its record."""
+        record = Record.of(peer_id, Registration(username, **fields), "192.0.2.1", 5.0)
+        yield self.store.register(record, self.document(peer_id))
+        return record
+
+    @inlineCallbacks
+    def listen(self, peer_id: str) -> Any:
+        """Open a peer's stream."""
+        found = yield self.store.subscribe(peer_id, self.document(peer_id))
+        if found:
+            self.streams.end(peer_id, "superseded")
+            self.streams.live[peer_id] = []
+        return found
+
+    def hang_up(self, peer_id: str) -> None:
+        """Close a peer's stream."""
+        del self.streams.live[peer_id]
+        self.store.unsubscribe(peer_id)
+
+    def deliver(self, document: Document, to: str, token: str = "token") -> Deferred[Delivery]:
+        """Deliver a document."""
+        delivered: Deferred[Delivery] = self.store.deliver(to, document, token)
+        return delivered
+
+    @inlineCallbacks
+    def is_online(self, peer_id: str) -> Any:
+        """Return what a listing says."""
+        listing = yield self.store.find(peer_id)
+        return listing is not None and listing.online
+
+    def document(self, by: str) -> Document:
+        """Return a document that nobody has seen."""
+        issued_at = self.store.runtime.wall_time()
+        return Document(by, "anybody", issued_at, f"nonce-{next(_nonces)}", Ringing("session"))
+
+
+class StoreContract(_TestCase):
+    """One process's view, to be mixed into a test case that makes ``process``."""
+
+    process: Process
+
+    def pass_time(self, seconds: float) -> Deferred[None]:
+        """Let time pass, and what is due be done."""
+        raise NotImplementedError
+
+    @inlineCallbacks
+    def refused(self, deferred: Deferred[Any], kind: type[Exception]) -> Any:
+        """Wait for the exception of this kind."""
+        return (yield self.assertFailure(deferred, kind))
+
+    def test_interface(self) -> None:
+        """It is a store, and the fake is what a store wants."""
+        self.assertTrue(verifyObject(IRegistryStore, self.process.store))
+        self.assertTrue(verifyObject(ILocalStreams, self.process.streams))
+
+    @inlineCallbacks
+    def test_found(self) -> Any:
+        """What was registered is found as it was, and offline; nobody else is."""
+        places = (("192.0.2.1", 5), ("2001:db8::1", 6))
+        record = yield self.process.register(ALICE, "Zoë\n& 😀", nat="x", addresses=places)
+        listing = yield self.process.store.find(ALICE)
+        self.assertEqual((listing.record, listing.online), (record, False))
+        self.assertIsNone((yield self.process.store.find(BOB)))
+
+    @inlineCallbacks
+    def test_pages(self) -> Any:
+        """Pages have every record once, in the order of ids, and end."""
+        for peer_id in (CAROL, ALICE, BOB):
+            yield self.process.register(peer_id)
+        page = yield self.process.store.page("", 2, None)
+        self.assertEqual([one.record.peer_id for one in page.listings], [ALICE, BOB])
+        self.assertEqual(page.following, BOB)
+        page = yield self.process.store.page(BOB, 2, None)
+        self.assertEqual([one.record.peer_id for one in page.listings], [CAROL])
+        self.assertIsNone(page.following)
+
+    @inlineCallbacks
+    def test_names(self) -> Any:
+        """A page of a name has those who have it now."""
+        for peer_id in (ALICE, BOB, CAROL):
+            yield self.process.register(peer_id, "one")
+        yield self.process.register(BOB, "two")
+        yield self.process.listen(CAROL)
+        page = yield self.process.store.page("", 9, "one")
+        shown = [(one.record.peer_id, one.online) for one in page.listings]
+        self.assertEqual(shown, [(ALICE, False), (CAROL, True)])
+        page = yield self.process.store.page("", 9, "nobody")
+        self.assertEqual((page.listings, page.following), ([], None))
+
+    @inlineCallbacks
+    def test_lease_ends(self) -> Any:
+        """A record that isn't renewed is gone after a lease, from every listing."""
+        yield self.process.register(ALICE)
+        yield self.process.register(BOB)
+        yield self.pass_time(LEASE * 0.7)
+        yield self.process.register(BOB)
+        yield self.pass_time(LEASE * 0.6)
+        self.assertIsNone((yield self.process.store.find(ALICE)))
+        page = yield self.process.store.page("", 9, "x")
+        self.assertEqual([one.record.peer_id for one in page.listings], [BOB])
+        yield self.pass_time(LEASE * 1.1)
+        yield self.pass_time(LEASE)
+        self.assertEqual((yield self.process.store.count()), 0)
+
+    @inlineCallbacks
+    def test_removed(self) -> Any:
+        """A removal ends record and stream; there is nothing left to remove."""
+        yield self.process.register(ALICE)
+        yield self.process.listen(ALICE)
+        document = self.process.document(ALICE)
+        self.assertTrue((yield self.process.store.remove(ALICE, document)))
+        self.assertEqual(self.process.streams.ended, [(ALICE, "removed")])
+        self.assertFalse((yield self.process.store.remove(ALICE, document)))
+        self.assertEqual((yield self.process.store.page("", 9, "x")).listings, [])
+        yield self.process.register(ALICE)
+        yield self.refused(self.process.store.remove(ALICE, document), ReplayedDocument)
+
+    @inlineCallbacks
+    def test_full(self) -> Any:
+        """When there is no room strangers are refused, and may send the same again."""
+        for number in range(CAPACITY):
+            yield self.process.register(f"peer-{number}")
+        record = Record.of(ALICE, Registration("x"), "192.0.2.1", 0.0)
+        document = self.process.document(ALICE)
+        refusal = yield self.refused(self.process.store.register(record, document), Refused)
+        self.assertEqual(refusal.problem.reason, "registry-full")
+        yield self.process.register("peer-0")
+        yield self.process.store.remove("peer-0", self.process.document("peer-0"))
+        yield self.process.store.register(record, document)
+        yield self.refused(self.process.store.register(record, document), ReplayedDocument)
+
+    @inlineCallbacks
+    def test_subscribed(self) -> Any:
+        """Who is registered may listen, and is online until the stream ends."""
+        document = self.process.document(ALICE)
+        self.assertFalse((yield self.process.store.subscribe(ALICE, document)))
+        yield self.process.register(ALICE)
+        self.assertTrue((yield self.process.store.subscribe(ALICE, document)))
+        yield self.refused(self.process.store.subscribe(ALICE, document), ReplayedDocument)
+        yield self.process.listen(ALICE)
+        self.assertTrue((yield self.process.is_online(ALICE)))
+        self.process.hang_up(ALICE)
+        self.assertFalse((yield self.process.is_online(ALICE)))
+
+    @inlineCallbacks
+    def test_delivered(self) -> Any:
+        """A document goes from one who is registered to one who listens, once."""
+        document = self.process.document(ALICE)
+        for expected in (Delivery.UNKNOWN_AUTHOR, Delivery.UNKNOWN_PEER, Delivery.OFFLINE):
+            self.assertIs((yield self.process.deliver(document, BOB)), expected)
+            yield self.process.register(BOB if expected is Delivery.UNKNOWN_PEER else ALICE)
+        yield self.process.listen(BOB)
+        self.assertIs((yield self.process.deliver(document, BOB, "one")), Delivery.TAKEN)
+        yield self.refused(self.process.deliver(document, BOB, "two"), ReplayedDocument)
+        self.assertEqual(self.process.streams.live[BOB], ["one"])
+
+    @inlineCallbacks
+    def test_not_taken(self) -> Any:
+        """What a stream refused wasn't delivered, and may come again."""
+        yield self.process.register(ALICE)
+        yield self.process.register(BOB)
+        yield self.process.listen(BOB)
+        self.process.streams.deaf.add(BOB)
+        document = self.process.document(ALICE)
+        self.assertIs((yield self.process.deliver(document, BOB)), Delivery.OFFLINE)
+        self.process.streams.deaf.clear()
+        self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)

@@ -1,0 +1,48 @@
+"""The store in memory keeps the contract, on a clock that the test turns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+
+from p2pchat.runtime import Runtime
+from p2pchat.signaling.memory_store import MemoryStore
+from tests.signaling.store_contract import (
+    ALICE,
+    CAPACITY,
+    LEASE,
+    FakeStreams,
+    Process,
+    StoreContract,
+)
+
+
+class MemoryStoreTests(StoreContract, TestCase):
+    """The default."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        streams = FakeStreams()
+        runtime = Runtime(None, self.clock, self.clock.seconds, bytes, list)
+        store = MemoryStore(runtime, LEASE, streams)
+        store.directory.capacity = CAPACITY
+        self.process = Process(store, streams)
+        store.start()
+        self.addCleanup(store.stop)
+
+    def pass_time(self, seconds: float) -> Deferred[None]:
+        """Turn the clock."""
+        self.clock.advance(seconds)
+        self.process.store.sweep()
+        return succeed(None)
+
+    @inlineCallbacks
+    def test_expired(self) -> Any:
+        """With the lease ends the stream."""
+        yield self.process.register(ALICE)
+        yield self.process.listen(ALICE)
+        yield self.pass_time(LEASE)
+        self.assertEqual(self.process.streams.ended, [(ALICE, "expired")])
