@@ -21,11 +21,12 @@ from p2pchat.identity.documents import Acceptance, open_document
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
-from p2pchat.peer import events
+from p2pchat.peer import events, registration
 from p2pchat.session import conversation, dialogue, link
 from p2pchat.session.quic import Engine, _SecretLog
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
+from p2pchat.signaling import redis_link, redis_store
 from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
@@ -316,6 +317,25 @@ class NumberTests(SynchronousTestCase):
             f"Every {link.STUCK_CHECK} seconds, until the handshake is done",
             f"A link has at most {link.MAX_ENGINES} connections",
             f"still unanswered after {conversation.SUSPICION} seconds",
+        ):
+            self.assertIn(sentence, text)
+
+
+class ScalingTests(SynchronousTestCase):
+    """The page for operators of several registries has the numbers of the code."""
+
+    def test_numbers(self) -> None:
+        """Each sentence stands there, with what the code has now."""
+        text = " ".join(page("scaling").split())
+        first, longest = registration.FIRST_WAIT, redis_link.RETRY_LONGEST
+        for sentence in (
+            f"shown as online for at most {redis_store.INSTANCE_LEASE} seconds",
+            f"after {redis_store.INSTANCE_LEASE} seconds the others take it for dead",
+            f"{first * 0.5:g} to {first * 1.5:g} seconds later",
+            f"up to {longest:g} seconds apart ({longest * 1.5:g} with the scatter)",
+            f"counts as gone after {redis_link.REPLY_TIMEOUT:g} seconds",
+            f"each of its streams every {redis_store.CHECK:g} seconds",
+            f"At most {redis_store.MAX_RECORDS:,} records",
         ):
             self.assertIn(sentence, text)
 

@@ -77,6 +77,7 @@ class Settings:
     :ivar stun_port: the first of two UDP ports, or 0: no STUN.
     :ivar second_address: the second IP address of STUN, or empty.
     :ivar relays: what registered peers are told of relays, or None.
+    :ivar stun_host: where clients reach STUN, or empty: where they reached the registry.
     :ivar proxies: who is believed about the address of a client.
     """
 
@@ -86,13 +87,14 @@ class Settings:
     second_address: str = ""
     relays: RelayCredentials | None = None
     proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
+    stun_host: str = ""
 
     def stun_urls(self, origin: str) -> list[str]:
         """Return where STUN is, for a client that reached the registry at this origin."""
         if not self.stun_port:
             return []
         second = self.second_address
-        hosts = [host(origin), f"[{second}]" if ":" in second else second]
+        hosts = [self.stun_host or host(origin), f"[{second}]" if ":" in second else second]
         ports = (self.stun_port, self.stun_port + 1)
         return [f"stun:{name}:{port}" for name in hosts if name for port in ports]
 

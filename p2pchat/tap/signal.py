@@ -19,7 +19,7 @@ from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.redis_url import RedisUrl, parse_redis_url
 from p2pchat.wire.addresses import ANY_IPV6, parse_ip
-from p2pchat.wire.origins import origin
+from p2pchat.wire.origins import host, origin
 from p2pchat.wire.turn import parse_turn_url
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Options(usage.Options):
         ["stun", "s", "3478", "First of two UDP ports for STUN; 0: no STUN."],
         ["address", "a", "", "IP address for STUN (default: all interfaces, IPv4 and IPv6)."],
         ["second-address", "b", "", "Second IP address for STUN (RFC 5780), beside --address."],
+        ["stun-host", None, "", "Where peers reach STUN (default: at the registry's own name)."],
         ["lease", None, "60", "Seconds after which a peer that fell silent is forgotten."],
         ["public-url", "u", "", "URL that peers dial, if known; advised on public hosts."],
         ["turn", None, "", "Relays: turn:host:3478,turns:host:5349; needs --turn-secret-file."],
@@ -64,6 +65,7 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Check every value, and put numbers in place of digits."""
         self["stun"] = self._number("stun", 0, 65_534)
+        self["stun-host"] = self._host(self["stun-host"])
         self["lease"] = self._number("lease", *LEASES)
         self["public-url"] = self._origin(self["public-url"])
         self["turn-ttl"] = self._number("turn-ttl", *TURN_TTLS)
@@ -87,6 +89,12 @@ class Options(usage.Options):
             return origin(url) if url else None
         except RemoteProtocolError as error:
             raise usage.UsageError(f"--public-url: {error}") from None
+
+    def _host(self, name: str) -> str:
+        try:
+            return host(origin(f"http://{name}")) if name else ""
+        except RemoteProtocolError as error:
+            raise usage.UsageError(f"--stun-host: {error}") from None
 
     def _relays(self, text: str) -> tuple[str, ...]:
         if bool(text) != bool(self["turn-secret-file"]):
@@ -211,6 +219,7 @@ def _settings(options: Options, runtime: Runtime) -> Settings:
         options["second-address"],
         _relay_credentials(options, runtime),
         options["trusted-proxy"],
+        options["stun-host"],
     )
 
 

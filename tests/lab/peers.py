@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import attrs
 
@@ -71,6 +71,13 @@ def surroundings(trust: str = "") -> dict[str, str]:
 def fetch(host: Host, url: str, timeout: float = START_LIMIT) -> str:
     """Return the page at `url` as `host` gets it, waiting until it is there."""
     return host.run([sys.executable, "-I", "-S", "-c", FETCH, url, str(timeout)], timeout + 10)
+
+
+class Machine(Protocol):
+    """Where a peer can be started: a host of the lab, or this very machine."""
+
+    def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start a program there."""
 
 
 @attrs.define(eq=False)
@@ -129,7 +136,7 @@ class JsonPeer(Service):
 
     @classmethod
     def start(
-        cls, host: Host, username: str, server: str, *options: str, trust: str = ""
+        cls, host: Machine, username: str, server: str, *options: str, trust: str = ""
     ) -> JsonPeer:
         """
         Start a peer of this name on `host`; `options` follow the usual ones.

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 import attrs
 
@@ -30,9 +31,11 @@ class RedisServer:
     One server; it keeps nothing on disk unless told to.
 
     :ivar options: further words of its command line.
+    :ivar configuration: what stands in its configuration file; port and interface are ours.
     """
 
     options: tuple[str, ...] = ()
+    configuration: str = ""
     port: int = attrs.Factory(free_port)
     directory: str = attrs.Factory(lambda: tempfile.mkdtemp(prefix="redis-"))
     _process: subprocess.Popen[bytes] | None = None
@@ -45,10 +48,15 @@ class RedisServer:
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         assert PROGRAM is not None
-        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self.options]
+        file = os.path.join(self.directory, "redis.conf")
+        Path(file).write_text(self.configuration)
+        words = [file, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         with open(os.path.join(self.directory, "log"), "ab") as log:
             self._process = subprocess.Popen(
-                [PROGRAM, *words], cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log
+                [PROGRAM, *words, *self.options],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
             )
         self._await_answer()
 
@@ -58,6 +66,12 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def forget(self) -> None:
+        """Lose what it wrote to its disk, while it is down."""
+        for name in os.listdir(self.directory):
+            if name.startswith("appendonly"):
+                shutil.rmtree(os.path.join(self.directory, name))
 
     def pause(self) -> None:
         """Stop it where it is."""

@@ -63,6 +63,12 @@ class RegisterTests(ResourceCase):
             ],
         )
 
+    def test_stun_elsewhere(self) -> None:
+        """STUN may have a name of its own."""
+        self.web = Web(Settings(stun_port=3478, stun_host="stun.test"))
+        expected = ["stun:stun.test:3478", "stun:stun.test:3479"]
+        self.assertEqual(self.web.register(ALICE).json["stun"], expected)
+
     def test_public_origin(self) -> None:
         """With a public origin, that one counts, whatever the Host header says."""
         self.web = Web(Settings(public_origin="https://p2p.example:443", stun_port=3478))

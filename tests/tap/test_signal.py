@@ -101,6 +101,7 @@ class StoreOptionsTests(SynchronousTestCase):
         path = Path(self.mktemp())
         path.write_bytes(b"\xff")
         for words, expected in (
+            (["--stun-host=a b"], "--stun-host: "),
             (["--store=localhost:6379"], "--store: no URL such as redis://"),
             (["--store-password-file=x"], "--store-password-file needs --store"),
             (["--store=redis://h", "--store-password-file=/nowhere/x"], "No such file"),
