@@ -179,4 +179,8 @@ class IRegistryStore(Interface):
         """
 
     def count() -> Deferred[int | None]:
-        """Return a Deferred of how many records there are, or of None: nobody can tell now."""
+        """
+        Return a Deferred of how many records there are, or of None: nobody can tell now.
+
+        It has fired already; a shared store may say what was true some seconds ago.
+        """

@@ -25,7 +25,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from txredisapi import RedisError, RedisProtocol, SubscriberProtocol
+from txredisapi import RedisError, RedisProtocol, ResponseError, SubscriberProtocol
 
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.redis_url import RedisUrl
@@ -183,6 +183,7 @@ class RedisLink:
     _asking: _Kept = attrs.field(init=False)
     _listening: _Kept = attrs.field(init=False)
     _told: bool | None = attrs.field(init=False, default=None)  # whether it is there
+    _complaint: str = attrs.field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
         endpoint = _endpoint(self.runtime.reactor, self.url)
@@ -225,8 +226,15 @@ class RedisLink:
     def _refuse(self, failure: Failure) -> Failure:
         if failure.check(RedisError) is None:
             return failure  # cancelled, or our own mistake
-        _log.debug("Redis: {error}", error=failure.getErrorMessage())
+        if failure.check(ResponseError) is not None:
+            self._complain(failure.getErrorMessage())
         return Failure(unavailable())
+
+    def _complain(self, error: str) -> None:
+        """Tell the operator what Redis objects to, such as that it is full; each thing once."""
+        if error != self._complaint:
+            self._complaint = error
+            _log.warn("The store {url} refuses: {error}", url=str(self.url), error=error)
 
     def _build(self) -> Any:
         return _Asking(**self._credentials())

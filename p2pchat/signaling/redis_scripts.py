@@ -27,7 +27,6 @@ from __future__ import annotations
 
 PREFIX = "p2pchat:"
 SWEPT = 500  # records that one sweep takes out of the indices
-NOTHING = ""
 
 _LIBRARY = """
 local P = 'p2pchat:'
@@ -199,7 +198,7 @@ return table.concat(found)
 """
 )
 
-# this instance, seconds that it is believed to live; how many are swept
+# this instance, seconds that it is believed to live, how many may be swept; how many are registered
 BEAT = (
     _LIBRARY
     + """
@@ -213,15 +212,12 @@ for _, peer in ipairs(ended) do
         unlist(peer)
     end
 end
-return #ended
+return redis.call('ZCARD', P .. 'ids')
 """
 )
 
 # this instance
 LEAVE = _LIBRARY + "return redis.call('DEL', P .. 'instance:' .. ARGV[1])"
-
-# how many peers are registered
-COUNT = _LIBRARY + "return redis.call('ZCARD', P .. 'ids')"
 
 
 def channel(instance: str) -> str:

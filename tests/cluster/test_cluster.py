@@ -122,9 +122,7 @@ class ClusterTests(TestCase):
         page = fetch(f"{self.cluster.url}/peers")
         assert page is not None
         self.assertEqual((page.status, page.json["type"]), (503, "/problems/store-unavailable"))
-        status = fetch(f"{self.cluster.url}/status")
-        assert status is not None
-        self.assertEqual((status.status, status.json["peers_registered"]), (200, None))
+        self.assertTrue(self.status_is_null())
         exchange(self.alice, self.bob, "meanwhile", 1)
         self.cluster.redis.forget()
         self.cluster.redis.start()
@@ -133,6 +131,21 @@ class ClusterTests(TestCase):
         self.assertEqual(sum(one.streams() for one in self.cluster.instances), 2)
         carol = self.person("carol")
         self.call(carol, self.bob)
+
+    def test_redis_silent(self) -> None:
+        """Redis stops answering for a while: no stream ends, and it is as before."""
+        self.cluster.redis.pause()
+        await_that(lambda: not self.cluster.works(), 10.0, "the refusal")
+        await_that(self.status_is_null, 10.0, "the notice")
+        time.sleep(3.0)  # in which the balancer asks three times whether the registries live
+        self.cluster.redis.resume()
+        self.await_online({"alice", "bob"}, MOVE_LIMIT)
+        self.assertEqual(self.told_of_loss(), 0)
+
+    def status_is_null(self) -> bool:
+        """Tell whether the registries say that they can't count."""
+        page = fetch(f"{self.cluster.url}/status")
+        return page is not None and page.json["peers_registered"] is None
 
     def test_redis_remembers(self) -> None:
         """With its file a Redis that was killed has every record as soon as it is back."""

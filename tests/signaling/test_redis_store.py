@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 
 from p2pchat.errors import ReplayedDocument
@@ -15,7 +17,8 @@ from p2pchat.signaling.directory import Delivery
 from p2pchat.signaling.redis_store import RedisStore
 from p2pchat.signaling.redis_url import parse_redis_url
 from p2pchat.signaling.refusals import Refused
-from tests.signaling.redis_server import NO_REDIS, RedisServer
+from tests.lab.relay import write_certificate
+from tests.signaling.redis_server import NO_REDIS, RedisServer, free_port
 from tests.signaling.store_contract import (
     ALICE,
     BOB,
@@ -28,6 +31,12 @@ from tests.signaling.store_contract import (
 
 PATIENCE = 10.0  # seconds
 TICK = 0.02  # seconds
+
+
+def _restore(trusted: str | None) -> None:
+    os.environ.pop("SSL_CERT_FILE", None)
+    if trusted is not None:
+        os.environ["SSL_CERT_FILE"] = trusted
 
 
 def sleep(seconds: float) -> Deferred[None]:
@@ -217,6 +226,20 @@ class OutageTests(RedisCase):
         yield late.register(ALICE)
 
     @inlineCallbacks
+    def test_full_redis(self) -> Any:
+        """A Redis without memory left says so; the registry refuses, and the operator is told."""
+        yield self.process.register(ALICE)
+        self.server.ask("CONFIG", "SET", "maxmemory", "1")
+        with capturedLogs() as told:
+            for _ in range(2):
+                refusal = yield self.refused(self.process.register(BOB), Refused)
+                self.assertEqual(refusal.problem.reason, "store-unavailable")
+        self.assertEqual(sum("OOM" in formatEvent(event) for event in told), 1)
+        self.assertIsNotNone((yield self.process.store.find(ALICE)))
+        self.server.ask("CONFIG", "SET", "maxmemory", "0")
+        yield self.process.register(BOB)
+
+    @inlineCallbacks
     def test_silent(self) -> Any:
         """A Redis that doesn't answer is as good as none, after two seconds."""
         self.server.pause()
@@ -225,6 +248,42 @@ class OutageTests(RedisCase):
         self.assertEqual(refusal.problem.reason, "store-unavailable")
         self.server.resume()
         yield self.connected(self.process)
+
+
+class TlsTests(RedisCase):
+    """A server that is reached by TLS."""
+
+    @inlineCallbacks
+    def setUp(self) -> Any:  # type: ignore[override]
+        folder = self.mktemp()
+        os.mkdir(folder)
+        write_certificate(folder, "127.0.0.1")
+        certificate = os.path.abspath(f"{folder}/certificate.pem")
+        key = os.path.abspath(f"{folder}/key.pem")
+        port = free_port()
+        files = ("--tls-cert-file", certificate, "--tls-key-file", key)
+        self.server = RedisServer(("--tls-port", str(port), "--tls-auth-clients", "no", *files))
+        self.addCleanup(self.server.close)
+        self.server.start()
+        self.url = f"rediss://127.0.0.1:{port}"
+        former = os.environ.get("SSL_CERT_FILE")
+        os.environ["SSL_CERT_FILE"] = certificate
+        self.addCleanup(_restore, former)
+        self.process = self.boot(self.url)
+        yield self.connected(self.process)
+
+    @inlineCallbacks
+    def test_trusted(self) -> Any:
+        """With a certificate that the system trusts it works."""
+        yield self.process.register(ALICE)
+
+    @inlineCallbacks
+    def test_stranger(self) -> Any:
+        """A server whose certificate nobody vouches for gets nothing."""
+        del os.environ["SSL_CERT_FILE"]
+        stranger = self.boot(self.url)
+        yield sleep(0.5)
+        yield self.refused(stranger.store.find(ALICE), Refused)
 
 
 class PasswordTests(RedisCase):

@@ -101,6 +101,16 @@ class EndTests(StreamCase):
         self.stream.hang_up()
         self.assertEqual(self.deliver().status, 202)
 
+    def test_gone_is_told_once(self) -> None:
+        """The store is told when a peer has no stream here any more, not when it has another."""
+        gone: list[str] = []
+        self.web.registry.streams.gone = gone.append
+        newer = self.subscribe()
+        self.stream.hang_up()
+        self.assertEqual((gone, list(self.web.registry.streams)), ([], [BOB.peer_id]))
+        newer.hang_up()
+        self.assertEqual((gone, list(self.web.registry.streams)), ([BOB.peer_id], []))
+
     def test_bye(self) -> None:
         """A registry that stops says so on every stream."""
         self.web.registry.stop()
