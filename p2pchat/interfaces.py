@@ -135,11 +135,11 @@ class IRegistryStore(Interface):
     def sweep() -> None:
         """Do what is due; called every second."""
 
-    def register(record: Any, document: Any) -> Deferred[None]:
+    def register(record: Any, document: Any) -> Deferred[bool]:
         """
         Hold a :class:`p2pchat.signaling.directory.Record` of the author for one lease.
 
-        A Deferred fires with None.
+        A Deferred fires with whether the peer is online.
         """
 
     def find(peer_id: str) -> Deferred[Any]:

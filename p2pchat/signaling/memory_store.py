@@ -54,14 +54,15 @@ class MemoryStore:
         for peer_id in self.directory.expire(self._now()):
             self.streams.end(peer_id, "expired")
 
-    def register(self, record: Record, document: Document) -> Deferred[None]:
+    def register(self, record: Record, document: Document) -> Deferred[bool]:
         """Hold a record for one lease."""
         return execute(self._register, record, document)
 
-    def _register(self, record: Record, document: Document) -> None:
+    def _register(self, record: Record, document: Document) -> bool:
         self.directory.refuse_growth(record.peer_id)
         self._use(document)
         self.directory.put(record, self._now())
+        return record.peer_id in self.streams
 
     def find(self, peer_id: str) -> Deferred[Listing | None]:
         """Find a peer."""

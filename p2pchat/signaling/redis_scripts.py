@@ -26,7 +26,7 @@ a Redis Cluster.  Redis 5 or newer.
 from __future__ import annotations
 
 PREFIX = "p2pchat:"
-SWEPT = 500  # records that one sweep takes out of the indices
+SWEPT = 2000  # records that one sweep takes out of the indices: about 15 milliseconds
 
 _LIBRARY = """
 local P = 'p2pchat:'
@@ -76,7 +76,7 @@ local function tell_end(at, mine, peer, event)
 end
 """
 
-# peer, username, record, lease in milliseconds, capacity, nonce, its time to live
+# peer, username, record, lease in milliseconds, capacity, nonce, its time to live; is it online?
 REGISTER = (
     _LIBRARY
     + """
@@ -96,7 +96,7 @@ if former ~= username then
     redis.call('ZADD', P .. 'name:' .. username, 0, peer)
     redis.call('ZADD', P .. 'ids', 0, peer)
 end
-return 'done'
+return stream_of(peer) and 'online' or 'offline'
 """
 )
 

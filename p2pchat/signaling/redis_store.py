@@ -135,7 +135,7 @@ class RedisStore:
 
     # -- records
 
-    def register(self, record: Record, document: Document) -> Deferred[None]:
+    def register(self, record: Record, document: Document) -> Deferred[bool]:
         """Hold a record for one lease."""
         done = self._link.run(
             scripts.REGISTER,
@@ -148,10 +148,10 @@ class RedisStore:
         )
         return done.addCallback(self._registered)
 
-    def _registered(self, outcome: str) -> None:
+    def _registered(self, outcome: str) -> bool:
         if outcome == "full":
             raise full(self.capacity, self.lease)
-        _refuse_used(outcome)
+        return _refuse_used(outcome) == "online"
 
     def find(self, peer_id: str) -> Deferred[Listing | None]:
         """Find a peer."""

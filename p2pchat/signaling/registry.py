@@ -186,13 +186,13 @@ class Registry:
         record = Record.of(document.issuer, document.body, ip, wall)
         relays = self.settings.relays
         answer = {
-            **record.to_json(online=document.issuer in self.streams),
             "lease": self.settings.lease,
             "stun": self.settings.stun_urls(audience),
             "your_ip": ip,
             **({"turn": relays.show(document.issuer, wall)} if relays else {}),
         }
-        return self.store.register(record, document).addCallback(lambda _: answer)
+        online = self.store.register(record, document)
+        return online.addCallback(lambda online: {**record.to_json(online), **answer})
 
     def remove(self, token: str, audience: str, peer_id: str) -> Deferred[None]:
         """End the author's record, and its stream."""

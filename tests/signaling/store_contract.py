@@ -74,7 +74,8 @@ class Process:
     def register(self, peer_id: str, username: str = "x", **fields: Any) -> Any:
         """Register a peer; returns its record."""
         record = Record.of(peer_id, Registration(username, **fields), "192.0.2.1", 5.0)
-        yield self.store.register(record, self.document(peer_id))
+        online = yield self.store.register(record, self.document(peer_id))
+        assert online == (yield self.is_online(peer_id))
         return record
 
     @inlineCallbacks
@@ -213,6 +214,7 @@ class StoreContract(_TestCase):
         yield self.refused(self.process.store.subscribe(ALICE, document), ReplayedDocument)
         yield self.process.listen(ALICE)
         self.assertTrue((yield self.process.is_online(ALICE)))
+        yield self.process.register(ALICE)
         self.process.hang_up(ALICE)
         self.assertFalse((yield self.process.is_online(ALICE)))
 
