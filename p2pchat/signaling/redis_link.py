@@ -182,6 +182,7 @@ class RedisLink:
     since: float | None = attrs.field(init=False, default=None)
     _asking: _Kept = attrs.field(init=False)
     _listening: _Kept = attrs.field(init=False)
+    _subscribed: bool = attrs.field(init=False, default=False)
     _told: bool | None = attrs.field(init=False, default=None)  # whether it is there
     _complaint: str = attrs.field(init=False, default="")
 
@@ -261,10 +262,15 @@ class RedisLink:
 
     def _listening_changed(self, reason: str | None) -> None:
         if reason is not None:
+            self._subscribed = False
             self._changed(reason)
             return
         subscribed = self._listening.ready.subscribe(self.channel)
-        subscribed.addCallbacks(lambda _: self._changed(None), lambda _: None)
+        subscribed.addCallbacks(self._is_subscribed, lambda _: None)
+
+    def _is_subscribed(self, _reply: object) -> None:
+        self._subscribed = True
+        self._changed(None)
 
     def _changed(self, reason: str | None) -> None:
         if reason is not None:
@@ -272,7 +278,7 @@ class RedisLink:
             if self._told is not False:
                 _log.warn("No store: {url}: {reason}; trying on", url=str(self.url), reason=reason)
             self._told = False
-        elif self._asking.ready and self._listening.ready and self.since is None:
+        elif self._asking.ready and self._subscribed and self.since is None:
             self.since, self._told = self.runtime.clock.seconds(), True
             _log.info("The store {url} is there", url=str(self.url))
             self.connected()

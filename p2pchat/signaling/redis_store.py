@@ -225,7 +225,12 @@ class RedisStore:
         while batch := list(islice(ours, BATCH)):
             words = [word for stream in batch for word in stream]
             checked = self._link.run(scripts.CHECK, self.instance, PRESENCE, *words)
-            checked.addCallback(self._checked, batch).addErrback(_quietly)
+            checked.addCallback(self._checked, batch).addErrback(self._check_soon)
+
+    def _check_soon(self, failure: Failure) -> None:
+        """Look again with the next beat: Redis may be reading its file after a restart."""
+        _quietly(failure)
+        self._next_check = min(self._next_check, self._next_beat)
 
     def _checked(self, found: str, batch: Sequence[tuple[str, int]]) -> None:
         for letter, (peer_id, serial) in zip(found, batch, strict=True):
