@@ -12,7 +12,7 @@ Serves three generations of clients on the same ports:
 * RFC 3489 (*classic*: no magic cookie): MAPPED-ADDRESS, SOURCE-ADDRESS, CHANGED-ADDRESS, no
   attribute that needs padding, and silence instead of errors: pystun3 asks again at once, for
   ever, when it reads a 420.  RESPONSE-ADDRESS is never honoured, which would aim our answers at
-  third parties.
+  third parties.  Over IPv6, which RFC 3489 doesn't know, there is silence.
 
 pystun3 must also come to an end, and to no false label, with one address only.  CHANGED-ADDRESS
 has to be there (without it pystun3 dies by TypeError), so it names NO_CHANGED_ADDRESS, where
@@ -36,9 +36,10 @@ from p2pchat.wire import stun
 from p2pchat.wire.addresses import ANY_IPV6, Address
 from p2pchat.wire.stun import BINDING, CHANGE_IP, CHANGE_PORT, Attributes, Message, MessageClass
 
-# Times the bytes of the request.  The least request, 20 bytes, is answered with 92 at most
-# (IPv6, two addresses); with IP and UDP headers that is less than three times.
-MAX_AMPLIFICATION = 5
+# Times the bytes of the request.  RFC 5780 clients send 20 bytes, and can't do without
+# XOR-MAPPED-ADDRESS and OTHER-ADDRESS: over IPv6 that makes 68.  With the headers of IP and UDP
+# an answer is at most twice its request.
+MAX_AMPLIFICATION = 3.4
 
 # The client's own machine, port "discard": sendable on every system, answered on none.
 NO_CHANGED_ADDRESS: Address = ("127.0.0.1", 9)
@@ -50,8 +51,9 @@ MAX_REQUEST = 2048  # bytes; a request with PADDING must exceed the MTU to be of
 _NAME = f"p2pchat {__version__}"
 SOFTWARE = _NAME + " " * (-len(_NAME) % 4)  # a multiple of 4: pystun3 can't skip padding
 
-# What is left out, in this order, of an answer that would exceed MAX_AMPLIFICATION.
-_DISPENSABLE = ((), ("SOFTWARE",), ("SOFTWARE", "MAPPED-ADDRESS"))
+# What is left out, in this order, of an answer that would exceed MAX_AMPLIFICATION.  The last is
+# reached by bare requests over IPv6 only.
+_DISPENSABLE = ("SOFTWARE", "MAPPED-ADDRESS", "RESPONSE-ORIGIN")
 
 
 @attrs.frozen
@@ -155,7 +157,10 @@ class BindingServer:
     def _classic(self, request: Message, source: Address, received_on: Origin) -> Answer | None:
         flags = request.attributes.get("CHANGE-REQUEST", 0)
         foreign = request.attributes.keys() & {"PADDING", "RESPONSE-PORT"}  # not of RFC 3489
-        if request.unknown_required or foreign or (flags and not self._has_second):
+        ipv6 = ":" in source[0] + self.addresses[0]
+        if ipv6 or request.unknown_required or foreign:
+            return None
+        if flags and not self._has_second:
             return None
         origin = received_on.changed(flags)
         changed = NO_CHANGED_ADDRESS
@@ -172,10 +177,10 @@ class BindingServer:
 
 def _encode(response: Message, request: Message, length: int) -> bytes:
     fingerprint = "FINGERPRINT" in request.attributes
-    data = b""
+    data = stun.encode(response, fingerprint=fingerprint)
     for dropped in _DISPENSABLE:
-        kept = {name: v for name, v in response.attributes.items() if name not in dropped}
-        data = stun.encode(attrs.evolve(response, attributes=kept), fingerprint=fingerprint)
         if len(data) <= MAX_AMPLIFICATION * length:
             break
+        response.attributes.pop(dropped, None)
+        data = stun.encode(response, fingerprint=fingerprint)
     return data

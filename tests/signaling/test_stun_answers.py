@@ -82,12 +82,23 @@ class Rfc8489Tests(AnswerCase):
             self.assertEqual(message.transaction_id, ID)
             self.assertEqual(message.attributes["XOR-MAPPED-ADDRESS"], SOURCE)
             self.assertEqual(message.attributes["MAPPED-ADDRESS"], SOURCE)
-            self.assertEqual(message.attributes["SOFTWARE"], SOFTWARE)
             self.assertEqual(next(iter(message.attributes)), "MAPPED-ADDRESS")
 
-    def test_software_needs_no_padding(self) -> None:
-        """The software's name fills its attribute."""
+    def test_software(self) -> None:
+        """The software is named where there is room; its name fills its attribute."""
+        _, message = self.answer(TWO, encode(stun.request(ID, SOFTWARE="client")))
+        self.assertEqual(message.attributes["SOFTWARE"], SOFTWARE)
         self.assertEqual(len(SOFTWARE) % 4, 0)
+
+    def test_bare_requests(self) -> None:
+        """A bare request is told what discovery needs, over IPv6 too, and no more than that."""
+        for server, source in ((TWO, SOURCE), (TWO_V6, SOURCE_V6)):
+            answer = server.answer(encode(stun.request(ID)), source, HERE)
+            assert answer is not None
+            told = decode(answer.data).attributes
+            self.assertEqual(told["XOR-MAPPED-ADDRESS"], source)
+            self.assertEqual(told["OTHER-ADDRESS"], server.transport_address(Origin(1, 1)))
+            self.assertEqual(len(answer.data), 68)
 
     def test_fingerprint(self) -> None:
         """FINGERPRINT is there where the request had it, last, and right; errors have it too."""
@@ -212,6 +223,10 @@ class ClassicTests(AnswerCase):
                 data = raw_request(change(flags), classic=True)
                 self.assertIsNone(server.answer(data, SOURCE, HERE))
 
+    def test_ipv6(self) -> None:
+        """RFC 3489 doesn't know IPv6, so that nobody there waits for an answer."""
+        self.assertIsNone(TWO_V6.answer(raw_request(classic=True), SOURCE_V6, HERE))
+
     def test_never_an_error(self) -> None:
         """What isn't understood is met with silence; RESPONSE-ADDRESS is never honoured."""
         elsewhere = (0x0002, bytes.fromhex("0001005001020304"))
@@ -224,13 +239,18 @@ class ClassicTests(AnswerCase):
 KINDS = st.sampled_from([0x0003, 0x0006, 0x0024, 0x0026, 0x0027, 0x7000, 0x7001, 0x8022, 0xC000])
 
 
-def expected_outcome(server: BindingServer, kinds: set[int], classic: bool, flags: int) -> str:
+def expected_outcome(
+    server: BindingServer, kinds: set[int], classic: bool, flags: int, source: tuple[str, int]
+) -> str:
     """Say what becomes of a request, in words."""
     unknown = bool(kinds & {0x7000, 0x7001})
     discovery = kinds & {0x0003, 0x0026, 0x0027}
     if classic:
         alone = len(server.addresses) == 1 and 0x0003 in kinds and flags
-        return "silence" if unknown or kinds & {0x0026, 0x0027} or alone else "success"
+        silent = (
+            unknown or kinds & {0x0026, 0x0027} or alone or SOURCE_V6 is source or server is TWO_V6
+        )
+        return "silence" if silent else "success"
     if unknown or (discovery and len(server.addresses) == 1):
         return "420"
     return "400" if {0x0026, 0x0027} <= kinds else "success"
@@ -266,7 +286,8 @@ class OracleTests(SynchronousTestCase):
         values = {0x0003: struct.pack("!I", flags), 0x0024: bytes(4), 0x0027: b"\x01\x00\x00\x00"}
         data = raw_request(*((kind, values.get(kind, b"abcd")) for kind in kinds), classic=classic)
         answer = server.answer(data, source, HERE)
-        self.assertEqual(self.outcome(answer), expected_outcome(server, set(kinds), classic, flags))
+        expected = expected_outcome(server, set(kinds), classic, flags, source)
+        self.assertEqual(self.outcome(answer), expected)
         if answer is not None:
             self.assertLessEqual(len(answer.data), MAX_AMPLIFICATION * len(data))
 
