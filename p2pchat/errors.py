@@ -47,8 +47,40 @@ class UnsupportedVersion(RemoteProtocolError):
     session = ""
 
 
+class NotUtf8(RemoteProtocolError):
+    """JSON must be UTF-8."""
+
+
+class NotJson(RemoteProtocolError):
+    """Not a JSON document."""
+
+
+class NestedTooDeep(RemoteProtocolError):
+    """Arrays and objects nest too deep."""
+
+
+class DuplicateKey(RemoteProtocolError):
+    """A JSON object has the same key twice."""
+
+
+class NotCompact(RemoteProtocolError):
+    """A JWS in compact serialization is expected: three base64url parts joined by dots."""
+
+
+class BadHeader(RemoteProtocolError):
+    """The header of a signed document doesn't say what it must."""
+
+
+class DocumentTooLong(RemoteProtocolError):
+    """A signed document is too long."""
+
+
 class BadSignature(RemoteProtocolError):
     """A signed document isn't signed by the key that it names."""
+
+
+class WrongIssuer(BadSignature):
+    """A signed document claims another author than the key that it is signed with."""
 
 
 class StaleDocument(RemoteProtocolError):

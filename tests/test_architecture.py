@@ -38,8 +38,8 @@ PURE_LAYERS = frozenset({"wire", "identity", "traversal", "session"})
 PURE_MODULES = frozenset(
     f"p2pchat/signaling/{name}.py"
     for name in (
-        *("client_address", "directory", "rates", "redis_messages", "redis_scripts", "redis_url"),
-        *("refusals", "relay_credentials", "stun_answers"),
+        *("client_address", "directory", "pressure", "rates", "redis_messages", "redis_scripts"),
+        *("redis_url", "refusals", "relay_credentials", "stun_answers", "toll"),
     )
 )
 IMPURE = frozenset(

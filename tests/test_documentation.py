@@ -12,6 +12,7 @@ from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
 from typing import get_args
+from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,8 +27,11 @@ from p2pchat.session import conversation, dialogue, link
 from p2pchat.session.quic import Engine, _SecretLog
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
-from p2pchat.signaling import redis_link, redis_store
+from p2pchat.signaling import pressure, rates, redis_link, redis_store, stun_answers, toll
+from p2pchat.signaling.pressure import SHARE, Pressure
+from p2pchat.signaling.refusals import Refused
 from p2pchat.signaling.relay_credentials import RelayCredentials
+from p2pchat.signaling.toll import LIFETIME, Toll
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
     agent,
@@ -51,6 +55,7 @@ from p2pchat.wire import messages, stun
 from p2pchat.wire.documents import Body, Candidate, CandidateType, Offer
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
+from p2pchat.wire.work import MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
 
 ROOT = Path(__file__).parent.parent
 
@@ -151,7 +156,7 @@ class CompletenessTests(SynchronousTestCase):
         self.assert_says("protocol", {f"``{kind.TYPE}``" for kind in kinds})
         self.assert_says("protocol", {f"``{kind.value}``" for kind in CandidateType})
         tables = re.findall(
-            r"^    ([a-z_]+)  +(?:string|list|integer|time|boolean)", page("protocol"), re.M
+            r"^    ([a-z_]+)  +(?:string|list|integer|time|boolean|object)", page("protocol"), re.M
         )
         inline = {"session", "received", "number"}
         members = {member for kind in kinds for member in kind.__annotations__}
@@ -250,6 +255,23 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(self.first.sign(self.bytes("signed bytes")), proof.signature)
         check_proof(proof, self.first.peer_id, "client", binding)
 
+    def test_work(self) -> None:
+        """The challenge is the registry's, and the nonce meets it, by the words of the page."""
+        expires, difficulty = int(self.given["work expires"]), int(self.given["work difficulty"])
+        pressed = Pressure()
+        pressed.measure(SHARE[0], 0.0, 0.0)
+        registry = Toll(pressed, self.bytes("work key"))
+        with self.assertRaises(Refused) as caught:
+            registry.charge(self.first.peer_id, None, expires - LIFETIME)
+        challenge = Challenge(self.bytes("work seed"), difficulty, expires)
+        self.assertEqual(caught.exception.problem.work, challenge)
+        work = Work(challenge, int(self.given["work nonce"]))
+        self.assertEqual(search(challenge, self.first.peer_id, 0, 1 << 20), work)
+        registry.charge(self.first.peer_id, work, expires)
+        hashed = challenge.seed + UUID(self.first.peer_id).bytes + work.nonce.to_bytes(8, "big")
+        self.assertEqual(sha256(hashed).digest(), self.bytes("work hash"))
+        self.assertEqual(int(self.given["work hash"], 16) >> 256 - difficulty, 0)
+
     def test_relay_credentials(self) -> None:
         """The registry's password and the key of the TURN requests come from the secret."""
         text = page("relay")
@@ -317,6 +339,19 @@ class NumberTests(SynchronousTestCase):
             f"Every {link.STUCK_CHECK} seconds, until the handshake is done",
             f"A link has at most {link.MAX_ENGINES} connections",
             f"still unanswered after {conversation.SUSPICION} seconds",
+            f"before it is read address {rates.DOCUMENTS}",
+            f"the key that signed {rates.KEYS}",
+            f"``GET /status`` address {rates.READS}",
+            f"as claimed {rates.STUN}",
+            f"buckets of {rates.MAX_SOURCES:,} sources",
+            f"number of bits, {MIN_DIFFICULTY} to {MAX_DIFFICULTY}",
+            f"{toll.LIFETIME} seconds from now",
+            f"averaged over {pressure.WINDOW:g} seconds {pressure.STRANGERS:g} "
+            f"{8 * pressure.STRANGERS:g} {pressure.STRANGERS / 2:g}",
+            f"{SHARE[0]:.0%} {SHARE[1]:.0%} {SHARE[2]:.0%}".replace("%", " %"),
+            "smoothed {:g} s {:g} s {:g} s".format(*pressure.LAG),
+            f"falls by one bit in {pressure.EASE:g} seconds",
+            f"more than {stun_answers.MAX_AMPLIFICATION} times the bytes",
         ):
             self.assertIn(sentence, text)
 

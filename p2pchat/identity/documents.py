@@ -14,6 +14,9 @@ for us is :class:`Acceptance`'s to say.
 
 from __future__ import annotations
 
+import binascii
+import re
+from base64 import urlsafe_b64decode
 from typing import Any
 
 import attrs
@@ -22,28 +25,30 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.api_jws import PyJWS
 
 from p2pchat.errors import (
+    BadHeader,
     BadSignature,
+    DocumentTooLong,
+    NotCompact,
     RemoteProtocolError,
     StaleDocument,
     UnsupportedVersion,
     WrongAudience,
+    WrongIssuer,
 )
 from p2pchat.identity.keys import Identity, peer_id_of
 from p2pchat.identity.nonces import UsedNonces
-from p2pchat.wire.documents import (
-    MAX_NONCE,
-    Body,
-    Document,
-    decode_bytes,
-    encode_bytes,
-    nonempty,
-)
+from p2pchat.wire.base64url import decode_bytes, encode_bytes
+from p2pchat.wire.documents import MAX_NONCE, Body, Document, nonempty
 from p2pchat.wire.strict_json import dumps, loads, timestamp
 
 ALGORITHM = "EdDSA"
 TYP = "p2pchat+jws"
 MAX_DOCUMENT = 32 * 1024  # bytes of the compact form; an offer with 32 candidates has 3 KiB
 MAX_AGE = 60.0  # seconds; a document in flight is seconds old, the rest is for clocks
+
+# The compact form goes into an event stream verbatim, and base64 decoders skip what isn't
+# base64: a line break in it would let its author write events.
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 _jws = PyJWS(algorithms=[ALGORITHM])
 
@@ -69,20 +74,17 @@ def open_document(token: str) -> Document:
     """
     Check the signature of a document and read it.
 
-    :raises BadSignature: the signature, or the claim of authorship, doesn't hold.
+    :raises DocumentTooLong, NotCompact, BadHeader: it is no signed document of ours.
+    :raises BadSignature: the signature doesn't hold.
+    :raises WrongIssuer: the claim of authorship doesn't hold.
     :raises UnsupportedVersion: it is of another version, whose envelope we can read.
-    :raises RemoteProtocolError: it is malformed or too long.
+    :raises RemoteProtocolError: what was signed is malformed.
     """
     if len(token) > MAX_DOCUMENT:
-        raise RemoteProtocolError(f"a signed document longer than {MAX_DOCUMENT} bytes")
-    try:
-        public_key = _embedded_key(_jws.get_unverified_header(token))
-        key = Ed25519PublicKey.from_public_bytes(public_key)
-        payload: bytes = _jws.decode(token, key, algorithms=[ALGORITHM])
-    except jwt.InvalidSignatureError:
-        raise BadSignature() from None
-    except (jwt.InvalidTokenError, ValueError, RecursionError) as error:
-        raise RemoteProtocolError(f"not a signed document: {error}") from None
+        raise DocumentTooLong(f"a signed document longer than {MAX_DOCUMENT} bytes")
+    if not _COMPACT.fullmatch(token):
+        raise NotCompact()
+    public_key, payload = _checked(token)
     members = loads(payload)
     try:
         document = Document.from_json(members)
@@ -93,17 +95,42 @@ def open_document(token: str) -> Document:
         error.kind, error.session = str(members.get("type", "")), str(members.get("session", ""))
         raise
     if document.issuer != peer_id_of(public_key):
-        raise BadSignature("a document signed by another key than its author's")
+        raise WrongIssuer("a document signed by another key than its author's")
     return document
+
+
+def _header(token: str) -> dict[str, Any]:
+    part = token.partition(".")[0]
+    try:
+        return loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except binascii.Error as error:
+        raise NotCompact(f"the header isn't base64url: {error}") from None
 
 
 def _embedded_key(header: dict[str, Any]) -> bytes:
     jwk = header.get("jwk")
     if header.get("alg") != ALGORITHM or header.get("typ") != TYP or not isinstance(jwk, dict):
-        raise RemoteProtocolError(f"the JWS header must have alg {ALGORITHM}, typ {TYP} and jwk")
+        raise BadHeader(f"the JWS header must have alg {ALGORITHM}, typ {TYP} and jwk")
     if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519" or not isinstance(jwk.get("x"), str):
-        raise RemoteProtocolError("the embedded key must be an Ed25519 key")
-    return decode_bytes(jwk["x"], 32)
+        raise BadHeader("the embedded key must be an Ed25519 key")
+    try:
+        return decode_bytes(jwk["x"], 32)
+    except RemoteProtocolError as error:
+        raise BadHeader(f"the embedded key: {error}") from None
+
+
+def _checked(token: str) -> tuple[bytes, bytes]:
+    """Return the embedded key, and the payload that it signed."""
+    public_key = _embedded_key(_header(token))
+    try:
+        key = Ed25519PublicKey.from_public_bytes(public_key)
+        return public_key, _jws.decode(token, key, algorithms=[ALGORITHM])
+    except jwt.InvalidSignatureError:
+        raise BadSignature() from None
+    except jwt.DecodeError as error:  # the header was read: it is payload or signature
+        raise NotCompact(f"not a signed document: {error}") from None
+    except (jwt.InvalidTokenError, ValueError) as error:
+        raise BadHeader(f"not a signed document: {error}") from None
 
 
 @attrs.define

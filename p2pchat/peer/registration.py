@@ -12,7 +12,8 @@ Staying registered: the lease, the event stream, and the way back when the regis
 Refreshing is connecting anew, at once, from ``registered`` or ``waiting``: for the moment when
 the network has changed, and an event stream over TCP may be dead without anybody knowing.
 
-Connecting is two requests: ``POST /register``, then the event stream.  Waiting grows from
+Connecting is two requests: ``POST /register``, then the event stream.  A registry that asks for
+work first gets it, and the registration again.  Waiting grows from
 FIRST_WAIT to LONGEST_WAIT with jitter, so that a registry that comes back isn't met by everybody
 at once.  The lease is renewed at a third of its length by a ``LoopingCall``; a renewal that finds
 the registry unable for the moment (503) leaves everything as it is.
@@ -34,7 +35,8 @@ from twisted.python.failure import Failure
 
 from p2pchat.errors import RegistryError, RemoteProtocolError
 from p2pchat.peer.event_stream import Event, EventStream
-from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.registry_client import RegistryClient, WorkRequired
+from p2pchat.peer.work import do_work
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Registration
 from p2pchat.wire.strict_json import JsonObject, timestamp
@@ -89,7 +91,7 @@ class _Core:
                 inputs.failed(reason)
 
         try:
-            answer = yield self.client.register(self.describe())
+            answer = yield self._register(number)
             timestamp(answer, "lease")
             stream = yield self.client.subscribe(self._event, ended)
         except (RegistryError, RemoteProtocolError) as error:
@@ -100,6 +102,21 @@ class _Core:
             inputs.subscribed()
         else:
             stream.stop("given up")
+
+    @inlineCallbacks
+    def _register(self, number: int) -> Any:
+        """Register, with work if it is asked for, unless the try is given up meanwhile."""
+        try:
+            return (yield self.client.register(self.describe()))
+        except WorkRequired as error:
+            challenge = error.challenge
+        work = yield do_work(
+            challenge,
+            self.client.peer_id,
+            self.runtime.clock,
+            lambda: number == self.try_number,
+        )
+        return (yield self.client.register(attrs.evolve(self.describe(), work=work)))
 
     def _event(self, event: Event) -> None:
         if event.name == "document":
@@ -121,7 +138,7 @@ class _Core:
         """Renew the lease once."""
         number = self.try_number
         try:
-            answer = yield self.client.register(self.describe())
+            answer = yield self._register(number)
             self.listener.renewed(answer)
         except RegistryError as error:
             if error.status == HTTPStatus.SERVICE_UNAVAILABLE:

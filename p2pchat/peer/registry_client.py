@@ -55,6 +55,7 @@ from p2pchat.wire.documents import Body, Registration, Removal, Subscription
 from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.strict_json import JsonObject, loads
+from p2pchat.wire.work import Challenge
 
 REQUEST_TIMEOUT = 5.0  # seconds; an answer takes a round trip and a millisecond
 MAX_ANSWER = 256 * 1024  # bytes; a page of 200 records has 60 KiB
@@ -69,6 +70,18 @@ _FAILURES = (
     TimeoutError,
     OSError,
 )
+
+
+class WorkRequired(RegistryError):
+    """
+    The registry asks strangers to work before they register.
+
+    :ivar challenge: what is asked.
+    """
+
+    def __init__(self, problem: Problem, challenge: Challenge) -> None:
+        super().__init__(problem.detail, problem.status, problem.reason)
+        self.challenge = challenge
 
 
 @implementer(IBodyProducer)
@@ -164,6 +177,11 @@ class RegistryClient:
 
     # -- documents
 
+    @property
+    def peer_id(self) -> str:
+        """The id of the identity that signs."""
+        return self._identity.peer_id
+
     def now(self) -> float:
         """Return seconds since 1970 by the clock that the registry goes by."""
         return self._runtime.wall_time() + self._clock_offset
@@ -176,7 +194,11 @@ class RegistryClient:
     # -- routes
 
     def register(self, registration: Registration) -> Deferred[JsonObject]:
-        """Make or renew our record; the answer has ``lease``, ``stun`` and perhaps ``turn``."""
+        """
+        Make or renew our record; the answer has ``lease``, ``stun`` and perhaps ``turn``.
+
+        It fails with :class:`WorkRequired` where the registry wants work in it first.
+        """
         return self._signed("POST", "/register", self._audience, registration)
 
     def deliver(self, peer_id: str, body: Body) -> Deferred[JsonObject]:
@@ -301,6 +323,8 @@ class RegistryClient:
             )
         if problem.reason == "stale-document":
             self._set_clock(response)
+        if problem.work is not None:
+            return WorkRequired(problem, problem.work)
         return RegistryError(problem.detail, problem.status, problem.reason)
 
     def _set_clock(self, response: Any) -> None:

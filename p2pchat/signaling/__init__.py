@@ -4,8 +4,12 @@ The server: the registry as a web resource, and a STUN service beside it.
 Where things are, decisions first::
 
     directory       records as leases; pure
-    rates           token buckets by address; pure
     client_address  whose request it is, behind a proxy; pure
+    rates           token buckets by address and by key; pure
+    pressure        whether strangers must work, and how much; pure
+    toll            who pays with work, and whether it was done; pure
+    defences        the order in which a request pays all that
+    lag             how late the event loop is
     refusals        which refusal answers which error; pure
     stun_answers    what a STUN request is answered; pure
     memory_store    what the registry remembers, in its own process

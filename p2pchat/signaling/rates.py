@@ -1,53 +1,119 @@
 """
-Token buckets by address: how often one source may ask for work that costs.
+Token buckets: how often one source may ask.
 
-A bucket holds ``burst`` tokens and gains ``rate`` of them a second; a request takes one.  IPv6
-sources share a bucket per /64, the least that one subscriber is given (RFC 6177).  The table is
-bounded: above MAX_SOURCES the bucket that was used least recently goes, full or not.
+A bucket holds ``burst`` tokens and gains ``rate`` of them a second; a request takes one.  A source
+is an IP address or a peer id; IPv6 addresses share a bucket per /64, the least that one subscriber
+is given (RFC 6177).  A table is bounded: above its capacity the bucket that was used least recently
+goes, full or not.
+
+There are four tables, because they protect different things: signed documents, by address (a
+signature check); accepted documents, by the key that signed them, whatever addresses they come
+from; unsigned reads, by address; STUN requests, by the address that they claim to come from, which
+is also where the answers go.
 """
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 
 import attrs
 
-from p2pchat.errors import RemoteProtocolError
+from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.wire.addresses import parse_ip
 
-RATE = 50.0  # requests a second; a peer renews its lease a few times a minute
-BURST = 200.0  # requests; a whole office behind one address comes back at once
-MAX_SOURCES = 10_000  # about 250 bytes each
+MAX_SOURCES = 10_000  # of a table; about 250 bytes each
+_RATE = re.compile(r"([0-9]{1,6})/([0-9]{1,6})", re.ASCII)
+
+
+@attrs.frozen
+class Rate:
+    """
+    How much is allowed.
+
+    :ivar rate: tokens a second; 0: without limit.
+    :ivar burst: tokens at once.
+    """
+
+    rate: float
+    burst: float
+
+    def __str__(self) -> str:
+        return f"{self.rate:g}/{self.burst:g}" if self.rate else "0"
+
+    @classmethod
+    def parse(cls, text: str) -> Rate:
+        """
+        Read ``RATE/BURST``, or ``0``: no limit.
+
+        :raises ConfigurationError: it is neither.
+        """
+        if text == "0":
+            return cls(0, 0)
+        found = _RATE.fullmatch(text)
+        if found is None or not int(found[1]) or not int(found[2]):
+            raise ConfigurationError(f"{text!r} is no RATE/BURST such as 50/200, nor 0")
+        return cls(float(found[1]), float(found[2]))
+
+
+DOCUMENTS = Rate(50, 200)  # a peer renews its lease a few times a minute; an office has many
+KEYS = Rate(20, 100)  # an attempt to find a path takes about five documents
+READS = Rate(50, 200)  # a look-up takes a fiftieth of a signature check, a page of 200 as much
+STUN = Rate(100, 400)  # a peer asks three addresses every 20 seconds; an office has many
+
+
+@attrs.frozen
+class Rates:
+    """What the operator allows; see :mod:`p2pchat.signaling.rates`."""
+
+    documents: Rate = DOCUMENTS
+    keys: Rate = KEYS
+    reads: Rate = READS
+    stun: Rate = STUN
 
 
 @attrs.define
 class TokenBuckets:
     """The buckets of all sources."""
 
-    rate: float = RATE
-    burst: float = BURST
+    rate: Rate
     capacity: int = MAX_SOURCES
     _levels: OrderedDict[str, tuple[float, float]] = attrs.field(init=False, factory=OrderedDict)
 
-    def take(self, host: str, now: float) -> float:
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def take(self, source: str, now: float) -> float:
         """
         Take a token; return 0, or the seconds after which there will be one.
 
-        :param host: the source's IP address, or any other name of it.
+        :param source: an IP address, or any other name.
         """
-        source = _source(host)
-        level, then = self._levels.pop(source, (self.burst, now))
-        level = min(self.burst, level + (now - then) * self.rate)
-        wait = 0.0 if level >= 1 else (1 - level) / self.rate
+        if not self.rate.rate:
+            return 0.0
+        source = _bucket(source)
+        level, wait = self._look(source, now)
         self._levels[source] = (level if wait else level - 1, now)
+        self._levels.move_to_end(source)
         if len(self._levels) > self.capacity:
             self._levels.popitem(last=False)
         return wait
 
+    def wait(self, source: str, now: float) -> float:
+        """Return the seconds after which there will be a token, and take none."""
+        return self._look(_bucket(source), now)[1] if self.rate.rate else 0.0
 
-def _source(host: str) -> str:
+    def _look(self, source: str, now: float) -> tuple[float, float]:
+        rate, burst = self.rate.rate, self.rate.burst
+        level, then = self._levels.get(source, (burst, now))
+        level = min(burst, level + (now - then) * rate)
+        return level, 0.0 if level >= 1 else (1 - level) / rate
+
+
+def _bucket(source: str) -> str:
+    if ":" not in source:
+        return source
     try:
-        ip = parse_ip(host)
+        return parse_ip(source).packed[:8].hex()
     except RemoteProtocolError:
-        return host
-    return host if ip.version == 4 else ip.packed[:8].hex()
+        return source

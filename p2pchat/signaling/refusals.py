@@ -9,7 +9,14 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from p2pchat.errors import (
+    BadHeader,
     BadSignature,
+    DocumentTooLong,
+    DuplicateKey,
+    NestedTooDeep,
+    NotCompact,
+    NotJson,
+    NotUtf8,
     RegistryError,
     RemoteProtocolError,
     ReplayedDocument,
@@ -17,10 +24,20 @@ from p2pchat.errors import (
     TooManyDocuments,
     UnsupportedVersion,
     WrongAudience,
+    WrongIssuer,
 )
 from p2pchat.wire.problems import Problem
+from p2pchat.wire.work import Challenge
 
 _ANSWERS: dict[type[RemoteProtocolError], tuple[int, str]] = {
+    NotCompact: (400, "not-compact"),
+    BadHeader: (400, "bad-header"),
+    NotUtf8: (400, "not-utf-8"),
+    NotJson: (400, "not-json"),
+    NestedTooDeep: (400, "nested-too-deep"),
+    DuplicateKey: (400, "duplicate-key"),
+    DocumentTooLong: (413, "document-too-long"),
+    WrongIssuer: (401, "wrong-issuer"),
     BadSignature: (401, "bad-signature"),
     StaleDocument: (401, "stale-document"),
     WrongAudience: (403, "wrong-audience"),
@@ -46,16 +63,23 @@ class Refused(RegistryError):
         self.headers = headers
 
 
-def refused(status: int, reason: str, detail: str, retry_after: int | None = None) -> Refused:
+def refused(
+    status: int,
+    reason: str,
+    detail: str,
+    retry_after: int | None = None,
+    work: Challenge | None = None,
+) -> Refused:
     """
     Make a refusal.
 
     :param retry_after: seconds after which it is worth asking again.
+    :param work: what would make it worth asking sooner.
     """
     headers = dict(_HEADERS.get(status, {}))
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    return Refused(Problem(status, reason, detail), headers)
+    return Refused(Problem(status, reason, detail, work), headers)
 
 
 def refusal_of(error: RemoteProtocolError | Refused) -> Refused:

@@ -22,11 +22,10 @@ its author, who knows how urgent it is, tries again.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from types import UnionType
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -34,17 +33,19 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Request
 
-from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.documents import check_meant, open_document
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.client_address import TrustedProxies
-from p2pchat.signaling.directory import Delivery, Listing, Page, Record
+from p2pchat.signaling.defences import Defences
+from p2pchat.signaling.directory import MAX_RECORDS, Delivery, Listing, Page, Record
 from p2pchat.signaling.memory_store import MemoryStore
-from p2pchat.signaling.rates import TokenBuckets
+from p2pchat.signaling.pressure import STRANGERS
+from p2pchat.signaling.rates import Rates
 from p2pchat.signaling.refusals import refused
 from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.signaling.streams import EventStreams
+from p2pchat.signaling.toll import KEY
 from p2pchat.wire.documents import (
     Body,
     Delivered,
@@ -58,10 +59,6 @@ from p2pchat.wire.origins import host
 from p2pchat.wire.strict_json import JsonObject
 
 SWEEP = 1.0  # seconds; how late a lease may end, and how finely keepalives are spread
-
-# The compact form goes into an event stream verbatim, and base64 decoders skip what isn't
-# base64: a line break in it would let its author write events.
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 _log = Logger()
 
@@ -79,6 +76,10 @@ class Settings:
     :ivar relays: what registered peers are told of relays, or None.
     :ivar stun_host: where clients reach STUN, or empty: where they reached the registry.
     :ivar proxies: who is believed about the address of a client.
+    :ivar rates: how often one source may ask.
+    :ivar work_from: strangers a second from which on they must work; 0: never.
+    :ivar work_key: the key of the challenges, the same in all processes that share a store;
+        empty: one of our own.
     """
 
     lease: float = 60.0
@@ -88,6 +89,9 @@ class Settings:
     relays: RelayCredentials | None = None
     proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
     stun_host: str = ""
+    rates: Rates = attrs.field(factory=Rates)
+    work_from: float = STRANGERS
+    work_key: bytes = attrs.field(default=b"", repr=False)
 
     def stun_urls(self, origin: str) -> list[str]:
         """Return where STUN is, for a client that reached the registry at this origin."""
@@ -126,15 +130,18 @@ class Registry:
     settings: Settings
     make_store: StoreMaker = MemoryStore
     counts: Counts = attrs.field(factory=Counts)
-    buckets: TokenBuckets = attrs.field(factory=TokenBuckets)
     streams: EventStreams = attrs.field(init=False, factory=EventStreams)
     store: IRegistryStore = attrs.field(init=False)
+    defences: Defences = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
     _started: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.store = self.make_store(self.runtime, self.settings.lease, self.streams)
         self.streams.gone = self.store.unsubscribe
+        chosen = self.settings
+        key = chosen.work_key or self.runtime.random_bytes(KEY)
+        self.defences = Defences(self.runtime.clock, chosen.rates, chosen.work_from, key)
         self._sweeping = LoopingCall(self.sweep)
         self._sweeping.clock = self.runtime.clock
         self._started = self.now()
@@ -146,11 +153,13 @@ class Registry:
     def start(self) -> None:
         """Begin to end leases and to keep streams alive."""
         self.store.start()
+        self.defences.start()
         sweeping = self._sweeping.start(SWEEP, now=False)
         sweeping.addErrback(lambda failure: _log.failure("leases end no more", failure))
 
     def stop(self) -> Deferred[None]:
         """End every stream with ``bye``, then leave the store."""
+        self.defences.stop()
         if self._sweeping.running:
             self._sweeping.stop()
         self.streams.end_all("bye")
@@ -160,17 +169,11 @@ class Registry:
         """End the leases that are over; write the keepalives that are due."""
         self.store.sweep()
         self.streams.keep_alive(self.now())
+        self.store.count().addCallbacks(self._measure, lambda _unreachable: None)
 
-    def admit(self, source: str) -> None:
-        """
-        Count a request that costs work.
-
-        :raises Refused: this source sends too many.
-        """
-        wait = self.buckets.take(source, self.now())
-        if wait > 0:
-            detail = "too many requests from your address: slow down"
-            raise refused(429, "too-many-requests", detail, retry_after=int(wait) + 1)
+    def _measure(self, registered: int | None) -> None:
+        if registered is not None:
+            self.defences.measure(registered / MAX_RECORDS)
 
     def register(self, token: str, audience: str, ip: str) -> Deferred[JsonObject]:
         """
@@ -181,9 +184,20 @@ class Registry:
         """
         document = self._read(token, Registration)
         self._check_meant(document, audience)
-        assert isinstance(document.body, Registration)  # _read saw to it
+        if not self.defences.toll.is_due(document.issuer, self.now()):
+            return self._hold(document, audience, ip)
+        found = self.store.find(document.issuer).addCallback(self._collect, document)
+        return found.addCallback(lambda _paid: self._hold(document, audience, ip))
+
+    def _collect(self, listing: Listing | None, document: Document) -> None:
+        """Take the toll of one whom no other process knows, either."""
+        if listing is None:
+            work = cast(Registration, document.body).work
+            self.defences.toll.charge(document.issuer, work, self.runtime.wall_time())
+
+    def _hold(self, document: Document, audience: str, ip: str) -> Deferred[JsonObject]:
         wall = self.runtime.wall_time()
-        record = Record.of(document.issuer, document.body, ip, wall)
+        record = Record.of(document.issuer, cast(Registration, document.body), ip, wall)
         relays = self.settings.relays
         answer = {
             "lease": self.settings.lease,
@@ -191,15 +205,21 @@ class Registry:
             "your_ip": ip,
             **({"turn": relays.show(document.issuer, wall)} if relays else {}),
         }
-        online = self.store.register(record, document)
-        return online.addCallback(lambda online: {**record.to_json(online), **answer})
+        held = self.store.register(record, document)
+        return held.addCallback(self._welcome, record, answer)
+
+    def _welcome(self, online: bool, record: Record, answer: JsonObject) -> JsonObject:
+        self.defences.charge_key(record.peer_id)
+        self.defences.toll.welcome(record.peer_id, self.now())
+        return {**record.to_json(online), **answer}
 
     def remove(self, token: str, audience: str, peer_id: str) -> Deferred[None]:
         """End the author's record, and its stream."""
         document = self._read(token, Removal)
         self._refuse_others(document, peer_id)
         self._check_meant(document, audience)
-        return self.store.remove(peer_id, document).addCallback(_refuse_unknown, peer_id)
+        removed = self.store.remove(peer_id, document).addCallback(_refuse_unknown, peer_id)
+        return removed.addCallback(lambda _found: self.defences.charge_key(peer_id))
 
     def subscribe(
         self, token: str, audience: str, peer_id: str, request: Request
@@ -213,6 +233,7 @@ class Registry:
     def _open(self, registered: bool, peer_id: str, request: Request) -> Deferred[None]:
         if not registered:
             raise refused(404, "not-registered", "register first, then subscribe")
+        self.defences.charge_key(peer_id)
         return self.streams.open(peer_id, request, self.now())
 
     def deliver(self, token: str, peer_id: str) -> Deferred[None]:
@@ -229,6 +250,7 @@ class Registry:
         if delivery is Delivery.OFFLINE:
             detail = f"{peer_id} is registered, but has no event stream: try again soon"
             raise refused(404, "peer-offline", detail)
+        self.defences.charge_key(document.issuer)
         self.counts.deliveries += 1
         self.counts.offers += type(document.body) is Offer
 
@@ -256,8 +278,6 @@ class Registry:
         }
 
     def _read(self, token: str, kinds: type[Body] | UnionType) -> Document:
-        if not _COMPACT.fullmatch(token):
-            raise RemoteProtocolError("a JWS in compact serialization is expected")
         document = open_document(token)
         if not isinstance(document.body, kinds):
             raise refused(400, "wrong-type", f"a {document.body.TYPE} has no business here")
@@ -265,6 +285,7 @@ class Registry:
 
     def _check_meant(self, document: Document, audience: str) -> None:
         check_meant(document, frozenset({audience}), self.runtime.wall_time())
+        self.defences.admit_key(document.issuer)
 
     @staticmethod
     def _refuse_others(document: Document, peer_id: str) -> None:

@@ -39,7 +39,7 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from p2pchat import __version__
-from p2pchat.errors import RemoteProtocolError
+from p2pchat.errors import NotCompact, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.signaling.client_address import FORWARDED
 from p2pchat.signaling.directory import MAX_PAGE, Page
@@ -74,12 +74,14 @@ class RegistryResource:
     @app.route("/peer/<peer_id>", methods=["GET"])
     def peer(self, request: Request, peer_id: str) -> Deferred[bytes]:
         """Show a record."""
+        self.registry.defences.admit_read(self._ip(request))
         found = self.registry.find(check_peer_id(peer_id))
         return found.addCallback(lambda listing: _answer(request, listing.to_json()))
 
     @app.route("/peers", methods=["GET"])
     def peers(self, request: Request) -> Deferred[bytes]:
         """Show a page of records."""
+        self.registry.defences.admit_read(self._ip(request))
         after = _query(request, "after")
         page = self.registry.page(
             check_peer_id(after) if after else "", _limit(request), _query(request, "username")
@@ -112,6 +114,7 @@ class RegistryResource:
     @app.route("/status", methods=["GET"])
     def status(self, request: Request) -> Deferred[bytes]:
         """Show counts."""
+        self.registry.defences.admit_read(self._ip(request))
         counts = self.registry.status()
         return counts.addCallback(
             lambda members: _answer(request, {"version": __version__, **members})
@@ -163,7 +166,7 @@ class RegistryResource:
         return proxies.client(client_ip(request), [one.decode("latin-1") for one in forwarded])
 
     def _body(self, request: Request) -> str:
-        self.registry.admit(self._ip(request))
+        self.registry.defences.admit(self._ip(request))
         given = request.getHeader(b"content-type") or b""  # as text it would have to be UTF-8
         if given.partition(b";")[0].strip().lower() != DOCUMENT_TYPE:
             detail = "send a JWS as application/jose"
@@ -171,7 +174,7 @@ class RegistryResource:
         return _ascii(cast(BinaryIO, request.content).read())
 
     def _authorization(self, request: Request) -> str:
-        self.registry.admit(self._ip(request))
+        self.registry.defences.admit(self._ip(request))
         scheme, _, token = _ascii(request.getHeader(b"authorization") or b"").partition(" ")
         if scheme.lower() != SCHEME.lower():
             detail = f"sign the request: 'Authorization: {SCHEME} <document>'"
@@ -196,7 +199,7 @@ def _ascii(data: bytes) -> str:
     try:
         return data.decode("ascii")
     except UnicodeDecodeError:
-        raise RemoteProtocolError("a JWS in compact serialization is expected") from None
+        raise NotCompact() from None
 
 
 def _query(request: Request, name: str) -> str | None:

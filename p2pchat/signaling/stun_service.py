@@ -3,7 +3,8 @@ The STUN service: UDP sockets around :mod:`p2pchat.signaling.stun_answers`.
 
 One address has two sockets, on neighbouring ports; two addresses have four.  What isn't a
 Binding request is counted and dropped, and so is what comes from one of our own sockets:
-somebody forged it to set them on each other.
+somebody forged it to set them on each other.  A source that asks too often gets silence: if the
+source was forged, its owner gets no more than that either.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from twisted.logger import Logger
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import Runtime, listen_udp6
 from p2pchat.signaling.ports import cannot_listen
+from p2pchat.signaling.rates import STUN, Rate, TokenBuckets
 from p2pchat.signaling.stun_answers import Answer, BindingServer, Origin
 from p2pchat.wire.addresses import ANY_IPV6, Address
 
 _log = Logger()
 
 Send = Callable[[Answer], None]
+Objection = Callable[[Address], str]  # why a source is dropped unread, or ""
 
 
 class StunSocket(DatagramProtocol):
@@ -41,20 +44,21 @@ class StunSocket(DatagramProtocol):
         server: BindingServer,
         origin: Origin,
         send: Send,
-        own: frozenset[Address],
+        objection: Objection,
         counts: Counter[str],
     ) -> None:
         self._server = server
         self._origin = origin
         self._send = send
-        self._own = own
+        self._objection = objection
         self._counts = counts
 
     def datagramReceived(self, data: bytes, addr: Any) -> None:
         """Answer a request."""
         source: Address = addr[0], addr[1]  # of IPv6 there is more
-        if source in self._own:
-            self._counts["looped"] += 1
+        objection = self._objection(source)
+        if objection:
+            self._counts[objection] += 1
             return
         try:
             answer = self._server.answer(data, source, self._origin)
@@ -73,15 +77,21 @@ class StunService(Service):
     """
     All the sockets.
 
-    :ivar counts: answered, refused (420), unanswered, malformed, looped, unsent.
+    :ivar counts: answered, refused (420), unanswered, malformed, looped, limited, unsent.
+    :ivar rate: requests that one address is answered.
     :ivar is_optional: go without a port that can't be had, as IPv6 on a machine without it.
     """
 
     runtime: Runtime
     server: BindingServer
     counts: Counter[str]
+    rate: Rate = STUN
     is_optional: bool = False
     ports: dict[Origin, IListeningPort] = attrs.field(init=False, factory=dict)
+    _buckets: TokenBuckets = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._buckets = TokenBuckets(self.rate)
 
     def privilegedStartService(self) -> None:
         """
@@ -90,8 +100,14 @@ class StunService(Service):
         :raises ConfigurationError: one of the ports can't be had.
         """
         own = self._own_addresses()
+
+        def objection(source: Address) -> str:
+            if source in own:
+                return "looped"
+            return "limited" if self._buckets.take(source[0], self.runtime.clock.seconds()) else ""
+
         for origin in self.server.origins():
-            socket = StunSocket(self.server, origin, self._send, own, self.counts)
+            socket = StunSocket(self.server, origin, self._send, objection, self.counts)
             try:
                 self.ports[origin] = self._listen(origin, socket)
             except CannotListenError as error:

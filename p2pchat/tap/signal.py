@@ -16,7 +16,9 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
+from p2pchat.signaling import rates
 from p2pchat.signaling.client_address import TrustedProxies
+from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.redis_url import RedisUrl, parse_redis_url
 from p2pchat.wire.addresses import ANY_IPV6, parse_ip
 from p2pchat.wire.origins import host, origin
@@ -31,6 +33,7 @@ LEASES = (5, 86_400)  # seconds; shorter would be all renewal, longer would show
 TURN_TTLS = (300, 604_800)  # seconds; less would end under a call, more would be hard to revoke
 MAX_RELAYS = 8  # what a peer takes from an answer
 MAX_SECRET = 1024  # bytes
+MAX_STRANGERS = 1_000_000  # a second
 
 _log = Logger()
 
@@ -60,6 +63,12 @@ class Options(usage.Options):
         ["store-password-file", None, "", "File with the password of the store."],
         ["trusted-proxy", None, "", "ADDRESS[/BITS],...: believe X-Forwarded-For from these."],
         ["turn-ttl", None, "86400", "Seconds that credentials for the relays are good for."],
+        ["rate", None, str(rates.DOCUMENTS), "Documents that one address may send, RATE/BURST."],
+        ["key-rate", None, str(rates.KEYS), "Documents that one key may have taken."],
+        ["read-rate", None, str(rates.READS), "Look-ups that one address may make."],
+        ["stun-rate", None, str(rates.STUN), "STUN requests that one address is answered."],
+        ["work-secret-file", None, "", "File with a secret that instances share, for --work-from."],
+        ["work-from", None, f"{STRANGERS:g}", "New peers a second who needn't work; 0: any."],
     ]
 
     def postOptions(self) -> None:
@@ -69,10 +78,15 @@ class Options(usage.Options):
         self["lease"] = self._number("lease", *LEASES)
         self["public-url"] = self._origin(self["public-url"])
         self["turn-ttl"] = self._number("turn-ttl", *TURN_TTLS)
+        self["rates"] = rates.Rates(
+            *(self._rate(name) for name in ("rate", "key-rate", "read-rate", "stun-rate"))
+        )
+        self["work-from"] = self._number("work-from", 0, MAX_STRANGERS)
         self["turn"] = self._relays(self["turn"])
         self["turn-secret"] = self._secret("turn-secret-file")
         self["store"] = self._store(self["store"], self["store-password-file"])
         self["trusted-proxy"] = self._proxies(self["trusted-proxy"])
+        self["work-secret"] = self._secret("work-secret-file")
         self._check_endpoint()
         self._check_addresses()
 
@@ -83,6 +97,12 @@ class Options(usage.Options):
         if not least <= int(text) <= most:
             raise usage.UsageError(f"--{name} must be from {least} to {most}")
         return int(text)
+
+    def _rate(self, name: str) -> rates.Rate:
+        try:
+            return rates.Rate.parse(self[name])
+        except ConfigurationError as error:
+            raise usage.UsageError(f"--{name}: {error}") from None
 
     def _origin(self, url: str) -> str | None:
         try:
@@ -220,6 +240,9 @@ def _settings(options: Options, runtime: Runtime) -> Settings:
         _relay_credentials(options, runtime),
         options["trusted-proxy"],
         options["stun-host"],
+        options["rates"],
+        float(options["work-from"]),
+        options["work-secret"],
     )
 
 
@@ -256,5 +279,6 @@ def _add_stun(services: MultiService, registry: Registry, options: Options) -> N
     served = [(addresses, False)] + ([] if options["address"] else [((ANY_IPV6,), True)])
     for bound, is_optional in served:
         server = BindingServer(bound, options["stun"])
-        service = StunService(registry.runtime, server, registry.counts.stun, is_optional)
+        counts, rate = registry.counts.stun, options["rates"].stun
+        service = StunService(registry.runtime, server, counts, rate, is_optional)
         service.setServiceParent(services)

@@ -18,7 +18,6 @@ and those of its type, which the classes below list.  Unknown members are ignore
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from enum import Enum
 from typing import ClassVar
 
@@ -26,7 +25,9 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
 from p2pchat.wire.addresses import Address, format_address, parse_address
+from p2pchat.wire.base64url import decode_bytes, encode_bytes
 from p2pchat.wire.strict_json import JsonObject, field, optional, timestamp
+from p2pchat.wire.work import Work
 
 VERSION = 1
 MAX_USERNAME = 64  # characters
@@ -68,26 +69,6 @@ class Candidate:
         return cls(kind, parse_address(members.get("address")))
 
 
-def encode_bytes(value: bytes) -> str:
-    """Write bytes as base64url without padding (RFC 7515)."""
-    return urlsafe_b64encode(value).rstrip(b"=").decode("ascii")
-
-
-def decode_bytes(text: str, length: int) -> bytes:
-    """
-    Read exactly ``length`` bytes from base64url without padding.
-
-    :raises RemoteProtocolError: another length, or not base64url.
-    """
-    try:
-        value = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except ValueError:
-        raise RemoteProtocolError("not base64url") from None
-    if len(value) != length or encode_bytes(value) != text:
-        raise RemoteProtocolError(f"{length} bytes of base64url are expected")
-    return value
-
-
 def nonempty(members: JsonObject, name: str, most: int) -> str:
     """Read a string member that has more than blanks, or raise :class:`RemoteProtocolError`."""
     value = field(members, name, str, most)
@@ -108,6 +89,7 @@ class Registration:
     Asks the registry to hold a record of this peer for one lease.
 
     :ivar addresses: shown to everybody; empty unless the person asked for it.
+    :ivar work: what a registry under pressure asked for (:mod:`p2pchat.wire.work`).
     """
 
     TYPE: ClassVar[str] = "registration"
@@ -115,20 +97,24 @@ class Registration:
     username: str
     nat: str = ""
     addresses: tuple[Address, ...] = ()
+    work: Work | None = None
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
         shown = [format_address(address) for address in self.addresses]
-        return {"username": self.username, "nat": self.nat, "addresses": shown}
+        work = {"work": self.work.to_json()} if self.work else {}
+        return {"username": self.username, "nat": self.nat, "addresses": shown, **work}
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Registration:
         """Read the members of this type."""
         shown = optional(members, "addresses", list, [], MAX_CANDIDATES)
+        work = optional(members, "work", dict, {})
         return cls(
             nonempty(members, "username", MAX_USERNAME),
             optional(members, "nat", str, "", MAX_LABEL),
             tuple(parse_address(address) for address in shown),
+            Work.from_json(work) if work else None,
         )
 
 

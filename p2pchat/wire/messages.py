@@ -27,13 +27,8 @@ from typing import ClassVar
 import attrs
 
 from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
-from p2pchat.wire.documents import (
-    MAX_LABEL,
-    MAX_USERNAME,
-    decode_bytes,
-    encode_bytes,
-    nonempty,
-)
+from p2pchat.wire.base64url import decode_bytes, encode_bytes
+from p2pchat.wire.documents import MAX_LABEL, MAX_USERNAME, nonempty
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional, timestamp
 
 VERSION = 1

@@ -12,7 +12,7 @@ import math
 import re
 from typing import Any, NoReturn, TypeVar
 
-from p2pchat.errors import RemoteProtocolError
+from p2pchat.errors import DuplicateKey, NestedTooDeep, NotJson, NotUtf8, RemoteProtocolError
 
 MAX_DEPTH = 16  # our documents need 4; json itself recurses once a level
 
@@ -24,13 +24,13 @@ _T = TypeVar("_T", str, int, list[Any], dict[str, Any], bool)
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise RemoteProtocolError(f"{name} is not JSON")
+    raise NotJson(f"{name} is not JSON")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise RemoteProtocolError("a JSON object has the same key twice")
+        raise DuplicateKey("a JSON object has the same key twice")
     return result
 
 
@@ -50,19 +50,19 @@ def loads(data: bytes) -> JsonObject:
     """
     Read one JSON object.
 
-    :raises RemoteProtocolError: anything else, with a sentence that says what.
+    :raises NotUtf8, NestedTooDeep, DuplicateKey, NotJson: what it is instead.
     """
     try:
         text = data.decode("utf-8")
         if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
-            raise RemoteProtocolError(f"JSON nests deeper than {MAX_DEPTH} levels")
+            raise NestedTooDeep(f"JSON nests deeper than {MAX_DEPTH} levels")
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except UnicodeDecodeError:
-        raise RemoteProtocolError("JSON must be UTF-8") from None
+        raise NotUtf8("JSON must be UTF-8") from None
     except (ValueError, RecursionError):
-        raise RemoteProtocolError("not a JSON document") from None
+        raise NotJson("not a JSON document") from None
     if not isinstance(value, dict):
-        raise RemoteProtocolError("a JSON object is expected")
+        raise NotJson("a JSON object is expected")
     return value
 
 

@@ -19,6 +19,7 @@ from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.runtime import Runtime
+from p2pchat.signaling.rates import STUN, Rate
 from p2pchat.signaling.stun_answers import BindingServer
 from p2pchat.signaling.stun_service import StunService
 from p2pchat.wire import stun
@@ -79,12 +80,18 @@ class StunServiceTests(SynchronousTestCase):
     """Sockets, counts, loops."""
 
     def start(
-        self, *addresses: str, taken: Address | None = None, is_optional: bool = False
+        self,
+        *addresses: str,
+        taken: Address | None = None,
+        rate: Rate = STUN,
+        is_optional: bool = False,
     ) -> StunService:
         self.network = Network(taken=taken)
         self.counts: Counter[str] = Counter()
-        runtime = Runtime(self.network, Clock(), float, bytes, lambda: ["192.0.2.7"])
-        service = StunService(runtime, BindingServer(addresses, 3478), self.counts, is_optional)
+        self.clock = Clock()
+        runtime = Runtime(self.network, self.clock, float, bytes, lambda: ["192.0.2.7"])
+        server = BindingServer(addresses, 3478)
+        service = StunService(runtime, server, self.counts, rate, is_optional)
         service.privilegedStartService()
         service.startService()
         return service
@@ -148,6 +155,32 @@ class StunServiceTests(SynchronousTestCase):
             self.receive((bound, 3478), REQUEST, (own, 3479))
             self.assertEqual(self.counts, {"looped": 1})
             self.assertEqual(self.network.ports[bound, 3478].written, [])
+
+    def test_rate(self) -> None:
+        """A source that asks too often gets silence, on all sockets together; others don't."""
+        self.start("", rate=Rate(1, 3))
+        for _ in range(5):
+            for port in (3478, 3479):
+                self.receive(("", port), REQUEST)
+        self.receive(("", 3478), REQUEST, ("203.0.113.10", 4242))
+        self.assertEqual(self.counts, {"answered": 4, "limited": 7})
+        self.clock.advance(2)
+        self.receive(("", 3478), REQUEST, (CLIENT[0], 9999))
+        self.assertEqual(self.counts, {"answered": 5, "limited": 7})
+
+    def test_garbage_pays_too(self) -> None:
+        """What can't be answered takes tokens all the same: reading it is the work."""
+        self.start("", rate=Rate(1, 3))
+        for _ in range(5):
+            self.receive(("", 3478), b"hello")
+        self.assertEqual(self.counts, {"malformed": 3, "limited": 2})
+
+    def test_one_network(self) -> None:
+        """Addresses of one IPv6 /64 share tokens."""
+        self.start("2001:db8::9", rate=Rate(1, 1))
+        for host in ("2001:db8:1::1", "2001:db8:1::2", "2001:db8:1:1::1"):
+            self.receive(("2001:db8::9", 3478), REQUEST, (host, 4242))
+        self.assertEqual(self.counts, {"answered": 2, "limited": 1})
 
     def test_unsendable(self) -> None:
         """An answer that the system won't send is counted, and no error."""

@@ -14,8 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.signaling.memory_store import MemoryStore
+from p2pchat.signaling.pressure import STRANGERS
+from p2pchat.signaling.rates import Rate, Rates
 from p2pchat.signaling.redis_store import RedisStore
-from p2pchat.signaling.registry import Registry
+from p2pchat.signaling.registry import Registry, Settings
 from p2pchat.signaling.stun_service import StunService
 from p2pchat.signaling.web_service import WebService
 from p2pchat.tap.signal import Options, RegistryServices, makeService
@@ -60,6 +62,10 @@ class OptionsTests(SynchronousTestCase):
             (["--address=192.0.2.1", "--second-address=192.0.2.1"], "must be two addresses"),
             (["--address=192.0.2.1", "--second-address=::1"], "of one family"),
             (["--address=::1", "--second-address=::2", "--stun=0"], "needs --address and --stun"),
+            (["--rate=50"], "--rate: '50' is no RATE/BURST such as 50/200, nor 0"),
+            (["--stun-rate=0/0"], "--stun-rate: '0/0' is no RATE/BURST"),
+            (["--work-from=x"], "--work-from: 'x' is not a number"),
+            (["--work-secret-file=/nowhere"], "--work-secret-file: '/nowhere': No such file"),
             (["--public-url=p2p.example"], "--public-url: 'p2p.example' must begin with http"),
         ):
             with self.subTest(words=words):
@@ -111,6 +117,35 @@ class StoreOptionsTests(SynchronousTestCase):
             with self.subTest(words=words):
                 error = self.assertRaises(UsageError, parsed, *words)
                 self.assertIn(expected, str(error))
+
+
+class DefenceOptionsTests(SynchronousTestCase):
+    """What an operator may set of the registry's defences."""
+
+    def services(self, *words: str) -> tuple[Settings, StunService]:
+        """Return what the services are given."""
+        made = list(makeService(parsed(*words)))
+        web = next(one for one in made if isinstance(one, WebService))
+        return web.registry.settings, next(one for one in made if isinstance(one, StunService))
+
+    def test_defaults(self) -> None:
+        """All are on."""
+        settings, stun = self.services()
+        self.assertEqual((settings.rates, settings.work_from), (Rates(), STRANGERS))
+        self.assertEqual((stun.rate, settings.work_key), (Rates().stun, b""))
+
+    def test_values(self) -> None:
+        """Each reaches its place."""
+        secret = Path(self.mktemp())
+        secret.write_text("word\n")
+        settings, stun = self.services(
+            *("--rate=1/2", "--key-rate=3/4", "--read-rate=0", "--stun-rate=7/8"),
+            *("--work-from=9", f"--work-secret-file={secret}"),
+        )
+        rates = Rates(Rate(1, 2), Rate(3, 4), Rate(0, 0), Rate(7, 8))
+        self.assertEqual((settings.rates, stun.rate), (rates, Rate(7, 8)))
+        self.assertEqual((settings.work_from, settings.work_key), (9.0, b"word"))
+        self.assertNotIn("word", repr(settings))
 
 
 class RelayOptionsTests(SynchronousTestCase):

@@ -24,8 +24,6 @@ from p2pchat.wire.documents import (
     Removal,
     Ringing,
     Subscription,
-    decode_bytes,
-    encode_bytes,
 )
 from p2pchat.wire.strict_json import dumps, loads
 from tests.wire.json_values import damaged, text_of
@@ -142,35 +140,3 @@ class DocumentTests(SynchronousTestCase):
         )
         for bad in bad_ones:
             self.refuse(candidates=[good, bad])
-
-
-class BytesTests(SynchronousTestCase):
-    """base64url without padding, in one form only."""
-
-    @settings(deadline=None)
-    @given(st.binary(max_size=70))
-    def test_round_trip(self, value: bytes) -> None:
-        """What is written is read."""
-        text = encode_bytes(value)
-        self.assertNotIn("=", text)
-        self.assertEqual(decode_bytes(text, len(value)), value)
-
-    def test_one_form(self) -> None:
-        """Padding, the other alphabet, loose last bits, line breaks: all refused."""
-        good = encode_bytes(b"\xff" * 32)
-        for text in (
-            *(good + "=", good.replace("_", "/"), good[:-1] + "9", good[:-1], good + "AAAA"),
-            *(good[:9] + "\n" + good[9:], "é" + good[1:], ""),
-        ):
-            with self.subTest(text=text):
-                self.assertRaises(RemoteProtocolError, decode_bytes, text, 32)
-
-    @settings(deadline=None)
-    @given(st.text(max_size=50))
-    def test_any_text(self, text: str) -> None:
-        """Any text raises only our error."""
-        try:
-            value = decode_bytes(text, 32)
-        except RemoteProtocolError:
-            return
-        self.assertEqual(encode_bytes(value), text)

@@ -1,0 +1,116 @@
+"""The work that a peer does for a registry under pressure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import RegistryError
+from p2pchat.peer.work import SLICE, do_work
+from p2pchat.wire.work import MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work
+from tests.identity.people import ALICE
+from tests.peer.registry_case import RegistryCase
+
+CHALLENGE = Challenge(bytes(range(16)), MIN_DIFFICULTY, 1_800_000_060)
+
+
+class DoWorkTests(SynchronousTestCase):
+    """The search, a slice at each turn of the event loop."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.wanted = True
+
+    def start(self, challenge: Challenge) -> Deferred[Work]:
+        """Begin the search, which does its first slice at once."""
+        done: Deferred[Work] = do_work(challenge, ALICE.peer_id, self.clock, lambda: self.wanted)
+        return done
+
+    def turns(self, done: Deferred[Any]) -> int:
+        """Let the search end; returns how often something else had its turn meanwhile."""
+        turns: list[None] = []
+
+        def turn() -> None:
+            if not done.called:
+                turns.append(None)
+                self.clock.callLater(0, turn)
+
+        turn()
+        self.clock.advance(0)
+        return len(turns)
+
+    def test_slices(self) -> None:
+        """It finds the nonce, and lets the program do other things meanwhile."""
+        done = self.start(CHALLENGE)
+        turns = self.turns(done)
+        work = self.successResultOf(done)
+        self.assertTrue(work.is_done(ALICE.peer_id))
+        self.assertEqual(turns, work.nonce // SLICE)
+        self.assertGreater(turns, 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_too_much(self) -> None:
+        """More than MAX_DIFFICULTY is refused before a single hash, and the person told."""
+        done = self.start(attrs.evolve(CHALLENGE, difficulty=MAX_DIFFICULTY + 1))
+        error = self.failureResultOf(done, RegistryError).value
+        self.assertEqual(error.reason, "too-much-work")
+        self.assertIn("21 bits", str(error))
+
+    def test_another_kind(self) -> None:
+        """Work that isn't known is refused likewise."""
+        done = self.start(attrs.evolve(CHALLENGE, algorithm="argon2id"))
+        error = self.failureResultOf(done, RegistryError).value
+        self.assertEqual(error.reason, "unknown-work")
+
+    def test_given_up(self) -> None:
+        """Work that nobody wants any more ends at the next slice."""
+        done = self.start(attrs.evolve(CHALLENGE, difficulty=MAX_DIFFICULTY))
+        self.wanted = False
+        self.assertEqual(self.turns(done), 1)
+        self.failureResultOf(done, RegistryError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class PressureTests(RegistryCase):
+    """A peer meets a real registry under pressure."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lease, self.told = self.make_lease(self.client)
+
+    def press(self, share: float) -> None:
+        """Let the registry believe that its directory is so full."""
+        now = self.world.host.reactor.seconds()
+        self.world.registry.defences.toll.pressure.measure(share, 0.0, now)
+
+    def test_registers(self) -> None:
+        """It works, registers and subscribes, and nobody hears of trouble."""
+        self.press(0.8)
+        self.lease.start()
+        self.world.wait(lambda: self.told.registered, 5, "the registration")
+        self.assertEqual(self.told.lost, [])
+        self.assertEqual(self.world.registry.counts.errors, {429: 1})
+
+    def test_renews(self) -> None:
+        """Once registered it isn't asked again, whatever the pressure."""
+        self.lease.start()
+        self.world.wait(lambda: self.told.registered, 5, "the registration")
+        for _ in range(60):
+            self.press(0.8)
+            self.run_for(2)
+        self.assertEqual((self.told.lost, dict(self.world.registry.counts.errors)), ([], {}))
+
+    def test_stop(self) -> None:
+        """Stopped while it works, it registers no more."""
+        self.press(1.0)
+        self.lease.start()
+        errors = self.world.registry.counts.errors
+        self.world.wait(lambda: errors[429], 5, "the challenge")
+        self.lease.stop()
+        self.run_for(5)
+        self.assertEqual((self.told.registered, self.told.lost), ([], []))
+        self.assertEqual(errors, {429: 1})
