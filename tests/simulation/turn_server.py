@@ -61,6 +61,8 @@ def peer_addresses(data: bytes) -> list[Address]:
 class Relayed(DatagramProtocol):
     """The relayed address of one allocation."""
 
+    noisy = False
+
     server: TurnServer
     client: Client
     username: str
