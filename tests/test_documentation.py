@@ -18,19 +18,24 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import BadSignature
-from p2pchat.identity.documents import Acceptance, open_document
+from p2pchat.identity.documents import MAX_DOCUMENT, Acceptance, open_document
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.peer import events, registration
+from p2pchat.peer.node import MAX_STRANGERS
+from p2pchat.peer.stun_servers import MAX_URLS
 from p2pchat.session import conversation, dialogue, link
 from p2pchat.session.quic import Engine, _SecretLog
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
-from p2pchat.signaling import pressure, rates, redis_link, redis_store, stun_answers, toll
+from p2pchat.signaling import pressure, rates, redis_link, redis_store, streams, stun_answers, toll
+from p2pchat.signaling.directory import MAX_RECORDS
 from p2pchat.signaling.pressure import SHARE, Pressure
 from p2pchat.signaling.refusals import Refused
+from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.relay_credentials import RelayCredentials
+from p2pchat.signaling.site import MAX_BODY
 from p2pchat.signaling.toll import LIFETIME, Toll
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
@@ -52,7 +57,7 @@ from p2pchat.traversal.story import AttemptTold, PairTold, RelayTold, Side, Voll
 from p2pchat.ui import answers, nat_report
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
-from p2pchat.wire.documents import Body, Candidate, CandidateType, Offer
+from p2pchat.wire.documents import MAX_CANDIDATES, Body, Candidate, CandidateType, Offer
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
 from p2pchat.wire.work import MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
@@ -352,6 +357,35 @@ class NumberTests(SynchronousTestCase):
             "smoothed {:g} s {:g} s {:g} s".format(*pressure.LAG),
             f"falls by one bit in {pressure.EASE:g} seconds",
             f"more than {stun_answers.MAX_AMPLIFICATION} times the bytes",
+        ):
+            self.assertIn(sentence, text)
+
+    def test_threat_model(self) -> None:
+        """The limits that the threat model names are those of the code."""
+        text = " ".join(page("threat-model").split())
+        for sentence in (
+            f"address or IPv6 /64: {rates.DOCUMENTS} with documents",
+            f"{rates.READS} look-ups",
+            f"what was taken, {rates.KEYS}; 429",
+            f"from {pressure.STRANGERS:g} new peers a second on",
+            f"or {SHARE[0]:.0%} of the records".replace("%", " %"),
+            f"leases of {Settings().lease:g} seconds",
+            f"{MAX_RECORDS:,} records at most",
+            f"one key, for {toll.LIFETIME} seconds",
+            f"{MAX_BODY:,} bytes, refused",
+            f"documents {MAX_DOCUMENT:,} bytes",
+            f"{streams.MAX_QUEUED} documents or {streams.MAX_QUEUED_BYTES:,} bytes",
+            f"at most {stun_answers.MAX_AMPLIFICATION} times the bytes",
+            f"{rates.STUN} answers to one address",
+            f"{rates.MAX_SOURCES:,} sources",
+            f"{toll.MAX_KNOWN:,} keys",
+            f"At most {MAX_DIFFICULTY} bits",
+            f"at most {MAX_STRANGERS} offers",
+            f"at most {punching.MAX_PAIRS} pairs",
+            f"up to {hard_nats.PROBES:,} probes",
+            f"up to {MAX_CANDIDATES} addresses",
+            f"every {gathering.REFRESH_INTERVAL:g} seconds",
+            f"up to {MAX_URLS} relays",
         ):
             self.assertIn(sentence, text)
 
