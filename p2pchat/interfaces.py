@@ -123,6 +123,8 @@ class IRegistryStore(Interface):
     reached; and each may be cancelled.
     """
 
+    capacity = Attribute("How many records there may be (int).")
+
     def start() -> None:
         """Begin to work; the other methods may be called before the store can be reached."""
 

@@ -38,6 +38,11 @@ class MemoryStore:
     def __attrs_post_init__(self) -> None:
         self.directory = Directory(self.lease)
 
+    @property
+    def capacity(self) -> int:
+        """How many records there may be."""
+        return self.directory.capacity
+
     def start(self) -> None:
         """Nothing to do: it works from the start."""
 

@@ -38,7 +38,7 @@ from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.defences import Defences
-from p2pchat.signaling.directory import MAX_RECORDS, Delivery, Listing, Page, Record
+from p2pchat.signaling.directory import Delivery, Listing, Page, Record
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.rates import Rates
@@ -173,7 +173,7 @@ class Registry:
 
     def _measure(self, registered: int | None) -> None:
         if registered is not None:
-            self.defences.measure(registered / MAX_RECORDS)
+            self.defences.measure(registered / max(1, self.store.capacity))
 
     def register(self, token: str, audience: str, ip: str) -> Deferred[JsonObject]:
         """
