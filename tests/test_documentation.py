@@ -356,6 +356,7 @@ class NumberTests(SynchronousTestCase):
             f"{SHARE[0]:.0%} {SHARE[1]:.0%} {SHARE[2]:.0%}".replace("%", " %"),
             "smoothed {:g} s {:g} s {:g} s".format(*pressure.LAG),
             f"falls by one bit in {pressure.EASE:g} seconds",
+            f"the first {pressure.GRACE:g} seconds of a registry",
             f"more than {stun_answers.MAX_AMPLIFICATION} times the bytes",
         ):
             self.assertIn(sentence, text)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 
 from p2pchat.signaling.lag import LagProbe
-from p2pchat.signaling.pressure import Pressure
+from p2pchat.signaling.pressure import GRACE, Pressure
 from p2pchat.signaling.rates import Rates, TokenBuckets
 from p2pchat.signaling.refusals import refused
 from p2pchat.signaling.toll import Toll
@@ -39,7 +39,7 @@ class Defences:
         self._keys = TokenBuckets(rates.keys)
         self._reads = TokenBuckets(rates.reads)
         self.lag = LagProbe(clock)
-        self.toll = Toll(Pressure(work_from), key)
+        self.toll = Toll(Pressure(work_from, clock.seconds() + GRACE), key)
 
     def start(self) -> None:
         """Begin to watch the event loop."""

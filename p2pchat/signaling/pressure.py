@@ -13,7 +13,8 @@ MAX_DIFFICULTY with the measure's logarithm; the worst of the three counts.  It 
 falls by a bit every EASE seconds, and pressure ends only when all three are over: so that a flood
 that pauses isn't met by an open door, nor an honest peer by another difficulty at each try.
 
-Strangers who were refused don't count: whoever doesn't work can't make others work.
+Strangers who were refused don't count: whoever doesn't work can't make others work.  Nor do those
+who come in the first moments of a registry, which knows nobody after a restart.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ SHARE = (0.8, 1.0, 0.7)  # begins, worst, over
 LAG = (0.25, 1.0, 0.125)  # seconds; one long pause alone doesn't reach it
 SMOOTHING = 0.2  # weight of the newest lateness
 EASE = 10.0  # seconds
+GRACE = 30.0  # seconds after the start; peers come back within twelve
 
 
 @attrs.define
@@ -40,10 +42,12 @@ class Pressure:
     ``now`` is in seconds on any clock that isn't set back.
 
     :ivar onset: strangers a second from which on work is asked; 0: never, whatever happens.
+    :ivar counts_from: when it begins to count strangers.
     :ivar difficulty: bits asked now; 0: no work.
     """
 
     onset: float = STRANGERS
+    counts_from: float = 0.0
     difficulty: int = attrs.field(init=False, default=0)
     _strangers: float = attrs.field(init=False, default=0.0)
     _counted: float = attrs.field(init=False, default=0.0)
@@ -53,9 +57,10 @@ class Pressure:
 
     def stranger(self, now: float) -> None:
         """Count a stranger who was let in."""
-        self._fade(now)
-        self._strangers += 1
-        self._follow(now)
+        if now >= self.counts_from:
+            self._fade(now)
+            self._strangers += 1
+            self._follow(now)
 
     def measure(self, share: float, lag: float, now: float) -> None:
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from p2pchat.signaling.pressure import EASE
+from p2pchat.signaling.pressure import EASE, GRACE
 from p2pchat.signaling.rates import Rate, Rates
 from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.toll import LIFETIME
@@ -104,7 +104,13 @@ class WorkTests(ResourceCase):
     """Work, under pressure and only then."""
 
     def setUp(self) -> None:
-        self.web = Web(Settings(work_from=1.0))
+        self.web = self.make_web()
+
+    def make_web(self, key: bytes = b"") -> Web:
+        """Return a registry that has been there for a while."""
+        web = Web(Settings(work_from=1.0, work_key=key))
+        web.pass_time(int(GRACE))
+        return web
 
     def flood(self, strangers: int = 10) -> None:
         """Let strangers register, more than a registry at rest takes."""
@@ -153,7 +159,7 @@ class WorkTests(ResourceCase):
     def test_known_elsewhere(self) -> None:
         """Who is registered, though this process never saw it, is no stranger."""
         self.web.register(ALICE)
-        other = Web(Settings(work_from=1.0))
+        other = self.make_web()
         other.registry.store = self.web.registry.store
         self.web, other = other, self.web
         self.flood()
@@ -163,10 +169,10 @@ class WorkTests(ResourceCase):
     def test_shared_secret(self) -> None:
         """Processes that share the secret take work for each other's challenges; others don't."""
         for second_key, status in ((b"shared", 200), (b"another", 429)):
-            self.web = Web(Settings(work_from=1.0, work_key=b"shared"))
+            self.web = self.make_web(b"shared")
             self.flood()
             work = self.work(ALICE, self.asked(self.web.register(ALICE)))
-            self.web = Web(Settings(work_from=1.0, work_key=second_key))
+            self.web = self.make_web(second_key)
             self.flood()
             self.assertEqual(self.web.register(ALICE, work=work).status, status)
 
@@ -187,6 +193,12 @@ class WorkTests(ResourceCase):
         self.web.register(ALICE, work=work)
         self.assertEqual(self.web.ask("GET", "/status").json["peers_registered"], before)
         self.asked(self.web.register(BOB, work=work))
+
+    def test_restart(self) -> None:
+        """When a registry has just started, everybody comes back without work."""
+        self.web = Web(Settings(work_from=1.0))
+        self.flood(100)
+        self.assertEqual(self.web.register(ALICE).status, 200)
 
     def test_over(self) -> None:
         """When the flood is over, strangers come in as before."""

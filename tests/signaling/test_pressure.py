@@ -41,6 +41,17 @@ class OnsetTests(SynchronousTestCase):
         pressure.stranger(5.0)
         self.assertEqual(pressure.difficulty, MIN_DIFFICULTY)
 
+    def test_restart(self) -> None:
+        """Those who come before it counts don't make it ask, nor do they later."""
+        pressure = Pressure(onset=1, counts_from=30)
+        for number in range(1000):
+            pressure.stranger(29.0 + number / 1001)
+        pressure.measure(0.0, 0.0, 30.0)
+        self.assertEqual(pressure.difficulty, 0)
+        for _ in range(10):
+            pressure.stranger(30.0)
+        self.assertEqual(pressure.difficulty, MIN_DIFFICULTY)
+
     def test_share(self) -> None:
         """A directory that fills up costs work, the most when it is full."""
         asked = []
