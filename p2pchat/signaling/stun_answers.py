@@ -38,7 +38,7 @@ from p2pchat.wire.stun import BINDING, CHANGE_IP, CHANGE_PORT, Attributes, Messa
 
 # Times the bytes of the request.  RFC 5780 clients send 20 bytes, and can't do without
 # XOR-MAPPED-ADDRESS and OTHER-ADDRESS: over IPv6 that makes 68.  With the headers of IP and UDP
-# an answer is at most twice its request.
+# an answer has at most 2.1 times the bytes of its request.
 MAX_AMPLIFICATION = 3.4
 
 # The client's own machine, port "discard": sendable on every system, answered on none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from zlib import crc32
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,6 +32,8 @@ HERE = Origin(0, 0)
 ID = bytes(range(12))
 CLASSIC_ID = bytes(range(16))
 
+IP_AND_UDP = (28, 48)  # bytes of headers: IPv4, IPv6
+
 CHANGE_IP_FLAG, CHANGE_PORT_FLAG = 4, 2
 
 
@@ -44,6 +47,12 @@ def raw_request(*attributes: tuple[int, bytes], classic: bool = False) -> bytes:
     body = b"".join(attribute(*one) for one in attributes)
     identity = CLASSIC_ID if classic else bytes.fromhex("2112a442") + ID
     return struct.pack("!HH", 1, len(body)) + identity + body
+
+
+def with_fingerprint(data: bytes) -> bytes:
+    """Add FINGERPRINT to a request."""
+    longer = data[:2] + struct.pack("!H", len(data) - 20 + 8) + data[4:]
+    return longer + attribute(0x8028, struct.pack("!I", crc32(longer) ^ 0x5354554E))
 
 
 def change(flags: int) -> tuple[int, bytes]:
@@ -270,7 +279,7 @@ class OracleTests(SynchronousTestCase):
     @given(
         st.sampled_from([ONE, TWO, TWO_V6, ANY]),
         st.lists(KINDS, unique=True, max_size=6),
-        st.booleans(),
+        st.sampled_from(["bare", "fingerprint", "classic"]),
         st.sampled_from([0, 2, 4, 6]),
         st.sampled_from([SOURCE, SOURCE_V6]),
     )
@@ -278,18 +287,23 @@ class OracleTests(SynchronousTestCase):
         self,
         server: BindingServer,
         kinds: list[int],
-        classic: bool,
+        form: str,
         flags: int,
         source: tuple[str, int],
     ) -> None:
         """The outcome is the oracle's, and no answer exceeds MAX_AMPLIFICATION."""
+        classic = form == "classic"
         values = {0x0003: struct.pack("!I", flags), 0x0024: bytes(4), 0x0027: b"\x01\x00\x00\x00"}
         data = raw_request(*((kind, values.get(kind, b"abcd")) for kind in kinds), classic=classic)
+        if form == "fingerprint":
+            data = with_fingerprint(data)
         answer = server.answer(data, source, HERE)
         expected = expected_outcome(server, set(kinds), classic, flags, source)
         self.assertEqual(self.outcome(answer), expected)
         if answer is not None:
             self.assertLessEqual(len(answer.data), MAX_AMPLIFICATION * len(data))
+            headers = IP_AND_UDP[":" in server.addresses[0] + source[0]]
+            self.assertLessEqual(headers + len(answer.data), 2.1 * (headers + len(data)))
 
     @settings(max_examples=500)
     @given(st.binary(max_size=200), st.booleans(), st.sampled_from([ONE, TWO_V6]))
