@@ -91,7 +91,7 @@ class _Core:
                 inputs.failed(reason)
 
         try:
-            answer = yield self._register(number)
+            answer = yield self._register_as(self.describe(), number)
             timestamp(answer, "lease")
             stream = yield self.client.subscribe(self._event, ended)
         except (RegistryError, RemoteProtocolError) as error:
@@ -104,10 +104,10 @@ class _Core:
             stream.stop("given up")
 
     @inlineCallbacks
-    def _register(self, number: int) -> Any:
+    def _register_as(self, described: Registration, number: int) -> Any:
         """Register, with work if it is asked for, unless the try is given up meanwhile."""
         try:
-            return (yield self.client.register(self.describe()))
+            return (yield self.client.register(described))
         except WorkRequired as error:
             challenge = error.challenge
         work = yield do_work(
@@ -116,7 +116,7 @@ class _Core:
             self.runtime.clock,
             lambda: number == self.try_number,
         )
-        return (yield self.client.register(attrs.evolve(self.describe(), work=work)))
+        return (yield self.client.register(attrs.evolve(described, work=work)))
 
     def _event(self, event: Event) -> None:
         if event.name == "document":
@@ -138,7 +138,7 @@ class _Core:
         """Renew the lease once."""
         number = self.try_number
         try:
-            answer = yield self._register(number)
+            answer = yield self._register_as(self.describe(), number)
             self.listener.renewed(answer)
         except RegistryError as error:
             if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
