@@ -344,6 +344,13 @@ class NumberTests(SynchronousTestCase):
             f"Every {link.STUCK_CHECK} seconds, until the handshake is done",
             f"A link has at most {link.MAX_ENGINES} connections",
             f"still unanswered after {conversation.SUSPICION} seconds",
+        ):
+            self.assertIn(sentence, text)
+
+    def test_limits(self) -> None:
+        """The same of what the registry allows, and of the work that it asks for."""
+        text = " ".join(page("protocol").split())
+        for sentence in (
             f"before it is read address {rates.DOCUMENTS}",
             f"the key that signed {rates.KEYS}",
             f"``GET /status`` address {rates.READS}",

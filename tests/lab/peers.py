@@ -21,13 +21,13 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import attrs
 
 from tests.lab.machines import Host
 from tests.lab.relay import Relay
-from tests.lab.service import Service
+from tests.lab.service import Machine, Service
 
 Event = dict[str, Any]
 
@@ -73,17 +73,11 @@ def fetch(host: Host, url: str, timeout: float = START_LIMIT) -> str:
     return host.run([sys.executable, "-I", "-S", "-c", FETCH, url, str(timeout)], timeout + 10)
 
 
-class Machine(Protocol):
-    """Where a peer can be started: a host of the lab, or this very machine."""
-
-    def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-        """Start a program there."""
-
-
 @attrs.define(eq=False)
 class Registry(Service):
     """`p2psignal` on the lab's server, its STUN service on both of the server's addresses."""
 
+    host: Host
     addresses: int = 2
     relay: Relay | None = None  # one that it tells peers of, with credentials
     ipv6: str = ""  # an address of the server; it then serves all of them, in both families

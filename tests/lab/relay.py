@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.lab.machines import Host
 from tests.lab.service import Service
 
 PROGRAM = "turnserver"
@@ -89,6 +90,7 @@ def reason_without_relay() -> str:
 class Relay(Service):
     """coturn on the lab's server; with a `kill` every allocation is gone."""
 
+    host: Host
     transports: tuple[str, ...] = ("udp", "tcp", "tls")  # that peers are told of
     ipv6: str = ""  # an address of the server, where it takes clients too
     secret: str = attrs.Factory(lambda: secrets.token_hex(16))

@@ -13,11 +13,16 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
-from tests.lab.machines import Host
+
+class Machine(Protocol):
+    """Where a process can be started: a host of the lab, or this very machine."""
+
+    def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start a program there."""
 
 
 @attrs.define(eq=False)
@@ -29,7 +34,7 @@ class Service:
     :ivar directory: its folder.
     """
 
-    host: Host
+    host: Machine
     directory: str = attrs.field(init=False)
     _process: subprocess.Popen[Any] | None = attrs.field(init=False, default=None)
 
