@@ -38,8 +38,8 @@ PURE_LAYERS = frozenset({"wire", "identity", "traversal", "session"})
 PURE_MODULES = frozenset(
     f"p2pchat/signaling/{name}.py"
     for name in (
-        *("client_address", "directory", "pressure", "rates", "redis_messages", "redis_scripts"),
-        *("redis_url", "refusals", "relay_credentials", "stun_answers", "toll"),
+        *("client_address", "directory", "openapi", "pressure", "rates", "redis_messages"),
+        *("redis_scripts", "redis_url", "refusals", "relay_credentials", "stun_answers", "toll"),
     )
 )
 IMPURE = frozenset(
@@ -54,6 +54,7 @@ ONLY_IMPORTERS = {
     "qh3": "p2pchat/session/quic.py",
     "aioice": "p2pchat/wire/stun.py",
     "jwt": "p2pchat/identity/documents.py",
+    "prometheus_client": "p2pchat/signaling/metrics.py",
     "klein": "p2pchat/signaling/resource.py",
     "werkzeug": "p2pchat/signaling/resource.py",
     "treq": "p2pchat/peer/registry_client.py",

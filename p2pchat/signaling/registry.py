@@ -22,8 +22,8 @@ its author, who knows how urgent it is, tries again.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from types import UnionType
 from typing import Any, cast
 
@@ -40,6 +40,7 @@ from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.defences import Defences
 from p2pchat.signaling.directory import Delivery, Listing, Page, Record
 from p2pchat.signaling.memory_store import MemoryStore
+from p2pchat.signaling.metrics import Counts, Exposition, Gauge
 from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.rates import Rates
 from p2pchat.signaling.refusals import refused
@@ -80,6 +81,7 @@ class Settings:
     :ivar work_from: strangers a second from which on they must work; 0: never.
     :ivar work_key: the key of the challenges, the same in all processes that share a store;
         empty: one of our own.
+    :ivar local_metrics: whether programs on this machine may read the metrics.
     """
 
     lease: float = 60.0
@@ -92,6 +94,7 @@ class Settings:
     rates: Rates = attrs.field(factory=Rates)
     work_from: float = STRANGERS
     work_key: bytes = attrs.field(default=b"", repr=False)
+    local_metrics: bool = True
 
     def stun_urls(self, origin: str) -> list[str]:
         """Return where STUN is, for a client that reached the registry at this origin."""
@@ -101,16 +104,6 @@ class Settings:
         hosts = [self.stun_host or host(origin), f"[{second}]" if ":" in second else second]
         ports = (self.stun_port, self.stun_port + 1)
         return [f"stun:{name}:{port}" for name in hosts if name for port in ports]
-
-
-@attrs.define
-class Counts:
-    """What happened since the start; no addresses and no ids."""
-
-    offers: int = 0
-    deliveries: int = 0
-    errors: Counter[int] = attrs.field(factory=Counter)
-    stun: Counter[str] = attrs.field(factory=Counter)
 
 
 StoreMaker = Callable[[Runtime, float, EventStreams], IRegistryStore]
@@ -134,6 +127,9 @@ class Registry:
     store: IRegistryStore = attrs.field(init=False)
     defences: Defences = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
+    exposition: Exposition = attrs.field(init=False)
+    stopping: bool = attrs.field(init=False, default=False)
+    _registered: float = attrs.field(init=False, default=math.nan)  # as of the last metrics
     _started: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -145,6 +141,11 @@ class Registry:
         self._sweeping = LoopingCall(self.sweep)
         self._sweeping.clock = self.runtime.clock
         self._started = self.now()
+        self.exposition = Exposition(self.counts, self._gauges())
+
+    def _gauges(self) -> Iterator[Gauge]:
+        yield Gauge("peers_registered", "Records in the store.", lambda: self._registered)
+        yield Gauge("event_streams", "Live event streams here.", lambda: len(self.streams))
 
     def now(self) -> float:
         """Return seconds on the clock of leases and streams."""
@@ -164,6 +165,22 @@ class Registry:
             self._sweeping.stop()
         self.streams.end_all("bye")
         return self.store.stop()
+
+    def check_health(self) -> None:
+        """
+        Do nothing while the registry can serve.
+
+        :raises Refused: it can't; says why.
+        """
+        self._refuse_late()
+        if not self.store.is_available():
+            detail = "the registry can't reach its store at the moment: try again soon"
+            raise refused(503, "store-unavailable", detail, retry_after=1)
+
+    def _refuse_late(self) -> None:
+        if self.stopping:
+            detail = "this registry is about to stop: ask again, another may answer"
+            raise refused(503, "stopping", detail, retry_after=1)
 
     def sweep(self) -> None:
         """End the leases that are over; write the keepalives that are due."""
@@ -225,6 +242,7 @@ class Registry:
         self, token: str, audience: str, peer_id: str, request: Request
     ) -> Deferred[None]:
         """Open the author's event stream as the response to this request."""
+        self._refuse_late()
         document = self._read(token, Subscription)
         self._refuse_others(document, peer_id)
         self._check_meant(document, audience)
@@ -247,12 +265,12 @@ class Registry:
         if delivery is Delivery.UNKNOWN_AUTHOR:
             raise refused(403, "not-registered", "register first, then send documents")
         _refuse_unknown(delivery is not Delivery.UNKNOWN_PEER, peer_id)
-        if delivery is Delivery.OFFLINE:
+        taken = delivery is Delivery.TAKEN
+        self.counts.documents[document.body.TYPE, "delivered" if taken else "dropped"] += 1
+        if not taken:
             detail = f"{peer_id} is registered, but has no event stream: try again soon"
             raise refused(404, "peer-offline", detail)
         self.defences.charge_key(document.issuer)
-        self.counts.deliveries += 1
-        self.counts.offers += type(document.body) is Offer
 
     def find(self, peer_id: str) -> Deferred[Listing]:
         """Return a peer's listing; fails with Refused if nobody of that id is registered."""
@@ -266,14 +284,23 @@ class Registry:
         """Return counts, without addresses and ids; those of streams are of this process."""
         return self.store.count().addCallback(self._status)
 
+    def metrics(self) -> Deferred[bytes]:
+        """Return the same counts and more, in the text format of Prometheus."""
+        return self.store.count().addCallback(self._metrics)
+
+    def _metrics(self, registered: int | None) -> bytes:
+        self._registered = math.nan if registered is None else registered
+        return self.exposition.text()
+
     def _status(self, registered: int | None) -> JsonObject:
         return {
             "uptime": round(self.now() - self._started, 3),
             "peers_registered": registered,
             "peers_online": len(self.streams),
-            "offers": self.counts.offers,
-            "deliveries": self.counts.deliveries,
-            "errors": {str(status): n for status, n in sorted(self.counts.errors.items())},
+            "offers": self.counts.delivered(Offer.TYPE),
+            "deliveries": self.counts.delivered(),
+            "errors": {str(status): n for status, n in self.counts.errors().items()},
+            "refusals": dict(sorted(self.counts.refusals.items())),
             "stun": dict(sorted(self.counts.stun.items())),
         }
 

@@ -8,6 +8,9 @@ The registry's HTTP routes::
     GET    /events/{peer_id}     Authorization: subscription the event stream
     POST   /deliver/{peer_id}    body: offer, answer, ...    202 when the stream took it
     GET    /status                                           version, uptime, counts
+    GET    /healthz                                          whether it can serve
+    GET    /metrics                                          counts, as Prometheus reads them
+    GET    /openapi.json                                     all this, for programs
 
 A body is a signed document in compact serialization, of type ``application/jose``; in a header
 it stands as ``Authorization: JWS <document>``.  Whatever is refused is answered with a problem
@@ -27,6 +30,7 @@ says whom it speaks for (:mod:`p2pchat.signaling.client_address`).
 from __future__ import annotations
 
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any, BinaryIO, cast
 
 import attrs
@@ -41,6 +45,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from p2pchat import __version__
 from p2pchat.errors import NotCompact, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
+from p2pchat.signaling import metrics, openapi
 from p2pchat.signaling.client_address import FORWARDED
 from p2pchat.signaling.directory import MAX_PAGE, Page
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
@@ -51,6 +56,7 @@ from p2pchat.wire.strict_json import JsonObject, dumps
 DOCUMENT_TYPE = b"application/jose"
 SCHEME = "JWS"
 DEFAULT_PAGE = 100  # records
+DESCRIPTION = openapi.describe(__version__)
 
 _log = Logger()
 
@@ -120,6 +126,25 @@ class RegistryResource:
             lambda members: _answer(request, {"version": __version__, **members})
         )
 
+    @app.route("/healthz", methods=["GET"])
+    def healthz(self, request: Request) -> bytes:
+        """Tell a load balancer whether to send anybody here."""
+        self.registry.check_health()
+        return _answer(request, {"status": "ok"})
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: Request) -> Deferred[bytes]:
+        """Show counts to Prometheus, if it runs on this machine."""
+        if not (self.registry.settings.local_metrics and _is_loopback(client_ip(request))):
+            detail = "metrics are for this machine only, and not even that where --metrics is given"
+            raise refused(403, "local-only", detail)
+        return show_metrics(request, self.registry)
+
+    @app.route("/openapi.json", methods=["GET"])
+    def openapi(self, request: Request) -> bytes:
+        """Show what the routes take and answer."""
+        return _answer(request, DESCRIPTION)
+
     @app.handle_errors(RemoteProtocolError, Refused)
     def refuse(self, request: IRequest, failure: Failure) -> bytes:
         """Answer what the registry refuses."""
@@ -154,7 +179,7 @@ class RegistryResource:
         return self._refuse(request, refused(500, "internal-error", detail))
 
     def _refuse(self, request: IRequest, refusal: Refused) -> bytes:
-        self.registry.counts.errors[refusal.problem.status] += 1
+        self.registry.counts.refusals[refusal.problem.reason] += 1
         return refuse(request, refusal)
 
     def _audience(self, request: Request) -> str:
@@ -182,10 +207,40 @@ class RegistryResource:
         return token.strip()
 
 
+@attrs.define(eq=False, slots=False)
+class MetricsResource:
+    """The counts alone, for an endpoint of their own."""
+
+    registry: Registry
+
+    app = Klein()
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: Request) -> Deferred[bytes]:
+        """Show counts to Prometheus, wherever it runs."""
+        return show_metrics(request, self.registry)
+
+
+def show_metrics(request: Request, registry: Registry) -> Deferred[bytes]:
+    """Answer with the registry's counts, as Prometheus reads them."""
+    text = registry.metrics()
+    return text.addCallback(lambda body: _send(request, body, metrics.CONTENT_TYPE))
+
+
+def _is_loopback(ip: str) -> bool:
+    try:
+        return ip_address(ip).is_loopback
+    except ValueError:  # not over IP at all: a proxy's socket in the file system
+        return False
+
+
 def _answer(request: Request, members: JsonObject, status: int = HTTPStatus.OK) -> bytes:
-    body = dumps(members)
+    return _send(request, dumps(members), b"application/json", status)
+
+
+def _send(request: Request, body: bytes, kind: bytes, status: int = HTTPStatus.OK) -> bytes:
     request.setResponseCode(status)
-    request.setHeader(b"content-type", b"application/json")
+    request.setHeader(b"content-type", kind)
     request.setHeader(b"content-length", b"%d" % len(body))
     request.setHeader(b"cache-control", b"no-store")
     return body

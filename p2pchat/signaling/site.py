@@ -26,8 +26,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.signaling.metrics import Counts
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
-from p2pchat.signaling.registry import Counts
 from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import CONTENT_TYPE
 
@@ -75,11 +75,14 @@ class RegistryRequest(Request):
     """A request whose body is bounded while it arrives."""
 
     content: BytesIO
+    begun = 0.0  # when there was something to answer
+    method = path = b""  # until the request is whole
     _received = 0
     _refused = False
 
     def gotLength(self, length: int | None) -> None:
         """Refuse a declared length that is too great."""
+        self._begin()
         self.content = BytesIO()
         if length is not None and length > MAX_BODY:
             self._refuse_body()
@@ -99,7 +102,7 @@ class RegistryRequest(Request):
         self._refused = True
         self.content = BytesIO()
         refusal = refused(413, "body-too-large", f"a body has at most {MAX_BODY} bytes")
-        self._count(413)
+        self._count(refusal)
         # The request line isn't ours yet, so that Request.write can't be used.
         self.clientproto = b"HTTP/1.1"
         body = refuse(self, refusal)
@@ -116,6 +119,7 @@ class RegistryRequest(Request):
 
     def process(self) -> None:
         """Answer, unless the request was refused already or no router could work on it."""
+        self._begin()
         if self._refused:
             self._hang_up()
             return
@@ -145,19 +149,32 @@ class RegistryRequest(Request):
         return reason
 
     def _answer(self, refusal: Refused) -> None:
-        self._count(refusal.problem.status)
+        self._count(refusal)
         body = refuse(self, refusal)
         self.setHeader(b"server", SERVER)
         self.write(body)
         self.finish()
 
-    def _count(self, status: int) -> None:
+    def _begin(self) -> None:
         site: RegistrySite = self.channel.site  # type: ignore[attr-defined]  # Site sets it
-        site.counts.errors[status] += 1
+        self.begun = site.clock.seconds()
+
+    def _count(self, refusal: Refused) -> None:
+        site: RegistrySite = self.channel.site  # type: ignore[attr-defined]  # Site sets it
+        site.counts.refusals[refusal.problem.reason] += 1
 
 
 class RegistryChannel(HTTPChannel):
-    """A connection that ends quietly when it is idle."""
+    """A connection that counts its answers, and ends quietly when it is idle."""
+
+    site: RegistrySite
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        """Count an answer: every one passes here, that of an event stream as it begins."""
+        request = cast(RegistryRequest, self.requests[0])
+        took = self.site.clock.seconds() - request.begun
+        self.site.counts.answered(request.method, request.path, int(code), took)
+        super().writeHeaders(version, code, reason, headers)
 
     def timeoutConnection(self) -> None:
         """Drop the connection; Twisted would log its address."""
@@ -168,7 +185,8 @@ class RegistrySite(Site):
     """
     The factory of the registry's HTTP connections.
 
-    :ivar counts: where refusals below the routes are counted.
+    :ivar counts: where answers, and refusals below the routes, are counted.
+    :ivar clock: what answers are timed by.
     """
 
     protocol = RegistryChannel  # type: ignore[assignment]  # the base class serves HTTP/2 too
@@ -183,6 +201,7 @@ class RegistrySite(Site):
             reactor=clock,
         )
         self.counts = counts
+        self.clock = clock
 
     def startFactory(self) -> None:
         """Open no access log."""

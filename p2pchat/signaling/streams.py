@@ -38,6 +38,8 @@ MAX_QUEUED = 64  # documents, beside what the transport buffers (64 KiB)
 MAX_QUEUED_BYTES = 128 * 1024
 MAX_STALLED = 2  # keepalives that couldn't be written
 
+EVENTS = ("ready", "document", "superseded", "removed", "expired", "bye")
+
 _COMMENT = b": keepalive\n\n"
 
 

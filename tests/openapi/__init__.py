@@ -1,0 +1,1 @@
+"""The running registry against its own description, by schemathesis."""

@@ -1,0 +1,97 @@
+"""
+What schemathesis is told of p2pchat: how to make ids and documents, and how to sign.
+
+It is loaded by schemathesis itself, which is named in SCHEMATHESIS_HOOKS.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+from requests import PreparedRequest
+from requests.auth import AuthBase
+
+from p2pchat.wire.documents import (
+    MAX_DETAIL,
+    MAX_LABEL,
+    MAX_USERNAME,
+    Body,
+    Candidate,
+    Candidates,
+    CandidateType,
+    Offer,
+    Refusal,
+    Registration,
+    Removal,
+    Ringing,
+    Subscription,
+)
+from p2pchat.wire.origins import origin
+from tests.openapi.signing import GUESTS, HOSTS, OWN, PEOPLE, Wish, sign
+
+_text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+def _words(most: int) -> st.SearchStrategy[str]:
+    return _text.map(lambda text: text[:most]).filter(str.strip)
+
+
+_label = _words(MAX_LABEL)
+_address = st.tuples(st.ip_addresses().map(str), st.integers(1, 65535))
+_candidates = st.lists(
+    st.builds(Candidate, st.sampled_from(CandidateType), _address), max_size=4
+).map(tuple)
+_registrations = st.builds(
+    Registration, _words(MAX_USERNAME), st.just(""), st.lists(_address, max_size=2).map(tuple)
+)
+_for_peers: st.SearchStrategy[Body] = st.one_of(
+    st.builds(
+        *(Offer, _label, _words(MAX_USERNAME), st.binary(min_size=32, max_size=32)),
+        *(_words(32), _candidates),
+    ),
+    st.builds(Candidates, _label, _candidates, st.booleans()),
+    st.builds(Ringing, _label),
+    st.builds(Refusal, _label, _label, _words(MAX_DETAIL)),
+)
+
+
+def _wishes(authors: tuple[Any, ...], bodies: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
+    return st.builds(Wish, st.sampled_from(authors), bodies).map(str)
+
+
+_strangers = st.uuids().map(lambda one: f"{str(one)[:14]}8{str(one)[15:]}")
+schemathesis.openapi.format("peer-id", st.one_of(st.sampled_from(sorted(PEOPLE)), _strangers))
+schemathesis.openapi.format("registration", _wishes(GUESTS, _registrations))
+schemathesis.openapi.format("for-peer", _wishes((*HOSTS, *GUESTS), _for_peers))
+
+
+@schemathesis.serializer("application/jose")
+def serialize(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Sign a wish; leave everything else alone."""
+    text = str(value)
+    wish = Wish.read(text)
+    if wish is not None:
+        case = context.case
+        to_registry = isinstance(wish.body, Registration)
+        base = str(case.operation.base_url)
+        text = wish.sign(origin(base) if to_registry else str(case.path_parameters["peer_id"]))
+    return text.encode("utf-8", "surrogatepass")
+
+
+class Signature(AuthBase):
+    """The ``Authorization`` of whom the path names, if that is one of us."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Sign a request that is about to go out."""
+        url = str(request.url)
+        author = OWN.get(url.rpartition("/")[2].lower(), GUESTS[0])
+        body = Removal() if request.method == "DELETE" else Subscription()
+        request.headers["Authorization"] = f"JWS {sign(author, origin(url), body)}"
+        return request
+
+
+schemathesis.auth.set_from_requests(Signature()).apply_to(  # type: ignore[attr-defined]
+    operation_id=["remove_peer", "open_events"]
+)

@@ -1,0 +1,186 @@
+"""What is counted, and what Prometheus reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.signaling.metrics import BUCKETS, OTHER, Counts, Exposition, Gauge, route_of
+from p2pchat.signaling.registry import Settings
+from p2pchat.signaling.resource import MetricsResource
+from p2pchat.signaling.site import RegistrySite
+from p2pchat.wire.documents import Removal, Ringing, Subscription
+from tests.signaling.web import Response, Web, identity
+
+ALICE, BOB = identity(1), identity(2)
+Value = Callable[..., float]
+
+
+def families(text: bytes) -> dict[str, Metric]:
+    """Read the text format, by Prometheus' own reader."""
+    return {one.name: one for one in text_string_to_metric_families(text.decode("utf-8"))}
+
+
+def value(text: bytes, name: str, **labels: str) -> float:
+    """Return the value of one sample, 0 where there is none."""
+    for family in families(text).values():
+        for sample in family.samples:
+            if (sample.name, sample.labels) == (name, labels):
+                return sample.value
+    return 0.0
+
+
+class CountsTests(SynchronousTestCase):
+    """The counts."""
+
+    def setUp(self) -> None:
+        self.counts = Counts()
+
+    def text(self, *gauges: Gauge) -> bytes:
+        return Exposition(self.counts, gauges).text()
+
+    def test_route_of(self) -> None:
+        """A path belongs to the route that would serve it, whatever stands in it."""
+        for path, route in (
+            (b"/register", "/register"),
+            (b"/peer/x", "/peer/{peer_id}"),
+            (b"/peer/x/y", OTHER),
+            (b"/peer", OTHER),
+            (b"/openapi.json", "/openapi.json"),
+            (b"/wp-admin", OTHER),
+            (b"*", OTHER),
+            (b"", OTHER),
+        ):
+            self.assertEqual(route_of(path), route, path)
+
+    def test_answers(self) -> None:
+        """Answers count by method, route and status; how long they took, by route."""
+        self.counts.answered(b"GET", b"/peer/x", 404, 0.0002)
+        self.counts.answered(b"GET", b"/peer/y", 404, 0.002)
+        labels = {"method": "GET", "route": "/peer/{peer_id}", "status": "404"}
+        text = self.text()
+        self.assertEqual(value(text, "p2psignal_answers_total", **labels), 2)
+        seconds = "p2psignal_answer_seconds"
+        route = {"route": "/peer/{peer_id}"}
+        self.assertEqual(value(text, seconds + "_bucket", le="0.00025", **route), 1)
+        self.assertEqual(value(text, seconds + "_count", **route), 2)
+        self.assertAlmostEqual(value(text, seconds + "_sum", **route), 0.0022)
+        self.assertEqual(self.counts.errors(), {404: 2})
+
+    def test_strangers_choose_no_labels(self) -> None:
+        """Whatever methods and paths come, there are only so many samples."""
+        for number in range(1000):
+            method, path = b"X%d" % number, b"/%d/%d" % (number, number)
+            self.counts.answered(method, path, 405, 0.0)
+        self.assertEqual(self.counts.answers, {(OTHER, OTHER, 405): 1000})
+        self.assertNotIn(b"999/", self.text())
+
+    def test_gauges(self) -> None:
+        """A gauge shows what is true when it is read."""
+        there = [1]
+        exposition = Exposition(self.counts, [Gauge("things", "Things.", lambda: len(there))])
+        self.assertEqual(value(exposition.text(), "p2psignal_things"), 1)
+        there.append(2)
+        self.assertEqual(value(exposition.text(), "p2psignal_things"), 2)
+
+    def test_process(self) -> None:
+        """The figures of the process are there; two registries of one process don't meet."""
+        text = Exposition(Counts(), ()).text()
+        self.assertEqual(value(self.text(), "p2psignal_answers_total"), 0)
+        self.assertGreater(value(text, "process_resident_memory_bytes"), 1_000_000)
+        self.assertIn("python_gc_collections", families(text))
+
+    def test_buckets(self) -> None:
+        """Buckets go up."""
+        self.assertEqual(list(BUCKETS), sorted(set(BUCKETS)))
+
+
+class RouteTests(SynchronousTestCase):
+    """GET /metrics and /healthz."""
+
+    def setUp(self) -> None:
+        self.web = Web()
+
+    def metrics(self, ip: str = "127.0.0.1") -> Response:
+        return self.web.ask("GET", "/metrics", ip=ip)
+
+    def test_same_figures(self) -> None:
+        """What happened shows in the metrics, and the same in the status."""
+        for person in (ALICE, BOB):
+            self.web.register(person)
+        self.web.subscribe(BOB, self.web.signed(BOB, Subscription()))
+        token = self.web.signed(ALICE, Ringing("s"), BOB.peer_id)
+        self.assertEqual(self.web.post(f"/deliver/{BOB.peer_id}", token).status, 202)
+        token = self.web.signed(BOB, Ringing("s"), ALICE.peer_id)
+        self.web.post(f"/deliver/{ALICE.peer_id}", token)  # ALICE is offline
+        self.web.post("/register", self.web.signed(ALICE, Removal()))
+        self.web.ask("POST", "/register", headers={"Content-Length": "1000000"})
+        status = self.web.ask("GET", "/status").json
+        text = self.metrics().body
+        for name, labels, expected in (
+            ("peers_registered", {}, 2),
+            ("event_streams", {}, 1),
+            ("documents_total", {"type": "ringing", "outcome": "delivered"}, 1),
+            ("documents_total", {"type": "ringing", "outcome": "dropped"}, 1),
+            ("refusals_total", {"reason": "peer-offline"}, 1),
+            ("refusals_total", {"reason": "wrong-type"}, 1),
+            ("refusals_total", {"reason": "body-too-large"}, 1),
+            ("answers_total", {"method": "POST", "route": "/register", "status": "200"}, 2),
+            (
+                "answers_total",
+                {"method": "GET", "route": "/events/{peer_id}", "status": "200"},
+                1,
+            ),
+        ):
+            self.assertEqual(value(text, f"p2psignal_{name}", **labels), expected, name)
+        self.assertEqual((status["peers_registered"], status["peers_online"]), (2, 1))
+        self.assertEqual((status["deliveries"], status["offers"]), (1, 0))
+        self.assertEqual(status["errors"], {"400": 1, "404": 1, "413": 1})
+        refused = {"body-too-large": 1, "peer-offline": 1, "wrong-type": 1}
+        self.assertEqual(status["refusals"], refused)
+
+    def test_names_nobody(self) -> None:
+        """No id, name or address of a peer is in it."""
+        self.web.register(ALICE, "alice")
+        text = self.metrics().body
+        for secret in (ALICE.peer_id, "alice", "203.0.113.5"):
+            self.assertNotIn(secret.encode(), text)
+
+    def test_local_only(self) -> None:
+        """Programs of this machine may read it, others not."""
+        for ip, status in (
+            ("127.0.0.1", 200),
+            ("127.8.9.1", 200),
+            ("203.0.113.5", 403),
+        ):
+            response = self.metrics(ip)
+            self.assertEqual(response.status, status, ip)
+        self.assertEqual(response.reason, "local-only")
+        self.web = Web(Settings(local_metrics=False))
+        self.assertEqual(self.metrics().reason, "local-only")
+
+    def test_page(self) -> None:
+        """On an endpoint of its own everybody may read it, and nothing else is there."""
+        web = Web()
+        resource = MetricsResource(web.registry).app.resource()
+        web.site = RegistrySite(resource, web.registry.counts, web.clock)
+        response = web.ask("GET", "/metrics")
+        self.assertEqual((response.status, response.headers["cache-control"]), (200, "no-store"))
+        self.assertTrue(response.headers["content-type"].startswith("text/plain"))
+        self.assertIn("p2psignal_event_streams", families(response.body))
+        self.assertEqual(web.ask("GET", "/status").status, 404)
+
+    def test_healthy(self) -> None:
+        """While it serves, it is healthy."""
+        response = self.web.ask("GET", "/healthz")
+        self.assertEqual((response.status, response.json), (200, {"status": "ok"}))
+
+    def test_stopping(self) -> None:
+        """While it stops, a load balancer is told to send nobody."""
+        self.web.registry.stopping = True
+        response = self.web.ask("GET", "/healthz")
+        self.assertEqual((response.status, response.reason), (503, "stopping"))
+        self.assertEqual(response.headers["retry-after"], "1")
