@@ -2,6 +2,8 @@
 
 from twisted.application.service import ServiceMaker
 
+from p2pchat.tap.tls_endpoint import TLSParser
+
 p2psignal = ServiceMaker(
     "p2pchat registry",
     "p2pchat.tap.signal",
@@ -15,3 +17,5 @@ p2ppeer = ServiceMaker(
     "Talks to another p2pchat peer directly, through NATs.",
     "p2ppeer",
 )
+
+tlsfiles = TLSParser()
