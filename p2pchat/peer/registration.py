@@ -15,8 +15,10 @@ the network has changed, and an event stream over TCP may be dead without anybod
 Connecting is two requests: ``POST /register``, then the event stream.  A registry that asks for
 work first gets it, and the registration again.  Waiting grows from
 FIRST_WAIT to LONGEST_WAIT with jitter, so that a registry that comes back isn't met by everybody
-at once.  The lease is renewed at a third of its length by a ``LoopingCall``; a renewal that finds
-the registry unable for the moment (503) leaves everything as it is.
+at once.  The first wait is so short that whoever is told ``bye`` is at the next process behind
+the same address within a second; the registry tells that to so many at a time as it can take.
+The lease is renewed at a third of its length by a ``LoopingCall``; a renewal that finds the
+registry unable for the moment (503) leaves everything as it is.
 """
 
 from __future__ import annotations
@@ -90,10 +92,16 @@ class _Core:
             if number == self.try_number:
                 inputs.failed(reason)
 
+        def received(event: Event) -> None:
+            if event.name == "bye":
+                ended("the registry stops, or starts again")
+            else:
+                self._event(event)
+
         try:
             answer = yield self._register_as(self.describe(), number)
             timestamp(answer, "lease")
-            stream = yield self.client.subscribe(self._event, ended)
+            stream = yield self.client.subscribe(received, ended)
         except (RegistryError, RemoteProtocolError) as error:
             ended(str(error))
             return

@@ -135,7 +135,7 @@ class RegistryResource:
     @app.route("/metrics", methods=["GET"])
     def metrics(self, request: Request) -> Deferred[bytes]:
         """Show counts to Prometheus, if it runs on this machine."""
-        if not (self.registry.settings.local_metrics and _is_loopback(client_ip(request))):
+        if not (self.registry.settings.local_metrics and _is_loopback(self._ip(request))):
             detail = "metrics are for this machine only, and not even that where --metrics is given"
             raise refused(403, "local-only", detail)
         return show_metrics(request, self.registry)

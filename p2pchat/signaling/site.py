@@ -18,6 +18,7 @@ from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -174,7 +175,26 @@ class RegistryChannel(HTTPChannel):
         request = cast(RegistryRequest, self.requests[0])
         took = self.site.clock.seconds() - request.begun
         self.site.counts.answered(request.method, request.path, int(code), took)
+        if self.site.is_draining:
+            self.persistent = 0
+            headers.setRawHeaders(b"connection", [b"close"])
         super().writeHeaders(version, code, reason, headers)
+
+    def connectionMade(self) -> None:
+        """Take notice of a connection."""
+        self.site.channels.add(self)
+        super().connectionMade()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Take notice that it is gone."""
+        self.site.channels.discard(self)
+        super().connectionLost(reason)
+
+    def drain(self) -> None:
+        """End with the answer that is under way; at once, if there is none."""
+        self.persistent = 0
+        if not self.requests:
+            self.loseConnection()
 
     def timeoutConnection(self) -> None:
         """Drop the connection; Twisted would log its address."""
@@ -187,6 +207,8 @@ class RegistrySite(Site):
 
     :ivar counts: where answers, and refusals below the routes, are counted.
     :ivar clock: what answers are timed by.
+    :ivar channels: the connections that there are.
+    :ivar is_draining: whether each of them ends with its next answer.
     """
 
     protocol = RegistryChannel  # type: ignore[assignment]  # the base class serves HTTP/2 too
@@ -202,6 +224,14 @@ class RegistrySite(Site):
         )
         self.counts = counts
         self.clock = clock
+        self.channels: set[RegistryChannel] = set()
+        self.is_draining = False
+
+    def drain(self) -> None:
+        """Let each connection end with the answer that is under way; those that idle, now."""
+        self.is_draining = True
+        for channel in list(self.channels):
+            channel.drain()
 
     def startFactory(self) -> None:
         """Open no access log."""

@@ -1,43 +1,61 @@
 """
-The listening HTTP port of the registry.
+The listening HTTP ports of the registry.
 
-Owns the order of starting and stopping: the port is bound before privileges are shed; on the
-way down event streams say ``bye``, and get a moment for it to leave the machine.
+Owns the order of starting and stopping.  Ports are bound before privileges are shed.  On the way
+down:
+
+1. the port is closed, and ``/healthz`` says so on connections that are there already;
+2. idle connections are closed; the others end with their answers;
+3. event streams say ``bye``, GOODBYES of them a second and all within LONGEST_GOODBYE: each
+   peer comes back at once, to another process behind the same address, and all of them together
+   would be more than that one can take;
+4. answers that are still under way have PATIENCE;
+5. the store is left, and the last bytes get a moment to leave the machine.
 """
 
 from __future__ import annotations
 
+from itertools import islice
+from math import ceil
 from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat.signaling.ports import cannot_listen
 from p2pchat.signaling.registry import Registry
+from p2pchat.signaling.site import RegistrySite
 
+GOODBYES = 500  # streams a second; a peer's return costs two signatures, half a millisecond
+LONGEST_GOODBYE = 20.0  # seconds; service managers kill after 90
+STEP = 0.05  # seconds between two looks at what is left
+PATIENCE = 5.0  # seconds for answers under way; none takes as long, but its client may
 FLUSH = 0.1  # seconds for the last events; the transports write on the next turn of the reactor
 
 _log = Logger()
 
 
 @attrs.define(eq=False, slots=False)
-class WebService(Service):
+class PortService(Service):
     """
-    Serves a registry at an endpoint.
+    Serves a site at an endpoint.
 
     :ivar site: makes the connections' protocols.
+    :ivar name: what listens there, for the log.
+    :ivar option: where the operator chose the endpoint.
     :ivar port: what it listens on, once it does.
     """
 
-    registry: Registry
-    site: IProtocolFactory
+    site: RegistrySite
     endpoint: IStreamServerEndpoint
+    name: str = attrs.field(default="The registry", kw_only=True)
+    option: str = attrs.field(default="--listen", kw_only=True)
     port: IListeningPort | None = attrs.field(init=False, default=None)
     _refusal: Exception | None = attrs.field(init=False, default=None)
 
@@ -54,29 +72,61 @@ class WebService(Service):
 
     def _bound(self, port: IListeningPort) -> None:
         self.port = port
-        _log.info("The registry listens on {where}", where=_where(port))
+        _log.info("{name} listens on {where}", name=self.name, where=_where(port))
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, CannotListenError):
             interface = str(error.interface or "")
-            self._refusal = cannot_listen("TCP", error.port, interface, error, "--listen")
+            self._refusal = cannot_listen("TCP", error.port, interface, error, self.option)
         elif isinstance(error, Exception):
             self._refusal = error
+
+    def stopService(self) -> Deferred[Any]:
+        """Take no more connections."""
+        super().stopService()
+        return maybeDeferred(self.port.stopListening if self.port is not None else lambda: None)
+
+
+@attrs.define(eq=False, slots=False)
+class WebService(PortService):
+    """Serves a registry."""
+
+    registry: Registry = attrs.field(kw_only=True)
 
     def startService(self) -> None:
         """Begin the registry's rhythms."""
         super().startService()
         self.registry.start()
 
-    def stopService(self) -> Deferred[Any]:
-        """Take no more connections, and end those that are streams."""
-        super().stopService()
-        stopping: list[Deferred[Any]] = [self.registry.stop()]
-        if self.port is not None:
-            stopping.append(maybeDeferred(self.port.stopListening))
-        clock = self.registry.runtime.clock
-        return gatherResults(stopping).addCallback(lambda _: deferLater(clock, FLUSH))
+    @inlineCallbacks
+    def stopService(self) -> Any:
+        """Stop as the module says."""
+        yield super().stopService()
+        self.registry.stopping = True
+        self.site.drain()
+        yield self._say_goodbye()
+        yield self._await_answers()
+        yield self.registry.stop()
+        yield self._pause(FLUSH)
+
+    @inlineCallbacks
+    def _say_goodbye(self) -> Any:
+        streams = self.registry.streams
+        rate = max(GOODBYES, len(streams) / LONGEST_GOODBYE)
+        while len(streams):
+            for peer_id in list(islice(streams, ceil(rate * STEP))):
+                streams.end(peer_id, "bye")
+            yield self._pause(STEP)
+
+    @inlineCallbacks
+    def _await_answers(self) -> Any:
+        deadline = self.registry.now() + PATIENCE
+        while self.site.channels and self.registry.now() < deadline:
+            yield self._pause(STEP)
+
+    def _pause(self, seconds: float) -> Deferred[None]:
+        return deferLater(self.registry.runtime.clock, seconds)
 
 
 def _where(port: IListeningPort) -> str:

@@ -46,6 +46,7 @@ class Options(usage.Options):
 
     optParameters = [
         ["listen", "l", "tcp:8000", "Endpoint string of the HTTP port, such as tcp:8000."],
+        ["metrics", "m", "", "Endpoint string of a port for Prometheus; default: none of its own."],
         ["stun", "s", "3478", "First of two UDP ports for STUN; 0: no STUN."],
         ["address", "a", "", "IP address for STUN (default: all interfaces, IPv4 and IPv6)."],
         ["second-address", "b", "", "Second IP address for STUN (RFC 5780), beside --address."],
@@ -87,7 +88,9 @@ class Options(usage.Options):
         self["store"] = self._store(self["store"], self["store-password-file"])
         self["trusted-proxy"] = self._proxies(self["trusted-proxy"])
         self["work-secret"] = self._secret("work-secret-file")
-        self._check_endpoint()
+        self._check_endpoint("listen", "tcp:8000")
+        if self["metrics"]:
+            self._check_endpoint("metrics", "tcp:9100:interface=127.0.0.1")
         self._check_addresses()
 
     def _number(self, name: str, least: int, most: int) -> int:
@@ -166,12 +169,12 @@ class Options(usage.Options):
         except ConfigurationError as error:
             raise usage.UsageError(f"--trusted-proxy: {error}") from None
 
-    def _check_endpoint(self) -> None:
+    def _check_endpoint(self, name: str, example: str) -> None:
         try:
-            serverFromString(None, self["listen"])
+            serverFromString(None, self[name])
         except Exception as error:  # endpoint plugins raise what they like
             raise usage.UsageError(
-                f"--listen: {self['listen']!r} is no endpoint ({error}); try tcp:8000"
+                f"--{name}: {self[name]!r} is no endpoint ({error}); try {example}"
             ) from None
 
     def _check_addresses(self) -> None:
@@ -223,9 +226,9 @@ def makeService(options: Options) -> MultiService:
     site = RegistrySite(resource.app.resource(), registry.counts, runtime.clock)
     services = RegistryServices()
     _add_stun(services, registry, options)
-    WebService(registry, site, serverFromString(reactor, options["listen"])).setServiceParent(
-        services
-    )
+    endpoint = serverFromString(reactor, options["listen"])
+    WebService(site, endpoint, registry=registry).setServiceParent(services)
+    _add_metrics(services, registry, options)
     return services
 
 
@@ -243,6 +246,7 @@ def _settings(options: Options, runtime: Runtime) -> Settings:
         options["rates"],
         float(options["work-from"]),
         options["work-secret"],
+        local_metrics=not options["metrics"],
     )
 
 
@@ -266,6 +270,20 @@ def _relay_credentials(options: Options, runtime: Runtime) -> RelayCredentials |
         return None
     key = runtime.random_bytes(PSEUDONYM_KEY)
     return RelayCredentials(options["turn"], options["turn-ttl"], options["turn-secret"], key)
+
+
+def _add_metrics(services: MultiService, registry: Registry, options: Options) -> None:
+    from p2pchat.signaling.resource import MetricsResource  # noqa: PLC0415
+    from p2pchat.signaling.site import RegistrySite  # noqa: PLC0415
+    from p2pchat.signaling.web_service import PortService  # noqa: PLC0415
+
+    if options["metrics"]:
+        runtime = registry.runtime
+        resource = MetricsResource(registry).app.resource()
+        site = RegistrySite(resource, registry.counts, runtime.clock)
+        endpoint = serverFromString(runtime.reactor, options["metrics"])
+        service = PortService(site, endpoint, name="Prometheus' port", option="--metrics")
+        service.setServiceParent(services)
 
 
 def _add_stun(services: MultiService, registry: Registry, options: Options) -> None:

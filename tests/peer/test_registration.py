@@ -205,6 +205,16 @@ class AwayTests(LeaseCase):
         self.reboot()
         self.assertLess(self.world.wait(lambda: self.is_online, 5, "us again"), 1)
 
+    def test_bye(self) -> None:
+        """A registry that says goodbye is told as that, and we are at the next within a second."""
+        self.registered()
+        self.world.registry.streams.end(ALICE.peer_id, "bye")
+        self.run_for(0.1)
+        (told,) = self.told.lost
+        self.assertIn("stops, or starts again", told[0])
+        self.assertLess(self.world.wait(lambda: self.is_online, 5, "us again"), 0.9)
+        self.assertEqual(len(self.told.lost), 1)
+
     def test_network_away(self) -> None:
         """A network that goes without a word is noticed by the next renewal."""
         self.registered()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import Any
+import signal
+from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred, fail
@@ -12,13 +13,24 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Request
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError
-from p2pchat.signaling.web_service import FLUSH, WebService
-from p2pchat.wire.documents import Subscription
-from tests.signaling.web import Web, identity
+from p2pchat.signaling.web_service import (
+    FLUSH,
+    GOODBYES,
+    LONGEST_GOODBYE,
+    PATIENCE,
+    STEP,
+    WebService,
+)
+from p2pchat.wire.documents import Registration, Subscription
+from p2pchat.wire.origins import origin
+from tests.openapi.signing import person, sign
+from tests.signaling.process import running_registry
+from tests.signaling.web import Web, identity, request_bytes
 
 
 @implementer(IStreamServerEndpoint)
@@ -33,6 +45,15 @@ class RefusingEndpoint:
         return fail(CannotListenError("192.0.2.1", 8000, OSError(self.number, "no")))
 
 
+class Silence:
+    """As much of a request as an event stream needs, without a connection."""
+
+    def write(self, data: bytes) -> None:
+        """Write nowhere."""
+
+    setHeader = registerProducer = unregisterProducer = lambda *_arguments: None
+
+
 class WebServiceTests(SynchronousTestCase):
     """The life of the port."""
 
@@ -42,7 +63,7 @@ class WebServiceTests(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
 
     def service(self, endpoint: IStreamServerEndpoint) -> WebService:
-        return WebService(self.web.registry, self.web.site, endpoint)
+        return WebService(self.web.site, endpoint, registry=self.web.registry)
 
     def test_serves(self) -> None:
         """The site is served where the endpoint says, and leases end while it runs."""
@@ -65,11 +86,97 @@ class WebServiceTests(SynchronousTestCase):
         stream = self.web.subscribe(identity(1), self.web.signed(identity(1), Subscription()))
         stopping = service.stopService()
         self.assertIn(b"event: bye", stream.wire.value())
+        self.assertTrue(stream.wire.disconnecting)
         self.assertNoResult(stopping)
-        self.web.clock.advance(FLUSH)
+        stream.hang_up()
+        self.pump(PATIENCE + 3 * STEP + FLUSH)  # the client never closes
         self.successResultOf(stopping)
         self.web.pass_time(61)
         self.assertEqual(self.web.registered, 1)  # the sweeping has ended
+
+    def pump(self, seconds: float) -> None:
+        """Turn the clock in small steps, a tenth further for those that fall between two."""
+        self.web.clock.pump([STEP / 10] * round(11 * seconds / STEP + 2))
+
+    def stopping(self) -> Deferred[Any]:
+        """Start a service, and begin to stop it."""
+        service = self.service(TCP4ServerEndpoint(self.reactor, 8000))
+        service.privilegedStartService()
+        service.startService()
+        return service.stopService()
+
+    def test_idle_connections(self) -> None:
+        """A connection on which nothing is asked is closed at once, used or not."""
+        fresh, used = self.web.connect(), self.web.connect()
+        used.send(request_bytes("GET", "/status"))
+        self.assertFalse(used.wire.disconnecting)
+        stopping = self.stopping()
+        for connection in (fresh, used):
+            self.assertTrue(connection.wire.disconnecting)
+            connection.hang_up()
+        self.pump(3 * STEP + FLUSH)
+        self.successResultOf(stopping)
+
+    def test_answers_under_way(self) -> None:
+        """A request that has begun is answered, and told that the connection ends."""
+        begun = self.web.connect()
+        begun.send(request_bytes("POST", "/register", b"x", {"Content-Length": "2"}))
+        stopping = self.stopping()
+        self.pump(PATIENCE / 2)
+        self.assertNoResult(stopping)
+        begun.send(b"x")
+        response = begun.response()
+        self.assertEqual((response.status, response.headers["connection"]), (415, "close"))
+        self.assertTrue(begun.wire.disconnecting)
+        begun.hang_up()
+        self.pump(3 * STEP + FLUSH)
+        self.successResultOf(stopping)
+
+    def test_slow_clients(self) -> None:
+        """A client that takes for ever to ask isn't waited for."""
+        begun = self.web.connect()
+        begun.send(b"POST /register HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        stopping = self.stopping()
+        self.pump(PATIENCE * 0.8)
+        self.assertNoResult(stopping)
+        self.pump(PATIENCE * 0.2 + 2 * STEP + FLUSH)
+        self.successResultOf(stopping)
+
+    def test_refuses_streams(self) -> None:
+        """Meanwhile it says that it stops, and opens no more streams."""
+        self.web.register(identity(1))
+        begun = self.web.connect()
+        begun.send(b"GET /healthz HTTP/1.1\r\n")
+        late = self.web.connect()
+        late.send(b"GET / HTTP/1.1\r\n")
+        self.stopping()
+        begun.send(b"Host: registry.test\r\n\r\n")
+        self.assertEqual(begun.response().reason, "stopping")
+        stream = self.web.subscribe(identity(1), self.web.signed(identity(1), Subscription()))
+        self.assertEqual(stream.response().reason, "stopping")
+
+    def many_streams(self, number: int) -> None:
+        """Open event streams that need no registration."""
+        for one in range(number):
+            self.web.registry.streams.open(f"peer {one}", cast(Request, Silence()), 0.0)
+
+    def test_no_storm(self) -> None:
+        """Many streams are told bye one after the other, at a rate that another process takes."""
+        self.many_streams(2 * GOODBYES)
+        stopping = self.stopping()
+        self.pump(1 - STEP)
+        left = len(self.web.registry.streams)
+        self.assertLess(abs(left - GOODBYES), GOODBYES / 5)
+        self.pump(1 + FLUSH + 2 * STEP)
+        self.assertEqual(len(self.web.registry.streams), 0)
+        self.successResultOf(stopping)
+
+    def test_bounded(self) -> None:
+        """However many there are, it ends."""
+        self.many_streams(round(1.5 * GOODBYES * LONGEST_GOODBYE))
+        stopping = self.stopping()
+        self.pump(LONGEST_GOODBYE + FLUSH + 2 * STEP)
+        self.successResultOf(stopping)
 
     def test_never_started(self) -> None:
         """Stopping what never listened is no error."""
@@ -89,3 +196,30 @@ class WebServiceTests(SynchronousTestCase):
             service = self.service(RefusingEndpoint(number))
             error = self.assertRaises(ConfigurationError, service.privilegedStartService)
             self.assertIn(words, str(error))
+
+
+class ProcessTests(SynchronousTestCase):
+    """The real program, stopped as a service manager stops it."""
+
+    def test_terminated(self) -> None:
+        """Streams say bye, idle connections close, nobody gets in, and it ends by the signal."""
+        with running_registry() as registry:
+            audience, alice = origin(registry.url), person(1)
+            idle, stream = registry.connect(), registry.connect()
+            kind = {"Content-Type": "application/jose"}
+            idle.request("POST", "/register", sign(alice, audience, Registration("alice")), kind)
+            self.assertEqual(idle.getresponse().read()[:1], b"{")
+            signed = {"Authorization": f"JWS {sign(alice, audience, Subscription())}"}
+            stream.request("GET", f"/events/{alice.peer_id}", headers=signed)
+            response = stream.getresponse()
+            self.assertEqual(response.readline(), b"event: ready\n")
+            registry.terminate()
+            self.assertIn(b"event: bye", response.read())
+            self.assertEqual(idle.sock.recv(1), b"")
+            self.assertRaises(ConnectionRefusedError, registry.ask, "/healthz")
+            for connection in (idle, stream):
+                connection.close()
+            # twistd ends itself by the signal, once all is done: what a service manager expects.
+            self.assertEqual(registry.wait(), -signal.SIGTERM)
+            assert registry.process.stdout is not None
+            self.assertIn("Server Shut Down", registry.process.stdout.read())
