@@ -8,6 +8,9 @@ from __future__ import annotations
 import ast
 import hmac
 import re
+import shutil
+import subprocess
+import sys
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -15,8 +18,9 @@ from typing import get_args
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from benchmarks import million
 from p2pchat.errors import BadSignature
 from p2pchat.identity.documents import MAX_DOCUMENT, Acceptance, open_document
 from p2pchat.identity.exchange import Exchange
@@ -29,7 +33,16 @@ from p2pchat.session import conversation, dialogue, link
 from p2pchat.session.quic import Engine, _SecretLog
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
-from p2pchat.signaling import pressure, rates, redis_link, redis_store, streams, stun_answers, toll
+from p2pchat.signaling import (
+    pressure,
+    rates,
+    redis_link,
+    redis_store,
+    streams,
+    stun_answers,
+    toll,
+    web_service,
+)
 from p2pchat.signaling.directory import MAX_RECORDS
 from p2pchat.signaling.pressure import SHARE, Pressure
 from p2pchat.signaling.refusals import Refused
@@ -61,6 +74,7 @@ from p2pchat.wire.documents import MAX_CANDIDATES, Body, Candidate, CandidateTyp
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
 from p2pchat.wire.work import MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
+from tests.signaling.web import Web
 
 ROOT = Path(__file__).parent.parent
 
@@ -154,6 +168,60 @@ class CompletenessTests(SynchronousTestCase):
         reasons = refusal_reasons()
         self.assertGreater(len(reasons), 15)
         self.assert_says("protocol", reasons)
+
+    def test_metrics(self) -> None:
+        """Each figure of ours that Prometheus reads is described, and no other."""
+        text = Web().ask("GET", "/metrics", ip="127.0.0.1").body.decode("ascii")
+        shown = set(re.findall(r"^# TYPE (p2psignal_\w+)(?<!_created) ", text, re.M))
+        self.assertEqual(set(re.findall(r"^``(p2psignal_\w+)``", page("operating"), re.M)), shown)
+
+    def test_capacity(self) -> None:
+        """The table is what the model says, and the sentences have its inputs."""
+        inputs = million.Inputs()
+        self.assert_says("capacity", {million.table(inputs, (60.0, 300.0, 900.0))})
+        text = " ".join(page("capacity").split())
+        for sentence in (
+            f"{inputs.arrivals:g} times a day, and calls somebody {inputs.calls:g} times",
+            f"sends {inputs.documents:g} documents",
+            f"{inputs.most_streams:,} event streams each",
+            f"registration, {inputs.register:g} microseconds; subscription, {inputs.subscribe:g}",
+            f"passed on, {inputs.deliver:g}; look-up, {inputs.look_up:g}",
+            f"system's included, {inputs.redis_script:g}",
+            f"event stream, {inputs.stream:g} KiB, and for an idle connection, "
+            f"{inputs.connection:g} KiB",
+            f"a peer, {inputs.redis_record:,.0f} bytes, and for a used document, "
+            f"{inputs.redis_nonce:g}",
+            f"needs {inputs.kernel:g} KiB for a connection",
+        ):
+            self.assertIn(sentence, text)
+
+    def test_unit(self) -> None:
+        """systemd finds nothing wrong with the unit, and takes it for well closed in."""
+        program = shutil.which("systemd-analyze")
+        if program is None:
+            raise SkipTest("needs systemd-analyze")
+        text = (ROOT / "docs" / "p2psignal.service").read_text(encoding="utf-8")
+        unit = Path(self.mktemp()).resolve() / "p2psignal.service"
+        unit.parent.mkdir()
+        unit.write_text(text.replace("/opt/p2pchat/bin/twistd", sys.executable), encoding="utf-8")
+        for words in (["verify"], ["security", "--offline=true", "--threshold=15"]):
+            command = [program, *words, str(unit)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_stopping(self) -> None:
+        """The times of stopping are those of the code, and the unit waits for them."""
+        text = " ".join(page("operating").split())
+        for sentence in (
+            f"finished within {web_service.PATIENCE:g} seconds",
+            f"{web_service.GOODBYES} a second, all within {web_service.LONGEST_GOODBYE:g} seconds",
+            f"between {registration.FIRST_WAIT / 2:g} and {registration.FIRST_WAIT * 1.5:g} sec",
+        ):
+            self.assertIn(sentence, text)
+        unit = (ROOT / "docs" / "p2psignal.service").read_text(encoding="utf-8")
+        (patience,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.M)
+        most = web_service.LONGEST_GOODBYE + web_service.PATIENCE
+        self.assertGreater(int(patience), most + web_service.FLUSH)
 
     def test_types(self) -> None:
         """Each type of document, message and candidate, with each member, is described."""
