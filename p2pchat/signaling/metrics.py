@@ -78,13 +78,14 @@ class Counts:
         self.answers[name if name in METHODS else OTHER, route, status] += 1
         self._observe[route](seconds)
 
-    def errors(self) -> dict[int, int]:
-        """Return how many answers had an error status, by status."""
+    @property
+    def errors(self) -> Counter[int]:
+        """How many answers had an error status, by status."""
         errors: Counter[int] = Counter()
         for (_, _, status), number in self.answers.items():
             if status >= 400:
                 errors[status] += number
-        return dict(sorted(errors.items()))
+        return errors
 
     def delivered(self, kind: str | None = None) -> int:
         """Return how many documents were delivered, of one type or of all."""

@@ -299,7 +299,7 @@ class Registry:
             "peers_online": len(self.streams),
             "offers": self.counts.delivered(Offer.TYPE),
             "deliveries": self.counts.delivered(),
-            "errors": {str(status): n for status, n in self.counts.errors().items()},
+            "errors": {str(status): n for status, n in sorted(self.counts.errors.items())},
             "refusals": dict(sorted(self.counts.refusals.items())),
             "stun": dict(sorted(self.counts.stun.items())),
         }

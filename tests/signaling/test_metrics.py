@@ -68,7 +68,7 @@ class CountsTests(SynchronousTestCase):
         self.assertEqual(value(text, seconds + "_bucket", le="0.00025", **route), 1)
         self.assertEqual(value(text, seconds + "_count", **route), 2)
         self.assertAlmostEqual(value(text, seconds + "_sum", **route), 0.0022)
-        self.assertEqual(self.counts.errors(), {404: 2})
+        self.assertEqual(self.counts.errors, {404: 2})
 
     def test_strangers_choose_no_labels(self) -> None:
         """Whatever methods and paths come, there are only so many samples."""

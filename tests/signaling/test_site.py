@@ -37,7 +37,7 @@ class BodyTests(SynchronousTestCase):
         self.assertFalse(self.connection.wire.disconnecting)
         self.web.clock.advance(2)
         self.assertTrue(self.connection.wire.disconnecting)
-        self.assertEqual(self.web.registry.counts.errors()[413], 1)
+        self.assertEqual(self.web.registry.counts.errors[413], 1)
 
     def test_greatest(self) -> None:
         """A body of exactly the limit reaches its route."""
