@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import ssl
 import subprocess
 import time
@@ -17,7 +18,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.plugin import IPlugin
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError
@@ -31,6 +32,8 @@ from tests.signaling.process import PATIENCE, RegistryProcess, running_registry
 def make_certificate(directory: Path, name: str) -> None:
     """Make a key and a self-signed certificate, as the documentation says, and move them in."""
     new = [directory / "key.new", directory / "chain.new"]
+    if shutil.which("openssl") is None:
+        raise SkipTest("needs openssl")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1"
     files = ["-keyout", str(new[0]), "-out", str(new[1])]
     extra = ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1"]
