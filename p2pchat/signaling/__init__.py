@@ -11,16 +11,18 @@ Where things are, decisions first::
     defences        the order in which a request pays all that
     lag             how late the event loop is
     refusals        which refusal answers which error; pure
+    openapi         what the routes take and answer, for programs; pure
     stun_answers    what a STUN request is answered; pure
     memory_store    what the registry remembers, in its own process
     redis_store     the same in Redis, shared by several processes; redis_link connects,
                     redis_scripts, redis_messages and redis_url are pure
     streams         event streams to the peers that subscribed
+    metrics         what is counted, and how Prometheus is shown it
     registry        what a signed document may do, over a store and the streams
     resource        the HTTP routes (Klein)
     site            limits of the HTTP connection below the routes
     stun_service    the UDP sockets
-    web_service     the listening HTTP port
+    web_service     the listening HTTP ports, and the order of stopping
 
 Never imports :mod:`p2pchat.peer`, nor is imported by it.
 """
