@@ -23,6 +23,7 @@ from p2pchat.signaling.directory import MAX_PAGE
 from p2pchat.signaling.streams import EVENTS
 from p2pchat.wire.documents import MAX_LABEL, MAX_USERNAME
 from p2pchat.wire.problems import CONTENT_TYPE, TYPE_PREFIX
+from p2pchat.wire.work import MAX_DIFFICULTY
 
 Schema = dict[str, Any]
 
@@ -31,10 +32,14 @@ PEER_ID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-8[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}
 # Refusals, as status and reason.  Any route may meet the first ones, any with a document the
 # second ones, and any that takes a document for the registry the third.
 ANYWHERE = ((400, "malformed"), (413, "body-too-large"), (500, "internal-error"))
+LIMITED = (429, "too-many-requests")
 SIGNED = (
+    *((400, "not-compact"), (400, "bad-header"), (400, "not-utf-8"), (400, "not-json")),
+    *((400, "nested-too-deep"), (400, "duplicate-key"), (413, "document-too-long")),
     *((400, "unsupported-version"), (400, "wrong-type"), (401, "bad-signature")),
-    *((401, "stale-document"), (403, "wrong-audience"), (409, "replayed-document")),
-    *((429, "too-many-requests"), (503, "too-many-documents"), (503, "store-unavailable")),
+    *((401, "wrong-issuer"), (401, "stale-document"), (403, "wrong-audience")),
+    *((409, "replayed-document"), LIMITED, (503, "too-many-documents")),
+    (503, "store-unavailable"),
 )
 IN_BODY = (*SIGNED, (415, "unsupported-media-type"))
 IN_HEADER = (*SIGNED, (401, "unsigned"), (403, "not-yours"))
@@ -120,6 +125,14 @@ def _schemas() -> Schema:
                 "errors": COUNTS,
                 "refusals": COUNTS,
                 "stun": COUNTS,
+            }
+        ),
+        "Work": _object(
+            {
+                "algorithm": TEXT,
+                "seed": TEXT,
+                "difficulty": {**COUNT, "maximum": MAX_DIFFICULTY},
+                "expires": COUNT,
             }
         ),
         "Description": _object({"openapi": TEXT, "info": anything, "paths": anything}),
@@ -211,13 +224,15 @@ class Operation:
 
 
 def _problem(status: int, reasons: list[str]) -> Schema:
+    work = {"work": _ref("Work")} if "work-required" in reasons else {}
     problem = _object(
         {
             "type": {"enum": [TYPE_PREFIX + reason for reason in reasons]},
             "title": {"const": HTTPStatus(status).phrase},
             "status": {"const": status},
             "detail": TEXT,
-        }
+        },
+        work,
     )
     answer: Schema = {
         "description": ", ".join(reasons),
@@ -239,19 +254,19 @@ OPERATIONS = (
     Operation(
         *("POST", "/register", "register", "Hold a record of the author for one lease."),
         "Registered",
-        refusals=((503, "registry-full"),),
+        refusals=((429, "work-required"), (503, "registry-full")),
         body="registration",
         links=dict.fromkeys(("show_peer", "open_events", "deliver", "remove_peer"), _THIS_PEER),
     ),
     Operation(
         *("GET", "/peer/{peer_id}", "show_peer", "Show a record."),
         "Record",
-        refusals=(_UNKNOWN, _NO_STORE),
+        refusals=(_UNKNOWN, LIMITED, _NO_STORE),
     ),
     Operation(
         *("GET", "/peers", "list_peers", "Show a page of records, in the order of their ids."),
         "Page",
-        refusals=(_NO_STORE,),
+        refusals=(LIMITED, _NO_STORE),
         query={
             "after": _AFTER,
             "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
@@ -281,7 +296,7 @@ OPERATIONS = (
         body="for-peer",
         status=202,
     ),
-    Operation("GET", "/status", "show_status", "Show counts.", "Status"),
+    Operation("GET", "/status", "show_status", "Show counts.", "Status", (LIMITED,)),
     Operation(
         *("GET", "/healthz", "show_health", "Tell whether it can serve."),
         "Health",

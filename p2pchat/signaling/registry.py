@@ -146,6 +146,9 @@ class Registry:
     def _gauges(self) -> Iterator[Gauge]:
         yield Gauge("peers_registered", "Records in the store.", lambda: self._registered)
         yield Gauge("event_streams", "Live event streams here.", lambda: len(self.streams))
+        toll, lag = self.defences.toll, self.defences.lag
+        yield Gauge("work_bits", "Work asked of strangers.", lambda: toll.pressure.difficulty)
+        yield Gauge("reactor_lag_seconds", "How late the last timer was.", lambda: lag.lag)
 
     def now(self) -> float:
         """Return seconds on the clock of leases and streams."""

@@ -29,7 +29,7 @@ from p2pchat.wire.documents import (
     Subscription,
 )
 from p2pchat.wire.origins import origin
-from tests.openapi.signing import GUESTS, HOSTS, OWN, PEOPLE, Wish, sign
+from tests.openapi.signing import GUESTS, HOSTS, OWN, PEOPLE, Wish, newcomer, sign
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -67,16 +67,15 @@ schemathesis.openapi.format("registration", _wishes(GUESTS, _registrations))
 schemathesis.openapi.format("for-peer", _wishes((*HOSTS, *GUESTS), _for_peers))
 
 
-@schemathesis.serializer("application/jose")
+@schemathesis.serializer("application/jose")  # type: ignore[untyped-decorator]
 def serialize(context: schemathesis.SerializationContext, value: Any) -> bytes:
     """Sign a wish; leave everything else alone."""
     text = str(value)
     wish = Wish.read(text)
-    if wish is not None:
-        case = context.case
-        to_registry = isinstance(wish.body, Registration)
-        base = str(case.operation.base_url)
-        text = wish.sign(origin(base) if to_registry else str(case.path_parameters["peer_id"]))
+    if wish is not None and isinstance(wish.body, Registration):
+        text = sign(newcomer(), origin(str(context.case.operation.base_url)), wish.body)
+    elif wish is not None:
+        text = wish.sign(str(context.case.path_parameters["peer_id"]))
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -92,6 +91,6 @@ class Signature(AuthBase):
         return request
 
 
-schemathesis.auth.set_from_requests(Signature()).apply_to(  # type: ignore[attr-defined]
+schemathesis.auth.set_from_requests(Signature()).apply_to(
     operation_id=["remove_peer", "open_events"]
 )

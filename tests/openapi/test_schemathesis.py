@@ -29,6 +29,7 @@ from tests.signaling.process import RegistryProcess, running_registry
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = Path(sys.executable).with_name("schemathesis")
+UNLIMITED = ("--rate=0", "--key-rate=0", "--read-rate=0", "--work-from=0")
 DEADLINE = 240.0  # seconds; it takes about 90
 
 
@@ -67,7 +68,7 @@ class SchemathesisTests(SynchronousTestCase):
         """schemathesis finds nothing, and has delivered, subscribed and removed meanwhile."""
         if not PROGRAM.exists():
             raise SkipTest("needs schemathesis: pip install -e '.[openapi]'")
-        with running_registry("--lease=86400", patience=DEADLINE) as registry:
+        with running_registry("--lease=86400", *UNLIMITED, patience=DEADLINE) as registry:
             with ExitStack() as stack:
                 for host in HOSTS:
                     stack.enter_context(online(registry, host))

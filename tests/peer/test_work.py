@@ -108,9 +108,9 @@ class PressureTests(RegistryCase):
         """Stopped while it works, it registers no more."""
         self.press(1.0)
         self.lease.start()
-        errors = self.world.registry.counts.errors
-        self.world.wait(lambda: errors[429], 5, "the challenge")
+        counts = self.world.registry.counts
+        self.world.wait(lambda: counts.errors[429], 5, "the challenge")
         self.lease.stop()
         self.run_for(5)
         self.assertEqual((self.told.registered, self.told.lost), ([], []))
-        self.assertEqual(errors, {429: 1})
+        self.assertEqual(counts.errors, {429: 1})
