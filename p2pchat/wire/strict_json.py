@@ -46,6 +46,11 @@ def _too_deep(text: str) -> bool:
     return deepest > MAX_DEPTH
 
 
+# json.loads and json.dumps would make new ones each time.
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def loads(data: bytes) -> JsonObject:
     """
     Read one JSON object.
@@ -56,7 +61,7 @@ def loads(data: bytes) -> JsonObject:
         text = data.decode("utf-8")
         if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(text):
             raise NestedTooDeep(f"JSON nests deeper than {MAX_DEPTH} levels")
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = _decoder.decode(text)
     except UnicodeDecodeError:
         raise NotUtf8("JSON must be UTF-8") from None
     except (ValueError, RecursionError):
@@ -68,7 +73,9 @@ def loads(data: bytes) -> JsonObject:
 
 def dumps(value: JsonObject) -> bytes:
     """Write compact UTF-8 JSON; lone surrogates, which UTF-8 can't carry, become U+FFFD."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _encoder.encode(value)
+    if text.isascii():
+        return text.encode("ascii")
     # By way of UTF-16 each becomes one character, and the text no longer than it was.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8")
 

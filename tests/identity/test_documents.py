@@ -115,6 +115,22 @@ class SignatureTests(SynchronousTestCase):
         self.refuse(resigned(ALICE, payload, jwk={**jwk, "x": jwk["x"][:-1]}))
         self.refuse(resigned(ALICE, payload, jwk={**jwk, "x": encode_bytes(b"\xff" * 32)}))
 
+    def test_written_otherwise(self) -> None:
+        """A header with its members in another order is as good; the signature counts there too."""
+        fields, payload, _ = parts(sign())
+        other = written(dict(reversed(fields.items())))
+        self.assertNotEqual(other, sign().split(".")[0])
+        signed = f"{other}.{sign().split('.')[1]}"
+        token = f"{signed}.{encode_bytes(ALICE.sign(signed.encode()))}"
+        self.assertEqual(open_document(token), open_document(sign()))
+        self.refuse(f"{signed}.{sign().split('.')[2]}", BadSignature)
+        self.refuse(resigned(ALICE, {**payload, "iss": BOB.peer_id}, extra=1), BadSignature)
+
+    def test_parts(self) -> None:
+        """Four parts aren't a document, even if the author signed the first three."""
+        signed = f"{sign().rpartition('.')[0]}.e30"
+        self.refuse(f"{signed}.{encode_bytes(ALICE.sign(signed.encode()))}")
+
     def test_payload(self) -> None:
         """A good signature doesn't excuse a bad payload."""
         _, payload, _ = parts(sign())
