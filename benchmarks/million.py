@@ -23,7 +23,7 @@ from math import ceil
 import attrs
 
 RENEWALS = 3  # in a lease, as p2pchat.peer.registration has it
-KEPT = 60.0  # seconds that an idle connection is kept, as p2pchat.signaling.site has it
+KEPT = 60.0  # seconds that an idle connection is kept, as p2pchat.signaling.connections has it
 DAY = 86_400.0  # seconds
 NONCE_LIFE = 120.0  # seconds that the name of a used document is remembered
 MICRO = 1e-6

@@ -144,6 +144,13 @@ class IRegistryStore(Interface):
         A Deferred fires with whether the peer is online.
         """
 
+    def renew(peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
+        """
+        Hold a peer's record for one more lease, as it is.
+
+        A Deferred fires with whether there is a record of this peer, with this token and ip.
+        """
+
     def find(peer_id: str) -> Deferred[Any]:
         """Return a Deferred of a peer's Listing, or of None."""
 

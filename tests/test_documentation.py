@@ -34,10 +34,12 @@ from p2pchat.session.quic import Engine, _SecretLog
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
 from p2pchat.signaling import (
+    connections,
     pressure,
     rates,
     redis_link,
     redis_store,
+    site,
     streams,
     stun_answers,
     toll,
@@ -48,7 +50,6 @@ from p2pchat.signaling.pressure import SHARE, Pressure
 from p2pchat.signaling.refusals import Refused
 from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.relay_credentials import RelayCredentials
-from p2pchat.signaling.site import MAX_BODY
 from p2pchat.signaling.toll import LIFETIME, Toll
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
@@ -421,7 +422,7 @@ class NumberTests(SynchronousTestCase):
         for sentence in (
             f"before it is read address {rates.DOCUMENTS}",
             f"the key that signed {rates.KEYS}",
-            f"``GET /status`` address {rates.READS}",
+            f"``GET /status``, address {rates.READS}",
             f"as claimed {rates.STUN}",
             f"buckets of {rates.MAX_SOURCES:,} sources",
             f"number of bits, {MIN_DIFFICULTY} to {MAX_DIFFICULTY}",
@@ -439,6 +440,7 @@ class NumberTests(SynchronousTestCase):
     def test_threat_model(self) -> None:
         """The limits that the threat model names are those of the code."""
         text = " ".join(page("threat-model").split())
+        limits = connections.Limits()
         for sentence in (
             f"address or IPv6 /64: {rates.DOCUMENTS} with documents",
             f"{rates.READS} look-ups",
@@ -448,7 +450,15 @@ class NumberTests(SynchronousTestCase):
             f"leases of {Settings().lease:g} seconds",
             f"{MAX_RECORDS:,} records at most",
             f"one key, for {toll.LIFETIME} seconds",
-            f"{MAX_BODY:,} bytes, refused",
+            f"{limits.connections_per_source} from one IPv4 address or IPv6 /64, 429; "
+            f"{limits.connections:,} in all, 503",
+            f"{limits.streams_per_source} to one address, 429; {limits.streams:,} in all, 503",
+            f"a head has {connections.HEAD_DEADLINE:g} seconds, a body "
+            f"{connections.BODY_DEADLINE:g}, whatever",
+            f"one that idles for {connections.IDLE_DEADLINE:g}",
+            f"after {connections.STALL:g} seconds it is dropped",
+            f"{site.MAX_HEAD:,} bytes and {site.MAX_HEADERS} headers; 400",
+            f"{site.MAX_BODY:,} bytes, refused",
             f"documents {MAX_DOCUMENT:,} bytes",
             f"{streams.MAX_QUEUED} documents or {streams.MAX_QUEUED_BYTES:,} bytes",
             f"at most {stun_answers.MAX_AMPLIFICATION} times the bytes",

@@ -10,6 +10,11 @@ Signing and checking documents: JWS compact serialization (RFC 7515) with EdDSA 
 The key travels in the header; it counts because ``iss`` must be the peer id that the key makes.
 :func:`open_document` says only that the author wrote this.  Whether it is fresh, new and meant
 for us is :class:`Acceptance`'s to say.
+
+A header written as this program writes it is compared, not read, and its signature is checked by
+libsodium, whose word is final.  Any other header is PyJWT's to read, which checks by OpenSSL; that
+one takes a few signatures that libsodium refuses (:mod:`p2pchat.identity.keys`), none of which
+anybody makes without meaning to.
 """
 
 from __future__ import annotations
@@ -111,6 +116,8 @@ def _checked_plain(token: str) -> tuple[bytes, bytes] | None:
 
     Most are; to read the header as JSON, and what PyJWT does besides, takes nearly as long as the
     signature.  Returns the key and the payload, or None: it is for PyJWT to read, or to refuse.
+
+    :raises BadSignature: it doesn't hold; nobody is asked twice.
     """
     signed, _, signature = token.rpartition(".")
     head, _, payload = signed.partition(".")
@@ -118,10 +125,11 @@ def _checked_plain(token: str) -> tuple[bytes, bytes] | None:
     if public_key is None:
         return None
     try:
-        verify(public_key, _decoded(signature), signed.encode("ascii"))
-        return public_key, _decoded(payload)
-    except ValueError:
+        signature_, payload_ = _decoded(signature), _decoded(payload)
+    except binascii.Error:
         return None
+    verify(public_key, signature_, signed.encode("ascii"))
+    return public_key, payload_
 
 
 @lru_cache(maxsize=MAX_AUTHORS)

@@ -10,7 +10,9 @@ key against anybody who can't make 2**122 keys.  The private key never leaves :c
 but as PEM, for the identity file.
 
 Signatures are checked by libsodium (PyNaCl), which takes about half the time of OpenSSL: checking
-is the greatest part of what a registration costs.
+is the greatest part of what a registration costs.  It also refuses what RFC 8032 lets a verifier
+take: keys and signatures with points of small order, and encodings that aren't canonical.  No
+signer makes these.
 """
 
 from __future__ import annotations

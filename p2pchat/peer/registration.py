@@ -17,8 +17,13 @@ work first gets it, and the registration again.  Waiting grows from
 FIRST_WAIT to LONGEST_WAIT with jitter, so that a registry that comes back isn't met by everybody
 at once.  The first wait is so short that whoever is told ``bye`` is at the next process behind
 the same address within a second; the registry tells that to so many at a time as it can take.
-The lease is renewed at a third of its length by a ``LoopingCall``; a renewal that finds the
-registry unable for the moment (503) leaves everything as it is.
+
+The lease is renewed at a third of its length by a ``LoopingCall``: with the token that the
+registration's answer gave, which costs the registry next to nothing; or by registering again,
+with work if that is asked for, where the record is to say something else, the registry doesn't
+know the token, or the registration is REGISTER_AGAIN old (half as long as relay credentials live
+at most).  A renewal that finds the registry unable for the moment (503) leaves everything as it
+is.
 """
 
 from __future__ import annotations
@@ -46,6 +51,7 @@ from p2pchat.wire.strict_json import JsonObject, timestamp
 FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 8.0  # seconds
 RENEWALS = 3  # in one lease
+REGISTER_AGAIN = 600.0  # seconds; or half the time that relay credentials are good for
 
 _log = Logger()
 
@@ -78,6 +84,9 @@ class _Core:
     wait: float = FIRST_WAIT
     try_number: int = 0
     answer: JsonObject = attrs.Factory(dict)
+    described: Registration | None = None
+    token: str = ""
+    until: float = 0.0  # when to register again rather than to renew
     stream: EventStream | None = None
     renewal: LoopingCall | None = None
     timer: IDelayedCall | None = None
@@ -99,7 +108,7 @@ class _Core:
                 self._event(event)
 
         try:
-            answer = yield self._register_as(self.describe(), number)
+            answer = yield self._register(number)
             timestamp(answer, "lease")
             stream = yield self.client.subscribe(received, ended)
         except (RegistryError, RemoteProtocolError) as error:
@@ -146,13 +155,37 @@ class _Core:
         """Renew the lease once."""
         number = self.try_number
         try:
-            answer = yield self._register_as(self.describe(), number)
-            self.listener.renewed(answer)
+            if not (yield self._prolong()):
+                answer = yield self._register(number)
+                self.listener.renewed(answer)
         except RegistryError as error:
             if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 return  # our stream may be fine; there is a lease's time for another renewal
             if number == self.try_number:
                 inputs.failed(str(error))
+
+    @inlineCallbacks
+    def _register(self, number: int) -> Any:
+        """Register as we are now, and keep what a renewal needs."""
+        described = self.describe()
+        answer = yield self._register_as(described, number)
+        self.described, self.token = described, str(answer.get("renewal") or "")
+        self.until = self.runtime.clock.seconds() + _good_for(answer)
+        return answer
+
+    @inlineCallbacks
+    def _prolong(self) -> Any:
+        """Renew the record as it is, if that will do; tell whether it did."""
+        stale = self.runtime.clock.seconds() >= self.until or self.describe() != self.described
+        if stale or not self.token:
+            return False
+        try:
+            yield self.client.renew(self.token)
+        except RegistryError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return False
+        return True
 
     def let_go(self) -> None:
         """Drop the stream, the renewals and the wait, whichever there are."""
@@ -172,6 +205,13 @@ class _Core:
         self.wait = min(self.wait * 2, LONGEST_WAIT)
         self.listener.lost(reason, delay)
         self.timer = self.runtime.clock.callLater(delay, inputs.retry)
+
+
+def _good_for(answer: JsonObject) -> float:
+    """Return for how many seconds an answer needn't be asked for again."""
+    turn = answer.get("turn")
+    ttl = turn.get("ttl") if isinstance(turn, dict) else None
+    return min(REGISTER_AGAIN, ttl / 2) if isinstance(ttl, int) else REGISTER_AGAIN
 
 
 class _Inputs(Protocol):

@@ -201,6 +201,12 @@ class RegistryClient:
         """
         return self._signed("POST", "/register", self._audience, registration)
 
+    def renew(self, renewal: str) -> Deferred[JsonObject]:
+        """Prolong our record with the ``renewal`` that the registration's answer had."""
+        path = f"/renew/{self._identity.peer_id}"
+        headers = {"Authorization": f"Lease {renewal}"}
+        return self._attempt(lambda: self._exchange("POST", path, headers=headers))
+
     def deliver(self, peer_id: str, body: Body) -> Deferred[JsonObject]:
         """Put a document on a peer's event stream."""
         return self._signed("POST", f"/deliver/{peer_id}", peer_id, body)

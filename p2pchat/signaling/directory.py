@@ -10,6 +10,7 @@ the order of expiry.
 
 from __future__ import annotations
 
+import hmac
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from enum import Enum
@@ -33,6 +34,7 @@ class Record:
     :ivar ip: where its registration came from, as the registry saw it.
     :ivar addresses: what the peer published; empty unless its person asked for that.
     :ivar as_of: when it registered last, seconds since 1970.
+    :ivar renewal: what the peer shows to have this very record prolonged; nobody else is told.
     """
 
     peer_id: str
@@ -41,16 +43,23 @@ class Record:
     ip: str
     addresses: tuple[Address, ...]
     as_of: int
+    renewal: str = attrs.field(default="", repr=False)
 
     @classmethod
-    def of(cls, peer_id: str, body: Registration, ip: str, now: float) -> Record:
+    def of(cls, peer_id: str, body: Registration, ip: str, now: float, renewal: str = "") -> Record:
         """
         Make the record of a registration.
 
         :param ip: where it came from.
         :param now: seconds since 1970.
+        :param renewal: a random name, or empty: the record can't be prolonged.
         """
-        return cls(peer_id, body.username, body.nat, ip, body.addresses, int(now))
+        return cls(peer_id, body.username, body.nat, ip, body.addresses, int(now), renewal)
+
+    def is_prolonged_by(self, renewal: str, ip: str) -> bool:
+        """Tell whether a token that came from this address prolongs this record."""
+        genuine = hmac.compare_digest(renewal.encode(), self.renewal.encode())
+        return bool(self.renewal) and genuine and ip == self.ip
 
     @property
     def port(self) -> int | None:
@@ -150,6 +159,11 @@ class Directory:
             self._unlist(former)
             insort(self._ids, record.peer_id)
             insort(self._ids_by_name[record.username], record.peer_id)
+
+    def renew(self, peer_id: str, now: float) -> None:
+        """Hold a record that there is for one more lease."""
+        record, _ = self._records.pop(peer_id)
+        self._records[peer_id] = record, now + self.lease
 
     def refuse_growth(self, peer_id: str) -> None:
         """

@@ -69,6 +69,14 @@ class MemoryStore:
         self.directory.put(record, self._now())
         return record.peer_id in self.streams
 
+    def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
+        """Hold a record for one more lease."""
+        record = self.directory.lookup(peer_id, self._now())
+        found = record is not None and record.is_prolonged_by(renewal, ip)
+        if found:
+            self.directory.renew(peer_id, self._now())
+        return succeed(found)
+
     def find(self, peer_id: str) -> Deferred[Listing | None]:
         """Find a peer."""
         record = self.directory.lookup(peer_id, self._now())

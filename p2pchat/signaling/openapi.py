@@ -7,7 +7,7 @@ and schemathesis compares it with the running server.
 
 OpenAPI has no word for a signed document, so it is a string here, with a ``format`` that names
 the type of document; docs/protocol.rst says what is in it.  A document in ``Authorization`` is
-an HTTP authentication scheme of its own, ``JWS``.
+an HTTP authentication scheme of its own, ``JWS``; the token of a lease is another, ``Lease``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ PEER_ID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-8[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}
 
 # Refusals, as status and reason.  Any route may meet the first ones, any with a document the
 # second ones, and any that takes a document for the registry the third.
-ANYWHERE = ((400, "malformed"), (413, "body-too-large"), (500, "internal-error"))
+ANYWHERE = (
+    *((400, "malformed"), (413, "body-too-large"), (500, "internal-error")),
+    *((429, "too-many-connections"), (503, "too-many-connections")),
+)
 LIMITED = (429, "too-many-requests")
 SIGNED = (
     *((400, "not-compact"), (400, "bad-header"), (400, "not-utf-8"), (400, "not-json")),
@@ -43,7 +46,10 @@ SIGNED = (
 )
 IN_BODY = (*SIGNED, (415, "unsupported-media-type"))
 IN_HEADER = (*SIGNED, (401, "unsigned"), (403, "not-yours"))
+SHOWING_LEASE = ((401, "unsigned"), LIMITED, (503, "store-unavailable"))
 NO_ROUTE = ((404, "no-such-route"), (405, "method-not-allowed"))  # those of no operation
+
+_SCHEMES = {"document": IN_HEADER, "lease": SHOWING_LEASE, "": ()}
 
 TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -100,6 +106,7 @@ def _schemas() -> Schema:
             {
                 **_record(),
                 "lease": seconds,
+                "renewal": TEXT,
                 "stun": {"type": "array", "items": TEXT},
                 "your_ip": TEXT,
             },
@@ -152,10 +159,11 @@ class Operation:
     One route with one method.
 
     :ivar name: the operationId.
-    :ivar answer: name of the schema of the answer; or its media type, where it isn't JSON.
+    :ivar answer: name of the schema of the answer; or its media type, where it isn't JSON; or "":
+        it has no body.
     :ivar refusals: those of its own.
     :ivar body: the format of the document in its body, or "".
-    :ivar signed: whether a document stands in ``Authorization``.
+    :ivar authorization: what stands in ``Authorization``: "document", "lease", or "".
     :ivar query: schemas by name.
     :ivar links: what a client may do next: names of operations, with their parameters.
     """
@@ -167,15 +175,15 @@ class Operation:
     answer: str
     refusals: tuple[tuple[int, str], ...] = ()
     body: str = ""
-    signed: bool = False
+    authorization: str = ""
     status: int = 200
     query: Schema = attrs.field(factory=dict)
     links: Schema = attrs.field(factory=dict)
 
     def all_refusals(self) -> list[tuple[int, str]]:
         """Return all the statuses and reasons with which it may refuse, in order."""
-        with_document = (*(IN_BODY if self.body else ()), *(IN_HEADER if self.signed else ()))
-        return sorted({*ANYWHERE, *with_document, *self.refusals})
+        in_body = IN_BODY if self.body else ()
+        return sorted({*ANYWHERE, *in_body, *_SCHEMES[self.authorization], *self.refusals})
 
     def describe(self) -> Schema:
         """Return the Operation Object."""
@@ -189,8 +197,8 @@ class Operation:
             document = {"type": "string", "format": self.body, "maxLength": MAX_DOCUMENT}
             content = {"application/jose": {"schema": document}}
             described["requestBody"] = {"required": True, "content": content}
-        if self.signed:
-            described["security"] = [{"document": []}]
+        if self.authorization:
+            described["security"] = [{self.authorization: []}]
         return described
 
     def _parameters(self) -> list[Schema]:
@@ -201,6 +209,8 @@ class Operation:
         return [peer_id, *query]
 
     def _answer(self) -> Schema:
+        if not self.answer:
+            return {"description": HTTPStatus(self.status).phrase}
         is_json = "/" not in self.answer
         kind = "application/json" if is_json else self.answer
         schema = _ref(self.answer) if is_json else _TEXTS[self.answer]
@@ -246,6 +256,7 @@ def _problem(status: int, reasons: list[str]) -> Schema:
 
 _UNKNOWN = (404, "unknown-peer")
 _STOPPING = (503, "stopping")
+_TOO_MANY_STREAMS = ((429, "too-many-streams"), (503, "too-many-streams"))
 _NO_STORE = (503, "store-unavailable")
 _THIS_PEER = {"peer_id": "$response.body#/peer_id"}
 _AFTER: Schema = {"anyOf": [{"const": ""}, _ref("PeerId")]}
@@ -256,7 +267,16 @@ OPERATIONS = (
         "Registered",
         refusals=((429, "work-required"), (503, "registry-full")),
         body="registration",
-        links=dict.fromkeys(("show_peer", "open_events", "deliver", "remove_peer"), _THIS_PEER),
+        links=dict.fromkeys(
+            ("renew", "show_peer", "open_events", "deliver", "remove_peer"), _THIS_PEER
+        ),
+    ),
+    Operation(
+        *("POST", "/renew/{peer_id}", "renew", "Hold a record for one more lease, as it is."),
+        "",
+        refusals=((404, "unknown-lease"),),
+        authorization="lease",
+        status=204,
     ),
     Operation(
         *("GET", "/peer/{peer_id}", "show_peer", "Show a record."),
@@ -281,13 +301,13 @@ OPERATIONS = (
         *("DELETE", "/peer/{peer_id}", "remove_peer", "End the author's record."),
         "Removed",
         refusals=(_UNKNOWN,),
-        signed=True,
+        authorization="document",
     ),
     Operation(
         *("GET", "/events/{peer_id}", "open_events", "Open the author's event stream."),
         "text/event-stream",
-        refusals=((404, "not-registered"), _STOPPING),
-        signed=True,
+        refusals=((404, "not-registered"), *_TOO_MANY_STREAMS, _STOPPING),
+        authorization="document",
     ),
     Operation(
         *("POST", "/deliver/{peer_id}", "deliver", "Pass a document on to a peer."),
@@ -338,7 +358,12 @@ def describe(version: str) -> Schema:
                     "type": "http",
                     "scheme": "JWS",
                     "description": "A signed document: a removal, or a subscription.",
-                }
+                },
+                "lease": {
+                    "type": "http",
+                    "scheme": "Lease",
+                    "description": "The renewal of the answer to the latest registration.",
+                },
             },
         },
     }

@@ -2,9 +2,8 @@
 Token buckets: how often one source may ask.
 
 A bucket holds ``burst`` tokens and gains ``rate`` of them a second; a request takes one.  A source
-is an IP address or a peer id; IPv6 addresses share a bucket per /64, the least that one subscriber
-is given (RFC 6177).  A table is bounded: above its capacity the bucket that was used least recently
-goes, full or not.
+is an address (:mod:`p2pchat.signaling.sources`) or a peer id.  A table is bounded: above its
+capacity the bucket that was used least recently goes, full or not.
 
 There are four tables, because they protect different things: signed documents, by address (a
 signature check); accepted documents, by the key that signed them, whatever addresses they come
@@ -19,8 +18,8 @@ from collections import OrderedDict
 
 import attrs
 
-from p2pchat.errors import ConfigurationError, RemoteProtocolError
-from p2pchat.wire.addresses import parse_ip
+from p2pchat.errors import ConfigurationError
+from p2pchat.signaling.sources import source_of
 
 MAX_SOURCES = 10_000  # of a table; about 250 bytes each
 _RATE = re.compile(r"([0-9]{1,6})/([0-9]{1,6})", re.ASCII)
@@ -91,7 +90,7 @@ class TokenBuckets:
         """
         if not self.rate.rate:
             return 0.0
-        source = _bucket(source)
+        source = source_of(source)
         level, wait = self._look(source, now)
         self._levels[source] = (level if wait else level - 1, now)
         self._levels.move_to_end(source)
@@ -101,19 +100,10 @@ class TokenBuckets:
 
     def wait(self, source: str, now: float) -> float:
         """Return the seconds after which there will be a token, and take none."""
-        return self._look(_bucket(source), now)[1] if self.rate.rate else 0.0
+        return self._look(source_of(source), now)[1] if self.rate.rate else 0.0
 
     def _look(self, source: str, now: float) -> tuple[float, float]:
         rate, burst = self.rate.rate, self.rate.burst
         level, then = self._levels.get(source, (burst, now))
         level = min(burst, level + (now - then) * rate)
         return level, 0.0 if level >= 1 else (1 - level) / rate
-
-
-def _bucket(source: str) -> str:
-    if ":" not in source:
-        return source
-    try:
-        return parse_ip(source).packed[:8].hex()
-    except RemoteProtocolError:
-        return source

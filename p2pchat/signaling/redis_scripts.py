@@ -100,6 +100,22 @@ return stream_of(peer) and 'online' or 'offline'
 """
 )
 
+# peer, lease in milliseconds, renewal, ip; the fourth and the seventh field of a record
+RENEW = (
+    _LIBRARY
+    + """
+local peer, lease, renewal, ip = unpack(ARGV)
+local key = P .. 'record:' .. peer
+local record = redis.call('GET', key)
+if not record or renewal == '' then return 'unknown' end
+local fields = cjson.decode(record)
+if fields[4] ~= ip or fields[7] ~= renewal then return 'unknown' end
+redis.call('PEXPIRE', key, lease)
+redis.call('ZADD', P .. 'due', now() + lease, peer)
+return 'done'
+"""
+)
+
 # peer; the record behind 1 (online) or 0, or nothing
 FIND = _LIBRARY + "return show(ARGV[1])"
 

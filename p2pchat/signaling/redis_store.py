@@ -153,6 +153,12 @@ class RedisStore:
             raise full(self.capacity, self.lease)
         return _refuse_used(outcome) == "online"
 
+    def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
+        """Hold a record for one more lease."""
+        lease = int(self.lease * 1000)
+        done = self._link.run(scripts.RENEW, peer_id, lease, renewal, ip)
+        return done.addCallback(lambda outcome: outcome == "done")
+
     def find(self, peer_id: str) -> Deferred[Listing | None]:
         """Find a peer."""
         return self._link.run(scripts.FIND, peer_id).addCallback(_decode)
@@ -338,9 +344,9 @@ def _encode(record: Record) -> str:
 def _decode(text: str | None) -> Listing | None:
     if text is None:
         return None
-    peer_id, username, nat, ip, addresses, as_of = json.loads(text[1:])
+    peer_id, username, nat, ip, addresses, as_of, renewal = json.loads(text[1:])
     places = tuple((host, port) for host, port in addresses)
-    return Listing(Record(peer_id, username, nat, ip, places, as_of), text[0] == "1")
+    return Listing(Record(peer_id, username, nat, ip, places, as_of, renewal), text[0] == "1")
 
 
 def _decode_page(text: str) -> Page:

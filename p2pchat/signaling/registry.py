@@ -4,6 +4,7 @@ What a signed document may do at this registry.
 ::
 
     registration   holds a record of its author for one lease
+                   until another registration replaces it, its renewal token prolongs it
     removal        ends the author's record
     subscription   opens the author's event stream; the author must be registered
     offer, answer, candidates, ringing, refusal
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from types import UnionType
 from typing import Any, cast
 
@@ -37,6 +39,7 @@ from p2pchat.identity.documents import check_meant, open_document
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.client_address import TrustedProxies
+from p2pchat.signaling.connections import ConnectionTable, Limits
 from p2pchat.signaling.defences import Defences
 from p2pchat.signaling.directory import Delivery, Listing, Page, Record
 from p2pchat.signaling.memory_store import MemoryStore
@@ -45,6 +48,7 @@ from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.rates import Rates
 from p2pchat.signaling.refusals import refused
 from p2pchat.signaling.relay_credentials import RelayCredentials
+from p2pchat.signaling.sources import source_of
 from p2pchat.signaling.streams import EventStreams
 from p2pchat.signaling.toll import KEY
 from p2pchat.wire.documents import (
@@ -61,6 +65,10 @@ from p2pchat.wire.strict_json import JsonObject
 
 SWEEP = 1.0  # seconds; how late a lease may end, and how finely keepalives are spread
 
+# Connections to the port of --metrics have a table of their own: a full registry can be watched.
+WATCHING = Limits(connections=32, connections_per_source=32)
+
+_host = lru_cache(maxsize=256)(host)  # registrations name the same few
 _log = Logger()
 
 
@@ -82,6 +90,7 @@ class Settings:
     :ivar work_key: the key of the challenges, the same in all processes that share a store;
         empty: one of our own.
     :ivar local_metrics: whether programs on this machine may read the metrics.
+    :ivar limits: how many connections and event streams there may be.
     """
 
     lease: float = 60.0
@@ -95,13 +104,14 @@ class Settings:
     work_from: float = STRANGERS
     work_key: bytes = attrs.field(default=b"", repr=False)
     local_metrics: bool = True
+    limits: Limits = attrs.field(factory=Limits)
 
     def stun_urls(self, origin: str) -> list[str]:
         """Return where STUN is, for a client that reached the registry at this origin."""
         if not self.stun_port:
             return []
         second = self.second_address
-        hosts = [self.stun_host or host(origin), f"[{second}]" if ":" in second else second]
+        hosts = [self.stun_host or _host(origin), f"[{second}]" if ":" in second else second]
         ports = (self.stun_port, self.stun_port + 1)
         return [f"stun:{name}:{port}" for name in hosts if name for port in ports]
 
@@ -117,6 +127,8 @@ class Registry:
     Call :meth:`start` for leases to end and streams to be kept alive, and :meth:`stop` after.
 
     :ivar streams: the event streams that hang on this process.
+    :ivar connections: the HTTP connections to this process, those streams included.
+    :ivar watching: the connections to the port of ``--metrics``.
     """
 
     runtime: Runtime
@@ -124,6 +136,8 @@ class Registry:
     make_store: StoreMaker = MemoryStore
     counts: Counts = attrs.field(factory=Counts)
     streams: EventStreams = attrs.field(init=False, factory=EventStreams)
+    connections: ConnectionTable = attrs.field(init=False)
+    watching: ConnectionTable = attrs.field(init=False, factory=lambda: ConnectionTable(WATCHING))
     store: IRegistryStore = attrs.field(init=False)
     defences: Defences = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
@@ -133,6 +147,7 @@ class Registry:
     _started: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.connections = ConnectionTable(self.settings.limits)
         self.store = self.make_store(self.runtime, self.settings.lease, self.streams)
         self.streams.gone = self.store.unsubscribe
         chosen = self.settings
@@ -145,6 +160,7 @@ class Registry:
 
     def _gauges(self) -> Iterator[Gauge]:
         yield Gauge("peers_registered", "Records in the store.", lambda: self._registered)
+        yield Gauge("connections", "HTTP connections here.", lambda: len(self.connections))
         yield Gauge("event_streams", "Live event streams here.", lambda: len(self.streams))
         toll, lag = self.defences.toll, self.defences.lag
         yield Gauge("work_bits", "Work asked of strangers.", lambda: toll.pressure.difficulty)
@@ -186,9 +202,11 @@ class Registry:
             raise refused(503, "stopping", detail, retry_after=1)
 
     def sweep(self) -> None:
-        """End the leases that are over; write the keepalives that are due."""
+        """End the leases and connections that are over; write the keepalives that are due."""
         self.store.sweep()
         self.streams.keep_alive(self.now())
+        for table in (self.connections, self.watching):
+            table.sweep(self.now())
         self.store.count().addCallbacks(self._measure, lambda _unreachable: None)
 
     def _measure(self, registered: int | None) -> None:
@@ -217,10 +235,13 @@ class Registry:
 
     def _hold(self, document: Document, audience: str, ip: str) -> Deferred[JsonObject]:
         wall = self.runtime.wall_time()
-        record = Record.of(document.issuer, cast(Registration, document.body), ip, wall)
+        renewal = self.runtime.random_name()
+        described = cast(Registration, document.body)
+        record = Record.of(document.issuer, described, ip, wall, renewal)
         relays = self.settings.relays
         answer = {
             "lease": self.settings.lease,
+            "renewal": renewal,
             "stun": self.settings.stun_urls(audience),
             "your_ip": ip,
             **({"turn": relays.show(document.issuer, wall)} if relays else {}),
@@ -233,6 +254,15 @@ class Registry:
         self.defences.toll.welcome(record.peer_id, self.now())
         return {**record.to_json(online), **answer}
 
+    def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
+        """
+        Hold a record for one more lease, as it is.
+
+        :param renewal: what the answer to its registration gave.
+        :param ip: where the request came from; it must be where the registration came from.
+        """
+        return self.store.renew(peer_id, renewal, ip).addCallback(_refuse_unknown_lease)
+
     def remove(self, token: str, audience: str, peer_id: str) -> Deferred[None]:
         """End the author's record, and its stream."""
         document = self._read(token, Removal)
@@ -242,20 +272,26 @@ class Registry:
         return removed.addCallback(lambda _found: self.defences.charge_key(peer_id))
 
     def subscribe(
-        self, token: str, audience: str, peer_id: str, request: Request
+        self, token: str, audience: str, peer_id: str, ip: str, request: Request
     ) -> Deferred[None]:
-        """Open the author's event stream as the response to this request."""
+        """Open the author's event stream as the response to this request, which came from ip."""
         self._refuse_late()
+        source = source_of(ip)
+        self.streams.refuse_growth(peer_id, source, self.settings.limits)
         document = self._read(token, Subscription)
         self._refuse_others(document, peer_id)
         self._check_meant(document, audience)
-        return self.store.subscribe(peer_id, document).addCallback(self._open, peer_id, request)
+        return self.store.subscribe(peer_id, document).addCallback(
+            self._open, peer_id, source, request
+        )
 
-    def _open(self, registered: bool, peer_id: str, request: Request) -> Deferred[None]:
+    def _open(
+        self, registered: bool, peer_id: str, source: str, request: Request
+    ) -> Deferred[None]:
         if not registered:
             raise refused(404, "not-registered", "register first, then subscribe")
         self.defences.charge_key(peer_id)
-        return self.streams.open(peer_id, request, self.now())
+        return self.streams.open(peer_id, request, source, self.now())
 
     def deliver(self, token: str, peer_id: str) -> Deferred[None]:
         """Pass a document on to the peer that it is for."""
@@ -321,6 +357,13 @@ class Registry:
     def _refuse_others(document: Document, peer_id: str) -> None:
         if document.issuer != peer_id:
             raise refused(403, "not-yours", f"signed by {document.issuer}, about {peer_id}")
+
+
+def _refuse_unknown_lease(found: bool) -> bool:
+    if not found:
+        detail = "that lease has ended, or is another's, or began elsewhere: register again"
+        raise refused(404, "unknown-lease", detail)
+    return found
 
 
 def _refuse_unknown(found: Any, peer_id: str) -> Any:

@@ -2,6 +2,7 @@
 The registry's HTTP routes::
 
     POST   /register             body: registration          the record, lease, STUN servers, relays
+    POST   /renew/{peer_id}      Authorization: Lease        204: the record, one more lease
     GET    /peer/{peer_id}                                   the record
     GET    /peers                ?after= &limit= &username=  a page of records, in order of ids
     DELETE /peer/{peer_id}       Authorization: removal
@@ -13,8 +14,10 @@ The registry's HTTP routes::
     GET    /openapi.json                                     all this, for programs
 
 A body is a signed document in compact serialization, of type ``application/jose``; in a header
-it stands as ``Authorization: JWS <document>``.  Whatever is refused is answered with a problem
-document, whatever goes wrong inside with one that says no more than that.
+it stands as ``Authorization: JWS <document>``.  A renewal isn't signed: it shows the token that
+came with the registration, as ``Authorization: Lease <token>``, and can change nothing.  Whatever
+is refused is answered with a problem document, whatever goes wrong inside with one that says no
+more than that.
 
 A document for the registry names it by its origin, as the author dialed it.  Without
 ``--public-url`` the registry takes the origin of the ``Host`` header for its name.  That suits
@@ -29,13 +32,14 @@ says whom it speaks for (:mod:`p2pchat.signaling.client_address`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, BinaryIO, cast
 
 import attrs
 from klein import Klein
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -48,13 +52,15 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.signaling import metrics, openapi
 from p2pchat.signaling.client_address import FORWARDED
 from p2pchat.signaling.directory import MAX_PAGE, Page
+from p2pchat.signaling.plain_requests import PlainRequest
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
 from p2pchat.signaling.registry import Registry
-from p2pchat.signaling.site import client_ip, refuse, request_origin
+from p2pchat.signaling.site import RegistrySite, client_ip, refuse, request_origin
 from p2pchat.wire.strict_json import JsonObject, dumps
 
 DOCUMENT_TYPE = b"application/jose"
 SCHEME = "JWS"
+LEASE_SCHEME = "Lease"
 DEFAULT_PAGE = 100  # records
 DESCRIPTION = openapi.describe(__version__)
 
@@ -63,11 +69,16 @@ _log = Logger()
 
 @attrs.define(eq=False, slots=False)  # Klein keeps itself in the instance's __dict__
 class RegistryResource:
-    """The routes over one registry; ``RegistryResource(registry).app.resource()`` serves them."""
+    """The routes over one registry; :meth:`site` serves them."""
 
     registry: Registry
 
     app = Klein()
+
+    def site(self) -> RegistrySite:
+        """Return the factory of HTTP connections to these routes."""
+        resource, registry = self.app.resource(), self.registry
+        return RegistrySite(resource, self.answer_plain, registry, registry.connections)
 
     @app.route("/register", methods=["POST"])
     def register(self, request: Request) -> Deferred[bytes]:
@@ -83,6 +94,15 @@ class RegistryResource:
         self.registry.defences.admit_read(self._ip(request))
         found = self.registry.find(check_peer_id(peer_id))
         return found.addCallback(lambda listing: _answer(request, listing.to_json()))
+
+    @app.route("/renew/<peer_id>", methods=["POST"])
+    def renew(self, request: Request, peer_id: str) -> Deferred[bytes]:
+        """Hold a record for one more lease."""
+        ip = self._ip(request)
+        self.registry.defences.admit_read(ip)
+        renewal = _credentials(request, LEASE_SCHEME, "show the lease that you were given")
+        renewed = self.registry.renew(check_peer_id(peer_id), renewal, ip)
+        return renewed.addCallback(lambda _: _say_nothing(request))
 
     @app.route("/peers", methods=["GET"])
     def peers(self, request: Request) -> Deferred[bytes]:
@@ -108,7 +128,8 @@ class RegistryResource:
             raise MethodNotAllowed(["GET"])
         token = self._authorization(request)
         audience = self._audience(request)
-        return self.registry.subscribe(token, audience, check_peer_id(peer_id), request)
+        ip = self._ip(request)
+        return self.registry.subscribe(token, audience, check_peer_id(peer_id), ip, request)
 
     @app.route("/deliver/<peer_id>", methods=["POST"])
     def deliver(self, request: Request, peer_id: str) -> Deferred[bytes]:
@@ -144,6 +165,27 @@ class RegistryResource:
     def openapi(self, request: Request) -> bytes:
         """Show what the routes take and answer."""
         return _answer(request, DESCRIPTION)
+
+    def answer_plain(self, request: PlainRequest) -> Deferred[bytes] | None:
+        """
+        Answer a plain request by the route methods above; None: it is for Klein to route.
+
+        Only what peers ask all the time is worth a way of its own.
+        """
+        _, word, *ids = request.path.split(b"/")
+        method = _PLAIN_ROUTES.get((request.method, word, len(ids)))
+        if method is None:
+            return None
+        return maybeDeferred(_with_origin, method, self, request, *ids).addErrback(
+            self._answer_failure, request
+        )
+
+    def _answer_failure(self, failure: Failure, request: PlainRequest) -> bytes:
+        """Answer an error by the same methods as Klein does, in their order."""
+        kinds = {(RemoteProtocolError, Refused): self.refuse, (CancelledError,): self.gone}
+        answer = next((kinds[kind] for kind in kinds if failure.check(*kind)), self.fail)
+        body: bytes = answer(request, failure)
+        return body
 
     @app.handle_errors(RemoteProtocolError, Refused)
     def refuse(self, request: IRequest, failure: Failure) -> bytes:
@@ -186,8 +228,10 @@ class RegistryResource:
         return self.registry.settings.public_origin or request_origin(request)
 
     def _ip(self, request: Request) -> str:
-        forwarded = request.requestHeaders.getRawHeaders(FORWARDED, [])
         proxies = self.registry.settings.proxies
+        if not proxies.networks:
+            return client_ip(request)
+        forwarded = request.requestHeaders.getRawHeaders(FORWARDED, [])
         return proxies.client(client_ip(request), [one.decode("latin-1") for one in forwarded])
 
     def _body(self, request: Request) -> str:
@@ -200,20 +244,51 @@ class RegistryResource:
 
     def _authorization(self, request: Request) -> str:
         self.registry.defences.admit(self._ip(request))
-        scheme, _, token = _ascii(request.getHeader(b"authorization") or b"").partition(" ")
-        if scheme.lower() != SCHEME.lower():
-            detail = f"sign the request: 'Authorization: {SCHEME} <document>'"
-            raise refused(401, "unsigned", detail)
-        return token.strip()
+        return _credentials(request, SCHEME, "sign the request")
+
+
+_PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes]]] = {
+    (b"POST", b"register", 0): RegistryResource.register,
+    (b"POST", b"renew", 1): RegistryResource.renew,
+    (b"GET", b"peer", 1): RegistryResource.peer,
+    (b"POST", b"deliver", 1): RegistryResource.deliver,
+}
+
+
+def _with_origin(
+    method: Callable[..., Deferred[bytes]],
+    resource: RegistryResource,
+    request: PlainRequest,
+    *ids: bytes,
+) -> Deferred[bytes]:
+    request_origin(request)  # refuses a request whose Host is none, as RegistryRequest does
+    return method(resource, request, *(one.decode("ascii") for one in ids))
+
+
+def _credentials(request: Request, scheme: str, advice: str) -> str:
+    given, _, token = _ascii(request.getHeader(b"authorization") or b"").partition(" ")
+    if given.lower() != scheme.lower():
+        raise refused(401, "unsigned", f"{advice}: 'Authorization: {scheme} ...'")
+    return token.strip()
+
+
+def _say_nothing(request: Request) -> bytes:
+    request.setResponseCode(HTTPStatus.NO_CONTENT)
+    return b""
 
 
 @attrs.define(eq=False, slots=False)
 class MetricsResource:
-    """The counts alone, for an endpoint of their own."""
+    """The counts alone, for an endpoint of their own; :meth:`site` serves them."""
 
     registry: Registry
 
     app = Klein()
+
+    def site(self) -> RegistrySite:
+        """Return the factory of HTTP connections to this route."""
+        resource, registry = self.app.resource(), self.registry
+        return RegistrySite(resource, lambda _plain: None, registry, registry.watching)
 
     @app.route("/metrics", methods=["GET"])
     def metrics(self, request: Request) -> Deferred[bytes]:

@@ -1,11 +1,20 @@
 """
-The HTTP connection below the routes: what is refused before a route is looked for.
+The HTTP connection below the routes: what is answered without looking for a route, and what is
+refused before.
 
+* a plain request (:mod:`p2pchat.signaling.plain_requests`) is handed to the route methods as it
+  is; all others go through twisted.web and Klein.  Both come to the same methods.
+* a connection for which there is no room (:mod:`p2pchat.signaling.connections`) is told so when
+  it asks for something, 429 or 503; above MAX_REFUSING of these, it is closed without a word.
+* a head over MAX_HEAD bytes or MAX_HEADERS headers: 400, and the connection ends.
 * a body over MAX_BODY bytes, as soon as its length is declared or, where it isn't, when the
   first byte too many arrives: 413, and the connection ends.  What the client is still sending
   is thrown away for a moment, so that it reads the answer instead of a reset.
 * a method, path or ``Host`` that isn't text a router could work on: 400.
-* a connection that is idle for IDLE_TIMEOUT; event streams aren't idle.
+* a connection whose deadline has passed is dropped without a word.
+* a request behind another on the same connection waits until that is answered, and until the
+  client has taken most of what was answered so far; meanwhile no more is read.
+* every answer is counted, and while the connections drain it ends its own.
 
 Speaks HTTP/1.1 only and writes no access log: addresses of peers are nobody's business.
 """
@@ -13,43 +22,85 @@ Speaks HTTP/1.1 only and writes no access log: addresses of peers are nobody's b
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
+from http import HTTPStatus
 from io import BytesIO
+from time import time
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
-from twisted.internet.protocol import connectionDone
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.signaling.metrics import Counts
+from p2pchat.signaling.connections import (
+    ANYBODY,
+    NEVER,
+    ConnectionTable,
+    Phase,
+    Place,
+    Verdict,
+)
+from p2pchat.signaling.plain_requests import PlainRequest, read_plain
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
+from p2pchat.signaling.registry import Registry
+from p2pchat.signaling.sources import source_of
 from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import CONTENT_TYPE
 
 MAX_BODY = 64 * 1024  # bytes; twice the longest document
-IDLE_TIMEOUT = 60.0  # seconds
+MAX_HEAD = 16 * 1024  # bytes of request line and headers
+MAX_HEADERS = 64
+MAX_REFUSING = 64  # connections
+RETRY_AFTER = 5  # seconds; silent connections are gone after twice that
 MAX_DISCARDED = 1024 * 1024  # bytes read after a refusal
 LINGER = 2.0  # seconds of reading after a refusal
 SERVER = b"p2pchat"
 
+AnyRequest = IRequest | PlainRequest
+
+BAD_HEAD = refused(
+    400,
+    "malformed",
+    f"not the head of an HTTP/1.1 request of at most {MAX_HEAD} bytes and {MAX_HEADERS} headers",
+)
+NO_ROOM = {
+    Verdict.FULL: refused(
+        503, "too-many-connections", "this registry is full: try again soon", RETRY_AFTER
+    ),
+    Verdict.TOO_MANY: refused(
+        429, "too-many-connections", "too many connections from your address", RETRY_AFTER
+    ),
+}
+
+_STATUS = {status.value: b"%d %b" % (status, status.phrase.encode()) for status in HTTPStatus}
+_origin = lru_cache(maxsize=256)(origin)  # most requests name the same few
+_date = lru_cache(maxsize=1)(datetimeToString)  # it changes once a second
 _METHOD = re.compile(rb"[A-Z]{1,20}")
 
 _log = Logger()
 
 
-def client_ip(request: IRequest) -> str:
-    """Return the address of the connection, an IPv4 one without its IPv6 mapping."""
-    ip = str(getattr(request.getClientAddress(), "host", ""))
+def host_of(address: IAddress | None) -> str:
+    """Return an address without its port, an IPv4 one without its IPv6 mapping."""
+    ip = str(getattr(address, "host", ""))
     return ip.removeprefix("::ffff:") if "." in ip else ip
 
 
-def request_origin(request: IRequest) -> str:
+def client_ip(request: AnyRequest) -> str:
+    """Return the address of the connection."""
+    return host_of(request.getClientAddress())
+
+
+def request_origin(request: AnyRequest) -> str:
     """
     Return the origin that the client dialed, by its ``Host`` header.
 
@@ -57,10 +108,10 @@ def request_origin(request: IRequest) -> str:
     """
     host = request.getHeader(b"host") or b""
     scheme = "https" if request.isSecure() else "http"
-    return origin(f"{scheme}://{host.decode('latin-1')}")
+    return _origin(f"{scheme}://{host.decode('latin-1')}")
 
 
-def refuse(request: IRequest, refusal: Refused) -> bytes:
+def refuse(request: AnyRequest, refusal: Refused) -> bytes:
     """Set status and headers of a refusal, and return its body."""
     body = refusal.problem.encode()
     request.setResponseCode(refusal.problem.status)
@@ -70,6 +121,16 @@ def refuse(request: IRequest, refusal: Refused) -> bytes:
     request.setHeader(b"content-length", b"%d" % len(body))
     request.setHeader(b"cache-control", b"no-store")
     return body
+
+
+def _head(request: PlainRequest) -> bytes:
+    lines = b"".join(b"%b: %b\r\n" % field for field in request.answer_headers.items())
+    return b"HTTP/1.1 %b\r\nServer: %b\r\nDate: %b\r\n%b\r\n" % (
+        _STATUS[request.code],
+        SERVER,
+        _date(int(time())),
+        lines,
+    )
 
 
 class RegistryRequest(Request):
@@ -158,7 +219,7 @@ class RegistryRequest(Request):
 
     def _begin(self) -> None:
         site: RegistrySite = self.channel.site  # type: ignore[attr-defined]  # Site sets it
-        self.begun = site.clock.seconds()
+        self.begun = site.registry.now()
 
     def _count(self, refusal: Refused) -> None:
         site: RegistrySite = self.channel.site  # type: ignore[attr-defined]  # Site sets it
@@ -166,72 +227,252 @@ class RegistryRequest(Request):
 
 
 class RegistryChannel(HTTPChannel):
-    """A connection that counts its answers, and ends quietly when it is idle."""
+    """One connection."""
 
     site: RegistrySite
-
-    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
-        """Count an answer: every one passes here, that of an event stream as it begins."""
-        request = cast(RegistryRequest, self.requests[0])
-        took = self.site.clock.seconds() - request.begun
-        self.site.counts.answered(request.method, request.path, int(code), took)
-        if self.site.is_draining:
-            self.persistent = 0
-            headers.setRawHeaders(b"connection", [b"close"])
-        super().writeHeaders(version, code, reason, headers)
+    maxHeaders = MAX_HEADERS
+    totalHeadersSize = MAX_HEAD
+    _client: IAddress
+    _secure: bool
+    _place: Place
+    _pending: Deferred[bytes] | None = None  # the answer to a plain request, on its way
+    _kept = b""  # what came while there was something to wait for
 
     def connectionMade(self) -> None:
-        """Take notice of a connection."""
-        self.site.channels.add(self)
+        """Take a place."""
+        self._client, self._secure = self.getPeer(), self.isSecure()
+        self._place = self.site.take_place(self, self._client)
         super().connectionMade()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Take notice that it is gone."""
-        self.site.channels.discard(self)
+        """Give the place up, and what the client waited for."""
+        self.site.connections.remove(self._place)
+        self._kept = b""
+        if self._pending is not None:
+            self._pending.cancel()
         super().connectionLost(reason)
+
+    def drop(self) -> None:
+        """End the connection quietly; Twisted would log its address."""
+        cast(ITCPTransport, self.transport).abortConnection()
 
     def drain(self) -> None:
         """End with the answer that is under way; at once, if there is none."""
         self.persistent = 0
-        if not self.requests:
+        if not self.requests and self._pending is None:
             self.loseConnection()
 
-    def timeoutConnection(self) -> None:
-        """Drop the connection; Twisted would log its address."""
+    def _enter(self, phase: Phase) -> None:
+        self._place.enter(phase, self.site.registry.now())
+
+    @property
+    def _waits(self) -> bool:
+        """Whether nothing may be answered now: another answer is on its way, or isn't taken."""
+        return self._pending is not None or bool(self.paused)
+
+    # -- reading
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answer what is plain, and hand the rest to twisted.web."""
+        if self._waits:
+            self._kept += data
+            cast(IPushProducer, self.transport).pauseProducing()
+            return
+        if not self.requests and self.persistent:
+            data = self._answer_plain(self.clearLineBuffer() + data)
+            if data and self._place.phase is Phase.IDLE:
+                self._enter(Phase.HEAD)
+        if data or self.requests:
+            super().dataReceived(data)
+
+    def _answer_plain(self, data: bytes) -> bytes:
+        """Answer the plain requests that data begins with; return what follows them."""
+        position = 0
+        while position < len(data) and self.persistent and not self._waits:
+            found = read_plain(data, position, self._client, self._secure)
+            begun = self.site.registry.now()
+            answer = self.site.answer_plain(found[0]) if found else None
+            if found is None or answer is None:
+                return data[position:]
+            request, position = found
+            self._await(answer, request, begun)
+        if self._waits:
+            self._kept = data[position:] + self._kept
+        return b""
+
+    def _await(self, answer: Deferred[bytes], request: PlainRequest, begun: float) -> None:
+        self._pending = answer
+        answer.addCallback(self._write_plain, request, begun)
+        if self._pending is not None:
+            self._enter(Phase.ANSWERING)
+            answer.addCallback(lambda _: self._go_on())
+
+    def _write_plain(self, body: bytes, request: PlainRequest, begun: float) -> None:
+        self._pending = None
+        if self._place.is_gone:
+            return
+        now = self.site.registry.now()
+        self.site.counts.answered(request.method, request.path, request.code, now - begun)
+        self.site.connections.asked(self._place)
+        self._place.enter(Phase.IDLE, now)
+        if self.site.connections.is_draining:
+            self.persistent = 0
+            request.setHeader(b"connection", b"close")
+        self.write(_head(request) + body)
+        if not self.persistent:
+            self.loseConnection()
+
+    def _go_on(self) -> None:
+        """Read on after a wait."""
+        transport = cast(Any, self.transport)  # no interface has ``disconnecting``
+        if not (self._waits or self._place.is_gone or transport.disconnecting):
+            transport.resumeProducing()
+            data, self._kept = self._kept, b""
+            self.dataReceived(data)
+
+    # -- what twisted.web reads and writes
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        """Count an answer: every one of its passes here, an event stream's as it begins."""
+        request = cast(RegistryRequest, self.requests[0])
+        took = self.site.registry.now() - request.begun
+        self.site.counts.answered(request.method, request.path, int(code), took)
+        if self.site.connections.is_draining:
+            self.persistent = 0
+            headers.setRawHeaders(b"connection", [b"close"])
+        super().writeHeaders(version, code, reason, headers)
+
+    def allHeadersReceived(self) -> None:
+        """Give the body its time."""
+        if self.length != 0:
+            self._enter(Phase.BODY)
+        super().allHeadersReceived()
+
+    def allContentReceived(self) -> None:
+        """Take notice of a whole request; it is answered now."""
+        self.site.connections.asked(self._place)
+        self._enter(Phase.ANSWERING)
+        super().allContentReceived()
+
+    def requestDone(self, request: IRequest) -> None:
+        """Wait for the next request, or answer it if it is here."""
+        self._enter(Phase.IDLE)
+        super().requestDone(request)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Answer a line that is longer than all of a head may be."""
+        self._respondToBadRequestAndDisconnect()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Answer a head that isn't one; twisted.web would give no reason."""
+        self.write(self.site.refuse_unread(BAD_HEAD))
+        self.loseConnection()
+
+    # -- a client that takes nothing
+
+    def pauseProducing(self) -> None:
+        """Answer nothing more: what was answered waits to be taken."""
+        self.paused = True
+        self._place.stalled = self.site.registry.now()
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Answer again."""
+        self.paused = False
+        self._place.stalled = NEVER
+        super().resumeProducing()
+        self._go_on()
+
+
+class Refusing(Protocol):
+    """A connection for which there is no room: says so when it is asked something."""
+
+    def __init__(self, site: RegistrySite, refusal: Refused) -> None:
+        self._site = site
+        self._refusal = refusal
+
+    def connectionMade(self) -> None:
+        """Wait a moment for a request; most clients read no answer before."""
+        self._site.refusing += 1
+        self._timer = self._site.registry.runtime.clock.callLater(LINGER, self._hang_up)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Answer, whatever it is, and hang up."""
+        if self._timer.active():
+            self._timer.cancel()
+            transport = cast(ITCPTransport, self.transport)
+            transport.write(self._site.refuse_unread(self._refusal))
+            transport.loseConnection()
+
+    def _hang_up(self) -> None:
         cast(ITCPTransport, self.transport).abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Make room for another."""
+        self._site.refusing -= 1
+        if self._timer.active():
+            self._timer.cancel()
 
 
 class RegistrySite(Site):
     """
     The factory of the registry's HTTP connections.
 
+    :ivar answer_plain: answers a plain request, or returns None: it isn't its business.
+    :ivar registry: whose connections these are.
+    :ivar connections: the table in which they have their places.
     :ivar counts: where answers, and refusals below the routes, are counted.
-    :ivar clock: what answers are timed by.
-    :ivar channels: the connections that there are.
-    :ivar is_draining: whether each of them ends with its next answer.
+    :ivar refusing: how many connections are being refused now.
     """
 
     protocol = RegistryChannel  # type: ignore[assignment]  # the base class serves HTTP/2 too
     noisy = False
 
-    def __init__(self, resource: IResource, counts: Counts, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        resource: IResource,
+        answer_plain: Callable[[PlainRequest], Deferred[bytes] | None],
+        registry: Registry,
+        connections: ConnectionTable,
+    ) -> None:
         super().__init__(
             resource,
             requestFactory=RegistryRequest,
             parsePOSTFormSubmission=False,
-            timeout=IDLE_TIMEOUT,
-            reactor=clock,
+            timeout=None,  # deadlines are the table's
+            reactor=registry.runtime.clock,
         )
-        self.counts = counts
-        self.clock = clock
-        self.channels: set[RegistryChannel] = set()
-        self.is_draining = False
+        self.answer_plain = answer_plain
+        self.registry = registry
+        self.connections = connections
+        self.counts = registry.counts
+        self.refusing = 0
 
-    def drain(self) -> None:
-        """Let each connection end with the answer that is under way; those that idle, now."""
-        self.is_draining = True
-        for channel in list(self.channels):
-            channel.drain()
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Return what serves a new connection, or refuses it; None: it is closed."""
+        verdict = self.connections.judge(self._source(addr))
+        if verdict is Verdict.WELCOME:
+            return super().buildProtocol(addr)
+        if self.refusing >= MAX_REFUSING:
+            return None
+        return Refusing(self, NO_ROOM[verdict])
+
+    def take_place(self, channel: RegistryChannel, client: IAddress) -> Place:
+        """Give a connection its place in the table."""
+        return self.connections.add(channel, self._source(client), self.registry.now())
+
+    def _source(self, address: IAddress | None) -> str:
+        host = host_of(address)
+        return ANYBODY if host in self.registry.settings.proxies else source_of(host)
+
+    def refuse_unread(self, refusal: Refused) -> bytes:
+        """Count a refusal of what wasn't read, and write it as the end of its connection."""
+        self.counts.refusals[refusal.problem.reason] += 1
+        self.counts.answered(b"", b"", refusal.problem.status, 0.0)
+        request = PlainRequest(b"", b"", BytesIO(), {}, None, False)
+        body = refuse(request, refusal)
+        request.setHeader(b"connection", b"close")
+        return _head(request) + body
 
     def startFactory(self) -> None:
         """Open no access log."""

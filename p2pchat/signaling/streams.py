@@ -21,7 +21,7 @@ closed stream makes its peer undeliverable at once, though its lease runs on.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -32,10 +32,13 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from p2pchat.interfaces import ILocalStreams
+from p2pchat.signaling.connections import Limits
+from p2pchat.signaling.refusals import refused
 
 KEEPALIVE = 15.0  # seconds; well below the minute after which proxies give up
 MAX_QUEUED = 64  # documents, beside what the transport buffers (64 KiB)
 MAX_QUEUED_BYTES = 128 * 1024
+RETRY_AFTER = 10  # seconds, told to a peer for whose stream there is no room
 MAX_STALLED = 2  # keepalives that couldn't be written
 
 EVENTS = ("ready", "document", "superseded", "removed", "expired", "bye")
@@ -158,6 +161,7 @@ class EventStreams:
 
     gone: Callable[[str], object] = lambda _peer_id: None
     _live: dict[str, EventStream] = attrs.field(init=False, factory=dict)
+    _sources: Counter[str] = attrs.field(init=False, factory=Counter)
 
     def __len__(self) -> int:
         return len(self._live)
@@ -168,24 +172,45 @@ class EventStreams:
     def __contains__(self, peer_id: str) -> bool:
         return peer_id in self._live
 
-    def open(self, peer_id: str, request: Request, now: float) -> Deferred[None]:
+    def refuse_growth(self, peer_id: str, source: str, limits: Limits) -> None:
+        """
+        Check that there is room for a peer's stream; one that it has already makes room.
+
+        :raises Refused: there is none.
+        """
+        if peer_id in self._live:
+            return
+        if self._sources[source] >= limits.streams_per_source:
+            detail = "too many event streams from your address"
+            raise refused(429, "too-many-streams", detail, RETRY_AFTER)
+        if len(self._live) >= limits.streams:
+            detail = "this registry has no room for another event stream: try again soon"
+            raise refused(503, "too-many-streams", detail, RETRY_AFTER)
+
+    def open(self, peer_id: str, request: Request, source: str, now: float) -> Deferred[None]:
         """
         Begin a peer's stream, ending its former one.
+
+        :param source: where it goes, to count what goes there.
 
         The result fires when the request is to be finished; it must be cancelled when the
         connection is lost.
         """
         former = self._live.pop(peer_id, None)
         stream = EventStream(request, now + KEEPALIVE)
+        self._sources[source] += 1
         self._live[peer_id] = stream  # so that the former one's end isn't the peer's
         if former is not None:
             former.end("superseded")
-        stream.ended.addBoth(self._forget, peer_id, stream)
+        stream.ended.addBoth(self._forget, peer_id, stream, source)
         stream.begin()
         return stream.ended
 
-    def _forget(self, _result: Any, peer_id: str, stream: EventStream) -> None:
+    def _forget(self, _result: Any, peer_id: str, stream: EventStream, source: str) -> None:
         stream.lost()
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
         if self._live.get(peer_id) is stream:
             del self._live[peer_id]
             self.gone(peer_id)

@@ -83,9 +83,11 @@ class PortService(Service):
             self._refusal = error
 
     def stopService(self) -> Deferred[Any]:
-        """Take no more connections."""
+        """Take no more connections, and let those that are there end."""
         super().stopService()
-        return maybeDeferred(self.port.stopListening if self.port is not None else lambda: None)
+        port = self.port
+        stopped = maybeDeferred(port.stopListening if port is not None else lambda: None)
+        return stopped.addCallback(lambda _: self.site.connections.drain())
 
 
 @attrs.define(eq=False, slots=False)
@@ -104,7 +106,6 @@ class WebService(PortService):
         """Stop as the module says."""
         yield super().stopService()
         self.registry.stopping = True
-        self.site.drain()
         yield self._say_goodbye()
         yield self._await_answers()
         yield self.registry.stop()
@@ -122,7 +123,7 @@ class WebService(PortService):
     @inlineCallbacks
     def _await_answers(self) -> Any:
         deadline = self.registry.now() + PATIENCE
-        while self.site.channels and self.registry.now() < deadline:
+        while len(self.site.connections) and self.registry.now() < deadline:
             yield self._pause(STEP)
 
     def _pause(self, seconds: float) -> Deferred[None]:

@@ -20,12 +20,14 @@ from p2pchat.signaling import rates
 from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.redis_url import RedisUrl, parse_redis_url
+from p2pchat.tap.open_files import allow_open_files
 from p2pchat.wire.addresses import ANY_IPV6, parse_ip
 from p2pchat.wire.origins import host, origin
 from p2pchat.wire.turn import parse_turn_url
 
 if TYPE_CHECKING:
     from p2pchat.runtime import Runtime
+    from p2pchat.signaling.connections import Limits
     from p2pchat.signaling.registry import Registry, Settings, StoreMaker
     from p2pchat.signaling.relay_credentials import RelayCredentials
 
@@ -34,6 +36,14 @@ TURN_TTLS = (300, 604_800)  # seconds; less would end under a call, more would b
 MAX_RELAYS = 8  # what a peer takes from an answer
 MAX_SECRET = 1024  # bytes
 MAX_STRANGERS = 1_000_000  # a second
+MAX_LIMIT = 1_000_000  # connections; more than one process can serve
+SPARE_FILES = 128  # beside connections: log, STUN, store, metrics, and what arrives to be refused
+LIMITS = (
+    "max-connections",
+    "max-connections-per-address",
+    "max-streams",
+    "max-streams-per-address",
+)
 
 _log = Logger()
 
@@ -63,6 +73,10 @@ class Options(usage.Options):
         ],
         ["store-password-file", None, "", "File with the password of the store."],
         ["trusted-proxy", None, "", "ADDRESS[/BITS],...: believe X-Forwarded-For from these."],
+        ["max-connections", None, "20000", "HTTP connections, event streams included."],
+        ["max-connections-per-address", None, "512", "Those from one IPv4 address or IPv6 /64."],
+        ["max-streams", None, "15000", "Event streams."],
+        ["max-streams-per-address", None, "256", "Those to one IPv4 address or IPv6 /64."],
         ["turn-ttl", None, "86400", "Seconds that credentials for the relays are good for."],
         ["rate", None, str(rates.DOCUMENTS), "Documents that one address may send, RATE/BURST."],
         ["key-rate", None, str(rates.KEYS), "Documents that one key may have taken."],
@@ -83,6 +97,8 @@ class Options(usage.Options):
             *(self._rate(name) for name in ("rate", "key-rate", "read-rate", "stun-rate"))
         )
         self["work-from"] = self._number("work-from", 0, MAX_STRANGERS)
+        for name in LIMITS:
+            self[name] = self._number(name, 1, MAX_LIMIT)
         self["turn"] = self._relays(self["turn"])
         self["turn-secret"] = self._secret("turn-secret-file")
         self["store"] = self._store(self["store"], self["store-password-file"])
@@ -217,13 +233,11 @@ def makeService(options: Options) -> MultiService:
     from p2pchat.runtime import real_runtime  # noqa: PLC0415
     from p2pchat.signaling.registry import Registry  # noqa: PLC0415
     from p2pchat.signaling.resource import RegistryResource  # noqa: PLC0415
-    from p2pchat.signaling.site import RegistrySite  # noqa: PLC0415
     from p2pchat.signaling.web_service import WebService  # noqa: PLC0415
 
     runtime = real_runtime(reactor)
     registry = Registry(runtime, _settings(options, runtime), _store_maker(options))
-    resource = RegistryResource(registry)
-    site = RegistrySite(resource.app.resource(), registry.counts, runtime.clock)
+    site = RegistryResource(registry).site()
     services = RegistryServices()
     _add_stun(services, registry, options)
     endpoint = serverFromString(reactor, options["listen"])
@@ -236,18 +250,33 @@ def _settings(options: Options, runtime: Runtime) -> Settings:
     from p2pchat.signaling.registry import Settings  # noqa: PLC0415
 
     return Settings(
-        float(options["lease"]),
-        options["public-url"],
-        options["stun"],
-        options["second-address"],
-        _relay_credentials(options, runtime),
-        options["trusted-proxy"],
-        options["stun-host"],
-        options["rates"],
-        float(options["work-from"]),
-        options["work-secret"],
+        lease=float(options["lease"]),
+        public_origin=options["public-url"],
+        stun_port=options["stun"],
+        second_address=options["second-address"],
+        relays=_relay_credentials(options, runtime),
+        proxies=options["trusted-proxy"],
+        stun_host=options["stun-host"],
+        rates=options["rates"],
+        work_from=float(options["work-from"]),
+        work_key=options["work-secret"],
         local_metrics=not options["metrics"],
+        limits=_limits(options),
     )
+
+
+def _limits(options: Options) -> Limits:
+    from p2pchat.signaling.connections import Limits  # noqa: PLC0415
+
+    most, *others = (options[name] for name in LIMITS)
+    room = allow_open_files(most + SPARE_FILES) - SPARE_FILES
+    if room < most:
+        _log.warn(
+            "only {room} connections instead of {most}: the limit of open files is too low",
+            room=room,
+            most=most,
+        )
+    return Limits(max(1, min(most, room)), *others)
 
 
 def _store_maker(options: Options) -> StoreMaker:
@@ -274,14 +303,11 @@ def _relay_credentials(options: Options, runtime: Runtime) -> RelayCredentials |
 
 def _add_metrics(services: MultiService, registry: Registry, options: Options) -> None:
     from p2pchat.signaling.resource import MetricsResource  # noqa: PLC0415
-    from p2pchat.signaling.site import RegistrySite  # noqa: PLC0415
     from p2pchat.signaling.web_service import PortService  # noqa: PLC0415
 
     if options["metrics"]:
-        runtime = registry.runtime
-        resource = MetricsResource(registry).app.resource()
-        site = RegistrySite(resource, registry.counts, runtime.clock)
-        endpoint = serverFromString(runtime.reactor, options["metrics"])
+        site = MetricsResource(registry).site()
+        endpoint = serverFromString(registry.runtime.reactor, options["metrics"])
         service = PortService(site, endpoint, name="Prometheus' port", option="--metrics")
         service.setServiceParent(services)
 

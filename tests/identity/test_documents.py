@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwt.api_jws import PyJWS
@@ -20,6 +21,7 @@ from p2pchat.errors import (
     StaleDocument,
     UnsupportedVersion,
     WrongAudience,
+    WrongIssuer,
 )
 from p2pchat.identity.documents import (
     MAX_AGE,
@@ -31,6 +33,7 @@ from p2pchat.identity.documents import (
 from p2pchat.identity.keys import Identity
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
 from p2pchat.wire.documents import Body, Document, Refusal, Ringing
+from p2pchat.wire.strict_json import dumps
 from tests.identity.people import ALICE, BOB
 from tests.wire.test_documents import bodies
 
@@ -83,6 +86,20 @@ class SignatureTests(SynchronousTestCase):
         header, payload, _ = sign().split(".")
         for other in (sign(by=BOB), sign(Ringing("other"))):
             self.refuse(f"{header}.{payload}.{other.split('.')[2]}", BadSignature)
+
+    def test_checked_once(self) -> None:
+        """What libsodium refuses isn't shown to OpenSSL, which holds more to be signatures."""
+        # The neutral element as the key and as R, with S = 0: the equation holds for any message.
+        neutral = b"\x01" + bytes(31)
+        signature = neutral + bytes(32)
+        Ed25519PublicKey.from_public_bytes(neutral).verify(signature, b"anything")
+        jwk = {"crv": "Ed25519", "kty": "OKP", "x": encode_bytes(neutral)}
+        tail = f"{sign().split('.')[1]}.{encode_bytes(signature)}"
+        header = encode_bytes(dumps({"alg": "EdDSA", "jwk": jwk, "typ": "p2pchat+jws"}))
+        error = self.assertRaises(BadSignature, open_document, f"{header}.{tail}")
+        self.assertNotIsInstance(error, WrongIssuer)
+        otherwise = written({"typ": "p2pchat+jws", "jwk": jwk, "alg": "EdDSA"})
+        self.refuse(f"{otherwise}.{tail}", WrongIssuer)
 
     def test_other_author(self) -> None:
         """A good signature of one who isn't the ``iss`` proves nothing."""

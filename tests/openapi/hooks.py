@@ -6,6 +6,7 @@ It is loaded by schemathesis itself, which is named in SCHEMATHESIS_HOOKS.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import schemathesis
@@ -30,6 +31,8 @@ from p2pchat.wire.documents import (
 )
 from p2pchat.wire.origins import origin
 from tests.openapi.signing import GUESTS, HOSTS, OWN, PEOPLE, Wish, newcomer, sign
+
+LEASES: dict[str, str] = {}  # the renewals that registrations gave, by peer id
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -91,6 +94,25 @@ class Signature(AuthBase):
         return request
 
 
+class Lease(AuthBase):
+    """The renewal of the lease that the path names, if it is one of ours; else any word."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Show it with a request that is about to go out."""
+        peer_id = str(request.url).rpartition("/")[2].lower()
+        request.headers["Authorization"] = f"Lease {LEASES.get(peer_id, 'nobodys')}"
+        return request
+
+
+@schemathesis.hook  # type: ignore[untyped-decorator]
+def after_call(_context: Any, case: schemathesis.Case, response: schemathesis.Response) -> None:
+    """Keep what a registration gives for its renewals."""
+    if case.operation.path == "/register" and response.status_code == HTTPStatus.OK:
+        record = response.json()
+        LEASES[record["peer_id"]] = record["renewal"]
+
+
+schemathesis.auth.set_from_requests(Lease()).apply_to(operation_id=["renew"])
 schemathesis.auth.set_from_requests(Signature()).apply_to(
     operation_id=["remove_peer", "open_events"]
 )

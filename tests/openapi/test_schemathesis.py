@@ -65,7 +65,7 @@ class SchemathesisTests(SynchronousTestCase):
     """The description is true."""
 
     def test_description(self) -> None:
-        """schemathesis finds nothing, and has delivered, subscribed and removed meanwhile."""
+        """schemathesis finds nothing; meanwhile it delivered, subscribed, renewed and removed."""
         if not PROGRAM.exists():
             raise SkipTest("needs schemathesis: pip install -e '.[openapi]'")
         with running_registry("--lease=86400", *UNLIMITED, patience=DEADLINE) as registry:
@@ -74,11 +74,13 @@ class SchemathesisTests(SynchronousTestCase):
                     stack.enter_context(online(registry, host))
                 said = self.run_schemathesis(registry)
                 status = json.loads(registry.ask("/status")[1])
+                metrics = registry.ask("/metrics")[1].decode("ascii")
                 registry.terminate()
             registry.wait()
         self.assertIn("No issues found", said)
         for figure in ("deliveries", "offers", "peers_online"):
             self.assertGreater(status[figure], 0, status)
+        self.assertIn('method="POST",route="/renew/{peer_id}",status="204"', metrics)
 
     def run_schemathesis(self, registry: RegistryProcess) -> str:
         """Run it to its end, and return what it says."""

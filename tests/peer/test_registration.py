@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred, fail
+from twisted.python.components import proxyForInterface
 from twisted.web.server import Site
 
-from p2pchat.identity.nonces import UsedNonces
+from p2pchat.interfaces import IRegistryStore
 from p2pchat.peer.registration import (
     FIRST_WAIT,
     LONGEST_WAIT,
+    REGISTER_AGAIN,
     Lease,
     Listener,
     keep_registered,
 )
-from p2pchat.signaling.memory_store import MemoryStore
+from p2pchat.signaling.refusals import refused
 from p2pchat.wire.documents import Registration, Ringing
 from tests.identity.people import ALICE, BOB
 from tests.peer.registry_case import RegistryCase, Told
@@ -22,6 +25,14 @@ from tests.peer.test_registry_client import OTHER, Page
 from tests.simulation.world import HTTP_PORT
 
 SLACK = 0.2  # seconds; two requests
+
+
+class UnableStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
+    """A store that renews nothing for the moment."""
+
+    def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
+        """Refuse."""
+        return fail(refused(503, "store-unavailable", "try again"))
 
 
 class LeaseCase(RegistryCase):
@@ -71,14 +82,32 @@ class RegisteredTests(LeaseCase):
             self.assertEqual(self.world.registered, 1)
         self.assertEqual((len(self.told.registered), self.told.lost), (1, []))
 
+    def test_renewed_cheaply(self) -> None:
+        """A record that says what it said is prolonged without a document, for ten minutes."""
+        self.registered()
+        record = self.result(self.client.peer(ALICE.peer_id))
+        self.run_for(REGISTER_AGAIN - 30)
+        again = self.result(self.client.peer(ALICE.peer_id))
+        self.assertEqual(again["as_of"], record["as_of"])
+        self.run_for(60)
+        again = self.result(self.client.peer(ALICE.peer_id))
+        self.assertGreaterEqual(again["as_of"] - record["as_of"], REGISTER_AGAIN)
+
+    def test_renewal_unknown(self) -> None:
+        """Where the registry doesn't know the lease, it is registered again without a word."""
+        self.registered()
+        store = self.world.registry.store
+        store.directory.remove(ALICE.peer_id)  # type: ignore[attr-defined]
+        self.run_for(25)
+        self.assertEqual((self.world.registered, self.told.lost), (1, []))
+
     def test_registry_unable(self) -> None:
         """A renewal that is answered 503 costs neither the stream nor a word."""
         self.registered()
         store = self.world.registry.store
-        assert isinstance(store, MemoryStore)
-        store.used = UsedNonces(0)
+        self.world.registry.store = UnableStore(store)
         self.run_for(45)
-        store.used = UsedNonces()
+        self.world.registry.store = store
         self.run_for(60)
         self.assertEqual((self.told.lost, self.world.registered), ([], 1))
         self.assertGreater(self.world.registry.counts.errors[503], 0)

@@ -163,6 +163,29 @@ class StoreContract(_TestCase):
         self.assertEqual((page.listings, page.following), ([], None))
 
     @inlineCallbacks
+    def test_renewed(self) -> Any:
+        """A record is prolonged as it is, by its token from its address, and by nothing else."""
+        store = self.process.store
+        record = Record.of(ALICE, Registration("x"), "192.0.2.1", 5.0, "token")
+        yield store.register(record, self.process.document(ALICE))
+        yield self.process.register(BOB)
+        yield self.pass_time(LEASE * 0.7)
+        for peer_id, token, ip in (
+            (ALICE, "other", "192.0.2.1"),
+            (ALICE, "", "192.0.2.1"),
+            (ALICE, "token", "192.0.2.2"),
+            (BOB, "", "192.0.2.1"),
+            (CAROL, "token", "192.0.2.1"),
+        ):
+            self.assertFalse((yield store.renew(peer_id, token, ip)))
+        self.assertTrue((yield store.renew(ALICE, "token", "192.0.2.1")))
+        yield self.pass_time(LEASE * 0.6)
+        self.assertIsNone((yield store.find(BOB)))
+        self.assertEqual((yield store.find(ALICE)).record, record)
+        yield self.pass_time(LEASE * 1.1)
+        self.assertFalse((yield store.renew(ALICE, "token", "192.0.2.1")))
+
+    @inlineCallbacks
     def test_lease_ends(self) -> Any:
         """A record that isn't renewed is gone after a lease, from every listing."""
         yield self.process.register(ALICE)

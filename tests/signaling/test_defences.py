@@ -46,6 +46,15 @@ class AddressTests(ResourceCase):
         self.assertEqual(self.web.ask("GET", "/peers", ip=ELSEWHERE).status, 200)
         self.assertEqual(self.web.register(ALICE).status, 200)
 
+    def test_renewals(self) -> None:
+        """A renewal, which no signature makes dear, takes a token of a look-up."""
+        self.web = Web(Settings(rates=Rates(documents=Rate(1, 1), reads=Rate(1, 2))))
+        shown = {"Authorization": f"Lease {self.web.register(ALICE).json['renewal']}"}
+        statuses = [
+            self.web.ask("POST", f"/renew/{ALICE.peer_id}", headers=shown).status for _ in range(3)
+        ]
+        self.assertEqual(statuses, [204, 204, 429])
+
     def test_one_network(self) -> None:
         """Addresses of one IPv6 /64 share tokens."""
         self.web = Web(Settings(rates=Rates(reads=Rate(1, 1))))

@@ -8,12 +8,13 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.signaling.connections import HEAD_DEADLINE, Limits
 from p2pchat.signaling.metrics import BUCKETS, OTHER, Counts, Exposition, Gauge, route_of
-from p2pchat.signaling.registry import Settings
+from p2pchat.signaling.registry import WATCHING, Settings
 from p2pchat.signaling.resource import MetricsResource
-from p2pchat.signaling.site import RegistrySite
+from p2pchat.signaling.site import Refusing
 from p2pchat.wire.documents import Removal, Ringing, Subscription
-from tests.signaling.web import Response, Web, identity
+from tests.signaling.web import Response, Web, identity, request_bytes
 
 ALICE, BOB = identity(1), identity(2)
 Value = Callable[..., float]
@@ -138,6 +139,8 @@ class RouteTests(SynchronousTestCase):
             self.assertEqual(value(text, f"p2psignal_{name}", **labels), expected, name)
         self.assertEqual((status["peers_registered"], status["peers_online"]), (2, 1))
         self.assertEqual((status["deliveries"], status["offers"]), (1, 0))
+        count = value(text, "p2psignal_answer_seconds_count", route="/deliver/{peer_id}")
+        self.assertEqual(count, 2)
         self.assertEqual(status["errors"], {"400": 1, "404": 1, "413": 1})
         refused = {"body-too-large": 1, "peer-offline": 1, "wrong-type": 1}
         self.assertEqual(status["refusals"], refused)
@@ -165,13 +168,24 @@ class RouteTests(SynchronousTestCase):
     def test_page(self) -> None:
         """On an endpoint of its own everybody may read it, and nothing else is there."""
         web = Web()
-        resource = MetricsResource(web.registry).app.resource()
-        web.site = RegistrySite(resource, web.registry.counts, web.clock)
+        web.site = MetricsResource(web.registry).site()
         response = web.ask("GET", "/metrics")
         self.assertEqual((response.status, response.headers["cache-control"]), (200, "no-store"))
         self.assertTrue(response.headers["content-type"].startswith("text/plain"))
         self.assertIn("p2psignal_event_streams", families(response.body))
         self.assertEqual(web.ask("GET", "/status").status, 404)
+
+    def test_watched_when_full(self) -> None:
+        """That endpoint has connections of its own, with deadlines like all."""
+        web = Web(Settings(limits=Limits(connections=1)))
+        web.connect().send(request_bytes("GET", "/status"))
+        self.assertEqual(web.ask("GET", "/status").reason, "too-many-connections")
+        web.site = MetricsResource(web.registry).site()
+        self.assertEqual(web.ask("GET", "/metrics").status, 200)
+        silent = [web.connect() for _ in range(WATCHING.connections + 1)]
+        self.assertIsInstance(silent[-1].protocol, Refusing)
+        web.pass_time(int(HEAD_DEADLINE) + 1)
+        self.assertTrue(all(one.wire.aborted for one in silent))
 
     def test_healthy(self) -> None:
         """While it serves, it is healthy."""

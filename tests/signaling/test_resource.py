@@ -150,6 +150,60 @@ class RegisterTests(ResourceCase):
         self.assertEqual(self.web.ask("GET", "/status").json["peers_registered"], 0)
 
 
+class RenewTests(ResourceCase):
+    """POST /renew."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.token = self.web.register(ALICE).json["renewal"]
+        self.path = f"/peer/{ALICE.peer_id}"
+
+    def renew(self, token: str, peer_id: str = ALICE.peer_id, **more: Any) -> Response:
+        headers = {"Authorization": f"Lease {token}"}
+        return self.web.ask("POST", f"/renew/{peer_id}", headers=headers, **more)
+
+    def test_renews(self) -> None:
+        """The record lives for one more lease, and says what it said."""
+        before = self.web.ask("GET", self.path).json
+        self.web.pass_time(50)
+        response = self.renew(self.token)
+        self.assertEqual((response.status, response.body), (204, b""))
+        self.web.pass_time(50)
+        self.assertEqual(self.web.ask("GET", self.path).json, before)
+        self.web.pass_time(11)
+        self.assertEqual(self.web.ask("GET", self.path).status, 404)
+
+    def test_others(self) -> None:
+        """Another's token, none, or one shown from another address renews nothing."""
+        bobs = self.web.register(BOB, "bob").json["renewal"]
+        for token in (bobs, "", "x", self.token[:-1]):
+            self.assertRefused(self.renew(token), 404, "unknown-lease")
+        self.assertRefused(self.renew(self.token, ip="203.0.113.6"), 404, "unknown-lease")
+        self.assertRefused(self.renew(self.token, CAROL.peer_id), 404, "unknown-lease")
+        self.assertEqual(self.renew(self.token).status, 204)
+
+    def test_replaced(self) -> None:
+        """A token prolongs the record that it came with, and no other."""
+        newer = self.web.register(ALICE).json["renewal"]
+        self.assertRefused(self.renew(self.token), 404, "unknown-lease")
+        self.assertEqual(self.renew(newer).status, 204)
+
+    def test_too_late(self) -> None:
+        """What has ended isn't brought back."""
+        self.web.pass_time(61)
+        self.assertRefused(self.renew(self.token), 404, "unknown-lease")
+
+    def test_hidden(self) -> None:
+        """Nobody is shown the token of another."""
+        for path in (self.path, "/peers"):
+            self.assertNotIn(self.token.encode(), self.web.ask("GET", path).body)
+
+    def test_unsigned(self) -> None:
+        """Without a token it is refused with a challenge."""
+        response = self.web.ask("POST", f"/renew/{ALICE.peer_id}")
+        self.assertRefused(response, 401, "unsigned")
+
+
 class ReadTests(ResourceCase):
     """GET /peer, /peers, /status."""
 
@@ -480,7 +534,7 @@ class GarbageTests(SynchronousTestCase):
         self.web.clock.advance(1)
         for path in (f"/{escaped}", f"/peer/{escaped}", f"/{printable}", f"/peers?after={escaped}"):
             response = self.web.ask("GET", path)
-            self.assertIn(response.status, {200, 400, 404, 405})
+            self.assertIn(response.status, {200, 400, 401, 403, 404, 405})
 
     @settings(max_examples=200)
     @given(st.text(st.characters(min_codepoint=33, max_codepoint=255), min_size=1, max_size=40))
@@ -501,6 +555,7 @@ class GarbageTests(SynchronousTestCase):
             head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n{name}: {printable}\r\n\r\n"
             connection.send(head.encode("latin-1"))
             self.check(connection.response())
+            connection.hang_up()
 
     @settings(max_examples=200)
     @given(st.text(st.characters(min_codepoint=33, max_codepoint=255), min_size=1, max_size=20))
@@ -509,6 +564,7 @@ class GarbageTests(SynchronousTestCase):
         connection = self.web.connect()
         connection.send(f"{method} /status HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode("latin-1"))
         self.assertIn(connection.response().status, {200, 204, 400, 405})
+        connection.hang_up()
 
     def test_origin(self) -> None:
         """The audience of these tests is what the Host header makes."""

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import re
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.python.components import proxyForInterface
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.signaling.site import MAX_BODY, MAX_DISCARDED
-from tests.signaling.web import HOST, Web, request_bytes
+from p2pchat.interfaces import IRegistryStore
+from p2pchat.signaling.client_address import TrustedProxies
+from p2pchat.signaling.connections import BODY_DEADLINE, HEAD_DEADLINE, STALL, Limits
+from p2pchat.signaling.metrics import OTHER
+from p2pchat.signaling.registry import Settings
+from p2pchat.signaling.site import (
+    MAX_BODY,
+    MAX_DISCARDED,
+    MAX_HEAD,
+    MAX_HEADERS,
+    MAX_REFUSING,
+)
+from tests.signaling.web import HOST, Connection, Web, identity, request_bytes
+
+ALICE = identity(1)
 
 
 class BodyTests(SynchronousTestCase):
@@ -72,6 +90,226 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
 
+class DeadlineTests(SynchronousTestCase):
+    """What a client must have done by when."""
+
+    def setUp(self) -> None:
+        self.web = Web()
+        self.connection = self.web.connect()
+
+    def drip(self, seconds: int) -> None:
+        """Send a byte of a header each second."""
+        for _ in range(seconds):
+            if not self.connection.wire.aborted:
+                self.connection.send(b"a")
+            self.web.pass_time(1)
+
+    def test_silent(self) -> None:
+        """A connection that asks nothing ends."""
+        self.web.pass_time(int(HEAD_DEADLINE) - 1)
+        self.assertFalse(self.connection.wire.aborted)
+        self.web.pass_time(1)
+        self.assertTrue(self.connection.wire.aborted)
+        self.assertEqual(len(self.web.registry.connections), 0)
+
+    def test_slow_head(self) -> None:
+        """A byte now and then doesn't move the deadline, on the first request or a later one."""
+        for line in (b"GET /status HT", b"GET /status HTTP/1.1\r\nHost: a\r\nX-"):
+            for before in (b"", request_bytes("GET", "/status")):
+                self.connection = self.web.connect()
+                self.connection.send(before)
+                self.connection.send(line)
+                self.drip(int(HEAD_DEADLINE) - 1)
+                self.assertFalse(self.connection.wire.aborted)
+                self.drip(1)
+                self.assertTrue(self.connection.wire.aborted)
+
+    def test_slow_body(self) -> None:
+        """A body has its own time, and no more."""
+        head = f"POST /register HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 500\r\n\r\n"
+        self.connection.send(head.encode())
+        self.drip(int(BODY_DEADLINE) - 1)
+        self.assertFalse(self.connection.wire.aborted)
+        self.drip(1)
+        self.assertTrue(self.connection.wire.aborted)
+
+    def test_takes_nothing(self) -> None:
+        """A client that takes no answers is asked nothing more, and dropped in the end."""
+        self.connection.send(request_bytes("GET", "/status"))
+        before = len(self.connection.wire.value())
+        self.connection.fill()
+        for path in ("/status", f"/peer/{ALICE.peer_id}"):
+            self.connection.send(request_bytes("GET", path))
+        self.assertEqual(len(self.connection.wire.value()), before)
+        self.assertEqual(self.connection.wire.producerState, "paused")
+        self.web.pass_time(int(STALL))
+        self.assertTrue(self.connection.wire.aborted)
+
+    def test_takes_late(self) -> None:
+        """A client that takes them in time has all answers, in order."""
+        self.connection.send(request_bytes("GET", "/status"))
+        self.connection.fill()
+        for path in ("/nothing", f"/peer/{ALICE.peer_id}", "/peers"):
+            self.connection.send(request_bytes("GET", path))
+        self.connection.drain()
+        reasons = [b"200", b"no-such-route", b"unknown-peer", b'"peers":[]']
+        places = [self.connection.wire.value().index(one) for one in reasons]
+        self.assertEqual(places, sorted(places))
+        self.assertEqual(self.connection.wire.producerState, "producing")
+
+
+class PipeliningTests(SynchronousTestCase):
+    """Several requests at once."""
+
+    def setUp(self) -> None:
+        self.web = Web()
+        self.connection = self.web.connect()
+
+    def test_order(self) -> None:
+        """Plain requests and others are answered in order, however the bytes are cut."""
+        paths = [f"/peer/{ALICE.peer_id}", "/status", f"/peer/{ALICE.peer_id}", "/nothing"]
+        sent = b"".join(request_bytes("GET", path) for path in paths) * 3
+        for size in (len(sent), 1, 7, 50, 111):
+            connection = self.web.connect()
+            for start in range(0, len(sent), size):
+                connection.send(sent[start : start + size])
+            words = re.findall(b"problems/[a-z-]+|uptime", connection.wire.value())
+            expected = [b"problems/unknown-peer", b"uptime"] * 2
+            expected[3] = b"problems/no-such-route"
+            self.assertEqual(words, expected * 3)
+
+    def test_slow_store(self) -> None:
+        """A request behind one that waits for the store waits, and nothing more is read."""
+        answers: list[Deferred[None]] = []
+
+        class SlowStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
+            def find(self, peer_id: str) -> Deferred[None]:
+                answers.append(Deferred())
+                return answers[-1]
+
+        self.web.registry.store = SlowStore(self.web.registry.store)
+        ask = request_bytes("GET", f"/peer/{ALICE.peer_id}")
+        self.connection.send(ask * 2)
+        self.connection.send(request_bytes("GET", "/status"))
+        self.assertEqual(len(answers), 1)
+        self.assertEqual(self.connection.wire.producerState, "paused")
+        self.web.pass_time(int(HEAD_DEADLINE) + 1)
+        for _ in range(2):
+            answers[-1].callback(None)
+        written = self.connection.wire.value()
+        self.assertEqual(written.count(b"problems/unknown-peer"), 2)
+        self.assertIn(b"uptime", written)
+        self.assertEqual(self.connection.wire.producerState, "producing")
+
+    def test_gone_meanwhile(self) -> None:
+        """A client that left while the store was asked is no error, and the store is told."""
+        answers: list[Deferred[None]] = [Deferred()]
+
+        class SlowStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
+            def find(self, peer_id: str) -> Deferred[None]:
+                return answers[0]
+
+        self.web.registry.store = SlowStore(self.web.registry.store)
+        self.connection.send(request_bytes("GET", f"/peer/{ALICE.peer_id}"))
+        self.connection.hang_up()
+        self.assertTrue(answers[0].called)
+        self.assertEqual(self.connection.wire.value(), b"")
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class RoomTests(SynchronousTestCase):
+    """Connections for which there is no room."""
+
+    def setUp(self) -> None:
+        self.web = Web(Settings(limits=Limits(connections=4, connections_per_source=2)))
+
+    def busy(self, ip: str) -> Connection:
+        """Open a connection that has asked something."""
+        connection = self.web.connect(ip)
+        connection.send(request_bytes("GET", "/status"))
+        return connection
+
+    def assertRefused(self, connection: Connection, status: int) -> None:
+        """It is told so when it asks, and ended."""
+        self.assertEqual(connection.wire.value(), b"")
+        connection.send(request_bytes("GET", "/status"))
+        response = connection.response()
+        self.assertEqual((response.status, response.reason), (status, "too-many-connections"))
+        self.assertIn("retry-after", response.headers)
+        self.assertTrue(connection.wire.disconnecting)
+
+    def test_source(self) -> None:
+        """One address has its share."""
+        for _ in range(2):
+            self.busy("192.0.2.1")
+        self.assertRefused(self.web.connect("192.0.2.1"), 429)
+        self.assertEqual(self.busy("192.0.2.2").response().status, 200)
+
+    def test_all(self) -> None:
+        """There is an end to it in all."""
+        for number in range(4):
+            self.busy(f"192.0.2.{number}")
+        self.assertRefused(self.web.connect("192.0.2.9"), 503)
+        counts = self.web.registry.counts
+        self.assertEqual(counts.answers[OTHER, OTHER, 503], 1)
+        self.assertEqual(counts.refusals, {"too-many-connections": 1})
+
+    def test_silent_ones_make_room(self) -> None:
+        """Whoever asks nothing goes first, the oldest before all."""
+        silent = [self.web.connect(f"192.0.2.{number}") for number in range(3)]
+        self.busy("192.0.2.3")
+        newer = self.busy("192.0.2.4")
+        self.assertEqual([one.wire.aborted for one in silent], [True, False, False])
+        self.assertEqual(newer.response().status, 200)
+
+    def test_proxy(self) -> None:
+        """A trusted proxy speaks for many, and has no share of its own."""
+        proxies = TrustedProxies.parse("192.0.2.1")
+        limits = Limits(connections=4, connections_per_source=2)
+        self.web = Web(Settings(proxies=proxies, limits=limits))
+        for _ in range(4):
+            self.assertEqual(self.busy("192.0.2.1").response().status, 200)
+
+    def test_mute(self) -> None:
+        """One that is refused and asks nothing is gone within moments."""
+        for _ in range(2):
+            self.busy("192.0.2.1")
+        refused = self.web.connect("192.0.2.1")
+        self.web.pass_time(2)
+        self.assertTrue(refused.wire.aborted)
+        self.assertEqual(self.web.site.refusing, 0)
+
+    def test_flood(self) -> None:
+        """So many are refused at a time; those above are closed without a word."""
+        for _ in range(2):
+            self.busy("192.0.2.1")
+        for _ in range(MAX_REFUSING):
+            self.web.connect("192.0.2.1")
+        self.assertIsNone(self.web.site.buildProtocol(IPv4Address("TCP", "192.0.2.1", 4)))
+
+
+class HeadTests(SynchronousTestCase):
+    """Heads that are too long, or none."""
+
+    def test_refused(self) -> None:
+        """They are answered with a reason, and the connection ends."""
+        many = "".join(f"X-{number}: x\r\n" for number in range(MAX_HEADERS + 1))
+        for head in (
+            f"GET /status HTTP/1.1\r\nHost: {HOST}\r\n{many}\r\n",
+            f"GET /status HTTP/1.1\r\nX: {'x' * MAX_HEAD}\r\n\r\n",
+            f"GET /status HTTP/1.1\r\nHost: {HOST}\r\nno colon\r\n\r\n",
+            f"POST /register HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: -1\r\n\r\n",
+        ):
+            web = Web()
+            connection = web.connect()
+            connection.send(head.encode())
+            response = connection.response()
+            self.assertEqual((response.status, response.reason), (400, "malformed"))
+            self.assertTrue(connection.wire.disconnecting)
+            self.assertEqual(web.registry.counts.refusals, {"malformed": 1})
+            self.assertEqual(web.registry.counts.errors, {400: 1})
+
+
 class ConnectionTests(SynchronousTestCase):
     """The rest of a connection."""
 
@@ -79,8 +317,9 @@ class ConnectionTests(SynchronousTestCase):
         self.web = Web()
 
     def test_idle(self) -> None:
-        """A connection that is idle for a minute ends."""
+        """A connection that is idle for a minute after a request ends."""
         connection = self.web.connect()
+        connection.send(request_bytes("GET", "/status"))
         self.web.pass_time(59)
         self.assertFalse(connection.wire.aborted)
         self.web.pass_time(2)

@@ -8,6 +8,8 @@ from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 from zope.interface.verify import verifyObject
 
+from p2pchat.signaling.connections import Limits
+from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.streams import MAX_QUEUED, EventStream
 from p2pchat.wire.documents import Removal, Ringing, Subscription
 from tests.signaling.web import Connection, Response, Web, identity
@@ -73,6 +75,50 @@ class StreamTests(StreamCase):
             self.web.register(BOB, "bob")
         self.assertFalse(self.stream.wire.aborted)
         self.assertEqual(self.deliver().status, 202)
+
+
+class RoomTests(SynchronousTestCase):
+    """No more streams than the operator allows."""
+
+    def setUp(self) -> None:
+        self.web = Web(Settings(limits=Limits(streams=3, streams_per_source=2)))
+        self.people = [identity(number) for number in range(1, 6)]
+        for number, person in enumerate(self.people):
+            self.web.register(person, f"peer {number}")
+
+    def ask(self, number: int, ip: str) -> Connection:
+        """Ask for a peer's stream from an address."""
+        person = self.people[number]
+        token = self.web.signed(person, Subscription())
+        return self.web.subscribe(person, token, ip)
+
+    def assertRefused(self, stream: Connection, status: int) -> None:
+        """The answer is a refusal that says when to come back."""
+        response = stream.response()
+        self.assertEqual((response.status, response.reason), (status, "too-many-streams"))
+        self.assertIn("retry-after", response.headers)
+
+    def test_source(self) -> None:
+        """One address has its share; a newer stream of the same peer is no more."""
+        for number in (0, 1):
+            self.assertEqual(self.ask(number, "192.0.2.1").response().status, 200)
+        self.assertRefused(self.ask(2, "192.0.2.1"), 429)
+        self.assertEqual(self.ask(0, "192.0.2.1").response().status, 200)
+        self.assertEqual(self.ask(2, "192.0.2.2").response().status, 200)
+
+    def test_network(self) -> None:
+        """The addresses of an IPv6 /64 share one share."""
+        for number in (0, 1):
+            self.ask(number, f"2001:db8::{number}")
+        self.assertRefused(self.ask(2, "2001:db8::9"), 429)
+        self.assertEqual(self.ask(2, "2001:db8:0:1::").response().status, 200)
+
+    def test_all(self) -> None:
+        """There is an end to it in all; one that closes makes room."""
+        streams = [self.ask(number, f"192.0.2.{number}") for number in range(3)]
+        self.assertRefused(self.ask(3, "192.0.2.3"), 503)
+        streams[0].hang_up()
+        self.assertEqual(self.ask(3, "192.0.2.3").response().status, 200)
 
 
 class EndTests(StreamCase):

@@ -12,12 +12,15 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.components import proxyForInterface
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError
+from p2pchat.interfaces import IRegistryStore
+from p2pchat.signaling.connections import ANYBODY
 from p2pchat.signaling.web_service import (
     FLUSH,
     GOODBYES,
@@ -43,6 +46,9 @@ class RefusingEndpoint:
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
         """Fail, as a busy port does."""
         return fail(CannotListenError("192.0.2.1", 8000, OSError(self.number, "no")))
+
+
+UNKNOWN = "unknown-peer"
 
 
 class Silence:
@@ -132,6 +138,38 @@ class WebServiceTests(SynchronousTestCase):
         self.pump(3 * STEP + FLUSH)
         self.successResultOf(stopping)
 
+    def test_plain_answers_under_way(self) -> None:
+        """So is one that waits for the store; what the same client asks behind it isn't."""
+        answers: list[Deferred[None]] = []
+
+        class SlowStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
+            def find(self, peer_id: str) -> Deferred[None]:
+                answers.append(Deferred())
+                return answers[-1]
+
+        self.web.registry.store = SlowStore(self.web.registry.store)
+        begun = self.web.connect()
+        begun.send(request_bytes("GET", f"/peer/{identity(1).peer_id}") * 2)
+        stopping = self.stopping()
+        self.assertFalse(begun.wire.disconnecting)
+        answers[0].callback(None)
+        response = begun.response()
+        self.assertEqual((response.reason, response.headers["connection"]), (UNKNOWN, "close"))
+        self.assertEqual(len(answers), 1)
+        self.assertTrue(begun.wire.disconnecting)
+        begun.hang_up()
+        self.pump(3 * STEP + FLUSH)
+        self.successResultOf(stopping)
+
+    def test_asked_late(self) -> None:
+        """Whoever gets a plain request in while the registry stops is answered, and no more."""
+        self.stopping()
+        late = self.web.connect()
+        late.send(request_bytes("GET", f"/peer/{identity(1).peer_id}") * 2)
+        response = late.response()
+        self.assertEqual((response.reason, response.headers["connection"]), (UNKNOWN, "close"))
+        self.assertTrue(late.wire.disconnecting)
+
     def test_slow_clients(self) -> None:
         """A client that takes for ever to ask isn't waited for."""
         begun = self.web.connect()
@@ -158,7 +196,7 @@ class WebServiceTests(SynchronousTestCase):
     def many_streams(self, number: int) -> None:
         """Open event streams that need no registration."""
         for one in range(number):
-            self.web.registry.streams.open(f"peer {one}", cast(Request, Silence()), 0.0)
+            self.web.registry.streams.open(f"peer {one}", cast(Request, Silence()), ANYBODY, 0.0)
 
     def test_no_storm(self) -> None:
         """Many streams are told bye one after the other, at a rate that another process takes."""

@@ -30,6 +30,11 @@ ORIGIN = "http://registry.test:8000"
 _nonces = count()
 
 
+def _numbered(size: int) -> bytes:
+    """Return bytes that never came before."""
+    return next(_nonces).to_bytes(size, "big")
+
+
 @attrs.frozen
 class Response:
     """What came back for one request."""
@@ -116,12 +121,13 @@ class Web:
     registry: Registry = attrs.field(init=False)
     resource: RegistryResource = attrs.field(init=False)
     site: RegistrySite = attrs.field(init=False)
+    torn: bool = False  # whether requests come in two pieces, so that twisted.web reads them
 
     def __attrs_post_init__(self) -> None:
-        runtime = Runtime(None, self.clock, self.wall_time, bytes, list)
+        runtime = Runtime(None, self.clock, self.wall_time, _numbered, list)
         self.registry = Registry(runtime, self.settings, self.make_store)
         self.resource = RegistryResource(self.registry)
-        self.site = RegistrySite(self.resource.app.resource(), self.registry.counts, self.clock)
+        self.site = self.resource.site()
         self.registry.start()
 
     def wall_time(self) -> float:
@@ -157,7 +163,12 @@ class Web:
     ) -> Response:
         """Ask on a connection of its own, and return the answer."""
         connection = self.connect(ip)
-        connection.send(request_bytes(method, path, body, headers))
+        sent = request_bytes(method, path, body, headers)
+        first = sent.index(b"\r\n") + 3 if self.torn else 0
+        if first:
+            connection.send(sent[:first])
+        connection.send(sent[first:])
+        connection.hang_up()
         return connection.response()
 
     def post(self, path: str, token: str, **more: Any) -> Response:
@@ -177,9 +188,9 @@ class Web:
         token = self.signed(identity, Registration(username, **fields))
         return self.post("/register", token)
 
-    def subscribe(self, identity: Identity, token: str) -> Connection:
+    def subscribe(self, identity: Identity, token: str, ip: str = "203.0.113.5") -> Connection:
         """Ask for an event stream."""
-        connection = self.connect()
+        connection = self.connect(ip)
         path = f"/events/{identity.peer_id}"
         connection.send(request_bytes("GET", path, headers={"Authorization": f"JWS {token}"}))
         return connection

@@ -22,7 +22,6 @@ from p2pchat.runtime import Runtime
 from p2pchat.signaling.registry import Registry, Settings
 from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.signaling.resource import RegistryResource
-from p2pchat.signaling.site import RegistrySite
 from p2pchat.signaling.stun_answers import BindingServer
 from p2pchat.signaling.stun_service import StunService
 from p2pchat.wire.addresses import ANY_IPV6
@@ -140,8 +139,7 @@ class World:
             stun_port=STUN_PORT, second_address=self.second_address, relays=self.relays
         )
         self.registry = Registry(runtime, settings)
-        app = RegistryResource(self.registry).app
-        site = RegistrySite(app.resource(), self.registry.counts, runtime.clock)
+        site = RegistryResource(self.registry).site()
         runtime.reactor.listenTCP(HTTP_PORT, site)
         stun = self.registry.counts.stun
         StunService(runtime, BindingServer(REGISTRY, STUN_PORT), stun).privilegedStartService()

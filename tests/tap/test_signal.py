@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.application.service import IServiceMaker, Service
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
+from p2pchat.signaling.connections import Limits
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.rates import Rate, Rates
@@ -20,6 +23,7 @@ from p2pchat.signaling.redis_store import RedisStore
 from p2pchat.signaling.registry import Registry, Settings
 from p2pchat.signaling.stun_service import StunService
 from p2pchat.signaling.web_service import WebService
+from p2pchat.tap.open_files import allow_open_files
 from p2pchat.tap.signal import Options, RegistryServices, makeService
 
 
@@ -71,6 +75,45 @@ class OptionsTests(SynchronousTestCase):
             with self.subTest(words=words):
                 error = self.assertRaises(UsageError, parsed, *words)
                 self.assertIn(expected, str(error))
+
+
+class LimitOptionsTests(SynchronousTestCase):
+    """How many connections and event streams there may be."""
+
+    def limits(self, *words: str) -> Limits:
+        """Return what reaches the registry."""
+        services = makeService(parsed(*words))
+        found = next(one for one in services if isinstance(one, WebService))
+        return found.registry.settings.limits
+
+    def test_defaults(self) -> None:
+        """Without options the registry has its own limits, as far as files may be open."""
+        limits = self.limits()
+        self.assertLessEqual(limits.connections, Limits().connections)
+        self.assertEqual(attrs.evolve(limits, connections=Limits().connections), Limits())
+
+    def test_values(self) -> None:
+        """Each limit is the operator's."""
+        limits = self.limits(
+            "--max-connections=10",
+            "--max-connections-per-address=4",
+            "--max-streams=5",
+            "--max-streams-per-address=3",
+        )
+        self.assertEqual(limits, Limits(10, 4, 5, 3))
+
+    def test_bad_values(self) -> None:
+        """None isn't a limit."""
+        error = self.assertRaises(UsageError, parsed, "--max-streams=0")
+        self.assertIn("--max-streams must be from 1 to", str(error))
+
+    def test_open_files(self) -> None:
+        """There are never more connections than files may be open."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.assertEqual(allow_open_files(soft), soft)
+        most = allow_open_files(10**9)
+        self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE)[0], most)
+        self.assertLess(self.limits("--max-connections=1000000").connections, most)
 
 
 class StoreOptionsTests(SynchronousTestCase):
