@@ -385,6 +385,7 @@ class NumberTests(SynchronousTestCase):
             f"up to {filtering.SENDS} times, {filtering.INTERVAL:g} seconds apart",
             f"{agent.RELAY_DELAY:g} seconds after the checks of an attempt began",
             f"without a direct path for {agent.RELAY_GRACE:g} seconds",
+            f"the last {agent.EARLY_CHECKS} for each offer",
             f"none has answered {relays.STAGGER:g} seconds later",
             f"it begins again {relays.RETRY_PAUSE:g} seconds later",
             f"{punching.RELAYED_PREFERENCE} if it is, {punching.REFLEXIVE_PREFERENCE:#x} "

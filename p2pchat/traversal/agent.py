@@ -4,7 +4,9 @@ The traversal of one peer: gathering, relays, and any number of attempts side by
 Owns the way of a datagram to what it concerns, whatever base it came in on: relayed data is
 unwrapped first; a STUN request goes by the username fragment that it is addressed to, a response
 by its transaction; QUIC goes to the attempt that its route belongs to, as :class:`LinkDatagram`.
-Everything else is refused and counted.  An attempt is named by our username fragment.
+Everything else is refused and counted.  An attempt is named by our username fragment.  Checks
+that come before the answer does, which has the key to judge them by, wait for it, EARLY_CHECKS of
+them: from behind a NAT that maps by destination they alone say where to answer.
 
 Owns what attempts share: one run of port probing at a time, and the relay, which is asked for
 where plain checks have had RELAY_DELAY in vain, or at once where they can't help, or didn't help
@@ -25,7 +27,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.interfaces import IMachine
 from p2pchat.traversal import hard_nats
 from p2pchat.traversal.allowance import Allowance
-from p2pchat.traversal.behaviour import NatTraits, Strategy, choose
+from p2pchat.traversal.behaviour import Mapping, NatTraits, Strategy, choose
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.hard_nats import HARD_DELAY, OPEN_DELAY, ProbingBudget, Volley
@@ -92,6 +94,7 @@ AgentEvent = (
 )
 
 RELAY_DELAY = 0.2  # seconds that direct checks have before a relay is asked for
+EARLY_CHECKS = 8  # of one attempt; more are sent again anyway
 RELAY_GRACE = 20.0  # seconds that a relay is kept after the last need of it
 
 
@@ -117,6 +120,7 @@ class Agent:
     _attempts: dict[str, Punching] = attrs.Factory(dict)
     _theirs: dict[str, NatTraits] = attrs.Factory(dict)  # by attempt
     _recalled: dict[str, Memory] = attrs.Factory(dict)  # by attempt, where there is one
+    _early: dict[str, deque[tuple[stun.Message, Route]]] = attrs.Factory(dict)
     _spread: set[str] = attrs.Factory(set)  # attempts with many sockets open
     _relay_at: float | None = None  # when to ask for a relay
     _relay_until: float | None = None  # when to let it go
@@ -124,7 +128,9 @@ class Agent:
 
     def new_ufrag(self) -> str:
         """Return a fresh username fragment, 64 random bits (RFC 8445 section 5.3 wants 24)."""
-        return self._random_bytes(8).hex()
+        ufrag = self._random_bytes(8).hex()
+        self._early[ufrag] = deque(maxlen=EARLY_CHECKS)
+        return ufrag
 
     def candidates(self) -> tuple[Candidate, ...]:
         """Return all that a peer is to be told."""
@@ -178,7 +184,10 @@ class Agent:
         )
         attempt.bases = self._bases()
         self._attempts[credentials.local_ufrag] = attempt
-        attempt.begin(candidates, now, low_ttl)
+        # A side without a NAT has no mapping that an early check could take (RELAY_WAIT).
+        attempt.begin(candidates, now, low_ttl and theirs.mapping is not Mapping.NONE)
+        for message, route in self._early.pop(credentials.local_ufrag, ()):
+            attempt.receive_request(message, route, now)
         self._relay_at = min(now + RELAY_DELAY, self._relay_at or now + RELAY_DELAY)
         if recalled is not None:
             self._recalled[credentials.local_ufrag] = recalled
@@ -231,7 +240,8 @@ class Agent:
         return found if fits else None
 
     def forget(self, ufrag: str) -> None:
-        """End an attempt and its path."""
+        """End an attempt and its path, or give it up before it began."""
+        self._early.pop(ufrag, None)
         self._theirs.pop(ufrag, None)
         self._recalled.pop(ufrag, None)
         attempt = self._attempts.pop(ufrag, None)
@@ -291,12 +301,17 @@ class Agent:
             return False
         if message.message_class is stun.MessageClass.REQUEST:
             ufrag, _, _ = message.attributes.get("USERNAME", "").partition(":")
-            attempt = self._attempts.get(ufrag)
-            return attempt is not None and attempt.receive_request(message, route, now)
+            return self._take_check(ufrag, message, route, now)
         if self.gathering.receive_response(message, route.address):
             return not route.is_relayed
         attempts = self._attempts.values()
         return any(attempt.receive_response(message, route, now) for attempt in attempts)
+
+    def _take_check(self, ufrag: str, message: stun.Message, route: Route, now: float) -> bool:
+        attempt, early = self._attempts.get(ufrag), self._early.get(ufrag)
+        if attempt is None and early is not None:
+            early.append((message, route))
+        return attempt is not None and attempt.receive_request(message, route, now)
 
     # -- time
 

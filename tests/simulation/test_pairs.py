@@ -7,7 +7,8 @@ from itertools import product
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
-from tests.simulation.behaviour import NAT_KINDS, NatKind
+from tests.simulation.behaviour import NAT_KINDS, Behaviour, NatKind
+from tests.simulation.link import Link
 from tests.simulation.oracle import hard_path_possible
 from tests.simulation.world import World
 
@@ -32,6 +33,29 @@ def outcome(seed: int, left: NatKind | None, right: NatKind | None) -> bool:
     bob.say("and back", alice)
     world.wait(lambda: alice.texts() == ["and back"] and bob.texts() == ["over to you"])
     return True
+
+
+def time_to_path(caller: NatKind | None, called: NatKind | None) -> float:
+    """Return the milliseconds from a call to its path, where each way takes 20."""
+    world = World(3, Link(latency=0.02))
+    alice, bob = world.couple(world.nat(caller), world.nat(called))
+    world.connect(alice, bob)
+    return alice.events(events.PathFound)[0].milliseconds
+
+
+class TimeTests(SynchronousTestCase):
+    """No pair that plain checks join needs one way over the registry more than another."""
+
+    def test_early_checks(self) -> None:
+        """
+        A NAT that maps by destination costs a caller without one no time.
+
+        Its checks are the first word of where it is, and are there before its answer.
+        """
+        strictest = Behaviour.ADDRESS_AND_PORT_DEPENDENT
+        symmetric = NatKind(strictest, strictest)
+        cone = NatKind(Behaviour.ENDPOINT_INDEPENDENT, strictest)
+        self.assertLess(time_to_path(None, symmetric), time_to_path(None, cone) + 10)
 
 
 class PairTests(SynchronousTestCase):

@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 
 from p2pchat.interfaces import IMachine
 from p2pchat.traversal.agent import (
+    EARLY_CHECKS,
     RELAY_DELAY,
     Agent,
     CandidatesChanged,
@@ -206,6 +207,37 @@ class AgentTests(SynchronousTestCase):
         found = {self.agent.new_ufrag() for _ in range(100)}
         self.assertEqual(len(found), 100)
         self.assertEqual({len(one) for one in found}, {16})
+
+    def test_early_checks(self) -> None:
+        """Checks that come before the answer are judged, and answered, when there is a key."""
+        ours = self.agent.new_ufrag()
+        self.check(f"{ours}:theirs")
+        self.check(f"{ours}:theirs", OURS, b"x" * 32)
+        self.check(f"{self.agent.new_ufrag()}:theirs")
+        self.assertEqual(self.requests(), [])
+        self.punch(ours, Candidate(CandidateType.HOST, ("198.51.100.3", 9)))
+        answered = [
+            destination
+            for destination, message in self.requests()
+            if message.message_class is stun.MessageClass.SUCCESS
+        ]
+        self.assertEqual(answered, [THEIRS])
+
+    def test_many_early_checks(self) -> None:
+        """However many come, few are kept; of an attempt that never begins, none."""
+        ours, given_up = self.agent.new_ufrag(), self.agent.new_ufrag()
+        for port in range(1, 100):
+            self.check(f"{ours}:theirs", (THEIRS[0], port))
+            self.check(f"{given_up}:theirs", (THEIRS[0], port))
+        self.agent.forget(given_up)
+        for ufrag in (ours, given_up):
+            self.punch(ufrag)
+        answered = [
+            destination[1]
+            for destination, message in self.requests()
+            if message.message_class is stun.MessageClass.SUCCESS
+        ]
+        self.assertEqual(answered, list(range(100 - EARLY_CHECKS, 100)))
 
     @settings(deadline=None, max_examples=200)
     @given(
