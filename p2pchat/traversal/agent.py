@@ -27,7 +27,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.interfaces import IMachine
 from p2pchat.traversal import hard_nats
 from p2pchat.traversal.allowance import Allowance
-from p2pchat.traversal.behaviour import Mapping, NatTraits, Strategy, choose
+from p2pchat.traversal.behaviour import Mapping, NatTraits, Strategy, choose, takes_long
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.hard_nats import HARD_DELAY, OPEN_DELAY, ProbingBudget, Volley
@@ -211,7 +211,8 @@ class Agent:
             if not attempt.is_direct and not attempt.volley_begun:
                 theirs = self._theirs[ufrag]
                 recalled = self._recall(ufrag)
-                if recalled is not None and recalled.wants_relay:
+                wanted = recalled is not None and recalled.wants_relay
+                if wanted or takes_long(ours, theirs):
                     self._want_relay(now)
                 begin = now + _head_start(ours, theirs, recalled)
                 self._be_hard(ufrag, attempt, choose(ours, theirs), begin, now)
@@ -221,7 +222,7 @@ class Agent:
         self, ufrag: str, attempt: Punching, strategy: Strategy, begin: float, now: float
     ) -> None:
         aim = hard_nats.target(attempt.candidates)
-        if strategy is Strategy.HOPELESS or self.relay_only or self.gathering.is_blocked:
+        if self.relay_only or self.gathering.is_blocked:
             self._want_relay(now)
         if aim is None or self.relay_only:
             return

@@ -109,3 +109,16 @@ def choose(ours: NatTraits, theirs: NatTraits) -> Strategy:
     if ours.is_easy and theirs.is_random:
         return Strategy.PROBE
     return Strategy.PLAIN
+
+
+def takes_long(ours: NatTraits, theirs: NatTraits) -> bool:
+    """
+    Tell whether plain checks can't do, as far as the readings go: a relay is wanted meanwhile.
+
+    They do where the side that isn't random has no NAT, or a filter that lets known hosts in.
+    """
+    strategy = choose(ours, theirs)
+    if strategy in {Strategy.MANY_SOCKETS, Strategy.PROBE}:
+        easy = theirs if ours.is_random else ours
+        return easy.mapping is not Mapping.NONE and not easy.is_open
+    return strategy is Strategy.HOPELESS

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.behaviour import Filtering, Mapping, NatTraits, Strategy, choose
+from p2pchat.traversal.behaviour import Filtering, Mapping, NatTraits, Strategy, choose, takes_long
 
 NONE = NatTraits(Mapping.NONE)
 EASY = NatTraits(Mapping.ENDPOINT_INDEPENDENT)
@@ -37,6 +37,17 @@ class ChooseTests(SynchronousTestCase):
                 with self.subTest(ours=ours, theirs=theirs):
                     expected = hard.get((ours, theirs), Strategy.PLAIN)
                     self.assertIs(choose(ours, theirs), expected)
+
+    def test_takes_long(self) -> None:
+        """Plain checks do but against random mappings, unless the easy side lets known hosts in."""
+        strict, lenient = Filtering.PORT_DEPENDENT, Filtering.KNOWN_HOSTS
+        for filtering, long in ((strict, True), (Filtering.UNKNOWN, True), (lenient, False)):
+            easy = NatTraits(Mapping.ENDPOINT_INDEPENDENT, 0, filtering)
+            self.assertIs(takes_long(RANDOM, easy), long)
+            self.assertIs(takes_long(easy, RANDOM), long)
+            self.assertFalse(takes_long(easy, easy))
+        self.assertTrue(takes_long(RANDOM, RANDOM))
+        self.assertFalse(takes_long(RANDOM, NONE) or takes_long(NONE, RANDOM))
 
     @given(traits, traits)
     def test_sides_fit(self, one: NatTraits, other: NatTraits) -> None:
