@@ -3,7 +3,8 @@ What a million peers online would take: memory, requests a second, processes, an
 
 A model, not a measurement: unit costs that were measured, multiplied.  Each input is an option,
 whose default is in :class:`Inputs` with where it is from.  The table has a column for each lease,
-because the lease decides most of it: a peer renews at a third of it.
+because the lease decides most of it: a peer renews at a third of it, with a token, and every
+REGISTER_AGAIN seconds registers instead.
 
 Assumed: peers spread evenly over processes and time; each keeps its event stream all the while;
 whoever calls looks somebody up once and both sides send documents; processes are planned to be
@@ -22,8 +23,9 @@ from math import ceil
 
 import attrs
 
-RENEWALS = 3  # in a lease, as p2pchat.peer.registration has it
-KEPT = 60.0  # seconds that an idle connection is kept, as p2pchat.signaling.connections has it
+from p2pchat.peer.registration import REGISTER_AGAIN, RENEWALS
+from p2pchat.signaling.connections import IDLE_DEADLINE
+
 DAY = 86_400.0  # seconds
 NONCE_LIFE = 120.0  # seconds that the name of a used document is remembered
 MICRO = 1e-6
@@ -65,11 +67,11 @@ class Inputs:
     documents: float = 8.0
     busy: float = 0.5
     most_streams: int = 15_000
-    register: float = 670.0
-    renew: float = 670.0
-    subscribe: float = 875.0
-    deliver: float = 840.0
-    look_up: float = 315.0
+    register: float = 165.0
+    renew: float = 72.0
+    subscribe: float = 585.0
+    deliver: float = 184.0
+    look_up: float = 75.0
     hold: float = 1.25
     process: float = 59.0
     stream: float = 13.1
@@ -92,9 +94,15 @@ class Load:
     lease: float
 
     @property
+    def again(self) -> float:
+        """Registrations instead of a renewal, a second: at the first one that is late enough."""
+        rhythm = self.lease / RENEWALS
+        return self.inputs.peers / (rhythm * ceil(REGISTER_AGAIN / rhythm))
+
+    @property
     def renewals(self) -> float:
         """Renewals a second."""
-        return self.inputs.peers * RENEWALS / self.lease
+        return self.inputs.peers * RENEWALS / self.lease - self.again
 
     @property
     def arrivals(self) -> float:
@@ -114,7 +122,7 @@ class Load:
     @property
     def requests(self) -> float:
         """Requests a second."""
-        return self.renewals + 2 * self.arrivals + self.calls + self.deliveries
+        return self.renewals + self.again + 2 * self.arrivals + self.calls + self.deliveries
 
     @property
     def cores(self) -> float:
@@ -122,6 +130,7 @@ class Load:
         inputs = self.inputs
         return MICRO * (
             self.renewals * inputs.renew
+            + self.again * inputs.register
             + self.arrivals * (inputs.register + inputs.subscribe)
             + self.calls * inputs.look_up
             + self.deliveries * inputs.deliver
@@ -137,7 +146,12 @@ class Load:
     @property
     def connections(self) -> int:
         """Connections of a peer: its stream, and one for requests if it is kept in between."""
-        return 2 if self.lease / RENEWALS < KEPT else 1
+        return 2 if self.lease / RENEWALS < IDLE_DEADLINE else 1
+
+    @property
+    def connections_of_each(self) -> float:
+        """Connections of a process."""
+        return self.connections * self.inputs.peers / self.processes
 
     @property
     def process_memory(self) -> float:
@@ -151,7 +165,7 @@ class Load:
     def redis_memory(self) -> float:
         """Bytes of Redis."""
         inputs = self.inputs
-        used = self.renewals + 2 * self.arrivals + self.deliveries
+        used = self.again + 2 * self.arrivals + self.deliveries  # a renewal is no document
         return inputs.peers * inputs.redis_record + used * NONCE_LIFE * inputs.redis_nonce
 
     @property
@@ -178,12 +192,14 @@ def rows(loads: list[Load]) -> list[tuple[str, list[str]]]:
     return [
         ("lease", [f"{one.lease:.0f} s" for one in loads]),
         ("renewals a second", [f"{one.renewals:,.0f}" for one in loads]),
-        ("registrations and subscriptions", [f"{2 * one.arrivals:,.0f}" for one in loads]),
+        ("registrations instead of them", [f"{one.again:,.0f}" for one in loads]),
+        ("arrivals: two requests each", [f"{2 * one.arrivals:,.0f}" for one in loads]),
         ("look-ups a second", [f"{one.calls:,.0f}" for one in loads]),
         ("documents passed on a second", [f"{one.deliveries:,.0f}" for one in loads]),
         ("requests a second, in all", [f"{one.requests:,.0f}" for one in loads]),
         ("cores busy", [f"{one.cores:,.1f}" for one in loads]),
         ("processes", [f"{one.processes:,}" for one in loads]),
+        ("connections of each", [f"{one.connections_of_each:,.0f}" for one in loads]),
         ("memory of each", [f"{one.process_memory / MIB:,.0f} MiB" for one in loads]),
         (
             "memory of all",

@@ -17,8 +17,10 @@ Printed are, for each job, medians over the runs and in brackets their range: re
 the processor time that the server took for one, which depends less on what else the machine
 does; latencies.  The ratios are those of the medians.  ``--rst`` prints them as a table.
 
-Run ``python -m benchmarks.registry [--runs N] [--seconds S] [--rst]``; it needs Linux, wrk, fastapi
-and ``uvicorn[standard]``.
+With ``--store redis://...`` our records are in a Redis that runs already; theirs stay in memory.
+
+Run ``python -m benchmarks.registry [--runs N] [--seconds S] [--rst] [--store URL]``; it needs
+Linux, wrk, fastapi and ``uvicorn[standard]``.
 """
 
 from __future__ import annotations
@@ -224,15 +226,16 @@ def write(requests: Requests, folder: Path) -> Path:
 
 
 Results = dict[tuple[str, str], list[Sample]]  # by side and job
+Sides = tuple[Side, Side]
 
 
-def measure(jobs: list[str], runs: int, seconds: int, folder: Path) -> Results:
+def measure(both: Sides, jobs: list[str], runs: int, seconds: int, folder: Path) -> Results:
     """Let both sides work by turns."""
     results: Results = defaultdict(list)
     with ExitStack() as stack:
         sides = [
             (side, stack.enter_context(serving(on_core(SERVER_CORE, side.command), side.port)))
-            for side in (OURS, THEIRS)
+            for side in both
         ]
         for side, _ in sides:
             for sent in side.requests("register", IDENTITIES):
@@ -288,10 +291,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--job", choices=JOBS, action="append")
     parser.add_argument("--rst", action="store_true")
+    parser.add_argument("--store", default="", help="where ours keeps its records: redis://...")
     options = parser.parse_args()
+    store = [f"--store={options.store}"] if options.store else []
+    both = (attrs.evolve(OURS, command=[*OURS.command, *store]), THEIRS)
     jobs = options.job or list(JOBS)
     with tempfile.TemporaryDirectory() as folder:
-        results = measure(jobs, options.runs, options.seconds, Path(folder))
+        results = measure(both, jobs, options.runs, options.seconds, Path(folder))
     show(list(rows(results, jobs)), options.rst)
 
 

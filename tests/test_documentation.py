@@ -186,7 +186,8 @@ class CompletenessTests(SynchronousTestCase):
             f"sends {inputs.documents:g} documents",
             f"{inputs.most_streams:,} event streams each",
             f"registration, {inputs.register:g} microseconds; subscription, {inputs.subscribe:g}",
-            f"passed on, {inputs.deliver:g}; look-up, {inputs.look_up:g}",
+            f"passed on, {inputs.deliver:g}; look-up, {inputs.look_up:g}; "
+            f"renewal, {inputs.renew:g}",
             f"system's included, {inputs.redis_script:g}",
             f"event stream, {inputs.stream:g} KiB, and for an idle connection, "
             f"{inputs.connection:g} KiB",
