@@ -48,7 +48,7 @@ HTTP_SHARE = 0.3  # of the inputs; a datagram costs the registry a tenth of a re
 BURST = 100  # datagrams between two honest requests: what a socket's buffer holds
 PIPELINE = 20  # requests on the way at once
 WARM = 0.1  # of the inputs: then buffers, caches and tables have their size
-GROWTH = 4  # MiB after that
+GROWTH = 8  # MiB after that; the caches of 10,000 headers and of as many ids fill, and then stay
 TIMEOUT = 10.0  # seconds for any answer
 MOST_BYTES = 60_000  # of a body; a longer one ends the connection, which is another test
 
