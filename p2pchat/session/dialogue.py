@@ -186,6 +186,7 @@ class Dialogue:
             return  # delivered twice
         if running is not None and not running.is_over:
             if self._ours_counts(running):
+                running.repeat()
                 return
             accept = accept or running.is_calling
             waited = running.stage is Stage.ASKING

@@ -34,7 +34,7 @@ from p2pchat.traversal.behaviour import NatTraits, choose
 from p2pchat.traversal.memory import Means, Memory, is_predicted
 from p2pchat.traversal.punching import Credentials, Path, Phase, Punching
 from p2pchat.traversal.story import AttemptTold, Side, milliseconds
-from p2pchat.wire.addresses import format_address
+from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     Answer,
@@ -133,6 +133,15 @@ class _Attempt:
     checks_began: float | None = None
     candidates: tuple[Candidate, ...] = ()  # ours, as they were told last
     theirs: NatTraits | None = None
+    heard: set[Address] = attrs.Factory(set)  # every address that they told
+    updated: bool = False  # ours changed after they were told in offer or answer
+
+    def hear(self, candidates: tuple[Candidate, ...]) -> bool:
+        """Take notice of theirs; tells whether any is new."""
+        told = {one.address for one in candidates}
+        news = not told <= self.heard
+        self.heard |= told
+        return news
 
     def their_candidates(self, checks: Punching | None) -> tuple[Candidate, ...]:
         """Return what they told, each once."""
@@ -254,6 +263,16 @@ class Negotiation:
         self._documents.append(Offer(*self._description(self.held_link)))
         self._events.append(AttemptBegan(self._attempt))
 
+    def repeat(self) -> None:
+        """
+        Make the same offer again: the other side has just crossed it with one of its own.
+
+        So it is there now.  Where its network changed, ours may have gone down an event stream that
+        was dead already.
+        """
+        if self.stage is Stage.OFFERING:
+            self._documents.append(Offer(*self._description(self.held_link)))
+
     def _new_attempt(self, session: str, now: float) -> None:
         self._attempt, self._now = self._attempt + 1, _Attempt(now)
         self.session, self.ufrag = session, self.agent.new_ufrag()
@@ -320,6 +339,7 @@ class Negotiation:
         low_ttl = not self.dials  # the answering side checks first
         theirs = NatTraits.read(remote.mapping, remote.allocation, remote.filtering)
         self._now.theirs, self._now.checks_began = theirs, now
+        self._now.hear(remote.candidates)
         self._punching = self.agent.punch(
             credentials, remote.candidates, theirs, now, low_ttl, recalled=self.remembered
         )
@@ -348,6 +368,8 @@ class Negotiation:
 
     def _take_candidates(self, body: Candidates, now: float) -> None:
         if self._punching is not None:
+            if self._now.hear(body.candidates) and self._now.updated:
+                self.candidates_changed()  # ours may have gone down a stream that was dead
             self._punching.add_candidates(body.candidates, now)
             if body.began:
                 self._punching.remote_began(now)
@@ -369,6 +391,7 @@ class Negotiation:
         """Gathering learned something after our offer or answer went out: pass it on."""
         if self.stage in {Stage.OFFERING, Stage.RINGING, Stage.CHECKING} or self.is_checking:
             candidates = self._now.candidates = self.agent.candidates()
+            self._now.updated = True
             self._documents.append(Candidates(self.session, candidates, False, *self._traits()))
 
     def path_found(self, path: Path) -> None:

@@ -119,7 +119,8 @@ class CallTests(DialogueCase):
             one.welcome = False
             one.dialogue.call(self.now)
         self.pair.run_until(lambda: self.alice.dialogue.is_open and self.bob.dialogue.is_open)
-        self.assertEqual([type(one) for one in self.alice.posted], [Offer, Candidates])
+        self.assertEqual([type(one) for one in self.alice.posted], [Offer, Offer, Candidates])
+        self.assertEqual(len({one.session for one in self.alice.posted}), 1, "repeated, not new")
         self.assertEqual([type(one) for one in self.bob.posted], [Offer, Answer])
         self.pair.chat()
         for one in self.pair.both:

@@ -31,6 +31,25 @@ class OutageTests(SynchronousTestCase):
             "one more line each",
         )
 
+    def test_both_move(self) -> None:
+        """
+        Both get another network, one shortly after the other: back within two seconds.
+
+        Whoever is there first makes an offer that goes down an event stream which is dead already.
+        """
+        for number in range(24):
+            self.world = World(number)
+            self.alice, self.bob = self.world.couple(
+                *(self.world.nat(PORT_RESTRICTED_CONE) for _ in range(2))
+            )
+            self.world.connect(self.alice, self.bob)
+            self.world.internet.run(number % 12 / 11)
+            self.alice.host.move(behind=self.world.nat(PORT_RESTRICTED_CONE))
+            self.world.internet.run(number % 4 / 10)
+            self.bob.host.move(behind=self.world.nat(PORT_RESTRICTED_CONE))
+            self.assertLess(self.chat(), 2.0, number)
+            self.assert_complete()
+
     def assert_complete(self) -> None:
         """Nothing was lost, doubled or turned round."""
         people = (self.alice, self.bob)
