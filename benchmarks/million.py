@@ -79,7 +79,7 @@ class Inputs:
     kernel: float = 4.0
     redis_record: float = 1000.0
     redis_nonce: float = 110.0
-    redis_script: float = 79.0
+    redis_script: float = 20.0
 
 
 @attrs.frozen
