@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
-from twisted.python.components import proxyForInterface
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.interfaces import IRegistryStore
 from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.connections import BODY_DEADLINE, HEAD_DEADLINE, STALL, Limits
 from p2pchat.signaling.metrics import OTHER
@@ -180,14 +177,7 @@ class PipeliningTests(SynchronousTestCase):
 
     def test_slow_store(self) -> None:
         """A request behind one that waits for the store waits, and nothing more is read."""
-        answers: list[Deferred[None]] = []
-
-        class SlowStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
-            def find(self, peer_id: str) -> Deferred[None]:
-                answers.append(Deferred())
-                return answers[-1]
-
-        self.web.registry.store = SlowStore(self.web.registry.store)
+        answers = self.web.slow_down()
         ask = request_bytes("GET", f"/peer/{ALICE.peer_id}")
         self.connection.send(ask * 2)
         self.connection.send(request_bytes("GET", "/status"))
@@ -203,13 +193,7 @@ class PipeliningTests(SynchronousTestCase):
 
     def test_gone_meanwhile(self) -> None:
         """A client that left while the store was asked is no error, and the store is told."""
-        answers: list[Deferred[None]] = [Deferred()]
-
-        class SlowStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
-            def find(self, peer_id: str) -> Deferred[None]:
-                return answers[0]
-
-        self.web.registry.store = SlowStore(self.web.registry.store)
+        answers = self.web.slow_down()
         self.connection.send(request_bytes("GET", f"/peer/{ALICE.peer_id}"))
         self.connection.hang_up()
         self.assertTrue(answers[0].called)

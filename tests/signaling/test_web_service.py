@@ -12,14 +12,12 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
-from twisted.python.components import proxyForInterface
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError
-from p2pchat.interfaces import IRegistryStore
 from p2pchat.signaling.connections import ANYBODY
 from p2pchat.signaling.web_service import (
     FLUSH,
@@ -140,14 +138,7 @@ class WebServiceTests(SynchronousTestCase):
 
     def test_plain_answers_under_way(self) -> None:
         """So is one that waits for the store; what the same client asks behind it isn't."""
-        answers: list[Deferred[None]] = []
-
-        class SlowStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
-            def find(self, peer_id: str) -> Deferred[None]:
-                answers.append(Deferred())
-                return answers[-1]
-
-        self.web.registry.store = SlowStore(self.web.registry.store)
+        answers = self.web.slow_down()
         begun = self.web.connect()
         begun.send(request_bytes("GET", f"/peer/{identity(1).peer_id}") * 2)
         stopping = self.stopping()

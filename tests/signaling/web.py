@@ -7,14 +7,17 @@ from typing import Any, cast
 
 import attrs
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
 
 from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.registry import Registry, Settings, StoreMaker
@@ -33,6 +36,23 @@ _nonces = count()
 def _numbered(size: int) -> bytes:
     """Return bytes that never came before."""
     return next(_nonces).to_bytes(size, "big")
+
+
+class SlowStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
+    """
+    A store that finds nobody until the test says so.
+
+    :ivar answers: one for each time that somebody was looked for.
+    """
+
+    def __init__(self, original: IRegistryStore) -> None:
+        super().__init__(original)
+        self.answers: list[Deferred[None]] = []
+
+    def find(self, peer_id: str) -> Deferred[None]:
+        """Let whoever asks wait."""
+        self.answers.append(Deferred())
+        return self.answers[-1]
 
 
 @attrs.frozen
@@ -140,6 +160,12 @@ class Web:
         counts: list[Any] = []
         self.registry.store.count().addCallback(counts.append)
         return int(counts[0])
+
+    def slow_down(self) -> list[Deferred[None]]:
+        """Let look-ups wait for the test; returns the answers that they wait for."""
+        slow = SlowStore(self.registry.store)
+        self.registry.store = slow
+        return slow.answers
 
     def pass_time(self, seconds: int) -> None:
         """Turn the clock, a second at a time."""
