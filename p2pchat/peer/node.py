@@ -57,6 +57,7 @@ from p2pchat.traversal.agent import (
     RoundEnded,
 )
 from p2pchat.traversal.memory import Memory
+from p2pchat.traversal.story import in_ms
 from p2pchat.wire.addresses import Scope, scope
 from p2pchat.wire.documents import (
     Answer,
@@ -547,6 +548,6 @@ def _describe(machine: Dialogue) -> ConversationInfo:
         machine.name,
         machine.stage,
         "" if path is None else describe_path(path),
-        round(rtt * 1000, 1),
+        in_ms(rtt),
         machine.conversation.undelivered,
     )

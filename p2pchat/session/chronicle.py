@@ -13,6 +13,7 @@ import attrs
 
 from p2pchat.session import events
 from p2pchat.traversal.punching import Path
+from p2pchat.traversal.story import in_ms
 from p2pchat.wire import messages
 from p2pchat.wire.addresses import format_address
 
@@ -66,8 +67,8 @@ class Chronicle:
                 path.local.value,
                 path.remote.value,
                 format_address(path.address),
-                _ms(now - self.began),
-                _ms(path.rtt),
+                in_ms(now - self.began),
+                in_ms(path.rtt),
             )
         )
 
@@ -79,7 +80,7 @@ class Chronicle:
     def connected(self, resumed: bool, now: float) -> None:
         """Tell that lines go through."""
         self.is_open = True
-        spent = _ms(now - self.began)
+        spent = in_ms(now - self.began)
         self._events.append(events.Connected(self.peer_id, self.name, spent, resumed))
 
     def disconnected(self, reason: str, undelivered: int) -> None:
@@ -108,7 +109,7 @@ class Chronicle:
     def delivered(self, epoch: str, sequence: int, seconds: float) -> None:
         """Tell that a line of ours arrived."""
         name = _message_id(epoch, sequence)
-        self._events.append(events.MessageDelivered(self.peer_id, name, _ms(seconds)))
+        self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
 
 
 def describe_path(path: Path) -> str:
@@ -121,7 +122,3 @@ def describe_path(path: Path) -> str:
 
 def _message_id(epoch: str, sequence: int) -> str:
     return f"{epoch}-{sequence}"
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)

@@ -17,7 +17,7 @@ from p2pchat.traversal.memory import Means
 from p2pchat.traversal.negotiation import MAX_TOLD
 from p2pchat.traversal.punching import Path
 from p2pchat.traversal.relays import Relays
-from p2pchat.traversal.story import AttemptTold, RelayTold
+from p2pchat.traversal.story import AttemptTold, RelayTold, in_ms
 from p2pchat.wire.addresses import format_address
 
 MAX_NOTES = 100  # things that happened; the oldest go
@@ -101,7 +101,7 @@ class Record:
                 path.local.value,
                 path.remote.value,
                 format_address(path.address),
-                round(path.rtt * 1000, 1),
+                in_ms(path.rtt),
             )
         )
 
@@ -131,7 +131,7 @@ class Record:
         )  # fmt: skip
 
     def _since(self, now: float) -> float:
-        return round((now - self.began) * 1000, 1)
+        return in_ms(now - self.began)
 
 
 def _direct(reached: str) -> Means:

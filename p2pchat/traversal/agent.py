@@ -27,7 +27,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.interfaces import IMachine
 from p2pchat.traversal import hard_nats
 from p2pchat.traversal.allowance import Allowance
-from p2pchat.traversal.behaviour import Mapping, NatTraits, Strategy, choose, takes_long
+from p2pchat.traversal.behaviour import Mapping, NatTraits, Strategy, choose, easy_side, takes_long
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.hard_nats import HARD_DELAY, OPEN_DELAY, ProbingBudget, Volley
@@ -387,7 +387,7 @@ class Agent:
         if self.gathering.take_change():
             self._reconsider(now)
             if self.gathering.is_blocked and self._relay_until is not None and not self._attempts:
-                self.relays.want(now, True)  # a call goes out, and no answer will do without one
+                self._want_relay(now)  # a call goes out, and no answer will do without one
             self._events.append(CandidatesChanged())
         if self.gathering.take_return():
             self._events.append(NetworkReturned())
@@ -411,5 +411,4 @@ def _head_start(ours: NatTraits, theirs: NatTraits, recalled: Memory | None) -> 
     """Return the seconds that plain checks have for themselves."""
     if recalled is not None and recalled.wants_volley:
         return 0.0
-    easy = theirs if ours.is_random else ours
-    return OPEN_DELAY if easy.is_open else HARD_DELAY
+    return OPEN_DELAY if easy_side(ours, theirs).is_open else HARD_DELAY

@@ -111,6 +111,11 @@ def choose(ours: NatTraits, theirs: NatTraits) -> Strategy:
     return Strategy.PLAIN
 
 
+def easy_side(ours: NatTraits, theirs: NatTraits) -> NatTraits:
+    """Return the side that isn't random, where one is."""
+    return theirs if ours.is_random else ours
+
+
 def takes_long(ours: NatTraits, theirs: NatTraits) -> bool:
     """
     Tell whether plain checks can't do, as far as the readings go: a relay is wanted meanwhile.
@@ -119,6 +124,6 @@ def takes_long(ours: NatTraits, theirs: NatTraits) -> bool:
     """
     strategy = choose(ours, theirs)
     if strategy in {Strategy.MANY_SOCKETS, Strategy.PROBE}:
-        easy = theirs if ours.is_random else ours
+        easy = easy_side(ours, theirs)
         return easy.mapping is not Mapping.NONE and not easy.is_open
     return strategy is Strategy.HOPELESS

@@ -33,7 +33,7 @@ from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.behaviour import NatTraits, choose
 from p2pchat.traversal.memory import Means, Memory, is_predicted
 from p2pchat.traversal.punching import Credentials, Path, Phase, Punching
-from p2pchat.traversal.story import AttemptTold, Side, milliseconds
+from p2pchat.traversal.story import AttemptTold, Side, in_ms, milliseconds
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -219,7 +219,7 @@ class Negotiation:
             Side.of(ours, gathering.is_blocked, now.candidates),
             None if theirs is None else Side.of(theirs, False, self._now.their_candidates(checks)),
             self.dials,
-            round((now.began - self.began) * 1000, 1),
+            in_ms(now.began - self.began),
             milliseconds(now.checks_began, self.began),
             "" if theirs is None else choose(ours, theirs).value,
             remembered.means.value if known and remembered is not None else "",

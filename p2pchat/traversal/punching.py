@@ -47,7 +47,7 @@ from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, 
 from p2pchat.traversal.hard_nats import Volley
 from p2pchat.traversal.memory import Means
 from p2pchat.traversal.relays import is_relayable
-from p2pchat.traversal.story import PairTold, VolleyTold, milliseconds
+from p2pchat.traversal.story import PairTold, VolleyTold, in_ms, milliseconds
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, Scope, family, format_address, scope
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -131,7 +131,7 @@ class Pair:
             self.checks_sent,
             self.checks_received,
             confirmed,
-            None if confirmed is None else round(self.rtt * 1000, 1),
+            None if confirmed is None else in_ms(self.rtt),
         )
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
-from p2pchat.traversal.story import RelayTold, milliseconds
+from p2pchat.traversal.story import RelayTold, in_ms, milliseconds
 from p2pchat.traversal.turn import Allocation, State
 from p2pchat.wire.addresses import Address, Family, Scope, family, format_address, scope
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -79,7 +79,7 @@ class _Relayed:
         """Return what became of it, with milliseconds since ``began``."""
         return RelayTold(
             str(self.server),
-            round((self.asked_at - began) * 1000, 1),
+            in_ms(self.asked_at - began),
             milliseconds(self.allocated_at, began),
             "" if self.address is None else format_address(self.address),
             self.allocation.failure,
@@ -130,9 +130,7 @@ class Relays:
         """The URLs of the relays that there are to ask."""
         return tuple(str(server) for server, _ in self._servers)
 
-    def want(
-        self, now: float, blocked: bool, families: frozenset[Family] = frozenset(Family)
-    ) -> None:
+    def want(self, now: float, blocked: bool, families: frozenset[Family]) -> None:
         """
         Ask for an allocation, unless one is there or under way.
 

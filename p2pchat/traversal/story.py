@@ -15,9 +15,14 @@ from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import Candidate
 
 
+def in_ms(seconds: float) -> float:
+    """Return a duration as people and bots are told it."""
+    return round(seconds * 1000, 1)
+
+
 def milliseconds(time: float | None, began: float) -> float | None:
     """Return the milliseconds from ``began``, in seconds, to a time."""
-    return None if time is None else round((time - began) * 1000, 1)
+    return None if time is None else in_ms(time - began)
 
 
 @attrs.frozen

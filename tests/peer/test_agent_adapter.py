@@ -18,7 +18,7 @@ from p2pchat.traversal.gathering import REFRESH_INTERVAL
 from p2pchat.traversal.punching import Credentials
 from p2pchat.traversal.relays import StreamChange
 from p2pchat.traversal.turn import REFRESH
-from p2pchat.wire.addresses import Address
+from p2pchat.wire.addresses import Address, Family
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.simulation.host import Host
 from tests.simulation.link import SEVERED, Link
@@ -58,7 +58,7 @@ class Adapted:
 
     def want(self) -> None:
         """Ask for a relay; one over TCP is asked STAGGER later."""
-        self.adapter.agent.relays.want(self.now, False)
+        self.adapter.agent.relays.want(self.now, False, frozenset(Family))
         self.adapter.step()
 
     def punch(self, ours: str, theirs: str, low_ttl: bool, *remote: Candidate) -> None:

@@ -84,7 +84,7 @@ class RelaysEnd:
 
     def want(self, blocked: bool = False) -> None:
         """Ask for an allocation."""
-        self.do(self.relays.want, self.now, blocked)
+        self.do(self.relays.want, self.now, blocked, frozenset(Family))
 
     def release(self) -> None:
         """Let it go."""
