@@ -87,14 +87,18 @@ class Attachment:
     def joining(self) -> list[str]:
         """Return the `ip` commands that make a host use this network."""
         return [
-            f"link set {self.device} up",
             f"address add {self.address} dev {self.device}",
             f"route add default via {self.gateway}",
         ]
 
     def leaving(self) -> list[str]:
-        """Return the `ip` commands that make a host forget this network."""
-        return [f"address flush dev {self.device}", f"link set {self.device} down"]
+        """
+        Return the `ip` commands that make a host forget this network, its routes too.
+
+        The link stays up: the kernel may take a second to tell a bridge that a link is back, and
+        what is sent until then is lost.
+        """
+        return [f"address flush dev {self.device}"]
 
 
 @attrs.define

@@ -17,7 +17,8 @@ from tests.lab.machines import Host
 Endpoint = tuple[str, int]
 
 PROGRAM = str(Path(__file__).with_name("datagrams.py"))
-SILENCE = 0.25  # seconds; nothing in the lab takes this long to arrive
+SILENCE = 0.25  # seconds; nothing that follows another takes this long to arrive
+FIRST_WAY = 5.0  # seconds; a lost question for a hardware address is asked again after one
 
 
 @attrs.define
@@ -63,7 +64,7 @@ class Probe:
 def mapping(inside: Probe, outside: Probe, ttl: int = 64) -> Endpoint:
     """Send from `inside` to `outside` and return the source address that `outside` sees."""
     inside.send((outside.address, outside.port), "mapping", ttl)
-    arrived = outside.receive(1.0)
+    arrived = outside.receive(FIRST_WAY)
     assert arrived is not None, f"nothing from {inside} reached {outside}"
     return arrived[1]
 

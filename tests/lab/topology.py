@@ -290,12 +290,9 @@ class SiteDrawing:
     def _draw_host(self, n: int, ways: list[WayOut]) -> Host:
         room = self._blueprint.room(f"{self._side}-host{n}")
         attachments = [self._attach(room, f"eth{i}", n, way) for i, way in enumerate(ways)]
-        first, *spare = attachments
-        room.commands += first.joining()
-        for attachment in spare:
-            room.commands += attachment.leaving()
+        room.commands += attachments[0].joining()
         address = str(ways[0].lan[2 + n])
-        return Host(room.name, (address,), first.nat, tuple(attachments))
+        return Host(room.name, (address,), ways[0].nat, tuple(attachments))
 
     def _attach(self, room: Room, device: str, n: int, way: WayOut) -> Attachment:
         """Plug a host in to the switch of one way out."""
