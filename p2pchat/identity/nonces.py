@@ -48,8 +48,9 @@ class UsedNonces:
         if self._oldest < now:
             self._drop(now)
         digest = _digest(issuer, nonce)
-        if any(digest in bucket for bucket in self._buckets.values()):
-            raise ReplayedDocument()
+        for bucket in self._buckets.values():
+            if digest in bucket:
+                raise ReplayedDocument()
         if self._count >= self.capacity:
             raise TooManyDocuments()
         number = int(until // BUCKET)

@@ -11,14 +11,22 @@ address, an id, a name, or anything else that a stranger could choose.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 
 import attrs
-from prometheus_client import CollectorRegistry, GCCollector, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from p2pchat.signaling.openapi import ROUTES
 
@@ -42,6 +50,28 @@ def route_of(path: bytes) -> str:
     )
 
 
+@attrs.define
+class Latencies:
+    """
+    How long the answers of one route took.
+
+    :ivar total: seconds of all together.
+    """
+
+    total: float = 0.0
+    _counts: list[int] = attrs.Factory(lambda: [0] * (len(BUCKETS) + 1))
+
+    def add(self, seconds: float) -> None:
+        """Count an answer."""
+        self._counts[bisect_left(BUCKETS, seconds)] += 1
+        self.total += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Return how many took at most so many seconds, for each of BUCKETS and for all."""
+        bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
+        return list(zip(bounds, accumulate(self._counts), strict=True))
+
+
 class Counts:
     """
     What happened since the start.
@@ -58,14 +88,7 @@ class Counts:
         self.refusals: Counter[str] = Counter()
         self.documents: Counter[tuple[str, str]] = Counter()
         self.stun: Counter[str] = Counter()
-        self._latencies = Histogram(
-            PREFIX + "answer_seconds",
-            "From a whole request to the head of its answer.",
-            ["route"],
-            registry=None,
-            buckets=BUCKETS,
-        )
-        self._observe = {route: self._latencies.labels(route).observe for route in (*ROUTES, OTHER)}
+        self._latencies = {route: Latencies() for route in (*ROUTES, OTHER)}
 
     def answered(self, method: bytes, path: bytes, status: int, seconds: float) -> None:
         """
@@ -76,7 +99,7 @@ class Counts:
         route = route_of(path)
         name = method.decode("latin-1")
         self.answers[name if name in METHODS else OTHER, route, status] += 1
-        self._observe[route](seconds)
+        self._latencies[route].add(seconds)
 
     @property
     def errors(self) -> Counter[int]:
@@ -115,7 +138,14 @@ class Counts:
             *("stun", "STUN datagrams received.", ("outcome",)),
             (((outcome,), n) for outcome, n in self.stun.items()),
         )
-        yield from self._latencies.collect()
+        latencies = HistogramMetricFamily(
+            PREFIX + "answer_seconds",
+            "From a whole request to the head of its answer.",
+            labels=["route"],
+        )
+        for route, taken in self._latencies.items():
+            latencies.add_metric([route], taken.buckets(), taken.total)
+        yield latencies
 
 
 def _counter(

@@ -77,7 +77,7 @@ class PlainRequest:
         """Set a header of the answer."""
         name = name.encode("ascii") if isinstance(name, str) else name
         value = value.encode("ascii") if isinstance(value, str) else value
-        self.answer_headers[name.title()] = value
+        self.answer_headers[name] = value
 
 
 def read_plain(

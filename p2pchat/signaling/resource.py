@@ -55,7 +55,7 @@ from p2pchat.signaling.directory import MAX_PAGE, Page
 from p2pchat.signaling.plain_requests import PlainRequest
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
 from p2pchat.signaling.registry import Registry
-from p2pchat.signaling.site import RegistrySite, client_ip, refuse, request_origin
+from p2pchat.signaling.site import AnyRequest, RegistrySite, client_ip, refuse, request_origin
 from p2pchat.wire.strict_json import JsonObject, dumps
 
 DOCUMENT_TYPE = b"application/jose"
@@ -81,22 +81,21 @@ class RegistryResource:
         return RegistrySite(resource, self.answer_plain, registry, registry.connections)
 
     @app.route("/register", methods=["POST"])
-    def register(self, request: Request) -> Deferred[bytes]:
+    def register(self, request: AnyRequest) -> Deferred[bytes]:
         """Hold a record."""
-        token = self._body(request)
-        audience = self._audience(request)
-        answer = self.registry.register(token, audience, self._ip(request))
+        ip = self._admit(request)
+        answer = self.registry.register(_body(request), self._audience(request), ip)
         return answer.addCallback(lambda members: _answer(request, members))
 
     @app.route("/peer/<peer_id>", methods=["GET"])
-    def peer(self, request: Request, peer_id: str) -> Deferred[bytes]:
+    def peer(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """Show a record."""
         self.registry.defences.admit_read(self._ip(request))
         found = self.registry.find(check_peer_id(peer_id))
         return found.addCallback(lambda listing: _answer(request, listing.to_json()))
 
     @app.route("/renew/<peer_id>", methods=["POST"])
-    def renew(self, request: Request, peer_id: str) -> Deferred[bytes]:
+    def renew(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """Hold a record for one more lease."""
         ip = self._ip(request)
         self.registry.defences.admit_read(ip)
@@ -115,10 +114,11 @@ class RegistryResource:
         return page.addCallback(lambda page: _answer(request, _shown(page)))
 
     @app.route("/peer/<peer_id>", methods=["DELETE"])
-    def remove(self, request: Request, peer_id: str) -> Deferred[bytes]:
+    def remove(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """End a record."""
-        token = self._authorization(request)
-        removed = self.registry.remove(token, self._audience(request), check_peer_id(peer_id))
+        self._admit(request)
+        token, audience = _authorization(request), self._audience(request)
+        removed = self.registry.remove(token, audience, check_peer_id(peer_id))
         return removed.addCallback(lambda _: _answer(request, {"removed": True}))
 
     @app.route("/events/<peer_id>", methods=["GET"])
@@ -126,20 +126,20 @@ class RegistryResource:
         """Open an event stream."""
         if request.method == b"HEAD":
             raise MethodNotAllowed(["GET"])
-        token = self._authorization(request)
-        audience = self._audience(request)
-        ip = self._ip(request)
+        ip = self._admit(request)
+        token, audience = _authorization(request), self._audience(request)
         return self.registry.subscribe(token, audience, check_peer_id(peer_id), ip, request)
 
     @app.route("/deliver/<peer_id>", methods=["POST"])
-    def deliver(self, request: Request, peer_id: str) -> Deferred[bytes]:
+    def deliver(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """Pass a document on."""
-        taken = self.registry.deliver(self._body(request), check_peer_id(peer_id))
+        self._admit(request)
+        taken = self.registry.deliver(_body(request), check_peer_id(peer_id))
         answer = {"delivered": True}
         return taken.addCallback(lambda _: _answer(request, answer, HTTPStatus.ACCEPTED))
 
     @app.route("/status", methods=["GET"])
-    def status(self, request: Request) -> Deferred[bytes]:
+    def status(self, request: AnyRequest) -> Deferred[bytes]:
         """Show counts."""
         self.registry.defences.admit_read(self._ip(request))
         counts = self.registry.status()
@@ -148,13 +148,13 @@ class RegistryResource:
         )
 
     @app.route("/healthz", methods=["GET"])
-    def healthz(self, request: Request) -> bytes:
+    def healthz(self, request: AnyRequest) -> bytes:
         """Tell a load balancer whether to send anybody here."""
         self.registry.check_health()
         return _answer(request, {"status": "ok"})
 
     @app.route("/metrics", methods=["GET"])
-    def metrics(self, request: Request) -> Deferred[bytes]:
+    def metrics(self, request: AnyRequest) -> Deferred[bytes]:
         """Show counts to Prometheus, if it runs on this machine."""
         if not (self.registry.settings.local_metrics and _is_loopback(self._ip(request))):
             detail = "metrics are for this machine only, and not even that where --metrics is given"
@@ -162,7 +162,7 @@ class RegistryResource:
         return show_metrics(request, self.registry)
 
     @app.route("/openapi.json", methods=["GET"])
-    def openapi(self, request: Request) -> bytes:
+    def openapi(self, request: AnyRequest) -> bytes:
         """Show what the routes take and answer."""
         return _answer(request, DESCRIPTION)
 
@@ -201,7 +201,7 @@ class RegistryResource:
             detail = "no such route; /peers and /status are for everybody"
             return self._refuse(request, refused(404, "no-such-route", detail))
         allowed = ", ".join(sorted({*(failure.value.valid_methods or ()), "OPTIONS"}))
-        request.setHeader(b"allow", allowed.encode("ascii"))
+        request.setHeader(b"Allow", allowed.encode("ascii"))
         if request.method == b"OPTIONS":
             request.setResponseCode(HTTPStatus.NO_CONTENT)
             return b""
@@ -224,27 +224,21 @@ class RegistryResource:
         self.registry.counts.refusals[refusal.problem.reason] += 1
         return refuse(request, refusal)
 
-    def _audience(self, request: Request) -> str:
+    def _audience(self, request: AnyRequest) -> str:
         return self.registry.settings.public_origin or request_origin(request)
 
-    def _ip(self, request: Request) -> str:
+    def _ip(self, request: AnyRequest) -> str:
         proxies = self.registry.settings.proxies
         if not proxies.networks:
             return client_ip(request)
         forwarded = request.requestHeaders.getRawHeaders(FORWARDED, [])
         return proxies.client(client_ip(request), [one.decode("latin-1") for one in forwarded])
 
-    def _body(self, request: Request) -> str:
-        self.registry.defences.admit(self._ip(request))
-        given = request.getHeader(b"content-type") or b""  # as text it would have to be UTF-8
-        if given.partition(b";")[0].strip().lower() != DOCUMENT_TYPE:
-            detail = "send a JWS as application/jose"
-            raise refused(415, "unsupported-media-type", detail)
-        return _ascii(cast(BinaryIO, request.content).read())
-
-    def _authorization(self, request: Request) -> str:
-        self.registry.defences.admit(self._ip(request))
-        return _credentials(request, SCHEME, "sign the request")
+    def _admit(self, request: AnyRequest) -> str:
+        """Count a request with a document, and return where it came from."""
+        ip = self._ip(request)
+        self.registry.defences.admit(ip)
+        return ip
 
 
 _PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes]]] = {
@@ -265,14 +259,26 @@ def _with_origin(
     return method(resource, request, *(one.decode("ascii") for one in ids))
 
 
-def _credentials(request: Request, scheme: str, advice: str) -> str:
+def _body(request: AnyRequest) -> str:
+    given = request.getHeader(b"content-type") or b""  # as text it would have to be UTF-8
+    if given.partition(b";")[0].strip().lower() != DOCUMENT_TYPE:
+        detail = "send a JWS as application/jose"
+        raise refused(415, "unsupported-media-type", detail)
+    return _ascii(cast(BinaryIO, request.content).read())
+
+
+def _authorization(request: AnyRequest) -> str:
+    return _credentials(request, SCHEME, "sign the request")
+
+
+def _credentials(request: AnyRequest, scheme: str, advice: str) -> str:
     given, _, token = _ascii(request.getHeader(b"authorization") or b"").partition(" ")
     if given.lower() != scheme.lower():
         raise refused(401, "unsigned", f"{advice}: 'Authorization: {scheme} ...'")
     return token.strip()
 
 
-def _say_nothing(request: Request) -> bytes:
+def _say_nothing(request: AnyRequest) -> bytes:
     request.setResponseCode(HTTPStatus.NO_CONTENT)
     return b""
 
@@ -291,12 +297,12 @@ class MetricsResource:
         return RegistrySite(resource, lambda _plain: None, registry, registry.watching)
 
     @app.route("/metrics", methods=["GET"])
-    def metrics(self, request: Request) -> Deferred[bytes]:
+    def metrics(self, request: AnyRequest) -> Deferred[bytes]:
         """Show counts to Prometheus, wherever it runs."""
         return show_metrics(request, self.registry)
 
 
-def show_metrics(request: Request, registry: Registry) -> Deferred[bytes]:
+def show_metrics(request: AnyRequest, registry: Registry) -> Deferred[bytes]:
     """Answer with the registry's counts, as Prometheus reads them."""
     text = registry.metrics()
     return text.addCallback(lambda body: _send(request, body, metrics.CONTENT_TYPE))
@@ -309,15 +315,15 @@ def _is_loopback(ip: str) -> bool:
         return False
 
 
-def _answer(request: Request, members: JsonObject, status: int = HTTPStatus.OK) -> bytes:
+def _answer(request: AnyRequest, members: JsonObject, status: int = HTTPStatus.OK) -> bytes:
     return _send(request, dumps(members), b"application/json", status)
 
 
-def _send(request: Request, body: bytes, kind: bytes, status: int = HTTPStatus.OK) -> bytes:
+def _send(request: AnyRequest, body: bytes, kind: bytes, status: int = HTTPStatus.OK) -> bytes:
     request.setResponseCode(status)
-    request.setHeader(b"content-type", kind)
-    request.setHeader(b"content-length", b"%d" % len(body))
-    request.setHeader(b"cache-control", b"no-store")
+    request.setHeader(b"Content-Type", kind)
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    request.setHeader(b"Cache-Control", b"no-store")
     return body
 
 

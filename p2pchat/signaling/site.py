@@ -65,8 +65,6 @@ MAX_DISCARDED = 1024 * 1024  # bytes read after a refusal
 LINGER = 2.0  # seconds of reading after a refusal
 SERVER = b"p2pchat"
 
-AnyRequest = IRequest | PlainRequest
-
 BAD_HEAD = refused(
     400,
     "malformed",
@@ -85,6 +83,8 @@ _STATUS = {status.value: b"%d %b" % (status, status.phrase.encode()) for status 
 _origin = lru_cache(maxsize=256)(origin)  # most requests name the same few
 _date = lru_cache(maxsize=1)(datetimeToString)  # it changes once a second
 _METHOD = re.compile(rb"[A-Z]{1,20}")
+
+AnyRequest = Request | PlainRequest
 
 _log = Logger()
 
@@ -111,20 +111,20 @@ def request_origin(request: AnyRequest) -> str:
     return _origin(f"{scheme}://{host.decode('latin-1')}")
 
 
-def refuse(request: AnyRequest, refusal: Refused) -> bytes:
+def refuse(request: IRequest | PlainRequest, refusal: Refused) -> bytes:
     """Set status and headers of a refusal, and return its body."""
     body = refusal.problem.encode()
     request.setResponseCode(refusal.problem.status)
     for name, value in refusal.headers.items():
         request.setHeader(name, value)
-    request.setHeader(b"content-type", CONTENT_TYPE)
-    request.setHeader(b"content-length", b"%d" % len(body))
-    request.setHeader(b"cache-control", b"no-store")
+    request.setHeader(b"Content-Type", CONTENT_TYPE)
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    request.setHeader(b"Cache-Control", b"no-store")
     return body
 
 
 def _head(request: PlainRequest) -> bytes:
-    lines = b"".join(b"%b: %b\r\n" % field for field in request.answer_headers.items())
+    lines = b"".join([b"%b: %b\r\n" % field for field in request.answer_headers.items()])
     return b"HTTP/1.1 %b\r\nServer: %b\r\nDate: %b\r\n%b\r\n" % (
         _STATUS[request.code],
         SERVER,
@@ -168,8 +168,8 @@ class RegistryRequest(Request):
         # The request line isn't ours yet, so that Request.write can't be used.
         self.clientproto = b"HTTP/1.1"
         body = refuse(self, refusal)
-        self.setHeader(b"connection", b"close")
-        self.setHeader(b"server", SERVER)
+        self.setHeader(b"Connection", b"close")
+        self.setHeader(b"Server", SERVER)
         self.channel.writeHeaders(b"HTTP/1.1", b"413", b"Content Too Large", self.responseHeaders)
         self.channel.write(body)
         self.channel.callLater(LINGER, self._hang_up)
@@ -213,7 +213,7 @@ class RegistryRequest(Request):
     def _answer(self, refusal: Refused) -> None:
         self._count(refusal)
         body = refuse(self, refusal)
-        self.setHeader(b"server", SERVER)
+        self.setHeader(b"Server", SERVER)
         self.write(body)
         self.finish()
 
@@ -317,7 +317,7 @@ class RegistryChannel(HTTPChannel):
         self._place.enter(Phase.IDLE, now)
         if self.site.connections.is_draining:
             self.persistent = 0
-            request.setHeader(b"connection", b"close")
+            request.setHeader(b"Connection", b"close")
         self.write(_head(request) + body)
         if not self.persistent:
             self.loseConnection()
@@ -471,7 +471,7 @@ class RegistrySite(Site):
         self.counts.answered(b"", b"", refusal.problem.status, 0.0)
         request = PlainRequest(b"", b"", BytesIO(), {}, None, False)
         body = refuse(request, refusal)
-        request.setHeader(b"connection", b"close")
+        request.setHeader(b"Connection", b"close")
         return _head(request) + body
 
     def startFactory(self) -> None:
@@ -485,7 +485,7 @@ class RegistrySite(Site):
 
     def getResourceFor(self, request: Request) -> IResource:
         """Find the resource; the last moment to say which server this is."""
-        request.setHeader(b"server", SERVER)
+        request.setHeader(b"Server", SERVER)
         found: IResource = super().getResourceFor(request)
         return found
 

@@ -90,12 +90,14 @@ def field(source: JsonObject, name: str, kind: type[_T], most: int | None = None
     value = source.get(name)
     if type(value) is not kind:
         raise RemoteProtocolError(f"member {name!r} must be there, as {kind.__name__}")
-    if isinstance(value, int) and not 0 <= value <= (2**53 if most is None else most):
-        raise RemoteProtocolError(f"member {name!r} is out of range")
-    if isinstance(value, str | list) and most is not None and len(value) > most:
-        raise RemoteProtocolError(f"member {name!r} is longer than {most}")
+    if isinstance(value, int):
+        if not 0 <= value <= (2**53 if most is None else most):
+            raise RemoteProtocolError(f"member {name!r} is out of range")
+        return value
     if isinstance(value, str):
         refuse_surrogates(value, name)
+    if most is not None and not isinstance(value, dict) and len(value) > most:
+        raise RemoteProtocolError(f"member {name!r} is longer than {most}")
     return value
 
 
@@ -119,7 +121,7 @@ def timestamp(source: JsonObject, name: str) -> float:
     :raises RemoteProtocolError: missing, not a number, not finite, or absurd.
     """
     value = source.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RemoteProtocolError(f"member {name!r} must be a number of seconds")
     if not 0 <= value < 1e11 or not math.isfinite(value):
         raise RemoteProtocolError(f"member {name!r} is not a time")
