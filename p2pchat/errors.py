@@ -7,6 +7,8 @@ known; ``str(error)`` is always fit to be shown to a person.
 
 from __future__ import annotations
 
+from math import ceil
+
 
 class P2PChatError(Exception):
     """Something went wrong in p2pchat."""
@@ -111,14 +113,29 @@ class RegistryError(P2PChatError):
     """
     The registry refused a request.
 
-    :ivar status: the HTTP status, or 0 when the registry couldn't be reached.
+    :ivar status: the HTTP status, or 0 when no answer of the registry says so.
     :ivar reason: the word of its problem document, such as ``unknown-peer``.
+    :ivar retry_after: seconds after which it wants to be asked again, if it said so.
     """
 
-    def __init__(self, message: str = "", status: int = 0, reason: str = "registry") -> None:
+    def __init__(
+        self,
+        message: str = "",
+        status: int = 0,
+        reason: str = "registry",
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        sentence = super().__str__()
+        if self.retry_after is None:
+            return sentence
+        seconds = ceil(self.retry_after)
+        return f"{sentence}; worth asking again in {seconds} second{'s' if seconds != 1 else ''}"
 
 
 class RegistryUnreachable(RegistryError):

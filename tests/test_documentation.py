@@ -72,6 +72,7 @@ from p2pchat.ui import answers, nat_report
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
 from p2pchat.wire.documents import MAX_CANDIDATES, Body, Candidate, CandidateType, Offer
+from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
 from p2pchat.wire.work import MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
@@ -406,6 +407,9 @@ class NumberTests(SynchronousTestCase):
             f"opens {hard_nats.SOCKETS_OPENED} sockets",
             f"to {hard_nats.PROBES:,} random ports from {hard_nats.PORTS.start}",
             f"Both begin {hard_nats.HARD_DELAY} seconds after",
+            f"grows from {registration.FIRST_WAIT:g} to {registration.LONGEST_WAIT:g} seconds",
+            f"at most {MAX_RETRY_AFTER:g} seconds of what is asked for",
+            f"more than {negotiation.PAUSES[-1]:g} seconds are asked for",
             f"and so on up to {hard_nats.LONGEST_PAUSE:g}",
             f"must come within {negotiation.ANSWER_TIMEOUT:g} seconds of the offer",
             f"the answer has {negotiation.RING_TIMEOUT:g} seconds",
@@ -474,6 +478,7 @@ class NumberTests(SynchronousTestCase):
             f"up to {MAX_CANDIDATES} addresses",
             f"every {gathering.REFRESH_INTERVAL:g} seconds",
             f"up to {MAX_URLS} relays",
+            f"takes it for {MAX_RETRY_AFTER:g} seconds at most",
         ):
             self.assertIn(sentence, text)
 
@@ -491,6 +496,8 @@ class ScalingTests(SynchronousTestCase):
             f"{first * 0.5:g} to {first * 1.5:g} seconds later",
             f"up to {longest:g} seconds apart ({longest * 1.5:g} with the scatter)",
             f"counts as gone after {redis_link.REPLY_TIMEOUT:g} seconds",
+            f"asks for {redis_link.RETRY_AFTER} seconds: peers try again after "
+            f"{redis_link.RETRY_AFTER} to {redis_link.RETRY_AFTER * (1 + SCATTER):g}",
             f"each of its streams every {redis_store.CHECK:g} seconds",
             f"At most {redis_store.MAX_RECORDS:,} records",
         ):

@@ -489,7 +489,9 @@ class Node:
     def _returned(self, peer_id: str, body: Delivered, error: RegistryError) -> None:
         driver = self._dialogues.get(peer_id)
         if driver is not None and not self._stopping:
-            driver.machine.undeliverable(body.session, error.reason, str(error), self._now())
+            driver.machine.undeliverable(
+                body.session, error.reason, str(error), error.retry_after, self._now()
+            )
             driver.step()
 
     # -- dialogues

@@ -10,20 +10,22 @@ Staying registered: the lease, the event stream, and the way back when the regis
                       waiting ◀────────────────────┘          stop, from anywhere ──▶ stopped
 
 Refreshing is connecting anew, at once, from ``registered`` or ``waiting``: for the moment when
-the network has changed, and an event stream over TCP may be dead without anybody knowing.
+the network has changed, and an event stream over TCP may be dead without anybody knowing.  Where
+the registry has asked for time it is waiting until that is over.
 
 Connecting is two requests: ``POST /register``, then the event stream.  A registry that asks for
 work first gets it, and the registration again.  Waiting grows from
 FIRST_WAIT to LONGEST_WAIT with jitter, so that a registry that comes back isn't met by everybody
 at once.  The first wait is so short that whoever is told ``bye`` is at the next process behind
 the same address within a second; the registry tells that to so many at a time as it can take.
+A refusal's ``Retry-After`` (:mod:`p2pchat.wire.retry_after`) is waited for in any case.
 
 The lease is renewed at a third of its length by a ``LoopingCall``: with the token that the
 registration's answer gave, which costs the registry next to nothing; or by registering again,
 with work if that is asked for, where the record is to say something else, the registry doesn't
 know the token, or the registration is REGISTER_AGAIN old (half as long as relay credentials live
-at most).  A renewal that finds the registry unable for the moment (503) leaves everything as it
-is.
+at most).  A renewal that finds the registry unable for the moment (429, 503) leaves everything as
+it is; the next one is the first in the rhythm after the time that was asked for.
 """
 
 from __future__ import annotations
@@ -46,12 +48,14 @@ from p2pchat.peer.registry_client import RegistryClient, WorkRequired
 from p2pchat.peer.work import do_work
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Registration
+from p2pchat.wire.retry_after import Patience
 from p2pchat.wire.strict_json import JsonObject, timestamp
 
 FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 8.0  # seconds
 RENEWALS = 3  # in one lease
 REGISTER_AGAIN = 600.0  # seconds; or half the time that relay credentials are good for
+_FOR_THE_MOMENT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 _log = Logger()
 
@@ -62,7 +66,7 @@ class Listener:
     Whom a registration tells.
 
     :ivar registered: takes the registry's answer, each time we are registered anew.
-    :ivar lost: takes the reason and the seconds until the next try.
+    :ivar lost: takes the reason and the seconds until the next try, each time they are known anew.
     :ivar document: takes a compact JWS from the event stream.
     :ivar renewed: takes the registry's answer each time the lease is renewed.
     """
@@ -81,6 +85,7 @@ class _Core:
     runtime: Runtime
     describe: Callable[[], Registration]
     listener: Listener
+    patience: Patience
     wait: float = FIRST_WAIT
     try_number: int = 0
     answer: JsonObject = attrs.Factory(dict)
@@ -112,6 +117,7 @@ class _Core:
             timestamp(answer, "lease")
             stream = yield self.client.subscribe(received, ended)
         except (RegistryError, RemoteProtocolError) as error:
+            self._heed(error)
             ended(str(error))
             return
         if number == self.try_number:
@@ -126,14 +132,29 @@ class _Core:
         try:
             return (yield self.client.register(described))
         except WorkRequired as error:
-            challenge = error.challenge
-        work = yield do_work(
-            challenge,
-            self.client.peer_id,
-            self.runtime.clock,
-            lambda: number == self.try_number,
-        )
+            required = error
+        try:
+            work = yield do_work(
+                required.challenge,
+                self.client.peer_id,
+                self.runtime.clock,
+                lambda: number == self.try_number,
+            )
+        except RegistryError as error:
+            if number == self.try_number:  # it is ours to refuse, not idle
+                error.retry_after = required.idle_wait
+            raise
         return (yield self.client.register(attrs.evolve(described, work=work)))
+
+    def _heed(self, error: RegistryError | RemoteProtocolError) -> None:
+        """Leave the registry alone for as long as it asks."""
+        if isinstance(error, RegistryError):
+            self.patience.refused(error.retry_after, self.runtime.clock.seconds())
+
+    def time_asked(self) -> float:
+        """Return the seconds for which the registry is to be left alone."""
+        now = self.runtime.clock.seconds()
+        return self.patience.earliest(now) - now
 
     def _event(self, event: Event) -> None:
         if event.name == "document":
@@ -152,14 +173,17 @@ class _Core:
 
     @inlineCallbacks
     def renew(self, inputs: _Inputs) -> Any:
-        """Renew the lease once."""
+        """Renew the lease once, if the registry lets us ask."""
+        if self.time_asked() > 0:
+            return
         number = self.try_number
         try:
             if not (yield self._prolong()):
                 answer = yield self._register(number)
                 self.listener.renewed(answer)
         except RegistryError as error:
-            if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self._heed(error)
+            if error.status in _FOR_THE_MOMENT:
                 return  # our stream may be fine; there is a lease's time for another renewal
             if number == self.try_number:
                 inputs.failed(str(error))
@@ -199,9 +223,9 @@ class _Core:
         self.renewal, self.stream, self.timer = None, None, None
 
     def begin_waiting(self, inputs: _Inputs, reason: str) -> None:
-        """Try again later, each time later than the last."""
+        """Try again later, each time later than the last, and no sooner than asked."""
         jitter = 0.5 + self.runtime.random_bytes(1)[0] / 255
-        delay = self.wait * jitter
+        delay = max(self.wait * jitter, self.time_asked())
         self.wait = min(self.wait * 2, LONGEST_WAIT)
         self.listener.lost(reason, delay)
         self.timer = self.runtime.clock.callLater(delay, inputs.retry)
@@ -231,6 +255,9 @@ class _Inputs(Protocol):
 
     def refresh(self) -> None:
         """The network may have changed: the event stream is not to be trusted."""
+
+    def postpone(self) -> None:
+        """A refresh is wanted while the registry is to be left alone."""
 
     def stop(self) -> None:
         """Never try again."""
@@ -271,6 +298,13 @@ def _wait(inputs: _Inputs, core: _Core, reason: str) -> None:
     core.begin_waiting(inputs, reason)
 
 
+@_registered.upon(_Inputs.postpone).to(_waiting)
+@_waiting.upon(_Inputs.postpone).loop()
+def _postpone(inputs: _Inputs, core: _Core) -> None:
+    core.let_go()
+    core.begin_waiting(inputs, "the registry has asked for time")
+
+
 @_idle.upon(_Inputs.stop).to(_stopped)
 @_connecting.upon(_Inputs.stop).to(_stopped)
 @_registered.upon(_Inputs.stop).to(_stopped)
@@ -285,6 +319,9 @@ _waiting.upon(_Inputs.failed).loop().returns(None)
 _idle.upon(_Inputs.refresh).loop().returns(None)
 _connecting.upon(_Inputs.refresh).loop().returns(None)
 _stopped.upon(_Inputs.refresh).loop().returns(None)
+_idle.upon(_Inputs.postpone).loop().returns(None)
+_connecting.upon(_Inputs.postpone).loop().returns(None)
+_stopped.upon(_Inputs.postpone).loop().returns(None)
 _stopped.upon(_Inputs.failed).loop().returns(None)
 _stopped.upon(_Inputs.subscribed).loop().returns(None)
 
@@ -298,7 +335,8 @@ def keep_registered(
     listener: Listener,
 ) -> Lease:
     """Return a lease that isn't begun yet; ``describe`` gives what the record is to say."""
-    return Lease(_Core(client, runtime, describe, listener))
+    patience = Patience(runtime.random_bytes)
+    return Lease(_Core(client, runtime, describe, listener, patience))
 
 
 class Lease:
@@ -318,8 +356,11 @@ class Lease:
         return done.addErrback(_unexpected)
 
     def refresh(self) -> None:
-        """Register and subscribe anew, at once."""
-        self._inputs.refresh()
+        """Register and subscribe anew, at once or when the registry lets us ask."""
+        if self._core.time_asked() > 0:
+            self._inputs.postpone()
+        else:
+            self._inputs.refresh()
 
     def stop(self) -> None:
         """Let the lease run out."""

@@ -10,7 +10,6 @@ documents are dated by the registry's clock.
 from __future__ import annotations
 
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -54,6 +53,7 @@ from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Body, Registration, Removal, Subscription
 from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import Problem
+from p2pchat.wire.retry_after import http_date, read_retry_after
 from p2pchat.wire.strict_json import JsonObject, loads
 from p2pchat.wire.work import Challenge
 
@@ -76,12 +76,16 @@ class WorkRequired(RegistryError):
     """
     The registry asks strangers to work before they register.
 
+    Whoever works needn't wait, so its ``retry_after`` is None.
+
     :ivar challenge: what is asked.
+    :ivar idle_wait: seconds after which whoever doesn't work may ask again.
     """
 
-    def __init__(self, problem: Problem, challenge: Challenge) -> None:
+    def __init__(self, problem: Problem, challenge: Challenge, idle_wait: float | None) -> None:
         super().__init__(problem.detail, problem.status, problem.reason)
         self.challenge = challenge
+        self.idle_wait = idle_wait
 
 
 @implementer(IBodyProducer)
@@ -319,6 +323,7 @@ class RegistryClient:
             raise RegistryError(f"{self.server} is no p2pchat registry: {error}") from None
 
     def _refusal(self, response: Any, body: bytes) -> RegistryError:
+        retry_after = self._retry_after(response)
         try:
             problem = Problem.decode(body)
         except RemoteProtocolError:
@@ -326,20 +331,29 @@ class RegistryClient:
                 f"{self.server} answered with HTTP status {response.code}: "
                 "is it a p2pchat registry?",
                 response.code,
+                retry_after=retry_after,
             )
         if problem.reason == "stale-document":
             self._set_clock(response)
         if problem.work is not None:
-            return WorkRequired(problem, problem.work)
-        return RegistryError(problem.detail, problem.status, problem.reason)
+            return WorkRequired(problem, problem.work, retry_after)
+        return RegistryError(problem.detail, problem.status, problem.reason, retry_after)
+
+    def _retry_after(self, response: Any) -> float | None:
+        theirs = _date(response)
+        now = self.now() if theirs is None else theirs
+        return read_retry_after(response.headers.getRawHeaders(b"Retry-After", []), now)
 
     def _set_clock(self, response: Any) -> None:
-        try:
-            dates = response.headers.getRawHeaders("Date", [])
-            theirs = parsedate_to_datetime(dates[0]).timestamp()
-        except (ValueError, TypeError, OverflowError, IndexError):
-            return
-        self._clock_offset = theirs - self._runtime.wall_time()
+        theirs = _date(response)
+        if theirs is not None:
+            self._clock_offset = theirs - self._runtime.wall_time()
+
+
+def _date(response: Any) -> float | None:
+    """Return what time it was when the registry answered, by its own clock."""
+    dates = response.headers.getRawHeaders(b"Date", [])
+    return http_date(dates[0]) if dates else None
 
 
 def _was_cancelled(error: Exception) -> bool:

@@ -41,20 +41,18 @@ def do_work(
         if done is not None:
             return done
         yield deferLater(clock, 0)
-    raise RegistryError("the work for the registry was given up", 429, "work-required")
+    raise RegistryError("the work for the registry was given up", reason="work-required")
 
 
 def _refuse(challenge: Challenge) -> None:
     if challenge.algorithm != ALGORITHM:
         raise RegistryError(
             "the registry asks for a kind of work that this program doesn't know: update it",
-            429,
-            "unknown-work",
+            reason="unknown-work",
         )
     if challenge.difficulty > MAX_DIFFICULTY:
         raise RegistryError(
             f"the registry asks for work of {challenge.difficulty} bits, and this program does "
             f"{MAX_DIFFICULTY} at most: try again later, or another registry",
-            429,
-            "too-much-work",
+            reason="too-much-work",
         )

@@ -222,10 +222,12 @@ class Dialogue:
         if not negotiation.continues:
             self._new_link(negotiation.session, False, now)
 
-    def undeliverable(self, session: str, reason: str, explanation: str, now: float) -> None:
-        """The registry didn't deliver a document of ours."""
+    def undeliverable(
+        self, session: str, reason: str, explanation: str, retry_after: float | None, now: float
+    ) -> None:
+        """The registry didn't deliver a document of ours; it may have asked for so many seconds."""
         if self._negotiation is not None:
-            self._negotiation.undeliverable(session, reason, explanation, now)
+            self._negotiation.undeliverable(session, reason, explanation, retry_after, now)
         self._drain(now)
 
     def network_returned(self, now: float) -> None:

@@ -45,6 +45,7 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
+from p2pchat.wire.retry_after import Patience
 
 ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry
 RING_TIMEOUT = 90.0  # seconds for a person to decide
@@ -184,10 +185,14 @@ class Negotiation:
     continues: bool = False
     _punching: Punching | None = None
     _deadline: float | None = None
+    _patience: Patience = attrs.field(init=False)  # with the registry
     _now: _Attempt = attrs.Factory(_Attempt)
     _past: deque[AttemptTold] = attrs.Factory(lambda: deque(maxlen=MAX_TOLD))
     _documents: list[Delivered] = attrs.Factory(list)
     _events: deque[NegotiationEvent] = attrs.Factory(deque)
+
+    def __attrs_post_init__(self) -> None:
+        self._patience = Patience(self._random_bytes)
 
     @property
     def is_calling(self) -> bool:
@@ -409,11 +414,22 @@ class Negotiation:
         else:
             self._end("no-path", "no check got through")
 
-    def undeliverable(self, session: str, reason: str, explanation: str, now: float) -> None:
-        """The registry didn't deliver a document of an attempt."""
+    def undeliverable(
+        self, session: str, reason: str, explanation: str, retry_after: float | None, now: float
+    ) -> None:
+        """
+        The registry didn't deliver a document of an attempt.
+
+        Where a person waits for the call, and the registry asks for longer than any pause of ours,
+        it is over: the person is told at once, and decides.
+
+        :param retry_after: seconds that the registry asks for, if it does.
+        """
         if session != self.session or self.stage is not Stage.OFFERING:
             return
-        final = reason == "unknown-peer" and not self.patient
+        self._patience.refused(retry_after, now)
+        is_long = retry_after is not None and retry_after > PAUSES[-1]
+        final = not self.patient and (reason == "unknown-peer" or is_long)
         self._attempt_failed(reason, explanation, now, final)
 
     def cancel(self, reason: str) -> None:
@@ -437,7 +453,8 @@ class Negotiation:
             return
         self._abandon(explanation)
         self.stage = Stage.PAUSING
-        self._deadline = now + PAUSES[min(self._attempt, len(PAUSES)) - 1]
+        pause = PAUSES[min(self._attempt, len(PAUSES)) - 1]
+        self._deadline = self._patience.earliest(now + pause)
 
     def _abandon(self, failure: str) -> None:
         if self.stage is not Stage.PAUSING:  # then it was done already
@@ -463,9 +480,10 @@ class Negotiation:
             self._end("no-answer", f"nobody answered within {RING_TIMEOUT:.0f} seconds")
 
     def hurry(self, now: float) -> None:
-        """Make the next offer now if it waits for a pause to end."""
+        """Make the next offer as soon as the registry lets us, if it waits for a pause to end."""
         if self.stage is Stage.PAUSING:
-            self.call(now)
+            self._deadline = self._patience.earliest(now)
+            self.handle_timer(now)
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called."""

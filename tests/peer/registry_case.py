@@ -6,13 +6,16 @@ from random import Random
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.python.components import proxyForInterface
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.identity.keys import Identity
+from p2pchat.interfaces import IRegistryStore
 from p2pchat.peer.registration import Lease, Listener, keep_registered
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.runtime import Runtime
+from p2pchat.signaling.refusals import refused
 from p2pchat.wire.documents import Registration
 from p2pchat.wire.strict_json import JsonObject
 from tests.identity.people import ALICE
@@ -35,6 +38,26 @@ class Told:
             lambda reason, wait: self.lost.append((reason, wait)),
             self.documents.append,
         )
+
+
+class BusyStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
+    """
+    The store of a world's registry while it can do nothing new, and asks for so many seconds.
+
+    :ivar asked: when somebody wanted something of it.
+    """
+
+    def __init__(self, world: World, seconds: int, status: int = 503) -> None:
+        super().__init__(world.registry.store)
+        self.asked: list[float] = []
+        self._clock = world.internet.clock
+        self._refusal = status, "store-unavailable", "the store is busy", seconds
+
+    def _refuse(self, *_: Any) -> Deferred[Any]:
+        self.asked.append(self._clock.seconds())
+        return fail(refused(*self._refusal))
+
+    register = renew = subscribe = deliver = page = _refuse
 
 
 class RegistryCase(SynchronousTestCase):

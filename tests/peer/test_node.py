@@ -14,7 +14,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.errors import ConfigurationError, RegistryUnreachable, WhoError
+from p2pchat.errors import ConfigurationError, RegistryError, RegistryUnreachable, WhoError
 from p2pchat.identity.documents import open_document, sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import INode
@@ -38,8 +38,10 @@ from p2pchat.wire.documents import (
     Ringing,
     Subscription,
 )
+from p2pchat.wire.retry_after import SCATTER
 from p2pchat.wire.strict_json import JsonObject
 from tests.identity.people import BOB, identity
+from tests.peer.registry_case import BusyStore
 from tests.simulation.recorder import Recorder
 from tests.simulation.world import EPOCH, GATHERING, Person, World, runtime_on
 
@@ -311,6 +313,48 @@ class CommandTests(NodeCase):
         self.world.host.kill()
         with self.assertRaises(RegistryUnreachable):
             self.world.result(self.alice.node.connect("bob"))
+
+    def busy(self, seconds: int) -> BusyStore:
+        """Let the registry's store be busy from now on, and ask for so many seconds."""
+        store = self.world.registry.store = BusyStore(self.world, seconds)
+        return store
+
+    def bob(self) -> Person:
+        """Let Bob be there."""
+        bob = self.world.person("bob")
+        self.world.settle(bob)
+        return bob
+
+    def test_busy_registry(self) -> None:
+        """Who asks a registry that has no time reads at once how long to wait: lists and names."""
+        self.busy(60)
+        for ask in (self.alice.node.peers, lambda: self.alice.node.connect("bob")):
+            with self.assertRaises(RegistryError) as caught:
+                self.world.result(ask(), 1)
+            self.assertIn("busy; worth asking again in 60 seconds", str(caught.exception))
+
+    def test_call_at_a_busy_registry(self) -> None:
+        """So does who calls; nothing is tried again behind the person's back."""
+        bob, store = self.bob(), self.busy(60)
+        self.world.result(self.alice.node.connect(bob.node.peer_id))
+        self.world.wait(lambda: self.alice.events(events.CallFailed), 1, "the sentence")
+        (failed,) = self.alice.events(events.CallFailed)
+        self.assertIn("busy; worth asking again in 60 seconds", failed.explanation)
+        self.world.registry.store = store.original
+        self.world.internet.run(100)
+        self.assertEqual(len(self.alice.events(events.Calling)), 1)
+
+    def test_call_at_a_registry_busy_for_a_moment(self) -> None:
+        """A call outlasts a short wait: the offer goes again when the registry may be asked."""
+        bob, store = self.bob(), self.busy(5)
+        started = self.world.internet.clock.seconds()
+        self.world.result(self.alice.node.connect(bob.node.peer_id))
+        self.world.internet.run(4.9)
+        self.assertEqual(len(store.asked), 1)
+        self.world.registry.store = store.original
+        self.world.wait(lambda: self.alice.is_connected_to(bob), 5, "the conversation")
+        self.assertLess(self.world.internet.clock.seconds() - started, 5 * (1 + SCATTER) + 1)
+        self.assertEqual(self.alice.events(events.CallFailed), [])
 
     def test_published_address(self) -> None:
         """The record shows an address exactly where the person asked for it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, fail
 from twisted.python.components import proxyForInterface
 from twisted.web.server import Site
@@ -19,12 +21,16 @@ from p2pchat.peer.registration import (
 )
 from p2pchat.signaling.refusals import refused
 from p2pchat.wire.documents import Registration, Ringing
-from tests.identity.people import ALICE, BOB
-from tests.peer.registry_case import RegistryCase, Told
+from p2pchat.wire.problems import Problem
+from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
+from p2pchat.wire.work import MAX_DIFFICULTY, Challenge
+from tests.identity.people import ALICE, BOB, identity
+from tests.peer.registry_case import BusyStore, RegistryCase, Told
 from tests.peer.test_registry_client import OTHER, Page
 from tests.simulation.world import HTTP_PORT
 
 SLACK = 0.2  # seconds; two requests
+RENEWAL = 20.0  # seconds; a third of the registry's leases
 
 
 class UnableStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
@@ -317,6 +323,152 @@ class RefreshTests(LeaseCase):
         self.lease.refresh()
         self.run_for(1)
         self.assertEqual(len(self.told.registered), 1)
+
+
+class AskedTests(LeaseCase):
+    """Where the registry says with Retry-After when to come back."""
+
+    def busy(self, seconds: int, status: int = 503) -> BusyStore:
+        """Let the registry's store be busy, from now on."""
+        store = self.world.registry.store = BusyStore(self.world, seconds, status)
+        return store
+
+    def assert_waited(self, wait: float, asked: float) -> None:
+        """This wait is no shorter than asked, and longer by the scatter at most."""
+        self.assertGreaterEqual(wait, asked - 0.001)
+        self.assertLessEqual(wait, asked * (1 + SCATTER) + SLACK)
+
+    def test_registering(self) -> None:
+        """The next try comes no sooner; the reason says so to the person, and how long it is."""
+        store = self.busy(60)
+        self.lease.start()
+        self.run_for(300)
+        self.assertGreater(len(store.asked), 3)
+        for before, after in pairwise(store.asked):
+            self.assert_waited(after - before, 60)
+        for reason, wait in self.told.lost:
+            self.assertIn("the store is busy; worth asking again in 60 seconds", reason)
+            self.assert_waited(wait, 60)
+
+    def test_own_wait_is_longer(self) -> None:
+        """Where our own wait has grown beyond what is asked, it is kept."""
+        store = self.busy(1)
+        self.lease.start()
+        self.run_for(60)
+        waits = [after - before for before, after in pairwise(store.asked)]
+        self.assertGreaterEqual(min(waits), 1.0)
+        self.assertGreaterEqual(min(waits[5:]), 0.5 * LONGEST_WAIT)
+
+    def test_stream_refused(self) -> None:
+        """It holds as well where the record was taken and the event stream wasn't."""
+        streams = self.world.registry.settings.limits
+        self.world.registry.settings = evolve(
+            self.world.registry.settings, limits=evolve(streams, streams=0)
+        )
+        self.lease.start()
+        self.world.wait(lambda: self.told.lost, 5, "the refusal")
+        ((reason, wait),) = self.told.lost
+        self.assertIn("no room for another event stream", reason)
+        self.assert_waited(wait, 10)
+
+    def test_spread(self) -> None:
+        """Who was refused at the same moment doesn't come back at the same moment."""
+        self.busy(60)
+        leases = [self.make_lease(self.make_client(identity(number))) for number in range(20)]
+        for lease, _ in leases:
+            lease.start()
+        self.run_for(5)
+        waits = [told.lost[0][1] for _, told in leases]
+        for wait in waits:
+            self.assert_waited(wait, 60)
+        self.assertGreater(max(waits) - min(waits), 15)
+
+    def test_lying_registry(self) -> None:
+        """One that asks for a day has us back within minutes."""
+        store = self.busy(86_400)
+        self.lease.start()
+        self.run_for(MAX_RETRY_AFTER * (1 + SCATTER) + SLACK)
+        self.assertEqual(len(store.asked), 2)
+        self.assert_waited(store.asked[1] - store.asked[0], MAX_RETRY_AFTER)
+
+    def test_renewing(self) -> None:
+        """A renewal that is refused for the moment costs no stream, and none comes too soon."""
+        for status in (429, 503):
+            self.setUp()
+            self.registered()
+            store = self.busy(25, status)
+            self.run_for(RENEWAL + 24)
+            self.assertEqual((len(store.asked), self.told.lost), (1, []))
+            self.world.registry.store = store.original
+            self.run_for(60)
+            self.assertEqual((self.told.lost, self.world.registered), ([], 1))
+
+    def test_renewing_now(self) -> None:
+        """What would be told at once waits as well."""
+        self.registered()
+        store = self.busy(30)
+        self.result(self.lease.renew())
+        self.assertEqual(len(store.asked), 1)
+        for _ in range(10):
+            self.run_for(1)
+            self.result(self.lease.renew())
+        self.assertEqual((len(store.asked), self.told.lost), (1, []))
+
+    def test_refresh_while_waiting(self) -> None:
+        """A network that has changed is no reason to come sooner; that it is waited is told."""
+        store = self.busy(60)
+        self.lease.start()
+        self.run_for(20)
+        self.lease.refresh()
+        self.run_for(39)
+        self.assertEqual(len(store.asked), 1)
+        (_, first), (_, second) = self.told.lost
+        self.assertLess(abs(first - second - 20), SLACK)
+        self.world.registry.store = store.original
+        self.world.wait(lambda: self.told.registered, 35, "the registration")
+
+    def test_refresh_while_registered(self) -> None:
+        """With a stream that may be dead, we are lost until the time has come."""
+        self.registered()
+        store = self.busy(30)
+        self.result(self.lease.renew())
+        self.world.registry.store = store.original
+        self.lease.refresh()
+        self.run_for(1)
+        ((reason, wait),) = self.told.lost
+        self.assertIn("asked for time", reason)
+        self.assert_waited(wait, 30)
+        self.run_for(wait)
+        self.assertEqual(len(self.told.registered), 2)
+        self.assertTrue(self.is_online)
+
+    def test_refresh_elsewhere(self) -> None:
+        """Before the start, and after the stop, it is nothing; the stop ends the wait."""
+        store = self.busy(60)
+        self.result(self.lease.renew())
+        self.lease.refresh()
+        self.assertEqual(self.told.lost, [])
+        self.lease.start()
+        self.run_for(1)
+        self.lease.stop()
+        self.lease.refresh()
+        self.run_for(200)
+        self.assertEqual((len(store.asked), len(self.told.lost)), (2, 1))
+
+    def test_work_that_we_refuse(self) -> None:
+        """Who doesn't do the work that would let it in sooner comes back when the others may."""
+        challenge = Challenge(bytes(16), MAX_DIFFICULTY + 1, 1_800_000_060)
+        page = Page(429, Problem(429, "work-required", "work", challenge).encode())
+        page.retry_after = (b"120",)
+        other = self.world.internet.host(OTHER)
+        other.reactor.listenTCP(HTTP_PORT, Site(page, reactor=other.reactor))
+        client = self.make_client(ALICE, self.host, f"http://{OTHER}:{HTTP_PORT}")
+        lease, told = self.make_lease(client)
+        lease.start()
+        self.run_for(119)
+        ((reason, wait),) = told.lost
+        self.assertIn("another registry; worth asking again in 120 seconds", reason)
+        self.assert_waited(wait, 120)
 
 
 class StopTests(LeaseCase):

@@ -15,10 +15,17 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from p2pchat.errors import RegistryError, RegistryUnreachable, RemoteProtocolError
 from p2pchat.identity.documents import MAX_AGE, open_document
 from p2pchat.peer.event_stream import Event
-from p2pchat.peer.registry_client import MAX_ANSWER, REQUEST_TIMEOUT, RegistryClient
+from p2pchat.peer.registry_client import (
+    MAX_ANSWER,
+    REQUEST_TIMEOUT,
+    RegistryClient,
+    WorkRequired,
+)
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
+from p2pchat.wire.retry_after import MAX_RETRY_AFTER
+from p2pchat.wire.work import MIN_DIFFICULTY, Challenge
 from tests.identity.people import ALICE, BOB, CAROL
 from tests.peer.registry_case import RegistryCase
 from tests.simulation.world import EPOCH, HTTP_PORT, REGISTRY
@@ -198,10 +205,12 @@ class Page(Resource):
     Answers everything alike.
 
     :ivar date: what it says of the time, if it isn't the truth.
+    :ivar retry_after: for how long it wants to be left alone.
     """
 
     isLeaf = True
     date: bytes | None = None
+    retry_after: tuple[bytes, ...] = ()
 
     def __init__(self, status: int, body: bytes, kind: bytes = b"text/html") -> None:
         super().__init__()
@@ -214,6 +223,7 @@ class Page(Resource):
         request.setHeader(b"content-type", kind)
         if self.date is not None:
             request.setHeader(b"date", self.date)
+        request.responseHeaders.setRawHeaders(b"retry-after", self.retry_after)
         return body
 
 
@@ -268,8 +278,8 @@ class Greeter(Protocol):
         self.transport.write(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
-class NoRegistryTests(RegistryCase):
-    """Something else at the registry's address."""
+class OtherServerCase(RegistryCase):
+    """A server of the test's at the registry's address."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -289,6 +299,10 @@ class NoRegistryTests(RegistryCase):
     def site(self, resource: Resource) -> Site:
         """Serve a resource."""
         return Site(resource, reactor=self.other.reactor)
+
+
+class NoRegistryTests(OtherServerCase):
+    """Something else at the registry's address."""
 
     def test_html(self) -> None:
         """A web page, whatever its status, is no registry, and the person reads so."""
@@ -348,6 +362,57 @@ class NoRegistryTests(RegistryCase):
         error = self.refusal(self.site(Page(503, body, b"application/problem+json")))
         self.assertEqual((error.status, error.reason), (503, "full"))
         self.assertEqual(str(error), "no room at 203.0.113.80")
+
+
+class RetryAfterTests(OtherServerCase):
+    """A refusal that says when to come back."""
+
+    def asking(self, *retry_after: bytes, problem: Problem | None = None) -> RegistryError:
+        """Return the error of a registry that refuses so."""
+        problem = problem or Problem(429, "too-many-requests", f"slow down, says {OTHER}")
+        page = Page(problem.status, problem.encode())
+        page.retry_after, page.date = retry_after, b"Sun, 06 Nov 1994 08:49:37 GMT"
+        error = self.refusal(self.site(page))
+        assert isinstance(error, RegistryError)
+        return error
+
+    def test_seconds(self) -> None:
+        """The error has the seconds, and its sentence says them to the person."""
+        for value, words in ((b"60", "in 60 seconds"), (b"1", "in 1 second"), (b"0", "in 0 sec")):
+            error = self.asking(value)
+            self.assertEqual((error.status, error.retry_after), (429, float(value)))
+            self.assertIn(f"slow down, says {OTHER}; worth asking again {words}", str(error))
+
+    def test_date(self) -> None:
+        """A date counts by the clock of whoever answered, however wrong ours or theirs is."""
+        self.assertEqual(self.asking(b"Sun, 06 Nov 1994 08:50:07 GMT").retry_after, 30.0)
+
+    def test_bounded(self) -> None:
+        """A registry that asks for a day gets minutes."""
+        self.assertEqual(self.asking(b"86400").retry_after, MAX_RETRY_AFTER)
+
+    def test_nothing_clear(self) -> None:
+        """Where it asks for nothing that can be understood, the sentence is its own."""
+        for values in ((), (b"soon",), (b"-1",), (b"\xff",), (b"5", b"6")):
+            error = self.asking(*values)
+            self.assertIsNone(error.retry_after)
+            self.assertEqual(str(error), f"slow down, says {OTHER}")
+
+    def test_no_problem_document(self) -> None:
+        """What stands before a registry is heeded too, though it says no with a web page."""
+        page = Page(503, b"<html>Service Unavailable</html>")
+        page.retry_after = (b"10",)
+        error = self.refusal(self.site(page))
+        self.assertEqual((error.status, error.retry_after), (503, 10.0))
+
+    def test_work(self) -> None:
+        """Whoever works needn't wait; how long the others must is known too."""
+        challenge = Challenge(bytes(16), MIN_DIFFICULTY, 1_800_000_060)
+        problem = Problem(429, "work-required", f"work for {OTHER}", challenge)
+        error = self.asking(b"120", problem=problem)
+        assert isinstance(error, WorkRequired)
+        self.assertEqual((error.retry_after, error.idle_wait), (None, 120.0))
+        self.assertEqual(str(error), f"work for {OTHER}")
 
 
 class BadUrlTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import RegistryError
 from p2pchat.peer.work import SLICE, do_work
 from p2pchat.wire.work import MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work
-from tests.identity.people import ALICE
+from tests.identity.people import ALICE, BOB
 from tests.peer.registry_case import RegistryCase
 
 CHALLENGE = Challenge(bytes(range(16)), MIN_DIFFICULTY, 1_800_000_060)
@@ -103,6 +103,22 @@ class PressureTests(RegistryCase):
             self.press(0.8)
             self.run_for(2)
         self.assertEqual((self.told.lost, dict(self.world.registry.counts.errors)), ([], {}))
+
+    def test_refreshed(self) -> None:
+        """Work that a refresh made idle is no reason to leave the registry alone."""
+        self.lease.start()
+        self.world.wait(lambda: self.told.registered, 5, "the registration")
+        registry = self.world.registry
+        registry.defences.toll.capacity = 0  # forgets whom it knew
+        registry.defences.toll.welcome(BOB.peer_id, 0.0)
+        registry.store.directory.remove(ALICE.peer_id)  # type: ignore[attr-defined]
+        self.press(0.8)
+        self.lease.renew()
+        self.world.wait(lambda: registry.counts.errors[429], 5, "the challenge")
+        self.lease.refresh()
+        self.run_for(100)
+        self.assertEqual((len(self.told.registered), self.told.lost), (2, []))
+        self.assertEqual(self.world.registered, 1)
 
     def test_stop(self) -> None:
         """Stopped while it works, it registers no more."""

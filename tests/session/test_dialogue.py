@@ -176,11 +176,29 @@ class CallTests(DialogueCase):
         """A peer whom the registry doesn't know ends the call at once."""
         self.alice.dialogue.call(self.now)
         (offer,) = self.alice.dialogue.take_documents()
-        self.alice.dialogue.undeliverable(offer.session, "unknown-peer", "no such peer", self.now)
+        self.alice.dialogue.undeliverable(
+            offer.session, "unknown-peer", "no such peer", None, self.now
+        )
         self.pair.run(0.001)
         failed = self.alice.events(events.CallFailed)[0]
         self.assertEqual(failed.reason, "unknown-peer")
         self.assertIn("no such peer", failed.explanation)
+
+    def test_registry_asks_for_time(self) -> None:
+        """Asked for little, the call waits; asked for much, it ends and the person reads why."""
+        for retry_after, told in ((2.0, False), (60.0, True)):
+            self.setUp()
+            self.alice.dialogue.call(self.now)
+            (offer,) = self.alice.dialogue.take_documents()
+            explanation = f"slow down; worth asking again in {retry_after:.0f} seconds"
+            self.alice.dialogue.undeliverable(
+                offer.session, "too-many-requests", explanation, retry_after, self.now
+            )
+            self.pair.run(0.001)
+            failed = [e.explanation for e in self.alice.events(events.CallFailed)]
+            self.assertEqual([explanation in one for one in failed], [True] if told else [])
+            self.assertEqual(self.alice.dialogue.is_alive, not told)
+        self.assertFalse(self.bob.told)
 
 
 class IdentityTests(DialogueCase):

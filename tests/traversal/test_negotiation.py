@@ -25,6 +25,7 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
+from p2pchat.wire.retry_after import SCATTER
 from tests.traversal.negotiating import (
     ALICE,
     BOB,
@@ -166,11 +167,61 @@ class CallingTests(NegotiationCase):
         ):
             self.alice = negotiation(1, ALICE, patient=patient)
             offer = self.offer()
-            self.alice.undeliverable("another", reason, "no", NOW)
+            self.alice.undeliverable("another", reason, "no", None, NOW)
             self.assertIs(self.alice.stage, Stage.OFFERING)
-            self.alice.undeliverable(offer.session, reason, "no such peer", NOW)
+            self.alice.undeliverable(offer.session, reason, "no such peer", None, NOW)
             self.assertIs(self.alice.stage, expected)
             self.assertEqual(self.alice.told()[0].failure, "no such peer")
+
+    def refuse(self, retry_after: float | None, now: float = NOW) -> None:
+        """Let the registry refuse Alice's offer, and ask for so many seconds."""
+        self.alice.undeliverable(
+            self.alice.session, "too-many-requests", "slow down", retry_after, now
+        )
+
+    def test_asked_to_wait(self) -> None:
+        """The next offer comes no sooner than the registry asks, and soon after that."""
+        for retry_after in (1.0, 2.0, PAUSES[-1]):
+            self.alice = negotiation(1, ALICE)
+            self.offer()
+            self.refuse(retry_after)
+            self.assertIs(self.alice.stage, Stage.PAUSING)
+            wait = (self.alice.get_timer() or 0.0) - NOW
+            self.assertGreaterEqual(wait, retry_after)
+            self.assertLessEqual(wait, retry_after * (1 + SCATTER))
+            self.alice.handle_timer(NOW + wait)
+            self.assertIs(self.alice.stage, Stage.OFFERING)
+
+    def test_asked_for_less(self) -> None:
+        """Our own pause is kept where it is longer than what the registry asks for."""
+        self.offer()
+        self.refuse(0.0)
+        self.assertEqual(self.alice.get_timer(), NOW + PAUSES[0])
+
+    def test_asked_for_too_long(self) -> None:
+        """A person who waits for the call is told at once; a rescue waits, however long it is."""
+        for patient, stage in ((False, Stage.ENDED), (True, Stage.PAUSING)):
+            self.alice = negotiation(1, ALICE, patient=patient)
+            self.offer()
+            said(self.alice)
+            self.refuse(60.0)
+            self.assertIs(self.alice.stage, stage)
+            told = [NegotiationFailed("too-many-requests", "slow down")]
+            self.assertEqual(said(self.alice), [] if patient else told)
+        self.assertGreaterEqual(self.alice.get_timer() or 0.0, NOW + 60)
+
+    def test_hurry(self) -> None:
+        """A network that is back ends a pause; but not the time that the registry asked for."""
+        for retry_after in (None, 6.0):
+            self.alice = negotiation(1, ALICE)
+            self.offer()
+            self.refuse(retry_after)
+            self.alice.hurry(NOW + 0.1)
+            paused = Stage.OFFERING if retry_after is None else Stage.PAUSING
+            self.assertIs(self.alice.stage, paused)
+        self.assertGreaterEqual(self.alice.get_timer() or 0.0, NOW + 6)
+        self.alice.hurry(NOW + 6 * (1 + SCATTER))
+        self.assertIs(self.alice.stage, Stage.OFFERING)
 
     def test_cancel(self) -> None:
         """Taking the offer back tells the other side, and nobody here."""
