@@ -29,7 +29,7 @@ from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.peer import events, registration
 from p2pchat.peer.node import MAX_STRANGERS
 from p2pchat.peer.stun_servers import MAX_URLS
-from p2pchat.session import conversation, dialogue, link
+from p2pchat.session import conversation, dialogue, held_link, link
 from p2pchat.session.quic import Engine, _SecretLog
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
@@ -413,7 +413,7 @@ class NumberTests(SynchronousTestCase):
             f"and so on up to {hard_nats.LONGEST_PAUSE:g}",
             f"must come within {negotiation.ANSWER_TIMEOUT:g} seconds of the offer",
             f"the answer has {negotiation.RING_TIMEOUT:g} seconds",
-            f"within {dialogue.REVIVAL:g} seconds of the new path",
+            f"within {held_link.REVIVAL:g} seconds of the new path",
             f"repeated for {dialogue.RESCUE_PATIENCE:g} seconds",
             f"must hold within {link.PROOF_DEADLINE:g} seconds",
             f"Every {link.STUCK_CHECK} seconds, until the handshake is done",

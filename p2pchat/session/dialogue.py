@@ -32,8 +32,9 @@ from p2pchat.session import conversation as talk
 from p2pchat.session import events
 from p2pchat.session.chronicle import Chronicle
 from p2pchat.session.conversation import Conversation
+from p2pchat.session.held_link import HeldLink
 from p2pchat.session.idleness import Idleness
-from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened, LinkState
+from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened
 from p2pchat.session.story import Record, Story
 from p2pchat.session.telling import explanation as tell_failure
 from p2pchat.traversal import negotiation as calls
@@ -47,10 +48,7 @@ from p2pchat.wire.documents import Delivered, Offer
 
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
 RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
-REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
 LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it
-BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network
-BATCH = 64  # lines handed to QUIC at a time
 
 
 @attrs.frozen
@@ -82,21 +80,16 @@ class Dialogue:
     _around: Surroundings
     approved: bool = False
     memory: Memory | None = None
-    path: Path | None = None
     conversation: Conversation = attrs.field(init=False)
     told: Chronicle = attrs.field(init=False)
     _negotiation: Negotiation | None = None
-    _link: Link | None = None
-    _link_name: str = ""
+    _held: HeldLink = attrs.Factory(HeldLink)
     _ufrag: str = ""  # of the attempt that the path belongs to
-    _source: Route | None = None  # of the last link datagram, while there is no path
     _rescue_until: float | None = None
-    _revive_until: float | None = None
     _leaving: float | None = None
     _failed_links: int = 0  # of this call
     _record: Record = attrs.Factory(Record)
     _idleness: Idleness = attrs.field(init=False)
-    _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
     _documents: list[Delivered] = attrs.Factory(list)
 
     def __attrs_post_init__(self) -> None:
@@ -109,6 +102,11 @@ class Dialogue:
     def name(self) -> str:
         """What the peer calls itself, "" while unknown."""
         return self.told.name
+
+    @property
+    def path(self) -> Path | None:
+        """The path in use."""
+        return self._held.path
 
     # -- what the person wants
 
@@ -286,10 +284,9 @@ class Dialogue:
 
     def receive_link_datagram(self, data: bytes, route: Route, now: float) -> None:
         """Take a QUIC datagram from a route that an authentic check came over."""
-        if self._link is not None:
-            self._source = route
+        if self._held:
             self._idleness.heard(now)
-            self._link.receive_datagram(data, now)
+        self._held.receive_datagram(data, route, now)
         self._drain(now)
 
     def beat(self, now: float) -> None:
@@ -305,12 +302,11 @@ class Dialogue:
         """Let every machine do what is due."""
         if self._negotiation is not None:
             self._negotiation.handle_timer(now)
-        if self._link is not None:
-            self._link.handle_timer(now)
+        self._held.handle_timer(now)
         self.conversation.handle_timer(now)
         if self._leaving is not None and now >= self._leaving:
             self._drop("closed", now)
-        if self._revive_until is not None and now >= self._revive_until:
+        if self._held.is_silent(now):
             self._lose_link("the link stayed silent on its new path", now)
         if self._rescue_until is not None and now >= self._rescue_until:
             self._give_up(now)
@@ -318,9 +314,10 @@ class Dialogue:
 
     def get_timer(self) -> float | None:
         """Return the earliest wish."""
-        times = [self._leaving, self._revive_until, self._rescue_until]
-        times.append(self.conversation.get_timer())
-        times += [one.get_timer() for one in (self._negotiation, self._link) if one is not None]
+        times = [self._leaving, self._rescue_until]
+        times += [self.conversation.get_timer(), self._held.get_timer()]
+        if self._negotiation is not None:
+            times.append(self._negotiation.get_timer())
         return min((time for time in times if time is not None), default=None)
 
     # -- what goes out
@@ -328,17 +325,7 @@ class Dialogue:
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes over the path."""
         self._drain(now)
-        farewell, self._farewell = self._farewell, []
-        return farewell + self._link_datagrams(now)
-
-    def _link_datagrams(self, now: float) -> list[Datagram]:
-        target = self._source if self.path is None else self.path.route
-        if self._link is None or target is None:
-            return []
-        return [
-            Datagram(data, target.address, base=target.base)
-            for data in self._link.datagrams_to_send(now)
-        ]
+        return self._held.datagrams_to_send(now)
 
     def take_documents(self) -> list[Delivered]:
         """Return, and forget, the bodies that are to be signed and delivered."""
@@ -366,12 +353,12 @@ class Dialogue:
     def is_alive(self) -> bool:
         """Whether anything is under way: a call, a link, a rescue, or a goodbye."""
         calling = self._negotiation is not None and not self._negotiation.is_over
-        return calling or self._link is not None or self._rescue_until is not None
+        return calling or bool(self._held) or self._rescue_until is not None
 
     @property
     def is_forgettable(self) -> bool:
         """Whether nothing ever came of it: a stranger's offer that nobody accepted."""
-        return not (self.approved or self.is_alive or self.told.is_open or self._link_name)
+        return not (self.approved or self.is_alive or self.told.is_open or self._held.name)
 
     @property
     def stage(self) -> str:
@@ -390,7 +377,7 @@ class Dialogue:
         """Return what was tried since the last call, what came of it, and why."""
         agent = self._around.agent
         running = () if self._negotiation is None else self._negotiation.told()
-        has_path = self.path is not None and self._link is not None
+        has_path = self.path is not None and bool(self._held)
         return self._record.tell(running, agent.relays, has_path, agent.relay_only)
 
     # -- the machines meet
@@ -398,7 +385,7 @@ class Dialogue:
     def _negotiate(self, attempts: int, patient: bool, now: float) -> Negotiation:
         if self._negotiation is not None:
             self._record.keep(self._negotiation.told())
-        held = self._link_name if self._link is not None and self.conversation.is_open else ""
+        held = self._held.name if self._held and self.conversation.is_open else ""
         around, memory = self._around, self.memory
         is_fresh = memory is not None and memory.is_fresh(around.wall_of(now))
         self._negotiation = Negotiation(
@@ -427,8 +414,8 @@ class Dialogue:
         found: NegotiationEvent | LinkEvent | talk.ConversationEvent | None = None
         if self._negotiation is not None:
             found = self._negotiation.next_event()
-        if found is None and self._link is not None:
-            found = self._link.next_event()
+        if found is None:
+            found = self._held.next_event()
         return self.conversation.next_event() if found is None else found
 
     def _take_from_negotiation(self) -> None:
@@ -506,35 +493,31 @@ class Dialogue:
         if self._ufrag != self._negotiation.ufrag:
             self._around.agent.forget(self._ufrag)
         self._ufrag = self._negotiation.ufrag
-        self.path = None
-        if ready.continues and self._link is not None:
-            self._revive_until = now + REVIVAL
+        self._held.path = None
+        if ready.continues and self._held:
+            self._held.probe(now)
         elif ready.dials:
             self._new_link(ready.session, True, now, ready.path.rtt)
         self._use(ready.path, now)
 
     def _new_link(self, name: str, dials: bool, now: float, rtt: float = 0.0) -> None:
         self.conversation.link_ended()
-        self._link_name, self.path, self._revive_until = name, None, None
         around = self._around
-        self._link = Link(around.identity, self.peer_id, around.certificate, dials, rtt)
-        self._link.start(now)
+        link = Link(around.identity, self.peer_id, around.certificate, dials, rtt)
+        self._held.begin(link, name, now)
 
     def _use(self, path: Path, now: float) -> None:
         """Send over this path from now on, and say so."""
-        self.path = path
-        if self._link is not None:
-            self._link.rtt = path.rtt
+        self._held.use(path)
         self.told.path_found(path, now)
         self._record.path_found(path, now)
         self.conversation.beat(now)  # wakes a link that has been sending into the void
 
     def _fill_link(self, now: float) -> None:
-        if self._link is None or self._link.state is not LinkState.OPEN:
+        if not self._held.is_open:
             return
-        room = BATCH if self._link.backlog() < BACKLOG else 0
-        for message in self.conversation.messages_to_send(now, room):
-            self._link.send_frame(messages.encode(message, self._around.wall_of(now)))
+        for message in self.conversation.messages_to_send(now, self._held.room()):
+            self._held.send_frame(messages.encode(message, self._around.wall_of(now)))
 
     def _frame(self, body: bytes, now: float) -> None:
         try:
@@ -557,7 +540,7 @@ class Dialogue:
 
     def _answered(self, now: float) -> None:
         """A heartbeat came back: the link works over the path of now."""
-        self._revive_until = None
+        self._held.heard()
         if self._rescue_until is not None:
             self._rescue_until = None
             self._idleness.found(now)
@@ -592,14 +575,11 @@ class Dialogue:
     def _drop(self, reason: str, now: float) -> None:
         """Let link, path and rescue go."""
         self._close_link(reason, now)
-        self._leaving, self._rescue_until, self.path = None, None, None
+        self._leaving, self._rescue_until, self._held.path = None, None, None
         self._around.agent.forget(self._ufrag)
 
     def _close_link(self, reason: str, now: float) -> None:
-        if self._link is not None:
-            self._link.close(reason, now)
-            self._farewell += self._link_datagrams(now)
-        self._link, self._revive_until = None, None
+        self._held.close(reason, now)
         self.conversation.link_ended()
 
     # -- ends and rescues

@@ -1,0 +1,103 @@
+"""The link that is held for one peer, and the path that it goes over."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.session.held_link import REVIVAL, HeldLink
+from p2pchat.session.link import Link
+from p2pchat.traversal.datagrams import Route
+from p2pchat.traversal.punching import Path
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import CandidateType
+from tests.identity.people import ALICE, BOB
+from tests.session.link_ends import CERTIFICATE
+
+NEAR, FAR = ("203.0.113.1", 5), ("203.0.113.1", 6)
+
+
+def path(rtt: float = 0.02) -> Path:
+    """Return a path to FAR."""
+    return Path(FAR, CandidateType.HOST, CandidateType.HOST, rtt)
+
+
+class HeldLinkTests(SynchronousTestCase):
+    """Alice dials Bob."""
+
+    def setUp(self) -> None:
+        self.held = HeldLink()
+
+    def begin(self, name: str = "first") -> Link:
+        """Hold a link."""
+        link = Link(ALICE, BOB.peer_id, CERTIFICATE, True)
+        self.held.begin(link, name, 0.0)
+        return link
+
+    def targets(self, now: float = 0.0) -> set[Address]:
+        """Return where datagrams go now."""
+        return {one.destination for one in self.held.datagrams_to_send(now)}
+
+    def test_nothing(self) -> None:
+        """Without a link nothing is sent, taken or waited for."""
+        self.held.use(path())
+        self.held.receive_datagram(b"?", Route(NEAR), 0.0)
+        self.held.handle_timer(9.0)
+        self.held.close("", 9.0)
+        self.assertEqual((bool(self.held), self.held.is_open), (False, False))
+        self.assertEqual((self.targets(), self.held.get_timer()), (set(), None))
+        self.assertIsNone(self.held.next_event())
+
+    def test_path(self) -> None:
+        """Datagrams go over the path; its round-trip time is the link's; the name stays."""
+        link = self.begin()
+        self.assertEqual(self.targets(), set(), "nobody knows where to")
+        self.held.use(path(0.3))
+        self.assertEqual((self.targets(), link.rtt), ({FAR}, 0.3))
+        self.held.close("", 1.0)
+        self.assertEqual((self.held.name, bool(self.held)), ("first", False))
+
+    def test_source(self) -> None:
+        """While no path is chosen, they go back to where the last one came from."""
+        self.begin()
+        self.held.receive_datagram(b"?", Route(NEAR), 0.0)
+        self.assertEqual(self.targets(), {NEAR})
+        self.held.use(path())
+        self.held.receive_datagram(b"?", Route(NEAR), 1.0)
+        self.held.handle_timer(9.0)
+        self.assertEqual(self.targets(9.0), {FAR})
+
+    def test_last_words(self) -> None:
+        """What a link has to say at its end goes out after it is gone, and once."""
+        self.begin()
+        self.held.use(path())
+        self.assertEqual(self.targets(), {FAR})
+        self.held.close("enough", 1.0)
+        self.held.path = None
+        self.assertEqual((self.targets(1.0), self.targets(2.0)), ({FAR}, set()))
+
+    def test_replaced(self) -> None:
+        """A new link has its own name, and its path is still to be chosen."""
+        self.begin()
+        self.held.use(path())
+        self.held.probe(0.0)
+        self.begin("second")
+        self.assertEqual((self.held.name, self.held.path), ("second", None))
+        self.assertFalse(self.held.is_silent(REVIVAL))
+
+    def test_silent(self) -> None:
+        """A link that isn't heard on its new path in time is silent; one that is heard isn't."""
+        self.begin()
+        self.held.use(path())
+        self.held.probe(1.0)
+        self.assertEqual(
+            [self.held.is_silent(now) for now in (1.0, 0.9 + REVIVAL, 1.0 + REVIVAL)],
+            [False, False, True],
+        )
+        timer = self.held.get_timer()
+        assert timer is not None
+        self.assertLessEqual(timer, 1.0 + REVIVAL)
+        self.held.heard()
+        self.assertFalse(self.held.is_silent(9.0))
+        self.held.probe(9.0)
+        self.held.close("", 9.0)
+        self.assertFalse(self.held.is_silent(99.0))
