@@ -43,6 +43,7 @@ from statistics import median
 
 import attrs
 
+from benchmarks.asking import Site
 from benchmarks.serving import (
     LOAD_CORE,
     SERVER_CORE,
@@ -56,8 +57,7 @@ from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.wire.documents import Registration
 
-PORT, THEIR_PORT = 18140, 18141
-ORIGIN = f"http://127.0.0.1:{PORT}"
+SITE, THEIR_PORT = Site(18140), 18141  # their requests name our port, which doesn't matter
 IDENTITIES = 2000
 CONNECTIONS = 50
 STUN_PORT = 18142  # asked nothing, but named in answers
@@ -96,14 +96,6 @@ class Side:
     requests: Callable[[str, int], Requests]
 
 
-def request(method: str, path: str, body: bytes = b"", *fields: str) -> bytes:
-    """Write a request as it stands on the wire; theirs doesn't care what port it names."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{PORT}", *fields]
-    if method == "POST":
-        lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
-
-
 def people() -> list[Identity]:
     """Return the peers, always the same."""
     return [Identity.from_seed(number.to_bytes(32, "big")) for number in range(IDENTITIES)]
@@ -115,7 +107,7 @@ PEOPLE = people()
 def look_ups() -> Requests:
     """Ask for each peer once."""
     for person in PEOPLE:
-        yield request("GET", f"/peer/{person.peer_id}")
+        yield SITE.look_up(person)
 
 
 def members(number: int) -> dict[str, object]:
@@ -124,7 +116,7 @@ def members(number: int) -> dict[str, object]:
         "v": 1,
         "type": "registration",
         "iss": PEOPLE[number % IDENTITIES].peer_id,
-        "aud": ORIGIN,
+        "aud": SITE.origin,
         "iat": time.time(),
         "jti": os.urandom(16).hex(),
         "username": f"peer {number % IDENTITIES}",
@@ -141,25 +133,25 @@ def signed(job: str, count: int) -> Requests:
         yield from renewals()
     else:
         for number in range(count):
-            yield request("POST", "/register", document(number), "Content-Type: application/jose")
+            yield SITE.post("/register", document(number))
 
 
-def document(number: int) -> bytes:
+def document(number: int) -> str:
     """Sign a registration."""
     given = members(number)
     body = Registration(str(given["username"]), str(given["nat"]))
     person = PEOPLE[number % IDENTITIES]
-    return sign_document(person, ORIGIN, body, time.time(), str(given["jti"])).encode("ascii")
+    return sign_document(person, SITE.origin, body, time.time(), str(given["jti"]))
 
 
 def renewals() -> Requests:
     """Register each peer, and write the request that its answer allows."""
     for person, registration in zip(PEOPLE, signed("register", IDENTITIES), strict=True):
         token = json.loads(exchange(registration))["renewal"]
-        yield request("POST", f"/renew/{person.peer_id}", b"", f"Authorization: Lease {token}")
+        yield SITE.renewal(person, token)
 
 
-def exchange(sent: bytes, port: int = PORT) -> bytes:
+def exchange(sent: bytes, port: int = SITE.port) -> bytes:
     """Send a request on a connection of its own, and return the body of a good answer."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(sent)
@@ -178,13 +170,13 @@ def unsigned(job: str, count: int) -> Requests:
         return
     for number in range(count if job == "register" else 10 * IDENTITIES):
         body = json.dumps(members(number), separators=(",", ":")).encode()
-        yield request("POST", "/register", body, "Content-Type: application/json")
+        yield SITE.request("POST", "/register", body, "Content-Type: application/json")
 
 
 OURS = Side(
     "p2psignal",
-    PORT,
-    registry(PORT, f"--stun={STUN_PORT}", *UNLIMITED),
+    SITE.port,
+    registry(SITE.port, f"--stun={STUN_PORT}", *UNLIMITED),
     signed,
 )
 THEIRS = Side(
@@ -250,9 +242,10 @@ def measure(both: Sides, jobs: list[str], runs: int, seconds: int, folder: Path)
     return results
 
 
-def spread(values: list[float]) -> str:
-    """Return median and range."""
-    return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
+def spread(values: list[float], digits: int = 0) -> str:
+    """Return median and range, with so many digits after the point."""
+    middle, least, most = (f"{of(values):,.{digits}f}" for of in (median, min, max))
+    return f"{middle} ({least} to {most})"
 
 
 def rows(results: Results, jobs: list[str]) -> Iterator[tuple[str, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import socket
 import subprocess
@@ -16,6 +15,10 @@ SERVER_CORE, LOAD_CORE = 0, 1
 START_TIMEOUT = 20.0  # seconds
 TWISTD = str(Path(sys.executable).with_name("twistd"))
 
+# Of a process's clock, what its threads have computed; clock_getcpuclockid(3), and the kernel's
+# include/linux/posix-timers.h for how it makes a clock's number of a process's.
+CPUCLOCK_SCHED = 2
+
 # So that one address may ask as often as it likes.
 UNLIMITED = ("--rate=0", "--key-rate=0", "--read-rate=0", "--work-from=0")
 
@@ -26,6 +29,12 @@ def registry(port: int, *options: str) -> list[str]:
     return [TWISTD, "-n", "--pidfile=", "p2psignal", listen, *options]
 
 
+def room(connections: int) -> list[str]:
+    """Return the options with which one address may have so many connections, or streams."""
+    names = ("max-connections", "max-streams")
+    return [f"--{name}{whose}={connections}" for name in names for whose in ("", "-per-address")]
+
+
 def on_core(core: int, command: Sequence[str]) -> list[str]:
     """Return a command that stays on one processor core."""
     return ["taskset", "-c", str(core), *command]
@@ -34,6 +43,8 @@ def on_core(core: int, command: Sequence[str]) -> list[str]:
 @contextmanager
 def serving(command: Sequence[str], port: int) -> Iterator[int]:
     """Run a server until the end; gives its process id once it listens at the port."""
+    if _answers(port):  # it would be taken for ours, and be asked in its place
+        raise SystemExit(f"port {port} is taken: end the server that listens there, or wait for it")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + START_TIMEOUT
@@ -54,9 +65,8 @@ def _answers(port: int) -> bool:
 
 
 def processor_time(pid: int) -> float:
-    """Return the seconds that a process has computed."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Return the seconds that a process has computed, to the nanosecond."""
+    return time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)
 
 
 def resident(pid: int) -> int:
