@@ -45,11 +45,12 @@ class Inputs:
     :ivar most_streams: that one process is given; TCP ports to one balancer, and patience when
         it stops, speak for no more.
     :ivar register: microseconds of a core for a registration, signature and store included;
-        measured over Redis, like the four that follow.
+        ``benchmarks.costs`` measures this and all that follow but the kernel's.
     :ivar renew: microseconds for the renewal of a lease.
-    :ivar subscribe: microseconds to open an event stream.
-    :ivar deliver: microseconds to pass a document on.
+    :ivar subscribe: microseconds to open an event stream and to end it, connection included.
+    :ivar deliver: microseconds to pass a document on to a stream of the same process.
     :ivar look_up: microseconds to show a record.
+    :ivar connect: microseconds to begin and end a connection for requests.
     :ivar hold: microseconds a second to hold an event stream, keepalives included.
     :ivar process: MiB of a process that nobody uses.
     :ivar stream: KiB of a process for an event stream.
@@ -57,8 +58,8 @@ class Inputs:
     :ivar kernel: KiB of the kernel for a connection with empty buffers; assumed.
     :ivar redis_record: bytes of Redis for a record, its place in the lists, and its stream.
     :ivar redis_nonce: bytes of Redis for a document that was used.
-    :ivar redis_script: microseconds of Redis for one script; each request above is one, a
-        subscription two.
+    :ivar redis_script: microseconds of Redis for one script, the mean of those that there are
+        with a lease of 60 seconds; each request above is one, a subscription two.
     """
 
     peers: int = 1_000_000
@@ -67,19 +68,20 @@ class Inputs:
     documents: float = 8.0
     busy: float = 0.5
     most_streams: int = 15_000
-    register: float = 165.0
-    renew: float = 72.0
-    subscribe: float = 585.0
-    deliver: float = 184.0
-    look_up: float = 75.0
-    hold: float = 1.25
-    process: float = 59.0
-    stream: float = 13.1
-    connection: float = 2.4
+    register: float = 199.0
+    renew: float = 82.0
+    subscribe: float = 545.0
+    deliver: float = 267.0
+    look_up: float = 97.0
+    connect: float = 79.0
+    hold: float = 1.53
+    process: float = 62.0
+    stream: float = 14.2
+    connection: float = 1.7
     kernel: float = 4.0
-    redis_record: float = 1000.0
-    redis_nonce: float = 110.0
-    redis_script: float = 20.0
+    redis_record: float = 1131.0
+    redis_nonce: float = 201.0
+    redis_script: float = 21.0
 
 
 @attrs.frozen
@@ -125,6 +127,13 @@ class Load:
         return self.renewals + self.again + 2 * self.arrivals + self.calls + self.deliveries
 
     @property
+    def dialled(self) -> float:
+        """Connections for requests that are begun, a second; a call keeps its own to the end."""
+        if self.keeps_connections:
+            return self.arrivals
+        return self.renewals + self.again + self.arrivals + self.calls
+
+    @property
     def cores(self) -> float:
         """Cores that the processes are busy with."""
         inputs = self.inputs
@@ -134,6 +143,7 @@ class Load:
             + self.arrivals * (inputs.register + inputs.subscribe)
             + self.calls * inputs.look_up
             + self.deliveries * inputs.deliver
+            + self.dialled * inputs.connect
             + inputs.peers * inputs.hold
         )
 
@@ -144,9 +154,14 @@ class Load:
         return max(ceil(self.cores / inputs.busy), ceil(inputs.peers / inputs.most_streams))
 
     @property
+    def keeps_connections(self) -> bool:
+        """Whether a peer's connection for requests lasts from one renewal to the next."""
+        return self.lease / RENEWALS < IDLE_DEADLINE
+
+    @property
     def connections(self) -> int:
         """Connections of a peer: its stream, and one for requests if it is kept in between."""
-        return 2 if self.lease / RENEWALS < IDLE_DEADLINE else 1
+        return 2 if self.keeps_connections else 1
 
     @property
     def connections_of_each(self) -> float:
@@ -182,7 +197,8 @@ class Load:
     def return_time(self) -> float:
         """Seconds until the peers of a process that died are back, at the idle share of others."""
         inputs, others = self.inputs, self.processes - 1
-        work = inputs.peers / self.processes * (inputs.register + inputs.subscribe) * MICRO
+        each = inputs.connect + inputs.register + inputs.subscribe
+        work = inputs.peers / self.processes * each * MICRO
         spare = others - self.cores
         return work / spare if spare > 0 else float("inf")
 

@@ -189,7 +189,10 @@ class CompletenessTests(SynchronousTestCase):
             f"registration, {inputs.register:g} microseconds; subscription, {inputs.subscribe:g}",
             f"passed on, {inputs.deliver:g}; look-up, {inputs.look_up:g}; "
             f"renewal, {inputs.renew:g}",
+            f"connection for requests, {inputs.connect:g}; a second of holding an event stream, "
+            f"{inputs.hold:g}",
             f"system's included, {inputs.redis_script:g}",
+            f"nobody uses, {inputs.process:g} MiB",
             f"event stream, {inputs.stream:g} KiB, and for an idle connection, "
             f"{inputs.connection:g} KiB",
             f"a peer, {inputs.redis_record:,.0f} bytes, and for a used document, "
