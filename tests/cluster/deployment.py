@@ -1,49 +1,40 @@
 """
-The deployment that docs/scaling.rst describes: Redis, two registries, HAProxy before them.
+The deployment that docs/scaling.rst describes: Redis, two registries, a balancer before them.
 
-The configurations of Redis and HAProxy are the page's own, with other ports. Owns the processes
-and their folders; `close` ends all.
+The configurations of Redis and the balancer are the page's own, with other ports. Owns the
+processes and their folders; `close` ends all.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import attrs
 
-from tests.lab.peers import REPOSITORY, surroundings, twistd
+from tests.cluster.balancers import Balancer, documented, end
+from tests.lab.peers import surroundings, twistd
 from tests.signaling.redis_server import RedisServer, free_port
 
 START_LIMIT = 20.0  # seconds
 LEASE = 15  # seconds; so that renewals come every 5
-HAPROXY = shutil.which("haproxy") or "/usr/sbin/haproxy"
 
 
-def reason_to_skip() -> str:
-    """Say why these trials cannot run here; empty when they can."""
+def reason_to_skip(balancer: Balancer) -> str:
+    """Say why trials of this balancer cannot run here; empty when they can."""
     if os.environ.get("P2PCHAT_CLUSTER") != "1":
         return "trials of a cluster run only with P2PCHAT_CLUSTER=1"
-    missing = [name for name in ("redis-server", HAPROXY) if shutil.which(name) is None]
+    missing = [name for name in ("redis-server", balancer.program) if shutil.which(name) is None]
     return f"not installed: {', '.join(missing)}" if missing else ""
-
-
-def documented(first_words: str) -> str:
-    """Return the configuration in the page that begins with these words."""
-    page = (REPOSITORY / "docs" / "scaling.rst").read_text()
-    blocks = re.findall(r"^\.\. code-block:: ini\n\n((?:    .*\n|\n)+)", page, re.MULTILINE)
-    texts = [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in blocks]
-    return next(text for text in texts if text.startswith(first_words))
 
 
 def await_that(happened: Callable[[], object], limit: float, what: str) -> float:
@@ -124,6 +115,16 @@ class Instance:
             self._process.wait()
             self._process = None
 
+    def pause(self) -> None:
+        """Stop it where it is; `kill` ends it even so."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def terminate(self) -> None:
         """Stop it as an operator would."""
         assert self._process is not None
@@ -146,11 +147,12 @@ class Instance:
 class Deployment:
     """All of it."""
 
+    balancer: Balancer
     redis: RedisServer = attrs.field(init=False)
     instances: tuple[Instance, Instance] = attrs.field(init=False)
     port: int = attrs.Factory(free_port)
     directory: str = attrs.Factory(lambda: tempfile.mkdtemp(prefix="cluster-"))
-    _balancer: subprocess.Popen[bytes] | None = None
+    _balancing: subprocess.Popen[bytes] | None = None
 
     def __attrs_post_init__(self) -> None:
         self.redis = RedisServer(configuration=documented("bind 127.0.0.1"))
@@ -168,29 +170,21 @@ class Deployment:
         self.redis.start()
         for instance in self.instances:
             instance.start(await_answer=False)
-        self._start_balancer()
+        ports = [instance.port for instance in self.instances]
+        self._balancing = self.balancer.start(self.directory, self.port, ports)
         for url in (*(instance.url for instance in self.instances), self.url):
             await_that(lambda url=url: self.works(url), START_LIMIT, url)  # type: ignore[misc]
 
-    def _start_balancer(self) -> None:
-        text = documented("global")
-        for old, new in (
-            ("maxconn 50000", "maxconn 500"),  # which takes two file descriptors each
-            ("bind :80", f"bind 127.0.0.1:{self.port}"),
-            ("127.0.0.1:8001", f"127.0.0.1:{self.instances[0].port}"),
-            ("127.0.0.1:8002", f"127.0.0.1:{self.instances[1].port}"),
-        ):
-            assert old in text, old
-            text = text.replace(old, new)
-        file = Path(self.directory, "haproxy.cfg")
-        file.write_text(text)
-        with open(os.path.join(self.directory, "haproxy.log"), "ab") as log:
-            self._balancer = subprocess.Popen(
-                [HAPROXY, "-db", "-f", str(file)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+    def restart(self, instance: Instance) -> None:
+        """Start a registry that was killed, and wait until the balancer sends requests to it."""
+        began = time.monotonic()
+        instance.start()
+
+        def is_used() -> bool:
+            page = fetch(f"{self.url}/status")
+            return page is not None and page.json["uptime"] < time.monotonic() - began
+
+        await_that(is_used, START_LIMIT, "the registry that started again, through the balancer")
 
     def works(self, url: str = "") -> bool:
         """Tell whether records are shown."""
@@ -213,8 +207,7 @@ class Deployment:
         """End everything."""
         for instance in self.instances:
             instance.kill()
-        if self._balancer is not None:
-            self._balancer.kill()
-            self._balancer.wait()
+        if self._balancing is not None:
+            end(self._balancing)
         self.redis.close()
         shutil.rmtree(self.directory, ignore_errors=True)

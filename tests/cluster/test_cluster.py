@@ -1,22 +1,34 @@
-"""Whole peers converse over a registry of two processes, of which one is killed; then Redis is."""
+"""
+Whole peers converse over a registry of two processes, of which one is killed; then Redis is.
+
+What depends on the balancer is tried with HAProxy and with nginx, the rest with HAProxy.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
+from unittest import SkipTest
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from twisted.trial.unittest import TestCase
 
 from p2pchat.identity.documents import sign_document
+from p2pchat.peer.registration import LONGEST_WAIT
 from p2pchat.signaling.redis_store import INSTANCE_LEASE
 from p2pchat.wire.documents import Registration
+from tests.cluster.balancers import HAPROXY, NGINX, Balancer
 from tests.cluster.deployment import (
     LEASE,
     Deployment,
     Here,
     Instance,
+    Page,
     await_that,
     fetch,
     reason_to_skip,
@@ -26,18 +38,20 @@ from tests.lab.peers import JsonPeer
 from tests.signaling.web import identity
 
 MOVE_LIMIT = 5.0  # seconds; for a peer to be online again at another registry
+NGINX_PATIENCE = 3.0  # seconds; its proxy_read_timeout for requests
 RENEWAL = LEASE / 3 + 5.0  # seconds; for every record to be there again
 
 
-class ClusterTests(TestCase):
-    """Each begins with Alice and Bob conversing; blocking calls are fine here."""
+class Conversing(TestCase):
+    """Each trial begins with Alice and Bob conversing; blocking calls are fine here."""
 
     timeout = 120
-    if reason_to_skip():
-        skip = reason_to_skip()
+    balancer: Balancer
 
     def setUp(self) -> None:
-        self.cluster = Deployment()
+        if reason := reason_to_skip(self.balancer):
+            raise SkipTest(reason)
+        self.cluster = Deployment(self.balancer)
         self.addCleanup(self.cluster.close)
         self.cluster.start()
         self.alice, self.bob = self.person("alice"), self.person("bob")
@@ -62,13 +76,22 @@ class ClusterTests(TestCase):
         say(caller, ["hello"])
         hear(caller, callee, ["hello"])
 
-    def busiest(self) -> Instance:
-        """Return the registry that has the most streams."""
-        return max(self.cluster.instances, key=Instance.streams)
+    def register(self, name: str, seed: int) -> Page:
+        """Register this name from 127.0.0.2, which says that it is 8.8.8.8."""
+        connection = HTTPConnection("127.0.0.1", self.cluster.port, 10, ("127.0.0.2", 0))
+        body = Registration(name)
+        token = sign_document(identity(seed), self.cluster.url, body, time.time(), "nonce")
+        headers = {"Content-Type": "application/jose", "X-Forwarded-For": "8.8.8.8"}
+        with closing(connection):
+            connection.request("POST", "/register", token, headers)
+            answer = connection.getresponse()
+            return Page(answer.status, json.load(answer))
 
-    def told_of_loss(self) -> int:
-        """Return how often Alice and Bob were told that the registry is away."""
-        return sum(len(one.named("registry_lost")) for one in (self.alice, self.bob))
+
+class BalancedTests(Conversing):
+    """What depends on the balancer, with HAProxy."""
+
+    balancer = HAPROXY
 
     def test_registry_killed(self) -> None:
         """Either may be killed: nobody's record is lost, all are online again, calls go through."""
@@ -83,7 +106,7 @@ class ClusterTests(TestCase):
             self.await_online(everybody, MOVE_LIMIT)
             carol.send("/disconnect alice")
             self.alice.wait_for("disconnected", name="carol")
-            instance.start()
+            self.cluster.restart(instance)
         self.assertEqual(self.cluster.registered(), everybody)
 
     def test_streams_are_spread(self) -> None:
@@ -92,22 +115,11 @@ class ClusterTests(TestCase):
 
     def test_true_addresses(self) -> None:
         """The registry knows the client behind the balancer, whatever the client says it is."""
-        connection = HTTPConnection("127.0.0.1", self.cluster.port, 5, ("127.0.0.2", 0))
-        body = Registration("dave")
-        token = sign_document(identity(1), self.cluster.url, body, time.time(), "nonce")
-        headers = {"Content-Type": "application/jose", "X-Forwarded-For": "8.8.8.8"}
-        connection.request("POST", "/register", token, headers)
-        self.assertEqual(json.load(connection.getresponse())["your_ip"], "127.0.0.2")
-        connection.close()
+        self.assertEqual(self.register("dave", 1).json["your_ip"], "127.0.0.2")
 
-    def test_registry_and_peer_die(self) -> None:
-        """A peer that died with its registry isn't shown as online for long."""
-        self.bob.pause()
-        for instance in self.cluster.instances:
-            instance.kill()
-            instance.start()
-        limit = INSTANCE_LEASE + 2.0
-        await_that(lambda: "bob" not in self.cluster.online(), limit, "bob offline")
+    def busiest(self) -> Instance:
+        """Return the registry that has the most streams."""
+        return max(self.cluster.instances, key=Instance.streams)
 
     def test_registry_stopped(self) -> None:
         """A registry that is stopped sends its peers to the other one."""
@@ -115,6 +127,70 @@ class ClusterTests(TestCase):
         instance.terminate()
         self.await_online({"alice", "bob"}, MOVE_LIMIT)
         exchange(self.alice, self.bob, "after", 1)
+
+    def test_all_registries_killed(self) -> None:
+        """While none is there the answer is 503, which costs no stream; then all comes back."""
+        for instance in self.cluster.instances:
+            instance.kill()
+        for _ in range(3):
+            with self.assertRaises(HTTPError) as caught:
+                urlopen(f"{self.cluster.url}/peers", timeout=10)
+            self.assertEqual(caught.exception.code, 503)
+        for instance in self.cluster.instances:
+            instance.start()
+        self.await_online({"alice", "bob"}, LONGEST_WAIT * 1.5 + MOVE_LIMIT)
+
+
+class NginxTests(BalancedTests):
+    """The same with nginx, and what it does beyond that."""
+
+    balancer = NGINX
+
+    def pause_idlest(self) -> Instance:
+        """Stop the registry with the fewest streams, where nginx sends the next request."""
+        found = min(self.cluster.instances, key=Instance.streams)
+        found.pause()
+        return found
+
+    def test_registry_dies_with_requests(self) -> None:
+        """What a registry was sent and didn't answer before it died is done by the other one."""
+        dying = self.pause_idlest()
+        with ThreadPoolExecutor() as pool:
+            asked = [pool.submit(self.register, f"dave{number}", number) for number in (1, 2, 3)]
+            stuck = wait(asked, 1.0).not_done
+            dying.kill()
+            statuses = [one.result().status for one in asked]
+        self.assertTrue(stuck)
+        self.assertEqual(statuses, [200, 200, 200])
+
+    def test_registry_silent(self) -> None:
+        """What a registry doesn't answer in time is done by the other one."""
+        silent, began = self.pause_idlest(), time.monotonic()
+        with ThreadPoolExecutor() as pool:
+            pages = list(pool.map(self.register, ("dave1", "dave2", "dave3"), (1, 2, 3)))
+        self.assertGreater(time.monotonic() - began, NGINX_PATIENCE)
+        self.assertEqual([page.status for page in pages], [200, 200, 200])
+        silent.resume()
+        self.await_online({"alice", "bob"}, MOVE_LIMIT)
+
+
+class StoreTests(Conversing):
+    """What depends on Redis."""
+
+    balancer = HAPROXY
+
+    def told_of_loss(self) -> int:
+        """Return how often Alice and Bob were told that the registry is away."""
+        return sum(len(one.named("registry_lost")) for one in (self.alice, self.bob))
+
+    def test_registry_and_peer_die(self) -> None:
+        """A peer that died with its registry isn't shown as online for long."""
+        self.bob.pause()
+        for instance in self.cluster.instances:
+            instance.kill()
+            self.cluster.restart(instance)
+        limit = INSTANCE_LEASE + 2.0
+        await_that(lambda: "bob" not in self.cluster.online(), limit, "bob offline")
 
     def test_redis_restarts(self) -> None:
         """Redis dies and forgets all: conversations and streams go on, and all comes back."""
