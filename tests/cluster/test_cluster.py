@@ -37,9 +37,10 @@ from tests.lab.conversation import connect, exchange, hear, say
 from tests.lab.peers import JsonPeer
 from tests.signaling.web import identity
 
-MOVE_LIMIT = 5.0  # seconds; for a peer to be online again at another registry
+MOVE_LIMIT = 20.0  # seconds; for a peer to be online at another registry, which takes one
 NGINX_PATIENCE = 3.0  # seconds; its proxy_read_timeout for requests
-RENEWAL = LEASE / 3 + 5.0  # seconds; for every record to be there again
+RENEWAL = LEASE / 3 + MOVE_LIMIT  # seconds; for every record to be there again
+NEWCOMERS = ("carol", "dave", "erin", "frank")
 
 
 class Conversing(TestCase):
@@ -55,7 +56,7 @@ class Conversing(TestCase):
         self.addCleanup(self.cluster.close)
         self.cluster.start()
         self.alice, self.bob = self.person("alice"), self.person("bob")
-        self.await_online({"alice", "bob"}, 10.0)
+        self.await_online({"alice", "bob"}, MOVE_LIMIT)
         connect(self.alice, self.bob)
         exchange(self.alice, self.bob, "at first", 1)
 
@@ -110,8 +111,20 @@ class BalancedTests(Conversing):
         self.assertEqual(self.cluster.registered(), everybody)
 
     def test_streams_are_spread(self) -> None:
-        """Peers hang on both registries, and a call goes from one to the other."""
-        self.assertEqual([one.streams() for one in self.cluster.instances], [1, 1])
+        """
+        Peers hang on both registries, and a call goes from one to the other.
+
+        A balancer that took its time to see both may have sent the first two to the same.
+        """
+        for name in NEWCOMERS:
+            if self.fewest() > 0:
+                break
+            self.call(self.person(name), self.alice)
+        self.assertGreater(self.fewest(), 0)
+
+    def fewest(self) -> int:
+        """Return how many streams hang on the registry that has fewer."""
+        return min(one.streams() for one in self.cluster.instances)
 
     def test_true_addresses(self) -> None:
         """The registry knows the client behind the balancer, whatever the client says it is."""
@@ -189,7 +202,7 @@ class StoreTests(Conversing):
         for instance in self.cluster.instances:
             instance.kill()
             self.cluster.restart(instance)
-        limit = INSTANCE_LEASE + 2.0
+        limit = INSTANCE_LEASE + MOVE_LIMIT
         await_that(lambda: "bob" not in self.cluster.online(), limit, "bob offline")
 
     def test_redis_restarts(self) -> None:
@@ -211,8 +224,8 @@ class StoreTests(Conversing):
     def test_redis_silent(self) -> None:
         """Redis stops answering for a while: no stream ends, and it is as before."""
         self.cluster.redis.pause()
-        await_that(lambda: not self.cluster.works(), 10.0, "the refusal")
-        await_that(self.status_is_null, 10.0, "the notice")
+        await_that(lambda: not self.cluster.works(), MOVE_LIMIT, "the refusal")
+        await_that(self.status_is_null, MOVE_LIMIT, "the notice")
         time.sleep(3.0)  # in which the balancer asks three times whether the registries live
         self.cluster.redis.resume()
         self.await_online({"alice", "bob"}, MOVE_LIMIT)
@@ -225,7 +238,7 @@ class StoreTests(Conversing):
 
     def test_redis_remembers(self) -> None:
         """With its file a Redis that was killed has every record as soon as it is back."""
-        await_that(self.file_is_written, 5.0, "what Redis wrote")
+        await_that(self.file_is_written, MOVE_LIMIT, "what Redis wrote")
         self.cluster.redis.kill()
         self.cluster.redis.start()
         self.await_online({"alice", "bob"}, MOVE_LIMIT)
