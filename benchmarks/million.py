@@ -68,20 +68,20 @@ class Inputs:
     documents: float = 8.0
     busy: float = 0.5
     most_streams: int = 15_000
-    register: float = 199.0
-    renew: float = 82.0
-    subscribe: float = 545.0
-    deliver: float = 267.0
-    look_up: float = 97.0
-    connect: float = 79.0
-    hold: float = 1.53
+    register: float = 192.0
+    renew: float = 79.0
+    subscribe: float = 506.0
+    deliver: float = 241.0
+    look_up: float = 90.0
+    connect: float = 69.0
+    hold: float = 1.56
     process: float = 62.0
     stream: float = 14.2
     connection: float = 1.7
     kernel: float = 4.0
-    redis_record: float = 1131.0
+    redis_record: float = 1132.0
     redis_nonce: float = 201.0
-    redis_script: float = 21.0
+    redis_script: float = 14.0
 
 
 @attrs.frozen
