@@ -10,8 +10,8 @@ Staying registered: the lease, the event stream, and the way back when the regis
                       waiting ◀────────────────────┘          stop, from anywhere ──▶ stopped
 
 Refreshing is connecting anew, at once, from ``registered`` or ``waiting``: for the moment when
-the network has changed, and an event stream over TCP may be dead without anybody knowing.  Where
-the registry has asked for time it is waiting until that is over.
+the network has changed, and an event stream over TCP may be dead without anybody knowing.  It is
+the one thing that is done although the registry has asked for time: our address may be another.
 
 Connecting is two requests: ``POST /register``, then the event stream.  A registry that asks for
 work first gets it, and the registration again.  Waiting grows from
@@ -66,7 +66,7 @@ class Listener:
     Whom a registration tells.
 
     :ivar registered: takes the registry's answer, each time we are registered anew.
-    :ivar lost: takes the reason and the seconds until the next try, each time they are known anew.
+    :ivar lost: takes the reason and the seconds until the next try.
     :ivar document: takes a compact JWS from the event stream.
     :ivar renewed: takes the registry's answer each time the lease is renewed.
     """
@@ -256,9 +256,6 @@ class _Inputs(Protocol):
     def refresh(self) -> None:
         """The network may have changed: the event stream is not to be trusted."""
 
-    def postpone(self) -> None:
-        """A refresh is wanted while the registry is to be left alone."""
-
     def stop(self) -> None:
         """Never try again."""
 
@@ -298,13 +295,6 @@ def _wait(inputs: _Inputs, core: _Core, reason: str) -> None:
     core.begin_waiting(inputs, reason)
 
 
-@_registered.upon(_Inputs.postpone).to(_waiting)
-@_waiting.upon(_Inputs.postpone).loop()
-def _postpone(inputs: _Inputs, core: _Core) -> None:
-    core.let_go()
-    core.begin_waiting(inputs, "the registry has asked for time")
-
-
 @_idle.upon(_Inputs.stop).to(_stopped)
 @_connecting.upon(_Inputs.stop).to(_stopped)
 @_registered.upon(_Inputs.stop).to(_stopped)
@@ -319,9 +309,6 @@ _waiting.upon(_Inputs.failed).loop().returns(None)
 _idle.upon(_Inputs.refresh).loop().returns(None)
 _connecting.upon(_Inputs.refresh).loop().returns(None)
 _stopped.upon(_Inputs.refresh).loop().returns(None)
-_idle.upon(_Inputs.postpone).loop().returns(None)
-_connecting.upon(_Inputs.postpone).loop().returns(None)
-_stopped.upon(_Inputs.postpone).loop().returns(None)
 _stopped.upon(_Inputs.failed).loop().returns(None)
 _stopped.upon(_Inputs.subscribed).loop().returns(None)
 
@@ -356,11 +343,8 @@ class Lease:
         return done.addErrback(_unexpected)
 
     def refresh(self) -> None:
-        """Register and subscribe anew, at once or when the registry lets us ask."""
-        if self._core.time_asked() > 0:
-            self._inputs.postpone()
-        else:
-            self._inputs.refresh()
+        """Register and subscribe anew, at once."""
+        self._inputs.refresh()
 
     def stop(self) -> None:
         """Let the lease run out."""

@@ -418,16 +418,16 @@ class Negotiation:
         self, session: str, reason: str, explanation: str, retry_after: float | None, now: float
     ) -> None:
         """
-        The registry didn't deliver a document of an attempt.
+        The registry didn't deliver a document of an attempt, which may have been given up already.
 
         Where a person waits for the call, and the registry asks for longer than any pause of ours,
         it is over: the person is told at once, and decides.
 
         :param retry_after: seconds that the registry asks for, if it does.
         """
-        if session != self.session or self.stage is not Stage.OFFERING:
-            return
         self._patience.refused(retry_after, now)
+        if session != self.session or self.stage not in {Stage.OFFERING, Stage.PAUSING}:
+            return
         is_long = retry_after is not None and retry_after > PAUSES[-1]
         final = not self.patient and (reason == "unknown-peer" or is_long)
         self._attempt_failed(reason, explanation, now, final)

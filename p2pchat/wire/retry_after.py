@@ -17,7 +17,7 @@ from math import inf
 import attrs
 
 # Seconds; our registry asks for 60 at most where leases are as long as usual.  A registry that
-# lies, or counts in days, keeps nobody away for longer than a lost path is looked for.
+# lies, or counts in days, keeps nobody away for long: this, and the scatter.
 MAX_RETRY_AFTER = 300.0
 SCATTER = 0.5  # of the wait that was asked for, at most, are added to it
 

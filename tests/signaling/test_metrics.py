@@ -61,15 +61,23 @@ class CountsTests(SynchronousTestCase):
         """Answers count by method, route and status; how long they took, by route."""
         self.counts.answered(b"GET", b"/peer/x", 404, 0.0002)
         self.counts.answered(b"GET", b"/peer/y", 404, 0.002)
+        self.counts.answered(b"GET", b"/peer/z", 404, 0.0025)
         labels = {"method": "GET", "route": "/peer/{peer_id}", "status": "404"}
         text = self.text()
-        self.assertEqual(value(text, "p2psignal_answers_total", **labels), 2)
+        self.assertEqual(value(text, "p2psignal_answers_total", **labels), 3)
         seconds = "p2psignal_answer_seconds"
         route = {"route": "/peer/{peer_id}"}
-        self.assertEqual(value(text, seconds + "_bucket", le="0.00025", **route), 1)
-        self.assertEqual(value(text, seconds + "_count", **route), 2)
-        self.assertAlmostEqual(value(text, seconds + "_sum", **route), 0.0022)
-        self.assertEqual(self.counts.errors, {404: 2})
+        for bound, number in (
+            ("0.0001", 0),
+            ("0.00025", 1),
+            ("0.001", 1),
+            ("0.0025", 3),
+            ("+Inf", 3),
+        ):
+            self.assertEqual(value(text, seconds + "_bucket", le=bound, **route), number, bound)
+        self.assertEqual(value(text, seconds + "_count", **route), 3)
+        self.assertAlmostEqual(value(text, seconds + "_sum", **route), 0.0047)
+        self.assertEqual(self.counts.errors, {404: 3})
 
     def test_strangers_choose_no_labels(self) -> None:
         """Whatever methods and paths come, there are only so many samples."""

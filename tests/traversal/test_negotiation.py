@@ -210,6 +210,19 @@ class CallingTests(NegotiationCase):
             self.assertEqual(said(self.alice), [] if patient else told)
         self.assertGreaterEqual(self.alice.get_timer() or 0.0, NOW + 60)
 
+    def test_asked_late(self) -> None:
+        """A refusal may come when we have given the registry up: it counts all the same."""
+        for retry_after, stage in ((6.0, Stage.PAUSING), (60.0, Stage.ENDED)):
+            self.alice = negotiation(1, ALICE)
+            self.offer()
+            self.alice.handle_timer(NOW + ANSWER_TIMEOUT)
+            self.assertIs(self.alice.stage, Stage.PAUSING)
+            self.refuse(retry_after, NOW + ANSWER_TIMEOUT)
+            self.assertIs(self.alice.stage, stage)
+            self.assertEqual(len(self.alice.told()), 1)
+            if stage is Stage.PAUSING:
+                self.assertGreaterEqual(self.alice.get_timer() or 0.0, NOW + ANSWER_TIMEOUT + 6)
+
     def test_hurry(self) -> None:
         """A network that is back ends a pause; but not the time that the registry asked for."""
         for retry_after in (None, 6.0):
