@@ -24,7 +24,6 @@ Run ``python -m benchmarks.abuse [--seconds S] [--attack NAME]``; it needs Linux
 from __future__ import annotations
 
 import argparse
-import os
 import select
 import socket
 import time
@@ -39,27 +38,17 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import react
 
+from benchmarks.asking import Site, new_people
 from benchmarks.serving import allow_many_files, registry, resident, serving
-from p2pchat.identity.documents import sign_document
-from p2pchat.identity.keys import Identity
 from p2pchat.peer import events
 from p2pchat.peer.node import Node
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import State
 from p2pchat.runtime import real_runtime
-from p2pchat.wire.documents import (
-    MAX_CANDIDATES,
-    Body,
-    Candidate,
-    CandidateType,
-    Offer,
-    Registration,
-    Subscription,
-)
+from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 
-PORT, STUN_PORT = 18147, 18148
-ORIGIN = f"http://127.0.0.1:{PORT}"
-HOST = f"Host: 127.0.0.1:{PORT}"
+SITE, STUN_PORT = Site(18147), 18148
+UNFINISHED = SITE.request("GET", "/status").removesuffix(b"\r\n") + b"X-"
 TIMEOUT = 10.0  # seconds in which a pair must be connected; calm, it takes a fraction of one
 GREATEST_GROWTH = 256 * 1024 * 1024  # bytes
 SLOW = 5000  # connections of slowloris
@@ -88,11 +77,6 @@ class Attack:
 # -- attackers
 
 
-def connection(address: str) -> socket.socket:
-    """Open a connection from a loopback address."""
-    return socket.create_connection(("127.0.0.1", PORT), 5.0, (address, 0))
-
-
 def drip(addresses: list[str], count: Any) -> None:
     """Keep SLOW connections open that never finish a request; count those that are open."""
     open_ones: dict[int, socket.socket] = {}
@@ -102,8 +86,8 @@ def drip(addresses: list[str], count: Any) -> None:
         while len(open_ones) < SLOW and time.monotonic() < began + DRIP:
             number += 1
             with suppress(OSError):
-                end = connection(addresses[number % len(addresses)])
-                end.sendall(f"GET /status HTTP/1.1\r\n{HOST}\r\nX-".encode())
+                end = SITE.dial(addresses[number % len(addresses)])
+                end.sendall(UNFINISHED)
                 open_ones[end.fileno()] = end
                 poll.register(end, select.EPOLLIN)
         for gone, _ in poll.poll(0, SLOW):
@@ -125,54 +109,36 @@ def one_address(count: Any) -> None:
     drip(["127.2.0.1"], count)
 
 
-def posted(path: str, author: Identity, audience: str, body: Body) -> bytes:
-    """Write a request with a signed document."""
-    token = sign_document(author, audience, body, time.time(), os.urandom(16).hex()).encode()
-    head = f"POST {path} HTTP/1.1\r\n{HOST}\r\nContent-Type: application/jose\r\n"
-    return f"{head}Content-Length: {len(token)}\r\n\r\n".encode() + token
-
-
-def subscribed(author: Identity) -> bytes:
-    """Write the request for an event stream."""
-    token = sign_document(author, ORIGIN, Subscription(), time.time(), os.urandom(16).hex())
-    head = f"GET /events/{author.peer_id} HTTP/1.1\r\n{HOST}\r\n"
-    return f"{head}Authorization: JWS {token}\r\n\r\n".encode()
-
-
 def flood(count: Any) -> None:
     """Register peers that nobody has seen, as fast as it goes; count the requests."""
-    made = [
-        posted("/register", Identity.from_seed(os.urandom(32)), ORIGIN, Registration("flood"))
-        for _ in range(2000)
-    ]
-    ends = [connection("127.3.0.1") for _ in range(FLOODS)]
+    made = [SITE.registration(person) for person in new_people(2000)]
+    ends = [SITE.dial("127.3.0.1") for _ in range(FLOODS)]
     while True:
         for one in made:
             end = ends[count.value % FLOODS]
             end.sendall(one)
             if not end.recv(65536):
-                ends[count.value % FLOODS] = connection("127.3.0.1")
+                ends[count.value % FLOODS] = SITE.dial("127.3.0.1")
             count.value += 1
 
 
 def deaf(count: Any) -> None:
     """Never read, while accomplices deliver long offers; count how often a stream was cut off."""
-    authors = [Identity.from_seed(os.urandom(32)) for _ in range(ACCOMPLICES)]
-    ends = [connection(f"127.4.0.{number + 10}") for number in range(ACCOMPLICES)]
-    listener = Identity.from_seed(os.urandom(32))
+    listener, *authors = new_people(1 + ACCOMPLICES)
+    ends = [SITE.dial(f"127.4.0.{number + 10}") for number in range(ACCOMPLICES)]
     for author, end in [*zip(authors, ends, strict=True), (listener, ends[0])]:
-        end.sendall(posted("/register", author, ORIGIN, Registration("deaf")))
+        end.sendall(SITE.registration(author))
         end.recv(65536)
-    body, ears = Offer("session", "deaf", bytes(32), "ufrag", LONG), []
+    ears = []
     while True:
-        ears.append(connection("127.4.0.2"))
+        ears.append(SITE.dial("127.4.0.2"))
         ears[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        ears[-1].sendall(subscribed(listener))
+        ears[-1].sendall(SITE.subscription(listener))
         ears[-1].recv(10)
         taken = True
         while taken:
             for author, end in zip(authors, ends, strict=True):
-                end.sendall(posted(f"/deliver/{listener.peer_id}", author, listener.peer_id, body))
+                end.sendall(SITE.offer(author, listener.peer_id, LONG))
             answers = [end.recv(65536) for end in ends]
             taken = not any(b"peer-offline" in answer for answer in answers)
         count.value += 1
@@ -200,8 +166,8 @@ class Peer:
     node: Node = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        settings = NodeSettings(self.name, ORIGIN, accept=AcceptPolicy.ALL)
-        state = State(Identity.from_seed(os.urandom(32)))
+        settings = NodeSettings(self.name, SITE.origin, accept=AcceptPolicy.ALL)
+        state = State(new_people(1)[0])
         self.node = Node(real_runtime(reactor), settings, state)
         self.node.listen(self._told)
         self.node.start()
@@ -267,7 +233,7 @@ def under(attack: Attack, pid: int, seconds: float) -> Any:
 @inlineCallbacks
 def run(_reactor: Any, attacks: list[Attack], seconds: float) -> Any:
     """Run the attacks one after the other, against one registry."""
-    with serving(registry(PORT, f"--stun={STUN_PORT}"), PORT) as pid:
+    with serving(registry(SITE.port, f"--stun={STUN_PORT}"), SITE.port) as pid:
         for attack in attacks:
             yield under(attack, pid, seconds)
 

@@ -55,9 +55,10 @@ class Site:
         """The audience of documents for the registry."""
         return f"http://127.0.0.1:{self.port}"
 
-    def dial(self) -> socket.socket:
-        """Open a connection."""
-        return socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+    def dial(self, source: str = "") -> socket.socket:
+        """Open a connection, from this loopback address if one is given."""
+        bound = (source, 0) if source else None
+        return socket.create_connection(("127.0.0.1", self.port), TIMEOUT, bound)
 
     def request(self, method: str, path: str, body: bytes = b"", *fields: str) -> bytes:
         """Write a request as it stands on the wire."""
@@ -91,9 +92,11 @@ class Site:
         path = f"/events/{author.peer_id}"
         return self.request("GET", path, b"", f"Authorization: JWS {token}")
 
-    def offer(self, author: Identity, peer_id: str) -> bytes:
-        """Write an offer, as long as most are."""
-        body = Offer(os.urandom(16).hex(), "benchmark", bytes(32), "ufrag", CANDIDATES)
+    def offer(
+        self, author: Identity, peer_id: str, candidates: tuple[Candidate, ...] = CANDIDATES
+    ) -> bytes:
+        """Write an offer; with the default candidates it is as long as most are."""
+        body = Offer(os.urandom(16).hex(), "benchmark", bytes(32), "ufrag", candidates)
         return self.post(f"/deliver/{peer_id}", signed(author, peer_id, body))
 
 
