@@ -42,12 +42,13 @@ class Told:
 
 class BusyStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
     """
-    The store of a world's registry while it can do nothing new, and asks for so many seconds.
+    The store of a world's registry while it can do nothing new, and asks for so many seconds, or
+    doesn't say for how many.
 
     :ivar asked: when somebody wanted something of it.
     """
 
-    def __init__(self, world: World, seconds: int, status: int = 503) -> None:
+    def __init__(self, world: World, seconds: int | None, status: int = 503) -> None:
         super().__init__(world.registry.store)
         self.asked: list[float] = []
         self._clock = world.internet.clock

@@ -6,11 +6,8 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from attrs import evolve
-from twisted.internet.defer import Deferred, fail
-from twisted.python.components import proxyForInterface
 from twisted.web.server import Site
 
-from p2pchat.interfaces import IRegistryStore
 from p2pchat.peer.registration import (
     FIRST_WAIT,
     LONGEST_WAIT,
@@ -19,7 +16,6 @@ from p2pchat.peer.registration import (
     Listener,
     keep_registered,
 )
-from p2pchat.signaling.refusals import refused
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
@@ -31,14 +27,6 @@ from tests.simulation.world import HTTP_PORT
 
 SLACK = 0.2  # seconds; two requests
 RENEWAL = 20.0  # seconds; a third of the registry's leases
-
-
-class UnableStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
-    """A store that renews nothing for the moment."""
-
-    def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
-        """Refuse."""
-        return fail(refused(503, "store-unavailable", "try again"))
 
 
 class LeaseCase(RegistryCase):
@@ -110,10 +98,9 @@ class RegisteredTests(LeaseCase):
     def test_registry_unable(self) -> None:
         """A renewal that is answered 503 costs neither the stream nor a word."""
         self.registered()
-        store = self.world.registry.store
-        self.world.registry.store = UnableStore(store)
+        store = self.world.registry.store = BusyStore(self.world, None)
         self.run_for(45)
-        self.world.registry.store = store
+        self.world.registry.store = store.original
         self.run_for(60)
         self.assertEqual((self.told.lost, self.world.registered), ([], 1))
         self.assertGreater(self.world.registry.counts.errors[503], 0)
