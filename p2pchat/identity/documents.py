@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import binascii
 import re
-from binascii import a2b_base64
 from functools import lru_cache
 from typing import Any
 
@@ -148,7 +147,7 @@ def _own_key(head: str) -> bytes | None:
 
 def _decoded(part: str) -> bytes:
     # What urlsafe_b64decode does; padding that isn't needed does no harm.
-    return a2b_base64(part.encode("ascii").translate(_TO_BASE64) + b"==")
+    return binascii.a2b_base64(part.encode("ascii").translate(_TO_BASE64) + b"==")
 
 
 def _header(token: str) -> dict[str, Any]:

@@ -94,10 +94,10 @@ def field(source: JsonObject, name: str, kind: type[_T], most: int | None = None
         if not 0 <= value <= (2**53 if most is None else most):
             raise RemoteProtocolError(f"member {name!r} is out of range")
         return value
-    if isinstance(value, str):
-        refuse_surrogates(value, name)
     if most is not None and not isinstance(value, dict) and len(value) > most:
         raise RemoteProtocolError(f"member {name!r} is longer than {most}")
+    if isinstance(value, str):
+        refuse_surrogates(value, name)
     return value
 
 

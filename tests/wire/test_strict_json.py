@@ -117,6 +117,12 @@ class FieldTests(SynchronousTestCase):
             self.assertEqual(field({"a": good}, "a", kind, 2), good)
             self.assertRaises(RemoteProtocolError, field, {"a": bad}, "a", kind, 2)
 
+    def test_long_and_odd(self) -> None:
+        """What is too long is refused for that, before anybody looks through it."""
+        with self.assertRaises(RemoteProtocolError) as caught:
+            field({"a": "\ud800" * 5}, "a", str, 4)
+        self.assertIn("longer than 4", str(caught.exception))
+
     def test_optional(self) -> None:
         """What is absent or null has its default."""
         self.assertEqual(optional({}, "a", int, 7), 7)
