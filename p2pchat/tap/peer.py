@@ -36,6 +36,7 @@ from p2pchat.peer.settings import (
     NodeSettings,
 )
 from p2pchat.peer.state import load_state
+from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.wire.documents import MAX_USERNAME
 from p2pchat.wire.origins import host, origin
 
@@ -217,7 +218,8 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.tap.peer_services import PeerService, this_process  # noqa: PLC0415
     from p2pchat.ui.stdio import stdio_for  # noqa: PLC0415
 
-    state = load_state(options["state"], runtime.random_bytes)
+    directory = StateDirectory.open(options["state"]) if options["state"] else None
+    state = load_state(directory, runtime.random_bytes)
     stdio, terminal = stdio_for(runtime, options.settings.username, bool(options["json"]))
     return PeerService(
         runtime,

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.state import CONTACTS_FILE, IDENTITY_FILE, State, load_state
+from p2pchat.peer.state_directory import LOCK_FILE, StateDirectory
 from p2pchat.traversal.behaviour import Mapping
 from p2pchat.traversal.memory import Means, Memory
 from p2pchat.wire.strict_json import JsonObject, dumps
@@ -23,12 +24,16 @@ class StateTests(SynchronousTestCase):
     """A state directory that doesn't exist yet."""
 
     def setUp(self) -> None:
-        self.path = Path(self.mktemp()) / "deep" / "state"
+        self.path = Path(os.path.abspath(self.mktemp())) / "deep" / "state"
         self.random = Random(1)
 
     def load(self) -> State:
-        """Start the program once more."""
-        return load_state(str(self.path), self.random.randbytes)
+        """Start the program once more, the one before having ended."""
+        directory = StateDirectory.open(str(self.path))
+        try:
+            return load_state(directory, self.random.randbytes)
+        finally:
+            directory.close()
 
     def refused(self) -> str:
         """Return the sentence with which the directory is refused."""
@@ -84,11 +89,11 @@ class StateTests(SynchronousTestCase):
             self.assertEqual(self.mode(self.path / name), 0o600)
 
     def test_replaced_whole(self) -> None:
-        """Nothing but the two files is left, however often they were written."""
+        """Nothing else is left of the files, however often they were written."""
         state = self.load()
         for number in range(5):
             state.add_contact(BOB.peer_id, f"bob {number}")
-        self.assertEqual(sorted(os.listdir(self.path)), [CONTACTS_FILE, IDENTITY_FILE])
+        self.assertEqual(sorted(os.listdir(self.path)), [CONTACTS_FILE, IDENTITY_FILE, LOCK_FILE])
         self.assertEqual(self.load().contacts, {BOB.peer_id: "bob 4"})
 
     def test_memory(self) -> None:
@@ -116,11 +121,23 @@ class StateTests(SynchronousTestCase):
             self.assertIn(str(file), self.refused())
             self.assertEqual(file.read_bytes(), content)
 
-    def test_unusable_directory(self) -> None:
-        """A file in the way of the directory is named."""
-        self.path.parent.mkdir(parents=True)
-        self.path.write_bytes(b"")
-        self.assertIn(str(self.path), self.refused())
+    def test_readable_identity(self) -> None:
+        """A key that others may read is refused, with the command that mends it."""
+        self.load()
+        file = self.path / IDENTITY_FILE
+        file.chmod(0o640)
+        self.assertIn(f"chmod 600 {file}", self.refused())
+        file.chmod(0o400)
+        self.load()
+
+    def test_writable_contacts(self) -> None:
+        """Contacts that others may write are refused; who reads them is the person's business."""
+        self.load().add_contact(BOB.peer_id, "bob")
+        file = self.path / CONTACTS_FILE
+        file.chmod(0o644)
+        self.load()
+        file.chmod(0o666)
+        self.assertIn(f"chmod 600 {file}", self.refused())
 
     def test_directory_for_file(self) -> None:
         """A directory in the place of a file is named."""

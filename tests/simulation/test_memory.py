@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
 from p2pchat.peer.state import load_state
+from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.traversal.hard_nats import HARD_DELAY
 from p2pchat.traversal.memory import MEMORY_LIFETIME
 from p2pchat.traversal.story import AttemptTold
@@ -98,7 +99,8 @@ class MemoryTests(SynchronousTestCase):
 
     def test_kept_with_the_contact(self) -> None:
         """With a state directory it outlives the program, but not MEMORY_LIFETIME."""
-        directory = self.mktemp()
+        directory = StateDirectory.open(self.mktemp())
+        self.addCleanup(directory.close)
         calls = Calls(7)
         for age, remembered in ((0.0, ""), (0.0, "many-sockets"), (MEMORY_LIFETIME, "")):
             calls.world.result(calls.alice.node.stop())

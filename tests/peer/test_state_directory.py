@@ -1,0 +1,132 @@
+"""Tests of :mod:`p2pchat.peer.state_directory`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from p2pchat.errors import ConfigurationError
+from p2pchat.peer.state_directory import LOCK_FILE, StateDirectory
+
+HOLD = """
+import sys
+from p2pchat.peer.state_directory import StateDirectory
+directory = StateDirectory.open(sys.argv[1])
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+class StateDirectoryTests(SynchronousTestCase):
+    """A state directory that doesn't exist yet."""
+
+    def setUp(self) -> None:
+        self.path = Path(os.path.abspath(self.mktemp())) / "deep" / "state"
+
+    def open(self) -> StateDirectory:
+        """Use the directory until the test ends."""
+        directory = StateDirectory.open(str(self.path))
+        self.addCleanup(directory.close)
+        return directory
+
+    def refused(self) -> str:
+        """Return the sentence with which the directory is refused."""
+        return str(self.assertRaises(ConfigurationError, StateDirectory.open, str(self.path)))
+
+    def hold(self) -> subprocess.Popen[bytes]:
+        """Let another process use the directory."""
+        command = [sys.executable, "-c", HOLD, str(self.path)]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        assert process.stdout is not None
+        self.assertEqual(process.stdout.readline(), b"locked\n")
+        return process
+
+    def test_made(self) -> None:
+        """It is made with what is missing above it, nobody else's, whatever the umask."""
+        self.addCleanup(os.umask, os.umask(0))
+        self.open()
+        for path in (self.path, self.path.parent):
+            self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o700)
+
+    def test_locked(self) -> None:
+        """A second program is told who has it, until that one has ended."""
+        first = self.open()
+        self.assertIn(f"in use by process {os.getpid()}, since 2", self.refused())
+        first.close()
+        first.close()
+        self.open()
+
+    def test_locked_by_another(self) -> None:
+        """Another process has it until it ends, killed or not; the file that is left is no lock."""
+        process = self.hold()
+        self.assertIn(f"in use by process {process.pid}", self.refused())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        self.assertTrue((self.path / LOCK_FILE).exists())
+        self.open()
+
+    def test_not_inherited(self) -> None:
+        """A child process that outlives the program doesn't keep the directory."""
+        directory = self.open()
+        child = subprocess.Popen(["sleep", "60"], close_fds=False)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        directory.close()
+        self.open()
+
+    def test_unreadable_owner(self) -> None:
+        """Whatever stands in the lock file, the sentence is one."""
+        self.open()
+        for content in (b"", b"\xff\x00\x1b[31m", b"1" * 1000):
+            (self.path / LOCK_FILE).write_bytes(content)
+            sentence = self.refused()
+            self.assertIn("in use by ", sentence)
+            self.assertTrue(sentence.isprintable())
+
+    def test_working_directory(self) -> None:
+        """It stays the same when the working directory changes."""
+        self.assertTrue(StateDirectory.open(os.path.relpath(self.path)).path.is_absolute())
+
+    def test_others_may_write(self) -> None:
+        """A directory that others can write is refused, with the command that mends it."""
+        self.path.mkdir(parents=True)
+        for mode in (0o770, 0o707, 0o777, 0o1777):
+            self.path.chmod(mode)
+            self.assertIn(f"chmod 700 {self.path}", self.refused())
+        self.path.chmod(0o755)
+        self.open()
+
+    def test_owner(self) -> None:
+        """A directory of somebody else is refused, by root too."""
+        if os.geteuid() != 0:
+            raise SkipTest("only root can give a directory away")
+        self.path.mkdir(parents=True)
+        os.chown(self.path, 12345, -1)
+        self.assertIn(f"{self.path} belongs to 12345", self.refused())
+
+    def test_in_the_way(self) -> None:
+        """A file in the place of the directory, or above it, is named."""
+        self.path.parent.mkdir(parents=True)
+        self.path.write_bytes(b"")
+        self.assertIn(f"({self.path})", self.refused())
+        self.path = self.path / "below"
+        self.assertIn(str(self.path.parent), self.refused())
+
+    def test_lock_in_the_way(self) -> None:
+        """What can't be a lock file is named: a directory, a link."""
+        lock = self.path / LOCK_FILE
+        lock.mkdir(parents=True)
+        self.path.chmod(0o700)
+        self.assertIn(str(lock), self.refused())
+        lock.rmdir()
+        lock.symlink_to("/elsewhere")
+        self.assertIn(str(lock), self.refused())
