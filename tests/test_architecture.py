@@ -61,6 +61,7 @@ ONLY_IMPORTERS = {
     "treq": "p2pchat/peer/registry_client.py",
     "stun": "p2pchat/peer/nat_type.py",  # pystun3
     "ifaddr": "p2pchat/runtime.py",
+    "confusable_homoglyphs": "p2pchat/wire/usernames.py",
     "txredisapi": "p2pchat/signaling/redis_link.py",
     "hiredis": "p2pchat/signaling/redis_link.py",
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from enum import Enum
 
 import attrs
 
-from p2pchat.errors import ConfigurationError
-from p2pchat.wire.documents import MAX_USERNAME
+from p2pchat.errors import ConfigurationError, RemoteProtocolError
+from p2pchat.wire.usernames import check_username
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 DEFAULT_HEARTBEAT = 15.0  # seconds; RFC 4787 asks of a NAT at least 120, many keep 30
@@ -23,8 +24,15 @@ class AcceptPolicy(Enum):
 
 
 def _check_username(_instance: object, _field: object, value: str) -> None:
-    if not value.strip() or len(value) > MAX_USERNAME:
-        raise ConfigurationError(f"a username has 1 to {MAX_USERNAME} characters")
+    try:
+        check_username(value)
+    except RemoteProtocolError as error:
+        raise ConfigurationError(f"--username {value!r}: {error}") from None
+
+
+def _in_normal_form(name: str) -> str:
+    """Write a name as it is compared, however this machine's keyboard composes it."""
+    return " ".join(unicodedata.normalize("NFKC", name).split())
 
 
 def _check_privacy(instance: NodeSettings, _field: object, value: bool) -> None:
@@ -45,7 +53,7 @@ class NodeSettings:
     :ivar publish_address: show our server-reflexive address to everybody in the record.
     """
 
-    username: str = attrs.field(validator=_check_username)
+    username: str = attrs.field(converter=_in_normal_form, validator=_check_username)
     server: str = DEFAULT_SERVER
     port: int = 0
     accept: AcceptPolicy = AcceptPolicy.ASK

@@ -21,8 +21,9 @@ import attrs
 from p2pchat.identity.documents import MAX_DOCUMENT
 from p2pchat.signaling.directory import MAX_PAGE
 from p2pchat.signaling.streams import EVENTS
-from p2pchat.wire.documents import MAX_LABEL, MAX_USERNAME
+from p2pchat.wire.documents import MAX_LABEL
 from p2pchat.wire.problems import CONTENT_TYPE, TYPE_PREFIX
+from p2pchat.wire.usernames import MAX_USERNAME
 from p2pchat.wire.work import MAX_DIFFICULTY
 
 Schema = dict[str, Any]

@@ -37,8 +37,8 @@ from p2pchat.peer.settings import (
 )
 from p2pchat.peer.state import load_state
 from p2pchat.peer.state_directory import StateDirectory
-from p2pchat.wire.documents import MAX_USERNAME
 from p2pchat.wire.origins import host, origin
+from p2pchat.wire.usernames import MAX_USERNAME
 
 if TYPE_CHECKING:
     from p2pchat.runtime import Runtime

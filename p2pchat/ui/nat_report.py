@@ -5,9 +5,9 @@ from __future__ import annotations
 from p2pchat.peer import behaviour as rfc4787
 from p2pchat.peer.behaviour import Behaviour
 from p2pchat.peer.nat_type import NatType
-from p2pchat.ui.visible import visible
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.strict_json import JsonObject
+from p2pchat.wire.visible import visible
 
 NAME = "nat_type"
 

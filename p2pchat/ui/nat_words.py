@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2pchat.peer.events import NatRead
-from p2pchat.ui.visible import visible
+from p2pchat.wire.visible import visible
 
 _FILTERING = {
     "address-and-port-dependent": "lets in only whom you sent to, at the very port: usual, and "

@@ -1,7 +1,7 @@
 """
 Events and answers as sentences for a person.
 
-Pure.  Every text that may come from somebody else goes through :mod:`p2pchat.ui.visible` here.
+Pure.  Every text that may come from somebody else goes through :mod:`p2pchat.wire.visible` here.
 A name proves nothing: where two peers have the same one, or one has ours, the beginning of the
 id, which is proved, stands beside it.
 """
@@ -19,7 +19,7 @@ from p2pchat.ui import answers
 from p2pchat.ui.columns import columns
 from p2pchat.ui.ink import Tint
 from p2pchat.ui.nat_words import nat_rows
-from p2pchat.ui.visible import visible, visible_lines, visible_name
+from p2pchat.wire.visible import visible, visible_lines, visible_name
 
 SHORT_ID = 8  # characters of an id that people are shown
 MAX_NAMES = 1000  # names kept to tell same names apart; the oldest is forgotten

@@ -27,10 +27,10 @@ from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
 from p2pchat.wire.addresses import Address, format_address, parse_address
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
 from p2pchat.wire.strict_json import JsonObject, field, optional, timestamp
+from p2pchat.wire.usernames import username_field
 from p2pchat.wire.work import Work
 
 VERSION = 1
-MAX_USERNAME = 64  # characters
 MAX_LABEL = 64  # characters of a NAT label, a session or link name, a refusal reason
 MAX_DETAIL = 512  # characters of a refusal's sentence
 MAX_CANDIDATES = 32  # a host with that many addresses has better ways
@@ -111,7 +111,7 @@ class Registration:
         shown = optional(members, "addresses", list, [], MAX_CANDIDATES)
         work = optional(members, "work", dict, {})
         return cls(
-            nonempty(members, "username", MAX_USERNAME),
+            username_field(members),
             optional(members, "nat", str, "", MAX_LABEL),
             tuple(parse_address(address) for address in shown),
             Work.from_json(work) if work else None,
@@ -198,7 +198,7 @@ class Offer:
     ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str, str]:
         return (
             nonempty(members, "session", MAX_LABEL),
-            nonempty(members, "username", MAX_USERNAME),
+            username_field(members),
             decode_bytes(field(members, "exchange", str, 64), 32),
             nonempty(members, "ufrag", 32),
             _candidates(members),

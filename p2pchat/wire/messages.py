@@ -28,8 +28,9 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
-from p2pchat.wire.documents import MAX_LABEL, MAX_USERNAME, nonempty
+from p2pchat.wire.documents import MAX_LABEL, nonempty
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional, timestamp
+from p2pchat.wire.usernames import username_field
 
 VERSION = 1
 MAX_TEXT = 32768  # characters of one message; a page of print has 3,000
@@ -85,7 +86,7 @@ class Hello:
     def from_json(cls, members: JsonObject) -> Hello:
         """Read the members of this type."""
         return cls(
-            field(members, "username", str, MAX_USERNAME),
+            username_field(members),
             nonempty(members, "epoch", MAX_LABEL),
             max(1, optional(members, "oldest", int, 1)),
             optional(members, "known_epoch", str, "", MAX_LABEL),

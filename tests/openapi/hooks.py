@@ -17,7 +17,6 @@ from requests.auth import AuthBase
 from p2pchat.wire.documents import (
     MAX_DETAIL,
     MAX_LABEL,
-    MAX_USERNAME,
     Body,
     Candidate,
     Candidates,
@@ -31,6 +30,7 @@ from p2pchat.wire.documents import (
 )
 from p2pchat.wire.origins import origin
 from tests.openapi.signing import GUESTS, HOSTS, OWN, PEOPLE, Wish, newcomer, sign
+from tests.wire.names import usernames
 
 LEASES: dict[str, str] = {}  # the renewals that registrations gave, by peer id
 
@@ -47,11 +47,11 @@ _candidates = st.lists(
     st.builds(Candidate, st.sampled_from(CandidateType), _address), max_size=4
 ).map(tuple)
 _registrations = st.builds(
-    Registration, _words(MAX_USERNAME), st.just(""), st.lists(_address, max_size=2).map(tuple)
+    Registration, usernames, st.just(""), st.lists(_address, max_size=2).map(tuple)
 )
 _for_peers: st.SearchStrategy[Body] = st.one_of(
     st.builds(
-        *(Offer, _label, _words(MAX_USERNAME), st.binary(min_size=32, max_size=32)),
+        *(Offer, _label, usernames, st.binary(min_size=32, max_size=32)),
         *(_words(32), _candidates),
     ),
     st.builds(Candidates, _label, _candidates, st.booleans()),

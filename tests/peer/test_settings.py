@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
-from p2pchat.wire.documents import MAX_USERNAME
+from p2pchat.wire.usernames import MAX_USERNAME
 
 
 class SettingsTests(SynchronousTestCase):
@@ -24,3 +24,12 @@ class SettingsTests(SynchronousTestCase):
         NodeSettings("x" * MAX_USERNAME)
         for name in ("", "  ", "\t", "x" * (MAX_USERNAME + 1)):
             self.assertRaises(ConfigurationError, NodeSettings, name)
+
+    def test_spelling(self) -> None:
+        """However a keyboard composes a name, it is written in one way."""
+        self.assertEqual(NodeSettings(" Zoe\u0308  Mu\u0308ller").username, "Zoë Müller")
+
+    def test_name_like_id(self) -> None:
+        """A name that could be taken for an id is refused, and the sentence says which."""
+        error = self.assertRaises(ConfigurationError, NodeSettings, "c9ab0cae")
+        self.assertIn("'c9ab0cae': a username must not look like a peer id", str(error))

@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
-    MAX_USERNAME,
     Answer,
     Candidate,
     Candidates,
@@ -27,6 +26,7 @@ from p2pchat.wire.documents import (
 )
 from p2pchat.wire.strict_json import dumps, loads
 from tests.wire.json_values import damaged, text_of
+from tests.wire.names import usernames
 
 hosts = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
 addresses = st.tuples(hosts, st.integers(1, 65535))
@@ -36,13 +36,11 @@ candidates = st.lists(
 sessions = text_of(1, 64)
 labels = text_of(0, 64)
 description = (
-    *(sessions, text_of(1, MAX_USERNAME), st.binary(min_size=32, max_size=32)),
+    *(sessions, usernames, st.binary(min_size=32, max_size=32)),
     *(text_of(1, 32), candidates, labels, labels, labels, labels),
 )
 bodies = st.one_of(
-    st.builds(
-        Registration, text_of(1, MAX_USERNAME), labels, st.lists(addresses, max_size=3).map(tuple)
-    ),
+    st.builds(Registration, usernames, labels, st.lists(addresses, max_size=3).map(tuple)),
     st.just(Subscription()),
     st.just(Removal()),
     st.builds(Offer, *description),
@@ -121,8 +119,9 @@ class DocumentTests(SynchronousTestCase):
         one = Candidate(CandidateType.HOST, ("192.0.2.1", 1)).to_json()
         Document.from_json(members(candidates=[one] * MAX_CANDIDATES))
         self.refuse(candidates=[one] * (MAX_CANDIDATES + 1))
-        self.refuse(username="x" * (MAX_USERNAME + 1))
+        self.refuse(username="x" * 65)
         self.refuse(username="  ")
+        self.refuse(username="c9ab0cae")
         self.refuse(session="")
         self.refuse(ufrag="x" * 33)
         self.refuse(link=1)

@@ -26,13 +26,12 @@ from p2pchat.wire.messages import (
 )
 from p2pchat.wire.strict_json import dumps, loads
 from tests.wire.json_values import damaged, text_of
+from tests.wire.names import usernames
 
 numbers = st.integers(0, 2**53)
 messages = st.one_of(
     st.builds(Proof, st.binary(min_size=32, max_size=32), st.binary(min_size=64, max_size=64)),
-    st.builds(
-        Hello, text_of(0, 64), text_of(1, 64), st.integers(1, 2**53), text_of(0, 64), numbers
-    ),
+    st.builds(Hello, usernames, text_of(1, 64), st.integers(1, 2**53), text_of(0, 64), numbers),
     st.builds(Message, st.integers(1, 2**53), text_of(0, 200), st.floats(0, 1e10)),
     st.builds(Receipt, numbers),
     st.builds(Ping, numbers),

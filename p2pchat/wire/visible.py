@@ -28,8 +28,11 @@ TAB = "    "
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _FORM_SELECTORS = frozenset("\ufe0e\ufe0f")
 _DOTTED_CIRCLE = "\u25cc"
-# Default_Ignorable_Code_Point that str.isprintable() lets pass, and the blank Braille pattern.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+# Default_Ignorable_Code_Point that str.isprintable() lets pass, and what is drawn as nothing: the
+# blank Braille pattern, the object replacement character, the null notehead.
+_BLANK = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc\U0001d159"
+)
 _JOINED_SCRIPTS = range(0x0600, 0x0E00)
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))

@@ -1,4 +1,4 @@
-"""Tests of :mod:`p2pchat.ui.visible`."""
+"""Tests of :mod:`p2pchat.wire.visible`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui.visible import MAX_NAME, visible, visible_lines, visible_name
+from p2pchat.wire.visible import MAX_NAME, visible, visible_lines, visible_name
 
 _KEPT = "\u200c\u200d"
 

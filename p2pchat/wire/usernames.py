@@ -1,0 +1,149 @@
+"""
+Usernames: what a peer may call itself, and which two names look alike.
+
+A username is a label that anybody may take; it proves nothing.  Refused, by the registry and by
+peers, are names that could be read as something else:
+
+* as a peer id or the beginning of one: 8 hexadecimal digits or more, or 4 with a figure among them;
+* as a part of the screen that names stand on: the time of day (a figure first), a command (a slash
+  first), our own lines ("you"), and what ends a name there (``:``, ``>``, parentheses);
+* as nothing, or as other text than it is: whatever :func:`p2pchat.wire.visible.visible` writes as
+  an escape, blanks at the ends or two in a row, and what isn't in Unicode's NFKC form.
+
+Letters and figures of other scripts that look like these count as these: confusables of UTS 39, by
+the data of ``confusable_homoglyphs``, which has no skeletons of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+
+from confusable_homoglyphs import confusables
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.wire.strict_json import JsonObject, field
+from p2pchat.wire.visible import visible
+
+MAX_USERNAME = 64  # characters; a row of a console shows 24 of them
+
+_ID_LIKE = re.compile(r"[0-9a-f-]{8,}|(?=.*[0-9])[0-9a-f-]{4,}")
+_PUNCTUATION = frozenset(":<>()")
+_LOOK_LIKE_DIGITS = str.maketrans("OoIl|", "00111")  # what the skeleton makes of 0 and 1, too
+_MARK = "\u200e"  # stands around the right-to-left entries of the data
+_RESERVED = "you"
+_LENGTH = f"a username has 1 to {MAX_USERNAME} characters"
+
+
+def check_username(name: str) -> str:
+    """
+    Return a name that a peer may call itself.
+
+    :raises RemoteProtocolError: it may not; the sentence says why.
+    """
+    objection = _objection(name) if len(name) <= MAX_USERNAME else _LENGTH
+    if objection:
+        raise RemoteProtocolError(objection)
+    return name
+
+
+def username_field(members: JsonObject) -> str:
+    """Read the member ``username``, or raise :class:`RemoteProtocolError`."""
+    return check_username(field(members, "username", str, MAX_USERNAME))
+
+
+@lru_cache(maxsize=4096)  # names of at most MAX_USERNAME characters
+def _objection(name: str) -> str:
+    """Return the sentence that refuses a name, or "" for a name that may be used."""
+    return next((why for is_refused, why in _OBJECTIONS if is_refused(name)), "")
+
+
+def looks_like_id(text: str) -> bool:
+    """Tell whether a person could take a text for a peer id or the beginning of one."""
+    folded = "".join(unicodedata.normalize("NFKC", text).casefold().split())
+    as_digits = skeleton(folded).translate(_LOOK_LIKE_DIGITS)
+    return any(_ID_LIKE.fullmatch(one) is not None for one in (folded, as_digits))
+
+
+def _has_punctuation(name: str) -> bool:
+    """Tell of signs that end a name on a screen; letters of other scripts may look like them."""
+    is_latin = any("LATIN" in unicodedata.name(one, "") for one in name)
+    for character in name:
+        is_letter = unicodedata.category(character)[0] in "LM"
+        if _PUNCTUATION & set(_prototype(character)) and (is_latin or not is_letter):
+            return True
+    return False
+
+
+def _has_other_spelling(name: str) -> bool:
+    return unicodedata.normalize("NFKC", name) != name
+
+
+def _is_partly_invisible(name: str) -> bool:
+    return visible(name) != name or " ".join(name.split()) != name
+
+
+def _begins_as_something_else(name: str) -> bool:
+    return unicodedata.category(name[0])[0] == "N" or name[0] == "/"
+
+
+def _is_reserved(name: str) -> bool:
+    return any(key == _RESERVED or key.startswith(f"{_RESERVED} ") for key in _keys(name))
+
+
+def resembles(name: str, other: str) -> bool:
+    """Tell whether a person could take two names for the same one."""
+    return not _keys(name).isdisjoint(_keys(other))
+
+
+@lru_cache(maxsize=4096)
+def _keys(name: str) -> frozenset[str]:
+    """Return what a name looks like in small letters, read before and after making them small."""
+    plain = "".join(
+        one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one)
+    )
+    words = " ".join(plain.split())
+    return frozenset({skeleton(words.casefold()).casefold(), skeleton(words).casefold()})
+
+
+def skeleton(text: str) -> str:
+    """Return a text with each character as the one that it may be taken for (UTS 39 section 4)."""
+    return "".join(map(_prototype, unicodedata.normalize("NFKC", text)))
+
+
+@lru_cache(maxsize=4096)  # characters
+def _prototype(character: str) -> str:
+    """
+    Return the character that a group of look-alikes is written as.
+
+    The data name the group at its prototype, and the prototype alone at every other member; where
+    a group has two members, the longer one is the prototype, else the one of the lower code point.
+    """
+    data = confusables.confusables_data
+    own = character if character in data else f"{_MARK}{character}{_MARK}"
+    group = [one["c"] for one in data.get(own, ())]
+    if len(group) != 1:
+        return character
+    other = str(group[0])
+    if len(data.get(other, ())) > 1:
+        return other
+    return max(character, other, key=lambda one: (len(one), -ord(one[0])))
+
+
+_OBJECTIONS: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (lambda name: not name.strip(), _LENGTH),
+    (looks_like_id, "a username must not look like a peer id or the beginning of one"),
+    (_has_other_spelling, "a username must be in Unicode's NFKC form"),
+    (
+        _is_partly_invisible,
+        "a username has no invisible or control characters, and single blanks between words",
+    ),
+    (
+        _has_punctuation,
+        "a username has no colon, parenthesis, < or >, nor what looks like one",
+    ),
+    (_begins_as_something_else, "a username begins neither with a figure nor with a slash"),
+    (_is_reserved, f"a username must not be {_RESERVED!r}, nor begin with that word"),
+)
