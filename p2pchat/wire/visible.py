@@ -20,6 +20,7 @@ escape can be typed; it then is what it looks like.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 MAX_NAME = 24  # columns that a name may take on a screen
 MAX_MARKS = 4  # combining marks on one base; Vietnamese needs 2, pointed Hebrew 3
@@ -30,21 +31,29 @@ _FORM_SELECTORS = frozenset("\ufe0e\ufe0f")
 _DOTTED_CIRCLE = "\u25cc"
 # Default_Ignorable_Code_Point that str.isprintable() lets pass, and what is drawn as nothing: the
 # blank Braille pattern, the object replacement character, the null notehead.
+_MARKS = frozenset({"Mn", "Me"})
 _BLANK = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc\U0001d159"
 )
 _JOINED_SCRIPTS = range(0x0600, 0x0E00)
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
-_VARIATION_SELECTORS = (range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))
+_VARIATION_SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 _KEYCAP_BASES = frozenset("#*0123456789")
+_KNOWN_CHARACTERS = 8192  # that are remembered; a Chinese newspaper uses 3,000
 
 
 def visible(text: str) -> str:
-    """Return a text as one line that a terminal only draws."""
+    """Return a text as one line that a terminal only draws, in time in proportion to it."""
+    if text.isascii() and text.isprintable():
+        return text
     shown: list[str] = []
     marks = -1  # combining marks on the present base; -1: there is no base
     for position, character in enumerate(text):
-        if unicodedata.category(character) in {"Mn", "Me"} and not _hides(text, position):
+        if _is_plain(character):
+            shown.append(character)
+            marks = 0
+            continue
+        if unicodedata.category(character) in _MARKS and not _hides(text, position):
             marks += 1
             if marks == 0:
                 shown.append(_DOTTED_CIRCLE)
@@ -79,6 +88,18 @@ def _draw(text: str, position: int) -> str:
     return _escape(character)
 
 
+@lru_cache(_KNOWN_CHARACTERS)
+def _is_plain(character: str) -> bool:
+    """Tell whether a character is drawn as it is, whatever stands beside it."""
+    return (
+        character.isprintable()
+        and unicodedata.category(character) not in _MARKS
+        and character not in _BLANK
+        and character not in _VARIATION_SELECTORS
+    )
+
+
+@lru_cache(_KNOWN_CHARACTERS)
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
@@ -88,7 +109,7 @@ def _hides(text: str, position: int) -> bool:
     character = text[position]
     if character in _BLANK:
         return True
-    if not any(ord(character) in selectors for selectors in _VARIATION_SELECTORS):
+    if character not in _VARIATION_SELECTORS:
         return False
     before = text[position - 1] if position else ""
     return character not in _FORM_SELECTORS or not (_is_emoji(before) or before in _KEYCAP_BASES)

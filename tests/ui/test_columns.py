@@ -16,6 +16,10 @@ class ColumnsTests(SynchronousTestCase):
         """Wide characters take two columns, marks none."""
         self.assertEqual([columns(text) for text in ("abc", "漢字", "e\u0301", "👍")], [3, 4, 1, 2])
 
+    def test_disagreement(self) -> None:
+        """What became wide in a later Unicode takes two columns, whichever Python this is."""
+        self.assertEqual([columns(one) for one in "\u2630\u268a\u4dc0🇩\U0001d300"], [2] * 5)
+
     def test_cut(self) -> None:
         """A text that is too wide ends with an ellipsis within the width."""
         self.assertEqual(cut("abcdef", 6), "abcdef")
@@ -27,6 +31,8 @@ class ColumnsTests(SynchronousTestCase):
         """Rows break at spaces, which then belong to no row."""
         self.assertEqual(wrap("one two three", 7, 5), ["one two", "three"])
         self.assertEqual(wrap("abcdefghij", 4, 3), ["abcd", "efg", "hij"])
+        self.assertEqual(wrap("漢 字漢字", 6, 4), ["漢", "字漢", "字"])
+        self.assertEqual(wrap("", 4, 4), [""])
 
     def test_clusters(self) -> None:
         """Marks and joined emoji belong to what stands before them."""
