@@ -24,6 +24,7 @@ from p2pchat import __version__
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = "twisted/plugins/p2pchat_plugins.py"
+ENTRY_POINT = "p2pchat = p2pchat.tap.program:main"
 
 # What is no part of the project; .gitignore says the same.
 NOT_OURS = shutil.ignore_patterns(
@@ -134,6 +135,13 @@ class WheelTests(SynchronousTestCase):
         found = {name for name in self.names() if name.startswith("p2pchat/")}
         self.assertEqual(found, ours | {"p2pchat/py.typed"})
 
+    def test_command(self) -> None:
+        """Installers such as pipx find the program."""
+        with ZipFile(built_wheel()) as archive:
+            (name,) = (one for one in archive.namelist() if one.endswith("/entry_points.txt"))
+            text = archive.read(name).decode("utf-8")
+        self.assertEqual(text.split("\n")[:2], ["[console_scripts]", ENTRY_POINT])
+
     def test_metadata(self) -> None:
         """Version, licence and README are told."""
         with ZipFile(built_wheel()) as archive:
@@ -161,6 +169,15 @@ class InstallationTests(SynchronousTestCase):
         """``twistd`` finds both commands, and their options."""
         found = self.python(FIND_PLUGINS).split()
         self.assertEqual(sorted(found), ["[options]", "[options]", "p2ppeer", "p2psignal"])
+
+    def test_program(self) -> None:
+        """The program runs, without a look through the plugins."""
+        code = "import sys\nfrom p2pchat.tap.program import main\n"
+        version = self.python(code + "main(['--version'])")
+        self.assertEqual(version, f"p2pchat {__version__}\n")
+        unused = 'print("twisted.plugins.p2pchat_plugins" in sys.modules)'
+        caught = f"try:\n    main(['--help'])\nexcept SystemExit:\n    {unused}"
+        self.assertTrue(self.python(code + caught).endswith("False\n"))
 
     def test_light_plugin(self) -> None:
         """The plugin file, read at every ``twistd``, brings neither Klein nor a reactor along."""

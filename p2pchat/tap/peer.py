@@ -37,6 +37,7 @@ from p2pchat.peer.settings import (
 )
 from p2pchat.peer.state import load_state
 from p2pchat.peer.state_directory import StateDirectory
+from p2pchat.tap.command_line import CommandLine
 from p2pchat.wire.origins import host, origin
 from p2pchat.wire.usernames import MAX_USERNAME
 
@@ -48,9 +49,11 @@ LOG_FILE_SIZE = 1_000_000  # bytes
 _TWISTD_PIDFILE = "twistd.pid"
 
 
-class Options(usage.Options):
+class Options(CommandLine):
     """The command line of ``p2ppeer``."""
 
+    program = "p2ppeer"
+    invocation = "twistd p2ppeer"
     synopsis = "[options]"
     longdesc = "Talks to another peer directly, through NATs; type /help when it runs."
 
@@ -191,7 +194,7 @@ def makeService(options: Options) -> Service:
             return _nat_type_service(runtime, options)
         return _peer_service(runtime, options)
     except ConfigurationError as error:
-        raise SystemExit(f"p2ppeer: {error}") from None
+        raise SystemExit(f"{options.program}: {error}") from None
 
 
 def _observer(options: Options) -> ILogObserver | None:
@@ -205,7 +208,7 @@ def _nat_type_service(runtime: Runtime, options: Options) -> Service:
     return NatTypeService(
         runtime,
         server,
-        process=this_process(),
+        process=this_process(options.program),
         json=bool(options["json"]),
         observer=_observer(options),
     )
@@ -224,7 +227,7 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     return PeerService(
         runtime,
         stdio,
-        process=this_process(),
+        process=this_process(options.program),
         make_node=lambda: Node(runtime, options.settings, state),
         attach=lambda protocol: StandardIO(protocol, reactor=runtime.reactor),
         observer=_observer(options),

@@ -46,16 +46,19 @@ class Process:
 
     :ivar stdout: not ``sys.stdout``, which twistd turns into log lines.
     :ivar set_exit_status: decides what the process exits with when it ends.
+    :ivar program: what its sentences on stderr begin with.
     """
 
     stdout: TextIO
     stderr: TextIO
     set_exit_status: Callable[[int], None]
+    program: str
 
 
-def this_process() -> Process:
+def this_process(program: str) -> Process:
     """Return the process that we are."""
-    return Process(_or_nowhere(sys.__stdout__), _or_nowhere(sys.__stderr__), _exit_with)
+    stdout, stderr = _or_nowhere(sys.__stdout__), _or_nowhere(sys.__stderr__)
+    return Process(stdout, stderr, _exit_with, program)
 
 
 def _or_nowhere(stream: TextIO | None) -> TextIO:
@@ -110,7 +113,7 @@ class StdioService(Service):
 
     def fail(self, sentence: str) -> None:
         """End the program with status 1."""
-        self._process.stderr.write(f"p2ppeer: {sentence}\n")
+        self._process.stderr.write(f"{self._process.program}: {sentence}\n")
         self._process.set_exit_status(1)
         self.leave()
 

@@ -20,6 +20,7 @@ from p2pchat.signaling import rates
 from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.redis_url import RedisUrl, parse_redis_url
+from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.open_files import allow_open_files
 from p2pchat.wire.addresses import ANY_IPV6, parse_ip
 from p2pchat.wire.origins import host, origin
@@ -48,9 +49,11 @@ LIMITS = (
 _log = Logger()
 
 
-class Options(usage.Options):
+class Options(CommandLine):
     """The command line of ``p2psignal``."""
 
+    program = "p2psignal"
+    invocation = "twistd p2psignal"
     synopsis = "[options]"
     longdesc = "Introduces p2pchat peers to each other, and tells them their public addresses."
 

@@ -73,7 +73,7 @@ class OptionsTests(SynchronousTestCase):
             (["--relay-only", "--publish-address"], "--relay-only and --publish-address exclude"),
             (["--connect", ""], "--connect needs a value"),
             (["--state", " "], "--state needs a value"),
-            (["what"], "arguments"),
+            (["what"], "'what' is no option"),
         ):
             error = self.assertRaises(usage.UsageError, parsed, *arguments)
             self.assertIn(part, str(error))

@@ -52,7 +52,7 @@ class PeerServiceTests(SynchronousTestCase):
         self.service = PeerService(
             runtime,
             self.stdio,
-            process=Process(io.StringIO(), self.stderr, self.statuses.append),
+            process=Process(io.StringIO(), self.stderr, self.statuses.append, "p2ppeer"),
             make_node=lambda: self.node,
             attach=lambda protocol: protocol.makeConnection(self.transport),
             call="bob",

@@ -1,0 +1,61 @@
+"""
+What the command lines of all our programs have in common, under ``twistd`` and without it.
+
+A mistake is answered with one sentence and the way to the list of options, not with the list.
+``--version`` is the version of p2pchat.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from twisted.python import usage
+
+from p2pchat import __version__
+
+
+class CommandLine(usage.Options):
+    """
+    Options of one program.
+
+    :cvar program: what its sentences begin with.
+    :cvar invocation: how it is started, for the advice after a mistake.
+    :cvar usages: its command lines, if there are more than the usual one.
+    """
+
+    program: str
+    invocation: str
+    usages: tuple[str, ...] = ()
+
+    def getSynopsis(self) -> str:
+        """Return its command lines."""
+        lines = self.usages or (f"{self.invocation} [options]",)
+        return "Usage: " + "\n       ".join(lines)
+
+    def parseOptions(self, options: Any = None) -> None:
+        """
+        Parse and check; under ``twistd``, which would print its own options first, end here.
+
+        :raises usage.UsageError: says what is wrong.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            if self.parent is None:
+                raise
+            raise SystemExit(self.complaint(error)) from None
+
+    def complaint(self, error: usage.UsageError) -> str:
+        """Return what a person is told of a mistake."""
+        return f"{self.program}: {error}\n{self.invocation} --help lists the options."
+
+    def parseArgs(self, *arguments: str) -> None:
+        """Refuse what is no option."""
+        if arguments:
+            raise usage.UsageError(f"{arguments[0]!r} is no option; options begin with --")
+
+    def opt_version(self) -> None:
+        """Show the version and end."""
+        sys.stdout.write(f"p2pchat {__version__}\n")
+        raise SystemExit(0)
