@@ -54,7 +54,6 @@ CLOCK_READS = frozenset({"now", "today", "utcnow", "uuid1", "uuid4", "urandom"})
 ONLY_IMPORTERS = {
     "qh3": "p2pchat/session/quic.py",
     "aioice": "p2pchat/wire/stun.py",
-    "jwt": "p2pchat/identity/documents.py",
     "prometheus_client": "p2pchat/signaling/metrics.py",
     "klein": "p2pchat/signaling/resource.py",
     "werkzeug": "p2pchat/signaling/resource.py",

@@ -27,7 +27,7 @@ from typing import Protocol
 import attrs
 
 HEAD_DEADLINE = 10.0  # seconds for a request line and its headers
-BODY_DEADLINE = 20.0  # seconds for a body: 64 KiB at 3 KiB a second
+BODY_DEADLINE = 20.0  # seconds for a body: 16 KiB at 0.8 KiB a second
 IDLE_DEADLINE = 60.0  # seconds between two requests; a peer renews its lease every 20
 STALL = 30.0  # seconds that a client may take nothing of what waits for it; as MAX_STALLED
 NEVER = float("inf")

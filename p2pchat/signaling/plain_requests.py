@@ -26,7 +26,7 @@ from twisted.web.http_headers import Headers
 
 MAX_PLAIN_HEAD = 4096  # bytes; a peer's longest has 1.2 KiB, with a document in Authorization
 MAX_PLAIN_HEADERS = 32
-MAX_PLAIN_BODY = 32 * 1024  # bytes; no document is longer
+MAX_PLAIN_BODY = 8 * 1024  # bytes; no document is longer
 
 _HEAD = re.compile(rb"(GET|POST) ((?:/[\w-]+){1,2}) HTTP/1\.1\r\n((?:[\w-]+:[ -~]*+\r\n)*+)\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,5}")

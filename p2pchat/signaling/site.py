@@ -56,7 +56,7 @@ from p2pchat.signaling.sources import source_of
 from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import CONTENT_TYPE
 
-MAX_BODY = 64 * 1024  # bytes; twice the longest document
+MAX_BODY = 16 * 1024  # bytes; twice the longest document
 MAX_HEAD = 16 * 1024  # bytes of request line and headers
 MAX_HEADERS = 64
 MAX_REFUSING = 64  # connections

@@ -6,10 +6,10 @@ The word tells a program what happened; the sentence tells a person what to do.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from typing import Any
-
-from jwt.api_jws import PyJWS
 
 from p2pchat.errors import (
     P2PChatError,
@@ -129,7 +129,7 @@ class JsonTests(RefusalCase):
         for bad in (
             b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}",
             b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
-            b"[" * 10_000,
+            b"[" * 5_000,
         ):
             self.assertIn(str(MAX_DEPTH), self.each(bad, 400, "nested-too-deep"))
 
@@ -213,8 +213,10 @@ class TrustTests(RefusalCase):
     def test_other_algorithms(self) -> None:
         """A MAC keyed by the public key is no signature."""
         payload = json.dumps(members()).encode()
-        token = PyJWS().encode(payload, ALICE.public_key, "HS256", header_of(ALICE, alg="HS256"))
-        self.refuse(token, 400, "bad-header")
+        header = json.dumps(header_of(ALICE, alg="HS256")).encode()
+        signed = f"{encode_bytes(header)}.{encode_bytes(payload)}"
+        mac = hmac.digest(ALICE.public_key, signed.encode(), hashlib.sha256)
+        self.refuse(f"{signed}.{encode_bytes(mac)}", 400, "bad-header")
 
 
 class TableTests(RefusalCase):

@@ -24,7 +24,7 @@ ALICE = identity(1)
 
 
 class BodyTests(SynchronousTestCase):
-    """A body over 64 KiB."""
+    """A body over MAX_BODY."""
 
     def setUp(self) -> None:
         self.web = Web()
