@@ -38,7 +38,6 @@ from p2pchat.identity.keys import Identity
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
-    MAX_USERNAME,
     Answer,
     Body,
     Candidate,
@@ -49,6 +48,7 @@ from p2pchat.wire.documents import (
     Ringing,
 )
 from p2pchat.wire.strict_json import dumps
+from p2pchat.wire.usernames import MAX_USERNAME
 from tests.identity.people import ALICE, BOB
 from tests.wire.test_documents import bodies
 
