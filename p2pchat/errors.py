@@ -21,6 +21,14 @@ class LocalProtocolError(P2PChatError):
     """This program used the library wrongly."""
 
 
+class TextTooLong(LocalProtocolError):
+    """A message is too long."""
+
+
+class TooManyLines(LocalProtocolError):
+    """Too many lines wait for delivery already; wait, or /disconnect."""
+
+
 class ConfigurationError(P2PChatError):
     """An option or a file of the configuration can't be used."""
 

@@ -78,11 +78,16 @@ class NatRead:
 
 @attrs.frozen
 class Trouble:
-    """Something that the person should know and that ends nothing."""
+    """
+    Something that the person should know and that ends nothing.
+
+    ``word`` says for programs what kind it is, "" where it is none of its own.
+    """
 
     NAME: ClassVar[str] = "error"
 
     reason: str
+    word: str = ""
 
 
 NodeEvent = DialogueEvent | Registered | RegistryLost | NatRead | Trouble

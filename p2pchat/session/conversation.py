@@ -18,7 +18,7 @@ from collections import deque
 
 import attrs
 
-from p2pchat.errors import LocalProtocolError, RemoteProtocolError
+from p2pchat.errors import RemoteProtocolError, TextTooLong, TooManyLines
 from p2pchat.wire import messages
 from p2pchat.wire.messages import MAX_TEXT
 
@@ -142,16 +142,12 @@ class Conversation:
         Put a line into our log and return its number.
 
         :param wall: seconds since 1970.
-        :raises LocalProtocolError: too long, or too many lines wait for delivery.
+        :raises TextTooLong, TooManyLines: too many lines wait for delivery.
         """
         if len(text) > MAX_TEXT:
-            raise LocalProtocolError(
-                f"a message has at most {MAX_TEXT} characters, not {len(text)}"
-            )
+            raise TextTooLong(f"a message has at most {MAX_TEXT} characters, not {len(text)}")
         if len(self._log) >= MAX_LOG:
-            raise LocalProtocolError(
-                f"{MAX_LOG} lines wait for delivery already; wait, or /disconnect"
-            )
+            raise TooManyLines(f"{MAX_LOG} lines wait for delivery already; wait, or /disconnect")
         line = _Line(messages.Message(self._next, text, wall), now)
         self._next += 1
         self._log.append(line)

@@ -72,4 +72,19 @@ class CurrentConversation:
     name: str
 
 
-Answer = CommandList | PeerList | Me | Nat | Story | CurrentConversation
+@attrs.frozen
+class Rejected:
+    """A call was declined, as asked for."""
+
+    NAME: ClassVar[str] = "rejected"
+
+    peer_id: str
+    name: str
+
+
+@attrs.frozen
+class More:
+    """The rest of a folded message is wanted; only a console folds, so that no program reads it."""
+
+
+Answer = CommandList | PeerList | Me | Nat | Story | CurrentConversation | Rejected

@@ -83,6 +83,11 @@ class ShowWhy:
 
 
 @attrs.frozen
+class ShowMore:
+    """Show the next rows of a message that was folded."""
+
+
+@attrs.frozen
 class Quit:
     """Leave."""
 
@@ -106,6 +111,7 @@ Command = (
     | ShowMe
     | ShowNat
     | ShowWhy
+    | ShowMore
     | Quit
     | Mistake
 )
@@ -122,6 +128,7 @@ _TABLE: tuple[tuple[str, str, str, type[Command]], ...] = (
     ("me", "", "your id, the registry, your conversations", ShowMe),
     ("nat", "", "what is known of your NAT", ShowNat),
     ("why", "[WHO]", "how a connection came about, or why it didn't", ShowWhy),
+    ("more", "", "the next rows of a long message", ShowMore),
     ("quit", "", "leave; so do Ctrl-C and Ctrl-D", Quit),
 )
 _COMMANDS = {name: (argument, command) for name, argument, _, command in _TABLE}

@@ -8,12 +8,12 @@ and the end of the input leave.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, cast
 
-import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -21,13 +21,19 @@ from zope.interface import implementer
 from p2pchat.peer import events
 from p2pchat.runtime import Runtime
 from p2pchat.ui.conversations import Conversations
-from p2pchat.ui.deliveries import Deliveries
-from p2pchat.ui.line_editor import ERASE_LINE, Entered, LineEditor, Wish
+from p2pchat.ui.line_editor import ERASE_LINE, WRAP_OFF, WRAP_ON, Entered, LineEditor, Wish
 from p2pchat.ui.pages import Page
+from p2pchat.ui.presenter import Presenter
+from p2pchat.ui.slices import Slices
 from p2pchat.ui.text_lines import TextLines
-from p2pchat.ui.wording import Paragraph, Wording
+from p2pchat.ui.troubles import TOO_LONG
+from p2pchat.ui.wording import Wording
 
 FLUSH_DEADLINE = 1.0  # seconds that a stuck reader of our output may hold up the end
+MAX_READ = 64 * 1024  # lines, or pieces, in the bytes of one read
+INPUT_A_TURN = 50  # lines, or pieces of PIECE bytes: some milliseconds of work
+PIECE = 256  # bytes of keys
+LONG_LINE = 2048  # characters that cost as much as a line
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 _BELL = "\a"
 
@@ -46,6 +52,9 @@ class Stdio(Protocol):
         self._runtime = runtime
         self._closed: Deferred[None] | None = None
         self._lost = False
+        self._is_paused = False
+        # Reading stops while any of it waits, and the bytes of one read are few.
+        self._input = Slices(runtime.clock, INPUT_A_TURN, MAX_READ, self._read_on)
 
     def announce(self, value: Any) -> None:
         """Show an event or an answer."""
@@ -53,6 +62,7 @@ class Stdio(Protocol):
 
     def close(self) -> Deferred[None]:
         """Write what is left and let go; fires when it is done, soon in any case."""
+        self._input.stop()
         self._closed = Deferred()
         if self._lost or self.transport is None:
             self._closed.callback(None)
@@ -68,9 +78,25 @@ class Stdio(Protocol):
         if self.transport is not None and not self._lost:
             self.transport.write(text.encode("utf-8", "replace"))
 
+    def take(self, pieces: Iterable[Callable[[], int]]) -> None:
+        """Do what pieces of the input ask for, in slices; read no more until all is done."""
+        self._input.put(pieces)
+        if len(self._input) and not self._is_paused:
+            self._is_paused = True
+            cast(Any, self.transport).pauseProducing()
+
+    def _read_on(self) -> None:
+        if self._is_paused and self._closed is None and not self._lost:
+            self._is_paused = False
+            cast(Any, self.transport).resumeProducing()
+
     def readConnectionLost(self) -> None:
-        """The input has ended."""
+        """The input has ended: leave when all that came is done."""
+        self.take([self._leave])
+
+    def _leave(self) -> int:
         self.conversations.leave()
+        return 1
 
     def writeConnectionLost(self) -> None:
         """Nobody reads our output."""
@@ -96,73 +122,23 @@ class PipedLines(Stdio):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of the input."""
-        for line in self._lines.receive(data):
-            self._take(line)
+        self.take([partial(self._take, line) for line in self._lines.receive(data)])
 
     def readConnectionLost(self) -> None:
         """Take the last line, and leave."""
-        for line in self._lines.finish():
-            self._take(line)
+        self.take([partial(self._take, line) for line in self._lines.finish()])
         super().readConnectionLost()
 
-    def _take(self, line: str | None) -> None:
+    def _take(self, line: str | None) -> int:
         if line is None:
-            self.announce(events.Trouble("That line was too long, and was dropped."))
-        else:
-            self.lineReceived(line)
+            self.announce(events.Trouble("That line was too long, and was dropped.", TOO_LONG))
+            return 1
+        self.lineReceived(line)
+        return 1 + len(line) // LONG_LINE
 
     def lineReceived(self, line: str) -> None:
         """Do what a line says."""
         self.conversations.type(line)
-
-
-@attrs.define
-class Telling:
-    """
-    What a console says of events: wording, layout, and the lines that nobody confirms.
-
-    :ivar show: called with rows to print.
-    """
-
-    _runtime: Runtime
-    _wording: Wording
-    _page: Page
-    _show: Callable[[list[str]], None]
-    _deliveries: Deliveries = attrs.Factory(Deliveries)
-    _timer: IDelayedCall | None = None
-
-    @property
-    def prompt(self) -> str:
-        """What stands before the line that is being typed."""
-        return self._wording.prompt()
-
-    def tell(self, value: Any) -> None:
-        """Say what there is to say about an event or answer."""
-        self._deliveries.receive(value, self._runtime.clock.seconds())
-        self._print(self._wording.say(value))
-        self._set_timer()
-
-    def end(self) -> None:
-        """Say nothing of its own accord any more."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
-
-    def _print(self, paragraphs: list[Paragraph]) -> None:
-        now = self._runtime.wall_time()
-        self._show([row for one in paragraphs for row in self._page.rows(one, now)])
-
-    def _set_timer(self) -> None:
-        self.end()
-        due = self._deliveries.get_timer()
-        if due is not None:
-            delay = max(due - self._runtime.clock.seconds(), 0)
-            self._timer = self._runtime.clock.callLater(delay, self._look)
-
-    def _look(self) -> None:
-        for peer_id, text in self._deliveries.overdue(self._runtime.clock.seconds()):
-            self._print(self._wording.undelivered(peer_id, text))
-        self._set_timer()
 
 
 class PlainConsole(PipedLines):
@@ -170,15 +146,15 @@ class PlainConsole(PipedLines):
 
     def __init__(self, runtime: Runtime, wording: Wording, page: Page) -> None:
         super().__init__(runtime)
-        self._telling = Telling(runtime, wording, page, self._show)
+        self._presenter = Presenter(runtime, wording, page, self._show)
 
     def announce(self, value: Any) -> None:
         """Show an event or an answer."""
-        self._telling.tell(value)
+        self._presenter.present(value)
 
     def close(self) -> Deferred[None]:
         """Write what is left and let go."""
-        self._telling.end()
+        self._presenter.end()
         return super().close()
 
     def _show(self, rows: list[str]) -> None:
@@ -189,6 +165,9 @@ class TerminalConsole(Stdio):
     """
     The console on a terminal.
 
+    No row is broken by the terminal, which may take a sign for wider than we do: what somebody
+    wrote would go on where an entry begins.
+
     :param width: gives the present number of columns.
     """
 
@@ -196,7 +175,7 @@ class TerminalConsole(Stdio):
         self, runtime: Runtime, wording: Wording, page: Page, width: Callable[[], int]
     ) -> None:
         super().__init__(runtime)
-        self._telling = Telling(runtime, wording, page, self._show)
+        self._presenter = Presenter(runtime, wording, page, self._show)
         self._width = width
         self._editor = LineEditor()
         self._leaving = False
@@ -209,20 +188,26 @@ class TerminalConsole(Stdio):
         """Show an event or an answer."""
         if isinstance(value, events.OfferReceived) and not value.accepted:
             self.write(_BELL)
-        self._telling.tell(value)
+        self._presenter.present(value)
 
     def close(self) -> Deferred[None]:
         """Remove the line, write what is left and let go."""
-        self._telling.end()
+        self._presenter.end()
         self._leaving = True
         self.write(ERASE_LINE)
         return super().close()
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of the keyboard."""
-        for wish in self._editor.receive(data):
+        pieces = (data[at : at + PIECE] for at in range(0, len(data), PIECE))
+        self.take([partial(self._press, piece) for piece in pieces])
+
+    def _press(self, data: bytes) -> int:
+        wishes = self._editor.receive(data)
+        for wish in wishes:
             self._grant(wish)
         self._draw()
+        return 1 + len(wishes)
 
     def _grant(self, wish: Entered | Wish) -> None:
         if isinstance(wish, Entered):
@@ -235,9 +220,11 @@ class TerminalConsole(Stdio):
             self.write(_BELL)
 
     def _show(self, rows: list[str]) -> None:
-        self.write("".join(f"{ERASE_LINE}{row}\r\n" for row in rows))
+        if rows:
+            drawn = "".join(f"{ERASE_LINE}{row}\r\n" for row in rows)
+            self.write(f"{WRAP_OFF}{drawn}{WRAP_ON}")
         self._draw()
 
     def _draw(self) -> None:
         if not self._leaving:
-            self.write(self._editor.picture(self._telling.prompt, self._width()))
+            self.write(self._editor.picture(self._presenter.prompt, self._width()))

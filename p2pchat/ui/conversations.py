@@ -20,17 +20,16 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from p2pchat.errors import P2PChatError, WhoError
+from p2pchat.errors import WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.settings import ConversationInfo
 from p2pchat.session.telling import sentences
 from p2pchat.ui import answers, commands
-
-_log = Logger()
+from p2pchat.ui.json_requests import RequestId
+from p2pchat.ui.troubles import COMMAND, WHO, trouble_of
 
 # Reasons of Disconnected and CallFailed that the person asked for.
 DELIBERATE = frozenset({"closed", "cancelled"})
@@ -46,39 +45,53 @@ class Conversations:
     :ivar announce: called with each event and answer.
     :ivar leave: called when the person wants to end the program.
     :ivar current: peer id of the current conversation, or "".
+    :ivar request: the id of the request that is being done; what is announced meanwhile answers it.
     """
 
     _node: Any  # INode
     announce: Callable[[Any], None]
     leave: Callable[[], None]
     current: str = ""
+    request: RequestId = None
     _recent: list[str] = attrs.Factory(list)  # conversations that were current, newest last
     _last: tuple[str, str] = ("", "")  # id and name of whom the last event was about
     _calls: int = 0  # /connect commands whose peer isn't found yet
-    _held: list[str] = attrs.Factory(list)  # texts for the peer who is being looked for
+    _held: list[tuple[str, RequestId]] = attrs.Factory(list)  # for the peer being looked for
 
     def __attrs_post_init__(self) -> None:
         INode(self._node).listen(self._take_event)
 
-    def type(self, line: str) -> None:
+    def type(self, line: str, request: RequestId = None) -> None:
         """Do what a typed line asks for."""
         command = commands.parse(line)
         if command is not None:
-            self.execute(command)
+            self.execute(command, request)
 
-    def execute(self, command: commands.Command) -> None:
+    def execute(self, command: commands.Command, request: RequestId = None) -> None:
         """Do what a command asks for; what goes wrong is announced."""
-        try:
-            _EFFECTS[type(command)](self, command)
-        except Exception as error:  # a fault of ours must not cost the person the console
-            self._fail(error)
+        self._do(request, _EFFECTS[type(command)], self, command)
 
-    def say_to(self, who: str, text: str) -> None:
+    def say_to(self, who: str, text: str, request: RequestId = None) -> None:
         """Send a text to a conversation, whichever is current."""
+        self._do(request, lambda: self._node.send(self._node.find(who), text))
+
+    def refuse(self, trouble: events.Trouble, request: RequestId = None) -> None:
+        """Say that a request can't be done."""
+        self._do(request, self.announce, trouble)
+
+    def _do(self, request: RequestId, effect: Callable[..., object], *arguments: object) -> None:
+        outer, self.request = self.request, request
         try:
-            self._node.send(self._node.find(who), text)
-        except Exception as error:
-            self._fail(error)
+            effect(*arguments)
+        except Exception:  # a fault of ours must not cost the person the console
+            self._failed(Failure())
+        finally:
+            self.request = outer
+
+    def _later(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return a callback that goes on with the request that is being done now."""
+        request = self.request
+        return lambda result: self._do(request, callback, result)
 
     def name_of(self, peer_id: str) -> str:
         """Return what a peer of a conversation calls itself, or the beginning of its id."""
@@ -108,7 +121,7 @@ class Conversations:
             self._recent.remove(peer_id)
         if peer_id:
             self._recent.append(peer_id)
-        if peer_id != self.current:
+        if peer_id != self.current or self.request is not None:
             self.current = peer_id
             name = self.name_of(peer_id) if peer_id else ""
             self.announce(answers.CurrentConversation(peer_id, name))
@@ -117,7 +130,7 @@ class Conversations:
 
     def _say(self, command: commands.Say) -> None:
         if self._calls:
-            self._held.append(command.text)
+            self._held.append((command.text, self.request))
         elif self.current:
             self._node.send(self.current, command.text)
         else:
@@ -137,34 +150,35 @@ class Conversations:
 
     def _list_peers(self, _command: commands.ListPeers) -> None:
         found: Deferred[list[dict[str, Any]]] = maybeDeferred(self._node.peers)
-        found.addCallback(lambda records: self.announce(answers.PeerList(tuple(records))))
-        found.addErrback(self._failed)
+        listed = self._later(lambda records: self.announce(answers.PeerList(tuple(records))))
+        found.addCallbacks(listed, self._later(self._failed))
 
     def _connect(self, command: commands.Connect) -> None:
         self._calls += 1
         call: Deferred[str] = maybeDeferred(self._node.connect, command.who)
-        call.addCallbacks(self._called, self._not_called)
-        call.addErrback(self._failed)
+        call.addCallbacks(self._later(self._called), self._later(self._not_called))
 
     def _called(self, peer_id: str) -> None:
         self._calls -= 1
         self._make_current(peer_id)
         held, self._held = self._held, []
-        for text in held:
-            self.execute(commands.Say(text))
+        for text, request in held:
+            self.execute(commands.Say(text), request)
 
     def _not_called(self, failure: Failure) -> None:
         self._calls -= 1
         self._failed(failure)
         held, self._held = self._held, []
-        if held:
-            self._complain(f"Not sent, since nobody was called: {' / '.join(held)}")
+        for text, request in held:
+            self._do(request, self._complain, f"Not sent, since nobody was called: {text}", WHO)
 
     def _accept(self, command: commands.Accept) -> None:
         self._make_current(self._node.accept(command.who or self._only_offer()))
 
     def _reject(self, command: commands.Reject) -> None:
-        self._node.reject(command.who or self._only_offer())
+        peer_id = self._node.find(command.who or self._only_offer())
+        name = self.name_of(peer_id)
+        self.announce(answers.Rejected(self._node.reject(peer_id), name))
 
     def _only_offer(self) -> str:
         offers = self._waiting()
@@ -216,7 +230,10 @@ class Conversations:
         self.leave()
 
     def _admit(self, command: commands.Mistake) -> None:
-        self._complain(command.reason)
+        self._complain(command.reason, COMMAND)
+
+    def _show_more(self, _command: commands.ShowMore) -> None:
+        self.announce(answers.More())
 
     # What is left.
 
@@ -227,17 +244,10 @@ class Conversations:
         return [info for info in self._open() if info.state == OFFERED]
 
     def _failed(self, failure: Failure) -> None:
-        self._fail(failure.value or RuntimeError(failure))
+        self.announce(trouble_of(failure))
 
-    def _fail(self, error: BaseException) -> None:
-        if isinstance(error, P2PChatError):
-            self._complain(str(error))
-        else:
-            _log.error("a command failed: {error!r}", error=error)
-            self._complain(f"A fault of this program: {error!r}")
-
-    def _complain(self, reason: str) -> None:
-        self.announce(events.Trouble(reason))
+    def _complain(self, reason: str, word: str) -> None:
+        self.announce(events.Trouble(reason, word))
 
 
 _EFFECTS: dict[type, Callable[[Conversations, Any], None]] = {
@@ -252,6 +262,7 @@ _EFFECTS: dict[type, Callable[[Conversations, Any], None]] = {
     commands.ShowMe: Conversations._show_me,
     commands.ShowNat: Conversations._show_nat,
     commands.ShowWhy: Conversations._show_why,
+    commands.ShowMore: Conversations._show_more,
     commands.Quit: Conversations._quit,
     commands.Mistake: Conversations._admit,
 }

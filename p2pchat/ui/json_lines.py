@@ -1,54 +1,97 @@
 r"""
 The JSON interface for bots and tests; ``docs/json.rst`` describes it for its users.
 
-One object a line on stdout for every event and answer; on stdin the lines and commands of the
-console, or objects: ``{"command": "/connect bob"}``, ``{"text": "two\nlines"}`` to the current
-conversation, ``{"text": "hi", "to": "bob"}`` to another.  UTF-8; what a terminal would not print
-is escaped, so that a line is a line for every reader.
+One object a line on stdout for every event and answer; on stdin objects:
+``{"command": "/connect bob"}``, ``{"text": "two\nlines"}`` to the current conversation,
+``{"text": "hi", "to": "bob"}`` to another, each with an ``id`` that what comes of it repeats as
+``request``; or JSON strings, or the lines and commands of the console.  UTF-8; what a terminal
+would not print is escaped, so that a line is a line for every reader.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from typing import Any
+from functools import lru_cache
+from typing import Any, get_args
 
 import attrs
 
-from p2pchat.errors import RemoteProtocolError
 from p2pchat.peer import events
-from p2pchat.ui import commands
+from p2pchat.ui import answers, commands, json_requests
 from p2pchat.ui.console import PipedLines
-from p2pchat.wire.strict_json import JsonObject, loads
+from p2pchat.ui.troubles import INPUT
+from p2pchat.wire.strict_json import JsonObject
+
+# What a request can bring about, and so repeats its id.
+_ANSWERING = (
+    *get_args(answers.Answer),
+    events.MessageSent,
+    events.Trouble,
+    events.Disconnected,
+    events.CallFailed,
+)
 
 
 def encode(name: str, wall_time: float, fields: JsonObject) -> str:
-    """Write one event as one line, its newline included."""
+    """Write one event as one line, its newline included; any JSON reader can read it."""
     value = {"event": name, "time": round(wall_time, 6), **fields}
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    return _UNPRINTABLE.sub(_escape, text) + "\n"
+    try:
+        text = _encoder.encode(value)
+    except ValueError:  # a number that JSON doesn't have, such as what 1e999 is read as
+        text = _encoder.encode(_finite(value))
+    return _BEYOND_ASCII.sub(_escape_run, text) + "\n"
 
 
 def fields_of(value: Any) -> JsonObject:
     """Return the fields of an event or answer as JSON knows them."""
     fields = attrs.asdict(value, recurse=True)
     if "commands" in fields:
-        fields["commands"] = [
-            {"command": command, "meaning": meaning} for command, meaning in fields["commands"]
-        ]
+        fields["commands"] = [_command(*usage) for usage in fields["commands"]]
     return fields
 
 
-# Controls, C1 too, separators that some readers take for line ends, bidirectional signs,
-# surrogates: nothing of it may be there as it is.  JSON text outside of strings has none.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+def _command(usage: str, meaning: str) -> JsonObject:
+    name, _, argument = usage.removeprefix("/").partition(" ")
+    return {"command": usage, "name": name, "argument": argument, "meaning": meaning}
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
+
+_BEYOND_ASCII = re.compile("[^ -~]+")
+# Printable by Unicode's categories, but drawn as nothing: fillers, blanks, variation selectors.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc"
+    "\U0001d159\U000e0100-\U000e01ef]"
 )
+_KNOWN_CHARACTERS = 8192  # that are remembered; a Chinese newspaper uses 3,000
 
 
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    return "\\ufffd" if "\ud800" <= character <= "\udfff" else f"\\u{ord(character):04x}"
+def _escape_run(match: re.Match[str]) -> str:
+    """Escape what nobody would see: controls, separators, bidirectional signs, tags, unassigned."""
+    run = match[0]
+    if run.isprintable() and not _INVISIBLE.search(run):
+        return run
+    return "".join(map(_escape, run))
+
+
+@lru_cache(_KNOWN_CHARACTERS)
+def _escape(character: str) -> str:
+    if character.isprintable() and not _INVISIBLE.match(character):
+        return character
+    if "\ud800" <= character <= "\udfff":
+        return "\\ufffd"
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(member) for key, member in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 class JsonLines(PipedLines):
@@ -56,33 +99,27 @@ class JsonLines(PipedLines):
 
     def announce(self, value: Any) -> None:
         """Write an event or an answer."""
-        self.emit(value.NAME, fields_of(value))
+        if isinstance(value, answers.More):
+            value = events.Trouble("Nothing is folded here: every text is whole.", INPUT)
+        fields, request = fields_of(value), self.conversations.request
+        if request is not None and isinstance(value, _ANSWERING):
+            fields["request"] = request
+        self.emit(value.NAME, fields)
 
     def emit(self, name: str, fields: JsonObject) -> None:
         """Write one line."""
         self.write(encode(name, self._runtime.wall_time(), fields))
 
     def lineReceived(self, line: str) -> None:
-        """Do what a line or an object says."""
-        if not line.lstrip().startswith("{"):
-            self.conversations.type(line)
-            return
+        """Do what a line asks for."""
         try:
-            self._take_object(loads(line.encode("utf-8", "replace")))
-        except RemoteProtocolError as error:
-            self.announce(events.Trouble(f"a line that begins with {{ must be JSON: {error}"))
-
-    def _take_object(self, members: JsonObject) -> None:
-        command, text, who = (members.get(name) for name in ("command", "text", "to"))
-        if isinstance(command, str) and text is None and who is None:
-            self.conversations.type(command)
-        elif isinstance(text, str) and text and command is None and isinstance(who, str | None):
-            self._say(text, who)
+            asked = json_requests.parse(line)
+        except json_requests.BadRequest as error:
+            self.conversations.refuse(events.Trouble(str(error), INPUT), error.id)
+            return
+        if asked.text and asked.to is not None:
+            self.conversations.say_to(asked.to, asked.text, asked.id)
+        elif asked.text:
+            self.conversations.execute(commands.Say(asked.text), asked.id)
         else:
-            raise RemoteProtocolError('either "command", or "text" and perhaps "to", all strings')
-
-    def _say(self, text: str, who: str | None) -> None:
-        if who is None:
-            self.conversations.execute(commands.Say(text))
-        else:
-            self.conversations.say_to(who, text)
+            self.conversations.type(asked.line, asked.id)

@@ -23,7 +23,7 @@ from p2pchat.wire.messages import MAX_TEXT
 MAX_HISTORY = 200  # lines
 NEWLINE_SIGN = "⏎"
 ERASE_LINE = "\r\x1b[K"
-_WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
+WRAP_OFF, WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 
 
 @attrs.frozen
@@ -77,7 +77,7 @@ class LineEditor:
         self._scroll(room)
         before = _drawn(self.text[self._left_edge : self.cursor])
         after = self._fitting(room - columns(before))
-        return f"{ERASE_LINE}{_WRAP_OFF}{prompt}{before}{after}\r{prompt}{before}{_WRAP_ON}"
+        return f"{ERASE_LINE}{WRAP_OFF}{prompt}{before}{after}\r{prompt}{before}{WRAP_ON}"
 
     def _scroll(self, room: int) -> None:
         edge = min(self._left_edge, self.cursor)

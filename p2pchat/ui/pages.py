@@ -12,12 +12,26 @@ from collections.abc import Callable
 
 import attrs
 
-from p2pchat.ui.columns import columns, cut, wrap
+from p2pchat.ui.columns import breaks, columns, cut, row
 from p2pchat.ui.ink import Ink, Tint
 from p2pchat.ui.wording import Paragraph
 
 INDENT = " " * 6  # below the first character after the time of day
-MIN_WIDTH = 24  # columns; a narrower terminal breaks rows as it likes
+MIN_WIDTH = 24  # columns; a narrower terminal doesn't show the ends of rows
+MAX_ROWS = 100  # of a message that are shown at once: four screens of 24
+CONTINUES = "…"
+
+
+@attrs.frozen
+class Laid:
+    """
+    A paragraph as rows.
+
+    :ivar rest: what was folded, as a paragraph of its own.
+    """
+
+    rows: list[str]
+    rest: Paragraph | None = None
 
 
 @attrs.frozen
@@ -32,23 +46,44 @@ class Page:
     _width: Callable[[], int] | None
 
     def rows(self, paragraph: Paragraph, wall_time: float) -> list[str]:
-        """Return the rows of a paragraph, the first with the local time of day."""
+        """Return the first rows of a paragraph, as :meth:`lay_out` does."""
+        return self.lay_out(paragraph, wall_time).rows
+
+    def lay_out(self, paragraph: Paragraph, wall_time: float) -> Laid:
+        """
+        Return the rows of a paragraph, the first with the local time of day.
+
+        After MAX_ROWS one row says how many are left.
+        """
         stamp = time.strftime("%H:%M ", time.localtime(wall_time)) if paragraph.stamped else ""
         lead = self._short(paragraph.lead)
-        bodies = self._broken(paragraph, columns(stamp + lead))
+        bodies, hidden, rest = self._broken(paragraph, columns(stamp + lead))
         first, *others = (self._ink(paragraph.tint, body) for body in bodies)
         begun = self._ink(Tint.FAINT, stamp) + self._ink(paragraph.lead_tint, lead) + first
-        return [begun, *(INDENT + other for other in others)]
+        rows = [begun, *(INDENT + other for other in others)]
+        if not hidden:
+            return Laid(rows)
+        more = f"{CONTINUES} {hidden:,} more {'row' if hidden == 1 else 'rows'}: /more shows them"
+        rows.append(INDENT + self._ink(Tint.BOLD, more))
+        return Laid(rows, attrs.evolve(paragraph, rows=(CONTINUES + rest[0], *rest[1:])))
 
     def _short(self, lead: str) -> str:
         return lead if self._width is None else cut(lead, max(self._width(), MIN_WIDTH) // 2)
 
-    def _broken(self, paragraph: Paragraph, taken: int) -> list[str]:
+    def _broken(self, paragraph: Paragraph, taken: int) -> tuple[list[str], int, tuple[str, ...]]:
+        """Return the rows to show, how many are hidden, and their text."""
         if self._width is None:
-            return list(paragraph.rows)
+            return list(paragraph.rows), 0, ()
         width = max(self._width(), MIN_WIDTH)
         first, others = width - taken, width - len(INDENT)
         bodies: list[str] = []
-        for row in paragraph.rows:
-            bodies += wrap(row, others if bodies else first, others)
-        return bodies
+        rest: tuple[str, ...] = ()
+        hidden = 0
+        for number, text in enumerate(paragraph.rows):
+            for start, end in breaks(text, others if bodies else first, others):
+                if len(bodies) < MAX_ROWS:
+                    bodies.append(row(text, start, end))
+                    continue
+                rest = rest or (text[start:], *paragraph.rows[number + 1 :])
+                hidden += 1
+        return bodies, hidden, rest

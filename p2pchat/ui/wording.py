@@ -279,6 +279,9 @@ class Wording:
     def _say_story(self, answer: answers.Story) -> list[Paragraph]:
         return _listing([f"  {visible(sentence)}" for sentence in answer.story])
 
+    def _say_rejected(self, answer: answers.Rejected) -> list[Paragraph]:
+        return _note(f"You declined the call of {self._who(answer.peer_id)}.")
+
     def _say_current(self, answer: answers.CurrentConversation) -> list[Paragraph]:
         self._current, self._hinted = answer.peer_id, ""
         return []  # the prompt says it
@@ -317,6 +320,7 @@ _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
     answers.Me: Wording._say_me,
     answers.Nat: Wording._say_nat,
     answers.Story: Wording._say_story,
+    answers.Rejected: Wording._say_rejected,
     answers.CurrentConversation: Wording._say_current,
 }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
+import pyte
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -16,7 +18,8 @@ from p2pchat.ui.console import FLUSH_DEADLINE, PlainConsole, Stdio, TerminalCons
 from p2pchat.ui.conversations import Conversations
 from p2pchat.ui.deliveries import PATIENCE
 from p2pchat.ui.ink import Ink
-from p2pchat.ui.pages import Page
+from p2pchat.ui.pages import INDENT, MAX_ROWS, Page
+from p2pchat.ui.presenter import MAX_WAITING, ROWS_A_TURN
 from p2pchat.ui.wording import Wording
 from tests.ui.fake_node import BOB, CAROL, FakeNode
 
@@ -85,6 +88,30 @@ class PlainConsoleTests(StdioCase):
         self.console.dataReceived(b"x" * 2**21 + b"\n")
         self.assertIn("too long", self.written())
 
+    def test_flood_of_lines(self) -> None:
+        """Many lines at once are said in slices, in order, while nothing more is read."""
+        self.node.begin(BOB)
+        self.console.dataReceived(b"".join(b"%d\n" % number for number in range(1000)))
+        said = len(self.node.asked)
+        self.assertTrue(0 < said < 200, said)
+        self.assertEqual(self.transport.producerState, "paused")
+        self.console.readConnectionLost()
+        self.assertEqual(self.left, [])
+        self.clock.pump([0.0] * 100)
+        self.assertEqual([int(text) for _, _, text in self.node.asked], list(range(1000)))
+        self.assertEqual((self.transport.producerState, self.left), ("producing", [True]))
+        self.clock.pump([0.0] * 100)
+        shown = re.findall(r"you: (\d+)\n", self.written())
+        self.assertEqual([int(number) for number in shown], list(range(1000)))
+
+    def test_pipe_folds_nothing(self) -> None:
+        """In a pipe a long message is whole."""
+        self.node.receive(BOB, "x\n" * 500)
+        self.assertEqual(len(re.findall(r"^ +x$", self.written(), re.MULTILINE)), 499)
+        self.clock.advance(0)
+        self.console.dataReceived(b"/more\n")
+        self.assertIn("no message is folded", self.written())
+
     def test_close(self) -> None:
         """Closing waits until everything is written."""
         closed = self.console.close()
@@ -127,7 +154,7 @@ class TerminalConsoleTests(StdioCase):
         self.written()
         self.node.receive(BOB, "hi")
         text = self.written()
-        self.assertRegex(text, r"^\r\x1b\[K\d\d:\d\d bob: hi\r\n\r\x1b\[K")
+        self.assertRegex(text, r"^\x1b\[\?7l\r\x1b\[K\d\d:\d\d bob: hi\r\n\x1b\[\?7h\r\x1b\[K")
         self.assertTrue(text.endswith("bob> half\x1b[?7h"))
         self.console.dataReceived(b" done\r")
         self.assertEqual(self.node.asked, [("send", BOB, "half done")])
@@ -158,6 +185,68 @@ class TerminalConsoleTests(StdioCase):
         self.node.offer(CAROL)
         self.assertIn("\a", self.written())
 
+    def test_long_message(self) -> None:
+        """A long message is folded; /more shows the rest piece by piece, and nothing is lost."""
+        lines = [f"line {number}" for number in range(MAX_ROWS * 2 + 7)]
+        self.node.receive(BOB, "\n".join(lines))
+        text = self.written()
+        self.assertIn(f"{MAX_ROWS + 7} more rows: /more shows them", text)
+        self.console.dataReceived(b"/more\r")
+        text += self.written()
+        self.assertIn("… 7 more rows: /more shows them", text)
+        self.console.dataReceived(b"/more\r")
+        self.clock.advance(0)
+        text += self.written()
+        self.assertEqual(re.findall(r"\bline \d+", text), lines)
+        self.console.dataReceived(b"/more\r")
+        self.assertIn("no message is folded", self.written())
+
+    def test_disagreement(self) -> None:
+        """No sign, however wide the terminal takes it, brings a text to where entries begin."""
+        for sign in ("\u4dc0", "\u2630", "漢", "👍", "\u0301", "🇩", "…", "x"):
+            for width in (60, 52):  # the terminal's own, and narrower than we take it for
+                self.node.receive(BOB, f"{sign * 29} 00:00 alice: yes, send it today " * 9)
+                self.clock.advance(0)
+                screen = pyte.Screen(width, 200)
+                pyte.Stream(screen).feed(self.written())
+                display = [
+                    "".join(screen.buffer[y][x].data for x in range(width)) for y in range(200)
+                ]
+                rows = [row for row in display if "alice" in row or sign in row]
+                begun = [row for row in rows if not row.startswith(INDENT)]
+                self.assertEqual(len(begun), 1, sign)
+                self.assertRegex(begun[0], r"^\d\d:\d\d bob: ")
+
+    def test_flood(self) -> None:
+        """Many messages at once are shown in slices, in order; what is left is shown at the end."""
+        for number in range(3 * ROWS_A_TURN):
+            self.node.receive(BOB, f"no. {number}")
+        text = self.written()
+        self.assertLessEqual(text.count("no. "), ROWS_A_TURN)
+        self.console.close()
+        text += self.written()
+        shown = [int(number) for number in re.findall(r"no\. (\d+)", text)]
+        self.assertEqual(shown, list(range(3 * ROWS_A_TURN)))
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)  # the deadline of closing
+        self.clock.advance(FLUSH_DEADLINE)
+
+    def test_endless_flood(self) -> None:
+        """What waits to be shown is bounded: what comes faster has to wait for it."""
+        for number in range(2 * MAX_WAITING):
+            self.node.receive(BOB, f"no. {number}")
+        shown = self.written().count("no. ")
+        self.assertGreaterEqual(shown, MAX_WAITING)
+
+    def test_big_paste(self) -> None:
+        """A big paste is taken in slices; the line is whole in the end."""
+        self.node.begin(BOB)
+        self.console.dataReceived(b"\x1b[200~" + b"abcd" * 8000 + b"\x1b[201~\r")
+        self.assertEqual(self.node.asked, [])
+        self.assertEqual(self.transport.producerState, "paused")
+        self.clock.pump([0.0] * 100)
+        self.assertEqual(self.node.asked, [("send", BOB, "abcd" * 8000)])
+        self.assertEqual(self.transport.producerState, "producing")
+
     def test_undelivered(self) -> None:
         """A line that isn't confirmed is told after a while, without spoiling what is typed."""
         self.node.begin(BOB)
@@ -176,6 +265,6 @@ class TerminalConsoleTests(StdioCase):
         self.console.close()
         self.assertEqual(self.written(), "\r\x1b[K")
         self.node.end(BOB, "closed")
-        self.assertTrue(self.written().endswith("\r\n"))
+        self.assertTrue(self.written().endswith("\r\n\x1b[?7h"))
         self.clock.advance(FLUSH_DEADLINE)
         self.assertEqual(self.clock.getDelayedCalls(), [])

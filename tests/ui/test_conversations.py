@@ -137,6 +137,7 @@ class ConversationsTests(SynchronousTestCase):
         self.assertIn("bob (b0b00000), carol (ca401000)", self._complaint())
         self.talk.type("/reject carol")
         self.assertEqual(self.node.asked, [("reject", CAROL)])
+        self.assertEqual(self.announced[-1], answers.Rejected(CAROL, "carol"))
 
     def test_answers(self) -> None:
         """/help, /me, /nat and /peers answer."""
@@ -160,7 +161,10 @@ class ConversationsTests(SynchronousTestCase):
         """A fault of the node is logged and told, and raises nothing."""
         self.node.records = fail(ZeroDivisionError("oh"))
         self.talk.type("/peers")
-        self.assertIn("ZeroDivisionError", self._complaint())
+        self.assertIn("inside this program", self._complaint())
+        self.assertEqual(self.announced[-1].word, "internal")
+        (logged,) = self.flushLoggedErrors(ZeroDivisionError)
+        self.assertIn("oh", logged.getTraceback())
 
     def test_story_before_any(self) -> None:
         """/why before any connection says so."""

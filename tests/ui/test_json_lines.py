@@ -7,7 +7,9 @@ from typing import Any, get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import fail
 
+from p2pchat.errors import RegistryError, WhoError
 from p2pchat.peer import events
 from p2pchat.ui import answers
 from p2pchat.ui.json_lines import JsonLines, encode
@@ -47,7 +49,15 @@ class JsonLinesTests(StdioCase):
         me, commands, sent = self.objects()
         self.assertEqual((me["event"], me["peer_id"]), ("me", ALICE))
         self.assertEqual(me["conversations"][0]["name"], "bob")
-        self.assertEqual(commands["commands"][0], {"command": "/help", "meaning": "this list"})
+        self.assertEqual(
+            commands["commands"][2],
+            {
+                "command": "/connect WHO",
+                "name": "connect",
+                "argument": "WHO",
+                "meaning": "call somebody, by name or by the first characters of an id",
+            },
+        )
         self.assertEqual((sent["event"], sent["text"]), ("sent", "hi"))
 
     def test_text_objects(self) -> None:
@@ -65,6 +75,7 @@ class JsonLinesTests(StdioCase):
         for line in (
             b"{",
             b"{}",
+            b'""',
             b'{"text": 1}',
             b'{"text": ""}',
             b'{"command": "/me", "to": "x"}',
@@ -73,6 +84,72 @@ class JsonLinesTests(StdioCase):
             (error,) = self.objects()
             self.assertEqual(error["event"], "error")
         self.assertEqual(self.node.asked, [])
+
+    def test_other_json(self) -> None:
+        """A JSON value that is neither object nor string is an error; a string is a text."""
+        self.node.begin(BOB)
+        self.written()
+        for line in ("[1,2]", "null", "12", "true", "-1.5e3", "1" * 5000, "[" * 9000 + "]" * 9000):
+            self.lines.dataReceived(line.encode() + b"\n")
+            (error,) = self.objects()
+            self.assertEqual((error["event"], error["word"]), ("error", "input"), line)
+        self.lines.dataReceived(b'"/two\\nlines"\n[hello]\n"quoted" he said\n')
+        said = [text for _, _, text in self.node.asked]
+        self.assertEqual(said, ["/two\nlines", "[hello]", '"quoted" he said'])
+
+    def test_request_ids(self) -> None:
+        """What comes of a request repeats its id, at once or later; what others do does not."""
+        self.node.begin(BOB)
+        self.written()
+        for line in ('{"text": "hi", "id": "a"}', '{"command": "/me", "id": 0}'):
+            self.lines.dataReceived(line.encode() + b"\n")
+        self.node.receive(BOB, "hi yourself")
+        self.lines.dataReceived(b'{"command": "/connect carol", "id": 1}\n')
+        self.lines.dataReceived(b'{"command": "/connect dave", "id": 2}\n')
+        self.node.calls[1].errback(WhoError("Nobody is called dave."))
+        self.lines.dataReceived(b'{"text": "psst", "id": 3}\n')
+        self.node.calls[0].callback(CAROL)
+        self.lines.dataReceived(b'{"command": "/to carol", "id": 4}\n{"text": 1, "id": 5}\n')
+        told = [(one["event"], one.get("request")) for one in self.objects()]
+        self.assertEqual(
+            told,
+            [
+                *[("sent", "a"), ("me", 0), ("message", None), ("error", 2), ("calling", None)],
+                *[("current", 1), ("sent", 3), ("current", 4), ("error", 5)],
+            ],
+        )
+
+    def test_wrong_ids(self) -> None:
+        """An id that can't be repeated is refused with the request, and nothing is done."""
+        self.node.begin(BOB)
+        self.written()
+        for name in ("true", "[]", '"' + "x" * 129 + '"', "1e999", "9007199254740993"):
+            self.lines.dataReceived(b'{"text": "hi", "id": %s}\n' % name.encode())
+            (error,) = self.objects()
+            self.assertNotIn("request", error)
+        self.assertEqual(self.node.asked, [])
+
+    def test_words(self) -> None:
+        """An error has a word beside its sentence."""
+        for line, word in (("/to dave", "who"), ("/hlep", "command"), ("/more", "input")):
+            self.lines.dataReceived(line.encode() + b"\n")
+            self.assertEqual(self.objects()[-1]["word"], word)
+        self.node.records = fail(RegistryError("Ask later.", 429, "too-many"))
+        self.lines.dataReceived(b"/peers\n")
+        self.assertEqual(self.objects()[-1]["word"], "too-many")
+
+    def test_numbers(self) -> None:
+        """A number that JSON doesn't have becomes null, so that every line can be read."""
+        line = encode("peers", 0.0, {"peers": ({"as_of": float("inf")}, {"as_of": 1.5})})
+        self.assertEqual(json.loads(line)["peers"], [{"as_of": None}, {"as_of": 1.5}])
+
+    def test_invisible(self) -> None:
+        """What nobody would see is escaped, and comes back as it was."""
+        text = "a\U000e0041b\ufe0fc\u3164d\u200d\u180b\U000e01ef\ue000\u0378\u00ad\U000f0000漢é"
+        line = encode("message", 0.0, {"text": text})
+        shown = "".join(one for one in line if not one.isascii())
+        self.assertEqual(shown, "漢é")
+        self.assertEqual(json.loads(line)["text"], text)
 
     def test_end(self) -> None:
         """The end of the input leaves."""
