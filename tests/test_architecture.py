@@ -57,7 +57,6 @@ ONLY_IMPORTERS = {
     "prometheus_client": "p2pchat/signaling/metrics.py",
     "klein": "p2pchat/signaling/resource.py",
     "werkzeug": "p2pchat/signaling/resource.py",
-    "treq": "p2pchat/peer/registry_client.py",
     "stun": "p2pchat/peer/nat_type.py",  # pystun3
     "ifaddr": "p2pchat/runtime.py",
     "confusable_homoglyphs": "p2pchat/wire/usernames.py",

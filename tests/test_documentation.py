@@ -26,7 +26,7 @@ from p2pchat.identity.documents import MAX_DOCUMENT, Acceptance, open_document
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
-from p2pchat.peer import event_stream, events, registration, registry_client
+from p2pchat.peer import event_stream, events, http_client, registration
 from p2pchat.peer.node import MAX_STRANGERS
 from p2pchat.peer.stun_servers import MAX_URLS
 from p2pchat.session import conversation, dialogue, held_link, link
@@ -519,7 +519,7 @@ class ScalingTests(SynchronousTestCase):
         for less, more in (
             (redis_link.REPLY_TIMEOUT, request),
             (max(request, connect), last),
-            (last, registry_client.REQUEST_TIMEOUT),
+            (last, http_client.REQUEST_TIMEOUT),
             (2 * streams.KEEPALIVE, stream),
             (stream, event_stream.SILENCE),
             (kept, connections.IDLE_DEADLINE),
@@ -527,7 +527,7 @@ class ScalingTests(SynchronousTestCase):
             self.assertLess(less, more)
         for sentence in (
             f"at most {redis_link.REPLY_TIMEOUT:g} seconds to say that the store is silent",
-            f"peers wait {registry_client.REQUEST_TIMEOUT:g} seconds for an answer",
+            f"peers wait {http_client.REQUEST_TIMEOUT:g} seconds for an answer",
             f"so nginx waits {request}, and begins no other try after {last}",
             f"end after {stream} seconds",
             f"no body is longer than {site.MAX_BODY // 1024} KiB",

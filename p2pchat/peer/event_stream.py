@@ -2,22 +2,29 @@
 Server-sent events, as far as the registry uses them.
 
 Pure reading in :class:`EventReader`; :class:`EventStream` is the protocol that takes the body of
-the response.  An event longer than MAX_EVENT ends the stream: no document is as long.
+the response.  An event longer than MAX_EVENT ends the stream: no document is as long.  Events are
+handed on no faster than EVENT_RATE, for each may cost the check of a signature; while some wait,
+nothing is read.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import attrs
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from p2pchat.errors import RemoteProtocolError
 
-MAX_EVENT = 128 * 1024  # bytes
+MAX_EVENT = 48 * 1024  # bytes; a document has 32 KiB at most
 SILENCE = 45.0  # seconds; the registry writes a comment every 15
+EVENT_RATE = 50.0  # a second; a contact who calls causes five within a second
+EVENT_BURST = 200.0  # at once: what was sent while this machine slept
+_FIELDS = (b"event", b"data")  # whose lines mean anything to us
 
 
 @attrs.frozen
@@ -30,9 +37,9 @@ class Event:
 
 @attrs.define
 class EventReader:
-    """Cuts a byte stream into events; comments are skipped."""
+    """Cuts a byte stream into events; comments, and fields that mean nothing here, are skipped."""
 
-    _buffer: bytes = b""
+    _buffer: bytearray = attrs.Factory(bytearray)  # a line that isn't complete
     _name: str = "message"
     _data: list[str] = attrs.Factory(list)
     _size: int = 0  # bytes of the event so far
@@ -43,17 +50,27 @@ class EventReader:
 
         :raises RemoteProtocolError: an event is too long or isn't UTF-8.
         """
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        found = [self._line(line.rstrip(b"\r")) for line in lines]
+        first, *rest = data.split(b"\n")
+        self._buffer += first
+        found: list[Event] = []
+        if rest:
+            lines = [bytes(self._buffer), *rest[:-1]]
+            self._buffer = bytearray(rest[-1])
+            for line in lines:
+                # What says nothing costs next to nothing, however much of it comes.
+                if line.startswith(_FIELDS):
+                    self._line(line.removesuffix(b"\r"))
+                elif self._size and line in {b"", b"\r"}:
+                    found += self._complete()
         self._check(self._size + len(self._buffer))
-        return [event for event in found if event is not None]
+        return found
 
     @staticmethod
     def _check(size: int) -> None:
         if size > MAX_EVENT:
             raise RemoteProtocolError("the registry sent an event that is too long")
 
-    def _line(self, line: bytes) -> Event | None:
+    def _line(self, line: bytes) -> None:
         self._size += len(line) + 1
         self._check(self._size)
         try:
@@ -65,15 +82,12 @@ class EventReader:
             self._name = value
         elif name == "data":
             self._data.append(value)
-        elif not line:
-            return self._complete()
-        return None
 
-    def _complete(self) -> Event | None:
+    def _complete(self) -> list[Event]:
         event = Event(self._name, "\n".join(self._data))
         empty = not self._data and self._name == "message"
         self._name, self._data, self._size = "message", [], 0
-        return None if empty else event
+        return [] if empty else [event]
 
 
 class EventStream(Protocol):
@@ -90,9 +104,13 @@ class EventStream(Protocol):
         received: Callable[[Event], None],
         ended: Callable[[str], None],
     ) -> None:
+        self._clock = clock
         self._received = received
         self._ended: Callable[[str], None] | None = ended
         self._reader = EventReader()
+        self._waiting: deque[Event] = deque()  # those of one read at most
+        self._allowed, self._allowed_at = EVENT_BURST, clock.seconds()
+        self._next: IDelayedCall | None = None  # those that wait may be handed on
         self._silence = clock.callLater(SILENCE, self._silent)
 
     def dataReceived(self, data: bytes) -> None:
@@ -101,11 +119,33 @@ class EventStream(Protocol):
             return
         self._silence.reset(SILENCE)
         try:
-            for event in self._reader.receive(data):
-                if self._ended is not None:
-                    self._received(event)
+            self._waiting += self._reader.receive(data)
         except RemoteProtocolError as error:
             self.stop(str(error))
+        else:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Hand on as many events as are allowed now; read nothing while others wait."""
+        now = self._clock.seconds()
+        earned = (now - self._allowed_at) * EVENT_RATE
+        self._allowed, self._allowed_at = min(self._allowed + earned, EVENT_BURST), now
+        while self._waiting and self._allowed >= 1 and self._ended is not None:
+            self._allowed -= 1
+            self._received(self._waiting.popleft())
+        if self._waiting and self._ended is not None and self._next is None:
+            self._body_transport().pauseProducing()
+            self._next = self._clock.callLater(1 / EVENT_RATE, self._go_on)
+
+    def _go_on(self) -> None:
+        self._next = None
+        self._silence.reset(SILENCE)  # it isn't read, which is no silence of theirs
+        self._hand_on()
+        if self._next is None and self._ended is not None:
+            self._body_transport().resumeProducing()
+
+    def _body_transport(self) -> Any:
+        return self.transport
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The registry, or the network, ended the stream."""
@@ -116,8 +156,10 @@ class EventStream(Protocol):
 
     def stop(self, reason: str) -> None:
         """End the stream from our side."""
-        if self._silence.active():
-            self._silence.cancel()
+        for timer in (self._silence, self._next):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._waiting.clear()
         ended, self._ended = self._ended, None
         if self.transport is not None:
             self.transport.loseConnection()

@@ -2,9 +2,9 @@
 The registry's routes, as a peer calls them (docs/protocol.rst lists them).
 
 Owns signing for the registry, reading its answers strictly, and turning every failure into
-:class:`p2pchat.errors.RegistryError` with a sentence for the person.  If the registry finds our
-documents stale, its ``Date`` header tells by how much our clock is wrong, and from then on
-documents are dated by the registry's clock.
+:class:`p2pchat.errors.RegistryError` with a sentence for the person; one that nobody thought of
+too.  Every answer's ``Date`` tells how far our clock is from the registry's, by which documents
+are dated (:mod:`p2pchat.peer.wall_clock`).
 """
 
 from __future__ import annotations
@@ -14,42 +14,18 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import attrs
-from hyperlink import EncodedURL
-from treq.client import HTTPClient
-from twisted.internet.defer import (
-    CancelledError,
-    Deferred,
-    TimeoutError,
-    inlineCallbacks,
-    succeed,
-)
-from twisted.internet.error import (
-    ConnectError,
-    ConnectingCancelledError,
-    ConnectionDone,
-    ConnectionLost,
-    DNSLookupError,
-)
-from twisted.internet.interfaces import IConsumer
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    RequestTransmissionFailed,
-    ResponseDone,
-    ResponseFailed,
-    ResponseNeverReceived,
-)
-from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.logger import Logger
+from twisted.web.http_headers import Headers
 
-from p2pchat.errors import RegistryError, RegistryUnreachable, RemoteProtocolError
+from p2pchat.errors import RegistryError, RemoteProtocolError
 from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.peer.event_stream import Event, EventStream
+from p2pchat.peer.http_client import Answer, HttpClient
+from p2pchat.peer.wall_clock import WallClock
 from p2pchat.runtime import Runtime
+from p2pchat.wire.addresses import Scope, scope
 from p2pchat.wire.documents import Body, Registration, Removal, Subscription
 from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import Problem
@@ -57,19 +33,7 @@ from p2pchat.wire.retry_after import http_date, read_retry_after
 from p2pchat.wire.strict_json import JsonObject, loads
 from p2pchat.wire.work import Challenge
 
-REQUEST_TIMEOUT = 5.0  # seconds; an answer takes a round trip and a millisecond
-MAX_ANSWER = 256 * 1024  # bytes; a page of 200 records has 60 KiB
-_NEVER_SENT = (RequestTransmissionFailed, ResponseNeverReceived, ConnectionLost, ConnectionDone)
-_FAILURES = (
-    ResponseFailed,
-    ConnectError,
-    ConnectingCancelledError,
-    ConnectionDone,
-    ConnectionLost,
-    DNSLookupError,
-    TimeoutError,
-    OSError,
-)
+_log = Logger()
 
 
 class WorkRequired(RegistryError):
@@ -88,70 +52,8 @@ class WorkRequired(RegistryError):
         self.idle_wait = idle_wait
 
 
-@implementer(IBodyProducer)
-@attrs.define
-class _WholeBody:
-    """A body of a few kilobytes, written at once: treq's own takes turns of a global reactor."""
-
-    _body: bytes
-    length: int = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.length = len(self._body)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Write it all."""
-        consumer.write(self._body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """Nothing is left to pause."""
-
-    def resumeProducing(self) -> None:
-        """Nothing is left to resume."""
-
-    def stopProducing(self) -> None:
-        """Nothing is left to stop."""
-
-
-class _ReadyURL(EncodedURL):
-    """A URL of ASCII only: hyperlink's own encoding takes an IPv6 literal for a domain name."""
-
-    def to_uri(self) -> EncodedURL:
-        """Return it as it is."""
-        return self
-
-
-class _AnswerReader(Protocol):
-    """Collects the body of an answer, MAX_ANSWER at most; ``done`` fires with it."""
-
-    def __init__(self) -> None:
-        self.done: Deferred[bytes] = Deferred(lambda _done: self._stop())
-        self._body = b""
-
-    def dataReceived(self, data: bytes) -> None:
-        """Add bytes, and stop where they are too many to be an answer."""
-        self._body += data
-        if len(self._body) > MAX_ANSWER:
-            self._stop()
-            self._finish(RegistryError(f"an answer of more than {MAX_ANSWER} bytes"))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The answer is whole, or broken."""
-        whole = reason.check(ResponseDone, PotentialDataLoss) is not None
-        self._finish(self._body if whole else reason.value)
-
-    def _stop(self) -> None:
-        if self.transport is not None:
-            self.transport.loseConnection()
-
-    def _finish(self, outcome: bytes | BaseException | None) -> None:
-        if self.done.called:
-            return
-        if isinstance(outcome, bytes):
-            self.done.callback(outcome)
-        else:
-            self.done.errback(Failure(outcome))
+def _say_nothing(_sentence: str) -> None:
+    """Nobody wants to be warned."""
 
 
 @attrs.define(eq=False)
@@ -160,24 +62,25 @@ class RegistryClient:
     Talks to one registry for one identity.
 
     :ivar server: the registry's URL.
+    :ivar warn: takes a sentence for the person, each kind once.
+    :ivar scope: how far the address means anything that we reached the registry at last.
     """
 
     server: str
     _identity: Identity
     _runtime: Runtime
-    _http: HTTPClient = attrs.field(init=False)
-    _streams: HTTPClient = attrs.field(init=False)  # leaves the kept connection to requests
-    _pool: HTTPConnectionPool = attrs.field(init=False)
+    warn: Callable[[str], None] = _say_nothing
+    scope: Scope = Scope.GLOBAL
+    _http: HttpClient = attrs.field(init=False)
     _audience: str = attrs.field(init=False)
-    _clock_offset: float = 0.0
+    _clock: WallClock = attrs.field(init=False)
+    _warned_of_http: bool = False
+    _unexpected: str = ""  # the last error that nobody thought of
 
     def __attrs_post_init__(self) -> None:
         self._audience = origin(self.server)
-        reactor = self._runtime.reactor
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
-        kept = Agent(reactor, connectTimeout=REQUEST_TIMEOUT, pool=self._pool)
-        self._http = HTTPClient(kept, data_to_body_producer=_WholeBody)
-        self._streams = HTTPClient(Agent(reactor, connectTimeout=REQUEST_TIMEOUT))
+        self._clock = WallClock(self._runtime.wall_time, self._warn)
+        self._http = HttpClient(self.server, self._runtime, self._answered, self._connected)
 
     # -- documents
 
@@ -188,7 +91,7 @@ class RegistryClient:
 
     def now(self) -> float:
         """Return seconds since 1970 by the clock that the registry goes by."""
-        return self._runtime.wall_time() + self._clock_offset
+        return self._clock.now()
 
     def sign(self, audience: str, body: Body) -> str:
         """Sign a document of ours, dated now."""
@@ -209,7 +112,7 @@ class RegistryClient:
         """Prolong our record with the ``renewal`` that the registration's answer had."""
         path = f"/renew/{self._identity.peer_id}"
         headers = {"Authorization": f"Lease {renewal}"}
-        return self._attempt(lambda: self._exchange("POST", path, headers=headers))
+        return self._attempt(lambda: self._exchange("POST", path, headers))
 
     def deliver(self, peer_id: str, body: Body) -> Deferred[JsonObject]:
         """Put a document on a peer's event stream."""
@@ -229,28 +132,27 @@ class RegistryClient:
         """Return one record."""
         return self._attempt(lambda: self._exchange("GET", f"/peer/{quote(peer_id)}"))
 
-    @inlineCallbacks
-    def subscribe(self, received: Callable[[Event], None], ended: Callable[[str], None]) -> Any:
+    def subscribe(
+        self, received: Callable[[Event], None], ended: Callable[[str], None]
+    ) -> Deferred[EventStream]:
         """Open our event stream; a Deferred of the :class:`EventStream` fires when it is live."""
-        response = yield self._attempt(self._open_stream)
-        stream = EventStream(self._runtime.clock, received, ended)
-        response.original.deliverBody(stream)
-        return stream
+        return self._attempt(lambda: self._open_stream(received, ended))
 
     @inlineCallbacks
-    def _open_stream(self) -> Any:
+    def _open_stream(self, received: Callable[[Event], None], ended: Callable[[str], None]) -> Any:
         token = self.sign(self._audience, Subscription())
-        path = f"/events/{self._identity.peer_id}"
-        headers = {"Authorization": f"JWS {token}"}
-        response = yield self._request(self._streams, "GET", path, headers=headers)
-        if response.code != 200:
-            yield self._read(response)
-        return response
+        opened = yield self._http.open(
+            f"/events/{self._identity.peer_id}",
+            {"Authorization": f"JWS {token}"},
+            lambda: EventStream(self._runtime.clock, received, ended),
+        )
+        if isinstance(opened, Answer):
+            raise self._refusal(opened)
+        return opened
 
     def close(self) -> Deferred[None]:
         """Close the connections that are kept open; requests that follow make new ones."""
-        done: Deferred[None] = self._pool.closeCachedConnections()
-        return done
+        return self._http.close()
 
     # -- requests
 
@@ -260,9 +162,9 @@ class RegistryClient:
         def send() -> Deferred[JsonObject]:
             token = self.sign(audience, body)
             if in_header:
-                return self._exchange(method, path, headers={"Authorization": f"JWS {token}"})
+                return self._exchange(method, path, {"Authorization": f"JWS {token}"})
             kind = {"Content-Type": "application/jose"}
-            return self._exchange(method, path, headers=kind, data=token.encode("ascii"))
+            return self._exchange(method, path, kind, token.encode("ascii"))
 
         return self._attempt(send)
 
@@ -270,101 +172,93 @@ class RegistryClient:
     def _attempt(self, send: Callable[[], Deferred[Any]]) -> Any:
         """Send; once more if a kept connection proved dead, or our clock proved wrong."""
         try:
-            return (yield send())
+            return (yield self._try(send))
         except RegistryError as error:
             if error.reason not in {"stale-document", "connection-reused"}:
                 raise
         try:
-            return (yield send())
+            return (yield self._try(send))
         except RegistryError as error:
             if error.reason == "connection-reused":
                 error.reason = "registry"
             raise
 
     @inlineCallbacks
-    def _exchange(self, method: str, path: str, **options: Any) -> Any:
-        response = yield self._request(self._http, method, path, **options)
-        return (yield self._read(response))
+    def _try(self, send: Callable[[], Deferred[Any]]) -> Any:
+        """Send; what nobody thought of is logged once, and is a failed request like others."""
+        try:
+            return (yield send())
+        except RegistryError:
+            raise
+        except Exception as error:
+            if repr(error) != self._unexpected:
+                self._unexpected = repr(error)
+                _log.failure("an answer of {server} can't be used", server=self.server)
+            kind = type(error).__name__
+            raise RegistryError(f"an answer of {self.server} can't be used ({kind})") from None
 
     @inlineCallbacks
-    def _request(self, client: HTTPClient, method: str, path: str, **options: Any) -> Any:
-        url = _ReadyURL.from_text(self.server.rstrip("/") + path)
-        sent = client.request(method, url, **options)
+    def _exchange(
+        self, method: str, path: str, headers: dict[str, str] | None = None, data: bytes = b""
+    ) -> Any:
+        answer = yield self._http.ask(method, path, headers or {}, data)
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
         try:
-            return (yield sent.addTimeout(REQUEST_TIMEOUT, self._runtime.clock))
-        except _NEVER_SENT as error:
-            raise RegistryUnreachable(
-                f"the registry {self.server} closed the connection: {_first_line(error)}",
-                reason="registry" if _was_cancelled(error) else "connection-reused",
-            ) from None
-        except _FAILURES as error:
-            raise RegistryUnreachable(
-                f"the registry {self.server} can't be reached: {_first_line(error)}"
-            ) from None
-
-    @inlineCallbacks
-    def _read(self, response: Any) -> Any:
-        reader = _AnswerReader()
-        response.original.deliverBody(reader)
-        try:
-            body = yield reader.done.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
-        except _FAILURES as error:
-            raise RegistryUnreachable(
-                f"the registry {self.server} broke off: {_first_line(error)}"
-            ) from None
-        if response.code >= 300:
-            raise self._refusal(response, body)
-        return self._members(body)
-
-    def _members(self, body: bytes) -> JsonObject:
-        try:
-            return loads(body) if body else {}
+            return loads(answer.body) if answer.body else {}
         except RemoteProtocolError as error:
             raise RegistryError(f"{self.server} is no p2pchat registry: {error}") from None
 
-    def _refusal(self, response: Any, body: bytes) -> RegistryError:
-        retry_after = self._retry_after(response)
+    def _refusal(self, answer: Answer) -> RegistryError:
+        retry_after = self._retry_after(answer)
         try:
-            problem = Problem.decode(body)
+            problem = Problem.decode(answer.body)
         except RemoteProtocolError:
             return RegistryError(
-                f"{self.server} answered with HTTP status {response.code}: "
+                f"{self.server} answered with HTTP status {answer.status}: "
                 "is it a p2pchat registry?",
-                response.code,
+                answer.status,
                 retry_after=retry_after,
             )
-        if problem.reason == "stale-document":
-            self._set_clock(response)
         if problem.work is not None:
             return WorkRequired(problem, problem.work, retry_after)
         return RegistryError(problem.detail, problem.status, problem.reason, retry_after)
 
-    def _retry_after(self, response: Any) -> float | None:
-        theirs = _date(response)
+    def _retry_after(self, answer: Answer) -> float | None:
+        theirs = _date(answer.headers)
         now = self.now() if theirs is None else theirs
-        return read_retry_after(response.headers.getRawHeaders(b"Retry-After", []), now)
+        return read_retry_after(answer.headers.getRawHeaders(b"Retry-After", []), now)
 
-    def _set_clock(self, response: Any) -> None:
-        theirs = _date(response)
+    # -- what an answer tells beside its body
+
+    def _answered(self, headers: Headers, asked_at: float) -> None:
+        theirs = _date(headers)
         if theirs is not None:
-            self._clock_offset = theirs - self._runtime.wall_time()
+            self._clock.told(theirs, asked_at)
+
+    def _connected(self, host: str) -> None:
+        """Take notice of where the registry is: it may name servers of its own scope only."""
+        try:
+            self.scope = scope(host)
+        except RemoteProtocolError:
+            self.scope = Scope.GLOBAL
+        if self.scope is Scope.GLOBAL and self._audience.startswith("http:"):
+            self._warn_of_http(host)
+
+    def _warn(self, sentence: str) -> None:
+        self.warn(sentence)
+
+    def _warn_of_http(self, host: str) -> None:
+        if not self._warned_of_http:
+            self._warned_of_http = True
+            self.warn(
+                f"{self.server} is http:// to a public address ({host}): whoever is on the way "
+                "can read whom you call, and can answer in the registry's place; what you say to "
+                "people stays secret; use https:// if the registry has it"
+            )
 
 
-def _date(response: Any) -> float | None:
+def _date(headers: Headers) -> float | None:
     """Return what time it was when the registry answered, by its own clock."""
-    dates = response.headers.getRawHeaders(b"Date", [])
+    dates = headers.getRawHeaders(b"Date", [])
     return http_date(dates[0]) if dates else None
-
-
-def _was_cancelled(error: Exception) -> bool:
-    """Tell whether we gave a request up, rather than lost the connection that it went out on."""
-    return any(reason.check(CancelledError) for reason in getattr(error, "reasons", ()))
-
-
-def _first_line(error: Exception) -> str:
-    reasons = getattr(error, "reasons", None)
-    if reasons:
-        return _first_line(reasons[-1].value)
-    if isinstance(error, TimeoutError | ConnectingCancelledError | CancelledError):
-        return "no answer in time"
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -26,7 +26,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
-from time import time
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
@@ -123,12 +122,12 @@ def refuse(request: IRequest | PlainRequest, refusal: Refused) -> bytes:
     return body
 
 
-def _head(request: PlainRequest) -> bytes:
+def _head(request: PlainRequest, now: float) -> bytes:
     lines = b"".join([b"%b: %b\r\n" % field for field in request.answer_headers.items()])
     return b"HTTP/1.1 %b\r\nServer: %b\r\nDate: %b\r\n%b\r\n" % (
         _STATUS[request.code],
         SERVER,
-        _date(int(time())),
+        _date(int(now)),
         lines,
     )
 
@@ -202,6 +201,12 @@ class RegistryRequest(Request):
             unquote_to_bytes(self.path).decode("utf-8")
         except UnicodeDecodeError:
             raise RemoteProtocolError("a path must be UTF-8") from None
+
+    def render(self, resrc: IResource) -> None:
+        """Answer with the time that documents are judged by, which peers go by."""
+        site: RegistrySite = self.channel.site  # type: ignore[attr-defined]  # Site sets it
+        self.setHeader(b"Date", _date(int(site.registry.runtime.wall_time())))
+        super().render(resrc)
 
     def processingFailed(self, reason: Failure) -> Failure:
         """Answer our own mistake, without its traceback."""
@@ -318,7 +323,7 @@ class RegistryChannel(HTTPChannel):
         if self.site.connections.is_draining:
             self.persistent = 0
             request.setHeader(b"Connection", b"close")
-        self.write(_head(request) + body)
+        self.write(_head(request, self.site.registry.runtime.wall_time()) + body)
         if not self.persistent:
             self.loseConnection()
 
@@ -472,7 +477,7 @@ class RegistrySite(Site):
         request = PlainRequest(b"", b"", BytesIO(), {}, None, False)
         body = refuse(request, refusal)
         request.setHeader(b"Connection", b"close")
-        return _head(request) + body
+        return _head(request, self.registry.runtime.wall_time()) + body
 
     def startFactory(self) -> None:
         """Open no access log."""

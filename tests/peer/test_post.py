@@ -8,8 +8,8 @@ from p2pchat.errors import RegistryError, RegistryUnreachable
 from p2pchat.identity.documents import MAX_AGE, Acceptance, open_document, sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.peer.event_stream import Event
+from p2pchat.peer.http_client import REQUEST_TIMEOUT
 from p2pchat.peer.post import Post
-from p2pchat.peer.registry_client import REQUEST_TIMEOUT
 from p2pchat.wire.documents import (
     MAX_LABEL,
     Answer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, cast
@@ -15,12 +16,8 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from p2pchat.errors import RegistryError, RegistryUnreachable, RemoteProtocolError
 from p2pchat.identity.documents import MAX_AGE, open_document
 from p2pchat.peer.event_stream import Event
-from p2pchat.peer.registry_client import (
-    MAX_ANSWER,
-    REQUEST_TIMEOUT,
-    RegistryClient,
-    WorkRequired,
-)
+from p2pchat.peer.http_client import MAX_ANSWER, REQUEST_TIMEOUT
+from p2pchat.peer.registry_client import RegistryClient, WorkRequired
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
@@ -119,10 +116,10 @@ class Clocked(Resource):
         """See `IResource`."""
         assert request.content is not None
         document = open_document(request.content.read().decode())
+        request.setHeader(b"date", formatdate(self._now(), usegmt=True).encode())
         if abs(document.issued_at - self._now()) < MAX_AGE:
             return b'{"lease": 60}'
         request.setResponseCode(401)
-        request.setHeader(b"date", formatdate(self._now(), usegmt=True).encode())
         return Problem(401, "stale-document", "set your clock").encode()
 
 
@@ -143,21 +140,85 @@ class ClockTests(RegistryCase):
         """Return the time."""
         return EPOCH + self.other.reactor.seconds()
 
+    def register(self, error: float) -> tuple[RegistryClient, list[str]]:
+        """Register with a clock that is wrong; returns the client, and its warnings of clocks."""
+        warned: list[str] = []
+        client = self.serve(error)
+        client.warn = warned.append
+        with contextlib.suppress(RegistryError):
+            self.result(client.register(Registration("alice")))
+        return client, [one for one in warned if "http" not in one]
+
     def test_corrected(self) -> None:
-        """Early or late, it goes by the registry's clock from the first refusal on."""
-        for error in (3600.0, -3600.0, 86400.0 * 365):
+        """Early or late, it goes by the registry's clock from the first answer on, and says so."""
+        for error in (3600.0, -3600.0, 86300.0, 50.0, -50.0):
             self.setUp()
-            client = self.serve(error)
-            self.assertEqual(self.result(client.register(Registration("alice")))["lease"], 60)
+            client, warned = self.register(error)
             self.assertLess(abs(client.now() - self.true_time()), 2)
             self.run_for(1000)
             self.assertLess(abs(client.now() - self.true_time()), 2)
+            (sentence,) = warned
+            self.assertIn("ahead of" if error > 0 else "behind", sentence)
 
     def test_close_enough(self) -> None:
-        """A clock that is wrong by less than matters is left alone."""
-        client = self.serve(30.0)
-        self.result(client.register(Registration("alice")))
-        self.assertEqual(client.now(), self.true_time() + 30)
+        """A clock that is right, as far as a date of whole seconds shows, is left alone."""
+        client, warned = self.register(0.4)
+        self.assertAlmostEqual(client.now(), self.true_time() + 0.4)
+        self.assertEqual(warned, [])
+
+    def test_another_year(self) -> None:
+        """No answer sets the clock to next year; the person is told, once."""
+        client, warned = self.register(-86400.0 * 365)
+        self.assertAlmostEqual(client.now(), self.true_time() - 86400 * 365)
+        (sentence,) = warned
+        self.assertIn("365 days behind", sentence)
+
+    def test_two_answers(self) -> None:
+        """Neither do many that each say a little more."""
+        page = Page(200, b'{"peers": []}')
+        self.other.reactor.listenTCP(HTTP_PORT, Site(page, reactor=self.other.reactor))
+        client = self.make_client(ALICE, url=f"http://{OTHER}:{HTTP_PORT}")
+        warned: list[str] = []
+        client.warn = warned.append
+        for hours in range(0, 480, 12):
+            page.date = formatdate(self.true_time() + 3600 * hours, usegmt=True).encode()
+            self.result(client.peers())
+            self.assertLess(abs(client.now() - self.true_time()), 86410)
+        self.assertEqual(sum("machine's" in one for one in warned), 2)
+
+
+class WarningTests(RegistryCase):
+    """A registry whose answers anybody on the way can change."""
+
+    def warned(self, url: str) -> list[str]:
+        """Return what the person is told who uses this registry, twice."""
+        client = self.make_client(ALICE, url=url)
+        warned: list[str] = []
+        client.warn = warned.append
+        for _ in range(2):
+            with contextlib.suppress(RegistryError):
+                self.result(client.peers())
+            self.result(client.close())
+        return warned
+
+    def test_public(self) -> None:
+        """http:// to a public address, by number or by name, is warned of once."""
+        self.world.internet.dns["registry.test"] = REGISTRY[0]
+        for host in (REGISTRY[0], "registry.test"):
+            (sentence,) = self.warned(f"http://{host}:{HTTP_PORT}")
+            self.assertIn(f"http://{host}", sentence)
+            self.assertIn(REGISTRY[0], sentence)
+            self.assertIn("https://", sentence)
+
+    def test_private(self) -> None:
+        """A registry on this machine or network isn't."""
+        other = self.world.internet.host("192.168.7.7")
+        other.reactor.listenTCP(HTTP_PORT, Site(Page(200, b"{}"), reactor=other.reactor))
+        self.assertEqual(self.warned(f"http://192.168.7.7:{HTTP_PORT}"), [])
+
+    def test_never_reached(self) -> None:
+        """One that isn't there is nobody's trouble yet."""
+        self.assertEqual(self.warned(f"http://{REGISTRY[0]}:9"), [])
 
 
 class AwayTests(RegistryCase):
@@ -204,7 +265,7 @@ class Page(Resource):
     """
     Answers everything alike.
 
-    :ivar date: what it says of the time, if it isn't the truth.
+    :ivar date: what it says of the time; nothing, if it is ``None``.
     :ivar retry_after: for how long it wants to be left alone.
     """
 
@@ -221,8 +282,7 @@ class Page(Resource):
         status, body, kind = self._answer
         request.setResponseCode(status)
         request.setHeader(b"content-type", kind)
-        if self.date is not None:
-            request.setHeader(b"date", self.date)
+        request.responseHeaders.setRawHeaders(b"date", [] if self.date is None else [self.date])
         request.responseHeaders.setRawHeaders(b"retry-after", self.retry_after)
         return body
 

@@ -1,0 +1,434 @@
+"""
+HTTP requests to one server that may be hostile, or have somebody hostile before it.
+
+What is refused, each with a sentence: redirects, whoever names the place; compressed answers; a
+head of more than MAX_HEAD bytes; an answer of more than MAX_ANSWER bytes; one that isn't there in
+REQUEST_TIMEOUT.  No connection takes more than READ_RATE bytes a second of what its server sends,
+an event stream neither: the rest waits in the network.
+
+Every failure is a :class:`p2pchat.errors.RegistryError`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IConsumer,
+    IDelayedCall,
+    IProtocol,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from twisted.web.client import (
+    URI,
+    Agent,
+    BrowserLikePolicyForHTTPS,
+    HTTPConnectionPool,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseNeverReceived,
+)
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from p2pchat.errors import RegistryError, RegistryUnreachable
+from p2pchat.peer.failures import in_words
+from p2pchat.runtime import Runtime
+from p2pchat.wire.origins import origin
+
+REQUEST_TIMEOUT = 5.0  # seconds; an answer takes a round trip and a millisecond
+MAX_ANSWER = 256 * 1024  # bytes; a page of 200 records has 60 KiB
+MAX_HEAD = 16 * 1024  # bytes from a request to the end of the answer's head; ours has 300
+INTERIM = 4096  # bytes that a head of status 1xx counts as, so that few come before the answer
+READ_RATE = 128 * 1024  # bytes a second; 40 offers a second are less
+READ_BURST = 512 * 1024  # bytes at once: an answer, and the documents that waited for a stream
+READ_COST = 64  # bytes that each read costs beside its own, for single bytes cost as much
+CLOSE_TIMEOUT = 2.0  # seconds for the other side to let a connection of ours go
+
+_NEVER_SENT = (RequestTransmissionFailed, ResponseNeverReceived, ConnectionLost, ConnectionDone)
+_HEAD_END = re.compile(rb"\n\r?\n")
+_INTERIM = re.compile(rb"[^ ]* 1")
+
+
+@attrs.frozen
+class Answer:
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+@attrs.define(eq=False)
+class HttpClient:
+    """
+    Asks one server.
+
+    :ivar server: its URL, of which the origin counts.
+    :ivar answered: called with the headers of each answer, and the wall time of its request.
+    :ivar connected: called with the IP address of each new connection's other end.
+    """
+
+    server: str
+    _runtime: Runtime
+    answered: Callable[[Headers, float], None]
+    connected: Callable[[str], None]
+    _origin: bytes = attrs.field(init=False)
+    _pool: HTTPConnectionPool = attrs.field(init=False)
+    _kept: Agent = attrs.field(init=False)
+    _streams: Agent = attrs.field(init=False)  # leaves the kept connection to requests
+
+    def __attrs_post_init__(self) -> None:
+        reactor = self._runtime.reactor
+        self._origin = origin(self.server).encode("ascii")
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        endpoints = _Endpoints(self._runtime, self.connected)
+        self._kept = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
+        self._streams = Agent.usingEndpointFactory(reactor, endpoints)
+
+    @inlineCallbacks
+    def ask(self, method: str, path: str, headers: dict[str, str], data: bytes = b"") -> Any:
+        """Send a request; a Deferred of the :class:`Answer`, whatever its status."""
+        response = yield self._begin(self._kept, method, path, headers, data)
+        return (yield self._read(response))
+
+    @inlineCallbacks
+    def open(self, path: str, headers: dict[str, str], make: Callable[[], Protocol]) -> Any:
+        """
+        Open a stream; a Deferred of the protocol that ``make`` returned for its body.
+
+        Where the status isn't 200, of the :class:`Answer` instead.
+        """
+        response = yield self._begin(self._streams, "GET", path, headers, b"")
+        if response.code == 200:
+            protocol = make()
+            response.deliverBody(protocol)
+            return protocol
+        return (yield self._read(response))
+
+    def close(self) -> Deferred[None]:
+        """Close the connections that are kept open; requests that follow make new ones."""
+        done: Deferred[None] = self._pool.closeCachedConnections()
+        return done
+
+    @inlineCallbacks
+    def _begin(
+        self, agent: Agent, method: str, path: str, headers: dict[str, str], data: bytes
+    ) -> Any:
+        """Send a request; a Deferred of the response, whose head is to our liking."""
+        fields = Headers({"Accept-Encoding": ["identity"]})
+        for name, value in headers.items():
+            fields.addRawHeader(name, value)
+        asked_at = self._runtime.wall_time()
+        body = _WholeBody(data) if data or method == "POST" else None
+        sent = agent.request(method.encode(), self._origin + path.encode("ascii"), fields, body)
+        try:
+            response = yield sent.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
+        except RegistryError:
+            raise
+        except _NEVER_SENT as error:
+            raise RegistryUnreachable(
+                f"the registry {self.server} can't be asked: {in_words(error, 'broken off')}",
+                reason="registry" if _was_cancelled(error) else "connection-reused",
+            ) from None
+        except Exception as error:
+            why = in_words(error, "what is there doesn't speak HTTP")
+            raise RegistryUnreachable(
+                f"the registry {self.server} can't be reached: {why}"
+            ) from None
+        self.answered(response.headers, asked_at)
+        trouble = _trouble(response)
+        if trouble:
+            response.deliverBody(_Unread())
+            raise RegistryError(f"{self.server} {trouble}", response.code)
+        return response
+
+    @inlineCallbacks
+    def _read(self, response: IResponse) -> Any:
+        reader = _AnswerReader()
+        response.deliverBody(reader)
+        try:
+            body = yield reader.done.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
+        except Exception as error:
+            why = in_words(error, "it isn't whole")
+            raise RegistryUnreachable(
+                f"the answer of the registry {self.server} can't be read: {why}"
+            ) from None
+        return Answer(response.code, response.headers, body)
+
+
+def _trouble(response: IResponse) -> str:
+    """Return what is wrong with the head of an answer, or ""."""
+    status, headers = response.code, response.headers
+    if 300 <= status < 400:
+        return (
+            f"sends us somewhere else (HTTP status {status}), where this program doesn't follow: "
+            "give the address where the registry is"
+        )
+    if not 200 <= status < 600:
+        return "answers with an HTTP status that there isn't: is it a p2pchat registry?"
+    encodings = headers.getRawHeaders(b"Content-Encoding", [])
+    if any(one.strip().lower() not in {b"", b"identity"} for one in encodings):
+        return "compresses its answers although it was asked not to: is there a proxy before it?"
+    return ""
+
+
+def _was_cancelled(error: Exception) -> bool:
+    """Tell whether we gave a request up, rather than lost the connection that it went out on."""
+    return any(reason.check(CancelledError) for reason in getattr(error, "reasons", ()))
+
+
+@implementer(IBodyProducer)
+@attrs.define
+class _WholeBody:
+    """A body of a few kilobytes, written at once."""
+
+    _body: bytes
+    length: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.length = len(self._body)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Write it all."""
+        consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """Nothing is left to pause."""
+
+    def resumeProducing(self) -> None:
+        """Nothing is left to resume."""
+
+    def stopProducing(self) -> None:
+        """Nothing is left to stop."""
+
+
+class _Unread(Protocol):
+    """Ends the connection of an answer that nobody wants."""
+
+    def connectionMade(self) -> None:
+        """End it."""
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
+class _AnswerReader(Protocol):
+    """Collects the body of an answer, MAX_ANSWER at most; ``done`` fires with it."""
+
+    def __init__(self) -> None:
+        self.done: Deferred[bytes] = Deferred(lambda _done: self._stop())
+        self._body = bytearray()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Add bytes, and stop where they are too many to be an answer."""
+        if self.done.called:
+            return
+        self._body += data
+        if len(self._body) > MAX_ANSWER:
+            self._stop()
+            self._finish(RegistryError(f"it has more than {MAX_ANSWER} bytes"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The answer is whole, or broken."""
+        whole = reason.check(ResponseDone, PotentialDataLoss) is not None
+        self._finish(bytes(self._body) if whole else reason.value)
+
+    def _stop(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def _finish(self, outcome: bytes | BaseException | None) -> None:
+        if self.done.called:
+            return
+        if isinstance(outcome, bytes):
+            self.done.callback(outcome)
+        else:
+            self.done.errback(Failure(outcome))
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """Makes the endpoints of an agent: those of Twisted, with a :class:`_Meter` each."""
+
+    def __init__(self, runtime: Runtime, connected: Callable[[str], None]) -> None:
+        self._runtime = runtime
+        self._connected = connected
+        self._policy = BrowserLikePolicyForHTTPS()
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """See `IAgentEndpointFactory`."""
+        host = uri.host.decode("ascii")
+        plain = HostnameEndpoint(self._runtime.reactor, host, uri.port, timeout=REQUEST_TIMEOUT)
+        if uri.scheme == b"http":
+            return _MeteredEndpoint(plain, self._runtime.clock, self._connected)
+        creator = self._policy.creatorForNetloc(uri.host, uri.port)
+        secure = wrapClientTLS(creator, plain)
+        return _MeteredEndpoint(secure, self._runtime.clock, self._connected)
+
+
+@implementer(IStreamClientEndpoint)
+@attrs.frozen
+class _MeteredEndpoint:
+    """An endpoint whose connections are read no faster than we want."""
+
+    _endpoint: IStreamClientEndpoint
+    _clock: IReactorTime
+    _connected: Callable[[str], None]
+
+    def connect(self, factory: Any) -> Deferred[IProtocol]:
+        """See `IStreamClientEndpoint`."""
+        factory.noisy = False
+        metered = _MeterFactory(factory, self._clock, self._connected)
+        connecting: Deferred[Any] = self._endpoint.connect(metered)
+        return connecting.addCallback(lambda meter: meter.wrappedProtocol)
+
+
+class _MeterFactory(WrappingFactory["_Meter"]):
+    """Wraps each protocol of a factory into a :class:`_Meter`."""
+
+    noisy = False
+
+    def __init__(
+        self, wrapped: Factory, clock: IReactorTime, connected: Callable[[str], None]
+    ) -> None:
+        super().__init__(wrapped)
+        self.clock = clock
+        self.connected = connected
+
+    def buildProtocol(self, addr: Any) -> _Meter:
+        """See `IProtocolFactory`."""
+        return _Meter(self, self.wrappedFactory.buildProtocol(addr), self.clock)
+
+
+class _Meter(ProtocolWrapper):
+    """
+    Stands between a connection and HTTP: bounds the heads of answers, and how fast it is read.
+
+    A connection that has used up its bytes isn't read until there are some again.
+    """
+
+    def __init__(self, factory: _MeterFactory, wrapped: Any, clock: IReactorTime) -> None:
+        super().__init__(factory, wrapped)
+        self._tell = factory.connected
+        self._clock = clock
+        self._bytes = float(READ_BURST)  # that may be read at once
+        self._counted_at = clock.seconds()
+        self._head: bytearray | None = None  # of the answer that is awaited
+        self._heads = 0  # bytes of the interim heads before it
+        self._held = False  # by whoever reads the body
+        self._timer: IDelayedCall | None = None  # the connection is to be read again, or aborted
+        self._over = False
+
+    @property
+    def _below(self) -> Any:
+        return self.transport
+
+    def connectionMade(self) -> None:
+        """See `IProtocol`."""
+        self._tell(str(getattr(self.getPeer(), "host", "")))
+
+    def write(self, data: bytes) -> None:
+        """Send bytes of a request, and expect the head of an answer."""
+        self._head, self._heads = bytearray(), 0
+        super().write(data)
+
+    def writeSequence(self, data: Any) -> None:
+        """Send bytes of a request, and expect the head of an answer."""
+        self._head, self._heads = bytearray(), 0
+        super().writeSequence(data)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Count bytes, and hand them on."""
+        if self._over:
+            return
+        if not self._is_head_short(data):
+            self._fail(f"the head of its answer has more than {MAX_HEAD} bytes")
+            return
+        self._spend(len(data) + READ_COST)
+        super().dataReceived(data)
+
+    def _is_head_short(self, data: bytes) -> bool:
+        """Take bytes of a head; tells whether there aren't too many of them."""
+        if self._head is None:
+            return True
+        self._head += data
+        while (end := _HEAD_END.search(self._head)) and self._heads + end.end() <= MAX_HEAD:
+            if not _INTERIM.match(self._head):
+                self._head = None
+                return True
+            self._heads += max(end.end(), INTERIM)
+            del self._head[: end.end()]
+        return self._heads + len(self._head) <= MAX_HEAD
+
+    def _fail(self, why: str) -> None:
+        self._end(Failure(RegistryError(why)))
+        self.abortConnection()
+
+    def _spend(self, count: int) -> None:
+        now = self._clock.seconds()
+        earned = (now - self._counted_at) * READ_RATE
+        self._bytes, self._counted_at = min(self._bytes + earned, READ_BURST) - count, now
+        if self._bytes < 0 and self._timer is None:
+            self._timer = self._clock.callLater(-self._bytes / READ_RATE, self._go_on)
+            self._below.pauseProducing()
+
+    def _go_on(self) -> None:
+        self._timer = None
+        if not self._held:
+            self._below.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        """See `IPushProducer`."""
+        self._held = True
+        self._below.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """See `IPushProducer`."""
+        self._held = False
+        if self._timer is None:
+            self._below.resumeProducing()
+
+    def loseConnection(self) -> None:
+        """Close; a server that doesn't let go is cut off after CLOSE_TIMEOUT."""
+        if not self._over:
+            self._stop_timer()
+            self._over = True
+            self._timer = self._clock.callLater(CLOSE_TIMEOUT, self._cut_off)
+            super().loseConnection()
+
+    def _cut_off(self) -> None:
+        self._timer = None
+        self.abortConnection()
+
+    def abortConnection(self) -> None:
+        """Close at once."""
+        self._over = True
+        self._below.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """See `IProtocol`."""
+        self._end(reason)
+
+    def _end(self, reason: Failure) -> None:
+        self._over = True
+        self._stop_timer()
+        if self.wrappedProtocol is not None:
+            super().connectionLost(reason)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

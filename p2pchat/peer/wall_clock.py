@@ -1,0 +1,94 @@
+"""
+What time it is: this machine's clock, corrected by the registry's.
+
+A document is fresh for a minute, so two peers must agree on the time; both take it from the
+registry that they share.  Every answer of it has the time, to a second, which is somewhere between
+our request and the answer's arrival: only what can't be explained so is a difference.
+
+The registry is believed up to MOST_BELIEVED from the system's clock, counted in all and not from
+answer to answer: whoever sets our clock further has documents of ours that will be good some day.
+The person is told once that the clocks differ by NOTICEABLE, and once that they differ by more
+than is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+MOST_BELIEVED = 86_400.0  # seconds; summer time and a wrong zone are hours
+NOTICEABLE = 20.0  # seconds; a third of the age at which documents are refused
+GRANULARITY = 1.0  # seconds of a Date header, which is cut off, not rounded
+TOLERANCE = 1.0  # seconds; registries may write their Date once a second
+
+
+@attrs.define
+class WallClock:
+    """
+    The time by which documents are dated.
+
+    :ivar system: seconds since 1970 by this machine's clock.
+    :ivar warn: takes a sentence for the person.
+    """
+
+    system: Callable[[], float]
+    warn: Callable[[str], None]
+    _offset: float = 0.0
+    _warned: bool = False
+    _warned_of_disbelief: bool = False
+
+    def now(self) -> float:
+        """Return seconds since 1970."""
+        return self.system() + self._offset
+
+    def told(self, theirs: float, asked_at: float) -> None:
+        """
+        Take the time that the registry's answer has, which has just come.
+
+        :param theirs: seconds since 1970, by the registry's clock.
+        :param asked_at: when it was asked, by the system's clock.
+        """
+        least = theirs - self.system() - TOLERANCE
+        most = theirs + GRANULARITY - asked_at + TOLERANCE
+        if least > most:  # the system's clock was set meanwhile
+            return
+        difference = (least + most) / 2
+        if abs(difference) > MOST_BELIEVED:
+            self._disbelieve(difference)
+        elif not least <= self._offset <= most:
+            self._offset = difference
+            self._warn_of(difference)
+
+    def _warn_of(self, difference: float) -> None:
+        if abs(difference) >= NOTICEABLE and not self._warned:
+            self._warned = True
+            self.warn(
+                f"this machine's clock is {in_words(difference)} the registry's: this program goes "
+                "by the registry's; set the one that is wrong"
+            )
+
+    def _disbelieve(self, difference: float) -> None:
+        if not self._warned_of_disbelief:
+            self._warned_of_disbelief = True
+            self.warn(
+                f"this machine's clock is {in_words(difference)} the registry's, which is more "
+                "than is believed: this program goes by this machine's, and calls fail if that is "
+                "the one that is wrong; set it"
+            )
+
+
+def in_words(difference: float) -> str:
+    """
+    Say how a clock differs from another one.
+
+    :param difference: seconds that the other one is ahead; negative: behind.
+    """
+    seconds = abs(difference)
+    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            amount = f"{seconds / unit:.0f} {name}"
+            break
+    else:
+        amount = f"{seconds:.0f} seconds"
+    return f"{amount} {'behind' if difference > 0 else 'ahead of'}"
