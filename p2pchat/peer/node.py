@@ -94,13 +94,13 @@ class Node:
         self._runtime = runtime
         self._state = state
         self._listeners: list[Callable[[events.NodeEvent], None]] = []
-        self._client = RegistryClient(settings.server, state.identity, runtime)
+        self._client = RegistryClient(settings.server, state.identity, runtime, self._complain)
         self._post = Post(
             self._client,
             Acceptance(frozenset({self.peer_id})),
             self._arrived,
             self._returned,
-            lambda sentence: self._tell(events.Trouble(sentence)),
+            self._complain,
         )
         self._network = AgentAdapter(
             runtime, settings.relay_only, is_loopback(settings.server), self._agent_said
@@ -186,7 +186,8 @@ class Node:
             driver.machine.is_alive for driver in self._dialogues.values()
         ):
             yield deferLater(self._runtime.clock, 0.05)
-        yield self._client.remove()
+        if not self._away:  # else it can't be reached, or the record is another program's
+            yield self._client.remove()
 
     def _now(self) -> float:
         return self._runtime.clock.seconds()
@@ -197,11 +198,16 @@ class Node:
         for listener in self._listeners:
             listener(event)
 
+    def _complain(self, sentence: str) -> None:
+        self._tell(events.Trouble(sentence))
+
     # -- what the person wants
 
     @inlineCallbacks
     def connect(self, who: str) -> Any:
         """Call a peer; a Deferred of its id fires when the offer is on its way."""
+        if self._lease.is_displaced:  # answers would reach the other program
+            self._lease.refresh()
         peer_id, name = yield self._who(who)
         driver = self._dialogue(peer_id, name)
         self._remember(peer_id, name)
@@ -335,7 +341,7 @@ class Node:
 
     def _network_returned(self) -> None:
         """The network is back: reach the registry and the lost peers now, not when a pause ends."""
-        if self._away:
+        if self._away and not self._lease.is_displaced:
             self._lease.refresh()
         self._agent.relays.refresh(self._now())
         for driver in list(self._dialogues.values()):

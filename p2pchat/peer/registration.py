@@ -9,6 +9,8 @@ Staying registered: the lease, the event stream, and the way back when the regis
                         │  ▼                       │
                       waiting ◀────────────────────┘          stop, from anywhere ──▶ stopped
 
+    connecting, registered ──displaced──▶ displaced ──the other is gone, take over──▶ connecting
+
 Refreshing is connecting anew, at once, from ``registered`` or ``waiting``: for the moment when
 the network has changed, and an event stream over TCP may be dead without anybody knowing.  It is
 the one thing that is done although the registry has asked for time: our address may be another.
@@ -26,10 +28,18 @@ with work if that is asked for, where the record is to say something else, the r
 know the token, or the registration is REGISTER_AGAIN old (half as long as relay credentials live
 at most).  A renewal that finds the registry unable for the moment (429, 503) leaves everything as
 it is; the next one is the first in the rhythm after the time that was asked for.
+
+Another program with our identity takes the event stream over.  Two that fight for it help nobody:
+the displaced one says so once and looks, after DISPLACED_WAIT and then less and less often, whether
+the other is still online; it takes over when that is gone, or when its person wants something.
+Its waits begin anew only after it had the stream for as long as the longest of them.
+
+Whatever goes wrong in a try, be it what nobody thought of, is a failed try.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -42,7 +52,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from p2pchat.errors import RegistryError, RemoteProtocolError
+from p2pchat.errors import P2PChatError, RegistryError
 from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
 from p2pchat.peer.work import do_work
@@ -55,7 +65,18 @@ FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 8.0  # seconds
 RENEWALS = 3  # in one lease
 REGISTER_AGAIN = 600.0  # seconds; or half the time that relay credentials are good for
+DISPLACED_WAIT = 120.0  # seconds; two programs that take turns shall do so rarely
+DISPLACED_LONGEST = 1920.0  # seconds
+MAX_LEASE = 3600.0  # seconds; one who tells of longer leases is asked again after a third of this
+MAX_RENEWAL = 1024  # characters; ours has 43
+_TOKEN = re.compile(r"[!-~]+")  # what may stand in a header
 _FOR_THE_MOMENT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+_DISPLACED = "another program with the same identity took over"
+_WHAT_TO_DO = (
+    f"{_DISPLACED}: this one now and then looks whether that is gone, and comes back then; "
+    "end one of the two, or give each a --state of its own"
+)
 
 _log = Logger()
 
@@ -87,6 +108,11 @@ class _Core:
     listener: Listener
     patience: Patience
     wait: float = FIRST_WAIT
+    displaced_wait: float = DISPLACED_WAIT
+    registered_at: float | None = None
+    is_displaced: bool = False
+    said_displaced: bool = False
+    unexpected: str = ""  # the last error that nobody thought of
     try_number: int = 0
     answer: JsonObject = attrs.Factory(dict)
     described: Registration | None = None
@@ -107,24 +133,36 @@ class _Core:
                 inputs.failed(reason)
 
         def received(event: Event) -> None:
-            if event.name == "bye":
+            if number != self.try_number:
+                return
+            if event.name == "document":
+                self.listener.document(event.data)
+            elif event.name == "superseded":
+                inputs.displaced()
+            elif event.name == "bye":
                 ended("the registry stops, or starts again")
-            else:
-                self._event(event)
 
         try:
             answer = yield self._register(number)
-            timestamp(answer, "lease")
             stream = yield self.client.subscribe(received, ended)
-        except (RegistryError, RemoteProtocolError) as error:
+        except Exception as error:
             self._heed(error)
-            ended(str(error))
+            ended(self._reason(error))
             return
         if number == self.try_number:
             self.answer, self.stream = answer, stream
             inputs.subscribed()
         else:
             stream.stop("given up")
+
+    def _reason(self, error: Exception) -> str:
+        """Return why a try failed, for the person; what nobody thought of is logged, once."""
+        if isinstance(error, P2PChatError):
+            return str(error)
+        if repr(error) != self.unexpected:
+            self.unexpected = repr(error)
+            _log.failure("registering failed")
+        return f"the registry's answer can't be used ({type(error).__name__})"
 
     @inlineCallbacks
     def _register_as(self, described: Registration, number: int) -> Any:
@@ -146,7 +184,7 @@ class _Core:
             raise
         return (yield self.client.register(attrs.evolve(described, work=work)))
 
-    def _heed(self, error: RegistryError | RemoteProtocolError) -> None:
+    def _heed(self, error: Exception) -> None:
         """Leave the registry alone for as long as it asks."""
         if isinstance(error, RegistryError):
             self.patience.refused(error.retry_after, self.runtime.clock.seconds())
@@ -156,19 +194,11 @@ class _Core:
         now = self.runtime.clock.seconds()
         return self.patience.earliest(now) - now
 
-    def _event(self, event: Event) -> None:
-        if event.name == "document":
-            self.listener.document(event.data)
-        elif event.name == "superseded":
-            self.listener.lost(
-                "another program with the same identity took over our event stream", 0.0
-            )
-
     def begin_renewals(self, inputs: _Inputs) -> None:
         """Renew the lease at its rhythm."""
         self.renewal = LoopingCall(self.renew, inputs)
         self.renewal.clock = self.runtime.clock
-        rhythm = max(1.0, self.answer["lease"] / RENEWALS)
+        rhythm = max(1.0, min(self.answer["lease"], MAX_LEASE) / RENEWALS)
         self.renewal.start(rhythm, now=False).addErrback(_unexpected)
 
     @inlineCallbacks
@@ -181,19 +211,20 @@ class _Core:
             if not (yield self._prolong()):
                 answer = yield self._register(number)
                 self.listener.renewed(answer)
-        except RegistryError as error:
+        except Exception as error:
             self._heed(error)
-            if error.status in _FOR_THE_MOMENT:
+            if isinstance(error, RegistryError) and error.status in _FOR_THE_MOMENT:
                 return  # our stream may be fine; there is a lease's time for another renewal
             if number == self.try_number:
-                inputs.failed(str(error))
+                inputs.failed(self._reason(error))
 
     @inlineCallbacks
     def _register(self, number: int) -> Any:
         """Register as we are now, and keep what a renewal needs."""
         described = self.describe()
         answer = yield self._register_as(described, number)
-        self.described, self.token = described, str(answer.get("renewal") or "")
+        timestamp(answer, "lease")
+        self.described, self.token = described, _renewal(answer)
         self.until = self.runtime.clock.seconds() + _good_for(answer)
         return answer
 
@@ -221,21 +252,76 @@ class _Core:
         if self.timer is not None and self.timer.active():
             self.timer.cancel()
         self.renewal, self.stream, self.timer = None, None, None
+        self.is_displaced = False
 
     def begin_waiting(self, inputs: _Inputs, reason: str) -> None:
         """Try again later, each time later than the last, and no sooner than asked."""
-        jitter = 0.5 + self.runtime.random_bytes(1)[0] / 255
-        delay = max(self.wait * jitter, self.time_asked())
+        if self._had_it_for(LONGEST_WAIT):
+            self.wait = FIRST_WAIT
+        delay = max(self._scattered(self.wait), self.time_asked())
         self.wait = min(self.wait * 2, LONGEST_WAIT)
-        self.listener.lost(reason, delay)
         self.timer = self.runtime.clock.callLater(delay, inputs.retry)
+        self.listener.lost(reason, delay)
+
+    def _had_it_for(self, seconds: float) -> bool:
+        """Tell, once, whether we were registered for so long."""
+        since, self.registered_at = self.registered_at, None
+        return since is not None and self.runtime.clock.seconds() - since >= seconds
+
+    def _scattered(self, wait: float) -> float:
+        return wait * (0.5 + self.runtime.random_bytes(1)[0] / 255)
+
+    # -- another program with our identity
+
+    def begin_displaced(self, inputs: _Inputs) -> None:
+        """Leave the stream to the other program; the person is told once what to do."""
+        if self._had_it_for(DISPLACED_LONGEST):
+            self.displaced_wait = DISPLACED_WAIT
+        self.is_displaced = True
+        delay = self.look_later(inputs)
+        reason = _DISPLACED if self.said_displaced else _WHAT_TO_DO
+        self.said_displaced = True
+        self.listener.lost(reason, delay)
+
+    def look_later(self, inputs: _Inputs) -> float:
+        """Look after a while whether the other is gone; returns the seconds."""
+        delay = max(self._scattered(self.displaced_wait), self.time_asked())
+        self.displaced_wait = min(self.displaced_wait * 2, DISPLACED_LONGEST)
+        self.timer = self.runtime.clock.callLater(delay, inputs.retry)
+        return delay
+
+    @inlineCallbacks
+    def look(self, inputs: _Inputs) -> Any:
+        """Take over if the other program is gone, as far as the registry knows."""
+        number = self.try_number
+        try:
+            record = yield self.client.peer(self.client.peer_id)
+            is_gone = record.get("online") is not True
+        except RegistryError as error:
+            self._heed(error)
+            is_gone = error.status == HTTPStatus.NOT_FOUND
+        if number != self.try_number:
+            return
+        if is_gone:
+            inputs.refresh()
+        else:
+            self.look_later(inputs)
+
+
+def _renewal(answer: JsonObject) -> str:
+    """Return the token that prolongs the record, or "": then it is registered again."""
+    token = answer.get("renewal")
+    fits = isinstance(token, str) and len(token) <= MAX_RENEWAL and _TOKEN.fullmatch(token)
+    return str(token) if fits else ""
 
 
 def _good_for(answer: JsonObject) -> float:
     """Return for how many seconds an answer needn't be asked for again."""
     turn = answer.get("turn")
     ttl = turn.get("ttl") if isinstance(turn, dict) else None
-    return min(REGISTER_AGAIN, ttl / 2) if isinstance(ttl, int) else REGISTER_AGAIN
+    if type(ttl) is int and 0 <= ttl < 2 * REGISTER_AGAIN:
+        return ttl / 2
+    return REGISTER_AGAIN
 
 
 class _Inputs(Protocol):
@@ -249,6 +335,9 @@ class _Inputs(Protocol):
 
     def failed(self, reason: str) -> None:
         """The registry refused, or can't be reached."""
+
+    def displaced(self) -> None:
+        """Another program with our identity took the event stream over."""
 
     def retry(self) -> None:
         """The wait is over."""
@@ -269,6 +358,7 @@ _idle = _builder.state("idle")
 _connecting = _builder.state("connecting")
 _registered = _builder.state("registered")
 _waiting = _builder.state("waiting")
+_displaced = _builder.state("displaced")
 _stopped = _builder.state("stopped")
 
 
@@ -276,6 +366,7 @@ _stopped = _builder.state("stopped")
 @_waiting.upon(_Inputs.retry).to(_connecting)
 @_waiting.upon(_Inputs.refresh).to(_connecting)
 @_registered.upon(_Inputs.refresh).to(_connecting)
+@_displaced.upon(_Inputs.refresh).to(_connecting)
 def _connect(inputs: _Inputs, core: _Core) -> None:
     core.let_go()
     core.connect(inputs).addErrback(_unexpected)
@@ -283,7 +374,7 @@ def _connect(inputs: _Inputs, core: _Core) -> None:
 
 @_connecting.upon(_Inputs.subscribed).to(_registered)
 def _settle(inputs: _Inputs, core: _Core) -> None:
-    core.wait = FIRST_WAIT
+    core.registered_at = core.runtime.clock.seconds()
     core.begin_renewals(inputs)
     core.listener.registered(core.answer)
 
@@ -295,10 +386,23 @@ def _wait(inputs: _Inputs, core: _Core, reason: str) -> None:
     core.begin_waiting(inputs, reason)
 
 
+@_connecting.upon(_Inputs.displaced).to(_displaced)
+@_registered.upon(_Inputs.displaced).to(_displaced)
+def _give_way(inputs: _Inputs, core: _Core) -> None:
+    core.let_go()
+    core.begin_displaced(inputs)
+
+
+@_displaced.upon(_Inputs.retry).loop()
+def _look(inputs: _Inputs, core: _Core) -> None:
+    core.look(inputs).addErrback(_unexpected)
+
+
 @_idle.upon(_Inputs.stop).to(_stopped)
 @_connecting.upon(_Inputs.stop).to(_stopped)
 @_registered.upon(_Inputs.stop).to(_stopped)
 @_waiting.upon(_Inputs.stop).to(_stopped)
+@_displaced.upon(_Inputs.stop).to(_stopped)
 @_stopped.upon(_Inputs.stop).loop()
 def _stop(_inputs: _Inputs, core: _Core) -> None:
     core.let_go()
@@ -306,6 +410,7 @@ def _stop(_inputs: _Inputs, core: _Core) -> None:
 
 # News that come too late, from a request that was under way.
 _waiting.upon(_Inputs.failed).loop().returns(None)
+_displaced.upon(_Inputs.failed).loop().returns(None)
 _idle.upon(_Inputs.refresh).loop().returns(None)
 _connecting.upon(_Inputs.refresh).loop().returns(None)
 _stopped.upon(_Inputs.refresh).loop().returns(None)
@@ -342,8 +447,13 @@ class Lease:
         done: Deferred[None] = self._core.renew(self._inputs)
         return done.addErrback(_unexpected)
 
+    @property
+    def is_displaced(self) -> bool:
+        """Whether another program with our identity has the event stream."""
+        return self._core.is_displaced
+
     def refresh(self) -> None:
-        """Register and subscribe anew, at once."""
+        """Register and subscribe anew, at once; from another program it is taken over."""
         self._inputs.refresh()
 
     def stop(self) -> None:

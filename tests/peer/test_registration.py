@@ -9,6 +9,8 @@ from attrs import evolve
 from twisted.web.server import Site
 
 from p2pchat.peer.registration import (
+    DISPLACED_LONGEST,
+    DISPLACED_WAIT,
     FIRST_WAIT,
     LONGEST_WAIT,
     REGISTER_AGAIN,
@@ -131,15 +133,6 @@ class RegisteredTests(LeaseCase):
         self.run_for(1)
         self.assertEqual(len(self.told.documents), 3)
 
-    def test_superseded(self) -> None:
-        """Another program with our identity: the person is told what is going on."""
-        self.registered()
-        other = self.make_client(ALICE)
-        self.result(other.register(Registration("alice")))
-        self.result(other.subscribe(lambda _event: None, lambda _reason: None))
-        self.run_for(0.1)
-        self.assertIn("same identity", self.told.lost[0][0])
-
 
 class AwayTests(LeaseCase):
     """While it isn't."""
@@ -215,7 +208,7 @@ class AwayTests(LeaseCase):
             self.world.host.boot()
             self.world.boot_registry()
             self.world.wait(lambda: self.is_online, 1.5 * LONGEST_WAIT + SLACK, "us again")
-            self.run_for(1)
+            self.run_for(2 * LONGEST_WAIT)
         self.assertEqual(len(self.told.registered), 3)
         self.reboot()
         self.run_for(SLACK)
@@ -266,6 +259,98 @@ class AwayTests(LeaseCase):
             self.result(client.close())
             port.stopListening()
             self.run_for(0.1)
+
+    def test_short_success(self) -> None:
+        """A registry that takes us and ends the stream at once is asked less and less often."""
+        self.lease.start()
+        for _ in range(600):
+            self.run_for(0.1)
+            if self.is_online:
+                self.world.registry.streams.end(ALICE.peer_id, "bye")
+        waits = [wait for _, wait in self.told.lost]
+        self.assertGreater(waits[-1], LONGEST_WAIT / 2)
+        self.assertLess(len(waits), 20)
+
+
+class DisplacedTests(LeaseCase):
+    """Where two programs have one identity."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.registered()
+        self.other_host = self.world.internet.host()
+        self.other, self.other_told = self.make_lease(
+            self.make_client(ALICE, self.other_host), self.other_host
+        )
+
+    def displace(self) -> None:
+        """Start the other program."""
+        self.other.start()
+        self.world.wait(lambda: self.told.lost, 5, "the loss")
+
+    def test_said_once(self) -> None:
+        """The displaced one says so once, with what to do, and leaves the other alone."""
+        self.displace()
+        self.run_for(4 * 3600)
+        ((reason, wait),) = self.told.lost
+        self.assertIn("another program with the same identity", reason)
+        self.assertIn("--state", reason)
+        self.assertGreaterEqual(wait, DISPLACED_WAIT / 2)
+        self.assertEqual((len(self.told.registered), self.other_told.lost), (1, []))
+        self.assertTrue(self.lease.is_displaced)
+
+    def test_takes_over(self) -> None:
+        """When the other is gone it is registered again, without a word in between."""
+        self.displace()
+        self.run_for(60)
+        self.other.stop()
+        self.world.wait(lambda: len(self.told.registered) == 2, 8 * DISPLACED_WAIT, "us again")
+        self.assertEqual(len(self.told.lost), 1)
+        self.assertFalse(self.lease.is_displaced)
+
+    def test_asked_by_the_person(self) -> None:
+        """It takes over at once where its person wants something; the other then gives way."""
+        self.displace()
+        self.lease.refresh()
+        self.run_for(1)
+        self.assertEqual((len(self.told.registered), len(self.other_told.lost)), (2, 1))
+        self.assertFalse(self.lease.is_displaced)
+        self.assertTrue(self.other.is_displaced)
+
+    def test_taking_turns(self) -> None:
+        """Who takes over and is displaced again waits longer: a short success resets nothing."""
+        self.displace()
+        for _ in range(4):
+            self.lease.refresh()
+            self.run_for(1)
+            self.other.refresh()
+            self.run_for(1)
+        waits = [wait for _, wait in self.told.lost]
+        self.assertEqual(len(waits), 5)
+        self.assertGreaterEqual(waits[-1], DISPLACED_WAIT * 16 / 2)
+        self.assertNotIn("--state", self.told.lost[-1][0])
+
+    def test_registry_away(self) -> None:
+        """While the registry is away nobody knows whether the other is; both come back."""
+        self.displace()
+        self.world.host.kill()
+        self.run_for(1800)
+        self.assertEqual((len(self.told.lost), len(self.told.registered)), (1, 1))
+        self.world.host.boot()
+        self.world.boot_registry()
+        self.run_for(2 * DISPLACED_LONGEST)
+        self.assertEqual(len(self.told.registered), 1)
+        self.other.stop()
+        self.run_for(2 * DISPLACED_LONGEST)
+        self.assertEqual(len(self.told.registered), 2)
+
+    def test_stopped(self) -> None:
+        """A displaced one can be stopped, and does nothing more."""
+        self.displace()
+        self.lease.stop()
+        self.run_for(1)
+        self.result(self.client.close())
+        self.assertEqual(self.timers, 0)
 
 
 class RefreshTests(LeaseCase):
