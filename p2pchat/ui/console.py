@@ -21,13 +21,22 @@ from zope.interface import implementer
 from p2pchat.peer import events
 from p2pchat.runtime import Runtime
 from p2pchat.ui.conversations import Conversations
-from p2pchat.ui.line_editor import ERASE_LINE, WRAP_OFF, WRAP_ON, Entered, LineEditor, Wish
+from p2pchat.ui.line_editor import (
+    ERASE_LINE,
+    WRAP_OFF,
+    WRAP_ON,
+    DoesNotFit,
+    Entered,
+    LineEditor,
+    Wish,
+)
 from p2pchat.ui.pages import Page
 from p2pchat.ui.presenter import Presenter
 from p2pchat.ui.slices import Slices
 from p2pchat.ui.text_lines import TextLines
 from p2pchat.ui.troubles import TOO_LONG
 from p2pchat.ui.wording import Wording
+from p2pchat.wire.messages import MAX_TEXT
 
 FLUSH_DEADLINE = 1.0  # seconds that a stuck reader of our output may hold up the end
 MAX_READ = 64 * 1024  # lines, or pieces, in the bytes of one read
@@ -206,12 +215,15 @@ class TerminalConsole(Stdio):
         wishes = self._editor.receive(data)
         for wish in wishes:
             self._grant(wish)
-        self._draw()
+        if not len(self._input):
+            self._draw()
         return 1 + len(wishes)
 
-    def _grant(self, wish: Entered | Wish) -> None:
+    def _grant(self, wish: Entered | DoesNotFit | Wish) -> None:
         if isinstance(wish, Entered):
             self.conversations.type(wish.text)
+        elif isinstance(wish, DoesNotFit):
+            self.announce(events.Trouble(_does_not_fit(wish.count), TOO_LONG))
         elif wish is Wish.LEAVE:
             self.conversations.leave()
         elif wish is Wish.CLEAR_SCREEN:
@@ -228,3 +240,8 @@ class TerminalConsole(Stdio):
     def _draw(self) -> None:
         if not self._leaving:
             self.write(self._editor.picture(self._presenter.prompt, self._width()))
+
+
+def _does_not_fit(count: int) -> str:
+    characters = "1 character doesn't" if count == 1 else f"{count:,} characters don't"
+    return f"{characters} fit: a message has at most {MAX_TEXT:,}. The line stays as it was."

@@ -7,6 +7,7 @@ waits without saying so.  Each line is named once.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import attrs
@@ -17,56 +18,54 @@ PATIENCE = 5.0  # seconds; several round trips and retransmissions of any path t
 
 _ENDED = events.PathLost | events.Disconnected | events.CallFailed
 
-
-@attrs.define
-class _Line:
-    peer_id: str
-    text: str
-    since: float
-    named: bool = False
+_Lines = OrderedDict[str, tuple[str, float]]  # text and since when, by message id, oldest first
 
 
 @attrs.define
 class Deliveries:
-    """Lines on their way, by message id."""
+    """Lines on their way that weren't named, by peer; an event costs the same however many."""
 
-    _lines: dict[tuple[str, str], _Line] = attrs.Factory(dict)
+    _awaited: dict[str, _Lines] = attrs.Factory(dict)
     _open: set[str] = attrs.Factory(set)
 
     def receive(self, event: Any, now: float) -> None:
         """Take an event of the node."""
         if isinstance(event, events.MessageSent):
-            self._lines[event.peer_id, event.id] = _Line(event.peer_id, event.text, now)
+            lines = self._awaited.setdefault(event.peer_id, OrderedDict())
+            lines[event.id] = (event.text, now)
         elif isinstance(event, events.MessageDelivered):
-            self._lines.pop((event.peer_id, event.id), None)
+            self._lines(event.peer_id).pop(event.id, None)
         elif isinstance(event, events.Connected):
             self._connect(event.peer_id, now)
         elif isinstance(event, _ENDED):
             self._end(event.peer_id, forget=not isinstance(event, events.PathLost))
 
-    def overdue(self, now: float) -> list[tuple[str, str]]:
-        """Return peer id and text of each line that should have arrived, and wasn't named."""
-        late = [line for line in self._awaited() if line.since + PATIENCE <= now]
-        for line in late:
-            line.named = True
-        return [(line.peer_id, line.text) for line in late]
+    def overdue(self, now: float) -> list[tuple[str, list[str]]]:
+        """Return, by peer id, the texts that should have arrived, and weren't named."""
+        late = [(peer_id, self._take_late(peer_id, now)) for peer_id in self._open]
+        return [(peer_id, texts) for peer_id, texts in late if texts]
 
     def get_timer(self) -> float | None:
         """Return when :meth:`overdue` may have something, in seconds."""
-        return min((line.since + PATIENCE for line in self._awaited()), default=None)
+        oldest = [next(iter(lines.values())) for lines in map(self._lines, self._open) if lines]
+        return min((since + PATIENCE for _, since in oldest), default=None)
 
-    def _awaited(self) -> list[_Line]:
-        return [
-            line for line in self._lines.values() if line.peer_id in self._open and not line.named
-        ]
+    def _lines(self, peer_id: str) -> _Lines:
+        return self._awaited.get(peer_id, OrderedDict())
+
+    def _take_late(self, peer_id: str, now: float) -> list[str]:
+        lines, texts = self._lines(peer_id), []
+        while lines and next(iter(lines.values()))[1] + PATIENCE <= now:
+            _, (text, _) = lines.popitem(last=False)
+            texts.append(text)
+        return texts
 
     def _connect(self, peer_id: str, now: float) -> None:
         self._open.add(peer_id)
-        for line in self._lines.values():
-            if line.peer_id == peer_id:
-                line.since = now
+        for name, (text, _) in self._lines(peer_id).items():
+            self._awaited[peer_id][name] = (text, now)
 
     def _end(self, peer_id: str, forget: bool) -> None:
         self._open.discard(peer_id)
         if forget:
-            self._lines = {key: line for key, line in self._lines.items() if key[0] != peer_id}
+            self._awaited.pop(peer_id, None)

@@ -9,13 +9,15 @@ swallowed whole; bytes that aren't UTF-8 become U+FFFD.
 from __future__ import annotations
 
 import codecs
+import re
 from enum import Enum
 
 import attrs
 
 MAX_SEQUENCE = 32  # characters of an escape sequence; the longest in use have a dozen
-MAX_PASTE = 1024 * 1024  # characters kept of one paste
+MAX_PASTE = 1024 * 1024  # characters of one paste; one that is longer is not kept
 _PASTE_END = "\x1b[201~"
+_PLAIN = re.compile("[^\x00-\x1f\x7f]+")
 
 
 class Key(Enum):
@@ -46,6 +48,17 @@ class Typed:
     """Text that was typed or pasted; only a paste has newlines."""
 
     text: str
+    is_pasted: bool = False
+
+
+@attrs.frozen
+class Overlong:
+    """A paste that was too long to be kept; ``length`` in characters."""
+
+    length: int
+
+
+Press = Key | Typed | Overlong
 
 
 _CONTROLS = {
@@ -100,30 +113,31 @@ class KeyReader:
         factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
     )
     _sequence: str = ""  # from ESC on, while it isn't complete
-    _paste: str | None = None
-    _read: list[Key | Typed] = attrs.Factory(list)
+    _paste: list[str] | None = None  # pieces of what is being pasted
+    _pasted: int = 0  # characters of it
+    _held: str = ""  # what may be the beginning of its end mark
+    _read: list[Press] = attrs.Factory(list)
 
-    def receive(self, data: bytes) -> list[Key | Typed]:
-        """Take bytes; return what was typed, in order."""
-        text = self._decoder.decode(data)
-        while text:
-            text = self._take_paste(text) if self._paste is not None else self._take(text)
+    def receive(self, data: bytes) -> list[Press]:
+        """Take bytes; return what was typed, in order, in time in proportion to them."""
+        text, self._held = self._held + self._decoder.decode(data), ""
+        position = 0
+        while position < len(text):
+            take = self._take if self._paste is None else self._take_paste
+            position = take(text, position)
         read, self._read = self._read, []
         return read
 
-    def _take(self, text: str) -> str:
+    def _take(self, text: str, position: int) -> int:
+        """Take what begins at a position; return where it ends."""
         if self._sequence:
-            self._continue_sequence(text[0])
-            return text[1:]
-        plain = self._plain_length(text)
-        if plain:
-            self._read.append(Typed(text[:plain]))
-            return text[plain:]
-        self._take_control(text[0])
-        return text[1:]
-
-    def _plain_length(self, text: str) -> int:
-        return next((at for at, one in enumerate(text) if one < " " or one == "\x7f"), len(text))
+            self._continue_sequence(text[position])
+        elif plain := _PLAIN.match(text, position):
+            self._read.append(Typed(plain[0]))
+            return plain.end()
+        else:
+            self._take_control(text[position])
+        return position + 1
 
     def _take_control(self, character: str) -> None:
         if character == "\x1b":
@@ -150,23 +164,38 @@ class KeyReader:
         if character in _WITH_ALT:
             self._read.append(_WITH_ALT[character])
         else:
-            self._take(character)
+            self._take(character, 0)
 
     def _end_sequence(self) -> None:
         name, self._sequence = self._sequence[2:], ""
         if name == "200~":
-            self._paste = ""
+            self._paste, self._pasted = [], 0
         elif name in _SEQUENCES:
             self._read.append(_SEQUENCES[name])
 
-    def _take_paste(self, text: str) -> str:
-        # What was kept is searched again, since the end mark may have been cut in two.
-        pasted, end, rest = (str(self._paste) + text).partition(_PASTE_END)
-        if not end:
-            self._paste = pasted if len(pasted) <= MAX_PASTE else pasted[-len(_PASTE_END) :]
-            return ""
-        self._paste = None
-        pasted = pasted[:MAX_PASTE].replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
-        if pasted:
-            self._read.append(Typed(pasted))
-        return rest
+    def _take_paste(self, text: str, position: int) -> int:
+        end = text.find(_PASTE_END, position)
+        if end < 0:  # the end mark may have been cut in two
+            kept = max(position, len(text) - len(_PASTE_END) + 1)
+            self._held = text[kept:]
+            self._keep(text[position:kept])
+            return len(text)
+        self._keep(text[position:end])
+        self._end_paste()
+        return end + len(_PASTE_END)
+
+    def _keep(self, piece: str) -> None:
+        assert self._paste is not None
+        self._pasted += len(piece)
+        if self._pasted > MAX_PASTE:
+            self._paste.clear()
+        else:
+            self._paste.append(piece)
+
+    def _end_paste(self) -> None:
+        pasted, self._paste = "".join(self._paste or ()), None
+        pasted = pasted.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+        if self._pasted > MAX_PASTE:
+            self._read.append(Overlong(self._pasted))
+        elif pasted:
+            self._read.append(Typed(pasted, True))

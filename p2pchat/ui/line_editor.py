@@ -3,8 +3,9 @@ One line that a person types, edited as in a shell, and its picture.
 
 Pure: takes the bytes of the keys, gives back what the person wants (a line, to leave, a clear
 screen) and, on request, the text that draws prompt, line and cursor on the terminal's present
-row.  A line wider than the terminal scrolls sideways.  A pasted text of several lines stays one
-line of the editor, its newlines shown as a sign, and becomes one message.
+row, at a cost that doesn't grow with the line.  A line wider than the terminal scrolls sideways.
+A pasted text of several lines stays one line of the editor, its newlines shown as a sign, and
+becomes one message; one that doesn't fit is refused whole.
 
 The picture is drawn twice up to the cursor: so the cursor stands where the terminal itself ends
 that text, whatever it thinks of the width of an emoji.
@@ -13,14 +14,18 @@ that text, whatever it thinks of the width of an emoji.
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 
 import attrs
 
 from p2pchat.ui.columns import column_count, columns, cut, joins_previous
-from p2pchat.ui.keys import Key, KeyReader, Typed
+from p2pchat.ui.keys import Key, KeyReader, Overlong, Typed
 from p2pchat.wire.messages import MAX_TEXT
 
 MAX_HISTORY = 200  # lines
+MAX_CLUSTER = 64  # characters that a cursor steps over at once; Unicode's longest have 32
+MAX_DRAWN = 8  # characters drawn for each column; more are marks upon marks
+_KNOWN_SIGNS = 8192  # characters that are remembered; a Chinese newspaper uses 3,000
 NEWLINE_SIGN = "⏎"
 ERASE_LINE = "\r\x1b[K"
 WRAP_OFF, WRAP_ON = "\x1b[?7l", "\x1b[?7h"
@@ -31,6 +36,13 @@ class Entered:
     """A line is complete."""
 
     text: str
+
+
+@attrs.frozen
+class DoesNotFit:
+    """So many characters were too many; of the paste that they are from nothing was kept."""
+
+    count: int
 
 
 class Wish(Enum):
@@ -58,15 +70,21 @@ class LineEditor:
     _draft: str = ""  # the new line, while the person looks back
     _killed: str = ""
     _left_edge: int = 0  # first character that the picture shows
-    _wishes: list[Entered | Wish] = attrs.Factory(list)
+    _refused: int = 0  # characters typed since there was no room
+    _wishes: list[Entered | DoesNotFit | Wish] = attrs.Factory(list)
 
-    def receive(self, data: bytes) -> list[Entered | Wish]:
+    def receive(self, data: bytes) -> list[Entered | DoesNotFit | Wish]:
         """Take bytes from the terminal; return what the person wants, in order."""
         for key in self._keys.receive(data):
-            if isinstance(key, Typed):
-                self._insert(key.text)
-            else:
+            if isinstance(key, Overlong):
+                self._wishes.append(DoesNotFit(key.length + len(self.text) - MAX_TEXT))
+            elif not isinstance(key, Typed):
                 _EFFECTS[key](self)
+                self._refused = 0
+            elif key.is_pasted:
+                self._paste(key.text)
+            else:
+                self._type(key.text)
         wishes, self._wishes = self._wishes, []
         return wishes
 
@@ -81,35 +99,45 @@ class LineEditor:
 
     def _scroll(self, room: int) -> None:
         edge = min(self._left_edge, self.cursor)
-        taken = sum(_width(one) for one in self.text[edge : self.cursor])
-        if edge and taken < room // 4:  # show what stands before, too
-            edge, taken = self._edge_for(room // 2)
-        if taken > room:
-            edge, taken = self._edge_for(room - room // 4)
+        if edge and edge > self._edge_for(room // 4):  # show what stands before, too
+            edge = self._edge_for(room // 2)
+        if edge < self._edge_for(room):
+            edge = self._edge_for(room - room // 4)
         self._left_edge = edge
 
-    def _edge_for(self, room: int) -> tuple[int, int]:
+    def _edge_for(self, room: int) -> int:
         """Return the edge from which the text up to the cursor takes at most ``room``."""
-        edge, taken = self.cursor, 0
-        while edge and taken + _width(self.text[edge - 1]) <= room:
+        edge, least = self.cursor, max(self.cursor - MAX_DRAWN * room, 0)
+        while edge > least and (width := _width(self.text[edge - 1])) <= room:
             edge -= 1
-            taken += _width(self.text[edge])
-        return edge, taken
+            room -= width
+        return edge
 
     def _fitting(self, room: int) -> str:
-        end = self.cursor
-        while end < len(self.text) and room >= _width(self.text[end]):
-            room -= _width(self.text[end])
+        end, most = self.cursor, min(self.cursor + MAX_DRAWN * room, len(self.text))
+        while end < most and (width := _width(self.text[end])) <= room:
             end += 1
+            room -= width
         return _drawn(self.text[self.cursor : end])
 
     # Keys.
 
-    def _insert(self, text: str) -> None:
-        room = MAX_TEXT - len(self.text)
+    def _paste(self, text: str) -> None:
+        excess = len(self.text) + len(text) - MAX_TEXT
+        if excess > 0:
+            self._wishes.append(DoesNotFit(excess))
+        else:
+            self._insert(text)
+
+    def _type(self, text: str) -> None:
+        room = 0 if self._refused else MAX_TEXT - len(self.text)
+        self._insert(text[:room])
         if len(text) > room:
-            text = text[:room]
-            self._wishes.append(Wish.BELL)
+            if not self._refused:
+                self._wishes.append(Wish.BELL)
+            self._refused += len(text) - room
+
+    def _insert(self, text: str) -> None:
         self.text = self.text[: self.cursor] + text + self.text[self.cursor :]
         self.cursor += len(text)
 
@@ -126,19 +154,21 @@ class LineEditor:
 
     def _before(self) -> int:
         position = max(self.cursor - 1, 0)
-        while joins_previous(self.text, position):
+        least = position - MAX_CLUSTER
+        while position > least and joins_previous(self.text, position):
             position -= 1
         return position
 
     def _after(self) -> int:
         position = min(self.cursor + 1, len(self.text))
-        while joins_previous(self.text, position):
+        most = position + MAX_CLUSTER
+        while position < most and joins_previous(self.text, position):
             position += 1
         return position
 
     def _word_start(self) -> int:
         kept = self.text[: self.cursor].rstrip()
-        return len(kept) - len(kept.split()[-1]) if kept else 0
+        return len(kept) - len(kept.rsplit(maxsplit=1)[-1]) if kept else 0
 
     def _word_end(self) -> int:
         rest = self.text[self.cursor :]
@@ -149,6 +179,9 @@ class LineEditor:
         self.cursor = position
 
     def _enter(self) -> None:
+        if self._refused:  # a part of what was typed is missing: it isn't what was meant
+            self._wishes.append(DoesNotFit(self._refused))
+            return
         line = self.text
         if line.strip() and self._history[-1:] != [line]:
             self._history = [*self._history, line][-MAX_HISTORY:]
@@ -189,7 +222,7 @@ _EFFECTS = {
     Key.ERASE_WORD: lambda editor: editor._kill(editor._word_start(), editor.cursor),
     Key.ERASE_TO_START: lambda editor: editor._kill(0, editor.cursor),
     Key.ERASE_TO_END: lambda editor: editor._kill(editor.cursor, len(editor.text)),
-    Key.YANK: lambda editor: editor._insert(editor._killed),
+    Key.YANK: lambda editor: editor._paste(editor._killed),
     Key.CLEAR_SCREEN: lambda editor: editor._wishes.append(Wish.CLEAR_SCREEN),
 }
 
@@ -198,6 +231,7 @@ def _drawn(text: str) -> str:
     return "".join(map(_sign, text))
 
 
+@lru_cache(_KNOWN_SIGNS)
 def _sign(character: str) -> str:
     """Return what the editor shows for a character; marks and joiners are the person's own."""
     if character == "\n":
@@ -207,5 +241,6 @@ def _sign(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+@lru_cache(_KNOWN_SIGNS)
 def _width(character: str) -> int:
     return column_count(character) if character.isprintable() else columns(_sign(character))

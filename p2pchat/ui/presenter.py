@@ -98,6 +98,6 @@ class Presenter:
         self._timer = None
 
     def _look(self) -> None:
-        for peer_id, text in self._deliveries.overdue(self._runtime.clock.seconds()):
-            self._put(self._wording.undelivered(peer_id, text))
+        for peer_id, texts in self._deliveries.overdue(self._runtime.clock.seconds()):
+            self._put(self._wording.undelivered(peer_id, texts))
         self._set_timer()

@@ -24,6 +24,7 @@ from p2pchat.wire.visible import visible, visible_lines, visible_name
 SHORT_ID = 8  # characters of an id that people are shown
 MAX_NAMES = 1000  # names kept to tell same names apart; the oldest is forgotten
 MAX_EXCERPT = 40  # characters of a line that is quoted
+MAX_EXCERPTS = 3  # lines quoted at once
 LATE_DELIVERY = (
     2000.0  # milliseconds; a delivery that took longer is told, others go without saying
 )
@@ -78,8 +79,15 @@ def _padded(cell: str, width: int) -> str:
 
 def excerpt(text: str) -> str:
     """Return the beginning of a line, in quotes."""
-    shown = visible(text)
+    shown = visible(text[: MAX_EXCERPT + 1])
     return f'"{shown}"' if len(shown) <= MAX_EXCERPT else f'"{shown[: MAX_EXCERPT - 1]}…"'
+
+
+def excerpts(quoted: Sequence[str], count: int) -> str:
+    """Return the first few of ``count`` quoted lines, and how many there are beside."""
+    shown = ", ".join(quoted[:MAX_EXCERPTS])
+    beside = count - min(len(quoted), MAX_EXCERPTS)
+    return f"{shown} and {beside:,} more" if beside else shown
 
 
 @attrs.define
@@ -121,9 +129,10 @@ class Wording:
         """Return what stands before the line that is being typed."""
         return f"{self.label(self._current)}> " if self._current else "> "
 
-    def undelivered(self, peer_id: str, text: str) -> list[Paragraph]:
-        """Return the warning that a line isn't confirmed although there is a conversation."""
-        return _note(f"{self.label(peer_id)} doesn't have {excerpt(text)} yet.", Tint.WARNING)
+    def undelivered(self, peer_id: str, texts: Sequence[str]) -> list[Paragraph]:
+        """Return the warning that lines aren't confirmed although there is a conversation."""
+        quoted = excerpts(list(map(excerpt, texts[:MAX_EXCERPTS])), len(texts))
+        return _note(f"{self.label(peer_id)} doesn't have {quoted} yet.", Tint.WARNING)
 
     def _remember(self, peer_id: str, name: str) -> None:
         self._names.pop(peer_id, None)

@@ -247,6 +247,15 @@ class TerminalConsoleTests(StdioCase):
         self.assertEqual(self.node.asked, [("send", BOB, "abcd" * 8000)])
         self.assertEqual(self.transport.producerState, "producing")
 
+    def test_paste_too_long(self) -> None:
+        """A paste that doesn't fit is told, and the line stays."""
+        self.console.dataReceived(b"half\x1b[200~" + b"x" * 100_000 + b"\x1b[201~")
+        self.clock.advance(0)
+        text = self.written()
+        self.assertIn("67,236 characters don't fit: a message has at most", text)
+        self.assertLess(len(text), 1000)
+        self.assertTrue(text.endswith("> half\x1b[?7h"))
+
     def test_undelivered(self) -> None:
         """A line that isn't confirmed is told after a while, without spoiling what is typed."""
         self.node.begin(BOB)

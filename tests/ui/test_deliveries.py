@@ -26,9 +26,16 @@ class DeliveriesTests(SynchronousTestCase):
         deliveries = self._fed((CONNECTED, 0.0), (SENT, 1.0))
         self.assertEqual(deliveries.get_timer(), 1.0 + PATIENCE)
         self.assertEqual(deliveries.overdue(0.9 + PATIENCE), [])
-        self.assertEqual(deliveries.overdue(1.0 + PATIENCE), [(BOB, "hi")])
+        self.assertEqual(deliveries.overdue(1.0 + PATIENCE), [(BOB, ["hi"])])
         self.assertEqual(deliveries.overdue(99.0), [])
         self.assertIsNone(deliveries.get_timer())
+
+    def test_many(self) -> None:
+        """Those of one peer are named together, oldest first; those that came later stay."""
+        sent = [(events.MessageSent(BOB, f"s{n}", str(n)), float(n)) for n in range(4)]
+        deliveries = self._fed((CONNECTED, 0.0), *sent)
+        self.assertEqual(deliveries.overdue(2.0 + PATIENCE), [(BOB, ["0", "1", "2"])])
+        self.assertEqual(deliveries.get_timer(), 3.0 + PATIENCE)
 
     def test_delivered(self) -> None:
         """A confirmed line is not."""
@@ -56,4 +63,4 @@ class DeliveriesTests(SynchronousTestCase):
         other = events.MessageSent(CAROL, "s2", "ho")
         deliveries = self._fed((CONNECTED, 0.0), (SENT, 0.0), (other, 0.0), (ended, 1.0))
         deliveries.receive(events.Connected(CAROL, "carol", 1.0, False), 2.0)
-        self.assertEqual(deliveries.overdue(99.0), [(CAROL, "ho")])
+        self.assertEqual(deliveries.overdue(99.0), [(CAROL, ["ho"])])

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui.keys import MAX_PASTE, MAX_SEQUENCE, Key, KeyReader, Typed
+from p2pchat.ui.keys import MAX_PASTE, MAX_SEQUENCE, Key, KeyReader, Overlong, Press, Typed
 
 
-def read(data: bytes) -> list[Key | Typed]:
+def read(data: bytes) -> list[Press]:
     """Return the keys of bytes that arrive one by one."""
     keys = KeyReader()
     return [key for byte in data for key in keys.receive(bytes([byte]))]
@@ -42,13 +42,14 @@ class KeyReaderTests(SynchronousTestCase):
     def test_paste(self) -> None:
         """A paste is text with its newlines, whatever else it holds."""
         pasted = read(b"\x1b[200~one\r\ntwo\x1b[A\x03\r\x1b[201~x")
-        self.assertEqual(pasted, [Typed("one\ntwo\x1b[A\x03"), Typed("x")])
+        self.assertEqual(pasted, [Typed("one\ntwo\x1b[A\x03", True), Typed("x")])
 
     def test_huge_paste(self) -> None:
-        """A paste without end is not kept."""
+        """A paste without end is not kept, and its length is told when it ends."""
         keys = KeyReader()
         self.assertEqual(keys.receive(b"\x1b[200~" + b"x" * (MAX_PASTE + 1)), [])
-        self.assertEqual(keys.receive(b"\x1b[201~\r")[-1], Key.ENTER)
+        self.assertEqual(keys.receive(b"\x1b[201~\r"), [Overlong(MAX_PASTE + 1), Key.ENTER])
+        self.assertEqual(keys.receive(b"\x1b[200~y\x1b[201~"), [Typed("y", True)])
 
     @given(st.binary())
     def test_any_bytes(self, data: bytes) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.ui.columns import columns
-from p2pchat.ui.line_editor import Entered, LineEditor, Wish
+from p2pchat.ui.keys import MAX_PASTE
+from p2pchat.ui.line_editor import DoesNotFit, Entered, LineEditor, Wish
 from p2pchat.wire.messages import MAX_TEXT
 
 _PICTURE = re.compile(r"\r\x1b\[K\x1b\[\?7l([^\r\x1b]*)\r([^\r\x1b]*)\x1b\[\?7h")
@@ -95,10 +96,28 @@ class EditingTests(SynchronousTestCase):
         self.assertEqual(editor.receive(b"\r"), [Entered("one\ntwo")])
 
     def test_limit(self) -> None:
-        """A line grows up to what a message may have; then the bell rings."""
+        """A line grows up to what a message may have; then the bell rings, once."""
         editor = LineEditor()
         self.assertEqual(editor.receive(b"x" * (MAX_TEXT + 1)), [Wish.BELL])
-        self.assertEqual(len(editor.text), MAX_TEXT)
+        self.assertEqual(editor.receive(b"yz"), [])
+        self.assertEqual(editor.text, "x" * MAX_TEXT)
+
+    def test_incomplete(self) -> None:
+        """A line of which a part didn't fit is sent only by a second Enter, or when mended."""
+        editor = typed("x" * (MAX_TEXT + 5))
+        self.assertEqual(editor.receive(b"\r"), [DoesNotFit(5)])
+        self.assertEqual(editor.receive(b"\r"), [Entered("x" * MAX_TEXT)])
+        editor = typed("x" * (MAX_TEXT + 5) + "\x7f")
+        self.assertEqual(editor.receive(b"\r"), [Entered("x" * (MAX_TEXT - 1))])
+
+    def test_long_paste(self) -> None:
+        """A paste that doesn't fit leaves the line as it is, and is told."""
+        editor = typed("hi")
+        told = editor.receive(b"\x1b[200~" + b"x" * MAX_TEXT + b"\x1b[201~!")
+        self.assertEqual((told, editor.text), ([DoesNotFit(2)], "hi!"))
+        told = editor.receive(b"\x1b[200~" + b"x" * (MAX_PASTE + 7) + b"\x1b[201~")
+        self.assertEqual(told, [DoesNotFit(MAX_PASTE + 7 + 3 - MAX_TEXT)])
+        self.assertEqual(editor.text, "hi!")
 
 
 class PictureTests(SynchronousTestCase):
