@@ -112,6 +112,8 @@ class Conversation:
     _next_ping: int = 1
     _suspect_at: float | None = None
     _suspicion: float = SUSPICION
+    _measured_from: float = 0.0  # what was sent before tells nothing of the path
+    _was_overdue: bool = False  # the answer that was measured last
     _outgoing: list[messages.ChatMessage] = attrs.Factory(list)
     _goodbye: messages.Disconnect | None = None  # follows the last line
     _events: deque[ConversationEvent] = attrs.Factory(deque)
@@ -229,23 +231,41 @@ class Conversation:
     def _confirm(self, received: int, now: float) -> None:
         if received >= self._next:
             raise RemoteProtocolError(f"receipt for message {received}, which was never written")
+        self._notice_pause(now)
         while self._log and self._log[0].message.sequence <= received:
             line = self._log.popleft()
             self._events.append(Delivered(line.message.sequence, now - line.said_at))
             if line.sent_at is not None:
-                self._measured(now - line.sent_at)
+                self._measure(line.sent_at, now)
         self._relax(now)
 
     def _pong(self, pong: messages.Pong, now: float) -> None:
+        self._notice_pause(now)
         sent_at = self._pings.pop(pong.number, None)
         if sent_at is not None:
-            self._measured(now - sent_at)
+            self._measure(sent_at, now)
             self._events.append(Answered())
             self._pings = {number: at for number, at in self._pings.items() if number > pong.number}
         self._relax(now)
 
-    def _measured(self, rtt: float) -> None:
-        self.rtt += (rtt - self.rtt) * RTT_WEIGHT if self.rtt else rtt
+    def _notice_pause(self, now: float) -> None:
+        """
+        Measure nothing that was under way when an overdue answer comes: one of us slept.
+
+        Only if the next answer is overdue, too, the path has become slower.
+        """
+        if self._is_overdue(now) and not self._was_overdue:
+            self._measured_from, self._was_overdue = now, True
+
+    def _measure(self, sent_at: float, now: float) -> None:
+        if sent_at >= self._measured_from:
+            rtt = now - sent_at
+            self.rtt += (rtt - self.rtt) * RTT_WEIGHT if self.rtt else rtt
+            self._was_overdue = self._is_overdue(now)
+
+    def path_changed(self, now: float) -> None:
+        """Measure anew: the round-trip time was another path's."""
+        self.rtt, self._measured_from = 0.0, now
 
     # -- silence
 
@@ -259,6 +279,11 @@ class Conversation:
         self._suspect_at, self._suspicion = None, SUSPICION
         if self._pings or any(line.sent_at is not None for line in self._log):
             self._expect(now)
+
+    def _is_overdue(self, now: float) -> bool:
+        """Tell whether what is answered now was waited for too long."""
+        late = self._suspect_at is not None and now >= self._suspect_at
+        return late or self._suspicion > SUSPICION
 
     def handle_timer(self, now: float) -> None:
         """Suspect the path when an answer is overdue."""

@@ -277,6 +277,7 @@ class Dialogue:
             self._negotiation.round_failed(now)
         if ufrag == self._ufrag:
             if confirmed:
+                self._held.verified(now)
                 self._memorize(now)
             else:
                 self._rescue("checks on the path get no answer", now)
@@ -508,9 +509,10 @@ class Dialogue:
 
     def _use(self, path: Path, now: float) -> None:
         """Send over this path from now on, and say so."""
-        self._held.use(path)
+        self._held.use(path, now)
         self.told.path_found(path, now)
         self._record.path_found(path, now)
+        self.conversation.path_changed(now)
         self.conversation.beat(now)  # wakes a link that has been sending into the void
 
     def _fill_link(self, now: float) -> None:

@@ -53,11 +53,17 @@ class HeldLink:
         self.path, self._silent_at = None, None
         link.start(now)
 
-    def use(self, path: Path) -> None:
+    def use(self, path: Path, now: float) -> None:
         """Send over this path from now on."""
         self.path = path
         if self._link is not None:
             self._link.rtt = path.rtt
+        self.verified(now)
+
+    def verified(self, now: float) -> None:
+        """The path of now was found to carry datagrams."""
+        if self._link is not None:
+            self._link.wake(now)
 
     def probe(self, now: float) -> None:
         """The path is about to change: the link must be heard on the new one."""

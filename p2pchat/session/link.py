@@ -10,6 +10,9 @@ QUIC carries one stream each way.  The first frame on it is PROOF, and until the
 proof holds nothing else is delivered, nor anything of ours sent but our own proof.  Refuses:
 frames that are too long, another first frame than PROOF, and whatever the engine refuses.
 
+Once open, the link keeps pauses from its connection (:mod:`p2pchat.session.link_clock`): after
+PROBES probe timeouts without an answer link time stands, and a PING frame knocks now and then.
+
 A handshake that is stuck is begun again by the dialing side with a new connection, and the
 answering side follows: lost packets can bring qh3 into a state in which its client sends nothing
 any more, although RFC 9002 section 6.2.2.1 wants a probe.
@@ -29,6 +32,7 @@ from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.session import quic
+from p2pchat.session.link_clock import LinkClock
 from p2pchat.wire import messages
 from p2pchat.wire.framing import FrameReader, encode_frame
 
@@ -36,6 +40,8 @@ STUCK_CHECK = 0.5  # seconds between looks at a handshake
 STUCK = 60.0  # seconds; an engine whose next timer is further away has nothing to send again
 MAX_ENGINES = 12  # of one link: what a side that begins again and again may cost the other
 MAX_EARLY = 12  # datagrams; a handshake has eight
+PROBES = 1  # probe timeouts in a row after which link time stands
+KNOCK = (0.1, 15.0)  # seconds from the first to the next knock at least; longest wait
 PROOF_DEADLINE = 10.0  # seconds from start(); four round trips on a bad satellite link
 
 
@@ -91,6 +97,10 @@ class Link:
     _engines: int = 0
     _destinations: set[bytes] = attrs.Factory(set)  # of Initials that engines were made for
     _check_at: float | None = None  # when to see whether the handshake is stuck
+    _clock: LinkClock = attrs.Factory(LinkClock)
+    _probes: int = PROBES  # at how many link time stands
+    _knock_at: float = 0.0  # while it does
+    _knock_wait: float = 0.0  # seconds
     _heard: bool = False  # a frame after the proof: the other side is content with this engine
     _deadline: float = 0.0
     _proved: bool = False  # our proof is written
@@ -105,7 +115,7 @@ class Link:
             self._dial(now)
 
     def _dial(self, now: float) -> None:
-        self._begin(quic.dial(now, self.rtt))
+        self._begin(quic.dial(self._clock.time(now, None), self.rtt))
         self._check_at = now + STUCK_CHECK
 
     def _begin(self, engine: quic.Engine) -> None:
@@ -120,11 +130,13 @@ class Link:
             self._answer(data)
         if self._engine is None:
             return
+        self._clock.go_on(now, self.rtt)  # what comes is heard: nobody sleeps any more
         try:
-            self._feed(self._engine, data, now)
+            self._feed(self._engine, data, self._time(now))
             self._step(self._engine)
         except P2PChatError as error:
             self._end(error, now)
+        self._may_probe()
 
     def _answer(self, data: bytes) -> None:
         """Make an engine for the first packet of a connection, the first or another one."""
@@ -164,24 +176,56 @@ class Link:
             self._dial(now)
         elif self._engine is not None:
             try:
-                self._engine.handle_timer(now)
-                self._step(self._engine)
+                self._pass_time(self._engine, now)
             except P2PChatError as error:
                 self._end(error, now)
+
+    def _pass_time(self, engine: quic.Engine, now: float) -> None:
+        if self._clock.is_standing:
+            self._knock(engine, now)
+            return
+        engine.handle_timer(self._time(now))
+        self._step(engine)
+        if self.state is LinkState.OPEN and engine.probes >= self._probes:
+            self._clock.stand(now)
+            self._knock_wait = max(KNOCK[0], self.rtt)
+            self._knock_at = now + self._knock_wait
 
     def _is_stuck(self, now: float) -> bool:
         if self._check_at is None or now < self._check_at or self._engine is None:
             return False
         done = self._engine.is_ready or self._engines >= MAX_ENGINES
         self._check_at = None if done else now + STUCK_CHECK
-        wanted = self._engine.get_timer()
+        wanted = self._clock.our_time(self._engine.get_timer())
         return not done and (wanted is None or wanted > now + STUCK)
+
+    # -- link time
+
+    def _time(self, now: float) -> float:
+        return self._clock.time(now, None if self._engine is None else self._engine.get_timer())
+
+    def _knock(self, engine: quic.Engine, now: float) -> None:
+        """Ask once more, at growing distances; the answer lets link time go on."""
+        if now >= self._knock_at:
+            engine.ping()
+            self._knock_wait = min(2 * self._knock_wait, KNOCK[1])
+            self._knock_at = now + self._knock_wait
+
+    def _may_probe(self) -> None:
+        if self.state is LinkState.OPEN and self._engine is not None:
+            self._probes = self._engine.probes + PROBES
+
+    def wake(self, now: float) -> None:
+        """A path was found, or the one of now verified: what wasn't answered is sent again."""
+        self._clock.go_on(now, self.rtt)
+        self._may_probe()
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called."""
         if self.state is LinkState.ENDED:
             return None
-        times = [None if self._engine is None else self._engine.get_timer()]
+        due = None if self._engine is None else self._engine.get_timer()
+        times = [self._knock_at if self._clock.is_standing else self._clock.our_time(due)]
         if self.state is LinkState.PROVING:
             times += [self._deadline, self._check_at]
         return min((time for time in times if time is not None), default=None)
@@ -191,10 +235,21 @@ class Link:
         if self._engine is None:
             return []
         try:
-            return self._engine.datagrams_to_send(now)
+            return self._datagrams(self._engine, now)
         except LinkClosed as error:
             self._end(error, now)
             return []
+
+    def _datagrams(self, engine: quic.Engine, now: float) -> list[bytes]:
+        """Where link time stands nothing is paced; what is under way has its bound all the same."""
+        datagrams = engine.datagrams_to_send(self._time(now))
+        while self._clock.is_standing and (paced := engine.paced) is not None:
+            self._clock.skip_to(paced)
+            more = engine.datagrams_to_send(self._time(now))
+            if not more:
+                break
+            datagrams += more
+        return datagrams
 
     def next_event(self) -> LinkEvent | None:
         """Return, and forget, the oldest event."""

@@ -121,11 +121,28 @@ class Engine:
             self._closed = True
             raise LinkClosed(f"the QUIC engine failed: {error!r}") from error
 
+    @property
+    def paced(self) -> float | None:
+        """When more may be sent, if nothing but pacing holds it back."""
+        core = self._connection._core  # get_timer() of the connection leaves out what it is for
+        timer = None if core is None or self._closed else core.get_timer()
+        return timer[1] if timer is not None and timer[0] == "pacing" else None
+
+    @property
+    def probes(self) -> int:
+        """How many probe timeouts in a row passed without an acknowledgement."""
+        core = self._connection._core  # no public word of qh3 tells it; pinned in setup.cfg
+        return 0 if core is None else int(core.pto_count)
+
     def send(self, data: bytes) -> None:
         """Write to our own unidirectional stream, opening it with the first bytes."""
         if self._stream is None:
             self._stream = self._connection.get_next_available_stream_id(is_unidirectional=True)
         self._guard(self._connection.send_stream_data, self._stream, data)
+
+    def ping(self) -> None:
+        """Send a packet that asks for an acknowledgement and says nothing."""
+        self._guard(self._connection.send_ping, 0)
 
     def backlog(self) -> int:
         """Return how many written bytes haven't been sent once."""

@@ -39,7 +39,7 @@ class HeldLinkTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """Without a link nothing is sent, taken or waited for."""
-        self.held.use(path())
+        self.held.use(path(), 0.0)
         self.held.receive_datagram(b"?", Route(NEAR), 0.0)
         self.held.handle_timer(9.0)
         self.held.close("", 9.0)
@@ -51,7 +51,7 @@ class HeldLinkTests(SynchronousTestCase):
         """Datagrams go over the path; its round-trip time is the link's; the name stays."""
         link = self.begin()
         self.assertEqual(self.targets(), set(), "nobody knows where to")
-        self.held.use(path(0.3))
+        self.held.use(path(0.3), 0.0)
         self.assertEqual((self.targets(), link.rtt), ({FAR}, 0.3))
         self.held.close("", 1.0)
         self.assertEqual((self.held.name, bool(self.held)), ("first", False))
@@ -61,7 +61,7 @@ class HeldLinkTests(SynchronousTestCase):
         self.begin()
         self.held.receive_datagram(b"?", Route(NEAR), 0.0)
         self.assertEqual(self.targets(), {NEAR})
-        self.held.use(path())
+        self.held.use(path(), 0.0)
         self.held.receive_datagram(b"?", Route(NEAR), 1.0)
         self.held.handle_timer(9.0)
         self.assertEqual(self.targets(9.0), {FAR})
@@ -69,7 +69,7 @@ class HeldLinkTests(SynchronousTestCase):
     def test_last_words(self) -> None:
         """What a link has to say at its end goes out after it is gone, and once."""
         self.begin()
-        self.held.use(path())
+        self.held.use(path(), 0.0)
         self.assertEqual(self.targets(), {FAR})
         self.held.close("enough", 1.0)
         self.held.path = None
@@ -78,7 +78,7 @@ class HeldLinkTests(SynchronousTestCase):
     def test_replaced(self) -> None:
         """A new link has its own name, and its path is still to be chosen."""
         self.begin()
-        self.held.use(path())
+        self.held.use(path(), 0.0)
         self.held.probe(0.0)
         self.begin("second")
         self.assertEqual((self.held.name, self.held.path), ("second", None))
@@ -87,7 +87,7 @@ class HeldLinkTests(SynchronousTestCase):
     def test_silent(self) -> None:
         """A link that isn't heard on its new path in time is silent; one that is heard isn't."""
         self.begin()
-        self.held.use(path())
+        self.held.use(path(), 0.0)
         self.held.probe(1.0)
         self.assertEqual(
             [self.held.is_silent(now) for now in (1.0, 0.9 + REVIVAL, 1.0 + REVIVAL)],

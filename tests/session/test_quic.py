@@ -48,6 +48,60 @@ class BindingTests(SynchronousTestCase):
         self.assertIsNone(quic.dial(0.0).binding)
 
 
+class SilenceTests(SynchronousTestCase):
+    """What an engine tells of a silent path; qh3 has no public words for it."""
+
+    def setUp(self) -> None:
+        self.client, self.server = handshake()
+        self.now = 101.0
+
+    def timers(self, count: int) -> list[bytes]:
+        """Let the client's next timers pass, and return what it sends."""
+        sent = self.client.datagrams_to_send(self.now)
+        for _ in range(count):
+            self.now = self.client.get_timer() or self.now
+            self.client.handle_timer(self.now)
+            sent += self.client.datagrams_to_send(self.now)
+        return sent
+
+    def test_probes(self) -> None:
+        """Each probe timeout counts, until an acknowledgement comes."""
+        self.client.send(b"are you there?")
+        self.assertEqual(self.client.probes, 0)
+        sent = self.timers(3)
+        self.assertEqual(self.client.probes, 3)
+        for data in sent:
+            self.server.receive_datagram(data, self.now)
+        for data in self.server.datagrams_to_send(self.now):
+            self.client.receive_datagram(data, self.now)
+        self.assertEqual(self.client.probes, 0)
+
+    def test_paced(self) -> None:
+        """What pacing alone holds back is told, and when it may go."""
+        self.assertIsNone(self.client.paced)
+        for _ in range(40):
+            self.client.send(bytes(200))
+            self.client.datagrams_to_send(self.now)
+        self.assertGreater(self.client.backlog(), 0)
+        paced = self.client.paced
+        assert paced is not None
+        self.assertTrue(self.now < paced < self.now + 0.1)
+        self.assertTrue(self.client.datagrams_to_send(paced + 1e-5))
+
+    def test_ping(self) -> None:
+        """A PING is one small packet that is acknowledged, and says nothing to the other side."""
+        self.client.ping()
+        (data,) = self.client.datagrams_to_send(self.now)
+        self.assertLess(len(data), 60)
+        self.server.receive_datagram(data, self.now)
+        self.assertEqual(self.server.take_data(), b"")
+
+    def test_nothing_begun(self) -> None:
+        """Before there is a connection there is nothing to tell."""
+        engine = quic.answer(bytes(8), CERTIFICATE)
+        self.assertEqual((engine.probes, engine.paced), (0, None))
+
+
 class InitialTests(SynchronousTestCase):
     """Which datagram begins a connection."""
 

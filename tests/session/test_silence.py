@@ -46,11 +46,47 @@ class SilenceTests(ConversationCase):
 
     def test_rtt_is_smoothed(self) -> None:
         """One slow answer among fast ones moves the average by an eighth."""
-        for number, rtt in ((1, 0.1), (2, 0.9)):
-            self.alice.beat(NOW)
-            self.alice.messages_to_send(NOW, ROOM)
-            hear(self.alice, Pong(number), NOW + rtt)
+        for number, rtt in ((1, 0.1), (2, 0.3)):
+            self.ask(number, rtt)
+        self.assertAlmostEqual(self.alice.rtt, 0.125)
+
+    def ask(self, number: int, rtt: float, now: float = NOW) -> None:
+        """Let a heartbeat be answered."""
+        self.alice.beat(now)
+        self.alice.messages_to_send(now, ROOM)
+        hear(self.alice, Pong(number), now + rtt)
+
+    def test_rtt_of_a_pause(self) -> None:
+        """What was under way while somebody slept measures nothing, whoever noticed it."""
+        self.ask(1, 0.1)
+        for text in ("one", "two"):
+            self.alice.say(text, WALL, NOW)
+        self.alice.beat(NOW)
+        self.alice.messages_to_send(NOW, ROOM)
+        self.suspicions(NOW + 20)
+        for message in (Receipt(1), Pong(2), Receipt(2)):
+            hear(self.alice, message, NOW + 60)
+        self.assertAlmostEqual(self.alice.rtt, 0.1)
+        self.ask(3, 0.1, NOW + 61)
+        self.alice.beat(NOW + 70)  # and then we are frozen: no timer comes
+        hear(self.alice, Pong(4), NOW + 130)
+        self.assertAlmostEqual(self.alice.rtt, 0.1)
+
+    def test_rtt_of_a_slower_path(self) -> None:
+        """A path that has become slower is believed from its second slow answer on."""
+        for number, rtt in ((1, 0.1), (2, 0.9), (3, 0.9)):
+            self.ask(number, rtt, NOW + 15 * number)
         self.assertAlmostEqual(self.alice.rtt, 0.2)
+
+    def test_rtt_of_another_path(self) -> None:
+        """Another path is measured anew, and by what was sent over it."""
+        self.ask(1, 0.3)
+        self.alice.beat(NOW + 1)
+        self.alice.path_changed(NOW + 1.1)
+        hear(self.alice, Pong(2), NOW + 1.3)
+        self.assertEqual(self.alice.rtt, 0)
+        self.ask(3, 0.02, NOW + 2)
+        self.assertAlmostEqual(self.alice.rtt, 0.02)
 
     def test_rtt_of_an_outage(self) -> None:
         """What HELLO confirms after an outage took a minute to be said again, not to arrive."""
@@ -83,9 +119,8 @@ class SilenceTests(ConversationCase):
 
     def test_suspicion_of_slow_path(self) -> None:
         """On a slow path an answer has four round-trip times."""
-        self.alice.beat(NOW)
-        self.alice.messages_to_send(NOW, ROOM)
-        hear(self.alice, Pong(1), NOW + 0.5)
+        for number in (1, 2):
+            self.ask(number, 0.5, NOW - 3 + number)
         told(self.alice)
         self.alice.beat(NOW)
         self.assertEqual(self.suspicions(NOW + 3), [2.0])
