@@ -42,10 +42,11 @@ CONVERSATION = (
 )
 ADVICE = """
 To chat with a friend on another network:
-  on a machine that both can reach   twistd -n p2psignal
-  you                                twistd -n p2ppeer --server http://THAT-MACHINE:8000
+  on a machine that both can reach   p2pchat registry
+  you                                p2pchat --server http://THAT-MACHINE:8000
   your friend                        the same, and then types: /connect YOUR-NAME
 Open TCP port 8000 and UDP ports 3478 and 3479 there.  /help in the chat lists the commands.
+The program is beside the Python that you have just used, as in venv/bin/p2pchat.
 """
 
 

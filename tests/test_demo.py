@@ -85,5 +85,5 @@ class DemoTests(TestCase):
             sys.executable, ["-m", "p2pchat.demo"], env=os.environ
         )
         self.assertEqual(status, 0, errors.decode())
-        for part in (b"connected to bob", b"Alice     reads:  Loud and clear", b"p2psignal"):
+        for part in (b"connected to bob", b"Alice     reads:  Loud and clear", b"p2pchat registry"):
             self.assertIn(part, output)

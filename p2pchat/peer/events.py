@@ -29,6 +29,35 @@ from p2pchat.session.events import (
 
 
 @attrs.frozen
+class Starting:
+    """
+    The program begins to register.
+
+    :ivar state: the state directory; "": all is kept in memory and ends with the program.
+    :ivar remembered: what is kept there for the first time or anew: of ``identity``, ``username``
+        and ``server``.
+    """
+
+    NAME: ClassVar[str] = "starting"
+
+    peer_id: str
+    username: str
+    server: str
+    version: str
+    state: str = ""
+    remembered: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Leaving:
+    """Saying goodbye takes a while; what is typed is obeyed no more."""
+
+    NAME: ClassVar[str] = "leaving"
+
+    seconds: float  # that it may take at most
+
+
+@attrs.frozen
 class Registered:
     """The registry holds our record; said again after the registry was away."""
 
@@ -90,7 +119,7 @@ class Trouble:
     word: str = ""
 
 
-NodeEvent = DialogueEvent | Registered | RegistryLost | NatRead | Trouble
+NodeEvent = DialogueEvent | Starting | Leaving | Registered | RegistryLost | NatRead | Trouble
 
 __all__ = [
     "CallFailed",
@@ -99,6 +128,7 @@ __all__ = [
     "Connected",
     "DialogueEvent",
     "Disconnected",
+    "Leaving",
     "MessageDelivered",
     "MessageReceived",
     "MessageSent",
@@ -111,5 +141,6 @@ __all__ = [
     "Registered",
     "RegistryLost",
     "Rings",
+    "Starting",
     "Trouble",
 ]

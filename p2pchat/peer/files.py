@@ -8,6 +8,7 @@ crash left half written, ``NAME.new``, is overwritten by the next one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import shlex
@@ -51,6 +52,9 @@ def sync_directory(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that can't do that for directories
+            raise
     finally:
         os.close(handle)
 

@@ -12,6 +12,7 @@ whoever can write above it could take it away, but couldn't put one there that b
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -78,7 +79,10 @@ def explained(directory: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         where = f" ({error.filename})" if error.filename else ""
-        raise ConfigurationError(f"state directory {directory}: {reason}{where}") from error
+        raise ConfigurationError(
+            f"state directory {directory}: {reason}{where}. Mend that, name another one with "
+            "--state, or keep nothing with --ephemeral"
+        ) from error
 
 
 def _make(directory: Path) -> None:
@@ -87,7 +91,12 @@ def _make(directory: Path) -> None:
         return
     if not directory.parent.is_dir():
         _make(directory.parent)
-    directory.mkdir(_MODE, exist_ok=True)
+    try:
+        directory.mkdir(_MODE, exist_ok=True)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"{directory} is no directory: move it away, or name another one with --state"
+        ) from None
     sync_directory(directory.parent)
 
 
@@ -101,7 +110,7 @@ def _lock(directory: Path, handle: int) -> None:
             f"state directory {directory} can't be locked ({error.strerror}); some network file "
             "systems know no locks: take a directory on a disk of this machine"
         ) from error
-    with explained(directory):
+    with contextlib.suppress(OSError):  # on a full disk it is locked all the same
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
 
@@ -113,6 +122,6 @@ def _taken(directory: Path, handle: int) -> str:
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(os.fstat(handle).st_mtime))
     return (
         f"state directory {directory} is in use by {process}, since {since}: end that program, or "
-        f"give this one a directory of its own. ({LOCK_FILE} there needn't be removed: what is "
-        "locked is free as soon as its program has ended.)"
+        f"give this one its own with --profile NAME, or none with --ephemeral. ({LOCK_FILE} there "
+        "needn't be removed: the directory is free as soon as that program has ended.)"
     )

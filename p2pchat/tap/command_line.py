@@ -13,6 +13,7 @@ from typing import Any
 from twisted.python import usage
 
 from p2pchat import __version__
+from p2pchat.errors import ConfigurationError
 
 
 class CommandLine(usage.Options):
@@ -37,18 +38,17 @@ class CommandLine(usage.Options):
         """
         Parse and check; under ``twistd``, which would print its own options first, end here.
 
-        :raises usage.UsageError: says what is wrong.
+        :raises usage.UsageError: says what is wrong with the command line.
+        :raises ConfigurationError: the same of a file that it names.
         """
         try:
             super().parseOptions(options)
-        except usage.UsageError as error:
+        except (usage.UsageError, ConfigurationError) as error:
             if self.parent is None:
                 raise
-            raise SystemExit(self.complaint(error)) from None
-
-    def complaint(self, error: usage.UsageError) -> str:
-        """Return what a person is told of a mistake."""
-        return f"{self.program}: {error}\n{self.invocation} --help lists the options."
+            is_mistake = isinstance(error, usage.UsageError)
+            advice = f"\n{self.invocation} --help lists the options." if is_mistake else ""
+            raise SystemExit(f"{self.program}: {error}{advice}") from None
 
     def parseArgs(self, *arguments: str) -> None:
         """Refuse what is no option."""

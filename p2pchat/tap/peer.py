@@ -5,8 +5,8 @@ Owns the command line, and the choice of where log lines go.  Imports neither a 
 node before a service is made: ``twistd`` imports this module before the reactor is chosen.
 
 Log lines never mix into the conversation: they go to ``--log FILE``, else to ``p2ppeer.log`` in
-the state directory, else to stderr, where that is not a terminal; on a terminal only what is
-critical is shown.  twistd's own ``--logfile``, ``--logger`` and ``--syslog`` go before all that.
+the state directory, else to stderr: warnings, and on a terminal only what is critical.  twistd's
+own ``--logfile``, ``--logger`` and ``--syslog`` go before all that.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from twisted.application.service import Service
@@ -27,7 +29,10 @@ from twisted.logger import (
 from twisted.python import usage
 from twisted.python.logfile import LogFile
 
+from p2pchat import __version__
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
+from p2pchat.peer.events import Starting
+from p2pchat.peer.remembered import Remembered, recall, remember
 from p2pchat.peer.settings import (
     DEFAULT_HEARTBEAT,
     DEFAULT_RETRIES,
@@ -35,9 +40,10 @@ from p2pchat.peer.settings import (
     AcceptPolicy,
     NodeSettings,
 )
-from p2pchat.peer.state import load_state
-from p2pchat.peer.state_directory import StateDirectory
+from p2pchat.peer.state import IDENTITY_FILE, State, load_state
+from p2pchat.peer.state_directory import StateDirectory, explained
 from p2pchat.tap.command_line import CommandLine
+from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.wire.origins import host, origin
 from p2pchat.wire.usernames import MAX_USERNAME
 
@@ -58,16 +64,17 @@ class Options(CommandLine):
     longdesc = "Talks to another peer directly, through NATs; type /help when it runs."
 
     optParameters = [
-        ["username", "u", None, "What others see (default: your login name)."],
-        ["server", "s", DEFAULT_SERVER, "URL of the registry."],
+        ["username", "u", None, "What others see (default: as last time, or your login name)."],
+        ["server", "s", None, f"URL of the registry (default: as last time, or {DEFAULT_SERVER})."],
         ["connect", "c", None, "Call this peer, a name or an id, once registered."],
         ["port", "p", "0", "UDP port; 0: any."],
         [
             "state",
             "d",
             None,
-            "Directory for identity and contacts (default: none is kept).",
+            "Directory where identity, contacts, name and registry are kept.",
         ],
+        ["profile", "P", None, "Keep them in the directory of this name beside the usual one."],
         ["accept", "a", AcceptPolicy.ASK.value, "Whose calls are accepted: ask, all or contacts."],
         ["heartbeat", None, str(DEFAULT_HEARTBEAT), "Seconds between heartbeats."],
         ["retries", None, str(DEFAULT_RETRIES), "How often a call is tried."],
@@ -75,30 +82,52 @@ class Options(CommandLine):
         ["log", "l", None, "Write log lines to this file."],
     ]
     optFlags = [
+        ["ephemeral", "e", "Keep nothing: identity and contacts end with the program."],
         ["publish-address", None, "Show our public address to everybody in the registry."],
         ["relay-only", None, "Never tell or use an address of ours: relays only."],
         ["nat-type", None, "Tell what kind of NAT is here, and end."],
         ["json", "j", "Speak JSON on stdin and stdout, one object a line."],
     ]
 
+    default_profile: str | None = None
     settings: NodeSettings
 
     def postOptions(self) -> None:
         """Check every value."""
         self["stun-port"] = int(self._number("stun-port", 1, 65534))
-        for name in ("connect", "state", "log"):
-            if self[name] is not None and not self[name].strip():
-                raise usage.UsageError(f"--{name} needs a value")
+        if self["connect"] is not None and not self["connect"].strip():
+            raise usage.UsageError("--connect needs a value")
+        if self["log"] is not None:
+            self["log"] = expanded("log", self["log"])
+        self["state"] = self._state()
+        remembered = self._recall()
         try:
-            self.settings = self._settings()
+            self.settings = self._settings(remembered)
         except ConfigurationError as error:
             raise usage.UsageError(str(error)) from None
         self._suit_twistd()
 
-    def _settings(self) -> NodeSettings:
+    def _state(self) -> str | None:
+        """Return the state directory, if there is to be one."""
+        chosen = [f"--{name}" for name in ("state", "profile", "ephemeral") if self[name]]
+        if len(chosen) > 1:
+            raise usage.UsageError(f"{' and '.join(chosen)} exclude each other")
+        if self["state"] is not None:
+            return expanded("state", self["state"])
+        name = self["profile"] if self["profile"] is not None else self.default_profile
+        return None if self["ephemeral"] or name is None else profile_directory(name)
+
+    def _recall(self) -> Remembered:
+        if self["state"] is None or not os.path.isdir(self["state"]):
+            return Remembered()
+        directory = Path(self["state"])
+        with explained(directory):
+            return recall(directory)
+
+    def _settings(self, remembered: Remembered) -> NodeSettings:
         return NodeSettings(
-            username=self._username(),
-            server=self._server(),
+            username=self._username(remembered.username),
+            server=self._server(remembered.server),
             port=int(self._number("port", 0, 65535)),
             accept=self._accept(),
             heartbeat=self._number("heartbeat", 1, 3600),
@@ -107,20 +136,29 @@ class Options(CommandLine):
             relay_only=bool(self["relay-only"]),
         )
 
-    def _username(self) -> str:
+    def to_remember(self) -> Remembered:
+        """Return what the next start is to know: the name, and the registry if it was given."""
+        return Remembered(
+            self.settings.username, self.settings.server if self["server"] is not None else ""
+        )
+
+    def _username(self, remembered: str) -> str:
         if self["username"] is not None:
             return str(self["username"])
+        if remembered:
+            return remembered
         try:
             return getpass.getuser()[:MAX_USERNAME]
         except (KeyError, OSError):
             raise usage.UsageError("--username is needed: you have no login name") from None
 
-    def _server(self) -> str:
+    def _server(self, remembered: str) -> str:
+        url = self["server"] if self["server"] is not None else remembered or DEFAULT_SERVER
         try:
-            origin(self["server"])
+            origin(url)
         except RemoteProtocolError as error:
             raise usage.UsageError(f"--server: {error}; try {DEFAULT_SERVER}") from None
-        return str(self["server"]).rstrip("/")
+        return str(url).rstrip("/")
 
     def _accept(self) -> AcceptPolicy:
         try:
@@ -160,16 +198,20 @@ def log_observer(options: Options, stderr: TextIO | None) -> ILogObserver:
 
     :raises ConfigurationError: the file can't be written.
     """
-    path = options["log"] or (options["state"] and os.path.join(options["state"], LOG_FILE))
+    path = options["log"]
+    if path is None and options["state"] and not options["nat-type"]:
+        path = os.path.join(options["state"], LOG_FILE)
     if path:
         return _above(LogLevel.info, _log_file(path))
     if stderr is None:
         return _above(LogLevel.critical, open(os.devnull, "w"))
-    return _above(LogLevel.critical if stderr.isatty() else LogLevel.info, stderr)
+    return _above(LogLevel.critical if stderr.isatty() else LogLevel.warn, stderr)
 
 
 def _log_file(path: str) -> Any:
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            return open(path, "a", encoding="utf-8")  # a device or pipe: of the mode that it has
         return LogFile.fromFullPath(
             path, rotateLength=LOG_FILE_SIZE, maxRotatedFiles=3, defaultMode=0o600
         )
@@ -178,7 +220,10 @@ def _log_file(path: str) -> Any:
 
 
 def _above(level: Any, file: Any) -> ILogObserver:
-    predicate = LogLevelFilterPredicate(defaultLogLevel=level)
+    """Write our own lines from a level on; of Twisted's, which tell each request, warnings only."""
+    least = max(level, LogLevel.warn)
+    predicate = LogLevelFilterPredicate(defaultLogLevel=least)
+    predicate.setLogLevelForNamespace("p2pchat", level)
     return cast(ILogObserver, FilteringLogObserver(textFileLogObserver(file), [predicate]))
 
 
@@ -221,8 +266,8 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.tap.peer_services import PeerService, this_process  # noqa: PLC0415
     from p2pchat.ui.stdio import stdio_for  # noqa: PLC0415
 
-    directory = StateDirectory.open(options["state"]) if options["state"] else None
-    state = load_state(directory, runtime.random_bytes)
+    _check_stdio()
+    state, starting = _load(options, runtime)
     stdio, terminal = stdio_for(runtime, options.settings.username, bool(options["json"]))
     return PeerService(
         runtime,
@@ -230,7 +275,38 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
         process=this_process(options.program),
         make_node=lambda: Node(runtime, options.settings, state),
         attach=lambda protocol: StandardIO(protocol, reactor=runtime.reactor),
+        starting=starting,
         observer=_observer(options),
         terminal=terminal,
         call=options["connect"] or "",
+    )
+
+
+def _check_stdio() -> None:
+    """Refuse closed descriptors, whose numbers other files may have by now."""
+    for name, stream in (("stdin", sys.__stdin__), ("stdout", sys.__stdout__)):
+        if stream is None:
+            raise ConfigurationError(
+                f"{name} is closed: give it a terminal, a pipe or a file; this program ends when "
+                "its input does (for one without: tail -f /dev/null | ...)"
+            )
+
+
+def _load(options: Options, runtime: Runtime) -> tuple[State, Starting]:
+    """Lock and read the state directory, and write what is new there."""
+    settings = options.settings
+    tell = partial(Starting, username=settings.username, server=settings.server)
+    if options["state"] is None:
+        state = load_state(None, runtime.random_bytes)
+        return state, tell(state.identity.peer_id, version=__version__)
+    directory = StateDirectory.open(options["state"])
+    is_new = not (directory.path / IDENTITY_FILE).exists()
+    state = load_state(directory, runtime.random_bytes)
+    with explained(directory.path):
+        changed = remember(directory.path, options.to_remember())
+    return state, tell(
+        state.identity.peer_id,
+        version=__version__,
+        state=str(directory.path),
+        remembered=(*(("identity",) if is_new else ()), *changed),
     )

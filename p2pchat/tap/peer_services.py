@@ -19,15 +19,17 @@ import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from p2pchat.errors import ConfigurationError, P2PChatError
+from p2pchat.peer import events
 from p2pchat.peer.behaviour import Behaviour, read_behaviour
-from p2pchat.peer.events import Registered
 from p2pchat.peer.nat_type import NatType, read_nat_type
 from p2pchat.runtime import Runtime
+from p2pchat.tap.event_log import EventLog
 from p2pchat.ui import json_lines, nat_report
 from p2pchat.ui.commands import Connect
 from p2pchat.ui.console import Stdio
@@ -35,6 +37,7 @@ from p2pchat.ui.conversations import Conversations
 from p2pchat.ui.terminal import Terminal
 
 STOP_DEADLINE = 5.0  # seconds for goodbyes; the registry may be away
+SAY_LEAVING = 0.5  # seconds of goodbyes after which the person is told what is waited for
 
 _log = Logger()
 
@@ -125,6 +128,7 @@ class PeerService(StdioService):
     :param stdio: console or JSON lines.
     :param make_node: makes the node.
     :param attach: connects those to the descriptors.
+    :param starting: what is told before the registry has answered.
     :param terminal: where a line is edited; ``None`` elsewhere.
     :param call: whom to call once registered; "" for nobody.
     """
@@ -137,6 +141,7 @@ class PeerService(StdioService):
         process: Process,
         make_node: Callable[[], Any],
         attach: Callable[[Stdio], object],
+        starting: events.Starting,
         observer: ILogObserver | None = None,
         terminal: Terminal | None = None,
         call: str = "",
@@ -146,14 +151,19 @@ class PeerService(StdioService):
         self._make_node = make_node
         self._stdio = stdio
         self._attach = attach
+        self._starting = starting
         self._terminal = terminal
         self._call = call
         self._node: Any = None
+        self._conversations: Conversations | None = None
 
     def begin(self) -> None:
         """Show the console and start the node."""
         node = self._make_node()
-        self._stdio.conversations = Conversations(node, self._stdio.announce, self.leave)
+        self._conversations = Conversations(node, self._stdio.announce, self.leave)
+        self._stdio.conversations = self._conversations
+        event_log = EventLog()
+        node.listen(event_log)
         node.listen(self._watch)
         try:
             self._prepare_terminal()
@@ -162,20 +172,37 @@ class PeerService(StdioService):
             self._fail_to_start(Failure(ConfigurationError(f"stdin or stdout: {error.strerror}")))
             return
         self._node = node
+        event_log(self._starting)
+        self._stdio.announce(self._starting)
         maybeDeferred(node.start).addErrback(self._fail_to_start)
+
+    def leave(self) -> None:
+        """End the program, and obey no more."""
+        if self._conversations is not None:
+            self._conversations.end()
+        super().leave()
 
     def stopService(self) -> Deferred[None]:
         """Say goodbye, within STOP_DEADLINE; then write what is left, and let stdio go."""
         super().stopService()
         node, self._node = self._node, None
-        stopped: Deferred[Any] = maybeDeferred(node.stop) if node else succeed(None)
+        stopped: Deferred[Any] = succeed(None) if node is None else self._say_goodbye(node)
         stopped.addTimeout(
             STOP_DEADLINE, self._runtime.clock, onTimeoutCancel=lambda _result, _deadline: None
         )
         stopped.addErrback(lambda failure: _log.failure("while leaving", failure))
         return stopped.addCallback(lambda _: self._close())
 
+    def _say_goodbye(self, node: Any) -> Deferred[Any]:
+        if self._conversations is not None:
+            self._conversations.end()  # a signal ends us without leave()
+        leaving = events.Leaving(STOP_DEADLINE)
+        note = self._runtime.clock.callLater(SAY_LEAVING, self._stdio.announce, leaving)
+        stopped: Deferred[Any] = maybeDeferred(node.stop)
+        return stopped.addBoth(_cancelling(note))
+
     def _close(self) -> Deferred[None]:
+        _log.info("p2pchat has left")
         return self._stdio.close().addBoth(lambda _: self._restore())
 
     def _restore(self) -> None:
@@ -192,7 +219,7 @@ class PeerService(StdioService):
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.leave))
 
     def _watch(self, event: Any) -> None:
-        if self._call and isinstance(event, Registered):
+        if self._call and isinstance(event, events.Registered):
             who, self._call = self._call, ""
             self._stdio.conversations.execute(Connect(who))
 
@@ -206,6 +233,15 @@ class PeerService(StdioService):
         else:
             _log.failure("the node can't start", failure)
             self.fail(f"can't start: {error!r}")
+
+
+def _cancelling(call: IDelayedCall) -> Callable[[Any], Any]:
+    def cancel(result: Any) -> Any:
+        if call.active():
+            call.cancel()
+        return result
+
+    return cancel
 
 
 def _reason(error: CannotListenError) -> str:

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 from twisted.application.service import ServiceMaker
 from twisted.scripts import twistd
 
+from p2pchat.tap.places import DEFAULT_PROFILE
+
 PROGRAM = "p2pchat"
 REGISTRY = "registry"
 # Each module is imported when it is run.
@@ -27,6 +29,7 @@ def chat_options() -> Any:
     """Return the command line of ``p2pchat``."""
     options = _peer.options()
     options.program = options.invocation = PROGRAM
+    options.default_profile = DEFAULT_PROFILE
     options.usages = (f"{PROGRAM} [options]", f"{PROGRAM} {REGISTRY} [options]")
     return options
 

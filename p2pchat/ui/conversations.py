@@ -57,9 +57,14 @@ class Conversations:
     _last: tuple[str, str] = ("", "")  # id and name of whom the last event was about
     _calls: int = 0  # /connect commands whose peer isn't found yet
     _held: list[tuple[str, RequestId]] = attrs.Factory(list)  # for the peer being looked for
+    _ended: bool = False
 
     def __attrs_post_init__(self) -> None:
         INode(self._node).listen(self._take_event)
+
+    def end(self) -> None:
+        """Obey no more, since the person has left; what happens is announced as before."""
+        self._ended = True
 
     def type(self, line: str, request: RequestId = None) -> None:
         """Do what a typed line asks for."""
@@ -69,15 +74,18 @@ class Conversations:
 
     def execute(self, command: commands.Command, request: RequestId = None) -> None:
         """Do what a command asks for; what goes wrong is announced."""
-        self._do(request, _EFFECTS[type(command)], self, command)
+        if not self._ended:
+            self._do(request, _EFFECTS[type(command)], self, command)
 
     def say_to(self, who: str, text: str, request: RequestId = None) -> None:
         """Send a text to a conversation, whichever is current."""
-        self._do(request, lambda: self._node.send(self._node.find(who), text))
+        if not self._ended:
+            self._do(request, lambda: self._node.send(self._node.find(who), text))
 
     def refuse(self, trouble: events.Trouble, request: RequestId = None) -> None:
         """Say that a request can't be done."""
-        self._do(request, self.announce, trouble)
+        if not self._ended:
+            self._do(request, self.announce, trouble)
 
     def _do(self, request: RequestId, effect: Callable[..., object], *arguments: object) -> None:
         outer, self.request = self.request, request

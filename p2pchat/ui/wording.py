@@ -34,6 +34,7 @@ _REASONS = {
     "left": "{name} has left.",
     "closed": "You ended the conversation with {name}.",
 }
+_KEPT = {"identity": "a new identity", "username": "your name", "server": "the registry"}
 _STATES = {
     "calling": "being called",
     "ringing": "being asked",
@@ -150,6 +151,18 @@ class Wording:
         return f"{self._names.get(peer_id, '?')} ({peer_id[:SHORT_ID]})"
 
     # The registry.
+
+    def _say_starting(self, event: events.Starting) -> list[Paragraph]:
+        told = _note(f"Registering as {visible_name(event.username)} at {visible(event.server)}.")
+        if not event.state:
+            told += _note("Your id is new and ends with this program; --state DIR keeps one.")
+        elif event.remembered:
+            what = ", ".join(_KEPT.get(name, name) for name in event.remembered)
+            told += _note(f"Kept for the next start, in {visible(event.state)}: {what}.")
+        return told
+
+    def _say_leaving(self, event: events.Leaving) -> list[Paragraph]:
+        return _note(f"Leaving: saying goodbye, for at most {event.seconds:.0f} seconds.")
 
     def _say_registered(self, event: events.Registered) -> list[Paragraph]:
         again, self._registered, self._registry_lost = self._registered, True, False
@@ -308,6 +321,8 @@ def _peer_row(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
+    events.Starting: Wording._say_starting,
+    events.Leaving: Wording._say_leaving,
     events.Registered: Wording._say_registered,
     events.RegistryLost: Wording._say_registry_lost,
     events.Calling: Wording._say_calling,

@@ -117,9 +117,9 @@ class StateDirectoryTests(SynchronousTestCase):
         """A file in the place of the directory, or above it, is named."""
         self.path.parent.mkdir(parents=True)
         self.path.write_bytes(b"")
-        self.assertIn(f"({self.path})", self.refused())
+        self.assertIn(f"{self.path} is no directory", self.refused())
         self.path = self.path / "below"
-        self.assertIn(str(self.path.parent), self.refused())
+        self.assertIn(f"{self.path.parent} is no directory", self.refused())
 
     def test_lock_in_the_way(self) -> None:
         """What can't be a lock file is named: a directory, a link."""

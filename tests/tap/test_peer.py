@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import io
 import os
+from pathlib import Path
 from typing import Any
 
 from twisted.logger import LogLevel
@@ -12,8 +13,11 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
+from p2pchat.peer.files import replace_file
+from p2pchat.peer.remembered import SETTINGS_FILE, Remembered, remember
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.tap.peer import LOG_FILE, Options, log_observer
+from p2pchat.tap.program import chat_options
 
 ALICE = ["--username", "alice"]
 
@@ -73,6 +77,12 @@ class OptionsTests(SynchronousTestCase):
             (["--relay-only", "--publish-address"], "--relay-only and --publish-address exclude"),
             (["--connect", ""], "--connect needs a value"),
             (["--state", " "], "--state needs a value"),
+            (["--log", ""], "--log needs a value"),
+            (["--state=~nobody-here/x"], "the home of nobody-here, which is unknown"),
+            (["--profile", "../x"], "--profile: '../x' is no name"),
+            (["--profile", ""], "--profile: '' is no name"),
+            (["--state", "x", "--ephemeral"], "--state and --ephemeral exclude each other"),
+            (["--state", "x", "--profile", "y"], "--state and --profile exclude each other"),
             (["what"], "'what' is no option"),
         ):
             error = self.assertRaises(usage.UsageError, parsed, *arguments)
@@ -88,6 +98,47 @@ class OptionsTests(SynchronousTestCase):
         parsed(parent=chosen)
         self.assertEqual(chosen["pidfile"], "/run/peer.pid")
 
+    def test_state(self) -> None:
+        """State is kept where one asks for it; without a word, only where that is the custom."""
+        home = os.path.abspath(self.mktemp())
+        self.patch(os, "environ", {"HOME": home, "XDG_STATE_HOME": f"{home}/state"})
+        self.assertIsNone(parsed()["state"])
+        self.assertEqual(parsed("--state=~/x")["state"], f"{home}/x")
+        self.assertEqual(parsed("--log=~/x.log")["log"], f"{home}/x.log")
+        self.assertEqual(parsed("--profile", "work")["state"], f"{home}/state/p2pchat/work")
+        for arguments, directory in (
+            ([], f"{home}/state/p2pchat/default"),
+            (["--profile", "work"], f"{home}/state/p2pchat/work"),
+            (["--state", "x"], "x"),
+            (["--ephemeral"], None),
+        ):
+            options = chat_options()
+            options.parseOptions([*ALICE, *arguments])
+            self.assertEqual(options["state"], directory)
+        self.assertFalse(os.path.exists(home))
+
+    def test_remembered(self) -> None:
+        """Name and registry are those of the last time, unless they are given."""
+        directory = Path(self.mktemp())
+        directory.mkdir(mode=0o700)
+        remember(directory, Remembered("carol", "https://r.example"))
+        options = Options()
+        options.parseOptions(["--state", str(directory)])
+        expected = NodeSettings("carol", "https://r.example")
+        self.assertEqual(options.settings, expected)
+        self.assertEqual(options.to_remember(), Remembered("carol", ""))
+        given = parsed("--state", str(directory), "--server", "http://other.example/")
+        self.assertEqual(given.settings, NodeSettings("alice", "http://other.example"))
+        self.assertEqual(given.to_remember(), Remembered("alice", "http://other.example"))
+
+    def test_broken_settings(self) -> None:
+        """A file that can't be understood is named."""
+        directory = Path(self.mktemp())
+        directory.mkdir(mode=0o700)
+        replace_file(directory / SETTINGS_FILE, b"{")
+        error = self.assertRaises(ConfigurationError, parsed, "--state", str(directory))
+        self.assertIn(f"{directory / SETTINGS_FILE}: not a JSON document", str(error))
+
     def test_own_logging(self) -> None:
         """What twistd was told about logging counts."""
         self.assertFalse(parsed().has_own_logging)
@@ -99,33 +150,53 @@ class OptionsTests(SynchronousTestCase):
 class LogObserverTests(SynchronousTestCase):
     """Log lines go where they disturb nobody."""
 
-    def _logged(self, options: Options, stderr: io.StringIO) -> str:
+    def _logged(
+        self, options: Options, stderr: io.StringIO, namespace: str = "p2pchat.peer"
+    ) -> list[str]:
+        """Return which levels can be read on stderr."""
         observer = log_observer(options, stderr)
-        for level in (LogLevel.debug, LogLevel.info, LogLevel.critical):
-            event = {"log_level": level, "log_namespace": "x", "log_format": level.name}
+        levels = (LogLevel.debug, LogLevel.info, LogLevel.warn, LogLevel.critical)
+        for level in levels:
+            event = {"log_level": level, "log_namespace": namespace, "log_format": level.name}
             observer(event)
-        return stderr.getvalue()
+        return [level.name for level in levels if f" {level.name}\n" in stderr.getvalue()]
 
     def test_stderr(self) -> None:
-        """In a file, stderr gets what matters; on a terminal, only what is critical."""
-        text = self._logged(parsed(), io.StringIO())
-        self.assertEqual(
-            [word in text for word in ("debug", "info", "critical")], [False, True, True]
-        )
-        text = self._logged(parsed(), TtyIO())
-        self.assertEqual([word in text for word in ("info", "critical")], [False, True])
+        """In a file, stderr gets warnings; on a terminal, only what is critical."""
+        self.assertEqual(self._logged(parsed(), io.StringIO()), ["warn", "critical"])
+        self.assertEqual(self._logged(parsed(), TtyIO()), ["critical"])
+
+    def test_others(self) -> None:
+        """Of the libraries' lines, a log file has warnings, not a line for each request."""
+        path = self.mktemp()
+        options = parsed("--log", path)
+        self._logged(options, io.StringIO())
+        self._logged(options, io.StringIO(), "twisted.web.client._HTTP11ClientFactory")
+        text = Path(path).read_text(encoding="utf-8")
+        self.assertEqual([text.count(f"] {word}") for word in ("debug", "info", "warn")], [0, 1, 2])
 
     def test_file(self) -> None:
         """--log goes before the state directory, and both before stderr."""
         directory = self.mktemp()
         os.mkdir(directory)
         path = os.path.join(directory, "own.log")
-        self.assertEqual(self._logged(parsed("--state", directory), io.StringIO()), "")
+        self.assertEqual(self._logged(parsed("--state", directory), io.StringIO()), [])
         self._logged(parsed("--state", directory, "--log", path), io.StringIO())
         for name in (LOG_FILE, "own.log"):
             with open(os.path.join(directory, name), encoding="utf-8") as file:
                 self.assertIn("critical", file.read())
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+
+    def test_device(self) -> None:
+        """A pipe or device is written to as it is; nothing changes its mode."""
+        path = self.mktemp()
+        os.mkfifo(path, 0o622)
+        mode = os.stat(path).st_mode
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self._logged(parsed("--log", path), io.StringIO())
+        self.assertIn(b"critical", os.read(reader, 1000))
+        self.assertEqual(os.stat(path).st_mode, mode)
 
     def test_unwritable(self) -> None:
         """A log file that can't be opened is named."""

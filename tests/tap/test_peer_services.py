@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from zope.interface import implementer
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer import events
 from p2pchat.runtime import Runtime
-from p2pchat.tap.peer_services import STOP_DEADLINE, PeerService, Process
+from p2pchat.tap.peer_services import SAY_LEAVING, STOP_DEADLINE, PeerService, Process
 from p2pchat.ui.console import FLUSH_DEADLINE
 from p2pchat.ui.json_lines import JsonLines
 from tests.ui.fake_node import ALICE, FakeNode
@@ -55,11 +56,52 @@ class PeerServiceTests(SynchronousTestCase):
             process=Process(io.StringIO(), self.stderr, self.statuses.append, "p2ppeer"),
             make_node=lambda: self.node,
             attach=lambda protocol: protocol.makeConnection(self.transport),
+            starting=events.Starting(ALICE, "alice", "http://r", "1.0"),
             call="bob",
         )
 
     def _registered(self) -> None:
         self.node.tell(events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1))
+
+    def _told(self) -> list[str]:
+        """Return the names of the events that were written so far."""
+        return [json.loads(line)["event"] for line in self.transport.value().splitlines()]
+
+    def test_starting(self) -> None:
+        """What it is about to do is told before the registry has answered."""
+        self.node.started = Deferred()
+        self.service.startService()
+        self.assertEqual(self._told(), ["starting"])
+
+    def test_not_obeyed(self) -> None:
+        """What is typed after /quit does nothing, in the same breath or later."""
+        self.node.stopped = Deferred()
+        self.service.startService()
+        self.stdio.dataReceived(b"/quit\n/connect bob\nhello\n")
+        self.service.stopService()
+        self.stdio.dataReceived(b"/connect carol\n/help\n" + b'{"text":"x","to":"bob"}\n')
+        self.assertEqual(self.node.asked, [("start",), ("stop",)])
+        self.assertEqual(self._told(), ["starting"])
+
+    def test_signal(self) -> None:
+        """Nor is anything obeyed after a signal."""
+        self.service.startService()
+        self.service.stopService()
+        self.stdio.dataReceived(b"/help\n")
+        self._registered()
+        self.assertEqual(self.node.asked, [("start",), ("stop",)])
+
+    def test_leaving(self) -> None:
+        """Goodbyes that take longer than a moment are told of, others are not."""
+        for seconds, told in ((SAY_LEAVING / 2, []), (SAY_LEAVING, ["leaving"])):
+            self.setUp()
+            self.node.stopped = Deferred()
+            self.service.startService()
+            self.service.stopService()
+            self.clock.advance(seconds)
+            self.node.stopped.callback(None)
+            self.clock.advance(STOP_DEADLINE)
+            self.assertEqual(self._told(), ["starting", *told])
 
     def test_call(self) -> None:
         """--connect calls once registered, and not again when the registry comes back."""

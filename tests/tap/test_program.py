@@ -1,25 +1,34 @@
-"""Tests of :mod:`p2pchat.tap.program`, as a process of its own."""
+"""Tests of :mod:`p2pchat.tap.program`, as a process of its own with real sockets."""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import __version__
+from p2pchat.tap.peer import LOG_FILE
 
 PATIENCE = 30  # seconds that a busy machine may need to import everything
+NO_REGISTRY = ("--server", "http://127.0.0.1:1")
+
+
+def environment() -> dict[str, str]:
+    """Return an environment whose home directory is in the tests' own directory."""
+    return {**os.environ, "HOME": os.path.abspath("home"), "XDG_STATE_HOME": ""}
 
 
 def p2pchat(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end."""
-    home = os.path.abspath("home")
-    environment = {**os.environ, "HOME": home, "XDG_STATE_HOME": ""}
     return subprocess.run(
         [sys.executable, "-m", "p2pchat", *arguments],
-        env=environment,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -58,3 +67,88 @@ class ProgramTests(SynchronousTestCase):
             self.assertEqual((done.stdout, done.returncode), ("", 1))
             self.assertTrue(done.stderr.startswith(f"{sentence}\n"), done.stderr)
             self.assertEqual(done.stderr.count("\n"), 2)
+
+
+class RunningTests(SynchronousTestCase):
+    """The peer runs, with a registry that is away."""
+
+    def setUp(self) -> None:
+        self.state = os.path.abspath(self.mktemp())
+
+    def start(self, *arguments: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+        """Start a peer with JSON lines, and return it with its first event."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "p2pchat", "--json", *arguments],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        assert process.stdout is not None
+        return process, json.loads(process.stdout.readline() or "{}")
+
+    def test_kept(self) -> None:
+        """Identity, name and registry are those of the last start, after a kill as well."""
+        kept = ("--state", self.state)
+        process, first = self.start(*kept, "--username", "carol", *NO_REGISTRY)
+        self.assertEqual(first["event"], "starting")
+        self.assertEqual(first["remembered"], ["identity", "username", "server"])
+        self.assertEqual(first["state"], self.state)
+        process.kill()
+        process.wait(PATIENCE)
+        _, second = self.start(*kept)
+        names = ("peer_id", "username", "server", "state")
+        self.assertEqual([second[name] for name in names], [first[name] for name in names])
+        self.assertEqual(second["remembered"], [])
+
+    def test_second(self) -> None:
+        """A second program in the same directory says who has it, and ends with status 1."""
+        process, _ = self.start("--state", self.state, *NO_REGISTRY)
+        done = p2pchat("--state", self.state)
+        self.assertEqual((done.stdout, done.returncode), ("", 1))
+        self.assertIn(f"p2pchat: state directory {self.state} is in use", done.stderr)
+        self.assertIn(f"by process {process.pid}, since ", done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1)
+
+    def test_ephemeral(self) -> None:
+        """Nothing is kept where that is wished for."""
+        _, told = self.start("--ephemeral", *NO_REGISTRY)
+        self.assertEqual((told["state"], told["remembered"]), ("", []))
+
+    def test_end(self) -> None:
+        """The end of the input ends it, with status 0, a silent stderr and a log that tells it."""
+        process, told = self.start("--state", self.state, *NO_REGISTRY)
+        _, stderr = process.communicate(timeout=PATIENCE)
+        self.assertEqual((stderr, process.returncode), ("", 0))
+        with open(os.path.join(self.state, LOG_FILE), encoding="utf-8") as file:
+            log = file.read()
+        self.assertIn(f"p2pchat {__version__} starts: peer {told['peer_id']}", log)
+        self.assertNotIn("Starting factory", log)
+
+    def test_signals(self) -> None:
+        """A signal ends it, and whoever started it learns by which."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process, _ = self.start("--ephemeral", *NO_REGISTRY)
+            process.send_signal(number)
+            process.wait(PATIENCE)
+            self.assertEqual(process.returncode, -number)
+
+    def test_closed(self) -> None:
+        """A closed stdin or stdout is told in a sentence."""
+        for closing, name in (("<&-", "stdin"), (">&-", "stdout")):
+            command = f'"$@" --ephemeral {closing}'
+            done = subprocess.run(
+                ["sh", "-c", command, "sh", sys.executable, "-m", "p2pchat"],
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            self.assertEqual(done.returncode, 1)
+            self.assertTrue(done.stderr.startswith(f"p2pchat: {name} is closed: "), done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)

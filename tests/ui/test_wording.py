@@ -16,6 +16,8 @@ from p2pchat.ui.wording import Wording
 from tests.ui.fake_node import ALICE, BOB, CAROL
 
 _STORED = [
+    events.Starting(ALICE, "", "", "", "/", ("identity",)),
+    events.Leaving(5.0),
     events.Registered(ALICE, "", "", "", 0),
     events.RegistryLost("", 1.0),
     answers.Nat("", "", ""),
@@ -50,6 +52,21 @@ class WordingTests(SynchronousTestCase):
 
     def _said(self, value: Any) -> str:
         return "\n".join(one.lead + row for one in self.wording.say(value) for row in one.rows)
+
+    def test_starting(self) -> None:
+        """The start says what it does, and what becomes of the identity."""
+        kept = events.Starting(ALICE, "alice", "http://r.example", "1.0", "/state")
+        first = "Registering as alice at http://r.example."
+        self.assertEqual(self._said(kept), first)
+        new = attrs.evolve(kept, remembered=("identity", "username", "server"))
+        what = "a new identity, your name, the registry"
+        self.assertEqual(self._said(new), f"{first}\nKept for the next start, in /state: {what}.")
+        in_memory = self._said(attrs.evolve(kept, state=""))
+        self.assertTrue(in_memory.startswith(f"{first}\nYour id is new and ends with this program"))
+
+    def test_leaving(self) -> None:
+        """Leaving says how long it may take."""
+        self.assertIn("for at most 5 seconds", self._said(events.Leaving(5.0)))
 
     def test_path(self) -> None:
         """A path is told with its candidate types and its time."""
