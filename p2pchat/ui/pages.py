@@ -16,10 +16,12 @@ from p2pchat.ui.columns import breaks, columns, cut, row
 from p2pchat.ui.ink import Ink, Tint
 from p2pchat.ui.wording import Paragraph
 
+COLON = ": "  # ends a lead
 INDENT = " " * 6  # below the first character after the time of day
 MIN_WIDTH = 24  # columns; a narrower terminal doesn't show the ends of rows
 MAX_ROWS = 100  # of a message that are shown at once: four screens of 24
 CONTINUES = "…"
+LATE = 60.0  # seconds between writing and showing that are told; clocks may differ by as many
 
 
 @attrs.frozen
@@ -57,6 +59,7 @@ class Page:
         """
         stamp = time.strftime("%H:%M ", time.localtime(wall_time)) if paragraph.stamped else ""
         lead = self._short(paragraph.lead)
+        paragraph = attrs.evolve(paragraph, rows=_with_writing(paragraph, wall_time))
         bodies, hidden, rest = self._broken(paragraph, columns(stamp + lead))
         first, *others = (self._ink(paragraph.tint, body) for body in bodies)
         begun = self._ink(Tint.FAINT, stamp) + self._ink(paragraph.lead_tint, lead) + first
@@ -65,10 +68,16 @@ class Page:
             return Laid(rows)
         more = f"{CONTINUES} {hidden:,} more {'row' if hidden == 1 else 'rows'}: /more shows them"
         rows.append(INDENT + self._ink(Tint.BOLD, more))
-        return Laid(rows, attrs.evolve(paragraph, rows=(CONTINUES + rest[0], *rest[1:])))
+        return Laid(
+            rows, attrs.evolve(paragraph, rows=(CONTINUES + rest[0], *rest[1:]), written_at=0.0)
+        )
 
     def _short(self, lead: str) -> str:
-        return lead if self._width is None else cut(lead, max(self._width(), MIN_WIDTH) // 2)
+        """Return a lead within half a row, what it ends with kept."""
+        if self._width is None:
+            return lead
+        most = max(self._width(), MIN_WIDTH) // 2
+        return cut(lead.removesuffix(COLON), most - len(COLON)) + COLON * lead.endswith(COLON)
 
     def _broken(self, paragraph: Paragraph, taken: int) -> tuple[list[str], int, tuple[str, ...]]:
         """Return the rows to show, how many are hidden, and their text."""
@@ -87,3 +96,20 @@ class Page:
                 rest = rest or (text[start:], *paragraph.rows[number + 1 :])
                 hidden += 1
         return bodies, hidden, rest
+
+
+def day(wall_time: float) -> str:
+    """Return the local date as people say it: Monday, 30 November 2026."""
+    local = time.localtime(wall_time)
+    return time.strftime(f"%A, {local.tm_mday} %B %Y", local)
+
+
+def _with_writing(paragraph: Paragraph, wall_time: float) -> tuple[str, ...]:
+    """Return the rows, begun by when they were written if that was noticeably earlier."""
+    written = paragraph.written_at
+    if not written or wall_time - written <= LATE:
+        return paragraph.rows
+    moment = time.strftime("%H:%M", time.localtime(written))
+    if day(written) != day(wall_time):
+        moment = f"{day(written)}, {moment}"
+    return (f"(written {moment}) {paragraph.rows[0]}", *paragraph.rows[1:])

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall
 from p2pchat.runtime import Runtime
 from p2pchat.ui import answers
 from p2pchat.ui.deliveries import Deliveries
-from p2pchat.ui.pages import Page
+from p2pchat.ui.pages import Page, day
 from p2pchat.ui.slices import Slices
 from p2pchat.ui.wording import Paragraph, Wording
 
@@ -47,6 +47,7 @@ class Presenter:
         self._folded: deque[Paragraph] = deque(maxlen=MAX_FOLDED)
         self._slices = Slices(runtime.clock, ROWS_A_TURN, MAX_WAITING)
         self._ended = False
+        self._day = ""  # of the last row
 
     @property
     def prompt(self) -> str:
@@ -82,8 +83,15 @@ class Presenter:
             rows += laid.rows
             if laid.rest is not None:
                 self._folded.append(laid.rest)
+        if rows:
+            rows = [*self._new_day(now), *rows]
         self._show(rows)
         return len(rows)
+
+    def _new_day(self, now: float) -> list[str]:
+        """Return the date if it isn't that of the row before."""
+        before, self._day = self._day, day(now)
+        return [] if before in {"", self._day} else [self._day]
 
     def _set_timer(self) -> None:
         self._stop_timer()

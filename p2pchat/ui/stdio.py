@@ -6,7 +6,7 @@ import os
 
 from p2pchat.runtime import Runtime
 from p2pchat.ui.console import PlainConsole, Stdio, TerminalConsole
-from p2pchat.ui.ink import Ink, wants_colour
+from p2pchat.ui.ink import Ink, ink_for
 from p2pchat.ui.json_lines import JsonLines
 from p2pchat.ui.pages import Page
 from p2pchat.ui.terminal import Terminal, is_terminal
@@ -20,8 +20,10 @@ def stdio_for(runtime: Runtime, username: str, json: bool) -> tuple[Stdio, Termi
     if json:
         return JsonLines(runtime), None
     wording = Wording(username)
-    if not is_terminal(STDIN, STDOUT, os.environ):
-        return PlainConsole(runtime, wording, Page(Ink(False), None)), None
     terminal = Terminal(STDIN, STDOUT)
-    page = Page(Ink(wants_colour(os.environ)), terminal.width)
+    if not is_terminal(STDIN, STDOUT, os.environ):
+        # Rows are broken for a screen that can't move its cursor, too.
+        width = terminal.width if os.isatty(STDOUT) else None
+        return PlainConsole(runtime, wording, Page(Ink(False), width)), None
+    page = Page(ink_for(os.environ), terminal.width)
     return TerminalConsole(runtime, wording, page, terminal.width), terminal

@@ -52,6 +52,7 @@ class Paragraph:
     :ivar lead: stands before the first row, such as a name with its colon.
     :ivar rows: at least one; what is too wide is wrapped.
     :ivar stamped: the time of day stands before it.
+    :ivar written_at: when somebody says to have written it, seconds since 1970; 0: nobody does.
     """
 
     rows: tuple[str, ...]
@@ -59,6 +60,7 @@ class Paragraph:
     lead: str = ""
     lead_tint: Tint = Tint.BOLD
     stamped: bool = True
+    written_at: float = 0.0
 
 
 def _note(text: str, tint: Tint = Tint.FAINT) -> list[Paragraph]:
@@ -254,7 +256,8 @@ class Wording:
 
     def _say_message(self, event: events.MessageReceived) -> list[Paragraph]:
         rows = tuple(visible_lines(event.text))
-        told = [Paragraph(rows, lead=f"{self.label(event.peer_id)}: ", lead_tint=Tint.THEIRS)]
+        lead = f"{self.label(event.peer_id)}: "
+        told = [Paragraph(rows, lead=lead, lead_tint=Tint.THEIRS, written_at=event.sent_at)]
         if event.peer_id == self._current:
             self._hinted = ""
         elif event.peer_id != self._hinted:

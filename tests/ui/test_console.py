@@ -29,7 +29,8 @@ class StdioCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.runtime = Runtime(None, cast(Any, self.clock), lambda: 0.0, bytes, list)
+        self.wall_time = 0.0
+        self.runtime = Runtime(None, cast(Any, self.clock), lambda: self.wall_time, bytes, list)
         self.node = FakeNode()
         self.left: list[bool] = []
         self.transport = StringTransport()
@@ -184,6 +185,16 @@ class TerminalConsoleTests(StdioCase):
         """Somebody who wants to talk is heard."""
         self.node.offer(CAROL)
         self.assertIn("\a", self.written())
+
+    def test_day(self) -> None:
+        """A new day has its date above its first row; at the start it goes without."""
+        for day, text in ((20_000, "today"), (20_000, "still"), (20_001, "tomorrow")):
+            self.wall_time = day * 86400.0 + 43200
+            self.node.receive(BOB, text)
+        rows = self.written().split("\r\n")
+        dates = [number for number, row in enumerate(rows) if re.search(r", \d+ October 2024", row)]
+        self.assertEqual(len(dates), 1)
+        self.assertIn("tomorrow", rows[dates[0] + 1])
 
     def test_long_message(self) -> None:
         """A long message is folded; /more shows the rest piece by piece, and nothing is lost."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from time import localtime, mktime, strftime
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.ui.columns import columns
-from p2pchat.ui.ink import Ink, Tint, wants_colour
-from p2pchat.ui.pages import INDENT, Page
+from p2pchat.ui.ink import Ink, Tint, ink_for
+from p2pchat.ui.pages import INDENT, LATE, Page, day
 from p2pchat.ui.wording import Paragraph
 
 
@@ -39,16 +41,67 @@ class PageTests(SynchronousTestCase):
         """Colours stand around texts and end with them."""
         page = Page(Ink(True), lambda: 40)
         row = page.rows(Paragraph(("hi",), Tint.BAD, lead="bob: "), 0.0)[0]
-        self.assertTrue(row.endswith("\x1b[31mhi\x1b[0m"))
-        self.assertRegex(re.sub(r"\x1b\[\d+m", "", row), r"^\d\d:\d\d bob: hi$")
+        self.assertTrue(row.endswith("\x1b[1;38;5;131mhi\x1b[0m"))
+        self.assertRegex(re.sub(r"\x1b\[[\d;]+m", "", row), r"^\d\d:\d\d bob: hi$")
+
+    def test_lead(self) -> None:
+        """What ends a lead stays, however long the name is."""
+        page = Page(Ink(False), lambda: 40)
+        (row,) = page.rows(Paragraph(("hi",), lead="n" * 60 + ": "), 0.0)
+        self.assertRegex(row, r"^\d\d:\d\d n+…: hi$")
+
+    def test_written(self) -> None:
+        """What was written noticeably earlier says when; a day that isn't today has its date."""
+        page, now = Page(Ink(False), None), 1_795_000_000.0
+        said = Paragraph(("hi", "ho"), lead="bob: ")
+        for seconds, shown in (
+            (0, "bob: hi"),
+            (LATE, "bob: hi"),
+            (-3600, "bob: hi"),
+            (300, rf"bob: \(written {strftime('%H:%M', localtime(now - 300))}\) hi"),
+            (3 * 86400, r"bob: \(written \w+, \d+ November 2026, \d\d:\d\d\) hi"),
+        ):
+            row = page.rows(attrs.evolve(said, written_at=now - seconds), now)[0]
+            self.assertRegex(row, rf"^\d\d:\d\d {shown}$")
+
+    def test_day(self) -> None:
+        """A date is said as people say it."""
+        noon = mktime((2026, 11, 30, 12, 0, 0, 0, 0, -1))
+        self.assertEqual(day(noon), "Monday, 30 November 2026")
 
 
 class InkTests(SynchronousTestCase):
     """Colour is for terminals whose person wants it."""
 
-    def test_wants_colour(self) -> None:
-        """NO_COLOR and a dumb terminal mean none."""
-        self.assertTrue(wants_colour({"TERM": "xterm"}))
-        self.assertFalse(wants_colour({"TERM": "xterm", "NO_COLOR": "1"}))
-        self.assertFalse(wants_colour({"TERM": "dumb"}))
-        self.assertFalse(wants_colour({}))
+    def test_wanted(self) -> None:
+        """NO_COLOR and a dumb terminal mean none; 256 colours are used where they are announced."""
+        self.assertEqual(ink_for({"TERM": "xterm-256color"}), Ink(True, True))
+        self.assertEqual(ink_for({"TERM": "alacritty", "COLORTERM": "truecolor"}), Ink(True, True))
+        self.assertEqual(ink_for({"TERM": "linux"}), Ink(True, False))
+        self.assertFalse(ink_for({"TERM": "xterm", "NO_COLOR": "1"}).coloured)
+        self.assertFalse(ink_for({"TERM": "dumb"}).coloured)
+        self.assertFalse(ink_for({}).coloured)
+
+    def test_contrast(self) -> None:
+        """Each colour can be read on white and on black; where there are no 256, none is used."""
+        for tint in Tint:
+            many, few = (Ink(True, has_256)(tint, "x") for has_256 in (True, False))
+            self.assertIn(few, {"x", "\x1b[1mx\x1b[0m"})
+            for number in re.findall(r"38;5;(\d+)", many):
+                light = luminance(int(number))
+                contrast = min(1.05 / (light + 0.05), (light + 0.05) / 0.05)
+                self.assertGreaterEqual(contrast, 4.5, tint)
+            self.assertRegex(many, r"^(\x1b\[(1|(1;)?38;5;\d+)m)?x(\x1b\[0m)?$")
+
+
+def luminance(number: int) -> float:
+    """Return the relative luminance (WCAG 2) of one of xterm's colours 16 to 255."""
+    if number >= 232:  # the ramp of greys
+        levels = [8 + 10 * (number - 232)] * 3
+    else:  # the cube
+        steps = ((number - 16) // 36, (number - 16) // 6 % 6, (number - 16) % 6)
+        levels = [(0, 95, 135, 175, 215, 255)[step] for step in steps]
+    red, green, blue = (
+        one / 3294.6 if one <= 10 else ((one / 255 + 0.055) / 1.055) ** 2.4 for one in levels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
