@@ -23,11 +23,10 @@ import attrs
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.peer.files import read_file, replace_file
-from p2pchat.peer.state_directory import StateDirectory, explained
+from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, explained
 from p2pchat.traversal.memory import Memory
 from p2pchat.wire.strict_json import dumps, field, loads
 
-IDENTITY_FILE = "identity.pem"
 CONTACTS_FILE = "contacts.json"
 
 

@@ -3,7 +3,8 @@ The directory of one identity: made if it is missing, ours alone, and used by on
 
 ::
 
-    DIR/lock    locked (flock) as long as a program uses the directory; tells which one
+    DIR/lock          locked (flock) as long as a program uses the directory; tells which one
+    DIR/identity.pem  see :mod:`p2pchat.peer.state`
 
 The lock is the system's and ends with the process, however it ends: a file that is left means
 nothing.  No child process inherits it.  Only the directory and what is in it must be ours alone:
@@ -26,6 +27,7 @@ import attrs
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.files import check_private, sync_directory
 
+IDENTITY_FILE = "identity.pem"
 LOCK_FILE = "lock"
 _MODE = 0o700
 _MAX_OWNER = 100  # bytes read of a lock file; a process id has fewer
@@ -53,7 +55,7 @@ class StateDirectory:
         directory = Path(os.path.abspath(path))
         with explained(directory):
             _make(directory)
-            check_private(directory, directory.stat())
+            check_directory(directory)
             lock = os.open(
                 directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600
             )
@@ -69,6 +71,31 @@ class StateDirectory:
         handle, self._lock = self._lock, -1
         if handle >= 0:
             os.close(handle)
+
+
+def check_directory(directory: Path) -> None:
+    """
+    Refuse a directory that isn't ours alone.
+
+    :raises ConfigurationError: says what is wrong, and what mends it.
+    :raises OSError: it can't be looked at.
+    """
+    try:
+        check_private(directory, directory.stat())
+    except ConfigurationError:
+        if _has_another_purpose(directory):  # such as /tmp, whose mode nobody should change
+            raise ConfigurationError(
+                f"{directory} isn't yours alone, and has other things in it: name a directory of "
+                "its own with --state"
+            ) from None
+        raise
+
+
+def _has_another_purpose(directory: Path) -> bool:
+    with contextlib.suppress(OSError):
+        names = os.listdir(directory)
+        return bool(names) and IDENTITY_FILE not in names
+    return False
 
 
 @contextmanager

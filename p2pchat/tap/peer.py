@@ -40,8 +40,8 @@ from p2pchat.peer.settings import (
     AcceptPolicy,
     NodeSettings,
 )
-from p2pchat.peer.state import IDENTITY_FILE, State, load_state
-from p2pchat.peer.state_directory import StateDirectory, explained
+from p2pchat.peer.state import State, load_state
+from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.wire.origins import host, origin
@@ -122,6 +122,7 @@ class Options(CommandLine):
             return Remembered()
         directory = Path(self["state"])
         with explained(directory):
+            check_directory(directory)
             return recall(directory)
 
     def _settings(self, remembered: Remembered) -> NodeSettings:

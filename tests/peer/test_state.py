@@ -10,8 +10,8 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
-from p2pchat.peer.state import CONTACTS_FILE, IDENTITY_FILE, State, load_state
-from p2pchat.peer.state_directory import LOCK_FILE, StateDirectory
+from p2pchat.peer.state import CONTACTS_FILE, State, load_state
+from p2pchat.peer.state_directory import IDENTITY_FILE, LOCK_FILE, StateDirectory
 from p2pchat.traversal.behaviour import Mapping
 from p2pchat.traversal.memory import Means, Memory
 from p2pchat.wire.strict_json import JsonObject, dumps

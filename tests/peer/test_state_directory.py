@@ -12,7 +12,7 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
-from p2pchat.peer.state_directory import LOCK_FILE, StateDirectory
+from p2pchat.peer.state_directory import IDENTITY_FILE, LOCK_FILE, StateDirectory
 
 HOLD = """
 import sys
@@ -104,6 +104,15 @@ class StateDirectoryTests(SynchronousTestCase):
             self.assertIn(f"chmod 700 {self.path}", self.refused())
         self.path.chmod(0o755)
         self.open()
+
+    def test_another_purpose(self) -> None:
+        """Nobody is told to change the mode of a directory that others use, such as /tmp."""
+        self.path.mkdir(parents=True)
+        self.path.chmod(0o1777)
+        (self.path / "of others").write_bytes(b"")
+        self.assertIn("name a directory of its own", self.refused())
+        (self.path / IDENTITY_FILE).write_bytes(b"")
+        self.assertIn("chmod 700", self.refused())
 
     def test_owner(self) -> None:
         """A directory of somebody else is refused, by root too."""
