@@ -137,8 +137,8 @@ class AgentAdapter:
 
     def _change_stream(self, change: StreamChange) -> None:
         """Open or close a stream to a relay."""
-        base, server = change.base, change.server
-        if server is None:
+        base, server, address = change.base, change.server, change.address
+        if server is None or address is None:
             stream = self._streams.pop(base, None)
             if stream is not None:
                 stream.close()
@@ -147,6 +147,7 @@ class AgentAdapter:
         self._streams[base] = RelayStream(
             self._runtime,
             server,
+            address,
             received=lambda frame: self._received(base, frame, NOWHERE),
             connected=lambda: self._stream_told(relays.stream_connected, base),
             lost=lambda reason: self._stream_told(relays.stream_lost, base, reason),

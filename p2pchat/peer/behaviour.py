@@ -23,8 +23,9 @@ from twisted.internet.protocol import DatagramProtocol
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import Runtime
+from p2pchat.traversal.reachability import may_serve
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, format_address, parse_ip
+from p2pchat.wire.addresses import Address, format_address, parse_ip, scope
 from p2pchat.wire.stun import CHANGE_IP, CHANGE_PORT, Message, MessageClass
 
 RETRANSMISSIONS = (0.0, 0.25, 0.75)  # seconds after the first request of a test
@@ -84,11 +85,14 @@ def tests(server: Address, is_ours: Callable[[Address], bool]) -> Tests:
     first = yield Test(server)
     if first is None or first.mapped is None:
         return Behaviour(detail=f"no answer from the STUN server at {format_address(server)}")
-    filtering = yield from _filtering(server, first.other)
-    mapping = yield from _mapping(server, first.mapped, first.other)
+    other = first.other
+    if other is not None and not may_serve(other, scope(server[0])):
+        other = None  # a server chooses where we send to only as a registry does
+    filtering = yield from _filtering(server, other)
+    mapping = yield from _mapping(server, first.mapped, other)
     if is_ours(first.mapped):
         mapping = NO_NAT
-    lone = first.other is None or first.other[0] == server[0]
+    lone = other is None or other[0] == server[0]
     detail = "the STUN server has one address only" if lone else ""
     return Behaviour(mapping, filtering, format_address(first.mapped), detail)
 

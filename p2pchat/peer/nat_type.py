@@ -28,8 +28,9 @@ from twisted.internet.defer import Deferred
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import Runtime
+from p2pchat.traversal.reachability import may_serve
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, Scope, scope
+from p2pchat.wire.addresses import Address, scope
 from p2pchat.wire.stun import Message, MessageClass
 
 DEADLINE = 20.0  # seconds
@@ -122,12 +123,13 @@ class MeteredSocket:
             return
         self.mapped = stun.mapped_address(message)
         changed = message.attributes.get("CHANGED-ADDRESS")
-        if changed is None or changed[0] == source[0] or _leads_nowhere(changed[0], source[0]):
+        # A server chooses where we send to only as a registry does.
+        if (
+            changed is None
+            or changed[0] == source[0]
+            or not may_serve((changed[0], changed[1]), scope(source[0]))
+        ):
             self._stop = _ONE_ADDRESS
-
-
-def _leads_nowhere(changed: str, server: str) -> bool:
-    return scope(changed) in {Scope.LOOPBACK, Scope.UNUSABLE} and scope(server) != Scope.LOOPBACK
 
 
 def ask_pystun3(metered: MeteredSocket, local: Address, server: Address) -> NatType:

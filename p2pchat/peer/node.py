@@ -36,13 +36,14 @@ from p2pchat.interfaces import INode
 from p2pchat.peer import directory, events
 from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
+from p2pchat.peer.names import Names
 from p2pchat.peer.nat_reading import read_nat
 from p2pchat.peer.post import Post
 from p2pchat.peer.registration import Lease, Listener, keep_registered
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import AcceptPolicy, ConversationInfo, NodeSettings
 from p2pchat.peer.state import State
-from p2pchat.peer.stun_servers import relay_servers, stun_addresses
+from p2pchat.peer.stun_servers import NamedServers
 from p2pchat.runtime import Runtime
 from p2pchat.session.chronicle import describe_path
 from p2pchat.session.dialogue import Dialogue, Surroundings
@@ -102,6 +103,7 @@ class Node:
             self._returned,
             self._complain,
         )
+        self._servers = NamedServers(Names(runtime))
         self._network = AgentAdapter(
             runtime, settings.relay_only, is_loopback(settings.server), self._agent_said
         )
@@ -414,9 +416,8 @@ class Node:
     @inlineCallbacks
     def _configure(self, answer: JsonObject) -> Any:
         """Take what the registry says of STUN and relays."""
-        servers = yield stun_addresses(self._runtime, answer.get("stun"))
-        usable = [server for server in servers if self._may_serve(server[0])]
-        self._agent.gathering.set_servers(usable, self._now())
+        servers = yield self._servers.stun(answer.get("stun"), self._client.scope)
+        self._agent.gathering.set_servers(servers, self._now())
         yield self._configure_relays(answer.get("turn"))
         self._network.step()
         self._post.release()
@@ -427,24 +428,10 @@ class Node:
     @inlineCallbacks
     def _configure_relays(self, offered: object) -> Any:
         """Take the relays and the credentials that the registry gives out."""
-        if isinstance(offered, dict):
-            servers = yield relay_servers(self._runtime, offered.get("urls"))
-            credentials = Credentials(str(offered.get("username")), str(offered.get("password")))
-            usable = [
-                (server, address)
-                for server, address in servers
-                if self._may_serve(server.host if address is None else address[0])
-            ]
-            self._agent.relays.configure(usable, credentials)
-
-    def _may_serve(self, host: str) -> bool:
-        """Tell whether a server there is contacted; on loopback, only if the registry is there."""
-        try:
-            where = scope(host)
-        except RemoteProtocolError:
-            return True  # a name
-        local = is_loopback(self.settings.server)
-        return where is not Scope.UNUSABLE and (local or where is not Scope.LOOPBACK)
+        credentials = Credentials.read(offered)
+        if isinstance(offered, dict) and credentials is not None:
+            servers = yield self._servers.relays(offered.get("urls"), self._client.scope)
+            self._agent.relays.configure(servers, credentials)
 
     def _tell_registered(self, answer: JsonObject) -> None:
         mapped = self._agent.gathering.reflexive_addresses

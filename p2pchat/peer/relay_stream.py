@@ -1,7 +1,7 @@
 """
 A TCP or TLS connection to a relay, which carries the frames of one TURN allocation.
 
-Owns the connection's edges: name lookup, CONNECT_TIMEOUT (the TLS handshake included), the
+Owns the connection's edges: CONNECT_TIMEOUT (the TLS handshake included), the
 certificate check, and cutting what comes into frames.  It decides nothing: whoever has the
 :class:`p2pchat.traversal.turn.Allocation` starts it when ``connected`` is called and ends it when
 ``lost`` is.  A relayed datagram is a datagram: while the connection takes no more bytes, frames
@@ -16,7 +16,7 @@ from typing import Any, cast
 import attrs
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -32,7 +32,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.errors import LocalProtocolError
+from p2pchat.peer.failures import in_words
 from p2pchat.runtime import Runtime
+from p2pchat.wire.addresses import Address
 from p2pchat.wire.turn import RelayServer, StreamFrames, Transport
 
 CONNECT_TIMEOUT = 5.0  # seconds, to the end of the TLS handshake
@@ -90,7 +92,8 @@ class RelayStream:
     """
     One connection; it connects at once, and is done for good when ``lost`` is called.
 
-    :ivar server: where to; its transport is TCP or TLS.
+    :ivar server: the relay; its transport is TCP or TLS.
+    :ivar address: where it is; its name, which was resolved and judged before, isn't looked up.
     :ivar received: takes each frame, a STUN message or ChannelData.
     :ivar connected: called once, when frames may be written.
     :ivar lost: called once, unless we closed it, with the reason, which goes on after the relay's
@@ -102,6 +105,7 @@ class RelayStream:
 
     runtime: Runtime
     server: RelayServer
+    address: Address
     received: Callable[[bytes], None]
     connected: Callable[[], None]
     lost: Callable[[str], None]
@@ -118,7 +122,8 @@ class RelayStream:
             raise LocalProtocolError(f"{self.server} is reached over UDP, not over a stream")
         clock = self.runtime.clock
         self._timeout = clock.callLater(CONNECT_TIMEOUT, self._end, "can't be reached: timed out")
-        endpoint = HostnameEndpoint(self.runtime.reactor, self.server.host, self.server.port)
+        connect = TCP6ClientEndpoint if ":" in self.address[0] else TCP4ClientEndpoint
+        endpoint = connect(self.runtime.reactor, *self.address, timeout=CONNECT_TIMEOUT)
         self._connecting = endpoint.connect(self._factory())
         self._connecting.addCallbacks(self._reached, self._unreached)
 
@@ -140,7 +145,7 @@ class RelayStream:
 
     def _unreached(self, failure: Failure) -> None:
         self._connecting = None
-        self._end(f"can't be reached: {_first_line(failure.value)}")
+        self._end(f"can't be reached: {in_words(failure.value, 'no connection')}")
 
     def _established(self, protocol: _RelayProtocol) -> None:
         if not self._ended:
@@ -193,8 +198,4 @@ def _ending(failure: Failure) -> str:
         return f"failed in TLS: {details[0][-1] if details else 'broken off'}"
     if isinstance(error, ConnectionDone):
         return "closed the connection"
-    return f"lost the connection: {_first_line(error)}"
-
-
-def _first_line(error: BaseException | None) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return f"lost the connection: {in_words(error, 'broken off')}"

@@ -2,23 +2,24 @@
 From the registry's STUN and TURN URLs (RFC 7064, RFC 7065) to addresses that can be sent to, in
 both address families: which of them this machine can reach is for others to find out.
 
-URLs that can't be read or resolved are left out: a peer without STUN still has its host
-candidates.
+URLs that can't be read or resolved, and servers that :mod:`p2pchat.traversal.reachability` forbids,
+are left out: a peer without STUN still has its host candidates.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, succeed
+import attrs
+from twisted.internet.defer import gatherResults, inlineCallbacks
 from twisted.logger import Logger
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.peer.names import resolve
-from p2pchat.runtime import Runtime
-from p2pchat.wire.addresses import Address, Scope, scope
+from p2pchat.peer.names import Names
+from p2pchat.traversal.reachability import may_serve
+from p2pchat.wire.addresses import Address, Family, Scope, family
 from p2pchat.wire.origins import host as url_host
-from p2pchat.wire.turn import RelayServer, Transport, parse_turn_url
+from p2pchat.wire.turn import MAX_URL, RelayServer, parse_turn_url
 
 DEFAULT_PORT = 3478  # RFC 8489 section 8.1
 MAX_URLS = 8
@@ -45,54 +46,71 @@ def parse_stun_url(url: object) -> Address:
     return url_host(f"http://{host}:1").strip("[]"), int(port)
 
 
-@inlineCallbacks
-def stun_addresses(runtime: Runtime, urls: object) -> Any:
-    """Return a Deferred of the addresses that these URLs name, in both families."""
-    wanted = urls if isinstance(urls, list) else []
-    found: list[list[Address]] = yield gatherResults(
-        [_resolve(runtime, url) for url in wanted[:MAX_URLS]]
-    )
-    return [address for addresses in found for address in addresses]
-
-
-@inlineCallbacks
-def relay_servers(runtime: Runtime, urls: object) -> Any:
+@attrs.define(eq=False)
+class NamedServers:
     """
-    Return a Deferred of the relays that these URLs name, as pairs of relay and address.
+    The servers that a registry names, at the addresses that may be sent to.
 
-    A relay over UDP comes once for each address that it has; one over TCP or TLS, whose name
-    the connection resolves, comes with ``None``.
+    Each name is resolved once, and what is returned are addresses that were judged.
     """
-    found: list[tuple[RelayServer, Address | None]] = []
-    for url in (urls if isinstance(urls, list) else [])[:MAX_URLS]:
-        try:
-            server = parse_turn_url(url)
-        except RemoteProtocolError as error:
-            _log.warn("{error}", error=error)
-            continue
-        if server.transport is Transport.UDP:
-            addresses = yield _look_up(runtime, server.host, server.port)
-            found += [(server, address) for address in addresses]
-        else:
-            found.append((server, None))
-    return found
+
+    _names: Names
+
+    @inlineCallbacks
+    def stun(self, urls: object, registry: Scope) -> Any:
+        """Return a Deferred of the addresses of STUN servers, in both families."""
+        found: list[tuple[str, int]] = []
+        for url in _strings(urls):
+            try:
+                found.append(parse_stun_url(url))
+            except RemoteProtocolError as error:
+                _log.warn("{error}", error=error)
+        resolved = yield self._resolved([host for host, _ in found])
+        return [
+            address
+            for host, port in found
+            for address in _usable(resolved[host], host, port, registry)
+        ]
+
+    @inlineCallbacks
+    def relays(self, urls: object, registry: Scope) -> Any:
+        """Return a Deferred of pairs of relay and address; one relay may have two."""
+        found: list[RelayServer] = []
+        for url in _strings(urls):
+            try:
+                found.append(parse_turn_url(url))
+            except RemoteProtocolError as error:
+                _log.warn("{error}", error=error)
+        resolved = yield self._resolved([server.host for server in found])
+        return [
+            (server, address)
+            for server in found
+            for address in _usable(resolved[server.host], server.host, server.port, registry)
+        ]
+
+    @inlineCallbacks
+    def _resolved(self, hosts: list[str]) -> Any:
+        wanted = list(dict.fromkeys(hosts))
+        found = yield gatherResults([self._names.addresses(host) for host in wanted])
+        return dict(zip(wanted, found, strict=True))
 
 
-def _resolve(runtime: Runtime, url: object) -> Deferred[list[Address]]:
-    try:
-        host, port = parse_stun_url(url)
-    except RemoteProtocolError as error:
-        _log.warn("{error}", error=error)
-        return succeed([])
-    return _look_up(runtime, host, port)
+def _strings(urls: object) -> list[str]:
+    wanted = urls[:MAX_URLS] if isinstance(urls, list) else []
+    return [url for url in wanted if isinstance(url, str) and len(url) <= MAX_URL]
 
 
-def _look_up(runtime: Runtime, name: str, port: int) -> Deferred[list[Address]]:
-    return resolve(runtime, name).addCallback(_usable, name, port)
-
-
-def _usable(hosts: list[str], name: str, port: int) -> list[Address]:
-    found = [(host, port) for host in hosts if scope(host) is not Scope.UNUSABLE]
+def _usable(hosts: list[str], name: str, port: int, registry: Scope) -> list[Address]:
+    """Return the first address of each family that may be sent to."""
+    found: dict[Family, Address] = {}
+    for host in hosts:
+        if may_serve((host, port), registry):
+            found.setdefault(family(host), (host, port))
     if not found:
-        _log.warn("server {name} has no address that can be used", name=name)
-    return found
+        _log.warn(
+            "server {name}, port {port}, isn't used: it has no address, or none that this "
+            "registry may name",
+            name=name,
+            port=port,
+        )
+    return list(found.values())

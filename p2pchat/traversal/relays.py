@@ -3,7 +3,8 @@ Our allocations on TURN relays (RFC 8656), made when a call needs them and let g
 
 Those over UDP begin at once; those over TCP and TLS follow STAGGER later if none is there by
 then, or at once where UDP is blocked.  The first that is there is used, the others are closed.
-If all fail, they are asked again after RETRY_PAUSE, while a relay is still wanted.
+While a relay is wanted and none is there, all are asked again every RETRY_INTERVAL, whatever became
+of them: from when we come back, whoever named them can't read which of them answered, and how.
 
 Owns the bases ``relay/N`` and ``stream/N``: what is sent from a relay base is wrapped for its
 relay, what comes from a relay is unwrapped.  Streams are the adapter's, which learns from
@@ -25,7 +26,8 @@ from p2pchat.wire.documents import Candidate, CandidateType
 from p2pchat.wire.turn import Credentials, RelayServer, Transport
 
 STAGGER = 0.3  # seconds
-RETRY_PAUSE = 5.0  # seconds
+RETRY_INTERVAL = 12.0  # seconds; connecting and allocating over a stream take 10 at most
+RETRY_PAUSE = 5.0  # seconds after an allocation that was there was lost
 MAX_REMEMBERED = 16  # allocations that have ended and can still be told of
 NOWHERE: Address = ("0.0.0.0", 0)  # the destination of what goes down a stream
 
@@ -47,6 +49,7 @@ class StreamChange:
 
     base: str
     server: RelayServer | None
+    address: Address | None = None
 
 
 @attrs.define(eq=False)
@@ -103,7 +106,7 @@ class Relays:
     _random_bytes: Callable[[int], bytes]
     is_wanted: bool = False
     _reachable: frozenset[Family] = frozenset(Family)
-    _servers: list[tuple[RelayServer, Address | None]] = attrs.Factory(list)
+    _servers: list[tuple[RelayServer, Address]] = attrs.Factory(list)
     _credentials: Credentials | None = None
     _running: dict[str, _Relayed] = attrs.Factory(dict)  # by relay base
     _closing: list[_Relayed] = attrs.Factory(list)  # being given back
@@ -116,19 +119,19 @@ class Relays:
     _past: deque[_Relayed] = attrs.Factory(lambda: deque(maxlen=MAX_REMEMBERED))
 
     def configure(
-        self, servers: Iterable[tuple[RelayServer, Address | None]], credentials: Credentials
+        self, servers: Iterable[tuple[RelayServer, Address]], credentials: Credentials
     ) -> None:
         """
         Take what the registry says; allocations that run go on.
 
-        :param servers: those over UDP once for each of their addresses, the others with ``None``.
+        :param servers: each once for each of its addresses.
         """
         self._servers, self._credentials = list(servers), credentials
 
     @property
     def known(self) -> tuple[str, ...]:
         """The URLs of the relays that there are to ask."""
-        return tuple(str(server) for server, _ in self._servers)
+        return tuple(dict.fromkeys(str(server) for server, _ in self._servers))
 
     def want(self, now: float, blocked: bool, families: frozenset[Family]) -> None:
         """
@@ -141,10 +144,9 @@ class Relays:
             return
         self.is_wanted, self._reachable = True, families
         self._streams_at = now if blocked else now + STAGGER
+        self._retry_at = now + RETRY_INTERVAL
         for server, address in self._servers:
-            if server.transport is not Transport.UDP or address is None:
-                continue
-            if family(address[0]) in families:
+            if server.transport is Transport.UDP and family(address[0]) in families:
                 self._begin(server, address, self._credentials, now).allocation.start(now)
         self.handle_timer(now)
 
@@ -159,10 +161,11 @@ class Relays:
         return relayed
 
     def _open_streams(self, now: float) -> None:
-        for server, _ in self._servers:
-            if server.transport is not Transport.UDP and self._credentials is not None:
+        assert self._credentials is not None
+        for server, address in self._servers:
+            if server.transport is not Transport.UDP and family(address[0]) in self._reachable:
                 relayed = self._begin(server, str(server), self._credentials, now)
-                self._stream_changes.append(StreamChange(relayed.carrier, server))
+                self._stream_changes.append(StreamChange(relayed.carrier, server, address))
 
     def release(self, now: float) -> None:
         """Let every allocation go."""
@@ -271,12 +274,18 @@ class Relays:
             if not self._allocated():
                 self._open_streams(now)
         if self._retry_at is not None and now >= self._retry_at:
-            self._retry_at, self.is_wanted = None, False
-            self.want(now, True, self._reachable)
+            self._ask_again(now)
             return
         for relayed in [*self._running.values(), *self._closing]:
             relayed.allocation.handle_timer(now)
         self._sort_out(now)
+
+    def _ask_again(self, now: float) -> None:
+        """Let go of what hasn't come to anything, and ask all anew."""
+        for relayed in list(self._running.values()):
+            self._close(relayed, now)
+        self.is_wanted = False
+        self.want(now, True, self._reachable)
 
     def _sort_out(self, now: float) -> None:
         """Drop what failed, keep the first that is there, try again where nothing is left."""
@@ -287,6 +296,8 @@ class Relays:
             failed = relayed.allocation.state is State.FAILED
             if failed or (allocated and relayed is not allocated[0]):
                 self._close(relayed, now)
+        if allocated:
+            self._retry_at = None
         idle = not self._running and self._streams_at is None
         if self.is_wanted and idle and self._retry_at is None:
             self._retry_at = now + RETRY_PAUSE

@@ -27,11 +27,13 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire.demultiplexing import MAGIC_COOKIE, STUN_HEADER
 from p2pchat.wire.origins import host as url_host
+from p2pchat.wire.strict_json import field
 
 FIRST_CHANNEL, LAST_CHANNEL = 0x4000, 0x4FFF  # RFC 8656 section 12
 CHANNEL_HEADER = 4  # bytes
 MAX_DATA = 65_507  # bytes; what one UDP datagram over IPv4 carries
 MAX_FRAME = 4096  # bytes; a datagram of Ethernet size and its attributes; longer ones are skipped
+MAX_CREDENTIAL = 127  # characters; USERNAME has at most 508 bytes (RFC 8489 section 14.3)
 MAX_URL = 300  # characters; the longest domain name has 253
 
 _CHOICE = 8  # bytes that tell what a STUN frame is: type, length, magic cookie
@@ -43,6 +45,17 @@ class Credentials:
 
     username: str
     password: str = attrs.field(repr=False)
+
+    @classmethod
+    def read(cls, members: object) -> Credentials | None:
+        """Read the members of an answer; ``None`` where there are none that could be used."""
+        if not isinstance(members, dict):
+            return None
+        try:
+            username = field(members, "username", str, MAX_CREDENTIAL)
+            return cls(username, field(members, "password", str, MAX_CREDENTIAL))
+        except RemoteProtocolError:
+            return None
 
     def key(self, realm: str) -> bytes:
         """

@@ -101,6 +101,7 @@ class Case(SynchronousTestCase):
         return RelayStream(
             self.runtime,
             RelayServer(host, 3478, transport),
+            (ADDRESS, 3478),
             self.told.append,
             lambda: self.told.append("connected"),
             lambda reason: self.told.append(("lost", reason)),
@@ -153,11 +154,13 @@ class TcpTests(Case):
         self.internet.run(1)
         self.assertIn("can't be reached: ", self.lost())
 
-    def test_unknown_name(self) -> None:
-        """So is one whose name nobody knows."""
-        self.open(Transport.TCP, host="nowhere.example")
+    def test_name(self) -> None:
+        """A name isn't looked up: the address that was judged is the one connected to."""
+        self.internet.dns["relay.example"] = "203.0.113.99"
+        self.listen()
+        self.open(Transport.TCP, host="relay.example")
         self.internet.run(1)
-        self.assertIn("can't be reached: ", self.lost())
+        self.assertEqual((self.told, len(self.connections)), (["connected"], 1))
 
     def test_silent(self) -> None:
         """A host that answers nothing is given up after CONNECT_TIMEOUT."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.identity.exchange import Exchange
@@ -110,6 +112,40 @@ class ForbiddenTests(VictimCase):
         self.assertGreater(len(self.bob.events(events.RegistryLost)), 1)
         self.assertEqual(self.sizes(*literals), [])
 
+    def test_near(self) -> None:
+        """By name, over TCP, it points at what is near us: nothing goes there either."""
+        near = self.world.internet.host("192.168.7.7")
+        reached: list[IAddress] = []
+        factory = Noting(reached)
+        for port in (5432, 6379):
+            near.reactor.listenTCP(port, factory)
+            self.bob.host.reactor.listenTCP(port, factory)
+        self.world.internet.dns.update({"db.test": near.address, "here.test": "127.0.0.1"})
+        self.world.internet.dns6["six.test"] = "::ffff:192.168.7.7"
+        names = (near.address, "db.test", "here.test", "six.test", "localhost")
+        urls = [f"turn:{name}:5432?transport=tcp" for name in names]
+        carol = self.world.start_on(self.bob.host, "carol", relay_only=True)
+        lie(self.world, near.address, *urls, f"turn:{near.address}:6379", "turn:db.test:6379")
+        self.world.internet.run(20)
+        carol.node.connect(self.bob.node.peer_id).addErrback(lambda _failure: None)
+        self.world.internet.run(60)
+        self.assertTrue(carol.events(events.CallFailed))
+        self.assertEqual((reached, self.sizes(near.address)), ([], []))
+
+
+class Noting(Factory):
+    """Notes who connects."""
+
+    noisy = False
+
+    def __init__(self, reached: list[IAddress]) -> None:
+        self._reached = reached
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        """See `IProtocolFactory`."""
+        self._reached += [addr] if addr is not None else []
+        return Protocol()
+
 
 class BoundTests(VictimCase):
     """One address that everybody points at."""
@@ -156,10 +192,10 @@ class BoundTests(VictimCase):
         self.assert_bounded(100)
 
 
-def lie(world: World, server: str) -> None:
-    """Start the registry anew; it says that its servers are there."""
+def lie(world: World, server: str, *relays: str) -> None:
+    """Start the registry anew; it says that its servers are there, and its relays, if told so."""
     world.second_address = server
-    urls = tuple(f"turn:{server}:{4000 + number}" for number in range(8))
+    urls = relays or tuple(f"turn:{server}:{4000 + number}" for number in range(8))
     world.relays = RelayCredentials(urls, 86400, SECRET, bytes(16))
     world.host.kill()
     world.host.boot()

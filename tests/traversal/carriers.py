@@ -102,6 +102,7 @@ class StreamCarrier(Carrier):
         self.stream = RelayStream(
             runtime,
             server,
+            (server.host, server.port),
             self.take,
             lambda: self.do(allocation.start),
             self._lost,

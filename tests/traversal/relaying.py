@@ -23,7 +23,7 @@ from p2pchat.traversal.punching import Credentials, Punching
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
 from p2pchat.wire.addresses import Address, Family
 from p2pchat.wire.documents import Candidate
-from p2pchat.wire.turn import RelayServer, parse_turn_url
+from p2pchat.wire.turn import parse_turn_url
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
 from tests.simulation.link import Link
@@ -133,12 +133,13 @@ class RelaysEnd:
 
     def _change(self, change: StreamChange) -> None:
         base = change.base
-        if change.server is None:
+        if change.server is None or change.address is None:
             self.streams.pop(base).close()
             return
         self.streams[base] = RelayStream(
             self.runtime,
             change.server,
+            change.address,
             lambda frame: self._take(base, frame, NOWHERE),
             lambda: self.do(self.relays.stream_connected, base, self.now),
             lambda reason: self.do(self.relays.stream_lost, base, reason, self.now),
@@ -204,10 +205,8 @@ class AgentEnd:
 
 
 def configured(relays: Relays, *urls: str, wall: float) -> Relays:
-    """Let relays know these servers, UDP ones by their literal addresses."""
-    servers: list[tuple[RelayServer, Address | None]] = []
-    for server in map(parse_turn_url, urls):
-        servers.append((server, (server.host, server.port)))
+    """Let relays know these servers, by their literal addresses."""
+    servers = [(server, (server.host, server.port)) for server in map(parse_turn_url, urls)]
     relays.configure(servers, rest_credentials(SECRET, wall + 86_400))
     return relays
 

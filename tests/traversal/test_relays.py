@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from twisted.internet.protocol import Factory, Protocol
+
 from p2pchat.traversal.datagrams import Datagram, Route
-from p2pchat.traversal.relays import RETRY_PAUSE, STAGGER
+from p2pchat.traversal.relays import RETRY_INTERVAL, RETRY_PAUSE, STAGGER
 from p2pchat.traversal.turn import ALLOCATE, REFRESH
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.simulation.link import Link
@@ -12,6 +14,15 @@ from tests.traversal.relaying import FIRST, LATENCY, SECOND, SECRET, RelaysCase,
 
 UDP, TCP = f"turn:{FIRST}", f"turn:{FIRST}?transport=tcp"
 OTHER_UDP, OTHER_TCP = f"turn:{SECOND}", f"turn:{SECOND}?transport=tcp"
+
+
+class Closing(Protocol):
+    """Takes a connection, and ends it at once."""
+
+    def connectionMade(self) -> None:
+        """See `IProtocol`."""
+        assert self.transport is not None
+        self.transport.loseConnection()
 
 
 class WantTests(RelaysCase):
@@ -200,17 +211,44 @@ class FailureTests(RelaysCase):
         self.assertEqual(serves.detail, ("0 of 0 peer addresses are permitted",))
 
     def test_retried(self) -> None:
-        """If all fail, all are asked again after RETRY_PAUSE, until one serves."""
+        """If all fail, all are asked again every RETRY_INTERVAL, until one serves."""
         self.first.quota = self.second.quota = 0
         end = self.end(UDP, OTHER_TCP)
         end.want()
-        self.internet.run(4 * RETRY_PAUSE)
+        self.internet.run(3.5 * RETRY_INTERVAL)
         asked = self.first.requests.count(ALLOCATE) / 2  # a challenge each
         self.assertGreaterEqual(asked, 3)
         self.assertLessEqual(asked, 4)
         self.assertEqual(end.relays.bases, ())
         self.first.quota = 1
-        self.assertLess(self.allocated(end), RETRY_PAUSE + 1)
+        self.assertLess(self.allocated(end), RETRY_INTERVAL + 1)
+
+    def asked_at(self, fate: str) -> list[float]:
+        """Return when a relay of a registry is asked, beside a port that fares so."""
+        self.setUp()
+        self.first.quota = 0
+        if fate == "silent":
+            self.second.host.online = False
+        elif fate != "refused":
+            factory = Factory.forProtocol({"open": Protocol, "closed": Closing}[fate])
+            factory.noisy = False
+            self.second.host.reactor.listenTCP(6379, factory)
+        end = self.end(UDP, TCP, f"turn:{SECOND}:6379?transport=tcp")
+        end.want()
+        times: list[float] = []
+        for _ in range(600):
+            before = len(self.first.requests)
+            self.internet.run(0.1)
+            if len(self.first.requests) > before:
+                times.append(round(end.now, 1))
+        return times
+
+    def test_tells_nothing(self) -> None:
+        """Whoever names relays can't tell from when we come back what became of a connection."""
+        times = self.asked_at("refused")
+        self.assertGreater(len(times), 4)
+        for fate in ("open", "closed", "silent"):
+            self.assertEqual(self.asked_at(fate), times)
 
     def test_given_up(self) -> None:
         """Who no longer wants one isn't tried again for."""
