@@ -73,6 +73,8 @@ def breaks(text: str, first: int, others: int) -> Iterator[tuple[int, int]]:
     while (end := measure(text, start, room)) < len(text):
         after_space = text.rfind(" ", start + (end - start) // 2, end + 1) + 1
         end = after_space or max(end, start + 1)
+        if end == len(text):  # what is too much is the space after the last word
+            break
         yield start, end
         start, room = end, others
     yield start, len(text)
@@ -80,12 +82,7 @@ def breaks(text: str, first: int, others: int) -> Iterator[tuple[int, int]]:
 
 def wrap(text: str, first: int, others: int) -> list[str]:
     """Return the rows that :func:`breaks` finds, without the spaces that they end with."""
-    return [row(text, start, end) for start, end in breaks(text, first, others)]
-
-
-def row(text: str, start: int, end: int) -> str:
-    """Return one row of a text; one that was broken at a space ends before it."""
-    return text[start:end].rstrip(" ") if end < len(text) else text[start:]
+    return [text[start:end].rstrip(" ") for start, end in breaks(text, first, others)]
 
 
 def _ascii_end(text: str, start: int, room: int) -> int:

@@ -12,9 +12,11 @@ from collections.abc import Callable
 
 import attrs
 
-from p2pchat.ui.columns import breaks, columns, cut, row
+from p2pchat.ui.columns import columns, cut
+from p2pchat.ui.folding import fold
 from p2pchat.ui.ink import Ink, Tint
 from p2pchat.ui.wording import Paragraph
+from p2pchat.wire.visible import visible_lines
 
 COLON = ": "  # ends a lead
 INDENT = " " * 6  # below the first character after the time of day
@@ -55,22 +57,20 @@ class Page:
         """
         Return the rows of a paragraph, the first with the local time of day.
 
-        After MAX_ROWS one row says how many are left.
+        After MAX_ROWS one row says how much is left.
         """
         stamp = time.strftime("%H:%M ", time.localtime(wall_time)) if paragraph.stamped else ""
         lead = self._short(paragraph.lead)
         paragraph = attrs.evolve(paragraph, rows=_with_writing(paragraph, wall_time))
-        bodies, hidden, rest = self._broken(paragraph, columns(stamp + lead))
+        bodies, rest = self._broken("\n".join(paragraph.rows), columns(stamp + lead))
         first, *others = (self._ink(paragraph.tint, body) for body in bodies)
         begun = self._ink(Tint.FAINT, stamp) + self._ink(paragraph.lead_tint, lead) + first
         rows = [begun, *(INDENT + other for other in others)]
-        if not hidden:
+        if not rest:
             return Laid(rows)
-        more = f"{CONTINUES} {hidden:,} more {'row' if hidden == 1 else 'rows'}: /more shows them"
+        more = f"{CONTINUES} {len(rest):,} more characters: /more shows the next rows"
         rows.append(INDENT + self._ink(Tint.BOLD, more))
-        return Laid(
-            rows, attrs.evolve(paragraph, rows=(CONTINUES + rest[0], *rest[1:]), written_at=0.0)
-        )
+        return Laid(rows, attrs.evolve(paragraph, rows=(CONTINUES + rest,), written_at=0.0))
 
     def _short(self, lead: str) -> str:
         """Return a lead within half a row, what it ends with kept."""
@@ -79,23 +79,12 @@ class Page:
         most = max(self._width(), MIN_WIDTH) // 2
         return cut(lead.removesuffix(COLON), most - len(COLON)) + COLON * lead.endswith(COLON)
 
-    def _broken(self, paragraph: Paragraph, taken: int) -> tuple[list[str], int, tuple[str, ...]]:
-        """Return the rows to show, how many are hidden, and their text."""
+    def _broken(self, text: str, taken: int) -> tuple[list[str], str]:
+        """Return the rows to show, and the text of those that are folded."""
         if self._width is None:
-            return list(paragraph.rows), 0, ()
+            return visible_lines(text), ""
         width = max(self._width(), MIN_WIDTH)
-        first, others = width - taken, width - len(INDENT)
-        bodies: list[str] = []
-        rest: tuple[str, ...] = ()
-        hidden = 0
-        for number, text in enumerate(paragraph.rows):
-            for start, end in breaks(text, others if bodies else first, others):
-                if len(bodies) < MAX_ROWS:
-                    bodies.append(row(text, start, end))
-                    continue
-                rest = rest or (text[start:], *paragraph.rows[number + 1 :])
-                hidden += 1
-        return bodies, hidden, rest
+        return fold(text, width - taken, width - len(INDENT), MAX_ROWS)
 
 
 def day(wall_time: float) -> str:

@@ -21,7 +21,8 @@ from p2pchat.ui.pages import Page, day
 from p2pchat.ui.slices import Slices
 from p2pchat.ui.wording import Paragraph, Wording
 
-ROWS_A_TURN = 200  # rows; some 5 ms of layout and drawing
+ROWS_A_TURN = 150  # rows, or pieces of LONG_ROW characters; some milliseconds of work
+LONG_ROW = 512  # characters
 MAX_WAITING = 1000  # events that wait to be shown
 MAX_FOLDED = 8  # messages whose rest /more can show; the oldest is forgotten
 
@@ -86,7 +87,7 @@ class Presenter:
         if rows:
             rows = [*self._new_day(now), *rows]
         self._show(rows)
-        return len(rows)
+        return len(rows) + sum(map(len, rows)) // LONG_ROW
 
     def _new_day(self, now: float) -> list[str]:
         """Return the date if it isn't that of the row before."""

@@ -1,7 +1,8 @@
 """
 Events and answers as sentences for a person.
 
-Pure.  Every text that may come from somebody else goes through :mod:`p2pchat.wire.visible` here.
+Pure.  Every text that may come from somebody else goes through :mod:`p2pchat.wire.visible` here,
+but for messages, which may be long: the page does it for as much of them as it shows.
 A name proves nothing: where two peers have the same one, or one has ours, the beginning of the
 id, which is proved, stands beside it.
 """
@@ -19,7 +20,7 @@ from p2pchat.ui import answers
 from p2pchat.ui.columns import columns
 from p2pchat.ui.ink import Tint
 from p2pchat.ui.nat_words import nat_rows
-from p2pchat.wire.visible import visible, visible_lines, visible_name
+from p2pchat.wire.visible import visible, visible_name
 
 SHORT_ID = 8  # characters of an id that people are shown
 MAX_NAMES = 1000  # names kept to tell same names apart; the oldest is forgotten
@@ -50,7 +51,8 @@ class Paragraph:
     Something to show.
 
     :ivar lead: stands before the first row, such as a name with its colon.
-    :ivar rows: at least one; what is too wide is wrapped.
+    :ivar rows: at least one; what is too wide is wrapped.  Messages are as they came: the page
+        makes visible what it shows of them.
     :ivar stamped: the time of day stands before it.
     :ivar written_at: when somebody says to have written it, seconds since 1970; 0: nobody does.
     """
@@ -249,15 +251,16 @@ class Wording:
     def _say_sent(self, event: events.MessageSent) -> list[Paragraph]:
         self._texts[event.peer_id, event.id] = event.text
         aside = "" if event.peer_id == self._current else f" to {self.label(event.peer_id)}"
-        rows = visible_lines(event.text)
+        rows = [event.text]
         if event.peer_id not in self._open:
             rows.append("(waits for the connection)")
         return [Paragraph(tuple(rows), lead=f"{YOU}{aside}: ", lead_tint=Tint.FAINT)]
 
     def _say_message(self, event: events.MessageReceived) -> list[Paragraph]:
-        rows = tuple(visible_lines(event.text))
         lead = f"{self.label(event.peer_id)}: "
-        told = [Paragraph(rows, lead=lead, lead_tint=Tint.THEIRS, written_at=event.sent_at)]
+        told = [
+            Paragraph((event.text,), lead=lead, lead_tint=Tint.THEIRS, written_at=event.sent_at)
+        ]
         if event.peer_id == self._current:
             self._hinted = ""
         elif event.peer_id != self._hinted:

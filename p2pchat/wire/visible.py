@@ -71,6 +71,11 @@ def visible_lines(text: str) -> list[str]:
     return [visible(line) for line in text.replace("\r\n", "\n").replace("\t", TAB).split("\n")]
 
 
+def is_boundary(text: str, position: int) -> bool:
+    """Tell whether both parts of a text cut there look as they do together."""
+    return _is_plain(text[position]) and text[position - 1] not in {_ZWJ, _ZWNJ}
+
+
 def visible_name(name: str, most: int = MAX_NAME) -> str:
     """Return a name without doubled spaces, shortened to ``most`` characters."""
     shown = " ".join(visible(name).split()) or "?"

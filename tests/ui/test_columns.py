@@ -33,6 +33,7 @@ class ColumnsTests(SynchronousTestCase):
         self.assertEqual(wrap("abcdefghij", 4, 3), ["abcd", "efg", "hij"])
         self.assertEqual(wrap("漢 字漢字", 6, 4), ["漢", "字漢", "字"])
         self.assertEqual(wrap("", 4, 4), [""])
+        self.assertEqual(wrap("abcd ", 4, 4), ["abcd"])
 
     def test_clusters(self) -> None:
         """Marks and joined emoji belong to what stands before them."""

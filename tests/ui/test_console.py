@@ -201,10 +201,11 @@ class TerminalConsoleTests(StdioCase):
         lines = [f"line {number}" for number in range(MAX_ROWS * 2 + 7)]
         self.node.receive(BOB, "\n".join(lines))
         text = self.written()
-        self.assertIn(f"{MAX_ROWS + 7} more rows: /more shows them", text)
+        hidden = sum(map(len, lines[MAX_ROWS:])) + MAX_ROWS + 6
+        self.assertIn(f"… {hidden:,} more characters: /more shows the next rows", text)
         self.console.dataReceived(b"/more\r")
         text += self.written()
-        self.assertIn("… 7 more rows: /more shows them", text)
+        self.assertIn("… 62 more characters: /more", text)
         self.console.dataReceived(b"/more\r")
         self.clock.advance(0)
         text += self.written()

@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.peer import events
 from p2pchat.peer.settings import ConversationInfo
 from p2pchat.ui import answers
+from p2pchat.ui.ink import Ink
+from p2pchat.ui.pages import Page
 from p2pchat.ui.wording import Wording
 from tests.ui.fake_node import ALICE, BOB, CAROL
 
@@ -157,7 +159,9 @@ class WordingTests(SynchronousTestCase):
     @given(st.text())
     def test_any_text(self, text: str) -> None:
         """No event brings a character to the screen that a terminal would obey."""
-        for value in _STORED:
-            for one in self.wording.say(filled(value, text)):
-                shown = "".join([one.lead, *one.rows])
-                self.assertTrue(all(c.isprintable() or c in "\u200c\u200d" for c in shown))
+        for width in (None, lambda: 40):
+            page = Page(Ink(False), width)
+            for value in _STORED:
+                for one in self.wording.say(filled(value, text)):
+                    shown = "".join(page.rows(one, 0.0))
+                    self.assertTrue(all(c.isprintable() or c in "\u200c\u200d" for c in shown))
