@@ -62,15 +62,14 @@ _MEANS = {
 
 
 def sentences(story: Story) -> list[str]:
-    """Return the whole story, in the order of things, the judgement last."""
-    told: list[str] = []
+    """Return the judgement, and then the whole story in the order of things."""
+    told = judgement(story)
+    told += [] if story.path is None else [f"in use: {_path(story.path)}"]
     for number, attempt in enumerate(story.attempts, 1):
         told += _attempt(number, attempt)
     told += [_relay(relay) for relay in story.relays]
     told += [f"{_at(path.milliseconds)}: path {_path(path)}" for path in story.paths]
-    told += [f"{_at(note.milliseconds)}: {note.text}" for note in story.notes]
-    told += judgement(story)
-    return told if story.path is None else [*told, f"in use: {_path(story.path)}"]
+    return told + [f"{_at(note.milliseconds)}: {note.text}" for note in story.notes]
 
 
 def explanation(story: Story) -> str:

@@ -116,6 +116,9 @@ Command = (
     | Mistake
 )
 
+MAX_NAME = 32  # characters of a command that are looked at; the longest has 10
+MAX_WHO = 256  # characters of a name or an id; a name has 64 at most
+
 # name, argument, meaning, command
 _TABLE: tuple[tuple[str, str, str, type[Command]], ...] = (
     ("help", "", "this list", Help),
@@ -151,6 +154,10 @@ def parse(line: str) -> Command | None:
 
 
 def _command(name: str, who: str) -> Command:
+    if len(name) > MAX_NAME:
+        return Mistake(f"There is no command with a name as long as /{name[:MAX_NAME]}….")
+    if len(who) > MAX_WHO:
+        return Mistake(f"/{name} takes a name or an id, not {len(who):,} characters.")
     if name not in _COMMANDS:
         return Mistake(f"There is no command /{name}{_nearest(name)}.")
     argument, command = _COMMANDS[name]

@@ -52,6 +52,8 @@ class ParseTests(SynchronousTestCase):
             "/": "/help lists them",
             "/connect": "/connect whom?",
             "/peers now": "takes nothing",
+            "/" + "q" * 10**6: "no command with a name as long as /qqq",
+            "/to " + "b" * 10**6: "not 1,000,000 characters",
         }.items():
             mistake = parse(line)
             assert isinstance(mistake, commands.Mistake)

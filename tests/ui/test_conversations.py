@@ -109,7 +109,7 @@ class ConversationsTests(SynchronousTestCase):
         self.node.tell(events.CallFailed(BOB, "bob", "no-answer", "Nobody answered."))
         self.assertEqual(self.talk.current, "")
         facts = self.node.story = Story(notes=(Note(12.0, "It rang."),))
-        story = answers.Story(BOB, "bob", ("+12 ms: It rang.", "nothing was tried yet"), facts)
+        story = answers.Story(BOB, "bob", ("nothing was tried yet", "+12 ms: It rang."), facts)
         for line in ("/why", "/why bob", "/why b0b0"):
             self.talk.type(line)
             self.assertEqual(self.announced[-1], story)

@@ -9,6 +9,7 @@ from time import process_time
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer.events import Connected, MessageReceived, MessageSent
+from p2pchat.ui import commands
 from p2pchat.ui.columns import columns, cut, wrap
 from p2pchat.ui.deliveries import Deliveries
 from p2pchat.ui.ink import Ink
@@ -145,6 +146,11 @@ class LinearTimeTests(SynchronousTestCase):
                 parse("[" * len(text))
 
         self.assert_linear(nest)
+
+    def test_commands(self) -> None:
+        """A line means something, or nothing, in linear time."""
+        for begin in ("", "/", "/connect "):
+            self.assert_linear(lambda text, begin=begin: commands.parse(begin + text))  # type: ignore[misc]
 
     def test_deliveries(self) -> None:
         """A line costs the same, however many others wait for their confirmation."""
