@@ -39,7 +39,8 @@ class StateDirectory:
     """
     A directory that is locked until :meth:`close`.
 
-    :ivar path: absolute, so that it stays the same whatever becomes of the working directory.
+    :ivar path: absolute and without links, so that it stays the same whatever becomes of these and
+        of the working directory.
     """
 
     path: Path
@@ -52,7 +53,8 @@ class StateDirectory:
 
         :raises ConfigurationError: it can't be used; says why and what helps.
         """
-        directory = Path(os.path.abspath(path))
+        with explained(Path(path)):
+            directory = Path(os.path.realpath(path))
         with explained(directory):
             _make(directory)
             check_directory(directory)

@@ -36,7 +36,7 @@ class EventLog:
             version=event.version,
             peer_id=event.peer_id,
             server=event.server,
-            state=event.state or "in memory",
+            state=visible(event.state) or "in memory",
         )
 
     def _registered(self, event: events.Registered) -> None:

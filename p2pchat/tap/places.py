@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 from platformdirs import user_state_path
 from twisted.python import usage
@@ -23,14 +24,23 @@ def profile_directory(name: str) -> str:
     """
     Return the state directory of a profile.
 
-    :raises usage.UsageError: that is no name.
+    :raises usage.UsageError: that is no name, or there is no home directory.
     """
     if not _PROFILE.fullmatch(name):
         raise usage.UsageError(
             f"--profile: {name!r} is no name of 1 to 64 letters, digits, dots, - and _, the first "
             "a letter or digit; for a path there is --state"
         )
-    return str(user_state_path("p2pchat", appauthor=False) / name)
+    try:
+        directory = user_state_path("p2pchat", appauthor=False) / name
+    except RuntimeError:
+        directory = Path(name)
+    if not directory.is_absolute():
+        raise usage.UsageError(
+            "there is no home directory to keep things in: set HOME, name a directory with "
+            "--state, or keep nothing with --ephemeral"
+        )
+    return str(directory)
 
 
 def expanded(option: str, path: str) -> str:

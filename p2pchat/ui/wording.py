@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from p2pchat.peer import events
-from p2pchat.peer.settings import ConversationInfo
+from p2pchat.peer.settings import DEFAULT_SERVER, ConversationInfo
 from p2pchat.ui import answers
 from p2pchat.ui.columns import columns
 from p2pchat.ui.ink import Tint
@@ -157,7 +157,9 @@ class Wording:
     # The registry.
 
     def _say_starting(self, event: events.Starting) -> list[Paragraph]:
-        told = _note(f"Registering as {visible_name(event.username)} at {visible(event.server)}.")
+        other = "; --server URL names another registry" if event.server == DEFAULT_SERVER else ""
+        name, server = visible_name(event.username), visible(event.server)
+        told = _note(f"Registering as {name} at {server}{other}.")
         if not event.state:
             told += _note("Your id is new and ends with this program; --state DIR keeps one.")
         elif event.remembered:

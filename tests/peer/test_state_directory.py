@@ -96,6 +96,26 @@ class StateDirectoryTests(SynchronousTestCase):
         """It stays the same when the working directory changes."""
         self.assertTrue(StateDirectory.open(os.path.relpath(self.path)).path.is_absolute())
 
+    def test_no_working_directory(self) -> None:
+        """A path in a directory that was removed is a sentence, too."""
+        self.addCleanup(os.chdir, os.getcwd())
+        self.path.mkdir(parents=True)
+        os.chdir(self.path)
+        self.path.rmdir()
+        self.path = Path("x")
+        self.assertIn("state directory x: No such file or directory", self.refused())
+
+    def test_link(self) -> None:
+        """A link to a directory of ours is followed once, when the directory is opened."""
+        self.path.mkdir(parents=True)
+        link = self.path.parent / "link"
+        link.symlink_to("state")
+        directory = StateDirectory.open(str(link))
+        self.addCleanup(directory.close)
+        self.assertEqual(directory.path, Path(os.path.realpath(self.path)))
+        link.unlink()
+        self.assertTrue((directory.path / LOCK_FILE).exists())
+
     def test_others_may_write(self) -> None:
         """A directory that others can write is refused, with the command that mends it."""
         self.path.mkdir(parents=True)

@@ -81,6 +81,11 @@ class EventLogTests(SynchronousTestCase):
             self.log(event)
         self.assertEqual(self.lines, [])
 
+    def test_odd_path(self) -> None:
+        """A path that isn't UTF-8 can be written to the log all the same."""
+        self.log(events.Starting(ALICE, "alice", "http://r", "1.0", "/state\udcff"))
+        self.lines[0].encode("utf-8")
+
     def test_hostile_words(self) -> None:
         """A reason that the other side made up forges no line and controls no terminal."""
         self.log(events.Disconnected(BOB, "bob", "left\n2020 forged \x1b[2J", 0))

@@ -17,7 +17,7 @@ from p2pchat.peer.files import replace_file
 from p2pchat.peer.remembered import SETTINGS_FILE, Remembered, remember
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.tap.peer import LOG_FILE, Options, log_observer
-from p2pchat.tap.program import chat_options
+from p2pchat.tap.runner import chat_options
 
 ALICE = ["--username", "alice"]
 

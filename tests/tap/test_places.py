@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 from twisted.python import usage
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from p2pchat.tap.places import expanded, profile_directory
 
@@ -25,6 +27,23 @@ class PlacesTests(SynchronousTestCase):
         self.assertTrue(first.endswith("/p2pchat/default"))
         self.patch(os, "environ", {"HOME": self.home, "XDG_STATE_HOME": "/elsewhere"})
         self.assertEqual(profile_directory("x"), "/elsewhere/p2pchat/x")
+
+    def test_homeless(self) -> None:
+        """Without a home directory there is a sentence, and no directory called ~."""
+        if os.geteuid() != 0:
+            raise SkipTest("only root can be somebody whom the system doesn't know")
+        code = (
+            "import os, platformdirs.unix, pwd\n"
+            "from twisted.python import usage\n"
+            "from p2pchat.tap.places import profile_directory\n"
+            "os.environ.pop('HOME'); os.setuid(54321)\n"
+            "try: profile_directory('default')\n"
+            "except usage.UsageError as error: print(error)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        self.assertIn("no home directory", done.stdout, done.stderr)
 
     def test_no_names(self) -> None:
         """A name is never a path, and never reads as something else."""

@@ -68,6 +68,33 @@ class ProgramTests(SynchronousTestCase):
             self.assertTrue(done.stderr.startswith(f"{sentence}\n"), done.stderr)
             self.assertEqual(done.stderr.count("\n"), 2)
 
+    def test_interrupt(self) -> None:
+        """An interrupt while it starts ends it without a traceback; if ignored, it stays so."""
+        code = (
+            "import os, signal, sys, p2pchat.tap.program as program\n"
+            "class Interrupt:\n"
+            "    def find_spec(self, name, path=None, target=None):\n"
+            "        if name == 'p2pchat.tap.runner':\n"
+            "            os.kill(os.getpid(), signal.SIGINT)\n"
+            "sys.meta_path.insert(0, Interrupt())\n"
+            "program.main(['--version'])"
+        )
+        for setting, status in (("", -signal.SIGINT), ("signal.signal(2, signal.SIG_IGN)\n", 0)):
+            done = subprocess.run(
+                [sys.executable, "-c", f"import signal\n{setting}{code}"],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            self.assertEqual((done.stderr, done.returncode), ("", status))
+
+    def test_light(self) -> None:
+        """What is imported before that is next to nothing."""
+        code = "import sys, p2pchat.tap.program; print('twisted' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        self.assertEqual(done.stdout, b"False\n")
+
 
 class RunningTests(SynchronousTestCase):
     """The peer runs, with a registry that is away."""

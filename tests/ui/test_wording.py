@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
-from p2pchat.peer.settings import ConversationInfo
+from p2pchat.peer.settings import DEFAULT_SERVER, ConversationInfo
 from p2pchat.ui import answers
 from p2pchat.ui.ink import Ink
 from p2pchat.ui.pages import Page
@@ -63,6 +63,8 @@ class WordingTests(SynchronousTestCase):
         new = attrs.evolve(kept, remembered=("identity", "username", "server"))
         what = "a new identity, your name, the registry"
         self.assertEqual(self._said(new), f"{first}\nKept for the next start, in /state: {what}.")
+        usual = self._said(attrs.evolve(kept, server=DEFAULT_SERVER))
+        self.assertIn("; --server URL names another registry.", usual)
         in_memory = self._said(attrs.evolve(kept, state=""))
         self.assertTrue(in_memory.startswith(f"{first}\nYour id is new and ends with this program"))
 
