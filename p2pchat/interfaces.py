@@ -51,7 +51,7 @@ class INode(Interface):
 
     def connect(who: str) -> object:
         """
-        Call a peer, named by its id, the first characters of it, or its name.
+        Call a peer: an id, a contact's name, or a name at the registry.
 
         A Deferred of the peer id fires when the offer is on its way; it fails with
         :class:`p2pchat.errors.WhoError` or :class:`p2pchat.errors.RegistryError`.  What follows
@@ -80,11 +80,34 @@ class INode(Interface):
     def find(who: str) -> str:
         """Return the id of the conversation, call or waiting offer meant; raises ``WhoError``."""
 
+    def find_known(who: str) -> str:
+        """
+        Return the id of a conversation, named by a whole id or a contact's name: for programs.
+
+        Raises ``WhoError``.
+        """
+
+    def forget(who: str) -> str:
+        """Let a contact be a stranger again; returns its id, or raises ``WhoError``."""
+
+    def mute(who: str, on: bool = True) -> str:
+        """Let calls of a peer make no sound, or a sound again; returns its id."""
+
+    def block(who: str, on: bool = True) -> str:
+        """Take nothing of a peer any more, or again; returns its id, or raises ``WhoError``."""
+
+    def contacts() -> object:
+        """Return a list of :class:`p2pchat.peer.settings.ContactInfo`."""
+
     def conversations() -> object:
         """Return a list of :class:`p2pchat.peer.settings.ConversationInfo`."""
 
     def peers() -> object:
-        """Return a Deferred of a list of records, dicts as the registry shows them."""
+        """
+        Return a Deferred of a list of records, dicts as the registry shows them.
+
+        Each has ``contact`` and ``mistaken_for`` beside: see :class:`p2pchat.ui.answers.PeerList`.
+        """
 
     def nat() -> object:
         """Return the :class:`p2pchat.peer.events.NatRead` of what is known now."""

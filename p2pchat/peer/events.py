@@ -24,6 +24,7 @@ from p2pchat.session.events import (
     OfferReceived,
     PathFound,
     PathLost,
+    Renamed,
     Rings,
 )
 
@@ -106,6 +107,26 @@ class NatRead:
 
 
 @attrs.frozen
+class ContactChanged:
+    """
+    What is kept of a peer has changed.
+
+    ``change`` is ``added`` (a contact, by a conversation that the person began or accepted),
+    ``forgotten``, ``muted``, ``unmuted``, ``blocked`` or ``unblocked``; the members after it say
+    what holds now.
+    """
+
+    NAME: ClassVar[str] = "contact"
+
+    peer_id: str
+    name: str
+    change: str
+    contact: bool
+    muted: bool
+    blocked: bool
+
+
+@attrs.frozen
 class Trouble:
     """
     Something that the person should know and that ends nothing.
@@ -119,13 +140,23 @@ class Trouble:
     word: str = ""
 
 
-NodeEvent = DialogueEvent | Starting | Leaving | Registered | RegistryLost | NatRead | Trouble
+NodeEvent = (
+    DialogueEvent
+    | Starting
+    | Leaving
+    | Registered
+    | RegistryLost
+    | NatRead
+    | ContactChanged
+    | Trouble
+)
 
 __all__ = [
     "CallFailed",
     "Calling",
     "Checking",
     "Connected",
+    "ContactChanged",
     "DialogueEvent",
     "Disconnected",
     "Leaving",
@@ -140,6 +171,7 @@ __all__ = [
     "PathLost",
     "Registered",
     "RegistryLost",
+    "Renamed",
     "Rings",
     "Starting",
     "Trouble",

@@ -8,8 +8,8 @@ Owns the meeting of the pure machines with the world::
     Lease ─ documents, verified ─▶ the dialogue of their author
     dialogues ─ bodies ─▶ signed, delivered by the registry;   ─ events ─▶ listeners
 
-Refuses documents that aren't signed, fresh, new and for us, and more than MAX_STRANGERS waiting
-offers.  Nothing that comes from outside raises out of here.
+Refuses documents that aren't signed, fresh, new and for us, anything of who is blocked, and more
+than MAX_STRANGERS waiting offers of strangers.  Nothing that comes from outside raises out of here.
 """
 
 from __future__ import annotations
@@ -33,22 +33,25 @@ from p2pchat.errors import (
 from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.documents import Acceptance
 from p2pchat.interfaces import INode
-from p2pchat.peer import directory, events
+from p2pchat.peer import events
 from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.names import Names
 from p2pchat.peer.nat_reading import read_nat
+from p2pchat.peer.people import People
 from p2pchat.peer.post import Post
+from p2pchat.peer.presence import FailedCalls
 from p2pchat.peer.registration import Lease, Listener, keep_registered
 from p2pchat.peer.registry_client import RegistryClient
-from p2pchat.peer.settings import AcceptPolicy, ConversationInfo, NodeSettings
+from p2pchat.peer.settings import AcceptPolicy, ContactInfo, ConversationInfo, NodeSettings
 from p2pchat.peer.state import State
 from p2pchat.peer.stun_servers import NamedServers
 from p2pchat.runtime import Runtime
 from p2pchat.session.chronicle import describe_path
-from p2pchat.session.dialogue import Dialogue, Surroundings
+from p2pchat.session.dialogue import Dialogue
 from p2pchat.session.quic import warm_up
 from p2pchat.session.story import Story
+from p2pchat.session.surroundings import Surroundings
 from p2pchat.traversal.agent import (
     AgentEvent,
     CandidatesChanged,
@@ -71,7 +74,8 @@ from p2pchat.wire.origins import host as url_host
 from p2pchat.wire.strict_json import JsonObject
 from p2pchat.wire.turn import Credentials
 
-MAX_STRANGERS = 32  # offers of unknown peers that may wait for the person
+MAX_STRANGERS = 32  # offers of strangers that may wait for the person
+MAX_OVER = 64  # dialogues that are over, and of which the person may ask why
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses
 FAREWELL = 2.5  # seconds for goodbyes when the node stops
 
@@ -96,6 +100,8 @@ class Node:
         self._state = state
         self._listeners: list[Callable[[events.NodeEvent], None]] = []
         self._client = RegistryClient(settings.server, state.identity, runtime, self._complain)
+        self._people = People(state.contacts, self._client, self._alive, self._tell)
+        self._failed_calls = FailedCalls(self._client, runtime.clock, self._announce)
         self._post = Post(
             self._client,
             Acceptance(frozenset({self.peer_id})),
@@ -166,6 +172,7 @@ class Node:
 
     @inlineCallbacks
     def _stop(self) -> Any:
+        self._failed_calls.stop()
         for rhythm in (self._heartbeat, self._watch):
             if rhythm.running:
                 rhythm.stop()
@@ -195,8 +202,24 @@ class Node:
         return self._runtime.clock.seconds()
 
     def _tell(self, event: events.NodeEvent) -> None:
-        if isinstance(event, events.PathLost):
-            self._renew_stream()
+        match event:
+            case events.PathLost():
+                self._renew_stream()
+            case events.Connected(peer_id) if not event.resumed:
+                self._announce(event)
+                self._people.connected(self._dialogues[peer_id].machine)
+                return
+            case events.Calling(peer_id):
+                self._failed_calls.release(peer_id)
+            case events.CallFailed() if event.reason == "no-path" and not self._stopping:
+                self._failed_calls.hold(event)
+                return
+        self._announce(event)
+
+    def _announce(self, event: events.NodeEvent) -> None:
+        event = self._people.describe(event)
+        if isinstance(event, events.OfferEnded):
+            self._people.forget_call(event.peer_id)
         for listener in self._listeners:
             listener(event)
 
@@ -210,44 +233,30 @@ class Node:
         """Call a peer; a Deferred of its id fires when the offer is on its way."""
         if self._lease.is_displaced:  # answers would reach the other program
             self._lease.refresh()
-        peer_id, name = yield self._who(who)
+        peer_id, name = yield self._people.look_up(who)
         driver = self._dialogue(peer_id, name)
-        self._remember(peer_id, name)
+        self._people.accepted(peer_id)
         driver.machine.call(self._now())
         driver.step()
         return peer_id
 
-    def _remember(self, peer_id: str, name: str) -> None:
-        try:
-            self._state.add_contact(peer_id, name)
-        except OSError as error:
-            self._tell(events.Trouble(f"the contact can't be kept: {error}"))
-
     def _keep(self, peer_id: str, memory: Memory) -> None:
         try:
-            self._state.remember_path(peer_id, memory)
+            self._people.contacts.remember_path(peer_id, memory)
         except OSError as error:  # a hint is lost; the person has nothing to do about it
             _log.warn("how a contact was reached can't be kept: {error}", error=error)
 
-    def _who(self, who: str) -> Any:
-        known = directory.match(who, self._names()) or directory.as_peer_id(who)
-        if known == self.peer_id:
-            raise WhoError("that is your own id; a conversation needs two")
-        if known is not None:
-            name = self._names().get(known) or self._state.contacts.get(known, "")
-            return succeed((known, name))
-        return directory.look_up(who, self._client, self.peer_id)
-
-    def _names(self) -> dict[str, str]:
-        dialogues = (driver.machine for driver in self._dialogues.values())
-        return {one.peer_id: one.name for one in dialogues if one.is_alive}
+    def _alive(self) -> list[Dialogue]:
+        machines = (driver.machine for driver in self._dialogues.values())
+        return [one for one in machines if one.is_alive]
 
     def find(self, who: str) -> str:
         """Return the id of the conversation, call or waiting offer meant."""
-        found = directory.match(who, self._names())
-        if found is None:
-            raise WhoError(f"no conversation with {who!r}; /connect {who} calls them")
-        return found
+        return self._people.find(who)
+
+    def find_known(self, who: str) -> str:
+        """Return the id of a conversation, named by a whole id or by a contact's name."""
+        return self._people.find_known(who)
 
     def _driver(self, peer_id: str) -> Driver:
         driver = self._dialogues.get(peer_id)
@@ -258,7 +267,7 @@ class Node:
     def accept(self, who: str) -> str:
         """Accept the waiting offer of a peer."""
         driver = self._asking(who)
-        self._remember(driver.machine.peer_id, driver.machine.name)
+        self._people.accepted(driver.machine.peer_id)
         driver.machine.accept(self._now())
         driver.step()
         return str(driver.machine.peer_id)
@@ -289,19 +298,37 @@ class Node:
         driver.machine.disconnect(self._now())
         driver.step()
 
+    def forget(self, who: str) -> str:
+        """Let a contact be a stranger again; returns its id."""
+        return self._people.forget(who)
+
+    def mute(self, who: str, on: bool = True) -> str:
+        """Let calls of a peer make no sound, or a sound again; returns its id."""
+        return self._people.mute(who, on)
+
+    def block(self, who: str, on: bool = True) -> str:
+        """Take nothing of a peer any more, ending what is under way, or again; returns its id."""
+        peer_id = self._people.block(who, on)
+        if on and any(one.peer_id == peer_id for one in self._alive()):
+            self.disconnect(peer_id)
+        return peer_id
+
     # -- what the person asks
 
     def conversations(self) -> list[ConversationInfo]:
         """Return what is under way."""
-        machines = [driver.machine for driver in self._dialogues.values()]
-        return [_describe(machine) for machine in machines if machine.is_alive]
+        return [self._describe(machine) for machine in self._alive()]
+
+    def contacts(self) -> list[ContactInfo]:
+        """Return whom the person knows, has muted or has blocked."""
+        return self._people.listing(self.conversations())
 
     @inlineCallbacks
     def peers(self) -> Any:
         """Return a Deferred of the first page of records."""
         page = yield self._client.peers()
         records = page.get("peers")
-        return records if isinstance(records, list) else []
+        return self._people.records(records if isinstance(records, list) else [])
 
     def nat(self) -> events.NatRead:
         """Return what is known of our NAT now."""
@@ -463,20 +490,32 @@ class Node:
         self._tell(events.RegistryLost(reason, round(retry_in, 1)))
 
     def _arrived(self, peer_id: str, body: Delivered) -> None:
-        driver = self._dialogues.get(peer_id)
-        if driver is None:
-            if not isinstance(body, Offer) or isinstance(body, Answer):
-                return
-            if self._strangers() >= MAX_STRANGERS:
-                self._post.deliver(peer_id, Refusal(body.session, "busy"))
-                return
-            driver = self._dialogue(peer_id, body.username)
-        driver.machine.receive_document(body, self._welcome(peer_id), self._now())
-        driver.step()
+        if self._people.is_blocked(peer_id):
+            return
+        is_offer = isinstance(body, Offer) and not isinstance(body, Answer)
+        if is_offer and not self._may_call(peer_id, body):
+            return
+        driver = self._dialogue(peer_id, "") if is_offer else self._dialogues.get(peer_id)
+        if driver is not None:
+            driver.machine.receive_document(body, self._welcome(peer_id), self._now())
+            driver.step()
+
+    def _may_call(self, peer_id: str, offer: Delivered) -> bool:
+        """Decide whether an offer is taken: contacts always are, strangers within limits."""
+        driver, now = self._dialogues.get(peer_id), self._now()
+        if self._welcome(peer_id) or (driver is not None and driver.machine.approval.holds(now)):
+            return True
+        is_waiting = driver is not None and driver.machine.is_asking
+        if self._people.is_contact(peer_id) or is_waiting or self._strangers() < MAX_STRANGERS:
+            return self._people.called(peer_id, now)
+        busy = Refusal(offer.session, "busy")
+        if self._people.may_send(peer_id, busy, now):
+            self._post.deliver(peer_id, busy)
+        return False
 
     def _welcome(self, peer_id: str) -> bool:
         policy = self.settings.accept
-        known = policy is AcceptPolicy.CONTACTS and peer_id in self._state.contacts
+        known = policy is AcceptPolicy.CONTACTS and self._people.is_contact(peer_id)
         return known or policy is AcceptPolicy.ALL
 
     def _returned(self, peer_id: str, body: Delivered, error: RegistryError) -> None:
@@ -493,7 +532,7 @@ class Node:
         driver = self._dialogues.get(peer_id)
         if driver is None:
             machine = Dialogue(peer_id, name, self._surroundings)
-            machine.memory = self._state.reached.get(peer_id)
+            machine.memory = self._people.contacts[peer_id].reached
             driver = Driver(
                 machine,
                 self._runtime.clock,
@@ -513,17 +552,37 @@ class Node:
         if machine.memory is not None:
             self._keep(machine.peer_id, machine.memory)
         for body in machine.take_documents():
-            self._post.deliver(machine.peer_id, body)
+            if self._people.may_send(machine.peer_id, body, self._now()):
+                self._post.deliver(machine.peer_id, body)
 
     def _strangers(self) -> int:
-        return sum(driver.machine.is_asking for driver in self._dialogues.values())
+        waiting = [
+            driver.machine for driver in self._dialogues.values() if driver.machine.is_asking
+        ]
+        return sum(not self._people.is_contact(machine.peer_id) for machine in waiting)
 
     def _forget_strangers(self) -> None:
-        """Drop dialogues that never came to anything."""
-        for peer_id, driver in list(self._dialogues.items()):
-            if driver.machine.is_forgettable:
+        """Drop dialogues that are over; of those that the person wanted, the last stay a while."""
+        over = [one for one in self._dialogues.items() if one[1].machine.is_over(self._now())]
+        wanted = [peer_id for peer_id, driver in over if driver.machine.approval.was_wanted]
+        kept = set(wanted[-MAX_OVER:])
+        for peer_id, driver in over:
+            if peer_id not in kept:
                 driver.stop()
                 del self._dialogues[peer_id]
+
+    def _describe(self, machine: Dialogue) -> ConversationInfo:
+        path = machine.path
+        rtt = machine.conversation.rtt or (0.0 if path is None else path.rtt)
+        return ConversationInfo(
+            machine.peer_id,
+            self._people.name(machine),
+            machine.stage,
+            "" if path is None else describe_path(path),
+            in_ms(rtt),
+            machine.conversation.undelivered,
+            self._people.is_contact(machine.peer_id),
+        )
 
 
 def is_loopback(server: str) -> bool:
@@ -533,16 +592,3 @@ def is_loopback(server: str) -> bool:
         return name == "localhost" or scope(name) is Scope.LOOPBACK
     except RemoteProtocolError:
         return False
-
-
-def _describe(machine: Dialogue) -> ConversationInfo:
-    path = machine.path
-    rtt = machine.conversation.rtt or (0.0 if path is None else path.rtt)
-    return ConversationInfo(
-        machine.peer_id,
-        machine.name,
-        machine.stage,
-        "" if path is None else describe_path(path),
-        in_ms(rtt),
-        machine.conversation.undelivered,
-    )

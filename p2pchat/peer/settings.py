@@ -68,6 +68,7 @@ class ConversationInfo:
     """
     One conversation, call or waiting offer, for a list on a screen.
 
+    :ivar name: of a contact, the one that it has here; of others, what they call themselves.
     :ivar state: ``calling``, ``ringing``, ``offered`` (waits for our ``/accept``), ``open`` or
         ``reconnecting``.
     :ivar path: candidate types and address of the path, or "".
@@ -81,3 +82,20 @@ class ConversationInfo:
     path: str = ""
     rtt_ms: float = 0.0
     undelivered: int = 0
+    contact: bool = False
+
+
+@attrs.frozen
+class ContactInfo:
+    """
+    Somebody whom the person knows, or has muted or blocked, for a list on a screen.
+
+    :ivar state: that of the conversation, or "".
+    """
+
+    peer_id: str
+    name: str
+    contact: bool
+    muted: bool = False
+    blocked: bool = False
+    state: str = ""

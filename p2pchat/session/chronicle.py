@@ -83,15 +83,24 @@ class Chronicle:
         spent = in_ms(now - self.began)
         self._events.append(events.Connected(self.peer_id, self.name, spent, resumed))
 
-    def disconnected(self, reason: str, undelivered: int) -> None:
+    def renamed(self, name: str) -> None:
+        """Tell that the peer calls itself otherwise now."""
+        before, self.name = self.name, name
+        self._events.append(events.Renamed(self.peer_id, name, name, before))
+
+    def disconnected(self, reason: str, undelivered: int, ours: bool) -> None:
         """Tell the end of a conversation that was told to be open."""
         if self.is_open:
             self.is_open = False
-            self._events.append(events.Disconnected(self.peer_id, self.name, reason, undelivered))
+            self._events.append(
+                events.Disconnected(self.peer_id, self.name, reason, undelivered, ours)
+            )
 
-    def failed(self, reason: str, explanation: str) -> None:
+    def failed(self, reason: str, explanation: str, undelivered: int, ours: bool) -> None:
         """Tell that no conversation came of it."""
-        self._events.append(events.CallFailed(self.peer_id, self.name, reason, explanation))
+        self._events.append(
+            events.CallFailed(self.peer_id, self.name, reason, explanation, ours, undelivered)
+        )
 
     def sent(self, epoch: str, sequence: int, text: str) -> str:
         """Tell of a line of ours, and return its id."""

@@ -11,7 +11,9 @@ Everything with one peer: calls in both directions, the link, the conversation, 
 Owns the rules by which these machines meet:
 
 * The offering side dials the link.  If two offers cross, the one of the lower peer id counts.
-* An offer from a peer whose conversation was lost, not ended, is accepted without asking.
+* An offer is accepted without asking while the call or conversation that was approved goes on, and
+  for a while after it was lost, not ended (:mod:`p2pchat.session.approval`).
+* Whether this side ended something is what this side knows: no word of the other says it.
 * Silence makes a check of the path; a path that fails its check, three silent heartbeats, or a
   link that ends makes a new negotiation, repeated for RESCUE_PATIENCE.
 * What is said meanwhile waits in the conversation's log, across links and calls.
@@ -21,24 +23,21 @@ Documents come in verified and go out as bodies; datagrams are QUIC only, STUN i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 
 from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError, UnsupportedVersion
-from p2pchat.identity.certificates import Certificate
-from p2pchat.identity.keys import Identity
 from p2pchat.session import conversation as talk
 from p2pchat.session import events
+from p2pchat.session.approval import Approval, By
 from p2pchat.session.chronicle import Chronicle
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.held_link import HeldLink
 from p2pchat.session.idleness import Idleness
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened
 from p2pchat.session.story import Record, Story
+from p2pchat.session.surroundings import Surroundings
 from p2pchat.session.telling import explanation as tell_failure
 from p2pchat.traversal import negotiation as calls
-from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.negotiation import Negotiation, NegotiationEvent, Stage
@@ -51,19 +50,6 @@ RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
 LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it
 
 
-@attrs.frozen
-class Surroundings:
-    """What every dialogue of a node shares."""
-
-    identity: Identity
-    certificate: Certificate
-    username: str
-    attempts: int  # offers that one call may make
-    agent: Agent
-    wall_of: Callable[[float], float]  # from the machines' time to seconds since 1970
-    random_bytes: Callable[[int], bytes]
-
-
 @attrs.define(eq=False)
 class Dialogue:
     """
@@ -71,14 +57,14 @@ class Dialogue:
 
     :ivar peer_id: the peer's, proved on every document and link.
     :ivar told: the events.
-    :ivar approved: whether the next offer is accepted without asking.
+    :ivar approval: of the call or conversation of now.
     :ivar memory: how the peer was reached last.
     """
 
     peer_id: str
     _name: str
     _around: Surroundings
-    approved: bool = False
+    approval: Approval = attrs.Factory(Approval)
     memory: Memory | None = None
     conversation: Conversation = attrs.field(init=False)
     told: Chronicle = attrs.field(init=False)
@@ -116,8 +102,8 @@ class Dialogue:
         if negotiation is not None and negotiation.stage is Stage.ASKING:
             self.accept(now)
         elif not self.is_open and (negotiation is None or negotiation.is_over):
-            self.approved, self.told.began, self._leaving = True, now, None
-            self._failed_links = 0
+            self.told.began, self._leaving, self._failed_links = now, None, 0
+            self.approval.give(By.PERSON)
             self._begin_record(now)
             self._negotiate(self._around.attempts, False, now).call(now)
         self._drain(now)
@@ -125,7 +111,8 @@ class Dialogue:
     def accept(self, now: float) -> None:
         """Accept the offer that waits."""
         if self._negotiation is not None and self._negotiation.stage is Stage.ASKING:
-            self.approved, self._leaving = True, None
+            self._leaving = None
+            self.approval.give(By.PERSON)
             self.told.offered(True)
             self._answer(self._negotiation, now)
         self._drain(now)
@@ -149,12 +136,11 @@ class Dialogue:
 
     def disconnect(self, now: float) -> None:
         """End the conversation or the call; the other side is told."""
-        self.approved = False
         if self._negotiation is not None and not self._negotiation.is_over:
             self._negotiation.cancel("declined" if self.is_asking else "cancelled")
             if not self.told.is_open:
-                self.told.failed("cancelled", "you ended the call")
-        self._end_conversation("closed")
+                self._fail("cancelled", "you ended the call", ours=True)
+        self._end_conversation("closed", ours=True)
         if self.conversation.is_open and self._leaving is None:
             self._leaving = now + LINGERING
             self.conversation.leave()
@@ -172,13 +158,12 @@ class Dialogue:
         :raises RemoteProtocolError: it can't be used.
         """
         if isinstance(body, Offer) and body.TYPE == "offer":
-            self._offered(body, auto_accept or self.approved, now)
+            self._offered(body, auto_accept or self.approval.holds(now), now)
         elif self._negotiation is not None:
             self._negotiation.receive(body, now)
         self._drain(now)
 
     def _offered(self, offer: Offer, accept: bool, now: float) -> None:
-        self.told.name = offer.username
         running, waited = self._negotiation, False
         if running is not None and running.session == offer.session:
             return  # delivered twice
@@ -189,8 +174,10 @@ class Dialogue:
             accept = accept or running.is_calling
             waited = running.stage is Stage.ASKING
             running.withdraw()
-        if not self.told.is_open and (running is None or running.is_over):
-            self._begin_record(now)
+        if not self.told.is_open:
+            self._call_themselves(offer.username)
+            if running is None or running.is_over:
+                self._begin_record(now)
         negotiation = self._negotiate(self._around.attempts, False, now)
         negotiation.offered(offer, now)
         self._leaving = None
@@ -199,10 +186,18 @@ class Dialogue:
         if not self.told.is_open and not waited:
             self.told.offered(accept)
         if accept:
-            self.approved = True
+            self.approval.give(By.POLICY)
             self._answer(negotiation, now)
         else:
             negotiation.ask(now)
+
+    def _call_themselves(self, name: str) -> None:
+        """Take the name by which the peer calls itself; a change of one in use is told."""
+        is_used = self.told.is_open or self.approval.by is not By.NOBODY
+        if name and self.name and name != self.name and is_used:
+            self.told.renamed(name)
+        elif name:
+            self.told.name = name
 
     def _ours_counts(self, running: Negotiation) -> bool:
         """Tell whether our own offer goes on although theirs has crossed it."""
@@ -215,7 +210,7 @@ class Dialogue:
             negotiation.accept(now)
         except RemoteProtocolError as error:
             negotiation.cancel("declined")
-            self.told.failed("not-proved", str(error))
+            self._fail("not-proved", str(error))
             return
         if not negotiation.continues:
             self._new_link(negotiation.session, False, now)
@@ -356,10 +351,10 @@ class Dialogue:
         calling = self._negotiation is not None and not self._negotiation.is_over
         return calling or bool(self._held) or self._rescue_until is not None
 
-    @property
-    def is_forgettable(self) -> bool:
-        """Whether nothing ever came of it: a stranger's offer that nobody accepted."""
-        return not (self.approved or self.is_alive or self.told.is_open or self._held.name)
+    def is_over(self, now: float) -> bool:
+        """Tell whether nothing is under way, nor may go on, nor waits to be said."""
+        may_return = self.told.is_open or self.approval.holds(now)
+        return not (self.is_alive or may_return or self.conversation.undelivered)
 
     @property
     def stage(self) -> str:
@@ -464,9 +459,9 @@ class Dialogue:
                 self._rescue("three heartbeats went unanswered", now)
             case talk.Left(reason, detail):
                 self._record.note(f"they ended it: {reason} {detail}".rstrip(), now)
-                self.approved = False
-                self._end_conversation(reason)
-                self._drop(reason, now)
+                word = reason if reason in messages.REASONS else "left"
+                self._end_conversation(word)
+                self._drop(word, now)
 
     # -- what is kept for the next call
 
@@ -529,14 +524,15 @@ class Dialogue:
                 "unsupported-version" if isinstance(error, UnsupportedVersion) else "protocol-error"
             )
             if self._leaving is None:
-                self.approved = False
                 self._record.note(str(error), now)
                 self.conversation.leave(word, str(error)[:500])
                 self._end_conversation(word)
                 self._leaving = now + LINGERING
 
     def _opened(self, username: str, is_new: bool, now: float) -> None:
-        self.told.name, self._rescue_until = username, None
+        self._call_themselves(username)
+        self.approval.give(self.approval.by)  # who was lost is back
+        self._rescue_until = None
         self._idleness.found(now)
         self.told.connected(self.told.is_open and not is_new, now)
 
@@ -553,10 +549,9 @@ class Dialogue:
     def _link_ended(self, error: P2PChatError, now: float) -> None:
         self._record.note(str(error), now)
         if isinstance(error, ProofFailed):
-            self.approved = False
             self._end_conversation("not-proved")
             self._drop(str(error), now)
-            self.told.failed("not-proved", str(error))
+            self._fail("not-proved", str(error))
         elif self._leaving is not None:
             self._drop("closed", now)
         else:
@@ -572,7 +567,7 @@ class Dialogue:
             self._failed_links += 1
             self._negotiate(calls_left - 1, False, now).call(now)
         else:
-            self.told.failed("no-path", reason)
+            self._fail("no-path", reason)
 
     def _drop(self, reason: str, now: float) -> None:
         """Let link, path and rescue go."""
@@ -601,7 +596,8 @@ class Dialogue:
     def _give_up(self, now: float) -> None:
         if self._negotiation is not None:
             self._negotiation.cancel("cancelled")
-        self._end_conversation("lost")
+        self.approval.lose(now)
+        self.told.disconnected("lost", self.conversation.undelivered, False)
         self._drop("lost", now)
 
     def _negotiation_failed(self, reason: str, explanation: str, now: float) -> None:
@@ -615,8 +611,9 @@ class Dialogue:
         told = "; ".join(filter(None, [explanation, tell_failure(self.story())]))
         if not self._negotiation.dials and reason in {"cancelled", "no-answer"}:
             self.told.offer_ended(reason)
+            self.approval.end()
         else:
-            self.told.failed(reason, told)
+            self._fail(reason, told)
         self._drop(reason, now)
 
     def _rescue_failed(self, dialed: bool, reason: str, now: float) -> None:
@@ -627,5 +624,11 @@ class Dialogue:
         else:
             self._rescue(reason, now)
 
-    def _end_conversation(self, reason: str) -> None:
-        self.told.disconnected(reason, self.conversation.undelivered)
+    def _end_conversation(self, reason: str, ours: bool = False) -> None:
+        self.told.disconnected(reason, self.conversation.undelivered, ours)
+        self.approval.end()
+
+    def _fail(self, reason: str, explanation: str, ours: bool = False) -> None:
+        """Tell that no conversation came of a call; the next one needs a yes of its own."""
+        self.approval.end()
+        self.told.failed(reason, explanation, self.conversation.undelivered, ours)

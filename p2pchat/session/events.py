@@ -22,7 +22,8 @@ class Calling:
     An offer goes out: attempt ``attempt`` of ``attempts``.
 
     ``attempts`` is 0 where a path is looked for while a conversation is open: a lost one, until
-    patience ends, or a better one than a relay's.
+    patience ends, or a better one than a relay's.  ``contact`` and ``mistaken_for`` are as in
+    :class:`Connected`.
     """
 
     NAME: ClassVar[str] = "calling"
@@ -31,6 +32,8 @@ class Calling:
     name: str
     attempt: int
     attempts: int
+    contact: bool = False
+    mistaken_for: str = ""
 
 
 @attrs.frozen
@@ -45,13 +48,22 @@ class Rings:
 
 @attrs.frozen
 class OfferReceived:
-    """Somebody wants to talk; where ``accepted`` is false, a person must say ``/accept``."""
+    """
+    Somebody wants to talk; where ``accepted`` is false, a person must say ``/accept``.
+
+    ``quiet`` is set where the person needn't be disturbed: who called a moment ago calls again, or
+    is muted, or too many strangers call at once.  ``contact`` and ``mistaken_for`` are as in
+    :class:`Connected`.
+    """
 
     NAME: ClassVar[str] = "offer"
 
     peer_id: str
     name: str
     accepted: bool
+    quiet: bool = False
+    contact: bool = False
+    mistaken_for: str = ""
 
 
 @attrs.frozen
@@ -82,7 +94,12 @@ class PathFound:
 
 @attrs.frozen
 class Connected:
-    """The other side proved who it is; what is typed arrives now."""
+    """
+    The other side proved who it is; what is typed arrives now.
+
+    ``contact`` tells whether the person knows this id.  ``mistaken_for`` is the id of a contact
+    whose name this one has, or one that looks like it, without being that contact; else "".
+    """
 
     NAME: ClassVar[str] = "connected"
 
@@ -90,6 +107,26 @@ class Connected:
     name: str
     milliseconds: float
     resumed: bool  # the conversation went on where it was; nobody needs to be told twice
+    contact: bool = False
+    mistaken_for: str = ""
+
+
+@attrs.frozen
+class Renamed:
+    """
+    A peer calls itself otherwise than it did when it was called, accepted or connected.
+
+    ``name`` is how it is shown from now on: a contact keeps the name that it has here.
+    """
+
+    NAME: ClassVar[str] = "renamed"
+
+    peer_id: str
+    name: str
+    username: str  # what it calls itself now
+    before: str  # what it called itself
+    contact: bool = False
+    mistaken_for: str = ""
 
 
 @attrs.frozen
@@ -143,8 +180,9 @@ class Disconnected:
     """
     A conversation ended.
 
-    ``reason`` is ``left`` (they said so), ``closed`` (we did), ``lost`` (patience ended) or a word
-    of the chat protocol or of a refusal.
+    ``ours`` tells whether this side ended it, which no word of the other side can say.  ``reason``
+    is ``closed`` where it did, ``left`` (they said so), ``lost`` (patience ended) or a word of the
+    chat protocol or of a refusal.
     """
 
     NAME: ClassVar[str] = "disconnected"
@@ -153,6 +191,7 @@ class Disconnected:
     name: str
     reason: str
     undelivered: int  # lines of ours that the other side never confirmed
+    ours: bool = False
 
 
 @attrs.frozen
@@ -162,7 +201,7 @@ class CallFailed:
 
     ``reason`` is a word: ``unknown-peer``, ``peer-offline``, ``declined``, ``cancelled``, ``busy``,
     ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``unsupported-version``, or another
-    one of a refusal.
+    one of a refusal.  ``ours`` tells whether this side ended the call.
     """
 
     NAME: ClassVar[str] = "failed"
@@ -171,17 +210,25 @@ class CallFailed:
     name: str
     reason: str
     explanation: str  # what was tried, why it failed, what to do
+    ours: bool = False
+    undelivered: int = 0  # lines of ours that wait for the next conversation with this peer
 
 
 @attrs.frozen
 class OfferEnded:
-    """An incoming offer that nobody had accepted yet is gone."""
+    """
+    An incoming offer that nobody had accepted yet is gone.
+
+    ``reason`` is ``cancelled`` (they took it back) or ``no-answer`` (the person's time is up);
+    ``quiet`` is that of the offer.
+    """
 
     NAME: ClassVar[str] = "offer_ended"
 
     peer_id: str
     name: str
     reason: str
+    quiet: bool = False
 
 
 DialogueEvent = (
@@ -191,6 +238,7 @@ DialogueEvent = (
     | Checking
     | PathFound
     | Connected
+    | Renamed
     | MessageSent
     | MessageReceived
     | MessageDelivered

@@ -100,11 +100,17 @@ class NegotiationFailed:
 NegotiationEvent = AttemptBegan | Rang | ChecksBegan | PathReady | NegotiationFailed
 
 
+# What the other side may say of our offer.  Any other word means that it declined: what we did
+# ourselves, and what the registry says, are words of ours.
 _REFUSALS = {
     "declined": "they declined",
-    "cancelled": "they took the offer back",
+    "no-answer": "nobody answered",
     "busy": "they are busy",
+    "unsupported-version": "their program speaks another version",
 }
+_OTHER_REFUSAL = "declined"
+_THEY_HUNG_UP = "they hung up before there was a path"
+_GONE = frozenset({"unknown-peer", "peer-offline"})  # of the registry's words
 
 _OUR_REFUSALS = {"declined": "we declined", "cancelled": "we took the offer back"}
 
@@ -208,6 +214,11 @@ class Negotiation:
     def is_checking(self) -> bool:
         """Whether checks of this attempt still go out, be it for a better path."""
         return self._punching is not None and self._punching.phase is Phase.CHECKING
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether we have accepted an offer and look for its path."""
+        return self.stage is Stage.CHECKING and not self.dials
 
     # -- what is told of it
 
@@ -364,12 +375,21 @@ class Negotiation:
             self._take_candidates(body, now)
         waiting = self.stage in {Stage.OFFERING, Stage.RINGING}
         if isinstance(body, Refusal) and self.stage not in _OVER:
-            self._end(body.reason, body.detail or _REFUSALS.get(body.reason, body.reason))
+            self._refused(body)
         elif isinstance(body, Answer) and waiting:
             self._answered(body, now)
         elif isinstance(body, Ringing) and waiting:
             self.stage, self._deadline = Stage.RINGING, now + RING_TIMEOUT
             self._events.append(Rang())
+
+    def _refused(self, refusal: Refusal) -> None:
+        """The other side declines our offer, or takes its own back."""
+        if not self.dials:
+            self._end("cancelled", "they took the offer back")
+            return
+        word = refusal.reason if refusal.reason in _REFUSALS else _OTHER_REFUSAL
+        sentence = _THEY_HUNG_UP if self.stage is Stage.CHECKING else _REFUSALS[word]
+        self._end(word, f"{sentence}: {refusal.detail}" if refusal.detail else sentence)
 
     def _take_candidates(self, body: Candidates, now: float) -> None:
         if self._punching is not None:
@@ -426,6 +446,8 @@ class Negotiation:
         :param retry_after: seconds that the registry asks for, if it does.
         """
         self._patience.refused(retry_after, now)
+        if session == self.session and reason in _GONE and self._is_answering:
+            self._end("peer-offline", "they are gone: their program has left the registry")
         if session != self.session or self.stage not in {Stage.OFFERING, Stage.PAUSING}:
             return
         is_long = retry_after is not None and retry_after > PAUSES[-1]
@@ -476,7 +498,9 @@ class Negotiation:
         elif self.stage is Stage.OFFERING:
             self._attempt_failed("no-answer", "their program didn't answer the offer", now)
         else:
-            self._documents.append(Refusal(self.session, "cancelled"))
+            # Our own offer is taken back; theirs gets to know what became of it.
+            word = "no-answer" if self.stage is Stage.ASKING else "cancelled"
+            self._documents.append(Refusal(self.session, word))
             self._end("no-answer", f"nobody answered within {RING_TIMEOUT:.0f} seconds")
 
     def hurry(self, now: float) -> None:

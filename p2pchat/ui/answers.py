@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import attrs
 
 from p2pchat.peer.events import NatRead
-from p2pchat.peer.settings import ConversationInfo
+from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.session.story import Story as Facts
 
 
@@ -26,11 +26,25 @@ class CommandList:
 
 @attrs.frozen
 class PeerList:
-    """The records that the registry shows to everybody."""
+    """
+    The records that the registry shows to everybody.
+
+    Each has ``contact``, the name that a contact has here, and ``mistaken_for``, the id of a
+    contact whom a stranger of this name could be taken for.
+    """
 
     NAME: ClassVar[str] = "peers"
 
     peers: tuple[dict[str, Any], ...]
+
+
+@attrs.frozen
+class ContactList:
+    """Whom the person knows, has muted or has blocked."""
+
+    NAME: ClassVar[str] = "contacts"
+
+    contacts: tuple[ContactInfo, ...]
 
 
 @attrs.frozen
@@ -87,4 +101,4 @@ class More:
     """The rest of a folded message is wanted; only a console folds, so that no program reads it."""
 
 
-Answer = CommandList | PeerList | Me | Nat | Story | CurrentConversation | Rejected
+Answer = CommandList | PeerList | ContactList | Me | Nat | Story | CurrentConversation | Rejected

@@ -66,6 +66,46 @@ class Disconnect:
 
 
 @attrs.frozen
+class ListContacts:
+    """List whom the person knows, has muted or has blocked."""
+
+
+@attrs.frozen
+class Forget:
+    """Let a contact be a stranger again."""
+
+    who: str
+
+
+@attrs.frozen
+class Block:
+    """Take nothing of a peer any more."""
+
+    who: str
+
+
+@attrs.frozen
+class Unblock:
+    """Take calls of a peer again."""
+
+    who: str
+
+
+@attrs.frozen
+class Mute:
+    """Let calls of a peer make no sound."""
+
+    who: str
+
+
+@attrs.frozen
+class Unmute:
+    """Let calls of a peer make a sound again."""
+
+    who: str
+
+
+@attrs.frozen
 class ShowMe:
     """Tell who we are and whom we talk to."""
 
@@ -108,6 +148,12 @@ Command = (
     | Reject
     | SwitchTo
     | Disconnect
+    | ListContacts
+    | Forget
+    | Block
+    | Unblock
+    | Mute
+    | Unmute
     | ShowMe
     | ShowNat
     | ShowWhy
@@ -123,11 +169,17 @@ MAX_WHO = 256  # characters of a name or an id; a name has 64 at most
 _TABLE: tuple[tuple[str, str, str, type[Command]], ...] = (
     ("help", "", "this list", Help),
     ("peers", "", "who is online", ListPeers),
-    ("connect", "WHO", "call somebody, by name or by the first characters of an id", Connect),
+    ("connect", "WHO", "call somebody: a contact, an id, or a name at the registry", Connect),
     ("accept", "[WHO]", "accept a call", Accept),
     ("reject", "[WHO]", "decline a call", Reject),
     ("to", "WHO", "talk to another of your conversations", SwitchTo),
     ("disconnect", "[WHO]", "end a conversation, or stop calling", Disconnect),
+    ("contacts", "", "whom you know, have muted or have blocked", ListContacts),
+    ("forget", "WHO", "let a contact be a stranger again", Forget),
+    ("block", "WHO", "take nothing of somebody any more", Block),
+    ("unblock", "WHO", "take their calls again", Unblock),
+    ("mute", "WHO", "let their calls make no sound", Mute),
+    ("unmute", "WHO", "let them ring again", Unmute),
     ("me", "", "your id, the registry, your conversations", ShowMe),
     ("nat", "", "what is known of your NAT", ShowNat),
     ("why", "[WHO]", "how a connection came about, or why it didn't", ShowWhy),
@@ -164,7 +216,7 @@ def _command(name: str, who: str) -> Command:
     if who and not argument:
         return Mistake(f"/{name} takes nothing after it.")
     if argument == "WHO" and not who:
-        return Mistake(f"/{name} whom? Type /{name} and a name, or the first characters of an id.")
+        return Mistake(f"/{name} whom? Type /{name} and a name or an id.")
     return command(who) if argument else command()  # type: ignore[call-arg]
 
 

@@ -195,7 +195,7 @@ class TerminalConsole(Stdio):
 
     def announce(self, value: Any) -> None:
         """Show an event or an answer."""
-        if isinstance(value, events.OfferReceived) and not value.accepted:
+        if isinstance(value, events.OfferReceived) and not (value.accepted or value.quiet):
             self.write(_BELL)
         self._presenter.present(value)
 

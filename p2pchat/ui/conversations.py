@@ -6,11 +6,11 @@ goes through ``announce`` in the order in which it happened.
 
 The current conversation is the one that plain lines go to.
 
-- ``/to``, ``/connect`` and ``/accept`` choose it; a conversation that begins by itself becomes it
-  only where there is none.
-- Text typed after ``/connect`` waits until the peer is found: it is meant for that peer.
-- When the person ends it, the one before becomes current.  When it ends by itself there is none:
-  a half-typed line must not reach somebody else.
+- ``/to``, ``/connect`` and ``/accept`` choose it.  A conversation that begins by itself becomes it
+  only if there never was one.
+- Text typed after ``/connect`` waits until the peer is found: it is meant for that peer.  Who is
+  found becomes current unless the person has chosen another meanwhile; if nobody is, nobody does.
+- When it ends, whoever ended it, there is none: what is being typed must not reach somebody else.
 """
 
 from __future__ import annotations
@@ -31,10 +31,21 @@ from p2pchat.ui import answers, commands
 from p2pchat.ui.json_requests import RequestId
 from p2pchat.ui.troubles import COMMAND, WHO, trouble_of
 
-# Reasons of Disconnected and CallFailed that the person asked for.
-DELIBERATE = frozenset({"closed", "cancelled"})
 OFFERED = "offered"  # the state of a ConversationInfo that waits for /accept
 NOBODY = "You are talking to nobody"
+_ENDS = events.Disconnected | events.CallFailed | events.OfferEnded
+MAX_NAMED = 5  # people in one sentence
+
+
+@attrs.define(eq=False)
+class _Search:
+    """
+    A ``/connect`` whose peer isn't found yet.
+
+    :ivar texts: what was typed since, for this peer.
+    """
+
+    texts: list[tuple[str, RequestId]] = attrs.Factory(list)
 
 
 @attrs.define
@@ -53,11 +64,10 @@ class Conversations:
     leave: Callable[[], None]
     current: str = ""
     request: RequestId = None
-    _recent: list[str] = attrs.Factory(list)  # conversations that were current, newest last
+    _chosen: bool = False  # whether there ever was a current conversation
     _last: tuple[str, str] = ("", "")  # id and name of whom the last event was about
-    _calls: int = 0  # /connect commands whose peer isn't found yet
-    _held: list[tuple[str, RequestId]] = attrs.Factory(list)  # for the peer being looked for
     _ended: bool = False
+    _looking: _Search | None = None  # what plain lines go to until the peer is found
 
     def __attrs_post_init__(self) -> None:
         INode(self._node).listen(self._take_event)
@@ -80,7 +90,7 @@ class Conversations:
     def say_to(self, who: str, text: str, request: RequestId = None) -> None:
         """Send a text to a conversation, whichever is current."""
         if not self._ended:
-            self._do(request, lambda: self._node.send(self._node.find(who), text))
+            self._do(request, lambda: self._node.send(self._node.find_known(who), text))
 
     def refuse(self, trouble: events.Trouble, request: RequestId = None) -> None:
         """Say that a request can't be done."""
@@ -112,37 +122,31 @@ class Conversations:
         self.announce(event)
         if hasattr(event, "name"):
             self._last = (event.peer_id, event.name)
-        if isinstance(event, events.Connected) and not self.current and not self._calls:
+        if isinstance(event, events.Connected) and not (self._chosen or self._looking):
             self._make_current(event.peer_id)
-        elif isinstance(event, events.Disconnected | events.CallFailed | events.OfferEnded):
-            self._end(event.peer_id, event.reason)
+        elif isinstance(event, _ENDS) and event.peer_id == self.current:
+            self._make_current("")
 
-    def _end(self, peer_id: str, reason: str) -> None:
-        if peer_id in self._recent:
-            self._recent.remove(peer_id)
-        if peer_id == self.current:
-            chosen = self._recent[-1:] if reason in DELIBERATE else []
-            self._make_current(chosen[0] if chosen else "")
+    def _choose(self, peer_id: str) -> None:
+        """Make the one current whom a command names; whoever is being looked for isn't any more."""
+        self._looking = None
+        self._make_current(peer_id, is_answer=self.request is not None)
 
-    def _make_current(self, peer_id: str) -> None:
-        if peer_id in self._recent:
-            self._recent.remove(peer_id)
-        if peer_id:
-            self._recent.append(peer_id)
-        if peer_id != self.current or self.request is not None:
-            self.current = peer_id
+    def _make_current(self, peer_id: str, is_answer: bool = False) -> None:
+        if peer_id != self.current or is_answer:
+            self.current, self._chosen = peer_id, True
             name = self.name_of(peer_id) if peer_id else ""
             self.announce(answers.CurrentConversation(peer_id, name))
 
     # Commands.
 
     def _say(self, command: commands.Say) -> None:
-        if self._calls:
-            self._held.append((command.text, self.request))
+        if self._looking is not None:
+            self._looking.texts.append((command.text, self.request))
         elif self.current:
             self._node.send(self.current, command.text)
         else:
-            raise WhoError(f"{NOBODY}: {self._advice()}")
+            raise WhoError(f"{NOBODY}, and nothing was sent: {self._advice()}")
 
     def _advice(self) -> str:
         open_now = [info for info in self._open() if info.state != OFFERED]
@@ -162,26 +166,30 @@ class Conversations:
         found.addCallbacks(listed, self._later(self._failed))
 
     def _connect(self, command: commands.Connect) -> None:
-        self._calls += 1
+        # If nobody is found, what is being typed was meant for nobody else; the answer comes later.
+        self._do(None, self._make_current, "")
+        search = self._looking = _Search()
         call: Deferred[str] = maybeDeferred(self._node.connect, command.who)
-        call.addCallbacks(self._later(self._called), self._later(self._not_called))
+        found = self._later(lambda peer_id: self._called(peer_id, search))
+        call.addCallbacks(found, self._later(lambda failure: self._not_called(failure, search)))
 
-    def _called(self, peer_id: str) -> None:
-        self._calls -= 1
-        self._make_current(peer_id)
-        held, self._held = self._held, []
-        for text, request in held:
-            self.execute(commands.Say(text), request)
+    def _called(self, peer_id: str, search: _Search) -> None:
+        if search is self._looking:
+            self._choose(peer_id)
+        else:  # the person has chosen another: the answer says whom
+            self._make_current(self.current, is_answer=self.request is not None)
+        for text, request in search.texts:
+            self._do(request, self._node.send, peer_id, text)
 
-    def _not_called(self, failure: Failure) -> None:
-        self._calls -= 1
+    def _not_called(self, failure: Failure, search: _Search) -> None:
+        if search is self._looking:
+            self._looking = None
         self._failed(failure)
-        held, self._held = self._held, []
-        for text, request in held:
+        for text, request in search.texts:
             self._do(request, self._complain, f"Not sent, since nobody was called: {text}", WHO)
 
     def _accept(self, command: commands.Accept) -> None:
-        self._make_current(self._node.accept(command.who or self._only_offer()))
+        self._choose(self._node.accept(command.who or self._only_offer()))
 
     def _reject(self, command: commands.Reject) -> None:
         peer_id = self._node.find(command.who or self._only_offer())
@@ -189,23 +197,44 @@ class Conversations:
         self.announce(answers.Rejected(self._node.reject(peer_id), name))
 
     def _only_offer(self) -> str:
-        offers = self._waiting()
-        if not offers:
+        waiting = self._waiting()
+        known = [info for info in waiting if info.contact]
+        if not waiting:
             raise WhoError("Nobody is waiting to be accepted.")
-        if len(offers) > 1:
-            raise WhoError(f"Several are waiting; name one of them: {_names(offers)}.")
-        return offers[0].peer_id
+        if len(known) == 1:
+            return known[0].peer_id  # strangers don't stand in a contact's way
+        if len(waiting) > 1:
+            raise WhoError(f"Several are waiting; name one of them: {_names(known or waiting)}.")
+        return waiting[0].peer_id
 
     def _switch(self, command: commands.SwitchTo) -> None:
         peer_id: str = self._node.find(command.who)
         if any(info.peer_id == peer_id for info in self._waiting()):
             raise WhoError(f"{self.name_of(peer_id)} waits for your /accept or /reject.")
-        self._make_current(peer_id)
+        self._choose(peer_id)
 
     def _disconnect(self, command: commands.Disconnect) -> None:
         if not command.who and not self.current:
             raise WhoError(f"{NOBODY}: /disconnect WHO ends another conversation.")
         self._node.disconnect(self._node.find(command.who) if command.who else self.current)
+
+    def _list_contacts(self, _command: commands.ListContacts) -> None:
+        self.announce(answers.ContactList(tuple(self._node.contacts())))
+
+    def _forget(self, command: commands.Forget) -> None:
+        self._node.forget(command.who)
+
+    def _block(self, command: commands.Block) -> None:
+        self._node.block(command.who)
+
+    def _unblock(self, command: commands.Unblock) -> None:
+        self._node.block(command.who, False)
+
+    def _mute(self, command: commands.Mute) -> None:
+        self._node.mute(command.who)
+
+    def _unmute(self, command: commands.Unmute) -> None:
+        self._node.mute(command.who, False)
 
     def _show_me(self, _command: commands.ShowMe) -> None:
         node = self._node
@@ -267,6 +296,12 @@ _EFFECTS: dict[type, Callable[[Conversations, Any], None]] = {
     commands.Reject: Conversations._reject,
     commands.SwitchTo: Conversations._switch,
     commands.Disconnect: Conversations._disconnect,
+    commands.ListContacts: Conversations._list_contacts,
+    commands.Forget: Conversations._forget,
+    commands.Block: Conversations._block,
+    commands.Unblock: Conversations._unblock,
+    commands.Mute: Conversations._mute,
+    commands.Unmute: Conversations._unmute,
     commands.ShowMe: Conversations._show_me,
     commands.ShowNat: Conversations._show_nat,
     commands.ShowWhy: Conversations._show_why,
@@ -277,4 +312,6 @@ _EFFECTS: dict[type, Callable[[Conversations, Any], None]] = {
 
 
 def _names(conversations: list[ConversationInfo]) -> str:
-    return ", ".join(f"{info.name} ({info.peer_id[:8]})" for info in conversations)
+    shown = [f"{info.name} ({info.peer_id[:8]})" for info in conversations[:MAX_NAMED]]
+    more = len(conversations) - MAX_NAMED
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

@@ -31,6 +31,7 @@ _ANSWERING = (
     events.Trouble,
     events.Disconnected,
     events.CallFailed,
+    events.ContactChanged,
 )
 
 

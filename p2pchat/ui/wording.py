@@ -2,9 +2,8 @@
 Events and answers as sentences for a person.
 
 Pure.  Every text that may come from somebody else goes through :mod:`p2pchat.wire.visible` here,
-but for messages, which may be long: the page does it for as much of them as it shows.
-A name proves nothing: where two peers have the same one, or one has ours, the beginning of the
-id, which is proved, stands beside it.
+but for messages, which may be long: the page does it for as much of them as it shows.  Who is
+called what is the matter of :mod:`p2pchat.ui.labels`.
 """
 
 from __future__ import annotations
@@ -15,25 +14,27 @@ from typing import Any
 import attrs
 
 from p2pchat.peer import events
-from p2pchat.peer.settings import DEFAULT_SERVER, ConversationInfo
+from p2pchat.peer.settings import DEFAULT_SERVER, ContactInfo, ConversationInfo
 from p2pchat.ui import answers
 from p2pchat.ui.columns import columns
 from p2pchat.ui.ink import Tint
+from p2pchat.ui.labels import SHORT_ID, YOU, Labels
 from p2pchat.ui.nat_words import nat_rows
 from p2pchat.wire.visible import visible, visible_name
 
-SHORT_ID = 8  # characters of an id that people are shown
-MAX_NAMES = 1000  # names kept to tell same names apart; the oldest is forgotten
 MAX_EXCERPT = 40  # characters of a line that is quoted
 MAX_EXCERPTS = 3  # lines quoted at once
 LATE_DELIVERY = (
     2000.0  # milliseconds; a delivery that took longer is told, others go without saying
 )
-YOU = "you"
 
-_REASONS = {
-    "left": "{name} has left.",
-    "closed": "You ended the conversation with {name}.",
+_CHANGES = {
+    "added": "{who} is your contact now: the name means this id here, whoever else takes it.",
+    "forgotten": "{who} is no contact any more.",
+    "muted": "{who} is muted: their calls make no sound.",
+    "unmuted": "{who} isn't muted any more.",
+    "blocked": "{who} is blocked: nothing of theirs is taken.  /unblock takes it back.",
+    "unblocked": "{who} isn't blocked any more.",
 }
 _KEPT = {"identity": "a new identity", "username": "your name", "server": "the registry"}
 _STATES = {
@@ -106,7 +107,7 @@ class Wording:
     """
 
     username: str
-    _names: dict[str, str] = attrs.Factory(dict)
+    _labels: Labels = attrs.field(init=False)
     _current: str = ""
     _open: set[str] = attrs.Factory(set)
     _texts: dict[tuple[str, str], str] = attrs.Factory(dict)  # ours on their way, by peer and id
@@ -114,21 +115,19 @@ class Wording:
     _registry_lost: bool = False
     _registered: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        self._labels = Labels(visible_name(self.username))
+
     def say(self, value: Any) -> list[Paragraph]:
         """Return what a person is told of an event or answer; of some, nothing."""
         if hasattr(value, "name") and value.peer_id:
-            self._remember(value.peer_id, value.name)
+            self._labels.learn(value)
         wording = _WORDINGS.get(type(value))
         return wording(self, value) if wording else []
 
     def label(self, peer_id: str) -> str:
         """Return a name that means one peer only."""
-        name = self._names.get(peer_id, "?")
-        taken = {YOU, visible_name(self.username).casefold()}
-        taken |= {other.casefold() for one, other in self._names.items() if one != peer_id}
-        # A name with a bracket could pretend to have such an id.
-        doubtful = name.casefold() in taken or "(" in name
-        return f"{name} ({peer_id[:SHORT_ID]})" if doubtful else name
+        return self._labels.label(peer_id)
 
     def prompt(self) -> str:
         """Return what stands before the line that is being typed."""
@@ -139,20 +138,20 @@ class Wording:
         quoted = excerpts(list(map(excerpt, texts[:MAX_EXCERPTS])), len(texts))
         return _note(f"{self.label(peer_id)} doesn't have {quoted} yet.", Tint.WARNING)
 
-    def _remember(self, peer_id: str, name: str) -> None:
-        self._names.pop(peer_id, None)
-        if len(self._names) >= MAX_NAMES:
-            del self._names[next(iter(self._names))]
-        self._names[peer_id] = visible_name(name)
-
-    def _forget(self, peer_id: str) -> None:
-        """Forget what belongs to a conversation; the name stays, lest another takes it."""
-        self._open.discard(peer_id)
-        self._texts = {key: text for key, text in self._texts.items() if key[0] != peer_id}
-
     def _who(self, peer_id: str) -> str:
         """Return name and beginning of the id, for first encounters."""
-        return f"{self._names.get(peer_id, '?')} ({peer_id[:SHORT_ID]})"
+        return self._labels.full(peer_id)
+
+    def _warn_of(self, peer_id: str) -> list[Paragraph]:
+        """Say so where somebody has the name of a contact that he isn't."""
+        if not self._labels.is_mistaken(peer_id):
+            return []
+        known, name = self._labels.contact_meant(peer_id), self._labels.name(peer_id)
+        return _note(
+            f"This is not the {name} you know: your contact has the id {known}…, this one "
+            f"{peer_id[:SHORT_ID]}….",
+            Tint.BAD,
+        )
 
     # The registry.
 
@@ -195,7 +194,8 @@ class Wording:
         if not event.attempts:  # a lost path is looked for, and PathLost has said so
             return []
         attempt = f"attempt {event.attempt} of {event.attempts}"
-        return _note(f"Calling {self._who(event.peer_id)}, {attempt}.")
+        warning = self._warn_of(event.peer_id) if event.attempt == 1 else []
+        return [*_note(f"Calling {self._who(event.peer_id)}, {attempt}."), *warning]
 
     def _say_rings(self, event: events.Rings) -> list[Paragraph]:
         return _note(f"{self.label(event.peer_id)} is being asked to accept.")
@@ -204,10 +204,17 @@ class Wording:
         who = self._who(event.peer_id)
         if event.accepted:
             return _note(f"{who} calls you; accepted.")
-        return _note(f"{who} wants to talk: /accept or /reject.", Tint.GOOD)
+        if event.quiet:
+            return []
+        asked = _note(f"{who} wants to talk: /accept or /reject.", Tint.GOOD)
+        return [*asked, *self._warn_of(event.peer_id)]
 
     def _say_offer_ended(self, event: events.OfferEnded) -> list[Paragraph]:
-        return _note(f"{self._who(event.peer_id)} no longer calls ({visible(event.reason)}).")
+        if event.quiet:
+            return []
+        if event.reason == "no-answer":
+            return _note(f"{self._who(event.peer_id)} called, and nobody answered.")
+        return _note(f"{self._who(event.peer_id)} cancelled the call.")
 
     def _say_checking(self, event: events.Checking) -> list[Paragraph]:
         addresses = ", ".join(map(visible, event.addresses))
@@ -231,22 +238,46 @@ class Wording:
         if event.resumed:
             return _note(f"Back in touch with {self.label(event.peer_id)}.", Tint.GOOD)
         took = f"after {_duration(event.milliseconds)}"
-        return _note(f"Connected to {self._who(event.peer_id)} {took}, encrypted.", Tint.GOOD)
+        told = _note(f"Connected to {self._who(event.peer_id)} {took}, encrypted.", Tint.GOOD)
+        return [*told, *self._warn_of(event.peer_id)]
+
+    def _say_renamed(self, event: events.Renamed) -> list[Paragraph]:
+        before, now = visible_name(event.before), visible_name(event.username)
+        who = f"{before} ({event.peer_id[:SHORT_ID]})"
+        return [
+            *_note(f"{who} calls itself {now} now.", Tint.WARNING),
+            *self._warn_of(event.peer_id),
+        ]
+
+    def _say_contact(self, event: events.ContactChanged) -> list[Paragraph]:
+        changed = _CHANGES.get(event.change, "{who} has changed.")
+        return _note(changed.format(who=self._who(event.peer_id)))
 
     def _say_disconnected(self, event: events.Disconnected) -> list[Paragraph]:
-        self._forget(event.peer_id)
-        name, reason = self.label(event.peer_id), visible(event.reason)
-        ended = _REASONS.get(event.reason, "The conversation with {name} ended: {reason}.")
-        told = _note(ended.format(name=name, reason=reason), Tint.WARNING)
+        self._open.discard(event.peer_id)
+        told = _note(self._ended(event), Tint.WARNING)
         if event.undelivered:
             lines = "1 line" if event.undelivered == 1 else f"{event.undelivered} lines"
             told += _note(f"{lines} of yours never got a confirmation.", Tint.BAD)
         return told
 
+    def _ended(self, event: events.Disconnected) -> str:
+        name = self.label(event.peer_id)
+        if event.ours:
+            return f"You ended the conversation with {name}."
+        if event.reason == "left":
+            return f"{name} has left."
+        return f"The conversation with {name} ended: {visible(event.reason)}."
+
     def _say_failed(self, event: events.CallFailed) -> list[Paragraph]:
-        self._forget(event.peer_id)
+        self._open.discard(event.peer_id)
         explanation = visible(event.explanation or event.reason)
-        return _note(f"No conversation with {self._who(event.peer_id)}: {explanation}", Tint.BAD)
+        failed = f"No conversation with {self._who(event.peer_id)}: {explanation}"
+        told = _note(failed, Tint.FAINT if event.ours else Tint.BAD)
+        if event.undelivered:
+            lines = "1 line waits" if event.undelivered == 1 else f"{event.undelivered} lines wait"
+            told += _note(f"{lines} for the next conversation with them, until you quit.")
+        return told
 
     # Messages.
 
@@ -290,6 +321,11 @@ class Wording:
             return _note("Nobody is registered.")
         return _listing(_table([_peer_row(record) for record in answer.peers]))
 
+    def _say_contacts(self, answer: answers.ContactList) -> list[Paragraph]:
+        if not answer.contacts:
+            return _note("You have no contacts: whom you talk to on purpose becomes one.")
+        return _listing(_table([_contact_row(one) for one in answer.contacts]))
+
     def _say_me(self, answer: answers.Me) -> list[Paragraph]:
         rows = [
             ("you", visible_name(answer.username)),
@@ -299,7 +335,7 @@ class Wording:
         return _listing(_table(rows) + [self._conversation(one) for one in answer.conversations])
 
     def _conversation(self, info: ConversationInfo) -> str:
-        self._remember(info.peer_id, info.name)
+        self._labels.learn(info)
         facts = [_STATES.get(info.state, info.state)]
         facts += [visible(info.path)] if info.path else []
         facts += [f"round trip {info.rtt_ms:.0f} ms"] if info.rtt_ms else []
@@ -325,7 +361,23 @@ def _peer_row(record: dict[str, Any]) -> tuple[str, ...]:
         visible_name(str(record.get("peer_id", "?")), 36),
         "online" if online else "offline",
         visible_name(nat, MAX_EXCERPT) if nat not in {"", "unknown"} else "",
+        _acquaintance(record),
     )
+
+
+def _acquaintance(record: dict[str, Any]) -> str:
+    """Say what one who is registered is to the person."""
+    if record.get("contact"):
+        return f"your contact {visible_name(str(record['contact']))}"
+    return "not your contact" if record.get("mistaken_for") else ""
+
+
+def _contact_row(info: ContactInfo) -> tuple[str, ...]:
+    facts = [] if info.contact else ["no contact"]
+    facts += ["muted"] if info.muted else []
+    facts += ["blocked"] if info.blocked else []
+    facts += [_STATES.get(info.state, info.state)] if info.state else []
+    return visible_name(info.name), visible_name(info.peer_id, 36), ", ".join(facts)
 
 
 _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
@@ -341,6 +393,8 @@ _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
     events.PathFound: Wording._say_path,
     events.PathLost: Wording._say_path_lost,
     events.Connected: Wording._say_connected,
+    events.Renamed: Wording._say_renamed,
+    events.ContactChanged: Wording._say_contact,
     events.Disconnected: Wording._say_disconnected,
     events.CallFailed: Wording._say_failed,
     events.MessageSent: Wording._say_sent,
@@ -349,6 +403,7 @@ _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
     events.Trouble: Wording._say_trouble,
     answers.CommandList: Wording._say_commands,
     answers.PeerList: Wording._say_peers,
+    answers.ContactList: Wording._say_contacts,
     answers.Me: Wording._say_me,
     answers.Nat: Wording._say_nat,
     answers.Story: Wording._say_story,

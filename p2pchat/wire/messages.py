@@ -33,6 +33,7 @@ from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional, 
 from p2pchat.wire.usernames import username_field
 
 VERSION = 1
+REASONS = frozenset({"left", "unsupported-version", "protocol-error"})  # of DISCONNECT
 MAX_TEXT = 32768  # characters of one message; a page of print has 3,000
 
 
@@ -178,7 +179,7 @@ class Disconnect:
     """
     Ends the conversation on purpose.
 
-    :ivar reason: a word: ``left``, ``unsupported-version``, ``protocol-error``.
+    :ivar reason: one of REASONS; any other word means ``left``.
     """
 
     TYPE: ClassVar[str] = "DISCONNECT"

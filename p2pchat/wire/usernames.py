@@ -90,17 +90,22 @@ def _begins_as_something_else(name: str) -> bool:
 
 
 def _is_reserved(name: str) -> bool:
-    return any(key == _RESERVED or key.startswith(f"{_RESERVED} ") for key in _keys(name))
+    return any(key == _RESERVED or key.startswith(f"{_RESERVED} ") for key in looks(name))
 
 
 def resembles(name: str, other: str) -> bool:
     """Tell whether a person could take two names for the same one."""
-    return not _keys(name).isdisjoint(_keys(other))
+    return not looks(name).isdisjoint(looks(other))
 
 
-@lru_cache(maxsize=4096)
-def _keys(name: str) -> frozenset[str]:
-    """Return what a name looks like in small letters, read before and after making them small."""
+@lru_cache(maxsize=4096)  # names of at most MAX_USERNAME characters
+def looks(name: str) -> frozenset[str]:
+    """
+    Return what a name looks like, in one or two spellings; look-alikes have one in common.
+
+    A capital I looks like a small l, and its small letter doesn't: so letters are made small before
+    look-alikes are replaced, and after.
+    """
     plain = "".join(
         one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one)
     )

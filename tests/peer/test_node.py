@@ -233,6 +233,22 @@ class StrangersTests(NodeCase):
         for number in range(first, first + count):
             self.deliver(self.sign(offer(f"s{number}"), identity(1000 + number)))
 
+    def test_name_that_is_an_id(self) -> None:
+        """Who calls himself by somebody's id, or a part of it, isn't listened to."""
+        for name in (BOB.peer_id, BOB.peer_id[:8]):
+            self.deliver(self.sign(offer("liar", username=name), identity(1000)))
+            self.assertEqual(self.alice.events(events.OfferReceived), [])
+        called = self.world.result(self.alice.node.connect(BOB.peer_id))
+        self.assertEqual(called, BOB.peer_id)
+
+    def test_flood(self) -> None:
+        """Of a flood of strangers few are answered: our own calls need the registry, too."""
+        answers = self.world.registry.counts.answers
+        before = answers.total()
+        self.offers(0, 200)
+        self.assertGreater(answers.total(), before)
+        self.assertLess(answers.total() - before, 30)
+
     def test_limit(self) -> None:
         """MAX_STRANGERS wait; who comes after that is told that we are busy."""
         self.offers(0, MAX_STRANGERS + 3)
@@ -263,7 +279,7 @@ class ContactsTests(NodeCase):
 
     def test_contact(self) -> None:
         """One whom the person called or accepted before is let in, another waits."""
-        self.alice.state.add_contact(BOB.peer_id, "bob")
+        self.alice.state.contacts.keep(BOB.peer_id, "bob")
         self.deliver(self.sign(offer("one")))
         self.deliver(self.sign(offer("two"), identity(77)))
         accepted = [event.accepted for event in self.alice.events(events.OfferReceived)]
@@ -295,11 +311,12 @@ class CommandTests(NodeCase):
                 self.world.result(self.alice.node.connect(who))
 
     def test_prefix(self) -> None:
-        """Somebody is called by the first characters of their id."""
+        """Nobody is called by the first characters of an id; the sentence has all of it."""
         bob = self.world.person("bob")
         self.world.wait(lambda: bob.events(events.Registered), awaited="Bob")
-        called = self.world.result(self.alice.node.connect(bob.node.peer_id[:8]))
-        self.assertEqual(called, bob.node.peer_id)
+        with self.assertRaises(WhoError) as caught:
+            self.world.result(self.alice.node.connect(bob.node.peer_id[:16]))
+        self.assertIn(f"/connect {bob.node.peer_id}", str(caught.exception))
 
     def test_not_waiting(self) -> None:
         """Only an offer that waits can be accepted or rejected, once."""

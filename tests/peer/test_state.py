@@ -14,7 +14,6 @@ from p2pchat.peer.state import CONTACTS_FILE, State, load_state
 from p2pchat.peer.state_directory import IDENTITY_FILE, LOCK_FILE, StateDirectory
 from p2pchat.traversal.behaviour import Mapping
 from p2pchat.traversal.memory import Means, Memory
-from p2pchat.wire.strict_json import JsonObject, dumps
 from tests.identity.people import BOB, CAROL
 
 MEMORY = Memory(Means.PROBING, Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT, 1.8e9)
@@ -46,44 +45,16 @@ class StateTests(SynchronousTestCase):
     def test_kept(self) -> None:
         """Identity and contacts are the same in the next run."""
         first = self.load()
-        first.add_contact(BOB.peer_id, "bob")
-        first.add_contact(CAROL.peer_id, '[[[[[[[[[[[[[[[[[[[[ "\\ 😀')
+        first.contacts.keep(BOB.peer_id, "bob")
+        first.contacts.keep(CAROL.peer_id, '[[[[[[[[[[[[[[[[[[[[ "\\ 😀')
         second = self.load()
         self.assertEqual(second.identity.peer_id, first.identity.peer_id)
-        self.assertEqual(second.contacts, first.contacts)
-
-    def test_reached(self) -> None:
-        """How a contact was reached is kept with it; of others nothing is."""
-        first = self.load()
-        first.remember_path(BOB.peer_id, MEMORY)
-        self.assertEqual(first.reached, {})
-        first.add_contact(BOB.peer_id, "bob")
-        first.remember_path(BOB.peer_id, MEMORY)
-        first.add_contact(CAROL.peer_id, "carol")
-        self.assertEqual(self.load().reached, {BOB.peer_id: MEMORY})
-        self.assertEqual(self.load().contacts, first.contacts)
-
-    def test_damaged_memory(self) -> None:
-        """What can't be understood of it is forgotten, and keeps nobody from starting."""
-        self.load().add_contact(BOB.peer_id, "bob")
-        file = self.path / CONTACTS_FILE
-        good = {BOB.peer_id: MEMORY.to_json()}
-        cases: tuple[tuple[JsonObject, dict[str, Memory]], ...] = (
-            ({}, {}),  # as an older program wrote it
-            *[({"reached": bad}, {}) for bad in (None, list[str](), 1, "x")],
-            ({"reached": {BOB.peer_id: {}}}, {}),
-            ({"reached": {**good, CAROL.peer_id: MEMORY.to_json()}}, {BOB.peer_id: MEMORY}),
-            ({"reached": {**good, "x": None}, "newer": 1}, {BOB.peer_id: MEMORY}),
-        )
-        for damaged, kept in cases:
-            file.write_bytes(dumps({"peers": {BOB.peer_id: "bob"}, **damaged}))
-            state = self.load()
-            self.assertEqual((state.contacts, state.reached), ({BOB.peer_id: "bob"}, kept))
+        self.assertEqual(second.contacts.people(), first.contacts.people())
 
     def test_private(self) -> None:
         """The directory and its files are nobody else's, whatever the umask."""
         self.addCleanup(os.umask, os.umask(0))
-        self.load().add_contact(BOB.peer_id, "bob")
+        self.load().contacts.keep(BOB.peer_id, "bob")
         self.assertEqual(self.mode(self.path), 0o700)
         for name in (IDENTITY_FILE, CONTACTS_FILE):
             self.assertEqual(self.mode(self.path / name), 0o600)
@@ -92,16 +63,17 @@ class StateTests(SynchronousTestCase):
         """Nothing else is left of the files, however often they were written."""
         state = self.load()
         for number in range(5):
-            state.add_contact(BOB.peer_id, f"bob {number}")
+            state.contacts.mute(BOB.peer_id, "bob", on=number % 2 == 0)
         self.assertEqual(sorted(os.listdir(self.path)), [CONTACTS_FILE, IDENTITY_FILE, LOCK_FILE])
-        self.assertEqual(self.load().contacts, {BOB.peer_id: "bob 4"})
+        self.assertTrue(self.load().contacts[BOB.peer_id].is_muted)
 
     def test_memory(self) -> None:
         """Without a directory nothing is written, and each run is somebody else."""
         first, second = (load_state(None, self.random.randbytes) for _ in range(2))
-        first.add_contact(BOB.peer_id, "bob")
+        first.contacts.keep(BOB.peer_id, "bob")
         self.assertNotEqual(first.identity.peer_id, second.identity.peer_id)
-        self.assertEqual((first.contacts, second.contacts), ({BOB.peer_id: "bob"}, {}))
+        names = [one.contacts.names() for one in (first, second)]
+        self.assertEqual(names, [{BOB.peer_id: "bob"}, {}])
 
     def test_broken_identity(self) -> None:
         """A key that can't be read is named, never replaced."""
@@ -132,7 +104,7 @@ class StateTests(SynchronousTestCase):
 
     def test_writable_contacts(self) -> None:
         """Contacts that others may write are refused; who reads them is the person's business."""
-        self.load().add_contact(BOB.peer_id, "bob")
+        self.load().contacts.keep(BOB.peer_id, "bob")
         file = self.path / CONTACTS_FILE
         file.chmod(0o644)
         self.load()

@@ -15,7 +15,8 @@ import attrs
 
 from p2pchat.identity.keys import Identity
 from p2pchat.session import events
-from p2pchat.session.dialogue import Dialogue, Surroundings
+from p2pchat.session.dialogue import Dialogue
+from p2pchat.session.surroundings import Surroundings
 from p2pchat.traversal.agent import Agent, LinkDatagram, PathMoved, RoundEnded
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
@@ -143,13 +144,22 @@ class Pair:
         self.bob = self.peer("bob", high, low, attempts)
         self.path: Link = self.join()
 
-    def peer(self, name: str, identity: Identity, other: Identity, attempts: int = 3) -> Peer:
+    def peer(
+        self,
+        name: str,
+        identity: Identity,
+        other: Identity,
+        attempts: int = 3,
+        username: str = "",
+    ) -> Peer:
         """Make somebody, and let the wire end there; as after a restart."""
         random = Random(f"{name} {self.wire.now}")
         gathering = DualGathering((ADDRESSES[name],), random.randbytes)
         agent = Agent(gathering, Relays(random.randbytes), False, random.randbytes)
         around = Surroundings(
-            identity, CERTIFICATE, name, attempts, agent, lambda now: WALL + now, random.randbytes
+            *(identity, CERTIFICATE, username or name, attempts, agent),
+            lambda now: WALL + now,
+            random.randbytes,
         )
         made = Peer(name, agent, Dialogue(other.peer_id, "", around))
         self.wire.attach(made, ADDRESSES[name])

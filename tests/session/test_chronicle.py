@@ -48,11 +48,11 @@ class ChronicleTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """An end is told once, and only of what was told to be open."""
-        self.told.disconnected("left", 1)
+        self.told.disconnected("left", 1, False)
         self.told.connected(False, 11.0)
         self.events()
-        self.told.disconnected("left", 2)
-        self.told.disconnected("left", 3)
+        self.told.disconnected("left", 2, False)
+        self.told.disconnected("left", 3, False)
         self.assertEqual(self.events(), [events.Disconnected("id", "bob", "left", 2)])
 
     def test_message_id(self) -> None:

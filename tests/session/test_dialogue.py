@@ -18,7 +18,7 @@ from p2pchat.session import events
 from p2pchat.session.dialogue import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.story import Story
-from p2pchat.traversal.negotiation import ANSWER_TIMEOUT
+from p2pchat.traversal.negotiation import ANSWER_TIMEOUT, RING_TIMEOUT
 from p2pchat.wire.documents import Answer, Candidates, Offer, Refusal, Ringing
 from p2pchat.wire.messages import MAX_TEXT
 from tests.identity.people import CAROL
@@ -54,7 +54,7 @@ class CallTests(DialogueCase):
             self.assertEqual(found.getSignatureString(), machine[verb].getSignatureString())
         self.assertFalse(hasattr(dialogue, "receive_datagram"))
         self.assertEqual((dialogue.stage, dialogue.get_timer()), ("ended", None))
-        self.assertTrue(dialogue.is_forgettable)
+        self.assertTrue(dialogue.is_over(self.now))
         self.assertEqual(dialogue.story(), Story())
 
     def test_story_of_a_call(self) -> None:
@@ -146,8 +146,39 @@ class CallTests(DialogueCase):
         self.pair.run(0.1)
         self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "cancelled")
         self.assertEqual([e.reason for e in self.bob.events(events.OfferEnded)], ["cancelled"])
-        self.assertTrue(self.bob.dialogue.is_forgettable)
-        self.assertFalse(self.alice.dialogue.is_alive)
+        self.assertTrue(self.alice.events(events.CallFailed)[0].ours)
+        for one in self.pair.both:
+            self.assertTrue(one.dialogue.is_over(self.now))
+
+    def test_one_yes_one_call(self) -> None:
+        """Who declined or missed a call is asked about when he calls back."""
+        self.bob.welcome = False
+        for seconds in (0.1, RING_TIMEOUT + 1):
+            self.alice.dialogue.call(self.now)
+            self.pair.run(seconds)
+            self.bob.dialogue.reject(self.now)
+            self.pair.run(0.1)
+            self.assertFalse(self.alice.dialogue.is_alive)
+            self.alice.welcome = False
+            self.bob.dialogue.call(self.now)
+            self.pair.run(0.1)
+            self.assertTrue(self.alice.dialogue.is_asking)
+            self.alice.dialogue.reject(self.now)
+            self.pair.run(0.1)
+        self.assertEqual(self.alice.events(events.Checking), [])
+
+    def test_nobody_answers(self) -> None:
+        """Both sides read that nobody answered, and the caller that the line waits."""
+        self.bob.welcome = False
+        self.alice.dialogue.call(self.now)
+        self.pair.say(self.alice, "are you there?")
+        self.pair.run(RING_TIMEOUT + 1)
+        (failed,) = self.alice.events(events.CallFailed)
+        self.assertEqual((failed.reason, failed.ours, failed.undelivered), ("no-answer", False, 1))
+        self.assertIn("nobody answered", failed.explanation)
+        (ended,) = self.bob.events(events.OfferEnded)
+        self.assertEqual(ended.reason, "no-answer")
+        self.assertFalse(self.alice.dialogue.is_over(self.now), "a line waits")
 
     def test_attempts(self) -> None:
         """Where no check gets through, each attempt is told, and the failure says what was done."""
@@ -255,6 +286,15 @@ class ConversationTests(DialogueCase):
         self.assertEqual((shown.text, shown.name, shown.sent_at), ("hello", "alice", WALL))
         self.assertLess(delivered.milliseconds, 100)
 
+    def test_reasons(self) -> None:
+        """Whatever word the other side leaves with, it is they who ended it."""
+        for word, told in (("closed", "left"), ("cancelled", "left"), ("lost", "left")):
+            self.setUp()
+            self.bob.dialogue.conversation.leave(word)
+            self.pair.run(LINGERING + 0.1)
+            (ended,) = self.alice.events(events.Disconnected)
+            self.assertEqual((ended.reason, ended.ours), (told, False))
+
     def test_long_lines(self) -> None:
         """Many lines of the greatest length arrive in order, brackets and all."""
         texts = [character * MAX_TEXT for character in 'x[{"\0😀'] * 3
@@ -354,6 +394,42 @@ class RescueTests(DialogueCase):
         self.pair.run_until(lambda: self.bob.texts() == ["are you there?"], 20)
         self.assertGreater(self.alice.first_flights, self.flights[0])
         self.assertFalse(self.alice.events(events.Connected)[-1].resumed)
+
+    def test_new_name_after_a_restart(self) -> None:
+        """A peer who comes back under another name is told of, with both names, not by an offer."""
+        ids = self.pair.identities
+        self.pair.part()
+        self.pair.say(self.alice, "are you there?")
+        self.pair.run(3)
+        self.bob = self.pair.bob = self.pair.peer("bob", ids["bob"], ids["alice"], 3, "carol")
+        self.bob.dialogue.call(self.now)
+        self.pair.run(0.1)
+        self.assertEqual(self.alice.dialogue.name, "bob")
+        self.pair.join()
+        self.pair.run_until(lambda: self.bob.texts() == ["are you there?"], 20)
+        (renamed,) = self.alice.events(events.Renamed)
+        self.assertEqual((renamed.before, renamed.username), ("bob", "carol"))
+        told = [type(one) for one in self.alice.told]
+        self.assertGreater(
+            len(told) - told[::-1].index(events.Connected), told.index(events.Renamed)
+        )
+
+    def test_return(self) -> None:
+        """Who was accepted by the person, and lost for good, comes back without being asked."""
+        self.pair = Pair()
+        self.alice, self.bob = self.pair.alice, self.pair.bob
+        self.bob.welcome = self.alice.welcome = False
+        self.alice.dialogue.call(self.now)
+        self.pair.run(0.1)
+        self.bob.dialogue.accept(self.now)
+        self.pair.run(1)
+        self.pair.part()
+        self.pair.run(RESCUE_PATIENCE + 60)
+        self.assertFalse(self.alice.dialogue.is_alive or self.bob.dialogue.is_alive)
+        self.pair.join()
+        self.alice.dialogue.call(self.now)
+        self.pair.run(2)
+        self.assertTrue(self.bob.dialogue.is_open)
 
     def test_short_break(self) -> None:
         """A break shorter than a failed check is nobody's business."""

@@ -105,10 +105,11 @@ class MemoryTests(SynchronousTestCase):
         for age, remembered in ((0.0, ""), (0.0, "many-sockets"), (MEMORY_LIFETIME, "")):
             calls.world.result(calls.alice.node.stop())
             state = load_state(directory, Random(7).randbytes)
-            state.reached = {
-                peer_id: attrs.evolve(memory, learned_at=memory.learned_at - age)
-                for peer_id, memory in state.reached.items()
-            }
+            for peer_id, person in state.contacts.people().items():
+                if person.reached is not None:
+                    learned_at = person.reached.learned_at - age
+                    older = attrs.evolve(person.reached, learned_at=learned_at)
+                    state.contacts.remember_path(peer_id, older)
             calls.alice = calls.world.start_on(calls.alice.host, "alice", state)
             calls.world.internet.run(SETTLED)
             attempt, _ = calls.call()

@@ -139,22 +139,37 @@ class CallingTests(NegotiationCase):
         self.assertGreater(second.began_ms, first.began_ms + 5000)
 
     def test_refused(self) -> None:
-        """A refusal ends it from any stage, with its sentence, or ours for its word."""
-        for reason, detail, told in (
-            ("declined", "", "they declined"),
-            ("busy", "", "they are busy"),
-            ("busy", "on another call", "on another call"),
-            ("moonlight", "", "moonlight"),
+        """A refusal ends it from any stage, with our sentence for its word, and theirs behind."""
+        for reason, detail, word, told in (
+            ("declined", "", "declined", "they declined"),
+            ("busy", "", "busy", "they are busy"),
+            ("busy", "on another call", "busy", "they are busy: on another call"),
+            ("no-answer", "", "no-answer", "nobody answered"),
         ):
             self.setUp()
             offer = self.offer()
             self.alice.receive(Refusal(offer.session, reason, detail), NOW)
-            self.assertEqual(said(self.alice)[1:], [NegotiationFailed(reason, told)])
+            self.assertEqual(said(self.alice)[1:], [NegotiationFailed(word, told)])
             self.assertEqual(self.alice.take_documents(), [])
-        self.setUp()
+
+    def test_hung_up(self) -> None:
+        """A refusal while checks are under way isn't the network's fault, whatever its word."""
         self.checking()
+        said(self.alice)
         self.alice.receive(Refusal(self.alice.session, "cancelled"), NOW)
         self.assertIs(self.alice.stage, Stage.ENDED)
+        (failed,) = said(self.alice)
+        assert isinstance(failed, NegotiationFailed)
+        self.assertEqual(failed.reason, "declined")
+        self.assertIn("hung up", failed.explanation)
+
+    def test_words_of_ours(self) -> None:
+        """No refusal claims what only this side, or the registry, can know."""
+        for word in ("cancelled", "closed", "lost", "no-path", "peer-offline", "moonlight"):
+            self.setUp()
+            offer = self.offer()
+            self.alice.receive(Refusal(offer.session, word), NOW)
+            self.assertEqual(said(self.alice)[1:], [NegotiationFailed("declined", "they declined")])
 
     def test_undeliverable(self) -> None:
         """An unknown peer ends it at once; trouble, offline included, is tried again."""
@@ -313,8 +328,20 @@ class CalledTests(NegotiationCase):
         self.bob.offered(offer, NOW)
         self.bob.ask(NOW)
         self.bob.handle_timer(NOW + RING_TIMEOUT)
-        self.assertEqual(self.bob.take_documents()[1:], [Refusal(offer.session, "cancelled")])
+        self.assertEqual(self.bob.take_documents()[1:], [Refusal(offer.session, "no-answer")])
         self.assertIs(self.bob.stage, Stage.ENDED)
+
+    def test_gone(self) -> None:
+        """checking to ended: the caller left the registry before our answer came there."""
+        offer = self.offer()
+        self.bob.offered(offer, NOW)
+        self.bob.accept(NOW)
+        said(self.bob)
+        self.bob.undeliverable(offer.session, "peer-offline", "offline", None, NOW)
+        (failed,) = said(self.bob)
+        assert isinstance(failed, NegotiationFailed)
+        self.assertEqual(failed.reason, "peer-offline")
+        self.assertIn("they are gone", failed.explanation)
 
     def test_taken_back(self) -> None:
         """asking to ended: the caller took the offer back."""

@@ -12,7 +12,7 @@ from zope.interface import implementer
 from p2pchat.errors import WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
-from p2pchat.peer.settings import ConversationInfo, NodeSettings
+from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings
 from p2pchat.session.story import Story
 
 ALICE = "0a11ce00-0000-8000-8000-000000000001"
@@ -25,7 +25,7 @@ NAMES = {BOB: "bob", CAROL: "carol"}
 @attrs.define
 class FakeNode:
     """
-    A node called alice that knows bob and carol.
+    A node called alice that knows bob and carol; carol is a contact.
 
     :ivar asked: what was asked, oldest first.
     :ivar calls: the Deferreds of calls that a test has to fire.
@@ -59,17 +59,20 @@ class FakeNode:
         self._put(peer_id, "offered")
         self.tell(events.OfferReceived(peer_id, NAMES[peer_id], False))
 
-    def end(self, peer_id: str, reason: str = "left", undelivered: int = 0) -> None:
+    def end(
+        self, peer_id: str, reason: str = "left", undelivered: int = 0, ours: bool = False
+    ) -> None:
         """End a conversation."""
         self.infos.pop(peer_id, None)
-        self.tell(events.Disconnected(peer_id, NAMES[peer_id], reason, undelivered))
+        self.tell(events.Disconnected(peer_id, NAMES[peer_id], reason, undelivered, ours))
 
     def receive(self, peer_id: str, text: str) -> None:
         """Let a peer say something."""
         self.tell(events.MessageReceived(peer_id, NAMES[peer_id], "m1", text, 0.0))
 
     def _put(self, peer_id: str, state: str) -> None:
-        self.infos[peer_id] = ConversationInfo(peer_id, NAMES[peer_id], state)
+        is_contact = peer_id == CAROL
+        self.infos[peer_id] = ConversationInfo(peer_id, NAMES[peer_id], state, contact=is_contact)
 
     # INode.
 
@@ -120,13 +123,34 @@ class FakeNode:
         if peer_id not in self.infos:
             raise WhoError("There is no such conversation.")
         self.asked.append(("disconnect", peer_id))
-        self.end(peer_id, "closed")
+        self.end(peer_id, "closed", ours=True)
 
     def find(self, who: str) -> str:
         for peer_id, info in self.infos.items():
             if who == info.name or peer_id.startswith(who):
                 return peer_id
         raise WhoError(f"Nobody here is {who}.")
+
+    def find_known(self, who: str) -> str:
+        if who not in (BOB, CAROL, NAMES[CAROL]):
+            raise WhoError(f"{who} is no id and no contact.")
+        return CAROL if who == NAMES[CAROL] else who
+
+    def forget(self, who: str) -> str:
+        return self._noted("forget", who)
+
+    def mute(self, who: str, on: bool = True) -> str:
+        return self._noted("mute" if on else "unmute", who)
+
+    def block(self, who: str, on: bool = True) -> str:
+        return self._noted("block" if on else "unblock", who)
+
+    def _noted(self, what: str, who: str) -> str:
+        self.asked.append((what, who))
+        return BOB
+
+    def contacts(self) -> list[ContactInfo]:
+        return [ContactInfo(CAROL, NAMES[CAROL], True)]
 
     def conversations(self) -> list[ConversationInfo]:
         return list(self.infos.values())

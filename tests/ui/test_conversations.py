@@ -39,7 +39,7 @@ class ConversationsTests(SynchronousTestCase):
         self.assertIn("/connect WHO", self._complaint())
 
     def test_first_conversation(self) -> None:
-        """A conversation that begins by itself is current where there was none, and only there."""
+        """A conversation that begins by itself is current where there never was one."""
         self.node.begin(BOB)
         self.node.begin(CAROL)
         self.talk.type("hi")
@@ -76,8 +76,31 @@ class ConversationsTests(SynchronousTestCase):
         reasons = [one.reason for one in self.announced if isinstance(one, events.Trouble)]
         self.assertEqual(reasons[0], "Nobody is called dave.")
         self.assertIn("secret", reasons[1])
+        self.talk.type("and the rest of it")
+        self.assertIn("nothing was sent", self._complaint())
         self.assertEqual(self.node.asked, [("connect", "dave")])
-        self.assertEqual(self.talk.current, CAROL)
+
+    def test_calls_at_once(self) -> None:
+        """Of two who are looked for each gets what was typed for it; the last named is current."""
+        self.talk.type("/connect bob")
+        self.talk.type("for bob")
+        self.talk.type("/connect carol")
+        self.talk.type("for carol")
+        self.node.calls[1].callback(CAROL)
+        self.node.calls[0].callback(BOB)
+        self.talk.type("more for carol")
+        sent = [(CAROL, "for carol"), (BOB, "for bob"), (CAROL, "more for carol")]
+        self.assertEqual(self.node.asked[2:], [("send", *one) for one in sent])
+
+    def test_end_while_calling(self) -> None:
+        """The end of another conversation takes nothing from whom is looked for."""
+        self.node.begin(CAROL)
+        self.talk.type("/connect bob")
+        self.talk.type("for bob")
+        self.node.end(CAROL)
+        self.talk.type("more")
+        self.node.calls[0].callback(BOB)
+        self.assertEqual(self.node.asked[1:], [("send", BOB, "for bob"), ("send", BOB, "more")])
 
     def test_ended_by_them(self) -> None:
         """When the other side leaves, a half-typed line must not reach a third person."""
@@ -88,15 +111,30 @@ class ConversationsTests(SynchronousTestCase):
         self.assertEqual(self.node.asked, [])
         self.assertIn("/to WHO; connected: carol (ca401000)", self._complaint())
 
+    def test_nobody_takes_the_place(self) -> None:
+        """After an end whoever connects by himself gets nothing that is being typed."""
+        self.node.begin(BOB)
+        self.node.end(BOB, "closed")
+        self.node.begin(CAROL)
+        self.talk.type("bob, I hate my boss")
+        self.assertEqual((self.node.asked, self.talk.current), ([], ""))
+
+    def test_words_of_the_other_side(self) -> None:
+        """No reason that the other side gives makes an end ours."""
+        self.node.begin(CAROL)
+        self.node.begin(BOB)
+        self.talk.type("/to bob")
+        for reason in ("closed", "cancelled", "left"):
+            self.node.end(BOB, reason)
+            self.assertEqual(self.talk.current, "")
+
     def test_ended_by_us(self) -> None:
-        """/disconnect goes back to the conversation before."""
+        """After /disconnect what is being typed goes to nobody, too."""
         self.node.begin(BOB)
         self.node.begin(CAROL)
         self.talk.type("/to carol")
         self.talk.type("/disconnect")
         self.assertEqual(self.node.asked, [("disconnect", CAROL)])
-        self.assertEqual(self.talk.current, BOB)
-        self.talk.type("/disconnect bob")
         self.assertEqual(self.talk.current, "")
         self.talk.type("/disconnect")
         self.assertIn("talking to nobody", self._complaint())
@@ -130,14 +168,18 @@ class ConversationsTests(SynchronousTestCase):
         self.assertEqual(self.node.asked, [("accept", BOB), ("send", BOB, "hi")])
 
     def test_several_offers(self) -> None:
-        """Of several offers one has to be named."""
+        """Of several offers one has to be named, unless just one is a contact's."""
         self.node.offer(BOB)
         self.node.offer(CAROL)
         self.talk.type("/reject")
+        self.assertEqual(self.node.asked, [("reject", CAROL)], "the contact")
+        self.node.offer(CAROL)
+        self.node.infos[CAROL] = attrs.evolve(self.node.infos[CAROL], contact=False)
+        self.talk.type("/reject")
         self.assertIn("bob (b0b00000), carol (ca401000)", self._complaint())
-        self.talk.type("/reject carol")
-        self.assertEqual(self.node.asked, [("reject", CAROL)])
-        self.assertEqual(self.announced[-1], answers.Rejected(CAROL, "carol"))
+        self.talk.type("/reject bob")
+        self.assertEqual(self.node.asked[1:], [("reject", BOB)])
+        self.assertEqual(self.announced[-1], answers.Rejected(BOB, "bob"))
 
     def test_answers(self) -> None:
         """/help, /me, /nat and /peers answer."""
@@ -150,6 +192,16 @@ class ConversationsTests(SynchronousTestCase):
         self.assertEqual((me.peer_id, me.conversations[0].name), (ALICE, "bob"))
         self.assertEqual(attrs.astuple(nat), attrs.astuple(self.node.nat()))
         self.assertEqual(peers, answers.PeerList(({"username": "bob"},)))
+
+    def test_contacts(self) -> None:
+        """/contacts lists them; what changes one goes to the node."""
+        self.talk.type("/contacts")
+        (listed,) = self.announced[-1].contacts
+        self.assertEqual((listed.peer_id, listed.name), (CAROL, "carol"))
+        words = ("forget", "block", "unblock", "mute", "unmute")
+        for word in words:
+            self.talk.type(f"/{word} carol")
+        self.assertEqual(self.node.asked, [(word, "carol") for word in words])
 
     def test_registry_away(self) -> None:
         """A registry that can't be asked is said in its own words."""
@@ -172,14 +224,17 @@ class ConversationsTests(SynchronousTestCase):
         self.assertIn("no connection yet", self._complaint())
 
     def test_say_to(self) -> None:
-        """A text may go to another conversation, which doesn't become current."""
+        """A program's text goes to an id or a contact, never to a name that anybody can take."""
         self.node.begin(BOB)
         self.node.begin(CAROL)
         self.talk.say_to("carol", "psst")
         self.assertEqual(self.node.asked, [("send", CAROL, "psst")])
         self.assertEqual(self.talk.current, BOB)
-        self.talk.say_to("dave", "psst")
-        self.assertIn("dave", self._complaint())
+        for who in ("dave", "bob"):
+            self.talk.say_to(who, "psst")
+            self.assertIn(who, self._complaint())
+        self.talk.say_to(BOB, "psst")
+        self.assertEqual(self.node.asked[1:], [("send", BOB, "psst")])
 
     def test_quit_and_mistakes(self) -> None:
         """/quit leaves; a mistake is told; an empty line is nothing."""

@@ -33,7 +33,8 @@ class JsonLinesTests(StdioCase):
         """An event has its name, the time and its fields."""
         self.node.offer(BOB)
         offer = {"event": "offer", "time": 0.0, "peer_id": BOB, "name": "bob", "accepted": False}
-        self.assertEqual(self.objects(), [offer])
+        more = {"quiet": False, "contact": False, "mistaken_for": ""}
+        self.assertEqual(self.objects(), [{**offer, **more}])
 
     def test_names(self) -> None:
         """No two kinds of event have the same name, but for an answer that repeats one."""
@@ -55,7 +56,7 @@ class JsonLinesTests(StdioCase):
                 "command": "/connect WHO",
                 "name": "connect",
                 "argument": "WHO",
-                "meaning": "call somebody, by name or by the first characters of an id",
+                "meaning": "call somebody: a contact, an id, or a name at the registry",
             },
         )
         self.assertEqual((sent["event"], sent["text"]), ("sent", "hi"))
@@ -114,8 +115,8 @@ class JsonLinesTests(StdioCase):
         self.assertEqual(
             told,
             [
-                *[("sent", "a"), ("me", 0), ("message", None), ("error", 2), ("calling", None)],
-                *[("current", 1), ("sent", 3), ("current", 4), ("error", 5)],
+                *[("sent", "a"), ("me", 0), ("message", None), ("current", None), ("error", 2)],
+                *[("error", 3), ("calling", None), ("current", 1), ("current", 4), ("error", 5)],
             ],
         )
 

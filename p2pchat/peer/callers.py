@@ -1,0 +1,99 @@
+"""
+Who may ring: the calls of people who aren't asked for, and what is answered to them.
+
+Owns three limits, so that strangers, one with many calls or many with one each, cost the person and
+the registry's goodwill little, and never stand in a contact's way::
+
+    offers of one caller        CALLER_BURST at once, then one in CALLER_INTERVAL
+    rings of one caller         one, then silence for RING_PAUSE, twice as long after each ring; a
+                                contact's pause doesn't grow.  Who is accepted begins anew.
+    rings and replies           of all strangers together: STRANGERS_BURST, then one in
+                                STRANGERS_INTERVAL; further calls wait without a sound or a reply
+
+A further offer is ignored; one that is taken and doesn't ring still waits for an answer.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+CALLER_BURST = 6.0  # offers; two calls of three attempts each
+CALLER_INTERVAL = 10.0  # seconds
+RING_PAUSE = 60.0  # seconds
+LONGEST_PAUSE = 3600.0  # seconds
+STRANGERS_BURST = 8.0  # rings and replies
+STRANGERS_INTERVAL = 5.0  # seconds
+MAX_CALLERS = 1000  # who are remembered; the one who called longest ago is forgotten
+
+
+class Ring(Enum):
+    """What becomes of a call."""
+
+    LOUD = "loud"
+    QUIET = "quiet"  # it waits, and the person isn't disturbed
+    IGNORED = "ignored"
+
+
+@attrs.define
+class Budget:
+    """
+    So many at once, and one more in each interval.
+
+    :ivar burst: how many at once.
+    :ivar interval: seconds.
+    """
+
+    burst: float
+    interval: float
+    _spent: float = 0.0
+    _when: float = 0.0
+
+    def take(self, now: float) -> bool:
+        """Ask for one; tells whether there is one."""
+        self._spent = max(0.0, self._spent - (now - self._when) / self.interval)
+        self._when = now
+        if self._spent + 1 > self.burst:
+            return False
+        self._spent += 1
+        return True
+
+
+@attrs.define
+class _Caller:
+    offers: Budget = attrs.Factory(lambda: Budget(CALLER_BURST, CALLER_INTERVAL))
+    quiet_until: float = 0.0
+    pause: float = RING_PAUSE
+
+
+@attrs.define
+class Callers:
+    """The callers of one peer, and the budgets that strangers share."""
+
+    _callers: dict[str, _Caller] = attrs.Factory(dict)
+    _rings: Budget = attrs.Factory(lambda: Budget(STRANGERS_BURST, STRANGERS_INTERVAL))
+    _replies: Budget = attrs.Factory(lambda: Budget(STRANGERS_BURST, STRANGERS_INTERVAL))
+
+    def called(self, peer_id: str, is_contact: bool, now: float) -> Ring:
+        """Decide about a call that needs the person's answer."""
+        caller = self._callers.pop(peer_id, None) or _Caller()
+        if len(self._callers) >= MAX_CALLERS:
+            del self._callers[next(iter(self._callers))]
+        self._callers[peer_id] = caller
+        if not caller.offers.take(now):
+            return Ring.IGNORED
+        if now < caller.quiet_until or not (is_contact or self._rings.take(now)):
+            return Ring.QUIET
+        caller.quiet_until = now + caller.pause
+        if not is_contact:
+            caller.pause = min(caller.pause * 2, LONGEST_PAUSE)
+        return Ring.LOUD
+
+    def accepted(self, peer_id: str) -> None:
+        """The person has accepted this caller: the next call rings."""
+        self._callers.pop(peer_id, None)
+
+    def may_reply(self, now: float) -> bool:
+        """Ask to tell a stranger that the person is asked, or busy."""
+        return self._replies.take(now)

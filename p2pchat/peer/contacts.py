@@ -1,0 +1,208 @@
+"""
+The people whom our person knows: contacts, and whoever is muted or blocked.
+
+A contact is a key under a name: whoever has the name, here, is the peer with that id, present or
+not.  A contact is made of a conversation that our person began or accepted, never of a call, and
+never of a peer whose name another contact has; it ends with ``forget`` alone.
+
+Owns the table and its JSON form, no file::
+
+    {"v": 2, "people": {peer id: {"name": "bob", "contact": true, "muted": false, "blocked": false,
+                                  "reached": memory}}}
+
+A memory (:mod:`p2pchat.traversal.memory`) is a hint: one that can't be understood is forgotten,
+where a name would be a reason to stop.  A file without "v" is of the first version, which kept
+everybody who was called, as {"peers": {peer id: name}, "reached": {peer id: memory}}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from p2pchat.errors import LocalProtocolError, RemoteProtocolError
+from p2pchat.identity.keys import check_peer_id
+from p2pchat.traversal.memory import Memory
+from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional
+from p2pchat.wire.usernames import MAX_USERNAME, looks
+
+VERSION = 2
+MAX_PEOPLE = 10_000  # a person knows fewer, and every change writes them all: 1 MB
+
+
+@attrs.frozen
+class Person:
+    """
+    What is kept of one peer.
+
+    :ivar name: of a contact, the name that means this key; of others, what they called themselves.
+    :ivar is_muted: their calls make no sound.
+    :ivar is_blocked: nothing of theirs is taken, and nothing answered.
+    :ivar reached: how the contact was reached last.
+    """
+
+    name: str = ""
+    is_contact: bool = False
+    is_muted: bool = False
+    is_blocked: bool = False
+    reached: Memory | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is anything to keep."""
+        return self.is_contact or self.is_muted or self.is_blocked
+
+    def to_json(self) -> JsonObject:
+        """Return the JSON form."""
+        reached = {} if self.reached is None else {"reached": self.reached.to_json()}
+        return {
+            "name": self.name,
+            "contact": self.is_contact,
+            "muted": self.is_muted,
+            "blocked": self.is_blocked,
+            **reached,
+        }
+
+    @classmethod
+    def from_json(cls, members: object) -> Person:
+        """Read the JSON form, or raise :class:`RemoteProtocolError`."""
+        if not isinstance(members, dict):
+            raise RemoteProtocolError("a person must be an object")
+        return cls(
+            field(members, "name", str, MAX_USERNAME),
+            optional(members, "contact", bool, False),
+            optional(members, "muted", bool, False),
+            optional(members, "blocked", bool, False),
+            _memory(members.get("reached")),
+        )
+
+
+STRANGER = Person()
+
+
+@attrs.define(eq=False)
+class Contacts:
+    """
+    The table of people, by peer id.
+
+    :ivar save: called after each change that is worth keeping, with the JSON form.
+    """
+
+    save: Callable[[bytes], None] = lambda _data: None
+    _people: dict[str, Person] = attrs.Factory(dict)
+    _lookalikes: dict[str, set[str]] = attrs.Factory(dict)  # contacts, by their looks
+
+    def __getitem__(self, peer_id: str) -> Person:
+        """Return what is known of a peer; a stranger for somebody unknown."""
+        return self._people.get(peer_id, STRANGER)
+
+    def people(self) -> dict[str, Person]:
+        """Return everybody who is known, by peer id."""
+        return dict(self._people)
+
+    def names(self) -> dict[str, str]:
+        """Return the names of contacts, by peer id."""
+        return {one: person.name for one, person in self._people.items() if person.is_contact}
+
+    def mistaken_for(self, peer_id: str, name: str) -> str:
+        """Return the id of a contact whom somebody else of this name could be taken for, or ""."""
+        if not name or self[peer_id].is_contact:
+            return ""
+        found = {one for look in looks(name) for one in self._lookalikes.get(look, ())}
+        return min(found, default="")
+
+    def keep(self, peer_id: str, name: str) -> bool:
+        """
+        Make a contact of a peer; tell whether that is anything new.
+
+        A name that another contact has, or one that looks like it, makes no second contact.
+        """
+        if self[peer_id].is_contact or self.mistaken_for(peer_id, name):
+            return False
+        self._change(peer_id, name=name, is_contact=True)
+        return True
+
+    def forget(self, peer_id: str) -> None:
+        """Let a contact be a stranger again; muted or blocked they stay."""
+        self._change(peer_id, is_contact=False, reached=None)
+
+    def mute(self, peer_id: str, name: str, on: bool) -> None:
+        """Let calls of a peer make no sound, or a sound again."""
+        self._change(peer_id, name=name, is_muted=on)
+
+    def block(self, peer_id: str, name: str, on: bool) -> None:
+        """Take nothing of a peer any more, or again."""
+        self._change(peer_id, name=name, is_blocked=on)
+
+    def remember_path(self, peer_id: str, memory: Memory) -> None:
+        """Remember how a contact was reached; of others nothing is kept."""
+        if self[peer_id].is_contact and self[peer_id].reached != memory:
+            self._change(peer_id, reached=memory)
+
+    def _change(self, peer_id: str, **changes: Any) -> None:
+        """
+        Keep a person as changed.
+
+        :raises LocalProtocolError: there are too many.
+        """
+        person = attrs.evolve(self[peer_id], **changes)
+        if person.is_known and peer_id not in self._people and len(self._people) >= MAX_PEOPLE:
+            raise LocalProtocolError(
+                f"{MAX_PEOPLE} people are kept already; /forget or /unblock some first"
+            )
+        self._put(peer_id, person)
+        self.save(self.to_json())
+
+    def _put(self, peer_id: str, person: Person) -> None:
+        for look in _looks(self._people.pop(peer_id, STRANGER)):
+            self._lookalikes[look].discard(peer_id)
+            if not self._lookalikes[look]:
+                del self._lookalikes[look]
+        if person.is_known:
+            self._people[peer_id] = person
+        for look in _looks(person):
+            self._lookalikes.setdefault(look, set()).add(peer_id)
+
+    def to_json(self) -> bytes:
+        """Return the JSON form of the table."""
+        people = {peer_id: person.to_json() for peer_id, person in self._people.items()}
+        return dumps({"v": VERSION, "people": people})
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Contacts:
+        """
+        Read the JSON form, of the first version too.
+
+        :raises RemoteProtocolError: it can't be understood.
+        """
+        members, contacts = loads(data), cls()
+        version = optional(members, "v", int, 1)
+        if version > VERSION:
+            raise RemoteProtocolError(f"version {version}, and this program knows {VERSION}")
+        people = _first_version(members) if version == 1 else field(members, "people", dict)
+        for peer_id, one in people.items():
+            person = one if isinstance(one, Person) else Person.from_json(one)
+            contacts._put(check_peer_id(peer_id), person)
+        return contacts
+
+
+def _looks(person: Person) -> frozenset[str]:
+    """Return what the name of a contact looks like; nothing, for everybody else."""
+    return looks(person.name) if person.is_contact and person.name else frozenset()
+
+
+def _first_version(members: JsonObject) -> JsonObject:
+    reached = optional(members, "reached", dict, {})
+    return {
+        peer_id: Person(str(name)[:MAX_USERNAME], True, reached=_memory(reached.get(peer_id)))
+        for peer_id, name in field(members, "peers", dict).items()
+    }
+
+
+def _memory(members: object) -> Memory | None:
+    with contextlib.suppress(RemoteProtocolError):
+        return Memory.from_json(members)
+    return None

@@ -1,0 +1,162 @@
+"""
+Resolves what a person typed, an id, the beginning of one or a name, to one peer id.
+
+What is an id is only ever an id, and what could be the beginning of one is never a name:
+
+==============================  =================================================================
+a whole id                      that peer, whatever anybody calls himself
+8 characters of an id and more  a contact, or a conversation on the screen
+16 and more                     somebody at the registry, too; the person must say the whole id,
+                                since keys that begin with a few chosen digits are made in seconds
+a name                          a contact of that name, present or not; else a conversation on the
+                                screen; else the one peer who is registered under it
+==============================  =================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from twisted.internet.defer import inlineCallbacks
+
+from p2pchat.errors import RemoteProtocolError, WhoError
+from p2pchat.identity.keys import check_peer_id
+from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.wire.strict_json import JsonObject
+from p2pchat.wire.usernames import looks_like_id
+
+SHORTEST_PREFIX = 8  # characters of an id that mean a contact or a conversation; as many are shown
+SHORTEST_ASKED = 16  # characters of an id that a registry is asked for: 14 digits, 56 bits
+SHOWN = 5  # ids in a sentence about an ambiguous name
+PREFIX_PAGE = "20"  # records that an ambiguous prefix is told apart by
+
+_LOWEST = "00000000-0000-8000-8000-000000000000"  # of version 8
+
+
+def as_peer_id(who: str) -> str | None:
+    """Return the id if ``who`` is a whole one."""
+    try:
+        return check_peer_id(who.strip().lower())
+    except RemoteProtocolError:
+        return None
+
+
+def is_prefix(who: str) -> bool:
+    """Tell whether ``who`` is taken for the beginning of an id."""
+    return as_peer_id(who) is None and looks_like_id(who)
+
+
+@attrs.frozen
+class Acquaintances:
+    """
+    Those who can be found without asking anybody.
+
+    :ivar contacts: their names, by id.
+    :ivar present: the names of conversations, calls and waiting offers, by id.
+    """
+
+    contacts: Mapping[str, str]
+    present: Mapping[str, str]
+
+    def match(self, who: str) -> str | None:
+        """
+        Return the one id meant, or ``None`` if nobody here fits.
+
+        :raises WhoError: more than one fits, or too little of an id is given.
+        """
+        whole = as_peer_id(who)
+        if whole is not None:
+            return whole
+        if looks_like_id(who):
+            return self._begun(who.strip().lower())
+        named = _named(who, self.contacts)
+        return _only(who, named or _named(who, self.present))
+
+    def match_contact(self, who: str) -> str | None:
+        """Return the id meant where a program says it: a whole id, or a contact's name."""
+        return as_peer_id(who) or _only(who, _named(who, self.contacts))
+
+    def _begun(self, beginning: str) -> str | None:
+        if len(beginning) < SHORTEST_PREFIX:
+            raise WhoError(
+                f"{beginning!r} is too little of an id: give {SHORTEST_PREFIX} characters, or all"
+            )
+        known = {**self.present, **self.contacts}
+        return _only(
+            beginning, {one: name for one, name in known.items() if one.startswith(beginning)}
+        )
+
+
+def _named(who: str, names: Mapping[str, str]) -> dict[str, str]:
+    wanted = who.strip().casefold()
+    return {one: name for one, name in names.items() if wanted and name.casefold() == wanted}
+
+
+def _only(who: str, found: Mapping[str, str]) -> str | None:
+    if len(found) > 1:
+        shown = ", ".join(f"{found[one]} {one}" for one in sorted(found)[:SHOWN])
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise WhoError(f"{who!r} may be any of {shown}{more}: give the id")
+    return next(iter(found), None)
+
+
+@inlineCallbacks
+def look_up(
+    who: str, client: RegistryClient, own_id: str, waiting: Mapping[str, str] | None = None
+) -> Any:
+    """
+    Ask the registry who is meant; a Deferred of (peer id, name).
+
+    It fails with :class:`WhoError` when nobody or more than one fits, or when it is ourselves,
+    and with :class:`RegistryError`.
+
+    :param waiting: the names of those whose calls wait, by id; of several of a name, one of them
+        isn't the one.
+    """
+    if looks_like_id(who):
+        yield _look_up_id(who.strip().lower(), client)
+    records = yield client.peers(username=who.strip())
+    named = _names(records)
+    found = {**named, **_named(who, waiting or {})}
+    found.pop(own_id, None)
+    if named and not found:
+        raise WhoError(f"{who!r} is you")
+    peer_id = _only(who, found)
+    if peer_id is None:
+        raise WhoError(f"nobody called {who!r} is online at {client.server}; /peers lists who is")
+    return peer_id, found[peer_id]
+
+
+@inlineCallbacks
+def _look_up_id(beginning: str, client: RegistryClient) -> Any:
+    """Fail with the whole id that the person must say, if the registry knows one that fits."""
+    if len(beginning) < SHORTEST_ASKED:
+        raise WhoError(
+            f"no contact and no conversation has an id that begins with {beginning!r}: give all of "
+            f"it, or {SHORTEST_ASKED} characters to look for it at {client.server}"
+        )
+    after = (beginning + _LOWEST[len(beginning) :])[: len(_LOWEST)]
+    records: JsonObject = {}
+    if as_peer_id(after) is not None:
+        records = yield client.peers(after=after, limit=PREFIX_PAGE)
+    found = {one: name for one, name in _names(records).items() if one.startswith(beginning)}
+    peer_id = _only(beginning, found)
+    if peer_id is None:
+        raise WhoError(f"no id that begins with {beginning!r} is online at {client.server}")
+    raise WhoError(
+        f"{beginning!r} begins the id of one who calls himself {found[peer_id]}: if that is the "
+        f"one, say the whole id: /connect {peer_id}"
+    )
+
+
+def _names(page: JsonObject) -> dict[str, str]:
+    records = page.get("peers")
+    if not isinstance(records, list):
+        return {}
+    return {
+        str(one["peer_id"]): str(one.get("username", ""))
+        for one in records
+        if isinstance(one, dict) and as_peer_id(str(one.get("peer_id"))) is not None
+    }

@@ -1,0 +1,252 @@
+"""
+Who is who for a node: what a peer is called on the screen, who may ring, and who is a contact.
+
+Owns the meeting of contacts and callers with the node's events: a contact is shown under the name
+that it has here, whatever it calls itself; somebody else with such a name is told from it; a call
+rings or doesn't.  Every change of a contact is told, and one that can't be written is, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+
+from p2pchat.errors import WhoError
+from p2pchat.peer import events
+from p2pchat.peer.callers import Callers, Ring
+from p2pchat.peer.contacts import Contacts, Person
+from p2pchat.peer.lookup import Acquaintances, is_prefix, look_up
+from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.settings import ContactInfo, ConversationInfo
+from p2pchat.session.approval import By
+from p2pchat.session.dialogue import Dialogue
+from p2pchat.wire.documents import Delivered, Refusal, Ringing
+from p2pchat.wire.strict_json import JsonObject
+
+_Event = TypeVar("_Event", bound=events.NodeEvent)
+
+_WITH_CONTACT = events.Calling | events.OfferReceived | events.Connected | events.Renamed
+_UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
+
+
+@attrs.define(eq=False)
+class People:
+    """
+    The people of one node.
+
+    :ivar contacts: those who are kept.
+    :ivar tell: takes each event.
+    """
+
+    contacts: Contacts
+    _client: RegistryClient
+    _alive: Callable[[], list[Dialogue]]  # conversations, calls and waiting offers
+    tell: Callable[[events.NodeEvent], None]
+    _callers: Callers = attrs.Factory(Callers)
+    _quiet: set[str] = attrs.Factory(set)  # whose waiting call makes no sound
+
+    # -- names
+
+    def name(self, machine: Dialogue) -> str:
+        """Return what a peer is called on the screen."""
+        person = self.contacts[machine.peer_id]
+        return person.name if person.is_contact and person.name else machine.name
+
+    # -- who is meant
+
+    def _here(self, machines: Iterable[Dialogue] | None = None) -> Acquaintances:
+        """Return who can be found without asking: contacts, and what is on the screen."""
+        shown = self._alive() if machines is None else machines
+        return Acquaintances(self.contacts.names(), {one.peer_id: self.name(one) for one in shown})
+
+    def find(self, who: str) -> str:
+        """Return the id of the conversation, call or waiting offer meant."""
+        return self._present(who, self._here().match(who))
+
+    def find_known(self, who: str) -> str:
+        """Return the id of a conversation, named by a whole id or by a contact's name."""
+        return self._present(who, self._here().match_contact(who))
+
+    def _present(self, who: str, peer_id: str | None) -> str:
+        if peer_id is None or not any(one.peer_id == peer_id for one in self._alive()):
+            raise WhoError(f"no conversation with {who!r}; /connect {who} calls them")
+        return peer_id
+
+    def look_up(self, who: str) -> Deferred[tuple[str, str]]:
+        """
+        Find whom the person wants to call; a Deferred of the id, and the name if one is known.
+
+        Whose call waits isn't found by name alone: the registry may know another of this name.
+        """
+        waiting = {one.peer_id: one.name for one in self._alive() if one.is_asking}
+        shown = [one for one in self._alive() if is_prefix(who) or not one.is_asking]
+        peer_id = self._here(shown).match(who)
+        if peer_id is None:
+            asked: Deferred[tuple[str, str]] = look_up(
+                who, self._client, self._client.peer_id, waiting
+            )
+            return asked.addCallback(self._checked)
+        names = {one.peer_id: one.name for one in self._alive()}
+        return succeed(self._checked((peer_id, names.get(peer_id) or self.contacts[peer_id].name)))
+
+    def _checked(self, found: tuple[str, str]) -> tuple[str, str]:
+        """Refuse to call ourselves, and whoever is blocked."""
+        peer_id, name = found
+        if peer_id == self._client.peer_id:
+            raise WhoError("that is your own id; a conversation needs two")
+        if self.is_blocked(peer_id):
+            raise WhoError(f"{name or peer_id} is blocked: /unblock {peer_id} first")
+        return found
+
+    def _whom(self, who: str) -> tuple[str, str]:
+        """Return id and name of a peer who is kept or on the screen, or of a whole id."""
+        here = self._here()
+        kept = {one: person.name for one, person in self.contacts.people().items()}
+        peer_id = here.match(who) or Acquaintances(kept, {}).match(who)
+        if peer_id is None:
+            raise WhoError(f"nobody here is called {who!r}: give the whole id")
+        if peer_id == self._client.peer_id:
+            raise WhoError("that is your own id")
+        return peer_id, here.present.get(peer_id, "")
+
+    # -- what is shown
+
+    def describe(self, event: _Event) -> _Event:
+        """Return an event as the person is to see it."""
+        named = "name" in attrs.fields_dict(type(event)) and "peer_id" in attrs.fields_dict(
+            type(event)
+        )
+        if not named or isinstance(event, events.ContactChanged):
+            return event
+        peer_id = str(getattr(event, "peer_id"))  # noqa: B009 - not every event has one
+        return self._described(event, peer_id, self.contacts[peer_id])
+
+    def _described(self, event: _Event, peer_id: str, person: Person) -> _Event:
+        changes: JsonObject = {}
+        if isinstance(event, _WITH_CONTACT):
+            changes["contact"] = person.is_contact
+            changes["mistaken_for"] = self.contacts.mistaken_for(peer_id, event.name)
+        if isinstance(event, events.OfferReceived | events.OfferEnded):
+            changes["quiet"] = peer_id in self._quiet
+        if person.is_contact and person.name:
+            changes["name"] = person.name
+        return attrs.evolve(event, **changes)
+
+    def records(self, records: Iterable[object]) -> list[JsonObject]:
+        """
+        Return the registry's records, each with ``contact``, the name that a contact has here.
+
+        ``mistaken_for`` is the id of a contact whom a stranger's name could be taken for.
+        """
+        return [self._record(dict(one)) for one in records if isinstance(one, dict)]
+
+    def _record(self, record: JsonObject) -> JsonObject:
+        peer_id, name = str(record.get("peer_id")), str(record.get("username", ""))[:64]
+        person = self.contacts[peer_id]
+        record["contact"] = person.name if person.is_contact else ""
+        record["mistaken_for"] = self.contacts.mistaken_for(peer_id, name)
+        return record
+
+    # -- calls
+
+    def is_blocked(self, peer_id: str) -> bool:
+        """Tell whether nothing of a peer is taken."""
+        return self.contacts[peer_id].is_blocked
+
+    def is_contact(self, peer_id: str) -> bool:
+        """Tell whether the person knows a peer."""
+        return self.contacts[peer_id].is_contact
+
+    def called(self, peer_id: str, now: float) -> bool:
+        """Take a call that needs the person's yes; tells whether it is taken at all."""
+        person = self.contacts[peer_id]
+        ring = self._callers.called(peer_id, person.is_contact, now)
+        if ring is Ring.LOUD and not person.is_muted:
+            self._quiet.discard(peer_id)
+        elif ring is not Ring.IGNORED:
+            self._quiet.add(peer_id)
+        return ring is not Ring.IGNORED
+
+    def accepted(self, peer_id: str) -> None:
+        """The person has accepted a call: the next one of this peer rings again."""
+        self._callers.accepted(peer_id)
+        self._quiet.discard(peer_id)
+
+    def forget_call(self, peer_id: str) -> None:
+        """The call is over, and so is its silence."""
+        self._quiet.discard(peer_id)
+
+    def may_send(self, peer_id: str, body: Delivered, now: float) -> bool:
+        """Tell whether a stranger is worth the registry's time for this document of ours."""
+        is_unasked = isinstance(body, Ringing) or (
+            isinstance(body, Refusal) and body.reason in _UNASKED
+        )
+        spares = is_unasked and not self.is_contact(peer_id)
+        return not spares or self._callers.may_reply(now)
+
+    # -- contacts
+
+    def connected(self, machine: Dialogue) -> None:
+        """Make a contact of one with whom the person chose to talk."""
+        by_person = machine.approval.by is By.PERSON
+        if by_person and self._keep(lambda: self.contacts.keep(machine.peer_id, machine.name)):
+            self._changed(machine.peer_id, machine.name, "added")
+
+    def forget(self, who: str) -> str:
+        """
+        Let a contact be a stranger again; returns its id.
+
+        :raises WhoError: it is no contact.
+        """
+        peer_id, _name = self._whom(who)
+        if not self.is_contact(peer_id):
+            raise WhoError(f"{who} is no contact; /contacts lists them")
+        name = self.contacts[peer_id].name
+        self._keep(lambda: self.contacts.forget(peer_id))
+        return self._changed(peer_id, name, "forgotten")
+
+    def mute(self, who: str, on: bool) -> str:
+        """Let calls of a peer make no sound, or a sound again; returns its id."""
+        peer_id, name = self._whom(who)
+        name = self.contacts[peer_id].name or name
+        self._keep(lambda: self.contacts.mute(peer_id, name, on))
+        return self._changed(peer_id, name, "muted" if on else "unmuted")
+
+    def block(self, who: str, on: bool) -> str:
+        """Take nothing of a peer any more, or again; returns its id."""
+        peer_id, name = self._whom(who)
+        name = self.contacts[peer_id].name or name
+        self._keep(lambda: self.contacts.block(peer_id, name, on))
+        return self._changed(peer_id, name, "blocked" if on else "unblocked")
+
+    def listing(self, conversations: Iterable[ConversationInfo]) -> list[ContactInfo]:
+        """Return everybody of whom anything is kept, contacts first, by name."""
+        states = {one.peer_id: one.state for one in conversations}
+        found = [
+            ContactInfo(
+                *(peer_id, one.name, one.is_contact, one.is_muted, one.is_blocked),
+                states.get(peer_id, ""),
+            )
+            for peer_id, one in self.contacts.people().items()
+        ]
+        return sorted(found, key=lambda one: (not one.contact, one.name.casefold(), one.peer_id))
+
+    def _keep(self, change: Callable[[], bool | None]) -> bool:
+        """Change what is kept; what can't be written is told, and holds until the program ends."""
+        try:
+            return change() is not False
+        except OSError as error:
+            self.tell(events.Trouble(f"the contact can't be kept beyond this run: {error}"))
+            return True
+
+    def _changed(self, peer_id: str, name: str, change: str) -> str:
+        one = self.contacts[peer_id]
+        self.tell(
+            events.ContactChanged(
+                peer_id, name, change, one.is_contact, one.is_muted, one.is_blocked
+            )
+        )
+        return peer_id

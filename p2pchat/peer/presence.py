@@ -1,0 +1,78 @@
+"""
+Whether a peer is still there, asked of the registry before the network between us is blamed.
+
+A call whose path isn't found has failed for one of two reasons: no path, or nobody at the other end
+of it any more.  Only the registry can tell, so the failure is told when it has answered, or after
+PATIENCE, or when the person calls again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from p2pchat.errors import RegistryError
+from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.session.events import CallFailed
+from p2pchat.wire.strict_json import JsonObject
+
+PATIENCE = 3.0  # seconds for the registry's answer
+GONE = "they are gone: their program left before there was a path; call again when they are back"
+
+
+@attrs.define(eq=False)
+class FailedCalls:
+    """
+    The failures that aren't told yet.
+
+    :ivar tell: takes each of them, with the true reason.
+    """
+
+    _client: RegistryClient
+    _clock: IReactorTime
+    tell: Callable[[CallFailed], None]
+    _held: dict[str, CallFailed] = attrs.Factory(dict)  # by peer
+    _asked: dict[str, Deferred[Any]] = attrs.Factory(dict)  # by peer: the registry hasn't answered
+
+    def hold(self, event: CallFailed) -> None:
+        """Tell a failure as soon as it is known whether the peer is there."""
+        self.release(event.peer_id)
+        self._held[event.peer_id] = event
+        asked: Deferred[JsonObject] = self._client.peer(event.peer_id)
+        self._asked[event.peer_id] = asked
+        asked.addTimeout(PATIENCE, self._clock)
+        asked.addCallbacks(lambda record: record.get("online") is False, _is_unknown)
+        asked.addBoth(self._answered, event)
+
+    def _answered(self, is_gone: Any, event: CallFailed) -> None:
+        if self._held.get(event.peer_id) is not event:
+            return  # told already
+        if is_gone is True:
+            self._held[event.peer_id] = attrs.evolve(event, reason="peer-offline", explanation=GONE)
+        self.release(event.peer_id)
+
+    def release(self, peer_id: str) -> None:
+        """Tell the failure of a call to this peer now, if there is one."""
+        event, asked = self._held.pop(peer_id, None), self._asked.pop(peer_id, None)
+        if asked is not None:
+            asked.cancel()
+        if event is not None:
+            self.tell(event)
+
+    def stop(self) -> None:
+        """Tell what is left."""
+        for peer_id in list(self._held):
+            self.release(peer_id)
+
+
+def _is_unknown(failure: Failure) -> bool:
+    """Tell whether the registry said that nobody has this id; of other failures nothing follows."""
+    return failure.check(RegistryError) is not None and bool(
+        getattr(failure.value, "status", 0) == HTTPStatus.NOT_FOUND
+    )

@@ -1,0 +1,60 @@
+"""
+The yes to one call: whose it is, and how long it lasts.
+
+A call is approved by the person, who called or accepted, or by the accept policy.  The approval
+ends with the call or its conversation.  Where the path was lost for good, nobody ended anything:
+for RETURN_PATIENCE the peer may come back without being asked, if it was the person who approved;
+what the policy approves it can approve again.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+RETURN_PATIENCE = 3600.0  # seconds; a laptop that sleeps through lunch comes back
+
+
+class By(Enum):
+    """Who said yes."""
+
+    NOBODY = "nobody"
+    POLICY = "policy"
+    PERSON = "person"
+
+
+@attrs.define
+class Approval:
+    """
+    The approval of the call or conversation of now.
+
+    :ivar by: who gave it.
+    :ivar was_wanted: whether the person ever said yes to this peer.
+    """
+
+    by: By = By.NOBODY
+    was_wanted: bool = False
+    _until: float | None = None
+
+    def give(self, by: By) -> None:
+        """Approve the call of now; what the person has approved stays approved by the person."""
+        self._until = None
+        self.was_wanted = self.was_wanted or by is By.PERSON
+        if self.by is not By.PERSON:
+            self.by = by
+
+    def end(self) -> None:
+        """The call or conversation has ended."""
+        self.by, self._until = By.NOBODY, None
+
+    def lose(self, now: float) -> None:
+        """The conversation was lost, and nobody ended it."""
+        if self.by is By.PERSON:
+            self._until = now + RETURN_PATIENCE
+        else:
+            self.end()
+
+    def holds(self, now: float) -> bool:
+        """Tell whether an offer needs no yes."""
+        return self.by is not By.NOBODY and (self._until is None or now < self._until)

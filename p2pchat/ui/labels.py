@@ -1,0 +1,95 @@
+"""
+What peers are called on a screen, so that one label means one peer.
+
+A contact is called by the name that it has here, and nothing else is: whoever has such a name, or
+one that looks like it, without being that contact is called so.  Where two strangers have the same
+name, or one has ours, the beginning of the id, which is proved, stands beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from p2pchat.wire.usernames import looks
+from p2pchat.wire.visible import visible, visible_name
+
+SHORT_ID = 8  # characters of an id that people are shown
+MAX_NAMES = 1000  # names kept to tell same names apart; the oldest is forgotten
+YOU = "you"
+UNKNOWN = "?"
+
+
+@attrs.define
+class Labels:
+    """
+    The labels of all who were met.
+
+    :ivar username: what we call ourselves.
+    """
+
+    username: str
+    _names: dict[str, str] = attrs.Factory(dict)
+    _alike: dict[str, set[str]] = attrs.Factory(dict)  # ids, by what their names look like
+    _contacts: set[str] = attrs.Factory(set)
+    _mistaken_for: dict[str, str] = attrs.Factory(dict)  # the contact, by the id of somebody else
+
+    def learn(self, value: Any) -> None:
+        """Take what an event, or a row of a list, says of a peer."""
+        peer_id, contact = value.peer_id, getattr(value, "contact", None)
+        self._remember(peer_id, value.name)
+        if contact is not None:
+            (self._contacts.add if contact else self._contacts.discard)(peer_id)
+        other = getattr(value, "mistaken_for", None)
+        if other is not None:
+            self._mistaken_for[peer_id] = other
+        if other:
+            self._contacts.add(other)
+
+    def _remember(self, peer_id: str, name: str) -> None:
+        self._drop(peer_id)
+        if len(self._names) >= MAX_NAMES:
+            self._drop(next(iter(self._names)))
+        self._names[peer_id] = visible_name(name)
+        for look in looks(self._names[peer_id]):
+            self._alike.setdefault(look, set()).add(peer_id)
+
+    def _drop(self, peer_id: str) -> None:
+        for look in looks(self._names.pop(peer_id)) if peer_id in self._names else ():
+            self._alike[look].discard(peer_id)
+            if not self._alike[look]:
+                del self._alike[look]
+
+    def name(self, peer_id: str) -> str:
+        """Return a name by itself, which may mean anybody."""
+        return self._names.get(peer_id, UNKNOWN)
+
+    def label(self, peer_id: str) -> str:
+        """Return a name that means one peer only."""
+        return self.full(peer_id) if self._is_doubtful(peer_id) else self.name(peer_id)
+
+    def full(self, peer_id: str) -> str:
+        """Return name and beginning of the id, for first encounters."""
+        warning = ", not your contact" if self.is_mistaken(peer_id) else ""
+        return f"{self.name(peer_id)} ({peer_id[:SHORT_ID]}{warning})"
+
+    def is_mistaken(self, peer_id: str) -> bool:
+        """Tell whether a peer has the name of a contact that it isn't."""
+        is_contact = peer_id in self._contacts
+        return not is_contact and self._mistaken_for.get(peer_id, "") in self._contacts
+
+    def contact_meant(self, peer_id: str) -> str:
+        """Return the beginning of the id of the contact for whom a peer could be taken."""
+        return visible(self._mistaken_for.get(peer_id, "")[:SHORT_ID])
+
+    def _is_doubtful(self, peer_id: str) -> bool:
+        name = self.name(peer_id)
+        mine = looks(name)
+        # A name with a bracket could pretend to have such an id.
+        if name == UNKNOWN or "(" in name or not mine.isdisjoint(looks(self.username) | {YOU}):
+            return True
+        alike = {one for look in mine for one in self._alike.get(look, ())} - {peer_id}
+        return bool(alike & self._contacts if peer_id in self._contacts else alike) or (
+            self.is_mistaken(peer_id)
+        )

@@ -1,0 +1,99 @@
+"""The people whom a person knows."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.errors import LocalProtocolError, RemoteProtocolError
+from p2pchat.peer.contacts import MAX_PEOPLE, Contacts, Person
+from p2pchat.traversal.behaviour import Mapping
+from p2pchat.traversal.memory import Means, Memory
+from p2pchat.wire.strict_json import dumps
+from tests.identity.people import BOB, CAROL
+
+MALLORY = "bad00000-0000-8000-8000-000000000007"
+MEMORY = Memory(Means.RELAY, Mapping.UNKNOWN, Mapping.UNKNOWN, 5.0)
+
+
+class ContactsTests(SynchronousTestCase):
+    """A contact is a key under a name, until it is forgotten."""
+
+    def setUp(self) -> None:
+        self.saved: list[bytes] = []
+        self.contacts = Contacts(self.saved.append)
+        self.assertTrue(self.contacts.keep(BOB.peer_id, "bob"))
+
+    def test_pinned(self) -> None:
+        """A contact keeps its name, whatever it calls itself later."""
+        self.assertFalse(self.contacts.keep(BOB.peer_id, "robert"))
+        self.assertEqual(self.contacts.names(), {BOB.peer_id: "bob"})
+
+    def test_taken_name(self) -> None:
+        """Nobody becomes a contact under a name that looks like a contact's."""
+        for name in ("bob", "BOB", "b0b", "bоb"):  # noqa: RUF001 - a Cyrillic o
+            self.assertEqual(self.contacts.mistaken_for(MALLORY, name), BOB.peer_id)
+            self.assertFalse(self.contacts.keep(MALLORY, name))
+        self.assertEqual(self.contacts.mistaken_for(BOB.peer_id, "bob"), "")
+        self.assertEqual(self.contacts.mistaken_for(MALLORY, "mallory"), "")
+        self.assertEqual(self.contacts.names(), {BOB.peer_id: "bob"})
+
+    def test_forgotten(self) -> None:
+        """When a contact is forgotten, another may have its name."""
+        self.contacts.forget(BOB.peer_id)
+        self.assertEqual(self.contacts.people(), {})
+        self.assertTrue(self.contacts.keep(MALLORY, "bob"))
+
+    def test_blocked(self) -> None:
+        """Who is blocked or muted needs be no contact, and stays so when a contact is forgotten."""
+        self.contacts.block(BOB.peer_id, "bob", True)
+        self.contacts.mute(MALLORY, "mallory", True)
+        self.contacts.forget(BOB.peer_id)
+        self.assertTrue(self.contacts[BOB.peer_id].is_blocked)
+        self.assertTrue(self.contacts[MALLORY].is_muted)
+        self.contacts.block(BOB.peer_id, "bob", False)
+        self.contacts.mute(MALLORY, "mallory", False)
+        self.assertEqual(self.contacts.people(), {})
+
+    def test_kept(self) -> None:
+        """Each change is saved, and read back as it was."""
+        self.contacts.block(MALLORY, "mallory", True)
+        self.contacts.mute(BOB.peer_id, "bob", True)
+        self.contacts.remember_path(BOB.peer_id, MEMORY)
+        self.contacts.remember_path(CAROL.peer_id, MEMORY)
+        self.assertEqual(len(self.saved), 4, "of a stranger no path is kept")
+        read = Contacts.from_json(self.saved[-1])
+        self.assertEqual(read.people(), self.contacts.people())
+        self.assertEqual(read[BOB.peer_id], Person("bob", True, True, reached=MEMORY))
+        self.assertEqual(read.mistaken_for(MALLORY, "bob"), BOB.peer_id)
+
+    def test_first_version(self) -> None:
+        """The file of the first version is read: whom it has is a contact."""
+        reached = {BOB.peer_id: MEMORY.to_json(), CAROL.peer_id: {}}
+        members = {"peers": {BOB.peer_id: "bob", CAROL.peer_id: ""}, "reached": reached}
+        read = Contacts.from_json(dumps(members))
+        self.assertEqual(read[BOB.peer_id], Person("bob", True, reached=MEMORY))
+        self.assertEqual(read[CAROL.peer_id], Person("", True))
+
+    def test_malformed(self) -> None:
+        """A table that can't be understood is refused, a path alone is forgotten."""
+        for members in (
+            *({}, {"v": 3, "people": {}}, {"v": 2}, {"v": 2, "people": []}),
+            *({"v": 2, "people": {"x": {"name": ""}}}, {"v": 2, "people": {MALLORY: "bob"}}),
+            {"v": 2, "people": {MALLORY: {"name": "bob", "contact": 1}}},
+        ):
+            self.assertRaises(RemoteProtocolError, Contacts.from_json, dumps(members))
+        one = {"name": "bob", "contact": True, "reached": {"means": "luck"}}
+        read = Contacts.from_json(dumps({"v": 2, "people": {MALLORY: one}}))
+        self.assertEqual(read[MALLORY], Person("bob", True))
+
+    def test_limit(self) -> None:
+        """There is an end to how many are kept, and the sentence says what to do."""
+        people = {
+            f"{number:08x}-0000-8000-8000-000000000000": {"name": "", "contact": True}
+            for number in range(MAX_PEOPLE)
+        }
+        full = Contacts.from_json(dumps({"v": 2, "people": people}))
+        error = self.assertRaises(LocalProtocolError, full.keep, BOB.peer_id, "bob")
+        self.assertIn("/forget", str(error))
+        full.forget(next(iter(people)))
+        self.assertTrue(full.keep(BOB.peer_id, "bob"))

@@ -1,0 +1,110 @@
+"""What peers are called on a screen."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.peer import events
+from p2pchat.ui.labels import Labels
+from p2pchat.ui.wording import Wording
+from tests.ui.fake_node import BOB, CAROL
+
+IMPOSTOR = "bad00000-0000-8000-8000-000000000007"
+
+
+class LabelsTests(SynchronousTestCase):
+    """A label means one peer, and a contact's name means the contact."""
+
+    def setUp(self) -> None:
+        self.labels = Labels("alice")
+
+    def offer(self, peer_id: str, name: str, contact: bool = False, mistaken_for: str = "") -> None:
+        """Learn of somebody who calls."""
+        self.labels.learn(events.OfferReceived(peer_id, name, False, False, contact, mistaken_for))
+
+    def test_contact(self) -> None:
+        """A contact is called by its name, even beside somebody else of this name."""
+        self.offer(BOB, "bob", contact=True)
+        self.offer(IMPOSTOR, "Bob", mistaken_for=BOB)
+        self.assertEqual(self.labels.label(BOB), "bob")
+        self.assertEqual(self.labels.label(IMPOSTOR), "Bob (bad00000, not your contact)")
+
+    def test_absent_contact(self) -> None:
+        """Who has the name of a contact that isn't here is told from it, too."""
+        self.offer(IMPOSTOR, "b0b", mistaken_for=BOB)
+        self.assertEqual(self.labels.label(IMPOSTOR), "b0b (bad00000, not your contact)")
+
+    def test_forgotten(self) -> None:
+        """When the contact is forgotten, its name is free."""
+        self.offer(IMPOSTOR, "bob", mistaken_for=BOB)
+        self.labels.learn(
+            events.ContactChanged(
+                BOB, "bob", "forgotten", contact=False, muted=False, blocked=False
+            )
+        )
+        self.assertEqual(self.labels.label(IMPOSTOR), "bob (bad00000)")
+
+    def test_lookalikes(self) -> None:
+        """Of strangers whose names look alike each has its id beside."""
+        self.offer(BOB, "bob")
+        self.assertEqual(self.labels.label(BOB), "bob")
+        self.offer(CAROL, "b0b")
+        self.assertEqual(self.labels.label(BOB), "bob (b0b00000)")
+        self.assertEqual(self.labels.label(CAROL), "b0b (ca401000)")
+
+    def test_ours(self) -> None:
+        """Whoever calls himself like us, or "you", is told by his id, contact or not."""
+        for name in ("Alice", "alicе", "you", "YOU"):  # noqa: RUF001 - a Cyrillic e
+            self.offer(BOB, name, contact=True)
+            self.assertEqual(self.labels.label(BOB), f"{name} (b0b00000)")
+
+    def test_crowd(self) -> None:
+        """Of a crowd the names of the last are kept."""
+        for number in range(1500):
+            self.offer(f"{number:08x}-0000-8000-8000-000000000000", "dave")
+        self.offer(BOB, "bob")
+        self.assertEqual(self.labels.label(BOB), "bob")
+        self.assertEqual(self.labels.label("00000001-0000-8000-8000-000000000000"), "? (00000001)")
+
+
+class NotWhomYouKnowTests(SynchronousTestCase):
+    """Whoever has the name of a contact that he isn't is announced so, wherever he appears."""
+
+    def setUp(self) -> None:
+        self.wording = Wording("alice")
+
+    def said(self, value: object) -> str:
+        """Return what a person reads."""
+        return "\n".join(one.lead + " ".join(one.rows) for one in self.wording.say(value))
+
+    def test_everywhere(self) -> None:
+        """In a call, an offer, a connection, a message, a new name and the prompt."""
+        not_bob = "not your contact"
+        for event in (
+            events.Calling(IMPOSTOR, "bob", 1, 3, False, BOB),
+            events.OfferReceived(IMPOSTOR, "bob", False, False, False, BOB),
+            events.Connected(IMPOSTOR, "bob", 9.0, False, False, BOB),
+            events.Renamed(IMPOSTOR, "bob", "bob", "mallory", False, BOB),
+        ):
+            self.assertIn(
+                "not the bob you know: your contact has the id b0b00000…", self.said(event)
+            )
+        self.assertIn(not_bob, self.said(events.MessageReceived(IMPOSTOR, "bob", "m", "hi", 0.0)))
+        self.assertIn(not_bob, self.wording.label(IMPOSTOR))
+
+    def test_contact(self) -> None:
+        """Of the contact itself nothing of the kind is said."""
+        told = self.said(events.Connected(BOB, "bob", 9.0, False, True))
+        self.assertEqual(told, "Connected to bob (b0b00000) after 9 ms, encrypted.")
+
+    def test_quiet(self) -> None:
+        """A call that shall not disturb is no row, and neither is its end."""
+        offer = events.OfferReceived(IMPOSTOR, "bob", False, True)
+        self.assertEqual(self.said(offer), "")
+        self.assertEqual(self.said(events.OfferEnded(IMPOSTOR, "bob", "cancelled", True)), "")
+
+    def test_new_name(self) -> None:
+        """A contact that calls itself otherwise keeps its name, and the person reads of it."""
+        told = self.said(events.Renamed(BOB, "bob", "robert", "bob", True))
+        self.assertEqual(told, "bob (b0b00000) calls itself robert now.")
+        self.assertEqual(self.wording.label(BOB), "bob")
