@@ -38,7 +38,15 @@ PURE_LAYERS = frozenset({"wire", "identity", "traversal", "session"})
 PURE_MODULES = frozenset(
     f"p2pchat/signaling/{name}.py"
     for name in (
-        *("client_address", "connections", "directory", "openapi", "pressure", "rates"),
+        *(
+            "audiences",
+            "client_address",
+            "connections",
+            "directory",
+            "openapi",
+            "pressure",
+            "rates",
+        ),
         *("redis_messages", "redis_scripts", "redis_url", "refusals"),
         *("relay_credentials", "sources", "stun_answers", "toll"),
     )

@@ -102,12 +102,13 @@ def literal_after(text: str, words: str) -> str:
 def option_rows() -> list[list[str | None]]:
     """Return name, letter and more of each option of both commands."""
     commands = (signal.Options, peer.Options)
-    return [
+    rows = [
         row
         for command in commands
         for rows in ("optParameters", "optFlags")
         for row in getattr(command, rows, ())
     ]
+    return [*rows, ["public-url", "u"]]  # a method of its own, because it may be repeated
 
 
 def refusal_reasons() -> set[str]:
@@ -429,9 +430,10 @@ class NumberTests(SynchronousTestCase):
         """The same of what the registry allows, and of the work that it asks for."""
         text = " ".join(page("protocol").split())
         for sentence in (
-            f"before it is read address {rates.DOCUMENTS}",
+            f"``POST /register``, ``POST /deliver``, address {rates.DOCUMENTS}",
+            f"``/healthz``, ``/metrics`` address {rates.WATCHING}",
             f"the key that signed {rates.KEYS}",
-            f"``GET /status``, address {rates.READS}",
+            f"every other request, one that makes no sense too address {rates.READS}",
             f"as claimed {rates.STUN}",
             f"buckets of {rates.MAX_SOURCES:,} sources",
             f"number of bits, {MIN_DIFFICULTY} to {MAX_DIFFICULTY}",
@@ -452,7 +454,8 @@ class NumberTests(SynchronousTestCase):
         limits = connections.Limits()
         for sentence in (
             f"address or IPv6 /64: {rates.DOCUMENTS} with documents",
-            f"{rates.READS} look-ups",
+            f"{rates.WATCHING} for health and metrics",
+            f"{rates.READS} of all others",
             f"what was taken, {rates.KEYS}; 429",
             f"from {pressure.STRANGERS:g} new peers a second on",
             f"or {SHARE[0]:.0%} of the records".replace("%", " %"),

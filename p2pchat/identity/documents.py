@@ -56,7 +56,7 @@ _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
 # How this program writes the header, but for the key of 43 characters in the middle.
 _HEADER = b'{"alg":"EdDSA","jwk":{"crv":"Ed25519","kty":"OKP","x":"', b'"},"typ":"p2pchat+jws"}'
-OWN_HEADER = 132  # characters of such a header in base64url
+OWN_HEADER = 162  # characters of such a header in base64url
 
 _TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 

@@ -5,10 +5,12 @@ Where things are, decisions first::
 
     directory       records as leases; pure
     client_address  whose request it is, behind a proxy; pure
+    audiences       under which origins the registry is addressed; pure
     rates           token buckets by address and by key; pure
     pressure        whether strangers must work, and how much; pure
     toll            who pays with work, and whether it was done; pure
-    defences        the order in which a request pays all that
+    defences        the buckets of a process, and its proof of work
+    admission       what every request passes first: a token, then its Host
     lag             how late the event loop is
     refusals        which refusal answers which error; pure
     openapi         what the routes take and answer, for programs; pure

@@ -1,11 +1,11 @@
 """
 What stands between strangers and the registry: rates, and work under pressure.
 
-Owns the order in which a request pays::
+::
 
-    unsigned   a token of its address (reads)
-    signed     a token of its address (documents), before the signature is checked; then
-               room in the bucket of its key; where the document was taken, a token of that
+    request    a token of its address, whatever it asks for and before that is looked at: of those
+               for documents, for watching, or for all the rest
+    document   beside that, room in the bucket of its key; where it was taken, a token of that
     stranger   under pressure, work, beside the above
 
 A key pays only for what was taken: whoever has got hold of a document of somebody's can't use that
@@ -19,8 +19,20 @@ from twisted.internet.interfaces import IReactorTime
 from p2pchat.signaling.lag import LagProbe
 from p2pchat.signaling.pressure import GRACE, Pressure
 from p2pchat.signaling.rates import Rates, TokenBuckets
-from p2pchat.signaling.refusals import refused
+from p2pchat.signaling.refusals import Refused, refused
 from p2pchat.signaling.toll import Toll
+
+# By the first word of a path: what a load balancer and Prometheus ask for, and what needs a
+# signature.
+_WATCHED = frozenset({b"healthz", b"metrics"})
+_SIGNED = frozenset(
+    {(b"POST", b"register"), (b"POST", b"deliver"), (b"DELETE", b"peer"), (b"GET", b"events")}
+)
+
+ADDRESS, KEY = (
+    refused(429, "too-many-requests", f"too many requests from {whose}: slow down")
+    for whose in ("your address", "your key")
+)
 
 
 class Defences:
@@ -38,6 +50,7 @@ class Defences:
         self._documents = TokenBuckets(rates.documents)
         self._keys = TokenBuckets(rates.keys)
         self._reads = TokenBuckets(rates.reads)
+        self._watching = TokenBuckets(rates.watching)
         self.lag = LagProbe(clock)
         self.toll = Toll(Pressure(work_from, clock.seconds() + GRACE), key)
 
@@ -53,21 +66,18 @@ class Defences:
         """Take the share of the directory that is taken, about once a second."""
         self.toll.pressure.measure(share, self.lag.lag, self._clock.seconds())
 
-    def admit(self, address: str) -> None:
+    def admit(self, method: bytes, path: bytes, address: str) -> None:
         """
-        Count a request with a document.
+        Count a request.
 
-        :raises Refused: this address sends too many.
+        :raises Refused: this address sends too many of its kind.
         """
-        _refuse(self._documents.take(address, self._clock.seconds()), "your address")
-
-    def admit_read(self, address: str) -> None:
-        """
-        Count a request without a document.
-
-        :raises Refused: this address sends too many.
-        """
-        _refuse(self._reads.take(address, self._clock.seconds()), "your address")
+        word = path[1 : path.find(b"/", 1)] if path.count(b"/") > 1 else path[1:]
+        if (method, word) in _SIGNED:
+            buckets = self._documents
+        else:
+            buckets = self._watching if word in _WATCHED else self._reads
+        _refuse(buckets.take(address, self._clock.seconds()), ADDRESS)
 
     def admit_key(self, peer_id: str) -> None:
         """
@@ -75,14 +85,14 @@ class Defences:
 
         :raises Refused: too many were taken.
         """
-        _refuse(self._keys.wait(peer_id, self._clock.seconds()), "your key")
+        _refuse(self._keys.wait(peer_id, self._clock.seconds()), KEY)
 
     def charge_key(self, peer_id: str) -> None:
         """Count a document that was taken."""
         self._keys.take(peer_id, self._clock.seconds())
 
 
-def _refuse(wait: float, whose: str) -> None:
+def _refuse(wait: float, refusal: Refused) -> None:
     if wait > 0:
-        detail = f"too many requests from {whose}: slow down"
-        raise refused(429, "too-many-requests", detail, retry_after=int(wait) + 1)
+        retry_after = {"Retry-After": str(int(wait) + 1)}
+        raise Refused(refusal.problem, retry_after, refusal.body)

@@ -33,21 +33,21 @@ PEER_ID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-8[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}
 # Refusals, as status and reason.  Any route may meet the first ones, any with a document the
 # second ones, and any that takes a document for the registry the third.
 ANYWHERE = (
-    *((400, "malformed"), (413, "body-too-large"), (500, "internal-error")),
+    *((400, "malformed"), (411, "length-required"), (413, "body-too-large")),
+    *((421, "misdirected"), (429, "too-many-requests"), (500, "internal-error")),
     *((429, "too-many-connections"), (503, "too-many-connections")),
 )
-LIMITED = (429, "too-many-requests")
 SIGNED = (
     *((400, "not-compact"), (400, "bad-header"), (400, "not-utf-8"), (400, "not-json")),
     *((400, "nested-too-deep"), (400, "duplicate-key"), (413, "document-too-long")),
     *((400, "unsupported-version"), (400, "wrong-type"), (401, "bad-signature")),
     *((401, "wrong-issuer"), (401, "stale-document"), (403, "wrong-audience")),
-    *((409, "replayed-document"), LIMITED, (503, "too-many-documents")),
+    *((409, "replayed-document"), (503, "too-many-documents")),
     (503, "store-unavailable"),
 )
 IN_BODY = (*SIGNED, (415, "unsupported-media-type"))
 IN_HEADER = (*SIGNED, (401, "unsigned"), (403, "not-yours"))
-SHOWING_LEASE = ((401, "unsigned"), LIMITED, (503, "store-unavailable"))
+SHOWING_LEASE = ((401, "unsigned"), (503, "store-unavailable"))
 NO_ROUTE = ((404, "no-such-route"), (405, "method-not-allowed"))  # those of no operation
 
 _SCHEMES = {"document": IN_HEADER, "lease": SHOWING_LEASE, "": ()}
@@ -282,12 +282,12 @@ OPERATIONS = (
     Operation(
         *("GET", "/peer/{peer_id}", "show_peer", "Show a record."),
         "Record",
-        refusals=(_UNKNOWN, LIMITED, _NO_STORE),
+        refusals=(_UNKNOWN, _NO_STORE),
     ),
     Operation(
         *("GET", "/peers", "list_peers", "Show a page of records, in the order of their ids."),
         "Page",
-        refusals=(LIMITED, _NO_STORE),
+        refusals=(_NO_STORE,),
         query={
             "after": _AFTER,
             "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
@@ -317,7 +317,7 @@ OPERATIONS = (
         body="for-peer",
         status=202,
     ),
-    Operation("GET", "/status", "show_status", "Show counts.", "Status", (LIMITED,)),
+    Operation("GET", "/status", "show_status", "Show counts.", "Status"),
     Operation(
         *("GET", "/healthz", "show_health", "Tell whether it can serve."),
         "Health",
@@ -326,7 +326,7 @@ OPERATIONS = (
     Operation(
         *("GET", "/metrics", "show_metrics", "Show counts to Prometheus; to this machine only."),
         "text/plain",
-        refusals=((403, "local-only"),),
+        refusals=((403, "local-only"), (403, "not-for-pages")),
     ),
     Operation("GET", "/openapi.json", "describe", "Show this description.", "Description"),
 )

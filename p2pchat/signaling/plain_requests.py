@@ -3,8 +3,8 @@ Requests that are read without twisted.web: those that come whole and are plain.
 
 ::
 
-    (GET | POST) /word[/word] HTTP/1.1      words of letters, digits, - and _
-    Name: value                             printable ASCII, each name once
+    (GET | POST) /word[/word] HTTP/1.1      words of letters, digits, -, _ and .
+    Name: value                             printable ASCII, each name once and short
     ...
 
     body                                    Content-Length bytes of it, all of them there
@@ -28,7 +28,9 @@ MAX_PLAIN_HEAD = 4096  # bytes; a peer's longest has 1.2 KiB, with a document in
 MAX_PLAIN_HEADERS = 32
 MAX_PLAIN_BODY = 8 * 1024  # bytes; no document is longer
 
-_HEAD = re.compile(rb"(GET|POST) ((?:/[\w-]+){1,2}) HTTP/1\.1\r\n((?:[\w-]+:[ -~]*+\r\n)*+)\r\n")
+_HEAD = re.compile(
+    rb"(GET|POST) ((?:/[\w.-]{1,64}+){1,2}) HTTP/1\.1\r\n((?:[\w-]{1,64}+:[ -~]*+\r\n)*+)\r\n"
+)
 _LENGTH = re.compile(rb"[0-9]{1,5}")
 # These make a request something else than a question and an answer.
 _NOT_PLAIN = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te", b"cookie"})
@@ -39,6 +41,9 @@ class PlainRequest:
     """
     A request and its answer, as the route methods see them: what they use of ``IRequest``.
 
+    :ivar own: the origins of the local end of its connection.
+    :ivar ip: where it came from; known when it is admitted, as is the next one.
+    :ivar origin: under which origin it addresses the registry.
     :ivar code: the status of the answer.
     :ivar answer_headers: those of the answer, in order, written as they go on the wire.
     """
@@ -49,6 +54,9 @@ class PlainRequest:
     _headers: dict[bytes, bytes]
     _client: IAddress | None
     _secure: bool
+    own: frozenset[str] = frozenset()
+    ip: str = attrs.field(init=False, default="")
+    origin: str = attrs.field(init=False, default="")
     code: int = attrs.field(init=False, default=200)
     answer_headers: dict[bytes, bytes] = attrs.field(init=False, factory=dict)
 
@@ -81,10 +89,12 @@ class PlainRequest:
 
 
 def read_plain(
-    data: bytes, start: int, client: IAddress, secure: bool
+    data: bytes, start: int, client: IAddress, secure: bool, own: frozenset[str]
 ) -> tuple[PlainRequest, int] | None:
     """
     Read the request that begins at ``start``, and return it and where it ends.
+
+    :param own: the origins of the local end of its connection.
 
     None where it isn't plain, or isn't whole.
     """
@@ -100,7 +110,7 @@ def read_plain(
     if end > len(data) or size > MAX_PLAIN_BODY or (size and head[1] == b"GET"):
         return None
     body = BytesIO(data[head.end() : end])
-    return PlainRequest(head[1], head[2], body, headers, client, secure), end
+    return PlainRequest(head[1], head[2], body, headers, client, secure, own), end
 
 
 def _headers(block: bytes) -> dict[bytes, bytes] | None:

@@ -5,10 +5,11 @@ A bucket holds ``burst`` tokens and gains ``rate`` of them a second; a request t
 is an address (:mod:`p2pchat.signaling.sources`) or a peer id.  A table is bounded: above its
 capacity the bucket that was used least recently goes, full or not.
 
-There are four tables, because they protect different things: signed documents, by address (a
+There are several tables, because they protect different things: signed documents, by address (a
 signature check); accepted documents, by the key that signed them, whatever addresses they come
-from; unsigned reads, by address; STUN requests, by the address that they claim to come from, which
-is also where the answers go.
+from; everything else that is asked over HTTP, by address, and apart from it what those ask who
+watch the registry, lest others' questions make it seem dead; STUN requests, by the address that
+they claim to come from, which is also where the answers go.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class Rate:
 DOCUMENTS = Rate(50, 200)  # a peer renews its lease a few times a minute; an office has many
 KEYS = Rate(20, 100)  # an attempt to find a path takes about five documents
 READS = Rate(50, 200)  # a look-up takes a fiftieth of a signature check, a page of 200 as much
+WATCHING = Rate(20, 100)  # a balancer asks every second, Prometheus four times a minute
 STUN = Rate(100, 400)  # a peer asks three addresses every 20 seconds; an office has many
 
 
@@ -69,6 +71,7 @@ class Rates:
     keys: Rate = KEYS
     reads: Rate = READS
     stun: Rate = STUN
+    watching: Rate = WATCHING
 
 
 @attrs.define

@@ -55,12 +55,14 @@ class Refused(RegistryError):
 
     :ivar problem: what is answered.
     :ivar headers: response headers that belong to it.
+    :ivar body: the problem, written.
     """
 
-    def __init__(self, problem: Problem, headers: dict[str, str]) -> None:
+    def __init__(self, problem: Problem, headers: dict[str, str], body: bytes = b"") -> None:
         super().__init__(problem.detail, problem.status, problem.reason)
         self.problem = problem
         self.headers = headers
+        self.body = body or problem.encode()
 
 
 def refused(

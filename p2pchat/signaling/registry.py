@@ -38,6 +38,7 @@ from twisted.web.server import Request
 from p2pchat.identity.documents import check_meant, open_document
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
+from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.connections import ConnectionTable, Limits
 from p2pchat.signaling.defences import Defences
@@ -64,6 +65,7 @@ from p2pchat.wire.origins import host
 from p2pchat.wire.strict_json import JsonObject
 
 SWEEP = 1.0  # seconds; how late a lease may end, and how finely keepalives are spread
+METRICS_AGE = 1.0  # seconds for which the metrics serve whoever asks; Prometheus asks every 15
 
 # Connections to the port of --metrics have a table of their own: a full registry can be watched.
 WATCHING = Limits(connections=32, connections_per_source=32)
@@ -78,8 +80,7 @@ class Settings:
     What the operator chose.
 
     :ivar lease: seconds.
-    :ivar public_origin: the only origin under which the registry is addressed, or None: any
-        that a request names.
+    :ivar audiences: the origins under which the registry is addressed.
     :ivar stun_port: the first of two UDP ports, or 0: no STUN.
     :ivar second_address: the second IP address of STUN, or empty.
     :ivar relays: what registered peers are told of relays, or None.
@@ -94,7 +95,7 @@ class Settings:
     """
 
     lease: float = 60.0
-    public_origin: str | None = None
+    audiences: Audiences = attrs.field(factory=Audiences)
     stun_port: int = 0
     second_address: str = ""
     relays: RelayCredentials | None = None
@@ -144,6 +145,7 @@ class Registry:
     exposition: Exposition = attrs.field(init=False)
     stopping: bool = attrs.field(init=False, default=False)
     _registered: float = attrs.field(init=False, default=math.nan)  # as of the last metrics
+    _written: tuple[float, bytes] | None = attrs.field(init=False, default=None)  # when, and what
     _started: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -213,19 +215,19 @@ class Registry:
         if registered is not None:
             self.defences.measure(registered / max(1, self.store.capacity))
 
-    def register(self, token: str, audience: str, ip: str) -> Deferred[JsonObject]:
+    def register(self, token: str, origin: str, ip: str) -> Deferred[JsonObject]:
         """
         Hold a record of the author.
 
-        :param audience: the origin under which the registry was addressed.
+        :param origin: under which the registry was addressed.
         :param ip: where the request came from.
         """
         document = self._read(token, Registration)
-        self._check_meant(document, audience)
+        self._check_meant(document, self.settings.audiences.accepted(origin))
         if not self.defences.toll.is_due(document.issuer, self.now()):
-            return self._hold(document, audience, ip)
+            return self._hold(document, origin, ip)
         found = self.store.find(document.issuer).addCallback(self._collect, document)
-        return found.addCallback(lambda _paid: self._hold(document, audience, ip))
+        return found.addCallback(lambda _paid: self._hold(document, origin, ip))
 
     def _collect(self, listing: Listing | None, document: Document) -> None:
         """Take the toll of one whom no other process knows, either."""
@@ -233,7 +235,7 @@ class Registry:
             work = cast(Registration, document.body).work
             self.defences.toll.charge(document.issuer, work, self.runtime.wall_time())
 
-    def _hold(self, document: Document, audience: str, ip: str) -> Deferred[JsonObject]:
+    def _hold(self, document: Document, origin: str, ip: str) -> Deferred[JsonObject]:
         wall = self.runtime.wall_time()
         renewal = self.runtime.random_name()
         described = cast(Registration, document.body)
@@ -242,7 +244,7 @@ class Registry:
         answer = {
             "lease": self.settings.lease,
             "renewal": renewal,
-            "stun": self.settings.stun_urls(audience),
+            "stun": self.settings.stun_urls(origin),
             "your_ip": ip,
             **({"turn": relays.show(document.issuer, wall)} if relays else {}),
         }
@@ -263,16 +265,16 @@ class Registry:
         """
         return self.store.renew(peer_id, renewal, ip).addCallback(_refuse_unknown_lease)
 
-    def remove(self, token: str, audience: str, peer_id: str) -> Deferred[None]:
+    def remove(self, token: str, origin: str, peer_id: str) -> Deferred[None]:
         """End the author's record, and its stream."""
         document = self._read(token, Removal)
         self._refuse_others(document, peer_id)
-        self._check_meant(document, audience)
+        self._check_meant(document, self.settings.audiences.accepted(origin))
         removed = self.store.remove(peer_id, document).addCallback(_refuse_unknown, peer_id)
         return removed.addCallback(lambda _found: self.defences.charge_key(peer_id))
 
     def subscribe(
-        self, token: str, audience: str, peer_id: str, ip: str, request: Request
+        self, token: str, origin: str, peer_id: str, ip: str, request: Request
     ) -> Deferred[None]:
         """Open the author's event stream as the response to this request, which came from ip."""
         self._refuse_late()
@@ -280,7 +282,7 @@ class Registry:
         self.streams.refuse_growth(peer_id, source, self.settings.limits)
         document = self._read(token, Subscription)
         self._refuse_others(document, peer_id)
-        self._check_meant(document, audience)
+        self._check_meant(document, self.settings.audiences.accepted(origin))
         return self.store.subscribe(peer_id, document).addCallback(
             self._open, peer_id, source, request
         )
@@ -296,7 +298,7 @@ class Registry:
     def deliver(self, token: str, peer_id: str) -> Deferred[None]:
         """Pass a document on to the peer that it is for."""
         document = self._read(token, Delivered)
-        self._check_meant(document, peer_id)
+        self._check_meant(document, frozenset({peer_id}))
         delivered = self.store.deliver(peer_id, document, token)
         return delivered.addCallback(self._count_delivery, document, peer_id)
 
@@ -328,8 +330,12 @@ class Registry:
         return self.store.count().addCallback(self._metrics)
 
     def _metrics(self, registered: int | None) -> bytes:
-        self._registered = math.nan if registered is None else registered
-        return self.exposition.text()
+        """Return what was written within METRICS_AGE, or write it: that takes milliseconds."""
+        now = self.now()
+        if self._written is None or now >= self._written[0] + METRICS_AGE:
+            self._registered = math.nan if registered is None else registered
+            self._written = now, self.exposition.text()
+        return self._written[1]
 
     def _status(self, registered: int | None) -> JsonObject:
         return {
@@ -349,8 +355,8 @@ class Registry:
             raise refused(400, "wrong-type", f"a {document.body.TYPE} has no business here")
         return document
 
-    def _check_meant(self, document: Document, audience: str) -> None:
-        check_meant(document, frozenset({audience}), self.runtime.wall_time())
+    def _check_meant(self, document: Document, audiences: frozenset[str]) -> None:
+        check_meant(document, audiences, self.runtime.wall_time())
         self.defences.admit_key(document.issuer)
 
     @staticmethod

@@ -19,12 +19,8 @@ came with the registration, as ``Authorization: Lease <token>``, and can change 
 is refused is answered with a problem document, whatever goes wrong inside with one that says no
 more than that.
 
-A document for the registry names it by its origin, as the author dialed it.  Without
-``--public-url`` the registry takes the origin of the ``Host`` header for its name.  That suits
-a machine with many names; but somebody who gets hold of a fresh document that was meant for
-another registry could use it here, by naming that other registry in ``Host``.  A registry on a
-public host should therefore be told its ``--public-url``: it then accepts documents for that
-origin only.
+Which ``Host`` a request may have, and whom a document for the registry may name, is
+:mod:`p2pchat.signaling.audiences`'s to say.
 
 The address of a peer is that of its TCP connection, unless that is a ``--trusted-proxy``, which
 says whom it speaks for (:mod:`p2pchat.signaling.client_address`).
@@ -34,12 +30,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any, BinaryIO, cast
 
 import attrs
 from klein import Klein
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -50,19 +45,33 @@ from p2pchat import __version__
 from p2pchat.errors import NotCompact, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.signaling import metrics, openapi
-from p2pchat.signaling.client_address import FORWARDED
+from p2pchat.signaling.admission import Admission
+from p2pchat.signaling.audiences import is_loopback
 from p2pchat.signaling.directory import MAX_PAGE, Page
 from p2pchat.signaling.plain_requests import PlainRequest
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
 from p2pchat.signaling.registry import Registry
-from p2pchat.signaling.site import AnyRequest, RegistrySite, client_ip, refuse, request_origin
+from p2pchat.signaling.site import AnyRequest, RegistryRequest, RegistrySite, refuse
 from p2pchat.wire.strict_json import JsonObject, dumps
 
 DOCUMENT_TYPE = b"application/jose"
+JSON = b"application/json"
 SCHEME = "JWS"
 LEASE_SCHEME = "Lease"
 DEFAULT_PAGE = 100  # records
-DESCRIPTION = openapi.describe(__version__)
+
+# What is the same for everybody is written once.
+_DESCRIPTION = dumps(openapi.describe(__version__))
+_HEALTHY = dumps({"status": "ok"})
+_NO_ROUTE = refused(404, "no-such-route", "no such route; /peers and /status are for everybody")
+_LOCAL_ONLY = refused(
+    403,
+    "local-only",
+    "metrics are for this machine only, and not even that where --metrics is given",
+)
+_NOT_FOR_PAGES = refused(
+    403, "not-for-pages", "metrics are for programs, not for pages in browsers"
+)
 
 _log = Logger()
 
@@ -72,41 +81,39 @@ class RegistryResource:
     """The routes over one registry; :meth:`site` serves them."""
 
     registry: Registry
+    admission: Admission = attrs.field(init=False)
 
     app = Klein()
 
+    def __attrs_post_init__(self) -> None:
+        self.admission = _admission(self.registry)
+
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to these routes."""
-        resource, registry = self.app.resource(), self.registry
-        return RegistrySite(resource, self.answer_plain, registry, registry.connections)
+        return RegistrySite(self.app.resource(), self, self.registry, self.registry.connections)
 
     @app.route("/register", methods=["POST"])
     def register(self, request: AnyRequest) -> Deferred[bytes]:
         """Hold a record."""
-        ip = self._admit(request)
-        answer = self.registry.register(_body(request), self._audience(request), ip)
+        answer = self.registry.register(_body(request), request.origin, request.ip)
         return answer.addCallback(lambda members: _answer(request, members))
 
     @app.route("/peer/<peer_id>", methods=["GET"])
     def peer(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """Show a record."""
-        self.registry.defences.admit_read(self._ip(request))
         found = self.registry.find(check_peer_id(peer_id))
         return found.addCallback(lambda listing: _answer(request, listing.to_json()))
 
     @app.route("/renew/<peer_id>", methods=["POST"])
     def renew(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """Hold a record for one more lease."""
-        ip = self._ip(request)
-        self.registry.defences.admit_read(ip)
         renewal = _credentials(request, LEASE_SCHEME, "show the lease that you were given")
-        renewed = self.registry.renew(check_peer_id(peer_id), renewal, ip)
+        renewed = self.registry.renew(check_peer_id(peer_id), renewal, request.ip)
         return renewed.addCallback(lambda _: _say_nothing(request))
 
     @app.route("/peers", methods=["GET"])
-    def peers(self, request: Request) -> Deferred[bytes]:
+    def peers(self, request: RegistryRequest) -> Deferred[bytes]:
         """Show a page of records."""
-        self.registry.defences.admit_read(self._ip(request))
         after = _query(request, "after")
         page = self.registry.page(
             check_peer_id(after) if after else "", _limit(request), _query(request, "username")
@@ -116,24 +123,21 @@ class RegistryResource:
     @app.route("/peer/<peer_id>", methods=["DELETE"])
     def remove(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """End a record."""
-        self._admit(request)
-        token, audience = _authorization(request), self._audience(request)
-        removed = self.registry.remove(token, audience, check_peer_id(peer_id))
+        token = _authorization(request)
+        removed = self.registry.remove(token, request.origin, check_peer_id(peer_id))
         return removed.addCallback(lambda _: _answer(request, {"removed": True}))
 
     @app.route("/events/<peer_id>", methods=["GET"])
-    def events(self, request: Request, peer_id: str) -> Deferred[None]:
+    def events(self, request: RegistryRequest, peer_id: str) -> Deferred[None]:
         """Open an event stream."""
         if request.method == b"HEAD":
             raise MethodNotAllowed(["GET"])
-        ip = self._admit(request)
-        token, audience = _authorization(request), self._audience(request)
-        return self.registry.subscribe(token, audience, check_peer_id(peer_id), ip, request)
+        token, origin, ip = _authorization(request), request.origin, request.ip
+        return self.registry.subscribe(token, origin, check_peer_id(peer_id), ip, request)
 
     @app.route("/deliver/<peer_id>", methods=["POST"])
     def deliver(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """Pass a document on."""
-        self._admit(request)
         taken = self.registry.deliver(_body(request), check_peer_id(peer_id))
         answer = {"delivered": True}
         return taken.addCallback(lambda _: _answer(request, answer, HTTPStatus.ACCEPTED))
@@ -141,7 +145,6 @@ class RegistryResource:
     @app.route("/status", methods=["GET"])
     def status(self, request: AnyRequest) -> Deferred[bytes]:
         """Show counts."""
-        self.registry.defences.admit_read(self._ip(request))
         counts = self.registry.status()
         return counts.addCallback(
             lambda members: _answer(request, {"version": __version__, **members})
@@ -151,34 +154,41 @@ class RegistryResource:
     def healthz(self, request: AnyRequest) -> bytes:
         """Tell a load balancer whether to send anybody here."""
         self.registry.check_health()
-        return _answer(request, {"status": "ok"})
+        return _send(request, _HEALTHY, JSON)
 
     @app.route("/metrics", methods=["GET"])
     def metrics(self, request: AnyRequest) -> Deferred[bytes]:
         """Show counts to Prometheus, if it runs on this machine."""
-        if not (self.registry.settings.local_metrics and _is_loopback(self._ip(request))):
-            detail = "metrics are for this machine only, and not even that where --metrics is given"
-            raise refused(403, "local-only", detail)
+        if not (self.registry.settings.local_metrics and is_loopback(request.ip)):
+            return succeed(self._refuse(request, _LOCAL_ONLY))
         return show_metrics(request, self.registry)
 
     @app.route("/openapi.json", methods=["GET"])
     def openapi(self, request: AnyRequest) -> bytes:
         """Show what the routes take and answer."""
-        return _answer(request, DESCRIPTION)
+        return _send(request, _DESCRIPTION, JSON)
+
+    def nowhere(self, request: IRequest | PlainRequest, *_words: str) -> bytes:
+        """Answer what has no route."""
+        return self._refuse(request, _NO_ROUTE)
 
     def answer_plain(self, request: PlainRequest) -> Deferred[bytes] | None:
         """
         Answer a plain request by the route methods above; None: it is for Klein to route.
 
-        Only what peers ask all the time is worth a way of its own.
+        Only what peers ask all the time is worth a way of its own, and what strangers may.
         """
         _, word, *ids = request.path.split(b"/")
-        method = _PLAIN_ROUTES.get((request.method, word, len(ids)))
-        if method is None:
+        method = _PLAIN_ROUTES.get((request.method, word, len(ids)), RegistryResource.nowhere)
+        if method is RegistryResource.nowhere and metrics.route_of(request.path) != metrics.OTHER:
             return None
-        return maybeDeferred(_with_origin, method, self, request, *ids).addErrback(
-            self._answer_failure, request
-        )
+        answer: Deferred[bytes] = maybeDeferred(self._enter, request, method, ids)
+        return answer.addErrback(self._answer_failure, request)
+
+    def _enter(self, request: PlainRequest, method: Callable[..., Any], ids: list[bytes]) -> Any:
+        self.admission.admit(request, request.method, request.path)
+        self.admission.address(request)
+        return method(self, request, *(one.decode("ascii") for one in ids))
 
     def _answer_failure(self, failure: Failure, request: PlainRequest) -> bytes:
         """Answer an error by the same methods as Klein does, in their order."""
@@ -195,11 +205,10 @@ class RegistryResource:
 
     @app.handle_errors(HTTPException)
     def no_route(self, request: IRequest, failure: Failure) -> bytes:
-        """Answer what has no route."""
+        """Answer what has no route, or not with this method."""
         assert isinstance(failure.value, HTTPException)
         if not isinstance(failure.value, MethodNotAllowed):
-            detail = "no such route; /peers and /status are for everybody"
-            return self._refuse(request, refused(404, "no-such-route", detail))
+            return self.nowhere(request)
         allowed = ", ".join(sorted({*(failure.value.valid_methods or ()), "OPTIONS"}))
         request.setHeader(b"Allow", allowed.encode("ascii"))
         if request.method == b"OPTIONS":
@@ -220,43 +229,26 @@ class RegistryResource:
         detail = "the registry made a mistake; its log has the details"
         return self._refuse(request, refused(500, "internal-error", detail))
 
-    def _refuse(self, request: IRequest, refusal: Refused) -> bytes:
+    def _refuse(self, request: IRequest | PlainRequest, refusal: Refused) -> bytes:
         self.registry.counts.refusals[refusal.problem.reason] += 1
         return refuse(request, refusal)
 
-    def _audience(self, request: AnyRequest) -> str:
-        return self.registry.settings.public_origin or request_origin(request)
 
-    def _ip(self, request: AnyRequest) -> str:
-        proxies = self.registry.settings.proxies
-        if not proxies.networks:
-            return client_ip(request)
-        forwarded = request.requestHeaders.getRawHeaders(FORWARDED, [])
-        return proxies.client(client_ip(request), [one.decode("latin-1") for one in forwarded])
-
-    def _admit(self, request: AnyRequest) -> str:
-        """Count a request with a document, and return where it came from."""
-        ip = self._ip(request)
-        self.registry.defences.admit(ip)
-        return ip
-
-
-_PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes]]] = {
+_PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes] | bytes]] = {
     (b"POST", b"register", 0): RegistryResource.register,
     (b"POST", b"renew", 1): RegistryResource.renew,
     (b"GET", b"peer", 1): RegistryResource.peer,
     (b"POST", b"deliver", 1): RegistryResource.deliver,
+    (b"GET", b"status", 0): RegistryResource.status,
+    (b"GET", b"healthz", 0): RegistryResource.healthz,
+    (b"GET", b"metrics", 0): RegistryResource.metrics,
+    (b"GET", b"openapi.json", 0): RegistryResource.openapi,
 }
 
 
-def _with_origin(
-    method: Callable[..., Deferred[bytes]],
-    resource: RegistryResource,
-    request: PlainRequest,
-    *ids: bytes,
-) -> Deferred[bytes]:
-    request_origin(request)  # refuses a request whose Host is none, as RegistryRequest does
-    return method(resource, request, *(one.decode("ascii") for one in ids))
+def _admission(registry: Registry) -> Admission:
+    chosen = registry.settings
+    return Admission(registry.defences, chosen.audiences, chosen.proxies)
 
 
 def _body(request: AnyRequest) -> str:
@@ -288,13 +280,19 @@ class MetricsResource:
     """The counts alone, for an endpoint of their own; :meth:`site` serves them."""
 
     registry: Registry
+    admission: Admission = attrs.field(init=False)
 
     app = Klein()
 
+    def __attrs_post_init__(self) -> None:
+        self.admission = _admission(self.registry)
+
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to this route."""
-        resource, registry = self.app.resource(), self.registry
-        return RegistrySite(resource, lambda _plain: None, registry, registry.watching)
+        return RegistrySite(self.app.resource(), self, self.registry, self.registry.watching)
+
+    def answer_plain(self, _request: PlainRequest) -> None:
+        """Leave everything to Klein: there is one route, and who asks is known."""
 
     @app.route("/metrics", methods=["GET"])
     def metrics(self, request: AnyRequest) -> Deferred[bytes]:
@@ -303,20 +301,21 @@ class MetricsResource:
 
 
 def show_metrics(request: AnyRequest, registry: Registry) -> Deferred[bytes]:
-    """Answer with the registry's counts, as Prometheus reads them."""
+    """
+    Answer with the registry's counts, as Prometheus reads them.
+
+    A page in a browser gets none, not even one of this origin, for there are no pages here: a
+    browser says what asks, to secure origins and to this machine, and only a person asks by none.
+    """
+    if request.getHeader(b"origin") or request.getHeader(b"sec-fetch-site") not in (None, b"none"):
+        registry.counts.refusals[_NOT_FOR_PAGES.problem.reason] += 1
+        return succeed(refuse(request, _NOT_FOR_PAGES))
     text = registry.metrics()
     return text.addCallback(lambda body: _send(request, body, metrics.CONTENT_TYPE))
 
 
-def _is_loopback(ip: str) -> bool:
-    try:
-        return ip_address(ip).is_loopback
-    except ValueError:  # not over IP at all: a proxy's socket in the file system
-        return False
-
-
 def _answer(request: AnyRequest, members: JsonObject, status: int = HTTPStatus.OK) -> bytes:
-    return _send(request, dumps(members), b"application/json", status)
+    return _send(request, dumps(members), JSON, status)
 
 
 def _send(request: AnyRequest, body: bytes, kind: bytes, status: int = HTTPStatus.OK) -> bytes:

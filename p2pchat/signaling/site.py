@@ -4,13 +4,19 @@ refused before.
 
 * a plain request (:mod:`p2pchat.signaling.plain_requests`) is handed to the route methods as it
   is; all others go through twisted.web and Klein.  Both come to the same methods.
+* every request takes a token of its address (:mod:`p2pchat.signaling.defences`) as soon as its head
+  is there, before a body is read or a route is looked for; so does a head that isn't one.
 * a connection for which there is no room (:mod:`p2pchat.signaling.connections`) is told so when
   it asks for something, 429 or 503; above MAX_REFUSING of these, it is closed without a word.
-* a head over MAX_HEAD bytes or MAX_HEADERS headers: 400, and the connection ends.
-* a body over MAX_BODY bytes, as soon as its length is declared or, where it isn't, when the
-  first byte too many arrives: 413, and the connection ends.  What the client is still sending
-  is thrown away for a moment, so that it reads the answer instead of a reset.
-* a method, path or ``Host`` that isn't text a router could work on: 400.
+* a head over MAX_HEAD bytes or MAX_HEADERS headers, with a line over MAX_LINE or a name over
+  MAX_NAME, with lines that are continued, with a length that is no number of MAX_DIGITS, or with
+  ``Transfer-Encoding`` other than one ``chunked``: 400, and the connection ends.
+* a chunked body, whose bytes might come in a chunk each: 411, and the connection ends.
+* a body whose declared length is over MAX_BODY bytes: 413, and the connection ends.
+* what a client goes on sending then is thrown away for a moment, so that it reads the answer
+  instead of a reset.
+* a method, path or ``Host`` that isn't text a router could work on, or a second ``Host``: 400.
+* a ``Host`` that isn't this registry's (:mod:`p2pchat.signaling.audiences`): 421.
 * a connection whose deadline has passed is dropped without a word.
 * a request behind another on the same connection waits until that is answered, and until the
   client has taken most of what was answered so far; meanwhile no more is read.
@@ -22,7 +28,6 @@ Speaks HTTP/1.1 only and writes no access log: addresses of peers are nobody's b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
@@ -40,6 +45,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.signaling.admission import Routes, host_of
+from p2pchat.signaling.audiences import own_origins
 from p2pchat.signaling.connections import (
     ANYBODY,
     NEVER,
@@ -52,12 +59,14 @@ from p2pchat.signaling.plain_requests import PlainRequest, read_plain
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
 from p2pchat.signaling.registry import Registry
 from p2pchat.signaling.sources import source_of
-from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import CONTENT_TYPE
 
 MAX_BODY = 16 * 1024  # bytes; twice the longest document
 MAX_HEAD = 16 * 1024  # bytes of request line and headers
+MAX_LINE = 2048  # bytes of the request line; the longest of ours has 900, with a name of a peer
 MAX_HEADERS = 64
+MAX_NAME = 64  # bytes of a header's name; twisted.web keeps 10,000 of them for good
+MAX_DIGITS = 10  # of a length
 MAX_REFUSING = 64  # connections
 RETRY_AFTER = 5  # seconds; silent connections are gone after twice that
 MAX_DISCARDED = 1024 * 1024  # bytes read after a refusal
@@ -69,6 +78,8 @@ BAD_HEAD = refused(
     "malformed",
     f"not the head of an HTTP/1.1 request of at most {MAX_HEAD} bytes and {MAX_HEADERS} headers",
 )
+TOO_LARGE = refused(413, "body-too-large", f"a body has at most {MAX_BODY} bytes")
+NO_LENGTH = refused(411, "length-required", "send the body with its Content-Length, not chunked")
 NO_ROOM = {
     Verdict.FULL: refused(
         503, "too-many-connections", "this registry is full: try again soon", RETRY_AFTER
@@ -79,47 +90,22 @@ NO_ROOM = {
 }
 
 _STATUS = {status.value: b"%d %b" % (status, status.phrase.encode()) for status in HTTPStatus}
-_origin = lru_cache(maxsize=256)(origin)  # most requests name the same few
 _date = lru_cache(maxsize=1)(datetimeToString)  # it changes once a second
 _METHOD = re.compile(rb"[A-Z]{1,20}")
-
-AnyRequest = Request | PlainRequest
+_DIGITS = re.compile(rb"[0-9]{1,%d}" % MAX_DIGITS)
 
 _log = Logger()
 
 
-def host_of(address: IAddress | None) -> str:
-    """Return an address without its port, an IPv4 one without its IPv6 mapping."""
-    ip = str(getattr(address, "host", ""))
-    return ip.removeprefix("::ffff:") if "." in ip else ip
-
-
-def client_ip(request: AnyRequest) -> str:
-    """Return the address of the connection."""
-    return host_of(request.getClientAddress())
-
-
-def request_origin(request: AnyRequest) -> str:
-    """
-    Return the origin that the client dialed, by its ``Host`` header.
-
-    :raises RemoteProtocolError: there is none, or it isn't a host.
-    """
-    host = request.getHeader(b"host") or b""
-    scheme = "https" if request.isSecure() else "http"
-    return _origin(f"{scheme}://{host.decode('latin-1')}")
-
-
 def refuse(request: IRequest | PlainRequest, refusal: Refused) -> bytes:
     """Set status and headers of a refusal, and return its body."""
-    body = refusal.problem.encode()
     request.setResponseCode(refusal.problem.status)
     for name, value in refusal.headers.items():
         request.setHeader(name, value)
     request.setHeader(b"Content-Type", CONTENT_TYPE)
-    request.setHeader(b"Content-Length", b"%d" % len(body))
+    request.setHeader(b"Content-Length", b"%d" % len(refusal.body))
     request.setHeader(b"Cache-Control", b"no-store")
-    return body
+    return refusal.body
 
 
 def _head(request: PlainRequest, now: float) -> bytes:
@@ -133,60 +119,69 @@ def _head(request: PlainRequest, now: float) -> bytes:
 
 
 class RegistryRequest(Request):
-    """A request whose body is bounded while it arrives."""
+    """
+    A request that is admitted, or refused, when its head is there.
 
+    :ivar ip: where it came from.
+    :ivar origin: under which origin it addresses the registry.
+    """
+
+    channel: RegistryChannel
     content: BytesIO
     begun = 0.0  # when there was something to answer
     method = path = b""  # until the request is whole
-    _received = 0
-    _refused = False
+    ip = origin = ""
+    _refusal: Refused | None = None
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The origins of the local end of its connection."""
+        return self.channel.own
+
+    def admit(self, method: bytes, target: bytes) -> None:
+        """Take a token, or remember that there was none."""
+        try:
+            self.channel.site.admission.admit(self, method, target.partition(b"?")[0])
+        except Refused as refusal:
+            self._refusal = refusal
 
     def gotLength(self, length: int | None) -> None:
-        """Refuse a declared length that is too great."""
+        """Refuse a body that is too large or has no length, before a byte of it is read."""
         self._begin()
         self.content = BytesIO()
-        if length is not None and length > MAX_BODY:
-            self._refuse_body()
+        if length is None or length > MAX_BODY:
+            self._refuse_body(self._refusal or (NO_LENGTH if length is None else TOO_LARGE))
+        elif self._refusal is not None and self.requestHeaders.hasHeader(b"expect"):
+            self._refuse_body(self._refusal)
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Keep a piece of the body, or refuse it when there are too many."""
-        self._received += len(data)
-        if self._refused:
-            if self._received > MAX_DISCARDED:
-                self._hang_up()
-        elif self._received > MAX_BODY:
-            self._refuse_body()
-        else:
+        """Keep a piece of the body, if it will be of use."""
+        if self._refusal is None:
             self.content.write(data)
 
-    def _refuse_body(self) -> None:
-        self._refused = True
-        self.content = BytesIO()
-        refusal = refused(413, "body-too-large", f"a body has at most {MAX_BODY} bytes")
+    def _refuse_body(self, refusal: Refused) -> None:
         self._count(refusal)
+        self.requestHeaders.removeHeader(b"expect")  # nothing is to be continued
         # The request line isn't ours yet, so that Request.write can't be used.
         self.clientproto = b"HTTP/1.1"
         body = refuse(self, refusal)
         self.setHeader(b"Connection", b"close")
         self.setHeader(b"Server", SERVER)
-        self.channel.writeHeaders(b"HTTP/1.1", b"413", b"Content Too Large", self.responseHeaders)
+        code, _, phrase = _STATUS[refusal.problem.status].partition(b" ")
+        self.channel.writeHeaders(b"HTTP/1.1", code, phrase, self.responseHeaders)
         self.channel.write(body)
-        self.channel.callLater(LINGER, self._hang_up)
-
-    def _hang_up(self) -> None:
-        channel = getattr(self, "channel", None)
-        if channel is not None:
-            channel.loseConnection()
+        self.channel.discard()
 
     def process(self) -> None:
         """Answer, unless the request was refused already or no router could work on it."""
         self._begin()
-        if self._refused:
-            self._hang_up()
+        if self._refusal is not None:
+            self._answer(self._refusal)
             return
         try:
             self._check_text()
-        except RemoteProtocolError as error:
+            self.channel.site.admission.address(self)
+        except (RemoteProtocolError, Refused) as error:
             self._answer(refusal_of(error))
         else:
             super().process()
@@ -194,7 +189,8 @@ class RegistryRequest(Request):
     def _check_text(self) -> None:
         if not _METHOD.fullmatch(self.method):
             raise RemoteProtocolError("an unknown method")
-        request_origin(self)
+        if len(self.requestHeaders.getRawHeaders(b"host", ())) > 1:
+            raise RemoteProtocolError("Host is given twice")
         if not self.path.startswith(b"/") and self.path != b"*":
             raise RemoteProtocolError("a path must begin with /")
         try:
@@ -223,18 +219,24 @@ class RegistryRequest(Request):
         self.finish()
 
     def _begin(self) -> None:
-        site: RegistrySite = self.channel.site  # type: ignore[attr-defined]  # Site sets it
-        self.begun = site.registry.now()
+        self.begun = self.channel.site.registry.now()
 
     def _count(self, refusal: Refused) -> None:
-        site: RegistrySite = self.channel.site  # type: ignore[attr-defined]  # Site sets it
-        site.counts.refusals[refusal.problem.reason] += 1
+        self.channel.site.counts.refusals[refusal.problem.reason] += 1
+
+
+AnyRequest = RegistryRequest | PlainRequest
 
 
 class RegistryChannel(HTTPChannel):
-    """One connection."""
+    """
+    One connection.
+
+    :ivar own: the origins of its local end.
+    """
 
     site: RegistrySite
+    own: frozenset[str]
     maxHeaders = MAX_HEADERS
     totalHeadersSize = MAX_HEAD
     _client: IAddress
@@ -242,10 +244,13 @@ class RegistryChannel(HTTPChannel):
     _place: Place
     _pending: Deferred[bytes] | None = None  # the answer to a plain request, on its way
     _kept = b""  # what came while there was something to wait for
+    _discarded = -1  # bytes thrown away after a refusal; -1: there was none
 
     def connectionMade(self) -> None:
         """Take a place."""
         self._client, self._secure = self.getPeer(), self.isSecure()
+        local = self.getHost()
+        self.own = own_origins(host_of(local), getattr(local, "port", 0), self._secure)
         self._place = self.site.take_place(self, self._client)
         super().connectionMade()
 
@@ -278,25 +283,80 @@ class RegistryChannel(HTTPChannel):
     # -- reading
 
     def dataReceived(self, data: bytes) -> None:
+        """Read; what neither this nor twisted.web foresaw ends the connection and nothing else."""
+        try:
+            self._read(data)
+        except Exception:  # the reactor would log it with the client's address
+            self.site.complain("a request could not be read")
+            self.drop()
+
+    def _read(self, data: bytes) -> None:
         """Answer what is plain, and hand the rest to twisted.web."""
+        if cast(Any, self.transport).disconnecting:  # no interface has it
+            return
         if self._waits:
             self._kept += data
             cast(IPushProducer, self.transport).pauseProducing()
             return
-        if not self.requests and self.persistent:
-            data = self._answer_plain(self.clearLineBuffer() + data)
+        if not self.requests and self.persistent and self.line_mode:
+            data = self.clearLineBuffer() + data
+            if b"\r\n\r\n" in data:  # else it would be tried again with each byte
+                data = self._answer_plain(data)
             if data and self._place.phase is Phase.IDLE:
                 self._enter(Phase.HEAD)
         if data or self.requests:
             super().dataReceived(data)
 
+    def lineReceived(self, line: bytes) -> None:
+        """Refuse a line that is continued (RFC 9112 section 5.2), and a first one that is long."""
+        if line[:1] in (b" ", b"\t") or (not self.requests and len(line) > MAX_LINE):
+            self._respondToBadRequestAndDisconnect()
+        else:
+            super().lineReceived(line)
+
+    def headerReceived(self, line: bytes) -> bool:
+        """Refuse what twisted.web would stumble over, keep for ever, or take for something else."""
+        name, _, value = line.partition(b":")
+        if len(name) > MAX_NAME or not self._may_frame(name.lower(), value.strip(b" \t").lower()):
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return bool(super().headerReceived(line))
+
+    def _may_frame(self, name: bytes, value: bytes) -> bool:
+        """Tell whether a header leaves no doubt of where the request ends."""
+        if name == b"content-length":
+            return _DIGITS.fullmatch(value) is not None
+        if name == b"transfer-encoding":
+            again = self.requests[-1].requestHeaders.hasHeader(name)
+            return value == b"chunked" and not again
+        return True
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Take a piece of a body, or throw it away."""
+        if self._discarded < 0:
+            super().rawDataReceived(data)
+            return
+        self._discarded += len(data)
+        if self._discarded >= min(self.length or MAX_DISCARDED, MAX_DISCARDED):
+            self._hang_up()
+
+    def discard(self) -> None:
+        """Throw away what still comes, for a moment, and hang up."""
+        self._discarded = 0
+        self.callLater(LINGER, self._hang_up)
+
+    def _hang_up(self) -> None:
+        transport = cast(Any, self.transport)  # no interface has ``disconnecting``
+        if not (self._place.is_gone or transport.disconnecting):
+            self.loseConnection()
+
     def _answer_plain(self, data: bytes) -> bytes:
         """Answer the plain requests that data begins with; return what follows them."""
         position = 0
         while position < len(data) and self.persistent and not self._waits:
-            found = read_plain(data, position, self._client, self._secure)
+            found = read_plain(data, position, self._client, self._secure, self.own)
             begun = self.site.registry.now()
-            answer = self.site.answer_plain(found[0]) if found else None
+            answer = self.site.routes.answer_plain(found[0]) if found else None
             if found is None or answer is None:
                 return data[position:]
             request, position = found
@@ -348,7 +408,8 @@ class RegistryChannel(HTTPChannel):
         super().writeHeaders(version, code, reason, headers)
 
     def allHeadersReceived(self) -> None:
-        """Give the body its time."""
+        """Admit the request, or not; give its body time."""
+        self.requests[-1].admit(self._command, self._path)
         if self.length != 0:
             self._enter(Phase.BODY)
         super().allHeadersReceived()
@@ -370,7 +431,11 @@ class RegistryChannel(HTTPChannel):
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Answer a head that isn't one; twisted.web would give no reason."""
-        self.write(self.site.refuse_unread(BAD_HEAD))
+        try:
+            self.site.admission.admit_unread(self._client)
+            self.write(self.site.refuse_unread(BAD_HEAD))
+        except Refused as refusal:
+            self.write(self.site.refuse_unread(refusal))
         self.loseConnection()
 
     # -- a client that takes nothing
@@ -423,7 +488,8 @@ class RegistrySite(Site):
     """
     The factory of the registry's HTTP connections.
 
-    :ivar answer_plain: answers a plain request, or returns None: it isn't its business.
+    :ivar routes: where plain requests are answered.
+    :ivar admission: what the others pass first.
     :ivar registry: whose connections these are.
     :ivar connections: the table in which they have their places.
     :ivar counts: where answers, and refusals below the routes, are counted.
@@ -436,7 +502,7 @@ class RegistrySite(Site):
     def __init__(
         self,
         resource: IResource,
-        answer_plain: Callable[[PlainRequest], Deferred[bytes] | None],
+        routes: Routes,
         registry: Registry,
         connections: ConnectionTable,
     ) -> None:
@@ -447,11 +513,20 @@ class RegistrySite(Site):
             timeout=None,  # deadlines are the table's
             reactor=registry.runtime.clock,
         )
-        self.answer_plain = answer_plain
+        self.routes = routes
+        self.admission = routes.admission
         self.registry = registry
         self.connections = connections
         self.counts = registry.counts
         self.refusing = 0
+        self._next_complaint = 0.0
+
+    def complain(self, what: str) -> None:
+        """Log the exception that is being handled; one a second at most, for strangers cause it."""
+        now = self.registry.now()
+        if now >= self._next_complaint:
+            self._next_complaint = now + 1.0
+            _log.failure(what)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return what serves a new connection, or refuses it; None: it is closed."""

@@ -28,6 +28,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from p2pchat.signaling.audiences import is_loopback, reachable_origins
 from p2pchat.signaling.ports import cannot_listen
 from p2pchat.signaling.registry import Registry
 from p2pchat.signaling.site import RegistrySite
@@ -36,6 +37,7 @@ GOODBYES = 500  # streams a second; a peer's return costs two signatures, half a
 LONGEST_GOODBYE = 20.0  # seconds; service managers kill after 90
 STEP = 0.05  # seconds between two looks at what is left
 PATIENCE = 5.0  # seconds for answers under way; none takes as long, but its client may
+MAX_ORIGINS = 8  # that the log names; a machine may have hundreds of addresses
 FLUSH = 0.1  # seconds for the last events; the transports write on the next turn of the reactor
 
 _log = Logger()
@@ -73,6 +75,10 @@ class PortService(Service):
     def _bound(self, port: IListeningPort) -> None:
         self.port = port
         _log.info("{name} listens on {where}", name=self.name, where=_where(port))
+        self.tell(port)
+
+    def tell(self, port: IListeningPort) -> None:
+        """Say more of what was bound."""
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
@@ -92,9 +98,34 @@ class PortService(Service):
 
 @attrs.define(eq=False, slots=False)
 class WebService(PortService):
-    """Serves a registry."""
+    """
+    Serves a registry.
+
+    :ivar secure: whether the endpoint speaks TLS.
+    """
 
     registry: Registry = attrs.field(kw_only=True)
+    secure: bool = attrs.field(default=False, kw_only=True)
+
+    def tell(self, port: IListeningPort) -> None:
+        """Say what peers dial, and who isn't served."""
+        public = self.registry.settings.audiences.public
+        if public:
+            _log.info("Peers use --server {url}", url=" or ".join(public))
+            return
+        host = port.getHost()
+        bound, number = getattr(host, "host", ""), getattr(host, "port", 0)
+        addresses = self.registry.runtime.host_addresses()
+        origins = reachable_origins(bound, number, self.secure, addresses)[:MAX_ORIGINS]
+        if origins:
+            _log.info("Peers use --server {url}", url=" or ".join(origins))
+        if not is_loopback(bound):
+            _log.warn(
+                "No --public-url: who dials anything else is refused.  Give it, as {example}, "
+                "where peers dial a name, or an address that a router or a proxy passes on to "
+                "this machine",
+                example=f"--public-url {'https' if self.secure else 'http'}://NAME:{number}",
+            )
 
     def startService(self) -> None:
         """Begin the registry's rhythms."""

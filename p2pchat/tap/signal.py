@@ -39,6 +39,7 @@ MAX_SECRET = 1024  # bytes
 MAX_STRANGERS = 1_000_000  # a second
 MAX_LIMIT = 1_000_000  # connections; more than one process can serve
 SPARE_FILES = 128  # beside connections: log, STUN, store, metrics, and what arrives to be refused
+RATES = ("rate", "key-rate", "read-rate", "stun-rate", "watch-rate")
 LIMITS = (
     "max-connections",
     "max-connections-per-address",
@@ -65,7 +66,6 @@ class Options(CommandLine):
         ["second-address", "b", "", "Second IP address for STUN (RFC 5780), beside --address."],
         ["stun-host", None, "", "Where peers reach STUN (default: at the registry's own name)."],
         ["lease", None, "60", "Seconds after which a peer that fell silent is forgotten."],
-        ["public-url", "u", "", "URL that peers dial, if known; advised on public hosts."],
         ["turn", None, "", "Relays: turn:host:3478,turns:host:5349; needs --turn-secret-file."],
         ["turn-secret-file", None, "", "File with the secret shared with the relays."],
         [
@@ -83,22 +83,31 @@ class Options(CommandLine):
         ["turn-ttl", None, "86400", "Seconds that credentials for the relays are good for."],
         ["rate", None, str(rates.DOCUMENTS), "Documents that one address may send, RATE/BURST."],
         ["key-rate", None, str(rates.KEYS), "Documents that one key may have taken."],
-        ["read-rate", None, str(rates.READS), "Look-ups that one address may make."],
+        ["read-rate", None, str(rates.READS), "Other requests that one address may make."],
+        ["watch-rate", None, str(rates.WATCHING), "Those for /healthz and /metrics, likewise."],
         ["stun-rate", None, str(rates.STUN), "STUN requests that one address is answered."],
         ["work-secret-file", None, "", "File with a secret that instances share, for --work-from."],
         ["work-from", None, f"{STRANGERS:g}", "New peers a second who needn't work; 0: any."],
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["public-url"] = ()
+
+    def opt_public_url(self, url: str) -> None:
+        """URL that peers dial; needed for a name, or behind a port forward.  May be repeated."""
+        self["public-url"] += (url,)
+
+    opt_u = opt_public_url
 
     def postOptions(self) -> None:
         """Check every value, and put numbers in place of digits."""
         self["stun"] = self._number("stun", 0, 65_534)
         self["stun-host"] = self._host(self["stun-host"])
         self["lease"] = self._number("lease", *LEASES)
-        self["public-url"] = self._origin(self["public-url"])
+        self["public-url"] = self._origins(self["public-url"])
         self["turn-ttl"] = self._number("turn-ttl", *TURN_TTLS)
-        self["rates"] = rates.Rates(
-            *(self._rate(name) for name in ("rate", "key-rate", "read-rate", "stun-rate"))
-        )
+        self["rates"] = rates.Rates(*(self._rate(name) for name in RATES))
         self["work-from"] = self._number("work-from", 0, MAX_STRANGERS)
         for name in LIMITS:
             self[name] = self._number(name, 1, MAX_LIMIT)
@@ -126,9 +135,9 @@ class Options(CommandLine):
         except ConfigurationError as error:
             raise usage.UsageError(f"--{name}: {error}") from None
 
-    def _origin(self, url: str) -> str | None:
+    def _origins(self, urls: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return origin(url) if url else None
+            return tuple(dict.fromkeys(origin(url) for url in urls if url))
         except RemoteProtocolError as error:
             raise usage.UsageError(f"--public-url: {error}") from None
 
@@ -244,17 +253,20 @@ def makeService(options: Options) -> MultiService:
     services = RegistryServices()
     _add_stun(services, registry, options)
     endpoint = serverFromString(reactor, options["listen"])
-    WebService(site, endpoint, registry=registry).setServiceParent(services)
+    secure = options["listen"].startswith(("ssl:", "tls"))
+    service = WebService(site, endpoint, registry=registry, secure=secure)
+    service.setServiceParent(services)
     _add_metrics(services, registry, options)
     return services
 
 
 def _settings(options: Options, runtime: Runtime) -> Settings:
+    from p2pchat.signaling.audiences import Audiences  # noqa: PLC0415
     from p2pchat.signaling.registry import Settings  # noqa: PLC0415
 
     return Settings(
         lease=float(options["lease"]),
-        public_origin=options["public-url"],
+        audiences=Audiences(options["public-url"]),
         stun_port=options["stun"],
         second_address=options["second-address"],
         relays=_relay_credentials(options, runtime),

@@ -30,6 +30,7 @@ from p2pchat.errors import (
 from p2pchat.identity.documents import (
     MAX_AGE,
     MAX_DOCUMENT,
+    OWN_HEADER,
     Acceptance,
     open_document,
     sign_document,
@@ -222,6 +223,10 @@ class SignatureTests(SynchronousTestCase):
         for body in (answer, registration, Refusal(word, word, "\U0001f600" * 512)):
             token = sign_document(ALICE, "x" * 512, body, NOW + 0.123456, word)
             self.assertEqual(open_document(token).body, body)
+
+    def test_own_header(self) -> None:
+        """Headers of the length that may be remembered are those that this program writes."""
+        self.assertEqual(len(sign().split(".")[0]), OWN_HEADER)
 
     def test_remembered_headers(self) -> None:
         """Headers of strangers fill no memory: what is remembered before a proof is short."""

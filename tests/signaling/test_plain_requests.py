@@ -25,7 +25,7 @@ PLAIN = b"POST /deliver/abc HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nxyz"
 
 def read(data: bytes, start: int = 0) -> tuple[PlainRequest, int] | None:
     """Read a request of CLIENT."""
-    return read_plain(data, start, CLIENT, False)
+    return read_plain(data, start, CLIENT, False, frozenset())
 
 
 class ReadTests(SynchronousTestCase):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
+from twisted.logger import capturedLogs, eventAsText
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.signaling.client_address import TrustedProxies
@@ -16,6 +19,8 @@ from p2pchat.signaling.site import (
     MAX_DISCARDED,
     MAX_HEAD,
     MAX_HEADERS,
+    MAX_LINE,
+    MAX_NAME,
     MAX_REFUSING,
 )
 from tests.signaling.web import HOST, Connection, Web, identity, request_bytes
@@ -34,9 +39,6 @@ class BodyTests(SynchronousTestCase):
         """Send the head of a POST."""
         head = f"POST /register HTTP/1.1\r\nHost: {HOST}\r\n{header}\r\n\r\n"
         return self.connection.send(head.encode())
-
-    def chunk(self, size: int) -> bytes:
-        return self.connection.send(b"%x\r\n%b\r\n" % (size, bytes(size)))
 
     def assertTooLarge(self) -> None:
         """The answer is 413, and says that the connection ends."""
@@ -60,18 +62,30 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(self.connection.response().status, 415)
 
     def test_chunked(self) -> None:
-        """Without a length it is refused at the first byte too many."""
+        """Without a length it is refused unread: each of its bytes might come in a chunk."""
         self.begin("Transfer-Encoding: chunked")
-        self.assertEqual(self.chunk(MAX_BODY), b"")
-        self.chunk(1)
-        self.assertTooLarge()
+        response = self.connection.response()
+        self.assertEqual((response.status, response.reason), (411, "length-required"))
+        self.assertEqual(response.headers["connection"], "close")
+        for _ in range(100):
+            self.connection.send(b"1\r\nx\r\n")
+        self.assertEqual(self.connection.response(), response)
+        self.web.clock.advance(2)
+        self.assertTrue(self.connection.wire.disconnecting)
 
     def test_endless(self) -> None:
         """A client that goes on sending is hung up on."""
         self.begin("Transfer-Encoding: chunked")
         for _ in range(MAX_DISCARDED // MAX_BODY + 1):
-            self.chunk(MAX_BODY)
+            self.connection.send(bytes(MAX_BODY))
         self.assertTrue(self.connection.wire.disconnecting)
+
+    def test_continue(self) -> None:
+        """Whoever asks whether to go on is told so only if it isn't refused."""
+        for length, answers in ((5, [b"100"]), (MAX_BODY + 1, [b"413"])):
+            self.connection = self.web.connect()
+            written = self.begin(f"Content-Length: {length}\r\nExpect: 100-continue")
+            self.assertEqual(re.findall(rb"HTTP/1.1 ([0-9]+)", written), answers)
 
     def test_complete(self) -> None:
         """A client that has sent all is hung up on without delay, and answered once."""
@@ -283,6 +297,11 @@ class HeadTests(SynchronousTestCase):
             f"GET /status HTTP/1.1\r\nX: {'x' * MAX_HEAD}\r\n\r\n",
             f"GET /status HTTP/1.1\r\nHost: {HOST}\r\nno colon\r\n\r\n",
             f"POST /register HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: -1\r\n\r\n",
+            f"GET /{'x' * MAX_LINE} HTTP/1.1\r\nHost: {HOST}\r\n\r\n",
+            f"GET /status?{'&a' * (MAX_LINE // 2)} HTTP/1.1\r\nHost: {HOST}\r\n\r\n",
+            f"GET /status HTTP/1.1\r\nHost: {HOST}\r\n{'X' * (MAX_NAME + 1)}: x\r\n\r\n",
+            f"GET /status HTTP/1.1\r\nHost: {HOST}\r\nX: y\r\n z\r\n\r\n",
+            f" GET /status HTTP/1.1\r\nHost: {HOST}\r\n\r\n",
         ):
             web = Web()
             connection = web.connect()
@@ -292,6 +311,86 @@ class HeadTests(SynchronousTestCase):
             self.assertTrue(connection.wire.disconnecting)
             self.assertEqual(web.registry.counts.refusals, {"malformed": 1})
             self.assertEqual(web.registry.counts.errors, {400: 1})
+
+    def test_framing(self) -> None:
+        """Where there may be doubt of where a request ends, it is refused, and nobody's mistake."""
+        for lines in (
+            *(f"Content-Length: {length}" for length in ("9" * 4301, "9" * 11, "", "+3", "0x3")),
+            *(f"Content-Length: {length}" for length in ("3, 3", "3 3", "\u0663", "1_0", "3;")),
+            "Content-Length: 3\r\nContent-Length: 3",
+            "Content-Length: 3\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nContent-Length: 3",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+            "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
+            *(f"Transfer-Encoding: {one}" for one in ("identity", "gzip", "chunked, chunked", "")),
+            *(f"Transfer-Encoding: {one}" for one in ("chunked, identity", "gzip, chunked", "x")),
+            "Transfer-Encoding : chunked",
+            "Content-Length : 3",
+        ):
+            connection = Web().connect()
+            head = f"POST /register HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n\r\n"
+            connection.send(head.encode() + b"xyz")
+            response = connection.response()
+            self.assertEqual((response.status, response.reason), (400, "malformed"), lines)
+            self.assertTrue(connection.wire.disconnecting)
+            self.assertEqual(self.flushLoggedErrors(), [], lines)
+
+    @settings(deadline=None, max_examples=300)
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["Content-Length", "Transfer-Encoding", "Host", "Expect", "Cookie"])
+                | st.sampled_from(
+                    ["Connection", "Upgrade", "Range", "Authorization", "Content-Type"]
+                )
+                | st.text(st.characters(max_codepoint=255), max_size=8),
+                st.sampled_from(["chunked", "identity", "100-continue", "close", "1", "9" * 5000])
+                | st.text(st.characters(max_codepoint=255), max_size=20),
+            ),
+            max_size=6,
+        ),
+        st.sampled_from(["GET", "POST", "DELETE", "OPTIONS", "HEAD", "CONNECT"]),
+    )
+    def test_any_head(self, headers: list[tuple[str, str]], method: str) -> None:
+        """Whatever stands in a head, it is answered or waited for, and is nobody's mistake."""
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        head = f"{method} /status HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n".encode("latin-1")
+        connection = Web().connect()
+        for at in range(0, len(head), 700):
+            connection.send(head[at : at + 700])
+        self.assertFalse(connection.wire.aborted)
+        self.assertNotIn(b" 500 ", bytes(connection.wire.value()))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_mistake(self) -> None:
+        """A mistake of ours ends its connection; the log doesn't say whose, and not each time."""
+
+        class Broken:
+            """Routes that fail below what answers failures."""
+
+            admission = Web().resource.admission
+
+            def answer_plain(self, _request: object) -> None:
+                """Fail."""
+                raise ValueError("a mistake")
+
+        web = Web()
+        web.site.routes = Broken()
+        with capturedLogs() as logged:
+            for _ in range(3):
+                connection = web.connect("203.0.113.77")
+                connection.send(request_bytes("GET", "/status"))
+                self.assertTrue(connection.wire.aborted)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertNotIn("203.0.113.77", "".join(eventAsText(event) for event in logged))
+
+    def test_byte_by_byte(self) -> None:
+        """A head that comes in single bytes is read once."""
+        connection = Web().connect()
+        for byte in request_bytes("GET", "/status"):
+            connection.send(bytes([byte]))
+        self.assertEqual(connection.response().status, 200)
 
 
 class ConnectionTests(SynchronousTestCase):

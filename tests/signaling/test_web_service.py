@@ -7,18 +7,22 @@ import signal
 from typing import Any, cast
 
 import attrs
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError
+from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.connections import ANYBODY
+from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.web_service import (
     FLUSH,
     GOODBYES,
@@ -31,7 +35,7 @@ from p2pchat.wire.documents import Registration, Subscription
 from p2pchat.wire.origins import origin
 from tests.openapi.signing import person, sign
 from tests.signaling.process import running_registry
-from tests.signaling.web import Web, identity, request_bytes
+from tests.signaling.web import HOST, Web, identity, request_bytes
 
 
 @implementer(IStreamServerEndpoint)
@@ -46,7 +50,24 @@ class RefusingEndpoint:
         return fail(CannotListenError("192.0.2.1", 8000, OSError(self.number, "no")))
 
 
+@implementer(IStreamServerEndpoint)
+@attrs.define
+class BoundEndpoint:
+    """An endpoint whose port is bound to an address."""
+
+    interface: str
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
+        """Bind it."""
+        return succeed(self)
+
+    def getHost(self) -> IPv4Address:
+        """Return where it is."""
+        return IPv4Address("TCP", self.interface, 8000)
+
+
 UNKNOWN = "unknown-peer"
+ADDRESSES = ["127.0.0.1", "192.0.2.80", "10.0.0.7", "::1", "2001:db8::80"]
 
 
 class Silence:
@@ -80,6 +101,36 @@ class WebServiceTests(SynchronousTestCase):
         self.web.register(identity(1))
         self.web.pass_time(61)
         self.assertEqual(self.web.registered, 0)
+
+    def said(self, interface: str, secure: bool = False) -> str:
+        """Return what the log says of a port that was bound to this address."""
+        runtime = attrs.evolve(self.web.registry.runtime, host_addresses=lambda: ADDRESSES)
+        self.web.registry.runtime = runtime
+        endpoint = BoundEndpoint(interface)
+        service = WebService(self.web.site, endpoint, registry=self.web.registry, secure=secure)
+        with capturedLogs() as events:
+            service.privilegedStartService()
+        return "\n".join(str(formatEvent(event)) for event in events)
+
+    def test_says_what_to_dial(self) -> None:
+        """The log has the URLs for peers, and says who isn't served where that may be forgotten."""
+        first = "Peers use --server http://192.0.2.80:8000 or http://10.0.0.7:8000 or"
+        said = self.said("0.0.0.0")
+        self.assertIn(first, said)
+        self.assertIn("No --public-url", said)
+        self.assertIn("--public-url http://NAME:8000", said)
+        self.assertNotIn("2001:db8", said)
+        self.assertIn("Peers use --server https://10.0.0.7:8000\n", self.said("10.0.0.7", True))
+        said = self.said("127.0.0.1")
+        self.assertTrue(said.endswith("Peers use --server http://127.0.0.1:8000"), said)
+
+    def test_says_public_url(self) -> None:
+        """Where the operator gave URLs, it repeats them."""
+        origins = ("https://registry.example:443", "http://registry.test:8000")
+        self.web = Web(Settings(audiences=Audiences(origins)))
+        said = self.said("0.0.0.0")
+        self.assertTrue(said.endswith(" or ".join(origins)), said)
+        self.assertNotIn("No --public-url", said)
 
     def test_stops(self) -> None:
         """Streams say bye, and the last events have a moment to leave."""
@@ -179,7 +230,7 @@ class WebServiceTests(SynchronousTestCase):
         late = self.web.connect()
         late.send(b"GET / HTTP/1.1\r\n")
         self.stopping()
-        begun.send(b"Host: registry.test\r\n\r\n")
+        begun.send(f"Host: {HOST}\r\n\r\n".encode())
         self.assertEqual(begun.response().reason, "stopping")
         stream = self.web.subscribe(identity(1), self.web.signed(identity(1), Subscription()))
         self.assertEqual(stream.response().reason, "stopping")

@@ -27,8 +27,9 @@ from p2pchat.wire.documents import Body, Registration
 from p2pchat.wire.strict_json import JsonObject, loads
 
 START = 1_800_000_000.0  # seconds since 1970 when the clock is at 0
-HOST = "registry.test:8000"
-ORIGIN = "http://registry.test:8000"
+ADDRESS, PORT = "192.0.2.80", 8000  # where it listens
+HOST = f"{ADDRESS}:{PORT}"
+ORIGIN = f"http://{HOST}"
 
 _nonces = count()
 
@@ -171,10 +172,10 @@ class Web:
         """Turn the clock, a second at a time."""
         self.clock.pump([1.0] * seconds)
 
-    def connect(self, ip: str = "203.0.113.5") -> Connection:
+    def connect(self, ip: str = "203.0.113.5", to: str = ADDRESS) -> Connection:
         """Open a connection from this address."""
         address = IPv4Address("TCP", ip, 40000)
-        wire = Wire(peerAddress=address)
+        wire = Wire(peerAddress=address, hostAddress=IPv4Address("TCP", to, PORT))
         wire.protocol = self.site.buildProtocol(address)
         wire.protocol.makeConnection(wire)
         return Connection(wire, wire.protocol)

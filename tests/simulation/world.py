@@ -19,12 +19,14 @@ from p2pchat.peer.node import Node
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import State, load_state
 from p2pchat.runtime import Runtime
+from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.registry import Registry, Settings
 from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.signaling.resource import RegistryResource
 from p2pchat.signaling.stun_answers import BindingServer
 from p2pchat.signaling.stun_service import StunService
 from p2pchat.wire.addresses import ANY_IPV6
+from p2pchat.wire.origins import origin
 from tests.simulation.behaviour import NatKind
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
@@ -135,8 +137,12 @@ class World:
     def boot_registry(self) -> None:
         """Start a registry that knows nobody; after :meth:`Host.kill`, on a booted host."""
         runtime = runtime_on(self.host, self.random)
+        urls = (self.url, f"http://[{REGISTRY6}]:{HTTP_PORT}")
         settings = Settings(
-            stun_port=STUN_PORT, second_address=self.second_address, relays=self.relays
+            audiences=Audiences(tuple(map(origin, urls)) if self.ipv6 else ()),
+            stun_port=STUN_PORT,
+            second_address=self.second_address,
+            relays=self.relays,
         )
         self.registry = Registry(runtime, settings)
         site = RegistryResource(self.registry).site()

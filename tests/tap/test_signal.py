@@ -41,14 +41,19 @@ class OptionsTests(SynchronousTestCase):
         """Without options there is HTTP on 8000, STUN on 3478, and a lease of a minute."""
         options = parsed()
         chosen = [options[name] for name in ("listen", "stun", "lease", "address", "public-url")]
-        self.assertEqual(chosen, ["tcp:8000", 3478, 60, "", None])
+        self.assertEqual(chosen, ["tcp:8000", 3478, 60, "", ()])
 
     def test_values(self) -> None:
         """Values come out in their canonical forms."""
         options = parsed(
-            "--public-url=HTTPS://P2P.example/", "--address=2001:DB8::0", "--second-address=::2"
+            "--public-url=HTTPS://P2P.example/",
+            "-u",
+            "http://p2p.test",
+            "--address=2001:DB8::0",
+            "--second-address=::2",
         )
-        self.assertEqual(options["public-url"], "https://p2p.example:443")
+        public = ("https://p2p.example:443", "http://p2p.test:80")
+        self.assertEqual(options["public-url"], public)
         self.assertEqual((options["address"], options["second-address"]), ("2001:db8::", "::2"))
 
     def test_bad_values(self) -> None:
