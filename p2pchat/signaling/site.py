@@ -167,6 +167,7 @@ class RegistryRequest(Request):
         body = refuse(self, refusal)
         self.setHeader(b"Connection", b"close")
         self.setHeader(b"Server", SERVER)
+        self._date()
         code, _, phrase = _STATUS[refusal.problem.status].partition(b" ")
         self.channel.writeHeaders(b"HTTP/1.1", code, phrase, self.responseHeaders)
         self.channel.write(body)
@@ -200,9 +201,12 @@ class RegistryRequest(Request):
 
     def render(self, resrc: IResource) -> None:
         """Answer with the time that documents are judged by, which peers go by."""
-        site: RegistrySite = self.channel.site  # type: ignore[attr-defined]  # Site sets it
-        self.setHeader(b"Date", _date(int(site.registry.runtime.wall_time())))
+        self._date()
         super().render(resrc)
+
+    def _date(self) -> None:
+        now = self.channel.site.registry.runtime.wall_time()
+        self.setHeader(b"Date", _date(int(now)))
 
     def processingFailed(self, reason: Failure) -> Failure:
         """Answer our own mistake, without its traceback."""
@@ -215,6 +219,7 @@ class RegistryRequest(Request):
         self._count(refusal)
         body = refuse(self, refusal)
         self.setHeader(b"Server", SERVER)
+        self._date()
         self.write(body)
         self.finish()
 

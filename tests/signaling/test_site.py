@@ -422,6 +422,14 @@ class ConnectionTests(SynchronousTestCase):
         for path in ("/status", "/nothing", "/%ff"):
             self.assertEqual(self.web.ask("GET", path).headers["server"], "p2pchat")
 
+    def test_date(self) -> None:
+        """Every answer has the registry's own time, whichever way it is made."""
+        for torn in (False, True):
+            self.web.torn = torn
+            for path, host in (("/status", HOST), ("/%ff", HOST), ("/nothing", HOST), ("/x", "a")):
+                answer = self.web.ask("GET", path, headers={"Host": host})
+                self.assertEqual(answer.headers["date"], "Fri, 15 Jan 2027 08:00:00 GMT")
+
     def test_not_text(self) -> None:
         """A path or a Host that isn't text is malformed."""
         for path, host in (("/%ff", HOST), ("/status", "a b"), ("/status", "a:x")):
