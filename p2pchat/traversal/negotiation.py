@@ -110,7 +110,11 @@ _REFUSALS = {
 }
 _OTHER_REFUSAL = "declined"
 _THEY_HUNG_UP = "they hung up before there was a path"
-_GONE = frozenset({"unknown-peer", "peer-offline"})  # of the registry's words
+# The registry's words for one who isn't there.
+_ABSENT = {
+    "unknown-peer": "they aren't online: their program doesn't run, or uses another registry",
+    "peer-offline": "they aren't online: the registry has lost sight of their program",
+}
 
 _OUR_REFUSALS = {"declined": "we declined", "cancelled": "we took the offer back"}
 
@@ -446,13 +450,13 @@ class Negotiation:
         :param retry_after: seconds that the registry asks for, if it does.
         """
         self._patience.refused(retry_after, now)
-        if session == self.session and reason in _GONE and self._is_answering:
+        if session == self.session and reason in _ABSENT and self._is_answering:
             self._end("peer-offline", "they are gone: their program has left the registry")
         if session != self.session or self.stage not in {Stage.OFFERING, Stage.PAUSING}:
             return
         is_long = retry_after is not None and retry_after > PAUSES[-1]
         final = not self.patient and (reason == "unknown-peer" or is_long)
-        self._attempt_failed(reason, explanation, now, final)
+        self._attempt_failed(reason, _ABSENT.get(reason, explanation), now, final)
 
     def cancel(self, reason: str) -> None:
         """Decline the offer, or take ours back; nothing more is reported."""

@@ -275,8 +275,7 @@ class Wording:
         failed = f"No conversation with {self._who(event.peer_id)}: {explanation}"
         told = _note(failed, Tint.FAINT if event.ours else Tint.BAD)
         if event.undelivered:
-            lines = "1 line waits" if event.undelivered == 1 else f"{event.undelivered} lines wait"
-            told += _note(f"{lines} for the next conversation with them, until you quit.")
+            told += _note(f"{_waiting(event.undelivered)} if you talk again before you quit.")
         return told
 
     # Messages.
@@ -410,6 +409,12 @@ _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
     answers.Rejected: Wording._say_rejected,
     answers.CurrentConversation: Wording._say_current,
 }
+
+
+def _waiting(lines: int) -> str:
+    if lines == 1:
+        return "1 line of yours wasn't delivered; it goes out"
+    return f"{lines} lines of yours weren't delivered; they go out"
 
 
 def _duration(milliseconds: float) -> str:

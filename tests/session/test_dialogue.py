@@ -213,7 +213,7 @@ class CallTests(DialogueCase):
         self.pair.run(0.001)
         failed = self.alice.events(events.CallFailed)[0]
         self.assertEqual(failed.reason, "unknown-peer")
-        self.assertIn("no such peer", failed.explanation)
+        self.assertIn("they aren't online", failed.explanation)
 
     def test_registry_asks_for_time(self) -> None:
         """Asked for little, the call waits; asked for much, it ends and the person reads why."""
