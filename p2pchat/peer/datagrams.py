@@ -19,6 +19,7 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.udp import Port
 from twisted.logger import Logger
 
 from p2pchat.runtime import listen_udp6
@@ -26,6 +27,7 @@ from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS, Datagram
 from p2pchat.wire.addresses import Address, Family, family
 
 DEFAULT_TTL = 64  # hops, RFC 1700
+BYTES_A_TURN = 32 * 1024  # of one socket; what follows is read after keys, timers and other sockets
 MAX_SOCKETS = 600  # of one peer at a time; a run wants 256
 
 _log = Logger()
@@ -54,6 +56,12 @@ class PeerProtocol(DatagramProtocol):
         self._received = received
         self._ttl = DEFAULT_TTL
         self.unsent = 0
+
+    def startProtocol(self) -> None:
+        """Take little at a time: a datagram of a message may cost a millisecond."""
+        port: Any = self.transport
+        if isinstance(port, Port):
+            port.maxThroughput = BYTES_A_TURN
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """Hand a datagram on."""

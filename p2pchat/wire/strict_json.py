@@ -19,6 +19,8 @@ MAX_DEPTH = 16  # our documents need 4; json itself recurses once a level
 # A string, up to the end of the text where its end is missing: so that no quote is tried twice.
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 JsonObject = dict[str, Any]
 _T = TypeVar("_T", str, int, list[Any], dict[str, Any], bool)
 
@@ -110,7 +112,7 @@ def optional(
 
 def refuse_surrogates(text: str, name: str) -> None:
     """Raise :class:`RemoteProtocolError` for text that UTF-8 can't carry."""
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and _SURROGATE.search(text):
         raise RemoteProtocolError(f"member {name!r} has a lone surrogate")
 
 

@@ -13,9 +13,10 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.udp import Port
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from p2pchat.peer.datagrams import DEFAULT_TTL, MAX_SOCKETS, PeerProtocol, PeerSockets
+from p2pchat.peer.datagrams import BYTES_A_TURN, DEFAULT_TTL, MAX_SOCKETS, PeerProtocol, PeerSockets
 from p2pchat.traversal.datagrams import SOCKETS, Datagram
 from p2pchat.traversal.punching import LOW_TTL
 from p2pchat.wire.addresses import Address, Family
@@ -63,6 +64,13 @@ class PeerProtocolTests(SynchronousTestCase):
         )
         self.transport = FakeTransport()
         self.protocol.transport = self.transport  # type: ignore[assignment]
+
+    def test_a_turn(self) -> None:
+        """A flood of datagrams is read little by little: keys and timers come between."""
+        protocol = PeerProtocol("base", lambda *_: None)
+        port = Port(0, protocol)
+        protocol.makeConnection(port)
+        self.assertEqual(port.maxThroughput, BYTES_A_TURN)
 
     @settings(deadline=None)
     @given(st.binary(max_size=50))
