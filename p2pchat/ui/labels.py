@@ -74,10 +74,15 @@ class Labels:
         warning = ", not your contact" if self.is_mistaken(peer_id) else ""
         return f"{self.name(peer_id)} ({peer_id[:SHORT_ID]}{warning})"
 
+    def is_contact(self, peer_id: str) -> bool:
+        """Tell whether a peer is known to be a contact."""
+        return peer_id in self._contacts
+
     def is_mistaken(self, peer_id: str) -> bool:
         """Tell whether a peer has the name of a contact that it isn't."""
-        is_contact = peer_id in self._contacts
-        return not is_contact and self._mistaken_for.get(peer_id, "") in self._contacts
+        return (
+            not self.is_contact(peer_id) and self._mistaken_for.get(peer_id, "") in self._contacts
+        )
 
     def contact_meant(self, peer_id: str) -> str:
         """Return the beginning of the id of the contact for whom a peer could be taken."""

@@ -204,13 +204,17 @@ class Wording:
         who = self._who(event.peer_id)
         if event.accepted:
             return _note(f"{who} calls you; accepted.")
-        if event.quiet:
+        if self._is_beneath_notice(event):
             return []
         asked = _note(f"{who} wants to talk: /accept or /reject.", Tint.GOOD)
         return [*asked, *self._warn_of(event.peer_id)]
 
+    def _is_beneath_notice(self, event: events.OfferReceived | events.OfferEnded) -> bool:
+        """A stranger who shall not disturb is no row; a contact is one, without a sound."""
+        return event.quiet and not self._labels.is_contact(event.peer_id)
+
     def _say_offer_ended(self, event: events.OfferEnded) -> list[Paragraph]:
-        if event.quiet:
+        if self._is_beneath_notice(event):
             return []
         if event.reason == "no-answer":
             return _note(f"{self._who(event.peer_id)} called, and nobody answered.")

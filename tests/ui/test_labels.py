@@ -98,10 +98,14 @@ class NotWhomYouKnowTests(SynchronousTestCase):
         self.assertEqual(told, "Connected to bob (b0b00000) after 9 ms, encrypted.")
 
     def test_quiet(self) -> None:
-        """A call that shall not disturb is no row, and neither is its end."""
+        """A call that shall not disturb is no row, nor is its end, unless it is a contact's."""
         offer = events.OfferReceived(IMPOSTOR, "bob", False, True)
         self.assertEqual(self.said(offer), "")
         self.assertEqual(self.said(events.OfferEnded(IMPOSTOR, "bob", "cancelled", True)), "")
+        self.assertIn(
+            "wants to talk", self.said(events.OfferReceived(BOB, "bob", False, True, True))
+        )
+        self.assertIn("cancelled", self.said(events.OfferEnded(BOB, "bob", "cancelled", True)))
 
     def test_new_name(self) -> None:
         """A contact that calls itself otherwise keeps its name, and the person reads of it."""
