@@ -1,8 +1,9 @@
 """
 Every exception of p2pchat, in one tree.
 
-The docstring of a class is the sentence that its user reads when nothing more precise is
-known; ``str(error)`` is always fit to be shown to a person.
+The first paragraph of a class's docstring is the sentence that its user reads when nothing more
+precise is known; ``str(error)`` is always fit to be shown to a person, and has no full stop at its
+end: whoever shows it sets one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ class P2PChatError(Exception):
     """Something went wrong in p2pchat."""
 
     def __str__(self) -> str:
-        return super().__str__() or str(self.__doc__)
+        return super().__str__() or self._sentence()
+
+    @classmethod
+    def _sentence(cls) -> str:
+        """Return the first paragraph of the docstring, as one line and without its full stop."""
+        paragraph = (cls.__doc__ or cls.__name__).strip().partition("\n\n")[0]
+        return " ".join(paragraph.split()).removesuffix(".")
 
 
 class LocalProtocolError(P2PChatError):

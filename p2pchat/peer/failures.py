@@ -23,7 +23,7 @@ from twisted.internet.error import TimeoutError as ConnectTimeoutError
 
 from p2pchat.errors import P2PChatError
 
-MAX_LENGTH = 200  # characters of somebody else's words
+MAX_LENGTH = 500  # characters of somebody else's words
 
 _IN_TIME = "no answer in time"
 _CLOSED = "the connection was closed"

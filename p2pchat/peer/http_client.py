@@ -178,10 +178,13 @@ def _trouble(response: IResponse) -> str:
             "give the address where the registry is"
         )
     if not 200 <= status < 600:
-        return "answers with an HTTP status that there isn't: is it a p2pchat registry?"
+        return "answers with an HTTP status that there isn't: it seems to be no p2pchat registry"
     encodings = headers.getRawHeaders(b"Content-Encoding", [])
     if any(one.strip().lower() not in {b"", b"identity"} for one in encodings):
-        return "compresses its answers although it was asked not to: is there a proxy before it?"
+        return (
+            "compresses its answers although it was asked not to: it, or the proxy before it, "
+            "can't be used"
+        )
     return ""
 
 

@@ -62,7 +62,7 @@ from p2pchat.traversal.agent import (
 )
 from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.story import in_ms
-from p2pchat.wire.addresses import Scope, scope
+from p2pchat.wire.addresses import Scope, parse_ip, scope
 from p2pchat.wire.documents import (
     Answer,
     Delivered,
@@ -77,6 +77,7 @@ from p2pchat.wire.turn import Credentials
 MAX_STRANGERS = 32  # offers of strangers that may wait for the person
 MAX_OVER = 64  # dialogues that are over, and of which the person may ask why
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses
+MAX_PAGE = 200  # records of one page, which is as many as a registry gives
 FAREWELL = 2.5  # seconds for goodbyes when the node stops
 
 _log = Logger()
@@ -328,7 +329,7 @@ class Node:
         """Return a Deferred of the first page of records."""
         page = yield self._client.peers()
         records = page.get("peers")
-        return self._people.records(records if isinstance(records, list) else [])
+        return self._people.records(records[:MAX_PAGE] if isinstance(records, list) else [])
 
     def nat(self) -> events.NatRead:
         """Return what is known of our NAT now."""
@@ -467,7 +468,7 @@ class Node:
                 self.peer_id,
                 self.username,
                 self.settings.server,
-                str(answer.get("ip") or answer.get("your_ip") or ""),
+                _ip(answer.get("ip")) or _ip(answer.get("your_ip")),
                 mapped[0][1] if mapped else 0,
             )
         )
@@ -583,6 +584,14 @@ class Node:
             machine.conversation.undelivered,
             self._people.is_contact(machine.peer_id),
         )
+
+
+def _ip(value: object) -> str:
+    """Return an IP address that a registry tells, or ""."""
+    try:
+        return str(parse_ip(value)) if isinstance(value, str) else ""
+    except RemoteProtocolError:
+        return ""
 
 
 def is_loopback(server: str) -> bool:

@@ -9,6 +9,7 @@ are dated (:mod:`p2pchat.peer.wall_clock`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -22,6 +23,7 @@ from p2pchat.errors import RegistryError, RemoteProtocolError
 from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.peer.event_stream import Event, EventStream
+from p2pchat.peer.failures import one_line
 from p2pchat.peer.http_client import Answer, HttpClient
 from p2pchat.peer.wall_clock import WallClock
 from p2pchat.runtime import Runtime
@@ -32,6 +34,8 @@ from p2pchat.wire.problems import Problem
 from p2pchat.wire.retry_after import http_date, read_retry_after
 from p2pchat.wire.strict_json import JsonObject, loads
 from p2pchat.wire.work import Challenge
+
+_REASON = re.compile(r"[a-z][a-z0-9-]{0,63}")  # a word of a problem document
 
 _log = Logger()
 
@@ -46,8 +50,10 @@ class WorkRequired(RegistryError):
     :ivar idle_wait: seconds after which whoever doesn't work may ask again.
     """
 
-    def __init__(self, problem: Problem, challenge: Challenge, idle_wait: float | None) -> None:
-        super().__init__(problem.detail, problem.status, problem.reason)
+    def __init__(
+        self, detail: str, status: int, challenge: Challenge, idle_wait: float | None
+    ) -> None:
+        super().__init__(detail, status, "work-required")
         self.challenge = challenge
         self.idle_wait = idle_wait
 
@@ -215,14 +221,16 @@ class RegistryClient:
             problem = Problem.decode(answer.body)
         except RemoteProtocolError:
             return RegistryError(
-                f"{self.server} answered with HTTP status {answer.status}: "
-                "is it a p2pchat registry?",
+                f"{self.server} answered with HTTP status {answer.status}, and not as a p2pchat "
+                "registry does",
                 answer.status,
                 retry_after=retry_after,
             )
+        detail = one_line(problem.detail)
         if problem.work is not None:
-            return WorkRequired(problem, problem.work, retry_after)
-        return RegistryError(problem.detail, problem.status, problem.reason, retry_after)
+            return WorkRequired(detail, answer.status, problem.work, retry_after)
+        reason = problem.reason if _REASON.fullmatch(problem.reason) else "registry"
+        return RegistryError(detail, answer.status, reason, retry_after)
 
     def _retry_after(self, answer: Answer) -> float | None:
         theirs = _date(answer.headers)

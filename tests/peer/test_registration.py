@@ -271,6 +271,48 @@ class AwayTests(LeaseCase):
         self.assertGreater(waits[-1], LONGEST_WAIT / 2)
         self.assertLess(len(waits), 20)
 
+    def lease_with(self, *mistakes: Exception) -> Lease:
+        """Return a lease where saying who we are goes wrong, these times."""
+        left = list(mistakes)
+
+        def describe() -> Registration:
+            if left:
+                raise left.pop(0)
+            return Registration("alice")
+
+        runtime = self.runtime(self.host)
+        return keep_registered(self.client, runtime, describe, self.told.listener())
+
+    def test_mistakes(self) -> None:
+        """What nobody thought of is a failed try, logged once, and the next one comes."""
+        mistakes = [OverflowError("too large"), OverflowError("too large"), KeyError("x")]
+        self.lease = self.lease_with(*mistakes)
+        self.registered()
+        self.assertEqual(
+            [type(one.value) for one in self.flushLoggedErrors()], [OverflowError, KeyError]
+        )
+        reasons = [reason for reason, _ in self.told.lost]
+        self.assertEqual(len(reasons), 3)
+        self.assertIn("OverflowError", reasons[0])
+
+    def test_mistake_when_renewing(self) -> None:
+        """So it is where the lease is prolonged: the peer registers anew."""
+        mistakes: list[Exception] = []
+
+        def describe() -> Registration:
+            if mistakes:
+                raise mistakes.pop()
+            return Registration("alice")
+
+        runtime = self.runtime(self.host)
+        self.lease = keep_registered(self.client, runtime, describe, self.told.listener())
+        self.registered()
+        mistakes.append(UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"))
+        self.run_for(RENEWAL + 5)
+        self.assertEqual(len(self.flushLoggedErrors(UnicodeEncodeError)), 1)
+        self.assertEqual((len(self.told.lost), len(self.told.registered)), (1, 2))
+        self.assertTrue(self.is_online)
+
 
 class DisplacedTests(LeaseCase):
     """Where two programs have one identity."""
