@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import stat
@@ -82,6 +84,15 @@ class StateDirectoryTests(SynchronousTestCase):
         self.addCleanup(child.kill)
         directory.close()
         self.open()
+
+    def test_no_locks(self) -> None:
+        """A file system without locks is no place for it, and the sentence says so."""
+
+        def flock(_handle: int, _operation: int) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        self.patch(fcntl, "flock", flock)
+        self.assertIn("can't be locked (No locks available)", self.refused())
 
     def test_unreadable_owner(self) -> None:
         """Whatever stands in the lock file, the sentence is one."""
