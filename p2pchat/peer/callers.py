@@ -77,10 +77,7 @@ class Callers:
 
     def called(self, peer_id: str, is_contact: bool, now: float) -> Ring:
         """Decide about a call that needs the person's answer."""
-        caller = self._callers.pop(peer_id, None) or _Caller()
-        if len(self._callers) >= MAX_CALLERS:
-            del self._callers[next(iter(self._callers))]
-        self._callers[peer_id] = caller
+        caller = self._caller(peer_id)
         if not caller.offers.take(now):
             return Ring.IGNORED
         if now < caller.quiet_until or not (is_contact or self._rings.take(now)):
@@ -89,6 +86,17 @@ class Callers:
         if not is_contact:
             caller.pause = min(caller.pause * 2, LONGEST_PAUSE)
         return Ring.LOUD
+
+    def repeated(self, peer_id: str, now: float) -> bool:
+        """Take another offer of one whose call waits already; tells whether it is taken."""
+        return self._caller(peer_id).offers.take(now)
+
+    def _caller(self, peer_id: str) -> _Caller:
+        caller = self._callers.pop(peer_id, None) or _Caller()
+        if len(self._callers) >= MAX_CALLERS:
+            del self._callers[next(iter(self._callers))]
+        self._callers[peer_id] = caller
+        return caller
 
     def accepted(self, peer_id: str) -> None:
         """The person has accepted this caller: the next call rings."""

@@ -508,7 +508,7 @@ class Node:
             return True
         is_waiting = driver is not None and driver.machine.is_asking
         if self._people.is_contact(peer_id) or is_waiting or self._strangers() < MAX_STRANGERS:
-            return self._people.called(peer_id, now)
+            return self._people.called(peer_id, is_waiting, now)
         busy = Refusal(offer.session, "busy")
         if self._people.may_send(peer_id, busy, now):
             self._post.deliver(peer_id, busy)

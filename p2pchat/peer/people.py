@@ -160,8 +160,14 @@ class People:
         """Tell whether the person knows a peer."""
         return self.contacts[peer_id].is_contact
 
-    def called(self, peer_id: str, now: float) -> bool:
-        """Take a call that needs the person's yes; tells whether it is taken at all."""
+    def called(self, peer_id: str, is_waiting: bool, now: float) -> bool:
+        """
+        Take an offer that needs the person's yes; tells whether it is taken at all.
+
+        :param is_waiting: whether it takes the place of one that waits, which rang or didn't.
+        """
+        if is_waiting:
+            return self._callers.repeated(peer_id, now)
         person = self.contacts[peer_id]
         ring = self._callers.called(peer_id, person.is_contact, now)
         if ring is Ring.LOUD and not person.is_muted:

@@ -36,6 +36,12 @@ class CallersTests(SynchronousTestCase):
         taken = len(found) - found.count(Ring.IGNORED)
         self.assertLessEqual(taken, CALLER_BURST + 20 / CALLER_INTERVAL + 1)
 
+    def test_waiting(self) -> None:
+        """Further offers of a call that waits are taken a few times, and change no ring."""
+        self.rings(MALLORY, [0.0])
+        taken = [self.callers.repeated(MALLORY, 0.1) for _ in range(20)]
+        self.assertEqual(taken.count(True), CALLER_BURST - 1)
+
     def test_pauses_grow(self) -> None:
         """A stranger who calls every minute rings ever more seldom."""
         times = [60.0 * minute for minute in range(24 * 60)]
