@@ -13,6 +13,7 @@ from pathlib import Path
 
 SERVER_CORE, LOAD_CORE = 0, 1
 START_TIMEOUT = 20.0  # seconds
+END_TIMEOUT = 10.0  # seconds from asking a server to end until it is killed
 TWISTD = str(Path(sys.executable).with_name("twistd"))
 
 # Of a process's clock, what its threads have computed; clock_getcpuclockid(3), and the kernel's
@@ -41,25 +42,33 @@ def on_core(core: int, command: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def serving(command: Sequence[str], port: int) -> Iterator[int]:
+def serving(command: Sequence[str], port: int, host: str = "127.0.0.1") -> Iterator[int]:
     """Run a server until the end; gives its process id once it listens at the port."""
-    if _answers(port):  # it would be taken for ours, and be asked in its place
+    if _answers(host, port):  # it would be taken for ours, and be asked in its place
         raise SystemExit(f"port {port} is taken: end the server that listens there, or wait for it")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + START_TIMEOUT
-        while not _answers(port):
+        while not _answers(host, port):
             if process.poll() is not None or time.monotonic() > until:
                 raise SystemExit(f"{' '.join(command)} doesn't listen")
             time.sleep(0.05)
         yield process.pid
     finally:
-        process.terminate()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END_TIMEOUT)
+    except subprocess.TimeoutExpired:  # it is stuck in what the benchmark did to it
+        process.kill()
         process.wait()
 
 
-def _answers(port: int) -> bool:
-    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+def _answers(host: str, port: int) -> bool:
+    with suppress(ConnectionRefusedError), socket.create_connection((host, port)):
         return True
     return False
 

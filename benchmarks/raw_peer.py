@@ -1,0 +1,198 @@
+"""
+A peer by hand, for attackers: it is called by nobody, and keeps no rule that it needn't.
+
+It registers, offers to talk to a peer that accepts, answers that one's checks, dials the link,
+proves its key, and says HELLO; from then on it sends what it is told to.  It grants no flow control
+where it isn't to read: nothing that the other side writes to the link can go out.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from benchmarks.asking import Connection, Site, signed
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.identity.documents import open_document
+from p2pchat.identity.exchange import Exchange
+from p2pchat.identity.keys import Identity
+from p2pchat.identity.proof import make_proof
+from p2pchat.session import quic
+from p2pchat.wire import messages, stun
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.demultiplexing import Kind, classify
+from p2pchat.wire.documents import (
+    Answer,
+    Body,
+    Candidate,
+    Candidates,
+    CandidateType,
+    Offer,
+)
+from p2pchat.wire.framing import encode_frame
+
+LOOPBACK = "127.0.0.1"
+TURN = 0.002  # seconds that one turn waits for a datagram
+PATIENCE = 15.0  # seconds to be accepted, and to be connected
+AHEAD = 1024 * 1024  # bytes handed to QUIC beyond what it has sent
+RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes
+
+
+@attrs.define(eq=False)
+class RawPeer:
+    """
+    One attacker.
+
+    :ivar site: the registry that both are at.
+    :ivar source: the address that its requests come from.
+    :ivar reads: whether it lets the other side write to the link.
+    """
+
+    site: Site
+    source: str
+    identity: Identity
+    other: str
+    reads: bool = True
+    session: str = attrs.field(factory=lambda: os.urandom(16).hex())
+    _ufrag: str = attrs.field(factory=lambda: os.urandom(4).hex())
+    _theirs: str = ""
+    _key: bytes = b""
+    _target: Address | None = None
+    _engine: quic.Engine | None = None
+    _udp: socket.socket = attrs.field(init=False)
+    _web: Connection = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._udp.bind((LOOPBACK, 0))
+        self._web = Connection(self.site.dial(self.source))
+
+    # -- the registry
+
+    def deliver(self, body: Body) -> bytes:
+        """Have a document delivered to the other side; returns the answer."""
+        token = signed(self.identity, self.other, body)
+        self._web.socket.sendall(self.site.post(f"/deliver/{self.other}", token))
+        return self._web.socket.recv(65536)
+
+    def call(self) -> None:
+        """Register and offer, wait for the answer, and make the link."""
+        self._web.ask(self.site.registration(self.identity))
+        with self.site.dial(self.source) as stream:
+            stream.sendall(self.site.subscription(self.identity))
+            stream.recv(65536)
+            exchange = Exchange.from_seed(os.urandom(32))
+            ours = Candidate(CandidateType.HOST, self._udp.getsockname()[:2])
+            offer = Offer(self.session, "raw", exchange.public_key, self._ufrag, (ours,))
+            self.deliver(offer)
+            answer = self._answer(stream)
+        self._theirs = answer.ufrag
+        self._key = exchange.integrity_key(answer.exchange, self.session, True)
+        [port] = {one.address[1] for one in answer.candidates if one.address[0] == LOOPBACK}
+        self._target = (LOOPBACK, port)
+        self.deliver(Candidates(self.session, began=True))
+        self._connect()
+
+    def _answer(self, stream: socket.socket) -> Answer:
+        heard, until = b"", time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            data = stream.recv(65536)
+            heard += data
+            *whole, heard = heard.split(b"\n")
+            for line in whole:
+                if line.startswith(b"data: ") and line.count(b".") == 2:
+                    body = open_document(line.removeprefix(b"data: ").strip().decode()).body
+                    if isinstance(body, Answer) and body.session == self.session:
+                        return body
+            if not data:
+                break
+        raise SystemExit("the offer isn't accepted")
+
+    # -- checks and the link
+
+    def _connect(self) -> None:
+        """Check until the other side has checked back, dial, prove, and say HELLO."""
+        kept, quic.WINDOW = quic.WINDOW, quic.WINDOW if self.reads else 0
+        self._engine = quic.dial(time.monotonic(), 0.001)
+        quic.WINDOW = kept
+        until, check_at = time.monotonic() + PATIENCE, 0.0
+        while self._engine.binding is None or not self._engine.is_ready:
+            now = time.monotonic()
+            if now > until:
+                raise SystemExit("no link comes about")
+            if now > check_at:
+                self._check()
+                check_at = now + 0.1
+            self.turn()
+        proof = make_proof(self.identity, "client", self._engine.binding)
+        self._engine.send(encode_frame(messages.encode(proof, 0.0)))
+        self.say(messages.Hello("raw", os.urandom(16).hex()))
+
+    def _check(self) -> None:
+        assert self._target is not None
+        request = stun.request(
+            os.urandom(12),
+            USERNAME=f"{self._theirs}:{self._ufrag}",
+            PRIORITY=110 << 24 | 1,
+            USE_CANDIDATE=None,
+        )
+        self._udp.sendto(stun.encode(request, self._key, fingerprint=True), self._target)
+
+    def say(self, message: messages.ChatMessage) -> None:
+        """Send a message, when QUIC can."""
+        self.write(encode_frame(messages.encode(message, time.time())))
+
+    def write(self, data: bytes) -> None:
+        """Write bytes to the link, when QUIC can."""
+        assert self._engine is not None
+        self._engine.send(data)
+
+    @property
+    def room(self) -> bool:
+        """Whether QUIC has sent nearly all that it was given."""
+        assert self._engine is not None
+        return self._engine.backlog() < AHEAD
+
+    def turn(self) -> None:
+        """Take what has come, send what is due."""
+        assert self._engine is not None and self._target is not None
+        self._udp.settimeout(TURN)
+        try:
+            for _ in range(64):
+                self._take(*self._udp.recvfrom(2048))
+                self._udp.settimeout(0)
+        except (TimeoutError, BlockingIOError):
+            pass
+        now, wanted = time.monotonic(), self._engine.get_timer()
+        if wanted is not None and wanted <= now:
+            self._engine.handle_timer(now)
+        self._engine.take_data()
+        for data in self._engine.datagrams_to_send(now):
+            self._udp.sendto(data, self._target)
+
+    def _take(self, data: bytes, source: Address) -> None:
+        assert self._engine is not None
+        if classify(data) is Kind.QUIC:
+            self._engine.receive_datagram(data, time.monotonic())
+            return
+        try:
+            message = stun.decode(data)
+        except RemoteProtocolError:
+            return
+        if message.message_class is stun.MessageClass.REQUEST:
+            answer = stun.success(message, XOR_MAPPED_ADDRESS=source)
+            self._udp.sendto(stun.encode(answer, self._key, fingerprint=True), source)
+
+
+def run(peers: Iterable[RawPeer], each: Callable[[RawPeer], None]) -> None:
+    """Let connected peers go on for ever, doing something in each of their turns."""
+    peers = list(peers)
+    while True:
+        for one in peers:
+            each(one)
+            one.turn()
