@@ -109,6 +109,7 @@ class Node:
             self._arrived,
             self._returned,
             self._complain,
+            self._people.is_blocked,
         )
         self._servers = NamedServers(Names(runtime))
         self._network = AgentAdapter(

@@ -5,6 +5,10 @@ Owns signing and the registry's refusals on the way out, and on the way in every
 dialogue may rely on: signed by their author, meant for us, fresh, and new.  While the event
 stream is being renewed, what goes out is held, for its answer couldn't reach us.
 
+An offer that can't be used although its author signed it, for it is stale or of another version, is
+refused with the reason, so that both persons read what is wrong; from a small budget, since
+whoever carries offers may keep old ones and bring them again.
+
 To one peer documents go out one after the other, each when the registry has answered for the one
 before: requests side by side may overtake each other, and candidates that come before their offer
 mean nothing.
@@ -22,8 +26,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat.errors import RegistryError, RemoteProtocolError, StaleDocument, UnsupportedVersion
-from p2pchat.identity.documents import Acceptance, open_document
+from p2pchat.identity.documents import MAX_AGE, Acceptance, open_document
+from p2pchat.peer.callers import Budget
 from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.wall_clock import MOST_BELIEVED
 from p2pchat.wire.documents import (
     MAX_LABEL,
     Answer,
@@ -34,6 +40,10 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
+
+EXPLANATIONS = 4.0  # at once, of documents that can't be used: to their authors and our person
+EXPLAIN_INTERVAL = 20.0  # seconds until there is one more
+_CLOCK = "clock"  # the refusal of a stale offer
 
 _log = Logger()
 
@@ -46,6 +56,7 @@ class Post:
     :ivar arrived: takes the author's peer id and a document that may be relied on.
     :ivar returned: takes the peer id and the document that the registry didn't deliver.
     :ivar complain: takes a sentence for the person.
+    :ivar ignores: tells whether nothing of a peer is to be taken or answered.
     :ivar is_held: whether documents wait for the event stream.
     """
 
@@ -54,9 +65,11 @@ class Post:
     arrived: Callable[[str, Delivered], None]
     returned: Callable[[str, Delivered, RegistryError], None]
     complain: Callable[[str], None]
+    ignores: Callable[[str], bool]
     is_held: bool = False
     _waiting: dict[str, deque[Delivered]] = attrs.Factory(dict)  # by peer
     _asking: dict[str, Delivered] = attrs.Factory(dict)  # by peer: the registry hasn't answered
+    _explanations: Budget = attrs.Factory(lambda: Budget(EXPLANATIONS, EXPLAIN_INTERVAL))
 
     @property
     def under_way(self) -> list[Delivered]:
@@ -104,32 +117,70 @@ class Post:
     def receive(self, token: str) -> None:
         """Take a compact JWS from the event stream; what can't be relied on changes nothing."""
         try:
-            document = self._open(token)
-            self._acceptance.accept(document, self._client.now())
-            body = document.body
-            if not isinstance(body, Offer | Answer | Candidates | Ringing | Refusal):
-                raise RemoteProtocolError(f"a {body.TYPE} isn't for peers")
-            self.arrived(document.issuer, body)
-        except UnsupportedVersion as error:
-            self._refuse_version(error)
-        except StaleDocument as error:
-            self.complain(f"an offer or answer was refused: {error}")
+            self._take(_envelope(token))
         except RemoteProtocolError as error:
             _log.debug("document refused: {error}", error=error)
 
-    def _open(self, token: str) -> Document:
-        """Check the signature; of another version, freshness too, for it gets an answer."""
+    def _take(self, envelope: Document | UnsupportedVersion) -> None:
+        """Judge the envelope, of another version too, for that gets an answer."""
         try:
-            return open_document(token)
-        except UnsupportedVersion as error:
-            self._acceptance.accept(error, self._client.now())
-            raise
+            self._acceptance.accept(envelope, self._client.now())
+        except StaleDocument:
+            self._refuse_stale(envelope)
+            return
+        if isinstance(envelope, UnsupportedVersion):
+            self._refuse_version(envelope)
+        else:
+            self._hand_on(envelope)
+
+    def _hand_on(self, document: Document) -> None:
+        body = document.body
+        if not isinstance(body, Offer | Answer | Candidates | Ringing | Refusal):
+            raise RemoteProtocolError(f"a {body.TYPE} isn't for peers")
+        if not self.ignores(document.issuer):
+            self.arrived(document.issuer, body)
+
+    def _refuse_stale(self, envelope: Document | UnsupportedVersion) -> None:
+        """
+        Tell the person, and the author of an offer, whose clock differs and by how much.
+
+        A refusal of this kind is taken although it is stale, as it must be where the clocks differ;
+        an old one does no harm, since it names an attempt of ours that is over.
+        """
+        body = None if isinstance(envelope, UnsupportedVersion) else envelope.body
+        if isinstance(envelope, Document) and isinstance(body, Refusal) and body.reason == _CLOCK:
+            self._hand_on(envelope)
+            return
+        author, age = envelope.issuer, self._client.now() - envelope.issued_at
+        if self.ignores(author) or not self._may_explain():
+            return
+        what = "a document" if body is None else f"the {body.TYPE}"
+        how = f"{abs(age):.0f} seconds {'old' if age > 0 else 'ahead of time'}"
+        self.complain(
+            f"{what} of {author} was refused: {how}, {MAX_AGE:.0f} allowed; one of two clocks is "
+            "wrong, theirs or yours"
+        )
+        if type(body) is Offer and abs(age) <= MOST_BELIEVED:
+            side = "behind" if age > 0 else "ahead of"
+            detail = f"yours is {abs(age):.0f} seconds {side} theirs, {MAX_AGE:.0f} allowed"
+            self.deliver(author, Refusal(body.session, _CLOCK, detail))
+
+    def _may_explain(self) -> bool:
+        return self._explanations.take(self._client.now())
 
     def _refuse_version(self, error: UnsupportedVersion) -> None:
         """An offer gets an answer that its author can read; nothing else does, lest it go round."""
-        if error.kind != Offer.TYPE:
+        if error.kind != Offer.TYPE or self.ignores(error.issuer) or not self._may_explain():
             return
         self.complain(f"{error.issuer} wrote {error}")
         if 0 < len(error.session) <= MAX_LABEL:
             refusal = Refusal(error.session, "unsupported-version", f"theirs: {error}")
             self.deliver(error.issuer, refusal)
+
+
+def _envelope(token: str) -> Document | UnsupportedVersion:
+    """Check the signature, and return the document, or what can be read of another version's."""
+    try:
+        return open_document(token)
+    except UnsupportedVersion as error:
+        return error

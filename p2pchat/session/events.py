@@ -200,8 +200,8 @@ class CallFailed:
     No conversation came of a call, or a lost path couldn't be replaced.
 
     ``reason`` is a word: ``unknown-peer``, ``peer-offline``, ``declined``, ``cancelled``, ``busy``,
-    ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``unsupported-version``, or another
-    one of a refusal.  ``ours`` tells whether this side ended the call.
+    ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``unsupported-version``, ``clock``, or
+    another one of a refusal.  ``ours`` tells whether this side ended the call.
     """
 
     NAME: ClassVar[str] = "failed"

@@ -107,6 +107,7 @@ _REFUSALS = {
     "no-answer": "nobody answered",
     "busy": "they are busy",
     "unsupported-version": "their program speaks another version",
+    "clock": "the clocks of the two programs differ",
 }
 _OTHER_REFUSAL = "declined"
 _THEY_HUNG_UP = "they hung up before there was a path"

@@ -298,7 +298,7 @@ class Refusal:
     Declines an offer, or takes one's own back.
 
     :ivar reason: a word for programs: ``declined``, ``cancelled``, ``busy``,
-        ``unsupported-version``.
+        ``unsupported-version``, ``clock``.
     :ivar detail: a sentence for the person.
     """
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
+import attrs
+
 from p2pchat.errors import RegistryError, RegistryUnreachable
 from p2pchat.identity.documents import MAX_AGE, Acceptance, open_document, sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.http_client import REQUEST_TIMEOUT
-from p2pchat.peer.post import Post
+from p2pchat.peer.post import EXPLAIN_INTERVAL, EXPLANATIONS, Post
 from p2pchat.wire.documents import (
     MAX_LABEL,
     Answer,
@@ -24,7 +26,7 @@ from p2pchat.wire.documents import (
     Subscription,
 )
 from p2pchat.wire.strict_json import JsonObject
-from tests.identity.people import ALICE, BOB, CAROL
+from tests.identity.people import ALICE, BOB, CAROL, identity
 from tests.peer.registry_case import RegistryCase
 from tests.simulation.link import Link
 
@@ -84,6 +86,7 @@ class PostCase(RegistryCase):
         self.arrived: list[tuple[str, Delivered]] = []
         self.returned: list[tuple[str, Delivered, RegistryError]] = []
         self.complaints: list[str] = []
+        self.blocked: set[str] = set()
         self.nonces = Random(1)
         self.post = Post(
             self.client,
@@ -91,6 +94,7 @@ class PostCase(RegistryCase):
             lambda peer_id, body: self.arrived.append((peer_id, body)),
             lambda peer_id, body, error: self.returned.append((peer_id, body, error)),
             self.complaints.append,
+            self.blocked.__contains__,
         )
 
     def sign(
@@ -160,10 +164,10 @@ class ArrivingTests(PostCase):
         self.assertEqual(self.arrived, [(BOB.peer_id, OFFER)])
 
     def test_stale(self) -> None:
-        """One kept back, or dated ahead, doesn't; the person reads by how much it is off."""
-        self.refused_all(self.sign(OFFER, age=MAX_AGE + 2), self.sign(OFFER, age=-MAX_AGE - 2))
+        """One kept back, or dated ahead, doesn't; the person reads whose, and by how much."""
+        self.refused_all(self.sign(ANSWER, age=MAX_AGE + 2), self.sign(ANSWER, age=-MAX_AGE - 2))
         old, ahead = self.complaints
-        self.assertIn("62 seconds old", old)
+        self.assertIn(f"the answer of {BOB.peer_id} was refused: 62 seconds old", old)
         self.assertIn("ahead", ahead)
 
     def test_nearly_stale(self) -> None:
@@ -331,6 +335,64 @@ class HoldingTests(OutgoingCase):
         self.post.release()
         self.run_for(1)
         self.assertEqual([body for _, body, _ in self.returned], [OFFER])
+
+
+class ClockTests(OutgoingCase):
+    """Two whose clocks differ by more than a document may be old: both persons read that."""
+
+    def refusal(self, age: float) -> Refusal:
+        """Return what Bob is told of an offer of this age."""
+        self.receive(self.sign(OFFER, age=age))
+        (body,) = self.read()
+        assert isinstance(body, Refusal)
+        self.assertEqual((body.session, body.reason), (OFFER.session, "clock"))
+        return body
+
+    def test_behind(self) -> None:
+        """An offer from the past is refused with the reason; the author reads whose clock it is."""
+        self.assertIn("yours is 100 seconds behind theirs", self.refusal(100.0).detail)
+        (complaint,) = self.complaints
+        self.assertIn(f"the offer of {BOB.peer_id} was refused: 100 seconds old", complaint)
+
+    def test_ahead(self) -> None:
+        """So is one from the future."""
+        self.assertIn("yours is 100 seconds ahead of theirs", self.refusal(-100.0).detail)
+
+    def test_taken(self) -> None:
+        """Such a refusal is taken however it is dated: its author's clock is the other one."""
+        refusals = [Refusal("session", reason, "by much") for reason in ("clock", "declined")]
+        self.receive(*(self.sign(one, age=age) for one in refusals for age in (0, 100, -100)))
+        taken = [body for _, body in self.arrived]
+        self.assertEqual(taken, [refusals[0]] * 3 + [refusals[1]])
+
+    def test_offers_only(self) -> None:
+        """Nothing else is answered, least of all a refusal, lest two programs go on for ever."""
+        bodies = (ANSWER, Ringing("session"), Refusal("session", "clock"), Refusal("s", "busy"))
+        self.receive(*(self.sign(body, age=100) for body in bodies))
+        self.assertEqual(self.read(), [])
+
+    def test_long_ago(self) -> None:
+        """An offer of last week is no matter of clocks; the person reads of it all the same."""
+        self.receive(self.sign(OFFER, age=7 * 86_400))
+        self.assertEqual((self.read(), len(self.complaints)), ([], 1))
+
+    def test_replayed(self) -> None:
+        """A registry that brings thousands of old offers makes us say little, to anybody."""
+        identities = [identity(number) for number in range(10, 20)]
+        for number in range(3600):
+            offer = attrs.evolve(OFFER, session=f"s{number}")
+            self.post.receive(self.sign(offer, by=identities[number % 10], age=100 + number))
+            self.run_for(0.1)
+        allowed = EXPLANATIONS + 360 / EXPLAIN_INTERVAL
+        self.assertLessEqual(len(self.complaints), allowed)
+        self.assertLessEqual(len(self.returned), allowed)
+        self.assertGreater(len(self.complaints), allowed - 2)
+
+    def test_blocked(self) -> None:
+        """To one who is blocked nothing is said, nor of them."""
+        self.blocked.add(BOB.peer_id)
+        self.receive(self.sign(OFFER, age=100), self.sign(newer()), self.sign(OFFER))
+        self.assertEqual((self.read(), self.complaints, self.arrived), ([], [], []))
 
 
 class VersionTests(OutgoingCase):
