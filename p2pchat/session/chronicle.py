@@ -96,10 +96,14 @@ class Chronicle:
                 events.Disconnected(self.peer_id, self.name, reason, undelivered, ours)
             )
 
-    def failed(self, reason: str, explanation: str, undelivered: int, ours: bool) -> None:
+    def failed(
+        self, reason: str, explanation: str, undelivered: int, ours: bool, summary: str
+    ) -> None:
         """Tell that no conversation came of it."""
         self._events.append(
-            events.CallFailed(self.peer_id, self.name, reason, explanation, ours, undelivered)
+            events.CallFailed(
+                self.peer_id, self.name, reason, explanation, ours, undelivered, summary
+            )
         )
 
     def sent(self, epoch: str, sequence: int, text: str) -> str:

@@ -36,7 +36,8 @@ from p2pchat.session.idleness import Idleness
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened
 from p2pchat.session.story import Record, Story
 from p2pchat.session.surroundings import Surroundings
-from p2pchat.session.telling import explanation as tell_failure
+from p2pchat.session.telling import causes as tell_causes
+from p2pchat.session.telling import checks as tell_checks
 from p2pchat.traversal import negotiation as calls
 from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.memory import Memory
@@ -608,12 +609,14 @@ class Dialogue:
         if self.told.is_open:
             self._check_path(now)  # an offer more or less ends nothing, unless the path is dead
             return
-        told = "; ".join(filter(None, [explanation, tell_failure(self.story())]))
+        story = self.story()
+        summary = "; ".join(filter(None, [explanation, *tell_causes(story)]))
+        told = "; ".join(filter(None, [summary, *tell_checks(story)]))
         if not self._negotiation.dials and reason in {"cancelled", "no-answer"}:
             self.told.offer_ended(reason)
             self.approval.end()
         else:
-            self._fail(reason, told)
+            self._fail(reason, told, summary=summary)
         self._drop(reason, now)
 
     def _rescue_failed(self, dialed: bool, reason: str, now: float) -> None:
@@ -628,7 +631,8 @@ class Dialogue:
         self.told.disconnected(reason, self.conversation.undelivered, ours)
         self.approval.end()
 
-    def _fail(self, reason: str, explanation: str, ours: bool = False) -> None:
+    def _fail(self, reason: str, explanation: str, ours: bool = False, summary: str = "") -> None:
         """Tell that no conversation came of a call; the next one needs a yes of its own."""
         self.approval.end()
-        self.told.failed(reason, explanation, self.conversation.undelivered, ours)
+        undelivered = self.conversation.undelivered
+        self.told.failed(reason, explanation, undelivered, ours, summary or explanation)

@@ -212,6 +212,7 @@ class CallFailed:
     explanation: str  # what was tried, why it failed, what to do
     ours: bool = False
     undelivered: int = 0  # lines of ours that wait for the next conversation with this peer
+    summary: str = ""  # how the explanation begins: why it failed, and what to do
 
 
 @attrs.frozen

@@ -72,13 +72,18 @@ def sentences(story: Story) -> list[str]:
     return told + [f"{_at(note.milliseconds)}: {note.text}" for note in story.notes]
 
 
-def explanation(story: Story) -> str:
-    """Return why no path was found, what to do, and what the last attempt tried."""
-    if story.verdict.reason == Reason.NOT_ANSWERED.value:
-        return ""
+def causes(story: Story) -> list[str]:
+    """Return why no path was found, and what to do; nothing where none was looked for."""
+    not_answered = story.verdict.reason == Reason.NOT_ANSWERED.value
+    return [] if not_answered else judgement(story)
+
+
+def checks(story: Story) -> list[str]:
+    """Return what the last attempt tried, if a path was looked for."""
+    if not causes(story):
+        return []
     last = [] if not story.attempts else [_pair(pair) for pair in story.attempts[-1].pairs]
-    relays = [_relay(relay) for relay in story.relays]
-    return "; ".join([*judgement(story), *last, *relays])
+    return [*last, *map(_relay, story.relays)]
 
 
 def judgement(story: Story) -> list[str]:

@@ -65,6 +65,10 @@ class Labels:
         """Return a name by itself, which may mean anybody."""
         return self._names.get(peer_id, UNKNOWN)
 
+    def begins(self, text: str) -> bool:
+        """Tell whether a text begins with the name of somebody."""
+        return any(text.startswith(name) for name in self._names.values())
+
     def label(self, peer_id: str) -> str:
         """Return a name that means one peer only."""
         return self.full(peer_id) if self._is_doubtful(peer_id) else self.name(peer_id)

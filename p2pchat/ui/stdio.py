@@ -19,11 +19,11 @@ def stdio_for(runtime: Runtime, username: str, json: bool) -> tuple[Stdio, Termi
     """Return the interface, and the terminal whose line it edits, if there is one."""
     if json:
         return JsonLines(runtime), None
-    wording = Wording(username)
     terminal = Terminal(STDIN, STDOUT)
     if not is_terminal(STDIN, STDOUT, os.environ):
         # Rows are broken for a screen that can't move its cursor, too.
         width = terminal.width if os.isatty(STDOUT) else None
+        wording = Wording(username, has_prompt=False)
         return PlainConsole(runtime, wording, Page(Ink(False), width)), None
     page = Page(ink_for(os.environ), terminal.width)
-    return TerminalConsole(runtime, wording, page, terminal.width), terminal
+    return TerminalConsole(runtime, Wording(username), page, terminal.width), terminal

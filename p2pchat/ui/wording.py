@@ -20,10 +20,11 @@ from p2pchat.ui.columns import columns
 from p2pchat.ui.ink import Tint
 from p2pchat.ui.labels import SHORT_ID, YOU, Labels
 from p2pchat.ui.nat_words import nat_rows
+from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence
 from p2pchat.wire.visible import visible, visible_name
 
-MAX_EXCERPT = 40  # characters of a line that is quoted
-MAX_EXCERPTS = 3  # lines quoted at once
+MAX_RECEIVERS = 100  # peers whose lines are remembered until they are delivered, to quote them
+MAX_CELL = 256  # characters looked at of what the registry says of a peer
 LATE_DELIVERY = (
     2000.0  # milliseconds; a delivery that took longer is told, others go without saying
 )
@@ -74,26 +75,18 @@ def _listing(rows: list[str]) -> list[Paragraph]:
     return [Paragraph((row,), stamped=False) for row in rows]
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(columns, cells)) for cells in zip(*rows, strict=True)]
-    return ["  " + "  ".join(map(_padded, row, widths)).rstrip() for row in rows]
+def _table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = ()) -> list[str]:
+    """Lay out rows in columns; below a head, a column without anything is left out."""
+    cells = list(zip(*rows, strict=True))
+    if head:
+        cells = [(top, *below) for top, below in zip(head, cells, strict=True) if any(below)]
+    widths = [max(map(columns, column)) for column in cells]
+    laid = [map(_padded, row, widths) for row in zip(*cells, strict=True)]
+    return ["  " + "  ".join(row).rstrip() for row in laid]
 
 
 def _padded(cell: str, width: int) -> str:
     return cell + " " * (width - columns(cell))
-
-
-def excerpt(text: str) -> str:
-    """Return the beginning of a line, in quotes."""
-    shown = visible(text[: MAX_EXCERPT + 1])
-    return f'"{shown}"' if len(shown) <= MAX_EXCERPT else f'"{shown[: MAX_EXCERPT - 1]}…"'
-
-
-def excerpts(quoted: Sequence[str], count: int) -> str:
-    """Return the first few of ``count`` quoted lines, and how many there are beside."""
-    shown = ", ".join(quoted[:MAX_EXCERPTS])
-    beside = count - min(len(quoted), MAX_EXCERPTS)
-    return f"{shown} and {beside:,} more" if beside else shown
 
 
 @attrs.define
@@ -104,16 +97,20 @@ class Wording:
     A change of our NAT goes without saying; ``/nat`` tells.
 
     :ivar username: what we call ourselves.
+    :ivar has_prompt: a prompt says who is current, so that rows needn't.
     """
 
     username: str
+    has_prompt: bool = True
     _labels: Labels = attrs.field(init=False)
     _current: str = ""
     _open: set[str] = attrs.Factory(set)
-    _texts: dict[tuple[str, str], str] = attrs.Factory(dict)  # ours on their way, by peer and id
+    _relayed: dict[str, bool] = attrs.Factory(dict)  # whether the path leads through a relay
+    _texts: dict[str, dict[str, str]] = attrs.Factory(dict)  # ours on their way, by peer and id
     _hinted: str = ""  # from whom a message came last that wasn't the current one
     _registry_lost: bool = False
     _registered: bool = False
+    _peer_id: str = ""  # ours, as far as anything has said
 
     def __attrs_post_init__(self) -> None:
         self._labels = Labels(visible_name(self.username))
@@ -171,6 +168,7 @@ class Wording:
 
     def _say_registered(self, event: events.Registered) -> list[Paragraph]:
         again, self._registered, self._registry_lost = self._registered, True, False
+        self._peer_id = event.peer_id
         if again:
             return _note("The registry is back.")
         return [
@@ -182,8 +180,8 @@ class Wording:
         if self._registry_lost:  # said once; every vain try would be noise
             return []
         self._registry_lost = True
-        reason = visible(event.reason).rstrip(".")
-        return _note(f"No registry: {reason}. Trying again by myself.", Tint.WARNING)
+        lost = sentence(f"No registry: {visible(event.reason)}")
+        return _note(f"{lost} Trying again by myself.", Tint.WARNING)
 
     def _say_nat(self, event: answers.Nat) -> list[Paragraph]:
         return _listing(_table(nat_rows(event)))
@@ -193,9 +191,9 @@ class Wording:
     def _say_calling(self, event: events.Calling) -> list[Paragraph]:
         if not event.attempts:  # a lost path is looked for, and PathLost has said so
             return []
-        attempt = f"attempt {event.attempt} of {event.attempts}"
+        again = f" again, attempt {event.attempt} of {event.attempts}" if event.attempt > 1 else ""
         warning = self._warn_of(event.peer_id) if event.attempt == 1 else []
-        return [*_note(f"Calling {self._who(event.peer_id)}, {attempt}."), *warning]
+        return [*_note(f"Calling {self._who(event.peer_id)}{again}."), *warning]
 
     def _say_rings(self, event: events.Rings) -> list[Paragraph]:
         return _note(f"{self.label(event.peer_id)} is being asked to accept.")
@@ -220,16 +218,18 @@ class Wording:
             return _note(f"{self._who(event.peer_id)} called, and nobody answered.")
         return _note(f"{self._who(event.peer_id)} cancelled the call.")
 
-    def _say_checking(self, event: events.Checking) -> list[Paragraph]:
-        addresses = ", ".join(map(visible, event.addresses))
-        return _note(f"Looking for a path to {self.label(event.peer_id)}: {addresses}")
-
     def _say_path(self, event: events.PathFound) -> list[Paragraph]:
-        kind = "through a relay" if "relay" in {event.local, event.remote} else "direct"
-        ends = f"{kind}, {visible(event.local)} to {visible(event.remote)}"
+        relayed = "relay" in {event.local, event.remote}
+        before = self._relayed.get(event.peer_id)
+        self._relayed[event.peer_id] = relayed
+        if event.peer_id not in self._open or before in {None, relayed}:  # Connected says it
+            return []
         name = self.label(event.peer_id)
-        found = f"Path to {name} found in {_duration(event.milliseconds)}: {ends}"
-        return _note(f"{found} {visible(event.address)}, round trip {event.rtt_ms:.0f} ms.")
+        return _note(
+            f"The path to {name} leads through a relay now."
+            if relayed
+            else f"The path to {name} is direct now."
+        )
 
     def _say_path_lost(self, event: events.PathLost) -> list[Paragraph]:
         self._open.discard(event.peer_id)
@@ -240,9 +240,10 @@ class Wording:
     def _say_connected(self, event: events.Connected) -> list[Paragraph]:
         self._open.add(event.peer_id)
         if event.resumed:
-            return _note(f"Back in touch with {self.label(event.peer_id)}.", Tint.GOOD)
-        took = f"after {_duration(event.milliseconds)}"
-        told = _note(f"Connected to {self._who(event.peer_id)} {took}, encrypted.", Tint.GOOD)
+            way = ", through a relay" if self._relayed.get(event.peer_id) else ""
+            return _note(f"Back in touch with {self.label(event.peer_id)}{way}.", Tint.GOOD)
+        way = "through a relay" if self._relayed.get(event.peer_id) else "directly"
+        told = _note(f"Connected to {self._who(event.peer_id)} {way}, encrypted.", Tint.GOOD)
         return [*told, *self._warn_of(event.peer_id)]
 
     def _say_renamed(self, event: events.Renamed) -> list[Paragraph]:
@@ -259,11 +260,18 @@ class Wording:
 
     def _say_disconnected(self, event: events.Disconnected) -> list[Paragraph]:
         self._open.discard(event.peer_id)
+        self._relayed.pop(event.peer_id, None)
         told = _note(self._ended(event), Tint.WARNING)
+        quoted = self._quoted(event.peer_id, event.undelivered)
         if event.undelivered:
-            lines = "1 line" if event.undelivered == 1 else f"{event.undelivered} lines"
-            told += _note(f"{lines} of yours never got a confirmation.", Tint.BAD)
+            lines = "1 line" if event.undelivered == 1 else f"{event.undelivered:,} lines"
+            told += _note(f"{lines} of yours never got a confirmation{quoted}.", Tint.BAD)
         return told
+
+    def _quoted(self, peer_id: str, count: int) -> str:
+        """Return the first of our lines that are on their way to a peer, if any is known."""
+        quoted = list(self._texts.get(peer_id, {}).values())[:MAX_EXCERPTS]
+        return f": {excerpts(quoted, count)}" if quoted else ""
 
     def _ended(self, event: events.Disconnected) -> str:
         name = self.label(event.peer_id)
@@ -275,22 +283,28 @@ class Wording:
 
     def _say_failed(self, event: events.CallFailed) -> list[Paragraph]:
         self._open.discard(event.peer_id)
-        explanation = visible(event.explanation or event.reason)
-        failed = f"No conversation with {self._who(event.peer_id)}: {explanation}"
+        why = visible(event.summary or event.explanation or event.reason)
+        failed = sentence(f"No conversation with {self._who(event.peer_id)}: {why}")
+        if event.summary not in {"", event.explanation}:
+            failed += " /why has the details."
         told = _note(failed, Tint.FAINT if event.ours else Tint.BAD)
         if event.undelivered:
-            told += _note(f"{_waiting(event.undelivered)} if you talk again before you quit.")
+            quoted = self._quoted(event.peer_id, event.undelivered)
+            kept = f"{_waiting(event.undelivered)} if you talk again before you quit{quoted}."
+            told += _note(kept)
         return told
 
     # Messages.
 
     def _say_sent(self, event: events.MessageSent) -> list[Paragraph]:
-        self._texts[event.peer_id, event.id] = event.text
-        aside = "" if event.peer_id == self._current else f" to {self.label(event.peer_id)}"
+        self._texts.setdefault(event.peer_id, {})[event.id] = excerpt(event.text)
+        if len(self._texts) > MAX_RECEIVERS:
+            del self._texts[next(iter(self._texts))]
+        lead = f"{YOU} to {self.label(event.peer_id)}: "
         rows = [event.text]
         if event.peer_id not in self._open:
             rows.append("(waits for the connection)")
-        return [Paragraph(tuple(rows), lead=f"{YOU}{aside}: ", lead_tint=Tint.FAINT)]
+        return [Paragraph(tuple(rows), lead=lead, lead_tint=Tint.FAINT)]
 
     def _say_message(self, event: events.MessageReceived) -> list[Paragraph]:
         lead = f"{self.label(event.peer_id)}: "
@@ -305,16 +319,20 @@ class Wording:
         return told
 
     def _say_delivered(self, event: events.MessageDelivered) -> list[Paragraph]:
-        text = self._texts.pop((event.peer_id, event.id), "")
+        texts = self._texts.get(event.peer_id, {})
+        text = texts.pop(event.id, "your line")
+        if not texts:
+            self._texts.pop(event.peer_id, None)
         if event.milliseconds < LATE_DELIVERY:
             return []
         took = f"after {event.milliseconds / 1000:.0f} s"
-        return _note(f"✓ {self.label(event.peer_id)} has {excerpt(text)}, {took}.")
+        return _note(f"✓ {self.label(event.peer_id)} has {text}, {took}.")
 
     # Answers.
 
     def _say_trouble(self, event: events.Trouble) -> list[Paragraph]:
-        return _note(visible(event.reason), Tint.BAD)
+        reason = visible(event.reason)
+        return _note(sentence(reason, self._labels.begins(reason)), Tint.BAD)
 
     def _say_commands(self, answer: answers.CommandList) -> list[Paragraph]:
         return _listing([*_table(list(answer.commands)), "  anything else is said"])
@@ -322,7 +340,11 @@ class Wording:
     def _say_peers(self, answer: answers.PeerList) -> list[Paragraph]:
         if not answer.peers:
             return _note("Nobody is registered.")
-        return _listing(_table([_peer_row(record) for record in answer.peers]))
+        rows = sorted(
+            (_peer_row(record, self._peer_id) for record in answer.peers),
+            key=lambda row: (row[0].casefold(), row),
+        )
+        return _listing(_table(rows, ("name", "id", "", "NAT", "")))
 
     def _say_contacts(self, answer: answers.ContactList) -> list[Paragraph]:
         if not answer.contacts:
@@ -333,9 +355,15 @@ class Wording:
         rows = [
             ("you", visible_name(answer.username)),
             ("id", answer.peer_id),
-            ("registry", visible(answer.server)),
+            ("registry", f"{visible(answer.server)} ({self._reach()})"),
         ]
         return _listing(_table(rows) + [self._conversation(one) for one in answer.conversations])
+
+    def _reach(self) -> str:
+        """Say whether the registry can be reached."""
+        if self._registry_lost:
+            return "not reachable now, tried again and again"
+        return "reachable" if self._registered else "not reached yet"
 
     def _conversation(self, info: ConversationInfo) -> str:
         self._labels.learn(info)
@@ -346,25 +374,30 @@ class Wording:
         return f"  {self._who(info.peer_id)}: {', '.join(facts)}"
 
     def _say_story(self, answer: answers.Story) -> list[Paragraph]:
-        return _listing([f"  {visible(sentence)}" for sentence in answer.story])
+        return _listing([f"  {sentence(visible(one))}" for one in answer.story])
 
     def _say_rejected(self, answer: answers.Rejected) -> list[Paragraph]:
         return _note(f"You declined the call of {self._who(answer.peer_id)}.")
 
     def _say_current(self, answer: answers.CurrentConversation) -> list[Paragraph]:
         self._current, self._hinted = answer.peer_id, ""
-        return []  # the prompt says it
+        if self.has_prompt:
+            return []
+        who = self._who(answer.peer_id) if answer.peer_id else "nobody"
+        return _note(f"You are talking to {who} now.")
 
 
-def _peer_row(record: dict[str, Any]) -> tuple[str, ...]:
+def _peer_row(record: dict[str, Any], own_id: str) -> tuple[str, ...]:
     """Lay out a record, which the registry may have filled with anything."""
-    online, nat = record.get("online") is not False, str(record.get("nat") or "")
+    name, peer_id, nat = (
+        str(record.get(member) or "")[:MAX_CELL] for member in ("username", "peer_id", "nat")
+    )
     return (
-        visible_name(str(record.get("username", "?"))),
-        visible_name(str(record.get("peer_id", "?")), 36),
-        "online" if online else "offline",
-        visible_name(nat, MAX_EXCERPT) if nat not in {"", "unknown"} else "",
-        _acquaintance(record),
+        visible_name(name),
+        visible_name(peer_id, 36),
+        "offline" if record.get("online") is False else "online",
+        "" if nat in {"", "unknown"} else visible_name(nat, MAX_EXCERPT),
+        "you" if own_id and peer_id == own_id else _acquaintance(record),
     )
 
 
@@ -392,7 +425,6 @@ _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
     events.Rings: Wording._say_rings,
     events.OfferReceived: Wording._say_offer,
     events.OfferEnded: Wording._say_offer_ended,
-    events.Checking: Wording._say_checking,
     events.PathFound: Wording._say_path,
     events.PathLost: Wording._say_path_lost,
     events.Connected: Wording._say_connected,
@@ -419,7 +451,3 @@ def _waiting(lines: int) -> str:
     if lines == 1:
         return "1 line of yours wasn't delivered; it goes out"
     return f"{lines} lines of yours weren't delivered; they go out"
-
-
-def _duration(milliseconds: float) -> str:
-    return f"{milliseconds:.0f} ms" if milliseconds < 5000 else f"{milliseconds / 1000:.0f} s"

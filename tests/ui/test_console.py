@@ -67,7 +67,7 @@ class PlainConsoleTests(StdioCase):
         self.console.dataReceived("hé\nho".encode())
         self.node.receive(BOB, "hi\nthere")
         self.assertEqual(self.node.asked, [("send", BOB, "hé")])
-        self.assertRegex(self.written(), r"you: hé\n\d\d:\d\d bob: hi\n      there\n$")
+        self.assertRegex(self.written(), r"you to bob: hé\n\d\d:\d\d bob: hi\n      there\n$")
 
     def test_end_of_input(self) -> None:
         """The last line is said although nothing ends it; then the console leaves."""
@@ -102,7 +102,7 @@ class PlainConsoleTests(StdioCase):
         self.assertEqual([int(text) for _, _, text in self.node.asked], list(range(1000)))
         self.assertEqual((self.transport.producerState, self.left), ("producing", [True]))
         self.clock.pump([0.0] * 100)
-        shown = re.findall(r"you: (\d+)\n", self.written())
+        shown = re.findall(r"you to bob: (\d+)\n", self.written())
         self.assertEqual([int(number) for number in shown], list(range(1000)))
 
     def test_pipe_folds_nothing(self) -> None:

@@ -95,7 +95,7 @@ class NotWhomYouKnowTests(SynchronousTestCase):
     def test_contact(self) -> None:
         """Of the contact itself nothing of the kind is said."""
         told = self.said(events.Connected(BOB, "bob", 9.0, False, True))
-        self.assertEqual(told, "Connected to bob (b0b00000) after 9 ms, encrypted.")
+        self.assertEqual(told, "Connected to bob (b0b00000) directly, encrypted.")
 
     def test_quiet(self) -> None:
         """A call that shall not disturb is no row, nor is its end, unless it is a contact's."""

@@ -73,13 +73,29 @@ class WordingTests(SynchronousTestCase):
         self.assertIn("for at most 5 seconds", self._said(events.Leaving(5.0)))
 
     def test_path(self) -> None:
-        """A path is told with its candidate types and its time."""
-        path = events.PathFound(BOB, "bob", "host", "srflx", "203.0.113.7:4242", 43.2, 11.6)
-        self.assertEqual(
-            self._said(path),
-            "Path to bob found in 43 ms: direct, host to srflx 203.0.113.7:4242, round trip 12 ms.",
-        )
-        self.assertIn("through a relay", self._said(attrs.evolve(path, remote="relay")))
+        """Of a path only its kind is told, with the connection and when it changes."""
+        path = events.PathFound(BOB, "bob", "host", "relay", "203.0.113.7:4242", 43.2, 11.6)
+        connected = events.Connected(BOB, "bob", 97.0, False)
+        direct = attrs.evolve(path, remote="srflx")
+        self.assertEqual(self._said(events.Checking(BOB, "bob", ("203.0.113.7:4242",))), "")
+        self.assertEqual(self._said(path), "")
+        through = "Connected to bob (b0b00000) through a relay, encrypted."
+        self.assertEqual(self._said(connected), through)
+        self.assertEqual(self._said(direct), "The path to bob is direct now.")
+        self.assertEqual(self._said(attrs.evolve(direct, remote="host")), "")
+        self.assertEqual(self._said(path), "The path to bob leads through a relay now.")
+        resumed = attrs.evolve(connected, resumed=True)
+        self.assertEqual(self._said(resumed), "Back in touch with bob, through a relay.")
+        self.wording.say(events.Disconnected(BOB, "bob", "left", 0))
+        self.wording.say(direct)
+        self.assertIn("(b0b00000) directly, encrypted", self._said(connected))
+
+    def test_calling(self) -> None:
+        """The first attempt is a call, and those that follow are counted."""
+        calling = events.Calling(BOB, "bob", 1, 3)
+        self.assertEqual(self._said(calling), "Calling bob (b0b00000).")
+        again = "Calling bob (b0b00000) again, attempt 2 of 3."
+        self.assertEqual(self._said(attrs.evolve(calling, attempt=2)), again)
 
     def test_failure(self) -> None:
         """A failure comes with its explanation, or at least with its reason."""
@@ -88,6 +104,17 @@ class WordingTests(SynchronousTestCase):
             self._said(failed), "No conversation with bob (b0b00000): All 4 pairs were silent."
         )
         self.assertIn("no-path", self._said(attrs.evolve(failed, explanation="")))
+        long = attrs.evolve(failed, summary="no check got through", explanation="no ...; host ...")
+        told = "No conversation with bob (b0b00000): no check got through. /why has the details."
+        self.assertEqual(self._said(long), told)
+
+    def test_failure_keeps(self) -> None:
+        """What waits for the next conversation is quoted."""
+        self.wording.say(events.MessageSent(BOB, "s1", "are you there?"))
+        failed = events.CallFailed(BOB, "bob", "no-answer", "nobody answered", False, 1)
+        self.assertIn('before you quit: "are you there?".', self._said(failed))
+        delivered = self._said(events.MessageDelivered(BOB, "s1", 161e3))
+        self.assertEqual(delivered, '✓ bob has "are you there?", after 161 s.')
 
     def test_offer(self) -> None:
         """An offer says how to answer it, unless it is accepted already."""
@@ -116,13 +143,44 @@ class WordingTests(SynchronousTestCase):
         self.assertEqual(self._said(aside), "carol: hi")
 
     def test_sent(self) -> None:
-        """Own lines name their receiver where it isn't the current one, and say that they wait."""
+        """Own lines name their receiver, and say that they wait."""
         self.wording.say(events.Connected(BOB, "bob", 1.0, False))
-        self.wording.say(answers.CurrentConversation(BOB, "bob"))
-        self.assertEqual(self._said(events.MessageSent(BOB, "s1", "hi")), "you: hi")
+        self.assertEqual(self._said(events.MessageSent(BOB, "s1", "hi")), "you to bob: hi")
+        self.wording.say(events.Calling(CAROL, "carol", 1, 3))
         waits = self._said(events.MessageSent(CAROL, "s2", "ho"))
         self.assertIn("(waits for the connection)", waits)
-        self.assertTrue(waits.startswith("you to"))
+        self.assertTrue(waits.startswith("you to carol: ho"))
+
+    def test_current(self) -> None:
+        """Where no prompt says who is current, a row does."""
+        bob = answers.CurrentConversation(BOB, "bob")
+        nobody = answers.CurrentConversation("", "")
+        self.assertEqual(self._said(bob), "")
+        self.wording = Wording("alice", has_prompt=False)
+        self.assertEqual(self._said(bob), "You are talking to bob (b0b00000) now.")
+        self.assertEqual(self._said(nobody), "You are talking to nobody now.")
+
+    def test_sentences(self) -> None:
+        """A sentence begins with a capital letter and ends with one full stop; a name stays."""
+        self.wording.say(events.Connected(BOB, "bob", 1.0, False))
+        for reason, said in {
+            "nobody called 'x' is online": "Nobody called 'x' is online.",
+            "http://r is no registry.": "http://r is no registry.",
+            "is that a registry?": "Is that a registry?",
+            "bob isn't waiting": "bob isn't waiting.",
+            "'alice' is you..": "'alice' is you.",
+        }.items():
+            self.assertEqual(self._said(events.Trouble(reason)), said)
+        lost = events.RegistryLost("is it a p2pchat registry?", 1.0)
+        said = "No registry: is it a p2pchat registry? Trying again by myself."
+        self.assertEqual(self._said(lost), said)
+
+    def test_many_waiting(self) -> None:
+        """Of many lines that nobody confirmed the first are quoted."""
+        told = self.wording.undelivered(BOB, ["x" * 99, "two", "three", "four", "five"])
+        (row,) = told[0].rows
+        first = "x" * 39
+        self.assertTrue(row.endswith(f'have "{first}…", "two", "three" and 2 more yet.'))
 
     def test_delivered(self) -> None:
         """A quick delivery goes without saying, a slow one is told."""
@@ -144,6 +202,10 @@ class WordingTests(SynchronousTestCase):
         """The end of a conversation tells what was never confirmed."""
         left = events.Disconnected(BOB, "bob", "left", 0)
         self.assertEqual(self._said(left), "bob has left.")
+        self.wording.say(events.MessageSent(BOB, "s1", "hi"))
+        self.wording.say(events.MessageSent(BOB, "s2", "ho"))
+        lost = 'bob has left.\n2 lines of yours never got a confirmation: "hi", "ho".'
+        self.assertEqual(self._said(attrs.evolve(left, undelivered=2)), lost)
         self.assertIn("1 line of yours", self._said(attrs.evolve(left, undelivered=1)))
         self.assertIn("timeout", self._said(attrs.evolve(left, reason="timeout")))
 
@@ -154,9 +216,36 @@ class WordingTests(SynchronousTestCase):
         self.assertIn("bob (b0b00000): connected, host-host 192.0.2.1:1, round trip 12 ms", me)
         self.assertIn("3 not delivered", me)
         records: tuple[dict[str, Any], ...] = ({"username": "b\x1bb", "online": False}, {})
-        self.assertIn(r"b\x1bb  ?  offline", self._said(answers.PeerList(records)))
+        self.assertIn(r"b\x1bb  ?   offline", self._said(answers.PeerList(records)))
         self.assertIn("Nobody", self._said(answers.PeerList(())))
         self.assertIn("  It rang.", self._said(answers.Story(BOB, "bob", ("It rang.",))))
+
+    def test_peers(self) -> None:
+        """The list of peers has a head, is sorted by name, and marks ourselves."""
+        self.wording.say(events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1))
+        records: tuple[dict[str, Any], ...] = (
+            {"username": "bob", "peer_id": BOB, "nat": "unknown"},
+            {"username": "Alice", "peer_id": ALICE, "online": True, "nat": "unknown"},
+        )
+        self.assertEqual(
+            self._said(answers.PeerList(records)).split("\n"),
+            [
+                "  name   id",
+                f"  Alice  {ALICE}  online  you",
+                f"  bob    {BOB}  online",
+            ],
+        )
+        records[0]["nat"] = "none"
+        self.assertIn("NAT", self._said(answers.PeerList(records)))
+
+    def test_registry_in_me(self) -> None:
+        """/me says whether the registry can be reached."""
+        me = answers.Me(ALICE, "alice", "http://r", ())
+        self.assertIn("http://r (not reached yet)", self._said(me))
+        self.wording.say(events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1))
+        self.assertIn("http://r (reachable)", self._said(me))
+        self.wording.say(events.RegistryLost("it is off", 1.0))
+        self.assertIn("http://r (not reachable now", self._said(me))
 
     @given(st.text())
     def test_any_text(self, text: str) -> None:
