@@ -43,7 +43,10 @@ from p2pchat.wire.strict_json import JsonObject
 HTTP_PORT, STUN_PORT = 18131, 18132
 SERVER, SECOND, HOSTILE, HONEST = "127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"
 ORIGIN = f"http://{SERVER}:{HTTP_PORT}"
-UNLIMITED = ["--rate=0", "--key-rate=0", "--read-rate=0", "--stun-rate=0", "--work-from=0"]
+UNLIMITED = [
+    *("--rate=0", "--key-rate=0", "--read-rate=0", "--watch-rate=0", "--stun-rate=0"),
+    *("--unsolicited-rate=0", "--work-from=0"),
+]
 HTTP_SHARE = 0.3  # of the inputs; a datagram costs the registry a tenth of a request
 BURST = 100  # datagrams between two honest requests: what a socket's buffer holds
 PIPELINE = 20  # requests on the way at once

@@ -21,7 +21,10 @@ TWISTD = str(Path(sys.executable).with_name("twistd"))
 CPUCLOCK_SCHED = 2
 
 # So that one address may ask as often as it likes.
-UNLIMITED = ("--rate=0", "--key-rate=0", "--read-rate=0", "--work-from=0")
+UNLIMITED = (
+    *("--rate=0", "--key-rate=0", "--read-rate=0", "--watch-rate=0", "--unsolicited-rate=0"),
+    "--work-from=0",
+)
 
 
 def registry(port: int, *options: str) -> list[str]:

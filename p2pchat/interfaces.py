@@ -125,8 +125,12 @@ class ILocalStreams(Interface):
     def __contains__(peer_id: str) -> bool:  # noqa: PLE0302 - it has no self here
         """Tell whether a peer's stream is here."""
 
-    def deliver(peer_id: str, token: str) -> bool:
-        """Write a document to a peer's stream; tell whether there is one that takes it."""
+    def deliver(peer_id: str, token: str) -> Any:
+        """
+        Write a document to a peer's stream, if there is one that takes it.
+
+        Returns the :class:`p2pchat.signaling.directory.Delivery`: TAKEN, OFFLINE or FULL.
+        """
 
     def end(peer_id: str, name: str) -> None:
         """End a peer's stream, if it is here, with the event of this name."""
@@ -207,7 +211,8 @@ class IRegistryStore(Interface):
         Put a document, ``token`` in compact form, on the stream of the peer that it is for.
 
         A Deferred fires with a :class:`p2pchat.signaling.directory.Delivery`, which is TAKEN only
-        if a live stream took it.
+        if a live stream took it.  It is UNSOLICITED where the peer has never called or answered
+        the author, and such authors have used up what they share (``--unsolicited-rate``).
         """
 
     def count() -> Deferred[int | None]:

@@ -48,7 +48,7 @@ PURE_MODULES = frozenset(
             "rates",
         ),
         *("redis_messages", "redis_scripts", "redis_url", "refusals"),
-        *("relay_credentials", "sources", "stun_answers", "toll"),
+        *("relay_credentials", "sources", "solicited", "stun_answers", "toll"),
     )
 )
 IMPURE = frozenset(

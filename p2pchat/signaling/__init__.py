@@ -7,6 +7,7 @@ Where things are, decisions first::
     client_address  whose request it is, behind a proxy; pure
     audiences       under which origins the registry is addressed; pure
     rates           token buckets by address and by key; pure
+    solicited       who has called or answered whom; pure
     pressure        whether strangers must work, and how much; pure
     toll            who pays with work, and whether it was done; pure
     defences        the buckets of a process, and its proof of work

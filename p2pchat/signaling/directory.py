@@ -120,7 +120,9 @@ class Delivery(Enum):
     TAKEN = "taken"
     UNKNOWN_AUTHOR = "its author isn't registered"
     UNKNOWN_PEER = "whom it is for isn't registered"
-    OFFLINE = "whom it is for has no event stream that takes it"
+    OFFLINE = "whom it is for has no event stream"
+    FULL = "the event stream of whom it is for has no room for it"
+    UNSOLICITED = "whom it is for is sent too much by those that it never wrote to"
 
 
 @attrs.define

@@ -15,8 +15,11 @@ from p2pchat.identity.nonces import UsedNonces
 from p2pchat.interfaces import ILocalStreams, IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.directory import Delivery, Directory, Listing, Page, Record
+from p2pchat.signaling.rates import UNSOLICITED, Rate, TokenBuckets
+from p2pchat.signaling.solicited import Correspondents, solicits
 from p2pchat.wire.documents import Document
 
+MAX_BUDGETS = 100_000  # recipients, about 250 bytes each; one that is forgotten has its budget anew
 MAX_USED = 1_000_000  # nonces, about 120 bytes each: what 16,000 documents a second leave
 
 
@@ -27,16 +30,21 @@ class MemoryStore:
     Records in a directory, presence by the streams themselves.
 
     :ivar lease: seconds that a record lives without renewal.
+    :ivar unsolicited: bytes to one peer from those that it never wrote to.
     """
 
     runtime: Runtime
     lease: float
     streams: ILocalStreams
+    unsolicited: Rate = UNSOLICITED
     directory: Directory = attrs.field(init=False)
     used: UsedNonces = attrs.field(init=False, factory=lambda: UsedNonces(MAX_USED))
+    correspondents: Correspondents = attrs.field(init=False, factory=Correspondents)
+    _budgets: TokenBuckets = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.directory = Directory(self.lease)
+        self._budgets = TokenBuckets(self.unsolicited, MAX_BUDGETS)
 
     @property
     def capacity(self) -> int:
@@ -56,6 +64,7 @@ class MemoryStore:
 
     def sweep(self) -> None:
         """End the leases that are over, and the streams of their peers."""
+        self.correspondents.expire(self._now())
         for peer_id in self.directory.expire(self._now()):
             self.streams.end(peer_id, "expired")
 
@@ -123,11 +132,20 @@ class MemoryStore:
             return Delivery.UNKNOWN_PEER
         if peer_id not in self.streams:
             return Delivery.OFFLINE
+        now, size = self._now(), len(token)
+        solicited = self.correspondents.has_written(peer_id, document.issuer, now)
+        if not solicited and self._budgets.wait(peer_id, now, size):
+            return Delivery.UNSOLICITED
         self._use(document)
-        if self.streams.deliver(peer_id, token):
-            return Delivery.TAKEN
-        self.used.forget(document.issuer, document.nonce, stale_at(document))
-        return Delivery.OFFLINE
+        delivery: Delivery = self.streams.deliver(peer_id, token)
+        if delivery is not Delivery.TAKEN:
+            self.used.forget(document.issuer, document.nonce, stale_at(document))
+            return delivery
+        if not solicited:
+            self._budgets.take(peer_id, now, size)
+        if solicits(document.body):
+            self.correspondents.wrote(document.issuer, peer_id, now)
+        return delivery
 
     def count(self) -> Deferred[int | None]:
         """Count the records."""

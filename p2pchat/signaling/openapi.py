@@ -313,7 +313,10 @@ OPERATIONS = (
     Operation(
         *("POST", "/deliver/{peer_id}", "deliver", "Pass a document on to a peer."),
         "Delivered",
-        refusals=((403, "not-registered"), _UNKNOWN, (404, "peer-offline")),
+        refusals=(
+            *((403, "not-registered"), _UNKNOWN, (404, "peer-offline")),
+            *((429, "too-many-strangers"), (503, "stream-full")),
+        ),
         body="for-peer",
         status=202,
     ),

@@ -9,7 +9,8 @@ There are several tables, because they protect different things: signed document
 signature check); accepted documents, by the key that signed them, whatever addresses they come
 from; everything else that is asked over HTTP, by address, and apart from it what those ask who
 watch the registry, lest others' questions make it seem dead; STUN requests, by the address that
-they claim to come from, which is also where the answers go.
+they claim to come from, which is also where the answers go; and the bytes that one recipient is
+sent by peers that it never wrote to (:mod:`p2pchat.signaling.solicited`).
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ DOCUMENTS = Rate(50, 200)  # a peer renews its lease a few times a minute; an of
 KEYS = Rate(20, 100)  # an attempt to find a path takes about five documents
 READS = Rate(50, 200)  # a look-up takes a fiftieth of a signature check, a page of 200 as much
 WATCHING = Rate(20, 100)  # a balancer asks every second, Prometheus four times a minute
+UNSOLICITED = Rate(4096, 65_536)  # bytes to one peer; a call takes 2 to 6 KiB until its answer
 STUN = Rate(100, 400)  # a peer asks three addresses every 20 seconds; an office has many
 
 
@@ -72,6 +74,7 @@ class Rates:
     reads: Rate = READS
     stun: Rate = STUN
     watching: Rate = WATCHING
+    unsolicited: Rate = UNSOLICITED
 
 
 @attrs.define
@@ -85,28 +88,28 @@ class TokenBuckets:
     def __len__(self) -> int:
         return len(self._levels)
 
-    def take(self, source: str, now: float) -> float:
+    def take(self, source: str, now: float, tokens: float = 1.0) -> float:
         """
-        Take a token; return 0, or the seconds after which there will be one.
+        Take a token, or several; return 0, or the seconds after which there will be as many.
 
         :param source: an IP address, or any other name.
         """
         if not self.rate.rate:
             return 0.0
         source = source_of(source)
-        level, wait = self._look(source, now)
-        self._levels[source] = (level if wait else level - 1, now)
+        level, wait = self._look(source, now, tokens)
+        self._levels[source] = (level if wait else level - tokens, now)
         self._levels.move_to_end(source)
         if len(self._levels) > self.capacity:
             self._levels.popitem(last=False)
         return wait
 
-    def wait(self, source: str, now: float) -> float:
-        """Return the seconds after which there will be a token, and take none."""
-        return self._look(source_of(source), now)[1] if self.rate.rate else 0.0
+    def wait(self, source: str, now: float, tokens: float = 1.0) -> float:
+        """Return the seconds after which there will be as many tokens, and take none."""
+        return self._look(source_of(source), now, tokens)[1] if self.rate.rate else 0.0
 
-    def _look(self, source: str, now: float) -> tuple[float, float]:
+    def _look(self, source: str, now: float, tokens: float) -> tuple[float, float]:
         rate, burst = self.rate.rate, self.rate.burst
         level, then = self._levels.get(source, (burst, now))
         level = min(burst, level + (now - then) * rate)
-        return level, 0.0 if level >= 1 else (1 - level) / rate
+        return level, max(0.0, min(tokens, burst) - level) / rate

@@ -2,7 +2,7 @@
 What the processes of one registry tell each other through Redis, words with spaces between::
 
     deliver {request} {instance} {peer} {document}   put this on the peer's stream, then answer
-    answer {request} {0 or 1}                        whether a live stream took it
+    answer {request} {0, 1 or 2}                     no live stream; one took it; one had no room
     end {peer} {serial} {event}                      end this stream of the peer with this event
 
 Only processes of the registry can write to Redis; still, what can't be read is nothing.
@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import attrs
 
+from p2pchat.signaling.directory import Delivery
+
+_ANSWERS = (Delivery.OFFLINE, Delivery.TAKEN, Delivery.FULL)
 EVENTS = frozenset({"superseded", "removed"})
 
 
@@ -31,14 +34,14 @@ class Deliver:
 
 @attrs.frozen
 class Answer:
-    """What became of a document."""
+    """What became of a document: OFFLINE, TAKEN or FULL."""
 
     request: int
-    taken: bool
+    delivery: Delivery
 
     def encode(self) -> str:
         """Write it."""
-        return f"answer {self.request} {int(self.taken)}"
+        return f"answer {self.request} {_ANSWERS.index(self.delivery)}"
 
 
 @attrs.frozen
@@ -55,8 +58,8 @@ def read(text: str) -> Deliver | Answer | End | None:
     match text.split(" "):
         case ["deliver", request, instance, peer_id, token] if request.isdigit():
             return Deliver(int(request), instance, peer_id, token)
-        case ["answer", request, "0" | "1" as taken] if request.isdigit():
-            return Answer(int(request), taken == "1")
+        case ["answer", request, "0" | "1" | "2" as delivery] if request.isdigit():
+            return Answer(int(request), _ANSWERS[int(delivery)])
         case ["end", peer_id, serial, event] if serial.isdigit() and event in EVENTS:
             return End(peer_id, int(serial), event)
     return None

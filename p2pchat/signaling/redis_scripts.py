@@ -13,6 +13,11 @@ What the registry asks of Redis, each in one step of the server: scripts, and th
     p2pchat:names               hash: the name under which a peer stands in such a set
     p2pchat:due                 sorted set: when the peer's record ends, in milliseconds
 
+    p2pchat:wrote               sorted set of digests of who called or answered whom
+                                (p2pchat.signaling.solicited): until when that is kept
+    p2pchat:unsolicited:{peer}  bytes that a peer was sent by those that it never wrote to; its
+                                expiry is the end of the time in which there may be so many
+
     channel p2pchat:to:{instance}   what this process is told (redis_messages)
 
 The sets are indices: a peer whose record has expired may still stand there, and isn't shown.
@@ -26,6 +31,7 @@ a Redis Cluster.  Redis 5 or newer.
 from __future__ import annotations
 
 PREFIX = "p2pchat:"
+MAX_PAIRS = 1_000_000  # of those that wrote to each other, about 100 bytes each
 SWEPT = 2000  # records that one sweep takes out of the indices: about 15 milliseconds
 
 _LIBRARY = """
@@ -174,16 +180,33 @@ return 'done'
 """
 )
 
-# issuer, peer, this instance, nonce, its time to live, message for the instance of the stream
+# issuer, peer, this instance, nonce, its time to live, message for the instance of the stream; the
+# pair that would make it solicited, the pair that it makes or nothing, its bytes, those that may be
+# unsolicited in so many seconds or 0, seconds that a pair is kept, pairs that are kept
 DELIVER = (
     _LIBRARY
     + """
 local issuer, peer, mine, nonce, ttl, message = unpack(ARGV)
+local theirs, ours, size, most, window, keep, capacity = unpack(ARGV, 7)
 if redis.call('EXISTS', P .. 'record:' .. issuer) == 0 then return 'unknown-author' end
 if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
 local at = stream_of(peer)
 if not at then return 'offline' end
+local budget, sent = P .. 'unsolicited:' .. peer, 0
+local solicited = tonumber(redis.call('ZSCORE', P .. 'wrote', theirs) or 0) > now()
+if tonumber(most) > 0 and not solicited then
+    sent = tonumber(redis.call('GET', budget) or 0) + size
+    if sent > tonumber(most) then return 'unsolicited' end
+end
 if not take(issuer, nonce, ttl) then return 'used' end
+if sent > 0 and redis.call('INCRBY', budget, size) == tonumber(size) then
+    redis.call('EXPIRE', budget, window)
+end
+if ours ~= '' then
+    redis.call('ZADD', P .. 'wrote', now() + keep * 1000, ours)
+    local excess = redis.call('ZCARD', P .. 'wrote') - capacity
+    if excess > 0 then redis.call('ZREMRANGEBYRANK', P .. 'wrote', 0, excess - 1) end
+end
 if instance_of(at) == mine then return 'here' end
 if redis.call('PUBLISH', P .. 'to:' .. instance_of(at), message) > 0 then return 'sent' end
 redis.call('DEL', P .. 'used:' .. issuer .. ':' .. nonce, P .. 'at:' .. peer)
@@ -219,6 +242,7 @@ BEAT = (
     _LIBRARY
     + """
 redis.call('SET', P .. 'instance:' .. ARGV[1], '1', 'EX', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', P .. 'wrote', '-inf', now())
 local ended = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now(), 'LIMIT', 0, ARGV[3])
 for _, peer in ipairs(ended) do
     local left = redis.call('PTTL', P .. 'record:' .. peer)

@@ -31,7 +31,8 @@ nonce stays used.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count, islice
 from math import ceil
 from typing import Any
@@ -48,10 +49,12 @@ from p2pchat.interfaces import ILocalStreams, IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling import redis_scripts as scripts
 from p2pchat.signaling.directory import Delivery, Listing, Page, Record, full
+from p2pchat.signaling.rates import UNSOLICITED, Rate
 from p2pchat.signaling.redis_link import RedisLink
 from p2pchat.signaling.redis_messages import Answer, Deliver, End, read
 from p2pchat.signaling.redis_url import RedisUrl
 from p2pchat.signaling.refusals import Refused
+from p2pchat.signaling.solicited import KEPT, pair, solicits
 from p2pchat.wire.documents import Document
 
 MAX_RECORDS = 2_000_000  # in all; about 1 KiB each with what stands beside it: 2 GiB
@@ -74,6 +77,7 @@ class RedisStore:
 
     :ivar lease: seconds that a record lives without renewal.
     :ivar streams: those that hang on this process.
+    :ivar unsolicited: bytes to one peer from those that it never wrote to.
     :ivar instance: the random name of this process.
     """
 
@@ -81,12 +85,13 @@ class RedisStore:
     runtime: Runtime
     lease: float
     streams: ILocalStreams
+    unsolicited: Rate = UNSOLICITED
     instance: str = attrs.field(init=False)
     capacity: int = attrs.field(default=MAX_RECORDS)
     _link: RedisLink = attrs.field(init=False)
     _serials: dict[str, int] = attrs.field(init=False, factory=dict)  # of our streams
     _numbers: Any = attrs.field(init=False, factory=lambda: count(1))
-    _waiting: dict[int, Deferred[bool]] = attrs.field(init=False, factory=dict)
+    _waiting: dict[int, Deferred[Delivery]] = attrs.field(init=False, factory=dict)
     _registered_now: int = attrs.field(init=False, default=0)
     _next_beat: float = attrs.field(init=False, default=0.0)
     _next_check: float = attrs.field(init=False, default=0.0)
@@ -263,13 +268,22 @@ class RedisStore:
             self.instance,
             *self._nonce(document),
             Deliver(request, self.instance, peer_id, token).encode(),
+            *self._solicitation(document, peer_id, token),
         )
         asked.addCallback(self._sent, peer_id, token, answered)
         asked.addCallback(self._delivered, document)
         return asked.addBoth(self._forget_request, request)
 
+    def _solicitation(self, document: Document, peer_id: str, token: str) -> Iterator[object]:
+        """Return what the script must know to tell strangers from correspondents."""
+        yield pair(peer_id, document.issuer).hex()
+        yield pair(document.issuer, peer_id).hex() if solicits(document.body) else ""
+        rate, most = self.unsolicited.rate, self.unsolicited.burst
+        yield from (len(token), int(most) if rate else 0, ceil(most / rate) if rate else 1)
+        yield from (int(KEPT), scripts.MAX_PAIRS)
+
     def _sent(
-        self, outcome: str, peer_id: str, token: str, answered: Deferred[bool]
+        self, outcome: str, peer_id: str, token: str, answered: Deferred[Delivery]
     ) -> Deferred[Any] | Any:
         if outcome == "here":
             return self.streams.deliver(peer_id, token)
@@ -278,11 +292,15 @@ class RedisStore:
         answered.addTimeout(ANSWER_TIMEOUT, self.runtime.clock)
         return answered.addErrback(_late)
 
-    def _delivered(self, outcome: bool | str, document: Document) -> Delivery | Deferred[Delivery]:
-        if outcome is False:  # it was refused there, so that it may come again
-            forgotten = self._link.run(scripts.FORGET, document.issuer, document.nonce)
-            return forgotten.addBoth(lambda _: Delivery.OFFLINE)
-        return _DELIVERIES[outcome]
+    def _delivered(
+        self, outcome: Delivery | str, document: Document
+    ) -> Delivery | Deferred[Delivery]:
+        if isinstance(outcome, str):
+            return _DELIVERIES[outcome]
+        if outcome is Delivery.TAKEN:
+            return outcome
+        forgotten = self._link.run(scripts.FORGET, document.issuer, document.nonce)
+        return forgotten.addBoth(lambda _: outcome)  # it wasn't taken there, and may come again
 
     def _forget_request(self, result: Any, request: int) -> Any:
         del self._waiting[request]
@@ -291,14 +309,14 @@ class RedisStore:
     def _received(self, text: str) -> None:
         match read(text):
             case Deliver() as message:
-                taken = self.streams.deliver(message.peer_id, message.token)
-                answer = Answer(message.request, taken).encode()
+                delivery = self.streams.deliver(message.peer_id, message.token)
+                answer = Answer(message.request, delivery).encode()
                 channel = scripts.channel(message.instance)
                 self._link.publish(channel, answer).addErrback(_quietly)
             case Answer() as answer:
                 waiting = self._waiting.get(answer.request)
                 if waiting is not None and not waiting.called:
-                    waiting.callback(answer.taken)
+                    waiting.callback(answer.delivery)
             case End() as end:
                 self._end(end)
 
@@ -308,17 +326,17 @@ class RedisStore:
             self.streams.end(end.peer_id, end.event)
 
 
-_DELIVERIES: dict[bool | str, Delivery] = {
-    True: Delivery.TAKEN,
+_DELIVERIES = {
     "unknown-author": Delivery.UNKNOWN_AUTHOR,
     "unknown": Delivery.UNKNOWN_PEER,
     "offline": Delivery.OFFLINE,
+    "unsolicited": Delivery.UNSOLICITED,
 }
 
 
-def redis_store(url: RedisUrl) -> Callable[[Runtime, float, ILocalStreams], RedisStore]:
+def redis_store(url: RedisUrl) -> Callable[[Runtime, float, ILocalStreams, Rate], RedisStore]:
     """Return what makes a store at this place."""
-    return lambda runtime, lease, streams: RedisStore(url, runtime, lease, streams)
+    return partial(RedisStore, url)
 
 
 def _refuse_used(outcome: str) -> str:

@@ -46,8 +46,8 @@ from p2pchat.signaling.directory import Delivery, Listing, Page, Record
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.metrics import Counts, Exposition, Gauge
 from p2pchat.signaling.pressure import STRANGERS
-from p2pchat.signaling.rates import Rates
-from p2pchat.signaling.refusals import refused
+from p2pchat.signaling.rates import Rate, Rates
+from p2pchat.signaling.refusals import Refused, refused
 from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.signaling.sources import source_of
 from p2pchat.signaling.streams import EventStreams
@@ -65,6 +65,7 @@ from p2pchat.wire.origins import host
 from p2pchat.wire.strict_json import JsonObject
 
 SWEEP = 1.0  # seconds; how late a lease may end, and how finely keepalives are spread
+RETRY_AFTER = 4  # seconds, told to the author of what was dropped; a caller waits as long
 METRICS_AGE = 1.0  # seconds for which the metrics serve whoever asks; Prometheus asks every 15
 
 # Connections to the port of --metrics have a table of their own: a full registry can be watched.
@@ -117,7 +118,7 @@ class Settings:
         return [f"stun:{name}:{port}" for name in hosts if name for port in ports]
 
 
-StoreMaker = Callable[[Runtime, float, EventStreams], IRegistryStore]
+StoreMaker = Callable[[Runtime, float, EventStreams, Rate], IRegistryStore]
 
 
 @attrs.define(eq=False)
@@ -150,9 +151,10 @@ class Registry:
 
     def __attrs_post_init__(self) -> None:
         self.connections = ConnectionTable(self.settings.limits)
-        self.store = self.make_store(self.runtime, self.settings.lease, self.streams)
-        self.streams.gone = self.store.unsubscribe
         chosen = self.settings
+        unsolicited = chosen.rates.unsolicited
+        self.store = self.make_store(self.runtime, chosen.lease, self.streams, unsolicited)
+        self.streams.gone = self.store.unsubscribe
         key = chosen.work_key or self.runtime.random_bytes(KEY)
         self.defences = Defences(self.runtime.clock, chosen.rates, chosen.work_from, key)
         self._sweeping = LoopingCall(self.sweep)
@@ -309,8 +311,7 @@ class Registry:
         taken = delivery is Delivery.TAKEN
         self.counts.documents[document.body.TYPE, "delivered" if taken else "dropped"] += 1
         if not taken:
-            detail = f"{peer_id} is registered, but has no event stream: try again soon"
-            raise refused(404, "peer-offline", detail)
+            raise _undelivered(delivery, peer_id)
         self.defences.charge_key(document.issuer)
 
     def find(self, peer_id: str) -> Deferred[Listing]:
@@ -363,6 +364,21 @@ class Registry:
     def _refuse_others(document: Document, peer_id: str) -> None:
         if document.issuer != peer_id:
             raise refused(403, "not-yours", f"signed by {document.issuer}, about {peer_id}")
+
+
+def _undelivered(delivery: Delivery, peer_id: str) -> Refused:
+    match delivery:
+        case Delivery.FULL:
+            detail = f"{peer_id} takes nothing at the moment, and no more can wait for it"
+            return refused(503, "stream-full", detail, RETRY_AFTER)
+        case Delivery.UNSOLICITED:
+            detail = (
+                f"{peer_id} is being sent too much by peers that it never called or answered: "
+                "try again soon"
+            )
+            return refused(429, "too-many-strangers", detail, RETRY_AFTER)
+    detail = f"{peer_id} is registered, but has no event stream: try again soon"
+    return refused(404, "peer-offline", detail)
 
 
 def _refuse_unknown_lease(found: bool) -> bool:

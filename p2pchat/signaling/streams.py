@@ -15,8 +15,9 @@ section 9.2).
 Every event but ``document`` has ``{}`` for its data, since an event without data is no event.
 
 A peer has one live stream.  A stream whose connection takes no more bytes queues a bounded
-number of documents, then is cut off; so is one that took nothing for two keepalives.  A cut or
-closed stream makes its peer undeliverable at once, though its lease runs on.
+number of documents; what comes then is dropped, and its author is told.  A stream that took nothing
+for two keepalives is cut off.  A cut or closed stream makes its peer undeliverable at once, though
+its lease runs on.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ from zope.interface import implementer
 
 from p2pchat.interfaces import ILocalStreams
 from p2pchat.signaling.connections import Limits
+from p2pchat.signaling.directory import Delivery
 from p2pchat.signaling.refusals import refused
 
 KEEPALIVE = 15.0  # seconds; well below the minute after which proxies give up
-MAX_QUEUED = 64  # documents, beside what the transport buffers (64 KiB)
+MAX_QUEUED = 256  # documents, beside what the transport buffers (64 KiB)
 MAX_QUEUED_BYTES = 128 * 1024
 RETRY_AFTER = 10  # seconds, told to a peer for whose stream there is no room
 MAX_STALLED = 2  # keepalives that couldn't be written
@@ -80,18 +82,17 @@ class EventStream:
         self._request.registerProducer(self, True)
         self._request.write(_event("ready"))
 
-    def deliver(self, token: str) -> bool:
-        """Write or queue a document; False, and the end of the stream, where there is no room."""
+    def deliver(self, token: str) -> Delivery:
+        """Write or queue a document, if there is room for it."""
         if not self._open:
-            return False
-        self._number += 1
-        data = _event("document", token, self._number)
+            return Delivery.OFFLINE
+        data = _event("document", token, self._number + 1)
         if not self._paused:
             self._request.write(data)
         elif not self._queue(data):
-            self.cut()
-            return False
-        return True
+            return Delivery.FULL
+        self._number += 1
+        return Delivery.TAKEN
 
     def _queue(self, data: bytes) -> bool:
         if len(self._queued) >= MAX_QUEUED or self._queued_bytes + len(data) > MAX_QUEUED_BYTES:
@@ -215,10 +216,10 @@ class EventStreams:
             del self._live[peer_id]
             self.gone(peer_id)
 
-    def deliver(self, peer_id: str, token: str) -> bool:
-        """Write a document to a peer's stream; tell whether there is one that takes it."""
+    def deliver(self, peer_id: str, token: str) -> Delivery:
+        """Write a document to a peer's stream, if there is one that takes it."""
         stream = self._live.get(peer_id)
-        return stream is not None and stream.deliver(token)
+        return Delivery.OFFLINE if stream is None else stream.deliver(token)
 
     def end(self, peer_id: str, name: str) -> None:
         """End a peer's stream, if there is one, with this event."""

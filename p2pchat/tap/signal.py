@@ -39,7 +39,7 @@ MAX_SECRET = 1024  # bytes
 MAX_STRANGERS = 1_000_000  # a second
 MAX_LIMIT = 1_000_000  # connections; more than one process can serve
 SPARE_FILES = 128  # beside connections: log, STUN, store, metrics, and what arrives to be refused
-RATES = ("rate", "key-rate", "read-rate", "stun-rate", "watch-rate")
+RATES = ("rate", "key-rate", "read-rate", "stun-rate", "watch-rate", "unsolicited-rate")
 LIMITS = (
     "max-connections",
     "max-connections-per-address",
@@ -86,6 +86,10 @@ class Options(CommandLine):
         ["read-rate", None, str(rates.READS), "Other requests that one address may make."],
         ["watch-rate", None, str(rates.WATCHING), "Those for /healthz and /metrics, likewise."],
         ["stun-rate", None, str(rates.STUN), "STUN requests that one address is answered."],
+        [
+            *("unsolicited-rate", None, str(rates.UNSOLICITED)),
+            "Bytes to one peer from those that it never wrote to.",
+        ],
         ["work-secret-file", None, "", "File with a secret that instances share, for --work-from."],
         ["work-from", None, f"{STRANGERS:g}", "New peers a second who needn't work; 0: any."],
     ]

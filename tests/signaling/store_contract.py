@@ -14,8 +14,9 @@ from zope.interface.verify import verifyObject
 from p2pchat.errors import ReplayedDocument
 from p2pchat.interfaces import ILocalStreams, IRegistryStore
 from p2pchat.signaling.directory import Delivery, Record
+from p2pchat.signaling.rates import Rate
 from p2pchat.signaling.refusals import Refused
-from p2pchat.wire.documents import Document, Registration, Ringing
+from p2pchat.wire.documents import Body, Document, Offer, Registration, Ringing
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase as _TestCase
@@ -25,6 +26,14 @@ else:
 LEASE = 2.0  # seconds; a busy machine must be able to do a few things within a third of it
 CAPACITY = 5  # records
 ALICE, BOB, CAROL = (f"{number}0000000-0000-8000-8000-000000000000" for number in range(1, 4))
+
+# What strangers may send a peer: a few documents of this length, and then one a minute.
+PART = "x" * 1000
+PARTS = 3
+UNSOLICITED = Rate(len(PART) / 60, PARTS * len(PART) + 200)
+
+RINGING = Ringing("session")
+OFFER = Offer("session", "x", bytes(32), "ufrag", ())
 
 _nonces = count()
 
@@ -36,12 +45,14 @@ class FakeStreams:
     Streams that only remember.
 
     :ivar live: what was delivered to each peer that has a stream.
-    :ivar deaf: peers whose streams take nothing.
+    :ivar deaf: peers whose streams turn out to be gone.
+    :ivar full: peers whose streams have no room.
     :ivar ended: which streams were ended, with which events.
     """
 
     live: dict[str, list[str]] = attrs.Factory(dict)
     deaf: set[str] = attrs.Factory(set)
+    full: set[str] = attrs.Factory(set)
     ended: list[tuple[str, str]] = attrs.Factory(list)
 
     def __iter__(self) -> Iterator[str]:
@@ -50,12 +61,14 @@ class FakeStreams:
     def __contains__(self, peer_id: str) -> bool:
         return peer_id in self.live
 
-    def deliver(self, peer_id: str, token: str) -> bool:
+    def deliver(self, peer_id: str, token: str) -> Delivery:
         """Remember a document."""
         if peer_id not in self.live or peer_id in self.deaf:
-            return False
+            return Delivery.OFFLINE
+        if peer_id in self.full:
+            return Delivery.FULL
         self.live[peer_id].append(token)
-        return True
+        return Delivery.TAKEN
 
     def end(self, peer_id: str, name: str) -> None:
         """Remember an end."""
@@ -103,10 +116,19 @@ class Process:
         listing = yield self.store.find(peer_id)
         return listing is not None and listing.online
 
-    def document(self, by: str) -> Document:
+    def document(self, by: str, body: Body = RINGING) -> Document:
         """Return a document that nobody has seen."""
         issued_at = self.store.runtime.wall_time()
-        return Document(by, "anybody", issued_at, f"nonce-{next(_nonces)}", Ringing("session"))
+        return Document(by, "anybody", issued_at, f"nonce-{next(_nonces)}", body)
+
+    @inlineCallbacks
+    def fill(self, author: str, to: str, body: Body = RINGING) -> Any:
+        """Send one document after another, until it isn't taken; return what happened, in order."""
+        outcomes: list[Delivery] = []
+        while not outcomes or outcomes[-1] is Delivery.TAKEN:
+            outcomes.append((yield self.deliver(self.document(author, body), to, PART)))
+            assert len(outcomes) < 20, outcomes
+        return outcomes
 
 
 class StoreContract(_TestCase):
@@ -263,4 +285,25 @@ class StoreContract(_TestCase):
         document = self.process.document(ALICE)
         self.assertIs((yield self.process.deliver(document, BOB)), Delivery.OFFLINE)
         self.process.streams.deaf.clear()
+        self.process.streams.full.add(BOB)
+        self.assertIs((yield self.process.deliver(document, BOB)), Delivery.FULL)
+        self.process.streams.full.clear()
         self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)
+
+    @inlineCallbacks
+    def test_unsolicited(self) -> Any:
+        """Strangers share what they may send a peer; whom it called sends what it likes."""
+        for peer_id in (ALICE, BOB, CAROL):
+            yield self.process.register(peer_id)
+            yield self.process.listen(peer_id)
+        outcomes = yield self.process.fill(ALICE, BOB)
+        self.assertEqual(outcomes, [Delivery.TAKEN] * PARTS + [Delivery.UNSOLICITED])
+        self.assertEqual((yield self.process.fill(CAROL, BOB)), [Delivery.UNSOLICITED])
+        self.assertEqual(len((yield self.process.fill(BOB, ALICE))), PARTS + 1)
+        again = self.process.document(ALICE)
+        self.assertIs((yield self.process.deliver(again, BOB, PART)), Delivery.UNSOLICITED)
+        yield self.process.deliver(self.process.document(BOB, OFFER), CAROL, "x")
+        for _ in range(3 * PARTS):
+            document = self.process.document(CAROL)
+            self.assertIs((yield self.process.deliver(document, BOB, PART)), Delivery.TAKEN)
+        self.assertIs((yield self.process.deliver(again, BOB, PART)), Delivery.UNSOLICITED)

@@ -14,6 +14,7 @@ from tests.signaling.store_contract import (
     ALICE,
     CAPACITY,
     LEASE,
+    UNSOLICITED,
     FakeStreams,
     Process,
     StoreContract,
@@ -27,7 +28,7 @@ class MemoryStoreTests(StoreContract, TestCase):
         self.clock = Clock()
         streams = FakeStreams()
         runtime = Runtime(None, self.clock, self.clock.seconds, bytes, list)
-        store = MemoryStore(runtime, LEASE, streams)
+        store = MemoryStore(runtime, LEASE, streams, UNSOLICITED)
         store.directory.capacity = CAPACITY
         self.process = Process(store, streams)
         store.start()

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.signaling.directory import Delivery
 from p2pchat.signaling.redis_messages import Answer, Deliver, End, read
 
 
@@ -14,7 +15,9 @@ class MessageTests(SynchronousTestCase):
 
     def test_round_trip(self) -> None:
         """What is written is read."""
-        for message in (Deliver(7, "abc", "peer", "a.b.c"), Answer(7, True), Answer(8, False)):
+        answers = [Answer(7, one) for one in (Delivery.TAKEN, Delivery.OFFLINE, Delivery.FULL)]
+        messages: list[Deliver | Answer] = [Deliver(7, "abc", "peer", "a.b.c"), *answers]
+        for message in messages:
             self.assertEqual(read(message.encode()), message)
 
     def test_end(self) -> None:

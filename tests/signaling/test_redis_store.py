@@ -24,6 +24,7 @@ from tests.signaling.store_contract import (
     BOB,
     CAPACITY,
     LEASE,
+    UNSOLICITED,
     FakeStreams,
     Process,
     StoreContract,
@@ -63,7 +64,7 @@ class RedisCase(TestCase):
         streams = FakeStreams()
         runtime = real_runtime(reactor)
         url_ = parse_redis_url(url or self.server.url)
-        store = RedisStore(url_, runtime, lease, streams, capacity=CAPACITY)
+        store = RedisStore(url_, runtime, lease, streams, UNSOLICITED, capacity=CAPACITY)
         store.start()
         sweeping = LoopingCall(store.sweep)
         sweeping.start(0.1)

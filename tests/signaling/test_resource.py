@@ -14,11 +14,19 @@ from p2pchat.identity.nonces import UsedNonces
 from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.memory_store import MemoryStore
-from p2pchat.signaling.rates import Rate, Rates
 from p2pchat.signaling.redis_link import unavailable
 from p2pchat.signaling.registry import Settings
 from p2pchat.wire.documents import Offer, Refusal, Registration, Removal, Ringing, Subscription
-from tests.signaling.web import ADDRESS, HOST, ORIGIN, Response, Web, identity, request_bytes
+from tests.signaling.web import (
+    ADDRESS,
+    HOST,
+    ORIGIN,
+    UNLIMITED,
+    Response,
+    Web,
+    identity,
+    request_bytes,
+)
 
 ALICE, BOB, CAROL = identity(1), identity(2), identity(3)
 JOSE = {"Content-Type": "application/jose"}
@@ -489,7 +497,7 @@ class RoutingTests(ResourceCase):
 class GarbageTests(SynchronousTestCase):
     """No input gets a 500."""
 
-    web = Web(Settings(rates=Rates(*(Rate(0, 0),) * 5)))
+    web = Web(Settings(rates=UNLIMITED))
 
     def tearDown(self) -> None:
         self.assertEqual(self.flushLoggedErrors(), [])

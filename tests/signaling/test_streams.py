@@ -12,7 +12,7 @@ from p2pchat.signaling.connections import Limits
 from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.streams import MAX_QUEUED, EventStream
 from p2pchat.wire.documents import Removal, Ringing, Subscription
-from tests.signaling.web import Connection, Response, Web, identity
+from tests.signaling.web import UNLIMITED, Connection, Response, Web, identity
 
 ALICE, BOB = identity(1), identity(2)
 
@@ -21,7 +21,7 @@ class StreamCase(SynchronousTestCase):
     """Alice and Bob are registered; Bob listens."""
 
     def setUp(self) -> None:
-        self.web = Web()
+        self.web = Web(Settings(rates=UNLIMITED))
         self.web.register(ALICE, "alice")
         self.web.register(BOB, "bob")
         self.stream = self.subscribe()
@@ -194,13 +194,18 @@ class SlowReaderTests(StreamCase):
         self.assertLess(written.index(b"id: 1\n"), written.index(b"id: 3\n"))
 
     def test_dropped_when_full(self) -> None:
-        """One document more than the queue holds cuts the stream off: the peer is offline."""
+        """One document more than the queue holds is dropped, and not the stream."""
         statuses = {self.deliver().status for _ in range(MAX_QUEUED)}
         self.assertEqual(statuses, {202})
-        response = self.deliver()
-        self.assertEqual((response.status, response.reason), (404, "peer-offline"))
-        self.assertTrue(self.stream.wire.aborted)
-        self.assertEqual(self.deliver().status, 404)
+        for _ in range(3):
+            response = self.deliver()
+            self.assertEqual((response.status, response.reason), (503, "stream-full"))
+            self.assertEqual(response.headers["retry-after"], "4")
+        self.assertFalse(self.stream.wire.aborted)
+        self.stream.drain()
+        self.assertIn(b"id: %d\n" % MAX_QUEUED, self.stream.wire.value())
+        self.assertEqual(self.deliver().status, 202)
+        self.assertIn(b"id: %d\n" % (MAX_QUEUED + 1), self.stream.wire.value())
 
     def test_others_unharmed(self) -> None:
         """A stream that is full doesn't hold another up."""

@@ -20,6 +20,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.memory_store import MemoryStore
+from p2pchat.signaling.rates import Rate, Rates
 from p2pchat.signaling.registry import Registry, Settings, StoreMaker
 from p2pchat.signaling.resource import RegistryResource
 from p2pchat.signaling.site import RegistrySite
@@ -30,6 +31,8 @@ START = 1_800_000_000.0  # seconds since 1970 when the clock is at 0
 ADDRESS, PORT = "192.0.2.80", 8000  # where it listens
 HOST = f"{ADDRESS}:{PORT}"
 ORIGIN = f"http://{HOST}"
+
+UNLIMITED = Rates(*[Rate(0, 0)] * len(attrs.fields(Rates)))
 
 _nonces = count()
 

@@ -1,0 +1,97 @@
+"""Who has called or answered whom."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.signaling.rates import UNSOLICITED, Rate, Rates
+from p2pchat.signaling.registry import Settings
+from p2pchat.signaling.solicited import KEPT, Correspondents, solicits
+from p2pchat.wire.documents import (
+    Answer,
+    Body,
+    Candidates,
+    Offer,
+    Refusal,
+    Ringing,
+    Subscription,
+)
+from tests.signaling.test_resource import ALICE, BOB, ResourceCase
+from tests.signaling.web import Web, identity
+
+OFFER = Offer("s", "x", bytes(32), "ufrag", ())
+LONG = Refusal("s", "declined", "x" * 512)
+
+
+class CorrespondentsTests(SynchronousTestCase):
+    """The memory of pairs."""
+
+    def test_one_way(self) -> None:
+        """That one wrote to another doesn't mean that the other wrote back."""
+        pairs = Correspondents()
+        pairs.wrote("a", "b", 0.0)
+        self.assertTrue(pairs.has_written("a", "b", 1.0))
+        self.assertFalse(pairs.has_written("b", "a", 1.0))
+        self.assertFalse(pairs.has_written("a", "c", 1.0))
+
+    def test_expires(self) -> None:
+        """A pair is kept for so long after the last time, and then leaves nothing."""
+        pairs = Correspondents()
+        for at in (0.0, 10.0):
+            pairs.wrote("a", "b", at)
+        pairs.wrote("a", "c", 20.0)
+        self.assertTrue(pairs.has_written("a", "b", KEPT + 9))
+        self.assertFalse(pairs.has_written("a", "b", KEPT + 10))
+        pairs.expire(KEPT + 10)
+        self.assertEqual(len(pairs), 1)
+        pairs.expire(KEPT + 20)
+        self.assertEqual(len(pairs), 0)
+
+    def test_bounded(self) -> None:
+        """There are no more than so many; the one renewed longest ago goes."""
+        pairs = Correspondents(2)
+        for name in ("b", "c", "b", "d"):
+            pairs.wrote("a", name, 0.0)
+        self.assertEqual([pairs.has_written("a", one, 1.0) for one in "bcd"], [True, False, True])
+
+    def test_kinds(self) -> None:
+        """Only what a person meant makes a correspondent: not that a program rang or refused."""
+        meant: list[Body] = [OFFER, Answer("s", "x", bytes(32), "ufrag", ())]
+        others: list[Body] = [Ringing("s"), Refusal("s", "busy"), Candidates("s")]
+        self.assertEqual([solicits(one) for one in (*meant, *others)], [True] * 2 + [False] * 3)
+
+
+class FloodTests(ResourceCase):
+    """Strangers and friends, over HTTP."""
+
+    def setUp(self) -> None:
+        self.web = Web(Settings(rates=Rates(keys=Rate(0, 0), documents=Rate(0, 0))))
+        for who in (ALICE, BOB):
+            self.web.register(who)
+            self.web.subscribe(who, self.web.signed(who, Subscription()))
+
+    def send(self, author: int, body: Body = LONG) -> int:
+        """Let one of many strangers send Bob a document; return how many bytes were taken."""
+        stranger = identity(100 + author)
+        token = self.web.signed(stranger, body, BOB.peer_id)
+        answer = self.web.post(f"/deliver/{BOB.peer_id}", token)
+        if answer.status == 202:
+            return len(token)
+        self.assertRefused(answer, 429, "too-many-strangers")
+        self.assertEqual(answer.headers["retry-after"], "4")
+        return 0
+
+    def test_throw_away_keys(self) -> None:
+        """However many strangers there are, a peer is sent no more; a friend gets through."""
+        for number in range(10):
+            self.web.register(identity(100 + number))
+        taken = sum(self.send(number % 10) for number in range(200))
+        self.assertTrue(0.8 * UNSOLICITED.burst < taken <= UNSOLICITED.burst, taken)
+        self.web.pass_time(10)
+        taken = sum(self.send(number % 10) for number in range(200))
+        self.assertTrue(0 < taken <= 10 * UNSOLICITED.rate, taken)
+        offer = self.web.signed(BOB, OFFER, ALICE.peer_id)
+        self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", offer).status, 202)
+        for body in (Answer("s", "x", bytes(32), "ufrag", ()), Candidates("s"), LONG):
+            token = self.web.signed(ALICE, body, BOB.peer_id)
+            self.assertEqual(self.web.post(f"/deliver/{BOB.peer_id}", token).status, 202)
