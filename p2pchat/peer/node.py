@@ -432,7 +432,8 @@ class Node:
 
     def _registration(self) -> Registration:
         shown = self._agent.gathering.reflexive_addresses if self.settings.publish_address else ()
-        return Registration(self.username, self._agent.gathering.traits().mapping.value, shown)
+        mapping = self._agent.gathering.traits().mapping.value
+        return Registration(self.username, mapping, shown, listed=self.settings.listed)
 
     def _renewed(self, answer: JsonObject) -> None:
         """Relay credentials are short-lived: take the new ones."""

@@ -51,6 +51,7 @@ class NodeSettings:
     :ivar retries: how often a call is tried.
     :ivar relay_only: tell, use and contact no address but those of relays.
     :ivar publish_address: show our server-reflexive address to everybody in the record.
+    :ivar listed: stand in the registry's list, and be found by name; else by our whole id only.
     """
 
     username: str = attrs.field(converter=_in_normal_form, validator=_check_username)
@@ -60,6 +61,7 @@ class NodeSettings:
     heartbeat: float = DEFAULT_HEARTBEAT
     retries: int = DEFAULT_RETRIES
     publish_address: bool = False
+    listed: bool = True
     relay_only: bool = attrs.field(default=False, validator=_check_privacy)
 
 

@@ -2,7 +2,8 @@
 Records as leases: who is there, for how long still.
 
 Owns the rule of what strangers may see: the addresses of a peer, the one that the registry saw
-included, are shown only where the peer published addresses itself.
+included, are shown only where the peer published addresses itself; and a peer that wants to be
+unlisted is found by its whole id, in no list and by no name.
 
 Refuses to grow past MAX_RECORDS.  All leases are equally long, so that the order of renewal is
 the order of expiry.
@@ -35,6 +36,7 @@ class Record:
     :ivar addresses: what the peer published; empty unless its person asked for that.
     :ivar as_of: when it registered last, seconds since 1970.
     :ivar renewal: what the peer shows to have this very record prolonged; nobody else is told.
+    :ivar listed: whether pages show it; else it is found by its whole id only.
     """
 
     peer_id: str
@@ -44,6 +46,7 @@ class Record:
     addresses: tuple[Address, ...]
     as_of: int
     renewal: str = attrs.field(default="", repr=False)
+    listed: bool = True
 
     @classmethod
     def of(cls, peer_id: str, body: Registration, ip: str, now: float, renewal: str = "") -> Record:
@@ -54,7 +57,10 @@ class Record:
         :param now: seconds since 1970.
         :param renewal: a random name, or empty: the record can't be prolonged.
         """
-        return cls(peer_id, body.username, body.nat, ip, body.addresses, int(now), renewal)
+        return cls(
+            *(peer_id, body.username, body.nat, ip, body.addresses, int(now), renewal),
+            listed=body.listed,
+        )
 
     def is_prolonged_by(self, renewal: str, ip: str) -> bool:
         """Tell whether a token that came from this address prolongs this record."""
@@ -140,8 +146,8 @@ class Directory:
     _records: dict[str, tuple[Record, float]] = attrs.field(  # with their ends, soonest first
         init=False, factory=dict
     )
-    _ids: list[str] = attrs.field(init=False, factory=list)  # sorted
-    _ids_by_name: dict[str, list[str]] = attrs.field(  # sorted, never empty
+    _ids: list[str] = attrs.field(init=False, factory=list)  # sorted, of those that are listed
+    _ids_by_name: dict[str, list[str]] = attrs.field(  # of the same; sorted, never empty
         init=False, factory=lambda: defaultdict(list)
     )
 
@@ -157,10 +163,9 @@ class Directory:
         self.refuse_growth(record.peer_id)
         former, _ = self._records.pop(record.peer_id, (None, 0.0))
         self._records[record.peer_id] = record, now + self.lease
-        if former is None or former.username != record.username:
+        if _listed_name(former) != _listed_name(record):
             self._unlist(former)
-            insort(self._ids, record.peer_id)
-            insort(self._ids_by_name[record.username], record.peer_id)
+            self._list(record)
 
     def renew(self, peer_id: str, now: float) -> None:
         """Hold a record that there is for one more lease."""
@@ -203,8 +208,13 @@ class Directory:
         self._unlist(record)
         return record is not None
 
+    def _list(self, record: Record) -> None:
+        if record.listed:
+            insort(self._ids, record.peer_id)
+            insort(self._ids_by_name[record.username], record.peer_id)
+
     def _unlist(self, record: Record | None) -> None:
-        if record is None:
+        if record is None or not record.listed:
             return
         namesakes = self._ids_by_name[record.username]
         for ids in (self._ids, namesakes):
@@ -222,6 +232,11 @@ class Directory:
         for peer_id in ended:
             self.remove(peer_id)
         return ended
+
+
+def _listed_name(record: Record | None) -> str | None:
+    """Return the name under which a record is listed; None: it isn't."""
+    return record.username if record is not None and record.listed else None
 
 
 def full(capacity: int, lease: float) -> Refused:

@@ -287,7 +287,7 @@ OPERATIONS = (
     Operation(
         *("GET", "/peers", "list_peers", "Show a page of records, in the order of their ids."),
         "Page",
-        refusals=(_NO_STORE,),
+        refusals=((403, "no-list"), _NO_STORE),
         query={
             "after": _AFTER,
             "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},

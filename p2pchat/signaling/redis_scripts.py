@@ -8,10 +8,10 @@ What the registry asks of Redis, each in one step of the server: scripts, and th
     p2pchat:at:{peer}           where the peer's event stream hangs: instance ":" serial
     p2pchat:instance:{instance} this process of the registry lives; expires soon after it doesn't
 
-    p2pchat:ids                 sorted set of all peers, in the order of their ids
-    p2pchat:name:{username}     sorted set of the peers of this name
+    p2pchat:ids                 sorted set of all peers that are listed, in the order of their ids
+    p2pchat:name:{username}     sorted set of those of this name
     p2pchat:names               hash: the name under which a peer stands in such a set
-    p2pchat:due                 sorted set: when the peer's record ends, in milliseconds
+    p2pchat:due                 sorted set of all peers: when the record ends, in milliseconds
 
     p2pchat:wrote               sorted set of digests of who called or answered whom
                                 (p2pchat.signaling.solicited): until when that is kept
@@ -82,31 +82,33 @@ local function tell_end(at, mine, peer, event)
 end
 """
 
-# peer, username, record, lease in milliseconds, capacity, nonce, its time to live; is it online?
+# peer, the username under which it is listed or nothing, record, lease in milliseconds, capacity,
+# nonce, its time to live; is it online?
 REGISTER = (
     _LIBRARY
     + """
 local peer, username, record, lease, capacity, nonce, ttl = unpack(ARGV)
 local key = P .. 'record:' .. peer
 if redis.call('EXISTS', key) == 0
-    and redis.call('ZCARD', P .. 'ids') >= tonumber(capacity) then
+    and redis.call('ZCARD', P .. 'due') >= tonumber(capacity) then
     return 'full'
 end
 if not take(peer, nonce, ttl) then return 'used' end
 redis.call('SET', key, record, 'PX', lease)
-redis.call('ZADD', P .. 'due', now() + lease, peer)
-local former = redis.call('HGET', P .. 'names', peer)
-if former ~= username then
-    if former then redis.call('ZREM', P .. 'name:' .. former, peer) end
-    redis.call('HSET', P .. 'names', peer, username)
-    redis.call('ZADD', P .. 'name:' .. username, 0, peer)
-    redis.call('ZADD', P .. 'ids', 0, peer)
+if (redis.call('HGET', P .. 'names', peer) or '') ~= username then
+    unlist(peer)
+    if username ~= '' then
+        redis.call('HSET', P .. 'names', peer, username)
+        redis.call('ZADD', P .. 'name:' .. username, 0, peer)
+        redis.call('ZADD', P .. 'ids', 0, peer)
+    end
 end
+redis.call('ZADD', P .. 'due', now() + lease, peer)
 return stream_of(peer) and 'online' or 'offline'
 """
 )
 
-# peer, lease in milliseconds, renewal, ip; the fourth and the seventh field of a record
+# peer, lease in milliseconds, renewal, ip; a record that an older registry wrote is a list
 RENEW = (
     _LIBRARY
     + """
@@ -115,7 +117,9 @@ local key = P .. 'record:' .. peer
 local record = redis.call('GET', key)
 if not record or renewal == '' then return 'unknown' end
 local fields = cjson.decode(record)
-if fields[4] ~= ip or fields[7] ~= renewal then return 'unknown' end
+if (fields.ip or fields[4]) ~= ip or (fields.renewal or fields[7]) ~= renewal then
+    return 'unknown'
+end
 redis.call('PEXPIRE', key, lease)
 redis.call('ZADD', P .. 'due', now() + lease, peer)
 return 'done'
@@ -252,7 +256,7 @@ for _, peer in ipairs(ended) do
         unlist(peer)
     end
 end
-return redis.call('ZCARD', P .. 'ids')
+return redis.call('ZCARD', P .. 'due')
 """
 )
 

@@ -145,7 +145,7 @@ class RedisStore:
         done = self._link.run(
             scripts.REGISTER,
             record.peer_id,
-            record.username,
+            record.username if record.listed else "",
             _encode(record),
             int(self.lease * 1000),
             self.capacity,
@@ -355,16 +355,22 @@ def _late(failure: Failure) -> str:
     return "offline"
 
 
+_MEMBERS = tuple(member.name for member in attrs.fields(Record))
+
+
 def _encode(record: Record) -> str:
-    return json.dumps(attrs.astuple(record), ensure_ascii=False)
+    return json.dumps(attrs.asdict(record), ensure_ascii=False)
 
 
 def _decode(text: str | None) -> Listing | None:
+    """Read a record; what a newer registry wrote may say more, and an older one wrote a list."""
     if text is None:
         return None
-    peer_id, username, nat, ip, addresses, as_of, renewal = json.loads(text[1:])
-    places = tuple((host, port) for host, port in addresses)
-    return Listing(Record(peer_id, username, nat, ip, places, as_of, renewal), text[0] == "1")
+    written = json.loads(text[1:])
+    said = dict(zip(_MEMBERS, written, strict=False)) if isinstance(written, list) else written
+    members = {name: said[name] for name in _MEMBERS if name in said}
+    members["addresses"] = tuple((host, port) for host, port in members["addresses"])
+    return Listing(Record(**members), text[0] == "1")
 
 
 def _decode_page(text: str) -> Page:

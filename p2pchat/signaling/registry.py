@@ -92,6 +92,7 @@ class Settings:
     :ivar work_key: the key of the challenges, the same in all processes that share a store;
         empty: one of our own.
     :ivar local_metrics: whether programs on this machine may read the metrics.
+    :ivar has_list: whether anybody may list the peers, and look them up by name.
     :ivar limits: how many connections and event streams there may be.
     """
 
@@ -106,6 +107,7 @@ class Settings:
     work_from: float = STRANGERS
     work_key: bytes = attrs.field(default=b"", repr=False)
     local_metrics: bool = True
+    has_list: bool = True
     limits: Limits = attrs.field(factory=Limits)
 
     def stun_urls(self, origin: str) -> list[str]:

@@ -63,7 +63,10 @@ DEFAULT_PAGE = 100  # records
 # What is the same for everybody is written once.
 _DESCRIPTION = dumps(openapi.describe(__version__))
 _HEALTHY = dumps({"status": "ok"})
-_NO_ROUTE = refused(404, "no-such-route", "no such route; /peers and /status are for everybody")
+_NO_ROUTE = refused(404, "no-such-route", "no such route; /openapi.json has those that there are")
+_NO_LIST = refused(
+    403, "no-list", "this registry lists nobody, nor looks names up: ask for a peer by its whole id"
+)
 _LOCAL_ONLY = refused(
     403,
     "local-only",
@@ -113,7 +116,9 @@ class RegistryResource:
 
     @app.route("/peers", methods=["GET"])
     def peers(self, request: RegistryRequest) -> Deferred[bytes]:
-        """Show a page of records."""
+        """Show a page of records, where the operator lets anybody see them."""
+        if not self.registry.settings.has_list:
+            return succeed(self._refuse(request, _NO_LIST))
         after = _query(request, "after")
         page = self.registry.page(
             check_peer_id(after) if after else "", _limit(request), _query(request, "username")

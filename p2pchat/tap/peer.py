@@ -84,6 +84,7 @@ class Options(CommandLine):
     optFlags = [
         ["ephemeral", "e", "Keep nothing: identity and contacts end with the program."],
         ["publish-address", None, "Show our public address to everybody in the registry."],
+        ["unlisted", None, "Be found by the whole id only: in no list, and by no name."],
         ["relay-only", None, "Never tell or use an address of ours: relays only."],
         ["nat-type", None, "Tell what kind of NAT is here, and end."],
         ["json", "j", "Speak JSON on stdin and stdout, one object a line."],
@@ -134,6 +135,7 @@ class Options(CommandLine):
             heartbeat=self._number("heartbeat", 1, 3600),
             retries=int(self._number("retries", 1, 100)),
             publish_address=bool(self["publish-address"]),
+            listed=not self["unlisted"],
             relay_only=bool(self["relay-only"]),
         )
 

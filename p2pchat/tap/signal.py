@@ -94,6 +94,8 @@ class Options(CommandLine):
         ["work-from", None, f"{STRANGERS:g}", "New peers a second who needn't work; 0: any."],
     ]
 
+    optFlags = [["no-list", None, "List nobody: peers are found by their whole ids only."]]
+
     def __init__(self) -> None:
         super().__init__()
         self["public-url"] = ()
@@ -280,6 +282,7 @@ def _settings(options: Options, runtime: Runtime) -> Settings:
         work_from=float(options["work-from"]),
         work_key=options["work-secret"],
         local_metrics=not options["metrics"],
+        has_list=not options["no-list"],
         limits=_limits(options),
     )
 

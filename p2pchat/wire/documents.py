@@ -90,6 +90,7 @@ class Registration:
 
     :ivar addresses: shown to everybody; empty unless the person asked for it.
     :ivar work: what a registry under pressure asked for (:mod:`p2pchat.wire.work`).
+    :ivar listed: whether lists and look-ups by name show it; else it is found by its whole id only.
     """
 
     TYPE: ClassVar[str] = "registration"
@@ -98,12 +99,17 @@ class Registration:
     nat: str = ""
     addresses: tuple[Address, ...] = ()
     work: Work | None = None
+    listed: bool = True
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
-        shown = [format_address(address) for address in self.addresses]
-        work = {"work": self.work.to_json()} if self.work else {}
-        return {"username": self.username, "nat": self.nat, "addresses": shown, **work}
+        return {
+            "username": self.username,
+            "nat": self.nat,
+            "addresses": [format_address(address) for address in self.addresses],
+            **({"work": self.work.to_json()} if self.work else {}),
+            **({} if self.listed else {"listed": False}),
+        }
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Registration:
@@ -115,6 +121,7 @@ class Registration:
             optional(members, "nat", str, "", MAX_LABEL),
             tuple(parse_address(address) for address in shown),
             Work.from_json(work) if work else None,
+            optional(members, "listed", bool, True),
         )
 
 

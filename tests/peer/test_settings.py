@@ -17,6 +17,7 @@ class SettingsTests(SynchronousTestCase):
         settings = NodeSettings("alice")
         self.assertIs(settings.accept, AcceptPolicy.ASK)
         self.assertFalse(settings.publish_address)
+        self.assertTrue(settings.listed)
         self.assertEqual(settings.port, 0)
 
     def test_username(self) -> None:

@@ -25,6 +25,7 @@ else:
 
 LEASE = 2.0  # seconds; a busy machine must be able to do a few things within a third of it
 CAPACITY = 5  # records
+UNKNOWN = "f0000000-0000-8000-8000-000000000000"
 ALICE, BOB, CAROL = (f"{number}0000000-0000-8000-8000-000000000000" for number in range(1, 4))
 
 # What strangers may send a peer: a few documents of this length, and then one a minute.
@@ -183,6 +184,29 @@ class StoreContract(_TestCase):
         self.assertEqual(shown, [(ALICE, False), (CAROL, True)])
         page = yield self.process.store.page("", 9, "nobody")
         self.assertEqual((page.listings, page.following), ([], None))
+
+    @inlineCallbacks
+    def test_unlisted(self) -> Any:
+        """Who wants to be in no list is found by the whole id, and counts like anybody."""
+        for peer_id in (ALICE, BOB):
+            yield self.process.register(peer_id, "one", listed=False)
+        yield self.process.register(CAROL, "one")
+        for listed, ids in ((True, [BOB, CAROL]), (False, [CAROL]), (True, [BOB, CAROL])):
+            yield self.process.register(BOB, "one", listed=listed)
+            for name in (None, "one"):
+                page = yield self.process.store.page("", 9, name)
+                self.assertEqual([one.record.peer_id for one in page.listings], ids)
+        yield self.process.listen(ALICE)
+        alice = yield self.process.store.find(ALICE)
+        self.assertEqual((alice.record.listed, alice.online), (False, True))
+        for number in range(CAPACITY - 3):
+            other = f"5{number}000000-0000-8000-8000-000000000000"
+            yield self.process.register(other, listed=False)
+        yield self.refused(self.process.register(UNKNOWN), Refused)
+        removed = yield self.process.store.remove(ALICE, self.process.document(ALICE))
+        self.assertTrue(removed)
+        self.assertIsNone((yield self.process.store.find(ALICE)))
+        yield self.process.register(UNKNOWN)
 
     @inlineCallbacks
     def test_renewed(self) -> Any:

@@ -42,6 +42,17 @@ class LeaseTests(SynchronousTestCase):
         [renewed], _ = records.page("", 10, "alicia", 61.0)
         self.assertEqual((renewed.peer_id, len(records)), ("a", 1))
 
+    def test_unlisted(self) -> None:
+        """A record may come out of the list and into it again; its end leaves nothing."""
+        records = directory()
+        for listed in (False, True, False):
+            body = Registration("x", listed=listed)
+            records.put(Record.of("a", body, "192.0.2.1", 0.0), 0.0)
+            self.assertEqual(len(records.page("", 9, None, 0.0)[0]), int(listed))
+            self.assertEqual(len(records.page("", 9, "x", 0.0)[0]), int(listed))
+            self.assertIsNotNone(records.lookup("a", 0.0))
+        self.assertEqual((records.expire(60.0), len(records)), (["a"], 0))
+
     def test_remove(self) -> None:
         """A removed record is gone at once; removing nothing says so."""
         records = directory()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
+import attrs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import LoopingCall, deferLater
@@ -13,10 +15,11 @@ from twisted.trial.unittest import TestCase
 
 from p2pchat.errors import ReplayedDocument
 from p2pchat.runtime import real_runtime
-from p2pchat.signaling.directory import Delivery
+from p2pchat.signaling.directory import Delivery, Record
 from p2pchat.signaling.redis_store import RedisStore
 from p2pchat.signaling.redis_url import parse_redis_url
 from p2pchat.signaling.refusals import Refused
+from p2pchat.wire.documents import Registration
 from tests.lab.relay import write_certificate
 from tests.signaling.redis_server import NO_REDIS, RedisServer, free_port
 from tests.signaling.store_contract import (
@@ -191,6 +194,30 @@ class SharedStoreTests(RedisCase):
         self.assertIs((yield self.process.deliver(document, BOB)), Delivery.OFFLINE)
         yield self.process.listen(BOB)
         self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)
+
+
+class UpgradeTests(RedisCase):
+    """Records that a registry of another version wrote."""
+
+    @inlineCallbacks
+    def test_older(self) -> Any:
+        """A list of seven is a record of one that is listed."""
+        record = Record.of(ALICE, Registration("x"), "192.0.2.1", 5.0, "token")
+        yield self.process.store.register(record, self.process.document(ALICE))
+        old = json.dumps([ALICE, "y", "", "192.0.2.1", [["192.0.2.1", 5]], 6, "token"])
+        self.server.ask("SET", f"p2pchat:record:{ALICE}", old)
+        found = (yield self.process.store.find(ALICE)).record
+        self.assertEqual((found.username, found.port, found.listed), ("y", 5, True))
+        self.assertTrue((yield self.process.store.renew(ALICE, "token", "192.0.2.1")))
+        self.assertFalse((yield self.process.store.renew(ALICE, "other", "192.0.2.1")))
+
+    @inlineCallbacks
+    def test_newer(self) -> Any:
+        """What a newer one says besides is ignored."""
+        record = yield self.process.register(ALICE)
+        new = json.dumps({**attrs.asdict(record), "more": 1})
+        self.server.ask("SET", f"p2pchat:record:{ALICE}", new)
+        self.assertEqual((yield self.process.store.find(ALICE)).record, record)
 
 
 class OutageTests(RedisCase):

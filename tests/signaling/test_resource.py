@@ -494,6 +494,42 @@ class RoutingTests(ResourceCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
+class ListTests(ResourceCase):
+    """Who is listed, and whether anybody is."""
+
+    def test_unlisted(self) -> None:
+        """Who asks for it is in no page and found by no name, but by the whole id."""
+        self.web.register(ALICE, "alice", listed=False)
+        self.web.register(BOB, "bob")
+        for path, names in (("/peers", ["bob"]), ("/peers?username=alice", [])):
+            page = self.web.ask("GET", path).json
+            self.assertEqual([one["username"] for one in page["peers"]], names)
+        self.assertEqual(self.web.ask("GET", f"/peer/{ALICE.peer_id}").json["username"], "alice")
+        self.assertEqual(self.web.ask("GET", "/status").json["peers_registered"], 2)
+
+    def test_reachable(self) -> None:
+        """Such a peer is called like any other."""
+        self.web.register(ALICE, "alice", listed=False)
+        self.web.register(BOB, "bob")
+        stream = self.web.subscribe(ALICE, self.web.signed(ALICE, Subscription()))
+        token = self.web.signed(BOB, Ringing("session"), ALICE.peer_id)
+        self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", token).status, 202)
+        self.assertIn(token.encode(), stream.wire.value())
+
+    def test_no_list(self) -> None:
+        """An operator may have no list at all: then names find nobody, either."""
+        self.web = Web(Settings(has_list=False))
+        self.web.register(ALICE, "alice")
+        for path in (
+            "/peers",
+            "/peers?username=alice",
+            "/peers?after=x",
+            f"/peers?after={BOB.peer_id}",
+        ):
+            self.assertRefused(self.web.ask("GET", path), 403, "no-list")
+        self.assertEqual(self.web.ask("GET", f"/peer/{ALICE.peer_id}").status, 200)
+
+
 class GarbageTests(SynchronousTestCase):
     """No input gets a 500."""
 

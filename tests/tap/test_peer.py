@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.logger import LogLevel
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
@@ -52,6 +53,9 @@ class OptionsTests(SynchronousTestCase):
             publish_address=True,
         )
         self.assertEqual(parsed(*line.split(), "--publish-address").settings, expected)
+        unlisted = attrs.evolve(expected, listed=False)
+        words = (*line.split(), "--publish-address", "--unlisted")
+        self.assertEqual(parsed(*words).settings, unlisted)
         self.assertEqual(parsed("--relay-only").settings, NodeSettings("alice", relay_only=True))
 
     def test_login_name(self) -> None:
