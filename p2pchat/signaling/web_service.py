@@ -28,6 +28,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from p2pchat.errors import ConfigurationError
 from p2pchat.signaling.audiences import is_loopback, reachable_origins
 from p2pchat.signaling.ports import cannot_listen
 from p2pchat.signaling.registry import Registry
@@ -67,7 +68,7 @@ class PortService(Service):
 
         :raises ConfigurationError: it can't be had.
         """
-        listening = self.endpoint.listen(self.site)
+        listening = maybeDeferred(self.endpoint.listen, self.site)
         listening.addCallbacks(self._bound, self._failed)
         if self._refusal is not None:
             raise self._refusal
@@ -85,8 +86,10 @@ class PortService(Service):
         if isinstance(error, CannotListenError):
             interface = str(error.interface or "")
             self._refusal = cannot_listen("TCP", error.port, interface, error, self.option)
-        elif isinstance(error, Exception):
+        elif isinstance(error, ConfigurationError):
             self._refusal = error
+        else:  # the reactor and endpoint plugins raise what they like
+            self._refusal = ConfigurationError(f"{self.option} can't be used: {error}")
 
     def stopService(self) -> Deferred[Any]:
         """Take no more connections, and let those that are there end."""

@@ -231,6 +231,21 @@ class Options(CommandLine):
         return str(self[name])
 
 
+class CannotStart(SystemExit, ConfigurationError):
+    """
+    The program ends before it has begun.
+
+    As an ``Exception`` it makes ``twistd`` remove its PID file, and a daemon tell the shell that
+    waits for it; as a ``SystemExit`` it ends the process with status 1 and without a traceback.
+    """
+
+    __module__ = "builtins"  # the shell is told 100 characters, beginning with this and the name
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = 1
+
+
 class RegistryServices(MultiService):
     """The services together; what keeps one from starting is said in one line."""
 
@@ -240,7 +255,7 @@ class RegistryServices(MultiService):
             super().privilegedStartService()
         except ConfigurationError as error:
             _log.critical("p2psignal can't start: {error}", error=error)
-            raise SystemExit(1) from None
+            raise CannotStart(str(error)) from None
 
 
 def makeService(options: Options) -> MultiService:
