@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
 from zope.interface import Attribute, Interface
 
 
@@ -40,8 +41,15 @@ class INode(Interface):
     username = Attribute("What we call ourselves (str).")
     settings = Attribute("The p2pchat.peer.settings.NodeSettings we run with.")
 
-    def listen(listener: Callable[[Any], None]) -> None:
-        """Call ``listener`` with each :mod:`p2pchat.peer.events` value from now on."""
+    def listen(listener: Callable[[Any], None]) -> IPushProducer:
+        """
+        Call ``listener`` with each :mod:`p2pchat.peer.events` value from now on.
+
+        What is returned is the producer of these events: a front end whose output isn't read
+        pauses it.  Events wait then, and the lines of peers among them aren't confirmed to their
+        authors, who send a bounded number of them ahead; a line that every listener was called
+        with counts as delivered.  Everything else goes on.
+        """
 
     def start() -> object:
         """Bind the socket and begin to register; a Deferred fires once the socket is bound."""

@@ -29,7 +29,7 @@ from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.peer import event_stream, events, http_client, registration
 from p2pchat.peer.node import MAX_STRANGERS
 from p2pchat.peer.stun_servers import MAX_URLS
-from p2pchat.session import conversation, dialogue, held_link, link
+from p2pchat.session import conversation, dialogue, held_link, link, quic
 from p2pchat.session.quic import Engine, _SecretLog
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
@@ -423,6 +423,27 @@ class NumberTests(SynchronousTestCase):
             f"Every {link.STUCK_CHECK} seconds, until the handshake is done",
             f"A link has at most {link.MAX_ENGINES} connections",
             f"still unanswered after {conversation.SUSPICION} seconds",
+        ):
+            self.assertIn(sentence, text)
+
+    def test_conversations(self) -> None:
+        """The same of what may be under way between two peers, or wait."""
+        text = " ".join(page("protocol").split())
+        for sentence in (
+            f"sends a PING frame after {link.KNOCK[0]} seconds",
+            f"the distance each, up to {link.KNOCK[1]:g} seconds",
+            f"those that wait the {conversation.MAX_PONGS} newest are answered",
+            f"has at most {conversation.WINDOW_LINES} lines under way, and at most "
+            f"{conversation.WINDOW_TEXT:,} characters",
+            f"holds at most {conversation.MAX_UNREAD_LINES:,} lines, and "
+            f"{conversation.MAX_UNREAD_TEXT:,} characters",
+            f"lines under way {conversation.WINDOW_LINES}, of "
+            f"{conversation.WINDOW_TEXT:,} characters",
+            f"that nobody read {conversation.MAX_UNREAD_LINES:,}, of "
+            f"{conversation.MAX_UNREAD_TEXT:,} characters",
+            f"PINGs that wait for an answer {conversation.MAX_PONGS}",
+            f"written to a link ahead of the network {held_link.BACKLOG:,} bytes",
+            f"ahead of a gap in a QUIC stream {quic.WINDOW:,} bytes",
         ):
             self.assertIn(sentence, text)
 

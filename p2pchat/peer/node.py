@@ -19,6 +19,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -36,6 +37,7 @@ from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
+from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.names import Names
 from p2pchat.peer.nat_reading import read_nat
 from p2pchat.peer.people import People
@@ -99,7 +101,7 @@ class Node:
         self.username = settings.username
         self._runtime = runtime
         self._state = state
-        self._listeners: list[Callable[[events.NodeEvent], None]] = []
+        self._events = EventQueue(self._taken)
         self._client = RegistryClient(settings.server, state.identity, runtime, self._complain)
         self._people = People(state.contacts, self._client, self._alive, self._tell)
         self._failed_calls = FailedCalls(self._client, runtime.clock, self._announce)
@@ -143,9 +145,9 @@ class Node:
 
     # -- life
 
-    def listen(self, listener: Callable[[events.NodeEvent], None]) -> None:
-        """Call ``listener`` with each event from now on."""
-        self._listeners.append(listener)
+    def listen(self, listener: Callable[[events.NodeEvent], None]) -> IPushProducer:
+        """Call ``listener`` with each event from now on; what is returned can pause that."""
+        return self._events.subscribe(listener)
 
     def start(self) -> Deferred[None]:
         """Bind the socket and begin to register."""
@@ -222,8 +224,16 @@ class Node:
         event = self._people.describe(event)
         if isinstance(event, events.OfferEnded):
             self._people.forget_call(event.peer_id)
-        for listener in self._listeners:
-            listener(event)
+        self._events.put(event)
+
+    def _taken(self, lines: list[events.MessageReceived]) -> None:
+        """Confirm lines to their authors: every front end has had them."""
+        for line in lines:
+            driver = self._dialogues.get(line.peer_id)
+            if driver is not None:
+                driver.machine.read(line.id, self._now())
+        for peer_id in {line.peer_id for line in lines} & set(self._dialogues):
+            self._dialogues[peer_id].step()
 
     def _complain(self, sentence: str) -> None:
         self._tell(events.Trouble(sentence))

@@ -133,5 +133,11 @@ def describe_path(path: Path) -> str:
     )
 
 
+def line_of(message_id: str) -> tuple[str, int]:
+    """Return epoch and number of the line that a message id names."""
+    epoch, _, sequence = message_id.rpartition("-")
+    return epoch, int(sequence)
+
+
 def _message_id(epoch: str, sequence: int) -> str:
     return f"{epoch}-{sequence}"

@@ -25,11 +25,11 @@ from __future__ import annotations
 
 import attrs
 
-from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError, UnsupportedVersion
+from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError
 from p2pchat.session import conversation as talk
 from p2pchat.session import events
 from p2pchat.session.approval import Approval, By
-from p2pchat.session.chronicle import Chronicle
+from p2pchat.session.chronicle import Chronicle, line_of
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.held_link import HeldLink
 from p2pchat.session.idleness import Idleness
@@ -74,6 +74,7 @@ class Dialogue:
     _ufrag: str = ""  # of the attempt that the path belongs to
     _rescue_until: float | None = None
     _leaving: float | None = None
+    _is_broken: bool = False  # the other side broke the rules on this link
     _failed_links: int = 0  # of this call
     _record: Record = attrs.Factory(Record)
     _idleness: Idleness = attrs.field(init=False)
@@ -134,6 +135,11 @@ class Dialogue:
         name = self.told.sent(self.conversation.epoch, sequence, text)
         self._drain(now)
         return name
+
+    def read(self, message_id: str, now: float) -> None:
+        """Somebody has taken the line of theirs that a MessageReceived told: confirm it."""
+        self.conversation.read(*line_of(message_id))
+        self._drain(now)
 
     def disconnect(self, now: float) -> None:
         """End the conversation or the call; the other side is told."""
@@ -302,6 +308,8 @@ class Dialogue:
         self._held.handle_timer(now)
         self.conversation.handle_timer(now)
         if self._leaving is not None and now >= self._leaving:
+            self.conversation.skip_lines()
+            self._fill_link(now)
             self._drop("closed", now)
         if self._held.is_silent(now):
             self._lose_link("the link stayed silent on its new path", now)
@@ -502,6 +510,7 @@ class Dialogue:
         around = self._around
         link = Link(around.identity, self.peer_id, around.certificate, dials, rtt)
         self._held.begin(link, name, now)
+        self._is_broken = False
 
     def _use(self, path: Path, now: float) -> None:
         """Send over this path from now on, and say so."""
@@ -512,18 +521,20 @@ class Dialogue:
         self.conversation.beat(now)  # wakes a link that has been sending into the void
 
     def _fill_link(self, now: float) -> None:
-        if not self._held.is_open:
-            return
-        for message in self.conversation.messages_to_send(now, self._held.room()):
+        while self._held.has_room:
+            message = self.conversation.next_message(now)
+            if message is None:
+                return
             self._held.send_frame(messages.encode(message, self._around.wall_of(now)))
 
     def _frame(self, body: bytes, now: float) -> None:
+        if self._is_broken:
+            return  # nothing that comes after a fault costs or means anything
         try:
             self.conversation.receive_frame(body, now)
         except RemoteProtocolError as error:
-            word = (
-                "unsupported-version" if isinstance(error, UnsupportedVersion) else "protocol-error"
-            )
+            self._is_broken = True
+            word = talk.fault(error)
             if self._leaving is None:
                 self._record.note(str(error), now)
                 self.conversation.leave(word, str(error)[:500])

@@ -21,8 +21,7 @@ from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.punching import Path
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
-BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network
-BATCH = 64  # lines handed to QUIC at a time
+BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it
 
 
 @attrs.define(eq=False)
@@ -80,6 +79,7 @@ class HeldLink:
     def close(self, reason: str, now: float) -> None:
         """Let the link go; the path stays."""
         if self._link is not None:
+            self._farewell += self._datagrams(now)
             self._link.close(reason, now)
             self._farewell += self._datagrams(now)
         self._link, self._silent_at = None, None
@@ -91,10 +91,10 @@ class HeldLink:
         """Whether the link takes frames."""
         return self._link is not None and self._link.state is LinkState.OPEN
 
-    def room(self) -> int:
-        """Return for how many lines there is room in an open link."""
-        assert self._link is not None
-        return BATCH if self._link.backlog() < BACKLOG else 0
+    @property
+    def has_room(self) -> bool:
+        """Whether the link is open and takes one more frame."""
+        return self._link is not None and self.is_open and self._link.backlog() < BACKLOG
 
     def send_frame(self, body: bytes) -> None:
         """Send a frame over an open link."""

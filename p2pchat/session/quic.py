@@ -38,7 +38,7 @@ DATAGRAM_SIZE = 1200  # bytes; RFC 9000 section 14, fits every path that carries
 CONNECTION_ID = 8  # bytes
 IDLE_TIMEOUT = 600.0  # seconds; lost paths are noticed far above, a link outlives a tunnel
 INITIAL_RTT = (0.01, 0.333)  # seconds; least, and where nothing is known (RFC 9002 section 6.2.2)
-WINDOW = 1024 * 1024  # bytes a peer may send ahead, in all and on one stream
+WINDOW = 1024 * 1024  # bytes a peer may send ahead of a gap; qh3 gives credit for all the rest
 
 BINDING_LABEL = b"p2pchat 1 channel binding\x00"
 
@@ -71,7 +71,7 @@ class Engine:
         self._secrets = secrets
         self._stream: int | None = None
         self._closed = False
-        self._data = b""
+        self._data = bytearray()
         self.is_ready = False
 
     @property
@@ -170,8 +170,8 @@ class Engine:
         :raises LinkClosed: the connection has ended.
         """
         self.poll()
-        data, self._data = self._data, b""
-        return data
+        data, self._data = self._data, bytearray()
+        return bytes(data)
 
     @property
     def _their_stream(self) -> int:

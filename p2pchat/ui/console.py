@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -43,14 +43,19 @@ MAX_READ = 64 * 1024  # lines, or pieces, in the bytes of one read
 INPUT_A_TURN = 50  # lines, or pieces of PIECE bytes: some milliseconds of work
 PIECE = 256  # bytes of keys
 LONG_LINE = 2048  # characters that cost as much as a line
+MAX_UNANSWERED = (
+    64 * 1024
+)  # bytes of input and answers while nobody reads: to leave, and little more
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 _BELL = "\a"
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IPushProducer)
 class Stdio(Protocol):
     """
     The ends of our input and output; what both kinds of console, and JSON, have in common.
+
+    While nobody reads our output, the node's events wait; of the input MAX_UNANSWERED is read.
 
     :ivar conversations: what is typed goes there; set before the connection is made.
     """
@@ -62,8 +67,29 @@ class Stdio(Protocol):
         self._closed: Deferred[None] | None = None
         self._lost = False
         self._is_paused = False
+        self._is_unread = False  # our output
+        self._unanswered = 0  # bytes since then
         # Reading stops while any of it waits, and the bytes of one read are few.
         self._input = Slices(runtime.clock, INPUT_A_TURN, MAX_READ, self._read_on)
+
+    def connectionMade(self) -> None:
+        """Produce no more than is read."""
+        cast(Any, self.transport).registerProducer(self, True)
+
+    def pauseProducing(self) -> None:
+        """Nobody reads our output just now."""
+        if not self._is_unread:
+            self._is_unread, self._unanswered = True, 0
+            self.conversations.source.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """What was written is read."""
+        self._is_unread = False
+        self.conversations.source.resumeProducing()
+        self._read_on()
+
+    def stopProducing(self) -> None:
+        """Nothing more is read; the end of the connection says so, too."""
 
     def announce(self, value: Any) -> None:
         """Show an event or an answer."""
@@ -76,6 +102,7 @@ class Stdio(Protocol):
         if self._lost or self.transport is None:
             self._closed.callback(None)
             return self._closed
+        cast(Any, self.transport).unregisterProducer()
         self.transport.loseConnection()
         self._closed.addTimeout(
             FLUSH_DEADLINE, self._runtime.clock, onTimeoutCancel=lambda _result, _deadline: None
@@ -85,17 +112,28 @@ class Stdio(Protocol):
     def write(self, text: str) -> None:
         """Write text; what UTF-8 can't carry is replaced."""
         if self.transport is not None and not self._lost:
-            self.transport.write(text.encode("utf-8", "replace"))
+            data = text.encode("utf-8", "replace")
+            self._unanswered += len(data)
+            self.transport.write(data)
 
-    def take(self, pieces: Iterable[Callable[[], int]]) -> None:
-        """Do what pieces of the input ask for, in slices; read no more until all is done."""
+    def take(self, pieces: Iterable[Callable[[], int]], size: int = 0) -> None:
+        """
+        Do what pieces of the input ask for, in slices; read no more until all is done.
+
+        :param size: of this input, in bytes.
+        """
+        self._unanswered += size
         self._input.put(pieces)
-        if len(self._input) and not self._is_paused:
+        if not self._may_read and not self._is_paused:
             self._is_paused = True
             cast(Any, self.transport).pauseProducing()
 
+    @property
+    def _may_read(self) -> bool:
+        return not len(self._input) and not (self._is_unread and self._unanswered > MAX_UNANSWERED)
+
     def _read_on(self) -> None:
-        if self._is_paused and self._closed is None and not self._lost:
+        if self._is_paused and self._may_read and self._closed is None and not self._lost:
             self._is_paused = False
             cast(Any, self.transport).resumeProducing()
 
@@ -131,7 +169,8 @@ class PipedLines(Stdio):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of the input."""
-        self.take([partial(self._take, line) for line in self._lines.receive(data)])
+        lines = self._lines.receive(data)
+        self.take([partial(self._take, line) for line in lines], len(data))
 
     def readConnectionLost(self) -> None:
         """Take the last line, and leave."""
@@ -191,6 +230,7 @@ class TerminalConsole(Stdio):
 
     def connectionMade(self) -> None:
         """Draw the empty line."""
+        super().connectionMade()
         self._draw()
 
     def announce(self, value: Any) -> None:
@@ -209,7 +249,7 @@ class TerminalConsole(Stdio):
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of the keyboard."""
         pieces = (data[at : at + PIECE] for at in range(0, len(data), PIECE))
-        self.take([partial(self._press, piece) for piece in pieces])
+        self.take([partial(self._press, piece) for piece in pieces], len(data))
 
     def _press(self, data: bytes) -> int:
         wishes = self._editor.receive(data)

@@ -20,6 +20,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 
 from p2pchat.errors import WhoError
@@ -55,6 +56,7 @@ class Conversations:
 
     :ivar announce: called with each event and answer.
     :ivar leave: called when the person wants to end the program.
+    :ivar source: produces the node's events; paused while nobody reads what is announced.
     :ivar current: peer id of the current conversation, or "".
     :ivar request: the id of the request that is being done; what is announced meanwhile answers it.
     """
@@ -65,12 +67,13 @@ class Conversations:
     current: str = ""
     request: RequestId = None
     _chosen: bool = False  # whether there ever was a current conversation
+    source: IPushProducer = attrs.field(init=False)
     _last: tuple[str, str] = ("", "")  # id and name of whom the last event was about
     _ended: bool = False
     _looking: _Search | None = None  # what plain lines go to until the peer is found
 
     def __attrs_post_init__(self) -> None:
-        INode(self._node).listen(self._take_event)
+        self.source = INode(self._node).listen(self._take_event)
 
     def end(self) -> None:
         """Obey no more, since the person has left; what happens is announced as before."""

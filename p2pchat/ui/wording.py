@@ -37,6 +37,7 @@ _CHANGES = {
     "blocked": "{who} is blocked: nothing of theirs is taken.  /unblock takes it back.",
     "unblocked": "{who} isn't blocked any more.",
 }
+_REASONS = {"not-read": "more was sent than was read"}
 _KEPT = {"identity": "a new identity", "username": "your name", "server": "the registry"}
 _STATES = {
     "calling": "being called",
@@ -279,7 +280,8 @@ class Wording:
             return f"You ended the conversation with {name}."
         if event.reason == "left":
             return f"{name} has left."
-        return f"The conversation with {name} ended: {visible(event.reason)}."
+        reason = _REASONS.get(event.reason, visible(event.reason))
+        return f"The conversation with {name} ended: {reason}."
 
     def _say_failed(self, event: events.CallFailed) -> list[Paragraph]:
         self._open.discard(event.peer_id)

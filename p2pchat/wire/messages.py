@@ -6,7 +6,7 @@ The chat protocol: JSON objects, one a frame, on each side's own QUIC stream.
     PROOF       first frame of each side: key and signature bound to the TLS session
     HELLO       who speaks, and what was received before the link was made
     MESSAGE     one numbered line of the author's log
-    RECEIPT     everything up to a number is here: the author marks it delivered
+    RECEIPT     everything up to a number was read: the author marks it delivered
     PING PONG   heartbeat, and the measure of round-trip time
     DISCONNECT  the sender leaves on purpose
 
@@ -16,7 +16,7 @@ version is refused with :class:`p2pchat.errors.UnsupportedVersion`.
 
 A log is named by its author's ``epoch``, a random name made at the author's start, and its
 messages are numbered from 1.  HELLO says which epoch of the other side is known and the last
-number received; the other side sends what comes after.  So each message is on the wire at
+number read; the other side sends what comes after.  So each message is on the wire at
 least once, and on the screen exactly once.
 """
 
@@ -33,7 +33,9 @@ from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional, 
 from p2pchat.wire.usernames import username_field
 
 VERSION = 1
-REASONS = frozenset({"left", "unsupported-version", "protocol-error"})  # of DISCONNECT
+REASONS = frozenset(  # of DISCONNECT
+    {"left", "not-read", "unsupported-version", "protocol-error"}
+)
 MAX_TEXT = 32768  # characters of one message; a page of print has 3,000
 
 
@@ -68,7 +70,7 @@ class Hello:
     :ivar oldest: the lowest number that the sender may still send; what a receiver that doesn't
         know the log never saw before it, it never will.
     :ivar known_epoch: the receiver's log as the sender knows it; empty when it knows none.
-    :ivar received: the last number of that log that the sender has.
+    :ivar received: the last number of that log that was read at the sender's.
     """
 
     TYPE: ClassVar[str] = "HELLO"
@@ -125,7 +127,7 @@ class Message:
 
 @attrs.frozen
 class Receipt:
-    """Everything up to this number of the receiver's log has arrived."""
+    """Everything up to this number of the receiver's log was read."""
 
     TYPE: ClassVar[str] = "RECEIPT"
 

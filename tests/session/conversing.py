@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,16 +11,35 @@ from p2pchat.session.conversation import (
     Conversation,
     ConversationEvent,
 )
-from p2pchat.wire.messages import (
-    ChatMessage,
-    encode,
-)
+from p2pchat.wire.messages import ChatMessage, Hello, Message, decode, encode
 
 NOW = 100.0
 WALL = 1_800_000_000.0
-ROOM = 64
 
 _Event = TypeVar("_Event")
+
+
+class Talker(Conversation):
+    """A conversation whose reader takes each line at once."""
+
+    their_epoch = ""
+
+    def receive_frame(self, body: bytes, now: float) -> None:
+        """Take one frame, and read it."""
+        super().receive_frame(body, now)
+        message = decode(body)
+        if isinstance(message, Hello):
+            self.their_epoch = message.epoch
+        elif isinstance(message, Message):
+            self.read(self.their_epoch, message.sequence)
+
+
+def sent(one: Conversation, now: float = NOW, room: int = 10_000) -> list[ChatMessage]:
+    """Return what goes out now on a link with room for so many messages."""
+    found: list[ChatMessage] = []
+    while len(found) < room and (message := one.next_message(now)) is not None:
+        found.append(message)
+    return found
 
 
 def told(one: Conversation) -> list[ConversationEvent]:
@@ -30,8 +50,8 @@ def told(one: Conversation) -> list[ConversationEvent]:
     return found
 
 
-def of(kind: type[_Event], events: list[ConversationEvent]) -> list[_Event]:
-    """Return the events of one kind."""
+def of(kind: type[_Event], events: Sequence[object]) -> list[_Event]:
+    """Return the events, or messages, of one kind."""
     return [event for event in events if isinstance(event, kind)]
 
 
@@ -44,7 +64,8 @@ class ConversationCase(SynchronousTestCase):
     """Alice and Bob, and the test is the link."""
 
     def setUp(self) -> None:
-        self.alice, self.bob = Conversation("alice", "a" * 32), Conversation("bob", "b" * 32)
+        self.alice: Conversation = Talker("alice", "a" * 32)
+        self.bob: Conversation = Talker("bob", "b" * 32)
 
     def pump(self, now: float = NOW) -> None:
         """Carry what both have to say until they have nothing more to say."""
@@ -52,7 +73,7 @@ class ConversationCase(SynchronousTestCase):
         while not quiet:
             quiet = True
             for sender, reader in ((self.alice, self.bob), (self.bob, self.alice)):
-                for message in sender.messages_to_send(now, ROOM):
+                for message in sent(sender, now):
                     hear(reader, message, now)
                     quiet = False
 

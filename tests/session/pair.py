@@ -41,6 +41,7 @@ class Peer:
     A `Station` with everything that one peer has for another.
 
     :ivar welcome: whether offers are accepted without asking.
+    :ivar reads: whether somebody takes the lines that come.
     :ivar told: events.
     :ivar posted: documents that were sent, ever.
     :ivar first_flights: QUIC packets sent that begin a handshake.
@@ -50,6 +51,7 @@ class Peer:
     agent: Agent
     dialogue: Dialogue
     welcome: bool = True
+    reads: bool = True
     told: list[events.DialogueEvent] = attrs.Factory(list)
     posted: list[Delivered] = attrs.Factory(list)
     sent: list[Datagram] = attrs.Factory(list)
@@ -108,6 +110,8 @@ class Peer:
                 self.dialogue.receive_link_datagram(event.data, event.route, now)
         while (told := self.dialogue.next_event()) is not None:
             self.told.append(told)
+            if self.reads and isinstance(told, events.MessageReceived):
+                self.dialogue.read(told.id, now)
         documents = self.dialogue.take_documents()
         self._post += documents
         self.posted += documents

@@ -29,7 +29,7 @@ from p2pchat.wire.messages import (
     encode,
 )
 from p2pchat.wire.strict_json import dumps, loads
-from tests.session.conversing import NOW, ROOM, WALL, ConversationCase, hear, of, told
+from tests.session.conversing import NOW, WALL, ConversationCase, Talker, hear, of, sent, told
 
 
 class DeliveryTests(ConversationCase):
@@ -60,7 +60,7 @@ class DeliveryTests(ConversationCase):
     def test_said_before(self) -> None:
         """What is said before there is a link waits for it."""
         self.alice.say("early", WALL, NOW)
-        self.assertEqual(self.alice.messages_to_send(NOW, ROOM), [])
+        self.assertEqual(sent(self.alice, NOW), [])
         self.open()
         self.assertEqual(self.texts(self.bob), ["early"])
 
@@ -69,12 +69,12 @@ class DeliveryTests(ConversationCase):
         self.opened()
         for text in ("one", "two", "three"):
             self.alice.say(text, WALL, NOW)
-        one, *_lost = self.alice.messages_to_send(NOW, ROOM)
+        one, *_lost = sent(self.alice, NOW)
         hear(self.bob, one)
         self.cut()
         self.alice.link_opened()
         self.bob.link_opened()
-        hear(self.alice, self.bob.messages_to_send(NOW, ROOM)[0])
+        hear(self.alice, sent(self.bob, NOW)[0])
         self.assertEqual(of(Delivered, told(self.alice)), [Delivered(1, 0.0)])
         self.pump()
         self.assertEqual(self.texts(self.bob), ["one", "two", "three"])
@@ -84,7 +84,7 @@ class DeliveryTests(ConversationCase):
         """A line whose receipt was lost is confirmed by the next HELLO, not shown again."""
         self.opened()
         self.alice.say("once", WALL, NOW)
-        hear(self.bob, self.alice.messages_to_send(NOW, ROOM)[0])
+        hear(self.bob, sent(self.alice, NOW)[0])
         self.cut()
         self.open()
         self.assertEqual(self.texts(self.bob), ["once"])
@@ -94,11 +94,11 @@ class DeliveryTests(ConversationCase):
         """A message that comes again is confirmed again and not shown again."""
         self.opened()
         self.alice.say("once", WALL, NOW)
-        (message,) = self.alice.messages_to_send(NOW, ROOM)
+        (message,) = sent(self.alice, NOW)
         for _ in range(3):
             hear(self.bob, message)
         self.assertEqual(self.texts(self.bob), ["once"])
-        self.assertEqual(self.bob.messages_to_send(NOW, ROOM), [Receipt(1)])
+        self.assertEqual(sent(self.bob, NOW), [Receipt(1)])
 
     def test_other_side_restarted(self) -> None:
         """To a new program of theirs goes what the old one never confirmed, and its own is new."""
@@ -107,7 +107,7 @@ class DeliveryTests(ConversationCase):
         self.pump()
         self.alice.say("not confirmed", WALL, NOW)
         self.cut()
-        self.bob = Conversation("bob", "c" * 32)
+        self.bob = Talker("bob", "c" * 32)
         self.bob.say("hello again", WALL, NOW)
         self.open()
         self.assertEqual(self.texts(self.bob), ["not confirmed"])
@@ -121,7 +121,7 @@ class DeliveryTests(ConversationCase):
         self.opened()
         for number in range(10):
             self.alice.say(str(number), WALL, NOW)
-        batches = [self.alice.messages_to_send(NOW, room) for room in (3, 0, 100)]
+        batches = [sent(self.alice, NOW, room) for room in (3, 0, 100)]
         self.assertEqual([len(batch) for batch in batches], [3, 0, 7])
         for message in (*batches[0], *batches[2]):
             hear(self.bob, message)
@@ -148,12 +148,12 @@ class DeliveryTests(ConversationCase):
         for number in range(5):
             self.alice.say(str(number), WALL, NOW)
         self.alice.leave()
-        sent: list[ChatMessage] = []
+        went: list[ChatMessage] = []
         for room in (0, 2, 0, 2, 2):
-            sent += self.alice.messages_to_send(NOW, room)
-        self.assertEqual(sent[5:], [Disconnect("left", "")])
-        self.assertEqual(self.alice.messages_to_send(NOW, ROOM), [])
-        for message in sent:
+            went += sent(self.alice, NOW, room)
+        self.assertEqual(went[5:], [Disconnect("left", "")])
+        self.assertEqual(sent(self.alice, NOW), [])
+        for message in went:
             hear(self.bob, message)
         self.assertEqual(of(Left, told(self.bob)), [Left("left", "")])
 
@@ -187,7 +187,7 @@ class DeliveryTests(ConversationCase):
                 self.alice.beat(NOW)
             elif event in ends and linked:
                 sender, reader = ends[event]
-                flying[event] += sender.messages_to_send(NOW, 2)
+                flying[event] += sent(sender, NOW, 2)
                 if flying[event]:
                     hear(reader, flying[event].popleft())
         self.cut()
@@ -264,7 +264,7 @@ class RefusalTests(ConversationCase):
         self.bob.receive_frame(newer, NOW)
         self.opened()
         self.bob.receive_frame(newer, NOW)
-        self.assertEqual((told(self.bob), self.bob.messages_to_send(NOW, ROOM)), ([], []))
+        self.assertEqual((told(self.bob), sent(self.bob, NOW)), ([], []))
 
     @settings(deadline=None, max_examples=100)
     @given(st.lists(st.binary(max_size=30), max_size=5))

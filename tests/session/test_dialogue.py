@@ -338,7 +338,7 @@ class ConversationTests(DialogueCase):
         """One who breaks the rules is told which, and the conversation ends on both sides."""
         talk = self.alice.dialogue.conversation
         talk.say("never sent", WALL, self.now)
-        talk.messages_to_send(self.now, 1)
+        talk.next_message(self.now)
         self.pair.say(self.alice, "leaves a gap")
         self.pair.run(LINGERING + 0.1)
         for one in self.pair.both:

@@ -14,7 +14,7 @@ from p2pchat.wire.messages import (
     Pong,
     Receipt,
 )
-from tests.session.conversing import NOW, ROOM, WALL, ConversationCase, hear, of, told
+from tests.session.conversing import NOW, WALL, ConversationCase, hear, of, sent, told
 
 
 class SilenceTests(ConversationCase):
@@ -36,9 +36,9 @@ class SilenceTests(ConversationCase):
     def test_heartbeat(self) -> None:
         """A PING is answered, which is told and measured; nothing is suspected."""
         self.alice.beat(NOW)
-        (ping,) = self.alice.messages_to_send(NOW, ROOM)
+        (ping,) = sent(self.alice, NOW)
         hear(self.bob, ping, NOW + 0.1)
-        (pong,) = self.bob.messages_to_send(NOW + 0.1, ROOM)
+        (pong,) = sent(self.bob, NOW + 0.1)
         hear(self.alice, pong, NOW + 0.2)
         self.assertEqual(told(self.alice), [Answered()])
         self.assertAlmostEqual(self.alice.rtt, 0.2)
@@ -53,7 +53,7 @@ class SilenceTests(ConversationCase):
     def ask(self, number: int, rtt: float, now: float = NOW) -> None:
         """Let a heartbeat be answered."""
         self.alice.beat(now)
-        self.alice.messages_to_send(now, ROOM)
+        sent(self.alice, now)
         hear(self.alice, Pong(number), now + rtt)
 
     def test_rtt_of_a_pause(self) -> None:
@@ -62,7 +62,7 @@ class SilenceTests(ConversationCase):
         for text in ("one", "two"):
             self.alice.say(text, WALL, NOW)
         self.alice.beat(NOW)
-        self.alice.messages_to_send(NOW, ROOM)
+        sent(self.alice, NOW)
         self.suspicions(NOW + 20)
         for message in (Receipt(1), Pong(2), Receipt(2)):
             hear(self.alice, message, NOW + 60)
@@ -91,7 +91,7 @@ class SilenceTests(ConversationCase):
     def test_rtt_of_an_outage(self) -> None:
         """What HELLO confirms after an outage took a minute to be said again, not to arrive."""
         self.alice.say("lost receipt", WALL, NOW)
-        for message in self.alice.messages_to_send(NOW, ROOM):
+        for message in sent(self.alice, NOW):
             hear(self.bob, message, NOW)
         self.cut()
         self.open(NOW + 60)
@@ -102,7 +102,7 @@ class SilenceTests(ConversationCase):
         """A PONG for nothing measures nothing, and one that comes twice counts once."""
         hear(self.alice, Pong(77), NOW)
         self.alice.beat(NOW)
-        self.alice.messages_to_send(NOW, ROOM)
+        sent(self.alice, NOW)
         for _ in range(2):
             hear(self.alice, Pong(1), NOW + 0.1)
         self.assertEqual(told(self.alice), [Answered()])
@@ -110,7 +110,7 @@ class SilenceTests(ConversationCase):
     def test_suspicion(self) -> None:
         """Unanswered, the path is suspected after SUSPICION, then at twice the distance each."""
         self.alice.say("hello?", WALL, NOW)
-        self.alice.messages_to_send(NOW, ROOM)
+        sent(self.alice, NOW)
         first, second, third, *_rest, before, last = self.suspicions(NOW + 120)
         self.assertAlmostEqual(first, SUSPICION)
         self.assertAlmostEqual(second - first, 2 * SUSPICION)
@@ -129,7 +129,7 @@ class SilenceTests(ConversationCase):
         """Any answer gives what is still open its full time again; the last one ends it."""
         for text in ("one", "two"):
             self.alice.say(text, WALL, NOW)
-        self.alice.messages_to_send(NOW, ROOM)
+        sent(self.alice, NOW)
         self.assertEqual(len(self.suspicions(NOW + 1)), 1)
         hear(self.alice, Receipt(1), NOW + 1.1)
         due = self.alice.get_timer() or 0.0
@@ -142,11 +142,11 @@ class SilenceTests(ConversationCase):
         """Who asked nothing suspects nobody, and so does who has no link."""
         self.assertIsNone(self.alice.get_timer())
         self.alice.say("x", WALL, NOW)
-        self.alice.messages_to_send(NOW, ROOM)
+        sent(self.alice, NOW)
         self.cut()
         self.assertIsNone(self.alice.get_timer())
         self.alice.beat(NOW)
-        self.assertEqual(self.alice.messages_to_send(NOW, ROOM), [])
+        self.assertEqual(sent(self.alice, NOW), [])
 
     def test_silent(self) -> None:
         """Three heartbeats without an answer are silence, told at the fourth."""

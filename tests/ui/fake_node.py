@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from p2pchat.errors import WhoError
@@ -19,6 +20,24 @@ ALICE = "0a11ce00-0000-8000-8000-000000000001"
 BOB = "b0b00000-0000-8000-8000-000000000002"
 CAROL = "ca401000-0000-8000-8000-000000000003"
 NAMES = {BOB: "bob", CAROL: "carol"}
+
+
+@implementer(IPushProducer)
+@attrs.define
+class Subscription:
+    """Notes whether it is paused."""
+
+    listener: Callable[[Any], None]
+    is_paused: bool = False
+
+    def pauseProducing(self) -> None:
+        self.is_paused = True
+
+    def resumeProducing(self) -> None:
+        self.is_paused = False
+
+    def stopProducing(self) -> None:
+        self.is_paused = True
 
 
 @implementer(INode)
@@ -41,13 +60,13 @@ class FakeNode:
     story: Story | None = None
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
-    _listeners: list[Callable[[Any], None]] = attrs.Factory(list)
+    _listeners: list[Subscription] = attrs.Factory(list)
     _sent: int = 0
 
     def tell(self, event: Any) -> None:
         """Tell the listeners of an event."""
-        for listener in self._listeners:
-            listener(event)
+        for one in self._listeners:
+            one.listener(event)
 
     def begin(self, peer_id: str) -> None:
         """Begin a conversation by itself."""
@@ -76,8 +95,14 @@ class FakeNode:
 
     # INode.
 
-    def listen(self, listener: Any) -> None:
-        self._listeners.append(listener)
+    def listen(self, listener: Any) -> IPushProducer:
+        self._listeners.append(Subscription(listener))
+        return self._listeners[-1]
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a listener wants to hear nothing for now; it is told all the same."""
+        return any(one.is_paused for one in self._listeners)
 
     def start(self) -> Deferred[None]:
         self.asked.append(("start",))

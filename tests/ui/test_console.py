@@ -6,7 +6,7 @@ import re
 from typing import Any, cast
 
 import pyte
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -14,7 +14,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.runtime import Runtime
-from p2pchat.ui.console import FLUSH_DEADLINE, PlainConsole, Stdio, TerminalConsole
+from p2pchat.ui.console import (
+    FLUSH_DEADLINE,
+    MAX_UNANSWERED,
+    PlainConsole,
+    Stdio,
+    TerminalConsole,
+)
 from p2pchat.ui.conversations import Conversations
 from p2pchat.ui.deliveries import PATIENCE
 from p2pchat.ui.ink import Ink
@@ -83,6 +89,36 @@ class PlainConsoleTests(StdioCase):
         self.written()
         self.node.begin(BOB)
         self.assertEqual((self.left, self.written()), ([True], ""))
+
+    def test_output_is_not_read(self) -> None:
+        """While nobody reads, events wait in the node; commands are obeyed, but not many."""
+        self.assertTrue(verifyObject(IPushProducer, self.console))
+        self.node.begin(BOB)
+        producer = cast(Any, self.transport.producer)
+        for _ in range(2):
+            producer.pauseProducing()
+        self.assertTrue(self.node.is_paused)
+        self.console.dataReceived(b"still here\n")
+        self.assertEqual(self.node.asked, [("send", BOB, "still here")])
+        self.assertEqual(self.transport.producerState, "producing")
+        self.console.dataReceived(b"x" * MAX_UNANSWERED)
+        self.assertEqual(self.transport.producerState, "paused")
+        producer.resumeProducing()
+        self.assertFalse(self.node.is_paused)
+        self.assertEqual(self.transport.producerState, "producing")
+
+    def test_answers_are_not_read(self) -> None:
+        """What commands bring about counts as well; what was read before doesn't."""
+        self.node.begin(BOB)
+        self.console.write("x" * 2 * MAX_UNANSWERED)
+        cast(Any, self.transport.producer).pauseProducing()
+        self.console.dataReceived(b"hi\n")
+        self.assertEqual(self.transport.producerState, "producing")
+        self.console.write("x" * MAX_UNANSWERED)
+        self.console.dataReceived(b"hi\n")
+        self.assertEqual(self.transport.producerState, "paused")
+        self.clock.pump([0.0] * 10)
+        self.assertEqual(self.transport.producerState, "paused")
 
     def test_overlong_line(self) -> None:
         """A line that is too long is told."""
