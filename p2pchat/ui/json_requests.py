@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import Any
 
 import attrs
 
@@ -114,12 +114,11 @@ def _sayable(text: str, name: RequestId) -> str:
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
+# NaN and its like are no JSON, but many programs write them.
+_CONSTANTS = frozenset({"true", "false", "null", "NaN", "Infinity", "-Infinity"})
 
 # Only whether it is JSON counts, not how many digits a number has.
-_decoder = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=_refuse_constant)
+_decoder = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=len)
 
 
 def _string(line: str) -> str | None:
@@ -130,7 +129,7 @@ def _string(line: str) -> str | None:
 def _is_other_json(line: str) -> bool:
     if line.startswith("["):
         return _value(line) is not None
-    return line in {"true", "false", "null"} or _NUMBER.fullmatch(line) is not None
+    return line in _CONSTANTS or _NUMBER.fullmatch(line) is not None
 
 
 def _value(line: str) -> Any:
