@@ -346,6 +346,16 @@ class Node:
         """Return what is known of our NAT now."""
         return read_nat(self._agent)
 
+    @property
+    def dialogues(self) -> int:
+        """How many peers something is kept of."""
+        return len(self._dialogues)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts to reach somebody are kept."""
+        return self._agent.attempts
+
     def why(self, peer_id: str) -> Story:
         """Return the story since the last call."""
         driver = self._dialogues.get(peer_id)
@@ -510,17 +520,21 @@ class Node:
             return
         driver = self._dialogue(peer_id, "") if is_offer else self._dialogues.get(peer_id)
         if driver is not None:
+            driver.machine.known = self._people.is_contact(peer_id)
             driver.machine.receive_document(body, self._welcome(peer_id), self._now())
             driver.step()
 
     def _may_call(self, peer_id: str, offer: Delivered) -> bool:
         """Decide whether an offer is taken: contacts always are, strangers within limits."""
         driver, now = self._dialogues.get(peer_id), self._now()
+        is_contact = self._people.is_contact(peer_id)
         if self._welcome(peer_id) or (driver is not None and driver.machine.approval.holds(now)):
-            return True
-        is_waiting = driver is not None and driver.machine.is_asking
-        if self._people.is_contact(peer_id) or is_waiting or self._strangers() < MAX_STRANGERS:
-            return self._people.called(peer_id, is_waiting, now)
+            if driver is not None or self._agent.has_room(is_contact, now):
+                return True
+        else:
+            is_waiting = driver is not None and driver.machine.is_asking
+            if is_contact or is_waiting or self._strangers() < MAX_STRANGERS:
+                return self._people.called(peer_id, is_waiting, now)
         busy = Refusal(offer.session, "busy")
         if self._people.may_send(peer_id, busy, now):
             self._post.deliver(peer_id, busy)

@@ -44,7 +44,7 @@ from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.negotiation import Negotiation, NegotiationEvent, Stage
 from p2pchat.traversal.punching import Path
 from p2pchat.wire import messages
-from p2pchat.wire.documents import Delivered, Offer
+from p2pchat.wire.documents import Delivered, Offer, Refusal
 
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
 RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
@@ -60,6 +60,7 @@ class Dialogue:
     :ivar told: the events.
     :ivar approval: of the call or conversation of now.
     :ivar memory: how the peer was reached last.
+    :ivar known: whether the peer is a contact.
     """
 
     peer_id: str
@@ -67,6 +68,7 @@ class Dialogue:
     _around: Surroundings
     approval: Approval = attrs.Factory(Approval)
     memory: Memory | None = None
+    known: bool = False
     conversation: Conversation = attrs.field(init=False)
     told: Chronicle = attrs.field(init=False)
     _negotiation: Negotiation | None = None
@@ -181,6 +183,10 @@ class Dialogue:
             accept = accept or running.is_calling
             waited = running.stage is Stage.ASKING
             running.withdraw()
+        if accept and not self._has_room(now):
+            self.approval.end()
+            self._documents.append(Refusal(offer.session, "busy"))
+            return
         if not self.told.is_open:
             self._call_themselves(offer.username)
             if running is None or running.is_over:
@@ -206,6 +212,14 @@ class Dialogue:
         elif name:
             self.told.name = name
 
+    def _has_room(self, now: float) -> bool:
+        """Tell whether an attempt may begin; whoever is talked to always may."""
+        return self.told.is_open or self._around.agent.has_room(self._is_known, now)
+
+    @property
+    def _is_known(self) -> bool:
+        return self.known or self.approval.by is By.PERSON
+
     def _ours_counts(self, running: Negotiation) -> bool:
         """Tell whether our own offer goes on although theirs has crossed it."""
         if running.stage in {Stage.PAUSING, Stage.ASKING} or not running.dials:
@@ -213,6 +227,7 @@ class Dialogue:
         return self._around.identity.peer_id < self.peer_id
 
     def _answer(self, negotiation: Negotiation, now: float) -> None:
+        negotiation.known = self._is_known
         try:
             negotiation.accept(now)
         except RemoteProtocolError as error:
@@ -402,6 +417,7 @@ class Dialogue:
             around.random_bytes,
             self._record.began,
             memory if is_fresh else None,
+            self._is_known,
         )
         return self._negotiation
 
@@ -580,6 +596,7 @@ class Dialogue:
             self._negotiate(calls_left - 1, False, now).call(now)
         else:
             self._fail("no-path", reason)
+            self._drop(reason, now)
 
     def _drop(self, reason: str, now: float) -> None:
         """Let link, path and rescue go."""

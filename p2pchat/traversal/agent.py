@@ -8,17 +8,21 @@ Everything else is refused and counted.  An attempt is named by our username fra
 that come before the answer does, which has the key to judge them by, wait for it, EARLY_CHECKS of
 them: from behind a NAT that maps by destination they alone say where to answer.
 
-Owns what attempts share: one run of port probing at a time, and the relay, which is asked for
+Owns what attempts share: turns (:mod:`p2pchat.traversal.admission`), what may be sent to addresses
+that others name (:mod:`p2pchat.traversal.allowance`), volleys, and the relay, which is asked for
 where plain checks have had RELAY_DELAY in vain, or at once where they can't help, or didn't help
-the last time (:mod:`p2pchat.traversal.memory`).  And the allowance
-(:mod:`p2pchat.traversal.allowance`): what goes to addresses that others name.  With ``relay_only``
-no local or server-reflexive address is told, sent from or sent to.
+the last time (:mod:`p2pchat.traversal.memory`).  In all of that known peers come before strangers.
+With ``relay_only`` no local or server-reflexive address is told, sent from or sent to.
+
+A datagram costs the same however many attempts there are: it concerns one that it names, one of
+the few that check, or the one that has its route.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 from zope.interface import implementer
@@ -26,14 +30,16 @@ from zope.interface import implementer
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.interfaces import IMachine
 from p2pchat.traversal import hard_nats
-from p2pchat.traversal.allowance import Allowance
+from p2pchat.traversal.admission import Admission
+from p2pchat.traversal.allowance import Allowance, Budget
 from p2pchat.traversal.behaviour import Mapping, NatTraits, Strategy, choose, easy_side, takes_long
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
-from p2pchat.traversal.hard_nats import HARD_DELAY, OPEN_DELAY, ProbingBudget, Volley
+from p2pchat.traversal.hard_nats import HARD_DELAY, OPEN_DELAY, OpeningBudget, ProbingBudget, Volley
 from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.punching import LOW_TTL, Credentials, Path, Phase, Punching
 from p2pchat.traversal.relays import Relays, StreamChange
+from p2pchat.traversal.routes import Routes
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, classify
@@ -96,6 +102,7 @@ AgentEvent = (
 RELAY_DELAY = 0.2  # seconds that direct checks have before a relay is asked for
 EARLY_CHECKS = 8  # of one attempt; more are sent again anyway
 RELAY_GRACE = 20.0  # seconds that a relay is kept after the last need of it
+WRAPPING = 40  # bytes that a Send indication adds, and more
 
 
 @implementer(IMachine)
@@ -116,8 +123,16 @@ class Agent:
     _random_bytes: Callable[[int], bytes]
     refused: int = 0
     _allowance: Allowance = attrs.Factory(Allowance)
-    _budget: ProbingBudget = attrs.Factory(ProbingBudget)
+    _budget: Budget = attrs.Factory(Budget)
+    _admission: Admission = attrs.Factory(Admission)
+    _probing: dict[bool, ProbingBudget] = attrs.Factory(  # by whether the peer is known
+        lambda: {known: ProbingBudget() for known in (True, False)}
+    )
+    _opening: OpeningBudget = attrs.Factory(OpeningBudget)  # strangers'
     _attempts: dict[str, Punching] = attrs.Factory(dict)
+    _woken: dict[str, Punching] = attrs.Factory(dict)  # they have something to give
+    _sending: dict[str, Punching] = attrs.Factory(dict)  # they have datagrams to give
+    _routes: Routes = attrs.Factory(Routes)
     _theirs: dict[str, NatTraits] = attrs.Factory(dict)  # by attempt
     _recalled: dict[str, Memory] = attrs.Factory(dict)  # by attempt, where there is one
     _early: dict[str, deque[tuple[stun.Message, Route]]] = attrs.Factory(dict)
@@ -157,6 +172,15 @@ class Agent:
 
     # -- attempts
 
+    def has_room(self, known: bool, now: float) -> bool:
+        """Tell whether an attempt may begin; a stranger who may not is to be told ``busy``."""
+        return self._admission.has_room(known, now)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts there are, those included that an offer may still lead to."""
+        return len(self._attempts) + len(self._early)
+
     def punch(
         self,
         credentials: Credentials,
@@ -166,14 +190,17 @@ class Agent:
         low_ttl: bool,
         *,
         recalled: Memory | None = None,
+        known: bool = False,
     ) -> Punching:
         """
-        Begin an attempt.
+        Begin an attempt; its checks go out when it is its turn.
 
         :param theirs: what the other side says of its NAT.
         :param low_ttl: see :meth:`p2pchat.traversal.punching.Punching.begin`.
         :param recalled: how this peer was reached last.
+        :param known: whether the peer is a contact, or our person called or accepted it.
         """
+        ufrag = credentials.local_ufrag
         attempt = Punching(
             credentials,
             not low_ttl,  # the offering side, which checks second
@@ -181,18 +208,34 @@ class Agent:
             self.gathering.reflexive_addresses,
             self.gathering.is_local,
             self._random_bytes,
+            known,
+            self._admission,
         )
+        attempt.may_send = partial(self._may_send, attempt)
+        attempt.woken = partial(self._woken.setdefault, ufrag, attempt)
         attempt.bases = self._bases()
-        self._attempts[credentials.local_ufrag] = attempt
+        self._attempts[ufrag] = attempt
+        self._admission.begin(known, now)
         # A side without a NAT has no mapping that an early check could take (RELAY_WAIT).
         attempt.begin(candidates, now, low_ttl and theirs.mapping is not Mapping.NONE)
-        for message, route in self._early.pop(credentials.local_ufrag, ()):
+        for message, route in self._early.pop(ufrag, ()):
             attempt.receive_request(message, route, now)
         self._relay_at = min(now + RELAY_DELAY, self._relay_at or now + RELAY_DELAY)
         if recalled is not None:
-            self._recalled[credentials.local_ufrag] = recalled
-        self.learn(credentials.local_ufrag, theirs, now)
+            self._recalled[ufrag] = recalled
+        self.learn(ufrag, theirs, now)
         return attempt
+
+    def _may_send(self, attempt: Punching, to: Route, octets: int, now: float) -> bool:
+        """Tell whether a packet of an attempt may go there now; if so, it is counted."""
+        host, proved = to.address[0], attempt.has_proved(to)
+        if not proved and not self._allowance.has_room(host, now):
+            return False
+        ufrag, known = attempt.credentials.local_ufrag, attempt.known
+        octets += WRAPPING if to.is_relayed else 0
+        if not self._budget.take(ufrag, known, self._admission.count(known), octets, now):
+            return False
+        return proved or self._allowance.take(host, now)
 
     def _bases(self) -> tuple[str, ...]:
         direct = () if self.relay_only else (CHAT_SOCKET,)
@@ -202,21 +245,21 @@ class Agent:
         """Take what the other side says of its NAT, at first or anew."""
         if ufrag in self._attempts:
             self._theirs[ufrag] = theirs
-            self._reconsider(now)
+            self._reconsider(ufrag, now)
 
-    def _reconsider(self, now: float) -> None:
+    def _reconsider(self, ufrag: str, now: float) -> None:
         """See whether an attempt needs more than plain checks."""
-        ours = self.gathering.traits()
-        for ufrag, attempt in self._attempts.items():
-            if not attempt.is_direct and not attempt.volley_begun:
-                theirs = self._theirs[ufrag]
-                recalled = self._recall(ufrag)
-                wanted = recalled is not None and recalled.wants_relay
-                if wanted or takes_long(ours, theirs):
-                    self._want_relay(now)
-                begin = now + _head_start(ours, theirs, recalled)
-                self._be_hard(ufrag, attempt, choose(ours, theirs), begin, now)
-            self.relays.permit((one.address for one in attempt.candidates), now)
+        attempt = self._attempts[ufrag]
+        if attempt.phase is Phase.CHECKING and not attempt.is_direct and not attempt.volley_begun:
+            ours, theirs = self.gathering.traits(), self._theirs[ufrag]
+            recalled = self._recall(ufrag)
+            wanted = recalled is not None and recalled.wants_relay
+            if wanted or takes_long(ours, theirs):
+                self._want_relay(now)
+            begin = now + _head_start(ours, theirs, recalled)
+            self._be_hard(ufrag, attempt, choose(ours, theirs), begin, now)
+        if not attempt.is_direct:
+            self.relays.permit(attempt.at_relay, now, ufrag)
 
     def _be_hard(
         self, ufrag: str, attempt: Punching, strategy: Strategy, begin: float, now: float
@@ -226,11 +269,12 @@ class Agent:
             self._want_relay(now)
         if aim is None or self.relay_only:
             return
-        if strategy is Strategy.MANY_SOCKETS:
+        known = attempt.known
+        if strategy is Strategy.MANY_SOCKETS and (known or self._opening.take(ufrag, now)):
             self._spread.add(ufrag)
             data = attempt.check_bytes()
             attempt.begin_volley(Volley.openings(ufrag, data, aim, LOW_TTL, begin))
-        elif strategy is Strategy.PROBE and self._budget.take(ufrag, now):
+        elif strategy is Strategy.PROBE and self._probing[known].take(ufrag, now):
             data = attempt.check_bytes()
             attempt.begin_volley(Volley.probes(data, aim[0], self._random_bytes, begin))
 
@@ -246,15 +290,25 @@ class Agent:
         self._theirs.pop(ufrag, None)
         self._recalled.pop(ufrag, None)
         attempt = self._attempts.pop(ufrag, None)
-        if attempt is not None:
-            self._budget.give_back(ufrag, attempt.is_direct)
-            self._release_sockets(ufrag, frozenset())
+        if attempt is None:
+            return
+        self._woken.pop(ufrag, None)
+        self._sending.pop(ufrag, None)
+        attempt.may_send = lambda _route, _octets, _now: False  # whoever still holds it
+        self._admission.leave(ufrag)
+        self._budget.forget(ufrag)
+        for route in attempt.routes:
+            self._routes.remove(route, ufrag)
+        self.relays.forget(ufrag)
+        self._probing[attempt.known].give_back(ufrag, attempt.is_direct)
+        self._release_sockets(ufrag, frozenset())
 
     def _release_sockets(self, ufrag: str, kept: frozenset[str]) -> None:
         if ufrag in self._spread:
             self._events.append(SocketsReleased(ufrag, kept))
         if not kept:
             self._spread.discard(ufrag)
+        self._opening.give_back(ufrag)
 
     def attempt(self, ufrag: str) -> Punching | None:
         """Return a running attempt."""
@@ -287,11 +341,10 @@ class Agent:
             self.refused += 1
 
     def _take_link(self, data: bytes, route: Route) -> bool:
-        for ufrag, attempt in reversed(self._attempts.items()):
-            if attempt.hears(route):
-                self._events.append(LinkDatagram(ufrag, data, route))
-                return True
-        return False
+        ufrag = self._routes.owner(route)
+        if ufrag is not None:
+            self._events.append(LinkDatagram(ufrag, data, route))
+        return ufrag is not None
 
     def _take_stun(self, data: bytes, route: Route, now: float) -> bool:
         try:
@@ -305,8 +358,10 @@ class Agent:
             return self._take_check(ufrag, message, route, now)
         if self.gathering.receive_response(message, route.address):
             return not route.is_relayed
-        attempts = self._attempts.values()
-        return any(attempt.receive_response(message, route, now) for attempt in attempts)
+        return any(one.receive_response(message, route, now) for one in self._checking())
+
+    def _checking(self) -> list[Punching]:
+        return [self._attempts[ufrag] for ufrag in self._admission.checking]
 
     def _take_check(self, ufrag: str, message: stun.Message, route: Route, now: float) -> bool:
         attempt, early = self._attempts.get(ufrag), self._early.get(ufrag)
@@ -321,58 +376,52 @@ class Agent:
         self.gathering.handle_timer(now)
         self.relays.handle_timer(now)
         self._mind_relay(now)
-        for attempt in self._attempts.values():
+        for attempt in self._checking():
             attempt.handle_timer(now)
         self._drain(now)
 
     def _mind_relay(self, now: float) -> None:
         """Ask for a relay where it is time, and let go of one that nobody needs any more."""
-        needy = [attempt for attempt in self._attempts.values() if not attempt.is_direct]
         if self._relay_at is not None and now >= self._relay_at:
             self._relay_at = None
-            if needy:
+            if self._is_needy():
                 self._want_relay(now)
         if self._relay_until is not None and now >= self._relay_until:
-            self._relay_until = now + RELAY_GRACE if needy else None
-            if not needy:
+            is_needy = self._is_needy()
+            self._relay_until = now + RELAY_GRACE if is_needy else None
+            if not is_needy:
                 self.relays.release(now)
+
+    def _is_needy(self) -> bool:
+        return any(not attempt.is_direct for attempt in self._attempts.values())
 
     def get_timer(self) -> float | None:
         """Return the earliest wish of a child."""
         times = [self.gathering.get_timer(), self.relays.get_timer()]
-        times += [self._relay_at, self._relay_until]
-        times += [attempt.get_timer() for attempt in self._attempts.values()]
+        times += [self._relay_at, self._relay_until, self._admission.get_timer()]
+        times += [attempt.get_timer() for attempt in self._checking()]
         return min((time for time in times if time is not None), default=None)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what the children want to send."""
-        outgoing = self._allowed(self.gathering.take_datagrams(), now)
-        for attempt in self._attempts.values():
-            for datagram in self._allowed(attempt.take_datagrams(), now, attempt.hears):
+        self._drain(now)
+        asked = self.gathering.take_datagrams()
+        outgoing = [one for one in asked if self._allowance.take(one.destination[0], now)]
+        for ufrag, attempt in self._sending.items():
+            for datagram in attempt.take_datagrams():
                 if datagram.base.startswith(RELAYS):
-                    self.relays.send(datagram, now)
+                    self.relays.send_check(datagram, ufrag, now)
                 else:
                     outgoing.append(datagram)
+        self._sending.clear()
         serving = self.relays.serving
-        outgoing += self._allowed(
-            self.relays.take_datagrams(now), now, lambda route: route.address in serving
-        )
+        outgoing += [
+            one
+            for one in self.relays.take_datagrams(now)
+            if one.destination in serving or self._allowance.take(one.destination[0], now)
+        ]
         self._drain(now)
         return outgoing
-
-    def _allowed(
-        self,
-        datagrams: list[Datagram],
-        now: float,
-        is_wanted: Callable[[Route], bool] = lambda _route: False,
-    ) -> list[Datagram]:
-        """Return those that may go, to whoever proved to want them or within the allowance."""
-        return [
-            one
-            for one in datagrams
-            if is_wanted(Route(one.destination, one.base))
-            or self._allowance.take(one.destination[0], now)
-        ]
 
     def next_event(self) -> AgentEvent | None:
         """Return, and forget, the oldest event."""
@@ -380,31 +429,56 @@ class Agent:
 
     def _drain(self, now: float) -> None:
         if self.relays.take_change():
-            for attempt in self._attempts.values():
-                attempt.set_relays(self.relays.bases, now)
-            self._events.append(CandidatesChanged())
+            self._relays_changed(now)
         self._events += self.relays.take_stream_changes()
         if self.gathering.take_change():
-            self._reconsider(now)
+            for ufrag in self._admission.checking:
+                self._reconsider(ufrag, now)
             if self.gathering.is_blocked and self._relay_until is not None and not self._attempts:
                 self._want_relay(now)  # a call goes out, and no answer will do without one
             self._events.append(CandidatesChanged())
         if self.gathering.take_return():
             self._events.append(NetworkReturned())
-        for ufrag, attempt in self._attempts.items():
-            self._drain_attempt(ufrag, attempt)
+        self._admit(now)
+        while self._woken:
+            ufrag = next(iter(self._woken))
+            self._drain_attempt(ufrag, self._woken.pop(ufrag), now)
+            self._admit(now)
 
-    def _drain_attempt(self, ufrag: str, attempt: Punching) -> None:
+    def _relays_changed(self, now: float) -> None:
+        for ufrag, attempt in self._attempts.items():
+            before = attempt.routes
+            attempt.set_relays(self.relays.bases, now)
+            for route in before - attempt.routes:
+                self._routes.remove(route, ufrag)
+        self._events.append(CandidatesChanged())
+
+    def _admit(self, now: float) -> None:
+        """Begin the rounds whose turn has come, and give up those that it came too late for."""
+        for ufrag in self._admission.take_late(now):
+            self._attempts[ufrag].give_up()
+        if self._admission.is_pressed:
+            any(attempt.give_way(now) for attempt in self._checking())
+        while (next_one := self._admission.next()) is not None:
+            self._attempts[next_one].take_turn(now)
+            self._reconsider(next_one, now)
+            self._attempts[next_one].handle_timer(now)
+
+    def _drain_attempt(self, ufrag: str, attempt: Punching, now: float) -> None:
+        for route, proved in attempt.take_routes():
+            self._routes.add(route, ufrag, proved)
+        self._sending[ufrag] = attempt
         path = attempt.take_move()
         if path is not None:
             self._events.append(PathMoved(ufrag, path))
-            if attempt.is_direct:
-                self._budget.give_back(ufrag, True)
-                self._release_sockets(ufrag, attempt.heard_bases())
         ended = attempt.take_end()
         if ended is not None:
-            self._budget.give_back(ufrag, attempt.is_direct)
             self._events.append(RoundEnded(ufrag, ended is Phase.QUIET))
+        if ended is not None or (path is not None and attempt.is_direct):
+            self._probing[attempt.known].give_back(ufrag, attempt.is_direct)
+            self._release_sockets(ufrag, attempt.heard_bases())
+            if attempt.is_direct:
+                self.relays.forget(ufrag)
 
 
 def _head_start(ours: NatTraits, theirs: NatTraits, recalled: Memory | None) -> float:

@@ -1,32 +1,65 @@
 """
-How much may be sent to one IP address that hasn't proved that it wants it.
+How much may be sent to addresses that others name: to each host, and to all of them together.
 
 Whoever signs offers, or names STUN and TURN servers, chooses where our packets go.  So all of
-them draw on one allowance for each IP address, whatever the port, the attempt and the peer: BURST
-packets at once, RATE a second from then on, hence no more than ``BURST + RATE * t`` in any t
-seconds.  What is above is dropped, as a network would.
+them draw on one :class:`Allowance` for each *host*, an IPv4 address or the /64 of an IPv6 one,
+whatever the port, the attempt and the peer: BURST packets at once, RATE a second from then on,
+hence no more than ``BURST + RATE * t`` in any t seconds.
 
-Nothing is counted that goes to an endpoint which sent an authentic check or response in the
-attempt, or to a relay that holds an allocation of ours: they proved that they want it.
+Nothing is counted there that goes to an endpoint which answered a check of ours in the attempt, or
+to a relay that holds an allocation of ours: they proved that they want it.  An authentic check that
+came from an endpoint proves nothing (RFC 9000 section 8.2 on paths of QUIC): the other side of an
+attempt has the key, and sources of UDP can be forged.
 
 BURST lets every honest call through: a run of probing (1,750 packets) to one NAT, and the checks of
 three attempts with nine candidates each, 26 in a round (702).
+
+What attempts send to all hosts, checks, answers to checks and volleys, proved or not, over relays
+or not, is within one :class:`Budget`: in no second more than PACKETS packets with BYTES bytes of
+UDP payload.  Strangers' attempts leave KEPT_PACKETS and KEPT_BYTES of that to known peers, and of
+either kind those that check at the same time have equal shares.  One run of port probing, 1,000
+packets of 100 bytes a second, fits.
+
+What may not go isn't made, isn't counted as sent, and is tried again a little later.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from ipaddress import IPv6Address
+
 import attrs
+
+from p2pchat.wire.addresses import embedded_ipv4, parse_ip
 
 BURST = 3000  # packets
 RATE = 20.0  # packets a second; more than a conversation that is looked for again and again needs
 MAX_PACKET = 200  # bytes; a check to the longest username fragment has less
 MAX_HOSTS = 1024  # of which we remember what went there
 
+PACKETS = 1200  # in a second, to all hosts
+BYTES = 150_000  # in a second, to all hosts; 1.2 Mbit/s, which most uplinks have
+KEPT_PACKETS = 200  # of PACKETS, for known peers: two first seconds of nine candidates' checks
+KEPT_BYTES = 25_000  # of BYTES
+SLOT = 0.05  # seconds; a window is as many of them as reach back a second, and the present one
+SLOTS = 20
+
+
+def host_key(host: str) -> str:
+    """Return what an IP address counts as: IPv4 as itself, IPv6 as its /64."""
+    if ":" not in host:
+        return host
+    ip = parse_ip(host)
+    if not isinstance(ip, IPv6Address):
+        return host
+    inner = embedded_ipv4(ip)  # where NAT64 and the like lead to
+    return ip.packed[:8].hex() if inner is None else str(inner)
+
 
 @attrs.define
 class Allowance:
     """
-    The allowances of all addresses.
+    The allowances of all hosts.
 
     :ivar refused: packets that were more than allowed.
     """
@@ -34,23 +67,88 @@ class Allowance:
     refused: int = 0
     _spent: dict[str, tuple[float, float]] = attrs.Factory(dict)  # packets, and when that was
 
+    def has_room(self, host: str, now: float) -> bool:
+        """Tell whether one packet more may go to this IP address."""
+        return self._owed(host_key(host), now) + 1 <= BURST
+
     def take(self, host: str, now: float) -> bool:
         """Ask to send one packet to this IP address; tells whether it may go."""
-        spent = self._owed(host, now)
+        key = host_key(host)
+        spent = self._owed(key, now)
         if spent + 1 > BURST:
             self.refused += 1
             return False
-        if host not in self._spent and len(self._spent) >= MAX_HOSTS:
+        if key not in self._spent and len(self._spent) >= MAX_HOSTS:
             self._forget(now)
-        self._spent[host] = (spent + 1, now)
+        self._spent[key] = (spent + 1, now)
         return True
 
-    def _owed(self, host: str, now: float) -> float:
-        spent, when = self._spent.get(host, (0.0, now))
+    def _owed(self, key: str, now: float) -> float:
+        spent, when = self._spent.get(key, (0.0, now))
         return max(0.0, spent - RATE * (now - when))
 
     def _forget(self, now: float) -> None:
-        """Forget half of the addresses, those that the least went to."""
-        hosts = sorted(self._spent, key=lambda host: self._owed(host, now))
-        for host in hosts[: MAX_HOSTS // 2]:
-            del self._spent[host]
+        """Forget half of the hosts, those that the least went to."""
+        keys = sorted(self._spent, key=lambda key: self._owed(key, now))
+        for key in keys[: MAX_HOSTS // 2]:
+            del self._spent[key]
+
+
+@attrs.define
+class Window:
+    """What went out in the last second, and up to SLOT more."""
+
+    packets: int = 0
+    octets: int = 0
+    _slots: deque[tuple[int, int, int]] = attrs.Factory(deque)  # number, packets, octets
+
+    def slide(self, now: float) -> None:
+        """Forget what is older."""
+        oldest = int(now / SLOT) - SLOTS
+        while self._slots and self._slots[0][0] < oldest:
+            _, packets, octets = self._slots.popleft()
+            self.packets, self.octets = self.packets - packets, self.octets - octets
+
+    def add(self, octets: int, now: float) -> None:
+        """Count a packet."""
+        number, packets, before = int(now / SLOT), 0, 0
+        if self._slots and self._slots[-1][0] >= number:
+            number, packets, before = self._slots.pop()
+        self._slots.append((number, packets + 1, before + octets))
+        self.packets, self.octets = self.packets + 1, self.octets + octets
+
+
+@attrs.define
+class Budget:
+    """
+    What attempts may send to all hosts together.
+
+    :ivar refused: packets that were more than that.
+    """
+
+    refused: int = 0
+    _all: Window = attrs.Factory(Window)
+    _each: dict[str, Window] = attrs.Factory(dict)  # by attempt
+
+    def take(self, ufrag: str, known: bool, sharing: int, octets: int, now: float) -> bool:
+        """
+        Ask to send a packet of an attempt; tells whether it may go.
+
+        :param sharing: how many attempts of its kind, of known peers or strangers, check now.
+        """
+        packets, most = PACKETS, BYTES
+        if not known:
+            packets, most = packets - KEPT_PACKETS, most - KEPT_BYTES
+        own = self._each.setdefault(ufrag, Window())
+        for window, share in ((self._all, 1), (own, max(1, sharing))):
+            window.slide(now)
+            if window.packets + 1 > packets // share or window.octets + octets > most // share:
+                self.refused += 1
+                return False
+        for window in (self._all, own):
+            window.add(octets, now)
+        return True
+
+    def forget(self, ufrag: str) -> None:
+        """An attempt is over; what it sent counts for all until its second is over."""
+        self._each.pop(ufrag, None)

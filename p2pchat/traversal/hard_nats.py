@@ -17,14 +17,17 @@ in 99.9 %.
 Where the new port follows the last one by a fixed step, it is predicted instead: the ports that
 come next are told as candidates (:mod:`p2pchat.traversal.gathering`).
 
-Owns the budget.  Nobody is probed but the address of a fresh signed offer or answer, by one run
+Owns the budgets.  Nobody is probed but the address of a fresh signed offer or answer, by one run
 at a time, with at most PROBES checks of 100 bytes, PROBES_A_TICK in each TICK; a run that failed
-delays the next one.  Both sides random: nothing is sent, the relay carries.
+delays the next one.  Strangers' runs neither delay nor keep away those of known peers, who have a
+budget of their own, and of strangers one at a time is opened sockets for.  Both sides random:
+nothing is sent, the relay carries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 
 import attrs
 
@@ -100,12 +103,15 @@ class Volley:
         shots = [Datagram(data, (host, port), None, CHAT_SOCKET) for port in ports]
         return cls(Strategy.PROBE, shots, PROBES_A_TICK, begin)
 
-    def take_due(self, now: float) -> list[Datagram]:
-        """Return the datagrams that are due."""
+    def take_due(
+        self, now: float, may_go: Callable[[Datagram], bool] = lambda _datagram: True
+    ) -> list[Datagram]:
+        """Return the datagrams that are due and may go; the others wait for the next tick."""
         if self._due is None or now < self._due:
             return []
-        self.began = now if self.began is None else self.began
-        batch = self._shots[self.sent : self.sent + self._a_tick]
+        batch = list(takewhile(may_go, self._shots[self.sent : self.sent + self._a_tick]))
+        if batch and self.began is None:
+            self.began = now
         self.sent += len(batch)
         self._due = now + TICK if self.sent < len(self._shots) else None
         return batch
@@ -152,3 +158,23 @@ class ProbingBudget:
         self._pause = FIRST_PAUSE if succeeded else min(self._pause * 2, LONGEST_PAUSE)
         if succeeded:
             self._not_before = 0.0
+
+
+@attrs.define
+class OpeningBudget:
+    """Allows many sockets to one attempt after the other; the system has only so many."""
+
+    _running: str = ""
+    _not_before: float = 0.0
+
+    def take(self, ufrag: str, now: float) -> bool:
+        """Ask for them; tells whether they may be opened."""
+        if self._running or now < self._not_before:
+            return False
+        self._running, self._not_before = ufrag, now + FIRST_PAUSE
+        return True
+
+    def give_back(self, ufrag: str) -> None:
+        """They are closed, but for those that are in use."""
+        if self._running == ufrag:
+            self._running = ""

@@ -33,6 +33,7 @@ from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.behaviour import NatTraits, choose
 from p2pchat.traversal.memory import Means, Memory, is_predicted
 from p2pchat.traversal.punching import Credentials, Path, Phase, Punching
+from p2pchat.traversal.remote_candidates import MAX_KEPT
 from p2pchat.traversal.story import AttemptTold, Side, in_ms, milliseconds
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import (
@@ -51,6 +52,7 @@ ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip ove
 RING_TIMEOUT = 90.0  # seconds for a person to decide
 PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
 MAX_TOLD = 10  # attempts that can be told of; the oldest go
+MAX_REPEATS = 8  # times in an attempt that news of theirs makes us send our candidates again
 
 
 @attrs.frozen
@@ -145,19 +147,26 @@ class _Attempt:
     checks_began: float | None = None
     candidates: tuple[Candidate, ...] = ()  # ours, as they were told last
     theirs: NatTraits | None = None
-    heard: set[Address] = attrs.Factory(set)  # every address that they told
+    heard: set[Address] = attrs.Factory(set)  # addresses that they told, the first MAX_KEPT
+    repeats: int = 0
     updated: bool = False  # ours changed after they were told in offer or answer
 
     def hear(self, candidates: tuple[Candidate, ...]) -> bool:
         """Take notice of theirs; tells whether any is new."""
-        told = {one.address for one in candidates}
-        news = not told <= self.heard
-        self.heard |= told
-        return news
+        told = dict.fromkeys(one.address for one in candidates)
+        news = [address for address in told if address not in self.heard]
+        kept = news[: MAX_KEPT - len(self.heard)]
+        self.heard.update(kept)
+        return bool(kept)
+
+    def may_repeat(self) -> bool:
+        """Tell whether ours are sent again, for they may have gone down a stream that was dead."""
+        self.repeats += self.updated
+        return self.updated and self.repeats <= MAX_REPEATS
 
     def their_candidates(self, checks: Punching | None) -> tuple[Candidate, ...]:
-        """Return what they told, each once."""
-        return () if checks is None else tuple(dict.fromkeys(checks.candidates))
+        """Return what they told, as far as it is kept."""
+        return () if checks is None else checks.candidates
 
 
 @attrs.define(eq=False)
@@ -176,6 +185,7 @@ class Negotiation:
     :ivar dials: whether the link's first flight is ours to make: the offering side's.
     :ivar began: when the call began of which this is told; milliseconds count from then.
     :ivar remembered: how this peer was reached last.
+    :ivar known: whether the peer is a contact, or our person called or accepted it.
     """
 
     agent: Agent
@@ -186,6 +196,7 @@ class Negotiation:
     _random_bytes: Callable[[int], bytes]
     began: float = 0.0
     remembered: Memory | None = None
+    known: bool = False
     stage: Stage = Stage.IDLE
     session: str = ""
     ufrag: str = ""
@@ -362,11 +373,17 @@ class Negotiation:
         self._now.theirs, self._now.checks_began = theirs, now
         self._now.hear(remote.candidates)
         self._punching = self.agent.punch(
-            credentials, remote.candidates, theirs, now, low_ttl, recalled=self.remembered
+            credentials,
+            remote.candidates,
+            theirs,
+            now,
+            low_ttl,
+            recalled=self.remembered,
+            known=self.known,
         )
         self.stage, self._deadline = Stage.CHECKING, None
-        addresses = tuple(format_address(one.address) for one in remote.candidates)
-        self._events.append(ChecksBegan(self.ufrag, addresses))
+        addresses = dict.fromkeys(format_address(one.address) for one in remote.candidates)
+        self._events.append(ChecksBegan(self.ufrag, tuple(addresses)))
 
     def receive(self, body: Delivered, now: float) -> None:
         """
@@ -398,8 +415,8 @@ class Negotiation:
 
     def _take_candidates(self, body: Candidates, now: float) -> None:
         if self._punching is not None:
-            if self._now.hear(body.candidates) and self._now.updated:
-                self.candidates_changed()  # ours may have gone down a stream that was dead
+            if self._now.hear(body.candidates) and self._now.may_repeat():
+                self.candidates_changed()
             self._punching.add_candidates(body.candidates, now)
             if body.began:
                 self._punching.remote_began(now)

@@ -2,8 +2,9 @@
 Whom a TURN allocation serves: permissions and channels (RFC 8656 sections 9 to 12).
 
 Owns one permission for each wanted IP address, one channel for each transport address that a
-second datagram went to, their renewal, and the datagrams that wait for a permission.  A datagram
-goes out as ChannelData where a channel is bound, else as a Send indication.
+second datagram of a link went to, their renewal, and the datagrams that wait for a permission.  A
+datagram goes out as ChannelData where a channel is bound, else as a Send indication.  Checks bind
+no channel: whoever names candidates could use them up.
 
 The relay answers 400 or 403 for an address that it can't or won't send to, and refuses a whole
 CreatePermission for one such address: its addresses are then asked for one by one.  An address
@@ -73,7 +74,7 @@ class Permissions:
     _numbers: dict[Address, int] = attrs.Factory(dict)  # for good: never another peer's
     _peers: dict[int, Address] = attrs.Factory(dict)
     _sent_once: dict[Address, None] = attrs.Factory(dict)
-    _waiting: deque[tuple[bytes, Address]] = attrs.Factory(deque)
+    _waiting: deque[tuple[bytes, Address, bool]] = attrs.Factory(deque)
     _outgoing: list[bytes] = attrs.Factory(list)
 
     def begin(self, relayed: Address, now: float) -> None:
@@ -123,44 +124,50 @@ class Permissions:
 
     # -- data
 
-    def send(self, data: bytes, peer: Address, now: float) -> None:
-        """Send a datagram, now or when the permission is there."""
+    def send(self, data: bytes, peer: Address, now: float, binds: bool = True) -> None:
+        """
+        Send a datagram, now or when the permission is there.
+
+        :param binds: whether it counts among those that a channel is bound for.
+        """
         if self._is_bound(peer, now):
             padded = self._transactions.reliable
             frame = turn.encode_channel_data(self._numbers[peer], data, padded)
             self._outgoing.append(frame)
         elif self.relayed is not None and self.is_permitted(peer[0], now):
-            self._indicate(data, peer, now)
+            self._indicate(data, peer, now, binds)
         else:
-            self._wait(data, peer, now)
+            self._wait(data, peer, now, binds)
 
     def _is_bound(self, peer: Address, now: float) -> bool:
         channel = self._channels.get(peer)
         return channel is not None and channel.holds(now) and peer[0] in self._wanted
 
-    def _indicate(self, data: bytes, peer: Address, now: float) -> None:
+    def _indicate(self, data: bytes, peer: Address, now: float, binds: bool) -> None:
         attributes = {"XOR-PEER-ADDRESS": peer, "DATA": data}
         kind, identifier = stun.MessageClass.INDICATION, self._random_bytes(12)
         self._outgoing.append(stun.encode(stun.Message(kind, identifier, attributes, SEND)))
+        if not binds:
+            return
         if peer in self._sent_once:
             self._open_channel(peer, now)
         elif len(self._sent_once) < MAX_HOSTS:
             self._sent_once[peer] = None
 
-    def _wait(self, data: bytes, peer: Address, now: float) -> None:
+    def _wait(self, data: bytes, peer: Address, now: float, binds: bool) -> None:
         self.permit([peer], now)
         if peer[0] not in self._wanted or self.is_refused(peer[0]):
             self.dropped += 1
             return
-        self._waiting.append((data, peer))
+        self._waiting.append((data, peer, binds))
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
             self.dropped += 1
 
     def _send_waiting(self, now: float) -> None:
         waiting, self._waiting = self._waiting, deque()
-        for data, peer in waiting:
-            self.send(data, peer, now)
+        for data, peer, binds in waiting:
+            self.send(data, peer, now, binds)
 
     def receive_channel_data(self, frame: bytes) -> tuple[bytes, Address]:
         """

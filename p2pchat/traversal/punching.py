@@ -21,7 +21,12 @@ until it is told chooses by the same rule.  Traffic is taken from any address th
 check came from; only checks move the path.
 
 A *round* is a time in which checks go out: the first one finds a path, later ones, started by
-:meth:`Punching.check_again` or by a check from a new address, verify it or move it.
+:meth:`Punching.check_again` or by a check from a new address, verify it or move it.  It begins when
+it is the attempt's turn (:mod:`p2pchat.traversal.admission`), and until then goes on as before.
+What its owner's budget doesn't let out is not made, and is due again PAUSE later.
+
+A route is *heard* when an authentic check came over it, and *proved* when a response to a check of
+ours did: only that shows that somebody is there who wants our packets.
 
 A pair is one of our bases (the chat socket, a relay, or one of many sockets behind a hard NAT:
 :mod:`p2pchat.traversal.hard_nats`) and one remote address.  A direct pair is better than a
@@ -42,14 +47,15 @@ from enum import Enum
 
 import attrs
 
+from p2pchat.traversal.admission import Admission
 from p2pchat.traversal.behaviour import Strategy
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
 from p2pchat.traversal.hard_nats import Volley
 from p2pchat.traversal.memory import Means
-from p2pchat.traversal.relays import is_relayable
+from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.story import PairTold, VolleyTold, in_ms, milliseconds
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, Family, Scope, family, format_address, scope
+from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
 
 LOW_TTL = 4  # hops; passes two boxes of our own and reaches nobody three routers away
@@ -71,11 +77,16 @@ RELAY_WAIT = 0.5  # seconds that the other side has to check our relayed address
 # from it: a stranger's packet to a NAT without a firewall, which no low TTL can keep away here,
 # would make Linux give all its later mappings another port
 MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
+PAUSE = 0.05  # seconds until what wasn't let out is due again
+USE_CANDIDATE = 4  # bytes of the attribute
+MAX_RESPONSE = 76  # bytes; an IPv6 address is told
+YIELDING = LATER_ROUND  # seconds after which a round with a path ends if others have none
 
 
 class Phase(Enum):
     """Where an attempt stands."""
 
+    WAITING = "waiting"  # the first round is to begin
     CHECKING = "checking"  # a round is on
     QUIET = "quiet"  # the round ended with a path
     FAILED = "failed"  # the round ended without
@@ -165,19 +176,6 @@ class Credentials:
     key: bytes = attrs.field(repr=False)
 
 
-def plausible(candidate: Candidate, local: bool) -> bool:
-    """
-    Tell whether a remote candidate may be sent to.
-
-    Never to a multicast, broadcast, link-local or unspecified address.
-
-    :param local: whether our person chose a registry on this machine; then loopback is the
-        network, else it is never sent to.
-    """
-    where = scope(candidate.address[0])
-    return where is not Scope.UNUSABLE and (local or where is not Scope.LOOPBACK)
-
-
 @attrs.define
 class Punching:
     """
@@ -188,6 +186,9 @@ class Punching:
     :ivar host_addresses: our host candidates' addresses, to name the type of our end.
     :ivar reflexive_addresses: our server-reflexive ones.
     :ivar is_local: whether the registry is on this machine.
+    :ivar known: whether the peer is a contact, or our person called or accepted it.
+    :ivar may_send: takes where a packet is to go, and its bytes of payload; tells whether it may.
+    :ivar woken: called when there is something to take.
     """
 
     credentials: Credentials
@@ -196,18 +197,26 @@ class Punching:
     reflexive_addresses: tuple[Address, ...]
     is_local: bool
     _random_bytes: Callable[[int], bytes]
+    known: bool = False
+    admission: Admission = attrs.Factory(Admission)
+    may_send: Callable[[Route, int, float], bool] = lambda _route, _octets, _now: True
+    woken: Callable[[], object] = lambda: None
     path: Path | None = None
-    phase: Phase = Phase.CHECKING
+    phase: Phase = Phase.WAITING
     pairs: dict[Route, Pair] = attrs.Factory(dict)
     bases: tuple[str, ...] = (CHAT_SOCKET,)  # that pairs are made of
-    candidates: list[Candidate] = attrs.Factory(list)
+    _remote: RemoteCandidates = attrs.field(init=False)
     _heard: set[Route] = attrs.Factory(set)
+    _proved: set[Route] = attrs.Factory(set)
+    _new_routes: list[tuple[Route, bool]] = attrs.Factory(list)
+    _check_size: int = 0  # bytes of the longest check
     _transactions: dict[bytes, tuple[Pair, float, bool]] = attrs.Factory(dict)
     _nominated: Route | None = None  # by the other side
     _nomination: int = 0  # the number of the last one, ours or theirs
     _outgoing: list[Datagram] = attrs.Factory(list)
     _round_started: float = 0.0
     _round_ends: float = 0.0
+    _round_length: float = FIRST_ROUND
     _low_ttl_until: float = 0.0
     _moved: bool = False
     _ended: bool = False
@@ -215,6 +224,9 @@ class Punching:
     means: Means | None = None  # what made the path
     has_settled: bool = False  # the first round is over: what it didn't find is hard to find
     volley: Volley | None = None
+
+    def __attrs_post_init__(self) -> None:
+        self._remote = RemoteCandidates(self.is_local)
 
     # -- what the negotiation says
 
@@ -229,13 +241,22 @@ class Punching:
         self.add_candidates(candidates, now)
 
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
-        """Check these remote candidates too; implausible ones are left out."""
+        """Check these remote candidates too; known and implausible ones are left out."""
         for candidate in candidates:
-            if plausible(candidate, self.is_local):
-                self.candidates.append(candidate)
+            if self._remote.add(candidate):
                 for base in self.bases:
                     self._pair_up(candidate, base, now)
         self.handle_timer(now)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """What the other side told, as far as it is kept."""
+        return self._remote.told
+
+    @property
+    def at_relay(self) -> tuple[Address, ...]:
+        """The addresses that a relay of ours is to let in, one for each IP address."""
+        return self._remote.at_relay
 
     def _rename(self, pair: Pair, told: Candidate) -> None:
         """A check came from this address before we were told what it is."""
@@ -243,12 +264,14 @@ class Punching:
             pair.remote = told
             if self.path is not None and self.path.route == pair.route:
                 self.path, self._moved = attrs.evolve(self.path, remote=told.type), True
+                self.woken()
 
     def set_relays(self, relays: tuple[str, ...], now: float) -> None:
         """Check from these relay bases too; the pairs of relays that are gone go."""
         gone = {base for base in self.bases if base.startswith(RELAYS)} - set(relays)
         self.pairs = {route: one for route, one in self.pairs.items() if route.base not in gone}
         self._heard = {route for route in self._heard if route.base not in gone}
+        self._proved &= self._heard
         new = [base for base in relays if base not in self.bases]
         self.bases = (*(base for base in self.bases if base not in gone), *new)
         if self.is_direct:
@@ -269,7 +292,7 @@ class Punching:
     def _reaches(self, route: Route) -> bool:
         """Tell whether what leaves from this base can get there at all."""
         if route.is_relayed:
-            return is_relayable(route.address)
+            return self._remote.is_at_relay(route.address)
         ours = {family(host) for host, _ in self.host_addresses} or {Family.IPV4}
         return family(route.address[0]) in ours
 
@@ -316,9 +339,31 @@ class Punching:
         return stun.encode(request, self.credentials.key, fingerprint=True)
 
     def _start_round(self, now: float, length: float) -> None:
+        """Begin a round, now or when it is our turn."""
+        self._round_length, is_first = length, not self.has_settled
+        if self.admission.ask(self.credentials.local_ufrag, self.known, is_first, now):
+            self.take_turn(now)
+
+    def take_turn(self, now: float) -> None:
+        """Begin the round that was asked for."""
         self.phase, self._decide_at = Phase.CHECKING, None
-        self._round_started, self._round_ends = now, now + length
+        self._round_started, self._round_ends = now, now + self._round_length
+        self._transactions.clear()
         self._make_all_due(now)
+
+    def give_up(self) -> None:
+        """The first round didn't have its turn in time."""
+        if self.phase is Phase.WAITING:
+            self._end_round()
+
+    def give_way(self, now: float) -> bool:
+        """End a round that has a path, for attempts that have none; tells whether it did."""
+        if self.phase is not Phase.CHECKING or now < self._round_started + YIELDING:
+            return False
+        if not any(self._confirmed_in_round(pair) for pair in self.pairs.values()):
+            return False
+        self._end_round()
+        return True
 
     def _make_all_due(self, now: float) -> None:
         for pair in self.pairs.values():
@@ -345,9 +390,7 @@ class Punching:
             return False
         if not message.integrity_holds(self.credentials.key) or message.unknown_required:
             return False
-        response = stun.success(message, XOR_MAPPED_ADDRESS=source.address)
-        data = stun.encode(response, self.credentials.key, fingerprint=True)
-        self._outgoing.append(Datagram(data, source.address, base=source.base))
+        self._respond(message, source, now)
         priority = message.attributes.get("PRIORITY", REFLEXIVE_PREFERENCE << 24)
         number = priority & 0xFFFFFF
         nominates = "USE-CANDIDATE" in message.attributes and not self.controlling
@@ -358,14 +401,24 @@ class Punching:
         self._triggered(source, kind, now)
         return True
 
+    def _respond(self, message: stun.Message, source: Route, now: float) -> None:
+        if self.may_send(source, MAX_RESPONSE, now):
+            response = stun.success(message, XOR_MAPPED_ADDRESS=source.address)
+            data = stun.encode(response, self.credentials.key, fingerprint=True)
+            self._send(Datagram(data, source.address, base=source.base))
+
+    def _send(self, datagram: Datagram) -> None:
+        self._outgoing.append(datagram)
+        self.woken()
+
     def _triggered(self, source: Route, kind: CandidateType, now: float) -> None:
         """Check back at once, as RFC 8445 section 7.3.1.4 wants, unless the pair is confirmed."""
         is_new = source not in self._heard
-        pair = self._pair(self._known(source.address, kind), source.base, now)
+        pair = self._pair(self._remote.get(source.address, kind), source.base, now)
         if pair is None:
             return
         pair.checks_received += 1
-        self._heard.add(source)
+        self._hear(source, False)
         self.remote_began(now)
         if self.phase is Phase.FAILED or (self.phase is Phase.QUIET and self._joins(is_new, now)):
             self._start_round(now, LATER_ROUND)
@@ -375,10 +428,12 @@ class Punching:
             self._choose(now)
         self.handle_timer(now)
 
-    def _known(self, address: Address, kind: CandidateType) -> Candidate:
-        """Return the candidate with this address, one of the given kind if none was told."""
-        told = (one for one in self.candidates if one.address == address)
-        return next(told, Candidate(kind, address))
+    def _hear(self, route: Route, proved: bool) -> None:
+        if route not in (self._proved if proved else self._heard):
+            self._heard.add(route)
+            self._proved |= {route} if proved else set()
+            self._new_routes.append((route, proved))
+            self.woken()
 
     def _joins(self, is_new: bool, now: float) -> bool:
         """Whether a check of theirs begins a round of ours: from a new address, or to improve."""
@@ -406,7 +461,7 @@ class Punching:
         pair.confirmed_at, pair.due = now, pair.due if pair.nominating else None
         pair.first_confirmed = now if pair.first_confirmed is None else pair.first_confirmed
         pair.local = self._local_type(pair, mapped)
-        self._heard.add(pair.route)
+        self._hear(pair.route, True)
         if not pair.is_relayed and self.phase is Phase.CHECKING:
             self._round_ends = min(self._round_ends, now + SETTLING)
         self._choose(now)
@@ -451,6 +506,7 @@ class Punching:
         remote = pair.remote
         self.path = Path(remote.address, pair.local, remote.type, pair.rtt, pair.base)
         self.means, self._moved = self._means(pair), True
+        self.woken()
         if self.controlling:
             self._nomination += 1
             pair.nomination, pair.nominating = self._nomination, True
@@ -487,6 +543,15 @@ class Punching:
         """Tell whether an authentic check or response came over this route."""
         return source in self._heard
 
+    def has_proved(self, target: Route) -> bool:
+        """Tell whether a response to a check of ours came over this route."""
+        return target in self._proved
+
+    @property
+    def routes(self) -> frozenset[Route]:
+        """The routes that are heard."""
+        return frozenset(self._heard)
+
     # -- time
 
     def handle_timer(self, now: float) -> None:
@@ -499,24 +564,39 @@ class Punching:
         if now >= self._round_ends:
             self._end_round()
             return
-        for pair in self.pairs.values():
-            if pair.due is not None and now >= pair.due:
-                self._check(pair, now)
+        due = [one for one in self.pairs.values() if one.due is not None and now >= one.due]
+        for pair in sorted(due, key=lambda one: one.sends):  # none goes without for the others
+            self._check(pair, now)
         if self.volley is not None:
-            self._outgoing += self.volley.take_due(now)
+            for datagram in self.volley.take_due(now, self._lets_out(now)):
+                self._send(datagram)
+
+    def _lets_out(self, now: float) -> Callable[[Datagram], bool]:
+        return lambda one: self.may_send(Route(one.destination, one.base), len(one.data), now)
 
     def _check(self, pair: Pair, now: float) -> None:
+        route = pair.route
+        if not self.may_send(route, self._longest_check(), now):
+            pair.due = now + PAUSE
+            return
         transaction_id = self._random_bytes(12)
         data = self._request(transaction_id, pair)
-        low = now < self._low_ttl_until and pair.route not in self._heard
+        low = now < self._low_ttl_until and route not in self._heard
         ttl = LOW_TTL if low and pair.base == CHAT_SOCKET else None
-        self._outgoing.append(Datagram(data, pair.remote.address, ttl, pair.base))
+        self._send(Datagram(data, pair.remote.address, ttl, pair.base))
         self._transactions[transaction_id] = (pair, now, pair.nominating)
         pair.first_sent = now if pair.first_sent is None else pair.first_sent
         wait = RESEND_AFTER[min(pair.sends, len(RESEND_AFTER) - 1)]
         pair.sends, pair.checks_sent, pair.due = pair.sends + 1, pair.checks_sent + 1, now + wait
 
+    def _longest_check(self) -> int:
+        """Return the bytes of a check that nominates, the longest there is."""
+        if not self._check_size:
+            self._check_size = len(self.check_bytes()) + USE_CANDIDATE
+        return self._check_size
+
     def _end_round(self) -> None:
+        self.admission.leave(self.credentials.local_ufrag)
         confirmed = any(self._confirmed_in_round(pair) for pair in self.pairs.values())
         self.phase = Phase.QUIET if confirmed else Phase.FAILED
         self._ended = self.has_settled = True
@@ -524,6 +604,7 @@ class Punching:
         self._transactions.clear()
         for pair in self.pairs.values():
             pair.due, pair.nominating = None, False
+        self.woken()
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
@@ -538,6 +619,11 @@ class Punching:
         """Return, and forget, what waits to be sent."""
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
+
+    def take_routes(self) -> list[tuple[Route, bool]]:
+        """Return, and forget, the routes that are newly heard, or proved."""
+        routes, self._new_routes = self._new_routes, []
+        return routes
 
     def take_move(self) -> Path | None:
         """Return, once, the path that was just chosen."""

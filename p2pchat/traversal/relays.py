@@ -116,6 +116,8 @@ class Relays:
     _told: tuple[Candidate, ...] = ()
     _stream_changes: list[StreamChange] = attrs.Factory(list)
     _farewell: list[Datagram] = attrs.Factory(list)
+    _hosts: dict[str, set[str]] = attrs.Factory(dict)  # IP addresses to permit, by owner
+    _owners: dict[str, set[str]] = attrs.Factory(dict)  # by IP address
     _past: deque[_Relayed] = attrs.Factory(lambda: deque(maxlen=MAX_REMEMBERED))
 
     def configure(
@@ -158,6 +160,7 @@ class Relays:
         allocation = Allocation(address, credentials, reliable, self._random_bytes)
         relayed = _Relayed(self._number, server, allocation, now)
         self._running[relayed.base] = relayed
+        allocation.permit([(host, 0) for host in self._owners], now)
         return relayed
 
     def _open_streams(self, now: float) -> None:
@@ -232,11 +235,37 @@ class Relays:
         if relayed is not None:
             relayed.allocation.send(datagram.data, datagram.destination, now)
 
-    def permit(self, addresses: Iterable[Address], now: float) -> None:
-        """Let these peers send to us over the relay; those that it can't reach are left out."""
+    def send_check(self, datagram: Datagram, owner: str, now: float) -> None:
+        """Wrap a check or its answer; where it goes is permitted until its owner is forgotten."""
+        self._own(owner, datagram.destination[0])
+        relayed = self._running.get(datagram.base)
+        if relayed is not None:
+            relayed.allocation.send_once(datagram.data, datagram.destination, now)
+
+    def permit(self, addresses: Iterable[Address], now: float, owner: str = "") -> None:
+        """
+        Let these peers send to us over the relay; those that it can't reach are left out.
+
+        :param owner: the attempt that wants them.
+        """
         public = [address for address in addresses if is_relayable(address)]
+        for host, _ in public:
+            self._own(owner, host)
         for relayed in self._running.values():
             relayed.allocation.permit(public, now)
+
+    def _own(self, owner: str, host: str) -> None:
+        self._hosts.setdefault(owner, set()).add(host)
+        self._owners.setdefault(host, set()).add(owner)
+
+    def forget(self, owner: str) -> None:
+        """Permit no more what nobody but this owner wants."""
+        for host in self._hosts.pop(owner, ()):
+            self._owners[host].discard(owner)
+            if not self._owners[host]:
+                del self._owners[host]
+                for relayed in self._running.values():
+                    relayed.allocation.forget([(host, 0)])
 
     def refresh(self, now: float) -> None:
         """Ask the relays at once whether they still know us: the network has changed."""

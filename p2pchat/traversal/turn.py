@@ -185,14 +185,23 @@ class Allocation:
         """
         Send a datagram to a peer; one without a permission is permitted first.
 
+        A second one binds a channel.
+
         :raises LocalProtocolError: longer than a datagram can be.
         """
+        self._send(data, peer, now, binds=True)
+
+    def send_once(self, data: bytes, peer: Address, now: float) -> None:
+        """Send a datagram to a peer as :meth:`send` does, but bind no channel for it."""
+        self._send(data, peer, now, binds=False)
+
+    def _send(self, data: bytes, peer: Address, now: float, binds: bool) -> None:
         if len(data) > turn.MAX_DATA:
             raise LocalProtocolError(f"{len(data)} bytes don't fit a datagram")
         if self.state not in _LIVE:
             self._permissions.dropped += 1
             return
-        self._permissions.send(data, peer, now)
+        self._permissions.send(data, peer, now, binds)
         self._rearm_keepalive(now)
 
     def _rearm_keepalive(self, now: float) -> None:

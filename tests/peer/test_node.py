@@ -8,9 +8,11 @@ registry that lies, played by the test.
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from random import Random
 from typing import Any
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -24,6 +26,8 @@ from p2pchat.peer.node import FAREWELL, MAX_STRANGERS, Node
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import load_state
+from p2pchat.traversal.admission import MAX_CHECKING, MAX_WAITING
+from p2pchat.traversal.allowance import PACKETS
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     Answer,
@@ -42,6 +46,7 @@ from p2pchat.wire.retry_after import SCATTER
 from p2pchat.wire.strict_json import JsonObject
 from tests.identity.people import BOB, identity
 from tests.peer.registry_case import BusyStore
+from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.recorder import Recorder
 from tests.simulation.world import EPOCH, GATHERING, Person, World, runtime_on
 
@@ -284,6 +289,86 @@ class ContactsTests(NodeCase):
         self.deliver(self.sign(offer("two"), identity(77)))
         accepted = [event.accepted for event in self.alice.events(events.OfferReceived)]
         self.assertEqual(accepted, [True, False])
+
+
+class FloodTests(NodeCase):
+    """A flood of strangers, each with a key of its own, where nobody is asked."""
+
+    policy = AcceptPolicy.ALL
+
+    def strangers(self, first: int, count: int, every: float) -> None:
+        """Let strangers make offers that name as many hosts as can be, and say nothing more."""
+        for number in range(first, first + count):
+            hosts = (f"198.{number // 250 + 20}.{number % 250}.{n + 1}" for n in range(32))
+            told = tuple(Candidate(CandidateType.SERVER_REFLEXIVE, (one, 9)) for one in hosts)
+            made = attrs.evolve(offer(f"s{number}"), candidates=told)
+            token = self.sign(made, identity(1000 + number))
+            self.world.registry.streams.deliver(self.alice.node.peer_id, token)
+            self.world.internet.run(every)
+
+    def test_nothing_is_left(self) -> None:
+        """A thousand who never connect leave nothing behind, and no memory in use."""
+        self.strangers(0, 100, 0.1)
+        self.world.internet.run(60)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        self.strangers(100, 1000, 0.1)
+        self.assertGreater(len(self.alice.events(events.OfferReceived)), 100)
+        self.world.internet.run(150)
+        self.assertEqual((self.alice.node.dialogues, self.alice.node.attempts), (0, 0))
+        self.assertEqual(self.alice.node.conversations(), [])
+        self.alice.told.clear()
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+        self.assertLess(after - before, 3_000_000, "it was 45 MB; each key is cached for a while")
+
+    def test_bound(self) -> None:
+        """However many come, few are attempted at a time, and no second sees many packets."""
+        self.world.internet.trace = []
+        self.strangers(0, 300, 1 / 60)
+        self.assertLessEqual(self.alice.node.attempts, MAX_CHECKING + MAX_WAITING)
+        self.assertLessEqual(self.alice.node.dialogues, 100)
+        self.world.internet.run(10)
+        ours = self.alice.host.address
+        hosts = self.world.host.addresses
+        times = [
+            when
+            for when, source, to, *_ in self.world.internet.trace
+            if source[0] == ours and to[0] not in hosts
+        ]
+        self.assertGreater(len(times), 3 * PACKETS)
+        for index in range(len(times) - PACKETS):
+            self.assertGreater(times[index + PACKETS] - times[index], 1)
+
+    def test_friends(self) -> None:
+        """Meanwhile our person's call, and a contact's, come about at once."""
+        bob, carol = (self.world.person(name) for name in ("bob", "carol"))
+        self.world.settle(bob, carol)
+        self.alice.state.add_contact(carol.node.peer_id, "carol")
+        self.strangers(0, 300, 1 / 60)
+        began = self.world.internet.clock.seconds()
+        self.alice.node.connect(bob.node.peer_id)
+        carol.node.connect(self.alice.node.peer_id)
+        for number in range(300, 330):
+            self.strangers(number, 1, 1 / 60)
+        found = [one.milliseconds for one in self.alice.events(events.Connected)]
+        self.assertEqual(len(found), 2, self.world.internet.clock.seconds() - began)
+
+    def test_conversation_goes_on(self) -> None:
+        """A stranger with whom there is a conversation finds a new path, and isn't told busy."""
+        bob = self.world.person("bob", self.world.nat(PORT_RESTRICTED_CONE))
+        self.world.settle(bob)
+        self.world.connect(bob, self.alice)
+        self.strangers(0, 100, 1 / 60)
+        nat = self.world.nat(PORT_RESTRICTED_CONE)
+        bob.host.move(behind=nat)
+        for number in range(100, 900):
+            self.strangers(number, 1, 1 / 60)
+        bob.say("still here", self.alice)
+        self.world.wait(lambda: "still here" in self.alice.texts())
+        self.assertEqual(bob.events(events.Disconnected), [])
 
 
 class CommandTests(NodeCase):

@@ -6,9 +6,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.allowance import BURST, MAX_HOSTS, MAX_PACKET, RATE, Allowance
-from p2pchat.traversal.hard_nats import PROBES
-from p2pchat.traversal.punching import Credentials, Pair, Punching
+from p2pchat.traversal.allowance import (
+    BURST,
+    BYTES,
+    KEPT_BYTES,
+    KEPT_PACKETS,
+    MAX_HOSTS,
+    MAX_PACKET,
+    PACKETS,
+    RATE,
+    Allowance,
+    Budget,
+    host_key,
+)
+from p2pchat.traversal.hard_nats import PROBES, PROBES_A_TICK, TICK
+from p2pchat.traversal.punching import MAX_RESPONSE, Credentials, Pair, Punching
+from p2pchat.wire import stun
 from p2pchat.wire.documents import MAX_LABEL, Candidate, CandidateType
 
 VICTIM, OTHER = "203.0.113.66", "203.0.113.67"
@@ -43,6 +56,15 @@ class AllowanceTests(SynchronousTestCase):
         self.send(BURST, 0.0)
         self.assertEqual(self.send(BURST, 0.0, OTHER), BURST)
 
+    def test_network(self) -> None:
+        """All addresses of an IPv6 /64 are one host; of IPv4 each is one, by whatever way."""
+        self.send(BURST, 0.0, "2001:db8::1")
+        self.assertEqual(self.send(1, 0.0, "2001:db8::ffff:1:2:3"), 0)
+        self.assertEqual(self.send(1, 0.0, "2001:db8:0:1::1"), 1)
+        self.assertEqual(host_key("64:ff9b::203.0.113.66"), VICTIM)
+        self.assertEqual(host_key("2002:cb00:7142::1"), VICTIM)
+        self.assertNotEqual(host_key("64:ff9b::203.0.113.67"), VICTIM)
+
     def test_other_addresses_wash_nothing_away(self) -> None:
         """However many addresses are sent to, what went to the busiest is remembered."""
         self.send(BURST, 0.0)
@@ -62,6 +84,78 @@ class AllowanceTests(SynchronousTestCase):
             self.assertLessEqual(sent, BURST + RATE * now)
 
 
+class BudgetTests(SynchronousTestCase):
+    """What goes to all hosts together."""
+
+    def setUp(self) -> None:
+        self.budget = Budget()
+
+    def send(
+        self, count: int, now: float, known: bool = False, sharing: int = 1, octets: int = 100
+    ) -> int:
+        """Ask for so many packets of an attempt named by its kind; returns how many may go."""
+        ufrag = f"known {known}"
+        take = self.budget.take
+        return sum(take(ufrag, known, sharing, octets, now) for _ in range(count))
+
+    def test_packets(self) -> None:
+        """In a second no more than PACKETS go, and a second later as many again."""
+        self.assertEqual(self.send(5000, 10.0, known=True), PACKETS)
+        self.assertEqual(self.send(5000, 10.99, known=True), 0)
+        self.assertEqual(self.send(5000, 11.1, known=True), PACKETS)
+        self.assertEqual(self.budget.refused, 3 * 5000 - 2 * PACKETS)
+
+    def test_octets(self) -> None:
+        """Nor more than BYTES, if they are long."""
+        self.assertEqual(self.send(5000, 10.0, known=True, octets=MAX_PACKET), BYTES // MAX_PACKET)
+
+    def test_kept(self) -> None:
+        """Strangers leave some to known peers, who may have all."""
+        self.assertEqual(self.send(5000, 10.0), PACKETS - KEPT_PACKETS)
+        self.assertEqual(self.send(5000, 10.0, known=True), KEPT_PACKETS)
+        self.setUp()
+        self.assertEqual(self.send(5000, 10.0, octets=200), (BYTES - KEPT_BYTES) // 200)
+
+    def test_shares(self) -> None:
+        """Attempts that check at the same time have equal shares."""
+        found = [
+            sum(self.budget.take(ufrag, False, 4, 100, 10.0) for _ in range(5000))
+            for ufrag in "abcd"
+        ]
+        self.assertEqual(found, [(PACKETS - KEPT_PACKETS) // 4] * 4)
+
+    def test_forgotten(self) -> None:
+        """An attempt that is over leaves nothing but what it sent in the last second."""
+        self.send(5000, 10.0, known=True)
+        self.budget.forget("known True")
+        self.assertEqual(self.send(5000, 10.5, known=True), 0)
+
+    def test_probing_fits(self) -> None:
+        """A run of probing to a stranger goes out at its own pace."""
+        sent, now = 0, 10.0
+        while sent < PROBES:
+            self.assertEqual(self.send(PROBES_A_TICK, now), PROBES_A_TICK, now)
+            sent, now = sent + PROBES_A_TICK, now + TICK * 1.05
+
+    @settings(deadline=None, max_examples=50)
+    @given(
+        st.lists(
+            st.tuples(st.floats(0, 0.7), st.integers(0, 800), st.booleans(), st.integers(40, 240)),
+            max_size=20,
+        )
+    )
+    def test_bound(self, wishes: list[tuple[float, int, bool, int]]) -> None:
+        """Whatever is asked for, no second sees more than PACKETS and BYTES."""
+        self.setUp()
+        now, sent = 1000.0, []
+        for pause, count, known, octets in wishes:
+            now += pause
+            sent += [(now, octets)] * self.send(count, now, known, 1, octets)
+            last = [octets for when, octets in sent if when > now - 1]
+            self.assertLessEqual(len(last), PACKETS)
+            self.assertLessEqual(sum(last), BYTES)
+
+
 class SizeTests(SynchronousTestCase):
     """The packets are small."""
 
@@ -77,3 +171,8 @@ class SizeTests(SynchronousTestCase):
         sizes = [len(sent.data) for sent in punching.take_datagrams()]
         self.assertLessEqual(max(sizes), MAX_PACKET)
         self.assertGreater(len(set(sizes)), 1)
+
+    def test_longest_response(self) -> None:
+        """A response is counted as the longest one, which tells an IPv6 address."""
+        response = stun.success(stun.request(b"t" * 12), XOR_MAPPED_ADDRESS=("2001:db8::1", 9))
+        self.assertEqual(len(stun.encode(response, b"k" * 32, fingerprint=True)), MAX_RESPONSE)

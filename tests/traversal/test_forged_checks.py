@@ -5,11 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.datagrams import Route
-from p2pchat.traversal.punching import (
-    LATER_ROUND,
-    MAX_PAIRS,
-    plausible,
-)
+from p2pchat.traversal.punching import LATER_ROUND, MAX_PAIRS
+from p2pchat.traversal.remote_candidates import plausible
 from p2pchat.wire import stun
 from tests.traversal.ends import A1, B1, B2, ELSEWHERE, KEY, PunchingCase, end, host
 

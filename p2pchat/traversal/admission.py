@@ -1,0 +1,125 @@
+"""
+Which attempts may check now, and which wait for their turn.
+
+An attempt counts while a round of its checks is on; one that has settled on a path and only keeps
+it sends nothing, and doesn't.  At most MAX_CHECKING check at a time, KEPT of them only for *known*
+peers: contacts, and whomever our person called or accepted.  A round that finds no room waits, in
+this order, and first come, first served:
+
+1. the first round of a known peer's attempt,
+2. a later one, which verifies or moves the path of a known peer,
+3. a later one of a stranger, who has answered checks of ours before,
+4. the first round of a stranger's attempt.
+
+A first round waits for LONGEST_WAIT at most: the other side's own ends soon after, and what begins
+later meets nobody.  A later one waits for as long as it takes, for its attempt has a path.
+
+At most MAX_WAITING first rounds of strangers wait, and strangers' attempts begin at BEGINNINGS a
+second: each costs a key agreement, a signature, and requests to our relay.  Who is one too many is
+told so (:meth:`Admission.has_room`), before anything is done for him.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+MAX_CHECKING = 8  # attempts; a person makes one or two, and a network that changes all of them
+KEPT = 2  # of those, for known peers
+MAX_WAITING = 16  # strangers' attempts; six in 0.4 seconds get their turn, if they find a path
+LONGEST_WAIT = 2.5  # seconds; the other side's first round has 5
+BEGINNINGS = 10.0  # strangers' attempts a second ...
+AT_ONCE = 16  # ... and at once
+
+
+@attrs.define
+class Admission:
+    """The turns of all attempts of an agent, by their username fragments."""
+
+    _checking: dict[str, bool] = attrs.Factory(dict)  # whether the peer is known
+    # By rank as in the module's docstring; since when they wait, the longest first.
+    _waiting: tuple[dict[str, float], ...] = attrs.Factory(lambda: ({}, {}, {}, {}))
+    _begun: float = 0.0  # strangers' attempts lately, ...
+    _begun_at: float = 0.0  # ... as it was then
+
+    def begin(self, known: bool, now: float) -> None:
+        """Count an attempt that begins."""
+        if not known:
+            self._begun, self._begun_at = self._lately(now) + 1, now
+
+    def _lately(self, now: float) -> float:
+        return max(0.0, self._begun - BEGINNINGS * (now - self._begun_at))
+
+    def has_room(self, known: bool, now: float) -> bool:
+        """Tell whether an attempt may begin now, to check at once or to wait for its turn."""
+        if known:
+            return True
+        return len(self._waiting[3]) < MAX_WAITING and self._lately(now) + 1 <= AT_ONCE
+
+    def ask(self, ufrag: str, known: bool, is_first: bool, now: float) -> bool:
+        """
+        Ask for a turn; tells whether it is now.  If not, :meth:`next` gives it later.
+
+        :param is_first: whether it is the attempt's first round.
+        """
+        if ufrag in self._checking:
+            return True
+        if self._fits(known):
+            self.leave(ufrag)
+            self._checking[ufrag] = known
+            return True
+        rank = (0 if is_first else 1) if known else (3 if is_first else 2)
+        self._waiting[rank].setdefault(ufrag, now)
+        return False
+
+    def _fits(self, known: bool) -> bool:
+        return len(self._checking) < MAX_CHECKING and (
+            known or self.count(False) < MAX_CHECKING - KEPT
+        )
+
+    def count(self, known: bool) -> int:
+        """Return how many attempts check, of known peers or of strangers."""
+        return sum(one is known for one in self._checking.values())
+
+    @property
+    def checking(self) -> tuple[str, ...]:
+        """The attempts whose turn it is, the longest first."""
+        return tuple(self._checking)
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether the first round of a known peer's attempt waits."""
+        return bool(self._waiting[0])
+
+    def leave(self, ufrag: str) -> None:
+        """A round is over, or not wanted any more."""
+        self._checking.pop(ufrag, None)
+        for waiting in self._waiting:
+            waiting.pop(ufrag, None)
+
+    def next(self) -> str | None:
+        """Give the next one its turn, if there is room; call it until it returns ``None``."""
+        for rank, waiting in enumerate(self._waiting):
+            known = rank < 2
+            if waiting and self._fits(known):
+                ufrag = next(iter(waiting))
+                self.leave(ufrag)
+                self._checking[ufrag] = known
+                return ufrag
+        return None
+
+    def take_late(self, now: float) -> list[str]:
+        """Return, and forget, the first rounds that have waited for too long."""
+        late = [
+            ufrag
+            for rank in (0, 3)
+            for ufrag, since in self._waiting[rank].items()
+            if now >= since + LONGEST_WAIT
+        ]
+        for ufrag in late:
+            self.leave(ufrag)
+        return late
+
+    def get_timer(self) -> float | None:
+        """Return when one has waited for too long."""
+        oldest = [next(iter(self._waiting[rank].values()), None) for rank in (0, 3)]
+        return min((since + LONGEST_WAIT for since in oldest if since is not None), default=None)

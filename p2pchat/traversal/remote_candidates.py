@@ -1,0 +1,73 @@
+"""
+The candidates that the other side of one attempt told, and which of them are kept.
+
+A peer may tell as many as it likes, as often as it likes: each address is kept once, as what it was
+told to be first, MAX_KEPT of them, and MAX_AT_RELAY IP addresses are named to a relay of ours.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from p2pchat.traversal.relays import is_relayable
+from p2pchat.wire.addresses import Address, Scope, scope
+from p2pchat.wire.documents import Candidate, CandidateType
+
+MAX_KEPT = 64  # those of an offer or answer, and as many that come later
+MAX_AT_RELAY = 12  # IP addresses that our relay is to let in; most peers have one, or two
+
+
+def plausible(candidate: Candidate, local: bool) -> bool:
+    """
+    Tell whether a remote candidate may be sent to.
+
+    Never to a multicast, broadcast, link-local or unspecified address.
+
+    :param local: whether our person chose a registry on this machine; then loopback is the
+        network, else it is never sent to.
+    """
+    where = scope(candidate.address[0])
+    return where is not Scope.UNUSABLE and (local or where is not Scope.LOOPBACK)
+
+
+@attrs.define
+class RemoteCandidates:
+    """
+    What is kept.
+
+    :ivar is_local: see :func:`plausible`.
+    """
+
+    is_local: bool
+    _told: dict[Address, Candidate] = attrs.Factory(dict)
+    _at_relay: dict[str, Address] = attrs.Factory(dict)  # by IP address
+
+    def add(self, candidate: Candidate) -> bool:
+        """Keep a candidate, unless it is known, implausible, or one too many; tells whether."""
+        address = candidate.address
+        if address in self._told or len(self._told) >= MAX_KEPT:
+            return False
+        if not plausible(candidate, self.is_local):
+            return False
+        self._told[address] = candidate
+        if len(self._at_relay) < MAX_AT_RELAY and is_relayable(address):
+            self._at_relay.setdefault(address[0], address)
+        return True
+
+    def get(self, address: Address, kind: CandidateType) -> Candidate:
+        """Return the candidate with this address, one of the given kind if none was told."""
+        return self._told.get(address) or Candidate(kind, address)
+
+    @property
+    def told(self) -> tuple[Candidate, ...]:
+        """All that are kept, in the order in which they came."""
+        return tuple(self._told.values())
+
+    @property
+    def at_relay(self) -> tuple[Address, ...]:
+        """The addresses that a relay of ours is to let in, one for each IP address."""
+        return tuple(self._at_relay.values())
+
+    def is_at_relay(self, address: Address) -> bool:
+        """Tell whether a relay of ours is to let this address in."""
+        return address[0] in self._at_relay

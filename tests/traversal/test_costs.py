@@ -1,0 +1,393 @@
+"""What peers, strangers and accepted ones, can make an agent send, keep and do."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.traversal.admission import KEPT, LONGEST_WAIT, MAX_CHECKING
+from p2pchat.traversal.agent import Agent, LinkDatagram, RoundEnded, SocketsReleased
+from p2pchat.traversal.allowance import BURST, BYTES, KEPT_PACKETS, PACKETS, RATE
+from p2pchat.traversal.behaviour import Mapping, NatTraits
+from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.dual_stack import DualGathering
+from p2pchat.traversal.hard_nats import FIRST_PAUSE, PROBES
+from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION
+from p2pchat.traversal.punching import FIRST_ROUND, MAX_PAIRS, Credentials, Phase, Punching
+from p2pchat.traversal.relays import Relays
+from p2pchat.traversal.remote_candidates import MAX_AT_RELAY, MAX_KEPT
+from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
+from tests.traversal.hard_wire import easy_agent, hard_agent
+from tests.traversal.relaying import FIRST, RelaysCase
+
+OURS, PEER, FRIEND = ("10.0.0.2", 5000), ("198.51.100.2", 2001), ("198.51.100.3", 3001)
+VICTIM = "203.0.113.66"
+KEY = b"k" * 32
+QUIC = b"\x40" + bytes(30)
+NOW = 100.0
+
+
+def reflexive(*addresses: Address) -> tuple[Candidate, ...]:
+    """Return candidates as an attacker tells them."""
+    return tuple(Candidate(CandidateType.SERVER_REFLEXIVE, address) for address in addresses)
+
+
+def spread(number: int, count: int = MAX_CANDIDATES) -> tuple[Candidate, ...]:
+    """Return candidates at hosts that no other number has."""
+    return reflexive(*((f"203.{number}.{n // 250}.{n % 250 + 1}", 9) for n in range(count)))
+
+
+class CostCase(SynchronousTestCase):
+    """One agent; the test plays everybody else."""
+
+    def setUp(self) -> None:
+        self.random = Random(1).randbytes
+        gathering = DualGathering((OURS,), self.random)
+        self.agent = Agent(gathering, Relays(self.random), False, self.random)
+        self.now = NOW
+        self.sent: list[tuple[float, Datagram]] = []
+        self.told: list[object] = []
+
+    def punch(
+        self, ufrag: str, candidates: tuple[Candidate, ...] = (), known: bool = False
+    ) -> Punching:
+        """Begin an attempt with a peer whose fragment is ``theirs``."""
+        credentials = Credentials(ufrag, "theirs", KEY)
+        return self.agent.punch(credentials, candidates, NatTraits(), self.now, False, known=known)
+
+    def check(self, ufrag: str, source: Address) -> None:
+        """Let an authentic check come from there, or seem to."""
+        request = stun.request(self.random(12), USERNAME=f"{ufrag}:theirs")
+        self.agent.receive_datagram(stun.encode(request, KEY, fingerprint=True), source, self.now)
+
+    def flush(self, *answering: Address) -> list[Datagram]:
+        """Take what goes out; these addresses answer checks."""
+        sent = list(self.agent.datagrams_to_send(self.now))
+        self.sent += [(self.now, one) for one in sent]
+        while (event := self.agent.next_event()) is not None:
+            self.told.append(event)
+        for one in sent:
+            message = stun.decode(one.data)
+            if message.message_class is stun.MessageClass.REQUEST and one.destination in answering:
+                answer = stun.success(message, XOR_MAPPED_ADDRESS=OURS)
+                data = stun.encode(answer, KEY, fingerprint=True)
+                self.agent.receive_datagram(data, one.destination, self.now)
+                self.flush(*answering)
+        return sent
+
+    def run_until(self, end: float, *answering: Address) -> None:
+        """Let time pass."""
+        self.flush(*answering)
+        while (wanted := self.agent.get_timer()) is not None and wanted <= end:
+            self.now = max(wanted, self.now)
+            self.agent.handle_timer(self.now)
+            self.flush(*answering)
+        self.now = end
+
+    def assert_within_budget(self) -> None:
+        """No second saw more packets or bytes than may go to all hosts."""
+        times = [when for when, _ in self.sent]
+        sizes = [len(one.data) for _, one in self.sent]
+        for index, when in enumerate(times):
+            last = slice(bisect_right(times, when - 1), index + 1)
+            self.assertLessEqual(len(times[last]), PACKETS)
+            self.assertLessEqual(sum(sizes[last]), BYTES)
+
+
+class ForgedSourceTests(CostCase):
+    """An accepted peer has the key, and UDP sources can be forged."""
+
+    def test_victim(self) -> None:
+        """What seems to come from a host that never answers frees it from no allowance."""
+        self.punch("ours", reflexive(PEER))
+        for port in range(1, MAX_PAIRS):
+            self.check("ours", (VICTIM, port))
+        for _ in range(700):
+            self.run_until(self.now + 0.17)
+            self.check("ours", (VICTIM, 1))
+        sent = [one for _, one in self.sent if one.destination[0] == VICTIM]
+        self.assertGreater(len(sent), BURST)
+        self.assertLessEqual(len(sent), BURST + RATE * (self.now - NOW))
+
+    def test_responses(self) -> None:
+        """Nor is it sent answers beyond that, however many checks seem to come from there."""
+        self.punch("ours", reflexive(PEER))
+        self.run_until(NOW + 1, PEER)
+        for number in range(4 * BURST):
+            self.now = NOW + 1 + number / 900
+            self.check("ours", (VICTIM, 7))
+            self.flush()
+        sent = [one for _, one in self.sent if one.destination[0] == VICTIM]
+        self.assertGreater(len(sent), BURST)
+        self.assertLessEqual(len(sent), BURST + RATE * (self.now - NOW))
+
+    def test_answered(self) -> None:
+        """Where checks of ours are answered, all that is asked for goes on being answered."""
+        self.punch("ours", reflexive(PEER))
+        self.run_until(NOW + 1, PEER)
+        self.sent.clear()
+        for number in range(2 * BURST):
+            self.now = NOW + 1 + number / 500
+            self.check("ours", PEER)
+            self.flush(PEER)
+        self.assertEqual(len(self.sent), 2 * BURST)
+
+    def test_friend(self) -> None:
+        """What a friend sends is the friend's, though others' checks seem to come from there."""
+        self.punch("friend", reflexive(FRIEND))
+        self.run_until(NOW + 1, FRIEND)
+        self.punch("mallory", reflexive(PEER))
+        self.check("mallory", FRIEND)
+        self.run_until(self.now + 1, PEER)
+        self.told.clear()
+        self.agent.receive_datagram(QUIC, FRIEND, self.now)
+        self.flush()
+        (event,) = [one for one in self.told if isinstance(one, LinkDatagram)]
+        self.assertEqual(event.ufrag, "friend")
+
+
+class TurnTests(CostCase):
+    """How many attempts check at a time."""
+
+    def phases(self, *ufrags: str) -> list[Phase]:
+        """Return where attempts stand."""
+        found = [self.agent.attempt(ufrag) for ufrag in ufrags]
+        return [one.phase for one in found if one is not None]
+
+    def fill(self) -> None:
+        """Let strangers have all turns that they may have."""
+        for number in range(MAX_CHECKING - KEPT):
+            self.punch(f"stranger {number}", spread(number))
+
+    def test_strangers(self) -> None:
+        """A stranger too many waits, sends nothing, and checks when another's round is over."""
+        self.fill()
+        self.flush()
+        self.sent.clear()
+        self.now += FIRST_ROUND - 1
+        late = self.punch("late", reflexive(PEER))
+        self.flush()
+        self.assertEqual((late.phase, self.sent), (Phase.WAITING, []))
+        self.run_until(NOW + FIRST_ROUND + 0.1, PEER)
+        self.assertIs(late.phase, Phase.CHECKING)
+        self.assertTrue(late.is_direct)
+
+    def test_too_late(self) -> None:
+        """One that has waited for too long has failed, and is told so."""
+        self.fill()
+        self.punch("late", reflexive(PEER))
+        self.run_until(NOW + LONGEST_WAIT)
+        self.assertIn(RoundEnded("late", False), self.told)
+        self.assertEqual(self.phases("late"), [Phase.FAILED])
+
+    def test_friend(self) -> None:
+        """A friend's checks go out at once, whatever strangers do."""
+        self.fill()
+        self.run_until(NOW + 1)
+        friend = self.punch("friend", reflexive(FRIEND), known=True)
+        self.flush(FRIEND)
+        self.assertTrue(friend.is_direct)
+
+    def test_settled(self) -> None:
+        """Who only keeps a path takes nobody's turn; who looks at it again waits for one."""
+        settled = [self.punch(f"settled {n}", reflexive((PEER[0], 100 + n))) for n in range(20)]
+        answering = [(PEER[0], 100 + n) for n in range(20)]
+        for _ in range(8):
+            self.run_until(self.now + 0.5, *answering)
+        self.assertEqual({one.phase for one in settled}, {Phase.QUIET})
+        for one in settled:
+            one.check_again(self.now)
+        self.flush(*answering)
+        checking = [one for one in settled if one.phase is Phase.CHECKING]
+        self.assertEqual(len(checking), MAX_CHECKING - KEPT)
+        self.told.clear()
+        self.run_until(self.now + 3, *answering)
+        ends = {one for one in self.told if isinstance(one, RoundEnded)}
+        self.assertEqual(ends, {RoundEnded(f"settled {n}", True) for n in range(20)})
+
+    def test_own_calls(self) -> None:
+        """A round that has a path gives way to a friend's that has none."""
+        for number in range(MAX_CHECKING):
+            relayed = Candidate(CandidateType.RELAYED, (PEER[0], 100 + number))
+            self.punch(f"friend {number}", (relayed,), known=True)
+        answering = [(PEER[0], 100 + n) for n in range(MAX_CHECKING)]
+        self.run_until(NOW + 2, *answering)
+        self.punch("one more", reflexive(FRIEND), known=True)
+        self.flush(FRIEND)
+        self.assertEqual(self.phases("friend 0", "one more"), [Phase.QUIET, Phase.CHECKING])
+
+    def test_room(self) -> None:
+        """Strangers find no room when enough of them wait; friends do."""
+        begun = 0
+        while self.agent.has_room(False, self.now) and begun < 100:
+            self.punch(f"stranger {begun}")
+            begun += 1
+        self.assertLess(begun, 30)
+        self.assertTrue(self.agent.has_room(True, self.now))
+
+
+class BudgetTests(CostCase):
+    """What goes to all hosts together."""
+
+    def flood(self, seconds: float) -> None:
+        """Let ever new strangers begin attempts as full as can be, where there is room."""
+        end, number = self.now + seconds, 0
+        while self.now < end:
+            if self.agent.has_room(False, self.now):
+                self.punch(f"stranger {number}", spread(number % 200))
+                number += 1
+            self.run_until(self.now + 0.05)
+
+    def test_flood(self) -> None:
+        """Strangers' checks fill what strangers may have, and no second sees more."""
+        self.flood(10)
+        self.assert_within_budget()
+        self.assertGreater(len(self.sent), 5 * (PACKETS - KEPT_PACKETS))
+
+    def test_friend(self) -> None:
+        """Meanwhile a friend's checks go out as if nobody else were there."""
+        alone = self.punch("alone", spread(250, 9), known=True)
+        self.run_until(NOW + 1)
+        expected = sum(one.checks_sent for one in alone.pairs_told(NOW))
+        self.setUp()
+        self.flood(5)
+        friend = self.punch("friend", spread(250, 9), known=True)
+        self.flood(1)
+        self.assertEqual(sum(one.checks_sent for one in friend.pairs_told(NOW)), expected)
+        self.assert_within_budget()
+
+    def test_told(self) -> None:
+        """What isn't sent isn't told to be."""
+        attempts = [self.punch(f"stranger {n}", spread(n)) for n in range(MAX_CHECKING - KEPT)]
+        self.run_until(NOW + 2)
+        told = [pair for one in attempts for pair in one.pairs_told(NOW)]
+        self.assertEqual(sum(pair.checks_sent for pair in told), len(self.sent))
+
+    def test_fair(self) -> None:
+        """Of several strangers, and of one's pairs, none goes without for another."""
+        attempts = [self.punch(f"stranger {n}", spread(n)) for n in range(MAX_CHECKING - KEPT)]
+        self.run_until(NOW + 3)
+        for attempt in attempts:
+            checks = [pair.checks_sent for pair in attempt.pairs_told(NOW)]
+            self.assertGreater(min(checks), 5)
+            self.assertLessEqual(max(checks) - min(checks), 2)
+
+
+class CandidateTests(CostCase):
+    """A peer that never stops telling candidates."""
+
+    def test_again(self) -> None:
+        """The same ones 2,000 times are kept once, and cost no time."""
+        attempt = self.punch("ours", reflexive(PEER))
+        told = spread(1)
+        for _ in range(2000):
+            attempt.add_candidates(told, self.now)
+        self.assertEqual(len(attempt.candidates), 1 + MAX_CANDIDATES)
+
+    def test_ever_new(self) -> None:
+        """Of 64,000 new ones, before and after the path is found, MAX_KEPT are kept."""
+        attempt = self.punch("ours", reflexive(PEER))
+        for number in range(2000):
+            if number == 100:
+                self.run_until(NOW + 5, PEER)
+                self.assertIs(attempt.phase, Phase.QUIET)
+            host = f"198.18.{number // 250}.{number % 250}"
+            attempt.add_candidates(reflexive(*((host, 1 + n) for n in range(32))), self.now)
+        self.assertEqual(len(attempt.candidates), MAX_KEPT)
+        self.assertLessEqual(len(attempt.pairs), MAX_PAIRS)
+        self.assertLessEqual(len(attempt.pairs_told(NOW)), MAX_PAIRS)
+
+    def test_named_anew(self) -> None:
+        """The type that an address was told to be of first stays."""
+        attempt = self.punch("ours", reflexive(PEER))
+        attempt.add_candidates([Candidate(CandidateType.HOST, PEER)], self.now)
+        self.assertEqual(attempt.candidates, reflexive(PEER))
+
+
+class VolleyTests(SynchronousTestCase):
+    """Probing and many sockets, which strangers can ask for."""
+
+    def began(self, agent: Agent, ufrag: str, theirs: Mapping, known: bool, now: float) -> bool:
+        """Begin an attempt; tells whether it has its volley."""
+        where = reflexive((f"198.51.100.{len(ufrag)}", 9))
+        attempt = agent.punch(
+            Credentials(ufrag, "theirs", KEY), where, NatTraits(theirs), now, False, known=known
+        )
+        return attempt.volley_begun
+
+    def test_probing(self) -> None:
+        """Strangers whose probing fails, again and again, delay no friend's."""
+        agent, now = easy_agent(1), NOW
+        for number in range(10):
+            self.began(agent, "s" * (number + 1), Mapping.DEPENDENT, False, now)
+            agent.forget("s" * (number + 1))
+            now += 3
+        self.assertFalse(self.began(agent, "stranger", Mapping.DEPENDENT, False, now))
+        self.assertTrue(self.began(agent, "friend", Mapping.DEPENDENT, True, now))
+
+    def test_sockets(self) -> None:
+        """Strangers open many sockets one after the other, a friend at once."""
+        agent, easy = hard_agent(1), Mapping.ENDPOINT_INDEPENDENT
+        self.assertTrue(self.began(agent, "a", easy, False, NOW))
+        self.assertFalse(self.began(agent, "bb", easy, False, NOW + FIRST_PAUSE))
+        self.assertTrue(self.began(agent, "friend", easy, True, NOW))
+        agent.forget("a")
+        self.assertTrue(self.began(agent, "ccc", easy, False, NOW + FIRST_PAUSE))
+
+    def test_probing_beside_strangers(self) -> None:
+        """A friend's whole run goes out in its round though strangers fill their share."""
+        agent, now = easy_agent(1), NOW
+        for number in range(MAX_CHECKING - KEPT):
+            credentials = Credentials(f"stranger {number}", "theirs", KEY)
+            agent.punch(credentials, spread(number), NatTraits(), now, False)
+        self.began(agent, "friend", Mapping.DEPENDENT, True, now)
+        friend = agent.attempt("friend")
+        assert friend is not None and friend.volley is not None
+        while (wanted := agent.get_timer()) is not None and wanted < NOW + FIRST_ROUND:
+            now = max(wanted, now)
+            agent.handle_timer(now)
+            agent.datagrams_to_send(now)
+        self.assertEqual(friend.volley.sent, PROBES)
+
+    def test_sockets_close(self) -> None:
+        """When the round is over, all that nothing came through are closed."""
+        agent, now = hard_agent(1), NOW
+        self.began(agent, "a", Mapping.ENDPOINT_INDEPENDENT, False, now)
+        told: list[object] = []
+        while (wanted := agent.get_timer()) is not None and wanted <= NOW + FIRST_ROUND:
+            now = max(wanted, now)
+            agent.handle_timer(now)
+            agent.datagrams_to_send(now)
+            while (event := agent.next_event()) is not None:
+                told.append(event)
+        self.assertIn(SocketsReleased("a", frozenset()), told)
+
+
+class RelayTests(RelaysCase):
+    """What peers can make us ask of our relay."""
+
+    def test_hosts(self) -> None:
+        """A peer names a few IP addresses to it, whatever it tells; they go with the attempt."""
+        alice = self.agent(f"turn:{FIRST}")
+        for number in range(20):
+            alice.punch(f"alice {number}", "bob", False, *spread(number))
+            self.internet.run(1)
+            (allocation,) = self.first.allocations.values()
+            self.assertEqual(len(allocation.permissions), MAX_AT_RELAY * (number + 1))
+            alice.agent.forget(f"alice {number}")
+        attempt = alice.punch("alice", "bob", False, *reflexive(self.peer_address))
+        self.internet.run(1)
+        self.assertIn(self.peer_address[0], allocation.permissions)
+        self.assertEqual(attempt.at_relay, (self.peer_address,))
+
+    def test_no_channels(self) -> None:
+        """Checks bind no channel, however many go to one address."""
+        alice = self.agent(f"turn:{FIRST}")
+        alice.punch("alice", "bob", False, *reflexive(("203.0.113.50", 9)))
+        self.internet.run(FIRST_ROUND)
+        self.assertIn(CREATE_PERMISSION, self.first.requests)
+        self.assertNotIn(CHANNEL_BIND, self.first.requests)
