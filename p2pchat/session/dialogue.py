@@ -183,7 +183,8 @@ class Dialogue:
             accept = accept or running.is_calling
             waited = running.stage is Stage.ASKING
             running.withdraw()
-        if accept and not self._has_room(now):
+        knows = self._is_known or self.told.is_open  # whoever is talked to finds room
+        if accept and not self._around.agent.has_room(knows, now):
             self.approval.end()
             self._documents.append(Refusal(offer.session, "busy"))
             return
@@ -211,10 +212,6 @@ class Dialogue:
             self.told.renamed(name)
         elif name:
             self.told.name = name
-
-    def _has_room(self, now: float) -> bool:
-        """Tell whether an attempt may begin; whoever is talked to always may."""
-        return self.told.is_open or self._around.agent.has_room(self._is_known, now)
 
     @property
     def _is_known(self) -> bool:
