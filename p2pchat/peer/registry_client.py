@@ -138,6 +138,10 @@ class RegistryClient:
         """Return one record."""
         return self._attempt(lambda: self._exchange("GET", f"/peer/{quote(peer_id)}"))
 
+    def status(self) -> Deferred[JsonObject]:
+        """Return what the registry tells everybody of itself."""
+        return self._attempt(lambda: self._exchange("GET", "/status"))
+
     def subscribe(
         self, received: Callable[[Event], None], ended: Callable[[str], None]
     ) -> Deferred[EventStream]:

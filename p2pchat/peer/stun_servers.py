@@ -14,8 +14,9 @@ import attrs
 from twisted.internet.defer import gatherResults, inlineCallbacks
 from twisted.logger import Logger
 
-from p2pchat.errors import RemoteProtocolError
+from p2pchat.errors import RegistryError, RemoteProtocolError
 from p2pchat.peer.names import Names
+from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.traversal.reachability import may_serve
 from p2pchat.wire.addresses import Address, Family, Scope, family
 from p2pchat.wire.origins import host as url_host
@@ -93,6 +94,26 @@ class NamedServers:
         wanted = list(dict.fromkeys(hosts))
         found = yield gatherResults([self._names.addresses(host) for host in wanted])
         return dict(zip(wanted, found, strict=True))
+
+
+@inlineCallbacks
+def find_stun(client: RegistryClient, names: Names) -> Any:
+    """
+    Ask a registry where STUN is, and return a Deferred of the first IPv4 address.
+
+    It fails with :class:`p2pchat.errors.RegistryError` where the registry can't be asked, or names
+    no server that can be used.
+    """
+    status = yield client.status()
+    urls = status.get("stun_servers", [f"stun:{url_host(client.server)}"])
+    found = yield NamedServers(names).stun(urls, client.scope)
+    usable = [address for address in found if family(address[0]) is Family.IPV4]
+    if not usable:
+        raise RegistryError(
+            f"the registry {client.server} names no STUN server with an IPv4 address: --stun-port "
+            "says where one is at its host"
+        )
+    return usable[0]
 
 
 def _strings(urls: object) -> list[str]:

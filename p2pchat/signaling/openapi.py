@@ -125,6 +125,7 @@ def _schemas() -> Schema:
         "Status": _object(
             {
                 "version": TEXT,
+                "stun_servers": {"type": "array", "items": TEXT},
                 "uptime": seconds,
                 "peers_registered": _or_null(COUNT),
                 "peers_online": COUNT,

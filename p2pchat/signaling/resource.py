@@ -149,11 +149,13 @@ class RegistryResource:
 
     @app.route("/status", methods=["GET"])
     def status(self, request: AnyRequest) -> Deferred[bytes]:
-        """Show counts."""
+        """Show counts, and where STUN is."""
+        also = {
+            "version": __version__,
+            "stun_servers": self.registry.settings.stun_urls(request.origin),
+        }
         counts = self.registry.status()
-        return counts.addCallback(
-            lambda members: _answer(request, {"version": __version__, **members})
-        )
+        return counts.addCallback(lambda members: _answer(request, {**also, **members}))
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: AnyRequest) -> bytes:

@@ -44,7 +44,7 @@ from p2pchat.peer.state import State, load_state
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
-from p2pchat.wire.origins import host, origin
+from p2pchat.wire.origins import registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Options(CommandLine):
         ["accept", "a", AcceptPolicy.ASK.value, "Whose calls are accepted: ask, all or contacts."],
         ["heartbeat", None, str(DEFAULT_HEARTBEAT), "Seconds between heartbeats."],
         ["retries", None, str(DEFAULT_RETRIES), "How often a call is tried."],
-        ["stun-port", None, "3478", "First STUN port of the registry, for --nat-type."],
+        ["stun-port", None, None, "STUN port for --nat-type, instead of asking the registry."],
         ["log", "l", None, "Write log lines to this file."],
     ]
     optFlags = [
@@ -95,7 +95,8 @@ class Options(CommandLine):
 
     def postOptions(self) -> None:
         """Check every value."""
-        self["stun-port"] = int(self._number("stun-port", 1, 65534))
+        if self["stun-port"] is not None:
+            self["stun-port"] = int(self._number("stun-port", 1, 65534))
         if self["connect"] is not None and not self["connect"].strip():
             raise usage.UsageError("--connect needs a value")
         if self["log"] is not None:
@@ -158,10 +159,9 @@ class Options(CommandLine):
     def _server(self, remembered: str) -> str:
         url = self["server"] if self["server"] is not None else remembered or DEFAULT_SERVER
         try:
-            origin(url)
+            return registry_url(url)
         except RemoteProtocolError as error:
             raise usage.UsageError(f"--server: {error}; try {DEFAULT_SERVER}") from None
-        return str(url).rstrip("/")
 
     def _accept(self) -> AcceptPolicy:
         try:
@@ -252,10 +252,10 @@ def _observer(options: Options) -> ILogObserver | None:
 def _nat_type_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.tap.peer_services import NatTypeService, this_process  # noqa: PLC0415
 
-    server = (host(options.settings.server).strip("[]"), options["stun-port"])
     return NatTypeService(
         runtime,
-        server,
+        options.settings.server,
+        stun_port=options["stun-port"],
         process=this_process(options.program),
         json=bool(options["json"]),
         observer=_observer(options),

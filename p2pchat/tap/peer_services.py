@@ -25,9 +25,13 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from p2pchat.errors import ConfigurationError, P2PChatError
+from p2pchat.identity.keys import Identity
 from p2pchat.peer import events
 from p2pchat.peer.behaviour import Behaviour, read_behaviour
+from p2pchat.peer.names import Names
 from p2pchat.peer.nat_type import NatType, read_nat_type
+from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.stun_servers import find_stun
 from p2pchat.runtime import Runtime
 from p2pchat.tap.event_log import EventLog
 from p2pchat.ui import json_lines, nat_report
@@ -35,6 +39,7 @@ from p2pchat.ui.commands import Connect
 from p2pchat.ui.console import Stdio
 from p2pchat.ui.conversations import Conversations
 from p2pchat.ui.terminal import Terminal
+from p2pchat.wire.origins import host
 
 STOP_DEADLINE = 5.0  # seconds for goodbyes; the registry may be away
 SAY_LEAVING = 0.5  # seconds of goodbyes after which the person is told what is waited for
@@ -254,24 +259,48 @@ class NatTypeService(StdioService):
     def __init__(
         self,
         runtime: Runtime,
-        server: tuple[str, int],
+        server: str,
         *,
+        stun_port: int | None,
         process: Process,
         json: bool,
         observer: ILogObserver | None = None,
     ) -> None:
+        """
+        Make it.
+
+        :param server: the registry's URL.
+        :param stun_port: where STUN is at its host; ``None``: the registry is asked.
+        """
         super().__init__(runtime.reactor, process, observer)
         self._runtime = runtime
         self._server = server
+        self._stun_port = stun_port
         self._json = json
 
     def begin(self) -> None:
         """Ask."""
-        readings: list[Deferred[Any]] = [
-            read_nat_type(self._runtime, *self._server),
-            read_behaviour(self._runtime, *self._server),
-        ]
-        gatherResults(readings).addCallback(lambda both: self._print(*both))
+        self._find().addCallback(self._read).addErrback(self._unknown).addCallback(
+            lambda both: self._print(*both)
+        )
+
+    def _find(self) -> Deferred[Any]:
+        if self._stun_port is not None:
+            return succeed((host(self._server).strip("[]"), self._stun_port))
+        nobody = Identity.from_seed(self._runtime.random_bytes(32))
+        client = RegistryClient(self._server, nobody, self._runtime)
+        found: Deferred[Any] = find_stun(client, Names(self._runtime))
+        return found
+
+    def _read(self, server: tuple[str, int]) -> Deferred[Any]:
+        return gatherResults(
+            [read_nat_type(self._runtime, *server), read_behaviour(self._runtime, *server)]
+        )
+
+    def _unknown(self, failure: Failure) -> tuple[NatType, Behaviour]:
+        if failure.check(P2PChatError) is None:
+            _log.failure("the NAT can't be read", failure)
+        return NatType(), Behaviour(detail=str(failure.value))
 
     def _print(self, nat_type: NatType, behaviour: Behaviour) -> None:
         if self._json:

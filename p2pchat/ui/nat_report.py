@@ -31,7 +31,8 @@ _MEANINGS = {
     rfc4787.ADDRESS_AND_PORT_DEPENDENT: "Your NAT gives you another address for every destination:"
     " direct paths work where the other side's NAT is easy.",
 }
-_NO_ANSWER = "Nothing answered: UDP may be blocked here, or that server has no STUN service."
+_NOT_ASKED = "No STUN server was asked."
+_NO_ANSWER = "Nothing answered: UDP may be blocked here."
 
 
 def answered(nat_type: NatType, behaviour: Behaviour) -> bool:
@@ -48,7 +49,7 @@ def meaning(nat_type: NatType, behaviour: Behaviour) -> str:
         return _MEANINGS[told]
     if answered(nat_type, behaviour):
         return "The server answered, but not enough to tell what your NAT does."
-    return _NO_ANSWER
+    return _NOT_ASKED if nat_type == NatType() else _NO_ANSWER
 
 
 def report(nat_type: NatType, behaviour: Behaviour) -> JsonObject:

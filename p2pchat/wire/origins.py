@@ -43,6 +43,26 @@ def host(url: str) -> str:
     return _split(url)[1]
 
 
+def registry_url(text: str) -> str:
+    """
+    Return the URL of a registry that a person wrote; ``http://`` may lack.
+
+    :raises RemoteProtocolError: as :func:`origin`, or it has more than a scheme, a host and a port.
+    """
+    url = text if "://" in text else f"http://{text}"
+    if "@" in url:
+        raise RemoteProtocolError(
+            "a registry asks for no name and no password: leave out what is before the @"
+        )
+    origin(url)
+    parts = urlsplit(url)
+    if parts.path.strip("/") or parts.query or parts.fragment or url.endswith(("?", "#")):
+        raise RemoteProtocolError(
+            f"{text[:80]!r} has more than a scheme, a host and a port, and a registry has no path"
+        )
+    return url.rstrip("/")
+
+
 def _split(url: str) -> tuple[str, str, int]:
     shown = url[:80]
     if len(url) > MAX_URL or not _PRINTABLE.fullmatch(url):

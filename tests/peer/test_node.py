@@ -520,6 +520,35 @@ class LifeTests(NodeCase):
         self.world.result(self.alice.node.stop())
         self.assertLess(self.world.internet.clock.seconds() - started, FAREWELL + 0.1)
 
+    def test_stop_unregistered(self) -> None:
+        """A node that no registry has ends at once, although one is being asked."""
+        self.world.host.online = False
+        second = self.second()
+        self.world.result(second.node.start())
+        self.world.internet.run(0.5)
+        started = self.world.internet.clock.seconds()
+        self.world.result(second.node.stop())
+        self.assertLess(self.world.internet.clock.seconds() - started, 0.1)
+
+    def test_stop_displaced(self) -> None:
+        """One whose place another program has leaves that one's record alone."""
+        other = self.world.person("alice", state=self.alice.state)
+        self.world.wait(lambda: self.alice.events(events.RegistryLost), awaited="the loss")
+        self.world.result(self.alice.node.stop())
+        self.world.internet.run(5)
+        self.assertEqual(self.world.registered, 1)
+        self.assertEqual(other.events(events.RegistryLost), [])
+
+    def test_connect_displaced(self) -> None:
+        """Whoever calls somebody takes the place back, and is connected."""
+        bob = self.world.person("bob")
+        other = self.world.person("alice", state=self.alice.state)
+        self.world.wait(lambda: self.alice.events(events.RegistryLost), awaited="the loss")
+        self.world.connect(self.alice, bob)
+        self.assertEqual(len(other.events(events.RegistryLost)), 1)
+        self.world.internet.run(60)
+        self.assertEqual(len(self.alice.events(events.RegistryLost)), 1)
+
     def test_stop_before_start(self) -> None:
         """A node that was never started stops at once."""
         self.successResultOf(self.second().node.stop())

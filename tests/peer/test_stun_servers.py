@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+import attrs
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -15,17 +16,22 @@ from twisted.internet.interfaces import (
     IResolutionReceiver,
 )
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Site
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from p2pchat.errors import RemoteProtocolError
+from p2pchat.errors import RegistryError, RemoteProtocolError
 from p2pchat.peer.names import MAX_UNDER_WAY, Names
-from p2pchat.peer.stun_servers import MAX_URLS, NamedServers, parse_stun_url
+from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.stun_servers import MAX_URLS, NamedServers, find_stun, parse_stun_url
 from p2pchat.wire.addresses import Address, Scope
 from p2pchat.wire.turn import RelayServer, Transport, parse_turn_url
+from tests.identity.people import ALICE
+from tests.peer.registry_case import RegistryCase
+from tests.peer.test_registry_client import Page
 from tests.simulation.internet import Internet
 from tests.simulation.resolver import HostResolution
-from tests.simulation.world import runtime_on
+from tests.simulation.world import REGISTRY, STUN_PORT, runtime_on
 
 
 class ParseTests(SynchronousTestCase):
@@ -73,6 +79,51 @@ class NamesCase(SynchronousTestCase):
         """Let the resolver work, and return what was found."""
         self.host.internet.run(0.1)
         return self.successResultOf(found)
+
+
+class FindTests(RegistryCase):
+    """Where STUN is, as the registry tells whoever asks."""
+
+    def find(self, client: RegistryClient) -> Any:
+        """Return where it is, or the error that the person reads."""
+        try:
+            return self.result(find_stun(client, Names(self.runtime(self.host))))
+        except RegistryError as error:
+            return error
+
+    def test_found(self) -> None:
+        """On whatever port it is."""
+        self.assertEqual(self.find(self.client), (REGISTRY[0], STUN_PORT))
+        registry = self.world.registry
+        registry.settings = attrs.evolve(registry.settings, stun_port=3540)
+        self.assertEqual(self.find(self.client), (REGISTRY[0], 3540))
+
+    def test_none(self) -> None:
+        """A registry without STUN is said to be one, and what to do."""
+        registry = self.world.registry
+        registry.settings = attrs.evolve(registry.settings, stun_port=0)
+        self.assertIn("--stun-port", str(self.find(self.client)))
+
+    def test_away(self) -> None:
+        """A registry that isn't there is said not to be."""
+        self.world.host.kill()
+        self.assertIn("nothing listens there", str(self.find(self.client)))
+
+    def test_other_registry(self) -> None:
+        """One that doesn't say has it on the usual port; one that lies has none."""
+        other = self.world.internet.host("203.0.113.80")
+        for body, expected in (
+            (b"{}", ("203.0.113.80", 3478)),
+            (b'{"stun_servers": ["stun:127.0.0.1:3478", 5, "stun:10.0.0.1", {}]}', None),
+            (b'{"stun_servers": {"a": 1}}', None),
+        ):
+            port = other.reactor.listenTCP(80, Site(Page(200, body), reactor=other.reactor))
+            client = self.make_client(ALICE, url="http://203.0.113.80")
+            found = self.find(client)
+            self.assertEqual(found if expected else type(found), expected or RegistryError)
+            self.result(client.close())
+            port.stopListening()
+            self.run_for(0.1)
 
 
 class AddressTests(NamesCase):

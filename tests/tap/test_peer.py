@@ -57,6 +57,7 @@ class OptionsTests(SynchronousTestCase):
         words = (*line.split(), "--publish-address", "--unlisted")
         self.assertEqual(parsed(*words).settings, unlisted)
         self.assertEqual(parsed("--relay-only").settings, NodeSettings("alice", relay_only=True))
+        self.assertEqual(parsed("-s", "r.example:81").settings.server, "http://r.example:81")
 
     def test_login_name(self) -> None:
         """Without a name the login name is taken."""
@@ -74,7 +75,8 @@ class OptionsTests(SynchronousTestCase):
             (["--retries", "0"], "--retries must be from 1"),
             (["--stun-port", "0"], "--stun-port must be"),
             (["--accept", "some"], "--accept: 'some' is none of ask, all, contacts"),
-            (["--server", "r.example:8000"], "--server: "),
+            (["--server", "http://r.example/sub/path"], "--server: "),
+            (["--server", "http://r.example?x=1"], "--server: "),
             (["--server", "http://r.example:0"], "--server: "),
             (["--username", " "], "a username has 1 to 64"),
             (["--username", "x" * 65], "a username has 1 to 64"),

@@ -31,6 +31,14 @@ class NatReportTests(SynchronousTestCase):
             "filtering   address-and-port-dependent", nat_report.rows(nat_type, behaviour)
         )
 
+    def test_nobody_asked(self) -> None:
+        """Where it isn't known whom to ask, that is said, and not that UDP is blocked."""
+        behaviour = Behaviour(detail="the registry can't be reached")
+        rows = nat_report.rows(NatType(), behaviour)
+        self.assertIn("filtering   unknown (the registry can't be reached)", rows)
+        self.assertNotIn("UDP", rows[-1])
+        self.assertIn("UDP", nat_report.meaning(NatType(trouble="timed out"), Behaviour()))
+
     def test_label_only(self) -> None:
         """Where we could not tell, the label decides."""
         nat_type = NatType("Open Internet", ("203.0.113.7", 4242))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.wire.origins import host, origin
+from p2pchat.wire.origins import host, origin, registry_url
 
 
 class OriginTests(SynchronousTestCase):
@@ -66,3 +66,34 @@ class OriginTests(SynchronousTestCase):
             except RemoteProtocolError:
                 continue
             self.assertEqual(origin(found), found)
+
+
+class RegistryUrlTests(SynchronousTestCase):
+    """The URL of a registry, as a person writes it."""
+
+    def test_read(self) -> None:
+        """The scheme may lack, and a slash may be too many."""
+        for text, expected in (
+            ("https://r.example/", "https://r.example"),
+            ("http://r.example:8000", "http://r.example:8000"),
+            ("localhost:8140", "http://localhost:8140"),
+            ("r.example", "http://r.example"),
+            ("[::1]:8000/", "http://[::1]:8000"),
+        ):
+            self.assertEqual(registry_url(text), expected)
+
+    def test_refused(self) -> None:
+        """Paths and queries, which no registry has, are refused, and so is what is no origin."""
+        for text, part in (
+            ("http://r.example/sub/path", "no path"),
+            ("r.example/x", "no path"),
+            ("http://r.example?x=1", "no path"),
+            ("http://r.example/?", "no path"),
+            ("http://r.example/#", "no path"),
+            ("http://u:p@r.example", "no password"),
+            ("ftp://r.example", "http://"),
+            ("", "domain name"),
+            ("localhost:port", "domain name"),
+        ):
+            error = self.assertRaises(RemoteProtocolError, registry_url, text)
+            self.assertIn(part, str(error))
