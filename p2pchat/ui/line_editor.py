@@ -26,6 +26,7 @@ MAX_HISTORY = 200  # lines
 MAX_CLUSTER = 64  # characters that a cursor steps over at once; Unicode's longest have 32
 MAX_DRAWN = 8  # characters drawn for each column; more are marks upon marks
 _KNOWN_SIGNS = 8192  # characters that are remembered; a Chinese newspaper uses 3,000
+PROMPT_END = "> "  # stays, however long the name before it
 NEWLINE_SIGN = "⏎"
 ERASE_LINE = "\r\x1b[K"
 WRAP_OFF, WRAP_ON = "\x1b[?7l", "\x1b[?7h"
@@ -90,7 +91,8 @@ class LineEditor:
 
     def picture(self, prompt: str, width: int) -> str:
         """Return the text that draws the line on the present row of ``width`` columns."""
-        prompt = cut(prompt, max(width // 2, 1))
+        name = prompt.removesuffix(PROMPT_END)
+        prompt = cut(name, max(width // 2 - len(PROMPT_END), 1)) + prompt[len(name) :]
         room = max(width - columns(prompt) - 1, 1)  # the last column is the cursor's
         self._scroll(room)
         before = _drawn(self.text[self._left_edge : self.cursor])

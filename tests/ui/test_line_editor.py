@@ -134,6 +134,11 @@ class PictureTests(SynchronousTestCase):
         editor.receive(b"\x01")
         self.assertTrue(drawn(editor, "> ", 20)[0].startswith('> !"#'))
 
+    def test_long_prompt(self) -> None:
+        """A long name leaves room for the line, and what parts the two."""
+        row, _ = drawn(typed("hello"), "n" * 30 + "> ", 40)
+        self.assertEqual(row, "n" * 17 + "…> hello")
+
     def test_escape_in_paste(self) -> None:
         """Controls in a paste are shown and not obeyed."""
         self.assertEqual(drawn(typed("\x1b[200~\x1b[2J\x1b[201~"), "> ", 40)[0], r"> \x1b[2J")
