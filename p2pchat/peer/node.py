@@ -520,7 +520,7 @@ class Node:
             return
         driver = self._dialogue(peer_id, "") if is_offer else self._dialogues.get(peer_id)
         if driver is not None:
-            driver.machine.known = self._people.is_contact(peer_id)
+            driver.machine.approval.is_contact = self._people.is_contact(peer_id)
             driver.machine.receive_document(body, self._welcome(peer_id), self._now())
             driver.step()
 

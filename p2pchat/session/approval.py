@@ -31,11 +31,18 @@ class Approval:
 
     :ivar by: who gave it.
     :ivar was_wanted: whether the person ever said yes to this peer.
+    :ivar is_contact: whether the peer is one.
     """
 
     by: By = By.NOBODY
     was_wanted: bool = False
+    is_contact: bool = False
     _until: float | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this call comes before those of strangers."""
+        return self.is_contact or self.by is By.PERSON
 
     def give(self, by: By) -> None:
         """Approve the call of now; what the person has approved stays approved by the person."""

@@ -60,7 +60,6 @@ class Dialogue:
     :ivar told: the events.
     :ivar approval: of the call or conversation of now.
     :ivar memory: how the peer was reached last.
-    :ivar known: whether the peer is a contact.
     """
 
     peer_id: str
@@ -68,7 +67,6 @@ class Dialogue:
     _around: Surroundings
     approval: Approval = attrs.Factory(Approval)
     memory: Memory | None = None
-    known: bool = False
     conversation: Conversation = attrs.field(init=False)
     told: Chronicle = attrs.field(init=False)
     _negotiation: Negotiation | None = None
@@ -183,7 +181,7 @@ class Dialogue:
             accept = accept or running.is_calling
             waited = running.stage is Stage.ASKING
             running.withdraw()
-        knows = self._is_known or self.told.is_open  # whoever is talked to finds room
+        knows = self.approval.is_known or self.told.is_open  # whoever is talked to finds room
         if accept and not self._around.agent.has_room(knows, now):
             self.approval.end()
             self._documents.append(Refusal(offer.session, "busy"))
@@ -213,10 +211,6 @@ class Dialogue:
         elif name:
             self.told.name = name
 
-    @property
-    def _is_known(self) -> bool:
-        return self.known or self.approval.by is By.PERSON
-
     def _ours_counts(self, running: Negotiation) -> bool:
         """Tell whether our own offer goes on although theirs has crossed it."""
         if running.stage in {Stage.PAUSING, Stage.ASKING} or not running.dials:
@@ -224,7 +218,7 @@ class Dialogue:
         return self._around.identity.peer_id < self.peer_id
 
     def _answer(self, negotiation: Negotiation, now: float) -> None:
-        negotiation.known = self._is_known
+        negotiation.known = self.approval.is_known
         try:
             negotiation.accept(now)
         except RemoteProtocolError as error:
@@ -403,18 +397,9 @@ class Dialogue:
         if self._negotiation is not None:
             self._record.keep(self._negotiation.told())
         held = self._held.name if self._held and self.conversation.is_open else ""
-        around, memory = self._around, self.memory
-        is_fresh = memory is not None and memory.is_fresh(around.wall_of(now))
-        self._negotiation = Negotiation(
-            around.agent,
-            around.username,
-            held,
-            attempts,
-            patient,
-            around.random_bytes,
-            self._record.began,
-            memory if is_fresh else None,
-            self._is_known,
+        began, memory, known = self._record.began, self.memory, self.approval.is_known
+        self._negotiation = self._around.negotiation(
+            held, attempts, patient, now, began=began, memory=memory, known=known
         )
         return self._negotiation
 

@@ -9,6 +9,8 @@ import attrs
 from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
 from p2pchat.traversal.agent import Agent
+from p2pchat.traversal.memory import Memory
+from p2pchat.traversal.negotiation import Negotiation
 
 
 @attrs.frozen
@@ -22,3 +24,28 @@ class Surroundings:
     agent: Agent
     wall_of: Callable[[float], float]  # from the machines' time to seconds since 1970
     random_bytes: Callable[[int], bytes]
+
+    def negotiation(
+        self,
+        held_link: str,
+        attempts: int,
+        patient: bool,
+        now: float,
+        *,
+        began: float,
+        memory: Memory | None,
+        known: bool,
+    ) -> Negotiation:
+        """Make a negotiation, as :class:`p2pchat.traversal.negotiation.Negotiation` has it."""
+        is_fresh = memory is not None and memory.is_fresh(self.wall_of(now))
+        return Negotiation(
+            self.agent,
+            self.username,
+            held_link,
+            attempts,
+            patient,
+            self.random_bytes,
+            began,
+            memory if is_fresh else None,
+            known,
+        )
