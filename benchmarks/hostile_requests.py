@@ -41,7 +41,7 @@ MOST_BYTES = 65536
 AUTHORS = 20  # peers that write to one that they never heard of
 READS = 400_000  # bytes a second that this one's line carries
 READ_BUFFER = 16 * 1024  # bytes that its machine takes ahead
-LENGTHS = (31_000, 7_800)  # bytes of their documents: as long as any, and as those to peers may be
+LENGTHS = (12_000, 7_800)  # bytes of their documents: too long, and as those to peers may be
 ENVELOPE = 500  # bytes of a document beside its padding
 HEADER = 24 * 1024  # bytes of a header that nobody signed; a document may have 32 KiB
 
@@ -215,7 +215,7 @@ class Padded(Ringing):
 
 
 def _long_document(site: Site, author: Identity, reader: str, number: int) -> bytes:
-    """Write one that is as long as documents could once be, or as those between peers may be."""
+    """Write one that is too long, or as long as those between peers may be."""
     size = LENGTHS[number % len(LENGTHS)] * 3 // 4  # in base64 it is longer
     body = Padded(os.urandom(16).hex(), "." * (size - ENVELOPE))
     return site.post(f"/deliver/{reader}", signed(author, reader, body))
