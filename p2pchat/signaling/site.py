@@ -35,7 +35,12 @@ from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IPushProducer,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -250,6 +255,7 @@ class RegistryChannel(HTTPChannel):
     _pending: Deferred[bytes] | None = None  # the answer to a plain request, on its way
     _kept = b""  # what came while there was something to wait for
     _discarded = -1  # bytes thrown away after a refusal; -1: there was none
+    _lingering: IDelayedCall | None = None  # the end of that
 
     def connectionMade(self) -> None:
         """Take a place."""
@@ -263,6 +269,8 @@ class RegistryChannel(HTTPChannel):
         """Give the place up, and what the client waited for."""
         self.site.connections.remove(self._place)
         self._kept = b""
+        if self._lingering is not None and self._lingering.active():
+            self._lingering.cancel()  # lest it hold what is gone
         if self._pending is not None:
             self._pending.cancel()
         super().connectionLost(reason)
@@ -348,7 +356,7 @@ class RegistryChannel(HTTPChannel):
     def discard(self) -> None:
         """Throw away what still comes, for a moment, and hang up."""
         self._discarded = 0
-        self.callLater(LINGER, self._hang_up)
+        self._lingering = self.site.registry.runtime.clock.callLater(LINGER, self._hang_up)
 
     def _hang_up(self) -> None:
         transport = cast(Any, self.transport)  # no interface has ``disconnecting``

@@ -95,8 +95,10 @@ class BodyTests(SynchronousTestCase):
 
     def test_gone_meanwhile(self) -> None:
         """A client that left after the refusal is no error."""
+        before = len(self.web.clock.getDelayedCalls())
         self.begin(f"Content-Length: {MAX_BODY + 1}")
         self.connection.hang_up()
+        self.assertEqual(len(self.web.clock.getDelayedCalls()), before)
         self.web.clock.advance(3)
         self.assertEqual(self.flushLoggedErrors(), [])
 
