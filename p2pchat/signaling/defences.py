@@ -72,12 +72,14 @@ class Defences:
 
         :raises Refused: this address sends too many of its kind.
         """
-        word = path[1 : path.find(b"/", 1)] if path.count(b"/") > 1 else path[1:]
+        word = path[1:].partition(b"/")[0]
         if (method, word) in _SIGNED:
             buckets = self._documents
         else:
             buckets = self._watching if word in _WATCHED else self._reads
-        _refuse(buckets.take(address, self._clock.seconds()), ADDRESS)
+        wait = buckets.take(address, self._clock.seconds())
+        if wait:
+            _refuse(wait, ADDRESS)
 
     def admit_key(self, peer_id: str) -> None:
         """

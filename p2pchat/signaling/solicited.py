@@ -29,14 +29,15 @@ def solicits(body: Body) -> bool:
 
 
 def pair(author: str, recipient: str) -> bytes:
-    """Return the digest under which it is kept that one wrote to the other."""
+    """Return the digest under which it is kept in a shared store that one wrote to the other."""
     return blake2b(f"{author} {recipient}".encode("ascii"), digest_size=16).digest()
 
 
 @attrs.define
 class Correspondents:
     """
-    The pairs of one process.
+    The pairs of one process, by Python's own hash, which is keyed and quick; two pairs that collide
+    share what they may.
 
     ``now`` is in seconds on any clock that isn't set back.
 
@@ -44,14 +45,14 @@ class Correspondents:
     """
 
     capacity: int = MAX_PAIRS
-    _pairs: OrderedDict[bytes, float] = attrs.field(init=False, factory=OrderedDict)
+    _pairs: OrderedDict[int, float] = attrs.field(init=False, factory=OrderedDict)
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def wrote(self, author: str, recipient: str, now: float) -> None:
         """Remember that one called or answered the other."""
-        digest = pair(author, recipient)
+        digest = hash((author, recipient))
         self._pairs[digest] = now + KEPT
         self._pairs.move_to_end(digest)
         if len(self._pairs) > self.capacity:
@@ -59,7 +60,7 @@ class Correspondents:
 
     def has_written(self, author: str, recipient: str, now: float) -> bool:
         """Tell whether one called or answered the other within KEPT."""
-        return now < self._pairs.get(pair(author, recipient), now)
+        return now < self._pairs.get(hash((author, recipient)), now)
 
     def expire(self, now: float) -> None:
         """Forget the pairs that are too old; all are kept equally long."""
