@@ -45,6 +45,7 @@ from zope.interface import implementer
 
 from p2pchat.errors import RegistryError, RegistryUnreachable
 from p2pchat.peer.failures import in_words
+from p2pchat.peer.whereabouts import Whereabouts
 from p2pchat.runtime import Runtime
 from p2pchat.wire.origins import origin
 
@@ -78,13 +79,13 @@ class HttpClient:
 
     :ivar server: its URL, of which the origin counts.
     :ivar answered: called with the headers of each answer, and the wall time of its request.
-    :ivar connected: called with the IP address of each new connection's other end.
+    :ivar whereabouts: told of each connection, before anything is sent; may refuse it.
     """
 
     server: str
     _runtime: Runtime
     answered: Callable[[Headers, float], None]
-    connected: Callable[[str], None]
+    whereabouts: Whereabouts
     _origin: bytes = attrs.field(init=False)
     _pool: HTTPConnectionPool = attrs.field(init=False)
     _kept: Agent = attrs.field(init=False)
@@ -94,7 +95,7 @@ class HttpClient:
         reactor = self._runtime.reactor
         self._origin = origin(self.server).encode("ascii")
         self._pool = HTTPConnectionPool(reactor, persistent=True)
-        endpoints = _Endpoints(self._runtime, self.connected)
+        endpoints = _Endpoints(self._runtime, self.whereabouts)
         self._kept = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
         self._streams = Agent.usingEndpointFactory(reactor, endpoints)
 
@@ -136,8 +137,6 @@ class HttpClient:
         sent = agent.request(method.encode(), self._origin + path.encode("ascii"), fields, body)
         try:
             response = yield sent.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
-        except RegistryError:
-            raise
         except _NEVER_SENT as error:
             raise RegistryUnreachable(
                 f"the registry {self.server} can't be asked: {in_words(error, 'broken off')}",
@@ -266,9 +265,9 @@ class _AnswerReader(Protocol):
 class _Endpoints:
     """Makes the endpoints of an agent: those of Twisted, with a :class:`_Meter` each."""
 
-    def __init__(self, runtime: Runtime, connected: Callable[[str], None]) -> None:
+    def __init__(self, runtime: Runtime, whereabouts: Whereabouts) -> None:
         self._runtime = runtime
-        self._connected = connected
+        self._whereabouts = whereabouts
         self._policy = BrowserLikePolicyForHTTPS()
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -276,10 +275,10 @@ class _Endpoints:
         host = uri.host.decode("ascii")
         plain = HostnameEndpoint(self._runtime.reactor, host, uri.port, timeout=REQUEST_TIMEOUT)
         if uri.scheme == b"http":
-            return _MeteredEndpoint(plain, self._runtime.clock, self._connected)
+            return _MeteredEndpoint(plain, self._runtime.clock, self._whereabouts)
         creator = self._policy.creatorForNetloc(uri.host, uri.port)
         secure = wrapClientTLS(creator, plain)
-        return _MeteredEndpoint(secure, self._runtime.clock, self._connected)
+        return _MeteredEndpoint(secure, self._runtime.clock, self._whereabouts)
 
 
 @implementer(IStreamClientEndpoint)
@@ -289,14 +288,14 @@ class _MeteredEndpoint:
 
     _endpoint: IStreamClientEndpoint
     _clock: IReactorTime
-    _connected: Callable[[str], None]
+    _whereabouts: Whereabouts
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
         """See `IStreamClientEndpoint`."""
         factory.noisy = False
-        metered = _MeterFactory(factory, self._clock, self._connected)
+        metered = _MeterFactory(factory, self._clock, self._whereabouts)
         connecting: Deferred[Any] = self._endpoint.connect(metered)
-        return connecting.addCallback(lambda meter: meter.wrappedProtocol)
+        return connecting.addCallback(lambda meter: meter.admit())
 
 
 class _MeterFactory(WrappingFactory["_Meter"]):
@@ -304,12 +303,10 @@ class _MeterFactory(WrappingFactory["_Meter"]):
 
     noisy = False
 
-    def __init__(
-        self, wrapped: Factory, clock: IReactorTime, connected: Callable[[str], None]
-    ) -> None:
+    def __init__(self, wrapped: Factory, clock: IReactorTime, whereabouts: Whereabouts) -> None:
         super().__init__(wrapped)
         self.clock = clock
-        self.connected = connected
+        self.whereabouts = whereabouts
 
     def buildProtocol(self, addr: Any) -> _Meter:
         """See `IProtocolFactory`."""
@@ -325,7 +322,8 @@ class _Meter(ProtocolWrapper):
 
     def __init__(self, factory: _MeterFactory, wrapped: Any, clock: IReactorTime) -> None:
         super().__init__(factory, wrapped)
-        self._tell = factory.connected
+        self._whereabouts = factory.whereabouts
+        self._host: str | None = None  # of the other end, while it is told to be open
         self._clock = clock
         self._bytes = float(READ_BURST)  # that may be read at once
         self._counted_at = clock.seconds()
@@ -339,9 +337,18 @@ class _Meter(ProtocolWrapper):
     def _below(self) -> Any:
         return self.transport
 
-    def connectionMade(self) -> None:
-        """See `IProtocol`."""
-        self._tell(str(getattr(self.getPeer(), "host", "")))
+    def admit(self) -> IProtocol:
+        """
+        Return the protocol above, if the connection may be used.
+
+        :raises RegistryError: it may not, and ends.
+        """
+        self._host = str(getattr(self.getPeer(), "host", ""))
+        trouble = self._whereabouts.opened(self._host)
+        if trouble:
+            self.abortConnection()
+            raise RegistryError(trouble)
+        return self.wrappedProtocol
 
     def write(self, data: bytes) -> None:
         """Send bytes of a request, and expect the head of an answer."""
@@ -428,6 +435,9 @@ class _Meter(ProtocolWrapper):
     def _end(self, reason: Failure) -> None:
         self._over = True
         self._stop_timer()
+        host, self._host = self._host, None
+        if host is not None:
+            self._whereabouts.closed(host)
         if self.wrappedProtocol is not None:
             super().connectionLost(reason)
 

@@ -26,8 +26,9 @@ from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.failures import one_line
 from p2pchat.peer.http_client import Answer, HttpClient
 from p2pchat.peer.wall_clock import WallClock
+from p2pchat.peer.whereabouts import Whereabouts
 from p2pchat.runtime import Runtime
-from p2pchat.wire.addresses import Scope, scope
+from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import Body, Registration, Removal, Subscription
 from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import Problem
@@ -69,24 +70,23 @@ class RegistryClient:
 
     :ivar server: the registry's URL.
     :ivar warn: takes a sentence for the person, each kind once.
-    :ivar scope: how far the address means anything that we reached the registry at last.
     """
 
     server: str
     _identity: Identity
     _runtime: Runtime
     warn: Callable[[str], None] = _say_nothing
-    scope: Scope = Scope.GLOBAL
+    _whereabouts: Whereabouts = attrs.field(init=False)
     _http: HttpClient = attrs.field(init=False)
     _audience: str = attrs.field(init=False)
     _clock: WallClock = attrs.field(init=False)
-    _warned_of_http: bool = False
     _unexpected: str = ""  # the last error that nobody thought of
 
     def __attrs_post_init__(self) -> None:
         self._audience = origin(self.server)
         self._clock = WallClock(self._runtime.wall_time, self._warn)
-        self._http = HttpClient(self.server, self._runtime, self._answered, self._connected)
+        self._whereabouts = Whereabouts(self.server, self._warn)
+        self._http = HttpClient(self.server, self._runtime, self._answered, self._whereabouts)
 
     # -- documents
 
@@ -94,6 +94,11 @@ class RegistryClient:
     def peer_id(self) -> str:
         """The id of the identity that signs."""
         return self._identity.peer_id
+
+    @property
+    def scope(self) -> Scope:
+        """How near the registry is: it may name servers that are as near, and none nearer."""
+        return self._whereabouts.scope
 
     def now(self) -> float:
         """Return seconds since 1970 by the clock that the registry goes by."""
@@ -248,26 +253,8 @@ class RegistryClient:
         if theirs is not None:
             self._clock.told(theirs, asked_at)
 
-    def _connected(self, host: str) -> None:
-        """Take notice of where the registry is: it may name servers of its own scope only."""
-        try:
-            self.scope = scope(host)
-        except RemoteProtocolError:
-            self.scope = Scope.GLOBAL
-        if self.scope is Scope.GLOBAL and self._audience.startswith("http:"):
-            self._warn_of_http(host)
-
     def _warn(self, sentence: str) -> None:
         self.warn(sentence)
-
-    def _warn_of_http(self, host: str) -> None:
-        if not self._warned_of_http:
-            self._warned_of_http = True
-            self.warn(
-                f"{self.server} is http:// to a public address ({host}): whoever is on the way "
-                "can read whom you call, and can answer in the registry's place; what you say to "
-                "people stays secret; use https:// if the registry has it"
-            )
 
 
 def _date(headers: Headers) -> float | None:

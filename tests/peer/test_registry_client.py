@@ -19,6 +19,7 @@ from p2pchat.peer.event_stream import Event
 from p2pchat.peer.http_client import MAX_ANSWER, REQUEST_TIMEOUT
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
 from p2pchat.runtime import Runtime
+from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER
@@ -216,6 +217,24 @@ class WarningTests(RegistryCase):
         other.reactor.listenTCP(HTTP_PORT, Site(Page(200, b"{}"), reactor=other.reactor))
         self.assertEqual(self.warned(f"http://192.168.7.7:{HTTP_PORT}"), [])
 
+    def test_rebound(self) -> None:
+        """A name that leads into our network after all gets no request there."""
+        near, far = self.world.internet.host("192.168.7.7"), self.world.internet.host(OTHER)
+        pages = [Counting(200, b"{}"), Counting(200, b"{}")]
+        for host, page in zip((near, far), pages, strict=True):
+            host.reactor.listenTCP(HTTP_PORT, Site(page, reactor=host.reactor))
+        dns = self.world.internet.dns
+        client = self.make_client(ALICE, url=f"http://registry.test:{HTTP_PORT}")
+        for address in (OTHER, near.address, OTHER):
+            dns["registry.test"] = address
+            self.result(client.close())
+            try:
+                self.result(client.peers())
+            except RegistryUnreachable as error:
+                self.assertIn("start this program anew", str(error))
+        self.assertEqual([page.asked for page in pages], [0, 2])
+        self.assertEqual(client.scope, Scope.GLOBAL)
+
     def test_never_reached(self) -> None:
         """One that isn't there is nobody's trouble yet."""
         self.assertEqual(self.warned(f"http://{REGISTRY[0]}:9"), [])
@@ -285,6 +304,17 @@ class Page(Resource):
         request.responseHeaders.setRawHeaders(b"date", [] if self.date is None else [self.date])
         request.responseHeaders.setRawHeaders(b"retry-after", self.retry_after)
         return body
+
+
+class Counting(Page):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def render(self, request: Request) -> bytes:
+        """See `IResource`."""
+        self.asked += 1
+        return super().render(request)
 
 
 class Never(Resource):

@@ -1,0 +1,75 @@
+"""
+Where the registry is, by the addresses that its connections really go to.
+
+Its name may lead to another address at any time, and whoever runs it decides where.  So its scope
+is that of the farthest address that a connection is open to, or was last; and where nothing proves
+who answers, over ``http://``, a registry that was on the internet isn't looked for in our network,
+where our requests would be somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import attrs
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.wire.addresses import Scope, scope
+
+_NEAREST_FIRST = (Scope.LOOPBACK, Scope.UNUSABLE, Scope.PRIVATE, Scope.GLOBAL)
+
+
+@attrs.define
+class Whereabouts:
+    """
+    What is known of where one registry is.
+
+    :ivar server: its URL.
+    :ivar warn: takes a sentence for the person.
+    """
+
+    server: str
+    warn: Callable[[str], None]
+    _open: Counter[Scope] = attrs.Factory(Counter)
+    _last: Scope = Scope.GLOBAL
+    _was_global: bool = False
+
+    @property
+    def scope(self) -> Scope:
+        """How near it is."""
+        found = [one for one in _NEAREST_FIRST if self._open[one]]
+        return found[-1] if found else self._last
+
+    def opened(self, host: str) -> str:
+        """Take notice of a connection to this address; returns why it can't be used, or ""."""
+        where = _scope(host)
+        self._open[where] += 1
+        is_plain = self.server.lower().startswith("http:")
+        if where is Scope.GLOBAL and is_plain and not self._was_global:
+            self.warn(
+                f"{self.server} is http:// to a public address ({host}): whoever is on the way "
+                "can read whom you call, and can answer in the registry's place; what you say to "
+                "people stays secret; use https:// if the registry has it"
+            )
+        self._was_global = self._was_global or where is Scope.GLOBAL
+        if is_plain and self._was_global and where is not Scope.GLOBAL:
+            return (
+                f"its name led to a public address before and leads to {host} now, in your own "
+                "network; if that is right, start this program anew"
+            )
+        return ""
+
+    def closed(self, host: str) -> None:
+        """A connection to this address is gone."""
+        where = _scope(host)
+        self._open[where] -= 1
+        if not self._open.total():
+            self._last = where
+
+
+def _scope(host: str) -> Scope:
+    try:
+        return scope(host)
+    except RemoteProtocolError:
+        return Scope.GLOBAL

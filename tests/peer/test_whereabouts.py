@@ -1,0 +1,74 @@
+"""Where a registry is, by its connections."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.peer.whereabouts import Whereabouts
+from p2pchat.wire.addresses import Scope
+
+
+class WhereaboutsTests(SynchronousTestCase):
+    """What connections tell."""
+
+    def setUp(self) -> None:
+        self.warned: list[str] = []
+
+    def at(self, server: str) -> Whereabouts:
+        """Return what is known of a registry before any connection."""
+        return Whereabouts(server, self.warned.append)
+
+    def test_unknown(self) -> None:
+        """Before it was reached it may name nothing near."""
+        self.assertEqual(self.at("http://r.test").scope, Scope.GLOBAL)
+
+    def test_reached(self) -> None:
+        """Then it is where it was reached, also when no connection is left."""
+        for host, scope in (
+            ("127.0.0.1", Scope.LOOPBACK),
+            ("192.168.1.1", Scope.PRIVATE),
+            ("169.254.1.1", Scope.UNUSABLE),
+            ("203.0.113.1", Scope.GLOBAL),
+            ("nonsense", Scope.GLOBAL),
+        ):
+            where = self.at("http://r.test")
+            self.assertEqual(where.opened(host), "")
+            self.assertEqual(where.scope, scope)
+            where.closed(host)
+            self.assertEqual(where.scope, scope)
+
+    def test_farthest(self) -> None:
+        """Of several addresses the farthest counts as long as it has a connection."""
+        where = self.at("https://r.test")
+        for host in ("203.0.113.1", "10.0.0.1"):
+            self.assertEqual(where.opened(host), "")
+        self.assertEqual(where.scope, Scope.GLOBAL)
+        where.closed("203.0.113.1")
+        self.assertEqual(where.scope, Scope.PRIVATE)
+        where.opened("203.0.113.1")
+        self.assertEqual(where.scope, Scope.GLOBAL)
+
+    def test_nearer(self) -> None:
+        """Over http:// one that was on the internet isn't looked for in our network."""
+        where = self.at("http://r.test")
+        where.opened("203.0.113.1")
+        for host in ("10.0.0.1", "127.0.0.1", "169.254.169.254"):
+            self.assertIn(host, where.opened(host))
+        self.assertEqual(where.opened("203.0.113.2"), "")
+
+    def test_farther(self) -> None:
+        """One in our network that moves to the internet is followed, with the warning."""
+        where = self.at("http://r.test")
+        where.opened("10.0.0.1")
+        self.assertEqual(self.warned, [])
+        self.assertEqual(where.opened("203.0.113.1"), "")
+        self.assertEqual(len(self.warned), 1)
+
+    def test_warned_once(self) -> None:
+        """Of http:// to a public address the person is warned once, of https:// never."""
+        for server, count in (("HTTP://r.test", 1), ("https://r.test", 0)):
+            self.warned.clear()
+            where = self.at(server)
+            for host in ("203.0.113.1", "203.0.113.2"):
+                where.opened(host)
+            self.assertEqual(len(self.warned), count)
