@@ -19,7 +19,7 @@ from benchmarks.hostile_peers import GROWTH, HELD, LINE_LIMIT
 from benchmarks.programs import console
 from benchmarks.raw_peer import RawPeer, run
 from benchmarks.scene import connected, id_of, scene
-from benchmarks.waits import attacking, call, cost_of, lines
+from benchmarks.waits import Pace, attacking, call, cost_of, lines
 from p2pchat.identity.keys import Identity
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -33,6 +33,7 @@ from p2pchat.wire.documents import (
 SINK_PORT = 27120
 
 THROWN_AWAY = 66  # keys that call
+AT_ONCE = 33  # of their calls; one more than waited for a person once
 CALLS = 60  # a second, of those
 RINGS = 12  # a second, of one key that takes them back
 BELLS = 5  # that they may ring
@@ -51,7 +52,7 @@ GENEROUS = 2  # times as many in any second of a clock that isn't the peer's
 
 def spam(tally: Any, prepared: Callable[[], None], site: Site, victim: str) -> None:
     """
-    Call from throw-away keys, 33 at once and then CALLS a second, and ring from one key.
+    Call from throw-away keys, AT_ONCE and then CALLS a second, and ring from one key.
 
     Counts calls, those that the registry took, and rings.
     """
@@ -61,18 +62,17 @@ def spam(tally: Any, prepared: Callable[[], None], site: Site, victim: str) -> N
         ends[number % len(ends)].ask(site.registration(person))
         time.sleep(1 / REGISTERED)
     prepared()
-    began, rung = time.monotonic(), 0
+    calls, rings = Pace(CALLS), Pace(RINGS)
     while True:
-        elapsed = time.monotonic() - began
-        while tally[0] < 33 + CALLS * elapsed:
+        while tally[0] < AT_ONCE or calls.is_due():
             person = people[tally[0] % len(people)]
             end = ends[tally[0] % len(ends)].socket
             end.sendall(offer(site, person, victim))
             tally[0] += 1
             tally[1] += end.recv(65536).startswith(b"HTTP/1.1 20")
-        while rung < RINGS * elapsed:
-            _ring(site, ends[rung % len(ends)].socket, ringing, victim)
-            rung, tally[2] = rung + 1, tally[2] + 1
+        if rings.is_due():
+            _ring(site, ends[tally[2] % len(ends)].socket, ringing, victim)
+            tally[2] += 1
         time.sleep(0.002)
 
 
@@ -127,9 +127,9 @@ def ring(tally: Any, prepared: Callable[[], None], site: Site, victim: str) -> N
     end = Connection(site.dial(CALL_SOURCES[0]))
     end.ask(site.registration(me))
     prepared()
-    began = time.monotonic()
+    pace = Pace(RINGS)
     while True:
-        time.sleep(max(0.0, began + tally[0] / RINGS - time.monotonic()))
+        pace.wait()
         _ring(site, end.socket, me, victim)
         tally[0] += 1
 
@@ -165,9 +165,9 @@ def come_and_go(tally: Any, prepared: Callable[[], None], site: Site, victim: st
     """Offer once from each of ever new keys, with an address where nobody is; count them."""
     ends = [Connection(site.dial(source)) for source in CALL_SOURCES]
     prepared()
-    began = time.monotonic()
+    pace = Pace(REGISTERED)
     while True:
-        time.sleep(max(0.0, began + tally[0] / REGISTERED - time.monotonic()))
+        pace.wait()
         [person], end = new_people(1), ends[tally[0] % len(ends)].socket
         for sent in (
             site.registration(person),
@@ -248,10 +248,10 @@ def add_candidates(tally: Any, prepared: Callable[[], None], site: Site, victim:
     for one in peers:
         one.call()
     prepared()
-    began = time.monotonic()
+    pace = Pace(DOCUMENTS * len(peers))
 
     def add(one: RawPeer) -> None:
-        if tally[0] < DOCUMENTS * len(peers) * (time.monotonic() - began):
+        if pace.is_due():
             one.deliver(Candidates(one.session, candidates_at(tally[0] % 2048)))
             tally[0] += 1
 
@@ -284,11 +284,9 @@ def offer_candidates(tally: Any, prepared: Callable[[], None], site: Site, victi
         ends[number % len(ends)].ask(site.registration(person))
         time.sleep(1 / REGISTERED)
     prepared()
-    began = time.monotonic()
+    pace = Pace(OFFERS)
     while True:
-        if tally[0] >= OFFERS * (time.monotonic() - began):
-            time.sleep(0.002)
-            continue
+        pace.wait()
         person, end = people[tally[0] % len(people)], ends[tally[0] % len(ends)].socket
         end.sendall(offer(site, person, victim, candidates_at(tally[0] % 2048)))
         end.recv(65536)

@@ -27,7 +27,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.runtime import interface_addresses
 from p2pchat.wire.addresses import Family, Scope, family, scope
 
-RETURN = 30.0  # seconds in which a peer must be at the honest registry again; its waits are 8
+RETURN = 60.0  # seconds in which a peer must be at the honest registry again
 
 
 def honest(host: str) -> list[str]:

@@ -17,10 +17,10 @@ from typing import Any
 
 import attrs
 
-from benchmarks.asking import Connection, Site, new_people, signed
+from benchmarks.asking import Site, new_people, signed
 from benchmarks.findings import MIB, Found, Plan
 from benchmarks.serving import registry, serving
-from benchmarks.waits import attacking, cost_of, requests
+from benchmarks.waits import Pace, attacking, cost_of, requests
 from p2pchat.identity.documents import ALGORITHM, TYP
 from p2pchat.identity.keys import Identity
 from p2pchat.wire.base64url import encode_bytes
@@ -87,21 +87,23 @@ class Asking:
         """Send a request, over a new connection where there is none."""
         if self.end is None:
             self.end = self.site.dial(self.source)
-        self.end.sendall(sent)
+        try:
+            self.end.sendall(sent)
+        except OSError:
+            self.close()
+            raise
         self.unanswered += 1
 
-    def receive(self) -> int:
-        """Read what has come; returns how many answers began in it, or 1 for the end."""
+    def answer(self) -> bytes:
+        """Return what has come, nothing for the end of the connection."""
         assert self.end is not None
         data = b""
         with suppress(OSError):
             data = self.end.recv(MOST_BYTES)
-        if not data:
+        if not data or b"\r\nConnection: close\r\n" in data:
             self.close()
-            return 1
-        answers = data.count(b"HTTP/1.1 ")
-        self.unanswered = max(0, self.unanswered - answers)
-        return answers
+        self.unanswered = 0
+        return data
 
     def close(self) -> None:
         """Let the connection go."""
@@ -111,30 +113,28 @@ class Asking:
 
 
 def flood(tally: Any, prepared: Callable[[], None], site: Site, make: Make) -> None:
-    """Send such requests from all sources, REQUESTS a second; count them, and answers or ends."""
+    """Send such requests from all sources, REQUESTS a second; count both."""
     ends = [Asking(site, source) for _ in range(CONNECTIONS) for source in SOURCES]
     prepared()
-    began = time.monotonic()
+    pace = Pace(REQUESTS)
     for one in cycle(ends):
-        while tally[0] > REQUESTS * (time.monotonic() - began):
-            tally[1] += _receive(ends, 10)
+        while not pace.is_due():
+            tally[1] += _receive(ends, 5)
         if one.unanswered:
             tally[1] += _receive(ends, 0)
             continue
-        try:
+        with suppress(OSError):
             one.send(make(site, tally[0]))
-        except OSError:
-            one.close()
         tally[0] += 1
 
 
 def _receive(ends: list[Asking], milliseconds: int) -> int:
-    """Read what has come on any connection; returns how many answers began, or ends."""
+    """Read what has come on any connection; returns on how many."""
     poll = select.poll()
     asked = {one.end.fileno(): one for one in ends if one.end is not None and one.unanswered}
     for number in asked:
         poll.register(number, select.POLLIN)
-    return sum(asked[number].receive() for number, _ in poll.poll(milliseconds))
+    return sum(bool(asked[number].answer()) for number, _ in poll.poll(milliseconds))
 
 
 def chunks(tally: Any, prepared: Callable[[], None], site: Site) -> None:
@@ -143,9 +143,9 @@ def chunks(tally: Any, prepared: Callable[[], None], site: Site) -> None:
     head = site.request("PUT", "/register", b"", *fields).replace(b"PUT", b"POST", 1)
     body = head + b"1\r\n.\r\n" * CHUNKS + b"0\r\n\r\n"
     prepared()
-    began = time.monotonic()
+    pace = Pace(BODIES)
     for source in cycle(SOURCES):
-        time.sleep(max(0.0, began + tally[0] / BODIES - time.monotonic()))
+        pace.wait()
         with suppress(OSError), site.dial(source) as end:
             tally[0] += 1
             end.sendall(body)
@@ -161,18 +161,19 @@ def authors(tally: Any, prepared: Callable[[], None], site: Site) -> None:
     and bytes that it read.
     """
     reader, *people = new_people(1 + AUTHORS)
-    ends = [Connection(site.dial(f"127.7.0.{number}")) for number in range(1, AUTHORS + 1)]
-    for person, end in zip(people, ends, strict=True):
-        end.ask(site.registration(person))
-    ends[0].ask(site.registration(reader))
+    ends = [Asking(site, f"127.7.0.{number}") for number in range(1, AUTHORS + 1)]
+    for person, end in [*zip(people, ends, strict=True), (reader, ends[0])]:
+        end.send(site.registration(person))
+        end.answer()
     stream = _subscribe(site, reader)
     prepared()
-    began = time.monotonic()
+    began, pace = time.monotonic(), Pace(DOCUMENTS)
     for person, end in cycle(zip(people, ends, strict=True)):
-        time.sleep(max(0.0, began + tally[0] / DOCUMENTS - time.monotonic()))
-        end.socket.sendall(_long_document(site, person, reader.peer_id, tally[0]))
+        pace.wait()
         tally[0] += 1
-        tally[1] += end.socket.recv(MOST_BYTES).startswith(b"HTTP/1.1 20")
+        with suppress(OSError):
+            end.send(_long_document(site, person, reader.peer_id, tally[0]))
+            tally[1] += end.answer().startswith(b"HTTP/1.1 20")
         while tally[3] < READS * (time.monotonic() - began):
             data = _read(stream)
             if data is None:

@@ -30,6 +30,7 @@ LONGEST = 60.0  # seconds that an honest line is waited for
 SETTLING = 1.0  # seconds after an attack, before the memory that stays is read
 MIB = 1024 * 1024
 NICENESS = 10  # of attackers, who have machines of their own; ours is for the honest
+SLACK = 0.01  # seconds that an attacker whom the machine kept waiting makes up for
 TALLIES = 8  # numbers that an attacker counts in
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
@@ -101,6 +102,27 @@ class Attack:
     def complaints(self) -> list[str]:
         """Tell whether the attacker gave up, which makes the figures worthless."""
         return [] if self._process.is_alive() else ["the attacker gave up"]
+
+
+@attrs.define
+class Pace:
+    """Lets something happen so many times a second; what was missed isn't made up for at once."""
+
+    rate: float
+    _due: float = attrs.field(init=False, factory=time.monotonic)
+
+    def is_due(self) -> bool:
+        """Tell whether it may happen now; then it has."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        self._due = max(self._due, now - SLACK) + 1 / self.rate
+        return True
+
+    def wait(self) -> None:
+        """Wait until it may happen."""
+        while not self.is_due():
+            time.sleep(max(0.0, self._due - time.monotonic()))
 
 
 @contextmanager
