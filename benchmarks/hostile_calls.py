@@ -19,6 +19,7 @@ from benchmarks.hostile_peers import GROWTH, HELD, LINE_LIMIT
 from benchmarks.programs import console
 from benchmarks.raw_peer import RawPeer, run
 from benchmarks.scene import connected, id_of, scene
+from benchmarks.serving import UNLIMITED
 from benchmarks.waits import Pace, attacking, call, cost_of, lines
 from p2pchat.identity.keys import Identity
 from p2pchat.wire.documents import (
@@ -85,9 +86,13 @@ def _ring(site: Site, end: socket.socket, ringing: Identity, victim: str) -> Non
         end.recv(65536)
 
 
-def calls(plan: Plan, policy: str) -> Found:
-    """Strangers call and call; a friend talks, a contact calls, and the victim calls another."""
-    with scene() as here:
+def calls(plan: Plan, policy: str, *limits: str) -> Found:
+    """
+    Strangers call and call; a friend talks, a contact calls, and the victim calls another.
+
+    :param limits: options of the registry.
+    """
+    with scene(*limits) as here:
         options = (f"--accept={policy}", f"--state={here.home / 'state'}")
         all_accepted = ("--accept=all",)
         earlier, friend, contact, other = here.peers(
@@ -180,7 +185,7 @@ def come_and_go(tally: Any, prepared: Callable[[], None], site: Site, victim: st
 
 def strangers(plan: Plan) -> Found:
     """Ever new strangers are accepted by --accept all, and no path is found to any."""
-    with scene() as here:
+    with scene(*UNLIMITED) as here:
         victim, friend = here.peers(victim=("--accept=all",), friend=())
         connected(friend, victim.peer_id)
         alone = lines(friend, victim.peer_id, plan.alone)
@@ -260,7 +265,7 @@ def add_candidates(tally: Any, prepared: Callable[[], None], site: Site, victim:
 
 def candidates(plan: Plan) -> Found:
     """Accepted peers name ever more addresses."""
-    with scene() as here:
+    with scene(*UNLIMITED) as here:
         victim, friend = here.peers(victim=("--accept=all",), friend=())
         connected(friend, victim.peer_id)
         alone = lines(friend, victim.peer_id, plan.alone)
@@ -295,7 +300,7 @@ def offer_candidates(tally: Any, prepared: Callable[[], None], site: Site, victi
 
 def reflector(plan: Plan) -> Found:
     """Strangers whom --accept all accepts name addresses that our checks then go to."""
-    with scene() as here:
+    with scene(*UNLIMITED) as here:
         victim, friend = here.peers(victim=("--accept=all",), friend=())
         connected(friend, victim.peer_id)
         alone = lines(friend, victim.peer_id, plan.alone)
@@ -315,6 +320,7 @@ CALL_SCENARIOS: dict[str, Callable[[Plan], Found]] = {
     "calls, ask": lambda plan: calls(plan, "ask"),
     "calls, contacts": lambda plan: calls(plan, "contacts"),
     "calls, all": lambda plan: calls(plan, "all"),
+    "calls, open registry": lambda plan: calls(plan, "ask", *UNLIMITED),
     "rings": rings,
     "strangers": strangers,
     "candidates": candidates,
