@@ -132,12 +132,16 @@ class Conversation:
     :ivar username: what we call ourselves.
     :ivar epoch: names our log; random, made once for this object.
     :ivar rtt: smoothed round-trip time in seconds, 0 while unknown.
+    :ivar is_broken: whether they broke the rules on the link of now.
+    :ivar has_left: whether they said DISCONNECT on the link of now.
     """
 
     username: str
     epoch: str
     rtt: float = 0.0
     is_open: bool = False
+    is_broken: bool = False
+    has_left: bool = False
     _log: deque[_Line] = attrs.Factory(deque)  # what waits for a receipt, oldest first
     _unsent: deque[_Line] = attrs.Factory(deque)  # the end of _log that this link hasn't seen
     _lines_under_way: int = 0  # sent on this link and not confirmed
@@ -175,7 +179,7 @@ class Conversation:
 
     def link_ended(self) -> None:
         """Forget what was under way; the log stays, and what our reader hasn't taken yet."""
-        self.is_open = False
+        self.is_open, self.is_broken, self.has_left = False, False, False
         self._greeting, self._goodbye = None, None
         self._receipt_due, self._ping_due = False, False
         for waiting in (self._pongs, self._pings, self._unsent):
@@ -231,6 +235,11 @@ class Conversation:
             self._read, self._receipt_due = sequence, True
 
     @property
+    def has_unread(self) -> bool:
+        """Whether lines of theirs wait for our reader."""
+        return bool(self._unread)
+
+    @property
     def undelivered(self) -> int:
         """How many lines of ours aren't confirmed."""
         return len(self._log)
@@ -243,10 +252,17 @@ class Conversation:
 
         :raises RemoteProtocolError: it breaks the rules; the link is to be closed.
         """
-        message = messages.decode(body)
+        try:
+            self._receive(messages.decode(body), now)
+        except RemoteProtocolError:
+            self.is_broken = True
+            raise
+
+    def _receive(self, message: messages.ChatMessage | None, now: float) -> None:
         if isinstance(message, messages.Hello):
             self._hello(message, now)
         elif isinstance(message, messages.Disconnect):
+            self.has_left = True
             self._events.append(Left(message.reason, message.detail))
         elif isinstance(message, messages.Proof):
             raise RemoteProtocolError("PROOF comes once, first")

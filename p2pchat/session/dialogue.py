@@ -74,7 +74,6 @@ class Dialogue:
     _ufrag: str = ""  # of the attempt that the path belongs to
     _rescue_until: float | None = None
     _leaving: float | None = None
-    _is_broken: bool = False  # the other side broke the rules on this link
     _failed_links: int = 0  # of this call
     _record: Record = attrs.Factory(Record)
     _idleness: Idleness = attrs.field(init=False)
@@ -406,11 +405,12 @@ class Dialogue:
     def _drain(self, now: float) -> None:
         """Let each machine's events act on the others until all is quiet."""
         while True:
-            self._fill_link(now)
-            event = self._next_inner_event()
-            if event is None:
-                return
-            self._react(event, now)
+            while (event := self._next_inner_event()) is not None:
+                self._react(event, now)
+            if not self._fill_link(now):
+                break
+        if self.conversation.has_left and not self.conversation.has_unread:
+            self._drop("left", now)
 
     def _next_inner_event(self) -> NegotiationEvent | LinkEvent | talk.ConversationEvent | None:
         self._take_from_negotiation()
@@ -468,7 +468,8 @@ class Dialogue:
                 self._record.note(f"they ended it: {reason} {detail}".rstrip(), now)
                 word = reason if reason in messages.REASONS else "left"
                 self._end_conversation(word)
-                self._drop(word, now)
+                if self._leaving is None:
+                    self._leaving = now + LINGERING  # to confirm what is being read
 
     # -- what is kept for the next call
 
@@ -508,7 +509,6 @@ class Dialogue:
         around = self._around
         link = Link(around.identity, self.peer_id, around.certificate, dials, rtt)
         self._held.begin(link, name, now)
-        self._is_broken = False
 
     def _use(self, path: Path, now: float) -> None:
         """Send over this path from now on, and say so."""
@@ -518,20 +518,20 @@ class Dialogue:
         self.conversation.path_changed(now)
         self.conversation.beat(now)  # wakes a link that has been sending into the void
 
-    def _fill_link(self, now: float) -> None:
-        while self._held.has_room:
-            message = self.conversation.next_message(now)
-            if message is None:
-                return
-            self._held.send_frame(messages.encode(message, self._around.wall_of(now)))
+    def _fill_link(self, now: float) -> bool:
+        """Hand on what goes out, as the link has room; tell whether there was any."""
+        any_went = False
+        while self._held.has_room and (message := self.conversation.next_message(now)) is not None:
+            self._held.send_frame(messages.encode(message, self._around.wall_of(now)), now)
+            any_went = True
+        return any_went
 
     def _frame(self, body: bytes, now: float) -> None:
-        if self._is_broken:
+        if self.conversation.is_broken:
             return  # nothing that comes after a fault costs or means anything
         try:
             self.conversation.receive_frame(body, now)
         except RemoteProtocolError as error:
-            self._is_broken = True
             word = talk.fault(error)
             if self._leaving is None:
                 self._record.note(str(error), now)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import attrs
 
+from p2pchat.errors import LinkClosed
 from p2pchat.session.link import Link, LinkEvent, LinkState
 from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.punching import Path
@@ -79,6 +80,7 @@ class HeldLink:
     def close(self, reason: str, now: float) -> None:
         """Let the link go; the path stays."""
         if self._link is not None:
+            self._link.hurry(now)
             self._farewell += self._datagrams(now)
             self._link.close(reason, now)
             self._farewell += self._datagrams(now)
@@ -96,10 +98,13 @@ class HeldLink:
         """Whether the link is open and takes one more frame."""
         return self._link is not None and self.is_open and self._link.backlog() < BACKLOG
 
-    def send_frame(self, body: bytes) -> None:
-        """Send a frame over an open link."""
+    def send_frame(self, body: bytes, now: float) -> None:
+        """Send a frame over an open link; it may turn out to have ended."""
         assert self._link is not None
-        self._link.send_frame(body)
+        try:
+            self._link.send_frame(body)
+        except LinkClosed as error:
+            self._link.close(str(error), now)
 
     def next_event(self) -> LinkEvent | None:
         """Return, and forget, the link's oldest event."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.session.held_link import REVIVAL, HeldLink
-from p2pchat.session.link import Link
+from p2pchat.session.link import Link, LinkEnded
 from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.punching import Path
 from p2pchat.wire.addresses import Address
@@ -74,6 +74,13 @@ class HeldLinkTests(SynchronousTestCase):
         self.held.close("enough", 1.0)
         self.held.path = None
         self.assertEqual((self.targets(1.0), self.targets(2.0)), ({FAR}, set()))
+
+    def test_ends_while_sending(self) -> None:
+        """A link that turns out to have ended when something is sent tells so, raising nothing."""
+        self.begin()
+        self.held.send_frame(b"never opened", 1.0)
+        self.assertIsInstance(self.held.next_event(), LinkEnded)
+        self.assertFalse(self.held.has_room)
 
     def test_replaced(self) -> None:
         """A new link has its own name, and its path is still to be chosen."""

@@ -276,6 +276,35 @@ class DialogueTests(SynchronousTestCase):
         self.assertEqual(ended.reason, "left")
         self.assertFalse(self.alice.dialogue.is_alive or self.bob.dialogue.is_alive)
 
+    def test_last_words(self) -> None:
+        """What is said before leaving is confirmed, if it is read in time."""
+        for reads in (True, False):
+            self.setUp()
+            self.bob.reads = reads
+            self.pair.say(self.alice, "bye")
+            self.alice.dialogue.disconnect(self.pair.wire.now)
+            self.pair.run(0.2)
+            self.assertEqual(self.bob.texts(), ["bye"])
+            self.assertEqual(self.bob.dialogue.is_alive, not reads)
+            self.read()
+            self.pair.run(0.2)
+            self.assertEqual(len(self.alice.events(events.MessageDelivered)), 1)
+            self.assertFalse(self.bob.dialogue.is_alive or self.alice.dialogue.is_alive)
+            self.assertEqual(len(self.bob.events(events.Disconnected)), 1)
+
+    def test_nothing_after_a_fault(self) -> None:
+        """What comes after a broken rule isn't looked at, and not answered."""
+        wrong = self.alice.dialogue.conversation
+        wrong.say("never sent", WALL, self.pair.wire.now)
+        wrong.next_message(self.pair.wire.now)
+        for text in ("leaves a gap", "leaves another"):
+            self.pair.say(self.alice, text)
+        self.pair.run(0.1)
+        self.assertEqual(self.bob.texts(), [])
+        notes = [note.text for note in self.bob.dialogue.story().notes if "message" in note.text]
+        self.assertEqual(notes, ["message 2 after 0"])
+        self.assertEqual(len(self.bob.events(events.Disconnected)), 1)
+
     def test_regardless(self) -> None:
         """One who sends on regardless ends the conversation, and both are told why."""
         talk = self.alice.dialogue.conversation
