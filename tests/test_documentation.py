@@ -441,6 +441,9 @@ class NumberTests(SynchronousTestCase):
             f"{conversation.WINDOW_TEXT:,} characters",
             f"that nobody read {conversation.MAX_UNREAD_LINES:,}, of "
             f"{conversation.MAX_UNREAD_TEXT:,} characters",
+            f"looks at {link.FRAMES} frames in {link.SLOT} seconds",
+            f"more than {link.READ_AHEAD:,} bytes of frames wait, {link.OVERHEAD} counted",
+            f"frames of a link that wait {link.READ_AHEAD:,} bytes",
             f"PINGs that wait for an answer {conversation.MAX_PONGS}",
             f"written to a link ahead of the network {held_link.BACKLOG:,} bytes",
             f"ahead of a gap in a QUIC stream {quic.WINDOW:,} bytes",

@@ -42,6 +42,10 @@ MAX_ENGINES = 12  # of one link: what a side that begins again and again may cos
 MAX_EARLY = 12  # datagrams; a handshake has eight
 PROBES = 1  # probe timeouts in a row after which link time stands
 KNOCK = (0.1, 15.0)  # seconds from the first to the next knock at least; longest wait
+SLOT = 0.01  # seconds in which ...
+FRAMES = 100  # frames are handed on: some 2 ms of work; others and their lines come between
+READ_AHEAD = 1024 * 1024  # bytes of frames that wait; no datagram is taken while there are more
+OVERHEAD = 64  # bytes that a waiting frame costs beside its own
 PROOF_DEADLINE = 10.0  # seconds from start(); four round trips on a bad satellite link
 
 
@@ -101,6 +105,9 @@ class Link:
     _probes: int = PROBES  # at how many link time stands
     _knock_at: float = 0.0  # while it does
     _knock_wait: float = 0.0  # seconds
+    _slot_end: float = 0.0
+    _frames_left: int = FRAMES  # in this slot
+    _waiting: int = 0  # bytes of frames in _events
     _heard: bool = False  # a frame after the proof: the other side is content with this engine
     _deadline: float = 0.0
     _proved: bool = False  # our proof is written
@@ -124,7 +131,8 @@ class Link:
 
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Take a QUIC datagram that came over this link's paths."""
-        if self.state is LinkState.ENDED:
+        self._begin_slot(now)
+        if self.state is LinkState.ENDED or self._waiting > READ_AHEAD:
             return
         if not self.dials and not self._heard:
             self._answer(data)
@@ -168,6 +176,7 @@ class Link:
 
     def handle_timer(self, now: float) -> None:
         """Let the engine do what is due, and keep the deadline."""
+        self._begin_slot(now)
         if self.state is LinkState.ENDED:
             return
         if self.state is LinkState.PROVING and now >= self._deadline:
@@ -223,9 +232,11 @@ class Link:
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called."""
         if self.state is LinkState.ENDED:
-            return None
+            return self._slot_end if self._events else None
         due = None if self._engine is None else self._engine.get_timer()
         times = [self._knock_at if self._clock.is_standing else self._clock.our_time(due)]
+        if self._events:
+            times.append(self._slot_end)
         if self.state is LinkState.PROVING:
             times += [self._deadline, self._check_at]
         return min((time for time in times if time is not None), default=None)
@@ -252,8 +263,17 @@ class Link:
         return datagrams
 
     def next_event(self) -> LinkEvent | None:
-        """Return, and forget, the oldest event."""
+        """Return, and forget, the oldest event; of frames, so many as a slot has."""
+        if self._events and isinstance(self._events[0], FrameReceived):
+            if not self._frames_left:
+                return None
+            self._frames_left -= 1
+            self._waiting -= len(self._events[0].body) + OVERHEAD
         return self._events.popleft() if self._events else None
+
+    def _begin_slot(self, now: float) -> None:
+        if now >= self._slot_end:
+            self._slot_end, self._frames_left = now + SLOT, FRAMES
 
     def send_frame(self, body: bytes) -> None:
         """
@@ -287,6 +307,7 @@ class Link:
             if self.state is LinkState.OPEN:
                 self._heard = True
                 self._events.append(FrameReceived(body))
+                self._waiting += len(body) + OVERHEAD
             else:
                 self._check(body, binding)
 

@@ -10,8 +10,10 @@ from p2pchat.errors import LinkClosed, ProofFailed, RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.session import quic
 from p2pchat.session.link import (
+    FRAMES,
     MAX_ENGINES,
     PROOF_DEADLINE,
+    SLOT,
     STUCK_CHECK,
     LinkEnded,
     LinkOpened,
@@ -80,6 +82,23 @@ class OpenTests(LinkCase):
         self.assertEqual(self.bob.frames, sent)
         self.assertEqual(self.alice.frames, [body[::-1] for body in sent])
         self.assertEqual(self.alice.link.backlog(), 0)
+
+    def test_flood_of_frames(self) -> None:
+        """Of many small frames so many are handed on as a slot has; in order, and none is lost."""
+        self.open()
+        sent = [b"%d" % number for number in range(30_000)]
+        for body in sent:
+            self.alice.link.send_frame(body)
+        most = 0
+        while len(self.bob.frames) < len(sent):
+            before = len(self.bob.frames)
+            self.wire.run(SLOT / 2)
+            most = max(most, len(self.bob.frames) - before)
+            self.assertLess(self.wire.now, 130)
+        self.assertLessEqual(most, FRAMES)
+        self.assertEqual(self.bob.frames, sent)
+        self.wire.run(1)
+        self.assertEqual(self.bob.errors, [])
 
     def test_closed(self) -> None:
         """Who closes says why, and the other end hears it."""
