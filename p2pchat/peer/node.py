@@ -128,6 +128,7 @@ class Node:
             runtime.random_bytes,
         )
         self._dialogues: dict[str, Driver] = {}
+        self._owners: dict[str, Driver] = {}  # by attempt, since the last heartbeat
         self._lease: Lease = keep_registered(
             self._client,
             runtime,
@@ -375,9 +376,18 @@ class Node:
             case PathMoved() | RoundEnded() | LinkDatagram():
                 self._dialogue_concerned(event)
 
+    def _owner(self, ufrag: str) -> Driver | None:
+        """Return the dialogue of an attempt; looked for once, not with each datagram."""
+        found = self._owners.get(ufrag)
+        if found is None or not found.machine.owns(ufrag):
+            drivers = self._dialogues.values()
+            found = next((one for one in drivers if one.machine.owns(ufrag)), None)
+            if found is not None:
+                self._owners[ufrag] = found
+        return found
+
     def _dialogue_concerned(self, event: PathMoved | RoundEnded | LinkDatagram) -> None:
-        drivers = list(self._dialogues.values())
-        driver = next((one for one in drivers if one.machine.owns(event.ufrag)), None)
+        driver = self._owner(event.ufrag)
         if driver is None:
             return
         now = self._now()
@@ -590,6 +600,7 @@ class Node:
 
     def _forget_strangers(self) -> None:
         """Drop dialogues that are over; of those that the person wanted, the last stay a while."""
+        self._owners.clear()
         over = [one for one in self._dialogues.items() if one[1].machine.is_over(self._now())]
         wanted = [peer_id for peer_id, driver in over if driver.machine.approval.was_wanted]
         kept = set(wanted[-MAX_OVER:])

@@ -8,6 +8,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.negotiation import (
     ANSWER_TIMEOUT,
+    MAX_REPEATS,
     PAUSES,
     RING_TIMEOUT,
     AttemptBegan,
@@ -17,6 +18,8 @@ from p2pchat.traversal.negotiation import (
     Rang,
     Stage,
 )
+from p2pchat.traversal.punching import MAX_PAIRS
+from p2pchat.traversal.remote_candidates import MAX_KEPT
 from p2pchat.wire.documents import (
     Candidate,
     Candidates,
@@ -367,3 +370,41 @@ class CalledTests(NegotiationCase):
         self.bob.offered(attrs.evolve(self.offer(), exchange=bytes(32)), NOW)
         self.assertRaises(RemoteProtocolError, self.bob.accept, NOW)
         self.assertEqual(self.bob.take_documents(), [])
+
+
+class TalkativeTests(NegotiationCase):
+    """A peer that never stops telling candidates."""
+
+    def test_repeats(self) -> None:
+        """Ours are sent again for news of theirs, a few times and not for each."""
+        self.checking()
+        self.alice.candidates_changed()
+        self.alice.take_documents()
+        for number in range(200):
+            news = Candidate(CandidateType.SERVER_REFLEXIVE, ("203.0.113.9", 1000 + number))
+            self.alice.receive(Candidates(self.alice.session, (news,)), NOW)
+        self.assertEqual(len(self.alice.take_documents()), MAX_REPEATS)
+
+    def test_story(self) -> None:
+        """What is told of the attempt stays small, and names each address once."""
+        self.checking()
+        for number in range(200):
+            news = tuple(
+                Candidate(kind, ("203.0.113.9", 1000 + number % 150))
+                for kind in (CandidateType.SERVER_REFLEXIVE, CandidateType.HOST)
+            )
+            self.alice.receive(Candidates(self.alice.session, news), NOW)
+        (told,) = self.alice.told()
+        assert told.theirs is not None
+        addresses = [one.address for one in told.theirs.candidates]
+        self.assertEqual((len(addresses), len(set(addresses))), (MAX_KEPT, MAX_KEPT))
+        self.assertLessEqual(len(told.pairs), MAX_PAIRS)
+
+    def test_known(self) -> None:
+        """Whether the peer is known is the attempt's, too, of both who calls and who is called."""
+        self.alice.known = self.bob.known = True
+        self.checking()
+        for one in (self.alice, self.bob):
+            attempt = one.agent.attempt(one.ufrag)
+            assert attempt is not None
+            self.assertTrue(attempt.known)

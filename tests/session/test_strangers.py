@@ -1,0 +1,101 @@
+"""Strangers accepted without asking: when there is room for one, and what one leaves behind."""
+
+from __future__ import annotations
+
+import attrs
+
+from p2pchat.session import events
+from p2pchat.session.dialogue import LINGERING
+from p2pchat.session.link import PROOF_DEADLINE
+from p2pchat.traversal.behaviour import NatTraits
+from p2pchat.traversal.punching import FIRST_ROUND, Credentials
+from p2pchat.wire.documents import Offer, Refusal
+from tests.session.test_dialogue import DialogueCase
+
+
+class RoomTests(DialogueCase):
+    """Bob, whose agent checks for as many strangers as may wait."""
+
+    def fill(self) -> None:
+        """Let strangers come until there is no room for one more."""
+        number = 0
+        while self.bob.agent.has_room(False, self.now):
+            credentials = Credentials(f"stranger {number}", "theirs", b"k" * 32)
+            self.bob.agent.punch(credentials, (), NatTraits(), self.now, False)
+            number += 1
+
+    def refusals(self) -> list[str]:
+        """Return the words with which Bob refused."""
+        return [one.reason for one in self.bob.posted if isinstance(one, Refusal)]
+
+    def test_busy(self) -> None:
+        """A stranger is told busy, the person nothing, and nothing is kept."""
+        self.fill()
+        attempts = self.bob.agent.attempts
+        self.alice.dialogue.call(self.now)
+        self.pair.run(0.5)
+        self.assertEqual(self.refusals(), ["busy"])
+        self.assertEqual(self.bob.told, [])
+        self.assertTrue(self.bob.dialogue.is_over(self.now))
+        self.assertEqual(self.bob.agent.attempts, attempts)
+        self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "busy")
+
+    def test_contact(self) -> None:
+        """A contact is let in at once."""
+        self.fill()
+        self.bob.dialogue.approval.is_contact = True
+        self.pair.connect()
+        self.assertEqual(self.refusals(), [])
+
+    def test_person(self) -> None:
+        """So is whoever the person accepts, and whoever the person calls."""
+        self.fill()
+        self.bob.welcome = False
+        self.alice.dialogue.call(self.now)
+        self.pair.run_until(lambda: self.bob.dialogue.is_asking)
+        self.bob.dialogue.accept(self.now)
+        self.pair.run_until(lambda: self.bob.dialogue.is_open)
+        self.bob.dialogue.disconnect(self.now)
+        self.pair.run(LINGERING + 1)
+        self.fill()
+        self.bob.dialogue.call(self.now)
+        self.pair.run_until(lambda: self.bob.dialogue.is_open)
+
+    def test_conversation(self) -> None:
+        """A stranger with whom there is a conversation isn't told busy when the path is lost."""
+        self.pair.connect()
+        self.pair.run(1)
+        self.fill()
+        self.alice.dialogue.network_changed(self.now)
+        self.pair.run(3)
+        self.assertEqual(self.refusals(), [])
+        self.pair.chat()
+
+    def test_again(self) -> None:
+        """A stranger whose second offer finds no room leaves nothing of the first."""
+        self.alice.dialogue.call(self.now)
+        self.pair.run(0.021)
+        self.fill()
+        (offer,) = [one for one in self.alice.posted if isinstance(one, Offer)]
+        again = attrs.evolve(offer, session="another")
+        self.bob.dialogue.receive_document(again, True, self.now)
+        self.pair.part()
+        self.pair.run(1)
+        self.assertEqual(self.refusals()[:1], ["busy"])
+        self.assertTrue(self.bob.dialogue.is_over(self.now))
+
+
+class SilenceTests(DialogueCase):
+    """Strangers who find a path, and never prove who they are."""
+
+    def test_no_link(self) -> None:
+        """When the link's time is over nothing is left: no attempt, no path, no approval."""
+        self.alice.dialogue.call(self.now)
+        self.pair.run_until(lambda: self.bob.events(events.PathFound))
+        self.pair.part()
+        self.pair.registry_is_up = False
+        self.pair.run(PROOF_DEADLINE + FIRST_ROUND + 1)
+        self.assertEqual(self.bob.events(events.CallFailed)[0].reason, "no-path")
+        self.assertEqual(self.bob.agent.attempts, 0)
+        self.assertIsNone(self.bob.dialogue.path)
+        self.assertTrue(self.bob.dialogue.is_over(self.now))
