@@ -279,11 +279,16 @@ class Link:
         """
         Send a frame; QUIC takes it from here.
 
+        Where the other side has said goodbye, and that wasn't noticed yet, the link ends.
+
         :raises LinkClosed: the link isn't open.
         """
         if self.state is not LinkState.OPEN or self._engine is None:
             raise LinkClosed("the link is not open")
-        self._engine.send(encode_frame(body))
+        try:
+            self._engine.send(encode_frame(body))
+        except LinkClosed as error:
+            self._end(error, 0.0)
 
     def backlog(self) -> int:
         """Return how many bytes wait for a first transmission."""

@@ -175,6 +175,20 @@ class LinkPauseTests(SynchronousTestCase):
         before = len(self.bob.frames)
         self.wire.run_until(lambda: len(self.bob.frames) >= before + 900, 2)
 
+    def test_goodbye_in_a_pause(self) -> None:
+        """A goodbye that comes in a pause ends the link, at the latest when a line is to go out."""
+        self.begin(0.02)
+        self.path.loss = 1.0
+        self.bob.link.send_frame(LINE)
+        self.wire.run(40)
+        self.path.loss = 0.0
+        self.alice.link.close("bye", self.wire.now)
+        self.wire.run(0.05)
+        if not self.bob.errors:
+            self.bob.link.send_frame(LINE)
+            self.wire.run(0.05)
+        self.assertEqual(len(self.bob.errors), 1)
+
     def test_knock_is_answered(self) -> None:
         """A path that comes back without a word is noticed by a knock."""
         self.begin(0.02)
