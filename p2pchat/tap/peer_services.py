@@ -34,6 +34,7 @@ from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.stun_servers import find_stun
 from p2pchat.runtime import Runtime
 from p2pchat.tap.event_log import EventLog
+from p2pchat.tap.long_lived import spare_long_lived
 from p2pchat.ui import json_lines, nat_report
 from p2pchat.ui.commands import Connect
 from p2pchat.ui.console import Stdio
@@ -55,18 +56,20 @@ class Process:
     :ivar stdout: not ``sys.stdout``, which twistd turns into log lines.
     :ivar set_exit_status: decides what the process exits with when it ends.
     :ivar program: what its sentences on stderr begin with.
+    :ivar started: called when all is there that stays.
     """
 
     stdout: TextIO
     stderr: TextIO
     set_exit_status: Callable[[int], None]
     program: str
+    started: Callable[[], None] = lambda: None
 
 
 def this_process(program: str) -> Process:
     """Return the process that we are."""
     stdout, stderr = _or_nowhere(sys.__stdout__), _or_nowhere(sys.__stderr__)
-    return Process(stdout, stderr, _exit_with, program)
+    return Process(stdout, stderr, _exit_with, program, spare_long_lived)
 
 
 def _or_nowhere(stream: TextIO | None) -> TextIO:
@@ -180,6 +183,7 @@ class PeerService(StdioService):
         event_log(self._starting)
         self._stdio.announce(self._starting)
         maybeDeferred(node.start).addErrback(self._fail_to_start)
+        self._process.started()
 
     def leave(self) -> None:
         """End the program, and obey no more."""

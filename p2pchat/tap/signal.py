@@ -6,6 +6,7 @@ Imports neither Klein nor a reactor: ``twistd`` imports this module before the r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.redis_url import RedisUrl, parse_redis_url
 from p2pchat.tap.command_line import CommandLine
+from p2pchat.tap.long_lived import spare_long_lived
 from p2pchat.tap.open_files import allow_open_files
 from p2pchat.wire.addresses import ANY_IPV6, parse_ip
 from p2pchat.wire.origins import host, origin
@@ -247,7 +249,20 @@ class CannotStart(SystemExit, ConfigurationError):
 
 
 class RegistryServices(MultiService):
-    """The services together; what keeps one from starting is said in one line."""
+    """
+    The services together; what keeps one from starting is said in one line.
+
+    :param started: called when all have started.
+    """
+
+    def __init__(self, started: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self._started = started
+
+    def startService(self) -> None:
+        """Start all."""
+        super().startService()
+        self._started()
 
     def privilegedStartService(self) -> None:
         """Bind all ports, or end the program."""
@@ -271,7 +286,7 @@ def makeService(options: Options) -> MultiService:
     runtime = real_runtime(reactor)
     registry = Registry(runtime, _settings(options, runtime), _store_maker(options))
     site = RegistryResource(registry).site()
-    services = RegistryServices()
+    services = RegistryServices(lambda: reactor.callWhenRunning(spare_long_lived))
     _add_stun(services, registry, options)
     endpoint = serverFromString(reactor, options["listen"])
     secure = options["listen"].startswith(("ssl:", "tls"))

@@ -48,12 +48,19 @@ class PeerServiceTests(SynchronousTestCase):
         self.transport = StringTransport()
         self.stderr = io.StringIO()
         self.statuses: list[int] = []
+        self.started: list[object] = []
         runtime = Runtime(self.reactor, cast(Any, self.clock), lambda: 0.0, bytes, list)
         self.stdio = JsonLines(runtime)
         self.service = PeerService(
             runtime,
             self.stdio,
-            process=Process(io.StringIO(), self.stderr, self.statuses.append, "p2ppeer"),
+            process=Process(
+                io.StringIO(),
+                self.stderr,
+                self.statuses.append,
+                "p2ppeer",
+                lambda: self.started.append(self.node.asked[-1]),
+            ),
             make_node=lambda: self.node,
             attach=lambda protocol: protocol.makeConnection(self.transport),
             starting=events.Starting(ALICE, "alice", "http://r", "1.0"),
@@ -72,6 +79,11 @@ class PeerServiceTests(SynchronousTestCase):
         self.node.started = Deferred()
         self.service.startService()
         self.assertEqual(self._told(), ["starting"])
+
+    def test_started(self) -> None:
+        """The process is told once the node was started: all is there that stays."""
+        self.service.startService()
+        self.assertEqual(self.started, [("start",)])
 
     def test_not_obeyed(self) -> None:
         """What is typed after /quit does nothing, in the same breath or later."""

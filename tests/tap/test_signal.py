@@ -276,6 +276,14 @@ class ServiceTests(SynchronousTestCase):
         kinds = [type(service) for service in makeService(parsed("--stun=0"))]
         self.assertEqual(kinds, [WebService])
 
+    def test_started(self) -> None:
+        """Somebody is told when all services have started."""
+        told: list[bool] = []
+        services = RegistryServices(lambda: told.append(all(one.running for one in services)))
+        Service().setServiceParent(services)
+        services.startService()
+        self.assertEqual(told, [True])
+
     def test_addresses(self) -> None:
         """STUN is bound to the addresses given."""
         words = ("--address=192.0.2.1", "--second-address=192.0.2.2", "--stun=5000")
