@@ -20,7 +20,7 @@ import attrs
 from benchmarks.asking import Site, new_people, signed
 from benchmarks.findings import MIB, Found, Plan
 from benchmarks.serving import registry, serving
-from benchmarks.waits import Pace, attacking, cost_of, requests
+from benchmarks.waits import SETTLING, Pace, attacking, cost_of, requests
 from p2pchat.identity.documents import ALGORITHM, TYP
 from p2pchat.identity.keys import Identity
 from p2pchat.wire.base64url import encode_bytes
@@ -237,6 +237,7 @@ def beside(plan: Plan, site: Site, pid: int, attack: Callable[..., None], *made:
 def _scenario(attack: Callable[..., None], *arguments: object) -> Callable[[Plan], Found]:
     def play(plan: Plan) -> Found:
         with serving(registry(PORT, f"--stun={STUN_PORT}"), PORT) as pid:
+            time.sleep(SETTLING)  # it listens a little before its start is over
             return beside(plan, Site(PORT), pid, attack, *arguments)
 
     return play
