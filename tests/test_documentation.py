@@ -444,6 +444,7 @@ class NumberTests(SynchronousTestCase):
             f"looks at {link.FRAMES} frames in {link.SLOT} seconds",
             f"more than {link.READ_AHEAD:,} bytes of frames wait, {link.OVERHEAD} counted",
             f"frames of a link that wait {link.READ_AHEAD:,} bytes",
+            f"ids that a peer may retire {quic.MAX_RETIRED} of",
             f"PINGs that wait for an answer {conversation.MAX_PONGS}",
             f"written to a link ahead of the network {held_link.BACKLOG:,} bytes",
             f"ahead of a gap in a QUIC stream {quic.WINDOW:,} bytes",

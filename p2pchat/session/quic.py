@@ -24,7 +24,12 @@ from typing import Any, TypeVar
 
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import QuicConnection, QuicConnectionError
-from qh3.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived
+from qh3.quic.events import (
+    ConnectionIdRetired,
+    ConnectionTerminated,
+    HandshakeCompleted,
+    StreamDataReceived,
+)
 from qh3.tls import SignatureAlgorithm, load_pem_private_key, load_pem_x509_certificates
 
 from p2pchat.errors import LinkClosed
@@ -37,6 +42,7 @@ VIRTUAL_ADDRESS = ("127.0.0.1", 1)  # the engine wants an IP literal; nothing is
 DATAGRAM_SIZE = 1200  # bytes; RFC 9000 section 14, fits every path that carries QUIC at all
 CONNECTION_ID = 8  # bytes
 IDLE_TIMEOUT = 600.0  # seconds; lost paths are noticed far above, a link outlives a tunnel
+MAX_RETIRED = 64  # connection ids of ours; qh3 goes through all of them with each packet
 INITIAL_RTT = (0.01, 0.333)  # seconds; least, and where nothing is known (RFC 9002 section 6.2.2)
 WINDOW = 1024 * 1024  # bytes a peer may send ahead of a gap; qh3 gives credit for all the rest
 
@@ -72,6 +78,7 @@ class Engine:
         self._stream: int | None = None
         self._closed = False
         self._data = bytearray()
+        self._retired = 0
         self.is_ready = False
 
     @property
@@ -159,6 +166,10 @@ class Engine:
                 self.is_ready = True
             elif isinstance(event, StreamDataReceived) and event.stream_id == self._their_stream:
                 self._data += event.data
+            elif isinstance(event, ConnectionIdRetired):
+                self._retired += 1
+                if self._retired > MAX_RETIRED:
+                    raise LinkClosed("too many connection ids were retired")
             elif isinstance(event, ConnectionTerminated):
                 self._closed = True
                 raise LinkClosed(event.reason_phrase or "the link ended")

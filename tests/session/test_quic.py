@@ -7,6 +7,7 @@ from typing import Any, cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from qh3.quic.connection import QuicConnectionError
+from qh3.quic.events import ConnectionIdRetired
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LinkClosed
@@ -156,6 +157,17 @@ class Raising:
         raise self._error
 
 
+class Retiring:
+    """A connection whose other side retires one connection id after the other."""
+
+    def __init__(self, count: int) -> None:
+        self._events = [ConnectionIdRetired(bytes(8))] * count
+
+    def next_event(self) -> object:
+        """Return the next one."""
+        return self._events.pop() if self._events else None
+
+
 class GuardTests(SynchronousTestCase):
     """An engine that fails is one link's end and nobody else's."""
 
@@ -170,6 +182,12 @@ class GuardTests(SynchronousTestCase):
         engine.close("bye")
         self.assertEqual((engine.datagrams_to_send(1.0), engine.get_timer()), ([], None))
         self.assertEqual((engine.backlog(), connection.calls), (0, 1))
+
+    def test_connection_ids(self) -> None:
+        """A peer that retires many connection ids, each of which costs for ever, ends the link."""
+        quic.Engine(cast(Any, Retiring(quic.MAX_RETIRED)), cast(Any, None)).poll()
+        engine = quic.Engine(cast(Any, Retiring(quic.MAX_RETIRED + 1)), cast(Any, None))
+        self.assertRaises(LinkClosed, engine.poll)
 
     def test_failure_to_send(self) -> None:
         """During the handshake too, whatever it raises becomes LinkClosed."""
