@@ -40,8 +40,8 @@ from p2pchat.wire.messages import MAX_TEXT
 
 FLUSH_DEADLINE = 1.0  # seconds that a stuck reader of our output may hold up the end
 MAX_READ = 64 * 1024  # lines, or pieces, in the bytes of one read
-INPUT_A_TURN = 50  # lines, or pieces of PIECE bytes: some milliseconds of work
-PIECE = 256  # bytes of keys
+INPUT_A_TURN = 24  # lines, or pieces of PIECE bytes: some milliseconds of work
+PIECE = 48  # bytes of keys; lines of one character are 24
 LONG_LINE = 2048  # characters that cost as much as a line
 MAX_UNANSWERED = (
     64 * 1024

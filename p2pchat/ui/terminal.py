@@ -46,10 +46,13 @@ class Terminal:
         atexit.unregister(self.restore)
         # The terminal may be gone, which is what ended us; there is nothing to put back then.
         with contextlib.suppress(OSError, termios.error):
+            # A terminal that isn't read, such as one behind a dead connection, must not hold us up.
+            os.set_blocking(self._output, False)
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._output, _PASTE_OFF + _LINE_SANE)
+            termios.tcsetattr(self._input, termios.TCSANOW, modes)  # type: ignore[arg-type]
             os.set_blocking(self._input, True)
             os.set_blocking(self._output, True)
-            os.write(self._output, _PASTE_OFF + _LINE_SANE)
-            termios.tcsetattr(self._input, termios.TCSADRAIN, modes)  # type: ignore[arg-type]
 
     def width(self) -> int:
         """Return the present number of columns."""

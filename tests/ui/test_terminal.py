@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import termios
 
@@ -42,6 +43,17 @@ class TerminalTests(SynchronousTestCase):
         self.terminal.restore()
         os.set_blocking(self.keyboard, False)
         self.assertRaises(BlockingIOError, os.read, self.keyboard, 1000)
+
+    def test_restore_unread(self) -> None:
+        """A terminal that nobody reads is put back, too, and holds nobody up."""
+        before = termios.tcgetattr(self.screen)
+        self.terminal.prepare()
+        os.set_blocking(self.screen, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(self.screen, b"x" * 1000)
+        self.terminal.restore()
+        self.assertEqual(termios.tcgetattr(self.screen), before)
 
     def test_recognised(self) -> None:
         """A pipe is no terminal, and neither is one that can't move its cursor."""
