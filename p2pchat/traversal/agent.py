@@ -259,7 +259,7 @@ class Agent:
             begin = now + _head_start(ours, theirs, recalled)
             self._be_hard(ufrag, attempt, choose(ours, theirs), begin, now)
         if not attempt.is_direct:
-            self.relays.permit(attempt.at_relay, now, ufrag)
+            self.relays.permit(attempt.at_relay, now, ufrag, attempt.known)
 
     def _be_hard(
         self, ufrag: str, attempt: Punching, strategy: Strategy, begin: float, now: float
@@ -410,7 +410,7 @@ class Agent:
         for ufrag, attempt in self._sending.items():
             for datagram in attempt.take_datagrams():
                 if datagram.base.startswith(RELAYS):
-                    self.relays.send_check(datagram, ufrag, now)
+                    self.relays.send_check(datagram, ufrag, attempt.known, now)
                 else:
                     outgoing.append(datagram)
         self._sending.clear()

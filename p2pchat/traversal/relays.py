@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
+from p2pchat.traversal.permissions import MAX_HOSTS
 from p2pchat.traversal.story import RelayTold, in_ms, milliseconds
 from p2pchat.traversal.turn import Allocation, State
 from p2pchat.wire.addresses import Address, Family, Scope, family, format_address, scope
@@ -28,6 +29,7 @@ from p2pchat.wire.turn import Credentials, RelayServer, Transport
 STAGGER = 0.3  # seconds
 RETRY_INTERVAL = 12.0  # seconds; connecting and allocating over a stream take 10 at most
 RETRY_PAUSE = 5.0  # seconds after an allocation that was there was lost
+KEPT_HOSTS = 32  # of the IP addresses that an allocation permits, for known peers
 MAX_REMEMBERED = 16  # allocations that have ended and can still be told of
 NOWHERE: Address = ("0.0.0.0", 0)  # the destination of what goes down a stream
 
@@ -235,28 +237,34 @@ class Relays:
         if relayed is not None:
             relayed.allocation.send(datagram.data, datagram.destination, now)
 
-    def send_check(self, datagram: Datagram, owner: str, now: float) -> None:
+    def send_check(self, datagram: Datagram, owner: str, known: bool, now: float) -> None:
         """Wrap a check or its answer; where it goes is permitted until its owner is forgotten."""
-        self._own(owner, datagram.destination[0])
         relayed = self._running.get(datagram.base)
-        if relayed is not None:
+        if relayed is not None and self._own(owner, datagram.destination[0], known):
             relayed.allocation.send_once(datagram.data, datagram.destination, now)
 
-    def permit(self, addresses: Iterable[Address], now: float, owner: str = "") -> None:
+    def permit(
+        self, addresses: Iterable[Address], now: float, owner: str = "", known: bool = True
+    ) -> None:
         """
         Let these peers send to us over the relay; those that it can't reach are left out.
 
         :param owner: the attempt that wants them.
+        :param known: whether it is one with a known peer; strangers leave KEPT_HOSTS to those.
         """
         public = [address for address in addresses if is_relayable(address)]
-        for host, _ in public:
-            self._own(owner, host)
+        wanted = [address for address in public if self._own(owner, address[0], known)]
         for relayed in self._running.values():
-            relayed.allocation.permit(public, now)
+            relayed.allocation.permit(wanted, now)
 
-    def _own(self, owner: str, host: str) -> None:
+    def _own(self, owner: str, host: str, known: bool) -> bool:
+        """Note whose a host is; tells whether there is room for it."""
+        most = MAX_HOSTS if known else MAX_HOSTS - KEPT_HOSTS
+        if host not in self._owners and len(self._owners) >= most:
+            return False
         self._hosts.setdefault(owner, set()).add(host)
         self._owners.setdefault(host, set()).add(owner)
+        return True
 
     def forget(self, owner: str) -> None:
         """Permit no more what nobody but this owner wants."""

@@ -14,9 +14,9 @@ from p2pchat.traversal.behaviour import Mapping, NatTraits
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.hard_nats import FIRST_PAUSE, PROBES
-from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION
+from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, MAX_HOSTS
 from p2pchat.traversal.punching import FIRST_ROUND, MAX_PAIRS, Credentials, Phase, Punching
-from p2pchat.traversal.relays import Relays
+from p2pchat.traversal.relays import KEPT_HOSTS, Relays
 from p2pchat.traversal.remote_candidates import MAX_AT_RELAY, MAX_KEPT
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
@@ -383,6 +383,21 @@ class RelayTests(RelaysCase):
         self.internet.run(1)
         self.assertIn(self.peer_address[0], allocation.permissions)
         self.assertEqual(attempt.at_relay, (self.peer_address,))
+
+    def test_kept_hosts(self) -> None:
+        """Strangers who stay take no friend's place there."""
+        alice = self.agent(f"turn:{FIRST}")
+        for number in range(20):
+            alice.punch(f"alice {number}", "bob", False, *spread(number))
+            self.internet.run(1)
+        credentials = Credentials("friend", "bob", KEY)
+        there = reflexive(self.peer_address)
+        alice.agent.punch(credentials, there, NatTraits(), alice.now, False, known=True)
+        alice.driver.step()
+        self.internet.run(1)
+        (allocation,) = self.first.allocations.values()
+        self.assertIn(self.peer_address[0], allocation.permissions)
+        self.assertLessEqual(len(allocation.permissions), MAX_HOSTS - KEPT_HOSTS + 1)
 
     def test_no_channels(self) -> None:
         """Checks bind no channel, however many go to one address."""
