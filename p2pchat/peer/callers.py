@@ -8,7 +8,8 @@ the registry's goodwill little, and never stand in a contact's way::
     rings of one caller         one, then silence for RING_PAUSE, twice as long after each ring; a
                                 contact's pause doesn't grow.  Who is accepted begins anew.
     rings and replies           of all strangers together: STRANGERS_BURST, then one in
-                                STRANGERS_INTERVAL; further calls wait without a sound or a reply
+                                STRANGERS_INTERVAL; of rings LASTING_BURST at most, and then one in
+                                LASTING_INTERVAL; further calls wait without a sound or a reply
 
 A further offer is ignored; one that is taken and doesn't ring still waits for an answer.
 """
@@ -25,6 +26,8 @@ RING_PAUSE = 60.0  # seconds
 LONGEST_PAUSE = 3600.0  # seconds
 STRANGERS_BURST = 8.0  # rings and replies
 STRANGERS_INTERVAL = 5.0  # seconds
+LASTING_BURST = 20.0  # rings; a busy evening of a person whom many know
+LASTING_INTERVAL = 300.0  # seconds; who goes on for hours is noise
 MAX_CALLERS = 1000  # who are remembered; the one who called longest ago is forgotten
 
 
@@ -73,6 +76,7 @@ class Callers:
 
     _callers: dict[str, _Caller] = attrs.Factory(dict)
     _rings: Budget = attrs.Factory(lambda: Budget(STRANGERS_BURST, STRANGERS_INTERVAL))
+    _lasting: Budget = attrs.Factory(lambda: Budget(LASTING_BURST, LASTING_INTERVAL))
     _replies: Budget = attrs.Factory(lambda: Budget(STRANGERS_BURST, STRANGERS_INTERVAL))
 
     def called(self, peer_id: str, is_contact: bool, now: float) -> Ring:
@@ -80,12 +84,15 @@ class Callers:
         caller = self._caller(peer_id)
         if not caller.offers.take(now):
             return Ring.IGNORED
-        if now < caller.quiet_until or not (is_contact or self._rings.take(now)):
+        if now < caller.quiet_until or not (is_contact or self._strangers_ring(now)):
             return Ring.QUIET
         caller.quiet_until = now + caller.pause
         if not is_contact:
             caller.pause = min(caller.pause * 2, LONGEST_PAUSE)
         return Ring.LOUD
+
+    def _strangers_ring(self, now: float) -> bool:
+        return self._rings.take(now) and self._lasting.take(now)
 
     def repeated(self, peer_id: str, now: float) -> bool:
         """Take another offer of one whose call waits already; tells whether it is taken."""

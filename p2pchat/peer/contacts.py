@@ -27,7 +27,8 @@ from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.traversal.memory import Memory
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional
-from p2pchat.wire.usernames import MAX_USERNAME, looks
+from p2pchat.wire.usernames import MAX_USERNAME, check_username, looks
+from p2pchat.wire.visible import visible_name
 
 VERSION = 2
 MAX_PEOPLE = 10_000  # a person knows fewer, and every change writes them all: 1 MB
@@ -81,6 +82,7 @@ class Person:
 
 
 STRANGER = Person()
+UNNAMED = "id "  # and eight characters: the name of a contact that has none of its own
 
 
 @attrs.define(eq=False)
@@ -111,7 +113,7 @@ class Contacts:
         """Return the id of a contact whom somebody else of this name could be taken for, or ""."""
         if not name or self[peer_id].is_contact:
             return ""
-        found = {one for look in looks(name) for one in self._lookalikes.get(look, ())}
+        found = {one for look in _looks(name) for one in self._lookalikes.get(look, ())}
         return min(found, default="")
 
     def keep(self, peer_id: str, name: str) -> bool:
@@ -157,13 +159,14 @@ class Contacts:
         self.save(self.to_json())
 
     def _put(self, peer_id: str, person: Person) -> None:
-        for look in _looks(self._people.pop(peer_id, STRANGER)):
+        before = self._people.pop(peer_id, STRANGER)
+        for look in _looks(before.name) if before.is_contact else ():
             self._lookalikes[look].discard(peer_id)
             if not self._lookalikes[look]:
                 del self._lookalikes[look]
         if person.is_known:
             self._people[peer_id] = person
-        for look in _looks(person):
+        for look in _looks(person.name) if person.is_contact else ():
             self._lookalikes.setdefault(look, set()).add(peer_id)
 
     def to_json(self) -> bytes:
@@ -185,13 +188,29 @@ class Contacts:
         people = _first_version(members) if version == 1 else field(members, "people", dict)
         for peer_id, one in people.items():
             person = one if isinstance(one, Person) else Person.from_json(one)
-            contacts._put(check_peer_id(peer_id), person)
+            contacts._put(check_peer_id(peer_id), contacts._with_own_name(peer_id, person))
         return contacts
 
+    def _with_own_name(self, peer_id: str, person: Person) -> Person:
+        """
+        Give a contact a name that nobody else can be meant by, if what the file has isn't one.
 
-def _looks(person: Person) -> frozenset[str]:
-    """Return what the name of a contact looks like; nothing, for everybody else."""
-    return looks(person.name) if person.is_contact and person.name else frozenset()
+        Files have names that were lawful once, two contacts of one name, and contacts without any.
+        """
+        try:
+            check_username(person.name)
+        except RemoteProtocolError:
+            is_own = False
+        else:
+            is_own = not self.mistaken_for(peer_id, person.name)
+        if is_own or not person.is_contact:
+            return person
+        return attrs.evolve(person, name=f"{UNNAMED}{peer_id[:8]}")
+
+
+def _looks(name: str) -> frozenset[str]:
+    """Return what a name looks like, whole and as much of it as is shown."""
+    return looks(name) | looks(visible_name(name))
 
 
 def _first_version(members: JsonObject) -> JsonObject:

@@ -15,6 +15,8 @@ a name                          a contact of that name, present or not; else a c
 
 from __future__ import annotations
 
+import contextlib
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,22 +27,27 @@ from p2pchat.errors import RemoteProtocolError, WhoError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.wire.strict_json import JsonObject
-from p2pchat.wire.usernames import looks_like_id
+from p2pchat.wire.usernames import AROUND_IDS, check_username, looks_like_id
 
 SHORTEST_PREFIX = 8  # characters of an id that mean a contact or a conversation; as many are shown
 SHORTEST_ASKED = 16  # characters of an id that a registry is asked for: 14 digits, 56 bits
 SHOWN = 5  # ids in a sentence about an ambiguous name
 PREFIX_PAGE = "20"  # records that an ambiguous prefix is told apart by
 
+_ID_CHARACTERS = frozenset("0123456789abcdef-")
 _LOWEST = "00000000-0000-8000-8000-000000000000"  # of version 8
 
 
 def as_peer_id(who: str) -> str | None:
-    """Return the id if ``who`` is a whole one."""
+    """Return the id if ``who`` is a whole one, whatever quotes and stops were pasted with it."""
     try:
-        return check_peer_id(who.strip().lower())
+        return check_peer_id(who.strip(AROUND_IDS).lower())
     except RemoteProtocolError:
         return None
+
+
+def _beginning(who: str) -> str:
+    return who.strip(AROUND_IDS).lower()
 
 
 def is_prefix(who: str) -> bool:
@@ -70,7 +77,7 @@ class Acquaintances:
         if whole is not None:
             return whole
         if looks_like_id(who):
-            return self._begun(who.strip().lower())
+            return self._begun(_beginning(who))
         named = _named(who, self.contacts)
         return _only(who, named or _named(who, self.present))
 
@@ -90,8 +97,13 @@ class Acquaintances:
 
 
 def _named(who: str, names: Mapping[str, str]) -> dict[str, str]:
-    wanted = who.strip().casefold()
-    return {one: name for one, name in names.items() if wanted and name.casefold() == wanted}
+    wanted = _spelt(who)
+    return {one: name for one, name in names.items() if wanted and _spelt(name) == wanted}
+
+
+def _spelt(name: str) -> str:
+    """Return a name as names are compared, however a keyboard composes it."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _only(who: str, found: Mapping[str, str]) -> str | None:
@@ -116,16 +128,22 @@ def look_up(
         isn't the one.
     """
     if looks_like_id(who):
-        yield _look_up_id(who.strip().lower(), client)
-    records = yield client.peers(username=who.strip())
-    named = _names(records)
+        yield _look_up_id(_beginning(who), client)
+    name = " ".join(unicodedata.normalize("NFKC", who).split())
+    records = yield client.peers(username=name)
+    named = _named(who, _names(records))
     found = {**named, **_named(who, waiting or {})}
     found.pop(own_id, None)
     if named and not found:
         raise WhoError(f"{who!r} is you")
     peer_id = _only(who, found)
     if peer_id is None:
-        raise WhoError(f"nobody called {who!r} is online at {client.server}; /peers lists who is")
+        hint = ""
+        if set(_beginning(who)) <= _ID_CHARACTERS:
+            hint = f"; of an id give {SHORTEST_PREFIX} characters, or all"
+        raise WhoError(
+            f"nobody called {who!r} is online at {client.server}; /peers lists who is{hint}"
+        )
     return peer_id, found[peer_id]
 
 
@@ -155,8 +173,8 @@ def _names(page: JsonObject) -> dict[str, str]:
     records = page.get("peers")
     if not isinstance(records, list):
         return {}
-    return {
-        str(one["peer_id"]): str(one.get("username", ""))
-        for one in records
-        if isinstance(one, dict) and as_peer_id(str(one.get("peer_id"))) is not None
-    }
+    found = {}
+    for one in records:
+        with contextlib.suppress(RemoteProtocolError, KeyError, TypeError):
+            found[check_peer_id(one["peer_id"])] = check_username(one["username"])
+    return found

@@ -49,7 +49,6 @@ from p2pchat.peer.settings import AcceptPolicy, ContactInfo, ConversationInfo, N
 from p2pchat.peer.state import State
 from p2pchat.peer.stun_servers import NamedServers
 from p2pchat.runtime import Runtime
-from p2pchat.session.chronicle import describe_path
 from p2pchat.session.dialogue import Dialogue
 from p2pchat.session.quic import warm_up
 from p2pchat.session.story import Story
@@ -63,7 +62,6 @@ from p2pchat.traversal.agent import (
     RoundEnded,
 )
 from p2pchat.traversal.memory import Memory
-from p2pchat.traversal.story import in_ms
 from p2pchat.wire.addresses import Scope, parse_ip, scope
 from p2pchat.wire.documents import (
     Answer,
@@ -79,6 +77,7 @@ from p2pchat.wire.turn import Credentials
 MAX_STRANGERS = 32  # offers of strangers that may wait for the person
 MAX_OVER = 64  # dialogues that are over, and of which the person may ask why
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses
+TIDY_INTERVAL = 15.0  # seconds for which dialogues that are over may stay
 MAX_PAGE = 200  # records of one page, which is as many as a registry gives
 FAREWELL = 2.5  # seconds for goodbyes when the node stops
 
@@ -139,6 +138,8 @@ class Node:
         self._heartbeat.clock = runtime.clock
         self._watch = LoopingCall(self._watch_interfaces)
         self._watch.clock = runtime.clock
+        self._tidy = LoopingCall(self._forget_strangers)
+        self._tidy.clock = runtime.clock
         self._nat = self.nat()
         self._candidates = self._agent.candidates()
         self._away = True  # the person hasn't been told that we are registered
@@ -165,6 +166,7 @@ class Node:
         warm_up(self._surroundings.certificate, self._runtime.clock.seconds())
         self._begin_heartbeat(self.settings.heartbeat)
         self._watch.start(WATCH_INTERVAL, now=False).addErrback(self._watch_failed)
+        self._tidy.start(TIDY_INTERVAL, now=False).addErrback(self._watch_failed)
         self._lease.start()
 
     def stop(self) -> Deferred[None]:
@@ -178,7 +180,7 @@ class Node:
     @inlineCallbacks
     def _stop(self) -> Any:
         self._failed_calls.stop()
-        for rhythm in (self._heartbeat, self._watch):
+        for rhythm in (self._heartbeat, self._watch, self._tidy):
             if rhythm.running:
                 rhythm.stop()
         self._lease.stop()
@@ -211,11 +213,12 @@ class Node:
             case events.PathLost():
                 self._renew_stream()
             case events.Connected(peer_id) if not event.resumed:
+                self._failed_calls.release(peer_id)
                 self._announce(event)
                 self._people.connected(self._dialogues[peer_id].machine)
                 return
-            case events.Calling(peer_id):
-                self._failed_calls.release(peer_id)
+            case events.Calling(peer_id) | events.OfferReceived(peer_id):
+                self._failed_calls.release(peer_id)  # in the order in which things happened
             case events.CallFailed() if event.reason == "no-path" and not self._stopping:
                 self._failed_calls.hold(event)
                 return
@@ -290,6 +293,7 @@ class Node:
         driver = self._asking(who)
         driver.machine.reject(self._now())
         driver.step()
+        self._people.forget_call(driver.machine.peer_id)
         return str(driver.machine.peer_id)
 
     def _asking(self, who: str) -> Driver:
@@ -313,7 +317,10 @@ class Node:
 
     def forget(self, who: str) -> str:
         """Let a contact be a stranger again; returns its id."""
-        return self._people.forget(who)
+        peer_id = self._people.forget(who)
+        if peer_id in self._dialogues:
+            self._dialogues[peer_id].machine.approval.disown()
+        return peer_id
 
     def mute(self, who: str, on: bool = True) -> str:
         """Let calls of a peer make no sound, or a sound again; returns its id."""
@@ -330,11 +337,11 @@ class Node:
 
     def conversations(self) -> list[ConversationInfo]:
         """Return what is under way."""
-        return [self._describe(machine) for machine in self._alive()]
+        return self._people.conversations()
 
     def contacts(self) -> list[ContactInfo]:
         """Return whom the person knows, has muted or has blocked."""
-        return self._people.listing(self.conversations())
+        return self._people.listing()
 
     @inlineCallbacks
     def peers(self) -> Any:
@@ -428,7 +435,6 @@ class Node:
                 driver.machine.beat(self._now())
             finally:
                 driver.step()
-        self._forget_strangers()
 
     def _begin_heartbeat(self, interval: float) -> None:
         self._heartbeat.start(interval, now=False).addErrback(self._heartbeat_failed)
@@ -441,7 +447,7 @@ class Node:
             self._heartbeat.reset()
 
     def _watch_failed(self, failure: Failure) -> None:
-        _log.failure("this machine's addresses are watched no more", failure)
+        _log.failure("what is done again and again is done no more", failure)
 
     def _heartbeat_failed(self, failure: Failure) -> None:
         _log.failure("a heartbeat failed", failure)
@@ -608,27 +614,7 @@ class Node:
             if peer_id not in kept:
                 driver.stop()
                 del self._dialogues[peer_id]
-
-    def _describe(self, machine: Dialogue) -> ConversationInfo:
-        path = machine.path
-        rtt = machine.conversation.rtt or (0.0 if path is None else path.rtt)
-        return ConversationInfo(
-            machine.peer_id,
-            self._people.name(machine),
-            machine.stage,
-            "" if path is None else describe_path(path),
-            in_ms(rtt),
-            machine.conversation.undelivered,
-            self._people.is_contact(machine.peer_id),
-        )
-
-
-def _ip(value: object) -> str:
-    """Return an IP address that a registry tells, or ""."""
-    try:
-        return str(parse_ip(value)) if isinstance(value, str) else ""
-    except RemoteProtocolError:
-        return ""
+                self._people.forget_call(peer_id)
 
 
 def is_loopback(server: str) -> bool:
@@ -638,3 +624,11 @@ def is_loopback(server: str) -> bool:
         return name == "localhost" or scope(name) is Scope.LOOPBACK
     except RemoteProtocolError:
         return False
+
+
+def _ip(value: object) -> str:
+    """Return an IP address that a registry tells, or ""."""
+    try:
+        return str(parse_ip(value)) if isinstance(value, str) else ""
+    except RemoteProtocolError:
+        return ""

@@ -14,15 +14,17 @@ from typing import TypeVar
 import attrs
 from twisted.internet.defer import Deferred, succeed
 
-from p2pchat.errors import WhoError
+from p2pchat.errors import LocalProtocolError, WhoError
 from p2pchat.peer import events
 from p2pchat.peer.callers import Callers, Ring
 from p2pchat.peer.contacts import Contacts, Person
-from p2pchat.peer.lookup import Acquaintances, is_prefix, look_up
+from p2pchat.peer.lookup import Acquaintances, as_peer_id, is_prefix, look_up
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.session.approval import By
+from p2pchat.session.chronicle import describe_path
 from p2pchat.session.dialogue import Dialogue
+from p2pchat.traversal.story import in_ms
 from p2pchat.wire.documents import Delivered, Refusal, Ringing
 from p2pchat.wire.strict_json import JsonObject
 
@@ -60,7 +62,13 @@ class People:
     def _here(self, machines: Iterable[Dialogue] | None = None) -> Acquaintances:
         """Return who can be found without asking: contacts, and what is on the screen."""
         shown = self._alive() if machines is None else machines
-        return Acquaintances(self.contacts.names(), {one.peer_id: self.name(one) for one in shown})
+        names = {one.peer_id: "" if self._is_unseen(one) else self.name(one) for one in shown}
+        return Acquaintances(self.contacts.names(), names)
+
+    def _is_unseen(self, machine: Dialogue) -> bool:
+        """Tell whether a call waits that the person wasn't shown: only its id means it."""
+        is_stranger = not self.is_contact(machine.peer_id)
+        return machine.is_asking and is_stranger and self.is_quiet(machine.peer_id)
 
     def find(self, who: str) -> str:
         """Return the id of the conversation, call or waiting offer meant."""
@@ -71,18 +79,33 @@ class People:
         return self._present(who, self._here().match_contact(who))
 
     def _present(self, who: str, peer_id: str | None) -> str:
-        if peer_id is None or not any(one.peer_id == peer_id for one in self._alive()):
-            raise WhoError(f"no conversation with {who!r}; /connect {who} calls them")
-        return peer_id
+        if peer_id is not None and any(one.peer_id == peer_id for one in self._alive()):
+            return peer_id
+        others = self._mistaken_for(peer_id)
+        if others:
+            raise WhoError(
+                f"{who}, your contact, isn't here; who is here under this name is another: "
+                f"{' or '.join(others)}"
+            )
+        raise WhoError(f"no conversation with {who!r}; /connect {who} calls them")
+
+    def _mistaken_for(self, peer_id: str | None) -> list[str]:
+        """Return the ids of those on the screen who could be taken for a contact."""
+        return [
+            one.peer_id
+            for one in self._alive()
+            if peer_id and self.contacts.mistaken_for(one.peer_id, one.name) == peer_id
+        ]
 
     def look_up(self, who: str) -> Deferred[tuple[str, str]]:
         """
         Find whom the person wants to call; a Deferred of the id, and the name if one is known.
 
-        Whose call waits isn't found by name alone: the registry may know another of this name.
+        Who called us isn't found by name alone: the registry may know another of this name.
         """
-        waiting = {one.peer_id: one.name for one in self._alive() if one.is_asking}
-        shown = [one for one in self._alive() if is_prefix(who) or not one.is_asking]
+        callers = [one for one in self._alive() if one.approval.by is not By.PERSON]
+        waiting = {one.peer_id: one.name for one in callers if not self._is_unseen(one)}
+        shown = [one for one in self._alive() if is_prefix(who) or one not in callers]
         peer_id = self._here(shown).match(who)
         if peer_id is None:
             asked: Deferred[tuple[str, str]] = look_up(
@@ -110,6 +133,12 @@ class People:
             raise WhoError(f"nobody here is called {who!r}: give the whole id")
         if peer_id == self._client.peer_id:
             raise WhoError("that is your own id")
+        others = [] if is_prefix(who) or as_peer_id(who) else self._mistaken_for(peer_id)
+        if others:
+            raise WhoError(
+                f"{who!r} is your contact {peer_id}, and on the screen is another of this name, "
+                f"{' and '.join(others)}: give the id of whom you mean"
+            )
         return peer_id, here.present.get(peer_id, "")
 
     # -- what is shown
@@ -134,6 +163,25 @@ class People:
         if person.is_contact and person.name:
             changes["name"] = person.name
         return attrs.evolve(event, **changes)
+
+    def conversations(self) -> list[ConversationInfo]:
+        """Return what is under way, for a list on a screen."""
+        return [self._info(machine) for machine in self._alive()]
+
+    def _info(self, machine: Dialogue) -> ConversationInfo:
+        path, peer_id = machine.path, machine.peer_id
+        rtt = machine.conversation.rtt or (0.0 if path is None else path.rtt)
+        return ConversationInfo(
+            peer_id,
+            self.name(machine),
+            machine.stage,
+            "" if path is None else describe_path(path),
+            in_ms(rtt),
+            machine.conversation.undelivered,
+            self.is_contact(peer_id),
+            self.contacts.mistaken_for(peer_id, machine.name),
+            machine.is_asking and self.is_quiet(peer_id),
+        )
 
     def records(self, records: Iterable[object]) -> list[JsonObject]:
         """
@@ -180,6 +228,10 @@ class People:
         """The person has accepted a call: the next one of this peer rings again."""
         self._callers.accepted(peer_id)
         self._quiet.discard(peer_id)
+
+    def is_quiet(self, peer_id: str) -> bool:
+        """Tell whether a call that waits made no sound."""
+        return peer_id in self._quiet
 
     def forget_call(self, peer_id: str) -> None:
         """The call is over, and so is its silence."""
@@ -228,9 +280,9 @@ class People:
         self._keep(lambda: self.contacts.block(peer_id, name, on))
         return self._changed(peer_id, name, "blocked" if on else "unblocked")
 
-    def listing(self, conversations: Iterable[ConversationInfo]) -> list[ContactInfo]:
+    def listing(self) -> list[ContactInfo]:
         """Return everybody of whom anything is kept, contacts first, by name."""
-        states = {one.peer_id: one.state for one in conversations}
+        states = {one.peer_id: one.stage for one in self._alive()}
         found = [
             ContactInfo(
                 *(peer_id, one.name, one.is_contact, one.is_muted, one.is_blocked),
@@ -247,6 +299,9 @@ class People:
         except OSError as error:
             self.tell(events.Trouble(f"the contact can't be kept beyond this run: {error}"))
             return True
+        except LocalProtocolError as error:
+            self.tell(events.Trouble(f"the contact can't be kept: {error}"))
+            return False
 
     def _changed(self, peer_id: str, name: str, change: str) -> str:
         one = self.contacts[peer_id]

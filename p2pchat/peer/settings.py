@@ -76,6 +76,8 @@ class ConversationInfo:
     :ivar path: candidate types and address of the path, or "".
     :ivar rtt_ms: round-trip time of the last heartbeat or check; 0 while unknown.
     :ivar undelivered: lines of ours that the other side hasn't confirmed.
+    :ivar mistaken_for: the id of a contact for whom this one could be taken by its name, or "".
+    :ivar quiet: a call that waits and that the person wasn't disturbed by.
     """
 
     peer_id: str
@@ -85,6 +87,8 @@ class ConversationInfo:
     rtt_ms: float = 0.0
     undelivered: int = 0
     contact: bool = False
+    mistaken_for: str = ""
+    quiet: bool = False
 
 
 @attrs.frozen

@@ -14,6 +14,7 @@ from enum import Enum
 import attrs
 
 RETURN_PATIENCE = 3600.0  # seconds; a laptop that sleeps through lunch comes back
+RETRY_PATIENCE = 15.0  # seconds; the longest pause between two attempts is 8, and two trips more
 
 
 class By(Enum):
@@ -61,6 +62,17 @@ class Approval:
             self._until = now + RETURN_PATIENCE
         else:
             self.end()
+
+    def disown(self) -> None:
+        """The person has forgotten the peer: what goes on may go on, and nothing comes back."""
+        if self._until is not None:
+            self.end()
+        elif self.by is By.PERSON:
+            self.by = By.POLICY
+
+    def await_retry(self, now: float) -> None:
+        """An attempt of theirs failed; the next one of the same call needs no new yes."""
+        self._until = now + RETRY_PATIENCE
 
     def holds(self, now: float) -> bool:
         """Tell whether an offer needs no yes."""

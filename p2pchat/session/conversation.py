@@ -134,6 +134,7 @@ class Conversation:
     :ivar rtt: smoothed round-trip time in seconds, 0 while unknown.
     :ivar is_broken: whether they broke the rules on the link of now.
     :ivar has_left: whether they said DISCONNECT on the link of now.
+    :ivar is_leaving: whether we did, or are about to.
     """
 
     username: str
@@ -142,6 +143,7 @@ class Conversation:
     is_open: bool = False
     is_broken: bool = False
     has_left: bool = False
+    is_leaving: bool = False
     _log: deque[_Line] = attrs.Factory(deque)  # what waits for a receipt, oldest first
     _unsent: deque[_Line] = attrs.Factory(deque)  # the end of _log that this link hasn't seen
     _lines_under_way: int = 0  # sent on this link and not confirmed
@@ -179,7 +181,8 @@ class Conversation:
 
     def link_ended(self) -> None:
         """Forget what was under way; the log stays, and what our reader hasn't taken yet."""
-        self.is_open, self.is_broken, self.has_left = False, False, False
+        self.is_open, self.is_broken = False, False
+        self.has_left, self.is_leaving = False, False
         self._greeting, self._goodbye = None, None
         self._receipt_due, self._ping_due = False, False
         for waiting in (self._pongs, self._pings, self._unsent):
@@ -222,8 +225,8 @@ class Conversation:
         self._expect(now)
 
     def leave(self, reason: str = "left", detail: str = "") -> None:
-        """Say DISCONNECT, after everything that was said before."""
-        self._goodbye = messages.Disconnect(reason, detail)
+        """Say DISCONNECT, after all that was said before; no line of theirs is taken any more."""
+        self._goodbye, self.is_leaving = messages.Disconnect(reason, detail), True
 
     def read(self, epoch: str, sequence: int) -> None:
         """Somebody has taken a line of theirs, and so all before it: confirm it."""
@@ -273,7 +276,8 @@ class Conversation:
 
     def _take(self, message: messages.ChatMessage, now: float) -> None:
         if isinstance(message, messages.Message):
-            self._message(message)
+            if not self.is_leaving:
+                self._message(message)
         elif isinstance(message, messages.Receipt):
             self._confirm(message.received, now)
         elif isinstance(message, messages.Ping):

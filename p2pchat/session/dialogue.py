@@ -28,19 +28,14 @@ import attrs
 from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError
 from p2pchat.session import conversation as talk
 from p2pchat.session import events
-from p2pchat.session.approval import Approval, By
-from p2pchat.session.chronicle import Chronicle, line_of
-from p2pchat.session.conversation import Conversation
-from p2pchat.session.held_link import HeldLink
-from p2pchat.session.idleness import Idleness
+from p2pchat.session.approval import RETRY_PATIENCE, By
+from p2pchat.session.chronicle import line_of
+from p2pchat.session.dialogue_state import DialogueState
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened
-from p2pchat.session.story import Record, Story
-from p2pchat.session.surroundings import Surroundings
 from p2pchat.session.telling import causes as tell_causes
 from p2pchat.session.telling import checks as tell_checks
 from p2pchat.traversal import negotiation as calls
 from p2pchat.traversal.datagrams import Datagram, Route
-from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.negotiation import Negotiation, NegotiationEvent, Stage
 from p2pchat.traversal.punching import Path
 from p2pchat.wire import messages
@@ -52,48 +47,8 @@ LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it
 
 
 @attrs.define(eq=False)
-class Dialogue:
-    """
-    The machine of everything with one peer.
-
-    :ivar peer_id: the peer's, proved on every document and link.
-    :ivar told: the events.
-    :ivar approval: of the call or conversation of now.
-    :ivar memory: how the peer was reached last.
-    """
-
-    peer_id: str
-    _name: str
-    _around: Surroundings
-    approval: Approval = attrs.Factory(Approval)
-    memory: Memory | None = None
-    conversation: Conversation = attrs.field(init=False)
-    told: Chronicle = attrs.field(init=False)
-    _negotiation: Negotiation | None = None
-    _held: HeldLink = attrs.Factory(HeldLink)
-    _ufrag: str = ""  # of the attempt that the path belongs to
-    _rescue_until: float | None = None
-    _leaving: float | None = None
-    _failed_links: int = 0  # of this call
-    _record: Record = attrs.Factory(Record)
-    _idleness: Idleness = attrs.field(init=False)
-    _documents: list[Delivered] = attrs.Factory(list)
-
-    def __attrs_post_init__(self) -> None:
-        epoch = self._around.random_bytes(16).hex()
-        self.conversation = Conversation(self._around.username, epoch)
-        self.told = Chronicle(self.peer_id, self._name)
-        self._idleness = Idleness(self._around.agent.gathering.keepalive)
-
-    @property
-    def name(self) -> str:
-        """What the peer calls itself, "" while unknown."""
-        return self.told.name
-
-    @property
-    def path(self) -> Path | None:
-        """The path in use."""
-        return self._held.path
+class Dialogue(DialogueState):
+    """The machine of everything with one peer; its members are those of its state."""
 
     # -- what the person wants
 
@@ -102,8 +57,10 @@ class Dialogue:
         negotiation = self._negotiation
         if negotiation is not None and negotiation.stage is Stage.ASKING:
             self.accept(now)
+        elif self._leaving is not None:
+            self._redials = True
         elif not self.is_open and (negotiation is None or negotiation.is_over):
-            self.told.began, self._leaving, self._failed_links = now, None, 0
+            self.told.began, self._failing, self._failed_links = now, None, 0
             self.approval.give(By.PERSON)
             self._begin_record(now)
             self._negotiate(self._around.attempts, False, now).call(now)
@@ -112,7 +69,6 @@ class Dialogue:
     def accept(self, now: float) -> None:
         """Accept the offer that waits."""
         if self._negotiation is not None and self._negotiation.stage is Stage.ASKING:
-            self._leaving = None
             self.approval.give(By.PERSON)
             self.told.offered(True)
             self._answer(self._negotiation, now)
@@ -142,10 +98,12 @@ class Dialogue:
 
     def disconnect(self, now: float) -> None:
         """End the conversation or the call; the other side is told."""
+        self._redials, is_calling = False, self._failing is not None
         if self._negotiation is not None and not self._negotiation.is_over:
             self._negotiation.cancel("declined" if self.is_asking else "cancelled")
-            if not self.told.is_open:
-                self._fail("cancelled", "you ended the call", ours=True)
+            is_calling = True
+        if is_calling and not self.told.is_open:
+            self._fail("cancelled", "you ended the call", ours=True)
         self._end_conversation("closed", ours=True)
         if self.conversation.is_open and self._leaving is None:
             self._leaving = now + LINGERING
@@ -179,28 +137,42 @@ class Dialogue:
                 return
             accept = accept or running.is_calling
             waited = running.stage is Stage.ASKING
-            running.withdraw()
         knows = self.approval.is_known or self.told.is_open  # whoever is talked to finds room
         if accept and not self._around.agent.has_room(knows, now):
-            self.approval.end()
+            if running is not None and not (running.is_over or running.is_calling):
+                running.withdraw()
+                self.approval.end()
             self._documents.append(Refusal(offer.session, "busy"))
             return
-        if not self.told.is_open:
+        accept = self._let_go_of_the_last(accept, now)
+        is_retry, self._failing = self._failing is not None, None
+        if running is not None and not running.is_over:
+            running.withdraw()
+        elif not (self.told.is_open or is_retry):
+            self._begin_record(now)
+        if not (self.told.is_open or waited):
             self._call_themselves(offer.username)
-            if running is None or running.is_over:
-                self._begin_record(now)
         negotiation = self._negotiate(self._around.attempts, False, now)
         negotiation.offered(offer, now)
-        self._leaving = None
         if self._rescue_until is None:
             self.told.began = now
-        if not self.told.is_open and not waited:
+        if not (self.told.is_open or waited or is_retry):
             self.told.offered(accept)
         if accept:
             self.approval.give(By.POLICY)
             self._answer(negotiation, now)
         else:
             negotiation.ask(now)
+
+    def _let_go_of_the_last(self, accept: bool, now: float) -> bool:
+        """A new call doesn't go on with a link that was left; tells whether it has a yes."""
+        if self._leaving is None:
+            return accept
+        redials, self._redials = self._redials, False
+        self._drop("closed", now)
+        if redials:
+            self.approval.give(By.PERSON)
+        return accept or redials
 
     def _call_themselves(self, name: str) -> None:
         """Take the name by which the peer calls itself; a change of one in use is told."""
@@ -315,7 +287,10 @@ class Dialogue:
         if self._leaving is not None and now >= self._leaving:
             self.conversation.skip_lines()
             self._fill_link(now)
-            self._drop("closed", now)
+            self._left(now)
+        if self._failing is not None and now >= self._failing[0]:
+            _, reason, explanation, summary = self._failing
+            self._fail(reason, explanation, summary=summary)
         if self._held.is_silent(now):
             self._lose_link("the link stayed silent on its new path", now)
         if self._rescue_until is not None and now >= self._rescue_until:
@@ -324,7 +299,8 @@ class Dialogue:
 
     def get_timer(self) -> float | None:
         """Return the earliest wish."""
-        times = [self._leaving, self._rescue_until]
+        failing = None if self._failing is None else self._failing[0]
+        times = [self._leaving, self._rescue_until, failing]
         times += [self.conversation.get_timer(), self._held.get_timer()]
         if self._negotiation is not None:
             times.append(self._negotiation.get_timer())
@@ -346,49 +322,6 @@ class Dialogue:
     def next_event(self) -> events.DialogueEvent | None:
         """Return, and forget, the oldest event."""
         return self.told.next_event()
-
-    # -- what a list on a screen shows
-
-    @property
-    def is_open(self) -> bool:
-        """Whether lines go through now, as far as is known."""
-        return self.conversation.is_open and self._leaving is None
-
-    @property
-    def is_asking(self) -> bool:
-        """Whether an offer waits for our person."""
-        return self._negotiation is not None and self._negotiation.stage is Stage.ASKING
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether anything is under way: a call, a link, a rescue, or a goodbye."""
-        calling = self._negotiation is not None and not self._negotiation.is_over
-        return calling or bool(self._held) or self._rescue_until is not None
-
-    def is_over(self, now: float) -> bool:
-        """Tell whether nothing is under way, nor may go on, nor waits to be said."""
-        may_return = self.told.is_open or self.approval.holds(now)
-        return not (self.is_alive or may_return or self.conversation.undelivered)
-
-    @property
-    def stage(self) -> str:
-        """One of the words of :class:`p2pchat.peer.settings.ConversationInfo`."""
-        if self.is_asking:
-            return "offered"
-        if self._rescue_until is not None:
-            return "reconnecting"
-        if self.is_open:
-            return "open"
-        if self._negotiation is not None and self._negotiation.stage is Stage.RINGING:
-            return "ringing"
-        return "calling" if self.is_alive else "ended"
-
-    def story(self) -> Story:
-        """Return what was tried since the last call, what came of it, and why."""
-        agent = self._around.agent
-        running = () if self._negotiation is None else self._negotiation.told()
-        has_path = self.path is not None and bool(self._held)
-        return self._record.tell(running, agent.relays, has_path, agent.relay_only)
 
     # -- the machines meet
 
@@ -563,9 +496,16 @@ class Dialogue:
             self._drop(str(error), now)
             self._fail("not-proved", str(error))
         elif self._leaving is not None:
-            self._drop("closed", now)
+            self._left(now)
         else:
             self._lose_link(f"the link ended: {error}", now)
+
+    def _left(self, now: float) -> None:
+        """The goodbye has arrived, or had its time."""
+        redials, self._redials = self._redials, False
+        self._drop("closed", now)
+        if redials:
+            self.call(now)
 
     def _lose_link(self, reason: str, now: float) -> None:
         """Go on without the link: the next path makes a new one."""
@@ -577,7 +517,7 @@ class Dialogue:
             self._failed_links += 1
             self._negotiate(calls_left - 1, False, now).call(now)
         else:
-            self._fail("no-path", reason)
+            self._fail_unless_retried("no-path", reason, reason, now)
             self._drop(reason, now)
 
     def _drop(self, reason: str, now: float) -> None:
@@ -625,6 +565,8 @@ class Dialogue:
         if not self._negotiation.dials and reason in {"cancelled", "no-answer"}:
             self.told.offer_ended(reason)
             self.approval.end()
+        elif reason == "no-path":
+            self._fail_unless_retried(reason, told, summary, now)
         else:
             self._fail(reason, told, summary=summary)
         self._drop(reason, now)
@@ -644,5 +586,15 @@ class Dialogue:
     def _fail(self, reason: str, explanation: str, ours: bool = False, summary: str = "") -> None:
         """Tell that no conversation came of a call; the next one needs a yes of its own."""
         self.approval.end()
+        self._failing = None
         undelivered = self.conversation.undelivered
         self.told.failed(reason, explanation, undelivered, ours, summary or explanation)
+
+    def _fail_unless_retried(self, reason: str, explanation: str, summary: str, now: float) -> None:
+        """Tell of a failed attempt when the call is over: the side that calls may try again."""
+        negotiation = self._negotiation
+        if negotiation is None or negotiation.dials or not self.approval.holds(now):
+            self._fail(reason, explanation, summary=summary)
+        else:
+            self.approval.await_retry(now)
+            self._failing = (now + RETRY_PATIENCE, reason, explanation, summary)

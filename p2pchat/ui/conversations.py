@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 
-from p2pchat.errors import WhoError
+from p2pchat.errors import P2PChatError, WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.settings import ConversationInfo
@@ -35,6 +35,7 @@ from p2pchat.ui.troubles import COMMAND, WHO, trouble_of
 OFFERED = "offered"  # the state of a ConversationInfo that waits for /accept
 NOBODY = "You are talking to nobody"
 _ENDS = events.Disconnected | events.CallFailed | events.OfferEnded
+MAX_HELD = 1000  # lines for a peer who is looked for
 MAX_NAMED = 5  # people in one sentence
 
 
@@ -68,6 +69,8 @@ class Conversations:
     request: RequestId = None
     _chosen: bool = False  # whether there ever was a current conversation
     source: IPushProducer = attrs.field(init=False)
+    _rang: str = ""  # whose call was shown last
+    _gone: str = ""  # its name, if that call has ended
     _last: tuple[str, str] = ("", "")  # id and name of whom the last event was about
     _ended: bool = False
     _looking: _Search | None = None  # what plain lines go to until the peer is found
@@ -125,6 +128,10 @@ class Conversations:
         self.announce(event)
         if hasattr(event, "name"):
             self._last = (event.peer_id, event.name)
+        if isinstance(event, events.OfferReceived) and (event.contact or not event.quiet):
+            self._rang, self._gone = event.peer_id, ""
+        elif isinstance(event, events.OfferEnded) and event.peer_id == self._rang:
+            self._gone = event.name
         if isinstance(event, events.Connected) and not (self._chosen or self._looking):
             self._make_current(event.peer_id)
         elif isinstance(event, _ENDS) and event.peer_id == self.current:
@@ -135,6 +142,16 @@ class Conversations:
         self._looking = None
         self._make_current(peer_id, is_answer=self.request is not None)
 
+    def _choose_by(self, find: Callable[[], str]) -> None:
+        """Choose whom a command names; if there is none, nobody: what follows is for no other."""
+        try:
+            peer_id = find()
+        except P2PChatError:
+            self._looking = None
+            self._do(None, self._make_current, "")
+            raise
+        self._choose(peer_id)
+
     def _make_current(self, peer_id: str, is_answer: bool = False) -> None:
         if peer_id != self.current or is_answer:
             self.current, self._chosen = peer_id, True
@@ -144,6 +161,8 @@ class Conversations:
     # Commands.
 
     def _say(self, command: commands.Say) -> None:
+        if self._looking is not None and len(self._looking.texts) >= MAX_HELD:
+            raise WhoError(f"{MAX_HELD} lines wait for whom you call; this one wasn't kept.")
         if self._looking is not None:
             self._looking.texts.append((command.text, self.request))
         elif self.current:
@@ -171,7 +190,8 @@ class Conversations:
     def _connect(self, command: commands.Connect) -> None:
         # If nobody is found, what is being typed was meant for nobody else; the answer comes later.
         self._do(None, self._make_current, "")
-        search = self._looking = _Search()
+        search, self._chosen = _Search(), True
+        self._looking = search
         call: Deferred[str] = maybeDeferred(self._node.connect, command.who)
         found = self._later(lambda peer_id: self._called(peer_id, search))
         call.addCallbacks(found, self._later(lambda failure: self._not_called(failure, search)))
@@ -192,7 +212,7 @@ class Conversations:
             self._do(request, self._complain, f"Not sent, since nobody was called: {text}", WHO)
 
     def _accept(self, command: commands.Accept) -> None:
-        self._choose(self._node.accept(command.who or self._only_offer()))
+        self._choose_by(lambda: self._node.accept(command.who or self._only_offer()))
 
     def _reject(self, command: commands.Reject) -> None:
         peer_id = self._node.find(command.who or self._only_offer())
@@ -200,21 +220,31 @@ class Conversations:
         self.announce(answers.Rejected(self._node.reject(peer_id), name))
 
     def _only_offer(self) -> str:
+        """Return who is meant by an answer without a name: the one whose call the person saw."""
         waiting = self._waiting()
-        known = [info for info in waiting if info.contact]
-        if not waiting:
-            raise WhoError("Nobody is waiting to be accepted.")
+        shown = [info for info in waiting if info.contact or not info.quiet]
+        known = [info for info in shown if info.contact]
+        more = f"; {len(waiting) - len(shown)} more wait, and /me lists them" if waiting else ""
+        if not shown:
+            raise WhoError(f"Nobody is waiting to be accepted{more}.")
+        gone, self._gone = self._gone, ""
+        if gone:
+            raise WhoError(f"{gone} doesn't call any more; say whom you mean: {_names(shown)}.")
         if len(known) == 1:
             return known[0].peer_id  # strangers don't stand in a contact's way
-        if len(waiting) > 1:
-            raise WhoError(f"Several are waiting; name one of them: {_names(known or waiting)}.")
-        return waiting[0].peer_id
+        if len(shown) > 1:
+            raise WhoError(f"Several are waiting; name one of them: {_names(known or shown)}.")
+        return shown[0].peer_id
 
     def _switch(self, command: commands.SwitchTo) -> None:
-        peer_id: str = self._node.find(command.who)
-        if any(info.peer_id == peer_id for info in self._waiting()):
-            raise WhoError(f"{self.name_of(peer_id)} waits for your /accept or /reject.")
-        self._choose(peer_id)
+        self._choose_by(lambda: self._talking(command.who))
+
+    def _talking(self, who: str) -> str:
+        peer_id: str = self._node.find(who)
+        waiting = [info for info in self._waiting() if info.peer_id == peer_id]
+        if waiting:
+            raise WhoError(f"{_names(waiting)} waits for your /accept or /reject.")
+        return peer_id
 
     def _disconnect(self, command: commands.Disconnect) -> None:
         if not command.who and not self.current:
@@ -315,6 +345,11 @@ _EFFECTS: dict[type, Callable[[Conversations, Any], None]] = {
 
 
 def _names(conversations: list[ConversationInfo]) -> str:
-    shown = [f"{info.name} ({info.peer_id[:8]})" for info in conversations[:MAX_NAMED]]
+    shown = [_named(info) for info in conversations[:MAX_NAMED]]
     more = len(conversations) - MAX_NAMED
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _named(info: ConversationInfo) -> str:
+    warning = ", not your contact" if info.mistaken_for else ""
+    return f"{info.name} ({info.peer_id[:8]}{warning})"

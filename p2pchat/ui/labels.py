@@ -31,7 +31,7 @@ class Labels:
 
     username: str
     _names: dict[str, str] = attrs.Factory(dict)
-    _alike: dict[str, set[str]] = attrs.Factory(dict)  # ids, by what their names look like
+    _alike: dict[str, set[str]] = attrs.Factory(dict)  # ids, by looks and beginnings
     _contacts: set[str] = attrs.Factory(set)
     _mistaken_for: dict[str, str] = attrs.Factory(dict)  # the contact, by the id of somebody else
 
@@ -50,16 +50,20 @@ class Labels:
     def _remember(self, peer_id: str, name: str) -> None:
         self._drop(peer_id)
         if len(self._names) >= MAX_NAMES:
-            self._drop(next(iter(self._names)))
+            oldest = next(iter(self._names))
+            self._drop(oldest)
+            self._mistaken_for.pop(oldest, None)
         self._names[peer_id] = visible_name(name)
-        for look in looks(self._names[peer_id]):
-            self._alike.setdefault(look, set()).add(peer_id)
+        for group in (*looks(self._names[peer_id]), peer_id[:SHORT_ID]):
+            self._alike.setdefault(group, set()).add(peer_id)
 
     def _drop(self, peer_id: str) -> None:
-        for look in looks(self._names.pop(peer_id)) if peer_id in self._names else ():
-            self._alike[look].discard(peer_id)
-            if not self._alike[look]:
-                del self._alike[look]
+        if peer_id not in self._names:
+            return
+        for group in (*looks(self._names.pop(peer_id)), peer_id[:SHORT_ID]):
+            self._alike[group].discard(peer_id)
+            if not self._alike[group]:
+                del self._alike[group]
 
     def name(self, peer_id: str) -> str:
         """Return a name by itself, which may mean anybody."""
@@ -76,7 +80,15 @@ class Labels:
     def full(self, peer_id: str) -> str:
         """Return name and beginning of the id, for first encounters."""
         warning = ", not your contact" if self.is_mistaken(peer_id) else ""
-        return f"{self.name(peer_id)} ({peer_id[:SHORT_ID]}{warning})"
+        return f"{self.name(peer_id)} ({self.short(peer_id)}{warning})"
+
+    def short(self, peer_id: str) -> str:
+        """Return as much of an id as tells it from all that were met: keys can be made to fit."""
+        others = self._alike.get(peer_id[:SHORT_ID], set()) | {self._mistaken_for.get(peer_id, "")}
+        length = SHORT_ID
+        while any(one[:length] == peer_id[:length] for one in others - {peer_id}):
+            length += 1
+        return visible(peer_id[:length])
 
     def is_contact(self, peer_id: str) -> bool:
         """Tell whether a peer is known to be a contact."""
@@ -90,7 +102,8 @@ class Labels:
 
     def contact_meant(self, peer_id: str) -> str:
         """Return the beginning of the id of the contact for whom a peer could be taken."""
-        return visible(self._mistaken_for.get(peer_id, "")[:SHORT_ID])
+        known = self._mistaken_for.get(peer_id, "")
+        return visible(known[: len(self.short(peer_id))])
 
     def _is_doubtful(self, peer_id: str) -> bool:
         name = self.name(peer_id)

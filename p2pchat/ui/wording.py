@@ -31,7 +31,8 @@ LATE_DELIVERY = (
 
 _CHANGES = {
     "added": "{who} is your contact now: the name means this id here, whoever else takes it.",
-    "forgotten": "{who} is no contact any more.",
+    "forgotten": "{who} is no contact any more; who talks to you under this name becomes one when "
+    "you call or accept them again.",
     "muted": "{who} is muted: their calls make no sound.",
     "unmuted": "{who} isn't muted any more.",
     "blocked": "{who} is blocked: nothing of theirs is taken.  /unblock takes it back.",
@@ -147,7 +148,7 @@ class Wording:
         known, name = self._labels.contact_meant(peer_id), self._labels.name(peer_id)
         return _note(
             f"This is not the {name} you know: your contact has the id {known}…, this one "
-            f"{peer_id[:SHORT_ID]}….",
+            f"{self._labels.short(peer_id)}….",
             Tint.BAD,
         )
 

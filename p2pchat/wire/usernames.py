@@ -4,7 +4,8 @@ Usernames: what a peer may call itself, and which two names look alike.
 A username is a label that anybody may take; it proves nothing.  Refused, by the registry and by
 peers, are names that could be read as something else:
 
-* as a peer id or the beginning of one: 8 hexadecimal digits or more, or 4 with a figure among them;
+* as a peer id or the beginning of one: 8 hexadecimal digits and more, anywhere in the name if there
+  are figures and letters among them; or 4 and more with a figure before a letter;
 * as a part of the screen that names stand on: the time of day (a figure first), a command (a slash
   first), our own lines ("you"), and what ends a name there (``:``, ``>``, parentheses);
 * as nothing, or as other text than it is: whatever :func:`p2pchat.wire.visible.visible` writes as
@@ -29,10 +30,16 @@ from p2pchat.wire.visible import visible
 
 MAX_USERNAME = 64  # characters; a row of a console shows 24 of them
 
-_ID_LIKE = re.compile(r"[0-9a-f-]{8,}|(?=.*[0-9])[0-9a-f-]{4,}")
+_ID_LIKE = re.compile(r"[0-9a-f-]{8,}|(?=.*[0-9].*[a-f])[0-9a-f-]{4,}")
+_ID_WITHIN = re.compile(r"(?<![0-9a-z-])(?=[a-f-]*[0-9])(?=[0-9-]*[a-f])[0-9a-f-]{8,}(?![0-9a-z-])")
 _PUNCTUATION = frozenset(":<>()")
+AROUND_IDS = " '\"`.,;:<>()[]{}#@=\u2018\u2019\u201c\u201d"  # what is pasted with one
 _LOOK_LIKE_DIGITS = str.maketrans("OoIl|", "00111")  # what the skeleton makes of 0 and 1, too
 _MARK = "\u200e"  # stands around the right-to-left entries of the data
+_JOINERS = frozenset("\u200c\u200d")
+_LATIN = re.compile(
+    r"LATIN (?:(?:SMALL|CAPITAL) LETTER (?=. WITH )|LETTER SMALL CAPITAL (?=.$))(?P<letter>[A-Z]).*"
+)
 _RESERVED = "you"
 _LENGTH = f"a username has 1 to {MAX_USERNAME} characters"
 
@@ -61,10 +68,19 @@ def _objection(name: str) -> str:
 
 
 def looks_like_id(text: str) -> bool:
-    """Tell whether a person could take a text for a peer id or the beginning of one."""
-    folded = "".join(unicodedata.normalize("NFKC", text).casefold().split())
-    as_digits = skeleton(folded).translate(_LOOK_LIKE_DIGITS)
-    return any(_ID_LIKE.fullmatch(one) is not None for one in (folded, as_digits))
+    """Tell whether a person could take a text for a peer id, or the beginning of one."""
+    folded = "".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(AROUND_IDS)
+    if _ID_LIKE.fullmatch(folded):
+        return True
+    # Letters that look like 0 and 1 count as such only among true figures: Bella is a name.
+    as_digits = skeleton(folded).casefold().translate(_LOOK_LIKE_DIGITS)
+    has_figure = any(one.isdigit() for one in folded)
+    return has_figure and len(as_digits) >= 8 and _ID_LIKE.fullmatch(as_digits) is not None
+
+
+def _has_id(name: str) -> bool:
+    """Tell whether an id or the beginning of one stands in a name."""
+    return looks_like_id(name) or _ID_WITHIN.search(name.casefold()) is not None
 
 
 def _has_punctuation(name: str) -> bool:
@@ -90,7 +106,8 @@ def _begins_as_something_else(name: str) -> bool:
 
 
 def _is_reserved(name: str) -> bool:
-    return any(key == _RESERVED or key.startswith(f"{_RESERVED} ") for key in looks(name))
+    read = skeleton(_plain(name)).casefold()
+    return read.startswith(_RESERVED) and not read[len(_RESERVED) :][:1].isalpha()
 
 
 def resembles(name: str, other: str) -> bool:
@@ -104,13 +121,35 @@ def looks(name: str) -> frozenset[str]:
     Return what a name looks like, in one or two spellings; look-alikes have one in common.
 
     A capital I looks like a small l, and its small letter doesn't: so letters are made small before
-    look-alikes are replaced, and after.
+    look-alikes are replaced, and after.  Marks, joiners and punctuation make no other person.
     """
-    plain = "".join(
-        one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one)
+    plain = _plain(name)
+    return frozenset({_seen(plain.casefold()), _seen(plain)})
+
+
+def _seen(text: str) -> str:
+    """Return a text as the eye remembers it: without punctuation and blanks, if more is left."""
+    read = skeleton(text).casefold()
+    return "".join(one for one in read if unicodedata.category(one)[0] not in "PZ") or read
+
+
+def _plain(name: str) -> str:
+    """Return a name without marks, joiners, and what is added to a Latin letter."""
+    kept = (
+        one
+        for one in unicodedata.normalize("NFKD", name)
+        if unicodedata.category(one)[0] != "M" and one not in _JOINERS
     )
-    words = " ".join(plain.split())
-    return frozenset({skeleton(words.casefold()).casefold(), skeleton(words).casefold()})
+    return "".join(map(_bare_letter, kept))
+
+
+@lru_cache(maxsize=4096)  # characters
+def _bare_letter(character: str) -> str:
+    """Return the letter of a Latin letter with a stroke or hook, or of a small capital."""
+    found = _LATIN.fullmatch(unicodedata.name(character, ""))
+    if found is None:
+        return character
+    return found["letter"] if character.isupper() else found["letter"].lower()
 
 
 def skeleton(text: str) -> str:
@@ -132,14 +171,14 @@ def _prototype(character: str) -> str:
     if len(group) != 1:
         return character
     other = str(group[0])
-    if len(data.get(other, ())) > 1:
-        return other
-    return max(character, other, key=lambda one: (len(one), -ord(one[0])))
+    is_prototype = len(data.get(other, ())) > 1
+    found = other if is_prototype else max(own, other, key=lambda one: (len(one), -ord(one[0])))
+    return found.strip(_MARK)
 
 
 _OBJECTIONS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda name: not name.strip(), _LENGTH),
-    (looks_like_id, "a username must not look like a peer id or the beginning of one"),
+    (_has_id, "a username must not look like a peer id or the beginning of one"),
     (_has_other_spelling, "a username must be in Unicode's NFKC form"),
     (
         _is_partly_invisible,

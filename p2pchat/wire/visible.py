@@ -33,7 +33,7 @@ _DOTTED_CIRCLE = "\u25cc"
 # blank Braille pattern, the object replacement character, the null notehead.
 _MARKS = frozenset({"Mn", "Me"})
 _BLANK = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc\U0001d159"
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc\U00016fe4\U0001d159"
 )
 _JOINED_SCRIPTS = range(0x0600, 0x0E00)
 _SKIN_TONES = range(0x1F3FB, 0x1F400)

@@ -65,6 +65,13 @@ class CallersTests(SynchronousTestCase):
         self.assertLessEqual(found.count(Ring.LOUD), STRANGERS_BURST + 3)
         self.assertEqual(self.rings(BOB, [10.0], is_contact=True), [Ring.LOUD])
 
+    def test_hours(self) -> None:
+        """A fresh key every second, for hours, rings less and less."""
+        hour = [self.callers.called(f"key {n}", False, float(n)) for n in range(3600)]
+        self.assertLess(hour.count(Ring.LOUD), 35)
+        next_hour = [self.callers.called(f"more {n}", False, 3600.0 + n) for n in range(3600)]
+        self.assertLess(next_hour.count(Ring.LOUD), 14)
+
     def test_replies(self) -> None:
         """Of replies to strangers there are few, at first and every second after."""
         replies = [self.callers.may_reply(number / 100) for number in range(1000)]

@@ -30,12 +30,18 @@ class ContactsTests(SynchronousTestCase):
 
     def test_taken_name(self) -> None:
         """Nobody becomes a contact under a name that looks like a contact's."""
-        for name in ("bob", "BOB", "b0b", "bоb"):  # noqa: RUF001 - a Cyrillic o
+        for name in ("bob", "BOB", "b0b", "bоb", "b.o.b"):  # noqa: RUF001 - a Cyrillic o
             self.assertEqual(self.contacts.mistaken_for(MALLORY, name), BOB.peer_id)
             self.assertFalse(self.contacts.keep(MALLORY, name))
         self.assertEqual(self.contacts.mistaken_for(BOB.peer_id, "bob"), "")
         self.assertEqual(self.contacts.mistaken_for(MALLORY, "mallory"), "")
         self.assertEqual(self.contacts.names(), {BOB.peer_id: "bob"})
+
+    def test_long_names(self) -> None:
+        """Two names that are shown alike, since they are cut, look alike."""
+        self.contacts.keep(CAROL.peer_id, "Bartholomew Featherstone-Haugh")
+        name = "Bartholomew Featherstone the thief"
+        self.assertEqual(self.contacts.mistaken_for(MALLORY, name), CAROL.peer_id)
 
     def test_forgotten(self) -> None:
         """When a contact is forgotten, another may have its name."""
@@ -72,7 +78,15 @@ class ContactsTests(SynchronousTestCase):
         members = {"peers": {BOB.peer_id: "bob", CAROL.peer_id: ""}, "reached": reached}
         read = Contacts.from_json(dumps(members))
         self.assertEqual(read[BOB.peer_id], Person("bob", True, reached=MEMORY))
-        self.assertEqual(read[CAROL.peer_id], Person("", True))
+        self.assertEqual(read[CAROL.peer_id], Person(f"id {CAROL.peer_id[:8]}", True))
+
+    def test_names_in_files(self) -> None:
+        """Whom a file has under a name that isn't its own alone has its id for a name."""
+        members = {"peers": {BOB.peer_id: "bob", MALLORY: "B0B", CAROL.peer_id: "you to alice"}}
+        names = Contacts.from_json(dumps(members)).names()
+        self.assertEqual(names[BOB.peer_id], "bob")
+        self.assertEqual(names[MALLORY], "id bad00000")
+        self.assertEqual(names[CAROL.peer_id], f"id {CAROL.peer_id[:8]}")
 
     def test_malformed(self) -> None:
         """A table that can't be understood is refused, a path alone is forgotten."""

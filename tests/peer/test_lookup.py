@@ -51,7 +51,7 @@ class MatchTests(SynchronousTestCase):
 
     def test_little(self) -> None:
         """A few digits of an id are nobody's; how many it takes is said."""
-        for who in ("0b0b", "ca40100", "7e5a"):
+        for who in ("0b0b", "7e5a", "0b0b0b0"):
             self.assertIn("give 8 characters", self.refused(who, self.known))
 
     def test_contacts_first(self) -> None:
@@ -148,6 +148,19 @@ class LookUpTests(SynchronousTestCase):
         """Nobody: says where was looked."""
         for who in ("dave", "bo", "", "0b0b0b0d-0000-80", "ffffffff-ffff-ff"):
             self.assertIn("registry.test", self.refused(who))
+        self.assertIn("8 characters", self.refused("ca40100"))
+
+    def test_pasted(self) -> None:
+        """An id is one with the quotes and stops around it, whoever has such a name."""
+        known = Acquaintances({}, {CAROL: f"'{BOB}'"})
+        for who in (f"'{BOB}'", f"{BOB}.", f" <{BOB}> ", f"#{BOB.upper()}", f"({BOB[:8]})"):
+            self.assertIn(known.match(who), (BOB, None))
+
+    def test_another_answer(self) -> None:
+        """A registry that answers another question than the one asked calls nobody."""
+        for name in ("carol", "c9ab0cae", "you to boss", "x" * 65, 5, None):
+            self.registry.page = {"peers": [{"peer_id": BOB, "username": name}]}
+            self.assertIn("nobody called", self.refused("dave"))
 
     def test_ambiguous(self) -> None:
         """Two of a name, or of a prefix, are told apart by their ids."""

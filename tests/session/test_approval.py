@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session.approval import RETURN_PATIENCE, Approval, By
+from p2pchat.session.approval import RETRY_PATIENCE, RETURN_PATIENCE, Approval, By
 
 NOW = 7.0
 
@@ -42,6 +42,25 @@ class ApprovalTests(SynchronousTestCase):
         self.assertFalse(self.approval.holds(NOW + RETURN_PATIENCE))
         self.approval.give(By.POLICY)
         self.assertTrue(self.approval.holds(NOW + RETURN_PATIENCE))
+
+    def test_forgotten(self) -> None:
+        """Whom the person has forgotten goes on talking, and doesn't come back by himself."""
+        self.approval.give(By.PERSON)
+        self.approval.disown()
+        self.assertTrue(self.approval.holds(NOW))
+        self.approval.lose(NOW)
+        self.assertFalse(self.approval.holds(NOW))
+        self.approval.give(By.PERSON)
+        self.approval.lose(NOW)
+        self.approval.disown()
+        self.assertFalse(self.approval.holds(NOW))
+
+    def test_next_attempt(self) -> None:
+        """The next attempt of a call needs no yes of its own, if it comes soon."""
+        self.approval.give(By.PERSON)
+        self.approval.await_retry(NOW)
+        self.assertTrue(self.approval.holds(NOW + RETRY_PATIENCE - 1))
+        self.assertFalse(self.approval.holds(NOW + RETRY_PATIENCE))
 
     def test_lost_by_policy(self) -> None:
         """What the policy approved is lost with the conversation: the policy can say yes again."""

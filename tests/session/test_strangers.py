@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from p2pchat.session import events
+from p2pchat.session.approval import RETRY_PATIENCE
 from p2pchat.session.dialogue import LINGERING
 from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.traversal.behaviour import NatTraits
@@ -94,7 +95,7 @@ class SilenceTests(DialogueCase):
         self.pair.run_until(lambda: self.bob.events(events.PathFound))
         self.pair.part()
         self.pair.registry_is_up = False
-        self.pair.run(PROOF_DEADLINE + FIRST_ROUND + 1)
+        self.pair.run(PROOF_DEADLINE + FIRST_ROUND + RETRY_PATIENCE + 1)
         self.assertEqual(self.bob.events(events.CallFailed)[0].reason, "no-path")
         self.assertEqual(self.bob.agent.attempts, 0)
         self.assertIsNone(self.bob.dialogue.path)

@@ -15,6 +15,7 @@ from p2pchat.peer import events
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.ui.conversations import Conversations
 from p2pchat.wire.documents import Registration
+from tests.simulation.behaviour import SYMMETRIC
 from tests.simulation.world import Person, World
 
 
@@ -150,12 +151,11 @@ class IdsTests(NamesCase):
     def test_prefix(self) -> None:
         """A few digits call nobody; many ask for the whole id; a contact needs eight."""
         alice, bob = self.person("alice"), self.person("bob")
-        for length, sentence in ((1, "bo"), (7, "too little"), (8, "16"), (16, "/connect")):
+        for length, sentence in ((7, "8 characters"), (8, "16"), (16, "/connect")):
             who = bob.node.peer_id[:length]
             with self.assertRaises(WhoError) as caught:
                 self.world.result(alice.node.connect(who))
-            if length > 3:
-                self.assertIn(sentence, str(caught.exception))
+            self.assertIn(sentence, str(caught.exception))
         self.assertEqual(bob.events(events.OfferReceived), [])
         self.meet(alice, bob)
         self.part(alice, bob)
@@ -180,11 +180,11 @@ class CallsOfStrangersTests(NamesCase):
         self.assertTrue(all(one.quiet for one in alice.events(events.OfferEnded)[1:]))
 
     def test_muted(self) -> None:
-        """Who is muted calls without a sound, and can be accepted."""
+        """Who is muted calls without a sound, and can be accepted by the id."""
         alice, bob = self.person("alice"), self.person("bob")
         alice.node.mute(bob.node.peer_id)
         self.assertTrue(self.called(alice, bob).quiet)
-        alice.node.accept("bob")
+        alice.node.accept(bob.node.peer_id[:8])
         self.world.wait(lambda: alice.is_connected_to(bob), awaited="a conversation")
 
     def test_blocked(self) -> None:
@@ -259,6 +259,158 @@ class TypingTests(NamesCase):
         self.assertIn("nothing was sent", self.shown[-1].reason)
         self.world.internet.run(3)
         self.assertEqual(self.mallory.texts(), [])
+
+
+class ChoosingTests(NamesCase):
+    """A command that chooses somebody chooses whom the person saw, or nobody."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice, self.bob = self.person("alice"), self.person("bob")
+        self.shown: list[Any] = []
+        self.typed = Conversations(self.alice.node, self.shown.append, lambda: None)
+
+    def talk(self, other: Person) -> None:
+        """Call somebody as a person does, and let them accept."""
+        self.typed.type(f"/connect {other.name}")
+        self.world.wait(lambda: other.events(events.OfferReceived), awaited="the call")
+        other.node.accept(self.alice.node.peer_id)
+        self.world.wait(lambda: self.alice.is_connected_to(other), awaited="a conversation")
+        self.world.wait(lambda: other.is_connected_to(self.alice), awaited="a conversation")
+
+    def hang_up(self, caller: Person) -> None:
+        """Let a call be taken back."""
+        caller.node.disconnect(self.alice.node.peer_id)
+        self.world.internet.run(1)
+
+    def test_unseen_call(self) -> None:
+        """A call that wasn't shown isn't what /accept means, by itself or by name."""
+        mallory = self.person("mallory")
+        self.called(self.alice, mallory)
+        self.hang_up(mallory)
+        self.assertTrue(self.called(self.alice, mallory).quiet)
+        self.called(self.alice, self.bob)
+        self.hang_up(self.bob)
+        for line in ("/accept", "/accept mallory", "hi bob, the door code is 1234"):
+            self.typed.type(line)
+            self.assertIsInstance(self.shown[-1], events.Trouble)
+        self.world.internet.run(5)
+        self.assertEqual(mallory.texts(), [])
+        self.typed.type(f"/accept {mallory.node.peer_id[:8]}")
+        self.world.wait(lambda: self.alice.is_connected_to(mallory), awaited="a conversation")
+
+    def test_gone(self) -> None:
+        """When the one who called last is gone, /accept takes no earlier caller."""
+        carol = self.person("carol")
+        self.called(self.alice, carol)
+        self.called(self.alice, self.bob)
+        self.hang_up(self.bob)
+        self.typed.type("/accept")
+        self.assertIn("bob doesn't call any more", self.shown[-1].reason)
+        self.typed.type("/accept")
+        self.world.wait(lambda: self.alice.is_connected_to(carol), awaited="a conversation")
+
+    def test_vain_choice(self) -> None:
+        """After an /accept or a /to that finds nobody nothing goes to whom one talked to before."""
+        boss = self.person("boss")
+        self.talk(boss)
+        for line in ("/accept bob", "bob, I hate my boss", "/to boss", "/to bob", "really"):
+            self.typed.type(line)
+        self.world.internet.run(3)
+        self.assertEqual(boss.texts(), [])
+
+    def test_vain_call(self) -> None:
+        """After a /connect that finds nobody, whoever connects doesn't become current."""
+        self.typed.type("/connect dave")
+        self.world.internet.run(2)
+        self.called(self.alice, self.bob)
+        self.alice.node.accept("bob")
+        self.world.wait(lambda: self.alice.is_connected_to(self.bob), awaited="a conversation")
+        self.typed.type("dave, my secret")
+        self.world.internet.run(2)
+        self.assertEqual(self.bob.texts(), [])
+
+    def test_one_yes(self) -> None:
+        """One yes is for all attempts of a call, and its failure is told once, to both."""
+        alice = self.world.person("alice", self.world.nat(SYMMETRIC), accept=AcceptPolicy.ASK)
+        bob = self.world.person("bob", self.world.nat(SYMMETRIC))
+        self.world.settle(alice, bob)
+        self.called(alice, bob)
+        alice.node.accept(bob.node.peer_id)
+        self.world.wait(lambda: bob.events(events.CallFailed), 200, "the failure")
+        self.world.internet.run(30)
+        self.assertEqual(
+            [one.accepted for one in alice.events(events.OfferReceived)], [False, True]
+        )
+        for one in (alice, bob):
+            self.assertEqual([e.reason for e in one.events(events.CallFailed)], ["no-path"])
+        self.assertEqual(alice.node.conversations(), [])
+
+    def test_call_back_at_once(self) -> None:
+        """Who calls back while our goodbye is under way is a new call, which waits."""
+        self.meet(self.bob, self.alice)
+        self.alice.node.disconnect(self.bob.node.peer_id)
+        self.world.wait(lambda: self.bob.events(events.Disconnected), awaited="the end")
+        self.world.result(self.bob.node.connect(self.alice.node.peer_id))
+        self.world.internet.run(6)
+        self.assertEqual(self.alice.events(events.CallFailed), [])
+        (info,) = self.alice.node.conversations()
+        self.assertEqual(info.state, "offered")
+
+    def test_call_again_at_once(self) -> None:
+        """Who ends a conversation and calls again at once is asked about again."""
+        self.talk(self.bob)
+        for line in ("/disconnect", "/connect bob", "one more thing"):
+            self.typed.type(line)
+        self.world.internet.run(5)
+        self.assertEqual(self.bob.events(events.Disconnected)[0].reason, "left")
+        self.assertEqual(self.bob.texts(), [])
+        self.bob.node.accept(self.alice.node.peer_id)
+        self.world.wait(self.bob.texts, awaited="the line")
+
+    def test_block_the_one_who_rings(self) -> None:
+        """Where another has a contact's name, /block wants the id."""
+        self.talk(self.bob)
+        mallory = self.person("bob")
+        self.called(self.alice, mallory)
+        for line in ("/block bob", "/mute bob"):
+            self.typed.type(line)
+            self.assertIn(mallory.node.peer_id, self.shown[-1].reason)
+        self.typed.type(f"/block {mallory.node.peer_id[:8]}")
+        self.world.internet.run(3)
+        self.assertTrue(self.alice.is_connected_to(self.bob))
+        self.assertTrue(self.alice.state.contacts[mallory.node.peer_id].is_blocked)
+
+    def test_accept_the_one_who_rings(self) -> None:
+        """Where the contact isn't there, the sentence says who is, under its name."""
+        self.talk(self.bob)
+        self.part(self.alice, self.bob)
+        mallory = self.person("bob")
+        self.called(self.alice, mallory)
+        self.typed.type("/accept bob")
+        self.assertIn(mallory.node.peer_id, self.shown[-1].reason)
+        self.typed.type("hello?")
+        self.assertIn("not your contact", self.shown[-1].reason)
+
+    def test_forgotten(self) -> None:
+        """Who was forgotten comes back as a stranger, lost or not."""
+        self.meet(self.bob, self.alice)
+        self.alice.node.forget("bob")
+        self.bob.host.kill()
+        self.world.internet.run(400)
+        again = self.world.start_on(self.world.internet.host(), "dad", self.bob.state)
+        self.world.settle(again)
+        again.node.connect(self.alice.node.peer_id)
+        self.world.internet.run(5)
+        self.assertEqual(self.alice.state.contacts.names(), {})
+        self.assertFalse(self.alice.is_connected_to(again))
+
+    def test_typed_otherwise(self) -> None:
+        """A contact's name is its name however a keyboard composes it."""
+        zoe = self.person("Zoë")
+        self.meet(self.alice, zoe)
+        called = self.world.result(self.alice.node.connect("Zoe\u0308"))
+        self.assertEqual(called, zoe.node.peer_id)
 
 
 class GoneTests(NamesCase):

@@ -58,6 +58,17 @@ class LabelsTests(SynchronousTestCase):
             self.offer(BOB, name, contact=True)
             self.assertEqual(self.labels.label(BOB), f"{name} (b0b00000)")
 
+    def test_made_ids(self) -> None:
+        """Of ids that begin alike as much is shown as tells them apart."""
+        other = f"{BOB[:8]}-0000-8000-8000-00000000000f"
+        self.offer(BOB, "bob")
+        self.offer(other, "bob")
+        self.assertEqual(self.labels.label(BOB), f"bob ({BOB})")
+        self.assertEqual(self.labels.label(other), f"bob ({other})")
+        self.offer(IMPOSTOR[:8] + BOB[8:], "carol", mistaken_for=IMPOSTOR[:8] + CAROL[8:])
+        shown = self.labels.label(IMPOSTOR[:8] + BOB[8:])
+        self.assertNotIn(f"({IMPOSTOR[:8]},", shown)
+
     def test_crowd(self) -> None:
         """Of a crowd the names of the last are kept."""
         for number in range(1500):

@@ -32,6 +32,9 @@ class UsernameTests(SynchronousTestCase):
     def test_people(self) -> None:
         """Names that people have, in any script, are taken."""
         self.take("alice", "Zoë Müller", "Jean-Luc", "O'Neil", "Ada", "dee", "facade", "user1")
+        self.take("Ella", "Bella", "Lola", "Adele", "Caleb", "Cole", "Abel", "Cleo", "Alec", "Dell")
+        self.take("bob1", "ada88", "b2b")
+        self.take("Anna 1984-2024", "younes")
         self.take("山田 太郎", "محمد", "נועה", "दुःख", "Иван", "ᐃᓄᒃ ᐳ", "AC/DC", "x" * MAX_USERNAME)
         self.take("👩\u200d👩\u200d👧\u200d👦 family 🇩🇪", "🦊", "peer-1", "Youssef")
 
@@ -43,18 +46,28 @@ class UsernameTests(SynchronousTestCase):
         """What a person could read as an id, or as the beginning of one, is no name."""
         beginnings = [ID[:length] for length in range(4, len(ID) + 1)]
         self.refuse("peer id", *beginnings, ID.upper(), "deadbeef", "fadedfaced", "--------")
+        for form in ("'{}'", "{}.", "#{}", "id={}", "alice {}", "<{}>"):
+            self.refuse("peer id", form.format(ID), form.format(ID[:8]))
         self.refuse("peer id", "c9ab 0cae", "с9аb0сае", "c9abOcae", "c9ab‐0cae", "ｃ９ａｂ０ｃａｅ")
 
     def test_screen(self) -> None:
         """No name continues as something that the screen says of its own accord."""
-        self.refuse("colon", "ok:", "alice: yes,", "ok꞉ sure", "bob>", "bob❯", "bob (c9ab0cae)")
+        self.refuse("colon", "ok:", "alice: yes,", "ok꞉ sure", "bob>", "bob❯", "bob (x)")
         self.refuse("figure", "23.04 alice", "7up", "٣ali", "/quit")
         self.refuse("'you'", "you", "You", "yοu", "you to alice", "YOU to bob")
+        self.refuse("'you'", "you, to bob", "you. to bob", "you_to bob", "you2")
 
     def test_hidden(self) -> None:
         """Nothing in a name is invisible, a blank that isn't one, or turns the writing around."""
         hidden = "\x1b \x00 \x85 \xad \u200b \u202e \u2028 \u2800 \u3164 \ufffc \U0001d159 \ufe0f"
-        for character in (*hidden.split(" "), "\U000e0041", "\ue000", "\u0378", "\ud800"):
+        for character in (
+            *hidden.split(" "),
+            "\U00016fe4",
+            "\U000e0041",
+            "\ue000",
+            "\u0378",
+            "\ud800",
+        ):
             self.refuse("", f"al{character}ice", f"alice{character}", f"{character}alice")
         self.refuse("blanks", " alice", "alice ", "al  ice", "al\tice")
 
@@ -83,6 +96,12 @@ class ResemblanceTests(SynchronousTestCase):
             self.assertTrue(resembles("alice", other), other)
         self.assertTrue(resembles("mary", "rnary"))
         self.assertTrue(resembles("bob", "b0b"))
+        for name, other in (
+            *(("zora1", "zora1\ufe0f"), ("Zoe 🌸", "Zoe 🌸\ufe0f"), ("دارا", "د\u200cارا")),
+            *(("كريم", "کریم"), ("alice", "ᴀʟɪᴄᴇ"), ("alice", "alice\u20dd"), ("Łukasz", "Lukasz")),
+            *(("bob", "bob."), ("bob", "b-o-b"), ("Jean-Luc", "jean luc")),
+        ):
+            self.assertTrue(resembles(name, other), ascii(other))
 
     def test_different(self) -> None:
         """Other names are other names."""
