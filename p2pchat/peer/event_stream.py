@@ -22,8 +22,8 @@ from p2pchat.errors import RemoteProtocolError
 
 MAX_EVENT = 48 * 1024  # bytes; a document has 32 KiB at most
 SILENCE = 45.0  # seconds; the registry writes a comment every 15
-EVENT_RATE = 50.0  # a second; a contact who calls causes five within a second
-EVENT_BURST = 200.0  # at once: what was sent while this machine slept
+EVENT_RATE = 500.0  # a second; strangers' ones, of which most are dropped, mustn't hold up others
+EVENT_BURST = 1000.0  # at once: what was sent while this machine slept
 _FIELDS = (b"event", b"data")  # whose lines mean anything to us
 
 

@@ -111,6 +111,7 @@ class Node:
             self._returned,
             self._complain,
             self._people.is_blocked,
+            self._expects,
         )
         self._servers = NamedServers(Names(runtime))
         self._network = AgentAdapter(
@@ -539,6 +540,14 @@ class Node:
             driver.machine.approval.is_contact = self._people.is_contact(peer_id)
             driver.machine.receive_document(body, self._welcome(peer_id), self._now())
             driver.step()
+
+    def _expects(self, peer_id: str) -> bool:
+        """Tell whether a document of a peer is more than a stranger's knock at the door."""
+        driver = self._dialogues.get(peer_id)
+        is_under_way = driver is not None and driver.machine.is_alive
+        return self._people.is_contact(peer_id) or (
+            is_under_way and driver is not None and not driver.machine.is_asking
+        )
 
     def _may_call(self, peer_id: str, offer: Delivered) -> bool:
         """Decide whether an offer is taken: contacts always are, strangers within limits."""

@@ -9,6 +9,9 @@ An offer that can't be used although its author signed it, for it is stale or of
 refused with the reason, so that both persons read what is wrong; from a small budget, since
 whoever carries offers may keep old ones and bring them again.
 
+Documents of strangers have a budget, above which they are dropped unread: so that the documents of
+those whom we know, or have called, never wait behind them, however many a registry lets through.
+
 To one peer documents go out one after the other, each when the registry has answered for the one
 before: requests side by side may overtake each other, and candidates that come before their offer
 mean nothing.
@@ -26,7 +29,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat.errors import RegistryError, RemoteProtocolError, StaleDocument, UnsupportedVersion
-from p2pchat.identity.documents import MAX_AGE, Acceptance, open_document
+from p2pchat.identity.documents import (
+    MAX_AGE,
+    Acceptance,
+    claimed_author,
+    open_document,
+)
 from p2pchat.peer.callers import Budget
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.wall_clock import MOST_BELIEVED
@@ -43,6 +51,8 @@ from p2pchat.wire.documents import (
 
 EXPLANATIONS = 4.0  # at once, of documents that can't be used: to their authors and our person
 EXPLAIN_INTERVAL = 20.0  # seconds until there is one more
+STRANGERS = 100.0  # documents at once of peers that we don't expect any of
+STRANGER_INTERVAL = 0.05  # seconds until there is one more; a call has a few
 _CLOCK = "clock"  # the refusal of a stale offer
 
 _log = Logger()
@@ -57,6 +67,7 @@ class Post:
     :ivar returned: takes the peer id and the document that the registry didn't deliver.
     :ivar complain: takes a sentence for the person.
     :ivar ignores: tells whether nothing of a peer is to be taken or answered.
+    :ivar expects: tells whether a peer is a contact, or one whom we talk with or call.
     :ivar is_held: whether documents wait for the event stream.
     """
 
@@ -66,9 +77,11 @@ class Post:
     returned: Callable[[str, Delivered, RegistryError], None]
     complain: Callable[[str], None]
     ignores: Callable[[str], bool]
+    expects: Callable[[str], bool]
     is_held: bool = False
     _waiting: dict[str, deque[Delivered]] = attrs.Factory(dict)  # by peer
     _asking: dict[str, Delivered] = attrs.Factory(dict)  # by peer: the registry hasn't answered
+    _strangers: Budget = attrs.Factory(lambda: Budget(STRANGERS, STRANGER_INTERVAL))
     _explanations: Budget = attrs.Factory(lambda: Budget(EXPLANATIONS, EXPLAIN_INTERVAL))
 
     @property
@@ -116,6 +129,8 @@ class Post:
 
     def receive(self, token: str) -> None:
         """Take a compact JWS from the event stream; what can't be relied on changes nothing."""
+        if not self.expects(claimed_author(token)) and not self._strangers.take(self._client.now()):
+            return
         try:
             self._take(_envelope(token))
         except RemoteProtocolError as error:

@@ -32,6 +32,7 @@ from p2pchat.identity.documents import (
     MAX_DOCUMENT,
     OWN_HEADER,
     Acceptance,
+    claimed_author,
     open_document,
     sign_document,
 )
@@ -281,6 +282,17 @@ class SignatureTests(SynchronousTestCase):
     def test_key_form(self) -> None:
         """The key in the header is the author's raw public key, base64url."""
         self.assertEqual(decode_bytes(parts(sign())[0]["jwk"]["x"], 32), ALICE.public_key)
+
+
+class AuthorTests(SynchronousTestCase):
+    """Whom a document claims to be of can be told at a glance."""
+
+    def test_author(self) -> None:
+        """It is the author, where the header is written as this program writes it; else nobody."""
+        token = sign_document(ALICE, BOB.peer_id, Ringing("session"), 1000.0, "nonce")
+        self.assertEqual(claimed_author(token), ALICE.peer_id)
+        for other in ("", "a.b.c", "." + token, "A" * OWN_HEADER + ".b.c", "\ud800" * OWN_HEADER):
+            self.assertEqual(claimed_author(other), "", other)
 
 
 class AcceptanceTests(SynchronousTestCase):

@@ -250,7 +250,7 @@ class BodyTests(ServerCase):
     def test_events(self) -> None:
         """Events are handed on no faster than EVENT_RATE after the first EVENT_BURST."""
         received: list[Event] = []
-        self.serve(STREAM + b"event:x\ndata:y\n\n" * 3000)
+        self.serve(STREAM + b"event:x\ndata:y\n\n" * 10_000)
         self.result(self.client.subscribe(received.append, lambda _reason: None))
         self.run_for(1)
         self.assertLess(len(received), EVENT_BURST + 2 * EVENT_RATE)
@@ -262,11 +262,11 @@ class BodyTests(ServerCase):
         """However fast they come, none is lost."""
         received: list[Event] = []
         ended: list[str] = []
-        events = b"".join(b"event:x\ndata:%d\n\n" % number for number in range(600))
+        events = b"".join(b"event:x\ndata:%d\n\n" % number for number in range(3000))
         self.serve(STREAM + events)
         self.result(self.client.subscribe(received.append, ended.append))
-        self.run_for(600 / EVENT_RATE)
-        self.assertEqual([event.data for event in received], [str(n) for n in range(600)])
+        self.run_for(3000 / EVENT_RATE)
+        self.assertEqual([event.data for event in received], [str(n) for n in range(3000)])
         self.assertEqual(ended, [])
 
     def test_deaf(self) -> None:

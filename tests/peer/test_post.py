@@ -11,7 +11,7 @@ from p2pchat.identity.documents import MAX_AGE, Acceptance, open_document, sign_
 from p2pchat.identity.keys import Identity
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.http_client import REQUEST_TIMEOUT
-from p2pchat.peer.post import EXPLAIN_INTERVAL, EXPLANATIONS, Post
+from p2pchat.peer.post import EXPLAIN_INTERVAL, EXPLANATIONS, STRANGER_INTERVAL, STRANGERS, Post
 from p2pchat.wire.documents import (
     MAX_LABEL,
     Answer,
@@ -87,6 +87,7 @@ class PostCase(RegistryCase):
         self.returned: list[tuple[str, Delivered, RegistryError]] = []
         self.complaints: list[str] = []
         self.blocked: set[str] = set()
+        self.expected: set[str] = set()
         self.nonces = Random(1)
         self.post = Post(
             self.client,
@@ -95,6 +96,7 @@ class PostCase(RegistryCase):
             lambda peer_id, body, error: self.returned.append((peer_id, body, error)),
             self.complaints.append,
             self.blocked.__contains__,
+            self.expected.__contains__,
         )
 
     def sign(
@@ -125,6 +127,19 @@ class ArrivingTests(PostCase):
         self.receive(*(self.sign(body) for body in DELIVERED))
         self.assertEqual(self.arrived, [(BOB.peer_id, body) for body in DELIVERED])
         self.assertEqual(self.complaints, [])
+
+    def test_strangers(self) -> None:
+        """Of strangers no more are read than a budget; who is expected never waits behind them."""
+        stranger, count = Identity.from_seed(b"s" * 32), int(3 * STRANGERS)
+        self.expected.add(BOB.peer_id)
+        for _ in range(count):
+            self.post.receive(self.sign(Ringing("knock"), by=stranger))
+        self.post.receive(self.sign(Ringing("call")))
+        authors = [peer_id for peer_id, _ in self.arrived]
+        self.assertEqual(authors, [stranger.peer_id] * int(STRANGERS) + [BOB.peer_id])
+        self.run_for(10 * STRANGER_INTERVAL)
+        self.receive(*(self.sign(Ringing("again"), by=stranger) for _ in range(count)))
+        self.assertEqual(len(self.arrived), STRANGERS + 1 + 10)
 
     def test_author(self) -> None:
         """The author is whoever signed."""
