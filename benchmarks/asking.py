@@ -29,6 +29,8 @@ from p2pchat.wire.documents import (
 TIMEOUT = 5.0  # seconds for anything to come
 MOST_BYTES = 65536  # that are read at a time
 
+_LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")  # no name may look like an id
+
 CANDIDATES = tuple(
     Candidate(CandidateType.HOST, (f"192.0.2.{number}", 40000)) for number in range(1, 5)
 )
@@ -73,7 +75,7 @@ class Site:
 
     def registration(self, author: Identity) -> bytes:
         """Write a registration."""
-        body = Registration(f"peer {author.peer_id[:8]}")
+        body = Registration(f"peer {author.peer_id[:8].translate(_LETTERS)}")
         return self.post("/register", signed(author, self.origin, body))
 
     def renewal(self, author: Identity, token: str) -> bytes:
