@@ -55,8 +55,8 @@ class Budget:
 
     def take(self, now: float) -> bool:
         """Ask for one; tells whether there is one."""
-        self._spent = max(0.0, self._spent - (now - self._when) / self.interval)
-        self._when = now
+        passed = max(0.0, now - self._when)  # a clock that is set back costs nothing
+        self._spent, self._when = max(0.0, self._spent - passed / self.interval), now
         if self._spent + 1 > self.burst:
             return False
         self._spent += 1
