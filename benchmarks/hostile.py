@@ -31,10 +31,17 @@ from benchmarks.hostile_calls import CALL_SCENARIOS
 from benchmarks.hostile_peers import PEER_SCENARIOS
 from benchmarks.hostile_registry import REGISTRY_SCENARIOS
 from benchmarks.hostile_requests import REQUEST_SCENARIOS
+from benchmarks.hostile_strangers import STRANGER_SCENARIOS
 from benchmarks.serving import allow_many_files
 from benchmarks.waits import Cost, Waits
 
-SCENARIOS = {**PEER_SCENARIOS, **CALL_SCENARIOS, **REGISTRY_SCENARIOS, **REQUEST_SCENARIOS}
+SCENARIOS = {
+    **PEER_SCENARIOS,
+    **CALL_SCENARIOS,
+    **REGISTRY_SCENARIOS,
+    **REQUEST_SCENARIOS,
+    **STRANGER_SCENARIOS,
+}
 DEADLINE = 300.0  # seconds for one scenario, beyond three times those of the attack and the freeze
 FROZEN, LONG_FROZEN = 20.0, 60.0  # seconds
 

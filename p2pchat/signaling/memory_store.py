@@ -16,7 +16,7 @@ from p2pchat.interfaces import ILocalStreams, IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.directory import Delivery, Directory, Listing, Page, Record
 from p2pchat.signaling.rates import UNSOLICITED, Rate, TokenBuckets
-from p2pchat.signaling.solicited import Correspondents, solicits
+from p2pchat.signaling.solicited import WEIGHT, Correspondents, Shares, solicits, span
 from p2pchat.wire.documents import Document
 
 MAX_BUDGETS = 100_000  # recipients, about 250 bytes each; one that is forgotten has its budget anew
@@ -41,10 +41,12 @@ class MemoryStore:
     used: UsedNonces = attrs.field(init=False, factory=lambda: UsedNonces(MAX_USED))
     correspondents: Correspondents = attrs.field(init=False, factory=Correspondents)
     _budgets: TokenBuckets = attrs.field(init=False)
+    shares: Shares = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.directory = Directory(self.lease)
         self._budgets = TokenBuckets(self.unsolicited, MAX_BUDGETS)
+        self.shares = Shares(span(self.unsolicited))
 
     @property
     def capacity(self) -> int:
@@ -65,6 +67,7 @@ class MemoryStore:
     def sweep(self) -> None:
         """End the leases that are over, and the streams of their peers."""
         self.correspondents.expire(self._now())
+        self.shares.expire(self._now())
         for peer_id in self.directory.expire(self._now()):
             self.streams.end(peer_id, "expired")
 
@@ -134,18 +137,24 @@ class MemoryStore:
             return Delivery.OFFLINE
         now, size = self._now(), len(token)
         solicited = self.correspondents.has_written(peer_id, document.issuer, now)
-        if not solicited and self._budgets.wait(peer_id, now, size):
+        if not solicited and not self._has_room(peer_id, document.issuer, now, size):
             return Delivery.UNSOLICITED
         self._use(document)
         delivery: Delivery = self.streams.deliver(peer_id, token)
         if delivery is not Delivery.TAKEN:
             self.used.forget(document.issuer, document.nonce, stale_at(document))
             return delivery
-        if not solicited:
+        if not solicited and self.unsolicited.rate:
             self._budgets.take(peer_id, now, size)
+            self.shares.take(document.issuer, peer_id, now, size)
         if solicits(document.body):
             self.correspondents.wrote(document.issuer, peer_id, now)
         return delivery
+
+    def _has_room(self, peer_id: str, author: str, now: float, size: int) -> bool:
+        """Tell whether a recipient's budget has room for a document of a stranger."""
+        weight = WEIGHT * self.shares.had(author, peer_id, now)
+        return not self._budgets.wait(peer_id, now, size, weight)
 
     def count(self) -> Deferred[int | None]:
         """Count the records."""

@@ -104,12 +104,21 @@ class TokenBuckets:
             self._levels.popitem(last=False)
         return wait
 
-    def wait(self, source: str, now: float, tokens: float = 1.0) -> float:
-        """Return the seconds after which there will be as many tokens, and take none."""
-        return self._look(source_of(source), now, tokens)[1] if self.rate.rate else 0.0
+    def wait(self, source: str, now: float, tokens: float = 1.0, reserved: float = 0.0) -> float:
+        """
+        Return the seconds after which there will be as many tokens, and take none.
 
-    def _look(self, source: str, now: float, tokens: float) -> tuple[float, float]:
+        :param reserved: tokens that must be left then; with more than the bucket holds there is no
+            such time, and the answer is only more than 0.
+        """
+        if not self.rate.rate:
+            return 0.0
+        return self._look(source_of(source), now, tokens, reserved)[1]
+
+    def _look(
+        self, source: str, now: float, tokens: float, reserved: float = 0.0
+    ) -> tuple[float, float]:
         rate, burst = self.rate.rate, self.rate.burst
         level, then = self._levels.get(source, (burst, now))
         level = min(burst, level + (now - then) * rate)
-        return level, max(0.0, min(tokens, burst) - level) / rate
+        return level, max(0.0, min(tokens, burst) + reserved - level) / rate

@@ -15,8 +15,9 @@ What the registry asks of Redis, each in one step of the server: scripts, and th
 
     p2pchat:wrote               sorted set of digests of who called or answered whom
                                 (p2pchat.signaling.solicited): until when that is kept
-    p2pchat:unsolicited:{peer}  bytes that a peer was sent by those that it never wrote to; its
-                                expiry is the end of the time in which there may be so many
+    p2pchat:strangers:{peer}    when the budget for those that a peer never wrote to is full again,
+                                in milliseconds; its expiry, too
+    p2pchat:had:{pair}          bytes of one of those to one peer, by the digest of the two
 
     channel p2pchat:to:{instance}   what this process is told (redis_messages)
 
@@ -186,28 +187,35 @@ return 'done'
 
 # issuer, peer, this instance, nonce, its time to live, message for the instance of the stream; the
 # pair that would make it solicited, the pair that it makes or nothing, its bytes, those that may be
-# unsolicited in so many seconds or 0, seconds that a pair is kept, pairs that are kept
+# unsolicited at once or 0, milliseconds after which there may be as many again, seconds that a pair
+# is kept, pairs that are kept, the weight of what an author had, seconds that it is kept
 DELIVER = (
     _LIBRARY
     + """
 local issuer, peer, mine, nonce, ttl, message = unpack(ARGV)
-local theirs, ours, size, most, window, keep, capacity = unpack(ARGV, 7)
+local theirs, ours, size, most, window, keep, capacity, weight, span = unpack(ARGV, 7)
 if redis.call('EXISTS', P .. 'record:' .. issuer) == 0 then return 'unknown-author' end
 if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
 local at = stream_of(peer)
 if not at then return 'offline' end
-local budget, sent = P .. 'unsolicited:' .. peer, 0
-local solicited = tonumber(redis.call('ZSCORE', P .. 'wrote', theirs) or 0) > now()
-if tonumber(most) > 0 and not solicited then
-    sent = tonumber(redis.call('GET', budget) or 0) + size
-    if sent > tonumber(most) then return 'unsolicited' end
+local budget, had, time = P .. 'strangers:' .. peer, P .. 'had:' .. theirs, now()
+local counts = tonumber(most) > 0
+    and tonumber(redis.call('ZSCORE', P .. 'wrote', theirs) or 0) <= time
+local full = time
+if counts then
+    local kept = redis.call('MGET', budget, had)
+    full = math.max(time, tonumber(kept[1] or 0))
+    local left = most - (full - time) * most / window
+    if size + weight * (kept[2] or 0) > left then return 'unsolicited' end
 end
 if not take(issuer, nonce, ttl) then return 'used' end
-if sent > 0 and redis.call('INCRBY', budget, size) == tonumber(size) then
-    redis.call('EXPIRE', budget, window)
+if counts then
+    full = full + size * window / most
+    redis.call('SET', budget, string.format('%.3f', full), 'PX', math.ceil(full - time))
+    if redis.call('INCRBY', had, size) == tonumber(size) then redis.call('EXPIRE', had, span) end
 end
 if ours ~= '' then
-    redis.call('ZADD', P .. 'wrote', now() + keep * 1000, ours)
+    redis.call('ZADD', P .. 'wrote', time + keep * 1000, ours)
     local excess = redis.call('ZCARD', P .. 'wrote') - capacity
     if excess > 0 then redis.call('ZREMRANGEBYRANK', P .. 'wrote', 0, excess - 1) end
 end

@@ -54,7 +54,7 @@ from p2pchat.signaling.redis_link import RedisLink
 from p2pchat.signaling.redis_messages import Answer, Deliver, End, read
 from p2pchat.signaling.redis_url import RedisUrl
 from p2pchat.signaling.refusals import Refused
-from p2pchat.signaling.solicited import KEPT, pair, solicits
+from p2pchat.signaling.solicited import KEPT, WEIGHT, pair, solicits, span
 from p2pchat.wire.documents import Document
 
 MAX_RECORDS = 2_000_000  # in all; about 1 KiB each with what stands beside it: 2 GiB
@@ -279,8 +279,9 @@ class RedisStore:
         yield pair(peer_id, document.issuer).hex()
         yield pair(document.issuer, peer_id).hex() if solicits(document.body) else ""
         rate, most = self.unsolicited.rate, self.unsolicited.burst
-        yield from (len(token), int(most) if rate else 0, ceil(most / rate) if rate else 1)
+        yield from (len(token), int(most) if rate else 0, most / rate * 1000 if rate else 1)
         yield from (int(KEPT), scripts.MAX_PAIRS)
+        yield from (WEIGHT, ceil(span(self.unsolicited)) or 1)
 
     def _sent(
         self, outcome: str, peer_id: str, token: str, answered: Deferred[Delivery]

@@ -375,8 +375,8 @@ def _undelivered(delivery: Delivery, peer_id: str) -> Refused:
             return refused(503, "stream-full", detail, RETRY_AFTER)
         case Delivery.UNSOLICITED:
             detail = (
-                f"{peer_id} is being sent too much by peers that it never called or answered: "
-                "try again soon"
+                f"{peer_id} never called or answered you, and has been sent too much by you, or by "
+                "all such peers together: try again soon"
             )
             return refused(429, "too-many-strangers", detail, RETRY_AFTER)
     detail = f"{peer_id} is registered, but has no event stream: try again soon"

@@ -6,8 +6,18 @@ others share one small budget of that recipient's, in bytes, so that throw-away 
 event stream or its line.  That somebody rang, or was told ``busy``, makes nobody a correspondent: a
 peer's program says that to anyone, by itself.
 
+Within the budget those who were heard least come first, for a forgotten friend is a stranger, too::
+
+    a document is taken while    its bytes + WEIGHT * what its author had    <=    what is left
+
+What an author had is forgotten some time after its first document (:func:`span`).  Whoever has had
+nothing needs room for the document only.  Alone an author has a seventh of the burst; a dozen that
+never stop leave a third of it to others.  Nothing hangs on what a document is: whoever floods can
+send offers as well.
+
 A pair is kept as a digest, in a bounded memory; the one that was renewed longest ago goes.  What is
-lost, by that or by a restart, costs a place among the strangers until the two talk again.
+lost, by that or by a restart, costs a place among the strangers until the two talk again.  What an
+author had is kept likewise; where that is lost, the author begins anew.
 """
 
 from __future__ import annotations
@@ -17,10 +27,14 @@ from hashlib import blake2b
 
 import attrs
 
+from p2pchat.signaling.rates import Rate
 from p2pchat.wire.documents import Body, Offer
 
 KEPT = 86_400.0  # seconds; friends who talk daily stay known
 MAX_PAIRS = 100_000  # in the memory of a process, about 200 bytes each
+WEIGHT = 6  # the burst has room for three of the longest offers, 4 kB each, of one author
+SPANS = 4  # times that the budget takes to fill: 64 seconds, 150 bytes a second for an author
+MAX_AUTHORS = 100_000  # in the memory of a process, about 250 bytes each, for one span
 
 
 def solicits(body: Body) -> bool:
@@ -31,6 +45,55 @@ def solicits(body: Body) -> bool:
 def pair(author: str, recipient: str) -> bytes:
     """Return the digest under which it is kept in a shared store that one wrote to the other."""
     return blake2b(f"{author} {recipient}".encode("ascii"), digest_size=16).digest()
+
+
+def span(budget: Rate) -> float:
+    """Return the seconds for which it counts what an author had of a budget."""
+    return SPANS * budget.burst / budget.rate if budget.rate else 0.0
+
+
+@attrs.define
+class Shares:
+    """
+    What each author had of each recipient's budget, by the same hash as :class:`Correspondents`.
+
+    ``now`` is in seconds on any clock that isn't set back.
+
+    :ivar span: seconds after its first document that an author begins anew.
+    :ivar capacity: pairs of author and recipient that are kept; the one that began first goes.
+    """
+
+    span: float
+    capacity: int = MAX_AUTHORS
+    _had: OrderedDict[int, tuple[int, float]] = attrs.field(init=False, factory=OrderedDict)
+
+    def __len__(self) -> int:
+        return len(self._had)
+
+    def had(self, author: str, recipient: str, now: float) -> int:
+        """Return the bytes that an author has had within the span."""
+        size, until = self._had.get(hash((author, recipient)), (0, now))
+        return size if now < until else 0
+
+    def take(self, author: str, recipient: str, now: float, size: int) -> None:
+        """Count so many bytes more."""
+        had = self.had(author, recipient, now)
+        digest = hash((author, recipient))
+        if had:
+            self._had[digest] = had + size, self._had[digest][1]
+            return
+        self._had[digest] = size, now + self.span
+        self._had.move_to_end(digest)
+        if len(self._had) > self.capacity:
+            self._had.popitem(last=False)
+
+    def expire(self, now: float) -> None:
+        """Forget what is too old; all is kept equally long."""
+        while self._had:
+            digest, (_, until) = next(iter(self._had.items()))
+            if now < until:
+                return
+            del self._had[digest]
 
 
 @attrs.define

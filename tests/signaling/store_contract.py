@@ -16,6 +16,7 @@ from p2pchat.interfaces import ILocalStreams, IRegistryStore
 from p2pchat.signaling.directory import Delivery, Record
 from p2pchat.signaling.rates import Rate
 from p2pchat.signaling.refusals import Refused
+from p2pchat.signaling.solicited import WEIGHT
 from p2pchat.wire.documents import Body, Document, Offer, Registration, Ringing
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ CAPACITY = 5  # records
 UNKNOWN = "f0000000-0000-8000-8000-000000000000"
 ALICE, BOB, CAROL = (f"{number}0000000-0000-8000-8000-000000000000" for number in range(1, 4))
 
-# What strangers may send a peer: a few documents of this length, and then one a minute.
+# What strangers may send a peer: so many documents of this length, and then one a minute.
 PART = "x" * 1000
-PARTS = 3
+PARTS = 40
 UNSOLICITED = Rate(len(PART) / 60, PARTS * len(PART) + 200)
 
 RINGING = Ringing("session")
@@ -315,19 +316,75 @@ class StoreContract(_TestCase):
         self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)
 
     @inlineCallbacks
-    def test_unsolicited(self) -> Any:
-        """Strangers share what they may send a peer; whom it called sends what it likes."""
+    def meet(self) -> Any:
+        """Let three listen who never wrote to each other."""
         for peer_id in (ALICE, BOB, CAROL):
             yield self.process.register(peer_id)
             yield self.process.listen(peer_id)
-        outcomes = yield self.process.fill(ALICE, BOB)
-        self.assertEqual(outcomes, [Delivery.TAKEN] * PARTS + [Delivery.UNSOLICITED])
-        self.assertEqual((yield self.process.fill(CAROL, BOB)), [Delivery.UNSOLICITED])
-        self.assertEqual(len((yield self.process.fill(BOB, ALICE))), PARTS + 1)
+
+    @inlineCallbacks
+    def pass_by(self, number: int) -> Any:
+        """Let one who was never here send Bob a document, and go; return what happened to it."""
+        peer_id = f"6{number:07}-0000-8000-8000-000000000000"
+        for registered in (peer_id, *((ALICE, BOB, CAROL) if number % 10 == 0 else ())):
+            yield self.process.register(registered)
+        document = self.process.document(peer_id)
+        outcome = yield self.process.deliver(document, BOB, PART)
+        yield self.process.store.remove(peer_id, self.process.document(peer_id))
+        return outcome
+
+    @inlineCallbacks
+    def test_unsolicited(self) -> Any:
+        """Strangers share what they may send a peer; whom it called sends what it likes."""
+        yield self.meet()
+        for number in range(PARTS):
+            self.assertIs((yield self.pass_by(number)), Delivery.TAKEN)
+        self.assertIs((yield self.pass_by(PARTS)), Delivery.UNSOLICITED)
         again = self.process.document(ALICE)
         self.assertIs((yield self.process.deliver(again, BOB, PART)), Delivery.UNSOLICITED)
         yield self.process.deliver(self.process.document(BOB, OFFER), CAROL, "x")
-        for _ in range(3 * PARTS):
+        for _ in range(2 * PARTS):
             document = self.process.document(CAROL)
             self.assertIs((yield self.process.deliver(document, BOB, PART)), Delivery.TAKEN)
         self.assertIs((yield self.process.deliver(again, BOB, PART)), Delivery.UNSOLICITED)
+
+    @inlineCallbacks
+    def test_share(self) -> Any:
+        """One stranger can't use up what others may send, whatever kind of document it sends."""
+        yield self.meet()
+        share = PARTS // (WEIGHT + 1) + 1  # the last one needs room for itself only
+        for author, body in ((ALICE, RINGING), (CAROL, OFFER)):
+            outcomes = yield self.process.fill(author, BOB, body)
+            self.assertEqual(outcomes, [Delivery.TAKEN] * share + [Delivery.UNSOLICITED])
+            share -= 1  # of what is left
+        for number in range(PARTS // 2):
+            self.assertIs((yield self.pass_by(number)), Delivery.TAKEN)
+        outcomes = yield self.process.fill(ALICE, CAROL)
+        self.assertGreater(len(outcomes), share, "what one had of Bob's budget counts there only")
+
+    @inlineCallbacks
+    def test_many_insist(self) -> Any:
+        """A dozen that never stop leave room for the first documents of others."""
+        yield self.meet()
+        insisting = [f"5{number:07}-0000-8000-8000-000000000000" for number in range(12)]
+        taken = 0
+        for _ in range(5):
+            yield self.process.register(BOB)
+            for peer_id in insisting:
+                yield self.process.register(peer_id)
+                document = self.process.document(peer_id)
+                outcome = yield self.process.deliver(document, BOB, PART)
+                taken += outcome is Delivery.TAKEN
+                yield self.process.store.remove(peer_id, self.process.document(peer_id))
+        self.assertLess(taken, PARTS * 3 // 4)
+        for number in range(PARTS // 4):
+            self.assertIs((yield self.pass_by(number)), Delivery.TAKEN)
+
+    @inlineCallbacks
+    def test_not_taken_of_share(self) -> Any:
+        """What is refused for want of room uses nothing of anybody's share up."""
+        yield self.meet()
+        for number in range(PARTS):
+            yield self.pass_by(number)
+        self.assertEqual((yield self.process.fill(ALICE, BOB)), [Delivery.UNSOLICITED])
+        self.assertGreater(len((yield self.process.fill(ALICE, CAROL))), 1)

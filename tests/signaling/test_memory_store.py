@@ -10,8 +10,10 @@ from twisted.trial.unittest import TestCase
 
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.memory_store import MemoryStore
+from p2pchat.signaling.solicited import span
 from tests.signaling.store_contract import (
     ALICE,
+    BOB,
     CAPACITY,
     LEASE,
     UNSOLICITED,
@@ -39,6 +41,20 @@ class MemoryStoreTests(StoreContract, TestCase):
         self.clock.advance(seconds)
         self.process.store.sweep()
         return succeed(None)
+
+    @inlineCallbacks
+    def test_begins_anew(self) -> Any:
+        """Some time after its first document a stranger may send as much again."""
+        self.process.store.directory.lease = 10 * span(UNSOLICITED)
+        for peer_id in (ALICE, BOB):
+            yield self.process.register(peer_id)
+            yield self.process.listen(peer_id)
+        first = yield self.process.fill(ALICE, BOB)
+        yield self.pass_time(span(UNSOLICITED) - 1)
+        between = yield self.process.fill(ALICE, BOB)
+        self.assertLess(len(between), 3)
+        yield self.pass_time(1)
+        self.assertEqual((yield self.process.fill(ALICE, BOB)), first)
 
     @inlineCallbacks
     def test_expired(self) -> Any:

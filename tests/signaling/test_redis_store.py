@@ -16,9 +16,11 @@ from twisted.trial.unittest import TestCase
 from p2pchat.errors import ReplayedDocument
 from p2pchat.runtime import real_runtime
 from p2pchat.signaling.directory import Delivery, Record
+from p2pchat.signaling.rates import Rate
 from p2pchat.signaling.redis_store import RedisStore
 from p2pchat.signaling.redis_url import parse_redis_url
 from p2pchat.signaling.refusals import Refused
+from p2pchat.signaling.solicited import span
 from p2pchat.wire.documents import Registration
 from tests.lab.relay import write_certificate
 from tests.signaling.redis_server import NO_REDIS, RedisServer, free_port
@@ -26,7 +28,10 @@ from tests.signaling.store_contract import (
     ALICE,
     BOB,
     CAPACITY,
+    CAROL,
     LEASE,
+    PART,
+    PARTS,
     UNSOLICITED,
     FakeStreams,
     Process,
@@ -62,12 +67,12 @@ class RedisCase(TestCase):
         self.process = self.boot()
         yield self.connected(self.process)
 
-    def boot(self, url: str = "", lease: float = LEASE) -> Process:
+    def boot(self, url: str = "", lease: float = LEASE, unsolicited: Rate = UNSOLICITED) -> Process:
         """Start a process of the registry."""
         streams = FakeStreams()
         runtime = real_runtime(reactor)
         url_ = parse_redis_url(url or self.server.url)
-        store = RedisStore(url_, runtime, lease, streams, UNSOLICITED, capacity=CAPACITY)
+        store = RedisStore(url_, runtime, lease, streams, unsolicited, capacity=CAPACITY)
         store.start()
         sweeping = LoopingCall(store.sweep)
         sweeping.start(0.1)
@@ -121,12 +126,50 @@ class RedisStoreTests(StoreContract, RedisCase):
         """Every key but the indices has an end of its own, and they empty themselves."""
         yield self.process.register(ALICE)
         yield self.process.listen(ALICE)
+        yield self.process.deliver(self.process.document(ALICE), ALICE)
         lasting = {"p2pchat:ids", "p2pchat:due", "p2pchat:names", "p2pchat:name:x"}
         for key in self.server.ask("KEYS", "*").split():
             ends = int(self.server.ask("TTL", key)) >= 0
             self.assertEqual(ends, key not in lasting, key)
         yield sleep(LEASE * 1.1)
         yield self.until(lambda: not lasting & set(self.server.ask("KEYS", "*").split()))
+
+
+class ShareTests(RedisCase):
+    """What an author had, while real seconds pass."""
+
+    @inlineCallbacks
+    def test_begins_anew(self) -> Any:
+        """Soon after its first document a stranger may send as much again."""
+        rate = Rate(PARTS * len(PART), PARTS * len(PART))
+        process = self.boot(lease=60.0, unsolicited=rate)
+        yield self.connected(process)
+        for peer_id in (ALICE, BOB):
+            yield process.register(peer_id)
+            yield process.listen(peer_id)
+        began = reactor.seconds()
+        first = yield process.fill(ALICE, BOB)
+        yield sleep(1.2)  # the budget is full again
+        between = yield process.fill(ALICE, BOB)
+        yield sleep(span(rate) - (reactor.seconds() - began) + 0.2)
+        self.assertLess(len(between), 3)
+        self.assertEqual((yield process.fill(ALICE, BOB)), first)
+
+    @inlineCallbacks
+    def test_regained(self) -> Any:
+        """The budget of all fills steadily, not only when the time for all of it is over."""
+        process = self.boot(lease=60.0, unsolicited=Rate(10 * len(PART), PARTS * len(PART)))
+        yield self.connected(process)
+        for peer_id in (ALICE, BOB, CAROL):
+            yield process.register(peer_id)
+            yield process.listen(peer_id)
+        all_but_one = PART * (PARTS - 1)
+        document = process.document(ALICE)
+        self.assertIs((yield process.deliver(document, BOB, all_but_one)), Delivery.TAKEN)
+        document, half = process.document(CAROL), PART * (PARTS // 2)
+        self.assertIs((yield process.deliver(document, BOB, half)), Delivery.UNSOLICITED)
+        yield sleep(PARTS / 10 / 2 + 0.2)
+        self.assertIs((yield process.deliver(document, BOB, half)), Delivery.TAKEN)
 
 
 class SharedStoreTests(RedisCase):
