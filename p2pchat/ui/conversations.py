@@ -172,7 +172,7 @@ class Conversations:
 
     def _advice(self) -> str:
         open_now = [info for info in self._open() if info.state != OFFERED]
-        offers = self._waiting()
+        offers = self._shown()
         if offers:
             return f"{_names(offers)} wants to talk; /accept or /reject."
         if open_now:
@@ -221,12 +221,12 @@ class Conversations:
 
     def _only_offer(self) -> str:
         """Return who is meant by an answer without a name: the one whose call the person saw."""
-        waiting = self._waiting()
-        shown = [info for info in waiting if info.contact or not info.quiet]
+        shown, unseen = self._shown(), len(self._waiting()) - len(self._shown())
         known = [info for info in shown if info.contact]
-        more = f"; {len(waiting) - len(shown)} more wait, and /me lists them" if waiting else ""
+        if not shown and unseen:
+            raise WhoError(f"{unseen} wait whom you weren't told of: /me lists them.")
         if not shown:
-            raise WhoError(f"Nobody is waiting to be accepted{more}.")
+            raise WhoError("Nobody is waiting to be accepted.")
         gone, self._gone = self._gone, ""
         if gone:
             raise WhoError(f"{gone} doesn't call any more; say whom you mean: {_names(shown)}.")
@@ -312,6 +312,10 @@ class Conversations:
 
     def _waiting(self) -> list[ConversationInfo]:
         return [info for info in self._open() if info.state == OFFERED]
+
+    def _shown(self) -> list[ConversationInfo]:
+        """Return those who wait and of whom the person knows."""
+        return [info for info in self._waiting() if info.contact or not info.quiet]
 
     def _failed(self, failure: Failure) -> None:
         self.announce(trouble_of(failure))
