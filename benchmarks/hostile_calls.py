@@ -263,24 +263,6 @@ def add_candidates(tally: Any, prepared: Callable[[], None], site: Site, victim:
     run(peers, add)
 
 
-def candidates(plan: Plan) -> Found:
-    """Accepted peers name ever more addresses."""
-    with scene(*UNLIMITED) as here:
-        victim, friend = here.peers(victim=("--accept=all",), friend=())
-        connected(friend, victim.peer_id)
-        alone = lines(friend, victim.peer_id, plan.alone)
-        with (
-            attacking(sink) as hole,
-            attacking(add_candidates, here.site, victim.peer_id) as attack,
-            cost_of(victim.pid) as cost,
-        ):
-            beside = lines(friend, victim.peer_id, plan.seconds)
-            faults = attack.complaints() + hole.complaints()
-        over, notes = reflected(hole.tally)
-    named = f"{attack.tally[0]} documents with {MAX_CANDIDATES} candidates each"
-    return Found(LINE_LIMIT, alone, beside, cost, GROWTH, faults + over, [named, *notes])
-
-
 def offer_candidates(tally: Any, prepared: Callable[[], None], site: Site, victim: str) -> None:
     """Offer from ever other keys, with as many candidates as an offer may have; count offers."""
     people = new_people(THROWN_AWAY)
@@ -298,21 +280,21 @@ def offer_candidates(tally: Any, prepared: Callable[[], None], site: Site, victi
         tally[0] += 1
 
 
-def reflector(plan: Plan) -> Found:
-    """Strangers whom --accept all accepts name addresses that our checks then go to."""
+def told_addresses(plan: Plan, attacker: Callable[..., None], what: str) -> Found:
+    """Let somebody name addresses to one who accepts everybody, and count what comes there."""
     with scene(*UNLIMITED) as here:
         victim, friend = here.peers(victim=("--accept=all",), friend=())
         connected(friend, victim.peer_id)
         alone = lines(friend, victim.peer_id, plan.alone)
         with (
             attacking(sink) as hole,
-            attacking(offer_candidates, here.site, victim.peer_id) as attack,
+            attacking(attacker, here.site, victim.peer_id) as attack,
             cost_of(victim.pid) as cost,
         ):
             beside = lines(friend, victim.peer_id, plan.seconds)
             faults = attack.complaints() + hole.complaints()
         over, notes = reflected(hole.tally)
-        named = f"{attack.tally[0]} offers with {MAX_CANDIDATES} candidates each"
+    named = f"{attack.tally[0]} {what} with {MAX_CANDIDATES} candidates each"
     return Found(LINE_LIMIT, alone, beside, cost, GROWTH, faults + over, [named, *notes])
 
 
@@ -323,6 +305,6 @@ CALL_SCENARIOS: dict[str, Callable[[Plan], Found]] = {
     "calls, open registry": lambda plan: calls(plan, "ask", *UNLIMITED),
     "rings": rings,
     "strangers": strangers,
-    "candidates": candidates,
-    "reflector": reflector,
+    "candidates": lambda plan: told_addresses(plan, add_candidates, "documents"),
+    "reflector": lambda plan: told_addresses(plan, offer_candidates, "offers"),
 }
