@@ -35,6 +35,7 @@ from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.documents import Acceptance
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
+from p2pchat.peer.absence import Absence
 from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.event_queue import EventQueue
@@ -62,7 +63,7 @@ from p2pchat.traversal.agent import (
     RoundEnded,
 )
 from p2pchat.traversal.memory import Memory
-from p2pchat.wire.addresses import Scope, parse_ip, scope
+from p2pchat.wire.addresses import Scope, readable_ip, scope
 from p2pchat.wire.documents import (
     Answer,
     Delivered,
@@ -143,7 +144,7 @@ class Node:
         self._tidy.clock = runtime.clock
         self._nat = self.nat()
         self._candidates = self._agent.candidates()
-        self._away = True  # the person hasn't been told that we are registered
+        self._absence = Absence(runtime.clock)
         self._stopping = False
 
     # -- life
@@ -181,6 +182,7 @@ class Node:
     @inlineCallbacks
     def _stop(self) -> Any:
         self._failed_calls.stop()
+        self._absence.release()
         for rhythm in (self._heartbeat, self._watch, self._tidy):
             if rhythm.running:
                 rhythm.stop()
@@ -203,7 +205,7 @@ class Node:
             driver.machine.is_alive for driver in self._dialogues.values()
         ):
             yield deferLater(self._runtime.clock, 0.05)
-        if not self._away:  # else it can't be reached, or the record is another program's
+        if self._absence.is_over:  # else it can't be reached, or the record is another program's
             yield self._client.remove()
 
     def _now(self) -> float:
@@ -251,6 +253,9 @@ class Node:
         if self._lease.is_displaced:  # answers would reach the other program
             self._lease.refresh()
         peer_id, name = yield self._people.look_up(who)
+        yield self._absence.passed()
+        if self._stopping:
+            raise WhoError("this program is leaving")
         driver = self._dialogue(peer_id, name)
         self._people.accepted(peer_id)
         driver.machine.call(self._now())
@@ -410,7 +415,7 @@ class Node:
 
     def _network_returned(self) -> None:
         """The network is back: reach the registry and the lost peers now, not when a pause ends."""
-        if self._away and not self._lease.is_displaced:
+        if not self._absence.is_over and not self._lease.is_displaced:
             self._lease.refresh()
         self._agent.relays.refresh(self._now())
         for driver in list(self._dialogues.values()):
@@ -488,9 +493,9 @@ class Node:
         yield self._configure_relays(answer.get("turn"))
         self._network.step()
         self._post.release()
-        if self._away:
-            self._away = False
+        if not self._absence.is_over:
             self._tell_registered(answer)
+        self._absence.end()
 
     @inlineCallbacks
     def _configure_relays(self, offered: object) -> Any:
@@ -507,7 +512,7 @@ class Node:
                 self.peer_id,
                 self.username,
                 self.settings.server,
-                _ip(answer.get("ip")) or _ip(answer.get("your_ip")),
+                readable_ip(answer.get("ip")) or readable_ip(answer.get("your_ip")),
                 mapped[0][1] if mapped else 0,
             )
         )
@@ -525,7 +530,7 @@ class Node:
             self._lease.refresh()
 
     def _registry_lost(self, reason: str, retry_in: float) -> None:
-        self._away = True
+        self._absence.begin()
         self._post.release()
         self._tell(events.RegistryLost(reason, round(retry_in, 1)))
 
@@ -574,7 +579,12 @@ class Node:
         driver = self._dialogues.get(peer_id)
         if driver is not None and not self._stopping:
             driver.machine.undeliverable(
-                body.session, error.reason, str(error), error.retry_after, self._now()
+                body.session,
+                error.reason,
+                str(error),
+                error.retry_after,
+                self._now(),
+                is_answer=isinstance(body, Answer),
             )
             driver.step()
 
@@ -633,11 +643,3 @@ def is_loopback(server: str) -> bool:
         return name == "localhost" or scope(name) is Scope.LOOPBACK
     except RemoteProtocolError:
         return False
-
-
-def _ip(value: object) -> str:
-    """Return an IP address that a registry tells, or ""."""
-    try:
-        return str(parse_ip(value)) if isinstance(value, str) else ""
-    except RemoteProtocolError:
-        return ""

@@ -200,11 +200,20 @@ class Dialogue(DialogueState):
             self._new_link(negotiation.session, False, now)
 
     def undeliverable(
-        self, session: str, reason: str, explanation: str, retry_after: float | None, now: float
+        self,
+        session: str,
+        reason: str,
+        explanation: str,
+        retry_after: float | None,
+        now: float,
+        *,
+        is_answer: bool = False,
     ) -> None:
         """The registry didn't deliver a document of ours; it may have asked for so many seconds."""
         if self._negotiation is not None:
-            self._negotiation.undeliverable(session, reason, explanation, retry_after, now)
+            self._negotiation.undeliverable(
+                session, reason, explanation, retry_after, now, is_answer=is_answer
+            )
         self._drain(now)
 
     def network_returned(self, now: float) -> None:

@@ -51,6 +51,8 @@ from p2pchat.wire.retry_after import Patience
 ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry
 RING_TIMEOUT = 90.0  # seconds for a person to decide
 PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
+ANSWER_PAUSE = 1.0  # seconds before an answer is said again whose reader wasn't there
+MAX_ANSWERS = 2  # times that it is said again: an event stream is renewed within that
 MAX_TOLD = 10  # attempts that can be told of; the oldest go
 MAX_REPEATS = 8  # times in an attempt that news of theirs makes us send our candidates again
 
@@ -202,6 +204,7 @@ class Negotiation:
     ufrag: str = ""
     dials: bool = False
     _attempt: int = 0
+    _answers: int = 0  # times that the offer of now was answered
     _exchange: Exchange | None = None
     _offer: Offer | None = None
     continues: bool = False
@@ -360,7 +363,13 @@ class Negotiation:
         self.agent.prepare(now)
         self.continues = bool(offer.link) and offer.link == self.held_link
         self._punch(offer, now)
-        self._documents.append(Answer(*self._description(offer.link if self.continues else "")))
+        self._say_answer()
+
+    def _say_answer(self) -> None:
+        assert self._offer is not None
+        self._answers, self._deadline = self._answers + 1, None
+        link = self._offer.link if self.continues else ""
+        self._documents.append(Answer(*self._description(link)))
 
     # -- both
 
@@ -444,7 +453,7 @@ class Negotiation:
     def path_found(self, path: Path) -> None:
         """The checks of this attempt have a path."""
         if self.stage is Stage.CHECKING:
-            self.stage = Stage.SETTLED
+            self.stage, self._deadline = Stage.SETTLED, None
             self._events.append(PathReady(self.session, path, self.continues, self.dials))
 
     def round_failed(self, now: float) -> None:
@@ -457,7 +466,14 @@ class Negotiation:
             self._end("no-path", "no check got through")
 
     def undeliverable(
-        self, session: str, reason: str, explanation: str, retry_after: float | None, now: float
+        self,
+        session: str,
+        reason: str,
+        explanation: str,
+        retry_after: float | None,
+        now: float,
+        *,
+        is_answer: bool = False,
     ) -> None:
         """
         The registry didn't deliver a document of an attempt, which may have been given up already.
@@ -466,15 +482,23 @@ class Negotiation:
         it is over: the person is told at once, and decides.
 
         :param retry_after: seconds that the registry asks for, if it does.
+        :param is_answer: whether it is our answer that wasn't delivered.
         """
         self._patience.refused(retry_after, now)
-        if session == self.session and reason in _ABSENT and self._is_answering:
-            self._end("peer-offline", "they are gone: their program has left the registry")
+        if session == self.session and reason in _ABSENT and is_answer and self._is_answering:
+            self._answer_lost(now)
         if session != self.session or self.stage not in {Stage.OFFERING, Stage.PAUSING}:
             return
         is_long = retry_after is not None and retry_after > PAUSES[-1]
         final = not self.patient and (reason == "unknown-peer" or is_long)
         self._attempt_failed(reason, _ABSENT.get(reason, explanation), now, final)
+
+    def _answer_lost(self, now: float) -> None:
+        """The caller's event stream is away: it may be there again in a moment, or for good."""
+        if self._answers > MAX_ANSWERS:
+            self._end("peer-offline", "they are gone: their program has left the registry")
+        else:
+            self._deadline = now + ANSWER_PAUSE
 
     def cancel(self, reason: str) -> None:
         """Decline the offer, or take ours back; nothing more is reported."""
@@ -519,6 +543,8 @@ class Negotiation:
             self.call(now)
         elif self.stage is Stage.OFFERING:
             self._attempt_failed("no-answer", "their program didn't answer the offer", now)
+        elif self.stage is Stage.CHECKING:
+            self._say_answer()
         else:
             # Our own offer is taken back; theirs gets to know what became of it.
             word = "no-answer" if self.stage is Stage.ASKING else "cancelled"

@@ -118,6 +118,14 @@ def parse_ip(host: str) -> IPv4Address | IPv6Address:
     return ip
 
 
+def readable_ip(value: object) -> str:
+    """Return an IP literal as it is usually written, or "" for anything else."""
+    try:
+        return str(parse_ip(value)) if isinstance(value, str) else ""
+    except RemoteProtocolError:
+        return ""
+
+
 def format_address(address: Address) -> str:
     """Write an address as ``host:port``, IPv6 hosts in brackets."""
     host, port = address[0], address[1]

@@ -416,6 +416,30 @@ class CommandTests(NodeCase):
         with self.assertRaises(RegistryUnreachable):
             self.world.result(self.alice.node.connect("bob"))
 
+    def test_registry_away_for_a_moment(self) -> None:
+        """A call waits for the registry to be back, for the answer couldn't reach us before."""
+        bob = self.world.person("bob")
+        self.world.settle(bob)
+        self.world.registry.streams.end(self.alice.node.peer_id, "bye")
+        self.world.wait(lambda: self.alice.events(events.RegistryLost), awaited="the loss")
+        self.world.result(self.alice.node.connect(bob.node.peer_id))
+        self.world.wait(lambda: self.alice.is_connected_to(bob), awaited="a conversation")
+        (calling,) = self.alice.events(events.Calling)
+        self.assertEqual(calling.attempt, 1)
+        told = [type(one) for one in self.alice.told]
+        self.assertLess(told.index(events.RegistryLost), told.index(events.Calling))
+        self.assertIs(told[told.index(events.Calling) - 1], events.Registered)
+
+    def test_leaving_while_calling(self) -> None:
+        """Who leaves while a call waits for the registry calls nobody."""
+        self.world.host.kill()
+        self.world.internet.run(60)
+        call = self.alice.node.connect(BOB.peer_id)
+        self.world.internet.run(1)
+        self.world.result(self.alice.node.stop())
+        with self.assertRaises(WhoError):
+            self.world.result(call)
+
     def busy(self, seconds: int) -> BusyStore:
         """Let the registry's store be busy from now on, and ask for so many seconds."""
         store = self.world.registry.store = BusyStore(self.world, seconds)

@@ -7,7 +7,9 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.negotiation import (
+    ANSWER_PAUSE,
     ANSWER_TIMEOUT,
+    MAX_ANSWERS,
     MAX_REPEATS,
     PAUSES,
     RING_TIMEOUT,
@@ -21,6 +23,7 @@ from p2pchat.traversal.negotiation import (
 from p2pchat.traversal.punching import MAX_PAIRS
 from p2pchat.traversal.remote_candidates import MAX_KEPT
 from p2pchat.wire.documents import (
+    Answer,
     Candidate,
     Candidates,
     CandidateType,
@@ -335,13 +338,32 @@ class CalledTests(NegotiationCase):
         self.assertEqual(self.bob.take_documents()[1:], [Refusal(offer.session, "no-answer")])
         self.assertIs(self.bob.stage, Stage.ENDED)
 
+    def lose_answer(self, now: float) -> None:
+        """Let the registry say that Alice isn't there for Bob's answer."""
+        self.bob.undeliverable(
+            self.bob.session, "peer-offline", "offline", None, now, is_answer=True
+        )
+
     def test_gone(self) -> None:
-        """checking to ended: the caller left the registry before our answer came there."""
+        """checking to ended: the caller isn't there for our answer, nor a moment later."""
         offer = self.offer()
         self.bob.offered(offer, NOW)
         self.bob.accept(NOW)
         said(self.bob)
-        self.bob.undeliverable(offer.session, "peer-offline", "offline", None, NOW)
+        now = NOW
+        for _ in range(MAX_ANSWERS):
+            self.bob.undeliverable(
+                offer.session, "peer-offline", "offline", None, now, is_answer=True
+            )
+            self.assertEqual(said(self.bob), [])
+            now += ANSWER_PAUSE
+            self.bob.handle_timer(now)
+        answers = [one for one in self.bob.take_documents() if isinstance(one, Answer)]
+        self.assertEqual(len(set(answers)), 1, "the same one, again and again")
+        self.assertEqual(len(answers), 1 + MAX_ANSWERS)
+        self.bob.undeliverable(offer.session, "peer-offline", "offline", None, now)
+        self.assertEqual(said(self.bob), [], "another document than the answer")
+        self.lose_answer(now)
         (failed,) = said(self.bob)
         assert isinstance(failed, NegotiationFailed)
         self.assertEqual(failed.reason, "peer-offline")
