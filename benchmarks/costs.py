@@ -55,7 +55,8 @@ from benchmarks.serving import (
     serving,
 )
 from p2pchat.identity.keys import Identity
-from tests.signaling.redis_server import NO_REDIS, RedisServer, free_port
+from tests.ports import free_port
+from tests.signaling.redis_server import NO_REDIS, RedisServer
 
 ROUNDS = 3  # requests of each kind by each peer
 SETTLE = 1.0  # seconds for both servers to come to rest

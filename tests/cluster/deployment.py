@@ -23,7 +23,8 @@ import attrs
 
 from tests.cluster.balancers import Balancer, documented, end
 from tests.lab.peers import surroundings, twistd
-from tests.signaling.redis_server import RedisServer, free_port
+from tests.ports import free_port
+from tests.signaling.redis_server import RedisServer
 
 START_LIMIT = 20.0  # seconds
 LEASE = 15  # seconds; so that renewals come every 5

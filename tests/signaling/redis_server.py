@@ -13,16 +13,11 @@ from pathlib import Path
 
 import attrs
 
+from tests.ports import free_port
+
 PROGRAM = shutil.which("redis-server")
 NO_REDIS = "" if PROGRAM else "redis-server is not installed (Debian: apt install redis-server)"
 START_LIMIT = 10.0  # seconds; a busy machine may take this long
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback that nobody has."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @attrs.define

@@ -23,7 +23,8 @@ from p2pchat.signaling.refusals import Refused
 from p2pchat.signaling.solicited import span
 from p2pchat.wire.documents import Registration
 from tests.lab.relay import write_certificate
-from tests.signaling.redis_server import NO_REDIS, RedisServer, free_port
+from tests.ports import free_port
+from tests.signaling.redis_server import NO_REDIS, RedisServer
 from tests.signaling.store_contract import (
     ALICE,
     BOB,

@@ -18,20 +18,13 @@ import attrs
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from p2pchat.session.conversation import WINDOW_LINES
+from tests.ports import free_port
 from tests.tap.test_program import PATIENCE, environment
 
 LINES = 3000
 LINE = 8000  # characters; 24 MB in all
 MAX_GROWTH = 30_000  # kB of memory, whatever comes
 PIPE = 1024 * 1024  # bytes that a pipe and our buffer hold at most
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nobody uses now."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
 
 
 def memory(process: subprocess.Popen[bytes]) -> int:

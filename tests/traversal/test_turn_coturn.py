@@ -34,6 +34,7 @@ from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.traversal.turn import State
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.turn import Credentials, RelayServer, Transport
+from tests.ports import free_port
 from tests.traversal.carriers import Carrier, StreamCarrier, UdpCarrier
 
 PROGRAM = "turnserver"
@@ -50,14 +51,6 @@ def reason_to_skip() -> str:
     if os.environ.get("P2PCHAT_LAB") != "1":
         return "real relays are tried only with P2PCHAT_LAB=1"
     return "" if shutil.which(PROGRAM) else f"no {PROGRAM} on the PATH: install coturn"
-
-
-def free_port() -> int:
-    """Return a port that is free now, for TCP and most likely for UDP."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def make_certificate(folder: Path) -> Certificate:
