@@ -40,7 +40,7 @@ class Ring(Enum):
 
 
 @attrs.define
-class Budget:
+class TokenBucket:
     """
     So many at once, and one more in each interval.
 
@@ -65,7 +65,7 @@ class Budget:
 
 @attrs.define
 class _Caller:
-    offers: Budget = attrs.Factory(lambda: Budget(CALLER_BURST, CALLER_INTERVAL))
+    offers: TokenBucket = attrs.Factory(lambda: TokenBucket(CALLER_BURST, CALLER_INTERVAL))
     quiet_until: float = 0.0
     pause: float = RING_PAUSE
 
@@ -75,9 +75,9 @@ class Callers:
     """The callers of one peer, and the budgets that strangers share."""
 
     _callers: dict[str, _Caller] = attrs.Factory(dict)
-    _rings: Budget = attrs.Factory(lambda: Budget(STRANGERS_BURST, STRANGERS_INTERVAL))
-    _lasting: Budget = attrs.Factory(lambda: Budget(LASTING_BURST, LASTING_INTERVAL))
-    _replies: Budget = attrs.Factory(lambda: Budget(STRANGERS_BURST, STRANGERS_INTERVAL))
+    _rings: TokenBucket = attrs.Factory(lambda: TokenBucket(STRANGERS_BURST, STRANGERS_INTERVAL))
+    _lasting: TokenBucket = attrs.Factory(lambda: TokenBucket(LASTING_BURST, LASTING_INTERVAL))
+    _replies: TokenBucket = attrs.Factory(lambda: TokenBucket(STRANGERS_BURST, STRANGERS_INTERVAL))
 
     def called(self, peer_id: str, is_contact: bool, now: float) -> Ring:
         """Decide about a call that needs the person's answer."""

@@ -35,7 +35,7 @@ from p2pchat.identity.documents import (
     claimed_author,
     open_document,
 )
-from p2pchat.peer.callers import Budget
+from p2pchat.peer.callers import TokenBucket
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.wall_clock import MOST_BELIEVED
 from p2pchat.wire.documents import (
@@ -81,8 +81,8 @@ class Post:
     is_held: bool = False
     _waiting: dict[str, deque[Delivered]] = attrs.Factory(dict)  # by peer
     _asking: dict[str, Delivered] = attrs.Factory(dict)  # by peer: the registry hasn't answered
-    _strangers: Budget = attrs.Factory(lambda: Budget(STRANGERS, STRANGER_INTERVAL))
-    _explanations: Budget = attrs.Factory(lambda: Budget(EXPLANATIONS, EXPLAIN_INTERVAL))
+    _strangers: TokenBucket = attrs.Factory(lambda: TokenBucket(STRANGERS, STRANGER_INTERVAL))
+    _explanations: TokenBucket = attrs.Factory(lambda: TokenBucket(EXPLANATIONS, EXPLAIN_INTERVAL))
 
     @property
     def under_way(self) -> list[Delivered]:

@@ -80,11 +80,6 @@ def breaks(text: str, first: int, others: int) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def wrap(text: str, first: int, others: int) -> list[str]:
-    """Return the rows that :func:`breaks` finds, without the spaces that they end with."""
-    return [text[start:end].rstrip(" ") for start, end in breaks(text, first, others)]
-
-
 def _ascii_end(text: str, start: int, room: int) -> int:
     return min(start + room, len(text))
 

@@ -110,11 +110,6 @@ def _is_reserved(name: str) -> bool:
     return read.startswith(_RESERVED) and not read[len(_RESERVED) :][:1].isalpha()
 
 
-def resembles(name: str, other: str) -> bool:
-    """Tell whether a person could take two names for the same one."""
-    return not looks(name).isdisjoint(looks(other))
-
-
 @lru_cache(maxsize=4096)  # names of at most MAX_USERNAME characters
 def looks(name: str) -> frozenset[str]:
     """

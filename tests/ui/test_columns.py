@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui.columns import columns, cut, joins_previous, wrap
+from p2pchat.ui.columns import columns, cut, joins_previous
+from tests.ui.rows import wrap
 
 
 class ColumnsTests(SynchronousTestCase):

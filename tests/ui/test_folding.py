@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui.columns import columns, wrap
+from p2pchat.ui.columns import columns
 from p2pchat.ui.folding import PIECE, fold
 from p2pchat.wire.visible import visible, visible_lines
+from tests.ui.rows import wrap
 
 _TEXTS = st.text(
     st.one_of(st.characters(), st.sampled_from("ab \n\t\r\u0301\u200d👨👩漢\ufe0f\U000e0001"))

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer.events import Connected, MessageReceived, MessageSent
 from p2pchat.ui import commands
-from p2pchat.ui.columns import columns, cut, wrap
+from p2pchat.ui.columns import columns, cut
 from p2pchat.ui.deliveries import Deliveries
 from p2pchat.ui.ink import Ink
 from p2pchat.ui.json_lines import encode
@@ -22,6 +22,7 @@ from p2pchat.ui.text_lines import TextLines
 from p2pchat.ui.wording import Wording
 from p2pchat.wire.visible import visible, visible_lines
 from tests.ui.fake_node import BOB
+from tests.ui.rows import wrap
 
 LENGTH = 8192  # characters, of which four times as many may cost no more than MOST times as much
 MOST = 9.0  # four were linear, 16 quadratic; the rest is what a busy machine adds
