@@ -8,11 +8,17 @@ from it datagrams, events and the time of its next wish.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import Attribute, Interface
+
+if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sides
+    from p2pchat.peer.events import NatRead, NodeEvent
+    from p2pchat.peer.settings import ContactInfo, ConversationInfo
+    from p2pchat.session.story import Story
+    from p2pchat.wire.strict_json import JsonObject
 
 
 class IMachine(Interface):
@@ -37,27 +43,30 @@ class IMachine(Interface):
 class INode(Interface):
     """One peer of the network, as its user interfaces and other programs see it."""
 
-    peer_id = Attribute("Our peer id (str).")
-    username = Attribute("What we call ourselves (str).")
-    settings = Attribute("The p2pchat.peer.settings.NodeSettings we run with.")
+    peer_id: str = Attribute("Our peer id.")
+    username: str = Attribute("What we call ourselves.")
+    server: str = Attribute("URL of the registry.")
 
-    def listen(listener: Callable[[Any], None]) -> IPushProducer:
+    def listen(listener: Callable[[NodeEvent], None]) -> IPushProducer:
         """
-        Call ``listener`` with each :mod:`p2pchat.peer.events` value from now on.
+        Call ``listener`` with each event from now on; there may be any number of listeners.
 
         What is returned is the producer of these events: a front end whose output isn't read
-        pauses it.  Events wait then, and the lines of peers among them aren't confirmed to their
-        authors, who send a bounded number of them ahead; a line that every listener was called
-        with counts as delivered.  Everything else goes on.
+        pauses it.  Its events wait then; a line of a peer is confirmed to its author, who sends a
+        bounded number of them ahead, when every listener was called with it.  The other listeners
+        and everything else go on.
         """
 
-    def start() -> object:
+    def unlisten(listener: Callable[[NodeEvent], None]) -> None:
+        """Never call ``listener`` again; what waits for it is dropped."""
+
+    def start() -> Deferred[None]:
         """Bind the socket and begin to register; a Deferred fires once the socket is bound."""
 
-    def stop() -> object:
+    def stop() -> Deferred[None]:
         """Say goodbye to everybody and the registry; a Deferred fires when all is closed."""
 
-    def connect(who: str) -> object:
+    def connect(who: str) -> Deferred[str]:
         """
         Call a peer: an id, a contact's name, or a name at the registry.
 
@@ -104,24 +113,24 @@ class INode(Interface):
     def block(who: str, on: bool = True) -> str:
         """Take nothing of a peer any more, or again; returns its id, or raises ``WhoError``."""
 
-    def contacts() -> object:
-        """Return a list of :class:`p2pchat.peer.settings.ContactInfo`."""
+    def contacts() -> list[ContactInfo]:
+        """Return whom the person knows, has muted or has blocked."""
 
-    def conversations() -> object:
-        """Return a list of :class:`p2pchat.peer.settings.ConversationInfo`."""
+    def conversations() -> list[ConversationInfo]:
+        """Return the conversations, calls and waiting offers."""
 
-    def peers() -> object:
+    def peers() -> Deferred[list[JsonObject]]:
         """
         Return a Deferred of a list of records, dicts as the registry shows them.
 
         Each has ``contact`` and ``mistaken_for`` beside: see :class:`p2pchat.ui.answers.PeerList`.
         """
 
-    def nat() -> object:
-        """Return the :class:`p2pchat.peer.events.NatRead` of what is known now."""
+    def nat() -> NatRead:
+        """Return what is known of our NAT now."""
 
-    def why(peer_id: str) -> object:
-        """Return the :class:`p2pchat.session.story.Story` since the last call, or ``WhoError``."""
+    def why(peer_id: str) -> Story:
+        """Return the story since the last call; raises ``WhoError`` where there was none."""
 
 
 class ILocalStreams(Interface):

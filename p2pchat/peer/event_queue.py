@@ -3,15 +3,14 @@ Events on their way from the node to its front ends.
 
 ::
 
-    dialogues, node ──put──▶ queue ──▶ every listener ──▶ taken: the line is confirmed to its author
-                               ▲
-                     pauseProducing() of any subscription: nothing is handed on
+    sessions, node ──put──▶ every subscription ──▶ its listener
+                                                       └─ all have had a line ──▶ confirmed
 
-A front end whose output isn't read pauses its subscription.  What peers say waits here then; it is
-bounded where it comes from, for a conversation holds so many lines that nobody has taken
-(:mod:`p2pchat.session.conversation`).  Of everything else the newest MAX_HELD events wait, and how
-many are missing is told when things go on.  That a line was sent answers a request of a front end,
-which has to bound what it asks: it never waits.
+A front end whose output isn't read pauses its subscription, and only its own.  What peers say
+waits there then; it is bounded where it comes from, for a conversation holds so many lines that
+somebody hasn't had (:mod:`p2pchat.session.conversation`).  Of everything else the newest MAX_HELD
+events wait, and how many are missing is told when things go on.  That a line was sent answers a
+request of a front end, which has to bound what it asks: it never waits.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from collections.abc import Callable
 
 import attrs
 from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from p2pchat.peer.events import MessageReceived, MessageSent, NodeEvent, Trouble
@@ -29,99 +29,71 @@ MAX_HELD = 1000  # events that aren't lines of peers; half an hour of a network 
 
 Listener = Callable[[NodeEvent], None]
 
+_log = Logger()
+
 
 @implementer(IPushProducer)
 @attrs.define(eq=False)
 class Subscription:
-    """What one listener hears."""
+    """
+    The events that one listener is called with.
+
+    :ivar lines: of peers, that the listener has had or came too late for.
+    """
 
     _queue: EventQueue
     listener: Listener
-    is_paused: bool = False
+    lines: int
+    _waiting: deque[NodeEvent] = attrs.Factory(deque)
+    _others: int = 0  # of those that wait: not lines of peers
+    _missing: int = 0
+    _is_paused: bool = False
 
     def pauseProducing(self) -> None:
         """Hand nothing on until :meth:`resumeProducing`."""
-        self.is_paused = True
+        self._is_paused = True
 
     def resumeProducing(self) -> None:
         """Hand on what waits, and what comes."""
-        self.is_paused = False
+        self._is_paused = False
         self._queue.hand_on()
 
     def stopProducing(self) -> None:
         """Never call the listener again."""
-        self._queue.cancel(self)
+        self._queue.unsubscribe(self.listener)
 
+    def clear(self) -> None:
+        """Drop what waits."""
+        self._waiting.clear()
 
-@attrs.define(eq=False)
-class EventQueue:
-    """
-    The queue of one node.
-
-    :ivar taken: called with lines of peers when every listener has had them.
-    """
-
-    _taken: Callable[[list[MessageReceived]], None]
-    _subscriptions: list[Subscription] = attrs.Factory(list)
-    _waiting: deque[NodeEvent] = attrs.Factory(deque)
-    _others: int = 0  # of those that wait: not lines of peers
-    _missing: int = 0
-    _is_handing_on: bool = False
-
-    def subscribe(self, listener: Listener) -> Subscription:
-        """Call ``listener`` with each event from now on."""
-        self._subscriptions.append(Subscription(self, listener))
-        return self._subscriptions[-1]
-
-    def cancel(self, subscription: Subscription) -> None:
-        """Forget a subscription."""
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
-            self.hand_on()
-
-    def put(self, event: NodeEvent) -> None:
-        """Hand an event on after all that wait."""
-        if isinstance(event, MessageSent):
-            self._call(event)
-            return
+    def append(self, event: NodeEvent) -> None:
+        """Let an event wait."""
         self._waiting.append(event)
         self._others += not isinstance(event, MessageReceived)
         if self._others > MAX_HELD:
             self._thin()
-        self.hand_on()
 
-    def hand_on(self) -> None:
-        """Hand on what waits, unless a listener pauses."""
-        if self._is_handing_on:  # a listener brought about an event: it comes after this one
-            return
-        self._is_handing_on = True
-        lines: list[MessageReceived] = []
-        try:
-            while self._waiting and not self._is_paused:
-                self._hand_on_one(lines)
-        finally:
-            self._is_handing_on = False
-            if lines:
-                self._taken(lines)
-
-    @property
-    def _is_paused(self) -> bool:
-        return any(one.is_paused for one in self._subscriptions)
-
-    def _hand_on_one(self, lines: list[MessageReceived]) -> None:
+    def hand_on_one(self) -> bool:
+        """Call the listener with what waits longest; tell whether there was anything."""
+        if self._is_paused or not self._waiting:
+            return False
         if self._missing:
             missing, self._missing = self._missing, 0
-            event: NodeEvent = Trouble(f"{missing} older events were dropped: nobody read them.")
-        else:
-            event = self._waiting.popleft()
-            self._others -= not isinstance(event, MessageReceived)
-        if isinstance(event, MessageReceived):
-            lines.append(event)  # a listener that fails has had its chance, too
-        self._call(event)
+            self.call(Trouble(f"{missing} older events were dropped: nobody read them."))
+            return True
+        event = self._waiting.popleft()
+        is_line = isinstance(event, MessageReceived)
+        self._others -= not is_line
+        self.call(event)
+        self.lines += is_line
+        return True
 
-    def _call(self, event: NodeEvent) -> None:
-        for one in list(self._subscriptions):
-            one.listener(event)
+    def call(self, event: NodeEvent) -> None:
+        """Call the listener; one that fails has had its chance, and costs nobody else anything."""
+        try:
+            self.listener(event)
+        except Exception:
+            _log.failure("a front end failed")
 
     def _thin(self) -> None:
         """Drop the older half of what isn't a line of a peer: going through all costs."""
@@ -135,3 +107,63 @@ class EventQueue:
                 kept.append(event)
         self._others -= self._others // 2
         self._waiting = kept
+
+
+@attrs.define(eq=False)
+class EventQueue:
+    """
+    The queue of one node.
+
+    :ivar taken: called with lines of peers when every listener has had them.
+    """
+
+    _taken: Callable[[list[MessageReceived]], None]
+    _subscriptions: list[Subscription] = attrs.Factory(list)
+    _lines: deque[MessageReceived] = attrs.Factory(deque)  # that somebody hasn't had
+    _taken_lines: int = 0
+    _is_handing_on: bool = False
+
+    def subscribe(self, listener: Listener) -> Subscription:
+        """Call ``listener`` with each event from now on."""
+        lines = self._taken_lines + len(self._lines)
+        self._subscriptions.append(Subscription(self, listener, lines))
+        return self._subscriptions[-1]
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Never call ``listener`` again; what waits for it is dropped."""
+        for one in [one for one in self._subscriptions if one.listener == listener]:
+            self._subscriptions.remove(one)
+            one.clear()
+        self.hand_on()
+
+    def put(self, event: NodeEvent) -> None:
+        """Hand an event on, after all that wait where a listener pauses."""
+        if isinstance(event, MessageSent):
+            for one in list(self._subscriptions):
+                one.call(event)
+            return
+        if isinstance(event, MessageReceived):
+            self._lines.append(event)
+        for one in self._subscriptions:
+            one.append(event)
+        self.hand_on()
+
+    def hand_on(self) -> None:
+        """Hand on what waits, but to listeners that pause."""
+        if self._is_handing_on:  # a listener brought about an event: it comes after this one
+            return
+        self._is_handing_on = True
+        try:
+            while sum(one.hand_on_one() for one in list(self._subscriptions)):
+                pass  # one event for each in turn, so that all hear it before the next
+        finally:
+            self._is_handing_on = False
+        self._confirm()
+
+    def _confirm(self) -> None:
+        """Tell of the lines that everybody has had."""
+        had = min((one.lines for one in self._subscriptions), default=None)
+        count = len(self._lines) if had is None else had - self._taken_lines
+        if count:
+            self._taken_lines += count
+            self._taken([self._lines.popleft() for _ in range(count)])

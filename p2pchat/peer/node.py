@@ -99,6 +99,7 @@ class Node:
         self.settings = settings
         self.peer_id = state.identity.peer_id
         self.username = settings.username
+        self.server = settings.server
         self._runtime = runtime
         self._state = state
         self._events = EventQueue(self._taken)
@@ -152,6 +153,10 @@ class Node:
     def listen(self, listener: Callable[[events.NodeEvent], None]) -> IPushProducer:
         """Call ``listener`` with each event from now on; what is returned can pause that."""
         return self._events.subscribe(listener)
+
+    def unlisten(self, listener: Callable[[events.NodeEvent], None]) -> None:
+        """Never call ``listener`` again."""
+        self._events.unsubscribe(listener)
 
     def start(self) -> Deferred[None]:
         """Bind the socket and begin to register."""
@@ -511,7 +516,7 @@ class Node:
             events.Registered(
                 self.peer_id,
                 self.username,
-                self.settings.server,
+                self.server,
                 readable_ip(answer.get("ip")) or readable_ip(answer.get("your_ip")),
                 mapped[0][1] if mapped else 0,
             )

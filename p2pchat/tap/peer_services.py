@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 
 from p2pchat.errors import ConfigurationError, P2PChatError
 from p2pchat.identity.keys import Identity
+from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.behaviour import Behaviour, read_behaviour
 from p2pchat.peer.names import Names
@@ -147,7 +148,7 @@ class PeerService(StdioService):
         stdio: Stdio,
         *,
         process: Process,
-        make_node: Callable[[], Any],
+        make_node: Callable[[], INode],
         attach: Callable[[Stdio], object],
         starting: events.Starting,
         observer: ILogObserver | None = None,
@@ -162,7 +163,7 @@ class PeerService(StdioService):
         self._starting = starting
         self._terminal = terminal
         self._call = call
-        self._node: Any = None
+        self._node: INode | None = None
         self._conversations: Conversations | None = None
 
     def begin(self) -> None:
@@ -202,7 +203,7 @@ class PeerService(StdioService):
         stopped.addErrback(lambda failure: _log.failure("while leaving", failure))
         return stopped.addCallback(lambda _: self._close())
 
-    def _say_goodbye(self, node: Any) -> Deferred[Any]:
+    def _say_goodbye(self, node: INode) -> Deferred[Any]:
         if self._conversations is not None:
             self._conversations.end()  # a signal ends us without leave()
         leaving = events.Leaving(STOP_DEADLINE)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 
@@ -62,7 +62,7 @@ class Conversations:
     :ivar request: the id of the request that is being done; what is announced meanwhile answers it.
     """
 
-    _node: Any  # INode
+    _node: INode
     announce: Callable[[Any], None]
     leave: Callable[[], None]
     current: str = ""
@@ -76,7 +76,7 @@ class Conversations:
     _looking: _Search | None = None  # what plain lines go to until the peer is found
 
     def __attrs_post_init__(self) -> None:
-        self.source = INode(self._node).listen(self._take_event)
+        self.source = self._node.listen(self._take_event)
 
     def end(self) -> None:
         """Obey no more, since the person has left; what happens is announced as before."""
@@ -183,7 +183,7 @@ class Conversations:
         self.announce(answers.CommandList(commands.USAGE))
 
     def _list_peers(self, _command: commands.ListPeers) -> None:
-        found: Deferred[list[dict[str, Any]]] = maybeDeferred(self._node.peers)
+        found = maybeDeferred(self._node.peers)
         listed = self._later(lambda records: self.announce(answers.PeerList(tuple(records))))
         found.addCallbacks(listed, self._later(self._failed))
 
@@ -192,7 +192,7 @@ class Conversations:
         self._do(None, self._make_current, "")
         search, self._chosen = _Search(), True
         self._looking = search
-        call: Deferred[str] = maybeDeferred(self._node.connect, command.who)
+        call = maybeDeferred(self._node.connect, command.who)
         found = self._later(lambda peer_id: self._called(peer_id, search))
         call.addCallbacks(found, self._later(lambda failure: self._not_called(failure, search)))
 
@@ -240,7 +240,7 @@ class Conversations:
         self._choose_by(lambda: self._talking(command.who))
 
     def _talking(self, who: str) -> str:
-        peer_id: str = self._node.find(who)
+        peer_id = self._node.find(who)
         waiting = [info for info in self._waiting() if info.peer_id == peer_id]
         if waiting:
             raise WhoError(f"{_names(waiting)} waits for your /accept or /reject.")
@@ -272,7 +272,7 @@ class Conversations:
     def _show_me(self, _command: commands.ShowMe) -> None:
         node = self._node
         conversations = tuple(self._open())
-        self.announce(answers.Me(node.peer_id, node.username, node.settings.server, conversations))
+        self.announce(answers.Me(node.peer_id, node.username, node.server, conversations))
 
     def _show_nat(self, _command: commands.ShowNat) -> None:
         nat = self._node.nat()
@@ -288,7 +288,7 @@ class Conversations:
 
     def _story_owner(self, who: str) -> str:
         try:
-            return str(self._node.find(who))
+            return self._node.find(who)
         except WhoError:
             # A call that failed is no conversation any more, but the node knows its story by id.
             peer_id, name = self._last
@@ -308,7 +308,7 @@ class Conversations:
     # What is left.
 
     def _open(self) -> list[ConversationInfo]:
-        return list(self._node.conversations())
+        return self._node.conversations()
 
     def _waiting(self) -> list[ConversationInfo]:
         return [info for info in self._open() if info.state == OFFERED]

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from p2pchat.errors import WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
-from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings
+from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.session.story import Story
 
 ALICE = "0a11ce00-0000-8000-8000-000000000001"
@@ -52,7 +52,7 @@ class FakeNode:
 
     peer_id: str = ALICE
     username: str = "alice"
-    settings: NodeSettings = attrs.Factory(lambda: NodeSettings("alice"))
+    server: str = "http://r"
     asked: list[tuple[str, ...]] = attrs.Factory(list)
     calls: list[Deferred[str]] = attrs.Factory(list)
     infos: dict[str, ConversationInfo] = attrs.Factory(dict)
@@ -95,9 +95,12 @@ class FakeNode:
 
     # INode.
 
-    def listen(self, listener: Any) -> IPushProducer:
+    def listen(self, listener: Callable[[events.NodeEvent], None]) -> IPushProducer:
         self._listeners.append(Subscription(listener))
         return self._listeners[-1]
+
+    def unlisten(self, listener: Callable[[events.NodeEvent], None]) -> None:
+        self._listeners = [one for one in self._listeners if one.listener != listener]
 
     @property
     def is_paused(self) -> bool:
