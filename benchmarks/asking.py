@@ -21,6 +21,7 @@ from p2pchat.wire.documents import (
     Body,
     Candidate,
     CandidateType,
+    Description,
     Offer,
     Registration,
     Subscription,
@@ -98,7 +99,7 @@ class Site:
         self, author: Identity, peer_id: str, candidates: tuple[Candidate, ...] = CANDIDATES
     ) -> bytes:
         """Write an offer; with the default candidates it is as long as most are."""
-        body = Offer(os.urandom(16).hex(), "benchmark", bytes(32), "ufrag", candidates)
+        body = Offer(os.urandom(16).hex(), Description("benchmark", bytes(32), "ufrag", candidates))
         return self.post(f"/deliver/{peer_id}", signed(author, peer_id, body))
 
 

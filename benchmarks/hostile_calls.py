@@ -27,6 +27,7 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
+    Description,
     Offer,
     Refusal,
 )
@@ -80,7 +81,7 @@ def spam(tally: Any, prepared: Callable[[], None], site: Site, victim: str) -> N
 def _ring(site: Site, end: socket.socket, ringing: Identity, victim: str) -> None:
     """Offer, and take it back."""
     session = os.urandom(16).hex()
-    offer = Offer(session, "ringing", os.urandom(32), "ufrag", ())
+    offer = Offer(session, Description("ringing", os.urandom(32), "ufrag", ()))
     for body in (offer, Refusal(session, "cancelled")):
         end.sendall(site.post(f"/deliver/{victim}", signed(ringing, victim, body)))
         end.recv(65536)
@@ -162,7 +163,7 @@ def offer(
     site: Site, author: Identity, victim: str, candidates: tuple[Candidate, ...] = ()
 ) -> bytes:
     """Write an offer whose key, unlike a list of zeros, makes a secret."""
-    body = Offer(os.urandom(16).hex(), "stranger", os.urandom(32), "ufrag", candidates)
+    body = Offer(os.urandom(16).hex(), Description("stranger", os.urandom(32), "ufrag", candidates))
     return site.post(f"/deliver/{victim}", signed(author, victim, body))
 
 

@@ -31,6 +31,7 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
+    Description,
     Offer,
 )
 from p2pchat.wire.framing import encode_frame
@@ -88,9 +89,9 @@ class RawPeer:
             stream.recv(65536)
             exchange = Exchange.from_seed(os.urandom(32))
             ours = Candidate(CandidateType.HOST, self._udp.getsockname()[:2])
-            offer = Offer(self.session, "raw", exchange.public_key, self._ufrag, (ours,))
-            self.deliver(offer)
-            answer = self._answer(stream)
+            offered = Description("raw", exchange.public_key, self._ufrag, (ours,))
+            self.deliver(Offer(self.session, offered))
+            answer = self._answer(stream).description
         self._theirs = answer.ufrag
         self._key = exchange.integrity_key(answer.exchange, self.session, True)
         [port] = {one.address[1] for one in answer.candidates if one.address[0] == LOOPBACK}

@@ -71,7 +71,15 @@ from p2pchat.traversal.story import AttemptTold, PairTold, RelayTold, Side, Voll
 from p2pchat.ui import answers, nat_report
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
-from p2pchat.wire.documents import MAX_CANDIDATES, Body, Candidate, CandidateType, Offer
+from p2pchat.wire.documents import (
+    MAX_CANDIDATES,
+    Body,
+    Candidate,
+    CandidateType,
+    Description,
+    NatWords,
+    Offer,
+)
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
@@ -238,8 +246,9 @@ class CompletenessTests(SynchronousTestCase):
         tables = re.findall(
             r"^    ([a-z_]+)  +(?:string|list|integer|time|boolean|object)", page("protocol"), re.M
         )
-        inline = {"session", "received", "number"}
-        members = {member for kind in kinds for member in kind.__annotations__}
+        inline = {"session", "received", "number", "description"}
+        values = [*kinds, Description, NatWords]
+        members = {member for value in values for member in value.__annotations__}
         self.assertEqual(members - {*tables, *inline, "TYPE"}, set())
 
 
@@ -279,8 +288,8 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(loads(dumps(document.to_json())), shown)
         assert isinstance(document.body, Offer)
         self.assertEqual(document.body.session, self.given["session"])
-        self.assertEqual(document.body.exchange, self.bytes("offer public key"))
-        self.assertEqual(document.body.ufrag, self.given["offer fragment"])
+        self.assertEqual(document.body.description.exchange, self.bytes("offer public key"))
+        self.assertEqual(document.body.description.ufrag, self.given["offer fragment"])
 
     def test_changed_document(self) -> None:
         """The check isn't vacuous: another signature fails."""

@@ -542,7 +542,7 @@ class Node:
     def _arrived(self, peer_id: str, body: Delivered) -> None:
         if self._people.is_blocked(peer_id):
             return
-        is_offer = isinstance(body, Offer) and not isinstance(body, Answer)
+        is_offer = isinstance(body, Offer)
         if is_offer and not self._may_call(peer_id, body):
             return
         driver = self._dialogue(peer_id, "") if is_offer else self._dialogues.get(peer_id)

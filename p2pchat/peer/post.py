@@ -175,7 +175,7 @@ class Post:
             f"{what} of {author} was refused: {how}, {MAX_AGE:.0f} allowed; one of two clocks is "
             "wrong, theirs or yours"
         )
-        if type(body) is Offer and abs(age) <= MOST_BELIEVED:
+        if isinstance(body, Offer) and abs(age) <= MOST_BELIEVED:
             side = "behind" if age > 0 else "ahead of"
             detail = f"yours is {abs(age):.0f} seconds {side} theirs, {MAX_AGE:.0f} allowed"
             self.deliver(author, Refusal(body.session, _CLOCK, detail))

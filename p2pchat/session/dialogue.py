@@ -121,7 +121,7 @@ class Dialogue(DialogueState):
         :param auto_accept: whether offers of this peer need no approval.
         :raises RemoteProtocolError: it can't be used.
         """
-        if isinstance(body, Offer) and body.TYPE == "offer":
+        if isinstance(body, Offer):
             self._offered(body, auto_accept or self.approval.holds(now), now)
         elif self._negotiation is not None:
             self._negotiation.receive(body, now)
@@ -151,7 +151,7 @@ class Dialogue(DialogueState):
         elif not (self.told.is_open or is_retry):
             self._begin_record(now)
         if not (self.told.is_open or waited):
-            self._call_themselves(offer.username)
+            self._call_themselves(offer.description.username)
         negotiation = self._negotiate(self._around.attempts, False, now)
         negotiation.offered(offer, now)
         if self._rescue_until is None:

@@ -28,7 +28,7 @@ from hashlib import blake2b
 import attrs
 
 from p2pchat.signaling.rates import Rate
-from p2pchat.wire.documents import Body, Offer
+from p2pchat.wire.documents import Answer, Body, Offer
 
 KEPT = 86_400.0  # seconds; friends who talk daily stay known
 MAX_PAIRS = 100_000  # in the memory of a process, about 200 bytes each
@@ -39,7 +39,7 @@ MAX_AUTHORS = 100_000  # in the memory of a process, about 250 bytes each, for o
 
 def solicits(body: Body) -> bool:
     """Tell whether a document makes its reader a correspondent: an offer, or an answer."""
-    return isinstance(body, Offer)
+    return isinstance(body, Offer | Answer)
 
 
 def pair(author: str, recipient: str) -> bytes:

@@ -12,6 +12,8 @@ from typing import Self
 
 import attrs
 
+from p2pchat.wire.documents import NatWords
+
 
 class Strategy(Enum):
     """What one side does beside plain checks."""
@@ -73,9 +75,14 @@ class NatTraits:
     preservation: Preservation = Preservation.UNKNOWN
 
     @classmethod
-    def read(cls, mapping: str, allocation: str, filtering: str) -> NatTraits:
+    def read(cls, words: NatWords) -> NatTraits:
         """Return the traits that a peer's words name; how large its step is, is its business."""
-        return cls(Mapping.read(mapping), int(allocation == "step"), Filtering.read(filtering))
+        step, filtering = int(words.allocation == "step"), Filtering.read(words.filtering)
+        return cls(Mapping.read(words.mapping), step, filtering)
+
+    def words(self) -> NatWords:
+        """Return the words by which a peer is told of them."""
+        return NatWords(self.mapping.value, "step" if self.step else "", self.filtering.value)
 
     @property
     def allocation(self) -> str:

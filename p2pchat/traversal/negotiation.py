@@ -42,6 +42,7 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     Delivered,
+    Description,
     Offer,
     Refusal,
     Ringing,
@@ -295,7 +296,7 @@ class Negotiation:
         self.dials, self.stage = True, Stage.OFFERING
         self.agent.prepare(now)
         self._deadline = now + ANSWER_TIMEOUT
-        self._documents.append(Offer(*self._description(self.held_link)))
+        self._documents.append(Offer(self.session, self._description(self.held_link)))
         self._events.append(AttemptBegan(self._attempt))
 
     def repeat(self) -> None:
@@ -306,37 +307,23 @@ class Negotiation:
         was dead already.
         """
         if self.stage is Stage.OFFERING:
-            self._documents.append(Offer(*self._description(self.held_link)))
+            self._documents.append(Offer(self.session, self._description(self.held_link)))
 
     def _new_attempt(self, session: str, now: float) -> None:
         self._attempt, self._now = self._attempt + 1, _Attempt(now)
         self.session, self.ufrag = session, self.agent.new_ufrag()
         self._exchange = Exchange.from_seed(self._random_bytes(32))
 
-    def _description(
-        self, link: str
-    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str, str]:
-        """Return the members of our offer or answer."""
+    def _description(self, link: str) -> Description:
+        """Return what our offer or answer says of us."""
         assert self._exchange is not None
         self._now.candidates = self.agent.candidates()
-        return (
-            self.session,
-            self.username,
-            self._exchange.public_key,
-            self.ufrag,
-            self._now.candidates,
-            link,
-            *self._traits(),
-        )
-
-    def _traits(self) -> tuple[str, str, str]:
-        """Return the words for our NAT's mapping, allocation and filtering."""
-        traits = self.agent.gathering.traits()
-        return traits.mapping.value, "step" if traits.step else "", traits.filtering.value
+        key, nat = self._exchange.public_key, self.agent.gathering.traits().words()
+        return Description(self.username, key, self.ufrag, self._now.candidates, link, nat)
 
     def _answered(self, answer: Answer, now: float) -> None:
-        self.continues = bool(self.held_link) and answer.link == self.held_link
-        self._punch(answer, now)
+        self.continues = bool(self.held_link) and answer.description.link == self.held_link
+        self._punch(answer.description, now)
         self._documents.append(Candidates(self.session, began=True))
 
     # -- called
@@ -361,24 +348,25 @@ class Negotiation:
         if self.stage is not Stage.ASKING or offer is None:
             return
         self.agent.prepare(now)
-        self.continues = bool(offer.link) and offer.link == self.held_link
-        self._punch(offer, now)
+        link = offer.description.link
+        self.continues = bool(link) and link == self.held_link
+        self._punch(offer.description, now)
         self._say_answer()
 
     def _say_answer(self) -> None:
         assert self._offer is not None
         self._answers, self._deadline = self._answers + 1, None
-        link = self._offer.link if self.continues else ""
-        self._documents.append(Answer(*self._description(link)))
+        link = self._offer.description.link if self.continues else ""
+        self._documents.append(Answer(self.session, self._description(link)))
 
     # -- both
 
-    def _punch(self, remote: Offer, now: float) -> None:
+    def _punch(self, remote: Description, now: float) -> None:
         assert self._exchange is not None
         key = self._exchange.integrity_key(remote.exchange, self.session, self.dials)
         credentials = Credentials(self.ufrag, remote.ufrag, key)
         low_ttl = not self.dials  # the answering side checks first
-        theirs = NatTraits.read(remote.mapping, remote.allocation, remote.filtering)
+        theirs = NatTraits.read(remote.nat)
         self._now.theirs, self._now.checks_began = theirs, now
         self._now.hear(remote.candidates)
         self._punching = self.agent.punch(
@@ -429,26 +417,23 @@ class Negotiation:
             self._punching.add_candidates(body.candidates, now)
             if body.began:
                 self._punching.remote_began(now)
-            if body.mapping:
-                theirs = NatTraits.read(body.mapping, body.allocation, body.filtering)
-                self._now.theirs = theirs
+            if body.nat.mapping:
+                theirs = self._now.theirs = NatTraits.read(body.nat)
                 self.agent.learn(self.ufrag, theirs, now)
         elif self.stage is Stage.ASKING and self._offer is not None:
-            known = dict.fromkeys((*self._offer.candidates, *body.candidates))
-            self._offer = attrs.evolve(
-                self._offer,
-                candidates=tuple(known)[:MAX_CANDIDATES],
-                mapping=body.mapping or self._offer.mapping,
-                allocation=body.allocation if body.mapping else self._offer.allocation,
-                filtering=body.filtering if body.mapping else self._offer.filtering,
-            )
+            offered = self._offer.description
+            known = tuple(dict.fromkeys((*offered.candidates, *body.candidates)))[:MAX_CANDIDATES]
+            nat = body.nat if body.nat.mapping else offered.nat
+            described = attrs.evolve(offered, candidates=known, nat=nat)
+            self._offer = attrs.evolve(self._offer, description=described)
 
     def candidates_changed(self) -> None:
         """Gathering learned something after our offer or answer went out: pass it on."""
         if self.stage in {Stage.OFFERING, Stage.RINGING, Stage.CHECKING} or self.is_checking:
             candidates = self._now.candidates = self.agent.candidates()
             self._now.updated = True
-            self._documents.append(Candidates(self.session, candidates, False, *self._traits()))
+            nat = self.agent.gathering.traits().words()
+            self._documents.append(Candidates(self.session, candidates, False, nat))
 
     def path_found(self, path: Path) -> None:
         """The checks of this attempt have a path."""

@@ -159,82 +159,116 @@ class Removal(_Bare):
 
 
 @attrs.frozen
-class Offer:
+class NatWords:
     """
-    Asks a peer to find a path and to talk.
+    How its author sees its own NAT; an empty word where it doesn't know.
 
-    :ivar session: names this attempt; everything that belongs to it repeats it.
-    :ivar exchange: the author's ephemeral X25519 public key, 32 bytes.
-    :ivar ufrag: the author's username fragment for the checks (RFC 8445 section 5.3).
-    :ivar link: the link that a new path is wanted for; empty where a new link is wanted.
-    :ivar mapping: NAT mapping behaviour as the author sees it (RFC 4787 section 4.1).
+    :ivar mapping: mapping behaviour (RFC 4787 section 4.1).
     :ivar allocation: ``step`` where the author can predict its next mapping, and tells it as a
         candidate; else empty.
-    :ivar filtering: NAT filtering behaviour as the author sees it (RFC 4787 section 5).
+    :ivar filtering: filtering behaviour (RFC 4787 section 5).
     """
 
-    TYPE: ClassVar[str] = "offer"
-
-    session: str
-    username: str
-    exchange: bytes
-    ufrag: str
-    candidates: tuple[Candidate, ...]
-    link: str = ""
     mapping: str = ""
     allocation: str = ""
     filtering: str = ""
 
     def to_json(self) -> JsonObject:
-        """Return the members of this type."""
-        return {
-            "session": self.session,
-            "username": self.username,
-            "exchange": encode_bytes(self.exchange),
-            "ufrag": self.ufrag,
-            "candidates": [candidate.to_json() for candidate in self.candidates],
-            "link": self.link,
-            "mapping": self.mapping,
-            "allocation": self.allocation,
-            "filtering": self.filtering,
-        }
+        """Return the members."""
+        return attrs.asdict(self)
 
     @classmethod
-    def _fields(
-        cls, members: JsonObject
-    ) -> tuple[str, str, bytes, str, tuple[Candidate, ...], str, str, str, str]:
-        return (
-            nonempty(members, "session", MAX_LABEL),
-            username_field(members),
-            decode_bytes(field(members, "exchange", str, 64), 32),
-            nonempty(members, "ufrag", 32),
-            _candidates(members),
-            optional(members, "link", str, "", MAX_LABEL),
+    def from_json(cls, members: JsonObject) -> NatWords:
+        """Read the members."""
+        return cls(
             optional(members, "mapping", str, "", MAX_LABEL),
             optional(members, "allocation", str, "", MAX_LABEL),
             optional(members, "filtering", str, "", MAX_LABEL),
         )
 
+
+@attrs.frozen
+class Description:
+    """
+    What one side of an attempt says of itself, as a session description does (RFC 3264).
+
+    :ivar exchange: the author's ephemeral X25519 public key, 32 bytes.
+    :ivar ufrag: the author's username fragment for the checks (RFC 8445 section 5.3).
+    :ivar link: in an offer the link that a new path is wanted for; in an answer the same where the
+        author still holds it.  Empty: a new link is to be made.
+    """
+
+    username: str
+    exchange: bytes
+    ufrag: str
+    candidates: tuple[Candidate, ...]
+    link: str = ""
+    nat: NatWords = NatWords()
+
+    def to_json(self) -> JsonObject:
+        """Return the members."""
+        return {
+            "username": self.username,
+            "exchange": encode_bytes(self.exchange),
+            "ufrag": self.ufrag,
+            "candidates": [candidate.to_json() for candidate in self.candidates],
+            "link": self.link,
+            **self.nat.to_json(),
+        }
+
     @classmethod
-    def from_json(cls, members: JsonObject) -> Offer:
-        """Read the members of this type."""
-        return cls(*cls._fields(members))
+    def from_json(cls, members: JsonObject) -> Description:
+        """Read the members."""
+        return cls(
+            username_field(members),
+            decode_bytes(field(members, "exchange", str, 64), 32),
+            nonempty(members, "ufrag", 32),
+            _candidates(members),
+            optional(members, "link", str, "", MAX_LABEL),
+            NatWords.from_json(members),
+        )
 
 
 @attrs.frozen
-class Answer(Offer):
+class Offer:
     """
-    Accepts an offer; its members mean the same, seen from the other side.
+    Asks a peer to find a path and to talk.
 
-    :ivar link: the offer's link where the author still holds it; empty: a new link is to be made.
+    :ivar session: names this attempt; everything that belongs to it repeats it.
     """
+
+    TYPE: ClassVar[str] = "offer"
+
+    session: str
+    description: Description
+
+    def to_json(self) -> JsonObject:
+        """Return the members of this type."""
+        return {"session": self.session, **self.description.to_json()}
+
+    @classmethod
+    def from_json(cls, members: JsonObject) -> Offer:
+        """Read the members of this type."""
+        return cls(nonempty(members, "session", MAX_LABEL), Description.from_json(members))
+
+
+@attrs.frozen
+class Answer:
+    """Accepts an offer."""
 
     TYPE: ClassVar[str] = "answer"
+
+    session: str
+    description: Description
+
+    def to_json(self) -> JsonObject:
+        """Return the members of this type."""
+        return {"session": self.session, **self.description.to_json()}
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Answer:
         """Read the members of this type."""
-        return cls(*cls._fields(members))
+        return cls(nonempty(members, "session", MAX_LABEL), Description.from_json(members))
 
 
 @attrs.frozen
@@ -244,8 +278,7 @@ class Candidates:
 
     :ivar began: set by the offering side right after its first checks: its NAT now has the
         mappings, so the other side may send at full TTL.
-    :ivar mapping: as in :class:`Offer`, and so are ``allocation`` and ``filtering``; empty:
-        nothing new.
+    :ivar nat: as it looks now; without a mapping: nothing new.
     """
 
     TYPE: ClassVar[str] = "candidates"
@@ -253,9 +286,7 @@ class Candidates:
     session: str
     candidates: tuple[Candidate, ...] = ()
     began: bool = False
-    mapping: str = ""
-    allocation: str = ""
-    filtering: str = ""
+    nat: NatWords = NatWords()
 
     def to_json(self) -> JsonObject:
         """Return the members of this type."""
@@ -263,9 +294,7 @@ class Candidates:
             "session": self.session,
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "began": self.began,
-            "mapping": self.mapping,
-            "allocation": self.allocation,
-            "filtering": self.filtering,
+            **self.nat.to_json(),
         }
 
     @classmethod
@@ -275,9 +304,7 @@ class Candidates:
             nonempty(members, "session", MAX_LABEL),
             _candidates(members),
             optional(members, "began", bool, False),
-            optional(members, "mapping", str, "", MAX_LABEL),
-            optional(members, "allocation", str, "", MAX_LABEL),
-            optional(members, "filtering", str, "", MAX_LABEL),
+            NatWords.from_json(members),
         )
 
 

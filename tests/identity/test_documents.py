@@ -44,7 +44,9 @@ from p2pchat.wire.documents import (
     Body,
     Candidate,
     CandidateType,
+    Description,
     Document,
+    NatWords,
     Refusal,
     Registration,
     Ringing,
@@ -218,8 +220,9 @@ class SignatureTests(SynchronousTestCase):
         place = ("1111:2222:3333:4444:5555:6666:7777:8888", 65535)
         candidates = (Candidate(CandidateType.SERVER_REFLEXIVE, place),) * MAX_CANDIDATES
         wide, word = "\U0001f600" * MAX_USERNAME, "x" * 64
-        words = (word, "endpoint-independent-or-address-dependent", word, word)
-        answer = Answer(word, wide, b"\xff" * 32, "f" * 32, candidates, *words)
+        nat = NatWords("endpoint-independent-or-address-dependent", word, word)
+        described = Description(wide, b"\xff" * 32, "f" * 32, candidates, word, nat)
+        answer = Answer(word, described)
         registration = Registration(wide, word, (place,) * MAX_CANDIDATES)
         for body in (answer, registration, Refusal(word, word, "\U0001f600" * 512)):
             token = sign_document(ALICE, "x" * 512, body, NOW + 0.123456, word)

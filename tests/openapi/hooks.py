@@ -21,6 +21,7 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
+    Description,
     Offer,
     Refusal,
     Registration,
@@ -49,11 +50,11 @@ _candidates = st.lists(
 _registrations = st.builds(
     Registration, usernames, st.just(""), st.lists(_address, max_size=2).map(tuple)
 )
+_descriptions = st.builds(
+    Description, usernames, st.binary(min_size=32, max_size=32), _words(32), _candidates
+)
 _for_peers: st.SearchStrategy[Body] = st.one_of(
-    st.builds(
-        *(Offer, _label, usernames, st.binary(min_size=32, max_size=32)),
-        *(_words(32), _candidates),
-    ),
+    st.builds(Offer, _label, _descriptions),
     st.builds(Candidates, _label, _candidates, st.booleans()),
     st.builds(Ringing, _label),
     st.builds(Refusal, _label, _label, _words(MAX_DETAIL)),

@@ -12,7 +12,6 @@ import tracemalloc
 from random import Random
 from typing import Any
 
-import attrs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -35,6 +34,7 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
+    Description,
     Offer,
     Refusal,
     Registration,
@@ -56,8 +56,8 @@ STRANGER = ("203.0.113.90", 4000)
 def offer(session: str = "session", address: Address = STRANGER, **changed: Any) -> Offer:
     """Make a stranger's offer."""
     where = (Candidate(CandidateType.HOST, address),)
-    members: dict[str, Any] = {"username": "stranger", "exchange": b"\x09" * 32, **changed}
-    return Offer(session=session, ufrag="ufrag", candidates=where, **members)
+    members = {"username": "stranger", "exchange": b"\x09" * 32, "candidates": where, **changed}
+    return Offer(session, Description(ufrag="ufrag", **members))
 
 
 class NodeCase(SynchronousTestCase):
@@ -107,7 +107,7 @@ class VersionTests(NodeCase):
         received: list[Event] = []
         self.world.result(bob.register(Registration("bob")))
         self.world.result(bob.subscribe(received.append, lambda _reason: None))
-        newer = Newer("session", "bob", b"\x09" * 32, "ufrag", ())
+        newer = Newer("session", Description("bob", b"\x09" * 32, "ufrag", ()))
         self.deliver(self.sign(newer))
         self.world.internet.run(1)
         (token,) = [event.data for event in received if event.name == "document"]
@@ -166,7 +166,7 @@ class RefusedDocumentTests(NodeCase):
         where = (Candidate(CandidateType.HOST, STRANGER),)
         bodies: tuple[Body, ...] = (
             *(Ringing("s"), Refusal("s", "declined"), Candidates("s", where, True)),
-            Answer("s", "bob", b"\x09" * 32, "u", where),
+            Answer("s", Description("bob", b"\x09" * 32, "u", where)),
         )
         self.assert_nothing(*(self.sign(body) for body in bodies))
 
@@ -301,8 +301,7 @@ class FloodTests(NodeCase):
         for number in range(first, first + count):
             named = (f"198.51.{number % 250}.{n + 1}" for n in range(hosts))
             told = tuple(Candidate(CandidateType.SERVER_REFLEXIVE, (one, 9)) for one in named)
-            made = attrs.evolve(offer(f"s{number}"), candidates=told)
-            token = self.sign(made, identity(1000 + number))
+            token = self.sign(offer(f"s{number}", candidates=told), identity(1000 + number))
             self.world.registry.streams.deliver(self.alice.node.peer_id, token)
             self.world.internet.run(every)
 

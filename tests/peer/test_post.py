@@ -18,6 +18,7 @@ from p2pchat.wire.documents import (
     Body,
     Candidates,
     Delivered,
+    Description,
     Offer,
     Refusal,
     Registration,
@@ -30,8 +31,8 @@ from tests.identity.people import ALICE, BOB, CAROL, identity
 from tests.peer.registry_case import RegistryCase
 from tests.simulation.link import Link
 
-OFFER = Offer("session", "bob", b"\x09" * 32, "ufrag", ())
-ANSWER = Answer("session", "bob", b"\x09" * 32, "ufrag", ())
+OFFER = Offer("session", Description("bob", b"\x09" * 32, "ufrag", ()))
+ANSWER = Answer("session", Description("bob", b"\x09" * 32, "ufrag", ()))
 DELIVERED: tuple[Delivered, ...] = (
     OFFER,
     ANSWER,
@@ -75,7 +76,7 @@ class NewerRefusal(Refusal):
 
 def newer(session: str = "session") -> NewerOffer:
     """Return a newer program's offer."""
-    return NewerOffer(session, "bob", b"\x09" * 32, "ufrag", ())
+    return NewerOffer(session, Description("bob", b"\x09" * 32, "ufrag", ()))
 
 
 class PostCase(RegistryCase):
@@ -427,7 +428,7 @@ class VersionTests(OutgoingCase):
 
     def test_nothing_else(self) -> None:
         """An answer or a refusal gets none, lest two programs go on for ever."""
-        answer = NewerAnswer("session", "bob", b"\x09" * 32, "ufrag", ())
+        answer = NewerAnswer("session", Description("bob", b"\x09" * 32, "ufrag", ()))
         self.receive(self.sign(answer), self.sign(NewerRefusal("session", "declined")))
         self.assertEqual((self.read(), self.complaints, self.arrived), ([], [], []))
 
@@ -452,7 +453,7 @@ class VersionTests(OutgoingCase):
 
     def test_unreadable_envelope(self) -> None:
         """One that can't be dated gets none."""
-        self.receive(self.sign(Undated("session", "bob", b"\x09" * 32, "ufrag", ())))
+        self.receive(self.sign(Undated("session", Description("bob", b"\x09" * 32, "ufrag", ()))))
         self.assertEqual((self.read(), self.complaints), ([], []))
 
     def test_not_signed(self) -> None:

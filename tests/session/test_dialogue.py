@@ -19,7 +19,7 @@ from p2pchat.session.dialogue import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.story import Story
 from p2pchat.traversal.negotiation import ANSWER_TIMEOUT, RING_TIMEOUT
-from p2pchat.wire.documents import Answer, Candidates, Offer, Refusal, Ringing
+from p2pchat.wire.documents import Answer, Candidates, Description, Offer, Refusal, Ringing
 from p2pchat.wire.messages import MAX_TEXT
 from tests.identity.people import CAROL
 from tests.session.pair import HEARTBEAT, WALL, Pair, Peer
@@ -131,7 +131,8 @@ class CallTests(DialogueCase):
         self.alice.dialogue.call(self.now)
         (offer,) = self.alice.dialogue.take_documents()
         assert isinstance(offer, Offer)
-        bad = attrs.evolve(offer, exchange=bytes(32))
+        unfit = attrs.evolve(offer.description, exchange=bytes(32))
+        bad = attrs.evolve(offer, description=unfit)
         self.bob.dialogue.receive_document(bad, True, self.now)
         self.pair.run(0.001)
         self.assertEqual(self.bob.posted, [Refusal(offer.session, "declined")])
@@ -197,7 +198,7 @@ class CallTests(DialogueCase):
             Ringing("s"),
             Refusal("s", "declined"),
             Candidates("s", ()),
-            Answer("s", "alice", bytes(32), "u", ()),
+            Answer("s", Description("alice", bytes(32), "u", ())),
         ):
             self.bob.dialogue.receive_document(body, True, self.now)
         self.pair.run(0.1)
@@ -516,9 +517,9 @@ class ChangedNetworkTests(DialogueCase):
         self.change(self.alice)
         offers = [one for one in self.alice.posted if type(one) is Offer]
         self.assertEqual(len(offers), len(self.offers) + 1)
-        self.assertEqual(offers[-1].link, self.offers[0].session)
+        self.assertEqual(offers[-1].description.link, self.offers[0].session)
         answers = [one for one in self.bob.posted if type(one) is Answer]
-        self.assertEqual(answers[-1].link, offers[-1].link)
+        self.assertEqual(answers[-1].description.link, offers[-1].description.link)
         for one, before in zip(self.pair.both, found, strict=True):
             self.assertGreater(len(one.events(events.PathFound)), before)
         self.assert_unbroken()

@@ -17,7 +17,7 @@ from p2pchat.signaling.directory import Delivery, Record
 from p2pchat.signaling.rates import Rate
 from p2pchat.signaling.refusals import Refused
 from p2pchat.signaling.solicited import WEIGHT
-from p2pchat.wire.documents import Body, Document, Offer, Registration, Ringing
+from p2pchat.wire.documents import Body, Description, Document, Offer, Registration, Ringing
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase as _TestCase
@@ -35,7 +35,7 @@ PARTS = 40
 UNSOLICITED = Rate(len(PART) / 60, PARTS * len(PART) + 200)
 
 RINGING = Ringing("session")
-OFFER = Offer("session", "x", bytes(32), "ufrag", ())
+OFFER = Offer("session", Description("x", bytes(32), "ufrag", ()))
 
 _nonces = count()
 

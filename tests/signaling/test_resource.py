@@ -16,7 +16,15 @@ from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.redis_link import unavailable
 from p2pchat.signaling.registry import Settings
-from p2pchat.wire.documents import Offer, Refusal, Registration, Removal, Ringing, Subscription
+from p2pchat.wire.documents import (
+    Description,
+    Offer,
+    Refusal,
+    Registration,
+    Removal,
+    Ringing,
+    Subscription,
+)
 from tests.signaling.web import (
     ADDRESS,
     HOST,
@@ -354,7 +362,7 @@ class DeliverTests(ResourceCase):
     def test_counts(self) -> None:
         """Offers are counted apart from other deliveries."""
         self.listen()
-        offer = Offer("session", "alice", bytes(32), "ufrag", ())
+        offer = Offer("session", Description("alice", bytes(32), "ufrag", ()))
         for body in (offer, Ringing("session"), Refusal("session", "busy")):
             token = self.web.signed(ALICE, body, BOB.peer_id)
             self.assertEqual(self.web.post(self.path, token).status, 202)

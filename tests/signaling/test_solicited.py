@@ -14,6 +14,7 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
+    Description,
     Offer,
     Refusal,
     Ringing,
@@ -22,7 +23,7 @@ from p2pchat.wire.documents import (
 from tests.signaling.test_resource import ALICE, BOB, ResourceCase
 from tests.signaling.web import Web, identity
 
-OFFER = Offer("s", "x", bytes(32), "ufrag", ())
+OFFER = Offer("s", Description("x", bytes(32), "ufrag", ()))
 CANDIDATES = tuple(
     Candidate(CandidateType.SERVER_REFLEXIVE, (f"2001:db8:1:2:3:4:5:{number:x}", 40000))
     for number in range(1, MAX_CANDIDATES + 1)
@@ -63,7 +64,7 @@ class CorrespondentsTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """Only what a person meant makes a correspondent: not that a program rang or refused."""
-        meant: list[Body] = [OFFER, Answer("s", "x", bytes(32), "ufrag", ())]
+        meant: list[Body] = [OFFER, Answer("s", Description("x", bytes(32), "ufrag", ()))]
         others: list[Body] = [Ringing("s"), Refusal("s", "busy"), Candidates("s")]
         self.assertEqual([solicits(one) for one in (*meant, *others)], [True] * 2 + [False] * 3)
 
@@ -140,7 +141,7 @@ class FloodTests(ResourceCase):
         self.assertEqual(self.send(0), 0)
         offer = self.web.signed(BOB, OFFER, ALICE.peer_id)
         self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", offer).status, 202)
-        for body in (Answer("s", "x", bytes(32), "ufrag", ()), Candidates("s"), LONG):
+        for body in (Answer("s", Description("x", bytes(32), "ufrag", ())), Candidates("s"), LONG):
             token = self.web.signed(ALICE, body, BOB.peer_id)
             self.assertEqual(self.web.post(f"/deliver/{BOB.peer_id}", token).status, 202)
 
@@ -149,7 +150,7 @@ class FloodTests(ResourceCase):
         self.web.register(identity(100))
         taken = sum(bool(self.send(0)) for _ in range(100))
         self.assertLess(taken, 20)
-        longest = Offer("s", "x", bytes(32), "ufrag", CANDIDATES)
+        longest = Offer("s", Description("x", bytes(32), "ufrag", CANDIDATES))
         for _ in range(3):
             token = self.web.signed(ALICE, longest, BOB.peer_id)
             answer = self.web.post(f"/deliver/{BOB.peer_id}", token)

@@ -22,6 +22,8 @@ from p2pchat.wire.documents import (
     Candidates,
     CandidateType,
     Delivered,
+    Description,
+    NatWords,
     Offer,
     Registration,
 )
@@ -54,7 +56,8 @@ class Attacker:
         session = self.random.randbytes(8).hex()
         key = Exchange.from_seed(self.random.randbytes(32)).public_key
         told = tuple(Candidate(CandidateType.SERVER_REFLEXIVE, one) for one in addresses)
-        self.deliver(to, Offer(session, "mallory", key, "ufrag", told, **words))
+        described = Description("mallory", key, "ufrag", told, nat=NatWords(**words))
+        self.deliver(to, Offer(session, described))
         return session
 
     def deliver(self, to: Person, body: Delivered) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.behaviour import Filtering, Mapping, NatTraits, Strategy, choose, takes_long
+from p2pchat.wire.documents import NatWords
 
 NONE = NatTraits(Mapping.NONE)
 EASY = NatTraits(Mapping.ENDPOINT_INDEPENDENT)
@@ -67,8 +68,7 @@ class TraitsTests(SynchronousTestCase):
     @given(traits)
     def test_own_words(self, ours: NatTraits) -> None:
         """What we say of ourselves is understood, but for how long our step is."""
-        words = (ours.mapping.value, "step" if ours.step else "", ours.filtering.value)
-        read = NatTraits.read(*words)
+        read = NatTraits.read(ours.words())
         self.assertEqual((read.mapping, read.filtering), (ours.mapping, ours.filtering))
         self.assertEqual(bool(read.step), bool(ours.step))
         self.assertEqual(read.is_random, ours.is_random)
@@ -76,11 +76,11 @@ class TraitsTests(SynchronousTestCase):
     @given(st.text(), st.text(), st.text())
     def test_any_words(self, mapping: str, allocation: str, filtering: str) -> None:
         """Any words are read; those of newer programs, or none, are unknown ones."""
-        read = NatTraits.read(mapping, allocation, filtering)
+        read = NatTraits.read(NatWords(mapping, allocation, filtering))
         self.assertIn(read.mapping, Mapping)
         self.assertIn(read.filtering, Filtering)
-        self.assertEqual(NatTraits.read("", "", ""), UNKNOWN)
-        self.assertEqual(NatTraits.read("quantum", "jump", "sieve"), UNKNOWN)
+        self.assertEqual(NatTraits.read(NatWords()), UNKNOWN)
+        self.assertEqual(NatTraits.read(NatWords("quantum", "jump", "sieve")), UNKNOWN)
 
     def test_nothing_presumed(self) -> None:
         """An unknown NAT is neither easy nor random nor open: nobody is probed for it."""

@@ -28,6 +28,7 @@ from p2pchat.wire.documents import (
     Candidates,
     CandidateType,
     Delivered,
+    Offer,
     Refusal,
     Ringing,
 )
@@ -50,9 +51,10 @@ class CallingTests(NegotiationCase):
         """idle to offering: the offer says who, where and how; the attempt is told."""
         offer = self.offer()
         self.assertIs(self.alice.stage, Stage.OFFERING)
-        self.assertEqual((offer.username, offer.link), ("peer1", ""))
-        self.assertEqual(offer.candidates, (Candidate(CandidateType.HOST, ALICE),))
-        self.assertEqual((offer.session, offer.ufrag), (self.alice.session, self.alice.ufrag))
+        alice = offer.description
+        self.assertEqual((alice.username, alice.link), ("peer1", ""))
+        self.assertEqual(alice.candidates, (Candidate(CandidateType.HOST, ALICE),))
+        self.assertEqual((offer.session, alice.ufrag), (self.alice.session, self.alice.ufrag))
         self.assertEqual(said(self.alice), [AttemptBegan(1)])
         self.assertTrue(self.alice.is_calling)
 
@@ -116,8 +118,10 @@ class CallingTests(NegotiationCase):
         (failed,) = said(self.alice)
         assert isinstance(failed, NegotiationFailed)
         self.assertEqual((failed.reason, self.alice.get_timer()), ("no-answer", None))
-        for name in ("session", "exchange", "ufrag"):
-            self.assertEqual(len({getattr(offer, name) for offer in offers}), 3)
+        described = [one.description for one in offers if isinstance(one, Offer)]
+        self.assertEqual(len({one.session for one in offers}), 3)
+        self.assertEqual(len({one.exchange for one in described}), 3)
+        self.assertEqual(len({one.ufrag for one in described}), 3)
 
     def test_long_patience(self) -> None:
         """After the last of PAUSES it repeats."""
@@ -276,7 +280,8 @@ class CallingTests(NegotiationCase):
     def test_unfit_key(self) -> None:
         """An answer whose key makes no secret is refused; a good one may still come."""
         answer = self.answer()
-        bad = attrs.evolve(answer, exchange=bytes(32))
+        unfit = attrs.evolve(answer.description, exchange=bytes(32))
+        bad = attrs.evolve(answer, description=unfit)
         self.assertRaises(RemoteProtocolError, self.alice.receive, bad, NOW)
         self.alice.receive(answer, NOW)
         self.assertIs(self.alice.stage, Stage.CHECKING)
@@ -299,7 +304,7 @@ class CalledTests(NegotiationCase):
         """asking to checking: checks go out first with a low TTL, and the answer follows."""
         answer = self.answer()
         self.assertEqual(answer.session, self.alice.session)
-        self.assertEqual(answer.candidates, (Candidate(CandidateType.HOST, BOB),))
+        self.assertEqual(answer.description.candidates, (Candidate(CandidateType.HOST, BOB),))
         (sent,) = self.bob.agent.datagrams_to_send(NOW)
         self.assertEqual(sent.destination, ALICE)
         self.assertIsNotNone(sent.ttl)
@@ -389,7 +394,9 @@ class CalledTests(NegotiationCase):
 
     def test_unfit_key(self) -> None:
         """An offer whose key makes no secret can't be accepted."""
-        self.bob.offered(attrs.evolve(self.offer(), exchange=bytes(32)), NOW)
+        offer = self.offer()
+        unfit = attrs.evolve(offer.description, exchange=bytes(32))
+        self.bob.offered(attrs.evolve(offer, description=unfit), NOW)
         self.assertRaises(RemoteProtocolError, self.bob.accept, NOW)
         self.assertEqual(self.bob.take_documents(), [])
 

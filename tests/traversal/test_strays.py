@@ -14,6 +14,7 @@ from p2pchat.wire.documents import (
     Candidates,
     CandidateType,
     Delivered,
+    NatWords,
     Refusal,
     Ringing,
 )
@@ -52,8 +53,8 @@ class TrickleTests(NegotiationCase):
         self.assertEqual(self.alice.take_documents(), [])
         offer = self.offer()
         self.alice.candidates_changed()
-        where, unknown = (Candidate(CandidateType.HOST, ALICE),), ("unknown", "", "unknown")
-        expected = [Candidates(offer.session, where, False, *unknown)]
+        where = (Candidate(CandidateType.HOST, ALICE),)
+        expected = [Candidates(offer.session, where, nat=NatWords("unknown", "", "unknown"))]
         self.assertEqual(self.alice.take_documents(), expected)
         self.alice.cancel("cancelled")
         self.alice.take_documents()

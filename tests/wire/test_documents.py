@@ -16,7 +16,9 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
+    Description,
     Document,
+    NatWords,
     Offer,
     Refusal,
     Registration,
@@ -35,17 +37,18 @@ candidates = st.lists(
 ).map(tuple)
 sessions = text_of(1, 64)
 labels = text_of(0, 64)
-description = (
-    *(sessions, usernames, st.binary(min_size=32, max_size=32)),
-    *(text_of(1, 32), candidates, labels, labels, labels, labels),
+nat_words = st.builds(NatWords, labels, labels, labels)
+keys = st.binary(min_size=32, max_size=32)
+descriptions = st.builds(
+    Description, usernames, keys, text_of(1, 32), candidates, labels, nat_words
 )
 bodies = st.one_of(
     st.builds(Registration, usernames, labels, st.lists(addresses, max_size=3).map(tuple)),
     st.just(Subscription()),
     st.just(Removal()),
-    st.builds(Offer, *description),
-    st.builds(Answer, *description),
-    st.builds(Candidates, sessions, candidates, st.booleans(), labels, labels, labels),
+    st.builds(Offer, sessions, descriptions),
+    st.builds(Answer, sessions, descriptions),
+    st.builds(Candidates, sessions, candidates, st.booleans(), nat_words),
     st.builds(Ringing, sessions),
     st.builds(Refusal, sessions, text_of(1, 64), text_of(0, 100)),
 )
@@ -53,7 +56,7 @@ documents = st.builds(
     Document, text_of(1, 64), text_of(1, 100), st.floats(0, 1e10), text_of(1, 64), bodies
 )
 
-OFFER = Offer("s", "alice", bytes(32), "ufrag", ())
+OFFER = Offer("s", Description("alice", bytes(32), "ufrag", ()))
 
 
 def members(body: Any = OFFER, **changed: Any) -> dict[str, Any]:
@@ -112,7 +115,7 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual(Document.from_json(members(**left_out)).body, OFFER)
         bare = Candidates("s")
         read = Document.from_json(members(bare, began=None, **left_out)).body
-        self.assertEqual((read, bare.began, bare.mapping), (bare, False, ""))
+        self.assertEqual((read, bare.began, bare.nat), (bare, False, NatWords()))
 
     def test_offer_limits(self) -> None:
         """Names, keys and candidates have their lengths."""
