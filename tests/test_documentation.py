@@ -54,20 +54,21 @@ from p2pchat.signaling.toll import LIFETIME, Toll
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
     agent,
-    allowance,
     filtering,
     gathering,
-    hard_nats,
     keepalive,
-    memory,
     negotiation,
+    path_hint,
+    port_guessing,
     punching,
     relays,
+    send_budget,
+    strategy,
 )
 from p2pchat.traversal.datagrams import Route
-from p2pchat.traversal.memory import Means
+from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.punching import Credentials, Pair, Punching
-from p2pchat.traversal.story import AttemptTold, PairTold, RelayTold, Side, VolleyTold
+from p2pchat.traversal.report import AttemptReport, BurstReport, NatReport, PairReport, RelayReport
 from p2pchat.ui import answers, nat_report
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
@@ -169,9 +170,14 @@ class CompletenessTests(SynchronousTestCase):
 
     def test_facts(self) -> None:
         """Each member of the facts of ``/why``, and each word of the verdict, is described."""
-        kinds = (Story, Note, PathTold, *(AttemptTold, Side, PairTold, VolleyTold, RelayTold))
+        kinds = (
+            Story,
+            Note,
+            PathTold,
+            *(AttemptReport, NatReport, PairReport, BurstReport, RelayReport),
+        )
         members = {member for kind in (*kinds, Verdict) for member in kind.__annotations__}
-        words = {one.value for enum in (Reason, Advice, Means) for one in enum}
+        words = {one.value for enum in (Reason, Advice, PathMethod) for one in enum}
         self.assert_says("json", {f"``{word}``" for word in members | words})
 
     def test_refusals(self) -> None:
@@ -394,7 +400,7 @@ class NumberTests(SynchronousTestCase):
             f"{keepalive.PATTERN_SPAN:g} seconds",
             f"is lost and found anew within {keepalive.QUICK:g} seconds",
             f"that often, every {keepalive.SHORTEST:g} seconds at most",
-            f"at most {memory.MEMORY_LIFETIME / 86_400:g} days ago",
+            f"at most {path_hint.HINT_LIFETIME / 86_400:g} days ago",
             f"the {gathering.PREDICTED} ports that come after the last one",
             f"that *step* is at most {gathering.MAX_STEP}",
             f"up to {filtering.SENDS} times, {filtering.INTERVAL:g} seconds apart",
@@ -406,8 +412,9 @@ class NumberTests(SynchronousTestCase):
             f"{punching.RELAYED_PREFERENCE} if it is, {punching.REFLEXIVE_PREFERENCE:#x} "
             f"(preference {punching.REFLEXIVE_PREFERENCE}) if not",
             f"at most {punching.MAX_PAIRS} pairs in all",
-            f"no more than {allowance.BURST:,} packets at once, and {allowance.RATE:g} a second",
-            f"None has more than {allowance.MAX_PACKET} bytes",
+            f"no more than {send_budget.BURST:,} packets at once, "
+            f"and {send_budget.RATE:g} a second",
+            f"None has more than {send_budget.MAX_PACKET} bytes",
             f"lasts at most {punching.FIRST_ROUND:g} seconds, later ones {punching.LATER_ROUND}",
             f"shortens the round to {punching.SETTLING} seconds",
             f"began more than {punching.JOIN_INTERVAL:g} seconds ago",
@@ -417,13 +424,13 @@ class NumberTests(SynchronousTestCase):
             f"counts as {punching.LOCAL_ADVANTAGE} seconds slower",
             f"less than {punching.BETTER} of its round-trip time",
             f"it has {punching.FAIR_WAIT} seconds",
-            f"opens {hard_nats.SOCKETS_OPENED} sockets",
-            f"to {hard_nats.PROBES:,} random ports from {hard_nats.PORTS.start}",
-            f"Both begin {hard_nats.HARD_DELAY} seconds after",
+            f"opens {port_guessing.SOCKETS_OPENED} sockets",
+            f"to {port_guessing.PROBES:,} random ports from {port_guessing.PORTS.start}",
+            f"Both begin {strategy.BURST_DELAY} seconds after",
             f"grows from {registration.FIRST_WAIT:g} to {registration.LONGEST_WAIT:g} seconds",
             f"at most {MAX_RETRY_AFTER:g} seconds of what is asked for",
             f"more than {negotiation.PAUSES[-1]:g} seconds are asked for",
-            f"and so on up to {hard_nats.LONGEST_PAUSE:g}",
+            f"and so on up to {port_guessing.LONGEST_PAUSE:g}",
             f"must come within {negotiation.ANSWER_TIMEOUT:g} seconds of the offer",
             f"the answer has {negotiation.RING_TIMEOUT:g} seconds",
             f"within {held_link.REVIVAL:g} seconds of the new path",
@@ -514,7 +521,7 @@ class NumberTests(SynchronousTestCase):
             f"At most {MAX_DIFFICULTY} bits",
             f"at most {MAX_STRANGERS} offers",
             f"at most {punching.MAX_PAIRS} pairs",
-            f"up to {hard_nats.PROBES:,} probes",
+            f"up to {port_guessing.PROBES:,} probes",
             f"up to {MAX_CANDIDATES} addresses",
             f"every {gathering.REFRESH_INTERVAL:g} seconds",
             f"up to {MAX_URLS} relays",

@@ -10,7 +10,7 @@ Owns the table and its JSON form, no file::
     {"v": 2, "people": {peer id: {"name": "bob", "contact": true, "muted": false, "blocked": false,
                                   "reached": memory}}}
 
-A memory (:mod:`p2pchat.traversal.memory`) is a hint: one that can't be understood is forgotten,
+A memory (:mod:`p2pchat.traversal.path_hint`) is a hint: one that can't be understood is forgotten,
 where a name would be a reason to stop.  A file without "v" is of the first version, which kept
 everybody who was called, as {"peers": {peer id: name}, "reached": {peer id: memory}}.
 """
@@ -25,7 +25,7 @@ import attrs
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
-from p2pchat.traversal.memory import Memory
+from p2pchat.traversal.path_hint import PathHint
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional
 from p2pchat.wire.usernames import MAX_USERNAME, check_username, looks
 from p2pchat.wire.visible import visible_name
@@ -49,7 +49,7 @@ class Person:
     is_contact: bool = False
     is_muted: bool = False
     is_blocked: bool = False
-    reached: Memory | None = None
+    reached: PathHint | None = None
 
     @property
     def is_known(self) -> bool:
@@ -139,7 +139,7 @@ class Contacts:
         """Take nothing of a peer any more, or again."""
         self._change(peer_id, name=name, is_blocked=on)
 
-    def remember_path(self, peer_id: str, memory: Memory) -> None:
+    def remember_path(self, peer_id: str, memory: PathHint) -> None:
         """Remember how a contact was reached; of others nothing is kept."""
         if self[peer_id].is_contact and self[peer_id].reached != memory:
             self._change(peer_id, reached=memory)
@@ -221,7 +221,7 @@ def _first_version(members: JsonObject) -> JsonObject:
     }
 
 
-def _memory(members: object) -> Memory | None:
+def _memory(members: object) -> PathHint | None:
     with contextlib.suppress(RemoteProtocolError):
-        return Memory.from_json(members)
+        return PathHint.from_json(members)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p2pchat.peer.events import NatRead
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.behaviour import Mapping
+from p2pchat.traversal.nat import Mapping
 from p2pchat.wire.addresses import format_address
 
 _MAPPINGS = {

@@ -62,7 +62,7 @@ from p2pchat.traversal.agent import (
     PathMoved,
     RoundEnded,
 )
-from p2pchat.traversal.memory import Memory
+from p2pchat.traversal.path_hint import PathHint
 from p2pchat.wire.addresses import Scope, readable_ip, scope
 from p2pchat.wire.documents import (
     Answer,
@@ -267,7 +267,7 @@ class Node:
         driver.step()
         return peer_id
 
-    def _keep(self, peer_id: str, memory: Memory) -> None:
+    def _keep(self, peer_id: str, memory: PathHint) -> None:
         try:
             self._people.contacts.remember_path(peer_id, memory)
         except OSError as error:  # a hint is lost; the person has nothing to do about it

@@ -24,7 +24,7 @@ from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.session.approval import By
 from p2pchat.session.chronicle import describe_path
 from p2pchat.session.dialogue import Dialogue
-from p2pchat.traversal.story import in_ms
+from p2pchat.traversal.report import in_ms
 from p2pchat.wire.documents import Delivered, Refusal, Ringing
 from p2pchat.wire.strict_json import JsonObject
 

@@ -13,7 +13,7 @@ import attrs
 
 from p2pchat.session import events
 from p2pchat.traversal.punching import Path
-from p2pchat.traversal.story import in_ms
+from p2pchat.traversal.report import in_ms
 from p2pchat.wire import messages
 from p2pchat.wire.addresses import format_address
 

@@ -15,8 +15,8 @@ from p2pchat.session.held_link import HeldLink
 from p2pchat.session.idleness import Idleness
 from p2pchat.session.story import Record, Story
 from p2pchat.session.surroundings import Surroundings
-from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.negotiation import Negotiation, Stage
+from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.punching import Path
 from p2pchat.wire.documents import Delivered
 
@@ -36,7 +36,7 @@ class DialogueState:
     _name: str
     _around: Surroundings
     approval: Approval = attrs.Factory(Approval)
-    memory: Memory | None = None
+    memory: PathHint | None = None
     conversation: Conversation = attrs.field(init=False)
     told: Chronicle = attrs.field(init=False)
     _negotiation: Negotiation | None = None

@@ -1,7 +1,7 @@
 """
 The story of a connection, as ``/why`` tells it: values, and the record that they are made from.
 
-:class:`Story` is part of the stable interface (:mod:`p2pchat.traversal.story`).  A record lasts
+:class:`Story` is part of the stable interface (:mod:`p2pchat.traversal.report`).  A record lasts
 from one call to the next and keeps the end of what doesn't fit.
 """
 
@@ -13,11 +13,11 @@ from collections.abc import Iterable
 import attrs
 
 from p2pchat.session.verdict import Surmise, Verdict, judge
-from p2pchat.traversal.memory import Means
 from p2pchat.traversal.negotiation import MAX_TOLD
+from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.punching import Path
 from p2pchat.traversal.relays import Relays
-from p2pchat.traversal.story import AttemptTold, RelayTold, in_ms
+from p2pchat.traversal.report import AttemptReport, RelayReport, in_ms
 from p2pchat.wire.addresses import format_address
 
 MAX_NOTES = 100  # things that happened; the oldest go
@@ -57,9 +57,9 @@ class Story:
     :ivar path: what carries the conversation now, if anything does.
     """
 
-    attempts: tuple[AttemptTold, ...] = ()
+    attempts: tuple[AttemptReport, ...] = ()
     relays_known: tuple[str, ...] = ()
-    relays: tuple[RelayTold, ...] = ()
+    relays: tuple[RelayReport, ...] = ()
     paths: tuple[PathTold, ...] = ()
     path: PathTold | None = None
     notes: tuple[Note, ...] = ()
@@ -75,7 +75,7 @@ class Record:
     """
 
     began: float = 0.0
-    _attempts: deque[AttemptTold] = attrs.Factory(lambda: deque(maxlen=MAX_TOLD))
+    _attempts: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_TOLD))
     _paths: deque[PathTold] = attrs.Factory(lambda: deque(maxlen=MAX_PATHS))
     _notes: deque[Note] = attrs.Factory(lambda: deque(maxlen=MAX_NOTES))
 
@@ -89,7 +89,7 @@ class Record:
         """Keep a sentence."""
         self._notes.append(Note(self._since(now), text))
 
-    def keep(self, attempts: Iterable[AttemptTold]) -> None:
+    def keep(self, attempts: Iterable[AttemptReport]) -> None:
         """Keep the attempts of a negotiation that is over."""
         self._attempts.extend(attempts)
 
@@ -106,7 +106,7 @@ class Record:
         )
 
     def tell(
-        self, running: Iterable[AttemptTold], relays: Relays, has_path: bool, relay_only: bool
+        self, running: Iterable[AttemptReport], relays: Relays, has_path: bool, relay_only: bool
     ) -> Story:
         """
         Return the story so far.
@@ -120,7 +120,7 @@ class Record:
         reached = next((one.means for one in reversed(attempts) if one.means), "")
         surmise = Surmise(
             attempts[-1] if attempts else None,
-            None if path is None else Means.RELAY if path.is_relayed else _direct(reached),
+            None if path is None else PathMethod.RELAY if path.is_relayed else _direct(reached),
             bool(relays.known),
             told,
             relay_only,
@@ -134,6 +134,6 @@ class Record:
         return in_ms(now - self.began)
 
 
-def _direct(reached: str) -> Means:
+def _direct(reached: str) -> PathMethod:
     """Return what made a direct path, as far as an attempt says so."""
-    return Means.PLAIN if reached in {"", Means.RELAY.value} else Means(reached)
+    return PathMethod.PLAIN if reached in {"", PathMethod.RELAY.value} else PathMethod(reached)

@@ -9,8 +9,8 @@ import attrs
 from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.memory import Memory
 from p2pchat.traversal.negotiation import Negotiation
+from p2pchat.traversal.path_hint import PathHint
 
 
 @attrs.frozen
@@ -33,7 +33,7 @@ class Surroundings:
         now: float,
         *,
         began: float,
-        memory: Memory | None,
+        memory: PathHint | None,
         known: bool,
     ) -> Negotiation:
         """Make a negotiation, as :class:`p2pchat.traversal.negotiation.Negotiation` has it."""

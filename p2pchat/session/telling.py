@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from p2pchat.session.story import PathTold, Story
 from p2pchat.session.verdict import Advice, Reason
-from p2pchat.traversal.story import AttemptTold, PairTold, RelayTold, Side
+from p2pchat.traversal.report import AttemptReport, NatReport, PairReport, RelayReport
 
 _REASONS = {
     Reason.NOTHING_TRIED: "nothing was tried yet",
@@ -96,7 +96,7 @@ def _at(milliseconds: float) -> str:
     return f"{milliseconds:+.0f} ms"
 
 
-def _attempt(number: int, attempt: AttemptTold) -> Iterator[str]:
+def _attempt(number: int, attempt: AttemptReport) -> Iterator[str]:
     by = "offered by us" if attempt.offered_by_us else "offered by them"
     yield f"{_at(attempt.began_ms)}: attempt {number}, {by}"
     yield f"our side: {_side(attempt.ours)}"
@@ -115,7 +115,7 @@ def _attempt(number: int, attempt: AttemptTold) -> Iterator[str]:
         yield f"attempt {number} came to nothing: {attempt.failure}"
 
 
-def _side(side: Side) -> str:
+def _side(side: NatReport) -> str:
     more = ", UDP seems blocked" if side.udp_blocked else ""
     if side.port_preservation != "unknown":
         more += f", ports {side.port_preservation}"
@@ -126,7 +126,7 @@ def _side(side: Side) -> str:
     )
 
 
-def _volley(attempt: AttemptTold) -> str:
+def _volley(attempt: AttemptReport) -> str:
     volley = attempt.volley
     if volley is None:
         return ""
@@ -135,7 +135,7 @@ def _volley(attempt: AttemptTold) -> str:
     return f"; {volley.packets_sent} packets sent from {_at(volley.began_ms)} on"
 
 
-def _pair(pair: PairTold) -> str:
+def _pair(pair: PairReport) -> str:
     over = {"": "", "relay": "over our relay to ", "socket": "from one of many sockets to "}
     began = "" if pair.first_sent_ms is None else f" from {_at(pair.first_sent_ms)} on"
     answered = "none answered"
@@ -147,7 +147,7 @@ def _pair(pair: PairTold) -> str:
     )
 
 
-def _relay(relay: RelayTold) -> str:
+def _relay(relay: RelayReport) -> str:
     asked = f"relay {relay.server}: asked at {_at(relay.asked_ms)}"
     if relay.allocated_ms is not None:
         asked += f", there at {_at(relay.allocated_ms)} as {relay.address}"

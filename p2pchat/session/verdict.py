@@ -11,8 +11,8 @@ from enum import Enum
 
 import attrs
 
-from p2pchat.traversal.memory import Means
-from p2pchat.traversal.story import AttemptTold, RelayTold, Side
+from p2pchat.traversal.path_hint import PathMethod
+from p2pchat.traversal.report import AttemptReport, NatReport, RelayReport
 
 
 class Reason(Enum):
@@ -67,10 +67,10 @@ class Surmise:
     :ivar relays: what came of asking for them.
     """
 
-    last: AttemptTold | None
-    means: Means | None
+    last: AttemptReport | None
+    means: PathMethod | None
     knows_relays: bool
-    relays: tuple[RelayTold, ...]
+    relays: tuple[RelayReport, ...]
     relay_only: bool
 
 
@@ -88,7 +88,7 @@ _REMEDIES = {
 def judge(known: Surmise) -> Verdict:
     """Return why there is the path that there is, or why there is none."""
     last = known.last
-    if known.means is not None and known.means is not Means.RELAY:
+    if known.means is not None and known.means is not PathMethod.RELAY:
         return Verdict(Reason.DIRECT.value)
     if last is None:
         return Verdict()
@@ -101,7 +101,7 @@ def judge(known: Surmise) -> Verdict:
     return Verdict(obstacle.value, tuple(one.value for one in advice))
 
 
-def _obstacle(last: AttemptTold, relay_only: bool) -> Reason:
+def _obstacle(last: AttemptReport, relay_only: bool) -> Reason:
     """Return what stands between the two."""
     assert last.theirs is not None
     ours, theirs = last.ours.allocation, last.theirs.allocation
@@ -119,7 +119,7 @@ def _obstacle(last: AttemptTold, relay_only: bool) -> Reason:
     return Reason.NOT_MET if "random" in {ours, theirs} else Reason.FILTERED
 
 
-def _has_reflexive(side: Side) -> bool:
+def _has_reflexive(side: NatReport) -> bool:
     return any(one.type == "srflx" for one in side.candidates)
 
 

@@ -9,9 +9,10 @@ that come before the answer does, which has the key to judge them by, wait for i
 them: from behind a NAT that maps by destination they alone say where to answer.
 
 Owns what attempts share: turns (:mod:`p2pchat.traversal.admission`), what may be sent to addresses
-that others name (:mod:`p2pchat.traversal.allowance`), volleys, and the relay, which is asked for
-where plain checks have had RELAY_DELAY in vain, or at once where they can't help, or didn't help
-the last time (:mod:`p2pchat.traversal.memory`).  In all of that known peers come before strangers.
+that others name (:mod:`p2pchat.traversal.send_budget`), probe bursts, and the relay, which is asked
+for where plain checks have had RELAY_DELAY in vain, or at once where they can't help, or didn't
+help the last time (:mod:`p2pchat.traversal.path_hint`).  In all of that known peers come before
+strangers.
 With ``relay_only`` no local or server-reflexive address is told, sent from or sent to.
 
 A datagram costs the same however many attempts there are: it concerns one that it names, one of
@@ -29,17 +30,18 @@ from zope.interface import implementer
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.interfaces import IMachine
-from p2pchat.traversal import hard_nats
+from p2pchat.traversal import port_guessing
 from p2pchat.traversal.admission import Admission
-from p2pchat.traversal.allowance import Allowance, Budget
-from p2pchat.traversal.behaviour import Mapping, NatTraits, Strategy, choose, easy_side, takes_long
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
-from p2pchat.traversal.hard_nats import HARD_DELAY, OPEN_DELAY, OpeningBudget, ProbingBudget, Volley
-from p2pchat.traversal.memory import Memory
+from p2pchat.traversal.nat import Mapping, NatTraits
+from p2pchat.traversal.path_hint import PathHint
+from p2pchat.traversal.port_guessing import OpeningBudget, ProbeBurst, ProbingBudget
 from p2pchat.traversal.punching import LOW_TTL, Credentials, Path, Phase, Punching
 from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.traversal.routes import Routes
+from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
+from p2pchat.traversal.strategy import Strategy, plan
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, classify
@@ -122,8 +124,8 @@ class Agent:
     relay_only: bool
     _random_bytes: Callable[[int], bytes]
     refused: int = 0
-    _allowance: Allowance = attrs.Factory(Allowance)
-    _budget: Budget = attrs.Factory(Budget)
+    _allowance: AmplificationLimit = attrs.Factory(AmplificationLimit)
+    _budget: SendBudget = attrs.Factory(SendBudget)
     _admission: Admission = attrs.Factory(Admission)
     _probing: dict[bool, ProbingBudget] = attrs.Factory(  # by whether the peer is known
         lambda: {known: ProbingBudget() for known in (True, False)}
@@ -134,7 +136,7 @@ class Agent:
     _sending: dict[str, Punching] = attrs.Factory(dict)  # they have datagrams to give
     _routes: Routes = attrs.Factory(Routes)
     _theirs: dict[str, NatTraits] = attrs.Factory(dict)  # by attempt
-    _recalled: dict[str, Memory] = attrs.Factory(dict)  # by attempt, where there is one
+    _hints: dict[str, PathHint] = attrs.Factory(dict)  # by attempt, where there is one
     _early: dict[str, deque[tuple[stun.Message, Route]]] = attrs.Factory(dict)
     _spread: set[str] = attrs.Factory(set)  # attempts with many sockets open
     _relay_at: float | None = None  # when to ask for a relay
@@ -189,7 +191,7 @@ class Agent:
         now: float,
         low_ttl: bool,
         *,
-        recalled: Memory | None = None,
+        recalled: PathHint | None = None,
         known: bool = False,
     ) -> Punching:
         """
@@ -222,7 +224,7 @@ class Agent:
             attempt.receive_request(message, route, now)
         self._relay_at = min(now + RELAY_DELAY, self._relay_at or now + RELAY_DELAY)
         if recalled is not None:
-            self._recalled[ufrag] = recalled
+            self._hints[ufrag] = recalled
         self.learn(ufrag, theirs, now)
         return attempt
 
@@ -250,45 +252,35 @@ class Agent:
     def _reconsider(self, ufrag: str, now: float) -> None:
         """See whether an attempt needs more than plain checks."""
         attempt = self._attempts[ufrag]
-        if attempt.phase is Phase.CHECKING and not attempt.is_direct and not attempt.volley_begun:
-            ours, theirs = self.gathering.traits(), self._theirs[ufrag]
-            recalled = self._recall(ufrag)
-            wanted = recalled is not None and recalled.wants_relay
-            if wanted or takes_long(ours, theirs):
-                self._want_relay(now)
-            begin = now + _head_start(ours, theirs, recalled)
-            self._be_hard(ufrag, attempt, choose(ours, theirs), begin, now)
-        if not attempt.is_direct:
-            self.relays.permit(attempt.at_relay, now, ufrag, attempt.known)
-
-    def _be_hard(
-        self, ufrag: str, attempt: Punching, strategy: Strategy, begin: float, now: float
-    ) -> None:
-        aim = hard_nats.target(attempt.candidates)
-        if self.relay_only or self.gathering.is_blocked:
-            self._want_relay(now)
-        if aim is None or self.relay_only:
+        if attempt.is_direct:
             return
-        known = attempt.known
+        if attempt.phase is Phase.CHECKING and not attempt.burst_begun:
+            ours, theirs = self.gathering.traits(), self._theirs[ufrag]
+            chosen = plan(ours, theirs, self._hints.get(ufrag))
+            if chosen.wants_relay or self.relay_only or self.gathering.is_blocked:
+                self._want_relay(now)
+            if not self.relay_only:
+                self._guess_ports(attempt, chosen.strategy, now + chosen.delay, now)
+        self.relays.permit(attempt.at_relay, now, ufrag, attempt.known)
+
+    def _guess_ports(self, attempt: Punching, strategy: Strategy, begin: float, now: float) -> None:
+        aim = port_guessing.target(attempt.candidates)
+        if aim is None:
+            return
+        ufrag, known = attempt.credentials.local_ufrag, attempt.known
         if strategy is Strategy.MANY_SOCKETS and (known or self._opening.take(ufrag, now)):
             self._spread.add(ufrag)
             data = attempt.check_bytes()
-            attempt.begin_volley(Volley.openings(ufrag, data, aim, LOW_TTL, begin))
+            attempt.begin_burst(ProbeBurst.openings(ufrag, data, aim, LOW_TTL, begin))
         elif strategy is Strategy.PROBE and self._probing[known].take(ufrag, now):
             data = attempt.check_bytes()
-            attempt.begin_volley(Volley.probes(data, aim[0], self._random_bytes, begin))
-
-    def _recall(self, ufrag: str) -> Memory | None:
-        """Return what is remembered of the peer of an attempt, if both NATs look as they did."""
-        found = self._recalled.get(ufrag)
-        fits = found is not None and found.fits(self.gathering.traits(), self._theirs[ufrag])
-        return found if fits else None
+            attempt.begin_burst(ProbeBurst.probes(data, aim[0], self._random_bytes, begin))
 
     def forget(self, ufrag: str) -> None:
         """End an attempt and its path, or give it up before it began."""
         self._early.pop(ufrag, None)
         self._theirs.pop(ufrag, None)
-        self._recalled.pop(ufrag, None)
+        self._hints.pop(ufrag, None)
         attempt = self._attempts.pop(ufrag, None)
         if attempt is None:
             return
@@ -479,10 +471,3 @@ class Agent:
             self._release_sockets(ufrag, attempt.heard_bases())
             if attempt.is_direct:
                 self.relays.forget(ufrag)
-
-
-def _head_start(ours: NatTraits, theirs: NatTraits, recalled: Memory | None) -> float:
-    """Return the seconds that plain checks have for themselves."""
-    if recalled is not None and recalled.wants_volley:
-        return 0.0
-    return OPEN_DELAY if easy_side(ours, theirs).is_open else HARD_DELAY

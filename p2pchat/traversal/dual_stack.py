@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.gathering import Gathering
 from p2pchat.traversal.keepalive import Keepalive
+from p2pchat.traversal.nat import NatTraits
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import attrs
 
-from p2pchat.traversal.behaviour import Filtering
 from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.nat import Filtering
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 
@@ -48,7 +48,7 @@ class FilteringTest:
         if self.due is None or now < self.due:
             return False
         if self._sends == SENDS:
-            self.due, self.reading = None, Filtering.PORT_DEPENDENT
+            self.due, self.reading = None, Filtering.ADDRESS_AND_PORT_DEPENDENT
             return True
         self._transaction_id = self._transaction_id or self._random_bytes(12)
         request = stun.request(self._transaction_id, CHANGE_REQUEST=stun.CHANGE_PORT)
@@ -61,7 +61,7 @@ class FilteringTest:
         if message.transaction_id != self._transaction_id or not self._transaction_id:
             return False
         if source == self.answers_from and message.message_class is stun.MessageClass.SUCCESS:
-            self.due, self.reading = None, Filtering.KNOWN_HOSTS
+            self.due, self.reading = None, Filtering.PORT_INDEPENDENT
         return True
 
     def take_datagrams(self) -> list[Datagram]:

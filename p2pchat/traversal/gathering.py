@@ -34,10 +34,10 @@ from itertools import pairwise
 
 import attrs
 
-from p2pchat.traversal.behaviour import Filtering, Mapping, NatTraits, Preservation
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.filtering import FilteringTest
 from p2pchat.traversal.keepalive import SHORTEST, Keepalive
+from p2pchat.traversal.nat import Filtering, Mapping, NatTraits, Preservation
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Scope, scope
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
@@ -254,7 +254,7 @@ class Gathering:
             for address in self.reflexive_addresses
             if address not in self.host_addresses
         ]
-        if self.traits().is_random:
+        if self.traits().is_symmetric:
             reflexive = reflexive[:1]  # says where the NAT is; no port of its will meet anybody
         hosts = [Candidate(CandidateType.HOST, address) for address in self._told_hosts()]
         told = self._predicted() + hosts[:MAX_HOST_CANDIDATES] + reflexive

@@ -30,11 +30,12 @@ import attrs
 
 from p2pchat.identity.exchange import Exchange
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.behaviour import NatTraits, choose
-from p2pchat.traversal.memory import Means, Memory, is_predicted
+from p2pchat.traversal.nat import NatTraits
+from p2pchat.traversal.path_hint import PathHint, PathMethod, is_predicted
 from p2pchat.traversal.punching import Credentials, Path, Phase, Punching
 from p2pchat.traversal.remote_candidates import MAX_KEPT
-from p2pchat.traversal.story import AttemptTold, Side, in_ms, milliseconds
+from p2pchat.traversal.report import AttemptReport, NatReport, in_ms, milliseconds
+from p2pchat.traversal.strategy import choose
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -198,7 +199,7 @@ class Negotiation:
     patient: bool
     _random_bytes: Callable[[int], bytes]
     began: float = 0.0
-    remembered: Memory | None = None
+    remembered: PathHint | None = None
     known: bool = False
     stage: Stage = Stage.IDLE
     session: str = ""
@@ -213,7 +214,7 @@ class Negotiation:
     _deadline: float | None = None
     _patience: Patience = attrs.field(init=False)  # with the registry
     _now: _Attempt = attrs.Factory(_Attempt)
-    _past: deque[AttemptTold] = attrs.Factory(lambda: deque(maxlen=MAX_TOLD))
+    _past: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_TOLD))
     _documents: list[Delivered] = attrs.Factory(list)
     _events: deque[NegotiationEvent] = attrs.Factory(deque)
 
@@ -242,42 +243,46 @@ class Negotiation:
 
     # -- what is told of it
 
-    def told(self) -> tuple[AttemptTold, ...]:
+    def told(self) -> tuple[AttemptReport, ...]:
         """Return what was tried so far, attempt by attempt."""
         running = self.ufrag and self.stage not in {Stage.PAUSING, Stage.ENDED}
         return (*self._past, *([self._attempt_told("")] if running else []))
 
-    def _attempt_told(self, failure: str) -> AttemptTold:
+    def _attempt_told(self, failure: str) -> AttemptReport:
         gathering, now, checks = self.agent.gathering, self._now, self._punching
         ours, theirs, remembered = gathering.traits(), now.theirs, self.remembered
         known = theirs is not None and remembered is not None and remembered.fits(ours, theirs)
-        return AttemptTold(
-            Side.of(ours, gathering.is_blocked, now.candidates),
-            None if theirs is None else Side.of(theirs, False, self._now.their_candidates(checks)),
+        return AttemptReport(
+            NatReport.of(ours, gathering.is_blocked, now.candidates),
+            None
+            if theirs is None
+            else NatReport.of(theirs, False, self._now.their_candidates(checks)),
             self.dials,
             in_ms(now.began - self.began),
             milliseconds(now.checks_began, self.began),
             "" if theirs is None else choose(ours, theirs).value,
-            remembered.means.value if known and remembered is not None else "",
-            () if checks is None else checks.pairs_told(self.began),
-            None if checks is None else checks.volley_told(self.began),
+            remembered.method.value if known and remembered is not None else "",
+            () if checks is None else checks.pair_reports(self.began),
+            None if checks is None else checks.burst_report(self.began),
             "" if self.means is None else self.means.value,
             checks is not None and not checks.has_settled and not failure,
             failure,
         )
 
     @property
-    def means(self) -> Means | None:
+    def means(self) -> PathMethod | None:
         """What made the path of the attempt of now."""
         checks, theirs = self._punching, self._now.theirs
         if checks is None or checks.path is None or theirs is None:
             return None
         path, ours = checks.path, self.agent.gathering.traits()
-        if checks.means is Means.PLAIN and is_predicted(ours, path.local, theirs, path.remote):
-            return Means.PREDICTED
-        return checks.means
+        if checks.method is PathMethod.PLAIN and is_predicted(
+            ours, path.local, theirs, path.remote
+        ):
+            return PathMethod.PREDICTED
+        return checks.method
 
-    def memory(self, wall: float) -> Memory | None:
+    def memory(self, wall: float) -> PathHint | None:
         """
         Return how the path came about, for the next call; ``None`` if there is nothing to learn.
 
@@ -286,7 +291,7 @@ class Negotiation:
         theirs = self._now.theirs
         if self.means is None or theirs is None or self.agent.relay_only:
             return None
-        return Memory(self.means, self.agent.gathering.traits().mapping, theirs.mapping, wall)
+        return PathHint(self.means, self.agent.gathering.traits().mapping, theirs.mapping, wall)
 
     # -- calling
 

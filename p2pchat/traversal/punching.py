@@ -29,7 +29,7 @@ A route is *heard* when an authentic check came over it, and *proved* when a res
 ours did: only that shows that somebody is there who wants our packets.
 
 A pair is one of our bases (the chat socket, a relay, or one of many sockets behind a hard NAT:
-:mod:`p2pchat.traversal.hard_nats`) and one remote address.  A direct pair is better than a
+:mod:`p2pchat.traversal.port_guessing`) and one remote address.  A direct pair is better than a
 relayed one whatever their times, and a round in which only relayed pairs are confirmed goes on
 to its end, for a direct one may need more time.
 
@@ -48,12 +48,12 @@ from enum import Enum
 import attrs
 
 from p2pchat.traversal.admission import Admission
-from p2pchat.traversal.behaviour import Strategy
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
-from p2pchat.traversal.hard_nats import Volley
-from p2pchat.traversal.memory import Means
+from p2pchat.traversal.path_hint import PathMethod
+from p2pchat.traversal.port_guessing import ProbeBurst
 from p2pchat.traversal.remote_candidates import RemoteCandidates
-from p2pchat.traversal.story import PairTold, VolleyTold, in_ms, milliseconds
+from p2pchat.traversal.report import BurstReport, PairReport, in_ms, milliseconds
+from p2pchat.traversal.strategy import Strategy
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -131,10 +131,10 @@ class Pair:
         """Whether it leads to an address of the other machine itself."""
         return self.remote.type is CandidateType.HOST and not self.is_relayed
 
-    def told(self, began: float) -> PairTold:
+    def told(self, began: float) -> PairReport:
         """Return what became of it; ``began`` is the time that milliseconds count from."""
         confirmed = milliseconds(self.first_confirmed, began)
-        return PairTold(
+        return PairReport(
             self.base,
             self.remote.type.value,
             format_address(self.remote.address),
@@ -221,9 +221,9 @@ class Punching:
     _moved: bool = False
     _ended: bool = False
     _decide_at: float | None = None
-    means: Means | None = None  # what made the path
+    method: PathMethod | None = None  # what made the path
     has_settled: bool = False  # the first round is over: what it didn't find is hard to find
-    volley: Volley | None = None
+    burst: ProbeBurst | None = None
 
     def __attrs_post_init__(self) -> None:
         self._remote = RemoteCandidates(self.is_local)
@@ -312,15 +312,15 @@ class Punching:
         self._start_round(now, LATER_ROUND)
         self.handle_timer(now)
 
-    def begin_volley(self, volley: Volley) -> None:
+    def begin_burst(self, burst: ProbeBurst) -> None:
         """Send these too, until there is a direct path or the round ends."""
         if self.phase is Phase.CHECKING:
-            self.volley = volley
+            self.burst = burst
 
     @property
-    def volley_begun(self) -> bool:
-        """Whether this attempt has had its volley."""
-        return self.volley is not None
+    def burst_begun(self) -> bool:
+        """Whether this attempt has had its burst."""
+        return self.burst is not None
 
     def check_bytes(self) -> bytes:
         """Return a check that can be sent to many addresses; its responses are not needed."""
@@ -505,7 +505,7 @@ class Punching:
             return
         remote = pair.remote
         self.path = Path(remote.address, pair.local, remote.type, pair.rtt, pair.base)
-        self.means, self._moved = self._means(pair), True
+        self.method, self._moved = self._method(pair), True
         self.woken()
         if self.controlling:
             self._nomination += 1
@@ -513,22 +513,22 @@ class Punching:
             pair.sends, pair.due = 0, now
             self.handle_timer(now)
         if self.is_direct:
-            self._stop_volley()
+            self._stop_burst()
 
-    def _means(self, pair: Pair) -> Means:
+    def _method(self, pair: Pair) -> PathMethod:
         if pair.is_relayed:
-            return Means.RELAY
+            return PathMethod.RELAY
         if pair.base.startswith(SOCKETS):
-            return Means.MANY_SOCKETS
-        volley = self.volley
-        probed = volley is not None and volley.strategy is Strategy.PROBE
-        if volley is not None and probed and volley.reached(pair.remote.address):
-            return Means.PROBING
-        return Means.PLAIN
+            return PathMethod.MANY_SOCKETS
+        burst = self.burst
+        probed = burst is not None and burst.strategy is Strategy.PROBE
+        if burst is not None and probed and burst.reached(pair.remote.address):
+            return PathMethod.PROBING
+        return PathMethod.PLAIN
 
-    def _stop_volley(self) -> None:
-        if self.volley is not None:
-            self.volley.stop()
+    def _stop_burst(self) -> None:
+        if self.burst is not None:
+            self.burst.stop()
 
     @property
     def is_direct(self) -> bool:
@@ -567,8 +567,8 @@ class Punching:
         due = [one for one in self.pairs.values() if one.due is not None and now >= one.due]
         for pair in sorted(due, key=lambda one: one.sends):  # none goes without for the others
             self._check(pair, now)
-        if self.volley is not None:
-            for datagram in self.volley.take_due(now, self._lets_out(now)):
+        if self.burst is not None:
+            for datagram in self.burst.take_due(now, self._lets_out(now)):
                 self._send(datagram)
 
     def _lets_out(self, now: float) -> Callable[[Datagram], bool]:
@@ -600,7 +600,7 @@ class Punching:
         confirmed = any(self._confirmed_in_round(pair) for pair in self.pairs.values())
         self.phase = Phase.QUIET if confirmed else Phase.FAILED
         self._ended = self.has_settled = True
-        self._stop_volley()
+        self._stop_burst()
         self._transactions.clear()
         for pair in self.pairs.values():
             pair.due, pair.nominating = None, False
@@ -611,8 +611,8 @@ class Punching:
         if self.phase is not Phase.CHECKING:
             return None
         due = [pair.due for pair in self.pairs.values() if pair.due is not None]
-        volley = None if self.volley is None else self.volley.get_timer()
-        others = (one for one in (volley, self._decide_at) if one is not None)
+        burst = None if self.burst is None else self.burst.get_timer()
+        others = (one for one in (burst, self._decide_at) if one is not None)
         return min([self._round_ends, *due, *others])
 
     def take_datagrams(self) -> list[Datagram]:
@@ -635,12 +635,12 @@ class Punching:
         ended, self._ended = self._ended, False
         return self.phase if ended else None
 
-    def pairs_told(self, began: float) -> tuple[PairTold, ...]:
+    def pair_reports(self, began: float) -> tuple[PairReport, ...]:
         """Return what was tried, pair by pair; ``began`` as in :meth:`Pair.told`."""
         return tuple(pair.told(began) for pair in self.pairs.values())
 
-    def volley_told(self, began: float) -> VolleyTold | None:
+    def burst_report(self, began: float) -> BurstReport | None:
         """Return what was tried beside the pairs."""
-        if self.volley is None:
+        if self.burst is None:
             return None
-        return VolleyTold(milliseconds(self.volley.began, began), self.volley.sent)
+        return BurstReport(milliseconds(self.burst.began, began), self.burst.sent)

@@ -20,7 +20,7 @@ import attrs
 
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
 from p2pchat.traversal.permissions import MAX_HOSTS
-from p2pchat.traversal.story import RelayTold, in_ms, milliseconds
+from p2pchat.traversal.report import RelayReport, in_ms, milliseconds
 from p2pchat.traversal.turn import Allocation, State
 from p2pchat.wire.addresses import Address, Family, Scope, family, format_address, scope
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -80,9 +80,9 @@ class _Relayed:
         if self.allocated_at is None and self.allocation.state is State.ALLOCATED:
             self.allocated_at, self.address = now, self.allocation.relayed
 
-    def told(self, began: float) -> RelayTold:
+    def told(self, began: float) -> RelayReport:
         """Return what became of it, with milliseconds since ``began``."""
-        return RelayTold(
+        return RelayReport(
             str(self.server),
             in_ms(self.asked_at - began),
             milliseconds(self.allocated_at, began),
@@ -373,7 +373,7 @@ class Relays:
         told, self._told = self._told, self.candidates()
         return told != self._told
 
-    def told(self, began: float) -> tuple[RelayTold, ...]:
+    def told(self, began: float) -> tuple[RelayReport, ...]:
         """
         Return what came of the relays that served since a time.
 

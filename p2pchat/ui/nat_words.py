@@ -6,6 +6,9 @@ from p2pchat.peer.events import NatRead
 from p2pchat.wire.visible import visible
 
 _FILTERING = {
+    "endpoint-independent": "lets in whatever comes: direct paths are easy",
+    "address-dependent": "lets in whatever comes from a host that you sent to: direct paths are "
+    "easy",
     "address-and-port-dependent": "lets in only whom you sent to, at the very port: usual, and "
     "direct paths work",
     "endpoint-independent-or-address-dependent": "lets in whatever comes from a host that you "

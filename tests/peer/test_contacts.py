@@ -6,13 +6,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.peer.contacts import MAX_PEOPLE, Contacts, Person
-from p2pchat.traversal.behaviour import Mapping
-from p2pchat.traversal.memory import Means, Memory
+from p2pchat.traversal.nat import Mapping
+from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.wire.strict_json import dumps
 from tests.identity.people import BOB, CAROL
 
 MALLORY = "bad00000-0000-8000-8000-000000000007"
-MEMORY = Memory(Means.RELAY, Mapping.UNKNOWN, Mapping.UNKNOWN, 5.0)
+MEMORY = PathHint(PathMethod.RELAY, Mapping.UNKNOWN, Mapping.UNKNOWN, 5.0)
 
 
 class ContactsTests(SynchronousTestCase):

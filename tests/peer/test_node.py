@@ -26,7 +26,7 @@ from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import load_state
 from p2pchat.traversal.admission import MAX_CHECKING, MAX_WAITING
-from p2pchat.traversal.allowance import PACKETS
+from p2pchat.traversal.send_budget import PACKETS
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     Answer,

@@ -12,11 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.state import CONTACTS_FILE, State, load_state
 from p2pchat.peer.state_directory import IDENTITY_FILE, LOCK_FILE, StateDirectory
-from p2pchat.traversal.behaviour import Mapping
-from p2pchat.traversal.memory import Means, Memory
+from p2pchat.traversal.nat import Mapping
+from p2pchat.traversal.path_hint import PathHint, PathMethod
 from tests.identity.people import BOB, CAROL
 
-MEMORY = Memory(Means.PROBING, Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT, 1.8e9)
+MEMORY = PathHint(PathMethod.PROBING, Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT, 1.8e9)
 
 
 class StateTests(SynchronousTestCase):

@@ -10,22 +10,22 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.session.story import Story
 from p2pchat.session.telling import judgement
 from p2pchat.session.verdict import Advice, Reason, Surmise, Verdict, judge
-from p2pchat.traversal.memory import Means
-from p2pchat.traversal.story import AttemptTold, CandidateTold, RelayTold, Side
+from p2pchat.traversal.path_hint import PathMethod
+from p2pchat.traversal.report import AttemptReport, CandidateReport, NatReport, RelayReport
 
-REFLEXIVE = CandidateTold("srflx", "203.0.113.7:7")
-RELAYED = CandidateTold("relay", "203.0.113.9:9")
-EASY = Side("endpoint-independent", "one", "unknown", "unknown", False, (REFLEXIVE,))
+REFLEXIVE = CandidateReport("srflx", "203.0.113.7:7")
+RELAYED = CandidateReport("relay", "203.0.113.9:9")
+EASY = NatReport("endpoint-independent", "one", "unknown", "unknown", False, (REFLEXIVE,))
 RANDOM = attrs.evolve(EASY, mapping="address-or-port-dependent", allocation="random")
 BLOCKED = attrs.evolve(EASY, mapping="unknown", allocation="unknown", udp_blocked=True)
 SILENT = attrs.evolve(EASY, mapping="unknown", allocation="unknown", candidates=())
-SERVED = RelayTold("turn:relay.example", 0.0, 20.0, "203.0.113.9:9", "", ())
+SERVED = RelayReport("turn:relay.example", 0.0, 20.0, "203.0.113.9:9", "", ())
 REFUSED = attrs.evolve(SERVED, allocated_ms=None, address="", failure="relay: no quota")
 
 
-def surmise(ours: Side = EASY, theirs: Side | None = EASY, **known: Any) -> Surmise:
+def surmise(ours: NatReport = EASY, theirs: NatReport | None = EASY, **known: Any) -> Surmise:
     """Return what is known of an attempt that came to nothing."""
-    last = AttemptTold(ours, theirs, True, 0.0, 1.0, failure="no check got through")
+    last = AttemptReport(ours, theirs, True, 0.0, 1.0, failure="no check got through")
     return attrs.evolve(Surmise(last, None, True, (SERVED,), False), **known)
 
 
@@ -40,7 +40,7 @@ class VerdictTests(SynchronousTestCase):
 
     def test_direct(self) -> None:
         """A direct path needs no excuse, however it came about."""
-        for means in set(Means) - {Means.RELAY}:
+        for means in set(PathMethod) - {PathMethod.RELAY}:
             self.assert_judged(surmise(RANDOM, RANDOM, means=means), Reason.DIRECT)
 
     def test_before(self) -> None:
@@ -48,7 +48,7 @@ class VerdictTests(SynchronousTestCase):
         self.assert_judged(surmise(last=None), Reason.NOTHING_TRIED)
         running = attrs.evolve(surmise().last or self.fail(), failure="", checking=True)
         self.assert_judged(surmise(last=running), Reason.UNDER_WAY)
-        self.assert_judged(surmise(last=running, means=Means.RELAY), Reason.UNDER_WAY)
+        self.assert_judged(surmise(last=running, means=PathMethod.RELAY), Reason.UNDER_WAY)
 
     def test_not_answered(self) -> None:
         """Where no description of theirs came, NATs aren't to blame."""
@@ -67,7 +67,7 @@ class VerdictTests(SynchronousTestCase):
             (EASY, SILENT, Reason.NO_CANDIDATES, Advice.ASK_THEM),
             (SILENT, SILENT, Reason.NO_STUN, Advice.RUN_STUN),
         ):
-            for means in (None, Means.RELAY):
+            for means in (None, PathMethod.RELAY):
                 self.assert_judged(surmise(ours, theirs, means=means), reason, *advice)
 
     def test_relay_only(self) -> None:
@@ -81,7 +81,7 @@ class VerdictTests(SynchronousTestCase):
         self.assert_judged(none, Reason.BOTH_RANDOM, Advice.FORWARD_PORT, Advice.NAME_RELAY)
         refused = surmise(RANDOM, RANDOM, relays=(REFUSED,))
         self.assert_judged(refused, Reason.BOTH_RANDOM, Advice.FORWARD_PORT, Advice.MEND_RELAY)
-        used = attrs.evolve(refused, means=Means.RELAY)
+        used = attrs.evolve(refused, means=PathMethod.RELAY)
         self.assert_judged(used, Reason.BOTH_RANDOM, Advice.FORWARD_PORT)
 
     def test_sentences(self) -> None:

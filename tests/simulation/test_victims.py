@@ -13,8 +13,8 @@ from p2pchat.identity.keys import Identity
 from p2pchat.peer import events
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.signaling.relay_credentials import RelayCredentials
-from p2pchat.traversal.allowance import BURST, MAX_PACKET, RATE
-from p2pchat.traversal.behaviour import Mapping
+from p2pchat.traversal.nat import Mapping
+from p2pchat.traversal.send_budget import BURST, MAX_PACKET, RATE
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,

@@ -16,11 +16,11 @@ from random import Random
 import attrs
 
 from p2pchat.traversal.agent import Agent, AgentEvent, PathMoved
-from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
-from p2pchat.traversal.hard_nats import PORTS
-from p2pchat.traversal.memory import Memory
+from p2pchat.traversal.nat import NatTraits
+from p2pchat.traversal.path_hint import PathHint
+from p2pchat.traversal.port_guessing import PORTS
 from p2pchat.traversal.punching import Credentials, Punching
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire import stun
@@ -100,7 +100,7 @@ class HardWire:
         self,
         hard_offers: bool,
         theirs: NatTraits | None = None,
-        recalled: Memory | None = None,
+        recalled: PathHint | None = None,
     ) -> None:
         """
         Let both begin.

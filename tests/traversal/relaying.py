@@ -16,9 +16,9 @@ from p2pchat.peer.driver import Driver
 from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.agent import Agent, AgentEvent
-from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import CHAT_SOCKET, STREAMS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
+from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.punching import Credentials, Punching
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
 from p2pchat.wire.addresses import Address, Family

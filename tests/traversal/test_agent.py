@@ -20,10 +20,10 @@ from p2pchat.traversal.agent import (
     PathMoved,
     RoundEnded,
 )
-from p2pchat.traversal.behaviour import NatTraits
 from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL
+from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.punching import FIRST_ROUND, Credentials
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire import stun

@@ -12,9 +12,9 @@ from p2pchat.traversal.agent import (
     PathMoved,
     RoundEnded,
 )
-from p2pchat.traversal.behaviour import Mapping, NatTraits
 from p2pchat.traversal.datagrams import RELAYS, Datagram
-from p2pchat.traversal.memory import Means, Memory
+from p2pchat.traversal.nat import Mapping, NatTraits
+from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.punching import FIRST_ROUND, Credentials
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 from tests.simulation.link import Link
@@ -87,12 +87,12 @@ class WhenTests(Case):
         """Where a relay was all there was the last time, at once, beside plain checks."""
         unknown, easy = Mapping.UNKNOWN, Mapping.ENDPOINT_INDEPENDENT
         for means, theirs, wanted in (
-            (Means.RELAY, unknown, True),
-            (Means.RELAY, easy, False),
-            (Means.PLAIN, unknown, False),
+            (PathMethod.RELAY, unknown, True),
+            (PathMethod.RELAY, easy, False),
+            (PathMethod.PLAIN, unknown, False),
         ):
             end = self.agent(UDP)
-            recalled = Memory(means, end.agent.gathering.traits().mapping, theirs, 0.0)
+            recalled = PathHint(means, end.agent.gathering.traits().mapping, theirs, 0.0)
             credentials, now = Credentials("alice", "bob", KEY), end.now
             attempt = end.agent.punch(
                 credentials, (NOWHERE,), NatTraits(), now, False, recalled=recalled
@@ -235,13 +235,13 @@ class RelayOnlyTests(Case):
         self.assertGreater(self.alice.agent.refused, 3)
         self.assertEqual(self.bob.events(RoundEnded), [RoundEnded("bob", False)])
 
-    def test_no_volley(self) -> None:
+    def test_no_burst(self) -> None:
         """Nor is anybody probed, or a socket opened."""
         for traits in (NatTraits(Mapping.DEPENDENT), NatTraits(Mapping.ENDPOINT_INDEPENDENT)):
             credentials = Credentials(f"ours {traits.mapping}", "theirs", KEY)
             now = self.alice.now
             attempt = self.alice.agent.punch(credentials, (NOWHERE,), traits, now, False)
-            self.assertFalse(attempt.volley_begun)
+            self.assertFalse(attempt.burst_begun)
 
 
 class ReleaseTests(Case):

@@ -9,15 +9,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.admission import KEPT, LONGEST_WAIT, MAX_CHECKING
 from p2pchat.traversal.agent import Agent, LinkDatagram, RoundEnded, SocketsReleased
-from p2pchat.traversal.allowance import BURST, BYTES, KEPT_PACKETS, PACKETS, RATE
-from p2pchat.traversal.behaviour import Mapping, NatTraits
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
-from p2pchat.traversal.hard_nats import FIRST_PAUSE, PROBES
+from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, MAX_HOSTS
+from p2pchat.traversal.port_guessing import FIRST_PAUSE, PROBES
 from p2pchat.traversal.punching import FIRST_ROUND, MAX_PAIRS, Credentials, Phase, Punching
 from p2pchat.traversal.relays import KEPT_HOSTS, Relays
 from p2pchat.traversal.remote_candidates import MAX_AT_RELAY, MAX_KEPT
+from p2pchat.traversal.send_budget import BURST, BYTES, KEPT_PACKETS, PACKETS, RATE
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
@@ -252,19 +252,19 @@ class BudgetTests(CostCase):
         """Meanwhile a friend's checks go out as if nobody else were there."""
         alone = self.punch("alone", spread(250, 9), known=True)
         self.run_until(NOW + 1)
-        expected = sum(one.checks_sent for one in alone.pairs_told(NOW))
+        expected = sum(one.checks_sent for one in alone.pair_reports(NOW))
         self.setUp()
         self.flood(5)
         friend = self.punch("friend", spread(250, 9), known=True)
         self.flood(1)
-        self.assertEqual(sum(one.checks_sent for one in friend.pairs_told(NOW)), expected)
+        self.assertEqual(sum(one.checks_sent for one in friend.pair_reports(NOW)), expected)
         self.assert_within_budget()
 
     def test_told(self) -> None:
         """What isn't sent isn't told to be."""
         attempts = [self.punch(f"stranger {n}", spread(n)) for n in range(MAX_CHECKING - KEPT)]
         self.run_until(NOW + 2)
-        told = [pair for one in attempts for pair in one.pairs_told(NOW)]
+        told = [pair for one in attempts for pair in one.pair_reports(NOW)]
         self.assertEqual(sum(pair.checks_sent for pair in told), len(self.sent))
 
     def test_fair(self) -> None:
@@ -272,7 +272,7 @@ class BudgetTests(CostCase):
         attempts = [self.punch(f"stranger {n}", spread(n)) for n in range(MAX_CHECKING - KEPT)]
         self.run_until(NOW + 3)
         for attempt in attempts:
-            checks = [pair.checks_sent for pair in attempt.pairs_told(NOW)]
+            checks = [pair.checks_sent for pair in attempt.pair_reports(NOW)]
             self.assertGreater(min(checks), 5)
             self.assertLessEqual(max(checks) - min(checks), 2)
 
@@ -299,7 +299,7 @@ class CandidateTests(CostCase):
             attempt.add_candidates(reflexive(*((host, 1 + n) for n in range(32))), self.now)
         self.assertEqual(len(attempt.candidates), MAX_KEPT)
         self.assertLessEqual(len(attempt.pairs), MAX_PAIRS)
-        self.assertLessEqual(len(attempt.pairs_told(NOW)), MAX_PAIRS)
+        self.assertLessEqual(len(attempt.pair_reports(NOW)), MAX_PAIRS)
 
     def test_named_anew(self) -> None:
         """The type that an address was told to be of first stays."""
@@ -312,12 +312,12 @@ class VolleyTests(SynchronousTestCase):
     """Probing and many sockets, which strangers can ask for."""
 
     def began(self, agent: Agent, ufrag: str, theirs: Mapping, known: bool, now: float) -> bool:
-        """Begin an attempt; tells whether it has its volley."""
+        """Begin an attempt; tells whether it has its burst."""
         where = reflexive((f"198.51.100.{len(ufrag)}", 9))
         attempt = agent.punch(
             Credentials(ufrag, "theirs", KEY), where, NatTraits(theirs), now, False, known=known
         )
-        return attempt.volley_begun
+        return attempt.burst_begun
 
     def test_probing(self) -> None:
         """Strangers whose probing fails, again and again, delay no friend's."""
@@ -346,12 +346,12 @@ class VolleyTests(SynchronousTestCase):
             agent.punch(credentials, spread(number), NatTraits(), now, False)
         self.began(agent, "friend", Mapping.DEPENDENT, True, now)
         friend = agent.attempt("friend")
-        assert friend is not None and friend.volley is not None
+        assert friend is not None and friend.burst is not None
         while (wanted := agent.get_timer()) is not None and wanted < NOW + FIRST_ROUND:
             now = max(wanted, now)
             agent.handle_timer(now)
             agent.datagrams_to_send(now)
-        self.assertEqual(friend.volley.sent, PROBES)
+        self.assertEqual(friend.burst.sent, PROBES)
 
     def test_sockets_close(self) -> None:
         """When the round is over, all that nothing came through are closed."""

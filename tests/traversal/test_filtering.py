@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from p2pchat.traversal.behaviour import Filtering
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.filtering import INTERVAL, SENDS, FilteringTest
+from p2pchat.traversal.nat import Filtering
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from tests.traversal.test_gathering import FIRST, MAPPED, NOW, OTHER, SECOND, GatheringCase
@@ -50,7 +50,7 @@ class FilteringTests(Case):
         """The answer from where nothing was sent says that known hosts are let in."""
         request = self.ask_once()
         self.assertTrue(self.test.receive_response(self.success(request), FOURTH))
-        self.assertIs(self.test.reading, Filtering.KNOWN_HOSTS)
+        self.assertIs(self.test.reading, Filtering.PORT_INDEPENDENT)
         self.assertIsNone(self.test.due)
 
     def test_silence(self) -> None:
@@ -63,7 +63,7 @@ class FilteringTests(Case):
             self.assertIs(self.test.reading, Filtering.UNKNOWN)
         self.assertEqual(len(asked), 1)
         self.assertTrue(self.test.handle_timer(NOW + SENDS * INTERVAL))
-        self.assertIs(self.test.reading, Filtering.PORT_DEPENDENT)
+        self.assertIs(self.test.reading, Filtering.ADDRESS_AND_PORT_DEPENDENT)
         self.assertEqual((self.test.due, self.test.take_datagrams()), (None, []))
 
     def test_early(self) -> None:
@@ -103,7 +103,7 @@ class FilteringTests(Case):
         for number in range(1, SENDS + 1):
             self.test.handle_timer(NOW + number * INTERVAL)
         self.test.receive_response(self.success(request), FOURTH)
-        self.assertIs(self.test.reading, Filtering.KNOWN_HOSTS)
+        self.assertIs(self.test.reading, Filtering.PORT_INDEPENDENT)
 
 
 class InGatheringTests(Case):
@@ -126,7 +126,7 @@ class InGatheringTests(Case):
         (sent,) = self.run_timer()
         request = self.request_in(sent)
         self.assertTrue(self.answer(request, MAPPED, FOURTH))
-        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
+        self.assertIs(self.gathering.traits().filtering, Filtering.PORT_INDEPENDENT)
         self.assertTrue(self.gathering.take_change())
 
     def test_not_before_mappings(self) -> None:
@@ -152,7 +152,7 @@ class InGatheringTests(Case):
             self.run_timer()
         self.assertLess(now - start, 2)
         self.assertTrue(self.gathering.take_change())
-        self.assertIs(self.gathering.traits().filtering, Filtering.PORT_DEPENDENT)
+        self.assertIs(self.gathering.traits().filtering, Filtering.ADDRESS_AND_PORT_DEPENDENT)
 
     def test_three_servers(self) -> None:
         """Where nobody is left to answer, the filtering stays unknown and nothing is asked."""
@@ -165,7 +165,7 @@ class InGatheringTests(Case):
         self.complete(FIRST, SECOND, THIRD, FOURTH)
         (sent,) = self.run_timer()
         self.answer(self.request_in(sent), MAPPED, FOURTH)
-        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
+        self.assertIs(self.gathering.traits().filtering, Filtering.PORT_INDEPENDENT)
 
     def refresh(self, *mapped: Address) -> None:
         """Ask again; the servers answer with these."""
@@ -181,7 +181,7 @@ class InGatheringTests(Case):
         ((_, request),) = self.requests()
         self.assertIn("CHANGE-REQUEST", request.attributes)
         self.assertTrue(self.answer(request, MAPPED, FOURTH))
-        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
+        self.assertIs(self.gathering.traits().filtering, Filtering.PORT_INDEPENDENT)
 
     def test_other_mapping(self) -> None:
         """Another mapped address is another NAT, or one that forgot: what was read is void."""
@@ -200,7 +200,7 @@ class InGatheringTests(Case):
         """Where all is as it was, the reading stays."""
         self.read_open()
         self.refresh(MAPPED, MAPPED, MAPPED)
-        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
+        self.assertIs(self.gathering.traits().filtering, Filtering.PORT_INDEPENDENT)
 
     def test_once(self) -> None:
         """A renewed registration with the same servers doesn't make another test."""
@@ -208,5 +208,5 @@ class InGatheringTests(Case):
         (sent,) = self.run_timer()
         self.answer(self.request_in(sent), MAPPED, FOURTH)
         self.complete(FIRST, SECOND, THIRD, FOURTH)
-        self.assertIs(self.gathering.traits().filtering, Filtering.KNOWN_HOSTS)
+        self.assertIs(self.gathering.traits().filtering, Filtering.PORT_INDEPENDENT)
         self.assertGreater(self.gathering.get_timer() or 0.0, NOW + 1)

@@ -82,7 +82,7 @@ class FirstRoundTests(PunchingCase):
         self.wire.run(FIRST_ROUND + 0.1)
         self.assertEqual(self.alice.ends, [Phase.FAILED])
         self.assertEqual(self.alice.moves, [])
-        (told,) = self.alice.punching.pairs_told(self.wire.now)
+        (told,) = self.alice.punching.pair_reports(self.wire.now)
         self.assertEqual((told.type, told.address), ("host", f"{B1[0]}:{B1[1]}"))
         self.assertGreater(told.checks_sent, 5)
         self.assertLess(told.first_sent_ms or 0.0, -FIRST_ROUND * 1000)

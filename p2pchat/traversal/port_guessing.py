@@ -31,8 +31,8 @@ from itertools import takewhile
 
 import attrs
 
-from p2pchat.traversal.behaviour import Strategy
 from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS, Datagram
+from p2pchat.traversal.strategy import BURST_DELAY, Strategy
 from p2pchat.wire.addresses import Address, Family, Scope, family, scope
 from p2pchat.wire.documents import Candidate, CandidateType
 
@@ -42,10 +42,8 @@ TICK = 0.005  # seconds between two batches
 PROBES_A_TICK = 5  # 1,000 a second, 0.8 Mbit/s
 SOCKETS_A_TICK = 16  # all within 80 ms
 OPENINGS = 2  # passes over all sockets: a check may be lost
-HARD_DELAY = 0.15  # seconds that plain checks have for themselves
-OPEN_DELAY = 1.0  # the same, where the easy side's filter should let plain checks do
 PORTS = range(1024, 65536)
-RUN_LENGTH = HARD_DELAY + PROBES / PROBES_A_TICK * TICK  # seconds
+RUN_LENGTH = BURST_DELAY + PROBES / PROBES_A_TICK * TICK  # seconds
 FIRST_PAUSE = 2.0  # seconds after a run that failed
 LONGEST_PAUSE = 300.0  # seconds
 
@@ -71,7 +69,7 @@ def random_ports(count: int, random_bytes: Callable[[int], bytes]) -> list[int]:
 
 
 @attrs.define
-class Volley:
+class ProbeBurst:
     """
     Paced datagrams, all with the same bytes: the openings of the hard side, or the probes.
 
@@ -88,7 +86,7 @@ class Volley:
     began: float | None = None
 
     @classmethod
-    def openings(cls, ufrag: str, data: bytes, to: Address, ttl: int, begin: float) -> Volley:
+    def openings(cls, ufrag: str, data: bytes, to: Address, ttl: int, begin: float) -> ProbeBurst:
         """Make the hard side's: one check from each of many sockets, a few times over."""
         bases = [f"{SOCKETS}{ufrag}/{number}" for number in range(SOCKETS_OPENED)]
         shots = [Datagram(data, to, ttl, base) for base in bases * OPENINGS]
@@ -97,7 +95,7 @@ class Volley:
     @classmethod
     def probes(
         cls, data: bytes, host: str, random_bytes: Callable[[int], bytes], begin: float
-    ) -> Volley:
+    ) -> ProbeBurst:
         """Make the easy side's: one check to each of many random ports."""
         ports = random_ports(PROBES, random_bytes)
         shots = [Datagram(data, (host, port), None, CHAT_SOCKET) for port in ports]

@@ -1,5 +1,5 @@
 """
-What an attempt to reach a peer did, as values: both NATs, all candidates, checks, volley, relays.
+What an attempt to reach a peer did, as values: NATs, candidates, checks, probe burst, relays.
 
 Written by the machines that did it, read by whoever explains it (:mod:`p2pchat.session.telling`)
 or prints it as JSON.  Part of that stable interface: members may be added, none is renamed or
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import attrs
 
-from p2pchat.traversal.behaviour import NatTraits
+from p2pchat.traversal.nat import NatTraits
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import Candidate
 
@@ -26,7 +26,7 @@ def milliseconds(time: float | None, began: float) -> float | None:
 
 
 @attrs.frozen
-class CandidateTold:
+class CandidateReport:
     """A candidate: its type, ``host``, ``srflx``, ``prflx`` or ``relay``, and its address."""
 
     type: str
@@ -34,7 +34,7 @@ class CandidateTold:
 
 
 @attrs.frozen
-class Side:
+class NatReport:
     """
     One side's NAT, in its own words, and the candidates that it told the other.
 
@@ -47,10 +47,10 @@ class Side:
     filtering: str
     port_preservation: str
     udp_blocked: bool  # as far as the side itself can tell; of the other side it isn't known
-    candidates: tuple[CandidateTold, ...]
+    candidates: tuple[CandidateReport, ...]
 
     @classmethod
-    def of(cls, traits: NatTraits, blocked: bool, candidates: tuple[Candidate, ...]) -> Side:
+    def of(cls, traits: NatTraits, blocked: bool, candidates: tuple[Candidate, ...]) -> NatReport:
         """Describe a side."""
         return cls(
             traits.mapping.value,
@@ -58,12 +58,14 @@ class Side:
             traits.filtering.value,
             traits.preservation.value,
             blocked,
-            tuple(CandidateTold(one.type.value, format_address(one.address)) for one in candidates),
+            tuple(
+                CandidateReport(one.type.value, format_address(one.address)) for one in candidates
+            ),
         )
 
 
 @attrs.frozen
-class PairTold:
+class PairReport:
     """The checks on one candidate pair."""
 
     over: str  # the base: "" for the chat socket, else ``relay/N`` or ``socket/...``
@@ -77,7 +79,7 @@ class PairTold:
 
 
 @attrs.frozen
-class VolleyTold:
+class BurstReport:
     """Many sockets, or port probing."""
 
     began_ms: float | None  # None: plain checks did before it was due
@@ -85,7 +87,7 @@ class VolleyTold:
 
 
 @attrs.frozen
-class RelayTold:
+class RelayReport:
     """One allocation at a relay; ``failure`` says why there is none, or ""."""
 
     server: str
@@ -97,7 +99,7 @@ class RelayTold:
 
 
 @attrs.frozen
-class AttemptTold:
+class AttemptReport:
     """
     One offer, ours or theirs, and what followed.
 
@@ -108,20 +110,20 @@ class AttemptTold:
     why it came to nothing, or "".
     """
 
-    ours: Side
-    theirs: Side | None
+    ours: NatReport
+    theirs: NatReport | None
     offered_by_us: bool
     began_ms: float
     checks_began_ms: float | None = None
     strategy: str = ""
     remembered: str = ""
-    pairs: tuple[PairTold, ...] = ()
-    volley: VolleyTold | None = None
+    pairs: tuple[PairReport, ...] = ()
+    volley: BurstReport | None = None
     means: str = ""
     checking: bool = False
     failure: str = ""
 
     @property
     def checks_sent(self) -> int:
-        """All of them, the volley's apart."""
+        """All of them, those of the burst apart."""
         return sum(pair.checks_sent for pair in self.pairs)

@@ -10,15 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal import hard_nats
+from p2pchat.traversal import port_guessing
 from p2pchat.traversal.agent import LinkDatagram, SocketsReleased
-from p2pchat.traversal.behaviour import Filtering, Mapping, NatTraits
 from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS
-from p2pchat.traversal.hard_nats import (
+from p2pchat.traversal.nat import Filtering, Mapping, NatTraits
+from p2pchat.traversal.path_hint import PathHint, PathMethod
+from p2pchat.traversal.port_guessing import (
     FIRST_PAUSE,
-    HARD_DELAY,
     LONGEST_PAUSE,
-    OPEN_DELAY,
     OPENINGS,
     PORTS,
     PROBES,
@@ -27,13 +26,13 @@ from p2pchat.traversal.hard_nats import (
     SOCKETS_A_TICK,
     SOCKETS_OPENED,
     TICK,
+    ProbeBurst,
     ProbingBudget,
-    Volley,
     random_ports,
     target,
 )
-from p2pchat.traversal.memory import Means, Memory
 from p2pchat.traversal.punching import FIRST_ROUND, LOW_TTL, Credentials
+from p2pchat.traversal.strategy import BURST_DELAY, OPEN_DELAY
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.traversal.hard_wire import EASY, HARD, KEY, HardWire, easy_agent, hard_agent
@@ -42,11 +41,11 @@ CHECK = b"a check"
 NOW = 100.0
 
 
-def drained(volley: Volley) -> list[tuple[float, list[Address], list[str]]]:
-    """Let a volley run; returns when how many went where, from which bases."""
+def drained(burst: ProbeBurst) -> list[tuple[float, list[Address], list[str]]]:
+    """Let a burst run; returns when how many went where, from which bases."""
     batches = []
-    while (now := volley.get_timer()) is not None:
-        batch = volley.take_due(now)
+    while (now := burst.get_timer()) is not None:
+        batch = burst.take_due(now)
         batches.append((now, [one.destination for one in batch], [one.base for one in batch]))
     return batches
 
@@ -56,9 +55,9 @@ class VolleyTests(SynchronousTestCase):
 
     def test_probes(self) -> None:
         """PROBES distinct ports of one host, from the chat socket, all with the same bytes."""
-        volley = Volley.probes(CHECK, HARD, Random(1).randbytes, NOW)
-        shots = [shot for _ in range(2 * PROBES) for shot in volley.take_due(NOW + 100 * _)]
-        self.assertEqual((len(shots), volley.sent, volley.is_over), (PROBES, PROBES, True))
+        burst = ProbeBurst.probes(CHECK, HARD, Random(1).randbytes, NOW)
+        shots = [shot for _ in range(2 * PROBES) for shot in burst.take_due(NOW + 100 * _)]
+        self.assertEqual((len(shots), burst.sent, burst.is_over), (PROBES, PROBES, True))
         self.assertEqual(len({shot.destination for shot in shots}), PROBES)
         self.assertEqual({shot.destination[0] for shot in shots}, {HARD})
         self.assertTrue(all(shot.destination[1] in PORTS for shot in shots))
@@ -66,7 +65,7 @@ class VolleyTests(SynchronousTestCase):
 
     def test_pace(self) -> None:
         """No more than PROBES_A_TICK in a tick: 1,000 a second."""
-        batches = drained(Volley.probes(CHECK, HARD, Random(1).randbytes, NOW))
+        batches = drained(ProbeBurst.probes(CHECK, HARD, Random(1).randbytes, NOW))
         self.assertEqual({len(where) for _, where, _ in batches}, {PROBES_A_TICK})
         for (earlier, *_), (later, *_) in pairwise(batches):
             self.assertAlmostEqual(later - earlier, TICK)
@@ -75,15 +74,15 @@ class VolleyTests(SynchronousTestCase):
 
     def test_late_timer(self) -> None:
         """A timer that comes late makes up for nothing: no burst follows."""
-        volley = Volley.probes(CHECK, HARD, Random(1).randbytes, NOW)
-        self.assertEqual(volley.take_due(NOW - 0.001), [])
-        self.assertEqual(len(volley.take_due(NOW + 3)), PROBES_A_TICK)
-        self.assertEqual(volley.take_due(NOW + 3), [])
-        self.assertEqual(len(volley.take_due(NOW + 3 + TICK)), PROBES_A_TICK)
+        burst = ProbeBurst.probes(CHECK, HARD, Random(1).randbytes, NOW)
+        self.assertEqual(burst.take_due(NOW - 0.001), [])
+        self.assertEqual(len(burst.take_due(NOW + 3)), PROBES_A_TICK)
+        self.assertEqual(burst.take_due(NOW + 3), [])
+        self.assertEqual(len(burst.take_due(NOW + 3 + TICK)), PROBES_A_TICK)
 
     def test_openings(self) -> None:
         """Each of SOCKETS_OPENED sockets sends to the one address, OPENINGS times, low."""
-        batches = drained(Volley.openings("frag", CHECK, EASY, LOW_TTL, NOW))
+        batches = drained(ProbeBurst.openings("frag", CHECK, EASY, LOW_TTL, NOW))
         bases = [base for *_, some in batches for base in some]
         expected = [f"{SOCKETS}frag/{number}" for number in range(SOCKETS_OPENED)]
         self.assertEqual(bases, expected * OPENINGS)
@@ -91,8 +90,8 @@ class VolleyTests(SynchronousTestCase):
         self.assertLessEqual(max(len(where) for _, where, _ in batches), SOCKETS_A_TICK)
         first_pass = batches[SOCKETS_OPENED // SOCKETS_A_TICK - 1]
         self.assertLess(first_pass[0] - NOW, 0.08)
-        volley = Volley.openings("frag", CHECK, EASY, LOW_TTL, NOW)
-        self.assertEqual({one.ttl for one in volley.take_due(NOW)}, {LOW_TTL})
+        burst = ProbeBurst.openings("frag", CHECK, EASY, LOW_TTL, NOW)
+        self.assertEqual({one.ttl for one in burst.take_due(NOW)}, {LOW_TTL})
 
     @settings(deadline=None, max_examples=30)
     @given(st.integers(0, 2**32), st.integers(0, 3000))
@@ -127,7 +126,7 @@ class ClaimTests(SynchronousTestCase):
         self.assertEqual((len(PORTS), SOCKETS_OPENED, PROBES), (64_512, 256, 1750))
         shares = [f"{self.chance(probes) * 100:.1f} %" for probes in (1024, 1750)]
         self.assertEqual(shares, ["98.3 %", "99.9 %"])
-        said = " ".join((hard_nats.__doc__ or "").split())
+        said = " ".join((port_guessing.__doc__ or "").split())
         self.assertIn(f"1,024 probes find one in {shares[0]} of runs, 1,750 in {shares[1]}", said)
 
     def test_formula(self) -> None:
@@ -142,12 +141,12 @@ class ClaimTests(SynchronousTestCase):
 
     def test_run_length(self) -> None:
         """A whole run, and the triggered check after it, fits a round of checks."""
-        self.assertAlmostEqual(RUN_LENGTH, HARD_DELAY + PROBES / 1000)
+        self.assertAlmostEqual(RUN_LENGTH, BURST_DELAY + PROBES / 1000)
         self.assertLess(OPEN_DELAY + PROBES / 1000 + 1, FIRST_ROUND)
 
 
 class TargetTests(SynchronousTestCase):
-    """Whom a volley may meet."""
+    """Whom a burst may meet."""
 
     def test_target(self) -> None:
         """A public address, reflexive before host, never a relay's or a private one."""
@@ -229,8 +228,8 @@ class JoinTests(SynchronousTestCase):
 
     def test_readings(self) -> None:
         """The two sides of these tests are what they are said to be."""
-        self.assertTrue(hard_agent(1).gathering.traits().is_random)
-        self.assertTrue(easy_agent(1).gathering.traits().is_easy)
+        self.assertTrue(hard_agent(1).gathering.traits().is_symmetric)
+        self.assertTrue(easy_agent(1).gathering.traits().is_endpoint_independent)
 
     def test_joins(self) -> None:
         """They meet within a run, whoever made the offer, and on the same pair."""
@@ -290,7 +289,7 @@ class JoinTests(SynchronousTestCase):
         wire.run(0.01)
         self.assertEqual(wire.told_hard[-1], SocketsReleased("hard", frozenset()))
         wire.punch(True)
-        self.assertTrue(wire.attempts[1].volley_begun)
+        self.assertTrue(wire.attempts[1].burst_begun)
 
     def test_budget(self) -> None:
         """Whom nobody answers gets PROBES probes, at the pace, at one host, and no more."""
@@ -321,15 +320,15 @@ class JoinTests(SynchronousTestCase):
             where = (Candidate(CandidateType.SERVER_REFLEXIVE, (f"198.51.100.{number}", 9)),)
             credentials = Credentials(f"ours{number}", "theirs", KEY)
             attempt = easy.punch(credentials, where, random, NOW, False)
-            began.append(attempt.volley_begun)
+            began.append(attempt.burst_begun)
         self.assertEqual(began, [True, False, False])
 
     def test_delay(self) -> None:
-        """Plain checks have HARD_DELAY for themselves, OPEN_DELAY where they should do."""
+        """Plain checks have BURST_DELAY for themselves, OPEN_DELAY where they should do."""
         for filtering, delay in (
-            (Filtering.UNKNOWN, HARD_DELAY),
-            (Filtering.PORT_DEPENDENT, HARD_DELAY),
-            (Filtering.KNOWN_HOSTS, OPEN_DELAY),
+            (Filtering.UNKNOWN, BURST_DELAY),
+            (Filtering.ADDRESS_AND_PORT_DEPENDENT, BURST_DELAY),
+            (Filtering.PORT_INDEPENDENT, OPEN_DELAY),
         ):
             wire = HardWire(6)
             wire.punch(True, NatTraits(Mapping.ENDPOINT_INDEPENDENT, 0, filtering))
@@ -342,15 +341,15 @@ class JoinTests(SynchronousTestCase):
         """Neither delay where many sockets did it the last time, behind NATs that read the same."""
         easy, hard = Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT
         for means, ours, theirs, delay in (
-            (Means.MANY_SOCKETS, hard, easy, 0.0),
-            (Means.PLAIN, hard, easy, OPEN_DELAY),
-            (Means.RELAY, hard, easy, OPEN_DELAY),
-            (Means.MANY_SOCKETS, easy, easy, OPEN_DELAY),
-            (Means.MANY_SOCKETS, hard, hard, OPEN_DELAY),
+            (PathMethod.MANY_SOCKETS, hard, easy, 0.0),
+            (PathMethod.PLAIN, hard, easy, OPEN_DELAY),
+            (PathMethod.RELAY, hard, easy, OPEN_DELAY),
+            (PathMethod.MANY_SOCKETS, easy, easy, OPEN_DELAY),
+            (PathMethod.MANY_SOCKETS, hard, hard, OPEN_DELAY),
         ):
             wire = HardWire(6)
-            told = NatTraits(easy, 0, Filtering.KNOWN_HOSTS)
-            wire.punch(True, told, Memory(means, ours, theirs, 0.0))
+            told = NatTraits(easy, 0, Filtering.PORT_INDEPENDENT)
+            wire.punch(True, told, PathHint(means, ours, theirs, 0.0))
             wire.run(delay + 0.2)
             opened = [one for one in wire.sent_hard if one[1].base.startswith(SOCKETS)]
             self.assertAlmostEqual(opened[0][0] - NOW, delay)
@@ -358,28 +357,28 @@ class JoinTests(SynchronousTestCase):
             self.assertAlmostEqual(plain[0][0] - NOW, 0.0)
 
     def test_means(self) -> None:
-        """Each side knows that it was the volley, and what it took."""
+        """Each side knows that it was the burst, and what it took."""
         wire = self.joined(9, True)
         wire.run(1)
         hard, easy = wire.attempts
-        self.assertEqual((hard.means, easy.means), (Means.MANY_SOCKETS, Means.PROBING))
+        self.assertEqual((hard.method, easy.method), (PathMethod.MANY_SOCKETS, PathMethod.PROBING))
         for attempt in (hard, easy):
-            told = attempt.volley_told(NOW)
+            told = attempt.burst_report(NOW)
             assert told is not None
-            self.assertEqual(told.began_ms, HARD_DELAY * 1000)
+            self.assertEqual(told.began_ms, BURST_DELAY * 1000)
             self.assertGreater(told.packets_sent, 0)
-        assert easy.volley is not None and easy.path is not None
-        self.assertTrue(easy.volley.reached(easy.path.address))
-        self.assertFalse(easy.volley.reached((HARD, 80)))
+        assert easy.burst is not None and easy.path is not None
+        self.assertTrue(easy.burst.reached(easy.path.address))
+        self.assertFalse(easy.burst.reached((HARD, 80)))
 
     def test_learned_later(self) -> None:
-        """Where the other side's NAT shows only after the answer, the volley begins then."""
+        """Where the other side's NAT shows only after the answer, the burst begins then."""
         wire = HardWire(7)
         wire.punch(True, NatTraits())
         wire.run(0.3)
-        self.assertFalse(wire.attempts[0].volley_begun)
+        self.assertFalse(wire.attempts[0].burst_begun)
         wire.hard.learn("hard", wire.easy.gathering.traits(), wire.now)
-        self.assertTrue(wire.attempts[0].volley_begun)
+        self.assertTrue(wire.attempts[0].burst_begun)
         self.assertLess(wire.run(3, until_joined=True), RUN_LENGTH + 0.3)
 
     def test_hopeless(self) -> None:
@@ -390,7 +389,7 @@ class JoinTests(SynchronousTestCase):
         attempt = hard.punch(
             credentials, theirs.candidates(), theirs.gathering.traits(), NOW, False
         )
-        self.assertFalse(attempt.volley_begun)
+        self.assertFalse(attempt.burst_begun)
         sent = hard.datagrams_to_send(NOW)
         self.assertEqual({one.base for one in sent}, {CHAT_SOCKET})
         self.assertEqual(len(sent), len(theirs.candidates()))

@@ -1,10 +1,10 @@
 """
-How much may be sent to addresses that others name: to each host, and to all of them together.
+Limits on what is sent to addresses that others name: to each host, and to all hosts together.
 
 Whoever signs offers, or names STUN and TURN servers, chooses where our packets go.  So all of
-them draw on one :class:`Allowance` for each *host*, an IPv4 address or the /64 of an IPv6 one,
-whatever the port, the attempt and the peer: BURST packets at once, RATE a second from then on,
-hence no more than ``BURST + RATE * t`` in any t seconds.
+them draw on one :class:`AmplificationLimit` for each *host*, an IPv4 address or the /64 of an IPv6
+one, whatever the port, the attempt and the peer: BURST packets at once, RATE a second from then
+on, hence no more than ``BURST + RATE * t`` in any t seconds (after RFC 9000 section 8).
 
 Nothing is counted there that goes to an endpoint which answered a check of ours in the attempt, or
 to a relay that holds an allocation of ours: they proved that they want it.  An authentic check that
@@ -14,11 +14,11 @@ attempt has the key, and sources of UDP can be forged.
 BURST lets every honest call through: a run of probing (1,750 packets) to one NAT, and the checks of
 three attempts with nine candidates each, 26 in a round (702).
 
-What attempts send to all hosts, checks, answers to checks and volleys, proved or not, over relays
-or not, is within one :class:`Budget`: in no second more than PACKETS packets with BYTES bytes of
-UDP payload.  Strangers' attempts leave KEPT_PACKETS and KEPT_BYTES of that to known peers, and of
-either kind those that check at the same time have equal shares.  One run of port probing, 1,000
-packets of 100 bytes a second, fits.
+What attempts send to all hosts, checks, answers to checks and probe bursts, proved or not, over
+relays or not, is within one :class:`SendBudget`: in no second more than PACKETS packets with BYTES
+bytes of UDP payload.  Strangers' attempts leave KEPT_PACKETS and KEPT_BYTES of that to known peers,
+and of either kind those that check at the same time have equal shares.  One run of port probing,
+1,000 packets of 100 bytes a second, fits.
 
 What may not go isn't made, isn't counted as sent, and is tried again a little later.
 """
@@ -57,7 +57,7 @@ def host_key(host: str) -> str:
 
 
 @attrs.define
-class Allowance:
+class AmplificationLimit:
     """
     The allowances of all hosts.
 
@@ -119,7 +119,7 @@ class Window:
 
 
 @attrs.define
-class Budget:
+class SendBudget:
     """
     What attempts may send to all hosts together.
 

@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.peer import events
 from p2pchat.peer.state import load_state
 from p2pchat.peer.state_directory import StateDirectory
-from p2pchat.traversal.hard_nats import HARD_DELAY
-from p2pchat.traversal.memory import MEMORY_LIFETIME
-from p2pchat.traversal.story import AttemptTold
+from p2pchat.traversal.path_hint import HINT_LIFETIME
+from p2pchat.traversal.report import AttemptReport
+from p2pchat.traversal.strategy import BURST_DELAY
 from tests.simulation.behaviour import (
     PORT_RESTRICTED_CONE,
     RESTRICTED_CONE,
@@ -33,7 +33,7 @@ class Calls:
         self.left = self.world.nat(left)
         self.alice, self.bob = self.world.couple(self.left, self.world.nat(PORT_RESTRICTED_CONE))
 
-    def call(self) -> tuple[AttemptTold, float]:
+    def call(self) -> tuple[AttemptReport, float]:
         """Let Alice call; returns her attempt, and her milliseconds to the direct path."""
         self.world.connect(self.alice, self.bob)
         self.world.internet.run(SETTLED)
@@ -44,7 +44,7 @@ class Calls:
         return attempt, spent
 
 
-def lead(attempt: AttemptTold) -> float:
+def lead(attempt: AttemptReport) -> float:
     """Return the milliseconds for which plain checks were alone."""
     assert attempt.volley is not None
     assert attempt.volley.began_ms is not None and attempt.checks_began_ms is not None
@@ -60,7 +60,7 @@ class MemoryTests(SynchronousTestCase):
             calls = Calls(seed)
             (first, _), (second, _) = calls.call(), calls.call()
             self.assertEqual((first.remembered, second.remembered), ("", "many-sockets"))
-            self.assertGreaterEqual(lead(first), HARD_DELAY * 1000)
+            self.assertGreaterEqual(lead(first), BURST_DELAY * 1000)
             self.assertLess(lead(second), 5)
             self.assertTrue(all(pair.checks_sent for pair in second.pairs), "plain checks too")
 
@@ -68,7 +68,7 @@ class MemoryTests(SynchronousTestCase):
         """Which port is met when, is chance; over some pairs, the second call is faster."""
         spent = [(calls.call()[1], calls.call()[1]) for calls in map(Calls, SEEDS)]
         first, second = (sum(column) / len(spent) for column in zip(*spent, strict=True))
-        self.assertLess(second, first - HARD_DELAY * 1000 / 3, spent)
+        self.assertLess(second, first - BURST_DELAY * 1000 / 3, spent)
 
     def test_plain_checks_did(self) -> None:
         """Where plain checks joined the two, the volley goes on waiting for its delay."""
@@ -98,11 +98,11 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(attempt.means, "plain")
 
     def test_kept_with_the_contact(self) -> None:
-        """With a state directory it outlives the program, but not MEMORY_LIFETIME."""
+        """With a state directory it outlives the program, but not HINT_LIFETIME."""
         directory = StateDirectory.open(self.mktemp())
         self.addCleanup(directory.close)
         calls = Calls(7)
-        for age, remembered in ((0.0, ""), (0.0, "many-sockets"), (MEMORY_LIFETIME, "")):
+        for age, remembered in ((0.0, ""), (0.0, "many-sockets"), (HINT_LIFETIME, "")):
             calls.world.result(calls.alice.node.stop())
             state = load_state(directory, Random(7).randbytes)
             for peer_id, person in state.contacts.people().items():

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.traversal.behaviour import Mapping, NatTraits
-from p2pchat.traversal.memory import (
-    MEMORY_LIFETIME,
+from p2pchat.traversal.nat import Mapping, NatTraits
+from p2pchat.traversal.path_hint import (
+    HINT_LIFETIME,
     WORTH_NOTING,
-    Means,
-    Memory,
+    PathHint,
+    PathMethod,
     is_predicted,
 )
 from p2pchat.wire.documents import CandidateType
@@ -23,7 +23,7 @@ from p2pchat.wire.strict_json import dumps, loads
 
 NOW = 1_800_000_000.0
 EASY, HARD = Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT
-MEMORY = Memory(Means.MANY_SOCKETS, HARD, EASY, NOW)
+MEMORY = PathHint(PathMethod.MANY_SOCKETS, HARD, EASY, NOW)
 
 
 class MemoryTests(SynchronousTestCase):
@@ -31,9 +31,9 @@ class MemoryTests(SynchronousTestCase):
 
     def test_kept(self) -> None:
         """Each comes back from JSON as it was."""
-        for means in Means:
-            memory = attrs.evolve(MEMORY, means=means)
-            self.assertEqual(Memory.from_json(loads(dumps(memory.to_json()))), memory)
+        for means in PathMethod:
+            memory = attrs.evolve(MEMORY, method=means)
+            self.assertEqual(PathHint.from_json(loads(dumps(memory.to_json()))), memory)
 
     def test_damaged(self) -> None:
         """Anything else is refused with our own error."""
@@ -45,13 +45,13 @@ class MemoryTests(SynchronousTestCase):
             *({**good, name: "moonlight"} for name in good),
             *({**good, "learned_at": when} for when in (-1.0, True, None, 1e300)),
         ):
-            self.assertRaises(RemoteProtocolError, Memory.from_json, bad)
+            self.assertRaises(RemoteProtocolError, PathHint.from_json, bad)
 
     @given(st.dictionaries(st.sampled_from(sorted(MEMORY.to_json())), st.text() | st.floats()))
     def test_any(self, members: dict[str, object]) -> None:
         """No content of a file does more than to be refused."""
         with contextlib.suppress(RemoteProtocolError):
-            Memory.from_json(members)
+            PathHint.from_json(members)
 
     def test_fits(self) -> None:
         """It is for this pair of readings, in this order."""
@@ -60,8 +60,8 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(fitting, {(HARD, EASY)})
 
     def test_fresh(self) -> None:
-        """It is used for MEMORY_LIFETIME, and not where the clock was far wrong."""
-        ages = {0.0: True, MEMORY_LIFETIME - 1: True, MEMORY_LIFETIME: False, -1e9: False}
+        """It is used for HINT_LIFETIME, and not where the clock was far wrong."""
+        ages = {0.0: True, HINT_LIFETIME - 1: True, HINT_LIFETIME: False, -1e9: False}
         self.assertEqual({age: MEMORY.is_fresh(NOW + age) for age in ages}, ages)
 
     def test_repeats(self) -> None:
@@ -69,23 +69,8 @@ class MemoryTests(SynchronousTestCase):
         later = attrs.evolve(MEMORY, learned_at=NOW + WORTH_NOTING)
         self.assertTrue(later.repeats(MEMORY))
         self.assertFalse(attrs.evolve(later, learned_at=NOW + WORTH_NOTING + 1).repeats(MEMORY))
-        self.assertFalse(attrs.evolve(later, means=Means.PLAIN).repeats(MEMORY))
+        self.assertFalse(attrs.evolve(later, method=PathMethod.PLAIN).repeats(MEMORY))
         self.assertFalse(MEMORY.repeats(None))
-
-    def test_wishes(self) -> None:
-        """Only where plain checks didn't do is anything hurried."""
-        wishes = {
-            means: (one.wants_volley, one.wants_relay)
-            for means in Means
-            for one in (attrs.evolve(MEMORY, means=means),)
-        }
-        self.assertEqual(
-            {means for means, wished in wishes.items() if wished == (True, False)},
-            {Means.MANY_SOCKETS, Means.PROBING},
-        )
-        self.assertEqual(
-            [means for means, wished in wishes.items() if wished == (False, True)], [Means.RELAY]
-        )
 
     def test_predicted(self) -> None:
         """A path on a told next port was predicted, whichever side has the steps."""

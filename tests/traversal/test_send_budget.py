@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.allowance import (
+from p2pchat.traversal.port_guessing import PROBES, PROBES_A_TICK, TICK
+from p2pchat.traversal.punching import MAX_RESPONSE, Credentials, Pair, Punching
+from p2pchat.traversal.send_budget import (
     BURST,
     BYTES,
     KEPT_BYTES,
@@ -15,12 +17,10 @@ from p2pchat.traversal.allowance import (
     MAX_PACKET,
     PACKETS,
     RATE,
-    Allowance,
-    Budget,
+    AmplificationLimit,
+    SendBudget,
     host_key,
 )
-from p2pchat.traversal.hard_nats import PROBES, PROBES_A_TICK, TICK
-from p2pchat.traversal.punching import MAX_RESPONSE, Credentials, Pair, Punching
 from p2pchat.wire import stun
 from p2pchat.wire.documents import MAX_LABEL, Candidate, CandidateType
 
@@ -31,7 +31,7 @@ class AllowanceTests(SynchronousTestCase):
     """One bucket for each address."""
 
     def setUp(self) -> None:
-        self.allowance = Allowance()
+        self.allowance = AmplificationLimit()
 
     def send(self, count: int, now: float, host: str = VICTIM) -> int:
         """Ask for so many packets; returns how many may go."""
@@ -88,7 +88,7 @@ class BudgetTests(SynchronousTestCase):
     """What goes to all hosts together."""
 
     def setUp(self) -> None:
-        self.budget = Budget()
+        self.budget = SendBudget()
 
     def send(
         self, count: int, now: float, known: bool = False, sharing: int = 1, octets: int = 100

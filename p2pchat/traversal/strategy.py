@@ -1,0 +1,88 @@
+"""
+The strategy of an attempt: what one side tries beside plain checks, when, and over which relay.
+
+Decided from the traits of both NATs, which offer and answer carry, and from the hint of the last
+path (:mod:`p2pchat.traversal.path_hint`)::
+
+    ours                    theirs                  our side
+    --------------------    --------------------    -------------------------------------
+    symmetric               endpoint-independent    MANY_SOCKETS
+    endpoint-independent    symmetric               PROBE
+    symmetric               symmetric               HOPELESS: the relay carries
+    anything else                                   PLAIN
+
+    the last path           and this time
+    --------------------    -------------------------------------------------------------
+    many sockets, probing   the burst begins at once, without BURST_DELAY or OPEN_DELAY
+    a relay                 the relay is asked for at once, not after a delay
+    anything else           nothing changes
+
+Readings of NATs are often wrong, so none of this takes plain checks away; it only adds to them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from p2pchat.traversal.nat import Mapping, NatTraits
+from p2pchat.traversal.path_hint import PathHint, PathMethod
+
+BURST_DELAY = 0.15  # seconds that plain checks have for themselves
+OPEN_DELAY = 1.0  # the same, where the filter that they meet should let them through
+
+
+class Strategy(Enum):
+    """What one side does beside plain checks."""
+
+    PLAIN = "plain"  # nothing
+    MANY_SOCKETS = "many-sockets"
+    PROBE = "port-probing"
+    HOPELESS = "relay"  # both mappings are unpredictable
+
+
+@attrs.frozen
+class Plan:
+    """
+    What an attempt does beside plain checks.
+
+    :ivar delay: seconds until a burst of probes, or from many sockets, begins.
+    :ivar wants_relay: whether a relay is asked for at once.
+    """
+
+    strategy: Strategy
+    delay: float
+    wants_relay: bool
+
+
+def choose(ours: NatTraits, theirs: NatTraits) -> Strategy:
+    """Return what our side does; the other side, asking the same, does its part."""
+    if ours.is_symmetric and theirs.is_symmetric:
+        return Strategy.HOPELESS
+    if ours.is_symmetric and theirs.is_endpoint_independent:
+        return Strategy.MANY_SOCKETS
+    if ours.is_endpoint_independent and theirs.is_symmetric:
+        return Strategy.PROBE
+    return Strategy.PLAIN
+
+
+def plan(ours: NatTraits, theirs: NatTraits, hint: PathHint | None = None) -> Plan:
+    """Return what our side does; a hint of other NATs than these two counts for nothing."""
+    strategy = choose(ours, theirs)
+    last = hint.method if hint is not None and hint.fits(ours, theirs) else None
+    other = theirs if ours.is_symmetric else ours  # the side whose address is the same for all
+    delay = OPEN_DELAY if other.admits_known_hosts else BURST_DELAY
+    if last in {PathMethod.MANY_SOCKETS, PathMethod.PROBING}:
+        delay = 0.0
+    takes_long = last is PathMethod.RELAY or not _plain_checks_do(strategy, other)
+    return Plan(strategy, delay, takes_long)
+
+
+def _plain_checks_do(strategy: Strategy, other: NatTraits) -> bool:
+    """Tell whether plain checks are likely to find a path, so that no relay is wanted meanwhile."""
+    if strategy in {Strategy.PLAIN, Strategy.HOPELESS}:
+        return strategy is Strategy.PLAIN
+    # What a symmetric NAT sends comes from a port that nobody was told.  It gets in where there
+    # is no NAT, or a filter that doesn't look at ports.
+    return other.mapping is Mapping.NONE or other.admits_known_hosts

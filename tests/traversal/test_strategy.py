@@ -1,0 +1,104 @@
+"""What each side does about the NATs of both, and about the last path."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.traversal.nat import Filtering, Mapping, NatTraits
+from p2pchat.traversal.path_hint import PathHint, PathMethod
+from p2pchat.traversal.strategy import BURST_DELAY, OPEN_DELAY, Strategy, choose, plan
+
+NONE = NatTraits(Mapping.NONE)
+EASY = NatTraits(Mapping.ENDPOINT_INDEPENDENT)
+RANDOM = NatTraits(Mapping.DEPENDENT)
+STEPPING = NatTraits(Mapping.DEPENDENT, 1)
+UNKNOWN = NatTraits()
+EVERY = (NONE, EASY, RANDOM, STEPPING, UNKNOWN)
+
+traits = st.builds(
+    NatTraits, st.sampled_from(Mapping), st.integers(-16, 16), st.sampled_from(Filtering)
+)
+
+
+class ChooseTests(SynchronousTestCase):
+    """Both sides know both readings, and choose without a word."""
+
+    def test_table(self) -> None:
+        """Plain checks do for all but random mappings; against those the other side probes."""
+        hard = {
+            (RANDOM, NONE): Strategy.MANY_SOCKETS,
+            (RANDOM, EASY): Strategy.MANY_SOCKETS,
+            (NONE, RANDOM): Strategy.PROBE,
+            (EASY, RANDOM): Strategy.PROBE,
+            (RANDOM, RANDOM): Strategy.HOPELESS,
+        }
+        for ours in EVERY:
+            for theirs in EVERY:
+                with self.subTest(ours=ours, theirs=theirs):
+                    expected = hard.get((ours, theirs), Strategy.PLAIN)
+                    self.assertIs(choose(ours, theirs), expected)
+
+    def test_takes_long(self) -> None:
+        """A relay is wanted against random mappings, unless the other side lets known hosts in."""
+
+        def takes_long(ours: NatTraits, theirs: NatTraits) -> bool:
+            return plan(ours, theirs).wants_relay
+
+        strict, lenient = Filtering.ADDRESS_AND_PORT_DEPENDENT, Filtering.PORT_INDEPENDENT
+        for filtering, long in ((strict, True), (Filtering.UNKNOWN, True), (lenient, False)):
+            easy = NatTraits(Mapping.ENDPOINT_INDEPENDENT, 0, filtering)
+            self.assertIs(takes_long(RANDOM, easy), long)
+            self.assertIs(takes_long(easy, RANDOM), long)
+            self.assertFalse(takes_long(easy, easy))
+        self.assertTrue(takes_long(RANDOM, RANDOM))
+        self.assertFalse(takes_long(RANDOM, NONE) or takes_long(NONE, RANDOM))
+
+    @given(traits, traits)
+    def test_sides_fit(self, one: NatTraits, other: NatTraits) -> None:
+        """Whatever the readings: one probes exactly where the other opens many sockets."""
+        counterpart = {
+            Strategy.PLAIN: Strategy.PLAIN,
+            Strategy.HOPELESS: Strategy.HOPELESS,
+            Strategy.PROBE: Strategy.MANY_SOCKETS,
+            Strategy.MANY_SOCKETS: Strategy.PROBE,
+        }
+        self.assertIs(choose(one, other), counterpart[choose(other, one)])
+
+
+class HintTests(SynchronousTestCase):
+    """What the last path to the peer changes."""
+
+    def hint(self, method: PathMethod, theirs: Mapping = Mapping.ENDPOINT_INDEPENDENT) -> PathHint:
+        """Return the hint of a path from behind a symmetric NAT."""
+        return PathHint(method, Mapping.DEPENDENT, theirs, 0.0)
+
+    def test_hurried(self) -> None:
+        """Only where plain checks didn't do is anything hurried."""
+        usual = plan(RANDOM, EASY)
+        changes = {method: plan(RANDOM, EASY, self.hint(method)) != usual for method in PathMethod}
+        hurried = {PathMethod.MANY_SOCKETS, PathMethod.PROBING}
+        self.assertEqual({method for method, changed in changes.items() if changed}, hurried)
+        self.assertEqual(plan(RANDOM, EASY, self.hint(PathMethod.PROBING)).delay, 0.0)
+
+    def test_relay(self) -> None:
+        """Where a relay was all there was, it is asked for at once."""
+        lenient = NatTraits(Mapping.ENDPOINT_INDEPENDENT, 0, Filtering.PORT_INDEPENDENT)
+        for method in PathMethod:
+            wanted = plan(RANDOM, lenient, self.hint(method)).wants_relay
+            self.assertIs(wanted, method is PathMethod.RELAY)
+
+    def test_other_nats(self) -> None:
+        """A hint of other NATs than these changes nothing."""
+        for method in PathMethod:
+            self.assertEqual(
+                plan(RANDOM, EASY, self.hint(method, Mapping.NONE)), plan(RANDOM, EASY)
+            )
+
+    def test_delay(self) -> None:
+        """Plain checks have longer for themselves where they should get through."""
+        lenient = NatTraits(Mapping.ENDPOINT_INDEPENDENT, 0, Filtering.PORT_INDEPENDENT)
+        for ours, theirs in ((RANDOM, lenient), (lenient, RANDOM)):
+            self.assertEqual(plan(ours, theirs).delay, OPEN_DELAY)
+        self.assertEqual(plan(RANDOM, EASY).delay, BURST_DELAY)
