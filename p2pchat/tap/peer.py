@@ -250,7 +250,8 @@ def _observer(options: Options) -> ILogObserver | None:
 
 
 def _nat_type_service(runtime: Runtime, options: Options) -> Service:
-    from p2pchat.tap.peer_services import NatTypeService, this_process  # noqa: PLC0415
+    from p2pchat.tap.peer_services import NatTypeService  # noqa: PLC0415
+    from p2pchat.tap.process import this_process  # noqa: PLC0415
 
     return NatTypeService(
         runtime,
@@ -266,18 +267,18 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     from twisted.internet.stdio import StandardIO  # noqa: PLC0415
 
     from p2pchat.peer.node import Node  # noqa: PLC0415
-    from p2pchat.tap.peer_services import PeerService, this_process  # noqa: PLC0415
-    from p2pchat.ui.stdio import stdio_for  # noqa: PLC0415
+    from p2pchat.tap.peer_services import PeerService, front_end_for  # noqa: PLC0415
+    from p2pchat.tap.process import this_process  # noqa: PLC0415
 
     _check_stdio()
     state, starting = _load(options, runtime)
-    stdio, terminal = stdio_for(runtime, options.settings.username, bool(options["json"]))
+    front_end, terminal = front_end_for(runtime, options.settings.username, bool(options["json"]))
     return PeerService(
         runtime,
-        stdio,
+        front_end,
         process=this_process(options.program),
         make_node=lambda: Node(runtime, options.settings, state),
-        attach=lambda protocol: StandardIO(protocol, reactor=runtime.reactor),
+        attach=lambda one: StandardIO(one.stdio, reactor=runtime.reactor),
         starting=starting,
         observer=_observer(options),
         terminal=terminal,

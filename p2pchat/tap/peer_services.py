@@ -7,15 +7,13 @@ exits with 1, although twistd itself exits with 0 whatever happens to its servic
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Callable
-from typing import Any, TextIO, cast
+from functools import partial
+from typing import Any
 
-import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
@@ -35,58 +33,23 @@ from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.stun_servers import find_stun
 from p2pchat.runtime import Runtime
 from p2pchat.tap.event_log import EventLog
-from p2pchat.tap.long_lived import spare_long_lived
-from p2pchat.ui import json_lines, nat_report
-from p2pchat.ui.commands import Connect
-from p2pchat.ui.console import Stdio
-from p2pchat.ui.conversations import Conversations
-from p2pchat.ui.terminal import Terminal
+from p2pchat.tap.process import Process
+from p2pchat.ui import json_form, nat_report
+from p2pchat.ui.commands import Command, Verb
+from p2pchat.ui.console import PlainConsole, TerminalConsole
+from p2pchat.ui.ink import Ink, ink_for
+from p2pchat.ui.json_lines import JsonLines
+from p2pchat.ui.pages import Page
+from p2pchat.ui.stdio import FrontEnd
+from p2pchat.ui.terminal import Terminal, is_terminal
+from p2pchat.ui.wording import Wording
 from p2pchat.wire.origins import host
 
 STOP_DEADLINE = 5.0  # seconds for goodbyes; the registry may be away
+STDIN, STDOUT = 0, 1
 SAY_LEAVING = 0.5  # seconds of goodbyes after which the person is told what is waited for
 
 _log = Logger()
-
-
-@attrs.frozen
-class Process:
-    """
-    What a service needs of the process that it runs in, the reactor and stdin apart.
-
-    :ivar stdout: not ``sys.stdout``, which twistd turns into log lines.
-    :ivar set_exit_status: decides what the process exits with when it ends.
-    :ivar program: what its sentences on stderr begin with.
-    :ivar started: called when all is there that stays.
-    """
-
-    stdout: TextIO
-    stderr: TextIO
-    set_exit_status: Callable[[int], None]
-    program: str
-    started: Callable[[], None] = lambda: None
-
-
-def this_process(program: str) -> Process:
-    """Return the process that we are."""
-    stdout, stderr = _or_nowhere(sys.__stdout__), _or_nowhere(sys.__stderr__)
-    return Process(stdout, stderr, _exit_with, program, spare_long_lived)
-
-
-def _or_nowhere(stream: TextIO | None) -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8") if stream is None else stream
-
-
-def _exit_with(status: int) -> None:
-    # Nothing that twistd calls could tell it with what to exit.
-    atexit.register(_exit_now, status)
-
-
-def _exit_now(status: int) -> None:
-    for stream in (sys.__stdout__, sys.__stderr__):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            cast(TextIO, stream).flush()
-    os._exit(status)
 
 
 class StdioService(Service):
@@ -132,11 +95,11 @@ class StdioService(Service):
 
 class PeerService(StdioService):
     """
-    A node, and a person or program on stdio.
+    A node and its front ends; it ends with the last of them.
 
-    :param stdio: console or JSON lines.
+    :param front_ends: on stdio, console or JSON lines.
     :param make_node: makes the node.
-    :param attach: connects those to the descriptors.
+    :param attach: connects a front end to the descriptors.
     :param starting: what is told before the registry has answered.
     :param terminal: where a line is edited; ``None`` elsewhere.
     :param call: whom to call once registered; "" for nobody.
@@ -145,11 +108,10 @@ class PeerService(StdioService):
     def __init__(
         self,
         runtime: Runtime,
-        stdio: Stdio,
-        *,
+        *front_ends: FrontEnd,
         process: Process,
         make_node: Callable[[], INode],
-        attach: Callable[[Stdio], object],
+        attach: Callable[[FrontEnd], object],
         starting: events.Starting,
         observer: ILogObserver | None = None,
         terminal: Terminal | None = None,
@@ -158,39 +120,46 @@ class PeerService(StdioService):
         super().__init__(runtime.reactor, process, observer)
         self._runtime = runtime
         self._make_node = make_node
-        self._stdio = stdio
+        self._front_ends = list(front_ends)
         self._attach = attach
         self._starting = starting
         self._terminal = terminal
         self._call = call
         self._node: INode | None = None
-        self._conversations: Conversations | None = None
 
     def begin(self) -> None:
         """Show the console and start the node."""
-        node = self._make_node()
-        self._conversations = Conversations(node, self._stdio.announce, self.leave)
-        self._stdio.conversations = self._conversations
-        event_log = EventLog()
+        node, event_log = self._make_node(), EventLog()
+        for one in self._front_ends:
+            one.join(node, partial(self._left, node, one))
         node.listen(event_log)
         node.listen(self._watch)
         try:
             self._prepare_terminal()
-            self._attach(self._stdio)
+            for one in self._front_ends:
+                self._attach(one)
         except OSError as error:
             self._fail_to_start(Failure(ConfigurationError(f"stdin or stdout: {error.strerror}")))
             return
         self._node = node
         event_log(self._starting)
-        self._stdio.announce(self._starting)
+        self._show(self._starting)
         maybeDeferred(node.start).addErrback(self._fail_to_start)
         self._process.started()
 
-    def leave(self) -> None:
-        """End the program, and obey no more."""
-        if self._conversations is not None:
-            self._conversations.end()
-        super().leave()
+    def _show(self, value: events.NodeEvent) -> None:
+        for one in self._front_ends:
+            one.show(value)
+
+    def _left(self, node: INode, front_end: FrontEnd) -> None:
+        """Let a front end go; the program ends with the last one."""
+        front_end.requests.end()
+        if self._front_ends == [front_end]:
+            self.leave()
+        elif front_end in self._front_ends:
+            self._front_ends.remove(front_end)
+            node.unlisten(front_end.receive)
+            front_end.close()
 
     def stopService(self) -> Deferred[None]:
         """Say goodbye, within STOP_DEADLINE; then write what is left, and let stdio go."""
@@ -204,16 +173,16 @@ class PeerService(StdioService):
         return stopped.addCallback(lambda _: self._close())
 
     def _say_goodbye(self, node: INode) -> Deferred[Any]:
-        if self._conversations is not None:
-            self._conversations.end()  # a signal ends us without leave()
+        for one in self._front_ends:
+            one.requests.end()  # a signal ends us without anybody's leaving
         leaving = events.Leaving(STOP_DEADLINE)
-        note = self._runtime.clock.callLater(SAY_LEAVING, self._stdio.announce, leaving)
-        stopped: Deferred[Any] = maybeDeferred(node.stop)
-        return stopped.addBoth(_cancelling(note))
+        note = self._runtime.clock.callLater(SAY_LEAVING, self._show, leaving)
+        return maybeDeferred(node.stop).addBoth(_cancelling(note))
 
-    def _close(self) -> Deferred[None]:
+    def _close(self) -> Deferred[Any]:
         _log.info("p2pchat has left")
-        return self._stdio.close().addBoth(lambda _: self._restore())
+        closed = gatherResults([one.close() for one in self._front_ends])
+        return closed.addBoth(lambda _: self._restore())
 
     def _restore(self) -> None:
         if self._terminal is not None:
@@ -228,10 +197,10 @@ class PeerService(StdioService):
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
             signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.leave))
 
-    def _watch(self, event: Any) -> None:
+    def _watch(self, event: events.NodeEvent) -> None:
         if self._call and isinstance(event, events.Registered):
             who, self._call = self._call, ""
-            self._stdio.conversations.execute(Connect(who))
+            self._front_ends[0].requests.execute(Command(Verb.CONNECT, who))
 
     def _fail_to_start(self, failure: Failure) -> None:
         error = failure.value
@@ -243,6 +212,20 @@ class PeerService(StdioService):
         else:
             _log.failure("the node can't start", failure)
             self.fail(f"can't start: {error!r}")
+
+
+def front_end_for(runtime: Runtime, username: str, json: bool) -> tuple[FrontEnd, Terminal | None]:
+    """Return what suits our stdin and stdout, and the terminal whose line it edits, if any."""
+    if json:
+        return JsonLines(runtime), None
+    terminal = Terminal(STDIN, STDOUT)
+    if not is_terminal(STDIN, STDOUT, os.environ):
+        # Rows are broken for a screen that can't move its cursor, too.
+        width = terminal.width if os.isatty(STDOUT) else None
+        wording = Wording(username, has_prompt=False)
+        return PlainConsole(runtime, wording, Page(Ink(False), width)), None
+    page = Page(ink_for(os.environ), terminal.width)
+    return TerminalConsole(runtime, Wording(username), page, terminal.width), terminal
 
 
 def _cancelling(call: IDelayedCall) -> Callable[[Any], Any]:
@@ -310,7 +293,7 @@ class NatTypeService(StdioService):
     def _print(self, nat_type: NatType, behaviour: Behaviour) -> None:
         if self._json:
             fields = nat_report.report(nat_type, behaviour)
-            text = json_lines.encode(nat_report.NAME, self._runtime.wall_time(), fields)
+            text = json_form.encode(nat_report.NAME, self._runtime.wall_time(), fields)
         else:
             text = "".join(f"{row}\n" for row in nat_report.rows(nat_type, behaviour))
         with contextlib.suppress(OSError):  # nobody reads it any more

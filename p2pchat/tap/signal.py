@@ -22,8 +22,7 @@ from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.redis_url import RedisUrl, parse_redis_url
 from p2pchat.tap.command_line import CommandLine
-from p2pchat.tap.long_lived import spare_long_lived
-from p2pchat.tap.open_files import allow_open_files
+from p2pchat.tap.process import allow_open_files, spare_long_lived
 from p2pchat.wire.addresses import ANY_IPV6, parse_ip
 from p2pchat.wire.origins import host, origin
 from p2pchat.wire.turn import parse_turn_url

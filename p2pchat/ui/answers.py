@@ -14,6 +14,14 @@ from p2pchat.peer.events import NatRead
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.session.story import Story as Facts
 
+# Words of Trouble, beside the registry's reasons.
+WHO = "who"  # nobody, or nobody single, is meant
+TOO_LONG = "too-long"  # the text, or the line of the input
+TOO_MANY = "too-many"  # lines that wait for delivery
+COMMAND = "command"  # there is no such command, or it takes something else
+INPUT = "input"  # a line of JSON that says nothing
+INTERNAL = "internal"  # a fault of this program; its log has the traceback
+
 
 @attrs.frozen
 class CommandList:

@@ -1,26 +1,26 @@
 """
 The console of a person: a terminal with a line to edit, or plain pipes.
 
-Adapters between bytes and :class:`p2pchat.ui.conversations.Conversations`.  What arrives is
-printed above the line that is being typed, which stays as it is.  Ctrl-C, Ctrl-D on an empty line
-and the end of the input leave.
+What arrives is printed above the line that is being typed, which stays as it is.  Ctrl-C, Ctrl-D
+on an empty line and the end of the input leave.
+
+What is to be shown at once is bounded: a long message is folded, and /more shows its next rows;
+many events are shown in slices, in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, cast
+from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
-from twisted.internet.protocol import Protocol
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from twisted.internet.interfaces import IDelayedCall
 
 from p2pchat.peer import events
 from p2pchat.runtime import Runtime
-from p2pchat.ui.conversations import Conversations
+from p2pchat.ui import answers
+from p2pchat.ui.deliveries import Deliveries
 from p2pchat.ui.line_editor import (
     ERASE_LINE,
     WRAP_OFF,
@@ -30,186 +30,94 @@ from p2pchat.ui.line_editor import (
     LineEditor,
     Wish,
 )
-from p2pchat.ui.pages import Page
-from p2pchat.ui.presenter import Presenter
+from p2pchat.ui.pages import Page, day
 from p2pchat.ui.slices import Slices
-from p2pchat.ui.text_lines import TextLines
-from p2pchat.ui.troubles import TOO_LONG
-from p2pchat.ui.wording import Wording
+from p2pchat.ui.stdio import FrontEnd
+from p2pchat.ui.wording import Paragraph, Wording
 from p2pchat.wire.messages import MAX_TEXT
 
-FLUSH_DEADLINE = 1.0  # seconds that a stuck reader of our output may hold up the end
-MAX_READ = 64 * 1024  # lines, or pieces, in the bytes of one read
-INPUT_A_TURN = 24  # lines, or pieces of PIECE bytes: some milliseconds of work
+ROWS_A_TURN = 150  # rows, or pieces of LONG_ROW characters; some milliseconds of work
+LONG_ROW = 512  # characters
+MAX_WAITING = 1000  # events that wait to be shown
+MAX_FOLDED = 8  # messages whose rest /more can show; the oldest is forgotten
 PIECE = 48  # bytes of keys; lines of one character are 24
-LONG_LINE = 2048  # characters that cost as much as a line
-MAX_UNANSWERED = (
-    64 * 1024
-)  # bytes of input and answers while nobody reads: to leave, and little more
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 _BELL = "\a"
+_NOTHING_FOLDED = Paragraph(("All is shown: no message is folded.",))
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
-class Stdio(Protocol):
-    """
-    The ends of our input and output; what both kinds of console, and JSON, have in common.
-
-    While nobody reads our output, the node's events wait; of the input MAX_UNANSWERED is read.
-
-    :ivar conversations: what is typed goes there; set before the connection is made.
-    """
-
-    conversations: Conversations
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._closed: Deferred[None] | None = None
-        self._lost = False
-        self._is_paused = False
-        self._is_unread = False  # our output
-        self._unanswered = 0  # bytes since then
-        # Reading stops while any of it waits, and the bytes of one read are few.
-        self._input = Slices(runtime.clock, INPUT_A_TURN, MAX_READ, self._read_on)
-
-    def connectionMade(self) -> None:
-        """Produce no more than is read."""
-        cast(Any, self.transport).registerProducer(self, True)
-
-    def pauseProducing(self) -> None:
-        """Nobody reads our output just now."""
-        if not self._is_unread:
-            self._is_unread, self._unanswered = True, 0
-            self.conversations.source.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """What was written is read."""
-        self._is_unread = False
-        self.conversations.source.resumeProducing()
-        self._read_on()
-
-    def stopProducing(self) -> None:
-        """Nothing more is read; the end of the connection says so, too."""
-
-    def announce(self, value: Any) -> None:
-        """Show an event or an answer."""
-        raise NotImplementedError
-
-    def close(self) -> Deferred[None]:
-        """Write what is left and let go; fires when it is done, soon in any case."""
-        self._input.stop()
-        self._closed = Deferred()
-        if self._lost or self.transport is None:
-            self._closed.callback(None)
-            return self._closed
-        cast(Any, self.transport).unregisterProducer()
-        self.transport.loseConnection()
-        self._closed.addTimeout(
-            FLUSH_DEADLINE, self._runtime.clock, onTimeoutCancel=lambda _result, _deadline: None
-        )
-        return self._closed
-
-    def write(self, text: str) -> None:
-        """Write text; what UTF-8 can't carry is replaced."""
-        if self.transport is not None and not self._lost:
-            data = text.encode("utf-8", "replace")
-            self._unanswered += len(data)
-            self.transport.write(data)
-
-    def take(self, pieces: Iterable[Callable[[], int]], size: int = 0) -> None:
-        """
-        Do what pieces of the input ask for, in slices; read no more until all is done.
-
-        :param size: of this input, in bytes.
-        """
-        self._unanswered += size
-        self._input.put(pieces)
-        if not self._may_read and not self._is_paused:
-            self._is_paused = True
-            cast(Any, self.transport).pauseProducing()
-
-    @property
-    def _may_read(self) -> bool:
-        return not len(self._input) and not (self._is_unread and self._unanswered > MAX_UNANSWERED)
-
-    def _read_on(self) -> None:
-        if self._is_paused and self._may_read and self._closed is None and not self._lost:
-            self._is_paused = False
-            cast(Any, self.transport).resumeProducing()
-
-    def readConnectionLost(self) -> None:
-        """The input has ended: leave when all that came is done."""
-        self.take([self._leave])
-
-    def _leave(self) -> int:
-        self.conversations.leave()
-        return 1
-
-    def writeConnectionLost(self) -> None:
-        """Nobody reads our output."""
-        self._lost = True
-        self.conversations.leave()
-
-    def connectionLost(self, reason: Failure | None = None) -> None:
-        """Both are gone."""
-        self._lost = True
-        closed, self._closed = self._closed, None
-        if closed is None:
-            self.conversations.leave()
-        elif not closed.called:
-            closed.callback(None)
-
-
-class PipedLines(Stdio):
-    """Lines of text on stdin that are not edited here."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        super().__init__(runtime)
-        self._lines = TextLines()
-
-    def dataReceived(self, data: bytes) -> None:
-        """Take bytes of the input."""
-        lines = self._lines.receive(data)
-        self.take([partial(self._take, line) for line in lines], len(data))
-
-    def readConnectionLost(self) -> None:
-        """Take the last line, and leave."""
-        self.take([partial(self._take, line) for line in self._lines.finish()])
-        super().readConnectionLost()
-
-    def _take(self, line: str | None) -> int:
-        if line is None:
-            self.announce(events.Trouble("That line was too long, and was dropped.", TOO_LONG))
-            return 1
-        self.lineReceived(line)
-        return 1 + len(line) // LONG_LINE
-
-    def lineReceived(self, line: str) -> None:
-        """Do what a line says."""
-        self.conversations.type(line)
-
-
-class PlainConsole(PipedLines):
+class PlainConsole(FrontEnd):
     """The console where there is no terminal to edit on."""
 
     def __init__(self, runtime: Runtime, wording: Wording, page: Page) -> None:
         super().__init__(runtime)
-        self._presenter = Presenter(runtime, wording, page, self._show)
+        self._wording = wording
+        self._page = page
+        self._deliveries = Deliveries()
+        self._timer: IDelayedCall | None = None  # of a line that nobody confirms
+        self._folded: deque[Paragraph] = deque(maxlen=MAX_FOLDED)
+        self._waiting: Slices[list[Paragraph]] = Slices(
+            runtime.clock, ROWS_A_TURN, MAX_WAITING, self._print
+        )
+        self._closed = False
+        self._day = ""  # of the last row
 
-    def announce(self, value: Any) -> None:
-        """Show an event or an answer."""
-        self._presenter.present(value)
+    def show(self, value: Any) -> None:
+        """Show what there is to say about an event or answer."""
+        self._deliveries.receive(value, self._runtime.clock.seconds())
+        if isinstance(value, answers.More):
+            self._put([self._folded.pop() if self._folded else _NOTHING_FOLDED])
+        else:
+            self._put(self._wording.say(value))
+        self._set_timer()
 
     def close(self) -> Deferred[None]:
-        """Write what is left and let go."""
-        self._presenter.end()
+        """Show all that waits, and nothing of its own accord any more; let go."""
+        self._closed = True
+        self._waiting.finish()
+        self._print()
+        self._set_timer()
         return super().close()
 
-    def _show(self, rows: list[str]) -> None:
-        self.write("".join(f"{row}\n" for row in rows))
+    def _put(self, paragraphs: list[Paragraph]) -> None:
+        self._waiting.put([paragraphs])
+        self._print()
+
+    def _print(self) -> None:
+        while self._waiting.is_ready:
+            rows = self._rows(self._waiting.pop(), self._runtime.wall_time())
+            self._write(rows)
+            self._waiting.spend(len(rows) + sum(map(len, rows)) // LONG_ROW)
+
+    def _rows(self, paragraphs: list[Paragraph], now: float) -> list[str]:
+        rows: list[str] = []
+        for one in paragraphs:
+            laid = self._page.lay_out(one, now)
+            rows += laid.rows
+            if laid.rest is not None:
+                self._folded.append(laid.rest)
+        if not rows:
+            return rows
+        before, self._day = self._day, day(now)
+        return rows if before in {"", self._day} else [self._day, *rows]
+
+    def _write(self, rows: list[str]) -> None:
+        self.stdio.write("".join(f"{row}\n" for row in rows))
+
+    def _set_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        due, clock = self._deliveries.get_timer(), self._runtime.clock
+        if due is not None and not self._closed:
+            self._timer = clock.callLater(max(due - clock.seconds(), 0), self._warn)
+
+    def _warn(self) -> None:
+        for peer_id, texts in self._deliveries.overdue(self._runtime.clock.seconds()):
+            self._put(self._wording.undelivered(peer_id, texts))
+        self._set_timer()
 
 
-class TerminalConsole(Stdio):
+class TerminalConsole(PlainConsole):
     """
     The console on a terminal.
 
@@ -222,64 +130,59 @@ class TerminalConsole(Stdio):
     def __init__(
         self, runtime: Runtime, wording: Wording, page: Page, width: Callable[[], int]
     ) -> None:
-        super().__init__(runtime)
-        self._presenter = Presenter(runtime, wording, page, self._show)
+        super().__init__(runtime, wording, page)
         self._width = width
         self._editor = LineEditor()
-        self._leaving = False
 
-    def connectionMade(self) -> None:
+    def connected(self) -> None:
         """Draw the empty line."""
-        super().connectionMade()
         self._draw()
 
-    def announce(self, value: Any) -> None:
-        """Show an event or an answer."""
+    def show(self, value: Any) -> None:
+        """Show an event or an answer, and ring when somebody calls."""
         if isinstance(value, events.OfferReceived) and not (value.accepted or value.quiet):
-            self.write(_BELL)
-        self._presenter.present(value)
+            self.stdio.write(_BELL)
+        super().show(value)
 
     def close(self) -> Deferred[None]:
         """Remove the line, write what is left and let go."""
-        self._presenter.end()
-        self._leaving = True
-        self.write(ERASE_LINE)
+        self.stdio.write(ERASE_LINE)
         return super().close()
 
-    def dataReceived(self, data: bytes) -> None:
-        """Take bytes of the keyboard."""
-        pieces = (data[at : at + PIECE] for at in range(0, len(data), PIECE))
-        self.take([partial(self._press, piece) for piece in pieces], len(data))
+    def read(self, data: bytes) -> list[Any]:
+        """Cut the bytes of keys into pieces."""
+        return [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
 
-    def _press(self, data: bytes) -> int:
-        wishes = self._editor.receive(data)
+    def take(self, piece: bytes) -> int:
+        """Do what keys ask for, and draw the line after the last of them."""
+        wishes = self._editor.receive(piece)
         for wish in wishes:
             self._grant(wish)
-        if not len(self._input):
+        if not self.stdio.has_input:
             self._draw()
         return 1 + len(wishes)
 
     def _grant(self, wish: Entered | DoesNotFit | Wish) -> None:
         if isinstance(wish, Entered):
-            self.conversations.type(wish.text)
+            self.requests.type(wish.text)
         elif isinstance(wish, DoesNotFit):
-            self.announce(events.Trouble(_does_not_fit(wish.count), TOO_LONG))
+            self.show(events.Trouble(_does_not_fit(wish.count), answers.TOO_LONG))
         elif wish is Wish.LEAVE:
-            self.conversations.leave()
+            self.requests.leave()
         elif wish is Wish.CLEAR_SCREEN:
-            self.write(_CLEAR_SCREEN)
+            self.stdio.write(_CLEAR_SCREEN)
         else:
-            self.write(_BELL)
+            self.stdio.write(_BELL)
 
-    def _show(self, rows: list[str]) -> None:
+    def _write(self, rows: list[str]) -> None:
         if rows:
             drawn = "".join(f"{ERASE_LINE}{row}\r\n" for row in rows)
-            self.write(f"{WRAP_OFF}{drawn}{WRAP_ON}")
+            self.stdio.write(f"{WRAP_OFF}{drawn}{WRAP_ON}")
         self._draw()
 
     def _draw(self) -> None:
-        if not self._leaving:
-            self.write(self._editor.picture(self._presenter.prompt, self._width()))
+        if not self._closed:
+            self.stdio.write(self._editor.picture(self._wording.prompt(), self._width()))
 
 
 def _does_not_fit(count: int) -> str:

@@ -1,28 +1,21 @@
 r"""
-The JSON interface for bots and tests; ``docs/json.rst`` describes it for its users.
+JSON lines on stdio, for bots and tests; ``docs/json.rst`` describes them for their users.
 
 One object a line on stdout for every event and answer; on stdin objects:
 ``{"command": "/connect bob"}``, ``{"text": "two\nlines"}`` to the current conversation,
 ``{"text": "hi", "to": "bob"}`` to another, each with an ``id`` that what comes of it repeats as
-``request``; or JSON strings, or the lines and commands of the console.  UTF-8; what a terminal
-would not print is escaped, so that a line is a line for every reader.
+``request``; or JSON strings, or the lines and commands of the console.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from functools import lru_cache
 from typing import Any, get_args
 
-import attrs
-
 from p2pchat.peer import events
-from p2pchat.ui import answers, commands, json_requests
-from p2pchat.ui.console import PipedLines
-from p2pchat.ui.troubles import INPUT
-from p2pchat.wire.strict_json import JsonObject
+from p2pchat.ui import answers, json_requests
+from p2pchat.ui.commands import Say
+from p2pchat.ui.json_form import encode, fields_of
+from p2pchat.ui.stdio import FrontEnd
 
 # What a request can bring about, and so repeats its id.
 _ANSWERING = (
@@ -35,92 +28,28 @@ _ANSWERING = (
 )
 
 
-def encode(name: str, wall_time: float, fields: JsonObject) -> str:
-    """Write one event as one line, its newline included; any JSON reader can read it."""
-    value = {"event": name, "time": round(wall_time, 6), **fields}
-    try:
-        text = _encoder.encode(value)
-    except ValueError:  # a number that JSON doesn't have, such as what 1e999 is read as
-        text = _encoder.encode(_finite(value))
-    return _BEYOND_ASCII.sub(_escape_run, text) + "\n"
-
-
-def fields_of(value: Any) -> JsonObject:
-    """Return the fields of an event or answer as JSON knows them."""
-    fields = attrs.asdict(value, recurse=True)
-    if "commands" in fields:
-        fields["commands"] = [_command(*usage) for usage in fields["commands"]]
-    return fields
-
-
-def _command(usage: str, meaning: str) -> JsonObject:
-    name, _, argument = usage.removeprefix("/").partition(" ")
-    return {"command": usage, "name": name, "argument": argument, "meaning": meaning}
-
-
-_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
-
-_BEYOND_ASCII = re.compile("[^ -~]+")
-# Printable by Unicode's categories, but drawn as nothing: fillers, blanks, variation selectors.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufffc"
-    "\U0001d159\U000e0100-\U000e01ef]"
-)
-_KNOWN_CHARACTERS = 8192  # that are remembered; a Chinese newspaper uses 3,000
-
-
-def _escape_run(match: re.Match[str]) -> str:
-    """Escape what nobody would see: controls, separators, bidirectional signs, tags, unassigned."""
-    run = match[0]
-    if run.isprintable() and not _INVISIBLE.search(run):
-        return run
-    return "".join(map(_escape, run))
-
-
-@lru_cache(_KNOWN_CHARACTERS)
-def _escape(character: str) -> str:
-    if character.isprintable() and not _INVISIBLE.match(character):
-        return character
-    if "\ud800" <= character <= "\udfff":
-        return "\\ufffd"
-    units = character.encode("utf-16-be")
-    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(member) for key, member in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-class JsonLines(PipedLines):
+class JsonLines(FrontEnd):
     """JSON on stdio."""
 
-    def announce(self, value: Any) -> None:
-        """Write an event or an answer."""
+    def show(self, value: Any) -> None:
+        """Write an event or an answer as one line."""
         if isinstance(value, answers.More):
-            value = events.Trouble("Nothing is folded here: every text is whole.", INPUT)
-        fields, request = fields_of(value), self.conversations.request
+            value = events.Trouble("Nothing is folded here: every text is whole.", answers.INPUT)
+        fields, request = fields_of(value), self.requests.request
         if request is not None and isinstance(value, _ANSWERING):
             fields["request"] = request
-        self.emit(value.NAME, fields)
+        self.stdio.write(encode(value.NAME, self._runtime.wall_time(), fields))
 
-    def emit(self, name: str, fields: JsonObject) -> None:
-        """Write one line."""
-        self.write(encode(name, self._runtime.wall_time(), fields))
-
-    def lineReceived(self, line: str) -> None:
+    def obey(self, line: str) -> None:
         """Do what a line asks for."""
         try:
             asked = json_requests.parse(line)
         except json_requests.BadRequest as error:
-            self.conversations.refuse(events.Trouble(str(error), INPUT), error.id)
+            self.requests.refuse(events.Trouble(str(error), answers.INPUT), error.id)
             return
         if asked.text and asked.to is not None:
-            self.conversations.say_to(asked.to, asked.text, asked.id)
+            self.requests.say_to(asked.to, asked.text, asked.id)
         elif asked.text:
-            self.conversations.execute(commands.Say(asked.text), asked.id)
+            self.requests.execute(Say(asked.text), asked.id)
         else:
-            self.conversations.type(asked.line, asked.id)
+            self.requests.type(asked.line, asked.id)

@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import ConfigurationError, RemoteProtocolError, WhoError
 from p2pchat.peer import events
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
-from p2pchat.ui.conversations import Conversations
 from p2pchat.wire.documents import Registration
 from tests.simulation.behaviour import SYMMETRIC
 from tests.simulation.world import Person, World
+from tests.ui.listing_front_end import ListingFrontEnd
 
 
 class NamesCase(SynchronousTestCase):
@@ -227,8 +227,8 @@ class TypingTests(NamesCase):
         self.alice = self.person("alice")
         self.boss = self.person("boss", accept=AcceptPolicy.ALL)
         self.mallory = self.person("mallory", accept=AcceptPolicy.ALL)
-        self.shown: list[Any] = []
-        self.typed = Conversations(self.alice.node, self.shown.append, lambda: None)
+        front_end = ListingFrontEnd(self.alice.node)
+        self.shown, self.typed = front_end.shown, front_end.requests
 
     def begin(self, who: Person) -> None:
         """Call somebody as a person does."""
@@ -267,8 +267,8 @@ class ChoosingTests(NamesCase):
     def setUp(self) -> None:
         super().setUp()
         self.alice, self.bob = self.person("alice"), self.person("bob")
-        self.shown: list[Any] = []
-        self.typed = Conversations(self.alice.node, self.shown.append, lambda: None)
+        front_end = ListingFrontEnd(self.alice.node)
+        self.shown, self.typed = front_end.shown, front_end.requests
 
     def talk(self, other: Person) -> None:
         """Call somebody as a person does, and let them accept."""

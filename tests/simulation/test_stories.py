@@ -12,7 +12,7 @@ from p2pchat.session.story import Story
 from p2pchat.session.telling import sentences
 from p2pchat.session.verdict import Advice, Reason
 from p2pchat.ui.answers import Story as Answer
-from p2pchat.ui.json_lines import encode, fields_of
+from p2pchat.ui.json_form import encode, fields_of
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC
 from tests.simulation.nat import Nat
 from tests.simulation.world import RELAY, Person, World

@@ -19,9 +19,10 @@ from zope.interface import implementer
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer import events
 from p2pchat.runtime import Runtime
-from p2pchat.tap.peer_services import SAY_LEAVING, STOP_DEADLINE, PeerService, Process
-from p2pchat.ui.console import FLUSH_DEADLINE
+from p2pchat.tap.peer_services import SAY_LEAVING, STOP_DEADLINE, PeerService
+from p2pchat.tap.process import Process
 from p2pchat.ui.json_lines import JsonLines
+from p2pchat.ui.stdio import FLUSH_DEADLINE, FrontEnd
 from tests.ui.fake_node import ALICE, FakeNode
 
 
@@ -50,10 +51,11 @@ class PeerServiceTests(SynchronousTestCase):
         self.statuses: list[int] = []
         self.started: list[object] = []
         runtime = Runtime(self.reactor, cast(Any, self.clock), lambda: 0.0, bytes, list)
-        self.stdio = JsonLines(runtime)
+        front_end = JsonLines(runtime)
+        self.stdio = front_end.stdio
         self.service = PeerService(
             runtime,
-            self.stdio,
+            front_end,
             process=Process(
                 io.StringIO(),
                 self.stderr,
@@ -62,7 +64,7 @@ class PeerServiceTests(SynchronousTestCase):
                 lambda: self.started.append(self.node.asked[-1]),
             ),
             make_node=lambda: self.node,
-            attach=lambda protocol: protocol.makeConnection(self.transport),
+            attach=lambda one: one.stdio.makeConnection(self.transport),
             starting=events.Starting(ALICE, "alice", "http://r", "1.0"),
             call="bob",
         )
@@ -151,6 +153,37 @@ class PeerServiceTests(SynchronousTestCase):
         self.stdio.dataReceived(b"/quit\n")
         self.stdio.readConnectionLost()
         self.assertEqual((self.reactor.stops, self.statuses), (1, []))
+
+    def test_two_front_ends(self) -> None:
+        """One may pause, or go; the other goes on, and the program ends with it."""
+        runtime = Runtime(self.reactor, cast(Any, self.clock), lambda: 0.0, bytes, list)
+        self.node = FakeNode()
+        front_ends = [JsonLines(runtime) for _ in range(2)]
+        first, second = StringTransport(), StringTransport()
+        attached: dict[FrontEnd, StringTransport] = dict(
+            zip(front_ends, (first, second), strict=True)
+        )
+        service = PeerService(
+            runtime,
+            *front_ends,
+            process=Process(io.StringIO(), self.stderr, self.statuses.append, "p2ppeer"),
+            make_node=lambda: self.node,
+            attach=lambda one: one.stdio.makeConnection(attached[one]),
+            starting=events.Starting(ALICE, "alice", "http://r", "1.0"),
+        )
+        service.startService()
+        cast(Any, first.producer).pauseProducing()
+        self.assertTrue(self.node.is_paused)
+        front_ends[0].stdio.dataReceived(b"/quit\n")
+        self.assertEqual((self.node.is_paused, self.reactor.stops), (False, 0))
+        self.assertTrue(first.disconnecting)
+        front_ends[0].stdio.connectionLost()
+        self._registered()
+        for transport, told in ((first, ["starting"]), (second, ["starting", "registered"])):
+            lines = transport.value().splitlines()
+            self.assertEqual([json.loads(line)["event"] for line in lines], told)
+        front_ends[1].stdio.dataReceived(b"/quit\n")
+        self.assertEqual(self.reactor.stops, 1)
 
     def test_failures(self) -> None:
         """What keeps the node from starting is one sentence and status 1."""

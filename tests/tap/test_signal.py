@@ -23,7 +23,7 @@ from p2pchat.signaling.redis_store import RedisStore
 from p2pchat.signaling.registry import Registry, Settings
 from p2pchat.signaling.stun_service import StunService
 from p2pchat.signaling.web_service import WebService
-from p2pchat.tap.open_files import allow_open_files
+from p2pchat.tap.process import allow_open_files
 from p2pchat.tap.signal import Options, RegistryServices, makeService
 
 

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui import commands
-from p2pchat.ui.commands import parse
+from p2pchat.ui.commands import Command, Mistake, Say, Verb, parse
 
 
 class ParseTests(SynchronousTestCase):
@@ -16,27 +15,27 @@ class ParseTests(SynchronousTestCase):
     def test_commands(self) -> None:
         """Each command has its value; WHO is optional where that makes sense."""
         for line, command in {
-            "/help": commands.Help(),
-            "/peers": commands.ListPeers(),
-            "/connect bob": commands.Connect("bob"),
-            "/Connect  Bob the Builder ": commands.Connect("Bob the Builder"),
-            "/accept": commands.Accept(),
-            "/accept bob": commands.Accept("bob"),
-            "/reject": commands.Reject(),
-            "/to bob": commands.SwitchTo("bob"),
-            "/disconnect": commands.Disconnect(),
-            "/me": commands.ShowMe(),
-            "/nat": commands.ShowNat(),
-            "/why bob": commands.ShowWhy("bob"),
-            "/quit": commands.Quit(),
+            "/help": Command(Verb.HELP),
+            "/peers": Command(Verb.PEERS),
+            "/connect bob": Command(Verb.CONNECT, "bob"),
+            "/Connect  Bob the Builder ": Command(Verb.CONNECT, "Bob the Builder"),
+            "/accept": Command(Verb.ACCEPT),
+            "/accept bob": Command(Verb.ACCEPT, "bob"),
+            "/reject": Command(Verb.REJECT),
+            "/to bob": Command(Verb.TO, "bob"),
+            "/disconnect": Command(Verb.DISCONNECT),
+            "/me": Command(Verb.ME),
+            "/nat": Command(Verb.NAT),
+            "/why bob": Command(Verb.WHY, "bob"),
+            "/quit": Command(Verb.QUIT),
         }.items():
             self.assertEqual(parse(line), command)
 
     def test_text(self) -> None:
         """What isn't a command is said; two slashes say one; indentation stays."""
-        self.assertEqual(parse("  hi there "), commands.Say("  hi there"))
-        self.assertEqual(parse("//me"), commands.Say("/me"))
-        self.assertEqual(parse("/quit\nis how you leave"), commands.Say("/quit\nis how you leave"))
+        self.assertEqual(parse("  hi there "), Say("  hi there"))
+        self.assertEqual(parse("//me"), Say("/me"))
+        self.assertEqual(parse("/quit\nis how you leave"), Say("/quit\nis how you leave"))
 
     def test_nothing(self) -> None:
         """An empty line is nothing."""
@@ -56,7 +55,7 @@ class ParseTests(SynchronousTestCase):
             "/to " + "b" * 10**6: "not 1,000,000 characters",
         }.items():
             mistake = parse(line)
-            assert isinstance(mistake, commands.Mistake)
+            assert isinstance(mistake, Mistake)
             self.assertIn(part, mistake.reason)
 
     @given(st.text())

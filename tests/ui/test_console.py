@@ -14,18 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.runtime import Runtime
-from p2pchat.ui.console import (
-    FLUSH_DEADLINE,
-    MAX_UNANSWERED,
-    PlainConsole,
-    Stdio,
-    TerminalConsole,
-)
-from p2pchat.ui.conversations import Conversations
+from p2pchat.ui.console import MAX_WAITING, ROWS_A_TURN, PlainConsole, TerminalConsole
 from p2pchat.ui.deliveries import PATIENCE
 from p2pchat.ui.ink import Ink
 from p2pchat.ui.pages import INDENT, MAX_ROWS, Page
-from p2pchat.ui.presenter import MAX_WAITING, ROWS_A_TURN
+from p2pchat.ui.stdio import FLUSH_DEADLINE, MAX_UNANSWERED, FrontEnd
 from p2pchat.ui.wording import Wording
 from tests.ui.fake_node import BOB, CAROL, FakeNode
 
@@ -41,12 +34,11 @@ class StdioCase(SynchronousTestCase):
         self.left: list[bool] = []
         self.transport = StringTransport()
 
-    def join(self, stdio: Stdio) -> None:
-        """Put stdio between the node and a transport."""
-        stdio.conversations = Conversations(
-            self.node, stdio.announce, lambda: self.left.append(True)
-        )
-        stdio.makeConnection(self.transport)
+    def join(self, front_end: FrontEnd) -> None:
+        """Put a front end between the node and a transport."""
+        self.stdio = front_end.stdio
+        front_end.join(self.node, lambda: self.left.append(True))
+        self.stdio.makeConnection(self.transport)
 
     def written(self) -> str:
         """Return, and forget, what was written."""
@@ -65,12 +57,12 @@ class PlainConsoleTests(StdioCase):
 
     def test_interface(self) -> None:
         """The ends of input and output are told apart."""
-        self.assertTrue(verifyObject(IHalfCloseableProtocol, self.console))
+        self.assertTrue(verifyObject(IHalfCloseableProtocol, self.stdio))
 
     def test_talk(self) -> None:
         """Lines are said, what comes is printed."""
         self.node.begin(BOB)
-        self.console.dataReceived("hé\nho".encode())
+        self.stdio.dataReceived("hé\nho".encode())
         self.node.receive(BOB, "hi\nthere")
         self.assertEqual(self.node.asked, [("send", BOB, "hé")])
         self.assertRegex(self.written(), r"you to bob: hé\n\d\d:\d\d bob: hi\n      there\n$")
@@ -78,30 +70,30 @@ class PlainConsoleTests(StdioCase):
     def test_end_of_input(self) -> None:
         """The last line is said although nothing ends it; then the console leaves."""
         self.node.begin(BOB)
-        self.console.dataReceived(b"bye")
-        self.console.readConnectionLost()
+        self.stdio.dataReceived(b"bye")
+        self.stdio.readConnectionLost()
         self.assertEqual(self.node.asked, [("send", BOB, "bye")])
         self.assertEqual(self.left, [True])
 
     def test_nobody_reads(self) -> None:
         """When nobody reads, the console leaves and writes no more."""
-        self.console.writeConnectionLost()
+        self.stdio.writeConnectionLost()
         self.written()
         self.node.begin(BOB)
         self.assertEqual((self.left, self.written()), ([True], ""))
 
     def test_output_is_not_read(self) -> None:
         """While nobody reads, events wait in the node; commands are obeyed, but not many."""
-        self.assertTrue(verifyObject(IPushProducer, self.console))
+        self.assertTrue(verifyObject(IPushProducer, self.stdio))
         self.node.begin(BOB)
         producer = cast(Any, self.transport.producer)
         for _ in range(2):
             producer.pauseProducing()
         self.assertTrue(self.node.is_paused)
-        self.console.dataReceived(b"still here\n")
+        self.stdio.dataReceived(b"still here\n")
         self.assertEqual(self.node.asked, [("send", BOB, "still here")])
         self.assertEqual(self.transport.producerState, "producing")
-        self.console.dataReceived(b"x" * MAX_UNANSWERED)
+        self.stdio.dataReceived(b"x" * MAX_UNANSWERED)
         self.assertEqual(self.transport.producerState, "paused")
         producer.resumeProducing()
         self.assertFalse(self.node.is_paused)
@@ -110,29 +102,29 @@ class PlainConsoleTests(StdioCase):
     def test_answers_are_not_read(self) -> None:
         """What commands bring about counts as well; what was read before doesn't."""
         self.node.begin(BOB)
-        self.console.write("x" * 2 * MAX_UNANSWERED)
+        self.stdio.write("x" * 2 * MAX_UNANSWERED)
         cast(Any, self.transport.producer).pauseProducing()
-        self.console.dataReceived(b"hi\n")
+        self.stdio.dataReceived(b"hi\n")
         self.assertEqual(self.transport.producerState, "producing")
-        self.console.write("x" * MAX_UNANSWERED)
-        self.console.dataReceived(b"hi\n")
+        self.stdio.write("x" * MAX_UNANSWERED)
+        self.stdio.dataReceived(b"hi\n")
         self.assertEqual(self.transport.producerState, "paused")
         self.clock.pump([0.0] * 10)
         self.assertEqual(self.transport.producerState, "paused")
 
     def test_overlong_line(self) -> None:
         """A line that is too long is told."""
-        self.console.dataReceived(b"x" * 2**21 + b"\n")
+        self.stdio.dataReceived(b"x" * 2**21 + b"\n")
         self.assertIn("too long", self.written())
 
     def test_flood_of_lines(self) -> None:
         """Many lines at once are said in slices, in order, while nothing more is read."""
         self.node.begin(BOB)
-        self.console.dataReceived(b"".join(b"%d\n" % number for number in range(1000)))
+        self.stdio.dataReceived(b"".join(b"%d\n" % number for number in range(1000)))
         said = len(self.node.asked)
         self.assertTrue(0 < said < 200, said)
         self.assertEqual(self.transport.producerState, "paused")
-        self.console.readConnectionLost()
+        self.stdio.readConnectionLost()
         self.assertEqual(self.left, [])
         self.clock.pump([0.0] * 100)
         self.assertEqual([int(text) for _, _, text in self.node.asked], list(range(1000)))
@@ -146,7 +138,7 @@ class PlainConsoleTests(StdioCase):
         self.node.receive(BOB, "x\n" * 500)
         self.assertEqual(len(re.findall(r"^ +x$", self.written(), re.MULTILINE)), 499)
         self.clock.advance(0)
-        self.console.dataReceived(b"/more\n")
+        self.stdio.dataReceived(b"/more\n")
         self.assertIn("no message is folded", self.written())
 
     def test_close(self) -> None:
@@ -154,7 +146,7 @@ class PlainConsoleTests(StdioCase):
         closed = self.console.close()
         self.assertTrue(self.transport.disconnecting)
         self.assertNoResult(closed)
-        self.console.connectionLost(Failure(ConnectionError()))
+        self.stdio.connectionLost(Failure(ConnectionError()))
         self.assertIsNone(self.successResultOf(closed))
         self.assertEqual(self.left, [])
 
@@ -163,7 +155,7 @@ class PlainConsoleTests(StdioCase):
         closed = self.console.close()
         self.clock.advance(FLUSH_DEADLINE)
         self.assertIsNone(self.successResultOf(closed))
-        self.console.connectionLost(Failure(ConnectionError()))
+        self.stdio.connectionLost(Failure(ConnectionError()))
 
     def test_close_unconnected(self) -> None:
         """What never was connected closes at once."""
@@ -187,13 +179,13 @@ class TerminalConsoleTests(StdioCase):
     def test_incoming(self) -> None:
         """A message is printed above the half-typed line."""
         self.node.begin(BOB)
-        self.console.dataReceived(b"half")
+        self.stdio.dataReceived(b"half")
         self.written()
         self.node.receive(BOB, "hi")
         text = self.written()
         self.assertRegex(text, r"^\x1b\[\?7l\r\x1b\[K\d\d:\d\d bob: hi\r\n\x1b\[\?7h\r\x1b\[K")
         self.assertTrue(text.endswith("bob> half\x1b[?7h"))
-        self.console.dataReceived(b" done\r")
+        self.stdio.dataReceived(b" done\r")
         self.assertEqual(self.node.asked, [("send", BOB, "half done")])
 
     def test_prompt(self) -> None:
@@ -206,13 +198,13 @@ class TerminalConsoleTests(StdioCase):
 
     def test_leave(self) -> None:
         """Ctrl-C and Ctrl-D leave."""
-        self.console.dataReceived(b"\x03")
-        self.console.dataReceived(b"\x04")
+        self.stdio.dataReceived(b"\x03")
+        self.stdio.dataReceived(b"\x04")
         self.assertEqual(self.left, [True, True])
 
     def test_clear_screen(self) -> None:
         """Ctrl-L clears the screen and keeps the line."""
-        self.console.dataReceived(b"abc\x0c")
+        self.stdio.dataReceived(b"abc\x0c")
         text = self.written()
         self.assertIn("\x1b[2J", text)
         self.assertTrue(text.endswith("> abc\x1b[?7h"))
@@ -239,14 +231,14 @@ class TerminalConsoleTests(StdioCase):
         text = self.written()
         hidden = sum(map(len, lines[MAX_ROWS:])) + MAX_ROWS + 6
         self.assertIn(f"… {hidden:,} more characters: /more shows the next rows", text)
-        self.console.dataReceived(b"/more\r")
+        self.stdio.dataReceived(b"/more\r")
         text += self.written()
         self.assertIn("… 62 more characters: /more", text)
-        self.console.dataReceived(b"/more\r")
+        self.stdio.dataReceived(b"/more\r")
         self.clock.advance(0)
         text += self.written()
         self.assertEqual(re.findall(r"\bline \d+", text), lines)
-        self.console.dataReceived(b"/more\r")
+        self.stdio.dataReceived(b"/more\r")
         self.assertIn("no message is folded", self.written())
 
     def test_disagreement(self) -> None:
@@ -288,7 +280,7 @@ class TerminalConsoleTests(StdioCase):
     def test_big_paste(self) -> None:
         """A big paste is taken in slices; the line is whole in the end."""
         self.node.begin(BOB)
-        self.console.dataReceived(b"\x1b[200~" + b"abcd" * 8000 + b"\x1b[201~\r")
+        self.stdio.dataReceived(b"\x1b[200~" + b"abcd" * 8000 + b"\x1b[201~\r")
         self.assertEqual(self.node.asked, [])
         self.assertEqual(self.transport.producerState, "paused")
         self.clock.pump([0.0] * 100)
@@ -297,7 +289,7 @@ class TerminalConsoleTests(StdioCase):
 
     def test_paste_too_long(self) -> None:
         """A paste that doesn't fit is told, and the line stays."""
-        self.console.dataReceived(b"half\x1b[200~" + b"x" * 100_000 + b"\x1b[201~")
+        self.stdio.dataReceived(b"half\x1b[200~" + b"x" * 100_000 + b"\x1b[201~")
         self.clock.advance(0)
         text = self.written()
         self.assertIn("67,236 characters don't fit: a message has at most", text)
@@ -307,7 +299,7 @@ class TerminalConsoleTests(StdioCase):
     def test_undelivered(self) -> None:
         """A line that isn't confirmed is told after a while, without spoiling what is typed."""
         self.node.begin(BOB)
-        self.console.dataReceived(b"hi\rnext")
+        self.stdio.dataReceived(b"hi\rnext")
         self.written()
         self.clock.advance(PATIENCE)
         text = self.written()
@@ -317,7 +309,7 @@ class TerminalConsoleTests(StdioCase):
     def test_close(self) -> None:
         """At the end the line is erased, no timer is left, and nothing is drawn any more."""
         self.node.begin(BOB)
-        self.console.dataReceived(b"hi\r")
+        self.stdio.dataReceived(b"hi\r")
         self.written()
         self.console.close()
         self.assertEqual(self.written(), "\r\x1b[K")

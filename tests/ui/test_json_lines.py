@@ -12,7 +12,8 @@ from twisted.internet.defer import fail
 from p2pchat.errors import RegistryError, WhoError
 from p2pchat.peer import events
 from p2pchat.ui import answers
-from p2pchat.ui.json_lines import JsonLines, encode
+from p2pchat.ui.json_form import encode
+from p2pchat.ui.json_lines import JsonLines
 from tests.ui.fake_node import ALICE, BOB, CAROL
 from tests.ui.test_console import StdioCase
 
@@ -22,8 +23,7 @@ class JsonLinesTests(StdioCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.lines = JsonLines(self.runtime)
-        self.join(self.lines)
+        self.join(JsonLines(self.runtime))
 
     def objects(self) -> list[dict[str, Any]]:
         """Return what was written."""
@@ -46,7 +46,7 @@ class JsonLinesTests(StdioCase):
         """Commands are as on the console, and so are plain lines."""
         self.node.begin(BOB)
         self.written()
-        self.lines.dataReceived(b'/me\n{"command": "/help"}\nhi\n')
+        self.stdio.dataReceived(b'/me\n{"command": "/help"}\nhi\n')
         me, commands, sent = self.objects()
         self.assertEqual((me["event"], me["peer_id"]), ("me", ALICE))
         self.assertEqual(me["conversations"][0]["name"], "bob")
@@ -65,7 +65,7 @@ class JsonLinesTests(StdioCase):
         """A text in an object may have lines, begin with a slash, and name its receiver."""
         self.node.begin(BOB)
         self.node.begin(CAROL)
-        self.lines.dataReceived(b'{"text": "/one\\ntwo"}\n{"text": "psst", "to": "carol"}\n')
+        self.stdio.dataReceived(b'{"text": "/one\\ntwo"}\n{"text": "psst", "to": "carol"}\n')
         sent = [("send", BOB, "/one\ntwo"), ("send", CAROL, "psst")]
         self.assertEqual(self.node.asked, sent)
 
@@ -81,7 +81,7 @@ class JsonLinesTests(StdioCase):
             b'{"text": ""}',
             b'{"command": "/me", "to": "x"}',
         ):
-            self.lines.dataReceived(line + b"\n")
+            self.stdio.dataReceived(line + b"\n")
             (error,) = self.objects()
             self.assertEqual(error["event"], "error")
         self.assertEqual(self.node.asked, [])
@@ -91,10 +91,10 @@ class JsonLinesTests(StdioCase):
         self.node.begin(BOB)
         self.written()
         for line in ("[1,2]", "null", "12", "true", "-1.5e3", "1" * 5000, "[" * 9000 + "]" * 9000):
-            self.lines.dataReceived(line.encode() + b"\n")
+            self.stdio.dataReceived(line.encode() + b"\n")
             (error,) = self.objects()
             self.assertEqual((error["event"], error["word"]), ("error", "input"), line)
-        self.lines.dataReceived(b'"/two\\nlines"\n[hello]\n"quoted" he said\n')
+        self.stdio.dataReceived(b'"/two\\nlines"\n[hello]\n"quoted" he said\n')
         said = [text for _, _, text in self.node.asked]
         self.assertEqual(said, ["/two\nlines", "[hello]", '"quoted" he said'])
 
@@ -103,14 +103,14 @@ class JsonLinesTests(StdioCase):
         self.node.begin(BOB)
         self.written()
         for line in ('{"text": "hi", "id": "a"}', '{"command": "/me", "id": 0}'):
-            self.lines.dataReceived(line.encode() + b"\n")
+            self.stdio.dataReceived(line.encode() + b"\n")
         self.node.receive(BOB, "hi yourself")
-        self.lines.dataReceived(b'{"command": "/connect carol", "id": 1}\n')
-        self.lines.dataReceived(b'{"command": "/connect dave", "id": 2}\n')
+        self.stdio.dataReceived(b'{"command": "/connect carol", "id": 1}\n')
+        self.stdio.dataReceived(b'{"command": "/connect dave", "id": 2}\n')
         self.node.calls[1].errback(WhoError("Nobody is called dave."))
-        self.lines.dataReceived(b'{"text": "psst", "id": 3}\n')
+        self.stdio.dataReceived(b'{"text": "psst", "id": 3}\n')
         self.node.calls[0].callback(CAROL)
-        self.lines.dataReceived(b'{"command": "/to carol", "id": 4}\n{"text": 1, "id": 5}\n')
+        self.stdio.dataReceived(b'{"command": "/to carol", "id": 4}\n{"text": 1, "id": 5}\n')
         told = [(one["event"], one.get("request")) for one in self.objects()]
         self.assertEqual(
             told,
@@ -125,7 +125,7 @@ class JsonLinesTests(StdioCase):
         self.node.begin(BOB)
         self.written()
         for name in ("true", "[]", '"' + "x" * 129 + '"', "1e999", "9007199254740993"):
-            self.lines.dataReceived(b'{"text": "hi", "id": %s}\n' % name.encode())
+            self.stdio.dataReceived(b'{"text": "hi", "id": %s}\n' % name.encode())
             (error,) = self.objects()
             self.assertNotIn("request", error)
         self.assertEqual(self.node.asked, [])
@@ -133,10 +133,10 @@ class JsonLinesTests(StdioCase):
     def test_words(self) -> None:
         """An error has a word beside its sentence."""
         for line, word in (("/to dave", "who"), ("/hlep", "command"), ("/more", "input")):
-            self.lines.dataReceived(line.encode() + b"\n")
+            self.stdio.dataReceived(line.encode() + b"\n")
             self.assertEqual(self.objects()[-1]["word"], word)
         self.node.records = fail(RegistryError("Ask later.", 429, "too-many"))
-        self.lines.dataReceived(b"/peers\n")
+        self.stdio.dataReceived(b"/peers\n")
         self.assertEqual(self.objects()[-1]["word"], "too-many")
 
     def test_numbers(self) -> None:
@@ -154,7 +154,7 @@ class JsonLinesTests(StdioCase):
 
     def test_end(self) -> None:
         """The end of the input leaves."""
-        self.lines.readConnectionLost()
+        self.stdio.readConnectionLost()
         self.assertEqual(self.left, [True])
 
     @given(st.text())

@@ -13,12 +13,12 @@ from p2pchat.ui import commands
 from p2pchat.ui.columns import columns, cut
 from p2pchat.ui.deliveries import Deliveries
 from p2pchat.ui.ink import Ink
-from p2pchat.ui.json_lines import encode
+from p2pchat.ui.json_form import encode
 from p2pchat.ui.json_requests import BadRequest, parse
 from p2pchat.ui.keys import KeyReader
 from p2pchat.ui.line_editor import LineEditor
 from p2pchat.ui.pages import Page
-from p2pchat.ui.text_lines import TextLines
+from p2pchat.ui.stdio import LineReader
 from p2pchat.ui.wording import Wording
 from p2pchat.wire.visible import visible, visible_lines
 from tests.ui.fake_node import BOB
@@ -124,7 +124,7 @@ class LinearTimeTests(SynchronousTestCase):
         """A pipe is read in linear time, with and without line ends, in small pieces too."""
 
         def read(text: str) -> None:
-            data, lines = text.encode("utf-8", "replace"), TextLines()
+            data, lines = text.encode("utf-8", "replace"), LineReader()
             for position in range(0, len(data), 7):
                 lines.receive(data[position : position + 7])
             lines.finish()

@@ -6,7 +6,7 @@ import gc
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.tap.long_lived import spare_long_lived
+from p2pchat.tap.process import spare_long_lived
 
 
 class SpareTests(SynchronousTestCase):

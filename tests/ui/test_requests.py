@@ -1,32 +1,38 @@
-"""Tests of :mod:`p2pchat.ui.conversations`."""
+"""Tests of :mod:`p2pchat.ui.requests`."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 from twisted.internet.defer import fail, succeed
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.errors import RegistryUnreachable, WhoError
+from p2pchat.errors import (
+    ConfigurationError,
+    RegistryError,
+    RegistryUnreachable,
+    TextTooLong,
+    TooManyLines,
+    WhoError,
+)
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.session.story import Note, Story
 from p2pchat.ui import answers
-from p2pchat.ui.conversations import Conversations
+from p2pchat.ui.requests import trouble_of
 from tests.ui.fake_node import ALICE, BOB, CAROL, FakeNode
+from tests.ui.listing_front_end import ListingFrontEnd
 
 
-class ConversationsTests(SynchronousTestCase):
+class RequestsTests(SynchronousTestCase):
     """A typed line reaches whom it is meant for, or the person is told what to do."""
 
     def setUp(self) -> None:
         self.node = FakeNode()
         verifyObject(INode, self.node)
-        self.announced: list[Any] = []
-        self.left: list[bool] = []
-        self.talk = Conversations(self.node, self.announced.append, lambda: self.left.append(True))
+        self.front_end = ListingFrontEnd(self.node)
+        self.announced, self.talk = self.front_end.shown, self.front_end.requests
 
     def _complaint(self) -> str:
         complaint = self.announced[-1]
@@ -117,7 +123,7 @@ class ConversationsTests(SynchronousTestCase):
         self.node.end(BOB, "closed")
         self.node.begin(CAROL)
         self.talk.type("bob, I hate my boss")
-        self.assertEqual((self.node.asked, self.talk.current), ([], ""))
+        self.assertEqual((self.node.asked, self.talk.cursor.current), ([], ""))
 
     def test_words_of_the_other_side(self) -> None:
         """No reason that the other side gives makes an end ours."""
@@ -126,7 +132,7 @@ class ConversationsTests(SynchronousTestCase):
         self.talk.type("/to bob")
         for reason in ("closed", "cancelled", "left"):
             self.node.end(BOB, reason)
-            self.assertEqual(self.talk.current, "")
+            self.assertEqual(self.talk.cursor.current, "")
 
     def test_ended_by_us(self) -> None:
         """After /disconnect what is being typed goes to nobody, too."""
@@ -135,7 +141,7 @@ class ConversationsTests(SynchronousTestCase):
         self.talk.type("/to carol")
         self.talk.type("/disconnect")
         self.assertEqual(self.node.asked, [("disconnect", CAROL)])
-        self.assertEqual(self.talk.current, "")
+        self.assertEqual(self.talk.cursor.current, "")
         self.talk.type("/disconnect")
         self.assertIn("talking to nobody", self._complaint())
 
@@ -145,7 +151,7 @@ class ConversationsTests(SynchronousTestCase):
         self.node.calls[0].callback(BOB)
         del self.node.infos[BOB]
         self.node.tell(events.CallFailed(BOB, "bob", "no-answer", "Nobody answered."))
-        self.assertEqual(self.talk.current, "")
+        self.assertEqual(self.talk.cursor.current, "")
         facts = self.node.story = Story(notes=(Note(12.0, "It rang."),))
         story = answers.Story(BOB, "bob", ("nothing was tried yet", "+12 ms: It rang."), facts)
         for line in ("/why", "/why bob", "/why b0b0"):
@@ -229,7 +235,7 @@ class ConversationsTests(SynchronousTestCase):
         self.node.begin(CAROL)
         self.talk.say_to("carol", "psst")
         self.assertEqual(self.node.asked, [("send", CAROL, "psst")])
-        self.assertEqual(self.talk.current, BOB)
+        self.assertEqual(self.talk.cursor.current, BOB)
         for who in ("dave", "bob"):
             self.talk.say_to(who, "psst")
             self.assertIn(who, self._complaint())
@@ -242,4 +248,31 @@ class ConversationsTests(SynchronousTestCase):
         self.assertIn("/quit", self._complaint())
         self.talk.type("/quit")
         self.talk.type("")
-        self.assertEqual((len(self.announced), self.left), (1, [True]))
+        self.assertEqual((len(self.announced), self.front_end.left), (1, 1))
+
+
+class TroubleTests(SynchronousTestCase):
+    """A person reads a sentence, a program compares a word, and the log has the rest."""
+
+    def test_ours(self) -> None:
+        """Errors of ours are told in their own words."""
+        for error, word in (
+            (WhoError("Nobody is called dave."), "who"),
+            (TextTooLong("Too long."), "too-long"),
+            (TooManyLines("Too many."), "too-many"),
+            (RegistryError("Ask later.", 429, "too-many-requests"), "too-many-requests"),
+            (ConfigurationError("No."), ""),
+        ):
+            self.assertEqual(trouble_of(Failure(error)), events.Trouble(str(error), word))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_fault(self) -> None:
+        """A fault is logged with its traceback, and told without what only its log should say."""
+        try:
+            raise KeyError("secret")
+        except KeyError:
+            told = trouble_of(Failure())
+        self.assertEqual(told.word, "internal")
+        self.assertNotIn("secret", told.reason)
+        (logged,) = self.flushLoggedErrors(KeyError)
+        self.assertIn("test_requests.py", logged.getTraceback())

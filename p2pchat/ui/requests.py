@@ -1,0 +1,278 @@
+"""
+What a person or a program asks of the node, done and answered.
+
+Shared by all front ends.  What commands bring about is announced, and so is what goes wrong.
+Whom a line is for that names nobody is the matter of :mod:`p2pchat.ui.cursor`.
+
+Text typed after ``/connect`` waits until the peer is found: it is meant for that peer.  Who is
+found becomes current unless the person has chosen another meanwhile; if nobody is, nobody does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from p2pchat.errors import P2PChatError, RegistryError, TextTooLong, TooManyLines, WhoError
+from p2pchat.interfaces import INode
+from p2pchat.peer.events import NodeEvent, Trouble
+from p2pchat.session.telling import sentences
+from p2pchat.ui import answers
+from p2pchat.ui.commands import USAGE, Command, Mistake, Say, Verb, parse
+from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
+from p2pchat.ui.json_requests import RequestId
+
+NOBODY = "You are talking to nobody"
+MAX_HELD = 1000  # lines for a peer who is looked for
+
+_log = Logger()
+
+
+@attrs.define(eq=False)
+class _Search:
+    """
+    A ``/connect`` whose peer isn't found yet.
+
+    :ivar texts: what was typed since, for this peer.
+    """
+
+    texts: list[tuple[str, RequestId]] = attrs.Factory(list)
+
+
+@attrs.define
+class Requests:
+    """
+    The requests of one front end.
+
+    :ivar announce: called with each answer.
+    :ivar leave: called when this front end is to end.
+    :ivar cursor: whom a line is for that names nobody.
+    :ivar request: the id of the request that is being done; what is announced meanwhile answers it.
+    """
+
+    _node: INode
+    announce: Callable[[Any], None]
+    leave: Callable[[], None]
+    cursor: Cursor = attrs.Factory(Cursor)
+    request: RequestId = None
+    _ended: bool = False
+    _looking: _Search | None = None  # what plain lines go to until the peer is found
+
+    def end(self) -> None:
+        """Obey no more, since the person has left."""
+        self._ended = True
+
+    def type(self, line: str, request: RequestId = None) -> None:
+        """Do what a typed line asks for."""
+        meant = parse(line)
+        if meant is not None:
+            self.execute(meant, request)
+
+    def execute(self, line: Say | Command | Mistake, request: RequestId = None) -> None:
+        """Do what a line asks for; what goes wrong is announced."""
+        match line:
+            case Say(text):
+                self._do(request, self._say, text)
+            case Command(verb, who):
+                self._do(request, _EFFECTS[verb], self, who)
+            case Mistake(reason):
+                self.refuse(Trouble(reason, answers.COMMAND), request)
+
+    def say_to(self, who: str, text: str, request: RequestId = None) -> None:
+        """Send a text to a conversation, whichever is current."""
+        self._do(request, lambda: self._node.send(self._node.find_known(who), text))
+
+    def refuse(self, trouble: Trouble, request: RequestId = None) -> None:
+        """Say that a request can't be done."""
+        self._do(request, self.announce, trouble)
+
+    def follow(self, event: NodeEvent) -> None:
+        """Take an event of the node, after it was shown."""
+        self._make_current(self.cursor.follow(event))
+
+    def _do(self, request: RequestId, effect: Callable[..., object], *arguments: object) -> None:
+        if not self._ended:
+            self._go_on(request, effect, *arguments)
+
+    def _go_on(self, request: RequestId, effect: Callable[..., object], *arguments: object) -> None:
+        outer, self.request = self.request, request
+        try:
+            effect(*arguments)
+        except Exception:  # a fault of ours must not cost the person the console
+            self._failed(Failure())
+        finally:
+            self.request = outer
+
+    def _later(self, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return a callback that goes on with the request that is being done now."""
+        request = self.request
+        return lambda result: self._go_on(request, callback, result)
+
+    def _failed(self, failure: Failure) -> None:
+        self.announce(trouble_of(failure))
+
+    # Whom it is for.
+
+    def _name_of(self, peer_id: str) -> str:
+        """Return what a peer of a conversation calls itself, or the beginning of its id."""
+        known = {info.peer_id: info.name for info in self._node.conversations()}
+        return known.get(peer_id) or dict([self.cursor.last]).get(peer_id) or peer_id[:8]
+
+    def _make_current(self, peer_id: str, is_answer: bool = False) -> None:
+        if peer_id != self.cursor.current or is_answer:
+            self.cursor.current, self.cursor.was_chosen = peer_id, True
+            name = self._name_of(peer_id) if peer_id else ""
+            self.announce(answers.CurrentConversation(peer_id, name))
+
+    def _choose(self, peer_id: str) -> None:
+        """Make the one current whom a command names; whoever is being looked for isn't any more."""
+        self._looking = None
+        self._make_current(peer_id, is_answer=self.request is not None)
+
+    def _choose_by(self, find: Callable[[], str]) -> None:
+        """Choose whom a command names; if there is none, nobody: what follows is for no other."""
+        try:
+            peer_id = find()
+        except P2PChatError:
+            self._looking = None
+            self._go_on(None, self._make_current, "")
+            raise
+        self._choose(peer_id)
+
+    def _caller(self, who: str) -> str:
+        return who or self.cursor.only_offer(self._node.conversations())
+
+    # Commands.
+
+    def _say(self, text: str) -> None:
+        if self._looking is not None and len(self._looking.texts) >= MAX_HELD:
+            raise WhoError(f"{MAX_HELD} lines wait for whom you call; this one wasn't kept.")
+        if self._looking is not None:
+            self._looking.texts.append((text, self.request))
+        elif self.cursor.current:
+            self._node.send(self.cursor.current, text)
+        else:
+            todo = advice(self._node.conversations())
+            raise WhoError(f"{NOBODY}, and nothing was sent: {todo}")
+
+    def _list_peers(self, _who: str) -> None:
+        listed = self._later(lambda records: self.announce(answers.PeerList(tuple(records))))
+        maybeDeferred(self._node.peers).addCallbacks(listed, self._later(self._failed))
+
+    def _connect(self, who: str) -> None:
+        # If nobody is found, what is being typed was meant for nobody else; the answer comes later.
+        self._go_on(None, self._make_current, "")
+        search, self.cursor.was_chosen = _Search(), True
+        self._looking = search
+        found = self._later(lambda peer_id: self._called(peer_id, search))
+        vain = self._later(lambda failure: self._not_called(failure, search))
+        maybeDeferred(self._node.connect, who).addCallbacks(found, vain)
+
+    def _called(self, peer_id: str, search: _Search) -> None:
+        if search is self._looking:
+            self._choose(peer_id)
+        else:  # the person has chosen another: the answer says whom
+            self._make_current(self.cursor.current, is_answer=self.request is not None)
+        for text, request in search.texts:
+            self._go_on(request, self._node.send, peer_id, text)
+
+    def _not_called(self, failure: Failure, search: _Search) -> None:
+        if search is self._looking:
+            self._looking = None
+        self._failed(failure)
+        for text, request in search.texts:
+            unsent = Trouble(f"Not sent, since nobody was called: {text}", answers.WHO)
+            self._go_on(request, self.announce, unsent)
+
+    def _accept(self, who: str) -> None:
+        self._choose_by(lambda: self._node.accept(self._caller(who)))
+
+    def _reject(self, who: str) -> None:
+        peer_id = self._node.find(self._caller(who))
+        name = self._name_of(peer_id)
+        self.announce(answers.Rejected(self._node.reject(peer_id), name))
+
+    def _switch(self, who: str) -> None:
+        self._choose_by(lambda: self._talking(who))
+
+    def _talking(self, who: str) -> str:
+        peer_id, under_way = self._node.find(who), self._node.conversations()
+        waiting = [one for one in under_way if (one.peer_id, one.state) == (peer_id, OFFERED)]
+        if waiting:
+            raise WhoError(f"{names(waiting)} waits for your /accept or /reject.")
+        return peer_id
+
+    def _disconnect(self, who: str) -> None:
+        if not who and not self.cursor.current:
+            raise WhoError(f"{NOBODY}: /disconnect WHO ends another conversation.")
+        self._node.disconnect(self._node.find(who) if who else self.cursor.current)
+
+    def _show_me(self, _who: str) -> None:
+        node = self._node
+        conversations = tuple(node.conversations())
+        self.announce(answers.Me(node.peer_id, node.username, node.server, conversations))
+
+    def _show_why(self, who: str) -> None:
+        recent = self.cursor.current or self.cursor.last[0]
+        peer_id = self._story_owner(who) if who else recent
+        if not peer_id:
+            raise WhoError("There was no connection yet.")
+        facts = self._node.why(peer_id)
+        story = tuple(sentences(facts))
+        self.announce(answers.Story(peer_id, self._name_of(peer_id), story, facts))
+
+    def _story_owner(self, who: str) -> str:
+        try:
+            return self._node.find(who)
+        except WhoError:
+            # A call that failed is no conversation any more, but the node knows its story by id.
+            peer_id, name = self.cursor.last
+            if name == who or (peer_id and peer_id.startswith(who.lower())):
+                return peer_id
+            raise
+
+
+_EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
+    Verb.HELP: lambda ours, _: ours.announce(answers.CommandList(USAGE)),
+    Verb.PEERS: Requests._list_peers,
+    Verb.CONNECT: Requests._connect,
+    Verb.ACCEPT: Requests._accept,
+    Verb.REJECT: Requests._reject,
+    Verb.TO: Requests._switch,
+    Verb.DISCONNECT: Requests._disconnect,
+    Verb.CONTACTS: lambda ours, _: ours.announce(answers.ContactList(tuple(ours._node.contacts()))),
+    Verb.FORGET: lambda ours, who: ours._node.forget(who),
+    Verb.BLOCK: lambda ours, who: ours._node.block(who),
+    Verb.UNBLOCK: lambda ours, who: ours._node.block(who, False),
+    Verb.MUTE: lambda ours, who: ours._node.mute(who),
+    Verb.UNMUTE: lambda ours, who: ours._node.mute(who, False),
+    Verb.ME: Requests._show_me,
+    Verb.NAT: lambda ours, _: ours.announce(
+        answers.Nat(**attrs.asdict(ours._node.nat(), recurse=False))
+    ),
+    Verb.WHY: Requests._show_why,
+    Verb.MORE: lambda ours, _: ours.announce(answers.More()),
+    Verb.QUIT: lambda ours, _: ours.leave(),
+}
+
+
+def trouble_of(failure: Failure) -> Trouble:
+    """Return what is told of an error; what is no error of ours is a fault, and is logged."""
+    error = failure.value
+    if isinstance(error, P2PChatError):
+        return Trouble(str(error), _word(error))
+    _log.failure("a command failed", failure)
+    told = "Something went wrong inside this program; its log has the details (--log FILE)."
+    return Trouble(told, answers.INTERNAL)
+
+
+def _word(error: P2PChatError) -> str:
+    if isinstance(error, RegistryError):
+        return error.reason
+    words = {WhoError: answers.WHO, TextTooLong: answers.TOO_LONG, TooManyLines: answers.TOO_MANY}
+    return next((word for kind, word in words.items() if isinstance(error, kind)), "")
