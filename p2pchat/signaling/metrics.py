@@ -1,9 +1,9 @@
 """
 What is counted, and how it is shown to Prometheus.
 
-:class:`Counts` is the one place where things are counted; ``/status`` and ``/metrics`` show the
-same figures.  Counting is a dictionary entry and, for an answer, one histogram: about a
-microsecond.  What is only true at a moment (peers online, records) is read when somebody asks.
+:class:`Metrics` is the one place where things are counted; ``/status`` and ``/metrics`` show the
+same figures.  Counting an answer takes about two microseconds.  What is only true at a moment
+(peers online, records) is read when somebody asks.
 
 Labels are routes, methods, statuses, reasons and outcomes, all from fixed lists: never an
 address, an id, a name, or anything else that a stranger could choose.
@@ -11,24 +11,19 @@ address, an id, a name, or anything else that a stranger could choose.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import accumulate
 
-import attrs
-from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
 )
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
-
-from p2pchat.signaling.openapi import ROUTES
+from prometheus_client import Counter as PrometheusCounter
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode("ascii")
 PREFIX = "p2psignal_"
@@ -36,59 +31,56 @@ BUCKETS = (  # seconds; a look-up takes some tens of microseconds, a signature s
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01),
     *(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
-METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS"})
+METHODS = frozenset({b"GET", b"HEAD", b"POST", b"DELETE", b"OPTIONS"})
 OTHER = "other"  # any method or path that isn't ours
+DELIVERED = "delivered"
 
-# By how many segments a path has, and the first.
-_ROUTES = {(one.count("/"), one.split("/")[1].encode("ascii")): one for one in ROUTES}
-
-
-def route_of(path: bytes) -> str:
-    """Return the route that a path belongs to, or OTHER."""
-    return _ROUTES.get(
-        (path.count(b"/"), path.split(b"/", 2)[1]) if b"/" in path else (0, b""), OTHER
-    )
+disable_created_metrics()  # else each counter would have a second series, of when it began
 
 
-@attrs.define
-class Latencies:
-    """
-    How long the answers of one route took.
-
-    :ivar total: seconds of all together.
-    """
-
-    total: float = 0.0
-    _counts: list[int] = attrs.Factory(lambda: [0] * (len(BUCKETS) + 1))
-
-    def add(self, seconds: float) -> None:
-        """Count an answer."""
-        self._counts[bisect_left(BUCKETS, seconds)] += 1
-        self.total += seconds
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Return how many took at most so many seconds, for each of BUCKETS and for all."""
-        bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
-        return list(zip(bounds, accumulate(self._counts), strict=True))
-
-
-class Counts:
-    """
-    What happened since the start.
-
-    :ivar answers: by method, route and status.
-    :ivar refusals: by reason.
-    :ivar documents: passed between peers, by type and outcome: ``delivered`` to a stream, or
-        ``dropped`` because there was none that took it.
-    :ivar stun: datagrams by outcome.
-    """
+class Metrics:
+    """The figures of one registry, and of the process that it runs in."""
 
     def __init__(self) -> None:
-        self.answers: Counter[tuple[str, str, int]] = Counter()
-        self.refusals: Counter[str] = Counter()
-        self.documents: Counter[tuple[str, str]] = Counter()
-        self.stun: Counter[str] = Counter()
-        self._latencies = {route: Latencies() for route in (*ROUTES, OTHER)}
+        self._registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._answers = self._counter("answers", "Answers to requests.", *labels)
+        self._refusals = self._counter("refusals", "Requests refused.", "reason")
+        self._documents = self._counter("documents", "Documents for peers.", "type", "outcome")
+        self._stun = self._counter("stun", "STUN datagrams received.", "outcome")
+        self._seconds = Histogram(
+            PREFIX + "answer_seconds",
+            "From a whole request to the head of its answer.",
+            ["route"],
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._gauges: dict[str, Gauge] = {}
+        self._seconds.labels(OTHER)
+        self._routes: dict[tuple[int, bytes], str] = {}  # by segments, and the first of them
+        self._answered: dict[tuple[bytes, str, int], tuple[_Count, _Observe]] = {}
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def _counter(self, name: str, help_: str, *labels: str) -> PrometheusCounter:
+        return PrometheusCounter(PREFIX + name, help_, labels, registry=self._registry)
+
+    def gauge(self, name: str, help_: str, read: Callable[[], float]) -> None:
+        """Show what ``read`` tells whenever somebody asks; the latest one of a name does."""
+        if name not in self._gauges:
+            self._gauges[name] = Gauge(PREFIX + name, help_, registry=self._registry)
+        self._gauges[name].set_function(read)
+
+    def expect(self, routes: Iterable[str]) -> None:
+        """Show these routes, such as ``/peer/{peer_id}``, from now on; all others are OTHER."""
+        for route in routes:
+            self._seconds.labels(route)
+            self._routes[route.count("/"), route.split("/")[1].encode("ascii")] = route
+
+    def route_of(self, path: bytes) -> str:
+        """Return the route that a path belongs to, or OTHER."""
+        segments = path.count(b"/")
+        return self._routes.get((segments, path.split(b"/", 2)[1]), OTHER) if segments else OTHER
 
     def answered(self, method: bytes, path: bytes, status: int, seconds: float) -> None:
         """
@@ -96,10 +88,36 @@ class Counts:
 
         :param seconds: how long it took.
         """
-        route = route_of(path)
-        name = method.decode("latin-1")
-        self.answers[name if name in METHODS else OTHER, route, status] += 1
-        self._latencies[route].add(seconds)
+        key = (method if method in METHODS else b"", self.route_of(path), status)
+        count, observe = self._answered.get(key) or self._first(key)
+        count()
+        observe(seconds)
+
+    def _first(self, key: tuple[bytes, str, int]) -> tuple[_Count, _Observe]:
+        """Find the counters of answers of a kind once: that takes longer than counting."""
+        method, route, status = key
+        counter = self._answers.labels(method.decode("ascii") or OTHER, route, str(status))
+        found = self._answered[key] = counter.inc, self._seconds.labels(route).observe
+        return found
+
+    def refused(self, reason: str) -> None:
+        """Count a refusal."""
+        self._refusals.labels(reason).inc()
+
+    def passed(self, kind: str, taken: bool) -> None:
+        """Count a document for a peer, and whether a stream took it."""
+        self._documents.labels(kind, DELIVERED if taken else "dropped").inc()
+
+    def datagram(self, outcome: str) -> None:
+        """Count a STUN datagram."""
+        self._stun.labels(outcome).inc()
+
+    @property
+    def answers(self) -> Counter[tuple[str, str, int]]:
+        """How many answers there were, by method, route and status."""
+        return Counter(
+            {(method, route, int(status)): n for (method, route, status), n in _read(self._answers)}
+        )
 
     @property
     def errors(self) -> Counter[int]:
@@ -110,89 +128,33 @@ class Counts:
                 errors[status] += number
         return errors
 
-    def delivered(self, kind: str | None = None) -> int:
-        """Return how many documents were delivered, of one type or of all."""
-        return sum(
-            number
-            for (type_, outcome), number in self.documents.items()
-            if outcome == "delivered" and kind in {None, type_}
-        )
+    @property
+    def refusals(self) -> Counter[str]:
+        """How many requests were refused, by reason."""
+        return Counter({reason: number for (reason,), number in _read(self._refusals)})
 
-    def collect(self) -> Iterator[Metric]:
-        """Return everything, as Prometheus takes it."""
-        yield _counter(
-            *("answers", "Answers to requests.", ("method", "route", "status")),
-            (
-                ((method, route, str(status)), n)
-                for (method, route, status), n in self.answers.items()
-            ),
-        )
-        yield _counter(
-            *("refusals", "Requests refused.", ("reason",)),
-            (((reason,), n) for reason, n in self.refusals.items()),
-        )
-        yield _counter(
-            *("documents", "Documents for peers.", ("type", "outcome")), self.documents.items()
-        )
-        yield _counter(
-            *("stun", "STUN datagrams received.", ("outcome",)),
-            (((outcome,), n) for outcome, n in self.stun.items()),
-        )
-        latencies = HistogramMetricFamily(
-            PREFIX + "answer_seconds",
-            "From a whole request to the head of its answer.",
-            labels=["route"],
-        )
-        for route, taken in self._latencies.items():
-            latencies.add_metric([route], taken.buckets(), taken.total)
-        yield latencies
+    @property
+    def delivered(self) -> Counter[str]:
+        """How many documents streams took, by type."""
+        documents = _read(self._documents)
+        return Counter({kind: n for (kind, outcome), n in documents if outcome == DELIVERED})
 
-
-def _counter(
-    name: str, help_: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], int]]
-) -> Metric:
-    family = CounterMetricFamily(PREFIX + name, help_, labels=labels)
-    for value, number in sorted(values):
-        family.add_metric(value, number)
-    return family
-
-
-@attrs.frozen(eq=False)
-class Gauge:
-    """
-    Something that is only true at a moment.
-
-    :ivar read: tells how much of it there is now.
-    """
-
-    name: str
-    help: str
-    read: Callable[[], float]
-
-
-@attrs.frozen(eq=False)
-class _Everything(Collector):
-    """What is read when Prometheus asks."""
-
-    counts: Counts
-    gauges: tuple[Gauge, ...]
-
-    def collect(self) -> Iterator[Metric]:
-        """Return it all."""
-        yield from self.counts.collect()
-        for gauge in self.gauges:
-            yield GaugeMetricFamily(PREFIX + gauge.name, gauge.help, value=gauge.read())
-
-
-class Exposition:
-    """The figures of one registry, and of the process that it runs in, as text."""
-
-    def __init__(self, counts: Counts, gauges: Iterable[Gauge]) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(_Everything(counts, tuple(gauges)))
-        ProcessCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
+    @property
+    def stun(self) -> Counter[str]:
+        """How many STUN datagrams came, by outcome."""
+        return Counter({outcome: number for (outcome,), number in _read(self._stun)})
 
     def text(self) -> bytes:
-        """Return the text format of Prometheus."""
+        """Return all figures in the text format of Prometheus."""
         return generate_latest(self._registry)
+
+
+_Count = Callable[[], None]
+_Observe = Callable[[float], None]
+
+
+def _read(counter: PrometheusCounter) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Return how much was counted, by the values of the labels."""
+    for family in counter.collect():
+        for sample in family.samples:
+            yield tuple(sample.labels.values()), int(sample.value)

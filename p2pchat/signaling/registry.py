@@ -24,7 +24,7 @@ its author, who knows how urgent it is, tries again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from types import UnionType
 from typing import Any, cast
@@ -44,7 +44,7 @@ from p2pchat.signaling.connections import ConnectionTable, Limits
 from p2pchat.signaling.defences import Defences
 from p2pchat.signaling.directory import Delivery, Listing, Page, Record
 from p2pchat.signaling.memory_store import MemoryStore
-from p2pchat.signaling.metrics import Counts, Exposition, Gauge
+from p2pchat.signaling.metrics import Metrics
 from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.rates import Rate, Rates
 from p2pchat.signaling.refusals import Refused, refused
@@ -138,14 +138,13 @@ class Registry:
     runtime: Runtime
     settings: Settings
     make_store: StoreMaker = MemoryStore
-    counts: Counts = attrs.field(factory=Counts)
+    metrics: Metrics = attrs.field(init=False, factory=Metrics)
     streams: EventStreams = attrs.field(init=False, factory=EventStreams)
     connections: ConnectionTable = attrs.field(init=False)
     watching: ConnectionTable = attrs.field(init=False, factory=lambda: ConnectionTable(WATCHING))
     store: IRegistryStore = attrs.field(init=False)
     defences: Defences = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
-    exposition: Exposition = attrs.field(init=False)
     stopping: bool = attrs.field(init=False, default=False)
     _registered: float = attrs.field(init=False, default=math.nan)  # as of the last metrics
     _written: tuple[float, bytes] | None = attrs.field(init=False, default=None)  # when, and what
@@ -162,15 +161,15 @@ class Registry:
         self._sweeping = LoopingCall(self.sweep)
         self._sweeping.clock = self.runtime.clock
         self._started = self.now()
-        self.exposition = Exposition(self.counts, self._gauges())
+        self._show_gauges()
 
-    def _gauges(self) -> Iterator[Gauge]:
-        yield Gauge("peers_registered", "Records in the store.", lambda: self._registered)
-        yield Gauge("connections", "HTTP connections here.", lambda: len(self.connections))
-        yield Gauge("event_streams", "Live event streams here.", lambda: len(self.streams))
-        toll, lag = self.defences.toll, self.defences.lag
-        yield Gauge("work_bits", "Work asked of strangers.", lambda: toll.pressure.difficulty)
-        yield Gauge("reactor_lag_seconds", "How late the last timer was.", lambda: lag.lag)
+    def _show_gauges(self) -> None:
+        gauge, toll, lag = self.metrics.gauge, self.defences.toll, self.defences.lag
+        gauge("peers_registered", "Records in the store.", lambda: self._registered)
+        gauge("connections", "HTTP connections here.", lambda: len(self.connections))
+        gauge("event_streams", "Live event streams here.", lambda: len(self.streams))
+        gauge("work_bits", "Work asked of strangers.", lambda: toll.pressure.difficulty)
+        gauge("reactor_lag_seconds", "How late the last timer was.", lambda: lag.lag)
 
     def now(self) -> float:
         """Return seconds on the clock of leases and streams."""
@@ -311,7 +310,7 @@ class Registry:
             raise refused(403, "not-registered", "register first, then send documents")
         _refuse_unknown(delivery is not Delivery.UNKNOWN_PEER, peer_id)
         taken = delivery is Delivery.TAKEN
-        self.counts.documents[document.body.TYPE, "delivered" if taken else "dropped"] += 1
+        self.metrics.passed(document.body.TYPE, taken)
         if not taken:
             raise _undelivered(delivery, peer_id)
         self.defences.charge_key(document.issuer)
@@ -328,28 +327,29 @@ class Registry:
         """Return counts, without addresses and ids; those of streams are of this process."""
         return self.store.count().addCallback(self._status)
 
-    def metrics(self) -> Deferred[bytes]:
+    def exposition(self) -> Deferred[bytes]:
         """Return the same counts and more, in the text format of Prometheus."""
-        return self.store.count().addCallback(self._metrics)
+        return self.store.count().addCallback(self._expose)
 
-    def _metrics(self, registered: int | None) -> bytes:
+    def _expose(self, registered: int | None) -> bytes:
         """Return what was written within METRICS_AGE, or write it: that takes milliseconds."""
         now = self.now()
         if self._written is None or now >= self._written[0] + METRICS_AGE:
             self._registered = math.nan if registered is None else registered
-            self._written = now, self.exposition.text()
+            self._written = now, self.metrics.text()
         return self._written[1]
 
     def _status(self, registered: int | None) -> JsonObject:
+        delivered = self.metrics.delivered
         return {
             "uptime": round(self.now() - self._started, 3),
             "peers_registered": registered,
             "peers_online": len(self.streams),
-            "offers": self.counts.delivered(Offer.TYPE),
-            "deliveries": self.counts.delivered(),
-            "errors": {str(status): n for status, n in sorted(self.counts.errors.items())},
-            "refusals": dict(sorted(self.counts.refusals.items())),
-            "stun": dict(sorted(self.counts.stun.items())),
+            "offers": delivered[Offer.TYPE],
+            "deliveries": delivered.total(),
+            "errors": {str(status): n for status, n in sorted(self.metrics.errors.items())},
+            "refusals": dict(sorted(self.metrics.refusals.items())),
+            "stun": dict(sorted(self.metrics.stun.items())),
         }
 
     def _read(self, token: str, kinds: type[Body] | UnionType) -> Document:

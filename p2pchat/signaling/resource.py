@@ -28,6 +28,7 @@ says whom it speaks for (:mod:`p2pchat.signaling.client_address`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, BinaryIO, cast
@@ -90,6 +91,8 @@ class RegistryResource:
 
     def __attrs_post_init__(self) -> None:
         self.admission = _admission(self.registry)
+        rules = {re.sub("<(.*)>", r"{\1}", one.rule) for one in self.app.url_map.iter_rules()}
+        self.registry.metrics.expect(sorted(rules))
 
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to these routes."""
@@ -175,6 +178,9 @@ class RegistryResource:
         """Show what the routes take and answer."""
         return _send(request, _DESCRIPTION, JSON)
 
+    def _has_route(self, path: bytes) -> bool:
+        return self.registry.metrics.route_of(path) != metrics.OTHER
+
     def nowhere(self, request: IRequest | PlainRequest, *_words: str) -> bytes:
         """Answer what has no route."""
         return self._refuse(request, _NO_ROUTE)
@@ -187,7 +193,7 @@ class RegistryResource:
         """
         _, word, *ids = request.path.split(b"/")
         method = _PLAIN_ROUTES.get((request.method, word, len(ids)), RegistryResource.nowhere)
-        if method is RegistryResource.nowhere and metrics.route_of(request.path) != metrics.OTHER:
+        if method is RegistryResource.nowhere and self._has_route(request.path):
             return None
         answer: Deferred[bytes] = maybeDeferred(self._enter, request, method, ids)
         return answer.addErrback(self._answer_failure, request)
@@ -237,7 +243,7 @@ class RegistryResource:
         return self._refuse(request, refused(500, "internal-error", detail))
 
     def _refuse(self, request: IRequest | PlainRequest, refusal: Refused) -> bytes:
-        self.registry.counts.refusals[refusal.problem.reason] += 1
+        self.registry.metrics.refused(refusal.problem.reason)
         return refuse(request, refusal)
 
 
@@ -315,9 +321,9 @@ def show_metrics(request: AnyRequest, registry: Registry) -> Deferred[bytes]:
     browser says what asks, to secure origins and to this machine, and only a person asks by none.
     """
     if request.getHeader(b"origin") or request.getHeader(b"sec-fetch-site") not in (None, b"none"):
-        registry.counts.refusals[_NOT_FOR_PAGES.problem.reason] += 1
+        registry.metrics.refused(_NOT_FOR_PAGES.problem.reason)
         return succeed(refuse(request, _NOT_FOR_PAGES))
-    text = registry.metrics()
+    text = registry.exposition()
     return text.addCallback(lambda body: _send(request, body, metrics.CONTENT_TYPE))
 
 

@@ -232,7 +232,7 @@ class RegistryRequest(Request):
         self.begun = self.channel.site.registry.now()
 
     def _count(self, refusal: Refused) -> None:
-        self.channel.site.counts.refusals[refusal.problem.reason] += 1
+        self.channel.site.metrics.refused(refusal.problem.reason)
 
 
 AnyRequest = RegistryRequest | PlainRequest
@@ -390,7 +390,7 @@ class RegistryChannel(HTTPChannel):
         if self._place.is_gone:
             return
         now = self.site.registry.now()
-        self.site.counts.answered(request.method, request.path, request.code, now - begun)
+        self.site.metrics.answered(request.method, request.path, request.code, now - begun)
         self.site.connections.asked(self._place)
         self._place.enter(Phase.IDLE, now)
         if self.site.connections.is_draining:
@@ -414,7 +414,7 @@ class RegistryChannel(HTTPChannel):
         """Count an answer: every one of its passes here, an event stream's as it begins."""
         request = cast(RegistryRequest, self.requests[0])
         took = self.site.registry.now() - request.begun
-        self.site.counts.answered(request.method, request.path, int(code), took)
+        self.site.metrics.answered(request.method, request.path, int(code), took)
         if self.site.connections.is_draining:
             self.persistent = 0
             headers.setRawHeaders(b"connection", [b"close"])
@@ -505,7 +505,7 @@ class RegistrySite(Site):
     :ivar admission: what the others pass first.
     :ivar registry: whose connections these are.
     :ivar connections: the table in which they have their places.
-    :ivar counts: where answers, and refusals below the routes, are counted.
+    :ivar metrics: where answers, and refusals below the routes, are counted.
     :ivar refusing: how many connections are being refused now.
     """
 
@@ -530,7 +530,7 @@ class RegistrySite(Site):
         self.admission = routes.admission
         self.registry = registry
         self.connections = connections
-        self.counts = registry.counts
+        self.metrics = registry.metrics
         self.refusing = 0
         self._next_complaint = 0.0
 
@@ -560,8 +560,8 @@ class RegistrySite(Site):
 
     def refuse_unread(self, refusal: Refused) -> bytes:
         """Count a refusal of what wasn't read, and write it as the end of its connection."""
-        self.counts.refusals[refusal.problem.reason] += 1
-        self.counts.answered(b"", b"", refusal.problem.status, 0.0)
+        self.metrics.refused(refusal.problem.reason)
+        self.metrics.answered(b"", b"", refusal.problem.status, 0.0)
         request = PlainRequest(b"", b"", BytesIO(), {}, None, False)
         body = refuse(request, refusal)
         request.setHeader(b"Connection", b"close")

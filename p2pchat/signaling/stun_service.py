@@ -9,7 +9,6 @@ source was forged, its owner gets no more than that either.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -45,30 +44,30 @@ class StunSocket(DatagramProtocol):
         origin: Origin,
         send: Send,
         objection: Objection,
-        counts: Counter[str],
+        count: Callable[[str], None],
     ) -> None:
         self._server = server
         self._origin = origin
         self._send = send
         self._objection = objection
-        self._counts = counts
+        self._count = count
 
     def datagramReceived(self, data: bytes, addr: Any) -> None:
         """Answer a request."""
         source: Address = addr[0], addr[1]  # of IPv6 there is more
         objection = self._objection(source)
         if objection:
-            self._counts[objection] += 1
+            self._count(objection)
             return
         try:
             answer = self._server.answer(data, source, self._origin)
         except RemoteProtocolError:
-            self._counts["malformed"] += 1
+            self._count("malformed")
             return
         if answer is None:
-            self._counts["unanswered"] += 1
+            self._count("unanswered")
             return
-        self._counts["refused" if answer.is_error else "answered"] += 1
+        self._count("refused" if answer.is_error else "answered")
         self._send(answer)
 
 
@@ -77,14 +76,15 @@ class StunService(Service):
     """
     All the sockets.
 
-    :ivar counts: answered, refused (420), unanswered, malformed, looped, limited, unsent.
+    :ivar count: counts a datagram as answered, refused (420), unanswered, malformed, looped,
+        limited or unsent.
     :ivar rate: requests that one address is answered.
     :ivar is_optional: go without a port that can't be had, as IPv6 on a machine without it.
     """
 
     runtime: Runtime
     server: BindingServer
-    counts: Counter[str]
+    count: Callable[[str], None]
     rate: Rate = STUN
     is_optional: bool = False
     ports: dict[Origin, IListeningPort] = attrs.field(init=False, factory=dict)
@@ -107,7 +107,7 @@ class StunService(Service):
             return "limited" if self._buckets.take(source[0], self.runtime.clock.seconds()) else ""
 
         for origin in self.server.origins():
-            socket = StunSocket(self.server, origin, self._send, objection, self.counts)
+            socket = StunSocket(self.server, origin, self._send, objection, self.count)
             try:
                 self.ports[origin] = self._listen(origin, socket)
             except CannotListenError as error:
@@ -139,7 +139,7 @@ class StunService(Service):
         try:
             self.ports[answer.origin].write(answer.data, answer.destination)  # type: ignore[attr-defined]
         except OSError:  # the source can't be routed to, or a full buffer: the client asks again
-            self.counts["unsent"] += 1
+            self.count("unsent")
 
     def stopService(self) -> Deferred[Any]:
         """Close the sockets."""

@@ -374,6 +374,6 @@ def _add_stun(services: MultiService, registry: Registry, options: Options) -> N
     served = [(addresses, False)] + ([] if options["address"] else [((ANY_IPV6,), True)])
     for bound, is_optional in served:
         server = BindingServer(bound, options["stun"])
-        counts, rate = registry.counts.stun, options["rates"].stun
-        service = StunService(registry.runtime, server, counts, rate, is_optional)
+        count, rate = registry.metrics.datagram, options["rates"].stun
+        service = StunService(registry.runtime, server, count, rate, is_optional)
         service.setServiceParent(services)

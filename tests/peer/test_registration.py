@@ -105,7 +105,7 @@ class RegisteredTests(LeaseCase):
         self.world.registry.store = store.original
         self.run_for(60)
         self.assertEqual((self.told.lost, self.world.registered), ([], 1))
-        self.assertGreater(self.world.registry.counts.errors[503], 0)
+        self.assertGreater(self.world.registry.metrics.errors[503], 0)
 
     def test_renew_now(self) -> None:
         """What the record says can be told at once."""

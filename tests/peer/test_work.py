@@ -93,7 +93,7 @@ class PressureTests(RegistryCase):
         self.lease.start()
         self.world.wait(lambda: self.told.registered, 5, "the registration")
         self.assertEqual(self.told.lost, [])
-        self.assertEqual(self.world.registry.counts.errors, {429: 1})
+        self.assertEqual(self.world.registry.metrics.errors, {429: 1})
 
     def test_renews(self) -> None:
         """Once registered it isn't asked again, whatever the pressure."""
@@ -102,7 +102,7 @@ class PressureTests(RegistryCase):
         for _ in range(60):
             self.press(0.8)
             self.run_for(2)
-        self.assertEqual((self.told.lost, dict(self.world.registry.counts.errors)), ([], {}))
+        self.assertEqual((self.told.lost, dict(self.world.registry.metrics.errors)), ([], {}))
 
     def test_refreshed(self) -> None:
         """Work that a refresh made idle is no reason to leave the registry alone."""
@@ -114,7 +114,7 @@ class PressureTests(RegistryCase):
         registry.store.directory.remove(ALICE.peer_id)  # type: ignore[attr-defined]
         self.press(0.8)
         self.lease.renew()
-        self.world.wait(lambda: registry.counts.errors[429], 5, "the challenge")
+        self.world.wait(lambda: registry.metrics.errors[429], 5, "the challenge")
         self.lease.refresh()
         self.run_for(100)
         self.assertEqual((len(self.told.registered), self.told.lost), (2, []))
@@ -124,9 +124,9 @@ class PressureTests(RegistryCase):
         """Stopped while it works, it registers no more."""
         self.press(1.0)
         self.lease.start()
-        counts = self.world.registry.counts
-        self.world.wait(lambda: counts.errors[429], 5, "the challenge")
+        metrics = self.world.registry.metrics
+        self.world.wait(lambda: metrics.errors[429], 5, "the challenge")
         self.lease.stop()
         self.run_for(5)
         self.assertEqual((self.told.registered, self.told.lost), ([], []))
-        self.assertEqual(counts.errors, {429: 1})
+        self.assertEqual(metrics.errors, {429: 1})

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.signaling.connections import HEAD_DEADLINE, Limits
-from p2pchat.signaling.metrics import BUCKETS, OTHER, Counts, Exposition, Gauge, route_of
+from p2pchat.signaling.metrics import BUCKETS, OTHER, Metrics
 from p2pchat.signaling.registry import WATCHING, Settings
 from p2pchat.signaling.resource import MetricsResource
 from p2pchat.signaling.site import Refusing
@@ -34,14 +34,11 @@ def value(text: bytes, name: str, **labels: str) -> float:
     return 0.0
 
 
-class CountsTests(SynchronousTestCase):
-    """The counts."""
+class MetricsTests(SynchronousTestCase):
+    """The figures."""
 
     def setUp(self) -> None:
-        self.counts = Counts()
-
-    def text(self, *gauges: Gauge) -> bytes:
-        return Exposition(self.counts, gauges).text()
+        self.metrics = Web().registry.metrics
 
     def test_route_of(self) -> None:
         """A path belongs to the route that would serve it, whatever stands in it."""
@@ -55,15 +52,15 @@ class CountsTests(SynchronousTestCase):
             (b"*", OTHER),
             (b"", OTHER),
         ):
-            self.assertEqual(route_of(path), route, path)
+            self.assertEqual(self.metrics.route_of(path), route, path)
 
     def test_answers(self) -> None:
         """Answers count by method, route and status; how long they took, by route."""
-        self.counts.answered(b"GET", b"/peer/x", 404, 0.0002)
-        self.counts.answered(b"GET", b"/peer/y", 404, 0.002)
-        self.counts.answered(b"GET", b"/peer/z", 404, 0.0025)
+        self.metrics.answered(b"GET", b"/peer/x", 404, 0.0002)
+        self.metrics.answered(b"GET", b"/peer/y", 404, 0.002)
+        self.metrics.answered(b"GET", b"/peer/z", 404, 0.0025)
         labels = {"method": "GET", "route": "/peer/{peer_id}", "status": "404"}
-        text = self.text()
+        text = self.metrics.text()
         self.assertEqual(value(text, "p2psignal_answers_total", **labels), 3)
         seconds = "p2psignal_answer_seconds"
         route = {"route": "/peer/{peer_id}"}
@@ -77,28 +74,29 @@ class CountsTests(SynchronousTestCase):
             self.assertEqual(value(text, seconds + "_bucket", le=bound, **route), number, bound)
         self.assertEqual(value(text, seconds + "_count", **route), 3)
         self.assertAlmostEqual(value(text, seconds + "_sum", **route), 0.0047)
-        self.assertEqual(self.counts.errors, {404: 3})
+        self.assertEqual(self.metrics.errors, {404: 3})
 
     def test_strangers_choose_no_labels(self) -> None:
         """Whatever methods and paths come, there are only so many samples."""
         for number in range(1000):
             method, path = b"X%d" % number, b"/%d/%d" % (number, number)
-            self.counts.answered(method, path, 405, 0.0)
-        self.assertEqual(self.counts.answers, {(OTHER, OTHER, 405): 1000})
-        self.assertNotIn(b"999/", self.text())
+            self.metrics.answered(method, path, 405, 0.0)
+        self.assertEqual(self.metrics.answers, {(OTHER, OTHER, 405): 1000})
+        self.assertNotIn(b"999/", self.metrics.text())
 
     def test_gauges(self) -> None:
         """A gauge shows what is true when it is read."""
         there = [1]
-        exposition = Exposition(self.counts, [Gauge("things", "Things.", lambda: len(there))])
-        self.assertEqual(value(exposition.text(), "p2psignal_things"), 1)
+        self.metrics.gauge("things", "Things.", lambda: len(there))
+        self.assertEqual(value(self.metrics.text(), "p2psignal_things"), 1)
         there.append(2)
-        self.assertEqual(value(exposition.text(), "p2psignal_things"), 2)
+        self.assertEqual(value(self.metrics.text(), "p2psignal_things"), 2)
 
     def test_process(self) -> None:
         """The figures of the process are there; two registries of one process don't meet."""
-        text = Exposition(Counts(), ()).text()
-        self.assertEqual(value(self.text(), "p2psignal_answers_total"), 0)
+        self.metrics.refused("stopping")
+        text = Metrics().text()
+        self.assertNotIn(b"stopping", text)
         self.assertGreater(value(text, "process_resident_memory_bytes"), 1_000_000)
         self.assertIn("python_gc_collections", families(text))
 

@@ -163,7 +163,7 @@ class SameTests(SynchronousTestCase):
                 web.torn = torn
                 answer = web.ask(method, path, body, headers)
                 answer.headers.pop("date", None)
-                answers.append((answer, web.registry.counts.errors))
+                answers.append((answer, web.registry.metrics.errors))
             self.assertEqual(*answers)
 
     def test_host(self) -> None:

@@ -486,7 +486,7 @@ class RoutingTests(ResourceCase):
         connection.send(request_bytes("GET", "/peers"))
         connection.hang_up()
         self.assertTrue(pending.called)
-        self.assertEqual(self.web.registry.counts.errors, {})
+        self.assertEqual(self.web.registry.metrics.errors, {})
 
     def test_our_own_mistake(self) -> None:
         """A mistake of ours is a 500 without its traceback, and is logged."""

@@ -54,7 +54,7 @@ class BodyTests(SynchronousTestCase):
         self.assertFalse(self.connection.wire.disconnecting)
         self.web.clock.advance(2)
         self.assertTrue(self.connection.wire.disconnecting)
-        self.assertEqual(self.web.registry.counts.errors[413], 1)
+        self.assertEqual(self.web.registry.metrics.errors[413], 1)
 
     def test_greatest(self) -> None:
         """A body of exactly the limit reaches its route."""
@@ -250,9 +250,9 @@ class RoomTests(SynchronousTestCase):
         for number in range(4):
             self.busy(f"192.0.2.{number}")
         self.assertRefused(self.web.connect("192.0.2.9"), 503)
-        counts = self.web.registry.counts
-        self.assertEqual(counts.answers[OTHER, OTHER, 503], 1)
-        self.assertEqual(counts.refusals, {"too-many-connections": 1})
+        metrics = self.web.registry.metrics
+        self.assertEqual(metrics.answers[OTHER, OTHER, 503], 1)
+        self.assertEqual(metrics.refusals, {"too-many-connections": 1})
 
     def test_silent_ones_make_room(self) -> None:
         """Whoever asks nothing goes first, the oldest before all."""
@@ -311,8 +311,8 @@ class HeadTests(SynchronousTestCase):
             response = connection.response()
             self.assertEqual((response.status, response.reason), (400, "malformed"))
             self.assertTrue(connection.wire.disconnecting)
-            self.assertEqual(web.registry.counts.refusals, {"malformed": 1})
-            self.assertEqual(web.registry.counts.errors, {400: 1})
+            self.assertEqual(web.registry.metrics.refusals, {"malformed": 1})
+            self.assertEqual(web.registry.metrics.errors, {400: 1})
 
     def test_framing(self) -> None:
         """Where there may be doubt of where a request ends, it is refused, and nobody's mistake."""

@@ -91,10 +91,13 @@ class StunServiceTests(SynchronousTestCase):
         self.clock = Clock()
         runtime = Runtime(self.network, self.clock, float, bytes, lambda: ["192.0.2.7"])
         server = BindingServer(addresses, 3478)
-        service = StunService(runtime, server, self.counts, rate, is_optional)
+        service = StunService(runtime, server, self.count, rate, is_optional)
         service.privilegedStartService()
         service.startService()
         return service
+
+    def count(self, outcome: str) -> None:
+        self.counts[outcome] += 1
 
     def receive(self, at: Address, data: bytes, source: tuple[Any, ...] = CLIENT) -> None:
         self.network.ports[at].protocol.datagramReceived(data, source)

@@ -147,12 +147,12 @@ class World:
         self.registry = Registry(runtime, settings)
         site = RegistryResource(self.registry).site()
         runtime.reactor.listenTCP(HTTP_PORT, site)
-        stun = self.registry.counts.stun
-        StunService(runtime, BindingServer(REGISTRY, STUN_PORT), stun).privilegedStartService()
+        count = self.registry.metrics.datagram
+        StunService(runtime, BindingServer(REGISTRY, STUN_PORT), count).privilegedStartService()
         if self.ipv6:
             runtime.reactor.listenTCP(HTTP_PORT, site, interface=ANY_IPV6)
             server = BindingServer((ANY_IPV6,), STUN_PORT)
-            StunService(runtime, server, stun).privilegedStartService()
+            StunService(runtime, server, count).privilegedStartService()
         self.registry.start()
 
     @property
