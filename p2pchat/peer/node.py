@@ -28,7 +28,6 @@ from zope.interface import implementer
 from p2pchat.errors import (
     ConfigurationError,
     RegistryError,
-    RemoteProtocolError,
     WhoError,
 )
 from p2pchat.identity.certificates import make_certificate
@@ -63,7 +62,8 @@ from p2pchat.traversal.agent import (
     RoundEnded,
 )
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.wire.addresses import Scope, readable_ip, scope
+from p2pchat.traversal.reachability import is_on_this_machine
+from p2pchat.wire.addresses import readable_ip
 from p2pchat.wire.documents import (
     Answer,
     Delivered,
@@ -71,7 +71,6 @@ from p2pchat.wire.documents import (
     Refusal,
     Registration,
 )
-from p2pchat.wire.origins import host as url_host
 from p2pchat.wire.strict_json import JsonObject
 from p2pchat.wire.turn import Credentials
 
@@ -117,7 +116,7 @@ class Node:
         )
         self._servers = NamedServers(Names(runtime))
         self._network = AgentAdapter(
-            runtime, settings.relay_only, is_loopback(settings.server), self._agent_said
+            runtime, settings.relay_only, is_on_this_machine(settings.server), self._agent_said
         )
         self._agent = self._network.agent
         self._surroundings = Surroundings(
@@ -639,12 +638,3 @@ class Node:
                 driver.stop()
                 del self._dialogues[peer_id]
                 self._people.forget_call(peer_id)
-
-
-def is_loopback(server: str) -> bool:
-    """Tell whether our person chose a registry on this machine."""
-    name = url_host(server).strip("[]")
-    try:
-        return name == "localhost" or scope(name) is Scope.LOOPBACK
-    except RemoteProtocolError:
-        return False

@@ -20,6 +20,7 @@ from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.gathering import Gathering
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.nat import NatTraits
+from p2pchat.traversal.reachability import families
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
@@ -63,18 +64,17 @@ class DualGathering:
     @property
     def families(self) -> frozenset[Family]:
         """The families in which this machine has an address; IPv4 where none is known."""
-        found = frozenset(family(host) for host, _ in self.host_addresses)
-        return found or frozenset({Family.IPV4})
+        return families(self.host_addresses)
 
     def set_host_addresses(self, addresses: Iterable[Address], now: float) -> bool:
         """Take where our sockets can be reached now; tells whether that changed."""
-        found, families = tuple(addresses), self.families
+        found, before = tuple(addresses), self.families
         changed = set(found) != set(self.host_addresses)
         self._host_addresses = found
         self._deal()
         if changed:
             self.keepalive.network_changed(now)
-        if self.families != families:
+        if self.families != before:
             self.set_servers(self._servers, now)
         return changed
 

@@ -38,8 +38,9 @@ from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.filtering import FilteringTest
 from p2pchat.traversal.keepalive import SHORTEST, Keepalive
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits, Preservation
+from p2pchat.traversal.reachability import may_be_checked
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, Scope, scope
+from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 
 RETRANSMIT_AFTER = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the sends of one request
@@ -256,14 +257,13 @@ class Gathering:
         ]
         if self.traits().is_symmetric:
             reflexive = reflexive[:1]  # says where the NAT is; no port of its will meet anybody
-        hosts = [Candidate(CandidateType.HOST, address) for address in self._told_hosts()]
+        hosts = [
+            Candidate(CandidateType.HOST, address)
+            for address in self.host_addresses
+            if may_be_checked(address, self.is_local)
+        ]
         told = self._predicted() + hosts[:MAX_HOST_CANDIDATES] + reflexive
         return tuple(told[:MAX_CANDIDATES])
-
-    def _told_hosts(self) -> list[Address]:
-        """Host addresses that mean something elsewhere; loopback where all are on one machine."""
-        wanted = {Scope.PRIVATE, Scope.GLOBAL} | ({Scope.LOOPBACK} if self.is_local else set())
-        return [address for address in self.host_addresses if scope(address[0]) in wanted]
 
     def traits(self) -> NatTraits:
         """Return our NAT's behaviour as it can be read now."""

@@ -32,8 +32,9 @@ from itertools import takewhile
 import attrs
 
 from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS, Datagram
+from p2pchat.traversal.reachability import is_public_ipv4
 from p2pchat.traversal.strategy import BURST_DELAY, Strategy
-from p2pchat.wire.addresses import Address, Family, Scope, family, scope
+from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 
 SOCKETS_OPENED = 256
@@ -50,11 +51,10 @@ LONGEST_PAUSE = 300.0  # seconds
 
 def target(candidates: Iterable[Candidate]) -> Address | None:
     """Return the address that a peer's NAT, an IPv4 one, shows to the world, or ``None``."""
-    ipv4 = [one for one in candidates if family(one.address[0]) is Family.IPV4]
-    public = [one for one in ipv4 if scope(one.address[0]) is Scope.GLOBAL]
-    public.sort(key=lambda one: one.type is not CandidateType.SERVER_REFLEXIVE)
-    usable = (one for one in public if one.type is not CandidateType.RELAYED)
-    return next((one.address for one in usable), None)
+    public = [one for one in candidates if is_public_ipv4(one.address)]
+    usable = [one for one in public if one.type is not CandidateType.RELAYED]
+    usable.sort(key=lambda one: one.type is not CandidateType.SERVER_REFLEXIVE)
+    return usable[0].address if usable else None
 
 
 def random_ports(count: int, random_bytes: Callable[[int], bytes]) -> list[int]:

@@ -51,11 +51,12 @@ from p2pchat.traversal.admission import Admission
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
 from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.port_guessing import ProbeBurst
+from p2pchat.traversal.reachability import families
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.report import BurstReport, PairReport, in_ms, milliseconds
 from p2pchat.traversal.strategy import Strategy
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, Family, family, format_address
+from p2pchat.wire.addresses import Address, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
 
 LOW_TTL = 4  # hops; passes two boxes of our own and reaches nobody three routers away
@@ -293,8 +294,7 @@ class Punching:
         """Tell whether what leaves from this base can get there at all."""
         if route.is_relayed:
             return self._remote.is_at_relay(route.address)
-        ours = {family(host) for host, _ in self.host_addresses} or {Family.IPV4}
-        return family(route.address[0]) in ours
+        return family(route.address[0]) in families(self.host_addresses)
 
     def remote_began(self, now: float) -> None:
         """The other side's NAT has its mappings: check at full TTL from now on."""

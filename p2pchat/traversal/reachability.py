@@ -1,18 +1,32 @@
 """
-Which of the servers that a registry names may be sent to: STUN servers and relays.
+Which addresses may be contacted; decided here for whatever is named by somebody else.
+
+What counts is the scope of the address (:func:`p2pchat.wire.addresses.scope`), after every name was
+resolved, and who named it::
+
+                                                  GLOBAL  PRIVATE  LOOPBACK  UNUSABLE
+    host candidates, told and checked             yes     yes      if local  no
+    through a relay of ours, and by probing       IPv4    no       no        no
+    STUN server or relay that a registry names
+        registry is GLOBAL                        yes     no       no        no
+        registry is PRIVATE, or link-local        yes     yes      no        no
+        registry is LOOPBACK                      yes     yes      yes       no
+
+``local`` means that our person chose a registry on this machine; then peers may be on it, too.
 
 A registry chooses where its peers' packets and connections go.  So that it can't look around in
-the network of a peer by them, its servers must be at most as near as it is itself: one on the
-internet names servers on the internet, one in our network those in our network too.  What is
-judged is the address that is sent to, after every name was resolved, and its port: that of no
-other well-known service.
+the network of a peer by them, its servers must be at most as near as it is itself, and at no port
+of another well-known service.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv6Network
 
-from p2pchat.wire.addresses import Address, Scope, parse_ip, scope
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.wire.addresses import Address, Family, Scope, family, parse_ip, scope
+from p2pchat.wire.origins import host as url_host
 
 # Beside ports from 1024 on, where 3478 to 3480 and 5349 are: what passes firewalls as HTTPS.  Not
 # 80 and 53, which STUN servers have here and there: what answers there is nearly always another's.
@@ -26,6 +40,41 @@ _NEAR_ENOUGH = {
     Scope.UNUSABLE: {Scope.GLOBAL, Scope.PRIVATE},  # link-local, and so in our network
     Scope.LOOPBACK: {Scope.GLOBAL, Scope.PRIVATE, Scope.LOOPBACK},
 }
+
+
+def may_be_checked(address: Address, local: bool) -> bool:
+    """
+    Tell whether a candidate of a peer may be sent to, or one of ours be told.
+
+    :param local: whether our person chose a registry on this machine.
+    """
+    where = scope(address[0])
+    return where is not Scope.UNUSABLE and (local or where is not Scope.LOOPBACK)
+
+
+def is_public_ipv4(address: Address) -> bool:
+    """
+    Tell whether a relay of ours can reach an address, or a NAT of this address be probed.
+
+    A relay reaches what the internet reaches, strangers' private networks not among it, and our
+    relayed addresses are IPv4 ones: both of a pair whose families differ have one (RFC 8656
+    section 7.2 gives an IPv4 address, over whatever family it is asked for).
+    """
+    return scope(address[0]) is Scope.GLOBAL and family(address[0]) is Family.IPV4
+
+
+def families(addresses: Iterable[Address]) -> frozenset[Family]:
+    """Return the families that a machine with these addresses reaches; IPv4 if it has none."""
+    return frozenset(family(host) for host, _ in addresses) or frozenset({Family.IPV4})
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Tell whether the registry that our person chose is on this machine."""
+    name = url_host(url).strip("[]")
+    try:
+        return name == "localhost" or scope(name) is Scope.LOOPBACK
+    except RemoteProtocolError:
+        return False
 
 
 def may_serve(address: Address, registry: Scope) -> bool:

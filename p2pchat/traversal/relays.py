@@ -20,9 +20,10 @@ import attrs
 
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
 from p2pchat.traversal.permissions import MAX_HOSTS
+from p2pchat.traversal.reachability import is_public_ipv4
 from p2pchat.traversal.report import RelayReport, in_ms, milliseconds
 from p2pchat.traversal.turn import Allocation, State
-from p2pchat.wire.addresses import Address, Family, Scope, family, format_address, scope
+from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
 from p2pchat.wire.turn import Credentials, RelayServer, Transport
 
@@ -32,17 +33,6 @@ RETRY_PAUSE = 5.0  # seconds after an allocation that was there was lost
 KEPT_HOSTS = 32  # of the IP addresses that an allocation permits, for known peers
 MAX_REMEMBERED = 16  # allocations that have ended and can still be told of
 NOWHERE: Address = ("0.0.0.0", 0)  # the destination of what goes down a stream
-
-
-def is_relayable(address: Address) -> bool:
-    """
-    Tell whether a relay of ours can reach an address.
-
-    It reaches what the internet reaches, strangers' private networks not among it, and our
-    relayed addresses are IPv4 ones: both of a pair whose families differ have one (RFC 8656
-    section 7.2 gives an IPv4 address, over whatever family it is asked for).
-    """
-    return scope(address[0]) is Scope.GLOBAL and family(address[0]) is Family.IPV4
 
 
 @attrs.frozen
@@ -252,7 +242,7 @@ class Relays:
         :param owner: the attempt that wants them.
         :param known: whether it is one with a known peer; strangers leave KEPT_HOSTS to those.
         """
-        public = [address for address in addresses if is_relayable(address)]
+        public = [address for address in addresses if is_public_ipv4(address)]
         wanted = [address for address in public if self._own(owner, address[0], known)]
         for relayed in self._running.values():
             relayed.allocation.permit(wanted, now)

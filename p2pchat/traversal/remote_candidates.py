@@ -9,25 +9,12 @@ from __future__ import annotations
 
 import attrs
 
-from p2pchat.traversal.relays import is_relayable
-from p2pchat.wire.addresses import Address, Scope, scope
+from p2pchat.traversal.reachability import is_public_ipv4, may_be_checked
+from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 
 MAX_KEPT = 64  # those of an offer or answer, and as many that come later
 MAX_AT_RELAY = 12  # IP addresses that our relay is to let in; most peers have one, or two
-
-
-def plausible(candidate: Candidate, local: bool) -> bool:
-    """
-    Tell whether a remote candidate may be sent to.
-
-    Never to a multicast, broadcast, link-local or unspecified address.
-
-    :param local: whether our person chose a registry on this machine; then loopback is the
-        network, else it is never sent to.
-    """
-    where = scope(candidate.address[0])
-    return where is not Scope.UNUSABLE and (local or where is not Scope.LOOPBACK)
 
 
 @attrs.define
@@ -35,7 +22,7 @@ class RemoteCandidates:
     """
     What is kept.
 
-    :ivar is_local: see :func:`plausible`.
+    :ivar is_local: whether our person chose a registry on this machine.
     """
 
     is_local: bool
@@ -43,14 +30,13 @@ class RemoteCandidates:
     _at_relay: dict[str, Address] = attrs.Factory(dict)  # by IP address
 
     def add(self, candidate: Candidate) -> bool:
-        """Keep a candidate, unless it is known, implausible, or one too many; tells whether."""
+        """Keep a candidate, unless it is known, forbidden, or one too many; tells whether."""
         address = candidate.address
-        if address in self._told or len(self._told) >= MAX_KEPT:
-            return False
-        if not plausible(candidate, self.is_local):
+        is_news = address not in self._told and len(self._told) < MAX_KEPT
+        if not is_news or not may_be_checked(address, self.is_local):
             return False
         self._told[address] = candidate
-        if len(self._at_relay) < MAX_AT_RELAY and is_relayable(address):
+        if len(self._at_relay) < MAX_AT_RELAY and is_public_ipv4(address):
             self._at_relay.setdefault(address[0], address)
         return True
 

@@ -6,7 +6,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.punching import LATER_ROUND, MAX_PAIRS
-from p2pchat.traversal.remote_candidates import plausible
 from p2pchat.wire import stun
 from tests.traversal.ends import A1, B1, B2, ELSEWHERE, KEY, PunchingCase, end, host
 
@@ -83,7 +82,7 @@ class ForgeryTests(PunchingCase):
         self.assertEqual(len(self.bob.punching.pairs), MAX_PAIRS)
 
 
-class PlausibleTests(SynchronousTestCase):
+class ForbiddenTests(SynchronousTestCase):
     """Where nothing is ever sent."""
 
     FORBIDDEN = (
@@ -99,15 +98,3 @@ class PlausibleTests(SynchronousTestCase):
         for step in range(100):
             one.handle_timer(100.0 + step / 10)
         self.assertEqual((one.take_datagrams(), one.pairs), ([], {}))
-
-    def test_loopback(self) -> None:
-        """Loopback is plausible where our own registry is on this machine, and only there."""
-        for ip in self.LOOPBACK:
-            (candidate,) = host((ip, 9))
-            self.assertFalse(plausible(candidate, False))
-            self.assertTrue(plausible(candidate, True))
-
-    def test_usable(self) -> None:
-        """Private addresses are plausible: the other peer may be in our network."""
-        for ip in ("10.0.0.1", "192.168.1.1", "100.64.0.1", "198.51.100.1"):
-            self.assertTrue(plausible(host((ip, 9))[0], False))

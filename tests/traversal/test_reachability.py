@@ -1,11 +1,16 @@
-"""Which servers of a registry may be sent to, by table."""
+"""Which addresses may be contacted, by table."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.traversal.reachability import may_serve
+from p2pchat.traversal.reachability import (
+    is_on_this_machine,
+    is_public_ipv4,
+    may_be_checked,
+    may_serve,
+)
 from p2pchat.wire.addresses import Scope
 
 PORT = 3478
@@ -23,6 +28,36 @@ NOWHERE = (
     *("0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.1", "255.255.255.255", "240.0.0.1"),
     *("::", "fe80::1", "ff02::1", "fec0::1", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"),
 )
+
+
+class CandidateTests(SynchronousTestCase):
+    """Where checks go, and which of our addresses a peer is told."""
+
+    def allowed(self, local: bool) -> set[str]:
+        """Return the hosts that may be checked."""
+        every = (*GLOBAL, *PRIVATE, *LOOPBACK, *NOWHERE)
+        return {host for host in every if may_be_checked((host, 9), local)}
+
+    def test_elsewhere(self) -> None:
+        """Private addresses too: the other peer may be in our network, but not on this machine."""
+        self.assertEqual(self.allowed(False), {*GLOBAL, *PRIVATE})
+
+    def test_local(self) -> None:
+        """Where our own registry is on this machine, so may the peer be."""
+        self.assertEqual(self.allowed(True), {*GLOBAL, *PRIVATE, *LOOPBACK})
+
+    def test_registry(self) -> None:
+        """That is said by its URL alone, for a name may lead anywhere."""
+        for name in ("localhost", "127.0.0.1", "127.1.2.3", "[::1]"):
+            self.assertTrue(is_on_this_machine(f"http://{name}:8080"), name)
+        for name in ("192.168.1.1", "203.0.113.7", "example.org", "localhost.example"):
+            self.assertFalse(is_on_this_machine(f"https://{name}"), name)
+
+    def test_relayed(self) -> None:
+        """A relay of ours serves, and probing meets, public IPv4 addresses only."""
+        every = (*GLOBAL, *PRIVATE, *LOOPBACK, *NOWHERE)
+        public = {host for host in every if is_public_ipv4((host, 9))}
+        self.assertEqual(public, {host for host in GLOBAL if ":" not in host})
 
 
 class ScopeTests(SynchronousTestCase):
