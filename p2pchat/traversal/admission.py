@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import attrs
 
+from p2pchat.traversal.timers import earliest
+
 MAX_CHECKING = 8  # attempts; a person makes one or two, and a network that changes all of them
 KEPT = 2  # of those, for known peers
 MAX_WAITING = 16  # strangers' attempts; six in 0.4 seconds get their turn, if they find a path
@@ -121,5 +123,5 @@ class Admission:
 
     def get_timer(self) -> float | None:
         """Return when one has waited for too long."""
-        oldest = [next(iter(self._waiting[rank].values()), None) for rank in (0, 3)]
-        return min((since + LONGEST_WAIT for since in oldest if since is not None), default=None)
+        oldest = earliest(*(next(iter(self._waiting[rank].values()), None) for rank in (0, 3)))
+        return None if oldest is None else oldest + LONGEST_WAIT

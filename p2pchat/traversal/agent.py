@@ -42,6 +42,7 @@ from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.traversal.routes import Routes
 from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
 from p2pchat.traversal.strategy import Strategy, plan
+from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, classify
@@ -389,10 +390,9 @@ class Agent:
 
     def get_timer(self) -> float | None:
         """Return the earliest wish of a child."""
-        times = [self.gathering.get_timer(), self.relays.get_timer()]
-        times += [self._relay_at, self._relay_until, self._admission.get_timer()]
-        times += [attempt.get_timer() for attempt in self._checking()]
-        return min((time for time in times if time is not None), default=None)
+        own = (self._relay_at, self._relay_until, self._admission.get_timer())
+        attempts = (attempt.get_timer() for attempt in self._checking())
+        return earliest(self.gathering.get_timer(), self.relays.get_timer(), *own, *attempts)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what the children want to send."""

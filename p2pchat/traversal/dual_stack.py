@@ -21,6 +21,7 @@ from p2pchat.traversal.gathering import Gathering
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.reachability import families
+from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
@@ -108,8 +109,7 @@ class DualGathering:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        times = (gathering.get_timer() for gathering in self._families.values())
-        return min((time for time in times if time is not None), default=None)
+        return earliest(*(gathering.get_timer() for gathering in self._families.values()))
 
     def take_datagrams(self) -> list[Datagram]:
         """Return, and forget, what waits to be sent."""

@@ -39,6 +39,7 @@ from p2pchat.traversal.filtering import FilteringTest
 from p2pchat.traversal.keepalive import SHORTEST, Keepalive
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits, Preservation
 from p2pchat.traversal.reachability import may_be_checked
+from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
@@ -206,11 +207,10 @@ class Gathering:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        times = [binding.due for binding in self._bindings]
-        times += [self._refresh_at, self._doubt_at]
+        times = [self._refresh_at, self._doubt_at, *(one.due for one in self._bindings)]
         if self._filtering is not None and self.is_complete and not self._unreached:
             times.append(self._filtering.due)
-        return min((time for time in times if time is not None), default=None)
+        return earliest(*times)
 
     def take_datagrams(self) -> list[Datagram]:
         """Return, and forget, what waits to be sent."""

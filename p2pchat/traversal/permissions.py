@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.traversal.timers import earliest
 from p2pchat.traversal.transactions import SUCCESS, Answer, Request, Transactions
 from p2pchat.wire import stun, turn
 from p2pchat.wire.addresses import Address, format_address
@@ -281,7 +282,7 @@ class Permissions:
         if self.relayed is None:
             return None
         grants = (*self._wanted.values(), *self._channels.values())
-        return min((grant.ask_at for grant in grants if grant.ask_at is not None), default=None)
+        return earliest(*(grant.ask_at for grant in grants))
 
     def take_datagrams(self) -> list[bytes]:
         """Return, and forget, what waits to be sent."""

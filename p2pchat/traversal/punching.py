@@ -55,6 +55,7 @@ from p2pchat.traversal.reachability import families
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.report import BurstReport, PairReport, in_ms, milliseconds
 from p2pchat.traversal.strategy import Strategy
+from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -610,10 +611,9 @@ class Punching:
         """Return when :meth:`handle_timer` has something to do."""
         if self.phase is not Phase.CHECKING:
             return None
-        due = [pair.due for pair in self.pairs.values() if pair.due is not None]
+        due = (pair.due for pair in self.pairs.values())
         burst = None if self.burst is None else self.burst.get_timer()
-        others = (one for one in (burst, self._decide_at) if one is not None)
-        return min([self._round_ends, *due, *others])
+        return earliest(self._round_ends, burst, self._decide_at, *due)
 
     def take_datagrams(self) -> list[Datagram]:
         """Return, and forget, what waits to be sent."""

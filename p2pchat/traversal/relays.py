@@ -22,6 +22,7 @@ from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, 
 from p2pchat.traversal.permissions import MAX_HOSTS
 from p2pchat.traversal.reachability import is_public_ipv4
 from p2pchat.traversal.report import RelayReport, in_ms, milliseconds
+from p2pchat.traversal.timers import earliest
 from p2pchat.traversal.turn import Allocation, State
 from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -331,10 +332,9 @@ class Relays:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        times = [self._streams_at, self._retry_at]
         running = [*self._running.values(), *self._closing]
-        times += [relayed.allocation.get_timer() for relayed in running]
-        return min((time for time in times if time is not None), default=None)
+        times = (relayed.allocation.get_timer() for relayed in running)
+        return earliest(self._streams_at, self._retry_at, *times)
 
     # -- what goes out
 

@@ -20,6 +20,7 @@ from collections.abc import Callable
 import attrs
 
 from p2pchat.traversal.gathering import RETRANSMIT_AFTER
+from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.turn import Credentials
 
@@ -172,7 +173,7 @@ class Transactions:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        return min((transaction.due for transaction in self._open.values()), default=None)
+        return earliest(*(transaction.due for transaction in self._open.values()))
 
     def take_datagrams(self) -> list[bytes]:
         """Return, and forget, what waits to be sent."""

@@ -29,6 +29,7 @@ import attrs
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, RETRY_AFTER, Permissions
+from p2pchat.traversal.timers import earliest
 from p2pchat.traversal.transactions import NO_ANSWER, SUCCESS, Answer, Request, Transactions
 from p2pchat.wire import stun, turn
 from p2pchat.wire.addresses import Address, format_address
@@ -329,14 +330,8 @@ class Allocation:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        times = (
-            self._transactions.get_timer(),
-            self._permissions.get_timer(),
-            self._start_at,
-            self._refresh_at,
-            self._keepalive_at,
-        )
-        return min((time for time in times if time is not None), default=None)
+        own = (self._start_at, self._refresh_at, self._keepalive_at)
+        return earliest(self._transactions.get_timer(), self._permissions.get_timer(), *own)
 
     def take_datagrams(self) -> list[bytes]:
         """Return, and forget, what waits to be sent to the relay, a frame each."""
