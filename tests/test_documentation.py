@@ -29,7 +29,7 @@ from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.peer import event_stream, events, http_client, registration
 from p2pchat.peer.node import MAX_STRANGERS
 from p2pchat.peer.stun_servers import MAX_URLS
-from p2pchat.session import conversation, dialogue, held_link, link, quic
+from p2pchat.session import call, conversation, dialogue, held_link, link, quic
 from p2pchat.session.quic import Engine, _SecretLog
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
@@ -57,7 +57,6 @@ from p2pchat.traversal import (
     filtering,
     gathering,
     keepalive,
-    negotiation,
     path_hint,
     port_guessing,
     punching,
@@ -429,10 +428,10 @@ class NumberTests(SynchronousTestCase):
             f"Both begin {strategy.BURST_DELAY} seconds after",
             f"grows from {registration.FIRST_WAIT:g} to {registration.LONGEST_WAIT:g} seconds",
             f"at most {MAX_RETRY_AFTER:g} seconds of what is asked for",
-            f"more than {negotiation.PAUSES[-1]:g} seconds are asked for",
+            f"more than {call.PAUSES[-1]:g} seconds are asked for",
             f"and so on up to {port_guessing.LONGEST_PAUSE:g}",
-            f"must come within {negotiation.ANSWER_TIMEOUT:g} seconds of the offer",
-            f"the answer has {negotiation.RING_TIMEOUT:g} seconds",
+            f"must come within {call.ANSWER_TIMEOUT:g} seconds of the offer",
+            f"the answer has {call.RING_TIMEOUT:g} seconds",
             f"within {held_link.REVIVAL:g} seconds of the new path",
             f"repeated for {dialogue.RESCUE_PATIENCE:g} seconds",
             f"must hold within {link.PROOF_DEADLINE:g} seconds",

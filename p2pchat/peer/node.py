@@ -49,6 +49,7 @@ from p2pchat.peer.settings import AcceptPolicy, ContactInfo, ConversationInfo, N
 from p2pchat.peer.state import State
 from p2pchat.peer.stun_servers import NamedServers
 from p2pchat.runtime import Runtime
+from p2pchat.session.call import Undelivered
 from p2pchat.session.dialogue import Dialogue
 from p2pchat.session.quic import warm_up
 from p2pchat.session.story import Story
@@ -65,7 +66,6 @@ from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.reachability import is_on_this_machine
 from p2pchat.wire.addresses import readable_ip
 from p2pchat.wire.documents import (
-    Answer,
     Delivered,
     Offer,
     Refusal,
@@ -582,14 +582,8 @@ class Node:
     def _returned(self, peer_id: str, body: Delivered, error: RegistryError) -> None:
         driver = self._dialogues.get(peer_id)
         if driver is not None and not self._stopping:
-            driver.machine.undeliverable(
-                body.session,
-                error.reason,
-                str(error),
-                error.retry_after,
-                self._now(),
-                is_answer=isinstance(body, Answer),
-            )
+            document = Undelivered(body, error.reason, str(error), error.retry_after)
+            driver.machine.undeliverable(document, self._now())
             driver.step()
 
     # -- dialogues

@@ -3,10 +3,10 @@ Everything with one peer: calls in both directions, the link, the conversation, 
 
 ::
 
-    call ──▶ Negotiation ──path──▶ Link ──proved──▶ Conversation open
-                  ▲                                    │
-                  └── path lost: fresh offers, the ────┘
-                      same link if both still hold it
+    Call ──path──▶ Link ──proved──▶ Conversation open
+     ▲                                    │
+     └── path lost: fresh offers, the ────┘
+         same link if both still hold it
 
 Owns the rules by which these machines meet:
 
@@ -26,17 +26,17 @@ from __future__ import annotations
 import attrs
 
 from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError
+from p2pchat.session import call as calls
 from p2pchat.session import conversation as talk
 from p2pchat.session import events
 from p2pchat.session.approval import RETRY_PATIENCE, By
+from p2pchat.session.call import Call, CallEvent, Stage, Undelivered
 from p2pchat.session.chronicle import line_of
 from p2pchat.session.dialogue_state import DialogueState
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened
 from p2pchat.session.telling import causes as tell_causes
 from p2pchat.session.telling import checks as tell_checks
-from p2pchat.traversal import negotiation as calls
 from p2pchat.traversal.datagrams import Datagram, Route
-from p2pchat.traversal.negotiation import Negotiation, NegotiationEvent, Stage
 from p2pchat.traversal.punching import Path
 from p2pchat.wire import messages
 from p2pchat.wire.documents import Delivered, Offer, Refusal
@@ -182,13 +182,13 @@ class Dialogue(DialogueState):
         elif name:
             self.told.name = name
 
-    def _ours_counts(self, running: Negotiation) -> bool:
+    def _ours_counts(self, running: Call) -> bool:
         """Tell whether our own offer goes on although theirs has crossed it."""
         if running.stage in {Stage.PAUSING, Stage.ASKING} or not running.dials:
             return False
         return self._around.identity.peer_id < self.peer_id
 
-    def _answer(self, negotiation: Negotiation, now: float) -> None:
+    def _answer(self, negotiation: Call, now: float) -> None:
         negotiation.known = self.approval.is_known
         try:
             negotiation.accept(now)
@@ -199,21 +199,10 @@ class Dialogue(DialogueState):
         if not negotiation.continues:
             self._new_link(negotiation.session, False, now)
 
-    def undeliverable(
-        self,
-        session: str,
-        reason: str,
-        explanation: str,
-        retry_after: float | None,
-        now: float,
-        *,
-        is_answer: bool = False,
-    ) -> None:
-        """The registry didn't deliver a document of ours; it may have asked for so many seconds."""
+    def undeliverable(self, document: Undelivered, now: float) -> None:
+        """The registry didn't deliver a document of ours."""
         if self._negotiation is not None:
-            self._negotiation.undeliverable(
-                session, reason, explanation, retry_after, now, is_answer=is_answer
-            )
+            self._negotiation.undeliverable(document, now)
         self._drain(now)
 
     def network_returned(self, now: float) -> None:
@@ -239,7 +228,7 @@ class Dialogue(DialogueState):
         if self._negotiation is not None:
             self._negotiation.candidates_changed()
             relayed = self.path is not None and self.path.is_relayed
-            if relayed and not self._negotiation.is_checking:
+            if relayed and not self._negotiation.attempt.is_checking:
                 self._improve(now)
         self._drain(now)
 
@@ -324,7 +313,6 @@ class Dialogue(DialogueState):
 
     def take_documents(self) -> list[Delivered]:
         """Return, and forget, the bodies that are to be signed and delivered."""
-        self._take_from_negotiation()
         documents, self._documents = self._documents, []
         return documents
 
@@ -334,7 +322,7 @@ class Dialogue(DialogueState):
 
     # -- the machines meet
 
-    def _negotiate(self, attempts: int, patient: bool, now: float) -> Negotiation:
+    def _negotiate(self, attempts: int, patient: bool, now: float) -> Call:
         if self._negotiation is not None:
             self._record.keep(self._negotiation.told())
         held = self._held.name if self._held and self.conversation.is_open else ""
@@ -354,33 +342,28 @@ class Dialogue(DialogueState):
         if self.conversation.has_left and not self.conversation.has_unread:
             self._drop("left", now)
 
-    def _next_inner_event(self) -> NegotiationEvent | LinkEvent | talk.ConversationEvent | None:
-        self._take_from_negotiation()
-        found: NegotiationEvent | LinkEvent | talk.ConversationEvent | None = None
+    def _next_inner_event(self) -> CallEvent | LinkEvent | talk.ConversationEvent | None:
+        found: CallEvent | LinkEvent | talk.ConversationEvent | None = None
         if self._negotiation is not None:
             found = self._negotiation.next_event()
         if found is None:
             found = self._held.next_event()
         return self.conversation.next_event() if found is None else found
 
-    def _take_from_negotiation(self) -> None:
-        if self._negotiation is not None:
-            self._documents += self._negotiation.take_documents()
-
-    def _react(
-        self, event: NegotiationEvent | LinkEvent | talk.ConversationEvent, now: float
-    ) -> None:
+    def _react(self, event: CallEvent | LinkEvent | talk.ConversationEvent, now: float) -> None:
         match event:
+            case calls.SendDocument(document):
+                self._documents.append(document)
             case calls.AttemptBegan(attempt):
                 shown = 0 if self.told.is_open else self._around.attempts
                 self.told.calling(attempt, shown)
-            case calls.Rang():
+            case calls.PeerRings():
                 self.told.rings()
-            case calls.ChecksBegan(_, addresses):
+            case calls.ChecksBegan(addresses):
                 self.told.checking(addresses)
             case calls.PathReady():
                 self._path_ready(event, now)
-            case calls.NegotiationFailed(reason, explanation):
+            case calls.CallEnded(reason, explanation):
                 self._negotiation_failed(reason, explanation, now)
             case LinkOpened():
                 self.conversation.link_opened()
@@ -423,7 +406,7 @@ class Dialogue(DialogueState):
         """The checks have settled: remember what made the path."""
         negotiation = self._negotiation
         if negotiation is not None and negotiation.ufrag == self._ufrag:
-            learned = negotiation.memory(self._around.wall_of(now))
+            learned = negotiation.attempt.hint(self._around.wall_of(now))
             if learned is not None and not learned.repeats(self.memory):
                 self.memory = learned
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import attrs
 
 from p2pchat.session.approval import Approval
+from p2pchat.session.call import Call, Stage
 from p2pchat.session.chronicle import Chronicle
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.held_link import HeldLink
 from p2pchat.session.idleness import Idleness
 from p2pchat.session.story import Record, Story
 from p2pchat.session.surroundings import Surroundings
-from p2pchat.traversal.negotiation import Negotiation, Stage
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.punching import Path
 from p2pchat.wire.documents import Delivered
@@ -39,7 +39,7 @@ class DialogueState:
     memory: PathHint | None = None
     conversation: Conversation = attrs.field(init=False)
     told: Chronicle = attrs.field(init=False)
-    _negotiation: Negotiation | None = None
+    _negotiation: Call | None = None
     _held: HeldLink = attrs.Factory(HeldLink)
     _ufrag: str = ""  # of the attempt that the path belongs to
     _rescue_until: float | None = None

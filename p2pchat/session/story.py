@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import attrs
 
+from p2pchat.session.call import MAX_REPORTS
 from p2pchat.session.verdict import Surmise, Verdict, judge
-from p2pchat.traversal.negotiation import MAX_TOLD
 from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.punching import Path
 from p2pchat.traversal.relays import Relays
@@ -75,7 +75,7 @@ class Record:
     """
 
     began: float = 0.0
-    _attempts: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_TOLD))
+    _attempts: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
     _paths: deque[PathTold] = attrs.Factory(lambda: deque(maxlen=MAX_PATHS))
     _notes: deque[Note] = attrs.Factory(lambda: deque(maxlen=MAX_NOTES))
 
@@ -90,7 +90,7 @@ class Record:
         self._notes.append(Note(self._since(now), text))
 
     def keep(self, attempts: Iterable[AttemptReport]) -> None:
-        """Keep the attempts of a negotiation that is over."""
+        """Keep the attempts of a call that is over."""
         self._attempts.extend(attempts)
 
     def path_found(self, path: Path, now: float) -> None:
@@ -111,10 +111,10 @@ class Record:
         """
         Return the story so far.
 
-        :param running: attempts of the negotiation that isn't kept yet.
+        :param running: attempts of the call that isn't kept yet.
         :param has_path: whether the last path is in use.
         """
-        attempts = (*self._attempts, *running)[-MAX_TOLD:]
+        attempts = (*self._attempts, *running)[-MAX_REPORTS:]
         path = self._paths[-1] if has_path and self._paths else None
         told = relays.told(self.began)
         reached = next((one.means for one in reversed(attempts) if one.means), "")

@@ -8,8 +8,8 @@ import attrs
 
 from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
+from p2pchat.session.call import Call
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.negotiation import Negotiation
 from p2pchat.traversal.path_hint import PathHint
 
 
@@ -35,10 +35,10 @@ class Surroundings:
         began: float,
         memory: PathHint | None,
         known: bool,
-    ) -> Negotiation:
-        """Make a negotiation, as :class:`p2pchat.traversal.negotiation.Negotiation` has it."""
+    ) -> Call:
+        """Make a call, as :class:`p2pchat.session.call.Call` has it."""
         is_fresh = memory is not None and memory.is_fresh(self.wall_of(now))
-        return Negotiation(
+        return Call(
             self.agent,
             self.username,
             held_link,

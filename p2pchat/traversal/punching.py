@@ -230,7 +230,7 @@ class Punching:
     def __attrs_post_init__(self) -> None:
         self._remote = RemoteCandidates(self.is_local)
 
-    # -- what the negotiation says
+    # -- what the attempt says
 
     def begin(self, candidates: Iterable[Candidate], now: float, low_ttl: bool) -> None:
         """

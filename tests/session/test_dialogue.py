@@ -15,10 +15,10 @@ from zope.interface.interface import fromMethod
 
 from p2pchat.interfaces import IMachine
 from p2pchat.session import events
+from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT, Undelivered
 from p2pchat.session.dialogue import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.story import Story
-from p2pchat.traversal.negotiation import ANSWER_TIMEOUT, RING_TIMEOUT
 from p2pchat.wire.documents import Answer, Candidates, Description, Offer, Refusal, Ringing
 from p2pchat.wire.messages import MAX_TEXT
 from tests.identity.people import CAROL
@@ -209,7 +209,7 @@ class CallTests(DialogueCase):
         self.alice.dialogue.call(self.now)
         (offer,) = self.alice.dialogue.take_documents()
         self.alice.dialogue.undeliverable(
-            offer.session, "unknown-peer", "no such peer", None, self.now
+            Undelivered(offer, "unknown-peer", "no such peer"), self.now
         )
         self.pair.run(0.001)
         failed = self.alice.events(events.CallFailed)[0]
@@ -224,7 +224,7 @@ class CallTests(DialogueCase):
             (offer,) = self.alice.dialogue.take_documents()
             explanation = f"slow down; worth asking again in {retry_after:.0f} seconds"
             self.alice.dialogue.undeliverable(
-                offer.session, "too-many-requests", explanation, retry_after, self.now
+                Undelivered(offer, "too-many-requests", explanation, retry_after), self.now
             )
             self.pair.run(0.001)
             failed = [e.explanation for e in self.alice.events(events.CallFailed)]

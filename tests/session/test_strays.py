@@ -1,10 +1,10 @@
-"""Documents of a negotiation that come late, twice, or from elsewhere; held links."""
+"""Documents of a call that come late, twice, or from elsewhere; held links."""
 
 from __future__ import annotations
 
 import attrs
 
-from p2pchat.traversal.negotiation import (
+from p2pchat.session.call import (
     ANSWER_TIMEOUT,
     Stage,
 )
@@ -18,56 +18,65 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
-from tests.traversal.negotiating import (
+from tests.session.calling import (
     ALICE,
     BOB,
     MORE,
     NOW,
     PATH,
-    NegotiationCase,
-    negotiation,
-    said,
+    CallCase,
+    calling,
 )
 
 
-class HeldLinkTests(NegotiationCase):
+class HeldLinkTests(CallCase):
     """Whether a new path continues the link of before."""
 
     def test_matrix(self) -> None:
         """It does exactly where both hold the same one, and both sides see it alike."""
         for ours, theirs in (("", ""), ("x", ""), ("", "x"), ("x", "y"), ("x", "x")):
             with self.subTest(ours=ours, theirs=theirs):
-                self.alice = negotiation(1, ALICE, held=ours)
-                self.bob = negotiation(2, BOB, held=theirs)
+                self.alice = calling(1, ALICE, held=ours)
+                self.bob = calling(2, BOB, held=theirs)
                 self.checking()
                 both = bool(ours) and ours == theirs
                 self.assertEqual((self.alice.continues, self.bob.continues), (both, both))
 
 
-class TrickleTests(NegotiationCase):
+class TrickleTests(CallCase):
     """Candidates that come after the offer or the answer."""
 
     def test_told(self) -> None:
         """News go to the other side while an offer is out or checks are on, and only then."""
         self.alice.candidates_changed()
-        self.assertEqual(self.alice.take_documents(), [])
+        self.assertEqual(self.sent(self.alice), [])
         offer = self.offer()
         self.alice.candidates_changed()
         where = (Candidate(CandidateType.HOST, ALICE),)
         expected = [Candidates(offer.session, where, nat=NatWords("unknown", "", "unknown"))]
-        self.assertEqual(self.alice.take_documents(), expected)
+        self.assertEqual(self.sent(self.alice), expected)
         self.alice.cancel("cancelled")
-        self.alice.take_documents()
+        self.sent(self.alice)
         self.alice.candidates_changed()
-        self.assertEqual(self.alice.take_documents(), [])
+        self.assertEqual(self.sent(self.alice), [])
 
-    def test_checked(self) -> None:
-        """What comes during the checks is checked at once."""
+    def test_repeated(self) -> None:
+        """News of theirs makes ours go out again if there were any, until the checks are over."""
         self.checking()
-        self.alice.agent.datagrams_to_send(NOW)
-        self.alice.receive(Candidates(self.alice.session, (MORE,)), NOW)
-        sent = self.alice.agent.datagrams_to_send(NOW)
-        self.assertEqual([one.destination for one in sent], [MORE.address])
+        session = self.alice.session
+        for number, changed, path in ((1, False, False), (2, True, False), (3, False, True)):
+            if changed:
+                self.alice.candidates_changed()
+            if path:
+                self.alice.path_found(PATH)
+            self.sent(self.alice)
+            news = Candidate(CandidateType.SERVER_REFLEXIVE, ("203.0.113.9", number))
+            self.alice.receive(Candidates(session, (news,)), NOW)
+            repeated = [one for one in self.sent(self.alice) if isinstance(one, Candidates)]
+            self.assertEqual(len(repeated), number > 1, (number, changed, path))
+        self.alice.attempt.give_up()
+        self.alice.candidates_changed()
+        self.assertEqual(self.sent(self.alice), [])
 
     def test_while_asking(self) -> None:
         """What comes while the person is asked is checked once they accept; within limits."""
@@ -83,7 +92,7 @@ class TrickleTests(NegotiationCase):
         self.assertEqual(len(sent), MAX_CANDIDATES)
 
 
-class StrayDocumentTests(NegotiationCase):
+class StrayDocumentTests(CallCase):
     """Late, foreign and duplicate documents are ignored."""
 
     def strays(self, session: str) -> list[Delivered]:
@@ -102,8 +111,8 @@ class StrayDocumentTests(NegotiationCase):
         for stage in ("offering", "checking"):
             self.setUp()
             self.offer() if stage == "offering" else self.checking()
-            self.alice.take_documents()
-            said(self.alice)
+            self.sent(self.alice)
+            self.said(self.alice)
             for body in strays:
                 self.ignoring(self.alice, body)
 
@@ -111,20 +120,20 @@ class StrayDocumentTests(NegotiationCase):
         """The answer to an offer that was given up comes too late, also during the pause."""
         answer = self.answer()
         self.alice.handle_timer(NOW + ANSWER_TIMEOUT)
-        said(self.alice)
+        self.said(self.alice)
         self.ignoring(self.alice, answer)
         self.ignoring(self.alice, Ringing(answer.session))
         self.alice.handle_timer(NOW + ANSWER_TIMEOUT + 1)
-        self.alice.take_documents()
-        said(self.alice)
+        self.sent(self.alice)
+        self.said(self.alice)
         self.ignoring(self.alice, answer)
 
     def test_duplicates(self) -> None:
         """An answer or RINGING that comes again, once the checks are on, is ignored."""
         answer = self.answer()
         self.alice.receive(answer, NOW)
-        self.alice.take_documents()
-        said(self.alice)
+        self.sent(self.alice)
+        self.said(self.alice)
         self.ignoring(self.alice, answer)
         self.ignoring(self.alice, Ringing(answer.session))
 
@@ -132,7 +141,7 @@ class StrayDocumentTests(NegotiationCase):
         """Who was asked takes no answer and no RINGING for an offer that wasn't theirs."""
         self.bob.offered(self.offer(), NOW)
         strays = self.strays(self.bob.session)
-        self.bob = negotiation(3, BOB)
+        self.bob = calling(3, BOB)
         self.bob.offered(self.offer(), NOW)
         for body in strays[:2]:
             self.ignoring(self.bob, attrs.evolve(body, session=self.bob.session))
@@ -141,8 +150,8 @@ class StrayDocumentTests(NegotiationCase):
         """Nothing moves what is over."""
         self.checking()
         self.alice.path_found(PATH)
-        self.alice.take_documents()
-        said(self.alice)
+        self.sent(self.alice)
+        self.said(self.alice)
         for body in (Refusal(self.alice.session, "declined"), Ringing(self.alice.session)):
             self.ignoring(self.alice, body)
         self.alice.cancel("cancelled")

@@ -1,29 +1,25 @@
-"""One negotiation: each arrow of its picture."""
+"""One call: each arrow of its picture."""
 
 from __future__ import annotations
 
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.traversal.datagrams import Route
-from p2pchat.traversal.negotiation import (
+from p2pchat.session.call import (
     ANSWER_PAUSE,
     ANSWER_TIMEOUT,
     MAX_ANSWERS,
-    MAX_REPEATS,
     PAUSES,
     RING_TIMEOUT,
     AttemptBegan,
+    CallEnded,
     ChecksBegan,
-    NegotiationFailed,
     PathReady,
-    Rang,
+    PeerRings,
     Stage,
+    Undelivered,
 )
-from p2pchat.traversal.punching import MAX_PAIRS
-from p2pchat.traversal.remote_candidates import MAX_KEPT
 from p2pchat.wire.documents import (
-    Answer,
     Candidate,
     Candidates,
     CandidateType,
@@ -33,18 +29,17 @@ from p2pchat.wire.documents import (
     Ringing,
 )
 from p2pchat.wire.retry_after import SCATTER
-from tests.traversal.negotiating import (
+from tests.session.calling import (
     ALICE,
     BOB,
     NOW,
     PATH,
-    NegotiationCase,
-    negotiation,
-    said,
+    CallCase,
+    calling,
 )
 
 
-class CallingTests(NegotiationCase):
+class CallingTests(CallCase):
     """The caller's side."""
 
     def test_offer(self) -> None:
@@ -55,7 +50,7 @@ class CallingTests(NegotiationCase):
         self.assertEqual((alice.username, alice.link), ("peer1", ""))
         self.assertEqual(alice.candidates, (Candidate(CandidateType.HOST, ALICE),))
         self.assertEqual((offer.session, alice.ufrag), (self.alice.session, self.alice.ufrag))
-        self.assertEqual(said(self.alice), [AttemptBegan(1)])
+        self.assertEqual(self.said(self.alice), [AttemptBegan(1)])
         self.assertTrue(self.alice.is_calling)
 
     def test_answer(self) -> None:
@@ -64,10 +59,8 @@ class CallingTests(NegotiationCase):
         self.assertIs(self.alice.stage, Stage.CHECKING)
         (sent,) = self.alice.agent.datagrams_to_send(NOW)
         self.assertEqual((sent.destination, sent.ttl), (BOB, None))
-        self.assertEqual(self.alice.take_documents(), [Candidates(self.alice.session, began=True)])
-        self.assertEqual(
-            said(self.alice)[1:], [ChecksBegan(self.alice.ufrag, ("198.51.100.2:2002",))]
-        )
+        self.assertEqual(self.sent(self.alice), [Candidates(self.alice.session, began=True)])
+        self.assertEqual(self.said(self.alice)[1:], [ChecksBegan(("198.51.100.2:2002",))])
         self.assertIsNone(self.alice.get_timer())
 
     def test_ringing(self) -> None:
@@ -75,12 +68,12 @@ class CallingTests(NegotiationCase):
         offer = self.offer()
         self.alice.receive(Ringing(offer.session), NOW + 1)
         self.assertIs(self.alice.stage, Stage.RINGING)
-        self.assertEqual(said(self.alice)[1:], [Rang()])
+        self.assertEqual(self.said(self.alice)[1:], [PeerRings()])
         self.assertEqual(self.alice.get_timer(), NOW + 1 + RING_TIMEOUT)
         self.alice.handle_timer(NOW + 1 + RING_TIMEOUT)
-        self.assertEqual(self.alice.take_documents(), [Refusal(offer.session, "cancelled")])
-        (failed,) = said(self.alice)
-        assert isinstance(failed, NegotiationFailed)
+        self.assertEqual(self.sent(self.alice), [Refusal(offer.session, "cancelled")])
+        (failed,) = self.said(self.alice)
+        assert isinstance(failed, CallEnded)
         self.assertEqual((failed.reason, self.alice.stage), ("no-answer", Stage.ENDED))
 
     def test_answer_after_ringing(self) -> None:
@@ -94,19 +87,19 @@ class CallingTests(NegotiationCase):
         """checking to settled: the caller dials a new link, named by the session."""
         self.checking()
         self.alice.path_found(PATH)
-        self.assertEqual(said(self.alice), [PathReady(self.alice.session, PATH, False, True)])
+        self.assertEqual(self.said(self.alice), [PathReady(self.alice.session, PATH, False, True)])
         self.assertTrue(self.alice.is_over)
         self.alice.path_found(PATH)
         self.alice.round_failed(NOW)
-        self.assertEqual(said(self.alice), [])
+        self.assertEqual(self.said(self.alice), [])
 
     def test_retries(self) -> None:
         """No answer: offers again after each pause, all of it new; then it has failed."""
         offers: list[Delivered] = []
         now = NOW
         for pause in (*PAUSES[:2], None):
-            offers.append(self.offer(now) if not offers else self.alice.take_documents()[0])
-            self.assertEqual(said(self.alice), [AttemptBegan(len(offers))])
+            offers.append(self.offer(now) if not offers else self.sent(self.alice)[0])
+            self.assertEqual(self.said(self.alice), [AttemptBegan(len(offers))])
             self.assertEqual(self.alice.get_timer(), now + ANSWER_TIMEOUT)
             now += ANSWER_TIMEOUT
             self.alice.handle_timer(now)
@@ -115,8 +108,8 @@ class CallingTests(NegotiationCase):
                 self.assertEqual(self.alice.get_timer(), now + pause)
                 now += pause
                 self.alice.handle_timer(now)
-        (failed,) = said(self.alice)
-        assert isinstance(failed, NegotiationFailed)
+        (failed,) = self.said(self.alice)
+        assert isinstance(failed, CallEnded)
         self.assertEqual((failed.reason, self.alice.get_timer()), ("no-answer", None))
         described = [one.description for one in offers if isinstance(one, Offer)]
         self.assertEqual(len({one.session for one in offers}), 3)
@@ -143,7 +136,7 @@ class CallingTests(NegotiationCase):
         self.assertIs(self.alice.stage, Stage.PAUSING)
         self.assertIsNone(self.alice.agent.attempt(ufrag))
         self.alice.handle_timer(NOW + 5 + PAUSES[0])
-        self.assertEqual(said(self.alice), [AttemptBegan(2)])
+        self.assertEqual(self.said(self.alice), [AttemptBegan(2)])
         first, second = self.alice.told()
         self.assertEqual((first.failure, second.failure), ("no check got through", ""))
         self.assertGreater(second.began_ms, first.began_ms + 5000)
@@ -159,17 +152,17 @@ class CallingTests(NegotiationCase):
             self.setUp()
             offer = self.offer()
             self.alice.receive(Refusal(offer.session, reason, detail), NOW)
-            self.assertEqual(said(self.alice)[1:], [NegotiationFailed(word, told)])
-            self.assertEqual(self.alice.take_documents(), [])
+            self.assertEqual(self.said(self.alice)[1:], [CallEnded(word, told)])
+            self.assertEqual(self.sent(self.alice), [])
 
     def test_hung_up(self) -> None:
         """A refusal while checks are under way isn't the network's fault, whatever its word."""
         self.checking()
-        said(self.alice)
+        self.said(self.alice)
         self.alice.receive(Refusal(self.alice.session, "cancelled"), NOW)
         self.assertIs(self.alice.stage, Stage.ENDED)
-        (failed,) = said(self.alice)
-        assert isinstance(failed, NegotiationFailed)
+        (failed,) = self.said(self.alice)
+        assert isinstance(failed, CallEnded)
         self.assertEqual(failed.reason, "declined")
         self.assertIn("hung up", failed.explanation)
 
@@ -179,7 +172,7 @@ class CallingTests(NegotiationCase):
             self.setUp()
             offer = self.offer()
             self.alice.receive(Refusal(offer.session, word), NOW)
-            self.assertEqual(said(self.alice)[1:], [NegotiationFailed("declined", "they declined")])
+            self.assertEqual(self.said(self.alice)[1:], [CallEnded("declined", "they declined")])
 
     def test_undeliverable(self) -> None:
         """An unknown peer ends it at once; trouble, offline included, is tried again."""
@@ -190,25 +183,27 @@ class CallingTests(NegotiationCase):
             ("peer-offline", True, Stage.PAUSING),
             ("registry", False, Stage.PAUSING),
         ):
-            self.alice = negotiation(1, ALICE, patient=patient)
+            self.alice = calling(1, ALICE, patient=patient)
             offer = self.offer()
-            self.alice.undeliverable("another", reason, "no", None, NOW)
+            stray = attrs.evolve(offer, session="another")
+            self.alice.undeliverable(Undelivered(stray, reason, "no"), NOW)
             self.assertIs(self.alice.stage, Stage.OFFERING)
-            self.alice.undeliverable(offer.session, reason, "no such peer", None, NOW)
+            self.alice.undeliverable(Undelivered(offer, reason, "no such peer"), NOW)
             self.assertIs(self.alice.stage, expected)
             failure = "no such peer" if reason == "registry" else "they aren't online"
             self.assertIn(failure, self.alice.told()[0].failure)
 
     def refuse(self, retry_after: float | None, now: float = NOW) -> None:
         """Let the registry refuse Alice's offer, and ask for so many seconds."""
+        document = Candidates(self.alice.session)
         self.alice.undeliverable(
-            self.alice.session, "too-many-requests", "slow down", retry_after, now
+            Undelivered(document, "too-many-requests", "slow down", retry_after), now
         )
 
     def test_asked_to_wait(self) -> None:
         """The next offer comes no sooner than the registry asks, and soon after that."""
         for retry_after in (1.0, 2.0, PAUSES[-1]):
-            self.alice = negotiation(1, ALICE)
+            self.alice = calling(1, ALICE)
             self.offer()
             self.refuse(retry_after)
             self.assertIs(self.alice.stage, Stage.PAUSING)
@@ -227,19 +222,19 @@ class CallingTests(NegotiationCase):
     def test_asked_for_too_long(self) -> None:
         """A person who waits for the call is told at once; a rescue waits, however long it is."""
         for patient, stage in ((False, Stage.ENDED), (True, Stage.PAUSING)):
-            self.alice = negotiation(1, ALICE, patient=patient)
+            self.alice = calling(1, ALICE, patient=patient)
             self.offer()
-            said(self.alice)
+            self.said(self.alice)
             self.refuse(60.0)
             self.assertIs(self.alice.stage, stage)
-            told = [NegotiationFailed("too-many-requests", "slow down")]
-            self.assertEqual(said(self.alice), [] if patient else told)
+            told = [CallEnded("too-many-requests", "slow down")]
+            self.assertEqual(self.said(self.alice), [] if patient else told)
         self.assertGreaterEqual(self.alice.get_timer() or 0.0, NOW + 60)
 
     def test_asked_late(self) -> None:
         """A refusal may come when we have given the registry up: it counts all the same."""
         for retry_after, stage in ((6.0, Stage.PAUSING), (60.0, Stage.ENDED)):
-            self.alice = negotiation(1, ALICE)
+            self.alice = calling(1, ALICE)
             self.offer()
             self.alice.handle_timer(NOW + ANSWER_TIMEOUT)
             self.assertIs(self.alice.stage, Stage.PAUSING)
@@ -252,7 +247,7 @@ class CallingTests(NegotiationCase):
     def test_hurry(self) -> None:
         """A network that is back ends a pause; but not the time that the registry asked for."""
         for retry_after in (None, 6.0):
-            self.alice = negotiation(1, ALICE)
+            self.alice = calling(1, ALICE)
             self.offer()
             self.refuse(retry_after)
             self.alice.hurry(NOW + 0.1)
@@ -265,17 +260,17 @@ class CallingTests(NegotiationCase):
     def test_cancel(self) -> None:
         """Taking the offer back tells the other side, and nobody here."""
         offer = self.offer()
-        said(self.alice)
+        self.said(self.alice)
         self.alice.cancel("cancelled")
         self.alice.cancel("cancelled")
-        self.assertEqual(self.alice.take_documents(), [Refusal(offer.session, "cancelled")])
-        self.assertEqual((said(self.alice), self.alice.get_timer()), ([], None))
+        self.assertEqual(self.sent(self.alice), [Refusal(offer.session, "cancelled")])
+        self.assertEqual((self.said(self.alice), self.alice.get_timer()), ([], None))
 
     def test_withdraw(self) -> None:
         """An offer that gives way to theirs goes without a word."""
         self.offer()
         self.alice.withdraw()
-        self.assertEqual((self.alice.take_documents(), self.alice.stage), ([], Stage.ENDED))
+        self.assertEqual((self.sent(self.alice), self.alice.stage), ([], Stage.ENDED))
 
     def test_unfit_key(self) -> None:
         """An answer whose key makes no secret is refused; a good one may still come."""
@@ -287,7 +282,7 @@ class CallingTests(NegotiationCase):
         self.assertIs(self.alice.stage, Stage.CHECKING)
 
 
-class CalledTests(NegotiationCase):
+class CalledTests(CallCase):
     """The called side."""
 
     def test_ask(self) -> None:
@@ -295,7 +290,7 @@ class CalledTests(NegotiationCase):
         offer = self.offer()
         self.bob.offered(offer, NOW)
         self.bob.ask(NOW)
-        self.assertEqual(self.bob.take_documents(), [Ringing(offer.session)])
+        self.assertEqual(self.sent(self.bob), [Ringing(offer.session)])
         self.assertEqual(self.bob.get_timer(), NOW + RING_TIMEOUT)
         self.assertEqual(self.bob.agent.datagrams_to_send(NOW), [])
         self.assertFalse(self.bob.is_calling or self.bob.is_over)
@@ -309,21 +304,13 @@ class CalledTests(NegotiationCase):
         self.assertEqual(sent.destination, ALICE)
         self.assertIsNotNone(sent.ttl)
         self.bob.path_found(PATH)
-        self.assertEqual(said(self.bob)[-1], PathReady(answer.session, PATH, False, False))
-
-    def test_keys_agree(self) -> None:
-        """Both sides' checks are keyed alike: each accepts the other's."""
-        self.checking()
-        (check,) = self.alice.agent.datagrams_to_send(NOW)
-        self.bob.agent.receive_datagram(check.data, ALICE, NOW)
-        attempt = self.bob.agent.attempt(self.bob.ufrag)
-        self.assertTrue(attempt is not None and attempt.hears(Route(ALICE)))
+        self.assertEqual(self.said(self.bob)[-1], PathReady(answer.session, PATH, False, False))
 
     def test_caller_began(self) -> None:
         """The caller's CANDIDATES ends the low TTL."""
         self.checking()
         self.bob.agent.datagrams_to_send(NOW)
-        self.bob.receive(self.alice.take_documents()[0], NOW)
+        self.bob.receive(self.sent(self.alice)[0], NOW)
         self.assertEqual([one.ttl for one in self.bob.agent.datagrams_to_send(NOW)], [None])
 
     def test_accept_nothing(self) -> None:
@@ -332,7 +319,7 @@ class CalledTests(NegotiationCase):
         self.assertIs(self.bob.stage, Stage.IDLE)
         self.answer()
         self.bob.accept(NOW)
-        self.assertEqual(self.bob.take_documents(), [])
+        self.assertEqual(self.sent(self.bob), [])
 
     def test_expired(self) -> None:
         """asking to ended: after RING_TIMEOUT the caller is told that nobody answered."""
@@ -340,37 +327,28 @@ class CalledTests(NegotiationCase):
         self.bob.offered(offer, NOW)
         self.bob.ask(NOW)
         self.bob.handle_timer(NOW + RING_TIMEOUT)
-        self.assertEqual(self.bob.take_documents()[1:], [Refusal(offer.session, "no-answer")])
+        self.assertEqual(self.sent(self.bob)[1:], [Refusal(offer.session, "no-answer")])
         self.assertIs(self.bob.stage, Stage.ENDED)
-
-    def lose_answer(self, now: float) -> None:
-        """Let the registry say that Alice isn't there for Bob's answer."""
-        self.bob.undeliverable(
-            self.bob.session, "peer-offline", "offline", None, now, is_answer=True
-        )
 
     def test_gone(self) -> None:
         """checking to ended: the caller isn't there for our answer, nor a moment later."""
         offer = self.offer()
         self.bob.offered(offer, NOW)
         self.bob.accept(NOW)
-        said(self.bob)
-        now = NOW
+        (answer,) = self.sent(self.bob)
+        self.said(self.bob)
+        lost, now = Undelivered(answer, "peer-offline", "offline"), NOW
         for _ in range(MAX_ANSWERS):
-            self.bob.undeliverable(
-                offer.session, "peer-offline", "offline", None, now, is_answer=True
-            )
-            self.assertEqual(said(self.bob), [])
+            self.bob.undeliverable(lost, now)
+            self.assertEqual(self.said(self.bob), [])
             now += ANSWER_PAUSE
             self.bob.handle_timer(now)
-        answers = [one for one in self.bob.take_documents() if isinstance(one, Answer)]
-        self.assertEqual(len(set(answers)), 1, "the same one, again and again")
-        self.assertEqual(len(answers), 1 + MAX_ANSWERS)
-        self.bob.undeliverable(offer.session, "peer-offline", "offline", None, now)
-        self.assertEqual(said(self.bob), [], "another document than the answer")
-        self.lose_answer(now)
-        (failed,) = said(self.bob)
-        assert isinstance(failed, NegotiationFailed)
+        self.assertEqual(self.sent(self.bob), MAX_ANSWERS * [answer], "the same one, again")
+        self.bob.undeliverable(attrs.evolve(lost, body=Candidates(offer.session)), now)
+        self.assertEqual(self.said(self.bob), [], "another document than the answer")
+        self.bob.undeliverable(lost, now)
+        (failed,) = self.said(self.bob)
+        assert isinstance(failed, CallEnded)
         self.assertEqual(failed.reason, "peer-offline")
         self.assertIn("they are gone", failed.explanation)
 
@@ -379,18 +357,16 @@ class CalledTests(NegotiationCase):
         offer = self.offer()
         self.bob.offered(offer, NOW)
         self.bob.receive(Refusal(offer.session, "cancelled"), NOW)
-        self.assertEqual(
-            said(self.bob), [NegotiationFailed("cancelled", "they took the offer back")]
-        )
+        self.assertEqual(self.said(self.bob), [CallEnded("cancelled", "they took the offer back")])
 
     def test_no_path(self) -> None:
         """checking to ended: it is the caller who offers afresh."""
         self.checking()
         self.bob.round_failed(NOW + 5)
-        (failed,) = said(self.bob)
-        assert isinstance(failed, NegotiationFailed)
+        (failed,) = self.said(self.bob)
+        assert isinstance(failed, CallEnded)
         self.assertEqual((failed.reason, self.bob.stage), ("no-path", Stage.ENDED))
-        self.assertEqual((self.bob.get_timer(), self.bob.take_documents()), (None, []))
+        self.assertEqual((self.bob.get_timer(), self.sent(self.bob)), (None, []))
 
     def test_unfit_key(self) -> None:
         """An offer whose key makes no secret can't be accepted."""
@@ -398,36 +374,11 @@ class CalledTests(NegotiationCase):
         unfit = attrs.evolve(offer.description, exchange=bytes(32))
         self.bob.offered(attrs.evolve(offer, description=unfit), NOW)
         self.assertRaises(RemoteProtocolError, self.bob.accept, NOW)
-        self.assertEqual(self.bob.take_documents(), [])
+        self.assertEqual(self.sent(self.bob), [])
 
 
-class TalkativeTests(NegotiationCase):
-    """A peer that never stops telling candidates."""
-
-    def test_repeats(self) -> None:
-        """Ours are sent again for news of theirs, a few times and not for each."""
-        self.checking()
-        self.alice.candidates_changed()
-        self.alice.take_documents()
-        for number in range(200):
-            news = Candidate(CandidateType.SERVER_REFLEXIVE, ("203.0.113.9", 1000 + number))
-            self.alice.receive(Candidates(self.alice.session, (news,)), NOW)
-        self.assertEqual(len(self.alice.take_documents()), MAX_REPEATS)
-
-    def test_story(self) -> None:
-        """What is told of the attempt stays small, and names each address once."""
-        self.checking()
-        for number in range(200):
-            news = tuple(
-                Candidate(kind, ("203.0.113.9", 1000 + number % 150))
-                for kind in (CandidateType.SERVER_REFLEXIVE, CandidateType.HOST)
-            )
-            self.alice.receive(Candidates(self.alice.session, news), NOW)
-        (told,) = self.alice.told()
-        assert told.theirs is not None
-        addresses = [one.address for one in told.theirs.candidates]
-        self.assertEqual((len(addresses), len(set(addresses))), (MAX_KEPT, MAX_KEPT))
-        self.assertLessEqual(len(told.pairs), MAX_PAIRS)
+class KnownTests(CallCase):
+    """What the checks are told of the peer."""
 
     def test_known(self) -> None:
         """Whether the peer is known is the attempt's, too, of both who calls and who is called."""

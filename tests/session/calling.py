@@ -1,4 +1,4 @@
-"""Two negotiations; the test carries their documents."""
+"""Two calls; the test carries their documents."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.session.call import Call, CallEvent, SendDocument, Stage
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
-from p2pchat.traversal.negotiation import (
-    Negotiation,
-    NegotiationEvent,
-    Stage,
-)
 from p2pchat.traversal.punching import Path
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire.addresses import Address
@@ -30,34 +26,51 @@ MORE = Candidate(CandidateType.SERVER_REFLEXIVE, ("203.0.113.9", 9))
 PATH = Path(BOB, CandidateType.HOST, CandidateType.HOST, 0.02)
 
 
-def negotiation(
+def calling(
     seed: int, address: Address, held: str = "", attempts: int = 3, patient: bool = False
-) -> Negotiation:
-    """Return a negotiation of somebody with one address."""
+) -> Call:
+    """Return a call of somebody with one address."""
     random = Random(seed)
     gathering, relays = DualGathering((address,), random.randbytes), Relays(random.randbytes)
     agent = Agent(gathering, relays, False, random.randbytes)
-    return Negotiation(agent, f"peer{seed}", held, attempts, patient, random.randbytes)
+    return Call(agent, f"peer{seed}", held, attempts, patient, random.randbytes)
 
 
-def said(one: Negotiation) -> list[NegotiationEvent]:
-    """Return the events that wait."""
-    found = []
-    while (event := one.next_event()) is not None:
-        found.append(event)
-    return found
-
-
-class NegotiationCase(SynchronousTestCase):
+class CallCase(SynchronousTestCase):
     """Alice calls, Bob is called; the test carries their documents."""
 
     def setUp(self) -> None:
-        self.alice, self.bob = negotiation(1, ALICE), negotiation(2, BOB)
+        self.alice, self.bob = calling(1, ALICE), calling(2, BOB)
+        self._outboxes: dict[Call, tuple[list[Delivered], list[CallEvent]]] = {}
+
+    def outbox(self, one: Call) -> tuple[list[Delivered], list[CallEvent]]:
+        """Take what a call has to give; returns the documents and the other events that wait."""
+        documents, events = self._outboxes.setdefault(one, ([], []))
+        while (event := one.next_event()) is not None:
+            if isinstance(event, SendDocument):
+                documents.append(event.body)
+            else:
+                events.append(event)
+        return documents, events
+
+    def sent(self, one: Call) -> list[Delivered]:
+        """Return, and forget, the documents that a call sent."""
+        documents, _ = self.outbox(one)
+        sent = documents[:]
+        documents.clear()
+        return sent
+
+    def said(self, one: Call) -> list[CallEvent]:
+        """Return, and forget, the other events of a call."""
+        _, events = self.outbox(one)
+        said = events[:]
+        events.clear()
+        return said
 
     def offer(self, now: float = NOW) -> Offer:
         """Let Alice call; returns her offer."""
         self.alice.call(now)
-        (offer,) = self.alice.take_documents()
+        (offer,) = self.sent(self.alice)
         assert isinstance(offer, Offer)
         return offer
 
@@ -65,7 +78,7 @@ class NegotiationCase(SynchronousTestCase):
         """Let Alice call and Bob accept; returns his answer."""
         self.bob.offered(self.offer(), NOW)
         self.bob.accept(NOW)
-        (answer,) = self.bob.take_documents()
+        (answer,) = self.sent(self.bob)
         assert isinstance(answer, Answer)
         return answer
 
@@ -74,11 +87,11 @@ class NegotiationCase(SynchronousTestCase):
         self.alice.receive(self.answer(), NOW)
         for one in (self.alice, self.bob):
             self.assertIs(one.stage, Stage.CHECKING)
-            said(one)
+            self.said(one)
 
-    def ignoring(self, one: Negotiation, body: Delivered) -> None:
+    def ignoring(self, one: Call, body: Delivered) -> None:
         """This document changes nothing and is answered by nothing."""
         before = (one.stage, one.session, one.get_timer())
         one.receive(body, NOW + 1)
         self.assertEqual((one.stage, one.session, one.get_timer()), before)
-        self.assertEqual((one.take_documents(), said(one)), ([], []))
+        self.assertEqual((self.sent(one), self.said(one)), ([], []))

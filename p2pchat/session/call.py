@@ -1,0 +1,522 @@
+"""
+A call: offers and answers until there is a path, with ringing, refusals and retries.
+
+::
+
+    outgoing    idle ─call─▶ offering ─answer─▶ checking ─path─▶ settled
+                              ▲   │  └ringing─▶ ringing ─answer─▶ (checking)
+                              │   ▼ no answer, no path
+                            pausing ── attempts used up, refused, unknown peer ──▶ ended
+
+    incoming    idle ─offer─▶ asking ─accept─▶ checking ─path─▶ settled
+                                 │                └─no path─▶ ended: the caller offers afresh
+                                 └─ declined, cancelled, expired ─▶ ended
+
+``_ACTIONS``, at the end of this file, is the table of what each stage does with everything that
+can happen to it.  What isn't in the table is ignored, as late documents are.
+
+A call owns one :class:`p2pchat.traversal.attempt.Attempt` at a time; each offer begins a new one.
+The answering side checks first, with a low TTL; the offering side sends CANDIDATES when it has
+begun (:mod:`p2pchat.traversal.punching` has the picture).
+
+Owns no signature and no delivery: bodies leave as :class:`SendDocument`, in order with all other
+events, and only what was verified comes in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum
+
+import attrs
+
+from p2pchat.traversal.agent import Agent
+from p2pchat.traversal.attempt import Attempt, extended
+from p2pchat.traversal.path_hint import PathHint
+from p2pchat.traversal.punching import Path
+from p2pchat.traversal.report import AttemptReport
+from p2pchat.wire.addresses import format_address
+from p2pchat.wire.documents import (
+    Answer,
+    Candidates,
+    Delivered,
+    Description,
+    Offer,
+    Refusal,
+    Ringing,
+)
+from p2pchat.wire.retry_after import Patience
+
+ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry
+RING_TIMEOUT = 90.0  # seconds for a person to decide
+PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
+ANSWER_PAUSE = 1.0  # seconds before an answer is sent again whose reader wasn't there
+MAX_ANSWERS = 2  # times that it is sent again: an event stream is renewed within that
+MAX_REPORTS = 10  # attempts that are reported; the oldest go
+
+
+@attrs.frozen
+class Undelivered:
+    """
+    A document that the registry didn't deliver, and what it said of that.
+
+    :ivar reason: the registry's word, such as ``peer-offline``.
+    :ivar explanation: a sentence for the person.
+    :ivar retry_after: seconds after which it wants to be asked again, if it said so.
+    """
+
+    body: Delivered
+    reason: str
+    explanation: str
+    retry_after: float | None = None
+
+
+@attrs.frozen
+class SendDocument:
+    """A document is to be signed and delivered."""
+
+    body: Delivered
+
+
+@attrs.frozen
+class AttemptBegan:
+    """An offer goes out."""
+
+    attempt: int
+
+
+@attrs.frozen
+class PeerRings:
+    """The other side asks its person."""
+
+
+@attrs.frozen
+class ChecksBegan:
+    """Both sides' candidates are known."""
+
+    addresses: tuple[str, ...]
+
+
+@attrs.frozen
+class PathReady:
+    """
+    A path was found.
+
+    :ivar session: names the link that is to be made, unless ``continues``.
+    :ivar continues: both sides still hold the link that the offer named.
+    :ivar dials: whether our side makes the link's first flight.
+    """
+
+    session: str
+    path: Path
+    continues: bool
+    dials: bool
+
+
+@attrs.frozen
+class CallEnded:
+    """No path came of it; ``reason`` is a word of :class:`p2pchat.session.events.CallFailed`."""
+
+    reason: str
+    explanation: str
+
+
+CallEvent = SendDocument | AttemptBegan | PeerRings | ChecksBegan | PathReady | CallEnded
+
+
+# What the other side may say of our offer.  Any other word means that it declined: what we did
+# ourselves, and what the registry says, are words of ours.
+_REFUSALS = {
+    "declined": "they declined",
+    "no-answer": "nobody answered",
+    "busy": "they are busy",
+    "unsupported-version": "their program speaks another version",
+    "clock": "the clocks of the two programs differ",
+}
+_OTHER_REFUSAL = "declined"
+_THEY_HUNG_UP = "they hung up before there was a path"
+# The registry's words for one who isn't there.
+_ABSENT = {
+    "unknown-peer": "they aren't online: their program doesn't run, or uses another registry",
+    "peer-offline": "they aren't online: the registry has lost sight of their program",
+}
+
+_OUR_REFUSALS = {"declined": "we declined", "cancelled": "we took the offer back"}
+_NO_PATH = ("no-path", "no check got through")
+
+
+class Direction(Enum):
+    """Whose offer it is."""
+
+    OUTGOING = "outgoing"
+    INCOMING = "incoming"
+
+
+class Stage(Enum):
+    """Where a call stands; the module docstring has the picture."""
+
+    IDLE = "idle"
+    OFFERING = "offering"
+    RINGING = "ringing"
+    PAUSING = "pausing"
+    ASKING = "asking"
+    CHECKING = "checking"
+    SETTLED = "settled"
+    ENDED = "ended"
+
+
+@attrs.define(eq=False)
+class Call:
+    """
+    The machine of one call.
+
+    :ivar agent: the traversal of our socket.
+    :ivar username: what we call ourselves.
+    :ivar held_link: name of the link that a new path is wanted for, or "".
+    :ivar attempts: how many offers may be made.
+    :ivar patient: whether a peer who is offline is asked again, as for a lost conversation.
+    :ivar began: when the call began that the report is of; milliseconds count from then.
+    :ivar remembered: how this peer was reached last.
+    :ivar known: whether the peer is a contact, or our person called or accepted it.
+    :ivar direction: none as long as it is idle.
+    :ivar continues: whether both sides still hold the link.
+    """
+
+    agent: Agent
+    username: str
+    held_link: str
+    attempts: int
+    patient: bool
+    _random_bytes: Callable[[int], bytes]
+    began: float = 0.0
+    remembered: PathHint | None = None
+    known: bool = False
+    direction: Direction | None = None
+    stage: Stage = Stage.IDLE
+    continues: bool = False
+    _attempt: Attempt | None = None
+    _number: int = 0  # of the attempt
+    _offered: Description | None = None  # theirs
+    _answers: int = 0  # times that it was answered
+    _deadline: float | None = None
+    _patience: Patience = attrs.Factory(  # with the registry
+        lambda self: Patience(self._random_bytes), takes_self=True
+    )
+    _past: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
+    _events: deque[CallEvent] = attrs.Factory(deque)
+
+    # -- how it stands
+
+    @property
+    def attempt(self) -> Attempt:
+        """The attempt of now; an idle call has none."""
+        assert self._attempt is not None
+        return self._attempt
+
+    @property
+    def session(self) -> str:
+        """The name of the attempt of now."""
+        return "" if self._attempt is None else self._attempt.session
+
+    @property
+    def ufrag(self) -> str:
+        """Our username fragment of the attempt of now."""
+        return "" if self._attempt is None else self._attempt.ufrag
+
+    @property
+    def dials(self) -> bool:
+        """Whether the link's first flight is ours to make: the offering side's."""
+        return self.direction is Direction.OUTGOING
+
+    @property
+    def is_calling(self) -> bool:
+        """Whether our own offer is out, or about to go out."""
+        return self.stage in {Stage.OFFERING, Stage.RINGING, Stage.PAUSING}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.stage in {Stage.IDLE, Stage.SETTLED, Stage.ENDED}
+
+    def told(self) -> tuple[AttemptReport, ...]:
+        """Return what was tried so far, attempt by attempt."""
+        running = self._attempt is not None and not self._attempt.is_over
+        return (*self._past, *([self.attempt.report(self.began)] if running else []))
+
+    # -- what happens
+
+    def call(self, now: float) -> None:
+        """Make an offer."""
+        self._begin(Direction.OUTGOING, self._random_bytes(16).hex(), now)
+        self.stage, self._deadline = Stage.OFFERING, now + ANSWER_TIMEOUT
+        self.agent.prepare(now)
+        self._send_offer()
+        self._events.append(AttemptBegan(self._number))
+
+    def offered(self, offer: Offer, now: float) -> None:
+        """Take an offer."""
+        self._begin(Direction.INCOMING, offer.session, now)
+        self.stage, self._offered = Stage.ASKING, offer.description
+
+    def ask(self, now: float) -> None:
+        """Send RINGING and wait for :meth:`accept` or :meth:`cancel`."""
+        self._take(Call.ask, now)
+
+    def accept(self, now: float) -> None:
+        """
+        Answer the offer and begin to check.
+
+        :raises RemoteProtocolError: the offer's key is unfit.
+        """
+        self._take(Call.accept, now)
+
+    def cancel(self, reason: str) -> None:
+        """Decline the offer, or take ours back; nothing more is reported."""
+        self._take(Call.cancel, reason)
+
+    def withdraw(self) -> None:
+        """Drop our offer silently: the crossing offer from the peer wins."""
+        self._abandon("another offer took its place")
+        self.stage = Stage.ENDED
+
+    def repeat(self) -> None:
+        """
+        Make the same offer again: the other side has just crossed it with one of its own.
+
+        So it is there now.  Where its network changed, ours may have gone down an event stream that
+        was dead already.
+        """
+        self._take(Call.repeat)
+
+    def receive(self, body: Delivered, now: float) -> None:
+        """
+        Take a document; one of another attempt is ignored.
+
+        :raises RemoteProtocolError: the answer's key is unfit.
+        """
+        if body.session == self.session:
+            self._take(type(body), body, now)
+
+    def undeliverable(self, document: Undelivered, now: float) -> None:
+        """The registry didn't deliver a document, perhaps of an attempt that was given up."""
+        self._patience.refused(document.retry_after, now)
+        if document.body.session == self.session:
+            self._take(Call.undeliverable, document, now)
+
+    def candidates_changed(self) -> None:
+        """Gathering learned something after our offer or answer went out: pass it on."""
+        self._take(Call.candidates_changed)
+
+    def path_found(self, path: Path) -> None:
+        """The checks of this attempt have a path."""
+        self._take(Call.path_found, path)
+
+    def round_failed(self, now: float) -> None:
+        """The checks of this attempt ended without one."""
+        self._take(Call.round_failed, now)
+
+    def hurry(self, now: float) -> None:
+        """Make the next offer as soon as the registry lets us, if it waits for a pause to end."""
+        self._take(Call.hurry, now)
+
+    def handle_timer(self, now: float) -> None:
+        """Let the deadline pass."""
+        if self._deadline is not None and now >= self._deadline:
+            self._take(Call.handle_timer, now)
+
+    def get_timer(self) -> float | None:
+        """Return when :meth:`handle_timer` wants to be called."""
+        return self._deadline
+
+    def next_event(self) -> CallEvent | None:
+        """Return, and forget, the oldest event."""
+        return self._events.popleft() if self._events else None
+
+    def _take(self, what: object, *arguments: object) -> None:
+        """Do what the table says."""
+        action = _ACTIONS.get((self.direction, self.stage), {}).get(what)
+        if action is not None:
+            action(self, *arguments)
+
+    # -- steps of both directions
+
+    def _begin(self, direction: Direction, session: str, now: float) -> None:
+        offers = direction is Direction.OUTGOING
+        self._attempt = Attempt(
+            self.agent, session, offers, now, self.remembered, self._random_bytes
+        )
+        self.direction, self._number = direction, self._number + 1
+
+    def _send(self, body: Delivered) -> None:
+        self._events.append(SendDocument(body))
+
+    def _check(self, theirs: Description, now: float) -> None:
+        self.attempt.begin(theirs, self.known, now)
+        self.continues = bool(theirs.link) and theirs.link == self.held_link
+        self.stage, self._deadline = Stage.CHECKING, None
+        addresses = dict.fromkeys(format_address(one.address) for one in theirs.candidates)
+        self._events.append(ChecksBegan(tuple(addresses)))
+
+    def _hear(self, news: Candidates, now: float) -> None:
+        if self.attempt.hear(news, now):
+            self.candidates_changed()
+
+    def _update(self) -> None:
+        self._send(self.attempt.update())
+
+    def _update_if_checking(self) -> None:
+        if self.attempt.is_checking:
+            self._update()
+
+    def _settle(self, path: Path) -> None:
+        self.stage, self._deadline = Stage.SETTLED, None
+        self._events.append(PathReady(self.session, path, self.continues, self.dials))
+
+    def _cancel(self, reason: str) -> None:
+        self._send(Refusal(self.session, reason))
+        self._abandon(_OUR_REFUSALS.get(reason, reason))
+        self.stage = Stage.ENDED
+
+    def _expire(self, _now: float) -> None:
+        # Our own offer is taken back; the author of theirs gets to know what became of it.
+        self._send(Refusal(self.session, "cancelled" if self.dials else "no-answer"))
+        self._end("no-answer", f"nobody answered within {RING_TIMEOUT:.0f} seconds")
+
+    def _end(self, reason: str, explanation: str) -> None:
+        self._abandon(explanation)
+        self.stage = Stage.ENDED
+        self._events.append(CallEnded(reason, explanation))
+
+    def _abandon(self, failure: str) -> None:
+        self._deadline = None
+        if not self.attempt.is_over:
+            self._past.append(self.attempt.report(self.began, failure))
+            self.attempt.give_up()
+
+    # -- steps of an outgoing call
+
+    def _send_offer(self) -> None:
+        self._send(Offer(self.session, self.attempt.describe(self.username, self.held_link)))
+
+    def _ringing(self, _ringing: Ringing, now: float) -> None:
+        self.stage, self._deadline = Stage.RINGING, now + RING_TIMEOUT
+        self._events.append(PeerRings())
+
+    def _answered(self, answer: Answer, now: float) -> None:
+        self._check(answer.description, now)
+        self._send(Candidates(self.session, began=True))
+
+    def _unanswered(self, now: float) -> None:
+        self._retry("no-answer", "their program didn't answer the offer", now)
+
+    def _refused(self, refusal: Refusal, _now: float) -> None:
+        word = refusal.reason if refusal.reason in _REFUSALS else _OTHER_REFUSAL
+        # A refusal while checks are on isn't the network's fault, whatever its word.
+        sentence = _THEY_HUNG_UP if self.stage is Stage.CHECKING else _REFUSALS[word]
+        self._end(word, f"{sentence}: {refusal.detail}" if refusal.detail else sentence)
+
+    def _offer_undelivered(self, document: Undelivered, now: float) -> None:
+        """
+        Try again, or end where a person waits and the registry asks for more than any pause.
+
+        The person is told at once then, and decides.
+        """
+        reason, retry_after = document.reason, document.retry_after
+        is_long = retry_after is not None and retry_after > PAUSES[-1]
+        final = not self.patient and (reason == "unknown-peer" or is_long)
+        self._retry(reason, _ABSENT.get(reason, document.explanation), now, final)
+
+    def _try_again(self, now: float) -> None:
+        self._retry(*_NO_PATH, now)
+
+    def _retry(self, reason: str, explanation: str, now: float, final: bool = False) -> None:
+        if final or self._number >= self.attempts:
+            self._end(reason, explanation)
+            return
+        self._abandon(explanation)
+        self.stage = Stage.PAUSING
+        pause = PAUSES[min(self._number, len(PAUSES)) - 1]
+        self._deadline = self._patience.earliest(now + pause)
+
+    def _hurry(self, now: float) -> None:
+        self._deadline = self._patience.earliest(now)
+        self.handle_timer(now)
+
+    # -- steps of an incoming call
+
+    def _ask(self, now: float) -> None:
+        self._send(Ringing(self.session))
+        self._deadline = now + RING_TIMEOUT
+
+    def _extend_offer(self, news: Candidates, _now: float) -> None:
+        assert self._offered is not None
+        self._offered = extended(self._offered, news)
+
+    def _accept(self, now: float) -> None:
+        assert self._offered is not None
+        self.agent.prepare(now)
+        self._check(self._offered, now)
+        self._send_answer(now)
+
+    def _send_answer(self, _now: float) -> None:
+        self._answers, self._deadline = self._answers + 1, None
+        link = self.held_link if self.continues else ""
+        self._send(Answer(self.session, self.attempt.describe(self.username, link)))
+
+    def _answer_undelivered(self, document: Undelivered, now: float) -> None:
+        """The caller's event stream is away: it may be there again in a moment, or for good."""
+        if not isinstance(document.body, Answer) or document.reason not in _ABSENT:
+            return
+        if self._answers > MAX_ANSWERS:
+            self._end("peer-offline", "they are gone: their program has left the registry")
+        else:
+            self._deadline = now + ANSWER_PAUSE
+
+    def _taken_back(self, _refusal: Refusal, _now: float) -> None:
+        self._end("cancelled", "they took the offer back")
+
+    def _fail(self, _now: float) -> None:
+        self._end(*_NO_PATH)
+
+
+# What happens in a stage: a document that comes, or a method that is called; and the step it makes.
+_Row = Mapping[object, Callable[..., None]]
+# fmt: off
+_SETTLED: _Row = {Candidates: Call._hear, Call.candidates_changed: Call._update_if_checking}
+_ACTIONS: Mapping[tuple[Direction | None, Stage], _Row] = {
+    (Direction.OUTGOING, Stage.OFFERING): {
+        Answer: Call._answered, Ringing: Call._ringing, Refusal: Call._refused,
+        Call.repeat: Call._send_offer, Call.candidates_changed: Call._update,
+        Call.undeliverable: Call._offer_undelivered, Call.handle_timer: Call._unanswered,
+        Call.cancel: Call._cancel,
+    },
+    (Direction.OUTGOING, Stage.RINGING): {
+        Answer: Call._answered, Ringing: Call._ringing, Refusal: Call._refused,
+        Call.candidates_changed: Call._update, Call.handle_timer: Call._expire,
+        Call.cancel: Call._cancel,
+    },
+    (Direction.OUTGOING, Stage.CHECKING): {
+        Candidates: Call._hear, Refusal: Call._refused, Call.candidates_changed: Call._update,
+        Call.path_found: Call._settle, Call.round_failed: Call._try_again,
+        Call.cancel: Call._cancel,
+    },
+    (Direction.OUTGOING, Stage.PAUSING): {
+        Refusal: Call._refused, Call.undeliverable: Call._offer_undelivered,
+        Call.hurry: Call._hurry, Call.handle_timer: Call.call, Call.cancel: Call._cancel,
+    },
+    (Direction.OUTGOING, Stage.SETTLED): _SETTLED,
+    (Direction.INCOMING, Stage.ASKING): {
+        Candidates: Call._extend_offer, Refusal: Call._taken_back,
+        Call.ask: Call._ask, Call.accept: Call._accept, Call.handle_timer: Call._expire,
+        Call.cancel: Call._cancel,
+    },
+    (Direction.INCOMING, Stage.CHECKING): {
+        Candidates: Call._hear, Refusal: Call._taken_back, Call.candidates_changed: Call._update,
+        Call.path_found: Call._settle, Call.round_failed: Call._fail,
+        Call.undeliverable: Call._answer_undelivered, Call.handle_timer: Call._send_answer,
+        Call.cancel: Call._cancel,
+    },
+    (Direction.INCOMING, Stage.SETTLED): _SETTLED,
+}
+# fmt: on
