@@ -96,7 +96,7 @@ class RawPeer:
         self._key = exchange.integrity_key(answer.exchange, self.session, True)
         [port] = {one.address[1] for one in answer.candidates if one.address[0] == LOOPBACK}
         self._target = (LOOPBACK, port)
-        self.deliver(Candidates(self.session, began=True))
+        self.deliver(Candidates(self.session, (), True))
         self._connect()
 
     def _answer(self, stream: socket.socket) -> Answer:

@@ -83,7 +83,7 @@ from p2pchat.wire.documents import (
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
-from p2pchat.wire.work import MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
+from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
 from tests.signaling.web import Web
 
 ROOT = Path(__file__).parent.parent
@@ -357,7 +357,7 @@ class VectorTests(SynchronousTestCase):
         registry = Toll(pressed, self.bytes("work key"))
         with self.assertRaises(Refused) as caught:
             registry.charge(self.first.peer_id, None, expires - LIFETIME)
-        challenge = Challenge(self.bytes("work seed"), difficulty, expires)
+        challenge = Challenge(ALGORITHM, self.bytes("work seed"), difficulty, expires)
         self.assertEqual(caught.exception.problem.work, challenge)
         work = Work(challenge, int(self.given["work nonce"]))
         self.assertEqual(search(challenge, self.first.peer_id, 0, 1 << 20), work)

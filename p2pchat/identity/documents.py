@@ -38,7 +38,7 @@ from p2pchat.errors import (
 from p2pchat.identity.keys import Identity, peer_id_of, verify
 from p2pchat.identity.nonces import UsedNonces
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
-from p2pchat.wire.documents import MAX_NONCE, Body, Document, nonempty
+from p2pchat.wire.documents import NONCE, Body, Document
 from p2pchat.wire.strict_json import dumps, loads, timestamp
 
 ALGORITHM = "EdDSA"
@@ -104,7 +104,7 @@ def open_document(token: str) -> Document:
     except UnsupportedVersion as error:
         error.issuer, error.audience = peer_id_of(public_key), str(members.get("aud", ""))
         error.issued_at = timestamp(members, "iat")
-        error.nonce = nonempty(members, "jti", MAX_NONCE)
+        error.nonce = NONCE.read(members.get("jti"), "jti")
         error.kind, error.session = str(members.get("type", "")), str(members.get("session", ""))
         raise
     if document.issuer != peer_id_of(public_key):

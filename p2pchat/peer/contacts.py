@@ -26,6 +26,7 @@ import attrs
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.traversal.path_hint import PathHint
+from p2pchat.wire.members import nested
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional
 from p2pchat.wire.usernames import MAX_USERNAME, check_username, looks
 from p2pchat.wire.visible import visible_name
@@ -82,6 +83,7 @@ class Person:
 
 
 STRANGER = Person()
+_REACHED = nested(PathHint)
 UNNAMED = "id "  # and eight characters: the name of a contact that has none of its own
 
 
@@ -223,5 +225,5 @@ def _first_version(members: JsonObject) -> JsonObject:
 
 def _memory(members: object) -> PathHint | None:
     with contextlib.suppress(RemoteProtocolError):
-        return PathHint.from_json(members)
+        return _REACHED.read(members, "reached")
     return None

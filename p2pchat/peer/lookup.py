@@ -27,7 +27,7 @@ from p2pchat.errors import RemoteProtocolError, WhoError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.wire.strict_json import JsonObject, field
-from p2pchat.wire.usernames import AROUND_IDS, looks_like_id, username_field
+from p2pchat.wire.usernames import AROUND_IDS, MAX_USERNAME, check_username, looks_like_id
 
 SHORTEST_PREFIX = 8  # characters of an id that mean a contact or a conversation; as many are shown
 SHORTEST_ASKED = 16  # characters of an id that a registry is asked for: 14 digits, 56 bits
@@ -176,5 +176,6 @@ def _names(page: JsonObject) -> dict[str, str]:
     found = {}
     for one in (record for record in records if isinstance(record, dict)):
         with contextlib.suppress(RemoteProtocolError):
-            found[check_peer_id(field(one, "peer_id", str, len(_LOWEST)))] = username_field(one)
+            name = check_username(field(one, "username", str, MAX_USERNAME))
+            found[check_peer_id(field(one, "peer_id", str, len(_LOWEST)))] = name
     return found

@@ -405,7 +405,7 @@ class Call:
 
     def _answered(self, answer: Answer, now: float) -> None:
         self._check(answer.description, now)
-        self._send(Candidates(self.session, began=True))
+        self._send(Candidates(self.session, (), True))
 
     def _unanswered(self, now: float) -> None:
         self._retry("no-answer", "their program didn't answer the offer", now)

@@ -17,7 +17,7 @@ import attrs
 
 from p2pchat.signaling.pressure import Pressure
 from p2pchat.signaling.refusals import Refused, refused
-from p2pchat.wire.work import MIN_DIFFICULTY, SEED, Challenge, Work
+from p2pchat.wire.work import ALGORITHM, MIN_DIFFICULTY, SEED, Challenge, Work
 
 KEY = 32  # random bytes
 KNOWN = 3600.0  # seconds after its last registration that a key is no stranger
@@ -80,7 +80,9 @@ class Toll:
         # Pressure may have ended while another process was asked.
         difficulty = max(self.pressure.difficulty, MIN_DIFFICULTY)
         expires = int(wall_time) + LIFETIME
-        challenge = Challenge(self._seed(peer_id, difficulty, expires), difficulty, expires)
+        challenge = Challenge(
+            ALGORITHM, self._seed(peer_id, difficulty, expires), difficulty, expires
+        )
         return refused(429, "work-required", detail, retry_after=LIFETIME, work=challenge)
 
     def _is_ours(self, challenge: Challenge, peer_id: str, wall_time: float) -> bool:

@@ -9,13 +9,13 @@ Whatever the next attempt finds replaces it.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Annotated
 
 import attrs
 
-from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.wire.documents import CandidateType
-from p2pchat.wire.strict_json import JsonObject, field, timestamp
+from p2pchat.wire.members import As, Members, Time, choice
 
 HINT_LIFETIME = 30 * 86_400.0  # seconds; routers and contracts outlive it, a firmware may not
 WORTH_NOTING = 86_400.0  # seconds after which the same lesson is dated anew
@@ -32,7 +32,7 @@ class PathMethod(Enum):
 
 
 @attrs.frozen
-class PathHint:
+class PathHint(Members):
     """
     How a peer was reached last.
 
@@ -41,10 +41,10 @@ class PathHint:
     :ivar learned_at: seconds since 1970.
     """
 
-    method: PathMethod
-    ours: Mapping
-    theirs: Mapping
-    learned_at: float
+    method: Annotated[PathMethod, choice(PathMethod), As("means")]
+    ours: Annotated[Mapping, choice(Mapping)]
+    theirs: Annotated[Mapping, choice(Mapping)]
+    learned_at: Time
 
     def fits(self, ours: NatTraits, theirs: NatTraits) -> bool:
         """Tell whether both NATs still look as they did."""
@@ -59,31 +59,6 @@ class PathHint:
         if other is None or self.learned_at - other.learned_at > WORTH_NOTING:
             return False
         return attrs.evolve(self, learned_at=other.learned_at) == other
-
-    def to_json(self) -> JsonObject:
-        """Return the members."""
-        return {
-            "means": self.method.value,
-            "ours": self.ours.value,
-            "theirs": self.theirs.value,
-            "learned_at": self.learned_at,
-        }
-
-    @classmethod
-    def from_json(cls, members: object) -> PathHint:
-        """
-        Read the members.
-
-        :raises RemoteProtocolError: they aren't those of a path hint.
-        """
-        if not isinstance(members, dict):
-            raise RemoteProtocolError("a path hint must be an object")
-        try:
-            method = PathMethod(field(members, "means", str))
-            ours, theirs = (Mapping(field(members, side, str)) for side in ("ours", "theirs"))
-        except ValueError as error:
-            raise RemoteProtocolError(f"a path hint of something unknown: {error}") from None
-        return cls(method, ours, theirs, timestamp(members, "learned_at"))
 
 
 def is_predicted(

@@ -22,47 +22,45 @@ least once, and on the screen exactly once.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, get_args
 
 import attrs
 
-from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
-from p2pchat.wire.base64url import decode_bytes, encode_bytes
-from p2pchat.wire.documents import MAX_LABEL, nonempty
-from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional, timestamp
-from p2pchat.wire.usernames import username_field
+from p2pchat.wire.documents import MAX_DETAIL, MAX_LABEL, Label
+from p2pchat.wire.members import (
+    Codec,
+    Count,
+    Members,
+    Time,
+    check_version,
+    integer,
+    nonblank,
+    octets,
+    text,
+)
+from p2pchat.wire.strict_json import checked, dumps, field, loads, timestamp
+from p2pchat.wire.usernames import Username
 
 VERSION = 1
 REASONS = frozenset(  # of DISCONNECT
     {"left", "not-read", "unsupported-version", "protocol-error"}
 )
+_FIRST = Codec(lambda value, name: max(1, checked(value, name, int)))  # 0 means the first, too
 MAX_TEXT = 32768  # characters of one message; a page of print has 3,000
 
 
 @attrs.frozen
-class Proof:
+class Proof(Members):
     """The raw Ed25519 public key of the sender, and its signature bound to this TLS session."""
 
     TYPE: ClassVar[str] = "PROOF"
 
-    key: bytes
-    signature: bytes
-
-    def to_json(self) -> JsonObject:
-        """Return the members of this type."""
-        return {"key": encode_bytes(self.key), "signature": encode_bytes(self.signature)}
-
-    @classmethod
-    def from_json(cls, members: JsonObject) -> Proof:
-        """Read the members of this type."""
-        return cls(
-            decode_bytes(field(members, "key", str, 64), 32),
-            decode_bytes(field(members, "signature", str, 128), 64),
-        )
+    key: Annotated[bytes, octets(32)]
+    signature: Annotated[bytes, octets(64)]
 
 
 @attrs.frozen
-class Hello:
+class Hello(Members):
     """
     Opens a conversation, or continues one on a new link.
 
@@ -75,30 +73,15 @@ class Hello:
 
     TYPE: ClassVar[str] = "HELLO"
 
-    username: str
-    epoch: str
-    oldest: int = 1
-    known_epoch: str = ""
-    received: int = 0
-
-    def to_json(self) -> JsonObject:
-        """Return the members of this type."""
-        return attrs.asdict(self)
-
-    @classmethod
-    def from_json(cls, members: JsonObject) -> Hello:
-        """Read the members of this type."""
-        return cls(
-            username_field(members),
-            nonempty(members, "epoch", MAX_LABEL),
-            max(1, optional(members, "oldest", int, 1)),
-            optional(members, "known_epoch", str, "", MAX_LABEL),
-            optional(members, "received", int, 0),
-        )
+    username: Username
+    epoch: Annotated[str, nonblank(MAX_LABEL)]
+    oldest: Annotated[int, _FIRST] = 1
+    known_epoch: Label = ""
+    received: Count = 0
 
 
 @attrs.frozen
-class Message:
+class Message(Members):
     """
     One line of the author's log.
 
@@ -108,76 +91,40 @@ class Message:
 
     TYPE: ClassVar[str] = "MESSAGE"
 
-    sequence: int
-    text: str
-    sent_at: float
-
-    def to_json(self) -> JsonObject:
-        """Return the members of this type."""
-        return attrs.asdict(self)
-
-    @classmethod
-    def from_json(cls, members: JsonObject) -> Message:
-        """Read the members of this type."""
-        sequence = field(members, "sequence", int)
-        if sequence == 0:
-            raise RemoteProtocolError("messages are numbered from 1")
-        return cls(sequence, field(members, "text", str, MAX_TEXT), timestamp(members, "sent_at"))
+    sequence: Annotated[int, integer(least=1)]
+    text: Annotated[str, text(MAX_TEXT)]
+    sent_at: Time
 
 
 @attrs.frozen
-class Receipt:
+class Receipt(Members):
     """Everything up to this number of the receiver's log was read."""
 
     TYPE: ClassVar[str] = "RECEIPT"
 
-    received: int
-
-    def to_json(self) -> JsonObject:
-        """Return the members of this type."""
-        return attrs.asdict(self)
-
-    @classmethod
-    def from_json(cls, members: JsonObject) -> Receipt:
-        """Read the members of this type."""
-        return cls(field(members, "received", int))
+    received: Count
 
 
 @attrs.frozen
-class _Beat:
-    number: int
-
-    def to_json(self) -> JsonObject:
-        """Return the members of this type."""
-        return {"number": self.number}
-
-
-@attrs.frozen
-class Ping(_Beat):
+class Ping(Members):
     """Asks for a PONG with the same number."""
 
     TYPE: ClassVar[str] = "PING"
 
-    @classmethod
-    def from_json(cls, members: JsonObject) -> Ping:
-        """Read the members of this type."""
-        return cls(field(members, "number", int))
+    number: Count
 
 
 @attrs.frozen
-class Pong(_Beat):
+class Pong(Members):
     """Answers the PING of that number."""
 
     TYPE: ClassVar[str] = "PONG"
 
-    @classmethod
-    def from_json(cls, members: JsonObject) -> Pong:
-        """Read the members of this type."""
-        return cls(field(members, "number", int))
+    number: Count
 
 
 @attrs.frozen
-class Disconnect:
+class Disconnect(Members):
     """
     Ends the conversation on purpose.
 
@@ -186,26 +133,13 @@ class Disconnect:
 
     TYPE: ClassVar[str] = "DISCONNECT"
 
-    reason: str = "left"
-    detail: str = ""
-
-    def to_json(self) -> JsonObject:
-        """Return the members of this type."""
-        return attrs.asdict(self)
-
-    @classmethod
-    def from_json(cls, members: JsonObject) -> Disconnect:
-        """Read the members of this type."""
-        return cls(
-            field(members, "reason", str, MAX_LABEL), optional(members, "detail", str, "", 512)
-        )
+    reason: Label
+    detail: Annotated[str, text(MAX_DETAIL)] = ""
 
 
 ChatMessage = Proof | Hello | Message | Receipt | Ping | Pong | Disconnect
 
-_TYPES: dict[str, type[ChatMessage]] = {
-    kind.TYPE: kind for kind in (Proof, Hello, Message, Receipt, Ping, Pong, Disconnect)
-}
+_TYPES: dict[str, type[ChatMessage]] = {kind.TYPE: kind for kind in get_args(ChatMessage)}
 
 
 def encode(message: ChatMessage, now: float) -> bytes:
@@ -221,11 +155,7 @@ def decode(data: bytes) -> ChatMessage | None:
     :raises RemoteProtocolError: anything malformed.
     """
     members = loads(data)
-    version = field(members, "v", int)
-    if version != VERSION:
-        raise UnsupportedVersion(
-            f"a chat message of version {version}; this program knows version {VERSION}: update it"
-        )
+    check_version(members, VERSION, "a chat message")
     kind = _TYPES.get(field(members, "type", str, MAX_LABEL))
     timestamp(members, "time")
     return None if kind is None else kind.from_json(members)

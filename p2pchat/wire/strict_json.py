@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from p2pchat.errors import DuplicateKey, NestedTooDeep, NotJson, NotUtf8, RemoteProtocolError
 
+MAX_INTEGER = 2**53  # what every reader of JSON has exactly (RFC 8259 section 6)
 MAX_DEPTH = 16  # our documents need 4; json itself recurses once a level
 
 # A string, up to the end of the text where its end is missing: so that no quote is tried twice.
@@ -89,11 +90,15 @@ def field(source: JsonObject, name: str, kind: type[_T], most: int | None = None
     :param most: greatest length of a string or list, greatest value of an integer.
     :raises RemoteProtocolError: missing, of another type, too long, or negative.
     """
-    value = source.get(name)
+    return checked(source.get(name), name, kind, most)
+
+
+def checked(value: object, name: str, kind: type[_T], most: int | None = None) -> _T:
+    """Return the value of a member if it is as :func:`field` says."""
     if type(value) is not kind:
         raise RemoteProtocolError(f"member {name!r} must be there, as {kind.__name__}")
     if isinstance(value, int):
-        if not 0 <= value <= (2**53 if most is None else most):
+        if not 0 <= value <= (MAX_INTEGER if most is None else most):
             raise RemoteProtocolError(f"member {name!r} is out of range")
         return value
     if most is not None and not isinstance(value, dict) and len(value) > most:
@@ -122,7 +127,11 @@ def timestamp(source: JsonObject, name: str) -> float:
 
     :raises RemoteProtocolError: missing, not a number, not finite, or absurd.
     """
-    value = source.get(name)
+    return seconds(source.get(name), name)
+
+
+def seconds(value: object, name: str) -> float:
+    """Return the value of a member if it is as :func:`timestamp` says."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RemoteProtocolError(f"member {name!r} must be a number of seconds")
     if not 0 <= value < 1e11 or not math.isfinite(value):

@@ -21,11 +21,13 @@ import re
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Annotated
 
 from confusable_homoglyphs import confusables
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.wire.strict_json import JsonObject, field
+from p2pchat.wire.members import Codec
+from p2pchat.wire.strict_json import checked
 from p2pchat.wire.visible import visible
 
 MAX_USERNAME = 64  # characters; a row of a console shows 24 of them
@@ -56,9 +58,9 @@ def check_username(name: str) -> str:
     return name
 
 
-def username_field(members: JsonObject) -> str:
-    """Read the member ``username``, or raise :class:`RemoteProtocolError`."""
-    return check_username(field(members, "username", str, MAX_USERNAME))
+Username = Annotated[
+    str, Codec(lambda value, name: check_username(checked(value, name, str, MAX_USERNAME)))
+]
 
 
 @lru_cache(maxsize=4096)  # names of at most MAX_USERNAME characters

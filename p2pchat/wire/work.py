@@ -23,13 +23,14 @@ that gap; but then a registry under pressure would have to compute them too.
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Annotated, Self
 from uuid import UUID
 
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.wire.base64url import decode_bytes, encode_bytes
-from p2pchat.wire.strict_json import JsonObject, field
+from p2pchat.wire.members import Count, Members, inline, integer, octets, text
+from p2pchat.wire.strict_json import JsonObject
 
 ALGORITHM = "sha256-zero-bits"
 SEED = 16  # bytes
@@ -39,7 +40,7 @@ _MOST_BITS = 256  # of SHA-256
 
 
 @attrs.frozen
-class Challenge:
+class Challenge(Members):
     """
     What is asked.
 
@@ -47,53 +48,30 @@ class Challenge:
     :ivar expires: the last moment at which the work is taken, seconds since 1970.
     """
 
-    seed: bytes
-    difficulty: int
-    expires: int
-    algorithm: str = ALGORITHM
-
-    def to_json(self) -> JsonObject:
-        """Return the JSON form."""
-        return {
-            "algorithm": self.algorithm,
-            "seed": encode_bytes(self.seed),
-            "difficulty": self.difficulty,
-            "expires": self.expires,
-        }
-
-    @classmethod
-    def from_json(cls, members: JsonObject) -> Challenge:
-        """Read the JSON form, or raise :class:`RemoteProtocolError`."""
-        return cls(
-            decode_bytes(field(members, "seed", str, 64), SEED),
-            field(members, "difficulty", int, _MOST_BITS),
-            field(members, "expires", int),
-            field(members, "algorithm", str, 64),
-        )
+    algorithm: Annotated[str, text(64)]
+    seed: Annotated[bytes, octets(SEED)]
+    difficulty: Annotated[int, integer(_MOST_BITS)]
+    expires: Count
 
 
 @attrs.frozen
-class Work:
+class Work(Members):
     """A challenge, and the nonce that meets it."""
 
-    challenge: Challenge
-    nonce: int
-
-    def to_json(self) -> JsonObject:
-        """Return the JSON form."""
-        return {**self.challenge.to_json(), "nonce": self.nonce}
+    challenge: Annotated[Challenge, inline(Challenge.from_json)]
+    nonce: Count
 
     @classmethod
-    def from_json(cls, members: JsonObject) -> Work:
+    def from_json(cls, members: JsonObject) -> Self:
         """
-        Read the JSON form.
+        Read the members.
 
-        :raises RemoteProtocolError: it is malformed, or of an algorithm that isn't ours.
+        :raises RemoteProtocolError: one is malformed, or the algorithm isn't ours.
         """
-        challenge = Challenge.from_json(members)
-        if challenge.algorithm != ALGORITHM:
+        work = super().from_json(members)
+        if work.challenge.algorithm != ALGORITHM:
             raise RemoteProtocolError(f"work by another algorithm than {ALGORITHM}")
-        return cls(challenge, field(members, "nonce", int))
+        return work
 
     def is_done(self, peer_id: str) -> bool:
         """Tell whether the nonce meets the challenge, for this peer."""

@@ -21,7 +21,7 @@ from p2pchat.peer.registration import (
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
-from p2pchat.wire.work import MAX_DIFFICULTY, Challenge
+from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, Challenge
 from tests.identity.people import ALICE, BOB, identity
 from tests.peer.registry_case import BusyStore, RegistryCase, Told
 from tests.peer.test_registry_client import OTHER, Page
@@ -564,7 +564,7 @@ class AskedTests(LeaseCase):
 
     def test_work_that_we_refuse(self) -> None:
         """Who doesn't do the work that would let it in sooner comes back when the others may."""
-        challenge = Challenge(bytes(16), MAX_DIFFICULTY + 1, 1_800_000_060)
+        challenge = Challenge(ALGORITHM, bytes(16), MAX_DIFFICULTY + 1, 1_800_000_060)
         page = Page(429, Problem(429, "work-required", "work", challenge).encode())
         page.retry_after = (b"120",)
         other = self.world.internet.host(OTHER)

@@ -23,7 +23,7 @@ from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER
-from p2pchat.wire.work import MIN_DIFFICULTY, Challenge
+from p2pchat.wire.work import ALGORITHM, MIN_DIFFICULTY, Challenge
 from tests.identity.people import ALICE, BOB, CAROL
 from tests.peer.registry_case import RegistryCase
 from tests.simulation.world import EPOCH, HTTP_PORT, REGISTRY
@@ -497,7 +497,7 @@ class RetryAfterTests(OtherServerCase):
 
     def test_work(self) -> None:
         """Whoever works needn't wait; how long the others must is known too."""
-        challenge = Challenge(bytes(16), MIN_DIFFICULTY, 1_800_000_060)
+        challenge = Challenge(ALGORITHM, bytes(16), MIN_DIFFICULTY, 1_800_000_060)
         problem = Problem(429, "work-required", f"work for {OTHER}", challenge)
         error = self.asking(b"120", problem=problem)
         assert isinstance(error, WorkRequired)

@@ -11,11 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RegistryError
 from p2pchat.peer.work import SLICE, do_work
-from p2pchat.wire.work import MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work
+from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work
 from tests.identity.people import ALICE, BOB
 from tests.peer.registry_case import RegistryCase
 
-CHALLENGE = Challenge(bytes(range(16)), MIN_DIFFICULTY, 1_800_000_060)
+CHALLENGE = Challenge(ALGORITHM, bytes(range(16)), MIN_DIFFICULTY, 1_800_000_060)
 
 
 class DoWorkTests(SynchronousTestCase):

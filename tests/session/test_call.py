@@ -59,7 +59,7 @@ class CallingTests(CallCase):
         self.assertIs(self.alice.stage, Stage.CHECKING)
         (sent,) = self.alice.agent.datagrams_to_send(NOW)
         self.assertEqual((sent.destination, sent.ttl), (BOB, None))
-        self.assertEqual(self.sent(self.alice), [Candidates(self.alice.session, began=True)])
+        self.assertEqual(self.sent(self.alice), [Candidates(self.alice.session, (), True)])
         self.assertEqual(self.said(self.alice)[1:], [ChecksBegan(("198.51.100.2:2002",))])
         self.assertIsNone(self.alice.get_timer())
 
@@ -195,7 +195,7 @@ class CallingTests(CallCase):
 
     def refuse(self, retry_after: float | None, now: float = NOW) -> None:
         """Let the registry refuse Alice's offer, and ask for so many seconds."""
-        document = Candidates(self.alice.session)
+        document = Candidates(self.alice.session, ())
         self.alice.undeliverable(
             Undelivered(document, "too-many-requests", "slow down", retry_after), now
         )
@@ -344,7 +344,7 @@ class CalledTests(CallCase):
             now += ANSWER_PAUSE
             self.bob.handle_timer(now)
         self.assertEqual(self.sent(self.bob), MAX_ANSWERS * [answer], "the same one, again")
-        self.bob.undeliverable(attrs.evolve(lost, body=Candidates(offer.session)), now)
+        self.bob.undeliverable(attrs.evolve(lost, body=Candidates(offer.session, ())), now)
         self.assertEqual(self.said(self.bob), [], "another document than the answer")
         self.bob.undeliverable(lost, now)
         (failed,) = self.said(self.bob)

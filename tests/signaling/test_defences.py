@@ -10,7 +10,7 @@ from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.toll import LIFETIME
 from p2pchat.wire.documents import Registration, Removal, Ringing, Subscription
 from p2pchat.wire.problems import Problem
-from p2pchat.wire.work import MIN_DIFFICULTY, Challenge, Work, search
+from p2pchat.wire.work import ALGORITHM, MIN_DIFFICULTY, Challenge, Work, search
 from tests.signaling.test_resource import ALICE, BOB, CAROL, ResourceCase
 from tests.signaling.web import Response, Web, identity
 
@@ -151,7 +151,7 @@ class WorkTests(ResourceCase):
 
     def test_no_pressure(self) -> None:
         """At rest nobody works; work that is there all the same is ignored."""
-        for who, work in ((ALICE, None), (BOB, Work(Challenge(bytes(16), 1, 1), 1))):
+        for who, work in ((ALICE, None), (BOB, Work(Challenge(ALGORITHM, bytes(16), 1, 1), 1))):
             self.assertEqual(self.web.register(who, work=work).status, 200)
 
     def test_known(self) -> None:

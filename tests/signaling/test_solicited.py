@@ -65,7 +65,7 @@ class CorrespondentsTests(SynchronousTestCase):
     def test_kinds(self) -> None:
         """Only what a person meant makes a correspondent: not that a program rang or refused."""
         meant: list[Body] = [OFFER, Answer("s", Description("x", bytes(32), "ufrag", ()))]
-        others: list[Body] = [Ringing("s"), Refusal("s", "busy"), Candidates("s")]
+        others: list[Body] = [Ringing("s"), Refusal("s", "busy"), Candidates("s", ())]
         self.assertEqual([solicits(one) for one in (*meant, *others)], [True] * 2 + [False] * 3)
 
 
@@ -141,7 +141,11 @@ class FloodTests(ResourceCase):
         self.assertEqual(self.send(0), 0)
         offer = self.web.signed(BOB, OFFER, ALICE.peer_id)
         self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", offer).status, 202)
-        for body in (Answer("s", Description("x", bytes(32), "ufrag", ())), Candidates("s"), LONG):
+        for body in (
+            Answer("s", Description("x", bytes(32), "ufrag", ())),
+            Candidates("s", ()),
+            LONG,
+        ):
             token = self.web.signed(ALICE, body, BOB.peer_id)
             self.assertEqual(self.web.post(f"/deliver/{BOB.peer_id}", token).status, 202)
 

@@ -97,9 +97,9 @@ class DescriptionTests(AttemptCase):
 
     def test_extended_words(self) -> None:
         """Their words about their NAT replace the offer's; none replace nothing."""
-        offer = extended(self.alice.describe("alice", ""), Candidates("session", nat=OPEN))
+        offer = extended(self.alice.describe("alice", ""), Candidates("session", (), nat=OPEN))
         self.assertEqual(offer.nat, OPEN)
-        self.assertEqual(extended(offer, Candidates("session")).nat, OPEN)
+        self.assertEqual(extended(offer, Candidates("session", ())).nat, OPEN)
 
 
 class ChecksTests(AttemptCase):
@@ -126,7 +126,7 @@ class ChecksTests(AttemptCase):
         """That the offering side has begun ends the low TTL."""
         self.begin()
         self.bob.agent.datagrams_to_send(NOW)
-        self.assertFalse(self.bob.hear(Candidates("session", began=True), NOW))
+        self.assertFalse(self.bob.hear(Candidates("session", (), True), NOW))
         self.assertEqual([one.ttl for one in self.bob.agent.datagrams_to_send(NOW)], [None])
 
     def test_unfit_key(self) -> None:
@@ -221,7 +221,7 @@ class ReportTests(AttemptCase):
     def test_words(self) -> None:
         """Words about their NAT that come during the checks are those that are reported."""
         self.begin()
-        self.alice.hear(Candidates("session", nat=OPEN), NOW)
+        self.alice.hear(Candidates("session", (), nat=OPEN), NOW)
         report = self.alice.report(NOW)
         assert report.theirs is not None
         self.assertEqual(report.theirs.mapping, "none")

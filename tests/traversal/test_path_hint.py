@@ -19,6 +19,7 @@ from p2pchat.traversal.path_hint import (
     is_predicted,
 )
 from p2pchat.wire.documents import CandidateType
+from p2pchat.wire.members import nested
 from p2pchat.wire.strict_json import dumps, loads
 
 NOW = 1_800_000_000.0
@@ -45,7 +46,7 @@ class MemoryTests(SynchronousTestCase):
             *({**good, name: "moonlight"} for name in good),
             *({**good, "learned_at": when} for when in (-1.0, True, None, 1e300)),
         ):
-            self.assertRaises(RemoteProtocolError, PathHint.from_json, bad)
+            self.assertRaises(RemoteProtocolError, nested(PathHint).read, bad, "reached")
 
     @given(st.dictionaries(st.sampled_from(sorted(MEMORY.to_json())), st.text() | st.floats()))
     def test_any(self, members: dict[str, object]) -> None:

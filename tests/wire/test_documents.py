@@ -113,7 +113,7 @@ class DocumentTests(SynchronousTestCase):
         """An old program may leave out what has a default."""
         left_out = dict.fromkeys(("link", "mapping", "allocation", "filtering"))
         self.assertEqual(Document.from_json(members(**left_out)).body, OFFER)
-        bare = Candidates("s")
+        bare = Candidates("s", ())
         read = Document.from_json(members(bare, began=None, **left_out)).body
         self.assertEqual((read, bare.began, bare.nat), (bare, False, NatWords()))
 

@@ -90,7 +90,7 @@ class MessageTests(SynchronousTestCase):
         self.refuse(Receipt(0), received=-1)
         self.refuse(Proof(bytes(32), bytes(64)), key="AA")
         self.refuse(Proof(bytes(32), bytes(64)), signature=None)
-        self.refuse(Disconnect(), reason="x" * 65)
+        self.refuse(Disconnect("left"), reason="x" * 65)
         for nameless in ("", "  ", None):
             self.refuse(Hello("bob", "e"), epoch=nameless)
 

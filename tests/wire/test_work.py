@@ -15,9 +15,13 @@ from p2pchat.wire.work import ALGORITHM, Challenge, Work, search
 from tests.identity.people import ALICE, BOB
 from tests.wire.json_values import damaged
 
-CHALLENGE = Challenge(bytes(range(16)), 8, 1_800_000_060)
+CHALLENGE = Challenge(ALGORITHM, bytes(range(16)), 8, 1_800_000_060)
 challenges = st.builds(
-    Challenge, st.binary(min_size=16, max_size=16), st.integers(0, 256), st.integers(0, 2**53)
+    Challenge,
+    st.just(ALGORITHM),
+    st.binary(min_size=16, max_size=16),
+    st.integers(0, 256),
+    st.integers(0, 2**53),
 )
 works = st.builds(Work, challenges, st.integers(0, 2**53))
 
