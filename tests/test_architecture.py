@@ -24,6 +24,7 @@ LAYERS = (
     {"tap"},
     {"ui"},
     {"signaling", "peer"},
+    {"natcheck"},
     {"session"},
     {"traversal"},
     {"identity"},
@@ -65,7 +66,7 @@ ONLY_IMPORTERS = {
     "prometheus_client": "p2pchat/signaling/metrics.py",
     "klein": "p2pchat/signaling/resource.py",
     "werkzeug": "p2pchat/signaling/resource.py",
-    "stun": "p2pchat/peer/nat_type.py",  # pystun3
+    "stun": "p2pchat/natcheck/classic.py",  # pystun3
     "ifaddr": "p2pchat/runtime.py",
     "confusable_homoglyphs": "p2pchat/wire/usernames.py",
     "txredisapi": "p2pchat/signaling/redis_link.py",

@@ -26,6 +26,7 @@ from p2pchat.identity.documents import MAX_DOCUMENT, Acceptance, open_document
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
+from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer import event_stream, events, http_client, registration
 from p2pchat.peer.node import MAX_STRANGERS
 from p2pchat.peer.stun_servers import MAX_URLS
@@ -68,7 +69,7 @@ from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.punching import Credentials, Pair, Punching
 from p2pchat.traversal.report import AttemptReport, BurstReport, NatReport, PairReport, RelayReport
-from p2pchat.ui import answers, nat_report
+from p2pchat.ui import answers
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
 from p2pchat.wire.documents import (
@@ -163,7 +164,7 @@ class CompletenessTests(SynchronousTestCase):
         """Each object of the JSON lines, and each of its members, is described."""
         kinds = [*get_args(events.NodeEvent), *get_args(answers.Answer)]
         self.assert_says("json", {f"``{kind.NAME}``" for kind in kinds})
-        self.assert_says("json", {f"``{nat_report.NAME}``"})
+        self.assert_says("json", {f"``{NatCheck.NAME}``"})
         members = {member for kind in kinds for member in kind.__annotations__} - {"NAME"}
         self.assert_says("json", {f"``{member}``" for member in members})
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import attrs
 
+from p2pchat.natcheck.reading import NatRead
 from p2pchat.session.events import (
     CallFailed,
     Calling,
@@ -79,31 +80,6 @@ class RegistryLost:
 
     reason: str
     retry_in: float  # seconds until the next try
-
-
-@attrs.frozen
-class NatRead:
-    """
-    What the registry's STUN service shows of our NAT.
-
-    ``mapping`` is ``endpoint-independent``, ``address-or-port-dependent``, ``none`` (the host's
-    own address is the mapped one) or ``unknown``.  ``filtering`` is
-    ``address-and-port-dependent``, ``endpoint-independent-or-address-dependent`` or ``unknown``;
-    ``port_preservation`` ``preserved``, ``changed`` or ``unknown``.
-    """
-
-    NAME: ClassVar[str] = "nat"
-
-    mapping: str
-    address: str  # our server-reflexive transport address, or ""
-    detail: str
-    filtering: str = "unknown"
-    port_preservation: str = "unknown"
-    allocation: str = "unknown"  # of new ports: ``one`` for all, by ``step``, ``random``
-    step: int = 0  # by which the next port differs from the last one, where there is a rule
-    udp_blocked: bool = False  # nothing comes back over UDP
-    relays: tuple[str, ...] = ()  # that the registry named, as TURN URLs
-    keepalive: float = 0.0  # seconds that nothing should be idle for; 0 while there is no reason
 
 
 @attrs.frozen

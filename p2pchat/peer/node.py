@@ -33,13 +33,13 @@ from p2pchat.errors import (
 from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.documents import Acceptance
 from p2pchat.interfaces import INode
+from p2pchat.natcheck.reading import read_nat
 from p2pchat.peer import events
 from p2pchat.peer.absence import Absence
 from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.names import Names
-from p2pchat.peer.nat_reading import read_nat
 from p2pchat.peer.people import People
 from p2pchat.peer.post import Post
 from p2pchat.peer.presence import FailedCalls

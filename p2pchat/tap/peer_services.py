@@ -15,26 +15,27 @@ from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
-from p2pchat.errors import ConfigurationError, P2PChatError
+from p2pchat.errors import ConfigurationError, P2PChatError, RegistryError
 from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import INode
+from p2pchat.natcheck.classic import NatType, read_nat_type
+from p2pchat.natcheck.discovery import Behaviour, read_behaviour
+from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer import events
-from p2pchat.peer.behaviour import Behaviour, read_behaviour
 from p2pchat.peer.names import Names
-from p2pchat.peer.nat_type import NatType, read_nat_type
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.stun_servers import find_stun
 from p2pchat.runtime import Runtime
 from p2pchat.tap.event_log import EventLog
 from p2pchat.tap.process import Process
-from p2pchat.ui import json_form, nat_report
+from p2pchat.ui import json_form
 from p2pchat.ui.commands import Command, Verb
 from p2pchat.ui.console import PlainConsole, TerminalConsole
 from p2pchat.ui.ink import Ink, ink_for
@@ -43,6 +44,7 @@ from p2pchat.ui.pages import Page
 from p2pchat.ui.stdio import FrontEnd
 from p2pchat.ui.terminal import Terminal, is_terminal
 from p2pchat.ui.wording import Wording
+from p2pchat.wire.addresses import Address
 from p2pchat.wire.origins import host
 
 STOP_DEADLINE = 5.0  # seconds for goodbyes; the registry may be away
@@ -268,37 +270,42 @@ class NatTypeService(StdioService):
 
     def begin(self) -> None:
         """Ask."""
-        self._find().addCallback(self._read).addErrback(self._unknown).addCallback(
-            lambda both: self._print(*both)
-        )
+        self._find().addCallback(self._read).addErrback(self._unknown).addCallback(self._print)
 
-    def _find(self) -> Deferred[Any]:
-        if self._stun_port is not None:
-            return succeed((host(self._server).strip("[]"), self._stun_port))
-        nobody = Identity.from_seed(self._runtime.random_bytes(32))
-        client = RegistryClient(self._server, nobody, self._runtime)
-        found: Deferred[Any] = find_stun(client, Names(self._runtime))
-        return found
+    @inlineCallbacks
+    def _find(self) -> Any:
+        """Return a Deferred of the IPv4 address of a STUN server."""
+        names = Names(self._runtime)
+        if self._stun_port is None:
+            nobody = Identity.from_seed(self._runtime.random_bytes(32))
+            client = RegistryClient(self._server, nobody, self._runtime)
+            return (yield find_stun(client, names))
+        name = host(self._server).strip("[]")
+        found = yield names.addresses(name)
+        if not found or ":" in found[0]:  # those of IPv4 come first
+            raise RegistryError(f"{name} has no IPv4 address")
+        return found[0], self._stun_port
 
-    def _read(self, server: tuple[str, int]) -> Deferred[Any]:
-        return gatherResults(
-            [read_nat_type(self._runtime, *server), read_behaviour(self._runtime, *server)]
-        )
+    def _read(self, server: Address) -> Deferred[NatCheck]:
+        asked: list[Deferred[Any]] = [
+            read_nat_type(self._runtime, server),
+            read_behaviour(self._runtime, server),
+        ]
+        return gatherResults(asked).addCallback(lambda found: NatCheck(*found))
 
-    def _unknown(self, failure: Failure) -> tuple[NatType, Behaviour]:
+    def _unknown(self, failure: Failure) -> NatCheck:
         if failure.check(P2PChatError) is None:
             _log.failure("the NAT can't be read", failure)
-        return NatType(), Behaviour(detail=str(failure.value))
+        return NatCheck(NatType(), Behaviour(detail=str(failure.value)))
 
-    def _print(self, nat_type: NatType, behaviour: Behaviour) -> None:
+    def _print(self, found: NatCheck) -> None:
         if self._json:
-            fields = nat_report.report(nat_type, behaviour)
-            text = json_form.encode(nat_report.NAME, self._runtime.wall_time(), fields)
+            text = json_form.encode(found.NAME, self._runtime.wall_time(), found.fields())
         else:
-            text = "".join(f"{row}\n" for row in nat_report.rows(nat_type, behaviour))
+            text = "".join(f"{row}\n" for row in found.rows())
         with contextlib.suppress(OSError):  # nobody reads it any more
             self._process.stdout.write(text)
             self._process.stdout.flush()
-        if not nat_report.answered(nat_type, behaviour):
+        if not found.address:
             self._process.set_exit_status(1)
         self.leave()

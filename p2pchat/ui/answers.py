@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from p2pchat.peer.events import NatRead
+from p2pchat.natcheck.reading import NatRead
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.session.story import Story as Facts
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import attrs
 
+from p2pchat.natcheck.words import nat_rows
 from p2pchat.peer import events
 from p2pchat.peer.settings import DEFAULT_SERVER, ContactInfo, ConversationInfo
 from p2pchat.ui import answers
 from p2pchat.ui.columns import columns
 from p2pchat.ui.ink import Tint
 from p2pchat.ui.labels import SHORT_ID, YOU, Labels
-from p2pchat.ui.nat_words import nat_rows
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence
 from p2pchat.wire.visible import visible, visible_name
 

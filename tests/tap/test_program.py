@@ -96,6 +96,21 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(done.stdout, b"False\n")
 
 
+class NatTypeTests(SynchronousTestCase):
+    """``--nat-type`` where nobody can be asked."""
+
+    def test_nobody(self) -> None:
+        """A registry that is away, or has no IPv4 address, is told; the status is 1."""
+        for server, options, trouble in (
+            ("http://127.0.0.1:1", (), "127.0.0.1:1"),
+            ("http://[::1]:1", ("--stun-port", "3478"), "::1 has no IPv4 address"),
+        ):
+            done = p2pchat("--nat-type", "--json", "--server", server, *options)
+            told = json.loads(done.stdout)
+            self.assertIn(trouble, told["trouble"][0])
+            self.assertEqual((told["meaning"], done.returncode), ("No STUN server was asked.", 1))
+
+
 class RunningTests(SynchronousTestCase):
     """The peer runs, with a registry that is away."""
 

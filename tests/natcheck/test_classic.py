@@ -1,4 +1,4 @@
-"""Tests of :mod:`p2pchat.peer.nat_type`."""
+"""Tests of :mod:`p2pchat.natcheck.classic`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import stun as pystun3
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from p2pchat.peer.nat_type import (
+from p2pchat.natcheck.classic import (
     DEADLINE,
     MAX_REQUESTS,
     MeteredSocket,
@@ -191,7 +191,7 @@ class ReadNatTypeTests(TestCase):
     async def test_answer(self) -> None:
         """What the thread finds is the answer, and no timer is left."""
         found = NatType("Full Cone", MAPPED)
-        nat_type = await read_nat_type(self.runtime, *SERVER, classify=lambda _host, _port: found)
+        nat_type = await read_nat_type(self.runtime, SERVER, lambda _server: found)
         self.assertEqual(nat_type, found)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -202,10 +202,10 @@ class ReadNatTypeTests(TestCase):
         stuck = Event()
         self.addCleanup(stuck.set)
 
-        def classify(_host: str, _port: int) -> NatType:
+        def classify(_server: Address) -> NatType:
             stuck.wait()
             return NatType("too late")
 
-        reading = read_nat_type(self.runtime, *SERVER, classify=classify)
+        reading = read_nat_type(self.runtime, SERVER, classify)
         self.clock.advance(DEADLINE + 2)
         self.assertIn("within 20 seconds", self.successResultOf(reading).trouble)

@@ -7,9 +7,9 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.events import NatRead
+from p2pchat.natcheck.reading import NatRead
+from p2pchat.natcheck.words import nat_rows
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits, Preservation
-from p2pchat.ui.nat_words import nat_rows
 
 NAT = NatRead("endpoint-independent", "203.0.113.7:4242", "one mapping for all")
 

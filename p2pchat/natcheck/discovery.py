@@ -14,29 +14,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import Runtime
+from p2pchat.traversal.nat import Filtering, Mapping
 from p2pchat.traversal.reachability import may_serve
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, format_address, parse_ip, scope
+from p2pchat.wire.addresses import Address, format_address, scope
 from p2pchat.wire.stun import CHANGE_IP, CHANGE_PORT, Message, MessageClass
 
 RETRANSMISSIONS = (0.0, 0.25, 0.75)  # seconds after the first request of a test
 PATIENCE = 1.5  # seconds after which a test counts as unanswered
-
-NO_NAT = "none"
-ENDPOINT_INDEPENDENT = "endpoint-independent"
-ADDRESS_DEPENDENT = "address-dependent"
-ADDRESS_AND_PORT_DEPENDENT = "address-and-port-dependent"
-PORT_INDEPENDENT = "endpoint-independent or address-dependent"  # all that one address can tell
-UNKNOWN = "unknown"
 
 
 @attrs.frozen
@@ -44,20 +38,18 @@ class Behaviour:
     """
     What was found.
 
-    :ivar mapping: a behaviour of RFC 4787 section 4.1, ``none`` (no NAT) or ``unknown``.
-    :ivar filtering: a behaviour of RFC 4787 section 5, or ``unknown``.
     :ivar address: our server-reflexive address, or "".
     :ivar detail: why something is unknown, or "".
     """
 
-    mapping: str = UNKNOWN
-    filtering: str = UNKNOWN
+    mapping: Mapping = Mapping.UNKNOWN
+    filtering: Filtering = Filtering.UNKNOWN
     address: str = ""
     detail: str = ""
 
 
 @attrs.frozen
-class Test:
+class BindingTest:
     """A Binding request to send; ``change`` holds the flags of CHANGE-REQUEST."""
 
     server: Address
@@ -65,7 +57,7 @@ class Test:
 
 
 @attrs.frozen
-class Answer:
+class Response:
     """A Binding response, or the server's refusal of a request."""
 
     source: Address
@@ -73,16 +65,17 @@ class Answer:
     other: Address | None = None
 
 
-Tests = Generator[Test, Answer | None, Behaviour]
+_Result = TypeVar("_Result")
+Tests = Generator[BindingTest, Response | None, _Result]
 
 
-def tests(server: Address, is_ours: Callable[[Address], bool]) -> Tests:
+def tests(server: Address, is_ours: Callable[[Address], bool]) -> Tests[Behaviour]:
     """
     Say what to ask, be told the answer or ``None`` for silence, and return the finding.
 
     :param is_ours: tells whether an address is the socket's own.
     """
-    first = yield Test(server)
+    first = yield BindingTest(server)
     if first is None or first.mapped is None:
         return Behaviour(detail=f"no answer from the STUN server at {format_address(server)}")
     other = first.other
@@ -91,42 +84,44 @@ def tests(server: Address, is_ours: Callable[[Address], bool]) -> Tests:
     filtering = yield from _filtering(server, other)
     mapping = yield from _mapping(server, first.mapped, other)
     if is_ours(first.mapped):
-        mapping = NO_NAT
+        mapping = Mapping.NONE
     lone = other is None or other[0] == server[0]
     detail = "the STUN server has one address only" if lone else ""
     return Behaviour(mapping, filtering, format_address(first.mapped), detail)
 
 
-def _filtering(server: Address, other: Address | None) -> Generator[Test, Answer | None, str]:
+def _filtering(server: Address, other: Address | None) -> Tests[Filtering]:
     if other is None:
-        return UNKNOWN
-    changes = (
-        (CHANGE_IP | CHANGE_PORT, ENDPOINT_INDEPENDENT),
-        (CHANGE_PORT, ADDRESS_DEPENDENT if other[0] != server[0] else PORT_INDEPENDENT),
-    )
-    for change, behaviour in changes if other[0] != server[0] else changes[1:]:
-        answer = yield Test(server, change)
+        return Filtering.UNKNOWN
+    tested = [(CHANGE_PORT, Filtering.PORT_INDEPENDENT)]
+    if other[0] != server[0]:
+        tested = [
+            (CHANGE_IP | CHANGE_PORT, Filtering.ENDPOINT_INDEPENDENT),
+            (CHANGE_PORT, Filtering.ADDRESS_DEPENDENT),
+        ]
+    for change, behaviour in tested:
+        answer = yield BindingTest(server, change)
         if answer is not None:
             # From where we sent to: the server refuses, or ignores, the change.
-            return UNKNOWN if answer.source == server else behaviour
-    return ADDRESS_AND_PORT_DEPENDENT
+            return Filtering.UNKNOWN if answer.source == server else behaviour
+    return Filtering.ADDRESS_AND_PORT_DEPENDENT
 
 
-def _mapping(
-    server: Address, mapped: Address, other: Address | None
-) -> Generator[Test, Answer | None, str]:
+def _mapping(server: Address, mapped: Address, other: Address | None) -> Tests[Mapping]:
     second_port = other[1] if other is not None else server[1] + 1
-    by_port = yield Test((server[0], second_port))
+    by_port = yield BindingTest((server[0], second_port))
     if by_port is None:
-        return UNKNOWN
+        return Mapping.UNKNOWN
     if by_port.mapped != mapped:
-        return ADDRESS_AND_PORT_DEPENDENT
+        return Mapping.ADDRESS_AND_PORT_DEPENDENT
     if other is None or other[0] == server[0]:
-        return PORT_INDEPENDENT
-    by_address = yield Test((other[0], server[1]))
+        return Mapping.PORT_INDEPENDENT
+    by_address = yield BindingTest((other[0], server[1]))
     if by_address is None:
-        return PORT_INDEPENDENT
-    return ENDPOINT_INDEPENDENT if by_address.mapped == mapped else ADDRESS_DEPENDENT
+        return Mapping.PORT_INDEPENDENT
+    if by_address.mapped != mapped:
+        return Mapping.ADDRESS_DEPENDENT
+    return Mapping.ENDPOINT_INDEPENDENT
 
 
 class BehaviourReader(DatagramProtocol):
@@ -152,7 +147,7 @@ class BehaviourReader(DatagramProtocol):
         if message.transaction_id == self._transaction_id and not self.finished.called:
             self._go_on(_answer(message, (addr[0], addr[1])))
 
-    def _go_on(self, answer: Answer | None) -> None:
+    def _go_on(self, answer: Response | None) -> None:
         self._cancel_timers()
         try:
             test = self._tests.send(answer)
@@ -162,7 +157,7 @@ class BehaviourReader(DatagramProtocol):
         else:
             self._ask(test)
 
-    def _ask(self, test: Test) -> None:
+    def _ask(self, test: BindingTest) -> None:
         self._transaction_id = self._runtime.random_bytes(12)
         change = {"CHANGE_REQUEST": test.change} if test.change else {}
         data = stun.encode(stun.request(self._transaction_id, **change))
@@ -193,34 +188,18 @@ class BehaviourReader(DatagramProtocol):
         )
 
 
-def _answer(message: Message, source: Address) -> Answer | None:
+def _answer(message: Message, source: Address) -> Response | None:
     other = message.attributes.get("OTHER-ADDRESS")
     mapped = stun.mapped_address(message) if message.message_class is MessageClass.SUCCESS else None
-    return Answer(source, mapped, None if other is None else (other[0], other[1]))
+    return Response(source, mapped, None if other is None else (other[0], other[1]))
 
 
-def read_behaviour(runtime: Runtime, server_host: str, stun_port: int) -> Deferred[Behaviour]:
+def read_behaviour(runtime: Runtime, server: Address) -> Deferred[Behaviour]:
     """
-    Read our NAT's behaviour from a STUN server, within about 8 seconds.
+    Read our NAT's behaviour from a STUN server with an IPv4 address, within about 8 seconds.
 
     Never fails: what went wrong is the ``detail`` of an unknown behaviour.
     """
-    resolved = _resolve(runtime, server_host)
-    behaviour = resolved.addCallback(lambda ip: _read(runtime, (ip, stun_port)))
-    return behaviour.addErrback(lambda failure: Behaviour(detail=failure.getErrorMessage()))
-
-
-def _resolve(runtime: Runtime, host: str) -> Deferred[str]:
-    try:
-        return succeed(str(parse_ip(host)))
-    except RemoteProtocolError:
-        resolved: Deferred[str] = runtime.reactor.resolve(host)
-        return resolved
-
-
-def _read(runtime: Runtime, server: Address) -> Deferred[Behaviour]:
-    if ":" in server[0]:
-        return succeed(Behaviour(detail="only IPv4 has NATs of this kind"))
     reader = BehaviourReader(runtime, server)
     port = runtime.reactor.listenUDP(0, reader)
 

@@ -1,31 +1,25 @@
-"""Tests of :mod:`p2pchat.peer.behaviour`."""
+"""Tests of :mod:`p2pchat.natcheck.discovery`."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 import attrs
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import DNSLookupError
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.behaviour import (
-    ADDRESS_AND_PORT_DEPENDENT,
-    ADDRESS_DEPENDENT,
-    ENDPOINT_INDEPENDENT,
-    NO_NAT,
+from p2pchat.natcheck.discovery import (
     PATIENCE,
-    PORT_INDEPENDENT,
     RETRANSMISSIONS,
-    UNKNOWN,
-    Answer,
     Behaviour,
-    Test,
+    BindingTest,
+    Response,
     read_behaviour,
     tests,
 )
 from p2pchat.runtime import Runtime
+from p2pchat.traversal.nat import Filtering, Mapping
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.stun import CHANGE_IP, CHANGE_PORT
@@ -48,9 +42,9 @@ class World:
     mapped: dict[Address, Address] = attrs.Factory(dict)
     passes: tuple[Address, ...] = ()
     silent: tuple[Address, ...] = ()
-    asked: list[Test] = attrs.Factory(list)
+    asked: list[BindingTest] = attrs.Factory(list)
 
-    def answer(self, test: Test) -> Answer | None:
+    def answer(self, test: BindingTest) -> Response | None:
         """Answer a test as this server does, through this NAT."""
         self.asked.append(test)
         if test.server in self.silent:
@@ -58,9 +52,9 @@ class World:
         source = self._source(test)
         if source != test.server and source not in self.passes:
             return None
-        return Answer(source, self.mapped.get(test.server, MAPPED), self.other)
+        return Response(source, self.mapped.get(test.server, MAPPED), self.other)
 
-    def _source(self, test: Test) -> Address:
+    def _source(self, test: BindingTest) -> Address:
         other = self.other or test.server
         ip = other[0] if test.change & CHANGE_IP else test.server[0]
         return ip, other[1] if test.change & CHANGE_PORT else test.server[1]
@@ -82,20 +76,21 @@ class TestsTests(SynchronousTestCase):
     def test_cone(self) -> None:
         """One mapping for all; filters of three kinds."""
         for passes, filtering in (
-            ((OTHER, (SERVER[0], OTHER[1])), ENDPOINT_INDEPENDENT),
-            (((SERVER[0], OTHER[1]),), ADDRESS_DEPENDENT),
-            ((), ADDRESS_AND_PORT_DEPENDENT),
+            ((OTHER, (SERVER[0], OTHER[1])), Filtering.ENDPOINT_INDEPENDENT),
+            (((SERVER[0], OTHER[1]),), Filtering.ADDRESS_DEPENDENT),
+            ((), Filtering.ADDRESS_AND_PORT_DEPENDENT),
         ):
             found = World(passes=passes).read()
-            self.assertEqual(found, Behaviour(ENDPOINT_INDEPENDENT, filtering, "203.0.113.7:4242"))
+            shown = Behaviour(Mapping.ENDPOINT_INDEPENDENT, filtering, "203.0.113.7:4242")
+            self.assertEqual(found, shown)
 
     def test_mappings(self) -> None:
         """A mapping for each address, or each address and port."""
         elsewhere = ("203.0.113.7", 9999)
         by_address = World(mapped={(OTHER[0], SERVER[1]): elsewhere}).read()
-        self.assertEqual(by_address.mapping, ADDRESS_DEPENDENT)
+        self.assertEqual(by_address.mapping, Mapping.ADDRESS_DEPENDENT)
         by_port = World(mapped={(SERVER[0], OTHER[1]): elsewhere}).read()
-        self.assertEqual(by_port.mapping, ADDRESS_AND_PORT_DEPENDENT)
+        self.assertEqual(by_port.mapping, Mapping.ADDRESS_AND_PORT_DEPENDENT)
 
     def test_filtering_first(self) -> None:
         """The server's other address is not asked before the filter is known."""
@@ -106,13 +101,14 @@ class TestsTests(SynchronousTestCase):
 
     def test_no_nat(self) -> None:
         """Our own address, seen from outside, is no NAT."""
-        self.assertEqual(World().read(ours=MAPPED).mapping, NO_NAT)
+        self.assertEqual(World().read(ours=MAPPED).mapping, Mapping.NONE)
 
     def test_one_address(self) -> None:
         """A server with one address tells what it can, and the finding says so."""
         world = World(other=None)
         found = world.read()
-        self.assertEqual((found.mapping, found.filtering), (PORT_INDEPENDENT, UNKNOWN))
+        self.assertEqual(found.mapping, Mapping.PORT_INDEPENDENT)
+        self.assertEqual(found.filtering, Filtering.UNKNOWN)
         self.assertIn("one address", found.detail)
         self.assertEqual(world.asked[1].server, (SERVER[0], SERVER[1] + 1))
 
@@ -120,24 +116,25 @@ class TestsTests(SynchronousTestCase):
         """With a second port, the filter is known by halves."""
         port = (SERVER[0], 3479)
         found = World(other=port, passes=(port,)).read()
-        self.assertEqual((found.mapping, found.filtering), (PORT_INDEPENDENT, PORT_INDEPENDENT))
+        self.assertEqual(found.mapping, Mapping.PORT_INDEPENDENT)
+        self.assertEqual(found.filtering, Filtering.PORT_INDEPENDENT)
         closed = World(other=port).read()
-        self.assertEqual(closed.filtering, ADDRESS_AND_PORT_DEPENDENT)
+        self.assertEqual(closed.filtering, Filtering.ADDRESS_AND_PORT_DEPENDENT)
 
     def test_silence(self) -> None:
         """What isn't answered isn't known."""
         self.assertIn("no answer", World(silent=(SERVER,)).read().detail)
-        self.assertEqual(World(silent=((SERVER[0], OTHER[1]),)).read().mapping, UNKNOWN)
+        self.assertEqual(World(silent=((SERVER[0], OTHER[1]),)).read().mapping, Mapping.UNKNOWN)
         found = World(silent=((OTHER[0], SERVER[1]),)).read()
-        self.assertEqual(found.mapping, PORT_INDEPENDENT)
+        self.assertEqual(found.mapping, Mapping.PORT_INDEPENDENT)
 
     def test_change_ignored(self) -> None:
         """A server that answers a change from where it was asked proves nothing."""
         running = tests(SERVER, lambda _address: False)
         next(running)
-        running.send(Answer(SERVER, MAPPED, OTHER))
-        following = running.send(Answer(SERVER, None, None))
-        self.assertEqual(following, Test((SERVER[0], OTHER[1])))
+        running.send(Response(SERVER, MAPPED, OTHER))
+        following = running.send(Response(SERVER, None, None))
+        self.assertEqual(following, BindingTest((SERVER[0], OTHER[1])))
 
 
 class FakePort:
@@ -158,11 +155,10 @@ class FakePort:
 
 
 class FakeReactor:
-    """Just enough to bind a port and to look up a name."""
+    """Just enough to bind a port."""
 
     def __init__(self) -> None:
         self.port = FakePort()
-        self.names: dict[str, str] = {}
         self.protocol: Any = None
 
     def listenUDP(self, _port: int, protocol: Any) -> FakePort:
@@ -170,9 +166,6 @@ class FakeReactor:
         protocol.transport = self.port
         protocol.startProtocol()
         return self.port
-
-    def resolve(self, name: str) -> Deferred[str]:
-        return succeed(self.names[name]) if name in self.names else fail(DNSLookupError(name))
 
 
 class ReadBehaviourTests(SynchronousTestCase):
@@ -195,8 +188,8 @@ class ReadBehaviourTests(SynchronousTestCase):
         message = stun.success(stun.decode(data), XOR_MAPPED_ADDRESS=MAPPED, **attributes)
         self.reactor.protocol.datagramReceived(stun.encode(message), address)
 
-    def _ask(self, host: str = SERVER[0]) -> Deferred[Behaviour]:
-        reading = read_behaviour(self.runtime, host, SERVER[1])
+    def _ask(self) -> Deferred[Behaviour]:
+        reading = read_behaviour(self.runtime, SERVER)
         self.clock.advance(0)
         return reading
 
@@ -215,7 +208,7 @@ class ReadBehaviourTests(SynchronousTestCase):
         for _ in range(2):
             self._answer()
             self.clock.advance(0)
-        self.assertEqual(self.successResultOf(reading).mapping, PORT_INDEPENDENT)
+        self.assertEqual(self.successResultOf(reading).mapping, Mapping.PORT_INDEPENDENT)
         self.assertEqual(self.reactor.port.sent[-1][1], (SERVER[0], SERVER[1] + 1))
 
     def test_strangers(self) -> None:
@@ -240,12 +233,5 @@ class ReadBehaviourTests(SynchronousTestCase):
             self._answer(OTHER_ADDRESS=OTHER)
             self.clock.advance(0)
         found = self.successResultOf(reading)
-        self.assertEqual((found.mapping, found.filtering), (ENDPOINT_INDEPENDENT, UNKNOWN))
-
-    def test_names(self) -> None:
-        """A name is looked up; one that doesn't exist, and IPv6, are told."""
-        self.reactor.names["stun.example"] = SERVER[0]
-        self._ask("stun.example")
-        self.assertEqual(self.reactor.port.sent[0][1], SERVER)
-        self.assertIn("no.example", self.successResultOf(self._ask("no.example")).detail)
-        self.assertIn("IPv4", self.successResultOf(self._ask("2001:db8::1")).detail)
+        self.assertEqual(found.mapping, Mapping.ENDPOINT_INDEPENDENT)
+        self.assertEqual(found.filtering, Filtering.UNKNOWN)

@@ -145,19 +145,18 @@ def ask_pystun3(metered: MeteredSocket, local: Address, server: Address) -> NatT
     return NatType(label, metered.mapped)
 
 
-def _classify(host: str, port: int) -> NatType:
+def _classify(server: Address) -> NatType:
     try:
-        server = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.bind((_local_ip(server), 0))
             udp.settimeout(ANSWER_TIMEOUT)
             metered = MeteredSocket(udp, time.monotonic, time.monotonic() + DEADLINE)
-            return ask_pystun3(metered, udp.getsockname(), (str(server[0]), port))
+            return ask_pystun3(metered, udp.getsockname(), server)
     except OSError as error:
-        return NatType(trouble=f"{host}: {error.strerror or error}")
+        return NatType(trouble=f"{server[0]}: {error.strerror or error}")
 
 
-def _local_ip(server: Any) -> str:
+def _local_ip(server: Address) -> str:
     """Return the address that we send from, which pystun3 needs to know an un-NATed host."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.connect(server)
@@ -165,10 +164,7 @@ def _local_ip(server: Any) -> str:
 
 
 def read_nat_type(
-    runtime: Runtime,
-    server_host: str,
-    stun_port: int,
-    classify: Callable[[str, int], NatType] = _classify,
+    runtime: Runtime, server: Address, classify: Callable[[Address], NatType] = _classify
 ) -> Deferred[NatType]:
     """
     Let pystun3 classify our NAT, within DEADLINE seconds.
@@ -186,7 +182,7 @@ def read_nat_type(
             answer.callback(nat_type)
 
     def work() -> None:
-        nat_type = classify(server_host, stun_port)
+        nat_type = classify(server)
         runtime.reactor.callFromThread(take, nat_type)
 
     late = NatType(trouble=f"pystun3 had no answer within {DEADLINE:.0f} seconds")
