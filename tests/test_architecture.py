@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -114,11 +115,16 @@ Rule = Callable[[Source], list[str]]
 
 
 def sources(*folders: str) -> Iterator[Source]:
-    """Read the Python files below folders of the checkout."""
+    """Return the Python files below folders of the checkout."""
     for folder in folders:
         for file in sorted((ROOT / folder).rglob("*.py")):
-            path = file.relative_to(ROOT).as_posix()
-            yield Source.parse(path, file.read_text(encoding="utf-8"))
+            yield source_at(file.relative_to(ROOT).as_posix())
+
+
+@cache
+def source_at(path: str) -> Source:
+    """Read a file of the checkout, once for all rules."""
+    return Source.parse(path, (ROOT / path).read_text(encoding="utf-8"))
 
 
 def imported(source: Source) -> Iterator[tuple[ast.AST, str]]:
@@ -311,7 +317,7 @@ class PackageTests(SynchronousTestCase):
         """Each library with quirks has its one importer, which does import it."""
         self.check(one_importer, "p2pchat")
         for library, owner in ONLY_IMPORTERS.items():
-            names = {name.partition(".")[0] for _, name in imported(next(sources_at(owner)))}
+            names = {name.partition(".")[0] for _, name in imported(source_at(owner))}
             self.assertIn(library, names, f"{owner} no longer imports {library}: mend the table")
 
     def test_no_global_reactor(self) -> None:
@@ -335,12 +341,6 @@ class PackageTests(SynchronousTestCase):
     def test_documented(self) -> None:
         """Everything public has a docstring."""
         self.check(documented, "p2pchat", "twisted")
-
-
-def sources_at(*paths: str) -> Iterator[Source]:
-    """Read single files of the checkout."""
-    for path in paths:
-        yield Source.parse(path, (ROOT / path).read_text(encoding="utf-8"))
 
 
 EVENTS = "from p2pchat.peer import events"

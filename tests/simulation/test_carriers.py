@@ -8,6 +8,7 @@ from itertools import combinations_with_replacement, cycle, product
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
+from tests.simulation import WHOLE
 from tests.simulation.behaviour import (
     FULL_CONE,
     NAT_KINDS,
@@ -116,7 +117,8 @@ class CarrierTests(SynchronousTestCase):
 
     def test_hairpinning(self) -> None:
         """The carrier's NAT lets them meet at its mapped addresses, wherever punching can."""
-        self.assert_as_predicted(True, product(CARRIERS, PAIRS))
+        some = zip(cycle(CARRIERS), PAIRS, strict=False)
+        self.assert_as_predicted(True, product(CARRIERS, PAIRS) if WHOLE else some)
 
     def test_no_hairpinning(self) -> None:
         """Without it homes talk over the relay; a host of the carrier's network is met there."""

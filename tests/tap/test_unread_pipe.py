@@ -24,6 +24,7 @@ from tests.tap.test_program import PATIENCE, environment
 LINES = 3000
 LINE = 8000  # characters; 24 MB in all
 MAX_GROWTH = 30_000  # kB of memory, whatever comes
+QUIET = 2.0  # seconds in which all is under way that will be
 PIPE = 1024 * 1024  # bytes that a pipe and our buffer hold at most
 
 
@@ -127,7 +128,8 @@ class UnreadPipeTests(SynchronousTestCase):
         for number in range(LINES):
             self.alice.ask(to=self.bob_id, text=f"{number} ".ljust(LINE, "x"))
             self.alice.read()
-        quiet = time.monotonic() + 5
+        self.wait(partial(self.has_told, self.alice, "sent"), self.alice)
+        quiet = time.monotonic() + QUIET
         self.wait(lambda: time.monotonic() > quiet, self.alice)
 
     def test_unread(self) -> None:
