@@ -32,6 +32,7 @@ from p2pchat.peer import events
 from p2pchat.peer.datagrams import PeerProtocol
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.node import Node
+from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import State
 from p2pchat.runtime import MonotonicClock, real_runtime
@@ -66,7 +67,9 @@ def chat_end(role: str) -> Deferred[Talk]:
     settings = NodeSettings(
         role, f"http://127.0.0.1:{HTTP_PORT}", accept=AcceptPolicy.ALL, heartbeat=5.0
     )
-    node = Node(real_runtime(reactor), settings, State(Identity.from_seed(seed(role))))
+    runtime, identity = real_runtime(reactor), Identity.from_seed(seed(role))
+    registry = RegistrySignaling(settings.server, identity, runtime)
+    node = Node(runtime, settings, State(identity), [registry])
     other = Identity.from_seed(seed("echo" if role == "measure" else "measure")).peer_id
     talk = Talk(lambda text: node.send(other, text))
 

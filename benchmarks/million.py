@@ -23,7 +23,8 @@ from math import ceil
 
 import attrs
 
-from p2pchat.peer.registration import REGISTER_AGAIN, RENEWALS
+from p2pchat.peer.lease import REGISTER_AGAIN
+from p2pchat.peer.registry_connection import RENEWALS
 from p2pchat.signaling.connections import IDLE_DEADLINE
 
 DAY = 86_400.0  # seconds

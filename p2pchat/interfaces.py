@@ -18,8 +18,9 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.natcheck.reading import NatRead
     from p2pchat.peer.events import NodeEvent
     from p2pchat.peer.settings import ContactInfo, ConversationInfo
+    from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.session.story import Story
-    from p2pchat.wire.strict_json import JsonObject
+    from p2pchat.wire.documents import Delivered
 
 
 class IMachine(Interface):
@@ -120,18 +121,68 @@ class INode(Interface):
     def conversations() -> list[ConversationInfo]:
         """Return the conversations, calls and waiting offers."""
 
-    def peers() -> Deferred[list[JsonObject]]:
-        """
-        Return a Deferred of a list of records, dicts as the registry shows them.
-
-        Each has ``contact`` and ``mistaken_for`` beside: see :class:`p2pchat.ui.answers.PeerList`.
-        """
+    def peers() -> Deferred[list[PeerRecord]]:
+        """Return a Deferred of the records of those who let themselves be listed."""
 
     def nat() -> NatRead:
         """Return what is known of our NAT now."""
 
     def why(peer_id: str) -> Story:
         """Return the story since the last call; raises ``WhoError`` where there was none."""
+
+
+class ISignaling(Interface):
+    """
+    A way to find peers, and to exchange documents with them before there is a path: a registry.
+
+    What happens goes to the ``receive`` of the context that it is started with, as one of
+    ``p2pchat.peer.signaling.SignalingEvent``.  A node may use several.
+    """
+
+    name: str = Attribute("What people call it: the URL of a registry.")
+    is_local: bool = Attribute("Whether peers that it finds may be on this machine.")
+
+    def start(context: SignalingContext) -> None:
+        """Let ourselves be found, and documents reach us, from now on."""
+
+    def stop() -> Deferred[None]:
+        """
+        Let no document reach us any more, deliver what was sent, and end what shows us to others.
+
+        A Deferred fires when all is closed; it may be cancelled.
+        """
+
+    def refresh() -> bool:
+        """
+        Connect anew at once, as the network may have changed; tell whether that wasn't under way.
+
+        What is sent waits until it is done: answers couldn't reach us.  Where another program with
+        our identity is reached in our place, it is taken over.
+        """
+
+    def update() -> None:
+        """What the context describes has changed: show it."""
+
+    def now() -> float:
+        """Return seconds since 1970, by the clock that documents are dated and judged by."""
+
+    def find(peer_id: str) -> Deferred[PeerRecord | None]:
+        """Return a Deferred of a peer's record, or of None; may fail with ``RegistryError``."""
+
+    def peers(username: str = "", prefix: str = "") -> Deferred[list[PeerRecord]]:
+        """
+        Return a Deferred of records of those who let themselves be listed; may fail likewise.
+
+        :param username: only those of this name.
+        :param prefix: only those whose id begins so.
+        """
+
+    def send(peer_id: str, body: Delivered) -> Deferred[None]:
+        """
+        Sign a document and deliver it, after those that went to this peer before.
+
+        A Deferred fires when it was delivered, or fails with ``RegistryError``.
+        """
 
 
 class ILocalStreams(Interface):

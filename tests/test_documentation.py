@@ -27,8 +27,9 @@ from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.natcheck.report import NatCheck
-from p2pchat.peer import event_stream, events, http_client, registration
+from p2pchat.peer import event_stream, events, http_client
 from p2pchat.peer.node import MAX_STRANGERS
+from p2pchat.peer.registry_connection import FIRST_WAIT, LONGEST_WAIT
 from p2pchat.peer.stun_servers import MAX_URLS
 from p2pchat.session import call, conversation, dialogue, held_link, link, quic
 from p2pchat.session.quic import Engine, _SecretLog
@@ -236,7 +237,7 @@ class CompletenessTests(SynchronousTestCase):
         for sentence in (
             f"finished within {web_service.PATIENCE:g} seconds",
             f"{web_service.GOODBYES} a second, all within {web_service.LONGEST_GOODBYE:g} seconds",
-            f"between {registration.FIRST_WAIT / 2:g} and {registration.FIRST_WAIT * 1.5:g} sec",
+            f"between {FIRST_WAIT / 2:g} and {FIRST_WAIT * 1.5:g} sec",
         ):
             self.assertIn(sentence, text)
         unit = (ROOT / "docs" / "p2psignal.service").read_text(encoding="utf-8")
@@ -427,7 +428,7 @@ class NumberTests(SynchronousTestCase):
             f"opens {port_guessing.SOCKETS_OPENED} sockets",
             f"to {port_guessing.PROBES:,} random ports from {port_guessing.PORTS.start}",
             f"Both begin {strategy.BURST_DELAY} seconds after",
-            f"grows from {registration.FIRST_WAIT:g} to {registration.LONGEST_WAIT:g} seconds",
+            f"grows from {FIRST_WAIT:g} to {LONGEST_WAIT:g} seconds",
             f"at most {MAX_RETRY_AFTER:g} seconds of what is asked for",
             f"more than {call.PAUSES[-1]:g} seconds are asked for",
             f"and so on up to {port_guessing.LONGEST_PAUSE:g}",
@@ -536,7 +537,7 @@ class ScalingTests(SynchronousTestCase):
     def test_numbers(self) -> None:
         """Each sentence stands there, with what the code has now."""
         text = " ".join(page("scaling").split())
-        first, longest = registration.FIRST_WAIT, redis_link.RETRY_LONGEST
+        first, longest = FIRST_WAIT, redis_link.RETRY_LONGEST
         for sentence in (
             f"shown as online for at most {redis_store.INSTANCE_LEASE} seconds",
             f"after {redis_store.INSTANCE_LEASE} seconds the others take it for dead",

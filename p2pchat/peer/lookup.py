@@ -15,9 +15,8 @@ a name                          a contact of that name, present or not; else a c
 
 from __future__ import annotations
 
-import contextlib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -25,17 +24,14 @@ from twisted.internet.defer import inlineCallbacks
 
 from p2pchat.errors import RemoteProtocolError, WhoError
 from p2pchat.identity.keys import check_peer_id
-from p2pchat.peer.registry_client import RegistryClient
-from p2pchat.wire.strict_json import JsonObject, field
-from p2pchat.wire.usernames import AROUND_IDS, MAX_USERNAME, check_username, looks_like_id
+from p2pchat.peer.signaling import PeerRecord, SignalingGroup
+from p2pchat.wire.usernames import AROUND_IDS, looks_like_id
 
 SHORTEST_PREFIX = 8  # characters of an id that mean a contact or a conversation; as many are shown
 SHORTEST_ASKED = 16  # characters of an id that a registry is asked for: 14 digits, 56 bits
 SHOWN = 5  # ids in a sentence about an ambiguous name
-PREFIX_PAGE = "20"  # records that an ambiguous prefix is told apart by
 
 _ID_CHARACTERS = frozenset("0123456789abcdef-")
-_LOWEST = "00000000-0000-8000-8000-000000000000"  # of version 8
 
 
 def as_peer_id(who: str) -> str | None:
@@ -116,10 +112,10 @@ def _only(who: str, found: Mapping[str, str]) -> str | None:
 
 @inlineCallbacks
 def look_up(
-    who: str, client: RegistryClient, own_id: str, waiting: Mapping[str, str] | None = None
+    who: str, signaling: SignalingGroup, own_id: str, waiting: Mapping[str, str] | None = None
 ) -> Any:
     """
-    Ask the registry who is meant; a Deferred of (peer id, name).
+    Ask who is meant where peers are found; a Deferred of (peer id, name).
 
     It fails with :class:`WhoError` when nobody or more than one fits, or when it is ourselves,
     and with :class:`RegistryError`.
@@ -128,9 +124,9 @@ def look_up(
         isn't the one.
     """
     if looks_like_id(who):
-        yield _look_up_id(_beginning(who), client)
+        yield _look_up_id(_beginning(who), signaling)
     name = " ".join(unicodedata.normalize("NFKC", who).split())
-    records = yield client.peers(username=name)
+    records = yield signaling.peers(username=name)
     named = _named(who, _names(records))
     found = {**named, **_named(who, waiting or {})}
     found.pop(own_id, None)
@@ -142,40 +138,29 @@ def look_up(
         if set(_beginning(who)) <= _ID_CHARACTERS:
             hint = f"; of an id give {SHORTEST_PREFIX} characters, or all"
         raise WhoError(
-            f"nobody called {who!r} is online at {client.server}; /peers lists who is{hint}"
+            f"nobody called {who!r} is online at {signaling.name}; /peers lists who is{hint}"
         )
     return peer_id, found[peer_id]
 
 
 @inlineCallbacks
-def _look_up_id(beginning: str, client: RegistryClient) -> Any:
+def _look_up_id(beginning: str, signaling: SignalingGroup) -> Any:
     """Fail with the whole id that the person must say, if the registry knows one that fits."""
     if len(beginning) < SHORTEST_ASKED:
         raise WhoError(
             f"no contact and no conversation has an id that begins with {beginning!r}: give all of "
-            f"it, or {SHORTEST_ASKED} characters to look for it at {client.server}"
+            f"it, or {SHORTEST_ASKED} characters to look for it at {signaling.name}"
         )
-    after = (beginning + _LOWEST[len(beginning) :])[: len(_LOWEST)]
-    records: JsonObject = {}
-    if as_peer_id(after) is not None:
-        records = yield client.peers(after=after, limit=PREFIX_PAGE)
-    found = {one: name for one, name in _names(records).items() if one.startswith(beginning)}
+    records = yield signaling.peers(prefix=beginning)
+    found = _names(one for one in records if one.peer_id.startswith(beginning))
     peer_id = _only(beginning, found)
     if peer_id is None:
-        raise WhoError(f"no id that begins with {beginning!r} is online at {client.server}")
+        raise WhoError(f"no id that begins with {beginning!r} is online at {signaling.name}")
     raise WhoError(
         f"{beginning!r} begins the id of one who calls himself {found[peer_id]}: if that is the "
         f"one, say the whole id: /connect {peer_id}"
     )
 
 
-def _names(page: JsonObject) -> dict[str, str]:
-    records = page.get("peers")
-    if not isinstance(records, list):
-        return {}
-    found = {}
-    for one in (record for record in records if isinstance(record, dict)):
-        with contextlib.suppress(RemoteProtocolError):
-            name = check_username(field(one, "username", str, MAX_USERNAME))
-            found[check_peer_id(field(one, "peer_id", str, len(_LOWEST)))] = name
-    return found
+def _names(records: Iterable[PeerRecord]) -> dict[str, str]:
+    return {one.peer_id: one.username for one in records}

@@ -5,8 +5,8 @@ Owns the meeting of the pure machines with the world::
 
     PeerSockets, RelayStreams ─ datagrams ─▶ Agent driver
          └─ PathMoved, RoundEnded, LinkDatagram ─▶ the dialogue that the attempt belongs to
-    Lease ─ documents, verified ─▶ the dialogue of their author
-    dialogues ─ bodies ─▶ signed, delivered by the registry;   ─ events ─▶ listeners
+    signaling ─ documents, verified ─▶ the dialogue of their author
+    dialogues ─ bodies ─▶ signaling;   ─ events ─▶ listeners
 
 Refuses documents that aren't signed, fresh, new and for us, anything of who is blocked, and more
 than MAX_STRANGERS waiting offers of strangers.  Nothing that comes from outside raises out of here.
@@ -14,10 +14,10 @@ than MAX_STRANGERS waiting offers of strangers.  Nothing that comes from outside
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import LoopingCall, deferLater
@@ -25,31 +25,31 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from p2pchat.errors import (
-    ConfigurationError,
-    RegistryError,
-    WhoError,
-)
+from p2pchat.errors import ConfigurationError, WhoError
 from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.documents import Acceptance
-from p2pchat.interfaces import INode
+from p2pchat.interfaces import INode, ISignaling
 from p2pchat.natcheck.reading import read_nat
 from p2pchat.peer import events
-from p2pchat.peer.absence import Absence
 from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.event_queue import EventQueue
-from p2pchat.peer.names import Names
 from p2pchat.peer.people import People
-from p2pchat.peer.post import Post
 from p2pchat.peer.presence import FailedCalls
-from p2pchat.peer.registration import Lease, Listener, keep_registered
-from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import AcceptPolicy, ContactInfo, ConversationInfo, NodeSettings
+from p2pchat.peer.signaling import (
+    DocumentReceived,
+    PeerRecord,
+    RelaysOffered,
+    SignalingAvailable,
+    SignalingContext,
+    SignalingEvent,
+    SignalingGroup,
+    SignalingLost,
+    Undeliverable,
+)
 from p2pchat.peer.state import State
-from p2pchat.peer.stun_servers import NamedServers
 from p2pchat.runtime import Runtime
-from p2pchat.session.call import Undelivered
 from p2pchat.session.dialogue import Dialogue
 from p2pchat.session.quic import warm_up
 from p2pchat.session.story import Story
@@ -63,22 +63,12 @@ from p2pchat.traversal.agent import (
     RoundEnded,
 )
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.traversal.reachability import is_on_this_machine
-from p2pchat.wire.addresses import readable_ip
-from p2pchat.wire.documents import (
-    Delivered,
-    Offer,
-    Refusal,
-    Registration,
-)
-from p2pchat.wire.strict_json import JsonObject
-from p2pchat.wire.turn import Credentials
+from p2pchat.wire.documents import Offer, Refusal, Registration
 
 MAX_STRANGERS = 32  # offers of strangers that may wait for the person
 MAX_OVER = 64  # dialogues that are over, and of which the person may ask why
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses
 TIDY_INTERVAL = 15.0  # seconds for which dialogues that are over may stay
-MAX_PAGE = 200  # records of one page, which is as many as a registry gives
 FAREWELL = 2.5  # seconds for goodbyes when the node stops
 
 _log = Logger()
@@ -92,31 +82,30 @@ class Node:
     :param runtime: network, time and randomness.
     :param settings: what the person set.
     :param state: identity and contacts.
+    :param signaling: by which peers are found and offers sent, the usual one first.
     """
 
-    def __init__(self, runtime: Runtime, settings: NodeSettings, state: State) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        settings: NodeSettings,
+        state: State,
+        signaling: Sequence[ISignaling],
+    ) -> None:
         self.settings = settings
         self.peer_id = state.identity.peer_id
         self.username = settings.username
-        self.server = settings.server
         self._runtime = runtime
         self._state = state
         self._events = EventQueue(self._taken)
-        self._client = RegistryClient(settings.server, state.identity, runtime, self._complain)
-        self._people = People(state.contacts, self._client, self._alive, self._tell)
-        self._failed_calls = FailedCalls(self._client, runtime.clock, self._announce)
-        self._post = Post(
-            self._client,
-            Acceptance(frozenset({self.peer_id})),
-            self._arrived,
-            self._returned,
-            self._complain,
-            self._people.is_blocked,
-            self._expects,
+        self._signaling = SignalingGroup(signaling, runtime.clock)
+        self.server = self._signaling.name
+        self._people = People(
+            self.peer_id, state.contacts, self._signaling, self._alive, self._tell
         )
-        self._servers = NamedServers(Names(runtime))
+        self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._announce)
         self._network = AgentAdapter(
-            runtime, settings.relay_only, is_on_this_machine(settings.server), self._agent_said
+            runtime, settings.relay_only, self._signaling.is_local, self._agent_said
         )
         self._agent = self._network.agent
         self._surroundings = Surroundings(
@@ -125,17 +114,11 @@ class Node:
             settings.username,
             settings.retries,
             self._agent,
-            lambda now: now + (self._client.now() - runtime.clock.seconds()),
+            lambda now: now + (self._signaling.now() - runtime.clock.seconds()),
             runtime.random_bytes,
         )
         self._dialogues: dict[str, Driver] = {}
         self._owners: dict[str, Driver] = {}  # by attempt, since the last heartbeat
-        self._lease: Lease = keep_registered(
-            self._client,
-            runtime,
-            self._registration,
-            Listener(self._registered, self._registry_lost, self._post.receive, self._renewed),
-        )
         self._heartbeat = LoopingCall(self._beat)
         self._heartbeat.clock = runtime.clock
         self._watch = LoopingCall(self._watch_interfaces)
@@ -144,7 +127,6 @@ class Node:
         self._tidy.clock = runtime.clock
         self._nat = self.nat()
         self._candidates = self._agent.candidates()
-        self._absence = Absence(runtime.clock)
         self._stopping = False
 
     # -- life
@@ -173,7 +155,15 @@ class Node:
         self._begin_heartbeat(self.settings.heartbeat)
         self._watch.start(WATCH_INTERVAL, now=False).addErrback(self._watch_failed)
         self._tidy.start(TIDY_INTERVAL, now=False).addErrback(self._watch_failed)
-        self._lease.start()
+        self._signaling.start(
+            SignalingContext(
+                Acceptance(frozenset({self.peer_id})),
+                self._registration,
+                self._people.is_blocked,
+                self._expects,
+                self._signaled,
+            )
+        )
 
     def stop(self) -> Deferred[None]:
         """Say goodbye to everybody and the registry."""
@@ -186,39 +176,31 @@ class Node:
     @inlineCallbacks
     def _stop(self) -> Any:
         self._failed_calls.stop()
-        self._absence.release()
         for rhythm in (self._heartbeat, self._watch, self._tidy):
             if rhythm.running:
                 rhythm.stop()
-        self._lease.stop()
         for driver in list(self._dialogues.values()):
             driver.machine.disconnect(self._now())
             driver.step()
-        leaving = self._leave().addTimeout(FAREWELL, self._runtime.clock)
-        yield leaving.addErrback(lambda failure: failure.trap(RegistryError, TimeoutError))
+        leaving = DeferredList([self._goodbyes(), self._signaling.stop()], consumeErrors=True)
+        yield leaving.addTimeout(FAREWELL, self._runtime.clock)
         for driver in self._dialogues.values():
             driver.stop()
         yield self._network.close()
-        yield self._client.close()
 
     @inlineCallbacks
-    def _leave(self) -> Any:
-        """Let goodbyes and refusals arrive, and only then delete our record."""
-        self._post.release()
-        while self._post.under_way or any(
-            driver.machine.is_alive for driver in self._dialogues.values()
-        ):
+    def _goodbyes(self) -> Any:
+        """Let goodbyes arrive at those whom we talk with."""
+        while any(driver.machine.is_alive for driver in self._dialogues.values()):
             yield deferLater(self._runtime.clock, 0.05)
-        if self._absence.is_over:  # else it can't be reached, or the record is another program's
-            yield self._client.remove()
 
     def _now(self) -> float:
         return self._runtime.clock.seconds()
 
     def _tell(self, event: events.NodeEvent) -> None:
         match event:
-            case events.PathLost():
-                self._renew_stream()
+            case events.PathLost():  # a NAT that rebooted has cut the event stream, too
+                self._refresh_signaling()
             case events.Connected(peer_id) if not event.resumed:
                 self._failed_calls.release(peer_id)
                 self._announce(event)
@@ -246,18 +228,14 @@ class Node:
         for peer_id in {line.peer_id for line in lines} & set(self._dialogues):
             self._dialogues[peer_id].step()
 
-    def _complain(self, sentence: str) -> None:
-        self._tell(events.Trouble(sentence))
-
     # -- what the person wants
 
     @inlineCallbacks
     def connect(self, who: str) -> Any:
         """Call a peer; a Deferred of its id fires when the offer is on its way."""
-        if self._lease.is_displaced:  # answers would reach the other program
-            self._lease.refresh()
+        self._signaling.take_over()  # else answers reach another program with our identity
         peer_id, name = yield self._people.look_up(who)
-        yield self._absence.passed()
+        yield self._signaling.available()
         if self._stopping:
             raise WhoError("this program is leaving")
         driver = self._dialogue(peer_id, name)
@@ -315,7 +293,7 @@ class Node:
     def send(self, peer_id: str, text: str) -> str:
         """Put a line into a conversation; returns the message id."""
         driver = self._driver(peer_id)
-        name: str = driver.machine.say(text, self._client.now(), self._now())
+        name: str = driver.machine.say(text, self._signaling.now(), self._now())
         driver.step()
         return name
 
@@ -353,12 +331,10 @@ class Node:
         """Return whom the person knows, has muted or has blocked."""
         return self._people.listing()
 
-    @inlineCallbacks
-    def peers(self) -> Any:
-        """Return a Deferred of the first page of records."""
-        page = yield self._client.peers()
-        records = page.get("peers")
-        return self._people.records(records[:MAX_PAGE] if isinstance(records, list) else [])
+    def peers(self) -> Deferred[list[PeerRecord]]:
+        """Return a Deferred of the records of those who let themselves be listed."""
+        listed: Deferred[list[PeerRecord]] = self._signaling.peers()
+        return listed.addCallback(self._people.described)
 
     def nat(self) -> events.NatRead:
         """Return what is known of our NAT now."""
@@ -419,8 +395,7 @@ class Node:
 
     def _network_returned(self) -> None:
         """The network is back: reach the registry and the lost peers now, not when a pause ends."""
-        if not self._absence.is_over and not self._lease.is_displaced:
-            self._lease.refresh()
+        self._signaling.retry()
         self._agent.relays.refresh(self._now())
         for driver in list(self._dialogues.values()):
             driver.machine.network_returned(self._now())
@@ -437,7 +412,7 @@ class Node:
                 driver.machine.candidates_changed(self._now())
                 driver.step()
         if self.settings.publish_address and gathering.is_complete:
-            self._lease.renew()
+            self._signaling.update()
 
     def _beat(self) -> None:
         for driver in list(self._dialogues.values()):
@@ -468,83 +443,56 @@ class Node:
         """Notice another network, as from Wi-Fi to mobile, before silence tells."""
         if not self._network.read_interfaces():
             return
-        self._renew_stream()
+        self._refresh_signaling()
         for driver in list(self._dialogues.values()):
             driver.machine.network_changed(self._now())
             driver.step()
         self._network.step()
 
-    # -- the registry
+    # -- signaling
 
     def _registration(self) -> Registration:
         shown = self._agent.gathering.reflexive_addresses if self.settings.publish_address else ()
         mapping = self._agent.gathering.traits().mapping.value
         return Registration(self.username, mapping, shown, listed=self.settings.listed)
 
-    def _renewed(self, answer: JsonObject) -> None:
-        """Relay credentials are short-lived: take the new ones."""
-        configured = self._configure_relays(answer.get("turn"))
-        configured.addErrback(lambda failure: _log.failure("configuration", failure))
+    def _signaled(self, event: SignalingEvent) -> None:
+        match event:
+            case SignalingAvailable():
+                self._signaling_available(event)
+            case RelaysOffered(relays, credentials):
+                self._agent.relays.configure(relays, credentials)
+            case SignalingLost(reason, retry_in):
+                self._tell(events.RegistryLost(reason, round(retry_in, 1)))
+            case DocumentReceived():
+                self._document_received(event)
+            case Undeliverable():
+                self._undeliverable(event)
+            case events.Trouble():
+                self._tell(event)
 
-    def _registered(self, answer: JsonObject) -> None:
-        self._configure(answer).addErrback(lambda failure: _log.failure("configuration", failure))
-
-    @inlineCallbacks
-    def _configure(self, answer: JsonObject) -> Any:
-        """Take what the registry says of STUN and relays."""
-        servers = yield self._servers.stun(answer.get("stun"), self._client.scope)
-        self._agent.gathering.set_servers(servers, self._now())
-        yield self._configure_relays(answer.get("turn"))
+    def _signaling_available(self, event: SignalingAvailable) -> None:
+        self._agent.gathering.set_servers(event.stun, self._now())
         self._network.step()
-        self._post.release()
-        if not self._absence.is_over:
-            self._tell_registered(answer)
-        self._absence.end()
-
-    @inlineCallbacks
-    def _configure_relays(self, offered: object) -> Any:
-        """Take the relays and the credentials that the registry gives out."""
-        credentials = Credentials.read(offered)
-        if isinstance(offered, dict) and credentials is not None:
-            servers = yield self._servers.relays(offered.get("urls"), self._client.scope)
-            self._agent.relays.configure(servers, credentials)
-
-    def _tell_registered(self, answer: JsonObject) -> None:
-        mapped = self._agent.gathering.reflexive_addresses
-        self._tell(
-            events.Registered(
-                self.peer_id,
-                self.username,
-                self.server,
-                readable_ip(answer.get("ip")) or readable_ip(answer.get("your_ip")),
-                mapped[0][1] if mapped else 0,
+        if event.is_new:
+            mapped = self._agent.gathering.reflexive_addresses
+            port = mapped[0][1] if mapped else 0
+            self._tell(
+                events.Registered(self.peer_id, self.username, event.name, event.address, port)
             )
-        )
 
-    def _renew_stream(self) -> None:
-        """
-        Make sure that answers can reach us before an offer goes out.
-
-        What loses a path, a NAT that rebooted or another network, silences the event stream too.
-        """
-        if not self._post.is_held:
-            self._post.hold()
-            self._client.close()  # what is kept may be as dead as the path
+    def _refresh_signaling(self) -> None:
+        """Make sure that answers can reach us before an offer goes out."""
+        if self._signaling.refresh():
             self._network.refresh()
-            self._lease.refresh()
 
-    def _registry_lost(self, reason: str, retry_in: float) -> None:
-        self._absence.begin()
-        self._post.release()
-        self._tell(events.RegistryLost(reason, round(retry_in, 1)))
-
-    def _arrived(self, peer_id: str, body: Delivered) -> None:
-        if self._people.is_blocked(peer_id):
+    def _document_received(self, event: DocumentReceived) -> None:
+        peer_id, body = event.author, event.body
+        if isinstance(body, Offer) and not self._may_call(peer_id, body):
             return
-        is_offer = isinstance(body, Offer)
-        if is_offer and not self._may_call(peer_id, body):
-            return
-        driver = self._dialogue(peer_id, "") if is_offer else self._dialogues.get(peer_id)
+        driver = self._dialogues.get(peer_id)
+        if driver is None and isinstance(body, Offer):
+            driver = self._dialogue(peer_id, "")
         if driver is not None:
             driver.machine.approval.is_contact = self._people.is_contact(peer_id)
             driver.machine.receive_document(body, self._welcome(peer_id), self._now())
@@ -558,7 +506,7 @@ class Node:
             is_under_way and driver is not None and not driver.machine.is_asking
         )
 
-    def _may_call(self, peer_id: str, offer: Delivered) -> bool:
+    def _may_call(self, peer_id: str, offer: Offer) -> bool:
         """Decide whether an offer is taken: contacts always are, strangers within limits."""
         driver, now = self._dialogues.get(peer_id), self._now()
         is_contact = self._people.is_contact(peer_id)
@@ -571,7 +519,7 @@ class Node:
                 return self._people.called(peer_id, is_waiting, now)
         busy = Refusal(offer.session, "busy")
         if self._people.may_send(peer_id, busy, now):
-            self._post.deliver(peer_id, busy)
+            self._signaling.send(peer_id, busy)
         return False
 
     def _welcome(self, peer_id: str) -> bool:
@@ -579,11 +527,10 @@ class Node:
         known = policy is AcceptPolicy.CONTACTS and self._people.is_contact(peer_id)
         return known or policy is AcceptPolicy.ALL
 
-    def _returned(self, peer_id: str, body: Delivered, error: RegistryError) -> None:
-        driver = self._dialogues.get(peer_id)
+    def _undeliverable(self, event: Undeliverable) -> None:
+        driver = self._dialogues.get(event.peer_id)
         if driver is not None and not self._stopping:
-            document = Undelivered(body, error.reason, str(error), error.retry_after)
-            driver.machine.undeliverable(document, self._now())
+            driver.machine.undeliverable(event.document, self._now())
             driver.step()
 
     # -- dialogues
@@ -613,7 +560,7 @@ class Node:
             self._keep(machine.peer_id, machine.memory)
         for body in machine.take_documents():
             if self._people.may_send(machine.peer_id, body, self._now()):
-                self._post.deliver(machine.peer_id, body)
+                self._signaling.send(machine.peer_id, body)
 
     def _strangers(self) -> int:
         waiting = [

@@ -19,8 +19,8 @@ from p2pchat.peer import events
 from p2pchat.peer.callers import Callers, Ring
 from p2pchat.peer.contacts import Contacts, Person
 from p2pchat.peer.lookup import Acquaintances, as_peer_id, is_prefix, look_up
-from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
+from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.session.approval import By
 from p2pchat.session.chronicle import describe_path
 from p2pchat.session.dialogue import Dialogue
@@ -39,12 +39,14 @@ class People:
     """
     The people of one node.
 
+    :ivar own_id: our peer id.
     :ivar contacts: those who are kept.
     :ivar tell: takes each event.
     """
 
+    own_id: str
     contacts: Contacts
-    _client: RegistryClient
+    _signaling: SignalingGroup
     _alive: Callable[[], list[Dialogue]]  # conversations, calls and waiting offers
     tell: Callable[[events.NodeEvent], None]
     _callers: Callers = attrs.Factory(Callers)
@@ -108,9 +110,7 @@ class People:
         shown = [one for one in self._alive() if is_prefix(who) or one not in callers]
         peer_id = self._here(shown).match(who)
         if peer_id is None:
-            asked: Deferred[tuple[str, str]] = look_up(
-                who, self._client, self._client.peer_id, waiting
-            )
+            asked: Deferred[tuple[str, str]] = look_up(who, self._signaling, self.own_id, waiting)
             return asked.addCallback(self._checked)
         names = {one.peer_id: one.name for one in self._alive()}
         return succeed(self._checked((peer_id, names.get(peer_id) or self.contacts[peer_id].name)))
@@ -118,7 +118,7 @@ class People:
     def _checked(self, found: tuple[str, str]) -> tuple[str, str]:
         """Refuse to call ourselves, and whoever is blocked."""
         peer_id, name = found
-        if peer_id == self._client.peer_id:
+        if peer_id == self.own_id:
             raise WhoError("that is your own id; a conversation needs two")
         if self.is_blocked(peer_id):
             raise WhoError(f"{name or peer_id} is blocked: /unblock {peer_id} first")
@@ -131,7 +131,7 @@ class People:
         peer_id = here.match(who) or Acquaintances(kept, {}).match(who)
         if peer_id is None:
             raise WhoError(f"nobody here is called {who!r}: give the whole id")
-        if peer_id == self._client.peer_id:
+        if peer_id == self.own_id:
             raise WhoError("that is your own id")
         others = [] if is_prefix(who) or as_peer_id(who) else self._mistaken_for(peer_id)
         if others:
@@ -183,20 +183,17 @@ class People:
             machine.is_asking and self.is_quiet(peer_id),
         )
 
-    def records(self, records: Iterable[object]) -> list[JsonObject]:
-        """
-        Return the registry's records, each with ``contact``, the name that a contact has here.
+    def described(self, records: Iterable[PeerRecord]) -> list[PeerRecord]:
+        """Return records as the person is to see them, contacts under their names here."""
+        return [self._described_record(one) for one in records]
 
-        ``mistaken_for`` is the id of a contact whom a stranger's name could be taken for.
-        """
-        return [self._record(dict(one)) for one in records if isinstance(one, dict)]
-
-    def _record(self, record: JsonObject) -> JsonObject:
-        peer_id, name = str(record.get("peer_id")), str(record.get("username", ""))[:64]
-        person = self.contacts[peer_id]
-        record["contact"] = person.name if person.is_contact else ""
-        record["mistaken_for"] = self.contacts.mistaken_for(peer_id, name)
-        return record
+    def _described_record(self, record: PeerRecord) -> PeerRecord:
+        person = self.contacts[record.peer_id]
+        return attrs.evolve(
+            record,
+            contact=person.name if person.is_contact else "",
+            mistaken_for=self.contacts.mistaken_for(record.peer_id, record.username),
+        )
 
     # -- calls
 

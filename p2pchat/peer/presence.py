@@ -9,18 +9,14 @@ PATIENCE, or when the person calls again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
-from p2pchat.errors import RegistryError
-from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.session.events import CallFailed
-from p2pchat.wire.strict_json import JsonObject
 
 PATIENCE = 3.0  # seconds for the registry's answer
 GONE = "they are gone: their program left before there was a path; call again when they are back"
@@ -34,7 +30,7 @@ class FailedCalls:
     :ivar tell: takes each of them, with the true reason.
     """
 
-    _client: RegistryClient
+    _signaling: SignalingGroup
     _clock: IReactorTime
     tell: Callable[[CallFailed], None]
     _held: dict[str, CallFailed] = attrs.Factory(dict)  # by peer
@@ -44,10 +40,10 @@ class FailedCalls:
         """Tell a failure as soon as it is known whether the peer is there."""
         self.release(event.peer_id)
         self._held[event.peer_id] = event
-        asked: Deferred[JsonObject] = self._client.peer(event.peer_id)
+        asked: Deferred[PeerRecord | None] = self._signaling.find(event.peer_id)
         self._asked[event.peer_id] = asked
         asked.addTimeout(PATIENCE, self._clock)
-        asked.addCallbacks(lambda record: record.get("online") is False, _is_unknown)
+        asked.addCallback(lambda record: record is None or not record.online)
         asked.addBoth(self._answered, event)
 
     def _answered(self, is_gone: Any, event: CallFailed) -> None:
@@ -69,10 +65,3 @@ class FailedCalls:
         """Tell what is left."""
         for peer_id in list(self._held):
             self.release(peer_id)
-
-
-def _is_unknown(failure: Failure) -> bool:
-    """Tell whether the registry said that nobody has this id; of other failures nothing follows."""
-    return failure.check(RegistryError) is not None and bool(
-        getattr(failure.value, "status", 0) == HTTPStatus.NOT_FOUND
-    )

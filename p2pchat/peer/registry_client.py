@@ -59,10 +59,6 @@ class WorkRequired(RegistryError):
         self.idle_wait = idle_wait
 
 
-def _say_nothing(_sentence: str) -> None:
-    """Nobody wants to be warned."""
-
-
 @attrs.define(eq=False)
 class RegistryClient:
     """
@@ -75,7 +71,7 @@ class RegistryClient:
     server: str
     _identity: Identity
     _runtime: Runtime
-    warn: Callable[[str], None] = _say_nothing
+    warn: Callable[[str], None] = lambda _sentence: None
     _whereabouts: Whereabouts = attrs.field(init=False)
     _http: HttpClient = attrs.field(init=False)
     _audience: str = attrs.field(init=False)

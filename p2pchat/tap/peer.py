@@ -267,17 +267,24 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     from twisted.internet.stdio import StandardIO  # noqa: PLC0415
 
     from p2pchat.peer.node import Node  # noqa: PLC0415
+    from p2pchat.peer.registry_signaling import RegistrySignaling  # noqa: PLC0415
     from p2pchat.tap.peer_services import PeerService, front_end_for  # noqa: PLC0415
     from p2pchat.tap.process import this_process  # noqa: PLC0415
 
     _check_stdio()
     state, starting = _load(options, runtime)
-    front_end, terminal = front_end_for(runtime, options.settings.username, bool(options["json"]))
+    settings = options.settings
+    front_end, terminal = front_end_for(runtime, settings.username, bool(options["json"]))
+
+    def make_node() -> Node:
+        registry = RegistrySignaling(settings.server, state.identity, runtime)
+        return Node(runtime, settings, state, [registry])
+
     return PeerService(
         runtime,
         front_end,
         process=this_process(options.program),
-        make_node=lambda: Node(runtime, options.settings, state),
+        make_node=make_node,
         attach=lambda one: StandardIO(one.stdio, reactor=runtime.reactor),
         starting=starting,
         observer=_observer(options),

@@ -6,12 +6,13 @@ Part of the same stable interface: ``NAME`` is the ``event`` of the JSON lines.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
 from p2pchat.natcheck.reading import NatRead
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
+from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.story import Story as Facts
 
 # Words of Trouble, beside the registry's reasons.
@@ -34,16 +35,11 @@ class CommandList:
 
 @attrs.frozen
 class PeerList:
-    """
-    The records that the registry shows to everybody.
-
-    Each has ``contact``, the name that a contact has here, and ``mistaken_for``, the id of a
-    contact whom a stranger of this name could be taken for.
-    """
+    """The records of those who let themselves be listed."""
 
     NAME: ClassVar[str] = "peers"
 
-    peers: tuple[dict[str, Any], ...]
+    peers: tuple[PeerRecord, ...]
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ import attrs
 from p2pchat.natcheck.words import nat_rows
 from p2pchat.peer import events
 from p2pchat.peer.settings import DEFAULT_SERVER, ContactInfo, ConversationInfo
+from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import answers
 from p2pchat.ui.columns import columns
 from p2pchat.ui.ink import Tint
@@ -24,7 +25,6 @@ from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, s
 from p2pchat.wire.visible import visible, visible_name
 
 MAX_RECEIVERS = 100  # peers whose lines are remembered until they are delivered, to quote them
-MAX_CELL = 256  # characters looked at of what the registry says of a peer
 LATE_DELIVERY = (
     2000.0  # milliseconds; a delivery that took longer is told, others go without saying
 )
@@ -390,25 +390,22 @@ class Wording:
         return _note(f"You are talking to {who} now.")
 
 
-def _peer_row(record: dict[str, Any], own_id: str) -> tuple[str, ...]:
+def _peer_row(record: PeerRecord, own_id: str) -> tuple[str, ...]:
     """Lay out a record, which the registry may have filled with anything."""
-    name, peer_id, nat = (
-        str(record.get(member) or "")[:MAX_CELL] for member in ("username", "peer_id", "nat")
-    )
     return (
-        visible_name(name),
-        visible_name(peer_id, 36),
-        "offline" if record.get("online") is False else "online",
-        "" if nat in {"", "unknown"} else visible_name(nat, MAX_EXCERPT),
-        "you" if own_id and peer_id == own_id else _acquaintance(record),
+        visible_name(record.username),
+        visible_name(record.peer_id, 36),
+        "online" if record.online else "offline",
+        "" if record.nat in {"", "unknown"} else visible_name(record.nat, MAX_EXCERPT),
+        "you" if own_id and record.peer_id == own_id else _acquaintance(record),
     )
 
 
-def _acquaintance(record: dict[str, Any]) -> str:
+def _acquaintance(record: PeerRecord) -> str:
     """Say what one who is registered is to the person."""
-    if record.get("contact"):
-        return f"your contact {visible_name(str(record['contact']))}"
-    return "not your contact" if record.get("mistaken_for") else ""
+    if record.contact:
+        return f"your contact {visible_name(record.contact)}"
+    return "not your contact" if record.mistaken_for else ""
 
 
 def _contact_row(info: ContactInfo) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 from twisted.trial.unittest import TestCase
 
 from p2pchat.identity.documents import sign_document
-from p2pchat.peer.registration import LONGEST_WAIT
+from p2pchat.peer.registry_connection import LONGEST_WAIT
 from p2pchat.signaling.redis_store import INSTANCE_LEASE
 from p2pchat.wire.documents import Registration
 from tests.cluster.balancers import HAPROXY, NGINX, Balancer

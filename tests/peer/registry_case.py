@@ -12,12 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import IRegistryStore
-from p2pchat.peer.registration import Lease, Listener, keep_registered
+from p2pchat.peer.lease import Lease
 from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.registry_connection import Callbacks, RegistryConnection
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.refusals import refused
 from p2pchat.wire.documents import Registration
-from p2pchat.wire.strict_json import JsonObject
 from tests.identity.people import ALICE
 from tests.simulation.host import Host
 from tests.simulation.world import World, runtime_on
@@ -25,15 +25,15 @@ from tests.simulation.world import World, runtime_on
 
 @attrs.define(eq=False)
 class Told:
-    """What the listener of a registration was told."""
+    """What a connection to a registry told."""
 
-    registered: list[JsonObject] = attrs.Factory(list)
+    registered: list[Lease] = attrs.Factory(list)
     lost: list[tuple[str, float]] = attrs.Factory(list)
     documents: list[str] = attrs.Factory(list)
 
-    def listener(self) -> Listener:
-        """Return the listener."""
-        return Listener(
+    def callbacks(self) -> Callbacks:
+        """Return the callbacks that keep it."""
+        return Callbacks(
             self.registered.append,
             lambda reason, wait: self.lost.append((reason, wait)),
             self.documents.append,
@@ -82,14 +82,15 @@ class RegistryCase(SynchronousTestCase):
         runtime = self.runtime(host or self.world.internet.host(), error)
         return RegistryClient(url or self.world.url, identity, runtime)
 
-    def make_lease(
+    def make_connection(
         self, client: RegistryClient, host: Host | None = None, told: Told | None = None
-    ) -> tuple[Lease, Told]:
-        """Return a lease that isn't begun, and what its listener is told."""
-        told = told or Told()
-        runtime = self.runtime(host or self.host)
-        lease = keep_registered(client, runtime, lambda: Registration("alice"), told.listener())
-        return lease, told
+    ) -> tuple[RegistryConnection, Told]:
+        """Return a connection that isn't begun, and what it tells."""
+        told, runtime = told or Told(), self.runtime(host or self.host)
+        connection = RegistryConnection(
+            client, runtime, lambda: Registration("alice"), told.callbacks()
+        )
+        return connection, told
 
     def run_for(self, seconds: float) -> None:
         """Let virtual time pass."""

@@ -21,7 +21,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.event_stream import Event
-from p2pchat.peer.node import FAREWELL, MAX_STRANGERS, Node
+from p2pchat.peer.node import FAREWELL, MAX_STRANGERS
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import load_state
@@ -48,7 +48,7 @@ from tests.identity.people import BOB, identity
 from tests.peer.registry_case import BusyStore
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.recorder import Recorder
-from tests.simulation.world import EPOCH, GATHERING, Person, World, runtime_on
+from tests.simulation.world import EPOCH, GATHERING, Person, World, make_node, runtime_on
 
 STRANGER = ("203.0.113.90", 4000)
 
@@ -485,9 +485,9 @@ class CommandTests(NodeCase):
         """The record shows an address exactly where the person asked for it."""
         shy, open_ = self.world.person("shy"), self.world.person("open", publish_address=True)
         self.world.internet.run(5)
-        records = {one["username"]: one for one in self.world.result(shy.node.peers())}
-        self.assertFalse(records["shy"].get("addresses"))
-        (shown,) = records["open"]["addresses"]
+        records = {one.username: one for one in self.world.result(shy.node.peers())}
+        self.assertIsNone(records["shy"].addresses)
+        (shown,) = records["open"].addresses
         self.assertTrue(shown.startswith(open_.host.address))
 
 
@@ -499,7 +499,8 @@ class LifeTests(NodeCase):
         host = self.alice.host
         runtime = runtime_on(host, Random(4))
         state = load_state(None, runtime.random_bytes)
-        node = Node(runtime, NodeSettings("second", server=self.world.url, **settings), state)
+        settings = {"server": self.world.url, **settings}
+        node = make_node(runtime, NodeSettings("second", **settings), state)
         person = Person("second", host, node, state)
         node.listen(person.told.append)
         return person

@@ -80,7 +80,7 @@ class PressureTests(RegistryCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.lease, self.told = self.make_lease(self.client)
+        self.connection, self.told = self.make_connection(self.client)
 
     def press(self, share: float) -> None:
         """Let the registry believe that its directory is so full."""
@@ -90,14 +90,14 @@ class PressureTests(RegistryCase):
     def test_registers(self) -> None:
         """It works, registers and subscribes, and nobody hears of trouble."""
         self.press(0.8)
-        self.lease.start()
+        self.connection.start()
         self.world.wait(lambda: self.told.registered, 5, "the registration")
         self.assertEqual(self.told.lost, [])
         self.assertEqual(self.world.registry.metrics.errors, {429: 1})
 
     def test_renews(self) -> None:
         """Once registered it isn't asked again, whatever the pressure."""
-        self.lease.start()
+        self.connection.start()
         self.world.wait(lambda: self.told.registered, 5, "the registration")
         for _ in range(60):
             self.press(0.8)
@@ -106,16 +106,16 @@ class PressureTests(RegistryCase):
 
     def test_refreshed(self) -> None:
         """Work that a refresh made idle is no reason to leave the registry alone."""
-        self.lease.start()
+        self.connection.start()
         self.world.wait(lambda: self.told.registered, 5, "the registration")
         registry = self.world.registry
         registry.defences.toll.capacity = 0  # forgets whom it knew
         registry.defences.toll.welcome(BOB.peer_id, 0.0)
         registry.store.directory.remove(ALICE.peer_id)  # type: ignore[attr-defined]
         self.press(0.8)
-        self.lease.renew()
+        self.connection.renew()
         self.world.wait(lambda: registry.metrics.errors[429], 5, "the challenge")
-        self.lease.refresh()
+        self.connection.refresh()
         self.run_for(100)
         self.assertEqual((len(self.told.registered), self.told.lost), (2, []))
         self.assertEqual(self.world.registered, 1)
@@ -123,10 +123,10 @@ class PressureTests(RegistryCase):
     def test_stop(self) -> None:
         """Stopped while it works, it registers no more."""
         self.press(1.0)
-        self.lease.start()
+        self.connection.start()
         metrics = self.world.registry.metrics
         self.world.wait(lambda: metrics.errors[429], 5, "the challenge")
-        self.lease.stop()
+        self.connection.stop()
         self.run_for(5)
         self.assertEqual((self.told.registered, self.told.lost), ([], []))
         self.assertEqual(metrics.errors, {429: 1})

@@ -10,13 +10,12 @@ from twisted.protocols.portforward import ProxyClient, ProxyClientFactory, Proxy
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
-from p2pchat.peer.node import Node
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import load_state
 from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.resource import RegistryResource
 from tests.simulation.host import Host
-from tests.simulation.world import HTTP_PORT, REGISTRY, Person, World, runtime_on
+from tests.simulation.world import HTTP_PORT, REGISTRY, Person, World, make_node, runtime_on
 
 
 class DatelessClient(ProxyClient):
@@ -48,7 +47,8 @@ class ClockCase(SynchronousTestCase):
         runtime = attrs.evolve(runtime, wall_time=lambda: right() + error)
         state = load_state(None, runtime.random_bytes)
         settings = {"server": self.world.url, "accept": AcceptPolicy.ALL, **settings}
-        person = Person(name, host, Node(runtime, NodeSettings(name, **settings), state), state)
+        node = make_node(runtime, NodeSettings(name, **settings), state)
+        person = Person(name, host, node, state)
         person.node.listen(person.told.append)
         person.node.start()
         return person
@@ -93,7 +93,7 @@ class ApartTests(ClockCase):
         runtime = attrs.evolve(runtime, wall_time=lambda: right() + error[0])
         state = load_state(None, runtime.random_bytes)
         settings = NodeSettings(name, server=self.world.url, accept=AcceptPolicy.ALL)
-        person = Person(name, host, Node(runtime, settings, state), state)
+        person = Person(name, host, make_node(runtime, settings, state), state)
         person.node.listen(person.told.append)
         person.node.start()
         return person

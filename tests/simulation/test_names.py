@@ -88,12 +88,10 @@ class TakenNameTests(NamesCase):
         """With both online the name means the friend, and the list tells them apart."""
         mallory = self.person("bob")
         self.assertEqual(self.world.result(self.alice.node.connect("bob")), self.bob.node.peer_id)
-        records = {one["peer_id"]: one for one in self.world.result(self.alice.node.peers())}
-        self.assertEqual(records[self.bob.node.peer_id]["contact"], "bob")
+        records = {one.peer_id: one for one in self.world.result(self.alice.node.peers())}
+        self.assertEqual(records[self.bob.node.peer_id].contact, "bob")
         stranger = records[mallory.node.peer_id]
-        self.assertEqual(
-            (stranger["contact"], stranger["mistaken_for"]), ("", self.bob.node.peer_id)
-        )
+        self.assertEqual((stranger.contact, stranger.mistaken_for), ("", self.bob.node.peer_id))
 
     def test_impostor_calls(self) -> None:
         """One who calls under the friend's name is announced as another, and becomes no contact."""

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from p2pchat.peer import events
 from p2pchat.peer.node import Node
+from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import State, load_state
 from p2pchat.runtime import Runtime
@@ -57,6 +58,12 @@ def runtime_on(host: Host, random: Random) -> Runtime:
         random_bytes=random.randbytes,
         host_addresses=lambda: [*host.addresses, "127.0.0.1", *host.ipv6],
     )
+
+
+def make_node(runtime: Runtime, settings: NodeSettings, state: State) -> Node:
+    """Return a node whose peers are found at a registry, and that isn't started."""
+    registry = RegistrySignaling(settings.server, state.identity, runtime)
+    return Node(runtime, settings, state, [registry])
 
 
 @attrs.define(eq=False)
@@ -177,7 +184,7 @@ class World:
         runtime = runtime_on(host, Random(self.random.random()))
         state = state or load_state(None, runtime.random_bytes)
         settings = {"accept": AcceptPolicy.ALL, "server": self.url, **settings}
-        node = Node(runtime, NodeSettings(name, **settings), state)
+        node = make_node(runtime, NodeSettings(name, **settings), state)
         person = Person(name, host, node, state)
         node.listen(person.told.append)
         node.start()

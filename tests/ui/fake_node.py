@@ -14,6 +14,7 @@ from p2pchat.errors import WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
+from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.story import Story
 
 ALICE = "0a11ce00-0000-8000-8000-000000000001"
@@ -56,7 +57,7 @@ class FakeNode:
     asked: list[tuple[str, ...]] = attrs.Factory(list)
     calls: list[Deferred[str]] = attrs.Factory(list)
     infos: dict[str, ConversationInfo] = attrs.Factory(dict)
-    records: Deferred[list[dict[str, Any]]] = attrs.Factory(lambda: succeed([]))
+    records: Deferred[list[PeerRecord]] = attrs.Factory(lambda: succeed([]))
     story: Story | None = None
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
@@ -183,7 +184,7 @@ class FakeNode:
     def conversations(self) -> list[ConversationInfo]:
         return list(self.infos.values())
 
-    def peers(self) -> Deferred[list[dict[str, Any]]]:
+    def peers(self) -> Deferred[list[PeerRecord]]:
         return self.records
 
     def nat(self) -> events.NatRead:

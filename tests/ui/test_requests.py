@@ -18,6 +18,7 @@ from p2pchat.errors import (
 )
 from p2pchat.interfaces import INode
 from p2pchat.peer import events
+from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.story import Note, Story
 from p2pchat.ui import answers
 from p2pchat.ui.requests import trouble_of
@@ -190,14 +191,14 @@ class RequestsTests(SynchronousTestCase):
     def test_answers(self) -> None:
         """/help, /me, /nat and /peers answer."""
         self.node.begin(BOB)
-        self.node.records = succeed([{"username": "bob"}])
+        self.node.records = succeed([PeerRecord(BOB, "bob")])
         for line in ("/help", "/me", "/nat", "/peers"):
             self.talk.type(line)
         commands, me, nat, peers = self.announced[-4:]
         self.assertIn(("/quit", "leave; so do Ctrl-C and Ctrl-D"), commands.commands)
         self.assertEqual((me.peer_id, me.conversations[0].name), (ALICE, "bob"))
         self.assertEqual(attrs.astuple(nat), attrs.astuple(self.node.nat()))
-        self.assertEqual(peers, answers.PeerList(({"username": "bob"},)))
+        self.assertEqual(peers, answers.PeerList((PeerRecord(BOB, "bob"),)))
 
     def test_contacts(self) -> None:
         """/contacts lists them; what changes one goes to the node."""

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
 from p2pchat.peer.settings import DEFAULT_SERVER, ConversationInfo
+from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import answers
 from p2pchat.ui.ink import Ink
 from p2pchat.ui.pages import Page
@@ -215,18 +216,16 @@ class WordingTests(SynchronousTestCase):
         me = self._said(answers.Me(ALICE, "alice", "http://r", (info,)))
         self.assertIn("bob (b0b00000): connected, host-host 192.0.2.1:1, round trip 12 ms", me)
         self.assertIn("3 not delivered", me)
-        records: tuple[dict[str, Any], ...] = ({"username": "b\x1bb", "online": False}, {})
-        self.assertIn(r"b\x1bb  ?   offline", self._said(answers.PeerList(records)))
+        records = (PeerRecord(BOB, "b\x1bb", online=False),)
+        self.assertIn(rf"b\x1bb  {BOB}  offline", self._said(answers.PeerList(records)))
         self.assertIn("Nobody", self._said(answers.PeerList(())))
         self.assertIn("  It rang.", self._said(answers.Story(BOB, "bob", ("It rang.",))))
 
     def test_peers(self) -> None:
         """The list of peers has a head, is sorted by name, and marks ourselves."""
         self.wording.say(events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1))
-        records: tuple[dict[str, Any], ...] = (
-            {"username": "bob", "peer_id": BOB, "nat": "unknown"},
-            {"username": "Alice", "peer_id": ALICE, "online": True, "nat": "unknown"},
-        )
+        bob = PeerRecord(BOB, "bob", "unknown")
+        records = (bob, PeerRecord(ALICE, "Alice", "unknown"))
         self.assertEqual(
             self._said(answers.PeerList(records)).split("\n"),
             [
@@ -235,8 +234,8 @@ class WordingTests(SynchronousTestCase):
                 f"  bob    {BOB}  online",
             ],
         )
-        records[0]["nat"] = "none"
-        self.assertIn("NAT", self._said(answers.PeerList(records)))
+        listed = answers.PeerList((attrs.evolve(bob, nat="none"),))
+        self.assertIn("NAT", self._said(listed))
 
     def test_registry_in_me(self) -> None:
         """/me says whether the registry can be reached."""

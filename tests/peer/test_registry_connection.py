@@ -8,15 +8,15 @@ from itertools import pairwise
 from attrs import evolve
 from twisted.web.server import Site
 
-from p2pchat.peer.registration import (
+from p2pchat.peer.lease import REGISTER_AGAIN
+from p2pchat.peer.registry_connection import (
     DISPLACED_LONGEST,
     DISPLACED_WAIT,
     FIRST_WAIT,
     LONGEST_WAIT,
-    REGISTER_AGAIN,
-    Lease,
-    Listener,
-    keep_registered,
+    Callbacks,
+    RegistryConnection,
+    Stage,
 )
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
@@ -31,16 +31,16 @@ SLACK = 0.2  # seconds; two requests
 RENEWAL = 20.0  # seconds; a third of the registry's leases
 
 
-class LeaseCase(RegistryCase):
-    """Alice's lease."""
+class ConnectionCase(RegistryCase):
+    """Alice's connection."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.lease, self.told = self.make_lease(self.client)
+        self.connection, self.told = self.make_connection(self.client)
 
     def registered(self) -> None:
         """Start, and wait until it is registered."""
-        self.lease.start()
+        self.connection.start()
         self.world.wait(lambda: self.told.registered, 5, "the registration")
 
     @property
@@ -60,13 +60,13 @@ class LeaseCase(RegistryCase):
         self.world.boot_registry()
 
 
-class RegisteredTests(LeaseCase):
+class RegisteredTests(ConnectionCase):
     """While the registry is there."""
 
     def test_registered(self) -> None:
         """It is told once, with the registry's answer; then we are online."""
         self.registered()
-        self.assertEqual([one["lease"] for one in self.told.registered], [60.0])
+        self.assertEqual([one.seconds for one in self.told.registered], [60.0])
         self.assertTrue(self.is_online)
         self.assertEqual(self.told.lost, [])
 
@@ -111,15 +111,15 @@ class RegisteredTests(LeaseCase):
         """What the record says can be told at once."""
         names = ["alice"]
         self.told = Told()
-        self.lease = keep_registered(
+        self.connection = RegistryConnection(
             self.client,
             self.runtime(self.host),
             lambda: Registration(names[-1]),
-            self.told.listener(),
+            self.told.callbacks(),
         )
         self.registered()
         names.append("alicia")
-        self.result(self.lease.renew())
+        self.result(self.connection.renew())
         record = self.result(self.client.peer(ALICE.peer_id))
         self.assertEqual(record["username"], "alicia")
 
@@ -134,13 +134,13 @@ class RegisteredTests(LeaseCase):
         self.assertEqual(len(self.told.documents), 3)
 
 
-class AwayTests(LeaseCase):
+class AwayTests(ConnectionCase):
     """While it isn't."""
 
     def test_growing_waits(self) -> None:
         """It is tried again and again, each wait about twice the last, up to LONGEST_WAIT."""
         self.world.host.kill()
-        self.lease.start()
+        self.connection.start()
         self.run_for(90)
         waits = [wait for _, wait in self.told.lost]
         self.assertGreater(len(waits), 8)
@@ -150,26 +150,26 @@ class AwayTests(LeaseCase):
             self.assertLessEqual(wait, expected * 1.5)
         self.assertGreater(len({wait / LONGEST_WAIT for wait in waits[4:]}), 2)
 
-    def lease_that(self, act: Callable[[], object]) -> Lease:
+    def connection_that(self, act: Callable[[], object]) -> RegistryConnection:
         """Return a lease whose owner does this when it hears that the registry is away."""
 
         def lost(reason: str, wait: float) -> None:
             self.told.lost.append((reason, wait))
             act()
 
-        listener = Listener(self.told.registered.append, lost, self.told.documents.append)
+        callbacks = Callbacks(self.told.registered.append, lost, self.told.documents.append)
         runtime = self.runtime(self.host)
-        return keep_registered(self.client, runtime, lambda: Registration("alice"), listener)
+        return RegistryConnection(self.client, runtime, lambda: Registration("alice"), callbacks)
 
     def test_stop_when_lost(self) -> None:
         """Who stops it on hearing of the trouble has stopped it."""
         self.world.host.kill()
 
         def stop() -> None:
-            self.lease.stop()
+            self.connection.stop()
 
-        self.lease = self.lease_that(stop)
-        self.lease.start()
+        self.connection = self.connection_that(stop)
+        self.connection.start()
         self.run_for(30)
         self.assertEqual((len(self.told.lost), self.timers), (1, 0))
         self.assertEqual(self.flushLoggedErrors(), [])
@@ -180,19 +180,19 @@ class AwayTests(LeaseCase):
 
         def at_once() -> None:
             if len(self.told.lost) == 1:
-                self.lease.refresh()
+                self.connection.refresh()
 
-        self.lease = self.lease_that(at_once)
-        self.lease.start()
+        self.connection = self.connection_that(at_once)
+        self.connection.start()
         self.run_for(30)
         self.assertGreater(len(self.told.lost), 2)
         self.assertEqual(self.flushLoggedErrors(), [])
-        self.lease.stop()
+        self.connection.stop()
 
     def test_waits_are_kept(self) -> None:
         """The wait that was told is the one that is kept."""
         self.world.host.kill()
-        self.lease.start()
+        self.connection.start()
         self.world.wait(lambda: self.told.lost, 5, "the failure")
         spent = self.world.wait(lambda: len(self.told.lost) == 2, 5, "the next")
         self.assertLess(abs(spent - self.told.lost[0][1]), 0.4)
@@ -249,20 +249,20 @@ class AwayTests(LeaseCase):
             site = Site(Page(200, body), reactor=other.reactor)
             port = other.reactor.listenTCP(HTTP_PORT, site)
             client = self.make_client(ALICE, self.host, f"http://{OTHER}:{HTTP_PORT}")
-            lease, told = self.make_lease(client)
-            lease.start()
+            connection, told = self.make_connection(client)
+            connection.start()
             self.run_for(5)
             self.assertGreater(len(told.lost), 1)
             self.assertIn(word, told.lost[0][0])
             self.assertEqual(told.registered, [])
-            lease.stop()
+            connection.stop()
             self.result(client.close())
             port.stopListening()
             self.run_for(0.1)
 
     def test_short_success(self) -> None:
         """A registry that takes us and ends the stream at once is asked less and less often."""
-        self.lease.start()
+        self.connection.start()
         for _ in range(600):
             self.run_for(0.1)
             if self.is_online:
@@ -271,8 +271,8 @@ class AwayTests(LeaseCase):
         self.assertGreater(waits[-1], LONGEST_WAIT / 2)
         self.assertLess(len(waits), 20)
 
-    def lease_with(self, *mistakes: Exception) -> Lease:
-        """Return a lease where saying who we are goes wrong, these times."""
+    def connection_with(self, *mistakes: Exception) -> RegistryConnection:
+        """Return a connection where saying who we are goes wrong, these times."""
         left = list(mistakes)
 
         def describe() -> Registration:
@@ -281,12 +281,12 @@ class AwayTests(LeaseCase):
             return Registration("alice")
 
         runtime = self.runtime(self.host)
-        return keep_registered(self.client, runtime, describe, self.told.listener())
+        return RegistryConnection(self.client, runtime, describe, self.told.callbacks())
 
     def test_mistakes(self) -> None:
         """What nobody thought of is a failed try, logged once, and the next one comes."""
         mistakes = [OverflowError("too large"), OverflowError("too large"), KeyError("x")]
-        self.lease = self.lease_with(*mistakes)
+        self.connection = self.connection_with(*mistakes)
         self.registered()
         self.assertEqual(
             [type(one.value) for one in self.flushLoggedErrors()], [OverflowError, KeyError]
@@ -305,7 +305,7 @@ class AwayTests(LeaseCase):
             return Registration("alice")
 
         runtime = self.runtime(self.host)
-        self.lease = keep_registered(self.client, runtime, describe, self.told.listener())
+        self.connection = RegistryConnection(self.client, runtime, describe, self.told.callbacks())
         self.registered()
         mistakes.append(UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates"))
         self.run_for(RENEWAL + 5)
@@ -314,14 +314,14 @@ class AwayTests(LeaseCase):
         self.assertTrue(self.is_online)
 
 
-class DisplacedTests(LeaseCase):
+class DisplacedTests(ConnectionCase):
     """Where two programs have one identity."""
 
     def setUp(self) -> None:
         super().setUp()
         self.registered()
         self.other_host = self.world.internet.host()
-        self.other, self.other_told = self.make_lease(
+        self.other, self.other_told = self.make_connection(
             self.make_client(ALICE, self.other_host), self.other_host
         )
 
@@ -339,7 +339,7 @@ class DisplacedTests(LeaseCase):
         self.assertIn("--state", reason)
         self.assertGreaterEqual(wait, DISPLACED_WAIT / 2)
         self.assertEqual((len(self.told.registered), self.other_told.lost), (1, []))
-        self.assertTrue(self.lease.is_displaced)
+        self.assertIs(self.connection.stage, Stage.DISPLACED)
 
     def test_takes_over(self) -> None:
         """When the other is gone it is registered again, without a word in between."""
@@ -348,22 +348,22 @@ class DisplacedTests(LeaseCase):
         self.other.stop()
         self.world.wait(lambda: len(self.told.registered) == 2, 8 * DISPLACED_WAIT, "us again")
         self.assertEqual(len(self.told.lost), 1)
-        self.assertFalse(self.lease.is_displaced)
+        self.assertIs(self.connection.stage, Stage.REGISTERED)
 
     def test_asked_by_the_person(self) -> None:
         """It takes over at once where its person wants something; the other then gives way."""
         self.displace()
-        self.lease.refresh()
+        self.connection.refresh()
         self.run_for(1)
         self.assertEqual((len(self.told.registered), len(self.other_told.lost)), (2, 1))
-        self.assertFalse(self.lease.is_displaced)
-        self.assertTrue(self.other.is_displaced)
+        self.assertIs(self.connection.stage, Stage.REGISTERED)
+        self.assertIs(self.other.stage, Stage.DISPLACED)
 
     def test_taking_turns(self) -> None:
         """Who takes over and is displaced again waits longer: a short success resets nothing."""
         self.displace()
         for _ in range(4):
-            self.lease.refresh()
+            self.connection.refresh()
             self.run_for(1)
             self.other.refresh()
             self.run_for(1)
@@ -389,19 +389,19 @@ class DisplacedTests(LeaseCase):
     def test_stopped(self) -> None:
         """A displaced one can be stopped, and does nothing more."""
         self.displace()
-        self.lease.stop()
+        self.connection.stop()
         self.run_for(1)
         self.result(self.client.close())
         self.assertEqual(self.timers, 0)
 
 
-class RefreshTests(LeaseCase):
+class RefreshTests(ConnectionCase):
     """When the network has changed."""
 
     def test_registered(self) -> None:
         """A new stream is opened at once, told as a new registration; the old one is nobody's."""
         self.registered()
-        self.lease.refresh()
+        self.connection.refresh()
         self.world.wait(lambda: len(self.told.registered) == 2, SLACK, "a new registration")
         self.run_for(5)
         self.assertTrue(self.is_online)
@@ -412,7 +412,7 @@ class RefreshTests(LeaseCase):
         self.registered()
         self.host.move()
         self.run_for(0.1)
-        self.lease.refresh()
+        self.connection.refresh()
         self.world.wait(lambda: len(self.told.registered) == 2, 15, "a new registration")
         bob = self.make_client(BOB)
         self.result(bob.register(Registration("bob")))
@@ -423,23 +423,23 @@ class RefreshTests(LeaseCase):
     def test_waiting(self) -> None:
         """The wait is cut short."""
         self.world.host.kill()
-        self.lease.start()
+        self.connection.start()
         self.world.wait(lambda: len(self.told.lost) > 5, 60, "a long wait")
         self.world.host.boot()
         self.world.boot_registry()
-        self.lease.refresh()
+        self.connection.refresh()
         self.world.wait(lambda: self.told.registered, SLACK, "the registration")
 
     def test_connecting(self) -> None:
         """A refresh while it connects is the connecting itself; before the start it is nothing."""
-        self.lease.refresh()
-        self.lease.start()
-        self.lease.refresh()
+        self.connection.refresh()
+        self.connection.start()
+        self.connection.refresh()
         self.run_for(1)
         self.assertEqual(len(self.told.registered), 1)
 
 
-class AskedTests(LeaseCase):
+class AskedTests(ConnectionCase):
     """Where the registry says with Retry-After when to come back."""
 
     def busy(self, seconds: int, status: int = 503) -> BusyStore:
@@ -455,7 +455,7 @@ class AskedTests(LeaseCase):
     def test_registering(self) -> None:
         """The next try comes no sooner; the reason says so to the person, and how long it is."""
         store = self.busy(60)
-        self.lease.start()
+        self.connection.start()
         self.run_for(300)
         self.assertGreater(len(store.asked), 3)
         for before, after in pairwise(store.asked):
@@ -467,7 +467,7 @@ class AskedTests(LeaseCase):
     def test_own_wait_is_longer(self) -> None:
         """Where our own wait has grown beyond what is asked, it is kept."""
         store = self.busy(1)
-        self.lease.start()
+        self.connection.start()
         self.run_for(60)
         waits = [after - before for before, after in pairwise(store.asked)]
         self.assertGreaterEqual(min(waits), 1.0)
@@ -479,7 +479,7 @@ class AskedTests(LeaseCase):
         self.world.registry.settings = evolve(
             self.world.registry.settings, limits=evolve(streams, streams=0)
         )
-        self.lease.start()
+        self.connection.start()
         self.world.wait(lambda: self.told.lost, 5, "the refusal")
         ((reason, wait),) = self.told.lost
         self.assertIn("no room for another event stream", reason)
@@ -488,11 +488,12 @@ class AskedTests(LeaseCase):
     def test_spread(self) -> None:
         """Who was refused at the same moment doesn't come back at the same moment."""
         self.busy(60)
-        leases = [self.make_lease(self.make_client(identity(number))) for number in range(20)]
-        for lease, _ in leases:
-            lease.start()
+        clients = [self.make_client(identity(number)) for number in range(20)]
+        connections = [self.make_connection(client) for client in clients]
+        for connection, _ in connections:
+            connection.start()
         self.run_for(5)
-        waits = [told.lost[0][1] for _, told in leases]
+        waits = [told.lost[0][1] for _, told in connections]
         for wait in waits:
             self.assert_waited(wait, 60)
         self.assertGreater(max(waits) - min(waits), 15)
@@ -500,7 +501,7 @@ class AskedTests(LeaseCase):
     def test_lying_registry(self) -> None:
         """One that asks for a day has us back within minutes."""
         store = self.busy(86_400)
-        self.lease.start()
+        self.connection.start()
         self.run_for(MAX_RETRY_AFTER * (1 + SCATTER) + SLACK)
         self.assertEqual(len(store.asked), 2)
         self.assert_waited(store.asked[1] - store.asked[0], MAX_RETRY_AFTER)
@@ -521,19 +522,19 @@ class AskedTests(LeaseCase):
         """What would be told at once waits as well."""
         self.registered()
         store = self.busy(30)
-        self.result(self.lease.renew())
+        self.result(self.connection.renew())
         self.assertEqual(len(store.asked), 1)
         for _ in range(10):
             self.run_for(1)
-            self.result(self.lease.renew())
+            self.result(self.connection.renew())
         self.assertEqual((len(store.asked), self.told.lost), (1, []))
 
     def test_refresh_while_waiting(self) -> None:
         """Whose network has changed comes at once, and is refused as whoever it is now."""
         store = self.busy(60)
-        self.lease.start()
+        self.connection.start()
         self.run_for(20)
-        self.lease.refresh()
+        self.connection.refresh()
         self.run_for(1)
         self.assertEqual(len(store.asked), 2)
         _, (_, wait) = self.told.lost
@@ -545,9 +546,9 @@ class AskedTests(LeaseCase):
         """A stream that may be dead is renewed although a renewal of the lease was refused."""
         self.registered()
         store = self.busy(30)
-        self.result(self.lease.renew())
+        self.result(self.connection.renew())
         self.world.registry.store = store.original
-        self.lease.refresh()
+        self.connection.refresh()
         self.run_for(1)
         self.assertEqual((len(self.told.registered), self.told.lost), (2, []))
         self.assertTrue(self.is_online)
@@ -555,10 +556,10 @@ class AskedTests(LeaseCase):
     def test_refresh_after_stop(self) -> None:
         """The stop ends the wait, and nothing begins another."""
         store = self.busy(60)
-        self.lease.start()
+        self.connection.start()
         self.run_for(1)
-        self.lease.stop()
-        self.lease.refresh()
+        self.connection.stop()
+        self.connection.refresh()
         self.run_for(200)
         self.assertEqual((len(store.asked), len(self.told.lost)), (1, 1))
 
@@ -570,22 +571,22 @@ class AskedTests(LeaseCase):
         other = self.world.internet.host(OTHER)
         other.reactor.listenTCP(HTTP_PORT, Site(page, reactor=other.reactor))
         client = self.make_client(ALICE, self.host, f"http://{OTHER}:{HTTP_PORT}")
-        lease, told = self.make_lease(client)
-        lease.start()
+        connection, told = self.make_connection(client)
+        connection.start()
         self.run_for(119)
         ((reason, wait),) = told.lost
         self.assertIn("another registry; worth asking again in 120 seconds", reason)
         self.assert_waited(wait, 120)
 
 
-class StopTests(LeaseCase):
+class StopTests(ConnectionCase):
     """Stopping, from anywhere."""
 
     def assert_still(self) -> None:
         """From now on nothing happens, whatever is asked."""
         before = len(self.told.registered), len(self.told.lost)
-        self.lease.refresh()
-        self.lease.stop()
+        self.connection.refresh()
+        self.connection.stop()
         self.run_for(200)
         self.assertEqual((len(self.told.registered), len(self.told.lost)), before)
         self.assertFalse(self.is_online)
@@ -594,23 +595,23 @@ class StopTests(LeaseCase):
 
     def test_idle(self) -> None:
         """Before it began."""
-        self.lease.stop()
+        self.connection.stop()
         self.assert_still()
 
     def test_connecting(self) -> None:
         """At any moment of connecting, a stream that opens too late included."""
         for delay in (0.0, 0.02, 0.05, 0.08, 0.1, 0.12):
             self.setUp()
-            self.lease.start()
+            self.connection.start()
             self.run_for(delay)
-            self.lease.stop()
+            self.connection.stop()
             self.assert_still()
             self.assertEqual(self.told.lost, [])
 
     def test_registered(self) -> None:
         """While registered: the stream is closed, and the lease runs out."""
         self.registered()
-        self.lease.stop()
+        self.connection.stop()
         self.run_for(1)
         self.assertFalse(self.is_online)
         self.assert_still()
@@ -619,9 +620,9 @@ class StopTests(LeaseCase):
     def test_waiting(self) -> None:
         """While waiting for the next try."""
         self.world.host.kill()
-        self.lease.start()
+        self.connection.start()
         self.world.wait(lambda: self.told.lost, 5, "the failure")
-        self.lease.stop()
+        self.connection.stop()
         self.assertEqual(self.timers, 0)
         self.world.host.boot()
         self.world.boot_registry()

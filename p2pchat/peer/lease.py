@@ -1,0 +1,53 @@
+"""What a registry answers to a registration, as a value."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from p2pchat.wire.addresses import readable_ip
+from p2pchat.wire.strict_json import JsonObject, timestamp
+from p2pchat.wire.turn import Credentials
+
+REGISTER_AGAIN = 600.0  # seconds; or half the time that relay credentials are good for
+MAX_TOKEN = 1024  # characters; ours has 43
+_TOKEN = re.compile(r"[!-~]+")  # what may stand in a header
+
+
+@attrs.frozen
+class Lease:
+    """
+    The record that a registry holds for us, and what it offers beside.
+
+    :ivar seconds: for which it is held.
+    :ivar address: our IP address as the registry saw it, or "".
+    :ivar token: what prolongs it, or "".
+    :ivar good_for: seconds after which to register again, for new credentials at least.
+    :ivar stun: its STUN URLs, not read yet, as are those of its relays.
+    """
+
+    seconds: float
+    address: str = ""
+    token: str = ""
+    good_for: float = REGISTER_AGAIN
+    stun: object = None
+    relays: object = None
+    credentials: Credentials | None = None
+
+    @classmethod
+    def from_json(cls, members: JsonObject) -> Lease:
+        """Read an answer; what can't be used beside the lease itself is left out."""
+        offered = members.get("turn")
+        turn = offered if isinstance(offered, dict) else {}
+        token, ttl = members.get("renewal"), turn.get("ttl")
+        is_token = isinstance(token, str) and len(token) <= MAX_TOKEN and _TOKEN.fullmatch(token)
+        return cls(
+            timestamp(members, "lease"),
+            readable_ip(members.get("ip")) or readable_ip(members.get("your_ip")),
+            str(token) if is_token else "",
+            ttl / 2 if type(ttl) is int and 0 <= ttl < 2 * REGISTER_AGAIN else REGISTER_AGAIN,
+            members.get("stun"),
+            turn.get("urls"),
+            Credentials.read(turn),
+        )

@@ -1,0 +1,405 @@
+"""
+Our connection to a registry: the record, the event stream, and the way back when it was away.
+
+::
+
+    idle ──start──▶ connecting ──subscribed──▶ registered
+                        ▲  │                       │
+                      retry failed              failed (stream ended, renewal refused)
+                        │  ▼                       │
+                      waiting ◀────────────────────┘          stop, from anywhere ──▶ stopped
+
+    connecting, registered ──displaced──▶ displaced ──refresh (the other is gone)──▶ connecting
+
+Refreshing is connecting anew, at once, from ``registered``, ``waiting`` or ``displaced``: the
+network may have changed, and an event stream over TCP may be dead without anybody knowing.  It
+alone ignores ``Retry-After``, because our address may have changed.
+
+Connecting is two requests: ``POST /register``, then the event stream.  A registry that asks for
+work first gets it, and the registration again.  Waiting grows from FIRST_WAIT to LONGEST_WAIT with
+jitter, so that a registry that comes back isn't met by everybody at once.  The first wait is so
+short that whoever is told ``bye`` is at the next process behind the same address within a second;
+the registry sends ``bye`` in batches that it can absorb.  A refusal's ``Retry-After``
+(:mod:`p2pchat.wire.retry_after`) is waited for in any case.
+
+The lease is renewed at a third of its length by a ``LoopingCall``: with the token that the
+registration's answer gave, which costs the registry next to nothing; or by registering again, with
+work if that is asked for, where the record is to say something else, the registry doesn't know the
+token, or the registration is as old as :class:`p2pchat.peer.lease.Lease` says.  A renewal that
+finds the registry unable for the moment (429, 503) leaves everything as it is; the next one is the
+first in the rhythm after the time that was asked for.
+
+Another program with our identity takes the event stream over.  Two that fight for it help nobody:
+the displaced one says so once and looks, after DISPLACED_WAIT and then less and less often, whether
+the other is still online; it takes over when that is gone, or when its person wants something.
+Its waits begin anew only after it had the stream for as long as the longest of them.
+
+Every error in a try is a failed try, unforeseen ones too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from p2pchat.errors import P2PChatError, RegistryError
+from p2pchat.peer.event_stream import Event, EventStream
+from p2pchat.peer.lease import Lease
+from p2pchat.peer.registry_client import RegistryClient, WorkRequired
+from p2pchat.peer.work import do_work
+from p2pchat.runtime import Runtime
+from p2pchat.wire.documents import Registration
+from p2pchat.wire.retry_after import Patience
+
+FIRST_WAIT = 0.5  # seconds
+LONGEST_WAIT = 8.0  # seconds
+RENEWALS = 3  # in one lease
+DISPLACED_WAIT = 120.0  # seconds; two programs that take turns shall do so rarely
+DISPLACED_LONGEST = 1920.0  # seconds
+MAX_LEASE = 3600.0  # seconds; one who tells of longer leases is asked again after a third of this
+_FOR_THE_MOMENT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+_DISPLACED = "another program with the same identity took over"
+_WHAT_TO_DO = (
+    f"{_DISPLACED}: this one now and then looks whether that is gone, and comes back then; "
+    "end one of the two, or give each a --state of its own"
+)
+
+_log = Logger()
+
+
+@attrs.frozen
+class Callbacks:
+    """
+    Callbacks of a connection.
+
+    :ivar registered: takes the :class:`Lease`, each time we are registered anew.
+    :ivar lost: takes the reason and the seconds until the next try.
+    :ivar document: takes a compact JWS from the event stream.
+    :ivar renewed: takes the lease each time that renewing it meant to register again.
+    """
+
+    registered: Callable[[Lease], object]
+    lost: Callable[[str, float], None]
+    document: Callable[[str], None]
+    renewed: Callable[[Lease], object] = lambda _lease: None
+
+
+class Stage(Enum):
+    """Where a connection is."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    REGISTERED = "registered"
+    WAITING = "waiting"  # for the next try
+    DISPLACED = "displaced"  # by another program with our identity
+    STOPPED = "stopped"
+
+
+class Input(Enum):
+    """What happens to a connection."""
+
+    START = "start"
+    SUBSCRIBED = "subscribed"  # the event stream is live
+    FAILED = "failed"  # the registry refused, or can't be reached
+    DISPLACED = "displaced"  # another program took the event stream over
+    RETRY = "retry"  # the wait is over
+    REFRESH = "refresh"  # the network may have changed
+    STOP = "stop"
+
+
+# What isn't listed changes nothing: news of a request that was given up, or a second stop.
+_TRANSITIONS: dict[Stage, dict[Input, Stage]] = {
+    Stage.IDLE: {Input.START: Stage.CONNECTING, Input.STOP: Stage.STOPPED},
+    Stage.CONNECTING: {
+        Input.SUBSCRIBED: Stage.REGISTERED,
+        Input.FAILED: Stage.WAITING,
+        Input.DISPLACED: Stage.DISPLACED,
+        Input.STOP: Stage.STOPPED,
+    },
+    Stage.REGISTERED: {
+        Input.FAILED: Stage.WAITING,
+        Input.DISPLACED: Stage.DISPLACED,
+        Input.REFRESH: Stage.CONNECTING,
+        Input.STOP: Stage.STOPPED,
+    },
+    Stage.WAITING: {
+        Input.RETRY: Stage.CONNECTING,
+        Input.REFRESH: Stage.CONNECTING,
+        Input.STOP: Stage.STOPPED,
+    },
+    Stage.DISPLACED: {Input.REFRESH: Stage.CONNECTING, Input.STOP: Stage.STOPPED},
+    Stage.STOPPED: {},
+}
+
+
+class RegistryConnection:
+    """
+    Our record and event stream at one registry, kept alive.
+
+    :param describe: returns what the record is to say.
+    """
+
+    def __init__(
+        self,
+        client: RegistryClient,
+        runtime: Runtime,
+        describe: Callable[[], Registration],
+        callbacks: Callbacks,
+    ) -> None:
+        self.stage = Stage.IDLE
+        self._client = client
+        self._runtime = runtime
+        self._clock = runtime.clock
+        self._describe = describe
+        self._callbacks = callbacks
+        self._patience = Patience(runtime.random_bytes)
+        self._wait = FIRST_WAIT
+        self._displaced_wait = DISPLACED_WAIT
+        self._registered_at: float | None = None
+        self._said_displaced = False
+        self._unexpected = ""  # the last error that nobody thought of
+        self._try_number = 0
+        self._lease = Lease(0.0)
+        self._described: Registration | None = None
+        self._until = 0.0  # when to register again rather than to renew
+        self._stream: EventStream | None = None
+        self._renewal: LoopingCall | None = None
+        self._timer: IDelayedCall | None = None
+
+    # -- inputs
+
+    def start(self) -> None:
+        """Register, and stay registered."""
+        self._take(Input.START)
+
+    def refresh(self) -> None:
+        """Register and subscribe anew, at once; from another program it is taken over."""
+        self._take(Input.REFRESH)
+
+    def stop(self) -> None:
+        """Let the lease run out."""
+        self._take(Input.STOP)
+
+    def _take(self, event: Input, reason: str = "") -> None:
+        """Take what happened, and begin the stage that follows."""
+        stage = _TRANSITIONS[self.stage].get(event)
+        if stage is None:
+            return
+        if stage is not Stage.REGISTERED:
+            self._let_go()
+        self.stage = stage
+        match stage:
+            case Stage.CONNECTING:
+                self._connect().addErrback(_unexpected)
+            case Stage.REGISTERED:
+                self._settle()
+            case Stage.WAITING:
+                self._begin_waiting(reason)
+            case Stage.DISPLACED:
+                self._begin_displaced()
+
+    def _let_go(self) -> None:
+        """Drop the stream, the renewals and the wait, whichever there are."""
+        self._try_number += 1
+        if self._renewal is not None and self._renewal.running:
+            self._renewal.stop()
+        if self._stream is not None:
+            self._stream.stop("given up")
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._renewal, self._stream, self._timer = None, None, None
+
+    # -- registering
+
+    @inlineCallbacks
+    def _connect(self) -> Any:
+        """Register and subscribe; results of a try that was given up are dropped."""
+        number = self._try_number
+
+        def ended(reason: str) -> None:
+            if number == self._try_number:
+                self._take(Input.FAILED, reason)
+
+        def received(event: Event) -> None:
+            if number != self._try_number:
+                return
+            if event.name == "document":
+                self._callbacks.document(event.data)
+            elif event.name == "superseded":
+                self._take(Input.DISPLACED)
+            elif event.name == "bye":
+                ended("the registry stops, or starts again")
+
+        try:
+            yield self._register(number)
+            stream = yield self._client.subscribe(received, ended)
+        except Exception as error:
+            self._heed(error)
+            ended(self._reason(error))
+            return
+        if number == self._try_number:
+            self._stream = stream
+            self._take(Input.SUBSCRIBED)
+        else:
+            stream.stop("given up")
+
+    def _settle(self) -> None:
+        self._registered_at = self._clock.seconds()
+        self._renewal = LoopingCall(self._renew)
+        self._renewal.clock = self._clock
+        rhythm = max(1.0, min(self._lease.seconds, MAX_LEASE) / RENEWALS)
+        self._renewal.start(rhythm, now=False).addErrback(_unexpected)
+        self._callbacks.registered(self._lease)
+
+    @inlineCallbacks
+    def _register(self, number: int) -> Any:
+        """Register as we are now, and keep what a renewal needs."""
+        described = self._describe()
+        lease = Lease.from_json((yield self._register_as(described, number)))
+        self._described, self._lease = described, lease
+        self._until = self._clock.seconds() + lease.good_for
+        return lease
+
+    @inlineCallbacks
+    def _register_as(self, described: Registration, number: int) -> Any:
+        """Register, with work if it is asked for, unless the try is given up meanwhile."""
+        try:
+            return (yield self._client.register(described))
+        except WorkRequired as error:
+            required = error
+        try:
+            work = yield do_work(
+                required.challenge,
+                self._client.peer_id,
+                self._clock,
+                lambda: number == self._try_number,
+            )
+        except RegistryError as error:
+            if number == self._try_number:  # it is ours to refuse, not idle
+                error.retry_after = required.idle_wait
+            raise
+        return (yield self._client.register(attrs.evolve(described, work=work)))
+
+    def _reason(self, error: Exception) -> str:
+        """Return why a try failed, for the person; what nobody thought of is logged, once."""
+        if isinstance(error, P2PChatError):
+            return str(error)
+        if repr(error) != self._unexpected:
+            self._unexpected = repr(error)
+            _log.failure("registering failed")
+        return f"the registry's answer can't be used ({type(error).__name__})"
+
+    def _heed(self, error: Exception) -> None:
+        """Leave the registry alone for as long as it asks."""
+        if isinstance(error, RegistryError):
+            self._patience.refused(error.retry_after, self._clock.seconds())
+
+    def _time_asked(self) -> float:
+        """Return the seconds for which the registry is to be left alone."""
+        now = self._clock.seconds()
+        return self._patience.earliest(now) - now
+
+    # -- renewing
+
+    def renew(self) -> Deferred[None]:
+        """Tell the registry now what the record is to say."""
+        done: Deferred[None] = self._renew()
+        return done.addErrback(_unexpected)
+
+    @inlineCallbacks
+    def _renew(self) -> Any:
+        """Renew the lease once, if the registry lets us ask."""
+        if self._time_asked() > 0:
+            return
+        number = self._try_number
+        try:
+            if not (yield self._prolong()):
+                self._callbacks.renewed((yield self._register(number)))
+        except Exception as error:
+            self._heed(error)
+            if isinstance(error, RegistryError) and error.status in _FOR_THE_MOMENT:
+                return  # our stream may be fine; there is a lease's time for another renewal
+            if number == self._try_number:
+                self._take(Input.FAILED, self._reason(error))
+
+    @inlineCallbacks
+    def _prolong(self) -> Any:
+        """Renew the record as it is, if that will do; tell whether it did."""
+        stale = self._clock.seconds() >= self._until or self._describe() != self._described
+        if stale or not self._lease.token:
+            return False
+        try:
+            yield self._client.renew(self._lease.token)
+        except RegistryError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return False
+        return True
+
+    # -- waiting
+
+    def _begin_waiting(self, reason: str) -> None:
+        """Try again later, each time later than the last, and no sooner than asked."""
+        if self._had_it_for(LONGEST_WAIT):
+            self._wait = FIRST_WAIT
+        delay = max(self._scattered(self._wait), self._time_asked())
+        self._wait = min(self._wait * 2, LONGEST_WAIT)
+        self._timer = self._clock.callLater(delay, self._take, Input.RETRY)
+        self._callbacks.lost(reason, delay)
+
+    def _had_it_for(self, seconds: float) -> bool:
+        """Tell, once, whether we were registered for so long."""
+        since, self._registered_at = self._registered_at, None
+        return since is not None and self._clock.seconds() - since >= seconds
+
+    def _scattered(self, wait: float) -> float:
+        return wait * (0.5 + self._runtime.random_bytes(1)[0] / 255)
+
+    # -- another program with our identity
+
+    def _begin_displaced(self) -> None:
+        """Leave the stream to the other program; the person is told once what to do."""
+        if self._had_it_for(DISPLACED_LONGEST):
+            self._displaced_wait = DISPLACED_WAIT
+        delay = self._look_later()
+        reason = _DISPLACED if self._said_displaced else _WHAT_TO_DO
+        self._said_displaced = True
+        self._callbacks.lost(reason, delay)
+
+    def _look_later(self) -> float:
+        """Look after a while whether the other is gone; returns the seconds."""
+        delay = max(self._scattered(self._displaced_wait), self._time_asked())
+        self._displaced_wait = min(self._displaced_wait * 2, DISPLACED_LONGEST)
+        self._timer = self._clock.callLater(delay, lambda: self._look().addErrback(_unexpected))
+        return delay
+
+    @inlineCallbacks
+    def _look(self) -> Any:
+        """Take over if the other program is gone, as far as the registry knows."""
+        number = self._try_number
+        try:
+            record = yield self._client.peer(self._client.peer_id)
+            is_gone = record.get("online") is not True
+        except RegistryError as error:
+            self._heed(error)
+            is_gone = error.status == HTTPStatus.NOT_FOUND
+        if number != self._try_number:
+            return
+        if is_gone:
+            self.refresh()
+        else:
+            self._look_later()
+
+
+def _unexpected(failure: Failure) -> None:
+    _log.failure("the registration stopped", failure)

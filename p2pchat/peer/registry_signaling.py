@@ -1,0 +1,183 @@
+"""
+Signaling by a registry: registration and event stream, documents, look-ups, STUN and relays.
+
+Puts the parts together: :mod:`~p2pchat.peer.registry_connection` keeps us registered,
+:mod:`~p2pchat.peer.signaling_channel` judges and orders documents, and names of servers become
+addresses by :mod:`~p2pchat.peer.stun_servers`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from p2pchat.errors import RegistryError, RemoteProtocolError
+from p2pchat.identity.keys import Identity
+from p2pchat.interfaces import ISignaling
+from p2pchat.peer.events import Trouble
+from p2pchat.peer.lease import Lease
+from p2pchat.peer.lookup import as_peer_id
+from p2pchat.peer.names import Names
+from p2pchat.peer.registry_client import RegistryClient
+from p2pchat.peer.registry_connection import Callbacks, RegistryConnection, Stage
+from p2pchat.peer.signaling import (
+    PeerRecord,
+    RelaysOffered,
+    SignalingAvailable,
+    SignalingContext,
+    SignalingEvent,
+    SignalingLost,
+)
+from p2pchat.peer.signaling_channel import SignalingChannel
+from p2pchat.peer.stun_servers import NamedServers
+from p2pchat.runtime import Runtime
+from p2pchat.traversal.reachability import is_on_this_machine
+from p2pchat.wire.documents import Delivered
+from p2pchat.wire.strict_json import JsonObject
+
+MAX_PAGE = 200  # records of one page, which is as many as a registry gives
+PREFIX_PAGE = 20  # records that an ambiguous prefix is told apart by
+LOOK_AGAIN = 0.05  # seconds between looks at whether all is delivered
+_LOWEST = "00000000-0000-8000-8000-000000000000"  # of version 8
+
+_log = Logger()
+
+
+@implementer(ISignaling)
+class RegistrySignaling:
+    """
+    One registry, as one identity uses it.
+
+    :param server: the registry's URL.
+    """
+
+    def __init__(self, server: str, identity: Identity, runtime: Runtime) -> None:
+        self.name = server
+        self.is_local = is_on_this_machine(server)
+        self._runtime = runtime
+        self._client = RegistryClient(server, identity, runtime, self._warn)
+        self._servers = NamedServers(Names(runtime))
+        self._is_registered = False
+        self._receive: Callable[[SignalingEvent], None] = lambda _event: None  # until the start
+
+    def now(self) -> float:
+        """See :class:`ISignaling`."""
+        return self._client.now()
+
+    # -- life
+
+    def start(self, context: SignalingContext) -> None:
+        """See :class:`ISignaling`."""
+        self._receive = context.receive
+        self._channel = SignalingChannel(context, self._client.deliver, self._client.now)
+        self._connection = RegistryConnection(
+            self._client,
+            self._runtime,
+            context.describe,
+            Callbacks(self._registered, self._lost, self._channel.receive, self._renewed),
+        )
+        self._connection.start()
+
+    @inlineCallbacks
+    def stop(self) -> Any:
+        """See :class:`ISignaling`."""
+        self._connection.stop()
+        self._channel.resume()
+        try:
+            while not self._channel.is_idle:
+                yield deferLater(self._runtime.clock, LOOK_AGAIN)
+            if self._is_registered:  # else it can't be reached, or the record is another program's
+                yield self._client.remove()
+        finally:
+            yield self._client.close()
+
+    def refresh(self) -> bool:
+        """See :class:`ISignaling`."""
+        if self._channel.is_paused or self._connection.stage is Stage.STOPPED:
+            return False
+        self._channel.pause()
+        self._client.close()  # what is kept may be as dead as the network
+        self._connection.refresh()
+        return True
+
+    def update(self) -> None:
+        """See :class:`ISignaling`."""
+        self._connection.renew()
+
+    def _warn(self, sentence: str) -> None:
+        self._receive(Trouble(sentence))
+
+    def _lost(self, reason: str, retry_in: float) -> None:
+        self._is_registered = False
+        self._channel.resume()
+        is_displaced = self._connection.stage is Stage.DISPLACED
+        self._receive(SignalingLost(reason, retry_in, is_displaced))
+
+    def _registered(self, lease: Lease) -> None:
+        self._configure(lease).addErrback(lambda failure: _log.failure("configuration", failure))
+
+    def _renewed(self, lease: Lease) -> None:
+        """Relay credentials are short-lived: hand the new ones on."""
+        offered = self._offer_relays(lease)
+        offered.addErrback(lambda failure: _log.failure("configuration", failure))
+
+    @inlineCallbacks
+    def _configure(self, lease: Lease) -> Any:
+        stun = yield self._servers.stun(lease.stun, self._client.scope)
+        yield self._offer_relays(lease)
+        self._channel.resume()
+        self._is_registered = True
+        self._receive(SignalingAvailable(self.name, tuple(stun), lease.address))
+
+    @inlineCallbacks
+    def _offer_relays(self, lease: Lease) -> Any:
+        if lease.credentials is not None:
+            relays = yield self._servers.relays(lease.relays, self._client.scope)
+            self._receive(RelaysOffered(tuple(relays), lease.credentials))
+
+    # -- peers and documents
+
+    @inlineCallbacks
+    def find(self, peer_id: str) -> Any:
+        """See :class:`ISignaling`."""
+        try:
+            return PeerRecord.from_json((yield self._client.peer(peer_id)))
+        except RegistryError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        except RemoteProtocolError as error:
+            raise RegistryError(f"{self.name} is no p2pchat registry: {error}") from None
+
+    @inlineCallbacks
+    def peers(self, username: str = "", prefix: str = "") -> Any:
+        """See :class:`ISignaling`."""
+        query = {"username": username} if username else {}
+        if prefix:
+            after = (prefix + _LOWEST[len(prefix) :])[: len(_LOWEST)]
+            if as_peer_id(after) is None:
+                return []
+            query = {"after": after, "limit": str(PREFIX_PAGE)}
+        return _records((yield self._client.peers(**query)))
+
+    def send(self, peer_id: str, body: Delivered) -> Deferred[Any]:
+        """See :class:`ISignaling`."""
+        sent: Deferred[Any] = self._channel.send(peer_id, body)
+        return sent
+
+
+def _records(page: JsonObject) -> list[PeerRecord]:
+    """Return the records of a page; those that can't be read are left out."""
+    records, found = page.get("peers"), []
+    for one in records[:MAX_PAGE] if isinstance(records, list) else []:
+        if isinstance(one, dict):
+            with contextlib.suppress(RemoteProtocolError):
+                found.append(PeerRecord.from_json(one))
+    return found

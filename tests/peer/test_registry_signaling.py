@@ -1,0 +1,158 @@
+"""Signaling by a registry, whole, in a simulated internet."""
+
+from __future__ import annotations
+
+from zope.interface.verify import verifyObject
+
+from p2pchat.errors import RegistryError
+from p2pchat.identity.documents import Acceptance
+from p2pchat.interfaces import ISignaling
+from p2pchat.peer.event_stream import Event
+from p2pchat.peer.registry_signaling import RegistrySignaling
+from p2pchat.peer.signaling import (
+    DocumentReceived,
+    PeerRecord,
+    SignalingAvailable,
+    SignalingContext,
+    SignalingEvent,
+    SignalingLost,
+)
+from p2pchat.wire.documents import Registration, Ringing
+from p2pchat.wire.retry_after import SCATTER
+from tests.identity.people import ALICE, BOB, CAROL
+from tests.peer.registry_case import RegistryCase
+from tests.simulation.link import Link
+from tests.simulation.world import REGISTRY, STUN_PORT
+
+BODY = Ringing("session")
+
+
+class SignalingCase(RegistryCase):
+    """Alice's signaling, and Bob who is registered and listens."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.world.internet.link = Link(latency=0.01)
+        self.told: list[SignalingEvent] = []
+        self.names = ["alice"]
+        self.signaling = RegistrySignaling(self.world.url, ALICE, self.runtime(self.host))
+        self.bob = self.make_client(BOB)
+        self.received: list[Event] = []
+        self.result(self.bob.register(Registration("bob")))
+        self.result(self.bob.subscribe(self.received.append, lambda _reason: None))
+        self.signaling.start(
+            SignalingContext(
+                Acceptance(frozenset({ALICE.peer_id})),
+                lambda: Registration(self.names[-1]),
+                lambda _peer_id: False,
+                lambda _peer_id: True,
+                self.told.append,
+            )
+        )
+        self.world.wait(lambda: self.of(SignalingAvailable), 5, "the registration")
+
+    @property
+    def documents(self) -> int:
+        """How many documents reached Bob."""
+        return sum(event.name == "document" for event in self.received)
+
+    def of(self, kind: type[SignalingEvent]) -> list[SignalingEvent]:
+        """Return what was told of this kind."""
+        return [one for one in self.told if isinstance(one, kind)]
+
+
+class RegistrySignalingTests(SignalingCase):
+    """What is promised of a way of signaling."""
+
+    def test_interface(self) -> None:
+        """It is one."""
+        self.assertTrue(verifyObject(ISignaling, self.signaling))
+        for url, is_local in (
+            *(("http://localhost:8000", True), ("http://127.0.0.1", True), ("http://[::1]", True)),
+            *((self.world.url, False), ("https://registry.example", False)),
+        ):
+            one = RegistrySignaling(url, ALICE, self.runtime(self.host))
+            self.assertEqual((one.name, one.is_local), (url, is_local))
+
+    def test_available(self) -> None:
+        """Where STUN is, and our address, is told with the registration."""
+        (event,) = self.of(SignalingAvailable)
+        assert isinstance(event, SignalingAvailable)
+        self.assertIn((REGISTRY[0], STUN_PORT), event.stun)
+        self.assertEqual((event.name, event.address), (self.world.url, self.host.address))
+
+    def test_documents(self) -> None:
+        """Documents go both ways."""
+        self.result(self.bob.deliver(ALICE.peer_id, BODY))
+        self.result(self.signaling.send(BOB.peer_id, BODY))
+        self.run_for(1)
+        self.assertEqual(self.of(DocumentReceived), [DocumentReceived(BOB.peer_id, BODY)])
+        self.assertEqual(self.documents, 1)
+        self.refused(self.signaling.send(CAROL.peer_id, BODY), RegistryError)
+
+    def test_found(self) -> None:
+        """Peers are found by id, by name, and by the beginning of an id."""
+        bob = self.result(self.signaling.find(BOB.peer_id))
+        self.assertEqual((bob.username, bob.online), ("bob", True))
+        self.assertIsNone(self.result(self.signaling.find(CAROL.peer_id)))
+        for query in ({"username": "bob"}, {"prefix": BOB.peer_id[:16]}):
+            found: list[PeerRecord] = self.result(self.signaling.peers(**query))
+            self.assertEqual(found[0].peer_id, BOB.peer_id)
+        self.assertEqual(len(self.result(self.signaling.peers())), 2)
+        for query in ({"username": "dave"}, {"prefix": "zz"}):
+            self.assertEqual(self.result(self.signaling.peers(**query)), [])
+
+    def test_update(self) -> None:
+        """What we say of ourselves is shown at once."""
+        self.names.append("alicia")
+        self.signaling.update()
+        self.run_for(1)
+        record = self.result(self.signaling.find(ALICE.peer_id))
+        self.assertEqual(record.username, "alicia")
+
+    def test_refresh(self) -> None:
+        """What is sent while the stream is renewed goes when it is; that is done once."""
+        self.assertTrue(self.signaling.refresh())
+        self.assertFalse(self.signaling.refresh())
+        sent = self.signaling.send(BOB.peer_id, BODY)
+        self.run_for(0.03)
+        self.assertNoResult(sent)
+        self.result(sent)
+        self.assertEqual(len(self.of(SignalingAvailable)), 2)
+        self.assertTrue(self.signaling.refresh())
+
+    def test_refresh_in_vain(self) -> None:
+        """Where the registry is away nothing waits any longer, and fails as it must."""
+        self.world.host.kill()
+        self.signaling.refresh()
+        self.refused(self.signaling.send(BOB.peer_id, BODY), RegistryError)
+        self.assertGreaterEqual(len(self.of(SignalingLost)), 1)
+
+    def test_displaced(self) -> None:
+        """Another program with our identity is told as that."""
+        other = self.make_client(ALICE)
+        self.result(other.register(Registration("alice")))
+        self.result(other.subscribe(lambda _event: None, lambda _reason: None))
+        self.world.wait(lambda: self.of(SignalingLost), 5, "the loss")
+        (lost,) = self.of(SignalingLost)
+        assert isinstance(lost, SignalingLost)
+        self.assertTrue(lost.is_displaced)
+
+    def test_stop(self) -> None:
+        """What was sent is delivered, and nothing of us stays."""
+        self.signaling.send(BOB.peer_id, BODY)
+        self.result(self.signaling.stop())
+        self.run_for(1)
+        self.assertEqual((self.documents, self.world.registered), (1, 1))
+        self.assertFalse(self.signaling.refresh())
+        self.assertEqual(self.host.reactor.getDelayedCalls(), [])
+
+    def test_stop_cancelled(self) -> None:
+        """A registry that doesn't answer holds up nobody who doesn't want to wait."""
+        self.world.host.online = False
+        stopped = self.signaling.stop()
+        self.run_for(1)
+        stopped.cancel()
+        self.run_for(1 + SCATTER)
+        self.failureResultOf(stopped)
+        self.assertEqual(self.host.reactor.getDelayedCalls(), [])

@@ -1,0 +1,351 @@
+"""Several ways of signaling as one, and a node that uses two at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat.errors import RegistryError, RemoteProtocolError
+from p2pchat.identity.documents import Acceptance, sign_document
+from p2pchat.interfaces import ISignaling
+from p2pchat.peer import events
+from p2pchat.peer.node import Node
+from p2pchat.peer.registry_signaling import RegistrySignaling
+from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.signaling import (
+    MAX_ROUTES,
+    PATIENCE,
+    DocumentReceived,
+    PeerRecord,
+    SignalingAvailable,
+    SignalingContext,
+    SignalingEvent,
+    SignalingGroup,
+    SignalingLost,
+    Undeliverable,
+)
+from p2pchat.peer.state import load_state
+from p2pchat.session.call import Undelivered
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import Description, Offer, Registration, Ringing
+from tests.identity.people import ALICE, BOB, CAROL, identity
+from tests.peer.fake_signaling import FakeSignaling, RoomSignaling
+from tests.simulation.internet import Internet
+from tests.simulation.world import Person, World, runtime_on
+
+BODY = Ringing("session")
+OFFER = Offer("session", Description("stranger", b"\x09" * 32, "ufrag", ()))
+STUN: tuple[Address, ...] = (("192.0.2.1", 3478), ("192.0.2.2", 3478))
+
+
+class RecordTests(SynchronousTestCase):
+    """What a registry shows of a peer."""
+
+    def test_read(self) -> None:
+        """A record is read as it is written; what it may leave out, it may."""
+        shown = {"peer_id": BOB.peer_id, "username": "bob", "nat": "none", "online": False}
+        published = {**shown, "as_of": 5, "ip": "192.0.2.1", "port": 1}
+        published["addresses"] = ["192.0.2.1:1"]
+        self.assertEqual(
+            PeerRecord.from_json(published),
+            PeerRecord(BOB.peer_id, "bob", "none", False, 5.0, "192.0.2.1", 1, ("192.0.2.1:1",)),
+        )
+        nothing = {**shown, "as_of": None, "ip": None, "port": None, "addresses": None}
+        record = PeerRecord(BOB.peer_id, "bob", "none", False)
+        for one in (shown, nothing):
+            self.assertEqual(PeerRecord.from_json(one), record)
+
+    def test_refused(self) -> None:
+        """Nothing else is shown to anybody."""
+        good = {"peer_id": BOB.peer_id, "username": "bob"}
+        self.assertEqual(PeerRecord.from_json(good), PeerRecord(BOB.peer_id, "bob"))
+        for changes in (
+            *({"peer_id": "../x"}, {"peer_id": 5}, {"username": None}, {"username": "b\x1bb"}),
+            *({"username": BOB.peer_id}, {"online": 1}, {"as_of": -1}, {"port": 65536}),
+            *({"nat": "n" * 65}, {"addresses": [5]}, {"addresses": {"a": 1}}),
+        ):
+            with self.subTest(changes=changes):
+                self.assertRaises(RemoteProtocolError, PeerRecord.from_json, {**good, **changes})
+
+
+class GroupCase(SynchronousTestCase):
+    """Two ways of signaling."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.first, self.second = FakeSignaling("first"), FakeSignaling("second")
+        self.group = SignalingGroup([self.first, self.second], self.clock)
+        self.told: list[SignalingEvent] = []
+        self.mistakes: list[Exception] = []
+        self.group.start(
+            SignalingContext(
+                Acceptance(frozenset({ALICE.peer_id})),
+                lambda: Registration("alice"),
+                lambda _peer_id: False,
+                lambda _peer_id: True,
+                self.take,
+            )
+        )
+
+    def take(self, event: SignalingEvent) -> None:
+        """Keep what is told, or make a mistake."""
+        if self.mistakes:
+            raise self.mistakes.pop()
+        self.told.append(event)
+
+    def available(self, *members: FakeSignaling) -> None:
+        """Let these become available."""
+        for one in members:
+            one.context.receive(SignalingAvailable(one.name))
+
+
+class FakeTests(GroupCase):
+    """The ways of this file are ways of signaling."""
+
+    def test_interface(self) -> None:
+        """Both do what is promised of one."""
+        for one in (
+            self.first,
+            RoomSignaling({}, ALICE, runtime_on(Internet(1).host(), Random(1))),
+        ):
+            self.assertTrue(verifyObject(ISignaling, one))
+
+
+class AvailableTests(GroupCase):
+    """Whether documents reach us."""
+
+    def test_told(self) -> None:
+        """What one tells is told; that it is new, only after it was away."""
+        self.available(self.first, self.first)
+        self.first.context.receive(SignalingLost("gone", 1.0))
+        self.available(self.first)
+        told = [one.is_new for one in self.told if isinstance(one, SignalingAvailable)]
+        self.assertEqual(told, [True, False, True])
+
+    def test_servers(self) -> None:
+        """The STUN servers of all are used."""
+        for one, stun in ((self.first, STUN[:1]), (self.second, STUN)):
+            one.context.receive(SignalingAvailable(one.name, stun))
+        self.assertEqual(self.told[-1], SignalingAvailable("second", STUN))
+
+    def test_waiting(self) -> None:
+        """A call waits until there is one way; who comes then doesn't wait."""
+        waiting = [self.group.available() for _ in range(2)]
+        self.assertNoResult(waiting[0])
+        self.available(self.second)
+        for one in (*waiting, self.group.available()):
+            self.successResultOf(one)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_patience(self) -> None:
+        """Patience ends, and the registry's return is nothing to who went on."""
+        waiting = self.group.available()
+        self.clock.advance(PATIENCE)
+        self.successResultOf(waiting)
+        self.available(self.first)
+
+    def test_lost(self) -> None:
+        """Calls wait again when the last way is lost, and until we leave at most."""
+        self.available(self.first, self.second)
+        self.first.context.receive(SignalingLost("gone", 1.0))
+        self.successResultOf(self.group.available())
+        self.second.context.receive(SignalingLost("gone", 1.0))
+        waiting = self.group.available()
+        self.assertNoResult(waiting)
+        self.successResultOf(self.group.stop())
+        self.successResultOf(waiting)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_connecting(self) -> None:
+        """What is away is tried at once when the network returns; displaced, when we want it."""
+        self.first.context.receive(SignalingLost("gone", 1.0))
+        self.second.context.receive(SignalingLost("taken over", 1.0, is_displaced=True))
+        self.group.retry()
+        self.assertEqual((self.first.calls, self.second.calls), (["refresh"], []))
+        self.group.take_over()
+        self.assertEqual((self.first.calls, self.second.calls), (["refresh"], ["refresh"]))
+        self.assertTrue(self.group.refresh())
+        self.assertEqual([len(one.calls) for one in (self.first, self.second)], [2, 2])
+
+
+class PeersTests(GroupCase):
+    """Who is found."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.first.names = {BOB.peer_id: "bob"}
+        self.second.names = {BOB.peer_id: "bob", CAROL.peer_id: "carol"}
+
+    def test_all(self) -> None:
+        """Whoever is found by several is there once; one way that fails costs nothing else."""
+        found = self.successResultOf(self.group.peers())
+        self.assertEqual({one.peer_id for one in found}, {BOB.peer_id, CAROL.peer_id})
+        self.assertEqual(len(found), 2)
+        self.first.error = RegistryError("away")
+        self.assertEqual(self.successResultOf(self.group.peers()), found)
+        self.second.error = RegistryError("away, too")
+        self.assertIs(self.failureResultOf(self.group.peers()).value, self.first.error)
+
+    def test_find(self) -> None:
+        """One is found where anybody knows him; that nobody does is known when all say so."""
+        found = self.successResultOf(self.group.find(CAROL.peer_id))
+        self.assertEqual(found, PeerRecord(CAROL.peer_id, "carol"))
+        self.assertIsNone(self.successResultOf(self.group.find(ALICE.peer_id)))
+        self.first.error = RegistryError("away")
+        self.failureResultOf(self.group.find(ALICE.peer_id), RegistryError)
+
+    def test_available(self) -> None:
+        """While one is available, nobody waits for another."""
+        self.first.error = RegistryError("away")
+        self.available(self.second)
+        self.successResultOf(self.group.find(CAROL.peer_id))
+
+
+class SendingTests(GroupCase):
+    """By which way documents go."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.available(self.first, self.second)
+        self.told.clear()
+
+    def test_first(self) -> None:
+        """To one of whom nothing is known: the first; while that is away, the next."""
+        self.group.send(BOB.peer_id, BODY)
+        self.first.context.receive(SignalingLost("gone", 1.0))
+        self.group.send(CAROL.peer_id, BODY)
+        self.assertEqual(self.first.sent, [(BOB.peer_id, BODY)])
+        self.assertEqual(self.second.sent, [(CAROL.peer_id, BODY)])
+
+    def test_found(self) -> None:
+        """To one who was found: the way by which he was."""
+        self.second.names = {BOB.peer_id: "bob"}
+        self.successResultOf(self.group.peers(username="bob"))
+        self.group.send(BOB.peer_id, BODY)
+        self.assertEqual((self.first.sent, self.second.sent), ([], [(BOB.peer_id, BODY)]))
+
+    def test_heard(self) -> None:
+        """To one who was heard: the way by which he was heard last."""
+        for one in (self.first, self.second):
+            one.context.receive(DocumentReceived(BOB.peer_id, BODY))
+        self.group.send(BOB.peer_id, BODY)
+        self.assertEqual((self.first.sent, self.second.sent), ([], [(BOB.peer_id, BODY)]))
+
+    def test_next(self) -> None:
+        """What one way can't deliver goes by the next."""
+        self.first.error = RegistryError("nobody of this id", reason="unknown-peer")
+        self.group.send(BOB.peer_id, BODY)
+        self.assertEqual((self.second.sent, self.told), ([(BOB.peer_id, BODY)], []))
+
+    def test_undeliverable(self) -> None:
+        """What no way can deliver comes back, with what the first one said."""
+        self.first.error = RegistryError("nobody of this id", reason="unknown-peer")
+        self.second.error = RegistryError("gone", reason="peer-offline")
+        self.group.send(BOB.peer_id, BODY)
+        undelivered = Undelivered(BODY, "unknown-peer", "nobody of this id")
+        self.assertEqual(self.told, [Undeliverable(BOB.peer_id, undelivered)])
+
+    def test_mistake(self) -> None:
+        """A mistake of ours in taking it back is logged."""
+        self.first.error = self.second.error = RegistryError("gone")
+        self.mistakes.append(ZeroDivisionError())
+        self.group.send(BOB.peer_id, BODY)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_many(self) -> None:
+        """Of very many who were heard, the last are remembered."""
+        for number in range(MAX_ROUTES + 1):
+            self.second.context.receive(DocumentReceived(str(number), BODY))
+        for number in (0, 1):
+            self.group.send(str(number), BODY)
+        self.assertEqual((self.first.sent, self.second.sent), ([("0", BODY)], [("1", BODY)]))
+
+
+class TwoWaysCase(SynchronousTestCase):
+    """People who are at a registry, and in one room."""
+
+    def setUp(self) -> None:
+        self.world = World(17)
+        self.room: dict[str, RoomSignaling] = {}
+        self.alice, self.bob = self.person("alice"), self.person("bob")
+        self.world.settle(self.alice, self.bob)
+
+    def person(self, name: str) -> Person:
+        """Start somebody."""
+        host = self.world.internet.host()
+        runtime = runtime_on(host, Random(name))
+        state = load_state(None, runtime.random_bytes)
+        settings = NodeSettings(name, self.world.url, accept=AcceptPolicy.ALL)
+        ways = [
+            RegistrySignaling(settings.server, state.identity, runtime),
+            RoomSignaling(self.room, state.identity, runtime),
+        ]
+        node = Node(runtime, settings, state, ways)
+        person = Person(name, host, node, state)
+        node.listen(person.told.append)
+        node.start()
+        return person
+
+
+class TwoWaysTests(TwoWaysCase):
+    """Which way carries a document changes nothing."""
+
+    def test_interface(self) -> None:
+        """A registry is one way of signaling."""
+        runtime = runtime_on(self.alice.host, Random(1))
+        self.assertTrue(verifyObject(ISignaling, RegistrySignaling(self.world.url, ALICE, runtime)))
+
+    def test_told(self) -> None:
+        """Of each way the person reads that it is there, and that it is lost."""
+        servers = {one.server for one in self.alice.events(events.Registered)}
+        self.assertEqual(servers, {self.world.url, "the room"})
+        self.world.host.kill()
+        self.world.wait(lambda: self.alice.events(events.RegistryLost), awaited="the loss")
+
+    def test_room_only(self) -> None:
+        """Without the registry people in the room find each other, by name, and talk."""
+        self.world.host.kill()
+        self.world.internet.run(60)
+        self.world.result(self.alice.node.connect("bob"))
+        self.world.wait(lambda: self.alice.is_connected_to(self.bob), awaited="a conversation")
+
+    def test_registry_only(self) -> None:
+        """Who has left the room is called by the registry, in one attempt."""
+        del self.room[self.bob.node.peer_id]
+        self.world.connect(self.alice, self.bob)
+        self.assertEqual(len(self.alice.events(events.Calling)), 1)
+
+    def test_nobody(self) -> None:
+        """Who isn't found by either way is gone."""
+        self.world.result(self.bob.node.stop())
+        self.world.result(self.alice.node.connect(self.bob.node.peer_id))
+        self.world.wait(lambda: self.alice.events(events.CallFailed), awaited="the failure")
+        (failed,) = self.alice.events(events.CallFailed)
+        self.assertEqual(failed.reason, "unknown-peer")
+
+    def test_replayed(self) -> None:
+        """A document that came by one way isn't taken by the other."""
+        alice = self.alice.node.peer_id
+        room, streams = self.room[alice], self.world.registry.streams
+        ways: list[Callable[[str], object]] = [room.receive, partial(streams.deliver, alice)]
+        for number in range(2):
+            author = identity(100 + number)
+            token = sign_document(author, alice, OFFER, room.now(), "nonce")
+            for way in ways[:: 1 - 2 * number]:
+                way(token)
+                self.world.internet.run(1)
+            called = [one.peer_id for one in self.alice.events(events.OfferReceived)]
+            self.assertEqual(called.count(author.peer_id), 1)
+
+    def test_stop(self) -> None:
+        """Both ways end with the node."""
+        self.world.result(self.alice.node.stop())
+        self.assertNotIn(self.alice.node.peer_id, self.room)
+        self.assertNotIn(self.alice.node.peer_id, self.world.registry.streams)
+        self.world.internet.run(5)
+        self.assertEqual(self.alice.host.reactor.getDelayedCalls(), [])
