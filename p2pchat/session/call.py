@@ -1,5 +1,5 @@
 """
-A call: offers and answers until there is a path, with ringing, refusals and retries.
+A call: offers and answers, ringing, refusals and retries, until there is a path.
 
 ::
 
@@ -12,15 +12,15 @@ A call: offers and answers until there is a path, with ringing, refusals and ret
                                  │                └─no path─▶ ended: the caller offers afresh
                                  └─ declined, cancelled, expired ─▶ ended
 
-``_ACTIONS``, at the end of this file, is the table of what each stage does with everything that
-can happen to it.  What isn't in the table is ignored, as late documents are.
+``_ACTIONS``, at the end of this file, is the table of what each stage does with each document and
+each method.  What a stage has no entry for is ignored: a document that comes late or twice, a
+person who accepts what was taken back meanwhile, an answer to an offer of theirs.
 
-A call owns one :class:`p2pchat.traversal.attempt.Attempt` at a time; each offer begins a new one.
-The answering side checks first, with a low TTL; the offering side sends CANDIDATES when it has
-begun (:mod:`p2pchat.traversal.punching` has the picture).
+A call owns one :class:`p2pchat.traversal.attempt.Attempt` at a time; each offer begins a new one,
+and documents of another one are ignored.
 
-Owns no signature and no delivery: bodies leave as :class:`SendDocument`, in order with all other
-events, and only what was verified comes in.
+Documents come in verified.  They leave as :class:`SendDocument`, in order with all other events;
+signing and delivery are for whoever takes them.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ class AttemptBegan:
 
 @attrs.frozen
 class PeerRings:
-    """The other side asks its person."""
+    """The other side is asking its person."""
 
 
 @attrs.frozen
 class ChecksBegan:
-    """Both sides' candidates are known."""
+    """Checks go out to these addresses of the other side."""
 
     addresses: tuple[str, ...]
 
@@ -101,10 +101,10 @@ class ChecksBegan:
 @attrs.frozen
 class PathReady:
     """
-    A path was found.
+    The checks found a path.
 
-    :ivar session: names the link that is to be made, unless ``continues``.
-    :ivar continues: both sides still hold the link that the offer named.
+    :ivar session: the name of the link that is to be made, unless ``continues``.
+    :ivar continues: whether both sides still hold the link that the offer named.
     :ivar dials: whether our side makes the link's first flight.
     """
 
@@ -116,7 +116,12 @@ class PathReady:
 
 @attrs.frozen
 class CallEnded:
-    """No path came of it; ``reason`` is a word of :class:`p2pchat.session.events.CallFailed`."""
+    """
+    The call ended without a path.
+
+    :ivar reason: a word of :class:`p2pchat.session.events.CallFailed`.
+    :ivar explanation: a sentence for the person.
+    """
 
     reason: str
     explanation: str
@@ -125,8 +130,8 @@ class CallEnded:
 CallEvent = SendDocument | AttemptBegan | PeerRings | ChecksBegan | PathReady | CallEnded
 
 
-# What the other side may say of our offer.  Any other word means that it declined: what we did
-# ourselves, and what the registry says, are words of ours.
+# Reasons that a refusal of the other side may give.  Any other one is read as "declined": a peer
+# must not be able to claim what only we know ("cancelled") or the registry ("peer-offline").
 _REFUSALS = {
     "declined": "they declined",
     "no-answer": "nobody answered",
@@ -135,8 +140,7 @@ _REFUSALS = {
     "clock": "the clocks of the two programs differ",
 }
 _OTHER_REFUSAL = "declined"
-_THEY_HUNG_UP = "they hung up before there was a path"
-# The registry's words for one who isn't there.
+# Reasons of the registry that say that nobody is there.
 _ABSENT = {
     "unknown-peer": "they aren't online: their program doesn't run, or uses another registry",
     "peer-offline": "they aren't online: the registry has lost sight of their program",
@@ -147,22 +151,22 @@ _NO_PATH = ("no-path", "no check got through")
 
 
 class Direction(Enum):
-    """Whose offer it is."""
+    """Who makes the offers: we do, or the peer."""
 
     OUTGOING = "outgoing"
     INCOMING = "incoming"
 
 
 class Stage(Enum):
-    """Where a call stands; the module docstring has the picture."""
+    """Stage of a call; the module docstring has the picture."""
 
-    IDLE = "idle"
-    OFFERING = "offering"
-    RINGING = "ringing"
-    PAUSING = "pausing"
-    ASKING = "asking"
-    CHECKING = "checking"
-    SETTLED = "settled"
+    IDLE = "idle"  # neither called nor offered yet
+    OFFERING = "offering"  # our offer is out
+    RINGING = "ringing"  # their person is being asked
+    PAUSING = "pausing"  # an attempt failed; the next offer is to follow
+    ASKING = "asking"  # their offer waits for our person, or for its policy
+    CHECKING = "checking"  # both descriptions are known, and there is no path yet
+    SETTLED = "settled"  # there is a path; checks may go on, for a better one
     ENDED = "ended"
 
 
@@ -174,12 +178,13 @@ class Call:
     :ivar agent: the traversal of our socket.
     :ivar username: what we call ourselves.
     :ivar held_link: name of the link that a new path is wanted for, or "".
-    :ivar attempts: how many offers may be made.
-    :ivar patient: whether a peer who is offline is asked again, as for a lost conversation.
-    :ivar began: when the call began that the report is of; milliseconds count from then.
+    :ivar attempts: the number of offers that may be made.
+    :ivar patient: whether to try again where a person who waits would rather be told: a peer whom
+        the registry doesn't know, a registry that asks for a long wait.
+    :ivar began: the time that the milliseconds of reports count from.
     :ivar remembered: how this peer was reached last.
     :ivar known: whether the peer is a contact, or our person called or accepted it.
-    :ivar direction: none as long as it is idle.
+    :ivar direction: ``None`` while it is idle.
     :ivar continues: whether both sides still hold the link.
     """
 
@@ -196,9 +201,9 @@ class Call:
     stage: Stage = Stage.IDLE
     continues: bool = False
     _attempt: Attempt | None = None
-    _number: int = 0  # of the attempt
+    _number: int = 0  # of attempts so far
     _offered: Description | None = None  # theirs
-    _answers: int = 0  # times that it was answered
+    _answers: int = 0  # times that our answer was sent
     _deadline: float | None = None
     _patience: Patience = attrs.Factory(  # with the registry
         lambda self: Patience(self._random_bytes), takes_self=True
@@ -206,27 +211,27 @@ class Call:
     _past: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
     _events: deque[CallEvent] = attrs.Factory(deque)
 
-    # -- how it stands
+    # -- state
 
     @property
     def attempt(self) -> Attempt:
-        """The attempt of now; an idle call has none."""
+        """The current attempt; an idle call has none."""
         assert self._attempt is not None
         return self._attempt
 
     @property
     def session(self) -> str:
-        """The name of the attempt of now."""
+        """The name of the current attempt, "" while idle."""
         return "" if self._attempt is None else self._attempt.session
 
     @property
     def ufrag(self) -> str:
-        """Our username fragment of the attempt of now."""
+        """Our username fragment in the current attempt, "" while idle."""
         return "" if self._attempt is None else self._attempt.ufrag
 
     @property
     def dials(self) -> bool:
-        """Whether the link's first flight is ours to make: the offering side's."""
+        """Whether our side makes the link's first flight: the offering side does."""
         return self.direction is Direction.OUTGOING
 
     @property
@@ -240,14 +245,14 @@ class Call:
         return self.stage in {Stage.IDLE, Stage.SETTLED, Stage.ENDED}
 
     def told(self) -> tuple[AttemptReport, ...]:
-        """Return what was tried so far, attempt by attempt."""
+        """Return a report of each attempt, the current one last."""
         running = self._attempt is not None and not self._attempt.is_over
         return (*self._past, *([self.attempt.report(self.began)] if running else []))
 
-    # -- what happens
+    # -- inputs
 
     def call(self, now: float) -> None:
-        """Make an offer."""
+        """Make an offer, the first or the next."""
         self._begin(Direction.OUTGOING, self._random_bytes(16).hex(), now)
         self.stage, self._deadline = Stage.OFFERING, now + ANSWER_TIMEOUT
         self.agent.prepare(now)
@@ -255,7 +260,7 @@ class Call:
         self._events.append(AttemptBegan(self._number))
 
     def offered(self, offer: Offer, now: float) -> None:
-        """Take an offer."""
+        """Take an offer; :meth:`ask` or :meth:`accept` is to follow."""
         self._begin(Direction.INCOMING, offer.session, now)
         self.stage, self._offered = Stage.ASKING, offer.description
 
@@ -272,26 +277,25 @@ class Call:
         self._take(Call.accept, now)
 
     def cancel(self, reason: str) -> None:
-        """Decline the offer, or take ours back; nothing more is reported."""
+        """Decline their offer, or take ours back; no event follows but the refusal."""
         self._take(Call.cancel, reason)
 
     def withdraw(self) -> None:
-        """Drop our offer silently: the crossing offer from the peer wins."""
-        self._abandon("another offer took its place")
-        self.stage = Stage.ENDED
+        """Drop the offer silently: another one of the peer's takes its place."""
+        self._abandon("another offer took its place", Stage.ENDED)
 
     def repeat(self) -> None:
         """
-        Make the same offer again: the other side has just crossed it with one of its own.
+        Send the same offer again, because an offer of theirs has just crossed it.
 
-        So it is there now.  Where its network changed, ours may have gone down an event stream that
-        was dead already.
+        That shows that they are there now.  If their network has changed, the first copy may have
+        gone down an event stream that was dead already.
         """
         self._take(Call.repeat)
 
     def receive(self, body: Delivered, now: float) -> None:
         """
-        Take a document; one of another attempt is ignored.
+        Take a document of the peer.
 
         :raises RemoteProtocolError: the answer's key is unfit.
         """
@@ -299,29 +303,30 @@ class Call:
             self._take(type(body), body, now)
 
     def undeliverable(self, document: Undelivered, now: float) -> None:
-        """The registry didn't deliver a document, perhaps of an attempt that was given up."""
+        """Take word that the registry didn't deliver a document of ours."""
+        # How long the registry wants to be left alone doesn't depend on which attempt it was.
         self._patience.refused(document.retry_after, now)
         if document.body.session == self.session:
             self._take(Call.undeliverable, document, now)
 
     def candidates_changed(self) -> None:
-        """Gathering learned something after our offer or answer went out: pass it on."""
+        """Tell the other side, if it has an offer or answer of ours: our candidates changed."""
         self._take(Call.candidates_changed)
 
     def path_found(self, path: Path) -> None:
-        """The checks of this attempt have a path."""
+        """Settle on the path that the checks found."""
         self._take(Call.path_found, path)
 
     def round_failed(self, now: float) -> None:
-        """The checks of this attempt ended without one."""
+        """Take word that the checks ended without a path."""
         self._take(Call.round_failed, now)
 
     def hurry(self, now: float) -> None:
-        """Make the next offer as soon as the registry lets us, if it waits for a pause to end."""
+        """End a pause early, as soon as the registry allows: the network is back."""
         self._take(Call.hurry, now)
 
     def handle_timer(self, now: float) -> None:
-        """Let the deadline pass."""
+        """Do what is due at the deadline of the stage."""
         if self._deadline is not None and now >= self._deadline:
             self._take(Call.handle_timer, now)
 
@@ -334,7 +339,7 @@ class Call:
         return self._events.popleft() if self._events else None
 
     def _take(self, what: object, *arguments: object) -> None:
-        """Do what the table says."""
+        """Do what the table has for this stage."""
         action = _ACTIONS.get((self.direction, self.stage), {}).get(what)
         if action is not None:
             action(self, *arguments)
@@ -353,13 +358,14 @@ class Call:
 
     def _check(self, theirs: Description, now: float) -> None:
         self.attempt.begin(theirs, self.known, now)
+        # Each side names the link that it still holds; only if both name the same it goes on.
         self.continues = bool(theirs.link) and theirs.link == self.held_link
         self.stage, self._deadline = Stage.CHECKING, None
         addresses = dict.fromkeys(format_address(one.address) for one in theirs.candidates)
         self._events.append(ChecksBegan(tuple(addresses)))
 
-    def _hear(self, news: Candidates, now: float) -> None:
-        if self.attempt.hear(news, now):
+    def _add_candidates(self, update: Candidates, now: float) -> None:
+        if self.attempt.add_candidates(update, now):
             self.candidates_changed()
 
     def _update(self) -> None:
@@ -375,22 +381,20 @@ class Call:
 
     def _cancel(self, reason: str) -> None:
         self._send(Refusal(self.session, reason))
-        self._abandon(_OUR_REFUSALS.get(reason, reason))
-        self.stage = Stage.ENDED
+        self._abandon(_OUR_REFUSALS.get(reason, reason), Stage.ENDED)
 
     def _expire(self, _now: float) -> None:
-        # Our own offer is taken back; the author of theirs gets to know what became of it.
+        """End a call that a person didn't take in time; the other side is told why."""
         self._send(Refusal(self.session, "cancelled" if self.dials else "no-answer"))
         self._end("no-answer", f"nobody answered within {RING_TIMEOUT:.0f} seconds")
 
     def _end(self, reason: str, explanation: str) -> None:
-        self._abandon(explanation)
-        self.stage = Stage.ENDED
+        self._abandon(explanation, Stage.ENDED)
         self._events.append(CallEnded(reason, explanation))
 
-    def _abandon(self, failure: str) -> None:
-        self._deadline = None
-        if not self.attempt.is_over:
+    def _abandon(self, failure: str, then: Stage) -> None:
+        self.stage, self._deadline = then, None
+        if not self.attempt.is_over:  # during a pause it is over, and reported, already
             self._past.append(self.attempt.report(self.began, failure))
             self.attempt.give_up()
 
@@ -410,17 +414,20 @@ class Call:
     def _unanswered(self, now: float) -> None:
         self._retry("no-answer", "their program didn't answer the offer", now)
 
-    def _refused(self, refusal: Refusal, _now: float) -> None:
+    def _refused(self, refusal: Refusal, _now: float, sentence: str = "") -> None:
         word = refusal.reason if refusal.reason in _REFUSALS else _OTHER_REFUSAL
-        # A refusal while checks are on isn't the network's fault, whatever its word.
-        sentence = _THEY_HUNG_UP if self.stage is Stage.CHECKING else _REFUSALS[word]
+        sentence = sentence or _REFUSALS[word]
         self._end(word, f"{sentence}: {refusal.detail}" if refusal.detail else sentence)
+
+    def _hung_up(self, refusal: Refusal, now: float) -> None:
+        self._refused(refusal, now, "they hung up before there was a path")
 
     def _offer_undelivered(self, document: Undelivered, now: float) -> None:
         """
-        Try again, or end where a person waits and the registry asks for more than any pause.
+        Try again, unless a person waits and it can't be soon.
 
-        The person is told at once then, and decides.
+        The person is told at once then, and decides.  The word may come when we have given the
+        attempt up already: then it decides about the pause.
         """
         reason, retry_after = document.reason, document.retry_after
         is_long = retry_after is not None and retry_after > PAUSES[-1]
@@ -434,8 +441,7 @@ class Call:
         if final or self._number >= self.attempts:
             self._end(reason, explanation)
             return
-        self._abandon(explanation)
-        self.stage = Stage.PAUSING
+        self._abandon(explanation, Stage.PAUSING)
         pause = PAUSES[min(self._number, len(PAUSES)) - 1]
         self._deadline = self._patience.earliest(now + pause)
 
@@ -449,9 +455,9 @@ class Call:
         self._send(Ringing(self.session))
         self._deadline = now + RING_TIMEOUT
 
-    def _extend_offer(self, news: Candidates, _now: float) -> None:
+    def _extend_offer(self, update: Candidates, _now: float) -> None:
         assert self._offered is not None
-        self._offered = extended(self._offered, news)
+        self._offered = extended(self._offered, update)
 
     def _accept(self, now: float) -> None:
         assert self._offered is not None
@@ -465,7 +471,7 @@ class Call:
         self._send(Answer(self.session, self.attempt.describe(self.username, link)))
 
     def _answer_undelivered(self, document: Undelivered, now: float) -> None:
-        """The caller's event stream is away: it may be there again in a moment, or for good."""
+        """Send the answer again in a moment, a few times: the caller may be renewing its stream."""
         if not isinstance(document.body, Answer) or document.reason not in _ABSENT:
             return
         if self._answers > MAX_ANSWERS:
@@ -480,11 +486,16 @@ class Call:
         self._end(*_NO_PATH)
 
 
-# What happens in a stage: a document that comes, or a method that is called; and the step it makes.
+# For each stage: what may happen, a document that comes or a method that is called, and the step
+# that follows.  Ended has no row, for nothing matters any more; nor has idle, which call() and
+# offered() alone leave.
 _Row = Mapping[object, Callable[..., None]]
 # fmt: off
-_SETTLED: _Row = {Candidates: Call._hear, Call.candidates_changed: Call._update_if_checking}
+_SETTLED: _Row = {  # checks may go on, for a better path
+    Candidates: Call._add_candidates, Call.candidates_changed: Call._update_if_checking,
+}
 _ACTIONS: Mapping[tuple[Direction | None, Stage], _Row] = {
+    # No candidates before the answer: without its key and fragment they can't be checked.
     (Direction.OUTGOING, Stage.OFFERING): {
         Answer: Call._answered, Ringing: Call._ringing, Refusal: Call._refused,
         Call.repeat: Call._send_offer, Call.candidates_changed: Call._update,
@@ -497,10 +508,12 @@ _ACTIONS: Mapping[tuple[Direction | None, Stage], _Row] = {
         Call.cancel: Call._cancel,
     },
     (Direction.OUTGOING, Stage.CHECKING): {
-        Candidates: Call._hear, Refusal: Call._refused, Call.candidates_changed: Call._update,
+        Candidates: Call._add_candidates, Refusal: Call._hung_up,
+        Call.candidates_changed: Call._update,
         Call.path_found: Call._settle, Call.round_failed: Call._try_again,
         Call.cancel: Call._cancel,
     },
+    # A refusal or the registry's word may come after its attempt was given up; it counts then, too.
     (Direction.OUTGOING, Stage.PAUSING): {
         Refusal: Call._refused, Call.undeliverable: Call._offer_undelivered,
         Call.hurry: Call._hurry, Call.handle_timer: Call.call, Call.cancel: Call._cancel,
@@ -512,7 +525,8 @@ _ACTIONS: Mapping[tuple[Direction | None, Stage], _Row] = {
         Call.cancel: Call._cancel,
     },
     (Direction.INCOMING, Stage.CHECKING): {
-        Candidates: Call._hear, Refusal: Call._taken_back, Call.candidates_changed: Call._update,
+        Candidates: Call._add_candidates, Refusal: Call._taken_back,
+        Call.candidates_changed: Call._update,
         Call.path_found: Call._settle, Call.round_failed: Call._fail,
         Call.undeliverable: Call._answer_undelivered, Call.handle_timer: Call._send_answer,
         Call.cancel: Call._cancel,

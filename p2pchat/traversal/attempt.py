@@ -3,19 +3,21 @@ One attempt to find a path to a peer: an offer, an answer, and the checks that f
 
 ::
 
-    offering side                                          answering side
-    Attempt                                                Attempt, named like the offer
-      describe()  ──── offer: Description, session ────▶
-                  ◀─── answer: Description ──────────────    describe()
-      begin(theirs) ── candidates: began ──────────────▶     begin(theirs)
-      update()   ◀──── candidates: news of either side ─▶    hear(news)
-              checks: p2pchat.traversal.punching, driven by the Agent
+    offering side                                      answering side
+    describe()        ── offer ─────────────────────▶
+                                                       begin(offer): checks, low TTL
+                      ◀───────────────────── answer ── describe()
+    begin(answer)     ── candidates, began ─────────▶  full TTL
+    update()          ── candidates ────────────────▶  add_candidates()
+    add_candidates()  ◀───────────────── candidates ── update()
 
-Every attempt has a new session name, ephemeral key and username fragment, so nothing of an old one
-can be used again.  The two ephemeral keys make the key of the checks.
+Every attempt has a new session name, ephemeral key and username fragment, so that nothing of an
+old one can be used again.  The key of the checks comes from both sides' ephemeral keys
+(:mod:`p2pchat.identity.exchange`).
 
-Owns no delivery and no decision: who is called, whether it is accepted and what follows a failure
-is :mod:`p2pchat.session.call`'s, which carries the descriptions in its offers and answers.
+Owns both sides' descriptions, the checks (:mod:`p2pchat.traversal.punching`, which the agent
+drives) and the report of them.  Who is called, who accepts, what is retried and what is delivered
+is decided in :mod:`p2pchat.session.call`.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from p2pchat.traversal.strategy import choose
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, Candidates, Description
 
-MAX_REPEATS = 8  # times in an attempt that news of theirs makes us send our candidates again
+MAX_REPEATS = 8  # times in an attempt that new addresses of theirs make us send ours again
 
 
 @attrs.define(eq=False)
@@ -46,10 +48,10 @@ class Attempt:
     :ivar agent: the traversal of our socket.
     :ivar session: the name that all documents of the attempt carry.
     :ivar is_offering: whether the offer is ours.
-    :ivar began: when the offer was made, or came.
+    :ivar began: when the offer was made or received.
     :ivar remembered: how this peer was reached last.
     :ivar ufrag: our username fragment.
-    :ivar is_over: whether it was given up.
+    :ivar is_over: whether it has been given up.
     """
 
     agent: Agent
@@ -63,83 +65,84 @@ class Attempt:
     _exchange: Exchange = attrs.Factory(
         lambda self: Exchange.from_seed(self._random_bytes(32)), takes_self=True
     )
-    _ours: tuple[Candidate, ...] = ()  # as they were sent last
-    _theirs: NatTraits | None = None
+    _local: tuple[Candidate, ...] = ()  # as sent last
+    _remote_nat: NatTraits | None = None
     _checks: Punching | None = None
     _checks_began: float | None = None
-    _heard: set[Address] = attrs.Factory(set)  # theirs, the first MAX_KEPT
-    _has_updated: bool = False  # ours changed after they were sent in offer or answer
+    _remote_addresses: set[Address] = attrs.Factory(set)  # the first MAX_KEPT
+    _updated: bool = False  # our candidates changed after our offer or answer
     _repeats: int = 0
 
     # -- what goes out
 
     def describe(self, username: str, link: str) -> Description:
-        """Return our side as an offer or answer carries it."""
-        self._ours = self.agent.candidates()
+        """Return our side's description, for an offer or answer."""
+        self._local = self.agent.candidates()
         key, nat = self._exchange.public_key, self.agent.gathering.traits().words()
-        return Description(username, key, self.ufrag, self._ours, link, nat)
+        return Description(username, key, self.ufrag, self._local, link, nat)
 
     def update(self) -> Candidates:
-        """Return our candidates and NAT as they are now, to follow an offer or answer."""
-        self._ours, self._has_updated = self.agent.candidates(), True
-        return Candidates(self.session, self._ours, False, self.agent.gathering.traits().words())
+        """Return the CANDIDATES that follow an offer or answer when our candidates have changed."""
+        self._local, self._updated = self.agent.candidates(), True
+        return Candidates(self.session, self._local, False, self.agent.gathering.traits().words())
 
     # -- the checks
 
     def begin(self, theirs: Description, known: bool, now: float) -> None:
         """
-        Begin to check.
+        Begin to check the other side's candidates.
 
         :param known: whether the peer is a contact, or our person called or accepted it.
         :raises RemoteProtocolError: their ephemeral key is unfit.
         """
         key = self._exchange.integrity_key(theirs.exchange, self.session, self.is_offering)
-        self._theirs, self._checks_began = NatTraits.read(theirs.nat), now
+        self._remote_nat, self._checks_began = NatTraits.read(theirs.nat), now
         self._note(theirs.candidates)
         self._checks = self.agent.punch(
             Credentials(self.ufrag, theirs.ufrag, key),
             theirs.candidates,
-            self._theirs,
+            self._remote_nat,
             now,
             not self.is_offering,  # the answering side checks first, with a low TTL
             recalled=self.remembered,
             known=known,
         )
 
-    def hear(self, news: Candidates, now: float) -> bool:
+    def add_candidates(self, update: Candidates, now: float) -> bool:
         """
-        Take what the other side adds while checks are on; tells whether to send ours again.
+        Take more candidates of the other side; return whether :meth:`update` is to be sent again.
 
-        New addresses are a sign of a new network there.  An update of ours may have gone down an
-        event stream that was dead by then, so it is repeated, MAX_REPEATS times at most.
+        New addresses hint at a new network over there.  Our last update may then have gone down an
+        event stream that was dead already, so it is repeated, MAX_REPEATS times at most.
         """
         if self._checks is None:
             return False
-        is_news = self._note(news.candidates)
-        self._repeats += is_news and self._has_updated
-        self._checks.add_candidates(news.candidates, now)
-        if news.began:
+        is_new = self._note(update.candidates)
+        repeats = is_new and self._updated and self._repeats < MAX_REPEATS
+        self._repeats += repeats
+        self._checks.add_candidates(update.candidates, now)
+        if update.began:
             self._checks.remote_began(now)
-        if news.nat.mapping:
-            self._theirs = NatTraits.read(news.nat)
-            self.agent.learn(self.ufrag, self._theirs, now)
-        return is_news and self._has_updated and self._repeats <= MAX_REPEATS
+        if update.nat.mapping:
+            self._remote_nat = NatTraits.read(update.nat)
+            self.agent.learn(self.ufrag, self._remote_nat, now)
+        return repeats
 
     def _note(self, candidates: tuple[Candidate, ...]) -> bool:
-        """Note their addresses; tells whether any is new."""
+        """Note remote addresses; return whether any is new."""
         addresses = dict.fromkeys(one.address for one in candidates)
-        news = [address for address in addresses if address not in self._heard]
-        kept = news[: MAX_KEPT - len(self._heard)]
-        self._heard.update(kept)
+        new = [address for address in addresses if address not in self._remote_addresses]
+        kept = new[: MAX_KEPT - len(self._remote_addresses)]
+        self._remote_addresses.update(kept)
         return bool(kept)
 
     @property
     def is_checking(self) -> bool:
-        """Whether checks go out now, be it for a better path."""
+        """Whether a round of checks is on: the first one, or one for a better path."""
         return self._checks is not None and self._checks.phase is Phase.CHECKING
 
     def give_up(self) -> None:
-        """End the checks, and the path if they found one."""
+        """End the checks, and the path that they may have found."""
         self.is_over, self._checks = True, None
         self.agent.forget(self.ufrag)
 
@@ -147,8 +150,8 @@ class Attempt:
 
     @property
     def method(self) -> PathMethod | None:
-        """What made the path."""
-        checks, theirs = self._checks, self._theirs
+        """How the path was found, ``None`` without one."""
+        checks, theirs = self._checks, self._remote_nat
         if checks is None or checks.path is None or theirs is None:
             return None
         path, ours = checks.path, self.agent.gathering.traits()
@@ -160,25 +163,25 @@ class Attempt:
 
     def hint(self, wall: float) -> PathHint | None:
         """
-        Return how the path came about, for the next call; ``None`` if there is nothing to learn.
+        Return a hint for the next call, from how the path was found; ``None`` without one.
 
         :param wall: seconds since 1970.
         """
-        method, theirs = self.method, self._theirs
+        method, theirs = self.method, self._remote_nat
         if method is None or theirs is None or self.agent.relay_only:
             return None
         return PathHint(method, self.agent.gathering.traits().mapping, theirs.mapping, wall)
 
     def report(self, origin: float, failure: str = "") -> AttemptReport:
         """
-        Return what was tried.
+        Return a report of the attempt so far.
 
-        :param origin: when the call began; times count from then.
-        :param failure: why nothing came of it.
+        :param origin: the time that milliseconds count from.
+        :param failure: why it is given up, or "".
         """
-        gathering, theirs, checks = self.agent.gathering, self._theirs, self._checks
+        gathering, theirs, checks = self.agent.gathering, self._remote_nat, self._checks
         ours, remembered = gathering.traits(), self.remembered
-        nat = NatReport.of(ours, gathering.is_blocked, self._ours)
+        nat = NatReport.of(ours, gathering.is_blocked, self._local)
         began = in_ms(self.began - origin)
         if theirs is None or checks is None:
             return AttemptReport(nat, None, self.is_offering, began, failure=failure)
@@ -199,8 +202,8 @@ class Attempt:
         )
 
 
-def extended(description: Description, news: Candidates) -> Description:
-    """Return an offer's description with what its author added before the checks began."""
-    known = dict.fromkeys((*description.candidates, *news.candidates))
-    nat = news.nat if news.nat.mapping else description.nat
+def extended(description: Description, update: Candidates) -> Description:
+    """Return an offer's description with candidates that came before it was accepted."""
+    known = dict.fromkeys((*description.candidates, *update.candidates))
+    nat = update.nat if update.nat.mapping else description.nat
     return attrs.evolve(description, candidates=tuple(known)[:MAX_CANDIDATES], nat=nat)

@@ -146,6 +146,24 @@ class StrayDocumentTests(CallCase):
         for body in strays[:2]:
             self.ignoring(self.bob, attrs.evolve(body, session=self.bob.session))
 
+    def test_idle(self) -> None:
+        """Nothing but a call or an offer moves a call that has neither."""
+        for act in (
+            lambda: self.alice.ask(NOW),
+            lambda: self.alice.accept(NOW),
+            lambda: self.alice.cancel("cancelled"),
+            self.alice.candidates_changed,
+            self.alice.repeat,
+            lambda: self.alice.hurry(NOW),
+            lambda: self.alice.path_found(PATH),
+            lambda: self.alice.round_failed(NOW),
+            lambda: self.alice.receive(Ringing(""), NOW),
+        ):
+            act()
+            self.assertIs(self.alice.stage, Stage.IDLE)
+        self.assertEqual((self.sent(self.alice), self.said(self.alice)), ([], []))
+        self.assertEqual((self.alice.told(), self.alice.get_timer()), ((), None))
+
     def test_over(self) -> None:
         """Nothing moves what is over."""
         self.checking()

@@ -126,7 +126,7 @@ class ChecksTests(AttemptCase):
         """That the offering side has begun ends the low TTL."""
         self.begin()
         self.bob.agent.datagrams_to_send(NOW)
-        self.assertFalse(self.bob.hear(Candidates("session", (), True), NOW))
+        self.assertFalse(self.bob.add_candidates(Candidates("session", (), True), NOW))
         self.assertEqual([one.ttl for one in self.bob.agent.datagrams_to_send(NOW)], [None])
 
     def test_unfit_key(self) -> None:
@@ -142,7 +142,7 @@ class ChecksTests(AttemptCase):
         """What comes during the checks is checked at once."""
         self.begin()
         self.alice.agent.datagrams_to_send(NOW)
-        self.alice.hear(Candidates("session", (reflexive(1),)), NOW)
+        self.alice.add_candidates(Candidates("session", (reflexive(1),)), NOW)
         sent = self.alice.agent.datagrams_to_send(NOW)
         self.assertEqual([one.destination for one in sent], [reflexive(1).address])
 
@@ -153,7 +153,7 @@ class ChecksTests(AttemptCase):
         self.assertTrue(self.alice.is_over)
         self.assertFalse(self.alice.is_checking)
         self.assertIsNone(self.alice.agent.attempt(self.alice.ufrag))
-        self.assertFalse(self.alice.hear(Candidates("session", (reflexive(1),)), NOW))
+        self.assertFalse(self.alice.add_candidates(Candidates("session", (reflexive(1),)), NOW))
         self.assertIsNone(self.alice.hint(0.0))
 
 
@@ -163,10 +163,12 @@ class TalkativeTests(AttemptCase):
     def test_repeats(self) -> None:
         """Ours are to be sent again for news of theirs, a few times and not for each."""
         self.begin()
-        self.assertFalse(self.alice.hear(Candidates("session", (reflexive(0),)), NOW), "no update")
+        self.assertFalse(
+            self.alice.add_candidates(Candidates("session", (reflexive(0),)), NOW), "no update"
+        )
         self.alice.update()
         again = [
-            self.alice.hear(Candidates("session", (reflexive(number),)), NOW)
+            self.alice.add_candidates(Candidates("session", (reflexive(number),)), NOW)
             for number in (1, 1, *range(2, 200))
         ]
         self.assertEqual(again[:2], [True, False], "known ones are no news")
@@ -180,7 +182,7 @@ class TalkativeTests(AttemptCase):
                 Candidate(kind, ("203.0.113.9", 1000 + number % 150))
                 for kind in (CandidateType.SERVER_REFLEXIVE, CandidateType.HOST)
             )
-            self.alice.hear(Candidates("session", news), NOW)
+            self.alice.add_candidates(Candidates("session", news), NOW)
         report = self.alice.report(NOW)
         assert report.theirs is not None
         addresses = [one.address for one in report.theirs.candidates]
@@ -221,7 +223,7 @@ class ReportTests(AttemptCase):
     def test_words(self) -> None:
         """Words about their NAT that come during the checks are those that are reported."""
         self.begin()
-        self.alice.hear(Candidates("session", (), nat=OPEN), NOW)
+        self.alice.add_candidates(Candidates("session", (), nat=OPEN), NOW)
         report = self.alice.report(NOW)
         assert report.theirs is not None
         self.assertEqual(report.theirs.mapping, "none")
