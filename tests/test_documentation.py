@@ -30,7 +30,7 @@ from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer import event_stream, events, http_client
 from p2pchat.peer.node import MAX_STRANGERS
 from p2pchat.peer.registry_connection import FIRST_WAIT, LONGEST_WAIT
-from p2pchat.peer.stun_servers import MAX_URLS
+from p2pchat.peer.resolver import MAX_URLS
 from p2pchat.session import call, conversation, dialogue, held_link, link, quic
 from p2pchat.session.quic import Engine, _SecretLog
 from p2pchat.session.story import Note, PathTold, Story

@@ -2,8 +2,8 @@
 Signaling by a registry: registration and event stream, documents, look-ups, STUN and relays.
 
 Puts the parts together: :mod:`~p2pchat.peer.registry_connection` keeps us registered,
-:mod:`~p2pchat.peer.signaling_channel` judges and orders documents, and names of servers become
-addresses by :mod:`~p2pchat.peer.stun_servers`.
+:mod:`~p2pchat.peer.signaling_channel` judges and orders documents, and the URLs of servers become
+addresses by :mod:`~p2pchat.peer.resolver`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from p2pchat.interfaces import ISignaling
 from p2pchat.peer.events import Trouble
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.lookup import as_peer_id
-from p2pchat.peer.names import Names
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.registry_connection import Callbacks, RegistryConnection, Stage
+from p2pchat.peer.resolver import Resolver
 from p2pchat.peer.signaling import (
     PeerRecord,
     RelaysOffered,
@@ -36,10 +36,11 @@ from p2pchat.peer.signaling import (
     SignalingLost,
 )
 from p2pchat.peer.signaling_channel import SignalingChannel
-from p2pchat.peer.stun_servers import NamedServers
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import is_on_this_machine
+from p2pchat.wire.addresses import Family, family
 from p2pchat.wire.documents import Delivered
+from p2pchat.wire.origins import host
 from p2pchat.wire.strict_json import JsonObject
 
 MAX_PAGE = 200  # records of one page, which is as many as a registry gives
@@ -63,7 +64,7 @@ class RegistrySignaling:
         self.is_local = is_on_this_machine(server)
         self._runtime = runtime
         self._client = RegistryClient(server, identity, runtime, self._warn)
-        self._servers = NamedServers(Names(runtime))
+        self._resolver = Resolver(runtime)
         self._is_registered = False
         self._receive: Callable[[SignalingEvent], None] = lambda _event: None  # until the start
 
@@ -130,7 +131,7 @@ class RegistrySignaling:
 
     @inlineCallbacks
     def _configure(self, lease: Lease) -> Any:
-        stun = yield self._servers.stun(lease.stun, self._client.scope)
+        stun = yield self._resolver.stun_servers(lease.stun, self._client.scope)
         yield self._offer_relays(lease)
         self._channel.resume()
         self._is_registered = True
@@ -139,7 +140,7 @@ class RegistrySignaling:
     @inlineCallbacks
     def _offer_relays(self, lease: Lease) -> Any:
         if lease.credentials is not None:
-            relays = yield self._servers.relays(lease.relays, self._client.scope)
+            relays = yield self._resolver.relays(lease.relays, self._client.scope)
             self._receive(RelaysOffered(tuple(relays), lease.credentials))
 
     # -- peers and documents
@@ -181,3 +182,24 @@ def _records(page: JsonObject) -> list[PeerRecord]:
             with contextlib.suppress(RemoteProtocolError):
                 found.append(PeerRecord.from_json(one))
     return found
+
+
+@inlineCallbacks
+def find_stun(server: str, runtime: Runtime) -> Any:
+    """
+    Ask a registry where STUN is, and return a Deferred of the first IPv4 address.
+
+    It fails with :class:`p2pchat.errors.RegistryError` where the registry can't be asked, or names
+    no server that can be used.
+    """
+    client = RegistryClient(server, Identity.from_seed(runtime.random_bytes(32)), runtime)
+    status = yield client.status()
+    urls = status.get("stun_servers", [f"stun:{host(server)}"])
+    found = yield Resolver(runtime).stun_servers(urls, client.scope)
+    usable = [address for address in found if family(address[0]) is Family.IPV4]
+    if not usable:
+        raise RegistryError(
+            f"the registry {server} names no STUN server with an IPv4 address: --stun-port says "
+            "where one is at its host"
+        )
+    return usable[0]

@@ -23,15 +23,13 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from p2pchat.errors import ConfigurationError, P2PChatError, RegistryError
-from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import INode
 from p2pchat.natcheck.classic import NatType, read_nat_type
 from p2pchat.natcheck.discovery import Behaviour, read_behaviour
 from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer import events
-from p2pchat.peer.names import Names
-from p2pchat.peer.registry_client import RegistryClient
-from p2pchat.peer.stun_servers import find_stun
+from p2pchat.peer.registry_signaling import find_stun
+from p2pchat.peer.resolver import Resolver
 from p2pchat.runtime import Runtime
 from p2pchat.tap.event_log import EventLog
 from p2pchat.tap.process import Process
@@ -275,13 +273,10 @@ class NatTypeService(StdioService):
     @inlineCallbacks
     def _find(self) -> Any:
         """Return a Deferred of the IPv4 address of a STUN server."""
-        names = Names(self._runtime)
         if self._stun_port is None:
-            nobody = Identity.from_seed(self._runtime.random_bytes(32))
-            client = RegistryClient(self._server, nobody, self._runtime)
-            return (yield find_stun(client, names))
+            return (yield find_stun(self._server, self._runtime))
         name = host(self._server).strip("[]")
-        found = yield names.addresses(name)
+        found = yield Resolver(self._runtime).addresses(name)
         if not found or ":" in found[0]:  # those of IPv4 come first
             raise RegistryError(f"{name} has no IPv4 address")
         return found[0], self._stun_port

@@ -13,7 +13,7 @@ Over TCP and TLS, STUN messages and ChannelData follow each other without any ot
 first two bits tell them apart: 00 is STUN, 01 is ChannelData.  :class:`StreamFrames` cuts them.
 
 URLs (RFC 7065): ``turn:host``, ``turn:host:port?transport=tcp``, ``turns:host:port``.  DTLS
-(``turns:`` with ``transport=udp``) is refused.
+(``turns:`` with ``transport=udp``) is refused.  Those of STUN servers (RFC 7064) are read here too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from enum import Enum
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import MAGIC_COOKIE, STUN_HEADER
 from p2pchat.wire.origins import host as url_host
 from p2pchat.wire.strict_json import field
@@ -35,6 +36,7 @@ MAX_DATA = 65_507  # bytes; what one UDP datagram over IPv4 carries
 MAX_FRAME = 4096  # bytes; a datagram of Ethernet size and its attributes; longer ones are skipped
 MAX_CREDENTIAL = 127  # characters; USERNAME has at most 508 bytes (RFC 8489 section 14.3)
 MAX_URL = 300  # characters; the longest domain name has 253
+STUN_PORT = 3478  # RFC 8489 section 8.1
 
 _CHOICE = 8  # bytes that tell what a STUN frame is: type, length, magic cookie
 
@@ -97,25 +99,37 @@ class RelayServer:
 
 
 _TRANSPORTS = {  # by scheme and query: the transport, the default port (RFC 8656 section 5)
-    ("turn", ""): (Transport.UDP, 3478),
-    ("turn", "transport=udp"): (Transport.UDP, 3478),
-    ("turn", "transport=tcp"): (Transport.TCP, 3478),
+    ("turn", ""): (Transport.UDP, STUN_PORT),
+    ("turn", "transport=udp"): (Transport.UDP, STUN_PORT),
+    ("turn", "transport=tcp"): (Transport.TCP, STUN_PORT),
     ("turns", ""): (Transport.TLS, 5349),
     ("turns", "transport=tcp"): (Transport.TLS, 5349),
 }
 
 
-def parse_turn_url(url: object) -> RelayServer:
+def parse_stun_url(url: str) -> Address:
+    """
+    Read ``stun:host`` or ``stun:host:port`` (RFC 7064); the host is a name or an IP literal.
+
+    :raises RemoteProtocolError: it is neither.
+    """
+    shown = repr(url[:80])
+    scheme, colon, authority = url.partition(":")
+    if len(url) > MAX_URL or not colon or scheme.lower() != "stun":
+        raise RemoteProtocolError(f"{shown} is not a STUN URL")
+    return _authority(authority, STUN_PORT, shown)
+
+
+def parse_turn_url(url: str) -> RelayServer:
     """
     Read ``turn:`` and ``turns:`` URLs (RFC 7065).
 
     :raises RemoteProtocolError: it is neither, or of a transport that we don't speak.
     """
-    text = url if isinstance(url, str) else ""
-    shown = repr(text[:80])
-    scheme, colon, rest = text.partition(":")
+    shown = repr(url[:80])
+    scheme, colon, rest = url.partition(":")
     authority, question, query = rest.partition("?")
-    if len(text) > MAX_URL or not colon or scheme.lower() not in {"turn", "turns"}:
+    if len(url) > MAX_URL or not colon or scheme.lower() not in {"turn", "turns"}:
         raise RemoteProtocolError(f"{shown} is not a TURN URL, such as turn:relay.example:3478")
     known = _TRANSPORTS.get((scheme.lower(), query.lower()))
     if known is None or bool(question) != bool(query):
@@ -124,14 +138,14 @@ def parse_turn_url(url: object) -> RelayServer:
     return RelayServer(host, port, known[0])
 
 
-def _authority(text: str, default_port: int, shown: str) -> tuple[str, int]:
+def _authority(text: str, default_port: int, shown: str) -> Address:
     host, colon, port = text.rpartition(":")
     if not colon or "]" in port:
         host, port = text, str(default_port)
     if not (port.isascii() and port.isdigit() and len(port) < 6) or not 0 < int(port) < 65536:
         raise RemoteProtocolError(f"{shown}: no port from 1 to 65535")
-    if any(character in host for character in "/@#\\"):
-        raise RemoteProtocolError(f"{shown}: a host and a port are all that a TURN URL names")
+    if any(character in host for character in "/@#?\\"):
+        raise RemoteProtocolError(f"{shown}: a host and a port are all that such a URL names")
     try:
         return url_host(f"http://{host}:1").strip("[]"), int(port)
     except RemoteProtocolError:

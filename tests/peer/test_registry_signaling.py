@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import attrs
+from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import RegistryError
 from p2pchat.identity.documents import Acceptance
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.event_stream import Event
-from p2pchat.peer.registry_signaling import RegistrySignaling
+from p2pchat.peer.registry_signaling import RegistrySignaling, find_stun
 from p2pchat.peer.signaling import (
     DocumentReceived,
     PeerRecord,
@@ -21,6 +25,7 @@ from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.retry_after import SCATTER
 from tests.identity.people import ALICE, BOB, CAROL
 from tests.peer.registry_case import RegistryCase
+from tests.peer.test_registry_client import Page
 from tests.simulation.link import Link
 from tests.simulation.world import REGISTRY, STUN_PORT
 
@@ -156,3 +161,46 @@ class RegistrySignalingTests(SignalingCase):
         self.run_for(1 + SCATTER)
         self.failureResultOf(stopped)
         self.assertEqual(self.host.reactor.getDelayedCalls(), [])
+
+
+class FindTests(RegistryCase):
+    """Where STUN is, as the registry tells whoever asks."""
+
+    def find(self, url: str) -> Any:
+        """Return where it is, or the error that the person reads."""
+        try:
+            return self.result(find_stun(url, self.runtime(self.host)))
+        except RegistryError as error:
+            return error
+
+    def test_found(self) -> None:
+        """On whatever port it is."""
+        self.assertEqual(self.find(self.world.url), (REGISTRY[0], STUN_PORT))
+        registry = self.world.registry
+        registry.settings = attrs.evolve(registry.settings, stun_port=3540)
+        self.assertEqual(self.find(self.world.url), (REGISTRY[0], 3540))
+
+    def test_none(self) -> None:
+        """A registry without STUN is said to be one, and what to do."""
+        registry = self.world.registry
+        registry.settings = attrs.evolve(registry.settings, stun_port=0)
+        self.assertIn("--stun-port", str(self.find(self.world.url)))
+
+    def test_away(self) -> None:
+        """A registry that isn't there is said not to be."""
+        self.world.host.kill()
+        self.assertIn("nothing listens there", str(self.find(self.world.url)))
+
+    def test_other_registry(self) -> None:
+        """One that doesn't say has it on the usual port; one that lies has none."""
+        other = self.world.internet.host("203.0.113.80")
+        for body, expected in (
+            (b"{}", ("203.0.113.80", 3478)),
+            (b'{"stun_servers": ["stun:127.0.0.1:3478", 5, "stun:10.0.0.1", {}]}', None),
+            (b'{"stun_servers": {"a": 1}}', None),
+        ):
+            port = other.reactor.listenTCP(80, Site(Page(200, body), reactor=other.reactor))
+            found = self.find("http://203.0.113.80")
+            self.assertEqual(found if expected else type(found), expected or RegistryError)
+            port.stopListening()
+            self.run_for(0.1)

@@ -120,6 +120,10 @@ class Host(Node):
         """Resolve a name to its IPv6 address."""
         return self.internet.dns6.get(name) if self.online else None
 
+    def lookup_all(self, name: str) -> list[str]:
+        """Resolve a name or an IP literal to its addresses of both families."""
+        return [one for one in (self.lookup(name), self.lookup6(name)) if one is not None]
+
     def is_local(self, address: str) -> bool:
         """Tell whether this address is this very host."""
         if ":" in address:

@@ -58,7 +58,7 @@ class HostReactor:
     _log = Logger()
 
     def __init__(self, host: Host) -> None:
-        self.nameResolver: IHostnameResolver = HostnameResolver(host)
+        self.nameResolver: IHostnameResolver = HostnameResolver(host.lookup_all, self)
         self._host = host
         self._clock = host.internet.clock
         self._alive = True

@@ -1,9 +1,8 @@
-"""Name resolution without threads: IP literals, and the names in `Internet.dns` and `dns6`."""
+"""Name resolution without threads: IP literals, and whatever a host, or a test, knows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import attrs
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -11,12 +10,10 @@ from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
     IHostResolution,
+    IReactorTime,
     IResolutionReceiver,
 )
 from zope.interface import implementer
-
-if TYPE_CHECKING:
-    from tests.simulation.host import Host
 
 
 @implementer(IHostResolution)
@@ -27,15 +24,24 @@ class HostResolution:
     name: str
 
     def cancel(self) -> None:
-        """Do nothing: the answer comes in the same instant of virtual time."""
+        """Do nothing: the answer comes in the same instant of virtual time, or never."""
 
 
 @implementer(IHostnameResolver)
-@attrs.frozen
+@attrs.define(eq=False)
 class HostnameResolver:
-    """Resolves, one turn of the reactor later; a host that is offline resolves no name."""
+    """
+    Resolves, one turn of the reactor later.
 
-    _host: Host
+    :ivar lookup: returns the addresses of a name; None: whoever asks is kept waiting.
+    :ivar asked: the names that were looked up.
+    :ivar waiting: those who wait, and whom a test may answer.
+    """
+
+    lookup: Callable[[str], Sequence[str] | None]
+    _clock: IReactorTime
+    asked: list[str] = attrs.Factory(list)
+    waiting: list[IResolutionReceiver] = attrs.Factory(list)
 
     def resolveHostName(
         self,
@@ -46,12 +52,17 @@ class HostnameResolver:
         transportSemantics: str = "TCP",
     ) -> IHostResolution:
         """See `IHostnameResolver`."""
+        self.asked.append(hostName)
         resolution = HostResolution(hostName)
         resolutionReceiver.resolutionBegan(resolution)
-        for answer in (self._host.lookup(hostName), self._host.lookup6(hostName)):
-            kind = IPv6Address if answer is not None and ":" in answer else IPv4Address
-            if answer is not None and (addressTypes is None or kind in addressTypes):
+        answers = self.lookup(hostName)
+        if answers is None:
+            self.waiting.append(resolutionReceiver)
+            return resolution
+        for answer in answers:
+            kind = IPv6Address if ":" in answer else IPv4Address
+            if addressTypes is None or kind in addressTypes:
                 address = kind(transportSemantics, answer, portNumber)  # type: ignore[arg-type]
-                self._host.reactor.callLater(0, resolutionReceiver.addressResolved, address)
-        self._host.reactor.callLater(0, resolutionReceiver.resolutionComplete)
+                self._clock.callLater(0, resolutionReceiver.addressResolved, address)
+        self._clock.callLater(0, resolutionReceiver.resolutionComplete)
         return resolution

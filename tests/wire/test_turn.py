@@ -15,6 +15,7 @@ from p2pchat.wire.turn import (
     StreamFrames,
     decode_channel_data,
     encode_channel_data,
+    parse_stun_url,
     parse_turn_url,
 )
 
@@ -46,7 +47,7 @@ class UrlTests(SynchronousTestCase):
         for url in (
             "", "turn:", "turn", "stun:a", "http://a", "turn://a", "turn:a:0", "turn:a:65536",
             "turn:a:x", "turn:a:", "turns:a?transport=udp", "turn:a?transport=sctp", "turn:a?",
-            "turn:a/b", "turn:me@a", "turn:a b", "turn:a\n", "turn:" + "a" * 400, None, 7,
+            "turn:a/b", "turn:me@a", "turn:a b", "turn:a\n", "turn:" + "a" * 400,
             "turn:2001:db8::1", "turn:a#f", "turn:a?transport=tcp&x",
         ):  # fmt: skip
             with self.subTest(url=url):
@@ -60,6 +61,33 @@ class UrlTests(SynchronousTestCase):
                 self.assertIsInstance(parse_turn_url(url), RelayServer)
             except RemoteProtocolError:
                 continue
+
+
+class StunUrlTests(SynchronousTestCase):
+    """RFC 7064, without its secure form."""
+
+    def test_read(self) -> None:
+        """The port may lack; an IPv6 literal has brackets."""
+        for url, expected in (
+            ("stun:example.org", ("example.org", 3478)),
+            ("stun:example.org:19302", ("example.org", 19302)),
+            ("stun:192.0.2.1:3479", ("192.0.2.1", 3479)),
+            ("stun:[2001:db8::1]", ("2001:db8::1", 3478)),
+            ("stun:[2001:db8::1]:5", ("2001:db8::1", 5)),
+        ):
+            with self.subTest(url=url):
+                self.assertEqual(parse_stun_url(url), expected)
+
+    def test_refused(self) -> None:
+        """Other schemes, no host, no port, and more than that."""
+        for url in (
+            *("", "stun", "stun:", "stuns:example.org", "http://example.org", "stun:a:0"),
+            *("stun:a:65536", "stun:a:b", "stun:a:", "stun:user@a", "stun:a b"),
+            *("stun:a:" + "9" * 5000, "stun:a:٣"),
+            *("stun:[::1", "stun:2001:db8::1x", "stun:a?x", "stun:a/b", "stun:a#f"),
+        ):
+            with self.subTest(url=url):
+                self.assertRaises(RemoteProtocolError, parse_stun_url, url)
 
 
 class KeyTests(SynchronousTestCase):

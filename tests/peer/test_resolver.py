@@ -1,72 +1,34 @@
-"""From STUN URLs to addresses."""
+"""Host names and URLs of servers to addresses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-import attrs
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IAddress,
-    IHostnameResolver,
-    IHostResolution,
-    IResolutionReceiver,
-)
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.server import Site
-from zope.interface import implementer
-from zope.interface.verify import verifyObject
 
-from p2pchat.errors import RegistryError, RemoteProtocolError
-from p2pchat.peer.names import MAX_UNDER_WAY, Names
-from p2pchat.peer.registry_client import RegistryClient
-from p2pchat.peer.stun_servers import MAX_URLS, NamedServers, find_stun, parse_stun_url
+from p2pchat.peer.resolver import (
+    MAX_ADDRESSES,
+    MAX_UNDER_WAY,
+    MAX_URLS,
+    RESOLVE_TIMEOUT,
+    Resolver,
+)
 from p2pchat.wire.addresses import Address, Scope
 from p2pchat.wire.turn import RelayServer, Transport, parse_turn_url
-from tests.identity.people import ALICE
-from tests.peer.registry_case import RegistryCase
-from tests.peer.test_registry_client import Page
 from tests.simulation.internet import Internet
-from tests.simulation.resolver import HostResolution
-from tests.simulation.world import REGISTRY, STUN_PORT, runtime_on
+from tests.simulation.resolver import HostnameResolver
+from tests.simulation.world import runtime_on
 
 
-class ParseTests(SynchronousTestCase):
-    """RFC 7064, without its secure form."""
-
-    def test_read(self) -> None:
-        """The port may lack; an IPv6 literal has brackets."""
-        for url, expected in (
-            ("stun:example.org", ("example.org", 3478)),
-            ("stun:example.org:19302", ("example.org", 19302)),
-            ("stun:192.0.2.1:3479", ("192.0.2.1", 3479)),
-            ("stun:[2001:db8::1]", ("2001:db8::1", 3478)),
-            ("stun:[2001:db8::1]:5", ("2001:db8::1", 5)),
-        ):
-            with self.subTest(url=url):
-                self.assertEqual(parse_stun_url(url), expected)
-
-    def test_refused(self) -> None:
-        """Other schemes, no host, no port, and what isn't text."""
-        for url in (
-            *("", "stun", "stun:", "stuns:example.org", "http://example.org", "stun:a:0"),
-            *("stun:a:65536", "stun:a:b", "stun:a:", "stun:user@a", "stun:a b"),
-            *("stun:a:" + "9" * 5000, "stun:a:٣"),
-            *("stun:[::1", "stun:2001:db8::1x", None, 5, ["stun:a"]),
-        ):
-            with self.subTest(url=url):
-                self.assertRaises(RemoteProtocolError, parse_stun_url, url)
-
-
-class NamesCase(SynchronousTestCase):
+class ResolverCase(SynchronousTestCase):
     """A host in a simulated internet, whose names the test gives out."""
 
     def setUp(self) -> None:
         self.host = Internet(1).host()
-        self.servers = NamedServers(Names(runtime_on(self.host, Random(1))))
+        self.resolver = Resolver(runtime_on(self.host, Random(1)))
         self.registry = Scope.GLOBAL
 
     def know(self, known: dict[str, str]) -> None:
@@ -75,64 +37,86 @@ class NamesCase(SynchronousTestCase):
         for name, address in known.items():
             (dns6 if ":" in address else dns)[f"{name.removesuffix('_6')}.test"] = address
 
+    def install(self, *hosts: str | None) -> HostnameResolver:
+        """Let every name have these addresses, in this order; None: let whoever asks wait."""
+        known = [one for one in hosts if one is not None]
+        resolver = HostnameResolver(lambda _name: known or None, self.host.reactor)
+        self.host.reactor.installNameResolver(resolver)
+        return resolver
+
     def result(self, found: Deferred[Any]) -> Any:
         """Let the resolver work, and return what was found."""
         self.host.internet.run(0.1)
         return self.successResultOf(found)
 
 
-class FindTests(RegistryCase):
-    """Where STUN is, as the registry tells whoever asks."""
+class NameTests(ResolverCase):
+    """Host names to addresses of both families."""
 
-    def find(self, client: RegistryClient) -> Any:
-        """Return where it is, or the error that the person reads."""
-        try:
-            return self.result(find_stun(client, Names(self.runtime(self.host))))
-        except RegistryError as error:
-            return error
+    def addresses(self, name: str) -> list[str]:
+        """Resolve a name."""
+        found = self.resolver.addresses(name)
+        self.host.internet.run(0.1)
+        return self.successResultOf(found)
 
-    def test_found(self) -> None:
-        """On whatever port it is."""
-        self.assertEqual(self.find(self.client), (REGISTRY[0], STUN_PORT))
-        registry = self.world.registry
-        registry.settings = attrs.evolve(registry.settings, stun_port=3540)
-        self.assertEqual(self.find(self.client), (REGISTRY[0], 3540))
+    def test_families(self) -> None:
+        """A name has what it has, the IPv4 address first."""
+        self.host.internet.dns.update({"both.test": "192.0.2.1", "four.test": "192.0.2.4"})
+        self.host.internet.dns6.update({"both.test": "2001:db8::1", "six.test": "2001:db8::6"})
+        self.assertEqual(self.addresses("both.test"), ["192.0.2.1", "2001:db8::1"])
+        self.assertEqual(self.addresses("four.test"), ["192.0.2.4"])
+        self.assertEqual(self.addresses("six.test"), ["2001:db8::6"])
+        self.assertEqual(self.addresses("none.test"), [])
 
-    def test_none(self) -> None:
-        """A registry without STUN is said to be one, and what to do."""
-        registry = self.world.registry
-        registry.settings = attrs.evolve(registry.settings, stun_port=0)
-        self.assertIn("--stun-port", str(self.find(self.client)))
+    def test_literals(self) -> None:
+        """An IP literal is its own address, in its canonical form."""
+        self.assertEqual(self.addresses("192.0.2.1"), ["192.0.2.1"])
+        self.assertEqual(self.addresses("2001:DB8:0::1"), ["2001:db8::1"])
 
-    def test_away(self) -> None:
-        """A registry that isn't there is said not to be."""
-        self.world.host.kill()
-        self.assertIn("nothing listens there", str(self.find(self.client)))
+    def test_silence(self) -> None:
+        """A resolver that doesn't answer costs RESOLVE_TIMEOUT, and its late answer nothing."""
+        resolver = self.install(None)
+        found = self.resolver.addresses("slow.test")
+        self.host.internet.run(RESOLVE_TIMEOUT - 0.1)
+        self.assertNoResult(found)
+        self.host.internet.run(0.2)
+        self.assertEqual(self.successResultOf(found), [])
+        resolver.waiting[0].resolutionComplete()
 
-    def test_other_registry(self) -> None:
-        """One that doesn't say has it on the usual port; one that lies has none."""
-        other = self.world.internet.host("203.0.113.80")
-        for body, expected in (
-            (b"{}", ("203.0.113.80", 3478)),
-            (b'{"stun_servers": ["stun:127.0.0.1:3478", 5, "stun:10.0.0.1", {}]}', None),
-            (b'{"stun_servers": {"a": 1}}', None),
-        ):
-            port = other.reactor.listenTCP(80, Site(Page(200, body), reactor=other.reactor))
-            client = self.make_client(ALICE, url="http://203.0.113.80")
-            found = self.find(client)
-            self.assertEqual(found if expected else type(found), expected or RegistryError)
-            self.result(client.close())
-            port.stopListening()
-            self.run_for(0.1)
+    def test_many_addresses(self) -> None:
+        """All that a name has are found, those of IPv4 first; of very many, MAX_ADDRESSES."""
+        resolver = self.install(None)
+        for count, expected in ((3, 6), (100, MAX_ADDRESSES)):
+            found = self.resolver.addresses("many.test")
+            for number in range(count):
+                for host in (f"2001:db8::{number}", f"192.0.2.{number}", f"192.0.2.{number}"):
+                    kind = IPv6Address if ":" in host else IPv4Address
+                    resolver.waiting[-1].addressResolved(kind("TCP", host, 0))
+            resolver.waiting[-1].resolutionComplete()
+            hosts = self.successResultOf(found)
+            self.assertEqual(len(hosts), expected)
+            self.assertEqual(hosts, sorted(hosts, key=lambda host: ":" in host))
+
+    def test_slow(self) -> None:
+        """A resolver that doesn't answer isn't asked without end; it is again when it has."""
+        resolver = self.install(None)
+        for number in range(100):
+            self.resolver.addresses(f"n{number}.test")
+            self.host.internet.run(RESOLVE_TIMEOUT)
+        self.assertEqual(len(resolver.waiting), MAX_UNDER_WAY)
+        for receiver in resolver.waiting:
+            receiver.resolutionComplete()
+        self.resolver.addresses("again.test")
+        self.assertEqual(len(resolver.waiting), MAX_UNDER_WAY + 1)
 
 
-class AddressTests(NamesCase):
+class StunTests(ResolverCase):
     """What can be sent to."""
 
     def addresses(self, urls: object, **known: str) -> list[Address]:
         """Return the addresses that these URLs name, with these names known."""
         self.know(known)
-        found: list[Address] = self.result(self.servers.stun(urls, self.registry))
+        found: list[Address] = self.result(self.resolver.stun_servers(urls, self.registry))
         return found
 
     def test_resolved(self) -> None:
@@ -175,14 +159,14 @@ class AddressTests(NamesCase):
         self.assertEqual(len(found), MAX_URLS)
 
 
-class RelayTests(NamesCase):
+class RelayTests(ResolverCase):
     """Relays, and where they are."""
 
     def relays(self, urls: object, **known: str) -> list[tuple[RelayServer, Address]]:
         """Return the relays that these URLs name, with these names known."""
         self.know(known)
         found: list[tuple[RelayServer, Address]] = self.result(
-            self.servers.relays(urls, self.registry)
+            self.resolver.relays(urls, self.registry)
         )
         return found
 
@@ -225,46 +209,15 @@ class RelayTests(NamesCase):
         self.assertEqual(len(many), MAX_URLS)
 
 
-@implementer(IHostnameResolver)
-class Answers:
-    """
-    A resolver that gives every name these addresses, in this order.
-
-    :ivar asked: the names that were looked up.
-    """
-
-    def __init__(self, *hosts: str) -> None:
-        self.hosts = hosts
-        self.asked: list[str] = []
-
-    def resolveHostName(
-        self,
-        resolutionReceiver: IResolutionReceiver,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Sequence[type[IAddress]] | None = None,
-        transportSemantics: str = "TCP",
-    ) -> IHostResolution:
-        """Answer at once."""
-        self.asked.append(hostName)
-        for host in self.hosts:
-            kind = IPv6Address if ":" in host else IPv4Address
-            resolutionReceiver.addressResolved(kind("TCP", host, portNumber))
-        resolutionReceiver.resolutionComplete()
-        return HostResolution(hostName)
-
-
-class JudgedTests(NamesCase):
+class JudgedTests(ResolverCase):
     """A registry on the internet that names what is nearer."""
 
     def found(self, host: str, *addresses: str) -> set[str]:
         """Return which addresses are sent to where a name has these."""
-        resolver = Answers(*addresses)
-        verifyObject(IHostnameResolver, resolver)
-        self.host.reactor.installNameResolver(resolver)
+        self.install(*addresses)
         urls = [f"turn:{host}:6379?transport=tcp", f"turn:{host}:3478", f"turns:{host}"]
-        relays = self.result(self.servers.relays(urls, self.registry))
-        stun = self.result(self.servers.stun([f"stun:{host}"], self.registry))
+        relays = self.result(self.resolver.relays(urls, self.registry))
+        stun = self.result(self.resolver.stun_servers([f"stun:{host}"], self.registry))
         return {address[0] for address in (*stun, *(one for _, one in relays))}
 
     def test_near(self) -> None:
@@ -297,16 +250,19 @@ class JudgedTests(NamesCase):
         ports = (22, 25, 53, 80, 443, 631, 1023, 1024, 3478)
         relays = [f"turn:r.test:{port}?transport=tcp" for port in ports]
         for urls in (relays[:5], relays[5:]):
-            found = self.result(self.servers.relays(urls, self.registry))
+            found = self.result(self.resolver.relays(urls, self.registry))
             self.assertLessEqual({address[1] for _, address in found}, {443, 1024, 3478})
-        stun = self.result(self.servers.stun([f"stun:r.test:{n}" for n in ports[:7]], Scope.GLOBAL))
+        stun = self.result(
+            self.resolver.stun_servers([f"stun:r.test:{n}" for n in ports[:7]], Scope.GLOBAL)
+        )
         self.assertEqual(stun, [("198.51.100.1", 443)])
 
     def test_looked_up_once(self) -> None:
         """A name that many URLs have is looked up once, and a flood of names isn't at all."""
-        resolver = Answers("192.0.2.1")
-        self.host.reactor.installNameResolver(resolver)
-        self.result(self.servers.relays(["turn:a.test", "turns:a.test"] * 4, self.registry))
+        resolver = self.install("192.0.2.1")
+        self.result(self.resolver.relays(["turn:a.test", "turns:a.test"] * 4, self.registry))
         self.assertEqual(resolver.asked, ["a.test"])
-        self.result(self.servers.stun([f"stun:n{n}.test" for n in range(1000)], self.registry))
+        self.result(
+            self.resolver.stun_servers([f"stun:n{n}.test" for n in range(1000)], self.registry)
+        )
         self.assertEqual(len(resolver.asked), 1 + MAX_UNDER_WAY)

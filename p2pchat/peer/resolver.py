@@ -1,0 +1,151 @@
+"""
+Host names to IP addresses in both address families, and the URLs of servers to where they are.
+
+Asks the reactor's name resolver, which ``/etc/hosts`` and search domains belong to.  Failures and
+timeouts yield no addresses.  A resolver that answers late, or never, has no more than
+MAX_UNDER_WAY of our questions.
+
+URLs of STUN servers and relays that can't be read or resolved, and servers that
+:mod:`p2pchat.traversal.reachability` forbids, are left out: a peer without STUN still has its host
+candidates.  Which of the rest this machine can reach is for others to find out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, succeed
+from twisted.internet.interfaces import IAddress, IHostResolution, IResolutionReceiver
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.runtime import Runtime
+from p2pchat.traversal.reachability import may_serve
+from p2pchat.wire.addresses import Address, Family, Scope, family, parse_ip
+from p2pchat.wire.turn import MAX_URL, RelayServer, parse_stun_url, parse_turn_url
+
+RESOLVE_TIMEOUT = 3.0  # seconds
+MAX_ADDRESSES = 16  # of one name; whoever has more has them for other reasons
+MAX_UNDER_WAY = 8  # names; each may hold a thread for half a minute, and there are ten
+MAX_URLS = 8
+
+_Server = TypeVar("_Server")
+
+_log = Logger()
+
+
+@implementer(IResolutionReceiver)
+@attrs.define(eq=False)
+class _Receiver:
+    """Collects the addresses of one name; ``done`` fires with them."""
+
+    _ended: Callable[[], None]
+    done: Deferred[list[str]] = attrs.Factory(Deferred)
+    _found: dict[str, None] = attrs.Factory(dict)
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        """Wait."""
+
+    def addressResolved(self, address: IAddress) -> None:
+        """Keep an address."""
+        host = str(getattr(address, "host", "")).partition("%")[0]
+        if len(self._found) < MAX_ADDRESSES:
+            self._found[host] = None
+
+    def resolutionComplete(self) -> None:
+        """Tell what was found, unless nobody waits any more."""
+        self._ended()
+        if not self.done.called:
+            self.done.callback(sorted(self._found, key=lambda host: ":" in host))
+
+
+@attrs.define(eq=False)
+class Resolver:
+    """Resolver of names and URLs that somebody else gave us; each name is looked up once."""
+
+    _runtime: Runtime
+    _under_way: int = 0
+
+    def addresses(self, name: str) -> Deferred[list[str]]:
+        """
+        Return a Deferred of the addresses that a name has, those of IPv4 first.
+
+        It never fails, and fires within RESOLVE_TIMEOUT; an IP literal is its own address.
+        """
+        try:
+            return succeed([str(parse_ip(name))])
+        except RemoteProtocolError:
+            pass
+        if self._under_way >= MAX_UNDER_WAY:
+            return succeed([])
+        self._under_way += 1
+        receiver = _Receiver(self._ended)
+        resolver: Any = self._runtime.reactor.nameResolver
+        resolver.resolveHostName(receiver, name)
+        timed = receiver.done.addTimeout(RESOLVE_TIMEOUT, self._runtime.clock)
+        return timed.addErrback(lambda _failure: [])
+
+    def _ended(self) -> None:
+        self._under_way -= 1
+
+    def stun_servers(self, urls: object, registry: Scope) -> Deferred[list[Address]]:
+        """
+        Return a Deferred of the addresses of STUN servers.
+
+        :param registry: how near the registry is that names them.
+        """
+        found: Deferred[list[tuple[Address, Address]]]
+        found = self._servers(urls, parse_stun_url, lambda server: server, registry)
+        return found.addCallback(lambda pairs: [address for _, address in pairs])
+
+    def relays(self, urls: object, registry: Scope) -> Deferred[list[tuple[RelayServer, Address]]]:
+        """Return a Deferred of pairs of relay and address; one relay may have two."""
+        found: Deferred[list[tuple[RelayServer, Address]]]
+        found = self._servers(
+            urls, parse_turn_url, lambda server: (server.host, server.port), registry
+        )
+        return found
+
+    @inlineCallbacks
+    def _servers(
+        self,
+        urls: object,
+        parse: Callable[[str], _Server],
+        endpoint: Callable[[_Server], Address],
+        registry: Scope,
+    ) -> Any:
+        """Return a Deferred of pairs of server and address, in the order of the URLs."""
+        servers: list[_Server] = []
+        for url in urls[:MAX_URLS] if isinstance(urls, list) else []:
+            if isinstance(url, str) and len(url) <= MAX_URL:
+                try:
+                    servers.append(parse(url))
+                except RemoteProtocolError as error:
+                    _log.warn("{error}", error=error)
+        names = list(dict.fromkeys(endpoint(server)[0] for server in servers))
+        found = yield gatherResults([self.addresses(name) for name in names])
+        hosts = dict(zip(names, found, strict=True))
+        return [
+            (server, address)
+            for server in servers
+            for address in _usable(hosts[endpoint(server)[0]], *endpoint(server), registry)
+        ]
+
+
+def _usable(hosts: list[str], name: str, port: int, registry: Scope) -> list[Address]:
+    """Return the first address of each family that may be sent to."""
+    found: dict[Family, Address] = {}
+    for host in hosts:
+        if may_serve((host, port), registry):
+            found.setdefault(family(host), (host, port))
+    if not found:
+        _log.warn(
+            "server {name}, port {port}, isn't used: it has no address, or none that this "
+            "registry may name",
+            name=name,
+            port=port,
+        )
+    return list(found.values())
