@@ -493,7 +493,6 @@ class NumberTests(SynchronousTestCase):
     def test_threat_model(self) -> None:
         """The limits that the threat model names are those of the code."""
         text = " ".join(page("threat-model").split())
-        limits = connections.Limits()
         for sentence in (
             f"address or IPv6 /64: {rates.DOCUMENTS} with documents",
             f"{rates.WATCHING} for health and metrics",
@@ -504,9 +503,10 @@ class NumberTests(SynchronousTestCase):
             f"leases of {Settings().lease:g} seconds",
             f"{MAX_RECORDS:,} records at most",
             f"one key, for {toll.LIFETIME} seconds",
-            f"{limits.connections_per_source} from one IPv4 address or IPv6 /64, 429; "
-            f"{limits.connections:,} in all, 503",
-            f"{limits.streams_per_source} to one address, 429; {limits.streams:,} in all, 503",
+            f"{connections.CONNECTIONS.per_source} from one IPv4 address or IPv6 /64, 429; "
+            f"{connections.CONNECTIONS.total:,} in all, 503",
+            f"{streams.STREAMS.per_source} to one address, 429; "
+            f"{streams.STREAMS.total:,} in all, 503",
             f"a head has {connections.HEAD_DEADLINE:g} seconds, a body "
             f"{connections.BODY_DEADLINE:g}, whatever",
             f"one that idles for {connections.IDLE_DEADLINE:g}",

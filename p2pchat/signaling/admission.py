@@ -90,13 +90,13 @@ class Admission:
     """
     The door of one site.
 
-    :param proxies: who is believed about the address of a client.
+    :ivar proxies: who is believed about the address of a client.
     """
 
     def __init__(self, defences: Defences, audiences: Audiences, proxies: TrustedProxies) -> None:
         self._defences = defences
         self._audiences = audiences
-        self._proxies = proxies
+        self.proxies = proxies
         self._told: set[str] = set()
 
     def admit(self, request: Asked, method: bytes, path: bytes) -> None:
@@ -115,7 +115,7 @@ class Admission:
         :raises Refused: its address sends too many; a trusted proxy's never does.
         """
         ip = host_of(client)
-        if ip not in self._proxies:
+        if ip not in self.proxies:
             self._defences.admit(b"", b"", ip)
 
     def address(self, request: Asked) -> None:
@@ -126,7 +126,7 @@ class Admission:
         :raises Refused: it is somebody else's.
         """
         named = named_origin(request)
-        proxies = self._proxies
+        proxies = self.proxies
         by_proxy = bool(proxies.networks) and host_of(request.getClientAddress()) in proxies
         try:
             request.origin = self._audiences.addressed(named, request.own, by_proxy)
@@ -146,10 +146,10 @@ class Admission:
 
     def _client(self, request: Asked) -> str:
         connected = host_of(request.getClientAddress())
-        if not self._proxies.networks:
+        if not self.proxies.networks:
             return connected
         forwarded = request.requestHeaders.getRawHeaders(FORWARDED, [])
-        return self._proxies.client(connected, [one.decode("latin-1") for one in forwarded])
+        return self.proxies.client(connected, [one.decode("latin-1") for one in forwarded])
 
 
 class Routes(Protocol):

@@ -26,11 +26,14 @@ from typing import Protocol
 
 import attrs
 
+from p2pchat.signaling.rates import Limits
+
 HEAD_DEADLINE = 10.0  # seconds for a request line and its headers
 BODY_DEADLINE = 20.0  # seconds for a body: 16 KiB at 0.8 KiB a second
 IDLE_DEADLINE = 60.0  # seconds between two requests; a peer renews its lease every 20
 STALL = 30.0  # seconds that a client may take nothing of what waits for it; as MAX_STALLED
 NEVER = float("inf")
+CONNECTIONS = Limits(20_000, 512)  # event streams included
 ANYBODY = ""  # the source of connections that aren't limited by source: those of a trusted proxy
 
 
@@ -59,23 +62,6 @@ class Connection(Protocol):
 
     def drain(self) -> None:
         """End it with the answer that is under way, or now if there is none."""
-
-
-@attrs.frozen
-class Limits:
-    """
-    How much of everything there may be; what an operator chose.
-
-    :ivar connections: at the same time, event streams included.
-    :ivar connections_per_source: from one source.
-    :ivar streams: event streams.
-    :ivar streams_per_source: from one source.
-    """
-
-    connections: int = 20_000
-    connections_per_source: int = 512
-    streams: int = 15_000
-    streams_per_source: int = 256
 
 
 @attrs.define(eq=False)
@@ -128,10 +114,9 @@ class ConnectionTable:
 
     def judge(self, source: str) -> Verdict:
         """Say whether there is room for a connection from this source, after making some."""
-        most = self.limits.connections_per_source
-        if source != ANYBODY and self._sources[source] >= most:
+        if source != ANYBODY and self._sources[source] >= self.limits.per_source:
             return Verdict.TOO_MANY
-        if len(self._places) < self.limits.connections:
+        if len(self._places) < self.limits.total:
             return Verdict.WELCOME
         silent = next(iter(self._silent), None)
         if silent is None:

@@ -77,6 +77,19 @@ class Rates:
     unsolicited: Rate = UNSOLICITED
 
 
+@attrs.frozen
+class Limits:
+    """
+    How many of something there may be at the same time.
+
+    :ivar total: in all.
+    :ivar per_source: from one source.
+    """
+
+    total: int
+    per_source: int
+
+
 @attrs.define
 class TokenBuckets:
     """The buckets of all sources."""

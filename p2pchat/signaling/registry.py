@@ -39,18 +39,16 @@ from p2pchat.identity.documents import check_meant, open_document
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.audiences import Audiences
-from p2pchat.signaling.client_address import TrustedProxies
-from p2pchat.signaling.connections import ConnectionTable, Limits
 from p2pchat.signaling.defences import Defences
 from p2pchat.signaling.directory import Delivery, Listing, Page, Record
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.metrics import Metrics
 from p2pchat.signaling.pressure import STRANGERS
-from p2pchat.signaling.rates import Rate, Rates
+from p2pchat.signaling.rates import Limits, Rate, Rates
 from p2pchat.signaling.refusals import Refused, refused
 from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.signaling.sources import source_of
-from p2pchat.signaling.streams import EventStreams
+from p2pchat.signaling.streams import STREAMS, EventStreams
 from p2pchat.signaling.toll import KEY
 from p2pchat.wire.documents import (
     Body,
@@ -68,9 +66,6 @@ SWEEP = 1.0  # seconds; how late a lease may end, and how finely keepalives are 
 RETRY_AFTER = 4  # seconds, told to the author of what was dropped; a caller waits as long
 METRICS_AGE = 1.0  # seconds for which the metrics serve whoever asks; Prometheus asks every 15
 
-# Connections to the port of --metrics have a table of their own: a full registry can be watched.
-WATCHING = Limits(connections=32, connections_per_source=32)
-
 _host = lru_cache(maxsize=256)(host)  # registrations name the same few
 _log = Logger()
 
@@ -78,7 +73,7 @@ _log = Logger()
 @attrs.frozen
 class Settings:
     """
-    What the operator chose.
+    What the operator chose, beside what is HTTP's.
 
     :ivar lease: seconds.
     :ivar audiences: the origins under which the registry is addressed.
@@ -86,14 +81,11 @@ class Settings:
     :ivar second_address: the second IP address of STUN, or empty.
     :ivar relays: what registered peers are told of relays, or None.
     :ivar stun_host: where clients reach STUN, or empty: where they reached the registry.
-    :ivar proxies: who is believed about the address of a client.
     :ivar rates: how often one source may ask.
     :ivar work_from: strangers a second from which on they must work; 0: never.
     :ivar work_key: the key of the challenges, the same in all processes that share a store;
         empty: one of our own.
-    :ivar local_metrics: whether programs on this machine may read the metrics.
-    :ivar has_list: whether anybody may list the peers, and look them up by name.
-    :ivar limits: how many connections and event streams there may be.
+    :ivar streams: how many event streams there may be.
     """
 
     lease: float = 60.0
@@ -101,14 +93,11 @@ class Settings:
     stun_port: int = 0
     second_address: str = ""
     relays: RelayCredentials | None = None
-    proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
     stun_host: str = ""
     rates: Rates = attrs.field(factory=Rates)
     work_from: float = STRANGERS
     work_key: bytes = attrs.field(default=b"", repr=False)
-    local_metrics: bool = True
-    has_list: bool = True
-    limits: Limits = attrs.field(factory=Limits)
+    streams: Limits = STREAMS
 
     def stun_urls(self, origin: str) -> list[str]:
         """Return where STUN is, for a client that reached the registry at this origin."""
@@ -131,8 +120,7 @@ class Registry:
     Call :meth:`start` for leases to end and streams to be kept alive, and :meth:`stop` after.
 
     :ivar streams: the event streams that hang on this process.
-    :ivar connections: the HTTP connections to this process, those streams included.
-    :ivar watching: the connections to the port of ``--metrics``.
+    :ivar sweeps: what else is done every SWEEP seconds, each called with the time.
     """
 
     runtime: Runtime
@@ -140,8 +128,7 @@ class Registry:
     make_store: StoreMaker = MemoryStore
     metrics: Metrics = attrs.field(init=False, factory=Metrics)
     streams: EventStreams = attrs.field(init=False, factory=EventStreams)
-    connections: ConnectionTable = attrs.field(init=False)
-    watching: ConnectionTable = attrs.field(init=False, factory=lambda: ConnectionTable(WATCHING))
+    sweeps: list[Callable[[float], None]] = attrs.field(init=False, factory=list)
     store: IRegistryStore = attrs.field(init=False)
     defences: Defences = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
@@ -151,7 +138,6 @@ class Registry:
     _started: float = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.connections = ConnectionTable(self.settings.limits)
         chosen = self.settings
         unsolicited = chosen.rates.unsolicited
         self.store = self.make_store(self.runtime, chosen.lease, self.streams, unsolicited)
@@ -166,7 +152,6 @@ class Registry:
     def _show_gauges(self) -> None:
         gauge, toll, lag = self.metrics.gauge, self.defences.toll, self.defences.lag
         gauge("peers_registered", "Records in the store.", lambda: self._registered)
-        gauge("connections", "HTTP connections here.", lambda: len(self.connections))
         gauge("event_streams", "Live event streams here.", lambda: len(self.streams))
         gauge("work_bits", "Work asked of strangers.", lambda: toll.pressure.difficulty)
         gauge("reactor_lag_seconds", "How late the last timer was.", lambda: lag.lag)
@@ -207,11 +192,11 @@ class Registry:
             raise refused(503, "stopping", detail, retry_after=1)
 
     def sweep(self) -> None:
-        """End the leases and connections that are over; write the keepalives that are due."""
+        """End the leases that are over; write the keepalives that are due."""
         self.store.sweep()
         self.streams.keep_alive(self.now())
-        for table in (self.connections, self.watching):
-            table.sweep(self.now())
+        for sweep in self.sweeps:
+            sweep(self.now())
         self.store.count().addCallbacks(self._measure, lambda _unreachable: None)
 
     def _measure(self, registered: int | None) -> None:
@@ -282,7 +267,7 @@ class Registry:
         """Open the author's event stream as the response to this request, which came from ip."""
         self._refuse_late()
         source = source_of(ip)
-        self.streams.refuse_growth(peer_id, source, self.settings.limits)
+        self.streams.refuse_growth(peer_id, source, self.settings.streams)
         document = self._read(token, Subscription)
         self._refuse_others(document, peer_id)
         self._check_meant(document, self.settings.audiences.accepted(origin))

@@ -48,8 +48,11 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.signaling import metrics, openapi
 from p2pchat.signaling.admission import Admission
 from p2pchat.signaling.audiences import is_loopback
+from p2pchat.signaling.client_address import TrustedProxies
+from p2pchat.signaling.connections import CONNECTIONS
 from p2pchat.signaling.directory import MAX_PAGE, Page
 from p2pchat.signaling.plain_requests import PlainRequest
+from p2pchat.signaling.rates import Limits
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
 from p2pchat.signaling.registry import Registry
 from p2pchat.signaling.site import AnyRequest, RegistryRequest, RegistrySite, refuse
@@ -60,6 +63,7 @@ JSON = b"application/json"
 SCHEME = "JWS"
 LEASE_SCHEME = "Lease"
 DEFAULT_PAGE = 100  # records
+WATCHING = Limits(32, 32)  # the metrics' own connections: a full registry can be watched
 
 # What is the same for everybody is written once.
 _DESCRIPTION = dumps(openapi.describe(__version__))
@@ -80,23 +84,45 @@ _NOT_FOR_PAGES = refused(
 _log = Logger()
 
 
+@attrs.frozen
+class HttpSettings:
+    """
+    What the operator chose for HTTP.
+
+    :ivar proxies: who is believed about the address of a client.
+    :ivar connections: how many there may be.
+    :ivar local_metrics: whether programs on this machine may read the metrics.
+    :ivar has_list: whether anybody may list the peers, and look them up by name.
+    """
+
+    proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
+    connections: Limits = CONNECTIONS
+    local_metrics: bool = True
+    has_list: bool = True
+
+
 @attrs.define(eq=False, slots=False)  # Klein keeps itself in the instance's __dict__
 class RegistryResource:
     """The routes over one registry; :meth:`site` serves them."""
 
     registry: Registry
+    settings: HttpSettings = attrs.field(factory=HttpSettings)
     admission: Admission = attrs.field(init=False)
 
     app = Klein()
 
     def __attrs_post_init__(self) -> None:
-        self.admission = _admission(self.registry)
+        self.admission = _admission(self.registry, self.settings)
         rules = {re.sub("<(.*)>", r"{\1}", one.rule) for one in self.app.url_map.iter_rules()}
         self.registry.metrics.expect(sorted(rules))
 
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to these routes."""
-        return RegistrySite(self.app.resource(), self, self.registry, self.registry.connections)
+        limits = self.settings.connections
+        site = RegistrySite(self.app.resource(), self, self.registry, limits)
+        gauge = self.registry.metrics.gauge
+        gauge("connections", "HTTP connections here.", lambda: len(site.connections))
+        return site
 
     @app.route("/register", methods=["POST"])
     def register(self, request: AnyRequest) -> Deferred[bytes]:
@@ -120,7 +146,7 @@ class RegistryResource:
     @app.route("/peers", methods=["GET"])
     def peers(self, request: RegistryRequest) -> Deferred[bytes]:
         """Show a page of records, where the operator lets anybody see them."""
-        if not self.registry.settings.has_list:
+        if not self.settings.has_list:
             return succeed(self._refuse(request, _NO_LIST))
         after = _query(request, "after")
         page = self.registry.page(
@@ -169,7 +195,7 @@ class RegistryResource:
     @app.route("/metrics", methods=["GET"])
     def metrics(self, request: AnyRequest) -> Deferred[bytes]:
         """Show counts to Prometheus, if it runs on this machine."""
-        if not (self.registry.settings.local_metrics and is_loopback(request.ip)):
+        if not (self.settings.local_metrics and is_loopback(request.ip)):
             return succeed(self._refuse(request, _LOCAL_ONLY))
         return show_metrics(request, self.registry)
 
@@ -259,9 +285,8 @@ _PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes] | by
 }
 
 
-def _admission(registry: Registry) -> Admission:
-    chosen = registry.settings
-    return Admission(registry.defences, chosen.audiences, chosen.proxies)
+def _admission(registry: Registry, settings: HttpSettings) -> Admission:
+    return Admission(registry.defences, registry.settings.audiences, settings.proxies)
 
 
 def _body(request: AnyRequest) -> str:
@@ -293,16 +318,17 @@ class MetricsResource:
     """The counts alone, for an endpoint of their own; :meth:`site` serves them."""
 
     registry: Registry
+    settings: HttpSettings = attrs.field(factory=HttpSettings)
     admission: Admission = attrs.field(init=False)
 
     app = Klein()
 
     def __attrs_post_init__(self) -> None:
-        self.admission = _admission(self.registry)
+        self.admission = _admission(self.registry, self.settings)
 
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to this route."""
-        return RegistrySite(self.app.resource(), self, self.registry, self.registry.watching)
+        return RegistrySite(self.app.resource(), self, self.registry, WATCHING)
 
     def answer_plain(self, _request: PlainRequest) -> None:
         """Leave everything to Klein: there is one route, and who asks is known."""

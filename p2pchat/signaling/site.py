@@ -61,6 +61,7 @@ from p2pchat.signaling.connections import (
     Verdict,
 )
 from p2pchat.signaling.plain_requests import PlainRequest, read_plain
+from p2pchat.signaling.rates import Limits
 from p2pchat.signaling.refusals import Refused, refusal_of, refused
 from p2pchat.signaling.registry import Registry
 from p2pchat.signaling.sources import source_of
@@ -505,6 +506,7 @@ class RegistrySite(Site):
     :ivar admission: what the others pass first.
     :ivar registry: whose connections these are.
     :ivar connections: the table in which they have their places.
+    :param limits: how many there may be.
     :ivar metrics: where answers, and refusals below the routes, are counted.
     :ivar refusing: how many connections are being refused now.
     """
@@ -517,7 +519,7 @@ class RegistrySite(Site):
         resource: IResource,
         routes: Routes,
         registry: Registry,
-        connections: ConnectionTable,
+        limits: Limits,
     ) -> None:
         super().__init__(
             resource,
@@ -529,7 +531,8 @@ class RegistrySite(Site):
         self.routes = routes
         self.admission = routes.admission
         self.registry = registry
-        self.connections = connections
+        self.connections = ConnectionTable(limits)
+        registry.sweeps.append(self.connections.sweep)
         self.metrics = registry.metrics
         self.refusing = 0
         self._next_complaint = 0.0
@@ -556,7 +559,7 @@ class RegistrySite(Site):
 
     def _source(self, address: IAddress | None) -> str:
         host = host_of(address)
-        return ANYBODY if host in self.registry.settings.proxies else source_of(host)
+        return ANYBODY if host in self.admission.proxies else source_of(host)
 
     def refuse_unread(self, refusal: Refused) -> bytes:
         """Count a refusal of what wasn't read, and write it as the end of its connection."""

@@ -33,10 +33,11 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from p2pchat.interfaces import ILocalStreams
-from p2pchat.signaling.connections import Limits
 from p2pchat.signaling.directory import Delivery
+from p2pchat.signaling.rates import Limits
 from p2pchat.signaling.refusals import refused
 
+STREAMS = Limits(15_000, 256)
 KEEPALIVE = 15.0  # seconds; well below the minute after which proxies give up
 MAX_QUEUED = 256  # documents, beside what the transport buffers (64 KiB)
 MAX_QUEUED_BYTES = 128 * 1024
@@ -181,10 +182,10 @@ class EventStreams:
         """
         if peer_id in self._live:
             return
-        if self._sources[source] >= limits.streams_per_source:
+        if self._sources[source] >= limits.per_source:
             detail = "too many event streams from your address"
             raise refused(429, "too-many-streams", detail, RETRY_AFTER)
-        if len(self._live) >= limits.streams:
+        if len(self._live) >= limits.total:
             detail = "this registry has no room for another event stream: try again soon"
             raise refused(503, "too-many-streams", detail, RETRY_AFTER)
 

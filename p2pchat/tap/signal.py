@@ -6,14 +6,11 @@ Imports neither Klein nor a reactor: ``twistd`` imports this module before the r
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import attrs
 from twisted.application.service import MultiService
 from twisted.internet.endpoints import serverFromString
-from twisted.logger import Logger
 from twisted.python import usage
 
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
@@ -22,16 +19,9 @@ from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.pressure import STRANGERS
 from p2pchat.signaling.redis_url import RedisUrl, parse_redis_url
 from p2pchat.tap.command_line import CommandLine
-from p2pchat.tap.process import allow_open_files, spare_long_lived
-from p2pchat.wire.addresses import ANY_IPV6, parse_ip
+from p2pchat.wire.addresses import parse_ip
 from p2pchat.wire.origins import host, origin
 from p2pchat.wire.turn import parse_turn_url
-
-if TYPE_CHECKING:
-    from p2pchat.runtime import Runtime
-    from p2pchat.signaling.connections import Limits
-    from p2pchat.signaling.registry import Registry, Settings, StoreMaker
-    from p2pchat.signaling.relay_credentials import RelayCredentials
 
 LEASES = (5, 86_400)  # seconds; shorter would be all renewal, longer would show the dead for a day
 TURN_TTLS = (300, 604_800)  # seconds; less would end under a call, more would be hard to revoke
@@ -39,7 +29,6 @@ MAX_RELAYS = 8  # what a peer takes from an answer
 MAX_SECRET = 1024  # bytes
 MAX_STRANGERS = 1_000_000  # a second
 MAX_LIMIT = 1_000_000  # connections; more than one process can serve
-SPARE_FILES = 128  # beside connections: log, STUN, store, metrics, and what arrives to be refused
 RATES = ("rate", "key-rate", "read-rate", "stun-rate", "watch-rate", "unsolicited-rate")
 LIMITS = (
     "max-connections",
@@ -47,8 +36,6 @@ LIMITS = (
     "max-streams",
     "max-streams-per-address",
 )
-
-_log = Logger()
 
 
 class Options(CommandLine):
@@ -232,148 +219,11 @@ class Options(CommandLine):
         return str(self[name])
 
 
-class CannotStart(SystemExit, ConfigurationError):
-    """
-    The program ends before it has begun.
-
-    As an ``Exception`` it makes ``twistd`` remove its PID file, and a daemon tell the shell that
-    waits for it; as a ``SystemExit`` it ends the process with status 1 and without a traceback.
-    """
-
-    __module__ = "builtins"  # the shell is told 100 characters, beginning with this and the name
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = 1
-
-
-class RegistryServices(MultiService):
-    """
-    The services together; what keeps one from starting is said in one line.
-
-    :param started: called when all have started.
-    """
-
-    def __init__(self, started: Callable[[], object] = lambda: None) -> None:
-        super().__init__()
-        self._started = started
-
-    def startService(self) -> None:
-        """Start all."""
-        super().startService()
-        self._started()
-
-    def privilegedStartService(self) -> None:
-        """Bind all ports, or end the program."""
-        try:
-            super().privilegedStartService()
-        except ConfigurationError as error:
-            _log.critical("p2psignal can't start: {error}", error=error)
-            raise CannotStart(str(error)) from None
-
-
 def makeService(options: Options) -> MultiService:
     """Make the registry and its STUN service from checked options."""
     # Klein installs the reactor, and twistd has chosen one by now.
     from twisted.internet import reactor  # noqa: PLC0415
 
-    from p2pchat.runtime import real_runtime  # noqa: PLC0415
-    from p2pchat.signaling.registry import Registry  # noqa: PLC0415
-    from p2pchat.signaling.resource import RegistryResource  # noqa: PLC0415
-    from p2pchat.signaling.web_service import WebService  # noqa: PLC0415
+    from p2pchat.tap.signal_services import registry_services  # noqa: PLC0415
 
-    runtime = real_runtime(reactor)
-    registry = Registry(runtime, _settings(options, runtime), _store_maker(options))
-    site = RegistryResource(registry).site()
-    services = RegistryServices(lambda: reactor.callWhenRunning(spare_long_lived))
-    _add_stun(services, registry, options)
-    endpoint = serverFromString(reactor, options["listen"])
-    secure = options["listen"].startswith(("ssl:", "tls"))
-    service = WebService(site, endpoint, registry=registry, secure=secure)
-    service.setServiceParent(services)
-    _add_metrics(services, registry, options)
-    return services
-
-
-def _settings(options: Options, runtime: Runtime) -> Settings:
-    from p2pchat.signaling.audiences import Audiences  # noqa: PLC0415
-    from p2pchat.signaling.registry import Settings  # noqa: PLC0415
-
-    return Settings(
-        lease=float(options["lease"]),
-        audiences=Audiences(options["public-url"]),
-        stun_port=options["stun"],
-        second_address=options["second-address"],
-        relays=_relay_credentials(options, runtime),
-        proxies=options["trusted-proxy"],
-        stun_host=options["stun-host"],
-        rates=options["rates"],
-        work_from=float(options["work-from"]),
-        work_key=options["work-secret"],
-        local_metrics=not options["metrics"],
-        has_list=not options["no-list"],
-        limits=_limits(options),
-    )
-
-
-def _limits(options: Options) -> Limits:
-    from p2pchat.signaling.connections import Limits  # noqa: PLC0415
-
-    most, *others = (options[name] for name in LIMITS)
-    room = allow_open_files(most + SPARE_FILES) - SPARE_FILES
-    if room < most:
-        _log.warn(
-            "only {room} connections instead of {most}: the limit of open files is too low",
-            room=room,
-            most=most,
-        )
-    return Limits(max(1, min(most, room)), *others)
-
-
-def _store_maker(options: Options) -> StoreMaker:
-    from p2pchat.signaling.memory_store import MemoryStore  # noqa: PLC0415
-
-    if options["store"] is None:
-        return MemoryStore
-    from p2pchat.signaling.redis_store import redis_store  # noqa: PLC0415 - installs the reactor
-
-    return redis_store(options["store"])
-
-
-def _relay_credentials(options: Options, runtime: Runtime) -> RelayCredentials | None:
-    from p2pchat.signaling.relay_credentials import (  # noqa: PLC0415
-        PSEUDONYM_KEY,
-        RelayCredentials,
-    )
-
-    if not options["turn"]:
-        return None
-    key = runtime.random_bytes(PSEUDONYM_KEY)
-    return RelayCredentials(options["turn"], options["turn-ttl"], options["turn-secret"], key)
-
-
-def _add_metrics(services: MultiService, registry: Registry, options: Options) -> None:
-    from p2pchat.signaling.resource import MetricsResource  # noqa: PLC0415
-    from p2pchat.signaling.web_service import PortService  # noqa: PLC0415
-
-    if options["metrics"]:
-        site = MetricsResource(registry).site()
-        endpoint = serverFromString(registry.runtime.reactor, options["metrics"])
-        service = PortService(site, endpoint, name="Prometheus' port", option="--metrics")
-        service.setServiceParent(services)
-
-
-def _add_stun(services: MultiService, registry: Registry, options: Options) -> None:
-    from p2pchat.signaling.stun_answers import BindingServer  # noqa: PLC0415
-    from p2pchat.signaling.stun_service import StunService  # noqa: PLC0415
-
-    if not options["stun"]:
-        return
-    second = options["second-address"]
-    addresses = (options["address"], second) if second else (options["address"],)
-    served = [(addresses, False)] + ([] if options["address"] else [((ANY_IPV6,), True)])
-    for bound, is_optional in served:
-        server = BindingServer(bound, options["stun"])
-        count, rate = registry.metrics.datagram, options["rates"].stun
-        service = StunService(registry.runtime, server, count, rate, is_optional)
-        service.setServiceParent(services)
+    return registry_services(reactor, options)

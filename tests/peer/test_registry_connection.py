@@ -18,6 +18,7 @@ from p2pchat.peer.registry_connection import (
     RegistryConnection,
     Stage,
 )
+from p2pchat.signaling.rates import Limits
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
@@ -475,10 +476,8 @@ class AskedTests(ConnectionCase):
 
     def test_stream_refused(self) -> None:
         """It holds as well where the record was taken and the event stream wasn't."""
-        streams = self.world.registry.settings.limits
-        self.world.registry.settings = evolve(
-            self.world.registry.settings, limits=evolve(streams, streams=0)
-        )
+        settings = self.world.registry.settings
+        self.world.registry.settings = evolve(settings, streams=Limits(0, 1))
         self.connection.start()
         self.world.wait(lambda: self.told.lost, 5, "the refusal")
         ((reason, wait),) = self.told.lost

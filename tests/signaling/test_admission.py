@@ -11,7 +11,7 @@ from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.openapi import OPERATIONS
 from p2pchat.signaling.rates import Rate, Rates
 from p2pchat.signaling.registry import Settings
-from p2pchat.signaling.resource import MetricsResource
+from p2pchat.signaling.resource import HttpSettings, MetricsResource
 from p2pchat.wire.documents import Registration
 from tests.signaling.test_resource import ALICE, ResourceCase
 from tests.signaling.web import HOST, PORT, Web, request_bytes
@@ -98,7 +98,7 @@ class TokenTests(ResourceCase):
     def test_behind_proxy(self) -> None:
         """The token is the client's, not its proxy's."""
         proxies = TrustedProxies.parse("10.0.0.0/8")
-        self.web = Web(Settings(rates=Rates(reads=ONE), proxies=proxies))
+        self.web = Web(Settings(rates=Rates(reads=ONE)), http=HttpSettings(proxies))
         for client, status in ((ELSEWHERE, 404), (ELSEWHERE, 429), ("203.0.113.7", 404)):
             headers = {"X-Forwarded-For": client}
             answer = self.web.ask("GET", "/nowhere", headers=headers, ip="10.0.0.1")
@@ -167,7 +167,7 @@ class HostTests(ResourceCase):
         """Given a public URL, a trusted proxy may use another Host, and nobody else."""
         proxies = TrustedProxies.parse("10.0.0.0/8")
         audiences = Audiences(("https://registry.example:443",))
-        self.web = Web(Settings(audiences=audiences, proxies=proxies))
+        self.web = Web(Settings(audiences=audiences), http=HttpSettings(proxies))
         for ip, status in (("10.0.0.1", 200), (ELSEWHERE, 421)):
             answer = self.web.ask("GET", "/status", headers={"Host": "registries"}, ip=ip)
             self.assertEqual(answer.status, status)

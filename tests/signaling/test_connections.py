@@ -10,11 +10,11 @@ from p2pchat.signaling.connections import (
     HEAD_DEADLINE,
     STALL,
     ConnectionTable,
-    Limits,
     Phase,
     Place,
     Verdict,
 )
+from p2pchat.signaling.rates import Limits
 
 
 @attrs.define(eq=False)
@@ -37,7 +37,7 @@ class TableCase(SynchronousTestCase):
     """A small table."""
 
     def setUp(self) -> None:
-        self.table = ConnectionTable(Limits(connections=3, connections_per_source=2))
+        self.table = ConnectionTable(Limits(3, 2))
         self.lines: list[Line] = []
 
     def add(self, source: str = "a") -> Place:

@@ -8,10 +8,10 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.signaling.connections import HEAD_DEADLINE, Limits
+from p2pchat.signaling.connections import HEAD_DEADLINE
 from p2pchat.signaling.metrics import BUCKETS, OTHER, Metrics
-from p2pchat.signaling.registry import WATCHING, Settings
-from p2pchat.signaling.resource import MetricsResource
+from p2pchat.signaling.rates import Limits
+from p2pchat.signaling.resource import WATCHING, HttpSettings, MetricsResource
 from p2pchat.signaling.site import Refusing
 from p2pchat.wire.documents import Removal, Ringing, Subscription
 from tests.signaling.web import Response, Web, identity, request_bytes
@@ -168,7 +168,7 @@ class RouteTests(SynchronousTestCase):
             response = self.metrics(ip)
             self.assertEqual(response.status, status, ip)
         self.assertEqual(response.reason, "local-only")
-        self.web = Web(Settings(local_metrics=False))
+        self.web = Web(http=HttpSettings(local_metrics=False))
         self.assertEqual(self.metrics().reason, "local-only")
 
     def test_page(self) -> None:
@@ -183,12 +183,12 @@ class RouteTests(SynchronousTestCase):
 
     def test_watched_when_full(self) -> None:
         """That endpoint has connections of its own, with deadlines like all."""
-        web = Web(Settings(limits=Limits(connections=1)))
+        web = Web(http=HttpSettings(connections=Limits(1, 1)))
         web.connect().send(request_bytes("GET", "/status"))
         self.assertEqual(web.ask("GET", "/status").reason, "too-many-connections")
         web.site = MetricsResource(web.registry).site()
         self.assertEqual(web.ask("GET", "/metrics").status, 200)
-        silent = [web.connect() for _ in range(WATCHING.connections + 1)]
+        silent = [web.connect() for _ in range(WATCHING.total + 1)]
         self.assertIsInstance(silent[-1].protocol, Refusing)
         web.pass_time(int(HEAD_DEADLINE) + 1)
         self.assertTrue(all(one.wire.aborted for one in silent))

@@ -16,6 +16,7 @@ from p2pchat.signaling.client_address import TrustedProxies
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.redis_link import unavailable
 from p2pchat.signaling.registry import Settings
+from p2pchat.signaling.resource import HttpSettings
 from p2pchat.wire.documents import (
     Description,
     Offer,
@@ -445,7 +446,7 @@ class RoutingTests(ResourceCase):
 
     def test_behind_a_proxy(self) -> None:
         """A trusted proxy says whose request it is: for the record, and for the rate."""
-        self.web = Web(Settings(proxies=TrustedProxies.parse("203.0.113.5")))
+        self.web = Web(http=HttpSettings(TrustedProxies.parse("203.0.113.5")))
         headers = {"Content-Type": "application/jose", "X-Forwarded-For": "8.8.8.8, 203.0.113.77"}
         token = self.web.signed(ALICE, Registration("alice"))
         answer = self.web.ask("POST", "/register", token.encode(), headers)
@@ -526,7 +527,7 @@ class ListTests(ResourceCase):
 
     def test_no_list(self) -> None:
         """An operator may have no list at all: then names find nobody, either."""
-        self.web = Web(Settings(has_list=False))
+        self.web = Web(http=HttpSettings(has_list=False))
         self.web.register(ALICE, "alice")
         for path in (
             "/peers",

@@ -11,9 +11,10 @@ from twisted.logger import capturedLogs, eventAsText
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.signaling.client_address import TrustedProxies
-from p2pchat.signaling.connections import BODY_DEADLINE, HEAD_DEADLINE, STALL, Limits
+from p2pchat.signaling.connections import BODY_DEADLINE, HEAD_DEADLINE, STALL
 from p2pchat.signaling.metrics import OTHER
-from p2pchat.signaling.registry import Settings
+from p2pchat.signaling.rates import Limits
+from p2pchat.signaling.resource import HttpSettings
 from p2pchat.signaling.site import (
     MAX_BODY,
     MAX_DISCARDED,
@@ -123,7 +124,7 @@ class DeadlineTests(SynchronousTestCase):
         self.assertFalse(self.connection.wire.aborted)
         self.web.pass_time(1)
         self.assertTrue(self.connection.wire.aborted)
-        self.assertEqual(len(self.web.registry.connections), 0)
+        self.assertEqual(len(self.web.site.connections), 0)
 
     def test_slow_head(self) -> None:
         """A byte now and then doesn't move the deadline, on the first request or a later one."""
@@ -221,7 +222,7 @@ class RoomTests(SynchronousTestCase):
     """Connections for which there is no room."""
 
     def setUp(self) -> None:
-        self.web = Web(Settings(limits=Limits(connections=4, connections_per_source=2)))
+        self.web = Web(http=HttpSettings(connections=Limits(4, 2)))
 
     def busy(self, ip: str) -> Connection:
         """Open a connection that has asked something."""
@@ -265,8 +266,7 @@ class RoomTests(SynchronousTestCase):
     def test_proxy(self) -> None:
         """A trusted proxy speaks for many, and has no share of its own."""
         proxies = TrustedProxies.parse("192.0.2.1")
-        limits = Limits(connections=4, connections_per_source=2)
-        self.web = Web(Settings(proxies=proxies, limits=limits))
+        self.web = Web(http=HttpSettings(proxies=proxies, connections=Limits(4, 2)))
         for _ in range(4):
             self.assertEqual(self.busy("192.0.2.1").response().status, 200)
 

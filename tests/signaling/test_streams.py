@@ -8,7 +8,7 @@ from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 from zope.interface.verify import verifyObject
 
-from p2pchat.signaling.connections import Limits
+from p2pchat.signaling.rates import Limits
 from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.streams import MAX_QUEUED, EventStream
 from p2pchat.wire.documents import Removal, Ringing, Subscription
@@ -81,7 +81,7 @@ class RoomTests(SynchronousTestCase):
     """No more streams than the operator allows."""
 
     def setUp(self) -> None:
-        self.web = Web(Settings(limits=Limits(streams=3, streams_per_source=2)))
+        self.web = Web(Settings(streams=Limits(3, 2)))
         self.people = [identity(number) for number in range(1, 6)]
         for number, person in enumerate(self.people):
             self.web.register(person, f"peer {number}")

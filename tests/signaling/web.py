@@ -22,7 +22,7 @@ from p2pchat.runtime import Runtime
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.rates import Rate, Rates
 from p2pchat.signaling.registry import Registry, Settings, StoreMaker
-from p2pchat.signaling.resource import RegistryResource
+from p2pchat.signaling.resource import HttpSettings, RegistryResource
 from p2pchat.signaling.site import RegistrySite
 from p2pchat.wire.documents import Body, Registration
 from p2pchat.wire.strict_json import JsonObject, loads
@@ -142,6 +142,7 @@ class Web:
     settings: Settings = attrs.field(factory=Settings)
     clock: Clock = attrs.field(factory=Clock)
     make_store: StoreMaker = MemoryStore
+    http: HttpSettings = attrs.field(factory=HttpSettings)
     registry: Registry = attrs.field(init=False)
     resource: RegistryResource = attrs.field(init=False)
     site: RegistrySite = attrs.field(init=False)
@@ -150,7 +151,7 @@ class Web:
     def __attrs_post_init__(self) -> None:
         runtime = Runtime(None, self.clock, self.wall_time, _numbered, list)
         self.registry = Registry(runtime, self.settings, self.make_store)
-        self.resource = RegistryResource(self.registry)
+        self.resource = RegistryResource(self.registry, self.http)
         self.site = self.resource.site()
         self.registry.start()
 

@@ -8,23 +8,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import attrs
 from twisted.application.service import IServiceMaker, Service
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
-from p2pchat.signaling.connections import Limits
+from p2pchat.signaling.connections import CONNECTIONS
 from p2pchat.signaling.memory_store import MemoryStore
 from p2pchat.signaling.pressure import STRANGERS
-from p2pchat.signaling.rates import Rate, Rates
+from p2pchat.signaling.rates import Limits, Rate, Rates
 from p2pchat.signaling.redis_store import RedisStore
-from p2pchat.signaling.registry import Registry, Settings
+from p2pchat.signaling.registry import Settings
+from p2pchat.signaling.streams import STREAMS
 from p2pchat.signaling.stun_service import StunService
 from p2pchat.signaling.web_service import WebService
 from p2pchat.tap.process import allow_open_files
-from p2pchat.tap.signal import Options, RegistryServices, makeService
+from p2pchat.tap.signal import Options, makeService
+from p2pchat.tap.signal_services import RegistryServices
 
 
 def parsed(*words: str) -> Options:
@@ -85,17 +86,18 @@ class OptionsTests(SynchronousTestCase):
 class LimitOptionsTests(SynchronousTestCase):
     """How many connections and event streams there may be."""
 
-    def limits(self, *words: str) -> Limits:
-        """Return what reaches the registry."""
+    def limits(self, *words: str) -> tuple[Limits, Limits]:
+        """Return what reaches the registry: of connections, and of streams."""
         services = makeService(parsed(*words))
         found = next(one for one in services if isinstance(one, WebService))
-        return found.registry.settings.limits
+        return found.site.connections.limits, found.registry.settings.streams
 
     def test_defaults(self) -> None:
         """Without options the registry has its own limits, as far as files may be open."""
-        limits = self.limits()
-        self.assertLessEqual(limits.connections, Limits().connections)
-        self.assertEqual(attrs.evolve(limits, connections=Limits().connections), Limits())
+        connections, streams = self.limits()
+        self.assertLessEqual(connections.total, CONNECTIONS.total)
+        self.assertEqual(connections.per_source, CONNECTIONS.per_source)
+        self.assertEqual(streams, STREAMS)
 
     def test_values(self) -> None:
         """Each limit is the operator's."""
@@ -105,7 +107,7 @@ class LimitOptionsTests(SynchronousTestCase):
             "--max-streams=5",
             "--max-streams-per-address=3",
         )
-        self.assertEqual(limits, Limits(10, 4, 5, 3))
+        self.assertEqual(limits, (Limits(10, 4), Limits(5, 3)))
 
     def test_bad_values(self) -> None:
         """None isn't a limit."""
@@ -118,7 +120,7 @@ class LimitOptionsTests(SynchronousTestCase):
         self.assertEqual(allow_open_files(soft), soft)
         most = allow_open_files(10**9)
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE)[0], most)
-        self.assertLess(self.limits("--max-connections=1000000").connections, most)
+        self.assertLess(self.limits("--max-connections=1000000")[0].total, most)
 
 
 class StoreOptionsTests(SynchronousTestCase):
@@ -129,11 +131,11 @@ class StoreOptionsTests(SynchronousTestCase):
         options = parsed()
         self.assertIsNone(options["store"])
         self.assertEqual(options["trusted-proxy"].networks, ())
-        self.assertIsInstance(self.registry(options).store, MemoryStore)
+        self.assertIsInstance(self.service(options).registry.store, MemoryStore)
 
-    def registry(self, options: Options) -> Registry:
-        """Return the registry made from options."""
-        return next(s for s in makeService(options) if isinstance(s, WebService)).registry
+    def service(self, options: Options) -> WebService:
+        """Return the service of the registry made from options."""
+        return next(one for one in makeService(options) if isinstance(one, WebService))
 
     def test_values(self) -> None:
         """A store and its password, a proxy's network; they reach the registry."""
@@ -146,9 +148,9 @@ class StoreOptionsTests(SynchronousTestCase):
         )
         self.assertEqual(str(options["store"]), "redis://store.example:6379/3")
         self.assertEqual(options["store"].password, "north-south")
-        registry = self.registry(options)
-        self.assertIsInstance(registry.store, RedisStore)
-        self.assertIn("192.0.2.7", registry.settings.proxies)
+        service = self.service(options)
+        self.assertIsInstance(service.registry.store, RedisStore)
+        self.assertIn("192.0.2.7", service.site.admission.proxies)
 
     def test_bad_values(self) -> None:
         """What can't be used is said, with its option."""
