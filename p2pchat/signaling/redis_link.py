@@ -18,12 +18,13 @@ from typing import Any
 
 import attrs
 import hiredis  # noqa: F401 - so that its absence is an error and not a slow reader
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.application.internet import ClientService
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IAddress, IDelayedCall, IStreamClientEndpoint
+from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import optionsForClientTLS
-from twisted.logger import Logger
+from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
 from txredisapi import RedisError, RedisProtocol, ResponseError, SubscriberProtocol
 
@@ -46,24 +47,23 @@ def unavailable() -> Refused:
     return refused(503, "store-unavailable", detail, retry_after=RETRY_AFTER)
 
 
-class _Asking(RedisProtocol):  # type: ignore[misc]  # txredisapi has no types
-    """Tells why it ended."""
+class _Reporting:
+    """Tells its factory that it ended, and why."""
 
     def connectionLost(self, why: Failure) -> None:
-        """Take notice of the end."""
-        self.factory.reason = why.getErrorMessage()
-        super().connectionLost(why)
+        """Report before what waits for replies is told."""
+        self.factory.lost(why.getErrorMessage())  # type: ignore[attr-defined]
+        super().connectionLost(why)  # type: ignore[misc]
 
 
-class _Listening(SubscriberProtocol):  # type: ignore[misc]
-    """Hands messages on, and tells why it ended."""
+class _Asking(_Reporting, RedisProtocol):  # type: ignore[misc]  # txredisapi has no types
+    """The connection that asks."""
+
+
+class _Listening(_Reporting, SubscriberProtocol):  # type: ignore[misc]
+    """The connection that listens, and hands messages on."""
 
     received: Callable[[str], None]
-
-    def connectionLost(self, why: Failure) -> None:
-        """Take notice of the end."""
-        self.factory.reason = why.getErrorMessage()
-        super().connectionLost(why)
 
     def messageReceived(self, pattern: object, channel: object, message: object) -> None:
         """Take one message."""
@@ -71,8 +71,14 @@ class _Listening(SubscriberProtocol):  # type: ignore[misc]
             self.received(message)
 
 
+class _Connecting(ClientService):
+    """A ClientService that leaves it to the link to say, once, that there is no connection."""
+
+    _log = Logger(observer=LogPublisher())
+
+
 @attrs.define(eq=False)
-class _Kept(Factory):
+class _Connection(Factory):
     """
     One connection, made again whenever it is lost.
 
@@ -89,50 +95,39 @@ class _Kept(Factory):
     changed: Callable[[str | None], None]
     runtime: Runtime
     ready: Any = None
-    reason: str = ""
-    running: bool = False
     isLazy = False
     noisy = False
-    _latest: Any = None
     _wait: float = RETRY_FIRST
-    _timer: IDelayedCall | None = None
-    _connecting: Deferred[Any] | None = None
+    _service: ClientService = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._service = _Connecting(self.endpoint, self, self._delay, self.runtime.clock)
 
     def start(self) -> None:
         """Connect, and stay connected."""
-        self.running = True
-        self._connect()
+        self._service.whenConnected(failAfterFailures=1).addErrback(self._failed)
+        self._service.startService()
 
     def stop(self) -> Deferred[None]:
         """Disconnect; fires when that is done."""
-        self.running = False
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        if self._connecting is not None:
-            self._connecting.cancel()
-        if self._latest is None:
-            return succeed(None)
-        gone: Deferred[None] = self._latest.whenDisconnected().addCallback(lambda _: None)
-        self._latest.transport.loseConnection()
-        return gone
+        return self._service.stopService()
 
     def abort(self) -> None:
         """Drop the connection; it is made again."""
         if self.ready is not None:
             self.ready.transport.abortConnection()
 
-    def _connect(self) -> None:
-        self._connecting = self.endpoint.connect(self)
-        self._connecting.addErrback(self._failed).addErrback(_unexpected)
+    def _delay(self, _attempt: int) -> float:
+        """Return the seconds until the next try; one that was let in no further is no success."""
+        wait, self._wait = self._wait, min(self._wait * 2, RETRY_LONGEST)
+        return wait * (0.5 + self.runtime.random_bytes(1)[0] / 255)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Make the protocol of a new connection."""
-        protocol = self._latest = self.build()
-        self._connecting = None
+        protocol = self.build()
         protocol.factory = self
         protocol.callLater = self.runtime.clock.callLater
         protocol.whenConnected().addCallback(self._usable)
-        protocol.whenDisconnected().addCallback(self._lost)
         return protocol
 
     def _usable(self, protocol: Any) -> None:
@@ -140,20 +135,13 @@ class _Kept(Factory):
         self.changed(None)
 
     def _failed(self, failure: Failure) -> None:
-        self._connecting = None
-        self._retry(failure.getErrorMessage())
+        self.lost(failure.getErrorMessage())
 
-    def _lost(self, _protocol: Any) -> None:
-        self.ready = self._latest = None
-        self._retry(self.reason)
-
-    def _retry(self, reason: str) -> None:
-        if not self.running:
-            return
-        self.changed(reason)
-        delay = self._wait * (0.5 + self.runtime.random_bytes(1)[0] / 255)
-        self._wait = min(self._wait * 2, RETRY_LONGEST)
-        self._timer = self.runtime.clock.callLater(delay, self._connect)
+    def lost(self, reason: str) -> None:
+        """Take notice that the connection has ended."""
+        self.ready = None
+        if self._service.running:
+            self.changed(reason)
 
     def stopTrying(self) -> None:
         """Try again all the same: a wrong password may be made right on the server."""
@@ -180,17 +168,17 @@ class RedisLink:
     received: Callable[[str], None]
     connected: Callable[[], None]
     since: float | None = attrs.field(init=False, default=None)
-    _asking: _Kept = attrs.field(init=False)
-    _listening: _Kept = attrs.field(init=False)
+    _asking: _Connection = attrs.field(init=False)
+    _listening: _Connection = attrs.field(init=False)
     _subscribed: bool = attrs.field(init=False, default=False)
     _told: bool | None = attrs.field(init=False, default=None)  # whether it is there
     _complaint: str = attrs.field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
         endpoint = _endpoint(self.runtime.reactor, self.url)
-        self._asking = _Kept(endpoint, self._build, self._asking_changed, self.runtime)
+        self._asking = _Connection(endpoint, self._build, self._asking_changed, self.runtime)
         build, changed = self._build_listening, self._listening_changed
-        self._listening = _Kept(endpoint, build, changed, self.runtime)
+        self._listening = _Connection(endpoint, build, changed, self.runtime)
 
     def start(self) -> None:
         """Connect, and stay connected."""
@@ -287,7 +275,3 @@ class RedisLink:
 def _endpoint(reactor: Any, url: RedisUrl) -> IStreamClientEndpoint:
     plain = HostnameEndpoint(reactor, url.host, url.port, timeout=CONNECT_TIMEOUT)
     return wrapClientTLS(optionsForClientTLS(url.host), plain) if url.tls else plain
-
-
-def _unexpected(failure: Failure) -> None:
-    _log.failure("the connection to the store isn't made again", failure)
