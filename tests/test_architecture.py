@@ -45,7 +45,6 @@ PURE_MODULES = frozenset(
             "client_address",
             "connections",
             "directory",
-            "openapi",
             "pressure",
             "rates",
         ),

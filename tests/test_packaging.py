@@ -24,6 +24,7 @@ from p2pchat import __version__
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = "twisted/plugins/p2pchat_plugins.py"
+DATA = {"p2pchat/py.typed", "p2pchat/signaling/openapi.json"}
 ENTRY_POINT = "p2pchat = p2pchat.tap.program:main"
 
 # What is no part of the project; .gitignore says the same.
@@ -129,11 +130,11 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual({name for name in self.names() if name.startswith("twisted/")}, {PLUGIN})
 
     def test_whole_package(self) -> None:
-        """Every module of every subpackage is in, and the mark that says it is typed."""
+        """Every module of every subpackage is in, and the files that are no modules."""
         ours = {file.relative_to(ROOT).as_posix() for file in (ROOT / "p2pchat").rglob("*.py")}
         self.assertGreater(len(ours), 50)
         found = {name for name in self.names() if name.startswith("p2pchat/")}
-        self.assertEqual(found, ours | {"p2pchat/py.typed"})
+        self.assertEqual(found, ours | DATA)
 
     def test_command(self) -> None:
         """Installers such as pipx find the program."""

@@ -14,7 +14,6 @@ Where things are, decisions first::
     admission       what every request passes first: a token, then its Host
     lag             how late the event loop is
     refusals        which refusal answers which error; pure
-    openapi         what the routes take and answer, for programs; pure
     stun_answers    what a STUN request is answered; pure
     memory_store    what the registry remembers, in its own process
     redis_store     the same in Redis, shared by several processes; redis_link connects,

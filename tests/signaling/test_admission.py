@@ -8,11 +8,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.signaling.admission import MAX_TOLD
 from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.client_address import TrustedProxies
-from p2pchat.signaling.openapi import OPERATIONS
 from p2pchat.signaling.rates import Rate, Rates
 from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.resource import HttpSettings, MetricsResource
 from p2pchat.wire.documents import Registration
+from tests.signaling.description import operations
 from tests.signaling.test_resource import ALICE, ResourceCase
 from tests.signaling.web import HOST, PORT, Web, request_bytes
 
@@ -28,7 +28,7 @@ class TokenTests(ResourceCase):
 
     def test_every_route(self) -> None:
         """Every route, whichever way it is read, is refused when there is no token left."""
-        for operation in OPERATIONS:
+        for operation in operations():
             path = operation.path.replace("{peer_id}", ALICE.peer_id)
             for torn in (False, True):
                 self.setUp()
