@@ -7,8 +7,8 @@ from it datagrams, events and the time of its next wish.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.peer.settings import ContactInfo, ConversationInfo
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.session.story import Story
-    from p2pchat.wire.documents import Delivered
+    from p2pchat.signaling.directory import Delivery, Listing, Page, Record
+    from p2pchat.wire.documents import Delivered, Document
 
 
 class IMachine(Interface):
@@ -185,38 +186,17 @@ class ISignaling(Interface):
         """
 
 
-class ILocalStreams(Interface):
-    """The event streams that hang on this process of the registry, as its store sees them."""
-
-    def __iter__() -> Iterator[str]:
-        """Go over the ids of the peers whose streams are here."""
-
-    def __contains__(peer_id: str) -> bool:  # noqa: PLE0302 - it has no self here
-        """Tell whether a peer's stream is here."""
-
-    def deliver(peer_id: str, token: str) -> Any:
-        """
-        Write a document to a peer's stream, if there is one that takes it.
-
-        Returns the :class:`p2pchat.signaling.directory.Delivery`: TAKEN, OFFLINE or FULL.
-        """
-
-    def end(peer_id: str, name: str) -> None:
-        """End a peer's stream, if it is here, with the event of this name."""
-
-
 class IRegistryStore(Interface):
     """
     What the registry remembers: records for one lease each, who is online, which nonces were used.
 
-    Several processes may share one store; each tells it of the streams that hang on itself.
+    Several processes may share one store; each tells it of the streams that are attached to itself.
 
-    ``document`` is a :class:`p2pchat.wire.documents.Document` of a proved author that is fresh
-    and meant for us; the method takes its nonce in the same step as it does its work, and
-    forgets it where the work wasn't done.  The Deferreds of methods with a document fail with
-    :class:`p2pchat.errors.ReplayedDocument` where it was used before.  Each Deferred may fail
-    with :class:`p2pchat.signaling.refusals.Refused`: there is no room, or the store can't be
-    reached; and each may be cancelled.
+    ``document`` is of a proved author, fresh and meant for us; the method takes its nonce in the
+    same step as it does its work, and forgets it where the work wasn't done.  The Deferreds of
+    methods with a document fail with :class:`p2pchat.errors.ReplayedDocument` where it was used
+    before.  Each Deferred may fail with :class:`p2pchat.signaling.refusals.Refused`: there is no
+    room, or the store can't be reached; and each may be cancelled.
     """
 
     capacity = Attribute("How many records there may be (int).")
@@ -233,9 +213,9 @@ class IRegistryStore(Interface):
     def sweep() -> None:
         """Do what is due; called every second."""
 
-    def register(record: Any, document: Any) -> Deferred[bool]:
+    def register(record: Record, document: Document) -> Deferred[bool]:
         """
-        Hold a :class:`p2pchat.signaling.directory.Record` of the author for one lease.
+        Hold a record of the author for one lease.
 
         A Deferred fires with whether the peer is online.
         """
@@ -247,24 +227,24 @@ class IRegistryStore(Interface):
         A Deferred fires with whether there is a record of this peer, with this token and ip.
         """
 
-    def find(peer_id: str) -> Deferred[Any]:
+    def find(peer_id: str) -> Deferred[Listing | None]:
         """Return a Deferred of a peer's Listing, or of None."""
 
-    def page(after: str, limit: int, username: str | None) -> Deferred[Any]:
+    def page(after: str, limit: int, username: str | None) -> Deferred[Page]:
         """
         Return a Deferred of a Page of at most ``limit`` listings with ids greater than ``after``.
 
         It has only peers of exactly this name, where one is given.
         """
 
-    def remove(peer_id: str, document: Any) -> Deferred[bool]:
+    def remove(peer_id: str, document: Document) -> Deferred[bool]:
         """
-        End a record and the peer's stream, wherever it hangs.
+        End a record and the peer's stream, whichever process it is attached to.
 
         A Deferred fires with whether there was one.
         """
 
-    def subscribe(peer_id: str, document: Any) -> Deferred[bool]:
+    def subscribe(peer_id: str, document: Document) -> Deferred[bool]:
         """
         Let the peer's documents come to this process, which opens its stream now.
 
@@ -275,13 +255,13 @@ class IRegistryStore(Interface):
     def unsubscribe(peer_id: str) -> None:
         """Take notice that the peer's stream here has ended."""
 
-    def deliver(peer_id: str, document: Any, token: str) -> Deferred[Any]:
+    def deliver(peer_id: str, document: Document, token: str) -> Deferred[Delivery]:
         """
         Put a document, ``token`` in compact form, on the stream of the peer that it is for.
 
-        A Deferred fires with a :class:`p2pchat.signaling.directory.Delivery`, which is TAKEN only
-        if a live stream took it.  It is UNSOLICITED where the peer has never called or answered
-        the author, and such authors have used up what they share (``--unsolicited-rate``).
+        A Deferred fires with TAKEN only if a live stream took it.  It is UNSOLICITED where the peer
+        has never called or answered the author, and such authors have used up what they share
+        (``--unsolicited-rate``).
         """
 
     def count() -> Deferred[int | None]:

@@ -12,11 +12,12 @@ from zope.interface import implementer
 
 from p2pchat.identity.documents import stale_at
 from p2pchat.identity.nonces import UsedNonces
-from p2pchat.interfaces import ILocalStreams, IRegistryStore
+from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.directory import Delivery, Directory, Listing, Page, Record
 from p2pchat.signaling.rates import UNSOLICITED, Rate, TokenBuckets
 from p2pchat.signaling.solicited import WEIGHT, Correspondents, Shares, solicits, span
+from p2pchat.signaling.streams import EventStreams
 from p2pchat.wire.documents import Document
 
 MAX_BUDGETS = 100_000  # recipients, about 250 bytes each; one that is forgotten has its budget anew
@@ -35,7 +36,7 @@ class MemoryStore:
 
     runtime: Runtime
     lease: float
-    streams: ILocalStreams
+    streams: EventStreams
     unsolicited: Rate = UNSOLICITED
     directory: Directory = attrs.field(init=False)
     used: UsedNonces = attrs.field(init=False, factory=lambda: UsedNonces(MAX_USED))
@@ -140,7 +141,7 @@ class MemoryStore:
         if not solicited and not self._has_room(peer_id, document.issuer, now, size):
             return Delivery.UNSOLICITED
         self._use(document)
-        delivery: Delivery = self.streams.deliver(peer_id, token)
+        delivery = self.streams.deliver(peer_id, token)
         if delivery is not Delivery.TAKEN:
             self.used.forget(document.issuer, document.nonce, stale_at(document))
             return delivery

@@ -45,7 +45,7 @@ from zope.interface import implementer
 
 from p2pchat.errors import ReplayedDocument
 from p2pchat.identity.documents import stale_at
-from p2pchat.interfaces import ILocalStreams, IRegistryStore
+from p2pchat.interfaces import IRegistryStore
 from p2pchat.runtime import Runtime
 from p2pchat.signaling import redis_scripts as scripts
 from p2pchat.signaling.directory import Delivery, Listing, Page, Record, full
@@ -55,6 +55,7 @@ from p2pchat.signaling.redis_messages import Answer, Deliver, End, read
 from p2pchat.signaling.redis_url import RedisUrl
 from p2pchat.signaling.refusals import Refused
 from p2pchat.signaling.solicited import KEPT, WEIGHT, pair, solicits, span
+from p2pchat.signaling.streams import EventStreams
 from p2pchat.wire.documents import Document
 
 MAX_RECORDS = 2_000_000  # in all; about 1 KiB each with what stands beside it: 2 GiB
@@ -84,7 +85,7 @@ class RedisStore:
     url: RedisUrl
     runtime: Runtime
     lease: float
-    streams: ILocalStreams
+    streams: EventStreams
     unsolicited: Rate = UNSOLICITED
     instance: str = attrs.field(init=False)
     capacity: int = attrs.field(default=MAX_RECORDS)
@@ -335,7 +336,7 @@ _DELIVERIES = {
 }
 
 
-def redis_store(url: RedisUrl) -> Callable[[Runtime, float, ILocalStreams, Rate], RedisStore]:
+def redis_store(url: RedisUrl) -> Callable[[Runtime, float, EventStreams, Rate], RedisStore]:
     """Return what makes a store at this place."""
     return partial(RedisStore, url)
 

@@ -32,7 +32,6 @@ from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from p2pchat.interfaces import ILocalStreams
 from p2pchat.signaling.directory import Delivery
 from p2pchat.signaling.rates import Limits
 from p2pchat.signaling.refusals import refused
@@ -152,7 +151,6 @@ class EventStream:
         """Nothing to do: the end of the request is what counts."""
 
 
-@implementer(ILocalStreams)
 @attrs.define(eq=False)
 class EventStreams:
     """
