@@ -11,17 +11,15 @@ The key travels in the header; it counts because ``iss`` must be the peer id tha
 :func:`open_document` says only that the author wrote this.  Whether it is fresh, new and meant
 for us is :class:`Acceptance`'s to say.
 
-A document has one spelling: in each of its parts the unused bits of the last character are zero.
+A document has one spelling: each of its parts is what :mod:`p2pchat.wire.base64url` would write.
+So it can go into an event stream verbatim, where a line break would let its author write events.
 Signatures are checked by libsodium alone, which refuses keys and signatures that nobody makes
 (:mod:`p2pchat.identity.keys`), whatever way the header is written.
 """
 
 from __future__ import annotations
 
-import binascii
-import re
 from functools import lru_cache
-from typing import Any
 
 import attrs
 
@@ -39,7 +37,7 @@ from p2pchat.identity.keys import Identity, peer_id_of, verify
 from p2pchat.identity.nonces import UsedNonces
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
 from p2pchat.wire.documents import NONCE, Body, Document
-from p2pchat.wire.strict_json import dumps, loads, timestamp
+from p2pchat.wire.strict_json import dumps, field, loads, timestamp
 
 ALGORITHM = "EdDSA"
 TYP = "p2pchat+jws"
@@ -48,20 +46,8 @@ MAX_DOCUMENT = (
 )  # bytes of the compact form; the longest answer with 32 candidates has 6 KiB
 MAX_AGE = 60.0  # seconds; a document in flight is seconds old, the rest is for clocks
 
+MAX_HEADER = 256  # characters; longer ones aren't remembered.  This program's has 162
 MAX_AUTHORS = 10_000  # whose headers needn't be read again, about 500 bytes each
-
-# The compact form goes into an event stream verbatim, and base64 decoders skip what isn't
-# base64: a line break in it would let its author write events.
-_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
-
-# How this program writes the header, but for the key of 43 characters in the middle.
-_HEADER = b'{"alg":"EdDSA","jwk":{"crv":"Ed25519","kty":"OKP","x":"', b'"},"typ":"p2pchat+jws"}'
-OWN_HEADER = 162  # characters of such a header in base64url
-
-_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
-
-# What may stand last, by how many characters are left over four: the unused bits are zero.
-_LAST = {2: "AQgw", 3: "AEIMQUYcgkosw048"}
 
 
 def sign_document(identity: Identity, audience: str, body: Body, now: float, nonce: str) -> str:
@@ -72,9 +58,9 @@ def sign_document(identity: Identity, audience: str, body: Body, now: float, non
     :param nonce: a random name of at most 64 characters.
     """
     document = Document(identity.peer_id, audience, now, nonce, body)
-    before, after = _HEADER
-    header = before + encode_bytes(identity.public_key).encode("ascii") + after
-    signed = f"{encode_bytes(header)}.{encode_bytes(dumps(document.to_json()))}"
+    jwk = {"crv": "Ed25519", "kty": "OKP", "x": encode_bytes(identity.public_key)}
+    header = {"alg": ALGORITHM, "jwk": jwk, "typ": TYP}
+    signed = f"{encode_bytes(dumps(header))}.{encode_bytes(dumps(document.to_json()))}"
     return f"{signed}.{encode_bytes(identity.sign(signed.encode('ascii')))}"
 
 
@@ -90,15 +76,14 @@ def open_document(token: str) -> Document:
     """
     if len(token) > MAX_DOCUMENT:
         raise DocumentTooLong(f"a signed document longer than {MAX_DOCUMENT} bytes")
-    parts = _COMPACT.fullmatch(token)
-    if parts is None:
+    parts = token.split(".")
+    if len(parts) != 3 or not all(parts):
         raise NotCompact()
-    head, payload, signature = parts.groups()
-    public_key = _own_key(head) if len(head) == OWN_HEADER else None
-    if public_key is None:
-        public_key = _embedded_key(loads(_decoded(head)))
-    verify(public_key, _decoded(signature), token[: parts.end(2)].encode("ascii"))
-    members = loads(_decoded(payload))
+    head, payload, signature = parts
+    public_key = (_known_key if len(head) <= MAX_HEADER else _key_in)(head)
+    claims, proof = _decoded(payload), _decoded(signature)
+    verify(public_key, proof, f"{head}.{payload}".encode("ascii"))
+    members = loads(claims)
     try:
         document = Document.from_json(members)
     except UnsupportedVersion as error:
@@ -116,53 +101,40 @@ def claimed_author(token: str) -> str:
     """
     Return the id whose key stands in a document, "" where none can be told at a glance.
 
-    Nothing is checked: it costs next to nothing, and is good for choosing what to check.
+    No signature is checked: it costs next to nothing, and is good for choosing what to check.
     """
-    head = token.partition(".")[0]
-    public_key = _own_key(head) if len(head) == OWN_HEADER else None
-    return "" if public_key is None else peer_id_of(public_key)
-
-
-@lru_cache(maxsize=MAX_AUTHORS)
-def _own_key(head: str) -> bytes | None:
-    """
-    Return the key in a header that is written as this program writes it.
-
-    To read it as JSON would take nearly as long as the signature.
-
-    :param head: of OWN_HEADER characters, since it is remembered before anything is proved.
-    """
-    before, after = _HEADER
+    head = token[: MAX_HEADER + 1].partition(".")[0]
     try:
-        header = _decoded(head)
-        key = header[len(before) : -len(after)]
-        return decode_bytes(key.decode("ascii"), 32) if header == before + key + after else None
-    except (ValueError, RemoteProtocolError):
-        return None
+        return peer_id_of(_known_key(head)) if len(head) <= MAX_HEADER else ""
+    except RemoteProtocolError:
+        return ""
 
 
-def _decoded(part: str) -> bytes:
-    """Return the bytes of one part, each character of which is of base64url."""
-    left = len(part) % 4
-    if left == 1 or (left and part[-1] not in _LAST[left]):
-        raise NotCompact("not the one spelling of base64url: its last character has unused bits")
-    # What urlsafe_b64decode does; padding that isn't needed does no harm.
-    return binascii.a2b_base64(part.encode("ascii").translate(_TO_BASE64) + b"==")
-
-
-def _embedded_key(header: dict[str, Any]) -> bytes:
-    """Return the key in any other header."""
+def _key_in(head: str) -> bytes:
+    """Return the public key that a header names."""
+    header = loads(_decoded(head))
     jwk = header.get("jwk")
     if header.get("alg") != ALGORITHM or header.get("typ") != TYP or not isinstance(jwk, dict):
         raise BadHeader(f"the JWS header must have alg {ALGORITHM}, typ {TYP} and jwk")
-    if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519" or not isinstance(jwk.get("x"), str):
+    if jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519":
         raise BadHeader("the embedded key must be an Ed25519 key")
     if "crit" in header or header.get("b64", True) is not True:
         raise BadHeader("the JWS header asks for an extension; this program knows none")
     try:
-        return decode_bytes(jwk["x"], 32)
+        return decode_bytes(field(jwk, "x", str), 32)
     except RemoteProtocolError as error:
         raise BadHeader(f"the embedded key: {error}") from None
+
+
+# Before anything is proved: only what is short, or strangers' headers would fill the memory.
+_known_key = lru_cache(maxsize=MAX_AUTHORS)(_key_in)
+
+
+def _decoded(part: str) -> bytes:
+    try:
+        return decode_bytes(part)
+    except RemoteProtocolError as error:
+        raise NotCompact(f"a part of the document is {error}") from None
 
 
 @attrs.define

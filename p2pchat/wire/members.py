@@ -22,6 +22,7 @@ from operator import attrgetter, methodcaller
 from typing import Annotated, Any, Generic, Self, TypeVar, get_type_hints
 
 import attrs
+from attrs import NOTHING
 
 from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
@@ -157,20 +158,6 @@ class _Member:
         [name] = [mark.name for mark in marks if isinstance(mark, As)] or [attribute.name]
         return cls(attribute.name, name, codec, attribute.default, SPARSE in marks)
 
-    def read(self, members: JsonObject) -> Any:
-        if self.codec.is_inline:
-            return self.codec.read(members, self.name)
-        value = members.get(self.name)
-        if value is None and self.default is not attrs.NOTHING:
-            return self.default
-        return self.codec.read(value, self.name)
-
-    def write(self, value: Any, members: JsonObject) -> None:
-        if self.codec.is_inline:
-            members.update(self.codec.write(value))
-        elif not (self.is_sparse and value == self.default):
-            members[self.name] = self.codec.write(value)
-
 
 def _declarations(kind: Any) -> tuple[_Member, ...]:
     hints = get_type_hints(kind, include_extras=True)
@@ -190,7 +177,11 @@ class Members:
         """Return the members."""
         members: JsonObject = {}
         for one in _declared(type(self)):
-            one.write(getattr(self, one.attribute), members)
+            value = getattr(self, one.attribute)
+            if one.codec.is_inline:
+                members.update(one.codec.write(value))
+            elif not (one.is_sparse and value == one.default):
+                members[one.name] = one.codec.write(value)
         return members
 
     @classmethod
@@ -200,7 +191,12 @@ class Members:
 
         :raises RemoteProtocolError: one is missing or malformed.
         """
-        return cls(*[one.read(members) for one in _declared(cls)])
+        values = []
+        for one in _declared(cls):
+            value = members if one.codec.is_inline else members.get(one.name)
+            is_left_out = value is None and one.default is not NOTHING
+            values.append(one.default if is_left_out else one.codec.read(value, one.name))
+        return cls(*values)
 
 
 def check_version(members: JsonObject, known: int, what: str) -> None:

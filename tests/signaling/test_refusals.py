@@ -24,6 +24,7 @@ from p2pchat.signaling.site import MAX_BODY
 from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.documents import Registration, Removal, Ringing
 from p2pchat.wire.strict_json import MAX_DEPTH
+from p2pchat.wire.work import ALGORITHM
 from tests.signaling.test_resource import ALICE, BOB, ResourceCase
 from tests.signaling.web import ORIGIN, START, Response
 
@@ -152,7 +153,7 @@ class JsonTests(RefusalCase):
             ({"jti": "x" * 65}, "jti"),
             ({"type": "nothing"}, "type"),
             ({"addresses": ["nowhere"]}, "port"),
-            ({"work": {"seed": 5}}, "seed"),
+            ({"work": {"algorithm": ALGORITHM, "seed": 5}}, "seed"),
         ):
             bad = json.dumps(members(**changes)).encode()
             self.assertIn(word, self.refuse(signed_bytes(bad), 400, "malformed"))
