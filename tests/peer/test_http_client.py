@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 from twisted.internet.interfaces import IPullProducer
@@ -21,6 +22,7 @@ from p2pchat.peer.http_client import (
     REQUEST_TIMEOUT,
 )
 from p2pchat.wire.documents import Registration
+from tests.cases import each
 from tests.identity.people import ALICE
 from tests.peer.registry_case import RegistryCase
 from tests.simulation.world import HTTP_PORT
@@ -130,17 +132,19 @@ class ServerCase(RegistryCase):
         self.assertNotIn("b'", text)
 
 
+INTERIM = b"HTTP/1.1 102 Processing\r\nX: %b\r\n\r\n" % (b"y" * 100)
+PLACES = (b"http://127.0.0.1:81/admin/reboot", b"/peers", b"//203.0.113.1/")
+
+
 class HeadTests(ServerCase):
     """The head of an answer."""
 
-    def test_redirects(self) -> None:
+    @each(*product((300, 301, 302, 303, 307, 308), PLACES))
+    def test_redirects(self, status: int, place: bytes) -> None:
         """Nobody is sent anywhere, by whatever status and to whatever place."""
-        for status in (300, 301, 302, 303, 307, 308):
-            for place in (b"http://127.0.0.1:81/admin/reboot", b"/peers", b"//203.0.113.1/"):
-                self.setUp()
-                head = b"HTTP/1.1 %d Moved\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
-                self.assertIn("doesn't follow", self.sentence(head % (status, place)))
-                self.assertEqual(len(self.asked), 1)
+        head = b"HTTP/1.1 %d Moved\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n"
+        self.assertIn("doesn't follow", self.sentence(head % (status, place)))
+        self.assertEqual(len(self.asked), 1)
 
     def test_redirected_stream(self) -> None:
         """An event stream isn't looked for elsewhere either, nor taken for one."""
@@ -158,14 +162,13 @@ class HeadTests(ServerCase):
         self.assertEqual(self.result(self.client.peers()), {"peers": []})
         self.assertIn(b"accept-encoding: identity\r\n", self.asked[0].lower())
 
-    def test_compressed(self) -> None:
+    @each(b"gzip", b"GZIP", b"deflate", b"br", b"identity, gzip")
+    def test_compressed(self, encoding: bytes) -> None:
         """What is compressed all the same is refused before a byte of it is read."""
         bomb = gzip.compress(bytes(10_000_000))
-        for encoding in (b"gzip", b"GZIP", b"deflate", b"br", b"identity, gzip"):
-            self.setUp()
-            head = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
-            sentence = self.sentence(head % (encoding, len(bomb)) + bomb)
-            self.assertIn("compresses its answers", sentence)
+        head = OK + b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
+        sentence = self.sentence(head % (encoding, len(bomb)) + bomb)
+        self.assertIn("compresses its answers", sentence)
 
     def test_compressed_stream(self) -> None:
         """So is a compressed event stream."""
@@ -174,18 +177,16 @@ class HeadTests(ServerCase):
         subscribing = self.client.subscribe(lambda _event: None, lambda _reason: None)
         self.assertIn("compresses", str(self.refused(subscribing, RegistryError)))
 
-    def test_long(self) -> None:
+    @each(
+        OK + b"X: " + b"y" * (MAX_HEAD + 1),
+        OK + b"a: b\r\n" * MAX_HEAD + b"\r\n",
+        OK + b"a: b\r\n c\r\n" * MAX_HEAD,
+        INTERIM * 1000,
+    )
+    def test_long(self, head: bytes) -> None:
         """A head that goes on and on is cut off: one line, many, or many before the answer."""
-        interim = b"HTTP/1.1 102 Processing\r\nX: %b\r\n\r\n" % (b"y" * 100)
-        for head in (
-            OK + b"X: " + b"y" * (MAX_HEAD + 1),
-            OK + b"a: b\r\n" * MAX_HEAD + b"\r\n",
-            OK + b"a: b\r\n c\r\n" * MAX_HEAD,
-            interim * 1000,
-        ):
-            self.setUp()
-            self.assertIn(str(MAX_HEAD), self.sentence(head))
-            self.assertLessEqual(len(self.asked), 2)
+        self.assertIn(str(MAX_HEAD), self.sentence(head))
+        self.assertLessEqual(len(self.asked), 2)
 
     def test_interim(self) -> None:
         """One interim answer does no harm."""
@@ -193,50 +194,46 @@ class HeadTests(ServerCase):
         self.serve(interim + OK + b"Content-Length: 2\r\n\r\n{}")
         self.assertEqual(self.result(self.client.peers()), {})
 
-    def test_nonsense(self) -> None:
+    @each(
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 -5 OK\r\n\r\n{}",
+        b"HTTP/1.1 0 OK\r\n\r\n{}",
+        b"HTTP/1.1 999 OK\r\n\r\n{}",
+        b"HTTP/1.1 %b OK\r\n\r\n{}" % (b"9" * 400),
+        b"HTTP/x.y 200 OK\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n folded\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        OK + b"Content-Length: -1\r\n\r\n{}",
+        OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n{}",
+        OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        OK + b"Transfer-Encoding: gzip\r\n\r\n{}",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 400,
+        b"\r\n\r\n\r\n",
+        b"\x00" * 1000,
+    )
+    def test_nonsense(self, answer: bytes) -> None:
         """What is no HTTP fails, with a sentence in our words."""
-        for answer in (
-            b"SSH-2.0-OpenSSH_9.2\r\n",
-            b"HTTP/1.1 abc OK\r\n\r\n",
-            b"HTTP/1.1 -5 OK\r\n\r\n{}",
-            b"HTTP/1.1 0 OK\r\n\r\n{}",
-            b"HTTP/1.1 999 OK\r\n\r\n{}",
-            b"HTTP/1.1 %b OK\r\n\r\n{}" % (b"9" * 400),
-            b"HTTP/x.y 200 OK\r\n\r\n{}",
-            b"HTTP/1.1 200 OK\r\n folded\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-            OK + b"Content-Length: -1\r\n\r\n{}",
-            OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n{}",
-            OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
-            OK + b"Transfer-Encoding: gzip\r\n\r\n{}",
-            OK + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
-            OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 400,
-            b"\r\n\r\n\r\n",
-            b"\x00" * 1000,
-        ):
-            with self.subTest(answer=answer[:60]):
-                self.setUp()
-                self.sentence(answer)
+        self.sentence(answer)
 
-    def test_date(self) -> None:
+    @each(b"now", b"", b"\xff", b"Mon, 99999999999999 Jan 2020 00:00:00 GMT")
+    def test_date(self, date: bytes) -> None:
         """A date that is none, or many, changes nothing and breaks nothing."""
-        for date in (b"now", b"", b"\xff", b"Mon, 99999999999999 Jan 2020 00:00:00 GMT"):
-            self.setUp()
-            fields = b"Date: %b\r\nDate: %b\r\nContent-Length: 2\r\n\r\n{}" % (date, date)
-            self.serve(OK + fields)
-            before = self.client.now() - self.host.reactor.seconds()
-            self.assertEqual(self.result(self.client.peers()), {})
-            self.assertAlmostEqual(self.client.now() - self.host.reactor.seconds(), before)
+        fields = b"Date: %b\r\nDate: %b\r\nContent-Length: 2\r\n\r\n{}" % (date, date)
+        self.serve(OK + fields)
+        before = self.client.now() - self.host.reactor.seconds()
+        self.assertEqual(self.result(self.client.peers()), {})
+        self.assertAlmostEqual(self.client.now() - self.host.reactor.seconds(), before)
 
 
 class BodyTests(ServerCase):
     """What follows the head."""
 
-    def test_declared(self) -> None:
+    @each(b"Content-Length: %d\r\n\r\n" % (2 * MAX_ANSWER), b"\r\n")
+    def test_declared(self, fields: bytes) -> None:
         """More than an answer can have is cut off, be it declared, or not."""
-        for fields in (b"Content-Length: %d\r\n\r\n" % (2 * MAX_ANSWER), b"\r\n"):
-            self.setUp()
-            self.assertIn(str(MAX_ANSWER), self.sentence(OK + fields + bytes(2 * MAX_ANSWER)))
+        self.assertIn(str(MAX_ANSWER), self.sentence(OK + fields + bytes(2 * MAX_ANSWER)))
 
     def test_rate(self) -> None:
         """A server that sends without end is read no faster than READ_RATE."""
@@ -281,11 +278,10 @@ class BodyTests(ServerCase):
 class OriginTests(ServerCase):
     """What a registry's documents are addressed to."""
 
-    def test_host(self) -> None:
+    @each(f"HTTP://{OTHER}:8000/", f"http://{OTHER}:8000")
+    def test_host(self, url: str) -> None:
         """The Host header is that of the origin which signed documents name."""
-        for url in (f"HTTP://{OTHER}:8000/", f"http://{OTHER}:8000"):
-            self.setUp()
-            self.client = self.make_client(ALICE, self.host, url)
-            self.serve(OK + b"Content-Length: 13\r\n\r\n" + b'{"lease": 60}')
-            self.result(self.client.register(Registration("alice")))
-            self.assertIn(b"host: 203.0.113.80:8000\r\n", self.asked[0].lower())
+        self.client = self.make_client(ALICE, self.host, url)
+        self.serve(OK + b"Content-Length: 13\r\n\r\n" + b'{"lease": 60}')
+        self.result(self.client.register(Registration("alice")))
+        self.assertIn(b"host: 203.0.113.80:8000\r\n", self.asked[0].lower())

@@ -24,6 +24,7 @@ from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER
 from p2pchat.wire.work import ALGORITHM, MIN_DIFFICULTY, Challenge
+from tests.cases import each
 from tests.identity.people import ALICE, BOB, CAROL
 from tests.peer.registry_case import RegistryCase
 from tests.simulation.world import EPOCH, HTTP_PORT, REGISTRY
@@ -150,16 +151,15 @@ class ClockTests(RegistryCase):
             self.result(client.register(Registration("alice")))
         return client, [one for one in warned if "http" not in one]
 
-    def test_corrected(self) -> None:
+    @each(3600.0, -3600.0, 86300.0, 50.0, -50.0)
+    def test_corrected(self, error: float) -> None:
         """Early or late, it goes by the registry's clock from the first answer on, and says so."""
-        for error in (3600.0, -3600.0, 86300.0, 50.0, -50.0):
-            self.setUp()
-            client, warned = self.register(error)
-            self.assertLess(abs(client.now() - self.true_time()), 2)
-            self.run_for(1000)
-            self.assertLess(abs(client.now() - self.true_time()), 2)
-            (sentence,) = warned
-            self.assertIn("ahead of" if error > 0 else "behind", sentence)
+        client, warned = self.register(error)
+        self.assertLess(abs(client.now() - self.true_time()), 2)
+        self.run_for(1000)
+        self.assertLess(abs(client.now() - self.true_time()), 2)
+        (sentence,) = warned
+        self.assertIn("ahead of" if error > 0 else "behind", sentence)
 
     def test_close_enough(self) -> None:
         """A clock that is right, as far as a date of whole seconds shows, is left alone."""

@@ -23,6 +23,7 @@ from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, Challenge
+from tests.cases import each
 from tests.identity.people import ALICE, BOB, identity
 from tests.peer.registry_case import BusyStore, RegistryCase, Told
 from tests.peer.test_registry_client import OTHER, Page
@@ -505,17 +506,16 @@ class AskedTests(ConnectionCase):
         self.assertEqual(len(store.asked), 2)
         self.assert_waited(store.asked[1] - store.asked[0], MAX_RETRY_AFTER)
 
-    def test_renewing(self) -> None:
+    @each(429, 503)
+    def test_renewing(self, status: int) -> None:
         """A renewal that is refused for the moment costs no stream, and none comes too soon."""
-        for status in (429, 503):
-            self.setUp()
-            self.registered()
-            store = self.busy(25, status)
-            self.run_for(RENEWAL + 24)
-            self.assertEqual((len(store.asked), self.told.lost), (1, []))
-            self.world.registry.store = store.original
-            self.run_for(60)
-            self.assertEqual((self.told.lost, self.world.registered), ([], 1))
+        self.registered()
+        store = self.busy(25, status)
+        self.run_for(RENEWAL + 24)
+        self.assertEqual((len(store.asked), self.told.lost), (1, []))
+        self.world.registry.store = store.original
+        self.run_for(60)
+        self.assertEqual((self.told.lost, self.world.registered), ([], 1))
 
     def test_renewing_now(self) -> None:
         """What would be told at once waits as well."""
@@ -597,15 +597,14 @@ class StopTests(ConnectionCase):
         self.connection.stop()
         self.assert_still()
 
-    def test_connecting(self) -> None:
+    @each(0.0, 0.02, 0.05, 0.08, 0.1, 0.12)
+    def test_connecting(self, delay: float) -> None:
         """At any moment of connecting, a stream that opens too late included."""
-        for delay in (0.0, 0.02, 0.05, 0.08, 0.1, 0.12):
-            self.setUp()
-            self.connection.start()
-            self.run_for(delay)
-            self.connection.stop()
-            self.assert_still()
-            self.assertEqual(self.told.lost, [])
+        self.connection.start()
+        self.run_for(delay)
+        self.connection.stop()
+        self.assert_still()
+        self.assertEqual(self.told.lost, [])
 
     def test_registered(self) -> None:
         """While registered: the stream is closed, and the lease runs out."""

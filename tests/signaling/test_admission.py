@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,7 +14,8 @@ from p2pchat.signaling.rates import Rate, Rates
 from p2pchat.signaling.registry import Settings
 from p2pchat.signaling.resource import HttpSettings, MetricsResource
 from p2pchat.wire.documents import Registration
-from tests.signaling.description import operations
+from tests.cases import each
+from tests.signaling.description import Operation, operations
 from tests.signaling.test_resource import ALICE, ResourceCase
 from tests.signaling.web import HOST, PORT, Web, request_bytes
 
@@ -26,29 +29,26 @@ class TokenTests(ResourceCase):
     def setUp(self) -> None:
         self.web = Web(Settings(rates=Rates(documents=ONE, reads=ONE, watching=ONE)))
 
-    def test_every_route(self) -> None:
+    @each(*product(operations(), (False, True)))
+    def test_every_route(self, operation: Operation, torn: bool) -> None:
         """Every route, whichever way it is read, is refused when there is no token left."""
-        for operation in operations():
-            path = operation.path.replace("{peer_id}", ALICE.peer_id)
-            for torn in (False, True):
-                self.setUp()
-                self.web.torn = torn
-                self.web.ask(operation.method, path)
-                response = self.web.ask(operation.method, path)
-                self.assertRefused(response, 429, "too-many-requests")
-                self.assertEqual(response.headers["retry-after"], "2")
-                self.assertNotEqual(self.web.ask(operation.method, path, ip=ELSEWHERE).status, 429)
+        path = operation.path.replace("{peer_id}", ALICE.peer_id)
+        self.web.torn = torn
+        self.web.ask(operation.method, path)
+        response = self.web.ask(operation.method, path)
+        self.assertRefused(response, 429, "too-many-requests")
+        self.assertEqual(response.headers["retry-after"], "2")
+        self.assertNotEqual(self.web.ask(operation.method, path, ip=ELSEWHERE).status, 429)
 
-    def test_no_route(self) -> None:
+    @each(
+        *(("GET", "/nowhere"), ("GET", "/no/where/at/all"), ("GET", "/"), ("POST", "/peers")),
+        *(("DELETE", "/status"), ("HEAD", "/healthz/x"), ("OPTIONS", "/peers"), ("GET", "x")),
+        *(("BREW", "/peers"), ("GET", "/%ff"), ("GET", "//peers"), ("GET", "/peers?limit=x")),
+    )
+    def test_no_route(self, method: str, path: str) -> None:
         """So is what has no route, or not with this method, or makes no sense."""
-        for method, path in (
-            *(("GET", "/nowhere"), ("GET", "/no/where/at/all"), ("GET", "/"), ("POST", "/peers")),
-            *(("DELETE", "/status"), ("HEAD", "/healthz/x"), ("OPTIONS", "/peers"), ("GET", "x")),
-            *(("BREW", "/peers"), ("GET", "/%ff"), ("GET", "//peers"), ("GET", "/peers?limit=x")),
-        ):
-            self.setUp()
-            self.assertNotEqual(self.web.ask(method, path).status, 429)
-            self.assertEqual(self.web.ask(method, path).status, 429, (method, path))
+        self.assertNotEqual(self.web.ask(method, path).status, 429)
+        self.assertEqual(self.web.ask(method, path).status, 429, (method, path))
 
     def test_no_head(self) -> None:
         """So is what isn't even a request."""

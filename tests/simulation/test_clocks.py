@@ -14,6 +14,7 @@ from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.state import load_state
 from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.resource import RegistryResource
+from tests.cases import each
 from tests.simulation.host import Host
 from tests.simulation.world import HTTP_PORT, REGISTRY, Person, World, make_node, runtime_on
 
@@ -62,18 +63,17 @@ class ClockCase(SynchronousTestCase):
 class ApartTests(ClockCase):
     """Where the registry says what time it is."""
 
-    def test_connected(self) -> None:
+    @each((-50.0, 50.0), (-600.0, 600.0), (0.0, 80_000.0))
+    def test_connected(self, left: float, right: float) -> None:
         """Whose clocks are minutes apart, or hours, can talk, and each is told whose is wrong."""
-        for left, right in ((-50.0, 50.0), (-600.0, 600.0), (0.0, 80_000.0)):
-            self.setUp()
-            alice, bob = self.person("alice", left), self.person("bob", right)
-            self.world.settle(alice, bob)
-            self.world.connect(alice, bob)
-            for person, error in ((alice, left), (bob, right)):
-                self.assertEqual(len(self.troubles(person, "clock")), 1 if error else 0)
-            alice.say("what time is it?", bob)
-            self.world.internet.run(1)
-            self.assertEqual(bob.texts(), ["what time is it?"])
+        alice, bob = self.person("alice", left), self.person("bob", right)
+        self.world.settle(alice, bob)
+        self.world.connect(alice, bob)
+        for person, error in ((alice, left), (bob, right)):
+            self.assertEqual(len(self.troubles(person, "clock")), 1 if error else 0)
+        alice.say("what time is it?", bob)
+        self.world.internet.run(1)
+        self.assertEqual(bob.texts(), ["what time is it?"])
 
     def test_set_while_it_runs(self) -> None:
         """A clock that jumps while the program runs is noticed at the next answer."""
@@ -119,18 +119,17 @@ class DatelessTests(ClockCase):
         registry.settings = attrs.evolve(registry.settings, audiences=audiences)
         reactor.listenTCP(HTTP_PORT + 1, RegistryResource(registry).site())
 
-    def test_both_are_told(self) -> None:
+    @each((-50.0, 50.0, "behind"), (50.0, -50.0, "ahead of"))
+    def test_both_are_told(self, left: float, right: float, mine: str) -> None:
         """A call between clocks 100 seconds apart fails at once, and both read the reason."""
-        for left, right, mine in ((-50.0, 50.0, "behind"), (50.0, -50.0, "ahead of")):
-            self.setUp()
-            alice = self.person("alice", left, server=self.url)
-            bob = self.person("bob", right, server=self.url)
-            self.world.settle(alice, bob)
-            self.world.result(alice.node.connect(bob.node.peer_id))
-            self.world.internet.run(2)
-            (failed,) = alice.events(events.CallFailed)
-            self.assertEqual((failed.reason, failed.ours), ("clock", False))
-            self.assertRegex(failed.explanation, rf"yours is (99|100|101) seconds {mine} theirs")
-            (trouble,) = self.troubles(bob, alice.node.peer_id)
-            self.assertRegex(trouble, r"(99|100|101) seconds")
-            self.assertEqual(self.troubles(alice, bob.node.peer_id), [])
+        alice = self.person("alice", left, server=self.url)
+        bob = self.person("bob", right, server=self.url)
+        self.world.settle(alice, bob)
+        self.world.result(alice.node.connect(bob.node.peer_id))
+        self.world.internet.run(2)
+        (failed,) = alice.events(events.CallFailed)
+        self.assertEqual((failed.reason, failed.ours), ("clock", False))
+        self.assertRegex(failed.explanation, rf"yours is (99|100|101) seconds {mine} theirs")
+        (trouble,) = self.troubles(bob, alice.node.peer_id)
+        self.assertRegex(trouble, r"(99|100|101) seconds")
+        self.assertEqual(self.troubles(alice, bob.node.peer_id), [])

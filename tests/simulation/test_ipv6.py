@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
+from tests.cases import each
 from tests.simulation.behaviour import Behaviour, NatKind
 from tests.simulation.host import Host
 from tests.simulation.link import Link
@@ -68,19 +69,17 @@ class DualStackTests(IPv6Case):
             self.assertEqual(self.version(one), 6)
             self.assertNotIn("relay", {self.path(one).local, self.path(one).remote})
 
-    def test_better_time(self) -> None:
+    @each(("ipv4", 6), ("ipv6", 4))
+    def test_better_time(self, slow: str, version: int) -> None:
         """Of the two families the one with the clearly shorter round-trip time is used."""
-        for slow, version in (("ipv4", 6), ("ipv6", 4)):
-            with self.subTest(slow=slow):
-                self.setUp()
-                hosts = self.host(True, True), self.host(True, True)
-                delayed = Link(latency=0.1)
-                for host in hosts:
-                    gate = host.network.gateway if slow == "ipv4" else host.firewall
-                    assert gate is not None
-                    gate.link = delayed
-                for one in self.meet(*hosts):
-                    self.assertEqual(self.version(one), version)
+        hosts = self.host(True, True), self.host(True, True)
+        delayed = Link(latency=0.1)
+        for host in hosts:
+            gate = host.network.gateway if slow == "ipv4" else host.firewall
+            assert gate is not None
+            gate.link = delayed
+        for one in self.meet(*hosts):
+            self.assertEqual(self.version(one), version)
 
 
 class MixedTests(IPv6Case):
@@ -99,24 +98,20 @@ class MixedTests(IPv6Case):
         self.world.internet.run(1.0)
         self.assertEqual(person.node.nat().mapping, "none")
 
-    def test_with_dual_stack(self) -> None:
+    @each((True, False), (False, True))
+    def test_with_dual_stack(self, ipv4: bool, ipv6: bool) -> None:
         """A host with one family meets one with both in the family that they share."""
-        for ipv4, ipv6 in ((True, False), (False, True)):
-            with self.subTest(ipv4=ipv4, ipv6=ipv6):
-                self.setUp()
-                people = self.meet(self.host(ipv4, ipv6), self.host(True, True))
-                for one in people:
-                    self.assertEqual(self.version(one), 4 if ipv4 else 6)
-                    self.assertNotIn("relay", {self.path(one).local, self.path(one).remote})
+        people = self.meet(self.host(ipv4, ipv6), self.host(True, True))
+        for one in people:
+            self.assertEqual(self.version(one), 4 if ipv4 else 6)
+            self.assertNotIn("relay", {self.path(one).local, self.path(one).remote})
 
-    def test_no_family_shared(self) -> None:
+    @each(False, True)
+    def test_no_family_shared(self, swapped: bool) -> None:
         """IPv4-only with IPv6-only goes over the relay, whoever calls."""
-        for swapped in (False, True):
-            with self.subTest(swapped=swapped):
-                self.setUp()
-                hosts = [self.host(True, False), self.host(False, True)]
-                for one in self.meet(*(reversed(hosts) if swapped else hosts)):
-                    self.assertIn("relay", {self.path(one).local, self.path(one).remote})
+        hosts = [self.host(True, False), self.host(False, True)]
+        for one in self.meet(*(reversed(hosts) if swapped else hosts)):
+            self.assertIn("relay", {self.path(one).local, self.path(one).remote})
 
     def test_broken_ipv6(self) -> None:
         """An IPv6 address that leads nowhere doesn't keep a host from talking over IPv4."""

@@ -23,6 +23,7 @@ from p2pchat.tap.peer_services import SAY_LEAVING, STOP_DEADLINE, PeerService
 from p2pchat.tap.process import Process
 from p2pchat.ui.json_lines import JsonLines
 from p2pchat.ui.stdio import FLUSH_DEADLINE, FrontEnd
+from tests.cases import each
 from tests.ui.fake_node import ALICE, FakeNode
 
 
@@ -37,6 +38,9 @@ class FakeReactor:
 
     def stop(self) -> None:
         self.stops += 1
+
+
+TAKEN = CannotListenError("", 5000, OSError(98, "Address already in use"))
 
 
 class PeerServiceTests(SynchronousTestCase):
@@ -105,17 +109,16 @@ class PeerServiceTests(SynchronousTestCase):
         self._registered()
         self.assertEqual(self.node.asked, [("start",), ("stop",)])
 
-    def test_leaving(self) -> None:
+    @each((SAY_LEAVING / 2, []), (SAY_LEAVING, ["leaving"]))
+    def test_leaving(self, seconds: float, told: list[str]) -> None:
         """Goodbyes that take longer than a moment are told of, others are not."""
-        for seconds, told in ((SAY_LEAVING / 2, []), (SAY_LEAVING, ["leaving"])):
-            self.setUp()
-            self.node.stopped = Deferred()
-            self.service.startService()
-            self.service.stopService()
-            self.clock.advance(seconds)
-            self.node.stopped.callback(None)
-            self.clock.advance(STOP_DEADLINE)
-            self.assertEqual(self._told(), ["starting", *told])
+        self.node.stopped = Deferred()
+        self.service.startService()
+        self.service.stopService()
+        self.clock.advance(seconds)
+        self.node.stopped.callback(None)
+        self.clock.advance(STOP_DEADLINE)
+        self.assertEqual(self._told(), ["starting", *told])
 
     def test_call(self) -> None:
         """--connect calls once registered, and not again when the registry comes back."""
@@ -185,18 +188,16 @@ class PeerServiceTests(SynchronousTestCase):
         front_ends[1].stdio.dataReceived(b"/quit\n")
         self.assertEqual(self.reactor.stops, 1)
 
-    def test_failures(self) -> None:
+    @each(
+        (ConfigurationError("that is wrong"), "p2ppeer: that is wrong\n"),
+        (TAKEN, "p2ppeer: UDP port 5000 can't be used: Address already in use\n"),
+    )
+    def test_failures(self, error: Exception, sentence: str) -> None:
         """What keeps the node from starting is one sentence and status 1."""
-        taken = CannotListenError("", 5000, OSError(98, "Address already in use"))
-        for error, sentence in (
-            (ConfigurationError("that is wrong"), "p2ppeer: that is wrong\n"),
-            (taken, "p2ppeer: UDP port 5000 can't be used: Address already in use\n"),
-        ):
-            self.setUp()
-            self.node.started = fail(error)
-            self.service.startService()
-            self.assertEqual(self.stderr.getvalue(), sentence)
-            self.assertEqual((self.reactor.stops, self.statuses), (1, [1]))
+        self.node.started = fail(error)
+        self.service.startService()
+        self.assertEqual(self.stderr.getvalue(), sentence)
+        self.assertEqual((self.reactor.stops, self.statuses), (1, [1]))
 
     def test_closed_stdin(self) -> None:
         """Without stdin and stdout there is nothing to talk on; the node isn't started."""

@@ -86,9 +86,13 @@ class PunchingCase(SynchronousTestCase):
     """Alice offers, Bob answers; both have two addresses, joined pairwise or not."""
 
     def setUp(self) -> None:
-        self.wire = FakeWire(seed=3)
         self.alice = end(1, "aaaa", "bbbb", (A1, A2))
         self.bob = end(2, "bbbb", "aaaa", (B1, B2))
+        self.lay(seed=3)
+
+    def lay(self, seed: int) -> None:
+        """Lay a new wire between them; the seed decides what it loses and delays."""
+        self.wire = FakeWire(seed)
         self.wire.attach(self.alice, A1, A2)
         self.wire.attach(self.bob, B1, B2)
 

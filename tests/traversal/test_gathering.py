@@ -23,6 +23,7 @@ from p2pchat.traversal.nat import Mapping, NatTraits, Preservation
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
+from tests.cases import each
 
 FIRST, SECOND = ("203.0.113.1", 3478), ("203.0.113.1", 3479)
 OURS = ("10.0.0.2", 5000)
@@ -423,6 +424,9 @@ class UnreachedTests(GatheringCase):
         self.assertEqual(self.gathering.reflexive_addresses, (OTHER,))
 
 
+KEPT = (MAPPED[0], OURS[1])
+
+
 class PreservationTests(GatheringCase):
     """Whether the NAT keeps our port."""
 
@@ -430,14 +434,12 @@ class PreservationTests(GatheringCase):
         """Return what is read now."""
         return self.gathering.traits().preservation
 
-    def test_read(self) -> None:
+    @each((KEPT, Preservation.PRESERVED), (MAPPED, Preservation.CHANGED))
+    def test_read(self, second: Address, reading: Preservation) -> None:
         """Kept, if every server sees the port of the socket; one other port is a change."""
         self.assertIs(self.preservation(), Preservation.UNKNOWN)
-        kept = (MAPPED[0], OURS[1])
-        for second, reading in ((kept, Preservation.PRESERVED), (MAPPED, Preservation.CHANGED)):
-            self.setUp()
-            self.learn(first=kept, second=second)
-            self.assertIs(self.preservation(), reading)
+        self.learn(first=KEPT, second=second)
+        self.assertIs(self.preservation(), reading)
 
     def test_no_socket(self) -> None:
         """Without addresses of our own nothing can be told."""

@@ -13,6 +13,7 @@ from p2pchat.traversal.keepalive import (
     SLACK,
     Keepalive,
 )
+from tests.cases import each
 
 GAP = 20.0  # seconds
 
@@ -75,13 +76,12 @@ class KeepaliveTests(SynchronousTestCase):
         self.assertIsNone(self.see(131.0, 130 + NEW_NETWORK - 0.1, 150.0))
         self.assertIsNotNone(self.see(170.0))
 
-    def test_path(self) -> None:
+    @each((QUICK + 0.1, None), (QUICK - 0.1, GAP / 2))
+    def test_path(self, search: float, limit: float | None) -> None:
         """An idle path that is found anew in no time counts; one that took its time doesn't."""
-        for search, limit in ((QUICK + 0.1, None), (QUICK - 0.1, GAP / 2)):
-            self.setUp()
-            for lost in (100.0, 140.0):
-                self.keepalive.path_found_anew(GAP, lost, lost + search)
-            self.assertEqual(self.keepalive.limit, limit)
+        for lost in (100.0, 140.0):
+            self.keepalive.path_found_anew(GAP, lost, lost + search)
+        self.assertEqual(self.keepalive.limit, limit)
 
     def test_moved(self) -> None:
         """So does a port of theirs that became another after a silence."""

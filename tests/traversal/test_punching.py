@@ -24,8 +24,9 @@ from p2pchat.traversal.punching import (
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
+from tests.cases import each
 from tests.traversal.ends import A1, A2, B1, B2, ELSEWHERE, KEY, End, PunchingCase, end, host
-from tests.traversal.fake_wire import FakeWire, Link
+from tests.traversal.fake_wire import Link
 
 RELAY = f"{RELAYS}1"
 
@@ -54,15 +55,12 @@ class FirstRoundTests(PunchingCase):
         self.wire.run(100)
         self.assertEqual(len(self.alice.sent), sent)
 
-    def test_loss(self) -> None:
+    @each(*range(20))
+    def test_loss(self, seed: int) -> None:
         """A third of all datagrams lost and the rest shuffled cost less than a second."""
-        for seed in range(20):
-            self.setUp()
-            self.wire = FakeWire(seed)
-            self.wire.attach(self.alice, A1, A2)
-            self.wire.attach(self.bob, B1, B2)
-            self.joined(Link(loss=0.33, jitter=0.02, twice=0.2))
-            self.assertLess(self.wire.now - 100, 1)
+        self.lay(seed)
+        self.joined(Link(loss=0.33, jitter=0.02, twice=0.2))
+        self.assertLess(self.wire.now - 100, 1)
 
     def test_resent_fast(self) -> None:
         """A check that isn't answered is sent again after the times of RESEND_AFTER."""
@@ -105,19 +103,22 @@ class FirstRoundTests(PunchingCase):
         self.wire.run_until(lambda: self.bob.moves)
         self.assertEqual(self.bob.moves[0].remote, CandidateType.PEER_REFLEXIVE)
 
-    def test_local_types(self) -> None:
+    @each(
+        ((A1,), (), CandidateType.HOST),
+        ((A2,), (A1,), CandidateType.SERVER_REFLEXIVE),
+        ((A2,), (("203.0.113.9", 999),), CandidateType.PEER_REFLEXIVE),
+    )
+    def test_local_types(
+        self,
+        hosts: tuple[Address, ...],
+        reflexive: tuple[Address, ...],
+        expected: CandidateType,
+    ) -> None:
         """Our end is named by where the other side saw us."""
-        mapped = ("203.0.113.9", 999)
-        for hosts, reflexive, expected in (
-            ((A1,), (), CandidateType.HOST),
-            ((A2,), (A1,), CandidateType.SERVER_REFLEXIVE),
-            ((A2,), (mapped,), CandidateType.PEER_REFLEXIVE),
-        ):
-            self.setUp()
-            self.alice.punching.host_addresses = hosts
-            self.alice.punching.reflexive_addresses = reflexive
-            self.joined()
-            self.assertIs(self.alice.moves[0].local, expected)
+        self.alice.punching.host_addresses = hosts
+        self.alice.punching.reflexive_addresses = reflexive
+        self.joined()
+        self.assertIs(self.alice.moves[0].local, expected)
 
 
 class LowTtlTests(PunchingCase):
@@ -184,41 +185,32 @@ class ChoiceTests(PunchingCase):
 class NominationTests(PunchingCase):
     """The side that made the offer says which pair it is, and both use it."""
 
-    def settled(self, seed: int, left: Link, right: Link) -> tuple[Address | None, ...]:
-        """Let both pairs of addresses be joined; returns the paths in use in the end."""
-        self.setUp()
-        self.wire = FakeWire(seed)
-        self.wire.attach(self.alice, A1, A2)
-        self.wire.attach(self.bob, B1, B2)
-        self.wire.link(A1, B1, left)
-        self.wire.link(A2, B2, right)
-        self.begin(B1, B2)
-        self.wire.run(FIRST_ROUND + 1)
-        return self.path(self.alice), self.path(self.bob)
-
     def nominations(self, one: End) -> list[Address]:
         """Return where somebody's checks with USE-CANDIDATE went."""
         checks = [(sent.destination, stun.decode(sent.data).attributes) for sent in one.checks()]
         return [where for where, attributes in checks if "USE-CANDIDATE" in attributes]
 
-    def test_same_pair(self) -> None:
+    @each(*range(30))
+    def test_same_pair(self, seed: int) -> None:
         """However alike the pairs, and whatever is lost, both end on the same one."""
-        for seed in range(30):
-            loss, jitter = (0.2, 0.02) if seed % 2 else (0.0, 0.004)
-            pair = self.settled(seed, Link(0.01, jitter, loss), Link(0.01, jitter, loss))
-            self.assertIn(pair, ((B1, A1), (B2, A2)), f"seed {seed}")
+        loss, jitter = (0.2, 0.02) if seed % 2 else (0.0, 0.004)
+        self.lay(seed)
+        self.wire.link(A1, B1, Link(0.01, jitter, loss))
+        self.wire.link(A2, B2, Link(0.01, jitter, loss))
+        self.begin(B1, B2)
+        self.wire.run(FIRST_ROUND + 1)
+        self.assertIn((self.path(self.alice), self.path(self.bob)), ((B1, A1), (B2, A2)))
 
-    def test_overtaken(self) -> None:
+    @each(0.02, 0.03, 0.05, 0.08, 0.12)
+    def test_overtaken(self, slow: float) -> None:
         """A nomination that arrives after the next one doesn't count any more."""
-        for slow in (0.02, 0.03, 0.05, 0.08, 0.12):
-            self.setUp()
-            self.wire.link(A1, B1, Link(slow))
-            self.begin(B1)
-            self.wire.run_until(lambda: self.alice.moves)
-            self.wire.link(A2, B2, Link(0.005))
-            self.alice.punching.add_candidates(host(B2), self.wire.now)
-            self.wire.run(FIRST_ROUND)
-            self.assertEqual((self.path(self.alice), self.path(self.bob)), (B2, A2), slow)
+        self.wire.link(A1, B1, Link(slow))
+        self.begin(B1)
+        self.wire.run_until(lambda: self.alice.moves)
+        self.wire.link(A2, B2, Link(0.005))
+        self.alice.punching.add_candidates(host(B2), self.wire.now)
+        self.wire.run(FIRST_ROUND)
+        self.assertEqual((self.path(self.alice), self.path(self.bob)), (B2, A2))
 
     def test_who_nominates(self) -> None:
         """Alice, who offered, nominates the pair that she uses; Bob nominates none."""
@@ -410,13 +402,12 @@ class RelayWaitTests(SynchronousTestCase):
         message = stun.decode(stun.encode(check, KEY, fingerprint=True))
         self.assertTrue(self.punching.receive_request(message, Route(source, RELAY), self.now))
 
-    def test_not_before(self) -> None:
+    @each(CandidateType.HOST, CandidateType.SERVER_REFLEXIVE)
+    def test_not_before(self, kind: CandidateType) -> None:
         """A candidate that is no relay's is checked from ours after RELAY_WAIT, not before."""
-        for kind in (CandidateType.HOST, CandidateType.SERVER_REFLEXIVE):
-            self.setUp()
-            self.begin(Candidate(kind, B1))
-            self.assertEqual(self.relayed(100.0 + RELAY_WAIT - 0.001), [])
-            self.assertEqual(self.relayed(100.0 + RELAY_WAIT + 0.001), [(RELAY_WAIT, B1)])
+        self.begin(Candidate(kind, B1))
+        self.assertEqual(self.relayed(100.0 + RELAY_WAIT - 0.001), [])
+        self.assertEqual(self.relayed(100.0 + RELAY_WAIT + 0.001), [(RELAY_WAIT, B1)])
 
     def test_answering_side(self) -> None:
         """So it is for the side that answered, whose other checks have a low TTL."""

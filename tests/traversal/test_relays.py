@@ -8,6 +8,7 @@ from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.relays import RETRY_INTERVAL, RETRY_PAUSE, STAGGER
 from p2pchat.traversal.turn import ALLOCATE, REFRESH
 from p2pchat.wire.documents import Candidate, CandidateType
+from tests.cases import each
 from tests.simulation.link import Link
 from tests.simulation.turn_server import PORT, TurnServer
 from tests.traversal.relaying import FIRST, LATENCY, SECOND, SECRET, RelaysCase, RelaysEnd
@@ -88,21 +89,20 @@ class WantTests(RelaysCase):
         self.assertEqual([when for when, _ in end.changes], [started])
         self.assertLess(self.allocated(end), 10 * LATENCY)
 
-    def test_data(self) -> None:
+    @each(UDP, TCP)
+    def test_data(self, url: str) -> None:
         """What is sent from the base comes from the relay; what is answered has its route."""
-        for urls in ((UDP,), (TCP,)):
-            self.setUp()
-            end = self.end(*urls)
-            end.want(blocked=True)
-            self.allocated(end)
-            (base,) = end.relays.bases
-            (relayed,) = end.relays.candidates()
-            end.say(b"over to you", self.peer_address)
-            self.internet.run(1)
-            self.assertEqual(self.peer.received, [(b"over to you", relayed.address)])
-            self.peer.send(b"and back", relayed.address)
-            self.internet.run(1)
-            self.assertEqual(end.received, [(b"and back", Route(self.peer_address, base))])
+        end = self.end(url)
+        end.want(blocked=True)
+        self.allocated(end)
+        (base,) = end.relays.bases
+        (relayed,) = end.relays.candidates()
+        end.say(b"over to you", self.peer_address)
+        self.internet.run(1)
+        self.assertEqual(self.peer.received, [(b"over to you", relayed.address)])
+        self.peer.send(b"and back", relayed.address)
+        self.internet.run(1)
+        self.assertEqual(end.received, [(b"and back", Route(self.peer_address, base))])
 
     def test_permissions(self) -> None:
         """Who is permitted gets in, without a word of ours; others don't, nor private ones."""
@@ -223,9 +223,9 @@ class FailureTests(RelaysCase):
         self.first.quota = 1
         self.assertLess(self.allocated(end), RETRY_INTERVAL + 1)
 
-    def asked_at(self, fate: str) -> list[float]:
-        """Return when a relay of a registry is asked, beside a port that fares so."""
-        self.setUp()
+    @each("refused", "open", "closed", "silent")
+    def test_tells_nothing(self, fate: str) -> None:
+        """Whoever names relays can't tell from when we come back what became of a connection."""
         self.first.quota = 0
         if fate == "silent":
             self.second.host.online = False
@@ -240,15 +240,9 @@ class FailureTests(RelaysCase):
             before = len(self.first.requests)
             self.internet.run(0.1)
             if len(self.first.requests) > before:
-                times.append(round(end.now, 1))
-        return times
-
-    def test_tells_nothing(self) -> None:
-        """Whoever names relays can't tell from when we come back what became of a connection."""
-        times = self.asked_at("refused")
-        self.assertGreater(len(times), 4)
-        for fate in ("open", "closed", "silent"):
-            self.assertEqual(self.asked_at(fate), times)
+                times.append(end.now)
+        expected = [0.0, STAGGER, *(RETRY_INTERVAL * n for n in range(1, 5))]
+        self.assertEqual([round(when - times[0], 1) for when in times], expected)
 
     def test_given_up(self) -> None:
         """Who no longer wants one isn't tried again for."""

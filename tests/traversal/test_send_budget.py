@@ -76,7 +76,7 @@ class AllowanceTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 2000)), max_size=20))
     def test_bound(self, wishes: list[tuple[float, int]]) -> None:
         """Whatever is asked for, and when, no more than BURST + RATE * t go in t seconds."""
-        self.setUp()
+        self.allowance = AmplificationLimit()
         now, sent = 0.0, 0
         for pause, count in wishes:
             now += pause
@@ -113,7 +113,9 @@ class BudgetTests(SynchronousTestCase):
         """Strangers leave some to known peers, who may have all."""
         self.assertEqual(self.send(5000, 10.0), PACKETS - KEPT_PACKETS)
         self.assertEqual(self.send(5000, 10.0, known=True), KEPT_PACKETS)
-        self.setUp()
+
+    def test_kept_octets(self) -> None:
+        """So it is with long ones."""
         self.assertEqual(self.send(5000, 10.0, octets=200), (BYTES - KEPT_BYTES) // 200)
 
     def test_shares(self) -> None:
@@ -146,7 +148,7 @@ class BudgetTests(SynchronousTestCase):
     )
     def test_bound(self, wishes: list[tuple[float, int, bool, int]]) -> None:
         """Whatever is asked for, no second sees more than PACKETS and BYTES."""
-        self.setUp()
+        self.budget = SendBudget()
         now, sent = 1000.0, []
         for pause, count, known, octets in wishes:
             now += pause
