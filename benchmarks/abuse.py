@@ -42,9 +42,9 @@ from benchmarks.asking import Site, new_people
 from benchmarks.serving import allow_many_files, registry, resident, serving
 from p2pchat.peer import events
 from p2pchat.peer.node import Node
+from p2pchat.peer.profile import Profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
-from p2pchat.peer.state import State
 from p2pchat.runtime import real_runtime
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 
@@ -168,9 +168,9 @@ class Peer:
 
     def __attrs_post_init__(self) -> None:
         settings = NodeSettings(self.name, SITE.origin, accept=AcceptPolicy.ALL)
-        state, runtime = State(new_people(1)[0]), real_runtime(reactor)
-        registry = RegistrySignaling(settings.server, state.identity, runtime)
-        self.node = Node(runtime, settings, state, [registry])
+        profile, runtime = Profile(new_people(1)[0]), real_runtime(reactor)
+        registry = RegistrySignaling(settings.server, profile.identity, runtime)
+        self.node = Node(runtime, settings, profile, [registry])
         self.node.listen(self._told)
         self.node.start()
 

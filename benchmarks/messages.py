@@ -32,9 +32,9 @@ from p2pchat.peer import events
 from p2pchat.peer.datagrams import PeerProtocol
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.node import Node
+from p2pchat.peer.profile import Profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
-from p2pchat.peer.state import State
 from p2pchat.runtime import MonotonicClock, real_runtime
 from p2pchat.session.link import FrameReceived, Link, LinkOpened
 from p2pchat.traversal.datagrams import Datagram
@@ -69,7 +69,7 @@ def chat_end(role: str) -> Deferred[Talk]:
     )
     runtime, identity = real_runtime(reactor), Identity.from_seed(seed(role))
     registry = RegistrySignaling(settings.server, identity, runtime)
-    node = Node(runtime, settings, State(identity), [registry])
+    node = Node(runtime, settings, Profile(identity), [registry])
     other = Identity.from_seed(seed("echo" if role == "measure" else "measure")).peer_id
     talk = Talk(lambda text: node.send(other, text))
 

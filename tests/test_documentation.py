@@ -82,7 +82,7 @@ from p2pchat.wire.documents import (
     NatWords,
     Offer,
 )
-from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
+from p2pchat.wire.retry_after import JITTER, MAX_RETRY_AFTER
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
@@ -545,7 +545,7 @@ class ScalingTests(SynchronousTestCase):
             f"up to {longest:g} seconds apart ({longest * 1.5:g} with the scatter)",
             f"counts as gone after {redis_link.REPLY_TIMEOUT:g} seconds",
             f"asks for {redis_link.RETRY_AFTER} seconds: peers try again after "
-            f"{redis_link.RETRY_AFTER} to {redis_link.RETRY_AFTER * (1 + SCATTER):g}",
+            f"{redis_link.RETRY_AFTER} to {redis_link.RETRY_AFTER * (1 + JITTER):g}",
             f"each of its streams every {redis_store.CHECK:g} seconds",
             f"At most {redis_store.MAX_RECORDS:,} records",
         ):

@@ -45,7 +45,7 @@ from zope.interface import implementer
 
 from p2pchat.errors import RegistryError, RegistryUnreachable
 from p2pchat.peer.failures import in_words
-from p2pchat.peer.whereabouts import Whereabouts
+from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.runtime import Runtime
 from p2pchat.wire.origins import origin
 
@@ -79,13 +79,13 @@ class HttpClient:
 
     :ivar server: its URL, of which the origin counts.
     :ivar answered: called with the headers of each answer, and the wall time of its request.
-    :ivar whereabouts: told of each connection, before anything is sent; may refuse it.
+    :ivar location: told of each connection, before anything is sent; may refuse it.
     """
 
     server: str
     _runtime: Runtime
     answered: Callable[[Headers, float], None]
-    whereabouts: Whereabouts
+    location: RegistryLocation
     _origin: bytes = attrs.field(init=False)
     _pool: HTTPConnectionPool = attrs.field(init=False)
     _kept: Agent = attrs.field(init=False)
@@ -95,7 +95,7 @@ class HttpClient:
         reactor = self._runtime.reactor
         self._origin = origin(self.server).encode("ascii")
         self._pool = HTTPConnectionPool(reactor, persistent=True)
-        endpoints = _Endpoints(self._runtime, self.whereabouts)
+        endpoints = _Endpoints(self._runtime, self.location)
         self._kept = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
         self._streams = Agent.usingEndpointFactory(reactor, endpoints)
 
@@ -265,9 +265,9 @@ class _AnswerReader(Protocol):
 class _Endpoints:
     """Makes the endpoints of an agent: those of Twisted, with a :class:`_Meter` each."""
 
-    def __init__(self, runtime: Runtime, whereabouts: Whereabouts) -> None:
+    def __init__(self, runtime: Runtime, location: RegistryLocation) -> None:
         self._runtime = runtime
-        self._whereabouts = whereabouts
+        self._location = location
         self._policy = BrowserLikePolicyForHTTPS()
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -275,10 +275,10 @@ class _Endpoints:
         host = uri.host.decode("ascii")
         plain = HostnameEndpoint(self._runtime.reactor, host, uri.port, timeout=REQUEST_TIMEOUT)
         if uri.scheme == b"http":
-            return _MeteredEndpoint(plain, self._runtime.clock, self._whereabouts)
+            return _MeteredEndpoint(plain, self._runtime.clock, self._location)
         creator = self._policy.creatorForNetloc(uri.host, uri.port)
         secure = wrapClientTLS(creator, plain)
-        return _MeteredEndpoint(secure, self._runtime.clock, self._whereabouts)
+        return _MeteredEndpoint(secure, self._runtime.clock, self._location)
 
 
 @implementer(IStreamClientEndpoint)
@@ -288,12 +288,12 @@ class _MeteredEndpoint:
 
     _endpoint: IStreamClientEndpoint
     _clock: IReactorTime
-    _whereabouts: Whereabouts
+    _location: RegistryLocation
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
         """See `IStreamClientEndpoint`."""
         factory.noisy = False
-        metered = _MeterFactory(factory, self._clock, self._whereabouts)
+        metered = _MeterFactory(factory, self._clock, self._location)
         connecting: Deferred[Any] = self._endpoint.connect(metered)
         return connecting.addCallback(lambda meter: meter.admit())
 
@@ -303,10 +303,10 @@ class _MeterFactory(WrappingFactory["_Meter"]):
 
     noisy = False
 
-    def __init__(self, wrapped: Factory, clock: IReactorTime, whereabouts: Whereabouts) -> None:
+    def __init__(self, wrapped: Factory, clock: IReactorTime, location: RegistryLocation) -> None:
         super().__init__(wrapped)
         self.clock = clock
-        self.whereabouts = whereabouts
+        self.location = location
 
     def buildProtocol(self, addr: Any) -> _Meter:
         """See `IProtocolFactory`."""
@@ -322,7 +322,7 @@ class _Meter(ProtocolWrapper):
 
     def __init__(self, factory: _MeterFactory, wrapped: Any, clock: IReactorTime) -> None:
         super().__init__(factory, wrapped)
-        self._whereabouts = factory.whereabouts
+        self._location = factory.location
         self._host: str | None = None  # of the other end, while it is told to be open
         self._clock = clock
         self._bytes = float(READ_BURST)  # that may be read at once
@@ -344,7 +344,7 @@ class _Meter(ProtocolWrapper):
         :raises RegistryError: it may not, and ends.
         """
         self._host = str(getattr(self.getPeer(), "host", ""))
-        trouble = self._whereabouts.opened(self._host)
+        trouble = self._location.opened(self._host)
         if trouble:
             self.abortConnection()
             raise RegistryError(trouble)
@@ -437,7 +437,7 @@ class _Meter(ProtocolWrapper):
         self._stop_timer()
         host, self._host = self._host, None
         if host is not None:
-            self._whereabouts.closed(host)
+            self._location.closed(host)
         if self.wrappedProtocol is not None:
             super().connectionLost(reason)
 

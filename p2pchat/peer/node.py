@@ -34,8 +34,9 @@ from p2pchat.peer import events
 from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.event_queue import EventQueue
+from p2pchat.peer.failed_calls import FailedCalls
 from p2pchat.peer.people import People
-from p2pchat.peer.presence import FailedCalls
+from p2pchat.peer.profile import Profile
 from p2pchat.peer.settings import AcceptPolicy, ContactInfo, ConversationInfo, NodeSettings
 from p2pchat.peer.signaling import (
     DocumentReceived,
@@ -48,7 +49,6 @@ from p2pchat.peer.signaling import (
     SignalingLost,
     Undeliverable,
 )
-from p2pchat.peer.state import State
 from p2pchat.runtime import Runtime
 from p2pchat.session.dialogue import Dialogue
 from p2pchat.session.quic import warm_up
@@ -81,7 +81,7 @@ class Node:
 
     :param runtime: network, time and randomness.
     :param settings: what the person set.
-    :param state: identity and contacts.
+    :param profile: identity and contacts.
     :param signaling: by which peers are found and offers sent, the usual one first.
     """
 
@@ -89,19 +89,18 @@ class Node:
         self,
         runtime: Runtime,
         settings: NodeSettings,
-        state: State,
+        profile: Profile,
         signaling: Sequence[ISignaling],
     ) -> None:
         self.settings = settings
-        self.peer_id = state.identity.peer_id
+        self.peer_id = profile.identity.peer_id
         self.username = settings.username
         self._runtime = runtime
-        self._state = state
         self._events = EventQueue(self._taken)
         self._signaling = SignalingGroup(signaling, runtime.clock)
         self.server = self._signaling.name
         self._people = People(
-            self.peer_id, state.contacts, self._signaling, self._alive, self._tell
+            self.peer_id, profile.contacts, self._signaling, self._alive, self._tell
         )
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._announce)
         self._network = AgentAdapter(
@@ -109,7 +108,7 @@ class Node:
         )
         self._agent = self._network.agent
         self._surroundings = Surroundings(
-            state.identity,
+            profile.identity,
             make_certificate(runtime.random_bytes(32), runtime.wall_time()),
             settings.username,
             settings.retries,

@@ -25,8 +25,8 @@ from p2pchat.identity.keys import Identity
 from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.failures import one_line
 from p2pchat.peer.http_client import Answer, HttpClient
+from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.wall_clock import WallClock
-from p2pchat.peer.whereabouts import Whereabouts
 from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import Body, Registration, Removal, Subscription
@@ -72,7 +72,7 @@ class RegistryClient:
     _identity: Identity
     _runtime: Runtime
     warn: Callable[[str], None] = lambda _sentence: None
-    _whereabouts: Whereabouts = attrs.field(init=False)
+    _location: RegistryLocation = attrs.field(init=False)
     _http: HttpClient = attrs.field(init=False)
     _audience: str = attrs.field(init=False)
     _clock: WallClock = attrs.field(init=False)
@@ -81,8 +81,8 @@ class RegistryClient:
     def __attrs_post_init__(self) -> None:
         self._audience = origin(self.server)
         self._clock = WallClock(self._runtime.wall_time, self._warn)
-        self._whereabouts = Whereabouts(self.server, self._warn)
-        self._http = HttpClient(self.server, self._runtime, self._answered, self._whereabouts)
+        self._location = RegistryLocation(self.server, self._warn)
+        self._http = HttpClient(self.server, self._runtime, self._answered, self._location)
 
     # -- documents
 
@@ -94,7 +94,7 @@ class RegistryClient:
     @property
     def scope(self) -> Scope:
         """How near the registry is: it may name servers that are as near, and none nearer."""
-        return self._whereabouts.scope
+        return self._location.scope
 
     def now(self) -> float:
         """Return seconds since 1970 by the clock that the registry goes by."""
@@ -247,7 +247,7 @@ class RegistryClient:
     def _answered(self, headers: Headers, asked_at: float) -> None:
         theirs = _date(headers)
         if theirs is not None:
-            self._clock.told(theirs, asked_at)
+            self._clock.observe(theirs, asked_at)
 
     def _warn(self, sentence: str) -> None:
         self.warn(sentence)

@@ -54,11 +54,11 @@ from twisted.python.failure import Failure
 from p2pchat.errors import P2PChatError, RegistryError
 from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.lease import Lease
+from p2pchat.peer.proof_of_work import solve
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
-from p2pchat.peer.work import do_work
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Registration
-from p2pchat.wire.retry_after import Patience
+from p2pchat.wire.retry_after import RetryGate
 
 FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 8.0  # seconds
@@ -162,7 +162,7 @@ class RegistryConnection:
         self._clock = runtime.clock
         self._describe = describe
         self._callbacks = callbacks
-        self._patience = Patience(runtime.random_bytes)
+        self._retry_gate = RetryGate(runtime.random_bytes)
         self._wait = FIRST_WAIT
         self._displaced_wait = DISPLACED_WAIT
         self._registered_at: float | None = None
@@ -278,7 +278,7 @@ class RegistryConnection:
         except WorkRequired as error:
             required = error
         try:
-            work = yield do_work(
+            work = yield solve(
                 required.challenge,
                 self._client.peer_id,
                 self._clock,
@@ -302,12 +302,12 @@ class RegistryConnection:
     def _heed(self, error: Exception) -> None:
         """Leave the registry alone for as long as it asks."""
         if isinstance(error, RegistryError):
-            self._patience.refused(error.retry_after, self._clock.seconds())
+            self._retry_gate.refused(error.retry_after, self._clock.seconds())
 
     def _time_asked(self) -> float:
         """Return the seconds for which the registry is to be left alone."""
         now = self._clock.seconds()
-        return self._patience.earliest(now) - now
+        return self._retry_gate.earliest(now) - now
 
     # -- renewing
 

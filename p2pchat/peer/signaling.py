@@ -38,7 +38,7 @@ from p2pchat.wire.strict_json import checked
 from p2pchat.wire.turn import Credentials, RelayServer
 from p2pchat.wire.usernames import Username
 
-PATIENCE = 5.0  # seconds; a registry that is started again is back within two or three
+AVAILABLE_TIMEOUT = 5.0  # seconds; a registry that is started again is back within two or three
 MAX_ROUTES = 1000  # peers of whom it is known by which way they were found or last heard
 
 _PEER_ID = Codec(lambda value, name: check_peer_id(checked(value, name, str)))
@@ -219,12 +219,12 @@ class SignalingGroup:
 
     def available(self) -> Deferred[None]:
         """
-        Return a Deferred that fires when documents can reach us, or after PATIENCE.
+        Return a Deferred that fires when documents can reach us, or after AVAILABLE_TIMEOUT.
 
         While they can't, the answers to a call couldn't either, and its attempts would be used up
         for nothing; afterwards the call goes out all the same, and fails with the true reason.
         """
-        return self._available.passed().addTimeout(PATIENCE, self._clock, lambda *_: None)
+        return self._available.passed().addTimeout(AVAILABLE_TIMEOUT, self._clock, lambda *_: None)
 
     def _take(self, member: ISignaling, event: SignalingEvent) -> None:
         match event:

@@ -42,7 +42,7 @@ class WallClock:
         """Return seconds since 1970."""
         return self.system() + self._offset
 
-    def told(self, theirs: float, asked_at: float) -> None:
+    def observe(self, theirs: float, asked_at: float) -> None:
         """
         Take the time that the registry's answer has, which has just come.
 
@@ -64,21 +64,21 @@ class WallClock:
         if abs(difference) >= NOTICEABLE and not self._warned:
             self._warned = True
             self.warn(
-                f"this machine's clock is {in_words(difference)} the registry's: this program goes "
-                "by the registry's; set the one that is wrong"
+                f"this machine's clock is {described(difference)} the registry's: this program "
+                "goes by the registry's; set the one that is wrong"
             )
 
     def _disbelieve(self, difference: float) -> None:
         if not self._warned_of_disbelief:
             self._warned_of_disbelief = True
             self.warn(
-                f"this machine's clock is {in_words(difference)} the registry's, which is more "
+                f"this machine's clock is {described(difference)} the registry's, which is more "
                 "than is believed: this program goes by this machine's, and calls fail if that is "
                 "the one that is wrong; set it"
             )
 
 
-def in_words(difference: float) -> str:
+def described(difference: float) -> str:
     """
     Say how a clock differs from another one.
 

@@ -46,7 +46,7 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
-from p2pchat.wire.retry_after import Patience
+from p2pchat.wire.retry_after import RetryGate
 
 ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry
 RING_TIMEOUT = 90.0  # seconds for a person to decide
@@ -205,8 +205,8 @@ class Call:
     _offered: Description | None = None  # theirs
     _answers: int = 0  # times that our answer was sent
     _deadline: float | None = None
-    _patience: Patience = attrs.Factory(  # with the registry
-        lambda self: Patience(self._random_bytes), takes_self=True
+    _retry_gate: RetryGate = attrs.Factory(  # with the registry
+        lambda self: RetryGate(self._random_bytes), takes_self=True
     )
     _past: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
     _events: deque[CallEvent] = attrs.Factory(deque)
@@ -305,7 +305,7 @@ class Call:
     def undeliverable(self, document: Undelivered, now: float) -> None:
         """Take word that the registry didn't deliver a document of ours."""
         # How long the registry wants to be left alone doesn't depend on which attempt it was.
-        self._patience.refused(document.retry_after, now)
+        self._retry_gate.refused(document.retry_after, now)
         if document.body.session == self.session:
             self._take(Call.undeliverable, document, now)
 
@@ -443,10 +443,10 @@ class Call:
             return
         self._abandon(explanation, Stage.PAUSING)
         pause = PAUSES[min(self._number, len(PAUSES)) - 1]
-        self._deadline = self._patience.earliest(now + pause)
+        self._deadline = self._retry_gate.earliest(now + pause)
 
     def _hurry(self, now: float) -> None:
-        self._deadline = self._patience.earliest(now)
+        self._deadline = self._retry_gate.earliest(now)
         self.handle_timer(now)
 
     # -- steps of an incoming call

@@ -32,6 +32,7 @@ from twisted.python.logfile import LogFile
 from p2pchat import __version__
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.peer.events import Starting
+from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.remembered import Remembered, recall, remember
 from p2pchat.peer.settings import (
     DEFAULT_HEARTBEAT,
@@ -40,7 +41,6 @@ from p2pchat.peer.settings import (
     AcceptPolicy,
     NodeSettings,
 )
-from p2pchat.peer.state import State, load_state
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
@@ -272,13 +272,13 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.tap.process import this_process  # noqa: PLC0415
 
     _check_stdio()
-    state, starting = _load(options, runtime)
+    profile, starting = _load(options, runtime)
     settings = options.settings
     front_end, terminal = front_end_for(runtime, settings.username, bool(options["json"]))
 
     def make_node() -> Node:
-        registry = RegistrySignaling(settings.server, state.identity, runtime)
-        return Node(runtime, settings, state, [registry])
+        registry = RegistrySignaling(settings.server, profile.identity, runtime)
+        return Node(runtime, settings, profile, [registry])
 
     return PeerService(
         runtime,
@@ -303,20 +303,20 @@ def _check_stdio() -> None:
             )
 
 
-def _load(options: Options, runtime: Runtime) -> tuple[State, Starting]:
+def _load(options: Options, runtime: Runtime) -> tuple[Profile, Starting]:
     """Lock and read the state directory, and write what is new there."""
     settings = options.settings
     tell = partial(Starting, username=settings.username, server=settings.server)
     if options["state"] is None:
-        state = load_state(None, runtime.random_bytes)
-        return state, tell(state.identity.peer_id, version=__version__)
+        profile = load_profile(None, runtime.random_bytes)
+        return profile, tell(profile.identity.peer_id, version=__version__)
     directory = StateDirectory.open(options["state"])
     is_new = not (directory.path / IDENTITY_FILE).exists()
-    state = load_state(directory, runtime.random_bytes)
+    profile = load_profile(directory, runtime.random_bytes)
     with explained(directory.path):
         changed = remember(directory.path, options.to_remember())
-    return state, tell(
-        state.identity.peer_id,
+    return profile, tell(
+        profile.identity.peer_id,
         version=__version__,
         state=str(directory.path),
         remembered=(*(("identity",) if is_new else ()), *changed),

@@ -1,9 +1,8 @@
 """
 ``Retry-After`` (RFC 9110 section 10.2.3): for how long a registry asks to be left alone.
 
-Owns how the field is read, its bound, and the scatter that keeps those who were refused together
-from coming back together.  Whatever asks again by itself has a :class:`Patience`, and no attempt of
-its own is earlier than that allows.
+Owns how the field is read, its bound, and the jitter, so that clients refused together don't retry
+together.  Every automatic retry waits for its :class:`RetryGate`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import attrs
 # Seconds; our registry asks for 60 at most where leases are as long as usual.  A registry that
 # lies, or counts in days, keeps nobody away for long: this, and the scatter.
 MAX_RETRY_AFTER = 300.0
-SCATTER = 0.5  # of the wait that was asked for, at most, are added to it
+JITTER = 0.5  # of the wait that was asked for, at most, are added to it
 
 _DELTA_SECONDS = re.compile(rb"[0-9]+")
 
@@ -53,18 +52,18 @@ def read_retry_after(values: Sequence[bytes], now: float) -> float | None:
 
 
 @attrs.define
-class Patience:
-    """When one who asks again by himself may do so."""
+class RetryGate:
+    """The earliest time of the next automatic retry."""
 
     _random_bytes: Callable[[int], bytes]
     _until: float = -inf
 
     def refused(self, retry_after: float | None, now: float) -> None:
-        """Take notice of a refusal, and of the seconds that it asks for, if it asks."""
+        """Note a refusal, and the seconds that it asks for, if it asks."""
         if retry_after is not None:
-            scattered = retry_after * (1 + SCATTER * self._random_bytes(1)[0] / 255)
+            scattered = retry_after * (1 + JITTER * self._random_bytes(1)[0] / 255)
             self._until = max(self._until, now + scattered)
 
     def earliest(self, wanted: float) -> float:
-        """Return when to ask, for one who would at ``wanted``: then, or when it is allowed."""
+        """Return when to retry: at ``wanted``, or when it is allowed."""
         return max(wanted, self._until)

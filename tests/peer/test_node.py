@@ -22,9 +22,9 @@ from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.node import FAREWELL, MAX_STRANGERS
+from p2pchat.peer.profile import load_profile
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
-from p2pchat.peer.state import load_state
 from p2pchat.traversal.admission import MAX_CHECKING, MAX_WAITING
 from p2pchat.traversal.send_budget import PACKETS
 from p2pchat.wire.addresses import Address
@@ -42,7 +42,7 @@ from p2pchat.wire.documents import (
     Ringing,
     Subscription,
 )
-from p2pchat.wire.retry_after import SCATTER
+from p2pchat.wire.retry_after import JITTER
 from p2pchat.wire.strict_json import JsonObject
 from tests.identity.people import BOB, identity
 from tests.peer.registry_case import BusyStore
@@ -284,7 +284,7 @@ class ContactsTests(NodeCase):
 
     def test_contact(self) -> None:
         """One whom the person called or accepted before is let in, another waits."""
-        self.alice.state.contacts.keep(BOB.peer_id, "bob")
+        self.alice.profile.contacts.keep(BOB.peer_id, "bob")
         self.deliver(self.sign(offer("one")))
         self.deliver(self.sign(offer("two"), identity(77)))
         accepted = [event.accepted for event in self.alice.events(events.OfferReceived)]
@@ -345,7 +345,7 @@ class FloodTests(NodeCase):
         """Meanwhile our person's call, and a contact's, come about at once."""
         bob, carol = (self.world.person(name) for name in ("bob", "carol"))
         self.world.settle(bob, carol)
-        self.alice.state.contacts.keep(carol.node.peer_id, "carol")
+        self.alice.profile.contacts.keep(carol.node.peer_id, "carol")
         self.strangers(0, 300, 1 / 60)
         began = self.world.internet.clock.seconds()
         self.alice.node.connect(bob.node.peer_id)
@@ -478,7 +478,7 @@ class CommandTests(NodeCase):
         self.assertEqual(len(store.asked), 1)
         self.world.registry.store = store.original
         self.world.wait(lambda: self.alice.is_connected_to(bob), 5, "the conversation")
-        self.assertLess(self.world.internet.clock.seconds() - started, 5 * (1 + SCATTER) + 1)
+        self.assertLess(self.world.internet.clock.seconds() - started, 5 * (1 + JITTER) + 1)
         self.assertEqual(self.alice.events(events.CallFailed), [])
 
     def test_published_address(self) -> None:
@@ -498,10 +498,10 @@ class LifeTests(NodeCase):
         """Make another node on Alice's host, not started."""
         host = self.alice.host
         runtime = runtime_on(host, Random(4))
-        state = load_state(None, runtime.random_bytes)
+        profile = load_profile(None, runtime.random_bytes)
         settings = {"server": self.world.url, **settings}
-        node = make_node(runtime, NodeSettings("second", **settings), state)
-        person = Person("second", host, node, state)
+        node = make_node(runtime, NodeSettings("second", **settings), profile)
+        person = Person("second", host, node, profile)
         node.listen(person.told.append)
         return person
 
@@ -556,7 +556,7 @@ class LifeTests(NodeCase):
 
     def test_stop_displaced(self) -> None:
         """One whose place another program has leaves that one's record alone."""
-        other = self.world.person("alice", state=self.alice.state)
+        other = self.world.person("alice", profile=self.alice.profile)
         self.world.wait(lambda: self.alice.events(events.RegistryLost), awaited="the loss")
         self.world.result(self.alice.node.stop())
         self.world.internet.run(5)
@@ -566,7 +566,7 @@ class LifeTests(NodeCase):
     def test_connect_displaced(self) -> None:
         """Whoever calls somebody takes the place back, and is connected."""
         bob = self.world.person("bob")
-        other = self.world.person("alice", state=self.alice.state)
+        other = self.world.person("alice", profile=self.alice.profile)
         self.world.wait(lambda: self.alice.events(events.RegistryLost), awaited="the loss")
         self.world.connect(self.alice, bob)
         self.assertEqual(len(other.events(events.RegistryLost)), 1)

@@ -21,7 +21,7 @@ from p2pchat.peer.registry_connection import (
 from p2pchat.signaling.rates import Limits
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
-from p2pchat.wire.retry_after import MAX_RETRY_AFTER, SCATTER
+from p2pchat.wire.retry_after import JITTER, MAX_RETRY_AFTER
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, Challenge
 from tests.cases import each
 from tests.identity.people import ALICE, BOB, identity
@@ -452,7 +452,7 @@ class AskedTests(ConnectionCase):
     def assert_waited(self, wait: float, asked: float) -> None:
         """This wait is no shorter than asked, and longer by the scatter at most."""
         self.assertGreaterEqual(wait, asked - 0.001)
-        self.assertLessEqual(wait, asked * (1 + SCATTER) + SLACK)
+        self.assertLessEqual(wait, asked * (1 + JITTER) + SLACK)
 
     def test_registering(self) -> None:
         """The next try comes no sooner; the reason says so to the person, and how long it is."""
@@ -502,7 +502,7 @@ class AskedTests(ConnectionCase):
         """One that asks for a day has us back within minutes."""
         store = self.busy(86_400)
         self.connection.start()
-        self.run_for(MAX_RETRY_AFTER * (1 + SCATTER) + SLACK)
+        self.run_for(MAX_RETRY_AFTER * (1 + JITTER) + SLACK)
         self.assertEqual(len(store.asked), 2)
         self.assert_waited(store.asked[1] - store.asked[0], MAX_RETRY_AFTER)
 

@@ -22,7 +22,6 @@ from p2pchat.peer.signaling import (
     SignalingLost,
 )
 from p2pchat.wire.documents import Registration, Ringing
-from p2pchat.wire.retry_after import SCATTER
 from tests.identity.people import ALICE, BOB, CAROL
 from tests.peer.registry_case import RegistryCase
 from tests.peer.test_registry_client import Page
@@ -158,7 +157,7 @@ class RegistrySignalingTests(SignalingCase):
         stopped = self.signaling.stop()
         self.run_for(1)
         stopped.cancel()
-        self.run_for(1 + SCATTER)
+        self.run_for(2)
         self.failureResultOf(stopped)
         self.assertEqual(self.host.reactor.getDelayedCalls(), [])
 

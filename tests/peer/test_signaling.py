@@ -15,11 +15,12 @@ from p2pchat.identity.documents import Acceptance, sign_document
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer import events
 from p2pchat.peer.node import Node
+from p2pchat.peer.profile import load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.peer.signaling import (
+    AVAILABLE_TIMEOUT,
     MAX_ROUTES,
-    PATIENCE,
     DocumentReceived,
     PeerRecord,
     SignalingAvailable,
@@ -29,7 +30,6 @@ from p2pchat.peer.signaling import (
     SignalingLost,
     Undeliverable,
 )
-from p2pchat.peer.state import load_state
 from p2pchat.session.call import Undelivered
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Description, Offer, Registration, Ringing
@@ -143,9 +143,9 @@ class AvailableTests(GroupCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_patience(self) -> None:
-        """Patience ends, and the registry's return is nothing to who went on."""
+        """The wait ends, and the registry's return is nothing to who went on."""
         waiting = self.group.available()
-        self.clock.advance(PATIENCE)
+        self.clock.advance(AVAILABLE_TIMEOUT)
         self.successResultOf(waiting)
         self.available(self.first)
 
@@ -279,14 +279,14 @@ class TwoWaysCase(SynchronousTestCase):
         """Start somebody."""
         host = self.world.internet.host()
         runtime = runtime_on(host, Random(name))
-        state = load_state(None, runtime.random_bytes)
+        profile = load_profile(None, runtime.random_bytes)
         settings = NodeSettings(name, self.world.url, accept=AcceptPolicy.ALL)
         ways = [
-            RegistrySignaling(settings.server, state.identity, runtime),
-            RoomSignaling(self.room, state.identity, runtime),
+            RegistrySignaling(settings.server, profile.identity, runtime),
+            RoomSignaling(self.room, profile.identity, runtime),
         ]
-        node = Node(runtime, settings, state, ways)
-        person = Person(name, host, node, state)
+        node = Node(runtime, settings, profile, ways)
+        person = Person(name, host, node, profile)
         node.listen(person.told.append)
         node.start()
         return person

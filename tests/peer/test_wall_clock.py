@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.wall_clock import MOST_BELIEVED, NOTICEABLE, WallClock, in_words
+from p2pchat.peer.wall_clock import MOST_BELIEVED, NOTICEABLE, WallClock, described
 
 NOW = 1_800_000_000.0
 
@@ -22,7 +22,7 @@ class WallClockTests(SynchronousTestCase):
         asked_at = self.system
         theirs = float(int(asked_at + took / 2 + error))
         self.system += took
-        self.clock.told(theirs, asked_at)
+        self.clock.observe(theirs, asked_at)
 
     @property
     def offset(self) -> float:
@@ -71,7 +71,7 @@ class WallClockTests(SynchronousTestCase):
 
     def test_set_meanwhile(self) -> None:
         """An answer whose request seems to be later says nothing."""
-        self.clock.told(NOW + 100, NOW + 1000)
+        self.clock.observe(NOW + 100, NOW + 1000)
         self.assertEqual(self.offset, 0.0)
 
     def test_words(self) -> None:
@@ -82,4 +82,4 @@ class WallClockTests(SynchronousTestCase):
             (7200.0, "2 hours behind"),
             (-86400.0 * 366, "366 days ahead of"),
         ):
-            self.assertEqual(in_words(difference), words)
+            self.assertEqual(described(difference), words)

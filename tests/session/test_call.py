@@ -28,7 +28,7 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
-from p2pchat.wire.retry_after import SCATTER
+from p2pchat.wire.retry_after import JITTER
 from tests.session.calling import (
     ALICE,
     BOB,
@@ -209,7 +209,7 @@ class CallingTests(CallCase):
             self.assertIs(self.alice.stage, Stage.PAUSING)
             wait = (self.alice.get_timer() or 0.0) - NOW
             self.assertGreaterEqual(wait, retry_after)
-            self.assertLessEqual(wait, retry_after * (1 + SCATTER))
+            self.assertLessEqual(wait, retry_after * (1 + JITTER))
             self.alice.handle_timer(NOW + wait)
             self.assertIs(self.alice.stage, Stage.OFFERING)
 
@@ -254,7 +254,7 @@ class CallingTests(CallCase):
             paused = Stage.OFFERING if retry_after is None else Stage.PAUSING
             self.assertIs(self.alice.stage, paused)
         self.assertGreaterEqual(self.alice.get_timer() or 0.0, NOW + 6)
-        self.alice.hurry(NOW + 6 * (1 + SCATTER))
+        self.alice.hurry(NOW + 6 * (1 + JITTER))
         self.assertIs(self.alice.stage, Stage.OFFERING)
 
     def test_cancel(self) -> None:

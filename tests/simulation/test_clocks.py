@@ -10,8 +10,8 @@ from twisted.protocols.portforward import ProxyClient, ProxyClientFactory, Proxy
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
+from p2pchat.peer.profile import load_profile
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
-from p2pchat.peer.state import load_state
 from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.resource import RegistryResource
 from tests.cases import each
@@ -46,10 +46,10 @@ class ClockCase(SynchronousTestCase):
         runtime = runtime_on(host, Random(name))
         right = runtime.wall_time
         runtime = attrs.evolve(runtime, wall_time=lambda: right() + error)
-        state = load_state(None, runtime.random_bytes)
+        profile = load_profile(None, runtime.random_bytes)
         settings = {"server": self.world.url, "accept": AcceptPolicy.ALL, **settings}
-        node = make_node(runtime, NodeSettings(name, **settings), state)
-        person = Person(name, host, node, state)
+        node = make_node(runtime, NodeSettings(name, **settings), profile)
+        person = Person(name, host, node, profile)
         person.node.listen(person.told.append)
         person.node.start()
         return person
@@ -91,9 +91,9 @@ class ApartTests(ClockCase):
         runtime = runtime_on(host, Random(name))
         right = runtime.wall_time
         runtime = attrs.evolve(runtime, wall_time=lambda: right() + error[0])
-        state = load_state(None, runtime.random_bytes)
+        profile = load_profile(None, runtime.random_bytes)
         settings = NodeSettings(name, server=self.world.url, accept=AcceptPolicy.ALL)
-        person = Person(name, host, make_node(runtime, settings, state), state)
+        person = Person(name, host, make_node(runtime, settings, profile), profile)
         person.node.listen(person.told.append)
         person.node.start()
         return person

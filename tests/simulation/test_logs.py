@@ -78,7 +78,7 @@ class LogTests(SynchronousTestCase):
         """Do what is refused, to the registry and its STUN service."""
         zora, yannis, _ = self.people
         runtime = runtime_on(zora.host, Random(0))
-        client = RegistryClient(self.world.url, zora.state.identity, runtime)
+        client = RegistryClient(self.world.url, zora.profile.identity, runtime)
         self.failed(
             client.deliver("00000000-0000-8000-8000-000000000000", Ringing("s")), RegistryError
         )

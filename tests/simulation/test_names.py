@@ -70,7 +70,7 @@ class TakenNameTests(NamesCase):
         for one, other in ((self.alice, self.bob), (self.bob, self.alice)):
             (told,) = one.events(events.ContactChanged)
             self.assertEqual((told.peer_id, told.change), (other.node.peer_id, "added"))
-            self.assertEqual(one.state.contacts.names(), {other.node.peer_id: other.name})
+            self.assertEqual(one.profile.contacts.names(), {other.node.peer_id: other.name})
 
     def test_friend_is_away(self) -> None:
         """A call by the friend's name never reaches one who took it while the friend is away."""
@@ -102,7 +102,7 @@ class TakenNameTests(NamesCase):
         self.world.wait(lambda: mallory.is_connected_to(self.alice), awaited="a conversation")
         connected = self.alice.events(events.Connected)[-1]
         self.assertEqual(connected.mistaken_for, self.bob.node.peer_id)
-        self.assertEqual(list(self.alice.state.contacts.names()), [self.bob.node.peer_id])
+        self.assertEqual(list(self.alice.profile.contacts.names()), [self.bob.node.peer_id])
         with self.assertRaises(WhoError):
             self.alice.node.find("bob")
 
@@ -115,14 +115,14 @@ class TakenNameTests(NamesCase):
         self.alice.node.forget("bob")
         self.assertEqual(self.alice.node.contacts(), [])
         self.meet(self.alice, again)
-        self.assertEqual(self.alice.state.contacts.names(), {again.node.peer_id: "bob"})
+        self.assertEqual(self.alice.profile.contacts.names(), {again.node.peer_id: "bob"})
         self.assertEqual(self.alice.node.find("bob"), again.node.peer_id)
 
     def test_contact_keeps_its_name(self) -> None:
         """A contact that calls itself otherwise keeps its name, and the change is told."""
         self.leave(self.bob)
-        host, state = self.bob.host, self.bob.state
-        robert = self.world.start_on(host, "robert", state, accept=AcceptPolicy.ASK)
+        host, profile = self.bob.host, self.bob.profile
+        robert = self.world.start_on(host, "robert", profile, accept=AcceptPolicy.ASK)
         self.world.settle(robert)
         self.assertEqual(self.called(self.alice, robert).name, "bob")
         self.assertEqual(self.alice.node.find("bob"), robert.node.peer_id)
@@ -377,7 +377,7 @@ class ChoosingTests(NamesCase):
         self.typed.type(f"/block {mallory.node.peer_id[:8]}")
         self.world.internet.run(3)
         self.assertTrue(self.alice.is_connected_to(self.bob))
-        self.assertTrue(self.alice.state.contacts[mallory.node.peer_id].is_blocked)
+        self.assertTrue(self.alice.profile.contacts[mallory.node.peer_id].is_blocked)
 
     def test_accept_the_one_who_rings(self) -> None:
         """Where the contact isn't there, the sentence says who is, under its name."""
@@ -396,11 +396,11 @@ class ChoosingTests(NamesCase):
         self.alice.node.forget("bob")
         self.bob.host.kill()
         self.world.internet.run(400)
-        again = self.world.start_on(self.world.internet.host(), "dad", self.bob.state)
+        again = self.world.start_on(self.world.internet.host(), "dad", self.bob.profile)
         self.world.settle(again)
         again.node.connect(self.alice.node.peer_id)
         self.world.internet.run(5)
-        self.assertEqual(self.alice.state.contacts.names(), {})
+        self.assertEqual(self.alice.profile.contacts.names(), {})
         self.assertFalse(self.alice.is_connected_to(again))
 
     def test_typed_otherwise(self) -> None:

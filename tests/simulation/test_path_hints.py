@@ -8,7 +8,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer import events
-from p2pchat.peer.state import load_state
+from p2pchat.peer.profile import load_profile
 from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.traversal.path_hint import HINT_LIFETIME
 from p2pchat.traversal.report import AttemptReport
@@ -104,13 +104,13 @@ class MemoryTests(SynchronousTestCase):
         calls = Calls(7)
         for age, remembered in ((0.0, ""), (0.0, "many-sockets"), (HINT_LIFETIME, "")):
             calls.world.result(calls.alice.node.stop())
-            state = load_state(directory, Random(7).randbytes)
-            for peer_id, person in state.contacts.people().items():
+            profile = load_profile(directory, Random(7).randbytes)
+            for peer_id, person in profile.contacts.people().items():
                 if person.reached is not None:
                     learned_at = person.reached.learned_at - age
                     older = attrs.evolve(person.reached, learned_at=learned_at)
-                    state.contacts.remember_path(peer_id, older)
-            calls.alice = calls.world.start_on(calls.alice.host, "alice", state)
+                    profile.contacts.remember_path(peer_id, older)
+            calls.alice = calls.world.start_on(calls.alice.host, "alice", profile)
             calls.world.internet.run(SETTLED)
             attempt, _ = calls.call()
             self.assertEqual(attempt.remembered, remembered)

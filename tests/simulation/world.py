@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred
 
 from p2pchat.peer import events
 from p2pchat.peer.node import Node
+from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
-from p2pchat.peer.state import State, load_state
 from p2pchat.runtime import Runtime
 from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.registry import Registry, Settings
@@ -60,10 +60,10 @@ def runtime_on(host: Host, random: Random) -> Runtime:
     )
 
 
-def make_node(runtime: Runtime, settings: NodeSettings, state: State) -> Node:
+def make_node(runtime: Runtime, settings: NodeSettings, profile: Profile) -> Node:
     """Return a node whose peers are found at a registry, and that isn't started."""
-    registry = RegistrySignaling(settings.server, state.identity, runtime)
-    return Node(runtime, settings, state, [registry])
+    registry = RegistrySignaling(settings.server, profile.identity, runtime)
+    return Node(runtime, settings, profile, [registry])
 
 
 @attrs.define(eq=False)
@@ -73,7 +73,7 @@ class Person:
     name: str
     host: Host
     node: Node
-    state: State
+    profile: Profile
     told: list[events.NodeEvent] = attrs.Factory(list)
 
     def events(self, kind: type[_Event]) -> list[_Event]:
@@ -172,20 +172,20 @@ class World:
         return None if kind is None else self.internet.nat(kind=kind, **options)
 
     def person(
-        self, name: str, nat: Nat | None = None, state: State | None = None, **settings: Any
+        self, name: str, nat: Nat | None = None, profile: Profile | None = None, **settings: Any
     ) -> Person:
         """Start a peer; by default it accepts everybody."""
-        return self.start_on(self.internet.host(behind=nat), name, state, **settings)
+        return self.start_on(self.internet.host(behind=nat), name, profile, **settings)
 
     def start_on(
-        self, host: Host, name: str, state: State | None = None, **settings: Any
+        self, host: Host, name: str, profile: Profile | None = None, **settings: Any
     ) -> Person:
         """Start a peer on a host, as after a reboot."""
         runtime = runtime_on(host, Random(self.random.random()))
-        state = state or load_state(None, runtime.random_bytes)
+        profile = profile or load_profile(None, runtime.random_bytes)
         settings = {"accept": AcceptPolicy.ALL, "server": self.url, **settings}
-        node = make_node(runtime, NodeSettings(name, **settings), state)
-        person = Person(name, host, node, state)
+        node = make_node(runtime, NodeSettings(name, **settings), profile)
+        person = Person(name, host, node, profile)
         node.listen(person.told.append)
         node.start()
         return person

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.wire.retry_after import (
+    JITTER,
     MAX_RETRY_AFTER,
-    SCATTER,
-    Patience,
+    RetryGate,
     http_date,
     read_retry_after,
 )
@@ -58,21 +58,21 @@ class ReadingTests(SynchronousTestCase):
         self.assertTrue(read is None or 0 <= read <= MAX_RETRY_AFTER)
 
 
-class PatienceTests(SynchronousTestCase):
+class RetryGateTests(SynchronousTestCase):
     """When to ask again."""
 
     def earliest(self, retry_after: float | None, random: int, wanted: float = NOW) -> float:
         """Return when one may ask who was refused now."""
-        patience = Patience(lambda size: bytes([random]) * size)
-        patience.refused(retry_after, NOW)
-        return patience.earliest(wanted)
+        gate = RetryGate(lambda size: bytes([random]) * size)
+        gate.refused(retry_after, NOW)
+        return gate.earliest(wanted)
 
     @given(st.floats(0, MAX_RETRY_AFTER), st.integers(0, 255))
     def test_scattered(self, retry_after: float, random: int) -> None:
-        """Never sooner than asked, and later by no more than SCATTER of it."""
+        """Never sooner than asked, and later by no more than JITTER of it."""
         wait = self.earliest(retry_after, random) - NOW
         self.assertGreaterEqual(wait, retry_after - 1e-6)
-        self.assertLessEqual(wait, retry_after * (1 + SCATTER) + 1e-6)
+        self.assertLessEqual(wait, retry_after * (1 + JITTER) + 1e-6)
 
     def test_spread(self) -> None:
         """Who was refused together comes back over the whole of that."""
@@ -87,8 +87,8 @@ class PatienceTests(SynchronousTestCase):
     def test_nothing_asked(self) -> None:
         """A refusal that asks for nothing keeps nobody, and ends no wait that was asked for."""
         self.assertEqual(self.earliest(None, 255), NOW)
-        self.assertEqual(Patience(bytes).earliest(0.0), 0.0)
-        patience = Patience(bytes)
+        self.assertEqual(RetryGate(bytes).earliest(0.0), 0.0)
+        gate = RetryGate(bytes)
         for retry_after in (60.0, None, 1.0):
-            patience.refused(retry_after, NOW)
-        self.assertEqual(patience.earliest(NOW), NOW + 60)
+            gate.refused(retry_after, NOW)
+        self.assertEqual(gate.earliest(NOW), NOW + 60)

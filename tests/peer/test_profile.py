@@ -10,7 +10,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
-from p2pchat.peer.state import CONTACTS_FILE, State, load_state
+from p2pchat.peer.profile import CONTACTS_FILE, Profile, load_profile
 from p2pchat.peer.state_directory import IDENTITY_FILE, LOCK_FILE, StateDirectory
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.path_hint import PathHint, PathMethod
@@ -26,11 +26,11 @@ class StateTests(SynchronousTestCase):
         self.path = Path(os.path.abspath(self.mktemp())) / "deep" / "state"
         self.random = Random(1)
 
-    def load(self) -> State:
+    def load(self) -> Profile:
         """Start the program once more, the one before having ended."""
         directory = StateDirectory.open(str(self.path))
         try:
-            return load_state(directory, self.random.randbytes)
+            return load_profile(directory, self.random.randbytes)
         finally:
             directory.close()
 
@@ -69,7 +69,7 @@ class StateTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """Without a directory nothing is written, and each run is somebody else."""
-        first, second = (load_state(None, self.random.randbytes) for _ in range(2))
+        first, second = (load_profile(None, self.random.randbytes) for _ in range(2))
         first.contacts.keep(BOB.peer_id, "bob")
         self.assertNotEqual(first.identity.peer_id, second.identity.peer_id)
         names = [one.contacts.names() for one in (first, second)]

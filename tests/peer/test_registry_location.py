@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.whereabouts import Whereabouts
+from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.wire.addresses import Scope
 
 
-class WhereaboutsTests(SynchronousTestCase):
+class RegistryLocationTests(SynchronousTestCase):
     """What connections tell."""
 
     def setUp(self) -> None:
         self.warned: list[str] = []
 
-    def at(self, server: str) -> Whereabouts:
+    def at(self, server: str) -> RegistryLocation:
         """Return what is known of a registry before any connection."""
-        return Whereabouts(server, self.warned.append)
+        return RegistryLocation(server, self.warned.append)
 
     def test_unknown(self) -> None:
         """Before it was reached it may name nothing near."""

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RegistryError
-from p2pchat.peer.work import SLICE, do_work
+from p2pchat.peer.proof_of_work import SLICE, solve
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work
 from tests.identity.people import ALICE, BOB
 from tests.peer.registry_case import RegistryCase
@@ -27,7 +27,7 @@ class DoWorkTests(SynchronousTestCase):
 
     def start(self, challenge: Challenge) -> Deferred[Work]:
         """Begin the search, which does its first slice at once."""
-        done: Deferred[Work] = do_work(challenge, ALICE.peer_id, self.clock, lambda: self.wanted)
+        done: Deferred[Work] = solve(challenge, ALICE.peer_id, self.clock, lambda: self.wanted)
         return done
 
     def turns(self, done: Deferred[Any]) -> int:

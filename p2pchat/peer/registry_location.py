@@ -21,7 +21,7 @@ _NEAREST_FIRST = (Scope.LOOPBACK, Scope.UNUSABLE, Scope.PRIVATE, Scope.GLOBAL)
 
 
 @attrs.define
-class Whereabouts:
+class RegistryLocation:
     """
     What is known of where one registry is.
 

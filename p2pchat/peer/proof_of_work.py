@@ -19,11 +19,11 @@ from p2pchat.errors import RegistryError
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, Challenge, search
 
 SLICE = 4096  # nonces; 2 to 10 milliseconds
-PATIENCE = 16  # times the nonces expected; one search in nine million takes longer
+SEARCH_LIMIT = 16  # times the nonces expected; one search in nine million takes longer
 
 
 @inlineCallbacks
-def do_work(
+def solve(
     challenge: Challenge, peer_id: str, clock: IReactorTime, wanted: Callable[[], bool]
 ) -> Any:
     """
@@ -34,7 +34,7 @@ def do_work(
     It fails with :class:`RegistryError` where the work is too much, or was given up.
     """
     _refuse(challenge)
-    for start in range(0, PATIENCE << challenge.difficulty, SLICE):
+    for start in range(0, SEARCH_LIMIT << challenge.difficulty, SLICE):
         if not wanted():
             break
         done = search(challenge, peer_id, start, SLICE)

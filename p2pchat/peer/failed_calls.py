@@ -3,7 +3,7 @@ Whether a peer is still there, asked of the registry before the network between 
 
 A call whose path isn't found has failed for one of two reasons: no path, or nobody at the other end
 of it any more.  Only the registry can tell, so the failure is told when it has answered, or after
-PATIENCE, or when the person calls again.
+FIND_TIMEOUT, or when the person calls again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.session.events import CallFailed
 
-PATIENCE = 3.0  # seconds for the registry's answer
+FIND_TIMEOUT = 3.0  # seconds for the registry's answer
 GONE = "they are gone: their program left before there was a path; call again when they are back"
 
 
@@ -42,7 +42,7 @@ class FailedCalls:
         self._held[event.peer_id] = event
         asked: Deferred[PeerRecord | None] = self._signaling.find(event.peer_id)
         self._asked[event.peer_id] = asked
-        asked.addTimeout(PATIENCE, self._clock)
+        asked.addTimeout(FIND_TIMEOUT, self._clock)
         asked.addCallback(lambda record: record is None or not record.online)
         asked.addBoth(self._answered, event)
 

@@ -26,14 +26,14 @@ CONTACTS_FILE = "contacts.json"
 
 
 @attrs.define
-class State:
+class Profile:
     """The identity, and the people it knows."""
 
     identity: Identity
     contacts: Contacts = attrs.Factory(Contacts)
 
 
-def load_state(directory: StateDirectory | None, random_bytes: Callable[[int], bytes]) -> State:
+def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int], bytes]) -> Profile:
     """
     Read what is kept in a directory, making a new identity where there is none.
 
@@ -41,11 +41,11 @@ def load_state(directory: StateDirectory | None, random_bytes: Callable[[int], b
     :raises ConfigurationError: a file can't be read, written, trusted or understood; says which.
     """
     if directory is None:
-        return State(Identity.from_seed(random_bytes(32)))
+        return Profile(Identity.from_seed(random_bytes(32)))
     with explained(directory.path):
         identity = _identity(directory.path / IDENTITY_FILE, random_bytes)
         contacts = _contacts(directory.path / CONTACTS_FILE)
-        return State(identity, contacts)
+        return Profile(identity, contacts)
 
 
 def _identity(path: Path, random_bytes: Callable[[int], bytes]) -> Identity:
