@@ -1,6 +1,43 @@
 """
-The client: the UDP socket, the driver of the machines, the registry client, the node.
+The client: sockets, signaling, what is kept, and the node.
 
 Adapters only: what is decided here could not be decided in ``traversal`` or ``session``,
-because it needs the network, the registry or the person.
+because it needs the network, a registry or the person.
+
+Node
+    ``node``                   everything together, as user interfaces see it
+    ``settings``               options of a node, and what it lists
+    ``events``                 events for user interfaces
+    ``event_queue``            their way to the front ends
+    ``people``                 contacts, names on the screen, who may ring
+    ``contacts``               the contacts themselves
+    ``callers``                limits on the calls of strangers
+    ``lookup``                 from a name, an id or its beginning to one peer
+    ``failed_calls``           whether the peer of a failed call is gone
+    ``profile``                identity and contacts, kept between two runs
+    ``state_directory``        the directory that holds them, and its lock
+    ``remembered``             options kept there
+    ``files``                  files replaced whole
+
+Network
+    ``driver``                 one timer for each machine
+    ``agent_adapter``          the traversal agent on real sockets
+    ``datagrams``              UDP sockets
+    ``relay_stream``           TCP and TLS connections to relays
+    ``resolver``               names and URLs of servers to addresses
+
+Signaling
+    ``signaling``              its values, and several ways of it as one
+    ``signaling_channel``      signed documents in and out, whatever carries them
+    ``registry_signaling``     signaling by a registry
+    ``registry_connection``    registered and subscribed: stages, renewals, retries
+    ``lease``                  the answer to a registration
+    ``registry_client``        the registry's routes
+    ``registry_location``      how near the registry is
+    ``http_client``            HTTP with bounds
+    ``event_stream``           server-sent events
+    ``proof_of_work``          work that a registry under pressure asks for
+    ``wall_clock``             this machine's clock, corrected by the registry's
+    ``failures``               errors of connections, in words
+    ``gate``                   waiting for what comes and goes
 """

@@ -1,10 +1,10 @@
 """
 Server-sent events, as far as the registry uses them.
 
-Pure reading in :class:`EventReader`; :class:`EventStream` is the protocol that takes the body of
-the response.  An event longer than MAX_EVENT ends the stream: no document is as long.  Events are
-handed on no faster than EVENT_RATE, for each may cost the check of a signature; while some wait,
-nothing is read.
+:class:`EventReader` cuts bytes into events; :class:`EventStream` is the protocol that takes the
+body of the response.  An event longer than MAX_EVENT ends the stream: no document is as long.
+Events are handed on no faster than EVENT_RATE, for each may cost the check of a signature; while
+some wait, nothing is read.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class EventReader:
             lines = [bytes(self._buffer), *rest[:-1]]
             self._buffer = bytearray(rest[-1])
             for line in lines:
-                # What says nothing costs next to nothing, however much of it comes.
+                # Other lines cost next to nothing, however many come.
                 if line.startswith(_FIELDS):
                     self._line(line.removesuffix(b"\r"))
                 elif self._size and line in {b"", b"\r"}:

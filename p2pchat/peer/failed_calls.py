@@ -1,9 +1,9 @@
 """
-Whether a peer is still there, asked of the registry before the network between us is blamed.
+Failed calls: the other side is looked for before the network between us is blamed.
 
-A call whose path isn't found has failed for one of two reasons: no path, or nobody at the other end
-of it any more.  Only the registry can tell, so the failure is told when it has answered, or after
-FIND_TIMEOUT, or when the person calls again.
+A call without a path has failed for one of two reasons: there is no path, or the peer has left.
+Only signaling can tell, so the failure is reported when that has answered, or after FIND_TIMEOUT,
+or when the person calls again.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from twisted.internet.interfaces import IReactorTime
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.session.events import CallFailed
 
-FIND_TIMEOUT = 3.0  # seconds for the registry's answer
+FIND_TIMEOUT = 3.0  # seconds for the answer
 GONE = "they are gone: their program left before there was a path; call again when they are back"
 
 
 @attrs.define(eq=False)
 class FailedCalls:
     """
-    The failures that aren't told yet.
+    Failures that aren't reported yet.
 
-    :ivar tell: takes each of them, with the true reason.
+    :ivar report: takes each of them, with the true reason.
     """
 
     _signaling: SignalingGroup
     _clock: IReactorTime
-    tell: Callable[[CallFailed], None]
+    report: Callable[[CallFailed], None]
     _held: dict[str, CallFailed] = attrs.Factory(dict)  # by peer
-    _asked: dict[str, Deferred[Any]] = attrs.Factory(dict)  # by peer: the registry hasn't answered
+    _asked: dict[str, Deferred[Any]] = attrs.Factory(dict)  # by peer: not answered yet
 
     def hold(self, event: CallFailed) -> None:
-        """Tell a failure as soon as it is known whether the peer is there."""
+        """Report a failure as soon as it is known whether the peer is there."""
         self.release(event.peer_id)
         self._held[event.peer_id] = event
         asked: Deferred[PeerRecord | None] = self._signaling.find(event.peer_id)
@@ -48,20 +48,20 @@ class FailedCalls:
 
     def _answered(self, is_gone: Any, event: CallFailed) -> None:
         if self._held.get(event.peer_id) is not event:
-            return  # told already
+            return  # reported already
         if is_gone is True:
             self._held[event.peer_id] = attrs.evolve(event, reason="peer-offline", explanation=GONE)
         self.release(event.peer_id)
 
     def release(self, peer_id: str) -> None:
-        """Tell the failure of a call to this peer now, if there is one."""
+        """Report the failure of a call to this peer now, if there is one."""
         event, asked = self._held.pop(peer_id, None), self._asked.pop(peer_id, None)
         if asked is not None:
             asked.cancel()
         if event is not None:
-            self.tell(event)
+            self.report(event)
 
     def stop(self) -> None:
-        """Tell what is left."""
+        """Report what is left."""
         for peer_id in list(self._held):
             self.release(peer_id)

@@ -1,5 +1,5 @@
 """
-What went wrong with a connection, in words that a person reads, as the end of a sentence of ours.
+Errors of connections in words for people, as the end of a sentence of ours.
 
 Twisted's own texts have full stops, class names and byte strings in them.
 """
@@ -25,20 +25,19 @@ from p2pchat.errors import P2PChatError
 
 MAX_LENGTH = 500  # characters of somebody else's words
 
-_IN_TIME = "no answer in time"
-_CLOSED = "the connection was closed"
-_WORDS: tuple[tuple[type[BaseException], str], ...] = (
-    (TimeoutError, _IN_TIME),
-    (ConnectTimeoutError, _IN_TIME),
-    (TCPTimedOutError, _IN_TIME),
-    (ConnectingCancelledError, _IN_TIME),
-    (CancelledError, _IN_TIME),
-    (ConnectionRefusedError, "nothing listens there"),
-    (NoRouteError, "no route leads there"),
-    (DNSLookupError, "its name has no address"),
-    (ConnectionDone, _CLOSED),
-    (ConnectionAborted, _CLOSED),
-    (ConnectionLost, _CLOSED),
+_LATE = (
+    TimeoutError,
+    ConnectTimeoutError,
+    TCPTimedOutError,
+    ConnectingCancelledError,
+    CancelledError,
+)
+_WORDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    (_LATE, "no answer in time"),
+    ((ConnectionRefusedError,), "nothing listens there"),
+    ((NoRouteError,), "no route leads there"),
+    ((DNSLookupError,), "its name has no address"),
+    ((ConnectionDone, ConnectionAborted, ConnectionLost), "the connection was closed"),
 )
 
 
@@ -59,8 +58,8 @@ def _known(error: BaseException | None) -> str:
     if isinstance(error, SSL.Error):
         details = error.args[0] if error.args else ()
         return f"TLS: {one_line(str(details[0][-1])) if details else 'broken off'}"
-    for kind, words in _WORDS:
-        if isinstance(error, kind):
+    for kinds, words in _WORDS:
+        if isinstance(error, kinds):
             return words
     if isinstance(error, ConnectError):
         return one_line(str(error.args[0])) if error.args else "can't connect"

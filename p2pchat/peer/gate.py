@@ -1,4 +1,4 @@
-"""Something that others wait for, as it comes and goes."""
+"""Waiting for what comes and goes, such as a connection."""
 
 from __future__ import annotations
 

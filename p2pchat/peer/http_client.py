@@ -1,10 +1,9 @@
 """
 HTTP requests to one server that may be hostile, or have somebody hostile before it.
 
-What is refused, each with a sentence: redirects, whoever names the place; compressed answers; a
-head of more than MAX_HEAD bytes; an answer of more than MAX_ANSWER bytes; one that isn't there in
-REQUEST_TIMEOUT.  No connection takes more than READ_RATE bytes a second of what its server sends,
-an event stream neither: the rest waits in the network.
+Refuses, each with a sentence: redirects; compressed answers; a head of more than MAX_HEAD bytes; an
+answer of more than MAX_ANSWER bytes, or one that isn't there in REQUEST_TIMEOUT.  No connection, an
+event stream included, is read faster than READ_RATE: the rest waits in the network.
 
 Every failure is a :class:`p2pchat.errors.RegistryError`.
 """
@@ -13,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -26,7 +26,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import (
@@ -193,15 +193,11 @@ def _was_cancelled(error: Exception) -> bool:
 
 
 @implementer(IBodyProducer)
-@attrs.define
 class _WholeBody:
     """A body of a few kilobytes, written at once."""
 
-    _body: bytes
-    length: int = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.length = len(self._body)
+    def __init__(self, body: bytes) -> None:
+        self._body, self.length = body, len(body)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Write it all."""
@@ -219,7 +215,7 @@ class _WholeBody:
 
 
 class _Unread(Protocol):
-    """Ends the connection of an answer that nobody wants."""
+    """Closes the connection of an answer that isn't wanted."""
 
     def connectionMade(self) -> None:
         """End it."""
@@ -262,23 +258,23 @@ class _AnswerReader(Protocol):
 
 
 @implementer(IAgentEndpointFactory)
+@attrs.frozen
 class _Endpoints:
     """Makes the endpoints of an agent: those of Twisted, with a :class:`_Meter` each."""
 
-    def __init__(self, runtime: Runtime, location: RegistryLocation) -> None:
-        self._runtime = runtime
-        self._location = location
-        self._policy = BrowserLikePolicyForHTTPS()
+    _runtime: Runtime
+    _location: RegistryLocation
+    _policy: BrowserLikePolicyForHTTPS = attrs.Factory(BrowserLikePolicyForHTTPS)
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """See `IAgentEndpointFactory`."""
         host = uri.host.decode("ascii")
-        plain = HostnameEndpoint(self._runtime.reactor, host, uri.port, timeout=REQUEST_TIMEOUT)
-        if uri.scheme == b"http":
-            return _MeteredEndpoint(plain, self._runtime.clock, self._location)
-        creator = self._policy.creatorForNetloc(uri.host, uri.port)
-        secure = wrapClientTLS(creator, plain)
-        return _MeteredEndpoint(secure, self._runtime.clock, self._location)
+        reactor = self._runtime.reactor
+        endpoint: IStreamClientEndpoint
+        endpoint = HostnameEndpoint(reactor, host, uri.port, timeout=REQUEST_TIMEOUT)
+        if uri.scheme != b"http":
+            endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
+        return _MeteredEndpoint(endpoint, self._runtime.clock, self._location)
 
 
 @implementer(IStreamClientEndpoint)
@@ -292,25 +288,11 @@ class _MeteredEndpoint:
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
         """See `IStreamClientEndpoint`."""
-        factory.noisy = False
-        metered = _MeterFactory(factory, self._clock, self._location)
+        metered = WrappingFactory(factory)
+        factory.noisy = metered.noisy = False
+        metered.protocol = partial(_Meter, self._clock, self._location)
         connecting: Deferred[Any] = self._endpoint.connect(metered)
         return connecting.addCallback(lambda meter: meter.admit())
-
-
-class _MeterFactory(WrappingFactory["_Meter"]):
-    """Wraps each protocol of a factory into a :class:`_Meter`."""
-
-    noisy = False
-
-    def __init__(self, wrapped: Factory, clock: IReactorTime, location: RegistryLocation) -> None:
-        super().__init__(wrapped)
-        self.clock = clock
-        self.location = location
-
-    def buildProtocol(self, addr: Any) -> _Meter:
-        """See `IProtocolFactory`."""
-        return _Meter(self, self.wrappedFactory.buildProtocol(addr), self.clock)
 
 
 class _Meter(ProtocolWrapper):
@@ -320,9 +302,11 @@ class _Meter(ProtocolWrapper):
     A connection that has used up its bytes isn't read until there are some again.
     """
 
-    def __init__(self, factory: _MeterFactory, wrapped: Any, clock: IReactorTime) -> None:
+    def __init__(
+        self, clock: IReactorTime, location: RegistryLocation, factory: Any, wrapped: Any
+    ) -> None:
         super().__init__(factory, wrapped)
-        self._location = factory.location
+        self._location = location
         self._host: str | None = None  # of the other end, while it is told to be open
         self._clock = clock
         self._bytes = float(READ_BURST)  # that may be read at once

@@ -1,4 +1,4 @@
-"""What a registry answers to a registration, as a value."""
+"""Lease: what a registry answers to a registration."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-What a peer keeps between two runs: its identity and the people it knows, in one directory.
+Profile: the identity and the contacts of a peer, kept between two runs in one directory.
 
 ::
 
@@ -27,7 +27,7 @@ CONTACTS_FILE = "contacts.json"
 
 @attrs.define
 class Profile:
-    """The identity, and the people it knows."""
+    """An identity, and its contacts."""
 
     identity: Identity
     contacts: Contacts = attrs.Factory(Contacts)
@@ -35,7 +35,7 @@ class Profile:
 
 def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int], bytes]) -> Profile:
     """
-    Read what is kept in a directory, making a new identity where there is none.
+    Read the profile in a directory, making a new identity where there is none.
 
     :param directory: ``None`` keeps everything in memory.
     :raises ConfigurationError: a file can't be read, written, trusted or understood; says which.

@@ -1,9 +1,9 @@
 """
-Doing the work that a registry under pressure asks for (:mod:`p2pchat.wire.work`).
+Proof of work for a registry under pressure (:mod:`p2pchat.wire.work`).
 
-In slices of a few milliseconds, between which the program does everything else: a thread would
-get the interpreter no more often.  Refuses work beyond MAX_DIFFICULTY, so that no registry can
-keep a machine busy.
+Searched for in slices of a few milliseconds, between which the program does everything else: a
+thread would get the interpreter no more often.  Refuses work beyond MAX_DIFFICULTY, so that no
+registry can keep a machine busy.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """
 The registry's routes, as a peer calls them (docs/protocol.rst lists them).
 
-Owns signing for the registry, reading its answers strictly, and turning every failure into
-:class:`p2pchat.errors.RegistryError` with a sentence for the person; one that nobody thought of
-too.  Every answer's ``Date`` tells how far our clock is from the registry's, by which documents
-are dated (:mod:`p2pchat.peer.wall_clock`).
+Owns signing for the registry, reading its answers strictly, and turning every failure, unforeseen
+ones included, into :class:`p2pchat.errors.RegistryError` with a sentence for the person.  The
+``Date`` of an answer tells how far our clock is from the registry's, by which documents are dated
+(:mod:`p2pchat.peer.wall_clock`).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class RegistryClient:
     _http: HttpClient = attrs.field(init=False)
     _audience: str = attrs.field(init=False)
     _clock: WallClock = attrs.field(init=False)
-    _unexpected: str = ""  # the last error that nobody thought of
+    _unexpected: str = ""  # the last unforeseen error, logged already
 
     def __attrs_post_init__(self) -> None:
         self._audience = origin(self.server)
@@ -196,7 +196,7 @@ class RegistryClient:
 
     @inlineCallbacks
     def _try(self, send: Callable[[], Deferred[Any]]) -> Any:
-        """Send; what nobody thought of is logged once, and is a failed request like others."""
+        """Send; an unforeseen error is logged once, and is a failed request like others."""
         try:
             return (yield send())
         except RegistryError:
@@ -242,7 +242,7 @@ class RegistryClient:
         now = self.now() if theirs is None else theirs
         return read_retry_after(answer.headers.getRawHeaders(b"Retry-After", []), now)
 
-    # -- what an answer tells beside its body
+    # -- headers
 
     def _answered(self, headers: Headers, asked_at: float) -> None:
         theirs = _date(headers)

@@ -167,7 +167,7 @@ class RegistryConnection:
         self._displaced_wait = DISPLACED_WAIT
         self._registered_at: float | None = None
         self._said_displaced = False
-        self._unexpected = ""  # the last error that nobody thought of
+        self._unexpected = ""  # the last unforeseen error, logged already
         self._try_number = 0
         self._lease = Lease(0.0)
         self._described: Registration | None = None
@@ -291,7 +291,7 @@ class RegistryConnection:
         return (yield self._client.register(attrs.evolve(described, work=work)))
 
     def _reason(self, error: Exception) -> str:
-        """Return why a try failed, for the person; what nobody thought of is logged, once."""
+        """Return why a try failed, for the person; an unforeseen error is logged, once."""
         if isinstance(error, P2PChatError):
             return str(error)
         if repr(error) != self._unexpected:

@@ -1,10 +1,10 @@
 """
-Where the registry is, by the addresses that its connections really go to.
+Location of a registry, by the addresses that our connections to it have.
 
 Its name may lead to another address at any time, and whoever runs it decides where.  So its scope
-is that of the farthest address that a connection is open to, or was last; and where nothing proves
-who answers, over ``http://``, a registry that was on the internet isn't looked for in our network,
-where our requests would be somebody else's.
+is that of the farthest address that a connection is open to, or was last.  Over ``http://`` nothing
+proves who answers: a registry that was on the internet isn't asked at an address in our network
+later, where somebody else would get our requests.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NEAREST_FIRST = (Scope.LOOPBACK, Scope.UNUSABLE, Scope.PRIVATE, Scope.GLOBAL)
 @attrs.define
 class RegistryLocation:
     """
-    What is known of where one registry is.
+    The location of one registry.
 
     :ivar server: its URL.
     :ivar warn: takes a sentence for the person.
@@ -42,7 +42,7 @@ class RegistryLocation:
         return found[-1] if found else self._last
 
     def opened(self, host: str) -> str:
-        """Take notice of a connection to this address; returns why it can't be used, or ""."""
+        """Note a connection to this address; returns why it can't be used, or ""."""
         where = _scope(host)
         self._open[where] += 1
         is_plain = self.server.lower().startswith("http:")

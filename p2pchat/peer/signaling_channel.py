@@ -170,7 +170,7 @@ class SignalingChannel:
         return self._explanations.take(self.now())
 
     def _refuse_version(self, error: UnsupportedVersion) -> None:
-        """An offer gets an answer that its author can read; nothing else does, lest it go round."""
+        """Answer an offer, so that its author can read why; answering refusals could loop."""
         if (
             error.kind != Offer.TYPE
             or self._context.is_blocked(error.issuer)

@@ -1,5 +1,5 @@
 """
-What time it is: this machine's clock, corrected by the registry's.
+Wall clock: this machine's, corrected by the registry's.
 
 A document is fresh for a minute, so two peers must agree on the time; both take it from the
 registry that they share.  Every answer of it has the time, to a second, which is somewhere between
@@ -44,7 +44,7 @@ class WallClock:
 
     def observe(self, theirs: float, asked_at: float) -> None:
         """
-        Take the time that the registry's answer has, which has just come.
+        Take the time of the registry's answer, which has just come.
 
         :param theirs: seconds since 1970, by the registry's clock.
         :param asked_at: when it was asked, by the system's clock.
