@@ -70,7 +70,7 @@ from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.punching import Credentials, Pair, Punching
 from p2pchat.traversal.report import AttemptReport, BurstReport, NatReport, PairReport, RelayReport
-from p2pchat.ui import answers
+from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
 from p2pchat.wire.documents import (
@@ -163,7 +163,7 @@ class CompletenessTests(SynchronousTestCase):
 
     def test_events(self) -> None:
         """Each object of the JSON lines, and each of its members, is described."""
-        kinds = [*get_args(events.NodeEvent), *get_args(answers.Answer)]
+        kinds = [*get_args(events.NodeEvent), *get_args(results.Result)]
         self.assert_says("json", {f"``{kind.NAME}``" for kind in kinds})
         self.assert_says("json", {f"``{NatCheck.NAME}``"})
         members = {member for kind in kinds for member in kind.__annotations__} - {"NAME"}

@@ -36,9 +36,8 @@ from p2pchat.tap.process import Process
 from p2pchat.ui import json_form
 from p2pchat.ui.commands import Command, Verb
 from p2pchat.ui.console import PlainConsole, TerminalConsole
-from p2pchat.ui.ink import Ink, ink_for
 from p2pchat.ui.json_lines import JsonLines
-from p2pchat.ui.pages import Page
+from p2pchat.ui.layout import Layout, Style, style_for
 from p2pchat.ui.stdio import FrontEnd
 from p2pchat.ui.terminal import Terminal, is_terminal
 from p2pchat.ui.wording import Wording
@@ -223,9 +222,9 @@ def front_end_for(runtime: Runtime, username: str, json: bool) -> tuple[FrontEnd
         # Rows are broken for a screen that can't move its cursor, too.
         width = terminal.width if os.isatty(STDOUT) else None
         wording = Wording(username, has_prompt=False)
-        return PlainConsole(runtime, wording, Page(Ink(False), width)), None
-    page = Page(ink_for(os.environ), terminal.width)
-    return TerminalConsole(runtime, Wording(username), page, terminal.width), terminal
+        return PlainConsole(runtime, wording, Layout(Style(False), width)), None
+    layout = Layout(style_for(os.environ), terminal.width)
+    return TerminalConsole(runtime, Wording(username), layout, terminal.width), terminal
 
 
 def _cancelling(call: IDelayedCall) -> Callable[[Any], Any]:

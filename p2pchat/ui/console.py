@@ -19,21 +19,21 @@ from twisted.internet.interfaces import IDelayedCall
 
 from p2pchat.peer import events
 from p2pchat.runtime import Runtime
-from p2pchat.ui import answers
+from p2pchat.ui import results
 from p2pchat.ui.deliveries import Deliveries
+from p2pchat.ui.layout import Entry, Layout, day
 from p2pchat.ui.line_editor import (
     ERASE_LINE,
     WRAP_OFF,
     WRAP_ON,
     DoesNotFit,
-    Entered,
+    EditorAction,
     LineEditor,
-    Wish,
+    LineEntered,
 )
-from p2pchat.ui.pages import Page, day
 from p2pchat.ui.slices import Slices
 from p2pchat.ui.stdio import FrontEnd
-from p2pchat.ui.wording import Paragraph, Wording
+from p2pchat.ui.wording import Wording
 from p2pchat.wire.messages import MAX_TEXT
 
 ROWS_A_TURN = 150  # rows, or pieces of LONG_ROW characters; some milliseconds of work
@@ -43,20 +43,20 @@ MAX_FOLDED = 8  # messages whose rest /more can show; the oldest is forgotten
 PIECE = 48  # bytes of keys; lines of one character are 24
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 _BELL = "\a"
-_NOTHING_FOLDED = Paragraph(("All is shown: no message is folded.",))
+_NOTHING_FOLDED = Entry(("All is shown: no message is folded.",))
 
 
 class PlainConsole(FrontEnd):
     """The console where there is no terminal to edit on."""
 
-    def __init__(self, runtime: Runtime, wording: Wording, page: Page) -> None:
+    def __init__(self, runtime: Runtime, wording: Wording, layout: Layout) -> None:
         super().__init__(runtime)
         self._wording = wording
-        self._page = page
+        self._layout = layout
         self._deliveries = Deliveries()
         self._timer: IDelayedCall | None = None  # of a line that nobody confirms
-        self._folded: deque[Paragraph] = deque(maxlen=MAX_FOLDED)
-        self._waiting: Slices[list[Paragraph]] = Slices(
+        self._folded: deque[Entry] = deque(maxlen=MAX_FOLDED)
+        self._waiting: Slices[list[Entry]] = Slices(
             runtime.clock, ROWS_A_TURN, MAX_WAITING, self._print
         )
         self._closed = False
@@ -65,7 +65,7 @@ class PlainConsole(FrontEnd):
     def show(self, value: Any) -> None:
         """Show what there is to say about an event or answer."""
         self._deliveries.receive(value, self._runtime.clock.seconds())
-        if isinstance(value, answers.More):
+        if isinstance(value, results.More):
             self._put([self._folded.pop() if self._folded else _NOTHING_FOLDED])
         else:
             self._put(self._wording.say(value))
@@ -79,8 +79,8 @@ class PlainConsole(FrontEnd):
         self._set_timer()
         return super().close()
 
-    def _put(self, paragraphs: list[Paragraph]) -> None:
-        self._waiting.put([paragraphs])
+    def _put(self, entries: list[Entry]) -> None:
+        self._waiting.put([entries])
         self._print()
 
     def _print(self) -> None:
@@ -89,10 +89,10 @@ class PlainConsole(FrontEnd):
             self._write(rows)
             self._waiting.spend(len(rows) + sum(map(len, rows)) // LONG_ROW)
 
-    def _rows(self, paragraphs: list[Paragraph], now: float) -> list[str]:
+    def _rows(self, entries: list[Entry], now: float) -> list[str]:
         rows: list[str] = []
-        for one in paragraphs:
-            laid = self._page.lay_out(one, now)
+        for one in entries:
+            laid = self._layout.lay_out(one, now)
             rows += laid.rows
             if laid.rest is not None:
                 self._folded.append(laid.rest)
@@ -128,9 +128,9 @@ class TerminalConsole(PlainConsole):
     """
 
     def __init__(
-        self, runtime: Runtime, wording: Wording, page: Page, width: Callable[[], int]
+        self, runtime: Runtime, wording: Wording, layout: Layout, width: Callable[[], int]
     ) -> None:
-        super().__init__(runtime, wording, page)
+        super().__init__(runtime, wording, layout)
         self._width = width
         self._editor = LineEditor()
 
@@ -155,21 +155,21 @@ class TerminalConsole(PlainConsole):
 
     def take(self, piece: bytes) -> int:
         """Do what keys ask for, and draw the line after the last of them."""
-        wishes = self._editor.receive(piece)
-        for wish in wishes:
-            self._grant(wish)
+        actions = self._editor.receive(piece)
+        for action in actions:
+            self._act(action)
         if not self.stdio.has_input:
             self._draw()
-        return 1 + len(wishes)
+        return 1 + len(actions)
 
-    def _grant(self, wish: Entered | DoesNotFit | Wish) -> None:
-        if isinstance(wish, Entered):
-            self.requests.type(wish.text)
-        elif isinstance(wish, DoesNotFit):
-            self.show(events.Trouble(_does_not_fit(wish.count), answers.TOO_LONG))
-        elif wish is Wish.LEAVE:
+    def _act(self, action: LineEntered | DoesNotFit | EditorAction) -> None:
+        if isinstance(action, LineEntered):
+            self.requests.type(action.text)
+        elif isinstance(action, DoesNotFit):
+            self.show(events.Trouble(_does_not_fit(action.count), results.TOO_LONG))
+        elif action is EditorAction.LEAVE:
             self.requests.leave()
-        elif wish is Wish.CLEAR_SCREEN:
+        elif action is EditorAction.CLEAR_SCREEN:
             self.stdio.write(_CLEAR_SCREEN)
         else:
             self.stdio.write(_BELL)

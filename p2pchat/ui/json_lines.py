@@ -12,14 +12,14 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from p2pchat.peer import events
-from p2pchat.ui import answers, json_requests
+from p2pchat.ui import json_requests, results
 from p2pchat.ui.commands import Say
 from p2pchat.ui.json_form import encode, fields_of
 from p2pchat.ui.stdio import FrontEnd
 
 # What a request can bring about, and so repeats its id.
 _ANSWERING = (
-    *get_args(answers.Answer),
+    *get_args(results.Result),
     events.MessageSent,
     events.Trouble,
     events.Disconnected,
@@ -33,8 +33,8 @@ class JsonLines(FrontEnd):
 
     def show(self, value: Any) -> None:
         """Write an event or an answer as one line."""
-        if isinstance(value, answers.More):
-            value = events.Trouble("Nothing is folded here: every text is whole.", answers.INPUT)
+        if isinstance(value, results.More):
+            value = events.Trouble("Nothing is folded here: every text is whole.", results.INPUT)
         fields, request = fields_of(value), self.requests.request
         if request is not None and isinstance(value, _ANSWERING):
             fields["request"] = request
@@ -45,7 +45,7 @@ class JsonLines(FrontEnd):
         try:
             asked = json_requests.parse(line)
         except json_requests.BadRequest as error:
-            self.requests.refuse(events.Trouble(str(error), answers.INPUT), error.id)
+            self.requests.refuse(events.Trouble(str(error), results.INPUT), error.id)
             return
         if asked.text and asked.to is not None:
             self.requests.say_to(asked.to, asked.text, asked.id)

@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import attrs
 
-from p2pchat.ui.columns import column_count, columns, cut, joins_previous
+from p2pchat.ui.cells import cell_width, character_width, cut, joins_previous
 from p2pchat.ui.keys import Key, KeyReader, Overlong, Typed
 from p2pchat.wire.messages import MAX_TEXT
 
@@ -33,7 +33,7 @@ WRAP_OFF, WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 
 
 @attrs.frozen
-class Entered:
+class LineEntered:
     """A line is complete."""
 
     text: str
@@ -46,7 +46,7 @@ class DoesNotFit:
     count: int
 
 
-class Wish(Enum):
+class EditorAction(Enum):
     """What else a person can want."""
 
     LEAVE = "leave"
@@ -72,13 +72,13 @@ class LineEditor:
     _killed: str = ""
     _left_edge: int = 0  # first character that the picture shows
     _refused: int = 0  # characters typed since there was no room
-    _wishes: list[Entered | DoesNotFit | Wish] = attrs.Factory(list)
+    _actions: list[LineEntered | DoesNotFit | EditorAction] = attrs.Factory(list)
 
-    def receive(self, data: bytes) -> list[Entered | DoesNotFit | Wish]:
+    def receive(self, data: bytes) -> list[LineEntered | DoesNotFit | EditorAction]:
         """Take bytes from the terminal; return what the person wants, in order."""
         for key in self._keys.receive(data):
             if isinstance(key, Overlong):
-                self._wishes.append(DoesNotFit(key.length + len(self.text) - MAX_TEXT))
+                self._actions.append(DoesNotFit(key.length + len(self.text) - MAX_TEXT))
             elif not isinstance(key, Typed):
                 _EFFECTS[key](self)
                 self._refused = 0
@@ -86,17 +86,17 @@ class LineEditor:
                 self._paste(key.text)
             else:
                 self._type(key.text)
-        wishes, self._wishes = self._wishes, []
-        return wishes
+        actions, self._actions = self._actions, []
+        return actions
 
     def picture(self, prompt: str, width: int) -> str:
         """Return the text that draws the line on the present row of ``width`` columns."""
         name = prompt.removesuffix(PROMPT_END)
         prompt = cut(name, max(width // 2 - len(PROMPT_END), 1)) + prompt[len(name) :]
-        room = max(width - columns(prompt) - 1, 1)  # the last column is the cursor's
+        room = max(width - cell_width(prompt) - 1, 1)  # the last column is the cursor's
         self._scroll(room)
         before = _drawn(self.text[self._left_edge : self.cursor])
-        after = self._fitting(room - columns(before))
+        after = self._fitting(room - cell_width(before))
         return f"{ERASE_LINE}{WRAP_OFF}{prompt}{before}{after}\r{prompt}{before}{WRAP_ON}"
 
     def _scroll(self, room: int) -> None:
@@ -127,7 +127,7 @@ class LineEditor:
     def _paste(self, text: str) -> None:
         excess = len(self.text) + len(text) - MAX_TEXT
         if excess > 0:
-            self._wishes.append(DoesNotFit(excess))
+            self._actions.append(DoesNotFit(excess))
         else:
             self._insert(text)
 
@@ -136,7 +136,7 @@ class LineEditor:
         self._insert(text[:room])
         if len(text) > room:
             if not self._refused:
-                self._wishes.append(Wish.BELL)
+                self._actions.append(EditorAction.BELL)
             self._refused += len(text) - room
 
     def _insert(self, text: str) -> None:
@@ -182,14 +182,14 @@ class LineEditor:
 
     def _enter(self) -> None:
         if self._refused:  # a part of what was typed is missing: it isn't what was meant
-            self._wishes.append(DoesNotFit(self._refused))
+            self._actions.append(DoesNotFit(self._refused))
             return
         line = self.text
         if line.strip() and self._history[-1:] != [line]:
             self._history = [*self._history, line][-MAX_HISTORY:]
         self._browsed, self._draft = 0, ""
         self._replace("")
-        self._wishes.append(Entered(line))
+        self._actions.append(LineEntered(line))
 
     def _browse(self, step: int) -> None:
         position = min(max(self._browsed + step, 0), len(self._history))
@@ -204,7 +204,7 @@ class LineEditor:
         if self.text:
             self._erase(self.cursor, self._after())
         else:
-            self._wishes.append(Wish.LEAVE)
+            self._actions.append(EditorAction.LEAVE)
 
 
 _EFFECTS = {
@@ -220,12 +220,12 @@ _EFFECTS = {
     Key.BACKSPACE: lambda editor: editor._erase(editor._before(), editor.cursor),
     Key.DELETE: lambda editor: editor._erase(editor.cursor, editor._after()),
     Key.END_OF_FILE: lambda editor: editor._end_of_file(),
-    Key.INTERRUPT: lambda editor: editor._wishes.append(Wish.LEAVE),
+    Key.INTERRUPT: lambda editor: editor._actions.append(EditorAction.LEAVE),
     Key.ERASE_WORD: lambda editor: editor._kill(editor._word_start(), editor.cursor),
     Key.ERASE_TO_START: lambda editor: editor._kill(0, editor.cursor),
     Key.ERASE_TO_END: lambda editor: editor._kill(editor.cursor, len(editor.text)),
     Key.YANK: lambda editor: editor._paste(editor._killed),
-    Key.CLEAR_SCREEN: lambda editor: editor._wishes.append(Wish.CLEAR_SCREEN),
+    Key.CLEAR_SCREEN: lambda editor: editor._actions.append(EditorAction.CLEAR_SCREEN),
 }
 
 
@@ -245,4 +245,4 @@ def _sign(character: str) -> str:
 
 @lru_cache(_KNOWN_SIGNS)
 def _width(character: str) -> int:
-    return column_count(character) if character.isprintable() else columns(_sign(character))
+    return character_width(character) if character.isprintable() else cell_width(_sign(character))

@@ -22,7 +22,7 @@ from p2pchat.errors import P2PChatError, RegistryError, TextTooLong, TooManyLine
 from p2pchat.interfaces import INode
 from p2pchat.peer.events import NodeEvent, Trouble
 from p2pchat.session.telling import sentences
-from p2pchat.ui import answers
+from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE, Command, Mistake, Say, Verb, parse
 from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
 from p2pchat.ui.json_requests import RequestId
@@ -81,7 +81,7 @@ class Requests:
             case Command(verb, who):
                 self._do(request, _EFFECTS[verb], self, who)
             case Mistake(reason):
-                self.refuse(Trouble(reason, answers.COMMAND), request)
+                self.refuse(Trouble(reason, results.COMMAND), request)
 
     def say_to(self, who: str, text: str, request: RequestId = None) -> None:
         """Send a text to a conversation, whichever is current."""
@@ -127,7 +127,7 @@ class Requests:
         if peer_id != self.cursor.current or is_answer:
             self.cursor.current, self.cursor.was_chosen = peer_id, True
             name = self._name_of(peer_id) if peer_id else ""
-            self.announce(answers.CurrentConversation(peer_id, name))
+            self.announce(results.CurrentConversation(peer_id, name))
 
     def _choose(self, peer_id: str) -> None:
         """Make the one current whom a command names; whoever is being looked for isn't any more."""
@@ -161,7 +161,7 @@ class Requests:
             raise WhoError(f"{NOBODY}, and nothing was sent: {todo}")
 
     def _list_peers(self, _who: str) -> None:
-        listed = self._later(lambda records: self.announce(answers.PeerList(tuple(records))))
+        listed = self._later(lambda records: self.announce(results.PeerList(tuple(records))))
         maybeDeferred(self._node.peers).addCallbacks(listed, self._later(self._failed))
 
     def _connect(self, who: str) -> None:
@@ -186,7 +186,7 @@ class Requests:
             self._looking = None
         self._failed(failure)
         for text, request in search.texts:
-            unsent = Trouble(f"Not sent, since nobody was called: {text}", answers.WHO)
+            unsent = Trouble(f"Not sent, since nobody was called: {text}", results.WHO)
             self._go_on(request, self.announce, unsent)
 
     def _accept(self, who: str) -> None:
@@ -195,7 +195,7 @@ class Requests:
     def _reject(self, who: str) -> None:
         peer_id = self._node.find(self._caller(who))
         name = self._name_of(peer_id)
-        self.announce(answers.Rejected(self._node.reject(peer_id), name))
+        self.announce(results.Rejected(self._node.reject(peer_id), name))
 
     def _switch(self, who: str) -> None:
         self._choose_by(lambda: self._talking(who))
@@ -215,7 +215,7 @@ class Requests:
     def _show_me(self, _who: str) -> None:
         node = self._node
         conversations = tuple(node.conversations())
-        self.announce(answers.Me(node.peer_id, node.username, node.server, conversations))
+        self.announce(results.Me(node.peer_id, node.username, node.server, conversations))
 
     def _show_why(self, who: str) -> None:
         recent = self.cursor.current or self.cursor.last[0]
@@ -224,7 +224,7 @@ class Requests:
             raise WhoError("There was no connection yet.")
         facts = self._node.why(peer_id)
         story = tuple(sentences(facts))
-        self.announce(answers.Story(peer_id, self._name_of(peer_id), story, facts))
+        self.announce(results.Story(peer_id, self._name_of(peer_id), story, facts))
 
     def _story_owner(self, who: str) -> str:
         try:
@@ -238,14 +238,14 @@ class Requests:
 
 
 _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
-    Verb.HELP: lambda ours, _: ours.announce(answers.CommandList(USAGE)),
+    Verb.HELP: lambda ours, _: ours.announce(results.CommandList(USAGE)),
     Verb.PEERS: Requests._list_peers,
     Verb.CONNECT: Requests._connect,
     Verb.ACCEPT: Requests._accept,
     Verb.REJECT: Requests._reject,
     Verb.TO: Requests._switch,
     Verb.DISCONNECT: Requests._disconnect,
-    Verb.CONTACTS: lambda ours, _: ours.announce(answers.ContactList(tuple(ours._node.contacts()))),
+    Verb.CONTACTS: lambda ours, _: ours.announce(results.ContactList(tuple(ours._node.contacts()))),
     Verb.FORGET: lambda ours, who: ours._node.forget(who),
     Verb.BLOCK: lambda ours, who: ours._node.block(who),
     Verb.UNBLOCK: lambda ours, who: ours._node.block(who, False),
@@ -253,10 +253,10 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.UNMUTE: lambda ours, who: ours._node.mute(who, False),
     Verb.ME: Requests._show_me,
     Verb.NAT: lambda ours, _: ours.announce(
-        answers.Nat(**attrs.asdict(ours._node.nat(), recurse=False))
+        results.Nat(**attrs.asdict(ours._node.nat(), recurse=False))
     ),
     Verb.WHY: Requests._show_why,
-    Verb.MORE: lambda ours, _: ours.announce(answers.More()),
+    Verb.MORE: lambda ours, _: ours.announce(results.More()),
     Verb.QUIT: lambda ours, _: ours.leave(),
 }
 
@@ -268,11 +268,11 @@ def trouble_of(failure: Failure) -> Trouble:
         return Trouble(str(error), _word(error))
     _log.failure("a command failed", failure)
     told = "Something went wrong inside this program; its log has the details (--log FILE)."
-    return Trouble(told, answers.INTERNAL)
+    return Trouble(told, results.INTERNAL)
 
 
 def _word(error: P2PChatError) -> str:
     if isinstance(error, RegistryError):
         return error.reason
-    words = {WhoError: answers.WHO, TextTooLong: answers.TOO_LONG, TooManyLines: answers.TOO_MANY}
+    words = {WhoError: results.WHO, TextTooLong: results.TOO_LONG, TooManyLines: results.TOO_MANY}
     return next((word for kind, word in words.items() if isinstance(error, kind)), "")

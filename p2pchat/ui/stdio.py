@@ -24,8 +24,8 @@ from zope.interface import implementer
 from p2pchat.interfaces import INode
 from p2pchat.peer.events import NodeEvent, Trouble
 from p2pchat.runtime import Runtime
-from p2pchat.ui.answers import TOO_LONG
 from p2pchat.ui.requests import Requests
+from p2pchat.ui.results import TOO_LONG
 from p2pchat.ui.slices import Slices
 
 FLUSH_DEADLINE = 1.0  # seconds that a stuck reader of our output may hold up the end

@@ -2,7 +2,7 @@
 Events and answers as sentences for a person.
 
 Pure.  Every text that may come from somebody else goes through :mod:`p2pchat.wire.visible` here,
-but for messages, which may be long: the page does it for as much of them as it shows.  Who is
+but for messages, which may be long: the layout does it for as much of them as it shows.  Who is
 called what is the matter of :mod:`p2pchat.ui.labels`.
 """
 
@@ -17,10 +17,10 @@ from p2pchat.natcheck.words import nat_rows
 from p2pchat.peer import events
 from p2pchat.peer.settings import DEFAULT_SERVER, ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
-from p2pchat.ui import answers
-from p2pchat.ui.columns import columns
-from p2pchat.ui.ink import Tint
+from p2pchat.ui import results
+from p2pchat.ui.cells import cell_width
 from p2pchat.ui.labels import SHORT_ID, YOU, Labels
+from p2pchat.ui.layout import Colour, Entry
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence
 from p2pchat.wire.visible import visible, visible_name
 
@@ -49,32 +49,12 @@ _STATES = {
 }
 
 
-@attrs.frozen
-class Paragraph:
-    """
-    Something to show.
-
-    :ivar lead: stands before the first row, such as a name with its colon.
-    :ivar rows: at least one; what is too wide is wrapped.  Messages are as they came: the page
-        makes visible what it shows of them.
-    :ivar stamped: the time of day stands before it.
-    :ivar written_at: when somebody says to have written it, seconds since 1970; 0: nobody does.
-    """
-
-    rows: tuple[str, ...]
-    tint: Tint = Tint.PLAIN
-    lead: str = ""
-    lead_tint: Tint = Tint.BOLD
-    stamped: bool = True
-    written_at: float = 0.0
+def _note(text: str, colour: Colour = Colour.FAINT) -> list[Entry]:
+    return [Entry((text,), colour)]
 
 
-def _note(text: str, tint: Tint = Tint.FAINT) -> list[Paragraph]:
-    return [Paragraph((text,), tint)]
-
-
-def _listing(rows: list[str]) -> list[Paragraph]:
-    return [Paragraph((row,), stamped=False) for row in rows]
+def _listing(rows: list[str]) -> list[Entry]:
+    return [Entry((row,), stamped=False) for row in rows]
 
 
 def _table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = ()) -> list[str]:
@@ -82,13 +62,13 @@ def _table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = ()) -> list[
     cells = list(zip(*rows, strict=True))
     if head:
         cells = [(top, *below) for top, below in zip(head, cells, strict=True) if any(below)]
-    widths = [max(map(columns, column)) for column in cells]
+    widths = [max(map(cell_width, column)) for column in cells]
     laid = [map(_padded, row, widths) for row in zip(*cells, strict=True)]
     return ["  " + "  ".join(row).rstrip() for row in laid]
 
 
 def _padded(cell: str, width: int) -> str:
-    return cell + " " * (width - columns(cell))
+    return cell + " " * (width - cell_width(cell))
 
 
 @attrs.define
@@ -117,7 +97,7 @@ class Wording:
     def __attrs_post_init__(self) -> None:
         self._labels = Labels(visible_name(self.username))
 
-    def say(self, value: Any) -> list[Paragraph]:
+    def say(self, value: Any) -> list[Entry]:
         """Return what a person is told of an event or answer; of some, nothing."""
         if hasattr(value, "name") and value.peer_id:
             self._labels.learn(value)
@@ -132,16 +112,16 @@ class Wording:
         """Return what stands before the line that is being typed."""
         return f"{self.label(self._current)}> " if self._current else "> "
 
-    def undelivered(self, peer_id: str, texts: Sequence[str]) -> list[Paragraph]:
+    def undelivered(self, peer_id: str, texts: Sequence[str]) -> list[Entry]:
         """Return the warning that lines aren't confirmed although there is a conversation."""
         quoted = excerpts(list(map(excerpt, texts[:MAX_EXCERPTS])), len(texts))
-        return _note(f"{self.label(peer_id)} doesn't have {quoted} yet.", Tint.WARNING)
+        return _note(f"{self.label(peer_id)} doesn't have {quoted} yet.", Colour.WARNING)
 
     def _who(self, peer_id: str) -> str:
         """Return name and beginning of the id, for first encounters."""
         return self._labels.full(peer_id)
 
-    def _warn_of(self, peer_id: str) -> list[Paragraph]:
+    def _warn_of(self, peer_id: str) -> list[Entry]:
         """Say so where somebody has the name of a contact that he isn't."""
         if not self._labels.is_mistaken(peer_id):
             return []
@@ -149,12 +129,12 @@ class Wording:
         return _note(
             f"This is not the {name} you know: your contact has the id {known}…, this one "
             f"{self._labels.short(peer_id)}….",
-            Tint.BAD,
+            Colour.BAD,
         )
 
     # The registry.
 
-    def _say_starting(self, event: events.Starting) -> list[Paragraph]:
+    def _say_starting(self, event: events.Starting) -> list[Entry]:
         other = "; --server URL names another registry" if event.server == DEFAULT_SERVER else ""
         name, server = visible_name(event.username), visible(event.server)
         told = _note(f"Registering as {name} at {server}{other}.")
@@ -165,10 +145,10 @@ class Wording:
             told += _note(f"Kept for the next start, in {visible(event.state)}: {what}.")
         return told
 
-    def _say_leaving(self, event: events.Leaving) -> list[Paragraph]:
+    def _say_leaving(self, event: events.Leaving) -> list[Entry]:
         return _note(f"Leaving: saying goodbye, for at most {event.seconds:.0f} seconds.")
 
-    def _say_registered(self, event: events.Registered) -> list[Paragraph]:
+    def _say_registered(self, event: events.Registered) -> list[Entry]:
         again, self._registered, self._registry_lost = self._registered, True, False
         self._peer_id = event.peer_id
         if again:
@@ -178,49 +158,49 @@ class Wording:
             *_note(f"Your id is {event.peer_id}; friends call you with /connect and that id."),
         ]
 
-    def _say_registry_lost(self, event: events.RegistryLost) -> list[Paragraph]:
+    def _say_registry_lost(self, event: events.RegistryLost) -> list[Entry]:
         if self._registry_lost:  # said once; every vain try would be noise
             return []
         self._registry_lost = True
         lost = sentence(f"No registry: {visible(event.reason)}")
-        return _note(f"{lost} Trying again by myself.", Tint.WARNING)
+        return _note(f"{lost} Trying again by myself.", Colour.WARNING)
 
-    def _say_nat(self, event: answers.Nat) -> list[Paragraph]:
+    def _say_nat(self, event: results.Nat) -> list[Entry]:
         return _listing(_table(nat_rows(event)))
 
     # Calls.
 
-    def _say_calling(self, event: events.Calling) -> list[Paragraph]:
+    def _say_calling(self, event: events.Calling) -> list[Entry]:
         if not event.attempts:  # a lost path is looked for, and PathLost has said so
             return []
         again = f" again, attempt {event.attempt} of {event.attempts}" if event.attempt > 1 else ""
         warning = self._warn_of(event.peer_id) if event.attempt == 1 else []
         return [*_note(f"Calling {self._who(event.peer_id)}{again}."), *warning]
 
-    def _say_rings(self, event: events.Rings) -> list[Paragraph]:
+    def _say_rings(self, event: events.Rings) -> list[Entry]:
         return _note(f"{self.label(event.peer_id)} is being asked to accept.")
 
-    def _say_offer(self, event: events.OfferReceived) -> list[Paragraph]:
+    def _say_offer(self, event: events.OfferReceived) -> list[Entry]:
         who = self._who(event.peer_id)
         if event.accepted:
             return _note(f"{who} calls you; accepted.")
         if self._is_beneath_notice(event):
             return []
-        asked = _note(f"{who} wants to talk: /accept or /reject.", Tint.GOOD)
+        asked = _note(f"{who} wants to talk: /accept or /reject.", Colour.GOOD)
         return [*asked, *self._warn_of(event.peer_id)]
 
     def _is_beneath_notice(self, event: events.OfferReceived | events.OfferEnded) -> bool:
         """A stranger who shall not disturb is no row; a contact is one, without a sound."""
         return event.quiet and not self._labels.is_contact(event.peer_id)
 
-    def _say_offer_ended(self, event: events.OfferEnded) -> list[Paragraph]:
+    def _say_offer_ended(self, event: events.OfferEnded) -> list[Entry]:
         if self._is_beneath_notice(event):
             return []
         if event.reason == "no-answer":
             return _note(f"{self._who(event.peer_id)} called, and nobody answered.")
         return _note(f"{self._who(event.peer_id)} cancelled the call.")
 
-    def _say_path(self, event: events.PathFound) -> list[Paragraph]:
+    def _say_path(self, event: events.PathFound) -> list[Entry]:
         relayed = "relay" in {event.local, event.remote}
         before = self._relayed.get(event.peer_id)
         self._relayed[event.peer_id] = relayed
@@ -233,41 +213,41 @@ class Wording:
             else f"The path to {name} is direct now."
         )
 
-    def _say_path_lost(self, event: events.PathLost) -> list[Paragraph]:
+    def _say_path_lost(self, event: events.PathLost) -> list[Entry]:
         self._open.discard(event.peer_id)
         name, reason = self.label(event.peer_id), visible(event.reason).rstrip(".")
         lost = f"Lost the path to {name}: {reason}. Looking for another"
-        return _note(f"{lost}; what you type is kept.", Tint.WARNING)
+        return _note(f"{lost}; what you type is kept.", Colour.WARNING)
 
-    def _say_connected(self, event: events.Connected) -> list[Paragraph]:
+    def _say_connected(self, event: events.Connected) -> list[Entry]:
         self._open.add(event.peer_id)
         if event.resumed:
             way = ", through a relay" if self._relayed.get(event.peer_id) else ""
-            return _note(f"Back in touch with {self.label(event.peer_id)}{way}.", Tint.GOOD)
+            return _note(f"Back in touch with {self.label(event.peer_id)}{way}.", Colour.GOOD)
         way = "through a relay" if self._relayed.get(event.peer_id) else "directly"
-        told = _note(f"Connected to {self._who(event.peer_id)} {way}, encrypted.", Tint.GOOD)
+        told = _note(f"Connected to {self._who(event.peer_id)} {way}, encrypted.", Colour.GOOD)
         return [*told, *self._warn_of(event.peer_id)]
 
-    def _say_renamed(self, event: events.Renamed) -> list[Paragraph]:
+    def _say_renamed(self, event: events.Renamed) -> list[Entry]:
         before, now = visible_name(event.before), visible_name(event.username)
         who = f"{before} ({event.peer_id[:SHORT_ID]})"
         return [
-            *_note(f"{who} calls itself {now} now.", Tint.WARNING),
+            *_note(f"{who} calls itself {now} now.", Colour.WARNING),
             *self._warn_of(event.peer_id),
         ]
 
-    def _say_contact(self, event: events.ContactChanged) -> list[Paragraph]:
+    def _say_contact(self, event: events.ContactChanged) -> list[Entry]:
         changed = _CHANGES.get(event.change, "{who} has changed.")
         return _note(changed.format(who=self._who(event.peer_id)))
 
-    def _say_disconnected(self, event: events.Disconnected) -> list[Paragraph]:
+    def _say_disconnected(self, event: events.Disconnected) -> list[Entry]:
         self._open.discard(event.peer_id)
         self._relayed.pop(event.peer_id, None)
-        told = _note(self._ended(event), Tint.WARNING)
+        told = _note(self._ended(event), Colour.WARNING)
         quoted = self._quoted(event.peer_id, event.undelivered)
         if event.undelivered:
             lines = "1 line" if event.undelivered == 1 else f"{event.undelivered:,} lines"
-            told += _note(f"{lines} of yours never got a confirmation{quoted}.", Tint.BAD)
+            told += _note(f"{lines} of yours never got a confirmation{quoted}.", Colour.BAD)
         return told
 
     def _quoted(self, peer_id: str, count: int) -> str:
@@ -284,13 +264,13 @@ class Wording:
         reason = _REASONS.get(event.reason, visible(event.reason))
         return f"The conversation with {name} ended: {reason}."
 
-    def _say_failed(self, event: events.CallFailed) -> list[Paragraph]:
+    def _say_failed(self, event: events.CallFailed) -> list[Entry]:
         self._open.discard(event.peer_id)
         why = visible(event.summary or event.explanation or event.reason)
         failed = sentence(f"No conversation with {self._who(event.peer_id)}: {why}")
         if event.summary not in {"", event.explanation}:
             failed += " /why has the details."
-        told = _note(failed, Tint.FAINT if event.ours else Tint.BAD)
+        told = _note(failed, Colour.FAINT if event.ours else Colour.BAD)
         if event.undelivered:
             quoted = self._quoted(event.peer_id, event.undelivered)
             kept = f"{_waiting(event.undelivered)} if you talk again before you quit{quoted}."
@@ -299,7 +279,7 @@ class Wording:
 
     # Messages.
 
-    def _say_sent(self, event: events.MessageSent) -> list[Paragraph]:
+    def _say_sent(self, event: events.MessageSent) -> list[Entry]:
         self._texts.setdefault(event.peer_id, {})[event.id] = excerpt(event.text)
         if len(self._texts) > MAX_RECEIVERS:
             del self._texts[next(iter(self._texts))]
@@ -307,12 +287,12 @@ class Wording:
         rows = [event.text]
         if event.peer_id not in self._open:
             rows.append("(waits for the connection)")
-        return [Paragraph(tuple(rows), lead=lead, lead_tint=Tint.FAINT)]
+        return [Entry(tuple(rows), lead=lead, lead_colour=Colour.FAINT)]
 
-    def _say_message(self, event: events.MessageReceived) -> list[Paragraph]:
+    def _say_message(self, event: events.MessageReceived) -> list[Entry]:
         lead = f"{self.label(event.peer_id)}: "
         told = [
-            Paragraph((event.text,), lead=lead, lead_tint=Tint.THEIRS, written_at=event.sent_at)
+            Entry((event.text,), lead=lead, lead_colour=Colour.THEIRS, written_at=event.sent_at)
         ]
         if event.peer_id == self._current:
             self._hinted = ""
@@ -321,7 +301,7 @@ class Wording:
             told += _note(f"(not whom you are talking to; /to {event.peer_id[:SHORT_ID]} answers)")
         return told
 
-    def _say_delivered(self, event: events.MessageDelivered) -> list[Paragraph]:
+    def _say_delivered(self, event: events.MessageDelivered) -> list[Entry]:
         texts = self._texts.get(event.peer_id, {})
         text = texts.pop(event.id, "your line")
         if not texts:
@@ -333,14 +313,14 @@ class Wording:
 
     # Answers.
 
-    def _say_trouble(self, event: events.Trouble) -> list[Paragraph]:
+    def _say_trouble(self, event: events.Trouble) -> list[Entry]:
         reason = visible(event.reason)
-        return _note(sentence(reason, self._labels.begins(reason)), Tint.BAD)
+        return _note(sentence(reason, self._labels.begins(reason)), Colour.BAD)
 
-    def _say_commands(self, answer: answers.CommandList) -> list[Paragraph]:
+    def _say_commands(self, answer: results.CommandList) -> list[Entry]:
         return _listing([*_table(list(answer.commands)), "  anything else is said"])
 
-    def _say_peers(self, answer: answers.PeerList) -> list[Paragraph]:
+    def _say_peers(self, answer: results.PeerList) -> list[Entry]:
         if not answer.peers:
             return _note("Nobody is registered.")
         rows = sorted(
@@ -349,12 +329,12 @@ class Wording:
         )
         return _listing(_table(rows, ("name", "id", "", "NAT", "")))
 
-    def _say_contacts(self, answer: answers.ContactList) -> list[Paragraph]:
+    def _say_contacts(self, answer: results.ContactList) -> list[Entry]:
         if not answer.contacts:
             return _note("You have no contacts: whom you talk to on purpose becomes one.")
         return _listing(_table([_contact_row(one) for one in answer.contacts]))
 
-    def _say_me(self, answer: answers.Me) -> list[Paragraph]:
+    def _say_me(self, answer: results.Me) -> list[Entry]:
         rows = [
             ("you", visible_name(answer.username)),
             ("id", answer.peer_id),
@@ -376,13 +356,13 @@ class Wording:
         facts += [f"{info.undelivered} not delivered"] if info.undelivered else []
         return f"  {self._who(info.peer_id)}: {', '.join(facts)}"
 
-    def _say_story(self, answer: answers.Story) -> list[Paragraph]:
+    def _say_story(self, answer: results.Story) -> list[Entry]:
         return _listing([f"  {sentence(visible(one))}" for one in answer.story])
 
-    def _say_rejected(self, answer: answers.Rejected) -> list[Paragraph]:
+    def _say_rejected(self, answer: results.Rejected) -> list[Entry]:
         return _note(f"You declined the call of {self._who(answer.peer_id)}.")
 
-    def _say_current(self, answer: answers.CurrentConversation) -> list[Paragraph]:
+    def _say_current(self, answer: results.CurrentConversation) -> list[Entry]:
         self._current, self._hinted = answer.peer_id, ""
         if self.has_prompt:
             return []
@@ -416,7 +396,7 @@ def _contact_row(info: ContactInfo) -> tuple[str, ...]:
     return visible_name(info.name), visible_name(info.peer_id, 36), ", ".join(facts)
 
 
-_WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
+_WORDINGS: dict[type, Callable[[Wording, Any], list[Entry]]] = {
     events.Starting: Wording._say_starting,
     events.Leaving: Wording._say_leaving,
     events.Registered: Wording._say_registered,
@@ -436,14 +416,14 @@ _WORDINGS: dict[type, Callable[[Wording, Any], list[Paragraph]]] = {
     events.MessageReceived: Wording._say_message,
     events.MessageDelivered: Wording._say_delivered,
     events.Trouble: Wording._say_trouble,
-    answers.CommandList: Wording._say_commands,
-    answers.PeerList: Wording._say_peers,
-    answers.ContactList: Wording._say_contacts,
-    answers.Me: Wording._say_me,
-    answers.Nat: Wording._say_nat,
-    answers.Story: Wording._say_story,
-    answers.Rejected: Wording._say_rejected,
-    answers.CurrentConversation: Wording._say_current,
+    results.CommandList: Wording._say_commands,
+    results.PeerList: Wording._say_peers,
+    results.ContactList: Wording._say_contacts,
+    results.Me: Wording._say_me,
+    results.Nat: Wording._say_nat,
+    results.Story: Wording._say_story,
+    results.Rejected: Wording._say_rejected,
+    results.CurrentConversation: Wording._say_current,
 }
 
 

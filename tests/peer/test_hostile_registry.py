@@ -20,7 +20,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from p2pchat.errors import P2PChatError
 from p2pchat.peer import events
-from p2pchat.ui import answers, json_form
+from p2pchat.ui import json_form, results
 from p2pchat.ui.wording import Wording
 from tests.identity.people import BOB
 from tests.simulation.world import HTTP_PORT, World
@@ -276,7 +276,7 @@ class QuestionTests(HostileCase):
         while not self.hostile.is_done.get("peers"):
             found = self.ask(self.alice.node.peers)
             if isinstance(found, list):
-                shown = answers.PeerList(tuple(found))
+                shown = results.PeerList(tuple(found))
                 wording.say(shown)
                 json_form.encode("peers", 0.0, attrs.asdict(shown))
         self.assert_back()

@@ -11,8 +11,8 @@ from p2pchat.peer import events
 from p2pchat.session.story import Story
 from p2pchat.session.telling import sentences
 from p2pchat.session.verdict import Advice, Reason
-from p2pchat.ui.answers import Story as Answer
 from p2pchat.ui.json_form import encode, fields_of
+from p2pchat.ui.results import Story as Answer
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC
 from tests.simulation.nat import Nat
 from tests.simulation.world import RELAY, Person, World

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2pchat.ui.columns import breaks
+from p2pchat.ui.cells import breaks
 
 
 def wrap(text: str, first: int, others: int) -> list[str]:

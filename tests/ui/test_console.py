@@ -16,8 +16,7 @@ from zope.interface.verify import verifyObject
 from p2pchat.runtime import Runtime
 from p2pchat.ui.console import MAX_WAITING, ROWS_A_TURN, PlainConsole, TerminalConsole
 from p2pchat.ui.deliveries import PATIENCE
-from p2pchat.ui.ink import Ink
-from p2pchat.ui.pages import INDENT, MAX_ROWS, Page
+from p2pchat.ui.layout import INDENT, MAX_ROWS, Layout, Style
 from p2pchat.ui.stdio import FLUSH_DEADLINE, MAX_UNANSWERED, FrontEnd
 from p2pchat.ui.wording import Wording
 from tests.ui.fake_node import BOB, CAROL, FakeNode
@@ -52,7 +51,7 @@ class PlainConsoleTests(StdioCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.console = PlainConsole(self.runtime, Wording("alice"), Page(Ink(False), None))
+        self.console = PlainConsole(self.runtime, Wording("alice"), Layout(Style(False), None))
         self.join(self.console)
 
     def test_interface(self) -> None:
@@ -159,7 +158,7 @@ class PlainConsoleTests(StdioCase):
 
     def test_close_unconnected(self) -> None:
         """What never was connected closes at once."""
-        console = PlainConsole(self.runtime, Wording("alice"), Page(Ink(False), None))
+        console = PlainConsole(self.runtime, Wording("alice"), Layout(Style(False), None))
         self.assertIsNone(self.successResultOf(console.close()))
 
 
@@ -168,8 +167,8 @@ class TerminalConsoleTests(StdioCase):
 
     def setUp(self) -> None:
         super().setUp()
-        page = Page(Ink(False), lambda: 60)
-        self.console = TerminalConsole(self.runtime, Wording("alice"), page, lambda: 60)
+        layout = Layout(Style(False), lambda: 60)
+        self.console = TerminalConsole(self.runtime, Wording("alice"), layout, lambda: 60)
         self.join(self.console)
 
     def last_row(self) -> str:

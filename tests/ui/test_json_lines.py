@@ -11,7 +11,7 @@ from twisted.internet.defer import fail
 
 from p2pchat.errors import RegistryError, WhoError
 from p2pchat.peer import events
-from p2pchat.ui import answers
+from p2pchat.ui import results
 from p2pchat.ui.json_form import encode
 from p2pchat.ui.json_lines import JsonLines
 from tests.ui.fake_node import ALICE, BOB, CAROL
@@ -38,8 +38,8 @@ class JsonLinesTests(StdioCase):
 
     def test_names(self) -> None:
         """No two kinds of event have the same name, but for an answer that repeats one."""
-        kinds = [*get_args(events.NodeEvent), *get_args(answers.Answer)]
-        names = [kind.NAME for kind in kinds if kind is not answers.Nat]
+        kinds = [*get_args(events.NodeEvent), *get_args(results.Result)]
+        names = [kind.NAME for kind in kinds if kind is not results.Nat]
         self.assertEqual(len(names), len(set(names)))
 
     def test_commands(self) -> None:

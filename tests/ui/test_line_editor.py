@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui.columns import columns
+from p2pchat.ui.cells import cell_width
 from p2pchat.ui.keys import MAX_PASTE
-from p2pchat.ui.line_editor import DoesNotFit, Entered, LineEditor, Wish
+from p2pchat.ui.line_editor import DoesNotFit, EditorAction, LineEditor, LineEntered
 from p2pchat.wire.messages import MAX_TEXT
 
 _PICTURE = re.compile(r"\r\x1b\[K\x1b\[\?7l([^\r\x1b]*)\r([^\r\x1b]*)\x1b\[\?7h")
@@ -66,7 +66,9 @@ class EditingTests(SynchronousTestCase):
 
     def test_enter(self) -> None:
         """Enter gives the line and begins a new one."""
-        self.assertEqual(LineEditor().receive("é\rb\n".encode()), [Entered("é"), Entered("b")])
+        self.assertEqual(
+            LineEditor().receive("é\rb\n".encode()), [LineEntered("é"), LineEntered("b")]
+        )
 
     def test_history(self) -> None:
         """Up and down go through the lines, without losing the one being typed."""
@@ -84,8 +86,8 @@ class EditingTests(SynchronousTestCase):
 
     def test_leave(self) -> None:
         """Ctrl-C leaves; Ctrl-D only from an empty line."""
-        self.assertEqual(LineEditor().receive(b"abc\x03"), [Wish.LEAVE])
-        self.assertEqual(LineEditor().receive(b"\x04"), [Wish.LEAVE])
+        self.assertEqual(LineEditor().receive(b"abc\x03"), [EditorAction.LEAVE])
+        self.assertEqual(LineEditor().receive(b"\x04"), [EditorAction.LEAVE])
         self.assertEqual(LineEditor().receive(b"abc\x04"), [])
 
     def test_paste(self) -> None:
@@ -93,12 +95,12 @@ class EditingTests(SynchronousTestCase):
         editor = LineEditor()
         self.assertEqual(editor.receive(b"\x1b[200~one\rtwo\r\x1b[201~"), [])
         self.assertEqual(drawn(editor, "> ", 40)[0], "> one⏎two")
-        self.assertEqual(editor.receive(b"\r"), [Entered("one\ntwo")])
+        self.assertEqual(editor.receive(b"\r"), [LineEntered("one\ntwo")])
 
     def test_limit(self) -> None:
         """A line grows up to what a message may have; then the bell rings, once."""
         editor = LineEditor()
-        self.assertEqual(editor.receive(b"x" * (MAX_TEXT + 1)), [Wish.BELL])
+        self.assertEqual(editor.receive(b"x" * (MAX_TEXT + 1)), [EditorAction.BELL])
         self.assertEqual(editor.receive(b"yz"), [])
         self.assertEqual(editor.text, "x" * MAX_TEXT)
 
@@ -106,9 +108,9 @@ class EditingTests(SynchronousTestCase):
         """A line of which a part didn't fit is sent only by a second Enter, or when mended."""
         editor = typed("x" * (MAX_TEXT + 5))
         self.assertEqual(editor.receive(b"\r"), [DoesNotFit(5)])
-        self.assertEqual(editor.receive(b"\r"), [Entered("x" * MAX_TEXT)])
+        self.assertEqual(editor.receive(b"\r"), [LineEntered("x" * MAX_TEXT)])
         editor = typed("x" * (MAX_TEXT + 5) + "\x7f")
-        self.assertEqual(editor.receive(b"\r"), [Entered("x" * (MAX_TEXT - 1))])
+        self.assertEqual(editor.receive(b"\r"), [LineEntered("x" * (MAX_TEXT - 1))])
 
     def test_long_paste(self) -> None:
         """A paste that doesn't fit leaves the line as it is, and is told."""
@@ -153,4 +155,4 @@ class PictureTests(SynchronousTestCase):
             row, before = drawn(editor, "bob> ", width)
             self.assertTrue(row.startswith(before))
             if width > 12:
-                self.assertLess(columns(row), width)
+                self.assertLess(cell_width(row), width)

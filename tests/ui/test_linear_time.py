@@ -10,14 +10,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer.events import Connected, MessageReceived, MessageSent
 from p2pchat.ui import commands
-from p2pchat.ui.columns import columns, cut
+from p2pchat.ui.cells import cell_width, cut
 from p2pchat.ui.deliveries import Deliveries
-from p2pchat.ui.ink import Ink
 from p2pchat.ui.json_form import encode
 from p2pchat.ui.json_requests import BadRequest, parse
 from p2pchat.ui.keys import KeyReader
+from p2pchat.ui.layout import Layout, Style
 from p2pchat.ui.line_editor import LineEditor
-from p2pchat.ui.pages import Page
 from p2pchat.ui.stdio import LineReader
 from p2pchat.ui.wording import Wording
 from p2pchat.wire.visible import visible, visible_lines
@@ -78,19 +77,19 @@ class LinearTimeTests(SynchronousTestCase):
 
     def test_columns(self) -> None:
         """Text is measured and cut in linear time."""
-        self.assert_linear(columns)
+        self.assert_linear(cell_width)
         self.assert_linear(lambda text: cut(text, 12))
 
     def test_page(self) -> None:
         """A message is laid out in linear time, and so is what /more shows of it."""
-        page = Page(Ink(True), lambda: 24)
+        layout = Layout(Style(True), lambda: 24)
 
         def show(text: str) -> None:
             message = MessageReceived(BOB, "bob", "m1", text, 0.0)
-            for paragraph in Wording("alice").say(message):
-                rest = page.lay_out(paragraph, 0.0).rest
+            for entry in Wording("alice").say(message):
+                rest = layout.lay_out(entry, 0.0).rest
                 if rest is not None:
-                    page.lay_out(rest, 0.0)
+                    layout.lay_out(rest, 0.0)
 
         self.assert_linear(show)
 

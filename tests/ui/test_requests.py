@@ -20,7 +20,7 @@ from p2pchat.interfaces import INode
 from p2pchat.peer import events
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.story import Note, Story
-from p2pchat.ui import answers
+from p2pchat.ui import results
 from p2pchat.ui.requests import trouble_of
 from tests.ui.fake_node import ALICE, BOB, CAROL, FakeNode
 from tests.ui.listing_front_end import ListingFrontEnd
@@ -51,7 +51,7 @@ class RequestsTests(SynchronousTestCase):
         self.node.begin(CAROL)
         self.talk.type("hi")
         self.assertEqual(self.node.asked, [("send", BOB, "hi")])
-        self.assertIn(answers.CurrentConversation(BOB, "bob"), self.announced)
+        self.assertIn(results.CurrentConversation(BOB, "bob"), self.announced)
 
     def test_switch(self) -> None:
         """/to chooses whom one talks to."""
@@ -154,7 +154,7 @@ class RequestsTests(SynchronousTestCase):
         self.node.tell(events.CallFailed(BOB, "bob", "no-answer", "Nobody answered."))
         self.assertEqual(self.talk.cursor.current, "")
         facts = self.node.story = Story(notes=(Note(12.0, "It rang."),))
-        story = answers.Story(BOB, "bob", ("nothing was tried yet", "+12 ms: It rang."), facts)
+        story = results.Story(BOB, "bob", ("nothing was tried yet", "+12 ms: It rang."), facts)
         for line in ("/why", "/why bob", "/why b0b0"):
             self.talk.type(line)
             self.assertEqual(self.announced[-1], story)
@@ -186,7 +186,7 @@ class RequestsTests(SynchronousTestCase):
         self.assertIn("bob (b0b00000), carol (ca401000)", self._complaint())
         self.talk.type("/reject bob")
         self.assertEqual(self.node.asked[1:], [("reject", BOB)])
-        self.assertEqual(self.announced[-1], answers.Rejected(BOB, "bob"))
+        self.assertEqual(self.announced[-1], results.Rejected(BOB, "bob"))
 
     def test_answers(self) -> None:
         """/help, /me, /nat and /peers answer."""
@@ -198,7 +198,7 @@ class RequestsTests(SynchronousTestCase):
         self.assertIn(("/quit", "leave; so do Ctrl-C and Ctrl-D"), commands.commands)
         self.assertEqual((me.peer_id, me.conversations[0].name), (ALICE, "bob"))
         self.assertEqual(attrs.astuple(nat), attrs.astuple(self.node.nat()))
-        self.assertEqual(peers, answers.PeerList((PeerRecord(BOB, "bob"),)))
+        self.assertEqual(peers, results.PeerList((PeerRecord(BOB, "bob"),)))
 
     def test_contacts(self) -> None:
         """/contacts lists them; what changes one goes to the node."""

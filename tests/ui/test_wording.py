@@ -12,9 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.peer import events
 from p2pchat.peer.settings import DEFAULT_SERVER, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
-from p2pchat.ui import answers
-from p2pchat.ui.ink import Ink
-from p2pchat.ui.pages import Page
+from p2pchat.ui import results
+from p2pchat.ui.layout import Layout, Style
 from p2pchat.ui.wording import Wording
 from tests.ui.fake_node import ALICE, BOB, CAROL
 
@@ -23,7 +22,7 @@ _STORED = [
     events.Leaving(5.0),
     events.Registered(ALICE, "", "", "", 0),
     events.RegistryLost("", 1.0),
-    answers.Nat("", "", ""),
+    results.Nat("", "", ""),
     events.Calling(BOB, "", 1, 3),
     events.Rings(BOB, ""),
     events.OfferReceived(BOB, "", True),
@@ -135,7 +134,7 @@ class WordingTests(SynchronousTestCase):
 
     def test_message(self) -> None:
         """A message from another than the current conversation says how to answer, once."""
-        self.wording.say(answers.CurrentConversation(BOB, "bob"))
+        self.wording.say(results.CurrentConversation(BOB, "bob"))
         self.assertEqual(self.wording.prompt(), "bob> ")
         hi = events.MessageReceived(BOB, "bob", "m1", "hi", 0.0)
         aside = attrs.evolve(hi, peer_id=CAROL, name="carol")
@@ -154,8 +153,8 @@ class WordingTests(SynchronousTestCase):
 
     def test_current(self) -> None:
         """Where no prompt says who is current, a row does."""
-        bob = answers.CurrentConversation(BOB, "bob")
-        nobody = answers.CurrentConversation("", "")
+        bob = results.CurrentConversation(BOB, "bob")
+        nobody = results.CurrentConversation("", "")
         self.assertEqual(self._said(bob), "")
         self.wording = Wording("alice", has_prompt=False)
         self.assertEqual(self._said(bob), "You are talking to bob (b0b00000) now.")
@@ -213,13 +212,13 @@ class WordingTests(SynchronousTestCase):
     def test_listings(self) -> None:
         """Peers, ourselves and a story are laid out, whatever the registry says."""
         info = ConversationInfo(BOB, "bob", "open", "host-host 192.0.2.1:1", 12.0, 3)
-        me = self._said(answers.Me(ALICE, "alice", "http://r", (info,)))
+        me = self._said(results.Me(ALICE, "alice", "http://r", (info,)))
         self.assertIn("bob (b0b00000): connected, host-host 192.0.2.1:1, round trip 12 ms", me)
         self.assertIn("3 not delivered", me)
         records = (PeerRecord(BOB, "b\x1bb", online=False),)
-        self.assertIn(rf"b\x1bb  {BOB}  offline", self._said(answers.PeerList(records)))
-        self.assertIn("Nobody", self._said(answers.PeerList(())))
-        self.assertIn("  It rang.", self._said(answers.Story(BOB, "bob", ("It rang.",))))
+        self.assertIn(rf"b\x1bb  {BOB}  offline", self._said(results.PeerList(records)))
+        self.assertIn("Nobody", self._said(results.PeerList(())))
+        self.assertIn("  It rang.", self._said(results.Story(BOB, "bob", ("It rang.",))))
 
     def test_peers(self) -> None:
         """The list of peers has a head, is sorted by name, and marks ourselves."""
@@ -227,19 +226,19 @@ class WordingTests(SynchronousTestCase):
         bob = PeerRecord(BOB, "bob", "unknown")
         records = (bob, PeerRecord(ALICE, "Alice", "unknown"))
         self.assertEqual(
-            self._said(answers.PeerList(records)).split("\n"),
+            self._said(results.PeerList(records)).split("\n"),
             [
                 "  name   id",
                 f"  Alice  {ALICE}  online  you",
                 f"  bob    {BOB}  online",
             ],
         )
-        listed = answers.PeerList((attrs.evolve(bob, nat="none"),))
+        listed = results.PeerList((attrs.evolve(bob, nat="none"),))
         self.assertIn("NAT", self._said(listed))
 
     def test_registry_in_me(self) -> None:
         """/me says whether the registry can be reached."""
-        me = answers.Me(ALICE, "alice", "http://r", ())
+        me = results.Me(ALICE, "alice", "http://r", ())
         self.assertIn("http://r (not reached yet)", self._said(me))
         self.wording.say(events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1))
         self.assertIn("http://r (reachable)", self._said(me))
@@ -250,8 +249,8 @@ class WordingTests(SynchronousTestCase):
     def test_any_text(self, text: str) -> None:
         """No event brings a character to the screen that a terminal would obey."""
         for width in (None, lambda: 40):
-            page = Page(Ink(False), width)
+            layout = Layout(Style(False), width)
             for value in _STORED:
                 for one in self.wording.say(filled(value, text)):
-                    shown = "".join(page.rows(one, 0.0))
+                    shown = "".join(layout.lay_out(one, 0.0).rows)
                     self.assertTrue(all(c.isprintable() or c in "\u200c\u200d" for c in shown))

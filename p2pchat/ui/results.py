@@ -105,4 +105,4 @@ class More:
     """The rest of a folded message is wanted; only a console folds, so that no program reads it."""
 
 
-Answer = CommandList | PeerList | ContactList | Me | Nat | Story | CurrentConversation | Rejected
+Result = CommandList | PeerList | ContactList | Me | Nat | Story | CurrentConversation | Rejected

@@ -1,4 +1,4 @@
-"""Tests of :mod:`p2pchat.ui.folding`."""
+"""Tests of :mod:`p2pchat.ui.cells`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui.columns import columns
-from p2pchat.ui.folding import PIECE, fold
+from p2pchat.ui.cells import PIECE, cell_width, cut, fold, joins_previous
 from p2pchat.wire.visible import visible, visible_lines
 from tests.ui.rows import wrap
 
@@ -23,6 +22,50 @@ def all_rows(text: str, first: int, others: int, most: int) -> list[str]:
         more, rest = fold(rest, others, others, most)
         rows += more
     return rows
+
+
+class WidthTests(SynchronousTestCase):
+    """Text is measured so that it never takes more than was said."""
+
+    def test_widths(self) -> None:
+        """Wide characters take two columns, marks none."""
+        self.assertEqual(
+            [cell_width(text) for text in ("abc", "漢字", "e\u0301", "👍")], [3, 4, 1, 2]
+        )
+
+    def test_disagreement(self) -> None:
+        """What became wide in a later Unicode takes two columns, whichever Python this is."""
+        self.assertEqual([cell_width(one) for one in "\u2630\u268a\u4dc0🇩\U0001d300"], [2] * 5)
+
+    def test_cut(self) -> None:
+        """A text that is too wide ends with an ellipsis within the width."""
+        self.assertEqual(cut("abcdef", 6), "abcdef")
+        self.assertEqual(cut("abcdef", 4), "abc…")
+        self.assertEqual(cut("漢字漢", 4), "漢…")
+        self.assertEqual(cut("abc", 0), "")
+
+    def test_wrap_at_spaces(self) -> None:
+        """Rows break at spaces, which then belong to no row."""
+        self.assertEqual(wrap("one two three", 7, 5), ["one two", "three"])
+        self.assertEqual(wrap("abcdefghij", 4, 3), ["abcd", "efg", "hij"])
+        self.assertEqual(wrap("漢 字漢字", 6, 4), ["漢", "字漢", "字"])
+        self.assertEqual(wrap("", 4, 4), [""])
+        self.assertEqual(wrap("abcd ", 4, 4), ["abcd"])
+
+    def test_clusters(self) -> None:
+        """Marks and joined emoji belong to what stands before them."""
+        text = "ae\u0301👨\u200d👩"
+        self.assertEqual(
+            [joins_previous(text, at) for at in range(6)], [False] * 2 + [True, False] + [True] * 2
+        )
+
+    @given(st.text(st.characters(min_codepoint=32, exclude_categories=("C", "Z"))))
+    def test_wrap_loses_nothing(self, text: str) -> None:
+        """Text without spaces is whole when its rows are joined, and each row fits."""
+        rows = wrap(text, 5, 3)
+        self.assertEqual("".join(rows), text)
+        self.assertLessEqual(cell_width(rows[0]), 5)
+        self.assertTrue(all(cell_width(row) <= 3 for row in rows[1:]))
 
 
 class FoldTests(SynchronousTestCase):
@@ -60,5 +103,5 @@ class FoldTests(SynchronousTestCase):
         rows = all_rows(text, width, width, most)
         whole = "".join(visible_lines(text)).replace(" ", "")
         self.assertEqual("".join(rows).replace(" ", ""), whole)
-        self.assertTrue(all(columns(row) <= width for row in rows))
+        self.assertTrue(all(cell_width(row) <= width for row in rows))
         self.assertTrue(all(len(fold(text, width, width, n)[0]) <= n for n in (1, 2, 3)))
