@@ -40,7 +40,7 @@ from twisted.internet.task import react
 
 from benchmarks.asking import Site, new_people
 from benchmarks.serving import allow_many_files, registry, resident, serving
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.registry_signaling import RegistrySignaling

@@ -15,8 +15,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sides
-    from p2pchat.natcheck.reading import NatRead
-    from p2pchat.peer.events import NodeEvent
+    from p2pchat.events import NatRead, NodeEvent
     from p2pchat.peer.settings import ContactInfo, ConversationInfo
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.session.story import Story

@@ -32,6 +32,7 @@ LAYERS = (
     {"wire"},
     {"runtime"},
     {"interfaces"},
+    {"events"},
     {"errors"},
 )
 RANKS = {name: -rank for rank, names in enumerate(LAYERS) for name in names}
@@ -342,7 +343,7 @@ class PackageTests(SynchronousTestCase):
         self.check(documented, "p2pchat", "twisted")
 
 
-EVENTS = "from p2pchat.peer import events"
+ABOVE = "from p2pchat.peer import node"
 
 
 class RuleTests(SynchronousTestCase):
@@ -367,10 +368,10 @@ class RuleTests(SynchronousTestCase):
             ("p2pchat/signaling/a.py", "from p2pchat.peer import node", 1),
             ("p2pchat/__init__.py", "from p2pchat.errors import P2PChatError", 1),
             ("p2pchat/errors.py", "import p2pchat.interfaces", 1),
-            ("p2pchat/interfaces.py", EVENTS, 1),
-            ("p2pchat/interfaces.py", f"if TYPE_CHECKING:\n    {EVENTS}", 0),
-            ("p2pchat/wire/a.py", f"if TYPE_CHECKING:\n    {EVENTS}", 1),
-            ("p2pchat/ui/a.py", "from p2pchat.peer import events", 0),
+            ("p2pchat/interfaces.py", ABOVE, 1),
+            ("p2pchat/interfaces.py", f"if TYPE_CHECKING:\n    {ABOVE}", 0),
+            ("p2pchat/wire/a.py", f"if TYPE_CHECKING:\n    {ABOVE}", 1),
+            ("p2pchat/ui/a.py", "from p2pchat.peer import node", 0),
             ("p2pchat/wire/a.py", "from . import b\nfrom p2pchat import __version__", 0),
             ("p2pchat/wire/a.py", "import p2pchat.errors, attrs", 0),
         ):

@@ -21,13 +21,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from benchmarks import million
+from p2pchat import events
 from p2pchat.errors import BadSignature
 from p2pchat.identity.documents import MAX_DOCUMENT, Acceptance, open_document
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.natcheck.report import NatCheck
-from p2pchat.peer import event_stream, events, http_client
+from p2pchat.peer import event_stream, http_client
 from p2pchat.peer.node import MAX_STRANGERS
 from p2pchat.peer.registry_connection import FIRST_WAIT, LONGEST_WAIT
 from p2pchat.peer.resolver import MAX_URLS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2pchat.natcheck.reading import NatRead
+from p2pchat.events import NatRead
 from p2pchat.traversal.nat import Filtering, Mapping, Preservation
 from p2pchat.wire.visible import visible
 

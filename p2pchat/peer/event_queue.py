@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from p2pchat.peer.events import MessageReceived, MessageSent, NodeEvent, Trouble
+from p2pchat.events import MessageReceived, MessageSent, NodeEvent, Trouble
 
 MAX_HELD = 1000  # events that aren't lines of peers; half an hour of a network that comes and goes
 

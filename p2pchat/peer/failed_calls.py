@@ -15,8 +15,8 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from p2pchat.events import CallFailed
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
-from p2pchat.session.events import CallFailed
 
 FIND_TIMEOUT = 3.0  # seconds for the answer
 GONE = "they are gone: their program left before there was a path; call again when they are back"

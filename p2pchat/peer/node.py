@@ -25,12 +25,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from p2pchat import events
 from p2pchat.errors import ConfigurationError, WhoError
 from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.documents import Acceptance
 from p2pchat.interfaces import INode, ISignaling
 from p2pchat.natcheck.reading import read_nat
-from p2pchat.peer import events
 from p2pchat.peer.agent_adapter import AgentAdapter
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.event_queue import EventQueue

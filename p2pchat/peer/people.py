@@ -14,8 +14,8 @@ from typing import TypeVar
 import attrs
 from twisted.internet.defer import Deferred, succeed
 
+from p2pchat import events
 from p2pchat.errors import LocalProtocolError, WhoError
-from p2pchat.peer import events
 from p2pchat.peer.callers import Callers, Ring
 from p2pchat.peer.contacts import Contacts, Person
 from p2pchat.peer.lookup import Acquaintances, as_peer_id, is_prefix, look_up

@@ -19,9 +19,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from p2pchat.errors import RegistryError, RemoteProtocolError
+from p2pchat.events import Trouble
 from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import ISignaling
-from p2pchat.peer.events import Trouble
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.lookup import as_peer_id
 from p2pchat.peer.registry_client import RegistryClient

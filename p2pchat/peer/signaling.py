@@ -19,10 +19,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from p2pchat.errors import RegistryError
+from p2pchat.events import Trouble
 from p2pchat.identity.documents import Acceptance
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.interfaces import ISignaling
-from p2pchat.peer.events import Trouble
 from p2pchat.peer.gate import Gate
 from p2pchat.session.call import Undelivered
 from p2pchat.wire.addresses import Address

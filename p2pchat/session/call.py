@@ -119,7 +119,7 @@ class CallEnded:
     """
     The call ended without a path.
 
-    :ivar reason: a word of :class:`p2pchat.session.events.CallFailed`.
+    :ivar reason: a word of :class:`p2pchat.events.CallFailed`.
     :ivar explanation: a sentence for the person.
     """
 

@@ -1,7 +1,7 @@
 """
 What is told of a dialogue while it happens: events for the user interface.
 
-Owns the words: names and numbers of :mod:`p2pchat.session.events`, the seconds since it all
+Owns the words: names and numbers of :mod:`p2pchat.events`, the seconds since it all
 began, and that an end is told only of what was told to have begun.  Decides nothing else.
 """
 
@@ -11,7 +11,7 @@ from collections import deque
 
 import attrs
 
-from p2pchat.session import events
+from p2pchat import events
 from p2pchat.traversal.punching import Path
 from p2pchat.traversal.report import in_ms
 from p2pchat.wire import messages

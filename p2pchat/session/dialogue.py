@@ -25,10 +25,10 @@ from __future__ import annotations
 
 import attrs
 
+from p2pchat import events
 from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError
 from p2pchat.session import call as calls
 from p2pchat.session import conversation as talk
-from p2pchat.session import events
 from p2pchat.session.approval import RETRY_PATIENCE, By
 from p2pchat.session.call import Call, CallEvent, Stage, Undelivered
 from p2pchat.session.chronicle import line_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 from twisted.logger import Logger
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.wire.visible import visible
 
 _log = Logger()

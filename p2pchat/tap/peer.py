@@ -31,7 +31,7 @@ from twisted.python.logfile import LogFile
 
 from p2pchat import __version__
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
-from p2pchat.peer.events import Starting
+from p2pchat.events import Starting
 from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.remembered import Remembered, recall, remember
 from p2pchat.peer.settings import (

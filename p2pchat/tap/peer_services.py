@@ -22,12 +22,12 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
+from p2pchat import events
 from p2pchat.errors import ConfigurationError, P2PChatError, RegistryError
 from p2pchat.interfaces import INode
 from p2pchat.natcheck.classic import NatType, read_nat_type
 from p2pchat.natcheck.discovery import Behaviour, read_behaviour
 from p2pchat.natcheck.report import NatCheck
-from p2pchat.peer import events
 from p2pchat.peer.registry_signaling import find_stun
 from p2pchat.peer.resolver import Resolver
 from p2pchat.runtime import Runtime

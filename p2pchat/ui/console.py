@@ -17,7 +17,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.runtime import Runtime
 from p2pchat.ui import results
 from p2pchat.ui.deliveries import Deliveries

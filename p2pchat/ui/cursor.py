@@ -15,8 +15,8 @@ from collections.abc import Iterable
 
 import attrs
 
+from p2pchat import events
 from p2pchat.errors import WhoError
-from p2pchat.peer import events
 from p2pchat.peer.settings import ConversationInfo
 
 OFFERED = "offered"  # the state of a ConversationInfo that waits for /accept

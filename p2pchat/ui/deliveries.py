@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from p2pchat.peer import events
+from p2pchat import events
 
 PATIENCE = 5.0  # seconds; several round trips and retransmissions of any path that works
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.ui import json_requests, results
 from p2pchat.ui.commands import Say
 from p2pchat.ui.json_form import encode, fields_of

@@ -19,8 +19,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat.errors import P2PChatError, RegistryError, TextTooLong, TooManyLines, WhoError
+from p2pchat.events import NodeEvent, Trouble
 from p2pchat.interfaces import INode
-from p2pchat.peer.events import NodeEvent, Trouble
 from p2pchat.session.telling import sentences
 from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE, Command, Mistake, Say, Verb, parse

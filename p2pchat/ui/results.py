@@ -1,5 +1,5 @@
 """
-What a command shows, as values beside the node's own events (:mod:`p2pchat.peer.events`).
+What a command shows, as values beside the node's own events (:mod:`p2pchat.events`).
 
 Part of the same stable interface: ``NAME`` is the ``event`` of the JSON lines.
 """
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import attrs
 
-from p2pchat.natcheck.reading import NatRead
+from p2pchat.events import NatRead
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.story import Story as Facts

@@ -21,8 +21,8 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from p2pchat.events import NodeEvent, Trouble
 from p2pchat.interfaces import INode
-from p2pchat.peer.events import NodeEvent, Trouble
 from p2pchat.runtime import Runtime
 from p2pchat.ui.requests import Requests
 from p2pchat.ui.results import TOO_LONG

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.natcheck.reading import NatRead
+from p2pchat.events import NatRead
 from tests.simulation.allocation import SequentialAllocation
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC, NatKind
 from tests.simulation.world import RELAY, World

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.natcheck.reading import NatRead
+from p2pchat.events import NatRead
 from p2pchat.natcheck.words import nat_rows
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits, Preservation
 

@@ -6,14 +6,14 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.peer.event_queue import MAX_HELD, EventQueue
-from p2pchat.peer.events import (
+from p2pchat.events import (
     MessageReceived,
     MessageSent,
     NodeEvent,
     RegistryLost,
     Trouble,
 )
+from p2pchat.peer.event_queue import MAX_HELD, EventQueue
 
 BOB = "b0b00000-0000-8000-8000-000000000002"
 

@@ -18,8 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from p2pchat import events
 from p2pchat.errors import P2PChatError
-from p2pchat.peer import events
 from p2pchat.ui import json_form, results
 from p2pchat.ui.wording import Wording
 from tests.identity.people import BOB

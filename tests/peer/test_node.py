@@ -15,11 +15,11 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from p2pchat import events
 from p2pchat.errors import ConfigurationError, RegistryError, RegistryUnreachable, WhoError
 from p2pchat.identity.documents import open_document, sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import INode
-from p2pchat.peer import events
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.node import FAREWELL, MAX_STRANGERS
 from p2pchat.peer.profile import load_profile

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import attrs
 
+from p2pchat import events
 from p2pchat.identity.keys import Identity
-from p2pchat.session import events
 from p2pchat.session.dialogue import Dialogue
 from p2pchat.session.surroundings import Surroundings
 from p2pchat.traversal.agent import Agent, LinkDatagram, PathMoved, RoundEnded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session import events
+from p2pchat import events
 from p2pchat.session.chronicle import Chronicle, describe_path
 from p2pchat.traversal.punching import Path
 from p2pchat.wire.documents import CandidateType

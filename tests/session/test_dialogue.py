@@ -13,8 +13,8 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.interface import fromMethod
 
+from p2pchat import events
 from p2pchat.interfaces import IMachine
-from p2pchat.session import events
 from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT, Undelivered
 from p2pchat.session.dialogue import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE

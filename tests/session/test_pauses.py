@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session import events
+from p2pchat import events
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.wire.addresses import Address
 from tests.identity.people import ALICE, BOB

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from p2pchat.session import events
+from p2pchat import events
 from p2pchat.session.approval import RETRY_PATIENCE
 from p2pchat.session.dialogue import LINGERING
 from p2pchat.session.link import PROOF_DEADLINE

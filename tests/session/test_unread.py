@@ -10,8 +10,8 @@ import tracemalloc
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat import events
 from p2pchat.errors import NotRead
-from p2pchat.session import events
 from p2pchat.session.conversation import (
     MAX_PONGS,
     MAX_UNREAD_LINES,

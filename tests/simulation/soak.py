@@ -18,7 +18,7 @@ from random import Random
 
 import attrs
 
-from p2pchat.peer import events
+from p2pchat import events
 from tests.simulation.allocation import SequentialAllocation
 from tests.simulation.behaviour import NAT_KINDS, Behaviour, NatKind
 from tests.simulation.clock import EventClock

@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement, cycle, product
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from tests.simulation import WHOLE
 from tests.simulation.behaviour import (
     FULL_CONE,

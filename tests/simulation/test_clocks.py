@@ -9,7 +9,7 @@ import attrs
 from twisted.protocols.portforward import ProxyClient, ProxyClientFactory, ProxyFactory, ProxyServer
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.signaling.audiences import Audiences
@@ -20,7 +20,7 @@ from tests.simulation.world import HTTP_PORT, REGISTRY, Person, World, make_node
 
 
 class DatelessClient(ProxyClient):
-    """The side of a proxy towards the registry; takes the time out of answers."""
+    """The side of a proxy towards the registry; takes the time out of results."""
 
     def dataReceived(self, data: bytes) -> None:
         """See `IProtocol`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from tests.simulation import WHOLE
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.link import Link

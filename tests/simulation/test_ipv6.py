@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from tests.cases import each
 from tests.simulation.behaviour import Behaviour, NatKind
 from tests.simulation.host import Host

@@ -16,8 +16,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat import events
 from p2pchat.errors import RegistryError, WhoError
-from p2pchat.peer import events
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.wire.documents import Ringing
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC

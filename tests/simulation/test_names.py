@@ -10,8 +10,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat import events
 from p2pchat.errors import ConfigurationError, RemoteProtocolError, WhoError
-from p2pchat.peer import events
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
 from p2pchat.wire.documents import Registration
 from tests.simulation.behaviour import SYMMETRIC

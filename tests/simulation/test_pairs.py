@@ -6,7 +6,7 @@ from itertools import product
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from tests.simulation.behaviour import NAT_KINDS, Behaviour, NatKind
 from tests.simulation.link import Link
 from tests.simulation.oracle import hard_path_possible

@@ -7,7 +7,7 @@ from random import Random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.traversal.path_hint import HINT_LIFETIME

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.session.story import Story
 from p2pchat.session.telling import sentences
 from p2pchat.session.verdict import Advice, Reason

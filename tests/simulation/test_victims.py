@@ -8,9 +8,9 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat import events
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
-from p2pchat.peer import events
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.traversal.nat import Mapping

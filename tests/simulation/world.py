@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import attrs
 from twisted.internet.defer import Deferred
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling

@@ -7,7 +7,7 @@ from typing import Any, cast
 from twisted.logger import LogLevel, eventAsText, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.tap.event_log import EventLog
 from tests.ui.fake_node import ALICE, BOB
 

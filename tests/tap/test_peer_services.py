@@ -16,8 +16,8 @@ from twisted.logger import ILogObserver
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from p2pchat import events
 from p2pchat.errors import ConfigurationError
-from p2pchat.peer import events
 from p2pchat.runtime import Runtime
 from p2pchat.tap.peer_services import SAY_LEAVING, STOP_DEADLINE, PeerService
 from p2pchat.tap.process import Process

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from p2pchat import events
 from p2pchat.errors import WhoError
 from p2pchat.interfaces import INode
-from p2pchat.peer import events
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.story import Story

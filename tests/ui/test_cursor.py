@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat import events
 from p2pchat.errors import WhoError
-from p2pchat.peer import events
 from p2pchat.peer.settings import ConversationInfo
 from p2pchat.ui.cursor import MAX_NAMED, OFFERED, Cursor, advice, names
 from tests.ui.fake_node import BOB, CAROL

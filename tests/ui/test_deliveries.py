@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.ui.deliveries import PATIENCE, Deliveries
 from tests.ui.fake_node import BOB, CAROL
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import fail
 
+from p2pchat import events
 from p2pchat.errors import RegistryError, WhoError
-from p2pchat.peer import events
 from p2pchat.ui import results
 from p2pchat.ui.json_form import encode
 from p2pchat.ui.json_lines import JsonLines

@@ -8,7 +8,7 @@ from time import process_time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.events import Connected, MessageReceived, MessageSent
+from p2pchat.events import Connected, MessageReceived, MessageSent
 from p2pchat.ui import commands
 from p2pchat.ui.cells import cell_width, cut
 from p2pchat.ui.deliveries import Deliveries

@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from p2pchat import events
 from p2pchat.errors import (
     ConfigurationError,
     RegistryError,
@@ -17,7 +18,6 @@ from p2pchat.errors import (
     WhoError,
 )
 from p2pchat.interfaces import INode
-from p2pchat.peer import events
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.story import Note, Story
 from p2pchat.ui import results

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer import events
+from p2pchat import events
 from p2pchat.peer.settings import DEFAULT_SERVER, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results

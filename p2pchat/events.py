@@ -1,9 +1,8 @@
 """
-What a dialogue tells its node, and the node its user interface: one value an event.
+Every event that a node tells its front ends: one value each.
 
 The classes are a stable interface: ``--json`` prints each as one object whose ``event`` is the
-class's NAME and whose members are its fields.  Fields may be
-added; none is renamed or removed.
+class's NAME and whose members are its fields.  Fields may be added; none is renamed or removed.
 
 ``peer_id`` is proved by a signature, ``name`` is what the peer calls itself and proves nothing.
 ``milliseconds`` count from the person's command or the incoming offer that began it all.
@@ -232,6 +231,117 @@ class OfferEnded:
     quiet: bool = False
 
 
+@attrs.frozen
+class Starting:
+    """
+    The program begins to register.
+
+    :ivar state: the state directory; "": all is kept in memory and ends with the program.
+    :ivar remembered: what is kept there for the first time or anew: of ``identity``, ``username``
+        and ``server``.
+    """
+
+    NAME: ClassVar[str] = "starting"
+
+    peer_id: str
+    username: str
+    server: str
+    version: str
+    state: str = ""
+    remembered: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Leaving:
+    """Saying goodbye takes a while; what is typed is obeyed no more."""
+
+    NAME: ClassVar[str] = "leaving"
+
+    seconds: float  # that it may take at most
+
+
+@attrs.frozen
+class Registered:
+    """The registry holds our record; said again after the registry was away."""
+
+    NAME: ClassVar[str] = "registered"
+
+    peer_id: str
+    username: str
+    server: str
+    ip: str
+    port: int  # of our server-reflexive candidate; 0 while it isn't known
+
+
+@attrs.frozen
+class RegistryLost:
+    """The registry can't be reached, or its event stream ended; running conversations go on."""
+
+    NAME: ClassVar[str] = "registry_lost"
+
+    reason: str
+    retry_in: float  # seconds until the next try
+
+
+@attrs.frozen
+class NatRead:
+    """
+    What the registry's STUN service shows of our NAT.
+
+    ``mapping`` is ``endpoint-independent``, ``address-or-port-dependent``, ``none`` (the host's
+    own address is the mapped one) or ``unknown``.  ``filtering`` is
+    ``address-and-port-dependent``, ``endpoint-independent-or-address-dependent`` or ``unknown``;
+    ``port_preservation`` ``preserved``, ``changed`` or ``unknown``.
+    """
+
+    NAME: ClassVar[str] = "nat"
+
+    mapping: str
+    address: str  # our server-reflexive transport address, or ""
+    detail: str
+    filtering: str = "unknown"
+    port_preservation: str = "unknown"
+    allocation: str = "unknown"  # of new ports: ``one`` for all, by ``step``, ``random``
+    step: int = 0  # by which the next port differs from the last one, where there is a rule
+    udp_blocked: bool = False  # nothing comes back over UDP
+    relays: tuple[str, ...] = ()  # that the registry named, as TURN URLs
+    keepalive: float = 0.0  # seconds that nothing should be idle for; 0 while there is no reason
+
+
+@attrs.frozen
+class ContactChanged:
+    """
+    What is kept of a peer has changed.
+
+    ``change`` is ``added`` (a contact, by a conversation that the person began or accepted),
+    ``forgotten``, ``muted``, ``unmuted``, ``blocked`` or ``unblocked``; the members after it say
+    what holds now.
+    """
+
+    NAME: ClassVar[str] = "contact"
+
+    peer_id: str
+    name: str
+    change: str
+    contact: bool
+    muted: bool
+    blocked: bool
+
+
+@attrs.frozen
+class Trouble:
+    """
+    Something that the person should know and that ends nothing.
+
+    ``word`` says for programs what kind it is, "" where it is none of its own.
+    """
+
+    NAME: ClassVar[str] = "error"
+
+    reason: str
+    word: str = ""
+
+
 DialogueEvent = (
     Calling
     | Rings
@@ -247,4 +357,14 @@ DialogueEvent = (
     | Disconnected
     | CallFailed
     | OfferEnded
+)
+NodeEvent = (
+    DialogueEvent
+    | Starting
+    | Leaving
+    | Registered
+    | RegistryLost
+    | NatRead
+    | ContactChanged
+    | Trouble
 )
