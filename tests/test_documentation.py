@@ -34,6 +34,7 @@ from p2pchat.peer.registry_connection import FIRST_WAIT, LONGEST_WAIT
 from p2pchat.peer.resolver import MAX_URLS
 from p2pchat.session import call, conversation, dialogue, held_link, link, quic
 from p2pchat.session.quic import Engine, _SecretLog
+from p2pchat.session.retry_gate import JITTER
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
 from p2pchat.signaling import (
@@ -83,7 +84,7 @@ from p2pchat.wire.documents import (
     NatWords,
     Offer,
 )
-from p2pchat.wire.retry_after import JITTER, MAX_RETRY_AFTER
+from p2pchat.wire.retry_after import MAX_RETRY_AFTER
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search

@@ -57,8 +57,8 @@ from p2pchat.peer.lease import Lease
 from p2pchat.peer.proof_of_work import solve
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
 from p2pchat.runtime import Runtime
+from p2pchat.session.retry_gate import RetryGate
 from p2pchat.wire.documents import Registration
-from p2pchat.wire.retry_after import RetryGate
 
 FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 8.0  # seconds

@@ -31,6 +31,7 @@ from enum import Enum
 
 import attrs
 
+from p2pchat.session.retry_gate import RetryGate
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.attempt import Attempt, extended
 from p2pchat.traversal.path_hint import PathHint
@@ -46,7 +47,6 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
-from p2pchat.wire.retry_after import RetryGate
 
 ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry
 RING_TIMEOUT = 90.0  # seconds for a person to decide

@@ -1,24 +1,19 @@
 """
 ``Retry-After`` (RFC 9110 section 10.2.3): for how long a registry asks to be left alone.
 
-Owns how the field is read, its bound, and the jitter, so that clients refused together don't retry
-together.  Every automatic retry waits for its :class:`RetryGate`.
+Owns how the field is read, and its bound; :mod:`p2pchat.session.retry_gate` obeys.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from math import inf
-
-import attrs
 
 # Seconds; our registry asks for 60 at most where leases are as long as usual.  A registry that
-# lies, or counts in days, keeps nobody away for long: this, and the scatter.
+# lies, or counts in days, keeps nobody away for long.
 MAX_RETRY_AFTER = 300.0
-JITTER = 0.5  # of the wait that was asked for, at most, are added to it
 
 _DELTA_SECONDS = re.compile(rb"[0-9]+")
 
@@ -49,21 +44,3 @@ def read_retry_after(values: Sequence[bytes], now: float) -> float | None:
             return None
         asked = date - now
     return min(max(asked, 0.0), MAX_RETRY_AFTER)
-
-
-@attrs.define
-class RetryGate:
-    """The earliest time of the next automatic retry."""
-
-    _random_bytes: Callable[[int], bytes]
-    _until: float = -inf
-
-    def refused(self, retry_after: float | None, now: float) -> None:
-        """Note a refusal, and the seconds that it asks for, if it asks."""
-        if retry_after is not None:
-            scattered = retry_after * (1 + JITTER * self._random_bytes(1)[0] / 255)
-            self._until = max(self._until, now + scattered)
-
-    def earliest(self, wanted: float) -> float:
-        """Return when to retry: at ``wanted``, or when it is allowed."""
-        return max(wanted, self._until)

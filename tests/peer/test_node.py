@@ -25,6 +25,7 @@ from p2pchat.peer.node import FAREWELL, MAX_STRANGERS
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.session.retry_gate import JITTER
 from p2pchat.traversal.admission import MAX_CHECKING, MAX_WAITING
 from p2pchat.traversal.send_budget import PACKETS
 from p2pchat.wire.addresses import Address
@@ -42,7 +43,6 @@ from p2pchat.wire.documents import (
     Ringing,
     Subscription,
 )
-from p2pchat.wire.retry_after import JITTER
 from p2pchat.wire.strict_json import JsonObject
 from tests.identity.people import BOB, identity
 from tests.peer.registry_case import BusyStore

@@ -18,10 +18,11 @@ from p2pchat.peer.registry_connection import (
     RegistryConnection,
     Stage,
 )
+from p2pchat.session.retry_gate import JITTER
 from p2pchat.signaling.rates import Limits
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
-from p2pchat.wire.retry_after import JITTER, MAX_RETRY_AFTER
+from p2pchat.wire.retry_after import MAX_RETRY_AFTER
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, Challenge
 from tests.cases import each
 from tests.identity.people import ALICE, BOB, identity

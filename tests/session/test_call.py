@@ -19,6 +19,7 @@ from p2pchat.session.call import (
     Stage,
     Undelivered,
 )
+from p2pchat.session.retry_gate import JITTER
 from p2pchat.wire.documents import (
     Candidate,
     Candidates,
@@ -28,7 +29,6 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
-from p2pchat.wire.retry_after import JITTER
 from tests.session.calling import (
     ALICE,
     BOB,
