@@ -58,6 +58,7 @@ from p2pchat.signaling.toll import LIFETIME, Toll
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
     agent,
+    checks,
     filtering,
     gathering,
     keepalive,
@@ -65,12 +66,12 @@ from p2pchat.traversal import (
     port_guessing,
     punching,
     relays,
+    selection,
     send_budget,
     strategy,
 )
-from p2pchat.traversal.datagrams import Route
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.path_hint import PathMethod
-from p2pchat.traversal.punching import Credentials, Pair, Punching
 from p2pchat.traversal.report import AttemptReport, BurstReport, NatReport, PairReport, RelayReport
 from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE
@@ -78,7 +79,6 @@ from p2pchat.wire import messages, stun
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     Body,
-    Candidate,
     CandidateType,
     Description,
     NatWords,
@@ -89,6 +89,7 @@ from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
 from tests.signaling.web import Web
+from tests.traversal.ends import MAX_PACKET
 
 ROOT = Path(__file__).parent.parent
 
@@ -322,14 +323,8 @@ class VectorTests(SynchronousTestCase):
         """Return the first check that the offering side sends with this transaction id."""
         offer, answer = self.given["offer fragment"], self.given["answer fragment"]
         credentials = Credentials(offer, answer, self.bytes("key"))
-        punching = Punching(credentials, True, (), (), False, lambda _: self.bytes(name))
-        remote = Candidate(CandidateType.HOST, ("203.0.113.8", 40000))
-        punching.pairs[Route(remote.address)] = Pair(
-            remote, nominating=nominating, nomination=int(nominating)
-        )
-        punching.begin([remote], 0.0, low_ttl=False)
-        (sent,) = punching.take_datagrams()
-        return sent.data.hex()
+        identifier, number = self.bytes(name), int(nominating)
+        return credentials.request(identifier, False, number, nominating).hex()
 
     def test_check(self) -> None:
         """The check and its response are those of the key, byte for byte."""
@@ -412,21 +407,21 @@ class NumberTests(SynchronousTestCase):
             f"the last {agent.EARLY_CHECKS} for each offer",
             f"none has answered {relays.STAGGER:g} seconds later",
             f"it begins again {relays.RETRY_PAUSE:g} seconds later",
-            f"{punching.RELAYED_PREFERENCE} if it is, {punching.REFLEXIVE_PREFERENCE:#x} "
-            f"(preference {punching.REFLEXIVE_PREFERENCE}) if not",
+            f"{checks.RELAYED_PREFERENCE} if it is, {checks.REFLEXIVE_PREFERENCE:#x} "
+            f"(preference {checks.REFLEXIVE_PREFERENCE}) if not",
             f"at most {punching.MAX_PAIRS} pairs in all",
             f"no more than {send_budget.BURST:,} packets at once, "
             f"and {send_budget.RATE:g} a second",
-            f"None has more than {send_budget.MAX_PACKET} bytes",
+            f"None has more than {MAX_PACKET} bytes",
             f"lasts at most {punching.FIRST_ROUND:g} seconds, later ones {punching.LATER_ROUND}",
             f"shortens the round to {punching.SETTLING} seconds",
             f"began more than {punching.JOIN_INTERVAL:g} seconds ago",
             f"is checked {punching.RELAY_WAIT} seconds after the pair came about",
             f"an IP TTL of {punching.LOW_TTL} until",
             f"{punching.LOW_TTL_PHASE} seconds have passed",
-            f"counts as {punching.LOCAL_ADVANTAGE} seconds slower",
-            f"less than {punching.BETTER} of its round-trip time",
-            f"it has {punching.FAIR_WAIT} seconds",
+            f"counts as {selection.LOCAL_ADVANTAGE} seconds slower",
+            f"less than {selection.BETTER} of its round-trip time",
+            f"it has {selection.FAIR_WAIT} seconds",
             f"opens {port_guessing.SOCKETS_OPENED} sockets",
             f"to {port_guessing.PROBES:,} random ports from {port_guessing.PORTS.start}",
             f"Both begin {strategy.BURST_DELAY} seconds after",

@@ -54,15 +54,10 @@ from p2pchat.session.dialogue import Dialogue
 from p2pchat.session.quic import warm_up
 from p2pchat.session.story import Story
 from p2pchat.session.surroundings import Surroundings
-from p2pchat.traversal.agent import (
-    AgentEvent,
-    CandidatesChanged,
-    LinkDatagram,
-    NetworkReturned,
-    PathMoved,
-    RoundEnded,
-)
+from p2pchat.traversal.agent import AgentEvent, LinkDatagram
+from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.path_hint import PathHint
+from p2pchat.traversal.punching import PathMoved, RoundEnded
 from p2pchat.wire.documents import Offer, Refusal, Registration
 
 MAX_STRANGERS = 32  # offers of strangers that may wait for the person

@@ -34,8 +34,8 @@ import attrs
 from p2pchat.session.retry_gate import RetryGate
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.attempt import Attempt, extended
+from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.traversal.punching import Path
 from p2pchat.traversal.report import AttemptReport
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (

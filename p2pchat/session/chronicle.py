@@ -12,7 +12,7 @@ from collections import deque
 import attrs
 
 from p2pchat import events
-from p2pchat.traversal.punching import Path
+from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
 from p2pchat.wire import messages
 from p2pchat.wire.addresses import format_address

@@ -37,7 +37,7 @@ from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, Link
 from p2pchat.session.telling import causes as tell_causes
 from p2pchat.session.telling import checks as tell_checks
 from p2pchat.traversal.datagrams import Datagram, Route
-from p2pchat.traversal.punching import Path
+from p2pchat.traversal.pairs import Path
 from p2pchat.wire import messages
 from p2pchat.wire.documents import Delivered, Offer, Refusal
 

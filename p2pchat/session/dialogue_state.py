@@ -16,8 +16,8 @@ from p2pchat.session.held_link import HeldLink
 from p2pchat.session.idleness import Idleness
 from p2pchat.session.story import Record, Story
 from p2pchat.session.surroundings import Surroundings
+from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.traversal.punching import Path
 from p2pchat.wire.documents import Delivered
 
 

@@ -19,7 +19,7 @@ import attrs
 from p2pchat.errors import LinkClosed
 from p2pchat.session.link import Link, LinkEvent, LinkState
 from p2pchat.traversal.datagrams import Datagram, Route
-from p2pchat.traversal.punching import Path
+from p2pchat.traversal.pairs import Path
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
 BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it

@@ -12,7 +12,7 @@ import attrs
 
 from p2pchat.session.conversation import SUSPICION
 from p2pchat.traversal.keepalive import Keepalive
-from p2pchat.traversal.punching import Path
+from p2pchat.traversal.pairs import Path
 
 
 @attrs.define

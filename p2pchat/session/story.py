@@ -14,8 +14,8 @@ import attrs
 
 from p2pchat.session.call import MAX_REPORTS
 from p2pchat.session.verdict import Surmise, Verdict, judge
+from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathMethod
-from p2pchat.traversal.punching import Path
 from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.report import AttemptReport, RelayReport, in_ms
 from p2pchat.wire.addresses import format_address

@@ -88,6 +88,11 @@ class Admission:
         return tuple(self._checking)
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether any round waits for its turn."""
+        return any(self._waiting)
+
+    @property
     def is_pressed(self) -> bool:
         """Whether the first round of a known peer's attempt waits."""
         return bool(self._waiting[0])

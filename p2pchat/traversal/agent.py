@@ -30,49 +30,32 @@ from zope.interface import implementer
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.interfaces import IMachine
-from p2pchat.traversal import port_guessing
 from p2pchat.traversal.admission import Admission
-from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Datagram, Route
+from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
+from p2pchat.traversal.gathering import CandidatesChanged, GatheringEvent, NetworkReturned
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.traversal.port_guessing import OpeningBudget, ProbeBurst, ProbingBudget
-from p2pchat.traversal.punching import LOW_TTL, Credentials, Path, Phase, Punching
-from p2pchat.traversal.relays import Relays, StreamChange
+from p2pchat.traversal.port_guessing import GuessingBudget, target
+from p2pchat.traversal.punching import (
+    CheckDatagram,
+    PathMoved,
+    Phase,
+    Punching,
+    PunchingEvent,
+    RoundEnded,
+    RouteHeard,
+)
+from p2pchat.traversal.relays import BasesChanged, Relays, RelaysEvent, StreamChange
 from p2pchat.traversal.routes import Routes
 from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
-from p2pchat.traversal.strategy import Strategy, plan
+from p2pchat.traversal.strategy import Plan, plan
 from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, classify
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
-
-
-@attrs.frozen
-class CandidatesChanged:
-    """Gathering learned something new, or completed."""
-
-
-@attrs.frozen
-class NetworkReturned:
-    """The STUN service answers again after it didn't."""
-
-
-@attrs.frozen
-class PathMoved:
-    """An attempt chose a path."""
-
-    ufrag: str
-    path: Path
-
-
-@attrs.frozen
-class RoundEnded:
-    """An attempt stopped checking; ``confirmed`` says whether it has a path."""
-
-    ufrag: str
-    confirmed: bool
 
 
 @attrs.frozen
@@ -109,7 +92,7 @@ WRAPPING = 40  # bytes that a Send indication adds, and more
 
 
 @implementer(IMachine)
-@attrs.define
+@attrs.define(eq=False)
 class Agent:
     """
     The machine of one peer's traversal.
@@ -125,23 +108,17 @@ class Agent:
     relay_only: bool
     _random_bytes: Callable[[int], bytes]
     refused: int = 0
-    _allowance: AmplificationLimit = attrs.Factory(AmplificationLimit)
+    _limit: AmplificationLimit = attrs.Factory(AmplificationLimit)
     _budget: SendBudget = attrs.Factory(SendBudget)
     _admission: Admission = attrs.Factory(Admission)
-    _probing: dict[bool, ProbingBudget] = attrs.Factory(  # by whether the peer is known
-        lambda: {known: ProbingBudget() for known in (True, False)}
-    )
-    _opening: OpeningBudget = attrs.Factory(OpeningBudget)  # strangers'
+    _guessing: GuessingBudget = attrs.Factory(GuessingBudget)
     _attempts: dict[str, Punching] = attrs.Factory(dict)
-    _woken: dict[str, Punching] = attrs.Factory(dict)  # they have something to give
-    _sending: dict[str, Punching] = attrs.Factory(dict)  # they have datagrams to give
+    _outbox: deque[PunchingEvent] = attrs.Factory(deque)  # of all attempts
     _routes: Routes = attrs.Factory(Routes)
-    _theirs: dict[str, NatTraits] = attrs.Factory(dict)  # by attempt
-    _hints: dict[str, PathHint] = attrs.Factory(dict)  # by attempt, where there is one
     _early: dict[str, deque[tuple[stun.Message, Route]]] = attrs.Factory(dict)
-    _spread: set[str] = attrs.Factory(set)  # attempts with many sockets open
     _relay_at: float | None = None  # when to ask for a relay
     _relay_until: float | None = None  # when to let it go
+    _outgoing: list[tuple[str, Datagram]] = attrs.Factory(list)  # by attempt, or ""
     _events: deque[AgentEvent] = attrs.Factory(deque)
 
     def new_ufrag(self) -> str:
@@ -184,6 +161,10 @@ class Agent:
         """How many attempts there are, those included that an offer may still lead to."""
         return len(self._attempts) + len(self._early)
 
+    def attempt(self, ufrag: str) -> Punching | None:
+        """Return a running attempt."""
+        return self._attempts.get(ufrag)
+
     def punch(
         self,
         credentials: Credentials,
@@ -192,7 +173,7 @@ class Agent:
         now: float,
         low_ttl: bool,
         *,
-        recalled: PathHint | None = None,
+        hint: PathHint | None = None,
         known: bool = False,
     ) -> Punching:
         """
@@ -200,10 +181,9 @@ class Agent:
 
         :param theirs: what the other side says of its NAT.
         :param low_ttl: see :meth:`p2pchat.traversal.punching.Punching.begin`.
-        :param recalled: how this peer was reached last.
+        :param hint: how this peer was reached last.
         :param known: whether the peer is a contact, or our person called or accepted it.
         """
-        ufrag = credentials.local_ufrag
         attempt = Punching(
             credentials,
             not low_ttl,  # the offering side, which checks second
@@ -213,99 +193,83 @@ class Agent:
             self._random_bytes,
             known,
             self._admission,
+            theirs,
+            hint,
+            outbox=self._outbox,
         )
         attempt.may_send = partial(self._may_send, attempt)
-        attempt.woken = partial(self._woken.setdefault, ufrag, attempt)
-        attempt.bases = self._bases()
-        self._attempts[ufrag] = attempt
+        attempt.bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
+        self._attempts[attempt.ufrag] = attempt
         self._admission.begin(known, now)
         # A side without a NAT has no mapping that an early check could take (RELAY_WAIT).
         attempt.begin(candidates, now, low_ttl and theirs.mapping is not Mapping.NONE)
-        for message, route in self._early.pop(ufrag, ()):
+        for message, route in self._early.pop(attempt.ufrag, ()):
             attempt.receive_request(message, route, now)
         self._relay_at = min(now + RELAY_DELAY, self._relay_at or now + RELAY_DELAY)
-        if recalled is not None:
-            self._hints[ufrag] = recalled
-        self.learn(ufrag, theirs, now)
+        self._reconsider(attempt, now)
         return attempt
 
     def _may_send(self, attempt: Punching, to: Route, octets: int, now: float) -> bool:
         """Tell whether a packet of an attempt may go there now; if so, it is counted."""
         host, proved = to.address[0], attempt.has_proved(to)
-        if not proved and not self._allowance.has_room(host, now):
+        if not proved and not self._limit.has_room(host, now):
             return False
-        ufrag, known = attempt.credentials.local_ufrag, attempt.known
         octets += WRAPPING if to.is_relayed else 0
-        if not self._budget.take(ufrag, known, self._admission.count(known), octets, now):
+        sharing = self._admission.count(attempt.known)
+        if not self._budget.take(attempt.ufrag, attempt.known, sharing, octets, now):
             return False
-        return proved or self._allowance.take(host, now)
-
-    def _bases(self) -> tuple[str, ...]:
-        direct = () if self.relay_only else (CHAT_SOCKET,)
-        return (*direct, *self.relays.bases)
+        return proved or self._limit.take(host, now)
 
     def learn(self, ufrag: str, theirs: NatTraits, now: float) -> None:
-        """Take what the other side says of its NAT, at first or anew."""
+        """Take what the other side says of its NAT anew."""
         if ufrag in self._attempts:
-            self._theirs[ufrag] = theirs
-            self._reconsider(ufrag, now)
+            self._attempts[ufrag].theirs = theirs
+            self._reconsider(self._attempts[ufrag], now)
 
-    def _reconsider(self, ufrag: str, now: float) -> None:
+    def check_again(self, ufrag: str, now: float) -> None:
+        """Verify the path of an attempt, and all its other pairs."""
+        if ufrag in self._attempts:
+            self._attempts[ufrag].check_again(now)
+
+    def _reconsider(self, attempt: Punching, now: float) -> None:
         """See whether an attempt needs more than plain checks."""
-        attempt = self._attempts[ufrag]
         if attempt.is_direct:
             return
-        if attempt.phase is Phase.CHECKING and not attempt.burst_begun:
-            ours, theirs = self.gathering.traits(), self._theirs[ufrag]
-            chosen = plan(ours, theirs, self._hints.get(ufrag))
+        if attempt.phase is Phase.CHECKING and attempt.burst is None:
+            chosen = plan(self.gathering.traits(), attempt.theirs, attempt.hint)
             if chosen.wants_relay or self.relay_only or self.gathering.is_blocked:
                 self._want_relay(now)
             if not self.relay_only:
-                self._guess_ports(attempt, chosen.strategy, now + chosen.delay, now)
-        self.relays.permit(attempt.at_relay, now, ufrag, attempt.known)
+                self._guess_ports(attempt, chosen, now)
+        self.relays.permit(attempt.at_relay, now, attempt.ufrag, attempt.known)
 
-    def _guess_ports(self, attempt: Punching, strategy: Strategy, begin: float, now: float) -> None:
-        aim = port_guessing.target(attempt.candidates)
-        if aim is None:
-            return
-        ufrag, known = attempt.credentials.local_ufrag, attempt.known
-        if strategy is Strategy.MANY_SOCKETS and (known or self._opening.take(ufrag, now)):
-            self._spread.add(ufrag)
-            data = attempt.check_bytes()
-            attempt.begin_burst(ProbeBurst.openings(ufrag, data, aim, LOW_TTL, begin))
-        elif strategy is Strategy.PROBE and self._probing[known].take(ufrag, now):
-            data = attempt.check_bytes()
-            attempt.begin_burst(ProbeBurst.probes(data, aim[0], self._random_bytes, begin))
+    def _guess_ports(self, attempt: Punching, chosen: Plan, now: float) -> None:
+        aim = target(attempt.candidates)
+        if aim is not None and self._guessing.take(
+            chosen.strategy, attempt.ufrag, attempt.known, now
+        ):
+            attempt.begin_burst(chosen.strategy, aim, now + chosen.delay)
+
+    def _end_guessing(self, attempt: Punching, kept: frozenset[str]) -> None:
+        """Let others guess; the attempt keeps only these of its many sockets."""
+        if self._guessing.give_back(
+            attempt.ufrag, attempt.known, attempt.is_direct, keeps=bool(kept)
+        ):
+            self._events.append(SocketsReleased(attempt.ufrag, kept))
 
     def forget(self, ufrag: str) -> None:
         """End an attempt and its path, or give it up before it began."""
         self._early.pop(ufrag, None)
-        self._theirs.pop(ufrag, None)
-        self._hints.pop(ufrag, None)
         attempt = self._attempts.pop(ufrag, None)
         if attempt is None:
             return
-        self._woken.pop(ufrag, None)
-        self._sending.pop(ufrag, None)
         attempt.may_send = lambda _route, _octets, _now: False  # whoever still holds it
         self._admission.leave(ufrag)
         self._budget.forget(ufrag)
         for route in attempt.routes:
             self._routes.remove(route, ufrag)
         self.relays.forget(ufrag)
-        self._probing[attempt.known].give_back(ufrag, attempt.is_direct)
-        self._release_sockets(ufrag, frozenset())
-
-    def _release_sockets(self, ufrag: str, kept: frozenset[str]) -> None:
-        if ufrag in self._spread:
-            self._events.append(SocketsReleased(ufrag, kept))
-        if not kept:
-            self._spread.discard(ufrag)
-        self._opening.give_back(ufrag)
-
-    def attempt(self, ufrag: str) -> Punching | None:
-        """Return a running attempt."""
-        return self._attempts.get(ufrag)
+        self._end_guessing(attempt, frozenset())
 
     # -- datagrams
 
@@ -317,29 +281,29 @@ class Agent:
         """Take a datagram from any base."""
         relayed = self.relays.receive(base, data, addr, now)
         for payload, route in [(data, Route(addr, base))] if relayed is None else relayed:
-            self._take(payload, route, now)
+            self._receive(payload, route, now)
         self._drain(now)
 
     def send_relayed(self, datagram: Datagram, now: float) -> None:
         """Send a datagram of a link from a relay base."""
         self.relays.send(datagram, now)
 
-    def _take(self, data: bytes, route: Route, now: float) -> None:
+    def _receive(self, data: bytes, route: Route, now: float) -> None:
         kind = classify(data)
         if kind is Kind.STUN:
-            known = self._take_stun(data, route, now)
+            known = self._receive_stun(data, route, now)
         else:
-            known = kind is Kind.QUIC and self._take_link(data, route)
+            known = kind is Kind.QUIC and self._receive_link_datagram(data, route)
         if not known:
             self.refused += 1
 
-    def _take_link(self, data: bytes, route: Route) -> bool:
+    def _receive_link_datagram(self, data: bytes, route: Route) -> bool:
         ufrag = self._routes.owner(route)
         if ufrag is not None:
             self._events.append(LinkDatagram(ufrag, data, route))
         return ufrag is not None
 
-    def _take_stun(self, data: bytes, route: Route, now: float) -> bool:
+    def _receive_stun(self, data: bytes, route: Route, now: float) -> bool:
         try:
             message = stun.decode(data)
         except RemoteProtocolError:
@@ -348,7 +312,7 @@ class Agent:
             return False
         if message.message_class is stun.MessageClass.REQUEST:
             ufrag, _, _ = message.attributes.get("USERNAME", "").partition(":")
-            return self._take_check(ufrag, message, route, now)
+            return self._receive_check(ufrag, message, route, now)
         if self.gathering.receive_response(message, route.address):
             return not route.is_relayed
         return any(one.receive_response(message, route, now) for one in self._checking())
@@ -356,7 +320,7 @@ class Agent:
     def _checking(self) -> list[Punching]:
         return [self._attempts[ufrag] for ufrag in self._admission.checking]
 
-    def _take_check(self, ufrag: str, message: stun.Message, route: Route, now: float) -> bool:
+    def _receive_check(self, ufrag: str, message: stun.Message, route: Route, now: float) -> bool:
         attempt, early = self._attempts.get(ufrag), self._early.get(ufrag)
         if attempt is None and early is not None:
             early.append((message, route))
@@ -394,80 +358,97 @@ class Agent:
         attempts = (attempt.get_timer() for attempt in self._checking())
         return earliest(self.gathering.get_timer(), self.relays.get_timer(), *own, *attempts)
 
+    # -- what comes out
+
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what the children want to send."""
         self._drain(now)
-        asked = self.gathering.take_datagrams()
-        outgoing = [one for one in asked if self._allowance.take(one.destination[0], now)]
-        for ufrag, attempt in self._sending.items():
-            for datagram in attempt.take_datagrams():
-                if datagram.base.startswith(RELAYS):
-                    self.relays.send_check(datagram, ufrag, attempt.known, now)
-                else:
-                    outgoing.append(datagram)
-        self._sending.clear()
-        serving = self.relays.serving
-        outgoing += [
-            one
-            for one in self.relays.take_datagrams(now)
-            if one.destination in serving or self._allowance.take(one.destination[0], now)
-        ]
-        self._drain(now)
-        return outgoing
+        outgoing, self._outgoing = self._outgoing, []
+        # An attempt that was forgotten meanwhile sends nothing more.
+        return [one for ufrag, one in outgoing if not ufrag or ufrag in self._attempts]
 
     def next_event(self) -> AgentEvent | None:
         """Return, and forget, the oldest event."""
         return self._events.popleft() if self._events else None
 
     def _drain(self, now: float) -> None:
-        if self.relays.take_change():
-            self._relays_changed(now)
-        self._events += self.relays.take_stream_changes()
-        if self.gathering.take_change():
-            for ufrag in self._admission.checking:
-                self._reconsider(ufrag, now)
-            if self.gathering.is_blocked and self._relay_until is not None and not self._attempts:
-                self._want_relay(now)  # a call goes out, and no answer will do without one
-            self._events.append(CandidatesChanged())
-        if self.gathering.take_return():
-            self._events.append(NetworkReturned())
+        """Take what the children have given, until there is nothing more."""
         self._admit(now)
-        while self._woken:
-            ufrag = next(iter(self._woken))
-            self._drain_attempt(ufrag, self._woken.pop(ufrag), now)
+        gathering, relays = self.gathering.outbox, self.relays.outbox
+        while gathering or relays or self._outbox:
+            if gathering:
+                self._take_gathered(gathering.popleft(), now)
+            elif self._outbox:
+                self._take_punched(self._outbox.popleft(), now)
+            else:
+                self._take_relayed(relays.popleft(), now)
             self._admit(now)
-
-    def _relays_changed(self, now: float) -> None:
-        for ufrag, attempt in self._attempts.items():
-            before = attempt.routes
-            attempt.set_relays(self.relays.bases, now)
-            for route in before - attempt.routes:
-                self._routes.remove(route, ufrag)
-        self._events.append(CandidatesChanged())
 
     def _admit(self, now: float) -> None:
         """Begin the rounds whose turn has come, and give up those that it came too late for."""
+        if not self._admission.is_awaited:
+            return
         for ufrag in self._admission.take_late(now):
             self._attempts[ufrag].give_up()
         if self._admission.is_pressed:
             any(attempt.give_way(now) for attempt in self._checking())
         while (next_one := self._admission.next()) is not None:
-            self._attempts[next_one].take_turn(now)
-            self._reconsider(next_one, now)
-            self._attempts[next_one].handle_timer(now)
+            attempt = self._attempts[next_one]
+            attempt.take_turn(now)
+            self._reconsider(attempt, now)
+            attempt.handle_timer(now)
 
-    def _drain_attempt(self, ufrag: str, attempt: Punching, now: float) -> None:
-        for route, proved in attempt.take_routes():
-            self._routes.add(route, ufrag, proved)
-        self._sending[ufrag] = attempt
-        path = attempt.take_move()
-        if path is not None:
-            self._events.append(PathMoved(ufrag, path))
-        ended = attempt.take_end()
-        if ended is not None:
-            self._events.append(RoundEnded(ufrag, ended is Phase.QUIET))
-        if ended is not None or (path is not None and attempt.is_direct):
-            self._probing[attempt.known].give_back(ufrag, attempt.is_direct)
-            self._release_sockets(ufrag, attempt.heard_bases())
-            if attempt.is_direct:
-                self.relays.forget(ufrag)
+    def _take_gathered(self, event: GatheringEvent, now: float) -> None:
+        match event:
+            case Datagram():
+                # STUN servers are named by a registry: they are hosts like any other.
+                if self._limit.take(event.destination[0], now):
+                    self._outgoing.append(("", event))
+                return
+            case CandidatesChanged():
+                for attempt in self._checking():
+                    self._reconsider(attempt, now)
+                is_calling = self._relay_until is not None and not self._attempts
+                if self.gathering.is_blocked and is_calling:
+                    self._want_relay(now)  # a call goes out, and no answer will do without one
+        self._events.append(event)
+
+    def _take_relayed(self, event: RelaysEvent, now: float) -> None:
+        match event:
+            case Datagram():
+                to, is_stream = event.destination, event.base.startswith(STREAMS)
+                if is_stream or self.relays.is_serving(to) or self._limit.take(to[0], now):
+                    self._outgoing.append(("", event))
+            case BasesChanged():
+                for ufrag, attempt in self._attempts.items():
+                    for route in attempt.set_relays(self.relays.bases, now):
+                        self._routes.remove(route, ufrag)
+                self._events.append(CandidatesChanged())
+            case StreamChange():
+                self._events.append(event)
+
+    def _take_punched(self, event: PunchingEvent, now: float) -> None:
+        attempt = self._attempts.get(event.ufrag)
+        if attempt is None:
+            return  # it was forgotten meanwhile
+        match event:
+            case CheckDatagram(ufrag, datagram):
+                if datagram.base.startswith(RELAYS):
+                    self.relays.send_check(datagram, ufrag, attempt.known, now)
+                else:
+                    self._outgoing.append((ufrag, datagram))
+            case RouteHeard(ufrag, route, proved):
+                self._routes.add(route, ufrag, proved)
+            case PathMoved():
+                self._events.append(event)
+                if attempt.is_direct:
+                    self._relieve(attempt)
+            case RoundEnded():
+                self._events.append(event)
+                self._relieve(attempt)
+
+    def _relieve(self, attempt: Punching) -> None:
+        """Give back what an attempt doesn't need any more: it has a direct path, or stopped."""
+        self._end_guessing(attempt, frozenset(route.base for route in attempt.routes))
+        if attempt.is_direct:
+            self.relays.forget(attempt.ufrag)

@@ -28,9 +28,10 @@ import attrs
 
 from p2pchat.identity.exchange import Exchange
 from p2pchat.traversal.agent import Agent
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod, is_predicted
-from p2pchat.traversal.punching import Credentials, Phase, Punching
+from p2pchat.traversal.punching import Phase, Punching
 from p2pchat.traversal.remote_candidates import MAX_KEPT
 from p2pchat.traversal.report import AttemptReport, NatReport, in_ms, milliseconds
 from p2pchat.traversal.strategy import choose
@@ -104,7 +105,7 @@ class Attempt:
             self._remote_nat,
             now,
             not self.is_offering,  # the answering side checks first, with a low TTL
-            recalled=self.remembered,
+            hint=self.remembered,
             known=known,
         )
 

@@ -12,12 +12,12 @@ answer.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import attrs
 
-from p2pchat.traversal.datagrams import Datagram
-from p2pchat.traversal.gathering import Gathering
+from p2pchat.traversal.gathering import Gathering, GatheringEvent
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.reachability import families
@@ -33,16 +33,21 @@ class DualGathering:
     Both machines; a child of :class:`p2pchat.traversal.agent.Agent`.
 
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
+    :ivar outbox: what its parent is to take, in order, of either family.
     """
 
     _host_addresses: tuple[Address, ...]
     _random_bytes: Callable[[int], bytes]
     is_local: bool = False
+    outbox: deque[GatheringEvent] = attrs.Factory(deque)
     _servers: tuple[Address, ...] = ()
     _families: dict[Family, Gathering] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._families = {one: Gathering((), self._random_bytes, self.is_local) for one in Family}
+        self._families = {
+            one: Gathering((), self._random_bytes, self.is_local, outbox=self.outbox)
+            for one in Family
+        }
         self._deal()
 
     @property
@@ -110,20 +115,6 @@ class DualGathering:
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
         return earliest(*(gathering.get_timer() for gathering in self._families.values()))
-
-    def take_datagrams(self) -> list[Datagram]:
-        """Return, and forget, what waits to be sent."""
-        return [one for half in self._families.values() for one in half.take_datagrams()]
-
-    def take_change(self) -> bool:
-        """Tell, once, that candidates changed or that gathering completed."""
-        changes = [gathering.take_change() for gathering in self._families.values()]
-        return any(changes)
-
-    def take_return(self) -> bool:
-        """Tell, once, that answers come again after none came."""
-        returns = [gathering.take_return() for gathering in self._families.values()]
-        return any(returns)
 
     def _asked(self) -> list[Gathering]:
         return [gathering for gathering in self._families.values() if gathering.is_asked]

@@ -37,11 +37,11 @@ class FilteringTest:
     asked: Address
     answers_from: Address
     _random_bytes: Callable[[int], bytes]
+    _send: Callable[[Datagram], object]
     reading: Filtering = Filtering.UNKNOWN
     due: float | None = 0.0
     _transaction_id: bytes = b""
     _sends: int = 0
-    _outgoing: list[Datagram] = attrs.Factory(list)
 
     def handle_timer(self, now: float) -> bool:
         """Ask, or draw the conclusion; tells whether the reading changed."""
@@ -52,7 +52,7 @@ class FilteringTest:
             return True
         self._transaction_id = self._transaction_id or self._random_bytes(12)
         request = stun.request(self._transaction_id, CHANGE_REQUEST=stun.CHANGE_PORT)
-        self._outgoing.append(Datagram(stun.encode(request, fingerprint=True), self.asked))
+        self._send(Datagram(stun.encode(request, fingerprint=True), self.asked))
         self._sends, self.due = self._sends + 1, now + INTERVAL
         return False
 
@@ -63,8 +63,3 @@ class FilteringTest:
         if source == self.answers_from and message.message_class is stun.MessageClass.SUCCESS:
             self.due, self.reading = None, Filtering.PORT_INDEPENDENT
         return True
-
-    def take_datagrams(self) -> list[Datagram]:
-        """Return, and forget, what waits to be sent."""
-        outgoing, self._outgoing = self._outgoing, []
-        return outgoing

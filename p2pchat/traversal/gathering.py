@@ -29,6 +29,7 @@ is another NAT's, or another life's of the same one.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
@@ -54,6 +55,19 @@ MAX_STEP = 16  # ports; mappings further apart follow no rule that can be used
 PREDICTED = 8  # candidates told where the next mapping can be predicted
 
 
+@attrs.frozen
+class CandidatesChanged:
+    """Gathering learned something new, or completed."""
+
+
+@attrs.frozen
+class NetworkReturned:
+    """The STUN service answers again after it didn't."""
+
+
+GatheringEvent = Datagram | CandidatesChanged | NetworkReturned
+
+
 @attrs.define
 class _Binding:
     """The exchange with one STUN address."""
@@ -76,23 +90,22 @@ class Gathering:
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
     :ivar host_addresses: where the socket can be reached on this machine's interfaces.
     :ivar keepalive: how long our NAT keeps what is idle, as far as it shows.
+    :ivar outbox: what its parent is to take, in order.
     """
 
     host_addresses: tuple[Address, ...]
     _random_bytes: Callable[[int], bytes]
     is_local: bool = False
+    outbox: deque[GatheringEvent] = attrs.Factory(deque)
     keepalive: Keepalive = attrs.Factory(Keepalive)
     _bindings: list[_Binding] = attrs.Factory(list)
     _refresh_at: float | None = None
-    _outgoing: list[Datagram] = attrs.Factory(list)
-    _changed: bool = False
     _filtering: FilteringTest | None = None
     _filtering_seen: tuple[frozenset[Address], tuple[Address, ...]] | None = None  # tested as
     _doubt_at: float | None = None  # when silence counts as blocked
     _doubted: bool = False  # no STUN address has answered for BLOCKED_AFTER
     _slow: bool = False  # that was a mistake once
     _unreached: bool = False  # no STUN address answered the last requests
-    _returned: bool = False
 
     def set_servers(self, servers: Iterable[Address], now: float) -> None:
         """Ask these STUN addresses from now on; answers of the same ones are kept."""
@@ -100,8 +113,15 @@ class Gathering:
         wanted, others = _split(servers)
         self._bindings = [known.get(server) or _Binding(server) for server in wanted]
         if others and (self._filtering is None or self._filtering.answers_from != others[0]):
-            self._filtering = FilteringTest(wanted[-1], others[0], self._random_bytes)
+            self._filtering = self._new_test(wanted[-1], others[0])
         self.refresh(now)
+
+    def _new_test(self, asked: Address, answers_from: Address) -> FilteringTest:
+        return FilteringTest(asked, answers_from, self._random_bytes, self.outbox.append)
+
+    def _tell(self, event: CandidatesChanged | NetworkReturned) -> None:
+        if event not in self.outbox:  # once, until it is taken
+            self.outbox.append(event)
 
     def refresh(self, now: float) -> None:
         """Ask every STUN address again, at once."""
@@ -125,7 +145,7 @@ class Gathering:
     def receive_response(self, message: stun.Message, source: Address) -> bool:
         """Take a response; returns whether it was one of ours."""
         if self._filtering is not None and self._filtering.receive_response(message, source):
-            self._changed = True
+            self._tell(CandidatesChanged())
             return True
         for binding in self._bindings:
             if binding.transaction_id == message.transaction_id and binding.server == source:
@@ -138,8 +158,10 @@ class Gathering:
             return
         mapped = stun.mapped_address(message)
         binding.due, binding.failed = None, mapped is None
-        self._returned = self._returned or self._unreached
-        self._changed = self._changed or self.is_blocked
+        if self.is_blocked:
+            self._tell(CandidatesChanged())
+        if self._unreached:
+            self._tell(NetworkReturned())
         self._slow = self._slow or (self._doubted and not self._unreached)
         self._unreached = self._doubted = False
         self._doubt_at = None
@@ -147,7 +169,8 @@ class Gathering:
             if binding.seen_at is not None:
                 gap = binding.asked_at - binding.seen_at
                 self.keepalive.mapping_changed(gap, binding.asked_at)
-            binding.mapped, self._changed = mapped, True
+            binding.mapped = mapped
+            self._tell(CandidatesChanged())
         binding.seen_at = binding.asked_at
         self._completed()
 
@@ -161,13 +184,14 @@ class Gathering:
         for binding in self._bindings:
             if binding.due is not None and now >= binding.due:
                 self._send(binding, now)
-        if self._filtering is not None and self.is_complete and not self._unreached:
-            self._changed = self._filtering.handle_timer(now) or self._changed
-            self._outgoing += self._filtering.take_datagrams()
+        test = self._filtering if self.is_complete and not self._unreached else None
+        if test is not None and test.handle_timer(now):
+            self._tell(CandidatesChanged())
 
     def _doubt(self) -> None:
         """Take UDP for blocked; a mapping that is another afterwards says nothing of idleness."""
-        self._doubt_at, self._doubted, self._changed = None, True, True
+        self._doubt_at, self._doubted = None, True
+        self._tell(CandidatesChanged())
         for binding in self._bindings:
             binding.seen_at = None
 
@@ -176,7 +200,7 @@ class Gathering:
             self._give_up(binding, now)
             return
         request = stun.encode(stun.request(binding.transaction_id), fingerprint=True)
-        self._outgoing.append(Datagram(request, binding.server))
+        self.outbox.append(Datagram(request, binding.server))
         wait = RETRANSMIT_AFTER[min(binding.sends, len(RETRANSMIT_AFTER) - 1)]
         if self._unreached:
             wait = UNREACHED_INTERVAL
@@ -184,7 +208,7 @@ class Gathering:
 
     def _give_up(self, binding: _Binding, now: float) -> None:
         binding.due, binding.failed = None, True
-        self._changed = True
+        self._tell(CandidatesChanged())
         self._completed()
         if all(one.failed for one in self._bindings):
             self._unreached, self._slow = True, False
@@ -196,13 +220,13 @@ class Gathering:
         """See whether all have answered or been given up, and what was tested is another's."""
         if not self.is_complete:
             return
-        self._changed = True
+        self._tell(CandidatesChanged())
         seen = frozenset(self.host_addresses), self.reflexive_addresses
         if not self.reflexive_addresses:
             return
         test, before = self._filtering, self._filtering_seen
         if test is not None and before is not None and seen != before:
-            self._filtering = FilteringTest(test.asked, test.answers_from, self._random_bytes)
+            self._filtering = self._new_test(test.asked, test.answers_from)
         self._filtering_seen = seen
 
     def get_timer(self) -> float | None:
@@ -211,21 +235,6 @@ class Gathering:
         if self._filtering is not None and self.is_complete and not self._unreached:
             times.append(self._filtering.due)
         return earliest(*times)
-
-    def take_datagrams(self) -> list[Datagram]:
-        """Return, and forget, what waits to be sent."""
-        outgoing, self._outgoing = self._outgoing, []
-        return outgoing
-
-    def take_change(self) -> bool:
-        """Tell, once, that candidates changed or that gathering completed."""
-        changed, self._changed = self._changed, False
-        return changed
-
-    def take_return(self) -> bool:
-        """Tell, once, that answers come again after none came."""
-        returned, self._returned = self._returned, False
-        return returned
 
     @property
     def is_asked(self) -> bool:

@@ -76,7 +76,6 @@ class Permissions:
     _peers: dict[int, Address] = attrs.Factory(dict)
     _sent_once: dict[Address, None] = attrs.Factory(dict)
     _waiting: deque[tuple[bytes, Address, bool]] = attrs.Factory(deque)
-    _outgoing: list[bytes] = attrs.Factory(list)
 
     def begin(self, relayed: Address, now: float) -> None:
         """An allocation is there: ask for everybody who is wanted."""
@@ -110,13 +109,8 @@ class Permissions:
         for host, _ in peers:
             self._wanted.pop(host, None)
 
-    def is_permitted(self, host: str, now: float) -> bool:
-        """Tell whether an IP address has a permission."""
+    def _is_permitted(self, host: str, now: float) -> bool:
         return host in self._wanted and self._wanted[host].holds(now)
-
-    def is_refused(self, host: str) -> bool:
-        """Tell whether the relay won't serve an IP address."""
-        return host in self._wanted and bool(self._wanted[host].refusal)
 
     def _new_grant(self, host: str, now: float) -> _Grant:
         if self.relayed is not None and (":" in host) != (":" in self.relayed[0]):
@@ -133,9 +127,8 @@ class Permissions:
         """
         if self._is_bound(peer, now):
             padded = self._transactions.reliable
-            frame = turn.encode_channel_data(self._numbers[peer], data, padded)
-            self._outgoing.append(frame)
-        elif self.relayed is not None and self.is_permitted(peer[0], now):
+            self._transactions.send(turn.encode_channel_data(self._numbers[peer], data, padded))
+        elif self.relayed is not None and self._is_permitted(peer[0], now):
             self._indicate(data, peer, now, binds)
         else:
             self._wait(data, peer, now, binds)
@@ -147,7 +140,7 @@ class Permissions:
     def _indicate(self, data: bytes, peer: Address, now: float, binds: bool) -> None:
         attributes = {"XOR-PEER-ADDRESS": peer, "DATA": data}
         kind, identifier = stun.MessageClass.INDICATION, self._random_bytes(12)
-        self._outgoing.append(stun.encode(stun.Message(kind, identifier, attributes, SEND)))
+        self._transactions.send(stun.encode(stun.Message(kind, identifier, attributes, SEND)))
         if not binds:
             return
         if peer in self._sent_once:
@@ -157,7 +150,7 @@ class Permissions:
 
     def _wait(self, data: bytes, peer: Address, now: float, binds: bool) -> None:
         self.permit([peer], now)
-        if peer[0] not in self._wanted or self.is_refused(peer[0]):
+        if peer[0] not in self._wanted or self._wanted[peer[0]].refusal:
             self.dropped += 1
             return
         self._waiting.append((data, peer, binds))
@@ -283,11 +276,6 @@ class Permissions:
             return None
         grants = (*self._wanted.values(), *self._channels.values())
         return earliest(*(grant.ask_at for grant in grants))
-
-    def take_datagrams(self) -> list[bytes]:
-        """Return, and forget, what waits to be sent."""
-        outgoing, self._outgoing = self._outgoing, []
-        return outgoing
 
     def story(self) -> list[str]:
         """Return what was granted and what was refused, a sentence each."""

@@ -1,13 +1,14 @@
 """
-NATs that give each destination a mapping of its own, and what gets through them.
+Port guessing: what gets through a NAT that gives each destination a random port of its own.
 
-Where the new port is random, and the other side's mapping is endpoint-independent, the birthday
-paradox joins the two.  Both sides know who is who from the mapping behaviour in offer and
-answer::
+Where the other side's mapping is endpoint-independent, the birthday paradox joins the two.  Both
+sides know who is who from the mapping behaviour in offer and answer::
 
-    hard side    opens SOCKETS sockets and checks from each, with a low TTL, the one address of
-                 the easy side: as many mappings, all open for that address
-    easy side    checks random ports at the hard side's address from the chat socket
+    symmetric side               opens SOCKETS_OPENED sockets and checks from each, with a low TTL,
+                                 the one address of the other side: as many mappings, all open for
+                                 that address
+    endpoint-independent side    checks random ports at the symmetric side's address from the chat
+                                 socket
 
 A check that hits a mapping is answered from the socket behind it, which checks back: that
 socket becomes the base of the path.  With 256 of 64,512 ports open, n probes hit none of them
@@ -20,8 +21,7 @@ come next are told as candidates (:mod:`p2pchat.traversal.gathering`).
 Owns the budgets.  Nobody is probed but the address of a fresh signed offer or answer, by one run
 at a time, with at most PROBES checks of 100 bytes, PROBES_A_TICK in each TICK; a run that failed
 delays the next one.  Strangers' runs neither delay nor keep away those of known peers, who have a
-budget of their own, and of strangers one at a time is opened sockets for.  Both sides random:
-nothing is sent, the relay carries.
+budget of their own, and of strangers one at a time is opened sockets for.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def random_ports(count: int, random_bytes: Callable[[int], bytes]) -> list[int]:
 @attrs.define
 class ProbeBurst:
     """
-    Paced datagrams, all with the same bytes: the openings of the hard side, or the probes.
+    Paced datagrams, all with the same bytes: from many sockets, or to many ports.
 
     :ivar strategy: what it is for.
     :ivar sent: how many went out.
@@ -87,7 +87,7 @@ class ProbeBurst:
 
     @classmethod
     def openings(cls, ufrag: str, data: bytes, to: Address, ttl: int, begin: float) -> ProbeBurst:
-        """Make the hard side's: one check from each of many sockets, a few times over."""
+        """Make the symmetric side's: a check from each of many sockets, OPENINGS times over."""
         bases = [f"{SOCKETS}{ufrag}/{number}" for number in range(SOCKETS_OPENED)]
         shots = [Datagram(data, to, ttl, base) for base in bases * OPENINGS]
         return cls(Strategy.MANY_SOCKETS, shots, SOCKETS_A_TICK, begin)
@@ -96,7 +96,7 @@ class ProbeBurst:
     def probes(
         cls, data: bytes, host: str, random_bytes: Callable[[int], bytes], begin: float
     ) -> ProbeBurst:
-        """Make the easy side's: one check to each of many random ports."""
+        """Make the other side's: one check to each of many random ports."""
         ports = random_ports(PROBES, random_bytes)
         shots = [Datagram(data, (host, port), None, CHAT_SOCKET) for port in ports]
         return cls(Strategy.PROBE, shots, PROBES_A_TICK, begin)
@@ -119,18 +119,14 @@ class ProbeBurst:
         self._due = None
         del self._shots[self.sent :]
 
-    def reached(self, address: Address) -> bool:
-        """Tell whether one went to this address."""
-        return any(shot.destination == address for shot in self._shots[: self.sent])
+    def has_probed(self, address: Address) -> bool:
+        """Tell whether a probe went to this address."""
+        sent = self._shots[: self.sent] if self.strategy is Strategy.PROBE else []
+        return any(shot.destination == address for shot in sent)
 
     def get_timer(self) -> float | None:
         """Return when the next ones are due."""
         return self._due
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all went out."""
-        return self._due is None
 
 
 @attrs.define
@@ -176,3 +172,36 @@ class OpeningBudget:
         """They are closed, but for those that are in use."""
         if self._running == ufrag:
             self._running = ""
+
+
+@attrs.define
+class GuessingBudget:
+    """Who may guess ports now, of all attempts of an agent."""
+
+    _probing: dict[bool, ProbingBudget] = attrs.Factory(  # by whether the peer is known
+        lambda: {known: ProbingBudget() for known in (True, False)}
+    )
+    _opening: OpeningBudget = attrs.Factory(OpeningBudget)  # strangers'
+    _spread: set[str] = attrs.Factory(set)  # attempts with many sockets open
+
+    def take(self, strategy: Strategy, ufrag: str, known: bool, now: float) -> bool:
+        """Ask for what a strategy takes; tells whether it may begin."""
+        if strategy is Strategy.PROBE:
+            return self._probing[known].take(ufrag, now)
+        may_open = strategy is Strategy.MANY_SOCKETS and (known or self._opening.take(ufrag, now))
+        if may_open:
+            self._spread.add(ufrag)
+        return may_open
+
+    def give_back(self, ufrag: str, known: bool, succeeded: bool, keeps: bool) -> bool:
+        """
+        End what an attempt does; tells whether it had many sockets open.
+
+        :param keeps: whether it keeps some of them.
+        """
+        self._probing[known].give_back(ufrag, succeeded)
+        self._opening.give_back(ufrag)
+        is_spread = ufrag in self._spread
+        if not keeps:
+            self._spread.discard(ufrag)
+        return is_spread

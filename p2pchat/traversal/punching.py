@@ -1,8 +1,7 @@
 """
-One attempt to join two sockets: checks on all plausible pairs at once, and the choice of a path.
+One attempt to join two sockets: rounds of checks on all pairs at once, and the path that they find.
 
-A check is a STUN Binding request with USERNAME ``theirs:ours``, MESSAGE-INTEGRITY keyed by the
-secret of the attempt (:mod:`p2pchat.identity.exchange`) and FINGERPRINT::
+::
 
     offering side                                        answering side
         │                                                      │ checks, LOW_TTL: open our
@@ -14,74 +13,65 @@ secret of the attempt (:mod:`p2pchat.identity.exchange`) and FINGERPRINT::
         ├─ response ─────────────────────────────────────────▶ │
       path                                                   path
 
-A pair is *confirmed* by a response from the very address that the check went to (RFC 8445
-section 7.2.5.2.1).  The controlling side, which made the offer, chooses the confirmed pair with
-the shortest round-trip time and nominates it by USE-CANDIDATE; the controlled side follows, and
-until it is told chooses by the same rule.  Traffic is taken from any address that an authentic
-check came from; only checks move the path.
-
 A *round* is a time in which checks go out: the first one finds a path, later ones, started by
-:meth:`Punching.check_again` or by a check from a new address, verify it or move it.  It begins when
-it is the attempt's turn (:mod:`p2pchat.traversal.admission`), and until then goes on as before.
-What its owner's budget doesn't let out is not made, and is due again PAUSE later.
+:meth:`Punching.check_again` or by a check from a new address, verify it or move it::
 
-A route is *heard* when an authentic check came over it, and *proved* when a response to a check of
-ours did: only that shows that somebody is there who wants our packets.
+    WAITING ─ its turn ─▶ CHECKING ─ over, a pair is confirmed ─▶ QUIET
+       └─ not in time ─▶ FAILED ◀─ over, none is ┘
+    QUIET, FAILED ─ asked for, and its turn ─▶ CHECKING
 
-A pair is one of our bases (the chat socket, a relay, or one of many sockets behind a hard NAT:
-:mod:`p2pchat.traversal.port_guessing`) and one remote address.  A direct pair is better than a
-relayed one whatever their times, and a round in which only relayed pairs are confirmed goes on
-to its end, for a direct one may need more time.
+Turns are those of :mod:`p2pchat.traversal.admission`; until its turn comes an attempt goes on as
+before.  What its owner's budget doesn't let out is not made, and is due again PAUSE later.
 
-Deviations from RFC 8445: traffic flows before nomination; no role conflicts, for the offer
-settles roles, and so no ICE-CONTROLLING; no pacing by Ta beyond RESEND_AFTER, for a check lost to
-a closed filter is no sign of congestion, and a round is bounded; PRIORITY says whether a relay
-carries the check (type preference) and which nomination it is (the rest), for round-trip time
-decides; one component.
+The controlling side, which made the offer, nominates the pair that it selects
+(:mod:`p2pchat.traversal.selection`); the controlled side follows, and until it is told selects by
+the same rule.  A route is *heard* when an authentic check came over it, and *proved* when a
+response to a check of ours did: only that shows that somebody is there who wants our packets.
+Traffic is taken from any route that is heard; only checks move the path.
+
+A direct pair is better than a relayed one whatever their times, and a round in which only relayed
+pairs are confirmed goes on to its end, for a direct one may need more time.
+
+Deviations from RFC 8445, beside those of checks and selection: no pacing by Ta beyond RESEND_AFTER,
+for a check lost to a closed filter is no sign of congestion, and a round is bounded; one component.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from enum import Enum
 
 import attrs
 
 from p2pchat.traversal.admission import Admission
+from p2pchat.traversal.checks import MAX_RESPONSE, Check, Credentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
-from p2pchat.traversal.path_hint import PathMethod
+from p2pchat.traversal.nat import NatTraits
+from p2pchat.traversal.pairs import Pair, Path
+from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.port_guessing import ProbeBurst
 from p2pchat.traversal.reachability import families
 from p2pchat.traversal.remote_candidates import RemoteCandidates
-from p2pchat.traversal.report import BurstReport, PairReport, in_ms, milliseconds
+from p2pchat.traversal.report import BurstReport, PairReport, milliseconds
+from p2pchat.traversal.selection import select
 from p2pchat.traversal.strategy import Strategy
 from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, family, format_address
+from p2pchat.wire.addresses import Address, family
 from p2pchat.wire.documents import Candidate, CandidateType
 
 LOW_TTL = 4  # hops; passes two boxes of our own and reaches nobody three routers away
 LOW_TTL_PHASE = 0.5  # seconds; the other side has begun, or never will
-RESEND_AFTER = (0.02, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15, 0.2, 0.25)  # seconds, the last repeats
 FIRST_ROUND = 5.0  # seconds until an attempt without any confirmed pair fails
 LATER_ROUND = 1.2  # seconds until a path that was lost is given up
 SETTLING = 0.3  # seconds a round goes on after its first confirmed pair, to find a better one
-LOCAL_ADVANTAGE = 0.005  # seconds; a host candidate is preferred to a NAT's mapping, which may
-# expire, unless it is slower by this: two behind one NAT stay inside, even if it hairpins
-BETTER = 0.8  # a path is left only for one with less than this share of its round-trip time
 JOIN_INTERVAL = 5.0  # seconds between rounds that their checks over a relay may cause
-FAIR_WAIT = 0.05  # seconds that the path in use has to answer before another takes over, ...
-FAIR_RTTS = 3  # ... and at least that many of its round-trip times
-NOBODY: Address = ("0.0.0.0", 0)
-RELAYED_PREFERENCE = 0  # type preferences, RFC 8445 section 5.1.2.2; in PRIORITY they tell ...
-REFLEXIVE_PREFERENCE = 110  # ... the other side whether a check comes over a relay
 RELAY_WAIT = 0.5  # seconds that the other side has to check our relayed address before we check
 # from it: a stranger's packet to a NAT without a firewall, which no low TTL can keep away here,
 # would make Linux give all its later mappings another port
 MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
 PAUSE = 0.05  # seconds until what wasn't let out is due again
-USE_CANDIDATE = 4  # bytes of the attribute
-MAX_RESPONSE = 76  # bytes; an IPv6 address is told
 YIELDING = LATER_ROUND  # seconds after which a round with a path ends if others have none
 
 
@@ -94,91 +84,52 @@ class Phase(Enum):
     FAILED = "failed"  # the round ended without
 
 
-@attrs.define
-class Pair:
-    """One of our bases and one remote address."""
+@attrs.frozen
+class CheckDatagram:
+    """A check of an attempt, or an answer to one, is to be sent."""
 
-    remote: Candidate
-    base: str = CHAT_SOCKET
-    sends: int = 0  # in this round
-    due: float | None = None
-    checks_sent: int = 0
-    checks_received: int = 0
-    first_sent: float | None = None
-    first_confirmed: float | None = None
-    confirmed_at: float | None = None
-    rtt: float = 0.0  # seconds
-    local: CandidateType = CandidateType.HOST
-    not_before: float = 0.0
-    nominating: bool = False  # our USE-CANDIDATE hasn't been answered
-    nomination: int = 0  # its number, or 0
-
-    @property
-    def route(self) -> Route:
-        """Where its checks go."""
-        return Route(self.remote.address, self.base)
-
-    @property
-    def is_relayed(self) -> bool:
-        """Whether a relay carries it, ours or theirs."""
-        return self.route.is_relayed or self.remote.type is CandidateType.RELAYED
-
-    @property
-    def cost(self) -> tuple[bool, float]:
-        """What to choose by: direct before relayed, then round-trip time, local ones favoured."""
-        return self.is_relayed, self.rtt + (0.0 if self.is_local else LOCAL_ADVANTAGE)
-
-    @property
-    def is_local(self) -> bool:
-        """Whether it leads to an address of the other machine itself."""
-        return self.remote.type is CandidateType.HOST and not self.is_relayed
-
-    def told(self, began: float) -> PairReport:
-        """Return what became of it; ``began`` is the time that milliseconds count from."""
-        confirmed = milliseconds(self.first_confirmed, began)
-        return PairReport(
-            self.base,
-            self.remote.type.value,
-            format_address(self.remote.address),
-            milliseconds(self.first_sent, began),
-            self.checks_sent,
-            self.checks_received,
-            confirmed,
-            None if confirmed is None else in_ms(self.rtt),
-        )
+    ufrag: str
+    datagram: Datagram
 
 
 @attrs.frozen
-class Path:
-    """The pair that carries the traffic, as it was when it was chosen."""
+class RouteHeard:
+    """An authentic check came over a route, or, where it is ``proved``, a response to ours."""
 
-    address: Address
-    local: CandidateType
-    remote: CandidateType
-    rtt: float  # seconds
-    base: str = CHAT_SOCKET
-
-    @property
-    def route(self) -> Route:
-        """Where its traffic goes."""
-        return Route(self.address, self.base)
-
-    @property
-    def is_relayed(self) -> bool:
-        """Whether a relay carries it, ours or theirs."""
-        return CandidateType.RELAYED in {self.local, self.remote}
+    ufrag: str
+    route: Route
+    proved: bool
 
 
 @attrs.frozen
-class Credentials:
-    """What makes a check of this attempt: both username fragments and the shared key."""
+class PathMoved:
+    """An attempt selected a path."""
 
-    local_ufrag: str
-    remote_ufrag: str
-    key: bytes = attrs.field(repr=False)
+    ufrag: str
+    path: Path
 
 
-@attrs.define
+@attrs.frozen
+class RoundEnded:
+    """An attempt stopped checking; ``confirmed`` says whether it has a path."""
+
+    ufrag: str
+    confirmed: bool
+
+
+PunchingEvent = CheckDatagram | RouteHeard | PathMoved | RoundEnded
+
+
+@attrs.frozen
+class SentCheck:
+    """A check that wasn't answered yet; ``nominated`` by USE-CANDIDATE in it."""
+
+    pair: Pair
+    at: float
+    nominated: bool
+
+
+@attrs.define(eq=False)
 class Punching:
     """
     The machine of one attempt; a child of :class:`p2pchat.traversal.agent.Agent`.
@@ -189,8 +140,16 @@ class Punching:
     :ivar reflexive_addresses: our server-reflexive ones.
     :ivar is_local: whether the registry is on this machine.
     :ivar known: whether the peer is a contact, or our person called or accepted it.
+    :ivar theirs: what the other side says of its NAT.
+    :ivar hint: how this peer was reached last.
     :ivar may_send: takes where a packet is to go, and its bytes of payload; tells whether it may.
-    :ivar woken: called when there is something to take.
+    :ivar outbox: what its parent is to take, in order.
+    :ivar path: the path in use.
+    :ivar method: how it was made.
+    :ivar pairs: by where their checks go.
+    :ivar bases: of which pairs are made.
+    :ivar has_settled: whether the first round is over: what it didn't find is hard to find.
+    :ivar burst: many sockets, or port probing, if that has begun.
     """
 
     credentials: Credentials
@@ -201,36 +160,40 @@ class Punching:
     _random_bytes: Callable[[int], bytes]
     known: bool = False
     admission: Admission = attrs.Factory(Admission)
+    theirs: NatTraits = attrs.Factory(NatTraits)
+    hint: PathHint | None = None
     may_send: Callable[[Route, int, float], bool] = lambda _route, _octets, _now: True
-    woken: Callable[[], object] = lambda: None
+    outbox: deque[PunchingEvent] = attrs.Factory(deque)
     path: Path | None = None
+    method: PathMethod | None = None
     phase: Phase = Phase.WAITING
     pairs: dict[Route, Pair] = attrs.Factory(dict)
-    bases: tuple[str, ...] = (CHAT_SOCKET,)  # that pairs are made of
+    bases: tuple[str, ...] = (CHAT_SOCKET,)
+    has_settled: bool = False
+    burst: ProbeBurst | None = None
     _remote: RemoteCandidates = attrs.field(init=False)
     _heard: set[Route] = attrs.Factory(set)
     _proved: set[Route] = attrs.Factory(set)
-    _new_routes: list[tuple[Route, bool]] = attrs.Factory(list)
-    _check_size: int = 0  # bytes of the longest check
-    _transactions: dict[bytes, tuple[Pair, float, bool]] = attrs.Factory(dict)
+    _max_check: int = attrs.field(init=False)  # bytes
+    _sent: dict[bytes, SentCheck] = attrs.Factory(dict)  # by transaction id
     _nominated: Route | None = None  # by the other side
     _nomination: int = 0  # the number of the last one, ours or theirs
-    _outgoing: list[Datagram] = attrs.Factory(list)
     _round_started: float = 0.0
     _round_ends: float = 0.0
     _round_length: float = FIRST_ROUND
     _low_ttl_until: float = 0.0
-    _moved: bool = False
-    _ended: bool = False
-    _decide_at: float | None = None
-    method: PathMethod | None = None  # what made the path
-    has_settled: bool = False  # the first round is over: what it didn't find is hard to find
-    burst: ProbeBurst | None = None
+    _select_at: float | None = None
 
     def __attrs_post_init__(self) -> None:
         self._remote = RemoteCandidates(self.is_local)
+        self._max_check = self.credentials.max_request()
 
-    # -- what the attempt says
+    @property
+    def ufrag(self) -> str:
+        """Our username fragment, by which the attempt is named."""
+        return self.credentials.local_ufrag
+
+    # -- what the call says
 
     def begin(self, candidates: Iterable[Candidate], now: float, low_ttl: bool) -> None:
         """
@@ -243,7 +206,7 @@ class Punching:
         self.add_candidates(candidates, now)
 
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
-        """Check these remote candidates too; known and implausible ones are left out."""
+        """Check these remote candidates too; known and forbidden ones are left out."""
         for candidate in candidates:
             if self._remote.add(candidate):
                 for base in self.bases:
@@ -260,42 +223,21 @@ class Punching:
         """The addresses that a relay of ours is to let in, one for each IP address."""
         return self._remote.at_relay
 
-    def _rename(self, pair: Pair, told: Candidate) -> None:
-        """A check came from this address before we were told what it is."""
-        if pair.remote.type is CandidateType.PEER_REFLEXIVE and pair.remote != told:
-            pair.remote = told
-            if self.path is not None and self.path.route == pair.route:
-                self.path, self._moved = attrs.evolve(self.path, remote=told.type), True
-                self.woken()
-
-    def set_relays(self, relays: tuple[str, ...], now: float) -> None:
-        """Check from these relay bases too; the pairs of relays that are gone go."""
+    def set_relays(self, relays: tuple[str, ...], now: float) -> frozenset[Route]:
+        """Check from these relay bases too; returns the heard routes of those that are gone."""
         gone = {base for base in self.bases if base.startswith(RELAYS)} - set(relays)
         self.pairs = {route: one for route, one in self.pairs.items() if route.base not in gone}
-        self._heard = {route for route in self._heard if route.base not in gone}
-        self._proved &= self._heard
+        lost = frozenset(route for route in self._heard if route.base in gone)
+        self._heard -= lost
+        self._proved -= lost
         new = [base for base in relays if base not in self.bases]
         self.bases = (*(base for base in self.bases if base not in gone), *new)
-        if self.is_direct:
-            return
-        for base in new:
-            for candidate in self.candidates:
-                self._pair_up(candidate, base, now)
-        self.handle_timer(now)
-
-    def _pair_up(self, candidate: Candidate, base: str, now: float) -> None:
-        route = Route(candidate.address, base)
-        if route in self.pairs:
-            self._rename(self.pairs[route], candidate)
-            return
-        if self._reaches(route):
-            self._pair(candidate, base, now)
-
-    def _reaches(self, route: Route) -> bool:
-        """Tell whether what leaves from this base can get there at all."""
-        if route.is_relayed:
-            return self._remote.is_at_relay(route.address)
-        return family(route.address[0]) in families(self.host_addresses)
+        if not self.is_direct:
+            for base in new:
+                for candidate in self.candidates:
+                    self._pair_up(candidate, base, now)
+            self.handle_timer(now)
+        return lost
 
     def remote_began(self, now: float) -> None:
         """The other side's NAT has its mappings: check at full TTL from now on."""
@@ -306,51 +248,71 @@ class Punching:
 
     def check_again(self, now: float) -> None:
         """Verify every known pair; ends with a path, the same or another, or in failure."""
-        if self.phase is Phase.CHECKING and self.path is None:
-            return
-        if self.phase is Phase.CHECKING and now - self._round_started < LATER_ROUND:
+        is_on = self.phase is Phase.CHECKING
+        if is_on and (self.path is None or now - self._round_started < LATER_ROUND):
             return
         self._start_round(now, LATER_ROUND)
         self.handle_timer(now)
 
-    def begin_burst(self, burst: ProbeBurst) -> None:
-        """Send these too, until there is a direct path or the round ends."""
-        if self.phase is Phase.CHECKING:
-            self.burst = burst
+    def begin_burst(self, strategy: Strategy, target: Address, begin: float) -> None:
+        """Send a burst, too, until there is a direct path or the round ends."""
+        check = self.credentials.request(self._random_bytes(12))  # responses aren't needed
+        if strategy is Strategy.PROBE:
+            self.burst = ProbeBurst.probes(check, target[0], self._random_bytes, begin)
+        else:
+            self.burst = ProbeBurst.openings(self.ufrag, check, target, LOW_TTL, begin)
 
-    @property
-    def burst_begun(self) -> bool:
-        """Whether this attempt has had its burst."""
-        return self.burst is not None
+    # -- pairs
 
-    def check_bytes(self) -> bytes:
-        """Return a check that can be sent to many addresses; its responses are not needed."""
-        return self._request(self._random_bytes(12), Pair(Candidate(CandidateType.HOST, NOBODY)))
+    def _pair_up(self, candidate: Candidate, base: str, now: float) -> None:
+        pair = self.pairs.get(Route(candidate.address, base))
+        if pair is not None:
+            self._rename(pair, candidate)
+        elif self._reaches(candidate.address, base):
+            self._add_pair(candidate, base, now)
 
-    def _request(self, transaction_id: bytes, pair: Pair) -> bytes:
-        username = f"{self.credentials.remote_ufrag}:{self.credentials.local_ufrag}"
-        preference = RELAYED_PREFERENCE if pair.route.is_relayed else REFLEXIVE_PREFERENCE
-        flags = {"USE_CANDIDATE": None} if pair.nominating else {}
-        request = stun.request(
-            transaction_id,
-            USERNAME=username,
-            PRIORITY=preference << 24 | pair.nomination,
-            **flags,
-        )
-        return stun.encode(request, self.credentials.key, fingerprint=True)
+    def _rename(self, pair: Pair, told: Candidate) -> None:
+        """A check came from this address before we were told what it is."""
+        if pair.remote.type is CandidateType.PEER_REFLEXIVE and pair.remote != told:
+            pair.remote = told
+            if self.path is not None and self.path.route == pair.route:
+                self._move(attrs.evolve(self.path, remote=told.type))
+
+    def _reaches(self, address: Address, base: str) -> bool:
+        """Tell whether what leaves from this base can get there at all."""
+        if base.startswith(RELAYS):
+            return self._remote.is_at_relay(address)
+        return family(address[0]) in families(self.host_addresses)
+
+    def _add_pair(self, candidate: Candidate, base: str, now: float) -> Pair | None:
+        """Return the new pair; ``None`` where there are too many."""
+        if len(self.pairs) >= MAX_PAIRS:
+            return None
+        # Their NAT has no mapping for our relay before it has checked it.  A relay is no NAT.
+        waits = base.startswith(RELAYS) and candidate.type is not CandidateType.RELAYED
+        begin = now + RELAY_WAIT if waits else now
+        pair = Pair(candidate, base, begin, due=begin)
+        self.pairs[pair.route] = pair
+        return pair
+
+    # -- rounds
 
     def _start_round(self, now: float, length: float) -> None:
         """Begin a round, now or when it is our turn."""
-        self._round_length, is_first = length, not self.has_settled
-        if self.admission.ask(self.credentials.local_ufrag, self.known, is_first, now):
+        self._round_length = length
+        if self.admission.ask(self.ufrag, self.known, not self.has_settled, now):
             self.take_turn(now)
 
     def take_turn(self, now: float) -> None:
         """Begin the round that was asked for."""
-        self.phase, self._decide_at = Phase.CHECKING, None
+        self.phase, self._select_at = Phase.CHECKING, None
         self._round_started, self._round_ends = now, now + self._round_length
-        self._transactions.clear()
+        self._sent.clear()
         self._make_all_due(now)
+
+    def _make_all_due(self, now: float) -> None:
+        for pair in self.pairs.values():
+            pair.begin_round(now)
 
     def give_up(self) -> None:
         """The first round didn't have its turn in time."""
@@ -359,26 +321,30 @@ class Punching:
 
     def give_way(self, now: float) -> bool:
         """End a round that has a path, for attempts that have none; tells whether it did."""
-        if self.phase is not Phase.CHECKING or now < self._round_started + YIELDING:
-            return False
-        if not any(self._confirmed_in_round(pair) for pair in self.pairs.values()):
+        is_mature = self.phase is Phase.CHECKING and now >= self._round_started + YIELDING
+        if not is_mature or not self._confirmed():
             return False
         self._end_round()
         return True
 
-    def _make_all_due(self, now: float) -> None:
+    def _end_round(self) -> None:
+        self.admission.leave(self.ufrag)
+        confirmed = bool(self._confirmed())
+        self.phase = Phase.QUIET if confirmed else Phase.FAILED
+        self.has_settled = True
+        self._stop_burst()
+        self._sent.clear()
         for pair in self.pairs.values():
-            pair.sends, pair.due = 0, max(now, pair.not_before)
+            pair.end_round()
+        self.outbox.append(RoundEnded(self.ufrag, confirmed))
 
-    def _pair(self, candidate: Candidate, base: str, now: float) -> Pair | None:
-        route = Route(candidate.address, base)
-        pair = self.pairs.get(route)
-        if pair is None and len(self.pairs) < MAX_PAIRS:
-            begin = now
-            if route.is_relayed and candidate.type is not CandidateType.RELAYED:
-                begin = now + RELAY_WAIT
-            pair = self.pairs[route] = Pair(candidate, base, due=begin, not_before=begin)
-        return pair
+    def _stop_burst(self) -> None:
+        if self.burst is not None:
+            self.burst.stop()
+
+    def _confirmed(self) -> list[Pair]:
+        """Return the pairs that were confirmed in this round."""
+        return [pair for pair in self.pairs.values() if pair.is_confirmed(self._round_started)]
 
     # -- what the network says
 
@@ -386,36 +352,26 @@ class Punching:
         """Take a check; returns whether it was authentic."""
         if source.base not in self.bases and not source.base.startswith(SOCKETS):
             return False
-        expected = f"{self.credentials.local_ufrag}:{self.credentials.remote_ufrag}"
-        if message.attributes.get("USERNAME") != expected:
+        check = self.credentials.read(message)
+        if check is None:
             return False
-        if not message.integrity_holds(self.credentials.key) or message.unknown_required:
-            return False
-        self._respond(message, source, now)
-        priority = message.attributes.get("PRIORITY", REFLEXIVE_PREFERENCE << 24)
-        number = priority & 0xFFFFFF
-        nominates = "USE-CANDIDATE" in message.attributes and not self.controlling
-        if nominates and number >= self._nomination:  # not one that a later one overtook
+        if self.may_send(source, MAX_RESPONSE, now):
+            response = self.credentials.response(message, source.address)
+            self._send(Datagram(response, source.address, base=source.base))
+        number = check.nomination
+        # A nomination that a later one overtook on the way has a smaller number.
+        if number is not None and number >= self._nomination and not self.controlling:
             self._nominated, self._nomination = source, number
-        relayed = priority >> 24 == RELAYED_PREFERENCE
-        kind = CandidateType.RELAYED if relayed else CandidateType.PEER_REFLEXIVE
-        self._triggered(source, kind, now)
+        self._check_back(source, check, now)
         return True
 
-    def _respond(self, message: stun.Message, source: Route, now: float) -> None:
-        if self.may_send(source, MAX_RESPONSE, now):
-            response = stun.success(message, XOR_MAPPED_ADDRESS=source.address)
-            data = stun.encode(response, self.credentials.key, fingerprint=True)
-            self._send(Datagram(data, source.address, base=source.base))
-
-    def _send(self, datagram: Datagram) -> None:
-        self._outgoing.append(datagram)
-        self.woken()
-
-    def _triggered(self, source: Route, kind: CandidateType, now: float) -> None:
-        """Check back at once, as RFC 8445 section 7.3.1.4 wants, unless the pair is confirmed."""
+    def _check_back(self, source: Route, check: Check, now: float) -> None:
+        """Check back at once (RFC 8445 section 7.3.1.4), unless the pair is confirmed."""
         is_new = source not in self._heard
-        pair = self._pair(self._remote.get(source.address, kind), source.base, now)
+        pair = self.pairs.get(source)
+        if pair is None:
+            remote = self._remote.get(source.address, check.source_type)
+            pair = self._add_pair(remote, source.base, now)
         if pair is None:
             return
         pair.checks_received += 1
@@ -423,52 +379,43 @@ class Punching:
         self.remote_began(now)
         if self.phase is Phase.FAILED or (self.phase is Phase.QUIET and self._joins(is_new, now)):
             self._start_round(now, LATER_ROUND)
-        if is_new and not self._confirmed_in_round(pair):
+        if is_new and not pair.is_confirmed(self._round_started):
             pair.due = now
-        if self._nominated == source and self._confirmed_in_round(pair):
-            self._choose(now)
+        if self._nominated == source and pair.is_confirmed(self._round_started):
+            self._select(now)
         self.handle_timer(now)
-
-    def _hear(self, route: Route, proved: bool) -> None:
-        if route not in (self._proved if proved else self._heard):
-            self._heard.add(route)
-            self._proved |= {route} if proved else set()
-            self._new_routes.append((route, proved))
-            self.woken()
 
     def _joins(self, is_new: bool, now: float) -> bool:
         """Whether a check of theirs begins a round of ours: from a new address, or to improve."""
         improvable = self.path is not None and self.path.is_relayed
         return is_new or (improvable and now - self._round_started > JOIN_INTERVAL)
 
+    def _hear(self, route: Route, proved: bool) -> None:
+        if route not in (self._proved if proved else self._heard):
+            self._heard.add(route)
+            self._proved |= {route} if proved else set()
+            self.outbox.append(RouteHeard(self.ufrag, route, proved))
+
     def receive_response(self, message: stun.Message, source: Route, now: float) -> bool:
         """Take a response; returns whether it was one of ours."""
-        found = self._transactions.get(message.transaction_id)
-        if found is None or not message.integrity_holds(self.credentials.key):
+        sent = self._sent.get(message.transaction_id)
+        if sent is None or sent.pair.route != source or not self.credentials.accepts(message):
             return False
-        pair, sent_at, nominated = found
-        if pair.route != source or message.message_class is not stun.MessageClass.SUCCESS:
-            return False
-        del self._transactions[message.transaction_id]
-        if self.pairs.get(pair.route) is not pair:
+        del self._sent[message.transaction_id]
+        pair = sent.pair
+        if self.pairs.get(source) is not pair:
             return True  # its relay is gone
-        pair.nominating = pair.nominating and not nominated
-        self._confirm(pair, now - sent_at, stun.mapped_address(message), now)
-        return True
-
-    def _confirm(self, pair: Pair, rtt: float, mapped: Address | None, now: float) -> None:
-        again = self._confirmed_in_round(pair)
-        pair.rtt = min(rtt, pair.rtt) if again else rtt
-        pair.confirmed_at, pair.due = now, pair.due if pair.nominating else None
-        pair.first_confirmed = now if pair.first_confirmed is None else pair.first_confirmed
-        pair.local = self._local_type(pair, mapped)
-        self._hear(pair.route, True)
+        pair.nominating = pair.nominating and not sent.nominated
+        pair.confirm(now - sent.at, self._round_started, now)
+        pair.local = self._local_type(source, stun.mapped_address(message))
+        self._hear(source, True)
         if not pair.is_relayed and self.phase is Phase.CHECKING:
             self._round_ends = min(self._round_ends, now + SETTLING)
-        self._choose(now)
+        self._select(now)
+        return True
 
-    def _local_type(self, pair: Pair, mapped: Address | None) -> CandidateType:
-        if pair.route.is_relayed:
+    def _local_type(self, route: Route, mapped: Address | None) -> CandidateType:
+        if route.is_relayed:
             return CandidateType.RELAYED
         if mapped in self.host_addresses:
             return CandidateType.HOST
@@ -476,69 +423,44 @@ class Punching:
             return CandidateType.SERVER_REFLEXIVE
         return CandidateType.PEER_REFLEXIVE
 
-    def _confirmed_in_round(self, pair: Pair) -> bool:
-        return pair.confirmed_at is not None and pair.confirmed_at >= self._round_started
+    # -- the path
 
-    def _choose(self, now: float) -> None:
-        told = None if self._nominated is None else self.pairs.get(self._nominated)
-        if told is not None and self._confirmed_in_round(told):
-            self._take_path(told, now)
-            return
-        confirmed = [pair for pair in self.pairs.values() if self._confirmed_in_round(pair)]
-        if not confirmed:
-            return
-        best = min(confirmed, key=lambda pair: pair.cost)
+    def _select(self, now: float) -> None:
+        nominated = None if self._nominated is None else self.pairs.get(self._nominated)
         current = None if self.path is None else self.pairs.get(self.path.route)
-        if current is not None and not self._confirmed_in_round(current):
-            fair = self._round_started + max(FAIR_WAIT, FAIR_RTTS * current.rtt)
-            if now < fair:  # the path in use gets the time to answer, too
-                self._decide_at, self._round_ends = fair, max(self._round_ends, fair)
-                return
-        if current is not None and self._confirmed_in_round(current):
-            relayed, cost = current.cost
-            comes_home = best.is_local and not current.is_local
-            if best is current or best.cost >= (relayed, cost * (1.0 if comes_home else BETTER)):
-                return
-        self._take_path(best, now)
+        choice = select(self._confirmed(), current, nominated, self._round_started, now)
+        if choice.again_at is not None:
+            self._select_at = choice.again_at
+            self._round_ends = max(self._round_ends, choice.again_at)
+        if choice.pair is not None and (self.path is None or choice.pair.route != self.path.route):
+            self._use(choice.pair, now)
 
-    def _take_path(self, pair: Pair, now: float) -> None:
-        if self.path is not None and self.path.route == pair.route:
-            return
-        remote = pair.remote
-        self.path = Path(remote.address, pair.local, remote.type, pair.rtt, pair.base)
-        self.method, self._moved = self._method(pair), True
-        self.woken()
+    def _use(self, pair: Pair, now: float) -> None:
+        self.method = self._method_of(pair)
+        self._move(Path.of(pair))
         if self.controlling:
             self._nomination += 1
-            pair.nomination, pair.nominating = self._nomination, True
-            pair.sends, pair.due = 0, now
+            pair.nominate(self._nomination, now)
             self.handle_timer(now)
         if self.is_direct:
             self._stop_burst()
 
-    def _method(self, pair: Pair) -> PathMethod:
+    def _move(self, path: Path) -> None:
+        self.path = path
+        self.outbox.append(PathMoved(self.ufrag, path))
+
+    def _method_of(self, pair: Pair) -> PathMethod:
         if pair.is_relayed:
             return PathMethod.RELAY
         if pair.base.startswith(SOCKETS):
             return PathMethod.MANY_SOCKETS
-        burst = self.burst
-        probed = burst is not None and burst.strategy is Strategy.PROBE
-        if burst is not None and probed and burst.reached(pair.remote.address):
-            return PathMethod.PROBING
-        return PathMethod.PLAIN
-
-    def _stop_burst(self) -> None:
-        if self.burst is not None:
-            self.burst.stop()
+        is_probed = self.burst is not None and self.burst.has_probed(pair.remote.address)
+        return PathMethod.PROBING if is_probed else PathMethod.PLAIN
 
     @property
     def is_direct(self) -> bool:
-        """Whether the path of now needs no relay."""
+        """Whether the path in use needs no relay."""
         return self.path is not None and not self.path.is_relayed
-
-    def heard_bases(self) -> frozenset[str]:
-        """Return the bases that authentic checks came through."""
-        return frozenset(route.base for route in self._heard)
 
     def hears(self, source: Route) -> bool:
         """Tell whether an authentic check or response came over this route."""
@@ -559,9 +481,9 @@ class Punching:
         """Send the checks that are due; end the round when its time is over."""
         if self.phase is not Phase.CHECKING:
             return
-        if self._decide_at is not None and now >= self._decide_at:
-            self._decide_at = None
-            self._choose(now)
+        if self._select_at is not None and now >= self._select_at:
+            self._select_at = None
+            self._select(now)
         if now >= self._round_ends:
             self._end_round()
             return
@@ -577,35 +499,21 @@ class Punching:
 
     def _check(self, pair: Pair, now: float) -> None:
         route = pair.route
-        if not self.may_send(route, self._longest_check(), now):
+        if not self.may_send(route, self._max_check, now):
             pair.due = now + PAUSE
             return
-        transaction_id = self._random_bytes(12)
-        data = self._request(transaction_id, pair)
+        identifier = self._random_bytes(12)
+        check = self.credentials.request(
+            identifier, route.is_relayed, pair.nomination, pair.nominating
+        )
         low = now < self._low_ttl_until and route not in self._heard
         ttl = LOW_TTL if low and pair.base == CHAT_SOCKET else None
-        self._send(Datagram(data, pair.remote.address, ttl, pair.base))
-        self._transactions[transaction_id] = (pair, now, pair.nominating)
-        pair.first_sent = now if pair.first_sent is None else pair.first_sent
-        wait = RESEND_AFTER[min(pair.sends, len(RESEND_AFTER) - 1)]
-        pair.sends, pair.checks_sent, pair.due = pair.sends + 1, pair.checks_sent + 1, now + wait
+        self._send(Datagram(check, route.address, ttl, pair.base))
+        self._sent[identifier] = SentCheck(pair, now, pair.nominating)
+        pair.check_sent(now)
 
-    def _longest_check(self) -> int:
-        """Return the bytes of a check that nominates, the longest there is."""
-        if not self._check_size:
-            self._check_size = len(self.check_bytes()) + USE_CANDIDATE
-        return self._check_size
-
-    def _end_round(self) -> None:
-        self.admission.leave(self.credentials.local_ufrag)
-        confirmed = any(self._confirmed_in_round(pair) for pair in self.pairs.values())
-        self.phase = Phase.QUIET if confirmed else Phase.FAILED
-        self._ended = self.has_settled = True
-        self._stop_burst()
-        self._transactions.clear()
-        for pair in self.pairs.values():
-            pair.due, pair.nominating = None, False
-        self.woken()
+    def _send(self, datagram: Datagram) -> None:
+        self.outbox.append(CheckDatagram(self.ufrag, datagram))
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
@@ -613,31 +521,13 @@ class Punching:
             return None
         due = (pair.due for pair in self.pairs.values())
         burst = None if self.burst is None else self.burst.get_timer()
-        return earliest(self._round_ends, burst, self._decide_at, *due)
+        return earliest(self._round_ends, burst, self._select_at, *due)
 
-    def take_datagrams(self) -> list[Datagram]:
-        """Return, and forget, what waits to be sent."""
-        outgoing, self._outgoing = self._outgoing, []
-        return outgoing
-
-    def take_routes(self) -> list[tuple[Route, bool]]:
-        """Return, and forget, the routes that are newly heard, or proved."""
-        routes, self._new_routes = self._new_routes, []
-        return routes
-
-    def take_move(self) -> Path | None:
-        """Return, once, the path that was just chosen."""
-        moved, self._moved = self._moved, False
-        return self.path if moved else None
-
-    def take_end(self) -> Phase | None:
-        """Return, once, how the round that just ended ended."""
-        ended, self._ended = self._ended, False
-        return self.phase if ended else None
+    # -- reports
 
     def pair_reports(self, began: float) -> tuple[PairReport, ...]:
-        """Return what was tried, pair by pair; ``began`` as in :meth:`Pair.told`."""
-        return tuple(pair.told(began) for pair in self.pairs.values())
+        """Return what was tried, pair by pair; ``began`` as in :meth:`Pair.report`."""
+        return tuple(pair.report(began) for pair in self.pairs.values())
 
     def burst_report(self, began: float) -> BurstReport | None:
         """Return what was tried beside the pairs."""

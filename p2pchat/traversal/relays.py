@@ -8,13 +8,14 @@ of them: from when we come back, whoever named them can't read which of them ans
 
 Owns the bases ``relay/N`` and ``stream/N``: what is sent from a relay base is wrapped for its
 relay, what comes from a relay is unwrapped.  Streams are the adapter's, which learns from
-:meth:`Relays.take_stream_changes` which ones to open and close.
+:class:`StreamChange` which ones to open and close.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 import attrs
 
@@ -45,12 +46,21 @@ class StreamChange:
     address: Address | None = None
 
 
+@attrs.frozen
+class BasesChanged:
+    """The relay bases that data can be sent from changed, and with them our candidates."""
+
+
+RelaysEvent = Datagram | StreamChange | BasesChanged
+
+
 @attrs.define(eq=False)
 class _Relayed:
     """An allocation and the bases that it makes; its times are for the story."""
 
     number: int
     server: RelayServer
+    carrier: str
     allocation: Allocation
     asked_at: float
     allocated_at: float | None = None
@@ -61,17 +71,12 @@ class _Relayed:
     def base(self) -> str:
         return f"{RELAYS}{self.number}"
 
-    @property
-    def carrier(self) -> str:
-        on_socket = self.server.transport is Transport.UDP
-        return CHAT_SOCKET if on_socket else f"{STREAMS}{self.number}"
-
     def note(self, now: float) -> None:
         """Keep the time at which it was there first."""
         if self.allocated_at is None and self.allocation.state is State.ALLOCATED:
             self.allocated_at, self.address = now, self.allocation.relayed
 
-    def told(self, began: float) -> RelayReport:
+    def report(self, began: float) -> RelayReport:
         """Return what became of it, with milliseconds since ``began``."""
         return RelayReport(
             str(self.server),
@@ -94,10 +99,12 @@ class Relays:
     The relays of one agent.
 
     :ivar is_wanted: whether somebody needs one.
+    :ivar outbox: what its parent is to take, in order.
     """
 
     _random_bytes: Callable[[int], bytes]
     is_wanted: bool = False
+    outbox: deque[RelaysEvent] = attrs.Factory(deque)
     _reachable: frozenset[Family] = frozenset(Family)
     _servers: list[tuple[RelayServer, Address]] = attrs.Factory(list)
     _credentials: Credentials | None = None
@@ -107,8 +114,6 @@ class Relays:
     _streams_at: float | None = None
     _retry_at: float | None = None
     _told: tuple[Candidate, ...] = ()
-    _stream_changes: list[StreamChange] = attrs.Factory(list)
-    _farewell: list[Datagram] = attrs.Factory(list)
     _hosts: dict[str, set[str]] = attrs.Factory(dict)  # IP addresses to permit, by owner
     _owners: dict[str, set[str]] = attrs.Factory(dict)  # by IP address
     _past: deque[_Relayed] = attrs.Factory(lambda: deque(maxlen=MAX_REMEMBERED))
@@ -149,9 +154,18 @@ class Relays:
         self, server: RelayServer, address: Address | str, credentials: Credentials, now: float
     ) -> _Relayed:
         self._number += 1
-        reliable = server.transport is not Transport.UDP
-        allocation = Allocation(address, credentials, reliable, self._random_bytes)
-        relayed = _Relayed(self._number, server, allocation, now)
+        if isinstance(address, str):
+            to, carrier = NOWHERE, f"{STREAMS}{self._number}"
+        else:
+            to, carrier = address, CHAT_SOCKET
+        allocation = Allocation(
+            address,
+            credentials,
+            carrier != CHAT_SOCKET,
+            self._random_bytes,
+            lambda frame: self.outbox.append(Datagram(frame, to, None, carrier)),
+        )
+        relayed = _Relayed(self._number, server, carrier, allocation, now)
         self._running[relayed.base] = relayed
         allocation.permit([(host, 0) for host in self._owners], now)
         return relayed
@@ -161,13 +175,14 @@ class Relays:
         for server, address in self._servers:
             if server.transport is not Transport.UDP and family(address[0]) in self._reachable:
                 relayed = self._begin(server, str(server), self._credentials, now)
-                self._stream_changes.append(StreamChange(relayed.carrier, server, address))
+                self.outbox.append(StreamChange(relayed.carrier, server, address))
 
     def release(self, now: float) -> None:
         """Let every allocation go."""
         self.is_wanted, self._streams_at, self._retry_at = False, None, None
         for relayed in list(self._running.values()):
             self._close(relayed, now)
+        self._settle(now)
 
     @property
     def owes_any(self) -> bool:
@@ -184,10 +199,9 @@ class Relays:
     def _bury(self) -> None:
         """Forget the allocations that are given back, or can't be."""
         for relayed in [one for one in self._closing if one.allocation.get_timer() is None]:
-            self._farewell += self._datagrams_of(relayed)
             self._closing.remove(relayed)
             if relayed.carrier != CHAT_SOCKET:
-                self._stream_changes.append(StreamChange(relayed.carrier, None))
+                self.outbox.append(StreamChange(relayed.carrier, None))
 
     # -- the streams
 
@@ -215,10 +229,12 @@ class Relays:
 
         :param carrier: the base that it came in on.
         """
-        for relayed in [*self._running.values(), *self._closing]:
+        for relayed in chain(self._running.values(), self._closing):
             from_relay = carrier != CHAT_SOCKET or relayed.allocation.server == source
             if relayed.carrier == carrier and from_relay:
                 got = relayed.allocation.receive(data, now)
+                if not got:  # the relay's own word, which may end or make an allocation
+                    self._settle(now)
                 return [(payload, Route(peer, relayed.base)) for payload, peer in got]
         return None
 
@@ -275,12 +291,10 @@ class Relays:
         running = self._running.values()
         return [one for one in running if one.allocation.state is State.ALLOCATED]
 
-    @property
-    def serving(self) -> frozenset[Address]:
-        """Where the relays are that hold an allocation of ours, or did; and where streams go."""
-        closing = [one for one in self._closing if one.allocation.mapped is not None]
-        servers = (one.allocation.server for one in [*self._allocated(), *closing])
-        return frozenset({NOWHERE, *(one for one in servers if not isinstance(one, str))})
+    def is_serving(self, address: Address) -> bool:
+        """Tell whether a relay that holds an allocation of ours, or did, is there."""
+        closing = (one for one in self._closing if one.allocation.mapped is not None)
+        return any(one.allocation.server == address for one in chain(self._allocated(), closing))
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -306,7 +320,7 @@ class Relays:
             return
         for relayed in [*self._running.values(), *self._closing]:
             relayed.allocation.handle_timer(now)
-        self._sort_out(now)
+        self._settle(now)
 
     def _ask_again(self, now: float) -> None:
         """Let go of what hasn't come to anything, and ask all anew."""
@@ -314,6 +328,14 @@ class Relays:
             self._close(relayed, now)
         self.is_wanted = False
         self.want(now, True, self._reachable)
+
+    def _settle(self, now: float) -> None:
+        """Take what became of the allocations, and tell whether our candidates are others now."""
+        self._sort_out(now)
+        self._bury()
+        if self._told != self.candidates():
+            self._told = self.candidates()
+            self.outbox.append(BasesChanged())
 
     def _sort_out(self, now: float) -> None:
         """Drop what failed, keep the first that is there, try again where nothing is left."""
@@ -336,33 +358,6 @@ class Relays:
         times = (relayed.allocation.get_timer() for relayed in running)
         return earliest(self._streams_at, self._retry_at, *times)
 
-    # -- what goes out
-
-    def take_datagrams(self, now: float) -> list[Datagram]:
-        """Return, and forget, what goes to the relays."""
-        self._sort_out(now)
-        outgoing, self._farewell = self._farewell, []
-        for relayed in [*self._running.values(), *self._closing]:
-            outgoing += self._datagrams_of(relayed)
-        self._bury()
-        return outgoing
-
-    def _datagrams_of(self, relayed: _Relayed) -> list[Datagram]:
-        server = relayed.allocation.server
-        to = NOWHERE if isinstance(server, str) else server
-        frames = relayed.allocation.take_datagrams()
-        return [Datagram(frame, to, None, relayed.carrier) for frame in frames]
-
-    def take_stream_changes(self) -> list[StreamChange]:
-        """Return, and forget, which streams to open and close."""
-        changes, self._stream_changes = self._stream_changes, []
-        return changes
-
-    def take_change(self) -> bool:
-        """Tell, once, that our relayed candidates changed."""
-        told, self._told = self._told, self.candidates()
-        return told != self._told
-
     def told(self, began: float) -> tuple[RelayReport, ...]:
         """
         Return what came of the relays that served since a time.
@@ -370,4 +365,4 @@ class Relays:
         :param began: from when on, and what milliseconds count from.
         """
         past = (one for one in self._past if one.ended_at is not None and one.ended_at >= began)
-        return tuple(one.told(began) for one in (*past, *self._running.values()))
+        return tuple(one.report(began) for one in (*past, *self._running.values()))

@@ -34,7 +34,6 @@ from p2pchat.wire.addresses import embedded_ipv4, parse_ip
 
 BURST = 3000  # packets
 RATE = 20.0  # packets a second; more than a conversation that is looked for again and again needs
-MAX_PACKET = 200  # bytes; a check to the longest username fragment has less
 MAX_HOSTS = 1024  # of which we remember what went there
 
 PACKETS = 1200  # in a second, to all hosts

@@ -80,26 +80,25 @@ class Transactions:
     The open requests to one server.
 
     :ivar reliable: whether a stream carries them.
-    :ivar refused: responses to nothing, and those with wrong integrity.
+    :ivar send: takes a frame that is to go to the server.
     """
 
     credentials: Credentials
     reliable: bool
     _random_bytes: Callable[[int], bytes]
-    refused: int = 0
+    send: Callable[[bytes], object]
     _challenge: _Challenge | None = None
     _open: dict[bytes, _Transaction] = attrs.Factory(dict)
-    _outgoing: list[bytes] = attrs.Factory(list)
 
     def ask(self, request: Request, now: float) -> None:
         """Send a request."""
-        self._send(request, 0, now)
+        self._begin(request, 0, now)
 
     def forget(self) -> None:
         """Await no answers any more."""
         self._open.clear()
 
-    def _send(self, request: Request, challenges: int, now: float) -> None:
+    def _begin(self, request: Request, challenges: int, now: float) -> None:
         identifier = self._random_bytes(12)
         attributes, key = dict(request.attributes), None
         if self._challenge is not None:
@@ -113,18 +112,17 @@ class Transactions:
         self._open[identifier] = _Transaction(
             request, data, self._challenge, challenges, now + wait
         )
-        self._outgoing.append(data)
+        self.send(data)
 
     def receive(self, message: stun.Message, now: float) -> Answer | None:
         """Take a response; returns the answer when that ends a request."""
         transaction = self._open.get(message.transaction_id)
         if transaction is None or not self._is_authentic(transaction, message):
-            self.refused += 1
             return None
         del self._open[message.transaction_id]
         code = _code(message)
         if self._accepts_challenge(transaction, code, message):
-            self._send(transaction.request, transaction.challenges + 1, now)
+            self._begin(transaction.request, transaction.challenges + 1, now)
             return None
         return Answer(transaction.request, code, message.attributes)
 
@@ -167,18 +165,13 @@ class Transactions:
         return given_up
 
     def _send_again(self, transaction: _Transaction, now: float) -> None:
-        self._outgoing.append(transaction.data)
+        self.send(transaction.data)
         wait = RETRANSMIT_AFTER[min(transaction.sends, len(RETRANSMIT_AFTER) - 1)]
         transaction.sends, transaction.due = transaction.sends + 1, now + wait
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
         return earliest(*(transaction.due for transaction in self._open.values()))
-
-    def take_datagrams(self) -> list[bytes]:
-        """Return, and forget, what waits to be sent."""
-        outgoing, self._outgoing = self._outgoing, []
-        return outgoing
 
 
 def _code(response: stun.Message) -> int:

@@ -82,6 +82,7 @@ class Allocation:
 
     :ivar server: the relay's address or URL, for people.
     :ivar reliable: the carrier is a stream (see :class:`p2pchat.wire.turn.StreamFrames`).
+    :ivar send_frame: takes a datagram, or a frame of the stream, that is to go to the relay.
     :ivar failure: the sentence for people when the state is FAILED.
     :ivar relayed: where peers reach us through the relay, while the state is ALLOCATED.
     :ivar mapped: where the relay sees us; over UDP, a server-reflexive address.
@@ -91,38 +92,28 @@ class Allocation:
     credentials: Credentials
     reliable: bool
     _random_bytes: Callable[[int], bytes]
+    send_frame: Callable[[bytes], object]
     state: State = State.ALLOCATING
     failure: str = ""
     mapped: Address | None = None
-    _refused: int = 0
     _transactions: Transactions = attrs.field(init=False)
     _permissions: Permissions = attrs.field(init=False)
-    _outgoing: list[bytes] = attrs.Factory(list)
     _start_at: float | None = None
     _expires_at: float = 0.0
     _refresh_at: float | None = None
     _keepalive_at: float | None = None
     _fresh: int = 0
-    _changed: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self._transactions = Transactions(self.credentials, self.reliable, self._random_bytes)
+        self._transactions = Transactions(
+            self.credentials, self.reliable, self._random_bytes, self.send_frame
+        )
         self._permissions = Permissions(self._transactions, self._random_bytes)
 
     @property
     def relayed(self) -> Address | None:
         """The relayed address, or ``None``."""
         return self._permissions.relayed
-
-    @property
-    def refused(self) -> int:
-        """Frames that were malformed or concerned nobody."""
-        return self._refused + self._transactions.refused
-
-    @property
-    def dropped(self) -> int:
-        """Datagrams of ours that had no way to their peer."""
-        return self._permissions.dropped
 
     @property
     def name(self) -> str:
@@ -158,7 +149,7 @@ class Allocation:
             self._leave(State.FAILED)
 
     def _leave(self, state: State) -> None:
-        self.state, self._changed = state, True
+        self.state = state
         self._start_at = self._refresh_at = self._keepalive_at = None
         self._permissions.end()
 
@@ -173,14 +164,6 @@ class Allocation:
     def forget(self, peers: Iterable[Address]) -> None:
         """Renew the permissions of these IP addresses no more; forget that they were refused."""
         self._permissions.forget(peers)
-
-    def is_permitted(self, peer: Address, now: float) -> bool:
-        """Tell whether this peer's IP address has a permission."""
-        return self._permissions.is_permitted(peer[0], now)
-
-    def is_refused(self, peer: Address) -> bool:
-        """Tell whether the relay won't serve this peer's IP address."""
-        return self._permissions.is_refused(peer[0])
 
     def send(self, data: bytes, peer: Address, now: float) -> None:
         """
@@ -215,7 +198,7 @@ class Allocation:
         """
         Take a datagram, or a frame of the stream, that came from the relay.
 
-        Returns relayed datagrams with their peers; what is malformed is counted.
+        Returns relayed datagrams with their peers; what is malformed is dropped.
         """
         try:
             if turn.is_channel_data(data):
@@ -224,16 +207,13 @@ class Allocation:
             if message.message_class is stun.MessageClass.INDICATION:
                 return [self._permissions.receive_indication(message)]
         except RemoteProtocolError:
-            self._refused += 1
             return []
         self._receive_response(message, now)
         return []
 
     def _receive_response(self, message: stun.Message, now: float) -> None:
-        if message.message_class is stun.MessageClass.REQUEST:
-            self._refused += 1
-            return
-        answer = self._transactions.receive(message, now)
+        is_request = message.message_class is stun.MessageClass.REQUEST
+        answer = None if is_request else self._transactions.receive(message, now)
         if answer is not None:
             self._answered(answer, now)
 
@@ -279,7 +259,7 @@ class Allocation:
         elif relayed is None:
             self.fail("names no relayed address")
         else:
-            self.state, self._changed = State.ALLOCATED, True
+            self.state = State.ALLOCATED
             self.mapped = answer.attributes.get("XOR-MAPPED-ADDRESS")
             self._schedule(answer, now)
             self._rearm_keepalive(now)
@@ -306,7 +286,7 @@ class Allocation:
             self.fail(_FAILURES[_MISMATCH])
             return
         self._fresh += 1
-        self.state, self._changed = State.ALLOCATING, True
+        self.state = State.ALLOCATING
         self._refresh_at = self._keepalive_at = None
         self._transactions.forget()
         self._permissions.pause()
@@ -324,7 +304,7 @@ class Allocation:
             self.refresh(now)
         if self._keepalive_at is not None and now >= self._keepalive_at:
             kind, identifier = stun.MessageClass.INDICATION, self._random_bytes(12)
-            self._outgoing.append(stun.encode(stun.Message(kind, identifier)))
+            self.send_frame(stun.encode(stun.Message(kind, identifier)))
             self._rearm_keepalive(now)
         self._permissions.handle_timer(now)
 
@@ -332,16 +312,6 @@ class Allocation:
         """Return when :meth:`handle_timer` has something to do."""
         own = (self._start_at, self._refresh_at, self._keepalive_at)
         return earliest(self._transactions.get_timer(), self._permissions.get_timer(), *own)
-
-    def take_datagrams(self) -> list[bytes]:
-        """Return, and forget, what waits to be sent to the relay, a frame each."""
-        outgoing, self._outgoing = self._outgoing, []
-        return self._transactions.take_datagrams() + self._permissions.take_datagrams() + outgoing
-
-    def take_change(self) -> bool:
-        """Tell, once, that the state or the relayed address changed."""
-        changed, self._changed = self._changed, False
-        return changed
 
     def story(self) -> list[str]:
         """Return how it went, a sentence each."""

@@ -11,11 +11,12 @@ from twisted.internet.error import CannotListenError
 from p2pchat.peer.agent_adapter import LINGER, AgentAdapter
 from p2pchat.peer.relay_stream import CONNECT_TIMEOUT
 from p2pchat.runtime import Runtime
-from p2pchat.traversal.agent import AgentEvent, CandidatesChanged, PathMoved, SocketsReleased
+from p2pchat.traversal.agent import AgentEvent, SocketsReleased
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import RELAYS, SOCKETS, STREAMS, Datagram
-from p2pchat.traversal.gathering import REFRESH_INTERVAL
+from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged
 from p2pchat.traversal.nat import NatTraits
-from p2pchat.traversal.punching import Credentials
+from p2pchat.traversal.punching import PathMoved
 from p2pchat.traversal.relays import StreamChange
 from p2pchat.traversal.turn import REFRESH
 from p2pchat.wire.addresses import Address, Family

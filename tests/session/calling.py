@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.session.call import Call, CallEvent, SendDocument, Stage
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
-from p2pchat.traversal.punching import Path
+from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (

@@ -17,9 +17,10 @@ from p2pchat import events
 from p2pchat.identity.keys import Identity
 from p2pchat.session.dialogue import Dialogue
 from p2pchat.session.surroundings import Surroundings
-from p2pchat.traversal.agent import Agent, LinkDatagram, PathMoved, RoundEnded
+from p2pchat.traversal.agent import Agent, LinkDatagram
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
+from p2pchat.traversal.punching import PathMoved, RoundEnded
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Delivered

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.session.chronicle import Chronicle, describe_path
-from p2pchat.traversal.punching import Path
+from p2pchat.traversal.pairs import Path
 from p2pchat.wire.documents import CandidateType
 
 PATH = Path(("203.0.113.1", 5), CandidateType.HOST, CandidateType.SERVER_REFLEXIVE, 0.0123)

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.session.held_link import REVIVAL, HeldLink
 from p2pchat.session.link import Link, LinkEnded
 from p2pchat.traversal.datagrams import Route
-from p2pchat.traversal.punching import Path
+from p2pchat.traversal.pairs import Path
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
 from tests.identity.people import ALICE, BOB

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.session.conversation import SUSPICION
 from p2pchat.session.idleness import Idleness
 from p2pchat.traversal.keepalive import Keepalive
-from p2pchat.traversal.punching import Path
+from p2pchat.traversal.pairs import Path
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
 

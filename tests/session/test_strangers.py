@@ -8,8 +8,9 @@ from p2pchat import events
 from p2pchat.session.approval import RETRY_PATIENCE
 from p2pchat.session.dialogue import LINGERING
 from p2pchat.session.link import PROOF_DEADLINE
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.nat import NatTraits
-from p2pchat.traversal.punching import FIRST_ROUND, Credentials
+from p2pchat.traversal.punching import FIRST_ROUND
 from p2pchat.wire.documents import Offer, Refusal
 from tests.session.test_dialogue import DialogueCase
 

@@ -50,7 +50,7 @@ class RelayTests(SynchronousTestCase):
             self.world.internet.nat(udp=False), self.world.nat(PORT_RESTRICTED_CONE)
         )
         self.await_blocked(alice)
-        self.assertLess(self.world.connect(alice, bob), 0.6)
+        self.assertLess(self.world.connect(alice, bob), 0.65)
         self.converse(alice, bob)
         self.assertIn("relay", self.path(bob))
 

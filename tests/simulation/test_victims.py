@@ -14,7 +14,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.traversal.nat import Mapping
-from p2pchat.traversal.send_budget import BURST, MAX_PACKET, RATE
+from p2pchat.traversal.send_budget import BURST, RATE
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -29,6 +29,7 @@ from p2pchat.wire.documents import (
 )
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.world import SECRET, Person, World, runtime_on
+from tests.traversal.ends import MAX_PACKET
 
 FORBIDDEN = (
     *("127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.251"),

@@ -22,13 +22,10 @@ class Carrier:
     :ivar received: the relayed datagrams, with their peers.
     """
 
-    def __init__(
-        self, allocation: Allocation, clock: IReactorTime, write: Callable[[bytes], None]
-    ) -> None:
+    def __init__(self, allocation: Allocation, clock: IReactorTime) -> None:
         self.allocation = allocation
         self.received: list[tuple[bytes, Address]] = []
         self._clock = clock
-        self._write = write
         self._timer: IDelayedCall | None = None
 
     def do(self, action: Callable[..., Any], *arguments: Any) -> Any:
@@ -42,9 +39,7 @@ class Carrier:
         self.received += self.do(self.allocation.receive, frame)
 
     def step(self) -> None:
-        """Send what waits, and arm the timer."""
-        for frame in self.allocation.take_datagrams():
-            self._write(frame)
+        """Arm the timer."""
         self.stop()
         wanted = self.allocation.get_timer()
         if wanted is not None:
@@ -81,8 +76,8 @@ class UdpCarrier(Carrier):
     ) -> None:
         self.socket = _Socket(relay)
         self.socket.carrier = self
-        allocation = Allocation(relay, credentials, False, runtime.random_bytes)
-        super().__init__(allocation, runtime.clock, self._send)
+        allocation = Allocation(relay, credentials, False, runtime.random_bytes, self._send)
+        super().__init__(allocation, runtime.clock)
         self.port = runtime.reactor.listenUDP(port, self.socket, maxPacketSize=65535)
         self.do(allocation.start)
 
@@ -97,8 +92,8 @@ class StreamCarrier(Carrier):
     def __init__(
         self, runtime: Runtime, server: RelayServer, credentials: Credentials, trust: Any = None
     ) -> None:
-        allocation = Allocation(str(server), credentials, True, runtime.random_bytes)
-        super().__init__(allocation, runtime.clock, self._send)
+        allocation = Allocation(str(server), credentials, True, runtime.random_bytes, self._send)
+        super().__init__(allocation, runtime.clock)
         self.stream = RelayStream(
             runtime,
             server,

@@ -7,19 +7,18 @@ from random import Random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import Datagram, Route
-from p2pchat.traversal.punching import (
-    Credentials,
-    Path,
-    Phase,
-    Punching,
-)
+from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.punching import PathMoved, Phase, Punching, RoundEnded
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.traversal.fake_wire import FakeWire, Link
+from tests.traversal.outboxes import checks_of, take
 
 KEY = b"k" * 32
+MAX_PACKET = 200  # bytes; no check, and no answer to one, has more
 A1, A2 = ("198.51.100.1", 1001), ("10.0.0.1", 1002)
 B1, B2 = ("198.51.100.2", 2001), ("10.0.0.2", 2002)
 ELSEWHERE = ("203.0.113.66", 666)
@@ -60,7 +59,7 @@ class End:
 
     def outgoing(self, _now: float) -> list[Datagram]:
         """Return, and forget, what is to be sent."""
-        outgoing = self.punching.take_datagrams()
+        outgoing = checks_of(self.punching)
         self.sent += outgoing
         return outgoing
 
@@ -71,9 +70,9 @@ class End:
         return [one for one in sent if stun.decode(one.data).message_class is request]
 
     def _note(self) -> None:
-        move, end = self.punching.take_move(), self.punching.take_end()
-        self.moves += [] if move is None else [move]
-        self.ends += [] if end is None else [end]
+        self.moves += [one.path for one in take(self.punching, PathMoved)]
+        ends = {True: Phase.QUIET, False: Phase.FAILED}
+        self.ends += [ends[one.confirmed] for one in take(self.punching, RoundEnded)]
 
 
 def end(seed: int, ours: str, theirs: str, hosts: tuple[Address, ...], key: bytes = KEY) -> End:

@@ -15,16 +15,18 @@ from random import Random
 
 import attrs
 
-from p2pchat.traversal.agent import Agent, AgentEvent, PathMoved
+from p2pchat.traversal.agent import Agent, AgentEvent
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.port_guessing import PORTS
-from p2pchat.traversal.punching import Credentials, Punching
+from p2pchat.traversal.punching import PathMoved, Punching
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
+from tests.traversal.outboxes import take
 
 LATENCY = 0.02  # seconds, one way
 KEY = b"k" * 32
@@ -39,7 +41,7 @@ def gathering_seen_at(
     """Return a gathering that the STUN servers have seen at these addresses."""
     gathering = DualGathering((inside,), random_bytes)
     gathering.set_servers(SERVERS, now)
-    for sent, address in zip(gathering.take_datagrams(), mapped, strict=True):
+    for sent, address in zip(take(gathering, Datagram), mapped, strict=True):
         response = stun.success(stun.decode(sent.data), XOR_MAPPED_ADDRESS=address)
         gathering.receive_response(stun.decode(stun.encode(response)), sent.destination)
     return gathering
@@ -100,13 +102,13 @@ class HardWire:
         self,
         hard_offers: bool,
         theirs: NatTraits | None = None,
-        recalled: PathHint | None = None,
+        hint: PathHint | None = None,
     ) -> None:
         """
         Let both begin.
 
         :param theirs: what the hard side is told, if not the truth.
-        :param recalled: what the hard side remembers.
+        :param hint: what the hard side remembers.
         """
         hard = self.hard.gathering.traits()
         easy = theirs or self.easy.gathering.traits()
@@ -116,9 +118,9 @@ class HardWire:
         ):
             low_ttl = (agent is self.hard) is not hard_offers
             credentials = Credentials(ours, name, KEY)
-            memory = recalled if agent is self.hard else None
+            memory = hint if agent is self.hard else None
             told = other.candidates()
-            agent.punch(credentials, told, traits, self.now, low_ttl, recalled=memory)
+            agent.punch(credentials, told, traits, self.now, low_ttl, hint=memory)
 
     @property
     def attempts(self) -> tuple[Punching, Punching]:

@@ -16,10 +16,11 @@ from p2pchat.peer.driver import Driver
 from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.agent import Agent, AgentEvent
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, STREAMS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import NatTraits
-from p2pchat.traversal.punching import Credentials, Punching
+from p2pchat.traversal.punching import Punching
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
 from p2pchat.wire.addresses import Address, Family
 from p2pchat.wire.documents import Candidate
@@ -30,6 +31,7 @@ from tests.simulation.link import Link
 from tests.simulation.recorder import Recorder
 from tests.simulation.turn_server import TurnServer, rest_credentials
 from tests.simulation.world import EPOCH, runtime_on
+from tests.traversal.outboxes import take
 
 SECRET = b"shared with the relay"
 FIRST, SECOND = "203.0.113.7", "203.0.113.8"
@@ -105,9 +107,9 @@ class RelaysEnd:
 
     def step(self) -> None:
         """Send what waits, open and close streams, and arm the timer."""
-        for datagram in self.relays.take_datagrams(self.now):
+        for datagram in take(self.relays, Datagram):
             self._send(datagram)
-        for change in self.relays.take_stream_changes():
+        for change in take(self.relays, StreamChange):
             self.changes.append((self.now, change))
             self._change(change)
         if self._timer is not None and self._timer.active():

@@ -10,21 +10,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.interfaces import IMachine
-from p2pchat.traversal.agent import (
-    EARLY_CHECKS,
-    RELAY_DELAY,
-    Agent,
-    CandidatesChanged,
-    LinkDatagram,
-    NetworkReturned,
-    PathMoved,
-    RoundEnded,
-)
+from p2pchat.traversal.agent import EARLY_CHECKS, RELAY_DELAY, Agent, LinkDatagram
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.dual_stack import DualGathering
-from p2pchat.traversal.gathering import REFRESH_INTERVAL
+from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged, NetworkReturned
 from p2pchat.traversal.nat import NatTraits
-from p2pchat.traversal.punching import FIRST_ROUND, Credentials
+from p2pchat.traversal.punching import FIRST_ROUND, PathMoved, RoundEnded
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address

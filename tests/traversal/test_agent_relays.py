@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
-from p2pchat.traversal.agent import (
-    RELAY_DELAY,
-    RELAY_GRACE,
-    CandidatesChanged,
-    LinkDatagram,
-    PathMoved,
-    RoundEnded,
-)
+from p2pchat.traversal.agent import RELAY_DELAY, RELAY_GRACE, LinkDatagram
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import RELAYS, Datagram
+from p2pchat.traversal.gathering import CandidatesChanged
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
-from p2pchat.traversal.punching import FIRST_ROUND, Credentials
+from p2pchat.traversal.punching import FIRST_ROUND, PathMoved, RoundEnded
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 from tests.simulation.link import Link
 from tests.traversal.hard_wire import gathering_seen_at
@@ -92,11 +87,9 @@ class WhenTests(Case):
             (PathMethod.PLAIN, unknown, False),
         ):
             end = self.agent(UDP)
-            recalled = PathHint(means, end.agent.gathering.traits().mapping, theirs, 0.0)
+            hint = PathHint(means, end.agent.gathering.traits().mapping, theirs, 0.0)
             credentials, now = Credentials("alice", "bob", KEY), end.now
-            attempt = end.agent.punch(
-                credentials, (NOWHERE,), NatTraits(), now, False, recalled=recalled
-            )
+            attempt = end.agent.punch(credentials, (NOWHERE,), NatTraits(), now, False, hint=hint)
             self.assertEqual(end.agent.relays.is_wanted, wanted)
             self.assertTrue(all(pair.checks_sent for pair in attempt.pairs.values()))
 
@@ -241,7 +234,7 @@ class RelayOnlyTests(Case):
             credentials = Credentials(f"ours {traits.mapping}", "theirs", KEY)
             now = self.alice.now
             attempt = self.alice.agent.punch(credentials, (NOWHERE,), traits, now, False)
-            self.assertFalse(attempt.burst_begun)
+            self.assertFalse(attempt.burst)
 
 
 class ReleaseTests(Case):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from random import Random
+from types import FrameType
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.admission import KEPT, LONGEST_WAIT, MAX_CHECKING
-from p2pchat.traversal.agent import Agent, LinkDatagram, RoundEnded, SocketsReleased
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.agent import Agent, LinkDatagram, SocketsReleased
+from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.datagrams import CHAT_SOCKET, Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, MAX_HOSTS
 from p2pchat.traversal.port_guessing import FIRST_PAUSE, PROBES
-from p2pchat.traversal.punching import FIRST_ROUND, MAX_PAIRS, Credentials, Phase, Punching
+from p2pchat.traversal.punching import FIRST_ROUND, MAX_PAIRS, Phase, Punching, RoundEnded
 from p2pchat.traversal.relays import KEPT_HOSTS, Relays
 from p2pchat.traversal.remote_candidates import MAX_AT_RELAY, MAX_KEPT
 from p2pchat.traversal.send_budget import BURST, BYTES, KEPT_PACKETS, PACKETS, RATE
@@ -148,6 +151,40 @@ class ForgedSourceTests(CostCase):
         self.flush()
         (event,) = [one for one in self.told if isinstance(one, LinkDatagram)]
         self.assertEqual(event.ufrag, "friend")
+
+
+class LinkDatagramTests(CostCase):
+    """What a datagram of a link costs, which is most of what comes."""
+
+    def calls(self) -> int:
+        """Return how many functions are called for one of them, from here and back."""
+        count = 0
+
+        def called(_frame: FrameType, event: str, _argument: object) -> None:
+            nonlocal count
+            count += event == "call"
+
+        sys.setprofile(called)
+        try:
+            self.agent.receive_on(CHAT_SOCKET, QUIC, PEER, self.now)
+            self.agent.datagrams_to_send(self.now)
+        finally:
+            sys.setprofile(None)
+        self.assertIsInstance(self.agent.next_event(), LinkDatagram)
+        return count
+
+    def test_no_polls(self) -> None:
+        """No machine below the agent is asked for anything, however many there are."""
+        self.agent.gathering.set_servers([(VICTIM, 3478)], self.now)
+        self.punch("ours", reflexive(PEER))
+        self.run_until(NOW + 10, PEER)
+        alone = self.calls()
+        self.assertLess(alone, 20)
+        for number in range(20):
+            self.punch(f"other {number}", reflexive((PEER[0], 100 + number)))
+            self.run_until(self.now + 1, (PEER[0], 100 + number))
+        self.run_until(self.now + FIRST_ROUND)
+        self.assertEqual(self.calls(), alone)
 
 
 class TurnTests(CostCase):
@@ -316,7 +353,7 @@ class VolleyTests(SynchronousTestCase):
         attempt = agent.punch(
             Credentials(ufrag, "theirs", KEY), where, NatTraits(theirs), now, False, known=known
         )
-        return attempt.burst_begun
+        return attempt.burst is not None
 
     def test_probing(self) -> None:
         """Strangers whose probing fails, again and again, delay no friend's."""

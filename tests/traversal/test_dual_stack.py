@@ -6,11 +6,14 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
+from p2pchat.traversal.gathering import NetworkReturned
 from p2pchat.traversal.nat import Mapping
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family
 from p2pchat.wire.documents import MAX_CANDIDATES, CandidateType
+from tests.traversal.outboxes import take
 
 NOW = 100.0
 OURS, OURS6 = ("10.0.0.2", 5000), ("2001:db8:1::2", 5001)
@@ -35,7 +38,7 @@ class DualGatheringTests(SynchronousTestCase):
     def answer(self, gathering: DualGathering, mapped: dict[Family, Address]) -> set[Family]:
         """Answer the requests of these families; return which families were asked."""
         asked = set()
-        for sent in gathering.take_datagrams():
+        for sent in take(gathering, Datagram):
             which = family(sent.destination[0])
             asked.add(which)
             if which in mapped:
@@ -86,12 +89,11 @@ class DualGatheringTests(SynchronousTestCase):
         gathering = self.gathering(OURS, OURS6)
         self.silence(gathering)
         self.assertTrue(gathering.is_blocked)
-        gathering.take_datagrams()
+        take(gathering, Datagram)
         gathering.refresh(NOW + 20)
         self.answer(gathering, {Family.IPV6: OURS6})
         self.assertFalse(gathering.is_blocked)
-        self.assertTrue(gathering.take_return())
-        self.assertFalse(gathering.take_return())
+        self.assertEqual(take(gathering, NetworkReturned), [NetworkReturned()])
 
     def test_nobody_asked(self) -> None:
         """Without a STUN service nothing is said to be blocked."""

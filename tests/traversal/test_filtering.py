@@ -6,9 +6,11 @@ from random import Random
 
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.filtering import INTERVAL, SENDS, FilteringTest
+from p2pchat.traversal.gathering import CandidatesChanged
 from p2pchat.traversal.nat import Filtering
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
+from tests.traversal.outboxes import take
 from tests.traversal.test_gathering import FIRST, MAPPED, NOW, OTHER, SECOND, GatheringCase
 
 THIRD, FOURTH = ("203.0.113.2", 3478), ("203.0.113.2", 3479)
@@ -19,13 +21,13 @@ class Case(GatheringCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.test = FilteringTest(THIRD, FOURTH, Random(1).randbytes)
+        self.sent: list[Datagram] = []
+        self.test = FilteringTest(THIRD, FOURTH, Random(1).randbytes, self.sent.append)
 
     def ask_once(self, now: float = NOW) -> stun.Message:
         """Let the test ask; returns its request."""
         self.assertFalse(self.test.handle_timer(now))
-        (sent,) = self.test.take_datagrams()
-        return self.request_in(sent)
+        return self.request_in(self.sent.pop())
 
     def request_in(self, sent: Datagram) -> stun.Message:
         """Return the request in a datagram to the address that is asked."""
@@ -64,18 +66,18 @@ class FilteringTests(Case):
         self.assertEqual(len(asked), 1)
         self.assertTrue(self.test.handle_timer(NOW + SENDS * INTERVAL))
         self.assertIs(self.test.reading, Filtering.ADDRESS_AND_PORT_DEPENDENT)
-        self.assertEqual((self.test.due, self.test.take_datagrams()), (None, []))
+        self.assertEqual((self.test.due, self.sent), (None, []))
 
     def test_early(self) -> None:
         """A timer that comes too early, or after the end, does nothing."""
         self.ask_once()
         self.assertFalse(self.test.handle_timer(NOW + INTERVAL / 2))
-        self.assertEqual(self.test.take_datagrams(), [])
+        self.assertEqual(self.sent, [])
         for number in range(1, SENDS + 1):
             self.test.handle_timer(NOW + number * INTERVAL)
-        self.test.take_datagrams()
+        self.sent.clear()
         self.assertFalse(self.test.handle_timer(NOW + 100))
-        self.assertEqual(self.test.take_datagrams(), [])
+        self.assertEqual(self.sent, [])
 
     def test_from_elsewhere(self) -> None:
         """A server that can't change ports, a refusal and a stranger prove no open filter."""
@@ -95,7 +97,7 @@ class FilteringTests(Case):
                 message = self.success(stun.request(identifier))
                 self.assertFalse(self.test.receive_response(message, FOURTH))
             self.ask_once()
-            self.test = FilteringTest(THIRD, FOURTH, Random(1).randbytes)
+            self.test = FilteringTest(THIRD, FOURTH, Random(1).randbytes, self.sent.append)
 
     def test_late(self) -> None:
         """An answer that comes after the conclusion still shows the truth."""
@@ -113,12 +115,12 @@ class InGatheringTests(Case):
         """Let all that are asked for mappings answer."""
         for server, request in self.ask(*servers).items():
             self.answer(request, MAPPED, server)
-        self.gathering.take_change()
+        take(self.gathering, CandidatesChanged)
 
     def run_timer(self) -> list[Datagram]:
         """Let the next timer come; returns what is sent."""
         self.gathering.handle_timer(max(NOW, self.gathering.get_timer() or 0.0))
-        return self.gathering.take_datagrams()
+        return take(self.gathering, Datagram)
 
     def test_fourth_server(self) -> None:
         """The first three are asked for mappings, the fourth never: it answers for the third."""
@@ -127,7 +129,7 @@ class InGatheringTests(Case):
         request = self.request_in(sent)
         self.assertTrue(self.answer(request, MAPPED, FOURTH))
         self.assertIs(self.gathering.traits().filtering, Filtering.PORT_INDEPENDENT)
-        self.assertTrue(self.gathering.take_change())
+        self.assertTrue(take(self.gathering, CandidatesChanged))
 
     def test_not_before_mappings(self) -> None:
         """It waits for the mappings: a lost network is no strict filter."""
@@ -135,7 +137,7 @@ class InGatheringTests(Case):
         self.assertNotIn(FOURTH, requests)
         self.answer(requests[FIRST], MAPPED, FIRST)
         self.gathering.handle_timer(NOW + 0.05)
-        self.assertEqual(self.gathering.take_datagrams(), [])
+        self.assertEqual(take(self.gathering, Datagram), [])
         while True:
             asked = [stun.decode(one.data).attributes for one in self.run_timer()]
             if self.gathering.is_complete:
@@ -151,7 +153,7 @@ class InGatheringTests(Case):
             now = max(NOW, self.gathering.get_timer() or 0.0)
             self.run_timer()
         self.assertLess(now - start, 2)
-        self.assertTrue(self.gathering.take_change())
+        self.assertTrue(take(self.gathering, CandidatesChanged))
         self.assertIs(self.gathering.traits().filtering, Filtering.ADDRESS_AND_PORT_DEPENDENT)
 
     def test_three_servers(self) -> None:

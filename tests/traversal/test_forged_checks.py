@@ -8,6 +8,7 @@ from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.punching import LATER_ROUND, MAX_PAIRS
 from p2pchat.wire import stun
 from tests.traversal.ends import A1, B1, B2, ELSEWHERE, KEY, PunchingCase, end, host
+from tests.traversal.outboxes import checks_of
 
 
 class ForgeryTests(PunchingCase):
@@ -28,7 +29,7 @@ class ForgeryTests(PunchingCase):
             *(self.check(username="aaaa:bbbb"), self.check(username="bbbb")),
         ):
             self.assertFalse(bob.receive_request(message, Route(ELSEWHERE), self.wire.now))
-        self.assertEqual(bob.take_datagrams(), [])
+        self.assertEqual(checks_of(bob), [])
         self.assertFalse(bob.hears(Route(ELSEWHERE)))
         self.assertTrue(bob.receive_request(self.check(), Route(ELSEWHERE), self.wire.now))
         self.assertTrue(bob.hears(Route(ELSEWHERE)))
@@ -37,7 +38,7 @@ class ForgeryTests(PunchingCase):
         """A response with another key, of another class, or to nothing is refused."""
         alice = self.alice.punching
         alice.begin(host(B1), self.wire.now, False)
-        request = stun.decode(alice.take_datagrams()[0].data)
+        request = stun.decode(checks_of(alice)[0].data)
         good = stun.success(request, XOR_MAPPED_ADDRESS=A1)
         for message, key in (
             (good, b"x"),
@@ -56,7 +57,7 @@ class ForgeryTests(PunchingCase):
         """A response from another address than the check went to confirms nothing."""
         alice = self.alice.punching
         alice.begin(host(B1, B2), self.wire.now, False)
-        request = stun.decode(alice.take_datagrams()[0].data)
+        request = stun.decode(checks_of(alice)[0].data)
         answer = stun.decode(stun.encode(stun.success(request, XOR_MAPPED_ADDRESS=A1), KEY))
         self.assertFalse(alice.receive_response(answer, Route(B2), self.wire.now))
         self.assertFalse(alice.receive_response(answer, Route(ELSEWHERE), self.wire.now))
@@ -97,4 +98,4 @@ class ForbiddenTests(SynchronousTestCase):
         one.begin(host(*((ip, 9) for ip in (*self.FORBIDDEN, *self.LOOPBACK))), 100.0, False)
         for step in range(100):
             one.handle_timer(100.0 + step / 10)
-        self.assertEqual((one.take_datagrams(), one.pairs), ([], {}))
+        self.assertEqual((checks_of(one), one.pairs), ([], {}))

@@ -7,6 +7,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.gathering import (
     BLOCKED_AFTER,
     MAX_HOST_CANDIDATES,
@@ -16,7 +17,9 @@ from p2pchat.traversal.gathering import (
     REFRESH_INTERVAL,
     RETRANSMIT_AFTER,
     UNREACHED_INTERVAL,
+    CandidatesChanged,
     Gathering,
+    NetworkReturned,
 )
 from p2pchat.traversal.keepalive import SHORTEST
 from p2pchat.traversal.nat import Mapping, NatTraits, Preservation
@@ -24,6 +27,7 @@ from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 from tests.cases import each
+from tests.traversal.outboxes import take
 
 FIRST, SECOND = ("203.0.113.1", 3478), ("203.0.113.1", 3479)
 OURS = ("10.0.0.2", 5000)
@@ -39,7 +43,7 @@ class GatheringCase(SynchronousTestCase):
 
     def requests(self) -> list[tuple[Address, stun.Message]]:
         """Return what was asked since the last time, and of whom."""
-        sent = self.gathering.take_datagrams()
+        sent = take(self.gathering, Datagram)
         return [(one.destination, stun.decode(one.data)) for one in sent]
 
     def answer(self, request: stun.Message, mapped: Address, source: Address = FIRST) -> bool:
@@ -86,7 +90,7 @@ class AskingTests(GatheringCase):
                 waits.append(round(due - now, 6))
                 now = due
         self.assertEqual(waits, [*RETRANSMIT_AFTER, RETRANSMIT_AFTER[-1]])
-        self.assertTrue(self.gathering.take_change())
+        self.assertTrue(take(self.gathering, CandidatesChanged))
         self.assertEqual(self.gathering.reflexive_addresses, ())
 
     def test_early_timer(self) -> None:
@@ -104,9 +108,9 @@ class AskingTests(GatheringCase):
         self.gathering.handle_timer(NOW + REFRESH_INTERVAL)
         ((_, again),) = self.requests()
         self.assertNotEqual(again.transaction_id, requests[FIRST].transaction_id)
-        self.gathering.take_change()
+        take(self.gathering, CandidatesChanged)
         self.assertTrue(self.answer(again, OTHER))
-        self.assertTrue(self.gathering.take_change())
+        self.assertTrue(take(self.gathering, CandidatesChanged))
         self.assertEqual(self.gathering.reflexive_addresses, (OTHER,))
 
     def test_refresh_now(self) -> None:
@@ -141,13 +145,11 @@ class AnswerTests(GatheringCase):
         """A new mapped address is told once; so is it that all have answered."""
         requests = self.ask(FIRST, SECOND)
         self.answer(requests[FIRST], MAPPED)
-        self.assertEqual(
-            (self.gathering.take_change(), self.gathering.take_change()), (True, False)
-        )
+        self.assertEqual(take(self.gathering, CandidatesChanged), [CandidatesChanged()])
         self.assertFalse(self.gathering.is_complete)
         self.answer(requests[SECOND], MAPPED, SECOND)
         self.assertTrue(self.gathering.is_complete)
-        self.assertTrue(self.gathering.take_change())
+        self.assertTrue(take(self.gathering, CandidatesChanged))
 
     def test_strangers(self) -> None:
         """An answer from another address or to another question is nobody's."""
@@ -156,7 +158,7 @@ class AnswerTests(GatheringCase):
         self.assertFalse(self.answer(requests[FIRST], OTHER, ("198.51.100.66", 3478)))
         self.assertFalse(self.answer(stun.request(b"x" * 12), OTHER))
         self.assertEqual(self.gathering.reflexive_addresses, ())
-        self.assertFalse(self.gathering.take_change())
+        self.assertFalse(take(self.gathering, CandidatesChanged))
 
     def test_late(self) -> None:
         """The answer to an older question is not taken for one to the last."""
@@ -331,9 +333,9 @@ class UnreachedTests(GatheringCase):
             self.gathering.handle_timer(now)
             self.assertFalse(self.gathering.is_blocked)
         self.assertEqual(now, NOW + BLOCKED_AFTER)
-        self.gathering.take_change()
+        take(self.gathering, CandidatesChanged)
         self.gathering.handle_timer(now)
-        self.assertTrue(self.gathering.is_blocked and self.gathering.take_change())
+        self.assertTrue(self.gathering.is_blocked and take(self.gathering, CandidatesChanged))
         self.assertFalse(self.gathering.is_complete)
 
     def test_asked_again_meanwhile(self) -> None:
@@ -346,11 +348,11 @@ class UnreachedTests(GatheringCase):
     def test_slow(self) -> None:
         """An answer to the first request, after the verdict, takes it back and is believed."""
         requests = self.doubt()
-        self.gathering.take_change()
+        take(self.gathering, CandidatesChanged)
         self.assertTrue(self.answer(requests[SECOND], MAPPED, SECOND))
         self.assertFalse(self.gathering.is_blocked)
-        self.assertTrue(self.gathering.take_change())
-        self.assertFalse(self.gathering.take_return(), "it never was away")
+        self.assertTrue(take(self.gathering, CandidatesChanged))
+        self.assertFalse(take(self.gathering, NetworkReturned), "it never was away")
         self.assertEqual(self.gathering.reflexive_addresses, (MAPPED,))
 
     def test_slow_refresh(self) -> None:
@@ -376,15 +378,15 @@ class UnreachedTests(GatheringCase):
             asked += self.requests()
         self.assertTrue(self.answer(asked[0][1], OTHER, asked[0][0]))
         self.assertFalse(self.gathering.is_blocked)
-        self.assertTrue(self.gathering.take_return())
+        self.assertTrue(take(self.gathering, NetworkReturned))
 
     def test_blocked(self) -> None:
         """One that was known is forgotten once all are silent; UDP seems blocked."""
         self.silence()
         self.assertEqual(self.gathering.reflexive_addresses, ())
         self.assertEqual(self.gathering.traits(), NatTraits())
-        self.assertTrue(self.gathering.take_change())
-        self.assertFalse(self.gathering.take_return())
+        self.assertTrue(take(self.gathering, CandidatesChanged))
+        self.assertFalse(take(self.gathering, NetworkReturned))
 
     def test_one_silent(self) -> None:
         """One silent server of two is no outage."""
@@ -415,12 +417,11 @@ class UnreachedTests(GatheringCase):
             self.gathering.handle_timer(now)
             asked = self.requests()
         self.assertLess(now - start, 2 * UNREACHED_INTERVAL)
-        self.gathering.take_change()
+        take(self.gathering, CandidatesChanged)
         self.assertTrue(self.answer(asked[0][1], OTHER, asked[0][0]))
-        returned = [self.gathering.take_return(), self.gathering.take_return()]
-        self.assertEqual(returned, [True, False])
+        self.assertEqual(take(self.gathering, NetworkReturned), [NetworkReturned()])
         self.assertFalse(self.gathering.is_blocked)
-        self.assertTrue(self.gathering.take_change())
+        self.assertTrue(take(self.gathering, CandidatesChanged))
         self.assertEqual(self.gathering.reflexive_addresses, (OTHER,))
 
 

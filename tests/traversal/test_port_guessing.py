@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal import port_guessing
 from p2pchat.traversal.agent import LinkDatagram, SocketsReleased
+from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
@@ -31,7 +32,7 @@ from p2pchat.traversal.port_guessing import (
     random_ports,
     target,
 )
-from p2pchat.traversal.punching import FIRST_ROUND, LOW_TTL, Credentials
+from p2pchat.traversal.punching import FIRST_ROUND, LOW_TTL
 from p2pchat.traversal.strategy import BURST_DELAY, OPEN_DELAY
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -57,7 +58,7 @@ class VolleyTests(SynchronousTestCase):
         """PROBES distinct ports of one host, from the chat socket, all with the same bytes."""
         burst = ProbeBurst.probes(CHECK, HARD, Random(1).randbytes, NOW)
         shots = [shot for _ in range(2 * PROBES) for shot in burst.take_due(NOW + 100 * _)]
-        self.assertEqual((len(shots), burst.sent, burst.is_over), (PROBES, PROBES, True))
+        self.assertEqual((len(shots), burst.sent, burst.get_timer()), (PROBES, PROBES, None))
         self.assertEqual(len({shot.destination for shot in shots}), PROBES)
         self.assertEqual({shot.destination[0] for shot in shots}, {HARD})
         self.assertTrue(all(shot.destination[1] in PORTS for shot in shots))
@@ -279,7 +280,9 @@ class JoinTests(SynchronousTestCase):
         wire.run(0.01)
         heard = [one for one in wire.told_hard if isinstance(one, LinkDatagram)]
         self.assertIn(path.route, [one.route for one in heard])
-        self.assertLessEqual({one.route.base for one in heard}, wire.attempts[0].heard_bases())
+        self.assertLessEqual(
+            {one.route.base for one in heard}, {one.base for one in wire.attempts[0].routes}
+        )
 
     def test_forgotten(self) -> None:
         """An attempt that ends closes all its sockets, and the next run may begin."""
@@ -289,7 +292,7 @@ class JoinTests(SynchronousTestCase):
         wire.run(0.01)
         self.assertEqual(wire.told_hard[-1], SocketsReleased("hard", frozenset()))
         wire.punch(True)
-        self.assertTrue(wire.attempts[1].burst_begun)
+        self.assertTrue(wire.attempts[1].burst)
 
     def test_budget(self) -> None:
         """Whom nobody answers gets PROBES probes, at the pace, at one host, and no more."""
@@ -308,8 +311,7 @@ class JoinTests(SynchronousTestCase):
         """A probe has 100 bytes: 0.8 Mbit/s."""
         easy = easy_agent(1)
         credentials = Credentials(easy.new_ufrag(), easy.new_ufrag(), KEY)
-        attempt = easy.punch(credentials, (), NatTraits(), NOW, False)
-        self.assertEqual(len(attempt.check_bytes()), 100)
+        self.assertEqual(len(credentials.request(bytes(12))), 100)
 
     def test_one_run(self) -> None:
         """A second hard peer at the same time is checked, and not probed."""
@@ -320,7 +322,7 @@ class JoinTests(SynchronousTestCase):
             where = (Candidate(CandidateType.SERVER_REFLEXIVE, (f"198.51.100.{number}", 9)),)
             credentials = Credentials(f"ours{number}", "theirs", KEY)
             attempt = easy.punch(credentials, where, random, NOW, False)
-            began.append(attempt.burst_begun)
+            began.append(attempt.burst is not None)
         self.assertEqual(began, [True, False, False])
 
     def test_delay(self) -> None:
@@ -368,17 +370,17 @@ class JoinTests(SynchronousTestCase):
             self.assertEqual(told.began_ms, BURST_DELAY * 1000)
             self.assertGreater(told.packets_sent, 0)
         assert easy.burst is not None and easy.path is not None
-        self.assertTrue(easy.burst.reached(easy.path.address))
-        self.assertFalse(easy.burst.reached((HARD, 80)))
+        self.assertTrue(easy.burst.has_probed(easy.path.address))
+        self.assertFalse(easy.burst.has_probed((HARD, 80)))
 
     def test_learned_later(self) -> None:
         """Where the other side's NAT shows only after the answer, the burst begins then."""
         wire = HardWire(7)
         wire.punch(True, NatTraits())
         wire.run(0.3)
-        self.assertFalse(wire.attempts[0].burst_begun)
+        self.assertFalse(wire.attempts[0].burst)
         wire.hard.learn("hard", wire.easy.gathering.traits(), wire.now)
-        self.assertTrue(wire.attempts[0].burst_begun)
+        self.assertTrue(wire.attempts[0].burst)
         self.assertLess(wire.run(3, until_joined=True), RUN_LENGTH + 0.3)
 
     def test_hopeless(self) -> None:
@@ -389,7 +391,7 @@ class JoinTests(SynchronousTestCase):
         attempt = hard.punch(
             credentials, theirs.candidates(), theirs.gathering.traits(), NOW, False
         )
-        self.assertFalse(attempt.burst_begun)
+        self.assertFalse(attempt.burst)
         sent = hard.datagrams_to_send(NOW)
         self.assertEqual({one.base for one in sent}, {CHAT_SOCKET})
         self.assertEqual(len(sent), len(theirs.candidates()))

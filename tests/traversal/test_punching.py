@@ -6,27 +6,26 @@ import itertools
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.traversal.checks import REFLEXIVE_PREFERENCE, RELAYED_PREFERENCE
 from p2pchat.traversal.datagrams import RELAYS, Route
+from p2pchat.traversal.pairs import RESEND_AFTER
 from p2pchat.traversal.punching import (
-    FAIR_RTTS,
-    FAIR_WAIT,
     FIRST_ROUND,
     JOIN_INTERVAL,
     LATER_ROUND,
     LOW_TTL,
     LOW_TTL_PHASE,
-    REFLEXIVE_PREFERENCE,
     RELAY_WAIT,
-    RELAYED_PREFERENCE,
-    RESEND_AFTER,
     Phase,
 )
+from p2pchat.traversal.selection import FAIR_RTTS, FAIR_WAIT
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.cases import each
 from tests.traversal.ends import A1, A2, B1, B2, ELSEWHERE, KEY, End, PunchingCase, end, host
 from tests.traversal.fake_wire import Link
+from tests.traversal.outboxes import checks_of
 
 RELAY = f"{RELAYS}1"
 
@@ -68,7 +67,7 @@ class FirstRoundTests(PunchingCase):
         times: list[float] = []
         now = 100.0
         while len(times) < len(RESEND_AFTER) + 2:
-            times += [now] * len(self.alice.punching.take_datagrams())
+            times += [now] * len(checks_of(self.alice.punching))
             now = self.alice.get_timer() or 0.0
             self.alice.handle_timer(now)
         waits = [round(b - a, 6) for a, b in itertools.pairwise(times)]
@@ -127,17 +126,17 @@ class LowTtlTests(PunchingCase):
     def test_answering_side(self) -> None:
         """Bob's first checks have LOW_TTL, until Alice says that she began."""
         self.bob.punching.begin(host(A1, A2), self.wire.now, True)
-        self.assertEqual({one.ttl for one in self.bob.punching.take_datagrams()}, {LOW_TTL})
+        self.assertEqual({one.ttl for one in checks_of(self.bob.punching)}, {LOW_TTL})
         self.bob.punching.remote_began(self.wire.now + 0.01)
-        again = self.bob.punching.take_datagrams()
+        again = checks_of(self.bob.punching)
         self.assertEqual([(one.destination, one.ttl) for one in again], [(A1, None), (A2, None)])
         self.bob.punching.remote_began(self.wire.now + 0.02)
-        self.assertEqual(self.bob.punching.take_datagrams(), [])
+        self.assertEqual(checks_of(self.bob.punching), [])
 
     def test_offering_side(self) -> None:
         """Alice's checks have the system's TTL from the first."""
         self.alice.punching.begin(host(B1), self.wire.now, False)
-        self.assertEqual([one.ttl for one in self.alice.punching.take_datagrams()], [None])
+        self.assertEqual([one.ttl for one in checks_of(self.alice.punching)], [None])
 
     def test_phase_ends(self) -> None:
         """Without a word from Alice full TTL begins after LOW_TTL_PHASE."""
@@ -366,7 +365,7 @@ class CheckAgainTests(PunchingCase):
         fresh = end(5, "cccc", "dddd", ()).punching
         fresh.begin(host(B1), 100.0, False)
         fresh.check_again(100.01)
-        self.assertEqual(len(fresh.take_datagrams()), 1)
+        self.assertEqual(len(checks_of(fresh)), 1)
 
 
 class RelayWaitTests(SynchronousTestCase):
@@ -380,7 +379,7 @@ class RelayWaitTests(SynchronousTestCase):
         """Let time pass; returns when checks left our relay, and to whom, since 100.0."""
         sent = []
         while True:
-            for one in self.punching.take_datagrams():
+            for one in checks_of(self.punching):
                 kind = stun.decode(one.data).message_class
                 if one.base == RELAY and kind is stun.MessageClass.REQUEST:
                     sent.append((round(self.now - 100.0, 6), one.destination))
@@ -423,7 +422,7 @@ class RelayWaitTests(SynchronousTestCase):
     def test_side_by_side(self) -> None:
         """Each candidate waits for itself; the direct checks never do."""
         self.begin(*host(B1), Candidate(CandidateType.RELAYED, ELSEWHERE))
-        direct = [one for one in self.punching.take_datagrams() if one.base != RELAY]
+        direct = [one for one in checks_of(self.punching) if one.base != RELAY]
         self.assertEqual([one.destination for one in direct], [B1, ELSEWHERE])
         early = {where for _, where in self.relayed(100.0 + RELAY_WAIT - 0.001)}
         self.assertEqual(early, {ELSEWHERE})
@@ -491,7 +490,7 @@ class JoinIntervalTests(SynchronousTestCase):
 
     def answer(self, now: float) -> None:
         """Answer all checks that went out."""
-        for one in self.punching.take_datagrams():
+        for one in checks_of(self.punching):
             sent = stun.decode(one.data)
             if sent.message_class is stun.MessageClass.REQUEST:
                 answer = stun.encode(stun.success(sent, XOR_MAPPED_ADDRESS=A1), KEY, True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from twisted.internet.protocol import Factory, Protocol
 
 from p2pchat.traversal.datagrams import Datagram, Route
-from p2pchat.traversal.relays import RETRY_INTERVAL, RETRY_PAUSE, STAGGER
+from p2pchat.traversal.relays import RETRY_INTERVAL, RETRY_PAUSE, STAGGER, BasesChanged
 from p2pchat.traversal.turn import ALLOCATE, REFRESH
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.cases import each
 from tests.simulation.link import Link
 from tests.simulation.turn_server import PORT, TurnServer
+from tests.traversal.outboxes import take
 from tests.traversal.relaying import FIRST, LATENCY, SECOND, SECRET, RelaysCase, RelaysEnd
 
 UDP, TCP = f"turn:{FIRST}", f"turn:{FIRST}?transport=tcp"
@@ -50,8 +51,7 @@ class WantTests(RelaysCase):
         end = self.end(TCP, UDP)
         end.want()
         self.assertLess(self.allocated(end), 5 * LATENCY)
-        self.assertTrue(end.relays.take_change())
-        self.assertFalse(end.relays.take_change())
+        self.assertEqual(take(end.relays, BasesChanged), [BasesChanged()])
         self.internet.run(60)
         self.assertEqual(end.changes, [])
         (served,) = self.first.allocations.values()
@@ -268,11 +268,11 @@ class FailureTests(RelaysCase):
         end.want()
         self.allocated(end)
         (before,) = end.relays.bases
-        end.relays.take_change()
+        take(end.relays, BasesChanged)
         self.first.host.kill()
         self.internet.run(1)
         self.assertEqual(end.relays.bases, ())
-        self.assertTrue(end.relays.take_change())
+        self.assertTrue(take(end.relays, BasesChanged))
         self.first.host.boot()
         TurnServer.on(self.first.host, SECRET, self.wall_time)
         self.assertLess(self.allocated(end), 2 * RETRY_PAUSE)
@@ -292,12 +292,12 @@ class FailureTests(RelaysCase):
         end = self.end(UDP)
         end.want()
         self.allocated(end)
-        end.relays.take_change()
+        take(end.relays, BasesChanged)
         self.first.forget()
         end.do(end.relays.refresh, end.now)
         self.internet.run(1)
         self.assertEqual(len(self.first.allocations), 1)
-        self.assertTrue(end.relays.take_change())
+        self.assertTrue(take(end.relays, BasesChanged))
         self.assertEqual(len(end.relays.candidates()), 1)
 
 
@@ -309,7 +309,7 @@ class ReleaseTests(RelaysCase):
         end = self.end(*urls)
         end.want(blocked=True)
         self.allocated(end)
-        end.relays.take_change()
+        take(end.relays, BasesChanged)
         end.release()
         self.internet.run(1)
         return end
@@ -319,7 +319,7 @@ class ReleaseTests(RelaysCase):
         for url in (UDP, TCP):
             end = self.released(url)
             self.assertEqual((end.relays.bases, end.relays.candidates()), ((), ()))
-            self.assertTrue(end.relays.take_change())
+            self.assertTrue(take(end.relays, BasesChanged))
             self.assertEqual(self.first.allocations, {})
             self.assertEqual((end.relays.get_timer(), end.streams), (None, {}))
         self.assertIn(REFRESH, self.first.requests)

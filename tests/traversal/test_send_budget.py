@@ -6,15 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.traversal.checks import MAX_NOMINATION, MAX_RESPONSE, Credentials
 from p2pchat.traversal.port_guessing import PROBES, PROBES_A_TICK, TICK
-from p2pchat.traversal.punching import MAX_RESPONSE, Credentials, Pair, Punching
 from p2pchat.traversal.send_budget import (
     BURST,
     BYTES,
     KEPT_BYTES,
     KEPT_PACKETS,
     MAX_HOSTS,
-    MAX_PACKET,
     PACKETS,
     RATE,
     AmplificationLimit,
@@ -22,7 +21,8 @@ from p2pchat.traversal.send_budget import (
     host_key,
 )
 from p2pchat.wire import stun
-from p2pchat.wire.documents import MAX_LABEL, Candidate, CandidateType
+from p2pchat.wire.documents import MAX_LABEL
+from tests.traversal.ends import MAX_PACKET
 
 VICTIM, OTHER = "203.0.113.66", "203.0.113.67"
 
@@ -163,16 +163,10 @@ class SizeTests(SynchronousTestCase):
 
     def test_longest_check(self) -> None:
         """A check with all that it may have, to the longest username fragment."""
-        punching = Punching(
-            Credentials("0" * 16, "x" * MAX_LABEL, b"\x01" * 32), True, (), (), False, bytes
-        )
-        punching.begin([Candidate(CandidateType.HOST, (VICTIM, 9))], 0.0, False)
-        pair: Pair = next(iter(punching.pairs.values()))
-        pair.nominating, pair.nomination, pair.due = True, 1, 1.0
-        punching.handle_timer(1.0)
-        sizes = [len(sent.data) for sent in punching.take_datagrams()]
-        self.assertLessEqual(max(sizes), MAX_PACKET)
-        self.assertGreater(len(set(sizes)), 1)
+        credentials = Credentials("0" * 16, "x" * MAX_LABEL, b"\x01" * 32)
+        longest = credentials.request(bytes(12), True, MAX_NOMINATION, True)
+        self.assertEqual(len(longest), credentials.max_request())
+        self.assertLessEqual(len(longest), MAX_PACKET)
 
     def test_longest_response(self) -> None:
         """A response is counted as the longest one, which tells an IPv6 address."""

@@ -1,0 +1,66 @@
+"""Tests of :mod:`p2pchat.traversal.checks`."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.traversal.checks import MAX_NOMINATION, Check, Credentials
+from p2pchat.wire import stun
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import CandidateType
+
+KEY = b"k" * 32
+OURS, THEIRS = Credentials("ours", "theirs", KEY), Credentials("theirs", "ours", KEY)
+SOURCE: Address = ("198.51.100.2", 2001)
+
+
+class RequestTests(SynchronousTestCase):
+    """What one side writes, the other reads."""
+
+    @given(st.booleans(), st.integers(0, MAX_NOMINATION), st.booleans())
+    def test_read(self, relayed: bool, number: int, nominates: bool) -> None:
+        """Whether a relay carries it, and which nomination it is, if it nominates."""
+        data = OURS.request(bytes(12), relayed, number, nominates)
+        kind = CandidateType.RELAYED if relayed else CandidateType.PEER_REFLEXIVE
+        expected = Check(kind, number if nominates else None)
+        self.assertEqual(THEIRS.read(stun.decode(data)), expected)
+        self.assertLessEqual(len(data), OURS.max_request())
+
+    def test_bare(self) -> None:
+        """A check without PRIORITY comes straight from its sender."""
+        request = stun.request(bytes(12), USERNAME="theirs:ours")
+        read = THEIRS.read(stun.decode(stun.encode(request, KEY)))
+        self.assertEqual(read, Check(CandidateType.PEER_REFLEXIVE, None))
+
+    def test_forged(self) -> None:
+        """Another key, other fragments, or none: it says nothing."""
+        other = b"x" * 32
+        for credentials in (
+            *(Credentials("ours", "theirs", other), Credentials("ours", "their", KEY)),
+            *(Credentials("our", "theirs", KEY), THEIRS),
+        ):
+            self.assertIsNone(THEIRS.read(stun.decode(credentials.request(bytes(12)))))
+        for request in (stun.request(bytes(12)), stun.request(bytes(12), USERNAME="theirs:ours")):
+            self.assertIsNone(THEIRS.read(stun.decode(stun.encode(request))))
+
+
+class ResponseTests(SynchronousTestCase):
+    """The answer to a check."""
+
+    def test_accepted(self) -> None:
+        """It says where the check came from, and is authentic to who sent it."""
+        request = stun.decode(OURS.request(b"t" * 12))
+        response = stun.decode(THEIRS.response(request, SOURCE))
+        self.assertTrue(OURS.accepts(response))
+        self.assertEqual(response.transaction_id, b"t" * 12)
+        self.assertEqual(stun.mapped_address(response), SOURCE)
+
+    def test_forged(self) -> None:
+        """Neither an answer with another key nor an error is accepted."""
+        request = stun.decode(OURS.request(b"t" * 12))
+        forged = Credentials("theirs", "ours", b"x" * 32).response(request, SOURCE)
+        error = stun.encode(stun.failure(request, 400, "Bad Request"), KEY)
+        for data in (forged, error):
+            self.assertFalse(OURS.accepts(stun.decode(data)))

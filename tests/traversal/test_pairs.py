@@ -1,0 +1,88 @@
+"""Tests of :mod:`p2pchat.traversal.pairs`."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.traversal.datagrams import RELAYS
+from p2pchat.traversal.pairs import RESEND_AFTER, Pair, Path
+from p2pchat.wire.documents import Candidate, CandidateType
+
+REMOTE = Candidate(CandidateType.SERVER_REFLEXIVE, ("198.51.100.2", 2001))
+NOW = 100.0
+
+
+class PairTests(SynchronousTestCase):
+    """When a pair is checked, and when it is confirmed."""
+
+    def test_resent(self) -> None:
+        """Checks go out fast at first, and in each round anew."""
+        pair = Pair(REMOTE)
+        for start in (NOW, NOW + 50):
+            pair.begin_round(start)
+            times = [start]
+            while len(times) <= len(RESEND_AFTER) + 1:
+                pair.check_sent(times[-1])
+                times.append(pair.due or 0.0)
+            waits = [round(later - earlier, 6) for earlier, later in pairwise(times)]
+            self.assertEqual(waits, [*RESEND_AFTER, RESEND_AFTER[-1]])
+
+    def test_not_before(self) -> None:
+        """No round begins before checks may begin; a later one isn't held up."""
+        pair = Pair(REMOTE, f"{RELAYS}1", not_before=NOW + 0.5)
+        for now, due in ((NOW, NOW + 0.5), (NOW + 1, NOW + 1)):
+            pair.begin_round(now)
+            self.assertEqual(pair.due, due)
+
+    def test_confirmed(self) -> None:
+        """An answer confirms the pair for its round, and ends the checks on it."""
+        pair = Pair(REMOTE)
+        pair.begin_round(NOW)
+        pair.confirm(0.02, NOW, NOW + 0.1)
+        self.assertTrue(pair.is_confirmed(NOW))
+        self.assertFalse(pair.is_confirmed(NOW + 0.2))
+        self.assertIsNone(pair.due)
+
+    def test_round_trip_time(self) -> None:
+        """It is the shortest of the round; an older round's says nothing of this one."""
+        pair = Pair(REMOTE)
+        for rtt, started, expected in (
+            *((0.03, NOW, 0.03), (0.02, NOW, 0.02), (0.05, NOW, 0.02)),
+            *((0.05, NOW + 10, 0.05), (0.04, NOW + 10, 0.04)),
+        ):
+            pair.confirm(rtt, started, started + 1)
+            self.assertEqual(pair.rtt, expected)
+
+    def test_nomination(self) -> None:
+        """A nomination is checked until it is answered, whatever else is."""
+        pair = Pair(REMOTE)
+        pair.confirm(0.02, NOW, NOW)
+        pair.nominate(1, NOW)
+        pair.confirm(0.02, NOW, NOW)
+        self.assertEqual(pair.due, NOW)
+        pair.nominating = False
+        pair.confirm(0.02, NOW, NOW)
+        self.assertIsNone(pair.due)
+
+    def test_report(self) -> None:
+        """What became of it is reported in milliseconds since a time."""
+        pair = Pair(REMOTE)
+        pair.check_sent(NOW)
+        pair.confirm(0.02, NOW, NOW + 0.02)
+        report = pair.report(NOW - 1)
+        self.assertEqual((report.first_sent_ms, report.confirmed_ms), (1000.0, 1020.0))
+        self.assertEqual((report.checks_sent, report.rtt_ms), (1, 20.0))
+
+
+class PathTests(SynchronousTestCase):
+    """The pair in use."""
+
+    def test_relayed(self) -> None:
+        """A path is relayed if a relay carries it, ours or theirs."""
+        relayed = Candidate(CandidateType.RELAYED, REMOTE.address)
+        over_ours = Pair(REMOTE, f"{RELAYS}1", local=CandidateType.RELAYED)
+        for pair, expected in ((Pair(REMOTE), False), (Pair(relayed), True), (over_ours, True)):
+            self.assertEqual(Path.of(pair).is_relayed, expected)
+            self.assertEqual(Path.of(pair).route, pair.route)
