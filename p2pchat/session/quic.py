@@ -52,6 +52,11 @@ logging.getLogger("quic").addHandler(logging.NullHandler())
 logging.getLogger("quic").propagate = False
 
 
+def channel_binding(secret: bytes) -> bytes:
+    """Return the channel binding that follows from the server's first traffic secret."""
+    return sha256(BINDING_LABEL + secret).digest()
+
+
 class _SecretLog(StringIO):
     """Keeps the one secret that the binding is made of; qh3 writes NSS key log lines."""
 
@@ -85,7 +90,7 @@ class Engine:
     def binding(self) -> bytes | None:
         """The channel binding, 32 bytes, once this side can derive it."""
         secret = self._secrets.secret
-        return sha256(BINDING_LABEL + bytes.fromhex(secret)).digest() if secret else None
+        return channel_binding(bytes.fromhex(secret)) if secret else None
 
     @property
     def connection_id(self) -> bytes:

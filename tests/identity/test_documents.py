@@ -341,8 +341,9 @@ class AcceptanceTests(SynchronousTestCase):
 
     def test_nonce_belongs_to_author(self) -> None:
         """Nobody can use up another's nonce."""
-        self.acceptance.accept(self.document(by="mallory"), NOW)
-        self.acceptance.accept(self.document(by="alice"), NOW)
+        for author in ("mallory", "alice"):
+            self.acceptance.accept(self.document(by=author), NOW)
+            self.refusing(ReplayedDocument, self.document(by=author))
 
     def test_refused_is_not_remembered(self) -> None:
         """A document that was refused is no replay when it is sent again."""

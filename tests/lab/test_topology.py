@@ -306,6 +306,6 @@ class LifetimeTests(LabTestCase):
         lab = Lab()
         self.assertRaises(KeyError, lab.build, "no such kind")
         broken = Lab()
-        broken._blueprint.room("extra").commands.append("no such command")
+        broken.blueprint.room("extra").commands.append("no such command")
         self.assertRaises(RuntimeError, broken.build, "open")
-        self.assertNotIn(broken._blueprint.prefix, run_command(["ip", "netns", "list"]))
+        self.assertNotIn(broken.blueprint.prefix, run_command(["ip", "netns", "list"]))

@@ -116,7 +116,7 @@ class Lab:
     server: Host = attrs.field(init=False)
     left_site: Site = attrs.field(init=False)
     right_site: Site = attrs.field(init=False)
-    _blueprint: Blueprint = attrs.Factory(Blueprint)
+    blueprint: Blueprint = attrs.Factory(Blueprint)
 
     @property
     def left(self) -> Host:
@@ -145,7 +145,7 @@ class Lab:
         atexit.register(self.close)
         try:
             self._draw(left, right, hosts, spare, homes)
-            self._blueprint.build()
+            self.blueprint.build()
         except BaseException:
             self.close()
             raise
@@ -162,7 +162,7 @@ class Lab:
         atexit.unregister(self.close)
         for host in self._hosts():
             host.end_processes()
-        self._blueprint.demolish()
+        self.blueprint.demolish()
 
     def _hosts(self) -> list[Host]:
         sites = [getattr(self, side, None) for side in ("left_site", "right_site")]
@@ -171,8 +171,8 @@ class Lab:
         return hosts if server is None else [*hosts, server]
 
     def _draw(self, left: str, right: str, hosts: int, spare: str, homes: Sequence[str]) -> None:
-        first, middle, last = (self._blueprint.room(f"r{n}", forwards=True) for n in (1, 2, 3))
-        join = self._blueprint.join
+        first, middle, last = (self.blueprint.room(f"r{n}", forwards=True) for n in (1, 2, 3))
+        join = self.blueprint.join
         join((middle, "r1", "203.0.113.129/30"), (first, "core", "203.0.113.130/30"))
         join((middle, "r3", "203.0.113.133/30"), (last, "core", "203.0.113.134/30"))
         first.commands.append("route add default via 203.0.113.129")
@@ -183,18 +183,18 @@ class Lab:
             middle.commands += [f"route add {net} via {via}" for net in nets]
         self.server = self._draw_server(middle)
         spares = [spare] if spare else []
-        left_edge = SiteDrawing(self._blueprint, "left", LEFT, first)
+        left_edge = SiteDrawing(self.blueprint, "left", LEFT, first)
         self.left_site = (
             left_edge.draw_homes(left, homes) if homes else left_edge.draw([left, *spares], hosts)
         )
-        self.right_site = SiteDrawing(self._blueprint, "right", RIGHT, last).draw(
+        self.right_site = SiteDrawing(self.blueprint, "right", RIGHT, last).draw(
             [right, *spares], hosts
         )
 
     def _draw_server(self, router: Room) -> Host:
-        room = self._blueprint.room("server")
+        room = self.blueprint.room("server")
         ends = (router, "server", "203.0.113.9/29"), (room, "wan", f"{SERVER_ADDRESSES[0]}/29")
-        self._blueprint.join(*ends)
+        self.blueprint.join(*ends)
         room.commands += [
             f"address add {SERVER_ADDRESSES[1]}/29 dev wan",
             "route add default via 203.0.113.9",

@@ -95,7 +95,7 @@ class AdapterCase(RelaysCase):
             made.adapter.bind(0)
         return made
 
-    def close(self, one: Adapted) -> None:
+    def assert_closed(self, one: Adapted) -> None:
         """Close an adapter; its Deferred must fire, and nothing be left."""
         self.internet.run(0)
         closed = one.adapter.close()
@@ -145,7 +145,7 @@ class BaseTests(AdapterCase):
         self.assertEqual(len(self.peer.received), 6)
         self.assertEqual(len(set(self.peer.sources)), 3)
         self.assertNotIn(self.alice.address, self.peer.sources)
-        self.close(self.alice)
+        self.assert_closed(self.alice)
 
     def test_relay(self) -> None:
         """From a relay: wrapped, and let out at once."""
@@ -230,7 +230,7 @@ class StreamTests(AdapterCase):
         self.assertEqual(self.alice.adapter.agent.relays.candidates(), ())
         self.assertGreater(len(self.alice.events(CandidatesChanged)), told)
         self.assertEqual(self.flushLoggedErrors(), [])
-        self.close(self.alice)
+        self.assert_closed(self.alice)
 
     def test_blocked(self) -> None:
         """Where UDP is blocked, the stream to a relay begins with the call."""
@@ -252,7 +252,7 @@ class StreamTests(AdapterCase):
         self.internet.run(CONNECT_TIMEOUT + 1)
         (told,) = self.alice.adapter.agent.relays.told(0.0)
         self.assertIn("can't be reached: timed out", told.failure)
-        self.close(self.alice)
+        self.assert_closed(self.alice)
 
 
 class InterfaceTests(AdapterCase):
@@ -317,19 +317,19 @@ class CloseTests(AdapterCase):
         one = self.adapted(*urls)
         one.want()
         self.internet.run(after)
-        self.close(one)
+        self.assert_closed(one)
         return one
 
     def test_idle(self) -> None:
         """One that did nothing."""
-        self.close(self.alice)
+        self.assert_closed(self.alice)
 
     def test_with_an_attempt(self) -> None:
         """One in the middle of an attempt; later datagrams change nothing."""
         address = self.alice.address
         self.alice.punch("alice", "bob", False, NOWHERE, Candidate(CandidateType.HOST, SERVER))
         self.internet.run(0.1)
-        self.close(self.alice)
+        self.assert_closed(self.alice)
         told = len(self.alice.told)
         self.alice.adapter.step()
         self.peer.send(b"\x40late", address)
@@ -395,4 +395,4 @@ class CloseTests(AdapterCase):
         one.want()
         self.relayed(one)
         self.first.host.online = False
-        self.close(one)
+        self.assert_closed(one)

@@ -7,19 +7,21 @@ from ipaddress import ip_address
 from random import Random
 from typing import Any
 
+import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, PrivateCertificate
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import LocalProtocolError
-from p2pchat.peer.relay_stream import CONNECT_TIMEOUT, RelayStream, _RelayProtocol
+from p2pchat.peer.relay_stream import CONNECT_TIMEOUT, RelayStream
 from p2pchat.wire import stun
 from p2pchat.wire.turn import RelayServer, Transport, encode_channel_data
 from tests.simulation.internet import Internet
@@ -73,6 +75,13 @@ class Server(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Note it."""
         self.gone = True
+
+
+class StreamTransport(StringTransport):
+    """A TCP connection."""
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """See `ITCPTransport`."""
 
 
 class Case(SynchronousTestCase):
@@ -215,9 +224,14 @@ class TcpTests(Case):
 
     def test_interfaces(self) -> None:
         """The protocol provides what its transports call."""
-        protocol = _RelayProtocol(None)  # type: ignore[arg-type]
-        verifyObject(IHandshakeListener, protocol)
-        verifyObject(IPushProducer, protocol)
+        reactor, transport = MemoryReactorClock(), StreamTransport()
+        self.runtime = attrs.evolve(self.runtime, reactor=reactor)
+        self.open(Transport.TCP)
+        ((_, _, factory, *_),) = reactor.tcpClients
+        protocol: Any = factory.buildProtocol(transport.getPeer())
+        protocol.makeConnection(transport)
+        self.assertTrue(verifyObject(IHandshakeListener, transport.producer))
+        self.assertTrue(verifyObject(IPushProducer, transport.producer))
 
 
 class TlsTests(Case):

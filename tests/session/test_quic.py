@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, cast
 
 from hypothesis import given, settings
@@ -28,6 +29,12 @@ def handshake() -> tuple[quic.Engine, quic.Engine]:
     wire.run(0.2)
     assert client.engine is not None and server.engine is not None
     return client.engine, server.engine
+
+
+def engines() -> int:
+    """Count the engines that there are."""
+    gc.collect()
+    return sum(isinstance(one, quic.Engine) for one in gc.get_objects())
 
 
 class BindingTests(SynchronousTestCase):
@@ -204,4 +211,6 @@ class GuardTests(SynchronousTestCase):
 
     def test_warm_up(self) -> None:
         """Warming up needs no network and leaves nothing behind."""
+        before = engines()
         quic.warm_up(CERTIFICATE, 0.0)
+        self.assertEqual(engines(), before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from twisted.application.service import Application
@@ -57,21 +58,24 @@ class PeerServiceTests(SynchronousTestCase):
         runtime = Runtime(self.reactor, cast(Any, self.clock), lambda: 0.0, bytes, list)
         front_end = JsonLines(runtime)
         self.stdio = front_end.stdio
-        self.service = PeerService(
+        process = Process(
+            io.StringIO(),
+            self.stderr,
+            self.statuses.append,
+            "p2ppeer",
+            lambda: self.started.append(self.node.asked[-1]),
+        )
+        self.make_service = partial(
+            PeerService,
             runtime,
             front_end,
-            process=Process(
-                io.StringIO(),
-                self.stderr,
-                self.statuses.append,
-                "p2ppeer",
-                lambda: self.started.append(self.node.asked[-1]),
-            ),
+            process=process,
             make_node=lambda: self.node,
             attach=lambda one: one.stdio.makeConnection(self.transport),
             starting=events.Starting(ALICE, "alice", "http://r", "1.0"),
             call="bob",
         )
+        self.service = self.make_service()
 
     def _registered(self) -> None:
         self.node.tell(events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1))
@@ -205,8 +209,7 @@ class PeerServiceTests(SynchronousTestCase):
         def attach(_protocol: object) -> None:
             raise OSError(9, "Bad file descriptor")
 
-        self.service._attach = attach
-        self.service.startService()
+        self.make_service(attach=attach).startService()
         self.assertIn("Bad file descriptor", self.stderr.getvalue())
         self.assertEqual(self.node.asked, [])
 
@@ -226,7 +229,6 @@ class PeerServiceTests(SynchronousTestCase):
                 pass
 
         observer = Observer()
-        self.service._observer = observer
         application = Application("p2ppeer")
-        self.service.setServiceParent(application)
+        self.make_service(observer=observer).setServiceParent(application)
         self.assertIs(application.getComponent(ILogObserver), observer)

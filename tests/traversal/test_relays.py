@@ -12,7 +12,15 @@ from tests.cases import each
 from tests.simulation.link import Link
 from tests.simulation.turn_server import PORT, TurnServer
 from tests.traversal.outboxes import take
-from tests.traversal.relaying import FIRST, LATENCY, SECOND, SECRET, RelaysCase, RelaysEnd
+from tests.traversal.relaying import (
+    FIRST,
+    LATENCY,
+    SECOND,
+    SECRET,
+    RelaysCase,
+    RelaysEnd,
+    configured,
+)
 
 UDP, TCP = f"turn:{FIRST}", f"turn:{FIRST}?transport=tcp"
 OTHER_UDP, OTHER_TCP = f"turn:{SECOND}", f"turn:{SECOND}?transport=tcp"
@@ -361,7 +369,6 @@ class ReleaseTests(RelaysCase):
         end.want()
         self.allocated(end)
         (before,) = end.relays.candidates()
-        (server,) = end.relays._servers
-        end.relays.configure([server], end.relays._credentials)  # type: ignore[arg-type]
+        configured(end.relays, UDP, wall=self.wall_time())
         self.internet.run(1)
         self.assertEqual(end.relays.candidates(), (before,))
