@@ -40,4 +40,5 @@ Signaling
     ``wall_clock``             this machine's clock, corrected by the registry's
     ``failures``               errors of connections, in words
     ``gate``                   waiting for what comes and goes
+    ``token_bucket``           so many at once, and one more in each interval
 """

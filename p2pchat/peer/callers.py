@@ -20,6 +20,8 @@ from enum import Enum
 
 import attrs
 
+from p2pchat.peer.token_bucket import TokenBucket
+
 CALLER_BURST = 6.0  # offers; two calls of three attempts each
 CALLER_INTERVAL = 10.0  # seconds
 RING_PAUSE = 60.0  # seconds
@@ -37,30 +39,6 @@ class Ring(Enum):
     LOUD = "loud"
     QUIET = "quiet"  # it waits, and the person isn't disturbed
     IGNORED = "ignored"
-
-
-@attrs.define
-class TokenBucket:
-    """
-    So many at once, and one more in each interval.
-
-    :ivar burst: how many at once.
-    :ivar interval: seconds.
-    """
-
-    burst: float
-    interval: float
-    _spent: float = 0.0
-    _when: float = 0.0
-
-    def take(self, now: float) -> bool:
-        """Ask for one; tells whether there is one."""
-        passed = max(0.0, now - self._when)  # a clock that is set back costs nothing
-        self._spent, self._when = max(0.0, self._spent - passed / self.interval), now
-        if self._spent + 1 > self.burst:
-            return False
-        self._spent += 1
-        return True
 
 
 @attrs.define

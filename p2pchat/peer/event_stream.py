@@ -19,6 +19,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.peer.token_bucket import TokenBucket
 
 MAX_EVENT = 48 * 1024  # bytes; a document has 32 KiB at most
 SILENCE = 45.0  # seconds; the registry writes a comment every 15
@@ -109,7 +110,7 @@ class EventStream(Protocol):
         self._ended: Callable[[str], None] | None = ended
         self._reader = EventReader()
         self._waiting: deque[Event] = deque()  # those of one read at most
-        self._allowed, self._allowed_at = EVENT_BURST, clock.seconds()
+        self._allowed = TokenBucket(EVENT_BURST, 1 / EVENT_RATE)
         self._next: IDelayedCall | None = None  # those that wait may be handed on
         self._silence = clock.callLater(SILENCE, self._silent)
 
@@ -128,10 +129,7 @@ class EventStream(Protocol):
     def _hand_on(self) -> None:
         """Hand on as many events as are allowed now; read nothing while others wait."""
         now = self._clock.seconds()
-        earned = (now - self._allowed_at) * EVENT_RATE
-        self._allowed, self._allowed_at = min(self._allowed + earned, EVENT_BURST), now
-        while self._waiting and self._allowed >= 1 and self._ended is not None:
-            self._allowed -= 1
+        while self._waiting and self._ended is not None and self._allowed.take(now):
             self._received(self._waiting.popleft())
         if self._waiting and self._ended is not None and self._next is None:
             self._body_transport().pauseProducing()

@@ -227,7 +227,6 @@ class Node:
     @inlineCallbacks
     def connect(self, who: str) -> Any:
         """Call a peer; a Deferred of its id fires when the offer is on its way."""
-        self._signaling.take_over()  # else answers reach another program with our identity
         peer_id, name = yield self._people.look_up(who)
         yield self._signaling.available()
         if self._stopping:

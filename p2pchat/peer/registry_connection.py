@@ -46,7 +46,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -117,64 +117,51 @@ class Input(Enum):
     STOP = "stop"
 
 
-# What isn't listed changes nothing: news of a request that was given up, or a second stop.
-_TRANSITIONS: dict[Stage, dict[Input, Stage]] = {
-    Stage.IDLE: {Input.START: Stage.CONNECTING, Input.STOP: Stage.STOPPED},
-    Stage.CONNECTING: {
-        Input.SUBSCRIBED: Stage.REGISTERED,
-        Input.FAILED: Stage.WAITING,
-        Input.DISPLACED: Stage.DISPLACED,
-        Input.STOP: Stage.STOPPED,
-    },
-    Stage.REGISTERED: {
-        Input.FAILED: Stage.WAITING,
-        Input.DISPLACED: Stage.DISPLACED,
-        Input.REFRESH: Stage.CONNECTING,
-        Input.STOP: Stage.STOPPED,
-    },
-    Stage.WAITING: {
-        Input.RETRY: Stage.CONNECTING,
-        Input.REFRESH: Stage.CONNECTING,
-        Input.STOP: Stage.STOPPED,
-    },
-    Stage.DISPLACED: {Input.REFRESH: Stage.CONNECTING, Input.STOP: Stage.STOPPED},
-    Stage.STOPPED: {},
+# What isn't listed changes nothing: news of a request that was given up, or a refresh too early.
+_TRANSITIONS = {
+    (Stage.IDLE, Input.START): Stage.CONNECTING,
+    (Stage.CONNECTING, Input.SUBSCRIBED): Stage.REGISTERED,
+    (Stage.CONNECTING, Input.FAILED): Stage.WAITING,
+    (Stage.CONNECTING, Input.DISPLACED): Stage.DISPLACED,
+    (Stage.REGISTERED, Input.FAILED): Stage.WAITING,
+    (Stage.REGISTERED, Input.DISPLACED): Stage.DISPLACED,
+    (Stage.REGISTERED, Input.REFRESH): Stage.CONNECTING,
+    (Stage.WAITING, Input.RETRY): Stage.CONNECTING,
+    (Stage.WAITING, Input.REFRESH): Stage.CONNECTING,
+    (Stage.DISPLACED, Input.REFRESH): Stage.CONNECTING,
+    **{(stage, Input.STOP): Stage.STOPPED for stage in Stage},
 }
 
 
+@attrs.define(eq=False)
 class RegistryConnection:
     """
     Our record and event stream at one registry, kept alive.
 
-    :param describe: returns what the record is to say.
+    :ivar describe: returns what the record is to say.
     """
 
-    def __init__(
-        self,
-        client: RegistryClient,
-        runtime: Runtime,
-        describe: Callable[[], Registration],
-        callbacks: Callbacks,
-    ) -> None:
-        self.stage = Stage.IDLE
-        self._client = client
-        self._runtime = runtime
-        self._clock = runtime.clock
-        self._describe = describe
-        self._callbacks = callbacks
-        self._retry_gate = RetryGate(runtime.random_bytes)
-        self._wait = FIRST_WAIT
-        self._displaced_wait = DISPLACED_WAIT
-        self._registered_at: float | None = None
-        self._said_displaced = False
-        self._unexpected = ""  # the last unforeseen error, logged already
-        self._try_number = 0
-        self._lease = Lease(0.0)
-        self._described: Registration | None = None
-        self._until = 0.0  # when to register again rather than to renew
-        self._stream: EventStream | None = None
-        self._renewal: LoopingCall | None = None
-        self._timer: IDelayedCall | None = None
+    _client: RegistryClient
+    _runtime: Runtime
+    describe: Callable[[], Registration]
+    _callbacks: Callbacks
+    stage: Stage = Stage.IDLE
+    _clock: IReactorTime = attrs.Factory(lambda self: self._runtime.clock, takes_self=True)
+    _retry_gate: RetryGate = attrs.Factory(
+        lambda self: RetryGate(self._runtime.random_bytes), takes_self=True
+    )
+    _wait: float = FIRST_WAIT
+    _displaced_wait: float = DISPLACED_WAIT
+    _registered_at: float | None = None
+    _said_displaced: bool = False
+    _unexpected: str = ""  # the last unforeseen error, logged already
+    _try_number: int = 0
+    _lease: Lease = attrs.Factory(lambda: Lease(0.0))
+    _described: Registration | None = None
+    _until: float = 0.0  # when to register again rather than to renew
+    _stream: EventStream | None = None
+    _renewal: LoopingCall | None = None
+    _timer: IDelayedCall | None = None
 
     # -- inputs
 
@@ -192,7 +179,7 @@ class RegistryConnection:
 
     def _take(self, event: Input, reason: str = "") -> None:
         """Take what happened, and begin the stage that follows."""
-        stage = _TRANSITIONS[self.stage].get(event)
+        stage = _TRANSITIONS.get((self.stage, event))
         if stage is None:
             return
         if stage is not Stage.REGISTERED:
@@ -264,7 +251,7 @@ class RegistryConnection:
     @inlineCallbacks
     def _register(self, number: int) -> Any:
         """Register as we are now, and keep what a renewal needs."""
-        described = self._describe()
+        described = self.describe()
         lease = Lease.from_json((yield self._register_as(described, number)))
         self._described, self._lease = described, lease
         self._until = self._clock.seconds() + lease.good_for
@@ -335,7 +322,7 @@ class RegistryConnection:
     @inlineCallbacks
     def _prolong(self) -> Any:
         """Renew the record as it is, if that will do; tell whether it did."""
-        stale = self._clock.seconds() >= self._until or self._describe() != self._described
+        stale = self._clock.seconds() >= self._until or self.describe() != self._described
         if stale or not self._lease.token:
             return False
         try:

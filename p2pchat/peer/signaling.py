@@ -153,7 +153,7 @@ class Reach(Enum):
 
     AWAY = "away"
     AVAILABLE = "available"
-    DISPLACED = "displaced"
+    DISPLACED = "displaced"  # they reach another program with our identity
 
 
 @attrs.define(eq=False)
@@ -203,10 +203,6 @@ class SignalingGroup:
         """Connect at once what is away: the network has returned."""
         self._connect(Reach.AWAY)
 
-    def take_over(self) -> None:
-        """Connect what another program with our identity has in our place."""
-        self._connect(Reach.DISPLACED)
-
     def _connect(self, reach: Reach) -> None:
         for one in self._members:
             if self._reach.get(one, Reach.AWAY) is reach:
@@ -223,7 +219,9 @@ class SignalingGroup:
 
         While they can't, the answers to a call couldn't either, and its attempts would be used up
         for nothing; afterwards the call goes out all the same, and fails with the true reason.
+        Another program with our identity, which has our place, is displaced.
         """
+        self._connect(Reach.DISPLACED)
         return self._available.passed().addTimeout(AVAILABLE_TIMEOUT, self._clock, lambda *_: None)
 
     def _take(self, member: ISignaling, event: SignalingEvent) -> None:

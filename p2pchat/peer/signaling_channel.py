@@ -29,20 +29,11 @@ from twisted.logger import Logger
 from p2pchat.errors import RegistryError, RemoteProtocolError, StaleDocument, UnsupportedVersion
 from p2pchat.events import Trouble
 from p2pchat.identity.documents import MAX_AGE, claimed_author, open_document
-from p2pchat.peer.callers import TokenBucket
 from p2pchat.peer.gate import Gate
 from p2pchat.peer.signaling import DocumentReceived, SignalingContext
+from p2pchat.peer.token_bucket import TokenBucket
 from p2pchat.peer.wall_clock import MOST_BELIEVED
-from p2pchat.wire.documents import (
-    MAX_LABEL,
-    Answer,
-    Candidates,
-    Delivered,
-    Document,
-    Offer,
-    Refusal,
-    Ringing,
-)
+from p2pchat.wire.documents import MAX_LABEL, Delivered, Document, Offer, Refusal
 
 EXPLANATIONS = 4.0  # at once, of documents that can't be used: to their authors and our person
 EXPLAIN_INTERVAL = 20.0  # seconds until there is one more
@@ -128,7 +119,7 @@ class SignalingChannel:
 
     def _hand_on(self, document: Document) -> None:
         body = document.body
-        if not isinstance(body, Offer | Answer | Candidates | Ringing | Refusal):
+        if not isinstance(body, Delivered):
             raise RemoteProtocolError(f"a {body.TYPE} isn't for peers")
         if not self._context.is_blocked(document.issuer):
             self._context.receive(DocumentReceived(document.issuer, body))

@@ -35,8 +35,7 @@ class WallClock:
     system: Callable[[], float]
     warn: Callable[[str], None]
     _offset: float = 0.0
-    _warned: bool = False
-    _warned_of_disbelief: bool = False
+    _warned: set[str] = attrs.Factory(set)
 
     def now(self) -> float:
         """Return seconds since 1970."""
@@ -55,27 +54,24 @@ class WallClock:
             return
         difference = (least + most) / 2
         if abs(difference) > MOST_BELIEVED:
-            self._disbelieve(difference)
+            self._warn_once(
+                difference,
+                ", which is more than is believed: this program goes by this machine's, and calls "
+                "fail if that is the one that is wrong; set it",
+            )
         elif not least <= self._offset <= most:
             self._offset = difference
-            self._warn_of(difference)
+            if abs(difference) >= NOTICEABLE:
+                self._warn_once(
+                    difference,
+                    ": this program goes by the registry's; set the one that is wrong",
+                )
 
-    def _warn_of(self, difference: float) -> None:
-        if abs(difference) >= NOTICEABLE and not self._warned:
-            self._warned = True
-            self.warn(
-                f"this machine's clock is {described(difference)} the registry's: this program "
-                "goes by the registry's; set the one that is wrong"
-            )
-
-    def _disbelieve(self, difference: float) -> None:
-        if not self._warned_of_disbelief:
-            self._warned_of_disbelief = True
-            self.warn(
-                f"this machine's clock is {described(difference)} the registry's, which is more "
-                "than is believed: this program goes by this machine's, and calls fail if that is "
-                "the one that is wrong; set it"
-            )
+    def _warn_once(self, difference: float, consequence: str) -> None:
+        if consequence not in self._warned:
+            self._warned.add(consequence)
+            how = described(difference)
+            self.warn(f"this machine's clock is {how} the registry's{consequence}")
 
 
 def described(difference: float) -> str:

@@ -167,7 +167,7 @@ class AvailableTests(GroupCase):
         self.second.context.receive(SignalingLost("taken over", 1.0, is_displaced=True))
         self.group.retry()
         self.assertEqual((self.first.calls, self.second.calls), (["refresh"], []))
-        self.group.take_over()
+        self.group.available()
         self.assertEqual((self.first.calls, self.second.calls), (["refresh"], ["refresh"]))
         self.assertTrue(self.group.refresh())
         self.assertEqual([len(one.calls) for one in (self.first, self.second)], [2, 2])
