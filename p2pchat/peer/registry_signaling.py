@@ -110,7 +110,8 @@ class RegistrySignaling:
 
     def update(self) -> None:
         """See :class:`ISignaling`."""
-        self._connection.renew()
+        if self._is_registered:  # else the registration that follows says what holds then
+            self._connection.renew()
 
     def _warn(self, sentence: str) -> None:
         self._receive(Trouble(sentence))
