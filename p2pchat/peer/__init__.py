@@ -7,7 +7,6 @@ because it needs the network, a registry or the person.
 Node
     ``node``                   everything together, as user interfaces see it
     ``settings``               options of a node, and what it lists
-    ``events``                 events for user interfaces
     ``event_queue``            their way to the front ends
     ``people``                 contacts, names on the screen, who may ring
     ``contacts``               the contacts themselves
