@@ -44,8 +44,9 @@ from p2pchat import events
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
-from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.settings import NodeSettings
 from p2pchat.runtime import real_runtime
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 
 SITE, STUN_PORT = Site(18147), 18148

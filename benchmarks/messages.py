@@ -34,8 +34,9 @@ from p2pchat.peer.driver import Driver
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
-from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.settings import NodeSettings
 from p2pchat.runtime import MonotonicClock, real_runtime
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.link import FrameReceived, Link, LinkOpened
 from p2pchat.traversal.datagrams import Datagram
 
@@ -100,7 +101,6 @@ class BareLink:
             dials=role == "measure",
             rtt=0.001,
         )
-        self.receive_datagram = lambda data, addr, now: self.link.receive_datagram(data, now)
         self.handle_timer, self.get_timer = self.link.handle_timer, self.link.get_timer
         self.next_event = self.link.next_event
         protocol = PeerProtocol("", self.received)
@@ -113,7 +113,8 @@ class BareLink:
 
     def received(self, _base: str, data: bytes, addr: tuple[str, int]) -> None:
         """Take a datagram."""
-        self.driver.receive(data, addr)
+        with self.driver as now:
+            self.link.receive_datagram(data, now)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Address the link's datagrams."""

@@ -342,7 +342,7 @@ class Trouble:
     word: str = ""
 
 
-DialogueEvent = (
+SessionEvent = (
     Calling
     | Rings
     | OfferReceived
@@ -359,7 +359,7 @@ DialogueEvent = (
     | OfferEnded
 )
 NodeEvent = (
-    DialogueEvent
+    SessionEvent
     | Starting
     | Leaving
     | Registered

@@ -1,5 +1,5 @@
 """
-Every seam of p2pchat, as zope interfaces.
+Every seam of p2pchat: zope interfaces, and a protocol for the machines.
 
 A machine does no I/O and reads no clock: its adapter hands it datagrams and the time, and takes
 from it datagrams, events and the time of its next wish.
@@ -8,7 +8,7 @@ from it datagrams, events and the time of its next wish.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -20,25 +20,25 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.session.story import Story
     from p2pchat.signaling.directory import Delivery, Listing, Page, Record
+    from p2pchat.traversal.datagrams import Datagram
     from p2pchat.wire.documents import Delivered, Document
 
+_Event_co = TypeVar("_Event_co", covariant=True)
 
-class IMachine(Interface):
-    """A pure protocol machine, the five verbs of sans-IO stacks."""
 
-    def receive_datagram(data: bytes, addr: tuple[str, int], now: float) -> None:
-        """Take one datagram that came from ``addr``."""
+class IMachine(Protocol[_Event_co]):
+    """A pure protocol machine, as its driver sees it; inputs are methods of its own."""
 
-    def handle_timer(now: float) -> None:
+    def handle_timer(self, now: float) -> None:
         """Do what is due; called at or after the time of :meth:`get_timer`."""
 
-    def get_timer() -> float | None:
+    def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called, in seconds, or ``None``."""
 
-    def datagrams_to_send(now: float) -> Sequence[object]:
+    def datagrams_to_send(self, now: float) -> Sequence[Datagram]:
         """Return, and forget, the datagrams that wait."""
 
-    def next_event() -> object | None:
+    def next_event(self) -> _Event_co | None:
         """Return, and forget, the oldest event, or ``None``."""
 
 

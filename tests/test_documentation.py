@@ -29,10 +29,10 @@ from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer import event_stream, http_client
-from p2pchat.peer.node import MAX_STRANGERS
 from p2pchat.peer.registry_connection import FIRST_WAIT, LONGEST_WAIT
 from p2pchat.peer.resolver import MAX_URLS
-from p2pchat.session import call, conversation, dialogue, held_link, link, quic
+from p2pchat.session import call, conversation, link, live_link, liveness, peer_session, quic
+from p2pchat.session.endpoint import MAX_STRANGERS
 from p2pchat.session.retry_gate import JITTER
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
@@ -427,12 +427,12 @@ class NumberTests(SynchronousTestCase):
             f"and so on up to {port_guessing.LONGEST_PAUSE:g}",
             f"must come within {call.ANSWER_TIMEOUT:g} seconds of the offer",
             f"the answer has {call.RING_TIMEOUT:g} seconds",
-            f"within {held_link.REVIVAL:g} seconds of the new path",
-            f"repeated for {dialogue.RESCUE_PATIENCE:g} seconds",
+            f"within {live_link.REVIVAL:g} seconds of the new path",
+            f"repeated for {peer_session.RESCUE_PATIENCE:g} seconds",
             f"must hold within {link.PROOF_DEADLINE:g} seconds",
             f"Every {link.STUCK_CHECK} seconds, until the handshake is done",
             f"A link has at most {link.MAX_ENGINES} connections",
-            f"still unanswered after {conversation.SUSPICION} seconds",
+            f"still unanswered after {liveness.SUSPICION} seconds",
         ):
             self.assertIn(sentence, text)
 
@@ -442,7 +442,7 @@ class NumberTests(SynchronousTestCase):
         for sentence in (
             f"sends a PING frame after {link.KNOCK[0]} seconds",
             f"the distance each, up to {link.KNOCK[1]:g} seconds",
-            f"those that wait the {conversation.MAX_PONGS} newest are answered",
+            f"those that wait the {liveness.MAX_PONGS} newest are answered",
             f"has at most {conversation.WINDOW_LINES} lines under way, and at most "
             f"{conversation.WINDOW_TEXT:,} characters",
             f"holds at most {conversation.MAX_UNREAD_LINES:,} lines, and "
@@ -455,8 +455,8 @@ class NumberTests(SynchronousTestCase):
             f"more than {link.READ_AHEAD:,} bytes of frames wait, {link.OVERHEAD} counted",
             f"frames of a link that wait {link.READ_AHEAD:,} bytes",
             f"ids that a peer may retire {quic.MAX_RETIRED} of",
-            f"PINGs that wait for an answer {conversation.MAX_PONGS}",
-            f"written to a link ahead of the network {held_link.BACKLOG:,} bytes",
+            f"PINGs that wait for an answer {liveness.MAX_PONGS}",
+            f"written to a link ahead of the network {live_link.BACKLOG:,} bytes",
             f"ahead of a gap in a QUIC stream {quic.WINDOW:,} bytes",
         ):
             self.assertIn(sentence, text)

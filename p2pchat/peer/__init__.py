@@ -8,9 +8,8 @@ Node
     ``node``                   everything together, as user interfaces see it
     ``settings``               options of a node, and what it lists
     ``event_queue``            their way to the front ends
-    ``people``                 contacts, names on the screen, who may ring
+    ``people``                 contacts, and names on the screen
     ``contacts``               the contacts themselves
-    ``callers``                limits on the calls of strangers
     ``lookup``                 from a name, an id or its beginning to one peer
     ``failed_calls``           whether the peer of a failed call is gone
     ``profile``                identity and contacts, kept between two runs
@@ -19,8 +18,8 @@ Node
     ``files``                  files replaced whole
 
 Network
-    ``driver``                 one timer for each machine
-    ``agent_adapter``          the traversal agent on real sockets
+    ``driver``                 the machine's timer, and what comes out of it
+    ``endpoint_adapter``       the endpoint on real sockets
     ``datagrams``              UDP sockets
     ``relay_stream``           TCP and TLS connections to relays
     ``resolver``               names and URLs of servers to addresses
@@ -39,5 +38,4 @@ Signaling
     ``wall_clock``             this machine's clock, corrected by the registry's
     ``failures``               errors of connections, in words
     ``gate``                   waiting for what comes and goes
-    ``token_bucket``           so many at once, and one more in each interval
 """

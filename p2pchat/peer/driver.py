@@ -1,47 +1,55 @@
 """
 Drives a pure machine on a clock: one timer, armed anew after each step.
 
-Owns no decision.  After every input the machine's events are handed on, its datagrams sent, and
-the timer set to its wish, until the machine is quiet.
+Owns no decision.  Whoever has something for the machine says it between two steps::
+
+    with driver as now:
+        machine.receive_datagram(data, address, now)
+
+and at the end of the block the machine's events are handed on, its datagrams sent, and the timer
+set to its wish, until the machine is quiet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, TypeVar
 
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from p2pchat.interfaces import IMachine
 from p2pchat.traversal.datagrams import Datagram
 
 GRANULARITY = 0.0001  # seconds; below it a machine that wants to be called "now" would spin
 
+_Event = TypeVar("_Event")
+
 
 @attrs.define(eq=False)
-class Driver:
+class Driver(Generic[_Event]):
     """
     The adapter of one machine.
 
-    :ivar machine: provides :class:`p2pchat.interfaces.IMachine`.
     :ivar send: takes one :class:`Datagram`.
     :ivar react: takes one event.
-    :ivar after: called after each step, for whatever else the machine has to give.
     """
 
-    machine: Any
+    machine: IMachine[_Event]
     clock: IReactorTime
     send: Callable[[Datagram], None]
-    react: Callable[[Any], None]
-    after: Callable[[], None] = lambda: None
+    react: Callable[[_Event], None]
     _stepping: bool = False
     _again: bool = False
     _timer: IDelayedCall | None = None
     _stopped: bool = False
 
-    def receive(self, data: bytes, address: tuple[str, int]) -> None:
-        """Hand a datagram to the machine."""
-        self.machine.receive_datagram(data, address, self.clock.seconds())
+    def __enter__(self) -> float:
+        """Let the machine be told something; returns the time."""
+        return self.clock.seconds()
+
+    def __exit__(self, *_error: object) -> None:
+        """Take what came of it; also where the machine refused a part of it."""
         self.step()
 
     def step(self) -> None:
@@ -51,31 +59,24 @@ class Driver:
             return  # an event led back here; the step that is under way goes round again
         self._stepping = True
         try:
-            while self._again:
-                self._again = False
-                self._empty()
+            while self._again and not self._stopped:
+                self._again = self._empty()
         finally:  # whatever went wrong, the machine goes on
             self._stepping = False
             self._arm(self.clock.seconds())
 
-    def _empty(self) -> None:
-        """Take what there is; what taking it brings forth is for another round."""
-        self._hand_on()
-        if self._stopped:
-            return
+    def _empty(self) -> bool:
+        """Take what there is; tells whether there was anything, which may bring forth more."""
+        self._again = False
         outgoing = self.machine.datagrams_to_send(self.clock.seconds())
-        for datagram in outgoing:
-            self.send(datagram)
-        self.after()
-        self._again = self._hand_on() or bool(outgoing) or self._again
-
-    def _hand_on(self) -> bool:
-        """Hand on the machine's events; tells whether there were any."""
         any_came = False
         while not self._stopped and (event := self.machine.next_event()) is not None:
             any_came = True
             self.react(event)
-        return any_came
+        if not self._stopped:  # events come first: they may open what datagrams leave from
+            for datagram in outgoing:
+                self.send(datagram)
+        return any_came or bool(outgoing) or self._again
 
     def _arm(self, now: float) -> None:
         wanted = self.machine.get_timer()
@@ -90,11 +91,9 @@ class Driver:
         self._timer = None
         # A float sum may fall a hair short of the wish; the machine must find its time come.
         wanted = self.machine.get_timer()
-        now = self.clock.seconds()
-        try:
-            self.machine.handle_timer(now if wanted is None else max(now, min(wanted, now + 1e-3)))
-        finally:
-            self.step()
+        with self as now:
+            due = now if wanted is None else max(now, min(wanted, now + 1e-3))
+            self.machine.handle_timer(due)
 
     def stop(self) -> None:
         """Never call the machine again."""

@@ -19,7 +19,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.peer.token_bucket import TokenBucket
+from p2pchat.session.token_bucket import TokenBucket
 
 MAX_EVENT = 48 * 1024  # bytes; a document has 32 KiB at most
 SILENCE = 45.0  # seconds; the registry writes a comment every 15

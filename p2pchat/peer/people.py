@@ -16,22 +16,20 @@ from twisted.internet.defer import Deferred, succeed
 
 from p2pchat import events
 from p2pchat.errors import LocalProtocolError, WhoError
-from p2pchat.peer.callers import Callers, Ring
 from p2pchat.peer.contacts import Contacts, Person
 from p2pchat.peer.lookup import Acquaintances, as_peer_id, is_prefix, look_up
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.session.approval import By
-from p2pchat.session.chronicle import describe_path
-from p2pchat.session.dialogue import Dialogue
+from p2pchat.session.connection_log import describe_path
+from p2pchat.session.endpoint import Endpoint
+from p2pchat.session.peer_session import PeerSession
 from p2pchat.traversal.report import in_ms
-from p2pchat.wire.documents import Delivered, Refusal, Ringing
 from p2pchat.wire.strict_json import JsonObject
 
 _Event = TypeVar("_Event", bound=events.NodeEvent)
 
 _WITH_CONTACT = events.Calling | events.OfferReceived | events.Connected | events.Renamed
-_UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
 
 
 @attrs.define(eq=False)
@@ -47,30 +45,28 @@ class People:
     own_id: str
     contacts: Contacts
     _signaling: SignalingGroup
-    _alive: Callable[[], list[Dialogue]]  # conversations, calls and waiting offers
+    _endpoint: Endpoint
     tell: Callable[[events.NodeEvent], None]
-    _callers: Callers = attrs.Factory(Callers)
-    _quiet: set[str] = attrs.Factory(set)  # whose waiting call makes no sound
 
     # -- names
 
-    def name(self, machine: Dialogue) -> str:
+    def name(self, session: PeerSession) -> str:
         """Return what a peer is called on the screen."""
-        person = self.contacts[machine.peer_id]
-        return person.name if person.is_contact and person.name else machine.name
+        person = self.contacts[session.peer_id]
+        return person.name if person.is_contact and person.name else session.name
 
     # -- who is meant
 
-    def _here(self, machines: Iterable[Dialogue] | None = None) -> Acquaintances:
+    def _here(self, sessions: Iterable[PeerSession] | None = None) -> Acquaintances:
         """Return who can be found without asking: contacts, and what is on the screen."""
-        shown = self._alive() if machines is None else machines
+        shown = self._endpoint.alive() if sessions is None else sessions
         names = {one.peer_id: "" if self._is_unseen(one) else self.name(one) for one in shown}
         return Acquaintances(self.contacts.names(), names)
 
-    def _is_unseen(self, machine: Dialogue) -> bool:
+    def _is_unseen(self, session: PeerSession) -> bool:
         """Tell whether a call waits that the person wasn't shown: only its id means it."""
-        is_stranger = not self.is_contact(machine.peer_id)
-        return machine.is_asking and is_stranger and self.is_quiet(machine.peer_id)
+        is_stranger = not self.is_contact(session.peer_id)
+        return session.is_asking and is_stranger and session.is_quiet
 
     def find(self, who: str) -> str:
         """Return the id of the conversation, call or waiting offer meant."""
@@ -81,7 +77,7 @@ class People:
         return self._present(who, self._here().match_contact(who))
 
     def _present(self, who: str, peer_id: str | None) -> str:
-        if peer_id is not None and any(one.peer_id == peer_id for one in self._alive()):
+        if peer_id is not None and any(one.peer_id == peer_id for one in self._endpoint.alive()):
             return peer_id
         others = self._mistaken_for(peer_id)
         if others:
@@ -95,7 +91,7 @@ class People:
         """Return the ids of those on the screen who could be taken for a contact."""
         return [
             one.peer_id
-            for one in self._alive()
+            for one in self._endpoint.alive()
             if peer_id and self.contacts.mistaken_for(one.peer_id, one.name) == peer_id
         ]
 
@@ -105,14 +101,14 @@ class People:
 
         Who called us isn't found by name alone: the registry may know another of this name.
         """
-        callers = [one for one in self._alive() if one.approval.by is not By.PERSON]
+        callers = [one for one in self._endpoint.alive() if one.approval.by is not By.PERSON]
         waiting = {one.peer_id: one.name for one in callers if not self._is_unseen(one)}
-        shown = [one for one in self._alive() if is_prefix(who) or one not in callers]
+        shown = [one for one in self._endpoint.alive() if is_prefix(who) or one not in callers]
         peer_id = self._here(shown).match(who)
         if peer_id is None:
             asked: Deferred[tuple[str, str]] = look_up(who, self._signaling, self.own_id, waiting)
             return asked.addCallback(self._checked)
-        names = {one.peer_id: one.name for one in self._alive()}
+        names = {one.peer_id: one.name for one in self._endpoint.alive()}
         return succeed(self._checked((peer_id, names.get(peer_id) or self.contacts[peer_id].name)))
 
     def _checked(self, found: tuple[str, str]) -> tuple[str, str]:
@@ -158,29 +154,26 @@ class People:
         if isinstance(event, _WITH_CONTACT):
             changes["contact"] = person.is_contact
             changes["mistaken_for"] = self.contacts.mistaken_for(peer_id, event.name)
-        if isinstance(event, events.OfferReceived | events.OfferEnded):
-            changes["quiet"] = peer_id in self._quiet
         if person.is_contact and person.name:
             changes["name"] = person.name
         return attrs.evolve(event, **changes)
 
     def conversations(self) -> list[ConversationInfo]:
         """Return what is under way, for a list on a screen."""
-        return [self._info(machine) for machine in self._alive()]
+        return [self._info(session) for session in self._endpoint.alive()]
 
-    def _info(self, machine: Dialogue) -> ConversationInfo:
-        path, peer_id = machine.path, machine.peer_id
-        rtt = machine.conversation.rtt or (0.0 if path is None else path.rtt)
+    def _info(self, session: PeerSession) -> ConversationInfo:
+        path, peer_id = session.path, session.peer_id
         return ConversationInfo(
             peer_id,
-            self.name(machine),
-            machine.stage,
+            self.name(session),
+            session.shown_stage,
             "" if path is None else describe_path(path),
-            in_ms(rtt),
-            machine.conversation.undelivered,
+            in_ms(session.rtt),
+            session.conversation.undelivered,
             self.is_contact(peer_id),
-            self.contacts.mistaken_for(peer_id, machine.name),
-            machine.is_asking and self.is_quiet(peer_id),
+            self.contacts.mistaken_for(peer_id, session.name),
+            session.is_asking and session.is_quiet,
         )
 
     def described(self, records: Iterable[PeerRecord]) -> list[PeerRecord]:
@@ -205,50 +198,13 @@ class People:
         """Tell whether the person knows a peer."""
         return self.contacts[peer_id].is_contact
 
-    def called(self, peer_id: str, is_waiting: bool, now: float) -> bool:
-        """
-        Take an offer that needs the person's yes; tells whether it is taken at all.
-
-        :param is_waiting: whether it takes the place of one that waits, which rang or didn't.
-        """
-        if is_waiting:
-            return self._callers.repeated(peer_id, now)
-        person = self.contacts[peer_id]
-        ring = self._callers.called(peer_id, person.is_contact, now)
-        if ring is Ring.LOUD and not person.is_muted:
-            self._quiet.discard(peer_id)
-        elif ring is not Ring.IGNORED:
-            self._quiet.add(peer_id)
-        return ring is not Ring.IGNORED
-
-    def accepted(self, peer_id: str) -> None:
-        """The person has accepted a call: the next one of this peer rings again."""
-        self._callers.accepted(peer_id)
-        self._quiet.discard(peer_id)
-
-    def is_quiet(self, peer_id: str) -> bool:
-        """Tell whether a call that waits made no sound."""
-        return peer_id in self._quiet
-
-    def forget_call(self, peer_id: str) -> None:
-        """The call is over, and so is its silence."""
-        self._quiet.discard(peer_id)
-
-    def may_send(self, peer_id: str, body: Delivered, now: float) -> bool:
-        """Tell whether a stranger is worth the registry's time for this document of ours."""
-        is_unasked = isinstance(body, Ringing) or (
-            isinstance(body, Refusal) and body.reason in _UNASKED
-        )
-        spares = is_unasked and not self.is_contact(peer_id)
-        return not spares or self._callers.may_reply(now)
-
     # -- contacts
 
-    def connected(self, machine: Dialogue) -> None:
+    def connected(self, session: PeerSession) -> None:
         """Make a contact of one with whom the person chose to talk."""
-        by_person = machine.approval.by is By.PERSON
-        if by_person and self._keep(lambda: self.contacts.keep(machine.peer_id, machine.name)):
-            self._changed(machine.peer_id, machine.name, "added")
+        by_person = session.approval.by is By.PERSON
+        if by_person and self._keep(lambda: self.contacts.keep(session.peer_id, session.name)):
+            self._changed(session.peer_id, session.name, "added")
 
     def forget(self, who: str) -> str:
         """
@@ -279,7 +235,7 @@ class People:
 
     def listing(self) -> list[ContactInfo]:
         """Return everybody of whom anything is kept, contacts first, by name."""
-        states = {one.peer_id: one.stage for one in self._alive()}
+        states = {one.peer_id: one.shown_stage for one in self._endpoint.alive()}
         found = [
             ContactInfo(
                 *(peer_id, one.name, one.is_contact, one.is_muted, one.is_blocked),

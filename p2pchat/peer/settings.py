@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from enum import Enum
 
 import attrs
 
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.wire.usernames import check_username
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 DEFAULT_HEARTBEAT = 15.0  # seconds; RFC 4787 asks of a NAT at least 120, many keep 30
 DEFAULT_RETRIES = 3
-
-
-class AcceptPolicy(Enum):
-    """Whose offers are accepted without asking."""
-
-    ASK = "ask"
-    ALL = "all"
-    CONTACTS = "contacts"
 
 
 def _check_username(_instance: object, _field: object, value: str) -> None:

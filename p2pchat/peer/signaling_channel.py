@@ -31,8 +31,8 @@ from p2pchat.events import Trouble
 from p2pchat.identity.documents import MAX_AGE, claimed_author, open_document
 from p2pchat.peer.gate import Gate
 from p2pchat.peer.signaling import DocumentReceived, SignalingContext
-from p2pchat.peer.token_bucket import TokenBucket
 from p2pchat.peer.wall_clock import MOST_BELIEVED
+from p2pchat.session.token_bucket import TokenBucket
 from p2pchat.wire.documents import MAX_LABEL, Delivered, Document, Offer, Refusal
 
 EXPLANATIONS = 4.0  # at once, of documents that can't be used: to their authors and our person

@@ -1,11 +1,18 @@
 """
-What runs over a path: pure machines.
+What one peer says and decides: calls, links, conversations; pure.
 
 ::
 
-    Dialogue ── everything with one peer: calls, link, conversation
-      ├── Call ── offers and answers, ringing and retries
-      │    └── Attempt (traversal)
-      ├── Link ── QUIC, and the proof of who is at the other end
-      └── Conversation ── the two logs, receipts and heartbeats
+    endpoint ── every decision of a peer: datagrams, documents, callers, sessions
+      ├── callers ── how often somebody rings; token_bucket, retry_gate
+      └── peer_session ── everything with one peer; session_state holds it
+            ├── stages ── the table of stages, and the values that leave a session
+            ├── approval ── whose yes a call has
+            ├── call ── offers, ringing, refusals, retries
+            ├── live_link ── the link of now over the path of now
+            │     ├── link ── QUIC and the proof of who is there; quic, link_clock
+            │     └── control ── HELLO, heartbeats, DISCONNECT; liveness
+            ├── conversation ── two logs and their receipts
+            └── connection_log ── what happened, as events and for story, the report of /why;
+                  verdict judges it, telling says it in sentences
 """

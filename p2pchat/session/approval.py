@@ -17,6 +17,14 @@ RETURN_PATIENCE = 3600.0  # seconds; a laptop that sleeps through lunch comes ba
 RETRY_PATIENCE = 15.0  # seconds; the longest pause between two attempts is 8, and two trips more
 
 
+class AcceptPolicy(Enum):
+    """Whose offers are accepted without asking."""
+
+    ASK = "ask"
+    ALL = "all"
+    CONTACTS = "contacts"
+
+
 class By(Enum):
     """Who said yes."""
 

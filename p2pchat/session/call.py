@@ -157,8 +157,8 @@ class Direction(Enum):
     INCOMING = "incoming"
 
 
-class Stage(Enum):
-    """Stage of a call; the module docstring has the picture."""
+class CallStage(Enum):
+    """CallStage of a call; the module docstring has the picture."""
 
     IDLE = "idle"  # neither called nor offered yet
     OFFERING = "offering"  # our offer is out
@@ -198,7 +198,7 @@ class Call:
     remembered: PathHint | None = None
     known: bool = False
     direction: Direction | None = None
-    stage: Stage = Stage.IDLE
+    stage: CallStage = CallStage.IDLE
     continues: bool = False
     _attempt: Attempt | None = None
     _number: int = 0  # of attempts so far
@@ -237,12 +237,12 @@ class Call:
     @property
     def is_calling(self) -> bool:
         """Whether our own offer is out, or about to go out."""
-        return self.stage in {Stage.OFFERING, Stage.RINGING, Stage.PAUSING}
+        return self.stage in {CallStage.OFFERING, CallStage.RINGING, CallStage.PAUSING}
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.stage in {Stage.IDLE, Stage.SETTLED, Stage.ENDED}
+        return self.stage in {CallStage.IDLE, CallStage.SETTLED, CallStage.ENDED}
 
     def told(self) -> tuple[AttemptReport, ...]:
         """Return a report of each attempt, the current one last."""
@@ -254,7 +254,7 @@ class Call:
     def call(self, now: float) -> None:
         """Make an offer, the first or the next."""
         self._begin(Direction.OUTGOING, self._random_bytes(16).hex(), now)
-        self.stage, self._deadline = Stage.OFFERING, now + ANSWER_TIMEOUT
+        self.stage, self._deadline = CallStage.OFFERING, now + ANSWER_TIMEOUT
         self.agent.prepare(now)
         self._send_offer()
         self._events.append(AttemptBegan(self._number))
@@ -262,7 +262,7 @@ class Call:
     def offered(self, offer: Offer, now: float) -> None:
         """Take an offer; :meth:`ask` or :meth:`accept` is to follow."""
         self._begin(Direction.INCOMING, offer.session, now)
-        self.stage, self._offered = Stage.ASKING, offer.description
+        self.stage, self._offered = CallStage.ASKING, offer.description
 
     def ask(self, now: float) -> None:
         """Send RINGING and wait for :meth:`accept` or :meth:`cancel`."""
@@ -282,7 +282,7 @@ class Call:
 
     def withdraw(self) -> None:
         """Drop the offer silently: another one of the peer's takes its place."""
-        self._abandon("another offer took its place", Stage.ENDED)
+        self._abandon("another offer took its place", CallStage.ENDED)
 
     def repeat(self) -> None:
         """
@@ -360,7 +360,7 @@ class Call:
         self.attempt.begin(theirs, self.known, now)
         # Each side names the link that it still holds; only if both name the same it goes on.
         self.continues = bool(theirs.link) and theirs.link == self.held_link
-        self.stage, self._deadline = Stage.CHECKING, None
+        self.stage, self._deadline = CallStage.CHECKING, None
         addresses = dict.fromkeys(format_address(one.address) for one in theirs.candidates)
         self._events.append(ChecksBegan(tuple(addresses)))
 
@@ -376,12 +376,12 @@ class Call:
             self._update()
 
     def _settle(self, path: Path) -> None:
-        self.stage, self._deadline = Stage.SETTLED, None
+        self.stage, self._deadline = CallStage.SETTLED, None
         self._events.append(PathReady(self.session, path, self.continues, self.dials))
 
     def _cancel(self, reason: str) -> None:
         self._send(Refusal(self.session, reason))
-        self._abandon(_OUR_REFUSALS.get(reason, reason), Stage.ENDED)
+        self._abandon(_OUR_REFUSALS.get(reason, reason), CallStage.ENDED)
 
     def _expire(self, _now: float) -> None:
         """End a call that a person didn't take in time; the other side is told why."""
@@ -389,10 +389,10 @@ class Call:
         self._end("no-answer", f"nobody answered within {RING_TIMEOUT:.0f} seconds")
 
     def _end(self, reason: str, explanation: str) -> None:
-        self._abandon(explanation, Stage.ENDED)
+        self._abandon(explanation, CallStage.ENDED)
         self._events.append(CallEnded(reason, explanation))
 
-    def _abandon(self, failure: str, then: Stage) -> None:
+    def _abandon(self, failure: str, then: CallStage) -> None:
         self.stage, self._deadline = then, None
         if not self.attempt.is_over:  # during a pause it is over, and reported, already
             self._past.append(self.attempt.report(self.began, failure))
@@ -404,7 +404,7 @@ class Call:
         self._send(Offer(self.session, self.attempt.describe(self.username, self.held_link)))
 
     def _ringing(self, _ringing: Ringing, now: float) -> None:
-        self.stage, self._deadline = Stage.RINGING, now + RING_TIMEOUT
+        self.stage, self._deadline = CallStage.RINGING, now + RING_TIMEOUT
         self._events.append(PeerRings())
 
     def _answered(self, answer: Answer, now: float) -> None:
@@ -441,7 +441,7 @@ class Call:
         if final or self._number >= self.attempts:
             self._end(reason, explanation)
             return
-        self._abandon(explanation, Stage.PAUSING)
+        self._abandon(explanation, CallStage.PAUSING)
         pause = PAUSES[min(self._number, len(PAUSES)) - 1]
         self._deadline = self._retry_gate.earliest(now + pause)
 
@@ -494,43 +494,43 @@ _Row = Mapping[object, Callable[..., None]]
 _SETTLED: _Row = {  # checks may go on, for a better path
     Candidates: Call._add_candidates, Call.candidates_changed: Call._update_if_checking,
 }
-_ACTIONS: Mapping[tuple[Direction | None, Stage], _Row] = {
+_ACTIONS: Mapping[tuple[Direction | None, CallStage], _Row] = {
     # No candidates before the answer: without its key and fragment they can't be checked.
-    (Direction.OUTGOING, Stage.OFFERING): {
+    (Direction.OUTGOING, CallStage.OFFERING): {
         Answer: Call._answered, Ringing: Call._ringing, Refusal: Call._refused,
         Call.repeat: Call._send_offer, Call.candidates_changed: Call._update,
         Call.undeliverable: Call._offer_undelivered, Call.handle_timer: Call._unanswered,
         Call.cancel: Call._cancel,
     },
-    (Direction.OUTGOING, Stage.RINGING): {
+    (Direction.OUTGOING, CallStage.RINGING): {
         Answer: Call._answered, Ringing: Call._ringing, Refusal: Call._refused,
         Call.candidates_changed: Call._update, Call.handle_timer: Call._expire,
         Call.cancel: Call._cancel,
     },
-    (Direction.OUTGOING, Stage.CHECKING): {
+    (Direction.OUTGOING, CallStage.CHECKING): {
         Candidates: Call._add_candidates, Refusal: Call._hung_up,
         Call.candidates_changed: Call._update,
         Call.path_found: Call._settle, Call.round_failed: Call._try_again,
         Call.cancel: Call._cancel,
     },
     # A refusal or the registry's word may come after its attempt was given up; it counts then, too.
-    (Direction.OUTGOING, Stage.PAUSING): {
+    (Direction.OUTGOING, CallStage.PAUSING): {
         Refusal: Call._refused, Call.undeliverable: Call._offer_undelivered,
         Call.hurry: Call._hurry, Call.handle_timer: Call.call, Call.cancel: Call._cancel,
     },
-    (Direction.OUTGOING, Stage.SETTLED): _SETTLED,
-    (Direction.INCOMING, Stage.ASKING): {
+    (Direction.OUTGOING, CallStage.SETTLED): _SETTLED,
+    (Direction.INCOMING, CallStage.ASKING): {
         Candidates: Call._extend_offer, Refusal: Call._taken_back,
         Call.ask: Call._ask, Call.accept: Call._accept, Call.handle_timer: Call._expire,
         Call.cancel: Call._cancel,
     },
-    (Direction.INCOMING, Stage.CHECKING): {
+    (Direction.INCOMING, CallStage.CHECKING): {
         Candidates: Call._add_candidates, Refusal: Call._taken_back,
         Call.candidates_changed: Call._update,
         Call.path_found: Call._settle, Call.round_failed: Call._fail,
         Call.undeliverable: Call._answer_undelivered, Call.handle_timer: Call._send_answer,
         Call.cancel: Call._cancel,
     },
-    (Direction.INCOMING, Stage.SETTLED): _SETTLED,
+    (Direction.INCOMING, CallStage.SETTLED): _SETTLED,
 }
 # fmt: on

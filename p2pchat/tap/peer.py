@@ -34,14 +34,9 @@ from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.events import Starting
 from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.remembered import Remembered, recall, remember
-from p2pchat.peer.settings import (
-    DEFAULT_HEARTBEAT,
-    DEFAULT_RETRIES,
-    DEFAULT_SERVER,
-    AcceptPolicy,
-    NodeSettings,
-)
+from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.wire.origins import registry_url

@@ -26,10 +26,8 @@ from collections.abc import Callable
 from functools import partial
 
 import attrs
-from zope.interface import implementer
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.interfaces import IMachine
 from p2pchat.traversal.admission import Admission
 from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
@@ -91,7 +89,6 @@ RELAY_GRACE = 20.0  # seconds that a relay is kept after the last need of it
 WRAPPING = 40  # bytes that a Send indication adds, and more
 
 
-@implementer(IMachine)
 @attrs.define(eq=False)
 class Agent:
     """

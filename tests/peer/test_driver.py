@@ -8,17 +8,13 @@ from collections.abc import Callable
 import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
-from zope.interface.verify import verifyObject
 
-from p2pchat.interfaces import IMachine
 from p2pchat.peer.driver import GRANULARITY, Driver
 from p2pchat.traversal.datagrams import Datagram
 
 ADDRESS = ("192.0.2.1", 1)
 
 
-@implementer(IMachine)
 @attrs.define(eq=False)
 class Script:
     """
@@ -36,11 +32,11 @@ class Script:
     outgoing: list[Datagram] = attrs.Factory(list)
 
     def receive_datagram(self, data: bytes, addr: tuple[str, int], now: float) -> None:
-        """See `IMachine`."""
+        """See `p2pchat.interfaces.IMachine`."""
         self.received.append((data, addr, now))
 
     def handle_timer(self, now: float) -> None:
-        """See `IMachine`."""
+        """See `p2pchat.interfaces.IMachine`."""
         self.calls.append(now)
         if self.on_timer is None:
             self.due = None
@@ -48,16 +44,16 @@ class Script:
             self.on_timer(now)
 
     def get_timer(self) -> float | None:
-        """See `IMachine`."""
+        """See `p2pchat.interfaces.IMachine`."""
         return self.due
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
-        """See `IMachine`."""
+        """See `p2pchat.interfaces.IMachine`."""
         outgoing, self.outgoing = self.outgoing, []
         return outgoing
 
     def next_event(self) -> object | None:
-        """See `IMachine`."""
+        """See `p2pchat.interfaces.IMachine`."""
         return self.events.popleft() if self.events else None
 
 
@@ -71,28 +67,18 @@ class DriverTests(SynchronousTestCase):
         self.sent: list[Datagram] = []
         self.told: list[object] = []
         self.react: Callable[[object], object] = self.told.append
-        self.after: Callable[[], object] = bool
-        self.driver = Driver(
-            self.machine, self.clock, self.sent.append, self.take_event, self.take_step
-        )
+        self.driver = Driver(self.machine, self.clock, self.sent.append, self.take_event)
 
     def take_event(self, event: object) -> None:
         """React as the test wants just now."""
         self.react(event)
 
-    def take_step(self) -> None:
-        """Do what the test wants after each step."""
-        self.after()
-
-    def test_interface(self) -> None:
-        """The script is a machine as others are."""
-        self.assertTrue(verifyObject(IMachine, self.machine))
-
     def test_datagram(self) -> None:
         """A datagram reaches the machine with the time; what it answers goes out."""
         self.machine.outgoing = [Datagram(b"answer", ADDRESS)]
         self.machine.events.extend(["one", "two"])
-        self.driver.receive(b"question", ADDRESS)
+        with self.driver as now:
+            self.machine.receive_datagram(b"question", ADDRESS, now)
         self.assertEqual(self.machine.received, [(b"question", ADDRESS, 100.0)])
         self.assertEqual(self.sent, [Datagram(b"answer", ADDRESS)])
         self.assertEqual(self.told, ["one", "two"])
@@ -149,7 +135,8 @@ class DriverTests(SynchronousTestCase):
             if isinstance(event, int) and event < 500:
                 self.machine.events.append(event + 1)
                 self.machine.outgoing.append(Datagram(bytes(1), ADDRESS))
-                self.driver.receive(b"more", ADDRESS)
+                with self.driver as now:
+                    self.machine.receive_datagram(b"more", ADDRESS, now)
             depth[0] -= 1
 
         self.react = react
@@ -158,18 +145,25 @@ class DriverTests(SynchronousTestCase):
         self.assertEqual(self.told, list(range(501)))
         self.assertEqual((len(self.sent), deepest[0]), (500, 1))
 
-    def test_after(self) -> None:
-        """What ``after`` leads to is taken in the same step."""
-        waiting = ["late"]
+    def test_refused(self) -> None:
+        """What the machine refuses raises, and what it did before is taken all the same."""
 
-        def after() -> None:
-            if waiting:
-                self.machine.events.append(waiting.pop())
-                self.driver.step()
+        def refuse() -> None:
+            with self.driver:
+                self.machine.events.append("before")
+                raise ZeroDivisionError
 
-        self.after = after
+        self.assertRaises(ZeroDivisionError, refuse)
+        self.assertEqual(self.told, ["before"])
+
+    def test_events_first(self) -> None:
+        """Events are handed on before the datagrams of their step: they may open a socket."""
+        order: list[object] = []
+        self.driver = Driver(self.machine, self.clock, order.append, order.append)
+        self.machine.events.append("open")
+        self.machine.outgoing = [Datagram(b"x", ADDRESS)]
         self.driver.step()
-        self.assertEqual(self.told, ["late"])
+        self.assertEqual(order, ["open", Datagram(b"x", ADDRESS)])
 
     def test_stop(self) -> None:
         """A stopped driver has no timer and arms none."""

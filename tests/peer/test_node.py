@@ -21,10 +21,12 @@ from p2pchat.identity.documents import open_document, sign_document
 from p2pchat.identity.keys import Identity
 from p2pchat.interfaces import INode
 from p2pchat.peer.event_stream import Event
-from p2pchat.peer.node import FAREWELL, MAX_STRANGERS
+from p2pchat.peer.node import FAREWELL
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.registry_client import RegistryClient
-from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.settings import NodeSettings
+from p2pchat.session.approval import AcceptPolicy
+from p2pchat.session.endpoint import MAX_STRANGERS
 from p2pchat.session.retry_gate import JITTER
 from p2pchat.traversal.admission import MAX_CHECKING, MAX_WAITING
 from p2pchat.traversal.send_budget import PACKETS
@@ -316,7 +318,7 @@ class FloodTests(NodeCase):
         self.strangers(100, 300, 0.1, hosts=2)
         self.assertGreater(len(self.alice.events(events.OfferReceived)), 100)
         self.world.internet.run(150)
-        self.assertEqual((self.alice.node.dialogues, self.alice.node.attempts), (0, 0))
+        self.assertEqual((self.alice.node.sessions, self.alice.node.attempts), (0, 0))
         self.assertEqual(self.alice.node.conversations(), [])
         self.alice.told.clear()
         gc.collect()
@@ -328,7 +330,7 @@ class FloodTests(NodeCase):
         self.world.internet.trace = []
         self.strangers(0, 300, 1 / 60)
         self.assertLessEqual(self.alice.node.attempts, MAX_CHECKING + MAX_WAITING)
-        self.assertLessEqual(self.alice.node.dialogues, 100)
+        self.assertLessEqual(self.alice.node.sessions, 100)
         self.world.internet.run(10)
         ours = self.alice.host.address
         hosts = self.world.host.addresses

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
-from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.settings import NodeSettings
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.wire.usernames import MAX_USERNAME
 
 

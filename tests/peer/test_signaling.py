@@ -17,7 +17,7 @@ from p2pchat.interfaces import ISignaling
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
-from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.settings import NodeSettings
 from p2pchat.peer.signaling import (
     AVAILABLE_TIMEOUT,
     MAX_ROUTES,
@@ -30,6 +30,7 @@ from p2pchat.peer.signaling import (
     SignalingLost,
     Undeliverable,
 )
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.call import Undelivered
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Description, Offer, Registration, Ringing

@@ -6,7 +6,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session.call import Call, CallEvent, SendDocument, Stage
+from p2pchat.session.call import Call, CallEvent, CallStage, SendDocument
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.pairs import Path
@@ -86,7 +86,7 @@ class CallCase(SynchronousTestCase):
         """Let both check, their events told."""
         self.alice.receive(self.answer(), NOW)
         for one in (self.alice, self.bob):
-            self.assertIs(one.stage, Stage.CHECKING)
+            self.assertIs(one.stage, CallStage.CHECKING)
             self.said(one)
 
     def ignoring(self, one: Call, body: Delivered) -> None:

@@ -1,8 +1,7 @@
 """
-Two dialogues with two agents, joined by a fake wire and a registry that only carries documents.
+Two endpoints, joined by a fake wire and a registry that only carries documents.
 
-What a node does between its machines is done here in a few lines, without sockets, signatures or
-a reactor.
+They are whole but for sockets, signatures and a reactor.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ import attrs
 
 from p2pchat import events
 from p2pchat.identity.keys import Identity
-from p2pchat.session.dialogue import Dialogue
-from p2pchat.session.surroundings import Surroundings
-from p2pchat.traversal.agent import Agent, LinkDatagram
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.session.approval import AcceptPolicy
+from p2pchat.session.endpoint import Endpoint
+from p2pchat.session.peer_session import PeerSession
+from p2pchat.session.stages import DocumentReady, SessionContext
+from p2pchat.traversal.agent import Agent
+from p2pchat.traversal.datagrams import CHAT_SOCKET, Datagram
 from p2pchat.traversal.dual_stack import DualGathering
-from p2pchat.traversal.punching import PathMoved, RoundEnded
+from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Delivered
@@ -29,11 +30,21 @@ from tests.session.link_ends import CERTIFICATE
 from tests.traversal.fake_wire import FakeWire, Link
 
 HEARTBEAT = 15.0  # seconds
-POST = 0.02  # seconds that a document takes
+DELIVERY = 0.02  # seconds that a document takes
 WALL = 1_800_000_000.0
 ADDRESSES = {"alice": ("198.51.100.1", 1001), "bob": ("198.51.100.2", 2002)}
 
 _Event = TypeVar("_Event")
+
+
+@attrs.define
+class Known:
+    """What a person keeps of another."""
+
+    is_contact: bool = False
+    is_muted: bool = False
+    is_blocked: bool = False
+    reached: PathHint | None = None
 
 
 @attrs.define(eq=False)
@@ -41,81 +52,100 @@ class Peer:
     """
     A `Station` with everything that one peer has for another.
 
-    :ivar welcome: whether offers are accepted without asking.
+    :ivar other: the id of the other one.
+    :ivar known: what is kept of the other one.
     :ivar reads: whether somebody takes the lines that come.
-    :ivar told: events.
+    :ivar told: events for user interfaces.
     :ivar posted: documents that were sent, ever.
     :ivar first_flights: QUIC packets sent that begin a handshake.
     """
 
     name: str
-    agent: Agent
-    dialogue: Dialogue
-    welcome: bool = True
+    endpoint: Endpoint
+    other: str
+    known: Known
     reads: bool = True
-    told: list[events.DialogueEvent] = attrs.Factory(list)
+    told: list[events.SessionEvent] = attrs.Factory(list)
     posted: list[Delivered] = attrs.Factory(list)
     sent: list[Datagram] = attrs.Factory(list)
     _post: list[Delivered] = attrs.Factory(list)
     _inbox: list[tuple[float, Delivered]] = attrs.Factory(list)
     _next_beat: float = 0.0
 
+    @property
+    def session(self) -> PeerSession:
+        """The session with the other one."""
+        return self.endpoint.session_with(self.other)
+
+    @property
+    def agent(self) -> Agent:
+        """The traversal."""
+        return self.endpoint.agent
+
+    @property
+    def welcome(self) -> bool:
+        """Whether offers are accepted without asking."""
+        return self.endpoint.policy is AcceptPolicy.ALL
+
+    @welcome.setter
+    def welcome(self, is_welcome: bool) -> None:
+        self.endpoint.policy = AcceptPolicy.ALL if is_welcome else AcceptPolicy.ASK
+
+    def call(self, now: float) -> None:
+        """Call the other one."""
+        self.endpoint.call(self.other, "", now)
+
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram."""
-        self.agent.receive_datagram(data, source, now)
-        self._settle(now)
+        self.endpoint.receive_on(CHAT_SOCKET, data, source, now)
 
     def take_document(self, body: Delivered, now: float) -> None:
         """Receive a document, a moment later."""
-        self._inbox.append((now + POST, body))
+        self._inbox.append((now + DELIVERY, body))
+
+    def receive_document(self, body: Delivered, now: float) -> None:
+        """Receive a document at once."""
+        self.endpoint.receive_document(self.other, body, now)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
         while self._inbox and self._inbox[0][0] <= now:
-            self.dialogue.receive_document(self._inbox.pop(0)[1], self.welcome, now)
+            self.receive_document(self._inbox.pop(0)[1], now)
         if now >= self._next_beat:
             self._next_beat = now + HEARTBEAT
-            self.dialogue.beat(now)
-        for machine in (self.agent, self.dialogue):
-            due = machine.get_timer()
-            if due is not None and due <= now:
-                machine.handle_timer(now)
-        self._settle(now)
+            self.endpoint.beat(now)
+        self.endpoint.handle_timer(now)
 
     def get_timer(self) -> float | None:
         """Return when to call handle_timer."""
-        times = [self._next_beat, self.agent.get_timer(), self.dialogue.get_timer()]
+        times = [self._next_beat, self.endpoint.get_timer()]
         times += [self._inbox[0][0]] if self._inbox else []
         return min(time for time in times if time is not None)
 
     def outgoing(self, now: float) -> list[Datagram]:
-        """Return, and forget, what is to be sent."""
-        self._settle(now)
-        outgoing = self.dialogue.datagrams_to_send(now) + self.agent.datagrams_to_send(now)
-        self._settle(now)
+        """Return, and forget, what is to be sent; events are taken as they come."""
+        outgoing = self.endpoint.datagrams_to_send(now)
+        while (event := self.endpoint.next_event()) is not None:
+            if isinstance(event, DocumentReady):
+                self._post.append(event.body)
+                self.posted.append(event.body)
+            elif isinstance(event, events.SessionEvent):
+                self.told.append(event)
+                if self.reads and isinstance(event, events.MessageReceived):
+                    self.session.read(event.id, now)
+                    outgoing += self.endpoint.datagrams_to_send(now)
         self.sent += outgoing
         return outgoing
+
+    def posted_now(self, now: float) -> list[Delivered]:
+        """Take what is to be sent, and return the documents, which then don't go out."""
+        self.outgoing(now)
+        return self.take_post()
 
     def take_post(self) -> list[Delivered]:
         """Return, and forget, the documents that go out."""
         post, self._post = self._post, []
         return post
-
-    def _settle(self, now: float) -> None:
-        while (event := self.agent.next_event()) is not None:
-            if isinstance(event, PathMoved):
-                self.dialogue.path_moved(event.ufrag, event.path, now)
-            elif isinstance(event, RoundEnded):
-                self.dialogue.round_ended(event.ufrag, event.confirmed, now)
-            elif isinstance(event, LinkDatagram) and self.dialogue.owns(event.ufrag):
-                self.dialogue.receive_link_datagram(event.data, event.route, now)
-        while (told := self.dialogue.next_event()) is not None:
-            self.told.append(told)
-            if self.reads and isinstance(told, events.MessageReceived):
-                self.dialogue.read(told.id, now)
-        documents = self.dialogue.take_documents()
-        self._post += documents
-        self.posted += documents
 
     # -- what a test asks
 
@@ -161,12 +191,14 @@ class Pair:
         random = Random(f"{name} {self.wire.now}")
         gathering = DualGathering((ADDRESSES[name],), random.randbytes)
         agent = Agent(gathering, Relays(random.randbytes), False, random.randbytes)
-        around = Surroundings(
+        context = SessionContext(
             *(identity, CERTIFICATE, username or name, attempts, agent),
             lambda now: WALL + now,
             random.randbytes,
         )
-        made = Peer(name, agent, Dialogue(other.peer_id, "", around))
+        known = Known()
+        endpoint = Endpoint(context, AcceptPolicy.ALL, HEARTBEAT, lambda _peer_id: known)
+        made = Peer(name, endpoint, other.peer_id, known)
         self.wire.attach(made, ADDRESSES[name])
         return made
 
@@ -197,12 +229,12 @@ class Pair:
 
     def connect(self) -> None:
         """Let Alice call and wait until both talk."""
-        self.alice.dialogue.call(self.wire.now)
-        self.run_until(lambda: self.alice.dialogue.is_open and self.bob.dialogue.is_open)
+        self.alice.call(self.wire.now)
+        self.run_until(lambda: self.alice.session.is_open and self.bob.session.is_open)
 
     def say(self, speaker: Peer, text: str) -> str:
         """Let somebody say a line."""
-        return speaker.dialogue.say(text, WALL, self.wire.now)
+        return speaker.session.say(text, WALL, self.wire.now)
 
     def chat(self, within: float = 5.0) -> float:
         """Let both say a line; returns the seconds until both were read."""
@@ -218,7 +250,7 @@ class Pair:
 
     def describe(self) -> list[object]:
         """Return what both were told, for a person who looks for a mistake."""
-        return [(one.dialogue.stage, one.told, one.dialogue.story()) for one in self.both]
+        return [(one.session.stage, one.told, one.session.report()) for one in self.both]
 
     @property
     def both(self) -> tuple[Peer, Peer]:

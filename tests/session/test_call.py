@@ -13,10 +13,10 @@ from p2pchat.session.call import (
     RING_TIMEOUT,
     AttemptBegan,
     CallEnded,
+    CallStage,
     ChecksBegan,
     PathReady,
     PeerRings,
-    Stage,
     Undelivered,
 )
 from p2pchat.session.retry_gate import JITTER
@@ -45,7 +45,7 @@ class CallingTests(CallCase):
     def test_offer(self) -> None:
         """idle to offering: the offer says who, where and how; the attempt is told."""
         offer = self.offer()
-        self.assertIs(self.alice.stage, Stage.OFFERING)
+        self.assertIs(self.alice.stage, CallStage.OFFERING)
         alice = offer.description
         self.assertEqual((alice.username, alice.link), ("peer1", ""))
         self.assertEqual(alice.candidates, (Candidate(CandidateType.HOST, ALICE),))
@@ -56,7 +56,7 @@ class CallingTests(CallCase):
     def test_answer(self) -> None:
         """offering to checking: checks go out at full TTL and the other side is told so."""
         self.alice.receive(self.answer(), NOW)
-        self.assertIs(self.alice.stage, Stage.CHECKING)
+        self.assertIs(self.alice.stage, CallStage.CHECKING)
         (sent,) = self.alice.agent.datagrams_to_send(NOW)
         self.assertEqual((sent.destination, sent.ttl), (BOB, None))
         self.assertEqual(self.sent(self.alice), [Candidates(self.alice.session, (), True)])
@@ -67,21 +67,21 @@ class CallingTests(CallCase):
         """offering to ringing: a person has RING_TIMEOUT to decide; then the offer goes."""
         offer = self.offer()
         self.alice.receive(Ringing(offer.session), NOW + 1)
-        self.assertIs(self.alice.stage, Stage.RINGING)
+        self.assertIs(self.alice.stage, CallStage.RINGING)
         self.assertEqual(self.said(self.alice)[1:], [PeerRings()])
         self.assertEqual(self.alice.get_timer(), NOW + 1 + RING_TIMEOUT)
         self.alice.handle_timer(NOW + 1 + RING_TIMEOUT)
         self.assertEqual(self.sent(self.alice), [Refusal(offer.session, "cancelled")])
         (failed,) = self.said(self.alice)
         assert isinstance(failed, CallEnded)
-        self.assertEqual((failed.reason, self.alice.stage), ("no-answer", Stage.ENDED))
+        self.assertEqual((failed.reason, self.alice.stage), ("no-answer", CallStage.ENDED))
 
     def test_answer_after_ringing(self) -> None:
         """ringing to checking."""
         answer = self.answer()
         self.alice.receive(Ringing(answer.session), NOW)
         self.alice.receive(answer, NOW + 60)
-        self.assertIs(self.alice.stage, Stage.CHECKING)
+        self.assertIs(self.alice.stage, CallStage.CHECKING)
 
     def test_path(self) -> None:
         """checking to settled: the caller dials a new link, named by the session."""
@@ -104,7 +104,7 @@ class CallingTests(CallCase):
             now += ANSWER_TIMEOUT
             self.alice.handle_timer(now)
             if pause is not None:
-                self.assertIs(self.alice.stage, Stage.PAUSING)
+                self.assertIs(self.alice.stage, CallStage.PAUSING)
                 self.assertEqual(self.alice.get_timer(), now + pause)
                 now += pause
                 self.alice.handle_timer(now)
@@ -133,7 +133,7 @@ class CallingTests(CallCase):
         self.checking()
         ufrag = self.alice.ufrag
         self.alice.round_failed(NOW + 5)
-        self.assertIs(self.alice.stage, Stage.PAUSING)
+        self.assertIs(self.alice.stage, CallStage.PAUSING)
         self.assertIsNone(self.alice.agent.attempt(ufrag))
         self.alice.handle_timer(NOW + 5 + PAUSES[0])
         self.assertEqual(self.said(self.alice), [AttemptBegan(2)])
@@ -160,7 +160,7 @@ class CallingTests(CallCase):
         self.checking()
         self.said(self.alice)
         self.alice.receive(Refusal(self.alice.session, "cancelled"), NOW)
-        self.assertIs(self.alice.stage, Stage.ENDED)
+        self.assertIs(self.alice.stage, CallStage.ENDED)
         (failed,) = self.said(self.alice)
         assert isinstance(failed, CallEnded)
         self.assertEqual(failed.reason, "declined")
@@ -177,17 +177,17 @@ class CallingTests(CallCase):
     def test_undeliverable(self) -> None:
         """An unknown peer ends it at once; trouble, offline included, is tried again."""
         for reason, patient, expected in (
-            ("unknown-peer", False, Stage.ENDED),
-            ("peer-offline", False, Stage.PAUSING),
-            ("unknown-peer", True, Stage.PAUSING),
-            ("peer-offline", True, Stage.PAUSING),
-            ("registry", False, Stage.PAUSING),
+            ("unknown-peer", False, CallStage.ENDED),
+            ("peer-offline", False, CallStage.PAUSING),
+            ("unknown-peer", True, CallStage.PAUSING),
+            ("peer-offline", True, CallStage.PAUSING),
+            ("registry", False, CallStage.PAUSING),
         ):
             self.alice = calling(1, ALICE, patient=patient)
             offer = self.offer()
             stray = attrs.evolve(offer, session="another")
             self.alice.undeliverable(Undelivered(stray, reason, "no"), NOW)
-            self.assertIs(self.alice.stage, Stage.OFFERING)
+            self.assertIs(self.alice.stage, CallStage.OFFERING)
             self.alice.undeliverable(Undelivered(offer, reason, "no such peer"), NOW)
             self.assertIs(self.alice.stage, expected)
             failure = "no such peer" if reason == "registry" else "they aren't online"
@@ -206,12 +206,12 @@ class CallingTests(CallCase):
             self.alice = calling(1, ALICE)
             self.offer()
             self.refuse(retry_after)
-            self.assertIs(self.alice.stage, Stage.PAUSING)
+            self.assertIs(self.alice.stage, CallStage.PAUSING)
             wait = (self.alice.get_timer() or 0.0) - NOW
             self.assertGreaterEqual(wait, retry_after)
             self.assertLessEqual(wait, retry_after * (1 + JITTER))
             self.alice.handle_timer(NOW + wait)
-            self.assertIs(self.alice.stage, Stage.OFFERING)
+            self.assertIs(self.alice.stage, CallStage.OFFERING)
 
     def test_asked_for_less(self) -> None:
         """Our own pause is kept where it is longer than what the registry asks for."""
@@ -221,7 +221,7 @@ class CallingTests(CallCase):
 
     def test_asked_for_too_long(self) -> None:
         """A person who waits for the call is told at once; a rescue waits, however long it is."""
-        for patient, stage in ((False, Stage.ENDED), (True, Stage.PAUSING)):
+        for patient, stage in ((False, CallStage.ENDED), (True, CallStage.PAUSING)):
             self.alice = calling(1, ALICE, patient=patient)
             self.offer()
             self.said(self.alice)
@@ -233,15 +233,15 @@ class CallingTests(CallCase):
 
     def test_asked_late(self) -> None:
         """A refusal may come when we have given the registry up: it counts all the same."""
-        for retry_after, stage in ((6.0, Stage.PAUSING), (60.0, Stage.ENDED)):
+        for retry_after, stage in ((6.0, CallStage.PAUSING), (60.0, CallStage.ENDED)):
             self.alice = calling(1, ALICE)
             self.offer()
             self.alice.handle_timer(NOW + ANSWER_TIMEOUT)
-            self.assertIs(self.alice.stage, Stage.PAUSING)
+            self.assertIs(self.alice.stage, CallStage.PAUSING)
             self.refuse(retry_after, NOW + ANSWER_TIMEOUT)
             self.assertIs(self.alice.stage, stage)
             self.assertEqual(len(self.alice.told()), 1)
-            if stage is Stage.PAUSING:
+            if stage is CallStage.PAUSING:
                 self.assertGreaterEqual(self.alice.get_timer() or 0.0, NOW + ANSWER_TIMEOUT + 6)
 
     def test_hurry(self) -> None:
@@ -251,11 +251,11 @@ class CallingTests(CallCase):
             self.offer()
             self.refuse(retry_after)
             self.alice.hurry(NOW + 0.1)
-            paused = Stage.OFFERING if retry_after is None else Stage.PAUSING
+            paused = CallStage.OFFERING if retry_after is None else CallStage.PAUSING
             self.assertIs(self.alice.stage, paused)
         self.assertGreaterEqual(self.alice.get_timer() or 0.0, NOW + 6)
         self.alice.hurry(NOW + 6 * (1 + JITTER))
-        self.assertIs(self.alice.stage, Stage.OFFERING)
+        self.assertIs(self.alice.stage, CallStage.OFFERING)
 
     def test_cancel(self) -> None:
         """Taking the offer back tells the other side, and nobody here."""
@@ -270,7 +270,7 @@ class CallingTests(CallCase):
         """An offer that gives way to theirs goes without a word."""
         self.offer()
         self.alice.withdraw()
-        self.assertEqual((self.sent(self.alice), self.alice.stage), ([], Stage.ENDED))
+        self.assertEqual((self.sent(self.alice), self.alice.stage), ([], CallStage.ENDED))
 
     def test_unfit_key(self) -> None:
         """An answer whose key makes no secret is refused; a good one may still come."""
@@ -279,7 +279,7 @@ class CallingTests(CallCase):
         bad = attrs.evolve(answer, description=unfit)
         self.assertRaises(RemoteProtocolError, self.alice.receive, bad, NOW)
         self.alice.receive(answer, NOW)
-        self.assertIs(self.alice.stage, Stage.CHECKING)
+        self.assertIs(self.alice.stage, CallStage.CHECKING)
 
 
 class CalledTests(CallCase):
@@ -316,7 +316,7 @@ class CalledTests(CallCase):
     def test_accept_nothing(self) -> None:
         """Accepting without an offer, or twice, does nothing."""
         self.bob.accept(NOW)
-        self.assertIs(self.bob.stage, Stage.IDLE)
+        self.assertIs(self.bob.stage, CallStage.IDLE)
         self.answer()
         self.bob.accept(NOW)
         self.assertEqual(self.sent(self.bob), [])
@@ -328,7 +328,7 @@ class CalledTests(CallCase):
         self.bob.ask(NOW)
         self.bob.handle_timer(NOW + RING_TIMEOUT)
         self.assertEqual(self.sent(self.bob)[1:], [Refusal(offer.session, "no-answer")])
-        self.assertIs(self.bob.stage, Stage.ENDED)
+        self.assertIs(self.bob.stage, CallStage.ENDED)
 
     def test_gone(self) -> None:
         """checking to ended: the caller isn't there for our answer, nor a moment later."""
@@ -365,7 +365,7 @@ class CalledTests(CallCase):
         self.bob.round_failed(NOW + 5)
         (failed,) = self.said(self.bob)
         assert isinstance(failed, CallEnded)
-        self.assertEqual((failed.reason, self.bob.stage), ("no-path", Stage.ENDED))
+        self.assertEqual((failed.reason, self.bob.stage), ("no-path", CallStage.ENDED))
         self.assertEqual((self.bob.get_timer(), self.sent(self.bob)), (None, []))
 
     def test_unfit_key(self) -> None:

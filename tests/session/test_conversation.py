@@ -8,14 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError, UnsupportedVersion
-from p2pchat.session.conversation import (
-    MAX_LOG,
-    Conversation,
-    Delivered,
-    Left,
-    Opened,
-    Received,
-)
+from p2pchat.session.control import Opened, RemoteDisconnected
+from p2pchat.session.conversation import MAX_LOG, Delivered, Received
 from p2pchat.wire.messages import (
     MAX_TEXT,
     ChatMessage,
@@ -29,13 +23,23 @@ from p2pchat.wire.messages import (
     encode,
 )
 from p2pchat.wire.strict_json import dumps, loads
-from tests.session.conversing import NOW, WALL, ConversationCase, Talker, hear, of, sent, told
+from tests.session.conversing import (
+    NOW,
+    WALL,
+    ConversationCase,
+    Silent,
+    Talker,
+    hear,
+    of,
+    sent,
+    told,
+)
 
 
 class DeliveryTests(ConversationCase):
     """What is said is shown once, in order, and its author knows."""
 
-    def texts(self, one: Conversation) -> list[str]:
+    def texts(self, one: Silent) -> list[str]:
         """Return the lines that one side was shown since the last time."""
         return [event.message.text for event in of(Received, told(one))]
 
@@ -140,7 +144,7 @@ class DeliveryTests(ConversationCase):
         self.opened()
         self.alice.leave("left", "good night")
         self.pump()
-        self.assertEqual(told(self.bob), [Left("left", "good night")])
+        self.assertEqual(told(self.bob), [RemoteDisconnected("left", "good night")])
 
     def test_disconnect_is_last(self) -> None:
         """Who leaves says so after all that was said before, however little room there is."""
@@ -155,7 +159,7 @@ class DeliveryTests(ConversationCase):
         self.assertEqual(sent(self.alice, NOW), [])
         for message in went:
             hear(self.bob, message)
-        self.assertEqual(of(Left, told(self.bob)), [Left("left", "")])
+        self.assertEqual(of(RemoteDisconnected, told(self.bob)), [RemoteDisconnected("left", "")])
 
     @settings(deadline=None, max_examples=150)
     @given(st.lists(st.sampled_from(["a", "b", "link", "cut", ">", "<", ">", "<", "beat"])))

@@ -216,7 +216,7 @@ class ConversationPauseTests(SynchronousTestCase):
         self.assertLess(self.pair.chat(), 0.06)
         self.pair.run(0.3)
         for one in self.pair.both:
-            self.assertLess(one.dialogue.conversation.rtt, 0.1)
+            self.assertLess(one.session.rtt, 0.1)
 
     def test_freeze(self) -> None:
         """A frozen peer is back at full speed within a second, on both sides."""
@@ -242,7 +242,7 @@ class ConversationPauseTests(SynchronousTestCase):
             self.pair.join()
             lost = any(one.events(events.PathLost) for one in self.pair.both)
             self.pair.run_until(
-                lambda: all(not p.dialogue.conversation.undelivered for p in self.pair.both), 40
+                lambda: all(not p.session.conversation.undelivered for p in self.pair.both), 40
             )
             self.assertEqual(lost, any(one.events(events.PathLost) for one in self.pair.both))
             self.pair.run(1)

@@ -6,16 +6,16 @@ import attrs
 
 from p2pchat import events
 from p2pchat.session.approval import RETRY_PATIENCE
-from p2pchat.session.dialogue import LINGERING
 from p2pchat.session.link import PROOF_DEADLINE
+from p2pchat.session.peer_session import LINGERING
 from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.punching import FIRST_ROUND
 from p2pchat.wire.documents import Offer, Refusal
-from tests.session.test_dialogue import DialogueCase
+from tests.session.test_peer_session import SessionCase
 
 
-class RoomTests(DialogueCase):
+class RoomTests(SessionCase):
     """Bob, whose agent checks for as many strangers as may wait."""
 
     def fill(self) -> None:
@@ -34,18 +34,18 @@ class RoomTests(DialogueCase):
         """A stranger is told busy, the person nothing, and nothing is kept."""
         self.fill()
         attempts = self.bob.agent.attempts
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run(0.5)
         self.assertEqual(self.refusals(), ["busy"])
         self.assertEqual(self.bob.told, [])
-        self.assertTrue(self.bob.dialogue.is_over(self.now))
+        self.assertTrue(self.bob.session.is_over(self.now))
         self.assertEqual(self.bob.agent.attempts, attempts)
         self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "busy")
 
     def test_contact(self) -> None:
         """A contact is let in at once."""
         self.fill()
-        self.bob.dialogue.approval.is_contact = True
+        self.bob.known.is_contact = True
         self.pair.connect()
         self.assertEqual(self.refusals(), [])
 
@@ -53,51 +53,51 @@ class RoomTests(DialogueCase):
         """So is whoever the person accepts, and whoever the person calls."""
         self.fill()
         self.bob.welcome = False
-        self.alice.dialogue.call(self.now)
-        self.pair.run_until(lambda: self.bob.dialogue.is_asking)
-        self.bob.dialogue.accept(self.now)
-        self.pair.run_until(lambda: self.bob.dialogue.is_open)
-        self.bob.dialogue.disconnect(self.now)
+        self.alice.call(self.now)
+        self.pair.run_until(lambda: self.bob.session.is_asking)
+        self.bob.session.accept(self.now)
+        self.pair.run_until(lambda: self.bob.session.is_open)
+        self.bob.session.disconnect(self.now)
         self.pair.run(LINGERING + 1)
         self.fill()
-        self.bob.dialogue.call(self.now)
-        self.pair.run_until(lambda: self.bob.dialogue.is_open)
+        self.bob.call(self.now)
+        self.pair.run_until(lambda: self.bob.session.is_open)
 
     def test_conversation(self) -> None:
         """A stranger with whom there is a conversation isn't told busy when the path is lost."""
         self.pair.connect()
         self.pair.run(1)
         self.fill()
-        self.alice.dialogue.network_changed(self.now)
+        self.alice.session.network_changed(self.now)
         self.pair.run(3)
         self.assertEqual(self.refusals(), [])
         self.pair.chat()
 
     def test_again(self) -> None:
         """A stranger whose second offer finds no room leaves nothing of the first."""
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run(0.021)
         self.fill()
         (offer,) = [one for one in self.alice.posted if isinstance(one, Offer)]
         again = attrs.evolve(offer, session="another")
-        self.bob.dialogue.receive_document(again, True, self.now)
+        self.bob.receive_document(again, self.now)
         self.pair.part()
         self.pair.run(1)
         self.assertEqual(self.refusals()[:1], ["busy"])
-        self.assertTrue(self.bob.dialogue.is_over(self.now))
+        self.assertTrue(self.bob.session.is_over(self.now))
 
 
-class SilenceTests(DialogueCase):
+class SilenceTests(SessionCase):
     """Strangers who find a path, and never prove who they are."""
 
     def test_no_link(self) -> None:
         """When the link's time is over nothing is left: no attempt, no path, no approval."""
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run_until(lambda: self.bob.events(events.PathFound))
         self.pair.part()
         self.pair.registry_is_up = False
         self.pair.run(PROOF_DEADLINE + FIRST_ROUND + RETRY_PATIENCE + 1)
         self.assertEqual(self.bob.events(events.CallFailed)[0].reason, "no-path")
         self.assertEqual(self.bob.agent.attempts, 0)
-        self.assertIsNone(self.bob.dialogue.path)
-        self.assertTrue(self.bob.dialogue.is_over(self.now))
+        self.assertIsNone(self.bob.session.path)
+        self.assertTrue(self.bob.session.is_over(self.now))

@@ -6,7 +6,7 @@ import attrs
 
 from p2pchat.session.call import (
     ANSWER_TIMEOUT,
-    Stage,
+    CallStage,
 )
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -160,7 +160,7 @@ class StrayDocumentTests(CallCase):
             lambda: self.alice.receive(Ringing(""), NOW),
         ):
             act()
-            self.assertIs(self.alice.stage, Stage.IDLE)
+            self.assertIs(self.alice.stage, CallStage.IDLE)
         self.assertEqual((self.sent(self.alice), self.said(self.alice)), ([], []))
         self.assertEqual((self.alice.told(), self.alice.get_timer()), ((), None))
 
@@ -173,4 +173,4 @@ class StrayDocumentTests(CallCase):
         for body in (Refusal(self.alice.session, "declined"), Ringing(self.alice.session)):
             self.ignoring(self.alice, body)
         self.alice.cancel("cancelled")
-        self.assertIs(self.alice.stage, Stage.SETTLED)
+        self.assertIs(self.alice.stage, CallStage.SETTLED)

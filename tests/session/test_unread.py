@@ -12,19 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.errors import NotRead
+from p2pchat.session.control import AnswerOverdue
 from p2pchat.session.conversation import (
-    MAX_PONGS,
     MAX_UNREAD_LINES,
     MAX_UNREAD_TEXT,
-    SUSPICION,
     WINDOW_LINES,
     WINDOW_TEXT,
-    Conversation,
     Delivered,
     Received,
-    Suspected,
 )
-from p2pchat.session.dialogue import LINGERING
+from p2pchat.session.liveness import MAX_PONGS, SUSPICION
+from p2pchat.session.peer_session import LINGERING
 from p2pchat.wire.messages import (
     MAX_TEXT,
     ChatMessage,
@@ -35,7 +33,7 @@ from p2pchat.wire.messages import (
     Pong,
     Receipt,
 )
-from tests.session.conversing import NOW, WALL, ConversationCase, hear, of, sent, told
+from tests.session.conversing import NOW, WALL, ConversationCase, Silent, hear, of, sent, told
 from tests.session.pair import Pair
 
 
@@ -44,16 +42,19 @@ class UnreadTests(ConversationCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.bob = Conversation("bob", "b" * 32)
+        self.bob = Silent("bob", "b" * 32)
         self.opened()
 
     def read(self, count: int = 10_000) -> list[str]:
         """Let Bob's reader take lines; returns them."""
         texts: list[str] = []
-        while len(texts) < count and (event := self.bob.next_event()) is not None:
+        waiting = told(self.bob)
+        while len(texts) < count and waiting:
+            event = waiting.pop(0)
             if isinstance(event, Received):
-                self.bob.read(event.epoch, event.message.sequence)
+                self.bob.conversation.read(event.epoch, event.message.sequence)
                 texts.append(event.message.text)
+        self.bob.happened = waiting
         return texts
 
     def say(self, count: int, first: int = 0) -> None:
@@ -180,7 +181,7 @@ class UnreadTests(ConversationCase):
         self.assertLess(self.alice.rtt, 0.1)
         self.read()
         self.pump(NOW + 60)
-        self.assertEqual((self.alice.undelivered, of(Suspected, told(self.alice))), (0, []))
+        self.assertEqual((self.alice.undelivered, of(AnswerOverdue, told(self.alice))), (0, []))
         self.assertLess(self.alice.rtt, 0.1)
 
     def test_silence_after_a_heartbeat(self) -> None:
@@ -231,11 +232,11 @@ class OwedTests(ConversationCase):
             self.bob.say(str(number), WALL, NOW)
         self.bob.leave("left")
         self.assertEqual(of(Disconnect, sent(self.bob)), [])
-        self.bob.skip_lines()
+        self.bob.conversation.skip_lines()
         self.assertEqual(sent(self.bob), [Disconnect("left")])
 
 
-class DialogueTests(SynchronousTestCase):
+class UnreadSessionTests(SynchronousTestCase):
     """Two peers; Bob's front end reads when the test says so."""
 
     def setUp(self) -> None:
@@ -248,7 +249,7 @@ class DialogueTests(SynchronousTestCase):
         """Let Bob's front end take all that came, and go on."""
         self.bob.reads = True
         for event in self.bob.events(events.MessageReceived):
-            self.bob.dialogue.read(event.id, self.pair.wire.now)
+            self.bob.session.read(event.id, self.pair.wire.now)
 
     def test_reading_again(self) -> None:
         """When the front end reads again all goes on: nothing lost, nothing twice."""
@@ -262,7 +263,7 @@ class DialogueTests(SynchronousTestCase):
         self.pair.say(self.bob, "my side works")
         self.pair.run_until(lambda: self.alice.texts() == ["my side works"], 1)
         self.read()
-        self.pair.run_until(lambda: not self.alice.dialogue.conversation.undelivered, 5)
+        self.pair.run_until(lambda: not self.alice.session.conversation.undelivered, 5)
         self.assertEqual(self.bob.texts(), said)
 
     def test_leaving(self) -> None:
@@ -270,11 +271,11 @@ class DialogueTests(SynchronousTestCase):
         for number in range(1000):
             self.pair.say(self.alice, str(number))
         self.pair.run(1)
-        self.alice.dialogue.disconnect(self.pair.wire.now)
+        self.alice.session.disconnect(self.pair.wire.now)
         self.pair.run(LINGERING + 0.5)
         (ended,) = self.bob.events(events.Disconnected)
         self.assertEqual(ended.reason, "left")
-        self.assertFalse(self.alice.dialogue.is_alive or self.bob.dialogue.is_alive)
+        self.assertFalse(self.alice.session.is_alive or self.bob.session.is_alive)
 
     def test_last_words(self) -> None:
         """What is said before leaving is confirmed, if it is read in time."""
@@ -282,42 +283,42 @@ class DialogueTests(SynchronousTestCase):
             self.setUp()
             self.bob.reads = reads
             self.pair.say(self.alice, "bye")
-            self.alice.dialogue.disconnect(self.pair.wire.now)
+            self.alice.session.disconnect(self.pair.wire.now)
             self.pair.run(0.2)
             self.assertEqual(self.bob.texts(), ["bye"])
-            self.assertEqual(self.bob.dialogue.is_alive, not reads)
+            self.assertEqual(self.bob.session.is_alive, not reads)
             self.read()
             self.pair.run(0.2)
             self.assertEqual(len(self.alice.events(events.MessageDelivered)), 1)
-            self.assertFalse(self.bob.dialogue.is_alive or self.alice.dialogue.is_alive)
+            self.assertFalse(self.bob.session.is_alive or self.alice.session.is_alive)
             self.assertEqual(len(self.bob.events(events.Disconnected)), 1)
 
     def test_nothing_after_a_fault(self) -> None:
         """What comes after a broken rule isn't looked at, and not answered."""
-        wrong = self.alice.dialogue.conversation
+        wrong = self.alice.session.conversation
         wrong.say("never sent", WALL, self.pair.wire.now)
-        wrong.next_message(self.pair.wire.now)
+        wrong.next_line(self.pair.wire.now)
         for text in ("leaves a gap", "leaves another"):
             self.pair.say(self.alice, text)
         self.pair.run(0.1)
         self.assertEqual(self.bob.texts(), [])
-        notes = [note.text for note in self.bob.dialogue.story().notes if "message" in note.text]
+        notes = [note.text for note in self.bob.session.report().notes if "message" in note.text]
         self.assertEqual(notes, ["message 2 after 0"])
         self.assertEqual(len(self.bob.events(events.Disconnected)), 1)
 
     def test_regardless(self) -> None:
         """One who sends on regardless ends the conversation, and both are told why."""
-        talk = self.alice.dialogue.conversation
+        control = self.alice.session.link.control
         for number in range(2000):
             self.pair.say(self.alice, str(number))
-            if talk.is_open:
-                hear(talk, Receipt(number), self.pair.wire.now)  # as if it counted nothing
+            if control.is_open:
+                hear(control, Receipt(number), self.pair.wire.now)  # as if it counted nothing
             self.pair.run(0.001)
         self.pair.run(LINGERING + 0.1)
         self.assertEqual(len(self.bob.texts()), MAX_UNREAD_LINES)
         for one in self.pair.both:
             (ended,) = one.events(events.Disconnected)
             self.assertEqual(ended.reason, "not-read")
-            notes = " ".join(note.text for note in one.dialogue.story().notes)
+            notes = " ".join(note.text for note in one.session.report().notes)
             self.assertIn("nobody reads", notes)
-            self.assertFalse(one.dialogue.is_alive)
+            self.assertFalse(one.session.is_alive)

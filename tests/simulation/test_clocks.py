@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.peer.profile import load_profile
-from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.settings import NodeSettings
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.resource import RegistryResource
 from tests.cases import each

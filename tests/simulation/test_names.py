@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.errors import ConfigurationError, RemoteProtocolError, WhoError
-from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.settings import NodeSettings
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.wire.documents import Registration
 from tests.simulation.behaviour import SYMMETRIC
 from tests.simulation.world import Person, World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.peer.settings import AcceptPolicy
+from p2pchat.session.approval import AcceptPolicy
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC
 from tests.simulation.world import Person, World
 

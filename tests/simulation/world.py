@@ -18,8 +18,9 @@ from p2pchat import events
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
-from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.settings import NodeSettings
 from p2pchat.runtime import Runtime
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.signaling.audiences import Audiences
 from p2pchat.signaling.registry import Registry, Settings
 from p2pchat.signaling.relay_credentials import RelayCredentials

@@ -16,7 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.files import replace_file
 from p2pchat.peer.remembered import SETTINGS_FILE, Remembered, remember
-from p2pchat.peer.settings import AcceptPolicy, NodeSettings
+from p2pchat.peer.settings import NodeSettings
+from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.peer import LOG_FILE, Options, log_observer
 from p2pchat.tap.runner import chat_options
 

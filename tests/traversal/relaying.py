@@ -160,7 +160,7 @@ class AgentEnd:
     agent: Agent
     told: list[tuple[float, AgentEvent]] = attrs.Factory(list)
     sockets: PeerSockets = attrs.field(init=False)
-    driver: Driver = attrs.field(init=False)
+    driver: Driver[AgentEvent] = attrs.field(init=False)
     streams: dict[str, RelayStream] = attrs.Factory(dict)
 
     def __attrs_post_init__(self) -> None:

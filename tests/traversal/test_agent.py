@@ -7,9 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
-from p2pchat.interfaces import IMachine
 from p2pchat.traversal.agent import EARLY_CHECKS, RELAY_DELAY, Agent, LinkDatagram
 from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import Route
@@ -74,9 +72,8 @@ class AgentTests(SynchronousTestCase):
             found.append(event)
         return found
 
-    def test_interface(self) -> None:
-        """The agent is a machine with the five verbs."""
-        self.assertTrue(verifyObject(IMachine, self.agent))
+    def test_beginning(self) -> None:
+        """An agent begins with nothing to do."""
         self.assertIsNone(self.agent.get_timer())
         self.assertEqual(self.events(), [])
 

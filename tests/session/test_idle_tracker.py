@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session.conversation import SUSPICION
-from p2pchat.session.idleness import Idleness
+from p2pchat.session.liveness import SUSPICION, IdleTracker
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.pairs import Path
 from p2pchat.wire.addresses import Address
@@ -20,29 +19,29 @@ def path(address: Address, remote: CandidateType = CandidateType.PEER_REFLEXIVE)
     return Path(address, CandidateType.HOST, remote, 0.02)
 
 
-class IdlenessTests(SynchronousTestCase):
+class IdleTrackerTests(SynchronousTestCase):
     """Twice the same, so that the keepalive shows what it was told."""
 
     def setUp(self) -> None:
         self.keepalive = Keepalive()
-        self.idleness = Idleness(self.keepalive)
+        self.idle = IdleTracker(self.keepalive)
 
     def lose(self, silence: float) -> float | None:
         """Lose the path twice after such a silence; returns the limit."""
         for start in (100.0, 160.0):
-            self.idleness.heard(start)
+            self.idle.heard(start)
             for later in (0.0, 1.0, 5.0):  # suspicion goes on while the path is dead
-                self.idleness.suspected(start + silence + SUSPICION + later)
-            self.idleness.lost(start + silence + 6)
-            self.idleness.found(start + silence + 7)
-            self.idleness.found(start + silence + 30)  # a new conversation tells nothing
+                self.idle.suspected(start + silence + SUSPICION + later)
+            self.idle.lost(start + silence + 6)
+            self.idle.found(start + silence + 7)
+            self.idle.found(start + silence + 30)  # a new conversation tells nothing
         return self.keepalive.limit
 
     def move(self, before: Path | None, after: Path) -> float | None:
         """Let the path move twice after a gap; returns the limit."""
         for start in (100.0, 160.0):
-            self.idleness.heard(start)
-            self.idleness.moved(before, after, start + GAP + SUSPICION)
+            self.idle.heard(start)
+            self.idle.moved(before, after, start + GAP + SUSPICION)
         return self.keepalive.limit
 
     def test_idle(self) -> None:
@@ -56,9 +55,9 @@ class IdlenessTests(SynchronousTestCase):
     def test_not_suspected(self) -> None:
         """A link that ends by itself wasn't idle."""
         for start in (100.0, 160.0):
-            self.idleness.heard(start)
-            self.idleness.lost(start + GAP)
-            self.idleness.found(start + GAP)
+            self.idle.heard(start)
+            self.idle.lost(start + GAP)
+            self.idle.found(start + GAP)
         self.assertIsNone(self.keepalive.limit)
 
     def test_moved(self) -> None:

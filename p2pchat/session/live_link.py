@@ -1,5 +1,5 @@
 """
-The link to one peer, and the path that it goes over: a link outlives paths, and a path a link.
+The link to one peer, the path that it goes over, and what is said on it.
 
 ::
 
@@ -8,36 +8,68 @@ The link to one peer, and the path that it goes over: a link outlives paths, and
     begin ──▶ held ──probe, path changed──▶ to be heard within REVIVAL ──▶ is_silent
                └──────────── close ─────────┴──▶ none; its last words still go out
 
-Owns where the datagrams go: over the path in use or, while none is chosen, back to where the last
-one came from.  What a silent link means is its owner's to say.
+A link outlives paths, and a path a link.  Owns where the datagrams go: over the path in use or,
+while none is chosen, back to where the last one came from.  What a silent link means is its
+owner's to say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
-from p2pchat.errors import LinkClosed
-from p2pchat.session.link import Link, LinkEvent, LinkState
+from p2pchat.errors import LinkClosed, NotRead, RemoteProtocolError, UnsupportedVersion
+from p2pchat.session.control import Control, ControlEvent
+from p2pchat.session.conversation import ConversationEvent
+from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkOpened, LinkState
+from p2pchat.session.liveness import IdleTracker
 from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.pairs import Path
+from p2pchat.wire import messages
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
 BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it
 
 
+@attrs.frozen
+class RuleBroken:
+    """The other side broke the protocol; ``reason`` is the word that DISCONNECT has for it."""
+
+    reason: str
+    explanation: str
+
+    @classmethod
+    def of(cls, error: RemoteProtocolError) -> RuleBroken:
+        """Describe a broken rule."""
+        if isinstance(error, UnsupportedVersion):
+            return cls("unsupported-version", str(error))
+        return cls("not-read" if isinstance(error, NotRead) else "protocol-error", str(error))
+
+
+LiveLinkEvent = ControlEvent | ConversationEvent | LinkEnded | RuleBroken
+
+
 @attrs.define(eq=False)
-class HeldLink:
+class LiveLink:
     """
     At most one link, and at most one path.
 
+    :ivar control: what is said on the link.
+    :ivar idle: for how long the path carried nothing.
+    :ivar wall_of: from the machines' time to seconds since 1970.
     :ivar name: of the link that was begun last, the same on both sides; empty before any.
     :ivar path: the one in use.
     """
 
+    control: Control
+    idle: IdleTracker
+    wall_of: Callable[[float], float]
     name: str = ""
     path: Path | None = None
     _link: Link | None = None
     _source: Route | None = None  # of the last datagram
+    _is_broken: bool = False  # they broke a rule: nothing that follows costs or means anything
     _silent_at: float | None = None
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
 
@@ -49,7 +81,8 @@ class HeldLink:
 
     def begin(self, link: Link, name: str, now: float) -> None:
         """Hold this link in place of another; its path is to be chosen."""
-        self._link, self.name = link, name
+        self.control.link_ended()
+        self._link, self.name, self._is_broken = link, name, False
         self.path, self._silent_at = None, None
         link.start(now)
 
@@ -59,6 +92,8 @@ class HeldLink:
         if self._link is not None:
             self._link.rtt = path.rtt
         self.verified(now)
+        self.control.path_changed(now)
+        self.control.beat(now)  # a PING makes QUIC send again on the new path at once
 
     def verified(self, now: float) -> None:
         """The path of now was found to carry datagrams."""
@@ -85,30 +120,46 @@ class HeldLink:
             self._link.close(reason, now)
             self._farewell += self._datagrams(now)
         self._link, self._silent_at = None, None
-
-    # -- lines
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the link takes frames."""
-        return self._link is not None and self._link.state is LinkState.OPEN
+        self.control.link_ended()
 
     @property
-    def has_room(self) -> bool:
-        """Whether the link is open and takes one more frame."""
-        return self._link is not None and self.is_open and self._link.backlog() < BACKLOG
+    def open_name(self) -> str:
+        """The name of the link, if both sides said HELLO on it."""
+        return self.name if self._link is not None and self.control.is_open else ""
 
-    def send_frame(self, body: bytes, now: float) -> None:
-        """Send a frame over an open link; it may turn out to have ended."""
-        assert self._link is not None
-        try:
-            self._link.send_frame(body)
-        except LinkClosed as error:
-            self._link.close(str(error), now)
+    # -- frames
 
-    def next_event(self) -> LinkEvent | None:
-        """Return, and forget, the link's oldest event."""
-        return None if self._link is None else self._link.next_event()
+    def next_event(self, now: float) -> LiveLinkEvent | None:
+        """Return, and forget, the oldest event of what is said; frames are taken one by one."""
+        while True:
+            said = self.control.next_event() or self.control.conversation.next_event()
+            if said is not None or self._link is None:
+                return said
+            match self._link.next_event():
+                case FrameReceived() if self._is_broken:
+                    pass
+                case FrameReceived(body):
+                    try:
+                        self.control.receive_frame(body, now)
+                    except RemoteProtocolError as error:
+                        self._is_broken = True
+                        return RuleBroken.of(error)
+                case LinkOpened():
+                    self.control.link_opened()
+                case ended:
+                    return ended
+
+    def fill(self, now: float) -> None:
+        """Hand on what is to be said, as the link has room; it may turn out to have ended."""
+        link = self._link
+        while link is not None and link.state is LinkState.OPEN and link.backlog() < BACKLOG:
+            message = self.control.next_message(now)
+            if message is None:
+                return
+            try:
+                link.send_frame(messages.encode(message, self.wall_of(now)))
+            except LinkClosed as error:
+                link.close(str(error), now)
 
     # -- datagrams and time
 
@@ -116,6 +167,7 @@ class HeldLink:
         """Take a datagram; without a link it is nobody's."""
         if self._link is not None:
             self._source = route
+            self.idle.heard(now)
             self._link.receive_datagram(data, now)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
@@ -133,11 +185,13 @@ class HeldLink:
         ]
 
     def handle_timer(self, now: float) -> None:
-        """Let the link do what is due."""
+        """Let the link do what is due, and notice overdue answers."""
         if self._link is not None:
             self._link.handle_timer(now)
+        self.control.handle_timer(now)
 
     def get_timer(self) -> float | None:
         """Return the earliest wish."""
         linked = None if self._link is None else self._link.get_timer()
-        return min((time for time in (linked, self._silent_at) if time is not None), default=None)
+        times = (linked, self._silent_at, self.control.get_timer())
+        return min((time for time in times if time is not None), default=None)

@@ -7,17 +7,14 @@ here is what only shows in the machines themselves, or needs a peer who breaks t
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.interface import fromMethod
 
 from p2pchat import events
-from p2pchat.interfaces import IMachine
 from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT, Undelivered
-from p2pchat.session.dialogue import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE
+from p2pchat.session.peer_session import LINGERING, RESCUE_PATIENCE
+from p2pchat.session.stages import Stage
 from p2pchat.session.story import Story
 from p2pchat.wire.documents import Answer, Candidates, Description, Offer, Refusal, Ringing
 from p2pchat.wire.messages import MAX_TEXT
@@ -25,7 +22,7 @@ from tests.identity.people import CAROL
 from tests.session.pair import HEARTBEAT, WALL, Pair, Peer
 
 
-class DialogueCase(SynchronousTestCase):
+class SessionCase(SynchronousTestCase):
     """Alice and Bob, who accepts every call."""
 
     def setUp(self) -> None:
@@ -38,24 +35,15 @@ class DialogueCase(SynchronousTestCase):
         return self.pair.wire.now
 
 
-class CallTests(DialogueCase):
+class CallTests(SessionCase):
     """From a call to a conversation."""
 
-    def test_interface(self) -> None:
-        """
-        A dialogue has the verbs of a machine; it begins with nothing under way.
-
-        It takes no bare datagrams: what reaches it came over a route, through the agent.
-        """
-        dialogue = self.alice.dialogue
-        machine: Any = IMachine
-        for verb in set(machine.names()) - {"receive_datagram"}:
-            found = fromMethod(getattr(dialogue, verb), machine, verb)
-            self.assertEqual(found.getSignatureString(), machine[verb].getSignatureString())
-        self.assertFalse(hasattr(dialogue, "receive_datagram"))
-        self.assertEqual((dialogue.stage, dialogue.get_timer()), ("ended", None))
-        self.assertTrue(dialogue.is_over(self.now))
-        self.assertEqual(dialogue.story(), Story())
+    def test_beginning(self) -> None:
+        """A session begins with nothing under way."""
+        session = self.alice.session
+        self.assertEqual((session.stage, session.get_timer()), (Stage.ENDED, None))
+        self.assertTrue(session.is_over(self.now))
+        self.assertEqual(session.report(), Story())
 
     def test_story_of_a_call(self) -> None:
         """Both hear of the call, the checks, the path and the conversation, in this order."""
@@ -63,52 +51,52 @@ class CallTests(DialogueCase):
         kinds = (events.Checking, events.PathFound, events.Connected)
         for one, first in ((self.alice, events.Calling), (self.bob, events.OfferReceived)):
             self.assertEqual([type(event) for event in one.told], [first, *kinds])
-        self.assertEqual((self.alice.dialogue.name, self.bob.dialogue.name), ("bob", "alice"))
+        self.assertEqual((self.alice.session.name, self.bob.session.name), ("bob", "alice"))
         self.assertEqual([type(one) for one in self.alice.posted], [Offer, Candidates])
         self.assertEqual([type(one) for one in self.bob.posted], [Answer])
-        story = self.alice.dialogue.story()
+        story = self.alice.session.report()
         assert story.path is not None
         self.assertEqual((story.path.local, story.path.remote), ("host", "host"))
 
     def test_stages(self) -> None:
         """The words of a list on a screen follow the call."""
         self.bob.welcome = False
-        self.alice.dialogue.call(self.now)
-        self.assertEqual(self.alice.dialogue.stage, "calling")
+        self.alice.call(self.now)
+        self.assertEqual(self.alice.session.shown_stage, "calling")
         self.pair.run(0.1)
-        stages = self.alice.dialogue.stage, self.bob.dialogue.stage
+        stages = self.alice.session.shown_stage, self.bob.session.shown_stage
         self.assertEqual(stages, ("ringing", "offered"))
-        self.bob.dialogue.accept(self.now)
+        self.bob.session.accept(self.now)
         self.pair.run(1)
-        self.assertEqual([one.dialogue.stage for one in self.pair.both], ["open", "open"])
+        self.assertEqual([one.session.shown_stage for one in self.pair.both], ["open", "open"])
         self.pair.part()
         self.pair.say(self.alice, "?")
         self.pair.run(5)
-        self.assertEqual(self.alice.dialogue.stage, "reconnecting")
+        self.assertEqual(self.alice.session.shown_stage, "reconnecting")
 
     def test_call_back_accepts(self) -> None:
         """Who calls one whose offer waits accepts it."""
         self.bob.welcome = False
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run(0.1)
-        self.bob.dialogue.call(self.now)
-        self.pair.run_until(lambda: self.alice.dialogue.is_open and self.bob.dialogue.is_open)
+        self.bob.call(self.now)
+        self.pair.run_until(lambda: self.alice.session.is_open and self.bob.session.is_open)
         self.assertFalse([one for one in self.bob.posted if type(one) is Offer])
 
     def test_nothing_to_answer(self) -> None:
         """Accepting or rejecting without an offer does nothing."""
-        self.bob.dialogue.accept(self.now)
-        self.bob.dialogue.reject(self.now)
+        self.bob.session.accept(self.now)
+        self.bob.session.reject(self.now)
         self.pair.run(1)
         self.assertEqual((self.bob.told, self.bob.posted), ([], []))
 
     def test_offer_twice(self) -> None:
         """An offer that is delivered twice, at once or after the answer, is one call."""
-        self.alice.dialogue.call(self.now)
-        offer = self.alice.dialogue.take_documents()[0]
+        self.alice.call(self.now)
+        offer = self.alice.posted_now(self.now)[0]
         for delay in (0.0, 0.0, 0.5):
             self.pair.run(delay)
-            self.bob.dialogue.receive_document(offer, True, self.now)
+            self.bob.receive_document(offer, self.now)
         self.pair.run(1)
         self.assertEqual(len(self.bob.events(events.OfferReceived)), 1)
         self.assertEqual([type(one) for one in self.bob.posted], [Answer])
@@ -117,8 +105,8 @@ class CallTests(DialogueCase):
         """Of two offers that cross, that of the lower id counts; nobody is asked."""
         for one in self.pair.both:
             one.welcome = False
-            one.dialogue.call(self.now)
-        self.pair.run_until(lambda: self.alice.dialogue.is_open and self.bob.dialogue.is_open)
+            one.call(self.now)
+        self.pair.run_until(lambda: self.alice.session.is_open and self.bob.session.is_open)
         self.assertEqual([type(one) for one in self.alice.posted], [Offer, Offer, Candidates])
         self.assertEqual(len({one.session for one in self.alice.posted}), 1, "repeated, not new")
         self.assertEqual([type(one) for one in self.bob.posted], [Offer, Answer])
@@ -128,12 +116,12 @@ class CallTests(DialogueCase):
 
     def test_unfit_key(self) -> None:
         """An offer whose key makes no secret is declined, and the person is told."""
-        self.alice.dialogue.call(self.now)
-        (offer,) = self.alice.dialogue.take_documents()
+        self.alice.call(self.now)
+        (offer,) = self.alice.posted_now(self.now)
         assert isinstance(offer, Offer)
         unfit = attrs.evolve(offer.description, exchange=bytes(32))
         bad = attrs.evolve(offer, description=unfit)
-        self.bob.dialogue.receive_document(bad, True, self.now)
+        self.bob.receive_document(bad, self.now)
         self.pair.run(0.001)
         self.assertEqual(self.bob.posted, [Refusal(offer.session, "declined")])
         self.assertEqual(self.bob.events(events.CallFailed)[0].reason, "not-proved")
@@ -141,37 +129,37 @@ class CallTests(DialogueCase):
     def test_cancelled(self) -> None:
         """A call that is taken back ends for both; the called person's question goes away."""
         self.bob.welcome = False
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run(0.1)
-        self.alice.dialogue.disconnect(self.now)
+        self.alice.session.disconnect(self.now)
         self.pair.run(0.1)
         self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "cancelled")
         self.assertEqual([e.reason for e in self.bob.events(events.OfferEnded)], ["cancelled"])
         self.assertTrue(self.alice.events(events.CallFailed)[0].ours)
         for one in self.pair.both:
-            self.assertTrue(one.dialogue.is_over(self.now))
+            self.assertTrue(one.session.is_over(self.now))
 
     def test_one_yes_one_call(self) -> None:
         """Who declined or missed a call is asked about when he calls back."""
         self.bob.welcome = False
         for seconds in (0.1, RING_TIMEOUT + 1):
-            self.alice.dialogue.call(self.now)
+            self.alice.call(self.now)
             self.pair.run(seconds)
-            self.bob.dialogue.reject(self.now)
+            self.bob.session.reject(self.now)
             self.pair.run(0.1)
-            self.assertFalse(self.alice.dialogue.is_alive)
+            self.assertFalse(self.alice.session.is_alive)
             self.alice.welcome = False
-            self.bob.dialogue.call(self.now)
+            self.bob.call(self.now)
             self.pair.run(0.1)
-            self.assertTrue(self.alice.dialogue.is_asking)
-            self.alice.dialogue.reject(self.now)
+            self.assertTrue(self.alice.session.is_asking)
+            self.alice.session.reject(self.now)
             self.pair.run(0.1)
         self.assertEqual(self.alice.events(events.Checking), [])
 
     def test_nobody_answers(self) -> None:
         """Both sides read that nobody answered, and the caller that the line waits."""
         self.bob.welcome = False
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.say(self.alice, "are you there?")
         self.pair.run(RING_TIMEOUT + 1)
         (failed,) = self.alice.events(events.CallFailed)
@@ -179,12 +167,12 @@ class CallTests(DialogueCase):
         self.assertIn("nobody answered", failed.explanation)
         (ended,) = self.bob.events(events.OfferEnded)
         self.assertEqual(ended.reason, "no-answer")
-        self.assertFalse(self.alice.dialogue.is_over(self.now), "a line waits")
+        self.assertFalse(self.alice.session.is_over(self.now), "a line waits")
 
     def test_attempts(self) -> None:
         """Where no check gets through, each attempt is told, and the failure says what was done."""
         self.pair.part()
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run_until(lambda: self.alice.events(events.CallFailed), 40)
         calling = self.alice.events(events.Calling)
         self.assertEqual([(e.attempt, e.attempts) for e in calling], [(1, 3), (2, 3), (3, 3)])
@@ -200,15 +188,15 @@ class CallTests(DialogueCase):
             Candidates("s", ()),
             Answer("s", Description("alice", bytes(32), "u", ())),
         ):
-            self.bob.dialogue.receive_document(body, True, self.now)
+            self.bob.receive_document(body, self.now)
         self.pair.run(0.1)
         self.assertEqual((self.bob.told, self.bob.posted, self.bob.sent), ([], [], []))
 
     def test_undeliverable(self) -> None:
         """A peer whom the registry doesn't know ends the call at once."""
-        self.alice.dialogue.call(self.now)
-        (offer,) = self.alice.dialogue.take_documents()
-        self.alice.dialogue.undeliverable(
+        self.alice.call(self.now)
+        (offer,) = self.alice.posted_now(self.now)
+        self.alice.session.undeliverable(
             Undelivered(offer, "unknown-peer", "no such peer"), self.now
         )
         self.pair.run(0.001)
@@ -220,20 +208,20 @@ class CallTests(DialogueCase):
         """Asked for little, the call waits; asked for much, it ends and the person reads why."""
         for retry_after, told in ((2.0, False), (60.0, True)):
             self.setUp()
-            self.alice.dialogue.call(self.now)
-            (offer,) = self.alice.dialogue.take_documents()
+            self.alice.call(self.now)
+            (offer,) = self.alice.posted_now(self.now)
             explanation = f"slow down; worth asking again in {retry_after:.0f} seconds"
-            self.alice.dialogue.undeliverable(
+            self.alice.session.undeliverable(
                 Undelivered(offer, "too-many-requests", explanation, retry_after), self.now
             )
             self.pair.run(0.001)
             failed = [e.explanation for e in self.alice.events(events.CallFailed)]
             self.assertEqual([explanation in one for one in failed], [True] if told else [])
-            self.assertEqual(self.alice.dialogue.is_alive, not told)
+            self.assertEqual(self.alice.session.is_alive, not told)
         self.assertFalse(self.bob.told)
 
 
-class IdentityTests(DialogueCase):
+class IdentityTests(SessionCase):
     """The offer is signed, and so is the link."""
 
     def test_other_key_on_the_link(self) -> None:
@@ -241,27 +229,27 @@ class IdentityTests(DialogueCase):
         around = self.pair.identities
         self.bob = self.pair.bob = self.pair.peer("bob", CAROL, around["alice"])
         self.bob.welcome = True
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run_until(lambda: self.alice.events(events.CallFailed), PROOF_DEADLINE + 5)
         self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "not-proved")
         self.assertEqual(self.alice.events(events.Connected), [])
-        self.assertFalse(self.alice.dialogue.is_alive)
+        self.assertFalse(self.alice.session.is_alive)
 
     def test_no_proof_in_time(self) -> None:
         """A link on which nothing is proved in time is no wrong proof: the caller tries again."""
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run_until(lambda: self.alice.events(events.PathFound))
         self.pair.part()
         self.pair.run_until(lambda: len(self.alice.events(events.Calling)) == 2, 20)
         self.pair.join()
-        self.pair.run_until(lambda: self.alice.dialogue.is_open and self.bob.dialogue.is_open, 20)
+        self.pair.run_until(lambda: self.alice.session.is_open and self.bob.session.is_open, 20)
         self.assertEqual(self.alice.events(events.CallFailed), [])
         self.pair.chat()
 
     def test_stranger_on_the_socket(self) -> None:
         """QUIC from an address that no authentic check came from reaches no link."""
         self.pair.connect()
-        flight = self.alice.dialogue.datagrams_to_send(self.now)
+        flight = self.alice.outgoing(self.now)
         elsewhere = ("203.0.113.66", 666)
         self.bob.receive(b"\xc0\0\0\0\1\x08" + bytes(1194), elsewhere, self.now)
         self.bob.receive(b"\x40" + bytes(50), elsewhere, self.now)
@@ -269,7 +257,7 @@ class IdentityTests(DialogueCase):
         self.pair.chat()
 
 
-class ConversationTests(DialogueCase):
+class ConversationTests(SessionCase):
     """An open conversation, and its end."""
 
     def setUp(self) -> None:
@@ -291,7 +279,7 @@ class ConversationTests(DialogueCase):
         """Whatever word the other side leaves with, it is they who ended it."""
         for word, told in (("closed", "left"), ("cancelled", "left"), ("lost", "left")):
             self.setUp()
-            self.bob.dialogue.conversation.leave(word)
+            self.bob.session.link.control.leave(word)
             self.pair.run(LINGERING + 0.1)
             (ended,) = self.alice.events(events.Disconnected)
             self.assertEqual((ended.reason, ended.ours), (told, False))
@@ -307,51 +295,51 @@ class ConversationTests(DialogueCase):
     def test_leaving(self) -> None:
         """Who leaves after a line leaves when it has arrived; both are at their end soon."""
         self.pair.say(self.alice, "bye")
-        self.alice.dialogue.disconnect(self.now)
+        self.alice.session.disconnect(self.now)
         self.pair.run(LINGERING + 0.1)
         self.assertEqual(self.bob.texts(), ["bye"])
         reasons = [one.events(events.Disconnected)[0].reason for one in self.pair.both]
         self.assertEqual(reasons, ["closed", "left"])
         for one in self.pair.both:
-            self.assertEqual((one.dialogue.is_alive, one.dialogue.get_timer()), (False, None))
+            self.assertEqual((one.session.is_alive, one.session.get_timer()), (False, None))
             self.assertEqual(len(one.events(events.Disconnected)), 1)
 
     def test_new_call_after_the_end(self) -> None:
         """After an end a new call is asked about; its log goes on where it was."""
-        self.alice.dialogue.disconnect(self.now)
+        self.alice.session.disconnect(self.now)
         self.pair.run(LINGERING + 0.1)
         self.bob.welcome = False
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run(0.2)
-        self.assertTrue(self.bob.dialogue.is_asking)
+        self.assertTrue(self.bob.session.is_asking)
         self.pair.say(self.alice, "again")
-        self.bob.dialogue.accept(self.now)
+        self.bob.session.accept(self.now)
         self.pair.run_until(lambda: self.bob.texts() == ["again"])
 
     def test_second_call_is_nothing(self) -> None:
         """Calling somebody in conversation makes no offer."""
         posted = len(self.alice.posted)
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run(1)
         self.assertEqual(len(self.alice.posted), posted)
 
     def test_protocol_error(self) -> None:
         """One who breaks the rules is told which, and the conversation ends on both sides."""
-        talk = self.alice.dialogue.conversation
+        talk = self.alice.session.conversation
         talk.say("never sent", WALL, self.now)
-        talk.next_message(self.now)
+        talk.next_line(self.now)
         self.pair.say(self.alice, "leaves a gap")
         self.pair.run(LINGERING + 0.1)
         for one in self.pair.both:
             (ended,) = one.events(events.Disconnected)
             self.assertEqual(ended.reason, "protocol-error")
-            notes = " ".join(note.text for note in one.dialogue.story().notes)
+            notes = " ".join(note.text for note in one.session.report().notes)
             self.assertIn("message 2 after 0", notes)
-            self.assertFalse(one.dialogue.is_alive)
+            self.assertFalse(one.session.is_alive)
         self.assertEqual(self.bob.texts(), [])
 
 
-class RescueTests(DialogueCase):
+class RescueTests(SessionCase):
     """A path that is lost, and found again."""
 
     def setUp(self) -> None:
@@ -403,9 +391,9 @@ class RescueTests(DialogueCase):
         self.pair.say(self.alice, "are you there?")
         self.pair.run(3)
         self.bob = self.pair.bob = self.pair.peer("bob", ids["bob"], ids["alice"], 3, "carol")
-        self.bob.dialogue.call(self.now)
+        self.bob.call(self.now)
         self.pair.run(0.1)
-        self.assertEqual(self.alice.dialogue.name, "bob")
+        self.assertEqual(self.alice.session.name, "bob")
         self.pair.join()
         self.pair.run_until(lambda: self.bob.texts() == ["are you there?"], 20)
         (renamed,) = self.alice.events(events.Renamed)
@@ -420,17 +408,17 @@ class RescueTests(DialogueCase):
         self.pair = Pair()
         self.alice, self.bob = self.pair.alice, self.pair.bob
         self.bob.welcome = self.alice.welcome = False
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run(0.1)
-        self.bob.dialogue.accept(self.now)
+        self.bob.session.accept(self.now)
         self.pair.run(1)
         self.pair.part()
         self.pair.run(RESCUE_PATIENCE + 60)
-        self.assertFalse(self.alice.dialogue.is_alive or self.bob.dialogue.is_alive)
+        self.assertFalse(self.alice.session.is_alive or self.bob.session.is_alive)
         self.pair.join()
-        self.alice.dialogue.call(self.now)
+        self.alice.call(self.now)
         self.pair.run(2)
-        self.assertTrue(self.bob.dialogue.is_open)
+        self.assertTrue(self.bob.session.is_open)
 
     def test_short_break(self) -> None:
         """A break shorter than a failed check is nobody's business."""
@@ -464,12 +452,12 @@ class RescueTests(DialogueCase):
         self.pair.say(self.alice, "hello?")
         self.bob = self.pair.bob = self.pair.peer("bob", ids["bob"], ids["alice"])
         self.bob.welcome = False
-        self.pair.run_until(lambda: self.bob.dialogue.is_asking, 30)
-        self.bob.dialogue.reject(self.now)
+        self.pair.run_until(lambda: self.bob.session.is_asking, 30)
+        self.bob.session.reject(self.now)
         self.pair.run(0.2)
         (ended,) = self.alice.events(events.Disconnected)
         self.assertEqual((ended.reason, ended.undelivered), ("declined", 1))
-        self.assertFalse(self.alice.dialogue.is_alive)
+        self.assertFalse(self.alice.session.is_alive)
 
     def test_leaving_during_a_rescue(self) -> None:
         """Who gives up during a rescue is out at once, and offers stop."""
@@ -477,15 +465,15 @@ class RescueTests(DialogueCase):
         self.pair.part()
         self.pair.say(self.alice, "x")
         self.pair.run(5)
-        self.alice.dialogue.disconnect(self.now)
+        self.alice.session.disconnect(self.now)
         self.pair.run(LINGERING + 0.1)
         self.assertEqual(self.alice.events(events.Disconnected)[0].undelivered, 1)
         posted = len(self.alice.posted)
         self.pair.run(RESCUE_PATIENCE / 10)
-        self.assertEqual((len(self.alice.posted), self.alice.dialogue.is_alive), (posted, False))
+        self.assertEqual((len(self.alice.posted), self.alice.session.is_alive), (posted, False))
 
 
-class ChangedNetworkTests(DialogueCase):
+class ChangedNetworkTests(SessionCase):
     """Another network is noticed before silence tells, and the link goes on over a new path."""
 
     def setUp(self) -> None:
@@ -498,7 +486,7 @@ class ChangedNetworkTests(DialogueCase):
     def change(self, *who: Peer) -> None:
         """Let somebody notice another network, and time pass for what follows."""
         for one in who:
-            one.dialogue.network_changed(self.now)
+            one.session.network_changed(self.now)
         self.pair.run(3)
 
     def assert_unbroken(self) -> None:
@@ -506,7 +494,7 @@ class ChangedNetworkTests(DialogueCase):
         self.pair.chat()
         self.assertEqual([one.first_flights for one in self.pair.both], self.flights)
         for one in self.pair.both:
-            self.assertEqual(one.dialogue.stage, "open")
+            self.assertEqual(one.session.shown_stage, "open")
             self.assertEqual(one.events(events.PathLost), [])
             self.assertEqual(one.events(events.Disconnected), [])
             self.assertEqual(len(one.events(events.Connected)), 1)
@@ -544,7 +532,7 @@ class ChangedNetworkTests(DialogueCase):
     def test_lines_meanwhile(self) -> None:
         """What both say while the path changes arrives once, in order."""
         said: list[str] = []
-        self.alice.dialogue.network_changed(self.now)
+        self.alice.session.network_changed(self.now)
         for number in range(40):
             said.append(f"line {number}")
             for one in self.pair.both:
@@ -557,7 +545,7 @@ class ChangedNetworkTests(DialogueCase):
     def test_lines_over_a_dead_path(self) -> None:
         """So does what was said while nothing passed, for shorter than a check takes to fail."""
         self.pair.part()
-        self.alice.dialogue.network_changed(self.now)
+        self.alice.session.network_changed(self.now)
         for one in self.pair.both:
             self.pair.say(one, "in between")
         self.pair.run(0.8)
@@ -569,7 +557,7 @@ class ChangedNetworkTests(DialogueCase):
     def test_again_and_again(self) -> None:
         """A machine that changes its network once more during the change makes no second offer."""
         for _ in range(5):
-            self.alice.dialogue.network_changed(self.now)
+            self.alice.session.network_changed(self.now)
             self.pair.run(0.01)
         self.pair.run(3)
         offers = [one for one in self.alice.posted if type(one) is Offer]
@@ -586,7 +574,7 @@ class ChangedNetworkTests(DialogueCase):
     def test_path_is_dead(self) -> None:
         """Where neither the old path nor a new one works, the loss is told, and mended."""
         self.pair.part()
-        self.alice.dialogue.network_changed(self.now)
+        self.alice.session.network_changed(self.now)
         self.pair.run_until(lambda: self.alice.events(events.PathLost), 4 * HEARTBEAT)
         self.pair.say(self.alice, "in the dark")
         self.pair.join()
@@ -594,34 +582,34 @@ class ChangedNetworkTests(DialogueCase):
 
     def test_without_a_conversation(self) -> None:
         """Where no conversation is open, another network is no reason for an offer."""
-        self.alice.dialogue.disconnect(self.now)
+        self.alice.session.disconnect(self.now)
         self.pair.run(LINGERING + 0.1)
         posted = len(self.alice.posted), len(self.bob.posted)
         self.change(*self.pair.both)
         self.assertEqual((len(self.alice.posted), len(self.bob.posted)), posted)
-        self.assertEqual([one.dialogue.stage for one in self.pair.both], ["ended", "ended"])
+        self.assertEqual([one.session.shown_stage for one in self.pair.both], ["ended", "ended"])
 
     def test_leaving_meanwhile(self) -> None:
         """Who leaves during the change leaves as ever."""
-        self.alice.dialogue.network_changed(self.now)
+        self.alice.session.network_changed(self.now)
         self.pair.run(0.03)
-        self.alice.dialogue.disconnect(self.now)
+        self.alice.session.disconnect(self.now)
         self.pair.run(2 * LINGERING)
         reasons = [one.events(events.Disconnected)[0].reason for one in self.pair.both]
         self.assertEqual(reasons, ["closed", "left"])
-        self.assertFalse(any(one.dialogue.is_alive for one in self.pair.both))
+        self.assertFalse(any(one.session.is_alive for one in self.pair.both))
 
     def test_direct_path_needs_no_better(self) -> None:
         """On a direct path, news of gathering make no offer."""
         self.pair.run(10)
-        self.alice.dialogue.candidates_changed(self.now)
+        self.alice.session.candidates_changed(self.now)
         self.pair.run(3)
         self.assertEqual([one for one in self.alice.posted if type(one) is Offer], self.offers)
 
     def test_returned(self) -> None:
         """A network that comes back while nothing is wrong changes nothing."""
         posted = len(self.alice.posted)
-        self.alice.dialogue.network_returned(self.now)
+        self.alice.session.network_returned(self.now)
         self.pair.run(3)
         self.assertEqual(len(self.alice.posted), posted)
 
@@ -636,5 +624,5 @@ class ChangedNetworkTests(DialogueCase):
         self.pair.run(ANSWER_TIMEOUT + 0.1)
         self.pair.registry_is_up = True
         self.pair.join()
-        self.alice.dialogue.network_returned(self.now)
+        self.alice.session.network_returned(self.now)
         self.pair.run_until(lambda: self.bob.texts() == ["hm"], 1)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session.held_link import REVIVAL, HeldLink
+from p2pchat.session.control import Control
+from p2pchat.session.conversation import Conversation
 from p2pchat.session.link import Link, LinkEnded
+from p2pchat.session.live_link import REVIVAL, LiveLink
+from p2pchat.session.liveness import IdleTracker
 from p2pchat.traversal.datagrams import Route
+from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.pairs import Path
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
@@ -21,90 +25,93 @@ def path(rtt: float = 0.02) -> Path:
     return Path(FAR, CandidateType.HOST, CandidateType.HOST, rtt)
 
 
-class HeldLinkTests(SynchronousTestCase):
+class LiveLinkTests(SynchronousTestCase):
     """Alice dials Bob."""
 
     def setUp(self) -> None:
-        self.held = HeldLink()
+        control = Control("alice", Conversation("a" * 32))
+        self.live = LiveLink(control, IdleTracker(Keepalive()), lambda now: now)
 
     def begin(self, name: str = "first") -> Link:
         """Hold a link."""
         link = Link(ALICE, BOB.peer_id, CERTIFICATE, True)
-        self.held.begin(link, name, 0.0)
+        self.live.begin(link, name, 0.0)
         return link
 
     def targets(self, now: float = 0.0) -> set[Address]:
         """Return where datagrams go now."""
-        return {one.destination for one in self.held.datagrams_to_send(now)}
+        return {one.destination for one in self.live.datagrams_to_send(now)}
 
     def test_nothing(self) -> None:
         """Without a link nothing is sent, taken or waited for."""
-        self.held.use(path(), 0.0)
-        self.held.receive_datagram(b"?", Route(NEAR), 0.0)
-        self.held.handle_timer(9.0)
-        self.held.close("", 9.0)
-        self.assertEqual((bool(self.held), self.held.is_open), (False, False))
-        self.assertEqual((self.targets(), self.held.get_timer()), (set(), None))
-        self.assertIsNone(self.held.next_event())
+        self.live.use(path(), 0.0)
+        self.live.receive_datagram(b"?", Route(NEAR), 0.0)
+        self.live.handle_timer(9.0)
+        self.live.close("", 9.0)
+        self.assertEqual((bool(self.live), self.live.open_name), (False, ""))
+        self.assertEqual((self.targets(), self.live.get_timer()), (set(), None))
+        self.assertIsNone(self.live.next_event(9.0))
 
     def test_path(self) -> None:
         """Datagrams go over the path; its round-trip time is the link's; the name stays."""
         link = self.begin()
         self.assertEqual(self.targets(), set(), "nobody knows where to")
-        self.held.use(path(0.3), 0.0)
+        self.live.use(path(0.3), 0.0)
         self.assertEqual((self.targets(), link.rtt), ({FAR}, 0.3))
-        self.held.close("", 1.0)
-        self.assertEqual((self.held.name, bool(self.held)), ("first", False))
+        self.live.close("", 1.0)
+        self.assertEqual((self.live.name, bool(self.live)), ("first", False))
 
     def test_source(self) -> None:
         """While no path is chosen, they go back to where the last one came from."""
         self.begin()
-        self.held.receive_datagram(b"?", Route(NEAR), 0.0)
+        self.live.receive_datagram(b"?", Route(NEAR), 0.0)
         self.assertEqual(self.targets(), {NEAR})
-        self.held.use(path(), 0.0)
-        self.held.receive_datagram(b"?", Route(NEAR), 1.0)
-        self.held.handle_timer(9.0)
+        self.live.use(path(), 0.0)
+        self.live.receive_datagram(b"?", Route(NEAR), 1.0)
+        self.live.handle_timer(9.0)
         self.assertEqual(self.targets(9.0), {FAR})
 
     def test_last_words(self) -> None:
         """What a link has to say at its end goes out after it is gone, and once."""
         self.begin()
-        self.held.use(path(), 0.0)
+        self.live.use(path(), 0.0)
         self.assertEqual(self.targets(), {FAR})
-        self.held.close("enough", 1.0)
-        self.held.path = None
+        self.live.close("enough", 1.0)
+        self.live.path = None
         self.assertEqual((self.targets(1.0), self.targets(2.0)), ({FAR}, set()))
 
-    def test_ends_while_sending(self) -> None:
-        """A link that turns out to have ended when something is sent tells so, raising nothing."""
-        self.begin()
-        self.held.send_frame(b"never opened", 1.0)
-        self.assertIsInstance(self.held.next_event(), LinkEnded)
-        self.assertFalse(self.held.has_room)
+    def test_ended(self) -> None:
+        """A link that has ended takes nothing more, and tells so once, raising nothing."""
+        link = self.begin()
+        self.live.control.link_opened()
+        link.close("enough", 1.0)
+        self.live.fill(1.0)
+        self.assertIsInstance(self.live.next_event(1.0), LinkEnded)
+        self.assertIsNone(self.live.next_event(1.0))
 
     def test_replaced(self) -> None:
         """A new link has its own name, and its path is still to be chosen."""
         self.begin()
-        self.held.use(path(), 0.0)
-        self.held.probe(0.0)
+        self.live.use(path(), 0.0)
+        self.live.probe(0.0)
         self.begin("second")
-        self.assertEqual((self.held.name, self.held.path), ("second", None))
-        self.assertFalse(self.held.is_silent(REVIVAL))
+        self.assertEqual((self.live.name, self.live.path), ("second", None))
+        self.assertFalse(self.live.is_silent(REVIVAL))
 
     def test_silent(self) -> None:
         """A link that isn't heard on its new path in time is silent; one that is heard isn't."""
         self.begin()
-        self.held.use(path(), 0.0)
-        self.held.probe(1.0)
+        self.live.use(path(), 0.0)
+        self.live.probe(1.0)
         self.assertEqual(
-            [self.held.is_silent(now) for now in (1.0, 0.9 + REVIVAL, 1.0 + REVIVAL)],
+            [self.live.is_silent(now) for now in (1.0, 0.9 + REVIVAL, 1.0 + REVIVAL)],
             [False, False, True],
         )
-        timer = self.held.get_timer()
+        timer = self.live.get_timer()
         assert timer is not None
         self.assertLessEqual(timer, 1.0 + REVIVAL)
-        self.held.heard()
-        self.assertFalse(self.held.is_silent(9.0))
-        self.held.probe(9.0)
-        self.held.close("", 9.0)
-        self.assertFalse(self.held.is_silent(99.0))
+        self.live.heard()
+        self.assertFalse(self.live.is_silent(9.0))
+        self.live.probe(9.0)
+        self.live.close("", 9.0)
+        self.assertFalse(self.live.is_silent(99.0))

@@ -1,4 +1,4 @@
-"""The agent's adapter in the simulated internet: bases, streams, addresses, and the end."""
+"""The endpoint's adapter in the simulated internet: bases, streams, addresses, and the end."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from typing import TypeVar
 import attrs
 from twisted.internet.error import CannotListenError
 
-from p2pchat.peer.agent_adapter import LINGER, AgentAdapter
+from p2pchat.peer.endpoint_adapter import LINGER, EndpointAdapter
 from p2pchat.peer.relay_stream import CONNECT_TIMEOUT
 from p2pchat.runtime import Runtime
-from p2pchat.traversal.agent import AgentEvent, SocketsReleased
+from p2pchat.session.approval import AcceptPolicy
+from p2pchat.session.endpoint import Endpoint, EndpointEvent
+from p2pchat.session.stages import SessionContext
+from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.checks import Credentials
 from p2pchat.traversal.datagrams import RELAYS, SOCKETS, STREAMS, Datagram
+from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged
 from p2pchat.traversal.nat import NatTraits
-from p2pchat.traversal.punching import PathMoved
-from p2pchat.traversal.relays import StreamChange
+from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.traversal.turn import REFRESH
 from p2pchat.wire.addresses import Address, Family
 from p2pchat.wire.documents import Candidate, CandidateType
+from tests.identity.people import ALICE
+from tests.session.link_ends import CERTIFICATE
+from tests.session.pair import Known
 from tests.simulation.host import Host
 from tests.simulation.link import SEVERED, Link
 from tests.simulation.recorder import Recorder
@@ -41,11 +47,26 @@ class Adapted:
 
     host: Host
     runtime: Runtime
-    adapter: AgentAdapter = attrs.field(init=False)
-    told: list[AgentEvent] = attrs.Factory(list)
+    adapter: EndpointAdapter = attrs.field(init=False)
+    told: list[EndpointEvent] = attrs.Factory(list)
 
     def __attrs_post_init__(self) -> None:
-        self.adapter = AgentAdapter(self.runtime, False, False, self.told.append)
+        gathering = DualGathering((), self.runtime.random_bytes)
+        agent = Agent(
+            gathering, Relays(self.runtime.random_bytes), False, self.runtime.random_bytes
+        )
+        context = SessionContext(
+            *(ALICE, CERTIFICATE, "alice", 3, agent),
+            lambda now: now,
+            self.runtime.random_bytes,
+        )
+        endpoint = Endpoint(context, AcceptPolicy.ASK, 15.0, lambda _peer_id: Known())
+        self.adapter = EndpointAdapter(self.runtime, endpoint, self.told.append)
+
+    @property
+    def agent(self) -> Agent:
+        """The traversal."""
+        return self.adapter.endpoint.agent
 
     @property
     def now(self) -> float:
@@ -55,18 +76,23 @@ class Adapted:
     @property
     def address(self) -> Address:
         """Where the chat socket is."""
-        return self.adapter.agent.gathering.host_addresses[0]
+        return self.agent.gathering.host_addresses[0]
 
     def want(self) -> None:
         """Ask for a relay; one over TCP is asked STAGGER later."""
-        self.adapter.agent.relays.want(self.now, False, frozenset(Family))
-        self.adapter.step()
+        with self.adapter.driver as now:
+            self.agent.relays.want(now, False, frozenset(Family))
 
     def punch(self, ours: str, theirs: str, low_ttl: bool, *remote: Candidate) -> None:
         """Begin an attempt."""
         credentials = Credentials(ours, theirs, KEY)
-        self.adapter.agent.punch(credentials, remote, NatTraits(), self.now, low_ttl)
-        self.adapter.step()
+        with self.adapter.driver as now:
+            self.agent.punch(credentials, remote, NatTraits(), now, low_ttl)
+
+    def send_relayed(self, datagram: Datagram) -> None:
+        """Send a datagram from a relay base."""
+        with self.adapter.driver as now:
+            self.agent.send_relayed(datagram, now)
 
     def events(self, kind: type[_Event]) -> list[_Event]:
         """Return the events of one kind."""
@@ -90,7 +116,7 @@ class AdapterCase(RelaysCase):
         """Make somebody who knows these relays."""
         host = self.internet.host()
         made = Adapted(host, runtime_on(host, Random(len(self.internet.hosts))))
-        configured(made.adapter.agent.relays, *urls, wall=self.wall_time())
+        configured(made.agent.relays, *urls, wall=self.wall_time())
         if bound:
             made.adapter.bind(0)
         return made
@@ -105,7 +131,7 @@ class AdapterCase(RelaysCase):
 
     def relayed(self, one: Adapted, within: float = 20.0) -> float:
         """Wait until there is a relay base; returns the seconds."""
-        relays = one.adapter.agent.relays
+        relays = one.agent.relays
         return self.internet.run_until(lambda: relays.bases, within, "an allocation")
 
 
@@ -119,7 +145,7 @@ class BaseTests(AdapterCase):
         one.adapter.bind(7777)
         self.assertTrue(one.adapter.is_bound)
         self.assertEqual(one.address, (one.host.address, 7777))
-        told = [candidate.address for candidate in one.adapter.agent.candidates()]
+        told = [candidate.address for candidate in one.agent.candidates()]
         self.assertEqual(told, [one.address])
 
     def test_taken(self) -> None:
@@ -152,8 +178,8 @@ class BaseTests(AdapterCase):
         one = self.adapted(UDP)
         one.want()
         self.relayed(one)
-        relays = one.adapter.agent.relays
-        one.adapter.send(Datagram(b"hello", self.peer_address, base=relays.bases[0]))
+        relays = one.agent.relays
+        one.send_relayed(Datagram(b"hello", self.peer_address, base=relays.bases[0]))
         self.internet.run(1)
         (relayed,) = relays.candidates()
         self.assertEqual(self.peer.received, [(b"hello", relayed.address)])
@@ -172,8 +198,9 @@ class BaseTests(AdapterCase):
         bob.punch("bob", "alice", True, Candidate(CandidateType.HOST, self.alice.address))
         self.internet.run(1)
         for one, other in ((self.alice, bob), (bob, self.alice)):
-            (moved,) = one.events(PathMoved)
-            self.assertEqual(moved.path.address, other.address)
+            attempt = one.agent.attempt("alice" if one is self.alice else "bob")
+            assert attempt is not None and attempt.path is not None
+            self.assertEqual(attempt.path.address, other.address)
             self.assertEqual(one.events(SocketsReleased) + one.events(StreamChange), [])
 
 
@@ -188,7 +215,7 @@ class StreamTests(AdapterCase):
         """Let Alice have a relay over TCP; returns its base."""
         self.alice.want()
         self.relayed(self.alice)
-        return self.alice.adapter.agent.relays.bases[0]
+        return self.alice.agent.relays.bases[0]
 
     def test_opened(self) -> None:
         """A stream opens where a relay over TCP is wanted, and the candidates change."""
@@ -202,24 +229,24 @@ class StreamTests(AdapterCase):
     def test_both_ways(self) -> None:
         """Data goes out over the stream; checks that come back over it reach the agent."""
         base = self.over_tcp()
-        self.alice.adapter.send(Datagram(b"out", self.peer_address, base=base))
+        self.alice.send_relayed(Datagram(b"out", self.peer_address, base=base))
         self.internet.run(1)
-        (relayed,) = self.alice.adapter.agent.relays.candidates()
+        (relayed,) = self.alice.agent.relays.candidates()
         self.assertEqual(self.peer.received, [(b"out", relayed.address)])
-        refused = self.alice.adapter.agent.refused
+        refused = self.alice.agent.refused
         self.peer.send(b"\x40in", relayed.address)
         self.internet.run(1)
-        self.assertEqual(self.alice.adapter.agent.refused, refused + 1)
+        self.assertEqual(self.alice.agent.refused, refused + 1)
 
     def test_let_go(self) -> None:
         """When nobody needs it, the allocation is given back and the stream closed."""
         self.over_tcp()
-        self.alice.adapter.agent.relays.release(self.alice.now)
-        self.alice.adapter.step()
+        self.alice.agent.relays.release(self.alice.now)
+        self.alice.adapter.driver.step()
         self.internet.run(5)
         self.assertEqual(self.first.requests[-1], REFRESH)
         self.assertEqual((dict(self.first.allocations), len(self.alice.host.connections)), ({}, 0))
-        self.assertEqual(self.alice.adapter.agent.relays.bases, ())
+        self.assertEqual(self.alice.agent.relays.bases, ())
 
     def test_lost(self) -> None:
         """A relay that is killed is lost, and its candidate with it; nothing fails."""
@@ -227,7 +254,7 @@ class StreamTests(AdapterCase):
         told = len(self.alice.events(CandidatesChanged))
         self.first.host.kill()
         self.internet.run(2)
-        self.assertEqual(self.alice.adapter.agent.relays.candidates(), ())
+        self.assertEqual(self.alice.agent.relays.candidates(), ())
         self.assertGreater(len(self.alice.events(CandidatesChanged)), told)
         self.assertEqual(self.flushLoggedErrors(), [])
         self.assert_closed(self.alice)
@@ -235,13 +262,13 @@ class StreamTests(AdapterCase):
     def test_blocked(self) -> None:
         """Where UDP is blocked, the stream to a relay begins with the call."""
         one = self.adapted(TCP)
-        agent = one.adapter.agent
+        agent = one.agent
         agent.gathering.set_servers([SERVER], one.now)
-        one.adapter.step()
+        one.adapter.driver.step()
         self.internet.run_until(lambda: agent.gathering.is_blocked, 30, "no answer of STUN")
         self.internet.run(0.05)
         agent.prepare(one.now)
-        one.adapter.step()
+        one.adapter.driver.step()
         self.internet.run(0.001)  # an endpoint resolves names first
         self.assertEqual(len(one.host.connections), 1)
 
@@ -250,7 +277,7 @@ class StreamTests(AdapterCase):
         self.first.host.online = False
         self.alice.want()
         self.internet.run(CONNECT_TIMEOUT + 1)
-        (told,) = self.alice.adapter.agent.relays.told(0.0)
+        (told,) = self.alice.agent.relays.told(0.0)
         self.assertIn("can't be reached: timed out", told.failure)
         self.assert_closed(self.alice)
 
@@ -270,7 +297,7 @@ class InterfaceTests(AdapterCase):
         self.alice.host.move("203.0.113.77")
         self.assertTrue(self.alice.adapter.read_interfaces())
         self.assertFalse(self.alice.adapter.read_interfaces())
-        told = [one.address for one in self.alice.adapter.agent.candidates()]
+        told = [one.address for one in self.alice.agent.candidates()]
         self.assertEqual(told, [("203.0.113.77", port)])
 
     def test_order(self) -> None:
@@ -290,11 +317,12 @@ class InterfaceTests(AdapterCase):
         """A refresh asks the STUN service at once, not when REFRESH_INTERVAL is over."""
         service = Recorder.on(self.internet.host(SERVER[0]), SERVER[1])
         one = self.alice
-        one.adapter.agent.gathering.set_servers([SERVER], one.now)
-        one.adapter.step()
+        one.agent.gathering.set_servers([SERVER], one.now)
+        one.adapter.driver.step()
         self.internet.run(REFRESH_INTERVAL / 4)
         before = len(service.received)
-        one.adapter.refresh()
+        with one.adapter.driver as now:
+            one.adapter.endpoint.refresh(now)
         self.internet.run(0.05)
         self.assertEqual(len(service.received), before + 1)
 
@@ -304,7 +332,8 @@ class InterfaceTests(AdapterCase):
         one.want()
         self.relayed(one)
         before = self.first.requests.count(REFRESH)
-        one.adapter.refresh()
+        with one.adapter.driver as now:
+            one.adapter.endpoint.refresh(now)
         self.internet.run(0.2)
         self.assertEqual(self.first.requests.count(REFRESH), before + 1)
 
@@ -331,7 +360,7 @@ class CloseTests(AdapterCase):
         self.internet.run(0.1)
         self.assert_closed(self.alice)
         told = len(self.alice.told)
-        self.alice.adapter.step()
+        self.alice.adapter.driver.step()
         self.peer.send(b"\x40late", address)
         self.internet.run(10)
         self.assertEqual((len(self.alice.told), self.alice.left()), (told, (0, 0, 0)))

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from p2pchat.session.conversation import (
-    MAX_SUSPICION,
-    SILENT_BEATS,
-    SUSPICION,
-    Answered,
-    Silent,
-    Suspected,
-)
+from p2pchat.session.control import Answered, AnswerOverdue, PeerSilent
+from p2pchat.session.liveness import MAX_SUSPICION, SILENT_BEATS, SUSPICION
 from p2pchat.wire.messages import (
     Pong,
     Receipt,
@@ -29,7 +23,7 @@ class SilenceTests(ConversationCase):
         found = []
         while (due := self.alice.get_timer()) is not None and due <= until:
             self.alice.handle_timer(due)
-            if of(Suspected, told(self.alice)):
+            if of(AnswerOverdue, told(self.alice)):
                 found.append(round(due - NOW, 6))
         return found
 
@@ -153,7 +147,7 @@ class SilenceTests(ConversationCase):
         silent = []
         for beat in range(1, 9):
             self.alice.beat(NOW + beat)
-            if of(Silent, told(self.alice)):
+            if of(PeerSilent, told(self.alice)):
                 silent.append(beat)
         self.assertEqual(silent, [SILENT_BEATS + 1, 2 * SILENT_BEATS + 1])
 
@@ -163,4 +157,4 @@ class SilenceTests(ConversationCase):
             self.alice.beat(NOW + beat)
             if beat % 3 == 0:
                 hear(self.alice, Pong(beat), NOW + beat)
-        self.assertEqual(of(Silent, told(self.alice)), [])
+        self.assertEqual(of(PeerSilent, told(self.alice)), [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.callers import (
+from p2pchat.session.callers import (
     CALLER_BURST,
     CALLER_INTERVAL,
     LONGEST_PAUSE,

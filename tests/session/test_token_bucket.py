@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.token_bucket import TokenBucket
+from p2pchat.session.token_bucket import TokenBucket
 
 
 class TokenBucketTests(SynchronousTestCase):

@@ -20,7 +20,7 @@ from enum import Enum
 
 import attrs
 
-from p2pchat.peer.token_bucket import TokenBucket
+from p2pchat.session.token_bucket import TokenBucket
 
 CALLER_BURST = 6.0  # offers; two calls of three attempts each
 CALLER_INTERVAL = 10.0  # seconds

@@ -1,0 +1,175 @@
+"""
+What happened with one peer since the last call: told as events at once, and kept for ``/why``.
+
+Owns names and numbers: the peer's id and name in every event, and the milliseconds since it all
+began.  Decides nothing, and nothing is decided by what it holds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from p2pchat import events
+from p2pchat.session.call import MAX_REPORTS
+from p2pchat.session.story import Note, PathTold, Story
+from p2pchat.session.telling import causes, checks
+from p2pchat.session.verdict import Surmise, judge
+from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.path_hint import PathMethod
+from p2pchat.traversal.relays import Relays
+from p2pchat.traversal.report import AttemptReport, in_ms
+from p2pchat.wire.addresses import format_address
+from p2pchat.wire.messages import Message
+
+MAX_NOTES = 100  # things that happened; the oldest go
+MAX_PATHS = 50
+
+
+@attrs.define(eq=False)
+class ConnectionLog:
+    """
+    The log of one peer.
+
+    :ivar name: what the peer calls itself, "" while unknown.
+    :ivar emit: takes each event.
+    :ivar began: when the call, or the search for a lost path, began; events count from then.
+    :ivar call_began: when the call was made, or came; the report counts from then.
+    """
+
+    peer_id: str
+    name: str
+    emit: Callable[[events.SessionEvent], None]
+    began: float = 0.0
+    call_began: float = 0.0
+    _attempts: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
+    _paths: deque[PathTold] = attrs.Factory(lambda: deque(maxlen=MAX_PATHS))
+    _notes: deque[Note] = attrs.Factory(lambda: deque(maxlen=MAX_NOTES))
+
+    def begin(self, now: float) -> None:
+        """Begin the report of a new call, and forget the one before."""
+        self.call_began = now
+        for kept in (self._attempts, self._paths, self._notes):
+            kept.clear()
+
+    # -- events
+
+    def happened(self, kind: Callable[..., events.SessionEvent], *facts: object) -> None:
+        """Tell an event of this peer; ``facts`` are what it has beside id and name."""
+        self.emit(kind(self.peer_id, self.name, *facts))
+
+    def connected(self, resumed: bool, now: float) -> None:
+        """Tell that lines go through."""
+        self.happened(events.Connected, in_ms(now - self.began), resumed)
+
+    def path_lost(self, reason: str, now: float) -> None:
+        """Tell that a new path is looked for."""
+        self.began = now
+        self.happened(events.PathLost, reason)
+
+    def renamed(self, name: str) -> None:
+        """Tell that the peer calls itself otherwise now."""
+        before, self.name = self.name, name
+        self.happened(events.Renamed, name, before)
+
+    def disconnected(self, reason: str, undelivered: int, ours: bool) -> None:
+        """Tell the end of a conversation."""
+        self.happened(events.Disconnected, reason, undelivered, ours)
+
+    def failed(
+        self, reason: str, explanation: str, summary: str, undelivered: int, ours: bool
+    ) -> None:
+        """Tell that no conversation came of a call."""
+        self.happened(events.CallFailed, reason, explanation, ours, undelivered, summary)
+
+    def sent(self, epoch: str, sequence: int, text: str) -> str:
+        """Tell of a line of ours, and return its id."""
+        name = _message_id(epoch, sequence)
+        self.emit(events.MessageSent(self.peer_id, name, text))
+        return name
+
+    def received(self, epoch: str, line: Message) -> None:
+        """Tell of a line of theirs."""
+        name = _message_id(epoch, line.sequence)
+        self.happened(events.MessageReceived, name, line.text, line.sent_at)
+
+    def delivered(self, epoch: str, sequence: int, seconds: float) -> None:
+        """Tell that a line of ours arrived."""
+        name = _message_id(epoch, sequence)
+        self.emit(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
+
+    def path_found(self, path: Path, now: float) -> None:
+        """Tell, and keep, which path is in use from now on."""
+        local, remote, address = path.local.value, path.remote.value, format_address(path.address)
+        rtt = in_ms(path.rtt)
+        self.happened(events.PathFound, local, remote, address, in_ms(now - self.began), rtt)
+        self._paths.append(PathTold(self._since(now), local, remote, address, rtt))
+
+    # -- the report
+
+    def note(self, text: str, now: float) -> None:
+        """Keep a sentence."""
+        self._notes.append(Note(self._since(now), text))
+
+    def keep(self, attempts: Iterable[AttemptReport]) -> None:
+        """Keep the attempts of a call that is over."""
+        self._attempts.extend(attempts)
+
+    def report(
+        self, running: Iterable[AttemptReport], relays: Relays, has_path: bool, relay_only: bool
+    ) -> Story:
+        """
+        Return the report so far.
+
+        :param running: attempts that aren't kept yet.
+        :param has_path: whether the last path is in use.
+        """
+        attempts = (*self._attempts, *running)[-MAX_REPORTS:]
+        path = self._paths[-1] if has_path and self._paths else None
+        told = relays.told(self.call_began)
+        reached = next((one.means for one in reversed(attempts) if one.means), "")
+        surmise = Surmise(
+            attempts[-1] if attempts else None,
+            None if path is None else PathMethod.RELAY if path.is_relayed else _direct(reached),
+            bool(relays.known),
+            told,
+            relay_only,
+        )
+        return Story(
+            attempts, relays.known, told, tuple(self._paths), path, tuple(self._notes),
+            judge(surmise),
+        )  # fmt: skip
+
+    @staticmethod
+    def explain(failure: str, report: Story) -> tuple[str, str]:
+        """Return the explanation of a failed call, and the summary that it begins with."""
+        summary = "; ".join(filter(None, [failure, *causes(report)]))
+        return "; ".join(filter(None, [summary, *checks(report)])), summary
+
+    def _since(self, now: float) -> float:
+        return in_ms(now - self.call_began)
+
+
+def _direct(reached: str) -> PathMethod:
+    """Return what made a direct path, as far as an attempt says so."""
+    return PathMethod.PLAIN if reached in {"", PathMethod.RELAY.value} else PathMethod(reached)
+
+
+def describe_path(path: Path) -> str:
+    """Return in a few words which path is in use."""
+    return (
+        f"{path.local.value} to {path.remote.value} {format_address(path.address)}, "
+        f"{path.rtt * 1000:.1f} ms"
+    )
+
+
+def line_of(message_id: str) -> tuple[str, int]:
+    """Return epoch and number of the line that a message id names."""
+    epoch, _, sequence = message_id.rpartition("-")
+    return epoch, int(sequence)
+
+
+def _message_id(epoch: str, sequence: int) -> str:
+    return f"{epoch}-{sequence}"

@@ -1,0 +1,357 @@
+"""
+The endpoint: every decision of one peer of the network, on one socket.
+
+::
+
+    datagrams ──▶ Agent ── LinkDatagram, PathMoved, RoundEnded ──▶ the session of the attempt
+    documents, verified ─────────────────────────────────────────▶ the session of their author
+    sessions ──▶ events for user interfaces, documents to send, datagrams
+
+Owns where datagrams and documents belong, who may call and who rings (contacts always, strangers
+within limits), and what is kept of sessions that are over.  Its owner calls sessions directly;
+whatever they have to say comes out here.  Only a child that was touched is looked at again, so a
+datagram costs the same however many sessions there are.
+
+Refuses anything of who is blocked, and more than MAX_STRANGERS waiting offers of strangers.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import attrs
+
+from p2pchat.session.approval import AcceptPolicy
+from p2pchat.session.callers import Callers, Ring
+from p2pchat.session.peer_session import PeerSession
+from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
+from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagram
+from p2pchat.traversal.datagrams import RELAYS, Datagram
+from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
+from p2pchat.traversal.path_hint import PathHint
+from p2pchat.traversal.punching import PathMoved, RoundEnded
+from p2pchat.wire.addresses import Address
+from p2pchat.wire.documents import Delivered, Offer, Refusal, Ringing
+
+MAX_STRANGERS = 32  # offers of strangers that may wait for the person
+FORGOTTEN_WISHES = 64  # that the heap of timers may hold beside the ones that count, and as many
+MAX_OVER = 64  # sessions that are over, and of which the person may ask why
+
+_UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
+
+
+class Acquaintance(Protocol):
+    """What the person keeps of a peer."""
+
+    @property
+    def is_contact(self) -> bool:
+        """Whether the person knows the peer."""
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether calls of the peer make no sound."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether nothing of the peer is taken."""
+
+    @property
+    def reached(self) -> PathHint | None:
+        """How the peer was reached last."""
+
+
+@attrs.frozen
+class HeartbeatChanged:
+    """Heartbeats are to go out at this interval, in seconds, from now on."""
+
+    interval: float
+
+
+EndpointEvent = SessionOutcome | AgentEvent | HeartbeatChanged
+
+
+@attrs.define(eq=False)
+class Endpoint:
+    """
+    The machine of one peer.
+
+    :ivar context: what the sessions share, the agent among it.
+    :ivar policy: whose calls need no yes.
+    :ivar heartbeat: seconds between heartbeats, where no NAT wants them sooner.
+    :ivar acquaintance: what is kept of a peer, by its id.
+    :ivar sessions: by peer id.
+    """
+
+    context: SessionContext
+    policy: AcceptPolicy
+    heartbeat: float
+    acquaintance: Callable[[str], Acquaintance]
+    sessions: dict[str, PeerSession] = attrs.Factory(dict)
+    _callers: Callers = attrs.Factory(Callers)
+    _owners: dict[str, PeerSession] = attrs.Factory(dict)  # by attempt
+    _woken: dict[str, PeerSession] = attrs.Factory(dict)  # they have something to give
+    _wishes: dict[str, float] = attrs.Factory(dict)  # by peer id
+    _timers: list[tuple[float, str]] = attrs.Factory(list)  # a heap; the wishes say what counts
+    _told_candidates: object = ()
+    _interval: float = attrs.field(init=False)
+    _events: deque[EndpointEvent] = attrs.Factory(deque)
+
+    def __attrs_post_init__(self) -> None:
+        self._interval = self.heartbeat
+        self._told_candidates = self.agent.candidates()
+
+    @property
+    def agent(self) -> Agent:
+        """The traversal of our socket."""
+        return self.context.agent
+
+    # -- sessions
+
+    def session(self, peer_id: str) -> PeerSession | None:
+        """Return a session in which something is under way."""
+        found = self.sessions.get(peer_id)
+        return found if found is not None and found.is_alive else None
+
+    def alive(self) -> list[PeerSession]:
+        """Return the sessions in which something is under way."""
+        return [one for one in self.sessions.values() if one.is_alive]
+
+    def call(self, peer_id: str, name: str, now: float) -> None:
+        """Call a peer, or accept its call that waits."""
+        session = self.session_with(peer_id, name)
+        self._callers.accepted(peer_id)
+        session.call(now)
+
+    def accept(self, session: PeerSession, now: float) -> None:
+        """Accept the offer that waits; this peer's next call rings again."""
+        self._callers.accepted(session.peer_id)
+        session.accept(now)
+
+    def session_with(self, peer_id: str, name: str = "") -> PeerSession:
+        """Return the session with a peer, a new one if there was none."""
+        session = self.sessions.get(peer_id)
+        if session is None:
+            session = PeerSession(peer_id, name, self.context)
+            session.woken = partial(self._woken.setdefault, peer_id, session)
+            session.memory = self.acquaintance(peer_id).reached
+            self.sessions[peer_id] = session
+        elif name and not session.name:
+            session.log.name = name
+        return session
+
+    def tidy(self, now: float) -> None:
+        """Drop sessions that are over; of those that the person wanted, the last stay a while."""
+        self._owners.clear()
+        over = [session for session in self.sessions.values() if session.is_over(now)]
+        wanted = [session for session in over if session.approval.was_wanted]
+        for session in set(over) - set(wanted[-MAX_OVER:]):
+            del self.sessions[session.peer_id]
+            self._wishes.pop(session.peer_id, None)
+
+    # -- documents
+
+    def receive_document(self, peer_id: str, body: Delivered, now: float) -> None:
+        """Take a verified document of a peer; one that isn't wanted changes nothing."""
+        known = self.acquaintance(peer_id)
+        if known.is_blocked:
+            return
+        session = self.sessions.get(peer_id)
+        if isinstance(body, Offer):
+            if not self._may_call(peer_id, session, body, now):
+                return
+            session = self.session_with(peer_id)
+        if session is not None:
+            session.approval.is_contact = known.is_contact
+            session.receive_document(body, self._is_welcome(peer_id), now)
+
+    def expects(self, peer_id: str) -> bool:
+        """Tell whether a document of a peer is more than a stranger's knock at the door."""
+        session = self.session(peer_id)
+        is_wanted = session is not None and not session.is_asking
+        return is_wanted or self.acquaintance(peer_id).is_contact
+
+    def _may_call(
+        self, peer_id: str, session: PeerSession | None, offer: Offer, now: float
+    ) -> bool:
+        """Decide whether an offer is taken: contacts always are, strangers within limits."""
+        is_contact = self.acquaintance(peer_id).is_contact
+        is_approved = session is not None and session.approval.holds(now)
+        if self._is_welcome(peer_id) or is_approved:
+            if session is not None or self.agent.has_room(is_contact, now):
+                return True
+        else:
+            is_waiting = session is not None and session.is_asking
+            if is_waiting:
+                return self._callers.repeated(peer_id, now)
+            if is_contact or self._strangers() < MAX_STRANGERS:
+                return self._rings(peer_id, now)
+        self._send(DocumentReady(peer_id, Refusal(offer.session, "busy")), now)
+        return False
+
+    def _rings(self, peer_id: str, now: float) -> bool:
+        """Decide whether a call that needs a yes is taken, and whether it makes a sound."""
+        known = self.acquaintance(peer_id)
+        ring = self._callers.called(peer_id, known.is_contact, now)
+        if ring is Ring.IGNORED:
+            return False
+        self.session_with(peer_id).is_quiet = ring is Ring.QUIET or known.is_muted
+        return True
+
+    def _is_welcome(self, peer_id: str) -> bool:
+        if self.policy is AcceptPolicy.CONTACTS:
+            return self.acquaintance(peer_id).is_contact
+        return self.policy is AcceptPolicy.ALL
+
+    def _strangers(self) -> int:
+        waiting = [one.peer_id for one in self.sessions.values() if one.is_asking]
+        return sum(not self.acquaintance(peer_id).is_contact for peer_id in waiting)
+
+    def _send(self, document: DocumentReady, now: float) -> None:
+        """Let a document out, unless a stranger isn't worth the registry's time for it."""
+        body, known = document.body, self.acquaintance(document.peer_id)
+        is_refusal = isinstance(body, Refusal) and body.reason in _UNASKED
+        is_unasked = isinstance(body, Ringing) or is_refusal
+        if known.is_contact or not is_unasked or self._callers.may_reply(now):
+            self._events.append(document)
+
+    # -- the network
+
+    def receive_on(self, base: str, data: bytes, addr: Address, now: float) -> None:
+        """Take a datagram that came in on a base (:mod:`p2pchat.traversal.datagrams`)."""
+        self.agent.receive_on(base, data, addr, now)
+
+    def beat(self, now: float) -> None:
+        """Send heartbeats; called at the interval of the last :class:`HeartbeatChanged`."""
+        for session in self.alive():
+            session.beat(now)
+
+    def network_changed(self, now: float) -> None:
+        """This machine has other addresses now."""
+        for session in self.alive():
+            session.network_changed(now)
+
+    def refresh(self, now: float) -> None:
+        """The network may have changed: ask STUN service and relays how they see us."""
+        self.agent.gathering.refresh(now)
+        self.agent.relays.refresh(now)
+
+    def handle_timer(self, now: float) -> None:
+        """Let every child do what is due."""
+        due = self.agent.get_timer()
+        if due is not None and due <= now:
+            self.agent.handle_timer(now)
+        while self._timers and self._timers[0][0] <= now:
+            when, peer_id = heapq.heappop(self._timers)
+            if self._wishes.get(peer_id) == when:
+                del self._wishes[peer_id]
+                self.sessions[peer_id].handle_timer(now)
+
+    def get_timer(self) -> float | None:
+        """Return the earliest wish of a child."""
+        while self._timers and self._wishes.get(self._timers[0][1]) != self._timers[0][0]:
+            heapq.heappop(self._timers)
+        wishes = [self.agent.get_timer(), self._timers[0][0] if self._timers else None]
+        return min((one for one in wishes if one is not None), default=None)
+
+    def _note_wish(self, session: PeerSession) -> None:
+        wish = session.get_timer()
+        if wish is None:
+            self._wishes.pop(session.peer_id, None)
+        elif wish != self._wishes.get(session.peer_id):
+            self._wishes[session.peer_id] = wish
+            heapq.heappush(self._timers, (wish, session.peer_id))
+        if len(self._timers) > 2 * len(self._wishes) + FORGOTTEN_WISHES:
+            self._timers = [(when, peer_id) for peer_id, when in self._wishes.items()]
+            heapq.heapify(self._timers)
+
+    # -- what comes out
+
+    def datagrams_to_send(self, now: float) -> list[Datagram]:
+        """Return, and forget, what the children want to send."""
+        outgoing: list[Datagram] = []
+        any_came = True
+        while any_came:  # until all is quiet: what one child says may wake another
+            checks = self.agent.datagrams_to_send(now)
+            outgoing += checks
+            any_came = self._take_agent_events(now) or bool(checks or self._woken)
+            while self._woken:
+                peer_id = next(iter(self._woken))
+                self._take_from(self._woken.pop(peer_id), outgoing, now)
+        self._adapt_heartbeat()
+        return outgoing
+
+    def _take_from(self, session: PeerSession, outgoing: list[Datagram], now: float) -> None:
+        """Take what a session has to give."""
+        for datagram in session.datagrams_to_send(now):
+            if datagram.base.startswith(RELAYS):
+                self.agent.send_relayed(datagram, now)
+            else:
+                outgoing.append(datagram)
+        self._woken.pop(session.peer_id, None)
+        while (event := session.next_event()) is not None:
+            if isinstance(event, DocumentReady):
+                self._send(event, now)
+            else:
+                self._events.append(event)
+        if session.peer_id in self.sessions:
+            self._note_wish(session)
+
+    def _take_agent_events(self, now: float) -> bool:
+        """Hand on what the agent says; tells whether it said anything."""
+        any_came = False
+        while (event := self.agent.next_event()) is not None:
+            any_came = True
+            match event:
+                case LinkDatagram(ufrag, data, route):
+                    if (session := self._owner(ufrag)) is not None:
+                        session.receive_link_datagram(data, route, now)
+                case PathMoved(ufrag, path):
+                    if (session := self._owner(ufrag)) is not None:
+                        session.path_moved(ufrag, path, now)
+                case RoundEnded(ufrag, confirmed):
+                    if (session := self._owner(ufrag)) is not None:
+                        session.round_ended(ufrag, confirmed, now)
+                case _:
+                    self._react(event, now)
+        return any_came
+
+    def _react(self, event: AgentEvent, now: float) -> None:
+        match event:
+            case NetworkReturned():
+                self.agent.relays.refresh(now)
+                for session in self.alive():
+                    session.network_returned(now)
+            case CandidatesChanged():
+                self._tell_candidates(now)
+        self._events.append(event)
+
+    def _tell_candidates(self, now: float) -> None:
+        candidates = self.agent.candidates()
+        if candidates != self._told_candidates:
+            self._told_candidates = candidates
+            for session in self.alive():
+                session.candidates_changed(now)
+
+    def _owner(self, ufrag: str) -> PeerSession | None:
+        """Return the session of an attempt; looked for once, not with each datagram."""
+        found = self._owners.get(ufrag)
+        if found is None or not found.owns(ufrag):
+            found = next((one for one in self.sessions.values() if one.owns(ufrag)), None)
+            if found is not None:
+                self._owners[ufrag] = found
+        return found
+
+    def _adapt_heartbeat(self) -> None:
+        """Beat as often as our NAT needs it to keep the path's mapping."""
+        interval = self.agent.gathering.keepalive.within(self.heartbeat)
+        if interval != self._interval:
+            self._interval = interval
+            self._events.append(HeartbeatChanged(interval))
+
+    def next_event(self) -> EndpointEvent | None:
+        """Return, and forget, the oldest event."""
+        return self._events.popleft() if self._events else None

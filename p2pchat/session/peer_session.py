@@ -1,0 +1,602 @@
+"""
+A session with one peer: calls both ways, the link that comes of them, and its rescue.
+
+The stages, and what each does with what happens, are in :mod:`p2pchat.session.stages`.
+
+Rules that its table doesn't show:
+
+* The calling side dials the link.  If two offers cross, the one of the lower peer id counts.
+* An offer needs no yes while the call or conversation that was approved goes on, and for a while
+  after it was lost, not ended (:mod:`p2pchat.session.approval`).
+* Whether this side ended something is what this side knows: no word of the other says it.
+* While a session is open, further calls look for another path: the link stays if both hold it.
+* What is said meanwhile waits in the conversation's log, across links and calls.
+
+Documents come in verified and go out as events; datagrams are QUIC only, STUN is the agent's.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from p2pchat import events
+from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError
+from p2pchat.session import call as calls
+from p2pchat.session import control
+from p2pchat.session import conversation as talk
+from p2pchat.session.approval import RETRY_PATIENCE, By
+from p2pchat.session.call import Call, Undelivered
+from p2pchat.session.connection_log import line_of
+from p2pchat.session.link import Link, LinkEnded
+from p2pchat.session.live_link import RuleBroken
+from p2pchat.session.session_state import SessionState
+from p2pchat.session.stages import (
+    TRANSITIONS,
+    DocumentReady,
+    PathFailed,
+    PathLearned,
+    SessionOutcome,
+    Stage,
+)
+from p2pchat.traversal.datagrams import Datagram, Route
+from p2pchat.traversal.pairs import Path
+from p2pchat.wire import messages
+from p2pchat.wire.documents import Delivered, Offer, Refusal
+
+RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
+RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
+LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it
+
+
+@attrs.define(eq=False)
+class PeerSession(SessionState):
+    """The machine of everything with one peer; its members are those of its state."""
+
+    @property
+    def _is_negotiating(self) -> bool:
+        return self._call is not None and not self._call.is_over
+
+    # -- what the person wants
+
+    def call(self, now: float) -> None:
+        """Offer to talk, or accept the offer that waits."""
+        if self.stage is Stage.ASKED:
+            self._accept(now)
+        elif self.stage is Stage.CLOSING:
+            self._calls_again = True
+        elif self.stage in {Stage.ENDED, Stage.WAITING}:
+            self._failed_links = 0
+            self.log.began = now
+            self.approval.give(By.PERSON)
+            self._begin_report(now)
+            self._enter(Stage.CALLING)
+            self._negotiate(self._context.attempts, False, now).call(now)
+        self._drain(now)
+
+    def accept(self, now: float) -> None:
+        """Accept the offer that waits."""
+        if self.stage is Stage.ASKED:
+            self._accept(now)
+        self._drain(now)
+
+    def _accept(self, now: float) -> None:
+        assert self._call is not None
+        self.approval.give(By.PERSON)
+        self.log.happened(events.OfferReceived, True)
+        self._enter(Stage.ANSWERING)
+        self._answer(self._call, now)
+
+    def reject(self, now: float) -> None:
+        """Decline the offer that waits."""
+        if self.stage is Stage.ASKED and self._call is not None:
+            self._call.cancel("declined")
+            self._enter(Stage.ENDED)
+        self._drain(now)
+
+    def say(self, text: str, wall: float, now: float) -> str:
+        """
+        Put a line into the log and return its id.
+
+        :raises LocalProtocolError: it is too long, or too many wait.
+        """
+        sequence = self.conversation.say(text, wall, now)
+        name = self.log.sent(self.conversation.epoch, sequence, text)
+        self._drain(now)
+        return name
+
+    def read(self, message_id: str, now: float) -> None:
+        """Somebody has taken the line of theirs that a MessageReceived told: confirm it."""
+        self.conversation.read(*line_of(message_id))
+        self._drain(now)
+
+    def disconnect(self, now: float) -> None:
+        """End the conversation or the call; the other side is told."""
+        self._calls_again = False
+        if self._is_negotiating and self._call is not None:
+            self._call.cancel("declined" if self.is_asking else "cancelled")
+        if self.is_conversing:
+            self._tell_end("closed", ours=True)
+            if self.link.control.is_open:
+                self._close("left", "", now)
+            else:
+                self._end("closed", now)
+        elif self.stage not in {Stage.ENDED, Stage.CLOSING}:
+            self._tell_end("cancelled", "you ended the call", ours=True)
+            self._end("closed", now)
+        self._drain(now)
+
+    # -- what the other side wants
+
+    def receive_document(self, body: Delivered, auto_accept: bool, now: float) -> None:
+        """
+        Take a verified document of the peer.
+
+        :param auto_accept: whether offers of this peer need no approval.
+        :raises RemoteProtocolError: it can't be used.
+        """
+        if isinstance(body, Offer):
+            self._offered(body, auto_accept or self.approval.holds(now), now)
+        elif self._call is not None:
+            self._call.receive(body, now)
+        self._drain(now)
+
+    def _offered(self, offer: Offer, accept: bool, now: float) -> None:
+        running = self._call
+        if running is not None and running.session == offer.session:
+            return  # delivered twice
+        if running is not None and not running.is_over:
+            if self._ours_counts(running):
+                running.repeat()
+                return
+            accept = accept or running.is_calling
+        knows = self.approval.is_known or self.is_conversing  # whoever is talked to finds room
+        if accept and not self._context.agent.has_room(knows, now):
+            self._refuse_for_want_of_room(offer)
+            return
+        if self.stage is Stage.CLOSING:  # a new call doesn't go on with a link that was left
+            calls_again, self._calls_again = self._calls_again, False
+            self._end("closed", now)
+            if calls_again:
+                accept = True
+                self.approval.give(By.PERSON)
+        self._take_offer(offer, accept, now)
+
+    def _ours_counts(self, running: Call) -> bool:
+        """Tell whether our own offer goes on although theirs has crossed it."""
+        if running.stage in {calls.CallStage.PAUSING, calls.CallStage.ASKING} or not running.dials:
+            return False
+        return self._context.identity.peer_id < self.peer_id
+
+    def _refuse_for_want_of_room(self, offer: Offer) -> None:
+        """Say busy; of an offer before it, which this one replaces, nothing is left."""
+        if self.stage in {Stage.ASKED, Stage.ANSWERING} and self._call is not None:
+            self._call.withdraw()
+            self.approval.end()
+            self._enter(Stage.ENDED)
+        self._send_document(Refusal(offer.session, "busy"))
+
+    def _take_offer(self, offer: Offer, accept: bool, now: float) -> None:
+        """Let an offer take the place of what was before it."""
+        before = self.stage
+        goes_on = self.is_conversing or before is Stage.WAITING
+        if self._is_negotiating and self._call is not None:
+            self._call.withdraw()
+        elif not goes_on:
+            self._begin_report(now)
+        if not (self.is_conversing or before is Stage.ASKED):
+            self._call_themselves(offer.description.username)
+        call = self._negotiate(self._context.attempts, False, now)
+        call.offered(offer, now)
+        if before is not Stage.RESCUING:
+            self.log.began = now
+        if not (goes_on or before is Stage.ASKED):
+            self.log.happened(events.OfferReceived, accept, self.is_quiet)
+        if not self.is_conversing:
+            self._enter(Stage.ANSWERING if accept else Stage.ASKED)
+        if accept:
+            self.approval.give(By.POLICY)
+            self._answer(call, now)
+        else:
+            call.ask(now)
+
+    def _call_themselves(self, name: str) -> None:
+        """Take the name by which the peer calls itself; a change of one in use is told."""
+        is_used = self.is_conversing or self.approval.by is not By.NOBODY
+        if name and self.name and name != self.name and is_used:
+            self.log.renamed(name)
+        elif name:
+            self.log.name = name
+
+    def _answer(self, call: Call, now: float) -> None:
+        call.known = self.approval.is_known
+        try:
+            call.accept(now)
+        except RemoteProtocolError as error:
+            call.cancel("declined")
+            if not self.is_conversing:
+                self._tell_end("not-proved", str(error))
+                self._enter(Stage.ENDED)
+            return
+        if not call.continues:
+            self._new_link(call.session, False, now)
+
+    def undeliverable(self, document: Undelivered, now: float) -> None:
+        """The registry didn't deliver a document of ours."""
+        if self._call is not None:
+            self._call.undeliverable(document, now)
+        self._drain(now)
+
+    # -- what the network says
+
+    def network_returned(self, now: float) -> None:
+        """The network is back after it was away: don't wait for a pause to end."""
+        if self._call is not None:
+            self._call.hurry(now)
+        self._drain(now)
+
+    def network_changed(self, now: float) -> None:
+        """This machine has other addresses now: look for a path before silence tells."""
+        self._check_path(now)
+        self._improve(now)
+        self._drain(now)
+
+    def candidates_changed(self, now: float) -> None:
+        """Gathering learned something new; it may help away from a relay."""
+        if self._call is not None:
+            self._call.candidates_changed()
+            relayed = self.path is not None and self.path.is_relayed
+            if relayed and not self._call.attempt.is_checking:
+                self._improve(now)
+        self._drain(now)
+
+    def _improve(self, now: float) -> None:
+        """Look for another path for the link that is open; nothing is told to be lost."""
+        if self.is_open and self._call is not None and self._call.is_over:
+            self._negotiate(1, True, now).call(now)
+
+    def path_moved(self, ufrag: str, path: Path, now: float) -> None:
+        """An attempt chose a path."""
+        if self._call is not None and ufrag == self._call.ufrag:
+            self._call.path_found(path)
+        if ufrag == self._ufrag:
+            self.link.idle.moved(self.path, path, now)
+            self._use(path, now)
+        self._drain(now)
+
+    def round_ended(self, ufrag: str, confirmed: bool, now: float) -> None:
+        """An attempt stopped checking."""
+        if not confirmed and self._call is not None and ufrag == self._call.ufrag:
+            self._call.round_failed(now)
+        if ufrag == self._ufrag:
+            if confirmed:
+                self.link.verified(now)
+                self._learn(now)
+            else:
+                self._rescue("checks on the path get no answer", now)
+        self._drain(now)
+
+    def receive_link_datagram(self, data: bytes, route: Route, now: float) -> None:
+        """Take a QUIC datagram from a route that an authentic check came over."""
+        self.link.receive_datagram(data, route, now)
+        self._drain(now)
+
+    def beat(self, now: float) -> None:
+        """Send a heartbeat; called at the heartbeat's rhythm."""
+        self.link.control.beat(now)
+        if self.path is not None and self.path.is_relayed:
+            self._check_path(now)  # a direct path may be possible by now
+        self._drain(now)
+
+    # -- time, and what goes out
+
+    def handle_timer(self, now: float) -> None:
+        """Let every child do what is due."""
+        if self._call is not None:
+            self._call.handle_timer(now)
+        self.link.handle_timer(now)
+        if self._until is not None and now >= self._until:
+            self._time_is_up(now)
+        if self.link.is_silent(now):
+            self._link_lost("the link stayed silent on its new path", now)
+        self._drain(now)
+
+    def _time_is_up(self, now: float) -> None:
+        """The patience of a stage has ended."""
+        if self.stage is Stage.CLOSING:
+            self.conversation.skip_lines()
+            self.link.fill(now)
+            self._left(now)
+        elif self.stage is Stage.WAITING and self._failure is not None:
+            self._tell_end(*self._failure)
+            self._enter(Stage.ENDED)
+        elif self.stage is Stage.RESCUING:
+            if self._call is not None:
+                self._call.cancel("cancelled")
+            self.log.disconnected("lost", self.conversation.undelivered, ours=False)
+            self.approval.lose(now)
+            self._end("lost", now)
+
+    def get_timer(self) -> float | None:
+        """Return the earliest wish."""
+        times = [self._until, self.link.get_timer()]
+        if self._call is not None:
+            times.append(self._call.get_timer())
+        return min((time for time in times if time is not None), default=None)
+
+    def datagrams_to_send(self, now: float) -> list[Datagram]:
+        """Return, and forget, what goes over the path."""
+        outgoing = self.link.datagrams_to_send(now)
+        self._drain(now)  # the engine may have ended
+        return outgoing
+
+    def next_event(self) -> SessionOutcome | None:
+        """Return, and forget, the oldest event."""
+        return self._events.popleft() if self._events else None
+
+    # -- the children's events
+
+    def _drain(self, now: float) -> None:
+        """Let each child's events act on the others until all is quiet."""
+        while (event := self._next_inner_event(now)) is not None:
+            self._react(event, now)
+        has_left = self.stage is Stage.CLOSING and self.link.control.has_left
+        if has_left and not self.conversation.has_unread:
+            self._left(now)
+        self.woken()
+
+    def _next_inner_event(self, now: float) -> object:
+        found: object = None
+        if self._call is not None:
+            found = self._call.next_event()
+        if found is None:
+            found = self.link.next_event(now)
+        if found is None:
+            self.link.fill(now)  # it may turn out to have ended
+            found = self.link.next_event(now)
+        return found
+
+    def _send_document(self, body: Delivered) -> None:
+        self._events.append(DocumentReady(self.peer_id, body))
+
+    def _react(self, event: object, now: float) -> None:
+        match event:
+            case talk.Received(epoch, line):
+                self.log.received(epoch, line)
+            case talk.Delivered(sequence, seconds):
+                self.log.delivered(self.conversation.epoch, sequence, seconds)
+            case LinkEnded(error):
+                self._link_ended(error, now)
+            case control.Opened(username, is_new):
+                self._opened(username, is_new, now)
+            case control.Answered():
+                self._heartbeat_answered(now)
+            case control.AnswerOverdue():
+                self.link.idle.suspected(now)
+                self._check_path(now)
+            case control.PeerSilent():
+                self._rescue("three heartbeats went unanswered", now)
+            case control.RemoteDisconnected(reason, detail):
+                self._remote_disconnected(reason, detail, now)
+            case RuleBroken(reason, explanation):
+                self._rule_broken(reason, explanation, now)
+            case _:
+                self._react_to_call(event, now)
+
+    def _react_to_call(self, event: object, now: float) -> None:
+        match event:
+            case calls.SendDocument(body):
+                self._send_document(body)
+            case calls.AttemptBegan(attempt):
+                attempts = 0 if self.is_conversing else self._context.attempts
+                self.log.happened(events.Calling, attempt, attempts)
+            case calls.PeerRings():
+                self.log.happened(events.Rings)
+            case calls.ChecksBegan(addresses):
+                self.log.happened(events.Checking, addresses)
+            case calls.PathReady():
+                self._path_ready(event, now)
+            case calls.CallEnded(reason, explanation):
+                self._call_failed(reason, explanation, now)
+
+    # -- stages
+
+    def _enter(self, stage: Stage, until: float | None = None) -> None:
+        """Begin a stage; what the one before waited for is over."""
+        assert stage is self.stage or stage in TRANSITIONS[self.stage], (self.stage, stage)
+        self.is_quiet = self.is_quiet and not (
+            self.stage is Stage.ASKED and stage is not self.stage
+        )
+        self.stage, self._until, self._failure = stage, until, None
+
+    def _negotiate(self, attempts: int, patient: bool, now: float) -> Call:
+        context, memory = self._context, self.memory
+        if self._call is not None:
+            self.log.keep(self._call.told())
+        is_fresh = memory is not None and memory.is_fresh(context.wall_of(now))
+        self._call = Call(
+            context.agent,
+            context.username,
+            self.link.open_name,
+            attempts,
+            patient,
+            context.random_bytes,
+            self.log.call_began,
+            memory if is_fresh else None,
+            self.approval.is_known,
+        )
+        return self._call
+
+    def _begin_report(self, now: float) -> None:
+        self._call = None
+        self.log.begin(now)
+
+    def _opened(self, username: str, is_new: bool, now: float) -> None:
+        if self.stage is Stage.CLOSING:
+            return
+        self._call_themselves(username)
+        self.approval.give(self.approval.by)  # who was lost is back
+        self.link.idle.found(now)
+        resumed = self.is_conversing and not is_new
+        self._enter(Stage.OPEN)
+        self.log.connected(resumed, now)
+
+    def _heartbeat_answered(self, now: float) -> None:
+        """The link works over the path of now."""
+        self.link.heard()
+        if self.stage is Stage.RESCUING:
+            self._enter(Stage.OPEN)
+            self.link.idle.found(now)
+            if self._call is not None:
+                self._call.cancel("cancelled")
+            self.log.connected(True, now)
+
+    def _remote_disconnected(self, reason: str, detail: str, now: float) -> None:
+        self.log.note(f"they ended it: {reason} {detail}".rstrip(), now)
+        self._tell_end(reason if reason in messages.REASONS else "left", detail)
+        if self.stage is not Stage.CLOSING:
+            self._enter(Stage.CLOSING, now + LINGERING)  # to confirm what is being read
+
+    def _rule_broken(self, reason: str, explanation: str, now: float) -> None:
+        if self.stage is not Stage.CLOSING:
+            self.log.note(explanation, now)
+            self._tell_end(reason, explanation)
+            self._close(reason, explanation[:500], now)
+
+    def _close(self, reason: str, detail: str, now: float) -> None:
+        """Say DISCONNECT, and give it time to arrive."""
+        self.link.control.leave(reason, detail)
+        self._enter(Stage.CLOSING, now + LINGERING)
+
+    def _left(self, now: float) -> None:
+        """The goodbye has arrived, or had its time."""
+        calls_again, self._calls_again = self._calls_again, False
+        self._end("left" if self.link.control.has_left else "closed", now)
+        if calls_again:
+            self.call(now)
+
+    # -- path and link
+
+    def _check_path(self, now: float) -> None:
+        punching = self._context.agent.attempt(self._ufrag)
+        if punching is not None:
+            punching.check_again(now)
+
+    def _path_ready(self, ready: calls.PathReady, now: float) -> None:
+        assert self._call is not None
+        if self._ufrag != self._call.ufrag:
+            self._context.agent.forget(self._ufrag)
+        self._ufrag = self._call.ufrag
+        self.link.path = None
+        if ready.continues and self.link:
+            self.link.probe(now)
+        elif ready.dials:
+            self._new_link(ready.session, True, now, ready.path.rtt)
+        self._use(ready.path, now)
+
+    def _new_link(self, name: str, dials: bool, now: float, rtt: float = 0.0) -> None:
+        context = self._context
+        link = Link(context.identity, self.peer_id, context.certificate, dials, rtt)
+        self.link.begin(link, name, now)
+
+    def _use(self, path: Path, now: float) -> None:
+        """Send over this path from now on, and say so."""
+        self.link.use(path, now)
+        self.log.path_found(path, now)
+
+    def _learn(self, now: float) -> None:
+        """The checks have settled: remember what made the path."""
+        if self._call is not None and self._call.ufrag == self._ufrag:
+            learned = self._call.attempt.hint(self._context.wall_of(now))
+            if learned is not None and not learned.repeats(self.memory):
+                self.memory = learned
+                self._events.append(PathLearned(self.peer_id, learned))
+
+    def _release(self, reason: str, now: float) -> None:
+        """Let link and path go."""
+        self.link.close(reason, now)
+        self.link.path = None
+        self._context.agent.forget(self._ufrag)
+
+    def _link_ended(self, error: P2PChatError, now: float) -> None:
+        self.log.note(str(error), now)
+        if isinstance(error, ProofFailed):
+            self._tell_end("not-proved", str(error))
+            self._end(str(error), now)
+        elif self.stage is Stage.CLOSING:
+            self._left(now)
+        else:
+            self._link_lost(f"the link ended: {error}", now)
+
+    # -- rescues and ends
+
+    def _link_lost(self, reason: str, now: float) -> None:
+        """Go on without the link: the next path makes a new one."""
+        self.link.close(reason, now)
+        calls_left = self._context.attempts - self._failed_links
+        if self.is_conversing:
+            self._rescue(reason, now)
+        elif self.stage is Stage.CALLING and calls_left > 1:
+            self._failed_links += 1
+            self._negotiate(calls_left - 1, False, now).call(now)
+        else:
+            self._attempt_failed("no-path", reason, reason, now)
+
+    def _rescue(self, reason: str, now: float) -> None:
+        """Look for a new path, keeping the link if the other side does."""
+        if self._is_negotiating or not self.is_conversing:
+            return
+        if self.stage is Stage.OPEN:
+            self._enter(Stage.RESCUING, now + RESCUE_PATIENCE)
+            self.log.path_lost(reason, now)
+            self._events.append(PathFailed(self.peer_id))
+            self.link.idle.lost(now)
+        self.log.note(reason, now)
+        self._negotiate(RESCUE_ATTEMPTS, True, now).call(now)
+
+    def _call_failed(self, reason: str, explanation: str, now: float) -> None:
+        """A call has come to nothing; what that means is the stage's matter."""
+        assert self._call is not None
+        if self.stage is Stage.OPEN:
+            if self.link:
+                self._check_path(now)  # an offer more or less ends nothing, unless the path is dead
+            else:
+                self._rescue(explanation, now)
+        elif self.stage is Stage.RESCUING:
+            if self._call.dials:  # ours was refused: that is the end
+                self._tell_end(reason)
+                self._end(reason, now)
+            else:  # theirs came to nothing: make ours
+                self._rescue(reason, now)
+        elif reason in {"cancelled", "no-answer"} and not self._call.dials:
+            self.log.happened(events.OfferEnded, reason, self.is_quiet)
+            self.approval.end()
+            self._end(reason, now)
+        else:
+            self._attempt_failed(reason, *self.log.explain(explanation, self.report()), now)
+
+    def _attempt_failed(self, reason: str, explanation: str, summary: str, now: float) -> None:
+        """Tell that no conversation came of it, at once unless the caller may try again."""
+        if reason == "no-path" and self.stage is Stage.ANSWERING and self.approval.holds(now):
+            self._release(reason, now)
+            self.approval.await_retry(now)
+            self._enter(Stage.WAITING, now + RETRY_PATIENCE)
+            self._failure = (reason, explanation, summary)
+        else:
+            self._tell_end(reason, explanation, summary)
+            self._end(reason, now)
+
+    def _tell_end(
+        self, reason: str, explanation: str = "", summary: str = "", *, ours: bool = False
+    ) -> None:
+        """Tell the end of a conversation, or of a call; the next one needs a yes of its own."""
+        undelivered = self.conversation.undelivered
+        if self.is_conversing:
+            self.log.disconnected(reason, undelivered, ours)
+        elif self.stage is not Stage.CLOSING:
+            self.log.failed(reason, explanation, summary or explanation, undelivered, ours)
+        self.approval.end()
+
+    def _end(self, reason: str, now: float) -> None:
+        """Let everything go."""
+        self._release(reason, now)
+        self._enter(Stage.ENDED)

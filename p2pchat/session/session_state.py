@@ -1,0 +1,131 @@
+"""
+What a session with one peer holds, and what is shown of it.
+
+Nothing here changes anything: the rules are in :mod:`p2pchat.session.peer_session`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from p2pchat.session.approval import Approval
+from p2pchat.session.call import Call, CallStage
+from p2pchat.session.connection_log import ConnectionLog
+from p2pchat.session.control import Control
+from p2pchat.session.conversation import Conversation
+from p2pchat.session.live_link import LiveLink
+from p2pchat.session.liveness import IdleTracker
+from p2pchat.session.stages import CONVERSING, SHOWN, SessionContext, SessionOutcome, Stage
+from p2pchat.session.story import Story
+from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.path_hint import PathHint
+
+
+@attrs.define(eq=False)
+class SessionState:
+    """
+    The state of everything with one peer.
+
+    :ivar peer_id: the peer's, proved on every document and link.
+    :ivar woken: called when there is something to take.
+    :ivar approval: of the call or conversation of now.
+    :ivar memory: how the peer was reached last.
+    :ivar conversation: what both said.
+    :ivar log: what happened.
+    :ivar link: what goes over the path.
+    :ivar is_quiet: whether the offer that waits made no sound.
+    """
+
+    peer_id: str
+    _name: str
+    _context: SessionContext
+    woken: Callable[[], object] = lambda: None
+    memory: PathHint | None = None
+    approval: Approval = attrs.Factory(Approval)
+    is_quiet: bool = False
+    stage: Stage = Stage.ENDED
+    conversation: Conversation = attrs.field(init=False)
+    log: ConnectionLog = attrs.field(init=False)
+    _call: Call | None = None
+    link: LiveLink = attrs.field(init=False)
+    _ufrag: str = ""  # of the attempt that the path belongs to
+    _until: float | None = None  # when the patience of WAITING, RESCUING or CLOSING ends
+    _failure: tuple[str, str, str] | None = None  # in WAITING: reason, explanation, summary
+    _calls_again: bool = False  # in CLOSING: the person calls before the goodbye has arrived
+    _failed_links: int = 0  # of this call
+    _events: deque[SessionOutcome] = attrs.Factory(deque)
+
+    def __attrs_post_init__(self) -> None:
+        context = self._context
+        self.conversation = Conversation(context.random_bytes(16).hex())
+        self.link = LiveLink(
+            Control(context.username, self.conversation),
+            IdleTracker(context.agent.gathering.keepalive),
+            context.wall_of,
+        )
+        self.log = ConnectionLog(self.peer_id, self._name, self._events.append)
+
+    # -- what is known of it
+
+    @property
+    def name(self) -> str:
+        """What the peer calls itself, "" while unknown."""
+        return self.log.name
+
+    @property
+    def path(self) -> Path | None:
+        """The path in use."""
+        return self.link.path
+
+    @property
+    def rtt(self) -> float:
+        """The round-trip time in seconds, as the link or else its checks measured it."""
+        return self.link.control.rtt or (0.0 if self.path is None else self.path.rtt)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether lines go through now, as far as is known."""
+        return self.link.control.is_open and self.stage is not Stage.CLOSING
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an offer waits for our person."""
+        return self.stage is Stage.ASKED
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether anything is under way: a call, a link, a rescue, or a goodbye."""
+        return self.stage is not Stage.ENDED
+
+    @property
+    def is_conversing(self) -> bool:
+        """Whether a conversation began, and nobody ended it."""
+        return self.stage in CONVERSING
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether nothing is under way, nor may go on, nor waits to be said."""
+        may_return = self.approval.holds(now)
+        return not (self.is_alive or may_return or self.conversation.undelivered)
+
+    @property
+    def shown_stage(self) -> str:
+        """One of the words of :class:`p2pchat.peer.settings.ConversationInfo`."""
+        ringing = self._call is not None and self._call.stage is CallStage.RINGING
+        if self.stage is Stage.CALLING and ringing:
+            return "ringing"
+        return SHOWN.get(self.stage, "calling")
+
+    def report(self) -> Story:
+        """Return what was tried since the last call, what came of it, and why."""
+        agent = self._context.agent
+        running = () if self._call is None else self._call.told()
+        has_path = self.path is not None and bool(self.link)
+        return self.log.report(running, agent.relays, has_path, agent.relay_only)
+
+    def owns(self, ufrag: str) -> bool:
+        """Tell whether an attempt is this session's."""
+        running = "" if self._call is None else self._call.ufrag
+        return bool(ufrag) and ufrag in {self._ufrag, running}
