@@ -56,7 +56,7 @@ from benchmarks.serving import (
 )
 from p2pchat.identity.keys import Identity
 from tests.ports import free_port
-from tests.signaling.redis_server import NO_REDIS, RedisServer
+from tests.registry.store.redis_server import NO_REDIS, RedisServer
 
 ROUNDS = 3  # requests of each kind by each peer
 SETTLE = 1.0  # seconds for both servers to come to rest

@@ -25,7 +25,7 @@ import attrs
 
 from p2pchat.peer.lease import REGISTER_AGAIN
 from p2pchat.peer.registry_connection import RENEWALS
-from p2pchat.signaling.connections import IDLE_DEADLINE
+from p2pchat.registry.http.connections import IDLE_DEADLINE
 
 DAY = 86_400.0  # seconds
 NONCE_LIFE = 120.0  # seconds that the name of a used document is remembered

@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.events import NatRead, NodeEvent
     from p2pchat.peer.settings import ContactInfo, ConversationInfo
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
+    from p2pchat.registry.store.directory import Delivery, Listing, Page, Record
     from p2pchat.session.story import Story
-    from p2pchat.signaling.directory import Delivery, Listing, Page, Record
     from p2pchat.traversal.datagrams import Datagram
     from p2pchat.wire.documents import Delivered, Document
 
@@ -194,7 +194,7 @@ class IRegistryStore(Interface):
     ``document`` is of a proved author, fresh and meant for us; the method takes its nonce in the
     same step as it does its work, and forgets it where the work wasn't done.  The Deferreds of
     methods with a document fail with :class:`p2pchat.errors.ReplayedDocument` where it was used
-    before.  Each Deferred may fail with :class:`p2pchat.signaling.refusals.Refused`: there is no
+    before.  Each Deferred may fail with :class:`p2pchat.registry.refusals.Refused`: there is no
     room, or the store can't be reached; and each may be cancelled.
     """
 

@@ -24,7 +24,7 @@ LAYERS = (
     {"demo", "__main__"},
     {"tap"},
     {"ui"},
-    {"signaling", "peer"},
+    {"registry", "peer"},
     {"natcheck"},
     {"session"},
     {"traversal"},
@@ -39,18 +39,12 @@ RANKS = {name: -rank for rank, names in enumerate(LAYERS) for name in names}
 
 PURE_LAYERS = frozenset({"wire", "identity", "traversal", "session"})
 PURE_MODULES = frozenset(
-    f"p2pchat/signaling/{name}.py"
+    f"p2pchat/registry/{name}.py"
     for name in (
-        *(
-            "audiences",
-            "client_address",
-            "connections",
-            "directory",
-            "pressure",
-            "rates",
-        ),
-        *("redis_messages", "redis_scripts", "redis_url", "refusals"),
-        *("relay_credentials", "sources", "solicited", "stun_answers", "toll"),
+        *("audiences", "refusals", "relay_credentials"),
+        *("admission/load", "admission/proof_of_work", "admission/rates", "admission/solicited"),
+        *("http/client_address", "http/connections", "stun/binding_server"),
+        *("store/directory", "store/redis_scripts", "store/redis_url"),
     )
 )
 IMPURE = frozenset(
@@ -64,14 +58,14 @@ CLOCK_READS = frozenset({"now", "today", "utcnow", "uuid1", "uuid4", "urandom"})
 ONLY_IMPORTERS = {
     "qh3": "p2pchat/session/quic.py",
     "aioice": "p2pchat/wire/stun.py",
-    "prometheus_client": "p2pchat/signaling/metrics.py",
-    "klein": "p2pchat/signaling/resource.py",
-    "werkzeug": "p2pchat/signaling/resource.py",
+    "prometheus_client": "p2pchat/registry/metrics.py",
+    "klein": "p2pchat/registry/http/resource.py",
+    "werkzeug": "p2pchat/registry/http/resource.py",
     "stun": "p2pchat/natcheck/classic.py",  # pystun3
     "ifaddr": "p2pchat/runtime.py",
     "confusable_homoglyphs": "p2pchat/wire/usernames.py",
-    "txredisapi": "p2pchat/signaling/redis_link.py",
-    "hiredis": "p2pchat/signaling/redis_link.py",
+    "txredisapi": "p2pchat/registry/store/redis_link.py",
+    "hiredis": "p2pchat/registry/store/redis_link.py",
 }
 
 MAX_FUNCTION = 60  # lines
@@ -302,7 +296,7 @@ class PackageTests(SynchronousTestCase):
         self.assertEqual(found, set(RANKS), "tell LAYERS where it stands")
 
     def test_imports_point_down(self) -> None:
-        """The layers import downwards only; signaling and peer never import each other."""
+        """The layers import downwards only; registry and peer never import each other."""
         self.check(imports_point_down, "p2pchat")
 
     def test_pure_imports(self) -> None:
@@ -364,8 +358,8 @@ class RuleTests(SynchronousTestCase):
             ("p2pchat/wire/a.py", "from p2pchat import session", 1),
             ("p2pchat/wire/a.py", "from ..session import link", 1),
             ("p2pchat/wire/a.py", "def f():\n    from p2pchat.ui import ink", 1),
-            ("p2pchat/peer/a.py", "from p2pchat.signaling.registry import Registry", 1),
-            ("p2pchat/signaling/a.py", "from p2pchat.peer import node", 1),
+            ("p2pchat/peer/a.py", "from p2pchat.registry.registry import Registry", 1),
+            ("p2pchat/registry/a.py", "from p2pchat.peer import node", 1),
             ("p2pchat/__init__.py", "from p2pchat.errors import P2PChatError", 1),
             ("p2pchat/errors.py", "import p2pchat.interfaces", 1),
             ("p2pchat/interfaces.py", ABOVE, 1),
@@ -396,7 +390,7 @@ class RuleTests(SynchronousTestCase):
         self.assertEqual(self.verdict(pure_imports, "p2pchat/session/a.py", allowed), 0)
         self.assertEqual(self.verdict(pure_calls, "p2pchat/session/a.py", allowed), 0)
         self.assertEqual(
-            self.verdict(pure_imports, "p2pchat/signaling/directory.py", "import time"), 1
+            self.verdict(pure_imports, "p2pchat/registry/store/directory.py", "import time"), 1
         )
 
     def test_one_importer(self) -> None:

@@ -31,29 +31,22 @@ from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer import event_stream, http_client
 from p2pchat.peer.registry_connection import FIRST_WAIT, LONGEST_WAIT
 from p2pchat.peer.resolver import MAX_URLS
+from p2pchat.registry import event_streams
+from p2pchat.registry.admission import load, proof_of_work, rates
+from p2pchat.registry.admission.load import SHARE, Pressure
+from p2pchat.registry.admission.proof_of_work import LIFETIME, Toll
+from p2pchat.registry.http import connections, site, web_service
+from p2pchat.registry.refusals import Refused
+from p2pchat.registry.registry import Settings
+from p2pchat.registry.relay_credentials import RelayCredentials
+from p2pchat.registry.store import redis, redis_link
+from p2pchat.registry.store.directory import MAX_RECORDS
+from p2pchat.registry.stun import binding_server
 from p2pchat.session import call, conversation, link, live_link, liveness, peer_session, quic
 from p2pchat.session.endpoint import MAX_STRANGERS
 from p2pchat.session.retry_gate import JITTER
 from p2pchat.session.story import Note, PathTold, Story
 from p2pchat.session.verdict import Advice, Reason, Verdict
-from p2pchat.signaling import (
-    connections,
-    pressure,
-    rates,
-    redis_link,
-    redis_store,
-    site,
-    streams,
-    stun_answers,
-    toll,
-    web_service,
-)
-from p2pchat.signaling.directory import MAX_RECORDS
-from p2pchat.signaling.pressure import SHARE, Pressure
-from p2pchat.signaling.refusals import Refused
-from p2pchat.signaling.registry import Settings
-from p2pchat.signaling.relay_credentials import RelayCredentials
-from p2pchat.signaling.toll import LIFETIME, Toll
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
     agent,
@@ -87,7 +80,7 @@ from p2pchat.wire.retry_after import MAX_RETRY_AFTER
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.turn import Credentials as TurnCredentials
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
-from tests.signaling.web import Web
+from tests.registry.web import Web
 from tests.traversal.ends import MAX_PACKET
 
 ROOT = Path(__file__).parent.parent
@@ -126,7 +119,7 @@ def option_rows() -> list[list[str | None]]:
 def refusal_reasons() -> set[str]:
     """Return the reasons in the registry's source: what stands after an HTTP error status."""
     found = set()
-    for file in (ROOT / "p2pchat" / "signaling").glob("*.py"):
+    for file in (ROOT / "p2pchat" / "registry").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             given = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
             match given[:2]:
@@ -472,14 +465,14 @@ class NumberTests(SynchronousTestCase):
             f"as claimed {rates.STUN}",
             f"buckets of {rates.MAX_SOURCES:,} sources",
             f"number of bits, {MIN_DIFFICULTY} to {MAX_DIFFICULTY}",
-            f"{toll.LIFETIME} seconds from now",
-            f"averaged over {pressure.WINDOW:g} seconds {pressure.STRANGERS:g} "
-            f"{8 * pressure.STRANGERS:g} {pressure.STRANGERS / 2:g}",
+            f"{proof_of_work.LIFETIME} seconds from now",
+            f"averaged over {load.WINDOW:g} seconds {load.STRANGERS:g} "
+            f"{8 * load.STRANGERS:g} {load.STRANGERS / 2:g}",
             f"{SHARE[0]:.0%} {SHARE[1]:.0%} {SHARE[2]:.0%}".replace("%", " %"),
-            "smoothed {:g} s {:g} s {:g} s".format(*pressure.LAG),
-            f"falls by one bit in {pressure.EASE:g} seconds",
-            f"the first {pressure.GRACE:g} seconds of a registry",
-            f"more than {stun_answers.MAX_AMPLIFICATION} times the bytes",
+            "smoothed {:g} s {:g} s {:g} s".format(*load.LAG),
+            f"falls by one bit in {load.EASE:g} seconds",
+            f"the first {load.GRACE:g} seconds of a registry",
+            f"more than {binding_server.MAX_AMPLIFICATION} times the bytes",
         ):
             self.assertIn(sentence, text)
 
@@ -491,15 +484,15 @@ class NumberTests(SynchronousTestCase):
             f"{rates.WATCHING} for health and metrics",
             f"{rates.READS} of all others",
             f"what was taken, {rates.KEYS}; 429",
-            f"from {pressure.STRANGERS:g} new peers a second on",
+            f"from {load.STRANGERS:g} new peers a second on",
             f"or {SHARE[0]:.0%} of the records".replace("%", " %"),
             f"leases of {Settings().lease:g} seconds",
             f"{MAX_RECORDS:,} records at most",
-            f"one key, for {toll.LIFETIME} seconds",
+            f"one key, for {proof_of_work.LIFETIME} seconds",
             f"{connections.CONNECTIONS.per_source} from one IPv4 address or IPv6 /64, 429; "
             f"{connections.CONNECTIONS.total:,} in all, 503",
-            f"{streams.STREAMS.per_source} to one address, 429; "
-            f"{streams.STREAMS.total:,} in all, 503",
+            f"{event_streams.STREAMS.per_source} to one address, 429; "
+            f"{event_streams.STREAMS.total:,} in all, 503",
             f"a head has {connections.HEAD_DEADLINE:g} seconds, a body "
             f"{connections.BODY_DEADLINE:g}, whatever",
             f"one that idles for {connections.IDLE_DEADLINE:g}",
@@ -507,11 +500,11 @@ class NumberTests(SynchronousTestCase):
             f"{site.MAX_HEAD:,} bytes and {site.MAX_HEADERS} headers; 400",
             f"{site.MAX_BODY:,} bytes, refused",
             f"documents {MAX_DOCUMENT:,} bytes",
-            f"{streams.MAX_QUEUED} documents or {streams.MAX_QUEUED_BYTES:,} bytes",
-            f"at most {stun_answers.MAX_AMPLIFICATION} times the bytes",
+            f"{event_streams.MAX_QUEUED} documents or {event_streams.MAX_QUEUED_BYTES:,} bytes",
+            f"at most {binding_server.MAX_AMPLIFICATION} times the bytes",
             f"{rates.STUN} answers to one address",
             f"{rates.MAX_SOURCES:,} sources",
-            f"{toll.MAX_KNOWN:,} keys",
+            f"{proof_of_work.MAX_KNOWN:,} keys",
             f"At most {MAX_DIFFICULTY} bits",
             f"at most {MAX_STRANGERS} offers",
             f"at most {punching.MAX_PAIRS} pairs",
@@ -532,15 +525,15 @@ class ScalingTests(SynchronousTestCase):
         text = " ".join(page("scaling").split())
         first, longest = FIRST_WAIT, redis_link.RETRY_LONGEST
         for sentence in (
-            f"shown as online for at most {redis_store.INSTANCE_LEASE} seconds",
-            f"after {redis_store.INSTANCE_LEASE} seconds the others take it for dead",
+            f"shown as online for at most {redis.INSTANCE_LEASE} seconds",
+            f"after {redis.INSTANCE_LEASE} seconds the others take it for dead",
             f"{first * 0.5:g} to {first * 1.5:g} seconds later",
             f"up to {longest:g} seconds apart ({longest * 1.5:g} with the scatter)",
             f"counts as gone after {redis_link.REPLY_TIMEOUT:g} seconds",
             f"asks for {redis_link.RETRY_AFTER} seconds: peers try again after "
             f"{redis_link.RETRY_AFTER} to {redis_link.RETRY_AFTER * (1 + JITTER):g}",
-            f"each of its streams every {redis_store.CHECK:g} seconds",
-            f"At most {redis_store.MAX_RECORDS:,} records",
+            f"each of its streams every {redis.CHECK:g} seconds",
+            f"At most {redis.MAX_RECORDS:,} records",
         ):
             self.assertIn(sentence, text)
 
@@ -558,7 +551,7 @@ class ScalingTests(SynchronousTestCase):
             (redis_link.REPLY_TIMEOUT, request),
             (max(request, connect), last),
             (last, http_client.REQUEST_TIMEOUT),
-            (2 * streams.KEEPALIVE, stream),
+            (2 * event_streams.KEEPALIVE, stream),
             (stream, event_stream.SILENCE),
             (kept, connections.IDLE_DEADLINE),
         ):

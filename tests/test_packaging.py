@@ -24,7 +24,7 @@ from p2pchat import __version__
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = "twisted/plugins/p2pchat_plugins.py"
-DATA = {"p2pchat/py.typed", "p2pchat/signaling/openapi.json"}
+DATA = {"p2pchat/py.typed", "p2pchat/registry/http/openapi.json"}
 ENTRY_POINT = "p2pchat = p2pchat.tap.program:main"
 
 # What is no part of the project; .gitignore says the same.
@@ -191,4 +191,4 @@ class InstallationTests(SynchronousTestCase):
 
     def test_check_is_not_vacuous(self) -> None:
         """What is heavy would be seen."""
-        self.assertIn("klein", self.python("import p2pchat.signaling.resource" + HEAVY))
+        self.assertIn("klein", self.python("import p2pchat.registry.http.resource" + HEAVY))

@@ -14,10 +14,10 @@ from twisted.internet.endpoints import serverFromString
 from twisted.python import usage
 
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
-from p2pchat.signaling import rates
-from p2pchat.signaling.client_address import TrustedProxies
-from p2pchat.signaling.pressure import STRANGERS
-from p2pchat.signaling.redis_url import RedisUrl, parse_redis_url
+from p2pchat.registry.admission import rates
+from p2pchat.registry.admission.load import STRANGERS
+from p2pchat.registry.http.client_address import TrustedProxies
+from p2pchat.registry.store.redis_url import RedisUrl, parse_redis_url
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.wire.addresses import parse_ip
 from p2pchat.wire.origins import host, origin

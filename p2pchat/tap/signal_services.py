@@ -15,17 +15,17 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from p2pchat.errors import ConfigurationError
+from p2pchat.registry.admission.rates import Limits
+from p2pchat.registry.audiences import Audiences
+from p2pchat.registry.http.resource import HttpSettings, MetricsResource, RegistryResource
+from p2pchat.registry.http.web_service import PortService, WebService
+from p2pchat.registry.registry import Registry, Settings, StoreMaker
+from p2pchat.registry.relay_credentials import PSEUDONYM_KEY, RelayCredentials
+from p2pchat.registry.store.memory import MemoryStore
+from p2pchat.registry.store.redis import redis_store
+from p2pchat.registry.stun.binding_server import BindingServer
+from p2pchat.registry.stun.service import StunService
 from p2pchat.runtime import Runtime, real_runtime
-from p2pchat.signaling.audiences import Audiences
-from p2pchat.signaling.memory_store import MemoryStore
-from p2pchat.signaling.rates import Limits
-from p2pchat.signaling.redis_store import redis_store
-from p2pchat.signaling.registry import Registry, Settings, StoreMaker
-from p2pchat.signaling.relay_credentials import PSEUDONYM_KEY, RelayCredentials
-from p2pchat.signaling.resource import HttpSettings, MetricsResource, RegistryResource
-from p2pchat.signaling.stun_answers import BindingServer
-from p2pchat.signaling.stun_service import StunService
-from p2pchat.signaling.web_service import PortService, WebService
 from p2pchat.tap.process import allow_open_files, spare_long_lived
 from p2pchat.tap.signal import Options
 from p2pchat.wire.addresses import ANY_IPV6

@@ -24,7 +24,7 @@ import attrs
 from tests.cluster.balancers import Balancer, documented, end
 from tests.lab.peers import surroundings, twistd
 from tests.ports import free_port
-from tests.signaling.redis_server import RedisServer
+from tests.registry.store.redis_server import RedisServer
 
 START_LIMIT = 20.0  # seconds
 LEASE = 15  # seconds; so that renewals come every 5

@@ -20,7 +20,7 @@ from twisted.trial.unittest import TestCase
 
 from p2pchat.identity.documents import sign_document
 from p2pchat.peer.registry_connection import LONGEST_WAIT
-from p2pchat.signaling.redis_store import INSTANCE_LEASE
+from p2pchat.registry.store.redis import INSTANCE_LEASE
 from p2pchat.wire.documents import Registration
 from tests.cluster.balancers import HAPROXY, NGINX, Balancer
 from tests.cluster.deployment import (
@@ -35,7 +35,7 @@ from tests.cluster.deployment import (
 )
 from tests.lab.conversation import connect, exchange, hear, say
 from tests.lab.peers import JsonPeer
-from tests.signaling.web import identity
+from tests.registry.web import identity
 
 MOVE_LIMIT = 20.0  # seconds; for a peer to be online at another registry, which takes one
 NGINX_PATIENCE = 3.0  # seconds; its proxy_read_timeout for requests

@@ -25,7 +25,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.wire.documents import Registration, Subscription
 from p2pchat.wire.origins import origin
 from tests.openapi.signing import HOSTS, sign
-from tests.signaling.process import RegistryProcess, running_registry
+from tests.registry.process import RegistryProcess, running_registry
 
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = Path(sys.executable).with_name("schemathesis")

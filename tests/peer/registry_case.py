@@ -15,8 +15,8 @@ from p2pchat.interfaces import IRegistryStore
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.registry_connection import Callbacks, RegistryConnection
+from p2pchat.registry.refusals import refused
 from p2pchat.runtime import Runtime
-from p2pchat.signaling.refusals import refused
 from p2pchat.wire.documents import Registration
 from tests.identity.people import ALICE
 from tests.simulation.host import Host

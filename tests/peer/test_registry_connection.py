@@ -18,8 +18,8 @@ from p2pchat.peer.registry_connection import (
     RegistryConnection,
     Stage,
 )
+from p2pchat.registry.admission.rates import Limits
 from p2pchat.session.retry_gate import JITTER
-from p2pchat.signaling.rates import Limits
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER

@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat import events
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.settings import NodeSettings
+from p2pchat.registry.audiences import Audiences
+from p2pchat.registry.http.resource import RegistryResource
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.signaling.audiences import Audiences
-from p2pchat.signaling.resource import RegistryResource
 from tests.cases import each
 from tests.simulation.host import Host
 from tests.simulation.world import HTTP_PORT, REGISTRY, Person, World, make_node, runtime_on

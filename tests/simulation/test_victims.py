@@ -12,7 +12,7 @@ from p2pchat import events
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.peer.registry_client import RegistryClient
-from p2pchat.signaling.relay_credentials import RelayCredentials
+from p2pchat.registry.relay_credentials import RelayCredentials
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.send_budget import BURST, RATE
 from p2pchat.wire.addresses import Address

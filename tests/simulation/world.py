@@ -19,14 +19,14 @@ from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import NodeSettings
+from p2pchat.registry.audiences import Audiences
+from p2pchat.registry.http.resource import RegistryResource
+from p2pchat.registry.registry import Registry, Settings
+from p2pchat.registry.relay_credentials import RelayCredentials
+from p2pchat.registry.stun.binding_server import BindingServer
+from p2pchat.registry.stun.service import StunService
 from p2pchat.runtime import Runtime
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.signaling.audiences import Audiences
-from p2pchat.signaling.registry import Registry, Settings
-from p2pchat.signaling.relay_credentials import RelayCredentials
-from p2pchat.signaling.resource import RegistryResource
-from p2pchat.signaling.stun_answers import BindingServer
-from p2pchat.signaling.stun_service import StunService
 from p2pchat.wire.addresses import ANY_IPV6
 from p2pchat.wire.origins import origin
 from tests.simulation.behaviour import NatKind

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.tap.logs import JSONLines, json_lines
-from tests.signaling.process import running_registry
+from tests.registry.process import running_registry
 
 
 class JSONLinesTests(SynchronousTestCase):

@@ -14,15 +14,15 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
-from p2pchat.signaling.connections import CONNECTIONS
-from p2pchat.signaling.memory_store import MemoryStore
-from p2pchat.signaling.pressure import STRANGERS
-from p2pchat.signaling.rates import Limits, Rate, Rates
-from p2pchat.signaling.redis_store import RedisStore
-from p2pchat.signaling.registry import Settings
-from p2pchat.signaling.streams import STREAMS
-from p2pchat.signaling.stun_service import StunService
-from p2pchat.signaling.web_service import WebService
+from p2pchat.registry.admission.load import STRANGERS
+from p2pchat.registry.admission.rates import Limits, Rate, Rates
+from p2pchat.registry.event_streams import STREAMS
+from p2pchat.registry.http.connections import CONNECTIONS
+from p2pchat.registry.http.web_service import WebService
+from p2pchat.registry.registry import Settings
+from p2pchat.registry.store.memory import MemoryStore
+from p2pchat.registry.store.redis import RedisStore
+from p2pchat.registry.stun.service import StunService
 from p2pchat.tap.process import allow_open_files
 from p2pchat.tap.signal import Options, makeService
 from p2pchat.tap.signal_services import RegistryServices

@@ -26,7 +26,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.tap.tls_endpoint import LOOK, CertificateFiles, TLSParser, read_context
 from p2pchat.wire.documents import Body, Registration, Ringing, Subscription
 from tests.openapi.signing import person, sign
-from tests.signaling.process import PATIENCE, RegistryProcess, running_registry
+from tests.registry.process import PATIENCE, RegistryProcess, running_registry
 
 
 def make_certificate(directory: Path, name: str) -> None:

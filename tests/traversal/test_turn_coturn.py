@@ -29,8 +29,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.ssl import Certificate
 from twisted.trial import unittest
 
+from p2pchat.registry.relay_credentials import RelayCredentials
 from p2pchat.runtime import real_runtime
-from p2pchat.signaling.relay_credentials import RelayCredentials
 from p2pchat.traversal.turn import State
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.turn import Credentials, RelayServer, Transport

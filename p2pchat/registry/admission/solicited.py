@@ -1,0 +1,134 @@
+"""
+Who has called or answered whom: so that a peer's own correspondents come before strangers.
+
+A recipient takes what it likes from a peer that it wrote an offer or an answer to within KEPT.  All
+others share one small budget of that recipient's, in bytes, so that throw-away keys can't fill its
+event stream or its line.  That somebody rang, or was told ``busy``, makes nobody a correspondent: a
+peer's program says that to anyone, by itself.
+
+Within the budget those who were heard least come first, for a forgotten friend is a stranger, too::
+
+    a document is taken while    its bytes + WEIGHT * what its author had    <=    what is left
+
+What an author had is forgotten some time after its first document (:func:`span`).  Whoever has had
+nothing needs room for the document only.  Alone an author has a seventh of the burst; a dozen that
+never stop leave a third of it to others.  Nothing hangs on what a document is: whoever floods can
+send offers as well.
+
+A pair is kept as a digest, in a bounded memory; the one that was renewed longest ago goes.  What is
+lost, by that or by a restart, costs a place among the strangers until the two talk again.  What an
+author had is kept likewise; where that is lost, the author begins anew.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from hashlib import blake2b
+
+import attrs
+
+from p2pchat.registry.admission.rates import Rate
+from p2pchat.wire.documents import Answer, Body, Offer
+
+KEPT = 86_400.0  # seconds; friends who talk daily stay known
+MAX_PAIRS = 100_000  # in the memory of a process, about 200 bytes each
+WEIGHT = 6  # the burst has room for three of the longest offers, 4 kB each, of one author
+SPANS = 4  # times that the budget takes to fill: 64 seconds, 150 bytes a second for an author
+MAX_AUTHORS = 100_000  # in the memory of a process, about 250 bytes each, for one span
+
+
+def solicits(body: Body) -> bool:
+    """Tell whether a document makes its reader a correspondent: an offer, or an answer."""
+    return isinstance(body, Offer | Answer)
+
+
+def pair(author: str, recipient: str) -> bytes:
+    """Return the digest under which it is kept in a shared store that one wrote to the other."""
+    return blake2b(f"{author} {recipient}".encode("ascii"), digest_size=16).digest()
+
+
+def span(budget: Rate) -> float:
+    """Return the seconds for which it counts what an author had of a budget."""
+    return SPANS * budget.burst / budget.rate if budget.rate else 0.0
+
+
+@attrs.define
+class Shares:
+    """
+    What each author had of each recipient's budget, by the same hash as :class:`Correspondents`.
+
+    ``now`` is in seconds on any clock that isn't set back.
+
+    :ivar span: seconds after its first document that an author begins anew.
+    :ivar capacity: pairs of author and recipient that are kept; the one that began first goes.
+    """
+
+    span: float
+    capacity: int = MAX_AUTHORS
+    _had: OrderedDict[int, tuple[int, float]] = attrs.field(init=False, factory=OrderedDict)
+
+    def __len__(self) -> int:
+        return len(self._had)
+
+    def had(self, author: str, recipient: str, now: float) -> int:
+        """Return the bytes that an author has had within the span."""
+        size, until = self._had.get(hash((author, recipient)), (0, now))
+        return size if now < until else 0
+
+    def take(self, author: str, recipient: str, now: float, size: int) -> None:
+        """Count so many bytes more."""
+        had = self.had(author, recipient, now)
+        digest = hash((author, recipient))
+        if had:
+            self._had[digest] = had + size, self._had[digest][1]
+            return
+        self._had[digest] = size, now + self.span
+        self._had.move_to_end(digest)
+        if len(self._had) > self.capacity:
+            self._had.popitem(last=False)
+
+    def expire(self, now: float) -> None:
+        """Forget what is too old; all is kept equally long."""
+        while self._had:
+            digest, (_, until) = next(iter(self._had.items()))
+            if now < until:
+                return
+            del self._had[digest]
+
+
+@attrs.define
+class Correspondents:
+    """
+    The pairs of one process, by Python's own hash, which is keyed and quick; two pairs that collide
+    share what they may.
+
+    ``now`` is in seconds on any clock that isn't set back.
+
+    :ivar capacity: pairs that are kept.
+    """
+
+    capacity: int = MAX_PAIRS
+    _pairs: OrderedDict[int, float] = attrs.field(init=False, factory=OrderedDict)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def wrote(self, author: str, recipient: str, now: float) -> None:
+        """Remember that one called or answered the other."""
+        digest = hash((author, recipient))
+        self._pairs[digest] = now + KEPT
+        self._pairs.move_to_end(digest)
+        if len(self._pairs) > self.capacity:
+            self._pairs.popitem(last=False)
+
+    def has_written(self, author: str, recipient: str, now: float) -> bool:
+        """Tell whether one called or answered the other within KEPT."""
+        return now < self._pairs.get(hash((author, recipient)), now)
+
+    def expire(self, now: float) -> None:
+        """Forget the pairs that are too old; all are kept equally long."""
+        while self._pairs:
+            digest, until = next(iter(self._pairs.items()))
+            if now < until:
+                return
+            del self._pairs[digest]

@@ -1,0 +1,248 @@
+"""
+Event streams: how documents reach a peer that can't be dialed (server-sent events, WHATWG HTML
+section 9.2).
+
+::
+
+    event: ready         the stream is live; what is delivered from now on comes here
+    event: document      data is a signed document, compact JWS; id counts them
+    event: superseded    the peer opened a newer stream; this one ends
+    event: removed       the record was removed; the stream ends
+    event: expired       the lease ran out; the stream ends
+    event: bye           the registry stops; the stream ends
+    : keepalive          a comment, every 15 seconds
+
+Every event but ``document`` has ``{}`` for its data, since an event without data is no event.
+
+A peer has one live stream.  A stream whose connection takes no more bytes queues a bounded
+number of documents; what comes then is dropped, and its author is told.  A stream that took nothing
+for two keepalives is cut off.  A cut or closed stream makes its peer undeliverable at once, though
+its lease runs on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.web.server import Request
+from zope.interface import implementer
+
+from p2pchat.registry.admission.rates import Limits
+from p2pchat.registry.refusals import refused
+from p2pchat.registry.store.directory import Delivery
+
+STREAMS = Limits(15_000, 256)
+KEEPALIVE = 15.0  # seconds; well below the minute after which proxies give up
+MAX_QUEUED = 256  # documents, beside what the transport buffers (64 KiB)
+MAX_QUEUED_BYTES = 128 * 1024
+RETRY_AFTER = 10  # seconds, told to a peer for whose stream there is no room
+MAX_STALLED = 2  # keepalives that couldn't be written
+
+EVENTS = ("ready", "document", "superseded", "removed", "expired", "bye")
+
+_COMMENT = b": keepalive\n\n"
+
+
+def _event(name: str, data: str = "{}", number: int | None = None) -> bytes:
+    named = "" if number is None else f"id: {number}\n"
+    return f"event: {name}\n{named}data: {data}\n\n".encode()
+
+
+@implementer(IPushProducer)
+@attrs.define(eq=False)
+class EventStream:
+    """
+    One response that goes on.
+
+    :ivar ended: fires with None when nothing more is to be written; the caller then finishes
+        the request.  Cancel it when the connection is lost.
+    :ivar next_keepalive: when the next comment is due.
+    """
+
+    _request: Request
+    next_keepalive: float
+    ended: Deferred[None] = attrs.field(init=False, factory=Deferred)
+    _open: bool = attrs.field(init=False, default=True)
+    _paused: bool = attrs.field(init=False, default=False)
+    _queued: deque[bytes] = attrs.field(init=False, factory=deque)
+    _queued_bytes: int = attrs.field(init=False, default=0)
+    _stalled: int = attrs.field(init=False, default=0)
+    _number: int = attrs.field(init=False, default=0)
+
+    def begin(self) -> None:
+        """Write the head of the response and say that the stream is live."""
+        self._request.setHeader(b"content-type", b"text/event-stream")
+        self._request.setHeader(b"cache-control", b"no-store")
+        self._request.setHeader(b"x-accel-buffering", b"no")  # nginx would hold events back
+        self._request.registerProducer(self, True)
+        self._request.write(_event("ready"))
+
+    def deliver(self, token: str) -> Delivery:
+        """Write or queue a document, if there is room for it."""
+        if not self._open:
+            return Delivery.OFFLINE
+        data = _event("document", token, self._number + 1)
+        if not self._paused:
+            self._request.write(data)
+        elif not self._queue(data):
+            return Delivery.FULL
+        self._number += 1
+        return Delivery.TAKEN
+
+    def _queue(self, data: bytes) -> bool:
+        if len(self._queued) >= MAX_QUEUED or self._queued_bytes + len(data) > MAX_QUEUED_BYTES:
+            return False
+        self._queued.append(data)
+        self._queued_bytes += len(data)
+        return True
+
+    def keep_alive(self) -> None:
+        """Write a comment, or cut a connection off that takes nothing for too long."""
+        if not self._paused:
+            self._request.write(_COMMENT)
+            return
+        self._stalled += 1
+        if self._stalled >= MAX_STALLED:
+            self.cut()
+
+    def end(self, name: str) -> None:
+        """Say why, and end the stream."""
+        if self._open:
+            self._request.write(_event(name))
+            self._close()
+            self.ended.callback(None)
+
+    def cut(self) -> None:
+        """Drop the connection with all that waits on it."""
+        if self._open:
+            self._close()
+            cast(ITCPTransport, self._request.transport).abortConnection()
+            if not self.ended.called:  # unless losing the connection has cancelled it
+                self.ended.callback(None)
+
+    def lost(self) -> None:
+        """Take notice that the connection is gone, and its producer with it."""
+        self._open = False
+        self._queued.clear()
+
+    def _close(self) -> None:
+        self.lost()
+        self._request.unregisterProducer()
+
+    def pauseProducing(self) -> None:
+        """Queue from now on: the connection takes no more bytes."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """Write what waited."""
+        self._paused = False
+        self._stalled = 0
+        while self._queued and not self._paused:  # writing may pause us again
+            data = self._queued.popleft()
+            self._queued_bytes -= len(data)
+            self._request.write(data)
+
+    def stopProducing(self) -> None:
+        """Nothing to do: the end of the request is what counts."""
+
+
+@attrs.define(eq=False)
+class EventStreams:
+    """
+    The live streams of this process, one a peer, in the order of their next keepalives.
+
+    :ivar gone: called with the id of a peer that has no stream here any more.
+    """
+
+    gone: Callable[[str], object] = lambda _peer_id: None
+    _live: dict[str, EventStream] = attrs.field(init=False, factory=dict)
+    _sources: Counter[str] = attrs.field(init=False, factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._live))
+
+    def __contains__(self, peer_id: str) -> bool:
+        return peer_id in self._live
+
+    def refuse_growth(self, peer_id: str, source: str, limits: Limits) -> None:
+        """
+        Check that there is room for a peer's stream; one that it has already makes room.
+
+        :raises Refused: there is none.
+        """
+        if peer_id in self._live:
+            return
+        if self._sources[source] >= limits.per_source:
+            detail = "too many event streams from your address"
+            raise refused(429, "too-many-streams", detail, RETRY_AFTER)
+        if len(self._live) >= limits.total:
+            detail = "this registry has no room for another event stream: try again soon"
+            raise refused(503, "too-many-streams", detail, RETRY_AFTER)
+
+    def open(self, peer_id: str, request: Request, source: str, now: float) -> Deferred[None]:
+        """
+        Begin a peer's stream, ending its former one.
+
+        :param source: where it goes, to count what goes there.
+
+        The result fires when the request is to be finished; it must be cancelled when the
+        connection is lost.
+        """
+        former = self._live.pop(peer_id, None)
+        stream = EventStream(request, now + KEEPALIVE)
+        self._sources[source] += 1
+        self._live[peer_id] = stream  # so that the former one's end isn't the peer's
+        if former is not None:
+            former.end("superseded")
+        stream.ended.addBoth(self._forget, peer_id, stream, source)
+        stream.begin()
+        return stream.ended
+
+    def _forget(self, _result: Any, peer_id: str, stream: EventStream, source: str) -> None:
+        stream.lost()
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
+        if self._live.get(peer_id) is stream:
+            del self._live[peer_id]
+            self.gone(peer_id)
+
+    def deliver(self, peer_id: str, token: str) -> Delivery:
+        """Write a document to a peer's stream, if there is one that takes it."""
+        stream = self._live.get(peer_id)
+        return Delivery.OFFLINE if stream is None else stream.deliver(token)
+
+    def end(self, peer_id: str, name: str) -> None:
+        """End a peer's stream, if there is one, with this event."""
+        stream = self._live.get(peer_id)
+        if stream is not None:
+            stream.end(name)
+
+    def end_all(self, name: str) -> None:
+        """End every stream with this event."""
+        for stream in list(self._live.values()):
+            stream.end(name)
+
+    def keep_alive(self, now: float) -> None:
+        """Write the comments that are due."""
+        for peer_id, stream in self._due(now):
+            del self._live[peer_id]
+            self._live[peer_id] = stream
+            stream.next_keepalive = now + KEEPALIVE
+            stream.keep_alive()
+
+    def _due(self, now: float) -> list[tuple[str, EventStream]]:
+        due = []
+        for peer_id, stream in self._live.items():
+            if now < stream.next_keepalive:
+                break
+            due.append((peer_id, stream))
+        return due

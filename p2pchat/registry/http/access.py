@@ -1,0 +1,161 @@
+"""
+What every request passes first, whichever way it is read: a token of its address, then whether it
+is meant for this registry at all.
+
+Owns what a request is remembered by from then on: the address that it came from, and the origin
+under which it addresses the registry.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from twisted.web.http_headers import Headers
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.registry.admission.control import Defences
+from p2pchat.registry.audiences import Audiences
+from p2pchat.registry.http.client_address import FORWARDED, TrustedProxies
+from p2pchat.registry.http.plain_requests import PlainRequest
+from p2pchat.registry.refusals import Refused
+from p2pchat.wire.origins import MAX_AUTHORITY, origin
+
+MAX_TOLD = 8  # foreign hosts that the log names; strangers choose them
+
+_PATH = frozenset(b"/?#")  # where a host ends in a URL
+_log = Logger()
+
+
+class Asked(Protocol):
+    """
+    What admission needs of a request.
+
+    :ivar own: the origins of the local end of its connection.
+    :ivar ip: where it came from.
+    :ivar origin: under which origin it addresses the registry.
+    """
+
+    ip: str
+    origin: str
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The origins of the local end of its connection."""
+
+    @property
+    def requestHeaders(self) -> Headers:
+        """Its headers."""
+
+    def getHeader(self, key: bytes) -> bytes | None:
+        """Return a header."""
+
+    def getClientAddress(self) -> IAddress | None:
+        """Return where the connection comes from."""
+
+    def isSecure(self) -> bool:
+        """Tell whether the connection is TLS."""
+
+
+def host_of(address: IAddress | None) -> str:
+    """Return an address without its port, an IPv4 one without its IPv6 mapping."""
+    ip = str(getattr(address, "host", ""))
+    return ip.removeprefix("::ffff:") if "." in ip else ip
+
+
+def named_origin(request: Asked) -> str:
+    """
+    Return the origin that the client dialed, by its ``Host`` header.
+
+    :raises RemoteProtocolError: there is none, or it isn't a host.
+    """
+    host = request.getHeader(b"host") or b""
+    if len(host) > MAX_AUTHORITY:
+        raise RemoteProtocolError("Host is too long")
+    return _origin(host, request.isSecure())
+
+
+@lru_cache(maxsize=256)  # most requests name the same few, all of them short
+def _origin(host: bytes, secure: bool) -> str:
+    if not _PATH.isdisjoint(host):
+        raise RemoteProtocolError("Host is a host, and a port, and nothing more")
+    scheme = "https" if secure else "http"
+    return origin(f"{scheme}://{host.decode('latin-1')}")
+
+
+class Admission:
+    """
+    The door of one site.
+
+    :ivar proxies: who is believed about the address of a client.
+    """
+
+    def __init__(self, defences: Defences, audiences: Audiences, proxies: TrustedProxies) -> None:
+        self._defences = defences
+        self._audiences = audiences
+        self.proxies = proxies
+        self._told: set[str] = set()
+
+    def admit(self, request: Asked, method: bytes, path: bytes) -> None:
+        """
+        Count a request of which nothing else is known.
+
+        :raises Refused: its address sends too many.
+        """
+        request.ip = self._client(request)
+        self._defences.admit(method, path, request.ip)
+
+    def admit_unread(self, client: IAddress) -> None:
+        """
+        Count what came on a connection and was no request.
+
+        :raises Refused: its address sends too many; a trusted proxy's never does.
+        """
+        ip = host_of(client)
+        if ip not in self.proxies:
+            self._defences.admit(b"", b"", ip)
+
+    def address(self, request: Asked) -> None:
+        """
+        See to it that a request is meant for this registry.
+
+        :raises RemoteProtocolError: its ``Host`` makes no sense.
+        :raises Refused: it is somebody else's.
+        """
+        named = named_origin(request)
+        proxies = self.proxies
+        by_proxy = bool(proxies.networks) and host_of(request.getClientAddress()) in proxies
+        try:
+            request.origin = self._audiences.addressed(named, request.own, by_proxy)
+        except Refused:
+            self._tell(named)
+            raise
+
+    def _tell(self, named: str) -> None:
+        """Tell the operator, who may have forgotten an option; a few times at most."""
+        if named not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(named)
+            _log.warn(
+                "A request to {named} was refused: if that is this registry, give --public-url "
+                "{named}",
+                named=named,
+            )
+
+    def _client(self, request: Asked) -> str:
+        connected = host_of(request.getClientAddress())
+        if not self.proxies.networks:
+            return connected
+        forwarded = request.requestHeaders.getRawHeaders(FORWARDED, [])
+        return self.proxies.client(connected, [one.decode("latin-1") for one in forwarded])
+
+
+class Routes(Protocol):
+    """What a site needs of the routes that it serves."""
+
+    admission: Admission
+
+    def answer_plain(self, request: PlainRequest) -> Deferred[bytes] | None:
+        """Admit and answer a plain request; None: it is left to twisted.web, not admitted."""

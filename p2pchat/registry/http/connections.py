@@ -1,0 +1,160 @@
+"""
+Which connections the registry keeps: how many in all and from one source, and for how long each.
+
+::
+
+    opened ──▶ head ──▶ body ──▶ answering ──▶ idle ──▶ head ...
+               10 s     20 s     no limit      60 s
+
+A deadline is for the whole head or body: a byte now and then doesn't move it (slowloris).  What
+is being answered has no deadline, nor has an event stream; but a connection that takes none of
+what waits for it for STALL seconds ends, whatever it is doing.
+
+When there is no room for one more, the connection that has waited longest without ever having
+sent a whole request goes in its place: those who only connect can't keep others out.  If all have
+asked for something, the new one is refused.
+
+A table that drains gives its connections up one by one: those on which nothing is asked end at
+once, the others with the answer that is under way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import Enum
+from typing import Protocol
+
+import attrs
+
+from p2pchat.registry.admission.rates import Limits
+
+HEAD_DEADLINE = 10.0  # seconds for a request line and its headers
+BODY_DEADLINE = 20.0  # seconds for a body: 16 KiB at 0.8 KiB a second
+IDLE_DEADLINE = 60.0  # seconds between two requests; a peer renews its lease every 20
+STALL = 30.0  # seconds that a client may take nothing of what waits for it; as MAX_STALLED
+NEVER = float("inf")
+CONNECTIONS = Limits(20_000, 512)  # event streams included
+ANYBODY = ""  # the source of connections that aren't limited by source: those of a trusted proxy
+
+
+class Phase(Enum):
+    """What a connection is doing, and for how many seconds it may."""
+
+    HEAD = HEAD_DEADLINE
+    BODY = BODY_DEADLINE
+    IDLE = IDLE_DEADLINE
+    ANSWERING = NEVER
+
+
+class Verdict(Enum):
+    """What becomes of a new connection."""
+
+    WELCOME = "there is room"
+    FULL = "there is none at all"
+    TOO_MANY = "there is none for its source"
+
+
+class Connection(Protocol):
+    """What the table needs of a connection."""
+
+    def drop(self) -> None:
+        """End it now, with whatever waits on it."""
+
+    def drain(self) -> None:
+        """End it with the answer that is under way, or now if there is none."""
+
+
+@attrs.define(eq=False)
+class Place:
+    """
+    A connection's place in the table.
+
+    :ivar phase: what it is doing.
+    :ivar deadline: when that must be over.
+    :ivar stalled: since when the client takes nothing; NEVER: it does.
+    :ivar is_gone: whether the place was given up.
+    """
+
+    connection: Connection
+    source: str
+    phase: Phase
+    deadline: float
+    stalled: float = attrs.field(init=False, default=NEVER)
+    is_gone: bool = attrs.field(init=False, default=False)
+
+    def enter(self, phase: Phase, now: float) -> None:
+        """Begin a phase."""
+        self.phase = phase
+        self.deadline = now + phase.value
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether a deadline has passed."""
+        return now >= self.deadline or now >= self.stalled + STALL
+
+
+@attrs.define
+class ConnectionTable:
+    """
+    All connections.
+
+    ``now`` is in seconds on any clock that isn't set back.
+
+    :ivar is_draining: whether each of them ends with its next answer.
+    """
+
+    limits: Limits
+    is_draining: bool = attrs.field(init=False, default=False)
+    _places: dict[Place, None] = attrs.field(init=False, factory=dict)
+    # those that have asked nothing yet, the oldest first
+    _silent: dict[Place, None] = attrs.field(init=False, factory=dict)
+    _sources: Counter[str] = attrs.field(init=False, factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def judge(self, source: str) -> Verdict:
+        """Say whether there is room for a connection from this source, after making some."""
+        if source != ANYBODY and self._sources[source] >= self.limits.per_source:
+            return Verdict.TOO_MANY
+        if len(self._places) < self.limits.total:
+            return Verdict.WELCOME
+        silent = next(iter(self._silent), None)
+        if silent is None:
+            return Verdict.FULL
+        self.remove(silent)
+        silent.connection.drop()
+        return Verdict.WELCOME
+
+    def add(self, connection: Connection, source: str, now: float) -> Place:
+        """Give a connection its place; its first request must come now."""
+        place = Place(connection, source, Phase.HEAD, now + HEAD_DEADLINE)
+        self._places[place] = self._silent[place] = None
+        self._sources[source] += 1
+        return place
+
+    def asked(self, place: Place) -> None:
+        """Take notice that a whole request has come."""
+        self._silent.pop(place, None)
+
+    def remove(self, place: Place) -> None:
+        """Give a place up; it may be gone already."""
+        if place.is_gone:
+            return
+        place.is_gone = True
+        del self._places[place]
+        self._silent.pop(place, None)
+        self._sources[place.source] -= 1
+        if not self._sources[place.source]:
+            del self._sources[place.source]
+
+    def sweep(self, now: float) -> None:
+        """Drop the connections whose deadlines have passed."""
+        for place in [one for one in self._places if one.is_over(now)]:
+            self.remove(place)
+            place.connection.drop()
+
+    def drain(self) -> None:
+        """Let them end."""
+        self.is_draining = True
+        for place in list(self._places):
+            place.connection.drain()

@@ -1,0 +1,405 @@
+"""
+The registry's HTTP routes::
+
+    POST   /register             body: registration          the record, lease, STUN servers, relays
+    POST   /renew/{peer_id}      Authorization: Lease        204: the record, one more lease
+    GET    /peer/{peer_id}                                   the record
+    GET    /peers                ?after= &limit= &username=  a page of records, in order of ids
+    DELETE /peer/{peer_id}       Authorization: removal
+    GET    /events/{peer_id}     Authorization: subscription the event stream
+    POST   /deliver/{peer_id}    body: offer, answer, ...    202 when the stream took it
+    GET    /status                                           version, uptime, counts
+    GET    /healthz                                          whether it can serve
+    GET    /metrics                                          counts, as Prometheus reads them
+    GET    /openapi.json                                     all this, for programs
+
+A body is a signed document in compact serialization, of type ``application/jose``; in a header
+it stands as ``Authorization: JWS <document>``.  A renewal isn't signed: it shows the token that
+came with the registration, as ``Authorization: Lease <token>``, and can change nothing.  Whatever
+is refused is answered with a problem document, whatever goes wrong inside with one that says no
+more than that.
+
+Which ``Host`` a request may have, and whom a document for the registry may name, is
+:mod:`p2pchat.registry.audiences`'s to say.
+
+The address of a peer is that of its TCP connection, unless that is a ``--trusted-proxy``, which
+says whom it speaks for (:mod:`p2pchat.registry.http.client_address`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any, BinaryIO, cast
+
+import attrs
+from klein import Klein
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from p2pchat import __version__
+from p2pchat.errors import NotCompact, RemoteProtocolError
+from p2pchat.identity.keys import check_peer_id
+from p2pchat.registry import metrics
+from p2pchat.registry.admission.rates import Limits
+from p2pchat.registry.audiences import is_loopback
+from p2pchat.registry.http.access import Admission
+from p2pchat.registry.http.client_address import TrustedProxies
+from p2pchat.registry.http.connections import CONNECTIONS
+from p2pchat.registry.http.plain_requests import PlainRequest
+from p2pchat.registry.http.site import AnyRequest, RegistryRequest, RegistrySite, refuse
+from p2pchat.registry.refusals import Refused, refusal_of, refused
+from p2pchat.registry.registry import Registry
+from p2pchat.registry.store.directory import MAX_PAGE, Page
+from p2pchat.wire.strict_json import JsonObject, dumps
+
+DOCUMENT_TYPE = b"application/jose"
+JSON = b"application/json"
+SCHEME = "JWS"
+LEASE_SCHEME = "Lease"
+DEFAULT_PAGE = 100  # records
+WATCHING = Limits(32, 32)  # the metrics' own connections: a full registry can be watched
+
+
+def _description() -> bytes:
+    """Return the OpenAPI description of these routes; the tests hold it to them."""
+    description = json.loads(files("p2pchat.registry.http").joinpath("openapi.json").read_bytes())
+    description["info"]["version"] = __version__
+    return dumps(description)
+
+
+# What is the same for everybody is written once.
+_DESCRIPTION = _description()
+_HEALTHY = dumps({"status": "ok"})
+_NO_ROUTE = refused(404, "no-such-route", "no such route; /openapi.json has those that there are")
+_NO_LIST = refused(
+    403, "no-list", "this registry lists nobody, nor looks names up: ask for a peer by its whole id"
+)
+_LOCAL_ONLY = refused(
+    403,
+    "local-only",
+    "metrics are for this machine only, and not even that where --metrics is given",
+)
+_NOT_FOR_PAGES = refused(
+    403, "not-for-pages", "metrics are for programs, not for pages in browsers"
+)
+
+_log = Logger()
+
+
+@attrs.frozen
+class HttpSettings:
+    """
+    What the operator chose for HTTP.
+
+    :ivar proxies: who is believed about the address of a client.
+    :ivar connections: how many there may be.
+    :ivar local_metrics: whether programs on this machine may read the metrics.
+    :ivar has_list: whether anybody may list the peers, and look them up by name.
+    """
+
+    proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
+    connections: Limits = CONNECTIONS
+    local_metrics: bool = True
+    has_list: bool = True
+
+
+@attrs.define(eq=False, slots=False)  # Klein keeps itself in the instance's __dict__
+class RegistryResource:
+    """The routes over one registry; :meth:`site` serves them."""
+
+    registry: Registry
+    settings: HttpSettings = attrs.field(factory=HttpSettings)
+    admission: Admission = attrs.field(init=False)
+
+    app = Klein()
+
+    def __attrs_post_init__(self) -> None:
+        self.admission = _admission(self.registry, self.settings)
+        rules = {re.sub("<(.*)>", r"{\1}", one.rule) for one in self.app.url_map.iter_rules()}
+        self.registry.metrics.expect(sorted(rules))
+
+    def site(self) -> RegistrySite:
+        """Return the factory of HTTP connections to these routes."""
+        limits = self.settings.connections
+        site = RegistrySite(self.app.resource(), self, self.registry, limits)
+        gauge = self.registry.metrics.gauge
+        gauge("connections", "HTTP connections here.", lambda: len(site.connections))
+        return site
+
+    @app.route("/register", methods=["POST"])
+    def register(self, request: AnyRequest) -> Deferred[bytes]:
+        """Hold a record."""
+        answer = self.registry.register(_body(request), request.origin, request.ip)
+        return answer.addCallback(lambda members: _answer(request, members))
+
+    @app.route("/peer/<peer_id>", methods=["GET"])
+    def peer(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+        """Show a record."""
+        found = self.registry.find(check_peer_id(peer_id))
+        return found.addCallback(lambda listing: _answer(request, listing.to_json()))
+
+    @app.route("/renew/<peer_id>", methods=["POST"])
+    def renew(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+        """Hold a record for one more lease."""
+        renewal = _credentials(request, LEASE_SCHEME, "show the lease that you were given")
+        renewed = self.registry.renew(check_peer_id(peer_id), renewal, request.ip)
+        return renewed.addCallback(lambda _: _say_nothing(request))
+
+    @app.route("/peers", methods=["GET"])
+    def peers(self, request: RegistryRequest) -> Deferred[bytes]:
+        """Show a page of records, where the operator lets anybody see them."""
+        if not self.settings.has_list:
+            return succeed(self._refuse(request, _NO_LIST))
+        after = _query(request, "after")
+        page = self.registry.page(
+            check_peer_id(after) if after else "", _limit(request), _query(request, "username")
+        )
+        return page.addCallback(lambda page: _answer(request, _shown(page)))
+
+    @app.route("/peer/<peer_id>", methods=["DELETE"])
+    def remove(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+        """End a record."""
+        token = _authorization(request)
+        removed = self.registry.remove(token, request.origin, check_peer_id(peer_id))
+        return removed.addCallback(lambda _: _answer(request, {"removed": True}))
+
+    @app.route("/events/<peer_id>", methods=["GET"])
+    def events(self, request: RegistryRequest, peer_id: str) -> Deferred[None]:
+        """Open an event stream."""
+        if request.method == b"HEAD":
+            raise MethodNotAllowed(["GET"])
+        token, origin, ip = _authorization(request), request.origin, request.ip
+        return self.registry.subscribe(token, origin, check_peer_id(peer_id), ip, request)
+
+    @app.route("/deliver/<peer_id>", methods=["POST"])
+    def deliver(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+        """Pass a document on."""
+        taken = self.registry.deliver(_body(request), check_peer_id(peer_id))
+        answer = {"delivered": True}
+        return taken.addCallback(lambda _: _answer(request, answer, HTTPStatus.ACCEPTED))
+
+    @app.route("/status", methods=["GET"])
+    def status(self, request: AnyRequest) -> Deferred[bytes]:
+        """Show counts, and where STUN is."""
+        also = {
+            "version": __version__,
+            "stun_servers": self.registry.settings.stun_urls(request.origin),
+        }
+        counts = self.registry.status()
+        return counts.addCallback(lambda members: _answer(request, {**also, **members}))
+
+    @app.route("/healthz", methods=["GET"])
+    def healthz(self, request: AnyRequest) -> bytes:
+        """Tell a load balancer whether to send anybody here."""
+        self.registry.check_health()
+        return _send(request, _HEALTHY, JSON)
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: AnyRequest) -> Deferred[bytes]:
+        """Show counts to Prometheus, if it runs on this machine."""
+        if not (self.settings.local_metrics and is_loopback(request.ip)):
+            return succeed(self._refuse(request, _LOCAL_ONLY))
+        return show_metrics(request, self.registry)
+
+    @app.route("/openapi.json", methods=["GET"])
+    def openapi(self, request: AnyRequest) -> bytes:
+        """Show what the routes take and answer."""
+        return _send(request, _DESCRIPTION, JSON)
+
+    def _has_route(self, path: bytes) -> bool:
+        return self.registry.metrics.route_of(path) != metrics.OTHER
+
+    def nowhere(self, request: IRequest | PlainRequest, *_words: str) -> bytes:
+        """Answer what has no route."""
+        return self._refuse(request, _NO_ROUTE)
+
+    def answer_plain(self, request: PlainRequest) -> Deferred[bytes] | None:
+        """
+        Answer a plain request by the route methods above; None: it is for Klein to route.
+
+        Only what peers ask all the time is worth a way of its own, and what strangers may.
+        """
+        _, word, *ids = request.path.split(b"/")
+        method = _PLAIN_ROUTES.get((request.method, word, len(ids)), RegistryResource.nowhere)
+        if method is RegistryResource.nowhere and self._has_route(request.path):
+            return None
+        answer: Deferred[bytes] = maybeDeferred(self._enter, request, method, ids)
+        return answer.addErrback(self._answer_failure, request)
+
+    def _enter(self, request: PlainRequest, method: Callable[..., Any], ids: list[bytes]) -> Any:
+        self.admission.admit(request, request.method, request.path)
+        self.admission.address(request)
+        return method(self, request, *(one.decode("ascii") for one in ids))
+
+    def _answer_failure(self, failure: Failure, request: PlainRequest) -> bytes:
+        """Answer an error by the same methods as Klein does, in their order."""
+        kinds = {(RemoteProtocolError, Refused): self.refuse, (CancelledError,): self.gone}
+        answer = next((kinds[kind] for kind in kinds if failure.check(*kind)), self.fail)
+        body: bytes = answer(request, failure)
+        return body
+
+    @app.handle_errors(RemoteProtocolError, Refused)
+    def refuse(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer what the registry refuses."""
+        assert isinstance(failure.value, RemoteProtocolError | Refused)
+        return self._refuse(request, refusal_of(failure.value))
+
+    @app.handle_errors(HTTPException)
+    def no_route(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer what has no route, or not with this method."""
+        assert isinstance(failure.value, HTTPException)
+        if not isinstance(failure.value, MethodNotAllowed):
+            return self.nowhere(request)
+        allowed = ", ".join(sorted({*(failure.value.valid_methods or ()), "OPTIONS"}))
+        request.setHeader(b"Allow", allowed.encode("ascii"))
+        if request.method == b"OPTIONS":
+            request.setResponseCode(HTTPStatus.NO_CONTENT)
+            return b""
+        detail = f"this route takes {allowed}"
+        return self._refuse(request, refused(405, "method-not-allowed", detail))
+
+    @app.handle_errors(CancelledError)
+    def gone(self, request: IRequest, failure: Failure) -> bytes:
+        """Say nothing: the client left before there was an answer."""
+        return b""
+
+    @app.handle_errors(Exception)
+    def fail(self, request: IRequest, failure: Failure) -> bytes:
+        """Answer our own mistakes, without a word about their insides."""
+        _log.failure("a request could not be answered", failure)
+        detail = "the registry made a mistake; its log has the details"
+        return self._refuse(request, refused(500, "internal-error", detail))
+
+    def _refuse(self, request: IRequest | PlainRequest, refusal: Refused) -> bytes:
+        self.registry.metrics.refused(refusal.problem.reason)
+        return refuse(request, refusal)
+
+
+_PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes] | bytes]] = {
+    (b"POST", b"register", 0): RegistryResource.register,
+    (b"POST", b"renew", 1): RegistryResource.renew,
+    (b"GET", b"peer", 1): RegistryResource.peer,
+    (b"POST", b"deliver", 1): RegistryResource.deliver,
+    (b"GET", b"status", 0): RegistryResource.status,
+    (b"GET", b"healthz", 0): RegistryResource.healthz,
+    (b"GET", b"metrics", 0): RegistryResource.metrics,
+    (b"GET", b"openapi.json", 0): RegistryResource.openapi,
+}
+
+
+def _admission(registry: Registry, settings: HttpSettings) -> Admission:
+    return Admission(registry.defences, registry.settings.audiences, settings.proxies)
+
+
+def _body(request: AnyRequest) -> str:
+    given = request.getHeader(b"content-type") or b""  # as text it would have to be UTF-8
+    if given.partition(b";")[0].strip().lower() != DOCUMENT_TYPE:
+        detail = "send a JWS as application/jose"
+        raise refused(415, "unsupported-media-type", detail)
+    return _ascii(cast(BinaryIO, request.content).read())
+
+
+def _authorization(request: AnyRequest) -> str:
+    return _credentials(request, SCHEME, "sign the request")
+
+
+def _credentials(request: AnyRequest, scheme: str, advice: str) -> str:
+    given, _, token = _ascii(request.getHeader(b"authorization") or b"").partition(" ")
+    if given.lower() != scheme.lower():
+        raise refused(401, "unsigned", f"{advice}: 'Authorization: {scheme} ...'")
+    return token.strip()
+
+
+def _say_nothing(request: AnyRequest) -> bytes:
+    request.setResponseCode(HTTPStatus.NO_CONTENT)
+    return b""
+
+
+@attrs.define(eq=False, slots=False)
+class MetricsResource:
+    """The counts alone, for an endpoint of their own; :meth:`site` serves them."""
+
+    registry: Registry
+    settings: HttpSettings = attrs.field(factory=HttpSettings)
+    admission: Admission = attrs.field(init=False)
+
+    app = Klein()
+
+    def __attrs_post_init__(self) -> None:
+        self.admission = _admission(self.registry, self.settings)
+
+    def site(self) -> RegistrySite:
+        """Return the factory of HTTP connections to this route."""
+        return RegistrySite(self.app.resource(), self, self.registry, WATCHING)
+
+    def answer_plain(self, _request: PlainRequest) -> None:
+        """Leave everything to Klein: there is one route, and who asks is known."""
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: AnyRequest) -> Deferred[bytes]:
+        """Show counts to Prometheus, wherever it runs."""
+        return show_metrics(request, self.registry)
+
+
+def show_metrics(request: AnyRequest, registry: Registry) -> Deferred[bytes]:
+    """
+    Answer with the registry's counts, as Prometheus reads them.
+
+    A page in a browser gets none, not even one of this origin, for there are no pages here: a
+    browser says what asks, to secure origins and to this machine, and only a person asks by none.
+    """
+    if request.getHeader(b"origin") or request.getHeader(b"sec-fetch-site") not in (None, b"none"):
+        registry.metrics.refused(_NOT_FOR_PAGES.problem.reason)
+        return succeed(refuse(request, _NOT_FOR_PAGES))
+    text = registry.exposition()
+    return text.addCallback(lambda body: _send(request, body, metrics.CONTENT_TYPE))
+
+
+def _answer(request: AnyRequest, members: JsonObject, status: int = HTTPStatus.OK) -> bytes:
+    return _send(request, dumps(members), JSON, status)
+
+
+def _send(request: AnyRequest, body: bytes, kind: bytes, status: int = HTTPStatus.OK) -> bytes:
+    request.setResponseCode(status)
+    request.setHeader(b"Content-Type", kind)
+    request.setHeader(b"Content-Length", b"%d" % len(body))
+    request.setHeader(b"Cache-Control", b"no-store")
+    return body
+
+
+def _shown(page: Page) -> JsonObject:
+    return {"peers": [one.to_json() for one in page.listings], "next": page.following}
+
+
+def _ascii(data: bytes) -> str:
+    try:
+        return data.decode("ascii")
+    except UnicodeDecodeError:
+        raise NotCompact() from None
+
+
+def _query(request: Request, name: str) -> str | None:
+    values: list[Any] = request.args.get(name.encode("ascii"), [])
+    if len(values) > 1:
+        raise RemoteProtocolError(f"{name} is given twice")
+    try:
+        return values[0].decode("utf-8") if values else None
+    except UnicodeDecodeError:
+        raise RemoteProtocolError(f"{name} must be UTF-8") from None
+
+
+def _limit(request: Request) -> int:
+    text = _query(request, "limit")
+    if text is None:
+        return DEFAULT_PAGE
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_PAGE):
+        raise RemoteProtocolError(f"limit must be from 1 to {MAX_PAGE}")
+    return int(text)

@@ -1,0 +1,380 @@
+"""
+What a signed document may do at this registry.
+
+::
+
+    registration   holds a record of its author for one lease
+                   until another registration replaces it, its renewal token prolongs it
+    removal        ends the author's record
+    subscription   opens the author's event stream; the author must be registered
+    offer, answer, candidates, ringing, refusal
+                   go to the stream of the peer that they are for; the author must be registered
+
+Owns the order of the checks: what the document is, then whom it names, then whether it is fresh;
+then the store says whether it can be done, and whether it is new.  A document refused for what
+could change (its peer is offline) isn't remembered as used, so that it may be sent again.
+
+What is remembered is the store's (:class:`p2pchat.interfaces.IRegistryStore`), which may be
+another process; the event streams are this one's.
+
+Nothing here waits for a peer: a document whose peer has no live stream is refused at once, and
+its author, who knows how urgent it is, tries again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from types import UnionType
+from typing import Any, cast
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.web.server import Request
+
+from p2pchat.identity.documents import check_meant, open_document
+from p2pchat.interfaces import IRegistryStore
+from p2pchat.registry.admission.control import Defences
+from p2pchat.registry.admission.load import STRANGERS
+from p2pchat.registry.admission.proof_of_work import KEY
+from p2pchat.registry.admission.rates import Limits, Rate, Rates, source_of
+from p2pchat.registry.audiences import Audiences
+from p2pchat.registry.event_streams import STREAMS, EventStreams
+from p2pchat.registry.metrics import Metrics
+from p2pchat.registry.refusals import Refused, refused
+from p2pchat.registry.relay_credentials import RelayCredentials
+from p2pchat.registry.store.directory import Delivery, Listing, Page, Record
+from p2pchat.registry.store.memory import MemoryStore
+from p2pchat.runtime import Runtime
+from p2pchat.wire.documents import (
+    Body,
+    Delivered,
+    Document,
+    Offer,
+    Registration,
+    Removal,
+    Subscription,
+)
+from p2pchat.wire.origins import host
+from p2pchat.wire.strict_json import JsonObject
+
+SWEEP = 1.0  # seconds; how late a lease may end, and how finely keepalives are spread
+RETRY_AFTER = 4  # seconds, told to the author of what was dropped; a caller waits as long
+METRICS_AGE = 1.0  # seconds for which the metrics serve whoever asks; Prometheus asks every 15
+
+_host = lru_cache(maxsize=256)(host)  # registrations name the same few
+_log = Logger()
+
+
+@attrs.frozen
+class Settings:
+    """
+    What the operator chose, beside what is HTTP's.
+
+    :ivar lease: seconds.
+    :ivar audiences: the origins under which the registry is addressed.
+    :ivar stun_port: the first of two UDP ports, or 0: no STUN.
+    :ivar second_address: the second IP address of STUN, or empty.
+    :ivar relays: what registered peers are told of relays, or None.
+    :ivar stun_host: where clients reach STUN, or empty: where they reached the registry.
+    :ivar rates: how often one source may ask.
+    :ivar work_from: strangers a second from which on they must work; 0: never.
+    :ivar work_key: the key of the challenges, the same in all processes that share a store;
+        empty: one of our own.
+    :ivar streams: how many event streams there may be.
+    """
+
+    lease: float = 60.0
+    audiences: Audiences = attrs.field(factory=Audiences)
+    stun_port: int = 0
+    second_address: str = ""
+    relays: RelayCredentials | None = None
+    stun_host: str = ""
+    rates: Rates = attrs.field(factory=Rates)
+    work_from: float = STRANGERS
+    work_key: bytes = attrs.field(default=b"", repr=False)
+    streams: Limits = STREAMS
+
+    def stun_urls(self, origin: str) -> list[str]:
+        """Return where STUN is, for a client that reached the registry at this origin."""
+        if not self.stun_port:
+            return []
+        second = self.second_address
+        hosts = [self.stun_host or _host(origin), f"[{second}]" if ":" in second else second]
+        ports = (self.stun_port, self.stun_port + 1)
+        return [f"stun:{name}:{port}" for name in hosts if name for port in ports]
+
+
+StoreMaker = Callable[[Runtime, float, EventStreams, Rate], IRegistryStore]
+
+
+@attrs.define(eq=False)
+class Registry:
+    """
+    The registry without its HTTP.
+
+    Call :meth:`start` for leases to end and streams to be kept alive, and :meth:`stop` after.
+
+    :ivar streams: the event streams that hang on this process.
+    :ivar sweeps: what else is done every SWEEP seconds, each called with the time.
+    """
+
+    runtime: Runtime
+    settings: Settings
+    make_store: StoreMaker = MemoryStore
+    metrics: Metrics = attrs.field(init=False, factory=Metrics)
+    streams: EventStreams = attrs.field(init=False, factory=EventStreams)
+    sweeps: list[Callable[[float], None]] = attrs.field(init=False, factory=list)
+    store: IRegistryStore = attrs.field(init=False)
+    defences: Defences = attrs.field(init=False)
+    _sweeping: LoopingCall = attrs.field(init=False)
+    stopping: bool = attrs.field(init=False, default=False)
+    _registered: float = attrs.field(init=False, default=math.nan)  # as of the last metrics
+    _written: tuple[float, bytes] | None = attrs.field(init=False, default=None)  # when, and what
+    _started: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        chosen = self.settings
+        unsolicited = chosen.rates.unsolicited
+        self.store = self.make_store(self.runtime, chosen.lease, self.streams, unsolicited)
+        self.streams.gone = self.store.unsubscribe
+        key = chosen.work_key or self.runtime.random_bytes(KEY)
+        self.defences = Defences(self.runtime.clock, chosen.rates, chosen.work_from, key)
+        self._sweeping = LoopingCall(self.sweep)
+        self._sweeping.clock = self.runtime.clock
+        self._started = self.now()
+        self._show_gauges()
+
+    def _show_gauges(self) -> None:
+        gauge, toll, lag = self.metrics.gauge, self.defences.toll, self.defences.lag
+        gauge("peers_registered", "Records in the store.", lambda: self._registered)
+        gauge("event_streams", "Live event streams here.", lambda: len(self.streams))
+        gauge("work_bits", "Work asked of strangers.", lambda: toll.pressure.difficulty)
+        gauge("reactor_lag_seconds", "How late the last timer was.", lambda: lag.lag)
+
+    def now(self) -> float:
+        """Return seconds on the clock of leases and streams."""
+        return self.runtime.clock.seconds()
+
+    def start(self) -> None:
+        """Begin to end leases and to keep streams alive."""
+        self.store.start()
+        self.defences.start()
+        sweeping = self._sweeping.start(SWEEP, now=False)
+        sweeping.addErrback(lambda failure: _log.failure("leases end no more", failure))
+
+    def stop(self) -> Deferred[None]:
+        """End every stream with ``bye``, then leave the store."""
+        self.defences.stop()
+        if self._sweeping.running:
+            self._sweeping.stop()
+        self.streams.end_all("bye")
+        return self.store.stop()
+
+    def check_health(self) -> None:
+        """
+        Do nothing while the registry can serve.
+
+        :raises Refused: it can't; says why.
+        """
+        self._refuse_late()
+        if not self.store.is_available():
+            detail = "the registry can't reach its store at the moment: try again soon"
+            raise refused(503, "store-unavailable", detail, retry_after=1)
+
+    def _refuse_late(self) -> None:
+        if self.stopping:
+            detail = "this registry is about to stop: ask again, another may answer"
+            raise refused(503, "stopping", detail, retry_after=1)
+
+    def sweep(self) -> None:
+        """End the leases that are over; write the keepalives that are due."""
+        self.store.sweep()
+        self.streams.keep_alive(self.now())
+        for sweep in self.sweeps:
+            sweep(self.now())
+        self.store.count().addCallbacks(self._measure, lambda _unreachable: None)
+
+    def _measure(self, registered: int | None) -> None:
+        if registered is not None:
+            self.defences.measure(registered / max(1, self.store.capacity))
+
+    def register(self, token: str, origin: str, ip: str) -> Deferred[JsonObject]:
+        """
+        Hold a record of the author.
+
+        :param origin: under which the registry was addressed.
+        :param ip: where the request came from.
+        """
+        document = self._read(token, Registration)
+        self._check_meant(document, self.settings.audiences.accepted(origin))
+        if not self.defences.toll.is_due(document.issuer, self.now()):
+            return self._hold(document, origin, ip)
+        found = self.store.find(document.issuer).addCallback(self._collect, document)
+        return found.addCallback(lambda _paid: self._hold(document, origin, ip))
+
+    def _collect(self, listing: Listing | None, document: Document) -> None:
+        """Take the toll of one whom no other process knows, either."""
+        if listing is None:
+            work = cast(Registration, document.body).work
+            self.defences.toll.charge(document.issuer, work, self.runtime.wall_time())
+
+    def _hold(self, document: Document, origin: str, ip: str) -> Deferred[JsonObject]:
+        wall = self.runtime.wall_time()
+        renewal = self.runtime.random_name()
+        described = cast(Registration, document.body)
+        record = Record.of(document.issuer, described, ip, wall, renewal)
+        relays = self.settings.relays
+        answer = {
+            "lease": self.settings.lease,
+            "renewal": renewal,
+            "stun": self.settings.stun_urls(origin),
+            "your_ip": ip,
+            **({"turn": relays.show(document.issuer, wall)} if relays else {}),
+        }
+        held = self.store.register(record, document)
+        return held.addCallback(self._welcome, record, answer)
+
+    def _welcome(self, online: bool, record: Record, answer: JsonObject) -> JsonObject:
+        self.defences.charge_key(record.peer_id)
+        self.defences.toll.welcome(record.peer_id, self.now())
+        return {**record.to_json(online), **answer}
+
+    def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
+        """
+        Hold a record for one more lease, as it is.
+
+        :param renewal: what the answer to its registration gave.
+        :param ip: where the request came from; it must be where the registration came from.
+        """
+        return self.store.renew(peer_id, renewal, ip).addCallback(_refuse_unknown_lease)
+
+    def remove(self, token: str, origin: str, peer_id: str) -> Deferred[None]:
+        """End the author's record, and its stream."""
+        document = self._read(token, Removal)
+        self._refuse_others(document, peer_id)
+        self._check_meant(document, self.settings.audiences.accepted(origin))
+        removed = self.store.remove(peer_id, document).addCallback(_refuse_unknown, peer_id)
+        return removed.addCallback(lambda _found: self.defences.charge_key(peer_id))
+
+    def subscribe(
+        self, token: str, origin: str, peer_id: str, ip: str, request: Request
+    ) -> Deferred[None]:
+        """Open the author's event stream as the response to this request, which came from ip."""
+        self._refuse_late()
+        source = source_of(ip)
+        self.streams.refuse_growth(peer_id, source, self.settings.streams)
+        document = self._read(token, Subscription)
+        self._refuse_others(document, peer_id)
+        self._check_meant(document, self.settings.audiences.accepted(origin))
+        return self.store.subscribe(peer_id, document).addCallback(
+            self._open, peer_id, source, request
+        )
+
+    def _open(
+        self, registered: bool, peer_id: str, source: str, request: Request
+    ) -> Deferred[None]:
+        if not registered:
+            raise refused(404, "not-registered", "register first, then subscribe")
+        self.defences.charge_key(peer_id)
+        return self.streams.open(peer_id, request, source, self.now())
+
+    def deliver(self, token: str, peer_id: str) -> Deferred[None]:
+        """Pass a document on to the peer that it is for."""
+        document = self._read(token, Delivered)
+        self._check_meant(document, frozenset({peer_id}))
+        delivered = self.store.deliver(peer_id, document, token)
+        return delivered.addCallback(self._count_delivery, document, peer_id)
+
+    def _count_delivery(self, delivery: Delivery, document: Document, peer_id: str) -> None:
+        if delivery is Delivery.UNKNOWN_AUTHOR:
+            raise refused(403, "not-registered", "register first, then send documents")
+        _refuse_unknown(delivery is not Delivery.UNKNOWN_PEER, peer_id)
+        taken = delivery is Delivery.TAKEN
+        self.metrics.passed(document.body.TYPE, taken)
+        if not taken:
+            raise _undelivered(delivery, peer_id)
+        self.defences.charge_key(document.issuer)
+
+    def find(self, peer_id: str) -> Deferred[Listing]:
+        """Return a peer's listing; fails with Refused if nobody of that id is registered."""
+        return self.store.find(peer_id).addCallback(_refuse_unknown, peer_id)
+
+    def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
+        """Return a page of listings, in the order of ids."""
+        return self.store.page(after, limit, username)
+
+    def status(self) -> Deferred[JsonObject]:
+        """Return counts, without addresses and ids; those of streams are of this process."""
+        return self.store.count().addCallback(self._status)
+
+    def exposition(self) -> Deferred[bytes]:
+        """Return the same counts and more, in the text format of Prometheus."""
+        return self.store.count().addCallback(self._expose)
+
+    def _expose(self, registered: int | None) -> bytes:
+        """Return what was written within METRICS_AGE, or write it: that takes milliseconds."""
+        now = self.now()
+        if self._written is None or now >= self._written[0] + METRICS_AGE:
+            self._registered = math.nan if registered is None else registered
+            self._written = now, self.metrics.text()
+        return self._written[1]
+
+    def _status(self, registered: int | None) -> JsonObject:
+        delivered = self.metrics.delivered
+        return {
+            "uptime": round(self.now() - self._started, 3),
+            "peers_registered": registered,
+            "peers_online": len(self.streams),
+            "offers": delivered[Offer.TYPE],
+            "deliveries": delivered.total(),
+            "errors": {str(status): n for status, n in sorted(self.metrics.errors.items())},
+            "refusals": dict(sorted(self.metrics.refusals.items())),
+            "stun": dict(sorted(self.metrics.stun.items())),
+        }
+
+    def _read(self, token: str, kinds: type[Body] | UnionType) -> Document:
+        document = open_document(token)
+        if not isinstance(document.body, kinds):
+            raise refused(400, "wrong-type", f"a {document.body.TYPE} has no business here")
+        return document
+
+    def _check_meant(self, document: Document, audiences: frozenset[str]) -> None:
+        check_meant(document, audiences, self.runtime.wall_time())
+        self.defences.admit_key(document.issuer)
+
+    @staticmethod
+    def _refuse_others(document: Document, peer_id: str) -> None:
+        if document.issuer != peer_id:
+            raise refused(403, "not-yours", f"signed by {document.issuer}, about {peer_id}")
+
+
+def _undelivered(delivery: Delivery, peer_id: str) -> Refused:
+    match delivery:
+        case Delivery.FULL:
+            detail = f"{peer_id} takes nothing at the moment, and no more can wait for it"
+            return refused(503, "stream-full", detail, RETRY_AFTER)
+        case Delivery.UNSOLICITED:
+            detail = (
+                f"{peer_id} never called or answered you, and has been sent too much by you, or by "
+                "all such peers together: try again soon"
+            )
+            return refused(429, "too-many-strangers", detail, RETRY_AFTER)
+    detail = f"{peer_id} is registered, but has no event stream: try again soon"
+    return refused(404, "peer-offline", detail)
+
+
+def _refuse_unknown_lease(found: bool) -> bool:
+    if not found:
+        detail = "that lease has ended, or is another's, or began elsewhere: register again"
+        raise refused(404, "unknown-lease", detail)
+    return found
+
+
+def _refuse_unknown(found: Any, peer_id: str) -> Any:
+    if not found:
+        raise refused(404, "unknown-peer", f"no peer {peer_id} is registered here")
+    return found

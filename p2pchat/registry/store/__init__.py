@@ -1,0 +1,14 @@
+"""
+What the registry remembers: records, used nonces, and where event streams are.
+
+::
+
+    directory      records as leases; pure
+    memory         a store in its own process
+    redis          a store in Redis, shared by several processes
+    redis_link     the connections to it
+    redis_scripts  what it is asked, its keys, and what processes tell each other; pure
+    redis_url      where it is; pure
+
+Both stores provide :class:`p2pchat.interfaces.IRegistryStore`.
+"""

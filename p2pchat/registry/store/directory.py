@@ -1,0 +1,245 @@
+"""
+Records as leases: who is there, for how long still.
+
+Owns the rule of what strangers may see: the addresses of a peer, the one that the registry saw
+included, are shown only where the peer published addresses itself; and a peer that wants to be
+unlisted is found by its whole id, in no list and by no name.
+
+Refuses to grow past MAX_RECORDS.  All leases are equally long, so that the order of renewal is
+the order of expiry.
+"""
+
+from __future__ import annotations
+
+import hmac
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from enum import Enum
+
+import attrs
+
+from p2pchat.registry.refusals import Refused, refused
+from p2pchat.wire.addresses import Address, format_address
+from p2pchat.wire.documents import Registration
+from p2pchat.wire.strict_json import JsonObject
+
+MAX_RECORDS = 100_000  # about 1 KiB each: 100 MiB
+MAX_PAGE = 200  # records; such a page has about 50 KiB
+
+
+@attrs.frozen
+class Record:
+    """
+    What the registry knows of one peer.
+
+    :ivar ip: where its registration came from, as the registry saw it.
+    :ivar addresses: what the peer published; empty unless its person asked for that.
+    :ivar as_of: when it registered last, seconds since 1970.
+    :ivar renewal: what the peer shows to have this very record prolonged; nobody else is told.
+    :ivar listed: whether pages show it; else it is found by its whole id only.
+    """
+
+    peer_id: str
+    username: str
+    nat: str
+    ip: str
+    addresses: tuple[Address, ...]
+    as_of: int
+    renewal: str = attrs.field(default="", repr=False)
+    listed: bool = True
+
+    @classmethod
+    def of(cls, peer_id: str, body: Registration, ip: str, now: float, renewal: str = "") -> Record:
+        """
+        Make the record of a registration.
+
+        :param ip: where it came from.
+        :param now: seconds since 1970.
+        :param renewal: a random name, or empty: the record can't be prolonged.
+        """
+        return cls(
+            *(peer_id, body.username, body.nat, ip, body.addresses, int(now), renewal),
+            listed=body.listed,
+        )
+
+    def is_prolonged_by(self, renewal: str, ip: str) -> bool:
+        """Tell whether a token that came from this address prolongs this record."""
+        genuine = hmac.compare_digest(renewal.encode(), self.renewal.encode())
+        return bool(self.renewal) and genuine and ip == self.ip
+
+    @property
+    def port(self) -> int | None:
+        """The port of the published address, that on the ip that the registry saw first."""
+        seen = [port for host, port in self.addresses if host == self.ip]
+        return next(iter(seen + [port for _, port in self.addresses]), None)
+
+    def to_json(self, online: bool) -> JsonObject:
+        """
+        Return what anybody may see.
+
+        :param online: whether documents can be delivered to the peer now.
+        """
+        published = [format_address(address) for address in self.addresses]
+        return {
+            "peer_id": self.peer_id,
+            "username": self.username,
+            "nat": self.nat,
+            "online": online,
+            "as_of": self.as_of,
+            "ip": self.ip if published else None,
+            "port": self.port,
+            "addresses": published or None,
+        }
+
+
+@attrs.frozen
+class Listing:
+    """
+    A record, and what a store knows beside it.
+
+    :ivar online: whether documents can be delivered to the peer now.
+    """
+
+    record: Record
+    online: bool
+
+    def to_json(self) -> JsonObject:
+        """Return what anybody may see."""
+        return self.record.to_json(self.online)
+
+
+@attrs.frozen
+class Page:
+    """
+    Some listings, in the order of their ids.
+
+    :ivar following: the id to go on after; None: there are no more.
+    """
+
+    listings: list[Listing]
+    following: str | None
+
+
+class Delivery(Enum):
+    """What became of a document for a peer."""
+
+    TAKEN = "taken"
+    UNKNOWN_AUTHOR = "its author isn't registered"
+    UNKNOWN_PEER = "whom it is for isn't registered"
+    OFFLINE = "whom it is for has no event stream"
+    FULL = "the event stream of whom it is for has no room for it"
+    UNSOLICITED = "whom it is for is sent too much by those that it never wrote to"
+
+
+@attrs.define
+class Directory:
+    """
+    All records, by id and by name.
+
+    ``now`` is in seconds on any clock that isn't set back.
+
+    :ivar lease: seconds that a record lives without renewal.
+    """
+
+    lease: float
+    capacity: int = MAX_RECORDS
+    _records: dict[str, tuple[Record, float]] = attrs.field(  # with their ends, soonest first
+        init=False, factory=dict
+    )
+    _ids: list[str] = attrs.field(init=False, factory=list)  # sorted, of those that are listed
+    _ids_by_name: dict[str, list[str]] = attrs.field(  # of the same; sorted, never empty
+        init=False, factory=lambda: defaultdict(list)
+    )
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def put(self, record: Record, now: float) -> None:
+        """
+        Hold a record for one lease, in place of the peer's former one.
+
+        :raises Refused: the directory is full.
+        """
+        self.refuse_growth(record.peer_id)
+        former, _ = self._records.pop(record.peer_id, (None, 0.0))
+        self._records[record.peer_id] = record, now + self.lease
+        if _listed_name(former) != _listed_name(record):
+            self._unlist(former)
+            self._list(record)
+
+    def renew(self, peer_id: str, now: float) -> None:
+        """Hold a record that there is for one more lease."""
+        record, _ = self._records.pop(peer_id)
+        self._records[peer_id] = record, now + self.lease
+
+    def refuse_growth(self, peer_id: str) -> None:
+        """
+        Check that there is room for a peer's record.
+
+        :raises Refused: the directory is full.
+        """
+        if len(self._records) >= self.capacity and peer_id not in self._records:
+            raise full(self.capacity, self.lease)
+
+    def lookup(self, peer_id: str, now: float) -> Record | None:
+        """Return a peer's record while its lease runs."""
+        record, expires = self._records.get(peer_id, (None, now))
+        return record if now < expires else None
+
+    def page(
+        self, after: str, limit: int, username: str | None, now: float
+    ) -> tuple[list[Record], str | None]:
+        """
+        Return records in the order of their ids, and the id to go on after, if there are more.
+
+        :param after: the id that the former page gave, or an empty string.
+        :param username: only peers of exactly this name.
+        """
+        ids = self._ids if username is None else self._ids_by_name.get(username, [])
+        start = bisect_right(ids, after)
+        chosen = ids[start : start + limit]
+        held = [self._records[peer_id] for peer_id in chosen]
+        following = chosen[-1] if chosen and start + limit < len(ids) else None
+        return [record for record, expires in held if now < expires], following
+
+    def remove(self, peer_id: str) -> bool:
+        """End a record; tell whether there was one."""
+        record, _ = self._records.pop(peer_id, (None, 0.0))
+        self._unlist(record)
+        return record is not None
+
+    def _list(self, record: Record) -> None:
+        if record.listed:
+            insort(self._ids, record.peer_id)
+            insort(self._ids_by_name[record.username], record.peer_id)
+
+    def _unlist(self, record: Record | None) -> None:
+        if record is None or not record.listed:
+            return
+        namesakes = self._ids_by_name[record.username]
+        for ids in (self._ids, namesakes):
+            del ids[bisect_left(ids, record.peer_id)]
+        if not namesakes:
+            del self._ids_by_name[record.username]
+
+    def expire(self, now: float) -> list[str]:
+        """End the records whose leases are over, and return their ids."""
+        ended = []
+        for peer_id, (_, expires) in self._records.items():
+            if now < expires:
+                break
+            ended.append(peer_id)
+        for peer_id in ended:
+            self.remove(peer_id)
+        return ended
+
+
+def _listed_name(record: Record | None) -> str | None:
+    """Return the name under which a record is listed; None: it isn't."""
+    return record.username if record is not None and record.listed else None
+
+
+def full(capacity: int, lease: float) -> Refused:
+    """Return the refusal of a record for which there is no room."""
+    detail = f"this registry holds {capacity} peers, and no more: try again later"
+    return refused(503, "registry-full", detail, retry_after=int(lease))

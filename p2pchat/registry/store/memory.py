@@ -1,0 +1,175 @@
+"""
+The registry's memory in its own process: the default, for a registry of one process.
+
+Does all at once, and never waits.  Ends with the process: peers register again by themselves.
+"""
+
+from __future__ import annotations
+
+import attrs
+from twisted.internet.defer import Deferred, execute, succeed
+from zope.interface import implementer
+
+from p2pchat.identity.documents import stale_at
+from p2pchat.identity.nonces import UsedNonces
+from p2pchat.interfaces import IRegistryStore
+from p2pchat.registry.admission.rates import UNSOLICITED, Rate, TokenBuckets
+from p2pchat.registry.admission.solicited import WEIGHT, Correspondents, Shares, solicits, span
+from p2pchat.registry.event_streams import EventStreams
+from p2pchat.registry.store.directory import Delivery, Directory, Listing, Page, Record
+from p2pchat.runtime import Runtime
+from p2pchat.wire.documents import Document
+
+MAX_BUDGETS = 100_000  # recipients, about 250 bytes each; one that is forgotten has its budget anew
+MAX_USED = 1_000_000  # nonces, about 120 bytes each: what 16,000 documents a second leave
+
+
+@implementer(IRegistryStore)
+@attrs.define(eq=False)
+class MemoryStore:
+    """
+    Records in a directory, presence by the streams themselves.
+
+    :ivar lease: seconds that a record lives without renewal.
+    :ivar unsolicited: bytes to one peer from those that it never wrote to.
+    """
+
+    runtime: Runtime
+    lease: float
+    streams: EventStreams
+    unsolicited: Rate = UNSOLICITED
+    directory: Directory = attrs.field(init=False)
+    used: UsedNonces = attrs.field(init=False, factory=lambda: UsedNonces(MAX_USED))
+    correspondents: Correspondents = attrs.field(init=False, factory=Correspondents)
+    _budgets: TokenBuckets = attrs.field(init=False)
+    shares: Shares = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.directory = Directory(self.lease)
+        self._budgets = TokenBuckets(self.unsolicited, MAX_BUDGETS)
+        self.shares = Shares(span(self.unsolicited))
+
+    @property
+    def capacity(self) -> int:
+        """How many records there may be."""
+        return self.directory.capacity
+
+    def start(self) -> None:
+        """Nothing to do: it works from the start."""
+
+    def stop(self) -> Deferred[None]:
+        """Nothing to do: it ends with the process."""
+        return succeed(None)
+
+    def is_available(self) -> bool:
+        """Tell that it is."""
+        return True
+
+    def sweep(self) -> None:
+        """End the leases that are over, and the streams of their peers."""
+        self.correspondents.expire(self._now())
+        self.shares.expire(self._now())
+        for peer_id in self.directory.expire(self._now()):
+            self.streams.end(peer_id, "expired")
+
+    def register(self, record: Record, document: Document) -> Deferred[bool]:
+        """Hold a record for one lease."""
+        return execute(self._register, record, document)
+
+    def _register(self, record: Record, document: Document) -> bool:
+        self.directory.refuse_growth(record.peer_id)
+        self._use(document)
+        self.directory.put(record, self._now())
+        return record.peer_id in self.streams
+
+    def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
+        """Hold a record for one more lease."""
+        record = self.directory.lookup(peer_id, self._now())
+        found = record is not None and record.is_prolonged_by(renewal, ip)
+        if found:
+            self.directory.renew(peer_id, self._now())
+        return succeed(found)
+
+    def find(self, peer_id: str) -> Deferred[Listing | None]:
+        """Find a peer."""
+        record = self.directory.lookup(peer_id, self._now())
+        return succeed(None if record is None else self._listing(record))
+
+    def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
+        """Return some listings, in the order of their ids."""
+        records, following = self.directory.page(after, limit, username, self._now())
+        return succeed(Page([self._listing(record) for record in records], following))
+
+    def remove(self, peer_id: str, document: Document) -> Deferred[bool]:
+        """End a record, and the peer's stream."""
+        return execute(self._remove, peer_id, document)
+
+    def _remove(self, peer_id: str, document: Document) -> bool:
+        found = self._holds(peer_id)
+        if found:
+            self._use(document)
+            self.directory.remove(peer_id)
+            self.streams.end(peer_id, "removed")
+        return found
+
+    def subscribe(self, peer_id: str, document: Document) -> Deferred[bool]:
+        """Let the peer open a stream."""
+        return execute(self._subscribe, peer_id, document)
+
+    def _subscribe(self, peer_id: str, document: Document) -> bool:
+        found = self._holds(peer_id)
+        if found:
+            self._use(document)
+        return found
+
+    def unsubscribe(self, peer_id: str) -> None:
+        """Nothing to do: the streams themselves tell who is online."""
+
+    def deliver(self, peer_id: str, document: Document, token: str) -> Deferred[Delivery]:
+        """Put a document on a peer's stream."""
+        return execute(self._deliver, peer_id, document, token)
+
+    def _deliver(self, peer_id: str, document: Document, token: str) -> Delivery:
+        if not self._holds(document.issuer):
+            return Delivery.UNKNOWN_AUTHOR
+        if not self._holds(peer_id):
+            return Delivery.UNKNOWN_PEER
+        if peer_id not in self.streams:
+            return Delivery.OFFLINE
+        now, size = self._now(), len(token)
+        solicited = self.correspondents.has_written(peer_id, document.issuer, now)
+        if not solicited and not self._has_room(peer_id, document.issuer, now, size):
+            return Delivery.UNSOLICITED
+        self._use(document)
+        delivery = self.streams.deliver(peer_id, token)
+        if delivery is not Delivery.TAKEN:
+            self.used.forget(document.issuer, document.nonce, stale_at(document))
+            return delivery
+        if not solicited and self.unsolicited.rate:
+            self._budgets.take(peer_id, now, size)
+            self.shares.take(document.issuer, peer_id, now, size)
+        if solicits(document.body):
+            self.correspondents.wrote(document.issuer, peer_id, now)
+        return delivery
+
+    def _has_room(self, peer_id: str, author: str, now: float, size: int) -> bool:
+        """Tell whether a recipient's budget has room for a document of a stranger."""
+        weight = WEIGHT * self.shares.had(author, peer_id, now)
+        return not self._budgets.wait(peer_id, now, size, weight)
+
+    def count(self) -> Deferred[int | None]:
+        """Count the records."""
+        return succeed(len(self.directory))
+
+    def _use(self, document: Document) -> None:
+        now = self.runtime.wall_time()
+        self.used.use(document.issuer, document.nonce, stale_at(document), now)
+
+    def _holds(self, peer_id: str) -> bool:
+        return self.directory.lookup(peer_id, self._now()) is not None
+
+    def _listing(self, record: Record) -> Listing:
+        return Listing(record, record.peer_id in self.streams)
+
+    def _now(self) -> float:
+        return self.runtime.clock.seconds()

@@ -1,0 +1,381 @@
+"""
+The registry's memory in Redis, so that several processes of it act as one.
+
+::
+
+    peer ── stream ── this process                   another process ── POST /deliver ── author
+                        │  ▲                              │
+                 claims │  │ deliver (pub/sub)            │ one script: registered? online? new?
+                        ▼  │                              ▼ then publish to where the stream hangs
+                      ┌──────────────────────────────────────┐
+                      │                Redis                 │  answer: did a live stream take it?
+                      └──────────────────────────────────────┘
+
+Owns what follows when a process or Redis dies:
+
+* A process that was killed stops saying that it lives; after INSTANCE_LEASE seconds its peers
+  aren't shown as online any more.  A document for them is refused at once: nobody listens on its
+  channel.  Their leases run on, and they subscribe at another process.
+* While Redis is away each request that needs it is refused with ``store-unavailable``; streams
+  stay open.  When it is back, each process tells it of all its streams.  If it has lost the
+  records, they come with the next renewal; streams without a record aren't ended before every
+  peer has had a lease's time for that.
+* Each stream is looked after every CHECK seconds: is its peer's newest one here, is the peer still
+  registered?  So a message that was lost only delays the end of a stream.
+
+A document counts as delivered when the process that holds the stream says so.  If it doesn't
+within ANSWER_TIMEOUT, the answer is ``peer-offline`` although the document may have arrived; its
+nonce stays used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count, islice
+from math import ceil
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, TimeoutError, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from p2pchat.errors import ReplayedDocument
+from p2pchat.identity.documents import stale_at
+from p2pchat.interfaces import IRegistryStore
+from p2pchat.registry.admission.rates import UNSOLICITED, Rate
+from p2pchat.registry.admission.solicited import KEPT, WEIGHT, pair, solicits, span
+from p2pchat.registry.event_streams import EventStreams
+from p2pchat.registry.refusals import Refused
+from p2pchat.registry.store import redis_scripts as scripts
+from p2pchat.registry.store.directory import Delivery, Listing, Page, Record, full
+from p2pchat.registry.store.redis_link import RedisLink
+from p2pchat.registry.store.redis_scripts import Answer, Deliver, End, read
+from p2pchat.registry.store.redis_url import RedisUrl
+from p2pchat.runtime import Runtime
+from p2pchat.wire.documents import Document
+
+MAX_RECORDS = 2_000_000  # in all; about 1 KiB each with what stands beside it: 2 GiB
+INSTANCE_LEASE = 10  # seconds; how long a process that was killed counts as living
+BEAT = 3.0  # seconds; three tries in a lease
+CHECK = 15.0  # seconds; between two looks at a stream
+PRESENCE = 60  # seconds; four looks
+BATCH = 200  # streams that are looked after in one step: a fraction of a millisecond
+CLOCKS = 10  # seconds that the clocks of two processes may differ
+ANSWER_TIMEOUT = 1.5  # seconds; a peer waits for 5
+
+_log = Logger()
+
+
+@implementer(IRegistryStore)
+@attrs.define(eq=False)
+class RedisStore:
+    """
+    One process's part of a shared memory.
+
+    :ivar lease: seconds that a record lives without renewal.
+    :ivar streams: those that hang on this process.
+    :ivar unsolicited: bytes to one peer from those that it never wrote to.
+    :ivar instance: the random name of this process.
+    """
+
+    url: RedisUrl
+    runtime: Runtime
+    lease: float
+    streams: EventStreams
+    unsolicited: Rate = UNSOLICITED
+    instance: str = attrs.field(init=False)
+    capacity: int = attrs.field(default=MAX_RECORDS)
+    _link: RedisLink = attrs.field(init=False)
+    _serials: dict[str, int] = attrs.field(init=False, factory=dict)  # of our streams
+    _numbers: Any = attrs.field(init=False, factory=lambda: count(1))
+    _waiting: dict[int, Deferred[Delivery]] = attrs.field(init=False, factory=dict)
+    _registered_now: int = attrs.field(init=False, default=0)
+    _next_beat: float = attrs.field(init=False, default=0.0)
+    _next_check: float = attrs.field(init=False, default=0.0)
+
+    def __attrs_post_init__(self) -> None:
+        self.instance = self.runtime.random_name()
+        channel = scripts.channel(self.instance)
+        self._link = RedisLink(self.runtime, self.url, channel, self._received, self._connected)
+
+    # -- its life
+
+    def start(self) -> None:
+        """Connect; until that is done, everything is refused."""
+        self._link.start()
+
+    def stop(self) -> Deferred[None]:
+        """Say that this process lives no more, and disconnect."""
+        left = self._link.run(scripts.LEAVE, self.instance)
+        return left.addErrback(_quietly).addCallback(lambda _: self._link.stop())
+
+    def is_available(self) -> bool:
+        """Tell whether Redis can be asked, and tells us."""
+        return self._link.since is not None
+
+    def sweep(self) -> None:
+        """Say that we live; look after some of our streams."""
+        now = self.runtime.clock.seconds()
+        if not self.is_available():
+            return
+        if now >= self._next_beat:
+            self._beat()
+        if now >= self._next_check:
+            self.check_streams()
+
+    def _connected(self) -> None:
+        self._beat().addCallback(lambda _: self.check_streams())
+
+    def _beat(self) -> Deferred[Any]:
+        self._next_beat = self.runtime.clock.seconds() + BEAT
+        self._link.listens()
+        beat = self._link.run(scripts.BEAT, self.instance, INSTANCE_LEASE, scripts.SWEPT)
+        return beat.addCallbacks(self._counted, _quietly)
+
+    def _counted(self, registered: int) -> None:
+        self._registered_now = registered
+
+    # -- records
+
+    def register(self, record: Record, document: Document) -> Deferred[bool]:
+        """Hold a record for one lease."""
+        done = self._link.run(
+            scripts.REGISTER,
+            record.peer_id,
+            record.username if record.listed else "",
+            _encode(record),
+            int(self.lease * 1000),
+            self.capacity,
+            *self._nonce(document),
+        )
+        return done.addCallback(self._registered)
+
+    def _registered(self, outcome: str) -> bool:
+        if outcome == "full":
+            raise full(self.capacity, self.lease)
+        return _refuse_used(outcome) == "online"
+
+    def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
+        """Hold a record for one more lease."""
+        lease = int(self.lease * 1000)
+        done = self._link.run(scripts.RENEW, peer_id, lease, renewal, ip)
+        return done.addCallback(lambda outcome: outcome == "done")
+
+    def find(self, peer_id: str) -> Deferred[Listing | None]:
+        """Find a peer."""
+        return self._link.run(scripts.FIND, peer_id).addCallback(_decode)
+
+    def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
+        """Return some listings, in the order of their ids."""
+        name = () if username is None else (username,)
+        return self._link.run(scripts.PAGE, after, limit, *name).addCallback(_decode_page)
+
+    def remove(self, peer_id: str, document: Document) -> Deferred[bool]:
+        """End a record, and the peer's stream."""
+        done = self._link.run(scripts.REMOVE, peer_id, self.instance, *self._nonce(document))
+        return done.addCallback(self._removed, peer_id)
+
+    def _removed(self, outcome: str, peer_id: str) -> bool:
+        found = _refuse_used(outcome) != "unknown"
+        if found:
+            self.streams.end(peer_id, "removed")
+        return found
+
+    def count(self) -> Deferred[int | None]:
+        """Return how many records there were at the last beat: who asks for health can't wait."""
+        return succeed(self._registered_now if self.is_available() else None)
+
+    def _nonce(self, document: Document) -> tuple[str, int]:
+        """Return the nonce and the seconds for which it must be remembered."""
+        left = stale_at(document) - self.runtime.wall_time()
+        return document.nonce, max(1, ceil(left) + CLOCKS)
+
+    # -- streams
+
+    def subscribe(self, peer_id: str, document: Document) -> Deferred[bool]:
+        """Let the peer open a stream here."""
+        serial = next(self._numbers)
+        done = self._link.run(
+            scripts.SUBSCRIBE, peer_id, self.instance, serial, PRESENCE, *self._nonce(document)
+        )
+        done.addCallbacks(
+            self._subscribed, self._given_up, (peer_id, serial), errbackArgs=(peer_id, serial)
+        )
+        return done
+
+    def _subscribed(self, outcome: str, peer_id: str, serial: int) -> bool:
+        found = _refuse_used(outcome) != "unknown"
+        if found:
+            self._serials[peer_id] = max(serial, self._serials.get(peer_id, 0))
+        return found
+
+    def _given_up(self, failure: Failure, peer_id: str, serial: int) -> Failure:
+        self._leave(peer_id, serial)  # in case that it was done all the same
+        return failure
+
+    def unsubscribe(self, peer_id: str) -> None:
+        """Say that the peer isn't here any more."""
+        serial = self._serials.pop(peer_id, None)
+        if serial is not None:
+            self._leave(peer_id, serial)
+
+    def _leave(self, peer_id: str, serial: int) -> None:
+        left = self._link.run(scripts.UNSUBSCRIBE, peer_id, self.instance, serial)
+        left.addErrback(_quietly)
+
+    def check_streams(self) -> None:
+        """Look after all our streams, a batch at a time."""
+        now = self.runtime.clock.seconds()
+        self._next_check = now + CHECK
+        for peer_id in set(self._serials) - set(self.streams):
+            self.unsubscribe(peer_id)
+        ours = iter(list(self._serials.items()))
+        while batch := list(islice(ours, BATCH)):
+            words = [word for stream in batch for word in stream]
+            checked = self._link.run(scripts.CHECK, self.instance, PRESENCE, *words)
+            checked.addCallback(self._checked, batch).addErrback(self._check_soon)
+
+    def _check_soon(self, failure: Failure) -> None:
+        """Look again with the next beat: Redis may be reading its file after a restart."""
+        _quietly(failure)
+        self._next_check = min(self._next_check, self._next_beat)
+
+    def _checked(self, found: str, batch: Sequence[tuple[str, int]]) -> None:
+        for letter, (peer_id, serial) in zip(found, batch, strict=True):
+            if letter == "s":
+                self._end(End(peer_id, serial, "superseded"))
+            elif letter == "r" and self._had_time():
+                self._end(End(peer_id, serial, "expired"))
+
+    def _had_time(self) -> bool:
+        """Tell whether every peer has renewed its lease since Redis was there again."""
+        since = self._link.since
+        return since is not None and self.runtime.clock.seconds() - since > self.lease
+
+    # -- deliveries
+
+    def deliver(self, peer_id: str, document: Document, token: str) -> Deferred[Delivery]:
+        """Put a document on a peer's stream, wherever it hangs."""
+        request = next(self._numbers)
+        answered = self._waiting[request] = Deferred()
+        asked = self._link.run(
+            scripts.DELIVER,
+            document.issuer,
+            peer_id,
+            self.instance,
+            *self._nonce(document),
+            Deliver(request, self.instance, peer_id, token).encode(),
+            *self._solicitation(document, peer_id, token),
+        )
+        asked.addCallback(self._sent, peer_id, token, answered)
+        asked.addCallback(self._delivered, document)
+        return asked.addBoth(self._forget_request, request)
+
+    def _solicitation(self, document: Document, peer_id: str, token: str) -> Iterator[object]:
+        """Return what the script must know to tell strangers from correspondents."""
+        yield pair(peer_id, document.issuer).hex()
+        yield pair(document.issuer, peer_id).hex() if solicits(document.body) else ""
+        rate, most = self.unsolicited.rate, self.unsolicited.burst
+        yield from (len(token), int(most) if rate else 0, most / rate * 1000 if rate else 1)
+        yield from (int(KEPT), scripts.MAX_PAIRS)
+        yield from (WEIGHT, ceil(span(self.unsolicited)) or 1)
+
+    def _sent(
+        self, outcome: str, peer_id: str, token: str, answered: Deferred[Delivery]
+    ) -> Deferred[Any] | Any:
+        if outcome == "here":
+            return self.streams.deliver(peer_id, token)
+        if outcome != "sent":
+            return _refuse_used(outcome)
+        answered.addTimeout(ANSWER_TIMEOUT, self.runtime.clock)
+        return answered.addErrback(_late)
+
+    def _delivered(
+        self, outcome: Delivery | str, document: Document
+    ) -> Delivery | Deferred[Delivery]:
+        if isinstance(outcome, str):
+            return _DELIVERIES[outcome]
+        if outcome is Delivery.TAKEN:
+            return outcome
+        forgotten = self._link.run(scripts.FORGET, document.issuer, document.nonce)
+        return forgotten.addBoth(lambda _: outcome)  # it wasn't taken there, and may come again
+
+    def _forget_request(self, result: Any, request: int) -> Any:
+        del self._waiting[request]
+        return result
+
+    def _received(self, text: str) -> None:
+        match read(text):
+            case Deliver() as message:
+                delivery = self.streams.deliver(message.peer_id, message.token)
+                answer = Answer(message.request, delivery).encode()
+                channel = scripts.channel(message.instance)
+                self._link.publish(channel, answer).addErrback(_quietly)
+            case Answer() as answer:
+                waiting = self._waiting.get(answer.request)
+                if waiting is not None and not waiting.called:
+                    waiting.callback(answer.delivery)
+            case End() as end:
+                self._end(end)
+
+    def _end(self, end: End) -> None:
+        """End a stream, unless there is a newer one here."""
+        if self._serials.get(end.peer_id) == end.serial:
+            self.streams.end(end.peer_id, end.event)
+
+
+_DELIVERIES = {
+    "unknown-author": Delivery.UNKNOWN_AUTHOR,
+    "unknown": Delivery.UNKNOWN_PEER,
+    "offline": Delivery.OFFLINE,
+    "unsolicited": Delivery.UNSOLICITED,
+}
+
+
+def redis_store(url: RedisUrl) -> Callable[[Runtime, float, EventStreams, Rate], RedisStore]:
+    """Return what makes a store at this place."""
+    return partial(RedisStore, url)
+
+
+def _refuse_used(outcome: str) -> str:
+    if outcome == "used":
+        raise ReplayedDocument()
+    return outcome
+
+
+def _quietly(failure: Failure) -> None:
+    """Let what will be tried again anyway fail without a word."""
+    failure.trap(Refused)
+
+
+def _late(failure: Failure) -> str:
+    failure.trap(TimeoutError)
+    return "offline"
+
+
+_MEMBERS = tuple(member.name for member in attrs.fields(Record))
+
+
+def _encode(record: Record) -> str:
+    return json.dumps(attrs.asdict(record), ensure_ascii=False)
+
+
+def _decode(text: str | None) -> Listing | None:
+    """Read a record; what a newer registry wrote may say more, and an older one wrote a list."""
+    if text is None:
+        return None
+    written = json.loads(text[1:])
+    said = dict(zip(_MEMBERS, written, strict=False)) if isinstance(written, list) else written
+    members = {name: said[name] for name in _MEMBERS if name in said}
+    members["addresses"] = tuple((host, port) for host, port in members["addresses"])
+    return Listing(Record(**members), text[0] == "1")
+
+
+def _decode_page(text: str) -> Page:
+    following, *lines = text.split("\n")
+    listings = [listing for line in lines if (listing := _decode(line)) is not None]
+    return Page(listings, following or None)

@@ -1,0 +1,277 @@
+"""
+Two connections to Redis that come back by themselves: one asks, the other listens.
+
+Owns connecting, and the end of patience: whatever is asked while there is no connection fails at
+once, what isn't answered within REPLY_TIMEOUT ends the connection, and both are the same refusal.
+After a failure it tries again for ever, RETRY_FIRST to RETRY_LONGEST seconds apart.  It says once
+that Redis is away, and once that it is back.
+
+The protocol is txredisapi's, with hiredis to read replies: its own reader takes one string in a
+turn of the reactor.  Its pool isn't used, because it gives up for ever when a connection is lost
+at the wrong moment, and makes those who ask meanwhile wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import hiredis  # noqa: F401 - so that its absence is an error and not a slow reader
+from twisted.application.internet import ClientService
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.logger import Logger, LogPublisher
+from twisted.python.failure import Failure
+from txredisapi import RedisError, RedisProtocol, ResponseError, SubscriberProtocol
+
+from p2pchat.registry.refusals import Refused, refused
+from p2pchat.registry.store.redis_url import RedisUrl
+from p2pchat.runtime import Runtime
+
+CONNECT_TIMEOUT = 2.0  # seconds
+REPLY_TIMEOUT = 2.0  # seconds; less than what a peer waits for us
+RETRY_FIRST = 0.2  # seconds
+RETRY_LONGEST = 2.0  # seconds
+RETRY_AFTER = 2  # seconds; what those who ask meanwhile are told
+
+_log = Logger()
+
+
+def unavailable() -> Refused:
+    """Return the refusal of what can't be done without the store."""
+    detail = "the registry can't reach its store at the moment: try again soon"
+    return refused(503, "store-unavailable", detail, retry_after=RETRY_AFTER)
+
+
+class _Reporting:
+    """Tells its factory that it ended, and why."""
+
+    def connectionLost(self, why: Failure) -> None:
+        """Report before what waits for replies is told."""
+        self.factory.lost(why.getErrorMessage())  # type: ignore[attr-defined]
+        super().connectionLost(why)  # type: ignore[misc]
+
+
+class _Asking(_Reporting, RedisProtocol):  # type: ignore[misc]  # txredisapi has no types
+    """The connection that asks."""
+
+
+class _Listening(_Reporting, SubscriberProtocol):  # type: ignore[misc]
+    """The connection that listens, and hands messages on."""
+
+    received: Callable[[str], None]
+
+    def messageReceived(self, pattern: object, channel: object, message: object) -> None:
+        """Take one message."""
+        if isinstance(message, str):
+            self.received(message)
+
+
+class _Connecting(ClientService):
+    """A ClientService that leaves it to the link to say, once, that there is no connection."""
+
+    _log = Logger(observer=LogPublisher())
+
+
+@attrs.define(eq=False)
+class _Connection(Factory):
+    """
+    One connection, made again whenever it is lost.
+
+    What txredisapi's protocol wants of its factory is here: ``isLazy``, ``stopTrying`` and
+    ``connectionError``.
+
+    :ivar build: makes the protocol.
+    :ivar changed: called when ``ready`` has come (None) or gone (the reason).
+    :ivar ready: the protocol, while it can be used.
+    """
+
+    endpoint: IStreamClientEndpoint
+    build: Callable[[], Any]
+    changed: Callable[[str | None], None]
+    runtime: Runtime
+    ready: Any = None
+    isLazy = False
+    noisy = False
+    _wait: float = RETRY_FIRST
+    _service: ClientService = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._service = _Connecting(self.endpoint, self, self._delay, self.runtime.clock)
+
+    def start(self) -> None:
+        """Connect, and stay connected."""
+        self._service.whenConnected(failAfterFailures=1).addErrback(self._failed)
+        self._service.startService()
+
+    def stop(self) -> Deferred[None]:
+        """Disconnect; fires when that is done."""
+        return self._service.stopService()
+
+    def abort(self) -> None:
+        """Drop the connection; it is made again."""
+        if self.ready is not None:
+            self.ready.transport.abortConnection()
+
+    def _delay(self, _attempt: int) -> float:
+        """Return the seconds until the next try; one that was let in no further is no success."""
+        wait, self._wait = self._wait, min(self._wait * 2, RETRY_LONGEST)
+        return wait * (0.5 + self.runtime.random_bytes(1)[0] / 255)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Make the protocol of a new connection."""
+        protocol = self.build()
+        protocol.factory = self
+        protocol.callLater = self.runtime.clock.callLater
+        protocol.whenConnected().addCallback(self._usable)
+        return protocol
+
+    def _usable(self, protocol: Any) -> None:
+        self.ready, self._wait = protocol, RETRY_FIRST
+        self.changed(None)
+
+    def _failed(self, failure: Failure) -> None:
+        self.lost(failure.getErrorMessage())
+
+    def lost(self, reason: str) -> None:
+        """Take notice that the connection has ended."""
+        self.ready = None
+        if self._service.running:
+            self.changed(reason)
+
+    def stopTrying(self) -> None:
+        """Try again all the same: a wrong password may be made right on the server."""
+
+    def connectionError(self, why: str) -> None:
+        """Take notice that the server didn't let us in; the connection is ending."""
+        self.changed(why)
+
+
+@attrs.define(eq=False)
+class RedisLink:
+    """
+    The way to one Redis server.
+
+    :ivar channel: the channel that we listen to.
+    :ivar received: takes each message.
+    :ivar connected: called whenever both connections are there again.
+    :ivar since: when they were made, on the clock of the runtime; None: they aren't both there.
+    """
+
+    runtime: Runtime
+    url: RedisUrl
+    channel: str
+    received: Callable[[str], None]
+    connected: Callable[[], None]
+    since: float | None = attrs.field(init=False, default=None)
+    _asking: _Connection = attrs.field(init=False)
+    _listening: _Connection = attrs.field(init=False)
+    _subscribed: bool = attrs.field(init=False, default=False)
+    _told: bool | None = attrs.field(init=False, default=None)  # whether it is there
+    _complaint: str = attrs.field(init=False, default="")
+
+    def __attrs_post_init__(self) -> None:
+        endpoint = _endpoint(self.runtime.reactor, self.url)
+        self._asking = _Connection(endpoint, self._build, self._asking_changed, self.runtime)
+        build, changed = self._build_listening, self._listening_changed
+        self._listening = _Connection(endpoint, build, changed, self.runtime)
+
+    def start(self) -> None:
+        """Connect, and stay connected."""
+        self._asking.start()
+        self._listening.start()
+
+    def stop(self) -> Deferred[None]:
+        """Disconnect."""
+        stopping = self._asking.stop()
+        return stopping.addCallback(lambda _: self._listening.stop())
+
+    def run(self, script: str, *arguments: object) -> Deferred[Any]:
+        """Run a script; the Deferred fires with its result, or fails with Refused."""
+        return self._ask(lambda redis: redis.eval(script, [], arguments))
+
+    def listens(self) -> None:
+        """Ask whether the connection that listens is alive; if it isn't, make it again."""
+        if self._listening.ready is not None:
+            self._listening.ready.ping().addErrback(lambda failure: failure.trap(RedisError))
+
+    def publish(self, channel: str, message: str) -> Deferred[Any]:
+        """Send a message; the Deferred fires with the number of those who got it."""
+        return self._ask(lambda redis: redis.publish(channel, message))
+
+    def _ask(self, command: Callable[[Any], Deferred[Any]]) -> Deferred[Any]:
+        redis = self._asking.ready
+        if redis is None:
+            return fail(unavailable())
+        try:
+            return command(redis).addErrback(self._refuse)
+        except RedisError:  # it was lost, and we weren't told yet
+            return fail(unavailable())
+
+    def _refuse(self, failure: Failure) -> Failure:
+        if failure.check(RedisError) is None:
+            return failure  # cancelled, or our own mistake
+        if failure.check(ResponseError) is not None:
+            self._complain(failure.getErrorMessage())
+        return Failure(unavailable())
+
+    def _complain(self, error: str) -> None:
+        """Tell the operator what Redis objects to, such as that it is full; each thing once."""
+        if error != self._complaint:
+            self._complaint = error
+            _log.warn("The store {url} refuses: {error}", url=str(self.url), error=error)
+
+    def _build(self) -> Any:
+        return _Asking(**self._credentials())
+
+    def _build_listening(self) -> Any:
+        protocol = _Listening(**self._credentials())
+        protocol.received = self.received
+        return protocol
+
+    def _credentials(self) -> dict[str, Any]:
+        url = self.url
+        return {
+            "replyTimeout": REPLY_TIMEOUT,
+            "username": url.user or None,
+            "password": url.password or None,
+            "dbid": url.database,
+            "convertNumbers": False,
+        }
+
+    def _asking_changed(self, reason: str | None) -> None:
+        if reason is not None:
+            self._listening.abort()  # which might not notice by itself that Redis is away
+        self._changed(reason)
+
+    def _listening_changed(self, reason: str | None) -> None:
+        if reason is not None:
+            self._subscribed = False
+            self._changed(reason)
+            return
+        subscribed = self._listening.ready.subscribe(self.channel)
+        subscribed.addCallbacks(self._is_subscribed, lambda _: None)
+
+    def _is_subscribed(self, _reply: object) -> None:
+        self._subscribed = True
+        self._changed(None)
+
+    def _changed(self, reason: str | None) -> None:
+        if reason is not None:
+            self.since = None
+            if self._told is not False:
+                _log.warn("No store: {url}: {reason}; trying on", url=str(self.url), reason=reason)
+            self._told = False
+        elif self._asking.ready and self._subscribed and self.since is None:
+            self.since, self._told = self.runtime.clock.seconds(), True
+            _log.info("The store {url} is there", url=str(self.url))
+            self.connected()
+
+
+def _endpoint(reactor: Any, url: RedisUrl) -> IStreamClientEndpoint:
+    plain = HostnameEndpoint(reactor, url.host, url.port, timeout=CONNECT_TIMEOUT)
+    return wrapClientTLS(optionsForClientTLS(url.host), plain) if url.tls else plain

@@ -1,0 +1,149 @@
+"""
+The STUN service: UDP sockets around :mod:`p2pchat.registry.stun.binding_server`.
+
+One address has two sockets, on neighbouring ports; two addresses have four.  What isn't a
+Binding request is counted and dropped, and so is what comes from one of our own sockets:
+somebody forged it to set them on each other.  A source that asks too often gets silence: if the
+source was forged, its owner gets no more than that either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.registry.admission.rates import STUN, Rate, TokenBuckets
+from p2pchat.registry.ports import cannot_listen
+from p2pchat.registry.stun.binding_server import Answer, BindingServer, Origin
+from p2pchat.runtime import Runtime, listen_udp6
+from p2pchat.wire.addresses import ANY_IPV6, Address
+
+_log = Logger()
+
+Send = Callable[[Answer], None]
+Objection = Callable[[Address], str]  # why a source is dropped unread, or ""
+
+
+class StunSocket(DatagramProtocol):
+    """One socket: counts what comes, has it answered, sends the answer from the right socket."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        server: BindingServer,
+        origin: Origin,
+        send: Send,
+        objection: Objection,
+        count: Callable[[str], None],
+    ) -> None:
+        self._server = server
+        self._origin = origin
+        self._send = send
+        self._objection = objection
+        self._count = count
+
+    def datagramReceived(self, data: bytes, addr: Any) -> None:
+        """Answer a request."""
+        source: Address = addr[0], addr[1]  # of IPv6 there is more
+        objection = self._objection(source)
+        if objection:
+            self._count(objection)
+            return
+        try:
+            answer = self._server.answer(data, source, self._origin)
+        except RemoteProtocolError:
+            self._count("malformed")
+            return
+        if answer is None:
+            self._count("unanswered")
+            return
+        self._count("refused" if answer.is_error else "answered")
+        self._send(answer)
+
+
+@attrs.define(eq=False, slots=False)
+class StunService(Service):
+    """
+    All the sockets.
+
+    :ivar count: counts a datagram as answered, refused (420), unanswered, malformed, looped,
+        limited or unsent.
+    :ivar rate: requests that one address is answered.
+    :ivar is_optional: go without a port that can't be had, as IPv6 on a machine without it.
+    """
+
+    runtime: Runtime
+    server: BindingServer
+    count: Callable[[str], None]
+    rate: Rate = STUN
+    is_optional: bool = False
+    ports: dict[Origin, IListeningPort] = attrs.field(init=False, factory=dict)
+    _buckets: TokenBuckets = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._buckets = TokenBuckets(self.rate)
+
+    def privilegedStartService(self) -> None:
+        """
+        Bind the sockets.
+
+        :raises ConfigurationError: one of the ports can't be had.
+        """
+        own = self._own_addresses()
+
+        def objection(source: Address) -> str:
+            if source in own:
+                return "looped"
+            return "limited" if self._buckets.take(source[0], self.runtime.clock.seconds()) else ""
+
+        for origin in self.server.origins():
+            socket = StunSocket(self.server, origin, self._send, objection, self.count)
+            try:
+                self.ports[origin] = self._listen(origin, socket)
+            except CannotListenError as error:
+                self._refused(origin, error)
+
+    def _listen(self, origin: Origin, socket: StunSocket) -> IListeningPort:
+        port = self.server.first_port + origin.port
+        interface = self.server.addresses[origin.address]
+        if interface == ANY_IPV6:
+            return listen_udp6(self.runtime.reactor, port, socket)
+        listening: IListeningPort = self.runtime.reactor.listenUDP(
+            port, socket, interface=interface
+        )
+        return listening
+
+    def _refused(self, origin: Origin, error: CannotListenError) -> None:
+        interface, port = self.server.transport_address(origin)
+        refusal = cannot_listen("UDP", port, self.server.addresses[origin.address], error, "--stun")
+        if not self.is_optional:
+            raise refusal from error
+        _log.info("No STUN over {interface}: {reason}", interface=interface, reason=str(refusal))
+
+    def _own_addresses(self) -> frozenset[Address]:
+        hosts = [host for host in self.server.addresses if host] or self.runtime.host_addresses()
+        first = self.server.first_port
+        return frozenset((host, port) for host in hosts for port in (first, first + 1))
+
+    def _send(self, answer: Answer) -> None:
+        try:
+            self.ports[answer.origin].write(answer.data, answer.destination)  # type: ignore[attr-defined]
+        except OSError:  # the source can't be routed to, or a full buffer: the client asks again
+            self.count("unsent")
+
+    def stopService(self) -> Deferred[Any]:
+        """Close the sockets."""
+        super().stopService()
+        closing = [maybeDeferred(port.stopListening) for port in self.ports.values()]
+        self.ports.clear()
+        return DeferredList(closing)

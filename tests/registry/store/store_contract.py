@@ -1,0 +1,388 @@
+"""What every store of the registry promises; the tests of each store bring it to life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from twisted.internet.defer import Deferred, inlineCallbacks
+from zope.interface.verify import verifyObject
+
+from p2pchat.errors import ReplayedDocument
+from p2pchat.interfaces import IRegistryStore
+from p2pchat.registry.admission.rates import Rate
+from p2pchat.registry.admission.solicited import WEIGHT
+from p2pchat.registry.event_streams import EventStreams
+from p2pchat.registry.refusals import Refused
+from p2pchat.registry.store.directory import Delivery, Record
+from p2pchat.wire.documents import Body, Description, Document, Offer, Registration, Ringing
+
+if TYPE_CHECKING:
+    from twisted.trial.unittest import TestCase as _TestCase
+else:
+    _TestCase = object  # so that nobody runs the contract itself
+
+LEASE = 2.0  # seconds; a busy machine must be able to do a few things within a third of it
+CAPACITY = 5  # records
+UNKNOWN = "f0000000-0000-8000-8000-000000000000"
+ALICE, BOB, CAROL = (f"{number}0000000-0000-8000-8000-000000000000" for number in range(1, 4))
+
+# What strangers may send a peer: so many documents of this length, and then one a minute.
+PART = "x" * 1000
+PARTS = 40
+UNSOLICITED = Rate(len(PART) / 60, PARTS * len(PART) + 200)
+
+RINGING = Ringing("session")
+OFFER = Offer("session", Description("x", bytes(32), "ufrag", ()))
+
+_nonces = count()
+
+
+@attrs.define(eq=False)
+class FakeStreams(EventStreams):
+    """
+    Streams that only remember.
+
+    :ivar live: what was delivered to each peer that has a stream.
+    :ivar deaf: peers whose streams turn out to be gone.
+    :ivar full: peers whose streams have no room.
+    :ivar ended: which streams were ended, with which events.
+    """
+
+    live: dict[str, list[str]] = attrs.Factory(dict)
+    deaf: set[str] = attrs.Factory(set)
+    full: set[str] = attrs.Factory(set)
+    ended: list[tuple[str, str]] = attrs.Factory(list)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self.live))
+
+    def __contains__(self, peer_id: str) -> bool:
+        return peer_id in self.live
+
+    def deliver(self, peer_id: str, token: str) -> Delivery:
+        """Remember a document."""
+        if peer_id not in self.live or peer_id in self.deaf:
+            return Delivery.OFFLINE
+        if peer_id in self.full:
+            return Delivery.FULL
+        self.live[peer_id].append(token)
+        return Delivery.TAKEN
+
+    def end(self, peer_id: str, name: str) -> None:
+        """Remember an end."""
+        if self.live.pop(peer_id, None) is not None:
+            self.ended.append((peer_id, name))
+
+
+@attrs.frozen
+class Process:
+    """A store, and the streams of the process that has it."""
+
+    store: Any
+    streams: FakeStreams
+
+    @inlineCallbacks
+    def register(self, peer_id: str, username: str = "x", **fields: Any) -> Any:
+        """Register a peer; returns its record."""
+        record = Record.of(peer_id, Registration(username, **fields), "192.0.2.1", 5.0)
+        online = yield self.store.register(record, self.document(peer_id))
+        assert online == (yield self.is_online(peer_id))
+        return record
+
+    @inlineCallbacks
+    def listen(self, peer_id: str) -> Any:
+        """Open a peer's stream."""
+        found = yield self.store.subscribe(peer_id, self.document(peer_id))
+        if found:
+            self.streams.end(peer_id, "superseded")
+            self.streams.live[peer_id] = []
+        return found
+
+    def hang_up(self, peer_id: str) -> None:
+        """Close a peer's stream."""
+        del self.streams.live[peer_id]
+        self.store.unsubscribe(peer_id)
+
+    def deliver(self, document: Document, to: str, token: str = "token") -> Deferred[Delivery]:
+        """Deliver a document."""
+        delivered: Deferred[Delivery] = self.store.deliver(to, document, token)
+        return delivered
+
+    @inlineCallbacks
+    def is_online(self, peer_id: str) -> Any:
+        """Return what a listing says."""
+        listing = yield self.store.find(peer_id)
+        return listing is not None and listing.online
+
+    def document(self, by: str, body: Body = RINGING) -> Document:
+        """Return a document that nobody has seen."""
+        issued_at = self.store.runtime.wall_time()
+        return Document(by, "anybody", issued_at, f"nonce-{next(_nonces)}", body)
+
+    @inlineCallbacks
+    def fill(self, author: str, to: str, body: Body = RINGING) -> Any:
+        """Send one document after another, until it isn't taken; return what happened, in order."""
+        outcomes: list[Delivery] = []
+        while not outcomes or outcomes[-1] is Delivery.TAKEN:
+            outcomes.append((yield self.deliver(self.document(author, body), to, PART)))
+            assert len(outcomes) < 20, outcomes
+        return outcomes
+
+
+class StoreContract(_TestCase):
+    """One process's view, to be mixed into a test case that makes ``process``."""
+
+    process: Process
+
+    def pass_time(self, seconds: float) -> Deferred[None]:
+        """Let time pass, and what is due be done."""
+        raise NotImplementedError
+
+    @inlineCallbacks
+    def refused(self, deferred: Deferred[Any], kind: type[Exception]) -> Any:
+        """Wait for the exception of this kind."""
+        return (yield self.assertFailure(deferred, kind))
+
+    def test_interface(self) -> None:
+        """It is a store."""
+        self.assertTrue(verifyObject(IRegistryStore, self.process.store))
+
+    @inlineCallbacks
+    def test_found(self) -> Any:
+        """What was registered is found as it was, and offline; nobody else is."""
+        places = (("192.0.2.1", 5), ("2001:db8::1", 6))
+        record = yield self.process.register(ALICE, "Zoë\n& 😀", nat="x", addresses=places)
+        listing = yield self.process.store.find(ALICE)
+        self.assertEqual((listing.record, listing.online), (record, False))
+        self.assertIsNone((yield self.process.store.find(BOB)))
+
+    @inlineCallbacks
+    def test_pages(self) -> Any:
+        """Pages have every record once, in the order of ids, and end."""
+        for peer_id in (CAROL, ALICE, BOB):
+            yield self.process.register(peer_id)
+        page = yield self.process.store.page("", 2, None)
+        self.assertEqual([one.record.peer_id for one in page.listings], [ALICE, BOB])
+        self.assertEqual(page.following, BOB)
+        page = yield self.process.store.page(BOB, 2, None)
+        self.assertEqual([one.record.peer_id for one in page.listings], [CAROL])
+        self.assertIsNone(page.following)
+
+    @inlineCallbacks
+    def test_names(self) -> Any:
+        """A page of a name has those who have it now."""
+        for peer_id in (ALICE, BOB, CAROL):
+            yield self.process.register(peer_id, "one")
+        yield self.process.register(BOB, "two")
+        yield self.process.listen(CAROL)
+        page = yield self.process.store.page("", 9, "one")
+        shown = [(one.record.peer_id, one.online) for one in page.listings]
+        self.assertEqual(shown, [(ALICE, False), (CAROL, True)])
+        page = yield self.process.store.page("", 9, "nobody")
+        self.assertEqual((page.listings, page.following), ([], None))
+
+    @inlineCallbacks
+    def test_unlisted(self) -> Any:
+        """Who wants to be in no list is found by the whole id, and counts like anybody."""
+        for peer_id in (ALICE, BOB):
+            yield self.process.register(peer_id, "one", listed=False)
+        yield self.process.register(CAROL, "one")
+        for listed, ids in ((True, [BOB, CAROL]), (False, [CAROL]), (True, [BOB, CAROL])):
+            yield self.process.register(BOB, "one", listed=listed)
+            for name in (None, "one"):
+                page = yield self.process.store.page("", 9, name)
+                self.assertEqual([one.record.peer_id for one in page.listings], ids)
+        yield self.process.listen(ALICE)
+        alice = yield self.process.store.find(ALICE)
+        self.assertEqual((alice.record.listed, alice.online), (False, True))
+        for number in range(CAPACITY - 3):
+            other = f"5{number}000000-0000-8000-8000-000000000000"
+            yield self.process.register(other, listed=False)
+        yield self.refused(self.process.register(UNKNOWN), Refused)
+        removed = yield self.process.store.remove(ALICE, self.process.document(ALICE))
+        self.assertTrue(removed)
+        self.assertIsNone((yield self.process.store.find(ALICE)))
+        yield self.process.register(UNKNOWN)
+
+    @inlineCallbacks
+    def test_renewed(self) -> Any:
+        """A record is prolonged as it is, by its token from its address, and by nothing else."""
+        store = self.process.store
+        record = Record.of(ALICE, Registration("x"), "192.0.2.1", 5.0, "token")
+        yield store.register(record, self.process.document(ALICE))
+        yield self.process.register(BOB)
+        yield self.pass_time(LEASE * 0.7)
+        for peer_id, token, ip in (
+            (ALICE, "other", "192.0.2.1"),
+            (ALICE, "", "192.0.2.1"),
+            (ALICE, "token", "192.0.2.2"),
+            (BOB, "", "192.0.2.1"),
+            (CAROL, "token", "192.0.2.1"),
+        ):
+            self.assertFalse((yield store.renew(peer_id, token, ip)))
+        self.assertTrue((yield store.renew(ALICE, "token", "192.0.2.1")))
+        yield self.pass_time(LEASE * 0.6)
+        self.assertIsNone((yield store.find(BOB)))
+        self.assertEqual((yield store.find(ALICE)).record, record)
+        yield self.pass_time(LEASE * 1.1)
+        self.assertFalse((yield store.renew(ALICE, "token", "192.0.2.1")))
+
+    @inlineCallbacks
+    def test_lease_ends(self) -> Any:
+        """A record that isn't renewed is gone after a lease, from every listing."""
+        yield self.process.register(ALICE)
+        yield self.process.register(BOB)
+        yield self.pass_time(LEASE * 0.7)
+        yield self.process.register(BOB)
+        yield self.pass_time(LEASE * 0.6)
+        self.assertIsNone((yield self.process.store.find(ALICE)))
+        page = yield self.process.store.page("", 9, "x")
+        self.assertEqual([one.record.peer_id for one in page.listings], [BOB])
+        yield self.pass_time(LEASE * 1.1)
+        yield self.pass_time(LEASE)
+        self.assertEqual((yield self.process.store.count()), 0)
+
+    @inlineCallbacks
+    def test_removed(self) -> Any:
+        """A removal ends record and stream; there is nothing left to remove."""
+        yield self.process.register(ALICE)
+        yield self.process.listen(ALICE)
+        document = self.process.document(ALICE)
+        self.assertTrue((yield self.process.store.remove(ALICE, document)))
+        self.assertEqual(self.process.streams.ended, [(ALICE, "removed")])
+        self.assertFalse((yield self.process.store.remove(ALICE, document)))
+        self.assertEqual((yield self.process.store.page("", 9, "x")).listings, [])
+        yield self.process.register(ALICE)
+        yield self.refused(self.process.store.remove(ALICE, document), ReplayedDocument)
+
+    @inlineCallbacks
+    def test_full(self) -> Any:
+        """When there is no room strangers are refused, and may send the same again."""
+        for number in range(CAPACITY):
+            yield self.process.register(f"peer-{number}")
+        record = Record.of(ALICE, Registration("x"), "192.0.2.1", 0.0)
+        document = self.process.document(ALICE)
+        refusal = yield self.refused(self.process.store.register(record, document), Refused)
+        self.assertEqual(refusal.problem.reason, "registry-full")
+        yield self.process.register("peer-0")
+        yield self.process.store.remove("peer-0", self.process.document("peer-0"))
+        yield self.process.store.register(record, document)
+        yield self.refused(self.process.store.register(record, document), ReplayedDocument)
+
+    @inlineCallbacks
+    def test_subscribed(self) -> Any:
+        """Who is registered may listen, and is online until the stream ends."""
+        document = self.process.document(ALICE)
+        self.assertFalse((yield self.process.store.subscribe(ALICE, document)))
+        yield self.process.register(ALICE)
+        self.assertTrue((yield self.process.store.subscribe(ALICE, document)))
+        yield self.refused(self.process.store.subscribe(ALICE, document), ReplayedDocument)
+        yield self.process.listen(ALICE)
+        self.assertTrue((yield self.process.is_online(ALICE)))
+        yield self.process.register(ALICE)
+        self.process.hang_up(ALICE)
+        self.assertFalse((yield self.process.is_online(ALICE)))
+
+    @inlineCallbacks
+    def test_delivered(self) -> Any:
+        """A document goes from one who is registered to one who listens, once."""
+        document = self.process.document(ALICE)
+        for expected in (Delivery.UNKNOWN_AUTHOR, Delivery.UNKNOWN_PEER, Delivery.OFFLINE):
+            self.assertIs((yield self.process.deliver(document, BOB)), expected)
+            yield self.process.register(BOB if expected is Delivery.UNKNOWN_PEER else ALICE)
+        yield self.process.listen(BOB)
+        self.assertIs((yield self.process.deliver(document, BOB, "one")), Delivery.TAKEN)
+        yield self.refused(self.process.deliver(document, BOB, "two"), ReplayedDocument)
+        self.assertEqual(self.process.streams.live[BOB], ["one"])
+
+    @inlineCallbacks
+    def test_not_taken(self) -> Any:
+        """What a stream refused wasn't delivered, and may come again."""
+        yield self.process.register(ALICE)
+        yield self.process.register(BOB)
+        yield self.process.listen(BOB)
+        self.process.streams.deaf.add(BOB)
+        document = self.process.document(ALICE)
+        self.assertIs((yield self.process.deliver(document, BOB)), Delivery.OFFLINE)
+        self.process.streams.deaf.clear()
+        self.process.streams.full.add(BOB)
+        self.assertIs((yield self.process.deliver(document, BOB)), Delivery.FULL)
+        self.process.streams.full.clear()
+        self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)
+
+    @inlineCallbacks
+    def meet(self) -> Any:
+        """Let three listen who never wrote to each other."""
+        for peer_id in (ALICE, BOB, CAROL):
+            yield self.process.register(peer_id)
+            yield self.process.listen(peer_id)
+
+    @inlineCallbacks
+    def pass_by(self, number: int) -> Any:
+        """Let one who was never here send Bob a document, and go; return what happened to it."""
+        peer_id = f"6{number:07}-0000-8000-8000-000000000000"
+        for registered in (peer_id, *((ALICE, BOB, CAROL) if number % 10 == 0 else ())):
+            yield self.process.register(registered)
+        document = self.process.document(peer_id)
+        outcome = yield self.process.deliver(document, BOB, PART)
+        yield self.process.store.remove(peer_id, self.process.document(peer_id))
+        return outcome
+
+    @inlineCallbacks
+    def test_unsolicited(self) -> Any:
+        """Strangers share what they may send a peer; whom it called sends what it likes."""
+        yield self.meet()
+        for number in range(PARTS):
+            self.assertIs((yield self.pass_by(number)), Delivery.TAKEN)
+        self.assertIs((yield self.pass_by(PARTS)), Delivery.UNSOLICITED)
+        again = self.process.document(ALICE)
+        self.assertIs((yield self.process.deliver(again, BOB, PART)), Delivery.UNSOLICITED)
+        yield self.process.deliver(self.process.document(BOB, OFFER), CAROL, "x")
+        for _ in range(2 * PARTS):
+            document = self.process.document(CAROL)
+            self.assertIs((yield self.process.deliver(document, BOB, PART)), Delivery.TAKEN)
+        self.assertIs((yield self.process.deliver(again, BOB, PART)), Delivery.UNSOLICITED)
+
+    @inlineCallbacks
+    def test_share(self) -> Any:
+        """One stranger can't use up what others may send, whatever kind of document it sends."""
+        yield self.meet()
+        share = PARTS // (WEIGHT + 1) + 1  # the last one needs room for itself only
+        for author, body in ((ALICE, RINGING), (CAROL, OFFER)):
+            outcomes = yield self.process.fill(author, BOB, body)
+            self.assertEqual(outcomes, [Delivery.TAKEN] * share + [Delivery.UNSOLICITED])
+            share -= 1  # of what is left
+        for number in range(PARTS // 2):
+            self.assertIs((yield self.pass_by(number)), Delivery.TAKEN)
+        outcomes = yield self.process.fill(ALICE, CAROL)
+        self.assertGreater(len(outcomes), share, "what one had of Bob's budget counts there only")
+
+    @inlineCallbacks
+    def test_many_insist(self) -> Any:
+        """A dozen that never stop leave room for the first documents of others."""
+        yield self.meet()
+        insisting = [f"5{number:07}-0000-8000-8000-000000000000" for number in range(12)]
+        taken = 0
+        for _ in range(5):
+            yield self.process.register(BOB)
+            for peer_id in insisting:
+                yield self.process.register(peer_id)
+                document = self.process.document(peer_id)
+                outcome = yield self.process.deliver(document, BOB, PART)
+                taken += outcome is Delivery.TAKEN
+                yield self.process.store.remove(peer_id, self.process.document(peer_id))
+        self.assertLess(taken, PARTS * 3 // 4)
+        for number in range(PARTS // 4):
+            self.assertIs((yield self.pass_by(number)), Delivery.TAKEN)
+
+    @inlineCallbacks
+    def test_not_taken_of_share(self) -> Any:
+        """What is refused for want of room uses nothing of anybody's share up."""
+        yield self.meet()
+        for number in range(PARTS):
+            yield self.pass_by(number)
+        self.assertEqual((yield self.process.fill(ALICE, BOB)), [Delivery.UNSOLICITED])
+        self.assertGreater(len((yield self.process.fill(ALICE, CAROL))), 1)

@@ -1,0 +1,378 @@
+"""The store in Redis, with a real redis-server: the contract, two processes, and trouble."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import attrs
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import TestCase
+
+from p2pchat.errors import ReplayedDocument
+from p2pchat.registry.admission.rates import Rate
+from p2pchat.registry.admission.solicited import span
+from p2pchat.registry.refusals import Refused
+from p2pchat.registry.store.directory import Delivery, Record
+from p2pchat.registry.store.redis import RedisStore
+from p2pchat.registry.store.redis_url import parse_redis_url
+from p2pchat.runtime import real_runtime
+from p2pchat.wire.documents import Registration
+from tests.lab.relay import write_certificate
+from tests.ports import free_port
+from tests.registry.store.redis_server import NO_REDIS, RedisServer
+from tests.registry.store.store_contract import (
+    ALICE,
+    BOB,
+    CAPACITY,
+    CAROL,
+    LEASE,
+    PART,
+    PARTS,
+    UNSOLICITED,
+    FakeStreams,
+    Process,
+    StoreContract,
+)
+
+PATIENCE = 10.0  # seconds
+TICK = 0.02  # seconds
+
+
+def _restore(trusted: str | None) -> None:
+    os.environ.pop("SSL_CERT_FILE", None)
+    if trusted is not None:
+        os.environ["SSL_CERT_FILE"] = trusted
+
+
+def sleep(seconds: float) -> Deferred[None]:
+    """Wait."""
+    return deferLater(reactor, seconds)
+
+
+class RedisCase(TestCase):
+    """A server, and a process that is connected to it."""
+
+    skip = NO_REDIS or None
+    timeout = 60
+
+    @inlineCallbacks
+    def setUp(self) -> Any:  # type: ignore[override]
+        self.server = RedisServer()
+        self.addCleanup(self.server.close)
+        self.server.start()
+        self.process = self.boot()
+        yield self.connected(self.process)
+
+    def boot(self, url: str = "", lease: float = LEASE, unsolicited: Rate = UNSOLICITED) -> Process:
+        """Start a process of the registry."""
+        streams = FakeStreams()
+        runtime = real_runtime(reactor)
+        url_ = parse_redis_url(url or self.server.url)
+        store = RedisStore(url_, runtime, lease, streams, unsolicited, capacity=CAPACITY)
+        store.start()
+        sweeping = LoopingCall(store.sweep)
+        sweeping.start(0.1)
+        self.addCleanup(store.stop)
+        self.addCleanup(sweeping.stop)
+        return Process(store, streams)
+
+    @inlineCallbacks
+    def refused(self, deferred: Deferred[Any], kind: type[Exception]) -> Any:
+        """Wait for the exception of this kind."""
+        return (yield self.assertFailure(deferred, kind))
+
+    @inlineCallbacks
+    def until(self, question: Any, *arguments: Any) -> Any:
+        """Ask until the answer is yes; a store that isn't there says no."""
+        for _ in range(int(PATIENCE / TICK)):
+            try:
+                if (yield question(*arguments)):
+                    return
+            except Refused as refusal:
+                self.assertEqual(refusal.problem.reason, "store-unavailable")
+            yield sleep(TICK)
+        self.fail(f"{question} {arguments}: never")
+
+    def connected(self, process: Process) -> Deferred[Any]:
+        """Wait until a process is connected."""
+        return self.until(process.store.is_available)
+
+
+class RedisStoreTests(StoreContract, RedisCase):
+    """The contract, by one process; and what expires without us."""
+
+    def pass_time(self, seconds: float) -> Deferred[None]:
+        """Wait."""
+        return sleep(seconds)
+
+    @inlineCallbacks
+    def test_expired(self) -> Any:
+        """With the lease ends the stream, some time after."""
+        yield sleep(LEASE)
+        yield self.process.register(ALICE)
+        yield self.process.listen(ALICE)
+        yield sleep(LEASE * 1.1)
+        self.assertEqual(self.process.streams.ended, [])
+        self.process.store.check_streams()
+        yield self.until(lambda: self.process.streams.ended)
+        self.assertEqual(self.process.streams.ended, [(ALICE, "expired")])
+
+    @inlineCallbacks
+    def test_everything_ends(self) -> Any:
+        """Every key but the indices has an end of its own, and they empty themselves."""
+        yield self.process.register(ALICE)
+        yield self.process.listen(ALICE)
+        yield self.process.deliver(self.process.document(ALICE), ALICE)
+        lasting = {"p2pchat:ids", "p2pchat:due", "p2pchat:names", "p2pchat:name:x"}
+        for key in self.server.ask("KEYS", "*").split():
+            ends = int(self.server.ask("TTL", key)) >= 0
+            self.assertEqual(ends, key not in lasting, key)
+        yield sleep(LEASE * 1.1)
+        yield self.until(lambda: not lasting & set(self.server.ask("KEYS", "*").split()))
+
+
+class ShareTests(RedisCase):
+    """What an author had, while real seconds pass."""
+
+    @inlineCallbacks
+    def test_begins_anew(self) -> Any:
+        """Soon after its first document a stranger may send as much again."""
+        rate = Rate(PARTS * len(PART), PARTS * len(PART))
+        process = self.boot(lease=60.0, unsolicited=rate)
+        yield self.connected(process)
+        for peer_id in (ALICE, BOB):
+            yield process.register(peer_id)
+            yield process.listen(peer_id)
+        began = reactor.seconds()
+        first = yield process.fill(ALICE, BOB)
+        yield sleep(1.2)  # the budget is full again
+        between = yield process.fill(ALICE, BOB)
+        yield sleep(span(rate) - (reactor.seconds() - began) + 0.2)
+        self.assertLess(len(between), 3)
+        self.assertEqual((yield process.fill(ALICE, BOB)), first)
+
+    @inlineCallbacks
+    def test_regained(self) -> Any:
+        """The budget of all fills steadily, not only when the time for all of it is over."""
+        process = self.boot(lease=60.0, unsolicited=Rate(10 * len(PART), PARTS * len(PART)))
+        yield self.connected(process)
+        for peer_id in (ALICE, BOB, CAROL):
+            yield process.register(peer_id)
+            yield process.listen(peer_id)
+        all_but_one = PART * (PARTS - 1)
+        document = process.document(ALICE)
+        self.assertIs((yield process.deliver(document, BOB, all_but_one)), Delivery.TAKEN)
+        document, half = process.document(CAROL), PART * (PARTS // 2)
+        self.assertIs((yield process.deliver(document, BOB, half)), Delivery.UNSOLICITED)
+        yield sleep(PARTS / 10 / 2 + 0.2)
+        self.assertIs((yield process.deliver(document, BOB, half)), Delivery.TAKEN)
+
+
+class SharedStoreTests(RedisCase):
+    """Two processes act as one."""
+
+    @inlineCallbacks
+    def setUp(self) -> Any:  # type: ignore[override]
+        yield super().setUp()
+        self.other = self.boot()
+        yield self.connected(self.other)
+        for peer_id in (ALICE, BOB):
+            yield self.process.register(peer_id)
+
+    @inlineCallbacks
+    def test_records(self) -> Any:
+        """What one knows the other knows; a document is used for both."""
+        listing = yield self.other.store.find(ALICE)
+        self.assertEqual((listing.record.peer_id, listing.online), (ALICE, False))
+        document = self.other.document(ALICE)
+        yield self.other.store.register(listing.record, document)
+        again = self.process.store.register(listing.record, document)
+        yield self.refused(again, ReplayedDocument)
+
+    @inlineCallbacks
+    def test_delivered_across(self) -> Any:
+        """A document reaches a stream on the other process, and what becomes of it is true."""
+        yield self.other.listen(BOB)
+        self.assertTrue((yield self.process.is_online(BOB)))
+        document = self.process.document(ALICE)
+        self.other.streams.deaf.add(BOB)
+        self.assertIs((yield self.process.deliver(document, BOB, "one")), Delivery.OFFLINE)
+        self.other.streams.deaf.clear()
+        self.assertIs((yield self.process.deliver(document, BOB, "two")), Delivery.TAKEN)
+        self.assertEqual(self.other.streams.live[BOB], ["two"])
+        yield self.refused(self.other.deliver(document, BOB), ReplayedDocument)
+
+    @inlineCallbacks
+    def test_superseded_across(self) -> Any:
+        """A newer stream on another process ends the older one, and gets what comes."""
+        yield self.process.listen(BOB)
+        yield self.other.listen(BOB)
+        yield self.until(lambda: self.process.streams.ended)
+        self.assertEqual(self.process.streams.ended, [(BOB, "superseded")])
+        self.process.store.unsubscribe(BOB)
+        yield sleep(0.1)
+        document = self.process.document(ALICE)
+        self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)
+        self.assertEqual(self.other.streams.ended, [])
+
+    @inlineCallbacks
+    def test_removed_across(self) -> Any:
+        """A removal at one process ends the stream at the other."""
+        yield self.other.listen(BOB)
+        yield self.process.store.remove(BOB, self.process.document(BOB))
+        yield self.until(lambda: self.other.streams.ended)
+        self.assertEqual(self.other.streams.ended, [(BOB, "removed")])
+
+    @inlineCallbacks
+    def test_stopped(self) -> Any:
+        """The peers of a process that stopped are offline at once, and may send again."""
+        yield self.other.listen(BOB)
+        yield self.other.store.stop()
+        self.assertFalse((yield self.process.is_online(BOB)))
+        document = self.process.document(ALICE)
+        self.assertIs((yield self.process.deliver(document, BOB)), Delivery.OFFLINE)
+        yield self.process.listen(BOB)
+        self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)
+
+
+class UpgradeTests(RedisCase):
+    """Records that a registry of another version wrote."""
+
+    @inlineCallbacks
+    def test_older(self) -> Any:
+        """A list of seven is a record of one that is listed."""
+        record = Record.of(ALICE, Registration("x"), "192.0.2.1", 5.0, "token")
+        yield self.process.store.register(record, self.process.document(ALICE))
+        old = json.dumps([ALICE, "y", "", "192.0.2.1", [["192.0.2.1", 5]], 6, "token"])
+        self.server.ask("SET", f"p2pchat:record:{ALICE}", old)
+        found = (yield self.process.store.find(ALICE)).record
+        self.assertEqual((found.username, found.port, found.listed), ("y", 5, True))
+        self.assertTrue((yield self.process.store.renew(ALICE, "token", "192.0.2.1")))
+        self.assertFalse((yield self.process.store.renew(ALICE, "other", "192.0.2.1")))
+
+    @inlineCallbacks
+    def test_newer(self) -> Any:
+        """What a newer one says besides is ignored."""
+        record = yield self.process.register(ALICE)
+        new = json.dumps({**attrs.asdict(record), "more": 1})
+        self.server.ask("SET", f"p2pchat:record:{ALICE}", new)
+        self.assertEqual((yield self.process.store.find(ALICE)).record, record)
+
+
+class OutageTests(RedisCase):
+    """While Redis is away, and after."""
+
+    @inlineCallbacks
+    def test_away_and_back(self) -> Any:
+        """Requests are refused and streams stay; a Redis that forgot all learns it again."""
+        self.process = self.boot(lease=60.0)
+        yield self.connected(self.process)
+        record = yield self.process.register(ALICE)
+        yield self.process.listen(ALICE)
+        self.server.kill()
+        refusal = yield self.refused(self.process.register(ALICE), Refused)
+        self.assertEqual(refusal.problem.reason, "store-unavailable")
+        self.assertEqual((refusal.status, refusal.headers), (503, {"Retry-After": "2"}))
+        self.assertIsNone((yield self.process.store.count()))
+        self.server.start()
+        yield self.connected(self.process)
+        # Redis learns of the stream when the process looks after it, before or after this.
+        yield self.process.store.register(record, self.process.document(ALICE))
+        yield self.until(self.process.is_online, ALICE)
+        document = self.process.document(ALICE)
+        self.assertIs((yield self.process.deliver(document, ALICE)), Delivery.TAKEN)
+        self.assertEqual(self.process.streams.ended, [])
+
+    @inlineCallbacks
+    def test_late(self) -> Any:
+        """A process that starts before Redis refuses, and works as soon as it is there."""
+        self.server.kill()
+        late = self.boot()
+        yield self.refused(late.store.find(ALICE), Refused)
+        self.server.start()
+        yield self.connected(late)
+        yield late.register(ALICE)
+
+    @inlineCallbacks
+    def test_full_redis(self) -> Any:
+        """A Redis without memory left says so; the registry refuses, and the operator is told."""
+        yield self.process.register(ALICE)
+        self.server.ask("CONFIG", "SET", "maxmemory", "1")
+        with capturedLogs() as told:
+            for _ in range(2):
+                refusal = yield self.refused(self.process.register(BOB), Refused)
+                self.assertEqual(refusal.problem.reason, "store-unavailable")
+        self.assertEqual(sum("OOM" in formatEvent(event) for event in told), 1)
+        self.assertIsNotNone((yield self.process.store.find(ALICE)))
+        self.server.ask("CONFIG", "SET", "maxmemory", "0")
+        yield self.process.register(BOB)
+
+    @inlineCallbacks
+    def test_silent(self) -> Any:
+        """A Redis that doesn't answer is as good as none, after two seconds."""
+        self.server.pause()
+        self.addCleanup(self.server.resume)
+        refusal = yield self.refused(self.process.store.find(ALICE), Refused)
+        self.assertEqual(refusal.problem.reason, "store-unavailable")
+        self.server.resume()
+        yield self.connected(self.process)
+
+
+class TlsTests(RedisCase):
+    """A server that is reached by TLS."""
+
+    @inlineCallbacks
+    def setUp(self) -> Any:  # type: ignore[override]
+        folder = self.mktemp()
+        os.mkdir(folder)
+        write_certificate(folder, "127.0.0.1")
+        certificate = os.path.abspath(f"{folder}/certificate.pem")
+        key = os.path.abspath(f"{folder}/key.pem")
+        port = free_port()
+        files = ("--tls-cert-file", certificate, "--tls-key-file", key)
+        self.server = RedisServer(("--tls-port", str(port), "--tls-auth-clients", "no", *files))
+        self.addCleanup(self.server.close)
+        self.server.start()
+        self.url = f"rediss://127.0.0.1:{port}"
+        former = os.environ.get("SSL_CERT_FILE")
+        os.environ["SSL_CERT_FILE"] = certificate
+        self.addCleanup(_restore, former)
+        self.process = self.boot(self.url)
+        yield self.connected(self.process)
+
+    @inlineCallbacks
+    def test_trusted(self) -> Any:
+        """With a certificate that the system trusts it works."""
+        yield self.process.register(ALICE)
+
+    @inlineCallbacks
+    def test_stranger(self) -> Any:
+        """A server whose certificate nobody vouches for gets nothing."""
+        del os.environ["SSL_CERT_FILE"]
+        stranger = self.boot(self.url)
+        yield sleep(0.5)
+        yield self.refused(stranger.store.find(ALICE), Refused)
+
+
+class PasswordTests(RedisCase):
+    """A server that wants a password."""
+
+    @inlineCallbacks
+    def setUp(self) -> Any:  # type: ignore[override]
+        self.server = RedisServer(("--requirepass", "north south"))
+        self.addCleanup(self.server.close)
+        self.server.start()
+        self.process = self.boot(self.server.url.replace("//", "//default:north%20south@"))
+        yield self.connected(self.process)
+
+    @inlineCallbacks
+    def test_wrong(self) -> Any:
+        """With a wrong one everything is refused, and it is tried again."""
+        stranger = self.boot(self.server.url.replace("//", "//:wrong@"))
+        yield sleep(0.5)
+        yield self.refused(stranger.store.find(ALICE), Refused)

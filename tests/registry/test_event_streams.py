@@ -1,0 +1,231 @@
+"""Event streams, over the real site on a connection that the test slows down."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Request
+from twisted.web.test.requesthelper import DummyChannel
+from zope.interface.verify import verifyObject
+
+from p2pchat.registry.admission.rates import Limits
+from p2pchat.registry.event_streams import MAX_QUEUED, EventStream
+from p2pchat.registry.registry import Settings
+from p2pchat.wire.documents import Removal, Ringing, Subscription
+from tests.registry.web import UNLIMITED, Connection, Response, Web, identity
+
+ALICE, BOB = identity(1), identity(2)
+
+
+class StreamCase(SynchronousTestCase):
+    """Alice and Bob are registered; Bob listens."""
+
+    def setUp(self) -> None:
+        self.web = Web(Settings(rates=UNLIMITED))
+        self.web.register(ALICE, "alice")
+        self.web.register(BOB, "bob")
+        self.stream = self.subscribe()
+
+    def subscribe(self) -> Connection:
+        return self.web.subscribe(BOB, self.web.signed(BOB, Subscription()))
+
+    def deliver(self) -> Response:
+        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        return self.web.post(f"/deliver/{BOB.peer_id}", token)
+
+
+class StreamTests(StreamCase):
+    """What a subscriber reads."""
+
+    def test_is_a_push_producer(self) -> None:
+        """A stream lets its transport pause it."""
+        self.assertTrue(verifyObject(IPushProducer, EventStream(Request(DummyChannel()), 0.0)))
+
+    def test_ready_at_once(self) -> None:
+        """The first thing on a stream says that it is live."""
+        response = self.stream.response()
+        self.assertEqual(response.status, 200)
+        self.assertEqual(response.headers["content-type"], "text/event-stream")
+        self.assertIn(b"event: ready\ndata: {}\n\n", response.body)
+
+    def test_document_at_once(self) -> None:
+        """A delivered document is on the stream before its author has the answer."""
+        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        response = self.web.post(f"/deliver/{BOB.peer_id}", token)
+        self.assertEqual((response.status, response.json), (202, {"delivered": True}))
+        expected = f"event: document\nid: 1\ndata: {token}\n\n".encode()
+        self.assertIn(expected, self.stream.wire.value())
+
+    def test_numbered(self) -> None:
+        """Documents are counted from 1 on each stream."""
+        self.deliver()
+        self.deliver()
+        self.assertIn(b"\nid: 2\n", self.stream.wire.value())
+
+    def test_keepalive(self) -> None:
+        """Every 15 seconds a comment says that the stream lives, for as long as the lease."""
+        self.web.pass_time(46)
+        self.assertEqual(self.stream.wire.value().count(b": keepalive\n\n"), 3)
+
+    def test_outlives_the_idle_timeout(self) -> None:
+        """The idle timeout of the site doesn't end a stream whose lease is renewed."""
+        for _ in range(10):
+            self.web.pass_time(30)
+            self.web.register(ALICE, "alice")
+            self.web.register(BOB, "bob")
+        self.assertFalse(self.stream.wire.aborted)
+        self.assertEqual(self.deliver().status, 202)
+
+
+class RoomTests(SynchronousTestCase):
+    """No more streams than the operator allows."""
+
+    def setUp(self) -> None:
+        self.web = Web(Settings(streams=Limits(3, 2)))
+        self.people = [identity(number) for number in range(1, 6)]
+        for number, person in enumerate(self.people):
+            self.web.register(person, f"peer {number}")
+
+    def ask(self, number: int, ip: str) -> Connection:
+        """Ask for a peer's stream from an address."""
+        person = self.people[number]
+        token = self.web.signed(person, Subscription())
+        return self.web.subscribe(person, token, ip)
+
+    def assertRefused(self, stream: Connection, status: int) -> None:
+        """The answer is a refusal that says when to come back."""
+        response = stream.response()
+        self.assertEqual((response.status, response.reason), (status, "too-many-streams"))
+        self.assertIn("retry-after", response.headers)
+
+    def test_source(self) -> None:
+        """One address has its share; a newer stream of the same peer is no more."""
+        for number in (0, 1):
+            self.assertEqual(self.ask(number, "192.0.2.1").response().status, 200)
+        self.assertRefused(self.ask(2, "192.0.2.1"), 429)
+        self.assertEqual(self.ask(0, "192.0.2.1").response().status, 200)
+        self.assertEqual(self.ask(2, "192.0.2.2").response().status, 200)
+
+    def test_network(self) -> None:
+        """The addresses of an IPv6 /64 share one share."""
+        for number in (0, 1):
+            self.ask(number, f"2001:db8::{number}")
+        self.assertRefused(self.ask(2, "2001:db8::9"), 429)
+        self.assertEqual(self.ask(2, "2001:db8:0:1::").response().status, 200)
+
+    def test_all(self) -> None:
+        """There is an end to it in all; one that closes makes room."""
+        streams = [self.ask(number, f"192.0.2.{number}") for number in range(3)]
+        self.assertRefused(self.ask(3, "192.0.2.3"), 503)
+        streams[0].hang_up()
+        self.assertEqual(self.ask(3, "192.0.2.3").response().status, 200)
+
+
+class EndTests(StreamCase):
+    """Why a stream ends, and what follows."""
+
+    def test_superseded(self) -> None:
+        """A newer stream ends the older one, and gets what comes from then on."""
+        newer = self.subscribe()
+        self.assertTrue(self.stream.response().body.endswith(b"\r\n0\r\n\r\n"))
+        self.assertIn(b"event: superseded\ndata: {}", self.stream.wire.value())
+        self.deliver()
+        self.assertIn(b"event: document", newer.wire.value())
+        self.assertNotIn(b"event: document", self.stream.wire.value())
+
+    def test_closed_is_offline(self) -> None:
+        """A peer whose stream closed can't be delivered to, though its record stays."""
+        self.stream.hang_up()
+        response = self.deliver()
+        self.assertEqual((response.status, response.reason), (404, "peer-offline"))
+        record = self.web.ask("GET", f"/peer/{BOB.peer_id}")
+        self.assertEqual((record.status, record.json["online"]), (200, False))
+
+    def test_closing_an_old_one_keeps_the_new(self) -> None:
+        """The end of a superseded connection doesn't touch the newer stream."""
+        self.subscribe()
+        self.stream.hang_up()
+        self.assertEqual(self.deliver().status, 202)
+
+    def test_gone_is_told_once(self) -> None:
+        """The store is told when a peer has no stream here any more, not when it has another."""
+        gone: list[str] = []
+        self.web.registry.streams.gone = gone.append
+        newer = self.subscribe()
+        self.stream.hang_up()
+        self.assertEqual((gone, list(self.web.registry.streams)), ([], [BOB.peer_id]))
+        newer.hang_up()
+        self.assertEqual((gone, list(self.web.registry.streams)), ([BOB.peer_id], []))
+
+    def test_bye(self) -> None:
+        """A registry that stops says so on every stream."""
+        self.web.registry.stop()
+        self.assertIn(b"event: bye\ndata: {}", self.stream.wire.value())
+        self.assertEqual(len(self.web.registry.streams), 0)
+
+    def test_expired(self) -> None:
+        """The end of a lease ends the stream."""
+        self.web.pass_time(61)
+        self.assertIn(b"event: expired", self.stream.wire.value())
+
+    def test_removed(self) -> None:
+        """A removal ends the stream."""
+        token = self.web.signed(BOB, Removal())
+        path = f"/peer/{BOB.peer_id}"
+        self.web.ask("DELETE", path, headers={"Authorization": f"JWS {token}"})
+        self.assertIn(b"event: removed", self.stream.wire.value())
+
+
+class SlowReaderTests(StreamCase):
+    """A subscriber that doesn't read."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stream.fill()
+        self.before = len(self.stream.wire.value())
+
+    def test_queue_then_read(self) -> None:
+        """What comes while the connection is full is written, in order, when there is room."""
+        for _ in range(3):
+            self.assertEqual(self.deliver().status, 202)
+        self.assertEqual(len(self.stream.wire.value()), self.before)
+        self.stream.drain()
+        written = self.stream.wire.value()
+        self.assertLess(written.index(b"id: 1\n"), written.index(b"id: 3\n"))
+
+    def test_dropped_when_full(self) -> None:
+        """One document more than the queue holds is dropped, and not the stream."""
+        statuses = {self.deliver().status for _ in range(MAX_QUEUED)}
+        self.assertEqual(statuses, {202})
+        for _ in range(3):
+            response = self.deliver()
+            self.assertEqual((response.status, response.reason), (503, "stream-full"))
+            self.assertEqual(response.headers["retry-after"], "4")
+        self.assertFalse(self.stream.wire.aborted)
+        self.stream.drain()
+        self.assertIn(b"id: %d\n" % MAX_QUEUED, self.stream.wire.value())
+        self.assertEqual(self.deliver().status, 202)
+        self.assertIn(b"id: %d\n" % (MAX_QUEUED + 1), self.stream.wire.value())
+
+    def test_others_unharmed(self) -> None:
+        """A stream that is full doesn't hold another up."""
+        other = self.web.subscribe(ALICE, self.web.signed(ALICE, Subscription()))
+        for _ in range(MAX_QUEUED + 1):
+            self.deliver()
+        token = self.web.signed(BOB, Ringing("session"), ALICE.peer_id)
+        self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", token).status, 202)
+        self.assertIn(token.encode(), other.wire.value())
+
+    def test_dropped_when_stalled(self) -> None:
+        """A connection that takes nothing for two keepalives is cut off."""
+        self.web.pass_time(29)
+        self.assertFalse(self.stream.wire.aborted)
+        self.web.pass_time(2)
+        self.assertTrue(self.stream.wire.aborted)
+        self.assertEqual(len(self.web.registry.streams), 0)
+
+    def test_superseding_a_full_one(self) -> None:
+        """A newer stream takes over from one that is full, and works."""
+        newer = self.subscribe()
+        self.assertEqual(self.deliver().status, 202)
+        self.assertIn(b"event: document", newer.wire.value())
