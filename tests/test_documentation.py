@@ -415,7 +415,7 @@ class NumberTests(SynchronousTestCase):
             f"to {port_guessing.PROBES:,} random ports from {port_guessing.PORTS.start}",
             f"Both begin {strategy.BURST_DELAY} seconds after",
             f"grows from {FIRST_WAIT:g} to {LONGEST_WAIT:g} seconds",
-            f"at most {MAX_RETRY_AFTER:g} seconds of what is asked for",
+            f"at most {MAX_RETRY_AFTER:g} seconds, however many are asked for",
             f"more than {call.PAUSES[-1]:g} seconds are asked for",
             f"and so on up to {port_guessing.LONGEST_PAUSE:g}",
             f"must come within {call.ANSWER_TIMEOUT:g} seconds of the offer",
