@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.wire.members import nested
+from p2pchat.wire.members import SPARSE, As, Codec, Flag, Members, nested, text
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional
 from p2pchat.wire.usernames import MAX_USERNAME, check_username, looks
 from p2pchat.wire.visible import visible_name
@@ -35,8 +35,17 @@ VERSION = 2
 MAX_PEOPLE = 10_000  # a person knows fewer, and every change writes them all: 1 MB
 
 
+def _hint(members: object, name: str) -> PathHint | None:
+    with contextlib.suppress(RemoteProtocolError):
+        return _REACHED.read(members, name)
+    return None
+
+
+_REACHED = nested(PathHint)
+
+
 @attrs.frozen
-class Person:
+class Person(Members):
     """
     What is kept of one peer.
 
@@ -46,44 +55,20 @@ class Person:
     :ivar reached: how the contact was reached last.
     """
 
-    name: str = ""
-    is_contact: bool = False
-    is_muted: bool = False
-    is_blocked: bool = False
-    reached: PathHint | None = None
+    name: Annotated[str, text(MAX_USERNAME)]
+    is_contact: Annotated[Flag, As("contact")] = False
+    is_muted: Annotated[Flag, As("muted")] = False
+    is_blocked: Annotated[Flag, As("blocked")] = False
+    reached: Annotated[PathHint | None, Codec(_hint, _REACHED.write), SPARSE] = None
 
     @property
     def is_known(self) -> bool:
         """Whether there is anything to keep."""
         return self.is_contact or self.is_muted or self.is_blocked
 
-    def to_json(self) -> JsonObject:
-        """Return the JSON form."""
-        reached = {} if self.reached is None else {"reached": self.reached.to_json()}
-        return {
-            "name": self.name,
-            "contact": self.is_contact,
-            "muted": self.is_muted,
-            "blocked": self.is_blocked,
-            **reached,
-        }
 
-    @classmethod
-    def from_json(cls, members: object) -> Person:
-        """Read the JSON form, or raise :class:`RemoteProtocolError`."""
-        if not isinstance(members, dict):
-            raise RemoteProtocolError("a person must be an object")
-        return cls(
-            field(members, "name", str, MAX_USERNAME),
-            optional(members, "contact", bool, False),
-            optional(members, "muted", bool, False),
-            optional(members, "blocked", bool, False),
-            _memory(members.get("reached")),
-        )
-
-
-STRANGER = Person()
-_REACHED = nested(PathHint)
+STRANGER = Person("")
+_PERSON = nested(Person)
 UNNAMED = "id "  # and eight characters: the name of a contact that has none of its own
 
 
@@ -189,7 +174,7 @@ class Contacts:
             raise RemoteProtocolError(f"version {version}, and this program knows {VERSION}")
         people = _first_version(members) if version == 1 else field(members, "people", dict)
         for peer_id, one in people.items():
-            person = one if isinstance(one, Person) else Person.from_json(one)
+            person = one if isinstance(one, Person) else _PERSON.read(one, peer_id)
             contacts._put(check_peer_id(peer_id), contacts._with_own_name(peer_id, person))
         return contacts
 
@@ -218,12 +203,8 @@ def _looks(name: str) -> frozenset[str]:
 def _first_version(members: JsonObject) -> JsonObject:
     reached = optional(members, "reached", dict, {})
     return {
-        peer_id: Person(str(name)[:MAX_USERNAME], True, reached=_memory(reached.get(peer_id)))
+        peer_id: Person(
+            str(name)[:MAX_USERNAME], True, reached=_hint(reached.get(peer_id), peer_id)
+        )
         for peer_id, name in field(members, "peers", dict).items()
     }
-
-
-def _memory(members: object) -> PathHint | None:
-    with contextlib.suppress(RemoteProtocolError):
-        return _REACHED.read(members, "reached")
-    return None

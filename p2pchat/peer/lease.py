@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import attrs
 
+from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire.addresses import readable_ip
 from p2pchat.wire.strict_json import JsonObject, timestamp
 from p2pchat.wire.turn import Credentials
@@ -49,5 +51,11 @@ class Lease:
             ttl / 2 if type(ttl) is int and 0 <= ttl < 2 * REGISTER_AGAIN else REGISTER_AGAIN,
             members.get("stun"),
             turn.get("urls"),
-            Credentials.read(turn),
+            _credentials(turn),
         )
+
+
+def _credentials(turn: JsonObject) -> Credentials | None:
+    with suppress(RemoteProtocolError):
+        return Credentials.from_json(turn)
+    return None

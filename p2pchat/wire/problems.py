@@ -9,19 +9,32 @@ registry that asks for work says what in the extension member ``work``.
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Annotated, Self
 
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional
+from p2pchat.wire.members import SPARSE, As, Codec, Members, nested, text
+from p2pchat.wire.strict_json import JsonObject, checked, dumps, loads
 from p2pchat.wire.work import Challenge
 
 CONTENT_TYPE = b"application/problem+json"
 TYPE_PREFIX = "/problems/"
 
 
+def _status(value: object, name: str) -> int:
+    status = checked(value, name, int, 599)
+    if status not in HTTPStatus._value2member_map_:
+        raise RemoteProtocolError(f"{status} is not an HTTP status")
+    return status
+
+
+def _reason(value: object, name: str) -> str:
+    return checked(value, name, str, 200).removeprefix(TYPE_PREFIX)
+
+
 @attrs.frozen
-class Problem:
+class Problem(Members):
     """
     One refusal.
 
@@ -31,41 +44,25 @@ class Problem:
     :ivar work: what must be done first.
     """
 
-    status: int
-    reason: str
-    detail: str
-    work: Challenge | None = None
+    status: Annotated[int, Codec(_status)]
+    reason: Annotated[str, Codec(_reason, TYPE_PREFIX.__add__), As("type")]
+    detail: Annotated[str, text(2000)] = ""
+    work: Annotated[Challenge | None, nested(Challenge), SPARSE] = None
 
     def to_json(self) -> JsonObject:
-        """Return the members of the document."""
-        return {
-            "type": TYPE_PREFIX + self.reason,
-            "title": HTTPStatus(self.status).phrase,
-            "status": self.status,
-            "detail": self.detail,
-            **({"work": self.work.to_json()} if self.work else {}),
-        }
+        """Return the members, in the order of the RFC."""
+        phrase = HTTPStatus(self.status).phrase
+        return {"type": TYPE_PREFIX + self.reason, "title": phrase, **super().to_json()}
 
     def encode(self) -> bytes:
         """Return the document."""
         return dumps(self.to_json())
 
     @classmethod
-    def decode(cls, data: bytes) -> Problem:
+    def decode(cls, data: bytes) -> Self:
         """
         Read a problem document.
 
         :raises RemoteProtocolError: it isn't one.
         """
-        members = loads(data)
-        status = field(members, "status", int, 599)
-        if status not in HTTPStatus._value2member_map_:
-            raise RemoteProtocolError(f"{status} is not an HTTP status")
-        kind = field(members, "type", str, 200)
-        work = optional(members, "work", dict, {})
-        return cls(
-            status,
-            kind.removeprefix(TYPE_PREFIX),
-            optional(members, "detail", str, "", 2000),
-            Challenge.from_json(work) if work else None,
-        )
+        return cls.from_json(loads(data))

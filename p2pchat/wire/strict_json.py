@@ -103,8 +103,9 @@ def checked(value: object, name: str, kind: type[_T], most: int | None = None) -
         return value
     if most is not None and not isinstance(value, dict) and len(value) > most:
         raise RemoteProtocolError(f"member {name!r} is longer than {most}")
-    if isinstance(value, str):
-        refuse_surrogates(value, name)
+    # UTF-8 can't carry one, nor can anything that is signed or stored here.
+    if isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
+        raise RemoteProtocolError(f"member {name!r} has a lone surrogate")
     return value
 
 
@@ -113,12 +114,6 @@ def optional(
 ) -> _T:
     """Read a member like :func:`field`, or give the default where it is absent or null."""
     return default if source.get(name) is None else field(source, name, kind, most)
-
-
-def refuse_surrogates(text: str, name: str) -> None:
-    """Raise :class:`RemoteProtocolError` for text that UTF-8 can't carry."""
-    if not text.isascii() and _SURROGATE.search(text):
-        raise RemoteProtocolError(f"member {name!r} has a lone surrogate")
 
 
 def timestamp(source: JsonObject, name: str) -> float:

@@ -216,21 +216,23 @@ def _unpack(entry: codec.AttributeEntry, value: bytes, data: bytes) -> Any:
 
 def request(transaction_id: bytes, **attributes: Any) -> Message:
     """Make a Binding request; ``USE_CANDIDATE=None`` stands for the attribute USE-CANDIDATE."""
-    named = {name.replace("_", "-"): value for name, value in attributes.items()}
-    return Message(MessageClass.REQUEST, transaction_id, named)
+    return Message(MessageClass.REQUEST, transaction_id, _named(attributes))
 
 
 def success(answered: Message, **attributes: Any) -> Message:
     """Make the success response to a request."""
-    named = {name.replace("_", "-"): value for name, value in attributes.items()}
+    named = _named(attributes)
     return Message(MessageClass.SUCCESS, answered.transaction_id, named, answered.method)
 
 
 def failure(answered: Message, code: int, phrase: str, **attributes: Any) -> Message:
     """Make the error response to a request."""
-    named = {name.replace("_", "-"): value for name, value in attributes.items()}
-    named = {"ERROR-CODE": (code, phrase), **named}
+    named = {"ERROR-CODE": (code, phrase), **_named(attributes)}
     return Message(MessageClass.ERROR, answered.transaction_id, named, answered.method)
+
+
+def _named(attributes: Attributes) -> Attributes:
+    return {name.replace("_", "-"): value for name, value in attributes.items()}
 
 
 def mapped_address(response: Message) -> tuple[str, int] | None:

@@ -21,14 +21,15 @@ from __future__ import annotations
 import hashlib
 import struct
 from enum import Enum
+from typing import Annotated
 
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import MAGIC_COOKIE, STUN_HEADER
+from p2pchat.wire.members import Members, text
 from p2pchat.wire.origins import host as url_host
-from p2pchat.wire.strict_json import field
 
 FIRST_CHANNEL, LAST_CHANNEL = 0x4000, 0x4FFF  # RFC 8656 section 12
 CHANNEL_HEADER = 4  # bytes
@@ -42,22 +43,11 @@ _CHOICE = 8  # bytes that tell what a STUN frame is: type, length, magic cookie
 
 
 @attrs.frozen
-class Credentials:
+class Credentials(Members):
     """A long-term credential (RFC 8489 section 9.2), as the registry issues it."""
 
-    username: str
-    password: str = attrs.field(repr=False)
-
-    @classmethod
-    def read(cls, members: object) -> Credentials | None:
-        """Read the members of an answer; ``None`` where there are none that could be used."""
-        if not isinstance(members, dict):
-            return None
-        try:
-            username = field(members, "username", str, MAX_CREDENTIAL)
-            return cls(username, field(members, "password", str, MAX_CREDENTIAL))
-        except RemoteProtocolError:
-            return None
+    username: Annotated[str, text(MAX_CREDENTIAL)]
+    password: Annotated[str, text(MAX_CREDENTIAL)] = attrs.field(repr=False)
 
     def key(self, realm: str) -> bytes:
         """
@@ -192,11 +182,9 @@ class StreamFrames:
 
     :ivar broken: why the stream can't be read any more, to go on after the relay's name; empty
         while it can.
-    :ivar skipped: frames over MAX_FRAME.
     """
 
     broken: str = ""
-    skipped: int = 0
     _buffer: bytearray = attrs.Factory(bytearray)
     _passing: int = 0  # bytes of a frame that is passed over
 
@@ -208,7 +196,7 @@ class StreamFrames:
         frames: list[bytes] = []
         while not self.broken and (length := self._next_length()):
             if length > MAX_FRAME:
-                self._passing, self.skipped = length, self.skipped + 1
+                self._passing = length
             elif len(self._buffer) < length:
                 break
             else:
