@@ -67,7 +67,7 @@ def nat_rows(nat: NatRead) -> list[tuple[str, str]]:
     if nat.keepalive:
         often = f"this NAT forgets early: something is sent every {nat.keepalive:g} seconds"
         rows.append(("keepalive", often))
-    none = "the registry named none: what can't be direct won't be"
+    none = "the registry named none: only direct paths are possible"
     return [*rows, ("relays", visible(", ".join(nat.relays)) or none)]
 
 

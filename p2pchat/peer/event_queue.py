@@ -79,7 +79,7 @@ class Subscription:
             return False
         if self._missing:
             missing, self._missing = self._missing, 0
-            self.call(Trouble(f"{missing} older events were dropped: nobody read them."))
+            self.call(Trouble(f"{missing:,} older events were dropped: nobody read them."))
             return True
         event = self._waiting.popleft()
         is_line = isinstance(event, MessageReceived)

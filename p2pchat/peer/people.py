@@ -82,7 +82,7 @@ class People:
         others = self._mistaken_for(peer_id)
         if others:
             raise WhoError(
-                f"{who}, your contact, isn't here; who is here under this name is another: "
+                f"your contact {who} isn't connected; somebody else has this name here: "
                 f"{' or '.join(others)}"
             )
         raise WhoError(f"no conversation with {who!r}; /connect {who} calls them")
@@ -214,7 +214,7 @@ class People:
         """
         peer_id, _name = self._whom(who)
         if not self.is_contact(peer_id):
-            raise WhoError(f"{who} is no contact; /contacts lists them")
+            raise WhoError(f"{who} is not a contact; /contacts lists them")
         name = self.contacts[peer_id].name
         self._keep(lambda: self.contacts.forget(peer_id))
         return self._changed(peer_id, name, "forgotten")
@@ -250,10 +250,14 @@ class People:
         try:
             return change() is not False
         except OSError as error:
-            self.tell(events.Trouble(f"the contact can't be kept beyond this run: {error}"))
+            self.tell(
+                events.Trouble(
+                    f"the contact can't be saved, and is forgotten when you quit: {error}"
+                )
+            )
             return True
         except LocalProtocolError as error:
-            self.tell(events.Trouble(f"the contact can't be kept: {error}"))
+            self.tell(events.Trouble(f"the contact can't be saved: {error}"))
             return False
 
     def _changed(self, peer_id: str, name: str, change: str) -> str:

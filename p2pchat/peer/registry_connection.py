@@ -225,7 +225,7 @@ class RegistryConnection:
             elif event.name == "superseded":
                 self._take(Input.DISPLACED)
             elif event.name == "bye":
-                ended("the registry stops, or starts again")
+                ended("the registry is stopping or restarting")
 
         try:
             yield self._register(number)

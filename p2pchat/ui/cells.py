@@ -77,6 +77,8 @@ def breaks(text: str, first: int, others: int) -> Iterator[tuple[int, int]]:
     start, room = 0, first
     while (end := measure(text, start, room)) < len(text):
         after_space = text.rfind(" ", start + (end - start) // 2, end + 1) + 1
+        if joins_previous(text, after_space):  # a mark would lose the space that it stands on
+            after_space = 0
         end = after_space or max(end, start + 1)
         if end == len(text):  # what is too much is the space after the last word
             break

@@ -22,17 +22,17 @@ class Verb(Enum):
     CONNECT = ("connect", "WHO", "call somebody: a contact, an id, or a name at the registry")
     ACCEPT = ("accept", "[WHO]", "accept a call")
     REJECT = ("reject", "[WHO]", "decline a call")
-    TO = ("to", "WHO", "talk to another of your conversations")
+    TO = ("to", "WHO", "switch to another conversation")
     DISCONNECT = ("disconnect", "[WHO]", "end a conversation, or stop calling")
-    CONTACTS = ("contacts", "", "whom you know, have muted or have blocked")
-    FORGET = ("forget", "WHO", "let a contact be a stranger again")
-    BLOCK = ("block", "WHO", "take nothing of somebody any more")
-    UNBLOCK = ("unblock", "WHO", "take their calls again")
-    MUTE = ("mute", "WHO", "let their calls make no sound")
-    UNMUTE = ("unmute", "WHO", "let them ring again")
+    CONTACTS = ("contacts", "", "your contacts, and whom you muted or blocked")
+    FORGET = ("forget", "WHO", "remove a contact")
+    BLOCK = ("block", "WHO", "ignore somebody's calls and messages")
+    UNBLOCK = ("unblock", "WHO", "undo /block")
+    MUTE = ("mute", "WHO", "silence somebody's calls")
+    UNMUTE = ("unmute", "WHO", "undo /mute")
     ME = ("me", "", "your id, the registry, your conversations")
     NAT = ("nat", "", "what is known of your NAT")
-    WHY = ("why", "[WHO]", "how a connection came about, or why it didn't")
+    WHY = ("why", "[WHO]", "how a connection was made, or why it failed")
     MORE = ("more", "", "the next rows of a long message")
     QUIT = ("quit", "", "leave; so do Ctrl-C and Ctrl-D")
 
@@ -83,16 +83,16 @@ def parse(line: str) -> Say | Command | Mistake | None:
 
 def _command(name: str, who: str) -> Command | Mistake:
     if len(name) > MAX_NAME:
-        return Mistake(f"There is no command with a name as long as /{name[:MAX_NAME]}….")
+        return Mistake(f"Unknown command /{name[:MAX_NAME]}….")
     if len(who) > MAX_WHO:
         return Mistake(f"/{name} takes a name or an id, not {len(who):,} characters.")
     if name not in _VERBS:
-        return Mistake(f"There is no command /{name}{_nearest(name)}.")
+        return Mistake(f"Unknown command /{name}; {_nearest(name)}")
     _, argument, _ = _VERBS[name].value
     if who and not argument:
-        return Mistake(f"/{name} takes nothing after it.")
+        return Mistake(f"/{name} takes no argument.")
     if argument == "WHO" and not who:
-        return Mistake(f"/{name} whom? Type /{name} and a name or an id.")
+        return Mistake(f"/{name} needs a name or an id.")
     return Command(_VERBS[name], who)
 
 
@@ -100,5 +100,5 @@ def _nearest(name: str) -> str:
     begun = [known for known in _VERBS if name and known.startswith(name)]
     near = begun or get_close_matches(name, _VERBS, n=1, cutoff=0.5)
     if near:
-        return f"; did you mean /{near[0]}"
-    return "; /help lists them, and // at the start of a line says a slash"
+        return f"did you mean /{near[0]}?"
+    return "/help lists them, and // at the start of a line sends a slash."

@@ -43,7 +43,7 @@ MAX_FOLDED = 8  # messages whose rest /more can show; the oldest is forgotten
 PIECE = 48  # bytes of keys; lines of one character are 24
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 _BELL = "\a"
-_NOTHING_FOLDED = Entry(("All is shown: no message is folded.",))
+_NOTHING_FOLDED = Entry(("Nothing more to show: no message is folded.",))
 
 
 class PlainConsole(FrontEnd):
@@ -186,5 +186,5 @@ class TerminalConsole(PlainConsole):
 
 
 def _does_not_fit(count: int) -> str:
-    characters = "1 character doesn't" if count == 1 else f"{count:,} characters don't"
-    return f"{characters} fit: a message has at most {MAX_TEXT:,}. The line stays as it was."
+    characters = "1 character" if count == 1 else f"{count:,} characters"
+    return f"Too long by {characters}: a message has at most {MAX_TEXT:,}. The line is unchanged."

@@ -63,16 +63,16 @@ class Cursor:
         shown = _shown(waiting)
         known = [info for info in shown if info.contact]
         if not shown and waiting:
-            raise WhoError(f"{len(waiting)} wait whom you weren't told of: /me lists them.")
+            raise WhoError("Only silent calls wait: /me lists them.")
         if not shown:
-            raise WhoError("Nobody is waiting to be accepted.")
+            raise WhoError("Nobody is calling.")
         gone, self._gone = self._gone, ""
         if gone:
-            raise WhoError(f"{gone} doesn't call any more; say whom you mean: {names(shown)}.")
+            raise WhoError(f"{gone} no longer calls; name whom you mean: {names(shown)}.")
         if len(known) == 1:
             return known[0].peer_id  # strangers don't stand in a contact's way
         if len(shown) > 1:
-            raise WhoError(f"Several are waiting; name one of them: {names(known or shown)}.")
+            raise WhoError(f"Several are calling; name one of them: {names(known or shown)}.")
         return shown[0].peer_id
 
 
@@ -80,10 +80,10 @@ def advice(under_way: list[ConversationInfo]) -> str:
     """Say what somebody can do who talks to nobody."""
     offers = _shown(info for info in under_way if info.state == OFFERED)
     if offers:
-        return f"{names(offers)} wants to talk; /accept or /reject."
+        return f"{names(offers)} is calling; /accept or /reject."
     others = [info for info in under_way if info.state != OFFERED]
     if others:
-        return f"choose with /to WHO; connected: {names(others)}."
+        return f"choose with /to WHO: {names(others)}."
     return "/connect WHO calls somebody, /peers lists who is online."
 
 

@@ -27,7 +27,7 @@ from p2pchat.ui.commands import USAGE, Command, Mistake, Say, Verb, parse
 from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
 from p2pchat.ui.json_requests import RequestId
 
-NOBODY = "You are talking to nobody"
+NOBODY = "there is no current conversation"
 MAX_HELD = 1000  # lines for a peer who is looked for
 
 _log = Logger()
@@ -151,14 +151,14 @@ class Requests:
 
     def _say(self, text: str) -> None:
         if self._looking is not None and len(self._looking.texts) >= MAX_HELD:
-            raise WhoError(f"{MAX_HELD} lines wait for whom you call; this one wasn't kept.")
+            raise WhoError(f"Not sent: {MAX_HELD} messages wait for whom you call.")
         if self._looking is not None:
             self._looking.texts.append((text, self.request))
         elif self.cursor.current:
             self._node.send(self.cursor.current, text)
         else:
             todo = advice(self._node.conversations())
-            raise WhoError(f"{NOBODY}, and nothing was sent: {todo}")
+            raise WhoError(f"Not sent: {NOBODY}; {todo}")
 
     def _list_peers(self, _who: str) -> None:
         listed = self._later(lambda records: self.announce(results.PeerList(tuple(records))))
@@ -186,7 +186,7 @@ class Requests:
             self._looking = None
         self._failed(failure)
         for text, request in search.texts:
-            unsent = Trouble(f"Not sent, since nobody was called: {text}", results.WHO)
+            unsent = Trouble(f"Not sent, since the call failed: {text}", results.WHO)
             self._go_on(request, self.announce, unsent)
 
     def _accept(self, who: str) -> None:
@@ -204,12 +204,12 @@ class Requests:
         peer_id, under_way = self._node.find(who), self._node.conversations()
         waiting = [one for one in under_way if (one.peer_id, one.state) == (peer_id, OFFERED)]
         if waiting:
-            raise WhoError(f"{names(waiting)} waits for your /accept or /reject.")
+            raise WhoError(f"{names(waiting)} is calling: /accept or /reject first.")
         return peer_id
 
     def _disconnect(self, who: str) -> None:
         if not who and not self.cursor.current:
-            raise WhoError(f"{NOBODY}: /disconnect WHO ends another conversation.")
+            raise WhoError(f"{NOBODY}; /disconnect WHO ends another")
         self._node.disconnect(self._node.find(who) if who else self.cursor.current)
 
     def _show_me(self, _who: str) -> None:
@@ -221,7 +221,7 @@ class Requests:
         recent = self.cursor.current or self.cursor.last[0]
         peer_id = self._story_owner(who) if who else recent
         if not peer_id:
-            raise WhoError("There was no connection yet.")
+            raise WhoError("There was no call yet.")
         facts = self._node.why(peer_id)
         story = tuple(sentences(facts))
         self.announce(results.Story(peer_id, self._name_of(peer_id), story, facts))
@@ -267,7 +267,7 @@ def trouble_of(failure: Failure) -> Trouble:
     if isinstance(error, P2PChatError):
         return Trouble(str(error), _word(error))
     _log.failure("a command failed", failure)
-    told = "Something went wrong inside this program; its log has the details (--log FILE)."
+    told = "Internal error; the log has the details (--log FILE)."
     return Trouble(told, results.INTERNAL)
 
 

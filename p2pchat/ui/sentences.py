@@ -1,9 +1,10 @@
-"""Sentences for a person: how they begin and end, and lines that they quote."""
+"""Sentences, quotations and tables of a console."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from p2pchat.ui.cells import cell_width
 from p2pchat.wire.visible import visible
 
 MAX_EXCERPT = 40  # characters of a line that is quoted
@@ -35,3 +36,17 @@ def excerpts(quoted: Sequence[str], count: int) -> str:
     shown = ", ".join(quoted[:MAX_EXCERPTS])
     beside = count - min(len(quoted), MAX_EXCERPTS)
     return f"{shown} and {beside:,} more" if beside > 0 else shown
+
+
+def table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = ()) -> list[str]:
+    """Lay out rows in columns; below a head, a column without anything is left out."""
+    cells = list(zip(*rows, strict=True))
+    if head:
+        cells = [(top, *below) for top, below in zip(head, cells, strict=True) if any(below)]
+    widths = [max(map(cell_width, column)) for column in cells]
+    laid = [map(_padded, row, widths) for row in zip(*cells, strict=True)]
+    return ["  " + "  ".join(row).rstrip() for row in laid]
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - cell_width(cell))

@@ -119,7 +119,7 @@ class FrontEnd:
     def take(self, piece: Any) -> int:
         """Do what a piece of the input asks for; return what it has cost, 1 for a short line."""
         if piece is None:
-            self.show(Trouble("That line was too long, and was dropped.", TOO_LONG))
+            self.show(Trouble("That line was too long and was dropped.", TOO_LONG))
             return 1
         self.obey(piece)
         return 1 + len(piece) // LONG_LINE

@@ -1,5 +1,5 @@
 """
-Events and answers as sentences for a person.
+Events and results as sentences for a person.
 
 Pure.  Every text that may come from somebody else goes through :mod:`p2pchat.wire.visible` here,
 but for messages, which may be long: the layout does it for as much of them as it shows.  Who is
@@ -8,7 +8,7 @@ called what is the matter of :mod:`p2pchat.ui.labels`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -18,63 +18,48 @@ from p2pchat.natcheck.words import nat_rows
 from p2pchat.peer.settings import DEFAULT_SERVER, ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
-from p2pchat.ui.cells import cell_width
 from p2pchat.ui.labels import SHORT_ID, YOU, Labels
 from p2pchat.ui.layout import Colour, Entry
-from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence
+from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
 from p2pchat.wire.visible import visible, visible_name
 
-MAX_RECEIVERS = 100  # peers whose lines are remembered until they are delivered, to quote them
-LATE_DELIVERY = (
-    2000.0  # milliseconds; a delivery that took longer is told, others go without saying
-)
+MAX_RECEIVERS = 100  # peers whose messages are remembered until they are delivered, to quote them
+LATE_DELIVERY = 2000.0  # milliseconds; a delivery that took longer is told, others aren't
 
 _CHANGES = {
-    "added": "{who} is your contact now: the name means this id here, whoever else takes it.",
-    "forgotten": "{who} is no contact any more; who talks to you under this name becomes one when "
-    "you call or accept them again.",
-    "muted": "{who} is muted: their calls make no sound.",
-    "unmuted": "{who} isn't muted any more.",
-    "blocked": "{who} is blocked: nothing of theirs is taken.  /unblock takes it back.",
-    "unblocked": "{who} isn't blocked any more.",
+    "added": "Added {who} to your contacts: from now on the name means this id.",
+    "forgotten": "Removed {who} from your contacts. Whom you call or accept becomes one again.",
+    "muted": "Muted {who}: their calls make no sound.",
+    "unmuted": "Unmuted {who}.",
+    "blocked": "Blocked {who}: their calls and messages are ignored. /unblock undoes it.",
+    "unblocked": "Unblocked {who}.",
 }
 _REASONS = {"not-read": "more was sent than was read"}
-_KEPT = {"identity": "a new identity", "username": "your name", "server": "the registry"}
+_SAVED = {"identity": "a new identity", "username": "your name", "server": "the registry"}
 _STATES = {
-    "calling": "being called",
-    "ringing": "being asked",
-    "offered": "waits for your /accept or /reject",
+    "calling": "calling",
+    "ringing": "ringing",
+    "offered": "calls you: /accept or /reject",
     "open": "connected",
-    "reconnecting": "path lost, looking for another",
+    "reconnecting": "reconnecting",
 }
+_UNREACHABLE = "can't be reached: "  # why not follows, where the registry didn't answer
+
+Entries = Iterator[Entry]
 
 
-def _note(text: str, colour: Colour = Colour.FAINT) -> list[Entry]:
-    return [Entry((text,), colour)]
+def _note(text: str, colour: Colour = Colour.FAINT) -> Entry:
+    return Entry((text,), colour)
 
 
-def _listing(rows: list[str]) -> list[Entry]:
-    return [Entry((row,), stamped=False) for row in rows]
-
-
-def _table(rows: Sequence[tuple[str, ...]], head: tuple[str, ...] = ()) -> list[str]:
-    """Lay out rows in columns; below a head, a column without anything is left out."""
-    cells = list(zip(*rows, strict=True))
-    if head:
-        cells = [(top, *below) for top, below in zip(head, cells, strict=True) if any(below)]
-    widths = [max(map(cell_width, column)) for column in cells]
-    laid = [map(_padded, row, widths) for row in zip(*cells, strict=True)]
-    return ["  " + "  ".join(row).rstrip() for row in laid]
-
-
-def _padded(cell: str, width: int) -> str:
-    return cell + " " * (width - cell_width(cell))
+def _listing(rows: list[str]) -> Entries:
+    return (Entry((row,), stamped=False) for row in rows)
 
 
 @attrs.define
 class Wording:
     """
-    Says things; remembers what it has said where that changes what to say next.
+    The sentences of one console, and what of them matters to those that follow.
 
     A change of our NAT goes without saying; ``/nat`` tells.
 
@@ -90,19 +75,18 @@ class Wording:
     _relayed: dict[str, bool] = attrs.Factory(dict)  # whether the path leads through a relay
     _texts: dict[str, dict[str, str]] = attrs.Factory(dict)  # ours on their way, by peer and id
     _hinted: str = ""  # from whom a message came last that wasn't the current one
-    _registry_lost: bool = False
-    _registered: bool = False
+    _registry: str = "not reached yet"
     _peer_id: str = ""  # ours, as far as anything has said
 
     def __attrs_post_init__(self) -> None:
         self._labels = Labels(visible_name(self.username))
 
     def say(self, value: Any) -> list[Entry]:
-        """Return what a person is told of an event or answer; of some, nothing."""
+        """Return what a person is told of an event or result; of some, nothing."""
         if hasattr(value, "name") and value.peer_id:
             self._labels.learn(value)
         wording = _WORDINGS.get(type(value))
-        return wording(self, value) if wording else []
+        return list(wording(self, value)) if wording else []
 
     def label(self, peer_id: str) -> str:
         """Return a name that means one peer only."""
@@ -113,145 +97,134 @@ class Wording:
         return f"{self.label(self._current)}> " if self._current else "> "
 
     def undelivered(self, peer_id: str, texts: Sequence[str]) -> list[Entry]:
-        """Return the warning that lines aren't confirmed although there is a conversation."""
+        """Return the warning that messages aren't confirmed although there is a conversation."""
         quoted = excerpts(list(map(excerpt, texts[:MAX_EXCERPTS])), len(texts))
-        return _note(f"{self.label(peer_id)} doesn't have {quoted} yet.", Colour.WARNING)
+        return [_note(f"Not delivered to {self.label(peer_id)} yet: {quoted}.", Colour.WARNING)]
 
     def _who(self, peer_id: str) -> str:
         """Return name and beginning of the id, for first encounters."""
         return self._labels.full(peer_id)
 
-    def _warn_of(self, peer_id: str) -> list[Entry]:
-        """Say so where somebody has the name of a contact that he isn't."""
-        if not self._labels.is_mistaken(peer_id):
-            return []
-        known, name = self._labels.contact_meant(peer_id), self._labels.name(peer_id)
-        return _note(
-            f"This is not the {name} you know: your contact has the id {known}…, this one "
-            f"{self._labels.short(peer_id)}….",
-            Colour.BAD,
-        )
+    def _warn_of(self, peer_id: str) -> Entries:
+        """Warn where somebody has the name of a contact but another id."""
+        if self._labels.is_mistaken(peer_id):
+            known, name = self._labels.contact_meant(peer_id), self._labels.name(peer_id)
+            yield _note(
+                f"This is not the {name} you know: your contact has the id {known}…, this one "
+                f"{self._labels.short(peer_id)}….",
+                Colour.BAD,
+            )
 
     # The registry.
 
-    def _say_starting(self, event: events.Starting) -> list[Entry]:
+    def _say_starting(self, event: events.Starting) -> Entries:
         other = "; --server URL names another registry" if event.server == DEFAULT_SERVER else ""
         name, server = visible_name(event.username), visible(event.server)
-        told = _note(f"Registering as {name} at {server}{other}.")
+        yield _note(f"Registering as {name} at {server}{other}.")
         if not event.state:
-            told += _note("Your id is new and ends with this program; --state DIR keeps one.")
+            yield _note("Your id is new and ends with this program; --state DIR keeps one.")
         elif event.remembered:
-            what = ", ".join(_KEPT.get(name, name) for name in event.remembered)
-            told += _note(f"Kept for the next start, in {visible(event.state)}: {what}.")
-        return told
+            what = ", ".join(_SAVED.get(name, name) for name in event.remembered)
+            yield _note(f"Saved for the next start, in {visible(event.state)}: {what}.")
 
-    def _say_leaving(self, event: events.Leaving) -> list[Entry]:
-        return _note(f"Leaving: saying goodbye, for at most {event.seconds:.0f} seconds.")
+    def _say_leaving(self, event: events.Leaving) -> Entries:
+        yield _note(f"Leaving; this takes at most {event.seconds:.0f} seconds.")
 
-    def _say_registered(self, event: events.Registered) -> list[Entry]:
-        again, self._registered, self._registry_lost = self._registered, True, False
-        self._peer_id = event.peer_id
-        if again:
-            return _note("The registry is back.")
-        return [
-            *_note(f"You are {visible_name(event.username)}, known at {visible(event.server)}."),
-            *_note(f"Your id is {event.peer_id}; friends call you with /connect and that id."),
-        ]
+    def _say_registered(self, event: events.Registered) -> Entries:
+        self._registry = "reachable"
+        if self._peer_id:
+            yield _note("Registered again.")
+        else:
+            self._peer_id = event.peer_id
+            name, server = visible_name(event.username), visible(event.server)
+            yield _note(f"Registered as {name} at {server}.")
+            yield _note(f"Your id is {event.peer_id}; others call you with /connect and this id.")
 
-    def _say_registry_lost(self, event: events.RegistryLost) -> list[Entry]:
-        if self._registry_lost:  # said once; every vain try would be noise
-            return []
-        self._registry_lost = True
-        lost = sentence(f"No registry: {visible(event.reason)}")
-        return _note(f"{lost} Trying again by myself.", Colour.WARNING)
+    def _say_registry_lost(self, event: events.RegistryLost) -> Entries:
+        if self._registry == (unreachable := "unreachable, retrying"):
+            return  # said once; every vain try would be noise
+        self._registry = unreachable
+        _, cannot, why = visible(event.reason).rpartition(_UNREACHABLE)
+        lost = sentence(f"{'Registry unreachable' if cannot else 'Not registered'}: {why}")
+        yield _note(f"{lost} Retrying.", Colour.WARNING)
 
-    def _say_nat(self, event: results.Nat) -> list[Entry]:
-        return _listing(_table(nat_rows(event)))
+    def _say_nat(self, event: results.Nat) -> Entries:
+        return _listing(table(nat_rows(event)))
 
     # Calls.
 
-    def _say_calling(self, event: events.Calling) -> list[Entry]:
+    def _say_calling(self, event: events.Calling) -> Entries:
         if not event.attempts:  # a lost path is looked for, and PathLost has said so
-            return []
+            return
         again = f" again, attempt {event.attempt} of {event.attempts}" if event.attempt > 1 else ""
-        warning = self._warn_of(event.peer_id) if event.attempt == 1 else []
-        return [*_note(f"Calling {self._who(event.peer_id)}{again}."), *warning]
+        yield _note(f"Calling {self._who(event.peer_id)}{again}.")
+        if not again:
+            yield from self._warn_of(event.peer_id)
 
-    def _say_rings(self, event: events.Rings) -> list[Entry]:
-        return _note(f"{self.label(event.peer_id)} is being asked to accept.")
+    def _say_ringing(self, event: events.Rings) -> Entries:
+        yield _note(f"Ringing {self.label(event.peer_id)}.")
 
-    def _say_offer(self, event: events.OfferReceived) -> list[Entry]:
+    def _say_offer(self, event: events.OfferReceived) -> Entries:
         who = self._who(event.peer_id)
         if event.accepted:
-            return _note(f"{who} calls you; accepted.")
-        if self._is_beneath_notice(event):
-            return []
-        asked = _note(f"{who} wants to talk: /accept or /reject.", Colour.GOOD)
-        return [*asked, *self._warn_of(event.peer_id)]
+            yield _note(f"Accepted the call of {who}.")
+        elif not self._is_unseen(event):
+            yield _note(f"{who} is calling: /accept or /reject.", Colour.GOOD)
+            yield from self._warn_of(event.peer_id)
 
-    def _is_beneath_notice(self, event: events.OfferReceived | events.OfferEnded) -> bool:
+    def _is_unseen(self, event: events.OfferReceived | events.OfferEnded) -> bool:
         """A stranger who shall not disturb is no row; a contact is one, without a sound."""
         return event.quiet and not self._labels.is_contact(event.peer_id)
 
-    def _say_offer_ended(self, event: events.OfferEnded) -> list[Entry]:
-        if self._is_beneath_notice(event):
-            return []
-        if event.reason == "no-answer":
-            return _note(f"{self._who(event.peer_id)} called, and nobody answered.")
-        return _note(f"{self._who(event.peer_id)} cancelled the call.")
+    def _say_offer_ended(self, event: events.OfferEnded) -> Entries:
+        who = self._who(event.peer_id)
+        if not self._is_unseen(event):
+            missed = event.reason == "no-answer"
+            yield _note(f"Missed a call of {who}." if missed else f"{who} cancelled the call.")
 
-    def _say_path(self, event: events.PathFound) -> list[Entry]:
+    def _say_path(self, event: events.PathFound) -> Entries:
         relayed = "relay" in {event.local, event.remote}
         before = self._relayed.get(event.peer_id)
         self._relayed[event.peer_id] = relayed
-        if event.peer_id not in self._open or before in {None, relayed}:  # Connected says it
-            return []
-        name = self.label(event.peer_id)
-        return _note(
-            f"The path to {name} leads through a relay now."
-            if relayed
-            else f"The path to {name} is direct now."
-        )
+        if event.peer_id in self._open and before is not None and before is not relayed:
+            way = "goes through a relay" if relayed else "is direct"  # else Connected says it
+            yield _note(f"The connection to {self.label(event.peer_id)} {way} now.")
 
-    def _say_path_lost(self, event: events.PathLost) -> list[Entry]:
+    def _say_path_lost(self, event: events.PathLost) -> Entries:
         self._open.discard(event.peer_id)
         name, reason = self.label(event.peer_id), visible(event.reason).rstrip(".")
-        lost = f"Lost the path to {name}: {reason}. Looking for another"
-        return _note(f"{lost}; what you type is kept.", Colour.WARNING)
+        lost = f"Connection to {name} lost: {reason}. Reconnecting"
+        yield _note(f"{lost}; what you type is sent then.", Colour.WARNING)
 
-    def _say_connected(self, event: events.Connected) -> list[Entry]:
+    def _say_connected(self, event: events.Connected) -> Entries:
         self._open.add(event.peer_id)
-        if event.resumed:
-            way = ", through a relay" if self._relayed.get(event.peer_id) else ""
-            return _note(f"Back in touch with {self.label(event.peer_id)}{way}.", Colour.GOOD)
         way = "through a relay" if self._relayed.get(event.peer_id) else "directly"
-        told = _note(f"Connected to {self._who(event.peer_id)} {way}, encrypted.", Colour.GOOD)
-        return [*told, *self._warn_of(event.peer_id)]
+        if event.resumed:
+            yield _note(f"Reconnected to {self.label(event.peer_id)} {way}.", Colour.GOOD)
+        else:
+            yield _note(f"Connected to {self._who(event.peer_id)} {way}, encrypted.", Colour.GOOD)
+            yield from self._warn_of(event.peer_id)
 
-    def _say_renamed(self, event: events.Renamed) -> list[Entry]:
+    def _say_renamed(self, event: events.Renamed) -> Entries:
         before, now = visible_name(event.before), visible_name(event.username)
         who = f"{before} ({event.peer_id[:SHORT_ID]})"
-        return [
-            *_note(f"{who} calls itself {now} now.", Colour.WARNING),
-            *self._warn_of(event.peer_id),
-        ]
+        yield _note(f"{who} is called {now} now.", Colour.WARNING)
+        yield from self._warn_of(event.peer_id)
 
-    def _say_contact(self, event: events.ContactChanged) -> list[Entry]:
+    def _say_contact(self, event: events.ContactChanged) -> Entries:
         changed = _CHANGES.get(event.change, "{who} has changed.")
-        return _note(changed.format(who=self._who(event.peer_id)))
+        yield _note(changed.format(who=self._who(event.peer_id)))
 
-    def _say_disconnected(self, event: events.Disconnected) -> list[Entry]:
+    def _say_disconnected(self, event: events.Disconnected) -> Entries:
         self._open.discard(event.peer_id)
         self._relayed.pop(event.peer_id, None)
-        told = _note(self._ended(event), Colour.WARNING)
-        quoted = self._quoted(event.peer_id, event.undelivered)
+        yield _note(self._ended(event), Colour.WARNING)
         if event.undelivered:
-            lines = "1 line" if event.undelivered == 1 else f"{event.undelivered:,} lines"
-            told += _note(f"{lines} of yours never got a confirmation{quoted}.", Colour.BAD)
-        return told
+            quoted = self._quoted(event.peer_id, event.undelivered)
+            yield _note(f"{_not_delivered(event.undelivered)}{quoted}.", Colour.BAD)
 
     def _quoted(self, peer_id: str, count: int) -> str:
-        """Return the first of our lines that are on their way to a peer, if any is known."""
+        """Return the first of our messages that are on their way to a peer, if any is known."""
         quoted = list(self._texts.get(peer_id, {}).values())[:MAX_EXCERPTS]
         return f": {excerpts(quoted, count)}" if quoted else ""
 
@@ -264,89 +237,77 @@ class Wording:
         reason = _REASONS.get(event.reason, visible(event.reason))
         return f"The conversation with {name} ended: {reason}."
 
-    def _say_failed(self, event: events.CallFailed) -> list[Entry]:
+    def _say_failed(self, event: events.CallFailed) -> Entries:
         self._open.discard(event.peer_id)
         why = visible(event.summary or event.explanation or event.reason)
-        failed = sentence(f"No conversation with {self._who(event.peer_id)}: {why}")
+        failed = sentence(f"No connection to {self._who(event.peer_id)}: {why}")
         if event.summary not in {"", event.explanation}:
             failed += " /why has the details."
-        told = _note(failed, Colour.FAINT if event.ours else Colour.BAD)
+        yield _note(failed, Colour.FAINT if event.ours else Colour.BAD)
         if event.undelivered:
             quoted = self._quoted(event.peer_id, event.undelivered)
-            kept = f"{_waiting(event.undelivered)} if you talk again before you quit{quoted}."
-            told += _note(kept)
-        return told
+            later = "sent if you connect again before you quit"
+            yield _note(f"{_not_delivered(event.undelivered)}, and {later}{quoted}.")
 
     # Messages.
 
-    def _say_sent(self, event: events.MessageSent) -> list[Entry]:
+    def _say_sent(self, event: events.MessageSent) -> Entries:
         self._texts.setdefault(event.peer_id, {})[event.id] = excerpt(event.text)
         if len(self._texts) > MAX_RECEIVERS:
             del self._texts[next(iter(self._texts))]
+        waits = () if event.peer_id in self._open else ("(will be sent when connected)",)
         lead = f"{YOU} to {self.label(event.peer_id)}: "
-        rows = [event.text]
-        if event.peer_id not in self._open:
-            rows.append("(waits for the connection)")
-        return [Entry(tuple(rows), lead=lead, lead_colour=Colour.FAINT)]
+        yield Entry((event.text, *waits), lead=lead, lead_colour=Colour.FAINT)
 
-    def _say_message(self, event: events.MessageReceived) -> list[Entry]:
+    def _say_message(self, event: events.MessageReceived) -> Entries:
         lead = f"{self.label(event.peer_id)}: "
-        told = [
-            Entry((event.text,), lead=lead, lead_colour=Colour.THEIRS, written_at=event.sent_at)
-        ]
+        yield Entry((event.text,), lead=lead, lead_colour=Colour.THEIRS, written_at=event.sent_at)
         if event.peer_id == self._current:
             self._hinted = ""
         elif event.peer_id != self._hinted:
             self._hinted = event.peer_id
-            told += _note(f"(not whom you are talking to; /to {event.peer_id[:SHORT_ID]} answers)")
-        return told
+            yield _note(f"(another conversation; /to {event.peer_id[:SHORT_ID]} switches to it)")
 
-    def _say_delivered(self, event: events.MessageDelivered) -> list[Entry]:
+    def _say_delivered(self, event: events.MessageDelivered) -> Entries:
         texts = self._texts.get(event.peer_id, {})
-        text = texts.pop(event.id, "your line")
+        text = texts.pop(event.id, "your message")
         if not texts:
             self._texts.pop(event.peer_id, None)
-        if event.milliseconds < LATE_DELIVERY:
-            return []
-        took = f"after {event.milliseconds / 1000:.0f} s"
-        return _note(f"✓ {self.label(event.peer_id)} has {text}, {took}.")
+        if event.milliseconds >= LATE_DELIVERY:
+            took = f"after {event.milliseconds / 1000:.0f} s"
+            yield _note(f"✓ Delivered to {self.label(event.peer_id)} {took}: {text}.")
 
-    # Answers.
+    # Results.
 
-    def _say_trouble(self, event: events.Trouble) -> list[Entry]:
+    def _say_trouble(self, event: events.Trouble) -> Entries:
         reason = visible(event.reason)
-        return _note(sentence(reason, self._labels.begins(reason)), Colour.BAD)
+        yield _note(sentence(reason, self._labels.begins(reason)), Colour.BAD)
 
-    def _say_commands(self, answer: results.CommandList) -> list[Entry]:
-        return _listing([*_table(list(answer.commands)), "  anything else is said"])
+    def _say_commands(self, result: results.CommandList) -> Entries:
+        rest = "  anything else is sent to the current conversation"
+        return _listing([*table(result.commands), rest])
 
-    def _say_peers(self, answer: results.PeerList) -> list[Entry]:
-        if not answer.peers:
-            return _note("Nobody is registered.")
-        rows = sorted(
-            (_peer_row(record, self._peer_id) for record in answer.peers),
-            key=lambda row: (row[0].casefold(), row),
-        )
-        return _listing(_table(rows, ("name", "id", "", "NAT", "")))
+    def _say_peers(self, result: results.PeerList) -> Entries:
+        if not result.peers:
+            yield _note("Nobody is registered.")
+            return
+        rows = (_peer_row(record, self._peer_id) for record in result.peers)
+        in_order = sorted(rows, key=lambda row: (row[0].casefold(), row))
+        yield from _listing(table(in_order, ("name", "id", "", "NAT", "")))
 
-    def _say_contacts(self, answer: results.ContactList) -> list[Entry]:
-        if not answer.contacts:
-            return _note("You have no contacts: whom you talk to on purpose becomes one.")
-        return _listing(_table([_contact_row(one) for one in answer.contacts]))
+    def _say_contacts(self, result: results.ContactList) -> Entries:
+        if not result.contacts:
+            yield _note("No contacts yet: whom you call or accept becomes one.")
+        else:
+            yield from _listing(table([_contact_row(one) for one in result.contacts]))
 
-    def _say_me(self, answer: results.Me) -> list[Entry]:
+    def _say_me(self, result: results.Me) -> Entries:
         rows = [
-            ("you", visible_name(answer.username)),
-            ("id", answer.peer_id),
-            ("registry", f"{visible(answer.server)} ({self._reach()})"),
+            ("you", visible_name(result.username)),
+            ("id", result.peer_id),
+            ("registry", f"{visible(result.server)} ({self._registry})"),
         ]
-        return _listing(_table(rows) + [self._conversation(one) for one in answer.conversations])
-
-    def _reach(self) -> str:
-        """Say whether the registry can be reached."""
-        if self._registry_lost:
-            return "not reachable now, tried again and again"
-        return "reachable" if self._registered else "not reached yet"
+        return _listing(table(rows) + [self._conversation(one) for one in result.conversations])
 
     def _conversation(self, info: ConversationInfo) -> str:
         self._labels.learn(info)
@@ -356,18 +317,21 @@ class Wording:
         facts += [f"{info.undelivered} not delivered"] if info.undelivered else []
         return f"  {self._who(info.peer_id)}: {', '.join(facts)}"
 
-    def _say_story(self, answer: results.Story) -> list[Entry]:
-        return _listing([f"  {sentence(visible(one))}" for one in answer.story])
+    def _say_story(self, result: results.Story) -> Entries:
+        return _listing([f"  {sentence(visible(one))}" for one in result.story])
 
-    def _say_rejected(self, answer: results.Rejected) -> list[Entry]:
-        return _note(f"You declined the call of {self._who(answer.peer_id)}.")
+    def _say_rejected(self, result: results.Rejected) -> Entries:
+        yield _note(f"Declined the call of {self._who(result.peer_id)}.")
 
-    def _say_current(self, answer: results.CurrentConversation) -> list[Entry]:
-        self._current, self._hinted = answer.peer_id, ""
-        if self.has_prompt:
-            return []
-        who = self._who(answer.peer_id) if answer.peer_id else "nobody"
-        return _note(f"You are talking to {who} now.")
+    def _say_current(self, result: results.CurrentConversation) -> Entries:
+        self._current, self._hinted = result.peer_id, ""
+        if not self.has_prompt:
+            who = self._who(result.peer_id) if result.peer_id else "nobody"
+            yield _note(f"You are talking to {who} now.")
+
+
+def _not_delivered(count: int) -> str:
+    return f"{count:,} message{' was' if count == 1 else 's were'} not delivered"
 
 
 def _peer_row(record: PeerRecord, own_id: str) -> tuple[str, ...]:
@@ -396,13 +360,13 @@ def _contact_row(info: ContactInfo) -> tuple[str, ...]:
     return visible_name(info.name), visible_name(info.peer_id, 36), ", ".join(facts)
 
 
-_WORDINGS: dict[type, Callable[[Wording, Any], list[Entry]]] = {
+_WORDINGS: dict[type, Callable[[Wording, Any], Entries]] = {
     events.Starting: Wording._say_starting,
     events.Leaving: Wording._say_leaving,
     events.Registered: Wording._say_registered,
     events.RegistryLost: Wording._say_registry_lost,
     events.Calling: Wording._say_calling,
-    events.Rings: Wording._say_rings,
+    events.Rings: Wording._say_ringing,
     events.OfferReceived: Wording._say_offer,
     events.OfferEnded: Wording._say_offer_ended,
     events.PathFound: Wording._say_path,
@@ -425,9 +389,3 @@ _WORDINGS: dict[type, Callable[[Wording, Any], list[Entry]]] = {
     results.Rejected: Wording._say_rejected,
     results.CurrentConversation: Wording._say_current,
 }
-
-
-def _waiting(lines: int) -> str:
-    if lines == 1:
-        return "1 line of yours wasn't delivered; it goes out"
-    return f"{lines} lines of yours weren't delivered; they go out"

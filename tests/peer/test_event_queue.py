@@ -150,4 +150,4 @@ class EventQueueTests(SynchronousTestCase):
         self.assertEqual(lost[-1], str(3 * MAX_HELD - 1))
         (trouble,) = (event for event in self.first if isinstance(event, Trouble))
         self.assertEqual(trouble, self.first[0])
-        self.assertIn(str(3 * MAX_HELD - len(lost)), trouble.reason)
+        self.assertIn(f"{3 * MAX_HELD - len(lost):,} older", trouble.reason)

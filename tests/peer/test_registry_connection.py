@@ -229,7 +229,7 @@ class AwayTests(ConnectionCase):
         self.world.registry.streams.end(ALICE.peer_id, "bye")
         self.run_for(0.1)
         (told,) = self.told.lost
-        self.assertIn("stops, or starts again", told[0])
+        self.assertIn("is stopping or restarting", told[0])
         self.assertLess(self.world.wait(lambda: self.is_online, 5, "us again"), 0.9)
         self.assertEqual(len(self.told.lost), 1)
 

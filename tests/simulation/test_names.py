@@ -255,7 +255,7 @@ class TypingTests(NamesCase):
         self.alice.node.accept(self.mallory.node.peer_id)
         self.world.wait(lambda: self.alice.is_connected_to(self.mallory), awaited="a conversation")
         self.typed.type("as I said, boss")
-        self.assertIn("nothing was sent", self.shown[-1].reason)
+        self.assertIn("Not sent: there is no", self.shown[-1].reason)
         self.world.internet.run(3)
         self.assertEqual(self.mallory.texts(), [])
 
@@ -305,7 +305,7 @@ class ChoosingTests(NamesCase):
         self.called(self.alice, self.bob)
         self.hang_up(self.bob)
         self.typed.type("/accept")
-        self.assertIn("bob doesn't call any more", self.shown[-1].reason)
+        self.assertIn("bob no longer calls", self.shown[-1].reason)
         self.typed.type("/accept")
         self.world.wait(lambda: self.alice.is_connected_to(carol), awaited="a conversation")
 

@@ -51,6 +51,7 @@ class WidthTests(SynchronousTestCase):
         self.assertEqual(wrap("漢 字漢字", 6, 4), ["漢", "字漢", "字"])
         self.assertEqual(wrap("", 4, 4), [""])
         self.assertEqual(wrap("abcd ", 4, 4), ["abcd"])
+        self.assertEqual(wrap("ab \u0300", 2, 2), ["ab", " \u0300"], "a mark keeps its space")
 
     def test_clusters(self) -> None:
         """Marks and joined emoji belong to what stands before them."""

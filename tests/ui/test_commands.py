@@ -45,13 +45,13 @@ class ParseTests(SynchronousTestCase):
     def test_mistakes(self) -> None:
         """A wrong command names the nearest; a missing or superfluous WHO is said."""
         for line, part in {
-            "/hlep": "did you mean /help",
-            "/q": "did you mean /quit",
+            "/hlep": "did you mean /help?",
+            "/q": "did you mean /quit?",
             "/xyzzy": "/help lists them",
             "/": "/help lists them",
-            "/connect": "/connect whom?",
-            "/peers now": "takes nothing",
-            "/" + "q" * 10**6: "no command with a name as long as /qqq",
+            "/connect": "/connect needs a name",
+            "/peers now": "takes no argument",
+            "/" + "q" * 10**6: "Unknown command /qqq",
             "/to " + "b" * 10**6: "not 1,000,000 characters",
         }.items():
             mistake = parse(line)

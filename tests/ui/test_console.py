@@ -291,7 +291,7 @@ class TerminalConsoleTests(StdioCase):
         self.stdio.dataReceived(b"half\x1b[200~" + b"x" * 100_000 + b"\x1b[201~")
         self.clock.advance(0)
         text = self.written()
-        self.assertIn("67,236 characters don't fit: a message has at most", text)
+        self.assertIn("Too long by 67,236 characters: a message has at most", text)
         self.assertLess(len(text), 1000)
         self.assertTrue(text.endswith("> half\x1b[?7h"))
 
@@ -302,7 +302,7 @@ class TerminalConsoleTests(StdioCase):
         self.written()
         self.clock.advance(PATIENCE)
         text = self.written()
-        self.assertIn('bob doesn\'t have "hi" yet.', text)
+        self.assertIn('Not delivered to bob yet: "hi".', text)
         self.assertTrue(text.endswith("bob> next\x1b[?7h"))
 
     def test_close(self) -> None:

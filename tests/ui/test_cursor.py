@@ -36,8 +36,8 @@ class CursorTests(SynchronousTestCase):
         self.assertEqual(cursor.only_offer([offer(1), offer(2, quiet=True)]), offer(1).peer_id)
         self.assertEqual(cursor.only_offer([offer(1), offer(2, contact=True)]), offer(2).peer_id)
         for waiting, part in (
-            ([], "Nobody is waiting"),
-            ([offer(1, quiet=True)], "1 wait whom you weren't told of"),
+            ([], "Nobody is calling"),
+            ([offer(1, quiet=True)], "Only silent calls wait"),
             ([offer(1), offer(2)], "n1 (00000001), n2 (00000002)"),
         ):
             error = self.assertRaises(WhoError, cursor.only_offer, waiting)
@@ -49,7 +49,7 @@ class CursorTests(SynchronousTestCase):
         cursor.follow(events.OfferReceived(BOB, "bob", False))
         cursor.follow(events.OfferEnded(BOB, "bob", "cancelled"))
         error = self.assertRaises(WhoError, cursor.only_offer, [offer(1)])
-        self.assertIn("bob doesn't call any more", str(error))
+        self.assertIn("bob no longer calls", str(error))
         self.assertEqual(cursor.only_offer([offer(1)]), offer(1).peer_id)
 
     def test_advice(self) -> None:

@@ -113,13 +113,11 @@ class NotWhomYouKnowTests(SynchronousTestCase):
         offer = events.OfferReceived(IMPOSTOR, "bob", False, True)
         self.assertEqual(self.said(offer), "")
         self.assertEqual(self.said(events.OfferEnded(IMPOSTOR, "bob", "cancelled", True)), "")
-        self.assertIn(
-            "wants to talk", self.said(events.OfferReceived(BOB, "bob", False, True, True))
-        )
+        self.assertIn("is calling", self.said(events.OfferReceived(BOB, "bob", False, True, True)))
         self.assertIn("cancelled", self.said(events.OfferEnded(BOB, "bob", "cancelled", True)))
 
     def test_new_name(self) -> None:
         """A contact that calls itself otherwise keeps its name, and the person reads of it."""
         told = self.said(events.Renamed(BOB, "bob", "robert", "bob", True))
-        self.assertEqual(told, "bob (b0b00000) calls itself robert now.")
+        self.assertEqual(told, "bob (b0b00000) is called robert now.")
         self.assertEqual(self.wording.label(BOB), "bob")

@@ -84,7 +84,7 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual(reasons[0], "Nobody is called dave.")
         self.assertIn("secret", reasons[1])
         self.talk.type("and the rest of it")
-        self.assertIn("nothing was sent", self._complaint())
+        self.assertIn("Not sent: there is no", self._complaint())
         self.assertEqual(self.node.asked, [("connect", "dave")])
 
     def test_calls_at_once(self) -> None:
@@ -116,7 +116,7 @@ class RequestsTests(SynchronousTestCase):
         self.node.end(BOB)
         self.talk.type("as I said")
         self.assertEqual(self.node.asked, [])
-        self.assertIn("/to WHO; connected: carol (ca401000)", self._complaint())
+        self.assertIn("/to WHO: carol (ca401000)", self._complaint())
 
     def test_nobody_takes_the_place(self) -> None:
         """After an end whoever connects by himself gets nothing that is being typed."""
@@ -144,7 +144,7 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual(self.node.asked, [("disconnect", CAROL)])
         self.assertEqual(self.talk.cursor.current, "")
         self.talk.type("/disconnect")
-        self.assertIn("talking to nobody", self._complaint())
+        self.assertIn("no current conversation", self._complaint())
 
     def test_failed_call(self) -> None:
         """A call that fails leaves no conversation, and its story is found by /why."""
@@ -164,12 +164,12 @@ class RequestsTests(SynchronousTestCase):
     def test_accept(self) -> None:
         """/accept without a name takes the only offer, and makes it current."""
         self.talk.type("/accept")
-        self.assertEqual(self._complaint(), "Nobody is waiting to be accepted.")
+        self.assertEqual(self._complaint(), "Nobody is calling.")
         self.node.offer(BOB)
         self.talk.type("hi")
         self.assertIn("/accept or /reject", self._complaint())
         self.talk.type("/to bob")
-        self.assertIn("waits for your /accept", self._complaint())
+        self.assertIn("is calling: /accept", self._complaint())
         self.talk.type("/accept")
         self.talk.type("hi")
         self.assertEqual(self.node.asked, [("accept", BOB), ("send", BOB, "hi")])
@@ -220,7 +220,7 @@ class RequestsTests(SynchronousTestCase):
         """A fault of the node is logged and told, and raises nothing."""
         self.node.records = fail(ZeroDivisionError("oh"))
         self.talk.type("/peers")
-        self.assertIn("inside this program", self._complaint())
+        self.assertIn("Internal error", self._complaint())
         self.assertEqual(self.announced[-1].word, "internal")
         (logged,) = self.flushLoggedErrors(ZeroDivisionError)
         self.assertIn("oh", logged.getTraceback())
@@ -228,7 +228,7 @@ class RequestsTests(SynchronousTestCase):
     def test_story_before_any(self) -> None:
         """/why before any connection says so."""
         self.talk.type("/why")
-        self.assertIn("no connection yet", self._complaint())
+        self.assertIn("no call yet", self._complaint())
 
     def test_say_to(self) -> None:
         """A program's text goes to an id or a contact, never to a name that anybody can take."""

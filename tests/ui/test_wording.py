@@ -62,7 +62,7 @@ class WordingTests(SynchronousTestCase):
         self.assertEqual(self._said(kept), first)
         new = attrs.evolve(kept, remembered=("identity", "username", "server"))
         what = "a new identity, your name, the registry"
-        self.assertEqual(self._said(new), f"{first}\nKept for the next start, in /state: {what}.")
+        self.assertEqual(self._said(new), f"{first}\nSaved for the next start, in /state: {what}.")
         usual = self._said(attrs.evolve(kept, server=DEFAULT_SERVER))
         self.assertIn("; --server URL names another registry.", usual)
         in_memory = self._said(attrs.evolve(kept, state=""))
@@ -70,7 +70,7 @@ class WordingTests(SynchronousTestCase):
 
     def test_leaving(self) -> None:
         """Leaving says how long it may take."""
-        self.assertIn("for at most 5 seconds", self._said(events.Leaving(5.0)))
+        self.assertIn("at most 5 seconds", self._said(events.Leaving(5.0)))
 
     def test_path(self) -> None:
         """Of a path only its kind is told, with the connection and when it changes."""
@@ -81,11 +81,11 @@ class WordingTests(SynchronousTestCase):
         self.assertEqual(self._said(path), "")
         through = "Connected to bob (b0b00000) through a relay, encrypted."
         self.assertEqual(self._said(connected), through)
-        self.assertEqual(self._said(direct), "The path to bob is direct now.")
+        self.assertEqual(self._said(direct), "The connection to bob is direct now.")
         self.assertEqual(self._said(attrs.evolve(direct, remote="host")), "")
-        self.assertEqual(self._said(path), "The path to bob leads through a relay now.")
+        self.assertEqual(self._said(path), "The connection to bob goes through a relay now.")
         resumed = attrs.evolve(connected, resumed=True)
-        self.assertEqual(self._said(resumed), "Back in touch with bob, through a relay.")
+        self.assertEqual(self._said(resumed), "Reconnected to bob through a relay.")
         self.wording.say(events.Disconnected(BOB, "bob", "left", 0))
         self.wording.say(direct)
         self.assertIn("(b0b00000) directly, encrypted", self._said(connected))
@@ -101,11 +101,11 @@ class WordingTests(SynchronousTestCase):
         """A failure comes with its explanation, or at least with its reason."""
         failed = events.CallFailed(BOB, "bob", "no-path", "All 4 pairs were silent.")
         self.assertEqual(
-            self._said(failed), "No conversation with bob (b0b00000): All 4 pairs were silent."
+            self._said(failed), "No connection to bob (b0b00000): All 4 pairs were silent."
         )
         self.assertIn("no-path", self._said(attrs.evolve(failed, explanation="")))
         long = attrs.evolve(failed, summary="no check got through", explanation="no ...; host ...")
-        told = "No conversation with bob (b0b00000): no check got through. /why has the details."
+        told = "No connection to bob (b0b00000): no check got through. /why has the details."
         self.assertEqual(self._said(long), told)
 
     def test_failure_keeps(self) -> None:
@@ -114,13 +114,13 @@ class WordingTests(SynchronousTestCase):
         failed = events.CallFailed(BOB, "bob", "no-answer", "nobody answered", False, 1)
         self.assertIn('before you quit: "are you there?".', self._said(failed))
         delivered = self._said(events.MessageDelivered(BOB, "s1", 161e3))
-        self.assertEqual(delivered, '✓ bob has "are you there?", after 161 s.')
+        self.assertEqual(delivered, '✓ Delivered to bob after 161 s: "are you there?".')
 
     def test_offer(self) -> None:
         """An offer says how to answer it, unless it is accepted already."""
         offer = events.OfferReceived(BOB, "bob", False)
-        self.assertEqual(self._said(offer), "bob (b0b00000) wants to talk: /accept or /reject.")
-        self.assertIn("accepted", self._said(attrs.evolve(offer, accepted=True)))
+        self.assertEqual(self._said(offer), "bob (b0b00000) is calling: /accept or /reject.")
+        self.assertIn("Accepted", self._said(attrs.evolve(offer, accepted=True)))
 
     def test_same_names(self) -> None:
         """Whoever takes another's name, ours or "you", is shown with an id."""
@@ -148,7 +148,7 @@ class WordingTests(SynchronousTestCase):
         self.assertEqual(self._said(events.MessageSent(BOB, "s1", "hi")), "you to bob: hi")
         self.wording.say(events.Calling(CAROL, "carol", 1, 3))
         waits = self._said(events.MessageSent(CAROL, "s2", "ho"))
-        self.assertIn("(waits for the connection)", waits)
+        self.assertIn("(will be sent when connected)", waits)
         self.assertTrue(waits.startswith("you to carol: ho"))
 
     def test_current(self) -> None:
@@ -172,22 +172,25 @@ class WordingTests(SynchronousTestCase):
         }.items():
             self.assertEqual(self._said(events.Trouble(reason)), said)
         lost = events.RegistryLost("is it a p2pchat registry?", 1.0)
-        said = "No registry: is it a p2pchat registry? Trying again by myself."
+        said = "Not registered: is it a p2pchat registry? Retrying."
         self.assertEqual(self._said(lost), said)
+        self.wording = Wording("alice")
+        away = attrs.evolve(lost, reason="the registry http://r can't be reached: no route")
+        self.assertEqual(self._said(away), "Registry unreachable: no route. Retrying.")
 
     def test_many_waiting(self) -> None:
         """Of many lines that nobody confirmed the first are quoted."""
         told = self.wording.undelivered(BOB, ["x" * 99, "two", "three", "four", "five"])
         (row,) = told[0].rows
         first = "x" * 39
-        self.assertTrue(row.endswith(f'have "{first}…", "two", "three" and 2 more yet.'))
+        self.assertTrue(row.endswith(f'yet: "{first}…", "two", "three" and 2 more.'))
 
     def test_delivered(self) -> None:
         """A quick delivery goes without saying, a slow one is told."""
         self.wording.say(events.MessageSent(BOB, "s1", "hi"))
         self.assertEqual(self._said(events.MessageDelivered(BOB, "s1", 80.0)), "")
         self.wording.say(events.MessageSent(BOB, "s2", "ho"))
-        self.assertIn('has "ho", after 12 s', self._said(events.MessageDelivered(BOB, "s2", 12e3)))
+        self.assertIn('after 12 s: "ho"', self._said(events.MessageDelivered(BOB, "s2", 12e3)))
 
     def test_registry_noise(self) -> None:
         """A registry that stays away is told once, and its return too."""
@@ -196,7 +199,7 @@ class WordingTests(SynchronousTestCase):
         self.assertEqual(self._said(lost), "")
         registered = events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1)
         self.assertIn(ALICE, self._said(registered))
-        self.assertEqual(self._said(registered), "The registry is back.")
+        self.assertEqual(self._said(registered), "Registered again.")
 
     def test_end(self) -> None:
         """The end of a conversation tells what was never confirmed."""
@@ -204,9 +207,9 @@ class WordingTests(SynchronousTestCase):
         self.assertEqual(self._said(left), "bob has left.")
         self.wording.say(events.MessageSent(BOB, "s1", "hi"))
         self.wording.say(events.MessageSent(BOB, "s2", "ho"))
-        lost = 'bob has left.\n2 lines of yours never got a confirmation: "hi", "ho".'
+        lost = 'bob has left.\n2 messages were not delivered: "hi", "ho".'
         self.assertEqual(self._said(attrs.evolve(left, undelivered=2)), lost)
-        self.assertIn("1 line of yours", self._said(attrs.evolve(left, undelivered=1)))
+        self.assertIn("1 message was not", self._said(attrs.evolve(left, undelivered=1)))
         self.assertIn("timeout", self._said(attrs.evolve(left, reason="timeout")))
 
     def test_listings(self) -> None:
@@ -243,7 +246,7 @@ class WordingTests(SynchronousTestCase):
         self.wording.say(events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1))
         self.assertIn("http://r (reachable)", self._said(me))
         self.wording.say(events.RegistryLost("it is off", 1.0))
-        self.assertIn("http://r (not reachable now", self._said(me))
+        self.assertIn("http://r (unreachable", self._said(me))
 
     @given(st.text())
     def test_any_text(self, text: str) -> None:
