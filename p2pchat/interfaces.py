@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.events import NatRead, NodeEvent
     from p2pchat.peer.settings import ContactInfo, ConversationInfo
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
-    from p2pchat.registry.store.directory import Delivery, Listing, Page, Record
+    from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
     from p2pchat.session.story import Story
     from p2pchat.traversal.datagrams import Datagram
     from p2pchat.wire.documents import Delivered, Document
@@ -226,12 +226,12 @@ class IRegistryStore(Interface):
         A Deferred fires with whether there is a record of this peer, with this token and ip.
         """
 
-    def find(peer_id: str) -> Deferred[Listing | None]:
-        """Return a Deferred of a peer's Listing, or of None."""
+    def find(peer_id: str) -> Deferred[PublicRecord | None]:
+        """Return a Deferred of what anybody may see of a peer, or of None."""
 
     def page(after: str, limit: int, username: str | None) -> Deferred[Page]:
         """
-        Return a Deferred of a Page of at most ``limit`` listings with ids greater than ``after``.
+        Return a Deferred of a Page of at most ``limit`` records with ids greater than ``after``.
 
         It has only peers of exactly this name, where one is given.
         """

@@ -33,8 +33,8 @@ from p2pchat.peer.registry_connection import FIRST_WAIT, LONGEST_WAIT
 from p2pchat.peer.resolver import MAX_URLS
 from p2pchat.registry import event_streams
 from p2pchat.registry.admission import load, proof_of_work, rates
-from p2pchat.registry.admission.load import SHARE, Pressure
-from p2pchat.registry.admission.proof_of_work import LIFETIME, Toll
+from p2pchat.registry.admission.load import SHARE, LoadMeter
+from p2pchat.registry.admission.proof_of_work import LIFETIME, ProofOfWork
 from p2pchat.registry.http import connections, site, web_service
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.registry import Settings
@@ -340,16 +340,16 @@ class VectorTests(SynchronousTestCase):
     def test_work(self) -> None:
         """The challenge is the registry's, and the nonce meets it, by the words of the page."""
         expires, difficulty = int(self.given["work expires"]), int(self.given["work difficulty"])
-        pressed = Pressure()
+        pressed = LoadMeter()
         pressed.measure(SHARE[0], 0.0, 0.0)
-        registry = Toll(pressed, self.bytes("work key"))
+        registry = ProofOfWork(pressed, self.bytes("work key"))
         with self.assertRaises(Refused) as caught:
-            registry.charge(self.first.peer_id, None, expires - LIFETIME)
+            registry.verify(self.first.peer_id, None, expires - LIFETIME)
         challenge = Challenge(ALGORITHM, self.bytes("work seed"), difficulty, expires)
         self.assertEqual(caught.exception.problem.work, challenge)
         work = Work(challenge, int(self.given["work nonce"]))
         self.assertEqual(search(challenge, self.first.peer_id, 0, 1 << 20), work)
-        registry.charge(self.first.peer_id, work, expires)
+        registry.verify(self.first.peer_id, work, expires)
         hashed = challenge.seed + UUID(self.first.peer_id).bytes + work.nonce.to_bytes(8, "big")
         self.assertEqual(sha256(hashed).digest(), self.bytes("work hash"))
         self.assertEqual(int(self.given["work hash"], 16) >> 256 - difficulty, 0)

@@ -55,7 +55,7 @@ def _event(name: str, data: str = "{}", number: int | None = None) -> bytes:
 
 @implementer(IPushProducer)
 @attrs.define(eq=False)
-class EventStream:
+class EventStreamResponse:
     """
     One response that goes on.
 
@@ -160,7 +160,7 @@ class EventStreams:
     """
 
     gone: Callable[[str], object] = lambda _peer_id: None
-    _live: dict[str, EventStream] = attrs.field(init=False, factory=dict)
+    _live: dict[str, EventStreamResponse] = attrs.field(init=False, factory=dict)
     _sources: Counter[str] = attrs.field(init=False, factory=Counter)
 
     def __len__(self) -> int:
@@ -197,7 +197,7 @@ class EventStreams:
         connection is lost.
         """
         former = self._live.pop(peer_id, None)
-        stream = EventStream(request, now + KEEPALIVE)
+        stream = EventStreamResponse(request, now + KEEPALIVE)
         self._sources[source] += 1
         self._live[peer_id] = stream  # so that the former one's end isn't the peer's
         if former is not None:
@@ -206,7 +206,7 @@ class EventStreams:
         stream.begin()
         return stream.ended
 
-    def _forget(self, _result: Any, peer_id: str, stream: EventStream, source: str) -> None:
+    def _forget(self, _result: Any, peer_id: str, stream: EventStreamResponse, source: str) -> None:
         stream.lost()
         self._sources[source] -= 1
         if not self._sources[source]:
@@ -239,7 +239,7 @@ class EventStreams:
             stream.next_keepalive = now + KEEPALIVE
             stream.keep_alive()
 
-    def _due(self, now: float) -> list[tuple[str, EventStream]]:
+    def _due(self, now: float) -> list[tuple[str, EventStreamResponse]]:
         due = []
         for peer_id, stream in self._live.items():
             if now < stream.next_keepalive:

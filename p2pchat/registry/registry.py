@@ -37,7 +37,7 @@ from twisted.web.server import Request
 
 from p2pchat.identity.documents import check_meant, open_document
 from p2pchat.interfaces import IRegistryStore
-from p2pchat.registry.admission.control import Defences
+from p2pchat.registry.admission.control import AdmissionControl
 from p2pchat.registry.admission.load import STRANGERS
 from p2pchat.registry.admission.proof_of_work import KEY
 from p2pchat.registry.admission.rates import Limits, Rate, Rates, source_of
@@ -46,7 +46,7 @@ from p2pchat.registry.event_streams import STREAMS, EventStreams
 from p2pchat.registry.metrics import Metrics
 from p2pchat.registry.refusals import Refused, refused
 from p2pchat.registry.relay_credentials import RelayCredentials
-from p2pchat.registry.store.directory import Delivery, Listing, Page, Record
+from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
 from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import (
@@ -118,7 +118,7 @@ class Registry:
 
     Call :meth:`start` for leases to end and streams to be kept alive, and :meth:`stop` after.
 
-    :ivar streams: the event streams that hang on this process.
+    :ivar streams: the event streams that are attached to this process.
     :ivar sweeps: what else is done every SWEEP seconds, each called with the time.
     """
 
@@ -129,7 +129,7 @@ class Registry:
     streams: EventStreams = attrs.field(init=False, factory=EventStreams)
     sweeps: list[Callable[[float], None]] = attrs.field(init=False, factory=list)
     store: IRegistryStore = attrs.field(init=False)
-    defences: Defences = attrs.field(init=False)
+    admission: AdmissionControl = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
     stopping: bool = attrs.field(init=False, default=False)
     _registered: float = attrs.field(init=False, default=math.nan)  # as of the last metrics
@@ -142,18 +142,18 @@ class Registry:
         self.store = self.make_store(self.runtime, chosen.lease, self.streams, unsolicited)
         self.streams.gone = self.store.unsubscribe
         key = chosen.work_key or self.runtime.random_bytes(KEY)
-        self.defences = Defences(self.runtime.clock, chosen.rates, chosen.work_from, key)
+        self.admission = AdmissionControl(self.runtime.clock, chosen.rates, chosen.work_from, key)
         self._sweeping = LoopingCall(self.sweep)
         self._sweeping.clock = self.runtime.clock
         self._started = self.now()
         self._show_gauges()
 
     def _show_gauges(self) -> None:
-        gauge, toll, lag = self.metrics.gauge, self.defences.toll, self.defences.lag
+        gauge, work, lag = self.metrics.gauge, self.admission.proof_of_work, self.admission.lag
         gauge("peers_registered", "Records in the store.", lambda: self._registered)
         gauge("event_streams", "Live event streams here.", lambda: len(self.streams))
-        gauge("work_bits", "Work asked of strangers.", lambda: toll.pressure.difficulty)
-        gauge("reactor_lag_seconds", "How late the last timer was.", lambda: lag.lag)
+        gauge("work_bits", "Work asked of strangers.", lambda: work.load.difficulty)
+        gauge("reactor_lag_seconds", "How late the last timer was.", lambda: lag.seconds)
 
     def now(self) -> float:
         """Return seconds on the clock of leases and streams."""
@@ -162,13 +162,13 @@ class Registry:
     def start(self) -> None:
         """Begin to end leases and to keep streams alive."""
         self.store.start()
-        self.defences.start()
+        self.admission.start()
         sweeping = self._sweeping.start(SWEEP, now=False)
         sweeping.addErrback(lambda failure: _log.failure("leases end no more", failure))
 
     def stop(self) -> Deferred[None]:
         """End every stream with ``bye``, then leave the store."""
-        self.defences.stop()
+        self.admission.stop()
         if self._sweeping.running:
             self._sweeping.stop()
         self.streams.end_all("bye")
@@ -200,7 +200,7 @@ class Registry:
 
     def _measure(self, registered: int | None) -> None:
         if registered is not None:
-            self.defences.measure(registered / max(1, self.store.capacity))
+            self.admission.measure(registered / max(1, self.store.capacity))
 
     def register(self, token: str, origin: str, ip: str) -> Deferred[JsonObject]:
         """
@@ -211,16 +211,16 @@ class Registry:
         """
         document = self._read(token, Registration)
         self._check_meant(document, self.settings.audiences.accepted(origin))
-        if not self.defences.toll.is_due(document.issuer, self.now()):
+        if not self.admission.proof_of_work.is_required(document.issuer, self.now()):
             return self._hold(document, origin, ip)
-        found = self.store.find(document.issuer).addCallback(self._collect, document)
-        return found.addCallback(lambda _paid: self._hold(document, origin, ip))
+        found = self.store.find(document.issuer).addCallback(self._verify_work, document)
+        return found.addCallback(lambda _done: self._hold(document, origin, ip))
 
-    def _collect(self, listing: Listing | None, document: Document) -> None:
-        """Take the toll of one whom no other process knows, either."""
-        if listing is None:
+    def _verify_work(self, found: PublicRecord | None, document: Document) -> None:
+        """Refuse somebody whom no other process knows, either, and who hasn't done the work."""
+        if found is None:
             work = cast(Registration, document.body).work
-            self.defences.toll.charge(document.issuer, work, self.runtime.wall_time())
+            self.admission.proof_of_work.verify(document.issuer, work, self.runtime.wall_time())
 
     def _hold(self, document: Document, origin: str, ip: str) -> Deferred[JsonObject]:
         wall = self.runtime.wall_time()
@@ -239,8 +239,8 @@ class Registry:
         return held.addCallback(self._welcome, record, answer)
 
     def _welcome(self, online: bool, record: Record, answer: JsonObject) -> JsonObject:
-        self.defences.charge_key(record.peer_id)
-        self.defences.toll.welcome(record.peer_id, self.now())
+        self.admission.count_key(record.peer_id)
+        self.admission.proof_of_work.record(record.peer_id, self.now())
         return {**record.to_json(online), **answer}
 
     def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
@@ -258,7 +258,7 @@ class Registry:
         self._refuse_others(document, peer_id)
         self._check_meant(document, self.settings.audiences.accepted(origin))
         removed = self.store.remove(peer_id, document).addCallback(_refuse_unknown, peer_id)
-        return removed.addCallback(lambda _found: self.defences.charge_key(peer_id))
+        return removed.addCallback(lambda _found: self.admission.count_key(peer_id))
 
     def subscribe(
         self, token: str, origin: str, peer_id: str, ip: str, request: Request
@@ -279,7 +279,7 @@ class Registry:
     ) -> Deferred[None]:
         if not registered:
             raise refused(404, "not-registered", "register first, then subscribe")
-        self.defences.charge_key(peer_id)
+        self.admission.count_key(peer_id)
         return self.streams.open(peer_id, request, source, self.now())
 
     def deliver(self, token: str, peer_id: str) -> Deferred[None]:
@@ -297,14 +297,14 @@ class Registry:
         self.metrics.passed(document.body.TYPE, taken)
         if not taken:
             raise _undelivered(delivery, peer_id)
-        self.defences.charge_key(document.issuer)
+        self.admission.count_key(document.issuer)
 
-    def find(self, peer_id: str) -> Deferred[Listing]:
-        """Return a peer's listing; fails with Refused if nobody of that id is registered."""
+    def find(self, peer_id: str) -> Deferred[PublicRecord]:
+        """Return what anybody may see of a peer; fails with Refused where it isn't registered."""
         return self.store.find(peer_id).addCallback(_refuse_unknown, peer_id)
 
     def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
-        """Return a page of listings, in the order of ids."""
+        """Return a page of records, in the order of ids."""
         return self.store.page(after, limit, username)
 
     def status(self) -> Deferred[JsonObject]:
@@ -344,7 +344,7 @@ class Registry:
 
     def _check_meant(self, document: Document, audiences: frozenset[str]) -> None:
         check_meant(document, audiences, self.runtime.wall_time())
-        self.defences.admit_key(document.issuer)
+        self.admission.admit_key(document.issuer)
 
     @staticmethod
     def _refuse_others(document: Document, peer_id: str) -> None:

@@ -85,7 +85,7 @@ class PressureTests(RegistryCase):
     def press(self, share: float) -> None:
         """Let the registry believe that its directory is so full."""
         now = self.world.host.reactor.seconds()
-        self.world.registry.defences.toll.pressure.measure(share, 0.0, now)
+        self.world.registry.admission.proof_of_work.load.measure(share, 0.0, now)
 
     def test_registers(self) -> None:
         """It works, registers and subscribes, and nobody hears of trouble."""
@@ -109,8 +109,8 @@ class PressureTests(RegistryCase):
         self.connection.start()
         self.world.wait(lambda: self.told.registered, 5, "the registration")
         registry = self.world.registry
-        registry.defences.toll.capacity = 0  # forgets whom it knew
-        registry.defences.toll.welcome(BOB.peer_id, 0.0)
+        registry.admission.proof_of_work.capacity = 0  # forgets whom it knew
+        registry.admission.proof_of_work.record(BOB.peer_id, 0.0)
         registry.store.directory.remove(ALICE.peer_id)  # type: ignore[attr-defined]
         self.press(0.8)
         self.connection.renew()

@@ -9,7 +9,7 @@ from twisted.web.test.requesthelper import DummyChannel
 from zope.interface.verify import verifyObject
 
 from p2pchat.registry.admission.rates import Limits
-from p2pchat.registry.event_streams import MAX_QUEUED, EventStream
+from p2pchat.registry.event_streams import MAX_QUEUED, EventStreamResponse
 from p2pchat.registry.registry import Settings
 from p2pchat.wire.documents import Removal, Ringing, Subscription
 from tests.registry.web import UNLIMITED, Connection, Response, Web, identity
@@ -39,7 +39,9 @@ class StreamTests(StreamCase):
 
     def test_is_a_push_producer(self) -> None:
         """A stream lets its transport pause it."""
-        self.assertTrue(verifyObject(IPushProducer, EventStream(Request(DummyChannel()), 0.0)))
+        self.assertTrue(
+            verifyObject(IPushProducer, EventStreamResponse(Request(DummyChannel()), 0.0))
+        )
 
     def test_ready_at_once(self) -> None:
         """The first thing on a stream says that it is live."""

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.http.connections import HEAD_DEADLINE
 from p2pchat.registry.http.resource import WATCHING, HttpSettings, MetricsResource
-from p2pchat.registry.http.site import Refusing
+from p2pchat.registry.http.site import RejectingProtocol
 from p2pchat.registry.metrics import BUCKETS, OTHER, Metrics
 from p2pchat.wire.documents import Removal, Ringing, Subscription
 from tests.registry.web import Response, Web, identity, request_bytes
@@ -189,7 +189,7 @@ class RouteTests(SynchronousTestCase):
         web.site = MetricsResource(web.registry).site()
         self.assertEqual(web.ask("GET", "/metrics").status, 200)
         silent = [web.connect() for _ in range(WATCHING.total + 1)]
-        self.assertIsInstance(silent[-1].protocol, Refusing)
+        self.assertIsInstance(silent[-1].protocol, RejectingProtocol)
         web.pass_time(int(HEAD_DEADLINE) + 1)
         self.assertTrue(all(one.wire.aborted for one in silent))
 

@@ -150,7 +150,7 @@ class StoreOptionsTests(SynchronousTestCase):
         self.assertEqual(options["store"].password, "north-south")
         service = self.service(options)
         self.assertIsInstance(service.registry.store, RedisStore)
-        self.assertIn("192.0.2.7", service.site.admission.proxies)
+        self.assertIn("192.0.2.7", service.site.access.proxies)
 
     def test_bad_values(self) -> None:
         """What can't be used is said, with its option."""
@@ -185,7 +185,7 @@ class DefenceOptionsTests(SynchronousTestCase):
         self.assertEqual((stun.rate, settings.work_key), (Rates().stun, b""))
 
     def test_values(self) -> None:
-        """Each reaches its place."""
+        """Each reaches its slot."""
         secret = Path(self.mktemp())
         secret.write_text("word\n")
         settings, stun = self.services(
@@ -290,7 +290,7 @@ class ServiceTests(SynchronousTestCase):
         """STUN is bound to the addresses given."""
         words = ("--address=192.0.2.1", "--second-address=192.0.2.2", "--stun=5000")
         stun = next(s for s in makeService(parsed(*words)) if isinstance(s, StunService))
-        bound = [stun.server.transport_address(origin) for origin in stun.server.origins()]
+        bound = [stun.server.transport_address(socket) for socket in stun.server.sockets()]
         expected = [("192.0.2.1", 5000), ("192.0.2.1", 5001)]
         self.assertEqual(bound, [*expected, ("192.0.2.2", 5000), ("192.0.2.2", 5001)])
 

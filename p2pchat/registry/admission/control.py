@@ -17,8 +17,8 @@ from __future__ import annotations
 import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from p2pchat.registry.admission.load import GRACE, Pressure
-from p2pchat.registry.admission.proof_of_work import Toll
+from p2pchat.registry.admission.load import GRACE, LoadMeter
+from p2pchat.registry.admission.proof_of_work import ProofOfWork
 from p2pchat.registry.admission.rates import Rates, TokenBuckets
 from p2pchat.registry.refusals import Refused, refused
 
@@ -38,15 +38,15 @@ ADDRESS, KEY = (
 
 
 @attrs.define(eq=False)
-class LagProbe:
+class EventLoopLag:
     """
     Measures from :meth:`start` to :meth:`stop`.
 
-    :ivar lag: seconds by which the last timer came too late.
+    :ivar seconds: by how many the last timer came too late.
     """
 
     _clock: IReactorTime
-    lag: float = attrs.field(init=False, default=0.0)
+    seconds: float = attrs.field(init=False, default=0.0)
     _timer: IDelayedCall | None = attrs.field(init=False, default=None)
 
     def start(self) -> None:
@@ -54,7 +54,7 @@ class LagProbe:
         self._timer = self._clock.callLater(INTERVAL, self._due, self._clock.seconds() + INTERVAL)
 
     def _due(self, when: float) -> None:
-        self.lag = max(0.0, self._clock.seconds() - when)
+        self.seconds = max(0.0, self._clock.seconds() - when)
         self.start()
 
     def stop(self) -> None:
@@ -63,7 +63,7 @@ class LagProbe:
             self._timer.cancel()
 
 
-class Defences:
+class AdmissionControl:
     """
     The buckets of one process, and its toll.
 
@@ -79,8 +79,8 @@ class Defences:
         self._keys = TokenBuckets(rates.keys)
         self._reads = TokenBuckets(rates.reads)
         self._watching = TokenBuckets(rates.watching)
-        self.lag = LagProbe(clock)
-        self.toll = Toll(Pressure(work_from, clock.seconds() + GRACE), key)
+        self.lag = EventLoopLag(clock)
+        self.proof_of_work = ProofOfWork(LoadMeter(work_from, clock.seconds() + GRACE), key)
 
     def start(self) -> None:
         """Begin to watch the event loop."""
@@ -92,7 +92,7 @@ class Defences:
 
     def measure(self, share: float) -> None:
         """Take the share of the directory that is taken, about once a second."""
-        self.toll.pressure.measure(share, self.lag.lag, self._clock.seconds())
+        self.proof_of_work.load.measure(share, self.lag.seconds, self._clock.seconds())
 
     def admit(self, method: bytes, path: bytes, address: str) -> None:
         """
@@ -117,7 +117,7 @@ class Defences:
         """
         _refuse(self._keys.wait(peer_id, self._clock.seconds()), KEY)
 
-    def charge_key(self, peer_id: str) -> None:
+    def count_key(self, peer_id: str) -> None:
         """Count a document that was taken."""
         self._keys.take(peer_id, self._clock.seconds())
 

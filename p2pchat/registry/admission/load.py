@@ -35,7 +35,7 @@ GRACE = 30.0  # seconds after the start; peers come back within twelve
 
 
 @attrs.define
-class Pressure:
+class LoadMeter:
     """
     The three measures, and the difficulty that follows.
 
@@ -55,7 +55,7 @@ class Pressure:
     _lag: float = attrs.field(init=False, default=0.0)
     _changed: float = attrs.field(init=False, default=0.0)
 
-    def stranger(self, now: float) -> None:
+    def count_stranger(self, now: float) -> None:
         """Count a stranger who was let in."""
         if now >= self.counts_from:
             self._fade(now)

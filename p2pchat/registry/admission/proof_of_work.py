@@ -15,7 +15,7 @@ from collections import OrderedDict
 
 import attrs
 
-from p2pchat.registry.admission.load import Pressure
+from p2pchat.registry.admission.load import LoadMeter
 from p2pchat.registry.refusals import Refused, refused
 from p2pchat.wire.work import ALGORITHM, MIN_DIFFICULTY, SEED, Challenge, Work
 
@@ -26,7 +26,7 @@ LIFETIME = 120  # seconds of a challenge; a slow machine may need twenty
 
 
 @attrs.define
-class Toll:
+class ProofOfWork:
     """
     Who pays, and how much.
 
@@ -35,7 +35,7 @@ class Toll:
     :ivar capacity: keys that are remembered.
     """
 
-    pressure: Pressure
+    load: LoadMeter
     _key: bytes = attrs.field(repr=False)
     capacity: int = MAX_KNOWN
     _known: OrderedDict[str, float] = attrs.field(init=False, factory=OrderedDict)
@@ -43,11 +43,11 @@ class Toll:
     def __len__(self) -> int:
         return len(self._known)
 
-    def is_due(self, peer_id: str, now: float) -> bool:
+    def is_required(self, peer_id: str, now: float) -> bool:
         """Tell whether this key must pay for a registration."""
-        return self.pressure.difficulty > 0 and not self._knows(peer_id, now)
+        return self.load.difficulty > 0 and not self._knows(peer_id, now)
 
-    def charge(self, peer_id: str, work: Work | None, wall_time: float) -> None:
+    def verify(self, peer_id: str, work: Work | None, wall_time: float) -> None:
         """
         Take the work of a stranger, where it is due.
 
@@ -63,10 +63,10 @@ class Toll:
             return
         raise self._refusal(detail, peer_id, wall_time)
 
-    def welcome(self, peer_id: str, now: float) -> None:
+    def record(self, peer_id: str, now: float) -> None:
         """Remember a key that has registered."""
         if not self._knows(peer_id, now):
-            self.pressure.stranger(now)
+            self.load.count_stranger(now)
         self._known[peer_id] = now
         self._known.move_to_end(peer_id)
         if len(self._known) > self.capacity:
@@ -77,8 +77,8 @@ class Toll:
         return registered is not None and now - registered < KNOWN
 
     def _refusal(self, detail: str, peer_id: str, wall_time: float) -> Refused:
-        # Pressure may have ended while another process was asked.
-        difficulty = max(self.pressure.difficulty, MIN_DIFFICULTY)
+        # The load may have ended while another process was asked.
+        difficulty = max(self.load.difficulty, MIN_DIFFICULTY)
         expires = int(wall_time) + LIFETIME
         challenge = Challenge(
             ALGORITHM, self._seed(peer_id, difficulty, expires), difficulty, expires

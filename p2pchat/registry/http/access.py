@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.web.http_headers import Headers
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.registry.admission.control import Defences
+from p2pchat.registry.admission.control import AdmissionControl
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.http.client_address import FORWARDED, TrustedProxies
 from p2pchat.registry.http.plain_requests import PlainRequest
@@ -30,7 +30,7 @@ _PATH = frozenset(b"/?#")  # where a host ends in a URL
 _log = Logger()
 
 
-class Asked(Protocol):
+class AddressedRequest(Protocol):
     """
     What admission needs of a request.
 
@@ -66,7 +66,7 @@ def host_of(address: IAddress | None) -> str:
     return ip.removeprefix("::ffff:") if "." in ip else ip
 
 
-def named_origin(request: Asked) -> str:
+def named_origin(request: AddressedRequest) -> str:
     """
     Return the origin that the client dialed, by its ``Host`` header.
 
@@ -86,20 +86,22 @@ def _origin(host: bytes, secure: bool) -> str:
     return origin(f"{scheme}://{host.decode('latin-1')}")
 
 
-class Admission:
+class AccessControl:
     """
     The door of one site.
 
     :ivar proxies: who is believed about the address of a client.
     """
 
-    def __init__(self, defences: Defences, audiences: Audiences, proxies: TrustedProxies) -> None:
+    def __init__(
+        self, defences: AdmissionControl, audiences: Audiences, proxies: TrustedProxies
+    ) -> None:
         self._defences = defences
         self._audiences = audiences
         self.proxies = proxies
         self._told: set[str] = set()
 
-    def admit(self, request: Asked, method: bytes, path: bytes) -> None:
+    def admit(self, request: AddressedRequest, method: bytes, path: bytes) -> None:
         """
         Count a request of which nothing else is known.
 
@@ -118,7 +120,7 @@ class Admission:
         if ip not in self.proxies:
             self._defences.admit(b"", b"", ip)
 
-    def address(self, request: Asked) -> None:
+    def check_host(self, request: AddressedRequest) -> None:
         """
         See to it that a request is meant for this registry.
 
@@ -144,7 +146,7 @@ class Admission:
                 named=named,
             )
 
-    def _client(self, request: Asked) -> str:
+    def _client(self, request: AddressedRequest) -> str:
         connected = host_of(request.getClientAddress())
         if not self.proxies.networks:
             return connected
@@ -152,10 +154,10 @@ class Admission:
         return self.proxies.client(connected, [one.decode("latin-1") for one in forwarded])
 
 
-class Routes(Protocol):
+class SiteRoutes(Protocol):
     """What a site needs of the routes that it serves."""
 
-    admission: Admission
+    access: AccessControl
 
     def answer_plain(self, request: PlainRequest) -> Deferred[bytes] | None:
         """Admit and answer a plain request; None: it is left to twisted.web, not admitted."""

@@ -10,8 +10,8 @@ A deadline is for the whole head or body: a byte now and then doesn't move it (s
 is being answered has no deadline, nor has an event stream; but a connection that takes none of
 what waits for it for STALL seconds ends, whatever it is doing.
 
-When there is no room for one more, the connection that has waited longest without ever having
-sent a whole request goes in its place: those who only connect can't keep others out.  If all have
+When there is no room for one more, the oldest connection that has never sent a whole request is
+dropped: those who only connect can't keep others out.  If all have
 asked for something, the new one is refused.
 
 A table that drains gives its connections up one by one: those on which nothing is asked end at
@@ -34,10 +34,10 @@ IDLE_DEADLINE = 60.0  # seconds between two requests; a peer renews its lease ev
 STALL = 30.0  # seconds that a client may take nothing of what waits for it; as MAX_STALLED
 NEVER = float("inf")
 CONNECTIONS = Limits(20_000, 512)  # event streams included
-ANYBODY = ""  # the source of connections that aren't limited by source: those of a trusted proxy
+UNLIMITED = ""  # the source of connections that aren't limited by source: those of a trusted proxy
 
 
-class Phase(Enum):
+class ConnectionPhase(Enum):
     """What a connection is doing, and for how many seconds it may."""
 
     HEAD = HEAD_DEADLINE
@@ -46,10 +46,10 @@ class Phase(Enum):
     ANSWERING = NEVER
 
 
-class Verdict(Enum):
+class Admission(Enum):
     """What becomes of a new connection."""
 
-    WELCOME = "there is room"
+    ADMITTED = "there is room"
     FULL = "there is none at all"
     TOO_MANY = "there is none for its source"
 
@@ -65,7 +65,7 @@ class Connection(Protocol):
 
 
 @attrs.define(eq=False)
-class Place:
+class Slot:
     """
     A connection's place in the table.
 
@@ -77,12 +77,12 @@ class Place:
 
     connection: Connection
     source: str
-    phase: Phase
+    phase: ConnectionPhase
     deadline: float
     stalled: float = attrs.field(init=False, default=NEVER)
     is_gone: bool = attrs.field(init=False, default=False)
 
-    def enter(self, phase: Phase, now: float) -> None:
+    def enter(self, phase: ConnectionPhase, now: float) -> None:
         """Begin a phase."""
         self.phase = phase
         self.deadline = now + phase.value
@@ -104,57 +104,57 @@ class ConnectionTable:
 
     limits: Limits
     is_draining: bool = attrs.field(init=False, default=False)
-    _places: dict[Place, None] = attrs.field(init=False, factory=dict)
+    _slots: dict[Slot, None] = attrs.field(init=False, factory=dict)
     # those that have asked nothing yet, the oldest first
-    _silent: dict[Place, None] = attrs.field(init=False, factory=dict)
+    _silent: dict[Slot, None] = attrs.field(init=False, factory=dict)
     _sources: Counter[str] = attrs.field(init=False, factory=Counter)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._slots)
 
-    def judge(self, source: str) -> Verdict:
+    def admit(self, source: str) -> Admission:
         """Say whether there is room for a connection from this source, after making some."""
-        if source != ANYBODY and self._sources[source] >= self.limits.per_source:
-            return Verdict.TOO_MANY
-        if len(self._places) < self.limits.total:
-            return Verdict.WELCOME
+        if source != UNLIMITED and self._sources[source] >= self.limits.per_source:
+            return Admission.TOO_MANY
+        if len(self._slots) < self.limits.total:
+            return Admission.ADMITTED
         silent = next(iter(self._silent), None)
         if silent is None:
-            return Verdict.FULL
+            return Admission.FULL
         self.remove(silent)
         silent.connection.drop()
-        return Verdict.WELCOME
+        return Admission.ADMITTED
 
-    def add(self, connection: Connection, source: str, now: float) -> Place:
+    def add(self, connection: Connection, source: str, now: float) -> Slot:
         """Give a connection its place; its first request must come now."""
-        place = Place(connection, source, Phase.HEAD, now + HEAD_DEADLINE)
-        self._places[place] = self._silent[place] = None
+        slot = Slot(connection, source, ConnectionPhase.HEAD, now + HEAD_DEADLINE)
+        self._slots[slot] = self._silent[slot] = None
         self._sources[source] += 1
-        return place
+        return slot
 
-    def asked(self, place: Place) -> None:
+    def asked(self, slot: Slot) -> None:
         """Take notice that a whole request has come."""
-        self._silent.pop(place, None)
+        self._silent.pop(slot, None)
 
-    def remove(self, place: Place) -> None:
+    def remove(self, slot: Slot) -> None:
         """Give a place up; it may be gone already."""
-        if place.is_gone:
+        if slot.is_gone:
             return
-        place.is_gone = True
-        del self._places[place]
-        self._silent.pop(place, None)
-        self._sources[place.source] -= 1
-        if not self._sources[place.source]:
-            del self._sources[place.source]
+        slot.is_gone = True
+        del self._slots[slot]
+        self._silent.pop(slot, None)
+        self._sources[slot.source] -= 1
+        if not self._sources[slot.source]:
+            del self._sources[slot.source]
 
     def sweep(self, now: float) -> None:
         """Drop the connections whose deadlines have passed."""
-        for place in [one for one in self._places if one.is_over(now)]:
-            self.remove(place)
-            place.connection.drop()
+        for slot in [one for one in self._slots if one.is_over(now)]:
+            self.remove(slot)
+            slot.connection.drop()
 
     def drain(self) -> None:
         """Let them end."""
         self.is_draining = True
-        for place in list(self._places):
-            place.connection.drain()
+        for slot in list(self._slots):
+            slot.connection.drain()

@@ -50,7 +50,7 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.registry import metrics
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.audiences import is_loopback
-from p2pchat.registry.http.access import Admission
+from p2pchat.registry.http.access import AccessControl
 from p2pchat.registry.http.client_address import TrustedProxies
 from p2pchat.registry.http.connections import CONNECTIONS
 from p2pchat.registry.http.plain_requests import PlainRequest
@@ -117,12 +117,12 @@ class RegistryResource:
 
     registry: Registry
     settings: HttpSettings = attrs.field(factory=HttpSettings)
-    admission: Admission = attrs.field(init=False)
+    access: AccessControl = attrs.field(init=False)
 
     app = Klein()
 
     def __attrs_post_init__(self) -> None:
-        self.admission = _admission(self.registry, self.settings)
+        self.access = _access(self.registry, self.settings)
         rules = {re.sub("<(.*)>", r"{\1}", one.rule) for one in self.app.url_map.iter_rules()}
         self.registry.metrics.expect(sorted(rules))
 
@@ -144,7 +144,7 @@ class RegistryResource:
     def peer(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """Show a record."""
         found = self.registry.find(check_peer_id(peer_id))
-        return found.addCallback(lambda listing: _answer(request, listing.to_json()))
+        return found.addCallback(lambda record: _answer(request, record.to_json()))
 
     @app.route("/renew/<peer_id>", methods=["POST"])
     def renew(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
@@ -235,8 +235,8 @@ class RegistryResource:
         return answer.addErrback(self._answer_failure, request)
 
     def _enter(self, request: PlainRequest, method: Callable[..., Any], ids: list[bytes]) -> Any:
-        self.admission.admit(request, request.method, request.path)
-        self.admission.address(request)
+        self.access.admit(request, request.method, request.path)
+        self.access.check_host(request)
         return method(self, request, *(one.decode("ascii") for one in ids))
 
     def _answer_failure(self, failure: Failure, request: PlainRequest) -> bytes:
@@ -295,8 +295,8 @@ _PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes] | by
 }
 
 
-def _admission(registry: Registry, settings: HttpSettings) -> Admission:
-    return Admission(registry.defences, registry.settings.audiences, settings.proxies)
+def _access(registry: Registry, settings: HttpSettings) -> AccessControl:
+    return AccessControl(registry.admission, registry.settings.audiences, settings.proxies)
 
 
 def _body(request: AnyRequest) -> str:
@@ -329,12 +329,12 @@ class MetricsResource:
 
     registry: Registry
     settings: HttpSettings = attrs.field(factory=HttpSettings)
-    admission: Admission = attrs.field(init=False)
+    access: AccessControl = attrs.field(init=False)
 
     app = Klein()
 
     def __attrs_post_init__(self) -> None:
-        self.admission = _admission(self.registry, self.settings)
+        self.access = _access(self.registry, self.settings)
 
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to this route."""
@@ -376,7 +376,7 @@ def _send(request: AnyRequest, body: bytes, kind: bytes, status: int = HTTPStatu
 
 
 def _shown(page: Page) -> JsonObject:
-    return {"peers": [one.to_json() for one in page.listings], "next": page.following}
+    return {"peers": [one.to_json() for one in page.records], "next": page.next}
 
 
 def _ascii(data: bytes) -> str:

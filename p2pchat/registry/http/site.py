@@ -8,7 +8,7 @@ refused before.
   as its head is there, before a body is read or a route is looked for; so does a head that isn't
   one.
 * a connection for which there is no room (:mod:`p2pchat.registry.http.connections`) is told so when
-  it asks for something, 429 or 503; above MAX_REFUSING of these, it is closed without a word.
+  it asks for something, 429 or 503; above MAX_REJECTING of these, it is closed without a word.
 * a head over MAX_HEAD bytes or MAX_HEADERS headers, with a line over MAX_LINE or a name over
   MAX_NAME, with lines that are continued, with a length that is no number of MAX_DIGITS, or with
   ``Transfer-Encoding`` other than one ``chunked``: 400, and the connection ends.
@@ -53,14 +53,14 @@ from twisted.web.server import Request, Site
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.registry.admission.rates import Limits, source_of
 from p2pchat.registry.audiences import own_origins
-from p2pchat.registry.http.access import Routes, host_of
+from p2pchat.registry.http.access import SiteRoutes, host_of
 from p2pchat.registry.http.connections import (
-    ANYBODY,
     NEVER,
+    UNLIMITED,
+    Admission,
+    ConnectionPhase,
     ConnectionTable,
-    Phase,
-    Place,
-    Verdict,
+    Slot,
 )
 from p2pchat.registry.http.plain_requests import PlainRequest, read_plain
 from p2pchat.registry.refusals import Refused, refusal_of, refused
@@ -73,7 +73,7 @@ MAX_LINE = 2048  # bytes of the request line; the longest of ours has 900, with 
 MAX_HEADERS = 64
 MAX_NAME = 64  # bytes of a header's name; twisted.web keeps 10,000 of them for good
 MAX_DIGITS = 10  # of a length
-MAX_REFUSING = 64  # connections
+MAX_REJECTING = 64  # connections
 RETRY_AFTER = 5  # seconds; silent connections are gone after twice that
 MAX_DISCARDED = 1024 * 1024  # bytes read after a refusal
 LINGER = 2.0  # seconds of reading after a refusal
@@ -87,10 +87,10 @@ BAD_HEAD = refused(
 TOO_LARGE = refused(413, "body-too-large", f"a body has at most {MAX_BODY} bytes")
 NO_LENGTH = refused(411, "length-required", "send the body with its Content-Length, not chunked")
 NO_ROOM = {
-    Verdict.FULL: refused(
+    Admission.FULL: refused(
         503, "too-many-connections", "this registry is full: try again soon", RETRY_AFTER
     ),
-    Verdict.TOO_MANY: refused(
+    Admission.TOO_MANY: refused(
         429, "too-many-connections", "too many connections from your address", RETRY_AFTER
     ),
 }
@@ -147,7 +147,7 @@ class RegistryRequest(Request):
     def admit(self, method: bytes, target: bytes) -> None:
         """Take a token, or remember that there was none."""
         try:
-            self.channel.site.admission.admit(self, method, target.partition(b"?")[0])
+            self.channel.site.access.admit(self, method, target.partition(b"?")[0])
         except Refused as refusal:
             self._refusal = refusal
 
@@ -187,7 +187,7 @@ class RegistryRequest(Request):
             return
         try:
             self._check_text()
-            self.channel.site.admission.address(self)
+            self.channel.site.access.check_host(self)
         except (RemoteProtocolError, Refused) as error:
             self._answer(refusal_of(error))
         else:
@@ -252,23 +252,23 @@ class RegistryChannel(HTTPChannel):
     totalHeadersSize = MAX_HEAD
     _client: IAddress
     _secure: bool
-    _place: Place
+    _slot: Slot
     _pending: Deferred[bytes] | None = None  # the answer to a plain request, on its way
     _kept = b""  # what came while there was something to wait for
     _discarded = -1  # bytes thrown away after a refusal; -1: there was none
     _lingering: IDelayedCall | None = None  # the end of that
 
     def connectionMade(self) -> None:
-        """Take a place."""
+        """Take a slot."""
         self._client, self._secure = self.getPeer(), self.isSecure()
         local = self.getHost()
         self.own = own_origins(host_of(local), getattr(local, "port", 0), self._secure)
-        self._place = self.site.take_place(self, self._client)
+        self._slot = self.site.take_slot(self, self._client)
         super().connectionMade()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Give the place up, and what the client waited for."""
-        self.site.connections.remove(self._place)
+        self.site.connections.remove(self._slot)
         self._kept = b""
         if self._lingering is not None and self._lingering.active():
             self._lingering.cancel()  # lest it hold what is gone
@@ -286,8 +286,8 @@ class RegistryChannel(HTTPChannel):
         if not self.requests and self._pending is None:
             self.loseConnection()
 
-    def _enter(self, phase: Phase) -> None:
-        self._place.enter(phase, self.site.registry.now())
+    def _enter(self, phase: ConnectionPhase) -> None:
+        self._slot.enter(phase, self.site.registry.now())
 
     @property
     def _waits(self) -> bool:
@@ -316,8 +316,8 @@ class RegistryChannel(HTTPChannel):
             data = self.clearLineBuffer() + data
             if b"\r\n\r\n" in data:  # else it would be tried again with each byte
                 data = self._answer_plain(data)
-            if data and self._place.phase is Phase.IDLE:
-                self._enter(Phase.HEAD)
+            if data and self._slot.phase is ConnectionPhase.IDLE:
+                self._enter(ConnectionPhase.HEAD)
         if data or self.requests:
             super().dataReceived(data)
 
@@ -361,7 +361,7 @@ class RegistryChannel(HTTPChannel):
 
     def _hang_up(self) -> None:
         transport = cast(Any, self.transport)  # no interface has ``disconnecting``
-        if not (self._place.is_gone or transport.disconnecting):
+        if not (self._slot.is_gone or transport.disconnecting):
             self.loseConnection()
 
     def _answer_plain(self, data: bytes) -> bytes:
@@ -383,17 +383,17 @@ class RegistryChannel(HTTPChannel):
         self._pending = answer
         answer.addCallback(self._write_plain, request, begun)
         if self._pending is not None:
-            self._enter(Phase.ANSWERING)
+            self._enter(ConnectionPhase.ANSWERING)
             answer.addCallback(lambda _: self._go_on())
 
     def _write_plain(self, body: bytes, request: PlainRequest, begun: float) -> None:
         self._pending = None
-        if self._place.is_gone:
+        if self._slot.is_gone:
             return
         now = self.site.registry.now()
         self.site.metrics.answered(request.method, request.path, request.code, now - begun)
-        self.site.connections.asked(self._place)
-        self._place.enter(Phase.IDLE, now)
+        self.site.connections.asked(self._slot)
+        self._slot.enter(ConnectionPhase.IDLE, now)
         if self.site.connections.is_draining:
             self.persistent = 0
             request.setHeader(b"Connection", b"close")
@@ -404,7 +404,7 @@ class RegistryChannel(HTTPChannel):
     def _go_on(self) -> None:
         """Read on after a wait."""
         transport = cast(Any, self.transport)  # no interface has ``disconnecting``
-        if not (self._waits or self._place.is_gone or transport.disconnecting):
+        if not (self._waits or self._slot.is_gone or transport.disconnecting):
             transport.resumeProducing()
             data, self._kept = self._kept, b""
             self.dataReceived(data)
@@ -425,18 +425,18 @@ class RegistryChannel(HTTPChannel):
         """Admit the request, or not; give its body time."""
         self.requests[-1].admit(self._command, self._path)
         if self.length != 0:
-            self._enter(Phase.BODY)
+            self._enter(ConnectionPhase.BODY)
         super().allHeadersReceived()
 
     def allContentReceived(self) -> None:
         """Take notice of a whole request; it is answered now."""
-        self.site.connections.asked(self._place)
-        self._enter(Phase.ANSWERING)
+        self.site.connections.asked(self._slot)
+        self._enter(ConnectionPhase.ANSWERING)
         super().allContentReceived()
 
     def requestDone(self, request: IRequest) -> None:
         """Wait for the next request, or answer it if it is here."""
-        self._enter(Phase.IDLE)
+        self._enter(ConnectionPhase.IDLE)
         super().requestDone(request)
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -446,7 +446,7 @@ class RegistryChannel(HTTPChannel):
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Answer a head that isn't one; twisted.web would give no reason."""
         try:
-            self.site.admission.admit_unread(self._client)
+            self.site.access.admit_unread(self._client)
             self.write(self.site.refuse_unread(BAD_HEAD))
         except Refused as refusal:
             self.write(self.site.refuse_unread(refusal))
@@ -457,18 +457,18 @@ class RegistryChannel(HTTPChannel):
     def pauseProducing(self) -> None:
         """Answer nothing more: what was answered waits to be taken."""
         self.paused = True
-        self._place.stalled = self.site.registry.now()
+        self._slot.stalled = self.site.registry.now()
         super().pauseProducing()
 
     def resumeProducing(self) -> None:
         """Answer again."""
         self.paused = False
-        self._place.stalled = NEVER
+        self._slot.stalled = NEVER
         super().resumeProducing()
         self._go_on()
 
 
-class Refusing(Protocol):
+class RejectingProtocol(Protocol):
     """A connection for which there is no room: says so when it is asked something."""
 
     def __init__(self, site: RegistrySite, refusal: Refused) -> None:
@@ -477,7 +477,7 @@ class Refusing(Protocol):
 
     def connectionMade(self) -> None:
         """Wait a moment for a request; most clients read no answer before."""
-        self._site.refusing += 1
+        self._site.rejecting += 1
         self._timer = self._site.registry.runtime.clock.callLater(LINGER, self._hang_up)
 
     def dataReceived(self, data: bytes) -> None:
@@ -493,7 +493,7 @@ class Refusing(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Make room for another."""
-        self._site.refusing -= 1
+        self._site.rejecting -= 1
         if self._timer.active():
             self._timer.cancel()
 
@@ -503,12 +503,12 @@ class RegistrySite(Site):
     The factory of the registry's HTTP connections.
 
     :ivar routes: where plain requests are answered.
-    :ivar admission: what the others pass first.
+    :ivar access: what the others pass first.
     :ivar registry: whose connections these are.
     :ivar connections: the table in which they have their places.
     :param limits: how many there may be.
     :ivar metrics: where answers, and refusals below the routes, are counted.
-    :ivar refusing: how many connections are being refused now.
+    :ivar rejecting: how many connections are being refused now.
     """
 
     protocol = RegistryChannel  # type: ignore[assignment]  # the base class serves HTTP/2 too
@@ -517,7 +517,7 @@ class RegistrySite(Site):
     def __init__(
         self,
         resource: IResource,
-        routes: Routes,
+        routes: SiteRoutes,
         registry: Registry,
         limits: Limits,
     ) -> None:
@@ -529,12 +529,12 @@ class RegistrySite(Site):
             reactor=registry.runtime.clock,
         )
         self.routes = routes
-        self.admission = routes.admission
+        self.access = routes.access
         self.registry = registry
         self.connections = ConnectionTable(limits)
         registry.sweeps.append(self.connections.sweep)
         self.metrics = registry.metrics
-        self.refusing = 0
+        self.rejecting = 0
         self._next_complaint = 0.0
 
     def complain(self, what: str) -> None:
@@ -546,20 +546,20 @@ class RegistrySite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return what serves a new connection, or refuses it; None: it is closed."""
-        verdict = self.connections.judge(self._source(addr))
-        if verdict is Verdict.WELCOME:
+        admission = self.connections.admit(self._source(addr))
+        if admission is Admission.ADMITTED:
             return super().buildProtocol(addr)
-        if self.refusing >= MAX_REFUSING:
+        if self.rejecting >= MAX_REJECTING:
             return None
-        return Refusing(self, NO_ROOM[verdict])
+        return RejectingProtocol(self, NO_ROOM[admission])
 
-    def take_place(self, channel: RegistryChannel, client: IAddress) -> Place:
+    def take_slot(self, channel: RegistryChannel, client: IAddress) -> Slot:
         """Give a connection its place in the table."""
         return self.connections.add(channel, self._source(client), self.registry.now())
 
     def _source(self, address: IAddress | None) -> str:
         host = host_of(address)
-        return ANYBODY if host in self.admission.proxies else source_of(host)
+        return UNLIMITED if host in self.access.proxies else source_of(host)
 
     def refuse_unread(self, refusal: Refused) -> bytes:
         """Count a refusal of what wasn't read, and write it as the end of its connection."""

@@ -93,7 +93,7 @@ class Record:
 
 
 @attrs.frozen
-class Listing:
+class PublicRecord:
     """
     A record, and what a store knows beside it.
 
@@ -111,13 +111,13 @@ class Listing:
 @attrs.frozen
 class Page:
     """
-    Some listings, in the order of their ids.
+    Some records, in the order of their ids.
 
-    :ivar following: the id to go on after; None: there are no more.
+    :ivar next: the id to go on after; None: there are no more.
     """
 
-    listings: list[Listing]
-    following: str | None
+    records: list[PublicRecord]
+    next: str | None
 
 
 class Delivery(Enum):

@@ -16,7 +16,7 @@ from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate, TokenBuckets
 from p2pchat.registry.admission.solicited import WEIGHT, Correspondents, Shares, solicits, span
 from p2pchat.registry.event_streams import EventStreams
-from p2pchat.registry.store.directory import Delivery, Directory, Listing, Page, Record
+from p2pchat.registry.store.directory import Delivery, Directory, Page, PublicRecord, Record
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Document
 
@@ -90,15 +90,15 @@ class MemoryStore:
             self.directory.renew(peer_id, self._now())
         return succeed(found)
 
-    def find(self, peer_id: str) -> Deferred[Listing | None]:
+    def find(self, peer_id: str) -> Deferred[PublicRecord | None]:
         """Find a peer."""
         record = self.directory.lookup(peer_id, self._now())
-        return succeed(None if record is None else self._listing(record))
+        return succeed(None if record is None else self._public(record))
 
     def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
-        """Return some listings, in the order of their ids."""
+        """Return some records, in the order of their ids."""
         records, following = self.directory.page(after, limit, username, self._now())
-        return succeed(Page([self._listing(record) for record in records], following))
+        return succeed(Page([self._public(record) for record in records], following))
 
     def remove(self, peer_id: str, document: Document) -> Deferred[bool]:
         """End a record, and the peer's stream."""
@@ -168,8 +168,8 @@ class MemoryStore:
     def _holds(self, peer_id: str) -> bool:
         return self.directory.lookup(peer_id, self._now()) is not None
 
-    def _listing(self, record: Record) -> Listing:
-        return Listing(record, record.peer_id in self.streams)
+    def _public(self, record: Record) -> PublicRecord:
+        return PublicRecord(record, record.peer_id in self.streams)
 
     def _now(self) -> float:
         return self.runtime.clock.seconds()

@@ -51,9 +51,14 @@ from p2pchat.registry.admission.solicited import KEPT, WEIGHT, pair, solicits, s
 from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store import redis_scripts as scripts
-from p2pchat.registry.store.directory import Delivery, Listing, Page, Record, full
+from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record, full
 from p2pchat.registry.store.redis_link import RedisLink
-from p2pchat.registry.store.redis_scripts import Answer, Deliver, End, read
+from p2pchat.registry.store.redis_scripts import (
+    AnswerMessage,
+    DeliverMessage,
+    EndMessage,
+    read_message,
+)
 from p2pchat.registry.store.redis_url import RedisUrl
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Document
@@ -165,12 +170,12 @@ class RedisStore:
         done = self._link.run(scripts.RENEW, peer_id, lease, renewal, ip)
         return done.addCallback(lambda outcome: outcome == "done")
 
-    def find(self, peer_id: str) -> Deferred[Listing | None]:
+    def find(self, peer_id: str) -> Deferred[PublicRecord | None]:
         """Find a peer."""
         return self._link.run(scripts.FIND, peer_id).addCallback(_decode)
 
     def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
-        """Return some listings, in the order of their ids."""
+        """Return some records, in the order of their ids."""
         name = () if username is None else (username,)
         return self._link.run(scripts.PAGE, after, limit, *name).addCallback(_decode_page)
 
@@ -247,9 +252,9 @@ class RedisStore:
     def _checked(self, found: str, batch: Sequence[tuple[str, int]]) -> None:
         for letter, (peer_id, serial) in zip(found, batch, strict=True):
             if letter == "s":
-                self._end(End(peer_id, serial, "superseded"))
+                self._end(EndMessage(peer_id, serial, "superseded"))
             elif letter == "r" and self._had_time():
-                self._end(End(peer_id, serial, "expired"))
+                self._end(EndMessage(peer_id, serial, "expired"))
 
     def _had_time(self) -> bool:
         """Tell whether every peer has renewed its lease since Redis was there again."""
@@ -268,7 +273,7 @@ class RedisStore:
             peer_id,
             self.instance,
             *self._nonce(document),
-            Deliver(request, self.instance, peer_id, token).encode(),
+            DeliverMessage(request, self.instance, peer_id, token).encode(),
             *self._solicitation(document, peer_id, token),
         )
         asked.addCallback(self._sent, peer_id, token, answered)
@@ -309,20 +314,20 @@ class RedisStore:
         return result
 
     def _received(self, text: str) -> None:
-        match read(text):
-            case Deliver() as message:
+        match read_message(text):
+            case DeliverMessage() as message:
                 delivery = self.streams.deliver(message.peer_id, message.token)
-                answer = Answer(message.request, delivery).encode()
+                answer = AnswerMessage(message.request, delivery).encode()
                 channel = scripts.channel(message.instance)
                 self._link.publish(channel, answer).addErrback(_quietly)
-            case Answer() as answer:
+            case AnswerMessage() as answer:
                 waiting = self._waiting.get(answer.request)
                 if waiting is not None and not waiting.called:
                     waiting.callback(answer.delivery)
-            case End() as end:
+            case EndMessage() as end:
                 self._end(end)
 
-    def _end(self, end: End) -> None:
+    def _end(self, end: EndMessage) -> None:
         """End a stream, unless there is a newer one here."""
         if self._serials.get(end.peer_id) == end.serial:
             self.streams.end(end.peer_id, end.event)
@@ -364,7 +369,7 @@ def _encode(record: Record) -> str:
     return json.dumps(attrs.asdict(record), ensure_ascii=False)
 
 
-def _decode(text: str | None) -> Listing | None:
+def _decode(text: str | None) -> PublicRecord | None:
     """Read a record; what a newer registry wrote may say more, and an older one wrote a list."""
     if text is None:
         return None
@@ -372,10 +377,10 @@ def _decode(text: str | None) -> Listing | None:
     said = dict(zip(_MEMBERS, written, strict=False)) if isinstance(written, list) else written
     members = {name: said[name] for name in _MEMBERS if name in said}
     members["addresses"] = tuple((host, port) for host, port in members["addresses"])
-    return Listing(Record(**members), text[0] == "1")
+    return PublicRecord(Record(**members), text[0] == "1")
 
 
 def _decode_page(text: str) -> Page:
     following, *lines = text.split("\n")
-    listings = [listing for line in lines if (listing := _decode(line)) is not None]
-    return Page(listings, following or None)
+    records = [record for line in lines if (record := _decode(line)) is not None]
+    return Page(records, following or None)

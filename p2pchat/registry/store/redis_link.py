@@ -71,14 +71,14 @@ class _Listening(_Reporting, SubscriberProtocol):  # type: ignore[misc]
             self.received(message)
 
 
-class _Connecting(ClientService):
+class _QuietClientService(ClientService):
     """A ClientService that leaves it to the link to say, once, that there is no connection."""
 
     _log = Logger(observer=LogPublisher())
 
 
 @attrs.define(eq=False)
-class _Connection(Factory):
+class _RedisConnection(Factory):
     """
     One connection, made again whenever it is lost.
 
@@ -101,7 +101,7 @@ class _Connection(Factory):
     _service: ClientService = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._service = _Connecting(self.endpoint, self, self._delay, self.runtime.clock)
+        self._service = _QuietClientService(self.endpoint, self, self._delay, self.runtime.clock)
 
     def start(self) -> None:
         """Connect, and stay connected."""
@@ -168,17 +168,17 @@ class RedisLink:
     received: Callable[[str], None]
     connected: Callable[[], None]
     since: float | None = attrs.field(init=False, default=None)
-    _asking: _Connection = attrs.field(init=False)
-    _listening: _Connection = attrs.field(init=False)
+    _asking: _RedisConnection = attrs.field(init=False)
+    _listening: _RedisConnection = attrs.field(init=False)
     _subscribed: bool = attrs.field(init=False, default=False)
     _told: bool | None = attrs.field(init=False, default=None)  # whether it is there
     _complaint: str = attrs.field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
         endpoint = _endpoint(self.runtime.reactor, self.url)
-        self._asking = _Connection(endpoint, self._build, self._asking_changed, self.runtime)
+        self._asking = _RedisConnection(endpoint, self._build, self._asking_changed, self.runtime)
         build, changed = self._build_listening, self._listening_changed
-        self._listening = _Connection(endpoint, build, changed, self.runtime)
+        self._listening = _RedisConnection(endpoint, build, changed, self.runtime)
 
     def start(self) -> None:
         """Connect, and stay connected."""

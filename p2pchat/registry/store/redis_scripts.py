@@ -292,7 +292,7 @@ EVENTS = frozenset({"superseded", "removed"})
 
 
 @attrs.frozen
-class Deliver:
+class DeliverMessage:
     """A document for a peer whose stream hangs on the reader."""
 
     request: int
@@ -306,7 +306,7 @@ class Deliver:
 
 
 @attrs.frozen
-class Answer:
+class AnswerMessage:
     """What became of a document: OFFLINE, TAKEN or FULL."""
 
     request: int
@@ -318,7 +318,7 @@ class Answer:
 
 
 @attrs.frozen
-class End:
+class EndMessage:
     """The end of a stream that hangs on the reader; the scripts write it."""
 
     peer_id: str
@@ -326,13 +326,13 @@ class End:
     event: str
 
 
-def read(text: str) -> Deliver | Answer | End | None:
+def read_message(text: str) -> DeliverMessage | AnswerMessage | EndMessage | None:
     """Read a message; None: it is none."""
     match text.split(" "):
         case ["deliver", request, instance, peer_id, token] if request.isdigit():
-            return Deliver(int(request), instance, peer_id, token)
+            return DeliverMessage(int(request), instance, peer_id, token)
         case ["answer", request, "0" | "1" | "2" as delivery] if request.isdigit():
-            return Answer(int(request), _ANSWERS[int(delivery)])
+            return AnswerMessage(int(request), _ANSWERS[int(delivery)])
         case ["end", peer_id, serial, event] if serial.isdigit() and event in EVENTS:
-            return End(peer_id, int(serial), event)
+            return EndMessage(peer_id, int(serial), event)
     return None

@@ -57,31 +57,33 @@ _DISPENSABLE = ("SOFTWARE", "MAPPED-ADDRESS", "RESPONSE-ORIGIN")
 
 
 @attrs.frozen
-class Origin:
-    """One of the sockets: which of the addresses, which of the ports; each 0 or 1."""
+class ServerSocket:
+    """One of the sockets, by the numbers of its address and its port; each 0 or 1."""
 
     address: int = 0
     port: int = 0
 
-    def changed(self, flags: int) -> Origin:
+    def changed(self, flags: int) -> ServerSocket:
         """Return the socket that CHANGE-REQUEST flags ask for."""
-        return Origin(self.address ^ bool(flags & CHANGE_IP), self.port ^ bool(flags & CHANGE_PORT))
+        return ServerSocket(
+            self.address ^ bool(flags & CHANGE_IP), self.port ^ bool(flags & CHANGE_PORT)
+        )
 
-    def other(self) -> Origin:
+    def other(self) -> ServerSocket:
         """Return the socket with the other address and the other port."""
         return self.changed(CHANGE_IP | CHANGE_PORT)
 
 
 @attrs.frozen
-class Answer:
+class BindingResponse:
     """
     A datagram to send.
 
-    :ivar origin: the socket that it must come from.
+    :ivar sent_from: the socket that it must come from.
     """
 
     data: bytes
-    origin: Origin
+    sent_from: ServerSocket
     destination: Address
     is_error: bool = False
 
@@ -99,15 +101,17 @@ class BindingServer:
     addresses: tuple[str, ...]
     first_port: int
 
-    def origins(self) -> list[Origin]:
+    def sockets(self) -> list[ServerSocket]:
         """Return all the sockets."""
-        return [Origin(n, port) for n in range(len(self.addresses)) for port in (0, 1)]
+        return [ServerSocket(n, port) for n in range(len(self.addresses)) for port in (0, 1)]
 
-    def transport_address(self, origin: Origin) -> Address:
+    def transport_address(self, socket: ServerSocket) -> Address:
         """Return where a socket is bound."""
-        return self.addresses[origin.address] or UNSPECIFIED, self.first_port + origin.port
+        return self.addresses[socket.address] or UNSPECIFIED, self.first_port + socket.port
 
-    def answer(self, data: bytes, source: Address, received_on: Origin) -> Answer | None:
+    def answer(
+        self, data: bytes, source: Address, received_on: ServerSocket
+    ) -> BindingResponse | None:
         """
         Answer a datagram; None means silence.
 
@@ -121,11 +125,11 @@ class BindingServer:
             return self._classic(request, source, received_on)
         refusal = self._refusal(request)
         if refusal is not None:
-            return Answer(_encode(refusal, request, len(data)), received_on, source, True)
-        origin = received_on.changed(request.attributes.get("CHANGE-REQUEST", 0))
-        response = self._response(request, source, received_on, origin)
+            return BindingResponse(_encode(refusal, request, len(data)), received_on, source, True)
+        socket = received_on.changed(request.attributes.get("CHANGE-REQUEST", 0))
+        response = self._response(request, source, received_on, socket)
         destination = source[0], request.attributes.get("RESPONSE-PORT", source[1])
-        return Answer(_encode(response, request, len(data)), origin, destination)
+        return BindingResponse(_encode(response, request, len(data)), socket, destination)
 
     def _refusal(self, request: Message) -> Message | None:
         given = [kind for name, kind in DISCOVERY.items() if name in request.attributes]
@@ -143,18 +147,20 @@ class BindingServer:
         return len(self.addresses) == 2
 
     def _response(
-        self, request: Message, source: Address, received_on: Origin, origin: Origin
+        self, request: Message, source: Address, received_on: ServerSocket, socket: ServerSocket
     ) -> Message:
         attributes: Attributes = {"MAPPED_ADDRESS": source, "XOR_MAPPED_ADDRESS": source}
-        if self.addresses[origin.address] not in {"", ANY_IPV6}:
-            attributes["RESPONSE_ORIGIN"] = self.transport_address(origin)
+        if self.addresses[socket.address] not in {"", ANY_IPV6}:
+            attributes["RESPONSE_ORIGIN"] = self.transport_address(socket)
         if self._has_second:
             attributes["OTHER_ADDRESS"] = self.transport_address(received_on.other())
         if "PADDING" in request.attributes:
             attributes["PADDING"] = bytes(len(request.attributes["PADDING"]))
         return stun.success(request, **attributes, SOFTWARE=SOFTWARE)
 
-    def _classic(self, request: Message, source: Address, received_on: Origin) -> Answer | None:
+    def _classic(
+        self, request: Message, source: Address, received_on: ServerSocket
+    ) -> BindingResponse | None:
         flags = request.attributes.get("CHANGE-REQUEST", 0)
         foreign = request.attributes.keys() & {"PADDING", "RESPONSE-PORT"}  # not of RFC 3489
         ipv6 = ":" in source[0] + self.addresses[0]
@@ -162,17 +168,17 @@ class BindingServer:
             return None
         if flags and not self._has_second:
             return None
-        origin = received_on.changed(flags)
+        socket = received_on.changed(flags)
         changed = NO_CHANGED_ADDRESS
         if self._has_second:
             changed = self.transport_address(received_on.other())
         response = stun.success(
             request,
             MAPPED_ADDRESS=source,
-            SOURCE_ADDRESS=self.transport_address(origin),
+            SOURCE_ADDRESS=self.transport_address(socket),
             CHANGED_ADDRESS=changed,
         )
-        return Answer(stun.encode(response), origin, source)
+        return BindingResponse(stun.encode(response), socket, source)
 
 
 def _encode(response: Message, request: Message, length: int) -> bytes:

@@ -23,13 +23,13 @@ from twisted.logger import Logger
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.registry.admission.rates import STUN, Rate, TokenBuckets
 from p2pchat.registry.ports import cannot_listen
-from p2pchat.registry.stun.binding_server import Answer, BindingServer, Origin
+from p2pchat.registry.stun.binding_server import BindingResponse, BindingServer, ServerSocket
 from p2pchat.runtime import Runtime, listen_udp6
 from p2pchat.wire.addresses import ANY_IPV6, Address
 
 _log = Logger()
 
-Send = Callable[[Answer], None]
+Send = Callable[[BindingResponse], None]
 Objection = Callable[[Address], str]  # why a source is dropped unread, or ""
 
 
@@ -41,13 +41,13 @@ class StunSocket(DatagramProtocol):
     def __init__(
         self,
         server: BindingServer,
-        origin: Origin,
+        socket: ServerSocket,
         send: Send,
         objection: Objection,
         count: Callable[[str], None],
     ) -> None:
         self._server = server
-        self._origin = origin
+        self._socket = socket
         self._send = send
         self._objection = objection
         self._count = count
@@ -60,7 +60,7 @@ class StunSocket(DatagramProtocol):
             self._count(objection)
             return
         try:
-            answer = self._server.answer(data, source, self._origin)
+            answer = self._server.answer(data, source, self._socket)
         except RemoteProtocolError:
             self._count("malformed")
             return
@@ -87,7 +87,7 @@ class StunService(Service):
     count: Callable[[str], None]
     rate: Rate = STUN
     is_optional: bool = False
-    ports: dict[Origin, IListeningPort] = attrs.field(init=False, factory=dict)
+    ports: dict[ServerSocket, IListeningPort] = attrs.field(init=False, factory=dict)
     _buckets: TokenBuckets = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -106,26 +106,26 @@ class StunService(Service):
                 return "looped"
             return "limited" if self._buckets.take(source[0], self.runtime.clock.seconds()) else ""
 
-        for origin in self.server.origins():
-            socket = StunSocket(self.server, origin, self._send, objection, self.count)
+        for socket in self.server.sockets():
+            protocol = StunSocket(self.server, socket, self._send, objection, self.count)
             try:
-                self.ports[origin] = self._listen(origin, socket)
+                self.ports[socket] = self._listen(socket, protocol)
             except CannotListenError as error:
-                self._refused(origin, error)
+                self._refused(socket, error)
 
-    def _listen(self, origin: Origin, socket: StunSocket) -> IListeningPort:
-        port = self.server.first_port + origin.port
-        interface = self.server.addresses[origin.address]
+    def _listen(self, socket: ServerSocket, protocol: StunSocket) -> IListeningPort:
+        port = self.server.first_port + socket.port
+        interface = self.server.addresses[socket.address]
         if interface == ANY_IPV6:
-            return listen_udp6(self.runtime.reactor, port, socket)
+            return listen_udp6(self.runtime.reactor, port, protocol)
         listening: IListeningPort = self.runtime.reactor.listenUDP(
-            port, socket, interface=interface
+            port, protocol, interface=interface
         )
         return listening
 
-    def _refused(self, origin: Origin, error: CannotListenError) -> None:
-        interface, port = self.server.transport_address(origin)
-        refusal = cannot_listen("UDP", port, self.server.addresses[origin.address], error, "--stun")
+    def _refused(self, socket: ServerSocket, error: CannotListenError) -> None:
+        interface, port = self.server.transport_address(socket)
+        refusal = cannot_listen("UDP", port, self.server.addresses[socket.address], error, "--stun")
         if not self.is_optional:
             raise refusal from error
         _log.info("No STUN over {interface}: {reason}", interface=interface, reason=str(refusal))
@@ -135,9 +135,9 @@ class StunService(Service):
         first = self.server.first_port
         return frozenset((host, port) for host in hosts for port in (first, first + 1))
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: BindingResponse) -> None:
         try:
-            self.ports[answer.origin].write(answer.data, answer.destination)  # type: ignore[attr-defined]
+            self.ports[answer.sent_from].write(answer.data, answer.destination)  # type: ignore[attr-defined]
         except OSError:  # the source can't be routed to, or a full buffer: the client asks again
             self.count("unsent")
 

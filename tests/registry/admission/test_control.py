@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.registry.admission.control import INTERVAL, LagProbe
+from p2pchat.registry.admission.control import INTERVAL, EventLoopLag
 from p2pchat.registry.admission.load import EASE, GRACE
 from p2pchat.registry.admission.proof_of_work import LIFETIME
 from p2pchat.registry.admission.rates import Rate, Rates
@@ -234,16 +234,16 @@ class LagProbeTests(SynchronousTestCase):
     def test_lag(self) -> None:
         """On time it is 0; late, it is the lateness of the last timer."""
         clock = Clock()
-        probe = LagProbe(clock)
+        probe = EventLoopLag(clock)
         probe.start()
         for passed, lag in ((INTERVAL, 0.0), (INTERVAL + 0.5, 0.5), (INTERVAL, 0.0)):
             clock.advance(passed)
-            self.assertAlmostEqual(probe.lag, lag)
+            self.assertAlmostEqual(probe.seconds, lag)
 
     def test_stop(self) -> None:
         """Stopped, or never begun, it leaves no timer."""
         clock = Clock()
-        probe = LagProbe(clock)
+        probe = EventLoopLag(clock)
         probe.stop()
         probe.start()
         clock.advance(INTERVAL)

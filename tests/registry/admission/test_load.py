@@ -1,4 +1,4 @@
-"""Pressure, and the work that follows from it."""
+"""The load meter, and the work that follows from it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.registry.admission.load import EASE, LAG, SHARE, WINDOW, Pressure
+from p2pchat.registry.admission.load import EASE, LAG, SHARE, WINDOW, LoadMeter
 from p2pchat.wire.work import MAX_DIFFICULTY, MIN_DIFFICULTY
 
 
-def flooded(rate: int, seconds: int, pressure: Pressure | None = None) -> Pressure:
-    """Return the pressure after so many strangers a second, from 0 on."""
-    pressure = pressure or Pressure(onset=10)
+def flooded(rate: int, seconds: int, load: LoadMeter | None = None) -> LoadMeter:
+    """Return the load after so many strangers a second, from 0 on."""
+    load = load or LoadMeter(onset=10)
     for number in range(rate * seconds):
-        pressure.stranger(number / rate)
-    return pressure
+        load.count_stranger(number / rate)
+    return load
 
 
 class OnsetTests(SynchronousTestCase):
@@ -23,9 +23,9 @@ class OnsetTests(SynchronousTestCase):
 
     def test_rest(self) -> None:
         """At rest, and below each onset, there is no work."""
-        pressure = flooded(9, 60)
-        pressure.measure(SHARE[0] - 0.01, 0.0, 60.0)
-        self.assertEqual((Pressure().difficulty, pressure.difficulty), (0, 0))
+        load = flooded(9, 60)
+        load.measure(SHARE[0] - 0.01, 0.0, 60.0)
+        self.assertEqual((LoadMeter().difficulty, load.difficulty), (0, 0))
 
     def test_strangers(self) -> None:
         """A flood of strangers costs work, the more the faster they come, up to the most."""
@@ -34,58 +34,58 @@ class OnsetTests(SynchronousTestCase):
 
     def test_burst(self) -> None:
         """As many at once as come in WINDOW at the onset are no pressure; a restart is met so."""
-        pressure = Pressure(onset=10)
+        load = LoadMeter(onset=10)
         for _ in range(int(10 * WINDOW) - 1):
-            pressure.stranger(5.0)
-        self.assertEqual(pressure.difficulty, 0)
-        pressure.stranger(5.0)
-        self.assertEqual(pressure.difficulty, MIN_DIFFICULTY)
+            load.count_stranger(5.0)
+        self.assertEqual(load.difficulty, 0)
+        load.count_stranger(5.0)
+        self.assertEqual(load.difficulty, MIN_DIFFICULTY)
 
     def test_restart(self) -> None:
         """Those who come before it counts don't make it ask, nor do they later."""
-        pressure = Pressure(onset=1, counts_from=30)
+        load = LoadMeter(onset=1, counts_from=30)
         for number in range(1000):
-            pressure.stranger(29.0 + number / 1001)
-        pressure.measure(0.0, 0.0, 30.0)
-        self.assertEqual(pressure.difficulty, 0)
+            load.count_stranger(29.0 + number / 1001)
+        load.measure(0.0, 0.0, 30.0)
+        self.assertEqual(load.difficulty, 0)
         for _ in range(10):
-            pressure.stranger(30.0)
-        self.assertEqual(pressure.difficulty, MIN_DIFFICULTY)
+            load.count_stranger(30.0)
+        self.assertEqual(load.difficulty, MIN_DIFFICULTY)
 
     def test_share(self) -> None:
         """A directory that fills up costs work, the most when it is full."""
         asked = []
         for share in (0.79, 0.8, 0.9, 1.0):
-            pressure = Pressure()
-            pressure.measure(share, 0.0, 1.0)
-            asked.append(pressure.difficulty)
+            load = LoadMeter()
+            load.measure(share, 0.0, 1.0)
+            asked.append(load.difficulty)
         self.assertEqual(asked, [0, MIN_DIFFICULTY, 17, MAX_DIFFICULTY])
 
     def test_lag(self) -> None:
-        """One pause, however long, is nothing; an event loop that is always late is pressure."""
-        pressure = Pressure()
-        pressure.measure(0.0, 60.0, 1.0)
-        self.assertEqual(pressure.difficulty, 0)
+        """One pause, however long, is nothing; an event loop that is always late is load."""
+        load = LoadMeter()
+        load.measure(0.0, 60.0, 1.0)
+        self.assertEqual(load.difficulty, 0)
         for second in range(2, 60):
-            pressure.measure(0.0, LAG[1], float(second))
-        self.assertEqual(pressure.difficulty, MAX_DIFFICULTY)
+            load.measure(0.0, LAG[1], float(second))
+        self.assertEqual(load.difficulty, MAX_DIFFICULTY)
 
     def test_never(self) -> None:
         """An operator who doesn't want it gets none."""
-        pressure = flooded(1000, 10, Pressure(onset=0))
-        pressure.measure(1.0, 60.0, 10.0)
-        self.assertEqual(pressure.difficulty, 0)
+        load = flooded(1000, 10, LoadMeter(onset=0))
+        load.measure(1.0, 60.0, 10.0)
+        self.assertEqual(load.difficulty, 0)
 
 
 class EndTests(SynchronousTestCase):
     """How pressure ends: a bit at a time, and only when all is well."""
 
-    def relieve(self, pressure: Pressure, since: int, share: float = 0.0) -> list[int]:
+    def relieve(self, load: LoadMeter, since: int, share: float = 0.0) -> list[int]:
         """Return the difficulty at each second of the next two minutes."""
         asked = []
         for second in range(since, since + 120):
-            pressure.measure(share, 0.0, float(second))
-            asked.append(pressure.difficulty)
+            load.measure(share, 0.0, float(second))
+            asked.append(load.difficulty)
         return asked
 
     def test_eases(self) -> None:
@@ -100,7 +100,7 @@ class EndTests(SynchronousTestCase):
         """Between its end and its beginning a measure keeps pressure up, and doesn't begin it."""
         between = (SHARE[0] + SHARE[2]) / 2
         self.assertEqual(self.relieve(flooded(1000, 20), 20, between)[-1], MIN_DIFFICULTY)
-        self.assertEqual(self.relieve(Pressure(), 20, between)[-1], 0)
+        self.assertEqual(self.relieve(LoadMeter(), 20, between)[-1], 0)
 
     @settings(max_examples=100)
     @given(
@@ -111,14 +111,14 @@ class EndTests(SynchronousTestCase):
     )
     def test_range(self, steps: list[tuple[float, bool, float, float]]) -> None:
         """Whatever happens: no work or work within the bounds, and no fall by more than a bit."""
-        pressure, now, before = Pressure(onset=0.5), 0.0, 0
+        load, now, before = LoadMeter(onset=0.5), 0.0, 0
         for wait, stranger, share, lag in steps:
             now += wait
             if stranger:
-                pressure.stranger(now)
+                load.count_stranger(now)
             else:
-                pressure.measure(share, lag, now)
-            asked = pressure.difficulty
+                load.measure(share, lag, now)
+            asked = load.difficulty
             self.assertIn(asked, {0, *range(MIN_DIFFICULTY, MAX_DIFFICULTY + 1)})
             self.assertGreaterEqual(asked, before - 1 if before > MIN_DIFFICULTY else 0)
             before = asked

@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.registry.admission.load import Pressure
-from p2pchat.registry.admission.proof_of_work import KNOWN, LIFETIME, Toll
+from p2pchat.registry.admission.load import LoadMeter
+from p2pchat.registry.admission.proof_of_work import KNOWN, LIFETIME, ProofOfWork
 from p2pchat.registry.refusals import Refused
 from p2pchat.wire.work import MIN_DIFFICULTY, Challenge, Work, search
 from tests.identity.people import ALICE, BOB, CAROL
@@ -14,18 +14,18 @@ from tests.identity.people import ALICE, BOB, CAROL
 WALL = 1_800_000_000.0
 
 
-def under_pressure(key: bytes = b"k", capacity: int = 10) -> Toll:
-    """Return the toll of a registry that asks for the least work."""
-    pressure = Pressure()
-    pressure.measure(0.8, 0.0, 0.0)
-    return Toll(pressure, key, capacity)
+def under_pressure(key: bytes = b"k", capacity: int = 10) -> ProofOfWork:
+    """Return the policy of a registry that asks for the least work."""
+    load = LoadMeter()
+    load.measure(0.8, 0.0, 0.0)
+    return ProofOfWork(load, key, capacity)
 
 
-class TollTests(SynchronousTestCase):
+class ProofOfWorkTests(SynchronousTestCase):
     """Strangers pay under pressure, nobody else ever."""
 
     def setUp(self) -> None:
-        self.toll = under_pressure()
+        self.work = under_pressure()
 
     def challenge(self, peer_id: str = ALICE.peer_id) -> Challenge:
         """Return what a stranger is asked."""
@@ -37,7 +37,7 @@ class TollTests(SynchronousTestCase):
         self, work: Work | None, peer_id: str = ALICE.peer_id, wall: float = WALL
     ) -> Refused:
         """Return the refusal of a registration."""
-        refusal = self.assertRaises(Refused, self.toll.charge, peer_id, work, wall)
+        refusal = self.assertRaises(Refused, self.work.verify, peer_id, work, wall)
         assert isinstance(refusal, Refused)
         self.assertEqual((refusal.status, refusal.reason), (429, "work-required"))
         self.assertEqual(refusal.headers["Retry-After"], str(LIFETIME))
@@ -51,50 +51,50 @@ class TollTests(SynchronousTestCase):
 
     def test_no_pressure(self) -> None:
         """Without pressure nobody pays."""
-        self.assertFalse(Toll(Pressure(), b"k").is_due(ALICE.peer_id, 0.0))
-        self.assertTrue(self.toll.is_due(ALICE.peer_id, 0.0))
+        self.assertFalse(ProofOfWork(LoadMeter(), b"k").is_required(ALICE.peer_id, 0.0))
+        self.assertTrue(self.work.is_required(ALICE.peer_id, 0.0))
 
     def test_known(self) -> None:
         """Who registered lately doesn't pay; after KNOWN seconds he is a stranger again."""
-        self.toll.welcome(ALICE.peer_id, 0.0)
-        self.assertFalse(self.toll.is_due(ALICE.peer_id, KNOWN - 1))
-        self.assertTrue(self.toll.is_due(ALICE.peer_id, KNOWN))
+        self.work.record(ALICE.peer_id, 0.0)
+        self.assertFalse(self.work.is_required(ALICE.peer_id, KNOWN - 1))
+        self.assertTrue(self.work.is_required(ALICE.peer_id, KNOWN))
 
     def test_known_are_no_pressure(self) -> None:
         """Renewals aren't counted as strangers."""
-        toll = Toll(Pressure(onset=1), b"k")
+        work = ProofOfWork(LoadMeter(onset=1), b"k")
         for _ in range(100):
-            toll.welcome(ALICE.peer_id, 0.0)
-        self.assertEqual(toll.pressure.difficulty, 0)
+            work.record(ALICE.peer_id, 0.0)
+        self.assertEqual(work.load.difficulty, 0)
         for number in range(10):
-            toll.welcome(str(number), 0.0)
-        self.assertEqual(toll.pressure.difficulty, MIN_DIFFICULTY)
+            work.record(str(number), 0.0)
+        self.assertEqual(work.load.difficulty, MIN_DIFFICULTY)
 
     def test_bounded(self) -> None:
         """So many keys are remembered; who registered longest ago is forgotten."""
-        toll = under_pressure(capacity=2)
+        work = under_pressure(capacity=2)
         for who in (ALICE, BOB, ALICE, CAROL):
-            toll.welcome(who.peer_id, 0.0)
-        self.assertEqual(len(toll), 2)
-        self.assertFalse(toll.is_due(ALICE.peer_id, 0.0))
-        self.assertTrue(toll.is_due(BOB.peer_id, 0.0))
+            work.record(who.peer_id, 0.0)
+        self.assertEqual(len(work), 2)
+        self.assertFalse(work.is_required(ALICE.peer_id, 0.0))
+        self.assertTrue(work.is_required(BOB.peer_id, 0.0))
 
     def test_paid(self) -> None:
         """Work that meets the challenge lets a stranger pass."""
         challenge = self.challenge()
         self.assertEqual((challenge.difficulty, challenge.expires), (14, int(WALL) + LIFETIME))
-        self.toll.charge(ALICE.peer_id, self.done(challenge), WALL)
+        self.work.verify(ALICE.peer_id, self.done(challenge), WALL)
 
     def test_pressure_rose(self) -> None:
         """Who worked for what was asked then passes, though more is asked now."""
         work = self.done(self.challenge())
-        self.toll.pressure.measure(1.0, 0.0, 1.0)
-        self.toll.charge(ALICE.peer_id, work, WALL)
+        self.work.load.measure(1.0, 0.0, 1.0)
+        self.work.verify(ALICE.peer_id, work, WALL)
 
     def test_too_late(self) -> None:
         """An expired challenge is worth nothing, and a new one comes with the refusal."""
         work = self.done(self.challenge())
-        self.toll.charge(ALICE.peer_id, work, WALL + LIFETIME)
+        self.work.verify(ALICE.peer_id, work, WALL + LIFETIME)
         refusal = self.refuse(work, wall=WALL + LIFETIME + 1)
         self.assertIn("expired", str(refusal))
         self.assertNotEqual(refusal.problem.work, work.challenge)
@@ -115,7 +115,7 @@ class TollTests(SynchronousTestCase):
             attrs.evolve(challenge, seed=bytes(16)),
         ):
             self.assertIn("isn't this registry's", str(self.refuse(self.done(forged))))
-        self.toll = under_pressure(b"another key")
+        self.work = under_pressure(b"another key")
         self.assertIn("isn't this registry's", str(self.refuse(self.done(challenge))))
 
     def test_not_done(self) -> None:

@@ -7,13 +7,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.http.connections import (
-    ANYBODY,
     HEAD_DEADLINE,
     STALL,
+    UNLIMITED,
+    Admission,
+    ConnectionPhase,
     ConnectionTable,
-    Phase,
-    Place,
-    Verdict,
+    Slot,
 )
 
 
@@ -40,7 +40,7 @@ class TableCase(SynchronousTestCase):
         self.table = ConnectionTable(Limits(3, 2))
         self.lines: list[Line] = []
 
-    def add(self, source: str = "a") -> Place:
+    def add(self, source: str = "a") -> Slot:
         """Add a connection."""
         self.lines.append(Line())
         return self.table.add(self.lines[-1], source, 0.0)
@@ -52,29 +52,29 @@ class RoomTests(TableCase):
     def test_source(self) -> None:
         """A source has its share, and gets it back."""
         places = [self.add(), self.add()]
-        self.assertIs(self.table.judge("a"), Verdict.TOO_MANY)
-        self.assertIs(self.table.judge("b"), Verdict.WELCOME)
+        self.assertIs(self.table.admit("a"), Admission.TOO_MANY)
+        self.assertIs(self.table.admit("b"), Admission.ADMITTED)
         for _ in range(2):
             self.table.remove(places[0])  # the second time is nothing
-        self.assertIs(self.table.judge("a"), Verdict.WELCOME)
+        self.assertIs(self.table.admit("a"), Admission.ADMITTED)
         self.add()
-        self.assertIs(self.table.judge("a"), Verdict.TOO_MANY)
+        self.assertIs(self.table.admit("a"), Admission.TOO_MANY)
 
     def test_anybody(self) -> None:
-        """What may come from anybody has no share, but its place."""
+        """What may come from anybody has no share, but its slot."""
         for _ in range(3):
-            self.table.asked(self.add(ANYBODY))
-        self.assertIs(self.table.judge(ANYBODY), Verdict.FULL)
+            self.table.asked(self.add(UNLIMITED))
+        self.assertIs(self.table.admit(UNLIMITED), Admission.FULL)
 
     def test_full(self) -> None:
         """A full table drops one that has asked nothing; if there is none, it is full."""
         places = [self.add(str(number)) for number in range(3)]
         self.table.asked(places[0])
-        self.assertIs(self.table.judge("x"), Verdict.WELCOME)
+        self.assertIs(self.table.admit("x"), Admission.ADMITTED)
         self.assertEqual([one.dropped for one in self.lines], [False, True, False])
         self.table.asked(self.add("x"))
         self.table.asked(places[2])
-        self.assertIs(self.table.judge("y"), Verdict.FULL)
+        self.assertIs(self.table.admit("y"), Admission.FULL)
         self.assertEqual(len(self.table), 3)
 
 
@@ -88,7 +88,7 @@ class DeadlineTests(TableCase):
 
     def test_phases(self) -> None:
         """Each phase has its time from when it began."""
-        for phase in (Phase.HEAD, Phase.BODY, Phase.IDLE):
+        for phase in (ConnectionPhase.HEAD, ConnectionPhase.BODY, ConnectionPhase.IDLE):
             self.lines = []
             self.add(phase.name).enter(phase, 100.0)
             self.assertFalse(self.dropped(99.9 + phase.value))
@@ -103,10 +103,10 @@ class DeadlineTests(TableCase):
 
     def test_answering(self) -> None:
         """What is being answered has no deadline, unless it takes nothing."""
-        place = self.add()
-        place.enter(Phase.ANSWERING, 0.0)
+        slot = self.add()
+        slot.enter(ConnectionPhase.ANSWERING, 0.0)
         self.assertFalse(self.dropped(1e9))
-        place.stalled = 1e9
+        slot.stalled = 1e9
         self.assertFalse(self.dropped(1e9 + STALL - 1))
         self.assertTrue(self.dropped(1e9 + STALL))
 

@@ -88,7 +88,7 @@ class DescriptionTests(SynchronousTestCase):
         self.assertEqual(refusals(), described | NO_ROUTE)
 
     def test_common_refusals(self) -> None:
-        """Each operation has those of all, and of all with a document or a lease in that place."""
+        """Each operation has those of all, and of all with a document or a lease in that slot."""
         for one in operations():
             expected = set(ANYWHERE)
             expected |= IN_BODY if "requestBody" in one.described else set()

@@ -21,7 +21,7 @@ from p2pchat.registry.http.site import (
     MAX_HEADERS,
     MAX_LINE,
     MAX_NAME,
-    MAX_REFUSING,
+    MAX_REJECTING,
 )
 from p2pchat.registry.metrics import OTHER
 from tests.registry.web import HOST, Connection, Web, identity, request_bytes
@@ -277,13 +277,13 @@ class RoomTests(SynchronousTestCase):
         refused = self.web.connect("192.0.2.1")
         self.web.pass_time(2)
         self.assertTrue(refused.wire.aborted)
-        self.assertEqual(self.web.site.refusing, 0)
+        self.assertEqual(self.web.site.rejecting, 0)
 
     def test_flood(self) -> None:
         """So many are refused at a time; those above are closed without a word."""
         for _ in range(2):
             self.busy("192.0.2.1")
-        for _ in range(MAX_REFUSING):
+        for _ in range(MAX_REJECTING):
             self.web.connect("192.0.2.1")
         self.assertIsNone(self.web.site.buildProtocol(IPv4Address("TCP", "192.0.2.1", 4)))
 
@@ -371,7 +371,7 @@ class HeadTests(SynchronousTestCase):
         class Broken:
             """Routes that fail below what answers failures."""
 
-            admission = Web().resource.admission
+            access = Web().resource.access
 
             def answer_plain(self, _request: object) -> None:
                 """Fail."""

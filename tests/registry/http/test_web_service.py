@@ -21,7 +21,7 @@ from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.registry.audiences import Audiences
-from p2pchat.registry.http.connections import ANYBODY
+from p2pchat.registry.http.connections import UNLIMITED
 from p2pchat.registry.http.web_service import (
     FLUSH,
     GOODBYES,
@@ -238,7 +238,7 @@ class WebServiceTests(SynchronousTestCase):
     def many_streams(self, number: int) -> None:
         """Open event streams that need no registration."""
         for one in range(number):
-            self.web.registry.streams.open(f"peer {one}", cast(Request, Silence()), ANYBODY, 0.0)
+            self.web.registry.streams.open(f"peer {one}", cast(Request, Silence()), UNLIMITED, 0.0)
 
     def test_no_storm(self) -> None:
         """Many streams are told bye one after the other, at a rate that another process takes."""

@@ -113,9 +113,9 @@ class Process:
 
     @inlineCallbacks
     def is_online(self, peer_id: str) -> Any:
-        """Return what a listing says."""
-        listing = yield self.store.find(peer_id)
-        return listing is not None and listing.online
+        """Return what anybody may see of it."""
+        found = yield self.store.find(peer_id)
+        return found is not None and found.online
 
     def document(self, by: str, body: Body = RINGING) -> Document:
         """Return a document that nobody has seen."""
@@ -155,8 +155,8 @@ class StoreContract(_TestCase):
         """What was registered is found as it was, and offline; nobody else is."""
         places = (("192.0.2.1", 5), ("2001:db8::1", 6))
         record = yield self.process.register(ALICE, "Zoë\n& 😀", nat="x", addresses=places)
-        listing = yield self.process.store.find(ALICE)
-        self.assertEqual((listing.record, listing.online), (record, False))
+        found = yield self.process.store.find(ALICE)
+        self.assertEqual((found.record, found.online), (record, False))
         self.assertIsNone((yield self.process.store.find(BOB)))
 
     @inlineCallbacks
@@ -165,11 +165,11 @@ class StoreContract(_TestCase):
         for peer_id in (CAROL, ALICE, BOB):
             yield self.process.register(peer_id)
         page = yield self.process.store.page("", 2, None)
-        self.assertEqual([one.record.peer_id for one in page.listings], [ALICE, BOB])
-        self.assertEqual(page.following, BOB)
+        self.assertEqual([one.record.peer_id for one in page.records], [ALICE, BOB])
+        self.assertEqual(page.next, BOB)
         page = yield self.process.store.page(BOB, 2, None)
-        self.assertEqual([one.record.peer_id for one in page.listings], [CAROL])
-        self.assertIsNone(page.following)
+        self.assertEqual([one.record.peer_id for one in page.records], [CAROL])
+        self.assertIsNone(page.next)
 
     @inlineCallbacks
     def test_names(self) -> Any:
@@ -179,10 +179,10 @@ class StoreContract(_TestCase):
         yield self.process.register(BOB, "two")
         yield self.process.listen(CAROL)
         page = yield self.process.store.page("", 9, "one")
-        shown = [(one.record.peer_id, one.online) for one in page.listings]
+        shown = [(one.record.peer_id, one.online) for one in page.records]
         self.assertEqual(shown, [(ALICE, False), (CAROL, True)])
         page = yield self.process.store.page("", 9, "nobody")
-        self.assertEqual((page.listings, page.following), ([], None))
+        self.assertEqual((page.records, page.next), ([], None))
 
     @inlineCallbacks
     def test_unlisted(self) -> Any:
@@ -194,7 +194,7 @@ class StoreContract(_TestCase):
             yield self.process.register(BOB, "one", listed=listed)
             for name in (None, "one"):
                 page = yield self.process.store.page("", 9, name)
-                self.assertEqual([one.record.peer_id for one in page.listings], ids)
+                self.assertEqual([one.record.peer_id for one in page.records], ids)
         yield self.process.listen(ALICE)
         alice = yield self.process.store.find(ALICE)
         self.assertEqual((alice.record.listed, alice.online), (False, True))
@@ -232,7 +232,7 @@ class StoreContract(_TestCase):
 
     @inlineCallbacks
     def test_lease_ends(self) -> Any:
-        """A record that isn't renewed is gone after a lease, from every listing."""
+        """A record that isn't renewed is gone after a lease, from every page."""
         yield self.process.register(ALICE)
         yield self.process.register(BOB)
         yield self.pass_time(LEASE * 0.7)
@@ -240,7 +240,7 @@ class StoreContract(_TestCase):
         yield self.pass_time(LEASE * 0.6)
         self.assertIsNone((yield self.process.store.find(ALICE)))
         page = yield self.process.store.page("", 9, "x")
-        self.assertEqual([one.record.peer_id for one in page.listings], [BOB])
+        self.assertEqual([one.record.peer_id for one in page.records], [BOB])
         yield self.pass_time(LEASE * 1.1)
         yield self.pass_time(LEASE)
         self.assertEqual((yield self.process.store.count()), 0)
@@ -254,7 +254,7 @@ class StoreContract(_TestCase):
         self.assertTrue((yield self.process.store.remove(ALICE, document)))
         self.assertEqual(self.process.streams.ended, [(ALICE, "removed")])
         self.assertFalse((yield self.process.store.remove(ALICE, document)))
-        self.assertEqual((yield self.process.store.page("", 9, "x")).listings, [])
+        self.assertEqual((yield self.process.store.page("", 9, "x")).records, [])
         yield self.process.register(ALICE)
         yield self.refused(self.process.store.remove(ALICE, document), ReplayedDocument)
 

@@ -187,11 +187,11 @@ class SharedStoreTests(RedisCase):
     @inlineCallbacks
     def test_records(self) -> Any:
         """What one knows the other knows; a document is used for both."""
-        listing = yield self.other.store.find(ALICE)
-        self.assertEqual((listing.record.peer_id, listing.online), (ALICE, False))
+        found = yield self.other.store.find(ALICE)
+        self.assertEqual((found.record.peer_id, found.online), (ALICE, False))
         document = self.other.document(ALICE)
-        yield self.other.store.register(listing.record, document)
-        again = self.process.store.register(listing.record, document)
+        yield self.other.store.register(found.record, document)
+        again = self.process.store.register(found.record, document)
         yield self.refused(again, ReplayedDocument)
 
     @inlineCallbacks

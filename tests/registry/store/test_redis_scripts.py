@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.registry.store.directory import Delivery
-from p2pchat.registry.store.redis_scripts import Answer, Deliver, End, read
+from p2pchat.registry.store.redis_scripts import (
+    AnswerMessage,
+    DeliverMessage,
+    EndMessage,
+    read_message,
+)
 
 
 class MessageTests(SynchronousTestCase):
@@ -15,18 +20,23 @@ class MessageTests(SynchronousTestCase):
 
     def test_round_trip(self) -> None:
         """What is written is read."""
-        answers = [Answer(7, one) for one in (Delivery.TAKEN, Delivery.OFFLINE, Delivery.FULL)]
-        messages: list[Deliver | Answer] = [Deliver(7, "abc", "peer", "a.b.c"), *answers]
+        answers = [
+            AnswerMessage(7, one) for one in (Delivery.TAKEN, Delivery.OFFLINE, Delivery.FULL)
+        ]
+        messages: list[DeliverMessage | AnswerMessage] = [
+            DeliverMessage(7, "abc", "peer", "a.b.c"),
+            *answers,
+        ]
         for message in messages:
-            self.assertEqual(read(message.encode()), message)
+            self.assertEqual(read_message(message.encode()), message)
 
     def test_end(self) -> None:
         """The scripts' message ends a stream with an event that we know."""
-        self.assertEqual(read("end peer 5 removed"), End("peer", 5, "removed"))
-        self.assertIsNone(read("end peer 5 bye"))
+        self.assertEqual(read_message("end peer 5 removed"), EndMessage("peer", 5, "removed"))
+        self.assertIsNone(read_message("end peer 5 bye"))
 
     @given(st.text(max_size=40))
     def test_anything(self, text: str) -> None:
         """What can't be read is nothing."""
         for start in ("", "deliver ", "answer x ", "end a b "):
-            self.assertIsNone(read(f"{start}{text}, "))
+            self.assertIsNone(read_message(f"{start}{text}, "))

@@ -14,9 +14,9 @@ from p2pchat.registry.stun.binding_server import (
     MAX_AMPLIFICATION,
     NO_CHANGED_ADDRESS,
     SOFTWARE,
-    Answer,
+    BindingResponse,
     BindingServer,
-    Origin,
+    ServerSocket,
 )
 from p2pchat.wire import stun
 from p2pchat.wire.stun import Message, MessageClass, decode, encode
@@ -28,7 +28,7 @@ ANY = BindingServer(("",), 3478)
 
 SOURCE = ("203.0.113.9", 4242)
 SOURCE_V6 = ("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 65535)
-HERE = Origin(0, 0)
+HERE = ServerSocket(0, 0)
 ID = bytes(range(12))
 CLASSIC_ID = bytes(range(16))
 
@@ -64,8 +64,8 @@ class AnswerCase(SynchronousTestCase):
     """Reads answers."""
 
     def answer(
-        self, server: BindingServer, data: bytes, received_on: Origin = HERE
-    ) -> tuple[Answer, Message]:
+        self, server: BindingServer, data: bytes, received_on: ServerSocket = HERE
+    ) -> tuple[BindingResponse, Message]:
         answer = server.answer(data, SOURCE, received_on)
         assert answer is not None, "silence"
         return answer, decode(answer.data, allow_classic=True, most=4096)
@@ -73,7 +73,7 @@ class AnswerCase(SynchronousTestCase):
     def assertRefuses(self, server: BindingServer, code: int, data: bytes) -> Message:
         """The answer is this error, from the socket that was asked."""
         answer, message = self.answer(server, data)
-        self.assertEqual((answer.origin, answer.destination), (HERE, SOURCE))
+        self.assertEqual((answer.sent_from, answer.destination), (HERE, SOURCE))
         self.assertEqual(message.message_class, MessageClass.ERROR)
         self.assertEqual(message.attributes["ERROR-CODE"][0], code)
         return message
@@ -86,7 +86,7 @@ class Rfc8489Tests(AnswerCase):
         """The answer has the source address in both forms, and names the software."""
         for server in (ONE, TWO, ANY):
             answer, message = self.answer(server, encode(stun.request(ID)))
-            self.assertEqual((answer.origin, answer.destination), (HERE, SOURCE))
+            self.assertEqual((answer.sent_from, answer.destination), (HERE, SOURCE))
             self.assertEqual(message.message_class, MessageClass.SUCCESS)
             self.assertEqual(message.transaction_id, ID)
             self.assertEqual(message.attributes["XOR-MAPPED-ADDRESS"], SOURCE)
@@ -106,7 +106,7 @@ class Rfc8489Tests(AnswerCase):
             assert answer is not None
             told = decode(answer.data).attributes
             self.assertEqual(told["XOR-MAPPED-ADDRESS"], source)
-            self.assertEqual(told["OTHER-ADDRESS"], server.transport_address(Origin(1, 1)))
+            self.assertEqual(told["OTHER-ADDRESS"], server.transport_address(ServerSocket(1, 1)))
             self.assertEqual(len(answer.data), 68)
 
     def test_fingerprint(self) -> None:
@@ -158,7 +158,7 @@ class Rfc5780Tests(AnswerCase):
 
     def test_other_address(self) -> None:
         """Two addresses: each socket names the one with both parts changed."""
-        for origin in TWO.origins():
+        for origin in TWO.sockets():
             _, message = self.answer(TWO, encode(stun.request(ID)), origin)
             own = TWO.transport_address(origin)
             host, port = message.attributes["OTHER-ADDRESS"]
@@ -169,8 +169,8 @@ class Rfc5780Tests(AnswerCase):
         """CHANGE-REQUEST is answered from the socket that it asks for, which says so."""
         for flags, expected in ((0, (0, 0)), (2, (0, 1)), (4, (1, 0)), (6, (1, 1))):
             answer, message = self.answer(TWO, encode(stun.request(ID, CHANGE_REQUEST=flags)))
-            self.assertEqual(answer.origin, Origin(*expected))
-            origin = TWO.transport_address(answer.origin)
+            self.assertEqual(answer.sent_from, ServerSocket(*expected))
+            origin = TWO.transport_address(answer.sent_from)
             self.assertEqual(message.attributes["RESPONSE-ORIGIN"], origin)
             self.assertEqual(message.attributes["OTHER-ADDRESS"], ("198.51.100.1", 3479))
 
@@ -211,7 +211,7 @@ class ClassicTests(AnswerCase):
     def test_two_addresses(self) -> None:
         """The answer has the three addresses, and nothing else."""
         answer, message = self.answer(TWO, raw_request(change(6), classic=True))
-        self.assertEqual(answer.origin, Origin(1, 1))
+        self.assertEqual(answer.sent_from, ServerSocket(1, 1))
         self.assertEqual(message.transaction_id, CLASSIC_ID)
         self.assertEqual(
             message.attributes,
@@ -268,7 +268,7 @@ def expected_outcome(
 class OracleTests(SynchronousTestCase):
     """Any request at all."""
 
-    def outcome(self, answer: Answer | None) -> str:
+    def outcome(self, answer: BindingResponse | None) -> str:
         if answer is None:
             return "silence"
         message = decode(answer.data, allow_classic=True, most=4096)
