@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import sign_document
 from p2pchat.wire.documents import (
     Body,
     Candidate,

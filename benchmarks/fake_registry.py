@@ -22,7 +22,7 @@ from typing import Any
 import attrs
 
 from p2pchat.errors import P2PChatError
-from p2pchat.identity.documents import open_document
+from p2pchat.identity.signed_documents import open_document
 from p2pchat.wire.problems import CONTENT_TYPE, Problem
 
 PORT = 27200

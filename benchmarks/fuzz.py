@@ -33,8 +33,8 @@ from typing import Any
 
 import attrs
 
-from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import sign_document
 from p2pchat.wire import stun
 from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.documents import Description, Offer, Registration, Removal, Subscription

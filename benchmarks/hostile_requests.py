@@ -21,8 +21,8 @@ from benchmarks.asking import Site, new_people, signed
 from benchmarks.findings import MIB, Found, Plan
 from benchmarks.serving import registry, serving
 from benchmarks.waits import SETTLING, Pace, attacking, cost_of, requests
-from p2pchat.identity.documents import ALGORITHM, TYP
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import ALGORITHM, TYP
 from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.documents import Ringing
 from p2pchat.wire.strict_json import JsonObject, dumps

@@ -17,10 +17,10 @@ import attrs
 
 from benchmarks.asking import Connection, Site, signed
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.identity.documents import open_document
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import make_proof
+from p2pchat.identity.signed_documents import open_document
 from p2pchat.session import quic
 from p2pchat.wire import messages, stun
 from p2pchat.wire.addresses import Address

@@ -53,8 +53,8 @@ from benchmarks.serving import (
     registry,
     serving,
 )
-from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import sign_document
 from p2pchat.wire.documents import Registration
 
 SITE, THEIR_PORT = Site(18140), 18141  # their requests name our port, which doesn't matter

@@ -23,10 +23,10 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from benchmarks import million
 from p2pchat import events
 from p2pchat.errors import BadSignature
-from p2pchat.identity.documents import MAX_DOCUMENT, Acceptance, open_document
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
+from p2pchat.identity.signed_documents import MAX_DOCUMENT, Acceptance, open_document
 from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer import event_stream, http_client
 from p2pchat.peer.registry_connection import FIRST_WAIT, LONGEST_WAIT
@@ -77,8 +77,8 @@ from p2pchat.wire.documents import (
     Offer,
 )
 from p2pchat.wire.retry_after import MAX_RETRY_AFTER
+from p2pchat.wire.servers import LongTermCredential
 from p2pchat.wire.strict_json import dumps, loads
-from p2pchat.wire.turn import Credentials as TurnCredentials
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
 from tests.registry.web import Web
 from tests.traversal.ends import MAX_PACKET
@@ -368,7 +368,7 @@ class VectorTests(SynchronousTestCase):
         again = hmac.digest(self.given["secret"].encode(), issued.username.encode(), "sha1")
         self.assertEqual(issued.username.partition(":")[0], expiry)
         self.assertEqual(issued.password, b64encode(again).decode())
-        key = TurnCredentials(username, password).key(self.given["realm"])
+        key = LongTermCredential(username, password).key(self.given["realm"])
         self.assertEqual(key, self.bytes("key"))
 
 

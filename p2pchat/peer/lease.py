@@ -9,8 +9,8 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire.addresses import readable_ip
+from p2pchat.wire.servers import LongTermCredential
 from p2pchat.wire.strict_json import JsonObject, timestamp
-from p2pchat.wire.turn import Credentials
 
 REGISTER_AGAIN = 600.0  # seconds; or half the time that relay credentials are good for
 MAX_TOKEN = 1024  # characters; ours has 43
@@ -35,7 +35,7 @@ class Lease:
     good_for: float = REGISTER_AGAIN
     stun: object = None
     relays: object = None
-    credentials: Credentials | None = None
+    credentials: LongTermCredential | None = None
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Lease:
@@ -55,7 +55,7 @@ class Lease:
         )
 
 
-def _credentials(turn: JsonObject) -> Credentials | None:
+def _credentials(turn: JsonObject) -> LongTermCredential | None:
     with suppress(RemoteProtocolError):
-        return Credentials.from_json(turn)
+        return LongTermCredential.from_json(turn)
     return None

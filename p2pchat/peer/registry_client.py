@@ -20,8 +20,8 @@ from twisted.logger import Logger
 from twisted.web.http_headers import Headers
 
 from p2pchat.errors import RegistryError, RemoteProtocolError
-from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import sign_document
 from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.failures import one_line
 from p2pchat.peer.http_client import Answer, HttpClient

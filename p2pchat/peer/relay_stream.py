@@ -35,7 +35,8 @@ from p2pchat.errors import LocalProtocolError
 from p2pchat.peer.failures import in_words
 from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.turn import RelayServer, StreamFrames, Transport
+from p2pchat.wire.channel_data import StreamFrames
+from p2pchat.wire.servers import RelayServer, Transport
 
 CONNECT_TIMEOUT = 5.0  # seconds, to the end of the TLS handshake
 

@@ -25,7 +25,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import may_serve
 from p2pchat.wire.addresses import Address, Family, Scope, family, parse_ip
-from p2pchat.wire.turn import MAX_URL, RelayServer, parse_stun_url, parse_turn_url
+from p2pchat.wire.servers import MAX_URL, RelayServer, parse_stun_url, parse_turn_url
 
 RESOLVE_TIMEOUT = 3.0  # seconds
 MAX_ADDRESSES = 16  # of one name; whoever has more has them for other reasons

@@ -20,8 +20,8 @@ from twisted.logger import Logger
 
 from p2pchat.errors import RegistryError
 from p2pchat.events import Trouble
-from p2pchat.identity.documents import Acceptance
 from p2pchat.identity.keys import check_peer_id
+from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.gate import Gate
 from p2pchat.session.call import Undelivered
@@ -34,8 +34,8 @@ from p2pchat.wire.documents import (
     Registration,
 )
 from p2pchat.wire.members import Codec, Flag, Members, Time, each, integer, text
+from p2pchat.wire.servers import LongTermCredential, RelayServer
 from p2pchat.wire.strict_json import checked
-from p2pchat.wire.turn import Credentials, RelayServer
 from p2pchat.wire.usernames import Username
 
 AVAILABLE_TIMEOUT = 5.0  # seconds; a registry that is started again is back within two or three
@@ -91,7 +91,7 @@ class RelaysOffered:
     """Relays that may be used with these credentials; each comes once for each of its addresses."""
 
     relays: tuple[tuple[RelayServer, Address], ...]
-    credentials: Credentials
+    credentials: LongTermCredential
 
 
 @attrs.frozen

@@ -28,7 +28,7 @@ from twisted.logger import Logger
 
 from p2pchat.errors import RegistryError, RemoteProtocolError, StaleDocument, UnsupportedVersion
 from p2pchat.events import Trouble
-from p2pchat.identity.documents import MAX_AGE, claimed_author, open_document
+from p2pchat.identity.signed_documents import MAX_AGE, claimed_author, open_document
 from p2pchat.peer.gate import Gate
 from p2pchat.peer.signaling import DocumentReceived, SignalingContext
 from p2pchat.peer.wall_clock import MOST_BELIEVED

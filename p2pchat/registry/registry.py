@@ -35,7 +35,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Request
 
-from p2pchat.identity.documents import check_meant, open_document
+from p2pchat.identity.signed_documents import check_meant, open_document
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.control import AdmissionControl
 from p2pchat.registry.admission.load import STRANGERS

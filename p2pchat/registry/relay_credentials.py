@@ -19,8 +19,8 @@ import hmac
 
 import attrs
 
+from p2pchat.wire.servers import LongTermCredential
 from p2pchat.wire.strict_json import JsonObject
-from p2pchat.wire.turn import Credentials
 
 PSEUDONYM_KEY = 16  # bytes
 PSEUDONYM = 8  # bytes; peers of one registry don't collide
@@ -40,13 +40,13 @@ class RelayCredentials:
     _secret: bytes = attrs.field(repr=False)
     _pseudonym_key: bytes = attrs.field(repr=False)
 
-    def issue(self, peer_id: str, wall_time: float) -> Credentials:
+    def issue(self, peer_id: str, wall_time: float) -> LongTermCredential:
         """Return credentials for a peer, good for ``ttl`` seconds from now."""
         key = self._pseudonym_key
         pseudonym = hmac.digest(key, peer_id.encode("utf-8"), hashlib.sha256)[:PSEUDONYM].hex()
         username = f"{int(wall_time) + self.ttl}:{pseudonym}"
         password = hmac.digest(self._secret, username.encode("ascii"), hashlib.sha1)
-        return Credentials(username, base64.b64encode(password).decode("ascii"))
+        return LongTermCredential(username, base64.b64encode(password).decode("ascii"))
 
     def show(self, peer_id: str, wall_time: float) -> JsonObject:
         """Return what the answer to a registration says of relays."""

@@ -22,7 +22,7 @@ from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.report import AttemptReport, in_ms
 from p2pchat.wire.addresses import format_address
-from p2pchat.wire.messages import Message
+from p2pchat.wire.messages import TextMessage
 
 MAX_NOTES = 100  # things that happened; the oldest go
 MAX_PATHS = 50
@@ -90,7 +90,7 @@ class ConnectionLog:
         self.emit(events.MessageSent(self.peer_id, name, text))
         return name
 
-    def received(self, epoch: str, line: Message) -> None:
+    def received(self, epoch: str, line: TextMessage) -> None:
         """Tell of a line of theirs."""
         name = _message_id(epoch, line.sequence)
         self.happened(events.MessageReceived, name, line.text, line.sent_at)

@@ -135,7 +135,7 @@ class Control:
                     self._events.append(Answered())
             case messages.Receipt(received):
                 self._confirm(received, now)
-            case messages.Message():
+            case messages.TextMessage():
                 if not self.is_leaving:
                     self.conversation.receive(message)
 

@@ -20,7 +20,7 @@ from collections import deque
 import attrs
 
 from p2pchat.errors import NotRead, RemoteProtocolError, TextTooLong, TooManyLines
-from p2pchat.wire.messages import MAX_TEXT, Hello, Message, Receipt
+from p2pchat.wire.messages import MAX_TEXT, Hello, Receipt, TextMessage
 
 MAX_LOG = 10_000  # lines that may wait for delivery
 WINDOW_LINES = 256  # of ours under way; at a round trip of 0.2 seconds 1,280 a second
@@ -34,7 +34,7 @@ class Received:
     """A line of theirs."""
 
     epoch: str
-    message: Message
+    message: TextMessage
 
 
 @attrs.frozen
@@ -50,7 +50,7 @@ ConversationEvent = Received | Delivered
 
 @attrs.define
 class _Line:
-    message: Message
+    message: TextMessage
     said_at: float
     sent_at: float | None = None  # on the link of now
 
@@ -128,7 +128,7 @@ class Conversation:
             raise TextTooLong(f"a message has at most {MAX_TEXT} characters, not {len(text)}")
         if len(self._log) >= MAX_LOG:
             raise TooManyLines(f"{MAX_LOG} lines wait for delivery already; wait, or /disconnect")
-        line = _Line(Message(self._next, text, wall), now)
+        line = _Line(TextMessage(self._next, text, wall), now)
         self._next += 1
         self._log.append(line)
         if self._is_linked:
@@ -156,7 +156,7 @@ class Conversation:
 
     # -- what the other side says
 
-    def receive(self, message: Message) -> None:
+    def receive(self, message: TextMessage) -> None:
         """
         Take a line.
 
@@ -209,7 +209,7 @@ class Conversation:
         due, self._receipt_due = self._receipt_due, False
         return Receipt(self._read) if due else None
 
-    def next_line(self, now: float) -> Message | None:
+    def next_line(self, now: float) -> TextMessage | None:
         """Return the line that goes out next, if one may."""
         while self._unsent and self._unsent[0].sequence < self._oldest:
             self._unsent.popleft()  # confirmed since the link began

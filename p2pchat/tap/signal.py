@@ -21,7 +21,7 @@ from p2pchat.registry.store.redis_url import RedisUrl, parse_redis_url
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.wire.addresses import parse_ip
 from p2pchat.wire.origins import host, origin
-from p2pchat.wire.turn import parse_turn_url
+from p2pchat.wire.servers import parse_turn_url
 
 LEASES = (5, 86_400)  # seconds; shorter would be all renewal, longer would show the dead for a day
 TURN_TTLS = (300, 604_800)  # seconds; less would end under a call, more would be hard to revoke

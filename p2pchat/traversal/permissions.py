@@ -22,8 +22,9 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.timers import earliest
 from p2pchat.traversal.transactions import SUCCESS, Answer, Request, Transactions
-from p2pchat.wire import stun, turn
+from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, format_address
+from p2pchat.wire.channel_data import FIRST_CHANNEL, decode_channel_data, encode_channel_data
 
 SEND, DATA = 0x006, 0x007  # methods, RFC 8656 section 17
 CREATE_PERMISSION, CHANNEL_BIND = 0x008, 0x009
@@ -127,7 +128,7 @@ class Permissions:
         """
         if self._is_bound(peer, now):
             padded = self._transactions.reliable
-            self._transactions.send(turn.encode_channel_data(self._numbers[peer], data, padded))
+            self._transactions.send(encode_channel_data(self._numbers[peer], data, padded))
         elif self.relayed is not None and self._is_permitted(peer[0], now):
             self._indicate(data, peer, now, binds)
         else:
@@ -169,7 +170,7 @@ class Permissions:
 
         :raises RemoteProtocolError: no channel of ours, or malformed.
         """
-        number, data = turn.decode_channel_data(frame)
+        number, data = decode_channel_data(frame)
         return data, self._checked(self._peers.get(number))
 
     def receive_indication(self, message: stun.Message) -> tuple[bytes, Address]:
@@ -234,7 +235,7 @@ class Permissions:
             peer not in self._numbers and len(self._numbers) >= MAX_CHANNELS
         ):
             return
-        number = self._numbers.setdefault(peer, turn.FIRST_CHANNEL + len(self._numbers))
+        number = self._numbers.setdefault(peer, FIRST_CHANNEL + len(self._numbers))
         self._peers[number] = peer
         self._channels[peer] = _Grant(now)
         self._bind(peer, now)

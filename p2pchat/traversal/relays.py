@@ -27,7 +27,7 @@ from p2pchat.traversal.timers import earliest
 from p2pchat.traversal.turn import Allocation, State
 from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
-from p2pchat.wire.turn import Credentials, RelayServer, Transport
+from p2pchat.wire.servers import LongTermCredential, RelayServer, Transport
 
 STAGGER = 0.3  # seconds
 RETRY_INTERVAL = 12.0  # seconds; connecting and allocating over a stream take 10 at most
@@ -107,7 +107,7 @@ class Relays:
     outbox: deque[RelaysEvent] = attrs.Factory(deque)
     _reachable: frozenset[Family] = frozenset(Family)
     _servers: list[tuple[RelayServer, Address]] = attrs.Factory(list)
-    _credentials: Credentials | None = None
+    _credentials: LongTermCredential | None = None
     _running: dict[str, _Relayed] = attrs.Factory(dict)  # by relay base
     _closing: list[_Relayed] = attrs.Factory(list)  # being given back
     _number: int = 0
@@ -119,7 +119,7 @@ class Relays:
     _past: deque[_Relayed] = attrs.Factory(lambda: deque(maxlen=MAX_REMEMBERED))
 
     def configure(
-        self, servers: Iterable[tuple[RelayServer, Address]], credentials: Credentials
+        self, servers: Iterable[tuple[RelayServer, Address]], credentials: LongTermCredential
     ) -> None:
         """
         Take what the registry says; allocations that run go on.
@@ -151,7 +151,11 @@ class Relays:
         self.handle_timer(now)
 
     def _begin(
-        self, server: RelayServer, address: Address | str, credentials: Credentials, now: float
+        self,
+        server: RelayServer,
+        address: Address | str,
+        credentials: LongTermCredential,
+        now: float,
     ) -> _Relayed:
         self._number += 1
         if isinstance(address, str):

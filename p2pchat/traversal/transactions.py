@@ -22,7 +22,7 @@ import attrs
 from p2pchat.traversal.gathering import RETRANSMIT_AFTER
 from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
-from p2pchat.wire.turn import Credentials
+from p2pchat.wire.servers import LongTermCredential
 
 STREAM_DEADLINE = 5.0  # seconds; RFC 8489 section 6.2.2 allows 39.5, a person doesn't
 MAX_CHALLENGES = 3  # new nonces or realms for one request; more is a server that can't be pleased
@@ -83,7 +83,7 @@ class Transactions:
     :ivar send: takes a frame that is to go to the server.
     """
 
-    credentials: Credentials
+    credentials: LongTermCredential
     reliable: bool
     _random_bytes: Callable[[int], bytes]
     send: Callable[[bytes], object]

@@ -31,9 +31,10 @@ from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, RETRY_AFTER, Permissions
 from p2pchat.traversal.timers import earliest
 from p2pchat.traversal.transactions import NO_ANSWER, SUCCESS, Answer, Request, Transactions
-from p2pchat.wire import stun, turn
+from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, format_address
-from p2pchat.wire.turn import Credentials
+from p2pchat.wire.channel_data import MAX_DATA, is_channel_data
+from p2pchat.wire.servers import LongTermCredential
 
 ALLOCATE, REFRESH = 0x003, 0x004  # methods, RFC 8656 section 17
 UDP = 17 << 24  # REQUESTED-TRANSPORT, RFC 8656 section 18.7
@@ -81,7 +82,7 @@ class Allocation:
     The machine; a child of whoever has the carrier.
 
     :ivar server: the relay's address or URL, for people.
-    :ivar reliable: the carrier is a stream (see :class:`p2pchat.wire.turn.StreamFrames`).
+    :ivar reliable: the carrier is a stream (see :class:`p2pchat.wire.channel_data.StreamFrames`).
     :ivar send_frame: takes a datagram, or a frame of the stream, that is to go to the relay.
     :ivar failure: the sentence for people when the state is FAILED.
     :ivar relayed: where peers reach us through the relay, while the state is ALLOCATED.
@@ -89,7 +90,7 @@ class Allocation:
     """
 
     server: Address | str
-    credentials: Credentials
+    credentials: LongTermCredential
     reliable: bool
     _random_bytes: Callable[[int], bytes]
     send_frame: Callable[[bytes], object]
@@ -180,7 +181,7 @@ class Allocation:
         self._send(data, peer, now, binds=False)
 
     def _send(self, data: bytes, peer: Address, now: float, binds: bool) -> None:
-        if len(data) > turn.MAX_DATA:
+        if len(data) > MAX_DATA:
             raise LocalProtocolError(f"{len(data)} bytes don't fit a datagram")
         if self.state not in _LIVE:
             self._permissions.dropped += 1
@@ -201,7 +202,7 @@ class Allocation:
         Returns relayed datagrams with their peers; what is malformed is dropped.
         """
         try:
-            if turn.is_channel_data(data):
+            if is_channel_data(data):
                 return [self._permissions.receive_channel_data(data)]
             message = stun.decode(data, most=MAX_MESSAGE)
             if message.message_class is stun.MessageClass.INDICATION:

@@ -1,8 +1,8 @@
 """
 The signed documents that peers and the registry exchange, as values.
 
-Every document is the payload of a JWS (:mod:`p2pchat.identity.documents` signs and checks it)
-with these members::
+Every document is the payload of a JWS, which :mod:`p2pchat.identity.signed_documents` signs and
+checks, with these members::
 
     v     1
     type  registration | subscription | removal        to the registry

@@ -81,7 +81,7 @@ class Hello(Members):
 
 
 @attrs.frozen
-class Message(Members):
+class TextMessage(Members):
     """
     One line of the author's log.
 
@@ -137,7 +137,7 @@ class Disconnect(Members):
     detail: Annotated[str, text(MAX_DETAIL)] = ""
 
 
-ChatMessage = Proof | Hello | Message | Receipt | Ping | Pong | Disconnect
+ChatMessage = Proof | Hello | TextMessage | Receipt | Ping | Pong | Disconnect
 
 _TYPES: dict[str, type[ChatMessage]] = {kind.TYPE: kind for kind in get_args(ChatMessage)}
 

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 from twisted.trial.unittest import TestCase
 
-from p2pchat.identity.documents import sign_document
+from p2pchat.identity.signed_documents import sign_document
 from p2pchat.peer.registry_connection import LONGEST_WAIT
 from p2pchat.registry.store.redis import INSTANCE_LEASE
 from p2pchat.wire.documents import Registration

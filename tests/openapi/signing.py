@@ -14,8 +14,8 @@ from uuid import uuid4
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import sign_document
 from p2pchat.wire.documents import Body, Document
 from p2pchat.wire.strict_json import dumps, loads
 

@@ -7,8 +7,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from p2pchat.errors import RegistryError
-from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import sign_document
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.signaling import PeerRecord, SignalingAvailable, SignalingContext
 from p2pchat.peer.signaling_channel import SignalingChannel

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.peer.lease import MAX_TOKEN, REGISTER_AGAIN, Lease
-from p2pchat.wire.turn import Credentials
+from p2pchat.wire.servers import LongTermCredential
 
 TURN = {"urls": ["turn:192.0.2.1"], "username": "u", "password": "p", "ttl": 600}
 ANSWER = {
@@ -32,7 +32,8 @@ class LeaseTests(SynchronousTestCase):
         """A whole answer, and the least one."""
         urls, relays = ["stun:192.0.2.1"], ["turn:192.0.2.1"]
         self.assertEqual(
-            lease(), Lease(60.0, "192.0.2.9", "token", 300.0, urls, relays, Credentials("u", "p"))
+            lease(),
+            Lease(60.0, "192.0.2.9", "token", 300.0, urls, relays, LongTermCredential("u", "p")),
         )
         self.assertEqual(Lease.from_json({"lease": 1.5}), Lease(1.5))
 

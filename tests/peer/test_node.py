@@ -17,8 +17,8 @@ from zope.interface.verify import verifyObject
 
 from p2pchat import events
 from p2pchat.errors import ConfigurationError, RegistryError, RegistryUnreachable, WhoError
-from p2pchat.identity.documents import open_document, sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import open_document, sign_document
 from p2pchat.interfaces import INode
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.node import FAREWELL

@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from p2pchat.errors import RegistryError, RegistryUnreachable, RemoteProtocolError
-from p2pchat.identity.documents import MAX_AGE, open_document
+from p2pchat.identity.signed_documents import MAX_AGE, open_document
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.http_client import MAX_ANSWER, REQUEST_TIMEOUT
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired

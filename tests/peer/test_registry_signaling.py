@@ -9,7 +9,7 @@ from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import RegistryError
-from p2pchat.identity.documents import Acceptance
+from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.registry_signaling import RegistrySignaling, find_stun

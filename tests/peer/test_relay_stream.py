@@ -23,7 +23,8 @@ from zope.interface.verify import verifyObject
 from p2pchat.errors import LocalProtocolError
 from p2pchat.peer.relay_stream import CONNECT_TIMEOUT, RelayStream
 from p2pchat.wire import stun
-from p2pchat.wire.turn import RelayServer, Transport, encode_channel_data
+from p2pchat.wire.channel_data import encode_channel_data
+from p2pchat.wire.servers import RelayServer, Transport
 from tests.simulation.internet import Internet
 from tests.simulation.link import Link
 from tests.simulation.world import runtime_on

@@ -17,7 +17,7 @@ from p2pchat.peer.resolver import (
     Resolver,
 )
 from p2pchat.wire.addresses import Address, Scope
-from p2pchat.wire.turn import RelayServer, Transport, parse_turn_url
+from p2pchat.wire.servers import RelayServer, Transport, parse_turn_url
 from tests.simulation.internet import Internet
 from tests.simulation.resolver import HostnameResolver
 from tests.simulation.world import runtime_on

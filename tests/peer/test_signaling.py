@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from p2pchat import events
 from p2pchat.errors import RegistryError, RemoteProtocolError
-from p2pchat.identity.documents import Acceptance, sign_document
+from p2pchat.identity.signed_documents import Acceptance, sign_document
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import load_profile

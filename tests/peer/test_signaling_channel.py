@@ -11,8 +11,8 @@ from twisted.python.failure import Failure
 
 from p2pchat.errors import RegistryError, RegistryUnreachable
 from p2pchat.events import Trouble
-from p2pchat.identity.documents import MAX_AGE, Acceptance, open_document, sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import MAX_AGE, Acceptance, open_document, sign_document
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.http_client import REQUEST_TIMEOUT
 from p2pchat.peer.signaling import DocumentReceived, SignalingContext, SignalingEvent

@@ -17,8 +17,8 @@ from p2pchat.errors import (
     TooManyDocuments,
     UnsupportedVersion,
 )
-from p2pchat.identity.documents import MAX_DOCUMENT
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import MAX_DOCUMENT
 from p2pchat.registry.http.site import MAX_BODY
 from p2pchat.registry.refusals import refusal_of
 from p2pchat.wire.base64url import encode_bytes

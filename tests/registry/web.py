@@ -15,8 +15,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
 
-from p2pchat.identity.documents import sign_document
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import sign_document
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import Rate, Rates
 from p2pchat.registry.http.resource import HttpSettings, RegistryResource

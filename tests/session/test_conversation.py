@@ -15,11 +15,11 @@ from p2pchat.wire.messages import (
     ChatMessage,
     Disconnect,
     Hello,
-    Message,
     Ping,
     Pong,
     Proof,
     Receipt,
+    TextMessage,
     encode,
 )
 from p2pchat.wire.strict_json import dumps, loads
@@ -49,7 +49,9 @@ class DeliveryTests(ConversationCase):
         self.assertEqual([self.alice.say(f"a{n}", WALL, NOW) for n in range(3)], [1, 2, 3])
         self.bob.say("b0", WALL, NOW)
         self.pump(NOW + 0.5)
-        self.assertEqual(told(self.bob)[:1], [Received(self.alice.epoch, Message(1, "a0", WALL))])
+        self.assertEqual(
+            told(self.bob)[:1], [Received(self.alice.epoch, TextMessage(1, "a0", WALL))]
+        )
         self.assertEqual(of(Delivered, told(self.alice)), [Delivered(n, 0.5) for n in (1, 2, 3)])
         self.assertEqual((self.alice.undelivered, self.bob.undelivered), (0, 0))
 
@@ -212,7 +214,13 @@ class RefusalTests(ConversationCase):
 
     def test_before_hello(self) -> None:
         """Nothing but HELLO and DISCONNECT comes first, on each link."""
-        early = (Message(1, "x", WALL), Receipt(0), Ping(1), Pong(1), Proof(bytes(32), bytes(64)))
+        early = (
+            TextMessage(1, "x", WALL),
+            Receipt(0),
+            Ping(1),
+            Pong(1),
+            Proof(bytes(32), bytes(64)),
+        )
         self.bob.link_opened()
         for message in early:
             self.refuse(message)
@@ -236,10 +244,10 @@ class RefusalTests(ConversationCase):
     def test_gap(self) -> None:
         """A message whose number leaves a gap is refused: something was lost."""
         self.opened()
-        self.refuse(Message(2, "x", WALL))
-        hear(self.bob, Message(1, "x", WALL))
+        self.refuse(TextMessage(2, "x", WALL))
+        hear(self.bob, TextMessage(1, "x", WALL))
         told(self.bob)
-        self.refuse(Message(3, "x", WALL))
+        self.refuse(TextMessage(3, "x", WALL))
 
     def test_receipt_for_nothing(self) -> None:
         """Nobody can confirm what was never written, by RECEIPT or by HELLO."""

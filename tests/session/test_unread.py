@@ -28,10 +28,10 @@ from p2pchat.wire.messages import (
     ChatMessage,
     Disconnect,
     Hello,
-    Message,
     Ping,
     Pong,
     Receipt,
+    TextMessage,
 )
 from tests.session.conversing import NOW, WALL, ConversationCase, Silent, hear, of, sent, told
 from tests.session.pair import Pair
@@ -142,7 +142,7 @@ class UnreadTests(ConversationCase):
         self.assertEqual(len(of(Hello, sent(self.alice))), 1)
         hear(self.alice, Hello("bob", self.bob.epoch, 1, self.alice.epoch, 3))
         hear(self.alice, Receipt(5))
-        lines = of(Message, sent(self.alice))
+        lines = of(TextMessage, sent(self.alice))
         self.assertEqual((lines[0].sequence, len(lines)), (6, WINDOW_LINES - 1))
 
     def test_goes_on_regardless(self) -> None:
@@ -150,11 +150,11 @@ class UnreadTests(ConversationCase):
         for text, bound in (("x", MAX_UNREAD_LINES), ("x" * MAX_TEXT, MAX_UNREAD_TEXT // MAX_TEXT)):
             self.setUp()
             for number in range(bound):
-                hear(self.bob, Message(number + 1, text, WALL))
-            error = self.assertRaises(NotRead, hear, self.bob, Message(bound + 1, text, WALL))
+                hear(self.bob, TextMessage(number + 1, text, WALL))
+            error = self.assertRaises(NotRead, hear, self.bob, TextMessage(bound + 1, text, WALL))
             self.assertIn("nobody reads here", str(error))
             self.assertEqual(len(self.read()), bound)
-            hear(self.bob, Message(bound + 1, text, WALL))
+            hear(self.bob, TextMessage(bound + 1, text, WALL))
 
     def test_logs_begun_anew(self) -> None:
         """A peer who begins a new log on each new link has the same bound in all."""
@@ -165,7 +165,7 @@ class UnreadTests(ConversationCase):
                 self.bob.link_opened()
                 hear(self.bob, Hello("alice", str(number)))
                 for sequence in range(100):
-                    hear(self.bob, Message(sequence + 1, "x", WALL))
+                    hear(self.bob, TextMessage(sequence + 1, "x", WALL))
                     count += 1
         self.assertEqual(count, MAX_UNREAD_LINES)
         self.assertEqual(len(self.read()), count)
@@ -210,8 +210,13 @@ class OwedTests(ConversationCase):
 
     def test_everything(self) -> None:
         """PINGs, lines had before, receipts, heartbeats of ours: some kilobytes in all."""
-        hear(self.bob, Message(1, "x", WALL))
-        flood: list[ChatMessage] = [Ping(2**53), Message(1, "x" * 1000, WALL), Receipt(0), Pong(7)]
+        hear(self.bob, TextMessage(1, "x", WALL))
+        flood: list[ChatMessage] = [
+            Ping(2**53),
+            TextMessage(1, "x" * 1000, WALL),
+            Receipt(0),
+            Pong(7),
+        ]
         tracemalloc.start()
         try:
             before, _ = tracemalloc.get_traced_memory()

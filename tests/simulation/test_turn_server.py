@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION
 from p2pchat.traversal.turn import ALLOCATE, REFRESH, UDP
-from p2pchat.wire import stun, turn
+from p2pchat.wire import stun
+from p2pchat.wire.channel_data import encode_channel_data
 from tests.simulation.internet import Internet
 from tests.simulation.recorder import Recorder
 from tests.simulation.turn_server import PORT, REALM, TurnServer, peer_addresses, rest_credentials
@@ -102,7 +103,7 @@ class TurnServerTests(SynchronousTestCase):
         attributes = {"XOR-PEER-ADDRESS": PEERS[0], "DATA": b"x"}
         kind = stun.MessageClass.INDICATION
         self.client.send(stun.encode(stun.Message(kind, bytes(12), attributes, 6)), RELAY)
-        self.client.send(turn.encode_channel_data(0x4000, b"x", False), RELAY)
+        self.client.send(encode_channel_data(0x4000, b"x", False), RELAY)
         self.internet.run(1)
         self.assertEqual(self.relay.relayed, 0)
 

@@ -24,8 +24,15 @@ from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, DATA, SEND
 from p2pchat.traversal.turn import ALLOCATE, REFRESH
-from p2pchat.wire import stun, turn
+from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
+from p2pchat.wire.channel_data import (
+    StreamFrames,
+    decode_channel_data,
+    encode_channel_data,
+    is_channel_data,
+)
+from p2pchat.wire.servers import LongTermCredential
 from tests.simulation.host import Host
 
 PORT = 3478
@@ -37,11 +44,11 @@ XOR_PEER_ADDRESS = 0x0012
 Send = Callable[[bytes], None]
 
 
-def rest_credentials(secret: bytes, expiry: float, name: str = "test") -> turn.Credentials:
+def rest_credentials(secret: bytes, expiry: float, name: str = "test") -> LongTermCredential:
     """Return TURN REST credentials, as a registry that shares the secret issues them."""
     username = f"{int(expiry)}:{name}"
     password = base64.b64encode(hmac.digest(secret, username.encode(), hashlib.sha1)).decode()
-    return turn.Credentials(username, password)
+    return LongTermCredential(username, password)
 
 
 def peer_addresses(data: bytes) -> list[Address]:
@@ -84,7 +91,7 @@ class Relayed(DatagramProtocol):
             return
         for number, (bound, until) in self.channels.items():
             if bound == peer and until > now:
-                frame = turn.encode_channel_data(number, datagram, self.client.is_stream)
+                frame = encode_channel_data(number, datagram, self.client.is_stream)
                 self.client.send(frame)
                 return
         attributes = {"XOR-PEER-ADDRESS": peer, "DATA": datagram}
@@ -172,8 +179,8 @@ class TurnServer:
         """Take a datagram or a frame."""
         allocation = self._allocation(client)
         try:
-            if turn.is_channel_data(data):
-                number, payload = turn.decode_channel_data(data)
+            if is_channel_data(data):
+                number, payload = decode_channel_data(data)
                 if allocation is not None and number in allocation.channels:
                     allocation.relay(payload, allocation.channels[number][0])
                 return
@@ -219,7 +226,7 @@ class TurnServer:
         if not expiry.isdigit() or int(expiry) < self.wall_time():
             raise Refused(401)
         digest = hmac.digest(self.secret, username.encode(), hashlib.sha1)
-        key = turn.Credentials(username, base64.b64encode(digest).decode()).key(REALM)
+        key = LongTermCredential(username, base64.b64encode(digest).decode()).key(REALM)
         if message.attributes.get("REALM") != REALM or not message.integrity_holds(key):
             raise Refused(401)
         if message.attributes.get("NONCE") != self._nonce_text():
@@ -310,7 +317,7 @@ class _StreamClient(Protocol):
 
     def __init__(self, server: TurnServer) -> None:
         self._server = server
-        self._frames = turn.StreamFrames()
+        self._frames = StreamFrames()
 
     def dataReceived(self, data: bytes) -> None:
         transport: Any = self.transport

@@ -12,7 +12,7 @@ from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.turn import Allocation
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.turn import Credentials, RelayServer
+from p2pchat.wire.servers import LongTermCredential, RelayServer
 
 
 class Carrier:
@@ -72,7 +72,7 @@ class UdpCarrier(Carrier):
     """A socket of its own."""
 
     def __init__(
-        self, runtime: Runtime, relay: Address, credentials: Credentials, port: int = 0
+        self, runtime: Runtime, relay: Address, credentials: LongTermCredential, port: int = 0
     ) -> None:
         self.socket = _Socket(relay)
         self.socket.carrier = self
@@ -90,7 +90,11 @@ class StreamCarrier(Carrier):
     """A TCP or TLS connection."""
 
     def __init__(
-        self, runtime: Runtime, server: RelayServer, credentials: Credentials, trust: Any = None
+        self,
+        runtime: Runtime,
+        server: RelayServer,
+        credentials: LongTermCredential,
+        trust: Any = None,
     ) -> None:
         allocation = Allocation(str(server), credentials, True, runtime.random_bytes, self._send)
         super().__init__(allocation, runtime.clock)

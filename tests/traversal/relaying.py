@@ -24,7 +24,7 @@ from p2pchat.traversal.punching import Punching
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
 from p2pchat.wire.addresses import Address, Family
 from p2pchat.wire.documents import Candidate
-from p2pchat.wire.turn import parse_turn_url
+from p2pchat.wire.servers import parse_turn_url
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
 from tests.simulation.link import Link

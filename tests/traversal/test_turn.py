@@ -13,8 +13,10 @@ from p2pchat.errors import LocalProtocolError
 from p2pchat.traversal import permissions
 from p2pchat.traversal.transactions import MAX_CHALLENGES, STREAM_DEADLINE
 from p2pchat.traversal.turn import ALLOCATE, KEEPALIVE, REFRESH, Allocation, State
-from p2pchat.wire import stun, turn
+from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
+from p2pchat.wire.channel_data import MAX_DATA
+from p2pchat.wire.servers import LongTermCredential, RelayServer, Transport
 from tests.simulation.internet import Internet
 from tests.simulation.link import Link
 from tests.simulation.recorder import Recorder
@@ -164,7 +166,7 @@ class ErrorTests(Case):
 
     def test_wrong_password(self) -> None:
         """Wrong credentials end it, in words."""
-        self.credentials = turn.Credentials(self.credentials.username, "guess")
+        self.credentials = LongTermCredential(self.credentials.username, "guess")
         carrier = self.dial()
         self.wait(carrier, State.FAILED)
         self.assertIn("wrong credentials", carrier.allocation.failure)
@@ -388,7 +390,7 @@ class DataTests(Case):
         """What no datagram can carry is our own mistake."""
         allocation = self.allocated().allocation
         with self.assertRaises(LocalProtocolError):
-            allocation.send(bytes(turn.MAX_DATA + 1), self.peer_address, 0.0)
+            allocation.send(bytes(MAX_DATA + 1), self.peer_address, 0.0)
 
     def test_largest(self) -> None:
         """A datagram of any size that a link takes goes through, either way."""
@@ -403,7 +405,7 @@ class StreamTests(Case):
 
     def dial(self, **options: Any) -> Carrier:
         """Start an allocation over TCP."""
-        server = turn.RelayServer(RELAY[0], PORT, turn.Transport.TCP)
+        server = RelayServer(RELAY[0], PORT, Transport.TCP)
         return StreamCarrier(self.runtime, server, self.credentials, **options)
 
     def test_both_ways(self) -> None:
@@ -445,7 +447,7 @@ class HostileTests(SynchronousTestCase):
     def test_any_bytes(self, frames: list[bytes | int]) -> None:
         """Whatever comes, nothing is raised, and nothing is relayed without a permission."""
         sent: list[bytes] = []
-        credentials, random_bytes = turn.Credentials("u", "p"), Random(3).randbytes
+        credentials, random_bytes = LongTermCredential("u", "p"), Random(3).randbytes
         allocation = Allocation(RELAY, credentials, False, random_bytes, sent.append)
         allocation.start(0.0)
         now = 0.0
@@ -467,6 +469,6 @@ def answer(kind: int, asked: list[stun.Message]) -> bytes:
     """Answer the last request with an error, or with an empty success."""
     last = asked[-1] if asked else ASKED
     if kind >= len(CODES):
-        return stun.encode(stun.success(last), turn.Credentials("u", "p").key("r"))
+        return stun.encode(stun.success(last), LongTermCredential("u", "p").key("r"))
     challenge = {"REALM": "r", "NONCE": b"n"} if kind % 2 == 0 else {}
     return stun.encode(stun.failure(last, CODES[kind], "", **challenge))

@@ -33,7 +33,7 @@ from p2pchat.registry.relay_credentials import RelayCredentials
 from p2pchat.runtime import real_runtime
 from p2pchat.traversal.turn import State
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.turn import Credentials, RelayServer, Transport
+from p2pchat.wire.servers import LongTermCredential, RelayServer, Transport
 from tests.ports import free_port
 from tests.traversal.carriers import Carrier, StreamCarrier, UdpCarrier
 
@@ -155,7 +155,7 @@ class Case(unittest.TestCase):
         self.addCleanup(port.stopListening)
         self.peer = (HOST, port.getHost().port)
 
-    def credentials(self, secret: bytes = SECRET, ttl: int = 600) -> Credentials:
+    def credentials(self, secret: bytes = SECRET, ttl: int = 600) -> LongTermCredential:
         """Issue credentials as the registry does."""
         return RelayCredentials((), ttl, secret, b"key").issue("peer", time.time())
 

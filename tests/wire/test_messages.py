@@ -16,11 +16,11 @@ from p2pchat.wire.messages import (
     ChatMessage,
     Disconnect,
     Hello,
-    Message,
     Ping,
     Pong,
     Proof,
     Receipt,
+    TextMessage,
     decode,
     encode,
 )
@@ -32,7 +32,7 @@ numbers = st.integers(0, 2**53)
 messages = st.one_of(
     st.builds(Proof, st.binary(min_size=32, max_size=32), st.binary(min_size=64, max_size=64)),
     st.builds(Hello, usernames, text_of(1, 64), st.integers(1, 2**53), text_of(0, 64), numbers),
-    st.builds(Message, st.integers(1, 2**53), text_of(0, 200), st.floats(0, 1e10)),
+    st.builds(TextMessage, st.integers(1, 2**53), text_of(0, 200), st.floats(0, 1e10)),
     st.builds(Receipt, numbers),
     st.builds(Ping, numbers),
     st.builds(Pong, numbers),
@@ -56,7 +56,7 @@ class MessageTests(SynchronousTestCase):
 
     @settings(deadline=None, max_examples=200)
     @given(messages, st.floats(0, 1e10))
-    @example(Message(1, "[" * 100 + '{"\\', 1.0), 1.0)
+    @example(TextMessage(1, "[" * 100 + '{"\\', 1.0), 1.0)
     def test_round_trip(self, message: ChatMessage, now: float) -> None:
         """Every type comes back from the wire as it was."""
         read = decode(encode(message, now))
@@ -85,8 +85,8 @@ class MessageTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """Messages are numbered from 1; texts, keys and signatures have their lengths."""
-        self.refuse(Message(1, "", 1.0), sequence=0)
-        self.refuse(Message(1, "", 1.0), text="x" * (MAX_TEXT + 1))
+        self.refuse(TextMessage(1, "", 1.0), sequence=0)
+        self.refuse(TextMessage(1, "", 1.0), text="x" * (MAX_TEXT + 1))
         self.refuse(Receipt(0), received=-1)
         self.refuse(Proof(bytes(32), bytes(64)), key="AA")
         self.refuse(Proof(bytes(32), bytes(64)), signature=None)
@@ -103,8 +103,8 @@ class MessageTests(SynchronousTestCase):
     def test_longest(self) -> None:
         """The longest text fits a frame, whatever its characters, and comes back no longer."""
         for character in ("x", "\0", "\x7f", "é", "😀", '"', "\\", "[", "\ud800"):
-            body = encode(Message(2**53, character * MAX_TEXT, 1e10 + 0.1), 1e10 + 0.1)
+            body = encode(TextMessage(2**53, character * MAX_TEXT, 1e10 + 0.1), 1e10 + 0.1)
             self.assertLessEqual(len(body), MAX_FRAME)
             read = decode(body)
-            assert isinstance(read, Message)
+            assert isinstance(read, TextMessage)
             self.assertEqual(len(read.text), MAX_TEXT)

@@ -10,8 +10,8 @@ import attrs
 from twisted.internet.defer import Deferred, execute, succeed
 from zope.interface import implementer
 
-from p2pchat.identity.documents import stale_at
 from p2pchat.identity.nonces import UsedNonces
+from p2pchat.identity.signed_documents import stale_at
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate, TokenBuckets
 from p2pchat.registry.admission.solicited import WEIGHT, Correspondents, Shares, solicits, span

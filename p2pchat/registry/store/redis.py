@@ -44,7 +44,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.errors import ReplayedDocument
-from p2pchat.identity.documents import stale_at
+from p2pchat.identity.signed_documents import stale_at
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate
 from p2pchat.registry.admission.solicited import KEPT, WEIGHT, pair, solicits, span

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 import p2pchat.registry
 from p2pchat import __version__
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.identity.documents import MAX_DOCUMENT
 from p2pchat.identity.keys import check_peer_id
+from p2pchat.identity.signed_documents import MAX_DOCUMENT
 from p2pchat.registry.event_streams import EVENTS
 from p2pchat.registry.http.resource import RegistryResource
 from p2pchat.registry.store.directory import MAX_PAGE

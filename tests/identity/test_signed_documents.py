@@ -27,7 +27,8 @@ from p2pchat.errors import (
     WrongAudience,
     WrongIssuer,
 )
-from p2pchat.identity.documents import (
+from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import (
     MAX_AGE,
     MAX_DOCUMENT,
     MAX_HEADER,
@@ -36,7 +37,6 @@ from p2pchat.identity.documents import (
     open_document,
     sign_document,
 )
-from p2pchat.identity.keys import Identity
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
