@@ -170,6 +170,15 @@ class Control:
             found, self._goodbye = self._goodbye, None
         return found
 
+    def next_frame(self, wall: float, now: float) -> bytes | None:
+        """
+        Return what goes out next as a frame.
+
+        :param wall: seconds since 1970.
+        """
+        message = self.next_message(now)
+        return None if message is None else messages.encode(message, wall)
+
     def handle_timer(self, now: float) -> None:
         """Notice that an answer is overdue."""
         if self.is_open and self._liveness.handle_timer(now):

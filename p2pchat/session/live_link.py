@@ -26,7 +26,6 @@ from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkOpened, Lin
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.pairs import Path
-from p2pchat.wire import messages
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
 BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it
@@ -153,11 +152,11 @@ class LiveLink:
         """Hand on what is to be said, as the link has room; it may turn out to have ended."""
         link = self._link
         while link is not None and link.state is LinkState.OPEN and link.backlog() < BACKLOG:
-            message = self.control.next_message(now)
-            if message is None:
+            frame = self.control.next_frame(self.wall_of(now), now)
+            if frame is None:
                 return
             try:
-                link.send_frame(messages.encode(message, self.wall_of(now)))
+                link.send_frame(frame)
             except LinkClosed as error:
                 link.close(str(error), now)
 

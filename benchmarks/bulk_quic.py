@@ -1,0 +1,283 @@
+"""
+Bulk over QUIC on UDP sockets of p2pchat: its own link, and the bare engine without p2pchat.
+
+Both have the same sockets, the same sizes and the same window.  The link is that of two whole
+endpoints with their drivers, which found their path by checks; only their signed documents go over
+a TCP connection in place of a registry.  The bulk goes as frames of CHUNK bytes beside the
+conversation's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from qh3.quic.configuration import QuicConfiguration
+from qh3.quic.connection import QuicConnection
+from qh3.quic.events import HandshakeCompleted, StreamDataReceived
+from qh3.tls import SignatureAlgorithm, load_pem_private_key, load_pem_x509_certificates
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import Factory
+from twisted.protocols.basic import Int32StringReceiver
+
+from benchmarks.bulk import AHEAD, CHUNK, Tally
+from p2pchat import events
+from p2pchat.identity.certificates import make_certificate
+from p2pchat.identity.keys import Identity
+from p2pchat.peer.contacts import Contacts
+from p2pchat.peer.datagrams import PeerSockets
+from p2pchat.peer.endpoint_adapter import EndpointAdapter
+from p2pchat.runtime import real_runtime
+from p2pchat.session import quic
+from p2pchat.session.approval import AcceptPolicy
+from p2pchat.session.control import Control
+from p2pchat.session.endpoint import Endpoint
+from p2pchat.session.stages import DocumentReady, SessionContext
+from p2pchat.traversal.agent import Agent
+from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.dual_stack import DualGathering
+from p2pchat.traversal.relays import Relays
+from p2pchat.wire.addresses import Address, Family
+from p2pchat.wire.documents import Document
+from p2pchat.wire.strict_json import dumps, loads
+
+LOOPBACK = "127.0.0.1"
+BULK = b"\x00"  # the first byte of a frame of bulk; a message begins with a brace
+_ZEROS = bytes(CHUNK)
+
+reactor: Any = installed_reactor
+
+
+class Documents(Int32StringReceiver):
+    """A connection that carries documents, and first who each side is."""
+
+    def __init__(self, carrier: LinkCarrier) -> None:
+        self._carrier = carrier
+
+    def connectionMade(self) -> None:
+        """Say who we are."""
+        self.sendString(self._carrier.peer_id.encode())
+
+    def stringReceived(self, string: bytes) -> None:
+        """Take a document, or who the other one is."""
+        if string[:1] == b"{":
+            self._carrier.document_came(Document.from_json(loads(string)))
+        else:
+            self._carrier.met(string.decode(), self)
+
+
+@attrs.define(eq=False)
+class BulkControl(Control):
+    """What goes over the link: messages as ever, and then bulk."""
+
+    arrived: Callable[[int], object] = lambda _count: None
+    left: int = 0
+
+    def receive_frame(self, body: bytes, now: float) -> None:
+        """Take a frame of either kind."""
+        if body[:1] == BULK:
+            self.arrived(len(body))
+        else:
+            super().receive_frame(body, now)
+
+    def next_frame(self, wall: float, now: float) -> bytes | None:
+        """Return a frame of bulk where no message waits."""
+        frame = super().next_frame(wall, now)
+        if frame is None and self.left and self.is_open:
+            frame = _ZEROS[: self.left]
+            self.left -= len(frame)
+        return frame
+
+
+class LinkCarrier:
+    """Two endpoints of p2pchat, in conversation."""
+
+    def __init__(self) -> None:
+        identity, runtime = Identity.from_seed(os.urandom(32)), real_runtime(reactor)
+        self.peer_id = identity.peer_id
+        runtime = attrs.evolve(runtime, host_addresses=lambda: [LOOPBACK])
+        context = SessionContext(
+            identity,
+            make_certificate(os.urandom(32), time.time()),
+            "bulk",
+            3,
+            Agent(DualGathering((), os.urandom, True), Relays(os.urandom), False, os.urandom),
+            lambda now: now + (time.time() - runtime.clock.seconds()),
+            os.urandom,
+        )
+        endpoint = Endpoint(context, AcceptPolicy.ALL, 15.0, Contacts().__getitem__)
+        self._adapter = EndpointAdapter(runtime, endpoint, self._react)
+        self._adapter.bind(0)
+        self._bulk: BulkControl | None = None
+        self._documents: Documents | None = None
+        self._other = ""
+        self._tally: Tally | None = None
+        self._ready: Deferred[object] = Deferred()
+        self._done: Deferred[object] = Deferred()
+
+    def receive(self, tally: Tally) -> Deferred[str]:
+        """Wait for the other endpoint's offer."""
+        self._tally = tally
+        port = reactor.listenTCP(0, self._factory(), interface=LOOPBACK)
+        return succeed(str(port.getHost().port))
+
+    def reach(self, where: str) -> Deferred[object]:
+        """Call the other endpoint."""
+        TCP4ClientEndpoint(reactor, LOOPBACK, int(where)).connect(self._factory())
+        return self._ready
+
+    def _factory(self) -> Factory:
+        return Factory.forProtocol(lambda: Documents(self))
+
+    def met(self, peer_id: str, documents: Documents) -> None:
+        """The other one is there."""
+        self._other, self._documents = peer_id, documents
+        endpoint = self._adapter.endpoint
+        session = endpoint.session_with(peer_id)
+        arrived = self._done.callback if self._tally is None else self._arrived
+        self._bulk = BulkControl("bulk", session.conversation, arrived=arrived)
+        session.link.control = self._bulk
+        if self._tally is None:
+            with self._adapter.driver as now:
+                endpoint.call(peer_id, "", now)
+
+    def document_came(self, document: Document) -> None:
+        """Take a document of the other one."""
+        with self._adapter.driver as now:
+            self._adapter.endpoint.receive_document(self._other, document.body, now)  # type: ignore[arg-type]
+
+    def _react(self, event: object) -> None:
+        if isinstance(event, DocumentReady) and self._documents is not None:
+            document = Document(self.peer_id, event.peer_id, time.time(), "once", event.body)
+            self._documents.sendString(dumps(document.to_json()))
+        elif isinstance(event, events.Connected) and not self._ready.called:
+            self._ready.callback(None)
+
+    def _arrived(self, count: int) -> None:
+        assert self._tally is not None and self._bulk is not None
+        if self._tally.add(count):
+            self._bulk.left = 1  # what the other end waits for
+
+    def pour(self, size: int) -> Deferred[object]:
+        """Send frames as the link has room; a heartbeat begins it."""
+        assert self._bulk is not None
+        self._bulk.left = size
+        with self._adapter.driver as now:
+            self._adapter.endpoint.beat(now)
+        return self._done
+
+
+class EngineCarrier:
+    """Two qh3 connections, each on its socket, and as little around them as will do."""
+
+    def __init__(self) -> None:
+        self._sockets = PeerSockets(reactor, self._received)
+        self._sockets.bind(0)
+        self._connection: QuicConnection | None = None
+        self._target: Address = (LOOPBACK, 0)
+        self._tally: Tally | None = None
+        self._left = 0
+        self._timer: IDelayedCall | None = None
+        self._due: float | None = None
+        self._ready: Deferred[object] = Deferred()
+        self._done: Deferred[object] = Deferred()
+
+    def receive(self, tally: Tally) -> Deferred[str]:
+        """Wait for the first packet."""
+        self._tally = tally
+        return succeed(str(self._sockets.ports[Family.IPV4]))
+
+    def reach(self, where: str) -> Deferred[object]:
+        """Begin the handshake."""
+        self._target = (LOOPBACK, int(where))
+        self._connection = QuicConnection(configuration=_configuration(True))
+        self._connection.connect(quic.VIRTUAL_ADDRESS, time.monotonic())
+        self._step(time.monotonic())
+        return self._ready
+
+    def pour(self, size: int) -> Deferred[object]:
+        """Send as the connection has room."""
+        self._left = size
+        self._step(time.monotonic())
+        return self._done
+
+    def _received(self, _base: str, data: bytes, address: Address) -> None:
+        if self._connection is None:
+            self._target = address
+            self._connection = _answering(data)
+        now = time.monotonic()
+        self._connection.receive_datagram(data, quic.VIRTUAL_ADDRESS, now)
+        self._step(now)
+
+    def _step(self, now: float) -> None:
+        connection = self._connection
+        assert connection is not None
+        while (event := connection.next_event()) is not None:
+            self._react(event, connection)
+        while True:
+            while self._left and connection.get_send_buffer_size() < AHEAD:
+                chunk = _ZEROS[: self._left]
+                self._left -= len(chunk)
+                connection.send_stream_data(2, chunk)
+            datagrams = connection.datagrams_to_send(now)
+            if not datagrams:
+                break
+            for data, _ in datagrams:
+                self._sockets.send(Datagram(data, self._target))
+        self._arm(connection, now)
+
+    def _react(self, event: object, connection: QuicConnection) -> None:
+        if isinstance(event, HandshakeCompleted):
+            self._ready.callback(None)
+        elif isinstance(event, StreamDataReceived):
+            if self._tally is None:
+                self._done.callback(None)
+            elif self._tally.add(len(event.data)):
+                connection.send_stream_data(3, b"x")
+
+    def _arm(self, connection: QuicConnection, now: float) -> None:
+        due = connection.get_timer()
+        if due != self._due:
+            if self._timer is not None and self._timer.active():
+                self._timer.cancel()
+            self._due = due
+            if due is not None:
+                self._timer = reactor.callLater(max(0.0, due - now), self._time_came)
+
+    def _time_came(self) -> None:
+        assert self._connection is not None
+        now, self._due = time.monotonic(), None
+        self._connection.handle_timer(now)
+        self._step(now)
+
+
+def _configuration(is_client: bool) -> QuicConfiguration:
+    return QuicConfiguration(
+        is_client=is_client,
+        alpn_protocols=["bulk"],
+        idle_timeout=60.0,
+        max_datagram_size=quic.DATAGRAM_SIZE,
+        probe_datagram_size=False,
+        max_data=quic.WINDOW,
+        max_stream_data=quic.WINDOW,
+        initial_rtt=quic.INITIAL_RTT[0],
+        signature_algorithms=[SignatureAlgorithm.ED25519] if is_client else None,
+        verify_mode=0,
+        server_name="bulk.invalid",
+    )
+
+
+def _answering(first: bytes) -> QuicConnection:
+    made, configuration = make_certificate(os.urandom(32), time.time()), _configuration(False)
+    configuration.certificate = load_pem_x509_certificates(made.certificate)[0]
+    configuration.private_key = load_pem_private_key(made.private_key)
+    return QuicConnection(
+        configuration=configuration,
+        original_destination_connection_id=quic.initial_destination(first),
+    )
