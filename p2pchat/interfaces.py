@@ -252,7 +252,7 @@ class IRegistryStore(Interface):
         """
 
     def unsubscribe(peer_id: str) -> None:
-        """Take notice that the peer's stream here has ended."""
+        """Note that the peer's stream here has ended."""
 
     def deliver(peer_id: str, document: Document, token: str) -> Deferred[Delivery]:
         """

@@ -184,6 +184,17 @@ def is_pure(source: Source) -> bool:
     return source.layer in PURE_LAYERS or source.path in PURE_MODULES
 
 
+def http_is_the_top(source: Source) -> list[str]:
+    """Nothing of the registry outside its HTTP imports that."""
+    below = source.layer == "registry" and not source.path.startswith("p2pchat/registry/http/")
+    advice = "the registry's HTTP stands on this: move what both need, or hand it in"
+    return [
+        source.at(node, f"imports {name}; {advice}")
+        for node, name in imported(source)
+        if below and name.startswith("p2pchat.registry.http")
+    ]
+
+
 def pure_imports(source: Source) -> list[str]:
     """A pure file imports nothing that does I/O, tells the time or draws random numbers."""
     if not is_pure(source):
@@ -298,6 +309,7 @@ class PackageTests(SynchronousTestCase):
     def test_imports_point_down(self) -> None:
         """The layers import downwards only; registry and peer never import each other."""
         self.check(imports_point_down, "p2pchat")
+        self.check(http_is_the_top, "p2pchat")
 
     def test_pure_imports(self) -> None:
         """Wire, identity, traversal and session import nothing impure."""
@@ -370,6 +382,12 @@ class RuleTests(SynchronousTestCase):
             ("p2pchat/wire/a.py", "import p2pchat.errors, attrs", 0),
         ):
             self.assertEqual(self.verdict(imports_point_down, path, text), count, (path, text))
+
+    def test_http_is_the_top(self) -> None:
+        """The registry's HTTP is imported by itself, and by what puts the services together."""
+        text = "from p2pchat.registry.http.site import RegistrySite"
+        for path, count in (("registry/store/a", 1), ("registry/http/a", 0), ("tap/a", 0)):
+            self.assertEqual(self.verdict(http_is_the_top, f"p2pchat/{path}.py", text), count)
 
     def test_pure(self) -> None:
         """I/O, clocks and randomness are caught in pure files only."""

@@ -1,5 +1,5 @@
 """
-Under which origins a registry is addressed, by the ``Host`` of a request and the ``aud`` of a
+The origins under which a registry is addressed, by the ``Host`` of a request and the ``aud`` of a
 document.
 
 ::
@@ -8,8 +8,8 @@ document.
                     for ``Host``, their hosts, and the address and port of the connection itself
     without one     the address and port of the connection itself; on a loopback one, localhost too
 
-Any other ``Host`` is refused.  A name proves nothing of whom it leads to: its owner may point it
-at somebody else's registry, so that a page in a browser there reads what isn't meant for it (DNS
+Any other ``Host`` is refused.  A name doesn't prove whose registry it leads to: its owner may point
+it at somebody else's, so that a page in a browser there reads what isn't meant for it (DNS
 rebinding); and a registry that believed every ``Host`` would take the documents that were signed
 for another, from whoever gets hold of them.
 """

@@ -14,8 +14,8 @@ section 9.2).
 
 Every event but ``document`` has ``{}`` for its data, since an event without data is no event.
 
-A peer has one live stream.  A stream whose connection takes no more bytes queues a bounded
-number of documents; what comes then is dropped, and its author is told.  A stream that took nothing
+A peer has one live stream.  A stream whose connection takes no more bytes queues a bounded number
+of documents; what comes then is dropped, and its author learns that.  A stream that took nothing
 for two keepalives is cut off.  A cut or closed stream makes its peer undeliverable at once, though
 its lease runs on.
 """
@@ -40,7 +40,7 @@ STREAMS = Limits(15_000, 256)
 KEEPALIVE = 15.0  # seconds; well below the minute after which proxies give up
 MAX_QUEUED = 256  # documents, beside what the transport buffers (64 KiB)
 MAX_QUEUED_BYTES = 128 * 1024
-RETRY_AFTER = 10  # seconds, told to a peer for whose stream there is no room
+RETRY_AFTER = 10  # seconds, for a peer for whose stream there is no room
 MAX_STALLED = 2  # keepalives that couldn't be written
 
 EVENTS = ("ready", "document", "superseded", "removed", "expired", "bye")
@@ -126,7 +126,7 @@ class EventStreamResponse:
                 self.ended.callback(None)
 
     def lost(self) -> None:
-        """Take notice that the connection is gone, and its producer with it."""
+        """Note that the connection is gone, and its producer with it."""
         self._open = False
         self._queued.clear()
 

@@ -1,9 +1,9 @@
 """
-What is counted, and how it is shown to Prometheus.
+Counters and gauges, for ``/status`` and for Prometheus.
 
 :class:`Metrics` is the one place where things are counted; ``/status`` and ``/metrics`` show the
-same figures.  Counting an answer takes about two microseconds.  What is only true at a moment
-(peers online, records) is read when somebody asks.
+same figures.  Counting an answer takes about two microseconds.  Gauges (peers online, records) are
+read when somebody asks.
 
 Labels are routes, methods, statuses, reasons and outcomes, all from fixed lists: never an
 address, an id, a name, or anything else that a stranger could choose.
@@ -66,7 +66,7 @@ class Metrics:
         return PrometheusCounter(PREFIX + name, help_, labels, registry=self._registry)
 
     def gauge(self, name: str, help_: str, read: Callable[[], float]) -> None:
-        """Show what ``read`` tells whenever somebody asks; the latest one of a name does."""
+        """Show what ``read`` returns at that time; a second gauge of a name replaces the first."""
         if name not in self._gauges:
             self._gauges[name] = Gauge(PREFIX + name, help_, registry=self._registry)
         self._gauges[name].set_function(read)
@@ -94,7 +94,7 @@ class Metrics:
         observe(seconds)
 
     def _first(self, key: tuple[bytes, str, int]) -> tuple[_Count, _Observe]:
-        """Find the counters of answers of a kind once: that takes longer than counting."""
+        """Look the counters of a kind of answer up once: that takes longer than counting."""
         method, route, status = key
         counter = self._answers.labels(method.decode("ascii") or OTHER, route, str(status))
         found = self._answered[key] = counter.inc, self._seconds.labels(route).observe

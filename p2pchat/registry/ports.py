@@ -1,5 +1,5 @@
 """
-What to tell the operator when a port can't be had: one line with the port, the cause, the cure.
+Errors for the operator when a port can't be had: one line with the port, the cause, the cure.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Which refusal answers which error: the statuses and reasons of the registry, in one table.
+Refusals: the status and the reason that answer each error, in one table.
 
 A reason is stable, for programs; the detail is the error's own sentence.
 """

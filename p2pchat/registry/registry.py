@@ -1,5 +1,5 @@
 """
-What a signed document may do at this registry.
+The registry without its HTTP: what each signed document does.
 
 ::
 
@@ -14,8 +14,8 @@ Owns the order of the checks: what the document is, then whom it names, then whe
 then the store says whether it can be done, and whether it is new.  A document refused for what
 could change (its peer is offline) isn't remembered as used, so that it may be sent again.
 
-What is remembered is the store's (:class:`p2pchat.interfaces.IRegistryStore`), which may be
-another process; the event streams are this one's.
+What is remembered is in the store (:class:`p2pchat.interfaces.IRegistryStore`), which may be
+another process; the event streams are in this one.
 
 Nothing here waits for a peer: a document whose peer has no live stream is refused at once, and
 its author, who knows how urgent it is, tries again.
@@ -62,7 +62,7 @@ from p2pchat.wire.origins import host
 from p2pchat.wire.strict_json import JsonObject
 
 SWEEP = 1.0  # seconds; how late a lease may end, and how finely keepalives are spread
-RETRY_AFTER = 4  # seconds, told to the author of what was dropped; a caller waits as long
+RETRY_AFTER = 4  # seconds, for the author of what was dropped; a caller waits as long
 METRICS_AGE = 1.0  # seconds for which the metrics serve whoever asks; Prometheus asks every 15
 
 _host = lru_cache(maxsize=256)(host)  # registrations name the same few
@@ -78,7 +78,7 @@ class Settings:
     :ivar audiences: the origins under which the registry is addressed.
     :ivar stun_port: the first of two UDP ports, or 0: no STUN.
     :ivar second_address: the second IP address of STUN, or empty.
-    :ivar relays: what registered peers are told of relays, or None.
+    :ivar relays: credentials for relays, which registered peers are given, or None.
     :ivar stun_host: where clients reach STUN, or empty: where they reached the registry.
     :ivar rates: how often one source may ask.
     :ivar work_from: strangers a second from which on they must work; 0: never.
@@ -114,7 +114,7 @@ StoreMaker = Callable[[Runtime, float, EventStreams, Rate], IRegistryStore]
 @attrs.define(eq=False)
 class Registry:
     """
-    The registry without its HTTP.
+    One process of the registry.
 
     Call :meth:`start` for leases to end and streams to be kept alive, and :meth:`stop` after.
 
@@ -162,13 +162,13 @@ class Registry:
     def start(self) -> None:
         """Begin to end leases and to keep streams alive."""
         self.store.start()
-        self.admission.start()
+        self.admission.lag.start()
         sweeping = self._sweeping.start(SWEEP, now=False)
         sweeping.addErrback(lambda failure: _log.failure("leases end no more", failure))
 
     def stop(self) -> Deferred[None]:
         """End every stream with ``bye``, then leave the store."""
-        self.admission.stop()
+        self.admission.lag.stop()
         if self._sweeping.running:
             self._sweeping.stop()
         self.streams.end_all("bye")

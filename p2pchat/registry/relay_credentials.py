@@ -29,7 +29,7 @@ PSEUDONYM = 8  # bytes; peers of one registry don't collide
 @attrs.frozen
 class RelayCredentials:
     """
-    What peers are told of relays.
+    The relays that peers are given, and the secret of their credentials.
 
     :ivar urls: TURN URLs (RFC 7065).
     :ivar ttl: seconds that credentials are good for.

@@ -1,5 +1,5 @@
 """
-What strangers may ask of a registry, how often, and at what price.
+Admission control: how often somebody may ask, and what strangers must do first.
 
 ::
 

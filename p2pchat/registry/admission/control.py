@@ -1,12 +1,12 @@
 """
-What stands between strangers and the registry: rates, and work under pressure.
+Admission control of one process: rate limits, and proof of work under load.
 
 ::
 
     request    a token of its address, whatever it asks for and before that is looked at: of those
                for documents, for watching, or for all the rest
     document   beside that, room in the bucket of its key; where it was taken, a token of that
-    stranger   under pressure, work, beside the above
+    stranger   under load, proof of work, beside the above
 
 A key pays only for what was taken: whoever has got hold of a document of somebody's can't use that
 one's tokens up by showing it again.
@@ -65,10 +65,9 @@ class EventLoopLag:
 
 class AdmissionControl:
     """
-    The buckets of one process, and its toll.
+    The rate limits and the proof-of-work policy of one process.
 
-    Call :meth:`start` for the event loop to be watched, and :meth:`stop` after.
-
+    :ivar lag: that of the event loop, to be started and stopped.
     :param work_from: strangers a second from which on they must work; 0: never.
     :param key: random bytes, the same in all processes that share a store.
     """
@@ -81,14 +80,6 @@ class AdmissionControl:
         self._watching = TokenBuckets(rates.watching)
         self.lag = EventLoopLag(clock)
         self.proof_of_work = ProofOfWork(LoadMeter(work_from, clock.seconds() + GRACE), key)
-
-    def start(self) -> None:
-        """Begin to watch the event loop."""
-        self.lag.start()
-
-    def stop(self) -> None:
-        """Watch it no more."""
-        self.lag.stop()
 
     def measure(self, share: float) -> None:
         """Take the share of the directory that is taken, about once a second."""

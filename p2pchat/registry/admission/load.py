@@ -1,5 +1,5 @@
 """
-Whether the registry is under pressure, and how much work it asks of strangers for that.
+The load of the registry, and the difficulty of the work that it asks of strangers for that.
 
 ::
 
@@ -10,7 +10,7 @@ Whether the registry is under pressure, and how much work it asks of strangers f
 
 Between where a measure begins and where it is worst, the difficulty rises from MIN_DIFFICULTY to
 MAX_DIFFICULTY with the measure's logarithm; the worst of the three counts.  It rises at once.  It
-falls by a bit every EASE seconds, and pressure ends only when all three are over: so that a flood
+falls by a bit every EASE seconds, and ends only when all three are over: so that a flood
 that pauses isn't met by an open door, nor an honest peer by another difficulty at each try.
 
 Strangers who were refused don't count: whoever doesn't work can't make others work.  Nor do those

@@ -1,5 +1,5 @@
 """
-What a stranger pays for a registration while the registry is under pressure: work.
+Proof of work that is required from unknown keys while the registry is under load.
 
 A stranger is a key that wasn't registered here within KNOWN seconds.  The registry remembers no
 challenge: the seed is its MAC over peer id, difficulty and expiry, so that a challenge that
@@ -28,7 +28,7 @@ LIFETIME = 120  # seconds of a challenge; a slow machine may need twenty
 @attrs.define
 class ProofOfWork:
     """
-    Who pays, and how much.
+    The proof-of-work policy of one process.
 
     ``now`` is in seconds on any clock that isn't set back, ``wall_time`` since 1970.
 
@@ -44,12 +44,12 @@ class ProofOfWork:
         return len(self._known)
 
     def is_required(self, peer_id: str, now: float) -> bool:
-        """Tell whether this key must pay for a registration."""
+        """Tell whether this key must work for a registration."""
         return self.load.difficulty > 0 and not self._knows(peer_id, now)
 
     def verify(self, peer_id: str, work: Work | None, wall_time: float) -> None:
         """
-        Take the work of a stranger, where it is due.
+        Check the work of a stranger.
 
         :raises Refused: it wasn't done, or not well; the refusal says what is to be done.
         """

@@ -1,23 +1,23 @@
 """
-Who has called or answered whom: so that a peer's own correspondents come before strangers.
+Correspondents: who has called or answered whom, so that they come before strangers.
 
-A recipient takes what it likes from a peer that it wrote an offer or an answer to within KEPT.  All
-others share one small budget of that recipient's, in bytes, so that throw-away keys can't fill its
-event stream or its line.  That somebody rang, or was told ``busy``, makes nobody a correspondent: a
-peer's program says that to anyone, by itself.
+A recipient takes any number of documents from a peer that it wrote an offer or an answer to within
+KEPT.  All others share one small budget of that recipient, in bytes, so that throw-away keys can't
+fill its event stream or its line.  RINGING and a refusal such as ``busy`` make nobody a
+correspondent: a peer's program sends these to anyone, by itself.
 
-Within the budget those who were heard least come first, for a forgotten friend is a stranger, too::
+Within the budget those who were heard least come first: a forgotten friend is a stranger, too::
 
     a document is taken while    its bytes + WEIGHT * what its author had    <=    what is left
 
-What an author had is forgotten some time after its first document (:func:`span`).  Whoever has had
-nothing needs room for the document only.  Alone an author has a seventh of the burst; a dozen that
-never stop leave a third of it to others.  Nothing hangs on what a document is: whoever floods can
-send offers as well.
+What an author had is forgotten some time after its first document (:func:`span`).  An author who
+has had nothing needs room for the document only.  One author alone gets a seventh of the burst; a
+dozen that never stop leave a third of it to others.  The type of a document makes no difference:
+whoever floods can send offers as well.
 
-A pair is kept as a digest, in a bounded memory; the one that was renewed longest ago goes.  What is
-lost, by that or by a restart, costs a place among the strangers until the two talk again.  What an
-author had is kept likewise; where that is lost, the author begins anew.
+A pair is kept as a digest, in a bounded memory; the one that was renewed longest ago goes.  A pair
+that is lost, by that or by a restart, counts as strangers until the two talk again.  What an author
+had is kept likewise; where that is lost, the author begins anew.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """
-What every request passes first, whichever way it is read: a token of its address, then whether it
-is meant for this registry at all.
+Access control of every request, whichever way it is read: a token of its address, then its Host.
 
-Owns what a request is remembered by from then on: the address that it came from, and the origin
-under which it addresses the registry.
+Owns the address that a request came from, and the origin under which it addresses the registry.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from p2pchat.registry.http.plain_requests import PlainRequest
 from p2pchat.registry.refusals import Refused
 from p2pchat.wire.origins import MAX_AUTHORITY, origin
 
-MAX_TOLD = 8  # foreign hosts that the log names; strangers choose them
+MAX_NAMED = 8  # foreign hosts that the log names; strangers choose them
 
 _PATH = frozenset(b"/?#")  # where a host ends in a URL
 _log = Logger()
@@ -32,7 +30,7 @@ _log = Logger()
 
 class AddressedRequest(Protocol):
     """
-    What admission needs of a request.
+    What access control needs of a request.
 
     :ivar own: the origins of the local end of its connection.
     :ivar ip: where it came from.
@@ -88,18 +86,18 @@ def _origin(host: bytes, secure: bool) -> str:
 
 class AccessControl:
     """
-    The door of one site.
+    The access control of one site.
 
     :ivar proxies: who is believed about the address of a client.
     """
 
     def __init__(
-        self, defences: AdmissionControl, audiences: Audiences, proxies: TrustedProxies
+        self, control: AdmissionControl, audiences: Audiences, proxies: TrustedProxies
     ) -> None:
-        self._defences = defences
+        self._control = control
         self._audiences = audiences
         self.proxies = proxies
-        self._told: set[str] = set()
+        self._named: set[str] = set()
 
     def admit(self, request: AddressedRequest, method: bytes, path: bytes) -> None:
         """
@@ -108,7 +106,7 @@ class AccessControl:
         :raises Refused: its address sends too many.
         """
         request.ip = self._client(request)
-        self._defences.admit(method, path, request.ip)
+        self._control.admit(method, path, request.ip)
 
     def admit_unread(self, client: IAddress) -> None:
         """
@@ -118,11 +116,11 @@ class AccessControl:
         """
         ip = host_of(client)
         if ip not in self.proxies:
-            self._defences.admit(b"", b"", ip)
+            self._control.admit(b"", b"", ip)
 
     def check_host(self, request: AddressedRequest) -> None:
         """
-        See to it that a request is meant for this registry.
+        Check that a request is meant for this registry.
 
         :raises RemoteProtocolError: its ``Host`` makes no sense.
         :raises Refused: it is somebody else's.
@@ -133,13 +131,13 @@ class AccessControl:
         try:
             request.origin = self._audiences.addressed(named, request.own, by_proxy)
         except Refused:
-            self._tell(named)
+            self._warn(named)
             raise
 
-    def _tell(self, named: str) -> None:
-        """Tell the operator, who may have forgotten an option; a few times at most."""
-        if named not in self._told and len(self._told) < MAX_TOLD:
-            self._told.add(named)
+    def _warn(self, named: str) -> None:
+        """Warn the operator, who may have forgotten an option; a few times at most."""
+        if named not in self._named and len(self._named) < MAX_NAMED:
+            self._named.add(named)
             _log.warn(
                 "A request to {named} was refused: if that is this registry, give --public-url "
                 "{named}",

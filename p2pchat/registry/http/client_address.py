@@ -1,5 +1,5 @@
 """
-Whose request it is, where a load balancer or another reverse proxy stands before the registry.
+The address of a client, where a load balancer or another proxy stands before the registry.
 
 ::
 

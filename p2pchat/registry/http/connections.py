@@ -1,5 +1,5 @@
 """
-Which connections the registry keeps: how many in all and from one source, and for how long each.
+The table of HTTP connections: how many there may be in all and from one source, and for how long.
 
 ::
 
@@ -46,8 +46,8 @@ class ConnectionPhase(Enum):
     ANSWERING = NEVER
 
 
-class Admission(Enum):
-    """What becomes of a new connection."""
+class ConnectionAdmission(Enum):
+    """Whether a new connection is let in."""
 
     ADMITTED = "there is room"
     FULL = "there is none at all"
@@ -67,12 +67,12 @@ class Connection(Protocol):
 @attrs.define(eq=False)
 class Slot:
     """
-    A connection's place in the table.
+    A connection's slot in the table.
 
     :ivar phase: what it is doing.
     :ivar deadline: when that must be over.
     :ivar stalled: since when the client takes nothing; NEVER: it does.
-    :ivar is_gone: whether the place was given up.
+    :ivar is_gone: whether the slot was given up.
     """
 
     connection: Connection
@@ -112,32 +112,32 @@ class ConnectionTable:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def admit(self, source: str) -> Admission:
-        """Say whether there is room for a connection from this source, after making some."""
+    def admit(self, source: str) -> ConnectionAdmission:
+        """Return whether there is room for a connection from this source, after making some."""
         if source != UNLIMITED and self._sources[source] >= self.limits.per_source:
-            return Admission.TOO_MANY
+            return ConnectionAdmission.TOO_MANY
         if len(self._slots) < self.limits.total:
-            return Admission.ADMITTED
+            return ConnectionAdmission.ADMITTED
         silent = next(iter(self._silent), None)
         if silent is None:
-            return Admission.FULL
+            return ConnectionAdmission.FULL
         self.remove(silent)
         silent.connection.drop()
-        return Admission.ADMITTED
+        return ConnectionAdmission.ADMITTED
 
     def add(self, connection: Connection, source: str, now: float) -> Slot:
-        """Give a connection its place; its first request must come now."""
+        """Give a connection its slot; its first request must come now."""
         slot = Slot(connection, source, ConnectionPhase.HEAD, now + HEAD_DEADLINE)
         self._slots[slot] = self._silent[slot] = None
         self._sources[source] += 1
         return slot
 
     def asked(self, slot: Slot) -> None:
-        """Take notice that a whole request has come."""
+        """Note that a whole request has come."""
         self._silent.pop(slot, None)
 
     def remove(self, slot: Slot) -> None:
-        """Give a place up; it may be gone already."""
+        """Give a slot up; it may be gone already."""
         if slot.is_gone:
             return
         slot.is_gone = True

@@ -19,8 +19,8 @@ came with the registration, as ``Authorization: Lease <token>``, and can change 
 is refused is answered with a problem document, whatever goes wrong inside with one that says no
 more than that.
 
-Which ``Host`` a request may have, and whom a document for the registry may name, is
-:mod:`p2pchat.registry.audiences`'s to say.
+The ``Host`` of a request, and whom a document for the registry may name, are checked by
+:mod:`p2pchat.registry.audiences`.
 
 The address of a peer is that of its TCP connection, unless that is a ``--trusted-proxy``, which
 says whom it speaks for (:mod:`p2pchat.registry.http.client_address`).
@@ -325,7 +325,7 @@ def _say_nothing(request: AnyRequest) -> bytes:
 
 @attrs.define(eq=False, slots=False)
 class MetricsResource:
-    """The counts alone, for an endpoint of their own; :meth:`site` serves them."""
+    """The metrics alone, for an endpoint of their own; :meth:`site` serves them."""
 
     registry: Registry
     settings: HttpSettings = attrs.field(factory=HttpSettings)

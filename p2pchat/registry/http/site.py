@@ -1,6 +1,5 @@
 """
-The HTTP connection below the routes: what is answered without looking for a route, and what is
-refused before.
+The HTTP connections below the routes: their limits and deadlines, and what is refused early.
 
 * a plain request (:mod:`p2pchat.registry.http.plain_requests`) is handed to the route methods as it
   is; all others go through twisted.web and Klein.  Both come to the same methods.
@@ -57,7 +56,7 @@ from p2pchat.registry.http.access import SiteRoutes, host_of
 from p2pchat.registry.http.connections import (
     NEVER,
     UNLIMITED,
-    Admission,
+    ConnectionAdmission,
     ConnectionPhase,
     ConnectionTable,
     Slot,
@@ -87,10 +86,10 @@ BAD_HEAD = refused(
 TOO_LARGE = refused(413, "body-too-large", f"a body has at most {MAX_BODY} bytes")
 NO_LENGTH = refused(411, "length-required", "send the body with its Content-Length, not chunked")
 NO_ROOM = {
-    Admission.FULL: refused(
+    ConnectionAdmission.FULL: refused(
         503, "too-many-connections", "this registry is full: try again soon", RETRY_AFTER
     ),
-    Admission.TOO_MANY: refused(
+    ConnectionAdmission.TOO_MANY: refused(
         429, "too-many-connections", "too many connections from your address", RETRY_AFTER
     ),
 }
@@ -267,7 +266,7 @@ class RegistryChannel(HTTPChannel):
         super().connectionMade()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Give the place up, and what the client waited for."""
+        """Give the slot up, and what the client waited for."""
         self.site.connections.remove(self._slot)
         self._kept = b""
         if self._lingering is not None and self._lingering.active():
@@ -429,7 +428,7 @@ class RegistryChannel(HTTPChannel):
         super().allHeadersReceived()
 
     def allContentReceived(self) -> None:
-        """Take notice of a whole request; it is answered now."""
+        """Note a whole request; it is answered now."""
         self.site.connections.asked(self._slot)
         self._enter(ConnectionPhase.ANSWERING)
         super().allContentReceived()
@@ -505,7 +504,7 @@ class RegistrySite(Site):
     :ivar routes: where plain requests are answered.
     :ivar access: what the others pass first.
     :ivar registry: whose connections these are.
-    :ivar connections: the table in which they have their places.
+    :ivar connections: the table in which they have their slots.
     :param limits: how many there may be.
     :ivar metrics: where answers, and refusals below the routes, are counted.
     :ivar rejecting: how many connections are being refused now.
@@ -547,14 +546,14 @@ class RegistrySite(Site):
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return what serves a new connection, or refuses it; None: it is closed."""
         admission = self.connections.admit(self._source(addr))
-        if admission is Admission.ADMITTED:
+        if admission is ConnectionAdmission.ADMITTED:
             return super().buildProtocol(addr)
         if self.rejecting >= MAX_REJECTING:
             return None
         return RejectingProtocol(self, NO_ROOM[admission])
 
     def take_slot(self, channel: RegistryChannel, client: IAddress) -> Slot:
-        """Give a connection its place in the table."""
+        """Give a connection its slot in the table."""
         return self.connections.add(channel, self._source(client), self.registry.now())
 
     def _source(self, address: IAddress | None) -> str:

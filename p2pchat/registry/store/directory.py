@@ -1,5 +1,5 @@
 """
-Records as leases: who is there, for how long still.
+Records as leases, and pages of those that are listed.
 
 Owns the rule of what strangers may see: the addresses of a peer, the one that the registry saw
 included, are shown only where the peer published addresses itself; and a peer that wants to be

@@ -1,5 +1,5 @@
 """
-The registry's memory in its own process: the default, for a registry of one process.
+A store in the registry's own process: the default, for a registry of one process.
 
 Does all at once, and never waits.  Ends with the process: peers register again by themselves.
 """

@@ -1,12 +1,12 @@
 """
-The registry's memory in Redis, so that several processes of it act as one.
+A store in Redis, so that several processes act as one registry.
 
 ::
 
     peer ── stream ── this process                   another process ── POST /deliver ── author
                         │  ▲                              │
                  claims │  │ deliver (pub/sub)            │ one script: registered? online? new?
-                        ▼  │                              ▼ then publish to where the stream hangs
+                        ▼  │                              ▼ then publish to the stream's process
                       ┌──────────────────────────────────────┐
                       │                Redis                 │  answer: did a live stream take it?
                       └──────────────────────────────────────┘
@@ -82,7 +82,7 @@ class RedisStore:
     One process's part of a shared memory.
 
     :ivar lease: seconds that a record lives without renewal.
-    :ivar streams: those that hang on this process.
+    :ivar streams: those that are attached to this process.
     :ivar unsolicited: bytes to one peer from those that it never wrote to.
     :ivar instance: the random name of this process.
     """
@@ -119,7 +119,7 @@ class RedisStore:
         return left.addErrback(_quietly).addCallback(lambda _: self._link.stop())
 
     def is_available(self) -> bool:
-        """Tell whether Redis can be asked, and tells us."""
+        """Tell whether Redis can be asked, and reaches us."""
         return self._link.since is not None
 
     def sweep(self) -> None:
@@ -264,7 +264,7 @@ class RedisStore:
     # -- deliveries
 
     def deliver(self, peer_id: str, document: Document, token: str) -> Deferred[Delivery]:
-        """Put a document on a peer's stream, wherever it hangs."""
+        """Put a document on a peer's stream, whichever process it is attached to."""
         request = next(self._numbers)
         answered = self._waiting[request] = Deferred()
         asked = self._link.run(

@@ -1,9 +1,9 @@
 """
 Two connections to Redis that come back by themselves: one asks, the other listens.
 
-Owns connecting, and the end of patience: whatever is asked while there is no connection fails at
+Owns connecting, timeouts and reconnecting: whatever is asked while there is no connection fails at
 once, what isn't answered within REPLY_TIMEOUT ends the connection, and both are the same refusal.
-After a failure it tries again for ever, RETRY_FIRST to RETRY_LONGEST seconds apart.  It says once
+After a failure it tries again for ever, RETRY_FIRST to RETRY_LONGEST seconds apart.  It logs once
 that Redis is away, and once that it is back.
 
 The protocol is txredisapi's, with hiredis to read replies: its own reader takes one string in a
@@ -36,7 +36,7 @@ CONNECT_TIMEOUT = 2.0  # seconds
 REPLY_TIMEOUT = 2.0  # seconds; less than what a peer waits for us
 RETRY_FIRST = 0.2  # seconds
 RETRY_LONGEST = 2.0  # seconds
-RETRY_AFTER = 2  # seconds; what those who ask meanwhile are told
+RETRY_AFTER = 2  # seconds, for those who ask meanwhile
 
 _log = Logger()
 
@@ -51,7 +51,7 @@ class _Reporting:
     """Tells its factory that it ended, and why."""
 
     def connectionLost(self, why: Failure) -> None:
-        """Report before what waits for replies is told."""
+        """Report before what waits for replies fails."""
         self.factory.lost(why.getErrorMessage())  # type: ignore[attr-defined]
         super().connectionLost(why)  # type: ignore[misc]
 
@@ -72,7 +72,7 @@ class _Listening(_Reporting, SubscriberProtocol):  # type: ignore[misc]
 
 
 class _QuietClientService(ClientService):
-    """A ClientService that leaves it to the link to say, once, that there is no connection."""
+    """A ClientService that logs nothing: the link says once that there is no connection."""
 
     _log = Logger(observer=LogPublisher())
 
@@ -138,7 +138,7 @@ class _RedisConnection(Factory):
         self.lost(failure.getErrorMessage())
 
     def lost(self, reason: str) -> None:
-        """Take notice that the connection has ended."""
+        """Note that the connection has ended."""
         self.ready = None
         if self._service.running:
             self.changed(reason)
@@ -147,7 +147,7 @@ class _RedisConnection(Factory):
         """Try again all the same: a wrong password may be made right on the server."""
 
     def connectionError(self, why: str) -> None:
-        """Take notice that the server didn't let us in; the connection is ending."""
+        """Note that the server didn't let us in; the connection is ending."""
         self.changed(why)
 
 
@@ -171,7 +171,7 @@ class RedisLink:
     _asking: _RedisConnection = attrs.field(init=False)
     _listening: _RedisConnection = attrs.field(init=False)
     _subscribed: bool = attrs.field(init=False, default=False)
-    _told: bool | None = attrs.field(init=False, default=None)  # whether it is there
+    _logged: bool | None = attrs.field(init=False, default=None)  # whether it is there
     _complaint: str = attrs.field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
@@ -209,7 +209,7 @@ class RedisLink:
             return fail(unavailable())
         try:
             return command(redis).addErrback(self._refuse)
-        except RedisError:  # it was lost, and we weren't told yet
+        except RedisError:  # it was lost, and connectionLost comes later
             return fail(unavailable())
 
     def _refuse(self, failure: Failure) -> Failure:
@@ -220,7 +220,7 @@ class RedisLink:
         return Failure(unavailable())
 
     def _complain(self, error: str) -> None:
-        """Tell the operator what Redis objects to, such as that it is full; each thing once."""
+        """Warn the operator of what Redis objects to, such as that it is full; each time once."""
         if error != self._complaint:
             self._complaint = error
             _log.warn("The store {url} refuses: {error}", url=str(self.url), error=error)
@@ -263,11 +263,11 @@ class RedisLink:
     def _changed(self, reason: str | None) -> None:
         if reason is not None:
             self.since = None
-            if self._told is not False:
+            if self._logged is not False:
                 _log.warn("No store: {url}: {reason}; trying on", url=str(self.url), reason=reason)
-            self._told = False
+            self._logged = False
         elif self._asking.ready and self._subscribed and self.since is None:
-            self.since, self._told = self.runtime.clock.seconds(), True
+            self.since, self._logged = self.runtime.clock.seconds(), True
             _log.info("The store {url} is there", url=str(self.url))
             self.connected()
 

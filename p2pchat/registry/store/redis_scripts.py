@@ -1,11 +1,11 @@
 """
-What the registry asks of Redis, each in one step of the server: scripts, and the keys they use.
+Scripts that Redis runs, each in one step of the server, and the keys that they use.
 
 ::
 
     p2pchat:record:{peer}       a record as JSON; its expiry is the lease
     p2pchat:used:{issuer}:{jti} a nonce; its expiry is the end of its document
-    p2pchat:at:{peer}           where the peer's event stream hangs: instance ":" serial
+    p2pchat:at:{peer}           where the peer's event stream is attached: instance ":" serial
     p2pchat:instance:{instance} this process of the registry lives; expires soon after it doesn't
 
     p2pchat:ids                 sorted set of all peers that are listed, in the order of their ids
@@ -19,7 +19,7 @@ What the registry asks of Redis, each in one step of the server: scripts, and th
                                 in milliseconds; its expiry, too
     p2pchat:had:{pair}          bytes of one of those to one peer, by the digest of the two
 
-    channel p2pchat:to:{instance}   what this process is told, words with spaces between:
+    channel p2pchat:to:{instance}   messages to this process, words with spaces between:
 
         deliver {request} {instance} {peer} {document}   put this on the stream, then answer
         answer {request} {0, 1 or 2}                     no live stream; one took it; no room
@@ -30,7 +30,7 @@ Only processes of the registry can write to Redis; still, a message that can't b
 The sets are indices: a peer whose record has expired may still stand there, and isn't shown.
 Whichever process sweeps first takes it out.
 
-A peer is online while it is registered, its stream hangs on a process, and this process lives.
+A peer is online while it is registered and its stream is attached to a process that lives.
 The scripts make up names of keys as they go: the store is one Redis server with its replicas, not
 a Redis Cluster.  Redis 5 or newer.
 """
@@ -293,7 +293,7 @@ EVENTS = frozenset({"superseded", "removed"})
 
 @attrs.frozen
 class DeliverMessage:
-    """A document for a peer whose stream hangs on the reader."""
+    """A document for a peer whose stream is attached to the reader."""
 
     request: int
     instance: str
@@ -319,7 +319,7 @@ class AnswerMessage:
 
 @attrs.frozen
 class EndMessage:
-    """The end of a stream that hangs on the reader; the scripts write it."""
+    """The end of a stream that is attached to the reader; the scripts write it."""
 
     peer_id: str
     serial: int

@@ -1,5 +1,5 @@
 """
-Where a Redis store is: ``redis://[user:password@]host[:port][/database]``, ``rediss://`` for TLS.
+URLs of Redis stores: ``redis://[user:password@]host[:port][/database]``, ``rediss://`` for TLS.
 """
 
 from __future__ import annotations

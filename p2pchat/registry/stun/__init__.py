@@ -3,6 +3,6 @@ The STUN service beside the registry.
 
 ::
 
-    binding_server  what a Binding request is answered; pure
+    binding_server  answers to Binding requests; pure
     service         the UDP sockets
 """

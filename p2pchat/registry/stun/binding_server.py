@@ -1,5 +1,5 @@
 """
-What a STUN Binding request is answered, and from which socket.
+Answers to STUN Binding requests: their attributes, and the socket that each is sent from.
 
 Serves three generations of clients on the same ports:
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.registry.admission.rates import Rate, Rates
 from p2pchat.registry.audiences import Audiences
-from p2pchat.registry.http.access import MAX_TOLD
+from p2pchat.registry.http.access import MAX_NAMED
 from p2pchat.registry.http.client_address import TrustedProxies
 from p2pchat.registry.http.resource import HttpSettings, MetricsResource
 from p2pchat.registry.registry import Settings
@@ -158,10 +158,10 @@ class HostTests(ResourceCase):
         """The log says what an operator may have forgotten, but not all that strangers invent."""
         self.web = Web(Settings(rates=Rates(reads=Rate(0, 0))))
         with capturedLogs() as events:
-            for number in range(3 * MAX_TOLD):
+            for number in range(3 * MAX_NAMED):
                 self.web.ask("GET", "/status", headers={"Host": f"{number // 2}.example"})
         told = [event["named"] for event in events if "named" in event]
-        self.assertEqual(told, [f"http://{number}.example:80" for number in range(MAX_TOLD)])
+        self.assertEqual(told, [f"http://{number}.example:80" for number in range(MAX_NAMED)])
 
     def test_public(self) -> None:
         """Given a public URL, a trusted proxy may use another Host, and nobody else."""

@@ -10,7 +10,7 @@ from p2pchat.registry.http.connections import (
     HEAD_DEADLINE,
     STALL,
     UNLIMITED,
-    Admission,
+    ConnectionAdmission,
     ConnectionPhase,
     ConnectionTable,
     Slot,
@@ -52,29 +52,29 @@ class RoomTests(TableCase):
     def test_source(self) -> None:
         """A source has its share, and gets it back."""
         places = [self.add(), self.add()]
-        self.assertIs(self.table.admit("a"), Admission.TOO_MANY)
-        self.assertIs(self.table.admit("b"), Admission.ADMITTED)
+        self.assertIs(self.table.admit("a"), ConnectionAdmission.TOO_MANY)
+        self.assertIs(self.table.admit("b"), ConnectionAdmission.ADMITTED)
         for _ in range(2):
             self.table.remove(places[0])  # the second time is nothing
-        self.assertIs(self.table.admit("a"), Admission.ADMITTED)
+        self.assertIs(self.table.admit("a"), ConnectionAdmission.ADMITTED)
         self.add()
-        self.assertIs(self.table.admit("a"), Admission.TOO_MANY)
+        self.assertIs(self.table.admit("a"), ConnectionAdmission.TOO_MANY)
 
     def test_anybody(self) -> None:
         """What may come from anybody has no share, but its slot."""
         for _ in range(3):
             self.table.asked(self.add(UNLIMITED))
-        self.assertIs(self.table.admit(UNLIMITED), Admission.FULL)
+        self.assertIs(self.table.admit(UNLIMITED), ConnectionAdmission.FULL)
 
     def test_full(self) -> None:
         """A full table drops one that has asked nothing; if there is none, it is full."""
         places = [self.add(str(number)) for number in range(3)]
         self.table.asked(places[0])
-        self.assertIs(self.table.admit("x"), Admission.ADMITTED)
+        self.assertIs(self.table.admit("x"), ConnectionAdmission.ADMITTED)
         self.assertEqual([one.dropped for one in self.lines], [False, True, False])
         self.table.asked(self.add("x"))
         self.table.asked(places[2])
-        self.assertIs(self.table.admit("y"), Admission.FULL)
+        self.assertIs(self.table.admit("y"), ConnectionAdmission.FULL)
         self.assertEqual(len(self.table), 3)
 
 
