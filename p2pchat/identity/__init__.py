@@ -1,5 +1,14 @@
 """
-Who somebody is: Ed25519 keys, peer ids, signed documents, proofs of identity.
+Identity: keys, and what is signed with them.
+
+::
+
+    keys               Ed25519 keys, and the peer ids that they make
+    signed_documents   signing and checking documents (JWS), and whether a reader accepts them
+    nonces             used nonces, against replay
+    exchange           key agreement of an attempt, for its connectivity checks
+    certificates       throw-away certificates for TLS
+    proof              proof of identity inside a link
 
 Pure: randomness and time are arguments.  Keys and exchanges are the ``cryptography`` library's,
 signatures are checked by libsodium (PyNaCl).

@@ -1,5 +1,5 @@
 """
-The secret of one attempt to find a path, known to the two peers only.
+Key agreement of one attempt to find a path: a secret that only the two peers know.
 
 Each signed offer and answer carries an ephemeral X25519 public key (RFC 7748).  The two sides
 derive from it the key of MESSAGE-INTEGRITY of their checks::

@@ -1,5 +1,5 @@
 """
-A peer is an Ed25519 key; its id is a UUID derived from the public key.
+Ed25519 keys, and the peer ids that they make.
 
 ::
 

@@ -1,5 +1,5 @@
 """
-The memory of nonces that were used: none is taken twice while its document is fresh.
+Used nonces, against replay: none is taken twice while its document is fresh.
 
 Bounded, and never forgetful before time: when it is full of nonces that may still come back, a
 new one is refused.  To forget the oldest instead would let whoever sends enough documents have an
@@ -24,7 +24,7 @@ BUCKET = 10.0  # seconds; how much longer than needed a nonce may be kept
 @attrs.define
 class UsedNonces:
     """
-    What was used, by issuer and nonce.
+    A memory of used nonces, by issuer.
 
     :ivar capacity: nonces that are remembered at the same time.
     """

@@ -1,5 +1,5 @@
 """
-Signing and checking documents: JWS compact serialization (RFC 7515) with EdDSA (RFC 8037).
+Signed documents: JWS compact serialization (RFC 7515) with EdDSA (RFC 8037).
 
 ::
 
@@ -140,7 +140,7 @@ def _decoded(part: str) -> bytes:
 @attrs.define
 class Acceptance:
     """
-    What one reader accepts: documents meant for it, fresh, and each once.
+    The rule of one reader: documents are meant for it, fresh, and taken once.
 
     :ivar audiences: the names under which this reader is addressed.
     """
@@ -158,11 +158,11 @@ class Acceptance:
         :raises ReplayedDocument: it was accepted before.
         :raises TooManyDocuments: so many were accepted that no more can be remembered.
         """
-        check_meant(document, self.audiences, now)
-        self._used.use(document.issuer, document.nonce, stale_at(document), now)
+        check_envelope(document, self.audiences, now)
+        self._used.use(document.issuer, document.nonce, expires_at(document), now)
 
 
-def check_meant(
+def check_envelope(
     document: Document | UnsupportedVersion, audiences: frozenset[str], now: float
 ) -> None:
     """
@@ -183,6 +183,6 @@ def check_meant(
         )
 
 
-def stale_at(document: Document | UnsupportedVersion) -> float:
+def expires_at(document: Document | UnsupportedVersion) -> float:
     """Return when nobody accepts a document any more, seconds since 1970."""
     return document.issued_at + MAX_AGE

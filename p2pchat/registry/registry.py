@@ -35,7 +35,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Request
 
-from p2pchat.identity.signed_documents import check_meant, open_document
+from p2pchat.identity.signed_documents import check_envelope, open_document
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.control import AdmissionControl
 from p2pchat.registry.admission.load import STRANGERS
@@ -210,7 +210,7 @@ class Registry:
         :param ip: where the request came from.
         """
         document = self._read(token, Registration)
-        self._check_meant(document, self.settings.audiences.accepted(origin))
+        self._check_envelope(document, self.settings.audiences.accepted(origin))
         if not self.admission.proof_of_work.is_required(document.issuer, self.now()):
             return self._hold(document, origin, ip)
         found = self.store.find(document.issuer).addCallback(self._verify_work, document)
@@ -256,7 +256,7 @@ class Registry:
         """End the author's record, and its stream."""
         document = self._read(token, Removal)
         self._refuse_others(document, peer_id)
-        self._check_meant(document, self.settings.audiences.accepted(origin))
+        self._check_envelope(document, self.settings.audiences.accepted(origin))
         removed = self.store.remove(peer_id, document).addCallback(_refuse_unknown, peer_id)
         return removed.addCallback(lambda _found: self.admission.count_key(peer_id))
 
@@ -269,7 +269,7 @@ class Registry:
         self.streams.refuse_growth(peer_id, source, self.settings.streams)
         document = self._read(token, Subscription)
         self._refuse_others(document, peer_id)
-        self._check_meant(document, self.settings.audiences.accepted(origin))
+        self._check_envelope(document, self.settings.audiences.accepted(origin))
         return self.store.subscribe(peer_id, document).addCallback(
             self._open, peer_id, source, request
         )
@@ -285,7 +285,7 @@ class Registry:
     def deliver(self, token: str, peer_id: str) -> Deferred[None]:
         """Pass a document on to the peer that it is for."""
         document = self._read(token, Delivered)
-        self._check_meant(document, frozenset({peer_id}))
+        self._check_envelope(document, frozenset({peer_id}))
         delivered = self.store.deliver(peer_id, document, token)
         return delivered.addCallback(self._count_delivery, document, peer_id)
 
@@ -342,8 +342,8 @@ class Registry:
             raise refused(400, "wrong-type", f"a {document.body.TYPE} has no business here")
         return document
 
-    def _check_meant(self, document: Document, audiences: frozenset[str]) -> None:
-        check_meant(document, audiences, self.runtime.wall_time())
+    def _check_envelope(self, document: Document, audiences: frozenset[str]) -> None:
+        check_envelope(document, audiences, self.runtime.wall_time())
         self.admission.admit_key(document.issuer)
 
     @staticmethod

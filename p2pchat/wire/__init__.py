@@ -1,5 +1,25 @@
 """
-Bytes and JSON to frozen values and back.
+Formats: bytes and JSON to frozen values and back.
+
+::
+
+    strict_json      JSON objects that two readers can't read differently
+    base64url        bytes in JSON
+    members          members of JSON objects, declared on attrs classes
+    documents        what peers and registry sign: registration, offer, answer, ...
+    messages         what peers say on a link: PROOF, HELLO, MESSAGE, ...
+    framing          frames on a stream of the link
+    problems         refusals of the registry (RFC 9457)
+    retry_after      the time after which a registry may be asked again
+    work             proof of work that a registry under load asks for
+    servers          STUN and TURN servers: URLs and credentials
+    origins          origins of registries, in one spelling
+    addresses        IP addresses with ports, and how far an address reaches
+    demultiplexing   STUN or QUIC, by a datagram's first bytes
+    stun             STUN messages (RFC 8489)
+    channel_data     ChannelData of TURN, and its framing on streams
+    usernames        names that a peer may have, and look-alikes
+    visible          text of others, safe for a terminal
 
 Pure: no I/O, no clock, no randomness.  A decoder raises only
 :class:`p2pchat.errors.RemoteProtocolError`, whatever the bytes; an encoder raises

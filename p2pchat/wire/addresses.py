@@ -31,7 +31,7 @@ def family(host: str) -> Family:
 
 
 class Scope(Enum):
-    """How far an IP address means anything."""
+    """The reach of an IP address."""
 
     UNUSABLE = "unusable"  # unspecified, multicast, broadcast, link-local
     LOOPBACK = "loopback"

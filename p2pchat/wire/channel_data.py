@@ -62,7 +62,7 @@ def decode_channel_data(frame: bytes) -> tuple[int, bytes]:
 @attrs.define
 class StreamFrames:
     """
-    Cuts the byte stream from a relay into frames; holds no more than MAX_FRAME bytes and one read.
+    A reader of the frames that a relay sends; holds no more than MAX_FRAME bytes and one read.
 
     A frame that is too long for us is passed over, because whoever has a permission at the relay
     could send one; bytes that are no frame at all end the stream, since nothing after them can

@@ -1,5 +1,5 @@
 """
-What a datagram on the shared UDP socket is, by its first bytes (RFC 7983, RFC 9443)::
+Demultiplexing of the shared UDP socket, by a datagram's first bytes (RFC 7983, RFC 9443)::
 
     0x00-0x03, and the magic cookie at bytes 4 to 7      STUN (RFC 8489)
     0x40-0x7F  short header, 0xC0-0xFF  long header      QUIC version 1 (RFC 9000)
@@ -19,7 +19,7 @@ QUIC_FIXED_BIT = 0x40  # RFC 9000 section 17.2
 
 
 class Kind(Enum):
-    """The protocols that share the socket."""
+    """Protocols that share the socket."""
 
     STUN = "stun"
     QUIC = "quic"

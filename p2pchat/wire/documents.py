@@ -1,5 +1,5 @@
 """
-The signed documents that peers and the registry exchange, as values.
+Documents that peers and the registry exchange: types and members.
 
 Every document is the payload of a JWS, which :mod:`p2pchat.identity.signed_documents` signs and
 checks, with these members::
@@ -80,7 +80,7 @@ CandidateList = Annotated[tuple[Candidate, ...], each(nested(Candidate), MAX_CAN
 @attrs.frozen
 class Registration(Members):
     """
-    Asks the registry to hold a record of this peer for one lease.
+    A request for a record of its author, held for one lease.
 
     :ivar addresses: shown to everybody; empty unless the person asked for it.
     :ivar work: what a registry under pressure asked for (:mod:`p2pchat.wire.work`).
@@ -98,14 +98,14 @@ class Registration(Members):
 
 @attrs.frozen
 class Subscription(Members):
-    """Opens the event stream of its author."""
+    """A request for the event stream of its author."""
 
     TYPE: ClassVar[str] = "subscription"
 
 
 @attrs.frozen
 class Removal(Members):
-    """Ends the record of its author."""
+    """The end of its author's record."""
 
     TYPE: ClassVar[str] = "removal"
 
@@ -113,7 +113,7 @@ class Removal(Members):
 @attrs.frozen
 class NatWords(Members):
     """
-    How its author sees its own NAT; an empty word where it doesn't know.
+    NAT behaviour as its author reads it; a word is empty where it isn't known.
 
     :ivar mapping: mapping behaviour (RFC 4787 section 4.1).
     :ivar allocation: ``step`` where the author can predict its next mapping, and tells it as a
@@ -129,7 +129,7 @@ class NatWords(Members):
 @attrs.frozen
 class Description(Members):
     """
-    What one side of an attempt says of itself, as a session description does (RFC 3264).
+    Session description (RFC 3264) of one side of an attempt.
 
     :ivar exchange: the author's ephemeral X25519 public key.
     :ivar ufrag: the author's username fragment for the checks (RFC 8445 section 5.3).
@@ -147,7 +147,7 @@ class Description(Members):
 
 @attrs.frozen
 class Offer(Members):
-    """Asks a peer to find a path and to talk."""
+    """A call: a peer is asked to find a path and to talk."""
 
     TYPE: ClassVar[str] = "offer"
 
@@ -157,7 +157,7 @@ class Offer(Members):
 
 @attrs.frozen
 class Answer(Members):
-    """Accepts an offer."""
+    """The acceptance of an offer."""
 
     TYPE: ClassVar[str] = "answer"
 
@@ -168,7 +168,7 @@ class Answer(Members):
 @attrs.frozen
 class Candidates(Members):
     """
-    Adds candidates to an offer or answer, or says that its author's checks have begun.
+    More candidates of an offer or answer, or word that its author's checks have begun.
 
     :ivar began: set by the offering side right after its first checks: its NAT now has the
         mappings, so the other side may send at full TTL.
@@ -185,7 +185,7 @@ class Candidates(Members):
 
 @attrs.frozen
 class Ringing(Members):
-    """Tells the offering side that a person is being asked."""
+    """Word to the offering side that a person is being asked."""
 
     TYPE: ClassVar[str] = "ringing"
 
@@ -195,7 +195,7 @@ class Ringing(Members):
 @attrs.frozen
 class Refusal(Members):
     """
-    Declines an offer, or takes one's own back.
+    The refusal of an offer, or its withdrawal by its author.
 
     :ivar reason: a word for programs: ``declined``, ``cancelled``, ``busy``,
         ``unsupported-version``, ``clock``.

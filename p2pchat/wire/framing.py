@@ -32,7 +32,7 @@ def encode_frame(body: bytes) -> bytes:
 
 
 class FrameReader:
-    """Collects stream bytes and gives back whole frames."""
+    """A reader of whole frames from the bytes of a stream."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()

@@ -1,5 +1,5 @@
 """
-The members of a JSON object, declared once: by the annotations of an attrs class.
+Members of a JSON object, declared once: by the annotations of an attrs class.
 
 ::
 
@@ -43,7 +43,7 @@ _to_json = methodcaller("to_json")
 @attrs.frozen
 class Codec(Generic[_T]):
     """
-    How one member is read and written.
+    A way in which a member is read and written.
 
     :ivar read: makes the value of what JSON has, given the member's name for the complaint; raises
         RemoteProtocolError.
@@ -145,7 +145,7 @@ SPARSE = object()
 
 @attrs.frozen
 class _Member:
-    """One declaration; ``default`` is NOTHING where the member must be there."""
+    """A declaration; its default is NOTHING where the member must be there."""
 
     attribute: str
     name: str
@@ -160,6 +160,8 @@ class _Member:
 
 
 def _declarations(kind: Any) -> tuple[_Member, ...]:
+    # Evaluates the annotations with the class's names as globals, and the module's as locals: so a
+    # lambda in one wouldn't find the module's.
     hints = get_type_hints(kind, include_extras=True)
     return tuple(_Member.declared(one, *hints[one.name].__metadata__) for one in attrs.fields(kind))
 

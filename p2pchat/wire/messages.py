@@ -62,7 +62,7 @@ class Proof(Members):
 @attrs.frozen
 class Hello(Members):
     """
-    Opens a conversation, or continues one on a new link.
+    The opening of a conversation, or its continuation on a new link.
 
     :ivar epoch: names the sender's log.
     :ivar oldest: the lowest number that the sender may still send; what a receiver that doesn't
@@ -98,7 +98,7 @@ class TextMessage(Members):
 
 @attrs.frozen
 class Receipt(Members):
-    """Everything up to this number of the receiver's log was read."""
+    """The last number of the receiver's log that was read, with everything before it."""
 
     TYPE: ClassVar[str] = "RECEIPT"
 
@@ -107,7 +107,7 @@ class Receipt(Members):
 
 @attrs.frozen
 class Ping(Members):
-    """Asks for a PONG with the same number."""
+    """A request for a PONG with the same number."""
 
     TYPE: ClassVar[str] = "PING"
 
@@ -116,7 +116,7 @@ class Ping(Members):
 
 @attrs.frozen
 class Pong(Members):
-    """Answers the PING of that number."""
+    """The answer to the PING of that number."""
 
     TYPE: ClassVar[str] = "PONG"
 
@@ -126,7 +126,7 @@ class Pong(Members):
 @attrs.frozen
 class Disconnect(Members):
     """
-    Ends the conversation on purpose.
+    The end of the conversation, on purpose.
 
     :ivar reason: one of REASONS; any other word means ``left``.
     """

@@ -1,5 +1,5 @@
 """
-Problem documents (RFC 9457), the only form in which the registry says no.
+Problem documents (RFC 9457), the form of every refusal of the registry.
 
 The ``type`` of a problem is a relative reference that names the reason
 (``/problems/stale-document``), stable for programs; ``detail`` is the sentence for people.  A
@@ -36,7 +36,7 @@ def _reason(value: object, name: str) -> str:
 @attrs.frozen
 class Problem(Members):
     """
-    One refusal.
+    A refusal.
 
     :ivar status: HTTP status code.
     :ivar reason: a word for programs, such as ``stale-document``.

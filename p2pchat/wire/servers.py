@@ -47,7 +47,7 @@ class LongTermCredential(Members):
 
 
 class Transport(Enum):
-    """What carries the messages to the relay."""
+    """The transport protocol between us and a relay."""
 
     UDP = "udp"
     TCP = "tcp"

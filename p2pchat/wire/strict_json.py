@@ -1,8 +1,8 @@
 """
-JSON from strangers: one object, in UTF-8, without duplicate keys, surrogates, NaN or deep nesting.
+Strict JSON: one object, in UTF-8, without duplicate keys, lone surrogates, NaN or deep nesting.
 
-:func:`field` and its relatives read members with their type checked, so that the codecs of
-documents and messages are lists of fields.
+:func:`field` and its relatives read single members, with their type checked;
+:mod:`p2pchat.wire.members` declares whole objects.
 """
 
 from __future__ import annotations

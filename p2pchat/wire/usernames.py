@@ -1,5 +1,5 @@
 """
-Usernames: what a peer may call itself, and which two names look alike.
+Usernames: which are allowed, and which two look alike.
 
 A username is a label that anybody may take; it proves nothing.  Refused, by the registry and by
 peers, are names that could be read as something else:
@@ -86,7 +86,7 @@ def _has_id(name: str) -> bool:
 
 
 def _has_punctuation(name: str) -> bool:
-    """Tell of signs that end a name on a screen; letters of other scripts may look like them."""
+    """Tell whether a sign in a name looks like one that ends a name on a screen."""
     is_latin = any("LATIN" in unicodedata.name(one, "") for one in name)
     for character in name:
         is_letter = unicodedata.category(character)[0] in "LM"
@@ -125,7 +125,7 @@ def looks(name: str) -> frozenset[str]:
 
 
 def _seen(text: str) -> str:
-    """Return a text as the eye remembers it: without punctuation and blanks, if more is left."""
+    """Return the skeleton of a text, without punctuation and blanks if more is left."""
     read = skeleton(text).casefold()
     return "".join(one for one in read if unicodedata.category(one)[0] not in "PZ") or read
 

@@ -1,5 +1,5 @@
 r"""
-Text from strangers, made safe to look at.
+Text of others, made safe for a terminal.
 
 What a terminal would obey, or hide, is written as an escape: ESC is ``\x1b``, U+202E is ``\u202e``.
 The rule, on top of :meth:`str.isprintable`:

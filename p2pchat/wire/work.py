@@ -1,5 +1,5 @@
 """
-Work that a registry under pressure asks of a stranger: hashcash over SHA-256.
+Proof of work, which a registry under load asks of unknown peers: hashcash over SHA-256.
 
 ::
 
@@ -42,7 +42,7 @@ _MOST_BITS = 256  # of SHA-256
 @attrs.frozen
 class Challenge(Members):
     """
-    What is asked.
+    What a registry asks for: a nonce whose hash begins with zeros.
 
     :ivar difficulty: leading zero bits.
     :ivar expires: the last moment at which the work is taken, seconds since 1970.

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, execute, succeed
 from zope.interface import implementer
 
 from p2pchat.identity.nonces import UsedNonces
-from p2pchat.identity.signed_documents import stale_at
+from p2pchat.identity.signed_documents import expires_at
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate, TokenBuckets
 from p2pchat.registry.admission.solicited import WEIGHT, Correspondents, Shares, solicits, span
@@ -143,7 +143,7 @@ class MemoryStore:
         self._use(document)
         delivery = self.streams.deliver(peer_id, token)
         if delivery is not Delivery.TAKEN:
-            self.used.forget(document.issuer, document.nonce, stale_at(document))
+            self.used.forget(document.issuer, document.nonce, expires_at(document))
             return delivery
         if not solicited and self.unsolicited.rate:
             self._budgets.take(peer_id, now, size)
@@ -163,7 +163,7 @@ class MemoryStore:
 
     def _use(self, document: Document) -> None:
         now = self.runtime.wall_time()
-        self.used.use(document.issuer, document.nonce, stale_at(document), now)
+        self.used.use(document.issuer, document.nonce, expires_at(document), now)
 
     def _holds(self, peer_id: str) -> bool:
         return self.directory.lookup(peer_id, self._now()) is not None

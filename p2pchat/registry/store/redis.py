@@ -44,7 +44,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.errors import ReplayedDocument
-from p2pchat.identity.signed_documents import stale_at
+from p2pchat.identity.signed_documents import expires_at
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate
 from p2pchat.registry.admission.solicited import KEPT, WEIGHT, pair, solicits, span
@@ -196,7 +196,7 @@ class RedisStore:
 
     def _nonce(self, document: Document) -> tuple[str, int]:
         """Return the nonce and the seconds for which it must be remembered."""
-        left = stale_at(document) - self.runtime.wall_time()
+        left = expires_at(document) - self.runtime.wall_time()
         return document.nonce, max(1, ceil(left) + CLOCKS)
 
     # -- streams
