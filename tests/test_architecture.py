@@ -9,15 +9,9 @@ what to do.  Each is also tried on a few lines that break it, so that none is va
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
-from pathlib import Path
 from statistics import median
 
-import attrs
-from twisted.trial.unittest import SynchronousTestCase
-
-ROOT = Path(__file__).parent.parent
+from tests.sources import RuleCase, Source, length, public, source_at, sources
 
 # Imports point down this list only; what shares a line never imports each other.
 LAYERS = (
@@ -74,84 +68,12 @@ MAX_MEDIAN = 10  # lines of a function, over the package
 
 BANNED_ENDINGS = ("manager", "handler", "processor", "helper", "helpers", "util", "utils")
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-@attrs.frozen
-class Source:
-    """
-    One file.
-
-    :ivar path: relative to the checkout, with slashes.
-    """
-
-    path: str
-    text: str
-    tree: ast.Module
-
-    @classmethod
-    def parse(cls, path: str, text: str) -> Source:
-        """Read source text."""
-        return cls(path, text, ast.parse(text, path))
-
-    @property
-    def layer(self) -> str:
-        """The layer that this file belongs to; "" for the package's own ``__init__``."""
-        parts = self.path.removesuffix(".py").split("/")
-        return "" if parts[1] == "__init__" else parts[1]
-
-    def at(self, node: ast.AST, what: str) -> str:
-        """Return a violation."""
-        return f"{self.path}:{getattr(node, 'lineno', 1)}: {what}"
-
-
-Rule = Callable[[Source], list[str]]
-
-
-def sources(*folders: str) -> Iterator[Source]:
-    """Return the Python files below folders of the checkout."""
-    for folder in folders:
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            yield source_at(file.relative_to(ROOT).as_posix())
-
-
-@cache
-def source_at(path: str) -> Source:
-    """Read a file of the checkout, once for all rules."""
-    return Source.parse(path, (ROOT / path).read_text(encoding="utf-8"))
-
-
-def imported(source: Source) -> Iterator[tuple[ast.AST, str]]:
-    """Return the dotted names that a file imports, wherever in the file, those in typing too."""
-    package = source.path.removesuffix(".py").split("/")[:-1]
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import):
-            for name in node.names:
-                yield node, name.name
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) + 1 - node.level] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            for name in node.names:
-                yield node, f"{base}.{name.name}"
-
-
-def functions(source: Source) -> Iterator[Function]:
-    """Return every function and method of a file, nested ones included."""
-    for node in ast.walk(source.tree):
-        if isinstance(node, Function):
-            yield node
-
-
-def length(node: Function) -> int:
-    """Return the lines of a function, without its decorators."""
-    return (node.end_lineno or node.lineno) - node.lineno + 1
-
 
 def for_typing(source: Source) -> set[int]:
     """Return the ids of what stands under ``if TYPE_CHECKING``."""
     return {
         id(inside)
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inside in ast.walk(node)
     }
@@ -165,7 +87,7 @@ def imports_point_down(source: Source) -> list[str]:
     """
     found = []
     exempt = for_typing(source) if source.layer == "interfaces" else set()
-    for node, name in imported(source):
+    for node, name in source.imports:
         package, _, rest = name.partition(".")
         target = rest.partition(".")[0]
         if package != "p2pchat" or target not in RANKS or target == source.layer:
@@ -190,7 +112,7 @@ def http_is_the_top(source: Source) -> list[str]:
     advice = "the registry's HTTP stands on this: move what both need, or hand it in"
     return [
         source.at(node, f"imports {name}; {advice}")
-        for node, name in imported(source)
+        for node, name in source.imports
         if below and name.startswith("p2pchat.registry.http")
     ]
 
@@ -202,7 +124,7 @@ def pure_imports(source: Source) -> list[str]:
     advice = "this file is pure: take the time, bytes or randomness as an argument"
     return [
         source.at(node, f"imports {name}; {advice}")
-        for node, name in imported(source)
+        for node, name in source.imports
         if name.partition(".")[0] in IMPURE or name.startswith("p2pchat.runtime")
     ]
 
@@ -212,7 +134,7 @@ def pure_calls(source: Source) -> list[str]:
     if not is_pure(source):
         return []
     found = []
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if not isinstance(node, ast.Call):
             continue
         called = node.func
@@ -227,17 +149,17 @@ def one_importer(source: Source) -> list[str]:
     """A library with quirks is imported in the one file that knows them."""
     return [
         source.at(node, f"imports {name}; only {owner} may: use what that file offers")
-        for node, name in imported(source)
+        for node, name in source.imports
         if (owner := ONLY_IMPORTERS.get(name.partition(".")[0], source.path)) != source.path
     ]
 
 
 def no_global_reactor(source: Source) -> list[str]:
     """Importing a module installs no reactor."""
-    inside = {id(node) for function in functions(source) for node in ast.walk(function)}
+    inside = {id(node) for function in source.functions for node in ast.walk(function)}
     return [
         source.at(node, "imports the reactor with the module; take it as an argument")
-        for node, name in imported(source)
+        for node, name in source.imports
         if name.startswith("twisted.internet.reactor") and id(node) not in inside
     ]
 
@@ -246,7 +168,7 @@ def short_functions(source: Source) -> list[str]:
     """No function is too long to be seen at once."""
     return [
         source.at(node, f"{node.name} has {length(node)} lines, {MAX_FUNCTION} allowed: split it")
-        for node in functions(source)
+        for node in source.functions
         if length(node) > MAX_FUNCTION
     ]
 
@@ -262,22 +184,14 @@ def short_files(source: Source) -> list[str]:
 def honest_names(source: Source) -> list[str]:
     """Names say what a thing is; a manager, handler or helper can be anything."""
     advice = "find the noun, best the RFC's, for what it is"
-    stem = source.path.rpartition("/")[2].removesuffix(".py")
-    found = [f"{source.path}:1: module {stem}; {advice}"] if stem.endswith(BANNED_ENDINGS) else []
+    found = []
+    if source.stem.endswith(BANNED_ENDINGS):
+        found.append(f"{source.path}:1: module {source.stem}; {advice}")
     return found + [
         source.at(node, f"class {node.name}; {advice}")
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.ClassDef) and node.name.lower().endswith(BANNED_ENDINGS)
     ]
-
-
-def public(body: Iterable[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
-    """Return the public functions, classes and methods of a body, but none inside functions."""
-    for node in body:
-        if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
-            yield node
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            yield from public(node.body)
 
 
 def documented(source: Source) -> list[str]:
@@ -291,15 +205,8 @@ def documented(source: Source) -> list[str]:
     ]
 
 
-class PackageTests(SynchronousTestCase):
+class PackageTests(RuleCase):
     """The package keeps the rules."""
-
-    def check(self, rule: Rule, *folders: str) -> None:
-        """Fail with every violation of a rule."""
-        read = list(sources(*folders))
-        self.assertTrue(read)
-        found = [violation for source in read for violation in rule(source)]
-        self.assertEqual(found, [], f"{rule.__doc__}\n" + "\n".join(found))
 
     def test_every_layer_is_known(self) -> None:
         """A new folder or module has its place in LAYERS, and none there has gone."""
@@ -323,7 +230,7 @@ class PackageTests(SynchronousTestCase):
         """Each library with quirks has its one importer, which does import it."""
         self.check(one_importer, "p2pchat")
         for library, owner in ONLY_IMPORTERS.items():
-            names = {name.partition(".")[0] for _, name in imported(source_at(owner))}
+            names = {name.partition(".")[0] for _, name in source_at(owner).imports}
             self.assertIn(library, names, f"{owner} no longer imports {library}: mend the table")
 
     def test_no_global_reactor(self) -> None:
@@ -337,7 +244,7 @@ class PackageTests(SynchronousTestCase):
 
     def test_median(self) -> None:
         """Half of the functions have ten lines or fewer."""
-        lengths = [length(node) for source in sources("p2pchat") for node in functions(source)]
+        lengths = [length(node) for source in sources("p2pchat") for node in source.functions]
         self.assertLessEqual(median(lengths), MAX_MEDIAN, "split the functions that do two things")
 
     def test_names(self) -> None:
@@ -352,15 +259,8 @@ class PackageTests(SynchronousTestCase):
 ABOVE = "from p2pchat.peer import node"
 
 
-class RuleTests(SynchronousTestCase):
+class RuleTests(RuleCase):
     """Each rule catches what it is there for, and lets the rest pass."""
-
-    def verdict(self, rule: Rule, path: str, text: str) -> int:
-        """Return the number of violations, each of which names file and line."""
-        found = rule(Source.parse(path, text))
-        for violation in found:
-            self.assertRegex(violation, rf"^{path}:[1-9][0-9]*: \S")
-        return len(found)
 
     def test_imports_point_down(self) -> None:
         """Upwards and sideways are caught, in every spelling; downwards is fine."""
@@ -381,13 +281,13 @@ class RuleTests(SynchronousTestCase):
             ("p2pchat/wire/a.py", "from . import b\nfrom p2pchat import __version__", 0),
             ("p2pchat/wire/a.py", "import p2pchat.errors, attrs", 0),
         ):
-            self.assertEqual(self.verdict(imports_point_down, path, text), count, (path, text))
+            self.assertEqual(self.count(imports_point_down, path, text), count, (path, text))
 
     def test_http_is_the_top(self) -> None:
         """The registry's HTTP is imported by itself, and by what puts the services together."""
         text = "from p2pchat.registry.http.site import RegistrySite"
         for path, count in (("registry/store/a", 1), ("registry/http/a", 0), ("tap/a", 0)):
-            self.assertEqual(self.verdict(http_is_the_top, f"p2pchat/{path}.py", text), count)
+            self.assertEqual(self.count(http_is_the_top, f"p2pchat/{path}.py", text), count)
 
     def test_pure(self) -> None:
         """I/O, clocks and randomness are caught in pure files only."""
@@ -399,52 +299,52 @@ class RuleTests(SynchronousTestCase):
             "from p2pchat.runtime import Runtime",
             "from p2pchat import runtime",
         ):
-            self.assertEqual(self.verdict(pure_imports, "p2pchat/session/a.py", text), 1, text)
-            self.assertEqual(self.verdict(pure_imports, "p2pchat/peer/a.py", text), 0, text)
+            self.assertEqual(self.count(pure_imports, "p2pchat/session/a.py", text), 1, text)
+            self.assertEqual(self.count(pure_imports, "p2pchat/peer/a.py", text), 0, text)
         for text in ("open('x')", "datetime.now()", "def f():\n    return uuid.uuid4()"):
-            self.assertEqual(self.verdict(pure_calls, "p2pchat/wire/a.py", text), 1, text)
-            self.assertEqual(self.verdict(pure_calls, "p2pchat/ui/a.py", text), 0, text)
+            self.assertEqual(self.count(pure_calls, "p2pchat/wire/a.py", text), 1, text)
+            self.assertEqual(self.count(pure_calls, "p2pchat/ui/a.py", text), 0, text)
         allowed = "from zope.interface import implementer\nimport automat\nself.now\nopens(1)"
-        self.assertEqual(self.verdict(pure_imports, "p2pchat/session/a.py", allowed), 0)
-        self.assertEqual(self.verdict(pure_calls, "p2pchat/session/a.py", allowed), 0)
+        self.assertEqual(self.count(pure_imports, "p2pchat/session/a.py", allowed), 0)
+        self.assertEqual(self.count(pure_calls, "p2pchat/session/a.py", allowed), 0)
         self.assertEqual(
-            self.verdict(pure_imports, "p2pchat/registry/store/directory.py", "import time"), 1
+            self.count(pure_imports, "p2pchat/registry/store/directory.py", "import time"), 1
         )
 
     def test_one_importer(self) -> None:
         """A library in another file than its own is caught."""
         text = "from qh3.quic.events import QuicEvent"
-        self.assertEqual(self.verdict(one_importer, "p2pchat/session/link.py", text), 1)
-        self.assertEqual(self.verdict(one_importer, "p2pchat/session/quic.py", text), 0)
-        self.assertEqual(self.verdict(one_importer, "p2pchat/peer/a.py", "import stunning"), 0)
+        self.assertEqual(self.count(one_importer, "p2pchat/session/link.py", text), 1)
+        self.assertEqual(self.count(one_importer, "p2pchat/session/quic.py", text), 0)
+        self.assertEqual(self.count(one_importer, "p2pchat/peer/a.py", "import stunning"), 0)
 
     def test_no_global_reactor(self) -> None:
         """The reactor may be imported inside a function only."""
         path, text = "p2pchat/peer/a.py", "from twisted.internet import reactor"
-        self.assertEqual(self.verdict(no_global_reactor, path, text), 1)
-        self.assertEqual(self.verdict(no_global_reactor, path, f"if True:\n    {text}"), 1)
-        self.assertEqual(self.verdict(no_global_reactor, path, f"def f():\n    {text}"), 0)
+        self.assertEqual(self.count(no_global_reactor, path, text), 1)
+        self.assertEqual(self.count(no_global_reactor, path, f"if True:\n    {text}"), 1)
+        self.assertEqual(self.count(no_global_reactor, path, f"def f():\n    {text}"), 0)
 
     def test_sizes(self) -> None:
         """One line too many is caught."""
         function = "async def f():\n" + "    pass\n" * MAX_FUNCTION
-        self.assertEqual(self.verdict(short_functions, "p2pchat/a.py", function), 1)
+        self.assertEqual(self.count(short_functions, "p2pchat/a.py", function), 1)
         shorter = function.replace("    pass\n", "", 1)
-        self.assertEqual(self.verdict(short_functions, "p2pchat/a.py", shorter), 0)
-        self.assertEqual(self.verdict(short_files, "tests/a.py", "\n" * (MAX_FILE + 1)), 1)
-        self.assertEqual(self.verdict(short_files, "tests/a.py", "\n" * MAX_FILE), 0)
+        self.assertEqual(self.count(short_functions, "p2pchat/a.py", shorter), 0)
+        self.assertEqual(self.count(short_files, "tests/a.py", "\n" * (MAX_FILE + 1)), 1)
+        self.assertEqual(self.count(short_files, "tests/a.py", "\n" * MAX_FILE), 0)
 
     def test_names(self) -> None:
         """Banned endings are caught in classes and modules."""
-        self.assertEqual(self.verdict(honest_names, "p2pchat/a.py", "class PathManager: pass"), 1)
-        self.assertEqual(self.verdict(honest_names, "p2pchat/wire/utils.py", "x = 1"), 1)
-        self.assertEqual(self.verdict(honest_names, "p2pchat/a.py", "class Engine: pass"), 0)
+        self.assertEqual(self.count(honest_names, "p2pchat/a.py", "class PathManager: pass"), 1)
+        self.assertEqual(self.count(honest_names, "p2pchat/wire/utils.py", "x = 1"), 1)
+        self.assertEqual(self.count(honest_names, "p2pchat/a.py", "class Engine: pass"), 0)
 
     def test_documented(self) -> None:
         """What is public and silent is caught, methods too."""
         text = "def f(): pass\nclass C:\n    def g(self): pass\n    def _h(self): pass"
-        self.assertEqual(self.verdict(documented, "p2pchat/a.py", text), 4)
+        self.assertEqual(self.count(documented, "p2pchat/a.py", text), 4)
         text = (
             '"""M."""\ndef f():\n    """F."""\n    def g(): pass\nclass _C:\n    def h(self): pass'
         )
-        self.assertEqual(self.verdict(documented, "p2pchat/a.py", text), 0)
+        self.assertEqual(self.count(documented, "p2pchat/a.py", text), 0)

@@ -30,8 +30,9 @@ class ProofTests(SynchronousTestCase):
         self.assertRaises(ProofFailed, check_proof, proof, peer_id, role, binding)
 
     def test_holds(self) -> None:
-        """The proof of the right peer, in its role, in this session holds."""
+        """The proof of the right peer, in its role, in this session holds, and no other."""
         check_proof(self.proof, ALICE.peer_id, "client", BINDING)
+        self.refuse(attrs.evolve(self.proof, signature=bytes(64)))
 
     def test_other_role(self) -> None:
         """Nobody can be answered with their own proof."""

@@ -52,7 +52,7 @@ class MemoryTests(SynchronousTestCase):
     def test_any(self, members: dict[str, object]) -> None:
         """No content of a file does more than to be refused."""
         with contextlib.suppress(RemoteProtocolError):
-            PathHint.from_json(members)
+            self.assertIsInstance(PathHint.from_json(members), PathHint)
 
     def test_fits(self) -> None:
         """It is for this pair of readings, in this order."""

@@ -1,0 +1,65 @@
+"""Tests of :mod:`p2pchat.runtime`."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import attrs
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat.runtime import MonotonicClock, interface_addresses, listen_udp6, real_runtime
+from tests.simulation.internet import Internet
+
+
+class MonotonicClockTests(SynchronousTestCase):
+    """Timers of a reactor, beside a clock of the system's."""
+
+    def setUp(self) -> None:
+        self.reactor = Clock()
+        self.clock = MonotonicClock(self.reactor)
+
+    def test_interface(self) -> None:
+        """It is a clock to whoever wants one."""
+        self.assertTrue(verifyObject(IReactorTime, self.clock))
+
+    def test_timers(self) -> None:
+        """Calls are the reactor's."""
+        called: list[int] = []
+        self.clock.callLater(2.0, called.append, 1)
+        self.assertEqual(self.clock.getDelayedCalls(), self.reactor.getDelayedCalls())
+        self.reactor.advance(2.0)
+        self.assertEqual(called, [1])
+
+    def test_steady(self) -> None:
+        """What the reactor takes for the time doesn't move it."""
+        before = self.clock.seconds()
+        self.reactor.advance(3600.0)
+        self.assertLess(self.clock.seconds() - before, 60)
+        self.assertGreaterEqual(self.clock.seconds(), before)
+
+
+class RuntimeTests(SynchronousTestCase):
+    """The surroundings of a real program."""
+
+    def test_random_name(self) -> None:
+        """A name is 128 bits of what random bytes there are."""
+        runtime = attrs.evolve(real_runtime(Clock()), random_bytes=lambda size: b"\xa7" * size)
+        self.assertEqual(runtime.random_name(), "a7" * 16)
+
+    def test_addresses(self) -> None:
+        """Addresses are literals without a zone, those of IPv4 first, loopback among them."""
+        found = interface_addresses()
+        versions = [ip_address(one).version for one in found]
+        self.assertEqual(versions, sorted(versions))
+        self.assertIn("127.0.0.1", found)
+
+    def test_taken(self) -> None:
+        """In the simulated internet, too, a UDP port of IPv6 that is taken is refused."""
+        reactor = Internet(1).host().reactor
+        listen_udp6(reactor, 5000, DatagramProtocol())
+        self.assertRaises(CannotListenError, listen_udp6, reactor, 5000, DatagramProtocol())
