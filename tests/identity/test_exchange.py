@@ -26,7 +26,7 @@ class ExchangeTests(SynchronousTestCase):
         self.alice, self.bob, self.carol = (Exchange.from_seed(bytes([n] * 32)) for n in (1, 2, 3))
         self.key = self.alice.integrity_key(self.bob.public_key, "session", True)
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(seeds, seeds, st.text(st.characters(codec="utf-8"), max_size=64))
     def test_agreement(self, left: bytes, right: bytes, session: str) -> None:
         """The offering and the answering side come to one key of 32 bytes."""

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -28,7 +28,6 @@ KNOWN_ID = "630dcd29-66c4-8366-9112-5448bbb25b4f"
 class PeerIdTests(SynchronousTestCase):
     """A peer id is a UUID of version 8 made of the hash of a public key."""
 
-    @settings(deadline=None)
     @given(st.binary(min_size=32, max_size=32))
     def test_derived(self, key: bytes) -> None:
         """All bits but those of version and variant are the hash's; the form is canonical."""
@@ -56,7 +55,6 @@ class PeerIdTests(SynchronousTestCase):
             with self.subTest(text=text):
                 self.assertRaises(RemoteProtocolError, check_peer_id, text)
 
-    @settings(deadline=None)
     @given(st.text(max_size=40))
     def test_any_text(self, text: str) -> None:
         """Any text raises only our error."""

@@ -94,7 +94,7 @@ class SignatureTests(SynchronousTestCase):
         """This token is refused."""
         self.assertRaises(error, open_document, token)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(bodies)
     def test_round_trip(self, body: Body) -> None:
         """What is signed is read, with its author."""
@@ -253,7 +253,7 @@ class SignatureTests(SynchronousTestCase):
             self.refuse(token[:length])
         self.refuse(token[:-3])
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(st.data())
     def test_any_change(self, data: st.DataObject) -> None:
         """A changed character is noticed, or changes nothing that is read."""
@@ -266,7 +266,7 @@ class SignatureTests(SynchronousTestCase):
             return
         self.assertEqual(read, open_document(token))
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(st.text(max_size=60), st.binary(max_size=40), st.binary(max_size=40))
     def test_any_text(self, text: str, header: bytes, payload: bytes) -> None:
         """Any text raises only our error."""

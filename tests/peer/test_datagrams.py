@@ -7,7 +7,7 @@ from errno import EADDRINUSE, EHOSTUNREACH, EMFILE, ENETUNREACH, EPERM
 from typing import Any
 
 import attrs
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
@@ -72,7 +72,6 @@ class PeerProtocolTests(SynchronousTestCase):
         protocol.makeConnection(port)
         self.assertEqual(port.maxThroughput, BYTES_A_TURN)
 
-    @settings(deadline=None)
     @given(st.binary(max_size=50))
     def test_any_bytes(self, data: bytes) -> None:
         """Every datagram is handed on as it is, with the socket's name; others judge it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.task import Clock
@@ -32,7 +32,6 @@ class ReaderTests(SynchronousTestCase):
         """Read all of it at once."""
         return EventReader().receive(data)
 
-    @settings(deadline=None)
     @given(st.lists(events, max_size=4), st.lists(st.integers(0, 200), max_size=6))
     def test_any_cut(self, expected: list[Event], cuts: list[int]) -> None:
         """Any cut of the bytes gives the same events, comments between them or not."""
@@ -89,7 +88,6 @@ class ReaderTests(SynchronousTestCase):
         """What isn't UTF-8 is refused."""
         self.assertRaises(RemoteProtocolError, self.read, b"data: \xff\n\n")
 
-    @settings(deadline=None)
     @given(st.lists(st.one_of(st.binary(max_size=30), st.sampled_from([b"data:", b"\n"]))))
     def test_any_bytes(self, chunks: list[bytes]) -> None:
         """Any bytes raise only our error."""

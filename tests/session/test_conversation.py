@@ -163,7 +163,7 @@ class DeliveryTests(ConversationCase):
             hear(self.bob, message)
         self.assertEqual(of(RemoteDisconnected, told(self.bob)), [RemoteDisconnected("left", "")])
 
-    @settings(deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(st.lists(st.sampled_from(["a", "b", "link", "cut", ">", "<", ">", "<", "beat"])))
     def test_any_history(self, history: list[str]) -> None:
         """
@@ -278,7 +278,7 @@ class RefusalTests(ConversationCase):
         self.bob.receive_frame(newer, NOW)
         self.assertEqual((told(self.bob), sent(self.bob, NOW)), ([], []))
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(st.lists(st.binary(max_size=30), max_size=5))
     def test_any_bytes(self, frames: list[bytes]) -> None:
         """Any bytes raise only our error."""

@@ -290,7 +290,7 @@ class HostileTests(LinkCase):
         self.assertIsInstance(self.bob.errors[0], RemoteProtocolError)
         self.assertEqual(self.bob.frames, [])
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(st.lists(st.binary(max_size=60), max_size=6), st.sampled_from([0x40, 0xC0, 0xD0, 0xFF]))
     def test_garbage(self, chunks: list[bytes], first: int) -> None:
         """Garbage never raises, never opens a link, and doesn't keep a handshake from ending."""
@@ -302,7 +302,7 @@ class HostileTests(LinkCase):
         self.assertFalse(self.alice.told or self.bob.told)
         self.open()
 
-    @settings(deadline=None, max_examples=10)
+    @settings(max_examples=10)
     @given(st.binary(min_size=1, max_size=40))
     def test_false_start(self, start: bytes) -> None:
         """A first packet that looks good and isn't, however often it comes, costs an engine."""

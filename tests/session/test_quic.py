@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Any, cast
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from qh3.quic.connection import QuicConnectionError
 from qh3.quic.events import ConnectionIdRetired
@@ -131,7 +131,6 @@ class InitialTests(SynchronousTestCase):
         ):
             self.assertIsNone(quic.initial_destination(data))
 
-    @settings(deadline=None)
     @given(st.binary(max_size=30))
     def test_any_bytes(self, start: bytes) -> None:
         """Any bytes are judged, and an id has a legal length."""

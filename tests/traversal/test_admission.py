@@ -111,7 +111,7 @@ class AdmissionTests(SynchronousTestCase):
         most = AT_ONCE + 10 * BEGINNINGS
         self.assertTrue(most - 2 <= begun <= most, begun)
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20), st.booleans(), st.booleans())))
     def test_bounds(self, steps: list[tuple[int, int, bool, bool]]) -> None:
         """Whatever is asked for and given back, the bounds hold, and who fits doesn't wait."""

@@ -228,7 +228,7 @@ class AgentTests(SynchronousTestCase):
         ]
         self.assertEqual(answered, list(range(100 - EARLY_CHECKS, 100)))
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(
         st.binary(max_size=100),
         st.sampled_from([0x0001, 0x0011, 0x0101, 0x0111, 0x0003]),

@@ -94,7 +94,7 @@ class VolleyTests(SynchronousTestCase):
         burst = ProbeBurst.openings("frag", CHECK, EASY, LOW_TTL, NOW)
         self.assertEqual({one.ttl for one in burst.take_due(NOW)}, {LOW_TTL})
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(st.integers(0, 2**32), st.integers(0, 3000))
     def test_random_ports(self, seed: int, count: int) -> None:
         """As many ports as are wanted, distinct, none of them a well-known one."""

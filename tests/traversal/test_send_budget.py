@@ -72,7 +72,7 @@ class AllowanceTests(SynchronousTestCase):
             self.send(1, 0.0, f"host {number}")
         self.assertEqual(self.send(BURST, 0.0), 0)
 
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 2000)), max_size=20))
     def test_bound(self, wishes: list[tuple[float, int]]) -> None:
         """Whatever is asked for, and when, no more than BURST + RATE * t go in t seconds."""
@@ -139,7 +139,7 @@ class BudgetTests(SynchronousTestCase):
             self.assertEqual(self.send(PROBES_A_TICK, now), PROBES_A_TICK, now)
             sent, now = sent + PROBES_A_TICK, now + TICK * 1.05
 
-    @settings(deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(
         st.lists(
             st.tuples(st.floats(0, 0.7), st.integers(0, 800), st.booleans(), st.integers(40, 240)),

@@ -442,7 +442,7 @@ class StreamTests(Case):
 class HostileTests(SynchronousTestCase):
     """Bytes that no relay sends."""
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.lists(st.one_of(st.binary(max_size=60), st.integers(0, 11)), max_size=12))
     def test_any_bytes(self, frames: list[bytes | int]) -> None:
         """Whatever comes, nothing is raised, and nothing is relayed without a permission."""

@@ -76,13 +76,13 @@ class ForbiddenTests(SynchronousTestCase):
         """The address isn't usable, and no candidate with it plausible."""
         self.assertIn(scope(host), {Scope.UNUSABLE, Scope.LOOPBACK}, host)
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(forbidden_v4 | forbidden_v6)
     def test_bare(self, ip: IPv4Address | IPv6Address) -> None:
         """As they are."""
         self.assert_never_sent_to(str(ip))
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(forbidden_v4)
     def test_dressed(self, ip: IPv4Address) -> None:
         """Inside IPv6 addresses of every kind that leads to IPv4, however they are written."""
@@ -90,7 +90,7 @@ class ForbiddenTests(SynchronousTestCase):
             self.assert_never_sent_to(str(address))
             self.assert_never_sent_to(address.exploded)
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(st.ip_addresses(v=4))
     def test_any(self, ip: IPv4Address) -> None:
         """Every IPv4 address means the same in all clothes."""
@@ -117,7 +117,6 @@ class ScopeTests(SynchronousTestCase):
             with self.subTest(host=host):
                 self.assertRaises(RemoteProtocolError, scope, host)
 
-    @settings(deadline=None)
     @given(st.ip_addresses(v=4))
     def test_mapped(self, ip: object) -> None:
         """An IPv4 address in IPv6 clothes means what it means without them."""
@@ -127,7 +126,6 @@ class ScopeTests(SynchronousTestCase):
 class AddressTests(SynchronousTestCase):
     """Reading and writing ``host:port``."""
 
-    @settings(deadline=None)
     @given(hosts, ports)
     def test_round_trip(self, host: str, port: int) -> None:
         """What is written is read, IPv6 in brackets."""
@@ -151,7 +149,7 @@ class AddressTests(SynchronousTestCase):
             with self.subTest(text=text):
                 self.assertRaises(RemoteProtocolError, parse_address, text)
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(st.text(max_size=70), hosts, st.text(max_size=8))
     def test_any_text(self, text: str, host: str, port: str) -> None:
         """Any text raises only our error; what passes is an address that can be written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,7 +13,6 @@ from p2pchat.wire.base64url import decode_bytes, encode_bytes
 class BytesTests(SynchronousTestCase):
     """base64url without padding, in one form only."""
 
-    @settings(deadline=None)
     @given(st.binary(max_size=70))
     def test_round_trip(self, value: bytes) -> None:
         """What is written is read."""
@@ -31,7 +30,6 @@ class BytesTests(SynchronousTestCase):
             with self.subTest(text=text):
                 self.assertRaises(RemoteProtocolError, decode_bytes, text, 32)
 
-    @settings(deadline=None)
     @given(st.text(max_size=50))
     def test_any_text(self, text: str) -> None:
         """Any text raises only our error."""

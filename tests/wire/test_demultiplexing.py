@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -30,7 +30,6 @@ class ClassifyTests(SynchronousTestCase):
             else:
                 self.assertIs(kind, Kind.QUIC if first & 0x40 else Kind.UNKNOWN)
 
-    @settings(deadline=None)
     @given(st.binary(max_size=40))
     def test_any_bytes(self, data: bytes) -> None:
         """Any bytes are classified, and what STUN's codec reads is always STUN."""

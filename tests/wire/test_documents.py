@@ -73,7 +73,7 @@ class DocumentTests(SynchronousTestCase):
         with self.subTest(**changed):
             self.assertRaises(RemoteProtocolError, Document.from_json, members(**changed))
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(documents)
     def test_round_trip(self, document: Document) -> None:
         """Every type comes back from the wire as it was, an answer not as an offer."""
@@ -81,7 +81,7 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual(read, document)
         self.assertIs(type(read.body), type(document.body))
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(damaged(documents.map(Document.to_json)))
     def test_any_object(self, members: dict[str, Any]) -> None:
         """Any JSON object raises only our error."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,7 +13,6 @@ from p2pchat.wire.framing import MAX_FRAME, FrameReader, encode_frame
 class FrameTests(SynchronousTestCase):
     """What is framed comes out, however the network cuts it."""
 
-    @settings(deadline=None)
     @given(st.lists(st.binary(max_size=40), max_size=8), st.lists(st.integers(0, 400), max_size=9))
     def test_any_cut(self, bodies: list[bytes], cuts: list[int]) -> None:
         """Any cut of the stream gives the same frames, none before its last byte is here."""
@@ -40,7 +39,6 @@ class FrameTests(SynchronousTestCase):
         self.assertEqual(reader.receive(length[:3]), [])
         self.assertRaises(RemoteProtocolError, reader.receive, length[3:])
 
-    @settings(deadline=None)
     @given(st.lists(st.binary(max_size=20), max_size=5))
     def test_any_bytes(self, chunks: list[bytes]) -> None:
         """Any bytes raise only our error."""

@@ -54,7 +54,7 @@ class MessageTests(SynchronousTestCase):
         with self.subTest(**changed):
             self.assertRaises(RemoteProtocolError, decode, dumps(members(message, **changed)))
 
-    @settings(deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(messages, st.floats(0, 1e10))
     @example(TextMessage(1, "[" * 100 + '{"\\', 1.0), 1.0)
     def test_round_trip(self, message: ChatMessage, now: float) -> None:
@@ -63,7 +63,7 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(read, message)
         self.assertIs(type(read), type(message))
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(damaged(messages.map(members)))
     def test_any_object(self, members: dict[str, Any]) -> None:
         """Any JSON object raises only our error."""

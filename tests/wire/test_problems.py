@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,7 +24,6 @@ problems = st.builds(
 class ProblemTests(SynchronousTestCase):
     """RFC 9457 documents with our reasons."""
 
-    @settings(deadline=None)
     @given(problems)
     def test_round_trip(self, problem: Problem) -> None:
         """What is written is read."""
@@ -47,7 +46,6 @@ class ProblemTests(SynchronousTestCase):
         problem = Problem.decode(b'{"type":"about:blank","status":503,"more":[1]}')
         self.assertEqual(problem, Problem(503, "about:blank", ""))
 
-    @settings(deadline=None)
     @given(damaged(problems.map(Problem.to_json)))
     def test_any_object(self, members: dict[str, object]) -> None:
         """Any JSON object raises only our error."""

@@ -23,7 +23,6 @@ class LoadTests(SynchronousTestCase):
         error = self.assertRaises(RemoteProtocolError, loads, data)
         self.assertIn(word, str(error))
 
-    @settings(deadline=None)
     @given(st.dictionaries(any_text, values, max_size=4))
     def test_round_trip(self, value: dict[str, Any]) -> None:
         """What is written is read."""
@@ -58,7 +57,7 @@ class LoadTests(SynchronousTestCase):
         for text in ("[" * 1000, '"' + "{" * 1000, "\\" + "[" * 1000, '\\"' * 500 + "{" * 500):
             self.assertEqual(loads(dumps({"a": text})), {"a": text})
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(st.one_of(st.binary(max_size=60), st.text('{}[]":,\\u0d8nul1e9-. ', max_size=40)))
     @example(b'{"a":"' + b"\\" * 1000 + b"[" * 100)
     def test_any_bytes(self, data: bytes | str) -> None:
@@ -78,7 +77,6 @@ class DumpTests(SynchronousTestCase):
         """No spaces, and no escapes where none are needed."""
         self.assertEqual(dumps({"a": [1, "é\n"]}), '{"a":[1,"é\\n"]}'.encode())
 
-    @settings(deadline=None)
     @given(st.text(st.characters(), max_size=30))
     @example("\ud800")
     @example("a\ud800\udbffb\udc00")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -80,7 +80,6 @@ class UsernameTests(SynchronousTestCase):
         """One name has one spelling."""
         self.refuse("NFKC", "al\u2003ice", "al\xa0ice", "Zoe\u0308", "ａｌｉｃｅ", "ﬁona", "𝐚lice")
 
-    @settings(deadline=None)
     @given(st.text(max_size=80))
     def test_any(self, name: str) -> None:
         """Any text is a name that is shown as it is, or is refused with our error."""

@@ -338,7 +338,7 @@ class HeadTests(SynchronousTestCase):
             self.assertTrue(connection.wire.disconnecting)
             self.assertEqual(self.flushLoggedErrors(), [], lines)
 
-    @settings(deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(
         st.lists(
             st.tuples(
