@@ -37,7 +37,7 @@ class Calling:
 
 @attrs.frozen
 class Rings:
-    """The other side got the offer and a person is being asked."""
+    """The other side got the offer and asks its person."""
 
     NAME: ClassVar[str] = "ringing"
 
@@ -130,7 +130,7 @@ class Renamed:
 
 @attrs.frozen
 class MessageSent:
-    """A line of ours is in the log and goes out as soon as there is a path."""
+    """A message of ours is in the log and goes out as soon as there is a path."""
 
     NAME: ClassVar[str] = "sent"
 
@@ -141,7 +141,7 @@ class MessageSent:
 
 @attrs.frozen
 class MessageReceived:
-    """A line of theirs, exactly once, in order."""
+    """A message of theirs, exactly once, in order."""
 
     NAME: ClassVar[str] = "message"
 
@@ -154,7 +154,7 @@ class MessageReceived:
 
 @attrs.frozen
 class MessageDelivered:
-    """The other side has this line of ours."""
+    """The other side has this message of ours."""
 
     NAME: ClassVar[str] = "delivered"
 
@@ -189,7 +189,7 @@ class Disconnected:
     peer_id: str
     name: str
     reason: str
-    undelivered: int  # lines of ours that the other side never confirmed
+    undelivered: int  # messages of ours that the other side never confirmed
     ours: bool = False
 
 
@@ -210,7 +210,7 @@ class CallFailed:
     reason: str
     explanation: str  # what was tried, why it failed, what to do
     ours: bool = False
-    undelivered: int = 0  # lines of ours that wait for the next conversation with this peer
+    undelivered: int = 0  # messages of ours that wait for the next conversation with this peer
     summary: str = ""  # how the explanation begins: why it failed, and what to do
 
 

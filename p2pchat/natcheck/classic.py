@@ -43,7 +43,7 @@ _ONE_ADDRESS = "the STUN server has one address only, so pystun3 can't tell the 
 @attrs.frozen
 class NatType:
     """
-    What pystun3 says.
+    A reading by pystun3.
 
     :ivar label: in pystun3's words, "" where it came to none.
     :ivar address: our address as the server saw it.
@@ -56,7 +56,7 @@ class NatType:
 
 
 class UdpSocket(Protocol):
-    """What is used of a socket."""
+    """The part of a socket that is used."""
 
     def sendto(self, data: bytes, address: Any) -> int:
         """Send a datagram."""
@@ -66,13 +66,13 @@ class UdpSocket(Protocol):
 
 
 class Stop(Exception):
-    """Ends pystun3; its text is the trouble."""
+    """The end of pystun3's run; its text is the trouble."""
 
 
 @attrs.define
 class MeteredSocket:
     """
-    The socket that pystun3 uses.
+    The socket that pystun3 is given.
 
     :ivar mapped: our address, from the first answer.
     """

@@ -36,7 +36,7 @@ PATIENCE = 1.5  # seconds after which a test counts as unanswered
 @attrs.frozen
 class Behaviour:
     """
-    What was found.
+    A reading in the terms of RFC 4787.
 
     :ivar address: our server-reflexive address, or "".
     :ivar detail: why something is unknown, or "".
@@ -125,7 +125,7 @@ def _mapping(server: Address, mapped: Address, other: Address | None) -> Tests[M
 
 
 class BehaviourReader(DatagramProtocol):
-    """Runs the tests on one socket, one after the other."""
+    """The tests on one socket, one after the other."""
 
     def __init__(self, runtime: Runtime, server: Address) -> None:
         self._runtime = runtime

@@ -1,4 +1,4 @@
-"""What the node's own sockets show of our NAT, as one value for people and bots."""
+"""The node's own reading of our NAT, as one value for people and bots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BLOCKED = (
 
 
 def read_nat(agent: Agent) -> NatRead:
-    """Read it off the agent."""
+    """Return what the agent knows of our NAT."""
     gathering = agent.gathering
     traits = gathering.traits()
     silent = gathering.is_blocked and traits.mapping is Mapping.UNKNOWN

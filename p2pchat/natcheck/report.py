@@ -1,4 +1,4 @@
-"""What ``--nat-type`` prints: pystun3's label, our own reading, and what they mean."""
+"""The output of ``--nat-type``: pystun3's label, our own reading, and what they mean."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from p2pchat.wire.visible import visible
 
 @attrs.frozen
 class NatCheck:
-    """Both readings, together."""
+    """Both readings of our NAT."""
 
     NAME: ClassVar[str] = "nat_type"
 

@@ -1,4 +1,4 @@
-"""What each reading of a NAT means for the person, in plain words."""
+"""Plain words for readings of a NAT: what each means for the person."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-The people whom our person knows: contacts, and whoever is muted or blocked.
+Contacts, and whoever is muted or blocked.
 
 A contact is a key under a name: whoever has the name, here, is the peer with that id, present or
 not.  A contact is made of a conversation that our person began or accepted, never of a call, and
@@ -47,7 +47,7 @@ _REACHED = nested(PathHint)
 @attrs.frozen
 class Person(Members):
     """
-    What is kept of one peer.
+    A peer of whom something is kept.
 
     :ivar name: of a contact, the name that means this key; of others, what they called themselves.
     :ivar is_muted: their calls make no sound.

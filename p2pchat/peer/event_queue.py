@@ -36,7 +36,7 @@ _log = Logger()
 @attrs.define(eq=False)
 class Subscription:
     """
-    The events that one listener is called with.
+    The events for one listener.
 
     :ivar lines: of peers, that the listener has had or came too late for.
     """
@@ -112,7 +112,7 @@ class Subscription:
 @attrs.define(eq=False)
 class EventQueue:
     """
-    The queue of one node.
+    The queues of one node's listeners.
 
     :ivar taken: called with lines of peers when every listener has had them.
     """

@@ -1,5 +1,5 @@
 """
-Who is who for a node: what a peer is called on the screen, who may ring, and who is a contact.
+Names and contacts of a node: what a peer is called on the screen, and who is a contact.
 
 Owns the meeting of contacts and callers with the node's events: a contact is shown under the name
 that it has here, whatever it calls itself; somebody else with such a name is told from it; a call

@@ -1,5 +1,5 @@
 """
-What the command lines of all our programs have in common, under ``twistd`` and without it.
+The base of the command lines of all our programs, under ``twistd`` and without it.
 
 A mistake is answered with one sentence and the way to the list of options, not with the list.
 ``--version`` is the version of p2pchat.
@@ -18,7 +18,7 @@ from p2pchat.errors import ConfigurationError
 
 class CommandLine(usage.Options):
     """
-    Options of one program.
+    The options of one program.
 
     :cvar program: what its sentences begin with.
     :cvar invocation: how it is started, for the advice after a mistake.

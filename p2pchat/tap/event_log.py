@@ -33,7 +33,7 @@ _LINES = {
 
 @attrs.define
 class EventLog:
-    """Writes a line for each event that is worth one."""
+    """The log of a node's events."""
 
     _registry_lost: bool = False
 

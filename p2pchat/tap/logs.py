@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 @implementer(ILogObserver)
 class JSONLines:
-    """Writes each event as a line."""
+    """An observer that writes each event as a line of JSON."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file

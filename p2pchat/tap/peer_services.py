@@ -53,7 +53,7 @@ _log = Logger()
 
 class StdioService(Service):
     """
-    A service that owns stdio: its log lines go elsewhere, and its failure ends the program.
+    A service that owns stdio: its log goes elsewhere, and its failure ends the program.
 
     :param observer: where log lines go; ``None``: wherever twistd sends them.
     """
@@ -241,7 +241,7 @@ def _reason(error: CannotListenError) -> str:
 
 
 class NatTypeService(StdioService):
-    """Reads the kind of our NAT twice over, prints it and ends."""
+    """The reading of our NAT for ``--nat-type``, printed once."""
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
 """
-Where the command line says that things are kept: paths, and the places of profiles.
+Paths of the command line, and the directories of profiles.
 
 A profile is a state directory that has a name; all of them stand beside each other where the
 system wants the state of programs, on Linux ``$XDG_STATE_HOME/p2pchat``, which usually is

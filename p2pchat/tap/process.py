@@ -18,7 +18,7 @@ import attrs
 @attrs.frozen
 class Process:
     """
-    What a service needs of the process that it runs in, the reactor and stdin apart.
+    The process of a service, reactor and stdin apart.
 
     :ivar stdout: not ``sys.stdout``, which twistd turns into log lines.
     :ivar set_exit_status: decides what the process exits with when it ends.

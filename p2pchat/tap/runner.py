@@ -1,5 +1,5 @@
 """
-Runs one of our programs as ``twistd -n`` would, but without its options and its look for plugins.
+Our programs, run as by ``twistd -n``, without its options and its search for plugins.
 
 Log lines, signals and exit status are twistd's own work.
 """
@@ -41,7 +41,7 @@ def registry_options() -> Any:
 @attrs.frozen
 class _Plugin:
     """
-    What twistd runs.
+    The plugin that twistd runs.
 
     :ivar made: called when the service is made, just before the reactor runs.
     """
@@ -58,7 +58,7 @@ class _Plugin:
 
 
 class _Twistd(twistd.ServerOptions):  # type: ignore[misc, name-defined]
-    """What ``twistd`` would make of its command line, with one plugin that needn't be found."""
+    """The options of twistd, with one plugin that needn't be found."""
 
     def __init__(self, plugin: _Plugin) -> None:
         super().__init__()

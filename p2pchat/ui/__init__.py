@@ -1,6 +1,25 @@
 """
-What a person or a program sees of a node: the console and the JSON lines.
+Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.interfaces.INode`.
 
-On top of :class:`p2pchat.interfaces.INode` only.  The pure parts (commands, line editor, wording)
-know neither files nor terminals; the adapters know no words.
+::
+
+    stdio          standard input and output; the base of the front ends
+      ├── console       for people: on a terminal, or in plain pipes
+      │     ├── wording      events and results as sentences; pure
+      │     │     ├── labels      names of peers, one label for each; pure
+      │     │     └── sentences   sentences, quotations, tables; pure
+      │     ├── layout       entries as rows, with colours and the time of day
+      │     │     └── cells       widths of text, and where rows break; pure
+      │     ├── deliveries   messages that are unconfirmed for too long; pure
+      │     ├── line_editor  the line that is being typed; pure
+      │     │     └── keys        keys from the bytes of a terminal; pure
+      │     └── terminal     modes of the terminal
+      └── json_lines    for programs
+            ├── json_requests  what they write; pure
+            └── json_form      what they read; pure
+    slices         a bounded amount of work in each turn of the reactor
+    requests       what is asked of the node, and done
+      ├── commands      the meaning of a typed line; pure
+      ├── cursor        the current conversation; pure
+      └── results       what commands show, as values; pure
 """

@@ -1,5 +1,5 @@
 """
-What a typed line means, as a value.
+The meaning of a typed line, as a value.
 
 A line that begins with ``/`` is a command; ``//`` stands for a text that begins with one slash; a
 text of several lines (a paste) is never a command.  Anything else is said to the current
@@ -39,7 +39,7 @@ class Verb(Enum):
 
 @attrs.frozen
 class Say:
-    """Put a text into the current conversation."""
+    """A text for the current conversation."""
 
     text: str
 
@@ -54,7 +54,7 @@ class Command:
 
 @attrs.frozen
 class Mistake:
-    """A line that means nothing; ``reason`` says why, and what would."""
+    """A line that is neither; ``reason`` says why, and what would be one."""
 
     reason: str
 

@@ -63,7 +63,7 @@ class PlainConsole(FrontEnd):
         self._day = ""  # of the last row
 
     def show(self, value: Any) -> None:
-        """Show what there is to say about an event or answer."""
+        """Show what there is to say about an event or a result."""
         self._deliveries.receive(value, self._runtime.clock.seconds())
         if isinstance(value, results.More):
             self._put([self._folded.pop() if self._folded else _NOTHING_FOLDED])
@@ -72,7 +72,7 @@ class PlainConsole(FrontEnd):
         self._set_timer()
 
     def close(self) -> Deferred[None]:
-        """Show all that waits, and nothing of its own accord any more; let go."""
+        """Show all that waits, warn no more, and let go."""
         self._closed = True
         self._waiting.finish()
         self._print()
@@ -139,7 +139,7 @@ class TerminalConsole(PlainConsole):
         self._draw()
 
     def show(self, value: Any) -> None:
-        """Show an event or an answer, and ring when somebody calls."""
+        """Show an event or a result, and ring when somebody calls."""
         if isinstance(value, events.OfferReceived) and not (value.accepted or value.quiet):
             self.stdio.write(_BELL)
         super().show(value)

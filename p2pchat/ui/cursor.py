@@ -1,8 +1,7 @@
 """
-Whom a plain line is for, and a command that names nobody.
+The current conversation, and whom a command means that names nobody.
 
-Pure: told what happens and what is under way, it says who is meant.  The current conversation is
-the one that plain lines go to.
+Pure.  Plain lines go to the current conversation.
 
 - ``/to``, ``/connect`` and ``/accept`` choose it.  A conversation that begins by itself becomes it
   only if there never was one.
@@ -27,7 +26,7 @@ _ENDS = events.Disconnected | events.CallFailed | events.OfferEnded
 @attrs.define
 class Cursor:
     """
-    Who is meant now.
+    The current conversation of one front end.
 
     :ivar current: peer id of the current conversation, or "".
     :ivar was_chosen: whether there ever was one, or somebody was looked for.
@@ -77,7 +76,7 @@ class Cursor:
 
 
 def advice(under_way: list[ConversationInfo]) -> str:
-    """Say what somebody can do who talks to nobody."""
+    """Return what to do where there is no current conversation."""
     offers = _shown(info for info in under_way if info.state == OFFERED)
     if offers:
         return f"{names(offers)} is calling; /accept or /reject."
@@ -88,7 +87,7 @@ def advice(under_way: list[ConversationInfo]) -> str:
 
 
 def names(conversations: list[ConversationInfo]) -> str:
-    """Return who they are, the first few by name."""
+    """Return the names of the first few, and how many there are beside."""
     shown = [_named(info) for info in conversations[:MAX_NAMED]]
     more = len(conversations) - MAX_NAMED
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
@@ -100,5 +99,5 @@ def _named(info: ConversationInfo) -> str:
 
 
 def _shown(waiting: Iterable[ConversationInfo]) -> list[ConversationInfo]:
-    """Return those who wait and of whom the person knows."""
+    """Return those whose calls were shown."""
     return [info for info in waiting if info.contact or not info.quiet]

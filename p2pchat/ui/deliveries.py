@@ -1,8 +1,8 @@
 """
-Which lines of ours a peer should have confirmed by now.
+Messages of ours that are unconfirmed for too long.
 
-Pure.  Counts only while there is a conversation: a line typed while the other side is being called
-waits without saying so.  Each line is named once.
+Pure.  Counts only while there is a conversation: a message typed while the other side is being
+called waits without a warning.  Each message is returned once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Lines = OrderedDict[str, tuple[str, float]]  # text and since when, by message 
 
 @attrs.define
 class Deliveries:
-    """Lines on their way that weren't named, by peer; an event costs the same however many."""
+    """Unconfirmed messages by peer; an event costs the same however many there are."""
 
     _awaited: dict[str, _Lines] = attrs.Factory(dict)
     _open: set[str] = attrs.Factory(set)
@@ -41,7 +41,7 @@ class Deliveries:
             self._end(event.peer_id, forget=not isinstance(event, events.PathLost))
 
     def overdue(self, now: float) -> list[tuple[str, list[str]]]:
-        """Return, by peer id, the texts that should have arrived, and weren't named."""
+        """Return, by peer id, the texts that became overdue since the last call."""
         late = [(peer_id, self._take_late(peer_id, now)) for peer_id in self._open]
         return [(peer_id, texts) for peer_id, texts in late if texts]
 

@@ -1,5 +1,5 @@
 """
-Events and answers as JSON, for whatever front end a program reads; ``docs/json.rst`` describes it.
+Events and results as JSON, for whatever front end a program reads; ``docs/json.rst`` describes it.
 
 UTF-8; what a terminal would not print is escaped, so that a line is a line for every reader.
 """
@@ -28,7 +28,7 @@ def encode(name: str, wall_time: float, fields: JsonObject) -> str:
 
 
 def fields_of(value: Any) -> JsonObject:
-    """Return the fields of an event or answer as JSON knows them."""
+    """Return the fields of an event or result as JSON knows them."""
     fields = attrs.asdict(value, recurse=True)
     if "commands" in fields:
         fields["commands"] = [_command(*usage) for usage in fields["commands"]]

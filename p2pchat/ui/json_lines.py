@@ -1,7 +1,7 @@
 r"""
 JSON lines on stdio, for bots and tests; ``docs/json.rst`` describes them for their users.
 
-One object a line on stdout for every event and answer; on stdin objects:
+One object a line on stdout for every event and result; on stdin objects:
 ``{"command": "/connect bob"}``, ``{"text": "two\nlines"}`` to the current conversation,
 ``{"text": "hi", "to": "bob"}`` to another, each with an ``id`` that what comes of it repeats as
 ``request``; or JSON strings, or the lines and commands of the console.
@@ -32,7 +32,7 @@ class JsonLines(FrontEnd):
     """JSON on stdio."""
 
     def show(self, value: Any) -> None:
-        """Write an event or an answer as one line."""
+        """Write an event or a result as one line."""
         if isinstance(value, results.More):
             value = events.Trouble("Nothing is folded here: every text is whole.", results.INPUT)
         fields, request = fields_of(value), self.requests.request

@@ -1,5 +1,5 @@
 """
-One line of JSON input to what it asks for; ``docs/json.rst`` describes it for its users.
+Requests of programs, read from lines of JSON; ``docs/json.rst`` describes them for their users.
 
 An object, a JSON string (a text), a command, or text as a person types it.  Any other JSON value
 is no request: a program that writes one means something else than to say it to somebody.
@@ -26,7 +26,7 @@ RequestId = str | int | float | None  # None: nothing repeats it
 @attrs.frozen
 class Request:
     """
-    What a program asks for.
+    A request of a program.
 
     :ivar line: a line or command, as a person types it; "" where there is a text.
     :ivar text: what is said as it is.
@@ -41,7 +41,7 @@ class Request:
 
 class BadRequest(RemoteProtocolError):
     """
-    A line of the input says nothing.
+    A line of the input is no request.
 
     :ivar id: what the program calls it, where that can be read.
     """

@@ -1,5 +1,5 @@
 """
-Bytes from a terminal to keys.
+Keys, read from the bytes of a terminal.
 
 Owns UTF-8 that arrives in pieces, the escape sequences of arrow and editing keys (ECMA-48 CSI, and
 SS3 of terminals in application mode) and bracketed paste.  A sequence that isn't known is
@@ -21,7 +21,7 @@ _PLAIN = re.compile("[^\x00-\x1f\x7f]+")
 
 
 class Key(Enum):
-    """What a key does to a line."""
+    """Keys, by what they do to a line."""
 
     ENTER = "enter"
     LEFT = "left"
@@ -107,7 +107,7 @@ _WITH_ALT = {
 
 @attrs.define
 class KeyReader:
-    """Reads the keys of one terminal."""
+    """The reader of one terminal's keys."""
 
     _decoder: codecs.IncrementalDecoder = attrs.field(
         factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")

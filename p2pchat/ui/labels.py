@@ -1,5 +1,5 @@
 """
-What peers are called on a screen, so that one label means one peer.
+Names of peers on a screen, so that one label means one peer.
 
 A contact is called by the name that it has here, and nothing else is: whoever has such a name, or
 one that looks like it, without being that contact is called so.  Where two strangers have the same

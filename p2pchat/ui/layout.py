@@ -30,7 +30,7 @@ LATE = 60.0  # seconds between writing and showing that are told; clocks may dif
 
 
 class Colour(Enum):
-    """What a text is, as SGR attributes (ECMA-48): where there are 256 colours, and elsewhere."""
+    """Kinds of text, as SGR attributes (ECMA-48): where there are 256 colours, and elsewhere."""
 
     PLAIN = ("", "")
     FAINT = ("38;5;243", "")
@@ -62,7 +62,7 @@ class Style:
 
 
 def style_for(environment: Mapping[str, str]) -> Style:
-    """Return what a terminal with this environment can show, and its person wants."""
+    """Return the style for a terminal with this environment."""
     term = environment.get("TERM", "dumb")
     has_256 = "256color" in term or environment.get("COLORTERM", "") in {"truecolor", "24bit"}
     return Style(not environment.get("NO_COLOR") and term != "dumb", has_256)
@@ -71,7 +71,7 @@ def style_for(environment: Mapping[str, str]) -> Style:
 @attrs.frozen
 class Entry:
     """
-    Something to show.
+    A paragraph of the console, such as a message or a sentence about an event.
 
     :ivar lead: stands before the first row, such as a name with its colon.
     :ivar rows: at least one; what is too wide is wrapped.  Messages are as they came: the layout
@@ -103,7 +103,7 @@ class Laid:
 @attrs.frozen
 class Layout:
     """
-    Lays out entries.
+    The layout of one console.
 
     :ivar width: gives the present number of columns; ``None`` where rows have no limit.
     """

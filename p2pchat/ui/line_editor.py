@@ -34,20 +34,20 @@ WRAP_OFF, WRAP_ON = "\x1b[?7l", "\x1b[?7h"
 
 @attrs.frozen
 class LineEntered:
-    """A line is complete."""
+    """A complete line."""
 
     text: str
 
 
 @attrs.frozen
 class DoesNotFit:
-    """So many characters were too many; of the paste that they are from nothing was kept."""
+    """Too much text, by so many characters; of a paste nothing was kept."""
 
     count: int
 
 
 class EditorAction(Enum):
-    """What else a person can want."""
+    """What the person asks for beside a line."""
 
     LEAVE = "leave"
     CLEAR_SCREEN = "clear screen"

@@ -1,8 +1,8 @@
 """
-What a person or a program asks of the node, done and answered.
+The requests of a person or a program, carried out on the node.
 
-Shared by all front ends.  What commands bring about is announced, and so is what goes wrong.
-Whom a line is for that names nobody is the matter of :mod:`p2pchat.ui.cursor`.
+Shared by all front ends.  Results and errors are announced alike.  Whom a request means that names
+nobody is decided in :mod:`p2pchat.ui.cursor`.
 
 Text typed after ``/connect`` waits until the peer is found: it is meant for that peer.  Who is
 found becomes current unless the person has chosen another meanwhile; if nobody is, nobody does.
@@ -49,7 +49,7 @@ class Requests:
     """
     The requests of one front end.
 
-    :ivar announce: called with each answer.
+    :ivar announce: called with each result.
     :ivar leave: called when this front end is to end.
     :ivar cursor: whom a line is for that names nobody.
     :ivar request: the id of the request that is being done; what is announced meanwhile answers it.
@@ -64,7 +64,7 @@ class Requests:
     _looking: _Search | None = None  # what plain lines go to until the peer is found
 
     def end(self) -> None:
-        """Obey no more, since the person has left."""
+        """Ignore further requests: the person has left."""
         self._ended = True
 
     def type(self, line: str, request: RequestId = None) -> None:
@@ -88,7 +88,7 @@ class Requests:
         self._do(request, lambda: self._node.send(self._node.find_known(who), text))
 
     def refuse(self, trouble: Trouble, request: RequestId = None) -> None:
-        """Say that a request can't be done."""
+        """Answer a request that can't be carried out."""
         self._do(request, self.announce, trouble)
 
     def follow(self, event: NodeEvent) -> None:
@@ -262,7 +262,7 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
 
 
 def trouble_of(failure: Failure) -> Trouble:
-    """Return what is told of an error; what is no error of ours is a fault, and is logged."""
+    """Return what is told of an error; one that isn't ours is a fault, and is logged."""
     error = failure.value
     if isinstance(error, P2PChatError):
         return Trouble(str(error), _word(error))

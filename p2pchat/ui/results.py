@@ -1,5 +1,5 @@
 """
-What a command shows, as values beside the node's own events (:mod:`p2pchat.events`).
+Results of commands, as values beside the node's own events (:mod:`p2pchat.events`).
 
 Part of the same stable interface: ``NAME`` is the ``event`` of the JSON lines.
 """
@@ -26,7 +26,7 @@ INTERNAL = "internal"  # a fault of this program; its log has the traceback
 
 @attrs.frozen
 class CommandList:
-    """What can be typed, each command with its meaning."""
+    """The commands, each with its meaning."""
 
     NAME: ClassVar[str] = "help"
 
@@ -44,7 +44,7 @@ class PeerList:
 
 @attrs.frozen
 class ContactList:
-    """Whom the person knows, has muted or has blocked."""
+    """Contacts, and whoever is muted or blocked."""
 
     NAME: ClassVar[str] = "contacts"
 
@@ -53,7 +53,7 @@ class ContactList:
 
 @attrs.frozen
 class Me:
-    """Who we are, and whom we talk to."""
+    """Ourselves, the registry, and our conversations."""
 
     NAME: ClassVar[str] = "me"
 
@@ -65,12 +65,12 @@ class Me:
 
 @attrs.frozen
 class Nat(NatRead):
-    """What is known of our NAT; the same as the event ``nat``, but asked for."""
+    """The reading of our NAT, as the event ``nat`` has it."""
 
 
 @attrs.frozen
 class Story:
-    """How a connection came about, or why it didn't, sentence by sentence and as values."""
+    """How a connection was made, or why it failed: as sentences and as values."""
 
     NAME: ClassVar[str] = "why"
 
@@ -82,7 +82,7 @@ class Story:
 
 @attrs.frozen
 class CurrentConversation:
-    """Whom a plain line goes to from now on; nobody, where ``peer_id`` is empty."""
+    """The conversation that plain lines go to from now on; none, where ``peer_id`` is empty."""
 
     NAME: ClassVar[str] = "current"
 
@@ -92,7 +92,7 @@ class CurrentConversation:
 
 @attrs.frozen
 class Rejected:
-    """A call was declined, as asked for."""
+    """A call that was declined."""
 
     NAME: ClassVar[str] = "rejected"
 
@@ -102,7 +102,7 @@ class Rejected:
 
 @attrs.frozen
 class More:
-    """The rest of a folded message is wanted; only a console folds, so that no program reads it."""
+    """A wish for the rest of a folded message; only a console folds."""
 
 
 Result = CommandList | PeerList | ContactList | Me | Nat | Story | CurrentConversation | Rejected

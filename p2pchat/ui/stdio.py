@@ -1,5 +1,5 @@
 """
-Standard input and output, and what a front end on them is.
+Standard input and output, and the front ends on them.
 
 ::
 
@@ -41,7 +41,7 @@ MAX_UNANSWERED = (
 @attrs.define
 class LineReader:
     """
-    Bytes of a pipe to lines of text.
+    The reader of lines from the bytes of a pipe.
 
     Lines end with LF or CR LF; what isn't UTF-8 is replaced by U+FFFD.  A line longer than
     MAX_LINE is given up: its bytes are dropped up to the next LF, and ``None`` stands in its
@@ -80,7 +80,7 @@ class LineReader:
 
 class FrontEnd:
     """
-    What a person or a program on stdio sees of a node; its input is lines, unless it reads keys.
+    A user interface on stdio; its input is lines, unless it overrides :meth:`read`.
 
     :ivar requests: what is asked of the node.
     :ivar stdio: the protocol to be connected to stdin and stdout.
@@ -109,7 +109,7 @@ class FrontEnd:
         self.requests.follow(event)
 
     def show(self, value: Any) -> None:
-        """Show an event or an answer."""
+        """Show an event or a result."""
         raise NotImplementedError
 
     def read(self, data: bytes) -> list[Any]:
