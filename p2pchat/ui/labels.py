@@ -54,16 +54,21 @@ class Labels:
             self._drop(oldest)
             self._mistaken_for.pop(oldest, None)
         self._names[peer_id] = visible_name(name)
-        for group in (*looks(self._names[peer_id]), peer_id[:SHORT_ID]):
+        for group in self._groups(peer_id):
             self._alike.setdefault(group, set()).add(peer_id)
 
     def _drop(self, peer_id: str) -> None:
         if peer_id not in self._names:
             return
-        for group in (*looks(self._names.pop(peer_id)), peer_id[:SHORT_ID]):
+        for group in self._groups(peer_id):
             self._alike[group].discard(peer_id)
             if not self._alike[group]:
                 del self._alike[group]
+        del self._names[peer_id]
+
+    def _groups(self, peer_id: str) -> set[str]:
+        """Return what this peer shares with those that it must be told from."""
+        return {*looks(self._names[peer_id]), peer_id[:SHORT_ID]}  # somebody may be called so
 
     def name(self, peer_id: str) -> str:
         """Return a name by itself, which may mean anybody."""

@@ -82,11 +82,15 @@ class Wording:
         self._labels = Labels(visible_name(self.username))
 
     def say(self, value: Any) -> list[Entry]:
-        """Return what a person is told of an event or result; of some, nothing."""
+        """
+        Return what a person is told of an event or result; of some, nothing.
+
+        The method for each has its NAME, as in ``_say_connected``.
+        """
         if hasattr(value, "name") and value.peer_id:
             self._labels.learn(value)
-        wording = _WORDINGS.get(type(value))
-        return list(wording(self, value)) if wording else []
+        wording: Callable[[Any], Entries] = getattr(self, f"_say_{value.NAME}")
+        return list(wording(value))
 
     def label(self, peer_id: str) -> str:
         """Return a name that means one peer only."""
@@ -114,6 +118,9 @@ class Wording:
                 f"{self._labels.short(peer_id)}….",
                 Colour.BAD,
             )
+
+    def _say_checking(self, _event: events.Checking) -> Entries:
+        return iter(())  # a call that succeeds or fails is told soon enough
 
     # The registry.
 
@@ -148,8 +155,9 @@ class Wording:
         lost = sentence(f"{'Registry unreachable' if cannot else 'Not registered'}: {why}")
         yield _note(f"{lost} Retrying.", Colour.WARNING)
 
-    def _say_nat(self, event: results.Nat) -> Entries:
-        return _listing(table(nat_rows(event)))
+    def _say_nat(self, nat: events.NatRead) -> Entries:
+        was_asked_for = isinstance(nat, results.Nat)
+        return _listing(table(nat_rows(nat)) if was_asked_for else [])
 
     # Calls.
 
@@ -279,11 +287,11 @@ class Wording:
 
     # Results.
 
-    def _say_trouble(self, event: events.Trouble) -> Entries:
+    def _say_error(self, event: events.Trouble) -> Entries:
         reason = visible(event.reason)
         yield _note(sentence(reason, self._labels.begins(reason)), Colour.BAD)
 
-    def _say_commands(self, result: results.CommandList) -> Entries:
+    def _say_help(self, result: results.CommandList) -> Entries:
         rest = "  anything else is sent to the current conversation"
         return _listing([*table(result.commands), rest])
 
@@ -317,7 +325,7 @@ class Wording:
         facts += [f"{info.undelivered} not delivered"] if info.undelivered else []
         return f"  {self._who(info.peer_id)}: {', '.join(facts)}"
 
-    def _say_story(self, result: results.Story) -> Entries:
+    def _say_why(self, result: results.Story) -> Entries:
         return _listing([f"  {sentence(visible(one))}" for one in result.story])
 
     def _say_rejected(self, result: results.Rejected) -> Entries:
@@ -358,34 +366,3 @@ def _contact_row(info: ContactInfo) -> tuple[str, ...]:
     facts += ["blocked"] if info.blocked else []
     facts += [_STATES.get(info.state, info.state)] if info.state else []
     return visible_name(info.name), visible_name(info.peer_id, 36), ", ".join(facts)
-
-
-_WORDINGS: dict[type, Callable[[Wording, Any], Entries]] = {
-    events.Starting: Wording._say_starting,
-    events.Leaving: Wording._say_leaving,
-    events.Registered: Wording._say_registered,
-    events.RegistryLost: Wording._say_registry_lost,
-    events.Calling: Wording._say_calling,
-    events.Rings: Wording._say_ringing,
-    events.OfferReceived: Wording._say_offer,
-    events.OfferEnded: Wording._say_offer_ended,
-    events.PathFound: Wording._say_path,
-    events.PathLost: Wording._say_path_lost,
-    events.Connected: Wording._say_connected,
-    events.Renamed: Wording._say_renamed,
-    events.ContactChanged: Wording._say_contact,
-    events.Disconnected: Wording._say_disconnected,
-    events.CallFailed: Wording._say_failed,
-    events.MessageSent: Wording._say_sent,
-    events.MessageReceived: Wording._say_message,
-    events.MessageDelivered: Wording._say_delivered,
-    events.Trouble: Wording._say_trouble,
-    results.CommandList: Wording._say_commands,
-    results.PeerList: Wording._say_peers,
-    results.ContactList: Wording._say_contacts,
-    results.Me: Wording._say_me,
-    results.Nat: Wording._say_nat,
-    results.Story: Wording._say_story,
-    results.Rejected: Wording._say_rejected,
-    results.CurrentConversation: Wording._say_current,
-}

@@ -44,6 +44,12 @@ class LabelsTests(SynchronousTestCase):
         )
         self.assertEqual(self.labels.label(IMPOSTOR), "bob (bad00000)")
 
+    def test_called_by_its_id(self) -> None:
+        """Somebody may have the beginning of the own id for a name, and another one later."""
+        for name in (BOB[:8], "bob", BOB[:8]):
+            self.offer(BOB, name)
+            self.assertEqual(self.labels.name(BOB), name)
+
     def test_lookalikes(self) -> None:
         """Of strangers whose names look alike each has its id beside."""
         self.offer(BOB, "bob")

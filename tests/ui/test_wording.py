@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 from hypothesis import given
@@ -46,6 +46,13 @@ def filled(value: Any, text: str) -> Any:
     return attrs.evolve(value, **changes)
 
 
+def sample(kind: Any) -> Any:
+    """Return an event or a result of a kind."""
+    values = {"str": "x", "int": 1, "float": 1.0, "bool": False}
+    wanted = [one for one in attrs.fields(kind) if one.default is attrs.NOTHING]
+    return kind(*(values.get(one.type, ()) for one in wanted))
+
+
 class WordingTests(SynchronousTestCase):
     """A person reads what happened, and can tell who is who."""
 
@@ -54,6 +61,11 @@ class WordingTests(SynchronousTestCase):
 
     def _said(self, value: Any) -> str:
         return "\n".join(one.lead + row for one in self.wording.say(value) for row in one.rows)
+
+    def test_every_kind(self) -> None:
+        """There is a sentence, or a reason for none, for whatever a node or a command tells."""
+        for kind in (*get_args(events.NodeEvent), *get_args(results.Result)):
+            self.wording.say(sample(kind))
 
     def test_starting(self) -> None:
         """The start says what it does, and what becomes of the identity."""
