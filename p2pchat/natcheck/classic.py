@@ -175,17 +175,11 @@ def read_nat_type(
     """
     answer: Deferred[NatType] = Deferred()
 
-    def take(nat_type: NatType) -> None:
-        if timer.active():
-            timer.cancel()
-        if not answer.called:
-            answer.callback(nat_type)
-
     def work() -> None:
-        nat_type = classify(server)
-        runtime.reactor.callFromThread(take, nat_type)
+        runtime.reactor.callFromThread(answer.callback, classify(server))
 
-    late = NatType(trouble=f"pystun3 had no answer within {DEADLINE:.0f} seconds")
-    timer = runtime.clock.callLater(DEADLINE + _GRACE, take, late)
     threading.Thread(target=work, name="pystun3", daemon=True).start()
-    return answer
+    late = NatType(trouble=f"pystun3 had no answer within {DEADLINE:.0f} seconds")
+    return answer.addTimeout(
+        DEADLINE + _GRACE, runtime.clock, onTimeoutCancel=lambda _result, _deadline: late
+    )

@@ -2,9 +2,9 @@
 A reading of our NAT by RFC 4787's two axes, mapping and filtering, from a socket of its own.
 
 The tests are those of RFC 5780 sections 4.3 and 4.4, filtering first: a request to the server's
-other address would open the filter that is being tested.  :func:`tests` is pure and says what to
-ask next; :class:`BehaviourReader` asks.  Where the server has one address only (no
-OTHER-ADDRESS), its second port is taken to be the next one, and what can't be told isn't.
+other address would open the filter that is being tested.  :func:`discover` decides what to ask,
+:class:`BindingClient` asks.  Where the server has one address only (no OTHER-ADDRESS), its second
+port is taken to be the next one, and what can't be told isn't.
 
 Deviation: RFC 8489 section 6.2.1 retransmits for 39.5 seconds; three requests in 1.5 seconds have
 to do, since most tests end by silence and a person waits.
@@ -13,8 +13,8 @@ to do, since most tests end by silence and a person waits.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -65,24 +65,24 @@ class Response:
     other: Address | None = None
 
 
-_Result = TypeVar("_Result")
-Tests = Generator[BindingTest, Response | None, _Result]
+Ask = Callable[[BindingTest], Awaitable[Response | None]]
 
 
-def tests(server: Address, is_ours: Callable[[Address], bool]) -> Tests[Behaviour]:
+async def discover(server: Address, ask: Ask, is_ours: Callable[[Address], bool]) -> Behaviour:
     """
-    Say what to ask, be told the answer or ``None`` for silence, and return the finding.
+    Run all tests.
 
+    :param ask: sends a request; awaits the response, or ``None`` for silence.
     :param is_ours: tells whether an address is the socket's own.
     """
-    first = yield BindingTest(server)
+    first = await ask(BindingTest(server))
     if first is None or first.mapped is None:
         return Behaviour(detail=f"no answer from the STUN server at {format_address(server)}")
     other = first.other
     if other is not None and not may_serve(other, scope(server[0])):
         other = None  # a server chooses where we send to only as a registry does
-    filtering = yield from _filtering(server, other)
-    mapping = yield from _mapping(server, first.mapped, other)
+    filtering = await _filtering(server, other, ask)
+    mapping = await _mapping(server, first.mapped, other, ask)
     if is_ours(first.mapped):
         mapping = Mapping.NONE
     lone = other is None or other[0] == server[0]
@@ -90,7 +90,7 @@ def tests(server: Address, is_ours: Callable[[Address], bool]) -> Tests[Behaviou
     return Behaviour(mapping, filtering, format_address(first.mapped), detail)
 
 
-def _filtering(server: Address, other: Address | None) -> Tests[Filtering]:
+async def _filtering(server: Address, other: Address | None, ask: Ask) -> Filtering:
     if other is None:
         return Filtering.UNKNOWN
     tested = [(CHANGE_PORT, Filtering.PORT_INDEPENDENT)]
@@ -100,23 +100,23 @@ def _filtering(server: Address, other: Address | None) -> Tests[Filtering]:
             (CHANGE_PORT, Filtering.ADDRESS_DEPENDENT),
         ]
     for change, behaviour in tested:
-        answer = yield BindingTest(server, change)
+        answer = await ask(BindingTest(server, change))
         if answer is not None:
             # From where we sent to: the server refuses, or ignores, the change.
             return Filtering.UNKNOWN if answer.source == server else behaviour
     return Filtering.ADDRESS_AND_PORT_DEPENDENT
 
 
-def _mapping(server: Address, mapped: Address, other: Address | None) -> Tests[Mapping]:
+async def _mapping(server: Address, mapped: Address, other: Address | None, ask: Ask) -> Mapping:
     second_port = other[1] if other is not None else server[1] + 1
-    by_port = yield BindingTest((server[0], second_port))
+    by_port = await ask(BindingTest((server[0], second_port)))
     if by_port is None:
         return Mapping.UNKNOWN
     if by_port.mapped != mapped:
         return Mapping.ADDRESS_AND_PORT_DEPENDENT
     if other is None or other[0] == server[0]:
         return Mapping.PORT_INDEPENDENT
-    by_address = yield BindingTest((other[0], server[1]))
+    by_address = await ask(BindingTest((other[0], server[1])))
     if by_address is None:
         return Mapping.PORT_INDEPENDENT
     if by_address.mapped != mapped:
@@ -124,71 +124,54 @@ def _mapping(server: Address, mapped: Address, other: Address | None) -> Tests[M
     return Mapping.ENDPOINT_INDEPENDENT
 
 
-class BehaviourReader(DatagramProtocol):
-    """The tests on one socket, one after the other."""
+class BindingClient(DatagramProtocol):
+    """A socket that asks one question at a time."""
 
-    def __init__(self, runtime: Runtime, server: Address) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._tests = tests(server, self._is_ours)
         self._transaction_id = b""
+        self._answer: Deferred[Response | None] = Deferred()
         self._timers: list[IDelayedCall] = []
-        self.finished: Deferred[Behaviour] = Deferred()
 
-    def startProtocol(self) -> None:
-        """Begin with the first test."""
-        self._go_on(None)
+    def ask(self, test: BindingTest) -> Deferred[Response | None]:
+        """Send a request, and again; a Deferred of the response, or of None in the end."""
+        self._transaction_id = self._runtime.random_bytes(12)
+        self._answer = Deferred()
+        change = {"CHANGE_REQUEST": test.change} if test.change else {}
+        data = stun.encode(stun.request(self._transaction_id, **change))
+        later = self._runtime.clock.callLater
+        self._timers = [later(delay, self._send, data, test.server) for delay in RETRANSMISSIONS]
+        self._timers.append(later(PATIENCE, self._end, None))
+        return self._answer
 
     def datagramReceived(self, data: bytes, addr: Address) -> None:
-        """Take an answer to the present test; anything else is ignored."""
+        """Take a response to the present request; anything else is ignored."""
         try:
             message = stun.decode(data)
         except RemoteProtocolError:
             return
-        if message.transaction_id == self._transaction_id and not self.finished.called:
-            self._go_on(_answer(message, (addr[0], addr[1])))
+        if message.transaction_id == self._transaction_id:
+            self._end(_response(message, (addr[0], addr[1])))
 
-    def _go_on(self, answer: Response | None) -> None:
-        self._cancel_timers()
-        try:
-            test = self._tests.send(answer)
-        except StopIteration as end:
-            self._transaction_id = b""
-            self.finished.callback(end.value)
-        else:
-            self._ask(test)
-
-    def _ask(self, test: BindingTest) -> None:
-        self._transaction_id = self._runtime.random_bytes(12)
-        change = {"CHANGE_REQUEST": test.change} if test.change else {}
-        data = stun.encode(stun.request(self._transaction_id, **change))
-        clock = self._runtime.clock
-        self._timers = [
-            clock.callLater(delay, self._send, data, test.server) for delay in RETRANSMISSIONS
-        ]
-        self._timers.append(clock.callLater(PATIENCE, self._go_on, None))
+    def _end(self, response: Response | None) -> None:
+        self._transaction_id = b""
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        self._answer.callback(response)
 
     def _send(self, data: bytes, server: Address) -> None:
         # A network that refuses to send is as good as one that doesn't answer.
         with contextlib.suppress(OSError):
-            self._port().write(data, server)
+            cast(Any, self.transport).write(data, server)
 
-    def _port(self) -> Any:
-        return self.transport
-
-    def _cancel_timers(self) -> None:
-        for timer in self._timers:
-            if timer.active():
-                timer.cancel()
-        self._timers = []
-
-    def _is_ours(self, address: Address) -> bool:
-        return (
-            address[1] == self._port().getHost().port
-            and address[0] in self._runtime.host_addresses()
-        )
+    def is_ours(self, address: Address) -> bool:
+        """Tell whether an address is this socket's own."""
+        ours: Any = cast(Any, self.transport).getHost()
+        return address[1] == ours.port and address[0] in self._runtime.host_addresses()
 
 
-def _answer(message: Message, source: Address) -> Response | None:
+def _response(message: Message, source: Address) -> Response | None:
     other = message.attributes.get("OTHER-ADDRESS")
     mapped = stun.mapped_address(message) if message.message_class is MessageClass.SUCCESS else None
     return Response(source, mapped, None if other is None else (other[0], other[1]))
@@ -200,11 +183,12 @@ def read_behaviour(runtime: Runtime, server: Address) -> Deferred[Behaviour]:
 
     Never fails: what went wrong is the ``detail`` of an unknown behaviour.
     """
-    reader = BehaviourReader(runtime, server)
-    port = runtime.reactor.listenUDP(0, reader)
+    client = BindingClient(runtime)
+    port = runtime.reactor.listenUDP(0, client)
+    found = Deferred.fromCoroutine(discover(server, client.ask, client.is_ours))
 
     def close(behaviour: Behaviour) -> Behaviour:
         port.stopListening()
         return behaviour
 
-    return reader.finished.addCallback(close)
+    return found.addCallback(close)

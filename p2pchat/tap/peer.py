@@ -249,8 +249,8 @@ def _nat_type_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.tap.process import this_process  # noqa: PLC0415
 
     return NatTypeService(
-        runtime,
-        options.settings.server,
+        runtime=runtime,
+        server=options.settings.server,
         stun_port=options["stun-port"],
         process=this_process(options.program),
         json=bool(options["json"]),
@@ -276,8 +276,8 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
         return Node(runtime, settings, profile, [registry])
 
     return PeerService(
-        runtime,
-        front_end,
+        runtime=runtime,
+        front_ends=[front_end],
         process=this_process(options.program),
         make_node=make_node,
         attach=lambda one: StandardIO(one.stdio, reactor=runtime.reactor),

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver, Logger
@@ -51,29 +52,29 @@ SAY_LEAVING = 0.5  # seconds of goodbyes after which the person is told what is 
 _log = Logger()
 
 
+@attrs.define(eq=False, slots=False, kw_only=True)
 class StdioService(Service):
     """
     A service that owns stdio: its log goes elsewhere, and its failure ends the program.
 
-    :param observer: where log lines go; ``None``: wherever twistd sends them.
+    :ivar observer: where log lines go; ``None``: wherever twistd sends them.
     """
 
-    def __init__(self, reactor: Any, process: Process, observer: ILogObserver | None) -> None:
-        self._reactor = reactor
-        self._process = process
-        self._observer = observer
-        self._ending = False
+    runtime: Runtime
+    process: Process
+    observer: ILogObserver | None = None
+    _ending: bool = attrs.field(default=False, init=False)
 
     def setServiceParent(self, parent: Any) -> None:
         """Join an application, which takes its log observer from us before it logs anything."""
-        if self._observer is not None and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, self._observer)
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
         super().setServiceParent(parent)
 
     def startService(self) -> None:
         """Begin as soon as the reactor runs, so that ending is possible."""
         super().startService()
-        self._reactor.callWhenRunning(self.begin)
+        self.runtime.reactor.callWhenRunning(self.begin)
 
     def begin(self) -> None:
         """Do what the service is there for."""
@@ -83,80 +84,67 @@ class StdioService(Service):
         """End the program; again is harmless."""
         if not self._ending:
             self._ending = True
-            self._reactor.stop()
+            self.runtime.reactor.stop()
 
     def fail(self, sentence: str) -> None:
         """End the program with status 1."""
-        self._process.stderr.write(f"{self._process.program}: {sentence}\n")
-        self._process.set_exit_status(1)
+        self.process.stderr.write(f"{self.process.program}: {sentence}\n")
+        self.process.set_exit_status(1)
         self.leave()
 
 
+@attrs.define(eq=False, slots=False, kw_only=True)
 class PeerService(StdioService):
     """
     A node and its front ends; it ends with the last of them.
 
-    :param front_ends: on stdio, console or JSON lines.
-    :param make_node: makes the node.
-    :param attach: connects a front end to the descriptors.
-    :param starting: what is told before the registry has answered.
-    :param terminal: where a line is edited; ``None`` elsewhere.
-    :param call: whom to call once registered; "" for nobody.
+    :ivar front_ends: on stdio, console or JSON lines.
+    :ivar make_node: makes the node.
+    :ivar attach: connects a front end to the descriptors.
+    :ivar starting: what is told before the registry has answered.
+    :ivar terminal: where a line is edited; ``None`` elsewhere.
+    :ivar call: whom to call once registered; "" for nobody.
     """
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        *front_ends: FrontEnd,
-        process: Process,
-        make_node: Callable[[], INode],
-        attach: Callable[[FrontEnd], object],
-        starting: events.Starting,
-        observer: ILogObserver | None = None,
-        terminal: Terminal | None = None,
-        call: str = "",
-    ) -> None:
-        super().__init__(runtime.reactor, process, observer)
-        self._runtime = runtime
-        self._make_node = make_node
-        self._front_ends = list(front_ends)
-        self._attach = attach
-        self._starting = starting
-        self._terminal = terminal
-        self._call = call
-        self._node: INode | None = None
+    front_ends: list[FrontEnd]
+    make_node: Callable[[], INode]
+    attach: Callable[[FrontEnd], object]
+    starting: events.Starting
+    terminal: Terminal | None = None
+    call: str = ""
+    _node: INode | None = attrs.field(default=None, init=False)
 
     def begin(self) -> None:
         """Show the console and start the node."""
-        node, event_log = self._make_node(), EventLog()
-        for one in self._front_ends:
+        node, event_log = self.make_node(), EventLog()
+        for one in self.front_ends:
             one.join(node, partial(self._left, node, one))
         node.listen(event_log)
         node.listen(self._watch)
         try:
             self._prepare_terminal()
-            for one in self._front_ends:
-                self._attach(one)
+            for one in self.front_ends:
+                self.attach(one)
         except OSError as error:
             self._fail_to_start(Failure(ConfigurationError(f"stdin or stdout: {error.strerror}")))
             return
         self._node = node
-        event_log(self._starting)
-        self._show(self._starting)
+        event_log(self.starting)
+        self._show(self.starting)
         maybeDeferred(node.start).addErrback(self._fail_to_start)
-        self._process.started()
+        self.process.started()
 
     def _show(self, value: events.NodeEvent) -> None:
-        for one in self._front_ends:
+        for one in self.front_ends:
             one.show(value)
 
     def _left(self, node: INode, front_end: FrontEnd) -> None:
         """Let a front end go; the program ends with the last one."""
         front_end.requests.end()
-        if self._front_ends == [front_end]:
+        if self.front_ends == [front_end]:
             self.leave()
-        elif front_end in self._front_ends:
-            self._front_ends.remove(front_end)
+        elif front_end in self.front_ends:
+            self.front_ends.remove(front_end)
             node.unlisten(front_end.receive)
             front_end.close()
 
@@ -166,40 +154,40 @@ class PeerService(StdioService):
         node, self._node = self._node, None
         stopped: Deferred[Any] = succeed(None) if node is None else self._say_goodbye(node)
         stopped.addTimeout(
-            STOP_DEADLINE, self._runtime.clock, onTimeoutCancel=lambda _result, _deadline: None
+            STOP_DEADLINE, self.runtime.clock, onTimeoutCancel=lambda _result, _deadline: None
         )
         stopped.addErrback(lambda failure: _log.failure("while leaving", failure))
         return stopped.addCallback(lambda _: self._close())
 
     def _say_goodbye(self, node: INode) -> Deferred[Any]:
-        for one in self._front_ends:
+        for one in self.front_ends:
             one.requests.end()  # a signal ends us without anybody's leaving
         leaving = events.Leaving(STOP_DEADLINE)
-        note = self._runtime.clock.callLater(SAY_LEAVING, self._show, leaving)
+        note = self.runtime.clock.callLater(SAY_LEAVING, self._show, leaving)
         return maybeDeferred(node.stop).addBoth(_cancelling(note))
 
     def _close(self) -> Deferred[Any]:
         _log.info("p2pchat has left")
-        closed = gatherResults([one.close() for one in self._front_ends])
+        closed = gatherResults([one.close() for one in self.front_ends])
         return closed.addBoth(lambda _: self._restore())
 
     def _restore(self) -> None:
-        if self._terminal is not None:
-            self._terminal.restore()
+        if self.terminal is not None:
+            self.terminal.restore()
 
     def _prepare_terminal(self) -> None:
-        if self._terminal is None:
+        if self.terminal is None:
             return
-        self._terminal.prepare()
-        self._reactor.addSystemEventTrigger("after", "shutdown", self._terminal.restore)
+        self.terminal.prepare()
+        self.runtime.reactor.addSystemEventTrigger("after", "shutdown", self.terminal.restore)
         # A closed window is a way of leaving, too; nohup's choice is respected.
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
-            signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.leave))
+            signal.signal(signal.SIGHUP, lambda *_: self.runtime.reactor.callFromThread(self.leave))
 
     def _watch(self, event: events.NodeEvent) -> None:
-        if self._call and isinstance(event, events.Registered):
-            who, self._call = self._call, ""
-            self._front_ends[0].requests.execute(Command(Verb.CONNECT, who))
+        if self.call and isinstance(event, events.Registered):
+            who, self.call = self.call, ""
+            self.front_ends[0].requests.execute(Command(Verb.CONNECT, who))
 
     def _fail_to_start(self, failure: Failure) -> None:
         error = failure.value
@@ -240,52 +228,40 @@ def _reason(error: CannotListenError) -> str:
     return getattr(error.socketError, "strerror", None) or str(error.socketError)
 
 
+@attrs.define(eq=False, slots=False, kw_only=True)
 class NatTypeService(StdioService):
-    """The reading of our NAT for ``--nat-type``, printed once."""
+    """
+    The reading of our NAT for ``--nat-type``, printed once.
 
-    def __init__(
-        self,
-        runtime: Runtime,
-        server: str,
-        *,
-        stun_port: int | None,
-        process: Process,
-        json: bool,
-        observer: ILogObserver | None = None,
-    ) -> None:
-        """
-        Make it.
+    :ivar server: the registry's URL.
+    :ivar stun_port: where STUN is at its host; ``None``: the registry is asked.
+    """
 
-        :param server: the registry's URL.
-        :param stun_port: where STUN is at its host; ``None``: the registry is asked.
-        """
-        super().__init__(runtime.reactor, process, observer)
-        self._runtime = runtime
-        self._server = server
-        self._stun_port = stun_port
-        self._json = json
+    server: str
+    stun_port: int | None
+    json: bool
 
     def begin(self) -> None:
         """Ask."""
-        self._find().addCallback(self._read).addErrback(self._unknown).addCallback(self._print)
+        read = Deferred.fromCoroutine(self._read())
+        read.addErrback(self._unknown).addCallback(self._print)
 
-    @inlineCallbacks
-    def _find(self) -> Any:
-        """Return a Deferred of the IPv4 address of a STUN server."""
-        if self._stun_port is None:
-            return (yield find_stun(self._server, self._runtime))
-        name = host(self._server).strip("[]")
-        found = yield Resolver(self._runtime).addresses(name)
-        if not found or ":" in found[0]:  # those of IPv4 come first
+    async def _read(self) -> NatCheck:
+        server = await self._find()
+        nat_type = read_nat_type(self.runtime, server)
+        behaviour = read_behaviour(self.runtime, server)  # both at once
+        return NatCheck(await nat_type, await behaviour)
+
+    async def _find(self) -> Address:
+        """Return the IPv4 address of a STUN server."""
+        if self.stun_port is None:
+            found: Address = await find_stun(self.server, self.runtime)
+            return found
+        name = host(self.server).strip("[]")
+        addresses = await Resolver(self.runtime).addresses(name)
+        if not addresses or ":" in addresses[0]:  # those of IPv4 come first
             raise RegistryError(f"{name} has no IPv4 address")
-        return found[0], self._stun_port
-
-    def _read(self, server: Address) -> Deferred[NatCheck]:
-        asked: list[Deferred[Any]] = [
-            read_nat_type(self._runtime, server),
-            read_behaviour(self._runtime, server),
-        ]
-        return gatherResults(asked).addCallback(lambda found: NatCheck(*found))
+        return addresses[0], self.stun_port
 
     def _unknown(self, failure: Failure) -> NatCheck:
         if failure.check(P2PChatError) is None:
@@ -293,13 +269,13 @@ class NatTypeService(StdioService):
         return NatCheck(NatType(), Behaviour(detail=str(failure.value)))
 
     def _print(self, found: NatCheck) -> None:
-        if self._json:
-            text = json_form.encode(found.NAME, self._runtime.wall_time(), found.fields())
+        if self.json:
+            text = json_form.encode(found.NAME, self.runtime.wall_time(), found.fields())
         else:
             text = "".join(f"{row}\n" for row in found.rows())
         with contextlib.suppress(OSError):  # nobody reads it any more
-            self._process.stdout.write(text)
-            self._process.stdout.flush()
+            self.process.stdout.write(text)
+            self.process.stdout.flush()
         if not found.address:
-            self._process.set_exit_status(1)
+            self.process.set_exit_status(1)
         self.leave()

@@ -15,8 +15,8 @@ from p2pchat.natcheck.discovery import (
     Behaviour,
     BindingTest,
     Response,
+    discover,
     read_behaviour,
-    tests,
 )
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.nat import Filtering, Mapping
@@ -61,16 +61,17 @@ class World:
 
     def read(self, ours: Address = ("10.0.0.2", 5000)) -> Behaviour:
         """Run all tests."""
-        running = tests(SERVER, lambda address: address == ours)
-        try:
-            test = next(running)
-            while True:
-                test = running.send(self.answer(test))
-        except StopIteration as end:
-            return cast(Behaviour, end.value)
+        asked = discover(SERVER, self.ask, lambda address: address == ours)
+        found: list[Behaviour] = []
+        Deferred.fromCoroutine(asked).addCallback(found.append)
+        return found[0]
+
+    async def ask(self, test: BindingTest) -> Response | None:
+        """Answer a test."""
+        return self.answer(test)
 
 
-class TestsTests(SynchronousTestCase):
+class DiscoverTests(SynchronousTestCase):
     """The tests of RFC 5780 tell the behaviours of RFC 4787 apart."""
 
     def test_cone(self) -> None:
@@ -130,11 +131,16 @@ class TestsTests(SynchronousTestCase):
 
     def test_change_ignored(self) -> None:
         """A server that answers a change from where it was asked proves nothing."""
-        running = tests(SERVER, lambda _address: False)
-        next(running)
-        running.send(Response(SERVER, MAPPED, OTHER))
-        following = running.send(Response(SERVER, None, None))
-        self.assertEqual(following, BindingTest((SERVER[0], OTHER[1])))
+        replies = [Response(SERVER, MAPPED, OTHER), Response(SERVER, None, None), None]
+        asked: list[BindingTest] = []
+
+        async def ask(test: BindingTest) -> Response | None:
+            asked.append(test)
+            return replies.pop(0)
+
+        found = Deferred.fromCoroutine(discover(SERVER, ask, lambda _address: False))
+        self.assertEqual(self.successResultOf(found).filtering, Filtering.UNKNOWN)
+        self.assertEqual(asked[-1], BindingTest((SERVER[0], OTHER[1])))
 
 
 class FakePort:

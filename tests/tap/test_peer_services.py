@@ -67,8 +67,8 @@ class PeerServiceTests(SynchronousTestCase):
         )
         self.make_service = partial(
             PeerService,
-            runtime,
-            front_end,
+            runtime=runtime,
+            front_ends=[front_end],
             process=process,
             make_node=lambda: self.node,
             attach=lambda one: one.stdio.makeConnection(self.transport),
@@ -171,8 +171,8 @@ class PeerServiceTests(SynchronousTestCase):
             zip(front_ends, (first, second), strict=True)
         )
         service = PeerService(
-            runtime,
-            *front_ends,
+            runtime=runtime,
+            front_ends=[*front_ends],
             process=Process(io.StringIO(), self.stderr, self.statuses.append, "p2ppeer"),
             make_node=lambda: self.node,
             attach=lambda one: one.stdio.makeConnection(attached[one]),
