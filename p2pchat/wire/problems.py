@@ -20,11 +20,12 @@ from p2pchat.wire.work import Challenge
 
 CONTENT_TYPE = b"application/problem+json"
 TYPE_PREFIX = "/problems/"
+_STATUSES = frozenset(map(int, HTTPStatus))
 
 
 def _status(value: object, name: str) -> int:
     status = checked(value, name, int, 599)
-    if status not in HTTPStatus._value2member_map_:
+    if status not in _STATUSES:
         raise RemoteProtocolError(f"{status} is not an HTTP status")
     return status
 
