@@ -62,7 +62,7 @@ from p2pchat.traversal import (
     send_budget,
     strategy,
 )
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.report import AttemptReport, BurstReport, NatReport, PairReport, RelayReport
 from p2pchat.ui import results
@@ -314,7 +314,7 @@ class VectorTests(SynchronousTestCase):
     def check(self, name: str, nominating: bool) -> str:
         """Return the first check that the offering side sends with this transaction id."""
         offer, answer = self.given["offer fragment"], self.given["answer fragment"]
-        credentials = Credentials(offer, answer, self.bytes("key"))
+        credentials = CheckCredentials(offer, answer, self.bytes("key"))
         identifier, number = self.bytes(name), int(nominating)
         return credentials.request(identifier, False, number, nominating).hex()
 

@@ -1,22 +1,22 @@
 """
 The traversal of one peer: gathering, relays, and any number of attempts side by side.
 
-Owns the way of a datagram to what it concerns, whatever base it came in on: relayed data is
-unwrapped first; a STUN request goes by the username fragment that it is addressed to, a response
-by its transaction; QUIC goes to the attempt that its route belongs to, as :class:`LinkDatagram`.
-Everything else is refused and counted.  An attempt is named by our username fragment.  Checks
-that come before the answer does, which has the key to judge them by, wait for it, EARLY_CHECKS of
-them: from behind a NAT that maps by destination they alone say where to answer.
+Owns the way of a datagram to the machine that it concerns, whatever base it came in on: relayed
+data is unwrapped first; a STUN request goes to the attempt whose username fragment it names, a
+response by its transaction, and QUIC to the attempt that its route belongs to, as
+:class:`LinkDatagram`.  Everything else is refused and counted.  An attempt is named by our username
+fragment.  Checks that come before the answer, which has the key to judge them by, wait for it,
+EARLY_CHECKS of them: from behind a NAT that maps by destination they alone say where to answer.
 
-Owns what attempts share: turns (:mod:`p2pchat.traversal.admission`), what may be sent to addresses
-that others name (:mod:`p2pchat.traversal.send_budget`), probe bursts, and the relay, which is asked
-for where plain checks have had RELAY_DELAY in vain, or at once where they can't help, or didn't
-help the last time (:mod:`p2pchat.traversal.path_hint`).  In all of that known peers come before
-strangers.
-With ``relay_only`` no local or server-reflexive address is told, sent from or sent to.
+Owns also what attempts share: slots (:mod:`p2pchat.traversal.check_slots`), limits on what is sent
+(:mod:`p2pchat.traversal.send_budget`), port guessing, and the relay.  A relay is asked for where
+plain checks have had RELAY_DELAY in vain, or at once where the strategy says so
+(:mod:`p2pchat.traversal.strategy`).  In all of that known peers come before strangers.  With
+``relay_only`` no local or server-reflexive address is told, sent from or sent to.
 
-A datagram costs the same however many attempts there are: it concerns one that it names, one of
-the few that check, or the one that has its route.
+Children put datagrams and events into their outboxes, and the agent empties these after each input
+(:meth:`Agent._drain`).  So a datagram costs the same however many attempts there are: it concerns
+one that it names, one of the few that check, or the one that has its route.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from functools import partial
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.traversal.admission import Admission
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.check_slots import CheckSlots
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, GatheringEvent, NetworkReturned
@@ -37,16 +37,16 @@ from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.port_guessing import GuessingBudget, target
 from p2pchat.traversal.punching import (
+    AttemptPhase,
     CheckDatagram,
     PathMoved,
-    Phase,
     Punching,
     PunchingEvent,
     RoundEnded,
     RouteHeard,
 )
 from p2pchat.traversal.relays import BasesChanged, Relays, RelaysEvent, StreamChange
-from p2pchat.traversal.routes import Routes
+from p2pchat.traversal.routes import RouteTable
 from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
 from p2pchat.traversal.strategy import Plan, plan
 from p2pchat.traversal.timers import earliest
@@ -73,15 +73,8 @@ class SocketsReleased:
     kept: frozenset[str]
 
 
-AgentEvent = (
-    CandidatesChanged
-    | NetworkReturned
-    | PathMoved
-    | RoundEnded
-    | LinkDatagram
-    | SocketsReleased
-    | StreamChange
-)
+GatheringNews = CandidatesChanged | NetworkReturned
+AgentEvent = GatheringNews | PathMoved | RoundEnded | LinkDatagram | SocketsReleased | StreamChange
 
 RELAY_DELAY = 0.2  # seconds that direct checks have before a relay is asked for
 EARLY_CHECKS = 8  # of one attempt; more are sent again anyway
@@ -107,11 +100,11 @@ class Agent:
     refused: int = 0
     _limit: AmplificationLimit = attrs.Factory(AmplificationLimit)
     _budget: SendBudget = attrs.Factory(SendBudget)
-    _admission: Admission = attrs.Factory(Admission)
+    _slots: CheckSlots = attrs.Factory(CheckSlots)
     _guessing: GuessingBudget = attrs.Factory(GuessingBudget)
     _attempts: dict[str, Punching] = attrs.Factory(dict)
     _outbox: deque[PunchingEvent] = attrs.Factory(deque)  # of all attempts
-    _routes: Routes = attrs.Factory(Routes)
+    _routes: RouteTable = attrs.Factory(RouteTable)
     _early: dict[str, deque[tuple[stun.Message, Route]]] = attrs.Factory(dict)
     _relay_at: float | None = None  # when to ask for a relay
     _relay_until: float | None = None  # when to let it go
@@ -125,7 +118,7 @@ class Agent:
         return ufrag
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """Return all that a peer is to be told."""
+        """Return the candidates for offer and answer."""
         relayed = self.relays.candidates()
         if self.relay_only:
             return relayed
@@ -133,10 +126,10 @@ class Agent:
 
     def prepare(self, now: float) -> None:
         """
-        A call begins: where only a relay can carry it, ask for one before the answer comes.
+        Get ready for a call: where only a relay can carry it, ask for one before the answer comes.
 
-        The mapping that we tell may be gone since the last look: the next look is now, and what it
-        shows follows.
+        Our NAT may have dropped the mapping that we tell, so the STUN service is asked again now;
+        an address that changed follows the offer or answer.
         """
         self.gathering.look_again(now)
         if self.relay_only or self.gathering.is_blocked:
@@ -150,12 +143,12 @@ class Agent:
     # -- attempts
 
     def has_room(self, known: bool, now: float) -> bool:
-        """Tell whether an attempt may begin; a stranger who may not is to be told ``busy``."""
-        return self._admission.has_room(known, now)
+        """Tell whether an attempt may begin; else a stranger is to be refused as ``busy``."""
+        return self._slots.has_room(known, now)
 
     @property
     def attempts(self) -> int:
-        """How many attempts there are, those included that an offer may still lead to."""
+        """How many attempts there are, with those whose offer isn't answered yet."""
         return len(self._attempts) + len(self._early)
 
     def attempt(self, ufrag: str) -> Punching | None:
@@ -164,7 +157,7 @@ class Agent:
 
     def punch(
         self,
-        credentials: Credentials,
+        credentials: CheckCredentials,
         candidates: tuple[Candidate, ...],
         theirs: NatTraits,
         now: float,
@@ -174,7 +167,7 @@ class Agent:
         known: bool = False,
     ) -> Punching:
         """
-        Begin an attempt; its checks go out when it is its turn.
+        Begin an attempt; its checks go out when it has a slot.
 
         :param theirs: what the other side says of its NAT.
         :param low_ttl: see :meth:`p2pchat.traversal.punching.Punching.begin`.
@@ -189,7 +182,7 @@ class Agent:
             self.gathering.is_local,
             self._random_bytes,
             known,
-            self._admission,
+            self._slots,
             theirs,
             hint,
             outbox=self._outbox,
@@ -197,7 +190,7 @@ class Agent:
         attempt.may_send = partial(self._may_send, attempt)
         attempt.bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
         self._attempts[attempt.ufrag] = attempt
-        self._admission.begin(known, now)
+        self._slots.begin(known, now)
         # A side without a NAT has no mapping that an early check could take (RELAY_WAIT).
         attempt.begin(candidates, now, low_ttl and theirs.mapping is not Mapping.NONE)
         for message, route in self._early.pop(attempt.ufrag, ()):
@@ -212,13 +205,13 @@ class Agent:
         if not proved and not self._limit.has_room(host, now):
             return False
         octets += WRAPPING if to.is_relayed else 0
-        sharing = self._admission.count(attempt.known)
+        sharing = self._slots.count(attempt.known)
         if not self._budget.take(attempt.ufrag, attempt.known, sharing, octets, now):
             return False
         return proved or self._limit.take(host, now)
 
     def learn(self, ufrag: str, theirs: NatTraits, now: float) -> None:
-        """Take what the other side says of its NAT anew."""
+        """Take what the other side says of its NAT now."""
         if ufrag in self._attempts:
             self._attempts[ufrag].theirs = theirs
             self._reconsider(self._attempts[ufrag], now)
@@ -229,10 +222,10 @@ class Agent:
             self._attempts[ufrag].check_again(now)
 
     def _reconsider(self, attempt: Punching, now: float) -> None:
-        """See whether an attempt needs more than plain checks."""
+        """See whether an attempt needs more than plain checks, and do that."""
         if attempt.is_direct:
             return
-        if attempt.phase is Phase.CHECKING and attempt.burst is None:
+        if attempt.phase is AttemptPhase.CHECKING and attempt.burst is None:
             chosen = plan(self.gathering.traits(), attempt.theirs, attempt.hint)
             if chosen.wants_relay or self.relay_only or self.gathering.is_blocked:
                 self._want_relay(now)
@@ -248,7 +241,7 @@ class Agent:
             attempt.begin_burst(chosen.strategy, aim, now + chosen.delay)
 
     def _end_guessing(self, attempt: Punching, kept: frozenset[str]) -> None:
-        """Let others guess; the attempt keeps only these of its many sockets."""
+        """End an attempt's port guessing; of its many sockets it keeps only these."""
         if self._guessing.give_back(
             attempt.ufrag, attempt.known, attempt.is_direct, keeps=bool(kept)
         ):
@@ -261,7 +254,7 @@ class Agent:
         if attempt is None:
             return
         attempt.may_send = lambda _route, _octets, _now: False  # whoever still holds it
-        self._admission.leave(ufrag)
+        self._slots.leave(ufrag)
         self._budget.forget(ufrag)
         for route in attempt.routes:
             self._routes.remove(route, ufrag)
@@ -311,16 +304,16 @@ class Agent:
             ufrag, _, _ = message.attributes.get("USERNAME", "").partition(":")
             return self._receive_check(ufrag, message, route, now)
         if self.gathering.receive_response(message, route.address):
-            return not route.is_relayed
+            return not route.is_relayed  # nobody was asked from a relay
         return any(one.receive_response(message, route, now) for one in self._checking())
 
     def _checking(self) -> list[Punching]:
-        return [self._attempts[ufrag] for ufrag in self._admission.checking]
+        return [self._attempts[ufrag] for ufrag in self._slots.checking]
 
     def _receive_check(self, ufrag: str, message: stun.Message, route: Route, now: float) -> bool:
-        attempt, early = self._attempts.get(ufrag), self._early.get(ufrag)
-        if attempt is None and early is not None:
-            early.append((message, route))
+        if ufrag in self._early:
+            self._early[ufrag].append((message, route))
+        attempt = self._attempts.get(ufrag)
         return attempt is not None and attempt.receive_request(message, route, now)
 
     # -- time
@@ -335,7 +328,7 @@ class Agent:
         self._drain(now)
 
     def _mind_relay(self, now: float) -> None:
-        """Ask for a relay where it is time, and let go of one that nobody needs any more."""
+        """Ask for a relay where it is time, and give back one that nobody needs any more."""
         if self._relay_at is not None and now >= self._relay_at:
             self._relay_at = None
             if self._is_needy():
@@ -351,7 +344,7 @@ class Agent:
 
     def get_timer(self) -> float | None:
         """Return the earliest wish of a child."""
-        own = (self._relay_at, self._relay_until, self._admission.get_timer())
+        own = (self._relay_at, self._relay_until, self._slots.get_timer())
         attempts = (attempt.get_timer() for attempt in self._checking())
         return earliest(self.gathering.get_timer(), self.relays.get_timer(), *own, *attempts)
 
@@ -369,65 +362,62 @@ class Agent:
         return self._events.popleft() if self._events else None
 
     def _drain(self, now: float) -> None:
-        """Take what the children have given, until there is nothing more."""
+        """Empty the children's outboxes; what follows from their events may fill them again."""
         self._admit(now)
-        gathering, relays = self.gathering.outbox, self.relays.outbox
-        while gathering or relays or self._outbox:
-            if gathering:
-                self._take_gathered(gathering.popleft(), now)
-            elif self._outbox:
-                self._take_punched(self._outbox.popleft(), now)
-            else:
-                self._take_relayed(relays.popleft(), now)
+        while outbox := self.gathering.outbox or self._outbox or self.relays.outbox:
+            self._take(outbox.popleft(), now)
             self._admit(now)
 
     def _admit(self, now: float) -> None:
-        """Begin the rounds whose turn has come, and give up those that it came too late for."""
-        if not self._admission.is_awaited:
+        """Begin the rounds that get a slot now, and end those that have waited for too long."""
+        if not self._slots.is_awaited:
             return
-        for ufrag in self._admission.take_late(now):
+        for ufrag in self._slots.expire(now):
             self._attempts[ufrag].give_up()
-        if self._admission.is_pressed:
+        if self._slots.is_pressed:
             any(attempt.give_way(now) for attempt in self._checking())
-        while (next_one := self._admission.next()) is not None:
+        while (next_one := self._slots.next()) is not None:
             attempt = self._attempts[next_one]
             attempt.take_turn(now)
             self._reconsider(attempt, now)
             attempt.handle_timer(now)
 
-    def _take_gathered(self, event: GatheringEvent, now: float) -> None:
+    def _take(self, event: GatheringEvent | PunchingEvent | RelaysEvent, now: float) -> None:
         match event:
+            case CheckDatagram() | RouteHeard() | PathMoved() | RoundEnded():
+                attempt = self._attempts.get(event.ufrag)
+                if attempt is not None:  # else it was forgotten meanwhile
+                    self._take_punched(attempt, event, now)
             case Datagram():
-                # STUN servers are named by a registry: they are hosts like any other.
-                if self._limit.take(event.destination[0], now):
-                    self._outgoing.append(("", event))
-                return
-            case CandidatesChanged():
-                for attempt in self._checking():
-                    self._reconsider(attempt, now)
-                is_calling = self._relay_until is not None and not self._attempts
-                if self.gathering.is_blocked and is_calling:
-                    self._want_relay(now)  # a call goes out, and no answer will do without one
-        self._events.append(event)
-
-    def _take_relayed(self, event: RelaysEvent, now: float) -> None:
-        match event:
-            case Datagram():
-                to, is_stream = event.destination, event.base.startswith(STREAMS)
-                if is_stream or self.relays.is_serving(to) or self._limit.take(to[0], now):
-                    self._outgoing.append(("", event))
+                self._send(event, now)
             case BasesChanged():
-                for ufrag, attempt in self._attempts.items():
-                    for route in attempt.set_relays(self.relays.bases, now):
-                        self._routes.remove(route, ufrag)
-                self._events.append(CandidatesChanged())
-            case StreamChange():
+                self._change_bases(now)
+            case CandidatesChanged():
+                self._reconsider_all(now)
+                self._events.append(event)
+            case NetworkReturned() | StreamChange():
                 self._events.append(event)
 
-    def _take_punched(self, event: PunchingEvent, now: float) -> None:
-        attempt = self._attempts.get(event.ufrag)
-        if attempt is None:
-            return  # it was forgotten meanwhile
+    def _send(self, datagram: Datagram, now: float) -> None:
+        """Send to a server, within the limit for hosts: whoever runs a registry names them."""
+        to, is_stream = datagram.destination, datagram.base.startswith(STREAMS)
+        if is_stream or self.relays.is_serving(to) or self._limit.take(to[0], now):
+            self._outgoing.append(("", datagram))
+
+    def _change_bases(self, now: float) -> None:
+        for ufrag, attempt in self._attempts.items():
+            for route in attempt.set_relays(self.relays.bases, now):
+                self._routes.remove(route, ufrag)
+        self._events.append(CandidatesChanged())
+
+    def _reconsider_all(self, now: float) -> None:
+        for attempt in self._checking():
+            self._reconsider(attempt, now)
+        is_calling = self._relay_until is not None and not self._attempts
+        if self.gathering.is_blocked and is_calling:
+            self._want_relay(now)  # without one no answer to our offer can lead to a path
+
+    def _take_punched(self, attempt: Punching, event: PunchingEvent, now: float) -> None:
         match event:
             case CheckDatagram(ufrag, datagram):
                 if datagram.base.startswith(RELAYS):
@@ -436,16 +426,13 @@ class Agent:
                     self._outgoing.append((ufrag, datagram))
             case RouteHeard(ufrag, route, proved):
                 self._routes.add(route, ufrag, proved)
-            case PathMoved():
+            case PathMoved() | RoundEnded():
                 self._events.append(event)
-                if attempt.is_direct:
+                if attempt.is_direct or isinstance(event, RoundEnded):
                     self._relieve(attempt)
-            case RoundEnded():
-                self._events.append(event)
-                self._relieve(attempt)
 
     def _relieve(self, attempt: Punching) -> None:
-        """Give back what an attempt doesn't need any more: it has a direct path, or stopped."""
+        """Free what an attempt doesn't need any more: it has a direct path, or its round ended."""
         self._end_guessing(attempt, frozenset(route.base for route in attempt.routes))
         if attempt.is_direct:
             self.relays.forget(attempt.ufrag)

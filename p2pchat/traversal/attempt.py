@@ -28,10 +28,10 @@ import attrs
 
 from p2pchat.identity.exchange import Exchange
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod, is_predicted
-from p2pchat.traversal.punching import Phase, Punching
+from p2pchat.traversal.punching import AttemptPhase, Punching
 from p2pchat.traversal.remote_candidates import MAX_KEPT
 from p2pchat.traversal.report import AttemptReport, NatReport, in_ms, milliseconds
 from p2pchat.traversal.strategy import choose
@@ -100,7 +100,7 @@ class Attempt:
         self._remote_nat, self._checks_began = NatTraits.read(theirs.nat), now
         self._note(theirs.candidates)
         self._checks = self.agent.punch(
-            Credentials(self.ufrag, theirs.ufrag, key),
+            CheckCredentials(self.ufrag, theirs.ufrag, key),
             theirs.candidates,
             self._remote_nat,
             now,
@@ -140,7 +140,7 @@ class Attempt:
     @property
     def is_checking(self) -> bool:
         """Whether a round of checks is on: the first one, or one for a better path."""
-        return self._checks is not None and self._checks.phase is Phase.CHECKING
+        return self._checks is not None and self._checks.phase is AttemptPhase.CHECKING
 
     def give_up(self) -> None:
         """End the checks, and the path that they may have found."""

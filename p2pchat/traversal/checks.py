@@ -43,7 +43,7 @@ class Check:
 
 
 @attrs.frozen
-class Credentials:
+class CheckCredentials:
     """What makes a check of an attempt: both username fragments and the shared key."""
 
     local_ufrag: str

@@ -1,5 +1,5 @@
 """
-Whom a TURN allocation serves: permissions and channels (RFC 8656 sections 9 to 12).
+Permissions and channels of a TURN allocation (RFC 8656 sections 9 to 12).
 
 Owns one permission for each wanted IP address, one channel for each transport address that a
 second datagram of a link went to, their renewal, and the datagrams that wait for a permission.  A
@@ -9,7 +9,7 @@ no channel: whoever names candidates could use them up.
 The relay answers 400 or 403 for an address that it can't or won't send to, and refuses a whole
 CreatePermission for one such address: its addresses are then asked for one by one.  An address
 that is refused by itself is never asked for again, until it is forgotten; what is sent to it is
-dropped.  From addresses that aren't wanted nothing is taken.
+dropped.  Data from addresses that aren't wanted is dropped.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.timers import earliest
-from p2pchat.traversal.transactions import SUCCESS, Answer, Request, Transactions
+from p2pchat.traversal.transactions import SUCCESS, Outcome, Transactions
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, format_address
+from p2pchat.wire.addresses import Address, family, format_address
 from p2pchat.wire.channel_data import FIRST_CHANNEL, decode_channel_data, encode_channel_data
 
 SEND, DATA = 0x006, 0x007  # methods, RFC 8656 section 17
@@ -45,11 +45,17 @@ _OF_THE_PEER = {400, 403, OTHER_FAMILY}  # error codes that the peer's address b
 
 @attrs.define
 class _Grant:
-    """A permission or a channel, with the times when it ends and when to ask for it (again)."""
+    """
+    A permission or a channel.
+
+    :ivar ask_at: when to ask for it (again); ``None``: an answer is awaited, or it was refused.
+    :ivar until: when it ends.
+    :ivar refusal: the error code with which it was refused, or 0.
+    """
 
     ask_at: float | None
     until: float | None = None
-    refusal: int = 0  # the error code
+    refusal: int = 0
 
     def holds(self, now: float) -> bool:
         return self.until is not None and now < self.until
@@ -79,20 +85,20 @@ class Permissions:
     _waiting: deque[tuple[bytes, Address, bool]] = attrs.Factory(deque)
 
     def begin(self, relayed: Address, now: float) -> None:
-        """An allocation is there: ask for everybody who is wanted."""
+        """Ask for a permission for every wanted address: there is an allocation."""
         self.relayed = relayed
         for host in self._wanted:
             self._wanted[host] = self._new_grant(host, now)
         self._ask(now)
 
     def pause(self) -> None:
-        """The allocation is gone, and with it all that it granted; remember who is wanted."""
+        """Keep only which addresses are wanted: the allocation is gone, and what it granted."""
         self.relayed = None
         for forgotten in (self._channels, self._numbers, self._peers, self._sent_once):
             forgotten.clear()
 
     def end(self) -> None:
-        """Forget everybody."""
+        """Drop every address, and what waits for it."""
         self.pause()
         self._wanted.clear()
         self.dropped += len(self._waiting)
@@ -106,7 +112,7 @@ class Permissions:
         self._ask(now)
 
     def forget(self, peers: Iterable[Address]) -> None:
-        """Want these IP addresses no more; their permissions run out."""
+        """Renew the permissions of these IP addresses no more."""
         for host, _ in peers:
             self._wanted.pop(host, None)
 
@@ -114,7 +120,8 @@ class Permissions:
         return host in self._wanted and self._wanted[host].holds(now)
 
     def _new_grant(self, host: str, now: float) -> _Grant:
-        if self.relayed is not None and (":" in host) != (":" in self.relayed[0]):
+        # A relay answers 443 to peers of another family, and we know our relayed address's.
+        if self.relayed is not None and family(host) is not family(self.relayed[0]):
             return _Grant(None, refusal=OTHER_FAMILY)
         return _Grant(now)
 
@@ -202,11 +209,11 @@ class Permissions:
         for host in hosts:
             self._wanted[host].ask_at = None
         addresses = [(host, 0) for host in hosts]  # the port means nothing, RFC 8656 section 10.2
-        self._transactions.ask(Request(CREATE_PERMISSION, {"XOR-PEER-ADDRESS": addresses}), now)
+        self._transactions.ask(CREATE_PERMISSION, {"XOR-PEER-ADDRESS": addresses}, now)
 
-    def created(self, answer: Answer, now: float) -> None:
+    def created(self, answer: Outcome, now: float) -> None:
         """Take the answer to a CreatePermission request."""
-        asked = [host for host, _ in answer.request.attributes["XOR-PEER-ADDRESS"]]
+        asked = [host for host, _ in answer.asked["XOR-PEER-ADDRESS"]]
         hosts = [host for host in asked if host in self._wanted]
         if answer.code == SUCCESS:
             for host in hosts:
@@ -217,7 +224,7 @@ class Permissions:
                 self._wanted[host].ask_at = now + RETRY_AFTER
         elif len(asked) == 1:
             self._refuse(hosts, answer.code)
-        else:
+        else:  # one of them is the reason, and which isn't said
             for host in hosts:
                 self._create([host], now)
 
@@ -243,11 +250,11 @@ class Permissions:
     def _bind(self, peer: Address, now: float) -> None:
         self._channels[peer].ask_at = None
         attributes = {"CHANNEL-NUMBER": self._numbers[peer], "XOR-PEER-ADDRESS": peer}
-        self._transactions.ask(Request(CHANNEL_BIND, attributes), now)
+        self._transactions.ask(CHANNEL_BIND, attributes, now)
 
-    def bound(self, answer: Answer, now: float) -> None:
+    def bound(self, answer: Outcome, now: float) -> None:
         """Take the answer to a ChannelBind request."""
-        peer: Address = answer.request.attributes["XOR-PEER-ADDRESS"]
+        peer: Address = answer.asked["XOR-PEER-ADDRESS"]
         if answer.code == SUCCESS:
             self._channels[peer] = _Grant(now + CHANNEL_RENEWAL, now + CHANNEL_LIFETIME)
         elif answer.code in _OF_THE_PEER:
@@ -263,7 +270,7 @@ class Permissions:
             else:
                 del self._channels[peer]
 
-    # -- the rest of the contract
+    # -- time
 
     def handle_timer(self, now: float) -> None:
         """Ask for what is due."""

@@ -130,9 +130,16 @@ class ProbeBurst:
 
 
 @attrs.define
-class ProbingBudget:
-    """Allows one run at a time, and fewer the more of them failed."""
+class RunBudget:
+    """
+    Allows one run at a time, with a pause after each.
 
+    :ivar length: seconds that a run takes.
+    :ivar longest_pause: what the pause doubles up to, with each run that failed.
+    """
+
+    _length: float
+    _longest_pause: float
     _running: str = ""
     _not_before: float = 0.0
     _pause: float = FIRST_PAUSE
@@ -141,7 +148,7 @@ class ProbingBudget:
         """Ask for a run; tells whether it may begin."""
         if self._running or now < self._not_before:
             return False
-        self._running, self._not_before = ufrag, now + RUN_LENGTH + self._pause
+        self._running, self._not_before = ufrag, now + self._length + self._pause
         return True
 
     def give_back(self, ufrag: str, succeeded: bool) -> None:
@@ -149,39 +156,24 @@ class ProbingBudget:
         if self._running != ufrag:
             return
         self._running = ""
-        self._pause = FIRST_PAUSE if succeeded else min(self._pause * 2, LONGEST_PAUSE)
+        self._pause = FIRST_PAUSE if succeeded else min(self._pause * 2, self._longest_pause)
         if succeeded:
             self._not_before = 0.0
 
 
 @attrs.define
-class OpeningBudget:
-    """Allows many sockets to one attempt after the other; the system has only so many."""
-
-    _running: str = ""
-    _not_before: float = 0.0
-
-    def take(self, ufrag: str, now: float) -> bool:
-        """Ask for them; tells whether they may be opened."""
-        if self._running or now < self._not_before:
-            return False
-        self._running, self._not_before = ufrag, now + FIRST_PAUSE
-        return True
-
-    def give_back(self, ufrag: str) -> None:
-        """They are closed, but for those that are in use."""
-        if self._running == ufrag:
-            self._running = ""
-
-
-@attrs.define
 class GuessingBudget:
-    """Who may guess ports now, of all attempts of an agent."""
+    """
+    The port guessing of all attempts of an agent.
 
-    _probing: dict[bool, ProbingBudget] = attrs.Factory(  # by whether the peer is known
-        lambda: {known: ProbingBudget() for known in (True, False)}
+    Strangers neither delay nor keep away known peers, who probe within a budget of their own, and
+    open many sockets as they like.
+    """
+
+    _probing: dict[bool, RunBudget] = attrs.Factory(  # by whether the peer is known
+        lambda: {known: RunBudget(RUN_LENGTH, LONGEST_PAUSE) for known in (True, False)}
     )
-    _opening: OpeningBudget = attrs.Factory(OpeningBudget)  # strangers'
+    _opening: RunBudget = attrs.Factory(lambda: RunBudget(0.0, FIRST_PAUSE))  # by strangers
     _spread: set[str] = attrs.Factory(set)  # attempts with many sockets open
 
     def take(self, strategy: Strategy, ufrag: str, known: bool, now: float) -> bool:
@@ -200,7 +192,8 @@ class GuessingBudget:
         :param keeps: whether it keeps some of them.
         """
         self._probing[known].give_back(ufrag, succeeded)
-        self._opening.give_back(ufrag)
+        # The system has only so many sockets: the pause stays, whatever came of these.
+        self._opening.give_back(ufrag, False)
         is_spread = ufrag in self._spread
         if not keeps:
             self._spread.discard(ufrag)

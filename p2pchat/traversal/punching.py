@@ -20,7 +20,7 @@ A *round* is a time in which checks go out: the first one finds a path, later on
        └─ not in time ─▶ FAILED ◀─ over, none is ┘
     QUIET, FAILED ─ asked for, and its turn ─▶ CHECKING
 
-Turns are those of :mod:`p2pchat.traversal.admission`; until its turn comes an attempt goes on as
+Turns are those of :mod:`p2pchat.traversal.check_slots`; until its turn comes an attempt goes on as
 before.  What its owner's budget doesn't let out is not made, and is due again PAUSE later.
 
 The controlling side, which made the offer, nominates the pair that it selects
@@ -44,8 +44,8 @@ from enum import Enum
 
 import attrs
 
-from p2pchat.traversal.admission import Admission
-from p2pchat.traversal.checks import MAX_RESPONSE, Check, Credentials
+from p2pchat.traversal.check_slots import CheckSlots
+from p2pchat.traversal.checks import MAX_RESPONSE, Check, CheckCredentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.pairs import Pair, Path
@@ -75,7 +75,7 @@ PAUSE = 0.05  # seconds until what wasn't let out is due again
 YIELDING = LATER_ROUND  # seconds after which a round with a path ends if others have none
 
 
-class Phase(Enum):
+class AttemptPhase(Enum):
     """Where an attempt stands."""
 
     WAITING = "waiting"  # the first round is to begin
@@ -152,21 +152,21 @@ class Punching:
     :ivar burst: many sockets, or port probing, if that has begun.
     """
 
-    credentials: Credentials
+    credentials: CheckCredentials
     controlling: bool
     host_addresses: tuple[Address, ...]
     reflexive_addresses: tuple[Address, ...]
     is_local: bool
     _random_bytes: Callable[[int], bytes]
     known: bool = False
-    admission: Admission = attrs.Factory(Admission)
+    slots: CheckSlots = attrs.Factory(CheckSlots)
     theirs: NatTraits = attrs.Factory(NatTraits)
     hint: PathHint | None = None
     may_send: Callable[[Route, int, float], bool] = lambda _route, _octets, _now: True
     outbox: deque[PunchingEvent] = attrs.Factory(deque)
     path: Path | None = None
     method: PathMethod | None = None
-    phase: Phase = Phase.WAITING
+    phase: AttemptPhase = AttemptPhase.WAITING
     pairs: dict[Route, Pair] = attrs.Factory(dict)
     bases: tuple[str, ...] = (CHAT_SOCKET,)
     has_settled: bool = False
@@ -248,7 +248,7 @@ class Punching:
 
     def check_again(self, now: float) -> None:
         """Verify every known pair; ends with a path, the same or another, or in failure."""
-        is_on = self.phase is Phase.CHECKING
+        is_on = self.phase is AttemptPhase.CHECKING
         if is_on and (self.path is None or now - self._round_started < LATER_ROUND):
             return
         self._start_round(now, LATER_ROUND)
@@ -300,12 +300,12 @@ class Punching:
     def _start_round(self, now: float, length: float) -> None:
         """Begin a round, now or when it is our turn."""
         self._round_length = length
-        if self.admission.ask(self.ufrag, self.known, not self.has_settled, now):
+        if self.slots.ask(self.ufrag, self.known, not self.has_settled, now):
             self.take_turn(now)
 
     def take_turn(self, now: float) -> None:
         """Begin the round that was asked for."""
-        self.phase, self._select_at = Phase.CHECKING, None
+        self.phase, self._select_at = AttemptPhase.CHECKING, None
         self._round_started, self._round_ends = now, now + self._round_length
         self._sent.clear()
         self._make_all_due(now)
@@ -316,21 +316,21 @@ class Punching:
 
     def give_up(self) -> None:
         """The first round didn't have its turn in time."""
-        if self.phase is Phase.WAITING:
+        if self.phase is AttemptPhase.WAITING:
             self._end_round()
 
     def give_way(self, now: float) -> bool:
         """End a round that has a path, for attempts that have none; tells whether it did."""
-        is_mature = self.phase is Phase.CHECKING and now >= self._round_started + YIELDING
+        is_mature = self.phase is AttemptPhase.CHECKING and now >= self._round_started + YIELDING
         if not is_mature or not self._confirmed():
             return False
         self._end_round()
         return True
 
     def _end_round(self) -> None:
-        self.admission.leave(self.ufrag)
+        self.slots.leave(self.ufrag)
         confirmed = bool(self._confirmed())
-        self.phase = Phase.QUIET if confirmed else Phase.FAILED
+        self.phase = AttemptPhase.QUIET if confirmed else AttemptPhase.FAILED
         self.has_settled = True
         self._stop_burst()
         self._sent.clear()
@@ -377,7 +377,9 @@ class Punching:
         pair.checks_received += 1
         self._hear(source, False)
         self.remote_began(now)
-        if self.phase is Phase.FAILED or (self.phase is Phase.QUIET and self._joins(is_new, now)):
+        if self.phase is AttemptPhase.FAILED or (
+            self.phase is AttemptPhase.QUIET and self._joins(is_new, now)
+        ):
             self._start_round(now, LATER_ROUND)
         if is_new and not pair.is_confirmed(self._round_started):
             pair.due = now
@@ -409,7 +411,7 @@ class Punching:
         pair.confirm(now - sent.at, self._round_started, now)
         pair.local = self._local_type(source, stun.mapped_address(message))
         self._hear(source, True)
-        if not pair.is_relayed and self.phase is Phase.CHECKING:
+        if not pair.is_relayed and self.phase is AttemptPhase.CHECKING:
             self._round_ends = min(self._round_ends, now + SETTLING)
         self._select(now)
         return True
@@ -479,7 +481,7 @@ class Punching:
 
     def handle_timer(self, now: float) -> None:
         """Send the checks that are due; end the round when its time is over."""
-        if self.phase is not Phase.CHECKING:
+        if self.phase is not AttemptPhase.CHECKING:
             return
         if self._select_at is not None and now >= self._select_at:
             self._select_at = None
@@ -517,7 +519,7 @@ class Punching:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        if self.phase is not Phase.CHECKING:
+        if self.phase is not AttemptPhase.CHECKING:
             return None
         due = (pair.due for pair in self.pairs.values())
         burst = None if self.burst is None else self.burst.get_timer()

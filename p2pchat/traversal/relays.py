@@ -1,21 +1,22 @@
 """
-Our allocations on TURN relays (RFC 8656), made when a call needs them and let go after.
+Our allocations on TURN relays (RFC 8656), made when a call needs them and given back afterwards.
 
-Those over UDP begin at once; those over TCP and TLS follow STAGGER later if none is there by
-then, or at once where UDP is blocked.  The first that is there is used, the others are closed.
-While a relay is wanted and none is there, all are asked again every RETRY_INTERVAL, whatever became
-of them: from when we come back, whoever named them can't read which of them answered, and how.
+Allocations over UDP are asked for at once; those over TCP and TLS follow STAGGER later if there is
+none by then, or at once where UDP is blocked.  The first one granted is used, the others are
+closed.  While a relay is wanted and none grants anything, all are asked again every RETRY_INTERVAL,
+whatever their answers: so whoever named them can't tell from the time of our return which of them
+answered, and how.
 
 Owns the bases ``relay/N`` and ``stream/N``: what is sent from a relay base is wrapped for its
-relay, what comes from a relay is unwrapped.  Streams are the adapter's, which learns from
-:class:`StreamChange` which ones to open and close.
+relay, what comes from a relay is unwrapped.  The adapter opens and closes the streams, as
+:class:`StreamChange` says.  Owns also whose IP addresses have permissions: those of each attempt,
+until it is forgotten.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import chain
 
 import attrs
 
@@ -24,16 +25,16 @@ from p2pchat.traversal.permissions import MAX_HOSTS
 from p2pchat.traversal.reachability import is_public_ipv4
 from p2pchat.traversal.report import RelayReport, in_ms, milliseconds
 from p2pchat.traversal.timers import earliest
-from p2pchat.traversal.turn import Allocation, State
+from p2pchat.traversal.turn import Allocation, AllocationState
 from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
 from p2pchat.wire.servers import LongTermCredential, RelayServer, Transport
 
-STAGGER = 0.3  # seconds
+STAGGER = 0.3  # seconds that UDP has for itself
 RETRY_INTERVAL = 12.0  # seconds; connecting and allocating over a stream take 10 at most
 RETRY_PAUSE = 5.0  # seconds after an allocation that was there was lost
 KEPT_HOSTS = 32  # of the IP addresses that an allocation permits, for known peers
-MAX_REMEMBERED = 16  # allocations that have ended and can still be told of
+MAX_REMEMBERED = 16  # allocations that have ended and are still reported
 NOWHERE: Address = ("0.0.0.0", 0)  # the destination of what goes down a stream
 
 
@@ -56,28 +57,24 @@ RelaysEvent = Datagram | StreamChange | BasesChanged
 
 @attrs.define(eq=False)
 class _Relayed:
-    """An allocation and the bases that it makes; its times are for the story."""
+    """An allocation, the base that it makes, the one that carries it, and times for reports."""
 
-    number: int
-    server: RelayServer
+    base: str
     carrier: str
+    server: RelayServer
     allocation: Allocation
     asked_at: float
     allocated_at: float | None = None
     address: Address | None = None
     ended_at: float | None = None
 
-    @property
-    def base(self) -> str:
-        return f"{RELAYS}{self.number}"
-
     def note(self, now: float) -> None:
-        """Keep the time at which it was there first."""
-        if self.allocated_at is None and self.allocation.state is State.ALLOCATED:
+        """Keep when it was granted first."""
+        if self.allocated_at is None and self.allocation.state is AllocationState.ALLOCATED:
             self.allocated_at, self.address = now, self.allocation.relayed
 
     def report(self, began: float) -> RelayReport:
-        """Return what became of it, with milliseconds since ``began``."""
+        """Return its report, with milliseconds since ``began``."""
         return RelayReport(
             str(self.server),
             in_ms(self.asked_at - began),
@@ -114,15 +111,14 @@ class Relays:
     _streams_at: float | None = None
     _retry_at: float | None = None
     _told: tuple[Candidate, ...] = ()
-    _hosts: dict[str, set[str]] = attrs.Factory(dict)  # IP addresses to permit, by owner
-    _owners: dict[str, set[str]] = attrs.Factory(dict)  # by IP address
+    _owners: dict[str, set[str]] = attrs.Factory(dict)  # of each IP address with a permission
     _past: deque[_Relayed] = attrs.Factory(lambda: deque(maxlen=MAX_REMEMBERED))
 
     def configure(
         self, servers: Iterable[tuple[RelayServer, Address]], credentials: LongTermCredential
     ) -> None:
         """
-        Take what the registry says; allocations that run go on.
+        Use these servers from now on; allocations that there are go on.
 
         :param servers: each once for each of its addresses.
         """
@@ -130,7 +126,7 @@ class Relays:
 
     @property
     def known(self) -> tuple[str, ...]:
-        """The URLs of the relays that there are to ask."""
+        """The URLs of the relays that can be asked."""
         return tuple(dict.fromkeys(str(server) for server, _ in self._servers))
 
     def want(self, now: float, blocked: bool, families: frozenset[Family]) -> None:
@@ -169,8 +165,9 @@ class Relays:
             self._random_bytes,
             lambda frame: self.outbox.append(Datagram(frame, to, None, carrier)),
         )
-        relayed = _Relayed(self._number, server, carrier, allocation, now)
-        self._running[relayed.base] = relayed
+        base = f"{RELAYS}{self._number}"
+        relayed = _Relayed(base, carrier, server, allocation, now)
+        self._running[base] = relayed
         allocation.permit([(host, 0) for host in self._owners], now)
         return relayed
 
@@ -182,7 +179,7 @@ class Relays:
                 self.outbox.append(StreamChange(relayed.carrier, server, address))
 
     def release(self, now: float) -> None:
-        """Let every allocation go."""
+        """Give every allocation back."""
         self.is_wanted, self._streams_at, self._retry_at = False, None, None
         for relayed in list(self._running.values()):
             self._close(relayed, now)
@@ -201,11 +198,14 @@ class Relays:
         self._closing.append(relayed)
 
     def _bury(self) -> None:
-        """Forget the allocations that are given back, or can't be."""
+        """Forget the allocations that are given back, or can't be: nothing is due for them."""
         for relayed in [one for one in self._closing if one.allocation.get_timer() is None]:
             self._closing.remove(relayed)
             if relayed.carrier != CHAT_SOCKET:
                 self.outbox.append(StreamChange(relayed.carrier, None))
+
+    def _all(self) -> list[_Relayed]:
+        return [*self._running.values(), *self._closing]
 
     # -- the streams
 
@@ -217,7 +217,7 @@ class Relays:
 
     def stream_lost(self, carrier: str, reason: str, now: float) -> None:
         """A stream couldn't be made, or ended."""
-        for relayed in [*self._running.values(), *self._closing]:
+        for relayed in self._all():
             if relayed.carrier == carrier:
                 relayed.allocation.fail(reason)
         self._closing = [one for one in self._closing if one.carrier != carrier]
@@ -233,11 +233,11 @@ class Relays:
 
         :param carrier: the base that it came in on.
         """
-        for relayed in chain(self._running.values(), self._closing):
+        for relayed in self._all():
             from_relay = carrier != CHAT_SOCKET or relayed.allocation.server == source
             if relayed.carrier == carrier and from_relay:
                 got = relayed.allocation.receive(data, now)
-                if not got:  # the relay's own word, which may end or make an allocation
+                if not got:  # an answer of the relay itself: the allocation may be another
                     self._settle(now)
                 return [(payload, Route(peer, relayed.base)) for payload, peer in got]
         return None
@@ -249,10 +249,10 @@ class Relays:
             relayed.allocation.send(datagram.data, datagram.destination, now)
 
     def send_check(self, datagram: Datagram, owner: str, known: bool, now: float) -> None:
-        """Wrap a check or its answer; where it goes is permitted until its owner is forgotten."""
-        relayed = self._running.get(datagram.base)
-        if relayed is not None and self._own(owner, datagram.destination[0], known):
-            relayed.allocation.send_once(datagram.data, datagram.destination, now)
+        """Wrap a check or an answer; its destination is permitted until the owner is forgotten."""
+        relayed, to = self._running.get(datagram.base), datagram.destination
+        if relayed is not None and self._own(owner, to[0], known):
+            relayed.allocation.send(datagram.data, to, now, binds=False)
 
     def permit(
         self, addresses: Iterable[Address], now: float, owner: str = "", known: bool = True
@@ -269,22 +269,22 @@ class Relays:
             relayed.allocation.permit(wanted, now)
 
     def _own(self, owner: str, host: str, known: bool) -> bool:
-        """Note whose a host is; tells whether there is room for it."""
+        """Let a host have a permission while its owner is there; tells whether there is room."""
         most = MAX_HOSTS if known else MAX_HOSTS - KEPT_HOSTS
         if host not in self._owners and len(self._owners) >= most:
             return False
-        self._hosts.setdefault(owner, set()).add(host)
         self._owners.setdefault(host, set()).add(owner)
         return True
 
     def forget(self, owner: str) -> None:
-        """Permit no more what nobody but this owner wants."""
-        for host in self._hosts.pop(owner, ()):
-            self._owners[host].discard(owner)
-            if not self._owners[host]:
-                del self._owners[host]
-                for relayed in self._running.values():
-                    relayed.allocation.forget([(host, 0)])
+        """Renew no permissions that only this owner wanted."""
+        for owners in self._owners.values():
+            owners.discard(owner)
+        unwanted = [(host, 0) for host, owners in self._owners.items() if not owners]
+        for host, _ in unwanted:
+            del self._owners[host]
+        for relayed in self._running.values():
+            relayed.allocation.forget(unwanted)
 
     def refresh(self, now: float) -> None:
         """Ask the relays at once whether they still know us: the network has changed."""
@@ -293,12 +293,13 @@ class Relays:
 
     def _allocated(self) -> list[_Relayed]:
         running = self._running.values()
-        return [one for one in running if one.allocation.state is State.ALLOCATED]
+        return [one for one in running if one.allocation.state is AllocationState.ALLOCATED]
 
     def is_serving(self, address: Address) -> bool:
-        """Tell whether a relay that holds an allocation of ours, or did, is there."""
-        closing = (one for one in self._closing if one.allocation.mapped is not None)
-        return any(one.allocation.server == address for one in chain(self._allocated(), closing))
+        """Tell whether a relay at this address granted us an allocation that we use or close."""
+        return any(
+            one.allocation.server == address and one.allocated_at is not None for one in self._all()
+        )
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -314,7 +315,7 @@ class Relays:
     # -- time
 
     def handle_timer(self, now: float) -> None:
-        """Let the allocations do what is due, and begin those that are."""
+        """Do what is due for each allocation, and ask for those whose time has come."""
         if self._streams_at is not None and now >= self._streams_at:
             self._streams_at = None
             if not self._allocated():
@@ -322,19 +323,19 @@ class Relays:
         if self._retry_at is not None and now >= self._retry_at:
             self._ask_again(now)
             return
-        for relayed in [*self._running.values(), *self._closing]:
+        for relayed in self._all():
             relayed.allocation.handle_timer(now)
         self._settle(now)
 
     def _ask_again(self, now: float) -> None:
-        """Let go of what hasn't come to anything, and ask all anew."""
+        """Close what was granted nothing, and ask all anew."""
         for relayed in list(self._running.values()):
             self._close(relayed, now)
         self.is_wanted = False
         self.want(now, True, self._reachable)
 
     def _settle(self, now: float) -> None:
-        """Take what became of the allocations, and tell whether our candidates are others now."""
+        """Draw the conclusions from the allocations' states; tell the parent if bases changed."""
         self._sort_out(now)
         self._bury()
         if self._told != self.candidates():
@@ -342,12 +343,12 @@ class Relays:
             self.outbox.append(BasesChanged())
 
     def _sort_out(self, now: float) -> None:
-        """Drop what failed, keep the first that is there, try again where nothing is left."""
+        """Close what failed, keep the first that was granted, retry where nothing is left."""
         for relayed in self._running.values():
             relayed.note(now)
         allocated = self._allocated()
         for relayed in list(self._running.values()):
-            failed = relayed.allocation.state is State.FAILED
+            failed = relayed.allocation.state is AllocationState.FAILED
             if failed or (allocated and relayed is not allocated[0]):
                 self._close(relayed, now)
         if allocated:
@@ -358,8 +359,7 @@ class Relays:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        running = [*self._running.values(), *self._closing]
-        times = (relayed.allocation.get_timer() for relayed in running)
+        times = (relayed.allocation.get_timer() for relayed in self._all())
         return earliest(self._streams_at, self._retry_at, *times)
 
     def told(self, began: float) -> tuple[RelayReport, ...]:

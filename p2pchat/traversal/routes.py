@@ -15,7 +15,7 @@ from p2pchat.traversal.datagrams import Route
 
 
 @attrs.define
-class Routes:
+class RouteTable:
     """The routes of all attempts of an agent."""
 
     _heard: dict[Route, dict[str, None]] = attrs.Factory(dict)

@@ -6,10 +6,10 @@ them draw on one :class:`AmplificationLimit` for each *host*, an IPv4 address or
 one, whatever the port, the attempt and the peer: BURST packets at once, RATE a second from then
 on, hence no more than ``BURST + RATE * t`` in any t seconds (after RFC 9000 section 8).
 
-Nothing is counted there that goes to an endpoint which answered a check of ours in the attempt, or
-to a relay that holds an allocation of ours: they proved that they want it.  An authentic check that
-came from an endpoint proves nothing (RFC 9000 section 8.2 on paths of QUIC): the other side of an
-attempt has the key, and sources of UDP can be forged.
+What goes to an endpoint that answered a check of ours in the attempt, or to a relay that holds an
+allocation of ours, doesn't count: they proved that they want it.  An authentic check that came from
+an endpoint proves nothing (RFC 9000 section 8.2 on paths of QUIC): the other side of an attempt has
+the key, and sources of UDP can be forged.
 
 BURST lets every honest call through: a run of probing (1,750 packets) to one NAT, and the checks of
 three attempts with nine candidates each, 26 in a round (702).
@@ -20,7 +20,7 @@ bytes of UDP payload.  Strangers' attempts leave KEPT_PACKETS and KEPT_BYTES of 
 and of either kind those that check at the same time have equal shares.  One run of port probing,
 1,000 packets of 100 bytes a second, fits.
 
-What may not go isn't made, isn't counted as sent, and is tried again a little later.
+A packet that may not go isn't made or counted, and is tried again a little later.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from p2pchat.wire.addresses import embedded_ipv4, parse_ip
 
 BURST = 3000  # packets
 RATE = 20.0  # packets a second; more than a conversation that is looked for again and again needs
-MAX_HOSTS = 1024  # of which we remember what went there
+MAX_HOSTS = 1024  # that are remembered
 
 PACKETS = 1200  # in a second, to all hosts
 BYTES = 150_000  # in a second, to all hosts; 1.2 Mbit/s, which most uplinks have
@@ -57,13 +57,8 @@ def host_key(host: str) -> str:
 
 @attrs.define
 class AmplificationLimit:
-    """
-    The allowances of all hosts.
+    """The limit on what is sent to each host that hasn't proved that it wants it."""
 
-    :ivar refused: packets that were more than allowed.
-    """
-
-    refused: int = 0
     _spent: dict[str, tuple[float, float]] = attrs.Factory(dict)  # packets, and when that was
 
     def has_room(self, host: str, now: float) -> bool:
@@ -75,7 +70,6 @@ class AmplificationLimit:
         key = host_key(host)
         spent = self._owed(key, now)
         if spent + 1 > BURST:
-            self.refused += 1
             return False
         if key not in self._spent and len(self._spent) >= MAX_HOSTS:
             self._forget(now)
@@ -87,7 +81,7 @@ class AmplificationLimit:
         return max(0.0, spent - RATE * (now - when))
 
     def _forget(self, now: float) -> None:
-        """Forget half of the hosts, those that the least went to."""
+        """Forget half of the hosts, those with the most room left."""
         keys = sorted(self._spent, key=lambda key: self._owed(key, now))
         for key in keys[: MAX_HOSTS // 2]:
             del self._spent[key]
@@ -95,7 +89,7 @@ class AmplificationLimit:
 
 @attrs.define
 class Window:
-    """What went out in the last second, and up to SLOT more."""
+    """The packets and bytes sent in the last second, and up to SLOT more."""
 
     packets: int = 0
     octets: int = 0
@@ -119,13 +113,8 @@ class Window:
 
 @attrs.define
 class SendBudget:
-    """
-    What attempts may send to all hosts together.
+    """The limit on what attempts send to all hosts together."""
 
-    :ivar refused: packets that were more than that.
-    """
-
-    refused: int = 0
     _all: Window = attrs.Factory(Window)
     _each: dict[str, Window] = attrs.Factory(dict)  # by attempt
 
@@ -142,12 +131,11 @@ class SendBudget:
         for window, share in ((self._all, 1), (own, max(1, sharing))):
             window.slide(now)
             if window.packets + 1 > packets // share or window.octets + octets > most // share:
-                self.refused += 1
                 return False
         for window in (self._all, own):
             window.add(octets, now)
         return True
 
     def forget(self, ufrag: str) -> None:
-        """An attempt is over; what it sent counts for all until its second is over."""
+        """End an attempt's share; what it sent counts against all until its second is over."""
         self._each.pop(ufrag, None)

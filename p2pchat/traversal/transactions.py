@@ -2,7 +2,7 @@
 STUN request transactions with a server that wants long-term credentials (RFC 8489 section 9.2).
 
 Owns transaction ids, retransmission, the answer to a challenge (401, 438) and the integrity of
-responses.  Whoever asks sees a request and, once, its :class:`Answer`.
+responses.  Each request ends in one :class:`Outcome`.
 
 Over UDP a request is sent again after RETRANSMIT_AFTER of :mod:`p2pchat.traversal.gathering`
 (a deviation explained there); over a stream it is sent once, and has STREAM_DEADLINE.
@@ -34,30 +34,25 @@ SUCCESS, NO_ANSWER = 0, -1  # in place of an error code
 
 
 @attrs.frozen
-class Request:
-    """What is asked."""
-
-    method: int
-    attributes: stun.Attributes
-
-
-@attrs.frozen
-class Answer:
+class Outcome:
     """
     How a request ended.
 
+    :ivar method: of the request.
+    :ivar asked: the attributes of the request.
     :ivar code: SUCCESS, NO_ANSWER, or the code of the error response.
     :ivar attributes: of the response; empty without one.
     """
 
-    request: Request
+    method: int
+    asked: stun.Attributes
     code: int
     attributes: stun.Attributes = attrs.Factory(dict)
 
 
 @attrs.frozen
 class _Challenge:
-    """What the server last told us to sign with."""
+    """The realm and nonce that the server wants requests signed with."""
 
     realm: str
     nonce: bytes
@@ -66,7 +61,8 @@ class _Challenge:
 
 @attrs.define
 class _Transaction:
-    request: Request
+    method: int
+    asked: stun.Attributes
     data: bytes
     challenge: _Challenge | None
     challenges: int
@@ -90,31 +86,28 @@ class Transactions:
     _challenge: _Challenge | None = None
     _open: dict[bytes, _Transaction] = attrs.Factory(dict)
 
-    def ask(self, request: Request, now: float) -> None:
+    def ask(self, method: int, attributes: stun.Attributes, now: float) -> None:
         """Send a request."""
-        self._begin(request, 0, now)
+        self._begin(method, attributes, 0, now)
 
     def forget(self) -> None:
-        """Await no answers any more."""
+        """Abandon all open requests."""
         self._open.clear()
 
-    def _begin(self, request: Request, challenges: int, now: float) -> None:
-        identifier = self._random_bytes(12)
-        attributes, key = dict(request.attributes), None
-        if self._challenge is not None:
+    def _begin(self, method: int, asked: stun.Attributes, challenges: int, now: float) -> None:
+        identifier, challenge = self._random_bytes(12), self._challenge
+        attributes, key = dict(asked), None
+        if challenge is not None:
             attributes["USERNAME"] = self.credentials.username
-            attributes["REALM"] = self._challenge.realm
-            attributes["NONCE"] = self._challenge.nonce
-            key = self._challenge.key
-        message = stun.Message(stun.MessageClass.REQUEST, identifier, attributes, request.method)
+            attributes["REALM"], attributes["NONCE"] = challenge.realm, challenge.nonce
+            key = challenge.key
+        message = stun.Message(stun.MessageClass.REQUEST, identifier, attributes, method)
         data = stun.encode(message, key)
-        wait = STREAM_DEADLINE if self.reliable else RETRANSMIT_AFTER[0]
-        self._open[identifier] = _Transaction(
-            request, data, self._challenge, challenges, now + wait
-        )
+        due = now + (STREAM_DEADLINE if self.reliable else RETRANSMIT_AFTER[0])
+        self._open[identifier] = _Transaction(method, asked, data, challenge, challenges, due)
         self.send(data)
 
-    def receive(self, message: stun.Message, now: float) -> Answer | None:
+    def receive(self, message: stun.Message, now: float) -> Outcome | None:
         """Take a response; returns the answer when that ends a request."""
         transaction = self._open.get(message.transaction_id)
         if transaction is None or not self._is_authentic(transaction, message):
@@ -122,13 +115,15 @@ class Transactions:
         del self._open[message.transaction_id]
         code = _code(message)
         if self._accepts_challenge(transaction, code, message):
-            self._begin(transaction.request, transaction.challenges + 1, now)
+            # The challenged request is over; the same one, signed, is a new transaction.
+            again = transaction.challenges + 1
+            self._begin(transaction.method, transaction.asked, again, now)
             return None
-        return Answer(transaction.request, code, message.attributes)
+        return Outcome(transaction.method, transaction.asked, code, message.attributes)
 
     @staticmethod
     def _is_authentic(transaction: _Transaction, message: stun.Message) -> bool:
-        if message.method != transaction.request.method:
+        if message.method != transaction.method:
             return False
         unsigned = "MESSAGE-INTEGRITY" not in message.attributes
         if transaction.challenge is None or (unsigned and _code(message) in UNSIGNED):
@@ -147,11 +142,11 @@ class Transactions:
         if not nonce or not realm or max(len(nonce), len(realm.encode())) > MAX_TOKEN:
             return False
         if code == UNAUTHENTICATED and used is not None and used.realm == realm:
-            return False  # it knew this realm's key, and didn't like it
+            return False  # our credentials are wrong: this key, in this realm, was refused
         self._challenge = _Challenge(realm, nonce, self.credentials.key(realm))
         return transaction.challenges < MAX_CHALLENGES
 
-    def handle_timer(self, now: float) -> list[Answer]:
+    def handle_timer(self, now: float) -> list[Outcome]:
         """Send again what is due; return the requests that are given up."""
         given_up = []
         for identifier, transaction in list(self._open.items()):
@@ -159,7 +154,7 @@ class Transactions:
                 continue
             if self.reliable or transaction.sends > len(RETRANSMIT_AFTER):
                 del self._open[identifier]
-                given_up.append(Answer(transaction.request, NO_ANSWER))
+                given_up.append(Outcome(transaction.method, transaction.asked, NO_ANSWER))
             else:
                 self._send_again(transaction, now)
         return given_up

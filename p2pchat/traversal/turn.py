@@ -30,7 +30,7 @@ import attrs
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, RETRY_AFTER, Permissions
 from p2pchat.traversal.timers import earliest
-from p2pchat.traversal.transactions import NO_ANSWER, SUCCESS, Answer, Request, Transactions
+from p2pchat.traversal.transactions import NO_ANSWER, SUCCESS, Outcome, Transactions
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.channel_data import MAX_DATA, is_channel_data
@@ -64,7 +64,7 @@ _FAILURES = {  # by error code, RFC 8489 section 14.8 and RFC 8656 section 19
 _FATAL = {401, 438, 441}  # to any request: we can't sign what the relay wants
 
 
-class State(Enum):
+class AllocationState(Enum):
     """Where an allocation stands."""
 
     ALLOCATING = "allocating"
@@ -73,7 +73,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-_LIVE = {State.ALLOCATING, State.ALLOCATED}
+_LIVE = {AllocationState.ALLOCATING, AllocationState.ALLOCATED}
 
 
 @attrs.define
@@ -94,7 +94,7 @@ class Allocation:
     reliable: bool
     _random_bytes: Callable[[int], bytes]
     send_frame: Callable[[bytes], object]
-    state: State = State.ALLOCATING
+    state: AllocationState = AllocationState.ALLOCATING
     failure: str = ""
     mapped: Address | None = None
     _transactions: Transactions = attrs.field(init=False)
@@ -121,66 +121,58 @@ class Allocation:
         """The relay, for people."""
         return self.server if isinstance(self.server, str) else format_address(self.server)
 
-    # -- what the owner says
+    # -- requests of the owner
 
     def start(self, now: float) -> None:
         """Ask for the allocation."""
         self._start_at = None
-        self._transactions.ask(Request(ALLOCATE, {"REQUESTED-TRANSPORT": UDP}), now)
+        self._transactions.ask(ALLOCATE, {"REQUESTED-TRANSPORT": UDP}, now)
 
     def refresh(self, now: float) -> None:
         """Refresh now: the network changed, and the relay may not know us any more."""
-        if self.state is State.ALLOCATED:
+        if self.state is AllocationState.ALLOCATED:
             self._refresh_at = None
-            self._transactions.ask(Request(REFRESH, {}), now)
+            self._transactions.ask(REFRESH, {}, now)
 
     def close(self, now: float) -> None:
         """Give the allocation back; it is done when :meth:`get_timer` is ``None``."""
-        if self.state is State.ALLOCATED:
+        if self.state is AllocationState.ALLOCATED:
             self._transactions.forget()
             self._give_back(now)
         if self.state in _LIVE:
-            self._leave(State.CLOSED)
+            self._leave(AllocationState.CLOSED)
 
     def fail(self, reason: str) -> None:
         """End it, as when the carrier is lost; ``reason`` goes on after "relay NAME "."""
         if self.state in _LIVE:
             self.failure = f"relay {self.name} {reason}"
             self._transactions.forget()
-            self._leave(State.FAILED)
+            self._leave(AllocationState.FAILED)
 
-    def _leave(self, state: State) -> None:
+    def _leave(self, state: AllocationState) -> None:
         self.state = state
         self._start_at = self._refresh_at = self._keepalive_at = None
         self._permissions.end()
 
     def _give_back(self, now: float) -> None:
-        self._transactions.ask(Request(REFRESH, {"LIFETIME": 0}), now)
+        self._transactions.ask(REFRESH, {"LIFETIME": 0}, now)
 
     def permit(self, peers: Iterable[Address], now: float) -> None:
-        """Let the IP addresses of these peers reach us until :meth:`forget`; MAX_HOSTS at most."""
+        """Keep permissions for the IP addresses of these peers; for MAX_HOSTS of them at most."""
         if self.state in _LIVE:
             self._permissions.permit(peers, now)
 
     def forget(self, peers: Iterable[Address]) -> None:
-        """Renew the permissions of these IP addresses no more; forget that they were refused."""
+        """Renew the permissions of these IP addresses no more."""
         self._permissions.forget(peers)
 
-    def send(self, data: bytes, peer: Address, now: float) -> None:
+    def send(self, data: bytes, peer: Address, now: float, binds: bool = True) -> None:
         """
         Send a datagram to a peer; one without a permission is permitted first.
 
-        A second one binds a channel.
-
+        :param binds: whether a second one binds a channel.
         :raises LocalProtocolError: longer than a datagram can be.
         """
-        self._send(data, peer, now, binds=True)
-
-    def send_once(self, data: bytes, peer: Address, now: float) -> None:
-        """Send a datagram to a peer as :meth:`send` does, but bind no channel for it."""
-        self._send(data, peer, now, binds=False)
-
-    def _send(self, data: bytes, peer: Address, now: float, binds: bool) -> None:
         if len(data) > MAX_DATA:
             raise LocalProtocolError(f"{len(data)} bytes don't fit a datagram")
         if self.state not in _LIVE:
@@ -190,10 +182,10 @@ class Allocation:
         self._rearm_keepalive(now)
 
     def _rearm_keepalive(self, now: float) -> None:
-        if self.state is State.ALLOCATED and not self.reliable:
+        if self.state is AllocationState.ALLOCATED and not self.reliable:
             self._keepalive_at = now + KEEPALIVE
 
-    # -- what the relay says
+    # -- frames of the relay
 
     def receive(self, data: bytes, now: float) -> list[tuple[bytes, Address]]:
         """
@@ -218,11 +210,11 @@ class Allocation:
         if answer is not None:
             self._answered(answer, now)
 
-    def _answered(self, answer: Answer, now: float) -> None:
-        method = answer.request.method
+    def _answered(self, answer: Outcome, now: float) -> None:
+        method = answer.method
         if self.state not in _LIVE:
             self._answered_late(answer, now)
-        elif answer.request.attributes.get("LIFETIME") == 0:
+        elif answer.asked.get("LIFETIME") == 0:
             self._start_at = now + GIVEN_BACK_AFTER  # an older allocation was in the way
         elif answer.code in _FATAL:
             self._fail_for(answer)
@@ -237,12 +229,12 @@ class Allocation:
         elif method == CHANNEL_BIND:
             self._permissions.bound(answer, now)
 
-    def _answered_late(self, answer: Answer, now: float) -> None:
+    def _answered_late(self, answer: Outcome, now: float) -> None:
         """Give back what was still granted after :meth:`close`."""
-        if answer.request.method == ALLOCATE and answer.code == SUCCESS:
+        if answer.method == ALLOCATE and answer.code == SUCCESS:
             self._give_back(now)
 
-    def _fail_for(self, answer: Answer) -> None:
+    def _fail_for(self, answer: Outcome) -> None:
         reason = _FAILURES.get(answer.code, f"refuses an allocation (error {answer.code})")
         if answer.code == _TRY_ALTERNATE:
             other = answer.attributes.get("ALTERNATE-SERVER")
@@ -250,7 +242,7 @@ class Allocation:
             reason = f"sends us to another server{where}, where we don't follow"
         self.fail(reason)
 
-    def _allocate_answered(self, answer: Answer, now: float) -> None:
+    def _allocate_answered(self, answer: Outcome, now: float) -> None:
         relayed = answer.attributes.get("XOR-RELAYED-ADDRESS")
         if answer.code == _MISMATCH and self._fresh < MAX_FRESH:
             self._fresh += 1
@@ -260,20 +252,20 @@ class Allocation:
         elif relayed is None:
             self.fail("names no relayed address")
         else:
-            self.state = State.ALLOCATED
+            self.state = AllocationState.ALLOCATED
             self.mapped = answer.attributes.get("XOR-MAPPED-ADDRESS")
             self._schedule(answer, now)
             self._rearm_keepalive(now)
             self._permissions.begin(relayed, now)
 
-    def _schedule(self, answer: Answer, now: float) -> None:
+    def _schedule(self, answer: Outcome, now: float) -> None:
         shortest, longest = LIFETIMES
         said = float(answer.attributes.get("LIFETIME", DEFAULT_LIFETIME))
         lifetime = min(max(said, shortest), longest)
         self._expires_at = now + lifetime
         self._refresh_at = now + max(lifetime / 2, lifetime - REFRESH_EARLY)
 
-    def _refresh_answered(self, answer: Answer, now: float) -> None:
+    def _refresh_answered(self, answer: Outcome, now: float) -> None:
         if answer.code == SUCCESS:
             self._fresh = 0
             self._schedule(answer, now)
@@ -287,13 +279,13 @@ class Allocation:
             self.fail(_FAILURES[_MISMATCH])
             return
         self._fresh += 1
-        self.state = State.ALLOCATING
+        self.state = AllocationState.ALLOCATING
         self._refresh_at = self._keepalive_at = None
         self._transactions.forget()
         self._permissions.pause()
         self.start(now)
 
-    # -- the rest of the contract
+    # -- time
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
@@ -316,7 +308,7 @@ class Allocation:
 
     def story(self) -> list[str]:
         """Return how it went, a sentence each."""
-        if self.state is State.FAILED:
+        if self.state is AllocationState.FAILED:
             return [self.failure]
         if self.relayed is None:
             return [f"relay {self.name}: {self.state.value}"]

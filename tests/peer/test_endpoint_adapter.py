@@ -15,7 +15,7 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.endpoint import Endpoint, EndpointEvent
 from p2pchat.session.stages import SessionContext
 from p2pchat.traversal.agent import Agent, SocketsReleased
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import RELAYS, SOCKETS, STREAMS, Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged
@@ -85,7 +85,7 @@ class Adapted:
 
     def punch(self, ours: str, theirs: str, low_ttl: bool, *remote: Candidate) -> None:
         """Begin an attempt."""
-        credentials = Credentials(ours, theirs, KEY)
+        credentials = CheckCredentials(ours, theirs, KEY)
         with self.adapter.driver as now:
             self.agent.punch(credentials, remote, NatTraits(), now, low_ttl)
 

@@ -28,7 +28,7 @@ from p2pchat.peer.settings import NodeSettings
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.endpoint import MAX_STRANGERS
 from p2pchat.session.retry_gate import JITTER
-from p2pchat.traversal.admission import MAX_CHECKING, MAX_WAITING
+from p2pchat.traversal.check_slots import MAX_CHECKING, MAX_WAITING
 from p2pchat.traversal.send_budget import PACKETS
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (

@@ -8,7 +8,7 @@ from p2pchat import events
 from p2pchat.session.approval import RETRY_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.peer_session import LINGERING
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.punching import FIRST_ROUND
 from p2pchat.wire.documents import Offer, Refusal
@@ -22,7 +22,7 @@ class RoomTests(SessionCase):
         """Let strangers come until there is no room for one more."""
         number = 0
         while self.bob.agent.has_room(False, self.now):
-            credentials = Credentials(f"stranger {number}", "theirs", b"k" * 32)
+            credentials = CheckCredentials(f"stranger {number}", "theirs", b"k" * 32)
             self.bob.agent.punch(credentials, (), NatTraits(), self.now, False)
             number += 1
 

@@ -7,10 +7,10 @@ from random import Random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.pairs import Path
-from p2pchat.traversal.punching import PathMoved, Phase, Punching, RoundEnded
+from p2pchat.traversal.punching import AttemptPhase, PathMoved, Punching, RoundEnded
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -37,7 +37,7 @@ class End:
     refused: int = 0
     sent: list[Datagram] = attrs.Factory(list)
     moves: list[Path] = attrs.Factory(list)
-    ends: list[Phase] = attrs.Factory(list)
+    ends: list[AttemptPhase] = attrs.Factory(list)
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram."""
@@ -71,13 +71,13 @@ class End:
 
     def _note(self) -> None:
         self.moves += [one.path for one in take(self.punching, PathMoved)]
-        ends = {True: Phase.QUIET, False: Phase.FAILED}
+        ends = {True: AttemptPhase.QUIET, False: AttemptPhase.FAILED}
         self.ends += [ends[one.confirmed] for one in take(self.punching, RoundEnded)]
 
 
 def end(seed: int, ours: str, theirs: str, hosts: tuple[Address, ...], key: bytes = KEY) -> End:
     """Make one end of an attempt; the one with the lower fragment made the offer."""
-    credentials, controlling = Credentials(ours, theirs, key), ours < theirs
+    credentials, controlling = CheckCredentials(ours, theirs, key), ours < theirs
     return End(Punching(credentials, controlling, hosts, (), False, Random(seed).randbytes))
 
 

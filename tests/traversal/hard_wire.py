@@ -16,7 +16,7 @@ from random import Random
 import attrs
 
 from p2pchat.traversal.agent import Agent, AgentEvent
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import NatTraits
@@ -117,7 +117,7 @@ class HardWire:
             (self.easy, self.hard, "easy", "hard", hard),
         ):
             low_ttl = (agent is self.hard) is not hard_offers
-            credentials = Credentials(ours, name, KEY)
+            credentials = CheckCredentials(ours, name, KEY)
             memory = hint if agent is self.hard else None
             told = other.candidates()
             agent.punch(credentials, told, traits, self.now, low_ttl, hint=memory)

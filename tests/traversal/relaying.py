@@ -16,7 +16,7 @@ from p2pchat.peer.driver import Driver
 from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.agent import Agent, AgentEvent
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, STREAMS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import NatTraits
@@ -183,7 +183,7 @@ class AgentEnd:
 
     def punch(self, ours: str, theirs: str, low_ttl: bool, *remote: Candidate) -> Punching:
         """Begin an attempt with somebody who is said to be there."""
-        credentials = Credentials(ours, theirs, KEY)
+        credentials = CheckCredentials(ours, theirs, KEY)
         attempt = self.agent.punch(credentials, remote, NatTraits(), self.now, low_ttl)
         self.driver.step()
         return attempt

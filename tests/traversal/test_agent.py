@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.agent import EARLY_CHECKS, RELAY_DELAY, Agent, LinkDatagram
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged, NetworkReturned
@@ -49,7 +49,7 @@ class AgentTests(SynchronousTestCase):
 
     def punch(self, ours: str = "ours", *remote: Candidate) -> None:
         """Begin an attempt with a peer whose fragment is ``theirs``."""
-        credentials = Credentials(ours, "theirs", KEY)
+        credentials = CheckCredentials(ours, "theirs", KEY)
         self.agent.punch(credentials, remote or (REMOTE,), NatTraits(), NOW, False)
 
     def check(self, username: str, source: Address = THEIRS, key: bytes = KEY) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from p2pchat.traversal.agent import RELAY_DELAY, RELAY_GRACE, LinkDatagram
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import RELAYS, Datagram
 from p2pchat.traversal.gathering import CandidatesChanged
 from p2pchat.traversal.nat import Mapping, NatTraits
@@ -74,7 +74,7 @@ class WhenTests(Case):
         random = Random(1).randbytes
         ours = gathering_seen_at(random, self.alice.address, mapped, self.alice.now)
         self.alice.agent.gathering = ours
-        theirs, credentials = NatTraits(Mapping.DEPENDENT), Credentials("alice", "bob", KEY)
+        theirs, credentials = NatTraits(Mapping.DEPENDENT), CheckCredentials("alice", "bob", KEY)
         self.alice.agent.punch(credentials, (NOWHERE,), theirs, self.alice.now, False)
         self.assertTrue(self.alice.agent.relays.is_wanted)
 
@@ -88,7 +88,7 @@ class WhenTests(Case):
         ):
             end = self.agent(UDP)
             hint = PathHint(means, end.agent.gathering.traits().mapping, theirs, 0.0)
-            credentials, now = Credentials("alice", "bob", KEY), end.now
+            credentials, now = CheckCredentials("alice", "bob", KEY), end.now
             attempt = end.agent.punch(credentials, (NOWHERE,), NatTraits(), now, False, hint=hint)
             self.assertEqual(end.agent.relays.is_wanted, wanted)
             self.assertTrue(all(pair.checks_sent for pair in attempt.pairs.values()))
@@ -231,7 +231,7 @@ class RelayOnlyTests(Case):
     def test_no_burst(self) -> None:
         """Nor is anybody probed, or a socket opened."""
         for traits in (NatTraits(Mapping.DEPENDENT), NatTraits(Mapping.ENDPOINT_INDEPENDENT)):
-            credentials = Credentials(f"ours {traits.mapping}", "theirs", KEY)
+            credentials = CheckCredentials(f"ours {traits.mapping}", "theirs", KEY)
             now = self.alice.now
             attempt = self.alice.agent.punch(credentials, (NOWHERE,), traits, now, False)
             self.assertFalse(attempt.burst)

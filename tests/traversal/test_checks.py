@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.checks import MAX_NOMINATION, Check, Credentials
+from p2pchat.traversal.checks import MAX_NOMINATION, Check, CheckCredentials
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
 
 KEY = b"k" * 32
-OURS, THEIRS = Credentials("ours", "theirs", KEY), Credentials("theirs", "ours", KEY)
+OURS, THEIRS = CheckCredentials("ours", "theirs", KEY), CheckCredentials("theirs", "ours", KEY)
 SOURCE: Address = ("198.51.100.2", 2001)
 
 
@@ -38,8 +38,8 @@ class RequestTests(SynchronousTestCase):
         """Another key, other fragments, or none: it says nothing."""
         other = b"x" * 32
         for credentials in (
-            *(Credentials("ours", "theirs", other), Credentials("ours", "their", KEY)),
-            *(Credentials("our", "theirs", KEY), THEIRS),
+            *(CheckCredentials("ours", "theirs", other), CheckCredentials("ours", "their", KEY)),
+            *(CheckCredentials("our", "theirs", KEY), THEIRS),
         ):
             self.assertIsNone(THEIRS.read(stun.decode(credentials.request(bytes(12)))))
         for request in (stun.request(bytes(12)), stun.request(bytes(12), USERNAME="theirs:ours")):
@@ -60,7 +60,7 @@ class ResponseTests(SynchronousTestCase):
     def test_forged(self) -> None:
         """Neither an answer with another key nor an error is accepted."""
         request = stun.decode(OURS.request(b"t" * 12))
-        forged = Credentials("theirs", "ours", b"x" * 32).response(request, SOURCE)
+        forged = CheckCredentials("theirs", "ours", b"x" * 32).response(request, SOURCE)
         error = stun.encode(stun.failure(request, 400, "Bad Request"), KEY)
         for data in (forged, error):
             self.assertFalse(OURS.accepts(stun.decode(data)))

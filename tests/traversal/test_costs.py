@@ -9,15 +9,15 @@ from types import FrameType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.admission import KEPT, LONGEST_WAIT, MAX_CHECKING
 from p2pchat.traversal.agent import Agent, LinkDatagram, SocketsReleased
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.check_slots import KEPT, LONGEST_WAIT, MAX_CHECKING
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, MAX_HOSTS
 from p2pchat.traversal.port_guessing import FIRST_PAUSE, PROBES
-from p2pchat.traversal.punching import FIRST_ROUND, MAX_PAIRS, Phase, Punching, RoundEnded
+from p2pchat.traversal.punching import FIRST_ROUND, MAX_PAIRS, AttemptPhase, Punching, RoundEnded
 from p2pchat.traversal.relays import KEPT_HOSTS, Relays
 from p2pchat.traversal.remote_candidates import MAX_AT_RELAY, MAX_KEPT
 from p2pchat.traversal.send_budget import BURST, BYTES, KEPT_PACKETS, PACKETS, RATE
@@ -59,7 +59,7 @@ class CostCase(SynchronousTestCase):
         self, ufrag: str, candidates: tuple[Candidate, ...] = (), known: bool = False
     ) -> Punching:
         """Begin an attempt with a peer whose fragment is ``theirs``."""
-        credentials = Credentials(ufrag, "theirs", KEY)
+        credentials = CheckCredentials(ufrag, "theirs", KEY)
         return self.agent.punch(credentials, candidates, NatTraits(), self.now, False, known=known)
 
     def check(self, ufrag: str, source: Address) -> None:
@@ -190,7 +190,7 @@ class LinkDatagramTests(CostCase):
 class TurnTests(CostCase):
     """How many attempts check at a time."""
 
-    def phases(self, *ufrags: str) -> list[Phase]:
+    def phases(self, *ufrags: str) -> list[AttemptPhase]:
         """Return where attempts stand."""
         found = [self.agent.attempt(ufrag) for ufrag in ufrags]
         return [one.phase for one in found if one is not None]
@@ -208,9 +208,9 @@ class TurnTests(CostCase):
         self.now += FIRST_ROUND - 1
         late = self.punch("late", reflexive(PEER))
         self.flush()
-        self.assertEqual((late.phase, self.sent), (Phase.WAITING, []))
+        self.assertEqual((late.phase, self.sent), (AttemptPhase.WAITING, []))
         self.run_until(NOW + FIRST_ROUND + 0.1, PEER)
-        self.assertIs(late.phase, Phase.CHECKING)
+        self.assertIs(late.phase, AttemptPhase.CHECKING)
         self.assertTrue(late.is_direct)
 
     def test_too_late(self) -> None:
@@ -219,7 +219,7 @@ class TurnTests(CostCase):
         self.punch("late", reflexive(PEER))
         self.run_until(NOW + LONGEST_WAIT)
         self.assertIn(RoundEnded("late", False), self.told)
-        self.assertEqual(self.phases("late"), [Phase.FAILED])
+        self.assertEqual(self.phases("late"), [AttemptPhase.FAILED])
 
     def test_friend(self) -> None:
         """A friend's checks go out at once, whatever strangers do."""
@@ -235,11 +235,11 @@ class TurnTests(CostCase):
         answering = [(PEER[0], 100 + n) for n in range(20)]
         for _ in range(8):
             self.run_until(self.now + 0.5, *answering)
-        self.assertEqual({one.phase for one in settled}, {Phase.QUIET})
+        self.assertEqual({one.phase for one in settled}, {AttemptPhase.QUIET})
         for one in settled:
             one.check_again(self.now)
         self.flush(*answering)
-        checking = [one for one in settled if one.phase is Phase.CHECKING]
+        checking = [one for one in settled if one.phase is AttemptPhase.CHECKING]
         self.assertEqual(len(checking), MAX_CHECKING - KEPT)
         self.told.clear()
         self.run_until(self.now + 3, *answering)
@@ -255,7 +255,9 @@ class TurnTests(CostCase):
         self.run_until(NOW + 2, *answering)
         self.punch("one more", reflexive(FRIEND), known=True)
         self.flush(FRIEND)
-        self.assertEqual(self.phases("friend 0", "one more"), [Phase.QUIET, Phase.CHECKING])
+        self.assertEqual(
+            self.phases("friend 0", "one more"), [AttemptPhase.QUIET, AttemptPhase.CHECKING]
+        )
 
     def test_room(self) -> None:
         """Strangers find no room when enough of them wait; friends do."""
@@ -330,7 +332,7 @@ class CandidateTests(CostCase):
         for number in range(2000):
             if number == 100:
                 self.run_until(NOW + 5, PEER)
-                self.assertIs(attempt.phase, Phase.QUIET)
+                self.assertIs(attempt.phase, AttemptPhase.QUIET)
             host = f"198.18.{number // 250}.{number % 250}"
             attempt.add_candidates(reflexive(*((host, 1 + n) for n in range(32))), self.now)
         self.assertEqual(len(attempt.candidates), MAX_KEPT)
@@ -351,7 +353,12 @@ class VolleyTests(SynchronousTestCase):
         """Begin an attempt; tells whether it has its burst."""
         where = reflexive((f"198.51.100.{len(ufrag)}", 9))
         attempt = agent.punch(
-            Credentials(ufrag, "theirs", KEY), where, NatTraits(theirs), now, False, known=known
+            CheckCredentials(ufrag, "theirs", KEY),
+            where,
+            NatTraits(theirs),
+            now,
+            False,
+            known=known,
         )
         return attempt.burst is not None
 
@@ -378,7 +385,7 @@ class VolleyTests(SynchronousTestCase):
         """A friend's whole run goes out in its round though strangers fill their share."""
         agent, now = easy_agent(1), NOW
         for number in range(MAX_CHECKING - KEPT):
-            credentials = Credentials(f"stranger {number}", "theirs", KEY)
+            credentials = CheckCredentials(f"stranger {number}", "theirs", KEY)
             agent.punch(credentials, spread(number), NatTraits(), now, False)
         self.began(agent, "friend", Mapping.DEPENDENT, True, now)
         friend = agent.attempt("friend")
@@ -426,7 +433,7 @@ class RelayTests(RelaysCase):
         for number in range(20):
             alice.punch(f"alice {number}", "bob", False, *spread(number))
             self.internet.run(1)
-        credentials = Credentials("friend", "bob", KEY)
+        credentials = CheckCredentials("friend", "bob", KEY)
         there = reflexive(self.peer_address)
         alice.agent.punch(credentials, there, NatTraits(), alice.now, False, known=True)
         alice.driver.step()

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal import port_guessing
 from p2pchat.traversal.agent import LinkDatagram, SocketsReleased
-from p2pchat.traversal.checks import Credentials
+from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
@@ -28,7 +28,7 @@ from p2pchat.traversal.port_guessing import (
     SOCKETS_OPENED,
     TICK,
     ProbeBurst,
-    ProbingBudget,
+    RunBudget,
     random_ports,
     target,
 )
@@ -170,21 +170,21 @@ class BudgetTests(SynchronousTestCase):
 
     def test_one_at_a_time(self) -> None:
         """While one runs no other begins, nor the same once more."""
-        budget = ProbingBudget()
+        budget = RunBudget(RUN_LENGTH, LONGEST_PAUSE)
         self.assertTrue(budget.take("a", NOW))
         for ufrag in ("a", "b"):
             self.assertFalse(budget.take(ufrag, NOW + 1000))
 
     def test_success(self) -> None:
         """One that succeeded lets the next begin at once."""
-        budget = ProbingBudget()
+        budget = RunBudget(RUN_LENGTH, LONGEST_PAUSE)
         for ufrag in ("a", "b", "c"):
             self.assertTrue(budget.take(ufrag, NOW))
             budget.give_back(ufrag, True)
 
     def test_back_off(self) -> None:
         """The pause after a run that failed doubles each time, up to LONGEST_PAUSE."""
-        budget, now = ProbingBudget(), NOW
+        budget, now = RunBudget(RUN_LENGTH, LONGEST_PAUSE), NOW
         for failures in range(12):
             self.assertTrue(budget.take("a", now))
             budget.give_back("a", False)
@@ -194,7 +194,7 @@ class BudgetTests(SynchronousTestCase):
 
     def test_success_forgives(self) -> None:
         """After a success the pauses begin anew."""
-        budget = ProbingBudget()
+        budget = RunBudget(RUN_LENGTH, LONGEST_PAUSE)
         for number in range(6):
             budget.take("x", NOW + number * 1e4)
             budget.give_back("x", False)
@@ -207,7 +207,7 @@ class BudgetTests(SynchronousTestCase):
 
     def test_not_theirs(self) -> None:
         """Only the one that runs can end its run, and only once."""
-        budget = ProbingBudget()
+        budget = RunBudget(RUN_LENGTH, LONGEST_PAUSE)
         budget.take("a", NOW)
         budget.give_back("b", True)
         self.assertFalse(budget.take("b", NOW))
@@ -310,7 +310,7 @@ class JoinTests(SynchronousTestCase):
     def test_size(self) -> None:
         """A probe has 100 bytes: 0.8 Mbit/s."""
         easy = easy_agent(1)
-        credentials = Credentials(easy.new_ufrag(), easy.new_ufrag(), KEY)
+        credentials = CheckCredentials(easy.new_ufrag(), easy.new_ufrag(), KEY)
         self.assertEqual(len(credentials.request(bytes(12))), 100)
 
     def test_one_run(self) -> None:
@@ -320,7 +320,7 @@ class JoinTests(SynchronousTestCase):
         began = []
         for number in range(3):
             where = (Candidate(CandidateType.SERVER_REFLEXIVE, (f"198.51.100.{number}", 9)),)
-            credentials = Credentials(f"ours{number}", "theirs", KEY)
+            credentials = CheckCredentials(f"ours{number}", "theirs", KEY)
             attempt = easy.punch(credentials, where, random, NOW, False)
             began.append(attempt.burst is not None)
         self.assertEqual(began, [True, False, False])
@@ -387,7 +387,7 @@ class JoinTests(SynchronousTestCase):
         """Both random: not one probe, not one socket."""
         hard = hard_agent(1)
         theirs = hard_agent(2)
-        credentials = Credentials("ours", "theirs", KEY)
+        credentials = CheckCredentials("ours", "theirs", KEY)
         attempt = hard.punch(
             credentials, theirs.candidates(), theirs.gathering.traits(), NOW, False
         )

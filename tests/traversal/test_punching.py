@@ -16,7 +16,7 @@ from p2pchat.traversal.punching import (
     LOW_TTL,
     LOW_TTL_PHASE,
     RELAY_WAIT,
-    Phase,
+    AttemptPhase,
 )
 from p2pchat.traversal.selection import FAIR_RTTS, FAIR_WAIT
 from p2pchat.wire import stun
@@ -48,7 +48,9 @@ class FirstRoundTests(PunchingCase):
         """The round ends, and then there is silence."""
         self.joined()
         self.wire.run(1)
-        self.assertEqual((self.alice.ends, self.bob.ends), ([Phase.QUIET], [Phase.QUIET]))
+        self.assertEqual(
+            (self.alice.ends, self.bob.ends), ([AttemptPhase.QUIET], [AttemptPhase.QUIET])
+        )
         self.assertIsNone(self.alice.get_timer())
         sent = len(self.alice.sent)
         self.wire.run(100)
@@ -77,7 +79,7 @@ class FirstRoundTests(PunchingCase):
         """Without an answer the attempt fails after FIRST_ROUND, and says what it tried."""
         self.begin(B1)
         self.wire.run(FIRST_ROUND + 0.1)
-        self.assertEqual(self.alice.ends, [Phase.FAILED])
+        self.assertEqual(self.alice.ends, [AttemptPhase.FAILED])
         self.assertEqual(self.alice.moves, [])
         (told,) = self.alice.punching.pair_reports(self.wire.now)
         self.assertEqual((told.type, told.address), ("host", f"{B1[0]}:{B1[1]}"))
@@ -308,7 +310,7 @@ class CheckAgainTests(PunchingCase):
         """A path that still works stays, without a word."""
         self.alice.punching.check_again(self.wire.now)
         self.wire.run(LATER_ROUND + 0.1)
-        self.assertEqual((len(self.alice.moves), self.alice.ends[-1]), (1, Phase.QUIET))
+        self.assertEqual((len(self.alice.moves), self.alice.ends[-1]), (1, AttemptPhase.QUIET))
 
     def test_moves(self) -> None:
         """Where the path is dead and another pair works, the path moves, on both sides."""
@@ -318,16 +320,18 @@ class CheckAgainTests(PunchingCase):
         self.alice.punching.check_again(self.wire.now)
         self.wire.run(LATER_ROUND + 0.1)
         self.assertEqual((self.path(self.alice), self.path(self.bob)), (B2, A2))
-        self.assertEqual((self.alice.ends[-1], self.bob.ends[-1]), (Phase.QUIET, Phase.QUIET))
+        self.assertEqual(
+            (self.alice.ends[-1], self.bob.ends[-1]), (AttemptPhase.QUIET, AttemptPhase.QUIET)
+        )
 
     def test_fails(self) -> None:
         """Where nothing answers, the round ends in failure after LATER_ROUND."""
         self.wire.cut(A1, B1)
         self.alice.punching.check_again(self.wire.now)
         self.wire.run(LATER_ROUND - 0.01)
-        self.assertEqual(self.alice.punching.phase, Phase.CHECKING)
+        self.assertEqual(self.alice.punching.phase, AttemptPhase.CHECKING)
         self.wire.run(0.02)
-        self.assertEqual(self.alice.ends, [Phase.QUIET, Phase.FAILED])
+        self.assertEqual(self.alice.ends, [AttemptPhase.QUIET, AttemptPhase.FAILED])
 
     def test_repeated_doubt(self) -> None:
         """Doubt during a round doesn't make it longer."""
@@ -336,7 +340,7 @@ class CheckAgainTests(PunchingCase):
             self.alice.punching.check_again(self.wire.now)
             self.wire.run(0.1)
         self.wire.run(LATER_ROUND - 1.0 + 0.01)
-        self.assertEqual(self.alice.ends[-1], Phase.FAILED)
+        self.assertEqual(self.alice.ends[-1], AttemptPhase.FAILED)
 
     def test_hysteresis(self) -> None:
         """A later round too leaves a path that works only for a clearly faster one."""
@@ -358,7 +362,7 @@ class CheckAgainTests(PunchingCase):
         self.wire.link(A1, B1)
         self.bob.punching.check_again(self.wire.now)
         self.wire.run(2)
-        self.assertEqual(self.alice.ends[-1], Phase.QUIET)
+        self.assertEqual(self.alice.ends[-1], AttemptPhase.QUIET)
 
     def test_not_before_the_first_path(self) -> None:
         """Doubt before there is a path changes nothing."""
@@ -501,7 +505,7 @@ class JoinIntervalTests(SynchronousTestCase):
         self.hear(100.1)
         self.answer(100.1)
         self.punching.handle_timer(100.0 + FIRST_ROUND)
-        self.assertIs(self.punching.phase, Phase.QUIET)
+        self.assertIs(self.punching.phase, AttemptPhase.QUIET)
         assert self.punching.path is not None
         self.assertTrue(self.punching.path.is_relayed)
         return 100.0 + FIRST_ROUND
@@ -510,10 +514,10 @@ class JoinIntervalTests(SynchronousTestCase):
         """JOIN_INTERVAL after the last round began, a check of theirs begins one."""
         began = self.quiet() + 0.1
         self.hear(began)
-        self.assertIs(self.punching.phase, Phase.CHECKING)
+        self.assertIs(self.punching.phase, AttemptPhase.CHECKING)
         self.punching.handle_timer(began + LATER_ROUND)
-        self.assertIs(self.punching.phase, Phase.QUIET)
+        self.assertIs(self.punching.phase, AttemptPhase.QUIET)
         self.hear(began + JOIN_INTERVAL - 0.1)
-        self.assertIs(self.punching.phase, Phase.QUIET)
+        self.assertIs(self.punching.phase, AttemptPhase.QUIET)
         self.hear(began + JOIN_INTERVAL + 0.1)
-        self.assertIs(self.punching.phase, Phase.CHECKING)
+        self.assertIs(self.punching.phase, AttemptPhase.CHECKING)

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import LocalProtocolError
 from p2pchat.traversal import permissions
 from p2pchat.traversal.transactions import MAX_CHALLENGES, STREAM_DEADLINE
-from p2pchat.traversal.turn import ALLOCATE, KEEPALIVE, REFRESH, Allocation, State
+from p2pchat.traversal.turn import ALLOCATE, KEEPALIVE, REFRESH, Allocation, AllocationState
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.channel_data import MAX_DATA
@@ -54,10 +54,10 @@ class Case(SynchronousTestCase):
     def allocated(self, **options: Any) -> Carrier:
         """Return an allocation that is there."""
         carrier = self.dial(**options)
-        self.wait(carrier, State.ALLOCATED)
+        self.wait(carrier, AllocationState.ALLOCATED)
         return carrier
 
-    def wait(self, carrier: Carrier, state: State, within: float = 20.0) -> float:
+    def wait(self, carrier: Carrier, state: AllocationState, within: float = 20.0) -> float:
         """Let time pass until the allocation stands there; returns the seconds."""
         return self.internet.run_until(lambda: carrier.allocation.state is state, within)
 
@@ -77,7 +77,7 @@ class LifeTests(Case):
     def test_allocates(self) -> None:
         """After a challenge there is a relayed address, and ours as the relay sees it."""
         carrier = self.dial()
-        took = self.wait(carrier, State.ALLOCATED)
+        took = self.wait(carrier, AllocationState.ALLOCATED)
         self.assertLess(took, 0.05)
         allocation = carrier.allocation
         served = next(iter(self.relay.allocations.values()))
@@ -111,7 +111,7 @@ class LifeTests(Case):
         carrier.do(carrier.allocation.close)
         self.run_for(1)
         self.assertEqual(self.relay.allocations, {})
-        self.assertIs(carrier.allocation.state, State.CLOSED)
+        self.assertIs(carrier.allocation.state, AllocationState.CLOSED)
         self.assertIsNone(carrier.allocation.get_timer())
 
     def test_close_early(self) -> None:
@@ -121,13 +121,13 @@ class LifeTests(Case):
         carrier.do(carrier.allocation.close)
         self.run_for(1)
         self.assertEqual(self.relay.allocations, {})
-        self.assertIs(carrier.allocation.state, State.CLOSED)
+        self.assertIs(carrier.allocation.state, AllocationState.CLOSED)
 
     def test_silent_relay(self) -> None:
         """A relay that doesn't answer is given up within five seconds, in words."""
         self.relay.host.kill()
         carrier = self.dial()
-        self.assertLess(self.wait(carrier, State.FAILED), 5.0)
+        self.assertLess(self.wait(carrier, AllocationState.FAILED), 5.0)
         self.assertEqual(carrier.allocation.failure, f"relay {RELAY[0]}:{PORT} doesn't answer")
         self.assertEqual(carrier.allocation.story(), [carrier.allocation.failure])
 
@@ -168,7 +168,7 @@ class ErrorTests(Case):
         """Wrong credentials end it, in words."""
         self.credentials = LongTermCredential(self.credentials.username, "guess")
         carrier = self.dial()
-        self.wait(carrier, State.FAILED)
+        self.wait(carrier, AllocationState.FAILED)
         self.assertIn("wrong credentials", carrier.allocation.failure)
         self.assertLessEqual(self.relay.requests.count(ALLOCATE), 2)
 
@@ -176,7 +176,7 @@ class ErrorTests(Case):
         """So do credentials whose time is over."""
         self.credentials = rest_credentials(SECRET, self.wall_time() - 5)
         carrier = self.dial()
-        self.wait(carrier, State.FAILED)
+        self.wait(carrier, AllocationState.FAILED)
         self.assertIn("expired", carrier.allocation.failure)
 
     def test_sentences(self) -> None:
@@ -193,7 +193,7 @@ class ErrorTests(Case):
             with self.subTest(code=code):
                 self.relay.always = code
                 carrier = self.dial()
-                self.wait(carrier, State.FAILED)
+                self.wait(carrier, AllocationState.FAILED)
                 self.assertIn(expected, carrier.allocation.failure)
                 self.assertTrue(carrier.allocation.failure.startswith("relay 203.0.113.7:3478 "))
 
@@ -201,7 +201,7 @@ class ErrorTests(Case):
         """A relay that is never pleased with a nonce is given up after a few."""
         self.relay.always = 438
         carrier = self.dial()
-        self.wait(carrier, State.FAILED)
+        self.wait(carrier, AllocationState.FAILED)
         self.assertIn("nonce", carrier.allocation.failure)
         self.assertLessEqual(len(self.relay.requests), MAX_CHALLENGES + 1)
 
@@ -223,13 +223,13 @@ class ErrorTests(Case):
             self.relay.forget()
             carrier.do(carrier.allocation.refresh)
             self.run_for(1)
-        self.assertIs(carrier.allocation.state, State.FAILED)
+        self.assertIs(carrier.allocation.state, AllocationState.FAILED)
 
     def test_relay_dies(self) -> None:
         """When Refresh goes unanswered to the end of the lifetime, it has failed."""
         carrier = self.allocated()
         self.relay.host.kill()
-        self.wait(carrier, State.FAILED, within=700)
+        self.wait(carrier, AllocationState.FAILED, within=700)
         self.assertIn("doesn't answer", carrier.allocation.failure)
 
     def test_forged_success(self) -> None:
@@ -243,7 +243,7 @@ class ErrorTests(Case):
         granted = stun.success(signed, XOR_RELAYED_ADDRESS=("192.0.2.9", 9), LIFETIME=600)
         for key in (None, b"another key"):
             allocation.receive(stun.encode(granted, key), 0.2)
-        self.assertEqual((allocation.state, allocation.relayed), (State.ALLOCATING, None))
+        self.assertEqual((allocation.state, allocation.relayed), (AllocationState.ALLOCATING, None))
         allocation.receive(stun.encode(granted, self.credentials.key(REALM)), 0.3)
         self.assertEqual(allocation.relayed, ("192.0.2.9", 9))
 
@@ -358,7 +358,7 @@ class DataTests(Case):
                 "1 datagrams were dropped",
             ],
         )
-        self.assertIs(allocation.state, State.ALLOCATED)
+        self.assertIs(allocation.state, AllocationState.ALLOCATED)
 
     def test_refused_channel(self) -> None:
         """So is one whose channel is refused."""
@@ -429,13 +429,13 @@ class StreamTests(Case):
         self.assertEqual(allocation.get_timer(), 10.0 + STREAM_DEADLINE)
         allocation.handle_timer(10.0 + STREAM_DEADLINE)
         self.assertEqual(len(sent), 1)
-        self.assertIs(allocation.state, State.FAILED)
+        self.assertIs(allocation.state, AllocationState.FAILED)
 
     def test_connection_lost(self) -> None:
         """When the connection ends, so does the allocation, and the relay's part of it."""
         carrier = self.allocated()
         self.relay.host.kill()
-        self.wait(carrier, State.FAILED)
+        self.wait(carrier, AllocationState.FAILED)
         self.assertIn("relay turn:203.0.113.7:3478?transport=tcp ", carrier.allocation.failure)
 
 

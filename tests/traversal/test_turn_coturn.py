@@ -31,7 +31,7 @@ from twisted.trial import unittest
 
 from p2pchat.registry.relay_credentials import RelayCredentials
 from p2pchat.runtime import real_runtime
-from p2pchat.traversal.turn import State
+from p2pchat.traversal.turn import AllocationState
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.servers import LongTermCredential, RelayServer, Transport
 from tests.ports import free_port
@@ -194,8 +194,10 @@ class Case(unittest.TestCase):
     def allocated(self, transport: Transport, **options: Any) -> Any:
         """Return an allocation that is there."""
         carrier = self.dial(transport, **options)
-        yield self.until(lambda: carrier.allocation.state is not State.ALLOCATING)
-        self.assertIs(carrier.allocation.state, State.ALLOCATED, carrier.allocation.failure)
+        yield self.until(lambda: carrier.allocation.state is not AllocationState.ALLOCATING)
+        self.assertIs(
+            carrier.allocation.state, AllocationState.ALLOCATED, carrier.allocation.failure
+        )
         return carrier
 
     @inlineCallbacks
@@ -257,7 +259,7 @@ class TransportTests(Case):
     def test_untrusted(self) -> Any:
         """A certificate that nobody vouches for ends it, with the reason."""
         carrier = self.dial(Transport.TLS, trust=None)
-        yield self.until(lambda: carrier.allocation.state is State.FAILED)
+        yield self.until(lambda: carrier.allocation.state is AllocationState.FAILED)
         self.assertIn("certificate verify failed", carrier.allocation.failure)
 
 
@@ -272,7 +274,7 @@ class RefusalTests(Case):
         for transport in Transport:
             for bad in (self.credentials(secret=b"guess"), self.credentials(ttl=-60)):
                 carrier = self.dial(transport, credentials=bad)
-                yield self.until(lambda c=carrier: c.allocation.state is State.FAILED)
+                yield self.until(lambda c=carrier: c.allocation.state is AllocationState.FAILED)
                 self.assertIn("wrong credentials", carrier.allocation.failure)
 
     @inlineCallbacks
@@ -281,7 +283,7 @@ class RefusalTests(Case):
         credentials = self.credentials()
         yield self.allocated(Transport.UDP, credentials=credentials)
         carrier = self.dial(Transport.UDP, credentials=credentials)
-        yield self.until(lambda: carrier.allocation.state is State.FAILED)
+        yield self.until(lambda: carrier.allocation.state is AllocationState.FAILED)
         self.assertIn("quota", carrier.allocation.failure)
 
     @inlineCallbacks
@@ -296,7 +298,7 @@ class RefusalTests(Case):
             lambda: all(one in " ".join(carrier.allocation.story()) for one in refused)
         )
         yield self.say(carrier, b"two")
-        self.assertIs(carrier.allocation.state, State.ALLOCATED)
+        self.assertIs(carrier.allocation.state, AllocationState.ALLOCATED)
 
     @inlineCallbacks
     def test_restarted_client(self) -> Any:

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.admission import (
+from p2pchat.traversal.check_slots import (
     AT_ONCE,
     BEGINNINGS,
     KEPT,
     LONGEST_WAIT,
     MAX_CHECKING,
     MAX_WAITING,
-    Admission,
+    CheckSlots,
 )
 
 NOW = 100.0
@@ -24,11 +24,11 @@ class AdmissionTests(SynchronousTestCase):
     """Turns of known peers and of strangers."""
 
     def setUp(self) -> None:
-        self.admission = Admission()
+        self.slots = CheckSlots()
 
     def ask(self, ufrag: str, known: bool = False, is_first: bool = True) -> bool:
         """Ask for a turn."""
-        return self.admission.ask(ufrag, known, is_first, NOW)
+        return self.slots.ask(ufrag, known, is_first, NOW)
 
     def fill(self) -> None:
         """Let as many strangers check as may."""
@@ -40,7 +40,7 @@ class AdmissionTests(SynchronousTestCase):
         self.fill()
         self.assertTrue(self.ask("stranger 0"))
         self.assertFalse(self.ask("late"))
-        self.assertIsNone(self.admission.next())
+        self.assertIsNone(self.slots.next())
 
     def test_kept(self) -> None:
         """Known peers have the rest, whatever strangers do."""
@@ -66,47 +66,47 @@ class AdmissionTests(SynchronousTestCase):
         ):
             self.assertFalse(self.ask(ufrag, known, is_first))
         turns = []
-        for checking in self.admission.checking:
-            self.admission.leave(checking)
-            turns.append(self.admission.next())
+        for checking in self.slots.checking:
+            self.slots.leave(checking)
+            turns.append(self.slots.next())
         self.assertEqual(turns[:5], ["friend new", "friend again", "again", "new", "new too"])
 
     def test_given_up(self) -> None:
         """Who doesn't want a turn any more has none, waiting or not."""
         self.fill()
         self.ask("late")
-        self.admission.leave("late")
-        self.admission.leave("stranger 0")
-        self.assertIsNone(self.admission.next())
+        self.slots.leave("late")
+        self.slots.leave("stranger 0")
+        self.assertIsNone(self.slots.next())
 
     def test_too_late(self) -> None:
         """A first round waits for LONGEST_WAIT; one that verifies a path as long as it takes."""
         self.fill()
         self.ask("new")
         self.ask("again", is_first=False)
-        self.assertEqual(self.admission.get_timer(), NOW + LONGEST_WAIT)
-        self.assertEqual(self.admission.take_late(NOW + LONGEST_WAIT - 0.01), [])
-        self.assertEqual(self.admission.take_late(NOW + LONGEST_WAIT), ["new"])
-        self.assertIsNone(self.admission.get_timer())
-        self.admission.leave("stranger 0")
-        self.assertEqual(self.admission.next(), "again")
+        self.assertEqual(self.slots.get_timer(), NOW + LONGEST_WAIT)
+        self.assertEqual(self.slots.expire(NOW + LONGEST_WAIT - 0.01), [])
+        self.assertEqual(self.slots.expire(NOW + LONGEST_WAIT), ["new"])
+        self.assertIsNone(self.slots.get_timer())
+        self.slots.leave("stranger 0")
+        self.assertEqual(self.slots.next(), "again")
 
     def test_room(self) -> None:
         """No more than MAX_WAITING strangers wait; a known peer has always room."""
         self.fill()
         for number in range(MAX_WAITING):
-            self.assertTrue(self.admission.has_room(False, NOW))
+            self.assertTrue(self.slots.has_room(False, NOW))
             self.ask(f"waiting {number}")
-        self.assertFalse(self.admission.has_room(False, NOW))
-        self.assertTrue(self.admission.has_room(True, NOW))
+        self.assertFalse(self.slots.has_room(False, NOW))
+        self.assertTrue(self.slots.has_room(True, NOW))
 
     def test_rate(self) -> None:
         """Strangers' attempts begin AT_ONCE at once and BEGINNINGS a second, however they end."""
         begun = 0
         for step in range(1000):
             now = NOW + step / 100
-            if self.admission.has_room(False, now):
-                self.admission.begin(False, now)
+            if self.slots.has_room(False, now):
+                self.slots.begin(False, now)
                 begun += 1
         most = AT_ONCE + 10 * BEGINNINGS
         self.assertTrue(most - 2 <= begun <= most, begun)
@@ -115,15 +115,15 @@ class AdmissionTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20), st.booleans(), st.booleans())))
     def test_bounds(self, steps: list[tuple[int, int, bool, bool]]) -> None:
         """Whatever is asked for and given back, the bounds hold, and who fits doesn't wait."""
-        self.admission = Admission()
+        self.slots = CheckSlots()
         for action, number, known, is_first in steps:
             ufrag = f"{number} {known}"
             if action:
                 self.ask(ufrag, known, is_first)
             else:
-                self.admission.leave(ufrag)
-                while self.admission.next() is not None:
+                self.slots.leave(ufrag)
+                while self.slots.next() is not None:
                     pass
-            self.assertLessEqual(len(self.admission.checking), MAX_CHECKING)
-            self.assertLessEqual(self.admission.count(False), STRANGERS)
-            self.assertIsNone(self.admission.next())
+            self.assertLessEqual(len(self.slots.checking), MAX_CHECKING)
+            self.assertLessEqual(self.slots.count(False), STRANGERS)
+            self.assertIsNone(self.slots.next())

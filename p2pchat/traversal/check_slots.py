@@ -1,10 +1,10 @@
 """
-Which attempts may check now, and which wait for their turn.
+Slots for attempts that check, and the queue for them.
 
-An attempt counts while a round of its checks is on; one that has settled on a path and only keeps
-it sends nothing, and doesn't.  At most MAX_CHECKING check at a time, KEPT of them only for *known*
-peers: contacts, and whomever our person called or accepted.  A round that finds no room waits, in
-this order, and first come, first served:
+An attempt has a slot while a round of its checks is on; one that has a path and only keeps it sends
+nothing, and needs none.  There are MAX_CHECKING slots, KEPT of them only for *known* peers:
+contacts, and whomever our person called or accepted.  A round that finds no slot waits, in this
+order, and first come, first served:
 
 1. the first round of a known peer's attempt,
 2. a later one, which verifies or moves the path of a known peer,
@@ -15,8 +15,8 @@ A first round waits for LONGEST_WAIT at most: the other side's own ends soon aft
 later meets nobody.  A later one waits for as long as it takes, for its attempt has a path.
 
 At most MAX_WAITING first rounds of strangers wait, and strangers' attempts begin at BEGINNINGS a
-second: each costs a key agreement, a signature, and requests to our relay.  Who is one too many is
-told so (:meth:`Admission.has_room`), before anything is done for him.
+second: each costs a key agreement, a signature, and requests to our relay.  A stranger beyond that
+is refused as busy, before anything is done for it (:meth:`CheckSlots.has_room`).
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from p2pchat.traversal.timers import earliest
 
 MAX_CHECKING = 8  # attempts; a person makes one or two, and a network that changes all of them
 KEPT = 2  # of those, for known peers
-MAX_WAITING = 16  # strangers' attempts; six in 0.4 seconds get their turn, if they find a path
+MAX_WAITING = 16  # strangers' attempts; six in 0.4 seconds get a slot, if they find a path
 LONGEST_WAIT = 2.5  # seconds; the other side's first round has 5
 BEGINNINGS = 10.0  # strangers' attempts a second ...
 AT_ONCE = 16  # ... and at once
 
 
 @attrs.define
-class Admission:
-    """The turns of all attempts of an agent, by their username fragments."""
+class CheckSlots:
+    """The slots of all attempts of an agent, by their username fragments."""
 
     _checking: dict[str, bool] = attrs.Factory(dict)  # whether the peer is known
-    # By rank as in the module's docstring; since when they wait, the longest first.
+    # By rank as in the module's docstring: since when they wait, the longest first.
     _waiting: tuple[dict[str, float], ...] = attrs.Factory(lambda: ({}, {}, {}, {}))
     _begun: float = 0.0  # strangers' attempts lately, ...
     _begun_at: float = 0.0  # ... as it was then
@@ -52,26 +52,29 @@ class Admission:
         return max(0.0, self._begun - BEGINNINGS * (now - self._begun_at))
 
     def has_room(self, known: bool, now: float) -> bool:
-        """Tell whether an attempt may begin now, to check at once or to wait for its turn."""
+        """Tell whether an attempt may begin now, to check at once or to wait for a slot."""
         if known:
             return True
         return len(self._waiting[3]) < MAX_WAITING and self._lately(now) + 1 <= AT_ONCE
 
     def ask(self, ufrag: str, known: bool, is_first: bool, now: float) -> bool:
         """
-        Ask for a turn; tells whether it is now.  If not, :meth:`next` gives it later.
+        Ask for a slot; tells whether there is one.  If not, :meth:`next` gives one later.
 
         :param is_first: whether it is the attempt's first round.
         """
         if ufrag in self._checking:
             return True
         if self._fits(known):
-            self.leave(ufrag)
-            self._checking[ufrag] = known
+            self._give(ufrag, known)
             return True
         rank = (0 if is_first else 1) if known else (3 if is_first else 2)
         self._waiting[rank].setdefault(ufrag, now)
         return False
+
+    def _give(self, ufrag: str, known: bool) -> None:
+        self.leave(ufrag)
+        self._checking[ufrag] = known
 
     def _fits(self, known: bool) -> bool:
         return len(self._checking) < MAX_CHECKING and (
@@ -84,12 +87,12 @@ class Admission:
 
     @property
     def checking(self) -> tuple[str, ...]:
-        """The attempts whose turn it is, the longest first."""
+        """The attempts that have a slot, those that have it for longest first."""
         return tuple(self._checking)
 
     @property
     def is_awaited(self) -> bool:
-        """Whether any round waits for its turn."""
+        """Whether any round waits for a slot."""
         return any(self._waiting)
 
     @property
@@ -98,24 +101,23 @@ class Admission:
         return bool(self._waiting[0])
 
     def leave(self, ufrag: str) -> None:
-        """A round is over, or not wanted any more."""
+        """Free the slot of a round that is over, or its place in the queue."""
         self._checking.pop(ufrag, None)
         for waiting in self._waiting:
             waiting.pop(ufrag, None)
 
     def next(self) -> str | None:
-        """Give the next one its turn, if there is room; call it until it returns ``None``."""
+        """Give the next one a slot, if there is one; call it until it returns ``None``."""
         for rank, waiting in enumerate(self._waiting):
             known = rank < 2
             if waiting and self._fits(known):
                 ufrag = next(iter(waiting))
-                self.leave(ufrag)
-                self._checking[ufrag] = known
+                self._give(ufrag, known)
                 return ufrag
         return None
 
-    def take_late(self, now: float) -> list[str]:
-        """Return, and forget, the first rounds that have waited for too long."""
+    def expire(self, now: float) -> list[str]:
+        """Remove the first rounds that have waited for too long, and return them."""
         late = [
             ufrag
             for rank in (0, 3)
@@ -127,6 +129,6 @@ class Admission:
         return late
 
     def get_timer(self) -> float | None:
-        """Return when one has waited for too long."""
+        """Return when a first round will have waited for too long."""
         oldest = earliest(*(next(iter(self._waiting[rank].values()), None) for rank in (0, 3)))
         return None if oldest is None else oldest + LONGEST_WAIT
