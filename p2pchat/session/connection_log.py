@@ -128,7 +128,7 @@ class ConnectionLog:
         """
         attempts = (*self._attempts, *running)[-MAX_REPORTS:]
         path = self._paths[-1] if has_path and self._paths else None
-        told = relays.told(self.call_began)
+        told = relays.reports(self.call_began)
         reached = next((one.means for one in reversed(attempts) if one.means), "")
         surmise = Surmise(
             attempts[-1] if attempts else None,

@@ -3,11 +3,32 @@ Finding and keeping a path between two peers: pure state machines.
 
 ::
 
-    Agent ── one for a socket: tells STUN from the rest, drains its children
-      ├── Gathering ── our candidates, by Binding requests to the registry's STUN service
-      ├── Relays ── our allocations on TURN servers
-      └── Punching ── one for an attempt: checks both ways, and the choice of the path
-    Attempt ── one offer and its answer: descriptions of both sides, and its Punching
+    attempt ── an offer, its answer, and the checks that follow
+    agent ── the traversal of one peer: tells STUN from the rest, empties its children's outboxes
+      ├── dual_stack ── gathering in both address families
+      │     └── gathering ── our candidates, by Binding requests to the registry's STUN service
+      │           ├── filtering ── a test of our NAT's filtering behaviour
+      │           └── keepalive ── how long our NAT keeps an idle mapping
+      ├── relays ── our allocations on TURN relays
+      │     └── turn ── one allocation; permissions, transactions
+      ├── punching ── rounds of checks of one attempt, and the path that they find
+      │     ├── checks ── making, answering and judging a check
+      │     ├── pairs ── candidate pairs, and the path
+      │     ├── selection ── which pair carries the traffic
+      │     ├── remote_candidates ── which of a peer's candidates are kept
+      │     └── port_guessing ── many sockets, or probes to many ports
+      ├── strategy ── what is tried beside plain checks; path_hint, how the last path was made
+      ├── check_slots ── how many attempts check at a time
+      └── send_budget ── how much is sent to each host, and to all of them
 
-Terms are those of RFC 8445 and RFC 8489; what deviates stands in the module concerned.
+    datagrams ── bases, routes, and which attempt gets what comes over a route
+    nat ── the vocabulary of RFC 4787
+    reachability ── which addresses may be contacted
+    report ── what was tried, as values
+    timers ── which of several times comes first
+
+A machine gets the time and randomness as arguments.  What it has for its parent, datagrams and
+events, waits in its ``outbox``, in order; the agent's own come out of ``datagrams_to_send`` and
+``next_event``.  Terms are those of RFC 8445 (ICE), 8489 (STUN), 8656 (TURN) and 4787 (NAT); what
+deviates stands in the module concerned.
 """

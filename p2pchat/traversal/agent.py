@@ -30,7 +30,7 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.check_slots import CheckSlots
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
+from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route, RouteTable
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, GatheringEvent, NetworkReturned
 from p2pchat.traversal.nat import Mapping, NatTraits
@@ -46,7 +46,6 @@ from p2pchat.traversal.punching import (
     RouteHeard,
 )
 from p2pchat.traversal.relays import BasesChanged, Relays, RelaysEvent, StreamChange
-from p2pchat.traversal.routes import RouteTable
 from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
 from p2pchat.traversal.strategy import Plan, plan
 from p2pchat.traversal.timers import earliest
@@ -202,6 +201,7 @@ class Agent:
     def _may_send(self, attempt: Punching, to: Route, octets: int, now: float) -> bool:
         """Tell whether a packet of an attempt may go there now; if so, it is counted."""
         host, proved = to.address[0], attempt.has_proved(to)
+        # Both limits count a packet only if it goes: the second is asked before the first takes.
         if not proved and not self._limit.has_room(host, now):
             return False
         octets += WRAPPING if to.is_relayed else 0
@@ -231,10 +231,10 @@ class Agent:
                 self._want_relay(now)
             if not self.relay_only:
                 self._guess_ports(attempt, chosen, now)
-        self.relays.permit(attempt.at_relay, now, attempt.ufrag, attempt.known)
+        self.relays.permit(attempt.remote.at_relay, now, attempt.ufrag, attempt.known)
 
     def _guess_ports(self, attempt: Punching, chosen: Plan, now: float) -> None:
-        aim = target(attempt.candidates)
+        aim = target(attempt.remote.kept)
         if aim is not None and self._guessing.take(
             chosen.strategy, attempt.ufrag, attempt.known, now
         ):
@@ -253,7 +253,7 @@ class Agent:
         attempt = self._attempts.pop(ufrag, None)
         if attempt is None:
             return
-        attempt.may_send = lambda _route, _octets, _now: False  # whoever still holds it
+        attempt.may_send = lambda _route, _octets, _now: False  # its Attempt may hold it still
         self._slots.leave(ufrag)
         self._budget.forget(ufrag)
         for route in attempt.routes:
@@ -262,10 +262,6 @@ class Agent:
         self._end_guessing(attempt, frozenset())
 
     # -- datagrams
-
-    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
-        """Take a datagram from the chat socket."""
-        self.receive_on(CHAT_SOCKET, data, addr, now)
 
     def receive_on(self, base: str, data: bytes, addr: Address, now: float) -> None:
         """Take a datagram from any base."""

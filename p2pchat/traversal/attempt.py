@@ -189,7 +189,7 @@ class Attempt:
         fits = remembered is not None and remembered.fits(ours, theirs)
         return AttemptReport(
             nat,
-            NatReport.of(theirs, False, checks.candidates),
+            NatReport.of(theirs, False, checks.remote.kept),
             self.is_offering,
             began,
             milliseconds(self._checks_began, origin),

@@ -1,12 +1,12 @@
 """
-Gathering in both address families, told as one.
+Gathering in both address families.
 
-A :class:`p2pchat.traversal.gathering.Gathering` a family, each with the STUN addresses and the
-host addresses of its family.  A family in which this machine has no address isn't asked about:
-its silence would say nothing of the network.
+Has a :class:`p2pchat.traversal.gathering.Gathering` for each family, with the STUN addresses and
+the host addresses of its family.  In a family in which this machine has no address no STUN address
+is asked: its silence would say nothing of the network.
 
-Owns what the two say together.  The NAT that decides on strategies is the IPv4 one, where IPv4
-works; IPv6 has no NAT, or none that hides ports.  UDP counts as blocked when no family gets an
+Owns what follows from both together.  The NAT that decides on strategies is the IPv4 one, where
+IPv4 works; IPv6 has no NAT, or none that hides ports.  UDP counts as blocked when no family gets an
 answer.
 """
 
@@ -64,7 +64,7 @@ class DualGathering:
 
     @property
     def keepalive(self) -> Keepalive:
-        """How long our NAT, the IPv4 one, keeps what is idle."""
+        """How long our NAT, the IPv4 one, keeps an idle mapping."""
         return self._families[Family.IPV4].keepalive
 
     @property
@@ -99,7 +99,7 @@ class DualGathering:
             gathering.refresh(now)
 
     def look_again(self, now: float) -> None:
-        """Ask again where what was seen may be old; a call begins."""
+        """Ask again for a call, where a mapping may be gone since the last answer."""
         for gathering in self._families.values():
             gathering.look_again(now)
 
@@ -137,12 +137,12 @@ class DualGathering:
         return tuple(one for half in halves for one in half.reflexive_addresses)
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """Return the candidates to tell a peer, the likeliest of each family first."""
-        told = [one for half in self._families.values() for one in half.candidates()]
-        return tuple(told[:MAX_CANDIDATES])
+        """Return our candidates, the likeliest of each family first."""
+        found = [one for half in self._families.values() for one in half.candidates()]
+        return tuple(found[:MAX_CANDIDATES])
 
     def traits(self) -> NatTraits:
-        """Return our NAT's behaviour as it can be read now."""
+        """Return what is known of our NAT now."""
         return self._leading().traits()
 
     def _leading(self) -> Gathering:

@@ -1,11 +1,11 @@
 """
 The filtering test that the chat socket can make (after RFC 5780 section 4.4).
 
-The socket has sent to a STUN address; that one is asked to answer from another port of the same
-host (CHANGE-REQUEST), to which nothing was ever sent.  An answer says that the filter lets in
-whatever comes from a known host; no answer, that it looks at ports too.  To tell a filter that
-looks at nothing from one that looks at hosts takes a host never sent to, and so a socket of its
-own: ``--nat-type`` has one.
+The socket has sent to a STUN address, which is asked to answer from another port of the same host
+(CHANGE-REQUEST), to which nothing was ever sent.  An answer shows that the filter lets in whatever
+comes from a known host; silence, that it looks at ports, too.  To tell endpoint-independent from
+address-dependent filtering takes a host that nothing was sent to, and so a socket of its own
+(:mod:`p2pchat.natcheck.discovery`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FilteringTest:
     _sends: int = 0
 
     def handle_timer(self, now: float) -> bool:
-        """Ask, or draw the conclusion; tells whether the reading changed."""
+        """Ask, or conclude from silence; tells whether the reading changed."""
         if self.due is None or now < self.due:
             return False
         if self._sends == SENDS:

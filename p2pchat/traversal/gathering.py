@@ -2,29 +2,26 @@
 Our candidates: host addresses, and server-reflexive ones learned from the chat socket itself.
 
 Sends a Binding request (RFC 8489) to each STUN address of the registry, keeps the answers, and
-asks again every REFRESH_INTERVAL, so that the mapping that peers are told stays open and a new
-one is noticed; more often where mappings don't live that long (:mod:`p2pchat.traversal.keepalive`).
+repeats that every REFRESH_INTERVAL, so that the mapping that peers know stays open and a new one is
+noticed; more often where mappings don't live that long (:mod:`p2pchat.traversal.keepalive`).
 :meth:`Gathering.refresh` asks at once.
 
-Requests are sent again after 100 ms, not after the 500 ms of RFC 8489 section 6.2.1: a person
-waits, and one packet of 48 bytes makes no congestion.
+The mapping behaviour is read off the answers (RFC 5780 section 4.3): two destinations, one mapped
+address, hence endpoint-independent as far as this can tell.  It is shown, sent to the peer, and
+chooses the strategy; plain checks go out whatever it is.  Ports that go up by the same step from
+each destination to the next let the next ones be predicted; those become candidates, too.
 
-The mapping behaviour is read off the answers (RFC 5780 section 4.3): two destinations, one
-mapped address, hence endpoint-independent as far as this can tell.  What it says is shown and
-sent to the peer for reports; the checks decide.  Ports that go up by the same step from each
-destination to the next let the next ones be predicted; they are told as candidates.
+UDP counts as blocked when no STUN address has answered BLOCKED_AFTER the first request: a call then
+asks a relay over TCP without waiting.  The requests go on, and a late answer proves the opposite:
+a slow network is misread as blocked for at most one round trip, once.  When all addresses are given
+up, their mappings are forgotten, and one request goes on at a time, every UNREACHED_INTERVAL: the
+first answer shows that the network is back.
 
-UDP counts as blocked when no STUN address has answered BLOCKED_AFTER from the first request on: a
-call then asks a relay over TCP without waiting.  The requests go on, and an answer that comes
-late takes the verdict back at once, so that a slow network is never taken for a blocked one for
-longer than a round trip, and not again.  When all are given up, what was mapped is forgotten.
+The filtering is tested again when our addresses or the mapped ones have changed: the NAT is another
+one, or was rebooted.
 
-While nothing answers, one request goes on at a time, every UNREACHED_INTERVAL: the first answer
-says that the network is back.  They are of one transaction, for a round trip may be longer than
-the interval.
-
-The filtering is tested again when our addresses or the mapped ones have changed: what was read
-is another NAT's, or another life's of the same one.
+Deviation: requests are sent again after 100 ms, not after the 500 ms of RFC 8489 section 6.2.1: a
+person waits, and one packet of 48 bytes makes no congestion.
 """
 
 from __future__ import annotations
@@ -49,15 +46,15 @@ RETRANSMIT_AFTER = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the sends of one
 BLOCKED_AFTER = 0.9  # seconds; a person waits, and nearly every round trip is a third of that
 REFRESH_INTERVAL = 20.0  # seconds; the shortest UDP mappings seen in the field live for 30
 MAX_HOST_CANDIDATES = 16
-MAX_SERVERS = 3  # for the mapping; from another address of theirs comes the filtering test
+MAX_SERVERS = 3  # asked for mappings; the next one is only for the filtering test
 UNREACHED_INTERVAL = 1.0  # seconds between requests while nothing answers: is the network back?
 MAX_STEP = 16  # ports; mappings further apart follow no rule that can be used
-PREDICTED = 8  # candidates told where the next mapping can be predicted
+PREDICTED = 8  # candidates where the next mapping can be predicted
 
 
 @attrs.frozen
 class CandidatesChanged:
-    """Gathering learned something new, or completed."""
+    """Our candidates, or what is known of our NAT, changed, or gathering completed."""
 
 
 @attrs.frozen
@@ -101,10 +98,10 @@ class Gathering:
     _bindings: list[_Binding] = attrs.Factory(list)
     _refresh_at: float | None = None
     _filtering: FilteringTest | None = None
-    _filtering_seen: tuple[frozenset[Address], tuple[Address, ...]] | None = None  # tested as
+    _tested: tuple[frozenset[Address], tuple[Address, ...]] | None = None  # our addresses then
     _doubt_at: float | None = None  # when silence counts as blocked
     _doubted: bool = False  # no STUN address has answered for BLOCKED_AFTER
-    _slow: bool = False  # that was a mistake once
+    _slow: bool = False  # that was wrong once
     _unreached: bool = False  # no STUN address answered the last requests
 
     def set_servers(self, servers: Iterable[Address], now: float) -> None:
@@ -126,6 +123,8 @@ class Gathering:
     def refresh(self, now: float) -> None:
         """Ask every STUN address again, at once."""
         for binding in self._bindings:
+            # While nothing answers the transaction stays: a round trip may be longer than the
+            # interval between requests.
             if not (self._unreached and binding.transaction_id):
                 binding.transaction_id = self._random_bytes(12)
             binding.sends = len(RETRANSMIT_AFTER) if self._unreached else 0
@@ -138,7 +137,7 @@ class Gathering:
         self.handle_timer(now)
 
     def look_again(self, now: float) -> None:
-        """A call begins: ask, unless the last look is so young that what it showed still lives."""
+        """Ask again for a call, unless every mapping was seen so lately that it still lives."""
         if not self._unreached and any(now - one.asked_at > SHORTEST for one in self._bindings):
             self.refresh(now)
 
@@ -189,11 +188,11 @@ class Gathering:
             self._tell(CandidatesChanged())
 
     def _doubt(self) -> None:
-        """Take UDP for blocked; a mapping that is another afterwards says nothing of idleness."""
+        """Take UDP for blocked."""
         self._doubt_at, self._doubted = None, True
         self._tell(CandidatesChanged())
         for binding in self._bindings:
-            binding.seen_at = None
+            binding.seen_at = None  # another mapping after an outage isn't one that was idle
 
     def _send(self, binding: _Binding, now: float) -> None:
         if binding.sends > len(RETRANSMIT_AFTER):
@@ -213,21 +212,21 @@ class Gathering:
         if all(one.failed for one in self._bindings):
             self._unreached, self._slow = True, False
             for one in self._bindings:
-                one.mapped = one.seen_at = None  # whatever it was, it is gone
+                one.mapped = one.seen_at = None
             self._refresh_at = now
 
     def _completed(self) -> None:
-        """See whether all have answered or been given up, and what was tested is another's."""
+        """Where all have answered or been given up, see whether the filtering is to be tested."""
         if not self.is_complete:
             return
         self._tell(CandidatesChanged())
         seen = frozenset(self.host_addresses), self.reflexive_addresses
         if not self.reflexive_addresses:
             return
-        test, before = self._filtering, self._filtering_seen
+        test, before = self._filtering, self._tested
         if test is not None and before is not None and seen != before:
             self._filtering = self._new_test(test.asked, test.answers_from)
-        self._filtering_seen = seen
+        self._tested = seen
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
@@ -265,7 +264,7 @@ class Gathering:
             if address not in self.host_addresses
         ]
         if self.traits().is_symmetric:
-            reflexive = reflexive[:1]  # says where the NAT is; no port of its will meet anybody
+            reflexive = reflexive[:1]  # its port serves nobody, its host is what gets probed
         hosts = [
             Candidate(CandidateType.HOST, address)
             for address in self.host_addresses
@@ -275,7 +274,7 @@ class Gathering:
         return tuple(told[:MAX_CANDIDATES])
 
     def traits(self) -> NatTraits:
-        """Return our NAT's behaviour as it can be read now."""
+        """Return what is known of our NAT now."""
         mapped = [binding.mapped for binding in self._bindings if binding.mapped is not None]
         if not mapped:
             return NatTraits(Mapping.UNKNOWN)
@@ -301,7 +300,7 @@ class Gathering:
 
 
 def _split(servers: Iterable[Address]) -> tuple[list[Address], list[Address]]:
-    """Return the addresses to ask for mappings, and those that only answer for others."""
+    """Return the addresses to ask for mappings, and those that only send other answers."""
     found = list(dict.fromkeys(servers))
     return found[:MAX_SERVERS], found[MAX_SERVERS:]
 

@@ -1,11 +1,11 @@
 """
-How long nothing may be sent before a NAT forgets us, learned from what it forgot.
+The lifetime of idle NAT mappings, estimated from those that were lost.
 
-Our NAT can't be asked for how long it keeps a mapping.  What shows is that one was gone:
+A NAT can't be asked how long it keeps a mapping.  Evidence of one that expired is:
 
-* the STUN service sees us at another address than it did one look ago;
-* a path that had been idle is lost and found anew in no time, or the other side is suddenly
-  heard from another port.
+* the STUN service sees us at another address than it did at the request before;
+* a path that had been idle is lost and found anew at once, or the other side is suddenly heard
+  from another port.
 
 Each says that a mapping lived for less than the gap, if nothing else happened.  A NAT that was
 rebooted looks the same, once; so one event changes nothing.  A NAT that forgets early does it
@@ -18,8 +18,8 @@ NAT, of which nothing is known.
 Whose NAT forgot a path, ours or theirs, can't be told, and need not be: a PING that we send makes
 them send a PONG.  A mistake costs a few small packets a minute, and ends with the network.
 
-Owns the limit; who sends within it are the heartbeats (:class:`p2pchat.peer.node.Node`) and the
-looks of :mod:`p2pchat.traversal.gathering`.
+Owns the limit; heartbeats (:mod:`p2pchat.session.endpoint`) and the requests of
+:mod:`p2pchat.traversal.gathering` keep to it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from math import inf
 
 import attrs
 
-SHORTEST = 5.0  # seconds; no NAT is known that forgets sooner, and phones want to sleep
+SHORTEST = 5.0  # seconds; no NAT is known whose mappings live shorter, and phones want to sleep
 PATTERN = 2  # events that aren't chance any more
 PATTERN_SPAN = 120.0  # seconds between two events that belong together
 ONE_EVENT = 5.0  # seconds; several mappings of one NAT are found gone one after the other
@@ -40,7 +40,7 @@ SLACK = 1.0  # seconds; a gap this much longer than the limit was begun before i
 @attrs.define
 class Keepalive:
     """
-    The machine.
+    The estimate for one network.
 
     :ivar limit: seconds that nothing should be idle for; ``None`` while there is no reason.
     """
@@ -56,21 +56,21 @@ class Keepalive:
         return interval if self.limit is None else min(interval, self.limit)
 
     def network_changed(self, now: float) -> None:
-        """This machine has other addresses: what was learned belongs to another network."""
+        """Begin anew: this machine has other addresses, and so another NAT."""
         self.limit, self._count = None, 0
         self._ignored_until = now + NEW_NETWORK
 
     def mapping_changed(self, gap: float, now: float) -> None:
         """
-        We are seen at another address than one look ago.
+        Note that the STUN service sees us at another address than before.
 
-        :param gap: seconds between the two looks.
+        :param gap: seconds between the two requests.
         """
         self._note(gap, now)
 
     def path_moved(self, idle: float, now: float) -> None:
         """
-        The other side is heard from another port of its address.
+        Note that the other side is heard from another port of its address.
 
         :param idle: seconds for which the path had carried nothing.
         """
@@ -78,7 +78,7 @@ class Keepalive:
 
     def path_found_anew(self, idle: float, lost_at: float, now: float) -> None:
         """
-        A path that was lost is there again; after a long search it was the network that was away.
+        Note that a lost path was found again; if that took long, the network was away.
 
         :param idle: seconds for which it had carried nothing before it was lost.
         """

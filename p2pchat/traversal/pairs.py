@@ -13,7 +13,7 @@ import attrs
 from p2pchat.traversal.datagrams import CHAT_SOCKET, Route
 from p2pchat.traversal.report import PairReport, in_ms, milliseconds
 from p2pchat.wire.addresses import Address, format_address
-from p2pchat.wire.documents import Candidate, CandidateType
+from p2pchat.wire.documents import CandidateType
 
 RESEND_AFTER = (0.02, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15, 0.2, 0.25)  # seconds, the last repeats
 
@@ -23,6 +23,8 @@ class Pair:
     """
     The checks on one pair.
 
+    :ivar route: where they go.
+    :ivar type: what the remote address is.
     :ivar not_before: when checks may begin.
     :ivar due: when the next check goes out; ``None``: not in this round.
     :ivar sends: checks sent in this round.
@@ -33,8 +35,8 @@ class Pair:
     :ivar nomination: the number of our nomination, or 0.
     """
 
-    remote: Candidate
-    base: str = CHAT_SOCKET
+    route: Route
+    type: CandidateType
     not_before: float = 0.0
     due: float | None = None
     sends: int = 0
@@ -49,19 +51,14 @@ class Pair:
     nomination: int = 0
 
     @property
-    def route(self) -> Route:
-        """Where its checks go."""
-        return Route(self.remote.address, self.base)
-
-    @property
     def is_relayed(self) -> bool:
         """Whether a relay carries it, ours or theirs."""
-        return self.route.is_relayed or self.remote.type is CandidateType.RELAYED
+        return self.route.is_relayed or self.type is CandidateType.RELAYED
 
     @property
     def is_local(self) -> bool:
         """Whether it leads to an address of the other machine itself."""
-        return self.remote.type is CandidateType.HOST and not self.is_relayed
+        return self.type is CandidateType.HOST and not self.is_relayed
 
     def is_confirmed(self, since: float) -> bool:
         """Tell whether a check was answered since then."""
@@ -96,9 +93,9 @@ class Pair:
         """Return what became of it; ``began`` is the time that milliseconds count from."""
         confirmed = milliseconds(self.first_confirmed, began)
         return PairReport(
-            self.base,
-            self.remote.type.value,
-            format_address(self.remote.address),
+            self.route.base,
+            self.type.value,
+            format_address(self.route.address),
             milliseconds(self.first_sent, began),
             self.checks_sent,
             self.checks_received,
@@ -120,7 +117,7 @@ class Path:
     @classmethod
     def of(cls, pair: Pair) -> Path:
         """Return the path over a pair."""
-        return cls(pair.remote.address, pair.local, pair.remote.type, pair.rtt, pair.base)
+        return cls(pair.route.address, pair.local, pair.type, pair.rtt, pair.route.base)
 
     @property
     def route(self) -> Route:

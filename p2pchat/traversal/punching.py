@@ -16,12 +16,13 @@ One attempt to join two sockets: rounds of checks on all pairs at once, and the 
 A *round* is a time in which checks go out: the first one finds a path, later ones, started by
 :meth:`Punching.check_again` or by a check from a new address, verify it or move it::
 
-    WAITING ─ its turn ─▶ CHECKING ─ over, a pair is confirmed ─▶ QUIET
-       └─ not in time ─▶ FAILED ◀─ over, none is ┘
-    QUIET, FAILED ─ asked for, and its turn ─▶ CHECKING
+    WAITING ─ a slot ─▶ CHECKING ─ over, a pair is confirmed ─▶ QUIET
+       └─ none in time ─▶ FAILED ◀─ over, none is ┘
+    QUIET, FAILED ─ asked for, and a slot ─▶ CHECKING
 
-Turns are those of :mod:`p2pchat.traversal.check_slots`; until its turn comes an attempt goes on as
-before.  What its owner's budget doesn't let out is not made, and is due again PAUSE later.
+A round begins when there is a slot for it (:mod:`p2pchat.traversal.check_slots`); until then the
+attempt goes on as before.  A check that the limits don't let out (:attr:`Punching.may_send`) is not
+made, and is due again PAUSE later.
 
 The controlling side, which made the offer, nominates the pair that it selects
 (:mod:`p2pchat.traversal.selection`); the controlled side follows, and until it is told selects by
@@ -150,6 +151,7 @@ class Punching:
     :ivar bases: of which pairs are made.
     :ivar has_settled: whether the first round is over: what it didn't find is hard to find.
     :ivar burst: many sockets, or port probing, if that has begun.
+    :ivar remote: the candidates of the other side.
     """
 
     credentials: CheckCredentials
@@ -171,7 +173,7 @@ class Punching:
     bases: tuple[str, ...] = (CHAT_SOCKET,)
     has_settled: bool = False
     burst: ProbeBurst | None = None
-    _remote: RemoteCandidates = attrs.field(init=False)
+    remote: RemoteCandidates = attrs.field(init=False)
     _heard: set[Route] = attrs.Factory(set)
     _proved: set[Route] = attrs.Factory(set)
     _max_check: int = attrs.field(init=False)  # bytes
@@ -185,7 +187,7 @@ class Punching:
     _select_at: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._remote = RemoteCandidates(self.is_local)
+        self.remote = RemoteCandidates(self.is_local)
         self._max_check = self.credentials.max_request()
 
     @property
@@ -193,7 +195,7 @@ class Punching:
         """Our username fragment, by which the attempt is named."""
         return self.credentials.local_ufrag
 
-    # -- what the call says
+    # -- news of the other side
 
     def begin(self, candidates: Iterable[Candidate], now: float, low_ttl: bool) -> None:
         """
@@ -208,20 +210,10 @@ class Punching:
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
         """Check these remote candidates too; known and forbidden ones are left out."""
         for candidate in candidates:
-            if self._remote.add(candidate):
+            if self.remote.add(candidate):
                 for base in self.bases:
                     self._pair_up(candidate, base, now)
         self.handle_timer(now)
-
-    @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """What the other side told, as far as it is kept."""
-        return self._remote.told
-
-    @property
-    def at_relay(self) -> tuple[Address, ...]:
-        """The addresses that a relay of ours is to let in, one for each IP address."""
-        return self._remote.at_relay
 
     def set_relays(self, relays: tuple[str, ...], now: float) -> frozenset[Route]:
         """Check from these relay bases too; returns the heard routes of those that are gone."""
@@ -232,15 +224,15 @@ class Punching:
         self._proved -= lost
         new = [base for base in relays if base not in self.bases]
         self.bases = (*(base for base in self.bases if base not in gone), *new)
-        if not self.is_direct:
+        if not self.is_direct:  # a direct path is kept without a relay, and verified without
             for base in new:
-                for candidate in self.candidates:
+                for candidate in self.remote.kept:
                     self._pair_up(candidate, base, now)
             self.handle_timer(now)
         return lost
 
     def remote_began(self, now: float) -> None:
-        """The other side's NAT has its mappings: check at full TTL from now on."""
+        """Check at full TTL from now on: the other side's NAT has its mappings."""
         if now < self._low_ttl_until:
             self._low_ttl_until = now
             self._make_all_due(now)
@@ -272,16 +264,16 @@ class Punching:
             self._add_pair(candidate, base, now)
 
     def _rename(self, pair: Pair, told: Candidate) -> None:
-        """A check came from this address before we were told what it is."""
-        if pair.remote.type is CandidateType.PEER_REFLEXIVE and pair.remote != told:
-            pair.remote = told
+        """Take the type of an address that a check came from before we were told of it."""
+        if pair.type is CandidateType.PEER_REFLEXIVE and told.type is not pair.type:
+            pair.type = told.type
             if self.path is not None and self.path.route == pair.route:
                 self._move(attrs.evolve(self.path, remote=told.type))
 
     def _reaches(self, address: Address, base: str) -> bool:
         """Tell whether what leaves from this base can get there at all."""
         if base.startswith(RELAYS):
-            return self._remote.is_at_relay(address)
+            return self.remote.is_at_relay(address)
         return family(address[0]) in families(self.host_addresses)
 
     def _add_pair(self, candidate: Candidate, base: str, now: float) -> Pair | None:
@@ -291,20 +283,20 @@ class Punching:
         # Their NAT has no mapping for our relay before it has checked it.  A relay is no NAT.
         waits = base.startswith(RELAYS) and candidate.type is not CandidateType.RELAYED
         begin = now + RELAY_WAIT if waits else now
-        pair = Pair(candidate, base, begin, due=begin)
-        self.pairs[pair.route] = pair
+        route = Route(candidate.address, base)
+        pair = self.pairs[route] = Pair(route, candidate.type, begin, due=begin)
         return pair
 
     # -- rounds
 
     def _start_round(self, now: float, length: float) -> None:
-        """Begin a round, now or when it is our turn."""
+        """Begin a round, now or when there is a slot."""
         self._round_length = length
         if self.slots.ask(self.ufrag, self.known, not self.has_settled, now):
             self.take_turn(now)
 
     def take_turn(self, now: float) -> None:
-        """Begin the round that was asked for."""
+        """Begin the round that was asked for: there is a slot."""
         self.phase, self._select_at = AttemptPhase.CHECKING, None
         self._round_started, self._round_ends = now, now + self._round_length
         self._sent.clear()
@@ -315,7 +307,7 @@ class Punching:
             pair.begin_round(now)
 
     def give_up(self) -> None:
-        """The first round didn't have its turn in time."""
+        """Fail the first round: it had no slot in time."""
         if self.phase is AttemptPhase.WAITING:
             self._end_round()
 
@@ -346,10 +338,11 @@ class Punching:
         """Return the pairs that were confirmed in this round."""
         return [pair for pair in self.pairs.values() if pair.is_confirmed(self._round_started)]
 
-    # -- what the network says
+    # -- checks and responses
 
     def receive_request(self, message: stun.Message, source: Route, now: float) -> bool:
         """Take a check; returns whether it was authentic."""
+        # With relays only, the chat socket is no base: nothing that comes there is answered.
         if source.base not in self.bases and not source.base.startswith(SOCKETS):
             return False
         check = self.credentials.read(message)
@@ -370,13 +363,14 @@ class Punching:
         is_new = source not in self._heard
         pair = self.pairs.get(source)
         if pair is None:
-            remote = self._remote.get(source.address, check.source_type)
+            remote = self.remote.get(source.address, check.source_type)
             pair = self._add_pair(remote, source.base, now)
         if pair is None:
             return
         pair.checks_received += 1
         self._hear(source, False)
         self.remote_began(now)
+        # The other side looks for a path, or a better one: both have to check for that.
         if self.phase is AttemptPhase.FAILED or (
             self.phase is AttemptPhase.QUIET and self._joins(is_new, now)
         ):
@@ -412,6 +406,7 @@ class Punching:
         pair.local = self._local_type(source, stun.mapped_address(message))
         self._hear(source, True)
         if not pair.is_relayed and self.phase is AttemptPhase.CHECKING:
+            # What is still to come can only be a better direct pair.
             self._round_ends = min(self._round_ends, now + SETTLING)
         self._select(now)
         return True
@@ -440,7 +435,7 @@ class Punching:
     def _use(self, pair: Pair, now: float) -> None:
         self.method = self._method_of(pair)
         self._move(Path.of(pair))
-        if self.controlling:
+        if self.controlling:  # a new number, so that an older nomination on its way doesn't count
             self._nomination += 1
             pair.nominate(self._nomination, now)
             self.handle_timer(now)
@@ -454,19 +449,15 @@ class Punching:
     def _method_of(self, pair: Pair) -> PathMethod:
         if pair.is_relayed:
             return PathMethod.RELAY
-        if pair.base.startswith(SOCKETS):
+        if pair.route.base.startswith(SOCKETS):
             return PathMethod.MANY_SOCKETS
-        is_probed = self.burst is not None and self.burst.has_probed(pair.remote.address)
+        is_probed = self.burst is not None and self.burst.has_probed(pair.route.address)
         return PathMethod.PROBING if is_probed else PathMethod.PLAIN
 
     @property
     def is_direct(self) -> bool:
         """Whether the path in use needs no relay."""
         return self.path is not None and not self.path.is_relayed
-
-    def hears(self, source: Route) -> bool:
-        """Tell whether an authentic check or response came over this route."""
-        return source in self._heard
 
     def has_proved(self, target: Route) -> bool:
         """Tell whether a response to a check of ours came over this route."""
@@ -508,9 +499,10 @@ class Punching:
         check = self.credentials.request(
             identifier, route.is_relayed, pair.nomination, pair.nominating
         )
+        # Whoever was heard over this route has sent to us first: its NAT has its mapping.
         low = now < self._low_ttl_until and route not in self._heard
-        ttl = LOW_TTL if low and pair.base == CHAT_SOCKET else None
-        self._send(Datagram(check, route.address, ttl, pair.base))
+        ttl = LOW_TTL if low and route.base == CHAT_SOCKET else None
+        self._send(Datagram(check, route.address, ttl, route.base))
         self._sent[identifier] = SentCheck(pair, now, pair.nominating)
         pair.check_sent(now)
 

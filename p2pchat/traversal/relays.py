@@ -362,9 +362,9 @@ class Relays:
         times = (relayed.allocation.get_timer() for relayed in self._all())
         return earliest(self._streams_at, self._retry_at, *times)
 
-    def told(self, began: float) -> tuple[RelayReport, ...]:
+    def reports(self, began: float) -> tuple[RelayReport, ...]:
         """
-        Return what came of the relays that served since a time.
+        Return the reports of the allocations that there were since a time.
 
         :param began: from when on, and what milliseconds count from.
         """

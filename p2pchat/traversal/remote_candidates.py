@@ -1,8 +1,8 @@
 """
-The candidates that the other side of one attempt told, and which of them are kept.
+The candidates of the other side of one attempt.
 
-A peer may tell as many as it likes, as often as it likes: each address is kept once, as what it was
-told to be first, MAX_KEPT of them, and MAX_AT_RELAY IP addresses are named to a relay of ours.
+A peer may send as many as it likes, as often as it likes: each address is kept once, with the type
+that it had first, MAX_KEPT of them, and MAX_AT_RELAY IP addresses are named to a relay of ours.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ MAX_AT_RELAY = 12  # IP addresses that our relay is to let in; most peers have o
 @attrs.define
 class RemoteCandidates:
     """
-    What is kept.
+    The candidates that are kept.
 
     :ivar is_local: whether our person chose a registry on this machine.
     """
 
     is_local: bool
-    _told: dict[Address, Candidate] = attrs.Factory(dict)
+    _kept: dict[Address, Candidate] = attrs.Factory(dict)
     _at_relay: dict[str, Address] = attrs.Factory(dict)  # by IP address
 
     def add(self, candidate: Candidate) -> bool:
         """Keep a candidate, unless it is known, forbidden, or one too many; tells whether."""
         address = candidate.address
-        is_news = address not in self._told and len(self._told) < MAX_KEPT
+        is_news = address not in self._kept and len(self._kept) < MAX_KEPT
         if not is_news or not may_be_checked(address, self.is_local):
             return False
-        self._told[address] = candidate
+        self._kept[address] = candidate
         if len(self._at_relay) < MAX_AT_RELAY and is_public_ipv4(address):
             self._at_relay.setdefault(address[0], address)
         return True
 
     def get(self, address: Address, kind: CandidateType) -> Candidate:
-        """Return the candidate with this address, one of the given kind if none was told."""
-        return self._told.get(address) or Candidate(kind, address)
+        """Return the candidate with this address, one of the given kind if there is none."""
+        return self._kept.get(address) or Candidate(kind, address)
 
     @property
-    def told(self) -> tuple[Candidate, ...]:
-        """All that are kept, in the order in which they came."""
-        return tuple(self._told.values())
+    def kept(self) -> tuple[Candidate, ...]:
+        """All of them, in the order in which they came."""
+        return tuple(self._kept.values())
 
     @property
     def at_relay(self) -> tuple[Address, ...]:

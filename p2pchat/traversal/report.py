@@ -1,9 +1,9 @@
 """
 What an attempt to reach a peer did, as values: NATs, candidates, checks, probe burst, relays.
 
-Written by the machines that did it, read by whoever explains it (:mod:`p2pchat.session.telling`)
-or prints it as JSON.  Part of that stable interface: members may be added, none is renamed or
-removed.  All times are milliseconds since the call began; one from before is negative.
+Filled in by the machines of the traversal, explained by :mod:`p2pchat.session.telling`, and printed
+as JSON.  Part of that stable interface: members may be added, none is renamed or removed.  All
+times are milliseconds since the call began; one from before is negative.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from p2pchat.wire.documents import Candidate
 
 
 def in_ms(seconds: float) -> float:
-    """Return a duration as people and bots are told it."""
+    """Return a duration, in seconds, in milliseconds as reports have it."""
     return round(seconds * 1000, 1)
 
 
@@ -36,7 +36,7 @@ class CandidateReport:
 @attrs.frozen
 class NatReport:
     """
-    One side's NAT, in its own words, and the candidates that it told the other.
+    One side's NAT, in its own words, and the candidates that it sent the other.
 
     ``allocation`` is ``step`` where its next port can be predicted, ``random`` where it can't,
     and ``one`` where all destinations see the same; ``unknown`` goes for every word.

@@ -277,7 +277,7 @@ class StreamTests(AdapterCase):
         self.first.host.online = False
         self.alice.want()
         self.internet.run(CONNECT_TIMEOUT + 1)
-        (told,) = self.alice.agent.relays.told(0.0)
+        (told,) = self.alice.agent.relays.reports(0.0)
         self.assertIn("can't be reached: timed out", told.failure)
         self.assert_closed(self.alice)
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.agent import EARLY_CHECKS, RELAY_DELAY, Agent, LinkDatagram
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import Route
+from p2pchat.traversal.datagrams import CHAT_SOCKET, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged, NetworkReturned
 from p2pchat.traversal.nat import NatTraits
@@ -55,7 +55,7 @@ class AgentTests(SynchronousTestCase):
     def check(self, username: str, source: Address = THEIRS, key: bytes = KEY) -> None:
         """Let the agent have a check."""
         data = stun.encode(stun.request(b"t" * 12, USERNAME=username), key, fingerprint=True)
-        self.agent.receive_datagram(data, source, NOW)
+        self.agent.receive_on(CHAT_SOCKET, data, source, NOW)
 
     def hearing(self, source: Address = THEIRS, base: str = "") -> list[str]:
         """Return the attempts to which a QUIC datagram from there goes."""
@@ -83,7 +83,7 @@ class AgentTests(SynchronousTestCase):
         ((destination, request),) = self.requests()
         self.assertEqual(destination, SERVER)
         answer = stun.encode(stun.success(request, XOR_MAPPED_ADDRESS=MAPPED))
-        self.agent.receive_datagram(answer, SERVER, NOW)
+        self.agent.receive_on(CHAT_SOCKET, answer, SERVER, NOW)
         self.assertEqual(self.events(), [CandidatesChanged()])
         self.assertEqual(self.agent.gathering.reflexive_addresses, (MAPPED,))
         self.assertEqual(self.agent.refused, 0)
@@ -105,7 +105,7 @@ class AgentTests(SynchronousTestCase):
         sent = dict(enumerate(self.requests()))
         _, request = sent[1]
         answer = stun.encode(stun.success(request, XOR_MAPPED_ADDRESS=OURS), KEY)
-        self.agent.receive_datagram(answer, THEIRS, NOW + 0.01)
+        self.agent.receive_on(CHAT_SOCKET, answer, THEIRS, NOW + 0.01)
         (event,) = self.events()
         assert isinstance(event, PathMoved)
         self.assertEqual((event.ufrag, event.path.address), ("two", THEIRS))
@@ -144,7 +144,7 @@ class AgentTests(SynchronousTestCase):
         while not (asked := self.requests()):
             self.agent.handle_timer(self.agent.get_timer() or 0.0)
         answer = stun.encode(stun.success(asked[0][1], XOR_MAPPED_ADDRESS=MAPPED))
-        self.agent.receive_datagram(answer, SERVER, NOW)
+        self.agent.receive_on(CHAT_SOCKET, answer, SERVER, NOW)
         self.assertEqual(self.events(), [CandidatesChanged(), NetworkReturned()])
 
     def test_round_ends(self) -> None:
@@ -160,10 +160,10 @@ class AgentTests(SynchronousTestCase):
         self.check("none:theirs")
         self.check("one:theirs", key=b"x")
         self.check("")
-        self.agent.receive_datagram(stun.encode(stun.request(b"t" * 12)), THEIRS, NOW)
+        self.agent.receive_on(CHAT_SOCKET, stun.encode(stun.request(b"t" * 12)), THEIRS, NOW)
         stray = stun.encode(stun.success(stun.request(b"u" * 12), XOR_MAPPED_ADDRESS=OURS))
-        self.agent.receive_datagram(stray, SERVER, NOW)
-        self.agent.receive_datagram(b"noise", THEIRS, NOW)
+        self.agent.receive_on(CHAT_SOCKET, stray, SERVER, NOW)
+        self.agent.receive_on(CHAT_SOCKET, b"noise", THEIRS, NOW)
         self.assertEqual(self.agent.refused, 6)
         self.assertEqual((self.requests(), self.events()), ([], []))
 
@@ -186,7 +186,7 @@ class AgentTests(SynchronousTestCase):
         self.agent.gathering.set_servers([SERVER], NOW)
         ((_, request),) = self.requests()
         answer = stun.encode(stun.success(request, XOR_MAPPED_ADDRESS=MAPPED))
-        self.agent.receive_datagram(answer, SERVER, NOW)
+        self.agent.receive_on(CHAT_SOCKET, answer, SERVER, NOW)
         self.assertEqual(self.agent.get_timer(), NOW + REFRESH_INTERVAL)
         self.punch("one")
         self.assertEqual(self.agent.get_timer(), NOW + 0.02)
@@ -247,7 +247,7 @@ class AgentTests(SynchronousTestCase):
         header = kind.to_bytes(2, "big") + len(body).to_bytes(2, "big") + b"\x21\x12\xa4\x42"
         before = self.agent.refused
         for one in (data, header + b"t" * 12 + body):
-            self.agent.receive_datagram(one, THEIRS, NOW)
+            self.agent.receive_on(CHAT_SOCKET, one, THEIRS, NOW)
         self.assertEqual(self.agent.refused, before + 2)
         self.assertEqual(self.events(), [])
         self.assertEqual(self.hearing(), [])

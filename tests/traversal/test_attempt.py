@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.attempt import MAX_REPEATS, Attempt, extended
-from p2pchat.traversal.datagrams import Route
+from p2pchat.traversal.datagrams import CHAT_SOCKET, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.path_hint import PathHint, PathMethod
@@ -62,7 +62,7 @@ class AttemptCase(SynchronousTestCase):
         for _ in range(3):
             for one, source, other in ((self.bob, BOB, self.alice), (self.alice, ALICE, self.bob)):
                 for datagram in one.agent.datagrams_to_send(NOW):
-                    other.agent.receive_datagram(datagram.data, source, NOW)
+                    other.agent.receive_on(CHAT_SOCKET, datagram.data, source, NOW)
 
 
 class DescriptionTests(AttemptCase):
@@ -109,9 +109,9 @@ class ChecksTests(AttemptCase):
         """Both sides' checks are keyed alike: each accepts the other's."""
         self.begin()
         (check,) = self.alice.agent.datagrams_to_send(NOW)
-        self.bob.agent.receive_datagram(check.data, ALICE, NOW)
+        self.bob.agent.receive_on(CHAT_SOCKET, check.data, ALICE, NOW)
         checks = self.bob.agent.attempt(self.bob.ufrag)
-        self.assertTrue(checks is not None and checks.hears(Route(ALICE)))
+        self.assertTrue(checks is not None and Route(ALICE) in checks.routes)
 
     def test_answering_side_first(self) -> None:
         """The answering side's first checks go no further than its own NAT."""

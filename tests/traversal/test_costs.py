@@ -59,13 +59,14 @@ class CostCase(SynchronousTestCase):
         self, ufrag: str, candidates: tuple[Candidate, ...] = (), known: bool = False
     ) -> Punching:
         """Begin an attempt with a peer whose fragment is ``theirs``."""
-        credentials = CheckCredentials(ufrag, "theirs", KEY)
-        return self.agent.punch(credentials, candidates, NatTraits(), self.now, False, known=known)
+        ours, nat = CheckCredentials(ufrag, "theirs", KEY), NatTraits()
+        return self.agent.punch(ours, candidates, nat, self.now, False, known=known)
 
     def check(self, ufrag: str, source: Address) -> None:
         """Let an authentic check come from there, or seem to."""
         request = stun.request(self.random(12), USERNAME=f"{ufrag}:theirs")
-        self.agent.receive_datagram(stun.encode(request, KEY, fingerprint=True), source, self.now)
+        data = stun.encode(request, KEY, fingerprint=True)
+        self.agent.receive_on(CHAT_SOCKET, data, source, self.now)
 
     def flush(self, *answering: Address) -> list[Datagram]:
         """Take what goes out; these addresses answer checks."""
@@ -78,7 +79,7 @@ class CostCase(SynchronousTestCase):
             if message.message_class is stun.MessageClass.REQUEST and one.destination in answering:
                 answer = stun.success(message, XOR_MAPPED_ADDRESS=OURS)
                 data = stun.encode(answer, KEY, fingerprint=True)
-                self.agent.receive_datagram(data, one.destination, self.now)
+                self.agent.receive_on(CHAT_SOCKET, data, one.destination, self.now)
                 self.flush(*answering)
         return sent
 
@@ -147,7 +148,7 @@ class ForgedSourceTests(CostCase):
         self.check("mallory", FRIEND)
         self.run_until(self.now + 1, PEER)
         self.told.clear()
-        self.agent.receive_datagram(QUIC, FRIEND, self.now)
+        self.agent.receive_on(CHAT_SOCKET, QUIC, FRIEND, self.now)
         self.flush()
         (event,) = [one for one in self.told if isinstance(one, LinkDatagram)]
         self.assertEqual(event.ufrag, "friend")
@@ -324,7 +325,7 @@ class CandidateTests(CostCase):
         told = spread(1)
         for _ in range(2000):
             attempt.add_candidates(told, self.now)
-        self.assertEqual(len(attempt.candidates), 1 + MAX_CANDIDATES)
+        self.assertEqual(len(attempt.remote.kept), 1 + MAX_CANDIDATES)
 
     def test_ever_new(self) -> None:
         """Of 64,000 new ones, before and after the path is found, MAX_KEPT are kept."""
@@ -335,7 +336,7 @@ class CandidateTests(CostCase):
                 self.assertIs(attempt.phase, AttemptPhase.QUIET)
             host = f"198.18.{number // 250}.{number % 250}"
             attempt.add_candidates(reflexive(*((host, 1 + n) for n in range(32))), self.now)
-        self.assertEqual(len(attempt.candidates), MAX_KEPT)
+        self.assertEqual(len(attempt.remote.kept), MAX_KEPT)
         self.assertLessEqual(len(attempt.pairs), MAX_PAIRS)
         self.assertLessEqual(len(attempt.pair_reports(NOW)), MAX_PAIRS)
 
@@ -343,7 +344,7 @@ class CandidateTests(CostCase):
         """The type that an address was told to be of first stays."""
         attempt = self.punch("ours", reflexive(PEER))
         attempt.add_candidates([Candidate(CandidateType.HOST, PEER)], self.now)
-        self.assertEqual(attempt.candidates, reflexive(PEER))
+        self.assertEqual(attempt.remote.kept, reflexive(PEER))
 
 
 class VolleyTests(SynchronousTestCase):
@@ -425,7 +426,7 @@ class RelayTests(RelaysCase):
         attempt = alice.punch("alice", "bob", False, *reflexive(self.peer_address))
         self.internet.run(1)
         self.assertIn(self.peer_address[0], allocation.permissions)
-        self.assertEqual(attempt.at_relay, (self.peer_address,))
+        self.assertEqual(attempt.remote.at_relay, (self.peer_address,))
 
     def test_kept_hosts(self) -> None:
         """Strangers who stay take no friend's place there."""

@@ -30,9 +30,9 @@ class ForgeryTests(PunchingCase):
         ):
             self.assertFalse(bob.receive_request(message, Route(ELSEWHERE), self.wire.now))
         self.assertEqual(checks_of(bob), [])
-        self.assertFalse(bob.hears(Route(ELSEWHERE)))
+        self.assertFalse(Route(ELSEWHERE) in bob.routes)
         self.assertTrue(bob.receive_request(self.check(), Route(ELSEWHERE), self.wire.now))
-        self.assertTrue(bob.hears(Route(ELSEWHERE)))
+        self.assertTrue(Route(ELSEWHERE) in bob.routes)
 
     def test_response(self) -> None:
         """A response with another key, of another class, or to nothing is refused."""

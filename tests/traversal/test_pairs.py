@@ -6,11 +6,13 @@ from itertools import pairwise
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.datagrams import RELAYS
+from p2pchat.traversal.datagrams import RELAYS, Route
 from p2pchat.traversal.pairs import RESEND_AFTER, Pair, Path
-from p2pchat.wire.documents import Candidate, CandidateType
+from p2pchat.wire.documents import CandidateType
 
-REMOTE = Candidate(CandidateType.SERVER_REFLEXIVE, ("198.51.100.2", 2001))
+ADDRESS = ("198.51.100.2", 2001)
+DIRECT, OVER_RELAY = Route(ADDRESS), Route(ADDRESS, f"{RELAYS}1")
+REFLEXIVE, RELAYED = CandidateType.SERVER_REFLEXIVE, CandidateType.RELAYED
 NOW = 100.0
 
 
@@ -19,7 +21,7 @@ class PairTests(SynchronousTestCase):
 
     def test_resent(self) -> None:
         """Checks go out fast at first, and in each round anew."""
-        pair = Pair(REMOTE)
+        pair = Pair(DIRECT, REFLEXIVE)
         for start in (NOW, NOW + 50):
             pair.begin_round(start)
             times = [start]
@@ -31,14 +33,14 @@ class PairTests(SynchronousTestCase):
 
     def test_not_before(self) -> None:
         """No round begins before checks may begin; a later one isn't held up."""
-        pair = Pair(REMOTE, f"{RELAYS}1", not_before=NOW + 0.5)
+        pair = Pair(OVER_RELAY, REFLEXIVE, not_before=NOW + 0.5)
         for now, due in ((NOW, NOW + 0.5), (NOW + 1, NOW + 1)):
             pair.begin_round(now)
             self.assertEqual(pair.due, due)
 
     def test_confirmed(self) -> None:
         """An answer confirms the pair for its round, and ends the checks on it."""
-        pair = Pair(REMOTE)
+        pair = Pair(DIRECT, REFLEXIVE)
         pair.begin_round(NOW)
         pair.confirm(0.02, NOW, NOW + 0.1)
         self.assertTrue(pair.is_confirmed(NOW))
@@ -47,7 +49,7 @@ class PairTests(SynchronousTestCase):
 
     def test_round_trip_time(self) -> None:
         """It is the shortest of the round; an older round's says nothing of this one."""
-        pair = Pair(REMOTE)
+        pair = Pair(DIRECT, REFLEXIVE)
         for rtt, started, expected in (
             *((0.03, NOW, 0.03), (0.02, NOW, 0.02), (0.05, NOW, 0.02)),
             *((0.05, NOW + 10, 0.05), (0.04, NOW + 10, 0.04)),
@@ -57,7 +59,7 @@ class PairTests(SynchronousTestCase):
 
     def test_nomination(self) -> None:
         """A nomination is checked until it is answered, whatever else is."""
-        pair = Pair(REMOTE)
+        pair = Pair(DIRECT, REFLEXIVE)
         pair.confirm(0.02, NOW, NOW)
         pair.nominate(1, NOW)
         pair.confirm(0.02, NOW, NOW)
@@ -68,7 +70,7 @@ class PairTests(SynchronousTestCase):
 
     def test_report(self) -> None:
         """What became of it is reported in milliseconds since a time."""
-        pair = Pair(REMOTE)
+        pair = Pair(DIRECT, REFLEXIVE)
         pair.check_sent(NOW)
         pair.confirm(0.02, NOW, NOW + 0.02)
         report = pair.report(NOW - 1)
@@ -81,8 +83,8 @@ class PathTests(SynchronousTestCase):
 
     def test_relayed(self) -> None:
         """A path is relayed if a relay carries it, ours or theirs."""
-        relayed = Candidate(CandidateType.RELAYED, REMOTE.address)
-        over_ours = Pair(REMOTE, f"{RELAYS}1", local=CandidateType.RELAYED)
-        for pair, expected in ((Pair(REMOTE), False), (Pair(relayed), True), (over_ours, True)):
+        direct, relayed = Pair(DIRECT, REFLEXIVE), Pair(DIRECT, RELAYED)
+        over_ours = Pair(OVER_RELAY, REFLEXIVE, local=RELAYED)
+        for pair, expected in ((direct, False), (relayed, True), (over_ours, True)):
             self.assertEqual(Path.of(pair).is_relayed, expected)
             self.assertEqual(Path.of(pair).route, pair.route)

@@ -210,7 +210,7 @@ class FailureTests(RelaysCase):
         end.want()
         self.allocated(end)
         self.internet.run(2)
-        failed, *_, serves = sorted(end.relays.told(0.0), key=lambda one: one.failure == "")
+        failed, *_, serves = sorted(end.relays.reports(0.0), key=lambda one: one.failure == "")
         self.assertIn(FIRST, failed.failure)
         self.assertIn("quota", failed.failure)
         self.assertEqual((failed.allocated_ms, failed.address), (None, ""))
@@ -291,7 +291,7 @@ class FailureTests(RelaysCase):
         end = self.end(f"turn:{FIRST}:99?transport=tcp")
         end.want()
         self.internet.run(1)
-        (told,) = end.relays.told(0.0)
+        (told,) = end.relays.reports(0.0)
         self.assertIn(f"turn:{FIRST}:99?transport=tcp", told.failure)
         self.assertEqual(end.streams, {})
 

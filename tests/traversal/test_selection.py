@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS
+from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Route
 from p2pchat.traversal.pairs import Pair
 from p2pchat.traversal.selection import (
     BETTER,
@@ -17,7 +17,7 @@ from p2pchat.traversal.selection import (
     cost,
     select,
 )
-from p2pchat.wire.documents import Candidate, CandidateType
+from p2pchat.wire.documents import CandidateType
 
 STARTED = 100.0
 HOST, REFLEXIVE, RELAYED = (
@@ -29,7 +29,7 @@ HOST, REFLEXIVE, RELAYED = (
 
 def pair(rtt: float, kind: CandidateType = REFLEXIVE, base: str = CHAT_SOCKET) -> Pair:
     """Return a pair with this round-trip time."""
-    return Pair(Candidate(kind, ("198.51.100.1", 9)), base, rtt=rtt)
+    return Pair(Route(("198.51.100.1", 9), base), kind, rtt=rtt)
 
 
 kinds = st.sampled_from([HOST, REFLEXIVE, RELAYED])
