@@ -158,7 +158,7 @@ class Direction(Enum):
 
 
 class CallStage(Enum):
-    """CallStage of a call; the module docstring has the picture."""
+    """Stage of a call; the module docstring has the picture."""
 
     IDLE = "idle"  # neither called nor offered yet
     OFFERING = "offering"  # our offer is out

@@ -34,6 +34,7 @@ from p2pchat.traversal.datagrams import RELAYS, Datagram
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.punching import PathMoved, RoundEnded
+from p2pchat.traversal.timers import earliest
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Delivered, Offer, Refusal, Ringing
 
@@ -255,7 +256,7 @@ class Endpoint:
         while self._timers and self._wishes.get(self._timers[0][1]) != self._timers[0][0]:
             heapq.heappop(self._timers)
         wishes = [self.agent.get_timer(), self._timers[0][0] if self._timers else None]
-        return min((one for one in wishes if one is not None), default=None)
+        return earliest(*wishes)
 
     def _note_wish(self, session: PeerSession) -> None:
         wish = session.get_timer()

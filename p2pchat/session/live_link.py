@@ -26,6 +26,7 @@ from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkOpened, Lin
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.timers import earliest
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
 BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it
@@ -193,4 +194,4 @@ class LiveLink:
         """Return the earliest wish."""
         linked = None if self._link is None else self._link.get_timer()
         times = (linked, self._silent_at, self.control.get_timer())
-        return min((time for time in times if time is not None), default=None)
+        return earliest(*times)

@@ -40,6 +40,7 @@ from p2pchat.session.stages import (
 )
 from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.timers import earliest
 from p2pchat.wire import messages
 from p2pchat.wire.documents import Delivered, Offer, Refusal
 
@@ -51,10 +52,6 @@ LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it
 @attrs.define(eq=False)
 class PeerSession(SessionState):
     """The machine of everything with one peer; its members are those of its state."""
-
-    @property
-    def _is_negotiating(self) -> bool:
-        return self._call is not None and not self._call.is_over
 
     # -- what the person wants
 
@@ -80,7 +77,6 @@ class PeerSession(SessionState):
         self._drain(now)
 
     def _accept(self, now: float) -> None:
-        assert self._call is not None
         self.approval.give(By.PERSON)
         self.log.happened(events.OfferReceived, True)
         self._enter(Stage.ANSWERING)
@@ -88,7 +84,7 @@ class PeerSession(SessionState):
 
     def reject(self, now: float) -> None:
         """Decline the offer that waits."""
-        if self.stage is Stage.ASKED and self._call is not None:
+        if self.stage is Stage.ASKED:
             self._call.cancel("declined")
             self._enter(Stage.ENDED)
         self._drain(now)
@@ -112,8 +108,7 @@ class PeerSession(SessionState):
     def disconnect(self, now: float) -> None:
         """End the conversation or the call; the other side is told."""
         self._calls_again = False
-        if self._is_negotiating and self._call is not None:
-            self._call.cancel("declined" if self.is_asking else "cancelled")
+        self._call.cancel("declined" if self.is_asking else "cancelled")
         if self.is_conversing:
             self._tell_end("closed", ours=True)
             if self.link.control.is_open:
@@ -136,15 +131,15 @@ class PeerSession(SessionState):
         """
         if isinstance(body, Offer):
             self._offered(body, auto_accept or self.approval.holds(now), now)
-        elif self._call is not None:
+        else:
             self._call.receive(body, now)
         self._drain(now)
 
     def _offered(self, offer: Offer, accept: bool, now: float) -> None:
         running = self._call
-        if running is not None and running.session == offer.session:
+        if running.session == offer.session:
             return  # delivered twice
-        if running is not None and not running.is_over:
+        if not running.is_over:
             if self._ours_counts(running):
                 running.repeat()
                 return
@@ -169,7 +164,7 @@ class PeerSession(SessionState):
 
     def _refuse_for_want_of_room(self, offer: Offer) -> None:
         """Say busy; of an offer before it, which this one replaces, nothing is left."""
-        if self.stage in {Stage.ASKED, Stage.ANSWERING} and self._call is not None:
+        if self.stage in {Stage.ASKED, Stage.ANSWERING}:
             self._call.withdraw()
             self.approval.end()
             self._enter(Stage.ENDED)
@@ -179,7 +174,7 @@ class PeerSession(SessionState):
         """Let an offer take the place of what was before it."""
         before = self.stage
         goes_on = self.is_conversing or before is Stage.WAITING
-        if self._is_negotiating and self._call is not None:
+        if not self._call.is_over:
             self._call.withdraw()
         elif not goes_on:
             self._begin_report(now)
@@ -222,16 +217,14 @@ class PeerSession(SessionState):
 
     def undeliverable(self, document: Undelivered, now: float) -> None:
         """The registry didn't deliver a document of ours."""
-        if self._call is not None:
-            self._call.undeliverable(document, now)
+        self._call.undeliverable(document, now)
         self._drain(now)
 
     # -- what the network says
 
     def network_returned(self, now: float) -> None:
         """The network is back after it was away: don't wait for a pause to end."""
-        if self._call is not None:
-            self._call.hurry(now)
+        self._call.hurry(now)
         self._drain(now)
 
     def network_changed(self, now: float) -> None:
@@ -242,21 +235,20 @@ class PeerSession(SessionState):
 
     def candidates_changed(self, now: float) -> None:
         """Gathering learned something new; it may help away from a relay."""
-        if self._call is not None:
-            self._call.candidates_changed()
-            relayed = self.path is not None and self.path.is_relayed
-            if relayed and not self._call.attempt.is_checking:
-                self._improve(now)
+        self._call.candidates_changed()
+        relayed = self.path is not None and self.path.is_relayed
+        if relayed and not self._call.attempt.is_checking:
+            self._improve(now)
         self._drain(now)
 
     def _improve(self, now: float) -> None:
         """Look for another path for the link that is open; nothing is told to be lost."""
-        if self.is_open and self._call is not None and self._call.is_over:
+        if self.is_open and self._call.is_over:
             self._negotiate(1, True, now).call(now)
 
     def path_moved(self, ufrag: str, path: Path, now: float) -> None:
         """An attempt chose a path."""
-        if self._call is not None and ufrag == self._call.ufrag:
+        if ufrag == self._call.ufrag:
             self._call.path_found(path)
         if ufrag == self._ufrag:
             self.link.idle.moved(self.path, path, now)
@@ -265,7 +257,7 @@ class PeerSession(SessionState):
 
     def round_ended(self, ufrag: str, confirmed: bool, now: float) -> None:
         """An attempt stopped checking."""
-        if not confirmed and self._call is not None and ufrag == self._call.ufrag:
+        if not confirmed and ufrag == self._call.ufrag:
             self._call.round_failed(now)
         if ufrag == self._ufrag:
             if confirmed:
@@ -291,8 +283,7 @@ class PeerSession(SessionState):
 
     def handle_timer(self, now: float) -> None:
         """Let every child do what is due."""
-        if self._call is not None:
-            self._call.handle_timer(now)
+        self._call.handle_timer(now)
         self.link.handle_timer(now)
         if self._until is not None and now >= self._until:
             self._time_is_up(now)
@@ -310,18 +301,14 @@ class PeerSession(SessionState):
             self._tell_end(*self._failure)
             self._enter(Stage.ENDED)
         elif self.stage is Stage.RESCUING:
-            if self._call is not None:
-                self._call.cancel("cancelled")
+            self._call.cancel("cancelled")
             self.log.disconnected("lost", self.conversation.undelivered, ours=False)
             self.approval.lose(now)
             self._end("lost", now)
 
     def get_timer(self) -> float | None:
         """Return the earliest wish."""
-        times = [self._until, self.link.get_timer()]
-        if self._call is not None:
-            times.append(self._call.get_timer())
-        return min((time for time in times if time is not None), default=None)
+        return earliest(self._until, self.link.get_timer(), self._call.get_timer())
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes over the path."""
@@ -345,11 +332,7 @@ class PeerSession(SessionState):
         self.woken()
 
     def _next_inner_event(self, now: float) -> object:
-        found: object = None
-        if self._call is not None:
-            found = self._call.next_event()
-        if found is None:
-            found = self.link.next_event(now)
+        found = self._call.next_event() or self.link.next_event(now)
         if found is None:
             self.link.fill(now)  # it may turn out to have ended
             found = self.link.next_event(now)
@@ -409,26 +392,15 @@ class PeerSession(SessionState):
         self.stage, self._until, self._failure = stage, until, None
 
     def _negotiate(self, attempts: int, patient: bool, now: float) -> Call:
-        context, memory = self._context, self.memory
-        if self._call is not None:
-            self.log.keep(self._call.told())
-        is_fresh = memory is not None and memory.is_fresh(context.wall_of(now))
-        self._call = Call(
-            context.agent,
-            context.username,
-            self.link.open_name,
-            attempts,
-            patient,
-            context.random_bytes,
-            self.log.call_began,
-            memory if is_fresh else None,
-            self.approval.is_known,
-        )
+        memory = self.memory
+        is_fresh = memory is not None and memory.is_fresh(self._context.wall_of(now))
+        self.log.keep(self._call.told())
+        self._call = self._new_call(attempts, patient, memory if is_fresh else None)
         return self._call
 
     def _begin_report(self, now: float) -> None:
-        self._call = None
         self.log.begin(now)
+        self._call = self._new_call(0, False, None)
 
     def _opened(self, username: str, is_new: bool, now: float) -> None:
         if self.stage is Stage.CLOSING:
@@ -446,8 +418,7 @@ class PeerSession(SessionState):
         if self.stage is Stage.RESCUING:
             self._enter(Stage.OPEN)
             self.link.idle.found(now)
-            if self._call is not None:
-                self._call.cancel("cancelled")
+            self._call.cancel("cancelled")
             self.log.connected(True, now)
 
     def _remote_disconnected(self, reason: str, detail: str, now: float) -> None:
@@ -482,7 +453,6 @@ class PeerSession(SessionState):
             punching.check_again(now)
 
     def _path_ready(self, ready: calls.PathReady, now: float) -> None:
-        assert self._call is not None
         if self._ufrag != self._call.ufrag:
             self._context.agent.forget(self._ufrag)
         self._ufrag = self._call.ufrag
@@ -505,7 +475,7 @@ class PeerSession(SessionState):
 
     def _learn(self, now: float) -> None:
         """The checks have settled: remember what made the path."""
-        if self._call is not None and self._call.ufrag == self._ufrag:
+        if self._call.ufrag == self._ufrag and self._ufrag:
             learned = self._call.attempt.hint(self._context.wall_of(now))
             if learned is not None and not learned.repeats(self.memory):
                 self.memory = learned
@@ -543,7 +513,7 @@ class PeerSession(SessionState):
 
     def _rescue(self, reason: str, now: float) -> None:
         """Look for a new path, keeping the link if the other side does."""
-        if self._is_negotiating or not self.is_conversing:
+        if not (self._call.is_over and self.is_conversing):
             return
         if self.stage is Stage.OPEN:
             self._enter(Stage.RESCUING, now + RESCUE_PATIENCE)
@@ -555,7 +525,6 @@ class PeerSession(SessionState):
 
     def _call_failed(self, reason: str, explanation: str, now: float) -> None:
         """A call has come to nothing; what that means is the stage's matter."""
-        assert self._call is not None
         if self.stage is Stage.OPEN:
             if self.link:
                 self._check_path(now)  # an offer more or less ends nothing, unless the path is dead

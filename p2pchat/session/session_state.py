@@ -49,7 +49,7 @@ class SessionState:
     stage: Stage = Stage.ENDED
     conversation: Conversation = attrs.field(init=False)
     log: ConnectionLog = attrs.field(init=False)
-    _call: Call | None = None
+    _call: Call = attrs.field(init=False)
     link: LiveLink = attrs.field(init=False)
     _ufrag: str = ""  # of the attempt that the path belongs to
     _until: float | None = None  # when the patience of WAITING, RESCUING or CLOSING ends
@@ -67,6 +67,22 @@ class SessionState:
             context.wall_of,
         )
         self.log = ConnectionLog(self.peer_id, self._name, self._events.append)
+        self._call = self._new_call(0, False, None)
+
+    def _new_call(self, attempts: int, patient: bool, hint: PathHint | None) -> Call:
+        """Return a call that neither side has begun yet."""
+        context = self._context
+        return Call(
+            context.agent,
+            context.username,
+            self.link.open_name,
+            attempts,
+            patient,
+            context.random_bytes,
+            self.log.call_began,
+            hint,
+            self.approval.is_known,
+        )
 
     # -- what is known of it
 
@@ -113,19 +129,16 @@ class SessionState:
     @property
     def shown_stage(self) -> str:
         """One of the words of :class:`p2pchat.peer.settings.ConversationInfo`."""
-        ringing = self._call is not None and self._call.stage is CallStage.RINGING
-        if self.stage is Stage.CALLING and ringing:
+        if self._call.stage is CallStage.RINGING:
             return "ringing"
         return SHOWN.get(self.stage, "calling")
 
     def report(self) -> Story:
         """Return what was tried since the last call, what came of it, and why."""
         agent = self._context.agent
-        running = () if self._call is None else self._call.told()
         has_path = self.path is not None and bool(self.link)
-        return self.log.report(running, agent.relays, has_path, agent.relay_only)
+        return self.log.report(self._call.told(), agent.relays, has_path, agent.relay_only)
 
     def owns(self, ufrag: str) -> bool:
         """Tell whether an attempt is this session's."""
-        running = "" if self._call is None else self._call.ufrag
-        return bool(ufrag) and ufrag in {self._ufrag, running}
+        return bool(ufrag) and ufrag in {self._ufrag, self._call.ufrag}
