@@ -16,7 +16,15 @@ import attrs
 
 
 @attrs.frozen
-class Calling:
+class PeerEvent:
+    """Something about one peer."""
+
+    peer_id: str
+    name: str
+
+
+@attrs.frozen
+class Calling(PeerEvent):
     """
     An offer goes out: attempt ``attempt`` of ``attempts``.
 
@@ -27,8 +35,6 @@ class Calling:
 
     NAME: ClassVar[str] = "calling"
 
-    peer_id: str
-    name: str
     attempt: int
     attempts: int
     contact: bool = False
@@ -36,17 +42,14 @@ class Calling:
 
 
 @attrs.frozen
-class Rings:
+class Rings(PeerEvent):
     """The other side got the offer and asks its person."""
 
     NAME: ClassVar[str] = "ringing"
 
-    peer_id: str
-    name: str
-
 
 @attrs.frozen
-class OfferReceived:
+class OfferReceived(PeerEvent):
     """
     Somebody wants to talk; where ``accepted`` is false, a person must say ``/accept``.
 
@@ -57,8 +60,6 @@ class OfferReceived:
 
     NAME: ClassVar[str] = "offer"
 
-    peer_id: str
-    name: str
     accepted: bool
     quiet: bool = False
     contact: bool = False
@@ -66,24 +67,20 @@ class OfferReceived:
 
 
 @attrs.frozen
-class Checking:
+class Checking(PeerEvent):
     """Both sides' candidates are known and checks are under way."""
 
     NAME: ClassVar[str] = "checking"
 
-    peer_id: str
-    name: str
     addresses: tuple[str, ...]
 
 
 @attrs.frozen
-class PathFound:
+class PathFound(PeerEvent):
     """A check was answered: this path carries the conversation from now on."""
 
     NAME: ClassVar[str] = "path"
 
-    peer_id: str
-    name: str
     local: str  # candidate type of our end: host, srflx, prflx, relay
     remote: str  # candidate type of the other end
     address: str
@@ -92,7 +89,7 @@ class PathFound:
 
 
 @attrs.frozen
-class Connected:
+class Connected(PeerEvent):
     """
     The other side proved who it is; what is typed arrives now.
 
@@ -102,8 +99,6 @@ class Connected:
 
     NAME: ClassVar[str] = "connected"
 
-    peer_id: str
-    name: str
     milliseconds: float
     resumed: bool  # the conversation went on where it was; nobody needs to be told twice
     contact: bool = False
@@ -111,7 +106,7 @@ class Connected:
 
 
 @attrs.frozen
-class Renamed:
+class Renamed(PeerEvent):
     """
     A peer calls itself otherwise than it did when it was called, accepted or connected.
 
@@ -120,8 +115,6 @@ class Renamed:
 
     NAME: ClassVar[str] = "renamed"
 
-    peer_id: str
-    name: str
     username: str  # what it calls itself now
     before: str  # what it called itself
     contact: bool = False
@@ -140,13 +133,11 @@ class MessageSent:
 
 
 @attrs.frozen
-class MessageReceived:
+class MessageReceived(PeerEvent):
     """A message of theirs, exactly once, in order."""
 
     NAME: ClassVar[str] = "message"
 
-    peer_id: str
-    name: str
     id: str
     text: str
     sent_at: float  # seconds since 1970 by the author's clock
@@ -164,18 +155,16 @@ class MessageDelivered:
 
 
 @attrs.frozen
-class PathLost:
+class PathLost(PeerEvent):
     """Nothing comes through any more; a new path is being looked for."""
 
     NAME: ClassVar[str] = "path_lost"
 
-    peer_id: str
-    name: str
     reason: str
 
 
 @attrs.frozen
-class Disconnected:
+class Disconnected(PeerEvent):
     """
     A conversation ended.
 
@@ -186,15 +175,13 @@ class Disconnected:
 
     NAME: ClassVar[str] = "disconnected"
 
-    peer_id: str
-    name: str
     reason: str
     undelivered: int  # messages of ours that the other side never confirmed
     ours: bool = False
 
 
 @attrs.frozen
-class CallFailed:
+class CallFailed(PeerEvent):
     """
     No conversation came of a call, or a lost path couldn't be replaced.
 
@@ -205,8 +192,6 @@ class CallFailed:
 
     NAME: ClassVar[str] = "failed"
 
-    peer_id: str
-    name: str
     reason: str
     explanation: str  # what was tried, why it failed, what to do
     ours: bool = False
@@ -215,7 +200,7 @@ class CallFailed:
 
 
 @attrs.frozen
-class OfferEnded:
+class OfferEnded(PeerEvent):
     """
     An incoming offer that nobody had accepted yet is gone.
 
@@ -225,8 +210,6 @@ class OfferEnded:
 
     NAME: ClassVar[str] = "offer_ended"
 
-    peer_id: str
-    name: str
     reason: str
     quiet: bool = False
 
@@ -309,7 +292,7 @@ class NatRead:
 
 
 @attrs.frozen
-class ContactChanged:
+class ContactChanged(PeerEvent):
     """
     What is kept of a peer has changed.
 
@@ -320,8 +303,6 @@ class ContactChanged:
 
     NAME: ClassVar[str] = "contact"
 
-    peer_id: str
-    name: str
     change: str
     contact: bool
     muted: bool

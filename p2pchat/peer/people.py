@@ -9,14 +9,13 @@ rings or doesn't.  Every change of a contact is told, and one that can't be writ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
 
 from p2pchat import events
 from p2pchat.errors import LocalProtocolError, WhoError
-from p2pchat.peer.contacts import Contacts, Person
+from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.lookup import Acquaintances, as_peer_id, is_prefix, look_up
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
@@ -26,8 +25,6 @@ from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.traversal.report import in_ms
 from p2pchat.wire.strict_json import JsonObject
-
-_Event = TypeVar("_Event", bound=events.NodeEvent)
 
 _WITH_CONTACT = events.Calling | events.OfferReceived | events.Connected | events.Renamed
 
@@ -139,21 +136,15 @@ class People:
 
     # -- what is shown
 
-    def describe(self, event: _Event) -> _Event:
+    def describe(self, event: events.NodeEvent) -> events.NodeEvent:
         """Return an event as the person is to see it."""
-        named = "name" in attrs.fields_dict(type(event)) and "peer_id" in attrs.fields_dict(
-            type(event)
-        )
-        if not named or isinstance(event, events.ContactChanged):
+        if not isinstance(event, events.PeerEvent) or isinstance(event, events.ContactChanged):
             return event
-        peer_id = str(getattr(event, "peer_id"))  # noqa: B009 - not every event has one
-        return self._described(event, peer_id, self.contacts[peer_id])
-
-    def _described(self, event: _Event, peer_id: str, person: Person) -> _Event:
+        person = self.contacts[event.peer_id]
         changes: JsonObject = {}
         if isinstance(event, _WITH_CONTACT):
             changes["contact"] = person.is_contact
-            changes["mistaken_for"] = self.contacts.mistaken_for(peer_id, event.name)
+            changes["mistaken_for"] = self.contacts.mistaken_for(event.peer_id, event.name)
         if person.is_contact and person.name:
             changes["name"] = person.name
         return attrs.evolve(event, **changes)
