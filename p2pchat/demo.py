@@ -22,7 +22,13 @@ from socket import SOCK_DGRAM, SOCK_STREAM, socket
 from typing import Any, cast
 
 from twisted.internet import task
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, TimeoutError
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredList,
+    DeferredQueue,
+    TimeoutError,
+)
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
@@ -32,6 +38,7 @@ PATIENCE = 4.0  # seconds that a process has to end when it is asked to
 LOOPBACK = "127.0.0.1"
 PORTS = range(20000, 30000, 2)  # systems give out higher ones by themselves, to the peers as well
 LOG_TAIL = 15  # lines shown of a process that didn't do what it should
+_ENDED: dict[str, Any] = {}  # stands after the last event of a program
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 
 CONVERSATION = (
@@ -68,9 +75,7 @@ class Program(ProcessProtocol):
         self.runs = True
         self._started = started
         self._output = b""
-        self._events: list[dict[str, Any]] = []
-        self._expected: dict[str, Any] = {}
-        self._found: Deferred[dict[str, Any]] | None = None
+        self._events: DeferredQueue[dict[str, Any]] = DeferredQueue()
         self._ends: list[Deferred[None]] = []
 
     def outReceived(self, data: bytes) -> None:
@@ -89,8 +94,7 @@ class Program(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """Note how it ended; nothing more is to be expected."""
         self.runs, self.exit_code = False, getattr(reason.value, "exitCode", None)
-        if self._found is not None:
-            self._found.cancel()
+        self._events.put(_ENDED)
         for end in self._ends:
             end.callback(None)
 
@@ -99,11 +103,14 @@ class Program(ProcessProtocol):
         cast(Any, self.transport).write(f"{line}\n".encode())
 
     def event(self, **expected: Any) -> Deferred[dict[str, Any]]:
-        """Return the next event with these members; earlier ones are passed over."""
-        found: Deferred[dict[str, Any]] = Deferred()
-        self._expected, self._found = expected, found
-        self._look()
-        return found
+        """Return a Deferred of the next event with these members; others are passed over."""
+        return Deferred.fromCoroutine(self._next(expected))
+
+    async def _next(self, expected: dict[str, Any]) -> dict[str, Any]:
+        while (event := await self._events.get()) is not _ENDED:
+            if expected.items() <= event.items():
+                return event
+        raise CancelledError
 
     def end(self) -> Deferred[None]:
         """Return a Deferred that fires when the process is gone."""
@@ -119,15 +126,7 @@ class Program(ProcessProtocol):
         if said:
             seconds = time.monotonic() - self._started
             print(f"{seconds:7.3f} s  {self.name:<8}  {said}", flush=True)
-        self._events.append(event)
-        self._look()
-
-    def _look(self) -> None:
-        while self._found is not None and self._events:
-            event = self._events.pop(0)
-            if self._expected.items() <= event.items():
-                found, self._found = self._found, None
-                found.callback(event)
+        self._events.put(event)
 
 
 def _told(event: dict[str, Any]) -> str:

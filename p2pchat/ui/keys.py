@@ -18,6 +18,10 @@ MAX_SEQUENCE = 32  # characters of an escape sequence; the longest in use have a
 MAX_PASTE = 1024 * 1024  # characters of one paste; one that is longer is not kept
 _PASTE_END = "\x1b[201~"
 _PLAIN = re.compile("[^\x00-\x1f\x7f]+")
+_BEGUN = rf"\x1b[\[O][^\x00-\x1f@-~]{{0,{MAX_SEQUENCE}}}"
+_COMPLETE = re.compile(rf"{_BEGUN}[@-~]")
+_UNFINISHED = re.compile(rf"(?:\x1b|{_BEGUN})\Z")
+_BROKEN = re.compile(_BEGUN)  # by a control character, or too long
 
 
 class Key(Enum):
@@ -112,10 +116,9 @@ class KeyReader:
     _decoder: codecs.IncrementalDecoder = attrs.field(
         factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
     )
-    _sequence: str = ""  # from ESC on, while it isn't complete
     _paste: list[str] | None = None  # pieces of what is being pasted
     _pasted: int = 0  # characters of it
-    _held: str = ""  # what may be the beginning of its end mark
+    _held: str = ""  # what may be the beginning of a sequence, or of the paste's end mark
     _read: list[Press] = attrs.Factory(list)
 
     def receive(self, data: bytes) -> list[Press]:
@@ -130,48 +133,32 @@ class KeyReader:
 
     def _take(self, text: str, position: int) -> int:
         """Take what begins at a position; return where it ends."""
-        if self._sequence:
-            self._continue_sequence(text[position])
-        elif plain := _PLAIN.match(text, position):
+        if plain := _PLAIN.match(text, position):
             self._read.append(Typed(plain[0]))
             return plain.end()
-        else:
-            self._take_control(text[position])
-        return position + 1
+        if text[position] != "\x1b":
+            self._press(_CONTROLS.get(text[position]))
+            return position + 1
+        if sequence := _COMPLETE.match(text, position):
+            self._take_sequence(sequence[0][2:])
+            return sequence.end()
+        if _UNFINISHED.match(text, position):
+            self._held = text[position:]
+            return len(text)
+        if broken := _BROKEN.match(text, position):
+            return broken.end()
+        key = _WITH_ALT.get(text[position + 1])
+        self._press(key)
+        return position + (2 if key else 1)  # any other key is as without Alt
 
-    def _take_control(self, character: str) -> None:
-        if character == "\x1b":
-            self._sequence = character
-        elif character in _CONTROLS:
-            self._read.append(_CONTROLS[character])
+    def _press(self, key: Key | None) -> None:
+        self._read += [key] if key else []
 
-    def _continue_sequence(self, character: str) -> None:
-        introduced = len(self._sequence) > 1
-        if character == "\x1b":
-            self._sequence = character
-        elif not introduced and character not in "[O":
-            self._end_alt(character)
-        elif len(self._sequence) >= MAX_SEQUENCE or character < " ":
-            self._sequence = ""
-            self._take_control(character)
-        else:
-            self._sequence += character
-            if introduced and "@" <= character <= "~":
-                self._end_sequence()
-
-    def _end_alt(self, character: str) -> None:
-        self._sequence = ""
-        if character in _WITH_ALT:
-            self._read.append(_WITH_ALT[character])
-        else:
-            self._take(character, 0)
-
-    def _end_sequence(self) -> None:
-        name, self._sequence = self._sequence[2:], ""
+    def _take_sequence(self, name: str) -> None:
         if name == "200~":
             self._paste, self._pasted = [], 0
-        elif name in _SEQUENCES:
-            self._read.append(_SEQUENCES[name])
+        else:
+            self._press(_SEQUENCES.get(name))
 
     def _take_paste(self, text: str, position: int) -> int:
         end = text.find(_PASTE_END, position)
