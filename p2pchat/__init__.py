@@ -3,15 +3,19 @@ Two people, each behind whatever NAT they have, talk directly.
 
 The layers of the package, imports pointing down this list only::
 
-    tap         twistd options and services
-    ui          the console and the JSON lines, on top of the node
-    peer        the client: socket, driver of the machines, registry client, node
-    registry    the server: registry resource and STUN service
-    session     what runs over a path: QUIC link, conversation
-    traversal   finding and keeping a path
-    identity    keys, peer ids, signed documents, proofs
-    wire        bytes and JSON to frozen values and back
-    runtime, interfaces, errors
+    __main__, demo   the program, and a conversation on one machine
+    tap              command lines and services, for ``twistd`` too
+    ui               front ends on stdio: console and JSON lines
+    registry, peer   the server; the client: sockets, signaling, node
+    natcheck         readings of a NAT for people
+    session          the endpoint: calls, links, conversations
+    traversal        finding and keeping a path
+    identity         keys, peer ids, signed documents, proofs
+    wire             bytes and JSON to frozen values and back
+    runtime          network, time and randomness, handed in
+    interfaces       the seams
+    events           what a node tells its front ends
+    errors           every exception
 
 ``wire``, ``identity``, ``traversal`` and ``session`` are pure: no I/O, no clock and no
 randomness of their own.  ``registry`` and ``peer`` never import each other.

@@ -1,0 +1,80 @@
+"""The maps name every module: package docstrings, the design page, README and tests/README."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.sources import ROOT, sources
+
+PACKAGE = ROOT / "p2pchat"
+
+
+def text(path: str) -> str:
+    """Return a file of the checkout."""
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def members(folder: Path) -> set[str]:
+    """Return the modules and packages right in a folder."""
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    return modules | {file.parent.name for file in folder.glob("*/__init__.py")}
+
+
+class PackageTests(SynchronousTestCase):
+    """Whoever opens a folder reads what each file in it is for."""
+
+    def test_docstrings(self) -> None:
+        """The docstring of each package names what is in it."""
+        for source in sources("p2pchat"):
+            if source.stem == "__init__":
+                folder = (ROOT / source.path).parent
+                named = set(re.findall(r"\w+", ast.get_docstring(source.tree) or ""))
+                self.assertEqual(members(folder) - named, set(), source.path)
+
+
+class DesignTests(SynchronousTestCase):
+    """Whoever changes something finds its place on the design page."""
+
+    def setUp(self) -> None:
+        self.named = set(re.findall(r"``([\w/]+(?:\.\w+|/))``", text("docs/design.rst")))
+
+    def test_no_ghosts(self) -> None:
+        """Each file that it names is there."""
+        places = {
+            name for name in self.named if (PACKAGE / name).exists() or (ROOT / name).exists()
+        }
+        self.assertEqual(self.named - places, set())
+
+    def test_complete(self) -> None:
+        """Each module is named, with its folder."""
+        modules = {
+            source.path.removeprefix("p2pchat/")
+            for source in sources("p2pchat")
+            if source.stem not in {"__init__", "__main__"}
+        }
+        named = {name.removeprefix("p2pchat/") for name in self.named}
+        self.assertEqual(modules - named, set())
+
+
+class ReadmeTests(SynchronousTestCase):
+    """Whoever looks around for the first time knows what each folder is."""
+
+    def test_folders(self) -> None:
+        """README names each layer, and each folder beside the package."""
+        readme = text("README.rst")
+        layers = {f"``p2pchat/{file.parent.name}/``" for file in PACKAGE.glob("*/__init__.py")}
+        others = {
+            f"``{name}/``"
+            for name in ("benchmarks", "docs", "newsfragments", "tests", "tests/cluster")
+        } | {"``tests/lab/``", "``tests/simulation/``", "``twisted/plugins/``"}
+        self.assertEqual([one for one in sorted(layers | others) if one not in readme], [])
+
+    def test_pages(self) -> None:
+        """It names each page of the documentation."""
+        readme = text("README.rst")
+        pages = {file.name for file in (ROOT / "docs").glob("*.rst")} - {"index.rst"}
+        self.assertEqual([page for page in sorted(pages) if page not in readme], [])
