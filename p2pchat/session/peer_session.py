@@ -448,9 +448,7 @@ class PeerSession(SessionState):
     # -- path and link
 
     def _check_path(self, now: float) -> None:
-        punching = self._context.agent.attempt(self._ufrag)
-        if punching is not None:
-            punching.check_again(now)
+        self._context.agent.check_again(self._ufrag, now)
 
     def _path_ready(self, ready: calls.PathReady, now: float) -> None:
         if self._ufrag != self._call.ufrag:

@@ -32,11 +32,12 @@ class DualGathering:
     """
     Both machines; a child of :class:`p2pchat.traversal.agent.Agent`.
 
+    :ivar host_addresses: where our sockets can be reached on this machine's interfaces.
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
     :ivar outbox: what its parent is to take, in order, of either family.
     """
 
-    _host_addresses: tuple[Address, ...]
+    host_addresses: tuple[Address, ...]
     _random_bytes: Callable[[int], bytes]
     is_local: bool = False
     outbox: deque[GatheringEvent] = attrs.Factory(deque)
@@ -49,11 +50,6 @@ class DualGathering:
             for one in Family
         }
         self._deal()
-
-    @property
-    def host_addresses(self) -> tuple[Address, ...]:
-        """Where our sockets can be reached on this machine's interfaces."""
-        return self._host_addresses
 
     def _deal(self) -> None:
         """Give each family its host addresses."""
@@ -76,7 +72,7 @@ class DualGathering:
         """Take where our sockets can be reached now; tells whether that changed."""
         found, before = tuple(addresses), self.families
         changed = set(found) != set(self.host_addresses)
-        self._host_addresses = found
+        self.host_addresses = found
         self._deal()
         if changed:
             self.keepalive.network_changed(now)

@@ -141,42 +141,34 @@ class Relays:
         self.is_wanted, self._reachable = True, families
         self._streams_at = now if blocked else now + STAGGER
         self._retry_at = now + RETRY_INTERVAL
-        for server, address in self._servers:
-            if server.transport is Transport.UDP and family(address[0]) in families:
-                self._begin(server, address, self._credentials, now).allocation.start(now)
+        self._ask(now, over_udp=True)
         self.handle_timer(now)
 
-    def _begin(
-        self,
-        server: RelayServer,
-        address: Address | str,
-        credentials: LongTermCredential,
-        now: float,
-    ) -> _Relayed:
+    def _ask(self, now: float, over_udp: bool) -> None:
+        for server, address in self._servers:
+            is_udp, reachable = server.transport is Transport.UDP, self._reachable
+            if is_udp is over_udp and family(address[0]) in reachable:
+                self._begin(server, address, now)
+
+    def _begin(self, server: RelayServer, address: Address, now: float) -> None:
+        assert self._credentials is not None
         self._number += 1
-        if isinstance(address, str):
-            to, carrier = NOWHERE, f"{STREAMS}{self._number}"
-        else:
-            to, carrier = address, CHAT_SOCKET
+        is_udp = server.transport is Transport.UDP
+        to, carrier = (address, CHAT_SOCKET) if is_udp else (NOWHERE, f"{STREAMS}{self._number}")
         allocation = Allocation(
-            address,
-            credentials,
-            carrier != CHAT_SOCKET,
+            address if is_udp else str(server),
+            self._credentials,
+            not is_udp,
             self._random_bytes,
             lambda frame: self.outbox.append(Datagram(frame, to, None, carrier)),
         )
         base = f"{RELAYS}{self._number}"
-        relayed = _Relayed(base, carrier, server, allocation, now)
-        self._running[base] = relayed
+        self._running[base] = _Relayed(base, carrier, server, allocation, now)
         allocation.permit([(host, 0) for host in self._owners], now)
-        return relayed
-
-    def _open_streams(self, now: float) -> None:
-        assert self._credentials is not None
-        for server, address in self._servers:
-            if server.transport is not Transport.UDP and family(address[0]) in self._reachable:
-                relayed = self._begin(server, str(server), self._credentials, now)
-                self.outbox.append(StreamChange(relayed.carrier, server, address))
+        if is_udp:
+            allocation.start(now)
+        else:
+            self.outbox.append(StreamChange(carrier, server, address))
 
     def release(self, now: float) -> None:
         """Give every allocation back."""
@@ -319,7 +311,7 @@ class Relays:
         if self._streams_at is not None and now >= self._streams_at:
             self._streams_at = None
             if not self._allocated():
-                self._open_streams(now)
+                self._ask(now, over_udp=False)
         if self._retry_at is not None and now >= self._retry_at:
             self._ask_again(now)
             return

@@ -51,11 +51,11 @@ def lead(attempt: AttemptReport) -> float:
     return attempt.volley.began_ms - attempt.checks_began_ms
 
 
-class MemoryTests(SynchronousTestCase):
+class HintTests(SynchronousTestCase):
     """Pairs that plain checks can't join, and pairs that they can."""
 
     def test_second_call(self) -> None:
-        """The volley, which waited in the first call, begins at once in the second."""
+        """The burst, which waited in the first call, begins at once in the second."""
         for seed in SEEDS[:4]:
             calls = Calls(seed)
             (first, _), (second, _) = calls.call(), calls.call()
@@ -71,7 +71,7 @@ class MemoryTests(SynchronousTestCase):
         self.assertLess(second, first - BURST_DELAY * 1000 / 3, spent)
 
     def test_plain_checks_did(self) -> None:
-        """Where plain checks joined the two, the volley goes on waiting for its delay."""
+        """Where plain checks joined the two, the burst goes on waiting for its delay."""
         world = World(5)
         alice, bob = world.couple(world.nat(SYMMETRIC), world.nat(RESTRICTED_CONE))
         for remembered in ("", "plain"):

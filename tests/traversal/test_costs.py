@@ -347,7 +347,7 @@ class CandidateTests(CostCase):
         self.assertEqual(attempt.remote.kept, reflexive(PEER))
 
 
-class VolleyTests(SynchronousTestCase):
+class BurstTests(SynchronousTestCase):
     """Probing and many sockets, which strangers can ask for."""
 
     def began(self, agent: Agent, ufrag: str, theirs: Mapping, known: bool, now: float) -> bool:

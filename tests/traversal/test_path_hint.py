@@ -27,7 +27,7 @@ EASY, HARD = Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT
 MEMORY = PathHint(PathMethod.MANY_SOCKETS, HARD, EASY, NOW)
 
 
-class MemoryTests(SynchronousTestCase):
+class HintTests(SynchronousTestCase):
     """One memory."""
 
     def test_kept(self) -> None:

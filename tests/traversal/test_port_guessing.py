@@ -51,7 +51,7 @@ def drained(burst: ProbeBurst) -> list[tuple[float, list[Address], list[str]]]:
     return batches
 
 
-class VolleyTests(SynchronousTestCase):
+class BurstTests(SynchronousTestCase):
     """What goes out, and how fast."""
 
     def test_probes(self) -> None:
