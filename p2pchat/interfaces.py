@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.peer.settings import ContactInfo, ConversationInfo
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
-    from p2pchat.session.story import Story
+    from p2pchat.session.connection_report import ConnectionReport
     from p2pchat.traversal.datagrams import Datagram
     from p2pchat.wire.documents import Delivered, Document
 
@@ -127,7 +127,7 @@ class INode(Interface):
     def nat() -> NatRead:
         """Return what is known of our NAT now."""
 
-    def why(peer_id: str) -> Story:
+    def why(peer_id: str) -> ConnectionReport:
         """Return the story since the last call; raises ``WhoError`` where there was none."""
 
 

@@ -43,10 +43,16 @@ from p2pchat.registry.store import redis, redis_link
 from p2pchat.registry.store.directory import MAX_RECORDS
 from p2pchat.registry.stun import binding_server
 from p2pchat.session import call, conversation, link, live_link, liveness, peer_session, quic
+from p2pchat.session.connection_report import (
+    Advice,
+    ConnectionReport,
+    Diagnosis,
+    Note,
+    PathReport,
+    Reason,
+)
 from p2pchat.session.endpoint import MAX_STRANGERS
 from p2pchat.session.retry_gate import JITTER
-from p2pchat.session.story import Note, PathTold, Story
-from p2pchat.session.verdict import Advice, Reason, Verdict
 from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
     agent,
@@ -167,12 +173,12 @@ class CompletenessTests(SynchronousTestCase):
     def test_facts(self) -> None:
         """Each member of the facts of ``/why``, and each word of the verdict, is described."""
         kinds = (
-            Story,
+            ConnectionReport,
             Note,
-            PathTold,
+            PathReport,
             *(AttemptReport, NatReport, PairReport, BurstReport, RelayReport),
         )
-        members = {member for kind in (*kinds, Verdict) for member in kind.__annotations__}
+        members = {member for kind in (*kinds, Diagnosis) for member in kind.__annotations__}
         words = {one.value for enum in (Reason, Advice, PathMethod) for one in enum}
         self.assert_says("json", {f"``{word}``" for word in members | words})
 

@@ -48,11 +48,11 @@ from p2pchat.peer.signaling import (
     Undeliverable,
 )
 from p2pchat.runtime import Runtime
+from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.endpoint import Endpoint, EndpointEvent, HeartbeatChanged
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.quic import warm_up
 from p2pchat.session.stages import DocumentReady, PathFailed, PathLearned, SessionContext
-from p2pchat.session.story import Story
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
@@ -369,7 +369,7 @@ class Node:
         """How many attempts to reach somebody are kept."""
         return self._endpoint.agent.attempts
 
-    def why(self, peer_id: str) -> Story:
+    def why(self, peer_id: str) -> ConnectionReport:
         """Return the report since the last call."""
         session = self._endpoint.sessions.get(peer_id)
         if session is None:

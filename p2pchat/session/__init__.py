@@ -13,6 +13,6 @@ What one peer says and decides: calls, links, conversations; pure.
             │     ├── link ── QUIC and the proof of who is there; quic, link_clock
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness
             ├── conversation ── two logs and their receipts
-            └── connection_log ── what happened, as events and for story, the report of /why;
-                  verdict judges it, telling says it in sentences
+            └── connection_log ── what happened, as events and for connection_report, which
+                  /why shows; explanation has the sentences
 """

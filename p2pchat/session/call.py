@@ -244,7 +244,7 @@ class Call:
         """Whether nothing more will come of it."""
         return self.stage in {CallStage.IDLE, CallStage.SETTLED, CallStage.ENDED}
 
-    def told(self) -> tuple[AttemptReport, ...]:
+    def reports(self) -> tuple[AttemptReport, ...]:
         """Return a report of each attempt, the current one last."""
         running = self._attempt is not None and not self._attempt.is_over
         return (*self._past, *([self.attempt.report(self.began)] if running else []))

@@ -14,9 +14,8 @@ import attrs
 
 from p2pchat import events
 from p2pchat.session.call import MAX_REPORTS
-from p2pchat.session.story import Note, PathTold, Story
-from p2pchat.session.telling import causes, checks
-from p2pchat.session.verdict import Surmise, judge
+from p2pchat.session.connection_report import ConnectionReport, Evidence, Note, PathReport, diagnose
+from p2pchat.session.explanation import causes, checks
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.relays import Relays
@@ -45,7 +44,7 @@ class ConnectionLog:
     began: float = 0.0
     call_began: float = 0.0
     _attempts: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
-    _paths: deque[PathTold] = attrs.Factory(lambda: deque(maxlen=MAX_PATHS))
+    _paths: deque[PathReport] = attrs.Factory(lambda: deque(maxlen=MAX_PATHS))
     _notes: deque[Note] = attrs.Factory(lambda: deque(maxlen=MAX_NOTES))
 
     def begin(self, now: float) -> None:
@@ -105,7 +104,7 @@ class ConnectionLog:
         local, remote, address = path.local.value, path.remote.value, format_address(path.address)
         rtt = in_ms(path.rtt)
         self.happened(events.PathFound, local, remote, address, in_ms(now - self.began), rtt)
-        self._paths.append(PathTold(self._since(now), local, remote, address, rtt))
+        self._paths.append(PathReport(self._since(now), local, remote, address, rtt))
 
     # -- the report
 
@@ -119,7 +118,7 @@ class ConnectionLog:
 
     def report(
         self, running: Iterable[AttemptReport], relays: Relays, has_path: bool, relay_only: bool
-    ) -> Story:
+    ) -> ConnectionReport:
         """
         Return the report so far.
 
@@ -130,20 +129,20 @@ class ConnectionLog:
         path = self._paths[-1] if has_path and self._paths else None
         told = relays.reports(self.call_began)
         reached = next((one.means for one in reversed(attempts) if one.means), "")
-        surmise = Surmise(
+        evidence = Evidence(
             attempts[-1] if attempts else None,
             None if path is None else PathMethod.RELAY if path.is_relayed else _direct(reached),
             bool(relays.known),
             told,
             relay_only,
         )
-        return Story(
+        return ConnectionReport(
             attempts, relays.known, told, tuple(self._paths), path, tuple(self._notes),
-            judge(surmise),
+            diagnose(evidence),
         )  # fmt: skip
 
     @staticmethod
-    def explain(failure: str, report: Story) -> tuple[str, str]:
+    def explain(failure: str, report: ConnectionReport) -> tuple[str, str]:
         """Return the explanation of a failed call, and the summary that it begins with."""
         summary = "; ".join(filter(None, [failure, *causes(report)]))
         return "; ".join(filter(None, [summary, *checks(report)])), summary

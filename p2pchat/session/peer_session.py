@@ -394,7 +394,7 @@ class PeerSession(SessionState):
     def _negotiate(self, attempts: int, patient: bool, now: float) -> Call:
         memory = self.memory
         is_fresh = memory is not None and memory.is_fresh(self._context.wall_of(now))
-        self.log.keep(self._call.told())
+        self.log.keep(self._call.reports())
         self._call = self._new_call(attempts, patient, memory if is_fresh else None)
         return self._call
 

@@ -14,12 +14,12 @@ import attrs
 from p2pchat.session.approval import Approval
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.connection_log import ConnectionLog
+from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.live_link import LiveLink
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.stages import CONVERSING, SHOWN, SessionContext, SessionOutcome, Stage
-from p2pchat.session.story import Story
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
 
@@ -133,11 +133,11 @@ class SessionState:
             return "ringing"
         return SHOWN.get(self.stage, "calling")
 
-    def report(self) -> Story:
+    def report(self) -> ConnectionReport:
         """Return what was tried since the last call, what came of it, and why."""
         agent = self._context.agent
         has_path = self.path is not None and bool(self.link)
-        return self.log.report(self._call.told(), agent.relays, has_path, agent.relay_only)
+        return self.log.report(self._call.reports(), agent.relays, has_path, agent.relay_only)
 
     def owns(self, ufrag: str) -> bool:
         """Tell whether an attempt is this session's."""

@@ -1,9 +1,9 @@
 """
 What an attempt to reach a peer did, as values: NATs, candidates, checks, probe burst, relays.
 
-Filled in by the machines of the traversal, explained by :mod:`p2pchat.session.telling`, and printed
-as JSON.  Part of that stable interface: members may be added, none is renamed or removed.  All
-times are milliseconds since the call began; one from before is negative.
+Filled in by the machines of the traversal, explained by :mod:`p2pchat.session.explanation`, and
+printed as JSON.  Part of that stable interface: members may be added, none is renamed or removed.
+All times are milliseconds since the call began; one from before is negative.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from p2pchat.errors import P2PChatError, RegistryError, TextTooLong, TooManyLines, WhoError
 from p2pchat.events import NodeEvent, Trouble
 from p2pchat.interfaces import INode
-from p2pchat.session.telling import sentences
+from p2pchat.session.explanation import sentences
 from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE, Command, Mistake, Say, Verb, parse
 from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
@@ -224,7 +224,7 @@ class Requests:
             raise WhoError("There was no call yet.")
         facts = self._node.why(peer_id)
         story = tuple(sentences(facts))
-        self.announce(results.Story(peer_id, self._name_of(peer_id), story, facts))
+        self.announce(results.Explanation(peer_id, self._name_of(peer_id), story, facts))
 
     def _story_owner(self, who: str) -> str:
         try:

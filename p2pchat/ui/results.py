@@ -13,7 +13,7 @@ import attrs
 from p2pchat.events import NatRead
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
-from p2pchat.session.story import Story as Facts
+from p2pchat.session.connection_report import ConnectionReport
 
 # Words of Trouble, beside the registry's reasons.
 WHO = "who"  # nobody, or nobody single, is meant
@@ -69,7 +69,7 @@ class Nat(NatRead):
 
 
 @attrs.frozen
-class Story:
+class Explanation:
     """How a connection was made, or why it failed: as sentences and as values."""
 
     NAME: ClassVar[str] = "why"
@@ -77,7 +77,7 @@ class Story:
     peer_id: str
     name: str
     story: tuple[str, ...]
-    facts: Facts = attrs.Factory(Facts)
+    facts: ConnectionReport = attrs.Factory(ConnectionReport)
 
 
 @attrs.frozen
@@ -105,4 +105,6 @@ class More:
     """A wish for the rest of a folded message; only a console folds."""
 
 
-Result = CommandList | PeerList | ContactList | Me | Nat | Story | CurrentConversation | Rejected
+Result = (
+    CommandList | PeerList | ContactList | Me | Nat | Explanation | CurrentConversation | Rejected
+)

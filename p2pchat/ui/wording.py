@@ -325,7 +325,7 @@ class Wording:
         facts += [f"{info.undelivered} not delivered"] if info.undelivered else []
         return f"  {self._who(info.peer_id)}: {', '.join(facts)}"
 
-    def _say_why(self, result: results.Story) -> Entries:
+    def _say_why(self, result: results.Explanation) -> Entries:
         return _listing([f"  {sentence(visible(one))}" for one in result.story])
 
     def _say_rejected(self, result: results.Rejected) -> Entries:

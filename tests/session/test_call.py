@@ -137,7 +137,7 @@ class CallingTests(CallCase):
         self.assertIsNone(self.alice.agent.attempt(ufrag))
         self.alice.handle_timer(NOW + 5 + PAUSES[0])
         self.assertEqual(self.said(self.alice), [AttemptBegan(2)])
-        first, second = self.alice.told()
+        first, second = self.alice.reports()
         self.assertEqual((first.failure, second.failure), ("no check got through", ""))
         self.assertGreater(second.began_ms, first.began_ms + 5000)
 
@@ -191,7 +191,7 @@ class CallingTests(CallCase):
             self.alice.undeliverable(Undelivered(offer, reason, "no such peer"), NOW)
             self.assertIs(self.alice.stage, expected)
             failure = "no such peer" if reason == "registry" else "they aren't online"
-            self.assertIn(failure, self.alice.told()[0].failure)
+            self.assertIn(failure, self.alice.reports()[0].failure)
 
     def refuse(self, retry_after: float | None, now: float = NOW) -> None:
         """Let the registry refuse Alice's offer, and ask for so many seconds."""
@@ -240,7 +240,7 @@ class CallingTests(CallCase):
             self.assertIs(self.alice.stage, CallStage.PAUSING)
             self.refuse(retry_after, NOW + ANSWER_TIMEOUT)
             self.assertIs(self.alice.stage, stage)
-            self.assertEqual(len(self.alice.told()), 1)
+            self.assertEqual(len(self.alice.reports()), 1)
             if stage is CallStage.PAUSING:
                 self.assertGreaterEqual(self.alice.get_timer() or 0.0, NOW + ANSWER_TIMEOUT + 6)
 

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.session.connection_log import MAX_NOTES, MAX_PATHS, ConnectionLog, describe_path
-from p2pchat.session.story import Note, Story
+from p2pchat.session.connection_report import ConnectionReport, Note
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire.documents import CandidateType
@@ -69,7 +69,7 @@ class ReportTests(SynchronousTestCase):
         self.log = ConnectionLog("id", "bob", lambda _event: None)
         self.relays = Relays(bytes)
 
-    def report(self, has_path: bool = True) -> Story:
+    def report(self, has_path: bool = True) -> ConnectionReport:
         """Return the report, with no attempt running."""
         return self.log.report((), self.relays, has_path, False)
 
@@ -89,7 +89,7 @@ class ReportTests(SynchronousTestCase):
         self.log.note("one", 10.5)
         self.log.path_found(PATH, 11.0)
         self.log.begin(20.0)
-        self.assertEqual(self.report(), Story())
+        self.assertEqual(self.report(), ConnectionReport())
 
     def test_bound(self) -> None:
         """Of too many things the last are kept."""

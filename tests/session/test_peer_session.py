@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT, Undelivered
+from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.peer_session import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.stages import Stage
-from p2pchat.session.story import Story
 from p2pchat.wire.documents import Answer, Candidates, Description, Offer, Refusal, Ringing
 from p2pchat.wire.messages import MAX_TEXT
 from tests.identity.people import CAROL
@@ -43,7 +43,7 @@ class CallTests(SessionCase):
         session = self.alice.session
         self.assertEqual((session.stage, session.get_timer()), (Stage.ENDED, None))
         self.assertTrue(session.is_over(self.now))
-        self.assertEqual(session.report(), Story())
+        self.assertEqual(session.report(), ConnectionReport())
 
     def test_story_of_a_call(self) -> None:
         """Both hear of the call, the checks, the path and the conversation, in this order."""

@@ -162,7 +162,7 @@ class StrayDocumentTests(CallCase):
             act()
             self.assertIs(self.alice.stage, CallStage.IDLE)
         self.assertEqual((self.sent(self.alice), self.said(self.alice)), ([], []))
-        self.assertEqual((self.alice.told(), self.alice.get_timer()), ((), None))
+        self.assertEqual((self.alice.reports(), self.alice.get_timer()), ((), None))
 
     def test_over(self) -> None:
         """Nothing moves what is over."""

@@ -15,7 +15,7 @@ from p2pchat.errors import WhoError
 from p2pchat.interfaces import INode
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
-from p2pchat.session.story import Story
+from p2pchat.session.connection_report import ConnectionReport
 
 ALICE = "0a11ce00-0000-8000-8000-000000000001"
 BOB = "b0b00000-0000-8000-8000-000000000002"
@@ -58,7 +58,7 @@ class FakeNode:
     calls: list[Deferred[str]] = attrs.Factory(list)
     infos: dict[str, ConversationInfo] = attrs.Factory(dict)
     records: Deferred[list[PeerRecord]] = attrs.Factory(lambda: succeed([]))
-    story: Story | None = None
+    story: ConnectionReport | None = None
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
     _listeners: list[Subscription] = attrs.Factory(list)
@@ -190,7 +190,7 @@ class FakeNode:
     def nat(self) -> events.NatRead:
         return events.NatRead("endpoint-independent", "203.0.113.7:4242", "")
 
-    def why(self, peer_id: str) -> Story:
+    def why(self, peer_id: str) -> ConnectionReport:
         if self.story is None:
             raise WhoError("There was no attempt.")
         return self.story

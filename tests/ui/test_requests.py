@@ -19,7 +19,7 @@ from p2pchat.errors import (
 )
 from p2pchat.interfaces import INode
 from p2pchat.peer.signaling import PeerRecord
-from p2pchat.session.story import Note, Story
+from p2pchat.session.connection_report import ConnectionReport, Note
 from p2pchat.ui import results
 from p2pchat.ui.requests import trouble_of
 from tests.ui.fake_node import ALICE, BOB, CAROL, FakeNode
@@ -153,8 +153,10 @@ class RequestsTests(SynchronousTestCase):
         del self.node.infos[BOB]
         self.node.tell(events.CallFailed(BOB, "bob", "no-answer", "Nobody answered."))
         self.assertEqual(self.talk.cursor.current, "")
-        facts = self.node.story = Story(notes=(Note(12.0, "It rang."),))
-        story = results.Story(BOB, "bob", ("nothing was tried yet", "+12 ms: It rang."), facts)
+        facts = self.node.story = ConnectionReport(notes=(Note(12.0, "It rang."),))
+        story = results.Explanation(
+            BOB, "bob", ("nothing was tried yet", "+12 ms: It rang."), facts
+        )
         for line in ("/why", "/why bob", "/why b0b0"):
             self.talk.type(line)
             self.assertEqual(self.announced[-1], story)

@@ -233,7 +233,7 @@ class WordingTests(SynchronousTestCase):
         records = (PeerRecord(BOB, "b\x1bb", online=False),)
         self.assertIn(rf"b\x1bb  {BOB}  offline", self._said(results.PeerList(records)))
         self.assertIn("Nobody", self._said(results.PeerList(())))
-        self.assertIn("  It rang.", self._said(results.Story(BOB, "bob", ("It rang.",))))
+        self.assertIn("  It rang.", self._said(results.Explanation(BOB, "bob", ("It rang.",))))
 
     def test_peers(self) -> None:
         """The list of peers has a head, is sorted by name, and marks ourselves."""

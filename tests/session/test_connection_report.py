@@ -7,9 +7,15 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session.story import Story
-from p2pchat.session.telling import judgement
-from p2pchat.session.verdict import Advice, Reason, Surmise, Verdict, judge
+from p2pchat.session.connection_report import (
+    Advice,
+    ConnectionReport,
+    Diagnosis,
+    Evidence,
+    Reason,
+    diagnose,
+)
+from p2pchat.session.explanation import judgement
 from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.report import AttemptReport, CandidateReport, NatReport, RelayReport
 
@@ -23,20 +29,20 @@ SERVED = RelayReport("turn:relay.example", 0.0, 20.0, "203.0.113.9:9", "", ())
 REFUSED = attrs.evolve(SERVED, allocated_ms=None, address="", failure="relay: no quota")
 
 
-def surmise(ours: NatReport = EASY, theirs: NatReport | None = EASY, **known: Any) -> Surmise:
+def surmise(ours: NatReport = EASY, theirs: NatReport | None = EASY, **known: Any) -> Evidence:
     """Return what is known of an attempt that came to nothing."""
     last = AttemptReport(ours, theirs, True, 0.0, 1.0, failure="no check got through")
-    return attrs.evolve(Surmise(last, None, True, (SERVED,), False), **known)
+    return attrs.evolve(Evidence(last, None, True, (SERVED,), False), **known)
 
 
 class VerdictTests(SynchronousTestCase):
     """The judgement of each situation."""
 
-    def assert_judged(self, known: Surmise, reason: Reason, *advice: Advice) -> None:
-        """This is the verdict, and there is a sentence for each of its words."""
-        verdict = judge(known)
-        self.assertEqual(verdict, Verdict(reason.value, tuple(one.value for one in advice)))
-        self.assertEqual(len(judgement(Story(verdict=verdict))), 1 + len(advice))
+    def assert_judged(self, known: Evidence, reason: Reason, *advice: Advice) -> None:
+        """This is the diagnosis, and there is a sentence for each of its words."""
+        diagnosis = diagnose(known)
+        self.assertEqual(diagnosis, Diagnosis(reason.value, tuple(one.value for one in advice)))
+        self.assertEqual(len(judgement(ConnectionReport(verdict=diagnosis))), 1 + len(advice))
 
     def test_direct(self) -> None:
         """A direct path needs no excuse, however it came about."""
@@ -87,6 +93,6 @@ class VerdictTests(SynchronousTestCase):
     def test_sentences(self) -> None:
         """Each word has a sentence of its own."""
         for reason in Reason:
-            verdict = Verdict(reason.value, tuple(one.value for one in Advice))
-            said = judgement(Story(verdict=verdict))
+            diagnosis = Diagnosis(reason.value, tuple(one.value for one in Advice))
+            said = judgement(ConnectionReport(verdict=diagnosis))
             self.assertEqual(len(set(said)), 1 + len(Advice))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2pchat.session.story import PathTold, Story
-from p2pchat.session.verdict import Advice, Reason
+from p2pchat.session.connection_report import Advice, ConnectionReport, PathReport, Reason
 from p2pchat.traversal.report import AttemptReport, NatReport, PairReport, RelayReport
 
 _REASONS = {
@@ -61,7 +60,7 @@ _MEANS = {
 }
 
 
-def sentences(story: Story) -> list[str]:
+def sentences(story: ConnectionReport) -> list[str]:
     """Return the judgement, and then the whole story in the order of things."""
     told = judgement(story)
     told += [] if story.path is None else [f"in use: {_path(story.path)}"]
@@ -72,13 +71,13 @@ def sentences(story: Story) -> list[str]:
     return told + [f"{_at(note.milliseconds)}: {note.text}" for note in story.notes]
 
 
-def causes(story: Story) -> list[str]:
+def causes(story: ConnectionReport) -> list[str]:
     """Return why no path was found, and what to do; nothing where none was looked for."""
     not_answered = story.verdict.reason == Reason.NOT_ANSWERED.value
     return [] if not_answered else judgement(story)
 
 
-def checks(story: Story) -> list[str]:
+def checks(story: ConnectionReport) -> list[str]:
     """Return what the last attempt tried, if a path was looked for."""
     if not causes(story):
         return []
@@ -86,7 +85,7 @@ def checks(story: Story) -> list[str]:
     return [*last, *map(_relay, story.relays)]
 
 
-def judgement(story: Story) -> list[str]:
+def judgement(story: ConnectionReport) -> list[str]:
     """Return why the path is what it is, and what could be changed."""
     advice = [_ADVICE[Advice(word)] for word in story.verdict.advice]
     return [_REASONS[Reason(story.verdict.reason)], *advice]
@@ -155,5 +154,5 @@ def _relay(relay: RelayReport) -> str:
     return "; ".join([asked, *detail])
 
 
-def _path(path: PathTold) -> str:
+def _path(path: PathReport) -> str:
     return f"{path.local} to {path.remote} {path.address}, {path.rtt_ms:.1f} ms"

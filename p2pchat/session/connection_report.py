@@ -1,8 +1,10 @@
 """
-Why a path is what it is, and what the person could change.
+The report of a connection, as ``/why`` shows it: what was tried, what came of it, and why.
 
-Pure judgement of what is known in the end; it changes nothing.  The words are part of the stable
-interface of ``/why`` in JSON lines; :mod:`p2pchat.session.telling` has a sentence for each.
+Values, part of the stable interface of ``/why`` in JSON lines
+(:mod:`p2pchat.traversal.report`), and the diagnosis of what is known in the end.  The sentence for
+each word is in :mod:`p2pchat.session.explanation`; :mod:`p2pchat.session.connection_log` keeps what
+a report is made of.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class Advice(Enum):
 
 
 @attrs.frozen
-class Verdict:
+class Diagnosis:
     """
     The judgement.
 
@@ -58,7 +60,7 @@ class Verdict:
 
 
 @attrs.frozen
-class Surmise:
+class Evidence:
     """
     What is judged.
 
@@ -74,6 +76,48 @@ class Surmise:
     relay_only: bool
 
 
+@attrs.frozen
+class Note:
+    """Something that happened, as a sentence."""
+
+    milliseconds: float
+    text: str
+
+
+@attrs.frozen
+class PathReport:
+    """A path that carried the conversation, from ``milliseconds`` on."""
+
+    milliseconds: float
+    local: str
+    remote: str
+    address: str
+    rtt_ms: float
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether a relay is at either end."""
+        return "relay" in {self.local, self.remote}
+
+
+@attrs.frozen
+class ConnectionReport:
+    """
+    What was tried to reach a peer since the last call, what came of it, and why.
+
+    :ivar relays_known: what the registry named.
+    :ivar path: what carries the conversation now, if anything does.
+    """
+
+    attempts: tuple[AttemptReport, ...] = ()
+    relays_known: tuple[str, ...] = ()
+    relays: tuple[RelayReport, ...] = ()
+    paths: tuple[PathReport, ...] = ()
+    path: PathReport | None = None
+    notes: tuple[Note, ...] = ()
+    verdict: Diagnosis = attrs.Factory(Diagnosis)
+
+
 _REMEDIES = {
     Reason.RELAY_ONLY: (Advice.DROP_RELAY_ONLY,),
     Reason.UDP_BLOCKED: (Advice.ALLOW_UDP,),
@@ -85,20 +129,20 @@ _REMEDIES = {
 }
 
 
-def judge(known: Surmise) -> Verdict:
+def diagnose(known: Evidence) -> Diagnosis:
     """Return why there is the path that there is, or why there is none."""
     last = known.last
     if known.means is not None and known.means is not PathMethod.RELAY:
-        return Verdict(Reason.DIRECT.value)
+        return Diagnosis(Reason.DIRECT.value)
     if last is None:
-        return Verdict()
+        return Diagnosis()
     if last.checking or (known.means is None and not last.failure):
-        return Verdict(Reason.UNDER_WAY.value)
+        return Diagnosis(Reason.UNDER_WAY.value)
     if last.theirs is None:
-        return Verdict(Reason.NOT_ANSWERED.value)
+        return Diagnosis(Reason.NOT_ANSWERED.value)
     obstacle = _obstacle(last, known.relay_only)
     advice = _REMEDIES[obstacle] + (_about_relays(known) if known.means is None else ())
-    return Verdict(obstacle.value, tuple(one.value for one in advice))
+    return Diagnosis(obstacle.value, tuple(one.value for one in advice))
 
 
 def _obstacle(last: AttemptReport, relay_only: bool) -> Reason:
@@ -123,7 +167,7 @@ def _has_reflexive(side: NatReport) -> bool:
     return any(one.type == "srflx" for one in side.candidates)
 
 
-def _about_relays(known: Surmise) -> tuple[Advice, ...]:
+def _about_relays(known: Evidence) -> tuple[Advice, ...]:
     """Return what would help where not even a relay carried anything."""
     if not known.knows_relays:
         return (Advice.NAME_RELAY,)

@@ -8,11 +8,10 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.session.story import Story
-from p2pchat.session.telling import sentences
-from p2pchat.session.verdict import Advice, Reason
+from p2pchat.session.connection_report import Advice, ConnectionReport, Reason
+from p2pchat.session.explanation import sentences
 from p2pchat.ui.json_form import encode, fields_of
-from p2pchat.ui.results import Story as Answer
+from p2pchat.ui.results import Explanation
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC
 from tests.simulation.nat import Nat
 from tests.simulation.world import RELAY, Person, World
@@ -27,8 +26,8 @@ class StoryCase(SynchronousTestCase):
     alice: Person
     bob: Person
 
-    def call(self, left: str, right: str, relay: bool = False, **settings: Any) -> Story:
-        """Let it run its course; returns Alice's story."""
+    def call(self, left: str, right: str, relay: bool = False, **settings: Any) -> ConnectionReport:
+        """Let it run its course; returns Alice's report."""
         self.world = World(3, relay=relay)
         self.alice, self.bob = self.world.couple(self.nat(left), self.nat(right), **settings)
         self.world.result(self.alice.node.connect(self.bob.node.peer_id))
@@ -40,10 +39,10 @@ class StoryCase(SynchronousTestCase):
         known = SYMMETRIC if kind == "symmetric" else PORT_RESTRICTED_CONE
         return self.world.nat(known, udp=kind != "blocked")
 
-    def assert_judged(self, story: Story, reason: Reason, *advice: Advice) -> None:
+    def assert_diagnosis(self, report: ConnectionReport, reason: Reason, *advice: Advice) -> None:
         """This is the verdict."""
-        self.assertEqual(story.verdict.reason, reason.value)
-        self.assertEqual(story.verdict.advice, tuple(one.value for one in advice))
+        self.assertEqual(report.verdict.reason, reason.value)
+        self.assertEqual(report.verdict.advice, tuple(one.value for one in advice))
 
 
 class PathTests(StoryCase):
@@ -51,9 +50,9 @@ class PathTests(StoryCase):
 
     def test_facts(self) -> None:
         """Both NATs, all candidates, checks with times and counts, and the path."""
-        story = self.call("cone", "cone")
-        (attempt,) = story.attempts
-        assert attempt.theirs is not None and story.path is not None
+        report = self.call("cone", "cone")
+        (attempt,) = report.attempts
+        assert attempt.theirs is not None and report.path is not None
         self.assertEqual(attempt.ours.mapping, "endpoint-independent")
         self.assertEqual(attempt.theirs.mapping, "endpoint-independent")
         self.assertEqual(attempt.ours.filtering, "address-and-port-dependent")
@@ -66,27 +65,27 @@ class PathTests(StoryCase):
         self.assertTrue(0 < began <= first < confirmed < 1000)
         self.assertGreater(min(reflexive.checks_sent, reflexive.checks_received), 0)
         self.assertEqual((attempt.means, attempt.volley, attempt.failure), ("plain", None, ""))
-        self.assertEqual((story.path.address, story.path.remote), (reflexive.address, "srflx"))
-        self.assert_judged(story, Reason.DIRECT)
+        self.assertEqual((report.path.address, report.path.remote), (reflexive.address, "srflx"))
+        self.assert_diagnosis(report, Reason.DIRECT)
 
     def test_relay(self) -> None:
         """Both mappings random: a relay, when it was asked and there, and what would help."""
-        story = self.call("symmetric", "symmetric", relay=True)
-        self.assert_judged(story, Reason.BOTH_RANDOM, Advice.FORWARD_PORT)
-        assert story.path is not None
-        self.assertTrue(story.path.is_relayed)
-        (relay,) = story.relays
+        report = self.call("symmetric", "symmetric", relay=True)
+        self.assert_diagnosis(report, Reason.BOTH_RANDOM, Advice.FORWARD_PORT)
+        assert report.path is not None
+        self.assertTrue(report.path.is_relayed)
+        (relay,) = report.relays
         self.assertTrue(0 < relay.asked_ms < (relay.allocated_ms or 0) < 1000)
         self.assertEqual((relay.server, relay.failure), (f"turn:{RELAY}:3478", ""))
         self.assertTrue(relay.address.startswith(RELAY))
-        self.assertEqual(story.attempts[0].means, "relay")
+        self.assertEqual(report.attempts[0].means, "relay")
 
     def test_blocked(self) -> None:
         """UDP blocked here: said here; over there it shows that no address was told."""
-        story = self.call("blocked", "cone", relay=True)
-        self.assert_judged(story, Reason.UDP_BLOCKED, Advice.ALLOW_UDP)
+        report = self.call("blocked", "cone", relay=True)
+        self.assert_diagnosis(report, Reason.UDP_BLOCKED, Advice.ALLOW_UDP)
         theirs = self.bob.node.why(self.alice.node.peer_id)
-        self.assert_judged(theirs, Reason.NO_CANDIDATES, Advice.ASK_THEM)
+        self.assert_diagnosis(theirs, Reason.NO_CANDIDATES, Advice.ASK_THEM)
 
     def test_rescue(self) -> None:
         """A path that was lost and found anew is told with what came before."""
@@ -94,14 +93,14 @@ class PathTests(StoryCase):
         for nat in self.world.internet.nats:
             nat.reboot()
         self.world.internet.run(OVER)
-        story = self.alice.node.why(self.bob.node.peer_id)
-        self.assertGreater(len(story.attempts), 1)
-        self.assertEqual(len(story.paths), 2)
-        self.assertTrue(any("checks on the path" in note.text for note in story.notes))
-        self.assert_judged(story, Reason.DIRECT)
+        report = self.alice.node.why(self.bob.node.peer_id)
+        self.assertGreater(len(report.attempts), 1)
+        self.assertEqual(len(report.paths), 2)
+        self.assertTrue(any("checks on the path" in note.text for note in report.notes))
+        self.assert_diagnosis(report, Reason.DIRECT)
 
     def test_next_call(self) -> None:
-        """The next call, or offer, is a story of its own."""
+        """The next call, or offer, is a report of its own."""
         self.call("cone", "cone")
         self.alice.node.disconnect(self.bob.node.peer_id)
         self.world.internet.run(5)
@@ -122,10 +121,10 @@ class FailureTests(StoryCase):
 
     def test_hopeless(self) -> None:
         """Both random and no relay: a port forward, or the registry's operator."""
-        story = self.call("symmetric", "symmetric")
-        self.assert_judged(story, Reason.BOTH_RANDOM, Advice.FORWARD_PORT, Advice.NAME_RELAY)
-        self.assertEqual(len(story.attempts), 3)
-        self.assertTrue(all(one.failure for one in story.attempts))
+        report = self.call("symmetric", "symmetric")
+        self.assert_diagnosis(report, Reason.BOTH_RANDOM, Advice.FORWARD_PORT, Advice.NAME_RELAY)
+        self.assertEqual(len(report.attempts), 3)
+        self.assertTrue(all(one.failure for one in report.attempts))
         for words in ("both NATs", "forward UDP port", "--turn", "checks sent", "none answered"):
             self.assertIn(words, self.explanation())
 
@@ -137,14 +136,14 @@ class FailureTests(StoryCase):
         self.alice, self.bob = self.world.couple(self.nat("symmetric"), self.nat("symmetric"))
         self.world.result(self.alice.node.connect(self.bob.node.peer_id))
         self.world.internet.run(OVER)
-        story = self.alice.node.why(self.bob.node.peer_id)
-        self.assert_judged(story, Reason.BOTH_RANDOM, Advice.FORWARD_PORT, Advice.MEND_RELAY)
+        report = self.alice.node.why(self.bob.node.peer_id)
+        self.assert_diagnosis(report, Reason.BOTH_RANDOM, Advice.FORWARD_PORT, Advice.MEND_RELAY)
         self.assertIn("quota", self.explanation())
 
     def test_relay_only(self) -> None:
         """Whoever wants relays only is told that this is the reason."""
-        story = self.call("cone", "cone", relay_only=True)
-        self.assert_judged(story, Reason.RELAY_ONLY, Advice.DROP_RELAY_ONLY, Advice.NAME_RELAY)
+        report = self.call("cone", "cone", relay_only=True)
+        self.assert_diagnosis(report, Reason.RELAY_ONLY, Advice.DROP_RELAY_ONLY, Advice.NAME_RELAY)
 
     def test_declined(self) -> None:
         """A call that wasn't accepted blames no NAT."""
@@ -155,8 +154,8 @@ class FailureTests(StoryCase):
         self.world.internet.run(5)
         failed = self.alice.events(events.CallFailed)[-1]
         self.assertNotIn("NAT", failed.explanation)
-        story = self.alice.node.why(self.bob.node.peer_id)
-        self.assert_judged(story, Reason.NOT_ANSWERED)
+        report = self.alice.node.why(self.bob.node.peer_id)
+        self.assert_diagnosis(report, Reason.NOT_ANSWERED)
 
 
 class TellingTests(StoryCase):
@@ -164,9 +163,9 @@ class TellingTests(StoryCase):
 
     def test_sentences(self) -> None:
         """Nothing that the facts have is left out of the sentences."""
-        story = self.call("symmetric", "cone")
-        told = "\n".join(sentences(story))
-        (attempt,) = story.attempts
+        report = self.call("symmetric", "cone")
+        told = "\n".join(sentences(report))
+        (attempt,) = report.attempts
         assert attempt.theirs is not None and attempt.volley is not None
         candidates = (*attempt.ours.candidates, *attempt.theirs.candidates)
         self.assertTrue(all(f"{one.type} {one.address}" in told for one in candidates))
@@ -178,8 +177,8 @@ class TellingTests(StoryCase):
 
     def test_json(self) -> None:
         """The facts go through JSON as they are."""
-        story = self.call("symmetric", "symmetric", relay=True)
-        answer = Answer(self.bob.node.peer_id, "bob", tuple(sentences(story)), story)
+        report = self.call("symmetric", "symmetric", relay=True)
+        answer = Explanation(self.bob.node.peer_id, "bob", tuple(sentences(report)), report)
         line = json.loads(encode(answer.NAME, 0.0, fields_of(answer)))
         self.assertEqual(line["story"], list(answer.story))
         self.assertEqual(line["facts"]["verdict"]["reason"], "both-mappings-random")
