@@ -53,7 +53,7 @@ def select(
     :param current: the pair in use, confirmed or not.
     :param nominated: the pair that the other side nominated, confirmed or not.
     """
-    if nominated is not None and nominated in confirmed:
+    if nominated in confirmed:
         return Choice(nominated)
     if not confirmed:
         return Choice()
