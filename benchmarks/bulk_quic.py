@@ -31,8 +31,8 @@ from p2pchat import events
 from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.keys import Identity
 from p2pchat.peer.contacts import Contacts
-from p2pchat.peer.datagrams import PeerSockets
 from p2pchat.peer.endpoint_adapter import EndpointAdapter
+from p2pchat.peer.udp import BatchProtocol, listen
 from p2pchat.runtime import real_runtime
 from p2pchat.session import quic
 from p2pchat.session.approval import AcceptPolicy
@@ -40,7 +40,6 @@ from p2pchat.session.control import Control
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.stages import DocumentReady, SessionContext
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire.addresses import Address, Family
@@ -173,12 +172,23 @@ class LinkCarrier:
         return self._done
 
 
+class EngineSocket(BatchProtocol):
+    """The socket of an engine."""
+
+    def __init__(self, carrier: EngineCarrier) -> None:
+        self._carrier = carrier
+
+    def batch_received(self, datagrams: list[bytes], address: Address) -> None:
+        """Hand datagrams on."""
+        self._carrier.received(datagrams, address)
+
+
 class EngineCarrier:
     """Two qh3 connections, each on its socket, and as little around them as will do."""
 
     def __init__(self) -> None:
-        self._sockets = PeerSockets(reactor, self._received)
-        self._sockets.bind(0)
+        self._socket = EngineSocket(self)
+        self._port: Any = listen(reactor, 0, self._socket, Family.IPV4)
         self._connection: QuicConnection | None = None
         self._target: Address = (LOOPBACK, 0)
         self._tally: Tally | None = None
@@ -191,7 +201,7 @@ class EngineCarrier:
     def receive(self, tally: Tally) -> Deferred[str]:
         """Wait for the first packet."""
         self._tally = tally
-        return succeed(str(self._sockets.ports[Family.IPV4]))
+        return succeed(str(self._port.getHost().port))
 
     def reach(self, where: str) -> Deferred[object]:
         """Begin the handshake."""
@@ -207,12 +217,13 @@ class EngineCarrier:
         self._step(time.monotonic())
         return self._done
 
-    def _received(self, _base: str, data: bytes, address: Address) -> None:
+    def received(self, datagrams: list[bytes], address: Address) -> None:
+        """Take datagrams."""
         if self._connection is None:
             self._target = address
-            self._connection = _answering(data)
+            self._connection = _answering(datagrams[0])
         now = time.monotonic()
-        self._connection.receive_datagram(data, quic.VIRTUAL_ADDRESS, now)
+        self._connection.receive_many_datagrams(datagrams, quic.VIRTUAL_ADDRESS, now)
         self._step(now)
 
     def _step(self, now: float) -> None:
@@ -228,8 +239,7 @@ class EngineCarrier:
             datagrams = connection.datagrams_to_send(now)
             if not datagrams:
                 break
-            for data, _ in datagrams:
-                self._sockets.send(Datagram(data, self._target))
+            self._port.write_batch([data for data, _ in datagrams], self._target)
         self._arm(connection, now)
 
     def _react(self, event: object, connection: QuicConnection) -> None:

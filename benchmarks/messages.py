@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
@@ -35,10 +35,12 @@ from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import NodeSettings
+from p2pchat.peer.udp import listen
 from p2pchat.runtime import MonotonicClock, real_runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.link import FrameReceived, Link, LinkOpened
 from p2pchat.traversal.datagrams import Datagram
+from p2pchat.wire.addresses import Family
 
 HTTP_PORT, STUN_PORT = 18123, 18124
 LINK_PORTS = {"measure": 18126, "echo": 18127}
@@ -103,18 +105,22 @@ class BareLink:
         )
         self.handle_timer, self.get_timer = self.link.handle_timer, self.link.get_timer
         self.next_event = self.link.next_event
-        protocol = PeerProtocol("", self.received)
-        reactor.listenUDP(LINK_PORTS[role], protocol, interface="127.0.0.1")  # type: ignore[attr-defined]
         self.opened: Deferred[Talk] = Deferred()
         self.talk = Talk(self.say)
-        self.driver = Driver(self, clock, protocol.send, self.told)
+        self.protocol = PeerProtocol("", self.received)
+        listen(reactor, LINK_PORTS[role], self.protocol, Family.IPV4)
+        self.driver = Driver(self, clock, self.send, self.told)
         self.link.start(clock.seconds())
         self.driver.step()
 
-    def received(self, _base: str, data: bytes, addr: tuple[str, int]) -> None:
-        """Take a datagram."""
+    def received(self, _base: str, datagrams: list[bytes], _addr: tuple[str, int]) -> None:
+        """Take datagrams."""
         with self.driver as now:
-            self.link.receive_datagram(data, now)
+            self.link.receive_datagrams(datagrams, now)
+
+    def send(self, datagrams: Sequence[Datagram]) -> None:
+        """Send the link's datagrams."""
+        self.protocol.send([one.data for one in datagrams], self.target, None)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Address the link's datagrams."""

@@ -20,7 +20,8 @@ Node
 Network
     ``driver``                 the machine's timer, and what comes out of it
     ``endpoint_adapter``       the endpoint on real sockets
-    ``datagrams``              UDP sockets
+    ``datagrams``              the UDP sockets of a peer
+    ``udp``                    one UDP port, its datagrams in batches
     ``relay_stream``           TCP and TLS connections to relays
     ``resolver``               names and URLs of servers to addresses
 

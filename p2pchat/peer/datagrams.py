@@ -12,22 +12,21 @@ surviving whatever the network says.  What a datagram is, is the agent's to tell
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError, MessageLengthError
-from twisted.internet.protocol import DatagramProtocol
-from twisted.internet.udp import Port
 from twisted.logger import Logger
 
-from p2pchat.runtime import listen_udp6
+from p2pchat.peer.udp import BatchPort, BatchProtocol, listen
 from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS, Datagram
 from p2pchat.wire.addresses import Address, Family, family
 
 DEFAULT_TTL = 64  # hops, RFC 1700
-BYTES_A_TURN = 32 * 1024  # of one socket; what follows is read after keys, timers and other sockets
 MAX_SOCKETS = 600  # of one peer at a time; a run wants 256
 
 _log = Logger()
@@ -37,15 +36,17 @@ _HOPS = {  # the socket option of the time to live
     Family.IPV6: (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS),
 }
 
-Receiver = Callable[[str, bytes, Address], None]
+_ways_out = attrgetter("base", "destination", "ttl")
+
+Receiver = Callable[[str, list[bytes], Address], None]
 
 
-class PeerProtocol(DatagramProtocol):
+class PeerProtocol(BatchProtocol):
     """
     One socket.
 
     :param base: its name.
-    :param received: called with the base, the datagram and its source.
+    :param received: called with the base, datagrams, and the source of them all.
     :ivar unsent: datagrams that the network refused to take.
     """
 
@@ -57,27 +58,31 @@ class PeerProtocol(DatagramProtocol):
         self._ttl = DEFAULT_TTL
         self.unsent = 0
 
-    def startProtocol(self) -> None:
-        """Take little at a time: a datagram of a message may cost a millisecond."""
-        port: Any = self.transport
-        if isinstance(port, Port):
-            port.maxThroughput = BYTES_A_TURN
+    def batch_received(self, datagrams: list[bytes], address: Address) -> None:
+        """Hand datagrams on."""
+        self._received(self._base, datagrams, address)
 
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        """Hand a datagram on."""
-        self._received(self._base, datagram, (addr[0], addr[1]))
-
-    def send(self, datagram: Datagram) -> None:
-        """Send a datagram, or lose it: the network may."""
+    def send(self, datagrams: Sequence[bytes], destination: Address, ttl: int | None) -> None:
+        """Send datagrams, or lose them: the network may."""
         if self.transport is None:
             return
         try:
-            to = family(datagram.destination[0])
-            self._set_ttl(to, DEFAULT_TTL if datagram.ttl is None else datagram.ttl)
-            self.transport.write(datagram.data, datagram.destination)
-        except (OSError, MessageLengthError, ValueError) as error:  # ValueError: another family
-            self.unsent += 1
-            _log.debug("datagram not sent: {error}", error=error)
+            self._set_ttl(family(destination[0]), DEFAULT_TTL if ttl is None else ttl)
+            if isinstance(self.transport, BatchPort):
+                self.unsent += self.transport.write_batch(datagrams, destination)
+                return
+        except (OSError, ValueError) as error:  # ValueError: another family
+            self._lost(len(datagrams), error)
+            return
+        for data in datagrams:
+            try:
+                self.transport.write(data, destination)
+            except (OSError, MessageLengthError, ValueError) as error:
+                self._lost(1, error)
+
+    def _lost(self, count: int, error: Exception) -> None:
+        self.unsent += count
+        _log.debug("datagrams not sent: {error}", error=error)
 
     def _set_ttl(self, to: Family, ttl: int) -> None:
         if ttl != self._ttl:
@@ -110,36 +115,39 @@ class PeerSockets:
 
         :raises CannotListenError: the port is taken.
         """
-        self._bound(Family.IPV4, self._reactor.listenUDP(port, self._chat[Family.IPV4]))
+        self._listen(Family.IPV4, port)
         for wanted in (self.ports[Family.IPV4], 0):  # the same number, if nobody has it
             try:
-                self._bound(
-                    Family.IPV6, listen_udp6(self._reactor, wanted, self._chat[Family.IPV6])
-                )
+                self._listen(Family.IPV6, wanted)
             except CannotListenError as error:
                 _log.debug("no IPv6 socket: {error}", error=error)
             else:
                 break
 
-    def _bound(self, one: Family, listening: Any) -> None:
+    def _listen(self, one: Family, port: int) -> None:
+        listening = listen(self._reactor, port, self._chat[one], one)
         self._listening.append(listening)
         self.ports[one] = listening.getHost().port
 
-    def send(self, datagram: Datagram) -> None:
-        """Send from the socket that the base names."""
-        if datagram.base == CHAT_SOCKET:
-            self._chat[family(datagram.destination[0])].send(datagram)
-            return
-        other = self._others.get(datagram.base) or self._open(datagram.base)
-        if other is not None:
-            other[0].send(datagram)
+    def send(self, datagrams: Sequence[Datagram]) -> None:
+        """Send, in order, from the sockets that their bases name."""
+        for (base, destination, ttl), group in groupby(datagrams, _ways_out):
+            protocol = self._protocol(base, destination)
+            if protocol is not None:
+                protocol.send([one.data for one in group], destination, ttl)
+
+    def _protocol(self, base: str, destination: Address) -> PeerProtocol | None:
+        if base == CHAT_SOCKET:
+            return self._chat[family(destination[0])]
+        other = self._others.get(base) or self._open(base)
+        return None if other is None else other[0]
 
     def _open(self, base: str) -> tuple[PeerProtocol, Any] | None:
         if not base.startswith(SOCKETS) or len(self._others) >= MAX_SOCKETS:
             return None
         protocol = PeerProtocol(base, self._received)
         try:
-            port = self._reactor.listenUDP(0, protocol)
+            port = listen(self._reactor, 0, protocol, Family.IPV4)
         except (CannotListenError, OSError):  # out of file descriptors: fewer will have to do
             return None
         self._others[base] = (protocol, port)

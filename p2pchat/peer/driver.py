@@ -12,7 +12,7 @@ set to its wish, until the machine is quiet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import attrs
@@ -31,13 +31,13 @@ class Driver(Generic[_Event]):
     """
     The adapter of one machine.
 
-    :ivar send: takes one :class:`Datagram`.
+    :ivar send: takes what a step sends.
     :ivar react: takes one event.
     """
 
     machine: IMachine[_Event]
     clock: IReactorTime
-    send: Callable[[Datagram], None]
+    send: Callable[[Sequence[Datagram]], None]
     react: Callable[[_Event], None]
     _stepping: bool = False
     _again: bool = False
@@ -73,9 +73,8 @@ class Driver(Generic[_Event]):
         while not self._stopped and (event := self.machine.next_event()) is not None:
             any_came = True
             self.react(event)
-        if not self._stopped:  # events come first: they may open what datagrams leave from
-            for datagram in outgoing:
-                self.send(datagram)
+        if outgoing and not self._stopped:  # after events, which may open what they leave from
+            self.send(outgoing)
         return any_came or bool(outgoing) or self._again
 
     def _arm(self, now: float) -> None:

@@ -7,7 +7,9 @@ that change sockets and streams end here; the others are handed on to the node.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -94,16 +96,18 @@ class EndpointAdapter:
         self._streams.clear()
         yield self._sockets.close()
 
-    def _received(self, base: str, data: bytes, address: Address) -> None:
+    def _received(self, base: str, datagrams: list[bytes], address: Address) -> None:
         with self.driver as now:
-            self.endpoint.receive_on(base, data, address, now)
+            self.endpoint.receive_batch(base, datagrams, address, now)
 
-    def send(self, datagram: Datagram) -> None:
-        """Send a datagram from the base that it names; one that isn't there loses it."""
-        if datagram.base in self._streams:
-            self._streams[datagram.base].write(datagram.data)
-        elif not datagram.base.startswith(STREAMS):
-            self._sockets.send(datagram)
+    def send(self, datagrams: Sequence[Datagram]) -> None:
+        """Send datagrams from the bases that they name; one that isn't there loses them."""
+        for base, group in groupby(datagrams, attrgetter("base")):
+            if base in self._streams:
+                for datagram in group:
+                    self._streams[base].write(datagram.data)
+            elif not base.startswith(STREAMS):
+                self._sockets.send(list(group))
 
     def _react(self, event: EndpointEvent) -> None:
         match event:
@@ -126,7 +130,7 @@ class EndpointAdapter:
             self._runtime,
             server,
             address,
-            received=lambda frame: self._received(base, frame, NOWHERE),
+            received=lambda frame: self._received(base, [frame], NOWHERE),
             connected=lambda: self._stream_connected(base),
             lost=lambda reason: self._stream_lost(base, reason),
         )

@@ -3,7 +3,7 @@ The endpoint: every decision of one peer of the network, on one socket.
 
 ::
 
-    datagrams ──▶ Agent ── LinkDatagram, PathMoved, RoundEnded ──▶ the session of the attempt
+    datagrams ──▶ Agent ── LinkDatagrams, PathMoved, RoundEnded ──▶ the session of the attempt
     documents, verified ─────────────────────────────────────────▶ the session of their author
     sessions ──▶ events for user interfaces, documents to send, datagrams
 
@@ -29,7 +29,7 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.callers import Callers, Ring
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
-from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagram
+from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams
 from p2pchat.traversal.datagrams import RELAYS, Datagram
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.path_hint import PathHint
@@ -225,6 +225,10 @@ class Endpoint:
         """Take a datagram that came in on a base (:mod:`p2pchat.traversal.datagrams`)."""
         self.agent.receive_on(base, data, addr, now)
 
+    def receive_batch(self, base: str, datagrams: list[bytes], addr: Address, now: float) -> None:
+        """Take datagrams of one source together."""
+        self.agent.receive_batch(base, datagrams, addr, now)
+
     def beat(self, now: float) -> None:
         """Send heartbeats; called at the interval of the last :class:`HeartbeatChanged`."""
         for session in self.alive():
@@ -307,9 +311,9 @@ class Endpoint:
         while (event := self.agent.next_event()) is not None:
             any_came = True
             match event:
-                case LinkDatagram(ufrag, data, route):
+                case LinkDatagrams(ufrag, datagrams, route):
                     if (session := self._owner(ufrag)) is not None:
-                        session.receive_link_datagram(data, route, now)
+                        session.receive_link_datagrams(datagrams, route, now)
                 case PathMoved(ufrag, path):
                     if (session := self._owner(ufrag)) is not None:
                         session.path_moved(ufrag, path, now)

@@ -23,6 +23,7 @@ The link knows no addresses: its datagrams go over whatever path its owner has.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 
 import attrs
@@ -142,6 +143,24 @@ class Link:
         try:
             self._feed(self._engine, data, self._time(now))
             self._step(self._engine)
+        except P2PChatError as error:
+            self._end(error, now)
+        self._may_probe()
+
+    def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
+        """Take QUIC datagrams; once the other side is heard, all of them together."""
+        engine = self._engine
+        if engine is None or not self._heard or self._early or len(datagrams) == 1:
+            for data in datagrams:
+                self.receive_datagram(data, now)
+            return
+        self._begin_slot(now)
+        if self.state is LinkState.ENDED or self._waiting > READ_AHEAD:
+            return
+        self._clock.go_on(now, self.rtt)
+        try:
+            engine.receive_datagrams(datagrams, self._time(now))
+            self._step(engine)
         except P2PChatError as error:
             self._end(error, now)
         self._may_probe()

@@ -15,7 +15,7 @@ owner's to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -163,12 +163,12 @@ class LiveLink:
 
     # -- datagrams and time
 
-    def receive_datagram(self, data: bytes, route: Route, now: float) -> None:
-        """Take a datagram; without a link it is nobody's."""
+    def receive_datagrams(self, datagrams: Sequence[bytes], route: Route, now: float) -> None:
+        """Take datagrams; without a link they are nobody's."""
         if self._link is not None:
             self._source = route
             self.idle.heard(now)
-            self._link.receive_datagram(data, now)
+            self._link.receive_datagrams(datagrams, now)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes out: first the last words of links that are gone."""

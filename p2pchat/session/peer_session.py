@@ -17,6 +17,8 @@ Documents come in verified and go out as events; datagrams are QUIC only, STUN i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import attrs
 
 from p2pchat import events
@@ -267,9 +269,9 @@ class PeerSession(SessionState):
                 self._rescue("checks on the path get no answer", now)
         self._drain(now)
 
-    def receive_link_datagram(self, data: bytes, route: Route, now: float) -> None:
-        """Take a QUIC datagram from a route that an authentic check came over."""
-        self.link.receive_datagram(data, route, now)
+    def receive_link_datagrams(self, datagrams: Sequence[bytes], route: Route, now: float) -> None:
+        """Take QUIC datagrams from a route that an authentic check came over."""
+        self.link.receive_datagrams(datagrams, route, now)
         self._drain(now)
 
     def beat(self, now: float) -> None:

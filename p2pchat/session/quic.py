@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from io import StringIO
 from typing import Any, TypeVar
@@ -100,6 +100,10 @@ class Engine:
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Feed one datagram of this connection."""
         self._guard(self._connection.receive_datagram, data, VIRTUAL_ADDRESS, now)
+
+    def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
+        """Feed datagrams of this connection together."""
+        self._guard(self._connection.receive_many_datagrams, list(datagrams), VIRTUAL_ADDRESS, now)
 
     def handle_timer(self, now: float) -> None:
         """Let the engine do what is due."""

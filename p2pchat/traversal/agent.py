@@ -4,9 +4,10 @@ The traversal of one peer: gathering, relays, and any number of attempts side by
 Owns the way of a datagram to the machine that it concerns, whatever base it came in on: relayed
 data is unwrapped first; a STUN request goes to the attempt whose username fragment it names, a
 response by its transaction, and QUIC to the attempt that its route belongs to, as
-:class:`LinkDatagram`.  Everything else is refused and counted.  An attempt is named by our username
-fragment.  Checks that come before the answer, which has the key to judge them by, wait for it,
-EARLY_CHECKS of them: from behind a NAT that maps by destination they alone say where to answer.
+:class:`LinkDatagrams`.  Everything else is refused and counted.  An attempt is named by our
+username fragment.  Checks that come before the answer, which has the key to judge them by, wait
+for it, EARLY_CHECKS of them: from behind a NAT that maps by destination they alone say where to
+answer.
 
 Owns also what attempts share: slots (:mod:`p2pchat.traversal.check_slots`), limits on what is sent
 (:mod:`p2pchat.traversal.send_budget`), port guessing, and the relay.  A relay is asked for where
@@ -22,7 +23,7 @@ one that it names, one of the few that check, or the one that has its route.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import attrs
@@ -56,11 +57,11 @@ from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
 
 
 @attrs.frozen
-class LinkDatagram:
-    """A QUIC datagram from a route that an authentic check came over."""
+class LinkDatagrams:
+    """QUIC datagrams from a route that an authentic check came over."""
 
     ufrag: str
-    data: bytes
+    datagrams: tuple[bytes, ...]
     route: Route
 
 
@@ -73,7 +74,7 @@ class SocketsReleased:
 
 
 GatheringNews = CandidatesChanged | NetworkReturned
-AgentEvent = GatheringNews | PathMoved | RoundEnded | LinkDatagram | SocketsReleased | StreamChange
+AgentEvent = GatheringNews | PathMoved | RoundEnded | LinkDatagrams | SocketsReleased | StreamChange
 
 RELAY_DELAY = 0.2  # seconds that direct checks have before a relay is asked for
 EARLY_CHECKS = 8  # of one attempt; more are sent again anyway
@@ -270,6 +271,23 @@ class Agent:
             self._receive(payload, route, now)
         self._drain(now)
 
+    def receive_batch(
+        self, base: str, datagrams: Sequence[bytes], addr: Address, now: float
+    ) -> None:
+        """
+        Take datagrams that came in on a base from one address, in their order.
+
+        Those of a link, which come by the thousand, are handed on together.
+        """
+        route = Route(addr, base)
+        ufrag = self._routes.owner(route)
+        is_all_quic = all(classify(data) is Kind.QUIC for data in datagrams)
+        if ufrag is not None and is_all_quic and not self.relays.is_serving(addr):
+            self._events.append(LinkDatagrams(ufrag, tuple(datagrams), route))
+            return
+        for data in datagrams:
+            self.receive_on(base, data, addr, now)
+
     def send_relayed(self, datagram: Datagram, now: float) -> None:
         """Send a datagram of a link from a relay base."""
         self.relays.send(datagram, now)
@@ -286,7 +304,7 @@ class Agent:
     def _receive_link_datagram(self, data: bytes, route: Route) -> bool:
         ufrag = self._routes.owner(route)
         if ufrag is not None:
-            self._events.append(LinkDatagram(ufrag, data, route))
+            self._events.append(LinkDatagrams(ufrag, (data,), route))
         return ufrag is not None
 
     def _receive_stun(self, data: bytes, route: Route, now: float) -> bool:

@@ -35,8 +35,7 @@ class Route(NamedTuple):
         return self.base.startswith(RELAYS)
 
 
-@attrs.frozen
-class Datagram:
+class Datagram(NamedTuple):
     """
     One datagram on its way out.
 

@@ -13,10 +13,9 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
-from twisted.internet.udp import Port
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from p2pchat.peer.datagrams import BYTES_A_TURN, DEFAULT_TTL, MAX_SOCKETS, PeerProtocol, PeerSockets
+from p2pchat.peer.datagrams import DEFAULT_TTL, MAX_SOCKETS, PeerProtocol, PeerSockets
 from p2pchat.traversal.datagrams import SOCKETS, Datagram
 from p2pchat.traversal.punching import LOW_TTL
 from p2pchat.wire.addresses import Address, Family
@@ -58,36 +57,29 @@ class PeerProtocolTests(SynchronousTestCase):
     """Both directions of one socket."""
 
     def setUp(self) -> None:
-        self.received: list[tuple[str, bytes, Address]] = []
+        self.received: list[tuple[str, list[bytes], Address]] = []
         self.protocol = PeerProtocol(
-            "base", lambda base, data, source: self.received.append((base, data, source))
+            "base", lambda base, batch, source: self.received.append((base, batch, source))
         )
         self.transport = FakeTransport()
         self.protocol.transport = self.transport  # type: ignore[assignment]
-
-    def test_a_turn(self) -> None:
-        """A flood of datagrams is read little by little: keys and timers come between."""
-        protocol = PeerProtocol("base", lambda *_: None)
-        port = Port(0, protocol)
-        protocol.makeConnection(port)
-        self.assertEqual(port.maxThroughput, BYTES_A_TURN)
 
     @given(st.binary(max_size=50))
     def test_any_bytes(self, data: bytes) -> None:
         """Every datagram is handed on as it is, with the socket's name; others judge it."""
         self.received.clear()
         self.protocol.datagramReceived(data, SOURCE)
-        self.assertEqual(self.received, [("base", data, SOURCE)])
+        self.assertEqual(self.received, [("base", [data], SOURCE)])
 
     def test_source(self) -> None:
         """Of a longer source address, host and port count."""
         self.protocol.datagramReceived(b"x", ("2001:db8::1", 4000, 0, 0))
-        self.assertEqual(self.received, [("base", b"x", ("2001:db8::1", 4000))])
+        self.assertEqual(self.received, [("base", [b"x"], ("2001:db8::1", 4000))])
 
     def test_ttl(self) -> None:
         """A low TTL is set for the datagram that wants it and set back for the next."""
         for ttl in (None, LOW_TTL, LOW_TTL, None, None):
-            self.protocol.send(Datagram(b"x", SOURCE, ttl))
+            self.protocol.send([b"x"], SOURCE, ttl)
         ttls = [ttl for *_, ttl in self.transport.written]
         self.assertEqual(ttls, [DEFAULT_TTL, LOW_TTL, LOW_TTL, DEFAULT_TTL, DEFAULT_TTL])
         option = (socket.IPPROTO_IP, socket.IP_TTL)
@@ -103,16 +95,16 @@ class PeerProtocolTests(SynchronousTestCase):
             ValueError("an IPv6 address on an IPv4 socket"),
         ):
             self.transport.trouble = trouble
-            self.protocol.send(Datagram(b"x", SOURCE, LOW_TTL))
+            self.protocol.send([b"x"], SOURCE, LOW_TTL)
         self.transport.trouble = None
-        self.protocol.send(Datagram(b"y", SOURCE))
+        self.protocol.send([b"y"], SOURCE, None)
         self.assertEqual(self.protocol.unsent, 5)
         self.assertEqual(self.transport.written, [(b"y", SOURCE, DEFAULT_TTL)])
 
     def test_closed(self) -> None:
         """A socket that is gone takes nothing, without a word."""
         self.protocol.transport = None
-        self.protocol.send(Datagram(b"x", SOURCE))
+        self.protocol.send([b"x"], SOURCE, None)
         self.assertEqual(self.transport.written, [])
 
 
@@ -176,21 +168,21 @@ class PeerSocketsTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor = FakeReactor()
-        self.received: list[tuple[str, bytes, Address]] = []
+        self.received: list[tuple[str, list[bytes], Address]] = []
         self.sockets = PeerSockets(
-            self.reactor, lambda base, data, source: self.received.append((base, data, source))
+            self.reactor, lambda base, batch, source: self.received.append((base, batch, source))
         )
         self.sockets.bind(5000)
 
     def send(self, number: int, ufrag: str = "aaaa", ttl: int | None = None) -> None:
         """Send from one of the many."""
-        self.sockets.send(Datagram(b"x", SOURCE, ttl, f"{SOCKETS}{ufrag}/{number}"))
+        self.sockets.send([Datagram(b"x", SOURCE, ttl, f"{SOCKETS}{ufrag}/{number}")])
 
     def test_chat_socket(self) -> None:
         """It is bound as the person wants, and is what datagrams leave from by default."""
         (chat,) = self.reactor.open
         self.assertEqual((chat.number, self.sockets.ports), (5000, {Family.IPV4: 5000}))
-        self.sockets.send(Datagram(b"x", SOURCE))
+        self.sockets.send([Datagram(b"x", SOURCE)])
         self.assertEqual(chat.transport.written, [(b"x", SOURCE, DEFAULT_TTL)])
 
     def test_ipv6(self) -> None:
@@ -201,8 +193,8 @@ class PeerSocketsTests(SynchronousTestCase):
             sockets.bind(5000)
             self.assertEqual(sockets.ports, {Family.IPV4: 5000, Family.IPV6: number})
             to = ("2001:db8::1", 4000)
-            sockets.send(Datagram(b"x", SOURCE))
-            sockets.send(Datagram(b"y", to, LOW_TTL))
+            sockets.send([Datagram(b"x", SOURCE)])
+            sockets.send([Datagram(b"y", to, LOW_TTL)])
             ipv4, ipv6 = self.reactor.open
             self.assertEqual(ipv4.transport.written, [(b"x", SOURCE, DEFAULT_TTL)])
             self.assertEqual(ipv6.transport.written, [(b"y", to, LOW_TTL)])
@@ -213,8 +205,8 @@ class PeerSocketsTests(SynchronousTestCase):
 
     def test_no_ipv6(self) -> None:
         """Without IPv6, what wants to go there is lost, and the rest goes out."""
-        self.sockets.send(Datagram(b"x", ("2001:db8::1", 4000)))
-        self.sockets.send(Datagram(b"y", SOURCE))
+        self.sockets.send([Datagram(b"x", ("2001:db8::1", 4000))])
+        self.sockets.send([Datagram(b"y", SOURCE)])
         (chat,) = self.reactor.open
         self.assertEqual(chat.transport.written, [(b"y", SOURCE, DEFAULT_TTL)])
 
@@ -226,8 +218,18 @@ class PeerSocketsTests(SynchronousTestCase):
 
     def test_not_bound(self) -> None:
         """Before it is bound nothing is sent, and nothing raises."""
-        PeerSockets(self.reactor, lambda *_received: None).send(Datagram(b"x", SOURCE))
+        PeerSockets(self.reactor, lambda *_received: None).send([Datagram(b"x", SOURCE)])
         self.assertEqual(len(self.reactor.open), 1)
+
+    def test_order(self) -> None:
+        """What is sent together goes out in order, whatever socket and TTL each wants."""
+        base = f"{SOCKETS}aaaa/1"
+        wanted = [(b"a", None, ""), (b"b", LOW_TTL, ""), (b"c", None, ""), (b"d", None, base)]
+        self.sockets.send([Datagram(data, SOURCE, ttl, base) for data, ttl, base in wanted])
+        chat, other = self.reactor.open
+        sent = [(data, ttl) for data, _, ttl in chat.transport.written]
+        self.assertEqual(sent, [(b"a", DEFAULT_TTL), (b"b", LOW_TTL), (b"c", DEFAULT_TTL)])
+        self.assertEqual(other.transport.written, [(b"d", SOURCE, DEFAULT_TTL)])
 
     def test_opens_on_first_use(self) -> None:
         """Each other socket opens with the first datagram from it, on any port, once."""
@@ -243,7 +245,9 @@ class PeerSocketsTests(SynchronousTestCase):
         self.send(7)
         for port in self.reactor.open:
             port.protocol.datagramReceived(b"y", SOURCE)
-        self.assertEqual(self.received, [("", b"y", SOURCE), (f"{SOCKETS}aaaa/7", b"y", SOURCE)])
+        self.assertEqual(
+            self.received, [("", [b"y"], SOURCE), (f"{SOCKETS}aaaa/7", [b"y"], SOURCE)]
+        )
 
     def test_released(self) -> None:
         """The sockets of an attempt close, but for those kept; others' stay, and so does ours."""
@@ -269,7 +273,7 @@ class PeerSocketsTests(SynchronousTestCase):
             self.reactor.trouble = trouble
             self.send(1)
             self.send(0)
-            self.sockets.send(Datagram(b"x", SOURCE))
+            self.sockets.send([Datagram(b"x", SOURCE)])
         self.reactor.trouble = None
         self.send(1)
         chat, first, second = self.reactor.open
@@ -289,7 +293,7 @@ class PeerSocketsTests(SynchronousTestCase):
     def test_other_bases(self) -> None:
         """What is no socket of ours opens none."""
         for base in ("relay/1", "stream/1", "socket", "sock/aaaa/1", " "):
-            self.sockets.send(Datagram(b"x", SOURCE, base=base))
+            self.sockets.send([Datagram(b"x", SOURCE, base=base)])
         self.assertEqual(len(self.reactor.open), 1)
         self.assertEqual(self.reactor.open[0].transport.written, [])
 
@@ -323,5 +327,5 @@ class RealSocketTests(TestCase):
         self.addCleanup(sockets.close)
         port = receiver.getsockname()[1]
         for host in ("127.255.255.255", "255.255.255.255", "127.0.0.1"):
-            sockets.send(Datagram(host.encode(), (host, port)))
+            sockets.send([Datagram(host.encode(), (host, port))])
         self.assertEqual(receiver.recv(100), b"127.0.0.1")

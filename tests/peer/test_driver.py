@@ -67,7 +67,7 @@ class DriverTests(SynchronousTestCase):
         self.sent: list[Datagram] = []
         self.told: list[object] = []
         self.react: Callable[[object], object] = self.told.append
-        self.driver = Driver(self.machine, self.clock, self.sent.append, self.take_event)
+        self.driver = Driver(self.machine, self.clock, self.sent.extend, self.take_event)
 
     def take_event(self, event: object) -> None:
         """React as the test wants just now."""
@@ -159,7 +159,7 @@ class DriverTests(SynchronousTestCase):
     def test_events_first(self) -> None:
         """Events are handed on before the datagrams of their step: they may open a socket."""
         order: list[object] = []
-        self.driver = Driver(self.machine, self.clock, order.append, order.append)
+        self.driver = Driver(self.machine, self.clock, order.extend, order.append)
         self.machine.events.append("open")
         self.machine.outgoing = [Datagram(b"x", ADDRESS)]
         self.driver.step()

@@ -157,7 +157,7 @@ class BaseTests(AdapterCase):
 
     def test_chat_socket(self) -> None:
         """From the chat socket by default."""
-        self.alice.adapter.send(Datagram(b"hello", self.peer_address))
+        self.alice.adapter.send([Datagram(b"hello", self.peer_address)])
         self.internet.run(1)
         self.assertEqual(self.peer.received, [(b"hello", self.alice.address)])
 
@@ -166,7 +166,7 @@ class BaseTests(AdapterCase):
         for _ in range(2):
             for number in range(3):
                 base = f"{SOCKETS}ufrag/{number}"
-                self.alice.adapter.send(Datagram(b"x", self.peer_address, base=base))
+                self.alice.adapter.send([Datagram(b"x", self.peer_address, base=base)])
         self.internet.run(1)
         self.assertEqual(len(self.peer.received), 6)
         self.assertEqual(len(set(self.peer.sources)), 3)
@@ -187,7 +187,7 @@ class BaseTests(AdapterCase):
     def test_nowhere(self) -> None:
         """A base that isn't there loses the datagram, as the network may."""
         for base in (f"{RELAYS}9", f"{STREAMS}9"):
-            self.alice.adapter.send(Datagram(b"x", self.peer_address, base=base))
+            self.alice.adapter.send([Datagram(b"x", self.peer_address, base=base)])
         self.internet.run(1)
         self.assertEqual((self.peer.received, self.flushLoggedErrors()), ([], []))
 

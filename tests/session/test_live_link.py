@@ -45,7 +45,7 @@ class LiveLinkTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """Without a link nothing is sent, taken or waited for."""
         self.live.use(path(), 0.0)
-        self.live.receive_datagram(b"?", Route(NEAR), 0.0)
+        self.live.receive_datagrams([b"?"], Route(NEAR), 0.0)
         self.live.handle_timer(9.0)
         self.live.close("", 9.0)
         self.assertEqual((bool(self.live), self.live.open_name), (False, ""))
@@ -64,10 +64,10 @@ class LiveLinkTests(SynchronousTestCase):
     def test_source(self) -> None:
         """While no path is chosen, they go back to where the last one came from."""
         self.begin()
-        self.live.receive_datagram(b"?", Route(NEAR), 0.0)
+        self.live.receive_datagrams([b"?"], Route(NEAR), 0.0)
         self.assertEqual(self.targets(), {NEAR})
         self.live.use(path(), 0.0)
-        self.live.receive_datagram(b"?", Route(NEAR), 1.0)
+        self.live.receive_datagrams([b"?"], Route(NEAR), 1.0)
         self.live.handle_timer(9.0)
         self.assertEqual(self.targets(9.0), {FAR})
 

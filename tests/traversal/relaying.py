@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, TypeVar
 
@@ -192,15 +192,16 @@ class AgentEnd:
         """Return the events of one kind."""
         return [event for _, event in self.told if isinstance(event, kind)]
 
-    def _take(self, base: str, data: bytes, source: Address) -> None:
-        self.agent.receive_on(base, data, source, self.now)
+    def _take(self, base: str, datagrams: list[bytes], source: Address) -> None:
+        self.agent.receive_batch(base, datagrams, source, self.now)
         self.driver.step()
 
-    def _send(self, datagram: Datagram) -> None:
-        if datagram.base in self.streams:
-            self.streams[datagram.base].write(datagram.data)
-        else:
-            self.sockets.send(datagram)
+    def _send(self, datagrams: Sequence[Datagram]) -> None:
+        for datagram in datagrams:
+            if datagram.base in self.streams:
+                self.streams[datagram.base].write(datagram.data)
+            else:
+                self.sockets.send([datagram])
 
     def _note(self, event: AgentEvent) -> None:
         self.told.append((self.now, event))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.agent import EARLY_CHECKS, RELAY_DELAY, Agent, LinkDatagram
+from p2pchat.traversal.agent import EARLY_CHECKS, RELAY_DELAY, Agent, LinkDatagrams
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, Route
 from p2pchat.traversal.dual_stack import DualGathering
@@ -60,9 +60,9 @@ class AgentTests(SynchronousTestCase):
     def hearing(self, source: Address = THEIRS, base: str = "") -> list[str]:
         """Return the attempts to which a QUIC datagram from there goes."""
         self.agent.receive_on(base, QUIC, source, NOW)
-        told = [one for one in self.events() if isinstance(one, LinkDatagram)]
+        told = [one for one in self.events() if isinstance(one, LinkDatagrams)]
         for one in told:
-            self.assertEqual((one.data, one.route), (QUIC, Route(source, base)))
+            self.assertEqual((one.datagrams, one.route), ((QUIC,), Route(source, base)))
         return [one.ufrag for one in told]
 
     def events(self) -> list[object]:

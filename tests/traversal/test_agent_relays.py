@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from p2pchat.traversal.agent import RELAY_DELAY, RELAY_GRACE, LinkDatagram
+from p2pchat.traversal.agent import RELAY_DELAY, RELAY_GRACE, LinkDatagrams
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import RELAYS, Datagram
 from p2pchat.traversal.gathering import CandidatesChanged
@@ -147,11 +147,11 @@ class CarryTests(Case):
         alice, bob = self.moves(self.alice)[-1].path, self.moves(self.bob)[-1].path
         self.alice.agent.send_relayed(Datagram(QUIC, alice.address, None, alice.base), 0.0)
         self.alice.driver.step()
-        self.bob.sockets.send(Datagram(QUIC, bob.address))
+        self.bob.sockets.send([Datagram(QUIC, bob.address)])
         self.internet.run(1)
-        (there,), (back,) = self.bob.events(LinkDatagram), self.alice.events(LinkDatagram)
-        self.assertEqual((there.data, there.route), (QUIC, bob.route))
-        self.assertEqual((back.data, back.route), (QUIC, alice.route))
+        (there,), (back,) = self.bob.events(LinkDatagrams), self.alice.events(LinkDatagrams)
+        self.assertEqual((there.datagrams, there.route), ((QUIC,), bob.route))
+        self.assertEqual((back.datagrams, back.route), ((QUIC,), alice.route))
 
     def test_direct_is_better(self) -> None:
         """A direct pair is taken as soon as there is one, however slow; the relay is let go."""

@@ -9,7 +9,7 @@ from types import FrameType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.agent import Agent, LinkDatagram, SocketsReleased
+from p2pchat.traversal.agent import Agent, LinkDatagrams, SocketsReleased
 from p2pchat.traversal.check_slots import KEPT, LONGEST_WAIT, MAX_CHECKING
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, Datagram
@@ -150,7 +150,7 @@ class ForgedSourceTests(CostCase):
         self.told.clear()
         self.agent.receive_on(CHAT_SOCKET, QUIC, FRIEND, self.now)
         self.flush()
-        (event,) = [one for one in self.told if isinstance(one, LinkDatagram)]
+        (event,) = [one for one in self.told if isinstance(one, LinkDatagrams)]
         self.assertEqual(event.ufrag, "friend")
 
 
@@ -171,7 +171,7 @@ class LinkDatagramTests(CostCase):
             self.agent.datagrams_to_send(self.now)
         finally:
             sys.setprofile(None)
-        self.assertIsInstance(self.agent.next_event(), LinkDatagram)
+        self.assertIsInstance(self.agent.next_event(), LinkDatagrams)
         return count
 
     def test_no_polls(self) -> None:

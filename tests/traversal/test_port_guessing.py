@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal import port_guessing
-from p2pchat.traversal.agent import LinkDatagram, SocketsReleased
+from p2pchat.traversal.agent import LinkDatagrams, SocketsReleased
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits
@@ -278,7 +278,7 @@ class JoinTests(SynchronousTestCase):
         for number in range(SOCKETS_OPENED):
             wire.hard.receive_on(f"{SOCKETS}hard/{number}", quic, EASY, wire.now)
         wire.run(0.01)
-        heard = [one for one in wire.told_hard if isinstance(one, LinkDatagram)]
+        heard = [one for one in wire.told_hard if isinstance(one, LinkDatagrams)]
         self.assertIn(path.route, [one.route for one in heard])
         self.assertLessEqual(
             {one.route.base for one in heard}, {one.base for one in wire.attempts[0].routes}
