@@ -21,7 +21,6 @@ from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.report import AttemptReport, in_ms
 from p2pchat.wire.addresses import format_address
-from p2pchat.wire.messages import TextMessage
 
 MAX_NOTES = 100  # things that happened; the oldest go
 MAX_PATHS = 50
@@ -82,22 +81,6 @@ class ConnectionLog:
     ) -> None:
         """Tell that no conversation came of a call."""
         self.happened(events.CallFailed, reason, explanation, ours, undelivered, summary)
-
-    def sent(self, epoch: str, sequence: int, text: str) -> str:
-        """Tell of a line of ours, and return its id."""
-        name = _message_id(epoch, sequence)
-        self.emit(events.MessageSent(self.peer_id, name, text))
-        return name
-
-    def received(self, epoch: str, line: TextMessage) -> None:
-        """Tell of a line of theirs."""
-        name = _message_id(epoch, line.sequence)
-        self.happened(events.MessageReceived, name, line.text, line.sent_at)
-
-    def delivered(self, epoch: str, sequence: int, seconds: float) -> None:
-        """Tell that a line of ours arrived."""
-        name = _message_id(epoch, sequence)
-        self.emit(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
 
     def path_found(self, path: Path, now: float) -> None:
         """Tell, and keep, which path is in use from now on."""
@@ -162,13 +145,3 @@ def describe_path(path: Path) -> str:
         f"{path.local.value} to {path.remote.value} {format_address(path.address)}, "
         f"{path.rtt * 1000:.1f} ms"
     )
-
-
-def line_of(message_id: str) -> tuple[str, int]:
-    """Return epoch and number of the line that a message id names."""
-    epoch, _, sequence = message_id.rpartition("-")
-    return epoch, int(sequence)
-
-
-def _message_id(epoch: str, sequence: int) -> str:
-    return f"{epoch}-{sequence}"

@@ -29,6 +29,11 @@ MAX_UNREAD_LINES = 1024  # of theirs that wait for our reader; four windows: log
 MAX_UNREAD_TEXT = 4 * 1024 * 1024  # characters of them; a megabyte to 16, as Python keeps them
 
 
+def message_id(epoch: str, sequence: int) -> str:
+    """Return the id of a message, the same on both sides: its author's log and its number."""
+    return f"{epoch}-{sequence}"
+
+
 @attrs.frozen
 class Received:
     """A line of theirs."""
@@ -135,8 +140,10 @@ class Conversation:
             self._unsent.append(line)
         return line.sequence
 
-    def read(self, epoch: str, sequence: int) -> None:
+    def read(self, message_id: str) -> None:
         """Somebody has taken a line of theirs, and so all before it: confirm it."""
+        epoch, _, number = message_id.rpartition("-")
+        sequence = int(number)
         while self._unread and self._unread[0].epoch != epoch:
             self._unread_text -= self._unread.popleft().size  # a log that isn't written any more
         while self._unread and self._unread[0].sequence <= sequence:

@@ -28,7 +28,6 @@ from p2pchat.session import control
 from p2pchat.session import conversation as talk
 from p2pchat.session.approval import RETRY_PATIENCE, By
 from p2pchat.session.call import Call, Undelivered
-from p2pchat.session.connection_log import line_of
 from p2pchat.session.link import Link, LinkEnded
 from p2pchat.session.live_link import RuleBroken
 from p2pchat.session.session_state import SessionState
@@ -42,6 +41,7 @@ from p2pchat.session.stages import (
 )
 from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.report import in_ms
 from p2pchat.traversal.timers import earliest
 from p2pchat.wire import messages
 from p2pchat.wire.documents import Delivered, Offer, Refusal
@@ -98,13 +98,14 @@ class PeerSession(SessionState):
         :raises LocalProtocolError: it is too long, or too many wait.
         """
         sequence = self.conversation.say(text, wall, now)
-        name = self.log.sent(self.conversation.epoch, sequence, text)
+        name = talk.message_id(self.conversation.epoch, sequence)
+        self._events.append(events.MessageSent(self.peer_id, name, text))
         self._drain(now)
         return name
 
     def read(self, message_id: str, now: float) -> None:
         """Somebody has taken the line of theirs that a MessageReceived told: confirm it."""
-        self.conversation.read(*line_of(message_id))
+        self.conversation.read(message_id)
         self._drain(now)
 
     def disconnect(self, now: float) -> None:
@@ -346,9 +347,11 @@ class PeerSession(SessionState):
     def _react(self, event: object, now: float) -> None:
         match event:
             case talk.Received(epoch, line):
-                self.log.received(epoch, line)
+                name, author = talk.message_id(epoch, line.sequence), (self.peer_id, self.name)
+                self._events.append(events.MessageReceived(*author, name, line.text, line.sent_at))
             case talk.Delivered(sequence, seconds):
-                self.log.delivered(self.conversation.epoch, sequence, seconds)
+                name = talk.message_id(self.conversation.epoch, sequence)
+                self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
             case LinkEnded(error):
                 self._link_ended(error, now)
             case control.Opened(username, is_new):

@@ -8,7 +8,7 @@ from typing import TypeVar
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.session.control import Control, ControlEvent
-from p2pchat.session.conversation import Conversation, ConversationEvent, Received
+from p2pchat.session.conversation import Conversation, ConversationEvent, Received, message_id
 from p2pchat.wire.messages import ChatMessage, encode
 
 NOW = 100.0
@@ -61,7 +61,7 @@ class Talker(Silent):
         super().receive_frame(body, now)
         for event in self.happened[before:]:
             if isinstance(event, Received):
-                self.conversation.read(event.epoch, event.message.sequence)
+                self.conversation.read(message_id(event.epoch, event.message.sequence))
 
 
 def sent(one: Control, now: float = NOW, room: int = 10_000) -> list[ChatMessage]:

@@ -48,15 +48,6 @@ class EventTests(SynchronousTestCase):
         self.log.connected(True, 21.0)
         self.assertEqual(self.events()[-1], events.Connected("id", "bob", 1000.0, True))
 
-    def test_message_id(self) -> None:
-        """A line has one id at both ends, from its author's log."""
-        name = self.log.sent("epoch", 7, "text")
-        self.log.delivered("epoch", 7, 0.1234)
-        self.assertEqual(
-            self.events(),
-            [events.MessageSent("id", name, "text"), events.MessageDelivered("id", name, 123.4)],
-        )
-
     def test_path(self) -> None:
         """A path is described by its types, its address and its time."""
         self.assertEqual(describe_path(PATH), "host to srflx 203.0.113.1:5, 12.3 ms")

@@ -20,6 +20,7 @@ from p2pchat.session.conversation import (
     WINDOW_TEXT,
     Delivered,
     Received,
+    message_id,
 )
 from p2pchat.session.liveness import MAX_PONGS, SUSPICION
 from p2pchat.session.peer_session import LINGERING
@@ -52,7 +53,7 @@ class UnreadTests(ConversationCase):
         while len(texts) < count and waiting:
             event = waiting.pop(0)
             if isinstance(event, Received):
-                self.bob.conversation.read(event.epoch, event.message.sequence)
+                self.bob.conversation.read(message_id(event.epoch, event.message.sequence))
                 texts.append(event.message.text)
         self.bob.happened = waiting
         return texts
