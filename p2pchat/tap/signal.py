@@ -6,7 +6,9 @@ Imports neither Klein nor a reactor: ``twistd`` imports this module before the r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 from twisted.application.service import MultiService
@@ -22,6 +24,8 @@ from p2pchat.tap.command_line import CommandLine
 from p2pchat.wire.addresses import parse_ip
 from p2pchat.wire.origins import host, origin
 from p2pchat.wire.servers import parse_turn_url
+
+T = TypeVar("T")
 
 LEASES = (5, 86_400)  # seconds; shorter would be all renewal, longer would show the dead for a day
 TURN_TTLS = (300, 604_800)  # seconds; less would end under a call, more would be hard to revoke
@@ -97,18 +101,19 @@ class Options(CommandLine):
     def postOptions(self) -> None:
         """Check every value, and put numbers in place of digits."""
         self["stun"] = self._number("stun", 0, 65_534)
-        self["stun-host"] = self._host(self["stun-host"])
+        self["stun-host"] = self._read("stun-host", _host)
         self["lease"] = self._number("lease", *LEASES)
-        self["public-url"] = self._origins(self["public-url"])
+        origins = [self._read("public-url", origin, url) for url in self["public-url"] if url]
+        self["public-url"] = tuple(dict.fromkeys(origins))
         self["turn-ttl"] = self._number("turn-ttl", *TURN_TTLS)
-        self["rates"] = rates.Rates(*(self._rate(name) for name in RATES))
+        self["rates"] = rates.Rates(*(self._read(name, rates.Rate.parse) for name in RATES))
         self["work-from"] = self._number("work-from", 0, MAX_STRANGERS)
         for name in LIMITS:
             self[name] = self._number(name, 1, MAX_LIMIT)
-        self["turn"] = self._relays(self["turn"])
+        self["turn"] = self._relays()
         self["turn-secret"] = self._secret("turn-secret-file")
-        self["store"] = self._store(self["store"], self["store-password-file"])
-        self["trusted-proxy"] = self._proxies(self["trusted-proxy"])
+        self["store"] = self._store()
+        self["trusted-proxy"] = self._read("trusted-proxy", TrustedProxies.parse)
         self["work-secret"] = self._secret("work-secret-file")
         self._check_endpoint("listen", "tcp:8000")
         if self["metrics"]:
@@ -123,34 +128,20 @@ class Options(CommandLine):
             raise usage.UsageError(f"--{name} must be from {least} to {most}")
         return int(text)
 
-    def _rate(self, name: str) -> rates.Rate:
+    def _read(self, name: str, read: Callable[[str], T], text: str | None = None) -> T:
+        """Read the text of an option."""
         try:
-            return rates.Rate.parse(self[name])
-        except ConfigurationError as error:
+            return read(self[name] if text is None else text)
+        except (ConfigurationError, RemoteProtocolError) as error:
             raise usage.UsageError(f"--{name}: {error}") from None
 
-    def _origins(self, urls: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            return tuple(dict.fromkeys(origin(url) for url in urls if url))
-        except RemoteProtocolError as error:
-            raise usage.UsageError(f"--public-url: {error}") from None
-
-    def _host(self, name: str) -> str:
-        try:
-            return host(origin(f"http://{name}")) if name else ""
-        except RemoteProtocolError as error:
-            raise usage.UsageError(f"--stun-host: {error}") from None
-
-    def _relays(self, text: str) -> tuple[str, ...]:
-        if bool(text) != bool(self["turn-secret-file"]):
+    def _relays(self) -> tuple[str, ...]:
+        if bool(self["turn"]) != bool(self["turn-secret-file"]):
             raise usage.UsageError("--turn and --turn-secret-file need each other")
-        try:
-            urls = [str(parse_turn_url(url.strip())) for url in text.split(",")] if text else []
-        except RemoteProtocolError as error:
-            raise usage.UsageError(f"--turn: {error}") from None
+        urls = [url.strip() for url in self["turn"].split(",") if self["turn"]]
         if len(urls) > MAX_RELAYS:
             raise usage.UsageError(f"--turn: {len(urls)} URLs, {MAX_RELAYS} at most")
-        return tuple(dict.fromkeys(urls))
+        return tuple(dict.fromkeys(str(self._read("turn", parse_turn_url, url)) for url in urls))
 
     def _secret(self, name: str) -> bytes:
         """Read a secret, without the line's end; others' configurations have it as a word."""
@@ -169,27 +160,17 @@ class Options(CommandLine):
             raise usage.UsageError(f"--{name}: {path!r} must hold one word")
         return secret
 
-    def _store(self, text: str, password_file: str) -> RedisUrl | None:
-        if not text:
-            if password_file:
+    def _store(self) -> RedisUrl | None:
+        if not self["store"]:
+            if self["store-password-file"]:
                 raise usage.UsageError("--store-password-file needs --store")
             return None
+        url = self._read("store", parse_redis_url)
+        password = self._secret("store-password-file")
         try:
-            url = parse_redis_url(text)
-        except ConfigurationError as error:
-            raise usage.UsageError(f"--store: {error}") from None
-        if not password_file:
-            return url
-        try:
-            return attrs.evolve(url, password=self._secret("store-password-file").decode())
+            return attrs.evolve(url, password=password.decode()) if password else url
         except UnicodeDecodeError:
             raise usage.UsageError("--store-password-file must be UTF-8") from None
-
-    def _proxies(self, text: str) -> TrustedProxies:
-        try:
-            return TrustedProxies.parse(text)
-        except ConfigurationError as error:
-            raise usage.UsageError(f"--trusted-proxy: {error}") from None
 
     def _check_endpoint(self, name: str, example: str) -> None:
         try:
@@ -200,8 +181,9 @@ class Options(CommandLine):
             ) from None
 
     def _check_addresses(self) -> None:
-        first = self._ip("address")
-        second = self._ip("second-address")
+        for name in ("address", "second-address"):
+            self[name] = self._read(name, _ip)
+        first, second = self["address"], self["second-address"]
         if not second:
             return
         if not first or not self["stun"]:
@@ -211,12 +193,13 @@ class Options(CommandLine):
                 "--address and --second-address must be two addresses of one family"
             )
 
-    def _ip(self, name: str) -> str:
-        try:
-            self[name] = str(parse_ip(self[name])) if self[name] else ""
-        except RemoteProtocolError as error:
-            raise usage.UsageError(f"--{name}: {error}") from None
-        return str(self[name])
+
+def _host(name: str) -> str:
+    return host(origin(f"http://{name}")) if name else ""
+
+
+def _ip(text: str) -> str:
+    return str(parse_ip(text)) if text else ""
 
 
 def makeService(options: Options) -> MultiService:
