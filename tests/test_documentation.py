@@ -87,7 +87,7 @@ from p2pchat.wire.servers import LongTermCredential
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
 from tests.registry.web import Web
-from tests.traversal.ends import MAX_PACKET
+from tests.traversal.attempt_ends import MAX_PACKET
 
 ROOT = Path(__file__).parent.parent
 

@@ -78,3 +78,26 @@ class ReadmeTests(SynchronousTestCase):
         readme = text("README.rst")
         pages = {file.name for file in (ROOT / "docs").glob("*.rst")} - {"index.rst"}
         self.assertEqual([page for page in sorted(pages) if page not in readme], [])
+
+
+class TestsTests(SynchronousTestCase):
+    """Whoever writes a test finds the harness for it."""
+
+    def test_harnesses(self) -> None:
+        """tests/README names each, but for the parts of the largest three."""
+        named = set(re.findall(r"``([\w/]+\.py|[\w]+/)``", text("tests/README.rst")))
+        whole = ("tests/simulation/", "tests/lab/", "tests/cluster/")
+        harnesses = {
+            source.path.removeprefix("tests/")
+            for source in sources("tests")
+            if not source.stem.startswith(("test_", "__init__"))
+            and not source.path.startswith(whole)
+        }
+        files = {name.removeprefix("tests/") for name in named}
+        self.assertEqual(harnesses - files, set())
+        ghosts = {
+            name
+            for name in named
+            if not any((ROOT / place / name).exists() for place in ("", "tests"))
+        }
+        self.assertEqual(ghosts, set())

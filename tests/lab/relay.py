@@ -19,16 +19,11 @@ import shutil
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import attrs
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import write_certificate
 from tests.lab.machines import Host
 from tests.lab.service import Service
 
@@ -150,31 +145,3 @@ class Relay(Service):
         argv = [sys.executable, "-I", "-S", "-c", AWAIT, self.host.address, str(port)]
         if said := self.host.run([*argv, str(START_LIMIT)], START_LIMIT + 10):
             raise AssertionError(f"the relay does not answer: {said}\n{self.log_tail()}")
-
-
-def write_certificate(directory: str, address: str) -> None:
-    """Write a key, and a certificate for `address` that it signs itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-    now, names = (
-        datetime.now(UTC),
-        x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]),
-    )
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    Path(directory, "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    Path(directory, "key.pem").write_bytes(private)

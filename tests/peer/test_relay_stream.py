@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from random import Random
 from typing import Any
 
 import attrs
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, PrivateCertificate
@@ -25,6 +20,7 @@ from p2pchat.peer.relay_stream import CONNECT_TIMEOUT, RelayStream
 from p2pchat.wire import stun
 from p2pchat.wire.channel_data import encode_channel_data
 from p2pchat.wire.servers import RelayServer, Transport
+from tests.certificates import make_certificate
 from tests.simulation.internet import Internet
 from tests.simulation.link import Link
 from tests.simulation.world import runtime_on
@@ -33,26 +29,9 @@ ADDRESS = "203.0.113.7"
 FRAME = encode_channel_data(0x4000, b"hello", True)
 
 
-def make_certificate(address: str) -> PrivateCertificate:
-    """Make a self-signed certificate for an IP address."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([])
-    now = datetime.now(UTC)
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(alternative, False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    made: PrivateCertificate = PrivateCertificate.loadPEM(private + pem)
+def private_certificate(address: str) -> PrivateCertificate:
+    """Make a certificate that signs itself."""
+    made: PrivateCertificate = PrivateCertificate.loadPEM(b"".join(make_certificate(address)))
     return made
 
 
@@ -240,7 +219,7 @@ class TlsTests(Case):
 
     def test_frames(self) -> None:
         """With a certificate that is trusted, frames go both ways."""
-        certificate = make_certificate(ADDRESS)
+        certificate = private_certificate(ADDRESS)
         self.listen(certificate)
         stream = self.open(Transport.TLS, trust=Certificate(certificate.original))
         self.internet.run(1)
@@ -253,14 +232,14 @@ class TlsTests(Case):
 
     def test_untrusted(self) -> None:
         """One that the platform doesn't trust is refused before anything is sent."""
-        self.listen(make_certificate(ADDRESS))
+        self.listen(private_certificate(ADDRESS))
         self.open(Transport.TLS)
         self.internet.run(1)
         self.assertIn("certificate verify failed", self.lost())
 
     def test_another_host(self) -> None:
         """So is a good one for another host."""
-        certificate = make_certificate("203.0.113.99")
+        certificate = private_certificate("203.0.113.99")
         self.listen(certificate)
         self.open(Transport.TLS, trust=Certificate(certificate.original))
         self.internet.run(1)

@@ -29,7 +29,7 @@ from p2pchat.wire.documents import (
 )
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.world import SECRET, Person, World, runtime_on
-from tests.traversal.ends import MAX_PACKET
+from tests.traversal.attempt_ends import MAX_PACKET
 
 FORBIDDEN = (
     *("127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.251"),

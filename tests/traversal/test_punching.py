@@ -23,7 +23,18 @@ from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.cases import each
-from tests.traversal.ends import A1, A2, B1, B2, ELSEWHERE, KEY, End, PunchingCase, end, host
+from tests.traversal.attempt_ends import (
+    A1,
+    A2,
+    B1,
+    B2,
+    ELSEWHERE,
+    KEY,
+    End,
+    PunchingCase,
+    end,
+    host,
+)
 from tests.traversal.fake_wire import Link
 from tests.traversal.outboxes import checks_of
 

@@ -22,7 +22,7 @@ from p2pchat.traversal.send_budget import (
 )
 from p2pchat.wire import stun
 from p2pchat.wire.documents import MAX_LABEL
-from tests.traversal.ends import MAX_PACKET
+from tests.traversal.attempt_ends import MAX_PACKET
 
 VICTIM, OTHER = "203.0.113.66", "203.0.113.67"
 

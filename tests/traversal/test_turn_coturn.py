@@ -14,15 +14,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.protocol import DatagramProtocol
@@ -34,6 +28,7 @@ from p2pchat.runtime import real_runtime
 from p2pchat.traversal.turn import AllocationState
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.servers import LongTermCredential, RelayServer, Transport
+from tests.certificates import write_certificate
 from tests.ports import free_port
 from tests.traversal.carriers import Carrier, StreamCarrier, UdpCarrier
 
@@ -53,40 +48,13 @@ def reason_to_skip() -> str:
     return "" if shutil.which(PROGRAM) else f"no {PROGRAM} on the PATH: install coturn"
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """Write a self-signed certificate for loopback and its key; return the certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    (folder / "cert.pem").write_bytes(pem)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "key.pem").write_bytes(secret)
-    return Certificate.loadPEM(pem)
-
-
 class Coturn:
     """One process, its ports and its certificate."""
 
     def __init__(self, *options: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="p2pchat-coturn-")
         folder = Path(self._folder.name)
-        self.certificate = make_certificate(folder)
+        self.certificate = Certificate.loadPEM(write_certificate(folder, HOST))
         self.port, self.tls_port = free_port(), free_port()
         self._log = (folder / "output").open("wb")
         self._process = subprocess.Popen(
@@ -95,7 +63,7 @@ class Coturn:
                 *(f"--static-auth-secret={SECRET.decode()}", f"--listening-ip={HOST}"),
                 *(f"--relay-ip={HOST}", "--allow-loopback-peers", "--no-dtls"),
                 *(f"--listening-port={self.port}", f"--tls-listening-port={self.tls_port}"),
-                *(f"--cert={folder}/cert.pem", f"--pkey={folder}/key.pem"),
+                *(f"--cert={folder}/certificate.pem", f"--pkey={folder}/key.pem"),
                 *(f"--pidfile={folder}/pid", "--log-file=stdout", f"--userdb={folder}/db"),
                 *options,
             ],

@@ -22,7 +22,7 @@ from p2pchat.registry.store.redis import RedisStore
 from p2pchat.registry.store.redis_url import parse_redis_url
 from p2pchat.runtime import real_runtime
 from p2pchat.wire.documents import Registration
-from tests.lab.relay import write_certificate
+from tests.certificates import write_certificate
 from tests.ports import free_port
 from tests.registry.store.redis_server import NO_REDIS, RedisServer
 from tests.registry.store.store_contract import (
