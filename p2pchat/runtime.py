@@ -54,6 +54,12 @@ class MonotonicClock:
         return cast(list[IDelayedCall], self._reactor.getDelayedCalls())
 
 
+def cancel(call: IDelayedCall | None) -> None:
+    """Cancel a delayed call, if there is one that is still to come."""
+    if call is not None and call.active():
+        call.cancel()
+
+
 @attrs.frozen
 class Runtime:
     """

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.runtime import MonotonicClock, interface_addresses, listen_udp6, real_runtime
+from p2pchat.runtime import MonotonicClock, cancel, interface_addresses, listen_udp6, real_runtime
 from tests.simulation.internet import Internet
 
 
@@ -41,6 +41,20 @@ class MonotonicClockTests(SynchronousTestCase):
         self.reactor.advance(3600.0)
         self.assertLess(self.clock.seconds() - before, 60)
         self.assertGreaterEqual(self.clock.seconds(), before)
+
+
+class CancelTests(SynchronousTestCase):
+    """Delayed calls that may be gone."""
+
+    def test_cancel(self) -> None:
+        """What is still to come is cancelled; what came, what was cancelled, and none, is left."""
+        clock, called = Clock(), list[int]()
+        coming, came = clock.callLater(2, called.append, 1), clock.callLater(1, called.append, 2)
+        clock.advance(1)
+        for call in (coming, coming, came, None):
+            cancel(call)
+        clock.advance(9)
+        self.assertEqual(called, [2])
 
 
 class RuntimeTests(SynchronousTestCase):

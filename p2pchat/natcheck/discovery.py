@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.runtime import Runtime
+from p2pchat.runtime import Runtime, cancel
 from p2pchat.traversal.nat import Filtering, Mapping
 from p2pchat.traversal.reachability import may_serve
 from p2pchat.wire import stun
@@ -156,8 +156,7 @@ class BindingClient(DatagramProtocol):
     def _end(self, response: Response | None) -> None:
         self._transaction_id = b""
         for timer in self._timers:
-            if timer.active():
-                timer.cancel()
+            cancel(timer)
         self._answer.callback(response)
 
     def _send(self, data: bytes, server: Address) -> None:

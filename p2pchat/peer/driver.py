@@ -19,6 +19,7 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from p2pchat.interfaces import IMachine
+from p2pchat.runtime import cancel
 from p2pchat.traversal.datagrams import Datagram
 
 GRANULARITY = 0.0001  # seconds; below it a machine that wants to be called "now" would spin
@@ -79,8 +80,7 @@ class Driver(Generic[_Event]):
 
     def _arm(self, now: float) -> None:
         wanted = self.machine.get_timer()
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        cancel(self._timer)
         self._timer = None
         if wanted is not None and not self._stopped:
             delay = max(GRANULARITY, wanted - now)
@@ -97,6 +97,5 @@ class Driver(Generic[_Event]):
     def stop(self) -> None:
         """Never call the machine again."""
         self._stopped = True
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        cancel(self._timer)
         self._timer = None

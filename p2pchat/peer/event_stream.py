@@ -19,6 +19,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.runtime import cancel
 from p2pchat.session.token_bucket import TokenBucket
 
 MAX_EVENT = 48 * 1024  # bytes; a document has 32 KiB at most
@@ -154,9 +155,8 @@ class EventStream(Protocol):
 
     def stop(self, reason: str) -> None:
         """End the stream from our side."""
-        for timer in (self._silence, self._next):
-            if timer is not None and timer.active():
-                timer.cancel()
+        cancel(self._silence)
+        cancel(self._next)
         self._waiting.clear()
         ended, self._ended = self._ended, None
         if self.transport is not None:

@@ -56,7 +56,7 @@ from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.proof_of_work import solve
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
-from p2pchat.runtime import Runtime
+from p2pchat.runtime import Runtime, cancel
 from p2pchat.session.retry_gate import RetryGate
 from p2pchat.wire.documents import Registration
 
@@ -202,8 +202,7 @@ class RegistryConnection:
             self._renewal.stop()
         if self._stream is not None:
             self._stream.stop("given up")
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        cancel(self._timer)
         self._renewal, self._stream, self._timer = None, None, None
 
     # -- registering

@@ -33,7 +33,7 @@ from zope.interface import implementer
 
 from p2pchat.errors import LocalProtocolError
 from p2pchat.peer.failures import in_words
-from p2pchat.runtime import Runtime
+from p2pchat.runtime import Runtime, cancel
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.channel_data import StreamFrames
 from p2pchat.wire.servers import RelayServer, Transport
@@ -150,7 +150,7 @@ class RelayStream:
 
     def _established(self, protocol: _RelayProtocol) -> None:
         if not self._ended:
-            self._stop_timeout()
+            cancel(self._timeout)
             self._protocol = protocol
             self.connected()
 
@@ -175,7 +175,7 @@ class RelayStream:
         self.lost(reason)
 
     def _release(self, at_once: bool) -> None:
-        self._stop_timeout()
+        cancel(self._timeout)
         protocol, self._protocol = self._protocol, None
         if self._connecting is not None:
             self._connecting.cancel()
@@ -184,11 +184,6 @@ class RelayStream:
             cast(Any, protocol.transport).loseConnection()
         elif self._transport is not None:
             self._transport.abortConnection()
-
-    def _stop_timeout(self) -> None:
-        if self._timeout is not None and self._timeout.active():
-            self._timeout.cancel()
-        self._timeout = None
 
 
 def _ending(failure: Failure) -> str:

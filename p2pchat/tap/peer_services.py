@@ -31,7 +31,7 @@ from p2pchat.natcheck.discovery import Behaviour, read_behaviour
 from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer.registry_signaling import find_stun
 from p2pchat.peer.resolver import Resolver
-from p2pchat.runtime import Runtime
+from p2pchat.runtime import Runtime, cancel
 from p2pchat.tap.event_log import EventLog
 from p2pchat.tap.process import Process
 from p2pchat.ui import json_form
@@ -216,12 +216,11 @@ def front_end_for(runtime: Runtime, username: str, json: bool) -> tuple[FrontEnd
 
 
 def _cancelling(call: IDelayedCall) -> Callable[[Any], Any]:
-    def cancel(result: Any) -> Any:
-        if call.active():
-            call.cancel()
+    def pass_on(result: Any) -> Any:
+        cancel(call)
         return result
 
-    return cancel
+    return pass_on
 
 
 def _reason(error: CannotListenError) -> str:

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from p2pchat import events
-from p2pchat.runtime import Runtime
+from p2pchat.runtime import Runtime, cancel
 from p2pchat.ui import results
 from p2pchat.ui.deliveries import Deliveries
 from p2pchat.ui.layout import Entry, Layout, day
@@ -105,8 +105,7 @@ class PlainConsole(FrontEnd):
         self.stdio.write("".join(f"{row}\n" for row in rows))
 
     def _set_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        cancel(self._timer)
         due, clock = self._deliveries.get_timer(), self._runtime.clock
         if due is not None and not self._closed:
             self._timer = clock.callLater(max(due - clock.seconds(), 0), self._warn)

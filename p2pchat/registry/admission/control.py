@@ -21,6 +21,7 @@ from p2pchat.registry.admission.load import GRACE, LoadMeter
 from p2pchat.registry.admission.proof_of_work import ProofOfWork
 from p2pchat.registry.admission.rates import Rates, TokenBuckets
 from p2pchat.registry.refusals import Refused, refused
+from p2pchat.runtime import cancel
 
 INTERVAL = 1.0  # seconds between two measurements of the event loop
 
@@ -59,8 +60,7 @@ class EventLoopLag:
 
     def stop(self) -> None:
         """Measure no more."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        cancel(self._timer)
 
 
 class AdmissionControl:

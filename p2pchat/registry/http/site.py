@@ -64,6 +64,7 @@ from p2pchat.registry.http.connections import (
 from p2pchat.registry.http.plain_requests import PlainRequest, read_plain
 from p2pchat.registry.refusals import Refused, refusal_of, refused
 from p2pchat.registry.registry import Registry
+from p2pchat.runtime import cancel
 from p2pchat.wire.problems import CONTENT_TYPE
 
 MAX_BODY = 16 * 1024  # bytes; twice the longest document
@@ -269,8 +270,7 @@ class RegistryChannel(HTTPChannel):
         """Give the slot up, and what the client waited for."""
         self.site.connections.remove(self._slot)
         self._kept = b""
-        if self._lingering is not None and self._lingering.active():
-            self._lingering.cancel()  # lest it hold what is gone
+        cancel(self._lingering)  # lest it hold what is gone
         if self._pending is not None:
             self._pending.cancel()
         super().connectionLost(reason)
@@ -493,8 +493,7 @@ class RejectingProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Make room for another."""
         self._site.rejecting -= 1
-        if self._timer.active():
-            self._timer.cancel()
+        cancel(self._timer)
 
 
 class RegistrySite(Site):
