@@ -11,19 +11,14 @@ are dropped and counted, and what is above sends again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import attrs
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IHandshakeListener,
-    IPushProducer,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from twisted.logger import Logger
@@ -44,59 +39,15 @@ _log = Logger()
 
 
 @implementer(IHandshakeListener, IPushProducer)
-class _RelayProtocol(Protocol):
-    """Our end of the connection."""
-
-    def __init__(self, stream: RelayStream) -> None:
-        self._stream = stream
-        self._frames = StreamFrames()
-        self.paused = False
-
-    def connectionMade(self) -> None:
-        """Say so at once over TCP; TLS has a handshake to come."""
-        transport = cast(Any, self.transport)
-        transport.setTcpNoDelay(True)
-        transport.registerProducer(self, True)
-        if self._stream.server.transport is Transport.TCP:
-            self._stream._established(self)
-
-    def handshakeCompleted(self) -> None:
-        """TLS is there, and the certificate is good."""
-        self._stream._established(self)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Hand on whole frames."""
-        for frame in self._frames.receive(data):
-            self._stream.received(frame)
-        if self._frames.broken:
-            self._stream._end(self._frames.broken)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Say why."""
-        self._stream._end(_ending(reason))
-
-    def pauseProducing(self) -> None:
-        """The connection takes no more for now."""
-        self.paused = True
-
-    def resumeProducing(self) -> None:
-        """It does again."""
-        self.paused = False
-
-    def stopProducing(self) -> None:
-        """It never will again; :meth:`connectionLost` follows."""
-        self.paused = True
-
-
-@attrs.define(eq=False)
-class RelayStream:
+@attrs.define(eq=False, slots=False)
+class RelayStream(Protocol):
     """
     One connection; it connects at once, and is done for good when ``lost`` is called.
 
     :ivar server: the relay; its transport is TCP or TLS.
     :ivar address: where it is; its name, which was resolved and judged before, isn't looked up.
     :ivar received: takes each frame, a STUN message or ChannelData.
-    :ivar connected: called once, when frames may be written.
+    :param connected: called once, when frames may be written.
     :ivar lost: called once, unless we closed it, with the reason, which goes on after the relay's
         name (as :meth:`p2pchat.traversal.turn.Allocation.fail` takes it).
     :ivar trust_root: who may have signed the relay's certificate, as ``optionsForClientTLS``
@@ -108,14 +59,15 @@ class RelayStream:
     server: RelayServer
     address: Address
     received: Callable[[bytes], None]
-    connected: Callable[[], None]
+    _established: Callable[[], None] = attrs.field(alias="connected")
     lost: Callable[[str], None]
     trust_root: Any = None
     unsent: int = 0
-    _protocol: _RelayProtocol | None = None  # once frames may be written
-    _connecting: Deferred[Any] | None = None
-    _transport: ITCPTransport | None = None
-    _timeout: IDelayedCall | None = None
+    _frames: StreamFrames = attrs.Factory(StreamFrames)
+    _connecting: Deferred[Any] = attrs.field(init=False)
+    _timeout: IDelayedCall = attrs.field(init=False)
+    _is_open: bool = False  # frames may be written
+    _is_full: bool = False
     _ended: bool = False
 
     def __attrs_post_init__(self) -> None:
@@ -126,10 +78,10 @@ class RelayStream:
         connect = TCP6ClientEndpoint if ":" in self.address[0] else TCP4ClientEndpoint
         endpoint = connect(self.runtime.reactor, *self.address, timeout=CONNECT_TIMEOUT)
         self._connecting = endpoint.connect(self._factory())
-        self._connecting.addCallbacks(self._reached, self._unreached)
+        self._connecting.addErrback(self._unreached)
 
     def _factory(self) -> Any:
-        factory = Factory.forProtocol(lambda: _RelayProtocol(self))
+        factory = Factory.forProtocol(lambda: self)
         factory.noisy = False
         if self.server.transport is Transport.TCP:
             return factory
@@ -138,60 +90,91 @@ class RelayStream:
         )
         return TLSMemoryBIOFactory(options, True, factory, clock=self.runtime.clock)
 
-    def _reached(self, protocol: Any) -> None:
-        self._connecting = None
-        self._transport = protocol.transport
-        if self._ended:
-            protocol.transport.abortConnection()
+    @property
+    def _connection(self) -> Any:
+        return self.transport
 
-    def _unreached(self, failure: Failure) -> None:
-        self._connecting = None
-        self._end(f"can't be reached: {in_words(failure.value, 'no connection')}")
+    # -- what the connection says
 
-    def _established(self, protocol: _RelayProtocol) -> None:
+    def connectionMade(self) -> None:
+        """Say so at once over TCP; TLS has a handshake to come."""
+        self._connection.setTcpNoDelay(True)
+        self._connection.registerProducer(self, True)
+        if self.server.transport is Transport.TCP:
+            self.handshakeCompleted()
+
+    def handshakeCompleted(self) -> None:
+        """Over TLS, too, frames may be written: the certificate is good."""
         if not self._ended:
             cancel(self._timeout)
-            self._protocol = protocol
-            self.connected()
+            self._is_open = True
+            self._established()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hand on whole frames."""
+        for frame in self._frames.receive(data):
+            self.received(frame)
+        if self._frames.broken:
+            self._end(self._frames.broken)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Say why, to go on after the relay's name."""
+        words = in_words(reason.value, "broken off")
+        if reason.check(SSL.Error):
+            self._end(f"failed in {words}")
+        elif reason.check(ConnectionDone):
+            self._end("closed the connection")
+        else:
+            self._end(f"lost the connection: {words}")
+
+    def _unreached(self, failure: Failure) -> None:
+        self._end(f"can't be reached: {in_words(failure.value, 'no connection')}")
+
+    def pauseProducing(self) -> None:
+        """The connection takes no more for now."""
+        self._is_full = True
+
+    def resumeProducing(self) -> None:
+        """It does again."""
+        self._is_full = False
+
+    def stopProducing(self) -> None:
+        """It never will again; :meth:`connectionLost` follows."""
+        self._is_full = True
+
+    # -- what we want of it
 
     def write(self, frame: bytes) -> None:
         """Send a frame, or drop it."""
-        if self._protocol is None or self._protocol.paused or self._protocol.transport is None:
-            self.unsent += 1
+        if self._is_open and not self._is_full:
+            self._connection.write(frame)
         else:
-            self._protocol.transport.write(frame)
+            self.unsent += 1
 
     def close(self) -> None:
         """Close the connection once what was written is sent; ``lost`` isn't called."""
-        self._ended = True
-        self._release(at_once=False)
+        was_open = self._is_open
+        self._finish()
+        if was_open:
+            self._connection.unregisterProducer()
+            self._connection.loseConnection()
+        else:
+            self._abort()
 
     def _end(self, reason: str) -> None:
         if self._ended:
             return
-        self._ended = True
-        self._release(at_once=True)
+        self._finish()
+        self._abort()
         _log.debug("relay {relay}: {reason}", relay=str(self.server), reason=reason)
         self.lost(reason)
 
-    def _release(self, at_once: bool) -> None:
+    def _finish(self) -> None:
+        self._ended, self._is_open = True, False
         cancel(self._timeout)
-        protocol, self._protocol = self._protocol, None
-        if self._connecting is not None:
+
+    def _abort(self) -> None:
+        if self.transport is None:
             self._connecting.cancel()
-        elif protocol is not None and not at_once:
-            cast(Any, protocol.transport).unregisterProducer()
-            cast(Any, protocol.transport).loseConnection()
-        elif self._transport is not None:
-            self._transport.abortConnection()
-
-
-def _ending(failure: Failure) -> str:
-    """Return how a connection ended, to go on after the relay's name."""
-    error = failure.value
-    if isinstance(error, SSL.Error):
-        details = error.args[0] if error.args else ()
-        return f"failed in TLS: {details[0][-1] if details else 'broken off'}"
-    if isinstance(error, ConnectionDone):
-        return "closed the connection"
-    return f"lost the connection: {in_words(error, 'broken off')}"
+        else:
+            self._connection.abortConnection()
