@@ -17,7 +17,6 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IConsumer,
@@ -30,9 +29,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import (
-    URI,
     Agent,
-    BrowserLikePolicyForHTTPS,
     HTTPConnectionPool,
     RequestTransmissionFailed,
     ResponseDone,
@@ -40,7 +37,7 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
+from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
 from p2pchat.errors import RegistryError, RegistryUnreachable
@@ -94,10 +91,11 @@ class HttpClient:
     def __attrs_post_init__(self) -> None:
         reactor = self._runtime.reactor
         self._origin = origin(self.server).encode("ascii")
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
-        endpoints = _Endpoints(self._runtime, self.location)
-        self._kept = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
-        self._streams = Agent.usingEndpointFactory(reactor, endpoints)
+        meter = partial(_Meter, self._runtime.clock, self.location)
+        self._pool = _MeteredPool(reactor, meter, persistent=True)
+        unkept = _MeteredPool(reactor, meter, persistent=False)
+        self._kept = Agent(reactor, connectTimeout=REQUEST_TIMEOUT, pool=self._pool)
+        self._streams = Agent(reactor, connectTimeout=REQUEST_TIMEOUT, pool=unkept)
 
     @inlineCallbacks
     def ask(self, method: str, path: str, headers: dict[str, str], data: bytes = b"") -> Any:
@@ -237,44 +235,32 @@ class _AnswerReader(Protocol):
         self._body += data
         if len(self._body) > MAX_ANSWER:
             self._stop()
-            self._finish(RegistryError(f"it has more than {MAX_ANSWER} bytes"))
+            self.done.errback(RegistryError(f"it has more than {MAX_ANSWER} bytes"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The answer is whole, or broken."""
-        whole = reason.check(ResponseDone, PotentialDataLoss) is not None
-        self._finish(bytes(self._body) if whole else reason.value)
+        if self.done.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.done.callback(bytes(self._body))
+        else:
+            self.done.errback(reason)
 
     def _stop(self) -> None:
         if self.transport is not None:
             self.transport.loseConnection()
 
-    def _finish(self, outcome: bytes | BaseException | None) -> None:
-        if self.done.called:
-            return
-        if isinstance(outcome, bytes):
-            self.done.callback(outcome)
-        else:
-            self.done.errback(Failure(outcome))
 
+class _MeteredPool(HTTPConnectionPool):
+    """Opens Twisted's own connections, with a :class:`_Meter` each."""
 
-@implementer(IAgentEndpointFactory)
-@attrs.frozen
-class _Endpoints:
-    """Makes the endpoints of an agent: those of Twisted, with a :class:`_Meter` each."""
+    def __init__(self, reactor: Any, meter: Callable[..., _Meter], persistent: bool) -> None:
+        super().__init__(reactor, persistent)
+        self._meter = meter
 
-    _runtime: Runtime
-    _location: RegistryLocation
-    _policy: BrowserLikePolicyForHTTPS = attrs.Factory(BrowserLikePolicyForHTTPS)
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """See `IAgentEndpointFactory`."""
-        host = uri.host.decode("ascii")
-        reactor = self._runtime.reactor
-        endpoint: IStreamClientEndpoint
-        endpoint = HostnameEndpoint(reactor, host, uri.port, timeout=REQUEST_TIMEOUT)
-        if uri.scheme != b"http":
-            endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint)
-        return _MeteredEndpoint(endpoint, self._runtime.clock, self._location)
+    def getConnection(self, key: Any, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
+        """See `HTTPConnectionPool`."""
+        return super().getConnection(key, _MeteredEndpoint(endpoint, self._meter))
 
 
 @implementer(IStreamClientEndpoint)
@@ -283,14 +269,13 @@ class _MeteredEndpoint:
     """An endpoint whose connections are read no faster than we want."""
 
     _endpoint: IStreamClientEndpoint
-    _clock: IReactorTime
-    _location: RegistryLocation
+    _meter: Callable[..., _Meter]
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
         """See `IStreamClientEndpoint`."""
         metered = WrappingFactory(factory)
         factory.noisy = metered.noisy = False
-        metered.protocol = partial(_Meter, self._clock, self._location)
+        metered.protocol = self._meter
         connecting: Deferred[Any] = self._endpoint.connect(metered)
         return connecting.addCallback(lambda meter: meter.admit())
 
@@ -340,16 +325,17 @@ class _Meter(ProtocolWrapper):
         super().write(data)
 
     def writeSequence(self, data: Any) -> None:
-        """Send bytes of a request, and expect the head of an answer."""
-        self._head, self._heads = bytearray(), 0
-        super().writeSequence(data)
+        """See `ITransport`."""
+        self.write(b"".join(data))
 
     def dataReceived(self, data: bytes) -> None:
         """Count bytes, and hand them on."""
         if self._over:
             return
         if not self._is_head_short(data):
-            self._fail(f"the head of its answer has more than {MAX_HEAD} bytes")
+            why = f"the head of its answer has more than {MAX_HEAD} bytes"
+            self._end(Failure(RegistryError(why)))
+            self.abortConnection()
             return
         self._spend(len(data) + READ_COST)
         super().dataReceived(data)
@@ -366,10 +352,6 @@ class _Meter(ProtocolWrapper):
             self._heads += max(end.end(), INTERIM)
             del self._head[: end.end()]
         return self._heads + len(self._head) <= MAX_HEAD
-
-    def _fail(self, why: str) -> None:
-        self._end(Failure(RegistryError(why)))
-        self.abortConnection()
 
     def _spend(self, count: int) -> None:
         now = self._clock.seconds()
@@ -400,12 +382,8 @@ class _Meter(ProtocolWrapper):
         if not self._over:
             self._stop_timer()
             self._over = True
-            self._timer = self._clock.callLater(CLOSE_TIMEOUT, self._cut_off)
+            self._timer = self._clock.callLater(CLOSE_TIMEOUT, self.abortConnection)
             super().loseConnection()
-
-    def _cut_off(self) -> None:
-        self._timer = None
-        self.abortConnection()
 
     def abortConnection(self) -> None:
         """Close at once."""
@@ -426,6 +404,6 @@ class _Meter(ProtocolWrapper):
             super().connectionLost(reason)
 
     def _stop_timer(self) -> None:
-        if self._timer is not None:
+        if self._timer is not None and self._timer.active():
             self._timer.cancel()
-            self._timer = None
+        self._timer = None
