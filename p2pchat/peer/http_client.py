@@ -60,6 +60,10 @@ _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"[^ ]* 1")
 
 
+class NeverSent(RegistryUnreachable):
+    """The connection was gone that a request should go out on; another may be there."""
+
+
 @attrs.frozen
 class Answer:
     """A whole answer."""
@@ -136,10 +140,9 @@ class HttpClient:
         try:
             response = yield sent.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
         except _NEVER_SENT as error:
-            raise RegistryUnreachable(
-                f"the registry {self.server} can't be asked: {in_words(error, 'broken off')}",
-                reason="registry" if _was_cancelled(error) else "connection-reused",
-            ) from None
+            kind = RegistryUnreachable if _was_cancelled(error) else NeverSent
+            why = in_words(error, "broken off")
+            raise kind(f"the registry {self.server} can't be asked: {why}") from None
         except Exception as error:
             why = in_words(error, "what is there doesn't speak HTTP")
             raise RegistryUnreachable(

@@ -24,7 +24,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import sign_document
 from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.failures import one_line
-from p2pchat.peer.http_client import Answer, HttpClient
+from p2pchat.peer.http_client import Answer, HttpClient, NeverSent
 from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.wall_clock import WallClock
 from p2pchat.runtime import Runtime
@@ -117,9 +117,9 @@ class RegistryClient:
 
     def renew(self, renewal: str) -> Deferred[JsonObject]:
         """Prolong our record with the ``renewal`` that the registration's answer had."""
-        path = f"/renew/{self._identity.peer_id}"
+        path = f"/renew/{self.peer_id}"
         headers = {"Authorization": f"Lease {renewal}"}
-        return self._attempt(lambda: self._exchange("POST", path, headers))
+        return self._attempt(self._exchange, "POST", path, headers)
 
     def deliver(self, peer_id: str, body: Body) -> Deferred[JsonObject]:
         """Put a document on a peer's event stream."""
@@ -127,33 +127,32 @@ class RegistryClient:
 
     def remove(self) -> Deferred[JsonObject]:
         """Delete our record."""
-        path = f"/peer/{self._identity.peer_id}"
-        return self._signed("DELETE", path, self._audience, Removal(), in_header=True)
+        return self._signed("DELETE", f"/peer/{self.peer_id}", self._audience, Removal())
 
     def peers(self, **query: str) -> Deferred[JsonObject]:
         """Return one page of records; ``query`` may have after, limit and username."""
         path = "/peers?" + urlencode(query) if query else "/peers"
-        return self._attempt(lambda: self._exchange("GET", path))
+        return self._attempt(self._exchange, "GET", path)
 
     def peer(self, peer_id: str) -> Deferred[JsonObject]:
         """Return one record."""
-        return self._attempt(lambda: self._exchange("GET", f"/peer/{quote(peer_id)}"))
+        return self._attempt(self._exchange, "GET", f"/peer/{quote(peer_id)}")
 
     def status(self) -> Deferred[JsonObject]:
         """Return what the registry tells everybody of itself."""
-        return self._attempt(lambda: self._exchange("GET", "/status"))
+        return self._attempt(self._exchange, "GET", "/status")
 
     def subscribe(
         self, received: Callable[[Event], None], ended: Callable[[str], None]
     ) -> Deferred[EventStream]:
         """Open our event stream; a Deferred of the :class:`EventStream` fires when it is live."""
-        return self._attempt(lambda: self._open_stream(received, ended))
+        return self._attempt(self._open_stream, received, ended)
 
     @inlineCallbacks
     def _open_stream(self, received: Callable[[Event], None], ended: Callable[[str], None]) -> Any:
         token = self.sign(self._audience, Subscription())
         opened = yield self._http.open(
-            f"/events/{self._identity.peer_id}",
+            f"/events/{self.peer_id}",
             {"Authorization": f"JWS {token}"},
             lambda: EventStream(self._runtime.clock, received, ended),
         )
@@ -167,12 +166,12 @@ class RegistryClient:
 
     # -- requests
 
-    def _signed(
-        self, method: str, path: str, audience: str, body: Body, in_header: bool = False
-    ) -> Deferred[JsonObject]:
+    def _signed(self, method: str, path: str, audience: str, body: Body) -> Deferred[JsonObject]:
+        """Send a document of ours, which a second try signs and dates anew."""
+
         def send() -> Deferred[JsonObject]:
             token = self.sign(audience, body)
-            if in_header:
+            if method == "DELETE":  # has no content
                 return self._exchange(method, path, {"Authorization": f"JWS {token}"})
             kind = {"Content-Type": "application/jose"}
             return self._exchange(method, path, kind, token.encode("ascii"))
@@ -180,25 +179,20 @@ class RegistryClient:
         return self._attempt(send)
 
     @inlineCallbacks
-    def _attempt(self, send: Callable[[], Deferred[Any]]) -> Any:
+    def _attempt(self, send: Callable[..., Deferred[Any]], *args: Any) -> Any:
         """Send; once more if a kept connection proved dead, or our clock proved wrong."""
         try:
-            return (yield self._try(send))
+            return (yield self._try(send, *args))
         except RegistryError as error:
-            if error.reason not in {"stale-document", "connection-reused"}:
+            if not isinstance(error, NeverSent) and error.reason != "stale-document":
                 raise
-        try:
-            return (yield self._try(send))
-        except RegistryError as error:
-            if error.reason == "connection-reused":
-                error.reason = "registry"
-            raise
+        return (yield self._try(send, *args))
 
     @inlineCallbacks
-    def _try(self, send: Callable[[], Deferred[Any]]) -> Any:
+    def _try(self, send: Callable[..., Deferred[Any]], *args: Any) -> Any:
         """Send; an unforeseen error is logged once, and is a failed request like others."""
         try:
-            return (yield send())
+            return (yield send(*args))
         except RegistryError:
             raise
         except Exception as error:
@@ -221,7 +215,9 @@ class RegistryClient:
             raise RegistryError(f"{self.server} is no p2pchat registry: {error}") from None
 
     def _refusal(self, answer: Answer) -> RegistryError:
-        retry_after = self._retry_after(answer)
+        theirs = _date(answer.headers)
+        now = self.now() if theirs is None else theirs
+        retry_after = read_retry_after(answer.headers.getRawHeaders(b"Retry-After", []), now)
         try:
             problem = Problem.decode(answer.body)
         except RemoteProtocolError:
@@ -236,11 +232,6 @@ class RegistryClient:
             return WorkRequired(detail, answer.status, problem.work, retry_after)
         reason = problem.reason if _REASON.fullmatch(problem.reason) else "registry"
         return RegistryError(detail, answer.status, reason, retry_after)
-
-    def _retry_after(self, answer: Answer) -> float | None:
-        theirs = _date(answer.headers)
-        now = self.now() if theirs is None else theirs
-        return read_retry_after(answer.headers.getRawHeaders(b"Retry-After", []), now)
 
     # -- headers
 

@@ -45,7 +45,7 @@ from http import HTTPStatus
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import inlineCallbacks
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -241,7 +241,7 @@ class RegistryConnection:
 
     def _settle(self) -> None:
         self._registered_at = self._clock.seconds()
-        self._renewal = LoopingCall(self._renew)
+        self._renewal = LoopingCall(self.renew)
         self._renewal.clock = self._clock
         rhythm = max(1.0, min(self._lease.seconds, MAX_LEASE) / RENEWALS)
         self._renewal.start(rhythm, now=False).addErrback(_unexpected)
@@ -297,14 +297,9 @@ class RegistryConnection:
 
     # -- renewing
 
-    def renew(self) -> Deferred[None]:
-        """Tell the registry now what the record is to say."""
-        done: Deferred[None] = self._renew()
-        return done.addErrback(_unexpected)
-
     @inlineCallbacks
-    def _renew(self) -> Any:
-        """Renew the lease once, if the registry lets us ask."""
+    def renew(self) -> Any:
+        """Tell the registry now what the record is to say, if it lets us ask."""
         if self._time_asked() > 0:
             return
         number = self._try_number
