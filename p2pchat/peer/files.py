@@ -13,13 +13,17 @@ import os
 import pwd
 import shlex
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from p2pchat.errors import ConfigurationError
+from p2pchat.errors import ConfigurationError, RemoteProtocolError
 
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 _ACCESSIBLE = stat.S_IRWXG | stat.S_IRWXO
 _DIRECTORY, _FILE = 0o700, 0o600
+
+_Content = TypeVar("_Content")
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -83,6 +87,20 @@ def read_file(path: Path, *, secret: bool = False) -> bytes | None:
             return file.read()
     finally:
         os.close(handle)
+
+
+def read_as(path: Path, parse: Callable[[bytes], _Content], nothing: _Content) -> _Content:
+    """
+    Read and understand a file of ours that isn't secret; ``nothing`` if there is none.
+
+    :raises ConfigurationError: it can't be trusted, as in :func:`read_file`, or understood.
+    :raises OSError: it can't be read.
+    """
+    data = read_file(path)
+    try:
+        return nothing if data is None else parse(data)
+    except RemoteProtocolError as error:
+        raise ConfigurationError(f"{path}: {error}; mend it or move it away") from None
 
 
 def check_private(path: Path, status: os.stat_result, *, secret: bool = False) -> None:

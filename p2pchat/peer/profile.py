@@ -1,28 +1,37 @@
 """
-Profile: the identity and the contacts of a peer, kept between two runs in one directory.
+Profile: what a peer keeps between two runs, in one directory.
 
 ::
 
     DIR/identity.pem    the private key, mode 0600
     DIR/contacts.json   contacts, and who is muted or blocked (:mod:`p2pchat.peer.contacts`)
+    DIR/settings.json   {"username": name, "server": URL}, for the next start without them
 
-Without a directory both live in memory and end with the process.
+Without a directory identity and contacts live in memory and end with the process.  Members of
+``settings.json`` that a newer program put there stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import attrs
 
-from p2pchat.errors import ConfigurationError, RemoteProtocolError
+from p2pchat.errors import ConfigurationError
 from p2pchat.identity.keys import Identity
 from p2pchat.peer.contacts import Contacts
-from p2pchat.peer.files import read_file, replace_file
+from p2pchat.peer.files import read_as, read_file, replace_file
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, explained
+from p2pchat.wire.members import Codec, Members
+from p2pchat.wire.origins import origin
+from p2pchat.wire.strict_json import JsonObject, checked, dumps, loads
+from p2pchat.wire.usernames import check_username
 
 CONTACTS_FILE = "contacts.json"
+SETTINGS_FILE = "settings.json"
 
 
 @attrs.define
@@ -44,7 +53,9 @@ def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int],
         return Profile(Identity.from_seed(random_bytes(32)))
     with explained(directory.path):
         identity = _identity(directory.path / IDENTITY_FILE, random_bytes)
-        contacts = _contacts(directory.path / CONTACTS_FILE)
+        path = directory.path / CONTACTS_FILE
+        contacts = read_as(path, Contacts.from_json, Contacts())
+        contacts.save = partial(replace_file, path)
         return Profile(identity, contacts)
 
 
@@ -62,11 +73,51 @@ def _identity(path: Path, random_bytes: Callable[[int], bytes]) -> Identity:
         ) from None
 
 
-def _contacts(path: Path) -> Contacts:
-    data = read_file(path)
-    try:
-        contacts = Contacts() if data is None else Contacts.from_json(data)
-    except RemoteProtocolError as error:
-        raise ConfigurationError(f"{path}: {error}; mend it or move it away") from None
-    contacts.save = lambda changed: replace_file(path, changed)
-    return contacts
+def _checked_by(check: Callable[[str], object]) -> Codec[str]:
+    """Text that is "" or passes a check; a person may have edited it."""
+
+    def read(value: object, name: str) -> str:
+        text = checked(value, name, str)
+        if text:
+            check(text)
+        return text
+
+    return Codec(read)
+
+
+@attrs.frozen
+class Remembered(Members):
+    """What is remembered of a command line; "" is nothing."""
+
+    username: Annotated[str, _checked_by(check_username)] = ""
+    server: Annotated[str, _checked_by(origin)] = ""
+
+
+def recall(directory: Path) -> Remembered:
+    """
+    Read what is remembered.
+
+    :raises ConfigurationError: the file can't be trusted or understood.
+    :raises OSError: it can't be read.
+    """
+    path = directory / SETTINGS_FILE
+    return read_as(path, lambda data: Remembered.from_json(loads(data)), Remembered())
+
+
+def remember(directory: Path, wanted: Remembered) -> tuple[str, ...]:
+    """
+    Write what isn't remembered so; returns the names of what is new.
+
+    :raises ConfigurationError: the file can't be trusted or understood.
+    :raises OSError: it can't be read or written.
+    """
+    path = directory / SETTINGS_FILE
+    members: JsonObject = read_as(path, loads, {})
+    changed = {
+        name: value
+        for name, value in wanted.to_json().items()
+        if value and members.get(name) != value
+    }
+    if changed:
+        replace_file(path, dumps({**members, **changed}) + b"\n")
+    return tuple(changed)

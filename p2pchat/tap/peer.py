@@ -32,8 +32,7 @@ from twisted.python.logfile import LogFile
 from p2pchat import __version__
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.events import Starting
-from p2pchat.peer.profile import Profile, load_profile
-from p2pchat.peer.remembered import Remembered, recall, remember
+from p2pchat.peer.profile import Profile, Remembered, load_profile, recall, remember
 from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
 from p2pchat.session.approval import AcceptPolicy

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.files import replace_file
-from p2pchat.peer.remembered import SETTINGS_FILE, Remembered, remember
+from p2pchat.peer.profile import SETTINGS_FILE, Remembered, remember
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.peer import LOG_FILE, Options, log_observer
