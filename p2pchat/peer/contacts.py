@@ -184,14 +184,12 @@ class Contacts:
 
         Files have names that were lawful once, two contacts of one name, and contacts without any.
         """
-        try:
-            check_username(person.name)
-        except RemoteProtocolError:
-            is_own = False
-        else:
-            is_own = not self.mistaken_for(peer_id, person.name)
-        if is_own or not person.is_contact:
+        if not person.is_contact:
             return person
+        with contextlib.suppress(RemoteProtocolError):
+            check_username(person.name)
+            if not self.mistaken_for(peer_id, person.name):
+                return person
         return attrs.evolve(person, name=f"{UNNAMED}{peer_id[:8]}")
 
 

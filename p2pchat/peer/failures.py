@@ -7,63 +7,49 @@ Twisted's own texts have full stops, class names and byte strings in them.
 from __future__ import annotations
 
 from OpenSSL import SSL
-from twisted.internet.defer import CancelledError, TimeoutError
-from twisted.internet.error import (
-    ConnectError,
-    ConnectingCancelledError,
-    ConnectionAborted,
-    ConnectionDone,
-    ConnectionLost,
-    ConnectionRefusedError,
-    DNSLookupError,
-    NoRouteError,
-    TCPTimedOutError,
-)
-from twisted.internet.error import TimeoutError as ConnectTimeoutError
+from twisted.internet import defer, error
 
 from p2pchat.errors import P2PChatError
 
 MAX_LENGTH = 500  # characters of somebody else's words
 
-_LATE = (
-    TimeoutError,
-    ConnectTimeoutError,
-    TCPTimedOutError,
-    ConnectingCancelledError,
-    CancelledError,
-)
-_WORDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    (_LATE, "no answer in time"),
-    ((ConnectionRefusedError,), "nothing listens there"),
-    ((NoRouteError,), "no route leads there"),
-    ((DNSLookupError,), "its name has no address"),
-    ((ConnectionDone, ConnectionAborted, ConnectionLost), "the connection was closed"),
-)
+_LATE = "no answer in time"
+_WORDS: dict[type[BaseException], str] = {
+    defer.TimeoutError: _LATE,
+    defer.CancelledError: _LATE,
+    error.TimeoutError: _LATE,
+    error.TCPTimedOutError: _LATE,
+    error.ConnectingCancelledError: _LATE,
+    error.ConnectionRefusedError: "nothing listens there",
+    error.NoRouteError: "no route leads there",
+    error.DNSLookupError: "its name has no address",
+    error.ConnectionClosed: "the connection was closed",
+}
 
 
-def in_words(error: BaseException | None, otherwise: str) -> str:
+def in_words(trouble: BaseException | None, otherwise: str) -> str:
     """
     Return why a connection or a request failed: one line, without a full stop.
 
     :param otherwise: what to say of an error that isn't one of the network.
     """
-    reasons = [failure.value for failure in getattr(error, "reasons", None) or ()]
-    known = (_known(one) for one in [*reversed(reasons), error])
+    reasons = [failure.value for failure in getattr(trouble, "reasons", None) or ()]
+    known = (_known(one) for one in [*reversed(reasons), trouble])
     return next((words for words in known if words), otherwise)
 
 
-def _known(error: BaseException | None) -> str:
-    if isinstance(error, P2PChatError):
-        return one_line(str(error))
-    if isinstance(error, SSL.Error):
-        details = error.args[0] if error.args else ()
+def _known(trouble: BaseException | None) -> str:
+    if isinstance(trouble, P2PChatError):
+        return one_line(str(trouble))
+    if isinstance(trouble, SSL.Error):
+        details = trouble.args[0] if trouble.args else ()
         return f"TLS: {one_line(str(details[0][-1])) if details else 'broken off'}"
-    for kinds, words in _WORDS:
-        if isinstance(error, kinds):
+    for kind, words in _WORDS.items():
+        if isinstance(trouble, kind):
             return words
-    if isinstance(error, ConnectError):
-        return one_line(str(error.args[0])) if error.args else "can't connect"
-    return one_line(error.strerror or "") if isinstance(error, OSError) else ""
+    if isinstance(trouble, error.ConnectError):
+        return one_line(str(trouble.args[0])) if trouble.args else "can't connect"
+    return one_line(trouble.strerror or "") if isinstance(trouble, OSError) else ""
 
 
 def one_line(text: str) -> str:

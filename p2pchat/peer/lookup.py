@@ -15,7 +15,6 @@ a name                          a contact of that name, present or not; else a c
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from twisted.internet.defer import inlineCallbacks
 
 from p2pchat.errors import RemoteProtocolError, WhoError
 from p2pchat.identity.keys import check_peer_id
+from p2pchat.peer.settings import in_normal_form
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.wire.usernames import AROUND_IDS, looks_like_id
 
@@ -98,8 +98,8 @@ def _named(who: str, names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _spelt(name: str) -> str:
-    """Return a name as names are compared, however a keyboard composes it."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """Return a name as names are compared."""
+    return in_normal_form(name).casefold()
 
 
 def _only(who: str, found: Mapping[str, str]) -> str | None:
@@ -125,8 +125,7 @@ def look_up(
     """
     if looks_like_id(who):
         yield _look_up_id(_beginning(who), signaling)
-    name = " ".join(unicodedata.normalize("NFKC", who).split())
-    records = yield signaling.peers(username=name)
+    records = yield signaling.peers(username=in_normal_form(who))
     named = _named(who, _names(records))
     found = {**named, **_named(who, waiting or {})}
     found.pop(own_id, None)

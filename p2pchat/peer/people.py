@@ -212,17 +212,17 @@ class People:
 
     def mute(self, who: str, on: bool) -> str:
         """Let calls of a peer make no sound, or a sound again; returns its id."""
-        peer_id, name = self._whom(who)
-        name = self.contacts[peer_id].name or name
-        self._keep(lambda: self.contacts.mute(peer_id, name, on))
-        return self._changed(peer_id, name, "muted" if on else "unmuted")
+        return self._mark(who, self.contacts.mute, on, "muted")
 
     def block(self, who: str, on: bool) -> str:
         """Take nothing of a peer any more, or again; returns its id."""
+        return self._mark(who, self.contacts.block, on, "blocked")
+
+    def _mark(self, who: str, mark: Callable[[str, str, bool], None], on: bool, word: str) -> str:
         peer_id, name = self._whom(who)
         name = self.contacts[peer_id].name or name
-        self._keep(lambda: self.contacts.block(peer_id, name, on))
-        return self._changed(peer_id, name, "blocked" if on else "unblocked")
+        self._keep(lambda: mark(peer_id, name, on))
+        return self._changed(peer_id, name, word if on else f"un{word}")
 
     def listing(self) -> list[ContactInfo]:
         """Return everybody of whom anything is kept, contacts first, by name."""

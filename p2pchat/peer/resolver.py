@@ -25,7 +25,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import may_serve
 from p2pchat.wire.addresses import Address, Family, Scope, family, parse_ip
-from p2pchat.wire.servers import MAX_URL, RelayServer, parse_stun_url, parse_turn_url
+from p2pchat.wire.servers import MAX_URL, parse_stun_url, parse_turn_url
 
 RESOLVE_TIMEOUT = 3.0  # seconds
 MAX_ADDRESSES = 16  # of one name; whoever has more has them for other reasons
@@ -91,48 +91,44 @@ class Resolver:
     def _ended(self) -> None:
         self._under_way -= 1
 
-    def stun_servers(self, urls: object, registry: Scope) -> Deferred[list[Address]]:
+    @inlineCallbacks
+    def stun_servers(self, urls: object, registry: Scope) -> Any:
         """
-        Return a Deferred of the addresses of STUN servers.
+        Return a Deferred of the addresses of STUN servers, in the order of the URLs.
 
         :param registry: how near the registry is that names them.
         """
-        found: Deferred[list[tuple[Address, Address]]]
-        found = self._servers(urls, parse_stun_url, lambda server: server, registry)
-        return found.addCallback(lambda pairs: [address for _, address in pairs])
-
-    def relays(self, urls: object, registry: Scope) -> Deferred[list[tuple[RelayServer, Address]]]:
-        """Return a Deferred of pairs of relay and address; one relay may have two."""
-        found: Deferred[list[tuple[RelayServer, Address]]]
-        found = self._servers(
-            urls, parse_turn_url, lambda server: (server.host, server.port), registry
-        )
-        return found
+        servers = _read(urls, parse_stun_url)
+        located = yield self._located(servers, registry)
+        return [address for found in located for address in found]
 
     @inlineCallbacks
-    def _servers(
-        self,
-        urls: object,
-        parse: Callable[[str], _Server],
-        endpoint: Callable[[_Server], Address],
-        registry: Scope,
-    ) -> Any:
-        """Return a Deferred of pairs of server and address, in the order of the URLs."""
-        servers: list[_Server] = []
-        for url in urls[:MAX_URLS] if isinstance(urls, list) else []:
-            if isinstance(url, str) and len(url) <= MAX_URL:
-                try:
-                    servers.append(parse(url))
-                except RemoteProtocolError as error:
-                    _log.warn("{error}", error=error)
-        names = list(dict.fromkeys(endpoint(server)[0] for server in servers))
+    def relays(self, urls: object, registry: Scope) -> Any:
+        """Return a Deferred of pairs of relay and address; one relay may have two."""
+        relays = _read(urls, parse_turn_url)
+        located = yield self._located([(one.host, one.port) for one in relays], registry)
+        return [
+            (one, address) for one, found in zip(relays, located, strict=True) for address in found
+        ]
+
+    @inlineCallbacks
+    def _located(self, servers: list[Address], registry: Scope) -> Any:
+        """Return a Deferred of the addresses of each server, which is given by name and port."""
+        names = list(dict.fromkeys(name for name, _ in servers))
         found = yield gatherResults([self.addresses(name) for name in names])
         hosts = dict(zip(names, found, strict=True))
-        return [
-            (server, address)
-            for server in servers
-            for address in _usable(hosts[endpoint(server)[0]], *endpoint(server), registry)
-        ]
+        return [_usable(hosts[name], name, port, registry) for name, port in servers]
+
+
+def _read(urls: object, parse: Callable[[str], _Server]) -> list[_Server]:
+    servers: list[_Server] = []
+    for url in urls[:MAX_URLS] if isinstance(urls, list) else []:
+        if isinstance(url, str) and len(url) <= MAX_URL:
+            try:
+                servers.append(parse(url))
+            except RemoteProtocolError as error:
+                _log.warn("{error}", error=error)
+    return servers
 
 
 def _usable(hosts: list[str], name: str, port: int, registry: Scope) -> list[Address]:

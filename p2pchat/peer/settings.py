@@ -15,16 +15,17 @@ DEFAULT_HEARTBEAT = 15.0  # seconds; RFC 4787 asks of a NAT at least 120, many k
 DEFAULT_RETRIES = 3
 
 
-def _check_username(_instance: object, _field: object, value: str) -> None:
-    try:
-        check_username(value)
-    except RemoteProtocolError as error:
-        raise ConfigurationError(f"--username {value!r}: {error}") from None
-
-
-def _in_normal_form(name: str) -> str:
-    """Write a name as it is compared, however this machine's keyboard composes it."""
+def in_normal_form(name: str) -> str:
+    """Write a name as it is compared, however a keyboard composes it."""
     return " ".join(unicodedata.normalize("NFKC", name).split())
+
+
+def _username(given: str) -> str:
+    name = in_normal_form(given)
+    try:
+        return check_username(name)
+    except RemoteProtocolError as error:
+        raise ConfigurationError(f"--username {name!r}: {error}") from None
 
 
 def _check_privacy(instance: NodeSettings, _field: object, value: bool) -> None:
@@ -46,7 +47,7 @@ class NodeSettings:
     :ivar listed: stand in the registry's list, and be found by name; else by our whole id only.
     """
 
-    username: str = attrs.field(converter=_in_normal_form, validator=_check_username)
+    username: str = attrs.field(converter=_username)
     server: str = DEFAULT_SERVER
     port: int = 0
     accept: AcceptPolicy = AcceptPolicy.ASK

@@ -136,7 +136,7 @@ class SignalingChannel:
             self._hand_on(envelope)
             return
         author, age = envelope.issuer, self.now() - envelope.issued_at
-        if self._context.is_blocked(author) or not self._may_explain():
+        if not self._may_explain(author):
             return
         what = "a document" if body is None else f"the {body.TYPE}"
         how = f"{abs(age):.0f} seconds {'old' if age > 0 else 'ahead of time'}"
@@ -157,16 +157,12 @@ class SignalingChannel:
         replied: Deferred[Any] = self.send(author, refusal)
         replied.addErrback(lambda failure: failure.trap(RegistryError))
 
-    def _may_explain(self) -> bool:
-        return self._explanations.take(self.now())
+    def _may_explain(self, author: str) -> bool:
+        return not self._context.is_blocked(author) and self._explanations.take(self.now())
 
     def _refuse_version(self, error: UnsupportedVersion) -> None:
         """Answer an offer, so that its author can read why; answering refusals could loop."""
-        if (
-            error.kind != Offer.TYPE
-            or self._context.is_blocked(error.issuer)
-            or not self._may_explain()
-        ):
+        if error.kind != Offer.TYPE or not self._may_explain(error.issuer):
             return
         self._warn(f"{error.issuer} wrote {error}")
         if 0 < len(error.session) <= MAX_LABEL:
