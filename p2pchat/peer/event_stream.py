@@ -113,7 +113,7 @@ class EventStream(Protocol):
         self._waiting: deque[Event] = deque()  # those of one read at most
         self._allowed = TokenBucket(EVENT_BURST, 1 / EVENT_RATE)
         self._next: IDelayedCall | None = None  # those that wait may be handed on
-        self._silence = clock.callLater(SILENCE, self._silent)
+        self._silence = clock.callLater(SILENCE, self.stop, "the registry fell silent")
 
     def dataReceived(self, data: bytes) -> None:
         """Read bytes of the body."""
@@ -130,9 +130,9 @@ class EventStream(Protocol):
     def _hand_on(self) -> None:
         """Hand on as many events as are allowed now; read nothing while others wait."""
         now = self._clock.seconds()
-        while self._waiting and self._ended is not None and self._allowed.take(now):
+        while self._waiting and self._allowed.take(now):  # none waits once it has ended
             self._received(self._waiting.popleft())
-        if self._waiting and self._ended is not None and self._next is None:
+        if self._waiting and self._next is None:
             self._body_transport().pauseProducing()
             self._next = self._clock.callLater(1 / EVENT_RATE, self._go_on)
 
@@ -149,9 +149,6 @@ class EventStream(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The registry, or the network, ended the stream."""
         self.stop("the registry closed the event stream")
-
-    def _silent(self) -> None:
-        self.stop("the registry fell silent")
 
     def stop(self, reason: str) -> None:
         """End the stream from our side."""

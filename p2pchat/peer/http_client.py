@@ -43,7 +43,7 @@ from zope.interface import implementer
 from p2pchat.errors import RegistryError, RegistryUnreachable
 from p2pchat.peer.failures import in_words
 from p2pchat.peer.registry_location import RegistryLocation
-from p2pchat.runtime import Runtime
+from p2pchat.runtime import Runtime, cancel
 from p2pchat.wire.origins import origin
 
 REQUEST_TIMEOUT = 5.0  # seconds; an answer takes a round trip and a millisecond
@@ -151,7 +151,9 @@ class HttpClient:
         self.answered(response.headers, asked_at)
         trouble = _trouble(response)
         if trouble:
-            response.deliverBody(_Unread())
+            unread: Any = Protocol()
+            response.deliverBody(unread)
+            unread.transport.loseConnection()
             raise RegistryError(f"{self.server} {trouble}", response.code)
         return response
 
@@ -213,15 +215,6 @@ class _WholeBody:
 
     def stopProducing(self) -> None:
         """Nothing is left to stop."""
-
-
-class _Unread(Protocol):
-    """Closes the connection of an answer that isn't wanted."""
-
-    def connectionMade(self) -> None:
-        """End it."""
-        assert self.transport is not None
-        self.transport.loseConnection()
 
 
 class _AnswerReader(Protocol):
@@ -337,7 +330,7 @@ class _Meter(ProtocolWrapper):
             return
         if not self._is_head_short(data):
             why = f"the head of its answer has more than {MAX_HEAD} bytes"
-            self._end(Failure(RegistryError(why)))
+            self.connectionLost(Failure(RegistryError(why)))
             self.abortConnection()
             return
         self._spend(len(data) + READ_COST)
@@ -383,7 +376,7 @@ class _Meter(ProtocolWrapper):
     def loseConnection(self) -> None:
         """Close; a server that doesn't let go is cut off after CLOSE_TIMEOUT."""
         if not self._over:
-            self._stop_timer()
+            cancel(self._timer)
             self._over = True
             self._timer = self._clock.callLater(CLOSE_TIMEOUT, self.abortConnection)
             super().loseConnection()
@@ -394,19 +387,11 @@ class _Meter(ProtocolWrapper):
         self._below.abortConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """See `IProtocol`."""
-        self._end(reason)
-
-    def _end(self, reason: Failure) -> None:
+        """End, once: the connection is gone, or what came of it is none of HTTP."""
         self._over = True
-        self._stop_timer()
+        cancel(self._timer)
         host, self._host = self._host, None
         if host is not None:
             self._location.closed(host)
         if self.wrappedProtocol is not None:
             super().connectionLost(reason)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
