@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.sources import ROOT, sources
+from tests.sources import ROOT, Function, source_at, sources
 
 PACKAGE = ROOT / "p2pchat"
 
@@ -40,7 +40,7 @@ class DesignTests(SynchronousTestCase):
     """Whoever changes something finds its place on the design page."""
 
     def setUp(self) -> None:
-        self.named = set(re.findall(r"``([\w/]+(?:\.\w+|/))``", text("docs/design.rst")))
+        self.named = set(re.findall(r"``([\w/]+(?:\.(?:json|py)|/))``", text("docs/design.rst")))
 
     def test_no_ghosts(self) -> None:
         """Each file that it names is there."""
@@ -58,6 +58,30 @@ class DesignTests(SynchronousTestCase):
         }
         named = {name.removeprefix("p2pchat/") for name in self.named}
         self.assertEqual(modules - named, set())
+
+
+class WaysTests(SynchronousTestCase):
+    """Whoever follows a datagram through the program has the functions that it passes."""
+
+    def setUp(self) -> None:
+        section = text("docs/design.rst").partition("Three ways through the program")[2]
+        self.section = section.partition("Where a change goes")[0]
+
+    def test_functions(self) -> None:
+        """Each function that is named stands in the class and the file that are named."""
+        named = re.findall(r"``(\w+)\.(\w+)``\s+in\s+``([\w/]+\.py)``", self.section)
+        self.assertGreater(len(named), 40)
+        for owner, name, path in named:
+            (found,) = (one for one in source_at(f"p2pchat/{path}").classes if one.name == owner)
+            methods = {one.name for one in found.body if isinstance(one, Function)}
+            self.assertIn(name, methods, f"{owner} in {path}")
+
+    def test_length(self) -> None:
+        """The way of a datagram to a text stays as short as it is."""
+        steps = self.section.partition("#. ")[2].partition("\n\n")[0].split("#. ")
+        files = {re.findall(r"``([\w/]+\.py)``", step)[0] for step in steps}
+        self.assertLessEqual(len(files), 13)
+        self.assertLessEqual(sum("⇒" in step for step in steps), 4)
 
 
 class ReadmeTests(SynchronousTestCase):

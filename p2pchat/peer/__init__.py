@@ -14,7 +14,6 @@ Node
     ``failed_calls``           whether the peer of a failed call is gone
     ``profile``                identity and contacts, kept between two runs
     ``state_directory``        the directory that holds them, and its lock
-    ``remembered``             options kept there
     ``files``                  files replaced whole
 
 Network
