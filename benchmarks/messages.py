@@ -39,7 +39,7 @@ from p2pchat.peer.udp import listen
 from p2pchat.runtime import MonotonicClock, real_runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.link import FrameReceived, Link, LinkOpened
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire.addresses import Family
 
 HTTP_PORT, STUN_PORT = 18123, 18124

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
     from p2pchat.session.connection_report import ConnectionReport
-    from p2pchat.traversal.datagrams import Datagram
+    from p2pchat.traversal.routes import Datagram
     from p2pchat.wire.documents import Delivered, Document
 
 _Event_co = TypeVar("_Event_co", covariant=True)

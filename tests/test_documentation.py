@@ -57,7 +57,7 @@ from p2pchat.tap import peer, signal
 from p2pchat.traversal import (
     agent,
     checks,
-    filtering,
+    filtering_test,
     gathering,
     keepalive,
     path_hint,
@@ -396,7 +396,7 @@ class NumberTests(SynchronousTestCase):
             f"at most {path_hint.HINT_LIFETIME / 86_400:g} days ago",
             f"the {gathering.PREDICTED} ports that come after the last one",
             f"that *step* is at most {gathering.MAX_STEP}",
-            f"up to {filtering.SENDS} times, {filtering.INTERVAL:g} seconds apart",
+            f"up to {filtering_test.SENDS} times, {filtering_test.INTERVAL:g} seconds apart",
             f"{agent.RELAY_DELAY:g} seconds after the checks of an attempt began",
             f"without a direct path for {agent.RELAY_GRACE:g} seconds",
             f"the last {agent.EARLY_CHECKS} for each offer",

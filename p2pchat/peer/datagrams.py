@@ -23,7 +23,7 @@ from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.logger import Logger
 
 from p2pchat.peer.udp import BatchPort, BatchProtocol, listen
-from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS, Datagram
+from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram
 from p2pchat.wire.addresses import Address, Family, family
 
 DEFAULT_TTL = 64  # hops, RFC 1700

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from p2pchat.interfaces import IMachine
 from p2pchat.runtime import cancel
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.routes import Datagram
 
 GRANULARITY = 0.0001  # seconds; below it a machine that wants to be called "now" would spin
 

@@ -1,7 +1,7 @@
 """
 The endpoint on real sockets: UDP, the streams to relays, and this machine's addresses.
 
-Owns every base that :mod:`p2pchat.traversal.datagrams` names, and the endpoint's driver.  Events
+Owns every base that :mod:`p2pchat.traversal.routes` names, and the endpoint's driver.  Events
 that change sockets and streams end here; the others are handed on to the node.
 """
 
@@ -22,8 +22,8 @@ from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.runtime import Runtime
 from p2pchat.session.endpoint import Endpoint, EndpointEvent
 from p2pchat.traversal.agent import SocketsReleased
-from p2pchat.traversal.datagrams import STREAMS, Datagram
 from p2pchat.traversal.relays import NOWHERE, StreamChange
+from p2pchat.traversal.routes import STREAMS, Datagram
 from p2pchat.wire.addresses import Address, family
 
 LINGER = 1.0  # seconds that relays have to confirm what is given back; most round trips take less

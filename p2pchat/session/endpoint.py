@@ -30,11 +30,11 @@ from p2pchat.session.callers import Callers, Ring
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
 from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams
-from p2pchat.traversal.datagrams import RELAYS, Datagram
+from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.punching import PathMoved, RoundEnded
-from p2pchat.traversal.timers import earliest
+from p2pchat.traversal.routes import RELAYS, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Delivered, Offer, Refusal, Ringing
 
@@ -222,7 +222,7 @@ class Endpoint:
     # -- the network
 
     def receive_on(self, base: str, data: bytes, addr: Address, now: float) -> None:
-        """Take a datagram that came in on a base (:mod:`p2pchat.traversal.datagrams`)."""
+        """Take a datagram that came in on a base (:mod:`p2pchat.traversal.routes`)."""
         self.agent.receive_on(base, data, addr, now)
 
     def receive_batch(self, base: str, datagrams: list[bytes], addr: Address, now: float) -> None:

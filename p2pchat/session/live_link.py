@@ -24,9 +24,9 @@ from p2pchat.session.control import Control, ControlEvent
 from p2pchat.session.conversation import ConversationEvent
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkOpened, LinkState
 from p2pchat.session.liveness import IdleTracker
-from p2pchat.traversal.datagrams import Datagram, Route
+from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
-from p2pchat.traversal.timers import earliest
+from p2pchat.traversal.routes import Datagram, Route
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
 BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it

@@ -39,10 +39,10 @@ from p2pchat.session.stages import (
     SessionOutcome,
     Stage,
 )
-from p2pchat.traversal.datagrams import Datagram, Route
+from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
-from p2pchat.traversal.timers import earliest
+from p2pchat.traversal.routes import Datagram, Route
 from p2pchat.wire import messages
 from p2pchat.wire.documents import Delivered, Offer, Refusal
 

@@ -7,10 +7,12 @@ Finding and keeping a path between two peers: pure state machines.
     agent ── the traversal of one peer: tells STUN from the rest, empties its children's outboxes
       ├── dual_stack ── gathering in both address families
       │     └── gathering ── our candidates, by Binding requests to the registry's STUN service
-      │           ├── filtering ── a test of our NAT's filtering behaviour
+      │           ├── filtering_test ── which of two filtering behaviours our NAT has
       │           └── keepalive ── how long our NAT keeps an idle mapping
       ├── relays ── our allocations on TURN relays
-      │     └── turn ── one allocation; permissions, transactions
+      │     └── turn ── one allocation
+      │           ├── turn_permissions ── its permissions and channels
+      │           └── stun_transactions ── its requests, signed and repeated
       ├── punching ── rounds of checks of one attempt, and the path that they find
       │     ├── checks ── making, answering and judging a check
       │     ├── pairs ── candidate pairs, and the path
@@ -21,11 +23,11 @@ Finding and keeping a path between two peers: pure state machines.
       ├── check_slots ── how many attempts check at a time
       └── send_budget ── how much is sent to each host, and to all of them
 
-    datagrams ── bases, routes, and which attempt gets what comes over a route
-    nat ── the vocabulary of RFC 4787
-    reachability ── which addresses may be contacted
+    routes ── bases, routes, and which attempt gets what comes over a route
+    nat ── words for NAT behaviour (RFC 4787); gathering finds out which fit ours
+    reachability ── addresses that may be contacted, by scope
     report ── what was tried, as values
-    timers ── which of several times comes first
+    earliest ── which of several times comes first
 
 A machine gets the time and randomness as arguments.  What it has for its parent, datagrams and
 events, waits in its ``outbox``, in order; the agent's own come out of ``datagrams_to_send`` and

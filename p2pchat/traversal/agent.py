@@ -31,8 +31,8 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.check_slots import CheckSlots
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route, RouteTable
 from p2pchat.traversal.dual_stack import DualGathering
+from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, GatheringEvent, NetworkReturned
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint
@@ -47,9 +47,9 @@ from p2pchat.traversal.punching import (
     RouteHeard,
 )
 from p2pchat.traversal.relays import BasesChanged, Relays, RelaysEvent, StreamChange
+from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route, RouteTable
 from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
 from p2pchat.traversal.strategy import Plan, plan
-from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, classify

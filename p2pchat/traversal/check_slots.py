@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import attrs
 
-from p2pchat.traversal.timers import earliest
+from p2pchat.traversal.earliest import earliest
 
 MAX_CHECKING = 8  # attempts; a person makes one or two, and a network that changes all of them
 KEPT = 2  # of those, for known peers

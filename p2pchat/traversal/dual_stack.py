@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import Gathering, GatheringEvent
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.reachability import families
-from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate

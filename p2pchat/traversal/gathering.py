@@ -1,5 +1,7 @@
 """
-Our candidates: host addresses, and server-reflexive ones learned from the chat socket itself.
+Our candidates, and what our NAT is taken for.
+
+Candidates are host addresses, and server-reflexive ones that the chat socket itself learns.
 
 Sends a Binding request (RFC 8489) to each STUN address of the registry, keeps the answers, and
 repeats that every REFRESH_INTERVAL, so that the mapping that peers know stays open and a new one is
@@ -32,12 +34,12 @@ from itertools import pairwise
 
 import attrs
 
-from p2pchat.traversal.datagrams import Datagram
-from p2pchat.traversal.filtering import FilteringTest
+from p2pchat.traversal.earliest import earliest
+from p2pchat.traversal.filtering_test import FilteringTest
 from p2pchat.traversal.keepalive import SHORTEST, Keepalive
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits, Preservation
 from p2pchat.traversal.reachability import may_be_checked
-from p2pchat.traversal.timers import earliest
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType

@@ -1,8 +1,9 @@
 """
-NAT behaviour in the terms of RFC 4787.
+Words for NAT behaviour, those of RFC 4787: vocabulary only.
 
-Owns the vocabulary that offers, answers and readings for people share, and the traits of one NAT.
-What follows from them for a pair of NATs is :mod:`p2pchat.traversal.strategy`.
+Offers, answers and readings for people share them.  Which of them our own NAT is taken for is
+decided in :mod:`p2pchat.traversal.gathering`, from answers of the STUN service; what follows for a
+pair of NATs in :mod:`p2pchat.traversal.strategy`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 Candidate pairs (RFC 8445 section 6.1.2), and the path that one of them becomes.
 
 A pair is one of our bases (the chat socket, a relay, or one of many sockets:
-:mod:`p2pchat.traversal.datagrams`) and one remote address.  It is *confirmed* by a response from
+:mod:`p2pchat.traversal.routes`) and one remote address.  It is *confirmed* by a response from
 the very address that the check went to (section 7.2.5.2.1).
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import attrs
 
-from p2pchat.traversal.datagrams import CHAT_SOCKET, Route
 from p2pchat.traversal.report import PairReport, in_ms, milliseconds
+from p2pchat.traversal.routes import CHAT_SOCKET, Route
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import CandidateType
 

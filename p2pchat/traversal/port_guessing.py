@@ -31,8 +31,8 @@ from itertools import takewhile
 
 import attrs
 
-from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS, Datagram
 from p2pchat.traversal.reachability import is_public_ipv4
+from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram
 from p2pchat.traversal.strategy import BURST_DELAY, Strategy
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType

@@ -47,7 +47,7 @@ import attrs
 
 from p2pchat.traversal.check_slots import CheckSlots
 from p2pchat.traversal.checks import MAX_RESPONSE, Check, CheckCredentials
-from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
+from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.pairs import Pair, Path
 from p2pchat.traversal.path_hint import PathHint, PathMethod
@@ -55,9 +55,9 @@ from p2pchat.traversal.port_guessing import ProbeBurst
 from p2pchat.traversal.reachability import families
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.report import BurstReport, PairReport, milliseconds
+from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
 from p2pchat.traversal.selection import select
 from p2pchat.traversal.strategy import Strategy
-from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, family
 from p2pchat.wire.documents import Candidate, CandidateType

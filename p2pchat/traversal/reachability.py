@@ -1,8 +1,8 @@
 """
-Which addresses may be contacted; decided here for whatever is named by somebody else.
+Addresses that may be contacted, by scope.
 
-What counts is the scope of the address (:func:`p2pchat.wire.addresses.scope`), after every name was
-resolved, and who named it::
+Decided here for whatever is named by somebody else.  What counts is the scope of the address
+(:func:`p2pchat.wire.addresses.scope`), after every name was resolved, and who named it::
 
                                                   GLOBAL  PRIVATE  LOOPBACK  UNUSABLE
     host candidates, told and checked             yes     yes      if local  no

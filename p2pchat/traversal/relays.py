@@ -20,12 +20,12 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
-from p2pchat.traversal.permissions import MAX_HOSTS
+from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.reachability import is_public_ipv4
 from p2pchat.traversal.report import RelayReport, in_ms, milliseconds
-from p2pchat.traversal.timers import earliest
+from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
 from p2pchat.traversal.turn import Allocation, AllocationState
+from p2pchat.traversal.turn_permissions import MAX_HOSTS
 from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
 from p2pchat.wire.servers import LongTermCredential, RelayServer, Transport

@@ -8,9 +8,10 @@ A TURN client (RFC 8656): one allocation at one relay, over one UDP or stream ca
     either ── refused, or no answer ─▶ FAILED, with a sentence in ``failure``
     either ── close ─▶ CLOSED, with a Refresh of lifetime 0
 
-Owns the life of the allocation; whom it serves is :mod:`p2pchat.traversal.permissions`, and how
-requests are signed and repeated :mod:`p2pchat.traversal.transactions`.  What comes from anybody
-but the relay must not be handed in.
+Owns the life of the allocation.  Which peers it serves is decided in
+:mod:`p2pchat.traversal.turn_permissions`; requests are signed and repeated in
+:mod:`p2pchat.traversal.stun_transactions`.  What comes from anybody but the relay must not be
+handed in.
 
 An Allocate that meets an older allocation of ours (437: we were restarted on the same port) gives
 that back and tries again, which works if it had the same username.  The relay's UDP mapping is
@@ -28,9 +29,14 @@ from enum import Enum
 import attrs
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
-from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, RETRY_AFTER, Permissions
-from p2pchat.traversal.timers import earliest
-from p2pchat.traversal.transactions import NO_ANSWER, SUCCESS, Outcome, Transactions
+from p2pchat.traversal.earliest import earliest
+from p2pchat.traversal.stun_transactions import NO_ANSWER, SUCCESS, Outcome, Transactions
+from p2pchat.traversal.turn_permissions import (
+    CHANNEL_BIND,
+    CREATE_PERMISSION,
+    RETRY_AFTER,
+    Permissions,
+)
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.channel_data import MAX_DATA, is_channel_data

@@ -16,8 +16,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from p2pchat.peer.datagrams import DEFAULT_TTL, MAX_SOCKETS, PeerProtocol, PeerSockets
-from p2pchat.traversal.datagrams import SOCKETS, Datagram
 from p2pchat.traversal.punching import LOW_TTL
+from p2pchat.traversal.routes import SOCKETS, Datagram
 from p2pchat.wire.addresses import Address, Family
 
 SOURCE = ("192.0.2.1", 4000)

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer.driver import GRANULARITY, Driver
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.routes import Datagram
 
 ADDRESS = ("192.0.2.1", 1)
 

@@ -16,11 +16,11 @@ from p2pchat.session.endpoint import Endpoint, EndpointEvent
 from p2pchat.session.stages import SessionContext
 from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import RELAYS, SOCKETS, STREAMS, Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.relays import Relays, StreamChange
+from p2pchat.traversal.routes import RELAYS, SOCKETS, STREAMS, Datagram
 from p2pchat.traversal.turn import REFRESH
 from p2pchat.wire.addresses import Address, Family
 from p2pchat.wire.documents import Candidate, CandidateType

@@ -10,7 +10,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import make_proof
 from p2pchat.session import quic
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import messages
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.framing import FrameReader, encode_frame

@@ -19,10 +19,10 @@ from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.stages import DocumentReady, SessionContext
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.datagrams import CHAT_SOCKET, Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.relays import Relays
+from p2pchat.traversal.routes import CHAT_SOCKET, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Delivered
 from tests.identity.people import ALICE, BOB

@@ -19,7 +19,7 @@ from p2pchat.session.link import (
     LinkOpened,
     LinkState,
 )
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.framing import MAX_FRAME
 from p2pchat.wire.messages import Hello, Ping, Proof

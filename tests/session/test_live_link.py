@@ -9,9 +9,9 @@ from p2pchat.session.conversation import Conversation
 from p2pchat.session.link import Link, LinkEnded
 from p2pchat.session.live_link import REVIVAL, LiveLink
 from p2pchat.session.liveness import IdleTracker
-from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.routes import Route
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
 from tests.identity.people import ALICE, BOB

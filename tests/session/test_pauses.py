@@ -10,7 +10,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire.addresses import Address
 from tests.identity.people import ALICE, BOB
 from tests.session.link_ends import LEFT, RIGHT, LinkEnd, link_end

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION
 from p2pchat.traversal.turn import ALLOCATE, REFRESH, UDP
+from p2pchat.traversal.turn_permissions import CHANNEL_BIND, CREATE_PERMISSION
 from p2pchat.wire import stun
 from p2pchat.wire.channel_data import encode_channel_data
 from tests.simulation.internet import Internet

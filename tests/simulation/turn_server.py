@@ -22,8 +22,8 @@ import attrs
 from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, DATA, SEND
 from p2pchat.traversal.turn import ALLOCATE, REFRESH
+from p2pchat.traversal.turn_permissions import CHANNEL_BIND, CREATE_PERMISSION, DATA, SEND
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.channel_data import (

@@ -8,9 +8,9 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.punching import AttemptPhase, PathMoved, Punching, RoundEnded
+from p2pchat.traversal.routes import Datagram, Route
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import attrs
 
-from p2pchat.traversal.datagrams import Datagram
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire.addresses import Address
 
 HOPS = 8

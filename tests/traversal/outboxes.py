@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Protocol, TypeVar
 
-from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.punching import CheckDatagram, Punching
+from p2pchat.traversal.routes import Datagram
 
 _Kind = TypeVar("_Kind")
 

@@ -17,11 +17,11 @@ from p2pchat.peer.relay_stream import RelayStream
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.agent import Agent, AgentEvent
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import CHAT_SOCKET, STREAMS, Datagram, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.punching import Punching
 from p2pchat.traversal.relays import NOWHERE, Relays, StreamChange
+from p2pchat.traversal.routes import CHAT_SOCKET, STREAMS, Datagram, Route
 from p2pchat.wire.addresses import Address, Family
 from p2pchat.wire.documents import Candidate
 from p2pchat.wire.servers import parse_turn_url

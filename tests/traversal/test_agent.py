@@ -10,12 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.agent import EARLY_CHECKS, RELAY_DELAY, Agent, LinkDatagrams
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import CHAT_SOCKET, Route
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged, NetworkReturned
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.punching import FIRST_ROUND, PathMoved, RoundEnded
 from p2pchat.traversal.relays import Relays
+from p2pchat.traversal.routes import CHAT_SOCKET, Route
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType

@@ -6,11 +6,11 @@ from random import Random
 
 from p2pchat.traversal.agent import RELAY_DELAY, RELAY_GRACE, LinkDatagrams
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import RELAYS, Datagram
 from p2pchat.traversal.gathering import CandidatesChanged
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.punching import FIRST_ROUND, PathMoved, RoundEnded
+from p2pchat.traversal.routes import RELAYS, Datagram
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 from tests.simulation.link import Link
 from tests.traversal.hard_wire import gathering_seen_at

@@ -12,15 +12,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.traversal.agent import Agent, LinkDatagrams, SocketsReleased
 from p2pchat.traversal.check_slots import KEPT, LONGEST_WAIT, MAX_CHECKING
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import CHAT_SOCKET, Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import Mapping, NatTraits
-from p2pchat.traversal.permissions import CHANNEL_BIND, CREATE_PERMISSION, MAX_HOSTS
 from p2pchat.traversal.port_guessing import FIRST_PAUSE, PROBES
 from p2pchat.traversal.punching import FIRST_ROUND, MAX_PAIRS, AttemptPhase, Punching, RoundEnded
 from p2pchat.traversal.relays import KEPT_HOSTS, Relays
 from p2pchat.traversal.remote_candidates import MAX_AT_RELAY, MAX_KEPT
+from p2pchat.traversal.routes import CHAT_SOCKET, Datagram
 from p2pchat.traversal.send_budget import BURST, BYTES, KEPT_PACKETS, PACKETS, RATE
+from p2pchat.traversal.turn_permissions import CHANNEL_BIND, CREATE_PERMISSION, MAX_HOSTS
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType

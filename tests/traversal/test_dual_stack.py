@@ -6,10 +6,10 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import NetworkReturned
 from p2pchat.traversal.nat import Mapping
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family
 from p2pchat.wire.documents import MAX_CANDIDATES, CandidateType

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.datagrams import Route
 from p2pchat.traversal.punching import LATER_ROUND, MAX_PAIRS
+from p2pchat.traversal.routes import Route
 from p2pchat.wire import stun
 from tests.traversal.attempt_ends import A1, B1, B2, ELSEWHERE, KEY, PunchingCase, end, host
 from tests.traversal.outboxes import checks_of

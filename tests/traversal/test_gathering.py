@@ -7,7 +7,6 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.gathering import (
     BLOCKED_AFTER,
     MAX_HOST_CANDIDATES,
@@ -23,6 +22,7 @@ from p2pchat.traversal.gathering import (
 )
 from p2pchat.traversal.keepalive import SHORTEST
 from p2pchat.traversal.nat import Mapping, NatTraits, Preservation
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType

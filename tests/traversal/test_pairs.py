@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.datagrams import RELAYS, Route
 from p2pchat.traversal.pairs import RESEND_AFTER, Pair, Path
+from p2pchat.traversal.routes import RELAYS, Route
 from p2pchat.wire.documents import CandidateType
 
 ADDRESS = ("198.51.100.2", 2001)

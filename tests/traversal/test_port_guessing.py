@@ -13,7 +13,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.traversal import port_guessing
 from p2pchat.traversal.agent import LinkDatagrams, SocketsReleased
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.datagrams import CHAT_SOCKET, SOCKETS
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.port_guessing import (
@@ -33,6 +32,7 @@ from p2pchat.traversal.port_guessing import (
     target,
 )
 from p2pchat.traversal.punching import FIRST_ROUND, LOW_TTL
+from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS
 from p2pchat.traversal.strategy import BURST_DELAY, OPEN_DELAY
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType

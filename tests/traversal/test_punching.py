@@ -7,7 +7,6 @@ import itertools
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.checks import REFLEXIVE_PREFERENCE, RELAYED_PREFERENCE
-from p2pchat.traversal.datagrams import RELAYS, Route
 from p2pchat.traversal.pairs import RESEND_AFTER
 from p2pchat.traversal.punching import (
     FIRST_ROUND,
@@ -18,6 +17,7 @@ from p2pchat.traversal.punching import (
     RELAY_WAIT,
     AttemptPhase,
 )
+from p2pchat.traversal.routes import RELAYS, Route
 from p2pchat.traversal.selection import FAIR_RTTS, FAIR_WAIT
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address

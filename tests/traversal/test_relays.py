@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.internet.protocol import Factory, Protocol
 
-from p2pchat.traversal.datagrams import Datagram, Route
 from p2pchat.traversal.relays import RETRY_INTERVAL, RETRY_PAUSE, STAGGER, BasesChanged
+from p2pchat.traversal.routes import Datagram, Route
 from p2pchat.traversal.turn import ALLOCATE, REFRESH
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.cases import each

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.datagrams import CHAT_SOCKET, RELAYS, Route
 from p2pchat.traversal.pairs import Pair
+from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, Route
 from p2pchat.traversal.selection import (
     BETTER,
     FAIR_RTTS,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LocalProtocolError
-from p2pchat.traversal import permissions
-from p2pchat.traversal.transactions import MAX_CHALLENGES, STREAM_DEADLINE
+from p2pchat.traversal import turn_permissions
+from p2pchat.traversal.stun_transactions import MAX_CHALLENGES, STREAM_DEADLINE
 from p2pchat.traversal.turn import ALLOCATE, KEEPALIVE, REFRESH, Allocation, AllocationState
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
@@ -273,17 +273,17 @@ class DataTests(Case):
         self.assertEqual(set(self.peer.sources), {carrier.allocation.relayed})
         expected = [(b"back %d" % number, self.peer_address) for number in range(4)]
         self.assertEqual(carrier.received, expected)
-        self.assertEqual(self.relay.requests.count(permissions.CHANNEL_BIND), 1)
+        self.assertEqual(self.relay.requests.count(turn_permissions.CHANNEL_BIND), 1)
         self.assertTrue(any("channel" in line for line in carrier.allocation.story()))
 
     def test_sent_early(self) -> None:
         """What is sent before the allocation is there goes out when it is; the oldest is lost."""
         carrier = self.dial()
-        for number in range(permissions.MAX_WAITING + 3):
+        for number in range(turn_permissions.MAX_WAITING + 3):
             carrier.do(carrier.allocation.send, b"%d" % number, self.peer_address)
         self.run_for(1)
         got = [int(data) for data, _ in self.peer.received]
-        self.assertEqual(sorted(got), list(range(3, permissions.MAX_WAITING + 3)))
+        self.assertEqual(sorted(got), list(range(3, turn_permissions.MAX_WAITING + 3)))
         self.assertIn("3 datagrams were dropped", carrier.allocation.story())
 
     def test_permits(self) -> None:
@@ -291,7 +291,7 @@ class DataTests(Case):
         carrier = self.allocated()
         carrier.do(carrier.allocation.permit, [self.peer_address, *OTHERS[:5]])
         self.run_for(0.2)
-        self.assertEqual(self.relay.requests.count(permissions.CREATE_PERMISSION), 1)
+        self.assertEqual(self.relay.requests.count(turn_permissions.CREATE_PERMISSION), 1)
         self.peer.send(b"hello", carrier.allocation.relayed or ("", 0))
         stranger = Recorder.on(self.internet.host())
         stranger.send(b"psst", carrier.allocation.relayed or ("", 0))
@@ -301,11 +301,11 @@ class DataTests(Case):
     def test_many_permits(self) -> None:
         """Many addresses go in requests that fit a datagram, and a bound holds."""
         carrier = self.allocated()
-        many = [(f"10.9.{n // 200}.{n % 200}", 1) for n in range(permissions.MAX_HOSTS + 50)]
+        many = [(f"10.9.{n // 200}.{n % 200}", 1) for n in range(turn_permissions.MAX_HOSTS + 50)]
         carrier.do(carrier.allocation.permit, many)
         self.run_for(0.2)
-        asked = self.relay.requests.count(permissions.CREATE_PERMISSION)
-        self.assertEqual(asked, permissions.MAX_HOSTS // permissions.MAX_BATCH)
+        asked = self.relay.requests.count(turn_permissions.CREATE_PERMISSION)
+        self.assertEqual(asked, turn_permissions.MAX_HOSTS // turn_permissions.MAX_BATCH)
         self.say(carrier, b"x", ("10.10.10.10", 1))
         self.assertIn("1 datagrams were dropped", carrier.allocation.story())
 
@@ -376,7 +376,7 @@ class DataTests(Case):
         self.say(carrier, b"x", ("2001:db8::1", 9))
         refused = "peer address 2001:db8::1 is of another family (error 443)"
         self.assertIn(refused, carrier.allocation.story())
-        self.assertNotIn(permissions.CREATE_PERMISSION, self.relay.requests)
+        self.assertNotIn(turn_permissions.CREATE_PERMISSION, self.relay.requests)
 
     def test_after_the_end(self) -> None:
         """After the end nothing is sent or heard."""

@@ -19,8 +19,8 @@ from collections.abc import Callable
 
 import attrs
 
+from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import RETRANSMIT_AFTER
-from p2pchat.traversal.timers import earliest
 from p2pchat.wire import stun
 from p2pchat.wire.servers import LongTermCredential
 

@@ -1,5 +1,5 @@
 """
-Datagrams, and the routes that they take between a base of ours and a remote address.
+Routes of datagrams: from a base of ours to a remote address; and whose traffic a route carries.
 
 A *base* (RFC 8445 section 2) is what a datagram leaves from.  Names of bases::
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-from p2pchat.traversal.datagrams import Datagram
-from p2pchat.traversal.filtering import INTERVAL, SENDS, FilteringTest
+from p2pchat.traversal.filtering_test import INTERVAL, SENDS, FilteringTest
 from p2pchat.traversal.gathering import CandidatesChanged
 from p2pchat.traversal.nat import Filtering
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from tests.traversal.outboxes import take

@@ -1,10 +1,10 @@
-"""Tests of :mod:`p2pchat.traversal.timers`."""
+"""Tests of :mod:`p2pchat.traversal.earliest`."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.timers import earliest
+from p2pchat.traversal.earliest import earliest
 
 
 class EarliestTests(SynchronousTestCase):

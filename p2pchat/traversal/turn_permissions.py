@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.traversal.timers import earliest
-from p2pchat.traversal.transactions import SUCCESS, Outcome, Transactions
+from p2pchat.traversal.earliest import earliest
+from p2pchat.traversal.stun_transactions import SUCCESS, Outcome, Transactions
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, family, format_address
 from p2pchat.wire.channel_data import FIRST_CHANNEL, decode_channel_data, encode_channel_data

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import attrs
 
-from p2pchat.traversal.datagrams import Datagram
 from p2pchat.traversal.nat import Filtering
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 
