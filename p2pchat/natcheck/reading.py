@@ -34,6 +34,6 @@ def read_nat(agent: Agent) -> NatRead:
         traits.allocation,
         traits.step,
         gathering.is_blocked,
-        agent.relays.known,
+        agent.relays.urls,
         gathering.keepalive.limit or 0.0,
     )

@@ -49,7 +49,7 @@ class Approval:
     _until: float | None = None
 
     @property
-    def is_known(self) -> bool:
+    def has_priority(self) -> bool:
         """Whether this call comes before those of strangers."""
         return self.is_contact or self.by is By.PERSON
 

@@ -183,7 +183,7 @@ class Call:
         the registry doesn't know, a registry that asks for a long wait.
     :ivar began: the time that the milliseconds of reports count from.
     :ivar remembered: how this peer was reached last.
-    :ivar known: whether the peer is a contact, or our person called or accepted it.
+    :ivar has_priority: whether the peer is a contact, or our person called or accepted it.
     :ivar direction: ``None`` while it is idle.
     :ivar continues: whether both sides still hold the link.
     """
@@ -196,7 +196,7 @@ class Call:
     _random_bytes: Callable[[int], bytes]
     began: float = 0.0
     remembered: PathHint | None = None
-    known: bool = False
+    has_priority: bool = False
     direction: Direction | None = None
     stage: CallStage = CallStage.IDLE
     continues: bool = False
@@ -357,7 +357,7 @@ class Call:
         self._events.append(SendDocument(body))
 
     def _check(self, theirs: Description, now: float) -> None:
-        self.attempt.begin(theirs, self.known, now)
+        self.attempt.begin(theirs, self.has_priority, now)
         # Each side names the link that it still holds; only if both name the same it goes on.
         self.continues = bool(theirs.link) and theirs.link == self.held_link
         self.stage, self._deadline = CallStage.CHECKING, None

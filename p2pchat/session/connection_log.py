@@ -115,12 +115,12 @@ class ConnectionLog:
         evidence = Evidence(
             attempts[-1] if attempts else None,
             None if path is None else PathMethod.RELAY if path.is_relayed else _direct(reached),
-            bool(relays.known),
+            bool(relays.urls),
             told,
             relay_only,
         )
         return ConnectionReport(
-            attempts, relays.known, told, tuple(self._paths), path, tuple(self._notes),
+            attempts, relays.urls, told, tuple(self._paths), path, tuple(self._notes),
             diagnose(evidence),
         )  # fmt: skip
 

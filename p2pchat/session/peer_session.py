@@ -147,8 +147,9 @@ class PeerSession(SessionState):
                 running.repeat()
                 return
             accept = accept or running.is_calling
-        knows = self.approval.is_known or self.is_conversing  # whoever is talked to finds room
-        if accept and not self._context.agent.has_room(knows, now):
+        # Whoever is talked to finds room.
+        has_priority = self.approval.has_priority or self.is_conversing
+        if accept and not self._context.agent.has_room(has_priority, now):
             self._refuse_for_want_of_room(offer)
             return
         if self.stage is Stage.CLOSING:  # a new call doesn't go on with a link that was left
@@ -206,7 +207,7 @@ class PeerSession(SessionState):
             self.log.name = name
 
     def _answer(self, call: Call, now: float) -> None:
-        call.known = self.approval.is_known
+        call.has_priority = self.approval.has_priority
         try:
             call.accept(now)
         except RemoteProtocolError as error:

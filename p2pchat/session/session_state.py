@@ -81,7 +81,7 @@ class SessionState:
             context.random_bytes,
             self.log.call_began,
             hint,
-            self.approval.is_known,
+            self.approval.has_priority,
         )
 
     # -- what is known of it

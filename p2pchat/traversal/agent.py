@@ -142,9 +142,9 @@ class Agent:
 
     # -- attempts
 
-    def has_room(self, known: bool, now: float) -> bool:
+    def has_room(self, has_priority: bool, now: float) -> bool:
         """Tell whether an attempt may begin; else a stranger is to be refused as ``busy``."""
-        return self._slots.has_room(known, now)
+        return self._slots.has_room(has_priority, now)
 
     @property
     def attempts(self) -> int:
@@ -164,7 +164,7 @@ class Agent:
         low_ttl: bool,
         *,
         hint: PathHint | None = None,
-        known: bool = False,
+        has_priority: bool = False,
     ) -> Punching:
         """
         Begin an attempt; its checks go out when it has a slot.
@@ -172,7 +172,7 @@ class Agent:
         :param theirs: what the other side says of its NAT.
         :param low_ttl: see :meth:`p2pchat.traversal.punching.Punching.begin`.
         :param hint: how this peer was reached last.
-        :param known: whether the peer is a contact, or our person called or accepted it.
+        :param has_priority: whether the peer is a contact, or our person called or accepted it.
         """
         attempt = Punching(
             credentials,
@@ -181,7 +181,7 @@ class Agent:
             self.gathering.reflexive_addresses,
             self.gathering.is_local,
             self._random_bytes,
-            known,
+            has_priority,
             self._slots,
             theirs,
             hint,
@@ -190,7 +190,7 @@ class Agent:
         attempt.may_send = partial(self._may_send, attempt)
         attempt.bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
         self._attempts[attempt.ufrag] = attempt
-        self._slots.begin(known, now)
+        self._slots.begin(has_priority, now)
         # A side without a NAT has no mapping that an early check could take (RELAY_WAIT).
         attempt.begin(candidates, now, low_ttl and theirs.mapping is not Mapping.NONE)
         for message, route in self._early.pop(attempt.ufrag, ()):
@@ -206,8 +206,8 @@ class Agent:
         if not proved and not self._limit.has_room(host, now):
             return False
         octets += WRAPPING if to.is_relayed else 0
-        sharing = self._slots.count(attempt.known)
-        if not self._budget.take(attempt.ufrag, attempt.known, sharing, octets, now):
+        sharing = self._slots.count(attempt.has_priority)
+        if not self._budget.take(attempt.ufrag, attempt.has_priority, sharing, octets, now):
             return False
         return proved or self._limit.take(host, now)
 
@@ -232,19 +232,19 @@ class Agent:
                 self._want_relay(now)
             if not self.relay_only:
                 self._guess_ports(attempt, chosen, now)
-        self.relays.permit(attempt.remote.at_relay, now, attempt.ufrag, attempt.known)
+        self.relays.permit(attempt.remote.at_relay, now, attempt.ufrag, attempt.has_priority)
 
     def _guess_ports(self, attempt: Punching, chosen: Plan, now: float) -> None:
         aim = target(attempt.remote.kept)
         if aim is not None and self._guessing.take(
-            chosen.strategy, attempt.ufrag, attempt.known, now
+            chosen.strategy, attempt.ufrag, attempt.has_priority, now
         ):
             attempt.begin_burst(chosen.strategy, aim, now + chosen.delay)
 
     def _end_guessing(self, attempt: Punching, kept: frozenset[str]) -> None:
         """End an attempt's port guessing; of its many sockets it keeps only these."""
         if self._guessing.give_back(
-            attempt.ufrag, attempt.known, attempt.is_direct, keeps=bool(kept)
+            attempt.ufrag, attempt.has_priority, attempt.is_direct, keeps=bool(kept)
         ):
             self._events.append(SocketsReleased(attempt.ufrag, kept))
 
@@ -295,10 +295,10 @@ class Agent:
     def _receive(self, data: bytes, route: Route, now: float) -> None:
         kind = classify(data)
         if kind is Kind.STUN:
-            known = self._receive_stun(data, route, now)
+            is_ours = self._receive_stun(data, route, now)
         else:
-            known = kind is Kind.QUIC and self._receive_link_datagram(data, route)
-        if not known:
+            is_ours = kind is Kind.QUIC and self._receive_link_datagram(data, route)
+        if not is_ours:
             self.refused += 1
 
     def _receive_link_datagram(self, data: bytes, route: Route) -> bool:
@@ -435,7 +435,7 @@ class Agent:
         match event:
             case CheckDatagram(ufrag, datagram):
                 if datagram.base.startswith(RELAYS):
-                    self.relays.send_check(datagram, ufrag, attempt.known, now)
+                    self.relays.send_check(datagram, ufrag, attempt.has_priority, now)
                 else:
                     self._outgoing.append((ufrag, datagram))
             case RouteHeard(ufrag, route, proved):

@@ -89,11 +89,11 @@ class Attempt:
 
     # -- the checks
 
-    def begin(self, theirs: Description, known: bool, now: float) -> None:
+    def begin(self, theirs: Description, has_priority: bool, now: float) -> None:
         """
         Begin to check the other side's candidates.
 
-        :param known: whether the peer is a contact, or our person called or accepted it.
+        :param has_priority: whether the peer is a contact, or our person called or accepted it.
         :raises RemoteProtocolError: their ephemeral key is unfit.
         """
         key = self._exchange.integrity_key(theirs.exchange, self.session, self.is_offering)
@@ -106,7 +106,7 @@ class Attempt:
             now,
             not self.is_offering,  # the answering side checks first, with a low TTL
             hint=self.remembered,
-            known=known,
+            has_priority=has_priority,
         )
 
     def add_candidates(self, update: Candidates, now: float) -> bool:
@@ -205,6 +205,6 @@ class Attempt:
 
 def extended(description: Description, update: Candidates) -> Description:
     """Return an offer's description with candidates that came before it was accepted."""
-    known = dict.fromkeys((*description.candidates, *update.candidates))
+    found = dict.fromkeys((*description.candidates, *update.candidates))
     nat = update.nat if update.nat.mapping else description.nat
-    return attrs.evolve(description, candidates=tuple(known)[:MAX_CANDIDATES], nat=nat)
+    return attrs.evolve(description, candidates=tuple(found)[:MAX_CANDIDATES], nat=nat)

@@ -2,9 +2,9 @@
 Slots for attempts that check, and the queue for them.
 
 An attempt has a slot while a round of its checks is on; one that has a path and only keeps it sends
-nothing, and needs none.  There are MAX_CHECKING slots, KEPT of them only for *known* peers:
-contacts, and whomever our person called or accepted.  A round that finds no slot waits, in this
-order, and first come, first served:
+nothing, and needs none.  There are MAX_CHECKING slots, KEPT of them only for attempts that *have
+priority*, those with known peers: contacts, and whomever our person called or accepted.  A round
+that finds no slot waits, in this order, and first come, first served:
 
 1. the first round of a known peer's attempt,
 2. a later one, which verifies or moves the path of a known peer,
@@ -37,27 +37,27 @@ AT_ONCE = 16  # ... and at once
 class CheckSlots:
     """The slots of all attempts of an agent, by their username fragments."""
 
-    _checking: dict[str, bool] = attrs.Factory(dict)  # whether the peer is known
+    _checking: dict[str, bool] = attrs.Factory(dict)  # whether it has priority
     # By rank as in the module's docstring: since when they wait, the longest first.
     _waiting: tuple[dict[str, float], ...] = attrs.Factory(lambda: ({}, {}, {}, {}))
     _begun: float = 0.0  # strangers' attempts lately, ...
     _begun_at: float = 0.0  # ... as it was then
 
-    def begin(self, known: bool, now: float) -> None:
+    def begin(self, has_priority: bool, now: float) -> None:
         """Count an attempt that begins."""
-        if not known:
+        if not has_priority:
             self._begun, self._begun_at = self._lately(now) + 1, now
 
     def _lately(self, now: float) -> float:
         return max(0.0, self._begun - BEGINNINGS * (now - self._begun_at))
 
-    def has_room(self, known: bool, now: float) -> bool:
+    def has_room(self, has_priority: bool, now: float) -> bool:
         """Tell whether an attempt may begin now, to check at once or to wait for a slot."""
-        if known:
+        if has_priority:
             return True
         return len(self._waiting[3]) < MAX_WAITING and self._lately(now) + 1 <= AT_ONCE
 
-    def ask(self, ufrag: str, known: bool, is_first: bool, now: float) -> bool:
+    def ask(self, ufrag: str, has_priority: bool, is_first: bool, now: float) -> bool:
         """
         Ask for a slot; tells whether there is one.  If not, :meth:`next` gives one later.
 
@@ -65,25 +65,25 @@ class CheckSlots:
         """
         if ufrag in self._checking:
             return True
-        if self._fits(known):
-            self._give(ufrag, known)
+        if self._fits(has_priority):
+            self._give(ufrag, has_priority)
             return True
-        rank = (0 if is_first else 1) if known else (3 if is_first else 2)
+        rank = (0 if is_first else 1) if has_priority else (3 if is_first else 2)
         self._waiting[rank].setdefault(ufrag, now)
         return False
 
-    def _give(self, ufrag: str, known: bool) -> None:
+    def _give(self, ufrag: str, has_priority: bool) -> None:
         self.leave(ufrag)
-        self._checking[ufrag] = known
+        self._checking[ufrag] = has_priority
 
-    def _fits(self, known: bool) -> bool:
+    def _fits(self, has_priority: bool) -> bool:
         return len(self._checking) < MAX_CHECKING and (
-            known or self.count(False) < MAX_CHECKING - KEPT
+            has_priority or self.count(False) < MAX_CHECKING - KEPT
         )
 
-    def count(self, known: bool) -> int:
-        """Return how many attempts check, of known peers or of strangers."""
-        return sum(one is known for one in self._checking.values())
+    def count(self, has_priority: bool) -> int:
+        """Return how many attempts check, with priority or without."""
+        return sum(one is has_priority for one in self._checking.values())
 
     @property
     def checking(self) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ class CheckSlots:
 
     @property
     def is_pressed(self) -> bool:
-        """Whether the first round of a known peer's attempt waits."""
+        """Whether the first round of an attempt with priority waits."""
         return bool(self._waiting[0])
 
     def leave(self, ufrag: str) -> None:
@@ -109,10 +109,10 @@ class CheckSlots:
     def next(self) -> str | None:
         """Give the next one a slot, if there is one; call it until it returns ``None``."""
         for rank, waiting in enumerate(self._waiting):
-            known = rank < 2
-            if waiting and self._fits(known):
+            has_priority = rank < 2
+            if waiting and self._fits(has_priority):
                 ufrag = next(iter(waiting))
-                self._give(ufrag, known)
+                self._give(ufrag, has_priority)
                 return ufrag
         return None
 

@@ -170,28 +170,30 @@ class GuessingBudget:
     open many sockets as they like.
     """
 
-    _probing: dict[bool, RunBudget] = attrs.Factory(  # by whether the peer is known
-        lambda: {known: RunBudget(RUN_LENGTH, LONGEST_PAUSE) for known in (True, False)}
+    _probing: dict[bool, RunBudget] = attrs.Factory(  # by whether it has priority
+        lambda: {one: RunBudget(RUN_LENGTH, LONGEST_PAUSE) for one in (True, False)}
     )
     _opening: RunBudget = attrs.Factory(lambda: RunBudget(0.0, FIRST_PAUSE))  # by strangers
     _spread: set[str] = attrs.Factory(set)  # attempts with many sockets open
 
-    def take(self, strategy: Strategy, ufrag: str, known: bool, now: float) -> bool:
+    def take(self, strategy: Strategy, ufrag: str, has_priority: bool, now: float) -> bool:
         """Ask for what a strategy takes; tells whether it may begin."""
         if strategy is Strategy.PROBE:
-            return self._probing[known].take(ufrag, now)
-        may_open = strategy is Strategy.MANY_SOCKETS and (known or self._opening.take(ufrag, now))
+            return self._probing[has_priority].take(ufrag, now)
+        may_open = strategy is Strategy.MANY_SOCKETS and (
+            has_priority or self._opening.take(ufrag, now)
+        )
         if may_open:
             self._spread.add(ufrag)
         return may_open
 
-    def give_back(self, ufrag: str, known: bool, succeeded: bool, keeps: bool) -> bool:
+    def give_back(self, ufrag: str, has_priority: bool, succeeded: bool, keeps: bool) -> bool:
         """
         End what an attempt does; tells whether it had many sockets open.
 
         :param keeps: whether it keeps some of them.
         """
-        self._probing[known].give_back(ufrag, succeeded)
+        self._probing[has_priority].give_back(ufrag, succeeded)
         # The system has only so many sockets: the pause stays, whatever came of these.
         self._opening.give_back(ufrag, False)
         is_spread = ufrag in self._spread

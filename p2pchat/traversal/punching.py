@@ -140,7 +140,7 @@ class Punching:
     :ivar host_addresses: our host candidates' addresses, to name the type of our end.
     :ivar reflexive_addresses: our server-reflexive ones.
     :ivar is_local: whether the registry is on this machine.
-    :ivar known: whether the peer is a contact, or our person called or accepted it.
+    :ivar has_priority: whether the peer is a contact, or our person called or accepted it.
     :ivar theirs: what the other side says of its NAT.
     :ivar hint: how this peer was reached last.
     :ivar may_send: takes where a packet is to go, and its bytes of payload; tells whether it may.
@@ -160,7 +160,7 @@ class Punching:
     reflexive_addresses: tuple[Address, ...]
     is_local: bool
     _random_bytes: Callable[[int], bytes]
-    known: bool = False
+    has_priority: bool = False
     slots: CheckSlots = attrs.Factory(CheckSlots)
     theirs: NatTraits = attrs.Factory(NatTraits)
     hint: PathHint | None = None
@@ -292,7 +292,7 @@ class Punching:
     def _start_round(self, now: float, length: float) -> None:
         """Begin a round, now or when there is a slot."""
         self._round_length = length
-        if self.slots.ask(self.ufrag, self.known, not self.has_settled, now):
+        if self.slots.ask(self.ufrag, self.has_priority, not self.has_settled, now):
             self.take_turn(now)
 
     def take_turn(self, now: float) -> None:

@@ -125,7 +125,7 @@ class Relays:
         self._servers, self._credentials = list(servers), credentials
 
     @property
-    def known(self) -> tuple[str, ...]:
+    def urls(self) -> tuple[str, ...]:
         """The URLs of the relays that can be asked."""
         return tuple(dict.fromkeys(str(server) for server, _ in self._servers))
 
@@ -240,29 +240,29 @@ class Relays:
         if relayed is not None:
             relayed.allocation.send(datagram.data, datagram.destination, now)
 
-    def send_check(self, datagram: Datagram, owner: str, known: bool, now: float) -> None:
+    def send_check(self, datagram: Datagram, owner: str, has_priority: bool, now: float) -> None:
         """Wrap a check or an answer; its destination is permitted until the owner is forgotten."""
         relayed, to = self._running.get(datagram.base), datagram.destination
-        if relayed is not None and self._own(owner, to[0], known):
+        if relayed is not None and self._own(owner, to[0], has_priority):
             relayed.allocation.send(datagram.data, to, now, binds=False)
 
     def permit(
-        self, addresses: Iterable[Address], now: float, owner: str = "", known: bool = True
+        self, addresses: Iterable[Address], now: float, owner: str = "", has_priority: bool = True
     ) -> None:
         """
         Let these peers send to us over the relay; those that it can't reach are left out.
 
         :param owner: the attempt that wants them.
-        :param known: whether it is one with a known peer; strangers leave KEPT_HOSTS to those.
+        :param has_priority: whether it has priority; others leave KEPT_HOSTS to those.
         """
         public = [address for address in addresses if is_public_ipv4(address)]
-        wanted = [address for address in public if self._own(owner, address[0], known)]
+        wanted = [address for address in public if self._own(owner, address[0], has_priority)]
         for relayed in self._running.values():
             relayed.allocation.permit(wanted, now)
 
-    def _own(self, owner: str, host: str, known: bool) -> bool:
+    def _own(self, owner: str, host: str, has_priority: bool) -> bool:
         """Let a host have a permission while its owner is there; tells whether there is room."""
-        most = MAX_HOSTS if known else MAX_HOSTS - KEPT_HOSTS
+        most = MAX_HOSTS if has_priority else MAX_HOSTS - KEPT_HOSTS
         if host not in self._owners and len(self._owners) >= most:
             return False
         self._owners.setdefault(host, set()).add(owner)

@@ -118,14 +118,14 @@ class SendBudget:
     _all: Window = attrs.Factory(Window)
     _each: dict[str, Window] = attrs.Factory(dict)  # by attempt
 
-    def take(self, ufrag: str, known: bool, sharing: int, octets: int, now: float) -> bool:
+    def take(self, ufrag: str, has_priority: bool, sharing: int, octets: int, now: float) -> bool:
         """
         Ask to send a packet of an attempt; tells whether it may go.
 
-        :param sharing: how many attempts of its kind, of known peers or strangers, check now.
+        :param sharing: how many attempts with the same priority check now.
         """
         packets, most = PACKETS, BYTES
-        if not known:
+        if not has_priority:
             packets, most = packets - KEPT_PACKETS, most - KEPT_BYTES
         own = self._each.setdefault(ufrag, Window())
         for window, share in ((self._all, 1), (own, max(1, sharing))):

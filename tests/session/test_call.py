@@ -382,9 +382,9 @@ class KnownTests(CallCase):
 
     def test_known(self) -> None:
         """Whether the peer is known is the attempt's, too, of both who calls and who is called."""
-        self.alice.known = self.bob.known = True
+        self.alice.has_priority = self.bob.has_priority = True
         self.checking()
         for one in (self.alice, self.bob):
             attempt = one.agent.attempt(one.ufrag)
             assert attempt is not None
-            self.assertTrue(attempt.known)
+            self.assertTrue(attempt.has_priority)

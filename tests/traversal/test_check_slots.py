@@ -26,9 +26,9 @@ class AdmissionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.slots = CheckSlots()
 
-    def ask(self, ufrag: str, known: bool = False, is_first: bool = True) -> bool:
+    def ask(self, ufrag: str, has_priority: bool = False, is_first: bool = True) -> bool:
         """Ask for a turn."""
-        return self.slots.ask(ufrag, known, is_first, NOW)
+        return self.slots.ask(ufrag, has_priority, is_first, NOW)
 
     def fill(self) -> None:
         """Let as many strangers check as may."""
@@ -46,25 +46,25 @@ class AdmissionTests(SynchronousTestCase):
         """Known peers have the rest, whatever strangers do."""
         self.fill()
         for number in range(KEPT):
-            self.assertTrue(self.ask(f"friend {number}", known=True))
-        self.assertFalse(self.ask("one more", known=True))
+            self.assertTrue(self.ask(f"friend {number}", has_priority=True))
+        self.assertFalse(self.ask("one more", has_priority=True))
 
     def test_friends_alone(self) -> None:
         """Where nobody else is there, known peers have all."""
         for number in range(MAX_CHECKING):
-            self.assertTrue(self.ask(f"friend {number}", known=True))
+            self.assertTrue(self.ask(f"friend {number}", has_priority=True))
         self.assertFalse(self.ask("stranger"))
 
     def test_order(self) -> None:
         """Known peers come first, and of a kind whoever waits the longest."""
         self.fill()
         for number in range(KEPT):
-            self.ask(f"friend {number}", known=True)
-        for ufrag, known, is_first in (
+            self.ask(f"friend {number}", has_priority=True)
+        for ufrag, has_priority, is_first in (
             *(("new", False, True), ("again", False, False), ("new too", False, True)),
             *(("friend again", True, False), ("friend new", True, True)),
         ):
-            self.assertFalse(self.ask(ufrag, known, is_first))
+            self.assertFalse(self.ask(ufrag, has_priority, is_first))
         turns = []
         for checking in self.slots.checking:
             self.slots.leave(checking)
@@ -116,10 +116,10 @@ class AdmissionTests(SynchronousTestCase):
     def test_bounds(self, steps: list[tuple[int, int, bool, bool]]) -> None:
         """Whatever is asked for and given back, the bounds hold, and who fits doesn't wait."""
         self.slots = CheckSlots()
-        for action, number, known, is_first in steps:
-            ufrag = f"{number} {known}"
+        for action, number, has_priority, is_first in steps:
+            ufrag = f"{number} {has_priority}"
             if action:
-                self.ask(ufrag, known, is_first)
+                self.ask(ufrag, has_priority, is_first)
             else:
                 self.slots.leave(ufrag)
                 while self.slots.next() is not None:

@@ -56,11 +56,11 @@ class CostCase(SynchronousTestCase):
         self.told: list[object] = []
 
     def punch(
-        self, ufrag: str, candidates: tuple[Candidate, ...] = (), known: bool = False
+        self, ufrag: str, candidates: tuple[Candidate, ...] = (), has_priority: bool = False
     ) -> Punching:
         """Begin an attempt with a peer whose fragment is ``theirs``."""
         ours, nat = CheckCredentials(ufrag, "theirs", KEY), NatTraits()
-        return self.agent.punch(ours, candidates, nat, self.now, False, known=known)
+        return self.agent.punch(ours, candidates, nat, self.now, False, has_priority=has_priority)
 
     def check(self, ufrag: str, source: Address) -> None:
         """Let an authentic check come from there, or seem to."""
@@ -226,7 +226,7 @@ class TurnTests(CostCase):
         """A friend's checks go out at once, whatever strangers do."""
         self.fill()
         self.run_until(NOW + 1)
-        friend = self.punch("friend", reflexive(FRIEND), known=True)
+        friend = self.punch("friend", reflexive(FRIEND), has_priority=True)
         self.flush(FRIEND)
         self.assertTrue(friend.is_direct)
 
@@ -251,10 +251,10 @@ class TurnTests(CostCase):
         """A round that has a path gives way to a friend's that has none."""
         for number in range(MAX_CHECKING):
             relayed = Candidate(CandidateType.RELAYED, (PEER[0], 100 + number))
-            self.punch(f"friend {number}", (relayed,), known=True)
+            self.punch(f"friend {number}", (relayed,), has_priority=True)
         answering = [(PEER[0], 100 + n) for n in range(MAX_CHECKING)]
         self.run_until(NOW + 2, *answering)
-        self.punch("one more", reflexive(FRIEND), known=True)
+        self.punch("one more", reflexive(FRIEND), has_priority=True)
         self.flush(FRIEND)
         self.assertEqual(
             self.phases("friend 0", "one more"), [AttemptPhase.QUIET, AttemptPhase.CHECKING]
@@ -290,11 +290,11 @@ class BudgetTests(CostCase):
 
     def test_friend(self) -> None:
         """Meanwhile a friend's checks go out as if nobody else were there."""
-        alone = self.punch("alone", spread(250, 9), known=True)
+        alone = self.punch("alone", spread(250, 9), has_priority=True)
         self.run_until(NOW + 1)
         expected = sum(one.checks_sent for one in alone.pair_reports(NOW))
         self.flood(5)
-        friend = self.punch("friend", spread(251, 9), known=True)
+        friend = self.punch("friend", spread(251, 9), has_priority=True)
         self.flood(1)
         self.assertEqual(sum(one.checks_sent for one in friend.pair_reports(NOW)), expected)
         self.assert_within_budget()
@@ -350,7 +350,9 @@ class CandidateTests(CostCase):
 class BurstTests(SynchronousTestCase):
     """Probing and many sockets, which strangers can ask for."""
 
-    def began(self, agent: Agent, ufrag: str, theirs: Mapping, known: bool, now: float) -> bool:
+    def began(
+        self, agent: Agent, ufrag: str, theirs: Mapping, has_priority: bool, now: float
+    ) -> bool:
         """Begin an attempt; tells whether it has its burst."""
         where = reflexive((f"198.51.100.{len(ufrag)}", 9))
         attempt = agent.punch(
@@ -359,7 +361,7 @@ class BurstTests(SynchronousTestCase):
             NatTraits(theirs),
             now,
             False,
-            known=known,
+            has_priority=has_priority,
         )
         return attempt.burst is not None
 
@@ -436,7 +438,7 @@ class RelayTests(RelaysCase):
             self.internet.run(1)
         credentials = CheckCredentials("friend", "bob", KEY)
         there = reflexive(self.peer_address)
-        alice.agent.punch(credentials, there, NatTraits(), alice.now, False, known=True)
+        alice.agent.punch(credentials, there, NatTraits(), alice.now, False, has_priority=True)
         alice.driver.step()
         self.internet.run(1)
         (allocation,) = self.first.allocations.values()

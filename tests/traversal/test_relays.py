@@ -49,7 +49,7 @@ class WantTests(RelaysCase):
     def test_none_known(self) -> None:
         """Where there is none, wanting one is nothing; not even a timer."""
         end = self.end()
-        self.assertEqual(end.relays.known, ())
+        self.assertEqual(end.relays.urls, ())
         end.want()
         self.internet.run(60)
         self.assertEqual((end.relays.bases, end.changes), ((), []))

@@ -90,27 +90,34 @@ class BudgetTests(SynchronousTestCase):
         self.budget = SendBudget()
 
     def send(
-        self, count: int, now: float, known: bool = False, sharing: int = 1, octets: int = 100
+        self,
+        count: int,
+        now: float,
+        has_priority: bool = False,
+        sharing: int = 1,
+        octets: int = 100,
     ) -> int:
         """Ask for so many packets of an attempt named by its kind; returns how many may go."""
-        ufrag = f"known {known}"
+        ufrag = f"priority {has_priority}"
         take = self.budget.take
-        return sum(take(ufrag, known, sharing, octets, now) for _ in range(count))
+        return sum(take(ufrag, has_priority, sharing, octets, now) for _ in range(count))
 
     def test_packets(self) -> None:
         """In a second no more than PACKETS go, and a second later as many again."""
-        self.assertEqual(self.send(5000, 10.0, known=True), PACKETS)
-        self.assertEqual(self.send(5000, 10.99, known=True), 0)
-        self.assertEqual(self.send(5000, 11.1, known=True), PACKETS)
+        self.assertEqual(self.send(5000, 10.0, has_priority=True), PACKETS)
+        self.assertEqual(self.send(5000, 10.99, has_priority=True), 0)
+        self.assertEqual(self.send(5000, 11.1, has_priority=True), PACKETS)
 
     def test_octets(self) -> None:
         """Nor more than BYTES, if they are long."""
-        self.assertEqual(self.send(5000, 10.0, known=True, octets=MAX_PACKET), BYTES // MAX_PACKET)
+        self.assertEqual(
+            self.send(5000, 10.0, has_priority=True, octets=MAX_PACKET), BYTES // MAX_PACKET
+        )
 
     def test_kept(self) -> None:
         """Strangers leave some to known peers, who may have all."""
         self.assertEqual(self.send(5000, 10.0), PACKETS - KEPT_PACKETS)
-        self.assertEqual(self.send(5000, 10.0, known=True), KEPT_PACKETS)
+        self.assertEqual(self.send(5000, 10.0, has_priority=True), KEPT_PACKETS)
 
     def test_kept_octets(self) -> None:
         """So it is with long ones."""
@@ -126,9 +133,9 @@ class BudgetTests(SynchronousTestCase):
 
     def test_forgotten(self) -> None:
         """An attempt that is over leaves nothing but what it sent in the last second."""
-        self.send(5000, 10.0, known=True)
-        self.budget.forget("known True")
-        self.assertEqual(self.send(5000, 10.5, known=True), 0)
+        self.send(5000, 10.0, has_priority=True)
+        self.budget.forget("priority True")
+        self.assertEqual(self.send(5000, 10.5, has_priority=True), 0)
 
     def test_probing_fits(self) -> None:
         """A run of probing to a stranger goes out at its own pace."""
@@ -148,9 +155,9 @@ class BudgetTests(SynchronousTestCase):
         """Whatever is asked for, no second sees more than PACKETS and BYTES."""
         self.budget = SendBudget()
         now, sent = 1000.0, []
-        for pause, count, known, octets in wishes:
+        for pause, count, has_priority, octets in wishes:
             now += pause
-            sent += [(now, octets)] * self.send(count, now, known, 1, octets)
+            sent += [(now, octets)] * self.send(count, now, has_priority, 1, octets)
             last = [octets for when, octets in sent if when > now - 1]
             self.assertLessEqual(len(last), PACKETS)
             self.assertLessEqual(sum(last), BYTES)
