@@ -480,7 +480,7 @@ class PeerSession(SessionState):
     def _learn(self, now: float) -> None:
         """The checks have settled: remember what made the path."""
         if self._call.ufrag == self._ufrag and self._ufrag:
-            learned = self._call.attempt.hint(self._context.wall_of(now))
+            learned = self._call.attempt.next_hint(self._context.wall_of(now))
             if learned is not None and not learned.repeats(self.memory):
                 self.memory = learned
                 self._events.append(PathLearned(self.peer_id, learned))

@@ -159,7 +159,7 @@ class Agent:
         self,
         credentials: CheckCredentials,
         candidates: tuple[Candidate, ...],
-        theirs: NatTraits,
+        remote_nat: NatTraits,
         now: float,
         low_ttl: bool,
         *,
@@ -169,7 +169,7 @@ class Agent:
         """
         Begin an attempt; its checks go out when it has a slot.
 
-        :param theirs: what the other side says of its NAT.
+        :param remote_nat: what the other side says of its NAT.
         :param low_ttl: see :meth:`p2pchat.traversal.punching.Punching.begin`.
         :param hint: how this peer was reached last.
         :param has_priority: whether the peer is a contact, or our person called or accepted it.
@@ -183,7 +183,7 @@ class Agent:
             self._random_bytes,
             has_priority,
             self._slots,
-            theirs,
+            remote_nat,
             hint,
             outbox=self._outbox,
         )
@@ -192,7 +192,7 @@ class Agent:
         self._attempts[attempt.ufrag] = attempt
         self._slots.begin(has_priority, now)
         # A side without a NAT has no mapping that an early check could take (RELAY_WAIT).
-        attempt.begin(candidates, now, low_ttl and theirs.mapping is not Mapping.NONE)
+        attempt.begin(candidates, now, low_ttl and remote_nat.mapping is not Mapping.NONE)
         for message, route in self._early.pop(attempt.ufrag, ()):
             attempt.receive_request(message, route, now)
         self._relay_at = min(now + RELAY_DELAY, self._relay_at or now + RELAY_DELAY)
@@ -211,10 +211,10 @@ class Agent:
             return False
         return proved or self._limit.take(host, now)
 
-    def learn(self, ufrag: str, theirs: NatTraits, now: float) -> None:
+    def learn(self, ufrag: str, remote_nat: NatTraits, now: float) -> None:
         """Take what the other side says of its NAT now."""
         if ufrag in self._attempts:
-            self._attempts[ufrag].theirs = theirs
+            self._attempts[ufrag].remote_nat = remote_nat
             self._reconsider(self._attempts[ufrag], now)
 
     def check_again(self, ufrag: str, now: float) -> None:
@@ -227,15 +227,17 @@ class Agent:
         if attempt.is_direct:
             return
         if attempt.phase is AttemptPhase.CHECKING and attempt.burst is None:
-            chosen = plan(self.gathering.traits(), attempt.theirs, attempt.hint)
+            chosen = plan(self.gathering.traits(), attempt.remote_nat, attempt.hint)
             if chosen.wants_relay or self.relay_only or self.gathering.is_blocked:
                 self._want_relay(now)
             if not self.relay_only:
                 self._guess_ports(attempt, chosen, now)
-        self.relays.permit(attempt.remote.at_relay, now, attempt.ufrag, attempt.has_priority)
+        self.relays.permit(
+            attempt.remote_candidates.at_relay, now, attempt.ufrag, attempt.has_priority
+        )
 
     def _guess_ports(self, attempt: Punching, chosen: Plan, now: float) -> None:
-        aim = target(attempt.remote.kept)
+        aim = target(attempt.remote_candidates.kept)
         if aim is not None and self._guessing.take(
             chosen.strategy, attempt.ufrag, attempt.has_priority, now
         ):

@@ -50,7 +50,7 @@ class Attempt:
     :ivar session: the name that all documents of the attempt carry.
     :ivar is_offering: whether the offer is ours.
     :ivar began: when the offer was made or received.
-    :ivar remembered: how this peer was reached last.
+    :ivar hint: how this peer was reached last.
     :ivar ufrag: our username fragment.
     :ivar is_over: whether it has been given up.
     """
@@ -59,7 +59,7 @@ class Attempt:
     session: str
     is_offering: bool
     began: float
-    remembered: PathHint | None
+    hint: PathHint | None
     _random_bytes: Callable[[int], bytes]
     ufrag: str = attrs.Factory(lambda self: self.agent.new_ufrag(), takes_self=True)
     is_over: bool = False
@@ -89,23 +89,23 @@ class Attempt:
 
     # -- the checks
 
-    def begin(self, theirs: Description, has_priority: bool, now: float) -> None:
+    def begin(self, remote: Description, has_priority: bool, now: float) -> None:
         """
         Begin to check the other side's candidates.
 
         :param has_priority: whether the peer is a contact, or our person called or accepted it.
-        :raises RemoteProtocolError: their ephemeral key is unfit.
+        :raises RemoteProtocolError: its ephemeral key is unfit.
         """
-        key = self._exchange.integrity_key(theirs.exchange, self.session, self.is_offering)
-        self._remote_nat, self._checks_began = NatTraits.read(theirs.nat), now
-        self._note(theirs.candidates)
+        key = self._exchange.integrity_key(remote.exchange, self.session, self.is_offering)
+        self._remote_nat, self._checks_began = NatTraits.read(remote.nat), now
+        self._note(remote.candidates)
         self._checks = self.agent.punch(
-            CheckCredentials(self.ufrag, theirs.ufrag, key),
-            theirs.candidates,
+            CheckCredentials(self.ufrag, remote.ufrag, key),
+            remote.candidates,
             self._remote_nat,
             now,
             not self.is_offering,  # the answering side checks first, with a low TTL
-            hint=self.remembered,
+            hint=self.hint,
             has_priority=has_priority,
         )
 
@@ -152,26 +152,26 @@ class Attempt:
     @property
     def method(self) -> PathMethod | None:
         """How the path was found, ``None`` without one."""
-        checks, theirs = self._checks, self._remote_nat
-        if checks is None or checks.path is None or theirs is None:
+        checks, remote_nat = self._checks, self._remote_nat
+        if checks is None or checks.path is None or remote_nat is None:
             return None
-        path, ours = checks.path, self.agent.gathering.traits()
+        path, local_nat = checks.path, self.agent.gathering.traits()
         if checks.method is PathMethod.PLAIN and is_predicted(
-            ours, path.local, theirs, path.remote
+            local_nat, path.local, remote_nat, path.remote
         ):
             return PathMethod.PREDICTED
         return checks.method
 
-    def hint(self, wall: float) -> PathHint | None:
+    def next_hint(self, wall: float) -> PathHint | None:
         """
-        Return a hint for the next call, from how the path was found; ``None`` without one.
+        Return the hint for the next call, from how the path was found; ``None`` without one.
 
         :param wall: seconds since 1970.
         """
-        method, theirs = self.method, self._remote_nat
-        if method is None or theirs is None or self.agent.relay_only:
+        method, remote_nat = self.method, self._remote_nat
+        if method is None or remote_nat is None or self.agent.relay_only:
             return None
-        return PathHint(method, self.agent.gathering.traits().mapping, theirs.mapping, wall)
+        return PathHint(method, self.agent.gathering.traits().mapping, remote_nat.mapping, wall)
 
     def report(self, origin: float, failure: str = "") -> AttemptReport:
         """
@@ -180,21 +180,21 @@ class Attempt:
         :param origin: the time that milliseconds count from.
         :param failure: why it is given up, or "".
         """
-        gathering, theirs, checks = self.agent.gathering, self._remote_nat, self._checks
-        ours, remembered = gathering.traits(), self.remembered
-        nat = NatReport.of(ours, gathering.is_blocked, self._local)
+        gathering, remote_nat, checks = self.agent.gathering, self._remote_nat, self._checks
+        local_nat, hint = gathering.traits(), self.hint
+        nat = NatReport.of(local_nat, gathering.is_blocked, self._local)
         began = in_ms(self.began - origin)
-        if theirs is None or checks is None:
+        if remote_nat is None or checks is None:
             return AttemptReport(nat, None, self.is_offering, began, failure=failure)
-        fits = remembered is not None and remembered.fits(ours, theirs)
+        fits = hint is not None and hint.fits(local_nat, remote_nat)
         return AttemptReport(
             nat,
-            NatReport.of(theirs, False, checks.remote.kept),
+            NatReport.of(remote_nat, False, checks.remote_candidates.kept),
             self.is_offering,
             began,
             milliseconds(self._checks_began, origin),
-            choose(ours, theirs).value,
-            remembered.method.value if remembered is not None and fits else "",
+            choose(local_nat, remote_nat).value,
+            hint.method.value if hint is not None and fits else "",
             checks.pair_reports(origin),
             checks.burst_report(origin),
             "" if self.method is None else self.method.value,

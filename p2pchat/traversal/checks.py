@@ -3,7 +3,7 @@ Connectivity checks of one attempt (RFC 8445 section 7): making them, answering 
 
 A check is a STUN Binding request, and is answered by a success response::
 
-    USERNAME            theirs:ours, two username fragments
+    USERNAME            remote:local, the fragments of the receiver and of the sender
     PRIORITY            8 bits type preference: whether a relay carries the check
                         24 bits number of the sender's last nomination
     USE-CANDIDATE       where the sender, who made the offer, nominates the pair

@@ -36,19 +36,19 @@ class PathHint(Members):
     """
     How a peer was reached last.
 
-    :ivar ours: the mapping behaviour of our NAT then.
-    :ivar theirs: that of theirs.
+    :ivar local: the mapping behaviour of our NAT then.
+    :ivar remote: that of theirs.
     :ivar learned_at: seconds since 1970.
     """
 
     method: Annotated[PathMethod, choice(PathMethod), As("means")]
-    ours: Annotated[Mapping, choice(Mapping)]
-    theirs: Annotated[Mapping, choice(Mapping)]
+    local: Annotated[Mapping, choice(Mapping), As("ours")]
+    remote: Annotated[Mapping, choice(Mapping), As("theirs")]
     learned_at: Time
 
-    def fits(self, ours: NatTraits, theirs: NatTraits) -> bool:
+    def fits(self, local: NatTraits, remote: NatTraits) -> bool:
         """Tell whether both NATs still look as they did."""
-        return (self.ours, self.theirs) == (ours.mapping, theirs.mapping)
+        return (self.local, self.remote) == (local.mapping, remote.mapping)
 
     def is_fresh(self, wall: float) -> bool:
         """Tell whether it is young enough to be used."""
@@ -62,8 +62,8 @@ class PathHint(Members):
 
 
 def is_predicted(
-    ours: NatTraits, local: CandidateType, theirs: NatTraits, remote: CandidateType
+    local_nat: NatTraits, local: CandidateType, remote_nat: NatTraits, remote: CandidateType
 ) -> bool:
     """Tell whether a direct path between candidates of these types met a predicted port."""
-    host, reflexive = CandidateType.HOST, CandidateType.SERVER_REFLEXIVE
-    return bool(ours.step and local is not host) or bool(theirs.step and remote is reflexive)
+    is_ours = local_nat.step != 0 and local is not CandidateType.HOST
+    return is_ours or (remote_nat.step != 0 and remote is CandidateType.SERVER_REFLEXIVE)

@@ -141,7 +141,7 @@ class Punching:
     :ivar reflexive_addresses: our server-reflexive ones.
     :ivar is_local: whether the registry is on this machine.
     :ivar has_priority: whether the peer is a contact, or our person called or accepted it.
-    :ivar theirs: what the other side says of its NAT.
+    :ivar remote_nat: what the other side says of its NAT.
     :ivar hint: how this peer was reached last.
     :ivar may_send: takes where a packet is to go, and its bytes of payload; tells whether it may.
     :ivar outbox: what its parent is to take, in order.
@@ -151,7 +151,7 @@ class Punching:
     :ivar bases: of which pairs are made.
     :ivar has_settled: whether the first round is over: what it didn't find is hard to find.
     :ivar burst: many sockets, or port probing, if that has begun.
-    :ivar remote: the candidates of the other side.
+    :ivar remote_candidates: those of the other side.
     """
 
     credentials: CheckCredentials
@@ -162,7 +162,7 @@ class Punching:
     _random_bytes: Callable[[int], bytes]
     has_priority: bool = False
     slots: CheckSlots = attrs.Factory(CheckSlots)
-    theirs: NatTraits = attrs.Factory(NatTraits)
+    remote_nat: NatTraits = attrs.Factory(NatTraits)
     hint: PathHint | None = None
     may_send: Callable[[Route, int, float], bool] = lambda _route, _octets, _now: True
     outbox: deque[PunchingEvent] = attrs.Factory(deque)
@@ -173,7 +173,7 @@ class Punching:
     bases: tuple[str, ...] = (CHAT_SOCKET,)
     has_settled: bool = False
     burst: ProbeBurst | None = None
-    remote: RemoteCandidates = attrs.field(init=False)
+    remote_candidates: RemoteCandidates = attrs.field(init=False)
     _heard: set[Route] = attrs.Factory(set)
     _proved: set[Route] = attrs.Factory(set)
     _max_check: int = attrs.field(init=False)  # bytes
@@ -187,7 +187,7 @@ class Punching:
     _select_at: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        self.remote = RemoteCandidates(self.is_local)
+        self.remote_candidates = RemoteCandidates(self.is_local)
         self._max_check = self.credentials.max_request()
 
     @property
@@ -210,7 +210,7 @@ class Punching:
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
         """Check these remote candidates too; known and forbidden ones are left out."""
         for candidate in candidates:
-            if self.remote.add(candidate):
+            if self.remote_candidates.add(candidate):
                 for base in self.bases:
                     self._pair_up(candidate, base, now)
         self.handle_timer(now)
@@ -226,7 +226,7 @@ class Punching:
         self.bases = (*(base for base in self.bases if base not in gone), *new)
         if not self.is_direct:  # a direct path is kept without a relay, and verified without
             for base in new:
-                for candidate in self.remote.kept:
+                for candidate in self.remote_candidates.kept:
                     self._pair_up(candidate, base, now)
             self.handle_timer(now)
         return lost
@@ -273,7 +273,7 @@ class Punching:
     def _reaches(self, address: Address, base: str) -> bool:
         """Tell whether what leaves from this base can get there at all."""
         if base.startswith(RELAYS):
-            return self.remote.is_at_relay(address)
+            return self.remote_candidates.is_at_relay(address)
         return family(address[0]) in families(self.host_addresses)
 
     def _add_pair(self, candidate: Candidate, base: str, now: float) -> Pair | None:
@@ -363,7 +363,7 @@ class Punching:
         is_new = source not in self._heard
         pair = self.pairs.get(source)
         if pair is None:
-            remote = self.remote.get(source.address, check.source_type)
+            remote = self.remote_candidates.get(source.address, check.source_type)
             pair = self._add_pair(remote, source.base, now)
         if pair is None:
             return

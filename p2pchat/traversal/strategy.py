@@ -4,7 +4,7 @@ The strategy of an attempt: what one side tries beside plain checks, when, and o
 Decided from the traits of both NATs, which offer and answer carry, and from the hint of the last
 path (:mod:`p2pchat.traversal.path_hint`)::
 
-    ours                    theirs                  our side
+    our NAT                 their NAT               our side
     --------------------    --------------------    -------------------------------------
     symmetric               endpoint-independent    MANY_SOCKETS
     endpoint-independent    symmetric               PROBE
@@ -56,22 +56,22 @@ class Plan:
     wants_relay: bool
 
 
-def choose(ours: NatTraits, theirs: NatTraits) -> Strategy:
+def choose(local: NatTraits, remote: NatTraits) -> Strategy:
     """Return what our side does; the other side, asking the same, does its part."""
-    if ours.is_symmetric and theirs.is_symmetric:
+    if local.is_symmetric and remote.is_symmetric:
         return Strategy.HOPELESS
-    if ours.is_symmetric and theirs.is_endpoint_independent:
+    if local.is_symmetric and remote.is_endpoint_independent:
         return Strategy.MANY_SOCKETS
-    if ours.is_endpoint_independent and theirs.is_symmetric:
+    if local.is_endpoint_independent and remote.is_symmetric:
         return Strategy.PROBE
     return Strategy.PLAIN
 
 
-def plan(ours: NatTraits, theirs: NatTraits, hint: PathHint | None = None) -> Plan:
+def plan(local: NatTraits, remote: NatTraits, hint: PathHint | None = None) -> Plan:
     """Return what our side does; a hint of other NATs than these two counts for nothing."""
-    strategy = choose(ours, theirs)
-    last = hint.method if hint is not None and hint.fits(ours, theirs) else None
-    other = theirs if ours.is_symmetric else ours  # the side whose address is the same for all
+    strategy = choose(local, remote)
+    last = hint.method if hint is not None and hint.fits(local, remote) else None
+    other = remote if local.is_symmetric else local  # the side whose address is the same for all
     delay = OPEN_DELAY if other.admits_known_hosts else BURST_DELAY
     if last in {PathMethod.MANY_SOCKETS, PathMethod.PROBING}:
         delay = 0.0

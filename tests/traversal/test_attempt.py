@@ -37,12 +37,12 @@ def reflexive(number: int) -> Candidate:
     return Candidate(CandidateType.SERVER_REFLEXIVE, ("203.0.113.9", 1000 + number))
 
 
-def attempting(seed: int, address: Address, remembered: PathHint | None = None) -> Attempt:
+def attempting(seed: int, address: Address, hint: PathHint | None = None) -> Attempt:
     """Return an attempt of somebody with one address; an odd seed makes the offer."""
     random = Random(seed)
     gathering, relays = DualGathering((address,), random.randbytes), Relays(random.randbytes)
     agent = Agent(gathering, relays, False, random.randbytes)
-    return Attempt(agent, "session", seed % 2 == 1, NOW, remembered, random.randbytes)
+    return Attempt(agent, "session", seed % 2 == 1, NOW, hint, random.randbytes)
 
 
 class AttemptCase(SynchronousTestCase):
@@ -154,7 +154,7 @@ class ChecksTests(AttemptCase):
         self.assertFalse(self.alice.is_checking)
         self.assertIsNone(self.alice.agent.attempt(self.alice.ufrag))
         self.assertFalse(self.alice.add_candidates(Candidates("session", (reflexive(1),)), NOW))
-        self.assertIsNone(self.alice.hint(0.0))
+        self.assertIsNone(self.alice.next_hint(0.0))
 
 
 class TalkativeTests(AttemptCase):
@@ -210,13 +210,13 @@ class ReportTests(AttemptCase):
             report = one.report(NOW)
             self.assertEqual((report.means, report.checking), ("plain", True))
             learned = PathHint(PathMethod.PLAIN, Mapping.UNKNOWN, Mapping.UNKNOWN, 5.0)
-            self.assertEqual(one.hint(5.0), learned)
+            self.assertEqual(one.next_hint(5.0), learned)
 
-    def test_remembered(self) -> None:
-        """What was remembered is reported where both NATs look as they did."""
+    def test_hint(self) -> None:
+        """A hint is reported where both NATs look as they did."""
         for mapping, word in ((Mapping.UNKNOWN, "relay"), (Mapping.DEPENDENT, "")):
-            remembered = PathHint(PathMethod.RELAY, mapping, Mapping.UNKNOWN, 0.0)
-            self.alice = attempting(1, ALICE, remembered)
+            hint = PathHint(PathMethod.RELAY, mapping, Mapping.UNKNOWN, 0.0)
+            self.alice = attempting(1, ALICE, hint)
             self.begin()
             self.assertEqual(self.alice.report(NOW).remembered, word)
 

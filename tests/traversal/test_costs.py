@@ -325,7 +325,7 @@ class CandidateTests(CostCase):
         told = spread(1)
         for _ in range(2000):
             attempt.add_candidates(told, self.now)
-        self.assertEqual(len(attempt.remote.kept), 1 + MAX_CANDIDATES)
+        self.assertEqual(len(attempt.remote_candidates.kept), 1 + MAX_CANDIDATES)
 
     def test_ever_new(self) -> None:
         """Of 64,000 new ones, before and after the path is found, MAX_KEPT are kept."""
@@ -336,7 +336,7 @@ class CandidateTests(CostCase):
                 self.assertIs(attempt.phase, AttemptPhase.QUIET)
             host = f"198.18.{number // 250}.{number % 250}"
             attempt.add_candidates(reflexive(*((host, 1 + n) for n in range(32))), self.now)
-        self.assertEqual(len(attempt.remote.kept), MAX_KEPT)
+        self.assertEqual(len(attempt.remote_candidates.kept), MAX_KEPT)
         self.assertLessEqual(len(attempt.pairs), MAX_PAIRS)
         self.assertLessEqual(len(attempt.pair_reports(NOW)), MAX_PAIRS)
 
@@ -344,7 +344,7 @@ class CandidateTests(CostCase):
         """The type that an address was told to be of first stays."""
         attempt = self.punch("ours", reflexive(PEER))
         attempt.add_candidates([Candidate(CandidateType.HOST, PEER)], self.now)
-        self.assertEqual(attempt.remote.kept, reflexive(PEER))
+        self.assertEqual(attempt.remote_candidates.kept, reflexive(PEER))
 
 
 class BurstTests(SynchronousTestCase):
@@ -428,7 +428,7 @@ class RelayTests(RelaysCase):
         attempt = alice.punch("alice", "bob", False, *reflexive(self.peer_address))
         self.internet.run(1)
         self.assertIn(self.peer_address[0], allocation.permissions)
-        self.assertEqual(attempt.remote.at_relay, (self.peer_address,))
+        self.assertEqual(attempt.remote_candidates.at_relay, (self.peer_address,))
 
     def test_kept_hosts(self) -> None:
         """Strangers who stay take no friend's place there."""
