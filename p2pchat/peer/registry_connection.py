@@ -45,7 +45,7 @@ from http import HTTPStatus
 from typing import Any
 
 import attrs
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import inlineCallbacks, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -82,7 +82,8 @@ class Callbacks:
     """
     Callbacks of a connection.
 
-    :ivar registered: takes the :class:`Lease`, each time we are registered anew.
+    :ivar registered: takes the :class:`Lease`, each time we are registered anew; may return a
+        Deferred, as ``renewed`` may.
     :ivar lost: takes the reason and the seconds until the next try.
     :ivar document: takes a compact JWS from the event stream.
     :ivar renewed: takes the lease each time that renewing it meant to register again.
@@ -245,7 +246,10 @@ class RegistryConnection:
         self._renewal.clock = self._clock
         rhythm = max(1.0, min(self._lease.seconds, MAX_LEASE) / RENEWALS)
         self._renewal.start(rhythm, now=False).addErrback(_unexpected)
-        self._callbacks.registered(self._lease)
+        self._call(self._callbacks.registered, self._lease)
+
+    def _call(self, callback: Callable[[Lease], object], lease: Lease) -> None:
+        maybeDeferred(callback, lease).addErrback(_unexpected)
 
     @inlineCallbacks
     def _register(self, number: int) -> Any:
@@ -305,7 +309,7 @@ class RegistryConnection:
         number = self._try_number
         try:
             if not (yield self._prolong()):
-                self._callbacks.renewed((yield self._register(number)))
+                self._call(self._callbacks.renewed, (yield self._register(number)))
         except Exception as error:
             self._heed(error)
             if isinstance(error, RegistryError) and error.status in _FOR_THE_MOMENT:
@@ -383,4 +387,4 @@ class RegistryConnection:
 
 
 def _unexpected(failure: Failure) -> None:
-    _log.failure("the registration stopped", failure)
+    _log.failure("an unforeseen error around the registration", failure)

@@ -15,7 +15,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from p2pchat.errors import RegistryError, RemoteProtocolError
@@ -47,8 +46,6 @@ MAX_PAGE = 200  # records of one page, which is as many as a registry gives
 PREFIX_PAGE = 20  # records that an ambiguous prefix is told apart by
 LOOK_AGAIN = 0.05  # seconds between looks at whether all is delivered
 _LOWEST = "00000000-0000-8000-8000-000000000000"  # of version 8
-
-_log = Logger()
 
 
 @implementer(ISignaling)
@@ -82,7 +79,7 @@ class RegistrySignaling:
             self._client,
             self._runtime,
             context.describe,
-            Callbacks(self._registered, self._lost, self._channel.receive, self._renewed),
+            Callbacks(self._registered, self._lost, self._channel.receive, self._offer_relays),
         )
         self._connection.start()
 
@@ -122,16 +119,8 @@ class RegistrySignaling:
         is_displaced = self._connection.stage is Stage.DISPLACED
         self._receive(SignalingLost(reason, retry_in, is_displaced))
 
-    def _registered(self, lease: Lease) -> None:
-        self._configure(lease).addErrback(lambda failure: _log.failure("configuration", failure))
-
-    def _renewed(self, lease: Lease) -> None:
-        """Relay credentials are short-lived: hand the new ones on."""
-        offered = self._offer_relays(lease)
-        offered.addErrback(lambda failure: _log.failure("configuration", failure))
-
     @inlineCallbacks
-    def _configure(self, lease: Lease) -> Any:
+    def _registered(self, lease: Lease) -> Any:
         stun = yield self._resolver.stun_servers(lease.stun, self._client.scope)
         yield self._offer_relays(lease)
         self._channel.resume()
@@ -140,6 +129,7 @@ class RegistrySignaling:
 
     @inlineCallbacks
     def _offer_relays(self, lease: Lease) -> Any:
+        """Hand relay credentials on, which are short-lived."""
         if lease.credentials is not None:
             relays = yield self._resolver.relays(lease.relays, self._client.scope)
             self._receive(RelaysOffered(tuple(relays), lease.credentials))
