@@ -97,15 +97,15 @@ class Subscription:
 
     def _thin(self) -> None:
         """Drop the older half of what isn't a line of a peer: going through all costs."""
-        kept: deque[NodeEvent] = deque()
         drop = self._others // 2
+        self._others -= drop
+        self._missing += drop
+        kept: deque[NodeEvent] = deque()
         for event in self._waiting:
             if drop and not isinstance(event, MessageReceived):
                 drop -= 1
-                self._missing += 1
             else:
                 kept.append(event)
-        self._others -= self._others // 2
         self._waiting = kept
 
 

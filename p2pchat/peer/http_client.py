@@ -207,14 +207,10 @@ class _WholeBody:
         consumer.write(self._body)
         return succeed(None)
 
-    def pauseProducing(self) -> None:
-        """Nothing is left to pause."""
-
-    def resumeProducing(self) -> None:
-        """Nothing is left to resume."""
-
     def stopProducing(self) -> None:
-        """Nothing is left to stop."""
+        """Nothing is left to stop, nor to pause."""
+
+    pauseProducing = resumeProducing = stopProducing
 
 
 class _AnswerReader(Protocol):

@@ -33,7 +33,7 @@ class RegistryLocation:
     warn: Callable[[str], None]
     _open: Counter[Scope] = attrs.Factory(Counter)
     _last: Scope = Scope.GLOBAL
-    _was_global: bool = False
+    _was_global: bool = False  # over http://
 
     @property
     def scope(self) -> Scope:
@@ -45,27 +45,26 @@ class RegistryLocation:
         """Note a connection to this address; returns why it can't be used, or ""."""
         where = _scope(host)
         self._open[where] += 1
-        is_plain = self.server.lower().startswith("http:")
-        if where is Scope.GLOBAL and is_plain and not self._was_global:
+        if not self.server.lower().startswith("http:"):
+            return ""
+        if where is not Scope.GLOBAL and self._was_global:
+            return (
+                f"its name led to a public address before and leads to {host} now, in your own "
+                "network; if that is right, start this program anew"
+            )
+        if where is Scope.GLOBAL and not self._was_global:
+            self._was_global = True
             self.warn(
                 f"{self.server} is http:// to a public address ({host}): whoever is on the way "
                 "can read whom you call, and can answer in the registry's place; what you say to "
                 "people stays secret; use https:// if the registry has it"
             )
-        self._was_global = self._was_global or where is Scope.GLOBAL
-        if is_plain and self._was_global and where is not Scope.GLOBAL:
-            return (
-                f"its name led to a public address before and leads to {host} now, in your own "
-                "network; if that is right, start this program anew"
-            )
         return ""
 
     def closed(self, host: str) -> None:
         """A connection to this address is gone."""
-        where = _scope(host)
-        self._open[where] -= 1
-        if not self._open.total():
-            self._last = where
+        self._last = _scope(host)
+        self._open[self._last] -= 1
 
 
 def _scope(host: str) -> Scope:

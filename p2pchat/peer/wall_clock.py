@@ -22,6 +22,8 @@ NOTICEABLE = 20.0  # seconds; a third of the age at which documents are refused
 GRANULARITY = 1.0  # seconds of a Date header, which is cut off, not rounded
 TOLERANCE = 1.0  # seconds; registries may write their Date once a second
 
+_UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"))
+
 
 @attrs.define
 class WallClock:
@@ -81,10 +83,5 @@ def described(difference: float) -> str:
     :param difference: seconds that the other one is ahead; negative: behind.
     """
     seconds = abs(difference)
-    for unit, name in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * unit:
-            amount = f"{seconds / unit:.0f} {name}"
-            break
-    else:
-        amount = f"{seconds:.0f} seconds"
-    return f"{amount} {'behind' if difference > 0 else 'ahead of'}"
+    unit, name = next((one for one in _UNITS if seconds >= 2 * one[0]), (1, "seconds"))
+    return f"{seconds / unit:.0f} {name} {'behind' if difference > 0 else 'ahead of'}"
