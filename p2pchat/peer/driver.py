@@ -61,30 +61,35 @@ class Driver(Generic[_Event]):
         self._stepping = True
         try:
             while self._again and not self._stopped:
-                self._again = self._empty()
+                self._empty()
         finally:  # whatever went wrong, the machine goes on
             self._stepping = False
             self._arm(self.clock.seconds())
 
-    def _empty(self) -> bool:
-        """Take what there is; tells whether there was anything, which may bring forth more."""
+    def _empty(self) -> None:
+        """Take what there is; what events lead to may call for another round."""
+        self._hand_on()  # before datagrams: what they lead to, as a reply, goes out with the rest
         self._again = False
         outgoing = self.machine.datagrams_to_send(self.clock.seconds())
-        any_came = False
-        while not self._stopped and (event := self.machine.next_event()) is not None:
-            any_came = True
-            self.react(event)
-        if outgoing and not self._stopped:  # after events, which may open what they leave from
+        self._hand_on()  # before they go out: events may open what they leave from
+        if outgoing and not self._stopped:
             self.send(outgoing)
-        return any_came or bool(outgoing) or self._again
+
+    def _hand_on(self) -> None:
+        while not self._stopped and (event := self.machine.next_event()) is not None:
+            self.react(event)
 
     def _arm(self, now: float) -> None:
         wanted = self.machine.get_timer()
-        cancel(self._timer)
-        self._timer = None
-        if wanted is not None and not self._stopped:
-            delay = max(GRANULARITY, wanted - now)
+        if wanted is None or self._stopped:
+            cancel(self._timer)
+            self._timer = None
+            return
+        delay = max(GRANULARITY, wanted - now)
+        if self._timer is None:
             self._timer = self.clock.callLater(delay, self._due)
+        else:  # cheaper than another call
+            self._timer.reset(delay)
 
     def _due(self) -> None:
         self._timer = None

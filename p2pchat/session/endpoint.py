@@ -226,8 +226,11 @@ class Endpoint:
         self.agent.receive_on(base, data, addr, now)
 
     def receive_batch(self, base: str, datagrams: list[bytes], addr: Address, now: float) -> None:
-        """Take datagrams of one source together."""
+        """Take datagrams of one source together, and let what they bring about become events."""
         self.agent.receive_batch(base, datagrams, addr, now)
+        self._take_agent_events(now)
+        for session in list(self._woken.values()):
+            self._take_events(session, now)
 
     def beat(self, now: float) -> None:
         """Send heartbeats; called at the interval of the last :class:`HeartbeatChanged`."""
@@ -291,19 +294,26 @@ class Endpoint:
 
     def _take_from(self, session: PeerSession, outgoing: list[Datagram], now: float) -> None:
         """Take what a session has to give."""
-        for datagram in session.datagrams_to_send(now):
-            if datagram.base.startswith(RELAYS):
-                self.agent.send_relayed(datagram, now)
-            else:
-                outgoing.append(datagram)
+        datagrams = session.datagrams_to_send(now)
+        if any(base.startswith(RELAYS) for base in {one.base for one in datagrams}):
+            for datagram in datagrams:
+                if datagram.base.startswith(RELAYS):
+                    self.agent.send_relayed(datagram, now)
+                else:
+                    outgoing.append(datagram)
+        else:
+            outgoing += datagrams
         self._woken.pop(session.peer_id, None)
+        self._take_events(session, now)
+        if session.peer_id in self.sessions:
+            self._note_wish(session)
+
+    def _take_events(self, session: PeerSession, now: float) -> None:
         while (event := session.next_event()) is not None:
             if isinstance(event, DocumentReady):
                 self._send(event, now)
             else:
                 self._events.append(event)
-        if session.peer_id in self.sessions:
-            self._note_wish(session)
 
     def _take_agent_events(self, now: float) -> bool:
         """Hand on what the agent says; tells whether it said anything."""

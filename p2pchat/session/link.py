@@ -35,7 +35,7 @@ from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.session import quic
 from p2pchat.session.link_clock import LinkClock
 from p2pchat.wire import messages
-from p2pchat.wire.framing import FrameReader, encode_frame
+from p2pchat.wire.framing import FrameReader, encode_frame, encode_frames
 
 STUCK_CHECK = 0.5  # seconds between looks at a handshake
 STUCK = 60.0  # seconds; an engine whose next timer is further away has nothing to send again
@@ -302,10 +302,14 @@ class Link:
 
         :raises LinkClosed: the link isn't open.
         """
+        self.send_frames([body])
+
+    def send_frames(self, bodies: Sequence[bytes]) -> None:
+        """Send frames, as :meth:`send_frame` does."""
         if self.state is not LinkState.OPEN or self._engine is None:
             raise LinkClosed("the link is not open")
         try:
-            self._engine.send(encode_frame(body))
+            self._engine.send(encode_frames(bodies))
         except LinkClosed as error:
             self._end(error, 0.0)
 
@@ -322,8 +326,7 @@ class Link:
         self._end(LinkClosed(reason), now)
 
     def _step(self, engine: quic.Engine) -> None:
-        binding = engine.binding
-        if binding is not None and not self._proved:
+        if not self._proved and (binding := engine.binding) is not None:
             proof = make_proof(self.identity, self._role(self.dials), binding)
             engine.send(encode_frame(messages.encode(proof, 0.0)))
             self._proved = True
@@ -333,7 +336,7 @@ class Link:
                 self._events.append(FrameReceived(body))
                 self._waiting += len(body) + OVERHEAD
             else:
-                self._check(body, binding)
+                self._check(body, engine.binding)
 
     def _check(self, body: bytes, binding: bytes | None) -> None:
         proof = messages.decode(body)

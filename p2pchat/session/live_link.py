@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from p2pchat.errors import LinkClosed, NotRead, RemoteProtocolError, UnsupportedVersion
+from p2pchat.errors import NotRead, RemoteProtocolError, UnsupportedVersion
 from p2pchat.session.control import Control, ControlEvent
 from p2pchat.session.conversation import ConversationEvent
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkOpened, LinkState
@@ -115,6 +115,7 @@ class LiveLink:
     def close(self, reason: str, now: float) -> None:
         """Let the link go; the path stays."""
         if self._link is not None:
+            self.fill(now)
             self._link.hurry(now)
             self._farewell += self._datagrams(now)
             self._link.close(reason, now)
@@ -149,17 +150,22 @@ class LiveLink:
                 case ended:
                     return ended
 
-    def fill(self, now: float) -> None:
-        """Hand on what is to be said, as the link has room; it may turn out to have ended."""
+    def fill(self, now: float) -> bool:
+        """
+        Hand on what is to be said, as the link has room; it may turn out to have ended.
+
+        Tells whether there was anything.
+        """
         link = self._link
-        while link is not None and link.state is LinkState.OPEN and link.backlog() < BACKLOG:
-            frame = self.control.next_frame(self.wall_of(now), now)
-            if frame is None:
-                return
-            try:
-                link.send_frame(frame)
-            except LinkClosed as error:
-                link.close(str(error), now)
+        if link is None or link.state is not LinkState.OPEN:
+            return False
+        frames, room, wall = [], BACKLOG - link.backlog(), self.wall_of(now)
+        while room > 0 and (frame := self.control.next_frame(wall, now)) is not None:
+            frames.append(frame)
+            room -= len(frame)
+        if frames:
+            link.send_frames(frames)
+        return bool(frames)
 
     # -- datagrams and time
 
@@ -172,17 +178,20 @@ class LiveLink:
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes out: first the last words of links that are gone."""
-        farewell, self._farewell = self._farewell, []
-        return farewell + self._datagrams(now)
+        outgoing, self._farewell = self._farewell, []
+        self.fill(now)
+        while datagrams := self._datagrams(now):
+            outgoing += datagrams
+            if not self.fill(now):  # what went out has made room
+                break
+        return outgoing
 
     def _datagrams(self, now: float) -> list[Datagram]:
         target = self._source if self.path is None else self.path.route
         if self._link is None or target is None:
             return []
-        return [
-            Datagram(data, target.address, base=target.base)
-            for data in self._link.datagrams_to_send(now)
-        ]
+        address, base = target
+        return [Datagram(data, address, None, base) for data in self._link.datagrams_to_send(now)]
 
     def handle_timer(self, now: float) -> None:
         """Let the link do what is due, and notice overdue answers."""

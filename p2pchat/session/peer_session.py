@@ -336,11 +336,7 @@ class PeerSession(SessionState):
         self.woken()
 
     def _next_inner_event(self, now: float) -> object:
-        found = self._call.next_event() or self.link.next_event(now)
-        if found is None:
-            self.link.fill(now)  # it may turn out to have ended
-            found = self.link.next_event(now)
-        return found
+        return self._call.next_event() or self.link.next_event(now)
 
     def _send_document(self, body: Delivered) -> None:
         self._events.append(DocumentReady(self.peer_id, body))

@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from hashlib import sha256
 from io import StringIO
 from typing import Any, TypeVar
@@ -82,7 +83,7 @@ class Engine:
         self._secrets = secrets
         self._stream: int | None = None
         self._closed = False
-        self._data = bytearray()
+        self._data: list[bytes] = []
         self._retired = 0
         self.is_ready = False
 
@@ -117,8 +118,22 @@ class Engine:
         """Return, and forget, what the engine wants to send."""
         if not self.is_ready:
             return self._handshake_datagrams(now)
-        sent = self._guard(self._connection.datagrams_to_send, now)
-        return [data for data, _ in sent or []]
+        return self._guard(self._poll_transmit, now) or []
+
+    def _poll_transmit(self, now: float) -> list[bytes]:
+        """
+        Ask the packet core itself.
+
+        ``datagrams_to_send`` of the connection reads the header of each packet for a log that isn't
+        kept, which costs as much as to make the packet.
+        """
+        core = self._connection._core
+        assert core is not None
+        poll = core.poll_transmit
+        sent = []
+        while (transmit := poll(now)) is not None:
+            sent.append(transmit[0])
+        return sent
 
     def _handshake_datagrams(self, now: float) -> list[bytes]:
         """
@@ -174,7 +189,7 @@ class Engine:
             if isinstance(event, HandshakeCompleted):
                 self.is_ready = True
             elif isinstance(event, StreamDataReceived) and event.stream_id == self._their_stream:
-                self._data += event.data
+                self._data.append(event.data)
             elif isinstance(event, ConnectionIdRetired):
                 self._retired += 1
                 if self._retired > MAX_RETIRED:
@@ -190,10 +205,10 @@ class Engine:
         :raises LinkClosed: the connection has ended.
         """
         self.poll()
-        data, self._data = self._data, bytearray()
-        return bytes(data)
+        data, self._data = self._data, []
+        return b"".join(data)
 
-    @property
+    @cached_property
     def _their_stream(self) -> int:
         return 3 if self._connection.configuration.is_client else 2  # RFC 9000 section 2.1
 

@@ -52,7 +52,7 @@ from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
 from p2pchat.traversal.strategy import Plan, plan
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.demultiplexing import Kind, classify
+from p2pchat.wire.demultiplexing import Kind, are_quic, classify
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
 
 
@@ -283,8 +283,7 @@ class Agent:
         """
         route = Route(addr, base)
         ufrag = self._routes.owner(route)
-        is_all_quic = all(classify(data) is Kind.QUIC for data in datagrams)
-        if ufrag is not None and is_all_quic and not self.relays.is_serving(addr):
+        if ufrag is not None and are_quic(datagrams) and not self.relays.is_serving(addr):
             self._events.append(LinkDatagrams(ufrag, tuple(datagrams), route))
             return
         for data in datagrams:

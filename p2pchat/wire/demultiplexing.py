@@ -11,6 +11,7 @@ which this module doesn't know.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 MAGIC_COOKIE = bytes.fromhex("2112a442")  # RFC 8489 section 5
@@ -35,3 +36,8 @@ def classify(data: bytes) -> Kind:
         is_stun = len(data) >= STUN_HEADER and data[4:8] == MAGIC_COOKIE
         return Kind.STUN if is_stun else Kind.UNKNOWN
     return Kind.QUIC if first & QUIC_FIXED_BIT else Kind.UNKNOWN
+
+
+def are_quic(datagrams: Iterable[bytes]) -> bool:
+    """Tell whether all of these are QUIC: :func:`classify` for many at once."""
+    return all(data and data[0] & QUIC_FIXED_BIT for data in datagrams)

@@ -12,6 +12,7 @@ arrive, so that a sender can't make us hold more than one frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
@@ -26,9 +27,21 @@ def encode_frame(body: bytes) -> bytes:
 
     :raises LocalProtocolError: the body is longer than MAX_FRAME.
     """
-    if len(body) > MAX_FRAME:
-        raise LocalProtocolError(f"{len(body)} bytes are too many for one frame ({MAX_FRAME})")
-    return _LENGTH.pack(len(body)) + body
+    return encode_frames([body])
+
+
+def encode_frames(bodies: Sequence[bytes]) -> bytes:
+    """
+    Put the length before each body.
+
+    :raises LocalProtocolError: a body is longer than MAX_FRAME.
+    """
+    parts: list[bytes] = []
+    for body in bodies:
+        if len(body) > MAX_FRAME:
+            raise LocalProtocolError(f"{len(body)} bytes are too many for one frame ({MAX_FRAME})")
+        parts += (_LENGTH.pack(len(body)), body)
+    return b"".join(parts)
 
 
 class FrameReader:
@@ -45,15 +58,18 @@ class FrameReader:
         """
         self._buffer += data
         frames: list[bytes] = []
-        start = 0
-        while len(self._buffer) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer, start)
-            if length > MAX_FRAME:
-                raise RemoteProtocolError(f"a frame of {length} bytes; at most {MAX_FRAME} allowed")
-            end = start + _LENGTH.size + length
-            if len(self._buffer) < end:
-                break
-            frames.append(bytes(self._buffer[start + _LENGTH.size : end]))
-            start = end
+        start, available = 0, len(self._buffer)
+        with memoryview(self._buffer) as view:
+            while available - start >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(view, start)
+                if length > MAX_FRAME:
+                    raise RemoteProtocolError(
+                        f"a frame of {length} bytes; at most {MAX_FRAME} allowed"
+                    )
+                end = start + _LENGTH.size + length
+                if available < end:
+                    break
+                frames.append(bytes(view[start + _LENGTH.size : end]))
+                start = end
         del self._buffer[:start]
         return frames

@@ -165,6 +165,21 @@ class DriverTests(SynchronousTestCase):
         self.driver.step()
         self.assertEqual(order, ["open", Datagram(b"x", ADDRESS)])
 
+    def test_replies(self) -> None:
+        """What an event leads to goes out together with what the input itself brought about."""
+        sent: list[list[Datagram]] = []
+        acknowledgement, reply = Datagram(b"ack", ADDRESS), Datagram(b"reply", ADDRESS)
+
+        def react(_event: object) -> None:
+            with self.driver:
+                self.machine.outgoing.append(reply)
+
+        self.driver = Driver(self.machine, self.clock, lambda one: sent.append(list(one)), react)
+        with self.driver:
+            self.machine.outgoing.append(acknowledgement)
+            self.machine.events.append("question")
+        self.assertEqual(sent, [[acknowledgement, reply]])
+
     def test_stop(self) -> None:
         """A stopped driver has no timer and arms none."""
         self.machine.due = 101.0

@@ -54,6 +54,11 @@ class LinkCase(SynchronousTestCase):
         """Let time pass until both are open."""
         return self.wire.run_until(lambda: self.alice.opened and self.bob.opened, within)
 
+    def sent(self, *bodies: bytes) -> list[bytes]:
+        """Let Alice send frames; returns the datagrams, which don't go out."""
+        self.alice.link.send_frames(bodies)
+        return self.alice.link.datagrams_to_send(self.wire.now)
+
     def assert_never_opened(self, *ends: LinkEnd) -> None:
         """These have ended without believing anybody, or delivering anything."""
         for one in ends:
@@ -82,6 +87,18 @@ class OpenTests(LinkCase):
         self.assertEqual(self.bob.frames, sent)
         self.assertEqual(self.alice.frames, [body[::-1] for body in sent])
         self.assertEqual(self.alice.link.backlog(), 0)
+
+    def test_together(self) -> None:
+        """Datagrams that are taken together give the same frames as one by one."""
+        self.open()
+        self.alice.link.send_frame(b"first")
+        self.wire.run(1)
+        bodies = [bytes([number]) * 3000 for number in range(10)]
+        datagrams = self.sent(*bodies)
+        self.assertGreater(len(datagrams), 5)
+        self.bob.link.receive_datagrams(datagrams, self.wire.now)
+        self.wire.run(1)
+        self.assertEqual(self.bob.frames, [b"first", *bodies])
 
     def test_flood_of_frames(self) -> None:
         """Of many small frames so many are handed on as a slot has; in order, and none is lost."""

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire import stun
-from p2pchat.wire.demultiplexing import MAGIC_COOKIE, Kind, classify
+from p2pchat.wire.demultiplexing import MAGIC_COOKIE, Kind, are_quic, classify
 
 
 class ClassifyTests(SynchronousTestCase):
@@ -29,6 +29,12 @@ class ClassifyTests(SynchronousTestCase):
                 self.assertIs(kind, Kind.STUN)
             else:
                 self.assertIs(kind, Kind.QUIC if first & 0x40 else Kind.UNKNOWN)
+
+    @given(st.lists(st.binary(max_size=3), max_size=4))
+    def test_many(self, datagrams: list[bytes]) -> None:
+        """Of many it is told at once whether each is QUIC."""
+        each = [classify(data) is Kind.QUIC for data in datagrams]
+        self.assertEqual(are_quic(datagrams), all(each))
 
     @given(st.binary(max_size=40))
     def test_any_bytes(self, data: bytes) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
-from p2pchat.wire.framing import MAX_FRAME, FrameReader, encode_frame
+from p2pchat.wire.framing import MAX_FRAME, FrameReader, encode_frame, encode_frames
 
 
 class FrameTests(SynchronousTestCase):
@@ -24,6 +24,11 @@ class FrameTests(SynchronousTestCase):
             found += reader.receive(stream[start:end])
             self.assertEqual(len(found), sum(last <= end for last in ends))
         self.assertEqual(found, bodies)
+
+    @given(st.lists(st.binary(max_size=40), max_size=8))
+    def test_many(self, bodies: list[bytes]) -> None:
+        """Frames that are written together are the same on the wire."""
+        self.assertEqual(encode_frames(bodies), b"".join(map(encode_frame, bodies)))
 
     def test_longest(self) -> None:
         """A frame of MAX_FRAME bytes is written and read; a longer one isn't written."""
