@@ -70,7 +70,13 @@ from p2pchat.traversal import (
 )
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.path_hint import PathMethod
-from p2pchat.traversal.report import AttemptReport, BurstReport, NatReport, PairReport, RelayReport
+from p2pchat.traversal.report import (
+    AttemptReport,
+    GuessingReport,
+    NatReport,
+    PairReport,
+    RelayReport,
+)
 from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
@@ -176,7 +182,7 @@ class CompletenessTests(SynchronousTestCase):
             ConnectionReport,
             Note,
             PathReport,
-            *(AttemptReport, NatReport, PairReport, BurstReport, RelayReport),
+            *(AttemptReport, NatReport, PairReport, GuessingReport, RelayReport),
         )
         members = {member for kind in (*kinds, Diagnosis) for member in kind.__annotations__}
         words = {one.value for enum in (Reason, Advice, PathMethod) for one in enum}
@@ -419,7 +425,7 @@ class NumberTests(SynchronousTestCase):
             f"it has {selection.FAIR_WAIT} seconds",
             f"opens {port_guessing.SOCKETS_OPENED} sockets",
             f"to {port_guessing.PROBES:,} random ports from {port_guessing.PORTS.start}",
-            f"Both begin {strategy.BURST_DELAY} seconds after",
+            f"Both begin {strategy.GUESSING_DELAY} seconds after",
             f"grows from {FIRST_WAIT:g} to {LONGEST_WAIT:g} seconds",
             f"at most {MAX_RETRY_AFTER:g} seconds, however many are asked for",
             f"more than {call.PAUSES[-1]:g} seconds are asked for",

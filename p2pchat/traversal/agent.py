@@ -226,7 +226,7 @@ class Agent:
         """See whether an attempt needs more than plain checks, and do that."""
         if attempt.is_direct:
             return
-        if attempt.phase is AttemptPhase.CHECKING and attempt.burst is None:
+        if attempt.phase is AttemptPhase.CHECKING and attempt.guessing is None:
             chosen = plan(self.gathering.traits(), attempt.remote_nat, attempt.hint)
             if chosen.wants_relay or self.relay_only or self.gathering.is_blocked:
                 self._want_relay(now)
@@ -241,7 +241,7 @@ class Agent:
         if aim is not None and self._guessing.take(
             chosen.strategy, attempt.ufrag, attempt.has_priority, now
         ):
-            attempt.begin_burst(chosen.strategy, aim, now + chosen.delay)
+            attempt.begin_guessing(chosen.strategy, aim, now + chosen.delay)
 
     def _end_guessing(self, attempt: Punching, kept: frozenset[str]) -> None:
         """End an attempt's port guessing; of its many sockets it keeps only these."""

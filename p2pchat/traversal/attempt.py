@@ -196,7 +196,7 @@ class Attempt:
             choose(local_nat, remote_nat).value,
             hint.method.value if hint is not None and fits else "",
             checks.pair_reports(origin),
-            checks.burst_report(origin),
+            checks.guessing_report(origin),
             "" if self.method is None else self.method.value,
             not checks.has_settled and not failure,
             failure,

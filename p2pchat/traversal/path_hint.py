@@ -26,7 +26,7 @@ class PathMethod(Enum):
 
     PLAIN = "plain"
     MANY_SOCKETS = "many-sockets"
-    PROBING = "port-probing"
+    PORT_PROBING = "port-probing"
     PREDICTED = "predicted-ports"
     RELAY = "relay"
 

@@ -51,10 +51,10 @@ from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.pairs import Pair, Path
 from p2pchat.traversal.path_hint import PathHint, PathMethod
-from p2pchat.traversal.port_guessing import ProbeBurst
+from p2pchat.traversal.port_guessing import GuessingRun
 from p2pchat.traversal.reachability import families
 from p2pchat.traversal.remote_candidates import RemoteCandidates
-from p2pchat.traversal.report import BurstReport, PairReport, milliseconds
+from p2pchat.traversal.report import GuessingReport, PairReport, milliseconds
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
 from p2pchat.traversal.selection import select
 from p2pchat.traversal.strategy import Strategy
@@ -150,7 +150,7 @@ class Punching:
     :ivar pairs: by where their checks go.
     :ivar bases: of which pairs are made.
     :ivar has_settled: whether the first round is over: what it didn't find is hard to find.
-    :ivar burst: many sockets, or port probing, if that has begun.
+    :ivar guessing: our part of port guessing, if that has begun.
     :ivar remote_candidates: those of the other side.
     """
 
@@ -172,7 +172,7 @@ class Punching:
     pairs: dict[Route, Pair] = attrs.Factory(dict)
     bases: tuple[str, ...] = (CHAT_SOCKET,)
     has_settled: bool = False
-    burst: ProbeBurst | None = None
+    guessing: GuessingRun | None = None
     remote_candidates: RemoteCandidates = attrs.field(init=False)
     _heard: set[Route] = attrs.Factory(set)
     _proved: set[Route] = attrs.Factory(set)
@@ -246,13 +246,15 @@ class Punching:
         self._start_round(now, LATER_ROUND)
         self.handle_timer(now)
 
-    def begin_burst(self, strategy: Strategy, target: Address, begin: float) -> None:
-        """Send a burst, too, until there is a direct path or the round ends."""
+    def begin_guessing(self, strategy: Strategy, target: Address, begins_at: float) -> None:
+        """Guess ports, too, until there is a direct path or the round ends."""
         check = self.credentials.request(self._random_bytes(12))  # responses aren't needed
-        if strategy is Strategy.PROBE:
-            self.burst = ProbeBurst.probes(check, target[0], self._random_bytes, begin)
+        if strategy is Strategy.PORT_PROBING:
+            self.guessing = GuessingRun.port_probing(
+                check, target[0], self._random_bytes, begins_at
+            )
         else:
-            self.burst = ProbeBurst.openings(self.ufrag, check, target, LOW_TTL, begin)
+            self.guessing = GuessingRun.many_sockets(self.ufrag, check, target, LOW_TTL, begins_at)
 
     # -- pairs
 
@@ -324,15 +326,15 @@ class Punching:
         confirmed = bool(self._confirmed())
         self.phase = AttemptPhase.QUIET if confirmed else AttemptPhase.FAILED
         self.has_settled = True
-        self._stop_burst()
+        self._stop_guessing()
         self._sent.clear()
         for pair in self.pairs.values():
             pair.end_round()
         self.outbox.append(RoundEnded(self.ufrag, confirmed))
 
-    def _stop_burst(self) -> None:
-        if self.burst is not None:
-            self.burst.stop()
+    def _stop_guessing(self) -> None:
+        if self.guessing is not None:
+            self.guessing.stop()
 
     def _confirmed(self) -> list[Pair]:
         """Return the pairs that were confirmed in this round."""
@@ -440,7 +442,7 @@ class Punching:
             pair.nominate(self._nomination, now)
             self.handle_timer(now)
         if self.is_direct:
-            self._stop_burst()
+            self._stop_guessing()
 
     def _move(self, path: Path) -> None:
         self.path = path
@@ -451,8 +453,8 @@ class Punching:
             return PathMethod.RELAY
         if pair.route.base.startswith(SOCKETS):
             return PathMethod.MANY_SOCKETS
-        is_probed = self.burst is not None and self.burst.has_probed(pair.route.address)
-        return PathMethod.PROBING if is_probed else PathMethod.PLAIN
+        is_probed = self.guessing is not None and self.guessing.has_probed(pair.route.address)
+        return PathMethod.PORT_PROBING if is_probed else PathMethod.PLAIN
 
     @property
     def is_direct(self) -> bool:
@@ -483,8 +485,8 @@ class Punching:
         due = [one for one in self.pairs.values() if one.due is not None and now >= one.due]
         for pair in sorted(due, key=lambda one: one.sends):  # none goes without for the others
             self._check(pair, now)
-        if self.burst is not None:
-            for datagram in self.burst.take_due(now, self._lets_out(now)):
+        if self.guessing is not None:
+            for datagram in self.guessing.take_due(now, self._lets_out(now)):
                 self._send(datagram)
 
     def _lets_out(self, now: float) -> Callable[[Datagram], bool]:
@@ -514,8 +516,8 @@ class Punching:
         if self.phase is not AttemptPhase.CHECKING:
             return None
         due = (pair.due for pair in self.pairs.values())
-        burst = None if self.burst is None else self.burst.get_timer()
-        return earliest(self._round_ends, burst, self._select_at, *due)
+        guessing = None if self.guessing is None else self.guessing.get_timer()
+        return earliest(self._round_ends, guessing, self._select_at, *due)
 
     # -- reports
 
@@ -523,8 +525,8 @@ class Punching:
         """Return what was tried, pair by pair; ``began`` as in :meth:`Pair.report`."""
         return tuple(pair.report(began) for pair in self.pairs.values())
 
-    def burst_report(self, began: float) -> BurstReport | None:
+    def guessing_report(self, began: float) -> GuessingReport | None:
         """Return what was tried beside the pairs."""
-        if self.burst is None:
+        if self.guessing is None:
             return None
-        return BurstReport(milliseconds(self.burst.began, began), self.burst.sent)
+        return GuessingReport(milliseconds(self.guessing.began, began), self.guessing.sent)

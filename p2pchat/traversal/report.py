@@ -1,5 +1,5 @@
 """
-What an attempt to reach a peer did, as values: NATs, candidates, checks, probe burst, relays.
+What an attempt to reach a peer did, as values: NATs, candidates, checks, port guessing, relays.
 
 Filled in by the machines of the traversal, explained by :mod:`p2pchat.session.explanation`, and
 printed as JSON.  Part of that stable interface: members may be added, none is renamed or removed.
@@ -79,7 +79,7 @@ class PairReport:
 
 
 @attrs.frozen
-class BurstReport:
+class GuessingReport:
     """Many sockets, or port probing."""
 
     began_ms: float | None  # None: plain checks did before it was due
@@ -118,12 +118,12 @@ class AttemptReport:
     strategy: str = ""
     remembered: str = ""
     pairs: tuple[PairReport, ...] = ()
-    volley: BurstReport | None = None
+    volley: GuessingReport | None = None
     means: str = ""
     checking: bool = False
     failure: str = ""
 
     @property
     def checks_sent(self) -> int:
-        """All of them, those of the burst apart."""
+        """All of them, those of port guessing apart."""
         return sum(pair.checks_sent for pair in self.pairs)

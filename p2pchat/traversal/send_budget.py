@@ -14,7 +14,7 @@ the key, and sources of UDP can be forged.
 BURST lets every honest call through: a run of probing (1,750 packets) to one NAT, and the checks of
 three attempts with nine candidates each, 26 in a round (702).
 
-What attempts send to all hosts, checks, answers to checks and probe bursts, proved or not, over
+What attempts send to all hosts, checks, answers to checks and port guessing, proved or not, over
 relays or not, is within one :class:`SendBudget`: in no second more than PACKETS packets with BYTES
 bytes of UDP payload.  Strangers' attempts leave KEPT_PACKETS and KEPT_BYTES of that to known peers,
 and of either kind those that check at the same time have equal shares.  One run of port probing,

@@ -13,7 +13,7 @@ path (:mod:`p2pchat.traversal.path_hint`)::
 
     the last path           and this time
     --------------------    -------------------------------------------------------------
-    many sockets, probing   the burst begins at once, without BURST_DELAY or OPEN_DELAY
+    port guessing           it begins at once, without GUESSING_DELAY or OPEN_FILTER_DELAY
     a relay                 the relay is asked for at once, not after a delay
     anything else           nothing changes
 
@@ -29,8 +29,8 @@ import attrs
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
 
-BURST_DELAY = 0.15  # seconds that plain checks have for themselves
-OPEN_DELAY = 1.0  # the same, where the filter that they meet should let them through
+GUESSING_DELAY = 0.15  # seconds that plain checks have for themselves
+OPEN_FILTER_DELAY = 1.0  # the same, where the filter that they meet should let them through
 
 
 class Strategy(Enum):
@@ -38,7 +38,7 @@ class Strategy(Enum):
 
     PLAIN = "plain"  # nothing
     MANY_SOCKETS = "many-sockets"
-    PROBE = "port-probing"
+    PORT_PROBING = "port-probing"
     HOPELESS = "relay"  # both mappings are unpredictable
 
 
@@ -47,7 +47,7 @@ class Plan:
     """
     What an attempt does beside plain checks.
 
-    :ivar delay: seconds until a burst of probes, or from many sockets, begins.
+    :ivar delay: seconds until port guessing begins.
     :ivar wants_relay: whether a relay is asked for at once.
     """
 
@@ -63,7 +63,7 @@ def choose(local: NatTraits, remote: NatTraits) -> Strategy:
     if local.is_symmetric and remote.is_endpoint_independent:
         return Strategy.MANY_SOCKETS
     if local.is_endpoint_independent and remote.is_symmetric:
-        return Strategy.PROBE
+        return Strategy.PORT_PROBING
     return Strategy.PLAIN
 
 
@@ -72,8 +72,8 @@ def plan(local: NatTraits, remote: NatTraits, hint: PathHint | None = None) -> P
     strategy = choose(local, remote)
     last = hint.method if hint is not None and hint.fits(local, remote) else None
     other = remote if local.is_symmetric else local  # the side whose address is the same for all
-    delay = OPEN_DELAY if other.admits_known_hosts else BURST_DELAY
-    if last in {PathMethod.MANY_SOCKETS, PathMethod.PROBING}:
+    delay = OPEN_FILTER_DELAY if other.admits_known_hosts else GUESSING_DELAY
+    if last in {PathMethod.MANY_SOCKETS, PathMethod.PORT_PROBING}:
         delay = 0.0
     takes_long = last is PathMethod.RELAY or not _plain_checks_do(strategy, other)
     return Plan(strategy, delay, takes_long)

@@ -26,7 +26,7 @@ from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.wire.strict_json import loads
 from tests.identity.people import BOB, CAROL
 
-MEMORY = PathHint(PathMethod.PROBING, Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT, 1.8e9)
+MEMORY = PathHint(PathMethod.PORT_PROBING, Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT, 1.8e9)
 
 
 class StateTests(SynchronousTestCase):

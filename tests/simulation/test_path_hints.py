@@ -12,7 +12,7 @@ from p2pchat.peer.profile import load_profile
 from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.traversal.path_hint import HINT_LIFETIME
 from p2pchat.traversal.report import AttemptReport
-from p2pchat.traversal.strategy import BURST_DELAY
+from p2pchat.traversal.strategy import GUESSING_DELAY
 from tests.simulation.behaviour import (
     PORT_RESTRICTED_CONE,
     RESTRICTED_CONE,
@@ -55,12 +55,12 @@ class HintTests(SynchronousTestCase):
     """Pairs that plain checks can't join, and pairs that they can."""
 
     def test_second_call(self) -> None:
-        """The burst, which waited in the first call, begins at once in the second."""
+        """Port guessing, which waited in the first call, begins at once in the second."""
         for seed in SEEDS[:4]:
             calls = Calls(seed)
             (first, _), (second, _) = calls.call(), calls.call()
             self.assertEqual((first.remembered, second.remembered), ("", "many-sockets"))
-            self.assertGreaterEqual(lead(first), BURST_DELAY * 1000)
+            self.assertGreaterEqual(lead(first), GUESSING_DELAY * 1000)
             self.assertLess(lead(second), 5)
             self.assertTrue(all(pair.checks_sent for pair in second.pairs), "plain checks too")
 
@@ -68,10 +68,10 @@ class HintTests(SynchronousTestCase):
         """Which port is met when, is chance; over some pairs, the second call is faster."""
         spent = [(calls.call()[1], calls.call()[1]) for calls in map(Calls, SEEDS)]
         first, second = (sum(column) / len(spent) for column in zip(*spent, strict=True))
-        self.assertLess(second, first - BURST_DELAY * 1000 / 3, spent)
+        self.assertLess(second, first - GUESSING_DELAY * 1000 / 3, spent)
 
     def test_plain_checks_did(self) -> None:
-        """Where plain checks joined the two, the burst goes on waiting for its delay."""
+        """Where plain checks joined the two, port guessing goes on waiting for its delay."""
         world = World(5)
         alice, bob = world.couple(world.nat(SYMMETRIC), world.nat(RESTRICTED_CONE))
         for remembered in ("", "plain"):

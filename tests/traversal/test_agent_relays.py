@@ -228,13 +228,13 @@ class RelayOnlyTests(Case):
         self.assertGreater(self.alice.agent.refused, 3)
         self.assertEqual(self.bob.events(RoundEnded), [RoundEnded("bob", False)])
 
-    def test_no_burst(self) -> None:
+    def test_no_guessing(self) -> None:
         """Nor is anybody probed, or a socket opened."""
         for traits in (NatTraits(Mapping.DEPENDENT), NatTraits(Mapping.ENDPOINT_INDEPENDENT)):
             credentials = CheckCredentials(f"ours {traits.mapping}", "theirs", KEY)
             now = self.alice.now
             attempt = self.alice.agent.punch(credentials, (NOWHERE,), traits, now, False)
-            self.assertFalse(attempt.burst)
+            self.assertFalse(attempt.guessing)
 
 
 class ReleaseTests(Case):

@@ -347,13 +347,13 @@ class CandidateTests(CostCase):
         self.assertEqual(attempt.remote_candidates.kept, reflexive(PEER))
 
 
-class BurstTests(SynchronousTestCase):
+class GuessingTests(SynchronousTestCase):
     """Probing and many sockets, which strangers can ask for."""
 
     def began(
         self, agent: Agent, ufrag: str, theirs: Mapping, has_priority: bool, now: float
     ) -> bool:
-        """Begin an attempt; tells whether it has its burst."""
+        """Begin an attempt; tells whether it guesses ports."""
         where = reflexive((f"198.51.100.{len(ufrag)}", 9))
         attempt = agent.punch(
             CheckCredentials(ufrag, "theirs", KEY),
@@ -363,7 +363,7 @@ class BurstTests(SynchronousTestCase):
             False,
             has_priority=has_priority,
         )
-        return attempt.burst is not None
+        return attempt.guessing is not None
 
     def test_probing(self) -> None:
         """Strangers whose probing fails, again and again, delay no friend's."""
@@ -392,12 +392,12 @@ class BurstTests(SynchronousTestCase):
             agent.punch(credentials, spread(number), NatTraits(), now, False)
         self.began(agent, "friend", Mapping.DEPENDENT, True, now)
         friend = agent.attempt("friend")
-        assert friend is not None and friend.burst is not None
+        assert friend is not None and friend.guessing is not None
         while (wanted := agent.get_timer()) is not None and wanted < NOW + FIRST_ROUND:
             now = max(wanted, now)
             agent.handle_timer(now)
             agent.datagrams_to_send(now)
-        self.assertEqual(friend.burst.sent, PROBES)
+        self.assertEqual(friend.guessing.sent, PROBES)
 
     def test_sockets_close(self) -> None:
         """When the round is over, all that nothing came through are closed."""

@@ -18,7 +18,7 @@ from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.port_guessing import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
-    OPENINGS,
+    PASSES,
     PORTS,
     PROBES,
     PROBES_A_TICK,
@@ -26,14 +26,14 @@ from p2pchat.traversal.port_guessing import (
     SOCKETS_A_TICK,
     SOCKETS_OPENED,
     TICK,
-    ProbeBurst,
+    GuessingRun,
     RunBudget,
     random_ports,
     target,
 )
 from p2pchat.traversal.punching import FIRST_ROUND, LOW_TTL
 from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS
-from p2pchat.traversal.strategy import BURST_DELAY, OPEN_DELAY
+from p2pchat.traversal.strategy import GUESSING_DELAY, OPEN_FILTER_DELAY
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 from tests.traversal.hard_wire import EASY, HARD, KEY, HardWire, easy_agent, hard_agent
@@ -42,11 +42,11 @@ CHECK = b"a check"
 NOW = 100.0
 
 
-def drained(burst: ProbeBurst) -> list[tuple[float, list[Address], list[str]]]:
-    """Let a burst run; returns when how many went where, from which bases."""
+def drained(run: GuessingRun) -> list[tuple[float, list[Address], list[str]]]:
+    """Let it go on to its end; returns when how many went where, from which bases."""
     batches = []
-    while (now := burst.get_timer()) is not None:
-        batch = burst.take_due(now)
+    while (now := run.get_timer()) is not None:
+        batch = run.take_due(now)
         batches.append((now, [one.destination for one in batch], [one.base for one in batch]))
     return batches
 
@@ -56,17 +56,17 @@ class BurstTests(SynchronousTestCase):
 
     def test_probes(self) -> None:
         """PROBES distinct ports of one host, from the chat socket, all with the same bytes."""
-        burst = ProbeBurst.probes(CHECK, HARD, Random(1).randbytes, NOW)
-        shots = [shot for _ in range(2 * PROBES) for shot in burst.take_due(NOW + 100 * _)]
-        self.assertEqual((len(shots), burst.sent, burst.get_timer()), (PROBES, PROBES, None))
-        self.assertEqual(len({shot.destination for shot in shots}), PROBES)
-        self.assertEqual({shot.destination[0] for shot in shots}, {HARD})
-        self.assertTrue(all(shot.destination[1] in PORTS for shot in shots))
-        self.assertEqual({(one.data, one.ttl, one.base) for one in shots}, {(CHECK, None, "")})
+        run = GuessingRun.port_probing(CHECK, HARD, Random(1).randbytes, NOW)
+        datagrams = [one for _ in range(2 * PROBES) for one in run.take_due(NOW + 100 * _)]
+        self.assertEqual((len(datagrams), run.sent, run.get_timer()), (PROBES, PROBES, None))
+        self.assertEqual(len({one.destination for one in datagrams}), PROBES)
+        self.assertEqual({one.destination[0] for one in datagrams}, {HARD})
+        self.assertTrue(all(one.destination[1] in PORTS for one in datagrams))
+        self.assertEqual({(one.data, one.ttl, one.base) for one in datagrams}, {(CHECK, None, "")})
 
     def test_pace(self) -> None:
         """No more than PROBES_A_TICK in a tick: 1,000 a second."""
-        batches = drained(ProbeBurst.probes(CHECK, HARD, Random(1).randbytes, NOW))
+        batches = drained(GuessingRun.port_probing(CHECK, HARD, Random(1).randbytes, NOW))
         self.assertEqual({len(where) for _, where, _ in batches}, {PROBES_A_TICK})
         for (earlier, *_), (later, *_) in pairwise(batches):
             self.assertAlmostEqual(later - earlier, TICK)
@@ -74,25 +74,25 @@ class BurstTests(SynchronousTestCase):
         self.assertAlmostEqual(PROBES_A_TICK / TICK, 1000)
 
     def test_late_timer(self) -> None:
-        """A timer that comes late makes up for nothing: no burst follows."""
-        burst = ProbeBurst.probes(CHECK, HARD, Random(1).randbytes, NOW)
-        self.assertEqual(burst.take_due(NOW - 0.001), [])
-        self.assertEqual(len(burst.take_due(NOW + 3)), PROBES_A_TICK)
-        self.assertEqual(burst.take_due(NOW + 3), [])
-        self.assertEqual(len(burst.take_due(NOW + 3 + TICK)), PROBES_A_TICK)
+        """A timer that comes late makes up for nothing: nothing is sent at once."""
+        run = GuessingRun.port_probing(CHECK, HARD, Random(1).randbytes, NOW)
+        self.assertEqual(run.take_due(NOW - 0.001), [])
+        self.assertEqual(len(run.take_due(NOW + 3)), PROBES_A_TICK)
+        self.assertEqual(run.take_due(NOW + 3), [])
+        self.assertEqual(len(run.take_due(NOW + 3 + TICK)), PROBES_A_TICK)
 
-    def test_openings(self) -> None:
-        """Each of SOCKETS_OPENED sockets sends to the one address, OPENINGS times, low."""
-        batches = drained(ProbeBurst.openings("frag", CHECK, EASY, LOW_TTL, NOW))
+    def test_many_sockets(self) -> None:
+        """Each of SOCKETS_OPENED sockets sends to the one address, PASSES times, low."""
+        batches = drained(GuessingRun.many_sockets("frag", CHECK, EASY, LOW_TTL, NOW))
         bases = [base for *_, some in batches for base in some]
         expected = [f"{SOCKETS}frag/{number}" for number in range(SOCKETS_OPENED)]
-        self.assertEqual(bases, expected * OPENINGS)
+        self.assertEqual(bases, expected * PASSES)
         self.assertEqual({to for _, where, _ in batches for to in where}, {EASY})
         self.assertLessEqual(max(len(where) for _, where, _ in batches), SOCKETS_A_TICK)
         first_pass = batches[SOCKETS_OPENED // SOCKETS_A_TICK - 1]
         self.assertLess(first_pass[0] - NOW, 0.08)
-        burst = ProbeBurst.openings("frag", CHECK, EASY, LOW_TTL, NOW)
-        self.assertEqual({one.ttl for one in burst.take_due(NOW)}, {LOW_TTL})
+        run = GuessingRun.many_sockets("frag", CHECK, EASY, LOW_TTL, NOW)
+        self.assertEqual({one.ttl for one in run.take_due(NOW)}, {LOW_TTL})
 
     @settings(max_examples=30)
     @given(st.integers(0, 2**32), st.integers(0, 3000))
@@ -142,12 +142,12 @@ class ClaimTests(SynchronousTestCase):
 
     def test_run_length(self) -> None:
         """A whole run, and the triggered check after it, fits a round of checks."""
-        self.assertAlmostEqual(RUN_LENGTH, BURST_DELAY + PROBES / 1000)
-        self.assertLess(OPEN_DELAY + PROBES / 1000 + 1, FIRST_ROUND)
+        self.assertAlmostEqual(RUN_LENGTH, GUESSING_DELAY + PROBES / 1000)
+        self.assertLess(OPEN_FILTER_DELAY + PROBES / 1000 + 1, FIRST_ROUND)
 
 
 class TargetTests(SynchronousTestCase):
-    """Whom a burst may meet."""
+    """Whom port guessing may meet."""
 
     def test_target(self) -> None:
         """A public address, reflexive before host, never a relay's or a private one."""
@@ -292,7 +292,7 @@ class JoinTests(SynchronousTestCase):
         wire.run(0.01)
         self.assertEqual(wire.told_hard[-1], SocketsReleased("hard", frozenset()))
         wire.punch(True)
-        self.assertTrue(wire.attempts[1].burst)
+        self.assertTrue(wire.attempts[1].guessing)
 
     def test_budget(self) -> None:
         """Whom nobody answers gets PROBES probes, at the pace, at one host, and no more."""
@@ -322,15 +322,15 @@ class JoinTests(SynchronousTestCase):
             where = (Candidate(CandidateType.SERVER_REFLEXIVE, (f"198.51.100.{number}", 9)),)
             credentials = CheckCredentials(f"ours{number}", "theirs", KEY)
             attempt = easy.punch(credentials, where, random, NOW, False)
-            began.append(attempt.burst is not None)
+            began.append(attempt.guessing is not None)
         self.assertEqual(began, [True, False, False])
 
     def test_delay(self) -> None:
-        """Plain checks have BURST_DELAY for themselves, OPEN_DELAY where they should do."""
+        """Plain checks have GUESSING_DELAY alone, OPEN_FILTER_DELAY where they should do."""
         for filtering, delay in (
-            (Filtering.UNKNOWN, BURST_DELAY),
-            (Filtering.ADDRESS_AND_PORT_DEPENDENT, BURST_DELAY),
-            (Filtering.PORT_INDEPENDENT, OPEN_DELAY),
+            (Filtering.UNKNOWN, GUESSING_DELAY),
+            (Filtering.ADDRESS_AND_PORT_DEPENDENT, GUESSING_DELAY),
+            (Filtering.PORT_INDEPENDENT, OPEN_FILTER_DELAY),
         ):
             wire = HardWire(6)
             wire.punch(True, NatTraits(Mapping.ENDPOINT_INDEPENDENT, 0, filtering))
@@ -344,10 +344,10 @@ class JoinTests(SynchronousTestCase):
         easy, hard = Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT
         for means, ours, theirs, delay in (
             (PathMethod.MANY_SOCKETS, hard, easy, 0.0),
-            (PathMethod.PLAIN, hard, easy, OPEN_DELAY),
-            (PathMethod.RELAY, hard, easy, OPEN_DELAY),
-            (PathMethod.MANY_SOCKETS, easy, easy, OPEN_DELAY),
-            (PathMethod.MANY_SOCKETS, hard, hard, OPEN_DELAY),
+            (PathMethod.PLAIN, hard, easy, OPEN_FILTER_DELAY),
+            (PathMethod.RELAY, hard, easy, OPEN_FILTER_DELAY),
+            (PathMethod.MANY_SOCKETS, easy, easy, OPEN_FILTER_DELAY),
+            (PathMethod.MANY_SOCKETS, hard, hard, OPEN_FILTER_DELAY),
         ):
             wire = HardWire(6)
             told = NatTraits(easy, 0, Filtering.PORT_INDEPENDENT)
@@ -359,28 +359,30 @@ class JoinTests(SynchronousTestCase):
             self.assertAlmostEqual(plain[0][0] - NOW, 0.0)
 
     def test_means(self) -> None:
-        """Each side knows that it was the burst, and what it took."""
+        """Each side knows that port guessing made the path, and what it took."""
         wire = self.joined(9, True)
         wire.run(1)
         hard, easy = wire.attempts
-        self.assertEqual((hard.method, easy.method), (PathMethod.MANY_SOCKETS, PathMethod.PROBING))
+        self.assertEqual(
+            (hard.method, easy.method), (PathMethod.MANY_SOCKETS, PathMethod.PORT_PROBING)
+        )
         for attempt in (hard, easy):
-            told = attempt.burst_report(NOW)
+            told = attempt.guessing_report(NOW)
             assert told is not None
-            self.assertEqual(told.began_ms, BURST_DELAY * 1000)
+            self.assertEqual(told.began_ms, GUESSING_DELAY * 1000)
             self.assertGreater(told.packets_sent, 0)
-        assert easy.burst is not None and easy.path is not None
-        self.assertTrue(easy.burst.has_probed(easy.path.address))
-        self.assertFalse(easy.burst.has_probed((HARD, 80)))
+        assert easy.guessing is not None and easy.path is not None
+        self.assertTrue(easy.guessing.has_probed(easy.path.address))
+        self.assertFalse(easy.guessing.has_probed((HARD, 80)))
 
     def test_learned_later(self) -> None:
-        """Where the other side's NAT shows only after the answer, the burst begins then."""
+        """Where the other side's NAT shows only after the answer, port guessing begins then."""
         wire = HardWire(7)
         wire.punch(True, NatTraits())
         wire.run(0.3)
-        self.assertFalse(wire.attempts[0].burst)
+        self.assertFalse(wire.attempts[0].guessing)
         wire.hard.learn("hard", wire.easy.gathering.traits(), wire.now)
-        self.assertTrue(wire.attempts[0].burst)
+        self.assertTrue(wire.attempts[0].guessing)
         self.assertLess(wire.run(3, until_joined=True), RUN_LENGTH + 0.3)
 
     def test_hopeless(self) -> None:
@@ -391,7 +393,7 @@ class JoinTests(SynchronousTestCase):
         attempt = hard.punch(
             credentials, theirs.candidates(), theirs.gathering.traits(), NOW, False
         )
-        self.assertFalse(attempt.burst)
+        self.assertFalse(attempt.guessing)
         sent = hard.datagrams_to_send(NOW)
         self.assertEqual({one.base for one in sent}, {CHAT_SOCKET})
         self.assertEqual(len(sent), len(theirs.candidates()))

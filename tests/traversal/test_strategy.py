@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
-from p2pchat.traversal.strategy import BURST_DELAY, OPEN_DELAY, Strategy, choose, plan
+from p2pchat.traversal.strategy import GUESSING_DELAY, OPEN_FILTER_DELAY, Strategy, choose, plan
 
 NONE = NatTraits(Mapping.NONE)
 EASY = NatTraits(Mapping.ENDPOINT_INDEPENDENT)
@@ -30,8 +30,8 @@ class ChooseTests(SynchronousTestCase):
         hard = {
             (RANDOM, NONE): Strategy.MANY_SOCKETS,
             (RANDOM, EASY): Strategy.MANY_SOCKETS,
-            (NONE, RANDOM): Strategy.PROBE,
-            (EASY, RANDOM): Strategy.PROBE,
+            (NONE, RANDOM): Strategy.PORT_PROBING,
+            (EASY, RANDOM): Strategy.PORT_PROBING,
             (RANDOM, RANDOM): Strategy.HOPELESS,
         }
         for ours in EVERY:
@@ -61,8 +61,8 @@ class ChooseTests(SynchronousTestCase):
         counterpart = {
             Strategy.PLAIN: Strategy.PLAIN,
             Strategy.HOPELESS: Strategy.HOPELESS,
-            Strategy.PROBE: Strategy.MANY_SOCKETS,
-            Strategy.MANY_SOCKETS: Strategy.PROBE,
+            Strategy.PORT_PROBING: Strategy.MANY_SOCKETS,
+            Strategy.MANY_SOCKETS: Strategy.PORT_PROBING,
         }
         self.assertIs(choose(one, other), counterpart[choose(other, one)])
 
@@ -78,9 +78,9 @@ class HintTests(SynchronousTestCase):
         """Only where plain checks didn't do is anything hurried."""
         usual = plan(RANDOM, EASY)
         changes = {method: plan(RANDOM, EASY, self.hint(method)) != usual for method in PathMethod}
-        hurried = {PathMethod.MANY_SOCKETS, PathMethod.PROBING}
+        hurried = {PathMethod.MANY_SOCKETS, PathMethod.PORT_PROBING}
         self.assertEqual({method for method, changed in changes.items() if changed}, hurried)
-        self.assertEqual(plan(RANDOM, EASY, self.hint(PathMethod.PROBING)).delay, 0.0)
+        self.assertEqual(plan(RANDOM, EASY, self.hint(PathMethod.PORT_PROBING)).delay, 0.0)
 
     def test_relay(self) -> None:
         """Where a relay was all there was, it is asked for at once."""
@@ -100,5 +100,5 @@ class HintTests(SynchronousTestCase):
         """Plain checks have longer for themselves where they should get through."""
         lenient = NatTraits(Mapping.ENDPOINT_INDEPENDENT, 0, Filtering.PORT_INDEPENDENT)
         for ours, theirs in ((RANDOM, lenient), (lenient, RANDOM)):
-            self.assertEqual(plan(ours, theirs).delay, OPEN_DELAY)
-        self.assertEqual(plan(RANDOM, EASY).delay, BURST_DELAY)
+            self.assertEqual(plan(ours, theirs).delay, OPEN_FILTER_DELAY)
+        self.assertEqual(plan(RANDOM, EASY).delay, GUESSING_DELAY)
