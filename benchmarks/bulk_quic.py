@@ -138,7 +138,7 @@ class LinkCarrier:
         """The other one is there."""
         self._other, self._documents = peer_id, documents
         endpoint = self._adapter.endpoint
-        session = endpoint.session_with(peer_id)
+        session = endpoint.ensure_session(peer_id)
         arrived = self._done.callback if self._tally is None else self._arrived
         self._bulk = BulkControl("bulk", session.conversation, arrived=arrived)
         session.link.control = self._bulk

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
     from p2pchat.session.connection_report import ConnectionReport
     from p2pchat.traversal.routes import Datagram
-    from p2pchat.wire.documents import Delivered, Document
+    from p2pchat.wire.documents import Document, PeerDocument
 
 _Event_co = TypeVar("_Event_co", covariant=True)
 
@@ -177,7 +177,7 @@ class ISignaling(Interface):
         :param prefix: only those whose id begins so.
         """
 
-    def send(peer_id: str, body: Delivered) -> Deferred[None]:
+    def send(peer_id: str, body: PeerDocument) -> Deferred[None]:
         """
         Sign a document and deliver it, after those that went to this peer before.
 

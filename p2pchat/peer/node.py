@@ -285,7 +285,7 @@ class Node:
         return self._people.find_known(who)
 
     def _session(self, peer_id: str) -> PeerSession:
-        session = self._endpoint.session(peer_id)
+        session = self._endpoint.live_session(peer_id)
         if session is None:
             raise WhoError(f"no conversation with {peer_id}")
         return session
@@ -306,7 +306,7 @@ class Node:
 
     def _asking(self, who: str) -> PeerSession:
         session = self._session(self.find(who))
-        if not session.is_asking:
+        if not session.is_offered:
             raise WhoError(f"{session.name or who} isn't waiting for an answer")
         return session
 
@@ -336,7 +336,7 @@ class Node:
     def block(self, who: str, on: bool = True) -> str:
         """Take nothing of a peer any more, ending what is under way, or again; returns its id."""
         peer_id = self._people.block(who, on)
-        if on and self._endpoint.session(peer_id) is not None:
+        if on and self._endpoint.live_session(peer_id) is not None:
             self.disconnect(peer_id)
         return peer_id
 

@@ -23,6 +23,7 @@ from p2pchat.session.approval import By
 from p2pchat.session.connection_log import describe_path
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.peer_session import PeerSession
+from p2pchat.session.stages import Stage
 from p2pchat.traversal.report import in_ms
 from p2pchat.wire.strict_json import JsonObject
 
@@ -63,7 +64,7 @@ class People:
     def _is_unseen(self, session: PeerSession) -> bool:
         """Tell whether a call waits that the person wasn't shown: only its id means it."""
         is_stranger = not self.is_contact(session.peer_id)
-        return session.is_asking and is_stranger and session.is_quiet
+        return session.is_offered and is_stranger and session.is_quiet
 
     def find(self, who: str) -> str:
         """Return the id of the conversation, call or waiting offer meant."""
@@ -151,7 +152,8 @@ class People:
 
     def conversations(self) -> list[ConversationInfo]:
         """Return what is under way, for a list on a screen."""
-        return [self._info(session) for session in self._endpoint.alive()]
+        alive = self._endpoint.alive()
+        return [self._info(session) for session in alive if session.stage is not Stage.CLOSING]
 
     def _info(self, session: PeerSession) -> ConversationInfo:
         path, peer_id = session.path, session.peer_id
@@ -164,7 +166,7 @@ class People:
             session.conversation.undelivered,
             self.is_contact(peer_id),
             self.contacts.mistaken_for(peer_id, session.name),
-            session.is_asking and session.is_quiet,
+            session.is_offered and session.is_quiet,
         )
 
     def described(self, records: Iterable[PeerRecord]) -> list[PeerRecord]:

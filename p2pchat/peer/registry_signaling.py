@@ -38,7 +38,7 @@ from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import is_on_this_machine
 from p2pchat.wire.addresses import Family, family
-from p2pchat.wire.documents import Delivered
+from p2pchat.wire.documents import PeerDocument
 from p2pchat.wire.origins import host
 from p2pchat.wire.strict_json import JsonObject
 
@@ -159,7 +159,7 @@ class RegistrySignaling:
             query = {"after": after, "limit": str(PREFIX_PAGE)}
         return _records((yield self._client.peers(**query)))
 
-    def send(self, peer_id: str, body: Delivered) -> Deferred[Any]:
+    def send(self, peer_id: str, body: PeerDocument) -> Deferred[Any]:
         """See :class:`ISignaling`."""
         sent: Deferred[Any] = self._channel.send(peer_id, body)
         return sent

@@ -24,13 +24,13 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.gate import Gate
-from p2pchat.session.call import Undelivered
+from p2pchat.session.call import DeliveryFailure
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     MAX_LABEL,
-    Delivered,
     Label,
+    PeerDocument,
     Registration,
 )
 from p2pchat.wire.members import Codec, Flag, Members, Time, each, integer, text
@@ -113,7 +113,7 @@ class DocumentReceived:
     """A document for us that is signed by its author, fresh, and new."""
 
     author: str
-    body: Delivered
+    body: PeerDocument
 
 
 @attrs.frozen
@@ -121,7 +121,7 @@ class Undeliverable:
     """A document of ours that no way could deliver, and what the first one said of it."""
 
     peer_id: str
-    document: Undelivered
+    document: DeliveryFailure
 
 
 SignalingEvent = (
@@ -292,13 +292,13 @@ class SignalingGroup:
 
     # -- documents
 
-    def send(self, peer_id: str, body: Delivered) -> None:
+    def send(self, peer_id: str, body: PeerDocument) -> None:
         """Deliver a document to a peer, after those that went to it before."""
         sent: Deferred[None] = self._send(peer_id, body)
         sent.addErrback(lambda failure: _log.failure("delivery", failure))
 
     @inlineCallbacks
-    def _send(self, peer_id: str, body: Delivered) -> Any:
+    def _send(self, peer_id: str, body: PeerDocument) -> Any:
         errors: list[RegistryError] = []
         for one in self._ways(peer_id):
             try:
@@ -306,7 +306,7 @@ class SignalingGroup:
             except RegistryError as error:
                 errors.append(error)
         reason, explanation = errors[0].reason, str(errors[0])
-        undelivered = Undelivered(body, reason, explanation, errors[0].retry_after)
+        undelivered = DeliveryFailure(body, reason, explanation, errors[0].retry_after)
         self._context.receive(Undeliverable(peer_id, undelivered))
 
     def _ways(self, peer_id: str) -> Iterator[ISignaling]:

@@ -33,7 +33,7 @@ from p2pchat.peer.gate import Gate
 from p2pchat.peer.signaling import DocumentReceived, SignalingContext
 from p2pchat.peer.wall_clock import MOST_BELIEVED
 from p2pchat.session.token_bucket import TokenBucket
-from p2pchat.wire.documents import MAX_LABEL, Delivered, Document, Offer, Refusal
+from p2pchat.wire.documents import MAX_LABEL, Document, Offer, PeerDocument, Refusal
 
 EXPLANATIONS = 4.0  # at once, of documents that can't be used: to their authors and our person
 EXPLAIN_INTERVAL = 20.0  # seconds until there is one more
@@ -53,7 +53,7 @@ class SignalingChannel:
     """
 
     _context: SignalingContext
-    _deliver: Callable[[str, Delivered], Deferred[Any]]
+    _deliver: Callable[[str, PeerDocument], Deferred[Any]]
     now: Callable[[], float]
     _running: Gate = attrs.Factory(lambda: Gate(is_open=True))
     _queues: dict[str, DeferredLock] = attrs.Factory(dict)  # by peer
@@ -79,7 +79,7 @@ class SignalingChannel:
         self._running.open()
 
     @inlineCallbacks
-    def send(self, peer_id: str, body: Delivered) -> Any:
+    def send(self, peer_id: str, body: PeerDocument) -> Any:
         """
         Deliver a document, after those that went to this peer before.
 
@@ -119,7 +119,7 @@ class SignalingChannel:
 
     def _hand_on(self, document: Document) -> None:
         body = document.body
-        if not isinstance(body, Delivered):
+        if not isinstance(body, PeerDocument):
             raise RemoteProtocolError(f"a {body.TYPE} isn't for peers")
         if not self._context.is_blocked(document.issuer):
             self._context.receive(DocumentReceived(document.issuer, body))

@@ -51,9 +51,9 @@ from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import (
     Body,
-    Delivered,
     Document,
     Offer,
+    PeerDocument,
     Registration,
     Removal,
     Subscription,
@@ -284,7 +284,7 @@ class Registry:
 
     def deliver(self, token: str, peer_id: str) -> Deferred[None]:
         """Pass a document on to the peer that it is for."""
-        document = self._read(token, Delivered)
+        document = self._read(token, PeerDocument)
         self._check_envelope(document, frozenset({peer_id}))
         delivered = self.store.deliver(peer_id, document, token)
         return delivered.addCallback(self._count_delivery, document, peer_id)

@@ -60,6 +60,10 @@ class Approval:
         if self.by is not By.PERSON:
             self.by = by
 
+    def returned(self) -> None:
+        """Who was lost is back: the approval ends with the conversation again."""
+        self._until = None
+
     def end(self) -> None:
         """The call or conversation has ended."""
         self.by, self._until = By.NOBODY, None

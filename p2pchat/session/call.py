@@ -8,7 +8,7 @@ A call: offers and answers, ringing, refusals and retries, until there is a path
                               │   ▼ no answer, no path
                             pausing ── attempts used up, refused, unknown peer ──▶ ended
 
-    incoming    idle ─offer─▶ asking ─accept─▶ checking ─path─▶ settled
+    incoming    idle ─offer─▶ offered ─accept─▶ checking ─path─▶ settled
                                  │                └─no path─▶ ended: the caller offers afresh
                                  └─ declined, cancelled, expired ─▶ ended
 
@@ -41,9 +41,9 @@ from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
     Answer,
     Candidates,
-    Delivered,
     Description,
     Offer,
+    PeerDocument,
     Refusal,
     Ringing,
 )
@@ -57,7 +57,7 @@ MAX_REPORTS = 10  # attempts that are reported; the oldest go
 
 
 @attrs.frozen
-class Undelivered:
+class DeliveryFailure:
     """
     A document that the registry didn't deliver, and what it said of that.
 
@@ -66,7 +66,7 @@ class Undelivered:
     :ivar retry_after: seconds after which it wants to be asked again, if it said so.
     """
 
-    body: Delivered
+    body: PeerDocument
     reason: str
     explanation: str
     retry_after: float | None = None
@@ -76,7 +76,7 @@ class Undelivered:
 class SendDocument:
     """A document is to be signed and delivered."""
 
-    body: Delivered
+    body: PeerDocument
 
 
 @attrs.frozen
@@ -164,7 +164,7 @@ class CallStage(Enum):
     OFFERING = "offering"  # our offer is out
     RINGING = "ringing"  # their person is being asked
     PAUSING = "pausing"  # an attempt failed; the next offer is to follow
-    ASKING = "asking"  # their offer waits for our person, or for its policy
+    OFFERED = "offered"  # their offer waits for our person, or for its policy
     CHECKING = "checking"  # both descriptions are known, and there is no path yet
     SETTLED = "settled"  # there is a path; checks may go on, for a better one
     ENDED = "ended"
@@ -182,7 +182,7 @@ class Call:
     :ivar patient: whether to try again where a person who waits would rather be told: a peer whom
         the registry doesn't know, a registry that asks for a long wait.
     :ivar began: the time that the milliseconds of reports count from.
-    :ivar remembered: how this peer was reached last.
+    :ivar hint: how this peer was reached last.
     :ivar has_priority: whether the peer is a contact, or our person called or accepted it.
     :ivar direction: ``None`` while it is idle.
     :ivar continues: whether both sides still hold the link.
@@ -195,7 +195,7 @@ class Call:
     patient: bool
     _random_bytes: Callable[[int], bytes]
     began: float = 0.0
-    remembered: PathHint | None = None
+    hint: PathHint | None = None
     has_priority: bool = False
     direction: Direction | None = None
     stage: CallStage = CallStage.IDLE
@@ -262,7 +262,7 @@ class Call:
     def offered(self, offer: Offer, now: float) -> None:
         """Take an offer; :meth:`ask` or :meth:`accept` is to follow."""
         self._begin(Direction.INCOMING, offer.session, now)
-        self.stage, self._offered = CallStage.ASKING, offer.description
+        self.stage, self._offered = CallStage.OFFERED, offer.description
 
     def ask(self, now: float) -> None:
         """Send RINGING and wait for :meth:`accept` or :meth:`cancel`."""
@@ -293,7 +293,7 @@ class Call:
         """
         self._take(Call.repeat)
 
-    def receive(self, body: Delivered, now: float) -> None:
+    def receive(self, body: PeerDocument, now: float) -> None:
         """
         Take a document of the peer.
 
@@ -302,7 +302,7 @@ class Call:
         if body.session == self.session:
             self._take(type(body), body, now)
 
-    def undeliverable(self, document: Undelivered, now: float) -> None:
+    def undeliverable(self, document: DeliveryFailure, now: float) -> None:
         """Take word that the registry didn't deliver a document of ours."""
         # How long the registry wants to be left alone doesn't depend on which attempt it was.
         self._retry_gate.refused(document.retry_after, now)
@@ -348,12 +348,10 @@ class Call:
 
     def _begin(self, direction: Direction, session: str, now: float) -> None:
         offers = direction is Direction.OUTGOING
-        self._attempt = Attempt(
-            self.agent, session, offers, now, self.remembered, self._random_bytes
-        )
+        self._attempt = Attempt(self.agent, session, offers, now, self.hint, self._random_bytes)
         self.direction, self._number = direction, self._number + 1
 
-    def _send(self, body: Delivered) -> None:
+    def _send(self, body: PeerDocument) -> None:
         self._events.append(SendDocument(body))
 
     def _check(self, theirs: Description, now: float) -> None:
@@ -422,7 +420,7 @@ class Call:
     def _hung_up(self, refusal: Refusal, now: float) -> None:
         self._refused(refusal, now, "they hung up before there was a path")
 
-    def _offer_undelivered(self, document: Undelivered, now: float) -> None:
+    def _offer_undelivered(self, document: DeliveryFailure, now: float) -> None:
         """
         Try again, unless a person waits and it can't be soon.
 
@@ -470,7 +468,7 @@ class Call:
         link = self.held_link if self.continues else ""
         self._send(Answer(self.session, self.attempt.describe(self.username, link)))
 
-    def _answer_undelivered(self, document: Undelivered, now: float) -> None:
+    def _answer_undelivered(self, document: DeliveryFailure, now: float) -> None:
         """Send the answer again in a moment, a few times: the caller may be renewing its stream."""
         if not isinstance(document.body, Answer) or document.reason not in _ABSENT:
             return
@@ -519,7 +517,7 @@ _ACTIONS: Mapping[tuple[Direction | None, CallStage], _Row] = {
         Call.hurry: Call._hurry, Call.handle_timer: Call.call, Call.cancel: Call._cancel,
     },
     (Direction.OUTGOING, CallStage.SETTLED): _SETTLED,
-    (Direction.INCOMING, CallStage.ASKING): {
+    (Direction.INCOMING, CallStage.OFFERED): {
         Candidates: Call._extend_offer, Refusal: Call._taken_back,
         Call.ask: Call._ask, Call.accept: Call._accept, Call.handle_timer: Call._expire,
         Call.cancel: Call._cancel,

@@ -64,14 +64,14 @@ class Control:
     :ivar conversation: takes the frames that aren't about the link.
     :ivar is_open: whether both sides said HELLO on the link of now.
     :ivar is_leaving: whether we said DISCONNECT, or are about to.
-    :ivar has_left: whether the other side did.
+    :ivar remote_left: whether the other side did.
     """
 
     username: str
     conversation: Conversation
     is_open: bool = False
     is_leaving: bool = False
-    has_left: bool = False
+    remote_left: bool = False
     _liveness: Liveness = attrs.Factory(Liveness)
     _greeting: messages.Hello | None = None
     _goodbye: messages.Disconnect | None = None
@@ -89,7 +89,7 @@ class Control:
 
     def link_ended(self) -> None:
         """Forget what was under way."""
-        self.is_open, self.is_leaving, self.has_left = False, False, False
+        self.is_open, self.is_leaving, self.remote_left = False, False, False
         self._greeting, self._goodbye = None, None
         self.conversation.link_ended()
         self._liveness.link_ended()
@@ -122,7 +122,7 @@ class Control:
             case messages.Hello():
                 self._hello(message, now)
             case messages.Disconnect(reason, detail):
-                self.has_left = True
+                self.remote_left = True
                 self._events.append(RemoteDisconnected(reason, detail))
             case messages.Proof():
                 raise RemoteProtocolError("PROOF comes once, first")

@@ -36,7 +36,7 @@ from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.punching import PathMoved, RoundEnded
 from p2pchat.traversal.routes import RELAYS, Datagram
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.documents import Delivered, Offer, Refusal, Ringing
+from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
 
 MAX_STRANGERS = 32  # offers of strangers that may wait for the person
 FORGOTTEN_WISHES = 64  # that the heap of timers may hold beside the ones that count, and as many
@@ -45,8 +45,8 @@ MAX_OVER = 64  # sessions that are over, and of which the person may ask why
 _UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
 
 
-class Acquaintance(Protocol):
-    """What the person keeps of a peer."""
+class Standing(Protocol):
+    """Standing of a peer with our person."""
 
     @property
     def is_contact(self) -> bool:
@@ -83,14 +83,14 @@ class Endpoint:
     :ivar context: what the sessions share, the agent among it.
     :ivar policy: whose calls need no yes.
     :ivar heartbeat: seconds between heartbeats, where no NAT wants them sooner.
-    :ivar acquaintance: what is kept of a peer, by its id.
+    :ivar standing: of a peer, by its id.
     :ivar sessions: by peer id.
     """
 
     context: SessionContext
     policy: AcceptPolicy
     heartbeat: float
-    acquaintance: Callable[[str], Acquaintance]
+    standing: Callable[[str], Standing]
     sessions: dict[str, PeerSession] = attrs.Factory(dict)
     _callers: Callers = attrs.Factory(Callers)
     _owners: dict[str, PeerSession] = attrs.Factory(dict)  # by attempt
@@ -112,7 +112,7 @@ class Endpoint:
 
     # -- sessions
 
-    def session(self, peer_id: str) -> PeerSession | None:
+    def live_session(self, peer_id: str) -> PeerSession | None:
         """Return a session in which something is under way."""
         found = self.sessions.get(peer_id)
         return found if found is not None and found.is_alive else None
@@ -123,7 +123,7 @@ class Endpoint:
 
     def call(self, peer_id: str, name: str, now: float) -> None:
         """Call a peer, or accept its call that waits."""
-        session = self.session_with(peer_id, name)
+        session = self.ensure_session(peer_id, name)
         self._callers.accepted(peer_id)
         session.call(now)
 
@@ -132,13 +132,13 @@ class Endpoint:
         self._callers.accepted(session.peer_id)
         session.accept(now)
 
-    def session_with(self, peer_id: str, name: str = "") -> PeerSession:
+    def ensure_session(self, peer_id: str, name: str = "") -> PeerSession:
         """Return the session with a peer, a new one if there was none."""
         session = self.sessions.get(peer_id)
         if session is None:
             session = PeerSession(peer_id, name, self.context)
-            session.woken = partial(self._woken.setdefault, peer_id, session)
-            session.memory = self.acquaintance(peer_id).reached
+            session.notify = partial(self._woken.setdefault, peer_id, session)
+            session.hint = self.standing(peer_id).reached
             self.sessions[peer_id] = session
         elif name and not session.name:
             session.log.name = name
@@ -155,37 +155,37 @@ class Endpoint:
 
     # -- documents
 
-    def receive_document(self, peer_id: str, body: Delivered, now: float) -> None:
+    def receive_document(self, peer_id: str, body: PeerDocument, now: float) -> None:
         """Take a verified document of a peer; one that isn't wanted changes nothing."""
-        known = self.acquaintance(peer_id)
+        known = self.standing(peer_id)
         if known.is_blocked:
             return
         session = self.sessions.get(peer_id)
         if isinstance(body, Offer):
             if not self._may_call(peer_id, session, body, now):
                 return
-            session = self.session_with(peer_id)
+            session = self.ensure_session(peer_id)
         if session is not None:
             session.approval.is_contact = known.is_contact
             session.receive_document(body, self._is_welcome(peer_id), now)
 
     def expects(self, peer_id: str) -> bool:
         """Tell whether a document of a peer is more than a stranger's knock at the door."""
-        session = self.session(peer_id)
-        is_wanted = session is not None and not session.is_asking
-        return is_wanted or self.acquaintance(peer_id).is_contact
+        session = self.live_session(peer_id)
+        is_wanted = session is not None and not session.is_offered
+        return is_wanted or self.standing(peer_id).is_contact
 
     def _may_call(
         self, peer_id: str, session: PeerSession | None, offer: Offer, now: float
     ) -> bool:
         """Decide whether an offer is taken: contacts always are, strangers within limits."""
-        is_contact = self.acquaintance(peer_id).is_contact
+        is_contact = self.standing(peer_id).is_contact
         is_approved = session is not None and session.approval.holds(now)
         if self._is_welcome(peer_id) or is_approved:
             if session is not None or self.agent.has_room(is_contact, now):
                 return True
         else:
-            is_waiting = session is not None and session.is_asking
+            is_waiting = session is not None and session.is_offered
             if is_waiting:
                 return self._callers.repeated(peer_id, now)
             if is_contact or self._strangers() < MAX_STRANGERS:
@@ -195,25 +195,25 @@ class Endpoint:
 
     def _rings(self, peer_id: str, now: float) -> bool:
         """Decide whether a call that needs a yes is taken, and whether it makes a sound."""
-        known = self.acquaintance(peer_id)
+        known = self.standing(peer_id)
         ring = self._callers.called(peer_id, known.is_contact, now)
         if ring is Ring.IGNORED:
             return False
-        self.session_with(peer_id).is_quiet = ring is Ring.QUIET or known.is_muted
+        self.ensure_session(peer_id).is_quiet = ring is Ring.QUIET or known.is_muted
         return True
 
     def _is_welcome(self, peer_id: str) -> bool:
         if self.policy is AcceptPolicy.CONTACTS:
-            return self.acquaintance(peer_id).is_contact
+            return self.standing(peer_id).is_contact
         return self.policy is AcceptPolicy.ALL
 
     def _strangers(self) -> int:
-        waiting = [one.peer_id for one in self.sessions.values() if one.is_asking]
-        return sum(not self.acquaintance(peer_id).is_contact for peer_id in waiting)
+        waiting = [one.peer_id for one in self.sessions.values() if one.is_offered]
+        return sum(not self.standing(peer_id).is_contact for peer_id in waiting)
 
     def _send(self, document: DocumentReady, now: float) -> None:
         """Let a document out, unless a stranger isn't worth the registry's time for it."""
-        body, known = document.body, self.acquaintance(document.peer_id)
+        body, known = document.body, self.standing(document.peer_id)
         is_refusal = isinstance(body, Refusal) and body.reason in _UNASKED
         is_unasked = isinstance(body, Ringing) or is_refusal
         if known.is_contact or not is_unasked or self._callers.may_reply(now):

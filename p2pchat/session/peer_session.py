@@ -6,10 +6,11 @@ The stages, and what each does with what happens, are in :mod:`p2pchat.session.s
 Rules that its table doesn't show:
 
 * The calling side dials the link.  If two offers cross, the one of the lower peer id counts.
-* An offer needs no yes while the call or conversation that was approved goes on, and for a while
-  after it was lost, not ended (:mod:`p2pchat.session.approval`).
-* Whether this side ended something is what this side knows: no word of the other says it.
-* While a session is open, further calls look for another path: the link stays if both hold it.
+* An offer needs no approval while the call or conversation that was approved goes on, and for a
+  while after it was lost, not ended (:mod:`p2pchat.session.approval`).
+* Only this side knows whether it ended something: no word of the other side is believed in that.
+* A :class:`~p2pchat.session.call.Call` is what it takes to find a path: the person's call, and any
+  search for another path while the session is open.  The link goes on if both sides still hold it.
 * What is said meanwhile waits in the conversation's log, across links and calls.
 
 Documents come in verified and go out as events; datagrams are QUIC only, STUN is the agent's.
@@ -27,7 +28,7 @@ from p2pchat.session import call as calls
 from p2pchat.session import control
 from p2pchat.session import conversation as talk
 from p2pchat.session.approval import RETRY_PATIENCE, By
-from p2pchat.session.call import Call, Undelivered
+from p2pchat.session.call import Call, DeliveryFailure
 from p2pchat.session.link import Link, LinkEnded
 from p2pchat.session.live_link import RuleBroken
 from p2pchat.session.session_state import SessionState
@@ -44,7 +45,7 @@ from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
 from p2pchat.traversal.routes import Datagram, Route
 from p2pchat.wire import messages
-from p2pchat.wire.documents import Delivered, Offer, Refusal
+from p2pchat.wire.documents import Offer, PeerDocument, Refusal
 
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
 RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
@@ -59,22 +60,22 @@ class PeerSession(SessionState):
 
     def call(self, now: float) -> None:
         """Offer to talk, or accept the offer that waits."""
-        if self.stage is Stage.ASKED:
+        if self.stage is Stage.OFFERED:
             self._accept(now)
         elif self.stage is Stage.CLOSING:
             self._calls_again = True
-        elif self.stage in {Stage.ENDED, Stage.WAITING}:
+        elif self.stage in {Stage.ENDED, Stage.AWAITING_RETRY}:
             self._failed_links = 0
             self.log.began = now
             self.approval.give(By.PERSON)
             self._begin_report(now)
             self._enter(Stage.CALLING)
-            self._negotiate(self._context.attempts, False, now).call(now)
+            self._begin_call(self._context.attempts, False, now).call(now)
         self._drain(now)
 
     def accept(self, now: float) -> None:
         """Accept the offer that waits."""
-        if self.stage is Stage.ASKED:
+        if self.stage is Stage.OFFERED:
             self._accept(now)
         self._drain(now)
 
@@ -86,7 +87,7 @@ class PeerSession(SessionState):
 
     def reject(self, now: float) -> None:
         """Decline the offer that waits."""
-        if self.stage is Stage.ASKED:
+        if self.stage is Stage.OFFERED:
             self._call.cancel("declined")
             self._enter(Stage.ENDED)
         self._drain(now)
@@ -111,7 +112,7 @@ class PeerSession(SessionState):
     def disconnect(self, now: float) -> None:
         """End the conversation or the call; the other side is told."""
         self._calls_again = False
-        self._call.cancel("declined" if self.is_asking else "cancelled")
+        self._call.cancel("declined" if self.is_offered else "cancelled")
         if self.is_conversing:
             self._tell_end("closed", ours=True)
             if self.link.control.is_open:
@@ -125,7 +126,7 @@ class PeerSession(SessionState):
 
     # -- what the other side wants
 
-    def receive_document(self, body: Delivered, auto_accept: bool, now: float) -> None:
+    def receive_document(self, body: PeerDocument, auto_accept: bool, now: float) -> None:
         """
         Take a verified document of the peer.
 
@@ -162,13 +163,13 @@ class PeerSession(SessionState):
 
     def _ours_counts(self, running: Call) -> bool:
         """Tell whether our own offer goes on although theirs has crossed it."""
-        if running.stage in {calls.CallStage.PAUSING, calls.CallStage.ASKING} or not running.dials:
+        if running.stage in {calls.CallStage.PAUSING, calls.CallStage.OFFERED} or not running.dials:
             return False
         return self._context.identity.peer_id < self.peer_id
 
     def _refuse_for_want_of_room(self, offer: Offer) -> None:
         """Say busy; of an offer before it, which this one replaces, nothing is left."""
-        if self.stage in {Stage.ASKED, Stage.ANSWERING}:
+        if self.stage in {Stage.OFFERED, Stage.ANSWERING}:
             self._call.withdraw()
             self.approval.end()
             self._enter(Stage.ENDED)
@@ -177,28 +178,28 @@ class PeerSession(SessionState):
     def _take_offer(self, offer: Offer, accept: bool, now: float) -> None:
         """Let an offer take the place of what was before it."""
         before = self.stage
-        goes_on = self.is_conversing or before is Stage.WAITING
+        goes_on = self.is_conversing or before is Stage.AWAITING_RETRY
         if not self._call.is_over:
             self._call.withdraw()
         elif not goes_on:
             self._begin_report(now)
-        if not (self.is_conversing or before is Stage.ASKED):
-            self._call_themselves(offer.description.username)
-        call = self._negotiate(self._context.attempts, False, now)
+        if not (self.is_conversing or before is Stage.OFFERED):
+            self._take_username(offer.description.username)
+        call = self._begin_call(self._context.attempts, False, now)
         call.offered(offer, now)
         if before is not Stage.RESCUING:
             self.log.began = now
-        if not (goes_on or before is Stage.ASKED):
+        if not (goes_on or before is Stage.OFFERED):
             self.log.happened(events.OfferReceived, accept, self.is_quiet)
         if not self.is_conversing:
-            self._enter(Stage.ANSWERING if accept else Stage.ASKED)
+            self._enter(Stage.ANSWERING if accept else Stage.OFFERED)
         if accept:
             self.approval.give(By.POLICY)
             self._answer(call, now)
         else:
             call.ask(now)
 
-    def _call_themselves(self, name: str) -> None:
+    def _take_username(self, name: str) -> None:
         """Take the name by which the peer calls itself; a change of one in use is told."""
         is_used = self.is_conversing or self.approval.by is not By.NOBODY
         if name and self.name and name != self.name and is_used:
@@ -219,7 +220,7 @@ class PeerSession(SessionState):
         if not call.continues:
             self._new_link(call.session, False, now)
 
-    def undeliverable(self, document: Undelivered, now: float) -> None:
+    def undeliverable(self, document: DeliveryFailure, now: float) -> None:
         """The registry didn't deliver a document of ours."""
         self._call.undeliverable(document, now)
         self._drain(now)
@@ -248,7 +249,7 @@ class PeerSession(SessionState):
     def _improve(self, now: float) -> None:
         """Look for another path for the link that is open; nothing is told to be lost."""
         if self.is_open and self._call.is_over:
-            self._negotiate(1, True, now).call(now)
+            self._begin_call(1, True, now).call(now)
 
     def path_moved(self, ufrag: str, path: Path, now: float) -> None:
         """An attempt chose a path."""
@@ -301,7 +302,7 @@ class PeerSession(SessionState):
             self.conversation.skip_lines()
             self.link.fill(now)
             self._left(now)
-        elif self.stage is Stage.WAITING and self._failure is not None:
+        elif self.stage is Stage.AWAITING_RETRY and self._failure is not None:
             self._tell_end(*self._failure)
             self._enter(Stage.ENDED)
         elif self.stage is Stage.RESCUING:
@@ -330,15 +331,15 @@ class PeerSession(SessionState):
         """Let each child's events act on the others until all is quiet."""
         while (event := self._next_inner_event(now)) is not None:
             self._react(event, now)
-        has_left = self.stage is Stage.CLOSING and self.link.control.has_left
-        if has_left and not self.conversation.has_unread:
+        remote_left = self.stage is Stage.CLOSING and self.link.control.remote_left
+        if remote_left and not self.conversation.has_unread:
             self._left(now)
-        self.woken()
+        self.notify()
 
     def _next_inner_event(self, now: float) -> object:
         return self._call.next_event() or self.link.next_event(now)
 
-    def _send_document(self, body: Delivered) -> None:
+    def _send_document(self, body: PeerDocument) -> None:
         self._events.append(DocumentReady(self.peer_id, body))
 
     def _react(self, event: object, now: float) -> None:
@@ -388,16 +389,15 @@ class PeerSession(SessionState):
     def _enter(self, stage: Stage, until: float | None = None) -> None:
         """Begin a stage; what the one before waited for is over."""
         assert stage is self.stage or stage in TRANSITIONS[self.stage], (self.stage, stage)
-        self.is_quiet = self.is_quiet and not (
-            self.stage is Stage.ASKED and stage is not self.stage
-        )
+        if self.stage is Stage.OFFERED and stage is not Stage.OFFERED:
+            self.is_quiet = False
         self.stage, self._until, self._failure = stage, until, None
 
-    def _negotiate(self, attempts: int, patient: bool, now: float) -> Call:
-        memory = self.memory
-        is_fresh = memory is not None and memory.is_fresh(self._context.wall_of(now))
+    def _begin_call(self, attempts: int, patient: bool, now: float) -> Call:
+        hint = self.hint
+        is_fresh = hint is not None and hint.is_fresh(self._context.wall_of(now))
         self.log.keep(self._call.reports())
-        self._call = self._new_call(attempts, patient, memory if is_fresh else None)
+        self._call = self._new_call(attempts, patient, hint if is_fresh else None)
         return self._call
 
     def _begin_report(self, now: float) -> None:
@@ -407,8 +407,8 @@ class PeerSession(SessionState):
     def _opened(self, username: str, is_new: bool, now: float) -> None:
         if self.stage is Stage.CLOSING:
             return
-        self._call_themselves(username)
-        self.approval.give(self.approval.by)  # who was lost is back
+        self._take_username(username)
+        self.approval.returned()
         self.link.idle.found(now)
         resumed = self.is_conversing and not is_new
         self._enter(Stage.OPEN)
@@ -443,7 +443,7 @@ class PeerSession(SessionState):
     def _left(self, now: float) -> None:
         """The goodbye has arrived, or had its time."""
         calls_again, self._calls_again = self._calls_again, False
-        self._end("left" if self.link.control.has_left else "closed", now)
+        self._end("left" if self.link.control.remote_left else "closed", now)
         if calls_again:
             self.call(now)
 
@@ -474,16 +474,16 @@ class PeerSession(SessionState):
         self.log.path_found(path, now)
 
     def _learn(self, now: float) -> None:
-        """The checks have settled: remember what made the path."""
+        """The checks of a round are over, and the path holds: remember what made it."""
         if self._call.ufrag == self._ufrag and self._ufrag:
             learned = self._call.attempt.next_hint(self._context.wall_of(now))
-            if learned is not None and not learned.repeats(self.memory):
-                self.memory = learned
+            if learned is not None and not learned.repeats(self.hint):
+                self.hint = learned
                 self._events.append(PathLearned(self.peer_id, learned))
 
-    def _release(self, reason: str, now: float) -> None:
-        """Let link and path go."""
-        self.link.close(reason, now)
+    def _release(self, phrase: str, now: float) -> None:
+        """Let link and path go; ``phrase`` is the reason phrase of QUIC's CONNECTION_CLOSE."""
+        self.link.close(phrase, now)
         self.link.path = None
         self._context.agent.forget(self._ufrag)
 
@@ -499,29 +499,29 @@ class PeerSession(SessionState):
 
     # -- rescues and ends
 
-    def _link_lost(self, reason: str, now: float) -> None:
+    def _link_lost(self, explanation: str, now: float) -> None:
         """Go on without the link: the next path makes a new one."""
-        self.link.close(reason, now)
-        calls_left = self._context.attempts - self._failed_links
+        self.link.close(explanation, now)
+        attempts_left = self._context.attempts - self._failed_links
         if self.is_conversing:
-            self._rescue(reason, now)
-        elif self.stage is Stage.CALLING and calls_left > 1:
+            self._rescue(explanation, now)
+        elif self.stage is Stage.CALLING and attempts_left > 1:
             self._failed_links += 1
-            self._negotiate(calls_left - 1, False, now).call(now)
+            self._begin_call(attempts_left - 1, False, now).call(now)
         else:
-            self._attempt_failed("no-path", reason, reason, now)
+            self._attempt_failed("no-path", explanation, explanation, now)
 
-    def _rescue(self, reason: str, now: float) -> None:
+    def _rescue(self, explanation: str, now: float) -> None:
         """Look for a new path, keeping the link if the other side does."""
         if not (self._call.is_over and self.is_conversing):
             return
         if self.stage is Stage.OPEN:
             self._enter(Stage.RESCUING, now + RESCUE_PATIENCE)
-            self.log.path_lost(reason, now)
+            self.log.path_lost(explanation, now)
             self._events.append(PathFailed(self.peer_id))
             self.link.idle.lost(now)
-        self.log.note(reason, now)
-        self._negotiate(RESCUE_ATTEMPTS, True, now).call(now)
+        self.log.note(explanation, now)
+        self._begin_call(RESCUE_ATTEMPTS, True, now).call(now)
 
     def _call_failed(self, reason: str, explanation: str, now: float) -> None:
         """A call has come to nothing; what that means is the stage's matter."""
@@ -535,7 +535,7 @@ class PeerSession(SessionState):
                 self._tell_end(reason)
                 self._end(reason, now)
             else:  # theirs came to nothing: make ours
-                self._rescue(reason, now)
+                self._rescue(explanation, now)
         elif reason in {"cancelled", "no-answer"} and not self._call.dials:
             self.log.happened(events.OfferEnded, reason, self.is_quiet)
             self.approval.end()
@@ -548,7 +548,7 @@ class PeerSession(SessionState):
         if reason == "no-path" and self.stage is Stage.ANSWERING and self.approval.holds(now):
             self._release(reason, now)
             self.approval.await_retry(now)
-            self._enter(Stage.WAITING, now + RETRY_PATIENCE)
+            self._enter(Stage.AWAITING_RETRY, now + RETRY_PATIENCE)
             self._failure = (reason, explanation, summary)
         else:
             self._tell_end(reason, explanation, summary)
@@ -565,7 +565,7 @@ class PeerSession(SessionState):
             self.log.failed(reason, explanation, summary or explanation, undelivered, ours)
         self.approval.end()
 
-    def _end(self, reason: str, now: float) -> None:
+    def _end(self, phrase: str, now: float) -> None:
         """Let everything go."""
-        self._release(reason, now)
+        self._release(phrase, now)
         self._enter(Stage.ENDED)

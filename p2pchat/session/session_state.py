@@ -30,9 +30,9 @@ class SessionState:
     The state of everything with one peer.
 
     :ivar peer_id: the peer's, proved on every document and link.
-    :ivar woken: called when there is something to take.
+    :ivar notify: called when there is something to take.
     :ivar approval: of the call or conversation of now.
-    :ivar memory: how the peer was reached last.
+    :ivar hint: how the peer was reached last.
     :ivar conversation: what both said.
     :ivar log: what happened.
     :ivar link: what goes over the path.
@@ -42,8 +42,8 @@ class SessionState:
     peer_id: str
     _name: str
     _context: SessionContext
-    woken: Callable[[], object] = lambda: None
-    memory: PathHint | None = None
+    notify: Callable[[], object] = lambda: None
+    hint: PathHint | None = None
     approval: Approval = attrs.Factory(Approval)
     is_quiet: bool = False
     stage: Stage = Stage.ENDED
@@ -107,9 +107,9 @@ class SessionState:
         return self.link.control.is_open and self.stage is not Stage.CLOSING
 
     @property
-    def is_asking(self) -> bool:
+    def is_offered(self) -> bool:
         """Whether an offer waits for our person."""
-        return self.stage is Stage.ASKED
+        return self.stage is Stage.OFFERED
 
     @property
     def is_alive(self) -> bool:

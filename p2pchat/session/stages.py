@@ -3,27 +3,31 @@ The stages of a session with one peer, and what each does with what happens.
 
 ::
 
-    stage       what is under way
-    ENDED       nothing
-    CALLING     our call: offer, ringing, checks, and the proofs on the link
-    ASKED       their offer waits for our person
-    ANSWERING   their offer is accepted: checks, and the proofs on the link
-    WAITING     an attempt of theirs failed: the next one of the same call needs no new yes
-    OPEN        both said HELLO, and nobody ended it
-    RESCUING    path or link is lost: another is looked for, until RESCUE_PATIENCE ends
-    CLOSING     a goodbye is on its way, for LINGERING
+    ENDED           nothing is under way
+    CALLING         our call: offer, ringing, checks, and the proofs on the link
+    OFFERED         their offer waits for our person
+    ANSWERING       their offer is accepted: checks, and the proofs on the link
+    AWAITING_RETRY  an attempt of theirs failed: the next one of the same call needs no approval
+    OPEN            both said HELLO, and nobody ended it
+    RESCUING        path or link is lost: another is looked for, until RESCUE_PATIENCE ends
+    CLOSING         a DISCONNECT is on its way, for LINGERING
 
-                  ENDED   CALLING    ASKED   ANSWERING   WAITING  OPEN    RESCUING    CLOSING
-    we call       call    -          accept  -           call     -       -           call then
-    we end it     -       fail       reject  fail        fail     close   close, end  -
-    their offer   take    crossing   take    take        take     take    take        end, take
-    HELLO         -       open       -       open        -        open    open        -
-    call failed   -       fail       end     wait, fail  -        check   again, end  -
-    link lost     -       try, fail  -       wait, fail  -        rescue  rescue      end
-    silence       -       -          -       -           -        rescue  -           -
-    heartbeat     -       -          -       -           -        heard   open        heard
-    DISCONNECT    -       fail       -       fail        -        end     end         -
-    time is up    -       -          -       -           fail     -       lost        end
+                    ENDED  CALLING    OFFERED  ANSWERING   AWAITING_ OPEN    RESCUING    CLOSING
+                                                           RETRY
+    we call         call   -          accept   -           call      -       -           call then
+    we end it       -      fail       decline  fail        fail      close   close, end  -
+    their offer     take   crossing   take     take        take      take    take        end, take
+    their HELLO     -      open       -        open        -         open    open        -
+    call failed     -      fail       end      retry, end  -         check   again, end  -
+    link lost       -      try, fail  -        retry, end  -         rescue  rescue      end
+    path lost       -      -          -        -           -         rescue  -           -
+    PONG            -      -          -        -           -         -       open        -
+    DISCONNECT      -      fail       -        fail        -         end     end         -
+    rule broken     -      close      -        close       -         close   close       -
+    time is up      -      -          -        -           fail      -       lost        end
+
+*Path lost* is a round of checks without an answer, or heartbeats without one; *link lost* a link
+that ended, or isn't heard on its new path.
 
 :mod:`p2pchat.session.peer_session` has the methods; :data:`TRANSITIONS` says where each stage can
 lead, and is held to at each change.
@@ -41,7 +45,7 @@ from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.wire.documents import Delivered
+from p2pchat.wire.documents import PeerDocument
 
 
 class Stage(Enum):
@@ -49,9 +53,9 @@ class Stage(Enum):
 
     ENDED = "ended"
     CALLING = "calling"
-    ASKED = "asked"
+    OFFERED = "offered"
     ANSWERING = "answering"
-    WAITING = "waiting"
+    AWAITING_RETRY = "awaiting-retry"
     OPEN = "open"
     RESCUING = "rescuing"
     CLOSING = "closing"
@@ -60,26 +64,26 @@ class Stage(Enum):
 CONVERSING = frozenset({Stage.OPEN, Stage.RESCUING})
 
 TRANSITIONS = {
-    Stage.ENDED: {Stage.CALLING, Stage.ASKED, Stage.ANSWERING},
+    Stage.ENDED: {Stage.CALLING, Stage.OFFERED, Stage.ANSWERING},
     Stage.CALLING: {
         Stage.ENDED,
-        Stage.ASKED,
+        Stage.OFFERED,
         Stage.ANSWERING,
         Stage.OPEN,
         Stage.CLOSING,
     },
-    Stage.ASKED: {Stage.ENDED, Stage.ANSWERING},
+    Stage.OFFERED: {Stage.ENDED, Stage.ANSWERING},
     Stage.ANSWERING: {
         Stage.ENDED,
-        Stage.ASKED,
-        Stage.WAITING,
+        Stage.OFFERED,
+        Stage.AWAITING_RETRY,
         Stage.OPEN,
         Stage.CLOSING,
     },
-    Stage.WAITING: {
+    Stage.AWAITING_RETRY: {
         Stage.ENDED,
         Stage.CALLING,
-        Stage.ASKED,
+        Stage.OFFERED,
         Stage.ANSWERING,
     },
     Stage.OPEN: {Stage.ENDED, Stage.RESCUING, Stage.CLOSING},
@@ -87,10 +91,11 @@ TRANSITIONS = {
     Stage.CLOSING: {Stage.ENDED},
 }
 
-SHOWN = {  # the words of p2pchat.peer.settings.ConversationInfo; the others are "calling"
-    Stage.ASKED: "offered",
+SHOWN = {  # words of p2pchat.peer.settings.ConversationInfo; before a conversation "calling"
+    Stage.OFFERED: "offered",
     Stage.OPEN: "open",
     Stage.RESCUING: "reconnecting",
+    Stage.CLOSING: "ended",
     Stage.ENDED: "ended",
 }
 
@@ -100,7 +105,7 @@ class DocumentReady:
     """A body that is to be signed and delivered to the peer."""
 
     peer_id: str
-    body: Delivered
+    body: PeerDocument
 
 
 @attrs.frozen
@@ -108,7 +113,7 @@ class PathLearned:
     """How this peer was reached: worth keeping for the next call."""
 
     peer_id: str
-    memory: PathHint
+    hint: PathHint
 
 
 @attrs.frozen

@@ -209,8 +209,8 @@ class Refusal(Members):
     detail: Annotated[str, text(MAX_DETAIL)] = ""
 
 
-Delivered = Offer | Answer | Candidates | Ringing | Refusal
-Body = Registration | Subscription | Removal | Delivered
+PeerDocument = Offer | Answer | Candidates | Ringing | Refusal
+Body = Registration | Subscription | Removal | PeerDocument
 
 _BODIES: dict[str, type[Body]] = {kind.TYPE: kind for kind in get_args(Body)}
 

@@ -13,7 +13,7 @@ from p2pchat.interfaces import ISignaling
 from p2pchat.peer.signaling import PeerRecord, SignalingAvailable, SignalingContext
 from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
-from p2pchat.wire.documents import Delivered
+from p2pchat.wire.documents import PeerDocument
 
 
 @implementer(ISignaling)
@@ -34,7 +34,7 @@ class FakeSignaling:
     error: RegistryError | None = None
     is_local: bool = False
     is_lying: bool = False
-    sent: list[tuple[str, Delivered]] = attrs.Factory(list)
+    sent: list[tuple[str, PeerDocument]] = attrs.Factory(list)
     calls: list[str] = attrs.Factory(list)
     context: SignalingContext = attrs.field(init=False)
 
@@ -79,7 +79,7 @@ class FakeSignaling:
             ]
         )
 
-    def send(self, peer_id: str, body: Delivered) -> Deferred[None]:
+    def send(self, peer_id: str, body: PeerDocument) -> Deferred[None]:
         """Deliver, or fail."""
         if self.error is not None:
             return fail(self.error)
@@ -136,7 +136,7 @@ class RoomSignaling:
         records = [one._record() for one in self._room.values()]
         return succeed([r for r in records if r.peer_id.startswith(prefix)])
 
-    def send(self, peer_id: str, body: Delivered) -> Deferred[None]:
+    def send(self, peer_id: str, body: PeerDocument) -> Deferred[None]:
         """See `ISignaling`."""
         sent: Deferred[None] = self._channel.send(peer_id, body)
         return sent
@@ -144,7 +144,7 @@ class RoomSignaling:
     def _record(self) -> PeerRecord:
         return PeerRecord(self._identity.peer_id, self._context.describe().username)
 
-    def _hand_over(self, peer_id: str, body: Delivered) -> Deferred[None]:
+    def _hand_over(self, peer_id: str, body: PeerDocument) -> Deferred[None]:
         if peer_id not in self._room:
             return fail(RegistryError("nobody of this id is in the room", reason="unknown-peer"))
         nonce = self._runtime.random_name()

@@ -31,7 +31,7 @@ from p2pchat.peer.signaling import (
     Undeliverable,
 )
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.session.call import Undelivered
+from p2pchat.session.call import DeliveryFailure
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Description, Offer, Registration, Ringing
 from tests.identity.people import ALICE, BOB, CAROL, identity
@@ -248,7 +248,7 @@ class SendingTests(GroupCase):
         self.first.error = RegistryError("nobody of this id", reason="unknown-peer")
         self.second.error = RegistryError("gone", reason="peer-offline")
         self.group.send(BOB.peer_id, BODY)
-        undelivered = Undelivered(BODY, "unknown-peer", "nobody of this id")
+        undelivered = DeliveryFailure(BODY, "unknown-peer", "nobody of this id")
         self.assertEqual(self.told, [Undeliverable(BOB.peer_id, undelivered)])
 
     def test_mistake(self) -> None:

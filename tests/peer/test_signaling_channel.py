@@ -28,9 +28,9 @@ from p2pchat.wire.documents import (
     Answer,
     Body,
     Candidates,
-    Delivered,
     Description,
     Offer,
+    PeerDocument,
     Refusal,
     Registration,
     Removal,
@@ -44,7 +44,7 @@ from tests.simulation.link import Link
 
 OFFER = Offer("session", Description("bob", b"\x09" * 32, "ufrag", ()))
 ANSWER = Answer("session", Description("bob", b"\x09" * 32, "ufrag", ()))
-DELIVERED: tuple[Delivered, ...] = (
+DELIVERED: tuple[PeerDocument, ...] = (
     OFFER,
     ANSWER,
     Candidates("session", (), True),
@@ -95,9 +95,9 @@ class ChannelCase(RegistryCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.arrived: list[tuple[str, Delivered]] = []
-        self.returned: list[tuple[str, Delivered, RegistryError]] = []
-        self.unsent: list[Delivered] = []
+        self.arrived: list[tuple[str, PeerDocument]] = []
+        self.returned: list[tuple[str, PeerDocument, RegistryError]] = []
+        self.unsent: list[PeerDocument] = []
         self.complaints: list[str] = []
         self.blocked: set[str] = set()
         self.expected: set[str] = set()
@@ -119,7 +119,7 @@ class ChannelCase(RegistryCase):
             case Trouble(sentence):
                 self.complaints.append(sentence)
 
-    def send(self, peer_id: str, body: Delivered) -> None:
+    def send(self, peer_id: str, body: PeerDocument) -> None:
         """Send a document, and keep what becomes of it."""
         self.unsent.append(body)
         sent: Deferred[None] = self.channel.send(peer_id, body)

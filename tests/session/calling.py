@@ -16,8 +16,8 @@ from p2pchat.wire.documents import (
     Answer,
     Candidate,
     CandidateType,
-    Delivered,
     Offer,
+    PeerDocument,
 )
 
 NOW = 100.0
@@ -41,9 +41,9 @@ class CallCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.alice, self.bob = calling(1, ALICE), calling(2, BOB)
-        self._outboxes: dict[Call, tuple[list[Delivered], list[CallEvent]]] = {}
+        self._outboxes: dict[Call, tuple[list[PeerDocument], list[CallEvent]]] = {}
 
-    def outbox(self, one: Call) -> tuple[list[Delivered], list[CallEvent]]:
+    def outbox(self, one: Call) -> tuple[list[PeerDocument], list[CallEvent]]:
         """Take what a call has to give; returns the documents and the other events that wait."""
         documents, events = self._outboxes.setdefault(one, ([], []))
         while (event := one.next_event()) is not None:
@@ -53,7 +53,7 @@ class CallCase(SynchronousTestCase):
                 events.append(event)
         return documents, events
 
-    def sent(self, one: Call) -> list[Delivered]:
+    def sent(self, one: Call) -> list[PeerDocument]:
         """Return, and forget, the documents that a call sent."""
         documents, _ = self.outbox(one)
         sent = documents[:]
@@ -89,7 +89,7 @@ class CallCase(SynchronousTestCase):
             self.assertIs(one.stage, CallStage.CHECKING)
             self.said(one)
 
-    def ignoring(self, one: Call, body: Delivered) -> None:
+    def ignoring(self, one: Call, body: PeerDocument) -> None:
         """This document changes nothing and is answered by nothing."""
         before = (one.stage, one.session, one.get_timer())
         one.receive(body, NOW + 1)

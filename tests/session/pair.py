@@ -24,7 +24,7 @@ from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.routes import CHAT_SOCKET, Datagram
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.documents import Delivered
+from p2pchat.wire.documents import PeerDocument
 from tests.identity.people import ALICE, BOB
 from tests.session.link_ends import CERTIFICATE
 from tests.traversal.fake_wire import FakeWire, Link
@@ -66,16 +66,16 @@ class Peer:
     known: Known
     reads: bool = True
     told: list[events.SessionEvent] = attrs.Factory(list)
-    posted: list[Delivered] = attrs.Factory(list)
+    posted: list[PeerDocument] = attrs.Factory(list)
     sent: list[Datagram] = attrs.Factory(list)
-    _post: list[Delivered] = attrs.Factory(list)
-    _inbox: list[tuple[float, Delivered]] = attrs.Factory(list)
+    _post: list[PeerDocument] = attrs.Factory(list)
+    _inbox: list[tuple[float, PeerDocument]] = attrs.Factory(list)
     _next_beat: float = 0.0
 
     @property
     def session(self) -> PeerSession:
         """The session with the other one."""
-        return self.endpoint.session_with(self.other)
+        return self.endpoint.ensure_session(self.other)
 
     @property
     def agent(self) -> Agent:
@@ -99,11 +99,11 @@ class Peer:
         """Take a datagram."""
         self.endpoint.receive_on(CHAT_SOCKET, data, source, now)
 
-    def take_document(self, body: Delivered, now: float) -> None:
+    def take_document(self, body: PeerDocument, now: float) -> None:
         """Receive a document, a moment later."""
         self._inbox.append((now + DELIVERY, body))
 
-    def receive_document(self, body: Delivered, now: float) -> None:
+    def receive_document(self, body: PeerDocument, now: float) -> None:
         """Receive a document at once."""
         self.endpoint.receive_document(self.other, body, now)
 
@@ -137,12 +137,12 @@ class Peer:
         self.sent += outgoing
         return outgoing
 
-    def posted_now(self, now: float) -> list[Delivered]:
+    def posted_now(self, now: float) -> list[PeerDocument]:
         """Take what is to be sent, and return the documents, which then don't go out."""
         self.outgoing(now)
         return self.take_post()
 
-    def take_post(self) -> list[Delivered]:
+    def take_post(self) -> list[PeerDocument]:
         """Return, and forget, the documents that go out."""
         post, self._post = self._post, []
         return post

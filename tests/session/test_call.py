@@ -15,17 +15,17 @@ from p2pchat.session.call import (
     CallEnded,
     CallStage,
     ChecksBegan,
+    DeliveryFailure,
     PathReady,
     PeerRings,
-    Undelivered,
 )
 from p2pchat.session.retry_gate import JITTER
 from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
-    Delivered,
     Offer,
+    PeerDocument,
     Refusal,
     Ringing,
 )
@@ -95,7 +95,7 @@ class CallingTests(CallCase):
 
     def test_retries(self) -> None:
         """No answer: offers again after each pause, all of it new; then it has failed."""
-        offers: list[Delivered] = []
+        offers: list[PeerDocument] = []
         now = NOW
         for pause in (*PAUSES[:2], None):
             offers.append(self.offer(now) if not offers else self.sent(self.alice)[0])
@@ -186,9 +186,9 @@ class CallingTests(CallCase):
             self.alice = calling(1, ALICE, patient=patient)
             offer = self.offer()
             stray = attrs.evolve(offer, session="another")
-            self.alice.undeliverable(Undelivered(stray, reason, "no"), NOW)
+            self.alice.undeliverable(DeliveryFailure(stray, reason, "no"), NOW)
             self.assertIs(self.alice.stage, CallStage.OFFERING)
-            self.alice.undeliverable(Undelivered(offer, reason, "no such peer"), NOW)
+            self.alice.undeliverable(DeliveryFailure(offer, reason, "no such peer"), NOW)
             self.assertIs(self.alice.stage, expected)
             failure = "no such peer" if reason == "registry" else "they aren't online"
             self.assertIn(failure, self.alice.reports()[0].failure)
@@ -197,7 +197,7 @@ class CallingTests(CallCase):
         """Let the registry refuse Alice's offer, and ask for so many seconds."""
         document = Candidates(self.alice.session, ())
         self.alice.undeliverable(
-            Undelivered(document, "too-many-requests", "slow down", retry_after), now
+            DeliveryFailure(document, "too-many-requests", "slow down", retry_after), now
         )
 
     def test_asked_to_wait(self) -> None:
@@ -337,7 +337,7 @@ class CalledTests(CallCase):
         self.bob.accept(NOW)
         (answer,) = self.sent(self.bob)
         self.said(self.bob)
-        lost, now = Undelivered(answer, "peer-offline", "offline"), NOW
+        lost, now = DeliveryFailure(answer, "peer-offline", "offline"), NOW
         for _ in range(MAX_ANSWERS):
             self.bob.undeliverable(lost, now)
             self.assertEqual(self.said(self.bob), [])

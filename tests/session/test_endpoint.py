@@ -131,7 +131,7 @@ class CostTests(EndpointCase):
             pair.connect()
             pair.run(1)
             for peer_id in peer_ids(others):
-                pair.bob.endpoint.session_with(peer_id)
+                pair.bob.endpoint.ensure_session(peer_id)
             pair.run(1)
             costs.append(calls_of(pair.chat))
         alone, among_many = costs
@@ -161,7 +161,7 @@ class CostTests(EndpointCase):
             endpoint.call(peer_id, "", self.now)
             endpoint.sessions[peer_id].disconnect(self.now)
         for number in range(3):
-            endpoint.session_with(f"stranger {number}")
+            endpoint.ensure_session(f"stranger {number}")
         self.alice.outgoing(self.now)
         endpoint.tidy(self.now)
         self.assertEqual(list(endpoint.sessions), peer_ids(2 * MAX_OVER)[MAX_OVER:])

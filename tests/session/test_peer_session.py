@@ -11,7 +11,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT, Undelivered
+from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT, DeliveryFailure
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.peer_session import LINGERING, RESCUE_PATIENCE
@@ -151,7 +151,7 @@ class CallTests(SessionCase):
             self.alice.welcome = False
             self.bob.call(self.now)
             self.pair.run(0.1)
-            self.assertTrue(self.alice.session.is_asking)
+            self.assertTrue(self.alice.session.is_offered)
             self.alice.session.reject(self.now)
             self.pair.run(0.1)
         self.assertEqual(self.alice.events(events.Checking), [])
@@ -197,7 +197,7 @@ class CallTests(SessionCase):
         self.alice.call(self.now)
         (offer,) = self.alice.posted_now(self.now)
         self.alice.session.undeliverable(
-            Undelivered(offer, "unknown-peer", "no such peer"), self.now
+            DeliveryFailure(offer, "unknown-peer", "no such peer"), self.now
         )
         self.pair.run(0.001)
         failed = self.alice.events(events.CallFailed)[0]
@@ -212,7 +212,7 @@ class CallTests(SessionCase):
             (offer,) = self.alice.posted_now(self.now)
             explanation = f"slow down; worth asking again in {retry_after:.0f} seconds"
             self.alice.session.undeliverable(
-                Undelivered(offer, "too-many-requests", explanation, retry_after), self.now
+                DeliveryFailure(offer, "too-many-requests", explanation, retry_after), self.now
             )
             self.pair.run(0.001)
             failed = [e.explanation for e in self.alice.events(events.CallFailed)]
@@ -311,7 +311,7 @@ class ConversationTests(SessionCase):
         self.bob.welcome = False
         self.alice.call(self.now)
         self.pair.run(0.2)
-        self.assertTrue(self.bob.session.is_asking)
+        self.assertTrue(self.bob.session.is_offered)
         self.pair.say(self.alice, "again")
         self.bob.session.accept(self.now)
         self.pair.run_until(lambda: self.bob.texts() == ["again"])
@@ -452,7 +452,7 @@ class RescueTests(SessionCase):
         self.pair.say(self.alice, "hello?")
         self.bob = self.pair.bob = self.pair.peer("bob", ids["bob"], ids["alice"])
         self.bob.welcome = False
-        self.pair.run_until(lambda: self.bob.session.is_asking, 30)
+        self.pair.run_until(lambda: self.bob.session.is_offered, 30)
         self.bob.session.reject(self.now)
         self.pair.run(0.2)
         (ended,) = self.alice.events(events.Disconnected)

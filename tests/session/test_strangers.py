@@ -54,7 +54,7 @@ class RoomTests(SessionCase):
         self.fill()
         self.bob.welcome = False
         self.alice.call(self.now)
-        self.pair.run_until(lambda: self.bob.session.is_asking)
+        self.pair.run_until(lambda: self.bob.session.is_offered)
         self.bob.session.accept(self.now)
         self.pair.run_until(lambda: self.bob.session.is_open)
         self.bob.session.disconnect(self.now)

@@ -13,8 +13,8 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
-    Delivered,
     NatWords,
+    PeerDocument,
     Refusal,
     Ringing,
 )
@@ -95,7 +95,7 @@ class TrickleTests(CallCase):
 class StrayDocumentTests(CallCase):
     """Late, foreign and duplicate documents are ignored."""
 
-    def strays(self, session: str) -> list[Delivered]:
+    def strays(self, session: str) -> list[PeerDocument]:
         """Return a document of each type for a session."""
         answer = attrs.evolve(self.answer(), session=session)
         return [

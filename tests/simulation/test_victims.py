@@ -21,10 +21,10 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
-    Delivered,
     Description,
     NatWords,
     Offer,
+    PeerDocument,
     Registration,
 )
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
@@ -61,7 +61,7 @@ class Attacker:
         self.deliver(to, Offer(session, described))
         return session
 
-    def deliver(self, to: Person, body: Delivered) -> None:
+    def deliver(self, to: Person, body: PeerDocument) -> None:
         """Have the registry deliver a document, if it will."""
         self.client.deliver(to.node.peer_id, body).addErrback(lambda _refused: None)
 
