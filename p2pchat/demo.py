@@ -32,6 +32,8 @@ from twisted.internet.defer import (
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from p2pchat.errors import P2PChatError
+
 DEADLINE = 60.0  # seconds for the whole demonstration
 STEP_DEADLINE = 20.0  # seconds for one step; importing everything takes a slow machine several
 PATIENCE = 4.0  # seconds that a process has to end when it is asked to
@@ -57,7 +59,7 @@ The program is beside the Python that you have just used, as in venv/bin/p2pchat
 """
 
 
-class StepFailed(Exception):
+class StepFailed(P2PChatError):
     """Something that should have happened didn't."""
 
 
@@ -122,14 +124,14 @@ class Program(ProcessProtocol):
         return end
 
     def _take(self, event: dict[str, Any]) -> None:
-        said = _told(event)
+        said = _shown(event)
         if said:
             seconds = time.monotonic() - self._started
             print(f"{seconds:7.3f} s  {self.name:<8}  {said}", flush=True)
         self._events.put(event)
 
 
-def _told(event: dict[str, Any]) -> str:
+def _shown(event: dict[str, Any]) -> str:
     """Return what is shown of an event; of most, nothing."""
     templates = {
         "registered": "registered as {username} ({peer_id})",

@@ -269,7 +269,7 @@ class RegistryLost:
 @attrs.frozen
 class NatRead:
     """
-    What the registry's STUN service shows of our NAT.
+    Our NAT, as the registry's STUN service shows it.
 
     ``mapping`` is ``endpoint-independent``, ``address-or-port-dependent``, ``none`` (the host's
     own address is the mapped one) or ``unknown``.  ``filtering`` is
@@ -294,7 +294,7 @@ class NatRead:
 @attrs.frozen
 class ContactChanged(PeerEvent):
     """
-    What is kept of a peer has changed.
+    A change of what is kept of a peer.
 
     ``change`` is ``added`` (a contact, by a conversation that the person began or accepted),
     ``forgotten``, ``muted``, ``unmuted``, ``blocked`` or ``unblocked``; the members after it say

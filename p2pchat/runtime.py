@@ -1,5 +1,5 @@
 """
-What the outside world gives to a program: network, time, randomness.
+The outside world, as a program gets it: network, time, randomness.
 
 Everything that p2pchat takes from its surroundings comes through a :class:`Runtime`, so that
 the same code runs on real sockets and in the simulated internet of the tests.

@@ -11,6 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.sources import ROOT, Function, source_at, sources
 
 PACKAGE = ROOT / "p2pchat"
+ROW = re.compile(
+    r"^[ │├└─]+(?:``)?(\w+)(?:``)?(?: {2,}| ── )", re.MULTILINE
+)  # of a docstring's table
 
 
 def text(path: str) -> str:
@@ -28,12 +31,13 @@ class PackageTests(SynchronousTestCase):
     """Whoever opens a folder reads what each file in it is for."""
 
     def test_docstrings(self) -> None:
-        """The docstring of each package names what is in it."""
+        """The docstring of each package names what is in it, and nothing that has gone."""
         for source in sources("p2pchat"):
             if source.stem == "__init__":
-                folder = (ROOT / source.path).parent
-                named = set(re.findall(r"\w+", ast.get_docstring(source.tree) or ""))
-                self.assertEqual(members(folder) - named, set(), source.path)
+                there = members((ROOT / source.path).parent)
+                docstring = ast.get_docstring(source.tree) or ""
+                self.assertEqual(there - set(re.findall(r"\w+", docstring)), set(), source.path)
+                self.assertEqual(set(ROW.findall(docstring)) - there, set(), source.path)
 
 
 class DesignTests(SynchronousTestCase):

@@ -18,13 +18,10 @@ from p2pchat import errors, interfaces
 from tests.sources import Function, Rule, RuleCase, Source, source_at, sources
 
 LEFT = {
-    "noun_first": 130,
-    "one_meaning": 16,
+    "noun_first": 40,
     "own_cases": 12,
-    "plain_words": 31,
-    "units": 12,
-    "error_tree": 6,
-    "times_are_compared": 1,
+    "plain_words": 14,
+    "units": 4,
 }
 
 # No name of ours has one of these words: either anything can be one, or the field has a word.
@@ -32,7 +29,8 @@ BANNED_WORDS = frozenset(
     {"manager", "handler", "processor", "helper", "helpers", "util", "utils", "engine"}
     | {"told", "post", "toll", "verdict", "chronicle"}
 )
-GIVEN_NAMES = frozenset({"__attrs_post_init__", "postOptions"})  # attrs and Twisted call these so
+# attrs and Twisted call these so, and the JSON of /why.
+GIVEN_NAMES = frozenset({"__attrs_post_init__", "postOptions", "verdict"})
 INDIRECT = frozenset(
     {"How", "What", "When", "Where", "Whether", "Which", "Who", "Whoever", "Whom", "Whose"}
 )
@@ -97,12 +95,12 @@ def noun_first(source: Source) -> list[str]:
 
 
 def error_tree(source: Source) -> list[str]:
-    """Exceptions have one tree, in one file."""
+    """Exceptions have one tree; those outside of its file have values of their layer with them."""
     return [
-        source.at(node, f"{node.name} belongs to errors.py, below P2PChatError")
+        source.at(node, f"{node.name} belongs below P2PChatError, best in errors.py")
         for node in source.classes
-        if source.stem != "errors"
-        if any(re.search("(Error|Exception|Exit)$", ast.unparse(base)) for base in node.bases)
+        if (bases := {ast.unparse(base) for base in node.bases}) and source.stem != "errors"
+        if any(re.search("(Error|Exception|Exit)$", base) for base in bases) and not bases & TREE
     ]
 
 
@@ -211,11 +209,12 @@ class PackageTests(RuleCase):
             for node in source.classes:
                 found[node.name.lstrip("_")].append(f"{source.path}:{node.lineno}")
         twice = {name: places for name, places in found.items() if len(places) > 1}
-        self.assertLessEqual(len(twice), LEFT["one_meaning"], twice)
+        del twice["Options"]  # twistd looks for it in the module of each command
+        self.assertEqual(twice, {})
 
     def test_error_tree(self) -> None:
-        """All exceptions are in errors.py."""
-        self.check(error_tree, "p2pchat", left=LEFT["error_tree"])
+        """All exceptions are below P2PChatError."""
+        self.check(error_tree, "p2pchat")
 
     def test_codecs_raise(self) -> None:
         """A stranger's bytes cause one kind of error."""
@@ -227,7 +226,7 @@ class PackageTests(RuleCase):
 
     def test_times_are_compared(self) -> None:
         """The clock may stand at 0.0."""
-        self.check(times_are_compared, "p2pchat", left=LEFT["times_are_compared"])
+        self.check(times_are_compared, "p2pchat")
 
     def test_units(self) -> None:
         """Constants have units."""
@@ -423,8 +422,10 @@ class RuleTests(RuleCase):
 
     def test_errors(self) -> None:
         """Exceptions of other files, and of codecs that are no RemoteProtocolError, are caught."""
-        self.assert_caught(error_tree, "class A(ValueError): pass", "class B(P2PChatError): pass")
-        self.assert_passes(error_tree, "class A(B): pass")
+        self.assert_caught(error_tree, "class A(ValueError): pass", "class B(Exception): pass")
+        self.assert_passes(
+            error_tree, "class A(B): pass", "class C(SystemExit, P2PChatError): pass"
+        )
         self.assert_passes(error_tree, "class A(Exception): pass", path="p2pchat/errors.py")
         self.assert_caught(codecs_raise, "raise ValueError(1)", "raise RegistryError")
         self.assert_passes(codecs_raise, "raise NotJson(1) from None", "try: f()\nfinally: raise")

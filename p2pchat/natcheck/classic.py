@@ -26,7 +26,7 @@ import attrs
 import stun as pystun3
 from twisted.internet.defer import Deferred
 
-from p2pchat.errors import RemoteProtocolError
+from p2pchat.errors import P2PChatError, RemoteProtocolError
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import may_serve
 from p2pchat.wire import stun
@@ -65,7 +65,7 @@ class UdpSocket(Protocol):
         """Wait for a datagram; raises ``OSError`` where none comes."""
 
 
-class Stop(Exception):
+class Stop(P2PChatError):
     """The end of pystun3's run; its text is the trouble."""
 
 

@@ -31,7 +31,7 @@ from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional
 from p2pchat.wire.usernames import MAX_USERNAME, check_username, looks
 from p2pchat.wire.visible import visible_name
 
-VERSION = 2
+VERSION = 2  # of the file
 MAX_PEOPLE = 10_000  # a person knows fewer, and every change writes them all: 1 MB
 
 

@@ -34,7 +34,7 @@ _log = Logger()
 
 @implementer(IPushProducer)
 @attrs.define(eq=False)
-class Subscription:
+class ListenerQueue:
     """
     The events for one listener.
 
@@ -118,33 +118,33 @@ class EventQueue:
     """
 
     _taken: Callable[[list[MessageReceived]], None]
-    _subscriptions: list[Subscription] = attrs.Factory(list)
+    _queues: list[ListenerQueue] = attrs.Factory(list)
     _lines: deque[MessageReceived] = attrs.Factory(deque)  # that somebody hasn't had
     _taken_lines: int = 0
     _is_handing_on: bool = False
 
-    def subscribe(self, listener: Listener) -> Subscription:
+    def subscribe(self, listener: Listener) -> ListenerQueue:
         """Call ``listener`` with each event from now on."""
         lines = self._taken_lines + len(self._lines)
-        self._subscriptions.append(Subscription(self, listener, lines))
-        return self._subscriptions[-1]
+        self._queues.append(ListenerQueue(self, listener, lines))
+        return self._queues[-1]
 
     def unsubscribe(self, listener: Listener) -> None:
         """Never call ``listener`` again; what waits for it is dropped."""
-        for one in [one for one in self._subscriptions if one.listener == listener]:
-            self._subscriptions.remove(one)
+        for one in [one for one in self._queues if one.listener == listener]:
+            self._queues.remove(one)
             one.clear()
         self.hand_on()
 
     def put(self, event: NodeEvent) -> None:
         """Hand an event on, after all that wait where a listener pauses."""
         if isinstance(event, MessageSent):
-            for one in list(self._subscriptions):
+            for one in list(self._queues):
                 one.call(event)
             return
         if isinstance(event, MessageReceived):
             self._lines.append(event)
-        for one in self._subscriptions:
+        for one in self._queues:
             one.append(event)
         self.hand_on()
 
@@ -154,7 +154,7 @@ class EventQueue:
             return
         self._is_handing_on = True
         try:
-            while sum(one.hand_on_one() for one in list(self._subscriptions)):
+            while sum(one.hand_on_one() for one in list(self._queues)):
                 pass  # one event for each in turn, so that all hear it before the next
         finally:
             self._is_handing_on = False
@@ -162,7 +162,7 @@ class EventQueue:
 
     def _confirm(self) -> None:
         """Tell of the lines that everybody has had."""
-        had = min((one.lines for one in self._subscriptions), default=None)
+        had = min((one.lines for one in self._queues), default=None)
         count = len(self._lines) if had is None else had - self._taken_lines
         if count:
             self._taken_lines += count

@@ -21,7 +21,7 @@ from p2pchat.errors import ConfigurationError, RemoteProtocolError
 
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 _ACCESSIBLE = stat.S_IRWXG | stat.S_IRWXO
-_DIRECTORY, _FILE = 0o700, 0o600
+_DIRECTORY, _FILE = 0o700, 0o600  # modes: the owner's alone
 
 _Content = TypeVar("_Content")
 

@@ -65,7 +65,7 @@ class NeverSent(RegistryUnreachable):
 
 
 @attrs.frozen
-class Answer:
+class HttpAnswer:
     """A whole answer."""
 
     status: int
@@ -103,7 +103,7 @@ class HttpClient:
 
     @inlineCallbacks
     def ask(self, method: str, path: str, headers: dict[str, str], data: bytes = b"") -> Any:
-        """Send a request; a Deferred of the :class:`Answer`, whatever its status."""
+        """Send a request; a Deferred of the :class:`HttpAnswer`, whatever its status."""
         response = yield self._begin(self._kept, method, path, headers, data)
         return (yield self._read(response))
 
@@ -112,7 +112,7 @@ class HttpClient:
         """
         Open a stream; a Deferred of the protocol that ``make`` returned for its body.
 
-        Where the status isn't 200, of the :class:`Answer` instead.
+        Where the status isn't 200, of the :class:`HttpAnswer` instead.
         """
         response = yield self._begin(self._streams, "GET", path, headers, b"")
         if response.code == 200:
@@ -168,7 +168,7 @@ class HttpClient:
             raise RegistryUnreachable(
                 f"the answer of the registry {self.server} can't be read: {why}"
             ) from None
-        return Answer(response.code, response.headers, body)
+        return HttpAnswer(response.code, response.headers, body)
 
 
 def _trouble(response: IResponse) -> str:

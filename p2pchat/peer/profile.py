@@ -87,7 +87,7 @@ def _checked_by(check: Callable[[str], object]) -> Codec[str]:
 
 @attrs.frozen
 class Remembered(Members):
-    """What is remembered of a command line; "" is nothing."""
+    """Options that are remembered of a command line; "" is none."""
 
     username: Annotated[str, _checked_by(check_username)] = ""
     server: Annotated[str, _checked_by(origin)] = ""

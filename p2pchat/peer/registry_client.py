@@ -24,7 +24,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import sign_document
 from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.failures import one_line
-from p2pchat.peer.http_client import Answer, HttpClient, NeverSent
+from p2pchat.peer.http_client import HttpAnswer, HttpClient, NeverSent
 from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.wall_clock import WallClock
 from p2pchat.runtime import Runtime
@@ -156,7 +156,7 @@ class RegistryClient:
             {"Authorization": f"JWS {token}"},
             lambda: EventStream(self._runtime.clock, received, ended),
         )
-        if isinstance(opened, Answer):
+        if isinstance(opened, HttpAnswer):
             raise self._refusal(opened)
         return opened
 
@@ -214,7 +214,7 @@ class RegistryClient:
         except RemoteProtocolError as error:
             raise RegistryError(f"{self.server} is no p2pchat registry: {error}") from None
 
-    def _refusal(self, answer: Answer) -> RegistryError:
+    def _refusal(self, answer: HttpAnswer) -> RegistryError:
         theirs = _date(answer.headers)
         now = self.now() if theirs is None else theirs
         retry_after = read_retry_after(answer.headers.getRawHeaders(b"Retry-After", []), now)

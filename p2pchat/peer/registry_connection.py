@@ -95,8 +95,8 @@ class Callbacks:
     renewed: Callable[[Lease], object] = lambda _lease: None
 
 
-class Stage(Enum):
-    """Where a connection is."""
+class ConnectionStage(Enum):
+    """Stages of a connection."""
 
     IDLE = "idle"
     CONNECTING = "connecting"
@@ -107,7 +107,7 @@ class Stage(Enum):
 
 
 class Input(Enum):
-    """What happens to a connection."""
+    """Inputs of a connection."""
 
     START = "start"
     SUBSCRIBED = "subscribed"  # the event stream is live
@@ -120,17 +120,17 @@ class Input(Enum):
 
 # What isn't listed changes nothing: news of a request that was given up, or a refresh too early.
 _TRANSITIONS = {
-    (Stage.IDLE, Input.START): Stage.CONNECTING,
-    (Stage.CONNECTING, Input.SUBSCRIBED): Stage.REGISTERED,
-    (Stage.CONNECTING, Input.FAILED): Stage.WAITING,
-    (Stage.CONNECTING, Input.DISPLACED): Stage.DISPLACED,
-    (Stage.REGISTERED, Input.FAILED): Stage.WAITING,
-    (Stage.REGISTERED, Input.DISPLACED): Stage.DISPLACED,
-    (Stage.REGISTERED, Input.REFRESH): Stage.CONNECTING,
-    (Stage.WAITING, Input.RETRY): Stage.CONNECTING,
-    (Stage.WAITING, Input.REFRESH): Stage.CONNECTING,
-    (Stage.DISPLACED, Input.REFRESH): Stage.CONNECTING,
-    **{(stage, Input.STOP): Stage.STOPPED for stage in Stage},
+    (ConnectionStage.IDLE, Input.START): ConnectionStage.CONNECTING,
+    (ConnectionStage.CONNECTING, Input.SUBSCRIBED): ConnectionStage.REGISTERED,
+    (ConnectionStage.CONNECTING, Input.FAILED): ConnectionStage.WAITING,
+    (ConnectionStage.CONNECTING, Input.DISPLACED): ConnectionStage.DISPLACED,
+    (ConnectionStage.REGISTERED, Input.FAILED): ConnectionStage.WAITING,
+    (ConnectionStage.REGISTERED, Input.DISPLACED): ConnectionStage.DISPLACED,
+    (ConnectionStage.REGISTERED, Input.REFRESH): ConnectionStage.CONNECTING,
+    (ConnectionStage.WAITING, Input.RETRY): ConnectionStage.CONNECTING,
+    (ConnectionStage.WAITING, Input.REFRESH): ConnectionStage.CONNECTING,
+    (ConnectionStage.DISPLACED, Input.REFRESH): ConnectionStage.CONNECTING,
+    **{(stage, Input.STOP): ConnectionStage.STOPPED for stage in ConnectionStage},
 }
 
 
@@ -146,7 +146,7 @@ class RegistryConnection:
     _runtime: Runtime
     describe: Callable[[], Registration]
     _callbacks: Callbacks
-    stage: Stage = Stage.IDLE
+    stage: ConnectionStage = ConnectionStage.IDLE
     _clock: IReactorTime = attrs.Factory(lambda self: self._runtime.clock, takes_self=True)
     _retry_gate: RetryGate = attrs.Factory(
         lambda self: RetryGate(self._runtime.random_bytes), takes_self=True
@@ -183,17 +183,17 @@ class RegistryConnection:
         stage = _TRANSITIONS.get((self.stage, event))
         if stage is None:
             return
-        if stage is not Stage.REGISTERED:
+        if stage is not ConnectionStage.REGISTERED:
             self._let_go()
         self.stage = stage
         match stage:
-            case Stage.CONNECTING:
+            case ConnectionStage.CONNECTING:
                 self._connect().addErrback(_unexpected)
-            case Stage.REGISTERED:
+            case ConnectionStage.REGISTERED:
                 self._settle()
-            case Stage.WAITING:
+            case ConnectionStage.WAITING:
                 self._begin_waiting(reason)
-            case Stage.DISPLACED:
+            case ConnectionStage.DISPLACED:
                 self._begin_displaced()
 
     def _let_go(self) -> None:

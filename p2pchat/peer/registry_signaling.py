@@ -24,7 +24,7 @@ from p2pchat.interfaces import ISignaling
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.lookup import as_peer_id
 from p2pchat.peer.registry_client import RegistryClient
-from p2pchat.peer.registry_connection import Callbacks, RegistryConnection, Stage
+from p2pchat.peer.registry_connection import Callbacks, ConnectionStage, RegistryConnection
 from p2pchat.peer.resolver import Resolver
 from p2pchat.peer.signaling import (
     PeerRecord,
@@ -98,7 +98,7 @@ class RegistrySignaling:
 
     def refresh(self) -> bool:
         """See :class:`ISignaling`."""
-        if self._channel.is_paused or self._connection.stage is Stage.STOPPED:
+        if self._channel.is_paused or self._connection.stage is ConnectionStage.STOPPED:
             return False
         self._channel.pause()
         self._client.close()  # what is kept may be as dead as the network
@@ -116,7 +116,7 @@ class RegistrySignaling:
     def _lost(self, reason: str, retry_in: float) -> None:
         self._is_registered = False
         self._channel.resume()
-        is_displaced = self._connection.stage is Stage.DISPLACED
+        is_displaced = self._connection.stage is ConnectionStage.DISPLACED
         self._receive(SignalingLost(reason, retry_in, is_displaced))
 
     @inlineCallbacks

@@ -1,4 +1,4 @@
-"""What a person can set about a peer, checked and with defaults."""
+"""Settings of a node that a person can make, checked and with defaults."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from p2pchat.peer.files import check_private, sync_directory
 
 IDENTITY_FILE = "identity.pem"
 LOCK_FILE = "lock"
-_MODE = 0o700
+_MODE = 0o700  # the owner's alone
 _MAX_OWNER = 100  # bytes read of a lock file; a process id has fewer
 _TAKEN = frozenset({errno.EAGAIN, errno.EACCES})
 

@@ -72,7 +72,7 @@ _log = Logger()
 @attrs.frozen
 class Settings:
     """
-    What the operator chose, beside what is HTTP's.
+    Settings of the registry, as the operator chose them; those of HTTP are its own.
 
     :ivar lease: seconds.
     :ivar audiences: the origins under which the registry is addressed.

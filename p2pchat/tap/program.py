@@ -16,17 +16,17 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program that the command line names; it ends with this process."""
     _open_standard_descriptors()
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is signal.default_int_handler:  # in the background it is ignored, and stays so
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # in the background it is ignored, and stays so
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from p2pchat.tap.runner import run  # noqa: PLC0415 - it takes a while
 
     # The reactor takes the signal from Python's own handler only.
-    run(sys.argv[1:] if arguments is None else arguments, lambda: _set_interrupt(handler))
+    run(sys.argv[1:] if arguments is None else arguments, lambda: _set_interrupt(before))
 
 
-def _set_interrupt(handler: object) -> None:
-    if handler is signal.default_int_handler:
+def _set_interrupt(before: object) -> None:
+    if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

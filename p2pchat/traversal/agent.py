@@ -195,7 +195,7 @@ class Agent:
         attempt.begin(candidates, now, low_ttl and remote_nat.mapping is not Mapping.NONE)
         for message, route in self._early.pop(attempt.ufrag, ()):
             attempt.receive_request(message, route, now)
-        self._relay_at = min(now + RELAY_DELAY, self._relay_at or now + RELAY_DELAY)
+        self._relay_at = earliest(now + RELAY_DELAY, self._relay_at)
         self._reconsider(attempt, now)
         return attempt
 

@@ -51,7 +51,7 @@ class Outcome:
 
 
 @attrs.frozen
-class _Challenge:
+class _AuthChallenge:
     """The realm and nonce that the server wants requests signed with."""
 
     realm: str
@@ -64,7 +64,7 @@ class _Transaction:
     method: int
     asked: stun.Attributes
     data: bytes
-    challenge: _Challenge | None
+    challenge: _AuthChallenge | None
     challenges: int
     due: float
     sends: int = 1
@@ -83,7 +83,7 @@ class Transactions:
     reliable: bool
     _random_bytes: Callable[[int], bytes]
     send: Callable[[bytes], object]
-    _challenge: _Challenge | None = None
+    _challenge: _AuthChallenge | None = None
     _open: dict[bytes, _Transaction] = attrs.Factory(dict)
 
     def ask(self, method: int, attributes: stun.Attributes, now: float) -> None:
@@ -143,7 +143,7 @@ class Transactions:
             return False
         if code == UNAUTHENTICATED and used is not None and used.realm == realm:
             return False  # our credentials are wrong: this key, in this realm, was refused
-        self._challenge = _Challenge(realm, nonce, self.credentials.key(realm))
+        self._challenge = _AuthChallenge(realm, nonce, self.credentials.key(realm))
         return transaction.challenges < MAX_CHALLENGES
 
     def handle_timer(self, now: float) -> list[Outcome]:

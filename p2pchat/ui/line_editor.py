@@ -47,7 +47,7 @@ class DoesNotFit:
 
 
 class EditorAction(Enum):
-    """What the person asks for beside a line."""
+    """Actions that keys ask for, beside a line."""
 
     LEAVE = "leave"
     CLEAR_SCREEN = "clear screen"

@@ -262,13 +262,13 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
 
 
 def trouble_of(failure: Failure) -> Trouble:
-    """Return what is told of an error; one that isn't ours is a fault, and is logged."""
+    """Return what is shown of an error; one that isn't ours is a fault, and is logged."""
     error = failure.value
     if isinstance(error, P2PChatError):
         return Trouble(str(error), _word(error))
     _log.failure("a command failed", failure)
-    told = "Internal error; the log has the details (--log FILE)."
-    return Trouble(told, results.INTERNAL)
+    text = "Internal error; the log has the details (--log FILE)."
+    return Trouble(text, results.INTERNAL)
 
 
 def _word(error: P2PChatError) -> str:

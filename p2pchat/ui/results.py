@@ -70,7 +70,7 @@ class Nat(NatRead):
 
 @attrs.frozen
 class Explanation:
-    """How a connection was made, or why it failed: as sentences and as values."""
+    """The explanation of a connection or of its failure, as sentences and as values."""
 
     NAME: ClassVar[str] = "why"
 

@@ -17,7 +17,7 @@ import attrs
 _PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
 _LINE_SANE = b"\r\x1b[K\x1b[0m\x1b[?7h"
 _LOCAL_MODES_OFF = termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN
-_USUAL_WIDTH = 80
+_USUAL_WIDTH = 80  # columns
 
 
 @attrs.define

@@ -45,7 +45,7 @@ from p2pchat.wire.strict_json import JsonObject, field
 from p2pchat.wire.usernames import Username
 from p2pchat.wire.work import Work
 
-VERSION = 1
+VERSION = 1  # of the documents
 MAX_LABEL = 64  # characters of a NAT label, a session or link name, a refusal reason
 MAX_DETAIL = 512  # characters of a refusal's sentence
 MAX_CANDIDATES = 32  # a host with that many addresses has better ways

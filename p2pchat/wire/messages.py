@@ -41,7 +41,7 @@ from p2pchat.wire.members import (
 from p2pchat.wire.strict_json import checked, dumps, field, loads, timestamp
 from p2pchat.wire.usernames import Username
 
-VERSION = 1
+VERSION = 1  # of the messages
 REASONS = frozenset(  # of DISCONNECT
     {"left", "not-read", "unsupported-version", "protocol-error"}
 )

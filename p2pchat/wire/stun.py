@@ -23,7 +23,7 @@ from aioice import stun as codec
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.wire.demultiplexing import MAGIC_COOKIE, STUN_HEADER
 
-BINDING = 0x001
+BINDING = 0x001  # a method, RFC 8489 section 18.2
 MAX_MESSAGE = 1280  # bytes; nothing that fits an unfragmented datagram is longer
 COMPREHENSION_OPTIONAL = 0x8000  # types from here on may be ignored, RFC 8489 section 14
 

@@ -42,7 +42,7 @@ _MOST_BITS = 256  # of SHA-256
 @attrs.frozen
 class Challenge(Members):
     """
-    What a registry asks for: a nonce whose hash begins with zeros.
+    A question of the registry: for a nonce whose hash begins with zeros.
 
     :ivar difficulty: leading zero bits.
     :ivar expires: the last moment at which the work is taken, seconds since 1970.

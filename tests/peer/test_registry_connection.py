@@ -15,8 +15,8 @@ from p2pchat.peer.registry_connection import (
     FIRST_WAIT,
     LONGEST_WAIT,
     Callbacks,
+    ConnectionStage,
     RegistryConnection,
-    Stage,
 )
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.session.retry_gate import JITTER
@@ -342,7 +342,7 @@ class DisplacedTests(ConnectionCase):
         self.assertIn("--state", reason)
         self.assertGreaterEqual(wait, DISPLACED_WAIT / 2)
         self.assertEqual((len(self.told.registered), self.other_told.lost), (1, []))
-        self.assertIs(self.connection.stage, Stage.DISPLACED)
+        self.assertIs(self.connection.stage, ConnectionStage.DISPLACED)
 
     def test_takes_over(self) -> None:
         """When the other is gone it is registered again, without a word in between."""
@@ -351,7 +351,7 @@ class DisplacedTests(ConnectionCase):
         self.other.stop()
         self.world.wait(lambda: len(self.told.registered) == 2, 8 * DISPLACED_WAIT, "us again")
         self.assertEqual(len(self.told.lost), 1)
-        self.assertIs(self.connection.stage, Stage.REGISTERED)
+        self.assertIs(self.connection.stage, ConnectionStage.REGISTERED)
 
     def test_asked_by_the_person(self) -> None:
         """It takes over at once where its person wants something; the other then gives way."""
@@ -359,8 +359,8 @@ class DisplacedTests(ConnectionCase):
         self.connection.refresh()
         self.run_for(1)
         self.assertEqual((len(self.told.registered), len(self.other_told.lost)), (2, 1))
-        self.assertIs(self.connection.stage, Stage.REGISTERED)
-        self.assertIs(self.other.stage, Stage.DISPLACED)
+        self.assertIs(self.connection.stage, ConnectionStage.REGISTERED)
+        self.assertIs(self.other.stage, ConnectionStage.DISPLACED)
 
     def test_taking_turns(self) -> None:
         """Who takes over and is displaced again waits longer: a short success resets nothing."""

@@ -25,7 +25,7 @@ NAMES = {BOB: "bob", CAROL: "carol"}
 
 @implementer(IPushProducer)
 @attrs.define
-class Subscription:
+class ListenerQueue:
     """Notes whether it is paused."""
 
     listener: Callable[[Any], None]
@@ -61,7 +61,7 @@ class FakeNode:
     story: ConnectionReport | None = None
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
-    _listeners: list[Subscription] = attrs.Factory(list)
+    _listeners: list[ListenerQueue] = attrs.Factory(list)
     _sent: int = 0
 
     def tell(self, event: Any) -> None:
@@ -97,7 +97,7 @@ class FakeNode:
     # INode.
 
     def listen(self, listener: Callable[[events.NodeEvent], None]) -> IPushProducer:
-        self._listeners.append(Subscription(listener))
+        self._listeners.append(ListenerQueue(listener))
         return self._listeners[-1]
 
     def unlisten(self, listener: Callable[[events.NodeEvent], None]) -> None:

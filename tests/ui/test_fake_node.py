@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -13,5 +14,7 @@ class FakeNodeTests(SynchronousTestCase):
     """What the interfaces are tested with has the shape of the real thing."""
 
     def test_interface(self) -> None:
-        """It provides INode."""
-        self.assertTrue(verifyObject(INode, FakeNode()))
+        """It provides INode, and a ListenerQueue to each who listens."""
+        node = FakeNode()
+        self.assertTrue(verifyObject(INode, node))
+        self.assertTrue(verifyObject(IPushProducer, node.listen(lambda _event: None)))

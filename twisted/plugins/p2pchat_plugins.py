@@ -1,4 +1,4 @@
-"""What ``twistd`` offers of p2pchat; imported at every start of ``twistd``, so nothing else."""
+"""Commands of ``twistd``; imported at each of its starts, so there is nothing else here."""
 
 from twisted.application.service import ServiceMaker
 

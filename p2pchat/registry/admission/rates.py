@@ -30,7 +30,7 @@ _RATE = re.compile(r"([0-9]{1,6})/([0-9]{1,6})", re.ASCII)
 @attrs.frozen
 class Rate:
     """
-    How much is allowed.
+    A rate that is allowed.
 
     :ivar rate: tokens a second; 0: without limit.
     :ivar burst: tokens at once.
@@ -67,7 +67,7 @@ STUN = Rate(100, 400)  # a peer asks three addresses every 20 seconds; an office
 
 @attrs.frozen
 class Rates:
-    """What the operator allows; see :mod:`p2pchat.registry.admission.rates`."""
+    """The rates that the operator allows; see :mod:`p2pchat.registry.admission.rates`."""
 
     documents: Rate = DOCUMENTS
     keys: Rate = KEYS
@@ -80,7 +80,7 @@ class Rates:
 @attrs.frozen
 class Limits:
     """
-    How many of something there may be at the same time.
+    Limits of how many there may be at the same time.
 
     :ivar total: in all.
     :ivar per_source: from one source.

@@ -55,7 +55,7 @@ def span(budget: Rate) -> float:
 @attrs.define
 class Shares:
     """
-    What each author had of each recipient's budget, by the same hash as :class:`Correspondents`.
+    Shares that authors had of recipients' budgets, by the same hash as :class:`Correspondents`.
 
     ``now`` is in seconds on any clock that isn't set back.
 

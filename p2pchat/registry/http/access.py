@@ -30,7 +30,7 @@ _log = Logger()
 
 class AddressedRequest(Protocol):
     """
-    What access control needs of a request.
+    A request, as far as access control needs it.
 
     :ivar own: the origins of the local end of its connection.
     :ivar ip: where it came from.
@@ -153,7 +153,7 @@ class AccessControl:
 
 
 class SiteRoutes(Protocol):
-    """What a site needs of the routes that it serves."""
+    """The routes of a site, as far as it needs to know them."""
 
     access: AccessControl
 

@@ -38,7 +38,7 @@ UNLIMITED = ""  # the source of connections that aren't limited by source: those
 
 
 class ConnectionPhase(Enum):
-    """What a connection is doing, and for how many seconds it may."""
+    """Phases of a connection, with the seconds that each may last."""
 
     HEAD = HEAD_DEADLINE
     BODY = BODY_DEADLINE
@@ -47,7 +47,7 @@ class ConnectionPhase(Enum):
 
 
 class ConnectionAdmission(Enum):
-    """Whether a new connection is let in."""
+    """Answers to a new connection."""
 
     ADMITTED = "there is room"
     FULL = "there is none at all"
@@ -55,7 +55,7 @@ class ConnectionAdmission(Enum):
 
 
 class Connection(Protocol):
-    """What the table needs of a connection."""
+    """A connection, as far as the table needs it."""
 
     def drop(self) -> None:
         """End it now, with whatever waits on it."""

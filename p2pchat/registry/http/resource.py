@@ -97,7 +97,7 @@ _log = Logger()
 @attrs.frozen
 class HttpSettings:
     """
-    What the operator chose for HTTP.
+    Settings of the HTTP, as the operator chose them.
 
     :ivar proxies: who is believed about the address of a client.
     :ivar connections: how many there may be.

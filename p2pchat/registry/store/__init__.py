@@ -1,5 +1,5 @@
 """
-What the registry remembers: records, used nonces, and where event streams are.
+The registry's memory: records, used nonces, and the places of event streams.
 
 ::
 

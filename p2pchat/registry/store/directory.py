@@ -30,7 +30,7 @@ MAX_PAGE = 200  # records; such a page has about 50 KiB
 @attrs.frozen
 class Record:
     """
-    What the registry knows of one peer.
+    One peer, as the registry knows it.
 
     :ivar ip: where its registration came from, as the registry saw it.
     :ivar addresses: what the peer published; empty unless its person asked for that.
@@ -121,7 +121,7 @@ class Page:
 
 
 class Delivery(Enum):
-    """What became of a document for a peer."""
+    """Outcomes of delivering a document to a peer."""
 
     TAKEN = "taken"
     UNKNOWN_AUTHOR = "its author isn't registered"

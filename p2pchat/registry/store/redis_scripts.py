@@ -307,7 +307,7 @@ class DeliverMessage:
 
 @attrs.frozen
 class AnswerMessage:
-    """What became of a document: OFFLINE, TAKEN or FULL."""
+    """The outcome of a delivery: OFFLINE, TAKEN or FULL."""
 
     request: int
     delivery: Delivery

@@ -10,7 +10,7 @@ import attrs
 
 from p2pchat.errors import ConfigurationError
 
-PORT = 6379
+PORT = 6379  # TCP, registered with IANA
 SCHEMES = {"redis": False, "rediss": True}
 
 
