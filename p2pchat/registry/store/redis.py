@@ -115,7 +115,7 @@ class RedisStore:
 
     def stop(self) -> Deferred[None]:
         """Say that this process lives no more, and disconnect."""
-        left = self._link.run(scripts.LEAVE, self.instance)
+        left = self._run(scripts.LEAVE, self.instance)
         return left.addErrback(_quietly).addCallback(lambda _: self._link.stop())
 
     def is_available(self) -> bool:
@@ -138,17 +138,20 @@ class RedisStore:
     def _beat(self) -> Deferred[Any]:
         self._next_beat = self.runtime.clock.seconds() + BEAT
         self._link.listens()
-        beat = self._link.run(scripts.BEAT, self.instance, INSTANCE_LEASE, scripts.SWEPT)
+        beat = self._run(scripts.BEAT, self.instance, INSTANCE_LEASE, scripts.SWEPT)
         return beat.addCallbacks(self._counted, _quietly)
 
     def _counted(self, registered: int) -> None:
         self._registered_now = registered
 
+    def _run(self, script: str, *arguments: object) -> Deferred[Any]:
+        return self._link.run(scripts.LIBRARY + script, *arguments)
+
     # -- records
 
     def register(self, record: Record, document: Document) -> Deferred[bool]:
         """Hold a record for one lease."""
-        done = self._link.run(
+        done = self._run(
             scripts.REGISTER,
             record.peer_id,
             record.username if record.listed else "",
@@ -167,21 +170,21 @@ class RedisStore:
     def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
         """Hold a record for one more lease."""
         lease = int(self.lease * 1000)
-        done = self._link.run(scripts.RENEW, peer_id, lease, renewal, ip)
+        done = self._run(scripts.RENEW, peer_id, lease, renewal, ip)
         return done.addCallback(lambda outcome: outcome == "done")
 
     def find(self, peer_id: str) -> Deferred[PublicRecord | None]:
         """Find a peer."""
-        return self._link.run(scripts.FIND, peer_id).addCallback(_decode)
+        return self._run(scripts.FIND, peer_id).addCallback(_decode)
 
     def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
         """Return some records, in the order of their ids."""
         name = () if username is None else (username,)
-        return self._link.run(scripts.PAGE, after, limit, *name).addCallback(_decode_page)
+        return self._run(scripts.PAGE, after, limit, *name).addCallback(_decode_page)
 
     def remove(self, peer_id: str, document: Document) -> Deferred[bool]:
         """End a record, and the peer's stream."""
-        done = self._link.run(scripts.REMOVE, peer_id, self.instance, *self._nonce(document))
+        done = self._run(scripts.REMOVE, peer_id, self.instance, *self._nonce(document))
         return done.addCallback(self._removed, peer_id)
 
     def _removed(self, outcome: str, peer_id: str) -> bool:
@@ -204,7 +207,7 @@ class RedisStore:
     def subscribe(self, peer_id: str, document: Document) -> Deferred[bool]:
         """Let the peer open a stream here."""
         serial = next(self._numbers)
-        done = self._link.run(
+        done = self._run(
             scripts.SUBSCRIBE, peer_id, self.instance, serial, PRESENCE, *self._nonce(document)
         )
         done.addCallbacks(
@@ -229,7 +232,7 @@ class RedisStore:
             self._leave(peer_id, serial)
 
     def _leave(self, peer_id: str, serial: int) -> None:
-        left = self._link.run(scripts.UNSUBSCRIBE, peer_id, self.instance, serial)
+        left = self._run(scripts.UNSUBSCRIBE, peer_id, self.instance, serial)
         left.addErrback(_quietly)
 
     def check_streams(self) -> None:
@@ -241,7 +244,7 @@ class RedisStore:
         ours = iter(list(self._serials.items()))
         while batch := list(islice(ours, BATCH)):
             words = [word for stream in batch for word in stream]
-            checked = self._link.run(scripts.CHECK, self.instance, PRESENCE, *words)
+            checked = self._run(scripts.CHECK, self.instance, PRESENCE, *words)
             checked.addCallback(self._checked, batch).addErrback(self._check_soon)
 
     def _check_soon(self, failure: Failure) -> None:
@@ -267,7 +270,7 @@ class RedisStore:
         """Put a document on a peer's stream, whichever process it is attached to."""
         request = next(self._numbers)
         answered = self._waiting[request] = Deferred()
-        asked = self._link.run(
+        asked = self._run(
             scripts.DELIVER,
             document.issuer,
             peer_id,
@@ -306,7 +309,7 @@ class RedisStore:
             return _DELIVERIES[outcome]
         if outcome is Delivery.TAKEN:
             return outcome
-        forgotten = self._link.run(scripts.FORGET, document.issuer, document.nonce)
+        forgotten = self._run(scripts.FORGET, document.issuer, document.nonce)
         return forgotten.addBoth(lambda _: outcome)  # it wasn't taken there, and may come again
 
     def _forget_request(self, result: Any, request: int) -> Any:

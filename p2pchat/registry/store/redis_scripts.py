@@ -45,7 +45,8 @@ PREFIX = "p2pchat:"
 MAX_PAIRS = 1_000_000  # of those that wrote to each other, about 100 bytes each
 SWEPT = 2000  # records that one sweep takes out of the indices: about 15 milliseconds
 
-_LIBRARY = """
+# Stands before each script.
+LIBRARY = """
 local P = 'p2pchat:'
 local function take(issuer, nonce, ttl)
     return redis.call('SET', P .. 'used:' .. issuer .. ':' .. nonce, '1', 'NX', 'EX', ttl)
@@ -95,9 +96,7 @@ end
 
 # peer, the username under which it is listed or nothing, record, lease in milliseconds, capacity,
 # nonce, its time to live; is it online?
-REGISTER = (
-    _LIBRARY
-    + """
+REGISTER = """
 local peer, username, record, lease, capacity, nonce, ttl = unpack(ARGV)
 local key = P .. 'record:' .. peer
 if redis.call('EXISTS', key) == 0
@@ -117,12 +116,9 @@ end
 redis.call('ZADD', P .. 'due', now() + lease, peer)
 return stream_of(peer) and 'online' or 'offline'
 """
-)
 
 # peer, lease in milliseconds, renewal, ip; a record that an older registry wrote is a list
-RENEW = (
-    _LIBRARY
-    + """
+RENEW = """
 local peer, lease, renewal, ip = unpack(ARGV)
 local key = P .. 'record:' .. peer
 local record = redis.call('GET', key)
@@ -135,15 +131,12 @@ redis.call('PEXPIRE', key, lease)
 redis.call('ZADD', P .. 'due', now() + lease, peer)
 return 'done'
 """
-)
 
 # peer; the record behind 1 (online) or 0, or nothing
-FIND = _LIBRARY + "return show(ARGV[1])"
+FIND = "return show(ARGV[1])"
 
 # after, limit, and the username if there is one; the id that follows, then a line for each record
-PAGE = (
-    _LIBRARY
-    + """
+PAGE = """
 local after, limit, username = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local ids = username and (P .. 'name:' .. username) or (P .. 'ids')
 local from = after == '' and '-' or '(' .. after
@@ -155,12 +148,9 @@ for place, peer in ipairs(peers) do
 end
 return table.concat(lines, '\\n')
 """
-)
 
 # peer, this instance, nonce, its time to live; where its stream hung
-REMOVE = (
-    _LIBRARY
-    + """
+REMOVE = """
 local peer, mine, nonce, ttl = unpack(ARGV)
 if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
 if not take(peer, nonce, ttl) then return 'used' end
@@ -169,12 +159,9 @@ redis.call('DEL', P .. 'record:' .. peer, P .. 'at:' .. peer)
 unlist(peer)
 return 'done'
 """
-)
 
 # peer, this instance, serial, seconds of presence, nonce, its time to live
-SUBSCRIBE = (
-    _LIBRARY
-    + """
+SUBSCRIBE = """
 local peer, mine, serial, presence, nonce, ttl = unpack(ARGV)
 if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
 if not take(peer, nonce, ttl) then return 'used' end
@@ -183,25 +170,19 @@ tell_end(redis.call('GET', at), mine, peer, 'superseded')
 redis.call('SET', at, mine .. ':' .. serial, 'EX', presence)
 return 'done'
 """
-)
 
 # peer, this instance, serial
-UNSUBSCRIBE = (
-    _LIBRARY
-    + """
+UNSUBSCRIBE = """
 local at = P .. 'at:' .. ARGV[1]
 if redis.call('GET', at) == ARGV[2] .. ':' .. ARGV[3] then redis.call('DEL', at) end
 return 'done'
 """
-)
 
 # issuer, peer, this instance, nonce, its time to live, message for the instance of the stream; the
 # pair that would make it solicited, the pair that it makes or nothing, its bytes, those that may be
 # unsolicited at once or 0, milliseconds after which there may be as many again, seconds that a pair
 # is kept, pairs that are kept, the weight of what an author had, seconds that it is kept
-DELIVER = (
-    _LIBRARY
-    + """
+DELIVER = """
 local issuer, peer, mine, nonce, ttl, message = unpack(ARGV)
 local theirs, ours, size, most, window, keep, capacity, weight, span = unpack(ARGV, 7)
 if redis.call('EXISTS', P .. 'record:' .. issuer) == 0 then return 'unknown-author' end
@@ -234,16 +215,13 @@ if redis.call('PUBLISH', P .. 'to:' .. instance_of(at), message) > 0 then return
 redis.call('DEL', P .. 'used:' .. issuer .. ':' .. nonce, P .. 'at:' .. peer)
 return 'offline'
 """
-)
 
 # issuer, nonce
-FORGET = _LIBRARY + "return redis.call('DEL', P .. 'used:' .. ARGV[1] .. ':' .. ARGV[2])"
+FORGET = "return redis.call('DEL', P .. 'used:' .. ARGV[1] .. ':' .. ARGV[2])"
 
 # this instance, seconds of presence, then peer and serial of each stream; a letter for each:
 # o it is ours, r it is ours but there is no record, s the peer has a newer one elsewhere
-CHECK = (
-    _LIBRARY
-    + """
+CHECK = """
 local mine, presence, found = ARGV[1], ARGV[2], {}
 for place = 3, #ARGV, 2 do
     local peer = ARGV[place]
@@ -257,12 +235,9 @@ for place = 3, #ARGV, 2 do
 end
 return table.concat(found)
 """
-)
 
 # this instance, seconds that it is believed to live, how many may be swept; how many are registered
-BEAT = (
-    _LIBRARY
-    + """
+BEAT = """
 redis.call('SET', P .. 'instance:' .. ARGV[1], '1', 'EX', ARGV[2])
 redis.call('ZREMRANGEBYSCORE', P .. 'wrote', '-inf', now())
 local ended = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now(), 'LIMIT', 0, ARGV[3])
@@ -276,10 +251,9 @@ for _, peer in ipairs(ended) do
 end
 return redis.call('ZCARD', P .. 'due')
 """
-)
 
 # this instance
-LEAVE = _LIBRARY + "return redis.call('DEL', P .. 'instance:' .. ARGV[1])"
+LEAVE = "return redis.call('DEL', P .. 'instance:' .. ARGV[1])"
 
 
 def channel(instance: str) -> str:
