@@ -209,8 +209,7 @@ class Registry:
         :param origin: under which the registry was addressed.
         :param ip: where the request came from.
         """
-        document = self._read(token, Registration)
-        self._check_envelope(document, self.settings.audiences.accepted(origin))
+        document = self._read(token, Registration, self.settings.audiences.accepted(origin))
         if not self.admission.proof_of_work.is_required(document.issuer, self.now()):
             return self._hold(document, origin, ip)
         found = self.store.find(document.issuer).addCallback(self._verify_work, document)
@@ -241,7 +240,7 @@ class Registry:
     def _welcome(self, online: bool, record: Record, answer: JsonObject) -> JsonObject:
         self.admission.count_key(record.peer_id)
         self.admission.proof_of_work.record(record.peer_id, self.now())
-        return {**record.to_json(online), **answer}
+        return {**PublicRecord(record, online).to_json(), **answer}
 
     def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
         """
@@ -254,9 +253,8 @@ class Registry:
 
     def remove(self, token: str, origin: str, peer_id: str) -> Deferred[None]:
         """End the author's record, and its stream."""
-        document = self._read(token, Removal)
-        self._refuse_others(document, peer_id)
-        self._check_envelope(document, self.settings.audiences.accepted(origin))
+        audiences = self.settings.audiences.accepted(origin)
+        document = self._read(token, Removal, audiences, peer_id)
         removed = self.store.remove(peer_id, document).addCallback(_refuse_unknown, peer_id)
         return removed.addCallback(lambda _found: self.admission.count_key(peer_id))
 
@@ -267,9 +265,8 @@ class Registry:
         self._refuse_late()
         source = source_of(ip)
         self.streams.refuse_growth(peer_id, source, self.settings.streams)
-        document = self._read(token, Subscription)
-        self._refuse_others(document, peer_id)
-        self._check_envelope(document, self.settings.audiences.accepted(origin))
+        audiences = self.settings.audiences.accepted(origin)
+        document = self._read(token, Subscription, audiences, peer_id)
         return self.store.subscribe(peer_id, document).addCallback(
             self._open, peer_id, source, request
         )
@@ -284,8 +281,7 @@ class Registry:
 
     def deliver(self, token: str, peer_id: str) -> Deferred[None]:
         """Pass a document on to the peer that it is for."""
-        document = self._read(token, PeerDocument)
-        self._check_envelope(document, frozenset({peer_id}))
+        document = self._read(token, PeerDocument, frozenset({peer_id}))
         delivered = self.store.deliver(peer_id, document, token)
         return delivered.addCallback(self._count_delivery, document, peer_id)
 
@@ -336,20 +332,22 @@ class Registry:
             "stun": dict(sorted(self.metrics.stun.items())),
         }
 
-    def _read(self, token: str, kinds: type[Body] | UnionType) -> Document:
+    def _read(
+        self, token: str, kinds: type[Body] | UnionType, audiences: frozenset[str], about: str = ""
+    ) -> Document:
+        """
+        Read a document, and check all that needs no store.
+
+        :param about: whose document it must be, if not just anybody's.
+        """
         document = open_document(token)
         if not isinstance(document.body, kinds):
             raise refused(400, "wrong-type", f"a {document.body.TYPE} has no business here")
-        return document
-
-    def _check_envelope(self, document: Document, audiences: frozenset[str]) -> None:
+        if about and document.issuer != about:
+            raise refused(403, "not-yours", f"signed by {document.issuer}, about {about}")
         check_envelope(document, audiences, self.runtime.wall_time())
         self.admission.admit_key(document.issuer)
-
-    @staticmethod
-    def _refuse_others(document: Document, peer_id: str) -> None:
-        if document.issuer != peer_id:
-            raise refused(403, "not-yours", f"signed by {document.issuer}, about {peer_id}")
+        return document
 
 
 def _undelivered(delivery: Delivery, peer_id: str) -> Refused:

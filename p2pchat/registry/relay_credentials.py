@@ -50,10 +50,5 @@ class RelayCredentials:
 
     def show(self, peer_id: str, wall_time: float) -> JsonObject:
         """Return what the answer to a registration says of relays."""
-        credentials = self.issue(peer_id, wall_time)
-        return {
-            "urls": list(self.urls),
-            "username": credentials.username,
-            "password": credentials.password,
-            "ttl": self.ttl,
-        }
+        issued = self.issue(peer_id, wall_time).to_json()
+        return {"urls": list(self.urls), **issued, "ttl": self.ttl}

@@ -31,10 +31,9 @@ from p2pchat.registry.admission.rates import Rate
 from p2pchat.wire.documents import Answer, Body, Offer
 
 KEPT = 86_400.0  # seconds; friends who talk daily stay known
-MAX_PAIRS = 100_000  # in the memory of a process, about 200 bytes each
+MAX_PAIRS = 100_000  # in the memory of a process, about 250 bytes each
 WEIGHT = 6  # the burst has room for three of the longest offers, 4 kB each, of one author
 SPANS = 4  # times that the budget takes to fill: 64 seconds, 150 bytes a second for an author
-MAX_AUTHORS = 100_000  # in the memory of a process, about 250 bytes each, for one span
 
 
 def solicits(body: Body) -> bool:
@@ -53,82 +52,70 @@ def span(budget: Rate) -> float:
 
 
 @attrs.define
-class Shares:
+class _Pairs:
     """
-    Shares that authors had of recipients' budgets, by the same hash as :class:`Correspondents`.
+    Figures of pairs of an author and a recipient, each kept for equally long.
 
+    By Python's own hash, which is keyed and quick; two pairs that collide share what they may.
     ``now`` is in seconds on any clock that isn't set back.
 
-    :ivar span: seconds after its first document that an author begins anew.
-    :ivar capacity: pairs of author and recipient that are kept; the one that began first goes.
+    :ivar kept: seconds.
+    :ivar capacity: pairs that are kept; the one that is to be forgotten first goes.
     """
 
-    span: float
-    capacity: int = MAX_AUTHORS
-    _had: OrderedDict[int, tuple[int, float]] = attrs.field(init=False, factory=OrderedDict)
-
-    def __len__(self) -> int:
-        return len(self._had)
-
-    def had(self, author: str, recipient: str, now: float) -> int:
-        """Return the bytes that an author has had within the span."""
-        size, until = self._had.get(hash((author, recipient)), (0, now))
-        return size if now < until else 0
-
-    def take(self, author: str, recipient: str, now: float, size: int) -> None:
-        """Count so many bytes more."""
-        had = self.had(author, recipient, now)
-        digest = hash((author, recipient))
-        if had:
-            self._had[digest] = had + size, self._had[digest][1]
-            return
-        self._had[digest] = size, now + self.span
-        self._had.move_to_end(digest)
-        if len(self._had) > self.capacity:
-            self._had.popitem(last=False)
-
-    def expire(self, now: float) -> None:
-        """Forget what is too old; all is kept equally long."""
-        while self._had:
-            digest, (_, until) = next(iter(self._had.items()))
-            if now < until:
-                return
-            del self._had[digest]
-
-
-@attrs.define
-class Correspondents:
-    """
-    The pairs of one process, by Python's own hash, which is keyed and quick; two pairs that collide
-    share what they may.
-
-    ``now`` is in seconds on any clock that isn't set back.
-
-    :ivar capacity: pairs that are kept.
-    """
-
+    kept: float = KEPT
     capacity: int = MAX_PAIRS
-    _pairs: OrderedDict[int, float] = attrs.field(init=False, factory=OrderedDict)
+    _pairs: OrderedDict[int, tuple[int, float]] = attrs.field(init=False, factory=OrderedDict)
 
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def wrote(self, author: str, recipient: str, now: float) -> None:
-        """Remember that one called or answered the other."""
-        digest = hash((author, recipient))
-        self._pairs[digest] = now + KEPT
+    def _keep(self, digest: int, size: int, now: float) -> None:
+        self._pairs[digest] = size, now + self.kept
         self._pairs.move_to_end(digest)
         if len(self._pairs) > self.capacity:
             self._pairs.popitem(last=False)
 
-    def has_written(self, author: str, recipient: str, now: float) -> bool:
-        """Tell whether one called or answered the other within KEPT."""
-        return now < self._pairs.get(hash((author, recipient)), now)
+    def _known(self, author: str, recipient: str, now: float) -> int:
+        size, until = self._pairs.get(hash((author, recipient)), (0, now))
+        return size if now < until else 0
 
     def expire(self, now: float) -> None:
-        """Forget the pairs that are too old; all are kept equally long."""
+        """Forget what is too old."""
         while self._pairs:
-            digest, until = next(iter(self._pairs.items()))
+            digest, (_, until) = next(iter(self._pairs.items()))
             if now < until:
                 return
             del self._pairs[digest]
+
+
+class Shares(_Pairs):
+    """
+    Shares that authors had of recipients' budgets.
+
+    :ivar kept: seconds after its first document that an author begins anew.
+    """
+
+    def had(self, author: str, recipient: str, now: float) -> int:
+        """Return the bytes that an author has had within that time."""
+        return self._known(author, recipient, now)
+
+    def take(self, author: str, recipient: str, now: float, size: int) -> None:
+        """Count so many bytes more."""
+        had, digest = self.had(author, recipient, now), hash((author, recipient))
+        if had:
+            self._pairs[digest] = had + size, self._pairs[digest][1]
+        else:
+            self._keep(digest, size, now)
+
+
+class Correspondents(_Pairs):
+    """Pairs of whom one has called or answered the other."""
+
+    def has_written(self, author: str, recipient: str, now: float) -> bool:
+        """Tell whether one called or answered the other within KEPT."""
+        return self._known(author, recipient, now) > 0
+
+    def wrote(self, author: str, recipient: str, now: float) -> None:
+        """Remember that one called or answered the other."""
+        self._keep(hash((author, recipient)), 1, now)

@@ -172,8 +172,7 @@ class RegistryRequest(Request):
         self.clientproto = b"HTTP/1.1"
         body = refuse(self, refusal)
         self.setHeader(b"Connection", b"close")
-        self.setHeader(b"Server", SERVER)
-        self._date()
+        self._sign()
         code, _, phrase = _STATUS[refusal.problem.status].partition(b" ")
         self.channel.writeHeaders(b"HTTP/1.1", code, phrase, self.responseHeaders)
         self.channel.write(body)
@@ -206,12 +205,14 @@ class RegistryRequest(Request):
             raise RemoteProtocolError("a path must be UTF-8") from None
 
     def render(self, resrc: IResource) -> None:
-        """Answer with the time that documents are judged by, which peers go by."""
-        self._date()
+        """Answer in our own name, and with the time that documents are judged by."""
+        self._sign()
         super().render(resrc)
 
-    def _date(self) -> None:
+    def _sign(self) -> None:
+        """Say which server this is, and what time it is here, which peers go by."""
         now = self.channel.site.registry.runtime.wall_time()
+        self.setHeader(b"Server", SERVER)
         self.setHeader(b"Date", _date(int(now)))
 
     def processingFailed(self, reason: Failure) -> Failure:
@@ -224,8 +225,7 @@ class RegistryRequest(Request):
     def _answer(self, refusal: Refused) -> None:
         self._count(refusal)
         body = refuse(self, refusal)
-        self.setHeader(b"Server", SERVER)
-        self._date()
+        self._sign()
         self.write(body)
         self.finish()
 
@@ -576,12 +576,6 @@ class RegistrySite(Site):
 
     def log(self, request: Any) -> None:
         """Write no access log."""
-
-    def getResourceFor(self, request: Request) -> IResource:
-        """Find the resource; the last moment to say which server this is."""
-        request.setHeader(b"Server", SERVER)
-        found: IResource = super().getResourceFor(request)
-        return found
 
     def acceptableProtocols(self) -> list[bytes]:
         """Speak HTTP/1.1 only: HTTP/2 would come without these limits."""

@@ -57,10 +57,8 @@ class Record:
         :param now: seconds since 1970.
         :param renewal: a random name, or empty: the record can't be prolonged.
         """
-        return cls(
-            *(peer_id, body.username, body.nat, ip, body.addresses, int(now), renewal),
-            listed=body.listed,
-        )
+        what = body.username, body.nat, ip, body.addresses
+        return cls(peer_id, *what, int(now), renewal, body.listed)
 
     def is_prolonged_by(self, renewal: str, ip: str) -> bool:
         """Tell whether a token that came from this address prolongs this record."""
@@ -72,24 +70,6 @@ class Record:
         """The port of the published address, that on the ip that the registry saw first."""
         seen = [port for host, port in self.addresses if host == self.ip]
         return next(iter(seen + [port for _, port in self.addresses]), None)
-
-    def to_json(self, online: bool) -> JsonObject:
-        """
-        Return what anybody may see.
-
-        :param online: whether documents can be delivered to the peer now.
-        """
-        published = [format_address(address) for address in self.addresses]
-        return {
-            "peer_id": self.peer_id,
-            "username": self.username,
-            "nat": self.nat,
-            "online": online,
-            "as_of": self.as_of,
-            "ip": self.ip if published else None,
-            "port": self.port,
-            "addresses": published or None,
-        }
 
 
 @attrs.frozen
@@ -105,7 +85,18 @@ class PublicRecord:
 
     def to_json(self) -> JsonObject:
         """Return what anybody may see."""
-        return self.record.to_json(self.online)
+        record = self.record
+        published = [format_address(address) for address in record.addresses]
+        return {
+            "peer_id": record.peer_id,
+            "username": record.username,
+            "nat": record.nat,
+            "online": self.online,
+            "as_of": record.as_of,
+            "ip": record.ip if published else None,
+            "port": record.port,
+            "addresses": published or None,
+        }
 
 
 @attrs.frozen

@@ -57,7 +57,7 @@ class CorrespondentsTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """There are no more than so many; the one renewed longest ago goes."""
-        pairs = Correspondents(2)
+        pairs = Correspondents(capacity=2)
         for name in ("b", "c", "b", "d"):
             pairs.wrote("a", name, 0.0)
         self.assertEqual([pairs.has_written("a", one, 1.0) for one in "bcd"], [True, False, True])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.registry.refusals import Refused
-from p2pchat.registry.store.directory import Directory, Record
+from p2pchat.registry.store.directory import Directory, PublicRecord, Record
 from p2pchat.wire.documents import Registration
 
 
@@ -116,13 +116,15 @@ class RecordTests(SynchronousTestCase):
 
     def test_hidden(self) -> None:
         """Without published addresses there is no ip, no port, no address."""
-        shown = Record.of("a", Registration("alice", "x"), "192.0.2.1", 5.0).to_json(online=True)
+        record = Record.of("a", Registration("alice", "x"), "192.0.2.1", 5.0)
+        shown = PublicRecord(record, online=True).to_json()
         self.assertEqual((shown["ip"], shown["port"], shown["addresses"]), (None, None, None))
         self.assertEqual((shown["nat"], shown["as_of"], shown["online"]), ("x", 5, True))
 
     def test_published(self) -> None:
         """With them, ip is what the registry saw and port that of the address on this ip."""
         body = Registration("alice", "", (("10.0.0.1", 5), ("192.0.2.1", 6)))
-        shown = Record.of("a", body, "192.0.2.1", 0.0).to_json(online=False)
+        record = Record.of("a", body, "192.0.2.1", 0.0)
+        shown = PublicRecord(record, online=False).to_json()
         self.assertEqual((shown["ip"], shown["port"]), ("192.0.2.1", 6))
         self.assertEqual(shown["addresses"], ["10.0.0.1:5", "192.0.2.1:6"])
