@@ -8,11 +8,31 @@ import attrs
 
 from p2pchat.natcheck.classic import NatType
 from p2pchat.natcheck.discovery import Behaviour
-from p2pchat.natcheck.words import LABELS, MEANINGS
 from p2pchat.traversal.nat import Filtering, Mapping
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.strict_json import JsonObject
 from p2pchat.wire.visible import visible
+
+# What is said of a mapping, and which one pystun3's labels (RFC 3489) mean.
+_MEANINGS = {
+    Mapping.NONE: "No NAT stands between you and that server: direct paths are easy.",
+    Mapping.ENDPOINT_INDEPENDENT: "Your NAT keeps one address for everybody: direct paths work"
+    " with nearly every other NAT.",
+    Mapping.PORT_INDEPENDENT: "Your NAT keeps one address for all ports of a host: direct paths"
+    " work with most other NATs.",
+    Mapping.ADDRESS_DEPENDENT: "Your NAT gives you another address for each host: direct paths"
+    " work where the other side's NAT is easy.",
+    Mapping.ADDRESS_AND_PORT_DEPENDENT: "Your NAT gives you another address for every destination:"
+    " direct paths work where the other side's NAT is easy.",
+}
+_LABELS = {
+    "Symmetric NAT": Mapping.ADDRESS_AND_PORT_DEPENDENT,
+    "Open Internet": Mapping.NONE,
+    "Symmetric UDP Firewall": Mapping.NONE,
+    "Full Cone": Mapping.ENDPOINT_INDEPENDENT,
+    "Restric NAT": Mapping.ENDPOINT_INDEPENDENT,
+    "Restric Port NAT": Mapping.ENDPOINT_INDEPENDENT,
+}
 
 
 @attrs.frozen
@@ -35,9 +55,9 @@ class NatCheck:
         """One sentence for a person."""
         mapping = self.behaviour.mapping
         if mapping is Mapping.UNKNOWN:
-            mapping = LABELS.get(self.nat_type.label, Mapping.UNKNOWN)
-        if mapping in MEANINGS:
-            return MEANINGS[mapping]
+            mapping = _LABELS.get(self.nat_type.label, Mapping.UNKNOWN)
+        if mapping in _MEANINGS:
+            return _MEANINGS[mapping]
         if self.address:
             return "The server answered, but not enough to tell what your NAT does."
         if self.nat_type == NatType():

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from p2pchat import events
-from p2pchat.natcheck.words import nat_rows
+from p2pchat.natcheck.reading import nat_rows
 from p2pchat.peer.settings import DEFAULT_SERVER, ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
