@@ -15,11 +15,25 @@ from typing import ClassVar
 import attrs
 
 
+class NodeEvent:
+    """Something that a node tells; ``NAME`` is what programs call it."""
+
+    __slots__ = ()
+
+    NAME: ClassVar[str]
+
+
 @attrs.frozen
-class PeerEvent:
+class SessionEvent(NodeEvent):
     """Something about one peer."""
 
     peer_id: str
+
+
+@attrs.frozen
+class PeerEvent(SessionEvent):
+    """The same, with what the peer calls itself."""
+
     name: str
 
 
@@ -122,12 +136,11 @@ class Renamed(PeerEvent):
 
 
 @attrs.frozen
-class MessageSent:
+class MessageSent(SessionEvent):
     """A message of ours is in the log and goes out as soon as there is a path."""
 
     NAME: ClassVar[str] = "sent"
 
-    peer_id: str
     id: str
     text: str
 
@@ -144,12 +157,11 @@ class MessageReceived(PeerEvent):
 
 
 @attrs.frozen
-class MessageDelivered:
+class MessageDelivered(SessionEvent):
     """The other side has this message of ours."""
 
     NAME: ClassVar[str] = "delivered"
 
-    peer_id: str
     id: str
     milliseconds: float  # since it was sent
 
@@ -215,7 +227,7 @@ class OfferEnded(PeerEvent):
 
 
 @attrs.frozen
-class Starting:
+class Starting(NodeEvent):
     """
     The program begins to register.
 
@@ -235,7 +247,7 @@ class Starting:
 
 
 @attrs.frozen
-class Leaving:
+class Leaving(NodeEvent):
     """Saying goodbye takes a while; what is typed is obeyed no more."""
 
     NAME: ClassVar[str] = "leaving"
@@ -244,7 +256,7 @@ class Leaving:
 
 
 @attrs.frozen
-class Registered:
+class Registered(NodeEvent):
     """The registry holds our record; said again after the registry was away."""
 
     NAME: ClassVar[str] = "registered"
@@ -257,7 +269,7 @@ class Registered:
 
 
 @attrs.frozen
-class RegistryLost:
+class RegistryLost(NodeEvent):
     """The registry can't be reached, or its event stream ended; running conversations go on."""
 
     NAME: ClassVar[str] = "registry_lost"
@@ -267,7 +279,7 @@ class RegistryLost:
 
 
 @attrs.frozen
-class NatRead:
+class NatRead(NodeEvent):
     """
     Our NAT, as the registry's STUN service shows it.
 
@@ -310,7 +322,7 @@ class ContactChanged(PeerEvent):
 
 
 @attrs.frozen
-class Trouble:
+class Trouble(NodeEvent):
     """
     Something that the person should know and that ends nothing.
 
@@ -321,31 +333,3 @@ class Trouble:
 
     reason: str
     word: str = ""
-
-
-SessionEvent = (
-    Calling
-    | Rings
-    | OfferReceived
-    | Checking
-    | PathFound
-    | Connected
-    | Renamed
-    | MessageSent
-    | MessageReceived
-    | MessageDelivered
-    | PathLost
-    | Disconnected
-    | CallFailed
-    | OfferEnded
-)
-NodeEvent = (
-    SessionEvent
-    | Starting
-    | Leaving
-    | Registered
-    | RegistryLost
-    | NatRead
-    | ContactChanged
-    | Trouble
-)

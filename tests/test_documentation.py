@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import get_args
 from uuid import UUID
 
+import attrs
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from benchmarks import million
-from p2pchat import events
 from p2pchat.errors import BadSignature
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
@@ -94,6 +94,7 @@ from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
 from tests.registry.web import Web
 from tests.traversal.attempt_ends import MAX_PACKET
+from tests.ui.fake_node import EVENTS
 
 ROOT = Path(__file__).parent.parent
 
@@ -170,10 +171,10 @@ class CompletenessTests(SynchronousTestCase):
 
     def test_events(self) -> None:
         """Each object of the JSON lines, and each of its members, is described."""
-        kinds = [*get_args(events.NodeEvent), *get_args(results.Result)]
+        kinds = [*EVENTS, *get_args(results.Result)]
         self.assert_says("json", {f"``{kind.NAME}``" for kind in kinds})
         self.assert_says("json", {f"``{NatCheck.NAME}``"})
-        members = {member for kind in kinds for member in kind.__annotations__} - {"NAME"}
+        members = {one.name for kind in kinds for one in attrs.fields(kind)}
         self.assert_says("json", {f"``{member}``" for member in members})
 
     def test_facts(self) -> None:

@@ -211,7 +211,7 @@ class Node:
                 self._signaling.retry()
             case CandidatesChanged():
                 self._candidates_changed()
-            case _ if isinstance(event, events.SessionEvent):
+            case events.SessionEvent():
                 self._tell(event)
 
     def _tell(self, event: events.SessionEvent) -> None:

@@ -21,6 +21,7 @@ ALICE = "0a11ce00-0000-8000-8000-000000000001"
 BOB = "b0b00000-0000-8000-8000-000000000002"
 CAROL = "ca401000-0000-8000-8000-000000000003"
 NAMES = {BOB: "bob", CAROL: "carol"}
+EVENTS: list[Any] = [kind for kind in vars(events).values() if hasattr(kind, "NAME")]
 
 
 @implementer(IPushProducer)

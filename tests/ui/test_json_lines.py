@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import fail
 
-from p2pchat import events
 from p2pchat.errors import RegistryError, WhoError
 from p2pchat.ui import results
 from p2pchat.ui.json_form import encode
 from p2pchat.ui.json_lines import JsonLines
-from tests.ui.fake_node import ALICE, BOB, CAROL
+from tests.ui.fake_node import ALICE, BOB, CAROL, EVENTS
 from tests.ui.test_console import StdioCase
 
 
@@ -38,7 +37,7 @@ class JsonLinesTests(StdioCase):
 
     def test_names(self) -> None:
         """No two kinds of event have the same name, but for an answer that repeats one."""
-        kinds = [*get_args(events.NodeEvent), *get_args(results.Result)]
+        kinds = [*EVENTS, *get_args(results.Result)]
         names = [kind.NAME for kind in kinds if kind is not results.Nat]
         self.assertEqual(len(names), len(set(names)))
 

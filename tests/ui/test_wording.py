@@ -15,7 +15,7 @@ from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
 from p2pchat.ui.layout import Layout, Style
 from p2pchat.ui.wording import Wording
-from tests.ui.fake_node import ALICE, BOB, CAROL
+from tests.ui.fake_node import ALICE, BOB, CAROL, EVENTS
 
 _STORED = [
     events.Starting(ALICE, "", "", "", "/", ("identity",)),
@@ -64,7 +64,7 @@ class WordingTests(SynchronousTestCase):
 
     def test_every_kind(self) -> None:
         """There is a sentence, or a reason for none, for whatever a node or a command tells."""
-        for kind in (*get_args(events.NodeEvent), *get_args(results.Result)):
+        for kind in (*EVENTS, *get_args(results.Result)):
             self.wording.say(sample(kind))
 
     def test_starting(self) -> None:
