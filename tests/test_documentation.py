@@ -417,7 +417,7 @@ class NumberTests(SynchronousTestCase):
             f"None has more than {MAX_PACKET} bytes",
             f"lasts at most {punching.FIRST_ROUND:g} seconds, later ones {punching.LATER_ROUND}",
             f"shortens the round to {punching.SETTLING} seconds",
-            f"began more than {punching.JOIN_INTERVAL:g} seconds ago",
+            f"began more than {punching.IMPROVE_INTERVAL:g} seconds ago",
             f"is checked {punching.RELAY_WAIT} seconds after the pair came about",
             f"an IP TTL of {punching.LOW_TTL} until",
             f"{punching.LOW_TTL_PHASE} seconds have passed",

@@ -327,9 +327,9 @@ class Endpoint:
                 case PathMoved(ufrag, path):
                     if (session := self._owner(ufrag)) is not None:
                         session.path_moved(ufrag, path, now)
-                case RoundEnded(ufrag, confirmed):
+                case RoundEnded(ufrag, succeeded):
                     if (session := self._owner(ufrag)) is not None:
-                        session.round_ended(ufrag, confirmed, now)
+                        session.round_ended(ufrag, succeeded, now)
                 case _:
                     self._react(event, now)
         return any_came

@@ -260,12 +260,12 @@ class PeerSession(SessionState):
             self._use(path, now)
         self._drain(now)
 
-    def round_ended(self, ufrag: str, confirmed: bool, now: float) -> None:
-        """An attempt stopped checking."""
-        if not confirmed and ufrag == self._call.ufrag:
+    def round_ended(self, ufrag: str, succeeded: bool, now: float) -> None:
+        """A round of checks of an attempt ended."""
+        if not succeeded and ufrag == self._call.ufrag:
             self._call.round_failed(now)
         if ufrag == self._ufrag:
-            if confirmed:
+            if succeeded:
                 self.link.verified(now)
                 self._learn(now)
             else:

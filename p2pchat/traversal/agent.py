@@ -201,15 +201,15 @@ class Agent:
 
     def _may_send(self, attempt: Punching, to: Route, octets: int, now: float) -> bool:
         """Tell whether a packet of an attempt may go there now; if so, it is counted."""
-        host, proved = to.address[0], attempt.has_proved(to)
+        host, validated = to.address[0], attempt.is_validated(to)
         # Both limits count a packet only if it goes: the second is asked before the first takes.
-        if not proved and not self._limit.has_room(host, now):
+        if not validated and not self._limit.has_room(host, now):
             return False
         octets += WRAPPING if to.is_relayed else 0
         sharing = self._slots.count(attempt.has_priority)
         if not self._budget.take(attempt.ufrag, attempt.has_priority, sharing, octets, now):
             return False
-        return proved or self._limit.take(host, now)
+        return validated or self._limit.take(host, now)
 
     def learn(self, ufrag: str, remote_nat: NatTraits, now: float) -> None:
         """Take what the other side says of its NAT now."""
@@ -388,12 +388,12 @@ class Agent:
         if not self._slots.is_awaited:
             return
         for ufrag in self._slots.expire(now):
-            self._attempts[ufrag].give_up()
+            self._attempts[ufrag].slot_timed_out()
         if self._slots.is_pressed:
-            any(attempt.give_way(now) for attempt in self._checking())
+            any(attempt.free_slot(now) for attempt in self._checking())
         while (next_one := self._slots.next()) is not None:
             attempt = self._attempts[next_one]
-            attempt.take_turn(now)
+            attempt.begin_round(now)
             self._reconsider(attempt, now)
             attempt.handle_timer(now)
 
@@ -439,8 +439,8 @@ class Agent:
                     self.relays.send_check(datagram, ufrag, attempt.has_priority, now)
                 else:
                     self._outgoing.append((ufrag, datagram))
-            case RouteHeard(ufrag, route, proved):
-                self._routes.add(route, ufrag, proved)
+            case RouteHeard(ufrag, route, validated):
+                self._routes.add(route, ufrag, validated)
             case PathMoved() | RoundEnded():
                 self._events.append(event)
                 if attempt.is_direct or isinstance(event, RoundEnded):

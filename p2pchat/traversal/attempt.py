@@ -198,7 +198,7 @@ class Attempt:
             checks.pair_reports(origin),
             checks.guessing_report(origin),
             "" if self.method is None else self.method.value,
-            not checks.has_settled and not failure,
+            not checks.first_round_over and not failure,
             failure,
         )
 

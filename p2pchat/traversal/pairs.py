@@ -2,8 +2,8 @@
 Candidate pairs (RFC 8445 section 6.1.2), and the path that one of them becomes.
 
 A pair is one of our bases (the chat socket, a relay, or one of many sockets:
-:mod:`p2pchat.traversal.routes`) and one remote address.  It is *confirmed* by a response from
-the very address that the check went to (section 7.2.5.2.1).
+:mod:`p2pchat.traversal.routes`) and one remote address.  It is *valid* in a round that brings a
+response from the very address that the check went to (sections 7.2.5.2.1 and 7.2.5.3.2).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Pair:
     :ivar not_before: when checks may begin.
     :ivar due: when the next check goes out; ``None``: not in this round.
     :ivar sends: checks sent in this round.
-    :ivar confirmed_at: when a check was answered last.
+    :ivar answered_at: when a check was answered last.
     :ivar rtt: round-trip time in seconds, the shortest of the round.
     :ivar local: what our end is, by where the other side saw us.
     :ivar nominating: whether our USE-CANDIDATE hasn't been answered.
@@ -43,8 +43,8 @@ class Pair:
     checks_sent: int = 0
     checks_received: int = 0
     first_sent: float | None = None
-    first_confirmed: float | None = None
-    confirmed_at: float | None = None
+    first_answered: float | None = None
+    answered_at: float | None = None
     rtt: float = 0.0
     local: CandidateType = CandidateType.HOST
     nominating: bool = False
@@ -60,9 +60,9 @@ class Pair:
         """Whether it leads to an address of the other machine itself."""
         return self.type is CandidateType.HOST and not self.is_relayed
 
-    def is_confirmed(self, since: float) -> bool:
-        """Tell whether a check was answered since then."""
-        return self.confirmed_at is not None and self.confirmed_at >= since
+    def is_valid(self, since: float) -> bool:
+        """Tell whether a check was answered since then, when the round began."""
+        return self.answered_at is not None and self.answered_at >= since
 
     def begin_round(self, now: float) -> None:
         """Check at once, or as soon as checks may begin, and then fast."""
@@ -83,15 +83,15 @@ class Pair:
         wait = RESEND_AFTER[min(self.sends, len(RESEND_AFTER) - 1)]
         self.sends, self.checks_sent, self.due = self.sends + 1, self.checks_sent + 1, now + wait
 
-    def confirm(self, rtt: float, round_started: float, now: float) -> None:
+    def check_answered(self, rtt: float, round_started: float, now: float) -> None:
         """Note that a check of this round was answered."""
-        self.rtt = min(rtt, self.rtt) if self.is_confirmed(round_started) else rtt
-        self.confirmed_at, self.due = now, self.due if self.nominating else None
-        self.first_confirmed = now if self.first_confirmed is None else self.first_confirmed
+        self.rtt = min(rtt, self.rtt) if self.is_valid(round_started) else rtt
+        self.answered_at, self.due = now, self.due if self.nominating else None
+        self.first_answered = now if self.first_answered is None else self.first_answered
 
     def report(self, began: float) -> PairReport:
         """Return what became of it; ``began`` is the time that milliseconds count from."""
-        confirmed = milliseconds(self.first_confirmed, began)
+        answered = milliseconds(self.first_answered, began)
         return PairReport(
             self.route.base,
             self.type.value,
@@ -99,8 +99,8 @@ class Pair:
             milliseconds(self.first_sent, began),
             self.checks_sent,
             self.checks_received,
-            confirmed,
-            None if confirmed is None else in_ms(self.rtt),
+            answered,
+            None if answered is None else in_ms(self.rtt),
         )
 
 

@@ -1,5 +1,5 @@
 """
-One attempt to join two sockets: rounds of checks on all pairs at once, and the path that they find.
+The checks of one attempt: rounds of them on all pairs at once, and the path that they find.
 
 ::
 
@@ -13,25 +13,27 @@ One attempt to join two sockets: rounds of checks on all pairs at once, and the 
         ├─ response ─────────────────────────────────────────▶ │
       path                                                   path
 
-A *round* is a time in which checks go out: the first one finds a path, later ones, started by
-:meth:`Punching.check_again` or by a check from a new address, verify it or move it::
+A *round* is one run of the checklist: each pair is checked until it is valid, or the round ends.
+The first one finds a path.  Later ones, started by :meth:`Punching.check_again` or by a check from
+a new address, verify it or move it::
 
-    WAITING ─ a slot ─▶ CHECKING ─ over, a pair is confirmed ─▶ QUIET
-       └─ none in time ─▶ FAILED ◀─ over, none is ┘
-    QUIET, FAILED ─ asked for, and a slot ─▶ CHECKING
+    QUEUED ─ a slot ─▶ CHECKING ─ over, with a valid pair ─▶ COMPLETED
+       └─ none in time ─▶ FAILED ◀─ over, without ┘
+    COMPLETED, FAILED ─ a round is asked for, and a slot ─▶ CHECKING
 
 A round begins when there is a slot for it (:mod:`p2pchat.traversal.check_slots`); until then the
 attempt goes on as before.  A check that the limits don't let out (:attr:`Punching.may_send`) is not
-made, and is due again PAUSE later.
+made, and is due again RETRY_DELAY later.
 
 The controlling side, which made the offer, nominates the pair that it selects
 (:mod:`p2pchat.traversal.selection`); the controlled side follows, and until it is told selects by
-the same rule.  A route is *heard* when an authentic check came over it, and *proved* when a
-response to a check of ours did: only that shows that somebody is there who wants our packets.
+the same rule.  A route is *heard* when an authentic check came over it, and *validated* when a
+response to a check of ours did (as an address is, RFC 9000 section 8.2): only that shows that
+somebody is there who wants our packets.
 Traffic is taken from any route that is heard; only checks move the path.
 
 A direct pair is better than a relayed one whatever their times, and a round in which only relayed
-pairs are confirmed goes on to its end, for a direct one may need more time.
+pairs are valid goes on to its end, for a direct one may need more time.
 
 Deviations from RFC 8445, beside those of checks and selection: no pacing by Ta beyond RESEND_AFTER,
 for a check lost to a closed filter is no sign of congestion, and a round is bounded; one component.
@@ -64,25 +66,26 @@ from p2pchat.wire.documents import Candidate, CandidateType
 
 LOW_TTL = 4  # hops; passes two boxes of our own and reaches nobody three routers away
 LOW_TTL_PHASE = 0.5  # seconds; the other side has begun, or never will
-FIRST_ROUND = 5.0  # seconds until an attempt without any confirmed pair fails
-LATER_ROUND = 1.2  # seconds until a path that was lost is given up
-SETTLING = 0.3  # seconds a round goes on after its first confirmed pair, to find a better one
-JOIN_INTERVAL = 5.0  # seconds between rounds that their checks over a relay may cause
-RELAY_WAIT = 0.5  # seconds that the other side has to check our relayed address before we check
-# from it: a stranger's packet to a NAT without a firewall, which no low TTL can keep away here,
-# would make Linux give all its later mappings another port
+FIRST_ROUND = 5.0  # seconds; the most that an attempt's first round takes
+LATER_ROUND = 1.2  # seconds; the most that each later one takes
+SETTLING = 0.3  # seconds that a round goes on after its first valid direct pair, for a better one
+IMPROVE_INTERVAL = 5.0  # seconds between two rounds that checks of the other side begin while our
+# path is relayed: it looks for a direct one
+RELAY_WAIT = 0.5  # seconds before a candidate is checked from our relay: its own side is to check
+# our relayed address first.  Else our check is a stranger's packet to its NAT, which no low TTL can
+# stop here; a Linux NAT without a firewall would then map later datagrams to another port.
 MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
-PAUSE = 0.05  # seconds until what wasn't let out is due again
-YIELDING = LATER_ROUND  # seconds after which a round with a path ends if others have none
+RETRY_DELAY = 0.05  # seconds until a check that the limits held back is due again
+MIN_SLOT_TIME = LATER_ROUND  # seconds that a round with a valid pair keeps its slot, whoever waits
 
 
 class AttemptPhase(Enum):
     """Where an attempt stands."""
 
-    WAITING = "waiting"  # the first round is to begin
+    QUEUED = "queued"  # the first round waits for a slot
     CHECKING = "checking"  # a round is on
-    QUIET = "quiet"  # the round ended with a path
-    FAILED = "failed"  # the round ended without
+    COMPLETED = "completed"  # the last round ended with a valid pair
+    FAILED = "failed"  # it ended without one
 
 
 @attrs.frozen
@@ -95,11 +98,11 @@ class CheckDatagram:
 
 @attrs.frozen
 class RouteHeard:
-    """An authentic check came over a route, or, where it is ``proved``, a response to ours."""
+    """An authentic check came over a route, or, where it is ``validated``, a response to ours."""
 
     ufrag: str
     route: Route
-    proved: bool
+    validated: bool
 
 
 @attrs.frozen
@@ -112,10 +115,10 @@ class PathMoved:
 
 @attrs.frozen
 class RoundEnded:
-    """An attempt stopped checking; ``confirmed`` says whether it has a path."""
+    """A round of an attempt ended; ``succeeded`` says whether with a valid pair."""
 
     ufrag: str
-    confirmed: bool
+    succeeded: bool
 
 
 PunchingEvent = CheckDatagram | RouteHeard | PathMoved | RoundEnded
@@ -149,7 +152,7 @@ class Punching:
     :ivar method: how it was made.
     :ivar pairs: by where their checks go.
     :ivar bases: of which pairs are made.
-    :ivar has_settled: whether the first round is over: what it didn't find is hard to find.
+    :ivar first_round_over: whether the first round has ended, with a valid pair or without.
     :ivar guessing: our part of port guessing, if that has begun.
     :ivar remote_candidates: those of the other side.
     """
@@ -168,14 +171,14 @@ class Punching:
     outbox: deque[PunchingEvent] = attrs.Factory(deque)
     path: Path | None = None
     method: PathMethod | None = None
-    phase: AttemptPhase = AttemptPhase.WAITING
+    phase: AttemptPhase = AttemptPhase.QUEUED
     pairs: dict[Route, Pair] = attrs.Factory(dict)
     bases: tuple[str, ...] = (CHAT_SOCKET,)
-    has_settled: bool = False
+    first_round_over: bool = False
     guessing: GuessingRun | None = None
     remote_candidates: RemoteCandidates = attrs.field(init=False)
     _heard: set[Route] = attrs.Factory(set)
-    _proved: set[Route] = attrs.Factory(set)
+    _validated: set[Route] = attrs.Factory(set)
     _max_check: int = attrs.field(init=False)  # bytes
     _sent: dict[bytes, SentCheck] = attrs.Factory(dict)  # by transaction id
     _nominated: Route | None = None  # by the other side
@@ -204,7 +207,7 @@ class Punching:
         :param low_ttl: whether this side checks before the other can have begun.
         """
         self._low_ttl_until = now + LOW_TTL_PHASE if low_ttl else now
-        self._start_round(now, FIRST_ROUND)
+        self._ask_for_round(now, FIRST_ROUND)
         self.add_candidates(candidates, now)
 
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
@@ -221,7 +224,7 @@ class Punching:
         self.pairs = {route: one for route, one in self.pairs.items() if route.base not in gone}
         lost = frozenset(route for route in self._heard if route.base in gone)
         self._heard -= lost
-        self._proved -= lost
+        self._validated -= lost
         new = [base for base in relays if base not in self.bases]
         self.bases = (*(base for base in self.bases if base not in gone), *new)
         if not self.is_direct:  # a direct path is kept without a relay, and verified without
@@ -243,7 +246,7 @@ class Punching:
         is_on = self.phase is AttemptPhase.CHECKING
         if is_on and (self.path is None or now - self._round_started < LATER_ROUND):
             return
-        self._start_round(now, LATER_ROUND)
+        self._ask_for_round(now, LATER_ROUND)
         self.handle_timer(now)
 
     def begin_guessing(self, strategy: Strategy, target: Address, begins_at: float) -> None:
@@ -291,14 +294,14 @@ class Punching:
 
     # -- rounds
 
-    def _start_round(self, now: float, length: float) -> None:
-        """Begin a round, now or when there is a slot."""
+    def _ask_for_round(self, now: float, length: float) -> None:
+        """Ask for a slot; the round begins at once if there is one, else when there is."""
         self._round_length = length
-        if self.slots.ask(self.ufrag, self.has_priority, not self.has_settled, now):
-            self.take_turn(now)
+        if self.slots.ask(self.ufrag, self.has_priority, not self.first_round_over, now):
+            self.begin_round(now)
 
-    def take_turn(self, now: float) -> None:
-        """Begin the round that was asked for: there is a slot."""
+    def begin_round(self, now: float) -> None:
+        """Begin the round that a slot was asked for."""
         self.phase, self._select_at = AttemptPhase.CHECKING, None
         self._round_started, self._round_ends = now, now + self._round_length
         self._sent.clear()
@@ -308,37 +311,39 @@ class Punching:
         for pair in self.pairs.values():
             pair.begin_round(now)
 
-    def give_up(self) -> None:
-        """Fail the first round: it had no slot in time."""
-        if self.phase is AttemptPhase.WAITING:
+    def slot_timed_out(self) -> None:
+        """Fail: the first round had no slot in time."""
+        if self.phase is AttemptPhase.QUEUED:
             self._end_round()
 
-    def give_way(self, now: float) -> bool:
-        """End a round that has a path, for attempts that have none; tells whether it did."""
-        is_mature = self.phase is AttemptPhase.CHECKING and now >= self._round_started + YIELDING
-        if not is_mature or not self._confirmed():
+    def free_slot(self, now: float) -> bool:
+        """End a round that has a valid pair, for attempts that wait; tells whether it did."""
+        is_mature = (
+            self.phase is AttemptPhase.CHECKING and now >= self._round_started + MIN_SLOT_TIME
+        )
+        if not is_mature or not self._valid_pairs():
             return False
         self._end_round()
         return True
 
     def _end_round(self) -> None:
         self.slots.leave(self.ufrag)
-        confirmed = bool(self._confirmed())
-        self.phase = AttemptPhase.QUIET if confirmed else AttemptPhase.FAILED
-        self.has_settled = True
+        succeeded = bool(self._valid_pairs())
+        self.phase = AttemptPhase.COMPLETED if succeeded else AttemptPhase.FAILED
+        self.first_round_over = True
         self._stop_guessing()
         self._sent.clear()
         for pair in self.pairs.values():
             pair.end_round()
-        self.outbox.append(RoundEnded(self.ufrag, confirmed))
+        self.outbox.append(RoundEnded(self.ufrag, succeeded))
 
     def _stop_guessing(self) -> None:
         if self.guessing is not None:
             self.guessing.stop()
 
-    def _confirmed(self) -> list[Pair]:
-        """Return the pairs that were confirmed in this round."""
-        return [pair for pair in self.pairs.values() if pair.is_confirmed(self._round_started)]
+    def _valid_pairs(self) -> list[Pair]:
+        """Return the valid pairs of this round."""
+        return [pair for pair in self.pairs.values() if pair.is_valid(self._round_started)]
 
     # -- checks and responses
 
@@ -357,11 +362,11 @@ class Punching:
         # A nomination that a later one overtook on the way has a smaller number.
         if number is not None and number >= self._nomination and not self.controlling:
             self._nominated, self._nomination = source, number
-        self._check_back(source, check, now)
+        self._trigger_check(source, check, now)
         return True
 
-    def _check_back(self, source: Route, check: Check, now: float) -> None:
-        """Check back at once (RFC 8445 section 7.3.1.4), unless the pair is confirmed."""
+    def _trigger_check(self, source: Route, check: Check, now: float) -> None:
+        """Make a triggered check (RFC 8445 section 7.3.1.4), unless the pair is valid."""
         is_new = source not in self._heard
         pair = self.pairs.get(source)
         if pair is None:
@@ -374,25 +379,25 @@ class Punching:
         self.remote_began(now)
         # The other side looks for a path, or a better one: both have to check for that.
         if self.phase is AttemptPhase.FAILED or (
-            self.phase is AttemptPhase.QUIET and self._joins(is_new, now)
+            self.phase is AttemptPhase.COMPLETED and self._calls_for_round(is_new, now)
         ):
-            self._start_round(now, LATER_ROUND)
-        if is_new and not pair.is_confirmed(self._round_started):
+            self._ask_for_round(now, LATER_ROUND)
+        if is_new and not pair.is_valid(self._round_started):
             pair.due = now
-        if self._nominated == source and pair.is_confirmed(self._round_started):
+        if self._nominated == source and pair.is_valid(self._round_started):
             self._select(now)
         self.handle_timer(now)
 
-    def _joins(self, is_new: bool, now: float) -> bool:
-        """Whether a check of theirs begins a round of ours: from a new address, or to improve."""
+    def _calls_for_round(self, is_new: bool, now: float) -> bool:
+        """Whether a check begins a round of ours: from a new address, or for a direct path."""
         improvable = self.path is not None and self.path.is_relayed
-        return is_new or (improvable and now - self._round_started > JOIN_INTERVAL)
+        return is_new or (improvable and now - self._round_started > IMPROVE_INTERVAL)
 
-    def _hear(self, route: Route, proved: bool) -> None:
-        if route not in (self._proved if proved else self._heard):
+    def _hear(self, route: Route, validated: bool) -> None:
+        if route not in (self._validated if validated else self._heard):
             self._heard.add(route)
-            self._proved |= {route} if proved else set()
-            self.outbox.append(RouteHeard(self.ufrag, route, proved))
+            self._validated |= {route} if validated else set()
+            self.outbox.append(RouteHeard(self.ufrag, route, validated))
 
     def receive_response(self, message: stun.Message, source: Route, now: float) -> bool:
         """Take a response; returns whether it was one of ours."""
@@ -404,7 +409,7 @@ class Punching:
         if self.pairs.get(source) is not pair:
             return True  # its relay is gone
         pair.nominating = pair.nominating and not sent.nominated
-        pair.confirm(now - sent.at, self._round_started, now)
+        pair.check_answered(now - sent.at, self._round_started, now)
         pair.local = self._local_type(source, stun.mapped_address(message))
         self._hear(source, True)
         if not pair.is_relayed and self.phase is AttemptPhase.CHECKING:
@@ -427,7 +432,7 @@ class Punching:
     def _select(self, now: float) -> None:
         nominated = None if self._nominated is None else self.pairs.get(self._nominated)
         current = None if self.path is None else self.pairs.get(self.path.route)
-        choice = select(self._confirmed(), current, nominated, self._round_started, now)
+        choice = select(self._valid_pairs(), current, nominated, self._round_started, now)
         if choice.again_at is not None:
             self._select_at = choice.again_at
             self._round_ends = max(self._round_ends, choice.again_at)
@@ -461,9 +466,9 @@ class Punching:
         """Whether the path in use needs no relay."""
         return self.path is not None and not self.path.is_relayed
 
-    def has_proved(self, target: Route) -> bool:
-        """Tell whether a response to a check of ours came over this route."""
-        return target in self._proved
+    def is_validated(self, route: Route) -> bool:
+        """Tell whether a response to a check of ours has come over this route."""
+        return route in self._validated
 
     @property
     def routes(self) -> frozenset[Route]:
@@ -495,7 +500,7 @@ class Punching:
     def _check(self, pair: Pair, now: float) -> None:
         route = pair.route
         if not self.may_send(route, self._max_check, now):
-            pair.due = now + PAUSE
+            pair.due = now + RETRY_DELAY
             return
         identifier = self._random_bytes(12)
         check = self.credentials.request(

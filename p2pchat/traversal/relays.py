@@ -175,7 +175,7 @@ class Relays:
         self.is_wanted, self._streams_at, self._retry_at = False, None, None
         for relayed in list(self._running.values()):
             self._close(relayed, now)
-        self._settle(now)
+        self._update(now)
 
     @property
     def owes_any(self) -> bool:
@@ -189,8 +189,8 @@ class Relays:
         del self._running[relayed.base]
         self._closing.append(relayed)
 
-    def _bury(self) -> None:
-        """Forget the allocations that are given back, or can't be: nothing is due for them."""
+    def _forget_closed(self) -> None:
+        """Forget closed allocations for which nothing is due: they are given back, or can't be."""
         for relayed in [one for one in self._closing if one.allocation.get_timer() is None]:
             self._closing.remove(relayed)
             if relayed.carrier != CHAT_SOCKET:
@@ -230,7 +230,7 @@ class Relays:
             if relayed.carrier == carrier and from_relay:
                 got = relayed.allocation.receive(data, now)
                 if not got:  # an answer of the relay itself: the allocation may be another
-                    self._settle(now)
+                    self._update(now)
                 return [(payload, Route(peer, relayed.base)) for payload, peer in got]
         return None
 
@@ -317,7 +317,7 @@ class Relays:
             return
         for relayed in self._all():
             relayed.allocation.handle_timer(now)
-        self._settle(now)
+        self._update(now)
 
     def _ask_again(self, now: float) -> None:
         """Close what was granted nothing, and ask all anew."""
@@ -326,15 +326,15 @@ class Relays:
         self.is_wanted = False
         self.want(now, True, self._reachable)
 
-    def _settle(self, now: float) -> None:
-        """Draw the conclusions from the allocations' states; tell the parent if bases changed."""
-        self._sort_out(now)
-        self._bury()
+    def _update(self, now: float) -> None:
+        """Follow the states of the allocations; tell the parent if our bases changed."""
+        self._close_useless(now)
+        self._forget_closed()
         if self._told != self.candidates():
             self._told = self.candidates()
             self.outbox.append(BasesChanged())
 
-    def _sort_out(self, now: float) -> None:
+    def _close_useless(self, now: float) -> None:
         """Close what failed, keep the first that was granted, retry where nothing is left."""
         for relayed in self._running.values():
             relayed.note(now)

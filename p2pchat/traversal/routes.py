@@ -54,30 +54,30 @@ class RouteTable:
     """
     The attempt to which traffic from each route goes, of all attempts of an agent.
 
-    An attempt *hears* a route that an authentic check came over, and has *proved* one that answered
-    a check of its own.  Traffic goes to whoever proved its route, and only where nobody did to
-    whoever hears it: the other side of an attempt could forge the source of a check, and would
-    get what a friend sends from there.  Of several of a kind the last one gets it.
+    An attempt has *heard* a route that an authentic check came over, and *validated* one that
+    answered a check of its own.  Traffic goes to whoever validated its route, and only where nobody
+    did to whoever heard it: the other side of an attempt could forge the source of a check, and
+    would get what a friend sends from there.  Of several of a kind the last one gets it.
     """
 
     _heard: dict[Route, dict[str, None]] = attrs.Factory(dict)
-    _proved: dict[Route, dict[str, None]] = attrs.Factory(dict)
+    _validated: dict[Route, dict[str, None]] = attrs.Factory(dict)
 
-    def add(self, route: Route, ufrag: str, proved: bool) -> None:
-        """Note that an attempt hears this route, or has proved it."""
-        for table in (self._heard, self._proved) if proved else (self._heard,):
+    def add(self, route: Route, ufrag: str, validated: bool) -> None:
+        """Note that an attempt has heard this route, or validated it."""
+        for table in (self._heard, self._validated) if validated else (self._heard,):
             table.setdefault(route, {})[ufrag] = None
 
     def owner(self, route: Route) -> str | None:
         """Return the attempt that gets what comes over a route."""
-        for table in (self._proved, self._heard):
+        for table in (self._validated, self._heard):
             if route in table:
                 return next(reversed(table[route]))
         return None
 
     def remove(self, route: Route, ufrag: str) -> None:
         """Note that an attempt gets nothing over this route any more."""
-        for table in (self._heard, self._proved):
+        for table in (self._heard, self._validated):
             ufrags = table.get(route, {})
             ufrags.pop(ufrag, None)
             if not ufrags:

@@ -1,5 +1,5 @@
 """
-Selection of the pair that carries the traffic, among those confirmed in the round; pure.
+Selection of the pair that carries the traffic, among the valid pairs of the round; pure.
 
 In this order:
 
@@ -40,7 +40,7 @@ class Choice:
 
 
 def select(
-    confirmed: Sequence[Pair],
+    valid: Sequence[Pair],
     current: Pair | None,
     nominated: Pair | None,
     round_started: float,
@@ -49,18 +49,18 @@ def select(
     """
     Choose the pair to use.
 
-    :param confirmed: the pairs that were confirmed in this round.
-    :param current: the pair in use, confirmed or not.
-    :param nominated: the pair that the other side nominated, confirmed or not.
+    :param valid: the valid pairs of this round.
+    :param current: the pair in use, valid or not.
+    :param nominated: the pair that the other side nominated, valid or not.
     """
-    if nominated in confirmed:
+    if nominated in valid:
         return Choice(nominated)
-    if not confirmed:
+    if not valid:
         return Choice()
-    best = min(confirmed, key=cost)
+    best = min(valid, key=cost)
     if current is None:
         return Choice(best)
-    if current in confirmed:
+    if current in valid:
         return Choice(best if _is_clearly_better(best, current) else None)
     fair = round_started + max(FAIR_WAIT, FAIR_RTTS * current.rtt)
     return Choice(again_at=fair) if now < fair else Choice(best)

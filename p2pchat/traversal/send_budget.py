@@ -6,19 +6,19 @@ them draw on one :class:`AmplificationLimit` for each *host*, an IPv4 address or
 one, whatever the port, the attempt and the peer: BURST packets at once, RATE a second from then
 on, hence no more than ``BURST + RATE * t`` in any t seconds (after RFC 9000 section 8).
 
-What goes to an endpoint that answered a check of ours in the attempt, or to a relay that holds an
-allocation of ours, doesn't count: they proved that they want it.  An authentic check that came from
-an endpoint proves nothing (RFC 9000 section 8.2 on paths of QUIC): the other side of an attempt has
-the key, and sources of UDP can be forged.
+What goes to a *validated* address doesn't count: an endpoint that answered a check of ours in the
+attempt, or a relay that holds an allocation of ours.  An authentic check that came from an endpoint
+validates nothing (RFC 9000 section 8.2 on paths of QUIC): the other side of an attempt has the key,
+and sources of UDP can be forged.
 
 BURST lets every honest call through: a run of probing (1,750 packets) to one NAT, and the checks of
 three attempts with nine candidates each, 26 in a round (702).
 
-What attempts send to all hosts, checks, answers to checks and port guessing, proved or not, over
-relays or not, is within one :class:`SendBudget`: in no second more than PACKETS packets with BYTES
-bytes of UDP payload.  Strangers' attempts leave KEPT_PACKETS and KEPT_BYTES of that to known peers,
-and of either kind those that check at the same time have equal shares.  One run of port probing,
-1,000 packets of 100 bytes a second, fits.
+What attempts send to all hosts, checks, answers to checks and port guessing, validated or not,
+over relays or not, is within one :class:`SendBudget`: in no second more than PACKETS packets with
+BYTES bytes of UDP payload.  Strangers' attempts leave KEPT_PACKETS and KEPT_BYTES of that to known
+peers, and of either kind those that check at the same time have equal shares.  One run of port
+probing, 1,000 packets of 100 bytes a second, fits.
 
 A packet that may not go isn't made or counted, and is tried again a little later.
 """
@@ -57,7 +57,7 @@ def host_key(host: str) -> str:
 
 @attrs.define
 class AmplificationLimit:
-    """The limit on what is sent to each host that hasn't proved that it wants it."""
+    """The limit on what is sent to each host, but for its validated addresses."""
 
     _spent: dict[str, tuple[float, float]] = attrs.Factory(dict)  # packets, and when that was
 

@@ -71,8 +71,8 @@ class End:
 
     def _note(self) -> None:
         self.moves += [one.path for one in take(self.punching, PathMoved)]
-        ends = {True: AttemptPhase.QUIET, False: AttemptPhase.FAILED}
-        self.ends += [ends[one.confirmed] for one in take(self.punching, RoundEnded)]
+        ends = {True: AttemptPhase.COMPLETED, False: AttemptPhase.FAILED}
+        self.ends += [ends[one.succeeded] for one in take(self.punching, RoundEnded)]
 
 
 def end(seed: int, ours: str, theirs: str, hosts: tuple[Address, ...], key: bytes = KEY) -> End:

@@ -21,7 +21,7 @@ STRANGERS = MAX_CHECKING - KEPT
 
 
 class AdmissionTests(SynchronousTestCase):
-    """Turns of known peers and of strangers."""
+    """Slots of known peers and of strangers."""
 
     def setUp(self) -> None:
         self.slots = CheckSlots()

@@ -209,7 +209,7 @@ class TurnTests(CostCase):
         self.now += FIRST_ROUND - 1
         late = self.punch("late", reflexive(PEER))
         self.flush()
-        self.assertEqual((late.phase, self.sent), (AttemptPhase.WAITING, []))
+        self.assertEqual((late.phase, self.sent), (AttemptPhase.QUEUED, []))
         self.run_until(NOW + FIRST_ROUND + 0.1, PEER)
         self.assertIs(late.phase, AttemptPhase.CHECKING)
         self.assertTrue(late.is_direct)
@@ -230,22 +230,22 @@ class TurnTests(CostCase):
         self.flush(FRIEND)
         self.assertTrue(friend.is_direct)
 
-    def test_settled(self) -> None:
+    def test_completed(self) -> None:
         """Who only keeps a path takes nobody's turn; who looks at it again waits for one."""
-        settled = [self.punch(f"settled {n}", reflexive((PEER[0], 100 + n))) for n in range(20)]
+        completed = [self.punch(f"completed {n}", reflexive((PEER[0], 100 + n))) for n in range(20)]
         answering = [(PEER[0], 100 + n) for n in range(20)]
         for _ in range(8):
             self.run_until(self.now + 0.5, *answering)
-        self.assertEqual({one.phase for one in settled}, {AttemptPhase.QUIET})
-        for one in settled:
+        self.assertEqual({one.phase for one in completed}, {AttemptPhase.COMPLETED})
+        for one in completed:
             one.check_again(self.now)
         self.flush(*answering)
-        checking = [one for one in settled if one.phase is AttemptPhase.CHECKING]
+        checking = [one for one in completed if one.phase is AttemptPhase.CHECKING]
         self.assertEqual(len(checking), MAX_CHECKING - KEPT)
         self.told.clear()
         self.run_until(self.now + 3, *answering)
         ends = {one for one in self.told if isinstance(one, RoundEnded)}
-        self.assertEqual(ends, {RoundEnded(f"settled {n}", True) for n in range(20)})
+        self.assertEqual(ends, {RoundEnded(f"completed {n}", True) for n in range(20)})
 
     def test_own_calls(self) -> None:
         """A round that has a path gives way to a friend's that has none."""
@@ -257,7 +257,7 @@ class TurnTests(CostCase):
         self.punch("one more", reflexive(FRIEND), has_priority=True)
         self.flush(FRIEND)
         self.assertEqual(
-            self.phases("friend 0", "one more"), [AttemptPhase.QUIET, AttemptPhase.CHECKING]
+            self.phases("friend 0", "one more"), [AttemptPhase.COMPLETED, AttemptPhase.CHECKING]
         )
 
     def test_room(self) -> None:
@@ -333,7 +333,7 @@ class CandidateTests(CostCase):
         for number in range(2000):
             if number == 100:
                 self.run_until(NOW + 5, PEER)
-                self.assertIs(attempt.phase, AttemptPhase.QUIET)
+                self.assertIs(attempt.phase, AttemptPhase.COMPLETED)
             host = f"198.18.{number // 250}.{number % 250}"
             attempt.add_candidates(reflexive(*((host, 1 + n) for n in range(32))), self.now)
         self.assertEqual(len(attempt.remote_candidates.kept), MAX_KEPT)

@@ -54,7 +54,7 @@ class ForgeryTests(PunchingCase):
         self.assertEqual(self.path(self.alice), B1)
 
     def test_other_address(self) -> None:
-        """A response from another address than the check went to confirms nothing."""
+        """A response from another address than the check went to makes no pair valid."""
         alice = self.alice.punching
         alice.begin(host(B1, B2), self.wire.now, False)
         request = stun.decode(checks_of(alice)[0].data)

@@ -17,7 +17,7 @@ NOW = 100.0
 
 
 class PairTests(SynchronousTestCase):
-    """When a pair is checked, and when it is confirmed."""
+    """When a pair is checked, and when it is valid."""
 
     def test_resent(self) -> None:
         """Checks go out fast at first, and in each round anew."""
@@ -38,13 +38,13 @@ class PairTests(SynchronousTestCase):
             pair.begin_round(now)
             self.assertEqual(pair.due, due)
 
-    def test_confirmed(self) -> None:
-        """An answer confirms the pair for its round, and ends the checks on it."""
+    def test_valid(self) -> None:
+        """An answer makes the pair valid for its round, and ends the checks on it."""
         pair = Pair(DIRECT, REFLEXIVE)
         pair.begin_round(NOW)
-        pair.confirm(0.02, NOW, NOW + 0.1)
-        self.assertTrue(pair.is_confirmed(NOW))
-        self.assertFalse(pair.is_confirmed(NOW + 0.2))
+        pair.check_answered(0.02, NOW, NOW + 0.1)
+        self.assertTrue(pair.is_valid(NOW))
+        self.assertFalse(pair.is_valid(NOW + 0.2))
         self.assertIsNone(pair.due)
 
     def test_round_trip_time(self) -> None:
@@ -54,25 +54,25 @@ class PairTests(SynchronousTestCase):
             *((0.03, NOW, 0.03), (0.02, NOW, 0.02), (0.05, NOW, 0.02)),
             *((0.05, NOW + 10, 0.05), (0.04, NOW + 10, 0.04)),
         ):
-            pair.confirm(rtt, started, started + 1)
+            pair.check_answered(rtt, started, started + 1)
             self.assertEqual(pair.rtt, expected)
 
     def test_nomination(self) -> None:
         """A nomination is checked until it is answered, whatever else is."""
         pair = Pair(DIRECT, REFLEXIVE)
-        pair.confirm(0.02, NOW, NOW)
+        pair.check_answered(0.02, NOW, NOW)
         pair.nominate(1, NOW)
-        pair.confirm(0.02, NOW, NOW)
+        pair.check_answered(0.02, NOW, NOW)
         self.assertEqual(pair.due, NOW)
         pair.nominating = False
-        pair.confirm(0.02, NOW, NOW)
+        pair.check_answered(0.02, NOW, NOW)
         self.assertIsNone(pair.due)
 
     def test_report(self) -> None:
         """What became of it is reported in milliseconds since a time."""
         pair = Pair(DIRECT, REFLEXIVE)
         pair.check_sent(NOW)
-        pair.confirm(0.02, NOW, NOW + 0.02)
+        pair.check_answered(0.02, NOW, NOW + 0.02)
         report = pair.report(NOW - 1)
         self.assertEqual((report.first_sent_ms, report.confirmed_ms), (1000.0, 1020.0))
         self.assertEqual((report.checks_sent, report.rtt_ms), (1, 20.0))

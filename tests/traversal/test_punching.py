@@ -10,7 +10,7 @@ from p2pchat.traversal.checks import REFLEXIVE_PREFERENCE, RELAYED_PREFERENCE
 from p2pchat.traversal.pairs import RESEND_AFTER
 from p2pchat.traversal.punching import (
     FIRST_ROUND,
-    JOIN_INTERVAL,
+    IMPROVE_INTERVAL,
     LATER_ROUND,
     LOW_TTL,
     LOW_TTL_PHASE,
@@ -55,12 +55,12 @@ class FirstRoundTests(PunchingCase):
         self.assertAlmostEqual(path.rtt, 0.02)
         self.assertEqual(self.path(self.bob), A1)
 
-    def test_settles(self) -> None:
+    def test_completes(self) -> None:
         """The round ends, and then there is silence."""
         self.joined()
         self.wire.run(1)
         self.assertEqual(
-            (self.alice.ends, self.bob.ends), ([AttemptPhase.QUIET], [AttemptPhase.QUIET])
+            (self.alice.ends, self.bob.ends), ([AttemptPhase.COMPLETED], [AttemptPhase.COMPLETED])
         )
         self.assertIsNone(self.alice.get_timer())
         sent = len(self.alice.sent)
@@ -321,7 +321,7 @@ class CheckAgainTests(PunchingCase):
         """A path that still works stays, without a word."""
         self.alice.punching.check_again(self.wire.now)
         self.wire.run(LATER_ROUND + 0.1)
-        self.assertEqual((len(self.alice.moves), self.alice.ends[-1]), (1, AttemptPhase.QUIET))
+        self.assertEqual((len(self.alice.moves), self.alice.ends[-1]), (1, AttemptPhase.COMPLETED))
 
     def test_moves(self) -> None:
         """Where the path is dead and another pair works, the path moves, on both sides."""
@@ -332,7 +332,8 @@ class CheckAgainTests(PunchingCase):
         self.wire.run(LATER_ROUND + 0.1)
         self.assertEqual((self.path(self.alice), self.path(self.bob)), (B2, A2))
         self.assertEqual(
-            (self.alice.ends[-1], self.bob.ends[-1]), (AttemptPhase.QUIET, AttemptPhase.QUIET)
+            (self.alice.ends[-1], self.bob.ends[-1]),
+            (AttemptPhase.COMPLETED, AttemptPhase.COMPLETED),
         )
 
     def test_fails(self) -> None:
@@ -342,7 +343,7 @@ class CheckAgainTests(PunchingCase):
         self.wire.run(LATER_ROUND - 0.01)
         self.assertEqual(self.alice.punching.phase, AttemptPhase.CHECKING)
         self.wire.run(0.02)
-        self.assertEqual(self.alice.ends, [AttemptPhase.QUIET, AttemptPhase.FAILED])
+        self.assertEqual(self.alice.ends, [AttemptPhase.COMPLETED, AttemptPhase.FAILED])
 
     def test_repeated_doubt(self) -> None:
         """Doubt during a round doesn't make it longer."""
@@ -373,7 +374,7 @@ class CheckAgainTests(PunchingCase):
         self.wire.link(A1, B1)
         self.bob.punching.check_again(self.wire.now)
         self.wire.run(2)
-        self.assertEqual(self.alice.ends[-1], AttemptPhase.QUIET)
+        self.assertEqual(self.alice.ends[-1], AttemptPhase.COMPLETED)
 
     def test_not_before_the_first_path(self) -> None:
         """Doubt before there is a path changes nothing."""
@@ -516,19 +517,19 @@ class JoinIntervalTests(SynchronousTestCase):
         self.hear(100.1)
         self.answer(100.1)
         self.punching.handle_timer(100.0 + FIRST_ROUND)
-        self.assertIs(self.punching.phase, AttemptPhase.QUIET)
+        self.assertIs(self.punching.phase, AttemptPhase.COMPLETED)
         assert self.punching.path is not None
         self.assertTrue(self.punching.path.is_relayed)
         return 100.0 + FIRST_ROUND
 
     def test_joins(self) -> None:
-        """JOIN_INTERVAL after the last round began, a check of theirs begins one."""
+        """IMPROVE_INTERVAL after the last round began, a check of theirs begins one."""
         began = self.quiet() + 0.1
         self.hear(began)
         self.assertIs(self.punching.phase, AttemptPhase.CHECKING)
         self.punching.handle_timer(began + LATER_ROUND)
-        self.assertIs(self.punching.phase, AttemptPhase.QUIET)
-        self.hear(began + JOIN_INTERVAL - 0.1)
-        self.assertIs(self.punching.phase, AttemptPhase.QUIET)
-        self.hear(began + JOIN_INTERVAL + 0.1)
+        self.assertIs(self.punching.phase, AttemptPhase.COMPLETED)
+        self.hear(began + IMPROVE_INTERVAL - 0.1)
+        self.assertIs(self.punching.phase, AttemptPhase.COMPLETED)
+        self.hear(began + IMPROVE_INTERVAL + 0.1)
         self.assertIs(self.punching.phase, AttemptPhase.CHECKING)

@@ -52,10 +52,10 @@ class CostTests(SynchronousTestCase):
 
 
 class SelectTests(SynchronousTestCase):
-    """From confirmed pairs, the pair in use and a nomination to a choice."""
+    """From valid pairs, the pair in use and a nomination to a choice."""
 
     def test_nothing(self) -> None:
-        """Where nothing is confirmed, nothing is chosen, and nothing awaited."""
+        """Where no pair is valid, nothing is chosen, and nothing awaited."""
         for current in (None, pair(0.1)):
             self.assertEqual(select([], current, pair(0.1), STARTED, STARTED), Choice())
 
@@ -66,7 +66,7 @@ class SelectTests(SynchronousTestCase):
         self.assertIs(select([worse, better], None, None, STARTED, STARTED).pair, better)
 
     def test_nominated(self) -> None:
-        """A nominated pair is taken as soon as it is confirmed, even for a better one in use."""
+        """A nominated pair is taken as soon as it is valid, even for a better one in use."""
         worse, better = pair(0.5, RELAYED), pair(0.1)
         self.assertIs(select([worse, better], better, worse, STARTED, STARTED).pair, worse)
         self.assertIs(select([better], None, worse, STARTED, STARTED).pair, better)
@@ -80,7 +80,7 @@ class SelectTests(SynchronousTestCase):
             self.assertIs(select([other], current, None, STARTED, STARTED + wait).pair, other)
 
     def test_clearly_better(self) -> None:
-        """A confirmed pair in use is left only for one with less than BETTER of its time."""
+        """A valid pair in use is left only for one with less than BETTER of its time."""
         current = pair(0.1)
         seconds = (0.1 + LOCAL_ADVANTAGE) * BETTER - LOCAL_ADVANTAGE
         for rtt, moves in ((seconds + 0.001, False), (seconds - 0.001, True)):
@@ -95,10 +95,10 @@ class SelectTests(SynchronousTestCase):
         self.assertIsNone(select([current, home], home, None, STARTED, STARTED).pair)
 
     @given(pairs)
-    def test_stays(self, confirmed: list[Pair]) -> None:
+    def test_stays(self, valid: list[Pair]) -> None:
         """Whatever was chosen is kept, while nothing changes."""
-        chosen = select(confirmed, None, None, STARTED, STARTED).pair
-        self.assertEqual(chosen is None, not confirmed)
+        chosen = select(valid, None, None, STARTED, STARTED).pair
+        self.assertEqual(chosen is None, not valid)
         if chosen is not None:
-            self.assertEqual(select(confirmed, chosen, None, STARTED, STARTED), Choice())
-            self.assertEqual(select(confirmed, chosen, chosen, STARTED, STARTED).pair, chosen)
+            self.assertEqual(select(valid, chosen, None, STARTED, STARTED), Choice())
+            self.assertEqual(select(valid, chosen, chosen, STARTED, STARTED).pair, chosen)

@@ -1,4 +1,4 @@
-"""How much goes to an address that hasn't proved that it wants it."""
+"""How much goes to an address that isn't validated."""
 
 from __future__ import annotations
 
