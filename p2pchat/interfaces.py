@@ -36,7 +36,7 @@ class IMachine(Protocol[_Event_co]):
         """Return when :meth:`handle_timer` wants to be called, in seconds, or ``None``."""
 
     def datagrams_to_send(self, now: float) -> Sequence[Datagram]:
-        """Return, and forget, the datagrams that wait."""
+        """Return, and forget, the datagrams that wait; fewer than PORTION are all of them."""
 
     def next_event(self) -> _Event_co | None:
         """Return, and forget, the oldest event, or ``None``."""

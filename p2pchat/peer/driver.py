@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from p2pchat.interfaces import IMachine
 from p2pchat.runtime import cancel
-from p2pchat.traversal.routes import Datagram
+from p2pchat.traversal.routes import PORTION, Datagram
 
 GRANULARITY = 0.0001  # seconds; below it a machine that wants to be called "now" would spin
 
@@ -74,6 +74,7 @@ class Driver(Generic[_Event]):
         self._hand_on()  # before they go out: events may open what they leave from
         if outgoing and not self._stopped:
             self.send(outgoing)
+        self._again = self._again or len(outgoing) >= PORTION
 
     def _hand_on(self) -> None:
         while not self._stopped and (event := self.machine.next_event()) is not None:

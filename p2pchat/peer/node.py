@@ -197,6 +197,8 @@ class Node:
 
     def _react(self, event: EndpointEvent) -> None:
         match event:
+            case events.MessageReceived() | events.MessageSent() | events.MessageDelivered():
+                self._announce(event)  # first: these come by the thousand
             case DocumentReady(peer_id, body):
                 self._signaling.send(peer_id, body)
             case PathLearned(peer_id, hint):

@@ -148,7 +148,7 @@ class People:
             changes["mistaken_for"] = self.contacts.mistaken_for(event.peer_id, event.name)
         if person.is_contact and person.name:
             changes["name"] = person.name
-        return attrs.evolve(event, **changes)
+        return attrs.evolve(event, **changes) if changes else event
 
     def conversations(self) -> list[ConversationInfo]:
         """Return what is under way, for a list on a screen."""

@@ -34,7 +34,7 @@ from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.punching import PathMoved, RoundEnded
-from p2pchat.traversal.routes import RELAYS, Datagram
+from p2pchat.traversal.routes import PORTION, RELAYS, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
 
@@ -282,11 +282,11 @@ class Endpoint:
         """Return, and forget, what the children want to send."""
         outgoing: list[Datagram] = []
         any_came = True
-        while any_came:  # until all is quiet: what one child says may wake another
+        while any_came and len(outgoing) < PORTION:  # what one child says may wake another
             checks = self.agent.datagrams_to_send(now)
             outgoing += checks
             any_came = self._take_agent_events(now) or bool(checks or self._woken)
-            while self._woken:
+            while self._woken and len(outgoing) < PORTION:
                 peer_id = next(iter(self._woken))
                 self._take_from(self._woken.pop(peer_id), outgoing, now)
         self._adapt_heartbeat()
@@ -303,7 +303,8 @@ class Endpoint:
                     outgoing.append(datagram)
         else:
             outgoing += datagrams
-        self._woken.pop(session.peer_id, None)
+        if len(datagrams) < PORTION:
+            self._woken.pop(session.peer_id, None)
         self._take_events(session, now)
         if session.peer_id in self.sessions:
             self._note_wish(session)

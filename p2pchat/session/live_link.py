@@ -26,7 +26,7 @@ from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkOpened, Lin
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
-from p2pchat.traversal.routes import Datagram, Route
+from p2pchat.traversal.routes import PORTION, Datagram, Route
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
 BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it
@@ -182,7 +182,7 @@ class LiveLink:
         self.fill(now)
         while datagrams := self._datagrams(now):
             outgoing += datagrams
-            if not self.fill(now):  # what went out has made room
+            if len(outgoing) >= PORTION or not self.fill(now):  # what went out has made room
                 break
         return outgoing
 

@@ -22,6 +22,8 @@ SOCKETS = "socket/"
 RELAYS = "relay/"
 STREAMS = "stream/"
 
+PORTION = 64  # datagrams; a machine that gives as many at once may have more, and is asked again
+
 
 class Route(NamedTuple):
     """A remote address, as it is reached from one base."""

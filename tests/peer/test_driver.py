@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer.driver import GRANULARITY, Driver
-from p2pchat.traversal.routes import Datagram
+from p2pchat.traversal.routes import PORTION, Datagram
 
 ADDRESS = ("192.0.2.1", 1)
 
@@ -179,6 +179,20 @@ class DriverTests(SynchronousTestCase):
             self.machine.outgoing.append(acknowledgement)
             self.machine.events.append("question")
         self.assertEqual(sent, [[acknowledgement, reply]])
+
+    def test_portions(self) -> None:
+        """A machine that gives PORTION datagrams is asked for more, once these are on their way."""
+        sent: list[int] = []
+        waiting = [Datagram(b"x", ADDRESS)] * (2 * PORTION + 1)
+
+        def next_portion(datagrams: Sequence[Datagram]) -> None:
+            sent.append(len(datagrams))
+            self.machine.outgoing = waiting[sum(sent) :][:PORTION]
+
+        self.driver = Driver(self.machine, self.clock, next_portion, self.take_event)
+        self.machine.outgoing = waiting[:PORTION]
+        self.driver.step()
+        self.assertEqual(sent, [PORTION, PORTION, 1])
 
     def test_stop(self) -> None:
         """A stopped driver has no timer and arms none."""

@@ -22,7 +22,7 @@ from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.relays import Relays
-from p2pchat.traversal.routes import CHAT_SOCKET, Datagram
+from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import PeerDocument
 from tests.identity.people import ALICE, BOB
@@ -124,7 +124,10 @@ class Peer:
 
     def outgoing(self, now: float) -> list[Datagram]:
         """Return, and forget, what is to be sent; events are taken as they come."""
-        outgoing = self.endpoint.datagrams_to_send(now)
+        outgoing: list[Datagram] = []
+        while len(portion := self.endpoint.datagrams_to_send(now)) >= PORTION:
+            outgoing += portion
+        outgoing += portion
         while (event := self.endpoint.next_event()) is not None:
             if isinstance(event, DocumentReady):
                 self._post.append(event.body)
