@@ -8,12 +8,14 @@ A mistake is answered with one sentence and the way to the list of options, not 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.python import usage
 
 from p2pchat import __version__
 from p2pchat.errors import ConfigurationError
+
+_Number = TypeVar("_Number", int, float)
 
 
 class CommandLine(usage.Options):
@@ -49,6 +51,21 @@ class CommandLine(usage.Options):
             is_mistake = isinstance(error, usage.UsageError)
             advice = f"\n{self.invocation} --help lists the options." if is_mistake else ""
             raise SystemExit(f"{self.program}: {error}{advice}") from None
+
+    def number(self, name: str, least: int, most: int, kind: type[_Number]) -> _Number:
+        """
+        Return the value of an option that is a number within these bounds.
+
+        :raises usage.UsageError: it isn't.
+        """
+        try:
+            value = kind(self[name])
+        except ValueError:
+            whole = "whole " if kind is int else ""
+            raise usage.UsageError(f"--{name}: {self[name]!r} is no {whole}number") from None
+        if not least <= value <= most:  # NaN isn't, either
+            raise usage.UsageError(f"--{name} must be from {least} to {most}")
+        return value
 
     def parseArgs(self, *arguments: str) -> None:
         """Refuse what is no option."""

@@ -16,7 +16,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO, cast
 
 from twisted.application.service import Service
 from twisted.logger import (
@@ -35,14 +35,13 @@ from p2pchat.events import Starting
 from p2pchat.peer.profile import Profile, Remembered, load_profile, recall, remember
 from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
+from p2pchat.runtime import Runtime, real_runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
+from p2pchat.tap.process import this_process
 from p2pchat.wire.origins import registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
-
-if TYPE_CHECKING:
-    from p2pchat.runtime import Runtime
 
 LOG_FILE = "p2ppeer.log"
 LOG_FILE_SIZE = 1_000_000  # bytes
@@ -90,7 +89,7 @@ class Options(CommandLine):
     def postOptions(self) -> None:
         """Check every value."""
         if self["stun-port"] is not None:
-            self["stun-port"] = int(self._number("stun-port", 1, 65534))
+            self["stun-port"] = self.number("stun-port", 1, 65534, int)
         if self["connect"] is not None and not self["connect"].strip():
             raise usage.UsageError("--connect needs a value")
         if self["log"] is not None:
@@ -125,10 +124,10 @@ class Options(CommandLine):
         return NodeSettings(
             username=self._username(remembered.username),
             server=self._server(remembered.server),
-            port=int(self._number("port", 0, 65535)),
+            port=self.number("port", 0, 65535, int),
             accept=self._accept(),
-            heartbeat=self._number("heartbeat", 1, 3600),
-            retries=int(self._number("retries", 1, 100)),
+            heartbeat=self.number("heartbeat", 1, 3600, float),
+            retries=self.number("retries", 1, 100, int),
             publish_address=bool(self["publish-address"]),
             listed=not self["unlisted"],
             relay_only=bool(self["relay-only"]),
@@ -163,16 +162,6 @@ class Options(CommandLine):
         except ValueError:
             choices = ", ".join(policy.value for policy in AcceptPolicy)
             raise usage.UsageError(f"--accept: {self['accept']!r} is none of {choices}") from None
-
-    def _number(self, name: str, least: int, most: int) -> float:
-        whole = "" if name == "heartbeat" else "whole "
-        try:
-            value = float(self[name]) if name == "heartbeat" else int(self[name])
-        except ValueError:
-            raise usage.UsageError(f"--{name}: {self[name]!r} is no {whole}number") from None
-        if not least <= value <= most:  # NaN isn't, either
-            raise usage.UsageError(f"--{name} must be from {least} to {most}")
-        return value
 
     def _suit_twistd(self) -> None:
         """Stay on the terminal, and let two peers run in one directory."""
@@ -228,8 +217,6 @@ def makeService(options: Options) -> Service:
     """Make the service that the options ask for, or end the program with a sentence."""
     from twisted.internet import reactor  # noqa: PLC0415 - twistd has chosen one by now
 
-    from p2pchat.runtime import real_runtime  # noqa: PLC0415
-
     runtime = real_runtime(reactor)
     try:
         if options["nat-type"]:
@@ -245,7 +232,6 @@ def _observer(options: Options) -> ILogObserver | None:
 
 def _nat_type_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.tap.peer_services import NatTypeService  # noqa: PLC0415
-    from p2pchat.tap.process import this_process  # noqa: PLC0415
 
     return NatTypeService(
         runtime=runtime,
@@ -263,7 +249,6 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.peer.node import Node  # noqa: PLC0415
     from p2pchat.peer.registry_signaling import RegistrySignaling  # noqa: PLC0415
     from p2pchat.tap.peer_services import PeerService, front_end_for  # noqa: PLC0415
-    from p2pchat.tap.process import this_process  # noqa: PLC0415
 
     _check_stdio()
     profile, starting = _load(options, runtime)

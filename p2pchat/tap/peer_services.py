@@ -113,6 +113,7 @@ class PeerService(StdioService):
     terminal: Terminal | None = None
     call: str = ""
     _node: INode | None = attrs.field(default=None, init=False)
+    _note: IDelayedCall | None = attrs.field(default=None, init=False)  # that goodbyes take long
 
     def begin(self) -> None:
         """Show the console and start the node."""
@@ -163,10 +164,11 @@ class PeerService(StdioService):
         for one in self.front_ends:
             one.requests.end()  # a signal ends us without anybody's leaving
         leaving = events.Leaving(STOP_DEADLINE)
-        note = self.runtime.clock.callLater(SAY_LEAVING, self._show, leaving)
-        return maybeDeferred(node.stop).addBoth(_cancelling(note))
+        self._note = self.runtime.clock.callLater(SAY_LEAVING, self._show, leaving)
+        return maybeDeferred(node.stop)
 
     def _close(self) -> Deferred[Any]:
+        cancel(self._note)
         _log.info("p2pchat has left")
         closed = gatherResults([one.close() for one in self.front_ends])
         return closed.addBoth(lambda _: self._restore())
@@ -213,14 +215,6 @@ def front_end_for(runtime: Runtime, username: str, json: bool) -> tuple[FrontEnd
         return PlainConsole(runtime, wording, Layout(Style(False), width)), None
     layout = Layout(style_for(os.environ), terminal.width)
     return TerminalConsole(runtime, Wording(username), layout, terminal.width), terminal
-
-
-def _cancelling(call: IDelayedCall) -> Callable[[Any], Any]:
-    def pass_on(result: Any) -> Any:
-        cancel(call)
-        return result
-
-    return pass_on
 
 
 def _reason(error: CannotListenError) -> str:

@@ -100,16 +100,16 @@ class Options(CommandLine):
 
     def postOptions(self) -> None:
         """Check every value, and put numbers in place of digits."""
-        self["stun"] = self._number("stun", 0, 65_534)
+        self["stun"] = self.number("stun", 0, 65_534, int)
         self["stun-host"] = self._read("stun-host", _host)
-        self["lease"] = self._number("lease", *LEASES)
+        self["lease"] = self.number("lease", *LEASES, int)
         origins = [self._read("public-url", origin, url) for url in self["public-url"] if url]
         self["public-url"] = tuple(dict.fromkeys(origins))
-        self["turn-ttl"] = self._number("turn-ttl", *TURN_TTLS)
+        self["turn-ttl"] = self.number("turn-ttl", *TURN_TTLS, int)
         self["rates"] = rates.Rates(*(self._read(name, rates.Rate.parse) for name in RATES))
-        self["work-from"] = self._number("work-from", 0, MAX_STRANGERS)
+        self["work-from"] = self.number("work-from", 0, MAX_STRANGERS, int)
         for name in LIMITS:
-            self[name] = self._number(name, 1, MAX_LIMIT)
+            self[name] = self.number(name, 1, MAX_LIMIT, int)
         self["turn"] = self._relays()
         self["turn-secret"] = self._secret("turn-secret-file")
         self["store"] = self._store()
@@ -119,14 +119,6 @@ class Options(CommandLine):
         if self["metrics"]:
             self._check_endpoint("metrics", "tcp:9100:interface=127.0.0.1")
         self._check_addresses()
-
-    def _number(self, name: str, least: int, most: int) -> int:
-        text = self[name]
-        if not (text.isascii() and text.isdigit() and len(text) < 9):
-            raise usage.UsageError(f"--{name}: {text!r} is not a number")
-        if not least <= int(text) <= most:
-            raise usage.UsageError(f"--{name} must be from {least} to {most}")
-        return int(text)
 
     def _read(self, name: str, read: Callable[[str], T], text: str | None = None) -> T:
         """Read the text of an option."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -55,10 +56,8 @@ def read_context(private_key: str, certificates: str) -> Context:
     from OpenSSL import SSL, crypto  # noqa: PLC0415
     from twisted.internet.ssl import CertificateOptions  # noqa: PLC0415
 
-    with open(certificates, "rb") as file:
-        found = _certificates(file.read())
-    with open(private_key, "rb") as file:
-        key_text = file.read()
+    found = _certificates(Path(certificates).read_bytes())
+    key_text = Path(private_key).read_bytes()
     try:
         key = crypto.load_privatekey(crypto.FILETYPE_PEM, key_text)
         own, *chain = [crypto.load_certificate(crypto.FILETYPE_PEM, one) for one in found]

@@ -60,7 +60,7 @@ class ProgramTests(SynchronousTestCase):
         """A mistake is told by the name of the program, on stderr, with status 1."""
         for arguments, sentence in (
             (["--port", "x"], "p2pchat: --port: 'x' is no whole number"),
-            (["registry", "--lease", "x"], "p2pchat registry: --lease: 'x' is not a number"),
+            (["registry", "--lease", "x"], "p2pchat registry: --lease: 'x' is no whole number"),
             (["bob"], "p2pchat: 'bob' is no option; options begin with --"),
         ):
             done = p2pchat(*arguments)
