@@ -15,8 +15,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
       │     │     └── keys        keys from the bytes of a terminal; pure
       │     └── terminal     modes of the terminal
       └── json_lines    for programs
-            ├── json_requests  what they write; pure
-            └── json_form      what they read; pure
+            └── json_form    what they write, and read; pure
     slices         a bounded amount of work in each turn of the reactor
     requests       what is asked of the node, and done
       ├── commands      the meaning of a typed line; pure

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from p2pchat import events
-from p2pchat.ui import json_requests, results
+from p2pchat.ui import results
 from p2pchat.ui.commands import Say
-from p2pchat.ui.json_form import encode, fields_of
+from p2pchat.ui.json_form import BadRequest, encode, fields_of, parse
 from p2pchat.ui.stdio import FrontEnd
 
 # What a request can bring about, and so repeats its id.
@@ -43,8 +43,8 @@ class JsonLines(FrontEnd):
     def obey(self, line: str) -> None:
         """Do what a line asks for."""
         try:
-            asked = json_requests.parse(line)
-        except json_requests.BadRequest as error:
+            asked = parse(line)
+        except BadRequest as error:
             self.requests.refuse(events.Trouble(str(error), results.INPUT), error.id)
             return
         if asked.text and asked.to is not None:

@@ -25,7 +25,7 @@ from p2pchat.session.explanation import sentences
 from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE, Command, Mistake, Say, Verb, parse
 from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
-from p2pchat.ui.json_requests import RequestId
+from p2pchat.ui.json_form import RequestId
 
 NOBODY = "there is no current conversation"
 MAX_HELD = 1000  # lines for a peer who is looked for
@@ -33,15 +33,8 @@ MAX_HELD = 1000  # lines for a peer who is looked for
 _log = Logger()
 
 
-@attrs.define(eq=False)
-class _Search:
-    """
-    A ``/connect`` whose peer isn't found yet.
-
-    :ivar texts: what was typed since, for this peer.
-    """
-
-    texts: list[tuple[str, RequestId]] = attrs.Factory(list)
+# What was typed since a ``/connect`` whose peer isn't found yet, for this peer.
+_Held = list[tuple[str, RequestId]]
 
 
 @attrs.define
@@ -61,7 +54,7 @@ class Requests:
     cursor: Cursor = attrs.Factory(Cursor)
     request: RequestId = None
     _ended: bool = False
-    _looking: _Search | None = None  # what plain lines go to until the peer is found
+    _held: _Held | None = None  # what plain lines go to while a peer is looked for
 
     def end(self) -> None:
         """Ignore further requests: the person has left."""
@@ -131,7 +124,7 @@ class Requests:
 
     def _choose(self, peer_id: str) -> None:
         """Make the one current whom a command names; whoever is being looked for isn't any more."""
-        self._looking = None
+        self._held = None
         self._make_current(peer_id, is_answer=self.request is not None)
 
     def _choose_by(self, find: Callable[[], str]) -> None:
@@ -139,7 +132,7 @@ class Requests:
         try:
             peer_id = find()
         except P2PChatError:
-            self._looking = None
+            self._held = None
             self._go_on(None, self._make_current, "")
             raise
         self._choose(peer_id)
@@ -150,10 +143,10 @@ class Requests:
     # Commands.
 
     def _say(self, text: str) -> None:
-        if self._looking is not None and len(self._looking.texts) >= MAX_HELD:
+        if self._held is not None and len(self._held) >= MAX_HELD:
             raise WhoError(f"Not sent: {MAX_HELD} messages wait for whom you call.")
-        if self._looking is not None:
-            self._looking.texts.append((text, self.request))
+        if self._held is not None:
+            self._held.append((text, self.request))
         elif self.cursor.current:
             self._node.send(self.cursor.current, text)
         else:
@@ -167,25 +160,26 @@ class Requests:
     def _connect(self, who: str) -> None:
         # If nobody is found, what is being typed was meant for nobody else; the answer comes later.
         self._go_on(None, self._make_current, "")
-        search, self.cursor.was_chosen = _Search(), True
-        self._looking = search
-        found = self._later(lambda peer_id: self._called(peer_id, search))
-        vain = self._later(lambda failure: self._not_called(failure, search))
+        self.cursor.was_chosen = True
+        held: _Held = []
+        self._held = held
+        found = self._later(lambda peer_id: self._called(peer_id, held))
+        vain = self._later(lambda failure: self._not_called(failure, held))
         maybeDeferred(self._node.connect, who).addCallbacks(found, vain)
 
-    def _called(self, peer_id: str, search: _Search) -> None:
-        if search is self._looking:
+    def _called(self, peer_id: str, held: _Held) -> None:
+        if held is self._held:
             self._choose(peer_id)
         else:  # the person has chosen another: the answer says whom
             self._make_current(self.cursor.current, is_answer=self.request is not None)
-        for text, request in search.texts:
+        for text, request in held:
             self._go_on(request, self._node.send, peer_id, text)
 
-    def _not_called(self, failure: Failure, search: _Search) -> None:
-        if search is self._looking:
-            self._looking = None
+    def _not_called(self, failure: Failure, held: _Held) -> None:
+        if held is self._held:
+            self._held = None
         self._failed(failure)
-        for text, request in search.texts:
+        for text, request in held:
             unsent = Trouble(f"Not sent, since the call failed: {text}", results.WHO)
             self._go_on(request, self.announce, unsent)
 

@@ -12,8 +12,7 @@ from p2pchat.events import Connected, MessageReceived, MessageSent
 from p2pchat.ui import commands
 from p2pchat.ui.cells import cell_width, cut
 from p2pchat.ui.deliveries import Deliveries
-from p2pchat.ui.json_form import encode
-from p2pchat.ui.json_requests import BadRequest, parse
+from p2pchat.ui.json_form import BadRequest, encode, parse
 from p2pchat.ui.keys import KeyReader
 from p2pchat.ui.layout import Layout, Style
 from p2pchat.ui.line_editor import LineEditor

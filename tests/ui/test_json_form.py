@@ -1,4 +1,4 @@
-"""Tests of :mod:`p2pchat.ui.json_requests`."""
+"""Tests of :mod:`p2pchat.ui.json_form`: the requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui.json_requests import MAX_ID, BadRequest, Request, parse
+from p2pchat.ui.json_form import MAX_ID, BadRequest, Request, parse
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
