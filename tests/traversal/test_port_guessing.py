@@ -18,6 +18,7 @@ from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.port_guessing import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
+    OVERTIME,
     PASSES,
     PORTS,
     PROBES,
@@ -57,7 +58,7 @@ class BurstTests(SynchronousTestCase):
     def test_probes(self) -> None:
         """PROBES distinct ports of one host, from the chat socket, all with the same bytes."""
         run = GuessingRun.port_probing(CHECK, HARD, Random(1).randbytes, NOW)
-        datagrams = [one for _ in range(2 * PROBES) for one in run.take_due(NOW + 100 * _)]
+        datagrams = [one for _ in range(2 * PROBES) for one in run.take_due(NOW + TICK * _)]
         self.assertEqual((len(datagrams), run.sent, run.get_timer()), (PROBES, PROBES, None))
         self.assertEqual(len({one.destination for one in datagrams}), PROBES)
         self.assertEqual({one.destination[0] for one in datagrams}, {HARD})
@@ -80,6 +81,18 @@ class BurstTests(SynchronousTestCase):
         self.assertEqual(len(run.take_due(NOW + 3)), PROBES_A_TICK)
         self.assertEqual(run.take_due(NOW + 3), [])
         self.assertEqual(len(run.take_due(NOW + 3 + TICK)), PROBES_A_TICK)
+
+    def test_held_back(self) -> None:
+        """What budgets hold back for long is let go, and the next run finds them full."""
+        run = GuessingRun.many_sockets("frag", CHECK, EASY, LOW_TTL, NOW)
+        length = PASSES * SOCKETS_OPENED / SOCKETS_A_TICK * TICK
+        budget = iter(range(100))
+        now = NOW
+        while (due := run.get_timer()) is not None:
+            now = due
+            run.take_due(now, lambda _one: next(budget, None) is not None)
+        self.assertEqual(run.sent, 100)
+        self.assertLess(abs(now - NOW - OVERTIME * length), 2 * TICK)
 
     def test_many_sockets(self) -> None:
         """Each of SOCKETS_OPENED sockets sends to the one address, PASSES times, low."""
