@@ -35,6 +35,7 @@ from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, GatheringEvent, NetworkReturned
 from p2pchat.traversal.nat import Mapping, NatTraits
+from p2pchat.traversal.pairs import Checklist
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.port_guessing import GuessingBudget, target
 from p2pchat.traversal.punching import (
@@ -47,6 +48,7 @@ from p2pchat.traversal.punching import (
     RouteHeard,
 )
 from p2pchat.traversal.relays import BasesChanged, Relays, RelaysEvent, StreamChange
+from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route, RouteTable
 from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
 from p2pchat.traversal.strategy import Plan, plan
@@ -174,12 +176,14 @@ class Agent:
         :param hint: how this peer was reached last.
         :param has_priority: whether the peer is a contact, or our person called or accepted it.
         """
+        bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
+        remote = RemoteCandidates(self.gathering.is_local)
         attempt = Punching(
             credentials,
             not low_ttl,  # the offering side, which checks second
+            Checklist(remote, self.gathering.families, bases),
             self.gathering.host_addresses,
             self.gathering.reflexive_addresses,
-            self.gathering.is_local,
             self._random_bytes,
             has_priority,
             self._slots,
@@ -188,7 +192,6 @@ class Agent:
             outbox=self._outbox,
         )
         attempt.may_send = partial(self._may_send, attempt)
-        attempt.bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
         self._attempts[attempt.ufrag] = attempt
         self._slots.begin(has_priority, now)
         # A side without a NAT has no mapping that an early check could take (RELAY_WAIT).
@@ -233,11 +236,11 @@ class Agent:
             if not self.relay_only:
                 self._guess_ports(attempt, chosen, now)
         self.relays.permit(
-            attempt.remote_candidates.at_relay, now, attempt.ufrag, attempt.has_priority
+            attempt.checklist.remote.at_relay, now, attempt.ufrag, attempt.has_priority
         )
 
     def _guess_ports(self, attempt: Punching, chosen: Plan, now: float) -> None:
-        aim = target(attempt.remote_candidates.kept)
+        aim = target(attempt.checklist.remote.kept)
         if aim is not None and self._guessing.take(
             chosen.strategy, attempt.ufrag, attempt.has_priority, now
         ):

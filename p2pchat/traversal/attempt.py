@@ -189,7 +189,7 @@ class Attempt:
         fits = hint is not None and hint.fits(local_nat, remote_nat)
         return AttemptReport(
             nat,
-            NatReport.of(remote_nat, False, checks.remote_candidates.kept),
+            NatReport.of(remote_nat, False, checks.checklist.remote.kept),
             self.is_offering,
             began,
             milliseconds(self._checks_began, origin),

@@ -1,5 +1,5 @@
 """
-Candidate pairs (RFC 8445 section 6.1.2), and the path that one of them becomes.
+Candidate pairs, the checklist of an attempt (RFC 8445 section 6.1.2), and the path.
 
 A pair is one of our bases (the chat socket, a relay, or one of many sockets:
 :mod:`p2pchat.traversal.routes`) and one remote address.  It is *valid* in a round that brings a
@@ -8,14 +8,22 @@ response from the very address that the check went to (sections 7.2.5.2.1 and 7.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
+from p2pchat.traversal.earliest import earliest
+from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.report import PairReport, in_ms, milliseconds
-from p2pchat.traversal.routes import CHAT_SOCKET, Route
-from p2pchat.wire.addresses import Address, format_address
-from p2pchat.wire.documents import CandidateType
+from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, Route
+from p2pchat.wire.addresses import Address, Family, family, format_address
+from p2pchat.wire.documents import Candidate, CandidateType
 
+MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
 RESEND_AFTER = (0.02, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15, 0.2, 0.25)  # seconds, the last repeats
+RELAY_WAIT = 0.5  # seconds before a candidate is checked from our relay: its own side is to check
+# our relayed address first.  Else our check is a stranger's packet to its NAT, which no low TTL can
+# stop here; a Linux NAT without a firewall would then map later datagrams to another port.
 
 
 @attrs.define(eq=False)
@@ -102,6 +110,100 @@ class Pair:
             answered,
             None if answered is None else in_ms(self.rtt),
         )
+
+
+@attrs.define(eq=False)
+class Checklist:
+    """
+    The pairs of one attempt: which there are, and which checks are due.
+
+    :ivar remote: the candidates of the other side.
+    :ivar families: those in which this machine has an address.
+    :ivar bases: of which pairs are made.
+    :ivar pairs: by where their checks go.
+    """
+
+    remote: RemoteCandidates
+    families: frozenset[Family]
+    bases: tuple[str, ...] = (CHAT_SOCKET,)
+    pairs: dict[Route, Pair] = attrs.Factory(dict)
+
+    def add(self, candidates: Iterable[Candidate], now: float) -> None:
+        """Pair these remote candidates with our bases; known and forbidden ones are left out."""
+        for candidate in candidates:
+            if self.remote.add(candidate):
+                for base in self.bases:
+                    self._pair_up(candidate, base, now)
+
+    def set_relays(self, relays: tuple[str, ...]) -> list[str]:
+        """Take our relay bases of now, and drop the pairs of others; returns the new bases."""
+        new = [base for base in relays if base not in self.bases]
+        gone = {base for base in self.bases if base.startswith(RELAYS)} - set(relays)
+        self.pairs = {route: one for route, one in self.pairs.items() if route.base not in gone}
+        self.bases = (*(base for base in self.bases if base not in gone), *new)
+        return new
+
+    def pair_with(self, bases: Iterable[str], now: float) -> None:
+        """Pair all remote candidates with these bases."""
+        for base in bases:
+            for candidate in self.remote.kept:
+                self._pair_up(candidate, base, now)
+
+    def pair_of(self, source: Route, kind: CandidateType, now: float) -> Pair | None:
+        """
+        Return the pair that a check came over, a new one if need be; ``None``: too many.
+
+        :param kind: the type of the source where it is no candidate.
+        """
+        remote = self.remote.get(source.address, kind)
+        return self.pairs.get(source) or self._add_pair(remote, source.base, now)
+
+    def _pair_up(self, candidate: Candidate, base: str, now: float) -> None:
+        pair = self.pairs.get(Route(candidate.address, base))
+        if pair is None and self._reaches(candidate.address, base):
+            self._add_pair(candidate, base, now)
+        elif pair is not None and pair.type is CandidateType.PEER_REFLEXIVE:
+            pair.type = candidate.type  # a check came from there before we were told of it
+
+    def _reaches(self, address: Address, base: str) -> bool:
+        """Tell whether what leaves from this base can get there at all."""
+        if base.startswith(RELAYS):
+            return self.remote.is_at_relay(address)
+        return family(address[0]) in self.families
+
+    def _add_pair(self, candidate: Candidate, base: str, now: float) -> Pair | None:
+        """Return the new pair; ``None`` where there are too many."""
+        if len(self.pairs) >= MAX_PAIRS:
+            return None
+        # Their NAT has no mapping for our relay before it has checked it.  A relay is no NAT.
+        waits = base.startswith(RELAYS) and candidate.type is not CandidateType.RELAYED
+        begin = now + RELAY_WAIT if waits else now
+        route = Route(candidate.address, base)
+        pair = self.pairs[route] = Pair(route, candidate.type, begin, due=begin)
+        return pair
+
+    def begin_round(self, now: float) -> None:
+        """Make a check of every pair due."""
+        for pair in self.pairs.values():
+            pair.begin_round(now)
+
+    def end_round(self) -> None:
+        """Check no pair any more."""
+        for pair in self.pairs.values():
+            pair.end_round()
+
+    def valid(self, since: float) -> list[Pair]:
+        """Return the valid pairs of the round that began then."""
+        return [pair for pair in self.pairs.values() if pair.is_valid(since)]
+
+    def due(self, now: float) -> list[Pair]:
+        """Return the pairs whose check is due, the least checked first: all get their checks."""
+        due = [one for one in self.pairs.values() if one.due is not None and now >= one.due]
+        return sorted(due, key=lambda one: one.sends)
+
+    def get_timer(self) -> float | None:
+        """Return when the next check is due."""
+        return earliest(*(pair.due for pair in self.pairs.values()))
 
 
 @attrs.frozen

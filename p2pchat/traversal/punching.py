@@ -51,17 +51,15 @@ from p2pchat.traversal.check_slots import CheckSlots
 from p2pchat.traversal.checks import MAX_RESPONSE, Check, CheckCredentials
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.nat import NatTraits
-from p2pchat.traversal.pairs import Pair, Path
+from p2pchat.traversal.pairs import Checklist, Pair, Path
 from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.port_guessing import GuessingRun
-from p2pchat.traversal.reachability import families
-from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.report import GuessingReport, PairReport, milliseconds
-from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, SOCKETS, Datagram, Route
+from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram, Route
 from p2pchat.traversal.selection import select
 from p2pchat.traversal.strategy import Strategy
 from p2pchat.wire import stun
-from p2pchat.wire.addresses import Address, family
+from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 
 LOW_TTL = 4  # hops; passes two boxes of our own and reaches nobody three routers away
@@ -71,10 +69,6 @@ LATER_ROUND = 1.2  # seconds; the most that each later one takes
 SETTLING = 0.3  # seconds that a round goes on after its first valid direct pair, for a better one
 IMPROVE_INTERVAL = 5.0  # seconds between two rounds that checks of the other side begin while our
 # path is relayed: it looks for a direct one
-RELAY_WAIT = 0.5  # seconds before a candidate is checked from our relay: its own side is to check
-# our relayed address first.  Else our check is a stranger's packet to its NAT, which no low TTL can
-# stop here; a Linux NAT without a firewall would then map later datagrams to another port.
-MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
 RETRY_DELAY = 0.05  # seconds until a check that the limits held back is due again
 MIN_SLOT_TIME = LATER_ROUND  # seconds that a round with a valid pair keeps its slot, whoever waits
 
@@ -140,9 +134,9 @@ class Punching:
 
     :ivar credentials: of this attempt's checks.
     :ivar controlling: whether this side nominates.
+    :ivar checklist: the pairs.
     :ivar host_addresses: our host candidates' addresses, to name the type of our end.
     :ivar reflexive_addresses: our server-reflexive ones.
-    :ivar is_local: whether the registry is on this machine.
     :ivar has_priority: whether the peer is a contact, or our person called or accepted it.
     :ivar remote_nat: what the other side says of its NAT.
     :ivar hint: how this peer was reached last.
@@ -150,18 +144,15 @@ class Punching:
     :ivar outbox: what its parent is to take, in order.
     :ivar path: the path in use.
     :ivar method: how it was made.
-    :ivar pairs: by where their checks go.
-    :ivar bases: of which pairs are made.
     :ivar first_round_over: whether the first round has ended, with a valid pair or without.
     :ivar guessing: our part of port guessing, if that has begun.
-    :ivar remote_candidates: those of the other side.
     """
 
     credentials: CheckCredentials
     controlling: bool
+    checklist: Checklist
     host_addresses: tuple[Address, ...]
     reflexive_addresses: tuple[Address, ...]
-    is_local: bool
     _random_bytes: Callable[[int], bytes]
     has_priority: bool = False
     slots: CheckSlots = attrs.Factory(CheckSlots)
@@ -172,11 +163,8 @@ class Punching:
     path: Path | None = None
     method: PathMethod | None = None
     phase: AttemptPhase = AttemptPhase.QUEUED
-    pairs: dict[Route, Pair] = attrs.Factory(dict)
-    bases: tuple[str, ...] = (CHAT_SOCKET,)
     first_round_over: bool = False
     guessing: GuessingRun | None = None
-    remote_candidates: RemoteCandidates = attrs.field(init=False)
     _heard: set[Route] = attrs.Factory(set)
     _validated: set[Route] = attrs.Factory(set)
     _max_check: int = attrs.field(init=False)  # bytes
@@ -190,7 +178,6 @@ class Punching:
     _select_at: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        self.remote_candidates = RemoteCandidates(self.is_local)
         self._max_check = self.credentials.max_request()
 
     @property
@@ -212,25 +199,20 @@ class Punching:
 
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
         """Check these remote candidates too; known and forbidden ones are left out."""
-        for candidate in candidates:
-            if self.remote_candidates.add(candidate):
-                for base in self.bases:
-                    self._pair_up(candidate, base, now)
+        self.checklist.add(candidates, now)
+        pair = self._pair_in_use()
+        if self.path is not None and pair is not None and pair.type is not self.path.remote:
+            self._move(attrs.evolve(self.path, remote=pair.type))
         self.handle_timer(now)
 
     def set_relays(self, relays: tuple[str, ...], now: float) -> frozenset[Route]:
         """Check from these relay bases too; returns the heard routes of those that are gone."""
-        gone = {base for base in self.bases if base.startswith(RELAYS)} - set(relays)
-        self.pairs = {route: one for route, one in self.pairs.items() if route.base not in gone}
-        lost = frozenset(route for route in self._heard if route.base in gone)
+        new = self.checklist.set_relays(relays)
+        lost = frozenset(one for one in self._heard if one.is_relayed and one.base not in relays)
         self._heard -= lost
         self._validated -= lost
-        new = [base for base in relays if base not in self.bases]
-        self.bases = (*(base for base in self.bases if base not in gone), *new)
         if not self.is_direct:  # a direct path is kept without a relay, and verified without
-            for base in new:
-                for candidate in self.remote_candidates.kept:
-                    self._pair_up(candidate, base, now)
+            self.checklist.pair_with(new, now)
             self.handle_timer(now)
         return lost
 
@@ -238,7 +220,7 @@ class Punching:
         """Check at full TTL from now on: the other side's NAT has its mappings."""
         if now < self._low_ttl_until:
             self._low_ttl_until = now
-            self._make_all_due(now)
+            self.checklist.begin_round(now)
             self.handle_timer(now)
 
     def check_again(self, now: float) -> None:
@@ -259,39 +241,6 @@ class Punching:
         else:
             self.guessing = GuessingRun.many_sockets(self.ufrag, check, target, LOW_TTL, begins_at)
 
-    # -- pairs
-
-    def _pair_up(self, candidate: Candidate, base: str, now: float) -> None:
-        pair = self.pairs.get(Route(candidate.address, base))
-        if pair is not None:
-            self._rename(pair, candidate)
-        elif self._reaches(candidate.address, base):
-            self._add_pair(candidate, base, now)
-
-    def _rename(self, pair: Pair, told: Candidate) -> None:
-        """Take the type of an address that a check came from before we were told of it."""
-        if pair.type is CandidateType.PEER_REFLEXIVE and told.type is not pair.type:
-            pair.type = told.type
-            if self.path is not None and self.path.route == pair.route:
-                self._move(attrs.evolve(self.path, remote=told.type))
-
-    def _reaches(self, address: Address, base: str) -> bool:
-        """Tell whether what leaves from this base can get there at all."""
-        if base.startswith(RELAYS):
-            return self.remote_candidates.is_at_relay(address)
-        return family(address[0]) in families(self.host_addresses)
-
-    def _add_pair(self, candidate: Candidate, base: str, now: float) -> Pair | None:
-        """Return the new pair; ``None`` where there are too many."""
-        if len(self.pairs) >= MAX_PAIRS:
-            return None
-        # Their NAT has no mapping for our relay before it has checked it.  A relay is no NAT.
-        waits = base.startswith(RELAYS) and candidate.type is not CandidateType.RELAYED
-        begin = now + RELAY_WAIT if waits else now
-        route = Route(candidate.address, base)
-        pair = self.pairs[route] = Pair(route, candidate.type, begin, due=begin)
-        return pair
-
     # -- rounds
 
     def _ask_for_round(self, now: float, length: float) -> None:
@@ -305,11 +254,7 @@ class Punching:
         self.phase, self._select_at = AttemptPhase.CHECKING, None
         self._round_started, self._round_ends = now, now + self._round_length
         self._sent.clear()
-        self._make_all_due(now)
-
-    def _make_all_due(self, now: float) -> None:
-        for pair in self.pairs.values():
-            pair.begin_round(now)
+        self.checklist.begin_round(now)
 
     def slot_timed_out(self) -> None:
         """Fail: the first round had no slot in time."""
@@ -318,10 +263,9 @@ class Punching:
 
     def free_slot(self, now: float) -> bool:
         """End a round that has a valid pair, for attempts that wait; tells whether it did."""
-        is_mature = (
-            self.phase is AttemptPhase.CHECKING and now >= self._round_started + MIN_SLOT_TIME
-        )
-        if not is_mature or not self._valid_pairs():
+        had_its_time = now >= self._round_started + MIN_SLOT_TIME
+        is_on = self.phase is AttemptPhase.CHECKING
+        if not is_on or not had_its_time or not self._valid_pairs():
             return False
         self._end_round()
         return True
@@ -333,8 +277,7 @@ class Punching:
         self.first_round_over = True
         self._stop_guessing()
         self._sent.clear()
-        for pair in self.pairs.values():
-            pair.end_round()
+        self.checklist.end_round()
         self.outbox.append(RoundEnded(self.ufrag, succeeded))
 
     def _stop_guessing(self) -> None:
@@ -343,14 +286,14 @@ class Punching:
 
     def _valid_pairs(self) -> list[Pair]:
         """Return the valid pairs of this round."""
-        return [pair for pair in self.pairs.values() if pair.is_valid(self._round_started)]
+        return self.checklist.valid(self._round_started)
 
     # -- checks and responses
 
     def receive_request(self, message: stun.Message, source: Route, now: float) -> bool:
         """Take a check; returns whether it was authentic."""
         # With relays only, the chat socket is no base: nothing that comes there is answered.
-        if source.base not in self.bases and not source.base.startswith(SOCKETS):
+        if source.base not in self.checklist.bases and not source.base.startswith(SOCKETS):
             return False
         check = self.credentials.read(message)
         if check is None:
@@ -368,10 +311,7 @@ class Punching:
     def _trigger_check(self, source: Route, check: Check, now: float) -> None:
         """Make a triggered check (RFC 8445 section 7.3.1.4), unless the pair is valid."""
         is_new = source not in self._heard
-        pair = self.pairs.get(source)
-        if pair is None:
-            remote = self.remote_candidates.get(source.address, check.source_type)
-            pair = self._add_pair(remote, source.base, now)
+        pair = self.checklist.pair_of(source, check.source_type, now)
         if pair is None:
             return
         pair.checks_received += 1
@@ -406,7 +346,7 @@ class Punching:
             return False
         del self._sent[message.transaction_id]
         pair = sent.pair
-        if self.pairs.get(source) is not pair:
+        if self.checklist.pairs.get(source) is not pair:
             return True  # its relay is gone
         pair.nominating = pair.nominating and not sent.nominated
         pair.check_answered(now - sent.at, self._round_started, now)
@@ -430,14 +370,17 @@ class Punching:
     # -- the path
 
     def _select(self, now: float) -> None:
-        nominated = None if self._nominated is None else self.pairs.get(self._nominated)
-        current = None if self.path is None else self.pairs.get(self.path.route)
+        to, current = self._nominated, self._pair_in_use()
+        nominated = None if to is None else self.checklist.pairs.get(to)
         choice = select(self._valid_pairs(), current, nominated, self._round_started, now)
         if choice.again_at is not None:
             self._select_at = choice.again_at
             self._round_ends = max(self._round_ends, choice.again_at)
         if choice.pair is not None and (self.path is None or choice.pair.route != self.path.route):
             self._use(choice.pair, now)
+
+    def _pair_in_use(self) -> Pair | None:
+        return None if self.path is None else self.checklist.pairs.get(self.path.route)
 
     def _use(self, pair: Pair, now: float) -> None:
         self.method = self._method_of(pair)
@@ -487,8 +430,7 @@ class Punching:
         if now >= self._round_ends:
             self._end_round()
             return
-        due = [one for one in self.pairs.values() if one.due is not None and now >= one.due]
-        for pair in sorted(due, key=lambda one: one.sends):  # none goes without for the others
+        for pair in self.checklist.due(now):
             self._check(pair, now)
         if self.guessing is not None:
             for datagram in self.guessing.take_due(now, self._lets_out(now)):
@@ -520,15 +462,15 @@ class Punching:
         """Return when :meth:`handle_timer` has something to do."""
         if self.phase is not AttemptPhase.CHECKING:
             return None
-        due = (pair.due for pair in self.pairs.values())
         guessing = None if self.guessing is None else self.guessing.get_timer()
-        return earliest(self._round_ends, guessing, self._select_at, *due)
+        due = self.checklist.get_timer()
+        return earliest(self._round_ends, guessing, self._select_at, due)
 
     # -- reports
 
     def pair_reports(self, began: float) -> tuple[PairReport, ...]:
         """Return what was tried, pair by pair; ``began`` as in :meth:`Pair.report`."""
-        return tuple(pair.report(began) for pair in self.pairs.values())
+        return tuple(pair.report(began) for pair in self.checklist.pairs.values())
 
     def guessing_report(self, began: float) -> GuessingReport | None:
         """Return what was tried beside the pairs."""

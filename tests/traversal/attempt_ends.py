@@ -8,8 +8,10 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.checks import CheckCredentials
-from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.pairs import Checklist, Path
 from p2pchat.traversal.punching import AttemptPhase, PathMoved, Punching, RoundEnded
+from p2pchat.traversal.reachability import families
+from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.routes import Datagram, Route
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
@@ -78,7 +80,8 @@ class End:
 def end(seed: int, ours: str, theirs: str, hosts: tuple[Address, ...], key: bytes = KEY) -> End:
     """Make one end of an attempt; the one with the lower fragment made the offer."""
     credentials, controlling = CheckCredentials(ours, theirs, key), ours < theirs
-    return End(Punching(credentials, controlling, hosts, (), False, Random(seed).randbytes))
+    checklist = Checklist(RemoteCandidates(False), families(hosts))
+    return End(Punching(credentials, controlling, checklist, hosts, (), Random(seed).randbytes))
 
 
 class PunchingCase(SynchronousTestCase):

@@ -91,7 +91,7 @@ class WhenTests(Case):
             credentials, now = CheckCredentials("alice", "bob", KEY), end.now
             attempt = end.agent.punch(credentials, (NOWHERE,), NatTraits(), now, False, hint=hint)
             self.assertEqual(end.agent.relays.is_wanted, wanted)
-            self.assertTrue(all(pair.checks_sent for pair in attempt.pairs.values()))
+            self.assertTrue(all(pair.checks_sent for pair in attempt.checklist.pairs.values()))
 
     def test_candidates_fit(self) -> None:
         """However many addresses we have, the relayed one finds its place."""
@@ -179,8 +179,8 @@ class CarryTests(Case):
         self.internet.run(1)
         attempt = self.alice.agent.attempt("alice")
         assert attempt is not None
-        self.assertFalse([one for one in attempt.pairs if one.is_relayed])
-        self.assertFalse([one for one in attempt.bases if one.startswith(RELAYS)])
+        self.assertFalse([one for one in attempt.checklist.pairs if one.is_relayed])
+        self.assertFalse([one for one in attempt.checklist.bases if one.startswith(RELAYS)])
 
 
 class RelayOnlyTests(Case):
@@ -271,8 +271,10 @@ class ReleaseTests(Case):
         self.internet.run(5)
         asked = len(self.first.requests)
         attempt = self.alice.punch("again", "bob", False, MORE)
-        self.assertEqual(len(attempt.bases), 2)
-        self.assertEqual({route.base for route in attempt.pairs}, set(attempt.bases))
+        self.assertEqual(len(attempt.checklist.bases), 2)
+        self.assertEqual(
+            {route.base for route in attempt.checklist.pairs}, set(attempt.checklist.bases)
+        )
         self.internet.run(1)
         self.assertEqual(len(self.first.allocations), 1)
         self.assertLess(len(self.first.requests) - asked, 4)

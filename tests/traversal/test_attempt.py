@@ -12,8 +12,9 @@ from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.attempt import MAX_REPEATS, Attempt, extended
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import Mapping
+from p2pchat.traversal.pairs import MAX_PAIRS
 from p2pchat.traversal.path_hint import PathHint, PathMethod
-from p2pchat.traversal.punching import LOW_TTL, MAX_PAIRS
+from p2pchat.traversal.punching import LOW_TTL
 from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.remote_candidates import MAX_KEPT
 from p2pchat.traversal.routes import CHAT_SOCKET, Route

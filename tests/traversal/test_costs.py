@@ -14,8 +14,9 @@ from p2pchat.traversal.check_slots import KEPT, LONGEST_WAIT, MAX_CHECKING
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import Mapping, NatTraits
+from p2pchat.traversal.pairs import MAX_PAIRS
 from p2pchat.traversal.port_guessing import FIRST_PAUSE, PROBES
-from p2pchat.traversal.punching import FIRST_ROUND, MAX_PAIRS, AttemptPhase, Punching, RoundEnded
+from p2pchat.traversal.punching import FIRST_ROUND, AttemptPhase, Punching, RoundEnded
 from p2pchat.traversal.relays import KEPT_HOSTS, Relays
 from p2pchat.traversal.remote_candidates import MAX_AT_RELAY, MAX_KEPT
 from p2pchat.traversal.routes import CHAT_SOCKET, Datagram
@@ -325,7 +326,7 @@ class CandidateTests(CostCase):
         told = spread(1)
         for _ in range(2000):
             attempt.add_candidates(told, self.now)
-        self.assertEqual(len(attempt.remote_candidates.kept), 1 + MAX_CANDIDATES)
+        self.assertEqual(len(attempt.checklist.remote.kept), 1 + MAX_CANDIDATES)
 
     def test_ever_new(self) -> None:
         """Of 64,000 new ones, before and after the path is found, MAX_KEPT are kept."""
@@ -336,15 +337,15 @@ class CandidateTests(CostCase):
                 self.assertIs(attempt.phase, AttemptPhase.COMPLETED)
             host = f"198.18.{number // 250}.{number % 250}"
             attempt.add_candidates(reflexive(*((host, 1 + n) for n in range(32))), self.now)
-        self.assertEqual(len(attempt.remote_candidates.kept), MAX_KEPT)
-        self.assertLessEqual(len(attempt.pairs), MAX_PAIRS)
+        self.assertEqual(len(attempt.checklist.remote.kept), MAX_KEPT)
+        self.assertLessEqual(len(attempt.checklist.pairs), MAX_PAIRS)
         self.assertLessEqual(len(attempt.pair_reports(NOW)), MAX_PAIRS)
 
     def test_named_anew(self) -> None:
         """The type that an address was told to be of first stays."""
         attempt = self.punch("ours", reflexive(PEER))
         attempt.add_candidates([Candidate(CandidateType.HOST, PEER)], self.now)
-        self.assertEqual(attempt.remote_candidates.kept, reflexive(PEER))
+        self.assertEqual(attempt.checklist.remote.kept, reflexive(PEER))
 
 
 class GuessingTests(SynchronousTestCase):
@@ -428,7 +429,7 @@ class RelayTests(RelaysCase):
         attempt = alice.punch("alice", "bob", False, *reflexive(self.peer_address))
         self.internet.run(1)
         self.assertIn(self.peer_address[0], allocation.permissions)
-        self.assertEqual(attempt.remote_candidates.at_relay, (self.peer_address,))
+        self.assertEqual(attempt.checklist.remote.at_relay, (self.peer_address,))
 
     def test_kept_hosts(self) -> None:
         """Strangers who stay take no friend's place there."""

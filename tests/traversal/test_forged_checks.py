@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.punching import LATER_ROUND, MAX_PAIRS
+from p2pchat.traversal.pairs import MAX_PAIRS
+from p2pchat.traversal.punching import LATER_ROUND
 from p2pchat.traversal.routes import Route
 from p2pchat.wire import stun
 from tests.traversal.attempt_ends import A1, B1, B2, ELSEWHERE, KEY, PunchingCase, end, host
@@ -80,7 +81,7 @@ class ForgeryTests(PunchingCase):
             self.bob.punching.receive_request(
                 self.check(), Route(("192.0.2.1", port)), self.wire.now
             )
-        self.assertEqual(len(self.bob.punching.pairs), MAX_PAIRS)
+        self.assertEqual(len(self.bob.punching.checklist.pairs), MAX_PAIRS)
 
 
 class ForbiddenTests(SynchronousTestCase):
@@ -98,4 +99,4 @@ class ForbiddenTests(SynchronousTestCase):
         one.begin(host(*((ip, 9) for ip in (*self.FORBIDDEN, *self.LOOPBACK))), 100.0, False)
         for step in range(100):
             one.handle_timer(100.0 + step / 10)
-        self.assertEqual((checks_of(one), one.pairs), ([], {}))
+        self.assertEqual((checks_of(one), one.checklist.pairs), ([], {}))

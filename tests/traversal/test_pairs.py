@@ -6,9 +6,11 @@ from itertools import pairwise
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.pairs import RESEND_AFTER, Pair, Path
-from p2pchat.traversal.routes import RELAYS, Route
-from p2pchat.wire.documents import CandidateType
+from p2pchat.traversal.pairs import RESEND_AFTER, Checklist, Pair, Path
+from p2pchat.traversal.remote_candidates import RemoteCandidates
+from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, Route
+from p2pchat.wire.addresses import Family
+from p2pchat.wire.documents import Candidate, CandidateType
 
 ADDRESS = ("198.51.100.2", 2001)
 DIRECT, OVER_RELAY = Route(ADDRESS), Route(ADDRESS, f"{RELAYS}1")
@@ -76,6 +78,45 @@ class PairTests(SynchronousTestCase):
         report = pair.report(NOW - 1)
         self.assertEqual((report.first_sent_ms, report.confirmed_ms), (1000.0, 1020.0))
         self.assertEqual((report.checks_sent, report.rtt_ms), (1, 20.0))
+
+
+class ChecklistTests(SynchronousTestCase):
+    """Which pairs there are, and whose check is due."""
+
+    def setUp(self) -> None:
+        bases = (CHAT_SOCKET, f"{RELAYS}1")
+        self.checklist = Checklist(RemoteCandidates(False), frozenset({Family.IPV4}), bases)
+
+    def test_reached(self) -> None:
+        """A candidate is paired with the bases from which it can be reached."""
+        private, ipv6 = ("192.168.1.2", 1), ("2001:db8::1", 1)
+        told = [Candidate(REFLEXIVE, address) for address in (ADDRESS, private, ipv6)]
+        self.checklist.add(told, NOW)
+        self.assertEqual(set(self.checklist.pairs), {DIRECT, OVER_RELAY, Route(private)})
+
+    def test_relays(self) -> None:
+        """The pairs of a relay go with it; a new one has none until it is paired."""
+        self.checklist.add([Candidate(REFLEXIVE, ADDRESS)], NOW)
+        new = self.checklist.set_relays((f"{RELAYS}2",))
+        self.assertEqual((new, set(self.checklist.pairs)), ([f"{RELAYS}2"], {DIRECT}))
+        self.checklist.pair_with(new, NOW)
+        self.assertEqual(set(self.checklist.pairs), {DIRECT, Route(ADDRESS, f"{RELAYS}2")})
+
+    def test_told_later(self) -> None:
+        """A source that no candidate named yet is peer-reflexive until one does."""
+        pair = self.checklist.pair_of(DIRECT, CandidateType.PEER_REFLEXIVE, NOW)
+        assert pair is not None
+        self.checklist.add([Candidate(REFLEXIVE, ADDRESS)], NOW)
+        self.assertIs(self.checklist.pairs[DIRECT], pair)
+        self.assertIs(pair.type, REFLEXIVE)
+
+    def test_due(self) -> None:
+        """Of the pairs that are due, the least checked come first."""
+        others = [(ADDRESS[0], port) for port in (1, 2)]
+        self.checklist.add([Candidate(REFLEXIVE, one) for one in (ADDRESS, *others)], NOW)
+        self.checklist.pairs[DIRECT].check_sent(NOW)
+        due = [pair.route for pair in self.checklist.due(NOW + RESEND_AFTER[0])]
+        self.assertEqual(due, [*(Route(one) for one in others), DIRECT])
 
 
 class PathTests(SynchronousTestCase):

@@ -36,6 +36,11 @@ class HintTests(SynchronousTestCase):
             memory = attrs.evolve(MEMORY, method=means)
             self.assertEqual(PathHint.from_json(loads(dumps(memory.to_json()))), memory)
 
+    def test_words(self) -> None:
+        """The words in the file are those of older programs."""
+        words = {"means": "many-sockets", "ours": HARD.value, "theirs": EASY.value}
+        self.assertEqual(MEMORY.to_json(), {**words, "learned_at": NOW})
+
     def test_damaged(self) -> None:
         """Anything else is refused with our own error."""
         good = MEMORY.to_json()

@@ -7,14 +7,13 @@ import itertools
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.checks import REFLEXIVE_PREFERENCE, RELAYED_PREFERENCE
-from p2pchat.traversal.pairs import RESEND_AFTER
+from p2pchat.traversal.pairs import RELAY_WAIT, RESEND_AFTER
 from p2pchat.traversal.punching import (
     FIRST_ROUND,
     IMPROVE_INTERVAL,
     LATER_ROUND,
     LOW_TTL,
     LOW_TTL_PHASE,
-    RELAY_WAIT,
     AttemptPhase,
 )
 from p2pchat.traversal.routes import RELAYS, Route
@@ -190,7 +189,7 @@ class ChoiceTests(PunchingCase):
         self.alice.punching.add_candidates(host(B2), self.wire.now)
         self.bob.punching.add_candidates(host(A2), self.wire.now)
         self.wire.run(1)
-        self.assertLess(*(self.alice.punching.pairs[Route(one)].rtt for one in (B2, B1)))
+        self.assertLess(*(self.alice.punching.checklist.pairs[Route(one)].rtt for one in (B2, B1)))
         self.assertEqual((len(self.alice.moves), len(self.bob.moves)), (1, 1))
 
 
@@ -408,7 +407,7 @@ class RelayWaitTests(SynchronousTestCase):
 
     def begin(self, *candidates: Candidate, low_ttl: bool = False) -> None:
         """Begin with our relay there from the first."""
-        self.punching.bases = (*self.punching.bases, RELAY)
+        self.punching.checklist.bases = (*self.punching.checklist.bases, RELAY)
         self.punching.begin(candidates, self.now, low_ttl)
 
     def hear(self, source: Address) -> None:
