@@ -151,10 +151,10 @@ class PeerSession(SessionState):
         # Whoever is talked to finds room.
         has_priority = self.approval.has_priority or self.is_conversing
         if accept and not self._context.agent.has_room(has_priority, now):
-            self._refuse_for_want_of_room(offer)
+            self._refuse_for_want_of_room(offer, now)
             return
         if self.stage is Stage.CLOSING:  # a new call doesn't go on with a link that was left
-            calls_again, self._calls_again = self._calls_again, False
+            calls_again = self._calls_again
             self._end("closed", now)
             if calls_again:
                 accept = True
@@ -167,16 +167,18 @@ class PeerSession(SessionState):
             return False
         return self._context.identity.peer_id < self.peer_id
 
-    def _refuse_for_want_of_room(self, offer: Offer) -> None:
+    def _refuse_for_want_of_room(self, offer: Offer, now: float) -> None:
         """Say busy; of an offer before it, which this one replaces, nothing is left."""
-        if self.stage in {Stage.OFFERED, Stage.ANSWERING}:
+        if self.stage in {Stage.OFFERED, Stage.ANSWERING} and not self._call.is_over:
             self._call.withdraw()
             self.approval.end()
-            self._enter(Stage.ENDED)
+            self._end("busy", now)
         self._send_document(Refusal(offer.session, "busy"))
 
     def _take_offer(self, offer: Offer, accept: bool, now: float) -> None:
         """Let an offer take the place of what was before it."""
+        if self.stage is Stage.AWAITING_RETRY and not accept:  # the yes was taken back meanwhile
+            self._time_is_up(now)
         before = self.stage
         goes_on = self.is_conversing or before is Stage.AWAITING_RETRY
         if not self._call.is_over:
@@ -213,9 +215,11 @@ class PeerSession(SessionState):
             call.accept(now)
         except RemoteProtocolError as error:
             call.cancel("declined")
-            if not self.is_conversing:
+            if self.is_conversing:
+                self._call_failed("not-proved", str(error), now)
+            else:
                 self._tell_end("not-proved", str(error))
-                self._enter(Stage.ENDED)
+                self._end(str(error), now)
             return
         if not call.continues:
             self._new_link(call.session, False, now)
@@ -306,7 +310,6 @@ class PeerSession(SessionState):
             self._tell_end(*self._failure)
             self._enter(Stage.ENDED)
         elif self.stage is Stage.RESCUING:
-            self._call.cancel("cancelled")
             self.log.disconnected("lost", self.conversation.undelivered, ours=False)
             self.approval.lose(now)
             self._end("lost", now)
@@ -392,6 +395,9 @@ class PeerSession(SessionState):
         if self.stage is Stage.OFFERED and stage is not Stage.OFFERED:
             self.is_quiet = False
         self.stage, self._until, self._failure = stage, until, None
+        if stage in {Stage.ENDED, Stage.CLOSING}:  # a call that went on could open a link here
+            self._calls_again = False
+            self._call.cancel("cancelled")
 
     def _begin_call(self, attempts: int, patient: bool, now: float) -> Call:
         hint = self.hint
@@ -442,7 +448,7 @@ class PeerSession(SessionState):
 
     def _left(self, now: float) -> None:
         """The goodbye has arrived, or had its time."""
-        calls_again, self._calls_again = self._calls_again, False
+        calls_again = self._calls_again
         self._end("left" if self.link.control.remote_left else "closed", now)
         if calls_again:
             self.call(now)
@@ -459,8 +465,8 @@ class PeerSession(SessionState):
         self.link.path = None
         if ready.continues and self.link:
             self.link.probe(now)
-        elif ready.dials:
-            self._new_link(ready.session, True, now, ready.path.rtt)
+        elif ready.dials or not self.link:  # ours may have ended since we answered
+            self._new_link(ready.session, ready.dials, now, ready.path.rtt)
         self._use(ready.path, now)
 
     def _new_link(self, name: str, dials: bool, now: float, rtt: float = 0.0) -> None:
@@ -492,8 +498,6 @@ class PeerSession(SessionState):
         if isinstance(error, ProofFailed):
             self._tell_end("not-proved", str(error))
             self._end(str(error), now)
-        elif self.stage is Stage.CLOSING:
-            self._left(now)
         else:
             self._link_lost(f"the link ended: {error}", now)
 
@@ -503,7 +507,9 @@ class PeerSession(SessionState):
         """Go on without the link: the next path makes a new one."""
         self.link.close(explanation, now)
         attempts_left = self._context.attempts - self._failed_links
-        if self.is_conversing:
+        if self.stage is Stage.CLOSING:
+            self._left(now)
+        elif self.is_conversing:
             self._rescue(explanation, now)
         elif self.stage is Stage.CALLING and attempts_left > 1:
             self._failed_links += 1
@@ -525,6 +531,8 @@ class PeerSession(SessionState):
 
     def _call_failed(self, reason: str, explanation: str, now: float) -> None:
         """A call has come to nothing; what that means is the stage's matter."""
+        if self.stage in {Stage.ENDED, Stage.AWAITING_RETRY, Stage.CLOSING}:
+            return  # it ended in the same moment as what it was for
         if self.stage is Stage.OPEN:
             if self.link:
                 self._check_path(now)  # an offer more or less ends nothing, unless the path is dead
@@ -546,6 +554,8 @@ class PeerSession(SessionState):
     def _attempt_failed(self, reason: str, explanation: str, summary: str, now: float) -> None:
         """Tell that no conversation came of it, at once unless the caller may try again."""
         if reason == "no-path" and self.stage is Stage.ANSWERING and self.approval.holds(now):
+            if not self._call.is_over:
+                self._call.withdraw()
             self._release(reason, now)
             self.approval.await_retry(now)
             self._enter(Stage.AWAITING_RETRY, now + RETRY_PATIENCE)

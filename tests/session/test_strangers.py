@@ -12,19 +12,21 @@ from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.punching import FIRST_ROUND
 from p2pchat.wire.documents import Offer, Refusal
+from tests.session.pair import Peer
 from tests.session.test_peer_session import SessionCase
+
+
+def fill(peer: Peer, now: float) -> None:
+    """Let strangers come to a peer until there is no room for one more."""
+    number = 0
+    while peer.agent.has_room(False, now):
+        credentials = CheckCredentials(f"stranger {number}", "theirs", b"k" * 32)
+        peer.agent.punch(credentials, (), NatTraits(), now, False)
+        number += 1
 
 
 class RoomTests(SessionCase):
     """Bob, whose agent checks for as many strangers as may wait."""
-
-    def fill(self) -> None:
-        """Let strangers come until there is no room for one more."""
-        number = 0
-        while self.bob.agent.has_room(False, self.now):
-            credentials = CheckCredentials(f"stranger {number}", "theirs", b"k" * 32)
-            self.bob.agent.punch(credentials, (), NatTraits(), self.now, False)
-            number += 1
 
     def refusals(self) -> list[str]:
         """Return the words with which Bob refused."""
@@ -32,7 +34,7 @@ class RoomTests(SessionCase):
 
     def test_busy(self) -> None:
         """A stranger is told busy, the person nothing, and nothing is kept."""
-        self.fill()
+        fill(self.bob, self.now)
         attempts = self.bob.agent.attempts
         self.alice.call(self.now)
         self.pair.run(0.5)
@@ -44,14 +46,14 @@ class RoomTests(SessionCase):
 
     def test_contact(self) -> None:
         """A contact is let in at once."""
-        self.fill()
+        fill(self.bob, self.now)
         self.bob.known.is_contact = True
         self.pair.connect()
         self.assertEqual(self.refusals(), [])
 
     def test_person(self) -> None:
         """So is whoever the person accepts, and whoever the person calls."""
-        self.fill()
+        fill(self.bob, self.now)
         self.bob.welcome = False
         self.alice.call(self.now)
         self.pair.run_until(lambda: self.bob.session.is_offered)
@@ -59,7 +61,7 @@ class RoomTests(SessionCase):
         self.pair.run_until(lambda: self.bob.session.is_open)
         self.bob.session.disconnect(self.now)
         self.pair.run(LINGERING + 1)
-        self.fill()
+        fill(self.bob, self.now)
         self.bob.call(self.now)
         self.pair.run_until(lambda: self.bob.session.is_open)
 
@@ -67,7 +69,7 @@ class RoomTests(SessionCase):
         """A stranger with whom there is a conversation isn't told busy when the path is lost."""
         self.pair.connect()
         self.pair.run(1)
-        self.fill()
+        fill(self.bob, self.now)
         self.alice.session.network_changed(self.now)
         self.pair.run(3)
         self.assertEqual(self.refusals(), [])
@@ -77,7 +79,7 @@ class RoomTests(SessionCase):
         """A stranger whose second offer finds no room leaves nothing of the first."""
         self.alice.call(self.now)
         self.pair.run(0.021)
-        self.fill()
+        fill(self.bob, self.now)
         (offer,) = [one for one in self.alice.posted if isinstance(one, Offer)]
         again = attrs.evolve(offer, session="another")
         self.bob.receive_document(again, self.now)
