@@ -6,18 +6,19 @@ Owns the address that a request came from, and the origin under which it address
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
-from twisted.web.http_headers import Headers
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.registry.admission.control import AdmissionControl
 from p2pchat.registry.audiences import Audiences
-from p2pchat.registry.http.client_address import FORWARDED, TrustedProxies
+from p2pchat.registry.http.client_address import TrustedProxies
 from p2pchat.registry.http.plain_requests import PlainRequest
 from p2pchat.registry.refusals import Refused
 from p2pchat.wire.origins import MAX_AUTHORITY, origin
@@ -28,52 +29,25 @@ _PATH = frozenset(b"/?#")  # where a host ends in a URL
 _log = Logger()
 
 
-class AddressedRequest(Protocol):
+@attrs.frozen
+class ConnectionInfo:
     """
-    A request, as far as access control needs it.
+    What a connection tells of its requests.
 
-    :ivar own: the origins of the local end of its connection.
-    :ivar ip: where it came from.
-    :ivar origin: under which origin it addresses the registry.
+    :ivar client: where it comes from.
+    :ivar secure: whether it is TLS.
+    :ivar own: the origins of its local end.
     """
 
-    ip: str
-    origin: str
-
-    @property
-    def own(self) -> frozenset[str]:
-        """The origins of the local end of its connection."""
-
-    @property
-    def requestHeaders(self) -> Headers:
-        """Its headers."""
-
-    def getHeader(self, key: bytes) -> bytes | None:
-        """Return a header."""
-
-    def getClientAddress(self) -> IAddress | None:
-        """Return where the connection comes from."""
-
-    def isSecure(self) -> bool:
-        """Tell whether the connection is TLS."""
+    client: IAddress
+    secure: bool
+    own: frozenset[str]
 
 
 def host_of(address: IAddress | None) -> str:
     """Return an address without its port, an IPv4 one without its IPv6 mapping."""
     ip = str(getattr(address, "host", ""))
     return ip.removeprefix("::ffff:") if "." in ip else ip
-
-
-def named_origin(request: AddressedRequest) -> str:
-    """
-    Return the origin that the client dialed, by its ``Host`` header.
-
-    :raises RemoteProtocolError: there is none, or it isn't a host.
-    """
-    host = request.getHeader(b"host") or b""
-    if len(host) > MAX_AUTHORITY:
-        raise RemoteProtocolError("Host is too long")
-    return _origin(host, request.isSecure())
 
 
 @lru_cache(maxsize=256)  # most requests name the same few, all of them short
@@ -99,14 +73,19 @@ class AccessControl:
         self.proxies = proxies
         self._named: set[str] = set()
 
-    def admit(self, request: AddressedRequest, method: bytes, path: bytes) -> None:
+    def admit(
+        self, connection: ConnectionInfo, forwarded: Sequence[bytes], method: bytes, path: bytes
+    ) -> str:
         """
-        Count a request of which nothing else is known.
+        Count a request of which nothing else is known; return the address that it came from.
 
+        :param forwarded: its headers FORWARDED.
         :raises Refused: its address sends too many.
         """
-        request.ip = self._client(request)
-        self._control.admit(method, path, request.ip)
+        said = [one.decode("latin-1") for one in forwarded]
+        ip = self.proxies.client(host_of(connection.client), said)
+        self._control.admit(method, path, ip)
+        return ip
 
     def admit_unread(self, client: IAddress) -> None:
         """
@@ -118,18 +97,19 @@ class AccessControl:
         if ip not in self.proxies:
             self._control.admit(b"", b"", ip)
 
-    def check_host(self, request: AddressedRequest) -> None:
+    def addressed(self, connection: ConnectionInfo, host: bytes | None) -> str:
         """
-        Check that a request is meant for this registry.
+        Return the origin under which a request addresses this registry, by its ``Host``.
 
-        :raises RemoteProtocolError: its ``Host`` makes no sense.
+        :raises RemoteProtocolError: that makes no sense.
         :raises Refused: it is somebody else's.
         """
-        named = named_origin(request)
-        proxies = self.proxies
-        by_proxy = bool(proxies.networks) and host_of(request.getClientAddress()) in proxies
+        if host is None or len(host) > MAX_AUTHORITY:
+            raise RemoteProtocolError("Host is missing, or too long")
+        named = _origin(host, connection.secure)
+        by_proxy = bool(self.proxies.networks) and host_of(connection.client) in self.proxies
         try:
-            request.origin = self._audiences.addressed(named, request.own, by_proxy)
+            return self._audiences.addressed(named, connection.own, by_proxy)
         except Refused:
             self._warn(named)
             raise
@@ -144,18 +124,13 @@ class AccessControl:
                 named=named,
             )
 
-    def _client(self, request: AddressedRequest) -> str:
-        connected = host_of(request.getClientAddress())
-        if not self.proxies.networks:
-            return connected
-        forwarded = request.requestHeaders.getRawHeaders(FORWARDED, [])
-        return self.proxies.client(connected, [one.decode("latin-1") for one in forwarded])
-
 
 class SiteRoutes(Protocol):
     """The routes of a site, as far as it needs to know them."""
 
     access: AccessControl
 
-    def answer_plain(self, request: PlainRequest) -> Deferred[bytes] | None:
+    def answer_plain(
+        self, request: PlainRequest, connection: ConnectionInfo
+    ) -> Deferred[bytes] | None:
         """Admit and answer a plain request; None: it is left to twisted.web, not admitted."""

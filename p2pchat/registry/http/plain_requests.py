@@ -21,8 +21,6 @@ import re
 from io import BytesIO
 
 import attrs
-from twisted.internet.interfaces import IAddress
-from twisted.web.http_headers import Headers
 
 MAX_PLAIN_HEAD = 4096  # bytes; a peer's longest has 1.2 KiB, with a document in Authorization
 MAX_PLAIN_HEADERS = 32
@@ -41,7 +39,6 @@ class PlainRequest:
     """
     A request and its answer, as the route methods see them: what they use of ``IRequest``.
 
-    :ivar own: the origins of the local end of its connection.
     :ivar ip: where it came from; known when it is admitted, as is the next one.
     :ivar origin: under which origin it addresses the registry.
     :ivar code: the status of the answer.
@@ -52,9 +49,6 @@ class PlainRequest:
     path: bytes
     content: BytesIO
     _headers: dict[bytes, bytes]
-    _client: IAddress | None
-    _secure: bool
-    own: frozenset[str] = frozenset()
     ip: str = attrs.field(init=False, default="")
     origin: str = attrs.field(init=False, default="")
     code: int = attrs.field(init=False, default=200)
@@ -63,19 +57,6 @@ class PlainRequest:
     def getHeader(self, name: bytes) -> bytes | None:
         """Return a header of the request; the name in lower case."""
         return self._headers.get(name)
-
-    @property
-    def requestHeaders(self) -> Headers:
-        """The headers of the request."""
-        return Headers({name: [value] for name, value in self._headers.items()})
-
-    def getClientAddress(self) -> IAddress | None:
-        """Return where the connection comes from."""
-        return self._client
-
-    def isSecure(self) -> bool:
-        """Tell whether the connection is TLS."""
-        return self._secure
 
     def setResponseCode(self, code: int) -> None:
         """Set the status of the answer."""
@@ -88,13 +69,9 @@ class PlainRequest:
         self.answer_headers[name] = value
 
 
-def read_plain(
-    data: bytes, start: int, client: IAddress, secure: bool, own: frozenset[str]
-) -> tuple[PlainRequest, int] | None:
+def read_plain(data: bytes, start: int) -> tuple[PlainRequest, int] | None:
     """
     Read the request that begins at ``start``, and return it and where it ends.
-
-    :param own: the origins of the local end of its connection.
 
     None where it isn't plain, or isn't whole.
     """
@@ -110,7 +87,7 @@ def read_plain(
     if end > len(data) or size > MAX_PLAIN_BODY or (size and head[1] == b"GET"):
         return None
     body = BytesIO(data[head.end() : end])
-    return PlainRequest(head[1], head[2], body, headers, client, secure, own), end
+    return PlainRequest(head[1], head[2], body, headers), end
 
 
 def _headers(block: bytes) -> dict[bytes, bytes] | None:

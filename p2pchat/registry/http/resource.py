@@ -50,8 +50,8 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.registry import metrics
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.audiences import is_loopback
-from p2pchat.registry.http.access import AccessControl
-from p2pchat.registry.http.client_address import TrustedProxies
+from p2pchat.registry.http.access import AccessControl, ConnectionInfo
+from p2pchat.registry.http.client_address import FORWARDED, TrustedProxies
 from p2pchat.registry.http.connections import CONNECTIONS
 from p2pchat.registry.http.plain_requests import PlainRequest
 from p2pchat.registry.http.site import AnyRequest, RegistryRequest, RegistrySite, refuse
@@ -221,7 +221,9 @@ class RegistryResource:
         """Answer what has no route."""
         return self._refuse(request, _NO_ROUTE)
 
-    def answer_plain(self, request: PlainRequest) -> Deferred[bytes] | None:
+    def answer_plain(
+        self, request: PlainRequest, connection: ConnectionInfo
+    ) -> Deferred[bytes] | None:
         """
         Answer a plain request by the route methods above; None: it is for Klein to route.
 
@@ -231,12 +233,20 @@ class RegistryResource:
         method = _PLAIN_ROUTES.get((request.method, word, len(ids)), RegistryResource.nowhere)
         if method is RegistryResource.nowhere and self._has_route(request.path):
             return None
-        answer: Deferred[bytes] = maybeDeferred(self._enter, request, method, ids)
+        answer: Deferred[bytes] = maybeDeferred(self._enter, request, connection, method, ids)
         return answer.addErrback(self._answer_failure, request)
 
-    def _enter(self, request: PlainRequest, method: Callable[..., Any], ids: list[bytes]) -> Any:
-        self.access.admit(request, request.method, request.path)
-        self.access.check_host(request)
+    def _enter(
+        self,
+        request: PlainRequest,
+        connection: ConnectionInfo,
+        method: Callable[..., Any],
+        ids: list[bytes],
+    ) -> Any:
+        said = request.getHeader(FORWARDED)
+        forwarded = [] if said is None else [said]
+        request.ip = self.access.admit(connection, forwarded, request.method, request.path)
+        request.origin = self.access.addressed(connection, request.getHeader(b"host"))
         return method(self, request, *(one.decode("ascii") for one in ids))
 
     def _answer_failure(self, failure: Failure, request: PlainRequest) -> bytes:
@@ -340,7 +350,7 @@ class MetricsResource:
         """Return the factory of HTTP connections to this route."""
         return RegistrySite(self.app.resource(), self, self.registry, WATCHING)
 
-    def answer_plain(self, _request: PlainRequest) -> None:
+    def answer_plain(self, _request: PlainRequest, _connection: ConnectionInfo) -> None:
         """Leave everything to Klein: there is one route, and who asks is known."""
 
     @app.route("/metrics", methods=["GET"])

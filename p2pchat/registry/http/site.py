@@ -52,7 +52,8 @@ from twisted.web.server import Request, Site
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.registry.admission.rates import Limits, source_of
 from p2pchat.registry.audiences import own_origins
-from p2pchat.registry.http.access import SiteRoutes, host_of
+from p2pchat.registry.http.access import ConnectionInfo, SiteRoutes, host_of
+from p2pchat.registry.http.client_address import FORWARDED
 from p2pchat.registry.http.connections import (
     NEVER,
     UNLIMITED,
@@ -139,15 +140,12 @@ class RegistryRequest(Request):
     ip = origin = ""
     _refusal: Refused | None = None
 
-    @property
-    def own(self) -> frozenset[str]:
-        """The origins of the local end of its connection."""
-        return self.channel.own
-
     def admit(self, method: bytes, target: bytes) -> None:
         """Take a token, or remember that there was none."""
         try:
-            self.channel.site.access.admit(self, method, target.partition(b"?")[0])
+            forwarded = self.requestHeaders.getRawHeaders(FORWARDED, ())
+            path, access = target.partition(b"?")[0], self.channel.site.access
+            self.ip = access.admit(self.channel.info, forwarded, method, path)
         except Refused as refusal:
             self._refusal = refusal
 
@@ -186,7 +184,8 @@ class RegistryRequest(Request):
             return
         try:
             self._check_text()
-            self.channel.site.access.check_host(self)
+            access, host = self.channel.site.access, self.getHeader(b"host")
+            self.origin = access.addressed(self.channel.info, host)
         except (RemoteProtocolError, Refused) as error:
             self._answer(refusal_of(error))
         else:
@@ -243,15 +242,13 @@ class RegistryChannel(HTTPChannel):
     """
     One connection.
 
-    :ivar own: the origins of its local end.
+    :ivar info: what it tells of its requests.
     """
 
     site: RegistrySite
-    own: frozenset[str]
+    info: ConnectionInfo
     maxHeaders = MAX_HEADERS
     totalHeadersSize = MAX_HEAD
-    _client: IAddress
-    _secure: bool
     _slot: Slot
     _pending: Deferred[bytes] | None = None  # the answer to a plain request, on its way
     _kept = b""  # what came while there was something to wait for
@@ -260,10 +257,10 @@ class RegistryChannel(HTTPChannel):
 
     def connectionMade(self) -> None:
         """Take a slot."""
-        self._client, self._secure = self.getPeer(), self.isSecure()
-        local = self.getHost()
-        self.own = own_origins(host_of(local), getattr(local, "port", 0), self._secure)
-        self._slot = self.site.take_slot(self, self._client)
+        local, secure = self.getHost(), self.isSecure()
+        own = own_origins(host_of(local), getattr(local, "port", 0), secure)
+        self.info = ConnectionInfo(self.getPeer(), secure, own)
+        self._slot = self.site.take_slot(self, self.info.client)
         super().connectionMade()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -367,9 +364,9 @@ class RegistryChannel(HTTPChannel):
         """Answer the plain requests that data begins with; return what follows them."""
         position = 0
         while position < len(data) and self.persistent and not self._waits:
-            found = read_plain(data, position, self._client, self._secure, self.own)
+            found = read_plain(data, position)
             begun = self.site.registry.now()
-            answer = self.site.routes.answer_plain(found[0]) if found else None
+            answer = self.site.routes.answer_plain(found[0], self.info) if found else None
             if found is None or answer is None:
                 return data[position:]
             request, position = found
@@ -445,7 +442,7 @@ class RegistryChannel(HTTPChannel):
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Answer a head that isn't one; twisted.web would give no reason."""
         try:
-            self.site.access.admit_unread(self._client)
+            self.site.access.admit_unread(self.info.client)
             self.write(self.site.refuse_unread(BAD_HEAD))
         except Refused as refusal:
             self.write(self.site.refuse_unread(refusal))
@@ -563,7 +560,7 @@ class RegistrySite(Site):
         """Count a refusal of what wasn't read, and write it as the end of its connection."""
         self.metrics.refused(refusal.problem.reason)
         self.metrics.answered(b"", b"", refusal.problem.status, 0.0)
-        request = PlainRequest(b"", b"", BytesIO(), {}, None, False)
+        request = PlainRequest(b"", b"", BytesIO(), {})
         body = refuse(request, refusal)
         request.setHeader(b"Connection", b"close")
         return _head(request, self.registry.runtime.wall_time()) + body

@@ -373,7 +373,7 @@ class HeadTests(SynchronousTestCase):
 
             access = Web().resource.access
 
-            def answer_plain(self, _request: object) -> None:
+            def answer_plain(self, _request: object, _connection: object) -> None:
                 """Fail."""
                 raise ValueError("a mistake")
 
