@@ -31,15 +31,14 @@ nonce stays used.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from itertools import count, islice
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
-from twisted.internet.defer import Deferred, TimeoutError, succeed
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -72,7 +71,8 @@ BATCH = 200  # streams that are looked after in one step: a fraction of a millis
 CLOCKS = 10  # seconds that the clocks of two processes may differ
 ANSWER_TIMEOUT = 1.5  # seconds; a peer waits for 5
 
-_log = Logger()
+_T = TypeVar("_T")
+_Steps = Generator[Deferred[Any], Any, _T]
 
 
 @implementer(IRegistryStore)
@@ -149,9 +149,10 @@ class RedisStore:
 
     # -- records
 
-    def register(self, record: Record, document: Document) -> Deferred[bool]:
+    @inlineCallbacks
+    def register(self, record: Record, document: Document) -> _Steps[bool]:
         """Hold a record for one lease."""
-        done = self._run(
+        outcome = yield self._run(
             scripts.REGISTER,
             record.peer_id,
             record.username if record.listed else "",
@@ -160,9 +161,6 @@ class RedisStore:
             self.capacity,
             *self._nonce(document),
         )
-        return done.addCallback(self._registered)
-
-    def _registered(self, outcome: str) -> bool:
         if outcome == "full":
             raise full(self.capacity, self.lease)
         return _refuse_used(outcome) == "online"
@@ -182,12 +180,10 @@ class RedisStore:
         name = () if username is None else (username,)
         return self._run(scripts.PAGE, after, limit, *name).addCallback(_decode_page)
 
-    def remove(self, peer_id: str, document: Document) -> Deferred[bool]:
+    @inlineCallbacks
+    def remove(self, peer_id: str, document: Document) -> _Steps[bool]:
         """End a record, and the peer's stream."""
-        done = self._run(scripts.REMOVE, peer_id, self.instance, *self._nonce(document))
-        return done.addCallback(self._removed, peer_id)
-
-    def _removed(self, outcome: str, peer_id: str) -> bool:
+        outcome = yield self._run(scripts.REMOVE, peer_id, self.instance, *self._nonce(document))
         found = _refuse_used(outcome) != "unknown"
         if found:
             self.streams.end(peer_id, "removed")
@@ -204,26 +200,21 @@ class RedisStore:
 
     # -- streams
 
-    def subscribe(self, peer_id: str, document: Document) -> Deferred[bool]:
+    @inlineCallbacks
+    def subscribe(self, peer_id: str, document: Document) -> _Steps[bool]:
         """Let the peer open a stream here."""
-        serial = next(self._numbers)
-        done = self._run(
-            scripts.SUBSCRIBE, peer_id, self.instance, serial, PRESENCE, *self._nonce(document)
-        )
-        done.addCallbacks(
-            self._subscribed, self._given_up, (peer_id, serial), errbackArgs=(peer_id, serial)
-        )
-        return done
-
-    def _subscribed(self, outcome: str, peer_id: str, serial: int) -> bool:
+        serial, nonce = next(self._numbers), self._nonce(document)
+        try:
+            outcome = yield self._run(
+                scripts.SUBSCRIBE, peer_id, self.instance, serial, PRESENCE, *nonce
+            )
+        except Exception:
+            self._leave(peer_id, serial)  # in case that it was done all the same
+            raise
         found = _refuse_used(outcome) != "unknown"
         if found:
             self._serials[peer_id] = max(serial, self._serials.get(peer_id, 0))
         return found
-
-    def _given_up(self, failure: Failure, peer_id: str, serial: int) -> Failure:
-        self._leave(peer_id, serial)  # in case that it was done all the same
-        return failure
 
     def unsubscribe(self, peer_id: str) -> None:
         """Say that the peer isn't here any more."""
@@ -266,22 +257,37 @@ class RedisStore:
 
     # -- deliveries
 
-    def deliver(self, peer_id: str, document: Document, token: str) -> Deferred[Delivery]:
+    @inlineCallbacks
+    def deliver(self, peer_id: str, document: Document, token: str) -> _Steps[Delivery]:
         """Put a document on a peer's stream, whichever process it is attached to."""
         request = next(self._numbers)
-        answered = self._waiting[request] = Deferred()
-        asked = self._run(
-            scripts.DELIVER,
-            document.issuer,
-            peer_id,
-            self.instance,
-            *self._nonce(document),
-            DeliverMessage(request, self.instance, peer_id, token).encode(),
-            *self._solicitation(document, peer_id, token),
-        )
-        asked.addCallback(self._sent, peer_id, token, answered)
-        asked.addCallback(self._delivered, document)
-        return asked.addBoth(self._forget_request, request)
+        self._waiting[request] = Deferred()
+        try:
+            outcome = yield self._run(
+                scripts.DELIVER,
+                document.issuer,
+                peer_id,
+                self.instance,
+                *self._nonce(document),
+                DeliverMessage(request, self.instance, peer_id, token).encode(),
+                *self._solicitation(document, peer_id, token),
+            )
+            if outcome == "here":
+                delivery = self.streams.deliver(peer_id, token)
+            elif outcome == "sent":
+                delivery = yield self._waiting[request].addTimeout(
+                    ANSWER_TIMEOUT, self.runtime.clock
+                )
+            else:
+                return _DELIVERIES[_refuse_used(outcome)]
+        except TimeoutError:
+            return Delivery.OFFLINE
+        finally:
+            del self._waiting[request]
+        if delivery is not Delivery.TAKEN:  # it may come again
+            forgotten = self._run(scripts.FORGET, document.issuer, document.nonce)
+            yield forgotten.addErrback(_quietly)
+        return delivery
 
     def _solicitation(self, document: Document, peer_id: str, token: str) -> Iterator[object]:
         """Return what the script must know to tell strangers from correspondents."""
@@ -291,30 +297,6 @@ class RedisStore:
         yield from (len(token), int(most) if rate else 0, most / rate * 1000 if rate else 1)
         yield from (int(KEPT), scripts.MAX_PAIRS)
         yield from (WEIGHT, ceil(span(self.unsolicited)) or 1)
-
-    def _sent(
-        self, outcome: str, peer_id: str, token: str, answered: Deferred[Delivery]
-    ) -> Deferred[Any] | Any:
-        if outcome == "here":
-            return self.streams.deliver(peer_id, token)
-        if outcome != "sent":
-            return _refuse_used(outcome)
-        answered.addTimeout(ANSWER_TIMEOUT, self.runtime.clock)
-        return answered.addErrback(_late)
-
-    def _delivered(
-        self, outcome: Delivery | str, document: Document
-    ) -> Delivery | Deferred[Delivery]:
-        if isinstance(outcome, str):
-            return _DELIVERIES[outcome]
-        if outcome is Delivery.TAKEN:
-            return outcome
-        forgotten = self._run(scripts.FORGET, document.issuer, document.nonce)
-        return forgotten.addBoth(lambda _: outcome)  # it wasn't taken there, and may come again
-
-    def _forget_request(self, result: Any, request: int) -> Any:
-        del self._waiting[request]
-        return result
 
     def _received(self, text: str) -> None:
         match read_message(text):
@@ -358,11 +340,6 @@ def _refuse_used(outcome: str) -> str:
 def _quietly(failure: Failure) -> None:
     """Let what will be tried again anyway fail without a word."""
     failure.trap(Refused)
-
-
-def _late(failure: Failure) -> str:
-    failure.trap(TimeoutError)
-    return "offline"
 
 
 _MEMBERS = tuple(member.name for member in attrs.fields(Record))
