@@ -78,7 +78,6 @@ class Program(ProcessProtocol):
         self._started = started
         self._output = b""
         self._events: DeferredQueue[dict[str, Any]] = DeferredQueue()
-        self._ends: list[Deferred[None]] = []
 
     def outReceived(self, data: bytes) -> None:
         """Take JSON lines, or the log lines of the registry."""
@@ -97,8 +96,6 @@ class Program(ProcessProtocol):
         """Note how it ended; nothing more is to be expected."""
         self.runs, self.exit_code = False, getattr(reason.value, "exitCode", None)
         self._events.put(_ENDED)
-        for end in self._ends:
-            end.callback(None)
 
     def type(self, line: str) -> None:
         """Type a line, as a person would."""
@@ -112,16 +109,17 @@ class Program(ProcessProtocol):
         while (event := await self._events.get()) is not _ENDED:
             if expected.items() <= event.items():
                 return event
+        self._events.put(_ENDED)  # for whoever else waits
         raise CancelledError
 
     def end(self) -> Deferred[None]:
         """Return a Deferred that fires when the process is gone."""
-        end: Deferred[None] = Deferred()
-        if self.runs:
-            self._ends.append(end)
-        else:
-            end.callback(None)
-        return end
+        return Deferred.fromCoroutine(self._end())
+
+    async def _end(self) -> None:
+        while await self._events.get() is not _ENDED:
+            pass
+        self._events.put(_ENDED)
 
     def _take(self, event: dict[str, Any]) -> None:
         said = _shown(event)

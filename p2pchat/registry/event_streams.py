@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Any, cast
 
 import attrs
@@ -233,16 +234,8 @@ class EventStreams:
 
     def keep_alive(self, now: float) -> None:
         """Write the comments that are due."""
-        for peer_id, stream in self._due(now):
-            del self._live[peer_id]
-            self._live[peer_id] = stream
+        due = takewhile(lambda peer_id: self._live[peer_id].next_keepalive <= now, self._live)
+        for peer_id in list(due):
+            stream = self._live[peer_id] = self._live.pop(peer_id)
             stream.next_keepalive = now + KEEPALIVE
             stream.keep_alive()
-
-    def _due(self, now: float) -> list[tuple[str, EventStreamResponse]]:
-        due = []
-        for peer_id, stream in self._live.items():
-            if now < stream.next_keepalive:
-                break
-            due.append((peer_id, stream))
-        return due

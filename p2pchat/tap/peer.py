@@ -61,12 +61,7 @@ class Options(CommandLine):
         ["server", "s", None, f"URL of the registry (default: as last time, or {DEFAULT_SERVER})."],
         ["connect", "c", None, "Call this peer, a name or an id, once registered."],
         ["port", "p", "0", "UDP port; 0: any."],
-        [
-            "state",
-            "d",
-            None,
-            "Directory where identity, contacts, name and registry are kept.",
-        ],
+        ["state", "d", None, "Directory where identity, contacts, name and registry are kept."],
         ["profile", "P", None, "Keep them in the directory of this name beside the usual one."],
         ["accept", "a", AcceptPolicy.ASK.value, "Whose calls are accepted: ask, all or contacts."],
         ["heartbeat", None, str(DEFAULT_HEARTBEAT), "Seconds between heartbeats."],

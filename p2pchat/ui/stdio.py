@@ -33,9 +33,7 @@ MAX_LINE = 1024 * 1024  # bytes; the longest message, every character escaped, i
 MAX_READ = 64 * 1024  # lines, or pieces of keys, in the bytes of one read
 INPUT_A_TURN = 24  # lines, or pieces of keys: some milliseconds of work
 LONG_LINE = 2048  # characters that cost as much as a line
-MAX_UNANSWERED = (
-    64 * 1024
-)  # bytes of input and answers while nobody reads: to leave, and little more
+MAX_UNANSWERED = 64 * 1024  # bytes of input and answers while nobody reads: enough to leave
 
 
 @attrs.define

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from hashlib import blake2b
+from itertools import takewhile
 
 import attrs
 
@@ -82,10 +83,7 @@ class _Pairs:
 
     def expire(self, now: float) -> None:
         """Forget what is too old."""
-        while self._pairs:
-            digest, (_, until) = next(iter(self._pairs.items()))
-            if now < until:
-                return
+        for digest in list(takewhile(lambda one: self._pairs[one][1] <= now, self._pairs)):
             del self._pairs[digest]
 
 

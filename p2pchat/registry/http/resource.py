@@ -214,9 +214,6 @@ class RegistryResource:
         """Show what the routes take and answer."""
         return _send(request, _DESCRIPTION, JSON)
 
-    def _has_route(self, path: bytes) -> bool:
-        return self.registry.metrics.route_of(path) != metrics.OTHER
-
     def nowhere(self, request: IRequest | PlainRequest, *_words: str) -> bytes:
         """Answer what has no route."""
         return self._refuse(request, _NO_ROUTE)
@@ -231,7 +228,8 @@ class RegistryResource:
         """
         _, word, *ids = request.path.split(b"/")
         method = _PLAIN_ROUTES.get((request.method, word, len(ids)), RegistryResource.nowhere)
-        if method is RegistryResource.nowhere and self._has_route(request.path):
+        route = self.registry.metrics.route_of(request.path)
+        if method is RegistryResource.nowhere and route != metrics.OTHER:
             return None
         answer: Deferred[bytes] = maybeDeferred(self._enter, request, connection, method, ids)
         return answer.addErrback(self._answer_failure, request)
@@ -271,8 +269,7 @@ class RegistryResource:
         allowed = ", ".join(sorted({*(failure.value.valid_methods or ()), "OPTIONS"}))
         request.setHeader(b"Allow", allowed.encode("ascii"))
         if request.method == b"OPTIONS":
-            request.setResponseCode(HTTPStatus.NO_CONTENT)
-            return b""
+            return _say_nothing(request)
         detail = f"this route takes {allowed}"
         return self._refuse(request, refused(405, "method-not-allowed", detail))
 
@@ -328,7 +325,7 @@ def _credentials(request: AnyRequest, scheme: str, advice: str) -> str:
     return token.strip()
 
 
-def _say_nothing(request: AnyRequest) -> bytes:
+def _say_nothing(request: IRequest | PlainRequest) -> bytes:
     request.setResponseCode(HTTPStatus.NO_CONTENT)
     return b""
 

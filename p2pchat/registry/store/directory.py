@@ -15,6 +15,7 @@ import hmac
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from enum import Enum
+from itertools import takewhile
 
 import attrs
 
@@ -215,11 +216,7 @@ class Directory:
 
     def expire(self, now: float) -> list[str]:
         """End the records whose leases are over, and return their ids."""
-        ended = []
-        for peer_id, (_, expires) in self._records.items():
-            if now < expires:
-                break
-            ended.append(peer_id)
+        ended = list(takewhile(lambda peer_id: self._records[peer_id][1] <= now, self._records))
         for peer_id in ended:
             self.remove(peer_id)
         return ended
