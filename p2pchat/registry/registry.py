@@ -24,13 +24,13 @@ its author, who knows how urgent it is, tries again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import lru_cache
 from types import UnionType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Request
@@ -66,6 +66,8 @@ RETRY_AFTER = 4  # seconds, for the author of what was dropped; a caller waits a
 METRICS_AGE = 1.0  # seconds for which the metrics serve whoever asks; Prometheus asks every 15
 
 _host = lru_cache(maxsize=256)(host)  # registrations name the same few
+_T = TypeVar("_T")
+_Steps = Generator[Deferred[Any], Any, _T]
 _log = Logger()
 
 
@@ -202,7 +204,8 @@ class Registry:
         if registered is not None:
             self.admission.measure(registered / max(1, self.store.capacity))
 
-    def register(self, token: str, origin: str, ip: str) -> Deferred[JsonObject]:
+    @inlineCallbacks
+    def register(self, token: str, origin: str, ip: str) -> _Steps[JsonObject]:
         """
         Hold a record of the author.
 
@@ -210,37 +213,24 @@ class Registry:
         :param ip: where the request came from.
         """
         document = self._read(token, Registration, self.settings.audiences.accepted(origin))
-        if not self.admission.proof_of_work.is_required(document.issuer, self.now()):
-            return self._hold(document, origin, ip)
-        found = self.store.find(document.issuer).addCallback(self._verify_work, document)
-        return found.addCallback(lambda _done: self._hold(document, origin, ip))
-
-    def _verify_work(self, found: PublicRecord | None, document: Document) -> None:
-        """Refuse somebody whom no other process knows, either, and who hasn't done the work."""
-        if found is None:
-            work = cast(Registration, document.body).work
-            self.admission.proof_of_work.verify(document.issuer, work, self.runtime.wall_time())
-
-    def _hold(self, document: Document, origin: str, ip: str) -> Deferred[JsonObject]:
-        wall = self.runtime.wall_time()
-        renewal = self.runtime.random_name()
-        described = cast(Registration, document.body)
-        record = Record.of(document.issuer, described, ip, wall, renewal)
-        relays = self.settings.relays
-        answer = {
+        peer_id, described = document.issuer, cast(Registration, document.body)
+        work, relays = self.admission.proof_of_work, self.settings.relays
+        # Whoever isn't known to another process, either, must have done the work.
+        if work.is_required(peer_id, self.now()) and not (yield self.store.find(peer_id)):
+            work.verify(peer_id, described.work, self.runtime.wall_time())
+        wall, renewal = self.runtime.wall_time(), self.runtime.random_name()
+        record = Record.of(peer_id, described, ip, wall, renewal)
+        online = yield self.store.register(record, document)
+        self.admission.count_key(peer_id)
+        work.record(peer_id, self.now())
+        return {
+            **PublicRecord(record, online).to_json(),
             "lease": self.settings.lease,
             "renewal": renewal,
             "stun": self.settings.stun_urls(origin),
             "your_ip": ip,
-            **({"turn": relays.show(document.issuer, wall)} if relays else {}),
+            **({"turn": relays.show(peer_id, wall)} if relays else {}),
         }
-        held = self.store.register(record, document)
-        return held.addCallback(self._welcome, record, answer)
-
-    def _welcome(self, online: bool, record: Record, answer: JsonObject) -> JsonObject:
-        self.admission.count_key(record.peer_id)
-        self.admission.proof_of_work.record(record.peer_id, self.now())
-        return {**PublicRecord(record, online).to_json(), **answer}
 
     def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
         """
@@ -258,34 +248,26 @@ class Registry:
         removed = self.store.remove(peer_id, document).addCallback(_refuse_unknown, peer_id)
         return removed.addCallback(lambda _found: self.admission.count_key(peer_id))
 
+    @inlineCallbacks
     def subscribe(
         self, token: str, origin: str, peer_id: str, ip: str, request: Request
-    ) -> Deferred[None]:
+    ) -> _Steps[None]:
         """Open the author's event stream as the response to this request, which came from ip."""
         self._refuse_late()
         source = source_of(ip)
         self.streams.refuse_growth(peer_id, source, self.settings.streams)
         audiences = self.settings.audiences.accepted(origin)
         document = self._read(token, Subscription, audiences, peer_id)
-        return self.store.subscribe(peer_id, document).addCallback(
-            self._open, peer_id, source, request
-        )
-
-    def _open(
-        self, registered: bool, peer_id: str, source: str, request: Request
-    ) -> Deferred[None]:
-        if not registered:
+        if not (yield self.store.subscribe(peer_id, document)):
             raise refused(404, "not-registered", "register first, then subscribe")
         self.admission.count_key(peer_id)
-        return self.streams.open(peer_id, request, source, self.now())
+        yield self.streams.open(peer_id, request, source, self.now())
 
-    def deliver(self, token: str, peer_id: str) -> Deferred[None]:
+    @inlineCallbacks
+    def deliver(self, token: str, peer_id: str) -> _Steps[None]:
         """Pass a document on to the peer that it is for."""
         document = self._read(token, PeerDocument, frozenset({peer_id}))
-        delivered = self.store.deliver(peer_id, document, token)
-        return delivered.addCallback(self._count_delivery, document, peer_id)
-
-    def _count_delivery(self, delivery: Delivery, document: Document, peer_id: str) -> None:
+        delivery = yield self.store.deliver(peer_id, document, token)
         if delivery is Delivery.UNKNOWN_AUTHOR:
             raise refused(403, "not-registered", "register first, then send documents")
         _refuse_unknown(delivery is not Delivery.UNKNOWN_PEER, peer_id)
