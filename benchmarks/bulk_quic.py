@@ -28,8 +28,8 @@ from twisted.protocols.basic import Int32StringReceiver
 
 from benchmarks.bulk import AHEAD, CHUNK, Tally
 from p2pchat import events
-from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.proof import make_certificate
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.endpoint_adapter import EndpointAdapter
 from p2pchat.peer.udp import BatchProtocol, listen

@@ -18,7 +18,7 @@ from twisted.protocols.basic import FileSender
 from zope.interface import implementer
 
 from benchmarks.bulk import CHUNK, Tally
-from p2pchat.identity.certificates import make_certificate
+from p2pchat.identity.proof import make_certificate
 
 try:
     import wormhole.transit

@@ -27,8 +27,8 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater, react
 
 from p2pchat import events
-from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.proof import make_certificate
 from p2pchat.peer.datagrams import PeerProtocol
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.node import Node

@@ -89,7 +89,7 @@ from p2pchat.wire.documents import (
     NatWords,
     Offer,
 )
-from p2pchat.wire.retry_after import MAX_RETRY_AFTER
+from p2pchat.wire.problems import MAX_RETRY_AFTER
 from p2pchat.wire.servers import LongTermCredential
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search

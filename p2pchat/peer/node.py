@@ -26,7 +26,7 @@ from zope.interface import implementer
 
 from p2pchat import events
 from p2pchat.errors import ConfigurationError, WhoError
-from p2pchat.identity.certificates import make_certificate
+from p2pchat.identity.proof import make_certificate
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import INode, ISignaling
 from p2pchat.natcheck.reading import read_nat

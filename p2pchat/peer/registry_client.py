@@ -31,8 +31,7 @@ from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import Body, Registration, Removal, Subscription
 from p2pchat.wire.origins import origin
-from p2pchat.wire.problems import Problem
-from p2pchat.wire.retry_after import http_date, read_retry_after
+from p2pchat.wire.problems import Problem, http_date, read_retry_after
 from p2pchat.wire.strict_json import JsonObject, loads
 from p2pchat.wire.work import Challenge
 

@@ -20,7 +20,7 @@ work first gets it, and the registration again.  Waiting grows from FIRST_WAIT t
 jitter, so that a registry that comes back isn't met by everybody at once.  The first wait is so
 short that whoever is told ``bye`` is at the next process behind the same address within a second;
 the registry sends ``bye`` in batches that it can absorb.  A refusal's ``Retry-After``
-(:mod:`p2pchat.wire.retry_after`) is waited for in any case.
+(:mod:`p2pchat.wire.problems`) is waited for in any case.
 
 The lease is renewed at a third of its length by a ``LoopingCall``: with the token that the
 registration's answer gave, which costs the registry next to nothing; or by registering again, with

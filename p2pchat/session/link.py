@@ -29,9 +29,8 @@ from enum import Enum
 import attrs
 
 from p2pchat.errors import LinkClosed, P2PChatError, RemoteProtocolError
-from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
-from p2pchat.identity.proof import check_proof, make_proof
+from p2pchat.identity.proof import Certificate, check_proof, make_proof
 from p2pchat.session import quic
 from p2pchat.session.link_clock import LinkClock
 from p2pchat.wire import messages

@@ -34,7 +34,7 @@ from qh3.quic.events import (
 from qh3.tls import SignatureAlgorithm, load_pem_private_key, load_pem_x509_certificates
 
 from p2pchat.errors import LinkClosed
-from p2pchat.identity.certificates import Certificate
+from p2pchat.identity.proof import Certificate
 
 _T = TypeVar("_T")
 

@@ -41,8 +41,8 @@ from enum import Enum
 import attrs
 
 from p2pchat.events import SessionEvent
-from p2pchat.identity.certificates import Certificate
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.proof import Certificate
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.wire.documents import PeerDocument

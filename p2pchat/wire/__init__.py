@@ -9,8 +9,7 @@ Formats: bytes and JSON to frozen values and back.
     documents        what peers and registry sign: registration, offer, answer, ...
     messages         what peers say on a link: PROOF, HELLO, MESSAGE, ...
     framing          frames on a stream of the link
-    problems         refusals of the registry (RFC 9457)
-    retry_after      the time after which a registry may be asked again
+    problems         refusals of the registry (RFC 9457), and Retry-After
     work             proof of work that a registry under load asks for
     servers          STUN and TURN servers: URLs and credentials
     origins          origins of registries, in one spelling

@@ -1,13 +1,20 @@
 """
-Problem documents (RFC 9457), the form of every refusal of the registry.
+Refusals of the registry: problem documents (RFC 9457), and how long it asks to be left alone.
 
 The ``type`` of a problem is a relative reference that names the reason
 (``/problems/stale-document``), stable for programs; ``detail`` is the sentence for people.  A
 registry that asks for work says what in the extension member ``work``.
+
+``Retry-After`` (RFC 9110 section 10.2.3) is read here, within a bound;
+:mod:`p2pchat.session.retry_gate` obeys.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Annotated, Self
 
@@ -21,6 +28,12 @@ from p2pchat.wire.work import Challenge
 CONTENT_TYPE = b"application/problem+json"
 TYPE_PREFIX = "/problems/"
 _STATUSES = frozenset(map(int, HTTPStatus))
+
+# Seconds; our registry asks for 60 at most where leases are as long as usual.  A registry that
+# lies, or counts in days, keeps nobody away for long.
+MAX_RETRY_AFTER = 300.0
+
+_DELTA_SECONDS = re.compile(rb"[0-9]+")
 
 
 def _status(value: object, name: str) -> int:
@@ -67,3 +80,31 @@ class Problem(Members):
         :raises RemoteProtocolError: it isn't one.
         """
         return cls.from_json(loads(data))
+
+
+def http_date(value: bytes) -> float | None:
+    """Read an HTTP-date (RFC 9110 section 5.6.7): seconds since 1970, or None if it is none."""
+    try:
+        date = parsedate_to_datetime(value.decode("ascii"))
+        return date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def read_retry_after(values: Sequence[bytes], now: float) -> float | None:
+    """
+    Return the seconds that are asked for, MAX_RETRY_AFTER at most; None if nothing clear is.
+
+    :param values: the field's values; there ought to be one.
+    :param now: seconds since 1970 by the clock of whoever sent it.
+    """
+    if len(values) != 1:
+        return None
+    if _DELTA_SECONDS.fullmatch(values[0]):
+        asked = float(values[0])
+    else:
+        date = http_date(values[0])
+        if date is None:
+            return None
+        asked = date - now
+    return min(max(asked, 0.0), MAX_RETRY_AFTER)

@@ -21,8 +21,7 @@ from p2pchat.peer.registry_connection import (
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.session.retry_gate import JITTER
 from p2pchat.wire.documents import Registration, Ringing
-from p2pchat.wire.problems import Problem
-from p2pchat.wire.retry_after import MAX_RETRY_AFTER
+from p2pchat.wire.problems import MAX_RETRY_AFTER, Problem
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, Challenge
 from tests.cases import each
 from tests.identity.people import ALICE, BOB, identity

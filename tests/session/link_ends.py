@@ -5,9 +5,8 @@ from __future__ import annotations
 import attrs
 
 from p2pchat.errors import LinkClosed, P2PChatError
-from p2pchat.identity.certificates import make_certificate
 from p2pchat.identity.keys import Identity
-from p2pchat.identity.proof import make_proof
+from p2pchat.identity.proof import make_certificate, make_proof
 from p2pchat.session import quic
 from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened
 from p2pchat.traversal.routes import Datagram

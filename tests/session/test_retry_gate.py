@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.session.retry_gate import JITTER, RetryGate
-from p2pchat.wire.retry_after import MAX_RETRY_AFTER
+from p2pchat.wire.problems import MAX_RETRY_AFTER
 
 NOW = 1000.0
 
