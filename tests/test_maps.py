@@ -85,7 +85,7 @@ class WaysTests(SynchronousTestCase):
         steps = self.section.partition("#. ")[2].partition("\n\n")[0].split("#. ")
         files = {re.findall(r"``([\w/]+\.py)``", step)[0] for step in steps}
         self.assertLessEqual(len(files), 13)
-        self.assertLessEqual(sum("⇒" in step for step in steps), 4)
+        self.assertLessEqual(sum("⇒" in step for step in steps), 3)
 
 
 class ReadmeTests(SynchronousTestCase):

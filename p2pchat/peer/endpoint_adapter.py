@@ -1,8 +1,7 @@
 """
 The endpoint on real sockets: UDP, the streams to relays, and this machine's addresses.
 
-Owns every base that :mod:`p2pchat.traversal.routes` names, and the endpoint's driver.  Events
-that change sockets and streams end here; the others are handed on to the node.
+Owns every base that :mod:`p2pchat.traversal.routes` names, and the endpoint's driver.
 """
 
 from __future__ import annotations
@@ -29,13 +28,15 @@ from p2pchat.wire.addresses import Address, family
 LINGER = 1.0  # seconds that relays have to confirm what is given back; most round trips take less
 LOOK_AGAIN = 0.02  # seconds between looks at whether they have
 
+BaseEvent = SocketsReleased | StreamChange  # what changes sockets and streams
+
 
 @attrs.define(eq=False)
 class EndpointAdapter:
     """
     One endpoint and its bases.
 
-    :ivar react: takes the endpoint's events, but for those that change sockets and streams.
+    :ivar react: takes the endpoint's events; those of BaseEvent are for :meth:`change`.
     :ivar driver: to be entered by whoever has something for the endpoint.
     """
 
@@ -45,11 +46,10 @@ class EndpointAdapter:
     driver: Driver[EndpointEvent] = attrs.field(init=False)
     _sockets: PeerSockets = attrs.field(init=False)
     _streams: dict[str, RelayStream] = attrs.Factory(dict)
-    _closing: bool = False
 
     def __attrs_post_init__(self) -> None:
         self._sockets = PeerSockets(self._runtime.reactor, self._received)
-        self.driver = Driver(self.endpoint, self._runtime.clock, self.send, self._react)
+        self.driver = Driver(self.endpoint, self._runtime.clock, self.send, self.react)
 
     @property
     def is_bound(self) -> bool:
@@ -79,7 +79,6 @@ class EndpointAdapter:
         An allocation that a relay makes in this very moment can be given back only when its
         answer comes; LINGER bounds the wait for a relay that is gone.
         """
-        self._closing = True
         with self.driver as now:
             self.endpoint.agent.relays.release(now)
         closed: Deferred[None] = self._close(now + LINGER)
@@ -109,14 +108,13 @@ class EndpointAdapter:
             elif not base.startswith(STREAMS):
                 self._sockets.send(list(group))
 
-    def _react(self, event: EndpointEvent) -> None:
+    def change(self, event: BaseEvent) -> None:
+        """Open and close what the endpoint needs, or doesn't need any more."""
         match event:
             case SocketsReleased(ufrag, kept):
                 self._sockets.release(ufrag, kept)
             case StreamChange():
                 self._change_stream(event)
-            case _ if not self._closing:
-                self.react(event)
 
     def _change_stream(self, change: StreamChange) -> None:
         """Open or close a stream to a relay."""

@@ -53,11 +53,11 @@ from p2pchat.session.endpoint import Endpoint, EndpointEvent, HeartbeatChanged
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.quic import warm_up
 from p2pchat.session.stages import DocumentReady, PathFailed, PathLearned, SessionContext
-from p2pchat.traversal.agent import Agent
+from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.traversal.relays import Relays
+from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.wire.documents import Registration
 
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses
@@ -103,6 +103,7 @@ class Node:
         self._tidy = LoopingCall(lambda: self._endpoint.tidy(runtime.clock.seconds()))
         self._nat = self.nat()
         self._stopping = False
+        self._closing = False  # goodbyes are said, and sockets about to close
 
     def _make_endpoint(self, profile: Profile) -> Endpoint:
         runtime, settings = self._runtime, self.settings
@@ -185,6 +186,7 @@ class Node:
                 session.disconnect(now)
         leaving = DeferredList([self._goodbyes(), self._signaling.stop()], consumeErrors=True)
         yield leaving.addTimeout(FAREWELL, self._runtime.clock)
+        self._closing = True
         yield self._adapter.close()
 
     @inlineCallbacks
@@ -199,6 +201,10 @@ class Node:
         match event:
             case events.MessageReceived() | events.MessageSent() | events.MessageDelivered():
                 self._announce(event)  # first: these come by the thousand
+            case SocketsReleased() | StreamChange():
+                self._adapter.change(event)
+            case _ if self._closing:
+                pass
             case DocumentReady(peer_id, body):
                 self._signaling.send(peer_id, body)
             case PathLearned(peer_id, hint):
