@@ -14,7 +14,6 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -279,19 +278,15 @@ def _check_stdio() -> None:
 
 def _load(options: Options, runtime: Runtime) -> tuple[Profile, Starting]:
     """Lock and read the state directory, and write what is new there."""
-    settings = options.settings
-    tell = partial(Starting, username=settings.username, server=settings.server)
-    if options["state"] is None:
-        profile = load_profile(None, runtime.random_bytes)
-        return profile, tell(profile.identity.peer_id, version=__version__)
-    directory = StateDirectory.open(options["state"])
-    is_new = not (directory.path / IDENTITY_FILE).exists()
+    settings, path = options.settings, options["state"]
+    new: tuple[str, ...] = ()
+    directory = None if path is None else StateDirectory.open(path)
+    if directory is not None and not (directory.path / IDENTITY_FILE).exists():
+        new = ("identity",)
     profile = load_profile(directory, runtime.random_bytes)
-    with explained(directory.path):
-        changed = remember(directory.path, options.to_remember())
-    return profile, tell(
-        profile.identity.peer_id,
-        version=__version__,
-        state=str(directory.path),
-        remembered=(*(("identity",) if is_new else ()), *changed),
-    )
+    if directory is not None:
+        with explained(directory.path):
+            new += remember(directory.path, options.to_remember())
+    who = profile.identity.peer_id, settings.username, settings.server
+    state = "" if directory is None else str(directory.path)
+    return profile, Starting(*who, __version__, state, new)

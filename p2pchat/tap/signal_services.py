@@ -19,7 +19,7 @@ from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.http.resource import HttpSettings, MetricsResource, RegistryResource
 from p2pchat.registry.http.web_service import PortService, WebService
-from p2pchat.registry.registry import Registry, Settings, StoreMaker
+from p2pchat.registry.registry import Registry, Settings
 from p2pchat.registry.relay_credentials import PSEUDONYM_KEY, RelayCredentials
 from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.registry.store.redis import redis_store
@@ -78,7 +78,8 @@ class RegistryServices(MultiService):
 def registry_services(reactor: Any, options: Options) -> MultiService:
     """Make all services."""
     runtime = real_runtime(reactor)
-    registry = Registry(runtime, _settings(options, runtime), _store_maker(options))
+    store = MemoryStore if options["store"] is None else redis_store(options["store"])
+    registry = Registry(runtime, _settings(options, runtime), store)
     chosen = _http_settings(options)
     services = RegistryServices(lambda: reactor.callWhenRunning(spare_long_lived))
     _add_stun(services, registry, options)
@@ -128,10 +129,6 @@ def _connections(options: Options) -> Limits:
             most=most,
         )
     return Limits(max(1, min(most, room)), options["max-connections-per-address"])
-
-
-def _store_maker(options: Options) -> StoreMaker:
-    return MemoryStore if options["store"] is None else redis_store(options["store"])
 
 
 def _relay_credentials(options: Options, runtime: Runtime) -> RelayCredentials | None:

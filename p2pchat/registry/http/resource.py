@@ -54,7 +54,7 @@ from p2pchat.registry.http.access import AccessControl, ConnectionInfo
 from p2pchat.registry.http.client_address import FORWARDED, TrustedProxies
 from p2pchat.registry.http.connections import CONNECTIONS
 from p2pchat.registry.http.plain_requests import PlainRequest
-from p2pchat.registry.http.site import AnyRequest, RegistryRequest, RegistrySite, refuse
+from p2pchat.registry.http.site import MISTAKE, AnyRequest, RegistryRequest, RegistrySite, refuse
 from p2pchat.registry.refusals import Refused, refusal_of, refused
 from p2pchat.registry.registry import Registry
 from p2pchat.registry.store.directory import MAX_PAGE, Page
@@ -282,8 +282,7 @@ class RegistryResource:
     def fail(self, request: IRequest, failure: Failure) -> bytes:
         """Answer our own mistakes, without a word about their insides."""
         _log.failure("a request could not be answered", failure)
-        detail = "the registry made a mistake; its log has the details"
-        return self._refuse(request, refused(500, "internal-error", detail))
+        return self._refuse(request, MISTAKE)
 
     def _refuse(self, request: IRequest | PlainRequest, refusal: Refused) -> bytes:
         self.registry.metrics.refused(refusal.problem.reason)

@@ -86,6 +86,7 @@ BAD_HEAD = refused(
     f"not the head of an HTTP/1.1 request of at most {MAX_HEAD} bytes and {MAX_HEADERS} headers",
 )
 TOO_LARGE = refused(413, "body-too-large", f"a body has at most {MAX_BODY} bytes")
+MISTAKE = refused(500, "internal-error", "the registry made a mistake; its log has the details")
 NO_LENGTH = refused(411, "length-required", "send the body with its Content-Length, not chunked")
 NO_ROOM = {
     ConnectionAdmission.FULL: refused(
@@ -217,8 +218,7 @@ class RegistryRequest(Request):
     def processingFailed(self, reason: Failure) -> Failure:
         """Answer our own mistake, without its traceback."""
         _log.failure("a request could not be answered", reason)
-        detail = "the registry made a mistake; its log has the details"
-        self._answer(refused(500, "internal-error", detail))
+        self._answer(MISTAKE)
         return reason
 
     def _answer(self, refusal: Refused) -> None:
