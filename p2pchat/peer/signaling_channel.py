@@ -1,7 +1,7 @@
 """
 Signed documents to and from peers, whatever carries them.
 
-Owns the order and the holding back of what goes out, and on the way in everything that a dialogue
+Owns the order and the holding back of what goes out, and on the way in everything that a session
 may rely on: signed by their author, meant for us, fresh, and new.  While the event stream is being
 renewed, what goes out is held, for its answer couldn't reach us.
 

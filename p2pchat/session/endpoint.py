@@ -1,5 +1,5 @@
 """
-The endpoint: every decision of one peer of the network, on one socket.
+The endpoint of a peer: its traversal, its sessions, and every decision between them.
 
 ::
 
@@ -12,7 +12,8 @@ within limits), and what is kept of sessions that are over.  Its owner calls ses
 whatever they have to say comes out here.  Only a child that was touched is looked at again, so a
 datagram costs the same however many sessions there are.
 
-Refuses anything of who is blocked, and more than MAX_STRANGERS waiting offers of strangers.
+Refuses everything of peers who are blocked, and more than MAX_STRANGERS offers of strangers that
+wait for an answer.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
 
 MAX_STRANGERS = 32  # offers of strangers that may wait for the person
-FORGOTTEN_WISHES = 64  # that the heap of timers may hold beside the ones that count, and as many
+STALE_TIMERS = 64  # entries of the heap that are out of date, beside as many as are valid, at most
 MAX_OVER = 64  # sessions that are over, and of which the person may ask why
 
 _UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
@@ -95,8 +96,8 @@ class Endpoint:
     _callers: Callers = attrs.Factory(Callers)
     _owners: dict[str, PeerSession] = attrs.Factory(dict)  # by attempt
     _woken: dict[str, PeerSession] = attrs.Factory(dict)  # they have something to give
-    _wishes: dict[str, float] = attrs.Factory(dict)  # by peer id
-    _timers: list[tuple[float, str]] = attrs.Factory(list)  # a heap; the wishes say what counts
+    _deadlines: dict[str, float] = attrs.Factory(dict)  # by peer id
+    _timers: list[tuple[float, str]] = attrs.Factory(list)  # a heap
     _told_candidates: object = ()
     _interval: float = attrs.field(init=False)
     _events: deque[EndpointEvent] = attrs.Factory(deque)
@@ -151,7 +152,7 @@ class Endpoint:
         wanted = [session for session in over if session.approval.was_wanted]
         for session in set(over) - set(wanted[-MAX_OVER:]):
             del self.sessions[session.peer_id]
-            self._wishes.pop(session.peer_id, None)
+            self._deadlines.pop(session.peer_id, None)
 
     # -- documents
 
@@ -170,7 +171,7 @@ class Endpoint:
             session.receive_document(body, self._is_welcome(peer_id), now)
 
     def expects(self, peer_id: str) -> bool:
-        """Tell whether a document of a peer is more than a stranger's knock at the door."""
+        """Tell whether documents of a peer come before those of strangers."""
         session = self.live_session(peer_id)
         is_wanted = session is not None and not session.is_offered
         return is_wanted or self.standing(peer_id).is_contact
@@ -254,26 +255,25 @@ class Endpoint:
             self.agent.handle_timer(now)
         while self._timers and self._timers[0][0] <= now:
             when, peer_id = heapq.heappop(self._timers)
-            if self._wishes.get(peer_id) == when:
-                del self._wishes[peer_id]
+            if self._deadlines.get(peer_id) == when:
+                del self._deadlines[peer_id]
                 self.sessions[peer_id].handle_timer(now)
 
     def get_timer(self) -> float | None:
-        """Return the earliest wish of a child."""
-        while self._timers and self._wishes.get(self._timers[0][1]) != self._timers[0][0]:
+        """Return the earliest deadline of a child."""
+        while self._timers and self._deadlines.get(self._timers[0][1]) != self._timers[0][0]:
             heapq.heappop(self._timers)
-        wishes = [self.agent.get_timer(), self._timers[0][0] if self._timers else None]
-        return earliest(*wishes)
+        return earliest(self.agent.get_timer(), self._timers[0][0] if self._timers else None)
 
-    def _note_wish(self, session: PeerSession) -> None:
-        wish = session.get_timer()
-        if wish is None:
-            self._wishes.pop(session.peer_id, None)
-        elif wish != self._wishes.get(session.peer_id):
-            self._wishes[session.peer_id] = wish
-            heapq.heappush(self._timers, (wish, session.peer_id))
-        if len(self._timers) > 2 * len(self._wishes) + FORGOTTEN_WISHES:
-            self._timers = [(when, peer_id) for peer_id, when in self._wishes.items()]
+    def _note_deadline(self, session: PeerSession) -> None:
+        deadline = session.get_timer()
+        if deadline is None:
+            self._deadlines.pop(session.peer_id, None)
+        elif deadline != self._deadlines.get(session.peer_id):
+            self._deadlines[session.peer_id] = deadline
+            heapq.heappush(self._timers, (deadline, session.peer_id))
+        if len(self._timers) > 2 * len(self._deadlines) + STALE_TIMERS:
+            self._timers = [(when, peer_id) for peer_id, when in self._deadlines.items()]
             heapq.heapify(self._timers)
 
     # -- what comes out
@@ -307,7 +307,7 @@ class Endpoint:
             self._woken.pop(session.peer_id, None)
         self._take_events(session, now)
         if session.peer_id in self.sessions:
-            self._note_wish(session)
+            self._note_deadline(session)
 
     def _take_events(self, session: PeerSession, now: float) -> None:
         while (event := session.next_event()) is not None:

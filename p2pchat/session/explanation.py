@@ -1,5 +1,5 @@
 """
-A story as sentences, for ``/why``, for the explanation of a failed call, and for nobody else.
+Sentences of a connection report, for ``/why`` and for the explanation of a failed call.
 
 Pure.  Texts of the other side are in here as they came: whoever shows them makes them visible.
 """

@@ -200,7 +200,7 @@ class LiveLink:
         self.control.handle_timer(now)
 
     def get_timer(self) -> float | None:
-        """Return the earliest wish."""
+        """Return the earliest deadline."""
         linked = None if self._link is None else self._link.get_timer()
         times = (linked, self._silent_at, self.control.get_timer())
         return earliest(*times)

@@ -315,7 +315,7 @@ class PeerSession(SessionState):
             self._end("lost", now)
 
     def get_timer(self) -> float | None:
-        """Return the earliest wish."""
+        """Return the earliest deadline."""
         return earliest(self._until, self.link.get_timer(), self._call.get_timer())
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
