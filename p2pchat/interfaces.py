@@ -187,7 +187,7 @@ class ISignaling(Interface):
 
 class IRegistryStore(Interface):
     """
-    What the registry remembers: records for one lease each, who is online, which nonces were used.
+    The registry's memory: records for one lease each, who is online, which nonces were used.
 
     Several processes may share one store; each tells it of the streams that are attached to itself.
 

@@ -132,7 +132,7 @@ SignalingEvent = (
 @attrs.frozen
 class SignalingContext:
     """
-    What a way of signaling needs of the node that uses it.
+    Needs of a way of signaling, met by the node that uses it.
 
     :ivar acceptance: one for all ways, so that no document is taken twice.
     :ivar describe: returns what we show to everybody now.
@@ -149,7 +149,7 @@ class SignalingContext:
 
 
 class Reach(Enum):
-    """Whether documents can reach us by one way."""
+    """Reachability of us by one way of signaling."""
 
     AWAY = "away"
     AVAILABLE = "available"

@@ -1,5 +1,5 @@
 """
-What one peer says and decides: calls, links, conversations; pure.
+Sessions of one peer with others: calls, links, conversations, and every decision; pure.
 
 ::
 

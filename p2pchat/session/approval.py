@@ -18,7 +18,7 @@ RETRY_PATIENCE = 15.0  # seconds; the longest pause between two attempts is 8, a
 
 
 class AcceptPolicy(Enum):
-    """Whose offers are accepted without asking."""
+    """Policy for offers: which are accepted without asking."""
 
     ASK = "ask"
     ALL = "all"
@@ -26,7 +26,7 @@ class AcceptPolicy(Enum):
 
 
 class By(Enum):
-    """Who said yes."""
+    """Giver of an approval."""
 
     NOBODY = "nobody"
     POLICY = "policy"

@@ -151,7 +151,7 @@ _NO_PATH = ("no-path", "no check got through")
 
 
 class Direction(Enum):
-    """Who makes the offers: we do, or the peer."""
+    """Direction of a call: we make the offers, or the peer does."""
 
     OUTGOING = "outgoing"
     INCOMING = "incoming"

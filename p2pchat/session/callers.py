@@ -1,5 +1,5 @@
 """
-Who may ring: the calls of people who aren't asked for, and what is answered to them.
+Limits on calls that nobody asked for: how many ring, and how many are answered.
 
 Owns three limits, so that strangers, one with many calls or many with one each, cost the person and
 the registry's goodwill little, and never stand in a contact's way::
@@ -34,7 +34,7 @@ MAX_CALLERS = 1000  # who are remembered; the one who called longest ago is forg
 
 
 class Ring(Enum):
-    """What becomes of a call."""
+    """Outcome of a call that needs an answer of our person."""
 
     LOUD = "loud"
     QUIET = "quiet"  # it waits, and the person isn't disturbed

@@ -1,5 +1,5 @@
 """
-What happened with one peer since the last call: told as events at once, and kept for ``/why``.
+Log of one peer since the last call: events at once, and what is kept for ``/why``.
 
 Owns names and numbers: the peer's id and name in every event, and the milliseconds since it all
 began.  Decides nothing, and nothing is decided by what it holds.
@@ -110,17 +110,17 @@ class ConnectionLog:
         """
         attempts = (*self._attempts, *running)[-MAX_REPORTS:]
         path = self._paths[-1] if has_path and self._paths else None
-        told = relays.reports(self.call_began)
+        relay_reports = relays.reports(self.call_began)
         reached = next((one.means for one in reversed(attempts) if one.means), "")
         evidence = Evidence(
             attempts[-1] if attempts else None,
             None if path is None else PathMethod.RELAY if path.is_relayed else _direct(reached),
             bool(relays.urls),
-            told,
+            relay_reports,
             relay_only,
         )
         return ConnectionReport(
-            attempts, relays.urls, told, tuple(self._paths), path, tuple(self._notes),
+            attempts, relays.urls, relay_reports, tuple(self._paths), path, tuple(self._notes),
             diagnose(evidence),
         )  # fmt: skip
 

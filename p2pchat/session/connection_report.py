@@ -18,7 +18,7 @@ from p2pchat.traversal.report import AttemptReport, NatReport, RelayReport
 
 
 class Reason(Enum):
-    """What decided; of several the one that would have to go first."""
+    """Cause of a path, or of there being none; of several, the one to mend first."""
 
     NOTHING_TRIED = "nothing-tried"
     UNDER_WAY = "under-way"
@@ -34,7 +34,7 @@ class Reason(Enum):
 
 
 class Advice(Enum):
-    """What somebody could do."""
+    """Remedy that somebody could try."""
 
     FORWARD_PORT = "forward-a-port"
     ALLOW_UDP = "allow-udp"
@@ -62,7 +62,7 @@ class Diagnosis:
 @attrs.frozen
 class Evidence:
     """
-    What is judged.
+    Facts that a diagnosis is made of.
 
     :ivar last: the last attempt.
     :ivar means: what made the path in use; ``None`` where there is none.
@@ -103,7 +103,7 @@ class PathReport:
 @attrs.frozen
 class ConnectionReport:
     """
-    What was tried to reach a peer since the last call, what came of it, and why.
+    Report of what was tried to reach a peer since the last call, what came of it, and why.
 
     :ivar relays_known: what the registry named.
     :ivar path: what carries the conversation now, if anything does.
@@ -155,8 +155,8 @@ def _obstacle(last: AttemptReport, relay_only: bool) -> Reason:
         return Reason.UDP_BLOCKED
     if last.ours.mapping == "unknown" and not _has_reflexive(last.ours):
         return Reason.NO_STUN
-    told = {one.type for one in last.theirs.candidates}
-    if told <= {"relay"} or (last.theirs.mapping == "unknown" and not _has_reflexive(last.theirs)):
+    types = {one.type for one in last.theirs.candidates}
+    if types <= {"relay"} or (last.theirs.mapping == "unknown" and not _has_reflexive(last.theirs)):
         return Reason.NO_CANDIDATES
     if ours == theirs == "random":
         return Reason.BOTH_RANDOM

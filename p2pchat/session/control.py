@@ -1,5 +1,5 @@
 """
-What both sides of a link say of the link itself: HELLO, PING, PONG, DISCONNECT.
+Control of a link by both sides: HELLO, PING, PONG, DISCONNECT.
 
 ::
 

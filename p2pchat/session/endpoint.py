@@ -98,13 +98,13 @@ class Endpoint:
     _woken: dict[str, PeerSession] = attrs.Factory(dict)  # they have something to give
     _deadlines: dict[str, float] = attrs.Factory(dict)  # by peer id
     _timers: list[tuple[float, str]] = attrs.Factory(list)  # a heap
-    _told_candidates: object = ()
+    _known_candidates: object = ()
     _interval: float = attrs.field(init=False)
     _events: deque[EndpointEvent] = attrs.Factory(deque)
 
     def __attrs_post_init__(self) -> None:
         self._interval = self.heartbeat
-        self._told_candidates = self.agent.candidates()
+        self._known_candidates = self.agent.candidates()
 
     @property
     def agent(self) -> Agent:
@@ -347,8 +347,8 @@ class Endpoint:
 
     def _tell_candidates(self, now: float) -> None:
         candidates = self.agent.candidates()
-        if candidates != self._told_candidates:
-            self._told_candidates = candidates
+        if candidates != self._known_candidates:
+            self._known_candidates = candidates
             for session in self.alive():
                 session.candidates_changed(now)
 

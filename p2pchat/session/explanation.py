@@ -60,35 +60,35 @@ _MEANS = {
 }
 
 
-def sentences(story: ConnectionReport) -> list[str]:
-    """Return the judgement, and then the whole story in the order of things."""
-    told = judgement(story)
-    told += [] if story.path is None else [f"in use: {_path(story.path)}"]
-    for number, attempt in enumerate(story.attempts, 1):
-        told += _attempt(number, attempt)
-    told += [_relay(relay) for relay in story.relays]
-    told += [f"{_at(path.milliseconds)}: path {_path(path)}" for path in story.paths]
-    return told + [f"{_at(note.milliseconds)}: {note.text}" for note in story.notes]
+def sentences(report: ConnectionReport) -> list[str]:
+    """Return the judgement, and then the whole report in the order of things."""
+    rows = judgement(report)
+    rows += [] if report.path is None else [f"in use: {_path(report.path)}"]
+    for number, attempt in enumerate(report.attempts, 1):
+        rows += _attempt(number, attempt)
+    rows += [_relay(relay) for relay in report.relays]
+    rows += [f"{_at(path.milliseconds)}: path {_path(path)}" for path in report.paths]
+    return rows + [f"{_at(note.milliseconds)}: {note.text}" for note in report.notes]
 
 
-def causes(story: ConnectionReport) -> list[str]:
+def causes(report: ConnectionReport) -> list[str]:
     """Return why no path was found, and what to do; nothing where none was looked for."""
-    not_answered = story.verdict.reason == Reason.NOT_ANSWERED.value
-    return [] if not_answered else judgement(story)
+    not_answered = report.verdict.reason == Reason.NOT_ANSWERED.value
+    return [] if not_answered else judgement(report)
 
 
-def checks(story: ConnectionReport) -> list[str]:
+def checks(report: ConnectionReport) -> list[str]:
     """Return what the last attempt tried, if a path was looked for."""
-    if not causes(story):
+    if not causes(report):
         return []
-    last = [] if not story.attempts else [_pair(pair) for pair in story.attempts[-1].pairs]
-    return [*last, *map(_relay, story.relays)]
+    last = [] if not report.attempts else [_pair(pair) for pair in report.attempts[-1].pairs]
+    return [*last, *map(_relay, report.relays)]
 
 
-def judgement(story: ConnectionReport) -> list[str]:
+def judgement(report: ConnectionReport) -> list[str]:
     """Return why the path is what it is, and what could be changed."""
-    advice = [_ADVICE[Advice(word)] for word in story.verdict.advice]
-    return [_REASONS[Reason(story.verdict.reason)], *advice]
+    advice = [_ADVICE[Advice(word)] for word in report.verdict.advice]
+    return [_REASONS[Reason(report.verdict.reason)], *advice]
 
 
 def _at(milliseconds: float) -> str:
@@ -118,10 +118,10 @@ def _side(side: NatReport) -> str:
     more = ", UDP seems blocked" if side.udp_blocked else ""
     if side.port_preservation != "unknown":
         more += f", ports {side.port_preservation}"
-    told = ", ".join(f"{one.type} {one.address}" for one in side.candidates) or "none"
+    candidates = ", ".join(f"{one.type} {one.address}" for one in side.candidates) or "none"
     return (
         f"NAT mapping {side.mapping}, next port {side.allocation}, filtering {side.filtering}"
-        f"{more}; candidates: {told}"
+        f"{more}; candidates: {candidates}"
     )
 
 

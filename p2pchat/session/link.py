@@ -50,7 +50,7 @@ PROOF_DEADLINE = 10.0  # seconds from start(); four round trips on a bad satelli
 
 
 class LinkState(Enum):
-    """Where a link stands."""
+    """State of a link."""
 
     PROVING = "proving"
     OPEN = "open"

@@ -1,5 +1,5 @@
 """
-What a session with one peer holds, and what is shown of it.
+State of a session with one peer, and what is shown of it.
 
 Nothing here changes anything: the rules are in :mod:`p2pchat.session.peer_session`.
 """

@@ -49,7 +49,7 @@ from p2pchat.wire.documents import PeerDocument
 
 
 class Stage(Enum):
-    """What is under way with a peer; the module docstring has the table."""
+    """Stage of a session; the module docstring has the table."""
 
     ENDED = "ended"
     CALLING = "calling"
@@ -110,7 +110,7 @@ class DocumentReady:
 
 @attrs.frozen
 class PathLearned:
-    """How this peer was reached: worth keeping for the next call."""
+    """A hint for the next call: how this peer was reached."""
 
     peer_id: str
     hint: PathHint
@@ -128,7 +128,7 @@ SessionOutcome = SessionEvent | DocumentReady | PathLearned | PathFailed
 
 @attrs.frozen
 class SessionContext:
-    """What the sessions of one endpoint have in common."""
+    """Surroundings that the sessions of one endpoint share."""
 
     identity: Identity
     certificate: Certificate

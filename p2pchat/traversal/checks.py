@@ -32,7 +32,7 @@ _USE_CANDIDATE = 4  # bytes of the attribute
 @attrs.frozen
 class Check:
     """
-    What an authentic check says.
+    Content of an authentic check.
 
     :ivar source_type: what its source is, where we weren't told that address.
     :ivar nomination: the number of the nomination; ``None`` where it nominates nothing.
@@ -44,7 +44,7 @@ class Check:
 
 @attrs.frozen
 class CheckCredentials:
-    """What makes a check of an attempt: both username fragments and the shared key."""
+    """Credentials of an attempt's checks: both username fragments and the shared key."""
 
     local_ufrag: str
     remote_ufrag: str

@@ -19,7 +19,7 @@ from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 
-SENDS = 4
+SENDS = 4  # requests of a test; one may be lost
 INTERVAL = 0.3  # seconds between them
 
 

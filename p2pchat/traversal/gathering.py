@@ -272,8 +272,8 @@ class Gathering:
             for address in self.host_addresses
             if may_be_checked(address, self.is_local)
         ]
-        told = self._predicted() + hosts[:MAX_HOST_CANDIDATES] + reflexive
-        return tuple(told[:MAX_CANDIDATES])
+        found = self._predicted() + hosts[:MAX_HOST_CANDIDATES] + reflexive
+        return tuple(found[:MAX_CANDIDATES])
 
     def traits(self) -> NatTraits:
         """Return what is known of our NAT now."""

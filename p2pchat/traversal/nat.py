@@ -59,7 +59,7 @@ class Filtering(_Reading):
 
 
 class Preservation(_Reading):
-    """Whether the NAT keeps the port that the socket has (RFC 4787 section 4.2.1)."""
+    """Port preservation: the NAT keeps the socket's port, or not (RFC 4787 section 4.2.1)."""
 
     UNKNOWN = "unknown"
     PRESERVED = "preserved"
@@ -69,7 +69,7 @@ class Preservation(_Reading):
 @attrs.frozen
 class NatTraits:
     """
-    What one side knows of its own NAT.
+    Knowledge of one side of its own NAT.
 
     :ivar mapping: the mapping behaviour.
     :ivar step: by how much the next mapping's port differs from the last one's; 0: no rule.

@@ -22,7 +22,7 @@ WORTH_NOTING = 86_400.0  # seconds after which the same lesson is dated anew
 
 
 class PathMethod(Enum):
-    """How a path was made."""
+    """Method by which a path was made."""
 
     PLAIN = "plain"
     MANY_SOCKETS = "many-sockets"
@@ -34,7 +34,7 @@ class PathMethod(Enum):
 @attrs.frozen
 class PathHint(Members):
     """
-    How a peer was reached last.
+    Hint of how a peer was reached last.
 
     :ivar local: the mapping behaviour of our NAT then.
     :ivar remote: that of theirs.

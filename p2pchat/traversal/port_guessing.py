@@ -37,8 +37,8 @@ from p2pchat.traversal.strategy import GUESSING_DELAY, Strategy
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 
-SOCKETS_OPENED = 256
-PROBES = 1750
+SOCKETS_OPENED = 256  # on the symmetric side, for one attempt
+PROBES = 1750  # ports of one run: see the chances above
 TICK = 0.005  # seconds between two batches
 PROBES_A_TICK = 5  # 1,000 a second, 0.8 Mbit/s
 SOCKETS_A_TICK = 16  # all within 80 ms

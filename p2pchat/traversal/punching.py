@@ -74,7 +74,7 @@ MIN_SLOT_TIME = LATER_ROUND  # seconds that a round with a valid pair keeps its 
 
 
 class AttemptPhase(Enum):
-    """Where an attempt stands."""
+    """Phase of an attempt."""
 
     QUEUED = "queued"  # the first round waits for a slot
     CHECKING = "checking"  # a round is on

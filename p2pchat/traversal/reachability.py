@@ -31,7 +31,7 @@ from p2pchat.wire.origins import host as url_host
 # Beside ports from 1024 on, where 3478 to 3480 and 5349 are: what passes firewalls as HTTPS.  Not
 # 80 and 53, which STUN servers have here and there: what answers there is nearly always another's.
 LOW_PORTS = frozenset({443})
-FIRST_HIGH_PORT = 1024
+FIRST_HIGH_PORT = 1024  # below are the system ports, RFC 6335 section 6
 
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: where it leads, only the network knows
 _NEAR_ENOUGH = {

@@ -110,7 +110,7 @@ class Relays:
     _number: int = 0
     _streams_at: float | None = None
     _retry_at: float | None = None
-    _told: tuple[Candidate, ...] = ()
+    _announced: tuple[Candidate, ...] = ()
     _owners: dict[str, set[str]] = attrs.Factory(dict)  # of each IP address with a permission
     _past: deque[_Relayed] = attrs.Factory(lambda: deque(maxlen=MAX_REMEMBERED))
 
@@ -330,8 +330,8 @@ class Relays:
         """Follow the states of the allocations; tell the parent if our bases changed."""
         self._close_useless(now)
         self._forget_closed()
-        if self._told != self.candidates():
-            self._told = self.candidates()
+        if self._announced != self.candidates():
+            self._announced = self.candidates()
             self.outbox.append(BasesChanged())
 
     def _close_useless(self, now: float) -> None:

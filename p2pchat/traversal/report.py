@@ -1,5 +1,5 @@
 """
-What an attempt to reach a peer did, as values: NATs, candidates, checks, port guessing, relays.
+Values that report an attempt to reach a peer: NATs, candidates, checks, port guessing, relays.
 
 Filled in by the machines of the traversal, explained by :mod:`p2pchat.session.explanation`, and
 printed as JSON.  Part of that stable interface: members may be added, none is renamed or removed.

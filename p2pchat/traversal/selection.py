@@ -29,7 +29,7 @@ FAIR_RTTS = 3  # ... and at least that many of its round-trip times
 @attrs.frozen
 class Choice:
     """
-    What is to be done.
+    Decision about the path.
 
     :ivar pair: the pair to use from now on; ``None``: the one in use, if there is one.
     :ivar again_at: when to select again, whatever happens until then.

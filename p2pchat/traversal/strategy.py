@@ -34,7 +34,7 @@ OPEN_FILTER_DELAY = 1.0  # the same, where the filter that they meet should let 
 
 
 class Strategy(Enum):
-    """What one side does beside plain checks."""
+    """Strategy of one side beside plain checks."""
 
     PLAIN = "plain"  # nothing
     MANY_SOCKETS = "many-sockets"
@@ -45,7 +45,7 @@ class Strategy(Enum):
 @attrs.frozen
 class Plan:
     """
-    What an attempt does beside plain checks.
+    Plan of an attempt beside plain checks.
 
     :ivar delay: seconds until port guessing begins.
     :ivar wants_relay: whether a relay is asked for at once.

@@ -36,7 +36,7 @@ SUCCESS, NO_ANSWER = 0, -1  # in place of an error code
 @attrs.frozen
 class Outcome:
     """
-    How a request ended.
+    Outcome of a request.
 
     :ivar method: of the request.
     :ivar asked: the attributes of the request.

@@ -71,7 +71,7 @@ _FATAL = {401, 438, 441}  # to any request: we can't sign what the relay wants
 
 
 class AllocationState(Enum):
-    """Where an allocation stands."""
+    """State of an allocation."""
 
     ALLOCATING = "allocating"
     ALLOCATED = "allocated"

@@ -32,7 +32,7 @@ _log = Logger()
 @attrs.frozen
 class ConnectionInfo:
     """
-    What a connection tells of its requests.
+    Properties of a connection that hold for all its requests.
 
     :ivar client: where it comes from.
     :ivar secure: whether it is TLS.
