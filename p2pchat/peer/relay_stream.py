@@ -153,6 +153,8 @@ class RelayStream(Protocol):
 
     def close(self) -> None:
         """Close the connection once what was written is sent; ``lost`` isn't called."""
+        if self._ended:
+            return  # a TLS connection that is gone can't even be aborted
         was_open = self._is_open
         self._finish()
         if was_open:

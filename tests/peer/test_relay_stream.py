@@ -246,6 +246,20 @@ class TlsTests(Case):
         self.assertNotIn("connected", self.told)
         self.lost()
 
+    def test_close_after_the_end(self) -> None:
+        """One that is closed when it is gone already, for either reason, is gone."""
+        certificate = private_certificate(ADDRESS)
+        self.listen(certificate)
+        untrusted = self.open(Transport.TLS)
+        broken_off = self.open(Transport.TLS, trust=Certificate(certificate.original))
+        self.internet.run(1)
+        self.relay.kill()
+        self.internet.run(1)
+        self.assertEqual(sum(isinstance(one, tuple) for one in self.told), 2)
+        for stream in (untrusted, broken_off):
+            stream.close()
+        self.assertEqual(sum(isinstance(one, tuple) for one in self.told), 2)
+
     def test_silent(self) -> None:
         """A port that takes the connection and shakes no hands is given up in time."""
         self.relay.reactor.listenTCP(3478, Factory.forProtocol(Protocol))
