@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import cycle
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
 
@@ -25,7 +25,8 @@ from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import ALGORITHM, TYP
 from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.documents import Ringing
-from p2pchat.wire.strict_json import JsonObject, dumps
+from p2pchat.wire.members import text
+from p2pchat.wire.strict_json import dumps
 
 PORT, STUN_PORT = 27300, 27310
 HONEST = "127.5.0.1"
@@ -208,11 +209,7 @@ def _subscribe(site: Site, reader: Identity) -> socket.socket:
 class Padded(Ringing):
     """A document with a member that nobody knows."""
 
-    padding: str = ""
-
-    def to_json(self) -> JsonObject:
-        """Return the members of this type, and the padding."""
-        return {**super().to_json(), "padding": self.padding}
+    padding: Annotated[str, text(MIB)] = ""
 
 
 def _long_document(site: Site, author: Identity, reader: str, number: int) -> bytes:
