@@ -321,19 +321,24 @@ class Endpoint:
         any_came = False
         while (event := self.agent.next_event()) is not None:
             any_came = True
-            match event:
-                case LinkDatagrams(ufrag, datagrams, route):
-                    if (session := self._owner(ufrag)) is not None:
-                        session.receive_link_datagrams(datagrams, route, now)
-                case PathMoved(ufrag, path):
-                    if (session := self._owner(ufrag)) is not None:
-                        session.path_moved(ufrag, path, now)
-                case RoundEnded(ufrag, succeeded):
-                    if (session := self._owner(ufrag)) is not None:
-                        session.round_ended(ufrag, succeeded, now)
-                case _:
-                    self._react(event, now)
+            if isinstance(event, LinkDatagrams | PathMoved | RoundEnded):
+                self._hand_to_owner(event, now)
+            else:
+                self._react(event, now)
         return any_came
+
+    def _hand_to_owner(self, event: LinkDatagrams | PathMoved | RoundEnded, now: float) -> None:
+        """Hand what concerns an attempt to its session; nobody's is dropped."""
+        session = self._owner(event.ufrag)
+        if session is None:
+            return
+        match event:
+            case LinkDatagrams(_, datagrams, route):
+                session.receive_link_datagrams(datagrams, route, now)
+            case PathMoved(ufrag, path):
+                session.path_moved(ufrag, path, now)
+            case RoundEnded(ufrag, succeeded):
+                session.round_ended(ufrag, succeeded, now)
 
     def _react(self, event: AgentEvent, now: float) -> None:
         match event:

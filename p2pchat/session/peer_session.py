@@ -303,8 +303,7 @@ class PeerSession(SessionState):
     def _time_is_up(self, now: float) -> None:
         """The patience of a stage has ended."""
         if self.stage is Stage.CLOSING:
-            self.conversation.skip_lines()
-            self.link.fill(now)
+            self.conversation.skip_lines()  # DISCONNECT goes out as the link is closed
             self._left(now)
         elif self.stage is Stage.AWAITING_RETRY and self._failure is not None:
             self._tell_end(*self._failure)
