@@ -112,17 +112,26 @@ class HttpSettings:
 
 
 @attrs.define(eq=False, slots=False)  # Klein keeps itself in the instance's __dict__
-class RegistryResource:
-    """The routes over one registry; :meth:`site` serves them."""
+class _Resource:
+    """Routes over one registry, and who may ask for them."""
 
     registry: Registry
     settings: HttpSettings = attrs.field(factory=HttpSettings)
     access: AccessControl = attrs.field(init=False)
 
+    def __attrs_post_init__(self) -> None:
+        audiences = self.registry.settings.audiences
+        self.access = AccessControl(self.registry.admission, audiences, self.settings.proxies)
+
+
+@attrs.define(eq=False, slots=False)
+class RegistryResource(_Resource):
+    """The routes over one registry; :meth:`site` serves them."""
+
     app = Klein()
 
     def __attrs_post_init__(self) -> None:
-        self.access = _access(self.registry, self.settings)
+        super().__attrs_post_init__()
         rules = {re.sub("<(.*)>", r"{\1}", one.rule) for one in self.app.url_map.iter_rules()}
         self.registry.metrics.expect(sorted(rules))
 
@@ -301,10 +310,6 @@ _PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes] | by
 }
 
 
-def _access(registry: Registry, settings: HttpSettings) -> AccessControl:
-    return AccessControl(registry.admission, registry.settings.audiences, settings.proxies)
-
-
 def _body(request: AnyRequest) -> str:
     given = request.getHeader(b"content-type") or b""  # as text it would have to be UTF-8
     if given.partition(b";")[0].strip().lower() != DOCUMENT_TYPE:
@@ -330,17 +335,10 @@ def _say_nothing(request: IRequest | PlainRequest) -> bytes:
 
 
 @attrs.define(eq=False, slots=False)
-class MetricsResource:
+class MetricsResource(_Resource):
     """The metrics alone, for an endpoint of their own; :meth:`site` serves them."""
 
-    registry: Registry
-    settings: HttpSettings = attrs.field(factory=HttpSettings)
-    access: AccessControl = attrs.field(init=False)
-
     app = Klein()
-
-    def __attrs_post_init__(self) -> None:
-        self.access = _access(self.registry, self.settings)
 
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to this route."""
