@@ -222,12 +222,12 @@ class Endpoint:
 
     # -- the network
 
-    def receive_on(self, base: str, data: bytes, addr: Address, now: float) -> None:
-        """Take a datagram that came in on a base (:mod:`p2pchat.traversal.routes`)."""
-        self.agent.receive_on(base, data, addr, now)
-
     def receive_batch(self, base: str, datagrams: list[bytes], addr: Address, now: float) -> None:
-        """Take datagrams of one source together, and let what they bring about become events."""
+        """
+        Take datagrams of one source, and let what they bring about become events.
+
+        :param base: what they came in on (:mod:`p2pchat.traversal.routes`).
+        """
         self.agent.receive_batch(base, datagrams, addr, now)
         self._take_agent_events(now)
         for session in list(self._woken.values()):

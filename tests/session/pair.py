@@ -97,7 +97,7 @@ class Peer:
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram."""
-        self.endpoint.receive_on(CHAT_SOCKET, data, source, now)
+        self.endpoint.receive_batch(CHAT_SOCKET, [data], source, now)
 
     def take_document(self, body: PeerDocument, now: float) -> None:
         """Receive a document, a moment later."""
