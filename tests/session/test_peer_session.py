@@ -339,14 +339,26 @@ class ConversationTests(SessionCase):
         self.assertEqual(self.bob.texts(), [])
 
 
-class RescueTests(SessionCase):
-    """A path that is lost, and found again."""
+class ConnectedCase(SessionCase):
+    """
+    Alice and Bob, a second after they were connected.
+
+    :ivar first_flights: how many QUIC packets began a handshake until then, of each.
+    """
 
     def setUp(self) -> None:
         super().setUp()
         self.pair.connect()
         self.pair.run(1)
-        self.flights = [one.first_flights for one in self.pair.both]
+        self.first_flights = [one.first_flights for one in self.pair.both]
+
+    def assert_same_link(self) -> None:
+        """Nobody has begun another handshake since."""
+        self.assertEqual([one.first_flights for one in self.pair.both], self.first_flights)
+
+
+class RescueTests(ConnectedCase):
+    """A path that is lost, and found again."""
 
     def lose(self, seconds: float = 10.0) -> None:
         """Let nothing pass until both have noticed."""
@@ -361,7 +373,7 @@ class RescueTests(SessionCase):
         self.lose()
         self.pair.run_until(lambda: self.bob.texts() == ["said in the dark"])
         self.pair.chat()
-        self.assertEqual([one.first_flights for one in self.pair.both], self.flights)
+        self.assert_same_link()
         self.assertTrue(self.alice.events(events.Connected)[-1].resumed)
         self.assertEqual(len(self.bob.events(events.MessageReceived)), 2)
 
@@ -381,7 +393,7 @@ class RescueTests(SessionCase):
         self.bob = self.pair.bob = self.pair.peer("bob", ids["bob"], ids["alice"])
         self.pair.join()
         self.pair.run_until(lambda: self.bob.texts() == ["are you there?"], 20)
-        self.assertGreater(self.alice.first_flights, self.flights[0])
+        self.assertGreater(self.alice.first_flights, self.first_flights[0])
         self.assertFalse(self.alice.events(events.Connected)[-1].resumed)
 
     def test_new_name_after_a_restart(self) -> None:
@@ -473,14 +485,11 @@ class RescueTests(SessionCase):
         self.assertEqual((len(self.alice.posted), self.alice.session.is_alive), (posted, False))
 
 
-class ChangedNetworkTests(SessionCase):
+class ChangedNetworkTests(ConnectedCase):
     """Another network is noticed before silence tells, and the link goes on over a new path."""
 
     def setUp(self) -> None:
         super().setUp()
-        self.pair.connect()
-        self.pair.run(1)
-        self.flights = [one.first_flights for one in self.pair.both]
         self.offers = [one for one in self.alice.posted if type(one) is Offer]
 
     def change(self, *who: Peer) -> None:
@@ -492,7 +501,7 @@ class ChangedNetworkTests(SessionCase):
     def assert_unbroken(self) -> None:
         """The link is the same, nothing was told to be lost, and lines go both ways."""
         self.pair.chat()
-        self.assertEqual([one.first_flights for one in self.pair.both], self.flights)
+        self.assert_same_link()
         for one in self.pair.both:
             self.assertEqual(one.session.shown_stage, "open")
             self.assertEqual(one.events(events.PathLost), [])
