@@ -25,26 +25,34 @@ _BROKEN = re.compile(_BEGUN)  # by a control character, or too long
 
 
 class Key(Enum):
-    """Keys, by what they do to a line."""
+    """
+    Keys, by what they do to a line, each with what terminals send for it.
 
-    ENTER = "enter"
-    LEFT = "left"
-    RIGHT = "right"
-    WORD_LEFT = "word left"
-    WORD_RIGHT = "word right"
-    HOME = "home"
-    END = "end"
-    UP = "up"
-    DOWN = "down"
-    BACKSPACE = "backspace"
-    DELETE = "delete"
-    END_OF_FILE = "end of file"  # Ctrl-D: deletes, or leaves where the line is empty
-    INTERRUPT = "interrupt"  # Ctrl-C
-    ERASE_WORD = "erase word"
-    ERASE_TO_START = "erase to start"
-    ERASE_TO_END = "erase to end"
-    YANK = "yank"
-    CLEAR_SCREEN = "clear screen"
+    What begins with ``[`` is the end of an escape sequence, whose beginning differs by the mode of
+    the terminal; what begins with ``\\x1b`` is another key with Alt.
+    """
+
+    ENTER = ("\r", "\n")
+    LEFT = ("\x02", "[D")
+    RIGHT = ("\x06", "[C")
+    WORD_LEFT = ("\x1bb", "[1;5D", "[1;3D")
+    WORD_RIGHT = ("\x1bf", "[1;5C", "[1;3C")
+    HOME = ("\x01", "[H", "[1~", "[7~")
+    END = ("\x05", "[F", "[4~", "[8~")
+    UP = ("\x10", "[A")
+    DOWN = ("\x0e", "[B")
+    BACKSPACE = ("\x7f", "\x08")
+    DELETE = ("[3~",)
+    END_OF_FILE = ("\x04",)  # Ctrl-D: deletes, or leaves where the line is empty
+    INTERRUPT = ("\x03",)  # Ctrl-C
+    ERASE_WORD = ("\x17", "\x1b\x7f", "\x1b\x08")
+    ERASE_TO_START = ("\x15",)
+    ERASE_TO_END = ("\x0b",)
+    YANK = ("\x19",)
+    CLEAR_SCREEN = ("\x0c",)
+
+
+_KEYS = {spelling: key for key in Key for spelling in key.value}
 
 
 @attrs.frozen
@@ -63,50 +71,6 @@ class Overlong:
 
 
 Press = Key | Typed | Overlong
-
-
-_CONTROLS = {
-    "\x01": Key.HOME,
-    "\x02": Key.LEFT,
-    "\x03": Key.INTERRUPT,
-    "\x04": Key.END_OF_FILE,
-    "\x05": Key.END,
-    "\x06": Key.RIGHT,
-    "\x08": Key.BACKSPACE,
-    "\n": Key.ENTER,
-    "\x0b": Key.ERASE_TO_END,
-    "\x0c": Key.CLEAR_SCREEN,
-    "\r": Key.ENTER,
-    "\x0e": Key.DOWN,
-    "\x10": Key.UP,
-    "\x15": Key.ERASE_TO_START,
-    "\x17": Key.ERASE_WORD,
-    "\x19": Key.YANK,
-    "\x7f": Key.BACKSPACE,
-}
-_SEQUENCES = {
-    "A": Key.UP,
-    "B": Key.DOWN,
-    "C": Key.RIGHT,
-    "D": Key.LEFT,
-    "F": Key.END,
-    "H": Key.HOME,
-    "1~": Key.HOME,
-    "3~": Key.DELETE,
-    "4~": Key.END,
-    "7~": Key.HOME,
-    "8~": Key.END,
-    "1;5C": Key.WORD_RIGHT,
-    "1;5D": Key.WORD_LEFT,
-    "1;3C": Key.WORD_RIGHT,
-    "1;3D": Key.WORD_LEFT,
-}
-_WITH_ALT = {
-    "b": Key.WORD_LEFT,
-    "f": Key.WORD_RIGHT,
-    "\x7f": Key.ERASE_WORD,
-    "\x08": Key.ERASE_WORD,
-}
 
 
 @attrs.define
@@ -137,7 +101,7 @@ class KeyReader:
             self._read.append(Typed(plain[0]))
             return plain.end()
         if text[position] != "\x1b":
-            self._press(_CONTROLS.get(text[position]))
+            self._press(_KEYS.get(text[position]))
             return position + 1
         if sequence := _COMPLETE.match(text, position):
             self._take_sequence(sequence[0][2:])
@@ -147,7 +111,7 @@ class KeyReader:
             return len(text)
         if broken := _BROKEN.match(text, position):
             return broken.end()
-        key = _WITH_ALT.get(text[position + 1])
+        key = _KEYS.get(text[position : position + 2])
         self._press(key)
         return position + (2 if key else 1)  # any other key is as without Alt
 
@@ -158,7 +122,7 @@ class KeyReader:
         if name == "200~":
             self._paste, self._pasted = [], 0
         else:
-            self._press(_SEQUENCES.get(name))
+            self._press(_KEYS.get(f"[{name}"))
 
     def _take_paste(self, text: str, position: int) -> int:
         end = text.find(_PASTE_END, position)
