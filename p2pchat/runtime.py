@@ -14,17 +14,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import attrs
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IListeningPort,
-    IReactorSocket,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorSocket, IReactorTime
 from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.udp import Port
 from zope.interface import implementer
 
-_ANY_IPV6 = "::"
 MAX_DATAGRAM = 8192  # bytes taken of one datagram, as listenUDP does
 
 
@@ -83,26 +77,37 @@ class Runtime:
         return self.random_bytes(16).hex()
 
 
-def listen_udp6(reactor: Any, port: int, protocol: DatagramProtocol) -> IListeningPort:
+class UdpPort(Port):
+    """A UDP port; ``listenUDP`` would leave it to the system whether one of IPv6 takes IPv4 too."""
+
+    def createInternetSocket(self) -> socket.socket:
+        """Make the socket."""
+        made = super().createInternetSocket()
+        if self.addressFamily == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        return made
+
+
+def listen_udp(
+    reactor: Any,
+    port: int,
+    protocol: DatagramProtocol,
+    interface: str = "",
+    kind: type[UdpPort] = UdpPort,
+) -> IListeningPort:
     """
-    Bind a UDP port for IPv6 only, on all interfaces, beside one of IPv4 with the same number.
+    Bind a UDP port; one of all interfaces may have the same number in both address families.
 
-    ``listenUDP`` would leave it to the system whether the port takes IPv4 too.
+    On reactors that aren't of this system, as the simulated internet's, it is the reactor's own.
 
-    :raises CannotListenError: the port is taken, or this machine has no IPv6.
+    :param interface: an address; "" is all interfaces for IPv4, and "::" for IPv6.
+    :raises CannotListenError: the port is taken, or this machine doesn't have the family.
     """
     if not IReactorSocket.providedBy(reactor):
-        return cast(IListeningPort, reactor.listenUDP(port, protocol, interface=_ANY_IPV6))
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as bound:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            bound.setblocking(False)
-            bound.bind((_ANY_IPV6, port))
-            return reactor.adoptDatagramPort(
-                bound.fileno(), socket.AF_INET6, protocol, MAX_DATAGRAM
-            )
-    except OSError as error:
-        raise CannotListenError(_ANY_IPV6, port, error) from error
+        return cast(IListeningPort, reactor.listenUDP(port, protocol, interface=interface))
+    bound = kind(port, protocol, interface, MAX_DATAGRAM, reactor)
+    bound.startListening()
+    return bound
 
 
 def interface_addresses() -> list[str]:

@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.runtime import MonotonicClock, cancel, interface_addresses, listen_udp6, real_runtime
+from p2pchat.runtime import MonotonicClock, cancel, interface_addresses, listen_udp, real_runtime
+from p2pchat.wire.addresses import ANY_IPV6
 from tests.simulation.internet import Internet
 
 
@@ -75,5 +76,7 @@ class RuntimeTests(SynchronousTestCase):
     def test_taken(self) -> None:
         """In the simulated internet, too, a UDP port of IPv6 that is taken is refused."""
         reactor = Internet(1).host().reactor
-        listen_udp6(reactor, 5000, DatagramProtocol())
-        self.assertRaises(CannotListenError, listen_udp6, reactor, 5000, DatagramProtocol())
+        listen_udp(reactor, 5000, DatagramProtocol(), ANY_IPV6)
+        self.assertRaises(
+            CannotListenError, listen_udp, reactor, 5000, DatagramProtocol(), ANY_IPV6
+        )

@@ -25,14 +25,11 @@ from struct import Struct
 from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IReactorSocket
 from twisted.internet.protocol import DatagramProtocol
-from twisted.internet.udp import Port
 from twisted.logger import Logger
 
-from p2pchat.runtime import listen_udp6
-from p2pchat.wire.addresses import Address, Family
+from p2pchat.runtime import UdpPort, listen_udp
+from p2pchat.wire.addresses import ANY_IPV6, Address, Family
 
 UDP_SEGMENT, UDP_GRO = 103, 104  # <linux/udp.h>; the module socket has no names for them
 SO_RCVBUFFORCE = 33  # <asm/socket.h>; above net.core.rmem_max, for the administrator
@@ -62,7 +59,7 @@ class BatchProtocol(DatagramProtocol):
         self.batch_received([datagram], (addr[0], addr[1]))
 
 
-class BatchPort(Port):
+class BatchPort(UdpPort):
     """
     A socket of this system; see the module.
 
@@ -71,17 +68,12 @@ class BatchPort(Port):
 
     protocol: BatchProtocol
     maxThroughput = BYTES_A_TURN
-
-    def __init__(self, port: int, protocol: BatchProtocol, interface: str, reactor: Any) -> None:
-        super().__init__(port, protocol, interface, MAX_READ, reactor)
-        self.is_cutting = True
-        self._literal: Address | None = None  # the last destination, found to be no name
+    is_cutting = True
+    _literal: Address | None = None  # the last destination, found to be no name
 
     def createInternetSocket(self) -> socket.socket:
         """Make the socket, and ask for what makes it fast; it works without."""
         made = super().createInternetSocket()
-        if self.addressFamily == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         with suppress(OSError):
             made.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
         for option in (socket.SO_RCVBUF, SO_RCVBUFFORCE):
@@ -191,15 +183,4 @@ def listen(reactor: Any, port: int, protocol: BatchProtocol, one: Family) -> Any
 
     :raises CannotListenError: the port is taken, or this machine doesn't have the family.
     """
-    if not IReactorSocket.providedBy(reactor):
-        if one is Family.IPV6:
-            return listen_udp6(reactor, port, protocol)
-        return reactor.listenUDP(port, protocol)
-    bound = BatchPort(port, protocol, "::" if one is Family.IPV6 else "", reactor)
-    try:
-        bound.startListening()
-    except CannotListenError:
-        raise
-    except OSError as error:  # no socket of this family at all
-        raise CannotListenError(bound.interface, port, error) from error
-    return bound
+    return listen_udp(reactor, port, protocol, ANY_IPV6 if one is Family.IPV6 else "", BatchPort)

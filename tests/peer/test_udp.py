@@ -115,7 +115,7 @@ class BatchPortTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.taken, self.socket = Taken(), FakeSocket()
-        self.port = BatchPort(0, self.taken, "", None)
+        self.port = BatchPort(0, self.taken)
         self.port.socket = self.socket  # type: ignore[assignment]
         self.many = [bytes([number]) * 100 for number in range(70)]
 

@@ -23,52 +23,25 @@ from twisted.logger import Logger
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.registry.admission.rates import STUN, Rate, TokenBuckets
 from p2pchat.registry.ports import cannot_listen
-from p2pchat.registry.stun.binding_server import BindingResponse, BindingServer, ServerSocket
-from p2pchat.runtime import Runtime, listen_udp6
-from p2pchat.wire.addresses import ANY_IPV6, Address
+from p2pchat.registry.stun.binding_server import BindingServer, ServerSocket
+from p2pchat.runtime import Runtime, listen_udp
+from p2pchat.wire.addresses import Address
 
 _log = Logger()
 
-Send = Callable[[BindingResponse], None]
-Objection = Callable[[Address], str]  # why a source is dropped unread, or ""
-
 
 class StunSocket(DatagramProtocol):
-    """One socket: counts what comes, has it answered, sends the answer from the right socket."""
+    """One socket."""
 
     noisy = False
 
-    def __init__(
-        self,
-        server: BindingServer,
-        socket: ServerSocket,
-        send: Send,
-        objection: Objection,
-        count: Callable[[str], None],
-    ) -> None:
-        self._server = server
+    def __init__(self, service: StunService, socket: ServerSocket) -> None:
+        self._service = service
         self._socket = socket
-        self._send = send
-        self._objection = objection
-        self._count = count
 
     def datagramReceived(self, data: bytes, addr: Any) -> None:
-        """Answer a request."""
-        source: Address = addr[0], addr[1]  # of IPv6 there is more
-        objection = self._objection(source)
-        if objection:
-            self._count(objection)
-            return
-        try:
-            answer = self._server.answer(data, source, self._socket)
-        except RemoteProtocolError:
-            self._count("malformed")
-            return
-        if answer is None:
-            self._count("unanswered")
-            return
-        self._count("refused" if answer.is_error else "answered")
-        self._send(answer)
+        """Have a request answered."""
+        self._service.receive(data, (addr[0], addr[1]), self._socket)  # of IPv6 there is more
 
 
 @attrs.define(eq=False, slots=False)
@@ -89,6 +62,7 @@ class StunService(Service):
     is_optional: bool = False
     ports: dict[ServerSocket, IListeningPort] = attrs.field(init=False, factory=dict)
     _buckets: TokenBuckets = attrs.field(init=False)
+    _own: frozenset[Address] = attrs.field(init=False, default=frozenset())
 
     def __attrs_post_init__(self) -> None:
         self._buckets = TokenBuckets(self.rate)
@@ -99,29 +73,15 @@ class StunService(Service):
 
         :raises ConfigurationError: one of the ports can't be had.
         """
-        own = self._own_addresses()
-
-        def objection(source: Address) -> str:
-            if source in own:
-                return "looped"
-            return "limited" if self._buckets.take(source[0], self.runtime.clock.seconds()) else ""
-
+        self._own = self._own_addresses()
         for socket in self.server.sockets():
-            protocol = StunSocket(self.server, socket, self._send, objection, self.count)
+            port = self.server.first_port + socket.port
+            interface = self.server.addresses[socket.address]
+            protocol = StunSocket(self, socket)
             try:
-                self.ports[socket] = self._listen(socket, protocol)
+                self.ports[socket] = listen_udp(self.runtime.reactor, port, protocol, interface)
             except CannotListenError as error:
                 self._refused(socket, error)
-
-    def _listen(self, socket: ServerSocket, protocol: StunSocket) -> IListeningPort:
-        port = self.server.first_port + socket.port
-        interface = self.server.addresses[socket.address]
-        if interface == ANY_IPV6:
-            return listen_udp6(self.runtime.reactor, port, protocol)
-        listening: IListeningPort = self.runtime.reactor.listenUDP(
-            port, protocol, interface=interface
-        )
-        return listening
 
     def _refused(self, socket: ServerSocket, error: CannotListenError) -> None:
         interface, port = self.server.transport_address(socket)
@@ -135,11 +95,30 @@ class StunService(Service):
         first = self.server.first_port
         return frozenset((host, port) for host in hosts for port in (first, first + 1))
 
-    def _send(self, answer: BindingResponse) -> None:
+    def receive(self, data: bytes, source: Address, received_on: ServerSocket) -> None:
+        """Count a datagram, and answer a request from the right socket."""
+        if objection := self._objection(source):
+            self.count(objection)
+            return
+        try:
+            answer = self.server.answer(data, source, received_on)
+        except RemoteProtocolError:
+            self.count("malformed")
+            return
+        if answer is None:
+            self.count("unanswered")
+            return
+        self.count("refused" if answer.is_error else "answered")
         try:
             self.ports[answer.sent_from].write(answer.data, answer.destination)  # type: ignore[attr-defined]
         except OSError:  # the source can't be routed to, or a full buffer: the client asks again
             self.count("unsent")
+
+    def _objection(self, source: Address) -> str:
+        """Return why a source is dropped unread, or ""."""
+        if source in self._own:
+            return "looped"
+        return "limited" if self._buckets.take(source[0], self.runtime.clock.seconds()) else ""
 
     def stopService(self) -> Deferred[Any]:
         """Close the sockets."""
