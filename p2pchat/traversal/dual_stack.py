@@ -112,13 +112,10 @@ class DualGathering:
         """Return when :meth:`handle_timer` has something to do."""
         return earliest(*(gathering.get_timer() for gathering in self._families.values()))
 
-    def _asked(self) -> list[Gathering]:
-        return [gathering for gathering in self._families.values() if gathering.is_asked]
-
     @property
     def is_blocked(self) -> bool:
         """Whether UDP seems not to get through at all."""
-        asked = self._asked()
+        asked = [one for one in self._families.values() if one.is_asked]
         return bool(asked) and all(gathering.is_blocked for gathering in asked)
 
     @property
@@ -138,11 +135,7 @@ class DualGathering:
         return tuple(found[:MAX_CANDIDATES])
 
     def traits(self) -> NatTraits:
-        """Return what is known of our NAT now."""
-        return self._leading().traits()
-
-    def _leading(self) -> Gathering:
-        """Return the family whose NAT decides: IPv4, unless only IPv6 gets answers."""
+        """Return what is known of our NAT now: that of IPv4, unless only IPv6 gets answers."""
         ipv4, ipv6 = self._families[Family.IPV4], self._families[Family.IPV6]
         only_ipv6 = ipv6.reflexive_addresses and not ipv4.reflexive_addresses
-        return ipv6 if only_ipv6 else ipv4
+        return (ipv6 if only_ipv6 else ipv4).traits()

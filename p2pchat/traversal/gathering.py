@@ -109,7 +109,8 @@ class Gathering:
     def set_servers(self, servers: Iterable[Address], now: float) -> None:
         """Ask these STUN addresses from now on; answers of the same ones are kept."""
         known = {binding.server: binding for binding in self._bindings}
-        wanted, others = _split(servers)
+        found = list(dict.fromkeys(servers))
+        wanted, others = found[:MAX_SERVERS], found[MAX_SERVERS:]  # these only send other answers
         self._bindings = [known.get(server) or _Binding(server) for server in wanted]
         if others and (self._filtering is None or self._filtering.answers_from != others[0]):
             self._filtering = self._new_test(wanted[-1], others[0])
@@ -255,8 +256,11 @@ class Gathering:
     @property
     def reflexive_addresses(self) -> tuple[Address, ...]:
         """The mapped addresses, each once, in the order of the servers."""
-        mapped = (binding.mapped for binding in self._bindings)
-        return tuple(dict.fromkeys(address for address in mapped if address is not None))
+        return tuple(dict.fromkeys(self._mapped()))
+
+    def _mapped(self) -> list[Address]:
+        """Return the mapped address that each server has told."""
+        return [one.mapped for one in self._bindings if one.mapped is not None]
 
     def candidates(self) -> tuple[Candidate, ...]:
         """Return the candidates to tell a peer, the likeliest first."""
@@ -277,7 +281,7 @@ class Gathering:
 
     def traits(self) -> NatTraits:
         """Return what is known of our NAT now."""
-        mapped = [binding.mapped for binding in self._bindings if binding.mapped is not None]
+        mapped = self._mapped()
         if not mapped:
             return NatTraits(Mapping.UNKNOWN)
         filtering = Filtering.UNKNOWN if self._filtering is None else self._filtering.reading
@@ -294,17 +298,10 @@ class Gathering:
         step = self.traits().step
         if not step:
             return []
-        mapped = [binding.mapped for binding in self._bindings if binding.mapped is not None]
-        host, last = mapped[-1]
+        host, last = self._mapped()[-1]
         ports = [last + step * ahead for ahead in range(1, PREDICTED + 1)]
         kind = CandidateType.SERVER_REFLEXIVE
         return [Candidate(kind, (host, port)) for port in ports if 0 < port < 65536]
-
-
-def _split(servers: Iterable[Address]) -> tuple[list[Address], list[Address]]:
-    """Return the addresses to ask for mappings, and those that only send other answers."""
-    found = list(dict.fromkeys(servers))
-    return found[:MAX_SERVERS], found[MAX_SERVERS:]
 
 
 def _step(ports: list[int]) -> int:

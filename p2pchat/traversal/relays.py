@@ -87,7 +87,7 @@ class _Relayed:
     def _detail(self) -> tuple[str, ...]:
         if self.allocated_at is None:
             return ("no answer yet" if self.ended_at is None else "given up before it answered",)
-        return () if self.ended_at is not None else tuple(self.allocation.story()[1:])
+        return () if self.ended_at is not None else tuple(self.allocation.story())
 
 
 @attrs.define

@@ -102,7 +102,6 @@ class Allocation:
     send_frame: Callable[[bytes], object]
     state: AllocationState = AllocationState.ALLOCATING
     failure: str = ""
-    mapped: Address | None = None
     _transactions: Transactions = attrs.field(init=False)
     _permissions: Permissions = attrs.field(init=False)
     _start_at: float | None = None
@@ -219,7 +218,8 @@ class Allocation:
     def _answered(self, answer: Outcome, now: float) -> None:
         method = answer.method
         if self.state not in _LIVE:
-            self._answered_late(answer, now)
+            if (method, answer.code) == (ALLOCATE, SUCCESS):  # granted after all
+                self._give_back(now)
         elif answer.asked.get("LIFETIME") == 0:
             self._start_at = now + GIVEN_BACK_AFTER  # an older allocation was in the way
         elif answer.code in _FATAL:
@@ -234,11 +234,6 @@ class Allocation:
             self._permissions.created(answer, now)
         elif method == CHANNEL_BIND:
             self._permissions.bound(answer, now)
-
-    def _answered_late(self, answer: Outcome, now: float) -> None:
-        """Give back what was still granted after :meth:`close`."""
-        if answer.method == ALLOCATE and answer.code == SUCCESS:
-            self._give_back(now)
 
     def _fail_for(self, answer: Outcome) -> None:
         reason = _FAILURES.get(answer.code, f"refuses an allocation (error {answer.code})")
@@ -259,7 +254,6 @@ class Allocation:
             self.fail("names no relayed address")
         else:
             self.state = AllocationState.ALLOCATED
-            self.mapped = answer.attributes.get("XOR-MAPPED-ADDRESS")
             self._schedule(answer, now)
             self._rearm_keepalive(now)
             self._permissions.begin(relayed, now)
@@ -313,10 +307,5 @@ class Allocation:
         return earliest(self._transactions.get_timer(), self._permissions.get_timer(), *own)
 
     def story(self) -> list[str]:
-        """Return how it went, a sentence each."""
-        if self.state is AllocationState.FAILED:
-            return [self.failure]
-        if self.relayed is None:
-            return [f"relay {self.name}: {self.state.value}"]
-        where = format_address(self.relayed)
-        return [f"relay {self.name} relays for us at {where}", *self._permissions.story()]
+        """Return what was granted and what was refused while it is there, a sentence each."""
+        return [] if self.relayed is None else self._permissions.story()

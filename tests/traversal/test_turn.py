@@ -75,15 +75,12 @@ class LifeTests(Case):
     """From Allocate to the last Refresh."""
 
     def test_allocates(self) -> None:
-        """After a challenge there is a relayed address, and ours as the relay sees it."""
+        """After a challenge there is a relayed address."""
         carrier = self.dial()
         took = self.wait(carrier, AllocationState.ALLOCATED)
         self.assertLess(took, 0.05)
-        allocation = carrier.allocation
         served = next(iter(self.relay.allocations.values()))
-        self.assertEqual(allocation.relayed, served.address)
-        self.assertEqual(allocation.mapped, served.client.address)
-        self.assertEqual((allocation.mapped or ("", 0))[0], self.host.address)
+        self.assertEqual(carrier.allocation.relayed, served.address)
 
     def test_refreshes(self) -> None:
         """It lives on far past its first lifetime, with a nonce that has changed meanwhile."""
@@ -129,7 +126,7 @@ class LifeTests(Case):
         carrier = self.dial()
         self.assertLess(self.wait(carrier, AllocationState.FAILED), 5.0)
         self.assertEqual(carrier.allocation.failure, f"relay {RELAY[0]}:{PORT} doesn't answer")
-        self.assertEqual(carrier.allocation.story(), [carrier.allocation.failure])
+        self.assertEqual(carrier.allocation.story(), [])
 
     def test_loss(self) -> None:
         """With 30 % loss, it is there and relays."""
@@ -351,7 +348,7 @@ class DataTests(Case):
         allocation = carrier.allocation
         self.assertEqual([data for data, _ in self.peer.received], [b"good"])
         self.assertEqual(
-            allocation.story()[1:],
+            allocation.story(),
             [
                 "3 of 4 peer addresses are permitted",
                 f"peer address {bad[0]} is refused (error 403)",
