@@ -22,6 +22,7 @@ from p2pchat.wire.strict_json import JsonObject, loads
 
 MAX_ID = 128  # characters of an id; each answer repeats it
 MAX_NUMBER = 2**53  # greater numbers come back as others to many programs
+NO_JSON = object()
 
 RequestId = str | int | float | None  # None: nothing repeats it
 
@@ -63,10 +64,10 @@ def parse(line: str) -> Request:
     stripped = line.strip()
     if stripped.startswith("{"):
         return _from_object(stripped)
-    text = _string(stripped) if stripped.startswith('"') else None
-    if text is not None:
-        return Request(text=_sayable(text, None))
-    if _is_other_json(stripped):
+    value = _value(stripped)
+    if isinstance(value, str):
+        return Request(text=_sayable(value, None))
+    if value is not NO_JSON:
         raise BadRequest(
             'A JSON value that is neither object nor string asks for nothing; {"text": "..."} says'
             " a text as it stands."
@@ -114,35 +115,19 @@ def _sayable(text: str, name: RequestId) -> str:
     return text
 
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-
-
-# NaN and its like are no JSON, but many programs write them.
-_CONSTANTS = frozenset({"true", "false", "null", "NaN", "Infinity", "-Infinity"})
-
-# Only whether it is JSON counts, not how many digits a number has.
+# Only whether it is JSON counts, not how many digits a number has.  NaN and its like are none, but
+# many programs write them.
 _decoder = json.JSONDecoder(parse_int=len, parse_float=len, parse_constant=len)
 
 
-def _string(line: str) -> str | None:
-    value = _value(line)
-    return value if isinstance(value, str) else None
-
-
-def _is_other_json(line: str) -> bool:
-    if line.startswith("["):
-        return _value(line) is not None
-    return line in _CONSTANTS or _NUMBER.fullmatch(line) is not None
-
-
 def _value(line: str) -> Any:
-    """Return a JSON value that isn't null, or ``None`` where there is none."""
+    """Return a JSON value, or ``NO_JSON`` where there is none."""
     try:
         return _decoder.decode(line)
     except RecursionError:
         return ()
     except ValueError:
-        return None
+        return NO_JSON
 
 
 def encode(name: str, wall_time: float, fields: JsonObject) -> str:
