@@ -28,6 +28,7 @@ from twisted.internet.defer import (
     DeferredList,
     DeferredQueue,
     TimeoutError,
+    inlineCallbacks,
 )
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -101,23 +102,19 @@ class Program(ProcessProtocol):
         """Type a line, as a person would."""
         cast(Any, self.transport).write(f"{line}\n".encode())
 
-    def event(self, **expected: Any) -> Deferred[dict[str, Any]]:
+    @inlineCallbacks
+    def event(self, **expected: Any) -> Any:
         """Return a Deferred of the next event with these members; others are passed over."""
-        return Deferred.fromCoroutine(self._next(expected))
-
-    async def _next(self, expected: dict[str, Any]) -> dict[str, Any]:
-        while (event := await self._events.get()) is not _ENDED:
+        while (event := (yield self._events.get())) is not _ENDED:
             if expected.items() <= event.items():
                 return event
         self._events.put(_ENDED)  # for whoever else waits
         raise CancelledError
 
-    def end(self) -> Deferred[None]:
+    @inlineCallbacks
+    def end(self) -> Any:
         """Return a Deferred that fires when the process is gone."""
-        return Deferred.fromCoroutine(self._end())
-
-    async def _end(self) -> None:
-        while await self._events.get() is not _ENDED:
+        while (yield self._events.get()) is not _ENDED:
             pass
         self._events.put(_ENDED)
 
@@ -173,13 +170,12 @@ class Demonstration:
     def _run(self, name: str, *arguments: str) -> Program:
         program = Program(name, self._started)
         command = [sys.executable, "-c", _TWISTD, "-n", "--pidfile=", *arguments]
-        self._reactor.spawnProcess(
-            program, sys.executable, command, env=os.environ, path=self._directory
-        )
+        path = self._directory
+        self._reactor.spawnProcess(program, sys.executable, command, env=os.environ, path=path)
         self.programs.append(program)
         return program
 
-    async def _expect(self, step: str, program: Program, **expected: Any) -> dict[str, Any]:
+    async def _expect(self, step: str, program: Program, **expected: Any) -> Any:
         happens = program.event(**expected).addTimeout(STEP_DEADLINE, self._reactor)
         try:
             return await happens
@@ -232,18 +228,15 @@ class Demonstration:
             if one.exit_code != 0:
                 raise StepFailed(f"{one.name} ended with status {one.exit_code}")
 
-    def close(self) -> Deferred[None]:
+    @inlineCallbacks
+    def close(self) -> Any:
         """End whatever still runs, and remove what it left."""
-        return Deferred.fromCoroutine(self._close())
-
-    async def _close(self) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             running = [program for program in self.programs if program.runs]
             for program in running:
                 cast(Any, program.transport).signalProcess(number)
             ended = DeferredList([program.end() for program in running])
-            ended.addTimeout(PATIENCE, self._reactor, onTimeoutCancel=lambda _result, _time: None)
-            await ended
+            yield ended.addTimeout(PATIENCE, self._reactor, lambda _result, _deadline: None)
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def explain(self, reason: str) -> None:

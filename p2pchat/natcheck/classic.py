@@ -180,6 +180,4 @@ def read_nat_type(
 
     threading.Thread(target=work, name="pystun3", daemon=True).start()
     late = NatType(trouble=f"pystun3 had no answer within {DEADLINE:.0f} seconds")
-    return answer.addTimeout(
-        DEADLINE + _GRACE, runtime.clock, onTimeoutCancel=lambda _result, _deadline: late
-    )
+    return answer.addTimeout(DEADLINE + _GRACE, runtime.clock, lambda _result, _deadline: late)

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 
@@ -176,18 +176,16 @@ def _response(message: Message, source: Address) -> Response | None:
     return Response(source, mapped, None if other is None else (other[0], other[1]))
 
 
-def read_behaviour(runtime: Runtime, server: Address) -> Deferred[Behaviour]:
+@inlineCallbacks
+def read_behaviour(runtime: Runtime, server: Address) -> Any:
     """
-    Read our NAT's behaviour from a STUN server with an IPv4 address, within about 8 seconds.
+    Read our NAT from a STUN server with an IPv4 address; a Deferred of :class:`Behaviour`.
 
-    Never fails: what went wrong is the ``detail`` of an unknown behaviour.
+    It takes about 8 seconds at most, and never fails: what went wrong is the ``detail`` of an
+    unknown behaviour.
     """
     client = BindingClient(runtime)
     port = runtime.reactor.listenUDP(0, client)
-    found = Deferred.fromCoroutine(discover(server, client.ask, client.is_ours))
-
-    def close(behaviour: Behaviour) -> Behaviour:
-        port.stopListening()
-        return behaviour
-
-    return found.addCallback(close)
+    behaviour = yield Deferred.fromCoroutine(discover(server, client.ask, client.is_ours))
+    port.stopListening()
+    return behaviour

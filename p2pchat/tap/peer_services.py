@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import ILogObserver, Logger
@@ -42,7 +42,6 @@ from p2pchat.ui.layout import Layout, Style, style_for
 from p2pchat.ui.stdio import FrontEnd
 from p2pchat.ui.terminal import Terminal, is_terminal
 from p2pchat.ui.wording import Wording
-from p2pchat.wire.addresses import Address
 from p2pchat.wire.origins import host
 
 STOP_DEADLINE = 5.0  # seconds for goodbyes; the registry may be away
@@ -76,7 +75,7 @@ class StdioService(Service):
         super().startService()
         self.runtime.reactor.callWhenRunning(self.begin)
 
-    def begin(self) -> None:
+    def begin(self) -> object:
         """Do what the service is there for."""
         raise NotImplementedError
 
@@ -154,9 +153,7 @@ class PeerService(StdioService):
         super().stopService()
         node, self._node = self._node, None
         stopped: Deferred[Any] = succeed(None) if node is None else self._say_goodbye(node)
-        stopped.addTimeout(
-            STOP_DEADLINE, self.runtime.clock, onTimeoutCancel=lambda _result, _deadline: None
-        )
+        stopped.addTimeout(STOP_DEADLINE, self.runtime.clock, lambda _result, _deadline: None)
         stopped.addErrback(lambda failure: _log.failure("while leaving", failure))
         return stopped.addCallback(lambda _: self._close())
 
@@ -234,32 +231,30 @@ class NatTypeService(StdioService):
     stun_port: int | None
     json: bool
 
-    def begin(self) -> None:
-        """Ask."""
-        read = Deferred.fromCoroutine(self._read())
-        read.addErrback(self._unknown).addCallback(self._print)
+    @inlineCallbacks
+    def begin(self) -> Any:
+        """Ask, and print what was found."""
+        try:
+            server = yield self._find()
+            nat_type = read_nat_type(self.runtime, server)
+            behaviour = yield read_behaviour(self.runtime, server)  # both at once
+            found = NatCheck((yield nat_type), behaviour)
+        except Exception as error:
+            if not isinstance(error, P2PChatError):
+                _log.failure("the NAT can't be read")
+            found = NatCheck(NatType(), Behaviour(detail=str(error)))
+        self._print(found)
 
-    async def _read(self) -> NatCheck:
-        server = await self._find()
-        nat_type = read_nat_type(self.runtime, server)
-        behaviour = read_behaviour(self.runtime, server)  # both at once
-        return NatCheck(await nat_type, await behaviour)
-
-    async def _find(self) -> Address:
-        """Return the IPv4 address of a STUN server."""
+    @inlineCallbacks
+    def _find(self) -> Any:
+        """Return a Deferred of the IPv4 address of a STUN server."""
         if self.stun_port is None:
-            found: Address = await find_stun(self.server, self.runtime)
-            return found
+            return (yield find_stun(self.server, self.runtime))
         name = host(self.server).strip("[]")
-        addresses = await Resolver(self.runtime).addresses(name)
+        addresses = yield Resolver(self.runtime).addresses(name)
         if not addresses or ":" in addresses[0]:  # those of IPv4 come first
             raise RegistryError(f"{name} has no IPv4 address")
         return addresses[0], self.stun_port
-
-    def _unknown(self, failure: Failure) -> NatCheck:
-        if failure.check(P2PChatError) is None:
-            _log.failure("the NAT can't be read", failure)
-        return NatCheck(NatType(), Behaviour(detail=str(failure.value)))
 
     def _print(self, found: NatCheck) -> None:
         if self.json:

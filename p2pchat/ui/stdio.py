@@ -242,7 +242,5 @@ class Stdio(Protocol):
             return self._closed
         cast(Any, self.transport).unregisterProducer()
         self.transport.loseConnection()
-        self._closed.addTimeout(
-            FLUSH_DEADLINE, self._clock, onTimeoutCancel=lambda _result, _deadline: None
-        )
+        self._closed.addTimeout(FLUSH_DEADLINE, self._clock, lambda _result, _deadline: None)
         return self._closed
