@@ -38,9 +38,11 @@ from p2pchat.peer.settings import NodeSettings
 from p2pchat.peer.udp import listen
 from p2pchat.runtime import MonotonicClock, real_runtime
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.session.link import FrameReceived, Link, LinkOpened
+from p2pchat.session.link import Link, LinkOpened
+from p2pchat.session.quic import StreamData
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire.addresses import Family
+from p2pchat.wire.framing import FrameReader, encode_frame
 
 HTTP_PORT, STUN_PORT = 18123, 18124
 LINK_PORTS = {"measure": 18126, "echo": 18127}
@@ -107,6 +109,7 @@ class BareLink:
         self.next_event = self.link.next_event
         self.opened: Deferred[Talk] = Deferred()
         self.talk = Talk(self.say)
+        self.reader = FrameReader()
         self.protocol = PeerProtocol("", self.received)
         listen(reactor, LINK_PORTS[role], self.protocol, Family.IPV4)
         self.driver = Driver(self, clock, self.send, self.told)
@@ -130,12 +133,13 @@ class BareLink:
         """Pass on what the link says."""
         if isinstance(event, LinkOpened):
             self.opened.callback(self.talk)
-        elif isinstance(event, FrameReceived):
-            self.talk.heard(event.body.decode())
+        elif isinstance(event, StreamData):
+            for body in self.reader.receive(event.data):
+                self.talk.heard(body.decode())
 
     def say(self, text: str) -> None:
         """Send a line as one frame."""
-        self.link.send_frame(text.encode())
+        self.link.send(self.link.control, encode_frame(text.encode()))
         self.driver.step()
 
 

@@ -131,7 +131,7 @@ class RawPeer:
                 check_at = now + 0.1
             self.turn()
         proof = make_proof(self.identity, "client", self._engine.binding)
-        self._engine.send(encode_frame(messages.encode(proof, 0.0)))
+        self.write(encode_frame(messages.encode(proof, 0.0)))
         self.say(messages.Hello("raw", os.urandom(16).hex()))
 
     def _check(self) -> None:
@@ -151,7 +151,7 @@ class RawPeer:
     def write(self, data: bytes) -> None:
         """Write bytes to the link, when QUIC can."""
         assert self._engine is not None
-        self._engine.send(data)
+        self._engine.send(quic.first_stream(True), data)
 
     @property
     def room(self) -> bool:
@@ -172,7 +172,7 @@ class RawPeer:
         now, wanted = time.monotonic(), self._engine.get_timer()
         if wanted is not None and wanted <= now:
             self._engine.handle_timer(now)
-        self._engine.take_data()
+        self._engine.take()
         for data in self._engine.datagrams_to_send(now):
             self._udp.sendto(data, self._target)
 

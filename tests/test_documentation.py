@@ -458,9 +458,10 @@ class NumberTests(SynchronousTestCase):
             f"{conversation.WINDOW_TEXT:,} characters",
             f"that nobody read {conversation.MAX_UNREAD_LINES:,}, of "
             f"{conversation.MAX_UNREAD_TEXT:,} characters",
-            f"looks at {link.FRAMES} frames in {link.SLOT} seconds",
-            f"more than {link.READ_AHEAD:,} bytes of frames wait, {link.OVERHEAD} counted",
-            f"frames of a link that wait {link.READ_AHEAD:,} bytes",
+            f"looks at {live_link.FRAMES} frames in {live_link.SLOT} seconds",
+            f"more than {live_link.READ_AHEAD:,} bytes of frames wait, "
+            f"{live_link.OVERHEAD} counted",
+            f"frames of a link that wait {live_link.READ_AHEAD:,} bytes",
             f"ids that a peer may retire {quic.MAX_RETIRED} of",
             f"PINGs that wait for an answer {liveness.MAX_PONGS}",
             f"written to a link ahead of the network {live_link.BACKLOG:,} bytes",

@@ -6,9 +6,11 @@ An encrypted link between two peers who have proved who they are.
     dialing ──handshake──▶ proving ──their proof holds──▶ open ──▶ ended
        └───────────────────────┴── PROOF_DEADLINE, or any error ────▲
 
-QUIC carries one stream each way.  The first frame on it is PROOF, and until the other side's
-proof holds nothing else is delivered, nor anything of ours sent but our own proof.  Refuses:
-frames that are too long, another first frame than PROOF, and whatever the engine refuses.
+Carries streams of bytes.  The first frame on each side's first unidirectional stream, the *control
+stream*, is PROOF, and nothing that comes is handed on before the other side's proof holds: it is
+held, HELD bytes at most.  Nothing of ours but our own proof is sent before that either, unless the
+owner *writes early*: then more may follow our proof at once.  Refuses: another first frame
+than PROOF, and whatever the engine refuses.
 
 Once open, the link keeps pauses from its connection (:mod:`p2pchat.session.link_clock`): after
 PROBES probe timeouts without an answer link time stands, and a PING frame knocks now and then.
@@ -34,18 +36,17 @@ from p2pchat.identity.proof import Certificate, check_proof, make_proof
 from p2pchat.session import quic
 from p2pchat.session.link_clock import LinkClock
 from p2pchat.wire import messages
-from p2pchat.wire.framing import FrameReader, encode_frame, encode_frames
+from p2pchat.wire.framing import encode_frame, split_frame
 
+MAX_PROOF = 1024  # bytes; ours has about 200
 STUCK_CHECK = 0.5  # seconds between looks at a handshake
 STUCK = 60.0  # seconds; an engine whose next timer is further away has nothing to send again
 MAX_ENGINES = 12  # of one link: what a side that begins again and again may cost the other
 MAX_EARLY = 12  # datagrams; a handshake has eight
 PROBES = 1  # probe timeouts in a row after which link time stands
 KNOCK = (0.1, 15.0)  # seconds from the first to the next knock at least; longest wait
-SLOT = 0.001  # seconds in which ...
-FRAMES = 100  # frames are handed on: some ms of work; others and their lines come between
-READ_AHEAD = 1024 * 1024  # bytes of frames that wait; no datagram is taken while there are more
-OVERHEAD = 64  # bytes that a waiting frame costs beside its own
+HELD = 256 * 1024  # bytes before PROOF, if its packet was lost; a first flight has some thousands
+OVERHEAD = 64  # bytes that each piece that is held costs beside its own
 PROOF_DEADLINE = 10.0  # seconds from start(); four round trips on a bad satellite link
 
 
@@ -58,15 +59,13 @@ class LinkState(Enum):
 
 
 @attrs.frozen
-class LinkOpened:
-    """The other side has proved its key."""
+class LinkWritable:
+    """Our proof is written: what the owner writes may follow it."""
 
 
 @attrs.frozen
-class FrameReceived:
-    """A frame from the peer who has proved its key."""
-
-    body: bytes
+class LinkOpened:
+    """The other side has proved its key; what came on its streams follows."""
 
 
 @attrs.frozen
@@ -76,7 +75,7 @@ class LinkEnded:
     error: P2PChatError
 
 
-LinkEvent = LinkOpened | FrameReceived | LinkEnded
+LinkEvent = LinkWritable | LinkOpened | quic.StreamEvent | LinkEnded
 
 
 @attrs.define(eq=False)
@@ -88,6 +87,7 @@ class Link:
     :ivar peer_id: whom the other end must prove to be.
     :ivar certificate: for TLS; only the answering side needs it.
     :ivar dials: whether this side sends the first flight.
+    :ivar writes_early: whether we write before the other side has proved its key.
     :ivar rtt: of the path in seconds, 0 while unknown; sets the first retransmissions' time.
     """
 
@@ -96,6 +96,7 @@ class Link:
     certificate: Certificate
     dials: bool
     rtt: float = 0.0
+    writes_early: bool = False
     state: LinkState = LinkState.PROVING
     _engine: quic.Engine | None = None
     _engines: int = 0
@@ -105,13 +106,12 @@ class Link:
     _probes: int = PROBES  # at how many link time stands
     _knock_at: float = 0.0  # while it does
     _knock_wait: float = 0.0  # seconds
-    _slot_end: float = 0.0
-    _frames_left: int = FRAMES  # in this slot
-    _waiting: int = 0  # bytes of frames in _events
-    _heard: bool = False  # a frame after the proof: the other side is content with this engine
+    _heard: bool = False  # bytes after the proof: the other side is content with this engine
     _deadline: float = 0.0
     _proved: bool = False  # our proof is written
-    _frames: FrameReader = attrs.Factory(FrameReader)
+    _opening: bytes = b""  # of the other side's control stream, before its proof is whole
+    _held: list[quic.StreamEvent] = attrs.Factory(list)  # before it holds
+    _held_bytes: int = 0
     _events: deque[LinkEvent] = attrs.Factory(deque)
     _early: list[bytes] = attrs.Factory(list)
 
@@ -126,13 +126,13 @@ class Link:
         self._check_at = now + STUCK_CHECK
 
     def _begin(self, engine: quic.Engine) -> None:
-        self._engine, self._frames, self._early = engine, FrameReader(), []
+        self._engine, self._early = engine, []
         self._engines, self._proved = self._engines + 1, False
+        self._opening, self._held, self._held_bytes = b"", [], 0
 
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Take a QUIC datagram that came over this link's paths."""
-        self._begin_slot(now)
-        if self.state is LinkState.ENDED or self._waiting > READ_AHEAD:
+        if self.state is LinkState.ENDED:
             return
         if not self.dials and not self._heard:
             self._answer(data)
@@ -153,8 +153,7 @@ class Link:
             for data in datagrams:
                 self.receive_datagram(data, now)
             return
-        self._begin_slot(now)
-        if self.state is LinkState.ENDED or self._waiting > READ_AHEAD:
+        if self.state is LinkState.ENDED:
             return
         self._clock.go_on(now, self.rtt)
         try:
@@ -194,7 +193,6 @@ class Link:
 
     def handle_timer(self, now: float) -> None:
         """Let the engine do what is due, and keep the deadline."""
-        self._begin_slot(now)
         if self.state is LinkState.ENDED:
             return
         if self.state is LinkState.PROVING and now >= self._deadline:
@@ -250,11 +248,9 @@ class Link:
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called."""
         if self.state is LinkState.ENDED:
-            return self._slot_end if self._events else None
+            return None
         due = None if self._engine is None else self._engine.get_timer()
         times = [self._knock_at if self._clock.is_standing else self._clock.our_time(due)]
-        if self._events:
-            times.append(self._slot_end)
         if self.state is LinkState.PROVING:
             times += [self._deadline, self._check_at]
         return min((time for time in times if time is not None), default=None)
@@ -281,36 +277,40 @@ class Link:
         return datagrams
 
     def next_event(self) -> LinkEvent | None:
-        """Return, and forget, the oldest event; of frames, so many as a slot has."""
-        if self._events and isinstance(self._events[0], FrameReceived):
-            if not self._frames_left:
-                return None
-            self._frames_left -= 1
-            self._waiting -= len(self._events[0].body) + OVERHEAD
+        """Return, and forget, the oldest event."""
         return self._events.popleft() if self._events else None
 
-    def _begin_slot(self, now: float) -> None:
-        if now >= self._slot_end:
-            self._slot_end, self._frames_left = now + SLOT, FRAMES
+    @property
+    def control(self) -> int:
+        """The id of our control stream."""
+        return quic.first_stream(self.dials)
 
-    def send_frame(self, body: bytes) -> None:
+    @property
+    def is_writable(self) -> bool:
+        """Whether streams may be written to."""
+        if self.state is LinkState.PROVING:
+            return self.writes_early and self._proved
+        return self.state is LinkState.OPEN
+
+    def send(self, stream: int, data: bytes, end: bool = False) -> None:
         """
-        Send a frame; QUIC takes it from here.
+        Write to a stream; QUIC takes it from here.
 
         Where the other side has said goodbye, and that wasn't noticed yet, the link ends.
 
-        :raises LinkClosed: the link isn't open.
+        :raises LinkClosed: the link isn't writable.
         """
-        self.send_frames([body])
-
-    def send_frames(self, bodies: Sequence[bytes]) -> None:
-        """Send frames, as :meth:`send_frame` does."""
-        if self.state is not LinkState.OPEN or self._engine is None:
+        if not self.is_writable or self._engine is None:
             raise LinkClosed("the link is not open")
         try:
-            self._engine.send(encode_frames(bodies))
+            self._engine.send(stream, data, end)
         except LinkClosed as error:
             self._end(error, 0.0)
+
+    def stop(self, stream: int) -> None:
+        """Ask the other side to write no more on a stream."""
+        if self._engine is not None:
+            self._engine.stop(stream)
 
     def backlog(self) -> int:
         """Return how many bytes wait for a first transmission."""
@@ -327,15 +327,36 @@ class Link:
     def _step(self, engine: quic.Engine) -> None:
         if not self._proved and (binding := engine.binding) is not None:
             proof = make_proof(self.identity, self._role(self.dials), binding)
-            engine.send(encode_frame(messages.encode(proof, 0.0)))
+            engine.send(self.control, encode_frame(messages.encode(proof, 0.0)))
             self._proved = True
-        for body in self._frames.receive(engine.take_data()):
+            if self.writes_early:
+                self._events.append(LinkWritable())
+        for event in engine.take():
             if self.state is LinkState.OPEN:
                 self._heard = True
-                self._events.append(FrameReceived(body))
-                self._waiting += len(body) + OVERHEAD
+                self._events.append(event)
             else:
-                self._check(body, engine.binding)
+                self._hold(event, engine.binding)
+
+    def _hold(self, event: quic.StreamEvent, binding: bytes | None) -> None:
+        """Keep what comes before the other side's proof, and look whether that is complete."""
+        control = quic.first_stream(not self.dials)
+        if not isinstance(event, quic.StreamData):
+            self._held.append(event)
+        elif event.stream == control:
+            self._opening += event.data
+            found = split_frame(self._opening, MAX_PROOF)
+            if found is not None:
+                self._check(found[0], binding)
+                rest = quic.StreamData(control, found[1], event.end)
+                self._heard = bool(found[1] or self._held)
+                self._events += [LinkOpened(), rest, *self._held]
+                self._opening, self._held = b"", []
+        else:
+            self._held.append(event)
+            self._held_bytes += len(event.data)
+        if self._held_bytes + OVERHEAD * len(self._held) > HELD:
+            raise RemoteProtocolError("much was sent before PROOF")
 
     def _check(self, body: bytes, binding: bytes | None) -> None:
         proof = messages.decode(body)
@@ -343,7 +364,8 @@ class Link:
             raise RemoteProtocolError("the first frame must be PROOF")
         check_proof(proof, self.peer_id, self._role(not self.dials), binding)
         self.state = LinkState.OPEN
-        self._events.append(LinkOpened())
+        if not self.writes_early:
+            self._events.append(LinkWritable())
 
     @staticmethod
     def _role(dials: bool) -> str:

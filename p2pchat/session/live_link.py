@@ -15,6 +15,7 @@ owner's to say.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -22,13 +23,19 @@ import attrs
 from p2pchat.errors import NotRead, RemoteProtocolError, UnsupportedVersion
 from p2pchat.session.control import Control, ControlEvent
 from p2pchat.session.conversation import ConversationEvent
-from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkOpened, LinkState
+from p2pchat.session.link import Link, LinkEnded, LinkEvent, LinkWritable
 from p2pchat.session.liveness import IdleTracker
+from p2pchat.session.quic import StreamData, first_stream
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.routes import PORTION, Datagram, Route
+from p2pchat.wire.framing import FrameReader, encode_frames
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
+SLOT = 0.001  # seconds in which ...
+FRAMES = 100  # frames are looked at: some ms of work; others and their lines come between
+READ_AHEAD = 1024 * 1024  # bytes of frames that wait; no datagram is taken while there are more
+OVERHEAD = 64  # bytes that a waiting frame costs beside its own
 BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it
 
 
@@ -69,6 +76,11 @@ class LiveLink:
     path: Path | None = None
     _link: Link | None = None
     _source: Route | None = None  # of the last datagram
+    _reader: FrameReader = attrs.Factory(FrameReader)
+    _frames: deque[bytes] = attrs.Factory(deque)
+    _waiting: int = 0  # bytes of them
+    _slot_end: float = 0.0
+    _frames_left: int = FRAMES  # in this slot
     _is_broken: bool = False  # they broke a rule: nothing that follows costs or means anything
     _silent_at: float | None = None
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
@@ -83,6 +95,8 @@ class LiveLink:
         """Hold this link in place of another; its path is to be chosen."""
         self.control.link_ended()
         self._link, self.name, self._is_broken = link, name, False
+        self._reader, self._waiting = FrameReader(), 0
+        self._frames.clear()
         self.path, self._silent_at = None, None
         link.start(now)
 
@@ -136,19 +150,40 @@ class LiveLink:
             said = self.control.next_event() or self.control.conversation.next_event()
             if said is not None or self._link is None:
                 return said
-            match self._link.next_event():
-                case FrameReceived() if self._is_broken:
-                    pass
-                case FrameReceived(body):
-                    try:
-                        self.control.receive_frame(body, now)
-                    except RemoteProtocolError as error:
-                        self._is_broken = True
-                        return RuleBroken.of(error)
-                case LinkOpened():
-                    self.control.link_opened()
-                case ended:
-                    return ended
+            try:
+                if self._frames:
+                    if not self._frames_left:
+                        return None
+                    self._take_frame(now)
+                else:
+                    event = self._link.next_event()
+                    if event is None or isinstance(event, LinkEnded):
+                        return event
+                    self._react(event, self._link)
+            except RemoteProtocolError as error:
+                self._is_broken = True
+                self._frames.clear()
+                return RuleBroken.of(error)
+
+    def _take_frame(self, now: float) -> None:
+        self._frames_left -= 1
+        body = self._frames.popleft()
+        self._waiting -= len(body) + OVERHEAD
+        self.control.receive_frame(body, now)
+
+    def _react(self, event: LinkEvent, link: Link) -> None:
+        match event:
+            case LinkWritable():
+                self.control.link_opened()
+            case StreamData(stream, data) if stream == first_stream(not link.dials):
+                if not self._is_broken:
+                    frames = self._reader.receive(data)
+                    self._frames += frames
+                    self._waiting += sum(map(len, frames)) + OVERHEAD * len(frames)
+
+    def _begin_slot(self, now: float) -> None:
+        if now >= self._slot_end:
+            self._slot_end, self._frames_left = now + SLOT, FRAMES
 
     def fill(self, now: float) -> bool:
         """
@@ -157,14 +192,14 @@ class LiveLink:
         Tells whether there was anything.
         """
         link = self._link
-        if link is None or link.state is not LinkState.OPEN:
+        if link is None or not link.is_writable:
             return False
         frames, room, wall = [], BACKLOG - link.backlog(), self.wall_of(now)
         while room > 0 and (frame := self.control.next_frame(wall, now)) is not None:
             frames.append(frame)
             room -= len(frame)
         if frames:
-            link.send_frames(frames)
+            link.send(link.control, encode_frames(frames))
         return bool(frames)
 
     # -- datagrams and time
@@ -172,9 +207,11 @@ class LiveLink:
     def receive_datagrams(self, datagrams: Sequence[bytes], route: Route, now: float) -> None:
         """Take datagrams; without a link they are nobody's."""
         if self._link is not None:
+            self._begin_slot(now)
             self._source = route
             self.idle.heard(now)
-            self._link.receive_datagrams(datagrams, now)
+            if self._waiting <= READ_AHEAD:
+                self._link.receive_datagrams(datagrams, now)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes out: first the last words of links that are gone."""
@@ -196,11 +233,13 @@ class LiveLink:
     def handle_timer(self, now: float) -> None:
         """Let the link do what is due, and notice overdue answers."""
         if self._link is not None:
+            self._begin_slot(now)
             self._link.handle_timer(now)
         self.control.handle_timer(now)
 
     def get_timer(self) -> float | None:
         """Return the earliest deadline."""
         linked = None if self._link is None else self._link.get_timer()
-        times = (linked, self._silent_at, self.control.get_timer())
+        slot = self._slot_end if self._frames else None
+        times = (linked, slot, self._silent_at, self.control.get_timer())
         return earliest(*times)

@@ -18,19 +18,15 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from contextlib import suppress
 from hashlib import sha256
 from io import StringIO
 from typing import Any, TypeVar
 
+import attrs
+from qh3.quic import events
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import QuicConnection, QuicConnectionError
-from qh3.quic.events import (
-    ConnectionIdRetired,
-    ConnectionTerminated,
-    HandshakeCompleted,
-    StreamDataReceived,
-)
 from qh3.tls import SignatureAlgorithm, load_pem_private_key, load_pem_x509_certificates
 
 from p2pchat.errors import LinkClosed
@@ -75,15 +71,46 @@ class _SecretLog(StringIO):
         return len(line)
 
 
+@attrs.frozen
+class StreamData:
+    """Bytes of a stream, in order; after the ``end`` no more of it come."""
+
+    stream: int
+    data: bytes
+    end: bool = False
+
+
+@attrs.frozen
+class StreamReset:
+    """The other side gave up what it was writing on a stream."""
+
+    stream: int
+
+
+@attrs.frozen
+class StreamStopped:
+    """The other side takes nothing more of what we write on a stream."""
+
+    stream: int
+
+
+StreamEvent = StreamData | StreamReset | StreamStopped
+
+
+def first_stream(is_client: bool) -> int:
+    """Return the id of a side's first unidirectional stream (RFC 9000 section 2.1)."""
+    return 2 if is_client else 3
+
+
 class Engine:
     """One QUIC connection."""
 
     def __init__(self, connection: QuicConnection, secrets: _SecretLog) -> None:
         self._connection = connection
         self._secrets = secrets
-        self._stream: int | None = None
         self._closed = False
-        self._data: list[bytes] = []
+        self._arrived: list[StreamEvent] = []
+        self._stopped: set[int] = set()  # streams of ours, of which there are few
         self._retired = 0
         self.is_ready = False
 
@@ -165,11 +192,23 @@ class Engine:
         core = self._connection._core  # no public word of qh3 tells it; pinned in setup.cfg
         return 0 if core is None else int(core.pto_count)
 
-    def send(self, data: bytes) -> None:
-        """Write to our own unidirectional stream, opening it with the first bytes."""
-        if self._stream is None:
-            self._stream = self._connection.get_next_available_stream_id(is_unidirectional=True)
-        self._guard(self._connection.send_stream_data, self._stream, data)
+    def send(self, stream: int, data: bytes, end: bool = False) -> None:
+        """Write to a stream; the first bytes open it, and where it was stopped they are lost."""
+        if stream not in self._stopped:
+            self._guard(self._connection.send_stream_data, stream, data, end)
+
+    def reset(self, stream: int) -> None:
+        """Give up what we were writing on a stream."""
+        self._end(self._connection.reset_stream, stream)
+
+    def stop(self, stream: int) -> None:
+        """Ask the other side to write no more on a stream."""
+        self._end(self._connection.stop_stream, stream)
+
+    def _end(self, call: Callable[[int, int], None], stream: int) -> None:
+        with suppress(ValueError):  # it has ended, or was never there
+            if not self._closed:
+                call(stream, 0)
 
     def ping(self) -> None:
         """Send a packet that asks for an acknowledgement and says nothing."""
@@ -186,31 +225,33 @@ class Engine:
         :raises LinkClosed: the connection has ended.
         """
         while (event := self._connection.next_event()) is not None:
-            if isinstance(event, HandshakeCompleted):
-                self.is_ready = True
-            elif isinstance(event, StreamDataReceived) and event.stream_id == self._their_stream:
-                self._data.append(event.data)
-            elif isinstance(event, ConnectionIdRetired):
-                self._retired += 1
-                if self._retired > MAX_RETIRED:
-                    raise LinkClosed("too many connection ids were retired")
-            elif isinstance(event, ConnectionTerminated):
-                self._closed = True
-                raise LinkClosed(event.reason_phrase or "the link ended")
+            match event:
+                case events.StreamDataReceived(data, end, stream):
+                    self._arrived.append(StreamData(stream, data, end))
+                case events.HandshakeCompleted():
+                    self.is_ready = True
+                case events.StreamReset(_, stream):
+                    self._arrived.append(StreamReset(stream))
+                case events.StopSendingReceived(_, stream):
+                    self._stopped.add(stream)  # qh3 raises on what is written to it
+                    self._arrived.append(StreamStopped(stream))
+                case events.ConnectionIdRetired():
+                    self._retired += 1
+                    if self._retired > MAX_RETIRED:
+                        raise LinkClosed("too many connection ids were retired")
+                case events.ConnectionTerminated():
+                    self._closed = True
+                    raise LinkClosed(event.reason_phrase or "the link ended")
 
-    def take_data(self) -> bytes:
+    def take(self) -> list[StreamEvent]:
         """
-        Return, and forget, what arrived on the other side's first unidirectional stream.
+        Return, and forget, what happened on the streams.
 
         :raises LinkClosed: the connection has ended.
         """
         self.poll()
-        data, self._data = self._data, []
-        return b"".join(data)
-
-    @cached_property
-    def _their_stream(self) -> int:
-        return 3 if self._connection.configuration.is_client else 2  # RFC 9000 section 2.1
+        arrived, self._arrived = self._arrived, []
+        return arrived
 
     def close(self, reason: str) -> None:
         """Say goodbye on the wire; the datagrams must still be sent."""

@@ -44,6 +44,21 @@ def encode_frames(bodies: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def split_frame(data: bytes, most: int) -> tuple[bytes, bytes] | None:
+    """
+    Return the frame that data begins with, and what follows it; ``None`` until all of it is there.
+
+    :raises RemoteProtocolError: it announces more than ``most`` bytes.
+    """
+    if len(data) < _LENGTH.size:
+        return None
+    (length,) = _LENGTH.unpack_from(data)
+    if length > most:
+        raise RemoteProtocolError(f"a frame of {length} bytes; at most {most} allowed")
+    end = _LENGTH.size + length
+    return None if len(data) < end else (data[_LENGTH.size : end], data[end:])
+
+
 class FrameReader:
     """A reader of whole frames from the bytes of a stream."""
 

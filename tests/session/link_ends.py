@@ -8,11 +8,12 @@ from p2pchat.errors import LinkClosed, P2PChatError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import make_certificate, make_proof
 from p2pchat.session import quic
-from p2pchat.session.link import FrameReceived, Link, LinkEnded, LinkEvent, LinkOpened
+from p2pchat.session.link import Link, LinkEnded, LinkEvent, LinkOpened
+from p2pchat.session.quic import StreamData
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import messages
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.framing import FrameReader, encode_frame
+from p2pchat.wire.framing import FrameReader, encode_frame, encode_frames
 
 CERTIFICATE = make_certificate(bytes(range(32)), 1_800_000_000.0)
 LEFT, RIGHT = ("192.0.2.1", 1), ("192.0.2.2", 2)
@@ -20,11 +21,17 @@ LEFT, RIGHT = ("192.0.2.1", 1), ("192.0.2.2", 2)
 
 @attrs.define(eq=False)
 class LinkEnd:
-    """A `Station` with a real link, and what it told."""
+    """
+    A `Station` with a real link, and what it told.
+
+    :ivar frames: those that came on the control stream after PROOF.
+    """
 
     link: Link
     other: Address
     told: list[LinkEvent] = attrs.Factory(list)
+    frames: list[bytes] = attrs.Factory(list)
+    _reader: FrameReader = attrs.Factory(FrameReader)
 
     def receive(self, data: bytes, _source: Address, now: float) -> None:
         """Take a datagram."""
@@ -49,6 +56,8 @@ class LinkEnd:
     def _note(self) -> None:
         while (event := self.link.next_event()) is not None:
             self.told.append(event)
+            if isinstance(event, StreamData) and event.stream == self._control:
+                self.frames += self._reader.receive(event.data)
 
     @property
     def opened(self) -> bool:
@@ -56,9 +65,13 @@ class LinkEnd:
         return LinkOpened() in self.told
 
     @property
-    def frames(self) -> list[bytes]:
-        """What was delivered."""
-        return [event.body for event in self.told if isinstance(event, FrameReceived)]
+    def _control(self) -> int:
+        """The other side's control stream."""
+        return quic.first_stream(not self.link.dials)
+
+    def send(self, *bodies: bytes) -> None:
+        """Send frames on the control stream."""
+        self.link.send(self.link.control, encode_frames(bodies))
 
     @property
     def errors(self) -> list[P2PChatError]:
@@ -72,12 +85,17 @@ class BareEnd:
     A `Station` with a QUIC connection that proves only what it is told to.
 
     :ivar engine: made by the first datagram, where this end answers.
+    :ivar received: on the other side's control stream.
     """
 
     other: Address
     engine: quic.Engine | None = None
     received: bytes = b""
     closed: bool = False
+    dials: bool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.dials = self.engine is not None
 
     def receive(self, data: bytes, _source: Address, now: float) -> None:
         """Take a datagram."""
@@ -96,7 +114,11 @@ class BareEnd:
 
     def _take(self, engine: quic.Engine) -> None:
         try:
-            self.received += engine.take_data()
+            for event in engine.take():
+                if isinstance(event, StreamData) and event.stream == quic.first_stream(
+                    not self.dials
+                ):
+                    self.received += event.data
         except LinkClosed:
             self.closed = True
 
@@ -112,8 +134,12 @@ class BareEnd:
 
     def say(self, message: messages.ChatMessage) -> None:
         """Send a message, proved or not."""
+        self.write(encode_frame(messages.encode(message, 1.0)))
+
+    def write(self, data: bytes) -> None:
+        """Write on the control stream."""
         assert self.engine is not None
-        self.engine.send(encode_frame(messages.encode(message, 1.0)))
+        self.engine.send(quic.first_stream(self.dials), data)
 
     def prove(self, identity: Identity, role: str) -> None:
         """Send a true proof of somebody's key."""

@@ -10,19 +10,23 @@ from p2pchat.errors import LinkClosed, ProofFailed, RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.session import quic
 from p2pchat.session.link import (
-    FRAMES,
+    HELD,
     MAX_ENGINES,
+    MAX_PROOF,
+    OVERHEAD,
     PROOF_DEADLINE,
-    SLOT,
     STUCK_CHECK,
     LinkEnded,
     LinkOpened,
     LinkState,
+    LinkWritable,
 )
 from p2pchat.traversal.routes import Datagram
+from p2pchat.wire import messages
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.framing import MAX_FRAME
+from p2pchat.wire.framing import FrameReader
 from p2pchat.wire.messages import Hello, Ping, Proof
+from tests.cases import each
 from tests.identity.people import ALICE, BOB, CAROL
 from tests.session.link_ends import LEFT, RIGHT, BareEnd, LinkEnd, link_end
 from tests.traversal.fake_wire import FakeWire, Link
@@ -56,7 +60,7 @@ class LinkCase(SynchronousTestCase):
 
     def sent(self, *bodies: bytes) -> list[bytes]:
         """Let Alice send frames; returns the datagrams, which don't go out."""
-        self.alice.link.send_frames(bodies)
+        self.alice.send(*bodies)
         return self.alice.link.datagrams_to_send(self.wire.now)
 
     def assert_never_opened(self, *ends: LinkEnd) -> None:
@@ -73,7 +77,11 @@ class OpenTests(LinkCase):
         """It takes two round trips at most, and both sides are told once."""
         self.assertLess(self.open(), 0.045)
         self.wire.run(5)
-        self.assertEqual((self.alice.told, self.bob.told), ([LinkOpened()], [LinkOpened()]))
+        self.assertEqual(
+            (self.alice.told[:2], self.bob.told[:2]),
+            ([LinkWritable(), LinkOpened()],) * 2,
+        )
+        self.assertEqual((self.alice.frames, self.bob.frames), ([], []))
 
     def test_frames(self) -> None:
         """Frames of any size arrive once, in order, on a bad path."""
@@ -81,8 +89,8 @@ class OpenTests(LinkCase):
         self.path.loss, self.path.jitter, self.path.twice = 0.2, 0.03, 0.1
         sent = [bytes([number]) * (number * number * 20) for number in range(40)]
         for body in sent:
-            self.alice.link.send_frame(body)
-            self.bob.link.send_frame(body[::-1])
+            self.alice.send(body)
+            self.bob.send(body[::-1])
         self.wire.run_until(lambda: len(self.alice.frames) == len(self.bob.frames) == 40, 60)
         self.assertEqual(self.bob.frames, sent)
         self.assertEqual(self.alice.frames, [body[::-1] for body in sent])
@@ -91,7 +99,7 @@ class OpenTests(LinkCase):
     def test_together(self) -> None:
         """Datagrams that are taken together give the same frames as one by one."""
         self.open()
-        self.alice.link.send_frame(b"first")
+        self.alice.send(b"first")
         self.wire.run(1)
         bodies = [bytes([number]) * 3000 for number in range(10)]
         datagrams = self.sent(*bodies)
@@ -99,23 +107,6 @@ class OpenTests(LinkCase):
         self.bob.link.receive_datagrams(datagrams, self.wire.now)
         self.wire.run(1)
         self.assertEqual(self.bob.frames, [b"first", *bodies])
-
-    def test_flood_of_frames(self) -> None:
-        """Of many small frames so many are handed on as a slot has; in order, and none is lost."""
-        self.open()
-        sent = [b"%d" % number for number in range(30_000)]
-        for body in sent:
-            self.alice.link.send_frame(body)
-        most = 0
-        while len(self.bob.frames) < len(sent):
-            before = len(self.bob.frames)
-            self.wire.run(SLOT / 2)
-            most = max(most, len(self.bob.frames) - before)
-            self.assertLess(self.wire.now, 130)
-        self.assertLessEqual(most, FRAMES)
-        self.assertEqual(self.bob.frames, sent)
-        self.wire.run(1)
-        self.assertEqual(self.bob.errors, [])
 
     def test_closed(self) -> None:
         """Who closes says why, and the other end hears it."""
@@ -126,7 +117,7 @@ class OpenTests(LinkCase):
             (error,) = one.errors
             self.assertIsInstance(error, LinkClosed)
             self.assertIn("enough", str(error))
-            self.assertRaises(LinkClosed, one.link.send_frame, b"more")
+            self.assertRaises(LinkClosed, one.send, b"more")
         self.alice.link.close("again", self.wire.now)
         self.wire.run(10)
         self.assertEqual((len(self.alice.errors), self.alice.get_timer()), (1, None))
@@ -176,8 +167,7 @@ class IdentityTests(LinkCase):
         mirror = BareEnd(RIGHT, quic.dial(self.wire.now))
         self.wire.attach(mirror, LEFT)
         self.wire.run_until(lambda: mirror.received)
-        assert mirror.engine is not None
-        mirror.engine.send(mirror.received)
+        mirror.write(mirror.received)
         self.wire.run(1)
         self.assertIsInstance(self.bob.errors[0], ProofFailed)
         self.assert_never_opened(self.bob)
@@ -216,7 +206,7 @@ class Relaying:
             fresh = reader.received[self._passed[number] :]
             if fresh and writer.engine is not None and writer.engine.binding is not None:
                 self._passed[number] += len(fresh)
-                writer.engine.send(fresh)
+                writer.write(fresh)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
@@ -248,7 +238,7 @@ class BeforeProofTests(LinkCase):
     def test_nothing_sent(self) -> None:
         """Bob's proof is all that a stranger gets, and Bob can't send more."""
         self.shake()
-        self.assertRaises(LinkClosed, self.bob.link.send_frame, b"secret")
+        self.assertRaises(LinkClosed, self.bob.send, b"secret")
         self.wire.run(PROOF_DEADLINE - 1)
         (proof,) = self.stranger.heard()
         self.assertIsInstance(proof, Proof)
@@ -281,6 +271,47 @@ class BeforeProofTests(LinkCase):
             self.assertIsNone(one.get_timer())
             self.assert_never_opened(one)
 
+    def test_other_streams(self) -> None:
+        """What comes on other streams before PROOF is held, and handed on after it, in order."""
+        self.shake()
+        assert self.stranger.engine is not None
+        for stream, data in ((6, b"first"), (0, b"second"), (6, b"third")):
+            self.stranger.engine.send(stream, data)
+        self.wire.run(0.1)
+        self.assertEqual(self.bob.told, [])
+        self.stranger.prove(ALICE, "client")
+        self.wire.run(0.1)
+        found = [one for one in self.bob.told if isinstance(one, quic.StreamData)]
+        self.assertEqual(b"".join(one.data for one in found if one.stream == 6), b"firstthird")
+        self.assertEqual(b"".join(one.data for one in found if one.stream == 0), b"second")
+
+    @each(1, 1000, 100_000)
+    def test_much_before(self, size: int) -> None:
+        """More than HELD bytes before PROOF end the link, whatever they are cut into."""
+        self.shake()
+        engine = self.stranger.engine
+        assert engine is not None
+        for number in range(HELD // (size + OVERHEAD) + 2):
+            engine.send(6 + number % 64 * 4, bytes(size))
+            if number % 50 == 0:
+                self.wire.run(0.02)
+        self.wire.run(3)
+        self.assertIn("before PROOF", str(self.bob.errors[0]))
+        self.assert_never_opened(self.bob)
+
+    def test_early(self) -> None:
+        """An end that is early writes beside its own proof, and hands nothing on all the same."""
+        self.bob.link.writes_early = True
+        self.wire.run_until(lambda: self.stranger.received)
+        self.assertEqual(self.bob.told, [LinkWritable()])
+        self.bob.send(b"a line")
+        self.wire.run(0.1)
+        proof, line = FrameReader().receive(self.stranger.received)
+        self.assertEqual((isinstance(messages.decode(proof), Proof), line), (True, b"a line"))
+        self.stranger.prove(ALICE, "client")
+        self.wire.run(0.1)
+        self.assertEqual(self.bob.told[:2], [LinkWritable(), LinkOpened()])
+
     def test_proved(self) -> None:
         """With a good proof the same stranger is let in."""
         self.shake()
@@ -293,19 +324,15 @@ class BeforeProofTests(LinkCase):
 class HostileTests(LinkCase):
     """What comes over the path is anybody's."""
 
-    def test_frame_too_long(self) -> None:
-        """A frame that is too long ends the link of one who has proved who they are, too."""
+    def test_proof_too_long(self) -> None:
+        """A first frame that is longer than any PROOF ends the link before it is there."""
         stranger = BareEnd(RIGHT, quic.dial(self.wire.now))
         self.wire.attach(stranger, LEFT)
         self.wire.run_until(lambda: stranger.received)
-        stranger.prove(ALICE, "client")
-        self.wire.run(0.1)
-        assert stranger.engine is not None
-        stranger.engine.send((MAX_FRAME + 1).to_bytes(4, "big"))
+        stranger.write((MAX_PROOF + 1).to_bytes(4, "big"))
         self.wire.run(1)
-        self.assertTrue(self.bob.opened)
         self.assertIsInstance(self.bob.errors[0], RemoteProtocolError)
-        self.assertEqual(self.bob.frames, [])
+        self.assert_never_opened(self.bob)
 
     @settings(max_examples=30)
     @given(st.lists(st.binary(max_size=60), max_size=6), st.sampled_from([0x40, 0xC0, 0xD0, 0xFF]))
@@ -370,7 +397,7 @@ class HostileTests(LinkCase):
             for address, one in ((LEFT, self.alice), (RIGHT, self.bob)):
                 self.wire.attach(Damaging(one, seed), address)
             self.open()
-            self.alice.link.send_frame(b"still here")
+            self.alice.send(b"still here")
             self.wire.run(1)
             self.assertEqual(self.bob.frames, [b"still here"])
             self.assertFalse([one for one in self.bob.told if isinstance(one, LinkEnded)])
@@ -390,14 +417,14 @@ class Stuck:
         """Send nothing."""
         return []
 
-    def take_data(self) -> bytes:
+    def take(self) -> list[bytes]:
         """Deliver nothing."""
-        return b""
+        return []
 
-    def take(self, *_arguments: object) -> None:
+    def ignore(self, *_arguments: object) -> None:
         """Do nothing."""
 
-    receive_datagram = handle_timer = poll = close = send = take
+    receive_datagram = handle_timer = poll = close = send = ignore
 
 
 class Damaging:

@@ -87,7 +87,7 @@ class LinkPauseTests(SynchronousTestCase):
     def line(self, speaker: LinkEnd, reader: LinkEnd, body: bytes = LINE) -> float:
         """Send a frame; returns the seconds until it was there."""
         before = len(reader.frames)
-        speaker.link.send_frame(body)
+        speaker.send(body)
         return self.wire.run_until(lambda: len(reader.frames) > before, 60)
 
     def assert_fast(self, latency: float) -> None:
@@ -101,7 +101,7 @@ class LinkPauseTests(SynchronousTestCase):
         end = self.wire.now + pause
         while self.wire.now < end:
             for one in speakers:
-                one.link.send_frame(LINE)
+                one.send(LINE)
             self.wire.run(min(HEARTBEAT, end - self.wire.now))
 
     def test_freeze(self) -> None:
@@ -110,7 +110,7 @@ class LinkPauseTests(SynchronousTestCase):
             for pause in PAUSES:
                 self.begin(latency)
                 for one in (self.alice, self.bob):
-                    one.link.send_frame(LINE)
+                    one.send(LINE)
                 self.wire.run(latency / 2)
                 self.frozen.is_frozen = True
                 self.pass_time(pause, self.alice)
@@ -129,7 +129,7 @@ class LinkPauseTests(SynchronousTestCase):
                 self.path.loss = 0.0
                 for one in (self.alice, self.bob):
                     one.link.wake(self.wire.now)
-                    one.link.send_frame(LINE)
+                    one.send(LINE)
                 self.wire.run(1)
                 for _ in range(5):
                     self.assert_fast(latency)
@@ -154,12 +154,12 @@ class LinkPauseTests(SynchronousTestCase):
         """While nobody answers, somebody knocks now and then; a line costs one packet more."""
         self.begin(0.02)
         self.path.loss = 1.0
-        self.alice.link.send_frame(LINE)
+        self.alice.send(LINE)
         before = self.waiting.sent
         self.wire.run(300)
         self.assertTrue(10 < self.waiting.sent - before < 40, self.waiting.sent - before)
         before = self.waiting.sent
-        self.alice.link.send_frame(LINE)
+        self.alice.send(LINE)
         self.wire.run(0.01)
         self.assertEqual(self.waiting.sent - before, 1)
 
@@ -168,7 +168,7 @@ class LinkPauseTests(SynchronousTestCase):
         self.begin(0.02)
         self.frozen.is_frozen = True
         for _ in range(1000):
-            self.alice.link.send_frame(LINE)
+            self.alice.send(LINE)
         self.wire.run(60)
         self.assertLess(self.waiting.sent, 200)
         self.frozen.thaw(self.wire.now)
@@ -179,13 +179,13 @@ class LinkPauseTests(SynchronousTestCase):
         """A goodbye that comes in a pause ends the link, at the latest when a line is to go out."""
         self.begin(0.02)
         self.path.loss = 1.0
-        self.bob.link.send_frame(LINE)
+        self.bob.send(LINE)
         self.wire.run(40)
         self.path.loss = 0.0
         self.alice.link.close("bye", self.wire.now)
         self.wire.run(0.05)
         if not self.bob.errors:
-            self.bob.link.send_frame(LINE)
+            self.bob.send(LINE)
             self.wire.run(0.05)
         self.assertEqual(len(self.bob.errors), 1)
 
@@ -193,7 +193,7 @@ class LinkPauseTests(SynchronousTestCase):
         """A path that comes back without a word is noticed by a knock."""
         self.begin(0.02)
         self.path.loss = 1.0
-        self.alice.link.send_frame(LINE)
+        self.alice.send(LINE)
         self.wire.run(3)
         self.path.loss = 0.0
         before = len(self.bob.frames)

@@ -74,7 +74,7 @@ class SilenceTests(SynchronousTestCase):
 
     def test_probes(self) -> None:
         """Each probe timeout counts, until an acknowledgement comes."""
-        self.client.send(b"are you there?")
+        self.client.send(2, b"are you there?")
         self.assertEqual(self.client.probes, 0)
         sent = self.timers(3)
         self.assertEqual(self.client.probes, 3)
@@ -88,7 +88,7 @@ class SilenceTests(SynchronousTestCase):
         """What pacing alone holds back is told, and when it may go."""
         self.assertIsNone(self.client.paced)
         for _ in range(40):
-            self.client.send(bytes(200))
+            self.client.send(2, bytes(200))
             self.client.datagrams_to_send(self.now)
         self.assertGreater(self.client.backlog(), 0)
         paced = self.client.paced
@@ -102,12 +102,61 @@ class SilenceTests(SynchronousTestCase):
         (data,) = self.client.datagrams_to_send(self.now)
         self.assertLess(len(data), 60)
         self.server.receive_datagram(data, self.now)
-        self.assertEqual(self.server.take_data(), b"")
+        self.assertEqual(self.server.take(), [])
 
     def test_nothing_begun(self) -> None:
         """Before there is a connection there is nothing to tell."""
         engine = quic.answer(bytes(8), CERTIFICATE)
         self.assertEqual((engine.probes, engine.paced), (0, None))
+
+
+class StreamTests(SynchronousTestCase):
+    """Streams of one connection, and what becomes of those that one side wants no more."""
+
+    def setUp(self) -> None:
+        self.client, self.server = handshake()
+        self.now = 200.0
+
+    def carry(self) -> list[quic.StreamEvent]:
+        """Carry what both send; returns what happened at the server."""
+        for sender, reader in ((self.server, self.client), (self.client, self.server)) * 2:
+            self.now += 0.01
+            for data in sender.datagrams_to_send(self.now):
+                reader.receive_datagram(data, self.now)
+            if reader is self.client:
+                self.client.poll()
+        return self.server.take()
+
+    def test_both_kinds(self) -> None:
+        """Streams of both kinds carry bytes and their end, each in its own order."""
+        self.client.send(2, b"one")
+        self.client.send(0, b"two", end=True)
+        self.assertEqual(
+            sorted(self.carry(), key=str),
+            [quic.StreamData(0, b"two", True), quic.StreamData(2, b"one")],
+        )
+
+    def test_stopped(self) -> None:
+        """What is written on a stream that the other side stopped is lost, and ends nothing."""
+        self.client.send(6, b"one")
+        self.carry()
+        self.server.stop(6)
+        self.carry()
+        self.assertEqual(self.client.take(), [quic.StreamStopped(6)])
+        for end in (False, True):
+            self.client.send(6, b"two", end)
+        self.client.send(10, b"three")
+        self.assertIn(quic.StreamData(10, b"three"), self.carry())
+
+    def test_reset(self) -> None:
+        """A stream that is given up is told; to end one twice, or none, is nothing."""
+        self.client.send(6, b"one")
+        self.carry()
+        for stream in (6, 6, 26):
+            self.client.reset(stream)
+        self.assertIn(quic.StreamReset(6), self.carry())
+        for stream in (6, 50):
+            self.server.stop(stream)
 
 
 class InitialTests(SynchronousTestCase):
