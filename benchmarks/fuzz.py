@@ -152,7 +152,7 @@ class Mutations:
     def _nonsense(self) -> bytes:
         random = self.random
         good: JsonObject = {
-            "v": 1,
+            "v": 2,
             "type": random.choice(("registration", "offer", "removal", "x")),
             "iss": self.author.peer_id,
             "aud": ORIGIN,
@@ -181,7 +181,7 @@ class Mutations:
         kind = random.randrange(8)
         if kind < 4:
             return self.mutilate(written)
-        return (written, deep, written[:-1] + b',"v":1}', b'{"a":' + deep)[kind - 4]
+        return (written, deep, written[:-1] + b',"v":2}', b'{"a":' + deep)[kind - 4]
 
     def request(self) -> bytes:
         """Return a whole request: good HTTP around a bad body, or a bad header around none."""

@@ -113,7 +113,7 @@ def look_ups() -> Requests:
 def members(number: int) -> dict[str, object]:
     """Return a registration's members, the envelope included."""
     return {
-        "v": 1,
+        "v": 2,
         "type": "registration",
         "iss": PEOPLE[number % IDENTITIES].peer_id,
         "aud": SITE.origin,

@@ -100,6 +100,10 @@ class WrongIssuer(BadSignature):
     """A signed document claims another author than the key that it is signed with."""
 
 
+class SealBroken(RemoteProtocolError):
+    """A sealed document can't be opened: it was sealed to another key, or changed."""
+
+
 class StaleDocument(RemoteProtocolError):
     """A signed document is too old, or dated in the future: check the clock."""
 

@@ -26,6 +26,7 @@ from p2pchat.errors import BadSignature
 from p2pchat.identity.exchange import Exchange
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
+from p2pchat.identity.sealing import Envelope, SealingKey
 from p2pchat.identity.signed_documents import MAX_DOCUMENT, Acceptance, open_document
 from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer import event_stream, http_client
@@ -88,6 +89,8 @@ from p2pchat.wire.documents import (
     Description,
     NatWords,
     Offer,
+    Ringing,
+    Sealed,
 )
 from p2pchat.wire.problems import MAX_RETRY_AFTER
 from p2pchat.wire.servers import LongTermCredential
@@ -312,6 +315,16 @@ class VectorTests(SynchronousTestCase):
         head, payload, signature = self.document().split(".")
         changed = ("A" if signature[0] != "A" else "B") + signature[1:]
         self.assertRaises(BadSignature, open_document, f"{head}.{payload}.{changed}")
+
+    def test_sealing(self) -> None:
+        """What is sealed to the second identity's key opens with it, in its document alone."""
+        key = SealingKey.from_seed(self.bytes("sealing private key"))
+        self.assertEqual(key.record_key.key, self.given["sealing public key"])
+        name = self.given["name of document"]
+        envelope = Envelope(self.first.peer_id, self.second.peer_id, name)
+        self.assertEqual(envelope.info(), self.bytes("info"))
+        opened = key.open(Sealed(self.bytes("sealed ringing")), envelope)
+        self.assertEqual(opened, Ringing(self.given["session"]))
 
     def test_exchange(self) -> None:
         """Both sides derive the same secret and key."""

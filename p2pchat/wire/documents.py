@@ -4,9 +4,10 @@ Documents that peers and the registry exchange: types and members.
 Every document is the payload of a JWS, which :mod:`p2pchat.identity.signed_documents` signs and
 checks, with these members::
 
-    v     1
+    v     2
     type  registration | subscription | removal        to the registry
-          offer | answer | candidates | ringing | refusal     to a peer, carried by the registry
+          sealed                                       to a peer, carried by the registry
+          offer | answer | candidates | ringing | refusal     to a peer
     iss   peer id of the author, derived from the signing key
     aud   whom it is meant for: the registry's origin, or a peer id
     iat   when it was made, seconds since 1970
@@ -39,16 +40,21 @@ from p2pchat.wire.members import (
     nested,
     nonblank,
     octets,
+    octets_up_to,
     text,
 )
 from p2pchat.wire.strict_json import JsonObject, field
 from p2pchat.wire.usernames import Username
 from p2pchat.wire.work import Work
 
-VERSION = 1  # of the documents
+VERSION = 2  # of the documents
 MAX_LABEL = 64  # characters of a NAT label, a session or link name, a refusal reason
 MAX_DETAIL = 512  # characters of a refusal's sentence
 MAX_CANDIDATES = 32  # a host with that many addresses has better ways
+MAX_KEYS = 8  # public keys in a record; a program has one for each purpose
+MAX_KEY = 2048  # characters of a public key; one of ML-KEM-768 with X25519 has 1,622
+MAX_FLIGHT = 3000  # bytes of a QUIC client's first flight; with ML-KEM-768 it takes two datagrams
+MAX_CIPHERTEXT = 6912  # bytes; more, written in base64url twice, is longer than any document
 NONCE = nonblank(64)
 
 Label = Annotated[str, text(MAX_LABEL)]
@@ -78,6 +84,24 @@ CandidateList = Annotated[tuple[Candidate, ...], each(nested(Candidate), MAX_CAN
 
 
 @attrs.frozen
+class RecordKey(Members):
+    """
+    A public key that a peer shows, for whoever knows what it is for.
+
+    :ivar use: what it is for; ``enc``: documents to the peer are sealed to it.
+    :ivar algorithm: a word of the JOSE registries.
+    :ivar key: as ``algorithm`` writes it.
+    """
+
+    use: Label
+    algorithm: Annotated[Label, As("alg")]
+    key: Annotated[str, text(MAX_KEY)]
+
+
+RecordKeys = Annotated[tuple[RecordKey, ...], each(nested(RecordKey), MAX_KEYS), SPARSE]
+
+
+@attrs.frozen
 class Registration(Members):
     """
     A request for a record of its author, held for one lease.
@@ -85,6 +109,7 @@ class Registration(Members):
     :ivar addresses: shown to everybody; empty unless the person asked for it.
     :ivar work: what a registry under pressure asked for (:mod:`p2pchat.wire.work`).
     :ivar listed: whether lists and look-ups by name show it; else it is found by its whole id only.
+    :ivar keys: the author's; a reader ignores those that it doesn't know.
     """
 
     TYPE: ClassVar[str] = "registration"
@@ -94,6 +119,7 @@ class Registration(Members):
     addresses: Annotated[tuple[Address, ...], each(_ADDRESS, MAX_CANDIDATES)] = ()
     work: Annotated[Work | None, nested(Work), SPARSE] = None
     listed: Annotated[Flag, SPARSE] = True
+    keys: RecordKeys = ()
 
 
 @attrs.frozen
@@ -135,6 +161,7 @@ class Description(Members):
     :ivar ufrag: the author's username fragment for the checks (RFC 8445 section 5.3).
     :ivar link: in an offer the link that a new path is wanted for; in an answer the same where the
         author still holds it.  Empty: a new link is to be made.
+    :ivar keys: the author's, as in its record: so that its reader needn't look it up.
     """
 
     username: Username
@@ -143,6 +170,7 @@ class Description(Members):
     candidates: CandidateList
     link: Label = ""
     nat: Annotated[NatWords, inline(NatWords.from_json)] = NatWords()
+    keys: RecordKeys = ()
 
 
 @attrs.frozen
@@ -157,12 +185,17 @@ class Offer(Members):
 
 @attrs.frozen
 class Answer(Members):
-    """The acceptance of an offer."""
+    """
+    The acceptance of an offer.
+
+    :ivar flight: the datagrams of the author's first flight of QUIC, if it makes that.
+    """
 
     TYPE: ClassVar[str] = "answer"
 
     session: Session
     description: Annotated[Description, inline(Description.from_json)]
+    flight: Annotated[bytes, octets_up_to(MAX_FLIGHT), SPARSE] = b""
 
 
 @attrs.frozen
@@ -209,16 +242,47 @@ class Refusal(Members):
     detail: Annotated[str, text(MAX_DETAIL)] = ""
 
 
+@attrs.frozen
+class Sealed(Members):
+    """
+    A body for one peer, which nobody else can read (:mod:`p2pchat.identity.sealing`).
+
+    :ivar ciphertext: HPKE's encapsulated key and ciphertext, one after the other.
+    """
+
+    TYPE: ClassVar[str] = "sealed"
+
+    ciphertext: Annotated[bytes, octets_up_to(MAX_CIPHERTEXT)]
+
+
 PeerDocument = Offer | Answer | Candidates | Ringing | Refusal
-Body = Registration | Subscription | Removal | PeerDocument
+Body = Registration | Subscription | Removal | Sealed | PeerDocument
 
 _BODIES: dict[str, type[Body]] = {kind.TYPE: kind for kind in get_args(Body)}
+_PEER_BODIES: dict[str, type[PeerDocument]] = {kind.TYPE: kind for kind in get_args(PeerDocument)}
 
 
 def _read_body(members: JsonObject) -> Body:
     kind = _BODIES.get(field(members, "type", str, MAX_LABEL))
     if kind is None:
         raise RemoteProtocolError("a document of unknown type")
+    return kind.from_json(members)
+
+
+def write_peer_body(body: PeerDocument) -> JsonObject:
+    """Return the members of what a peer writes to another, its type first."""
+    return {"type": body.TYPE, **body.to_json()}
+
+
+def read_peer_body(members: JsonObject) -> PeerDocument:
+    """
+    Read what a peer writes to another.
+
+    :raises RemoteProtocolError: a member is missing or malformed, or the type is unknown.
+    """
+    kind = _PEER_BODIES.get(field(members, "type", str, MAX_LABEL))
+    if kind is None:
+        raise RemoteProtocolError("a sealed document of unknown type")
     return kind.from_json(members)
 
 

@@ -94,6 +94,14 @@ def octets(length: int) -> Codec[bytes]:
     )
 
 
+def octets_up_to(most: int) -> Codec[bytes]:
+    """So many bytes at most, in base64url."""
+    characters = (4 * most + 2) // 3
+    return Codec(
+        lambda value, name: decode_bytes(checked(value, name, str, characters)), encode_bytes
+    )
+
+
 def choice(words: type[_Word]) -> Codec[_Word]:
     """One of the words of an enumeration."""
 

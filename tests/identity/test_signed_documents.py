@@ -205,14 +205,14 @@ class SignatureTests(SynchronousTestCase):
     def test_payload(self) -> None:
         """A good signature doesn't excuse a bad payload."""
         _, payload, _ = parts(sign())
-        self.refuse(resigned(ALICE, {**payload, "v": 2}), UnsupportedVersion)
+        self.refuse(resigned(ALICE, {**payload, "v": 3}), UnsupportedVersion)
         self.refuse(resigned(ALICE, {**payload, "session": ""}))
         self.refuse(resigned(ALICE, {}))
 
     def test_length(self) -> None:
         """What is longer than any document of ours isn't even decoded."""
         self.refuse("x" * (MAX_DOCUMENT + 1), DocumentTooLong)
-        self.refuse(resigned(ALICE, {"v": 1, "more": "x" * MAX_DOCUMENT}))
+        self.refuse(resigned(ALICE, {"v": 2, "more": "x" * MAX_DOCUMENT}))
         open_document(sign(Refusal("s", "declined", "x" * 512)))
 
     def test_longest(self) -> None:

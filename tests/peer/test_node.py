@@ -97,7 +97,7 @@ class Newer(Offer):
 
     def to_json(self) -> JsonObject:
         """Return the members, the version among them."""
-        return {**super().to_json(), "v": 2}
+        return {**super().to_json(), "v": 3}
 
 
 class VersionTests(NodeCase):

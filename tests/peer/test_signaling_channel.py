@@ -58,7 +58,7 @@ class NewerOffer(Offer):
 
     def to_json(self) -> JsonObject:
         """Return the members, the version among them."""
-        return {**super().to_json(), "v": 2}
+        return {**super().to_json(), "v": 3}
 
 
 class Undated(NewerOffer):
@@ -74,7 +74,7 @@ class NewerAnswer(Answer):
 
     def to_json(self) -> JsonObject:
         """Return the members, the version among them."""
-        return {**super().to_json(), "v": 2}
+        return {**super().to_json(), "v": 3}
 
 
 class NewerRefusal(Refusal):
@@ -82,7 +82,7 @@ class NewerRefusal(Refusal):
 
     def to_json(self) -> JsonObject:
         """Return the members, the version among them."""
-        return {**super().to_json(), "v": 2}
+        return {**super().to_json(), "v": 3}
 
 
 def newer(session: str = "session") -> NewerOffer:

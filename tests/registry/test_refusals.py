@@ -29,7 +29,7 @@ from tests.registry.http.test_resource import ALICE, BOB, ResourceCase
 from tests.registry.web import ORIGIN, START, Response
 
 ERRORS = "p2pchat.errors"
-OF_LINKS = frozenset({"ProofFailed", "NotRead"})  # which no registry meets
+OF_PEERS = frozenset({"ProofFailed", "NotRead", "SealBroken"})  # which no registry meets
 
 
 def signed_bytes(payload: bytes, author: Identity = ALICE, header: bytes | None = None) -> str:
@@ -48,7 +48,7 @@ def header_of(author: Identity, **changes: Any) -> dict[str, Any]:
 
 def members(**changes: Any) -> dict[str, Any]:
     """Return a good registration of Alice's, with changes."""
-    envelope = {"v": 1, "type": "registration", "iss": ALICE.peer_id, "aud": ORIGIN, "jti": "name"}
+    envelope = {"v": 2, "type": "registration", "iss": ALICE.peer_id, "aud": ORIGIN, "jti": "name"}
     return {**envelope, "iat": START, "username": "alice", **changes}
 
 
@@ -94,7 +94,7 @@ class FormTests(RefusalCase):
 
     def test_long(self) -> None:
         """A document longer than any, and a body longer than that, are refused as such."""
-        long = signed_bytes(json.dumps(members(more="x" * MAX_DOCUMENT)).encode())
+        long = signed_bytes(json.dumps(members(more="x" * (MAX_DOCUMENT * 3 // 4))).encode())
         self.assertIn(str(MAX_DOCUMENT), self.refuse(long, 413, "document-too-long"))
         self.assertIn(str(MAX_BODY), self.refuse("x" * (MAX_BODY + 1), 413, "body-too-large"))
 
@@ -160,7 +160,7 @@ class JsonTests(RefusalCase):
 
     def test_version(self) -> None:
         """Another version is refused as such."""
-        bad = json.dumps(members(v=2)).encode()
+        bad = json.dumps(members(v=3)).encode()
         self.refuse(signed_bytes(bad), 400, "unsupported-version")
 
 
@@ -229,7 +229,7 @@ class TableTests(RefusalCase):
     def test_own_reasons(self) -> None:
         """No two kinds of error have the same answer; what no peer can cause isn't there."""
         below = [kind for kind in descendants(RemoteProtocolError) if kind.__module__ == ERRORS]
-        kinds = [kind for kind in below if kind.__name__ not in OF_LINKS]
+        kinds = [kind for kind in below if kind.__name__ not in OF_PEERS]
         answers = [refusal_of(kind()).reason for kind in kinds]
         self.assertEqual(len(set(answers)), len(kinds), answers)
         self.assertNotIn("malformed", answers)

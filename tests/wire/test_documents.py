@@ -12,6 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
+    MAX_CIPHERTEXT,
+    MAX_FLIGHT,
+    MAX_KEY,
+    MAX_KEYS,
     Answer,
     Candidate,
     Candidates,
@@ -20,11 +24,16 @@ from p2pchat.wire.documents import (
     Document,
     NatWords,
     Offer,
+    PeerDocument,
+    RecordKey,
     Refusal,
     Registration,
     Removal,
     Ringing,
+    Sealed,
     Subscription,
+    read_peer_body,
+    write_peer_body,
 )
 from p2pchat.wire.strict_json import dumps, loads
 from tests.wire.json_values import damaged, text_of
@@ -39,18 +48,30 @@ sessions = text_of(1, 64)
 labels = text_of(0, 64)
 nat_words = st.builds(NatWords, labels, labels, labels)
 keys = st.binary(min_size=32, max_size=32)
+record_keys = st.lists(st.builds(RecordKey, labels, labels, text_of(0, 100)), max_size=3).map(tuple)
 descriptions = st.builds(
-    Description, usernames, keys, text_of(1, 32), candidates, labels, nat_words
+    Description, usernames, keys, text_of(1, 32), candidates, labels, nat_words, record_keys
 )
-bodies = st.one_of(
-    st.builds(Registration, usernames, labels, st.lists(addresses, max_size=3).map(tuple)),
-    st.just(Subscription()),
-    st.just(Removal()),
+peer_bodies = st.one_of(
     st.builds(Offer, sessions, descriptions),
-    st.builds(Answer, sessions, descriptions),
+    st.builds(Answer, sessions, descriptions, st.binary(max_size=100)),
     st.builds(Candidates, sessions, candidates, st.booleans(), nat_words),
     st.builds(Ringing, sessions),
     st.builds(Refusal, sessions, text_of(1, 64), text_of(0, 100)),
+)
+bodies = st.one_of(
+    st.builds(
+        Registration,
+        usernames,
+        labels,
+        st.lists(addresses, max_size=3).map(tuple),
+        listed=st.booleans(),
+        keys=record_keys,
+    ),
+    st.just(Subscription()),
+    st.just(Removal()),
+    st.builds(Sealed, st.binary(max_size=300)),
+    peer_bodies,
 )
 documents = st.builds(
     Document, text_of(1, 64), text_of(1, 100), st.floats(0, 1e10), text_of(1, 64), bodies
@@ -66,7 +87,7 @@ def members(body: Any = OFFER, **changed: Any) -> dict[str, Any]:
 
 
 class DocumentTests(SynchronousTestCase):
-    """The envelope and its eight types."""
+    """The envelope and its types."""
 
     def refuse(self, **changed: Any) -> None:
         """The offer with these members is refused."""
@@ -80,6 +101,49 @@ class DocumentTests(SynchronousTestCase):
         read = Document.from_json(loads(dumps(document.to_json())))
         self.assertEqual(read, document)
         self.assertIs(type(read.body), type(document.body))
+
+    @settings(max_examples=200)
+    @given(peer_bodies)
+    def test_peer_bodies(self, body: PeerDocument) -> None:
+        """What is written to a peer comes back as it was, an answer not as an offer."""
+        read = read_peer_body(loads(dumps(write_peer_body(body))))
+        self.assertEqual((type(read), read), (type(body), body))
+
+    @settings(max_examples=300)
+    @given(damaged(peer_bodies.map(write_peer_body)))
+    def test_any_peer_body(self, members: dict[str, Any]) -> None:
+        """Any JSON object raises only our error there, too."""
+        with contextlib.suppress(RemoteProtocolError):
+            read_peer_body(members)
+
+    def test_types_apart(self) -> None:
+        """What is for the registry is nothing for a peer."""
+        for kind in ("registration", "subscription", "removal", "sealed", "bribe", "", None):
+            bad = {**write_peer_body(OFFER), "type": kind}
+            self.assertRaises(RemoteProtocolError, read_peer_body, bad)
+
+    def test_keys(self) -> None:
+        """Keys have their lengths and their number; nobody needs to have one."""
+        key = {"use": "enc", "alg": "HPKE-3", "key": "x" * MAX_KEY, "kid": "more"}
+        self.assertEqual(Document.from_json(members(keys=None)).body, OFFER)
+        Document.from_json(members(keys=[key] * MAX_KEYS))
+        self.refuse(keys=[key] * (MAX_KEYS + 1))
+        for bad in ({"use": "x" * 65}, {"alg": None}, {"key": "x" * (MAX_KEY + 1)}, {"key": 1}):
+            self.refuse(keys=[{**key, **bad}])
+        self.refuse(keys={})
+
+    def test_ciphertext(self) -> None:
+        """A ciphertext and a flight are base64url, and have their lengths."""
+        longest = Sealed(bytes(MAX_CIPHERTEXT))
+        self.assertEqual(Document.from_json(members(longest)).body, longest)
+        for bad in (None, 5, "x", "=", "A" * (len(members(longest)["ciphertext"]) + 4)):
+            self.assertRaises(
+                RemoteProtocolError, Document.from_json, members(longest, ciphertext=bad)
+            )
+        answer = Answer("s", OFFER.description, bytes(MAX_FLIGHT))
+        self.assertEqual(Document.from_json(members(answer)).body, answer)
+        much = members(answer)["flight"] + "AAAA"
+        self.assertRaises(RemoteProtocolError, Document.from_json, members(answer, flight=much))
 
     @settings(max_examples=300)
     @given(damaged(documents.map(Document.to_json)))
@@ -95,8 +159,8 @@ class DocumentTests(SynchronousTestCase):
 
     def test_unknown_version(self) -> None:
         """Another version says so before anything else is looked at."""
-        error = self.assertRaises(UnsupportedVersion, Document.from_json, {"v": 2})
-        self.assertIn("version 2", str(error))
+        error = self.assertRaises(UnsupportedVersion, Document.from_json, {"v": 3})
+        self.assertIn("version 3", str(error))
         self.refuse(v="1")
         self.refuse(v=None)
 
