@@ -8,42 +8,26 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from p2pchat.errors import (
-    BadHeader,
-    BadSignature,
-    DocumentTooLong,
-    DuplicateKey,
-    NestedTooDeep,
-    NotCompact,
-    NotJson,
-    NotUtf8,
-    RegistryError,
-    RemoteProtocolError,
-    ReplayedDocument,
-    StaleDocument,
-    TooManyDocuments,
-    UnsupportedVersion,
-    WrongAudience,
-    WrongIssuer,
-)
+from p2pchat import errors
+from p2pchat.errors import RegistryError, RemoteProtocolError
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.work import Challenge
 
 _ANSWERS: dict[type[RemoteProtocolError], tuple[int, str]] = {
-    NotCompact: (400, "not-compact"),
-    BadHeader: (400, "bad-header"),
-    NotUtf8: (400, "not-utf-8"),
-    NotJson: (400, "not-json"),
-    NestedTooDeep: (400, "nested-too-deep"),
-    DuplicateKey: (400, "duplicate-key"),
-    DocumentTooLong: (413, "document-too-long"),
-    WrongIssuer: (401, "wrong-issuer"),
-    BadSignature: (401, "bad-signature"),
-    StaleDocument: (401, "stale-document"),
-    WrongAudience: (403, "wrong-audience"),
-    ReplayedDocument: (409, "replayed-document"),
-    TooManyDocuments: (503, "too-many-documents"),
-    UnsupportedVersion: (400, "unsupported-version"),
+    errors.NotCompact: (400, "not-compact"),
+    errors.BadHeader: (400, "bad-header"),
+    errors.NotUtf8: (400, "not-utf-8"),
+    errors.NotJson: (400, "not-json"),
+    errors.NestedTooDeep: (400, "nested-too-deep"),
+    errors.DuplicateKey: (400, "duplicate-key"),
+    errors.DocumentTooLong: (413, "document-too-long"),
+    errors.WrongIssuer: (401, "wrong-issuer"),
+    errors.BadSignature: (401, "bad-signature"),
+    errors.StaleDocument: (401, "stale-document"),
+    errors.WrongAudience: (403, "wrong-audience"),
+    errors.ReplayedDocument: (409, "replayed-document"),
+    errors.TooManyDocuments: (503, "too-many-documents"),
+    errors.UnsupportedVersion: (400, "unsupported-version"),
 }
 FORGOTTEN = 60  # seconds until what is remembered now is forgotten: MAX_AGE of documents
 _HEADERS = {401: {"WWW-Authenticate": 'JWS realm="p2pchat"'}}  # RFC 9110 section 15.5.2
