@@ -71,10 +71,9 @@ def nat_rows(nat: NatRead) -> list[tuple[str, str]]:
     rows += [("address", visible(nat.address))] if nat.address else []
     rows.append(("filtering", _said(nat.filtering, _FILTERING[Filtering.read(nat.filtering)])))
     if nat.mapping != Mapping.NONE.value:
-        rows += [
-            ("port", _said(port, _PORTS[Preservation.read(port)])),
-            ("next port", _said(nat.allocation, _allocation(nat))),
-        ]
+        rows.append(("port", _said(port, _PORTS[Preservation.read(port)])))
+        next_port = _ALLOCATION.get(nat.allocation, "").replace("{step}", f"{nat.step:+d}")
+        rows.append(("next port", _said(nat.allocation, next_port)))
     if nat.udp_blocked:
         blocked = "seems blocked: nothing comes back; only a relay over TCP or TLS can help"
         rows.append(("UDP", blocked))
@@ -83,10 +82,6 @@ def nat_rows(nat: NatRead) -> list[tuple[str, str]]:
         rows.append(("keepalive", often))
     none = "the registry named none: only direct paths are possible"
     return [*rows, ("relays", visible(", ".join(nat.relays)) or none)]
-
-
-def _allocation(nat: NatRead) -> str:
-    return _ALLOCATION.get(nat.allocation, "").replace("{step}", f"{nat.step:+d}")
 
 
 def _said(word: str, meaning: str) -> str:

@@ -92,28 +92,27 @@ class EventReader:
         return [] if empty else [event]
 
 
+@attrs.define(eq=False, slots=False)
 class EventStream(Protocol):
     """
     Receives the body of an event stream.
 
-    :param received: called with each event.
-    :param ended: called once with the reason.
+    :ivar received: called with each event.
+    :ivar ended: called once with the reason.
     """
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        received: Callable[[Event], None],
-        ended: Callable[[str], None],
-    ) -> None:
-        self._clock = clock
-        self._received = received
-        self._ended: Callable[[str], None] | None = ended
-        self._reader = EventReader()
-        self._waiting: deque[Event] = deque()  # those of one read at most
-        self._allowed = TokenBucket(EVENT_BURST, 1 / EVENT_RATE)
-        self._next: IDelayedCall | None = None  # those that wait may be handed on
-        self._silence = clock.callLater(SILENCE, self.stop, "the registry fell silent")
+    _clock: IReactorTime
+    _received: Callable[[Event], None]
+    _ended: Callable[[str], None] | None
+    _reader: EventReader = attrs.Factory(EventReader)
+    _waiting: deque[Event] = attrs.Factory(deque)  # those of one read at most
+    _allowed: TokenBucket = attrs.Factory(lambda: TokenBucket(EVENT_BURST, 1 / EVENT_RATE))
+    _next: IDelayedCall | None = None  # those that wait may be handed on
+    _silence: IDelayedCall = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        why = "the registry fell silent"
+        self._silence = self._clock.callLater(SILENCE, self.stop, why)
 
     def dataReceived(self, data: bytes) -> None:
         """Read bytes of the body."""

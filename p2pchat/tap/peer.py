@@ -52,7 +52,6 @@ class Options(CommandLine):
 
     program = "p2ppeer"
     invocation = "twistd p2ppeer"
-    synopsis = "[options]"
     longdesc = "Talks to another peer directly, through NATs; type /help when it runs."
 
     optParameters = [

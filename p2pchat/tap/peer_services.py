@@ -192,7 +192,8 @@ class PeerService(StdioService):
         error = failure.value
         self._restore()
         if isinstance(error, CannotListenError):
-            self.fail(f"UDP port {error.port} can't be used: {_reason(error)}")
+            reason = getattr(error.socketError, "strerror", None) or error.socketError
+            self.fail(f"UDP port {error.port} can't be used: {reason}")
         elif isinstance(error, P2PChatError):
             self.fail(str(error))
         else:
@@ -212,10 +213,6 @@ def front_end_for(runtime: Runtime, username: str, json: bool) -> tuple[FrontEnd
         return PlainConsole(runtime, wording, Layout(Style(False), width)), None
     layout = Layout(style_for(os.environ), terminal.width)
     return TerminalConsole(runtime, Wording(username), layout, terminal.width), terminal
-
-
-def _reason(error: CannotListenError) -> str:
-    return getattr(error.socketError, "strerror", None) or str(error.socketError)
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)

@@ -47,7 +47,6 @@ class Options(CommandLine):
 
     program = "p2psignal"
     invocation = "twistd p2psignal"
-    synopsis = "[options]"
     longdesc = "Introduces p2pchat peers to each other, and tells them their public addresses."
 
     optParameters = [

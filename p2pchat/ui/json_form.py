@@ -98,15 +98,11 @@ def _id(members: JsonObject) -> RequestId:
             return None
         case str(name) if len(name) <= MAX_ID:
             return name
-        case int(number) | float(number) if type(number) is not bool and _is_small(number):
+        case int(number) | float(number) if type(number) is not bool and abs(number) <= MAX_NUMBER:
             return number
     raise BadRequest(
         f'The "id" of a request is a string of at most {MAX_ID} characters, or a number up to 2^53.'
     )
-
-
-def _is_small(number: float) -> bool:
-    return math.isfinite(number) and abs(number) <= MAX_NUMBER
 
 
 def _sayable(text: str, name: RequestId) -> str:

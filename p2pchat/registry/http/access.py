@@ -58,6 +58,7 @@ def _origin(host: bytes, secure: bool) -> str:
     return origin(f"{scheme}://{host.decode('latin-1')}")
 
 
+@attrs.define(eq=False)
 class AccessControl:
     """
     The access control of one site.
@@ -65,13 +66,10 @@ class AccessControl:
     :ivar proxies: who is believed about the address of a client.
     """
 
-    def __init__(
-        self, control: AdmissionControl, audiences: Audiences, proxies: TrustedProxies
-    ) -> None:
-        self._control = control
-        self._audiences = audiences
-        self.proxies = proxies
-        self._named: set[str] = set()
+    _control: AdmissionControl
+    _audiences: Audiences
+    proxies: TrustedProxies
+    _named: set[str] = attrs.Factory(set)
 
     def admit(
         self, connection: ConnectionInfo, forwarded: Sequence[bytes], method: bytes, path: bytes

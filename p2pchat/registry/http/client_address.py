@@ -16,7 +16,7 @@ the proxy's own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import attrs
 
@@ -49,11 +49,8 @@ class TrustedProxies:
             raise ConfigurationError(f"{error}; try 192.0.2.1 or 192.0.2.0/24") from None
 
     def __contains__(self, host: str) -> bool:
-        try:
-            ip = ip_address(host)
-        except ValueError:
-            return False
-        return any(ip in network for network in self.networks)
+        ip = _parsed(host)
+        return ip is not None and any(ip in network for network in self.networks)
 
     def client(self, peer: str, forwarded: Sequence[str]) -> str:
         """
@@ -82,9 +79,12 @@ def _address(text: str) -> str | None:
         host = host[1:].partition("]")[0]
     elif host.count(":") == 1:
         host = host.partition(":")[0]
+    ip = _parsed(host)
+    return None if ip is None else str(getattr(ip, "ipv4_mapped", None) or ip)
+
+
+def _parsed(host: str) -> IPv4Address | IPv6Address | None:
     try:
-        ip = ip_address(host)
+        return ip_address(host)
     except ValueError:
         return None
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return str(mapped or ip)

@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 import hiredis  # noqa: F401 - so that its absence is an error and not a slow reader
 from twisted.application.internet import ClientService
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -105,7 +105,8 @@ class _RedisConnection(Factory):
 
     def start(self) -> None:
         """Connect, and stay connected."""
-        self._service.whenConnected(failAfterFailures=1).addErrback(self._failed)
+        connected = self._service.whenConnected(failAfterFailures=1)
+        connected.addErrback(lambda failure: self.lost(failure.getErrorMessage()))
         self._service.startService()
 
     def stop(self) -> Deferred[None]:
@@ -133,9 +134,6 @@ class _RedisConnection(Factory):
     def _usable(self, protocol: Any) -> None:
         self.ready, self._wait = protocol, RETRY_FIRST
         self.changed(None)
-
-    def _failed(self, failure: Failure) -> None:
-        self.lost(failure.getErrorMessage())
 
     def lost(self, reason: str) -> None:
         """Note that the connection has ended."""
@@ -207,10 +205,8 @@ class RedisLink:
         redis = self._asking.ready
         if redis is None:
             return fail(unavailable())
-        try:
-            return command(redis).addErrback(self._refuse)
-        except RedisError:  # it was lost, and connectionLost comes later
-            return fail(unavailable())
+        # What was lost raises, if its connectionLost comes later.
+        return maybeDeferred(command, redis).addErrback(self._refuse)
 
     def _refuse(self, failure: Failure) -> Failure:
         if failure.check(RedisError) is None:
