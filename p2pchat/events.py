@@ -2,7 +2,8 @@
 Every event that a node tells its front ends: one value each.
 
 The classes are a stable interface: ``--json`` prints each as one object whose ``event`` is the
-class's NAME and whose members are its fields.  Fields may be added; none is renamed or removed.
+word at its head and whose members are its fields.  Fields may be added; none is renamed or
+removed.
 
 ``peer_id`` is proved by a signature, ``name`` is what the peer calls itself and proves nothing.
 ``milliseconds`` count from the person's command or the incoming offer that began it all.
@@ -15,12 +16,23 @@ from typing import ClassVar
 import attrs
 
 
-class NodeEvent:
-    """Something that a node tells; ``NAME`` is what programs call it."""
+class Named:
+    """A value that programs get as an object of JSON; ``NAME`` is what they call it."""
 
     __slots__ = ()
 
     NAME: ClassVar[str]
+
+    def __init_subclass__(cls, event: str = "") -> None:
+        """Take the name from the head of a class; attrs makes each class again, without it."""
+        if event:
+            cls.NAME = event
+
+
+class NodeEvent(Named):
+    """Something that a node tells."""
+
+    __slots__ = ()
 
 
 @attrs.frozen
@@ -38,7 +50,7 @@ class PeerEvent(SessionEvent):
 
 
 @attrs.frozen
-class Calling(PeerEvent):
+class Calling(PeerEvent, event="calling"):
     """
     An offer goes out: attempt ``attempt`` of ``attempts``.
 
@@ -47,8 +59,6 @@ class Calling(PeerEvent):
     :class:`Connected`.
     """
 
-    NAME: ClassVar[str] = "calling"
-
     attempt: int
     attempts: int
     contact: bool = False
@@ -56,14 +66,12 @@ class Calling(PeerEvent):
 
 
 @attrs.frozen
-class Rings(PeerEvent):
+class Rings(PeerEvent, event="ringing"):
     """The other side got the offer and asks its person."""
-
-    NAME: ClassVar[str] = "ringing"
 
 
 @attrs.frozen
-class OfferReceived(PeerEvent):
+class OfferReceived(PeerEvent, event="offer"):
     """
     Somebody wants to talk; where ``accepted`` is false, a person must say ``/accept``.
 
@@ -72,8 +80,6 @@ class OfferReceived(PeerEvent):
     :class:`Connected`.
     """
 
-    NAME: ClassVar[str] = "offer"
-
     accepted: bool
     quiet: bool = False
     contact: bool = False
@@ -81,19 +87,15 @@ class OfferReceived(PeerEvent):
 
 
 @attrs.frozen
-class Checking(PeerEvent):
+class Checking(PeerEvent, event="checking"):
     """Both sides' candidates are known and checks are under way."""
-
-    NAME: ClassVar[str] = "checking"
 
     addresses: tuple[str, ...]
 
 
 @attrs.frozen
-class PathFound(PeerEvent):
+class PathFound(PeerEvent, event="path"):
     """A check was answered: this path carries the conversation from now on."""
-
-    NAME: ClassVar[str] = "path"
 
     local: str  # candidate type of our end: host, srflx, prflx, relay
     remote: str  # candidate type of the other end
@@ -103,15 +105,13 @@ class PathFound(PeerEvent):
 
 
 @attrs.frozen
-class Connected(PeerEvent):
+class Connected(PeerEvent, event="connected"):
     """
     The other side proved who it is; what is typed arrives now.
 
     ``contact`` tells whether the person knows this id.  ``mistaken_for`` is the id of a contact
     whose name this one has, or one that looks like it, without being that contact; else "".
     """
-
-    NAME: ClassVar[str] = "connected"
 
     milliseconds: float
     resumed: bool  # the conversation went on where it was; nobody needs to be told twice
@@ -120,14 +120,12 @@ class Connected(PeerEvent):
 
 
 @attrs.frozen
-class Renamed(PeerEvent):
+class Renamed(PeerEvent, event="renamed"):
     """
     A peer calls itself otherwise than it did when it was called, accepted or connected.
 
     ``name`` is how it is shown from now on: a contact keeps the name that it has here.
     """
-
-    NAME: ClassVar[str] = "renamed"
 
     username: str  # what it calls itself now
     before: str  # what it called itself
@@ -136,20 +134,16 @@ class Renamed(PeerEvent):
 
 
 @attrs.frozen
-class MessageSent(SessionEvent):
+class MessageSent(SessionEvent, event="sent"):
     """A message of ours is in the log and goes out as soon as there is a path."""
-
-    NAME: ClassVar[str] = "sent"
 
     id: str
     text: str
 
 
 @attrs.frozen
-class MessageReceived(PeerEvent):
+class MessageReceived(PeerEvent, event="message"):
     """A message of theirs, exactly once, in order."""
-
-    NAME: ClassVar[str] = "message"
 
     id: str
     text: str
@@ -157,26 +151,22 @@ class MessageReceived(PeerEvent):
 
 
 @attrs.frozen
-class MessageDelivered(SessionEvent):
+class MessageDelivered(SessionEvent, event="delivered"):
     """The other side has this message of ours."""
-
-    NAME: ClassVar[str] = "delivered"
 
     id: str
     milliseconds: float  # since it was sent
 
 
 @attrs.frozen
-class PathLost(PeerEvent):
+class PathLost(PeerEvent, event="path_lost"):
     """Nothing comes through any more; a new path is being looked for."""
-
-    NAME: ClassVar[str] = "path_lost"
 
     reason: str
 
 
 @attrs.frozen
-class Disconnected(PeerEvent):
+class Disconnected(PeerEvent, event="disconnected"):
     """
     A conversation ended.
 
@@ -185,15 +175,13 @@ class Disconnected(PeerEvent):
     chat protocol or of a refusal.
     """
 
-    NAME: ClassVar[str] = "disconnected"
-
     reason: str
     undelivered: int  # messages of ours that the other side never confirmed
     ours: bool = False
 
 
 @attrs.frozen
-class CallFailed(PeerEvent):
+class CallFailed(PeerEvent, event="failed"):
     """
     No conversation came of a call, or a lost path couldn't be replaced.
 
@@ -201,8 +189,6 @@ class CallFailed(PeerEvent):
     ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``unsupported-version``, ``clock``, or
     another one of a refusal.  ``ours`` tells whether this side ended the call.
     """
-
-    NAME: ClassVar[str] = "failed"
 
     reason: str
     explanation: str  # what was tried, why it failed, what to do
@@ -212,7 +198,7 @@ class CallFailed(PeerEvent):
 
 
 @attrs.frozen
-class OfferEnded(PeerEvent):
+class OfferEnded(PeerEvent, event="offer_ended"):
     """
     An incoming offer that nobody had accepted yet is gone.
 
@@ -220,14 +206,12 @@ class OfferEnded(PeerEvent):
     ``quiet`` is that of the offer.
     """
 
-    NAME: ClassVar[str] = "offer_ended"
-
     reason: str
     quiet: bool = False
 
 
 @attrs.frozen
-class Starting(NodeEvent):
+class Starting(NodeEvent, event="starting"):
     """
     The program begins to register.
 
@@ -235,8 +219,6 @@ class Starting(NodeEvent):
     :ivar remembered: what is kept there for the first time or anew: of ``identity``, ``username``
         and ``server``.
     """
-
-    NAME: ClassVar[str] = "starting"
 
     peer_id: str
     username: str
@@ -247,19 +229,15 @@ class Starting(NodeEvent):
 
 
 @attrs.frozen
-class Leaving(NodeEvent):
+class Leaving(NodeEvent, event="leaving"):
     """Saying goodbye takes a while; what is typed is obeyed no more."""
-
-    NAME: ClassVar[str] = "leaving"
 
     seconds: float  # that it may take at most
 
 
 @attrs.frozen
-class Registered(NodeEvent):
+class Registered(NodeEvent, event="registered"):
     """The registry holds our record; said again after the registry was away."""
-
-    NAME: ClassVar[str] = "registered"
 
     peer_id: str
     username: str
@@ -269,17 +247,15 @@ class Registered(NodeEvent):
 
 
 @attrs.frozen
-class RegistryLost(NodeEvent):
+class RegistryLost(NodeEvent, event="registry_lost"):
     """The registry can't be reached, or its event stream ended; running conversations go on."""
-
-    NAME: ClassVar[str] = "registry_lost"
 
     reason: str
     retry_in: float  # seconds until the next try
 
 
 @attrs.frozen
-class NatRead(NodeEvent):
+class NatRead(NodeEvent, event="nat"):
     """
     Our NAT, as the registry's STUN service shows it.
 
@@ -288,8 +264,6 @@ class NatRead(NodeEvent):
     ``address-and-port-dependent``, ``endpoint-independent-or-address-dependent`` or ``unknown``;
     ``port_preservation`` ``preserved``, ``changed`` or ``unknown``.
     """
-
-    NAME: ClassVar[str] = "nat"
 
     mapping: str
     address: str  # our server-reflexive transport address, or ""
@@ -304,7 +278,7 @@ class NatRead(NodeEvent):
 
 
 @attrs.frozen
-class ContactChanged(PeerEvent):
+class ContactChanged(PeerEvent, event="contact"):
     """
     A change of what is kept of a peer.
 
@@ -313,8 +287,6 @@ class ContactChanged(PeerEvent):
     what holds now.
     """
 
-    NAME: ClassVar[str] = "contact"
-
     change: str
     contact: bool
     muted: bool
@@ -322,14 +294,12 @@ class ContactChanged(PeerEvent):
 
 
 @attrs.frozen
-class Trouble(NodeEvent):
+class Trouble(NodeEvent, event="error"):
     """
     Something that the person should know and that ends nothing.
 
     ``word`` says for programs what kind it is, "" where it is none of its own.
     """
-
-    NAME: ClassVar[str] = "error"
 
     reason: str
     word: str = ""

@@ -79,7 +79,6 @@ from p2pchat.traversal.report import (
     PairReport,
     RelayReport,
 )
-from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import messages, stun
 from p2pchat.wire.documents import (
@@ -98,7 +97,7 @@ from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
 from tests.registry.web import Web
 from tests.traversal.attempt_ends import MAX_PACKET
-from tests.ui.fake_node import EVENTS
+from tests.ui.fake_node import EVENTS, RESULTS
 
 ROOT = Path(__file__).parent.parent
 
@@ -175,7 +174,7 @@ class CompletenessTests(SynchronousTestCase):
 
     def test_events(self) -> None:
         """Each object of the JSON lines, and each of its members, is described."""
-        kinds = [*EVENTS, *get_args(results.Result)]
+        kinds = [*EVENTS, *RESULTS]
         self.assert_says("json", {f"``{kind.NAME}``" for kind in kinds})
         self.assert_says("json", {f"``{NatCheck.NAME}``"})
         members = {one.name for kind in kinds for one in attrs.fields(kind)}

@@ -9,7 +9,7 @@ One object a line on stdout for every event and result; on stdin objects:
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from p2pchat import events
 from p2pchat.ui import results
@@ -19,7 +19,7 @@ from p2pchat.ui.stdio import FrontEnd
 
 # What a request can bring about, and so repeats its id.
 _ANSWERING = (
-    *get_args(results.Result),
+    results.Result,
     events.MessageSent,
     events.Trouble,
     events.Disconnected,

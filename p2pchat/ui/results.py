@@ -1,16 +1,14 @@
 """
 Results of commands, as values beside the node's own events (:mod:`p2pchat.events`).
 
-Part of the same stable interface: ``NAME`` is the ``event`` of the JSON lines.
+Part of the same stable interface, with the ``event`` of the JSON lines at the head of each.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import attrs
 
-from p2pchat.events import NatRead
+from p2pchat.events import Named, NatRead
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.connection_report import ConnectionReport
@@ -24,38 +22,36 @@ INPUT = "input"  # a line of JSON that says nothing
 INTERNAL = "internal"  # a fault of this program; its log has the traceback
 
 
-@attrs.frozen
-class CommandList:
-    """The commands, each with its meaning."""
+class Result(Named):
+    """The result of a command."""
 
-    NAME: ClassVar[str] = "help"
+    __slots__ = ()
+
+
+@attrs.frozen
+class CommandList(Result, event="help"):
+    """The commands, each with its meaning."""
 
     commands: tuple[tuple[str, str], ...]
 
 
 @attrs.frozen
-class PeerList:
+class PeerList(Result, event="peers"):
     """The records of those who let themselves be listed."""
-
-    NAME: ClassVar[str] = "peers"
 
     peers: tuple[PeerRecord, ...]
 
 
 @attrs.frozen
-class ContactList:
+class ContactList(Result, event="contacts"):
     """Contacts, and whoever is muted or blocked."""
-
-    NAME: ClassVar[str] = "contacts"
 
     contacts: tuple[ContactInfo, ...]
 
 
 @attrs.frozen
-class Me:
+class Me(Result, event="me"):
     """Ourselves, the registry, and our conversations."""
-
-    NAME: ClassVar[str] = "me"
 
     peer_id: str
     username: str
@@ -64,15 +60,13 @@ class Me:
 
 
 @attrs.frozen
-class Nat(NatRead):
+class Nat(NatRead, Result):
     """The reading of our NAT, as the event ``nat`` has it."""
 
 
 @attrs.frozen
-class Explanation:
+class Explanation(Result, event="why"):
     """The explanation of a connection or of its failure, as sentences and as values."""
-
-    NAME: ClassVar[str] = "why"
 
     peer_id: str
     name: str
@@ -81,20 +75,16 @@ class Explanation:
 
 
 @attrs.frozen
-class CurrentConversation:
+class CurrentConversation(Result, event="current"):
     """The conversation that plain lines go to from now on; none, where ``peer_id`` is empty."""
-
-    NAME: ClassVar[str] = "current"
 
     peer_id: str
     name: str
 
 
 @attrs.frozen
-class Rejected:
+class Rejected(Result, event="rejected"):
     """A call that was declined."""
-
-    NAME: ClassVar[str] = "rejected"
 
     peer_id: str
     name: str
@@ -103,8 +93,3 @@ class Rejected:
 @attrs.frozen
 class More:
     """A wish for the rest of a folded message; only a console folds."""
-
-
-Result = (
-    CommandList | PeerList | ContactList | Me | Nat | Explanation | CurrentConversation | Rejected
-)

@@ -16,12 +16,18 @@ from p2pchat.interfaces import INode
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.connection_report import ConnectionReport
+from p2pchat.ui import results
 
 ALICE = "0a11ce00-0000-8000-8000-000000000001"
 BOB = "b0b00000-0000-8000-8000-000000000002"
 CAROL = "ca401000-0000-8000-8000-000000000003"
 NAMES = {BOB: "bob", CAROL: "carol"}
 EVENTS: list[Any] = [kind for kind in vars(events).values() if hasattr(kind, "NAME")]
+RESULTS: list[Any] = [
+    kind
+    for kind in vars(results).values()
+    if hasattr(kind, "NAME") and issubclass(kind, results.Result)
+]
 
 
 @implementer(IPushProducer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, get_args
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from p2pchat.errors import RegistryError, WhoError
 from p2pchat.ui import results
 from p2pchat.ui.json_form import encode
 from p2pchat.ui.json_lines import JsonLines
-from tests.ui.fake_node import ALICE, BOB, CAROL, EVENTS
+from tests.ui.fake_node import ALICE, BOB, CAROL, EVENTS, RESULTS
 from tests.ui.test_console import StdioCase
 
 
@@ -37,7 +37,7 @@ class JsonLinesTests(StdioCase):
 
     def test_names(self) -> None:
         """No two kinds of event have the same name, but for an answer that repeats one."""
-        kinds = [*EVENTS, *get_args(results.Result)]
+        kinds = [*EVENTS, *RESULTS]
         names = [kind.NAME for kind in kinds if kind is not results.Nat]
         self.assertEqual(len(names), len(set(names)))
 

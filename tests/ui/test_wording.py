@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import attrs
 from hypothesis import given
@@ -15,7 +15,7 @@ from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
 from p2pchat.ui.layout import Layout, Style
 from p2pchat.ui.wording import Wording
-from tests.ui.fake_node import ALICE, BOB, CAROL, EVENTS
+from tests.ui.fake_node import ALICE, BOB, CAROL, EVENTS, RESULTS
 
 _STORED = [
     events.Starting(ALICE, "", "", "", "/", ("identity",)),
@@ -64,7 +64,7 @@ class WordingTests(SynchronousTestCase):
 
     def test_every_kind(self) -> None:
         """There is a sentence, or a reason for none, for whatever a node or a command tells."""
-        for kind in (*EVENTS, *get_args(results.Result)):
+        for kind in (*EVENTS, *RESULTS):
             self.wording.say(sample(kind))
 
     def test_starting(self) -> None:
