@@ -289,5 +289,5 @@ def _answering(first: bytes) -> QuicConnection:
     configuration.private_key = load_pem_private_key(made.private_key)
     return QuicConnection(
         configuration=configuration,
-        original_destination_connection_id=quic.initial_destination(first),
+        original_destination_connection_id=first[6 : 6 + first[5]],
     )

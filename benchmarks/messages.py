@@ -102,6 +102,7 @@ class BareLink:
             Identity.from_seed(seed(role)),
             Identity.from_seed(seed(other)).peer_id,
             make_certificate(os.urandom(32), time.time()),
+            bytes(32),
             dials=role == "measure",
             rtt=0.001,
         )

@@ -17,7 +17,7 @@ import attrs
 
 from benchmarks.asking import Connection, Site, signed
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.identity.exchange import Exchange
+from p2pchat.identity.exchange import Exchange, PeerIds
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import make_proof
 from p2pchat.identity.signed_documents import open_document
@@ -93,11 +93,13 @@ class RawPeer:
             self.deliver(Offer(self.session, offered))
             answer = self._answer(stream).description
         self._theirs = answer.ufrag
-        self._key = exchange.integrity_key(answer.exchange, self.session, True)
+        peer_ids = PeerIds(self.identity.peer_id, self.other)
+        secrets = exchange.secrets(answer.exchange, self.session, peer_ids, True)
+        self._key = secrets.checks
         [port] = {one.address[1] for one in answer.candidates if one.address[0] == LOOPBACK}
         self._target = (LOOPBACK, port)
         self.deliver(Candidates(self.session, (), True))
-        self._connect()
+        self._connect(secrets.handshake)
 
     def _answer(self, stream: socket.socket) -> Answer:
         heard, until = b"", time.monotonic() + PATIENCE
@@ -116,10 +118,10 @@ class RawPeer:
 
     # -- checks and the link
 
-    def _connect(self) -> None:
+    def _connect(self, secret: bytes) -> None:
         """Check until the other side has checked back, dial, prove, and say HELLO."""
         kept, quic.WINDOW = quic.WINDOW, quic.WINDOW if self.reads else 0
-        self._engine = quic.dial(time.monotonic(), 0.001)
+        self._engine = quic.dial(secret, time.monotonic(), 0.001)
         quic.WINDOW = kept
         until, check_at = time.monotonic() + PATIENCE, 0.0
         while self._engine.binding is None or not self._engine.is_ready:
@@ -130,7 +132,7 @@ class RawPeer:
                 self._check()
                 check_at = now + 0.1
             self.turn()
-        proof = make_proof(self.identity, "client", self._engine.binding)
+        proof = make_proof(self.identity, "client", self._engine.binding, self.other)
         self.write(encode_frame(messages.encode(proof, 0.0)))
         self.say(messages.Hello("raw", os.urandom(16).hex()))
 
@@ -179,7 +181,7 @@ class RawPeer:
     def _take(self, data: bytes, source: Address) -> None:
         assert self._engine is not None
         if classify(data) is Kind.QUIC:
-            self._engine.receive_datagram(data, time.monotonic())
+            self._engine.receive_datagrams([data], time.monotonic())
             return
         try:
             message = stun.decode(data)

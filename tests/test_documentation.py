@@ -19,11 +19,12 @@ from uuid import UUID
 
 import attrs
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from qh3.quic.crypto import derive_key_iv_hp
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from benchmarks import million
 from p2pchat.errors import BadSignature
-from p2pchat.identity.exchange import Exchange
+from p2pchat.identity.exchange import AttemptSecrets, Exchange, PeerIds
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.identity.sealing import Envelope, SealingKey
@@ -43,7 +44,16 @@ from p2pchat.registry.relay_credentials import RelayCredentials
 from p2pchat.registry.store import redis, redis_link
 from p2pchat.registry.store.directory import MAX_RECORDS
 from p2pchat.registry.stun import binding_server
-from p2pchat.session import call, conversation, link, live_link, liveness, peer_session, quic
+from p2pchat.session import (
+    call,
+    conversation,
+    flight,
+    link,
+    live_link,
+    liveness,
+    peer_session,
+    quic,
+)
 from p2pchat.session.connection_report import (
     Advice,
     ConnectionReport,
@@ -326,16 +336,29 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(opened, Ringing(self.given["session"]))
 
     def test_exchange(self) -> None:
-        """Both sides derive the same secret and key."""
+        """Both sides derive the same secrets."""
         offering = Exchange.from_seed(self.bytes("offer private key"))
         answering = Exchange.from_seed(self.bytes("answer private key"))
         self.assertEqual(offering.public_key, self.bytes("offer public key"))
         self.assertEqual(answering.public_key, self.bytes("answer public key"))
         other = X25519PublicKey.from_public_bytes(answering.public_key)
         self.assertEqual(offering.private_key.exchange(other), self.bytes("secret"))
-        session, key = self.given["session"], self.bytes("key")
-        self.assertEqual(offering.integrity_key(answering.public_key, session, True), key)
-        self.assertEqual(answering.integrity_key(offering.public_key, session, False), key)
+        session, forth = self.given["session"], PeerIds(self.first.peer_id, self.second.peer_id)
+        secrets = AttemptSecrets(self.bytes("key"), self.bytes("handshake secret"))
+        self.assertEqual(offering.secrets(answering.public_key, session, forth, True), secrets)
+        back = PeerIds(forth.remote, forth.local)
+        self.assertEqual(answering.secrets(offering.public_key, session, back, False), secrets)
+
+    def test_initial_keys(self) -> None:
+        """The handshake secret makes the first id and the keys of the Initial packets."""
+        secret = self.bytes("handshake secret")
+        self.assertEqual(quic.connection_id(secret), self.bytes("connection id"))
+        for role in ("client", "server"):
+            traffic = quic.initial_secret(secret, role)
+            self.assertEqual(traffic, self.bytes(f"{role} initial secret"))
+            keys = derive_key_iv_hp(cipher_suite=quic.INITIAL_SUITE, secret=traffic, version=1)
+            given = tuple(self.bytes(f"{role} initial {name}") for name in ("key", "iv", "hp"))
+            self.assertEqual(keys, given)
 
     def check(self, name: str, nominating: bool) -> str:
         """Return the first check that the offering side sends with this transaction id."""
@@ -358,10 +381,11 @@ class VectorTests(SynchronousTestCase):
         """Binding and proof come from the traffic secret and the first identity."""
         binding = quic.channel_binding(self.bytes("traffic secret"))
         self.assertEqual(binding, self.bytes("binding"))
-        proof = make_proof(self.first, "client", binding)
+        reader = self.second.peer_id
+        proof = make_proof(self.first, "client", binding, reader)
         self.assertEqual(proof.signature, self.bytes("signature"))
         self.assertEqual(self.first.sign(self.bytes("signed bytes")), proof.signature)
-        check_proof(proof, self.first.peer_id, "client", binding)
+        check_proof(proof, self.first.peer_id, "client", binding, reader)
 
     def test_work(self) -> None:
         """The challenge is the registry's, and the nonce meets it, by the words of the page."""
@@ -449,8 +473,12 @@ class NumberTests(SynchronousTestCase):
             f"within {live_link.REVIVAL:g} seconds of the new path",
             f"repeated for {peer_session.RESCUE_PATIENCE:g} seconds",
             f"must hold within {link.PROOF_DEADLINE:g} seconds",
-            f"Every {link.STUCK_CHECK} seconds, until the handshake is done",
-            f"A link has at most {link.MAX_ENGINES} connections",
+            f"may keep up to {quic.MAX_EARLY} datagrams and give them to the engine again",
+            f"keeps the first {flight.MAX_KEPT} datagrams that it sent",
+            f"and {flight.FIRST_WAIT} seconds after the first one, then at twice the distance "
+            f"each, {flight.REPEATS} times",
+            f"at most {link.AMPLIFICATION} times the bytes that came",
+            f"sent again {flight.MAX_KEPT}, {flight.REPEATS} times, and at each path",
             f"still unanswered after {liveness.SUSPICION} seconds",
         ):
             self.assertIn(sentence, text)

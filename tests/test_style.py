@@ -19,7 +19,7 @@ from tests.sources import Function, Rule, RuleCase, Source, source_at, sources
 
 LEFT = {
     "noun_first": 0,
-    "own_cases": 12,
+    "own_cases": 11,
     "plain_words": 3,
     "units": 0,
 }

@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from hashlib import sha256
+from uuid import UUID
 
 import attrs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -47,6 +48,11 @@ def peer_id_of(public_key: bytes) -> str:
     bits[8] = bits[8] & 0x3F | 0x80
     text = bits.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def peer_id_octets(peer_id: str) -> bytes:
+    """Return the 16 bytes of a peer id, as hashes and signatures take it."""
+    return UUID(peer_id).bytes
 
 
 def check_peer_id(text: str) -> str:

@@ -4,11 +4,13 @@ Proof of identity on an encrypted link.
 TLS with throw-away certificates gives secrecy; who is at the other end is proved inside it.
 Each side signs, with its Ed25519 key, ::
 
-    LABEL | role ("client" or "server") | 0x00 | channel binding | raw public key
+    LABEL | role ("client" or "server") | 0x00 | channel binding
+          | client's peer id | server's peer id | raw public key
 
 where the channel binding is a hash of a secret of this very TLS session
-(:mod:`p2pchat.session.quic`).  A man in the middle has two sessions with two bindings, so a
-proof passed on doesn't hold; the role keeps a side from being answered with its own proof.
+(:mod:`p2pchat.session.quic`), and the peer ids are 16 bytes each.  A man in the middle has two
+sessions with two bindings, so a proof passed on doesn't hold; the role keeps a side from being
+answered with its own proof; and a proof for one peer says nothing to another.
 
 The certificate that TLS wants of the side that accepts a link proves nothing and names nobody, so
 that whoever probes the socket learns no identity.  An Ed25519 key and a constant serial number make
@@ -27,39 +29,46 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from p2pchat.errors import BadSignature, ProofFailed
-from p2pchat.identity.keys import Identity, peer_id_of, verify
+from p2pchat.identity.keys import Identity, peer_id_octets, peer_id_of, verify
 from p2pchat.wire.messages import Proof
 
-LABEL = b"p2pchat 1 link proof\x00"
+LABEL = b"p2pchat 2 link proof\x00"
 VALIDITY = timedelta(days=3650)  # nobody checks it
 
 
-def _statement(role: str, binding: bytes, public_key: bytes) -> bytes:
-    return LABEL + role.encode("ascii") + b"\x00" + binding + public_key
+def _statement(role: str, binding: bytes, signer: str, reader: str, public_key: bytes) -> bytes:
+    is_client = role == "client"
+    client, server = (signer, reader) if is_client else (reader, signer)
+    peer_ids = peer_id_octets(client) + peer_id_octets(server)
+    return LABEL + role.encode("ascii") + b"\x00" + binding + peer_ids + public_key
 
 
-def make_proof(identity: Identity, role: str, binding: bytes) -> Proof:
+def make_proof(identity: Identity, role: str, binding: bytes, reader: str) -> Proof:
     """
     Prove this side's key.
 
     :param role: this side's part in TLS, ``client`` or ``server``.
+    :param reader: the other side's peer id.
     """
-    statement = _statement(role, binding, identity.public_key)
-    return Proof(identity.public_key, identity.sign(statement))
+    key = identity.public_key
+    statement = _statement(role, binding, identity.peer_id, reader, key)
+    return Proof(key, identity.sign(statement))
 
 
-def check_proof(proof: Proof, peer_id: str, role: str, binding: bytes) -> None:
+def check_proof(proof: Proof, signer: str, role: str, binding: bytes, reader: str) -> None:
     """
     Check the other side's proof.
 
-    :param peer_id: who the other side must be.
+    :param signer: who the other side must be.
     :param role: the other side's part in TLS.
+    :param reader: our own peer id.
     :raises ProofFailed: another peer, another session, or another role.
     """
-    if peer_id_of(proof.key) != peer_id:
-        raise ProofFailed(f"the other end of the link is not {peer_id}")
+    if peer_id_of(proof.key) != signer:
+        raise ProofFailed(f"the other end of the link is not {signer}")
+    statement = _statement(role, binding, signer, reader, proof.key)
     try:
-        verify(proof.key, proof.signature, _statement(role, binding, proof.key))
+        verify(proof.key, proof.signature, statement)
     except BadSignature:
         raise ProofFailed() from None
 

@@ -10,7 +10,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             ├── approval ── whose yes a call has
             ├── call ── offers, ringing, refusals, retries
             ├── live_link ── the link of now over the path of now
-            │     ├── link ── QUIC and the proof of who is there; quic, link_clock
+            │     ├── link ── QUIC and the proof of who is there; quic, flight, link_clock
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness
             ├── conversation ── two logs and their receipts
             └── connection_log ── what happened, as events and for connection_report, which

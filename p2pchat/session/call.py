@@ -31,6 +31,7 @@ from enum import Enum
 
 import attrs
 
+from p2pchat.identity.exchange import PeerIds
 from p2pchat.session.retry_gate import RetryGate
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.attempt import Attempt, extended
@@ -176,6 +177,7 @@ class Call:
     The machine of one call.
 
     :ivar agent: the traversal of our socket.
+    :ivar peer_ids: ours and the peer's.
     :ivar username: what we call ourselves.
     :ivar held_link: name of the link that a new path is wanted for, or "".
     :ivar attempts: the number of offers that may be made.
@@ -189,6 +191,7 @@ class Call:
     """
 
     agent: Agent
+    peer_ids: PeerIds
     username: str
     held_link: str
     attempts: int
@@ -348,7 +351,9 @@ class Call:
 
     def _begin(self, direction: Direction, session: str, now: float) -> None:
         offers = direction is Direction.OUTGOING
-        self._attempt = Attempt(self.agent, session, offers, now, self.hint, self._random_bytes)
+        self._attempt = Attempt(
+            self.agent, self.peer_ids, session, offers, now, self.hint, self._random_bytes
+        )
         self.direction, self._number = direction, self._number + 1
 
     def _send(self, body: PeerDocument) -> None:

@@ -3,8 +3,8 @@ An encrypted link between two peers who have proved who they are.
 
 ::
 
-    dialing ──handshake──▶ proving ──their proof holds──▶ open ──▶ ended
-       └───────────────────────┴── PROOF_DEADLINE, or any error ────▲
+    start() ──▶ proving ──their proof holds──▶ open ──▶ ended
+                   └── PROOF_DEADLINE, or any error ────▲
 
 Carries streams of bytes.  The first frame on each side's first unidirectional stream, the *control
 stream*, is PROOF, and nothing that comes is handed on before the other side's proof holds: it is
@@ -15,9 +15,10 @@ than PROOF, and whatever the engine refuses.
 Once open, the link keeps pauses from its connection (:mod:`p2pchat.session.link_clock`): after
 PROBES probe timeouts without an answer link time stands, and a PING frame knocks now and then.
 
-A handshake that is stuck is begun again by the dialing side with a new connection, and the
-answering side follows: lost packets can bring qh3 into a state in which its client sends nothing
-any more, although RFC 9002 section 6.2.2.1 wants a probe.
+Each side makes one engine, from the secret of the attempt, when it is started.  Until the handshake
+is done, what a side has sent is sent again now and then (:mod:`p2pchat.session.flight`).  Before
+its owner says that there is a path, the side that waits sends at most AMPLIFICATION times the bytes
+that came: the address that its first datagrams go to may be a forged one.
 
 The link knows no addresses: its datagrams go over whatever path its owner has.
 """
@@ -34,15 +35,14 @@ from p2pchat.errors import LinkClosed, P2PChatError, RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import Certificate, check_proof, make_proof
 from p2pchat.session import quic
+from p2pchat.session.flight import Flight
 from p2pchat.session.link_clock import LinkClock
 from p2pchat.wire import messages
 from p2pchat.wire.framing import encode_frame, split_frame
 
 MAX_PROOF = 1024  # bytes; ours has about 200
-STUCK_CHECK = 0.5  # seconds between looks at a handshake
-STUCK = 60.0  # seconds; an engine whose next timer is further away has nothing to send again
-MAX_ENGINES = 12  # of one link: what a side that begins again and again may cost the other
-MAX_EARLY = 12  # datagrams; a handshake has eight
+UNKNOWN_RTT = 0.1  # seconds that the answer to a first flight in a document counts for at most
+AMPLIFICATION = 3  # bytes out for each that came, before there is a path; RFC 9000 section 8
 PROBES = 1  # probe timeouts in a row after which link time stands
 KNOCK = (0.1, 15.0)  # seconds from the first to the next knock at least; longest wait
 HELD = 256 * 1024  # bytes before PROOF, if its packet was lost; a first flight has some thousands
@@ -85,7 +85,8 @@ class Link:
 
     :ivar identity: ours.
     :ivar peer_id: whom the other end must prove to be.
-    :ivar certificate: for TLS; only the answering side needs it.
+    :ivar certificate: for TLS; only the side that waits needs it.
+    :ivar secret: the handshake secret of the attempt; dropped when the link starts.
     :ivar dials: whether this side sends the first flight.
     :ivar writes_early: whether we write before the other side has proved its key.
     :ivar rtt: of the path in seconds, 0 while unknown; sets the first retransmissions' time.
@@ -94,68 +95,59 @@ class Link:
     identity: Identity
     peer_id: str
     certificate: Certificate
+    secret: bytes = attrs.field(repr=False)
     dials: bool
     rtt: float = 0.0
     writes_early: bool = False
     state: LinkState = LinkState.PROVING
     _engine: quic.Engine | None = None
-    _engines: int = 0
-    _destinations: set[bytes] = attrs.Factory(set)  # of Initials that engines were made for
-    _check_at: float | None = None  # when to see whether the handshake is stuck
+    _flight: Flight = attrs.Factory(Flight)
+    _allowance: int | None = None  # bytes that may go out before there is a path; None for any
     _clock: LinkClock = attrs.Factory(LinkClock)
     _probes: int = PROBES  # at how many link time stands
     _knock_at: float = 0.0  # while it does
     _knock_wait: float = 0.0  # seconds
-    _heard: bool = False  # bytes after the proof: the other side is content with this engine
     _deadline: float = 0.0
     _proved: bool = False  # our proof is written
     _opening: bytes = b""  # of the other side's control stream, before its proof is whole
     _held: list[quic.StreamEvent] = attrs.Factory(list)  # before it holds
     _held_bytes: int = 0
     _events: deque[LinkEvent] = attrs.Factory(deque)
-    _early: list[bytes] = attrs.Factory(list)
 
     def start(self, now: float) -> None:
         """Begin: the dialing side makes its first flight, the other waits for it."""
         self._deadline = now + PROOF_DEADLINE
         if self.dials:
-            self._dial(now)
+            self._engine = quic.dial(self.secret, self._time(now), self.rtt)
+        else:
+            self._engine = quic.answer(self.secret, self.certificate, self._time(now), self.rtt)
+            self._allowance = 0
+        self.secret = b""
 
-    def _dial(self, now: float) -> None:
-        self._begin(quic.dial(self._clock.time(now, None), self.rtt))
-        self._check_at = now + STUCK_CHECK
+    def first_flight(self, now: float) -> list[bytes]:
+        """
+        Return the datagrams that begin the handshake, for a document of the dialing side.
 
-    def _begin(self, engine: quic.Engine) -> None:
-        self._engine, self._early = engine, []
-        self._engines, self._proved = self._engines + 1, False
-        self._opening, self._held, self._held_bytes = b"", [], 0
+        They go out again over the path when there is one.  Link time stands until an answer comes,
+        for the way of a document is no round-trip time.
+        """
+        flight = self.datagrams_to_send(now)
+        self._clock.stand(now)
+        return flight
 
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Take a QUIC datagram that came over this link's paths."""
-        if self.state is LinkState.ENDED:
-            return
-        if not self.dials and not self._heard:
-            self._answer(data)
-        if self._engine is None:
-            return
-        self._clock.go_on(now, self.rtt)  # what comes is heard: nobody sleeps any more
-        try:
-            self._feed(self._engine, data, self._time(now))
-            self._step(self._engine)
-        except P2PChatError as error:
-            self._end(error, now)
-        self._may_probe()
+        self.receive_datagrams([data], now)
 
     def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
-        """Take QUIC datagrams; once the other side is heard, all of them together."""
+        """Take QUIC datagrams, over this link's paths or by a document."""
         engine = self._engine
-        if engine is None or not self._heard or self._early or len(datagrams) == 1:
-            for data in datagrams:
-                self.receive_datagram(data, now)
+        if engine is None or self.state is LinkState.ENDED:
             return
-        if self.state is LinkState.ENDED:
-            return
-        self._clock.go_on(now, self.rtt)
+        if self._allowance is not None:
+            self._allowance += AMPLIFICATION * sum(len(data) for data in datagrams)
+        # What comes is heard: nobody sleeps any more.
+        self._clock.go_on(now, self.rtt or UNKNOWN_RTT)
         try:
             engine.receive_datagrams(datagrams, self._time(now))
             self._step(engine)
@@ -163,42 +155,12 @@ class Link:
             self._end(error, now)
         self._may_probe()
 
-    def _answer(self, data: bytes) -> None:
-        """Make an engine for the first packet of a connection, the first or another one."""
-        destination = quic.initial_destination(data)
-        if destination is None or destination in self._destinations:
-            return
-        if self._engines < MAX_ENGINES:
-            engine = quic.answer(destination, self.certificate, self.rtt)
-            self._begin(engine)
-            self.state = LinkState.PROVING
-            # Later Initials go to the id that the engine chose; neither begins another one.
-            self._destinations |= {destination, engine.connection_id}
-
-    def _feed(self, engine: quic.Engine, data: bytes, now: float) -> None:
-        """
-        Give a datagram to the engine, and during the handshake all earlier ones once more.
-
-        A packet that overtook the one with its keys is lost on the engine (RFC 9000 section 5.7
-        lets it wait); QUIC ignores what it has had already.
-        """
-        engine.receive_datagram(data, now)
-        if engine.is_ready and not self._early:
-            return
-        engine.poll()
-        for earlier in self._early:
-            engine.receive_datagram(earlier, now)
-        engine.poll()
-        self._early = [] if engine.is_ready else [*self._early, data][:MAX_EARLY]
-
     def handle_timer(self, now: float) -> None:
         """Let the engine do what is due, and keep the deadline."""
         if self.state is LinkState.ENDED:
             return
         if self.state is LinkState.PROVING and now >= self._deadline:
             self._end(LinkClosed("the other side proved no identity in time"), now)
-        elif self._is_stuck(now):
-            self._dial(now)
         elif self._engine is not None:
             try:
                 self._pass_time(self._engine, now)
@@ -206,6 +168,7 @@ class Link:
                 self._end(error, now)
 
     def _pass_time(self, engine: quic.Engine, now: float) -> None:
+        self._flight.handle_timer(now)
         if self._clock.is_standing:
             self._knock(engine, now)
             return
@@ -216,14 +179,6 @@ class Link:
             self._knock_wait = max(KNOCK[0], self.rtt)
             self._knock_at = now + self._knock_wait
 
-    def _is_stuck(self, now: float) -> bool:
-        if self._check_at is None or now < self._check_at or self._engine is None:
-            return False
-        done = self._engine.is_ready or self._engines >= MAX_ENGINES
-        self._check_at = None if done else now + STUCK_CHECK
-        wanted = self._clock.our_time(self._engine.get_timer())
-        return not done and (wanted is None or wanted > now + STUCK)
-
     # -- link time
 
     def _time(self, now: float) -> float:
@@ -231,7 +186,7 @@ class Link:
 
     def _knock(self, engine: quic.Engine, now: float) -> None:
         """Ask once more, at growing distances; the answer lets link time go on."""
-        if now >= self._knock_at:
+        if self.state is LinkState.OPEN and now >= self._knock_at:
             engine.ping()
             self._knock_wait = min(2 * self._knock_wait, KNOCK[1])
             self._knock_at = now + self._knock_wait
@@ -242,7 +197,10 @@ class Link:
 
     def wake(self, now: float) -> None:
         """A path was found, or the one of now verified: what wasn't answered is sent again."""
-        self._clock.go_on(now, self.rtt)
+        self._allowance = None
+        if self.state is LinkState.OPEN:
+            self._clock.go_on(now, self.rtt)
+        self._flight.send_again()
         self._may_probe()
 
     def get_timer(self) -> float | None:
@@ -250,9 +208,11 @@ class Link:
         if self.state is LinkState.ENDED:
             return None
         due = None if self._engine is None else self._engine.get_timer()
-        times = [self._knock_at if self._clock.is_standing else self._clock.our_time(due)]
+        times = [self._flight.get_timer(), self._clock.our_time(due)]
+        if self._clock.is_standing and self.state is LinkState.OPEN:
+            times.append(self._knock_at)
         if self.state is LinkState.PROVING:
-            times += [self._deadline, self._check_at]
+            times.append(self._deadline)
         return min((time for time in times if time is not None), default=None)
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
@@ -260,10 +220,26 @@ class Link:
         if self._engine is None:
             return []
         try:
-            return self._datagrams(self._engine, now)
+            if self._engine.is_confirmed:
+                self._flight.forget()
+                return self._datagrams(self._engine, now)
+            return self._handshake_datagrams(self._engine, now)
         except LinkClosed as error:
             self._end(error, now)
             return []
+
+    def _handshake_datagrams(self, engine: quic.Engine, now: float) -> list[bytes]:
+        """Return what goes out during the handshake, within the allowance."""
+        again = self._flight.take_due()
+        if self._allowance is None:
+            fresh = self._datagrams(engine, now)
+        else:
+            room = self._allowance // quic.DATAGRAM_SIZE
+            again = again[:room]
+            fresh = engine.datagrams_to_send(self._time(now), room - len(again))
+            self._allowance -= sum(len(data) for data in (*again, *fresh))
+        self._flight.sent(fresh, now)
+        return again + fresh
 
     def _datagrams(self, engine: quic.Engine, now: float) -> list[bytes]:
         """Where link time stands nothing is paced; what is under way has its bound all the same."""
@@ -326,14 +302,13 @@ class Link:
 
     def _step(self, engine: quic.Engine) -> None:
         if not self._proved and (binding := engine.binding) is not None:
-            proof = make_proof(self.identity, self._role(self.dials), binding)
+            proof = make_proof(self.identity, self._role(self.dials), binding, self.peer_id)
             engine.send(self.control, encode_frame(messages.encode(proof, 0.0)))
             self._proved = True
             if self.writes_early:
                 self._events.append(LinkWritable())
         for event in engine.take():
             if self.state is LinkState.OPEN:
-                self._heard = True
                 self._events.append(event)
             else:
                 self._hold(event, engine.binding)
@@ -349,7 +324,6 @@ class Link:
             if found is not None:
                 self._check(found[0], binding)
                 rest = quic.StreamData(control, found[1], event.end)
-                self._heard = bool(found[1] or self._held)
                 self._events += [LinkOpened(), rest, *self._held]
                 self._opening, self._held = b"", []
         else:
@@ -362,7 +336,8 @@ class Link:
         proof = messages.decode(body)
         if not isinstance(proof, messages.Proof) or binding is None:
             raise RemoteProtocolError("the first frame must be PROOF")
-        check_proof(proof, self.peer_id, self._role(not self.dials), binding)
+        role, reader = self._role(not self.dials), self.identity.peer_id
+        check_proof(proof, self.peer_id, role, binding, reader)
         self.state = LinkState.OPEN
         if not self.writes_early:
             self._events.append(LinkWritable())

@@ -464,13 +464,16 @@ class PeerSession(SessionState):
         self.link.path = None
         if ready.continues and self.link:
             self.link.probe(now)
-        elif ready.dials or not self.link:  # ours may have ended since we answered
+        elif ready.dials or not self.link:
+            if self.link.name == ready.session:  # it ended since we answered; an attempt has one
+                self._link_lost("the link ended before there was a path", now)
+                return
             self._new_link(ready.session, ready.dials, now, ready.path.rtt)
         self._use(ready.path, now)
 
     def _new_link(self, name: str, dials: bool, now: float, rtt: float = 0.0) -> None:
-        context = self._context
-        link = Link(context.identity, self.peer_id, context.certificate, dials, rtt)
+        context, secret = self._context, self._call.attempt.handshake_secret
+        link = Link(context.identity, self.peer_id, context.certificate, secret, dials, rtt)
         self.link.begin(link, name, now)
 
     def _use(self, path: Path, now: float) -> None:

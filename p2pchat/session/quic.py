@@ -7,6 +7,13 @@ Owns what qh3 wants to be told and asked; an exception of any kind out of it bec
 The engine lives at one virtual address on a path that never changes; which real path carries
 its packets is decided below it.  No session tickets, no 0-RTT, no datagram frames.
 
+The handshake is under a secret that only the two sides of an attempt have
+(:mod:`p2pchat.identity.exchange`).  It makes the destination connection id of the first packet, so
+that both sides can make their engines at once, and the keys of the Initial packets, which in RFC
+9001 section 5.2 everybody can compute.  Whoever hasn't got the secret can't begin a connection,
+read the handshake or end it.  Dropped before the engine: Version Negotiation and Retry, which
+nothing protects, and what goes to another connection id.
+
 The channel binding of a session is a hash of the server's first application traffic secret (RFC
 8446 section 7.1), which qh3 hands over for its key log.  It depends on the whole handshake, both
 ends know it and nobody between them; and the answering side has it with its first flight, so its
@@ -15,6 +22,7 @@ proof arrives one round trip sooner than a binding to an exporter would allow.
 
 from __future__ import annotations
 
+import hmac
 import logging
 import ssl
 from collections.abc import Callable, Sequence
@@ -26,24 +34,37 @@ from typing import Any, TypeVar
 import attrs
 from qh3.quic import events
 from qh3.quic.configuration import QuicConfiguration
-from qh3.quic.connection import QuicConnection, QuicConnectionError
-from qh3.tls import SignatureAlgorithm, load_pem_private_key, load_pem_x509_certificates
+from qh3.quic.connection import NetworkAddress, QuicConnection
+from qh3.quic.crypto import CIPHER_SUITES, derive_key_iv_hp
+from qh3.quic.packet import QuicProtocolVersion
+from qh3.tls import (
+    CipherSuite,
+    Epoch,
+    SignatureAlgorithm,
+    load_pem_private_key,
+    load_pem_x509_certificates,
+)
 
 from p2pchat.errors import LinkClosed
 from p2pchat.identity.proof import Certificate
 
 _T = TypeVar("_T")
 
-ALPN = "p2pchat/1"
+ALPN = "p2pchat/2"
 VIRTUAL_ADDRESS = ("127.0.0.1", 1)  # the engine wants an IP literal; nothing is ever sent there
 DATAGRAM_SIZE = 1200  # bytes; RFC 9000 section 14, fits every path that carries QUIC at all
 CONNECTION_ID = 8  # bytes
+VERSION = QuicProtocolVersion.VERSION_1
+INITIAL_SUITE = CipherSuite.AES_128_GCM_SHA256  # of Initial packets, RFC 9001 section 5.2
+MAX_EARLY = 12  # datagrams that may wait for a key; a handshake has eight
 IDLE_TIMEOUT = 600.0  # seconds; lost paths are noticed far above, a link outlives a tunnel
 MAX_RETIRED = 64  # connection ids of ours; qh3 goes through all of them with each packet
 INITIAL_RTT = (0.01, 0.333)  # seconds; least, and where nothing is known (RFC 9002 section 6.2.2)
 WINDOW = 1024 * 1024  # bytes a peer may send ahead of a gap; qh3 gives credit for all the rest
 
-BINDING_LABEL = b"p2pchat 1 channel binding\x00"
+BINDING_LABEL = b"p2pchat 2 channel binding\x00"
+ID_LABEL = b"p2pchat 2 connection id"
+INITIAL_LABEL = b"p2pchat 2 initial "
 
 logging.getLogger("quic").addHandler(logging.NullHandler())
 logging.getLogger("quic").propagate = False
@@ -52,6 +73,24 @@ logging.getLogger("quic").propagate = False
 def channel_binding(secret: bytes) -> bytes:
     """Return the channel binding that follows from the server's first traffic secret."""
     return sha256(BINDING_LABEL + secret).digest()
+
+
+def connection_id(secret: bytes) -> bytes:
+    """Return the destination connection id of the first packet, from the handshake secret."""
+    return hmac.digest(secret, ID_LABEL, "sha256")[:CONNECTION_ID]
+
+
+def initial_secret(secret: bytes, role: str) -> bytes:
+    """
+    Return the traffic secret of the Initial packets that one side sends.
+
+    It stands where RFC 9001 section 5.2 has client_initial_secret or server_initial_secret.
+
+    :param secret: the handshake secret of the attempt.
+    :param role: of the side that sends them, ``client`` or ``server``.
+    """
+    label = INITIAL_LABEL + role.encode("ascii") + b"\x00"
+    return hmac.digest(secret, label + connection_id(secret), "sha256")
 
 
 class _SecretLog(StringIO):
@@ -102,12 +141,63 @@ def first_stream(is_client: bool) -> int:
     return 2 if is_client else 3
 
 
-class Engine:
-    """One QUIC connection."""
+class _KeyedConnection(QuicConnection):
+    """A connection whose handshake only somebody with the secret can read or write."""
 
-    def __init__(self, connection: QuicConnection, secrets: _SecretLog) -> None:
+    def __init__(self, configuration: QuicConfiguration, secret: bytes) -> None:
+        identifier = connection_id(secret)
+        is_client = configuration.is_client
+        super().__init__(
+            configuration=configuration,
+            original_destination_connection_id=None if is_client else identifier,
+        )
+        self._original_destination_connection_id = identifier  # a client's would be random
+        self._secret = secret
+
+    def await_client(self, now: float) -> None:
+        """Be there before the first packet, which could be anybody's and tell another id."""
+        self._remote_addr, self._version = VIRTUAL_ADDRESS, int(VERSION)
+        self._create_core(VIRTUAL_ADDRESS, self.original_destination_connection_id, now)
+        self._create_tls(remote_source_cid=None)
+
+    def _create_core(self, remote_addr: NetworkAddress, initial_dcid: bytes, now: float) -> None:
+        """
+        Make the packet core, and key it.
+
+        A server's core takes the client's address for validated: the virtual one is, and how much
+        goes to a real one that isn't is for the link.
+        """
+        self._retry_source_connection_id = None if self._is_client else b""
+        super()._create_core(remote_addr, initial_dcid, now)
+        self._retry_source_connection_id = None
+        roles = ("client", "server") if self._is_client else ("server", "client")
+        for direction, role in zip(("send", "receive"), roles, strict=True):
+            traffic = initial_secret(self._secret, role)
+            key, iv, header_key = derive_key_iv_hp(
+                cipher_suite=INITIAL_SUITE, secret=traffic, version=VERSION
+            )
+            header_name, name = (name.decode() for name in CIPHER_SUITES[INITIAL_SUITE])
+            arguments = (key, iv, header_key, 0, traffic, int(VERSION))
+            self._require_core().install_packet_key(
+                direction, int(Epoch.INITIAL), (name, header_name), *arguments
+            )
+        self._secret = b""
+
+
+class Engine:
+    """
+    One QUIC connection.
+
+    :ivar is_ready: whether the handshake is done, as far as this side can tell.
+    """
+
+    def __init__(
+        self, connection: QuicConnection, secrets: _SecretLog, ids: Sequence[bytes] = ()
+    ) -> None:
         self._connection = connection
         self._secrets = secrets
+        self._destinations = {bytes([len(one)]) + one for one in ids}  # as in a long header
+        self._early: list[bytes] = []
         self._closed = False
         self._arrived: list[StreamEvent] = []
         self._stopped: set[int] = set()  # streams of ours, of which there are few
@@ -121,17 +211,54 @@ class Engine:
         return channel_binding(bytes.fromhex(secret)) if secret else None
 
     @property
-    def connection_id(self) -> bytes:
-        """The connection id that this side chose; the other side's packets go to it."""
-        return bytes(self._connection.host_cid)
-
-    def receive_datagram(self, data: bytes, now: float) -> None:
-        """Feed one datagram of this connection."""
-        self._guard(self._connection.receive_datagram, data, VIRTUAL_ADDRESS, now)
+    def is_confirmed(self) -> bool:
+        """Whether both sides have finished the handshake (RFC 9001 section 4.1.2)."""
+        return self.is_ready and bool(self._connection._handshake_confirmed)
 
     def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
-        """Feed datagrams of this connection together."""
-        self._guard(self._connection.receive_many_datagrams, list(datagrams), VIRTUAL_ADDRESS, now)
+        """Feed datagrams of this connection; what can't be one is dropped."""
+        if self.is_confirmed:
+            connection = self._connection
+            self._guard(connection.receive_many_datagrams, list(datagrams), VIRTUAL_ADDRESS, now)
+            return
+        for data in datagrams:
+            if self._may_be_ours(data):
+                self._guard(self._receive, data, now)
+                self.poll()
+
+    def _may_be_ours(self, data: bytes) -> bool:
+        """
+        Tell whether a datagram is no forgery at first sight.
+
+        Version Negotiation and Retry (RFC 9000 sections 17.2.1 and 17.2.5) could be anybody's: they
+        have no key.  A long header names its destination; a short one is under keys of TLS.
+        """
+        if not data or data[0] < 0x80:
+            return bool(data)
+        is_retry = data[0] & 0x30 == 0x30
+        is_version = int.from_bytes(data[1:5], "big") == VERSION
+        return is_version and not is_retry and data[5 : 6 + CONNECTION_ID] in self._destinations
+
+    def _receive(self, data: bytes, now: float) -> None:
+        """
+        Give a datagram of the handshake to the engine.
+
+        A packet that overtook the one with its keys is lost on qh3 (RFC 9000 section 5.7 lets it
+        wait).  So all are given once more when TLS has gone a step further; QUIC ignores what it
+        has had already.
+        """
+        connection, fresh = self._connection, [data]
+        while fresh:
+            step = self._step
+            for one in fresh:
+                connection.receive_datagram(one, VIRTUAL_ADDRESS, now)
+            fresh = self._early if self._step is not step else []
+        self._early = [*self._early, data][-MAX_EARLY:]
+
+    @property
+    def _step(self) -> object:
+        tls = self._connection.tls
+        return None if tls is None else tls.state
 
     def handle_timer(self, now: float) -> None:
         """Let the engine do what is due."""
@@ -141,43 +268,24 @@ class Engine:
         """Return when the engine wants to be called."""
         return None if self._closed else self._connection.get_timer()
 
-    def datagrams_to_send(self, now: float) -> list[bytes]:
-        """Return, and forget, what the engine wants to send."""
-        if not self.is_ready:
-            return self._handshake_datagrams(now)
-        return self._guard(self._poll_transmit, now) or []
+    def datagrams_to_send(self, now: float, most: int | None = None) -> list[bytes]:
+        """Return, and forget, what the engine wants to send, ``most`` datagrams of it."""
+        return self._guard(self._poll_transmit, now, most) or []
 
-    def _poll_transmit(self, now: float) -> list[bytes]:
+    def _poll_transmit(self, now: float, most: int | None) -> list[bytes]:
         """
         Ask the packet core itself.
 
         ``datagrams_to_send`` of the connection reads the header of each packet for a log that isn't
-        kept, which costs as much as to make the packet.
+        kept, which costs as much as to make the packet; and it can't be told to stop.
         """
         core = self._connection._core
         assert core is not None
         poll = core.poll_transmit
-        sent = []
-        while (transmit := poll(now)) is not None:
+        sent: list[bytes] = []
+        while len(sent) != most and (transmit := poll(now)) is not None:
             sent.append(transmit[0])
         return sent
-
-    def _handshake_datagrams(self, now: float) -> list[bytes]:
-        """
-        Return what the engine can send before the handshake is done.
-
-        A server may send three times what it got (RFC 9000 section 8.1); where a lost packet
-        leaves qh3 less room than its next one needs, it raises, and sends once more has come.
-        """
-        if self._closed:
-            return []
-        try:
-            return [data for data, _ in self._connection.datagrams_to_send(now)]
-        except QuicConnectionError:
-            return []
-        except Exception as error:
-            self._closed = True
-            raise LinkClosed(f"the QUIC engine failed: {error!r}") from error
 
     @property
     def paced(self) -> float | None:
@@ -281,6 +389,8 @@ def _configuration(is_client: bool, rtt: float, secrets: _SecretLog) -> QuicConf
         initial_rtt=max(INITIAL_RTT[0], rtt) if rtt else INITIAL_RTT[1],
         max_data=WINDOW,
         max_stream_data=WINDOW,
+        original_version=VERSION,
+        supported_versions=[VERSION],
         secrets_log_file=secrets,
         signature_algorithms=[SignatureAlgorithm.ED25519] if is_client else None,
         verify_mode=ssl.CERT_NONE,
@@ -288,44 +398,34 @@ def _configuration(is_client: bool, rtt: float, secrets: _SecretLog) -> QuicConf
     )
 
 
-def dial(now: float, rtt: float = 0.0) -> Engine:
+def dial(secret: bytes, now: float, rtt: float = 0.0) -> Engine:
     """
-    Make the engine of the side that sends the first flight.
+    Make the engine of the side that sends the first flight, the client of TLS.
 
+    :param secret: the handshake secret of the attempt, which has one engine on each side: a second
+        one would use its keys for other packets of the same numbers.
     :param rtt: of the path in seconds, as the checks measured it; 0 while unknown.
     """
     secrets = _SecretLog()
-    connection = QuicConnection(configuration=_configuration(True, rtt, secrets))
+    connection = _KeyedConnection(_configuration(True, rtt, secrets), secret)
     connection.connect(VIRTUAL_ADDRESS, now)
-    return Engine(connection, secrets)
+    return Engine(connection, secrets, [connection.host_cid])
 
 
-def initial_destination(data: bytes) -> bytes | None:
-    """Return the destination connection id of a client's first packet, ``None`` for others."""
-    # RFC 9000 section 17.2.2: long header, type Initial, version 1, then the id with its length.
-    if len(data) < DATAGRAM_SIZE or data[0] & 0xF0 != 0xC0 or data[1:5] != b"\x00\x00\x00\x01":
-        return None
-    length = data[5]
-    return data[6 : 6 + length] if 8 <= length <= 20 else None
-
-
-def answer(destination: bytes, certificate: Certificate, rtt: float = 0.0) -> Engine:
-    """Make the engine of the side that answers a first packet to ``destination``."""
+def answer(secret: bytes, certificate: Certificate, now: float, rtt: float = 0.0) -> Engine:
+    """Make the engine of the side that waits for the first flight, the server of TLS."""
     secrets = _SecretLog()
     configuration = _configuration(False, rtt, secrets)
     configuration.certificate = load_pem_x509_certificates(certificate.certificate)[0]
     configuration.private_key = load_pem_private_key(certificate.private_key)
-    connection = QuicConnection(
-        configuration=configuration, original_destination_connection_id=destination
-    )
-    return Engine(connection, secrets)
+    connection = _KeyedConnection(configuration, secret)
+    connection.await_client(now)
+    return Engine(connection, secrets, [connection.host_cid, connection_id(secret)])
 
 
 def warm_up(certificate: Certificate, now: float) -> None:
     """Begin a handshake with ourselves, so that the first caller doesn't wait for imports."""
-    client, server = dial(now), None
-    for data in client.datagrams_to_send(now):
-        server = server or answer(initial_destination(data) or b"", certificate)
-        server.receive_datagram(data, now)
-    for data in [] if server is None else server.datagrams_to_send(now):
-        client.receive_datagram(data, now)
+    secret = bytes(32)
+    client, server = dial(secret, now), answer(secret, certificate, now)
+    server.receive_datagrams(client.datagrams_to_send(now), now)
+    client.receive_datagrams(server.datagrams_to_send(now), now)

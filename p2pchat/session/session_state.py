@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import attrs
 
+from p2pchat.identity.exchange import PeerIds
 from p2pchat.session.approval import Approval
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.connection_log import ConnectionLog
@@ -74,6 +75,7 @@ class SessionState:
         context = self._context
         return Call(
             context.agent,
+            PeerIds(context.identity.peer_id, self.peer_id),
             context.username,
             self.link.open_name,
             attempts,

@@ -12,8 +12,8 @@ One attempt to find a path to a peer: an offer, an answer, and the checks that f
     add_candidates()  ◀───────────────── candidates ── update()
 
 Every attempt has a new session name, ephemeral key and username fragment, so that nothing of an
-old one can be used again.  The key of the checks comes from both sides' ephemeral keys
-(:mod:`p2pchat.identity.exchange`).
+old one can be used again.  The key of the checks and the secret of the link's handshake come from
+both sides' ephemeral keys (:mod:`p2pchat.identity.exchange`).
 
 Owns both sides' descriptions, the checks (:mod:`p2pchat.traversal.punching`, which the agent
 drives) and the report of them.  Who is called, who accepts, what is retried and what is delivered
@@ -26,7 +26,7 @@ from collections.abc import Callable
 
 import attrs
 
-from p2pchat.identity.exchange import Exchange
+from p2pchat.identity.exchange import Exchange, PeerIds
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.nat import NatTraits
@@ -47,15 +47,18 @@ class Attempt:
     The machine of one attempt.
 
     :ivar agent: the traversal of our socket.
+    :ivar peer_ids: of both sides.
     :ivar session: the name that all documents of the attempt carry.
     :ivar is_offering: whether the offer is ours.
     :ivar began: when the offer was made or received.
     :ivar hint: how this peer was reached last.
     :ivar ufrag: our username fragment.
     :ivar is_over: whether it has been given up.
+    :ivar handshake_secret: for one link, once the checks have begun; empty before.
     """
 
     agent: Agent
+    peer_ids: PeerIds
     session: str
     is_offering: bool
     began: float
@@ -63,6 +66,7 @@ class Attempt:
     _random_bytes: Callable[[int], bytes]
     ufrag: str = attrs.Factory(lambda self: self.agent.new_ufrag(), takes_self=True)
     is_over: bool = False
+    handshake_secret: bytes = attrs.field(default=b"", repr=False)
     _exchange: Exchange = attrs.Factory(
         lambda self: Exchange.from_seed(self._random_bytes(32)), takes_self=True
     )
@@ -96,11 +100,14 @@ class Attempt:
         :param has_priority: whether the peer is a contact, or our person called or accepted it.
         :raises RemoteProtocolError: its ephemeral key is unfit.
         """
-        key = self._exchange.integrity_key(remote.exchange, self.session, self.is_offering)
+        secrets = self._exchange.secrets(
+            remote.exchange, self.session, self.peer_ids, self.is_offering
+        )
+        self.handshake_secret = secrets.handshake
         self._remote_nat, self._checks_began = NatTraits.read(remote.nat), now
         self._note(remote.candidates)
         self._checks = self.agent.punch(
-            CheckCredentials(self.ufrag, remote.ufrag, key),
+            CheckCredentials(self.ufrag, remote.ufrag, secrets.checks),
             remote.candidates,
             self._remote_nat,
             now,

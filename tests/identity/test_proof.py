@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import ProofFailed
 from p2pchat.identity.proof import check_proof, make_certificate, make_proof
 from p2pchat.wire.messages import Proof
-from tests.identity.people import ALICE, BOB
+from tests.identity.people import ALICE, BOB, CAROL
 
 BINDING = b"\x07" * 32
 NOW = 1_800_000_000.0
@@ -24,7 +24,7 @@ class ProofTests(SynchronousTestCase):
     """A proof holds for one key, one role and one TLS session."""
 
     def setUp(self) -> None:
-        self.proof = make_proof(ALICE, "client", BINDING)
+        self.proof = make_proof(ALICE, "client", BINDING, BOB.peer_id)
 
     def refuse(
         self,
@@ -32,13 +32,14 @@ class ProofTests(SynchronousTestCase):
         peer_id: str = ALICE.peer_id,
         role: str = "client",
         binding: bytes = BINDING,
+        reader: str = BOB.peer_id,
     ) -> None:
         """This proof doesn't hold."""
-        self.assertRaises(ProofFailed, check_proof, proof, peer_id, role, binding)
+        self.assertRaises(ProofFailed, check_proof, proof, peer_id, role, binding, reader)
 
     def test_holds(self) -> None:
         """The proof of the right peer, in its role, in this session holds, and no other."""
-        check_proof(self.proof, ALICE.peer_id, "client", BINDING)
+        check_proof(self.proof, ALICE.peer_id, "client", BINDING, BOB.peer_id)
         self.refuse(attrs.evolve(self.proof, signature=bytes(64)))
 
     def test_other_role(self) -> None:
@@ -52,11 +53,16 @@ class ProofTests(SynchronousTestCase):
 
     def test_other_peer(self) -> None:
         """A good proof of somebody else is refused; so is their signature under our key."""
-        other = make_proof(BOB, "client", BINDING)
+        other = make_proof(BOB, "client", BINDING, BOB.peer_id)
         self.refuse(other)
         self.refuse(attrs.evolve(other, key=ALICE.public_key))
         self.refuse(attrs.evolve(self.proof, key=BOB.public_key), peer_id=BOB.peer_id)
         self.refuse(Proof(b"\xff" * 32, self.proof.signature))
+
+    def test_other_reader(self) -> None:
+        """A proof for one peer says nothing to another."""
+        self.refuse(self.proof, reader=CAROL.peer_id)
+        self.refuse(self.proof, reader=ALICE.peer_id)
 
     def test_other_statement(self) -> None:
         """A signature of something else by the same key is no proof."""

@@ -6,6 +6,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.identity.exchange import PeerIds
 from p2pchat.session.call import Call, CallEvent, CallStage, SendDocument
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
@@ -19,6 +20,7 @@ from p2pchat.wire.documents import (
     Offer,
     PeerDocument,
 )
+from tests.identity import people
 
 NOW = 100.0
 ALICE, BOB = ("198.51.100.1", 1001), ("198.51.100.2", 2002)
@@ -33,7 +35,9 @@ def calling(
     random = Random(seed)
     gathering, relays = DualGathering((address,), random.randbytes), Relays(random.randbytes)
     agent = Agent(gathering, relays, False, random.randbytes)
-    return Call(agent, f"peer{seed}", held, attempts, patient, random.randbytes)
+    ids = (people.ALICE.peer_id, people.BOB.peer_id)
+    peer_ids = PeerIds(*(ids if seed % 2 else reversed(ids)))
+    return Call(agent, peer_ids, f"peer{seed}", held, attempts, patient, random.randbytes)
 
 
 class CallCase(SynchronousTestCase):

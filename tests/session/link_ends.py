@@ -16,6 +16,7 @@ from p2pchat.wire.addresses import Address
 from p2pchat.wire.framing import FrameReader, encode_frame, encode_frames
 
 CERTIFICATE = make_certificate(bytes(range(32)), 1_800_000_000.0)
+SECRET = bytes(range(100, 132))  # of the handshake
 LEFT, RIGHT = ("192.0.2.1", 1), ("192.0.2.2", 2)
 
 
@@ -84,37 +85,37 @@ class BareEnd:
     """
     A `Station` with a QUIC connection that proves only what it is told to.
 
-    :ivar engine: made by the first datagram, where this end answers.
+    :ivar peer_id: whom it proves itself to.
     :ivar received: on the other side's control stream.
     """
 
-    other: Address
-    engine: quic.Engine | None = None
+    engine: quic.Engine
+    dials: bool
+    peer_id: str
     received: bytes = b""
     closed: bool = False
-    dials: bool = attrs.field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self.dials = self.engine is not None
+    @property
+    def other(self) -> Address:
+        """Where datagrams go."""
+        return RIGHT if self.dials else LEFT
 
     def receive(self, data: bytes, _source: Address, now: float) -> None:
         """Take a datagram."""
-        if self.engine is None:
-            destination = quic.initial_destination(data)
-            assert destination is not None
-            self.engine = quic.answer(destination, CERTIFICATE)
-        self.engine.receive_datagram(data, now)
-        self._take(self.engine)
+        try:
+            self.engine.receive_datagrams([data], now)
+        except LinkClosed:
+            self.closed = True
+        self._take()
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
-        if self.engine is not None:
-            self.engine.handle_timer(now)
-            self._take(self.engine)
+        self.engine.handle_timer(now)
+        self._take()
 
-    def _take(self, engine: quic.Engine) -> None:
+    def _take(self) -> None:
         try:
-            for event in engine.take():
+            for event in self.engine.take():
                 if isinstance(event, StreamData) and event.stream == quic.first_stream(
                     not self.dials
                 ):
@@ -124,13 +125,15 @@ class BareEnd:
 
     def get_timer(self) -> float | None:
         """Return when to call handle_timer."""
-        return None if self.engine is None or self.closed else self.engine.get_timer()
+        return None if self.closed else self.engine.get_timer()
 
     def outgoing(self, now: float) -> list[Datagram]:
         """Return, and forget, what is to be sent."""
-        if self.engine is None:
-            return []
         return [Datagram(data, self.other) for data in self.engine.datagrams_to_send(now)]
+
+    def flight(self) -> list[bytes]:
+        """Return, and forget, the datagrams that begin the handshake."""
+        return self.engine.datagrams_to_send(0.0)
 
     def say(self, message: messages.ChatMessage) -> None:
         """Send a message, proved or not."""
@@ -138,23 +141,32 @@ class BareEnd:
 
     def write(self, data: bytes) -> None:
         """Write on the control stream."""
-        assert self.engine is not None
         self.engine.send(quic.first_stream(self.dials), data)
 
     def prove(self, identity: Identity, role: str) -> None:
         """Send a true proof of somebody's key."""
-        assert self.engine is not None and self.engine.binding is not None
-        self.say(make_proof(identity, role, self.engine.binding))
+        assert self.engine.binding is not None
+        self.say(make_proof(identity, role, self.engine.binding, self.peer_id))
 
     def heard(self) -> list[messages.ChatMessage | None]:
         """Return the messages that came so far."""
         return [messages.decode(body) for body in FrameReader().receive(self.received)]
 
 
+def dialing_end(peer: Identity, now: float, secret: bytes = SECRET) -> BareEnd:
+    """Make an end that begins the handshake with somebody at RIGHT."""
+    return BareEnd(quic.dial(secret, now), True, peer.peer_id)
+
+
+def answering_end(peer: Identity, now: float, secret: bytes = SECRET) -> BareEnd:
+    """Make an end that waits for the handshake of somebody at LEFT."""
+    return BareEnd(quic.answer(secret, CERTIFICATE, now), False, peer.peer_id)
+
+
 def link_end(
-    identity: Identity, peer: Identity, dials: bool, other: Address, now: float
+    identity: Identity, peer: Identity, dials: bool, now: float, secret: bytes = SECRET
 ) -> LinkEnd:
     """Make and start the link of somebody who wants to talk with ``peer``."""
-    link = Link(identity, peer.peer_id, CERTIFICATE, dials)
+    link = Link(identity, peer.peer_id, CERTIFICATE, secret, dials)
     link.start(now)
-    return LinkEnd(link, other)
+    return LinkEnd(link, RIGHT if dials else LEFT)

@@ -1,14 +1,17 @@
-"""Links on which no conversation comes about."""
+"""Links on which no conversation comes about, and ends that aren't who was meant."""
 
 from __future__ import annotations
 
 import attrs
 
 from p2pchat import events
+from p2pchat.identity.keys import Identity
 from p2pchat.session.control import Control
+from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.peer_session import LINGERING
 from p2pchat.wire.messages import ChatMessage, Hello
 from p2pchat.wire.strict_json import JsonObject
+from tests.identity.people import CAROL
 from tests.session.test_peer_session import SessionCase
 
 
@@ -55,3 +58,61 @@ class NoConversationTests(SessionCase):
         (ended,) = self.bob.events(events.CallFailed)
         self.assertEqual((ended.reason, ended.ours), ("cancelled", True))
         self.assertFalse(self.bob.session.is_alive)
+
+
+@attrs.frozen(eq=False)
+class Impostor(Identity):
+    """One who has a key, and claims an id that it doesn't make."""
+
+    claimed: str
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        object.__setattr__(self, "peer_id", self.claimed)
+
+
+class IdentityTests(SessionCase):
+    """The offer is signed, and so is the link."""
+
+    def answering(self, identity: Identity) -> None:
+        """Let somebody answer in Bob's place."""
+        around = self.pair.identities
+        self.bob = self.pair.bob = self.pair.peer("bob", identity, around["alice"])
+        self.bob.welcome = True
+        self.alice.call(self.now)
+
+    def test_other_answerer(self) -> None:
+        """One who answers under another id, which the offer wasn't for, finds no path to us."""
+        self.answering(CAROL)
+        self.pair.run_until(lambda: self.alice.events(events.CallFailed), 30)
+        self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "no-path")
+        self.assertEqual(self.alice.events(events.PathFound), [])
+
+    def test_other_key_on_the_link(self) -> None:
+        """One who answers the offer but can't prove that key on the link isn't connected to."""
+        self.answering(Impostor(CAROL.private_key, self.pair.identities["bob"].peer_id))
+        self.pair.run_until(lambda: self.alice.events(events.CallFailed), PROOF_DEADLINE + 5)
+        self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "not-proved")
+        self.assertEqual(self.alice.events(events.Connected), [])
+        self.assertFalse(self.alice.session.is_alive)
+
+    def test_no_proof_in_time(self) -> None:
+        """A link on which nothing is proved in time is no wrong proof: the caller tries again."""
+        self.alice.call(self.now)
+        self.pair.run_until(lambda: self.alice.events(events.PathFound))
+        self.pair.part()
+        self.pair.run_until(lambda: len(self.alice.events(events.Calling)) == 2, 20)
+        self.pair.join()
+        self.pair.run_until(lambda: self.alice.session.is_open and self.bob.session.is_open, 20)
+        self.assertEqual(self.alice.events(events.CallFailed), [])
+        self.pair.chat()
+
+    def test_stranger_on_the_socket(self) -> None:
+        """QUIC from an address that no authentic check came from reaches no link."""
+        self.pair.connect()
+        flight = self.alice.outgoing(self.now)
+        elsewhere = ("203.0.113.66", 666)
+        self.bob.receive(b"\xc0\0\0\0\1\x08" + bytes(1194), elsewhere, self.now)
+        self.bob.receive(b"\x40" + bytes(50), elsewhere, self.now)
+        self.assertEqual(flight, [])
+        self.pair.chat()

@@ -15,7 +15,7 @@ from p2pchat.traversal.routes import Route
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
 from tests.identity.people import ALICE, BOB
-from tests.session.link_ends import CERTIFICATE
+from tests.session.link_ends import CERTIFICATE, SECRET
 
 NEAR, FAR = ("203.0.113.1", 5), ("203.0.113.1", 6)
 
@@ -34,7 +34,7 @@ class LiveLinkTests(SynchronousTestCase):
 
     def begin(self, name: str = "first") -> Link:
         """Hold a link."""
-        link = Link(ALICE, BOB.peer_id, CERTIFICATE, True)
+        link = Link(ALICE, BOB.peer_id, CERTIFICATE, SECRET, True)
         self.live.begin(link, name, 0.0)
         return link
 

@@ -73,8 +73,8 @@ class LinkPauseTests(SynchronousTestCase):
         """Open a link that has been in use for a while."""
         self.wire = FakeWire(seed=3)
         self.path = self.wire.link(LEFT, RIGHT, Link(latency))
-        self.alice = link_end(ALICE, BOB, True, RIGHT, self.wire.now)
-        self.bob = link_end(BOB, ALICE, False, LEFT, self.wire.now)
+        self.alice = link_end(ALICE, BOB, True, self.wire.now)
+        self.bob = link_end(BOB, ALICE, False, self.wire.now)
         self.waiting, self.frozen = Freezable(self.alice), Freezable(self.bob)
         self.wire.attach(self.waiting, LEFT)
         self.wire.attach(self.frozen, RIGHT)

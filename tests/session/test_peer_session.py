@@ -13,12 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat import events
 from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT, DeliveryFailure
 from p2pchat.session.connection_report import ConnectionReport
-from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.peer_session import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.stages import Stage
 from p2pchat.wire.documents import Answer, Candidates, Description, Offer, Refusal, Ringing
 from p2pchat.wire.messages import MAX_TEXT
-from tests.identity.people import CAROL
 from tests.session.pair import HEARTBEAT, WALL, Pair, Peer
 
 
@@ -219,42 +217,6 @@ class CallTests(SessionCase):
             self.assertEqual([explanation in one for one in failed], [True] if told else [])
             self.assertEqual(self.alice.session.is_alive, not told)
         self.assertFalse(self.bob.told)
-
-
-class IdentityTests(SessionCase):
-    """The offer is signed, and so is the link."""
-
-    def test_other_key_on_the_link(self) -> None:
-        """One who answers the offer but can't prove that key on the link isn't connected to."""
-        around = self.pair.identities
-        self.bob = self.pair.bob = self.pair.peer("bob", CAROL, around["alice"])
-        self.bob.welcome = True
-        self.alice.call(self.now)
-        self.pair.run_until(lambda: self.alice.events(events.CallFailed), PROOF_DEADLINE + 5)
-        self.assertEqual(self.alice.events(events.CallFailed)[0].reason, "not-proved")
-        self.assertEqual(self.alice.events(events.Connected), [])
-        self.assertFalse(self.alice.session.is_alive)
-
-    def test_no_proof_in_time(self) -> None:
-        """A link on which nothing is proved in time is no wrong proof: the caller tries again."""
-        self.alice.call(self.now)
-        self.pair.run_until(lambda: self.alice.events(events.PathFound))
-        self.pair.part()
-        self.pair.run_until(lambda: len(self.alice.events(events.Calling)) == 2, 20)
-        self.pair.join()
-        self.pair.run_until(lambda: self.alice.session.is_open and self.bob.session.is_open, 20)
-        self.assertEqual(self.alice.events(events.CallFailed), [])
-        self.pair.chat()
-
-    def test_stranger_on_the_socket(self) -> None:
-        """QUIC from an address that no authentic check came from reaches no link."""
-        self.pair.connect()
-        flight = self.alice.outgoing(self.now)
-        elsewhere = ("203.0.113.66", 666)
-        self.bob.receive(b"\xc0\0\0\0\1\x08" + bytes(1194), elsewhere, self.now)
-        self.bob.receive(b"\x40" + bytes(50), elsewhere, self.now)
-        self.assertEqual(flight, [])
-        self.pair.chat()
 
 
 class ConversationTests(SessionCase):

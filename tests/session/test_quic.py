@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import gc
+from itertools import permutations
 from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
-from qh3.quic.connection import QuicConnectionError
 from qh3.quic.events import ConnectionIdRetired
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LinkClosed
 from p2pchat.session import quic
-from tests.session.link_ends import CERTIFICATE, LEFT, RIGHT, BareEnd
+from tests.cases import each
+from tests.identity.people import ALICE, BOB
+from tests.session.link_ends import CERTIFICATE, LEFT, RIGHT, SECRET, answering_end, dialing_end
 from tests.traversal.fake_wire import FakeWire
 
 DATAGRAM = quic.DATAGRAM_SIZE
@@ -22,12 +24,11 @@ DATAGRAM = quic.DATAGRAM_SIZE
 def handshake() -> tuple[quic.Engine, quic.Engine]:
     """Let two engines finish their handshake."""
     wire = FakeWire()
-    client, server = BareEnd(RIGHT, quic.dial(wire.now)), BareEnd(LEFT)
+    client, server = dialing_end(BOB, wire.now), answering_end(ALICE, wire.now)
     wire.attach(client, LEFT)
     wire.attach(server, RIGHT)
     wire.link(LEFT, RIGHT)
     wire.run(0.2)
-    assert client.engine is not None and server.engine is not None
     return client.engine, server.engine
 
 
@@ -53,7 +54,7 @@ class BindingTests(SynchronousTestCase):
 
     def test_not_yet(self) -> None:
         """Before the handshake there is none."""
-        self.assertIsNone(quic.dial(0.0).binding)
+        self.assertIsNone(quic.dial(SECRET, 0.0).binding)
 
 
 class SilenceTests(SynchronousTestCase):
@@ -79,9 +80,8 @@ class SilenceTests(SynchronousTestCase):
         sent = self.timers(3)
         self.assertEqual(self.client.probes, 3)
         for data in sent:
-            self.server.receive_datagram(data, self.now)
-        for data in self.server.datagrams_to_send(self.now):
-            self.client.receive_datagram(data, self.now)
+            self.server.receive_datagrams([data], self.now)
+        self.client.receive_datagrams(self.server.datagrams_to_send(self.now), self.now)
         self.assertEqual(self.client.probes, 0)
 
     def test_paced(self) -> None:
@@ -101,12 +101,13 @@ class SilenceTests(SynchronousTestCase):
         self.client.ping()
         (data,) = self.client.datagrams_to_send(self.now)
         self.assertLess(len(data), 60)
-        self.server.receive_datagram(data, self.now)
+        self.server.receive_datagrams([data], self.now)
         self.assertEqual(self.server.take(), [])
 
     def test_nothing_begun(self) -> None:
-        """Before there is a connection there is nothing to tell."""
-        engine = quic.answer(bytes(8), CERTIFICATE)
+        """Before anything came there is nothing to tell, nor to send."""
+        engine = quic.answer(SECRET, CERTIFICATE, 0.0)
+        self.assertEqual(engine.datagrams_to_send(0.0), [])
         self.assertEqual((engine.probes, engine.paced), (0, None))
 
 
@@ -122,7 +123,7 @@ class StreamTests(SynchronousTestCase):
         for sender, reader in ((self.server, self.client), (self.client, self.server)) * 2:
             self.now += 0.01
             for data in sender.datagrams_to_send(self.now):
-                reader.receive_datagram(data, self.now)
+                reader.receive_datagrams([data], self.now)
             if reader is self.client:
                 self.client.poll()
         return self.server.take()
@@ -160,32 +161,65 @@ class StreamTests(SynchronousTestCase):
 
 
 class InitialTests(SynchronousTestCase):
-    """Which datagram begins a connection."""
+    """How a connection begins."""
+
+    def setUp(self) -> None:
+        self.client = quic.dial(SECRET, 0.0)
+        self.server = quic.answer(SECRET, CERTIFICATE, 0.0)
+
+    def answer(self, *flight: bytes) -> list[bytes]:
+        """Return what the server says to datagrams."""
+        self.server.receive_datagrams(flight, 0.0)
+        return self.server.datagrams_to_send(0.0)
 
     def test_dial(self) -> None:
-        """The first flight of one who dials does, and fits any path that carries QUIC."""
-        flight = quic.dial(0.0).datagrams_to_send(0.0)
-        self.assertTrue(flight)
+        """The first flight goes to the id of the secret, and fits any path that carries QUIC."""
+        flight = self.client.datagrams_to_send(0.0)
+        self.assertEqual([len(data) for data in flight], [DATAGRAM, DATAGRAM])
         for data in flight:
-            self.assertEqual(len(data), DATAGRAM)
-            self.assertEqual(len(quic.initial_destination(data) or b""), quic.CONNECTION_ID)
+            self.assertEqual(data[1:14], b"\0\0\0\1\x08" + quic.connection_id(SECRET))
+        self.assertTrue(self.answer(*flight))
 
     def test_others(self) -> None:
-        """Short headers, other versions, short datagrams and absurd ids don't."""
-        good = quic.dial(0.0).datagrams_to_send(0.0)[0]
+        """Other ids, versions and kinds of packet, and damaged ones, get no answer."""
+        flight = self.client.datagrams_to_send(0.0)
+        good = flight[0]
         for data in (
-            *(b"", good[:-1], b"\x40" + good[1:], b"\xe0" + good[1:]),
-            *(good[:1] + b"\0\0\0\2" + good[5:], good[:5] + b"\x07" + good[6:]),
-            good[:5] + b"\x15" + good[6:],
+            *(b"", good[:-1], good[:5], b"\x40" + good[1:], b"\xf0" + good[1:]),
+            *(good[:1] + b"\0\0\0\2" + good[5:], good[:1] + bytes(4) + good[5:]),
+            *(good[:6] + bytes(8) + good[14:], good[:5] + b"\x07" + good[6:]),
+            good[:-1] + bytes([good[-1] ^ 1]),
         ):
-            self.assertIsNone(quic.initial_destination(data))
+            self.assertEqual(self.answer(data), [])
+        self.assertTrue(self.answer(*flight))
 
     @given(st.binary(max_size=30))
     def test_any_bytes(self, start: bytes) -> None:
-        """Any bytes are judged, and an id has a legal length."""
-        for data in (start, start + bytes(DATAGRAM), b"\xc0\0\0\0\1" + start + bytes(DATAGRAM)):
-            found = quic.initial_destination(data)
-            self.assertTrue(found is None or 8 <= len(found) <= 20)
+        """Any bytes are taken, and change nothing."""
+        head = b"\xc0\0\0\0\1\x08" + quic.connection_id(SECRET)
+        for data in (start, start + bytes(DATAGRAM), head + start, head + start + bytes(DATAGRAM)):
+            self.assertEqual(self.answer(data), [])
+
+    @each(*permutations(range(4)))
+    def test_any_order(self, *order: int) -> None:
+        """The server's flight and its first words may come in any order."""
+        self.server.receive_datagrams(self.client.datagrams_to_send(0.0), 0.0)
+        self.server.send(3, b"words")
+        flight = self.server.datagrams_to_send(0.0)
+        self.assertEqual(len(flight), len(order))
+        for number in order:
+            self.client.receive_datagrams([flight[number]], 0.1)
+        self.assertEqual(
+            (self.client.is_ready, self.client.take()), (True, [quic.StreamData(3, b"words")])
+        )
+
+    def test_most(self) -> None:
+        """A server whose first words are long sends as much of them as it is let."""
+        self.server.receive_datagrams(self.client.datagrams_to_send(0.0), 0.0)
+        self.server.send(3, bytes(50_000))
+        sent = [len(self.server.datagrams_to_send(0.0, most)) for most in (0, 2, 1, 3)]
+        self.assertEqual(sent, [0, 2, 1, 3])
+        self.assertGreater(self.server.backlog(), 40_000)
 
 
 class Breaking:
@@ -198,18 +232,11 @@ class Breaking:
         self.calls += 1
         raise ZeroDivisionError("no wonder")
 
-    handle_timer = close = datagrams_to_send = receive_datagram
+    handle_timer = close = receive_datagram
+    tls = None
 
-
-class Raising:
-    """A connection that can't send just now."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def datagrams_to_send(self, _now: float) -> list[tuple[bytes, object]]:
-        """Fail."""
-        raise self._error
+    def next_event(self) -> None:
+        """Tell nothing."""
 
 
 class Retiring:
@@ -230,9 +257,9 @@ class GuardTests(SynchronousTestCase):
         """Whatever it raises becomes LinkClosed, and it isn't touched again."""
         connection = Breaking()
         engine = quic.Engine(cast(Any, connection), cast(Any, None))
-        error = self.assertRaises(LinkClosed, engine.receive_datagram, b"x", 0.0)
+        error = self.assertRaises(LinkClosed, engine.receive_datagrams, [b"x"], 0.0)
         self.assertIn("no wonder", str(error))
-        engine.receive_datagram(b"x", 1.0)
+        engine.receive_datagrams([b"x"], 1.0)
         engine.handle_timer(1.0)
         engine.close("bye")
         self.assertEqual((engine.datagrams_to_send(1.0), engine.get_timer()), ([], None))
@@ -243,19 +270,6 @@ class GuardTests(SynchronousTestCase):
         quic.Engine(cast(Any, Retiring(quic.MAX_RETIRED)), cast(Any, None)).poll()
         engine = quic.Engine(cast(Any, Retiring(quic.MAX_RETIRED + 1)), cast(Any, None))
         self.assertRaises(LinkClosed, engine.poll)
-
-    def test_failure_to_send(self) -> None:
-        """During the handshake too, whatever it raises becomes LinkClosed."""
-        engine = quic.Engine(cast(Any, Raising(ZeroDivisionError())), cast(Any, None))
-        self.assertRaises(LinkClosed, engine.datagrams_to_send, 0.0)
-        self.assertEqual(engine.datagrams_to_send(1.0), [])
-
-    def test_no_room(self) -> None:
-        """A server that may not send more before it heard more waits, and isn't at its end."""
-        full = QuicConnectionError(1, 0, "no room")
-        engine = quic.Engine(cast(Any, Raising(full)), cast(Any, None))
-        for now in (0.0, 1.0):
-            self.assertEqual(engine.datagrams_to_send(now), [])
 
     def test_warm_up(self) -> None:
         """Warming up needs no network and leaves nothing behind."""

@@ -8,6 +8,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.identity.exchange import PeerIds
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.attempt import MAX_REPEATS, Attempt, extended
 from p2pchat.traversal.dual_stack import DualGathering
@@ -27,8 +28,10 @@ from p2pchat.wire.documents import (
     Description,
     NatWords,
 )
+from tests.identity import people
 
 NOW = 100.0
+FORTH = PeerIds(people.ALICE.peer_id, people.BOB.peer_id)
 ALICE, BOB = ("198.51.100.1", 1001), ("198.51.100.2", 2002)
 OPEN = NatWords("none", "", "endpoint-independent")
 
@@ -43,7 +46,8 @@ def attempting(seed: int, address: Address, hint: PathHint | None = None) -> Att
     random = Random(seed)
     gathering, relays = DualGathering((address,), random.randbytes), Relays(random.randbytes)
     agent = Agent(gathering, relays, False, random.randbytes)
-    return Attempt(agent, "session", seed % 2 == 1, NOW, hint, random.randbytes)
+    peer_ids = FORTH if seed % 2 else PeerIds(FORTH.remote, FORTH.local)
+    return Attempt(agent, peer_ids, "session", seed % 2 == 1, NOW, hint, random.randbytes)
 
 
 class AttemptCase(SynchronousTestCase):
@@ -81,7 +85,8 @@ class DescriptionTests(AttemptCase):
     def test_fresh(self) -> None:
         """Nothing of an attempt is used again in another one."""
         random = Random(3)
-        two = [Attempt(self.alice.agent, name, True, NOW, None, random.randbytes) for name in "ab"]
+        agent, make = self.alice.agent, random.randbytes
+        two = [Attempt(agent, FORTH, name, True, NOW, None, make) for name in "ab"]
         one, other = (attempt.describe("alice", "") for attempt in two)
         self.assertNotEqual(one.ufrag, other.ufrag)
         self.assertNotEqual(one.exchange, other.exchange)
@@ -113,6 +118,12 @@ class ChecksTests(AttemptCase):
         self.bob.agent.receive_on(CHAT_SOCKET, check.data, ALICE, NOW)
         checks = self.bob.agent.attempt(self.bob.ufrag)
         self.assertTrue(checks is not None and Route(ALICE) in checks.routes)
+
+    def test_secrets_agree(self) -> None:
+        """So is the handshake of the link; the checks' key isn't its secret."""
+        self.begin()
+        self.assertEqual(self.alice.handshake_secret, self.bob.handshake_secret)
+        self.assertEqual(len(self.alice.handshake_secret), 32)
 
     def test_answering_side_first(self) -> None:
         """The answering side's first checks go no further than its own NAT."""
