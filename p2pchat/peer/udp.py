@@ -112,17 +112,19 @@ class BatchPort(UdpPort):
         :raises ValueError: the address is no IP literal of this port's family.
         """
         self._check(address)
-        refused = 0
-        for batch in batches(datagrams) if self.is_cutting else [[one] for one in datagrams]:
-            try:
-                if len(batch) == 1:
-                    self.socket.sendto(batch[0], address)
-                else:
-                    size = (socket.IPPROTO_UDP, UDP_SEGMENT, _SIZE.pack(len(batch[0])))
-                    self.socket.sendmsg(batch, [size], 0, address)
-            except OSError as error:
-                refused += self._refused(batch, address, error)
-        return refused
+        cut = batches(datagrams) if self.is_cutting else [[one] for one in datagrams]
+        return sum(self._send(batch, address) for batch in cut)
+
+    def _send(self, batch: Sequence[bytes], address: Address) -> int:
+        try:
+            if len(batch) == 1:
+                self.socket.sendto(batch[0], address)
+            else:
+                size = (socket.IPPROTO_UDP, UDP_SEGMENT, _SIZE.pack(len(batch[0])))
+                self.socket.sendmsg(batch, [size], 0, address)
+        except OSError as error:
+            return self._refused(batch, address, error)
+        return 0
 
     def _check(self, address: Address) -> None:
         """Refuse what isn't an address: the system would look a name up, and block."""
@@ -140,13 +142,7 @@ class BatchPort(UdpPort):
         elif len(batch) == 1 or error.errno != EMSGSIZE:
             _log.debug("datagrams not sent: {error}", error=error)
             return len(batch)
-        refused = 0
-        for one in batch:
-            try:
-                self.socket.sendto(one, address)
-            except OSError as trouble:
-                refused += self._refused([one], address, trouble)
-        return refused
+        return sum(self._send([one], address) for one in batch)
 
 
 def batches(datagrams: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
