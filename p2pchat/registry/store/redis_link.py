@@ -14,6 +14,7 @@ at the wrong moment, and makes those who ask meanwhile wait.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -63,12 +64,10 @@ class _Asking(_Reporting, RedisProtocol):  # type: ignore[misc]  # txredisapi ha
 class _Listening(_Reporting, SubscriberProtocol):  # type: ignore[misc]
     """The connection that listens, and hands messages on."""
 
-    received: Callable[[str], None]
-
     def messageReceived(self, pattern: object, channel: object, message: object) -> None:
         """Take one message."""
         if isinstance(message, str):
-            self.received(message)
+            self.factory.received(message)
 
 
 class _QuietClientService(ClientService):
@@ -85,15 +84,17 @@ class _RedisConnection(Factory):
     What txredisapi's protocol wants of its factory is here: ``isLazy``, ``stopTrying`` and
     ``connectionError``.
 
-    :ivar build: makes the protocol.
+    :ivar kind: the protocol's class.
     :ivar changed: called when ``ready`` has come (None) or gone (the reason).
+    :ivar received: called with each message, of one that listens.
     :ivar ready: the protocol, while it can be used.
     """
 
-    endpoint: IStreamClientEndpoint
-    build: Callable[[], Any]
-    changed: Callable[[str | None], None]
     runtime: Runtime
+    url: RedisUrl
+    kind: Callable[..., Any]
+    changed: Callable[[str | None], None]
+    received: Callable[[str], None] | None = None
     ready: Any = None
     isLazy = False
     noisy = False
@@ -101,7 +102,8 @@ class _RedisConnection(Factory):
     _service: ClientService = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._service = _QuietClientService(self.endpoint, self, self._delay, self.runtime.clock)
+        endpoint = _endpoint(self.runtime.reactor, self.url)
+        self._service = _QuietClientService(endpoint, self, self._delay, self.runtime.clock)
 
     def start(self) -> None:
         """Connect, and stay connected."""
@@ -125,7 +127,13 @@ class _RedisConnection(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Make the protocol of a new connection."""
-        protocol = self.build()
+        protocol = self.kind(
+            replyTimeout=REPLY_TIMEOUT,
+            username=self.url.user or None,
+            password=self.url.password or None,
+            dbid=self.url.database,
+            convertNumbers=False,
+        )
         protocol.factory = self
         protocol.callLater = self.runtime.clock.callLater
         protocol.whenConnected().addCallback(self._usable)
@@ -173,10 +181,9 @@ class RedisLink:
     _complaint: str = attrs.field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
-        endpoint = _endpoint(self.runtime.reactor, self.url)
-        self._asking = _RedisConnection(endpoint, self._build, self._asking_changed, self.runtime)
-        build, changed = self._build_listening, self._listening_changed
-        self._listening = _RedisConnection(endpoint, build, changed, self.runtime)
+        connection = partial(_RedisConnection, self.runtime, self.url)
+        self._asking = connection(_Asking, self._asking_changed)
+        self._listening = connection(_Listening, self._listening_changed, self.received)
 
     def start(self) -> None:
         """Connect, and stay connected."""
@@ -220,24 +227,6 @@ class RedisLink:
         if error != self._complaint:
             self._complaint = error
             _log.warn("The store {url} refuses: {error}", url=str(self.url), error=error)
-
-    def _build(self) -> Any:
-        return _Asking(**self._credentials())
-
-    def _build_listening(self) -> Any:
-        protocol = _Listening(**self._credentials())
-        protocol.received = self.received
-        return protocol
-
-    def _credentials(self) -> dict[str, Any]:
-        url = self.url
-        return {
-            "replyTimeout": REPLY_TIMEOUT,
-            "username": url.user or None,
-            "password": url.password or None,
-            "dbid": url.database,
-            "convertNumbers": False,
-        }
 
     def _asking_changed(self, reason: str | None) -> None:
         if reason is not None:
