@@ -57,7 +57,7 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 for maker in getPlugins(IServiceMaker):
     if maker.module.startswith("p2pchat."):
-        print(maker.tapname, maker.options.synopsis)
+        print(maker.tapname, maker.options.program)
 """
 
 HEAVY = """
@@ -169,7 +169,7 @@ class InstallationTests(SynchronousTestCase):
     def test_plugins(self) -> None:
         """``twistd`` finds both commands, and their options."""
         found = self.python(FIND_PLUGINS).split()
-        self.assertEqual(sorted(found), ["[options]", "[options]", "p2ppeer", "p2psignal"])
+        self.assertEqual(sorted(found), ["p2ppeer", "p2ppeer", "p2psignal", "p2psignal"])
 
     def test_program(self) -> None:
         """The program runs, without a look through the plugins."""
