@@ -64,7 +64,7 @@ from p2pchat.session.connection_report import (
 )
 from p2pchat.session.endpoint import MAX_STRANGERS
 from p2pchat.session.retry_gate import JITTER
-from p2pchat.tap import peer, signal
+from p2pchat.tap import p2ppeer, p2psignal
 from p2pchat.traversal import (
     agent,
     checks,
@@ -132,7 +132,7 @@ def literal_after(text: str, words: str) -> str:
 
 def option_rows() -> list[list[str | None]]:
     """Return name, letter and more of each option of both commands."""
-    commands = (signal.Options, peer.Options)
+    commands = (p2psignal.Options, p2ppeer.Options)
     rows = [
         row
         for command in commands

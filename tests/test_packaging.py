@@ -186,7 +186,7 @@ class InstallationTests(SynchronousTestCase):
 
     def test_light_options(self) -> None:
         """Nor do the modules of the options: twistd reads them before it chooses the reactor."""
-        code = "import p2pchat.tap.signal, p2pchat.tap.peer" + HEAVY
+        code = "import p2pchat.tap.p2psignal, p2pchat.tap.p2ppeer" + HEAVY
         self.assertEqual(self.python(code), "[]\n")
 
     def test_check_is_not_vacuous(self) -> None:

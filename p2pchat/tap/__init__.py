@@ -6,13 +6,13 @@ The programs: command lines and services, for ``twistd`` and for the command ``p
     program         p2pchat, before anything heavy is imported
     runner          our programs without twistd's command line
     command_line    the base of all command lines
-    peer            options of p2ppeer, and where its log goes
-      ├── places         paths, and directories of profiles
-      ├── peer_services  the node with its front ends; --nat-type
-      └── event_log      a node's events as log lines
-    signal          options of p2psignal
-      ├── signal_services  its ports
-      └── tls_endpoint     TLS with certificates that may be replaced
+    p2ppeer         its options, and where its log goes
+      ├── places            paths, and directories of profiles
+      ├── p2ppeer_services  the node with its front ends; --nat-type
+      └── event_log         a node's events as log lines
+    p2psignal       its options
+      ├── p2psignal_services  its ports
+      └── tls_endpoint        TLS with certificates that may be replaced
     logs            log lines as JSON
     process         standard streams, exit status, open files, garbage collection
 """

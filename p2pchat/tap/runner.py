@@ -18,8 +18,8 @@ from p2pchat.tap.places import DEFAULT_PROFILE
 PROGRAM = "p2pchat"
 REGISTRY = "registry"
 # Each module is imported when it is run.
-_peer = ServiceMaker("p2pchat peer", "p2pchat.tap.peer", "", PROGRAM)
-_registry = ServiceMaker("p2pchat registry", "p2pchat.tap.signal", "", REGISTRY)
+_peer = ServiceMaker("p2pchat peer", "p2pchat.tap.p2ppeer", "", PROGRAM)
+_registry = ServiceMaker("p2pchat registry", "p2pchat.tap.p2psignal", "", REGISTRY)
 
 
 def chat_options() -> Any:

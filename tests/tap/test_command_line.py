@@ -10,10 +10,10 @@ from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import __version__
-from p2pchat.tap import peer, signal
+from p2pchat.tap import p2ppeer, p2psignal
 from p2pchat.tap.command_line import CommandLine
 
-PROGRAMS: tuple[type[CommandLine], ...] = (peer.Options, signal.Options)
+PROGRAMS: tuple[type[CommandLine], ...] = (p2ppeer.Options, p2psignal.Options)
 
 
 class CommandLineTests(SynchronousTestCase):

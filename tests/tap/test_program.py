@@ -12,7 +12,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import __version__
-from p2pchat.tap.peer import LOG_FILE
+from p2pchat.tap.p2ppeer import LOG_FILE
 
 PATIENCE = 30  # seconds that a busy machine may need to import everything
 NO_REGISTRY = ("--server", "http://127.0.0.1:1")

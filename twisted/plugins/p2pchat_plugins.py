@@ -6,14 +6,14 @@ from p2pchat.tap.tls_endpoint import TLSParser
 
 p2psignal = ServiceMaker(
     "p2pchat registry",
-    "p2pchat.tap.signal",
+    "p2pchat.tap.p2psignal",
     "Introduces p2pchat peers to each other, and answers STUN.",
     "p2psignal",
 )
 
 p2ppeer = ServiceMaker(
     "p2pchat peer",
-    "p2pchat.tap.peer",
+    "p2pchat.tap.p2ppeer",
     "Talks to another p2pchat peer directly, through NATs.",
     "p2ppeer",
 )

@@ -1,4 +1,4 @@
-"""Tests of :mod:`p2pchat.tap.peer`."""
+"""Tests of :mod:`p2pchat.tap.p2ppeer`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from p2pchat.peer.files import replace_file
 from p2pchat.peer.profile import SETTINGS_FILE, Remembered, remember
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.tap.peer import LOG_FILE, Options, log_observer
+from p2pchat.tap.p2ppeer import LOG_FILE, Options, log_observer
 from p2pchat.tap.runner import chat_options
 
 ALICE = ["--username", "alice"]

@@ -23,9 +23,9 @@ from p2pchat.registry.registry import Settings
 from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.registry.store.redis import RedisStore
 from p2pchat.registry.stun.service import StunService
+from p2pchat.tap.p2psignal import Options, makeService
+from p2pchat.tap.p2psignal_services import RegistryServices
 from p2pchat.tap.process import allow_open_files
-from p2pchat.tap.signal import Options, makeService
-from p2pchat.tap.signal_services import RegistryServices
 
 
 def parsed(*words: str) -> Options:
@@ -316,12 +316,12 @@ class PluginTests(SynchronousTestCase):
         """The two programs are there under their names, with what they are made of."""
         makers: dict[str, Any] = {maker.tapname: maker for maker in getPlugins(IServiceMaker)}
         self.assertIs(makers["p2psignal"].options, Options)
-        self.assertEqual(makers["p2ppeer"].module, "p2pchat.tap.peer")
+        self.assertEqual(makers["p2ppeer"].module, "p2pchat.tap.p2ppeer")
 
     def test_light(self) -> None:
         """Neither the plugin file nor the options load Klein or a reactor."""
         program = (
-            "import sys, twisted.plugins.p2pchat_plugins, p2pchat.tap.signal as t;"
+            "import sys, twisted.plugins.p2pchat_plugins, p2pchat.tap.p2psignal as t;"
             "t.Options().parseOptions([]);"
             "print([m for m in ('klein', 'twisted.internet.reactor') if m in sys.modules])"
         )

@@ -224,7 +224,7 @@ def _observer(options: Options) -> ILogObserver | None:
 
 
 def _nat_type_service(runtime: Runtime, options: Options) -> Service:
-    from p2pchat.tap.peer_services import NatTypeService  # noqa: PLC0415
+    from p2pchat.tap.p2ppeer_services import NatTypeService  # noqa: PLC0415
 
     return NatTypeService(
         runtime=runtime,
@@ -241,7 +241,7 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
 
     from p2pchat.peer.node import Node  # noqa: PLC0415
     from p2pchat.peer.registry_signaling import RegistrySignaling  # noqa: PLC0415
-    from p2pchat.tap.peer_services import PeerService, front_end_for  # noqa: PLC0415
+    from p2pchat.tap.p2ppeer_services import PeerService, front_end_for  # noqa: PLC0415
 
     _check_stdio()
     profile, starting = _load(options, runtime)

@@ -198,6 +198,6 @@ def makeService(options: Options) -> MultiService:
     # Klein installs the reactor, and twistd has chosen one by now.
     from twisted.internet import reactor  # noqa: PLC0415
 
-    from p2pchat.tap.signal_services import registry_services  # noqa: PLC0415
+    from p2pchat.tap.p2psignal_services import registry_services  # noqa: PLC0415
 
     return registry_services(reactor, options)

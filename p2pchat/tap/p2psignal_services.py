@@ -26,8 +26,8 @@ from p2pchat.registry.store.redis import redis_store
 from p2pchat.registry.stun.binding_server import BindingServer
 from p2pchat.registry.stun.service import StunService
 from p2pchat.runtime import Runtime, real_runtime
+from p2pchat.tap.p2psignal import Options
 from p2pchat.tap.process import allow_open_files, spare_long_lived
-from p2pchat.tap.signal import Options
 from p2pchat.wire.addresses import ANY_IPV6
 
 SPARE_FILES = 128  # beside connections: log, STUN, store, metrics, and what arrives to be refused

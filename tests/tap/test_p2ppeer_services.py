@@ -1,4 +1,4 @@
-"""Tests of :mod:`p2pchat.tap.peer_services`."""
+"""Tests of :mod:`p2pchat.tap.p2ppeer_services`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zope.interface import implementer
 from p2pchat import events
 from p2pchat.errors import ConfigurationError
 from p2pchat.runtime import Runtime
-from p2pchat.tap.peer_services import SAY_LEAVING, STOP_DEADLINE, PeerService
+from p2pchat.tap.p2ppeer_services import SAY_LEAVING, STOP_DEADLINE, PeerService
 from p2pchat.tap.process import Process
 from p2pchat.ui.json_lines import JsonLines
 from p2pchat.ui.stdio import FLUSH_DEADLINE, FrontEnd
