@@ -12,6 +12,7 @@ import sys
 from typing import TextIO
 
 from twisted.logger import (
+    FileLogObserver,
     FilteringLogObserver,
     ILogObserver,
     LogEvent,
@@ -20,23 +21,14 @@ from twisted.logger import (
     eventAsJSON,
     eventAsText,
 )
-from zope.interface import implementer
 
 
-@implementer(ILogObserver)
-class JSONLines:
-    """An observer that writes each event as a line of JSON."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def __call__(self, event: LogEvent) -> None:
-        """Write an event."""
-        message = eventAsText(event, includeTimestamp=False, includeSystem=False)
-        self._file.write(eventAsJSON({**event, "message": message}) + "\n")
-        self._file.flush()
+def json_lines(file: TextIO | None = None) -> ILogObserver:
+    """Return the observer that ``twistd`` is to have, for standard output or another file."""
+    observer = FileLogObserver(file or sys.stdout, _line)
+    return FilteringLogObserver(observer, [LogLevelFilterPredicate(LogLevel.info)])
 
 
-def json_lines() -> ILogObserver:
-    """Return the observer that ``twistd`` is to have."""
-    return FilteringLogObserver(JSONLines(sys.stdout), [LogLevelFilterPredicate(LogLevel.info)])
+def _line(event: LogEvent) -> str:
+    message = eventAsText(event, includeTimestamp=False, includeSystem=False)
+    return eventAsJSON({**event, "message": message}) + "\n"
