@@ -84,10 +84,12 @@ class PlainConsole(FrontEnd):
         self._print()
 
     def _print(self) -> None:
-        while self._waiting.is_ready:
-            rows = self._rows(self._waiting.pop(), self._runtime.wall_time())
-            self._write(rows)
-            self._waiting.spend(len(rows) + sum(map(len, rows)) // LONG_ROW)
+        self._waiting.work(self._print_entries)
+
+    def _print_entries(self, entries: list[Entry]) -> int:
+        rows = self._rows(entries, self._runtime.wall_time())
+        self._write(rows)
+        return len(rows) + sum(map(len, rows)) // LONG_ROW
 
     def _rows(self, entries: list[Entry], now: float) -> list[str]:
         rows: list[str] = []

@@ -5,8 +5,7 @@ A big paste and a flood of messages are worked off in slices, so that heartbeats
 conversations and the next key come between.  What is little is done at once::
 
     slices.put(pieces)
-    while slices.is_ready:
-        slices.spend(do(slices.pop()))
+    slices.work(do)
 """
 
 from __future__ import annotations
@@ -48,21 +47,15 @@ class Slices(Generic[_Piece]):
         """Let these wait behind all others."""
         self._waiting.extend(pieces)
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether something waits that this turn has room for."""
-        has_room = self._finished or self._spent < self._budget or len(self) > self._most
-        return bool(self._waiting) and has_room
+    def work(self, do: Callable[[_Piece], int]) -> None:
+        """Do what this turn has room for, piece by piece; ``do`` returns what a piece has cost."""
+        while self._waiting and self._has_room():
+            if self._turn is None and not self._finished:
+                self._turn = self._clock.callLater(0, self._next_turn)
+            self._spent += max(1, do(self._waiting.popleft()))
 
-    def pop(self) -> _Piece:
-        """Take the first piece."""
-        if self._turn is None and not self._finished:
-            self._turn = self._clock.callLater(0, self._next_turn)
-        return self._waiting.popleft()
-
-    def spend(self, cost: int) -> None:
-        """Count what a piece has cost."""
-        self._spent += max(1, cost)
+    def _has_room(self) -> bool:
+        return self._finished or self._spent < self._budget or len(self) > self._most
 
     def finish(self) -> None:
         """End the turns: all that waits, and what comes, is ready at once."""

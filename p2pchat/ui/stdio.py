@@ -199,8 +199,7 @@ class Stdio(Protocol):
         return bool(self._input)
 
     def _work(self) -> None:
-        while self._input.is_ready:
-            self._input.spend(self._front_end.take(self._input.pop()))
+        self._input.work(self._front_end.take)
         if self._has_ended and not self._input:
             self._leave()
         self._adjust()

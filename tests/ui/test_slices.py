@@ -19,11 +19,15 @@ class SlicesTests(SynchronousTestCase):
         self.slices: Slices[int] = Slices(cast(Any, self.clock), 3, 10, self.work)
 
     def work(self) -> None:
-        """Do the pieces of work; a number of three digits costs as much as it says."""
-        while self.slices.is_ready:
-            number = self.slices.pop()
-            self.done.append(number)
-            self.slices.spend(number if number > 99 else 0)
+        """Do the pieces of work that there is room for."""
+        self.slices.work(self.do)
+
+    def do(self, number: int) -> int:
+        """Do a piece of work; a number of three digits costs as much as it says, and 0 fails."""
+        if number == 0:
+            raise ArithmeticError
+        self.done.append(number)
+        return number if number > 99 else 0
 
     def put(self, *numbers: int) -> None:
         """Put pieces of work, and do what there is room for."""
@@ -50,7 +54,7 @@ class SlicesTests(SynchronousTestCase):
 
     def test_too_much(self) -> None:
         """No more than so many wait."""
-        self.put(*range(20))
+        self.put(*range(1, 21))
         self.assertEqual((len(self.done), len(self.slices)), (10, 10))
 
     def test_costly(self) -> None:
@@ -62,8 +66,7 @@ class SlicesTests(SynchronousTestCase):
 
     def test_fault(self) -> None:
         """A piece that fails keeps no other from its turn."""
-        self.slices.put([1, 2])
-        self.slices.pop()
+        self.assertRaises(ArithmeticError, self.put, 0, 2)
         self.clock.advance(0)
         self.assertEqual(self.done, [2])
 
