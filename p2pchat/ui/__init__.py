@@ -6,8 +6,8 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
     stdio          standard input and output; the base of the front ends
       ├── console       for people: on a terminal, or in plain pipes
       │     ├── wording      events and results as sentences; pure
-      │     │     ├── labels      names of peers, one label for each; pure
-      │     │     └── sentences   sentences, quotations, tables; pure
+      │     │     ├── display_names  what peers are called, one label for each; pure
+      │     │     └── sentences      sentences, quotations, tables; pure
       │     ├── layout       entries as rows, with colours and the time of day
       │     │     └── cells       widths of text, and where rows break; pure
       │     ├── deliveries   messages that are unconfirmed for too long; pure

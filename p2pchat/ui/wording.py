@@ -3,7 +3,7 @@ Events and results as sentences for a person.
 
 Pure.  Every text that may come from somebody else goes through :mod:`p2pchat.wire.visible` here,
 but for messages, which may be long: the layout does it for as much of them as it shows.  Who is
-called what is the matter of :mod:`p2pchat.ui.labels`.
+called what is the matter of :mod:`p2pchat.ui.display_names`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from p2pchat.natcheck.reading import nat_rows
 from p2pchat.peer.settings import DEFAULT_SERVER, ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
-from p2pchat.ui.labels import SHORT_ID, YOU, Labels
+from p2pchat.ui.display_names import SHORT_ID, YOU, DisplayNames
 from p2pchat.ui.layout import Colour, Entry
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
 from p2pchat.wire.visible import visible, visible_name
@@ -69,7 +69,7 @@ class Wording:
 
     username: str
     has_prompt: bool = True
-    _labels: Labels = attrs.field(init=False)
+    _names: DisplayNames = attrs.field(init=False)
     _current: str = ""
     _open: set[str] = attrs.Factory(set)
     _relayed: dict[str, bool] = attrs.Factory(dict)  # whether the path leads through a relay
@@ -79,7 +79,7 @@ class Wording:
     _peer_id: str = ""  # ours, as far as anything has said
 
     def __attrs_post_init__(self) -> None:
-        self._labels = Labels(visible_name(self.username))
+        self._names = DisplayNames(visible_name(self.username))
 
     def say(self, value: Any) -> list[Entry]:
         """
@@ -88,13 +88,13 @@ class Wording:
         The method for each has its NAME, as in ``_say_connected``.
         """
         if hasattr(value, "name") and value.peer_id:
-            self._labels.learn(value)
+            self._names.learn(value)
         wording: Callable[[Any], Entries] = getattr(self, f"_say_{value.NAME}")
         return list(wording(value))
 
     def label(self, peer_id: str) -> str:
         """Return a name that means one peer only."""
-        return self._labels.label(peer_id)
+        return self._names.label(peer_id)
 
     def prompt(self) -> str:
         """Return what stands before the line that is being typed."""
@@ -107,15 +107,15 @@ class Wording:
 
     def _who(self, peer_id: str) -> str:
         """Return name and beginning of the id, for first encounters."""
-        return self._labels.full(peer_id)
+        return self._names.full(peer_id)
 
     def _warn_of(self, peer_id: str) -> Entries:
         """Warn where somebody has the name of a contact but another id."""
-        if self._labels.is_mistaken(peer_id):
-            known, name = self._labels.contact_meant(peer_id), self._labels.name(peer_id)
+        if self._names.is_mistaken(peer_id):
+            known, name = self._names.contact_meant(peer_id), self._names.name(peer_id)
             yield _note(
                 f"This is not the {name} you know: your contact has the id {known}…, this one "
-                f"{self._labels.short(peer_id)}….",
+                f"{self._names.short(peer_id)}….",
                 Colour.BAD,
             )
 
@@ -182,7 +182,7 @@ class Wording:
 
     def _is_unseen(self, event: events.OfferReceived | events.OfferEnded) -> bool:
         """A stranger who shall not disturb is no row; a contact is one, without a sound."""
-        return event.quiet and not self._labels.is_contact(event.peer_id)
+        return event.quiet and not self._names.is_contact(event.peer_id)
 
     def _say_offer_ended(self, event: events.OfferEnded) -> Entries:
         who = self._who(event.peer_id)
@@ -289,7 +289,7 @@ class Wording:
 
     def _say_error(self, event: events.Trouble) -> Entries:
         reason = visible(event.reason)
-        yield _note(sentence(reason, self._labels.begins(reason)), Colour.BAD)
+        yield _note(sentence(reason, self._names.begins(reason)), Colour.BAD)
 
     def _say_help(self, result: results.CommandList) -> Entries:
         rest = "  anything else is sent to the current conversation"
@@ -318,7 +318,7 @@ class Wording:
         return _listing(table(rows) + [self._conversation(one) for one in result.conversations])
 
     def _conversation(self, info: ConversationInfo) -> str:
-        self._labels.learn(info)
+        self._names.learn(info)
         facts = [_STATES.get(info.state, info.state)]
         facts += [visible(info.path)] if info.path else []
         facts += [f"round trip {info.rtt_ms:.0f} ms"] if info.rtt_ms else []

@@ -5,74 +5,74 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.ui.labels import Labels
+from p2pchat.ui.display_names import DisplayNames
 from p2pchat.ui.wording import Wording
 from tests.ui.fake_node import BOB, CAROL
 
 IMPOSTOR = "bad00000-0000-8000-8000-000000000007"
 
 
-class LabelsTests(SynchronousTestCase):
+class DisplayNamesTests(SynchronousTestCase):
     """A label means one peer, and a contact's name means the contact."""
 
     def setUp(self) -> None:
-        self.labels = Labels("alice")
+        self.names = DisplayNames("alice")
 
     def offer(self, peer_id: str, name: str, contact: bool = False, mistaken_for: str = "") -> None:
         """Learn of somebody who calls."""
-        self.labels.learn(events.OfferReceived(peer_id, name, False, False, contact, mistaken_for))
+        self.names.learn(events.OfferReceived(peer_id, name, False, False, contact, mistaken_for))
 
     def test_contact(self) -> None:
         """A contact is called by its name, even beside somebody else of this name."""
         self.offer(BOB, "bob", contact=True)
         self.offer(IMPOSTOR, "Bob", mistaken_for=BOB)
-        self.assertEqual(self.labels.label(BOB), "bob")
-        self.assertEqual(self.labels.label(IMPOSTOR), "Bob (bad00000, not your contact)")
+        self.assertEqual(self.names.label(BOB), "bob")
+        self.assertEqual(self.names.label(IMPOSTOR), "Bob (bad00000, not your contact)")
 
     def test_absent_contact(self) -> None:
         """Who has the name of a contact that isn't here is told from it, too."""
         self.offer(IMPOSTOR, "b0b", mistaken_for=BOB)
-        self.assertEqual(self.labels.label(IMPOSTOR), "b0b (bad00000, not your contact)")
+        self.assertEqual(self.names.label(IMPOSTOR), "b0b (bad00000, not your contact)")
 
     def test_forgotten(self) -> None:
         """When the contact is forgotten, its name is free."""
         self.offer(IMPOSTOR, "bob", mistaken_for=BOB)
-        self.labels.learn(
+        self.names.learn(
             events.ContactChanged(
                 BOB, "bob", "forgotten", contact=False, muted=False, blocked=False
             )
         )
-        self.assertEqual(self.labels.label(IMPOSTOR), "bob (bad00000)")
+        self.assertEqual(self.names.label(IMPOSTOR), "bob (bad00000)")
 
     def test_called_by_its_id(self) -> None:
         """Somebody may have the beginning of the own id for a name, and another one later."""
         for name in (BOB[:8], "bob", BOB[:8]):
             self.offer(BOB, name)
-            self.assertEqual(self.labels.name(BOB), name)
+            self.assertEqual(self.names.name(BOB), name)
 
     def test_lookalikes(self) -> None:
         """Of strangers whose names look alike each has its id beside."""
         self.offer(BOB, "bob")
-        self.assertEqual(self.labels.label(BOB), "bob")
+        self.assertEqual(self.names.label(BOB), "bob")
         self.offer(CAROL, "b0b")
-        self.assertEqual(self.labels.label(BOB), "bob (b0b00000)")
-        self.assertEqual(self.labels.label(CAROL), "b0b (ca401000)")
+        self.assertEqual(self.names.label(BOB), "bob (b0b00000)")
+        self.assertEqual(self.names.label(CAROL), "b0b (ca401000)")
 
     def test_ours(self) -> None:
         """Whoever calls himself like us, or "you", is told by his id, contact or not."""
         for name in ("Alice", "alicе", "you", "YOU"):  # noqa: RUF001 - a Cyrillic e
             self.offer(BOB, name, contact=True)
-            self.assertEqual(self.labels.label(BOB), f"{name} (b0b00000)")
+            self.assertEqual(self.names.label(BOB), f"{name} (b0b00000)")
 
     def test_made_ids(self) -> None:
         """Of ids that begin alike as much is shown as tells them apart."""
         other = f"{BOB[:8]}-0000-8000-8000-00000000000f"
         self.offer(BOB, "bob")
         self.offer(other, "bob")
-        self.assertEqual(self.labels.label(BOB), f"bob ({BOB})")
-        self.assertEqual(self.labels.label(other), f"bob ({other})")
+        self.assertEqual(self.names.label(BOB), f"bob ({BOB})")
+        self.assertEqual(self.names.label(other), f"bob ({other})")
         self.offer(IMPOSTOR[:8] + BOB[8:], "carol", mistaken_for=IMPOSTOR[:8] + CAROL[8:])
-        shown = self.labels.label(IMPOSTOR[:8] + BOB[8:])
+        shown = self.names.label(IMPOSTOR[:8] + BOB[8:])
         self.assertNotIn(f"({IMPOSTOR[:8]},", shown)
 
     def test_crowd(self) -> None:
@@ -80,8 +80,8 @@ class LabelsTests(SynchronousTestCase):
         for number in range(1500):
             self.offer(f"{number:08x}-0000-8000-8000-000000000000", "dave")
         self.offer(BOB, "bob")
-        self.assertEqual(self.labels.label(BOB), "bob")
-        self.assertEqual(self.labels.label("00000001-0000-8000-8000-000000000000"), "? (00000001)")
+        self.assertEqual(self.names.label(BOB), "bob")
+        self.assertEqual(self.names.label("00000001-0000-8000-8000-000000000000"), "? (00000001)")
 
 
 class NotWhomYouKnowTests(SynchronousTestCase):

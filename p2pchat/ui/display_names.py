@@ -1,5 +1,5 @@
 """
-Names of peers on a screen, so that one label means one peer.
+Display names: what peers are called on a screen, so that one label means one peer.
 
 A contact is called by the name that it has here, and nothing else is: whoever has such a name, or
 one that looks like it, without being that contact is called so.  Where two strangers have the same
@@ -22,9 +22,9 @@ UNKNOWN = "?"
 
 
 @attrs.define
-class Labels:
+class DisplayNames:
     """
-    The labels of all who were met.
+    The display names of all who were met.
 
     :ivar username: what we call ourselves.
     """
