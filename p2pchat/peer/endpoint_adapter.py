@@ -101,6 +101,9 @@ class EndpointAdapter:
 
     def send(self, datagrams: Sequence[Datagram]) -> None:
         """Send datagrams from the bases that they name; one that isn't there loses them."""
+        if not self._streams:
+            self._sockets.send(datagrams)
+            return
         for base, group in groupby(datagrams, attrgetter("base")):
             if base in self._streams:
                 for datagram in group:

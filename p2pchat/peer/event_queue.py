@@ -73,20 +73,24 @@ class ListenerQueue:
         if self._others > MAX_HELD:
             self._thin()
 
-    def hand_on_one(self) -> bool:
-        """Call the listener with what waits longest; tell whether there was anything."""
-        if self._is_paused or not self._waiting:
-            return False
+    @property
+    def has_next(self) -> bool:
+        """Whether something waits, and the listener takes it."""
+        return bool(self._waiting) and not self._is_paused
+
+    def hand_on_one(self) -> None:
+        """Call the listener with what waits longest."""
+        if not self.has_next:  # the listener before this one has paused it
+            return
         if self._missing:
             missing, self._missing = self._missing, 0
             self.call(Trouble(f"{missing:,} older events were dropped: nobody read them."))
-            return True
+            return
         event = self._waiting.popleft()
         is_line = isinstance(event, MessageReceived)
         self._others -= not is_line
         self.call(event)
         self.lines += is_line
-        return True
 
     def call(self, event: NodeEvent) -> None:
         """Call the listener; one that fails has had its chance, and costs nobody else anything."""
@@ -154,15 +158,18 @@ class EventQueue:
             return
         self._is_handing_on = True
         try:
-            while sum(one.hand_on_one() for one in list(self._queues)):
-                pass  # one event for each in turn, so that all hear it before the next
+            while ready := [one for one in self._queues if one.has_next]:
+                for one in ready:  # one event for each in turn, so that all hear it before the next
+                    one.hand_on_one()
         finally:
             self._is_handing_on = False
         self._confirm()
 
     def _confirm(self) -> None:
         """Tell of the lines that everybody has had."""
-        had = min((one.lines for one in self._queues), default=None)
+        if not self._lines:
+            return
+        had = min([one.lines for one in self._queues], default=None)
         count = len(self._lines) if had is None else had - self._taken_lines
         if count:
             self._taken_lines += count

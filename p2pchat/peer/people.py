@@ -146,7 +146,7 @@ class People:
         if isinstance(event, _WITH_CONTACT):
             changes["contact"] = person.is_contact
             changes["mistaken_for"] = self.contacts.mistaken_for(event.peer_id, event.name)
-        if person.is_contact and person.name:
+        if person.is_contact and person.name not in {"", event.name}:
             changes["name"] = person.name
         return attrs.evolve(event, **changes) if changes else event
 

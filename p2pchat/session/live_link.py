@@ -189,7 +189,7 @@ class LiveLink:
         """
         Hand on what is to be said, as the link has room; it may turn out to have ended.
 
-        Tells whether there was anything.
+        Tells whether there may be more than there was room for.
         """
         link = self._link
         if link is None or not link.is_writable:
@@ -200,7 +200,7 @@ class LiveLink:
             room -= len(frame)
         if frames:
             link.send(link.control, encode_frames(frames))
-        return bool(frames)
+        return room <= 0
 
     # -- datagrams and time
 
@@ -216,11 +216,12 @@ class LiveLink:
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes out: first the last words of links that are gone."""
         outgoing, self._farewell = self._farewell, []
-        self.fill(now)
+        is_full = self.fill(now)
         while datagrams := self._datagrams(now):
             outgoing += datagrams
-            if len(outgoing) >= PORTION or not self.fill(now):  # what went out has made room
+            if not is_full or len(outgoing) >= PORTION:
                 break
+            is_full = self.fill(now)  # what went out has made room
         return outgoing
 
     def _datagrams(self, now: float) -> list[Datagram]:
