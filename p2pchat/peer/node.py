@@ -243,8 +243,7 @@ class Node:
         """Confirm lines to their authors: every front end has had them."""
         with self._adapter.driver as now:
             for line in lines:
-                if (session := self._endpoint.sessions.get(line.peer_id)) is not None:
-                    session.read(line.id, now)
+                self._endpoint.read(line.peer_id, line.id, now)
 
     def _keep(self, peer_id: str, hint: PathHint) -> None:
         try:

@@ -29,13 +29,14 @@ import attrs
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.callers import Callers, Ring
 from p2pchat.session.peer_session import PeerSession
+from p2pchat.session.receipts import Receipts
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
 from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.punching import PathMoved, RoundEnded
-from p2pchat.traversal.routes import PORTION, RELAYS, Datagram
+from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, RELAYS, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
 
@@ -44,6 +45,8 @@ STALE_TIMERS = 64  # entries of the heap that are out of date, beside as many as
 MAX_OVER = 64  # sessions that are over, and of which the person may ask why
 
 _UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
+_CHAT_SOCKET = frozenset({CHAT_SOCKET})
+_OF_ATTEMPTS = (LinkDatagrams, PathMoved, RoundEnded)  # what concerns one session
 
 
 class Standing(Protocol):
@@ -86,6 +89,7 @@ class Endpoint:
     :ivar heartbeat: seconds between heartbeats, where no NAT wants them sooner.
     :ivar standing: of a peer, by its id.
     :ivar sessions: by peer id.
+    :ivar agent: the traversal of our socket.
     """
 
     context: SessionContext
@@ -96,20 +100,17 @@ class Endpoint:
     _callers: Callers = attrs.Factory(Callers)
     _owners: dict[str, PeerSession] = attrs.Factory(dict)  # by attempt
     _woken: dict[str, PeerSession] = attrs.Factory(dict)  # they have something to give
+    _receipts: Receipts = attrs.Factory(Receipts)
     _deadlines: dict[str, float] = attrs.Factory(dict)  # by peer id
     _timers: list[tuple[float, str]] = attrs.Factory(list)  # a heap
     _known_candidates: object = ()
     _interval: float = attrs.field(init=False)
     _events: deque[EndpointEvent] = attrs.Factory(deque)
+    agent: Agent = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._interval = self.heartbeat
+        self.agent, self._interval = self.context.agent, self.heartbeat
         self._known_candidates = self.agent.candidates()
-
-    @property
-    def agent(self) -> Agent:
-        """The traversal of our socket."""
-        return self.context.agent
 
     # -- sessions
 
@@ -144,6 +145,16 @@ class Endpoint:
         elif name and not session.name:
             session.log.name = name
         return session
+
+    def read(self, peer_id: str, message_id: str, now: float) -> None:
+        """Somebody has taken a line of a peer, and so all before it: confirm them soon."""
+        self._receipts.read(peer_id, message_id, now)
+
+    def _confirm(self, now: float) -> None:
+        """Let conversations send the receipts that are due."""
+        for peer_id, message_id in self._receipts.take().items():
+            if (session := self.sessions.get(peer_id)) is not None:
+                session.read(message_id, now)
 
     def tidy(self, now: float) -> None:
         """Drop sessions that are over; of those that the person wanted, the last stay a while."""
@@ -263,7 +274,8 @@ class Endpoint:
         """Return the earliest deadline of a child."""
         while self._timers and self._deadlines.get(self._timers[0][1]) != self._timers[0][0]:
             heapq.heappop(self._timers)
-        return earliest(self.agent.get_timer(), self._timers[0][0] if self._timers else None)
+        sessions = self._timers[0][0] if self._timers else None
+        return earliest(self.agent.get_timer(), sessions, self._receipts.due)
 
     def _note_deadline(self, session: PeerSession) -> None:
         deadline = session.get_timer()
@@ -281,6 +293,8 @@ class Endpoint:
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what the children want to send."""
         outgoing: list[Datagram] = []
+        if self._receipts.due is not None and self._receipts.due <= now:
+            self._confirm(now)
         any_came = True
         while any_came and len(outgoing) < PORTION:  # what one child says may wake another
             checks = self.agent.datagrams_to_send(now)
@@ -294,15 +308,17 @@ class Endpoint:
 
     def _take_from(self, session: PeerSession, outgoing: list[Datagram], now: float) -> None:
         """Take what a session has to give."""
+        if self._receipts.owes(session.peer_id) and not session.is_open:
+            self._confirm(now)  # a goodbye is the last that is said
         datagrams = session.datagrams_to_send(now)
-        if any(base.startswith(RELAYS) for base in {one.base for one in datagrams}):
+        if {one.base for one in datagrams} <= _CHAT_SOCKET:
+            outgoing += datagrams
+        else:
             for datagram in datagrams:
                 if datagram.base.startswith(RELAYS):
                     self.agent.send_relayed(datagram, now)
                 else:
                     outgoing.append(datagram)
-        else:
-            outgoing += datagrams
         if len(datagrams) < PORTION:
             self._woken.pop(session.peer_id, None)
         self._take_events(session, now)
@@ -321,7 +337,7 @@ class Endpoint:
         any_came = False
         while (event := self.agent.next_event()) is not None:
             any_came = True
-            if isinstance(event, LinkDatagrams | PathMoved | RoundEnded):
+            if isinstance(event, _OF_ATTEMPTS):
                 self._hand_to_owner(event, now)
             else:
                 self._react(event, now)

@@ -135,7 +135,7 @@ class Peer:
             elif isinstance(event, events.SessionEvent):
                 self.told.append(event)
                 if self.reads and isinstance(event, events.MessageReceived):
-                    self.session.read(event.id, now)
+                    self.endpoint.read(self.other, event.id, now)
                     outgoing += self.endpoint.datagrams_to_send(now)
         self.sent += outgoing
         return outgoing

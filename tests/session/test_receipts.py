@@ -1,0 +1,69 @@
+"""Receipts that wait a moment."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat import events
+from p2pchat.session.receipts import RECEIPT_DELAY, RECEIPT_LINES, Receipts
+from tests.session.pair import Pair
+
+
+class ReceiptsTests(SynchronousTestCase):
+    """When receipts are due."""
+
+    def setUp(self) -> None:
+        self.receipts = Receipts()
+
+    def test_delay(self) -> None:
+        """A receipt is due RECEIPT_DELAY after the first line that it confirms."""
+        self.assertIsNone(self.receipts.due)
+        self.receipts.read("bob", "e-1", 10.0)
+        self.receipts.read("bob", "e-2", 10.001)
+        self.assertEqual(self.receipts.due, 10.0 + RECEIPT_DELAY)
+        self.assertEqual(self.receipts.take(), {"bob": "e-2"})
+        self.assertIsNone(self.receipts.due)
+
+    def test_many_lines(self) -> None:
+        """Many lines, of however many peers, make all receipts due at once, and no state grows."""
+        for number in range(RECEIPT_LINES):
+            self.assertNotEqual(self.receipts.due, 10.0)
+            self.receipts.read(f"peer {number}", "e-1", 10.0)
+        self.assertEqual(self.receipts.due, 10.0)
+        self.assertEqual(len(self.receipts.take()), RECEIPT_LINES)
+        self.assertFalse(self.receipts.owes("peer 1"))
+
+
+class PairTests(SynchronousTestCase):
+    """Receipts between two peers."""
+
+    def setUp(self) -> None:
+        self.pair = Pair()
+        self.pair.connect()
+        self.pair.run(1)
+        self.alice, self.bob = self.pair.both
+
+    def test_one_for_many(self) -> None:
+        """Lines that come one right after the other are confirmed together."""
+        before = len(self.bob.sent)
+        for number in range(4):
+            self.pair.say(self.alice, f"line {number}")
+            self.pair.wire.run(RECEIPT_DELAY / 5)
+        self.pair.run(0.1)
+        self.assertEqual(len(self.alice.events(events.MessageDelivered)), 4)
+        self.assertLess(len(self.bob.sent) - before, 4)  # QUIC's acknowledgements among them
+
+    def test_goodbye(self) -> None:
+        """Whoever reads a line and leaves at once has confirmed it."""
+        self.pair.say(self.alice, "are you there?")
+        while not self.bob.texts():
+            self.pair.wire.run(RECEIPT_DELAY / 5)
+        self.bob.session.disconnect(self.pair.wire.now)
+        self.pair.run_until(lambda: self.alice.events(events.Disconnected))
+        self.assertEqual(self.alice.events(events.Disconnected)[0].undelivered, 0)
+
+    def test_gone(self) -> None:
+        """What was read of a peer who is gone meanwhile is nobody's."""
+        self.bob.endpoint.read("nobody", "e-1", self.pair.wire.now)
+        self.pair.run(2 * RECEIPT_DELAY)
+        self.assertGreater(self.pair.chat(), 0)
