@@ -67,7 +67,7 @@ class PeerProtocol(BatchProtocol):
         if self.transport is None:
             return
         try:
-            self._set_ttl(family(destination[0]), DEFAULT_TTL if ttl is None else ttl)
+            self._set_ttl(destination, DEFAULT_TTL if ttl is None else ttl)
             if isinstance(self.transport, BatchPort):
                 self.unsent += self.transport.write_batch(datagrams, destination)
                 return
@@ -84,10 +84,10 @@ class PeerProtocol(BatchProtocol):
         self.unsent += count
         _log.debug("datagrams not sent: {error}", error=error)
 
-    def _set_ttl(self, to: Family, ttl: int) -> None:
+    def _set_ttl(self, to: Address, ttl: int) -> None:
         if ttl != self._ttl:
             handle = self.transport.getHandle()  # type: ignore[union-attr]
-            handle.setsockopt(*_HOPS[to], ttl)
+            handle.setsockopt(*_HOPS[family(to[0])], ttl)
             self._ttl = ttl
 
 

@@ -362,15 +362,21 @@ class Agent:
 
     def get_timer(self) -> float | None:
         """Return the earliest wish of a child."""
-        own = (self._relay_at, self._relay_until, self._slots.get_timer())
-        attempts = (attempt.get_timer() for attempt in self._checking())
-        return earliest(self.gathering.get_timer(), self.relays.get_timer(), *own, *attempts)
+        children = earliest(
+            self.gathering.get_timer(), self.relays.get_timer(), self._slots.get_timer()
+        )
+        found = earliest(children, self._relay_at, self._relay_until)
+        for attempt in self._checking():
+            found = earliest(found, attempt.get_timer())
+        return found
 
     # -- what comes out
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what the children want to send."""
         self._drain(now)
+        if not self._outgoing:
+            return []
         outgoing, self._outgoing = self._outgoing, []
         # An attempt that was forgotten meanwhile sends nothing more.
         return [one for ufrag, one in outgoing if not ufrag or ufrag in self._attempts]

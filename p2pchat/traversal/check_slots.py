@@ -130,5 +130,7 @@ class CheckSlots:
 
     def get_timer(self) -> float | None:
         """Return when a first round will have waited for too long."""
+        if not self.is_awaited:
+            return None
         oldest = earliest(*(next(iter(self._waiting[rank].values()), None) for rank in (0, 3)))
         return None if oldest is None else oldest + LONGEST_WAIT

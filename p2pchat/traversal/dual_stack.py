@@ -110,7 +110,7 @@ class DualGathering:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        return earliest(*(gathering.get_timer() for gathering in self._families.values()))
+        return earliest(*[gathering.get_timer() for gathering in self._families.values()])
 
     @property
     def is_blocked(self) -> bool:

@@ -233,7 +233,7 @@ class Gathering:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        times = [self._refresh_at, self._doubt_at, *(one.due for one in self._bindings)]
+        times = [self._refresh_at, self._doubt_at, *[one.due for one in self._bindings]]
         if self._filtering is not None and self.is_complete and not self._unreached:
             times.append(self._filtering.due)
         return earliest(*times)

@@ -289,9 +289,10 @@ class Relays:
 
     def is_serving(self, address: Address) -> bool:
         """Tell whether a relay at this address granted us an allocation that we use or close."""
-        return any(
-            one.allocation.server == address and one.allocated_at is not None for one in self._all()
-        )
+        for one in self._all():  # any() with a generator takes longer, and each datagram asks
+            if one.allocation.server == address and one.allocated_at is not None:
+                return True
+        return False
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -351,8 +352,10 @@ class Relays:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        times = (relayed.allocation.get_timer() for relayed in self._all())
-        return earliest(self._streams_at, self._retry_at, *times)
+        found = earliest(self._streams_at, self._retry_at)
+        for relayed in self._all():
+            found = earliest(found, relayed.allocation.get_timer())
+        return found
 
     def reports(self, began: float) -> tuple[RelayReport, ...]:
         """

@@ -24,6 +24,8 @@ class Family(Enum):
     IPV4 = 4
     IPV6 = 6
 
+    __hash__ = object.__hash__  # that of Enum is Python code, and each datagram looks one up
+
 
 def family(host: str) -> Family:
     """Tell the family of an IP literal."""
