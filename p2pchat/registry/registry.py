@@ -56,6 +56,7 @@ from p2pchat.wire.documents import (
     PeerDocument,
     Registration,
     Removal,
+    Sealed,
     Subscription,
 )
 from p2pchat.wire.origins import host
@@ -219,7 +220,7 @@ class Registry:
         if work.is_required(peer_id, self.now()) and not (yield self.store.find(peer_id)):
             work.verify(peer_id, described.work, self.runtime.wall_time())
         wall, renewal = self.runtime.wall_time(), self.runtime.random_name()
-        record = Record.of(peer_id, described, ip, wall, renewal)
+        record = Record.of(peer_id, described, ip, wall, renewal, registration=token)
         online = yield self.store.register(record, document)
         self.admission.count_key(peer_id)
         work.record(peer_id, self.now())
@@ -266,7 +267,7 @@ class Registry:
     @inlineCallbacks
     def deliver(self, token: str, peer_id: str) -> _Steps[None]:
         """Pass a document on to the peer that it is for."""
-        document = self._read(token, PeerDocument, frozenset({peer_id}))
+        document = self._read(token, Sealed | PeerDocument, frozenset({peer_id}))
         delivery = yield self.store.deliver(peer_id, document, token)
         if delivery is Delivery.UNKNOWN_AUTHOR:
             raise refused(403, "not-registered", "register first, then send documents")

@@ -29,16 +29,23 @@ from itertools import takewhile
 import attrs
 
 from p2pchat.registry.admission.rates import Rate
-from p2pchat.wire.documents import Answer, Body, Offer
+from p2pchat.wire.documents import Answer, Body, Offer, Sealed
 
 KEPT = 86_400.0  # seconds; friends who talk daily stay known
 MAX_PAIRS = 100_000  # in the memory of a process, about 250 bytes each
 WEIGHT = 6  # the burst has room for three of the longest offers, 4 kB each, of one author
+SOLICITING = 1024  # bytes of a ciphertext, which offers and answers have at least
 SPANS = 4  # times that the budget takes to fill: 64 seconds, 150 bytes a second for an author
 
 
 def solicits(body: Body) -> bool:
-    """Tell whether a document makes its reader a correspondent: an offer, or an answer."""
+    """
+    Tell whether a document makes its reader a correspondent: an offer, or an answer.
+
+    Sealed ones are told by their length (:mod:`p2pchat.identity.sealing`).
+    """
+    if isinstance(body, Sealed):
+        return len(body.ciphertext) >= SOLICITING
     return isinstance(body, Offer | Answer)
 
 

@@ -57,7 +57,7 @@ from p2pchat.registry.http.plain_requests import PlainRequest
 from p2pchat.registry.http.site import MISTAKE, AnyRequest, RegistryRequest, RegistrySite, refuse
 from p2pchat.registry.refusals import Refused, refusal_of, refused
 from p2pchat.registry.registry import Registry
-from p2pchat.registry.store.directory import MAX_PAGE, Page
+from p2pchat.registry.store.directory import MAX_PAGE, Page, PublicRecord
 from p2pchat.wire.strict_json import JsonObject, dumps
 
 DOCUMENT_TYPE = b"application/jose"
@@ -153,7 +153,7 @@ class RegistryResource(_Resource):
     def peer(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
         """Show a record."""
         found = self.registry.find(check_peer_id(peer_id))
-        return found.addCallback(lambda record: _answer(request, record.to_json()))
+        return found.addCallback(lambda record: _answer(request, record.to_whole_json()))
 
     @app.route("/renew/<peer_id>", methods=["POST"])
     def renew(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
@@ -167,11 +167,10 @@ class RegistryResource(_Resource):
         """Show a page of records, where the operator lets anybody see them."""
         if not self.settings.has_list:
             return succeed(self._refuse(request, _NO_LIST))
-        after = _query(request, "after")
-        page = self.registry.page(
-            check_peer_id(after) if after else "", _limit(request), _query(request, "username")
-        )
-        return page.addCallback(lambda page: _answer(request, _shown(page)))
+        after, username = _query(request, "after"), _query(request, "username")
+        page = self.registry.page(check_peer_id(after) if after else "", _limit(request), username)
+        show = PublicRecord.to_json if username is None else PublicRecord.to_whole_json
+        return page.addCallback(lambda page: _answer(request, _shown(page, show)))
 
     @app.route("/peer/<peer_id>", methods=["DELETE"])
     def remove(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
@@ -379,8 +378,8 @@ def _send(request: AnyRequest, body: bytes, kind: bytes, status: int = HTTPStatu
     return body
 
 
-def _shown(page: Page) -> JsonObject:
-    return {"peers": [one.to_json() for one in page.records], "next": page.next}
+def _shown(page: Page, show: Callable[[PublicRecord], JsonObject]) -> JsonObject:
+    return {"peers": [show(one) for one in page.records], "next": page.next}
 
 
 def _ascii(data: bytes) -> str:

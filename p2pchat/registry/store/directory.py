@@ -38,6 +38,7 @@ class Record:
     :ivar as_of: when it registered last, seconds since 1970.
     :ivar renewal: what the peer shows to have this very record prolonged; nobody else is told.
     :ivar listed: whether pages show it; else it is found by its whole id only.
+    :ivar registration: the document that it was made of, as it came.
     """
 
     peer_id: str
@@ -48,18 +49,29 @@ class Record:
     as_of: int
     renewal: str = attrs.field(default="", repr=False)
     listed: bool = True
+    registration: str = attrs.field(default="", repr=False)
 
     @classmethod
-    def of(cls, peer_id: str, body: Registration, ip: str, now: float, renewal: str = "") -> Record:
+    def of(
+        cls,
+        peer_id: str,
+        body: Registration,
+        ip: str,
+        now: float,
+        renewal: str = "",
+        *,
+        registration: str = "",
+    ) -> Record:
         """
         Make the record of a registration.
 
         :param ip: where it came from.
         :param now: seconds since 1970.
         :param renewal: a random name, or empty: the record can't be prolonged.
+        :param registration: the document, as it came.
         """
         what = body.username, body.nat, ip, body.addresses
-        return cls(peer_id, *what, int(now), renewal, body.listed)
+        return cls(peer_id, *what, int(now), renewal, body.listed, registration)
 
     def is_prolonged_by(self, renewal: str, ip: str) -> bool:
         """Tell whether a token that came from this address prolongs this record."""
@@ -98,6 +110,10 @@ class PublicRecord:
             "port": record.port,
             "addresses": published or None,
         }
+
+    def to_whole_json(self) -> JsonObject:
+        """Return what whoever looks for this peer may see: what it signed, too."""
+        return {**self.to_json(), "registration": self.record.registration}
 
 
 @attrs.frozen

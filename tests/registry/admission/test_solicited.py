@@ -5,7 +5,14 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate, Rates
-from p2pchat.registry.admission.solicited import KEPT, Correspondents, Shares, solicits, span
+from p2pchat.registry.admission.solicited import (
+    KEPT,
+    SOLICITING,
+    Correspondents,
+    Shares,
+    solicits,
+    span,
+)
 from p2pchat.registry.registry import Settings
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -18,6 +25,7 @@ from p2pchat.wire.documents import (
     Offer,
     Refusal,
     Ringing,
+    Sealed,
     Subscription,
 )
 from tests.registry.http.test_resource import ALICE, BOB, ResourceCase
@@ -66,7 +74,9 @@ class CorrespondentsTests(SynchronousTestCase):
         """Only what a person meant makes a correspondent: not that a program rang or refused."""
         meant: list[Body] = [OFFER, Answer("s", Description("x", bytes(32), "ufrag", ()))]
         others: list[Body] = [Ringing("s"), Refusal("s", "busy"), Candidates("s", ())]
-        self.assertEqual([solicits(one) for one in (*meant, *others)], [True] * 2 + [False] * 3)
+        meant.append(Sealed(bytes(SOLICITING)))
+        others.append(Sealed(bytes(SOLICITING - 1)))
+        self.assertEqual([solicits(one) for one in (*meant, *others)], [True] * 3 + [False] * 4)
 
 
 class SharesTests(SynchronousTestCase):

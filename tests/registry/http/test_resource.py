@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import __version__
 from p2pchat.identity.nonces import UsedNonces
+from p2pchat.registry.admission.solicited import SOLICITING
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.http.client_address import TrustedProxies
 from p2pchat.registry.http.resource import HttpSettings
@@ -24,6 +25,7 @@ from p2pchat.wire.documents import (
     Registration,
     Removal,
     Ringing,
+    Sealed,
     Subscription,
 )
 from tests.registry.web import (
@@ -256,6 +258,15 @@ class ReadTests(ResourceCase):
         self.assertEqual([record["peer_id"] for record in answer["peers"]], [ALICE.peer_id])
         self.assertEqual(self.web.ask("GET", "/peers?username=zoe").json["peers"], [])
 
+    def test_registration(self) -> None:
+        """Whoever looks for somebody gets what they signed, as it came; a list doesn't show it."""
+        token = self.web.signed(ALICE, Registration("alice"))
+        self.web.post("/register", token)
+        self.assertEqual(self.web.ask("GET", f"/peer/{ALICE.peer_id}").json["registration"], token)
+        (named,) = self.web.ask("GET", "/peers?username=alice").json["peers"]
+        (listed,) = self.web.ask("GET", "/peers").json["peers"]
+        self.assertEqual(named, {**listed, "registration": token})
+
     def test_bad_queries(self) -> None:
         """Queries that mean nothing are malformed."""
         bad = ("limit=0", "limit=201", "limit=x", "limit=-1", "after=x", "username=%FF")
@@ -369,6 +380,14 @@ class DeliverTests(ResourceCase):
             self.assertEqual(self.web.post(self.path, token).status, 202)
         status = self.web.ask("GET", "/status").json
         self.assertEqual((status["offers"], status["deliveries"]), (1, 3))
+
+    def test_sealed(self) -> None:
+        """What is sealed is passed on as it came; a long one makes its reader a correspondent."""
+        stream = self.web.subscribe(BOB, self.web.signed(BOB, Subscription()))
+        for size in (SOLICITING - 1, SOLICITING):
+            token = self.web.signed(ALICE, Sealed(bytes(size)), BOB.peer_id)
+            self.assertEqual(self.web.post(self.path, token).status, 202)
+            self.assertIn(token.encode(), stream.wire.value())
 
     def test_offline_then_again(self) -> None:
         """A document for a peer without a stream is refused at once, and may be sent again."""
