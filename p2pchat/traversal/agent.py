@@ -51,7 +51,7 @@ from p2pchat.traversal.relays import BasesChanged, Relays, RelaysEvent, StreamCh
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route, RouteTable
 from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
-from p2pchat.traversal.strategy import Plan, plan
+from p2pchat.traversal.strategy import Plan, likeliest, plan
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, are_quic, classify
@@ -167,6 +167,7 @@ class Agent:
         *,
         hint: PathHint | None = None,
         has_priority: bool = False,
+        flight: tuple[bytes, ...] = (),
     ) -> Punching:
         """
         Begin an attempt; its checks go out when it has a slot.
@@ -175,6 +176,7 @@ class Agent:
         :param low_ttl: see :meth:`p2pchat.traversal.punching.Punching.begin`.
         :param hint: how this peer was reached last.
         :param has_priority: whether the peer is a contact, or our person called or accepted it.
+        :param flight: datagrams of a link that follow the first checks to the likeliest addresses.
         """
         bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
         remote = RemoteCandidates(self.gathering.is_local)
@@ -189,8 +191,12 @@ class Agent:
             self._slots,
             remote_nat,
             hint,
+            flight=flight,
             outbox=self._outbox,
         )
+        if flight:
+            seen, families = self.gathering.reflexive_addresses, self.gathering.families
+            attempt.flight_to.update(likeliest(candidates, seen, families))
         attempt.may_send = partial(self._may_send, attempt)
         self._attempts[attempt.ufrag] = attempt
         self._slots.begin(has_priority, now)

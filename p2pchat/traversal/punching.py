@@ -141,6 +141,9 @@ class Punching:
     :ivar remote_nat: what the other side says of its NAT.
     :ivar hint: how this peer was reached last.
     :ivar may_send: takes where a packet is to go, and its bytes of payload; tells whether it may.
+    :ivar flight: datagrams that follow the first check to each address of ``flight_to``.
+    :ivar flight_to: two of the other side's addresses at most
+        (:func:`p2pchat.traversal.strategy.likeliest`).
     :ivar outbox: what its parent is to take, in order.
     :ivar path: the path in use.
     :ivar method: how it was made.
@@ -159,6 +162,8 @@ class Punching:
     remote_nat: NatTraits = attrs.Factory(NatTraits)
     hint: PathHint | None = None
     may_send: Callable[[Route, int, float], bool] = lambda _route, _octets, _now: True
+    flight: tuple[bytes, ...] = ()
+    flight_to: set[Address] = attrs.Factory(set)
     outbox: deque[PunchingEvent] = attrs.Factory(deque)
     path: Path | None = None
     method: PathMethod | None = None
@@ -454,6 +459,15 @@ class Punching:
         self._send(Datagram(check, route.address, ttl, route.base))
         self._sent[identifier] = SentCheck(pair, now, pair.nominating)
         pair.check_sent(now)
+        if route.address in self.flight_to and route.base == CHAT_SOCKET:
+            self._send_flight(route, now)
+
+    def _send_flight(self, to: Route, now: float) -> None:
+        """Send the flight after the check that makes its route heard over there."""
+        self.flight_to.remove(to.address)
+        for data in self.flight:
+            if self.may_send(to, len(data), now):
+                self._send(Datagram(data, to.address, base=to.base))
 
     def _send(self, datagram: Datagram) -> None:
         self.outbox.append(CheckDatagram(self.ufrag, datagram))

@@ -22,15 +22,19 @@ Readings of NATs are often wrong, so none of this takes plain checks away; it on
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 import attrs
 
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
+from p2pchat.wire.addresses import Address, Family, Scope, family, scope
+from p2pchat.wire.documents import Candidate, CandidateType
 
 GUESSING_DELAY = 0.15  # seconds that plain checks have for themselves
 OPEN_FILTER_DELAY = 1.0  # the same, where the filter that they meet should let them through
+LIKELIEST = 2  # addresses that a link's first flight goes to before one has answered
 
 
 class Strategy(Enum):
@@ -86,3 +90,28 @@ def _plain_checks_do(strategy: Strategy, other: NatTraits) -> bool:
     # What a symmetric NAT sends comes from a port that nobody was told.  It gets in where there
     # is no NAT, or a filter that doesn't look at ports.
     return other.mapping is Mapping.NONE or other.admits_known_hosts
+
+
+def likeliest(
+    candidates: Iterable[Candidate], reflexive: Iterable[Address], families: frozenset[Family]
+) -> list[Address]:
+    """
+    Return the addresses of the other side at which checks are answered first, in all likelihood.
+
+    Behind a NAT of ours too, they are its host addresses; else what the internet sees of it, and a
+    relayed address only where nothing else is told.
+
+    :param reflexive: our own server-reflexive addresses.
+    :param families: those in which this machine has an address.
+    """
+    ours = {host for host, _port in reflexive}
+    told = [one for one in candidates if family(one.address[0]) in families]
+    is_near = any(one.address[0] in ours for one in told)
+
+    def rank(candidate: Candidate) -> int:
+        is_global = scope(candidate.address[0]) is Scope.GLOBAL
+        if candidate.type is CandidateType.RELAYED:
+            return 2
+        return int(is_global is is_near)
+
+    return [one.address for one in sorted(told, key=rank)][:LIKELIEST]

@@ -8,7 +8,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
-from p2pchat.traversal.strategy import GUESSING_DELAY, OPEN_FILTER_DELAY, Strategy, choose, plan
+from p2pchat.traversal.strategy import (
+    GUESSING_DELAY,
+    OPEN_FILTER_DELAY,
+    Strategy,
+    choose,
+    likeliest,
+    plan,
+)
+from p2pchat.wire.addresses import Family, parse_address
+from p2pchat.wire.documents import Candidate, CandidateType
 
 NONE = NatTraits(Mapping.NONE)
 EASY = NatTraits(Mapping.ENDPOINT_INDEPENDENT)
@@ -102,3 +111,41 @@ class HintTests(SynchronousTestCase):
         for ours, theirs in ((RANDOM, lenient), (lenient, RANDOM)):
             self.assertEqual(plan(ours, theirs).delay, OPEN_FILTER_DELAY)
         self.assertEqual(plan(RANDOM, EASY).delay, GUESSING_DELAY)
+
+
+def told(*addresses: str) -> list[Candidate]:
+    """Return candidates; those of 198.51.100.0/24 are a relay's, the public ones reflexive."""
+
+    def kind(text: str) -> CandidateType:
+        if text.startswith("198.51.100."):
+            return CandidateType.RELAYED
+        reflexive = text.startswith("203.0.113.")
+        return CandidateType.SERVER_REFLEXIVE if reflexive else CandidateType.HOST
+
+    return [Candidate(kind(text), parse_address(text)) for text in addresses]
+
+
+class LikeliestTests(SynchronousTestCase):
+    """What is larger than a check goes to two addresses at most before one has answered."""
+
+    def likeliest(self, ours: str, *theirs: str) -> list[str]:
+        """Return where it goes, for whom STUN sees at our address."""
+        found = likeliest(told(*theirs), [parse_address(ours)], frozenset({Family.IPV4}))
+        return [host for host, _port in found]
+
+    def test_another_network(self) -> None:
+        """Between networks it is what the internet sees of the other side."""
+        found = self.likeliest(
+            "203.0.113.9:1", "10.0.0.2:5", "172.17.0.1:5", "203.0.113.7:5", "198.51.100.1:6"
+        )
+        self.assertEqual(found, ["203.0.113.7", "10.0.0.2"])
+
+    def test_same_network(self) -> None:
+        """Behind one NAT it is what the other side has there."""
+        found = self.likeliest("203.0.113.7:1", "10.0.0.2:5", "203.0.113.7:5")
+        self.assertEqual(found, ["10.0.0.2", "203.0.113.7"])
+
+    def test_relay(self) -> None:
+        """A relay is taken where nothing else is told, and no family that we haven't."""
+        self.assertEqual(self.likeliest("203.0.113.9:1", "198.51.100.1:6"), ["198.51.100.1"])
+        self.assertEqual(self.likeliest("203.0.113.9:1", "[2001:db8::7]:6"), [])
