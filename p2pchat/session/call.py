@@ -54,6 +54,7 @@ RING_TIMEOUT = 90.0  # seconds for a person to decide
 PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
 ANSWER_PAUSE = 1.0  # seconds before an answer is sent again whose reader wasn't there
 MAX_ANSWERS = 2  # times that it is sent again: an event stream is renewed within that
+DATAGRAM_SIZE = 1200  # bytes of each datagram of a client's first flight; RFC 9000 section 14.1
 MAX_REPORTS = 10  # attempts that are reported; the oldest go
 
 
@@ -100,19 +101,35 @@ class ChecksBegan:
 
 
 @attrs.frozen
+class Agreed:
+    """
+    Both descriptions are there: :meth:`Call.check` is to follow, with our flight of a new link.
+
+    :ivar session: the name of the link that is to be made, unless ``continues``.
+    :ivar secret: for its handshake.
+    :ivar continues: whether both sides still hold the link that the offer named.
+    :ivar dials: whether our side makes the link's first flight: the answering side does.
+    :ivar flight: the other side's, if that made it.
+    """
+
+    session: str
+    secret: bytes = attrs.field(repr=False)
+    continues: bool
+    dials: bool
+    flight: tuple[bytes, ...]
+
+
+@attrs.frozen
 class PathReady:
     """
     The checks found a path.
 
-    :ivar session: the name of the link that is to be made, unless ``continues``.
-    :ivar continues: whether both sides still hold the link that the offer named.
-    :ivar dials: whether our side makes the link's first flight.
+    :ivar session: the name of the link that was to be made, unless ``continues``.
     """
 
     session: str
     path: Path
     continues: bool
-    dials: bool
 
 
 @attrs.frozen
@@ -128,7 +145,7 @@ class CallEnded:
     explanation: str
 
 
-CallEvent = SendDocument | AttemptBegan | PeerRings | ChecksBegan | PathReady | CallEnded
+CallEvent = SendDocument | AttemptBegan | PeerRings | Agreed | ChecksBegan | PathReady | CallEnded
 
 
 # Reasons that a refusal of the other side may give.  Any other one is read as "declined": a peer
@@ -206,6 +223,7 @@ class Call:
     _attempt: Attempt | None = None
     _number: int = 0  # of attempts so far
     _offered: Description | None = None  # theirs
+    _flight: bytes = b""  # of our answer
     _answers: int = 0  # times that our answer was sent
     _deadline: float | None = None
     _retry_gate: RetryGate = attrs.Factory(  # with the registry
@@ -233,8 +251,8 @@ class Call:
         return "" if self._attempt is None else self._attempt.ufrag
 
     @property
-    def dials(self) -> bool:
-        """Whether our side makes the link's first flight: the offering side does."""
+    def is_outgoing(self) -> bool:
+        """Whether the offer is ours."""
         return self.direction is Direction.OUTGOING
 
     @property
@@ -273,7 +291,7 @@ class Call:
 
     def accept(self, now: float) -> None:
         """
-        Answer the offer and begin to check.
+        Take the offer; the answer goes out with :meth:`check`.
 
         :raises RemoteProtocolError: the offer's key is unfit.
         """
@@ -315,6 +333,14 @@ class Call:
     def candidates_changed(self) -> None:
         """Tell the other side, if it has an offer or answer of ours: our candidates changed."""
         self._take(Call.candidates_changed)
+
+    def check(self, flight: tuple[bytes, ...], now: float) -> None:
+        """
+        Begin to check, as :class:`Agreed` asks.
+
+        :param flight: our first datagrams of the new link; none where the old one goes on.
+        """
+        self._take(Call.check, flight, now)
 
     def path_found(self, path: Path) -> None:
         """Settle on the path that the checks found."""
@@ -359,11 +385,15 @@ class Call:
     def _send(self, body: PeerDocument) -> None:
         self._events.append(SendDocument(body))
 
-    def _check(self, theirs: Description, now: float) -> None:
-        self.attempt.begin(theirs, self.has_priority, now)
+    def _agree(self, theirs: Description, flight: bytes = b"") -> None:
+        self.attempt.agree(theirs)
         # Each side names the link that it still holds; only if both name the same it goes on.
         self.continues = bool(theirs.link) and theirs.link == self.held_link
         self.stage, self._deadline = CallStage.CHECKING, None
+        starts = range(0, len(flight), DATAGRAM_SIZE)
+        datagrams = tuple(flight[start : start + DATAGRAM_SIZE] for start in starts)
+        secret, dials = self.attempt.handshake_secret, not self.is_outgoing
+        self._events.append(Agreed(self.session, secret, self.continues, dials, datagrams))
         addresses = dict.fromkeys(format_address(one.address) for one in theirs.candidates)
         self._events.append(ChecksBegan(tuple(addresses)))
 
@@ -380,7 +410,7 @@ class Call:
 
     def _settle(self, path: Path) -> None:
         self.stage, self._deadline = CallStage.SETTLED, None
-        self._events.append(PathReady(self.session, path, self.continues, self.dials))
+        self._events.append(PathReady(self.session, path, self.continues))
 
     def _cancel(self, reason: str) -> None:
         self._send(Refusal(self.session, reason))
@@ -388,7 +418,7 @@ class Call:
 
     def _expire(self, _now: float) -> None:
         """End a call that a person didn't take in time; the other side is told why."""
-        self._send(Refusal(self.session, "cancelled" if self.dials else "no-answer"))
+        self._send(Refusal(self.session, "cancelled" if self.is_outgoing else "no-answer"))
         self._end("no-answer", f"nobody answered within {RING_TIMEOUT:.0f} seconds")
 
     def _end(self, reason: str, explanation: str) -> None:
@@ -410,8 +440,11 @@ class Call:
         self.stage, self._deadline = CallStage.RINGING, now + RING_TIMEOUT
         self._events.append(PeerRings())
 
-    def _answered(self, answer: Answer, now: float) -> None:
-        self._check(answer.description, now)
+    def _answered(self, answer: Answer, _now: float) -> None:
+        self._agree(answer.description, answer.flight)
+
+    def _check_answer(self, flight: tuple[bytes, ...], now: float) -> None:
+        self.attempt.begin(self.has_priority, flight, now)
         self._send(Candidates(self.session, (), True))
 
     def _unanswered(self, now: float) -> None:
@@ -465,13 +498,18 @@ class Call:
     def _accept(self, now: float) -> None:
         assert self._offered is not None
         self.agent.prepare(now)
-        self._check(self._offered, now)
+        self._agree(self._offered)
+
+    def _check_offer(self, flight: tuple[bytes, ...], now: float) -> None:
+        self.attempt.begin(self.has_priority, (), now)
+        self._flight = b"".join(flight)
         self._send_answer(now)
 
     def _send_answer(self, _now: float) -> None:
         self._answers, self._deadline = self._answers + 1, None
         link = self.held_link if self.continues else ""
-        self._send(Answer(self.session, self.attempt.describe(self.username, link)))
+        description = self.attempt.describe(self.username, link)
+        self._send(Answer(self.session, description, self._flight))
 
     def _answer_undelivered(self, document: DeliveryFailure, now: float) -> None:
         """Send the answer again in a moment, a few times: the caller may be renewing its stream."""
@@ -512,7 +550,7 @@ _ACTIONS: Mapping[tuple[Direction | None, CallStage], _Row] = {
     },
     (Direction.OUTGOING, CallStage.CHECKING): {
         Candidates: Call._add_candidates, Refusal: Call._hung_up,
-        Call.candidates_changed: Call._update,
+        Call.check: Call._check_answer, Call.candidates_changed: Call._update,
         Call.path_found: Call._settle, Call.round_failed: Call._try_again,
         Call.cancel: Call._cancel,
     },
@@ -529,7 +567,7 @@ _ACTIONS: Mapping[tuple[Direction | None, CallStage], _Row] = {
     },
     (Direction.INCOMING, CallStage.CHECKING): {
         Candidates: Call._add_candidates, Refusal: Call._taken_back,
-        Call.candidates_changed: Call._update,
+        Call.check: Call._check_offer, Call.candidates_changed: Call._update,
         Call.path_found: Call._settle, Call.round_failed: Call._fail,
         Call.undeliverable: Call._answer_undelivered, Call.handle_timer: Call._send_answer,
         Call.cancel: Call._cancel,

@@ -349,8 +349,8 @@ class Endpoint:
         if session is None:
             return
         match event:
-            case LinkDatagrams(_, datagrams, route):
-                session.receive_link_datagrams(datagrams, route, now)
+            case LinkDatagrams(_, datagrams):
+                session.receive_link_datagrams(datagrams, now)
             case PathMoved(ufrag, path):
                 session.path_moved(ufrag, path, now)
             case RoundEnded(ufrag, succeeded):

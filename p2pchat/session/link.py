@@ -47,7 +47,10 @@ PROBES = 1  # probe timeouts in a row after which link time stands
 KNOCK = (0.1, 15.0)  # seconds from the first to the next knock at least; longest wait
 HELD = 256 * 1024  # bytes before PROOF, if its packet was lost; a first flight has some thousands
 OVERHEAD = 64  # bytes that each piece that is held costs beside its own
-PROOF_DEADLINE = 10.0  # seconds from start(); four round trips on a bad satellite link
+FIRST_FLIGHT = 4 * quic.DATAGRAM_SIZE  # bytes of the waiting side's, to addresses unproven
+PROOF_DEADLINE = (
+    10.0  # seconds from start(), and from the first path; four round trips on a bad satellite link
+)
 
 
 class LinkState(Enum):
@@ -107,7 +110,8 @@ class Link:
     _probes: int = PROBES  # at how many link time stands
     _knock_at: float = 0.0  # while it does
     _knock_wait: float = 0.0  # seconds
-    _deadline: float = 0.0
+    _has_path: bool = False  # or had one
+    _deadline: float = 0.0  # for the proof
     _proved: bool = False  # our proof is written
     _opening: bytes = b""  # of the other side's control stream, before its proof is whole
     _held: list[quic.StreamEvent] = attrs.Factory(list)  # before it holds
@@ -126,11 +130,13 @@ class Link:
 
     def first_flight(self, now: float) -> list[bytes]:
         """
-        Return the datagrams that begin the handshake, for a document of the dialing side.
+        Return the datagrams that begin the handshake, to be sent before there is a path.
 
         They go out again over the path when there is one.  Link time stands until an answer comes,
         for the way of a document is no round-trip time.
         """
+        if self._allowance is not None:
+            self._allowance = min(self._allowance, FIRST_FLIGHT)
         flight = self.datagrams_to_send(now)
         self._clock.stand(now)
         return flight
@@ -197,9 +203,11 @@ class Link:
 
     def wake(self, now: float) -> None:
         """A path was found, or the one of now verified: what wasn't answered is sent again."""
-        self._allowance = None
         if self.state is LinkState.OPEN:
             self._clock.go_on(now, self.rtt)
+        elif not self._has_path:
+            self._deadline = now + PROOF_DEADLINE
+        self._has_path, self._allowance = True, None
         self._flight.send_again()
         self._may_probe()
 

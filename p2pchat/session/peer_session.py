@@ -5,7 +5,9 @@ The stages, and what each does with what happens, are in :mod:`p2pchat.session.s
 
 Rules that its table doesn't show:
 
-* The calling side dials the link.  If two offers cross, the one of the lower peer id counts.
+* If two offers cross, the one of the lower peer id counts.
+* The answering side dials the link: its first flight stands in the answer.  The calling side sends
+  its own with the first checks, and after it what it has to say.
 * An offer needs no approval while the call or conversation that was approved goes on, and for a
   while after it was lost, not ended (:mod:`p2pchat.session.approval`).
 * Only this side knows whether it ended something: no word of the other side is believed in that.
@@ -43,7 +45,7 @@ from p2pchat.session.stages import (
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
-from p2pchat.traversal.routes import Datagram, Route
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import messages
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal
 
@@ -163,7 +165,9 @@ class PeerSession(SessionState):
 
     def _ours_counts(self, running: Call) -> bool:
         """Tell whether our own offer goes on although theirs has crossed it."""
-        if running.stage in {calls.CallStage.PAUSING, calls.CallStage.OFFERED} or not running.dials:
+        if running.stage in {calls.CallStage.PAUSING, calls.CallStage.OFFERED}:
+            return False
+        if not running.is_outgoing:
             return False
         return self._context.identity.peer_id < self.peer_id
 
@@ -220,9 +224,6 @@ class PeerSession(SessionState):
             else:
                 self._tell_end("not-proved", str(error))
                 self._end(str(error), now)
-            return
-        if not call.continues:
-            self._new_link(call.session, False, now)
 
     def undeliverable(self, document: DeliveryFailure, now: float) -> None:
         """The registry didn't deliver a document of ours."""
@@ -276,9 +277,9 @@ class PeerSession(SessionState):
                 self._rescue("checks on the path get no answer", now)
         self._drain(now)
 
-    def receive_link_datagrams(self, datagrams: Sequence[bytes], route: Route, now: float) -> None:
-        """Take QUIC datagrams from a route that an authentic check came over."""
-        self.link.receive_datagrams(datagrams, route, now)
+    def receive_link_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
+        """Take QUIC datagrams that came over a route of its attempt."""
+        self.link.receive_datagrams(datagrams, now)
         self._drain(now)
 
     def beat(self, now: float) -> None:
@@ -381,6 +382,8 @@ class PeerSession(SessionState):
                 self.log.happened(events.Rings)
             case calls.ChecksBegan(addresses):
                 self.log.happened(events.Checking, addresses)
+            case calls.Agreed():
+                self._agreed(event, now)
             case calls.PathReady():
                 self._path_ready(event, now)
             case calls.CallEnded(reason, explanation):
@@ -462,19 +465,29 @@ class PeerSession(SessionState):
             self._context.agent.forget(self._ufrag)
         self._ufrag = self._call.ufrag
         self.link.path = None
-        if ready.continues and self.link:
+        if not self.link:  # an attempt makes one
+            self._link_lost("the link ended before there was a path", now)
+            return
+        if ready.continues:
             self.link.probe(now)
-        elif ready.dials or not self.link:
-            if self.link.name == ready.session:  # it ended since we answered; an attempt has one
-                self._link_lost("the link ended before there was a path", now)
-                return
-            self._new_link(ready.session, ready.dials, now, ready.path.rtt)
         self._use(ready.path, now)
 
-    def _new_link(self, name: str, dials: bool, now: float, rtt: float = 0.0) -> None:
-        context, secret = self._context, self._call.attempt.handshake_secret
-        link = Link(context.identity, self.peer_id, context.certificate, secret, dials, rtt)
-        self.link.begin(link, name, now)
+    def _agreed(self, agreed: calls.Agreed, now: float) -> None:
+        """Make the link, unless ours goes on, and let its flight go where it may."""
+        flight: tuple[bytes, ...] = ()
+        if not agreed.continues:
+            context = self._context
+            link = Link(
+                context.identity,
+                self.peer_id,
+                context.certificate,
+                agreed.secret,
+                agreed.dials,
+                writes_early=not agreed.dials,  # who called knows whose first flight it has
+            )
+            self.link.begin(link, agreed.session, now)
+            flight = self.link.first_flight(agreed.flight, now)
+        self._call.check(flight, now)
 
     def _use(self, path: Path, now: float) -> None:
         """Send over this path from now on, and say so."""
@@ -536,17 +549,17 @@ class PeerSession(SessionState):
         if self.stage in {Stage.ENDED, Stage.AWAITING_RETRY, Stage.CLOSING}:
             return  # it ended in the same moment as what it was for
         if self.stage is Stage.OPEN:
-            if self.link:
+            if self.link and self.path is not None:
                 self._check_path(now)  # an offer more or less ends nothing, unless the path is dead
             else:
                 self._rescue(explanation, now)
         elif self.stage is Stage.RESCUING:
-            if self._call.dials:  # ours was refused: that is the end
+            if self._call.is_outgoing:  # ours was refused: that is the end
                 self._tell_end(reason)
                 self._end(reason, now)
             else:  # theirs came to nothing: make ours
                 self._rescue(explanation, now)
-        elif reason in {"cancelled", "no-answer"} and not self._call.dials:
+        elif reason in {"cancelled", "no-answer"} and not self._call.is_outgoing:
             self.log.happened(events.OfferEnded, reason, self.is_quiet)
             self.approval.end()
             self._end(reason, now)

@@ -106,7 +106,7 @@ class SessionState:
     @property
     def is_open(self) -> bool:
         """Whether lines go through now, as far as is known."""
-        return self.link.control.is_open and self.stage is not Stage.CLOSING
+        return self.link.control.is_open and self.is_conversing
 
     @property
     def is_offered(self) -> bool:

@@ -64,7 +64,6 @@ class LinkDatagrams:
 
     ufrag: str
     datagrams: tuple[bytes, ...]
-    route: Route
 
 
 @attrs.frozen
@@ -293,7 +292,7 @@ class Agent:
         route = Route(addr, base)
         ufrag = self._routes.owner(route)
         if ufrag is not None and are_quic(datagrams) and not self.relays.is_serving(addr):
-            self._events.append(LinkDatagrams(ufrag, tuple(datagrams), route))
+            self._events.append(LinkDatagrams(ufrag, tuple(datagrams)))
             return
         for data in datagrams:
             self.receive_on(base, data, addr, now)
@@ -314,7 +313,7 @@ class Agent:
     def _receive_link_datagram(self, data: bytes, route: Route) -> bool:
         ufrag = self._routes.owner(route)
         if ufrag is not None:
-            self._events.append(LinkDatagrams(ufrag, (data,), route))
+            self._events.append(LinkDatagrams(ufrag, (data,)))
         return ufrag is not None
 
     def _receive_stun(self, data: bytes, route: Route, now: float) -> bool:

@@ -5,9 +5,11 @@ One attempt to find a path to a peer: an offer, an answer, and the checks that f
 
     offering side                                      answering side
     describe()        ── offer ─────────────────────▶
-                                                       begin(offer): checks, low TTL
+                                                       agree(offer)
+                                                       begin(): checks, low TTL
                       ◀───────────────────── answer ── describe()
-    begin(answer)     ── candidates, began ─────────▶  full TTL
+    agree(answer)
+    begin()           ── candidates, began ─────────▶  full TTL
     update()          ── candidates ────────────────▶  add_candidates()
     add_candidates()  ◀───────────────── candidates ── update()
 
@@ -54,7 +56,7 @@ class Attempt:
     :ivar hint: how this peer was reached last.
     :ivar ufrag: our username fragment.
     :ivar is_over: whether it has been given up.
-    :ivar handshake_secret: for one link, once the checks have begun; empty before.
+    :ivar handshake_secret: for one link, once both descriptions are there; empty before.
     """
 
     agent: Agent
@@ -71,6 +73,8 @@ class Attempt:
         lambda self: Exchange.from_seed(self._random_bytes(32)), takes_self=True
     )
     _local: tuple[Candidate, ...] = ()  # as sent last
+    _remote: Description | None = None
+    _credentials: CheckCredentials | None = None
     _remote_nat: NatTraits | None = None
     _checks: Punching | None = None
     _checks_began: float | None = None
@@ -93,27 +97,39 @@ class Attempt:
 
     # -- the checks
 
-    def begin(self, remote: Description, has_priority: bool, now: float) -> None:
+    def agree(self, remote: Description) -> None:
         """
-        Begin to check the other side's candidates.
+        Derive the secrets of the attempt: the other side's description is there.
 
-        :param has_priority: whether the peer is a contact, or our person called or accepted it.
         :raises RemoteProtocolError: its ephemeral key is unfit.
         """
         secrets = self._exchange.secrets(
             remote.exchange, self.session, self.peer_ids, self.is_offering
         )
         self.handshake_secret = secrets.handshake
+        self._credentials = CheckCredentials(self.ufrag, remote.ufrag, secrets.checks)
+        self._remote = remote
+
+    def begin(self, has_priority: bool, flight: tuple[bytes, ...], now: float) -> None:
+        """
+        Begin to check the other side's candidates.
+
+        :param has_priority: whether the peer is a contact, or our person called or accepted it.
+        :param flight: datagrams that follow the first checks to the likeliest addresses.
+        """
+        remote, credentials = self._remote, self._credentials
+        assert remote is not None and credentials is not None
         self._remote_nat, self._checks_began = NatTraits.read(remote.nat), now
         self._note(remote.candidates)
         self._checks = self.agent.punch(
-            CheckCredentials(self.ufrag, remote.ufrag, secrets.checks),
+            credentials,
             remote.candidates,
             self._remote_nat,
             now,
             not self.is_offering,  # the answering side checks first, with a low TTL
             hint=self.hint,
             has_priority=has_priority,
+            flight=flight,
         )
 
     def add_candidates(self, update: Candidates, now: float) -> bool:

@@ -105,8 +105,8 @@ def likeliest(
     :param families: those in which this machine has an address.
     """
     ours = {host for host, _port in reflexive}
-    told = [one for one in candidates if family(one.address[0]) in families]
-    is_near = any(one.address[0] in ours for one in told)
+    usable = [one for one in candidates if family(one.address[0]) in families]
+    is_near = any(one.address[0] in ours for one in usable)
 
     def rank(candidate: Candidate) -> int:
         is_global = scope(candidate.address[0]) is Scope.GLOBAL
@@ -114,4 +114,4 @@ def likeliest(
             return 2
         return int(is_global is is_near)
 
-    return [one.address for one in sorted(told, key=rank)][:LIKELIEST]
+    return [one.address for one in sorted(usable, key=rank)][:LIKELIEST]

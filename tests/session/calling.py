@@ -7,7 +7,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.identity.exchange import PeerIds
-from p2pchat.session.call import Call, CallEvent, CallStage, SendDocument
+from p2pchat.session.call import Agreed, Call, CallEvent, CallStage, SendDocument
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.pairs import Path
@@ -25,6 +25,7 @@ from tests.identity import people
 NOW = 100.0
 ALICE, BOB = ("198.51.100.1", 1001), ("198.51.100.2", 2002)
 MORE = Candidate(CandidateType.SERVER_REFLEXIVE, ("203.0.113.9", 9))
+FLIGHTS = {True: (b"a" * 1200, b"b" * 1200), False: (b"c" * 1200,)}  # by who dials
 PATH = Path(BOB, CandidateType.HOST, CandidateType.HOST, 0.02)
 
 
@@ -48,13 +49,19 @@ class CallCase(SynchronousTestCase):
         self._outboxes: dict[Call, tuple[list[PeerDocument], list[CallEvent]]] = {}
 
     def outbox(self, one: Call) -> tuple[list[PeerDocument], list[CallEvent]]:
-        """Take what a call has to give; returns the documents and the other events that wait."""
+        """
+        Take what a call has to give; returns the documents and the other events that wait.
+
+        What both agreed on is followed by the checks, with a flight.
+        """
         documents, events = self._outboxes.setdefault(one, ([], []))
         while (event := one.next_event()) is not None:
             if isinstance(event, SendDocument):
                 documents.append(event.body)
-            else:
-                events.append(event)
+                continue
+            if isinstance(event, Agreed):
+                one.check(FLIGHTS[event.dials], NOW)
+            events.append(event)
         return documents, events
 
     def sent(self, one: Call) -> list[PeerDocument]:

@@ -32,6 +32,7 @@ from p2pchat.wire.documents import (
 from tests.session.calling import (
     ALICE,
     BOB,
+    FLIGHTS,
     NOW,
     PATH,
     CallCase,
@@ -57,10 +58,11 @@ class CallingTests(CallCase):
         """offering to checking: checks go out at full TTL and the other side is told so."""
         self.alice.receive(self.answer(), NOW)
         self.assertIs(self.alice.stage, CallStage.CHECKING)
-        (sent,) = self.alice.agent.datagrams_to_send(NOW)
-        self.assertEqual((sent.destination, sent.ttl), (BOB, None))
         self.assertEqual(self.sent(self.alice), [Candidates(self.alice.session, (), True)])
-        self.assertEqual(self.said(self.alice)[1:], [ChecksBegan(("198.51.100.2:2002",))])
+        check, *flight = self.alice.agent.datagrams_to_send(NOW)
+        self.assertEqual((check.destination, check.ttl), (BOB, None))
+        self.assertEqual(tuple(one.data for one in flight), FLIGHTS[False])
+        self.assertEqual(self.said(self.alice)[2:], [ChecksBegan(("198.51.100.2:2002",))])
         self.assertIsNone(self.alice.get_timer())
 
     def test_ringing(self) -> None:
@@ -84,10 +86,10 @@ class CallingTests(CallCase):
         self.assertIs(self.alice.stage, CallStage.CHECKING)
 
     def test_path(self) -> None:
-        """checking to settled: the caller dials a new link, named by the session."""
+        """checking to settled, on the link that is named by the session."""
         self.checking()
         self.alice.path_found(PATH)
-        self.assertEqual(self.said(self.alice), [PathReady(self.alice.session, PATH, False, True)])
+        self.assertEqual(self.said(self.alice), [PathReady(self.alice.session, PATH, False)])
         self.assertTrue(self.alice.is_over)
         self.alice.path_found(PATH)
         self.alice.round_failed(NOW)
@@ -304,7 +306,7 @@ class CalledTests(CallCase):
         self.assertEqual(sent.destination, ALICE)
         self.assertIsNotNone(sent.ttl)
         self.bob.path_found(PATH)
-        self.assertEqual(self.said(self.bob)[-1], PathReady(answer.session, PATH, False, False))
+        self.assertEqual(self.said(self.bob)[-1], PathReady(answer.session, PATH, False))
 
     def test_caller_began(self) -> None:
         """The caller's CANDIDATES ends the low TTL."""

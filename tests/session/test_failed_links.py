@@ -51,6 +51,7 @@ class NoConversationTests(SessionCase):
 
     def test_hung_up(self) -> None:
         """Who hangs up while the link is being proved is told so."""
+        self.pair.join_for_checks()
         self.alice.call(self.now)
         self.pair.run_until(lambda: self.bob.events(events.PathFound))
         self.bob.session.disconnect(self.now)
@@ -98,9 +99,8 @@ class IdentityTests(SessionCase):
 
     def test_no_proof_in_time(self) -> None:
         """A link on which nothing is proved in time is no wrong proof: the caller tries again."""
+        self.pair.join_for_checks()
         self.alice.call(self.now)
-        self.pair.run_until(lambda: self.alice.events(events.PathFound))
-        self.pair.part()
         self.pair.run_until(lambda: len(self.alice.events(events.Calling)) == 2, 20)
         self.pair.join()
         self.pair.run_until(lambda: self.alice.session.is_open and self.bob.session.is_open, 20)

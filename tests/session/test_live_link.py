@@ -11,7 +11,6 @@ from p2pchat.session.live_link import REVIVAL, LiveLink
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.pairs import Path
-from p2pchat.traversal.routes import Route
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
 from tests.identity.people import ALICE, BOB
@@ -45,7 +44,7 @@ class LiveLinkTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """Without a link nothing is sent, taken or waited for."""
         self.live.use(path(), 0.0)
-        self.live.receive_datagrams([b"?"], Route(NEAR), 0.0)
+        self.live.receive_datagrams([b"?"], 0.0)
         self.live.handle_timer(9.0)
         self.live.close("", 9.0)
         self.assertEqual((bool(self.live), self.live.open_name), (False, ""))
@@ -61,15 +60,13 @@ class LiveLinkTests(SynchronousTestCase):
         self.live.close("", 1.0)
         self.assertEqual((self.live.name, bool(self.live)), ("first", False))
 
-    def test_source(self) -> None:
-        """While no path is chosen, they go back to where the last one came from."""
+    def test_no_path(self) -> None:
+        """While no path is chosen nothing goes anywhere, whoever has been heard."""
         self.begin()
-        self.live.receive_datagrams([b"?"], Route(NEAR), 0.0)
-        self.assertEqual(self.targets(), {NEAR})
+        self.live.receive_datagrams([b"?"], 0.0)
+        self.assertEqual(self.targets(), set())
         self.live.use(path(), 0.0)
-        self.live.receive_datagrams([b"?"], Route(NEAR), 1.0)
-        self.live.handle_timer(9.0)
-        self.assertEqual(self.targets(9.0), {FAR})
+        self.assertEqual(self.targets(), {FAR})
 
     def test_last_words(self) -> None:
         """What a link has to say at its end goes out after it is gone, and once."""

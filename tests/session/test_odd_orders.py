@@ -45,6 +45,7 @@ class OfferTests(OddCase):
 
     def proving(self) -> None:
         """Let Alice call until there is a path, on which nothing is proved yet."""
+        self.pair.join_for_checks()
         self.alice.call(self.now)
         self.pair.run_until(lambda: self.bob.events(events.PathFound))
         self.assertIs(self.bob.session.stage, Stage.ANSWERING)
@@ -62,6 +63,7 @@ class OfferTests(OddCase):
     def test_no_room(self) -> None:
         """One that finds no room changes nothing for the call that has a path already."""
         self.proving()
+        self.pair.join()
         fill(self.bob, self.now)
         self.bob.receive_document(self.offer(), self.now)
         self.pair.run_until(lambda: self.alice.session.is_open and self.bob.session.is_open)

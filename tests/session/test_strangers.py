@@ -94,9 +94,9 @@ class SilenceTests(SessionCase):
 
     def test_no_link(self) -> None:
         """When the link's time is over nothing is left: no attempt, no path, no approval."""
+        self.pair.join_for_checks()
         self.alice.call(self.now)
         self.pair.run_until(lambda: self.bob.events(events.PathFound))
-        self.pair.part()
         self.pair.registry_is_up = False
         self.pair.run(PROOF_DEADLINE + FIRST_ROUND + RETRY_PATIENCE + 1)
         self.assertEqual(self.bob.events(events.CallFailed)[0].reason, "no-path")

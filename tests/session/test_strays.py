@@ -87,6 +87,7 @@ class TrickleTests(CallCase):
             self.bob.receive(Candidates(offer.session, batch), NOW)
         self.assertEqual(self.bob.agent.datagrams_to_send(NOW), [])
         self.bob.accept(NOW)
+        self.sent(self.bob)
         sent = [one.destination for one in self.bob.agent.datagrams_to_send(NOW)]
         self.assertEqual(sent[:2], [ALICE, MORE.address])
         self.assertEqual(len(sent), MAX_CANDIDATES)

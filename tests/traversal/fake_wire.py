@@ -48,12 +48,14 @@ class Link:
     :ivar jitter: at most so many seconds more; datagrams overtake each other.
     :ivar loss: probability of a datagram to be lost.
     :ivar twice: probability of a datagram to come twice.
+    :ivar most: bytes of a datagram; longer ones are lost.
     """
 
     latency: float = 0.01
     jitter: float = 0.0
     loss: float = 0.0
     twice: float = 0.0
+    most: int = 65_535
 
 
 class FakeWire:
@@ -141,7 +143,7 @@ class FakeWire:
         self.lost.append(datagram)
 
     def _fly(self, link: Link, source: Address, datagram: Datagram) -> None:
-        if self._random.random() < link.loss:
+        if self._random.random() < link.loss or len(datagram.data) > link.most:
             return
         for _ in range(2 if self._random.random() < link.twice else 1):
             when = self.now + link.latency + link.jitter * self._random.random()

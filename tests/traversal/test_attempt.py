@@ -58,8 +58,10 @@ class AttemptCase(SynchronousTestCase):
 
     def begin(self) -> None:
         """Let both check."""
-        self.bob.begin(self.alice.describe("alice", ""), False, NOW)
-        self.alice.begin(self.bob.describe("bob", ""), False, NOW)
+        self.bob.agree(self.alice.describe("alice", ""))
+        self.alice.agree(self.bob.describe("bob", ""))
+        for one in (self.bob, self.alice):
+            one.begin(False, (), NOW)
 
     def find_path(self) -> None:
         """Let both check, and carry their datagrams, until there is a path."""
@@ -127,9 +129,8 @@ class ChecksTests(AttemptCase):
 
     def test_answering_side_first(self) -> None:
         """The answering side's first checks go no further than its own NAT."""
-        self.bob.begin(attrs.evolve(self.alice.describe("alice", "")), False, NOW)
+        self.begin()
         (low,) = self.bob.agent.datagrams_to_send(NOW)
-        self.alice.begin(self.bob.describe("bob", ""), False, NOW)
         (full,) = self.alice.agent.datagrams_to_send(NOW)
         self.assertEqual((low.destination, low.ttl), (ALICE, LOW_TTL))
         self.assertEqual((full.destination, full.ttl), (BOB, None))
@@ -141,13 +142,25 @@ class ChecksTests(AttemptCase):
         self.assertFalse(self.bob.add_candidates(Candidates("session", (), True), NOW))
         self.assertEqual([one.ttl for one in self.bob.agent.datagrams_to_send(NOW)], [None])
 
+    def test_flight(self) -> None:
+        """A flight follows the first check, once."""
+        self.alice.agree(self.bob.describe("bob", ""))
+        self.alice.begin(False, (b"first", b"second"), NOW)
+        check, *flight = self.alice.agent.datagrams_to_send(NOW)
+        self.assertEqual([one.data for one in flight], [b"first", b"second"])
+        self.assertEqual({one.destination for one in (check, *flight)}, {BOB})
+        self.alice.agent.handle_timer(NOW + 0.02)
+        (again,) = self.alice.agent.datagrams_to_send(NOW + 0.02)
+        self.assertEqual(len(again.data), len(check.data))
+
     def test_unfit_key(self) -> None:
         """A key that makes no secret begins nothing; a good one may still come."""
         good = self.bob.describe("bob", "")
         bad = attrs.evolve(good, exchange=bytes(32))
-        self.assertRaises(RemoteProtocolError, self.alice.begin, bad, False, NOW)
-        self.assertFalse(self.alice.is_checking)
-        self.alice.begin(good, False, NOW)
+        self.assertRaises(RemoteProtocolError, self.alice.agree, bad)
+        self.assertEqual((self.alice.handshake_secret, self.alice.is_checking), (b"", False))
+        self.alice.agree(good)
+        self.alice.begin(False, (), NOW)
         self.assertTrue(self.alice.is_checking)
 
     def test_news(self) -> None:
