@@ -268,6 +268,8 @@ class PeerSession(SessionState):
     def round_ended(self, ufrag: str, succeeded: bool, now: float) -> None:
         """A round of checks of an attempt ended."""
         if not succeeded and ufrag == self._call.ufrag:
+            if self.path is None:  # its link never had one, and has no say in the next attempt
+                self.link.close("no check got through", now)
             self._call.round_failed(now)
         if ufrag == self._ufrag:
             if succeeded:

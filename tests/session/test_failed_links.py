@@ -49,6 +49,19 @@ class NoConversationTests(SessionCase):
         self.pair.run(2 * LINGERING)
         self.assertFalse(self.alice.session.is_alive or self.bob.session.is_alive)
 
+    def test_no_path(self) -> None:
+        """The link of an attempt that found no path has no say in the next one."""
+        self.pair.part()
+        self.alice.call(self.now)
+        self.pair.run_until(lambda: self.alice.events(events.Checking))
+        around = self.pair.identities
+        self.bob = self.pair.bob = self.pair.peer("bob", around["bob"], around["alice"])
+        self.bob.welcome = False  # restarted, Bob's program asks him
+        self.pair.run_until(lambda: self.alice.events(events.Rings), 20)
+        self.pair.run(2 * PROOF_DEADLINE)
+        self.assertEqual(len(self.alice.events(events.Calling)), 2)
+        self.assertEqual(self.alice.session.shown_stage, "ringing")
+
     def test_hung_up(self) -> None:
         """Who hangs up while the link is being proved is told so."""
         self.pair.join_for_checks()
