@@ -15,10 +15,10 @@ class P2PChatError(Exception):
     """Something went wrong in p2pchat."""
 
     def __str__(self) -> str:
-        return super().__str__() or self._sentence()
+        return super().__str__() or self.sentence()
 
     @classmethod
-    def _sentence(cls) -> str:
+    def sentence(cls) -> str:
         """Return the first paragraph of the docstring, as one line and without its full stop."""
         paragraph = (cls.__doc__ or cls.__name__).strip().partition("\n\n")[0]
         return " ".join(paragraph.split()).removesuffix(".")
@@ -130,6 +130,18 @@ class NotRead(RemoteProtocolError):
 
 class LinkClosed(P2PChatError):
     """The encrypted link has ended."""
+
+
+class HandshakeRefused(LinkClosed):
+    """
+    The two programs agree on no handshake.
+
+    :ivar reason: what the side that refused says of it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{self.sentence()}: {reason}")
 
 
 class RegistryError(P2PChatError):

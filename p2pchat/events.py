@@ -111,12 +111,14 @@ class Connected(PeerEvent, event="connected"):
 
     ``contact`` tells whether the person knows this id.  ``mistaken_for`` is the id of a contact
     whose name this one has, or one that looks like it, without being that contact; else "".
+    ``key_exchange`` is TLS's of the link, ``X25519MLKEM768`` or ``X25519``.
     """
 
     milliseconds: float
     resumed: bool  # the conversation went on where it was; nobody needs to be told twice
     contact: bool = False
     mistaken_for: str = ""
+    key_exchange: str = ""
 
 
 @attrs.frozen
@@ -186,8 +188,9 @@ class CallFailed(PeerEvent, event="failed"):
     No conversation came of a call, or a lost path couldn't be replaced.
 
     ``reason`` is a word: ``unknown-peer``, ``peer-offline``, ``declined``, ``cancelled``, ``busy``,
-    ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``unsupported-version``, ``clock``, or
-    another one of a refusal.  ``ours`` tells whether this side ended the call.
+    ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``no-handshake``,
+    ``unsupported-version``, ``clock``, or another one of a refusal.  ``ours`` tells whether this
+    side ended the call.
     """
 
     reason: str

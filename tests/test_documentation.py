@@ -477,6 +477,9 @@ class NumberTests(SynchronousTestCase):
             f"keeps the first {flight.MAX_KEPT} datagrams that it sent",
             f"and {flight.FIRST_WAIT} seconds after the first one, then at twice the distance "
             f"each, {flight.REPEATS} times",
+            f"again {link.FIRST_KEYS:g} second later, and from then on every "
+            f"{link.KEYS:,.0f} seconds",
+            f"does so {quic.MOVES} times in the life of a connection",
             f"at most {link.AMPLIFICATION} times the bytes that came",
             f"sent again {flight.MAX_KEPT}, {flight.REPEATS} times, and at each path",
             f"still unanswered after {liveness.SUSPICION} seconds",

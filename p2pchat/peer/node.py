@@ -51,7 +51,7 @@ from p2pchat.runtime import Runtime
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.endpoint import Endpoint, EndpointEvent, HeartbeatChanged
 from p2pchat.session.peer_session import PeerSession
-from p2pchat.session.quic import warm_up
+from p2pchat.session.quic import KEY_EXCHANGES, QUANTUM_SAFE, warm_up
 from p2pchat.session.stages import DocumentReady, PathFailed, PathLearned, SessionContext
 from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.dual_stack import DualGathering
@@ -117,6 +117,7 @@ class Node:
             Agent(gathering, Relays(random_bytes), settings.relay_only, random_bytes),
             lambda now: now + (self._signaling.now() - clock.seconds()),
             random_bytes,
+            QUANTUM_SAFE if settings.requires_pq else KEY_EXCHANGES,
         )
         return Endpoint(context, settings.accept, settings.heartbeat, profile.contacts.__getitem__)
 

@@ -31,6 +31,7 @@ from enum import Enum
 
 import attrs
 
+from p2pchat.errors import HandshakeRefused
 from p2pchat.identity.exchange import PeerIds
 from p2pchat.session.retry_gate import RetryGate
 from p2pchat.traversal.agent import Agent
@@ -156,6 +157,7 @@ _REFUSALS = {
     "busy": "they are busy",
     "unsupported-version": "their program speaks another version",
     "clock": "the clocks of the two programs differ",
+    "no-handshake": HandshakeRefused.sentence(),
 }
 _OTHER_REFUSAL = "declined"
 # Reasons of the registry that say that nobody is there.
@@ -164,7 +166,11 @@ _ABSENT = {
     "peer-offline": "they aren't online: the registry has lost sight of their program",
 }
 
-_OUR_REFUSALS = {"declined": "we declined", "cancelled": "we took the offer back"}
+_OUR_REFUSALS = {
+    "declined": "we declined",
+    "cancelled": "we took the offer back",
+    "no-handshake": HandshakeRefused.sentence(),
+}
 _NO_PATH = ("no-path", "no check got through")
 
 
@@ -297,9 +303,9 @@ class Call:
         """
         self._take(Call.accept, now)
 
-    def cancel(self, reason: str) -> None:
+    def cancel(self, reason: str, detail: str = "") -> None:
         """Decline their offer, or take ours back; no event follows but the refusal."""
-        self._take(Call.cancel, reason)
+        self._take(Call.cancel, reason, detail)
 
     def withdraw(self) -> None:
         """Drop the offer silently: another one of the peer's takes its place."""
@@ -412,8 +418,8 @@ class Call:
         self.stage, self._deadline = CallStage.SETTLED, None
         self._events.append(PathReady(self.session, path, self.continues))
 
-    def _cancel(self, reason: str) -> None:
-        self._send(Refusal(self.session, reason))
+    def _cancel(self, reason: str, detail: str) -> None:
+        self._send(Refusal(self.session, reason, detail))
         self._abandon(_OUR_REFUSALS.get(reason, reason), CallStage.ENDED)
 
     def _expire(self, _now: float) -> None:
@@ -520,8 +526,11 @@ class Call:
         else:
             self._deadline = now + ANSWER_PAUSE
 
-    def _taken_back(self, _refusal: Refusal, _now: float) -> None:
-        self._end("cancelled", "they took the offer back")
+    def _taken_back(self, refusal: Refusal, now: float) -> None:
+        if refusal.reason == "no-handshake":  # the caller has our first flight, and can't use it
+            self._refused(refusal, now)
+        else:
+            self._end("cancelled", "they took the offer back")
 
     def _fail(self, _now: float) -> None:
         self._end(*_NO_PATH)

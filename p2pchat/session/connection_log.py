@@ -33,6 +33,7 @@ class ConnectionLog:
 
     :ivar name: what the peer calls itself, "" while unknown.
     :ivar emit: takes each event.
+    :ivar key_exchange: name of the one of the last link, "" before any.
     :ivar began: when the call, or the search for a lost path, began; events count from then.
     :ivar call_began: when the call was made, or came; the report counts from then.
     """
@@ -40,6 +41,7 @@ class ConnectionLog:
     peer_id: str
     name: str
     emit: Callable[[events.SessionEvent], None]
+    key_exchange: str = ""
     began: float = 0.0
     call_began: float = 0.0
     _attempts: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
@@ -48,7 +50,7 @@ class ConnectionLog:
 
     def begin(self, now: float) -> None:
         """Begin the report of a new call, and forget the one before."""
-        self.call_began = now
+        self.call_began, self.key_exchange = now, ""
         for kept in (self._attempts, self._paths, self._notes):
             kept.clear()
 
@@ -58,9 +60,15 @@ class ConnectionLog:
         """Tell an event of this peer; ``facts`` are what it has beside id and name."""
         self.emit(kind(self.peer_id, self.name, *facts))
 
-    def connected(self, resumed: bool, now: float) -> None:
-        """Tell that lines go through."""
-        self.happened(events.Connected, in_ms(now - self.began), resumed)
+    def connected(self, resumed: bool, key_exchange: str, now: float) -> None:
+        """Tell that lines go through; ``key_exchange`` is the name of the link's."""
+        self.key_exchange = key_exchange
+        milliseconds = in_ms(now - self.began)
+        self.emit(
+            events.Connected(
+                self.peer_id, self.name, milliseconds, resumed, key_exchange=key_exchange
+            )
+        )
 
     def path_lost(self, reason: str, now: float) -> None:
         """Tell that a new path is looked for."""
@@ -121,7 +129,7 @@ class ConnectionLog:
         )
         return ConnectionReport(
             attempts, relays.urls, relay_reports, tuple(self._paths), path, tuple(self._notes),
-            diagnose(evidence),
+            diagnose(evidence), self.key_exchange,
         )  # fmt: skip
 
     @staticmethod

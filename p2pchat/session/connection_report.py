@@ -107,6 +107,7 @@ class ConnectionReport:
 
     :ivar relays_known: what the registry named.
     :ivar path: what carries the conversation now, if anything does.
+    :ivar key_exchange: TLS's of the last link, "" where there was none.
     """
 
     attempts: tuple[AttemptReport, ...] = ()
@@ -116,6 +117,7 @@ class ConnectionReport:
     path: PathReport | None = None
     notes: tuple[Note, ...] = ()
     verdict: Diagnosis = attrs.Factory(Diagnosis)
+    key_exchange: str = ""
 
 
 _REMEDIES = {

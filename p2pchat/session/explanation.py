@@ -64,6 +64,7 @@ def sentences(report: ConnectionReport) -> list[str]:
     """Return the judgement, and then the whole report in the order of things."""
     rows = judgement(report)
     rows += [] if report.path is None else [f"in use: {_path(report.path)}"]
+    rows += [f"key exchange: {report.key_exchange}"] if report.key_exchange else []
     for number, attempt in enumerate(report.attempts, 1):
         rows += _attempt(number, attempt)
     rows += [_relay(relay) for relay in report.relays]

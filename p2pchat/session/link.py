@@ -48,6 +48,8 @@ KNOCK = (0.1, 15.0)  # seconds from the first to the next knock at least; longes
 HELD = 256 * 1024  # bytes before PROOF, if its packet was lost; a first flight has some thousands
 OVERHEAD = 64  # bytes that each piece that is held costs beside its own
 FIRST_FLIGHT = 4 * quic.DATAGRAM_SIZE  # bytes of the waiting side's, to addresses unproven
+FIRST_KEYS = 1.0  # seconds from the first update of the keys to the second
+KEYS = 3600.0  # seconds that traffic keys are used; whoever finds one reads no more than that
 PROOF_DEADLINE = (
     10.0  # seconds from start(), and from the first path; four round trips on a bad satellite link
 )
@@ -92,6 +94,7 @@ class Link:
     :ivar secret: the handshake secret of the attempt; dropped when the link starts.
     :ivar dials: whether this side sends the first flight.
     :ivar writes_early: whether we write before the other side has proved its key.
+    :ivar key_exchanges: those that are taken.
     :ivar rtt: of the path in seconds, 0 while unknown; sets the first retransmissions' time.
     """
 
@@ -102,6 +105,7 @@ class Link:
     dials: bool
     rtt: float = 0.0
     writes_early: bool = False
+    key_exchanges: tuple[str, ...] = quic.KEY_EXCHANGES
     state: LinkState = LinkState.PROVING
     _engine: quic.Engine | None = None
     _flight: Flight = attrs.Factory(Flight)
@@ -112,6 +116,8 @@ class Link:
     _knock_wait: float = 0.0  # seconds
     _has_path: bool = False  # or had one
     _deadline: float = 0.0  # for the proof
+    _keys_at: float | None = None  # when to ask for new keys; None before the handshake is done
+    _key_updates: int = 0
     _proved: bool = False  # our proof is written
     _opening: bytes = b""  # of the other side's control stream, before its proof is whole
     _held: list[quic.StreamEvent] = attrs.Factory(list)  # before it holds
@@ -122,9 +128,10 @@ class Link:
         """Begin: the dialing side makes its first flight, the other waits for it."""
         self._deadline = now + PROOF_DEADLINE
         if self.dials:
-            self._engine = quic.dial(self.secret, self._time(now), self.rtt)
+            self._engine = quic.dial(self.secret, self._time(now), self.rtt, self.key_exchanges)
         else:
-            self._engine = quic.answer(self.secret, self.certificate, self._time(now), self.rtt)
+            given = self._time(now), self.rtt, self.key_exchanges
+            self._engine = quic.answer(self.secret, self.certificate, *given)
             self._allowance = 0
         self.secret = b""
 
@@ -157,9 +164,31 @@ class Link:
         try:
             engine.receive_datagrams(datagrams, self._time(now))
             self._step(engine)
+            self._renew_keys(engine, now)
         except P2PChatError as error:
             self._end(error, now)
         self._may_probe()
+
+    def _renew_keys(self, engine: quic.Engine, now: float) -> None:
+        """
+        Forget the secrets of the handshake when it is done; have new keys soon after, and hourly.
+
+        The dialing side asks for them, just when something came; two updates leave nothing of the
+        first keys in the engine.
+        """
+        if self.state is not LinkState.OPEN or not engine.is_confirmed:
+            return
+        if self._keys_at is None:
+            engine.forget_handshake()
+            self._keys_at = now
+        if self.dials and now >= self._keys_at and engine.update_keys():
+            self._key_updates += 1
+            self._keys_at = now + (FIRST_KEYS if self._key_updates < 2 else KEYS)
+
+    @property
+    def key_exchange(self) -> str:
+        """Name of the key exchange that was negotiated, "" before."""
+        return "" if self._engine is None else self._engine.key_exchange
 
     def handle_timer(self, now: float) -> None:
         """Let the engine do what is due, and keep the deadline."""
@@ -210,6 +239,11 @@ class Link:
         self._has_path, self._allowance = True, None
         self._flight.send_again()
         self._may_probe()
+
+    def path_lost(self) -> None:
+        """Take the next path for another one: what QUIC knows of this one means nothing there."""
+        if self._engine is not None:
+            self._engine.forget_path()
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called."""

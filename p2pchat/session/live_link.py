@@ -135,9 +135,15 @@ class LiveLink:
         if self._link is not None:
             self._link.wake(now)
 
-    def probe(self, now: float) -> None:
-        """The path is about to change: the link must be heard on the new one."""
+    def probe(self, now: float, was_lost: bool = False) -> None:
+        """
+        The path is about to change: the link must be heard on the new one.
+
+        :param was_lost: whether nothing came over the one before any more.
+        """
         self._silent_at = now + REVIVAL
+        if was_lost and self._link is not None:
+            self._link.path_lost()
 
     def heard(self) -> None:
         """The link works over the path of now."""
@@ -157,6 +163,11 @@ class LiveLink:
             self._farewell += self._datagrams(now)
         self._link, self._silent_at, self._opened = None, None, None
         self.control.link_ended()
+
+    @property
+    def key_exchange(self) -> str:
+        """Name of the link's key exchange, "" without a link."""
+        return "" if self._link is None else self._link.key_exchange
 
     @property
     def open_name(self) -> str:

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import attrs
 
 from p2pchat import events
-from p2pchat.errors import P2PChatError, ProofFailed, RemoteProtocolError
+from p2pchat.errors import HandshakeRefused, P2PChatError, ProofFailed, RemoteProtocolError
 from p2pchat.session import call as calls
 from p2pchat.session import control
 from p2pchat.session import conversation as talk
@@ -422,7 +422,7 @@ class PeerSession(SessionState):
         self.link.idle.found(now)
         resumed = self.is_conversing and not is_new
         self._enter(Stage.OPEN)
-        self.log.connected(resumed, now)
+        self.log.connected(resumed, self.link.key_exchange, now)
 
     def _heartbeat_answered(self, now: float) -> None:
         """The link works over the path of now."""
@@ -431,7 +431,7 @@ class PeerSession(SessionState):
             self._enter(Stage.OPEN)
             self.link.idle.found(now)
             self._call.cancel("cancelled")
-            self.log.connected(True, now)
+            self.log.connected(True, self.link.key_exchange, now)
 
     def _remote_disconnected(self, reason: str, detail: str, now: float) -> None:
         self.log.note(f"they ended it: {reason} {detail}".rstrip(), now)
@@ -471,7 +471,7 @@ class PeerSession(SessionState):
             self._link_lost("the link ended before there was a path", now)
             return
         if ready.continues:
-            self.link.probe(now)
+            self.link.probe(now, self.stage is Stage.RESCUING)
         self._use(ready.path, now)
 
     def _agreed(self, agreed: calls.Agreed, now: float) -> None:
@@ -486,6 +486,7 @@ class PeerSession(SessionState):
                 agreed.secret,
                 agreed.dials,
                 writes_early=not agreed.dials,  # who called knows whose first flight it has
+                key_exchanges=context.key_exchanges,
             )
             self.link.begin(link, agreed.session, now)
             flight = self.link.first_flight(agreed.flight, now)
@@ -514,6 +515,10 @@ class PeerSession(SessionState):
         self.log.note(str(error), now)
         if isinstance(error, ProofFailed):
             self._tell_end("not-proved", str(error))
+            self._end(str(error), now)
+        elif isinstance(error, HandshakeRefused):
+            self._call.cancel("no-handshake", error.reason[:500])
+            self._tell_end("no-handshake", str(error))
             self._end(str(error), now)
         else:
             self._link_lost(f"the link ended: {error}", now)

@@ -14,6 +14,9 @@ that both sides can make their engines at once, and the keys of the Initial pack
 read the handshake or end it.  Dropped before the engine: Version Negotiation and Retry, which
 nothing protects, and what goes to another connection id.
 
+After the handshake its secrets are dropped, in our objects and in qh3's TLS; that is Python and
+can't overwrite them.  What qh3's packet core holds goes with two updates of the keys.
+
 The channel binding of a session is a hash of the server's first application traffic secret (RFC
 8446 section 7.1), which qh3 hands over for its key log.  It depends on the whole handshake, both
 ends know it and nobody between them; and the answering side has it with its first flight, so its
@@ -27,6 +30,7 @@ import logging
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from io import StringIO
 from typing import Any, TypeVar
@@ -36,22 +40,29 @@ from qh3.quic import events
 from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import NetworkAddress, QuicConnection
 from qh3.quic.crypto import CIPHER_SUITES, derive_key_iv_hp
-from qh3.quic.packet import QuicProtocolVersion
+from qh3.quic.packet import QuicErrorCode, QuicProtocolVersion
+from qh3.quic.tls_bridge import QuicTlsBridge
 from qh3.tls import (
+    AlertDescription,
+    AlertHandshakeFailure,
     CipherSuite,
     Epoch,
+    Group,
     SignatureAlgorithm,
     load_pem_private_key,
     load_pem_x509_certificates,
+    pull_client_hello,
+    pull_server_hello,
 )
 
-from p2pchat.errors import LinkClosed
+from p2pchat.errors import HandshakeRefused, LinkClosed
 from p2pchat.identity.proof import Certificate
 
 _T = TypeVar("_T")
 
 ALPN = "p2pchat/2"
 VIRTUAL_ADDRESS = ("127.0.0.1", 1)  # the engine wants an IP literal; nothing is ever sent there
+MOVES = 3  # times that it becomes another; qh3 knows four paths in the life of a connection
 DATAGRAM_SIZE = 1200  # bytes; RFC 9000 section 14, fits every path that carries QUIC at all
 CONNECTION_ID = 8  # bytes
 VERSION = QuicProtocolVersion.VERSION_1
@@ -61,6 +72,17 @@ IDLE_TIMEOUT = 600.0  # seconds; lost paths are noticed far above, a link outliv
 MAX_RETIRED = 64  # connection ids of ours; qh3 goes through all of them with each packet
 INITIAL_RTT = (0.01, 0.333)  # seconds; least, and where nothing is known (RFC 9002 section 6.2.2)
 WINDOW = 1024 * 1024  # bytes a peer may send ahead of a gap; qh3 gives credit for all the rest
+
+# Groups of RFC 8446 section 4.2.7 by the names that IANA gives them, the best first.
+GROUPS: dict[str, int] = {"X25519MLKEM768": Group.X25519ML768, "X25519": Group.X25519}
+KEY_EXCHANGES = tuple(GROUPS)
+QUANTUM_SAFE = KEY_EXCHANGES[:1]  # secret even from a computer that breaks X25519 one day
+HANDSHAKE_FAILURE = QuicErrorCode.CRYPTO_ERROR + AlertDescription.handshake_failure
+# What qh3's TLS keeps of a handshake, and needs for nothing after it.
+HANDSHAKE_SECRETS = (
+    *("_enc_key", "_dec_key", "_next_dec_key", "key_schedule", "_expected_verify_data"),
+    *("_x25519_private_key", "_x25519_kyber_768_private_key"),
+)
 
 BINDING_LABEL = b"p2pchat 2 channel binding\x00"
 ID_LABEL = b"p2pchat 2 connection id"
@@ -142,9 +164,15 @@ def first_stream(is_client: bool) -> int:
 
 
 class _KeyedConnection(QuicConnection):
-    """A connection whose handshake only somebody with the secret can read or write."""
+    """
+    A connection whose handshake only somebody with the secret can read or write.
 
-    def __init__(self, configuration: QuicConfiguration, secret: bytes) -> None:
+    :ivar key_exchange: what was negotiated, once the other side's hello is read.
+    """
+
+    def __init__(
+        self, configuration: QuicConfiguration, secret: bytes, key_exchanges: Sequence[str]
+    ) -> None:
         identifier = connection_id(secret)
         is_client = configuration.is_client
         super().__init__(
@@ -153,6 +181,8 @@ class _KeyedConnection(QuicConnection):
         )
         self._original_destination_connection_id = identifier  # a client's would be random
         self._secret = secret
+        self._groups = {GROUPS[name]: name for name in key_exchanges}
+        self.key_exchange = ""
 
     def await_client(self, now: float) -> None:
         """Be there before the first packet, which could be anybody's and tell another id."""
@@ -183,6 +213,39 @@ class _KeyedConnection(QuicConnection):
             )
         self._secret = b""
 
+    def _create_tls(self, remote_source_cid: bytes | None) -> QuicTlsBridge:
+        """Make TLS, and have a look at the other side's hello before it."""
+        bridge = super()._create_tls(remote_source_cid)
+        bridge.tls._supported_groups = [*self._groups]
+        name = "_client_handle_hello" if self._is_client else "_server_handle_hello"
+        setattr(bridge.tls, name, partial(self._judge_hello, getattr(bridge.tls, name)))
+        return bridge
+
+    def _judge_hello(self, take: Callable[..., None], hello: Any, *outputs: Any) -> None:
+        """
+        Note which key exchange a hello means, and refuse others than ours.
+
+        qh3 has no public word for it, and a server that takes any group that it knows: the first.
+        """
+        if self._is_client:
+            share = pull_server_hello(hello).key_share
+            shares = [] if share is None else [share]
+        else:
+            shares = pull_client_hello(hello).key_share or []
+        hello.seek(0)
+        known = [group for group, _ in shares if group in set(Group)]
+        if not known or known[0] not in self._groups:
+            wanted = " or ".join(self._groups.values())
+            raise AlertHandshakeFailure(f"only {wanted} is taken for key exchange")
+        self.key_exchange = self._groups[known[0]]
+        take(hello, *outputs)
+
+    def forget_handshake(self) -> None:
+        """Drop all that leads to the secrets of the handshake."""
+        for name in HANDSHAKE_SECRETS:
+            setattr(self.tls, name, None)
+        self.configuration.secrets_log_file = None  # type: ignore[assignment]
+
 
 class Engine:
     """
@@ -192,9 +255,10 @@ class Engine:
     """
 
     def __init__(
-        self, connection: QuicConnection, secrets: _SecretLog, ids: Sequence[bytes] = ()
+        self, connection: _KeyedConnection, secrets: _SecretLog, ids: Sequence[bytes] = ()
     ) -> None:
         self._connection = connection
+        self._address = VIRTUAL_ADDRESS
         self._secrets = secrets
         self._destinations = {bytes([len(one)]) + one for one in ids}  # as in a long header
         self._early: list[bytes] = []
@@ -215,11 +279,46 @@ class Engine:
         """Whether both sides have finished the handshake (RFC 9001 section 4.1.2)."""
         return self.is_ready and bool(self._connection._handshake_confirmed)
 
+    @property
+    def key_exchange(self) -> str:
+        """Name of the negotiated group, "" before; IANA's registry has it."""
+        return self._connection.key_exchange
+
+    def forget_handshake(self) -> None:
+        """Drop the secrets of the handshake, that of the binding among them; it must be done."""
+        self._guard(self._connection.forget_handshake)
+        self._secrets.secret = ""
+        self._early = []
+
+    def update_keys(self) -> bool:
+        """
+        Begin to use new traffic keys in both directions (RFC 9001 section 6).
+
+        It is for one who has just received something: after half a second of silence qh3 drops
+        what the other side still sends under the old keys.  Returns whether it was time: the last
+        ones must be confirmed.
+        """
+        return bool(self._guard(self._update_keys))
+
+    def _update_keys(self) -> bool:
+        try:
+            self._connection.request_key_update()
+        except ValueError:
+            return False
+        self._connection.send_ping(0)  # by itself qh3 would tell it with the next data
+        return True
+
+    def forget_path(self) -> None:
+        """Let round-trip time and congestion window begin anew, a few times in a life."""
+        moved = int(self._address[0].rpartition(".")[2])  # for qh3, to another host
+        if moved <= MOVES:
+            self._address = (f"127.0.0.{moved + 1}", 1)
+
     def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Feed datagrams of this connection; what can't be one is dropped."""
         if self.is_confirmed:
             connection = self._connection
-            self._guard(connection.receive_many_datagrams, list(datagrams), VIRTUAL_ADDRESS, now)
+            self._guard(connection.receive_many_datagrams, list(datagrams), self._address, now)
             return
         for data in datagrams:
             if self._may_be_ours(data):
@@ -251,7 +350,7 @@ class Engine:
         while fresh:
             step = self._step
             for one in fresh:
-                connection.receive_datagram(one, VIRTUAL_ADDRESS, now)
+                connection.receive_datagram(one, self._address, now)
             fresh = self._early if self._step is not step else []
         self._early = [*self._early, data][-MAX_EARLY:]
 
@@ -350,6 +449,14 @@ class Engine:
                 case events.ConnectionTerminated():
                     self._closed = True
                     raise LinkClosed(event.reason_phrase or "the link ended")
+        if not self.is_ready:
+            self._judge_end()
+
+    def _judge_end(self) -> None:
+        """Tell a refused handshake at once; its event would come some round trips later."""
+        end = self._connection._close_event
+        if end is not None and end.error_code == HANDSHAKE_FAILURE:
+            raise HandshakeRefused(end.reason_phrase)
 
     def take(self) -> list[StreamEvent]:
         """
@@ -398,27 +505,36 @@ def _configuration(is_client: bool, rtt: float, secrets: _SecretLog) -> QuicConf
     )
 
 
-def dial(secret: bytes, now: float, rtt: float = 0.0) -> Engine:
+def dial(
+    secret: bytes, now: float, rtt: float = 0.0, key_exchanges: Sequence[str] = KEY_EXCHANGES
+) -> Engine:
     """
     Make the engine of the side that sends the first flight, the client of TLS.
 
     :param secret: the handshake secret of the attempt, which has one engine on each side: a second
         one would use its keys for other packets of the same numbers.
     :param rtt: of the path in seconds, as the checks measured it; 0 while unknown.
+    :param key_exchanges: those of KEY_EXCHANGES that are taken.
     """
     secrets = _SecretLog()
-    connection = _KeyedConnection(_configuration(True, rtt, secrets), secret)
+    connection = _KeyedConnection(_configuration(True, rtt, secrets), secret, key_exchanges)
     connection.connect(VIRTUAL_ADDRESS, now)
     return Engine(connection, secrets, [connection.host_cid])
 
 
-def answer(secret: bytes, certificate: Certificate, now: float, rtt: float = 0.0) -> Engine:
+def answer(
+    secret: bytes,
+    certificate: Certificate,
+    now: float,
+    rtt: float = 0.0,
+    key_exchanges: Sequence[str] = KEY_EXCHANGES,
+) -> Engine:
     """Make the engine of the side that waits for the first flight, the server of TLS."""
     secrets = _SecretLog()
     configuration = _configuration(False, rtt, secrets)
     configuration.certificate = load_pem_x509_certificates(certificate.certificate)[0]
     configuration.private_key = load_pem_private_key(certificate.private_key)
-    connection = _KeyedConnection(configuration, secret)
+    connection = _KeyedConnection(configuration, secret, key_exchanges)
     connection.await_client(now)
     return Engine(connection, secrets, [connection.host_cid, connection_id(secret)])
 

@@ -43,6 +43,7 @@ import attrs
 from p2pchat.events import SessionEvent
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import Certificate
+from p2pchat.session.quic import KEY_EXCHANGES
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.wire.documents import PeerDocument
@@ -137,3 +138,4 @@ class SessionContext:
     agent: Agent
     wall_of: Callable[[float], float]  # from the machines' time to seconds since 1970
     random_bytes: Callable[[int], bytes]
+    key_exchanges: tuple[str, ...] = KEY_EXCHANGES  # those that are taken on a link

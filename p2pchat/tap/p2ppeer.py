@@ -72,6 +72,7 @@ class Options(CommandLine):
         ["publish-address", None, "Show our public address to everybody in the registry."],
         ["unlisted", None, "Be found by the whole id only: in no list, and by no name."],
         ["relay-only", None, "Never tell or use an address of ours: relays only."],
+        ["require-pq", None, "Refuse links without post-quantum key exchange."],
         ["nat-type", None, "Tell what kind of NAT is here, and end."],
         ["json", "j", "Speak JSON on stdin and stdout, one object a line."],
     ]
@@ -124,6 +125,7 @@ class Options(CommandLine):
             publish_address=bool(self["publish-address"]),
             listed=not self["unlisted"],
             relay_only=bool(self["relay-only"]),
+            requires_pq=bool(self["require-pq"]),
         )
 
     def to_remember(self) -> Remembered:

@@ -231,7 +231,7 @@ class Refusal(Members):
     The refusal of an offer, or its withdrawal by its author.
 
     :ivar reason: a word for programs: ``declined``, ``cancelled``, ``busy``,
-        ``unsupported-version``, ``clock``.
+        ``unsupported-version``, ``clock``, ``no-handshake``.
     :ivar detail: a sentence for the person.
     """
 

@@ -31,22 +31,24 @@ class EventTests(SynchronousTestCase):
         """Milliseconds count from the beginning of the call."""
         self.log.happened(events.Calling, 1, 3)
         self.log.path_found(PATH, 10.5)
-        self.log.connected(False, 10.6)
+        self.log.connected(False, "X25519", 10.6)
         self.assertEqual(
             self.events(),
             [
                 events.Calling("id", "bob", 1, 3),
                 events.PathFound("id", "bob", "host", "srflx", "203.0.113.1:5", 500.0, 12.3),
-                events.Connected("id", "bob", 600.0, False),
+                events.Connected("id", "bob", 600.0, False, key_exchange="X25519"),
             ],
         )
 
     def test_lost_path(self) -> None:
         """From a lost path on they count from the loss."""
-        self.log.connected(False, 11.0)
+        self.log.connected(False, "X25519", 11.0)
         self.log.path_lost("silence", 20.0)
-        self.log.connected(True, 21.0)
-        self.assertEqual(self.events()[-1], events.Connected("id", "bob", 1000.0, True))
+        self.log.connected(True, "X25519", 21.0)
+        connected = self.events()[-1]
+        assert isinstance(connected, events.Connected)
+        self.assertEqual((connected.milliseconds, connected.resumed), (1000.0, True))
 
     def test_path(self) -> None:
         """A path is described by its types, its address and its time."""

@@ -6,12 +6,15 @@ import attrs
 
 from p2pchat import events
 from p2pchat.identity.keys import Identity
+from p2pchat.session import quic
 from p2pchat.session.control import Control
+from p2pchat.session.explanation import sentences
 from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.peer_session import LINGERING
 from p2pchat.wire.messages import ChatMessage, Hello
 from p2pchat.wire.strict_json import JsonObject
 from tests.identity.people import CAROL
+from tests.session.pair import Peer
 from tests.session.test_peer_session import SessionCase
 
 
@@ -129,3 +132,36 @@ class IdentityTests(SessionCase):
         self.bob.receive(b"\x40" + bytes(50), elsewhere, self.now)
         self.assertEqual(flight, [])
         self.pair.chat()
+
+
+class KeyExchangeTests(SessionCase):
+    """A side that requires a post-quantum key exchange, and one that knows none."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.take(self.bob, ("X25519",))
+
+    def take(self, one: Peer, key_exchanges: tuple[str, ...]) -> None:
+        """Let somebody take these and no others."""
+        context = attrs.evolve(one.endpoint.context, key_exchanges=key_exchanges)
+        one.endpoint.context = context
+
+    def test_taken(self) -> None:
+        """Where nobody requires more, both are told what the link has."""
+        self.pair.connect()
+        for one in (self.alice, self.bob):
+            (connected,) = one.events(events.Connected)
+            self.assertEqual(connected.key_exchange, "X25519")
+            self.assertIn("key exchange: X25519", sentences(one.session.report()))
+
+    def test_refused(self) -> None:
+        """Where one does both read why there is no conversation, and nobody calls again."""
+        self.take(self.alice, quic.QUANTUM_SAFE)
+        self.alice.call(self.now)
+        self.pair.run(10)
+        for one in (self.alice, self.bob):
+            (failed,) = one.events(events.CallFailed)
+            self.assertEqual((failed.reason, failed.ours), ("no-handshake", False))
+            self.assertIn("X25519MLKEM768", failed.explanation)
+            self.assertFalse(one.session.is_alive)
+        self.assertEqual(len(self.alice.events(events.Calling)), 1)

@@ -104,6 +104,25 @@ class LinkPauseTests(SynchronousTestCase):
                 one.send(LINE)
             self.wire.run(min(HEARTBEAT, end - self.wire.now))
 
+    def test_other_path(self) -> None:
+        """After a lost path a line that is lost on a faster one is sent again in its time."""
+        self.begin(0.4)
+        for end in (self.alice, self.bob):
+            end.link.path_lost()
+            end.link.rtt = 0.02
+            end.link.wake(self.wire.now)
+        self.path.latency = 0.01
+        self.line(self.alice, self.bob)  # this one also shows QUIC that somebody is there
+        self.line(self.bob, self.alice)
+        self.wire.run(0.3)
+        self.assert_fast(0.01)
+        self.alice.send(LINE)
+        self.path.loss = 1.0
+        self.wire.run(0.005)
+        self.path.loss = 0.0
+        before = len(self.bob.frames)
+        self.assertLess(self.wire.run_until(lambda: len(self.bob.frames) > before), 0.3)
+
     def test_freeze(self) -> None:
         """After one side was frozen lines are as fast as before, from the first second on."""
         for latency in LATENCIES:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 from qh3.quic.events import ConnectionIdRetired
+from qh3.tls import CipherSuite, Context
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.errors import LinkClosed
+from p2pchat.errors import HandshakeRefused, LinkClosed
 from p2pchat.session import quic
 from tests.cases import each
 from tests.identity.people import ALICE, BOB
 from tests.session.link_ends import CERTIFICATE, LEFT, RIGHT, SECRET, answering_end, dialing_end
+from tests.session.memory import core, makes, reachable
 from tests.traversal.fake_wire import FakeWire
 
 DATAGRAM = quic.DATAGRAM_SIZE
@@ -55,6 +59,130 @@ class BindingTests(SynchronousTestCase):
     def test_not_yet(self) -> None:
         """Before the handshake there is none."""
         self.assertIsNone(quic.dial(SECRET, 0.0).binding)
+
+
+class ForgettingTests(SynchronousTestCase):
+    """What is dropped after the handshake."""
+
+    def setUp(self) -> None:
+        self.ends = handshake()
+
+    def exchange(self, now: float) -> list[quic.StreamEvent]:
+        """Let datagrams pass; returns what arrived."""
+        arrived: list[quic.StreamEvent] = []
+        for _ in range(3):
+            for sender, reader in (self.ends, self.ends[::-1]):
+                reader.receive_datagrams(sender.datagrams_to_send(now), now)
+                arrived += reader.take()
+                now += 0.01
+        return arrived
+
+    def test_secret_of_the_binding(self) -> None:
+        """Nothing refers to the secret behind the binding any more, in our objects or qh3's."""
+        for engine in self.ends:
+            binding = engine.binding or b""
+            self.assertTrue([one for one in reachable(engine) if makes(one, binding)])
+            engine.forget_handshake()
+            self.assertEqual([one for one in reachable(engine) if makes(one, binding)], [])
+            self.assertIsNone(engine.binding)
+
+    def test_goes_on(self) -> None:
+        """Streams and new keys go on as before."""
+        for engine in self.ends:
+            engine.forget_handshake()
+        for second, stream in ((101, 2), (102, 2), (103, 2)):
+            self.assertTrue(self.ends[0].update_keys())
+            self.ends[0].send(stream, b"%d" % second)
+            self.ends[1].send(stream + 1, b"%d" % second)
+            arrived = self.exchange(second)
+            self.assertEqual({one.stream for one in arrived}, {2, 3})
+
+    def test_updates(self) -> None:
+        """New keys are for both directions, and wait for those before to be confirmed."""
+        client, server = self.ends
+        self.assertTrue(client.update_keys())
+        self.assertFalse(client.update_keys())
+        self.exchange(101.0)
+        phases = [(core(one).send_key_phase, core(one).receive_key_phase) for one in self.ends]
+        self.assertEqual(phases, [(1, 1), (1, 1)])
+        self.assertTrue(client.update_keys())
+        server.close("enough")
+        self.exchange(102.0)
+
+    def test_path(self) -> None:
+        """Each time that the path is forgotten the congestion window begins anew, a few times."""
+        now, falls = 101.0, []
+        for _ in range(2 * quic.MOVES):
+            for second in range(20):
+                self.ends[0].send(2, bytes(9000))
+                self.ends[1].send(3, bytes(9000))
+                self.assertEqual(len({one.stream for one in self.exchange(now + second / 10)}), 2)
+            before = [core(one).congestion_window for one in self.ends]
+            for engine in self.ends:
+                engine.forget_path()
+                engine.send(2 if engine is self.ends[0] else 3, b"here")
+            now += 2.1  # just after the last exchange: a pause alone has that effect, too
+            self.exchange(now)
+            after = [core(one).congestion_window for one in self.ends]
+            falls.append([new < old for new, old in zip(after, before, strict=True)])
+        self.assertEqual(falls, [[True, True]] * quic.MOVES + [[False, False]] * quic.MOVES)
+
+
+OLD = ("X25519",)
+
+
+class KeyExchangeTests(SynchronousTestCase):
+    """Which key exchange is taken."""
+
+    def meet(self, client: Sequence[str], server: Sequence[str]) -> list[quic.Engine]:
+        """Let two who take these finish their handshake, if they can; returns them."""
+        ends = (
+            quic.dial(SECRET, 0.0, 0.0, client),
+            quic.answer(SECRET, CERTIFICATE, 0.0, 0.0, server),
+        )
+        return self.shake(*ends)
+
+    def shake(self, *ends: quic.Engine) -> list[quic.Engine]:
+        """Let datagrams pass between two."""
+        now = 0.0
+        for _ in range(4):
+            for sender, reader in (ends, ends[::-1]):
+                for data in sender.datagrams_to_send(now):
+                    with contextlib.suppress(LinkClosed):
+                        reader.receive_datagrams([data], now)
+                now += 0.01
+        return list(ends)
+
+    @each(
+        (quic.KEY_EXCHANGES, quic.KEY_EXCHANGES, "X25519MLKEM768"),
+        (quic.QUANTUM_SAFE, quic.KEY_EXCHANGES, "X25519MLKEM768"),
+        (quic.KEY_EXCHANGES, quic.QUANTUM_SAFE, "X25519MLKEM768"),
+        (quic.QUANTUM_SAFE, quic.QUANTUM_SAFE, "X25519MLKEM768"),
+        (OLD, quic.KEY_EXCHANGES, "X25519"),
+        (OLD, OLD, "X25519"),
+    )
+    def test_taken(self, client: Sequence[str], server: Sequence[str], taken: str) -> None:
+        """The best one that the client offers and the server takes is taken, and told to both."""
+        for one in self.meet(client, server):
+            self.assertEqual((one.is_ready, one.key_exchange), (True, taken))
+
+    @each((OLD, quic.QUANTUM_SAFE), (quic.QUANTUM_SAFE, OLD))
+    def test_refused(self, client: Sequence[str], server: Sequence[str]) -> None:
+        """Where there is none both sides can say so at once, and which one would do."""
+        for one in self.meet(client, server):
+            self.assertFalse(one.is_ready)
+            error = self.assertRaises(HandshakeRefused, one.take)
+            self.assertIn(server[0], str(error))
+
+    @each(CipherSuite.AES_256_GCM_SHA384, CipherSuite.CHACHA20_POLY1305_SHA256)
+    def test_other_suite(self, suite: CipherSuite) -> None:
+        """Another cipher suite of TLS follows the Initial packets' own; the bindings agree."""
+        client, server = dialing_end(BOB, 0.0).engine, answering_end(ALICE, 0.0).engine
+        (context,) = (one for one in reachable(server) if isinstance(one, Context))
+        vars(context)["_cipher_suites"] = [suite]
+        self.shake(client, server)
+        self.assertTrue(client.is_ready and server.is_ready)
+        self.assertEqual(client.binding, server.binding)
 
 
 class SilenceTests(SynchronousTestCase):
@@ -233,7 +361,7 @@ class Breaking:
         raise ZeroDivisionError("no wonder")
 
     handle_timer = close = receive_datagram
-    tls = None
+    tls = _close_event = None
 
     def next_event(self) -> None:
         """Tell nothing."""
@@ -241,6 +369,8 @@ class Breaking:
 
 class Retiring:
     """A connection whose other side retires one connection id after the other."""
+
+    _close_event = None
 
     def __init__(self, count: int) -> None:
         self._events = [ConnectionIdRetired(bytes(8))] * count

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
+from p2pchat.session.link import FIRST_KEYS
 from p2pchat.session.receipts import RECEIPT_DELAY, RECEIPT_LINES, Receipts
 from tests.session.pair import Pair
 
@@ -40,8 +41,12 @@ class PairTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.pair = Pair()
         self.pair.connect()
+        self.pair.run(2 * FIRST_KEYS)
+        self.pair.chat()  # with it come the link's new keys
         self.pair.run(1)
         self.alice, self.bob = self.pair.both
+        for one in self.pair.both:
+            one.told.clear()
 
     def test_one_for_many(self) -> None:
         """Lines that come one right after the other are confirmed together."""

@@ -58,6 +58,7 @@ class OptionsTests(SynchronousTestCase):
         words = (*line.split(), "--publish-address", "--unlisted")
         self.assertEqual(parsed(*words).settings, unlisted)
         self.assertEqual(parsed("--relay-only").settings, NodeSettings("alice", relay_only=True))
+        self.assertEqual(parsed("--require-pq").settings, NodeSettings("alice", requires_pq=True))
         self.assertEqual(parsed("-s", "r.example:81").settings.server, "http://r.example:81")
 
     def test_login_name(self) -> None:
