@@ -101,6 +101,7 @@ class Endpoint:
     _owners: dict[str, PeerSession] = attrs.Factory(dict)  # by attempt
     _woken: dict[str, PeerSession] = attrs.Factory(dict)  # they have something to give
     _receipts: Receipts = attrs.Factory(Receipts)
+    _touched: dict[str, PeerSession] = attrs.Factory(dict)  # they may have another deadline now
     _deadlines: dict[str, float] = attrs.Factory(dict)  # by peer id
     _timers: list[tuple[float, str]] = attrs.Factory(list)  # a heap
     _known_candidates: object = ()
@@ -261,6 +262,7 @@ class Endpoint:
 
     def handle_timer(self, now: float) -> None:
         """Let every child do what is due."""
+        self._note_deadlines()
         due = self.agent.get_timer()
         if due is not None and due <= now:
             self.agent.handle_timer(now)
@@ -272,18 +274,22 @@ class Endpoint:
 
     def get_timer(self) -> float | None:
         """Return the earliest deadline of a child."""
+        self._note_deadlines()
         while self._timers and self._deadlines.get(self._timers[0][1]) != self._timers[0][0]:
             heapq.heappop(self._timers)
         sessions = self._timers[0][0] if self._timers else None
         return earliest(self.agent.get_timer(), sessions, self._receipts.due)
 
-    def _note_deadline(self, session: PeerSession) -> None:
-        deadline = session.get_timer()
-        if deadline is None:
-            self._deadlines.pop(session.peer_id, None)
-        elif deadline != self._deadlines.get(session.peer_id):
-            self._deadlines[session.peer_id] = deadline
-            heapq.heappush(self._timers, (deadline, session.peer_id))
+    def _note_deadlines(self) -> None:
+        """Ask those sessions that were touched; their datagrams have gone out meanwhile."""
+        while self._touched:
+            peer_id, session = self._touched.popitem()
+            deadline = session.get_timer() if self.sessions.get(peer_id) is session else None
+            if deadline is None:
+                self._deadlines.pop(peer_id, None)
+            elif deadline != self._deadlines.get(peer_id):
+                self._deadlines[peer_id] = deadline
+                heapq.heappush(self._timers, (deadline, peer_id))
         if len(self._timers) > 2 * len(self._deadlines) + STALE_TIMERS:
             self._timers = [(when, peer_id) for peer_id, when in self._deadlines.items()]
             heapq.heapify(self._timers)
@@ -322,8 +328,7 @@ class Endpoint:
         if len(datagrams) < PORTION:
             self._woken.pop(session.peer_id, None)
         self._take_events(session, now)
-        if session.peer_id in self.sessions:
-            self._note_deadline(session)
+        self._touched[session.peer_id] = session
 
     def _take_events(self, session: PeerSession, now: float) -> None:
         while (event := session.next_event()) is not None:

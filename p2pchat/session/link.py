@@ -37,6 +37,7 @@ from p2pchat.identity.proof import Certificate, check_proof, make_proof
 from p2pchat.session import quic
 from p2pchat.session.flight import Flight
 from p2pchat.session.link_clock import LinkClock
+from p2pchat.traversal.earliest import earliest
 from p2pchat.wire import messages
 from p2pchat.wire.framing import encode_frame, split_frame
 
@@ -250,12 +251,10 @@ class Link:
         if self.state is LinkState.ENDED:
             return None
         due = None if self._engine is None else self._engine.get_timer()
-        times = [self._flight.get_timer(), self._clock.our_time(due)]
-        if self._clock.is_standing and self.state is LinkState.OPEN:
-            times.append(self._knock_at)
+        found = earliest(self._flight.get_timer(), self._clock.our_time(due))
         if self.state is LinkState.PROVING:
-            times.append(self._deadline)
-        return min((time for time in times if time is not None), default=None)
+            return earliest(found, self._deadline)
+        return earliest(found, self._knock_at) if self._clock.is_standing else found
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return, and forget, what goes out over the path."""

@@ -334,15 +334,12 @@ class PeerSession(SessionState):
 
     def _drain(self, now: float) -> None:
         """Let each child's events act on the others until all is quiet."""
-        while (event := self._next_inner_event(now)) is not None:
+        while (event := self._call.next_event() or self.link.next_event(now)) is not None:
             self._react(event, now)
         remote_left = self.stage is Stage.CLOSING and self.link.control.remote_left
         if remote_left and not self.conversation.has_unread:
             self._left(now)
         self.notify()
-
-    def _next_inner_event(self, now: float) -> object:
-        return self._call.next_event() or self.link.next_event(now)
 
     def _send_document(self, body: PeerDocument) -> None:
         self._events.append(DocumentReady(self.peer_id, body))
