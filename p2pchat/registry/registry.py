@@ -205,8 +205,7 @@ class Registry:
         if registered is not None:
             self.admission.measure(registered / max(1, self.store.capacity))
 
-    @inlineCallbacks
-    def register(self, token: str, origin: str, ip: str) -> _Steps[JsonObject]:
+    def register(self, token: str, origin: str, ip: str) -> Deferred[JsonObject]:
         """
         Hold a record of the author.
 
@@ -214,23 +213,36 @@ class Registry:
         :param ip: where the request came from.
         """
         document = self._read(token, Registration, self.settings.audiences.accepted(origin))
-        peer_id, described = document.issuer, cast(Registration, document.body)
-        work, relays = self.admission.proof_of_work, self.settings.relays
-        # Whoever isn't known to another process, either, must have done the work.
-        if work.is_required(peer_id, self.now()) and not (yield self.store.find(peer_id)):
-            work.verify(peer_id, described.work, self.runtime.wall_time())
         wall, renewal = self.runtime.wall_time(), self.runtime.random_name()
-        record = Record.of(peer_id, described, ip, wall, renewal, registration=token)
-        online = yield self.store.register(record, document)
+        described = cast(Registration, document.body)
+        record = Record.of(document.issuer, described, ip, wall, renewal, registration=token)
+        # No generator: most of what a registry does is this.
+        if not self.admission.proof_of_work.is_required(record.peer_id, self.now()):
+            return self._hold(record, document, origin)
+        found = self.store.find(record.peer_id).addCallback(self._verify_work, document)
+        return found.addCallback(lambda _: self._hold(record, document, origin))
+
+    def _verify_work(self, found: PublicRecord | None, document: Document) -> None:
+        """Check the work of one whom no other process knows, either."""
+        if found is None:
+            work, wall = cast(Registration, document.body).work, self.runtime.wall_time()
+            self.admission.proof_of_work.verify(document.issuer, work, wall)
+
+    def _hold(self, record: Record, document: Document, origin: str) -> Deferred[JsonObject]:
+        return self.store.register(record, document).addCallback(self._held, record, origin)
+
+    def _held(self, online: bool, record: Record, origin: str) -> JsonObject:
+        """Return the answer to a registration."""
+        peer_id, relays = record.peer_id, self.settings.relays
         self.admission.count_key(peer_id)
-        work.record(peer_id, self.now())
+        self.admission.proof_of_work.record(peer_id, self.now())
         return {
             **PublicRecord(record, online).to_json(),
             "lease": self.settings.lease,
-            "renewal": renewal,
+            "renewal": record.renewal,
             "stun": self.settings.stun_urls(origin),
-            "your_ip": ip,
-            **({"turn": relays.show(peer_id, wall)} if relays else {}),
+            "your_ip": record.ip,
+            **({"turn": relays.show(peer_id, self.runtime.wall_time())} if relays else {}),
         }
 
     def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:

@@ -235,10 +235,11 @@ class RegistryResource(_Resource):
         Only what peers ask all the time is worth a way of its own, and what strangers may.
         """
         _, word, *ids = request.path.split(b"/")
-        method = _PLAIN_ROUTES.get((request.method, word, len(ids)), RegistryResource.nowhere)
-        route = self.registry.metrics.route_of(request.path)
-        if method is RegistryResource.nowhere and route != metrics.OTHER:
-            return None
+        method = _PLAIN_ROUTES.get((request.method, word, len(ids)))
+        if method is None:
+            if self.registry.metrics.route_of(request.path) != metrics.OTHER:
+                return None
+            method = RegistryResource.nowhere
         answer: Deferred[bytes] = maybeDeferred(self._enter, request, connection, method, ids)
         return answer.addErrback(self._answer_failure, request)
 
