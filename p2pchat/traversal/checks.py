@@ -7,6 +7,7 @@ A check is a STUN Binding request, and is answered by a success response::
     PRIORITY            8 bits type preference: whether a relay carries the check
                         24 bits number of the sender's last nomination
     USE-CANDIDATE       where the sender, who made the offer, nominates the pair
+    PADDING             where it asks what size the path carries: the answer is to be as long
     MESSAGE-INTEGRITY   keyed by the secret of the attempt (:mod:`p2pchat.identity.exchange`)
     FINGERPRINT
 
@@ -26,6 +27,8 @@ RELAYED_PREFERENCE = 0  # type preferences, RFC 8445 section 5.1.2.2; in PRIORIT
 REFLEXIVE_PREFERENCE = 110  # ... the other side whether a check comes over a relay
 MAX_NOMINATION = 0xFFFFFF
 MAX_RESPONSE = 76  # bytes; an IPv6 address is told
+MAX_PADDED = 1200  # bytes of a padded response; a datagram of QUIC has no more
+_TAIL = 32  # bytes of MESSAGE-INTEGRITY and FINGERPRINT
 _USE_CANDIDATE = 4  # bytes of the attribute
 
 
@@ -36,10 +39,12 @@ class Check:
 
     :ivar source_type: what its source is, where we weren't told that address.
     :ivar nomination: the number of the nomination; ``None`` where it nominates nothing.
+    :ivar padded: bytes that it has with its PADDING (RFC 5780 section 7.6); 0 without.
     """
 
     source_type: CandidateType
     nomination: int | None
+    padded: int = 0
 
 
 @attrs.frozen
@@ -90,11 +95,21 @@ class CheckCredentials:
         is_relayed = priority >> 24 == RELAYED_PREFERENCE
         source = CandidateType.RELAYED if is_relayed else CandidateType.PEER_REFLEXIVE
         number = priority & MAX_NOMINATION if "USE-CANDIDATE" in attributes else None
-        return Check(source, number)
+        covered = len(message.integrity_covers or b"")
+        return Check(source, number, covered + _TAIL if "PADDING" in attributes else 0)
 
-    def response(self, message: stun.Message, source: Address) -> bytes:
-        """Answer a check that came from there."""
+    def response(self, message: stun.Message, source: Address, padded: int = 0) -> bytes:
+        """
+        Answer a check that came from there.
+
+        :param padded: bytes that the answer is to have, if that is more than it needs.
+        """
         answer = stun.success(message, XOR_MAPPED_ADDRESS=source)
+        data = stun.encode(answer, self.key, fingerprint=True)
+        room = min(padded, MAX_PADDED) - len(data) - 4  # a header of four bytes
+        if room < 0:
+            return data
+        answer = stun.success(message, XOR_MAPPED_ADDRESS=source, PADDING=bytes(room))
         return stun.encode(answer, self.key, fingerprint=True)
 
     def accepts(self, response: stun.Message) -> bool:

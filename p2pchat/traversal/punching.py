@@ -48,7 +48,7 @@ from enum import Enum
 import attrs
 
 from p2pchat.traversal.check_slots import CheckSlots
-from p2pchat.traversal.checks import MAX_RESPONSE, Check, CheckCredentials
+from p2pchat.traversal.checks import MAX_PADDED, MAX_RESPONSE, Check, CheckCredentials
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.pairs import Checklist, Pair, Path
@@ -303,8 +303,10 @@ class Punching:
         check = self.credentials.read(message)
         if check is None:
             return False
-        if self.may_send(source, MAX_RESPONSE, now):
-            response = self.credentials.response(message, source.address)
+        # Only to somebody who has shown to be there goes as much as that one asks for.
+        padded = min(check.padded, MAX_PADDED) if self.is_validated(source) else 0
+        if self.may_send(source, max(padded, MAX_RESPONSE), now):
+            response = self.credentials.response(message, source.address, padded)
             self._send(Datagram(response, source.address, base=source.base))
         number = check.nomination
         # A nomination that a later one overtook on the way has a smaller number.

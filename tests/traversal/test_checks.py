@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.checks import MAX_NOMINATION, Check, CheckCredentials
+from p2pchat.traversal.checks import MAX_NOMINATION, MAX_PADDED, Check, CheckCredentials
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
@@ -56,6 +56,21 @@ class ResponseTests(SynchronousTestCase):
         self.assertTrue(OURS.accepts(response))
         self.assertEqual(response.transaction_id, b"t" * 12)
         self.assertEqual(stun.mapped_address(response), SOURCE)
+
+    @given(st.integers(0, 400), st.integers(0, 400))
+    def test_padded(self, asked: int, given: int) -> None:
+        """The answer to a padded check is as long, if it is to be; MAX_PADDED at most."""
+        request = stun.request(bytes(12), USERNAME="theirs:ours", PADDING=bytes(4 * asked))
+        data = stun.encode(request, KEY, fingerprint=True)
+        if len(data) > stun.MAX_MESSAGE:
+            return
+        check = THEIRS.read(stun.decode(data))
+        assert check is not None
+        self.assertEqual(check.padded, len(data))
+        least = len(THEIRS.response(stun.decode(data), SOURCE))
+        answer = THEIRS.response(stun.decode(data), SOURCE, 4 * given)
+        self.assertEqual(len(answer), max(least, min(4 * given, MAX_PADDED)))
+        self.assertTrue(OURS.accepts(stun.decode(answer)))
 
     def test_forged(self) -> None:
         """Neither an answer with another key nor an error is accepted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.traversal.checks import MAX_RESPONSE
 from p2pchat.traversal.pairs import MAX_PAIRS
 from p2pchat.traversal.punching import LATER_ROUND
 from p2pchat.traversal.routes import Route
@@ -34,6 +35,22 @@ class ForgeryTests(PunchingCase):
         self.assertFalse(Route(ELSEWHERE) in bob.routes)
         self.assertTrue(bob.receive_request(self.check(), Route(ELSEWHERE), self.wire.now))
         self.assertTrue(Route(ELSEWHERE) in bob.routes)
+
+    def test_padding(self) -> None:
+        """A padded check is answered by as much only where somebody has answered one of ours."""
+        bob = self.bob.punching
+        self.joined()
+        checks_of(bob)
+        padded = self.check(PADDING=bytes(1000))
+        for source, is_large in ((ELSEWHERE, False), (A1, True)):
+            self.assertTrue(bob.receive_request(padded, Route(source), self.wire.now))
+            (answer,) = [
+                one.data
+                for one in checks_of(bob)
+                if stun.decode(one.data).message_class is stun.MessageClass.SUCCESS
+            ]
+            self.assertEqual(len(answer) > MAX_RESPONSE, is_large)
+            self.assertEqual(len(answer) > 1000, is_large)
 
     def test_response(self) -> None:
         """A response with another key, of another class, or to nothing is refused."""
