@@ -149,10 +149,6 @@ class Link:
         self._clock.stand(now)
         return flight
 
-    def receive_datagram(self, data: bytes, now: float) -> None:
-        """Take a QUIC datagram that came over this link's paths."""
-        self.receive_datagrams([data], now)
-
     def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Take QUIC datagrams, over this link's paths or by a document."""
         engine = self._engine

@@ -36,7 +36,7 @@ class LinkEnd:
 
     def receive(self, data: bytes, _source: Address, now: float) -> None:
         """Take a datagram."""
-        self.link.receive_datagram(data, now)
+        self.link.receive_datagrams([data], now)
         self._note()
 
     def handle_timer(self, now: float) -> None:
