@@ -24,7 +24,11 @@ from p2pchat import __version__
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = "twisted/plugins/p2pchat_plugins.py"
-DATA = {"p2pchat/py.typed", "p2pchat/registry/http/openapi.json"}
+DATA = {
+    "p2pchat/py.typed",
+    "p2pchat/registry/http/openapi.json",
+    "p2pchat/registry/store/scripts.lua",
+}
 ENTRY_POINT = "p2pchat = p2pchat.tap.program:main"
 
 # What is no part of the project; .gitignore says the same.

@@ -7,7 +7,7 @@ The registry's memory: records, used nonces, and the places of event streams.
     memory         a store in its own process
     redis          a store in Redis, shared by several processes
     redis_link     the connections to it
-    redis_scripts  what it is asked, its keys, and what processes tell each other; pure
+    redis_scripts  its keys, what it is asked (scripts.lua), and what processes say; pure
     redis_url      where it is; pure
 
 Both stores provide :class:`p2pchat.interfaces.IRegistryStore`.

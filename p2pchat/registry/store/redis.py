@@ -33,6 +33,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
+from importlib.resources import files
 from itertools import count, islice
 from math import ceil
 from typing import Any, TypeVar
@@ -53,10 +54,13 @@ from p2pchat.registry.store import redis_scripts as scripts
 from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record, full
 from p2pchat.registry.store.redis_link import RedisLink
 from p2pchat.registry.store.redis_scripts import (
+    DELIVERIES,
     AnswerMessage,
     DeliverMessage,
     EndMessage,
     read_message,
+    read_scripts,
+    write_message,
 )
 from p2pchat.registry.store.redis_url import RedisUrl
 from p2pchat.runtime import Runtime
@@ -70,6 +74,8 @@ PRESENCE = 60  # seconds; four looks
 BATCH = 200  # streams that are looked after in one step: a fraction of a millisecond
 CLOCKS = 10  # seconds that the clocks of two processes may differ
 ANSWER_TIMEOUT = 1.5  # seconds; a peer waits for 5
+
+_SCRIPTS = read_scripts(files("p2pchat.registry.store").joinpath("scripts.lua").read_text("ascii"))
 
 _T = TypeVar("_T")
 _Steps = Generator[Deferred[Any], Any, _T]
@@ -115,7 +121,7 @@ class RedisStore:
 
     def stop(self) -> Deferred[None]:
         """Say that this process lives no more, and disconnect."""
-        left = self._run(scripts.LEAVE, self.instance)
+        left = self._run("LEAVE", self.instance)
         return left.addErrback(_quietly).addCallback(lambda _: self._link.stop())
 
     def is_available(self) -> bool:
@@ -138,14 +144,14 @@ class RedisStore:
     def _beat(self) -> Deferred[Any]:
         self._next_beat = self.runtime.clock.seconds() + BEAT
         self._link.listens()
-        beat = self._run(scripts.BEAT, self.instance, INSTANCE_LEASE, scripts.SWEPT)
+        beat = self._run("BEAT", self.instance, INSTANCE_LEASE, scripts.SWEPT)
         return beat.addCallbacks(self._counted, _quietly)
 
     def _counted(self, registered: int) -> None:
         self._registered_now = registered
 
     def _run(self, script: str, *arguments: object) -> Deferred[Any]:
-        return self._link.run(scripts.LIBRARY + script, *arguments)
+        return self._link.run(_SCRIPTS[script], *arguments)
 
     # -- records
 
@@ -153,10 +159,11 @@ class RedisStore:
     def register(self, record: Record, document: Document) -> _Steps[bool]:
         """Hold a record for one lease."""
         outcome = yield self._run(
-            scripts.REGISTER,
+            "REGISTER",
             record.peer_id,
             record.username if record.listed else "",
             _encode(record),
+            record.registration,
             int(self.lease * 1000),
             self.capacity,
             *self._nonce(document),
@@ -168,22 +175,22 @@ class RedisStore:
     def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
         """Hold a record for one more lease."""
         lease = int(self.lease * 1000)
-        done = self._run(scripts.RENEW, peer_id, lease, renewal, ip)
+        done = self._run("RENEW", peer_id, lease, renewal, ip)
         return done.addCallback(lambda outcome: outcome == "done")
 
     def find(self, peer_id: str) -> Deferred[PublicRecord | None]:
         """Find a peer."""
-        return self._run(scripts.FIND, peer_id).addCallback(_decode)
+        return self._run("FIND", peer_id).addCallback(_decode)
 
     def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
         """Return some records, in the order of their ids."""
         name = () if username is None else (username,)
-        return self._run(scripts.PAGE, after, limit, *name).addCallback(_decode_page)
+        return self._run("PAGE", after, limit, *name).addCallback(_decode_page)
 
     @inlineCallbacks
     def remove(self, peer_id: str, document: Document) -> _Steps[bool]:
         """End a record, and the peer's stream."""
-        outcome = yield self._run(scripts.REMOVE, peer_id, self.instance, *self._nonce(document))
+        outcome = yield self._run("REMOVE", peer_id, self.instance, *self._nonce(document))
         found = _refuse_used(outcome) != "unknown"
         if found:
             self.streams.end(peer_id, "removed")
@@ -205,9 +212,7 @@ class RedisStore:
         """Let the peer open a stream here."""
         serial, nonce = next(self._numbers), self._nonce(document)
         try:
-            outcome = yield self._run(
-                scripts.SUBSCRIBE, peer_id, self.instance, serial, PRESENCE, *nonce
-            )
+            outcome = yield self._run("SUBSCRIBE", peer_id, self.instance, serial, PRESENCE, *nonce)
         except Exception:
             self._leave(peer_id, serial)  # in case that it was done all the same
             raise
@@ -223,7 +228,7 @@ class RedisStore:
             self._leave(peer_id, serial)
 
     def _leave(self, peer_id: str, serial: int) -> None:
-        left = self._run(scripts.UNSUBSCRIBE, peer_id, self.instance, serial)
+        left = self._run("UNSUBSCRIBE", peer_id, self.instance, serial)
         left.addErrback(_quietly)
 
     def check_streams(self) -> None:
@@ -235,7 +240,7 @@ class RedisStore:
         ours = iter(list(self._serials.items()))
         while batch := list(islice(ours, BATCH)):
             words = [word for stream in batch for word in stream]
-            checked = self._run(scripts.CHECK, self.instance, PRESENCE, *words)
+            checked = self._run("CHECK", self.instance, PRESENCE, *words)
             checked.addCallback(self._checked, batch).addErrback(self._check_soon)
 
     def _check_soon(self, failure: Failure) -> None:
@@ -264,12 +269,12 @@ class RedisStore:
         self._waiting[request] = Deferred()
         try:
             outcome = yield self._run(
-                scripts.DELIVER,
+                "DELIVER",
                 document.issuer,
                 peer_id,
                 self.instance,
                 *self._nonce(document),
-                DeliverMessage(request, self.instance, peer_id, token).encode(),
+                write_message(DeliverMessage(request, self.instance, peer_id, token)),
                 *self._solicitation(document, peer_id, token),
             )
             if outcome == "here":
@@ -279,13 +284,13 @@ class RedisStore:
                     ANSWER_TIMEOUT, self.runtime.clock
                 )
             else:
-                return _DELIVERIES[_refuse_used(outcome)]
+                return DELIVERIES[_refuse_used(outcome)]
         except TimeoutError:
             return Delivery.OFFLINE
         finally:
             del self._waiting[request]
         if delivery is not Delivery.TAKEN:  # it may come again
-            forgotten = self._run(scripts.FORGET, document.issuer, document.nonce)
+            forgotten = self._run("FORGET", document.issuer, document.nonce)
             yield forgotten.addErrback(_quietly)
         return delivery
 
@@ -302,7 +307,7 @@ class RedisStore:
         match read_message(text):
             case DeliverMessage() as message:
                 delivery = self.streams.deliver(message.peer_id, message.token)
-                answer = AnswerMessage(message.request, delivery).encode()
+                answer = write_message(AnswerMessage(message.request, delivery))
                 channel = scripts.channel(message.instance)
                 self._link.publish(channel, answer).addErrback(_quietly)
             case AnswerMessage() as answer:
@@ -316,14 +321,6 @@ class RedisStore:
         """End a stream, unless there is a newer one here."""
         if self._serials.get(end.peer_id) == end.serial:
             self.streams.end(end.peer_id, end.event)
-
-
-_DELIVERIES = {
-    "unknown-author": Delivery.UNKNOWN_AUTHOR,
-    "unknown": Delivery.UNKNOWN_PEER,
-    "offline": Delivery.OFFLINE,
-    "unsolicited": Delivery.UNSOLICITED,
-}
 
 
 def redis_store(url: RedisUrl) -> Callable[[Runtime, float, EventStreams, Rate], RedisStore]:
@@ -342,22 +339,26 @@ def _quietly(failure: Failure) -> None:
     failure.trap(Refused)
 
 
-_MEMBERS = tuple(member.name for member in attrs.fields(Record))
+# The registration stands apart: nobody who renews, and no list, needs it.
+_MEMBERS = [one.name for one in attrs.fields(Record) if one.name != "registration"]
 
 
 def _encode(record: Record) -> str:
-    return json.dumps(attrs.asdict(record), ensure_ascii=False)
+    members = {name: getattr(record, name) for name in _MEMBERS}
+    return json.dumps({"v": scripts.VERSION, **members}, ensure_ascii=False)
 
 
 def _decode(text: str | None) -> PublicRecord | None:
-    """Read a record; what a newer registry wrote may say more, and an older one wrote a list."""
-    if text is None:
+    """Read what the scripts show of a peer; None: nobody is registered, or in another version."""
+    if not text:
         return None
-    written = json.loads(text[1:])
-    said = dict(zip(_MEMBERS, written, strict=False)) if isinstance(written, list) else written
+    state, _, written = text.partition(" ")
+    said = json.loads(written)
+    if said.get("v") != scripts.VERSION:
+        return None
     members = {name: said[name] for name in _MEMBERS if name in said}
     members["addresses"] = tuple((host, port) for host, port in members["addresses"])
-    return PublicRecord(Record(**members), text[0] == "1")
+    return PublicRecord(Record(**members, registration=state[1:]), state[0] == "1")
 
 
 def _decode_page(text: str) -> Page:

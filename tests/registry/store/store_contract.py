@@ -87,7 +87,8 @@ class Process:
     @inlineCallbacks
     def register(self, peer_id: str, username: str = "x", **fields: Any) -> Any:
         """Register a peer; returns its record."""
-        record = Record.of(peer_id, Registration(username, **fields), "192.0.2.1", 5.0)
+        body, token = Registration(username, **fields), f"{peer_id}.{next(_nonces)}.signature"
+        record = Record.of(peer_id, body, "192.0.2.1", 5.0, registration=token)
         online = yield self.store.register(record, self.document(peer_id))
         assert online == (yield self.is_online(peer_id))
         return record
@@ -183,6 +184,15 @@ class StoreContract(_TestCase):
         self.assertEqual(shown, [(ALICE, False), (CAROL, True)])
         page = yield self.process.store.page("", 9, "nobody")
         self.assertEqual((page.records, page.next), ([], None))
+
+    @inlineCallbacks
+    def test_registration(self) -> Any:
+        """Whoever is looked for, by id or by name, is found with what was signed last."""
+        for number, username in enumerate(("one", "two")):
+            record = yield self.process.register(ALICE, username, nat=f"{number}")
+            found = yield self.process.store.find(ALICE)
+            (named,) = (yield self.process.store.page("", 9, username)).records
+            self.assertEqual((found.record, named.record), (record, record))
 
     @inlineCallbacks
     def test_unlisted(self) -> Any:

@@ -6,7 +6,6 @@ import json
 import os
 from typing import Any
 
-import attrs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import LoopingCall, deferLater
@@ -17,11 +16,11 @@ from p2pchat.errors import ReplayedDocument
 from p2pchat.registry.admission.rates import Rate
 from p2pchat.registry.admission.solicited import span
 from p2pchat.registry.refusals import Refused
-from p2pchat.registry.store.directory import Delivery, Record
+from p2pchat.registry.store.directory import Delivery
 from p2pchat.registry.store.redis import RedisStore
+from p2pchat.registry.store.redis_scripts import VERSION, EndMessage, write_message
 from p2pchat.registry.store.redis_url import parse_redis_url
 from p2pchat.runtime import real_runtime
-from p2pchat.wire.documents import Registration
 from tests.certificates import write_certificate
 from tests.ports import free_port
 from tests.registry.store.redis_server import NO_REDIS, RedisServer
@@ -241,27 +240,62 @@ class SharedStoreTests(RedisCase):
 
 
 class UpgradeTests(RedisCase):
-    """Records that a registry of another version wrote."""
+    """What a registry of another release wrote, or says."""
+
+    def change(self, key: str, **members: Any) -> None:
+        """Give an object in the store other members."""
+        said = json.loads(self.server.ask("GET", f"p2pchat:{key}"))
+        self.server.ask("SET", f"p2pchat:{key}", json.dumps({**said, **members}))
 
     @inlineCallbacks
-    def test_older(self) -> Any:
-        """A list of seven is a record of one that is listed."""
-        record = Record.of(ALICE, Registration("x"), "192.0.2.1", 5.0, "token")
-        yield self.process.store.register(record, self.process.document(ALICE))
-        old = json.dumps([ALICE, "y", "", "192.0.2.1", [["192.0.2.1", 5]], 6, "token"])
-        self.server.ask("SET", f"p2pchat:record:{ALICE}", old)
-        found = (yield self.process.store.find(ALICE)).record
-        self.assertEqual((found.username, found.port, found.listed), ("y", 5, True))
-        self.assertTrue((yield self.process.store.renew(ALICE, "token", "192.0.2.1")))
-        self.assertFalse((yield self.process.store.renew(ALICE, "other", "192.0.2.1")))
-
-    @inlineCallbacks
-    def test_newer(self) -> Any:
-        """What a newer one says besides is ignored."""
+    def test_more(self) -> Any:
+        """What a newer one says besides is ignored, of a record and of a stream's place."""
         record = yield self.process.register(ALICE)
-        new = json.dumps({**attrs.asdict(record), "more": 1})
-        self.server.ask("SET", f"p2pchat:record:{ALICE}", new)
-        self.assertEqual((yield self.process.store.find(ALICE)).record, record)
+        yield self.process.listen(ALICE)
+        self.change(f"record:{ALICE}", more={"than": 1})
+        self.change(f"at:{ALICE}", more={"than": 1})
+        found = yield self.process.store.find(ALICE)
+        self.assertEqual((found.record, found.online), (record, True))
+        (shown,) = (yield self.process.store.page("", 10, "x")).records
+        self.assertEqual(shown, found)
+
+    @inlineCallbacks
+    def test_other_version(self) -> Any:
+        """A record that nobody here can read is none, until its peer registers again."""
+        yield self.process.register(ALICE)
+        yield self.process.listen(ALICE)
+        self.change(f"record:{ALICE}", v=VERSION + 1)
+        self.assertIsNone((yield self.process.store.find(ALICE)))
+        self.assertEqual((yield self.process.store.page("", 10, None)).records, [])
+        yield self.process.register(ALICE)
+        self.assertTrue((yield self.process.is_online(ALICE)))
+
+    @inlineCallbacks
+    def test_other_place(self) -> Any:
+        """A stream whose place nobody here can read is none; its process tells where it is."""
+        yield self.process.register(ALICE)
+        yield self.process.listen(ALICE)
+        for unreadable in ("0:1", json.dumps({"v": VERSION + 1, "instance": "x", "serial": 1})):
+            self.server.ask("SET", f"p2pchat:at:{ALICE}", unreadable)
+            self.assertFalse((yield self.process.is_online(ALICE)))
+            self.process.store.check_streams()
+            yield self.until(self.process.is_online, ALICE)
+
+    @inlineCallbacks
+    def test_messages(self) -> Any:
+        """Messages with more members than we know do their work; what can't be read does none."""
+        yield self.process.register(ALICE)
+        yield self.process.listen(ALICE)
+        serial = json.loads(self.server.ask("GET", f"p2pchat:at:{ALICE}"))["serial"]
+        message = json.loads(write_message(EndMessage(ALICE, serial, "superseded")))
+        to = f"p2pchat:to:{self.process.store.instance}"
+        for ignored in ("nothing", json.dumps({**message, "v": VERSION + 1})):
+            self.server.ask("PUBLISH", to, ignored)
+        yield sleep(0.1)
+        self.assertEqual(self.process.streams.ended, [])
+        self.server.ask("PUBLISH", to, json.dumps({**message, "more": 1}))
+        yield self.until(lambda: self.process.streams.ended)
+        self.assertEqual(self.process.streams.ended, [(ALICE, "superseded")])
 
 
 class OutageTests(RedisCase):

@@ -1,0 +1,205 @@
+-- What Redis runs, each script in one step of the server; p2pchat.registry.store.redis_scripts says
+-- which keys there are.  A line that begins with --> names the script that follows, and its
+-- arguments; what stands before the first one stands before each.
+
+local P, V = 'p2pchat:', 1
+local function take(issuer, nonce, ttl)
+    return redis.call('SET', P .. 'used:' .. issuer .. ':' .. nonce, '1', 'NX', 'EX', ttl)
+end
+-- What was written in another version is as good as nothing.
+local function read(key)
+    local text = redis.call('GET', key)
+    local is_json, value = pcall(cjson.decode, text or '')
+    if is_json and type(value) == 'table' and value.v == V then return value end
+    return nil
+end
+local alive = {}
+local function lives(instance)
+    if alive[instance] == nil then
+        alive[instance] = redis.call('EXISTS', P .. 'instance:' .. instance) == 1
+    end
+    return alive[instance]
+end
+local function stream_of(peer)
+    local at = read(P .. 'at:' .. peer)
+    if at and lives(at.instance) then return at end
+    return nil
+end
+local function attach(peer, instance, serial, presence)
+    local at = cjson.encode({v = V, instance = instance, serial = tonumber(serial)})
+    redis.call('SET', P .. 'at:' .. peer, at, 'EX', presence)
+end
+local function is_at(at, instance, serial)
+    return at ~= nil and at.instance == instance and at.serial == tonumber(serial)
+end
+-- 1 (online) or 0, the registration if it is asked for, a blank, the record; or nothing.
+local function show(peer, is_whole)
+    local record = redis.call('GET', P .. 'record:' .. peer)
+    if not record then return false end
+    local signed = is_whole and redis.call('GET', P .. 'registration:' .. peer) or ''
+    return (stream_of(peer) and '1' or '0') .. signed .. ' ' .. record
+end
+local function unlist(peer)
+    local name = redis.call('HGET', P .. 'names', peer)
+    if name then
+        redis.call('ZREM', P .. 'name:' .. name, peer)
+        redis.call('HDEL', P .. 'names', peer)
+    end
+    redis.call('ZREM', P .. 'ids', peer)
+    redis.call('ZREM', P .. 'due', peer)
+end
+local function now()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function tell_end(at, mine, peer, event)
+    if at and at.instance ~= mine then
+        local message = {v = V, type = 'end', peer = peer, serial = at.serial, event = event}
+        redis.call('PUBLISH', P .. 'to:' .. at.instance, cjson.encode(message))
+    end
+end
+
+--> REGISTER peer, the username under which it is listed or nothing, record, registration, lease in
+-- milliseconds, capacity, nonce, its time to live; is it online?
+local peer, username, record, signed, lease, capacity, nonce, ttl = unpack(ARGV)
+local key = P .. 'record:' .. peer
+if redis.call('EXISTS', key) == 0
+    and redis.call('ZCARD', P .. 'due') >= tonumber(capacity) then
+    return 'full'
+end
+if not take(peer, nonce, ttl) then return 'used' end
+redis.call('SET', key, record, 'PX', lease)
+redis.call('SET', P .. 'registration:' .. peer, signed, 'PX', lease)
+if (redis.call('HGET', P .. 'names', peer) or '') ~= username then
+    unlist(peer)
+    if username ~= '' then
+        redis.call('HSET', P .. 'names', peer, username)
+        redis.call('ZADD', P .. 'name:' .. username, 0, peer)
+        redis.call('ZADD', P .. 'ids', 0, peer)
+    end
+end
+redis.call('ZADD', P .. 'due', now() + lease, peer)
+return stream_of(peer) and 'online' or 'offline'
+
+--> RENEW peer, lease in milliseconds, renewal, ip
+local peer, lease, renewal, ip = unpack(ARGV)
+local key = P .. 'record:' .. peer
+local record = read(key)
+if not record or renewal == '' or record.ip ~= ip or record.renewal ~= renewal then
+    return 'unknown'
+end
+redis.call('PEXPIRE', key, lease)
+redis.call('PEXPIRE', P .. 'registration:' .. peer, lease)
+redis.call('ZADD', P .. 'due', now() + lease, peer)
+return 'done'
+
+--> FIND peer; what show() returns
+return show(ARGV[1], true)
+
+--> PAGE after, limit, and the username if there is one; the id that follows, then a line of show()
+-- for each record, with its registration where a name is given
+local after, limit, username = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local ids = username and (P .. 'name:' .. username) or (P .. 'ids')
+local from = after == '' and '-' or '(' .. after
+local peers = redis.call('ZRANGEBYLEX', ids, from, '+', 'LIMIT', 0, limit + 1)
+local lines = {#peers > limit and peers[limit] or ''}
+for place, peer in ipairs(peers) do
+    local shown = place <= limit and show(peer, username)
+    if shown then lines[#lines + 1] = shown end
+end
+return table.concat(lines, '\n')
+
+--> REMOVE peer, this instance, nonce, its time to live
+local peer, mine, nonce, ttl = unpack(ARGV)
+if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
+if not take(peer, nonce, ttl) then return 'used' end
+local at = P .. 'at:' .. peer
+tell_end(read(at), mine, peer, 'removed')
+redis.call('DEL', P .. 'record:' .. peer, P .. 'registration:' .. peer, at)
+unlist(peer)
+return 'done'
+
+--> SUBSCRIBE peer, this instance, serial, seconds of presence, nonce, its time to live
+local peer, mine, serial, presence, nonce, ttl = unpack(ARGV)
+if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
+if not take(peer, nonce, ttl) then return 'used' end
+tell_end(read(P .. 'at:' .. peer), mine, peer, 'superseded')
+attach(peer, mine, serial, presence)
+return 'done'
+
+--> UNSUBSCRIBE peer, this instance, serial
+local at = P .. 'at:' .. ARGV[1]
+if is_at(read(at), ARGV[2], ARGV[3]) then redis.call('DEL', at) end
+return 'done'
+
+--> DELIVER issuer, peer, this instance, nonce, its time to live, message for the instance of the
+-- stream; the pair that would make it solicited, the pair that it makes or nothing, its bytes, those
+-- that may be unsolicited at once or 0, milliseconds after which there may be as many again, seconds
+-- that a pair is kept, pairs that are kept, the weight of what an author had, seconds that it is kept
+local issuer, peer, mine, nonce, ttl, message = unpack(ARGV)
+local theirs, ours, size, most, window, keep, capacity, weight, span = unpack(ARGV, 7)
+if redis.call('EXISTS', P .. 'record:' .. issuer) == 0 then return 'unknown-author' end
+if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
+local at = stream_of(peer)
+if not at then return 'offline' end
+local budget, had, time = P .. 'strangers:' .. peer, P .. 'had:' .. theirs, now()
+local counts = tonumber(most) > 0
+    and tonumber(redis.call('ZSCORE', P .. 'wrote', theirs) or 0) <= time
+local full = time
+if counts then
+    local kept = redis.call('MGET', budget, had)
+    full = math.max(time, tonumber(kept[1] or 0))
+    local left = most - (full - time) * most / window
+    if size + weight * (kept[2] or 0) > left then return 'unsolicited' end
+end
+if not take(issuer, nonce, ttl) then return 'used' end
+if counts then
+    full = full + size * window / most
+    redis.call('SET', budget, string.format('%.3f', full), 'PX', math.ceil(full - time))
+    if redis.call('INCRBY', had, size) == tonumber(size) then redis.call('EXPIRE', had, span) end
+end
+if ours ~= '' then
+    redis.call('ZADD', P .. 'wrote', time + keep * 1000, ours)
+    local excess = redis.call('ZCARD', P .. 'wrote') - capacity
+    if excess > 0 then redis.call('ZREMRANGEBYRANK', P .. 'wrote', 0, excess - 1) end
+end
+if at.instance == mine then return 'here' end
+if redis.call('PUBLISH', P .. 'to:' .. at.instance, message) > 0 then return 'sent' end
+redis.call('DEL', P .. 'used:' .. issuer .. ':' .. nonce, P .. 'at:' .. peer)
+return 'offline'
+
+--> FORGET issuer, nonce
+return redis.call('DEL', P .. 'used:' .. ARGV[1] .. ':' .. ARGV[2])
+
+--> CHECK this instance, seconds of presence, then peer and serial of each stream; a letter for each:
+-- o it is ours, r it is ours but there is no record, s the peer has a newer one elsewhere
+local mine, presence, found = ARGV[1], ARGV[2], {}
+for place = 3, #ARGV, 2 do
+    local peer, serial = ARGV[place], ARGV[place + 1]
+    local at = stream_of(peer)
+    if at and not is_at(at, mine, serial) then
+        found[#found + 1] = 's'
+    else
+        attach(peer, mine, serial, presence)
+        found[#found + 1] = redis.call('EXISTS', P .. 'record:' .. peer) == 1 and 'o' or 'r'
+    end
+end
+return table.concat(found)
+
+--> BEAT this instance, seconds that it is believed to live, how many may be swept; how many are
+-- registered
+redis.call('SET', P .. 'instance:' .. ARGV[1], '1', 'EX', ARGV[2])
+redis.call('ZREMRANGEBYSCORE', P .. 'wrote', '-inf', now())
+local ended = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now(), 'LIMIT', 0, ARGV[3])
+for _, peer in ipairs(ended) do
+    local left = redis.call('PTTL', P .. 'record:' .. peer)
+    if left > 0 then
+        redis.call('ZADD', P .. 'due', now() + left, peer)
+    else
+        unlist(peer)
+    end
+end
+return redis.call('ZCARD', P .. 'due')
+
+--> LEAVE this instance
+return redis.call('DEL', P .. 'instance:' .. ARGV[1])
