@@ -148,12 +148,12 @@ class Endpoint:
         return session
 
     def read(self, peer_id: str, message_id: str, now: float) -> None:
-        """Somebody has taken a line of a peer, and so all before it: confirm them soon."""
+        """Somebody has taken a line of a peer, and so all before it: confirm them, soon."""
         self._receipts.read(peer_id, message_id, now)
 
     def _confirm(self, now: float) -> None:
         """Let conversations send the receipts that are due."""
-        for peer_id, message_id in self._receipts.take().items():
+        for peer_id, message_id in self._receipts.take(now).items():
             if (session := self.sessions.get(peer_id)) is not None:
                 session.read(message_id, now)
 
