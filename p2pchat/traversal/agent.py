@@ -4,8 +4,9 @@ The traversal of one peer: gathering, relays, and any number of attempts side by
 Owns the way of a datagram to the machine that it concerns, whatever base it came in on: relayed
 data is unwrapped first; a STUN request goes to the attempt whose username fragment it names, a
 response by its transaction, and QUIC to the attempt that its route belongs to, as
-:class:`LinkDatagrams`.  Everything else is refused and counted.  An attempt is named by our
-username fragment.  Checks that come before the answer, which has the key to judge them by, wait
+:class:`LinkDatagrams`.  Everything else is refused and counted; but what a link sends right after a
+check may overtake it, and waits while checks are on, OVERTAKING datagrams.  An attempt is named by
+our username fragment.  Checks that come before the answer, which has the key to judge them by, wait
 for it, EARLY_CHECKS of them: from behind a NAT that maps by destination they alone say where to
 answer.
 
@@ -79,6 +80,7 @@ AgentEvent = GatheringNews | PathMoved | RoundEnded | LinkDatagrams | SocketsRel
 
 RELAY_DELAY = 0.2  # seconds that direct checks have before a relay is asked for
 EARLY_CHECKS = 8  # of one attempt; more are sent again anyway
+OVERTAKING = 16  # datagrams; a caller's first flight, sent right after a check, has four
 RELAY_GRACE = 20.0  # seconds that a relay is kept after the last need of it
 WRAPPING = 40  # bytes that a Send indication adds, and more
 
@@ -106,6 +108,7 @@ class Agent:
     _attempts: dict[str, Punching] = attrs.Factory(dict)
     _outbox: deque[PunchingEvent] = attrs.Factory(deque)  # of all attempts
     _routes: RouteTable = attrs.Factory(RouteTable)
+    _overtaking: deque[tuple[Route, bytes]] = attrs.Factory(lambda: deque(maxlen=OVERTAKING))
     _early: dict[str, deque[tuple[stun.Message, Route]]] = attrs.Factory(dict)
     _relay_at: float | None = None  # when to ask for a relay
     _relay_until: float | None = None  # when to let it go
@@ -314,7 +317,19 @@ class Agent:
         ufrag = self._routes.owner(route)
         if ufrag is not None:
             self._events.append(LinkDatagrams(ufrag, (data,)))
+        elif self._slots.checking:
+            self._overtaking.append((route, data))
         return ufrag is not None
+
+    def _hear(self, ufrag: str, route: Route, validated: bool) -> None:
+        """Note whose a route is, and hand on what came over it before the check that says so."""
+        self._routes.add(route, ufrag, validated)
+        waited = tuple(data for source, data in self._overtaking if source == route)
+        if waited:
+            self._overtaking = deque(
+                (one for one in self._overtaking if one[0] != route), OVERTAKING
+            )
+            self._events.append(LinkDatagrams(ufrag, waited))
 
     def _receive_stun(self, data: bytes, route: Route, now: float) -> bool:
         try:
@@ -454,7 +469,7 @@ class Agent:
                 else:
                     self._outgoing.append((ufrag, datagram))
             case RouteHeard(ufrag, route, validated):
-                self._routes.add(route, ufrag, validated)
+                self._hear(ufrag, route, validated)
             case PathMoved() | RoundEnded():
                 self._events.append(event)
                 if attempt.is_direct or isinstance(event, RoundEnded):

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.agent import EARLY_CHECKS, RELAY_DELAY, Agent, LinkDatagrams
+from p2pchat.traversal.agent import (
+    EARLY_CHECKS,
+    OVERTAKING,
+    RELAY_DELAY,
+    Agent,
+    LinkDatagrams,
+)
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged, NetworkReturned
@@ -119,6 +125,20 @@ class AgentTests(SynchronousTestCase):
         self.assertEqual(self.hearing(), ["two"])
         self.agent.forget("two")
         self.assertEqual(self.hearing(), ["one"])
+
+    def test_overtaking(self) -> None:
+        """QUIC that overtook the check of its route waits for it, a few datagrams in all."""
+        self.punch("one")
+        sent = [QUIC + bytes([number]) for number in range(OVERTAKING + 4)]
+        for data in sent:
+            self.agent.receive_on(CHAT_SOCKET, data, THEIRS, NOW)
+        self.agent.receive_on(CHAT_SOCKET, QUIC, ("203.0.113.66", 6), NOW)
+        self.assertEqual(self.events(), [])
+        self.check("one:theirs")
+        expected = [LinkDatagrams("one", tuple(sent[5:]))]
+        self.assertEqual(self.events(), expected)
+        self.check("one:theirs")
+        self.assertEqual(self.events(), [])
 
     def test_route(self) -> None:
         """QUIC counts only over the very route of a check: address, port and base."""
