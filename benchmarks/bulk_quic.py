@@ -3,8 +3,8 @@ Bulk over QUIC on UDP sockets of p2pchat: its own link, and the bare engine with
 
 Both have the same sockets, the same sizes and the same window.  The link is that of two whole
 endpoints with their drivers, which found their path by checks; only their signed documents go over
-a TCP connection in place of a registry.  The bulk goes as frames of CHUNK bytes beside the
-conversation's.
+a TCP connection in place of a registry.  The bulk goes as frames on a stream
+beside the conversation's.
 """
 
 from __future__ import annotations
@@ -36,18 +36,19 @@ from p2pchat.peer.udp import BatchProtocol, listen
 from p2pchat.runtime import real_runtime
 from p2pchat.session import quic
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.session.control import Control
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.stages import DocumentReady, SessionContext
+from p2pchat.session.streams import MAX_WINDOW
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.relays import Relays
 from p2pchat.wire.addresses import Address, Family
 from p2pchat.wire.documents import Document
+from p2pchat.wire.framing import LENGTH, encode_frame
 from p2pchat.wire.strict_json import dumps, loads
 
 LOOPBACK = "127.0.0.1"
-BULK = b"\x00"  # the first byte of a frame of bulk; a message begins with a brace
+KIND = "bulk"  # of streams
 _ZEROS = bytes(CHUNK)
 
 reactor: Any = installed_reactor
@@ -72,26 +73,38 @@ class Documents(Int32StringReceiver):
 
 
 @attrs.define(eq=False)
-class BulkControl(Control):
-    """What goes over the link: messages as ever, and then bulk."""
+class BulkReader:
+    """Takes bulk as fast as it comes."""
 
-    arrived: Callable[[int], object] = lambda _count: None
+    arrived: Callable[[int], object]
+    most: int = MAX_WINDOW
+    may_receive: bool = True
+    _taken: int = 0
+
+    def receive(self, body: bytes, _now: float) -> None:
+        """Take a frame."""
+        self._taken += LENGTH + len(body)
+        self.arrived(len(body))
+
+    def next_taken(self) -> int:
+        """Return how many bytes were taken."""
+        taken, self._taken = self._taken, 0
+        return taken
+
+
+@attrs.define(eq=False)
+class BulkWriter:
+    """Writes frames of nothing."""
+
     left: int = 0
 
-    def receive_frame(self, body: bytes, now: float) -> None:
-        """Take a frame of either kind."""
-        if body[:1] == BULK:
-            self.arrived(len(body))
-        else:
-            super().receive_frame(body, now)
-
-    def next_frame(self, wall: float, now: float) -> bytes | None:
-        """Return a frame of bulk where no message waits."""
-        frame = super().next_frame(wall, now)
-        if frame is None and self.left and self.is_open:
-            frame = _ZEROS[: self.left]
-            self.left -= len(frame)
-        return frame
+    def next_bytes(self, most: int, enough: int, _now: float) -> bytes:
+        """Return a frame, as long as may be."""
+        size = min(self.left, most - LENGTH, enough)
+        if size <= 0:
+            return b""
+        self.left -= size
+        return encode_frame(_ZEROS[:size])
 
 
 class LinkCarrier:
@@ -113,7 +126,7 @@ class LinkCarrier:
         endpoint = Endpoint(context, AcceptPolicy.ALL, 15.0, Contacts().__getitem__)
         self._adapter = EndpointAdapter(runtime, endpoint, self._react)
         self._adapter.bind(0)
-        self._bulk: BulkControl | None = None
+        self._bulk = BulkWriter()
         self._documents: Documents | None = None
         self._other = ""
         self._tally: Tally | None = None
@@ -140,8 +153,8 @@ class LinkCarrier:
         endpoint = self._adapter.endpoint
         session = endpoint.ensure_session(peer_id)
         arrived = self._done.callback if self._tally is None else self._arrived
-        self._bulk = BulkControl("bulk", session.conversation, arrived=arrived)
-        session.link.control = self._bulk
+        reader = BulkReader(arrived)
+        session.link.kinds[KIND] = lambda _opening: reader
         if self._tally is None:
             with self._adapter.driver as now:
                 endpoint.call(peer_id, "", now)
@@ -156,16 +169,17 @@ class LinkCarrier:
             document = Document(self.peer_id, event.peer_id, time.time(), "once", event.body)
             self._documents.sendString(dumps(document.to_json()))
         elif isinstance(event, events.Connected) and not self._ready.called:
+            session = self._adapter.endpoint.ensure_session(self._other)
+            session.link.open_stream(KIND, "", self._bulk)
             self._ready.callback(None)
 
     def _arrived(self, count: int) -> None:
-        assert self._tally is not None and self._bulk is not None
+        assert self._tally is not None
         if self._tally.add(count):
             self._bulk.left = 1  # what the other end waits for
 
     def pour(self, size: int) -> Deferred[object]:
         """Send frames as the link has room; a heartbeat begins it."""
-        assert self._bulk is not None
         self._bulk.left = size
         with self._adapter.driver as now:
             self._adapter.endpoint.beat(now)

@@ -22,8 +22,8 @@ from benchmarks.raw_peer import RawPeer, run
 from benchmarks.scene import connected, id_of, scene
 from benchmarks.waits import PAUSE, Waits, attacking, cost_of, lines
 from p2pchat.wire import messages
+from p2pchat.wire.entries import MAX_TEXT
 from p2pchat.wire.framing import encode_frame
-from p2pchat.wire.messages import MAX_TEXT
 
 LINE_LIMIT = 0.1  # seconds that an honest line may wait
 GROWTH = 64 * MIB  # bytes; a peer that only listens has about 70 MiB in all
@@ -86,7 +86,7 @@ def ping(tally: Any, prepared: Callable[[], None], site: Site, victim: str) -> N
     one.call()
     prepared()
 
-    written = encode_frame(messages.encode(messages.Ping(1), time.time()))
+    written = encode_frame(messages.encode(messages.Ping(1)))
 
     def more(one: RawPeer) -> None:
         while one.room:

@@ -135,7 +135,8 @@ class BareLink:
         if isinstance(event, LinkOpened):
             self.opened.callback(self.talk)
         elif isinstance(event, StreamData):
-            for body in self.reader.receive(event.data):
+            self.reader.add(event.data)
+            while (body := self.reader.next_frame()) is not None:
                 self.talk.heard(body.decode())
 
     def say(self, text: str) -> None:

@@ -18,10 +18,12 @@ import attrs
 from benchmarks.asking import Connection, Site, signed
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.exchange import Exchange, PeerIds
-from p2pchat.identity.keys import Identity
+from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.identity.proof import make_proof
 from p2pchat.identity.signed_documents import open_document
 from p2pchat.session import quic
+from p2pchat.session.conversation import KIND, Conversation
+from p2pchat.session.streams import WINDOW
 from p2pchat.wire import messages, stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, classify
@@ -39,6 +41,7 @@ from p2pchat.wire.framing import encode_frame
 LOOPBACK = "127.0.0.1"
 TURN = 0.002  # seconds that one turn waits for a datagram
 PATIENCE = 15.0  # seconds to be accepted, and to be connected
+CONVERSATION = quic.first_stream(True) + 4  # our stream for it
 AHEAD = 1024 * 1024  # bytes handed to QUIC beyond what it has sent
 RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes
 
@@ -133,8 +136,13 @@ class RawPeer:
                 check_at = now + 0.1
             self.turn()
         proof = make_proof(self.identity, "client", self._engine.binding, self.other)
-        self.write(encode_frame(messages.encode(proof, 0.0)))
-        self.say(messages.Hello("raw", os.urandom(16).hex()))
+        self.write(encode_frame(messages.encode(proof)))
+        self.say(messages.Hello("raw"))
+        ids = (peer_id_octets(self.identity.peer_id), peer_id_octets(self.other))
+        conversation = Conversation(*ids, os.urandom(16))
+        conversation.link_began()
+        opening = encode_frame(messages.Opening(KIND, conversation.name).encode())
+        self.write(opening + conversation.next_bytes(WINDOW, WINDOW, 0.0), CONVERSATION)
 
     def _check(self) -> None:
         assert self._target is not None
@@ -146,14 +154,14 @@ class RawPeer:
         )
         self._udp.sendto(stun.encode(request, self._key, fingerprint=True), self._target)
 
-    def say(self, message: messages.ChatMessage) -> None:
+    def say(self, message: messages.ControlMessage) -> None:
         """Send a message, when QUIC can."""
-        self.write(encode_frame(messages.encode(message, time.time())))
+        self.write(encode_frame(messages.encode(message)))
 
-    def write(self, data: bytes) -> None:
-        """Write bytes to the link, when QUIC can."""
+    def write(self, data: bytes, stream: int = quic.first_stream(True)) -> None:
+        """Write bytes to a stream of the link, when QUIC can."""
         assert self._engine is not None
-        self._engine.send(quic.first_stream(True), data)
+        self._engine.send(stream, data)
 
     @property
     def room(self) -> bool:

@@ -124,10 +124,6 @@ class ProofFailed(RemoteProtocolError):
     """The other side didn't prove that it holds the key of its peer id."""
 
 
-class NotRead(RemoteProtocolError):
-    """The other side sends more than is read here."""
-
-
 class LinkClosed(P2PChatError):
     """The encrypted link has ended."""
 

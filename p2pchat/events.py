@@ -15,6 +15,8 @@ from typing import ClassVar
 
 import attrs
 
+SPARSE = {"sparse": True}  # a field that programs don't see while it has its default
+
 
 class Named:
     """A value that programs get as an object of JSON; ``NAME`` is what they call it."""
@@ -145,11 +147,16 @@ class MessageSent(SessionEvent, event="sent"):
 
 @attrs.frozen
 class MessageReceived(PeerEvent, event="message"):
-    """A message of theirs, exactly once, in order."""
+    """
+    A message of theirs, exactly once, in order.
+
+    ``kind`` is "" but where this program doesn't know what it is; ``text`` says so then.
+    """
 
     id: str
     text: str
     sent_at: float  # seconds since 1970 by the author's clock
+    kind: str = attrs.field(default="", metadata=SPARSE)
 
 
 @attrs.frozen

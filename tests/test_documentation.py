@@ -25,7 +25,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from benchmarks import million
 from p2pchat.errors import BadSignature
 from p2pchat.identity.exchange import AttemptSecrets, Exchange, PeerIds
-from p2pchat.identity.keys import Identity
+from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.identity.sealing import Envelope, SealingKey
 from p2pchat.identity.signed_documents import MAX_DOCUMENT, Acceptance, open_document
@@ -53,6 +53,8 @@ from p2pchat.session import (
     liveness,
     peer_session,
     quic,
+    receipts,
+    streams,
 )
 from p2pchat.session.connection_report import (
     Advice,
@@ -90,7 +92,7 @@ from p2pchat.traversal.report import (
     RelayReport,
 )
 from p2pchat.ui.commands import USAGE
-from p2pchat.wire import messages, stun
+from p2pchat.wire import entries, messages, stun
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     Body,
@@ -268,14 +270,14 @@ class CompletenessTests(SynchronousTestCase):
 
     def test_types(self) -> None:
         """Each type of document, message and candidate, with each member, is described."""
-        kinds = [*get_args(Body), *get_args(messages.ChatMessage)]
+        kinds = [*get_args(Body), *get_args(messages.ControlMessage)]
         self.assert_says("protocol", {f"``{kind.TYPE}``" for kind in kinds})
         self.assert_says("protocol", {f"``{kind.value}``" for kind in CandidateType})
         tables = re.findall(
             r"^    ([a-z_]+)  +(?:string|list|integer|time|boolean|object)", page("protocol"), re.M
         )
-        inline = {"session", "received", "number", "description"}
-        values = [*kinds, Description, NatWords]
+        inline = {"session", "number", "offset", "kind", "of", "description"}
+        values = [*kinds, messages.Opening, Description, NatWords]
         members = {member for value in values for member in value.__annotations__}
         self.assertEqual(members - {*tables, *inline, "TYPE"}, set())
 
@@ -387,6 +389,20 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(self.first.sign(self.bytes("signed bytes")), proof.signature)
         check_proof(proof, self.first.peer_id, "client", binding, reader)
 
+    def test_entry(self) -> None:
+        """The entry is the first identity's, and what the page says of it is true."""
+        one, two = (peer_id_octets(who.peer_id) for who in (self.first, self.second))
+        conversation_id = entries.conversation_id(one, two)
+        self.assertEqual(conversation_id, self.bytes("conversation id"))
+        data = self.bytes("entry")
+        read = entries.LogEntry.decode(data)
+        self.assertEqual((read.conversation, read.author, read.person), (conversation_id, one, one))
+        self.assertEqual(read.log, self.bytes("entry log"))
+        self.assertEqual((entries.read_text(read.body), read.sent_at), ("hé", 1800000000250000))
+        self.assertEqual([(known.author, known.number) for known in read.after], [(two, 4)])
+        self.assertEqual(read.encode(), data)
+        self.assertEqual(sha256(data).digest(), self.bytes("entry hash"))
+
     def test_work(self) -> None:
         """The challenge is the registry's, and the nonce meets it, by the words of the page."""
         expires, difficulty = int(self.given["work expires"]), int(self.given["work difficulty"])
@@ -493,21 +509,24 @@ class NumberTests(SynchronousTestCase):
             f"sends a PING frame after {link.KNOCK[0]} seconds",
             f"the distance each, up to {link.KNOCK[1]:g} seconds",
             f"those that wait the {liveness.MAX_PONGS} newest are answered",
-            f"has at most {conversation.WINDOW_LINES} lines under way, and at most "
-            f"{conversation.WINDOW_TEXT:,} characters",
-            f"holds at most {conversation.MAX_UNREAD_LINES:,} lines, and "
-            f"{conversation.MAX_UNREAD_TEXT:,} characters",
-            f"lines under way {conversation.WINDOW_LINES}, of "
-            f"{conversation.WINDOW_TEXT:,} characters",
-            f"that nobody read {conversation.MAX_UNREAD_LINES:,}, of "
-            f"{conversation.MAX_UNREAD_TEXT:,} characters",
-            f"looks at {live_link.FRAMES} frames in {live_link.SLOT} seconds",
-            f"more than {live_link.READ_AHEAD:,} bytes of frames wait, "
-            f"{live_link.OVERHEAD} counted",
-            f"frames of a link that wait {live_link.READ_AHEAD:,} bytes",
+            f"may carry {streams.WINDOW:,} bytes, all its bytes counted",
+            f"up to {streams.MAX_WINDOW:,} bytes ({conversation.GREATEST_WINDOW:,} for a conv",
+            f"two round trips, or {streams.QUICK} seconds if",
+            f"at most {streams.PIECE:,} bytes of each other stream by turns",
+            f"looks at {streams.CONTROL_BURST} at once, and then at one every "
+            f"{streams.CONTROL_INTERVAL} seconds",
+            f"more than {streams.READ_AHEAD:,} bytes of control frames wait, or openings are ahead "
+            f"of that by {streams.CONTROL_DEBT} seconds",
+            f"looks at {live_link.FRAMES} in {live_link.SLOT} seconds",
+            f"the side has {messages.MAX_STREAMS} other streams open",
+            f"at most {link.HELD:,} bytes of its streams are held, with {link.OVERHEAD} for each",
+            f"the next ones {receipts.RECEIPT_INTERVAL} seconds later",
+            f"Lines leave {conversation.RESERVE:,} bytes of their stream's credit",
+            f"{conversation.MAX_UNREAD:,} bytes of lines that weren't read",
+            f"items of 48 bytes, at most {entries.MAX_ITEMS:,}",
             f"ids that a peer may retire {quic.MAX_RETIRED} of",
             f"PINGs that wait for an answer {liveness.MAX_PONGS}",
-            f"written to a link ahead of the network {live_link.BACKLOG:,} bytes",
+            f"written to a link ahead of the network {streams.BACKLOG:,} bytes",
             f"ahead of a gap in a QUIC stream {quic.WINDOW:,} bytes",
         ):
             self.assertIn(sentence, text)

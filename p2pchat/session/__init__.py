@@ -12,6 +12,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             ├── call ── offers, ringing, refusals, retries
             ├── live_link ── the link of now over the path of now
             │     ├── link ── QUIC and the proof of who is there; quic, flight, link_clock
+            │     ├── streams ── frames, credit, and whose turn it is
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness
             ├── conversation ── two logs and their receipts
             └── connection_log ── what happened, as events and for connection_report, which

@@ -1,74 +1,95 @@
 """
-A conversation: one log an author, and receipts.
+A conversation: one log an author, and what each side has of them.
 
-Owns what makes delivery certain: our lines wait in the log until the other side's RECEIPT, are
-sent again on a new link from where its HELLO says, and theirs are shown once, in order.  It
-lives as long as the process remembers the peer, over any number of links.
+Owns what makes delivery certain: our lines wait in the log until a HAVE of the other side says that
+they were read, are sent again on a new link from the oldest one on, and theirs are shown once, in
+order.  It lives as long as the process remembers the peer, over any number of links.
 
-A line of theirs is confirmed when it was read: handed on to somebody who takes it.  Until then it
-waits with its reader, who may be slow; so only WINDOW_LINES of ours are under way at a time, and a
-peer who sends more than MAX_UNREAD_LINES ahead of our reader has broken a rule.
+A line of theirs counts as taken when it was read: handed on to somebody who takes it.  Until then
+it is a part of its stream's window (:mod:`p2pchat.session.streams`), which bounds what a peer may
+send ahead of our reader; what earlier links brought, and nobody read, is bounded by MAX_UNREAD.
 
-Refuses a message whose number leaves a gap.  Knows nothing of links but when one begins and ends:
-those are :mod:`p2pchat.session.control`'s.
+::
+
+    link_began ─▶ HAVE, our lines ...           out, before anything of theirs is known
+    greeted ────▶ HAVE of theirs ─▶ their lines ...                                     in
+
+Refuses an entry whose number leaves a gap, or that doesn't follow the one before it by its hash.
+What doesn't concern the two logs is ignored: a newer program's.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from hashlib import sha256
+from typing import Any
 
 import attrs
 
-from p2pchat.errors import NotRead, RemoteProtocolError, TextTooLong, TooManyLines
-from p2pchat.wire.messages import MAX_TEXT, Hello, Receipt, TextMessage
+from p2pchat.errors import RemoteProtocolError, TextTooLong, TooManyLines
+from p2pchat.session.liveness import Liveness
+from p2pchat.session.streams import WINDOW
+from p2pchat.wire import entries
+from p2pchat.wire.base64url import encode_bytes
+from p2pchat.wire.entries import MAX_TEXT, Item, Known, LogEntry
+from p2pchat.wire.framing import LENGTH, encode_frame
 
+KIND = "conversation"  # of its streams
 MAX_LOG = 10_000  # lines that may wait for delivery
-WINDOW_LINES = 256  # of ours under way; at a round trip of 0.2 seconds 1,280 a second
-WINDOW_TEXT = 1024 * 1024  # characters of ours under way; one line more may exceed it
-MAX_UNREAD_LINES = 1024  # of theirs that wait for our reader; four windows: logs begun anew
-MAX_UNREAD_TEXT = 4 * 1024 * 1024  # characters of them; a megabyte to 16, as Python keeps them
+GREATEST_WINDOW = 2 * WINDOW  # bytes; a line needs less than a file
+MAX_UNREAD = 2 * GREATEST_WINDOW  # bytes handed on and not read, over several links; more waits
+RESERVE = 16 * 1024  # bytes of credit that lines leave for HAVE
+MAX_JUMP = 2**20  # from one Lamport time to the next
+UNKNOWN = "a message of the kind {!r}, which this version can't show"
 
 
-def message_id(epoch: str, sequence: int) -> str:
+def message_id(log: bytes, number: int) -> str:
     """Return the id of a message, the same on both sides: its author's log and its number."""
-    return f"{epoch}-{sequence}"
+    return f"{log.hex()}-{number}"
+
+
+@attrs.frozen
+class Introduced:
+    """The other side has told what it has, first thing on a link."""
+
+    is_new: bool  # a log that we didn't know: a first conversation, or the peer was restarted
 
 
 @attrs.frozen
 class Received:
-    """A line of theirs."""
+    """An entry of theirs; where this program doesn't know its kind, ``text`` says so."""
 
-    epoch: str
-    message: TextMessage
+    id: str
+    text: str
+    sent_at: float  # seconds since 1970
+    kind: str  # "" where it is a text
 
 
 @attrs.frozen
 class Delivered:
-    """A line of ours arrived."""
+    """A line of ours was read."""
 
-    sequence: int
+    id: str
     seconds: float  # since it was said
 
 
-ConversationEvent = Received | Delivered
+ConversationEvent = Introduced | Received | Delivered
 
 
 @attrs.define
 class _Line:
-    message: TextMessage
+    number: int
+    frame: bytes
     said_at: float
     sent_at: float | None = None  # on the link of now
-
-    @property
-    def sequence(self) -> int:
-        return self.message.sequence
 
 
 @attrs.frozen
 class _Unread:
-    epoch: str
-    sequence: int
-    size: int  # characters
+    log: bytes
+    number: int
+    size: int  # bytes of its frame
+    link: int  # that brought it
 
 
 @attrs.define(eq=False)
@@ -76,80 +97,114 @@ class Conversation:
     """
     The machine of both logs with one peer.
 
-    :ivar epoch: names our log; random, made once for this object.
+    :ivar author: our raw id.
+    :ivar other: theirs.
+    :ivar log: names our log; 16 random bytes, made once for this object.
+    :ivar liveness: measures when lines are answered.
+    :ivar events: takes what happens.
     """
 
-    epoch: str
-    _log: deque[_Line] = attrs.Factory(deque)  # what waits for a receipt, oldest first
-    _unsent: deque[_Line] = attrs.Factory(deque)  # the end of _log that this link hasn't seen
-    _is_linked: bool = False
-    _lines_under_way: int = 0  # sent on this link and not confirmed
-    _text_under_way: int = 0  # characters of them
+    author: bytes
+    other: bytes
+    log: bytes
+    liveness: Liveness = attrs.Factory(Liveness)
+    events: deque[Any] = attrs.Factory(deque)
+    id: bytes = attrs.field(init=False)
+    _lines: deque[_Line] = attrs.Factory(deque)  # of ours that aren't confirmed, oldest first
+    _unsent: deque[_Line] = attrs.Factory(deque)  # the end of them that this link hasn't seen
     _next: int = 1
-    _known_epoch: str = ""
+    _previous: bytes = entries.NOTHING  # hash of our last entry
+    _after: tuple[Known, ...] = ()  # what our next entry comes after
+    _lamport: int = 0
+    _links: int = 0
+    _under_way: int = 0  # lines sent on this link and not confirmed
+    _is_greeted: bool = False
+    _is_introduced: bool = False
+    _is_left: bool = False
+    _begins: bool = False  # we haven't told yet what we have of our log
+    _owes_have: bool = False
+    _their_log: bytes = b""
     _received: int = 0
+    _their_previous: bytes | None = None  # hash of the last one, if we had it
     _read: int = 0  # the last one of _received that somebody took
     _unread: deque[_Unread] = attrs.Factory(deque)
-    _unread_text: int = 0
-    _receipt_due: bool = False
-    _events: deque[ConversationEvent] = attrs.Factory(deque)
+    _unread_size: int = 0  # bytes
+    _taken: int = 0  # bytes of this link that count as taken
+
+    def __attrs_post_init__(self) -> None:
+        self.id = entries.conversation_id(self.author, self.other)
+
+    @property
+    def name(self) -> str:
+        """What its streams say they belong to."""
+        return encode_bytes(self.id)
 
     # -- the link comes and goes
 
-    def hello(self, username: str) -> Hello:
-        """Return what we have of both logs, for a new link."""
-        return Hello(username, self.epoch, self._oldest, self._known_epoch, self._read)
+    def link_began(self) -> None:
+        """Say on a new link what we have, and again what isn't confirmed."""
+        self.link_ended()
+        self._links += 1
+        self._unsent = deque(self._lines)
+        self._begins, self._owes_have = True, True
 
-    def greeted(self, hello: Hello) -> bool:
-        """Take what they have; tells whether we didn't know their log."""
-        is_new = hello.epoch != self._known_epoch
-        if is_new:
-            self._known_epoch, self._received = hello.epoch, hello.oldest - 1
-            self._read, self._receipt_due = self._received, False
-        return is_new
+    def greeted(self) -> None:
+        """Take what the other side says, now that it has said who it is."""
+        self._is_greeted = True
 
-    def link_opened(self) -> None:
-        """Send again, on a new link, what isn't confirmed."""
-        self._is_linked, self._unsent = True, deque(self._log)
+    def leave(self) -> None:
+        """Take no line of theirs any more; what ours became of still counts."""
+        self._is_left = True
 
     def link_ended(self) -> None:
         """Forget what was under way; the log stays, and what our reader hasn't taken yet."""
-        self._is_linked, self._receipt_due = False, False
+        self._is_greeted, self._is_introduced, self._is_left = False, False, False
+        self._owes_have, self._taken, self._under_way = False, 0, 0
         self._unsent.clear()
-        for line in self._log:
+        for line in self._lines:
             line.sent_at = None
-        self._lines_under_way, self._text_under_way = 0, 0
 
     # -- what the person says and reads
 
-    def say(self, text: str, wall: float, now: float) -> int:
+    def say(self, text: str, wall: float, now: float) -> str:
         """
-        Put a line into our log and return its number.
+        Put a line into our log and return its id.
 
         :param wall: seconds since 1970.
         :raises TextTooLong, TooManyLines: too many lines wait for delivery.
         """
         if len(text) > MAX_TEXT:
             raise TextTooLong(f"a message has at most {MAX_TEXT} characters, not {len(text)}")
-        if len(self._log) >= MAX_LOG:
+        if len(self._lines) >= MAX_LOG:
             raise TooManyLines(f"{MAX_LOG} lines wait for delivery already; wait, or /disconnect")
-        line = _Line(TextMessage(self._next, text, wall), now)
+        self._lamport += 1
+        entry = LogEntry(
+            *(self.id, self.author, self.author, self.log, self._next, self._previous),
+            *(self._lamport, int(wall * 1e6), entries.TEXT, self._after, entries.write_text(text)),
+        ).encode()
+        self._previous, self._after = sha256(entry).digest(), ()
+        line = _Line(self._next, encode_frame(entries.ENTRY + entry), now)
         self._next += 1
-        self._log.append(line)
-        if self._is_linked:
-            self._unsent.append(line)
-        return line.sequence
+        self._lines.append(line)
+        self._unsent.append(line)
+        return message_id(self.log, line.number)
 
     def read(self, message_id: str) -> None:
         """Somebody has taken a line of theirs, and so all before it: confirm it."""
-        epoch, _, number = message_id.rpartition("-")
-        sequence = int(number)
-        while self._unread and self._unread[0].epoch != epoch:
-            self._unread_text -= self._unread.popleft().size  # a log that isn't written any more
-        while self._unread and self._unread[0].sequence <= sequence:
-            self._unread_text -= self._unread.popleft().size
-        if epoch == self._known_epoch and self._read < sequence <= self._received:
-            self._read, self._receipt_due = sequence, True
+        name, _, digits = message_id.rpartition("-")
+        log, number, unread = bytes.fromhex(name), int(digits), self._unread
+        if any(one.log == log for one in unread):  # the first one, but after a restart of theirs
+            while unread and unread[0].log != log:  # of a log that isn't written any more
+                self._take(unread.popleft())
+            while unread and unread[0].log == log and unread[0].number <= number:
+                self._take(unread.popleft())
+        if log == self._their_log and self._read < number <= self._received:
+            self._read, self._owes_have = number, True
+
+    def _take(self, line: _Unread) -> None:
+        self._unread_size -= line.size
+        if line.link == self._links:
+            self._taken += line.size
 
     @property
     def has_unread(self) -> bool:
@@ -159,75 +214,140 @@ class Conversation:
     @property
     def undelivered(self) -> int:
         """How many lines of ours aren't confirmed."""
-        return len(self._log)
+        return len(self._lines)
 
-    # -- what the other side says
+    # -- what the other side says: the reader of its stream
 
-    def receive(self, message: TextMessage) -> None:
+    @property
+    def most(self) -> int:
+        """Bytes of the greatest window of its stream."""
+        return GREATEST_WINDOW
+
+    @property
+    def may_receive(self) -> bool:
+        """Whether frames may be handed on now."""
+        return self._is_greeted and self._unread_size < MAX_UNREAD
+
+    def next_taken(self) -> int:
+        """Return, and forget, how many bytes of its stream were taken."""
+        taken, self._taken = self._taken, 0
+        return taken
+
+    def receive(self, body: bytes, now: float) -> None:
         """
-        Take a line.
+        Take a frame.
 
-        :raises RemoteProtocolError: it leaves a gap, or nobody reads here.
+        :raises RemoteProtocolError: it is malformed, leaves a gap, or confirms what never was.
         """
-        if message.sequence > self._received + 1:
-            raise RemoteProtocolError(f"message {message.sequence} after {self._received}")
-        if message.sequence <= self._received:
-            self._receipt_due = True
-            return
-        if len(self._unread) >= MAX_UNREAD_LINES or self._unread_text >= MAX_UNREAD_TEXT:
-            raise NotRead(f"nobody reads here: {len(self._unread)} lines wait, no more are taken")
-        self._received += 1
-        self._unread.append(_Unread(self._known_epoch, self._received, len(message.text)))
-        self._unread_text += len(message.text)
-        self._events.append(Received(self._known_epoch, message))
+        kind, size = body[:1], LENGTH + len(body)
+        if kind == entries.ENTRY and not self._is_left and self._receive_entry(body[1:], size):
+            return  # it is taken when it is read
+        self._taken += size
+        if kind == entries.HAVE:
+            for item in entries.decode_have(body[1:]):
+                if item.author == self.other:
+                    self._introduce(item)
+                elif (item.author, item.log) == (self.author, self.log):
+                    self._confirm(item.number, now)
+
+    def _introduce(self, item: Item) -> None:
+        """Take what they have of a log of their own; it is the one that goes on from now."""
+        is_new, before = item.log != self._their_log, item.oldest - 1
+        if is_new:
+            self._their_log, self._received, self._read = item.log, max(0, before), max(0, before)
+            self._their_previous = None
+        elif before > self._received:  # lost: nobody has what is between
+            self._received, self._their_previous = before, None
+        if not self._is_introduced:
+            self._is_introduced = True
+            self.events.append(Introduced(is_new))
+
+    def _receive_entry(self, data: bytes, size: int) -> bool:
+        """Take an entry; tells whether it is one that our reader is to read."""
+        entry = LogEntry.decode(data)
+        if entry.conversation != self.id:
+            raise RemoteProtocolError("an entry of another conversation")
+        if entry.author != self.other:
+            return False  # a newer program's: it passes on what somebody else wrote
+        number = entry.number
+        if entry.log != self._their_log or number > self._received + 1:
+            raise RemoteProtocolError(f"message {number} after {self._received}")
+        if number <= self._received:
+            self._owes_have = True
+            return False
+        self._check(entry)
+        is_known = entry.kind == entries.TEXT
+        text = entries.read_text(entry.body) if is_known else UNKNOWN.format(entry.kind)
+        self._received, self._their_previous = number, sha256(data).digest()
+        self._lamport = max(self._lamport, entry.lamport)
+        self._after = (Known(self.other, self._their_log, number),)
+        self._unread.append(_Unread(self._their_log, number, size, self._links))
+        self._unread_size += size
+        name = message_id(self._their_log, number)
+        kind = "" if is_known else entry.kind
+        self.events.append(Received(name, text, entry.sent_at / 1e6, kind))
+        return True
+
+    def _check(self, entry: LogEntry) -> None:
+        """Refuse an entry that doesn't follow what is before it."""
+        expected = entries.NOTHING if entry.number == 1 else self._their_previous
+        if expected is not None and entry.previous != expected:
+            raise RemoteProtocolError(f"message {entry.number} doesn't follow the one before it")
+        if self._their_previous is not None and entry.lamport > self._lamport + MAX_JUMP:
+            raise RemoteProtocolError(f"message {entry.number} leaps ahead in time")
+        for one in entry.after:
+            if (one.author, one.log) == (self.author, self.log) and one.number >= self._next:
+                raise RemoteProtocolError(f"an answer to message {one.number}, never written")
+
+    def _confirm(self, number: int, now: float) -> None:
+        """Take a receipt."""
+        if number >= self._next:
+            raise RemoteProtocolError(f"receipt for message {number}, which was never written")
+        sent_at = []
+        while self._lines and self._lines[0].number <= number:
+            line = self._lines.popleft()
+            self.events.append(Delivered(message_id(self.log, line.number), now - line.said_at))
+            if line.sent_at is not None:
+                self._under_way -= 1
+                sent_at.append(line.sent_at)
+        self.liveness.lines_confirmed(sent_at, not self._under_way, now)
+
+    # -- what goes out: the writer of our stream
+
+    def next_bytes(self, most: int, enough: int, now: float) -> bytes:
+        """Return, and forget, what goes out next: at most so much, and no more than is enough."""
+        parts, used = [], 0
+        if self._owes_have:
+            have = self._have()
+            if len(have) <= most:
+                parts, used = [have], len(have)
+                self._owes_have, self._begins = False, False
+        unsent, most = self._unsent, most - RESERVE
+        while unsent and used < enough:
+            line = unsent[0]
+            if line.number >= self._oldest:  # else it was confirmed since the link began
+                if used + len(line.frame) > most:
+                    break
+                parts.append(line.frame)
+                used += len(line.frame)
+                line.sent_at = now
+                self._under_way += 1
+                self.liveness.line_sent(now)
+            unsent.popleft()
+        return b"".join(parts)
+
+    def _have(self) -> bytes:
+        items = []
+        if self._begins:
+            items.append(Item(self.author, self.log, self._oldest, self._next - 1))
+        if self._their_log:
+            items.append(Item(self.other, self._their_log, self._read + 1, self._read))
+        return encode_frame(entries.encode_have(items))
 
     @property
     def _oldest(self) -> int:
         """The number of our oldest line that isn't confirmed."""
-        return self._log[0].sequence if self._log else self._next
-
-    def confirm(self, received: int, now: float) -> list[float]:
-        """
-        Take a receipt; returns when each confirmed line went out on this link.
-
-        :raises RemoteProtocolError: it is for a line that was never written.
-        """
-        if received >= self._next:
-            raise RemoteProtocolError(f"receipt for message {received}, which was never written")
-        sent_at = []
-        while self._oldest <= received:
-            line = self._log.popleft()
-            self._events.append(Delivered(line.sequence, now - line.said_at))
-            if line.sent_at is not None:
-                self._lines_under_way -= 1
-                self._text_under_way -= len(line.message.text)
-                sent_at.append(line.sent_at)
-        return sent_at
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether nothing of ours is under way."""
-        return not self._lines_under_way
-
-    # -- what goes out
-
-    def next_receipt(self) -> Receipt | None:
-        """Return, once, the receipt that is due."""
-        due, self._receipt_due = self._receipt_due, False
-        return Receipt(self._read) if due else None
-
-    def next_line(self, now: float) -> TextMessage | None:
-        """Return the line that goes out next, if one may."""
-        while self._unsent and self._unsent[0].sequence < self._oldest:
-            self._unsent.popleft()  # confirmed since the link began
-        is_full = self._lines_under_way >= WINDOW_LINES or self._text_under_way >= WINDOW_TEXT
-        if not self._unsent or is_full:
-            return None
-        line = self._unsent.popleft()
-        line.sent_at = now
-        self._lines_under_way += 1
-        self._text_under_way += len(line.message.text)
-        return line.message
+        return self._lines[0].number if self._lines else self._next
 
     @property
     def has_unsent(self) -> bool:
@@ -237,7 +357,3 @@ class Conversation:
     def skip_lines(self) -> None:
         """Let DISCONNECT go out before the lines that still wait."""
         self._unsent.clear()
-
-    def next_event(self) -> ConversationEvent | None:
-        """Return, and forget, the oldest event."""
-        return self._events.popleft() if self._events else None

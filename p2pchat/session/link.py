@@ -320,10 +320,10 @@ class Link:
         except LinkClosed as error:
             self._end(error, 0.0)
 
-    def stop(self, stream: int) -> None:
-        """Ask the other side to write no more on a stream."""
+    def refuse(self, stream: int) -> None:
+        """Have nothing to do with a stream of the other side, in either direction."""
         if self._engine is not None:
-            self._engine.stop(stream)
+            self._engine.refuse(stream)
 
     def backlog(self) -> int:
         """Return how many bytes wait for a first transmission."""
@@ -340,7 +340,7 @@ class Link:
     def _step(self, engine: quic.Engine) -> None:
         if not self._proved and (binding := engine.binding) is not None:
             proof = make_proof(self.identity, self._role(self.dials), binding, self.peer_id)
-            engine.send(self.control, encode_frame(messages.encode(proof, 0.0)))
+            engine.send(self.control, encode_frame(messages.encode(proof)))
             self._proved = True
             if self.writes_early:
                 self._events.append(LinkWritable())

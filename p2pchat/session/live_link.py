@@ -9,53 +9,54 @@ The link to one peer, the path that it goes over, and what is said on it.
                └──────────── close ─────────┴──▶ none; its last words still go out
 
 A link outlives paths, and a path a link.  Owns where the datagrams go: over the path in use, and
-nowhere while there is none; the first ones are for its owner to send.  What a silent link means is
-its owner's to say.
+nowhere while there is none; the first ones are for its owner to send.  Owns how much of what comes
+is handed on at a time: FRAMES in a SLOT, and none before there is a path, for nothing could be
+answered.  What a silent link means is its owner's to say.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import attrs
 
-from p2pchat.errors import NotRead, RemoteProtocolError, UnsupportedVersion
-from p2pchat.session.control import Control, ControlEvent, Opened
-from p2pchat.session.conversation import ConversationEvent
-from p2pchat.session.link import Link, LinkEnded, LinkEvent, LinkWritable
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.session.control import Control, ControlEvent
+from p2pchat.session.conversation import KIND, ConversationEvent
+from p2pchat.session.link import Link, LinkEnded, LinkOpened, LinkWritable
 from p2pchat.session.liveness import IdleTracker
-from p2pchat.session.quic import StreamData, first_stream
+from p2pchat.session.streams import BACKLOG, Reader, Streams, Writer
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.routes import PORTION, Datagram
-from p2pchat.wire.framing import FrameReader, encode_frames
+from p2pchat.wire import messages
+from p2pchat.wire.framing import encode_frames
+from p2pchat.wire.messages import Credit, Opening, StreamRefusal
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
 SLOT = 0.001  # seconds in which ...
-FRAMES = 100  # frames are looked at: some ms of work; others and their lines come between
-READ_AHEAD = 1024 * 1024  # bytes of frames that wait; no datagram is taken while there are more
-OVERHEAD = 64  # bytes that a waiting frame costs beside its own
+FRAMES = 512  # frames are looked at: some ms of work; others and their lines come between
+FRAME_WORK = 4096  # bytes that count as a frame where one is longer
 EARLY = 1000  # bytes to be said in a first flight; its handshake has some 1,700 beside it
-BACKLOG = 128 * 1024  # bytes handed to QUIC ahead of the network; one frame may exceed it
 
 
 @attrs.frozen
 class RuleBroken:
-    """The other side broke the protocol; ``reason`` is the word that DISCONNECT has for it."""
+    """The other side broke the protocol."""
 
-    reason: str
     explanation: str
 
-    @classmethod
-    def of(cls, error: RemoteProtocolError) -> RuleBroken:
-        """Describe a broken rule."""
-        if isinstance(error, UnsupportedVersion):
-            return cls("unsupported-version", str(error))
-        return cls("not-read" if isinstance(error, NotRead) else "protocol-error", str(error))
+
+@attrs.frozen
+class StreamRefused:
+    """The other side doesn't take a stream of ours."""
+
+    kind: str
+    reason: str
+    detail: str
 
 
-LiveLinkEvent = ControlEvent | ConversationEvent | LinkEnded | RuleBroken
+LiveLinkEvent = ControlEvent | ConversationEvent | LinkEnded | RuleBroken | StreamRefused
 
 
 @attrs.define(eq=False)
@@ -65,29 +66,27 @@ class LiveLink:
 
     :ivar control: what is said on the link.
     :ivar idle: for how long the path carried nothing.
-    :ivar wall_of: from the machines' time to seconds since 1970.
     :ivar name: of the link that was begun last, the same on both sides; empty before any.
     :ivar path: the one in use.
+    :ivar kinds: who takes streams of other kinds than a conversation.
     """
 
     control: Control
     idle: IdleTracker
-    wall_of: Callable[[float], float]
     name: str = ""
     path: Path | None = None
+    kinds: dict[str, Callable[[Opening], Reader | str]] = attrs.Factory(dict)
     _link: Link | None = None
-    _reader: FrameReader = attrs.Factory(FrameReader)
-    _frames: deque[bytes] = attrs.Factory(deque)
-    _waiting: int = 0  # bytes of them
+    _streams: Streams = attrs.field(init=False)
     _slot_end: float = 0.0
-    _frames_left: int = FRAMES  # in this slot
+    _work_left: int = FRAMES  # in this slot
     _has_greeted: bool = False  # our HELLO is written, or about to be
-    _opened: Opened | None = (
-        None  # to be told when there is a path: before, nothing can be answered
-    )
     _is_broken: bool = False  # they broke a rule: nothing that follows costs or means anything
     _silent_at: float | None = None
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
+
+    def __attrs_post_init__(self) -> None:
+        self._streams = Streams(True, self._accept, self._receive_control)
 
     def __bool__(self) -> bool:
         """Whether there is a link, open or not."""
@@ -99,9 +98,8 @@ class LiveLink:
         """Hold this link in place of another; its path is to be chosen."""
         self.control.link_ended()
         self._link, self.name = link, name
-        self._is_broken, self._has_greeted, self._opened = False, False, None
-        self._reader, self._waiting = FrameReader(), 0
-        self._frames.clear()
+        self._is_broken, self._has_greeted = False, False
+        self._streams = Streams(link.dials, self._accept, self._receive_control)
         self.path, self._silent_at = None, None
         link.start(now)
 
@@ -161,7 +159,7 @@ class LiveLink:
             self._farewell += self._datagrams(now)
             self._link.close(reason, now)
             self._farewell += self._datagrams(now)
-        self._link, self._silent_at, self._opened = None, None, None
+        self._link, self._silent_at = None, None
         self.control.link_ended()
 
     @property
@@ -174,59 +172,76 @@ class LiveLink:
         """The name of the link, if both sides said HELLO on it."""
         return self.name if self._link is not None and self.control.is_open else ""
 
-    # -- frames
+    # -- what is said
 
     def next_event(self, now: float) -> LiveLinkEvent | None:
         """Return, and forget, the oldest event of what is said; frames are taken one by one."""
-        while True:
-            if self._opened is not None and self.path is not None:
-                opened, self._opened = self._opened, None
-                return opened
-            said = self.control.next_event() or self.control.conversation.next_event()
-            if isinstance(said, Opened) and self.path is None:
-                self._opened = said
-                continue
-            if said is not None or self._link is None:
-                return said
+        events = self.control.events
+        while not events and self._link is not None:
             try:
-                if self._frames:
-                    if not self._frames_left:
-                        return None
-                    self._take_frame(now)
-                else:
-                    event = self._link.next_event()
-                    if event is None or isinstance(event, LinkEnded):
-                        return event
-                    self._react(event, self._link)
+                if not self._go_on(self._link, now):
+                    break
             except RemoteProtocolError as error:
                 self._is_broken = True
-                self._frames.clear()
-                return RuleBroken.of(error)
+                return RuleBroken(str(error))
+        return events.popleft() if events else None
 
-    def _take_frame(self, now: float) -> None:
-        self._frames_left -= 1
-        body = self._frames.popleft()
-        self._waiting -= len(body) + OVERHEAD
-        self.control.receive_frame(body, now)
-
-    def _react(self, event: LinkEvent, link: Link) -> None:
+    def _go_on(self, link: Link, now: float) -> bool:
+        """Take the next thing that happened; tells whether there was one."""
+        if self.path is not None and not self._is_broken:
+            if self._work_left <= 0:
+                return False
+            if size := self._streams.take(now):
+                self._work_left -= 1 + size // FRAME_WORK
+                return True
+        event = link.next_event()
         match event:
+            case None:
+                return self._takes_goodbye()
+            case LinkEnded():
+                self.control.take_goodbye()
+                self.control.events.append(event)
             case LinkWritable():
                 self._greet()
-            case StreamData(stream, data) if stream == first_stream(not link.dials):
-                if not self._is_broken:
-                    frames = self._reader.receive(data)
-                    self._frames += frames
-                    self._waiting += sum(map(len, frames)) + OVERHEAD * len(frames)
+            case LinkOpened():
+                pass
+            case _ if not self._is_broken:
+                self._streams.receive(event, now)
+        return True
+
+    def _takes_goodbye(self) -> bool:
+        goodbye = self.control.remote_goodbye
+        if goodbye is None or not self._streams.has_all(goodbye.streams):
+            return False
+        self.control.take_goodbye()
+        return True
 
     def _greet(self) -> None:
         if not self._has_greeted:
             self._has_greeted = True
-            self.control.link_opened()
+            self.control.link_began()
+            conversation = self.control.conversation
+            self._streams.open(KIND, conversation.name, conversation, is_first=True)
 
-    def _begin_slot(self, now: float) -> None:
-        if now >= self._slot_end:
-            self._slot_end, self._frames_left = now + SLOT, FRAMES
+    def _accept(self, opening: Opening) -> Reader | str:
+        """Say who reads a stream that opens, or the word that refuses it."""
+        conversation = self.control.conversation
+        if opening.kind == KIND:
+            return conversation if opening.of == conversation.name else "unknown"
+        find = self.kinds.get(opening.kind)
+        return "unknown-kind" if find is None else find(opening)
+
+    def _receive_control(self, body: bytes, now: float) -> None:
+        message = messages.decode(body)
+        match message:
+            case Credit() if self.control.is_open:
+                self._streams.credited(message)
+            case StreamRefusal(_, reason, detail) if self.control.is_open:
+                opening = self._streams.refused(message)
+                if opening is not None:
+                    self.control.events.append(StreamRefused(opening.kind, reason, detail))
+            case _:
+                self.control.receive(message, now)
 
     def fill(self, now: float, most: int = BACKLOG) -> bool:
         """
@@ -236,16 +251,36 @@ class LiveLink:
 
         :param most: bytes that may wait in the link; one frame may exceed it.
         """
-        link = self._link
+        link, streams = self._link, self._streams
         if link is None or not link.is_writable:
             return False
-        frames, room, wall = [], most - link.backlog(), self.wall_of(now)
-        while room > 0 and (frame := self.control.next_frame(wall, now)) is not None:
-            frames.append(frame)
-            room -= len(frame)
-        if frames:
-            link.send(link.control, encode_frames(frames))
+        room = most - link.backlog()
+        if room > 0:
+            said = self.control.next_messages(now)
+            said += streams.next_messages(self.control.rtt, now)
+            self._write_control(link, said)
+        for stream in streams.next_unwanted():
+            link.refuse(stream)
+        for stream, data in streams.next_writes(room, now):
+            link.send(stream, data)
+            room -= len(data)
+        goodbye = self.control.next_goodbye(streams.written()) if room > 0 else None
+        if goodbye is not None:
+            self._write_control(link, [goodbye])
         return room <= 0
+
+    @staticmethod
+    def _write_control(link: Link, said: Sequence[messages.ControlMessage]) -> None:
+        if said:
+            link.send(link.control, encode_frames([messages.encode(one) for one in said]))
+
+    def open_stream(self, kind: str, of: str, writer: Writer) -> None:
+        """Open a stream of another kind on the link of now."""
+        self._streams.open(kind, of, writer)
+
+    def _begin_slot(self, now: float) -> None:
+        if now >= self._slot_end:
+            self._slot_end, self._work_left = now + SLOT, FRAMES
 
     # -- datagrams and time
 
@@ -254,7 +289,7 @@ class LiveLink:
         if self._link is not None:
             self._begin_slot(now)
             self.idle.heard(now)
-            if self._waiting <= READ_AHEAD:
+            if not self._streams.is_full(now):
                 self._link.receive_datagrams(datagrams, now)
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
@@ -283,7 +318,8 @@ class LiveLink:
 
     def get_timer(self) -> float | None:
         """Return the earliest deadline."""
-        linked = None if self._link is None else self._link.get_timer()
-        slot = self._slot_end if self._frames else None
-        times = (linked, slot, self._silent_at, self.control.get_timer())
+        if self._link is None:
+            return earliest(self._silent_at, self.control.get_timer())
+        slot = self._slot_end if self._work_left <= 0 else self._streams.get_timer()
+        times = (self._link.get_timer(), slot, self._silent_at, self.control.get_timer())
         return earliest(*times)

@@ -102,7 +102,7 @@ class Liveness:
             self._measure(sent_at, now)
             self._answered_at = max(self._answered_at, sent_at)
             self._pings = {number: at for number, at in self._pings.items() if number > pong.number}
-        self._relax(now)
+        self.relax(now)
         return sent_at is not None
 
     def lines_confirmed(self, sent_at: Iterable[float], are_all: bool, now: float) -> None:
@@ -117,7 +117,7 @@ class Liveness:
             self._counts(when, now)
         if are_all:
             self._line_sent_at = None
-        self._relax(now)
+        self.relax(now)
 
     def _notice_pause(self, now: float) -> None:
         """
@@ -147,7 +147,7 @@ class Liveness:
         if self._suspect_at is None:
             self._suspect_at = now + max(self._suspicion, SUSPICION_RTTS * self.rtt)
 
-    def _relax(self, now: float) -> None:
+    def relax(self, now: float) -> None:
         """Something was answered: what is still open gets its full time again."""
         self._suspect_at, self._suspicion = None, SUSPICION
         line = self._line_sent_at

@@ -32,7 +32,7 @@ from p2pchat.session import conversation as talk
 from p2pchat.session.approval import RETRY_PATIENCE, By
 from p2pchat.session.call import Call, DeliveryFailure
 from p2pchat.session.link import Link, LinkEnded
-from p2pchat.session.live_link import RuleBroken
+from p2pchat.session.live_link import RuleBroken, StreamRefused
 from p2pchat.session.session_state import SessionState
 from p2pchat.session.stages import (
     TRANSITIONS,
@@ -100,8 +100,7 @@ class PeerSession(SessionState):
 
         :raises LocalProtocolError: it is too long, or too many wait.
         """
-        sequence = self.conversation.say(text, wall, now)
-        name = talk.message_id(self.conversation.epoch, sequence)
+        name = self.conversation.say(text, wall, now)
         self._events.append(events.MessageSent(self.peer_id, name, text))
         self._drain(now)
         return name
@@ -346,16 +345,17 @@ class PeerSession(SessionState):
 
     def _react(self, event: object, now: float) -> None:
         match event:
-            case talk.Received(epoch, line):
-                name, author = talk.message_id(epoch, line.sequence), (self.peer_id, self.name)
-                self._events.append(events.MessageReceived(*author, name, line.text, line.sent_at))
-            case talk.Delivered(sequence, seconds):
-                name = talk.message_id(self.conversation.epoch, sequence)
+            case talk.Received(name, text, sent_at, kind):
+                author = (self.peer_id, self.name)
+                self._events.append(events.MessageReceived(*author, name, text, sent_at, kind))
+            case talk.Delivered(name, seconds):
                 self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
             case LinkEnded(error):
                 self._link_ended(error, now)
-            case control.Opened(username, is_new):
-                self._opened(username, is_new, now)
+            case control.Opened(username):
+                self._greeted(username)
+            case talk.Introduced(is_new):
+                self._opened(is_new, now)
             case control.Answered():
                 self._heartbeat_answered(now)
             case control.AnswerOverdue():
@@ -365,8 +365,10 @@ class PeerSession(SessionState):
                 self._rescue("three heartbeats went unanswered", now)
             case control.RemoteDisconnected(reason, detail):
                 self._remote_disconnected(reason, detail, now)
-            case RuleBroken(reason, explanation):
-                self._rule_broken(reason, explanation, now)
+            case RuleBroken(explanation):
+                self._rule_broken(explanation, now)
+            case StreamRefused(kind, reason, detail):
+                self.log.note(f"they take no {kind}: {reason} {detail}".rstrip(), now)
             case _:
                 self._react_to_call(event, now)
 
@@ -411,10 +413,13 @@ class PeerSession(SessionState):
         self.log.begin(now)
         self._call = self._new_call(0, False, None)
 
-    def _opened(self, username: str, is_new: bool, now: float) -> None:
+    def _greeted(self, username: str) -> None:
+        if self.stage is not Stage.CLOSING:
+            self._take_username(username)
+
+    def _opened(self, is_new: bool, now: float) -> None:
         if self.stage is Stage.CLOSING:
             return
-        self._take_username(username)
         self.approval.returned()
         self.link.idle.found(now)
         resumed = self.is_conversing and not is_new
@@ -436,11 +441,11 @@ class PeerSession(SessionState):
         if self.stage is not Stage.CLOSING:
             self._enter(Stage.CLOSING, now + LINGERING)  # to confirm what is being read
 
-    def _rule_broken(self, reason: str, explanation: str, now: float) -> None:
+    def _rule_broken(self, explanation: str, now: float) -> None:
         if self.stage is not Stage.CLOSING:
             self.log.note(explanation, now)
-            self._tell_end(reason, explanation)
-            self._close(reason, explanation[:500], now)
+            self._tell_end("protocol-error", explanation)
+            self._close("protocol-error", explanation[:500], now)
 
     def _close(self, reason: str, detail: str, now: float) -> None:
         """Say DISCONNECT, and give it time to arrive."""

@@ -71,7 +71,7 @@ MAX_EARLY = 12  # datagrams that may wait for a key; a handshake has eight
 IDLE_TIMEOUT = 600.0  # seconds; lost paths are noticed far above, a link outlives a tunnel
 MAX_RETIRED = 64  # connection ids of ours; qh3 goes through all of them with each packet
 INITIAL_RTT = (0.01, 0.333)  # seconds; least, and where nothing is known (RFC 9002 section 6.2.2)
-WINDOW = 1024 * 1024  # bytes a peer may send ahead of a gap; qh3 gives credit for all the rest
+WINDOW = 8 * 1024 * 1024  # bytes ahead of a gap; qh3 gives credit for all that comes
 
 # Groups of RFC 8446 section 4.2.7 by the names that IANA gives them, the best first.
 GROUPS: dict[str, int] = {"X25519MLKEM768": Group.X25519ML768, "X25519": Group.X25519}
@@ -404,18 +404,22 @@ class Engine:
         if stream not in self._stopped:
             self._guard(self._connection.send_stream_data, stream, data, end)
 
+    def refuse(self, stream: int) -> None:
+        """Ask the other side to write no more on a stream of its own, and write nothing on it."""
+        self._end(self._connection.stop_stream, stream)
+        if not stream & 2:  # RFC 9000 section 2.1: bidirectional
+            self.reset(stream)
+
     def reset(self, stream: int) -> None:
         """Give up what we were writing on a stream."""
         self._end(self._connection.reset_stream, stream)
 
-    def stop(self, stream: int) -> None:
-        """Ask the other side to write no more on a stream."""
-        self._end(self._connection.stop_stream, stream)
-
     def _end(self, call: Callable[[int, int], None], stream: int) -> None:
-        with suppress(ValueError):  # it has ended, or was never there
-            if not self._closed:
+        def unless_over() -> None:
+            with suppress(ValueError):  # it has ended, or was never there
                 call(stream, 0)
+
+        self._guard(unless_over)
 
     def ping(self) -> None:
         """Send a packet that asks for an acknowledgement and says nothing."""

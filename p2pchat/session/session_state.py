@@ -12,6 +12,7 @@ from collections.abc import Callable
 import attrs
 
 from p2pchat.identity.exchange import PeerIds
+from p2pchat.identity.keys import peer_id_octets
 from p2pchat.session.approval import Approval
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.connection_log import ConnectionLog
@@ -61,11 +62,11 @@ class SessionState:
 
     def __attrs_post_init__(self) -> None:
         context = self._context
-        self.conversation = Conversation(context.random_bytes(16).hex())
+        ids = (peer_id_octets(context.identity.peer_id), peer_id_octets(self.peer_id))
+        self.conversation = Conversation(*ids, context.random_bytes(16))
         self.link = LiveLink(
             Control(context.username, self.conversation),
             IdleTracker(context.agent.gathering.keepalive),
-            context.wall_of,
         )
         self.log = ConnectionLog(self.peer_id, self._name, self._events.append)
         self._call = self._new_call(0, False, None)

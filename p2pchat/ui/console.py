@@ -34,7 +34,7 @@ from p2pchat.ui.line_editor import (
 from p2pchat.ui.slices import Slices
 from p2pchat.ui.stdio import FrontEnd
 from p2pchat.ui.wording import Wording
-from p2pchat.wire.messages import MAX_TEXT
+from p2pchat.wire.entries import MAX_TEXT
 
 ROWS_A_TURN = 150  # rows, or pieces of LONG_ROW characters; some milliseconds of work
 LONG_ROW = 512  # characters

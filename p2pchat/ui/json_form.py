@@ -138,10 +138,14 @@ def encode(name: str, wall_time: float, fields: JsonObject) -> str:
 
 def fields_of(value: Any) -> JsonObject:
     """Return the fields of an event or result as JSON knows them."""
-    fields = attrs.asdict(value, recurse=True)
+    fields = attrs.asdict(value, recurse=True, filter=_is_written)
     if "commands" in fields:
         fields["commands"] = [_command(*usage) for usage in fields["commands"]]
     return fields
+
+
+def _is_written(attribute: attrs.Attribute[Any], value: Any) -> bool:
+    return value != attribute.default or "sparse" not in attribute.metadata
 
 
 def _command(usage: str, meaning: str) -> JsonObject:

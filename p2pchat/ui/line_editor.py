@@ -20,7 +20,7 @@ import attrs
 
 from p2pchat.ui.cells import cell_width, character_width, cut, joins_previous
 from p2pchat.ui.keys import Key, KeyReader, Overlong, Typed
-from p2pchat.wire.messages import MAX_TEXT
+from p2pchat.wire.entries import MAX_TEXT
 
 MAX_HISTORY = 200  # lines
 MAX_CLUSTER = 64  # characters that a cursor steps over at once; Unicode's longest have 32

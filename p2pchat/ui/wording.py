@@ -34,7 +34,6 @@ _CHANGES = {
     "blocked": "Blocked {who}: their calls and messages are ignored. /unblock undoes it.",
     "unblocked": "Unblocked {who}.",
 }
-_REASONS = {"not-read": "more was sent than was read"}
 _SAVED = {"identity": "a new identity", "username": "your name", "server": "the registry"}
 _STATES = {
     "calling": "calling",
@@ -242,7 +241,7 @@ class Wording:
             return f"You ended the conversation with {name}."
         if event.reason == "left":
             return f"{name} has left."
-        reason = _REASONS.get(event.reason, visible(event.reason))
+        reason = visible(event.reason)
         return f"The conversation with {name} ended: {reason}."
 
     def _say_failed(self, event: events.CallFailed) -> Entries:

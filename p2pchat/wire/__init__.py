@@ -7,8 +7,9 @@ Formats: bytes and JSON to frozen values and back.
     base64url        bytes in JSON
     members          members of JSON objects, declared on attrs classes
     documents        what peers and registry sign: registration, offer, answer, ...
-    messages         what peers say on a link: PROOF, HELLO, MESSAGE, ...
-    framing          frames on a stream of the link
+    messages         what peers say of a link: PROOF, HELLO, CREDIT, ...; how streams open
+    entries          what they say in a conversation: entries of logs, and who has which
+    framing          frames on the streams of a link
     problems         refusals of the registry (RFC 9457), and Retry-After
     work             proof of work that a registry under load asks for
     servers          STUN and TURN servers: URLs and credentials

@@ -7,7 +7,7 @@ Frames on a byte stream::
     +----------------+------------------- - -
 
 Owns the cut of a stream into frames; refuses a frame longer than MAX_FRAME before its bytes
-arrive, so that a sender can't make us hold more than one frame.
+arrive.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from struct import Struct
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 
-MAX_FRAME = 256 * 1024  # bytes; a message of 64 KiB text escaped at its worst stays below
+MAX_FRAME = 256 * 1024  # bytes; the longest text has half as many
+LENGTH = 4  # bytes before each frame
 _LENGTH = Struct("!I")
 
 
@@ -65,26 +66,29 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def receive(self, data: bytes) -> list[bytes]:
-        """
-        Add bytes and return the frames that are complete.
+    def __len__(self) -> int:
+        """Return how many bytes wait."""
+        return len(self._buffer)
 
-        :raises RemoteProtocolError: a frame announces more than MAX_FRAME bytes.
-        """
+    def add(self, data: bytes) -> None:
+        """Take what came next."""
         self._buffer += data
-        frames: list[bytes] = []
-        start, available = 0, len(self._buffer)
-        with memoryview(self._buffer) as view:
-            while available - start >= _LENGTH.size:
-                (length,) = _LENGTH.unpack_from(view, start)
-                if length > MAX_FRAME:
-                    raise RemoteProtocolError(
-                        f"a frame of {length} bytes; at most {MAX_FRAME} allowed"
-                    )
-                end = start + _LENGTH.size + length
-                if available < end:
-                    break
-                frames.append(bytes(view[start + _LENGTH.size : end]))
-                start = end
-        del self._buffer[:start]
-        return frames
+
+    def next_frame(self, most: int = MAX_FRAME) -> bytes | None:
+        """
+        Return, and forget, the next frame, if all of it is there.
+
+        :raises RemoteProtocolError: it announces more than ``most`` bytes.
+        """
+        buffer = self._buffer
+        if len(buffer) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack_from(buffer)
+        if length > most:
+            raise RemoteProtocolError(f"a frame of {length} bytes; at most {most} allowed")
+        end = _LENGTH.size + length
+        if len(buffer) < end:
+            return None
+        body = bytes(buffer[_LENGTH.size : end])
+        del buffer[:end]  # moves nothing: the buffer's beginning is moved
+        return body

@@ -1,23 +1,20 @@
 """
-The chat protocol: JSON objects, one a frame, on each side's own QUIC stream.
+Control frames: JSON objects on the control stream of each side, and how every other stream opens.
 
 ::
 
     PROOF       first frame of each side: key and signature bound to the TLS session
-    HELLO       who speaks, and what was received before the link was made
-    MESSAGE     one numbered line of the author's log
-    RECEIPT     everything up to a number was read: the author marks it delivered
+    HELLO       second: who speaks, and what its program can do beyond this version
     PING PONG   heartbeat, and the measure of round-trip time
+    CREDIT      a stream of the reader may carry more
+    REFUSED     a stream of the reader isn't taken
     DISCONNECT  the sender leaves on purpose
 
-Every object has ``v`` (1), ``type`` and ``time`` (seconds since 1970; 0 in PROOF).  Unknown
-members are ignored, and so is an unknown type, for the sake of newer programs; an unknown
-version is refused with :class:`p2pchat.errors.UnsupportedVersion`.
+Every object has ``type``, and the members of its type.  Unknown members are ignored, and so is an
+unknown type, for the sake of newer programs.
 
-A log is named by its author's ``epoch``, a random name made at the author's start, and its
-messages are numbered from 1.  HELLO says which epoch of the other side is known and the last
-number read; the other side sends what comes after.  So each message is on the wire at
-least once, and on the screen exactly once.
+Every other stream opens with one object ``{kind, of}``.  What follows is the kind's matter; of a
+conversation it is in :mod:`p2pchat.wire.entries`.
 """
 
 from __future__ import annotations
@@ -27,26 +24,13 @@ from typing import Annotated, ClassVar, get_args
 import attrs
 
 from p2pchat.wire.documents import MAX_DETAIL, MAX_LABEL, Label
-from p2pchat.wire.members import (
-    Codec,
-    Count,
-    Members,
-    Time,
-    check_version,
-    integer,
-    nonblank,
-    octets,
-    text,
-)
-from p2pchat.wire.strict_json import checked, dumps, field, loads, timestamp
+from p2pchat.wire.members import Count, Members, each, nested, octets, text
+from p2pchat.wire.strict_json import dumps, field, loads
 from p2pchat.wire.usernames import Username
 
-VERSION = 1  # of the messages
-REASONS = frozenset(  # of DISCONNECT
-    {"left", "not-read", "unsupported-version", "protocol-error"}
-)
-_FIRST = Codec(lambda value, name: max(1, checked(value, name, int)))  # 0 means the first, too
-MAX_TEXT = 32768  # characters of one message; a page of print has 3,000
+REASONS = frozenset({"left", "protocol-error"})  # of DISCONNECT
+MAX_STREAMS = 64  # open ones of a side, which its DISCONNECT lists
+MAX_FEATURES = 64  # words in a HELLO; there is none yet
 
 
 @attrs.frozen
@@ -62,47 +46,15 @@ class Proof(Members):
 @attrs.frozen
 class Hello(Members):
     """
-    The opening of a conversation, or its continuation on a new link.
+    The opening of what is said on a link.
 
-    :ivar epoch: names the sender's log.
-    :ivar oldest: the lowest number that the sender may still send; what a receiver that doesn't
-        know the log never saw before it, it never will.
-    :ivar known_epoch: the receiver's log as the sender knows it; empty when it knows none.
-    :ivar received: the last number of that log that was read at the sender's.
+    :ivar features: words for what the sender's program can do beyond version 2; none yet.
     """
 
     TYPE: ClassVar[str] = "HELLO"
 
     username: Username
-    epoch: Annotated[str, nonblank(MAX_LABEL)]
-    oldest: Annotated[int, _FIRST] = 1
-    known_epoch: Label = ""
-    received: Count = 0
-
-
-@attrs.frozen
-class TextMessage(Members):
-    """
-    One line of the author's log.
-
-    :ivar sequence: counts from 1 without gaps.
-    :ivar sent_at: when the person sent it, seconds since 1970 by the author's clock.
-    """
-
-    TYPE: ClassVar[str] = "MESSAGE"
-
-    sequence: Annotated[int, integer(least=1)]
-    text: Annotated[str, text(MAX_TEXT)]
-    sent_at: Time
-
-
-@attrs.frozen
-class Receipt(Members):
-    """The last number of the receiver's log that was read, with everything before it."""
-
-    TYPE: ClassVar[str] = "RECEIPT"
-
-    received: Count
+    features: Annotated[tuple[str, ...], each(text(MAX_LABEL), MAX_FEATURES)] = ()
 
 
 @attrs.frozen
@@ -124,38 +76,96 @@ class Pong(Members):
 
 
 @attrs.frozen
+class Credit(Members):
+    """Permission for a stream to carry so many bytes in all."""
+
+    TYPE: ClassVar[str] = "CREDIT"
+
+    stream: Count
+    offset: Count
+
+
+@attrs.frozen
+class StreamRefusal(Members):
+    """
+    A stream isn't taken; what is written on it is lost.
+
+    :ivar reason: a word: ``unknown-kind``, ``unknown``, ``duplicate``, ``too-many``.
+    """
+
+    TYPE: ClassVar[str] = "REFUSED"
+
+    stream: Count
+    reason: Label
+    detail: Annotated[str, text(MAX_DETAIL)] = ""
+
+
+@attrs.frozen
+class Written(Members):
+    """Number of bytes that were written on a stream, of all frames."""
+
+    stream: Count
+    offset: Count
+
+
+@attrs.frozen
 class Disconnect(Members):
     """
     The end of the conversation, on purpose.
 
     :ivar reason: one of REASONS; any other word means ``left``.
+    :ivar streams: what the sender wrote, all of which was said before.
     """
 
     TYPE: ClassVar[str] = "DISCONNECT"
 
     reason: Label
     detail: Annotated[str, text(MAX_DETAIL)] = ""
+    streams: Annotated[tuple[Written, ...], each(nested(Written), MAX_STREAMS)] = ()
 
 
-ChatMessage = Proof | Hello | TextMessage | Receipt | Ping | Pong | Disconnect
+ControlMessage = Proof | Hello | Ping | Pong | Credit | StreamRefusal | Disconnect
 
-_TYPES: dict[str, type[ChatMessage]] = {kind.TYPE: kind for kind in get_args(ChatMessage)}
-
-
-def encode(message: ChatMessage, now: float) -> bytes:
-    """Write a message; ``now`` is its time stamp, seconds since 1970."""
-    return dumps({"v": VERSION, "type": message.TYPE, "time": now, **message.to_json()})
+_TYPES: dict[str, type[ControlMessage]] = {kind.TYPE: kind for kind in get_args(ControlMessage)}
 
 
-def decode(data: bytes) -> ChatMessage | None:
+def encode(message: ControlMessage) -> bytes:
+    """Write a control frame."""
+    return dumps({"type": message.TYPE, **message.to_json()})
+
+
+def decode(data: bytes) -> ControlMessage | None:
     """
-    Read a message; ``None`` stands for a type from a newer program.
+    Read a control frame; ``None`` stands for a type from a newer program.
 
-    :raises UnsupportedVersion: the version isn't ours.
     :raises RemoteProtocolError: anything malformed.
     """
     members = loads(data)
-    check_version(members, VERSION, "a chat message")
     kind = _TYPES.get(field(members, "type", str, MAX_LABEL))
-    timestamp(members, "time")
     return None if kind is None else kind.from_json(members)
+
+
+@attrs.frozen
+class Opening(Members):
+    """
+    The first frame of a stream.
+
+    :ivar kind: says what the frames after it are.
+    :ivar of: what the stream belongs to, as its kind names it.
+    """
+
+    kind: Label
+    of: Label = ""
+
+    def encode(self) -> bytes:
+        """Write the frame."""
+        return dumps(self.to_json())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Opening:
+        """
+        Read the frame.
+
+        :raises RemoteProtocolError: anything malformed.
+        """
+        return cls.from_json(loads(data))

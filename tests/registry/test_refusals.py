@@ -29,7 +29,7 @@ from tests.registry.http.test_resource import ALICE, BOB, ResourceCase
 from tests.registry.web import ORIGIN, START, Response
 
 ERRORS = "p2pchat.errors"
-OF_PEERS = frozenset({"ProofFailed", "NotRead", "SealBroken"})  # which no registry meets
+OF_PEERS = frozenset({"ProofFailed", "SealBroken"})  # which no registry meets
 
 
 def signed_bytes(payload: bytes, author: Identity = ALICE, header: bytes | None = None) -> str:

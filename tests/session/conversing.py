@@ -2,74 +2,107 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.session.control import Control, ControlEvent
-from p2pchat.session.conversation import Conversation, ConversationEvent, Received, message_id
-from p2pchat.wire.messages import ChatMessage, encode
+from p2pchat.session.conversation import Conversation, ConversationEvent, Received
+from p2pchat.wire import entries
+from p2pchat.wire.entries import Item, LogEntry
+from p2pchat.wire.framing import FrameReader
+from p2pchat.wire.messages import ControlMessage
+from tests.wire.frames import changed
 
 NOW = 100.0
 WALL = 1_800_000_000.0
+ALICE, BOB = b"a" * 16, b"b" * 16  # ids
 
 _Event = TypeVar("_Event")
 
 
+@attrs.frozen
+class Have:
+    """What one side says of the logs."""
+
+    items: tuple[Item, ...]
+
+
 Event = ControlEvent | ConversationEvent
+Said = ControlMessage | Have | LogEntry
 
 
 class Silent(Control):
     """What one side says; nobody reads there."""
 
-    def __init__(self, username: str, epoch: str) -> None:
-        super().__init__(username, Conversation(epoch))
+    def __init__(self, username: str, log: bytes) -> None:
+        ids = (ALICE, BOB) if username == "alice" else (BOB, ALICE)
+        super().__init__(username, Conversation(*ids, log))
         self.happened: list[Event] = []
+        self.frames: deque[bytes] = deque()
 
     @property
-    def epoch(self) -> str:
+    def log(self) -> bytes:
         """The name of the log."""
-        return self.conversation.epoch
+        return self.conversation.log
 
     @property
     def undelivered(self) -> int:
         """How many lines aren't confirmed."""
         return self.conversation.undelivered
 
-    def say(self, text: str, wall: float, now: float) -> int:
+    def say(self, text: str, wall: float, now: float) -> str:
         """Say a line."""
         return self.conversation.say(text, wall, now)
 
-    def receive_frame(self, body: bytes, now: float) -> None:
-        """Take one frame, and what follows from it, in order."""
-        super().receive_frame(body, now)
-        self.settle()
+    def link_ended(self) -> None:
+        """Lose what wasn't taken."""
+        super().link_ended()
+        self.frames.clear()
 
-    def settle(self) -> None:
-        """Take the events that wait."""
-        while (event := self.next_event() or self.conversation.next_event()) is not None:
-            self.happened.append(event)
+    def settle(self, now: float = NOW) -> None:
+        """Take the frames that wait, and the events."""
+        while self.frames and self.conversation.may_receive:
+            self.conversation.receive(self.frames.popleft(), now)
+            self._note()
+        self._note()
+
+    def _note(self) -> None:
+        while self.events:
+            self.note(self.events.popleft())
+
+    def note(self, event: Event) -> None:
+        """Take an event."""
+        self.happened.append(event)
 
 
 class Talker(Silent):
     """What one side says; its reader takes each line at once."""
 
-    def receive_frame(self, body: bytes, now: float) -> None:
-        """Take one frame, and read it."""
-        before = len(self.happened)
-        super().receive_frame(body, now)
-        for event in self.happened[before:]:
-            if isinstance(event, Received):
-                self.conversation.read(message_id(event.epoch, event.message.sequence))
+    def note(self, event: Event) -> None:
+        """Take an event, and read it."""
+        super().note(event)
+        if isinstance(event, Received):
+            self.conversation.read(event.id)
 
 
-def sent(one: Control, now: float = NOW, room: int = 10_000) -> list[ChatMessage]:
-    """Return what goes out now on a link with room for so many messages."""
-    found: list[ChatMessage] = []
-    while len(found) < room and (message := one.next_message(now)) is not None:
-        found.append(message)
-    return found
+def sent(
+    one: Control, now: float = NOW, enough: int = 10_000_000, most: int = 10_000_000
+) -> list[Said]:
+    """Return what goes out now: lines of so many bytes, more or less, and of at most so many."""
+    found: list[Said] = list(one.next_messages(now))
+    reader = FrameReader()
+    reader.add(one.conversation.next_bytes(most, enough, now))
+    while (body := reader.next_frame()) is not None:
+        if body[:1] == entries.HAVE:
+            found.append(Have(tuple(entries.decode_have(body[1:]))))
+        else:
+            found.append(LogEntry.decode(body[1:]))
+    goodbye = one.next_goodbye(())
+    return found if goodbye is None else [*found, goodbye]
 
 
 def told(one: Silent) -> list[Event]:
@@ -84,17 +117,51 @@ def of(kind: type[_Event], events: Sequence[object]) -> list[_Event]:
     return [event for event in events if isinstance(event, kind)]
 
 
-def hear(one: Control, message: ChatMessage, now: float = NOW) -> None:
-    """Let one side have a message."""
-    one.receive_frame(encode(message, WALL), now)
+def hear(one: Silent, message: Said, now: float = NOW) -> None:
+    """Let one side have a message; its goodbye comes after all before it."""
+    if isinstance(message, Have):
+        one.frames.append(entries.encode_have(message.items))
+    elif isinstance(message, LogEntry):
+        one.frames.append(entries.ENTRY + message.encode())
+    else:
+        one.receive(message, now)
+        one.take_goodbye()
+    one.settle(now)
+
+
+def receipt(author: Silent, number: int) -> Have:
+    """Return what says that so much of somebody's log was read."""
+    return Have((Item(author.conversation.author, author.log, number + 1, number),))
+
+
+def announced(author: Silent, oldest: int = 1, number: int = 0, log: bytes = b"") -> Have:
+    """Return what somebody says first of its own log."""
+    return Have((Item(author.conversation.author, log or author.log, oldest, number),))
+
+
+def line(
+    author: Silent,
+    number: int,
+    text: str = "x",
+    previous: bytes = entries.NOTHING,
+    log: bytes = b"",
+    **members: Any,
+) -> LogEntry:
+    """Return an entry of somebody's log."""
+    us = author.conversation.author
+    made = LogEntry(
+        *(author.conversation.id, us, us, log or author.log, number, previous),
+        *(number, int(WALL * 1e6), entries.TEXT, (), entries.write_text(text)),
+    )
+    return changed(made, **members)
 
 
 class ConversationCase(SynchronousTestCase):
     """Alice and Bob, and the test is the link."""
 
     def setUp(self) -> None:
-        self.alice: Silent = Talker("alice", "a" * 32)
-        self.bob: Silent = Talker("bob", "b" * 32)
+        self.alice: Silent = Talker("alice", b"A" * 16)
+        self.bob: Silent = Talker("bob", b"B" * 16)
 
     def pump(self, now: float = NOW) -> None:
         """Carry what both have to say until they have nothing more to say."""
@@ -108,8 +175,8 @@ class ConversationCase(SynchronousTestCase):
 
     def open(self, now: float = NOW) -> None:
         """Make a link."""
-        self.alice.link_opened()
-        self.bob.link_opened()
+        self.alice.link_began()
+        self.bob.link_began()
         self.pump(now)
 
     def cut(self) -> None:

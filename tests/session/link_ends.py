@@ -14,6 +14,7 @@ from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import messages
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.framing import FrameReader, encode_frame, encode_frames
+from tests.wire.frames import frames_of, whole_frames
 
 CERTIFICATE = make_certificate(bytes(range(32)), 1_800_000_000.0)
 SECRET = bytes(range(100, 132))  # of the handshake
@@ -58,7 +59,8 @@ class LinkEnd:
         while (event := self.link.next_event()) is not None:
             self.told.append(event)
             if isinstance(event, StreamData) and event.stream == self._control:
-                self.frames += self._reader.receive(event.data)
+                self._reader.add(event.data)
+                self.frames += whole_frames(self._reader)
 
     @property
     def opened(self) -> bool:
@@ -135,9 +137,9 @@ class BareEnd:
         """Return, and forget, the datagrams that begin the handshake."""
         return self.engine.datagrams_to_send(0.0)
 
-    def say(self, message: messages.ChatMessage) -> None:
+    def say(self, message: messages.ControlMessage) -> None:
         """Send a message, proved or not."""
-        self.write(encode_frame(messages.encode(message, 1.0)))
+        self.write(encode_frame(messages.encode(message)))
 
     def write(self, data: bytes) -> None:
         """Write on the control stream."""
@@ -148,9 +150,9 @@ class BareEnd:
         assert self.engine.binding is not None
         self.say(make_proof(identity, role, self.engine.binding, self.peer_id))
 
-    def heard(self) -> list[messages.ChatMessage | None]:
+    def heard(self) -> list[messages.ControlMessage | None]:
         """Return the messages that came so far."""
-        return [messages.decode(body) for body in FrameReader().receive(self.received)]
+        return [messages.decode(body) for body in frames_of(self.received)]
 
 
 def dialing_end(peer: Identity, now: float, secret: bytes = SECRET) -> BareEnd:

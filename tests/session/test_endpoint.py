@@ -161,7 +161,7 @@ class CostTests(EndpointCase):
             endpoint.call(peer_id, "", self.now)
             endpoint.sessions[peer_id].disconnect(self.now)
         for number in range(3):
-            endpoint.ensure_session(f"stranger {number}")
+            endpoint.ensure_session(str(UUID(int=number)))
         self.alice.outgoing(self.now)
         endpoint.tidy(self.now)
         self.assertEqual(list(endpoint.sessions), peer_ids(2 * MAX_OVER)[MAX_OVER:])

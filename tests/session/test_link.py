@@ -22,7 +22,6 @@ from p2pchat.session.link import (
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import messages
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.framing import FrameReader
 from p2pchat.wire.messages import Hello, Ping, Proof
 from tests.cases import each
 from tests.identity.people import ALICE, BOB, CAROL
@@ -37,6 +36,7 @@ from tests.session.link_ends import (
     link_end,
 )
 from tests.traversal.fake_wire import FakeWire, Link
+from tests.wire.frames import frames_of
 
 
 class LinkCase(SynchronousTestCase):
@@ -259,11 +259,11 @@ class BeforeProofTests(LinkCase):
 
     def test_nothing_delivered(self) -> None:
         """Frames before PROOF end the link, and so does a PROOF that doesn't hold."""
-        for message in (Hello("alice", "e"), Ping(1), Proof(ALICE.public_key, bytes(64))):
+        for message in (Hello("alice"), Ping(1), Proof(ALICE.public_key, bytes(64))):
             self.setUp()
             self.shake()
             self.stranger.say(message)
-            self.stranger.say(Hello("alice", "e"))
+            self.stranger.say(Hello("alice"))
             self.wire.run(1)
             self.assertIsInstance(self.bob.errors[0], RemoteProtocolError)
             self.assert_never_opened(self.bob)
@@ -318,7 +318,7 @@ class BeforeProofTests(LinkCase):
         self.assertEqual(self.bob.told, [LinkWritable()])
         self.bob.send(b"a line")
         self.wire.run(0.1)
-        proof, line = FrameReader().receive(self.stranger.received)
+        proof, line = frames_of(self.stranger.received)
         self.assertEqual((isinstance(messages.decode(proof), Proof), line), (True, b"a line"))
         self.stranger.prove(ALICE, "client")
         self.wire.run(0.1)

@@ -7,14 +7,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.link import Link, LinkEnded
-from p2pchat.session.live_link import REVIVAL, LiveLink
+from p2pchat.session.live_link import FRAMES, REVIVAL, SLOT, LiveLink
 from p2pchat.session.liveness import IdleTracker
+from p2pchat.session.streams import CONTROL_BURST, CONTROL_INTERVAL
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.pairs import Path
+from p2pchat.wire import entries, messages
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
 from tests.identity.people import ALICE, BOB
 from tests.session.link_ends import CERTIFICATE, SECRET
+from tests.session.test_newer_peer import CONTROL, CONVERSATION, LinkCase
 
 NEAR, FAR = ("203.0.113.1", 5), ("203.0.113.1", 6)
 
@@ -28,8 +31,8 @@ class LiveLinkTests(SynchronousTestCase):
     """Alice dials Bob."""
 
     def setUp(self) -> None:
-        control = Control("alice", Conversation("a" * 32))
-        self.live = LiveLink(control, IdleTracker(Keepalive()), lambda now: now)
+        control = Control("alice", Conversation(bytes(16), b"b" * 16, b"l" * 16))
+        self.live = LiveLink(control, IdleTracker(Keepalive()))
 
     def begin(self, name: str = "first") -> Link:
         """Hold a link."""
@@ -80,7 +83,7 @@ class LiveLinkTests(SynchronousTestCase):
     def test_ended(self) -> None:
         """A link that has ended takes nothing more, and tells so once, raising nothing."""
         link = self.begin()
-        self.live.control.link_opened()
+        self.live.control.link_began()
         link.close("enough", 1.0)
         self.live.fill(1.0)
         self.assertIsInstance(self.live.next_event(1.0), LinkEnded)
@@ -112,3 +115,35 @@ class LiveLinkTests(SynchronousTestCase):
         self.live.probe(9.0)
         self.live.close("", 9.0)
         self.assertFalse(self.live.is_silent(99.0))
+
+
+class FloodTests(LinkCase):
+    """What comes in a flood is taken by portions, and costs what it may cost."""
+
+    def test_frames(self) -> None:
+        """Of many small frames so many are taken as a slot has; in order, and none is lost."""
+        self.greet()
+        before, texts = b"", [str(number) for number in range(3000)]
+        for number, text in enumerate(texts, 1):
+            entry = self.entry(number, before, body=text.encode())
+            before = entry.encode()
+            self.write(CONVERSATION, entries.ENTRY + before)
+        most = 0
+        while len(self.received()) < len(texts):
+            seen = len(self.received())
+            self.wire.run(SLOT / 2)
+            most = max(most, len(self.received()) - seen)
+            self.assertLess(self.wire.now, 130)
+        self.assertLessEqual(most, FRAMES)
+        self.assertEqual([one.text for one in self.received()], texts)
+        self.assert_alive()
+
+    def test_pings(self) -> None:
+        """PINGs in a flood are looked at as their rate allows; the link goes on after it."""
+        self.greet()
+        ping = messages.encode(messages.Ping(1))
+        self.write(CONTROL, *[ping] * 20_000)
+        self.wire.run(1)
+        self.assertLess(len(self.heard(messages.Pong)), CONTROL_BURST + 3 / CONTROL_INTERVAL)
+        self.wire.run(20)
+        self.assert_alive()

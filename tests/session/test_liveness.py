@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from p2pchat.session.control import Answered, AnswerOverdue, PeerSilent
 from p2pchat.session.liveness import MAX_SUSPICION, SILENT_BEATS, SUSPICION
-from p2pchat.wire.messages import (
-    Pong,
-    Receipt,
-)
-from tests.session.conversing import NOW, WALL, ConversationCase, hear, of, sent, told
+from p2pchat.wire.messages import Pong
+from tests.session.conversing import NOW, WALL, ConversationCase, hear, of, receipt, sent, told
 
 
 class SilenceTests(ConversationCase):
@@ -58,7 +55,7 @@ class SilenceTests(ConversationCase):
         self.alice.beat(NOW)
         sent(self.alice, NOW)
         self.suspicions(NOW + 20)
-        for message in (Receipt(1), Pong(2), Receipt(2)):
+        for message in (receipt(self.alice, 1), Pong(2), receipt(self.alice, 2)):
             hear(self.alice, message, NOW + 60)
         self.assertAlmostEqual(self.alice.rtt, 0.1)
         self.ask(3, 0.1, NOW + 61)
@@ -125,11 +122,11 @@ class SilenceTests(ConversationCase):
             self.alice.say(text, WALL, NOW)
         sent(self.alice, NOW)
         self.assertEqual(len(self.suspicions(NOW + 1)), 1)
-        hear(self.alice, Receipt(1), NOW + 1.1)
+        hear(self.alice, receipt(self.alice, 1), NOW + 1.1)
         due = self.alice.get_timer() or 0.0
         self.assertGreaterEqual(due, NOW + 1.1 + SUSPICION)
         self.assertLess(due, NOW + 10)
-        hear(self.alice, Receipt(2), NOW + 1.2)
+        hear(self.alice, receipt(self.alice, 2), NOW + 1.2)
         self.assertIsNone(self.alice.get_timer())
 
     def test_nothing_asked(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from random import Random
+from typing import Any, cast
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,12 +20,14 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.call import DeliveryFailure
 from p2pchat.session.control import Control
+from p2pchat.session.conversation import Conversation
 from p2pchat.session.peer_session import LINGERING
 from p2pchat.session.stages import Stage
-from p2pchat.wire import messages
+from p2pchat.wire import entries, messages
 from p2pchat.wire.documents import Answer, Offer, PeerDocument
+from p2pchat.wire.framing import encode_frames
 from tests.cases import each
-from tests.session.pair import WALL, Pair, Peer
+from tests.session.pair import Pair, Peer
 from tests.traversal.fake_wire import Link
 
 SEEDS = (16, 44, 60, 109, 116)  # each of them once found a fault
@@ -51,11 +54,30 @@ _TELLS: dict[type[events.SessionEvent], dict[str, str]] = {
 class OddControl(Control):
     """Says what it is given before what it has to say."""
 
-    odd: list[messages.ChatMessage] = attrs.Factory(list)
+    odd: list[messages.ControlMessage] = attrs.Factory(list)
 
-    def next_message(self, now: float) -> messages.ChatMessage | None:
+    def next_messages(self, now: float) -> list[messages.ControlMessage]:
         """Return what goes out next."""
-        return self.odd.pop(0) if self.odd else super().next_message(now)
+        found = [*self.odd, *super().next_messages(now)]
+        self.odd.clear()
+        return found
+
+
+@attrs.define(eq=False)
+class OddConversation:
+    """A conversation that writes what it is given before what it has to say."""
+
+    inner: Conversation
+    odd: list[bytes]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def next_bytes(self, most: int, enough: int, now: float) -> bytes:
+        """Return what goes out next."""
+        odd = encode_frames(self.odd)
+        self.odd.clear()
+        return odd + self.inner.next_bytes(most - len(odd), enough, now)
 
 
 class Monkey:
@@ -64,7 +86,8 @@ class Monkey:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.pair = Pair(seed)
-        self.odd: list[messages.ChatMessage] = []  # what Bob says next
+        self.odd: list[messages.ControlMessage] = []  # what Bob says next
+        self.odd_frames: list[bytes] = []
         self.documents: list[PeerDocument] = []  # that both sent lately
         self.told: dict[Peer, str] = dict.fromkeys(self.pair.both, "end")
         self.wrong: list[tuple[str, str, object]] = []  # whom, what before, what then
@@ -120,7 +143,8 @@ class Monkey:
         del self.documents[:-16]
         control = self.pair.bob.session.link.control
         if not isinstance(control, OddControl):
-            made = OddControl(control.username, control.conversation, odd=self.odd)
+            conversation = OddConversation(control.conversation, self.odd_frames)
+            made = OddControl(control.username, cast(Any, conversation), odd=self.odd)
             self.pair.bob.session.link.control = made
 
     # -- what a person does, and what happens to them
@@ -170,23 +194,37 @@ class Monkey:
 
     def say_odd(self, _one: Peer) -> None:
         """Let Bob say a frame that nothing calls for."""
-        number, epoch = self.random.randrange(5), self.pair.bob.session.conversation.epoch
-        known = self.random.choice(("", self.pair.alice.session.conversation.epoch))
-        frames: list[messages.ChatMessage] = [
-            messages.Hello("bob", self.random.choice(("e" * 32, epoch)), 1, known, number),
-            messages.Disconnect(self.random.choice(("left", "closed", "not-read")), "odd"),
+        number, stream = self.random.randrange(5), self.random.randrange(12)
+        frames: list[messages.ControlMessage] = [
+            messages.Hello("bob", self.random.choice(((), ("odd",)))),
+            messages.Disconnect(
+                self.random.choice(("left", "closed")), "odd", (messages.Written(stream, number),)
+            ),
             messages.Ping(number),
             messages.Pong(number),
-            messages.Receipt(number),
-            messages.TextMessage(number + 1, "odd", WALL),
+            messages.Credit(stream, number),
+            messages.StreamRefusal(stream, "odd"),
             messages.Proof(bytes(32), bytes(64)),
         ]
-        self.odd.append(self.random.choice(frames))
+        ours, theirs = (one.session.conversation for one in (self.pair.bob, self.pair.alice))
+        log = self.random.choice((ours.log, b"o" * 16))
+        head = (ours.id, ours.author, ours.author, log, number + 1, bytes(32), number, 0)
+        odd = [
+            entries.encode_have([entries.Item(theirs.author, theirs.log, 1, number)]),
+            entries.encode_have([entries.Item(ours.author, log, number, number)]),
+            entries.ENTRY + entries.LogEntry(*head, "odd", (), b"odd").encode(),
+            self.random.randbytes(number * 50),
+        ]
+        if self.random.random() < 0.5:
+            self.odd.append(self.random.choice(frames))
+        else:
+            self.odd_frames.append(self.random.choice(odd))
         self.pair.bob.session.notify()
 
     def end(self) -> None:
         """Let both leave, and all that was under way come to its end."""
         self.odd.clear()
+        self.odd_frames.clear()
         self.pair.registry_is_up = False
         self.pair.run(0.1)
         for one in self.pair.both:

@@ -16,7 +16,7 @@ from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.peer_session import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.stages import Stage
 from p2pchat.wire.documents import Answer, Candidates, Description, Offer, Refusal, Ringing
-from p2pchat.wire.messages import MAX_TEXT
+from p2pchat.wire.entries import MAX_TEXT
 from tests.session.pair import HEARTBEAT, WALL, Pair, Peer
 
 
@@ -289,7 +289,7 @@ class ConversationTests(SessionCase):
         """One who breaks the rules is told which, and the conversation ends on both sides."""
         talk = self.alice.session.conversation
         talk.say("never sent", WALL, self.now)
-        talk.next_line(self.now)
+        talk.skip_lines()
         self.pair.say(self.alice, "leaves a gap")
         self.pair.run(LINGERING + 0.1)
         for one in self.pair.both:
@@ -370,6 +370,7 @@ class RescueTests(ConnectedCase):
         self.assertEqual(self.alice.session.name, "bob")
         self.pair.join()
         self.pair.run_until(lambda: self.bob.texts() == ["are you there?"], 20)
+        self.pair.run_until(lambda: self.alice.events(events.Renamed))
         (renamed,) = self.alice.events(events.Renamed)
         self.assertEqual((renamed.before, renamed.username), ("bob", "carol"))
         told = [type(one) for one in self.alice.told]

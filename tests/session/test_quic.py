@@ -269,7 +269,7 @@ class StreamTests(SynchronousTestCase):
         """What is written on a stream that the other side stopped is lost, and ends nothing."""
         self.client.send(6, b"one")
         self.carry()
-        self.server.stop(6)
+        self.server.refuse(6)
         self.carry()
         self.assertEqual(self.client.take(), [quic.StreamStopped(6)])
         for end in (False, True):
@@ -285,7 +285,7 @@ class StreamTests(SynchronousTestCase):
             self.client.reset(stream)
         self.assertIn(quic.StreamReset(6), self.carry())
         for stream in (6, 50):
-            self.server.stop(stream)
+            self.server.refuse(stream)
 
 
 class InitialTests(SynchronousTestCase):

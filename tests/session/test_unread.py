@@ -7,34 +7,37 @@ Whatever a peer sends, and whatever it refuses to take, costs a bounded number o
 from __future__ import annotations
 
 import tracemalloc
+from hashlib import sha256
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.errors import NotRead
 from p2pchat.session.control import AnswerOverdue
 from p2pchat.session.conversation import (
-    MAX_UNREAD_LINES,
-    MAX_UNREAD_TEXT,
-    WINDOW_LINES,
-    WINDOW_TEXT,
+    MAX_UNREAD,
+    RESERVE,
     Delivered,
     Received,
-    message_id,
 )
 from p2pchat.session.liveness import MAX_PONGS, SUSPICION
 from p2pchat.session.peer_session import LINGERING
-from p2pchat.wire.messages import (
-    MAX_TEXT,
-    ChatMessage,
-    Disconnect,
-    Hello,
-    Ping,
-    Pong,
-    Receipt,
-    TextMessage,
+from p2pchat.session.streams import WINDOW
+from p2pchat.wire.entries import MAX_TEXT, LogEntry
+from p2pchat.wire.messages import Disconnect, Hello, Ping, Pong
+from tests.session.conversing import (
+    NOW,
+    WALL,
+    ConversationCase,
+    Said,
+    Silent,
+    announced,
+    hear,
+    line,
+    of,
+    receipt,
+    sent,
+    told,
 )
-from tests.session.conversing import NOW, WALL, ConversationCase, Silent, hear, of, sent, told
 from tests.session.pair import Pair
 
 
@@ -43,7 +46,7 @@ class UnreadTests(ConversationCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.bob = Silent("bob", "b" * 32)
+        self.bob = Silent("bob", b"B" * 16)
         self.opened()
 
     def read(self, count: int = 10_000) -> list[str]:
@@ -53,8 +56,8 @@ class UnreadTests(ConversationCase):
         while len(texts) < count and waiting:
             event = waiting.pop(0)
             if isinstance(event, Received):
-                self.bob.conversation.read(message_id(event.epoch, event.message.sequence))
-                texts.append(event.message.text)
+                self.bob.conversation.read(event.id)
+                texts.append(event.text)
         self.bob.happened = waiting
         return texts
 
@@ -70,25 +73,36 @@ class UnreadTests(ConversationCase):
         self.assertEqual((self.alice.undelivered, told(self.alice)), (5, []))
         self.assertEqual(self.read(2), ["0", "1"])
         self.pump()
-        self.assertEqual([one.sequence for one in of(Delivered, told(self.alice))], [1, 2])
+        self.assertEqual(len(of(Delivered, told(self.alice))), 2)
         self.read()
-        self.assertEqual(sent(self.bob), [Receipt(5)])
+        self.assertEqual(sent(self.bob), [receipt(self.alice, 5)])
 
-    def test_window_of_lines(self) -> None:
-        """No more than WINDOW_LINES are under way; what is read makes room."""
+    def test_taken_means_read(self) -> None:
+        """Bytes of lines count as taken when they are read, those of other frames at once."""
+        self.bob.conversation.next_taken()
+        self.alice.say("x", WALL, NOW)
+        self.alice.say("x" * 1000, WALL, NOW)
+        said = of(LogEntry, sent(self.alice))
+        one, two = (len(entry.encode()) + 5 for entry in said)
+        for entry in said:
+            hear(self.bob, entry)
+        self.assertEqual(self.bob.conversation.next_taken(), 0)
+        self.read(1)
+        self.assertEqual(self.bob.conversation.next_taken(), one)
+        hear(self.bob, receipt(self.bob, 0))
+        self.assertEqual(self.bob.conversation.next_taken(), 53)
+        hear(self.bob, said[0])
+        self.assertEqual(self.bob.conversation.next_taken(), one)
+        self.read()
+        self.assertEqual(self.bob.conversation.next_taken(), two)
+
+    def test_credit_for_receipts(self) -> None:
+        """Lines leave room for what says that others were read."""
         self.say(1000)
-        self.pump()
-        self.assertEqual(sent(self.alice), [])
-        self.assertEqual(len(self.read(100)), 100)
-        hear(self.alice, sent(self.bob)[0])
-        self.assertEqual(len(sent(self.alice)), 100)
-
-    def test_window_of_text(self) -> None:
-        """No more than WINDOW_TEXT characters are, but for one line."""
-        for _ in range(100):
-            self.alice.say("x" * MAX_TEXT, WALL, NOW)
-        self.assertEqual(len(sent(self.alice)), WINDOW_TEXT // MAX_TEXT)
-        self.assertEqual(sent(self.alice), [])
+        went = sent(self.alice, most=RESERVE + 10_000)
+        self.assertLess(sum(len(one.encode()) + 5 for one in of(LogEntry, went)), 10_000)
+        hear(self.alice, line(self.bob, 1))
+        self.assertEqual(sent(self.alice, most=RESERVE), [receipt(self.bob, 1)])
 
     def test_nothing_lost_or_doubled(self) -> None:
         """However reading, links and lines come between each other, all is read once, in order."""
@@ -108,69 +122,70 @@ class UnreadTests(ConversationCase):
         self.assertEqual(read, [str(number) for number in range(2000)])
 
     def test_read_after_the_link(self) -> None:
-        """What is read between two links is confirmed by the next HELLO."""
+        """What is read between two links is confirmed by the next one's first HAVE."""
         self.say(3)
         self.pump()
         self.cut()
         self.read(2)
-        self.assertEqual(sent(self.bob), [])
         self.open()
         self.assertEqual(self.alice.undelivered, 1)
         self.assertEqual(self.read(), ["2"])
 
     def test_read_before_a_new_log(self) -> None:
-        """What was read of a log that their HELLO replaces confirms nothing of the new one."""
+        """What was read of a log that another one replaces confirms nothing of the new one."""
         self.say(3)
         self.pump()
         self.cut()
-        self.bob.link_opened()
-        self.assertIsInstance(sent(self.bob)[0], Hello)
+        self.bob.link_began()
+        sent(self.bob)
+        hear(self.bob, Hello("alice"))
+        hear(self.bob, announced(self.alice, log=b"N" * 16))
         self.read(2)
         self.assertEqual(sent(self.bob), [])
-        hear(self.bob, Hello("alice", "c" * 32))
-        self.assertEqual(sent(self.bob), [])
+        hear(self.bob, line(self.alice, 1, log=b"N" * 16))
+        self.read()
+        (have,) = sent(self.bob)
+        self.assertEqual(have, receipt(Silent("alice", b"N" * 16), 1))
 
     def test_confirmed_while_it_waits(self) -> None:
         """A line confirmed before its turn on a new link doesn't go out again."""
-        self.say(3)
+        self.say(30)
         self.pump()
         self.cut()
-        self.open()
-        hear(self.alice, Receipt(3))
-        self.say(WINDOW_LINES + 1, 3)
-        self.alice.link_ended()
-        self.alice.link_opened()
-        self.assertEqual(len(of(Hello, sent(self.alice))), 1)
-        hear(self.alice, Hello("bob", self.bob.epoch, 1, self.alice.epoch, 3))
-        hear(self.alice, Receipt(5))
-        lines = of(TextMessage, sent(self.alice))
-        self.assertEqual((lines[0].sequence, len(lines)), (6, WINDOW_LINES - 1))
+        self.alice.link_began()
+        self.assertEqual(len(of(LogEntry, sent(self.alice, enough=1000))), 7)
+        hear(self.alice, Hello("bob"))
+        hear(self.alice, receipt(self.alice, 20))
+        self.assertEqual(of(LogEntry, sent(self.alice))[0].number, 21)
 
-    def test_goes_on_regardless(self) -> None:
-        """Who sends on although nobody reads is refused, by a bound on lines and one on text."""
-        for text, bound in (("x", MAX_UNREAD_LINES), ("x" * MAX_TEXT, MAX_UNREAD_TEXT // MAX_TEXT)):
-            self.setUp()
-            for number in range(bound):
-                hear(self.bob, TextMessage(number + 1, text, WALL))
-            error = self.assertRaises(NotRead, hear, self.bob, TextMessage(bound + 1, text, WALL))
-            self.assertIn("nobody reads here", str(error))
-            self.assertEqual(len(self.read()), bound)
-            hear(self.bob, TextMessage(bound + 1, text, WALL))
+    def test_several_links(self) -> None:
+        """What earlier links brought, and nobody read, holds the next one's lines back."""
+        before: bytes = bytes(32)
+        for number in range(1, 100):
+            entry = line(self.alice, number, "x" * MAX_TEXT, before)
+            before = sha256(entry.encode()).digest()
+            hear(self.bob, entry)
+            if number % 10 == 0:
+                self.cut()
+                self.open()
+        self.assertFalse(self.bob.conversation.may_receive)
+        count = len(of(Received, self.bob.happened))
+        self.assertLess(count * MAX_TEXT, MAX_UNREAD + MAX_TEXT)
+        self.read(2)
+        self.assertTrue(self.bob.conversation.may_receive)
 
     def test_logs_begun_anew(self) -> None:
         """A peer who begins a new log on each new link has the same bound in all."""
-        count = 0
-        with self.assertRaises(NotRead):
-            for number in range(100):
-                self.bob.link_ended()
-                self.bob.link_opened()
-                hear(self.bob, Hello("alice", str(number)))
-                for sequence in range(100):
-                    hear(self.bob, TextMessage(sequence + 1, "x", WALL))
-                    count += 1
-        self.assertEqual(count, MAX_UNREAD_LINES)
-        self.assertEqual(len(self.read()), count)
-        self.assertEqual(sent(self.bob)[1:], [Receipt(24)], "of the newest log only")
+        for number in range(100):
+            log = number.to_bytes(16, "big")
+            self.bob.link_began()
+            hear(self.bob, Hello("alice"))
+            hear(self.bob, announced(self.alice, log=log))
+            hear(self.bob, line(self.alice, 1, "x" * MAX_TEXT, log=log))
+        held = MAX_UNREAD // MAX_TEXT
+        self.assertEqual(len(self.read()), held)
+        told(self.bob)
+        self.assertTrue(self.bob.conversation.may_receive)
 
     def test_heartbeats_go_on(self) -> None:
         """Meanwhile heartbeats are answered, and once one is, no line counts as silence."""
@@ -211,11 +226,11 @@ class OwedTests(ConversationCase):
 
     def test_everything(self) -> None:
         """PINGs, lines had before, receipts, heartbeats of ours: some kilobytes in all."""
-        hear(self.bob, TextMessage(1, "x", WALL))
-        flood: list[ChatMessage] = [
+        hear(self.bob, line(self.alice, 1))
+        flood: list[Said] = [
             Ping(2**53),
-            TextMessage(1, "x" * 1000, WALL),
-            Receipt(0),
+            line(self.alice, 1, "x" * 1000),
+            receipt(self.bob, 0),
             Pong(7),
         ]
         tracemalloc.start()
@@ -234,10 +249,10 @@ class OwedTests(ConversationCase):
 
     def test_goodbye_without_room(self) -> None:
         """Who leaves has a last word, although lines before it found no room."""
-        for number in range(2 * WINDOW_LINES):
+        for number in range(100):
             self.bob.say(str(number), WALL, NOW)
         self.bob.leave("left")
-        self.assertEqual(of(Disconnect, sent(self.bob)), [])
+        self.assertEqual(of(Disconnect, sent(self.bob, most=RESERVE)), [])
         self.bob.conversation.skip_lines()
         self.assertEqual(sent(self.bob), [Disconnect("left")])
 
@@ -259,11 +274,13 @@ class UnreadSessionTests(SynchronousTestCase):
 
     def test_reading_again(self) -> None:
         """When the front end reads again all goes on: nothing lost, nothing twice."""
-        said = [str(number) for number in range(1000)]
+        said = [f"{number:2000}" for number in range(1000)]
         for text in said:
             self.pair.say(self.alice, text)
         self.pair.run(40)
-        self.assertEqual(self.bob.texts(), said[:WINDOW_LINES])
+        arrived = self.bob.texts()
+        self.assertEqual(arrived, said[: len(arrived)])
+        self.assertTrue(0.9 * WINDOW < len(arrived) * 2000 < WINDOW)
         self.assertEqual(self.alice.events(events.MessageDelivered), [])
         self.assertEqual(self.alice.events(events.PathLost), [])
         self.pair.say(self.bob, "my side works")
@@ -275,7 +292,7 @@ class UnreadSessionTests(SynchronousTestCase):
     def test_leaving(self) -> None:
         """Leaving works, with lines that nobody reads, and the other side knows who left."""
         for number in range(1000):
-            self.pair.say(self.alice, str(number))
+            self.pair.say(self.alice, f"{number:2000}")
         self.pair.run(1)
         self.alice.session.disconnect(self.pair.wire.now)
         self.pair.run(LINGERING + 0.5)
@@ -303,7 +320,7 @@ class UnreadSessionTests(SynchronousTestCase):
         """What comes after a broken rule isn't looked at, and not answered."""
         wrong = self.alice.session.conversation
         wrong.say("never sent", WALL, self.pair.wire.now)
-        wrong.next_line(self.pair.wire.now)
+        wrong.skip_lines()
         for text in ("leaves a gap", "leaves another"):
             self.pair.say(self.alice, text)
         self.pair.run(0.1)
@@ -312,19 +329,12 @@ class UnreadSessionTests(SynchronousTestCase):
         self.assertEqual(notes, ["message 2 after 0"])
         self.assertEqual(len(self.bob.events(events.Disconnected)), 1)
 
-    def test_regardless(self) -> None:
-        """One who sends on regardless ends the conversation, and both are told why."""
-        control = self.alice.session.link.control
-        for number in range(2000):
-            self.pair.say(self.alice, str(number))
-            if control.is_open:
-                hear(control, Receipt(number), self.pair.wire.now)  # as if it counted nothing
-            self.pair.run(0.001)
-        self.pair.run(LINGERING + 0.1)
-        self.assertEqual(len(self.bob.texts()), MAX_UNREAD_LINES)
-        for one in self.pair.both:
-            (ended,) = one.events(events.Disconnected)
-            self.assertEqual(ended.reason, "not-read")
-            notes = " ".join(note.text for note in one.session.report().notes)
-            self.assertIn("nobody reads", notes)
-            self.assertFalse(one.session.is_alive)
+    def test_window(self) -> None:
+        """A reader that takes nothing holds exactly a window of its stream."""
+        for _ in range(3000):
+            self.pair.say(self.alice, "x" * 1000)
+        self.pair.run(10)
+        self.assertTrue(WINDOW - RESERVE - 2000 < 1150 * len(self.bob.texts()) < WINDOW)
+        self.read()
+        self.pair.run_until(lambda: not self.alice.session.conversation.undelivered, 20)
+        self.assertEqual(len(self.bob.texts()), 3000)

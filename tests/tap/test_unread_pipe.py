@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from p2pchat.session.conversation import WINDOW_LINES
+from p2pchat.session.streams import WINDOW
 from tests.ports import free_port
 from tests.tap.test_program import PATIENCE, environment
 
@@ -165,4 +165,4 @@ class UnreadPipeTests(SynchronousTestCase):
         self.wait(lambda: self.alice.told("disconnected"), self.alice, carol)
         (ended,) = self.alice.told("disconnected")
         self.assertEqual(ended["reason"], "left")
-        self.assertGreater(ended["undelivered"], LINES - WINDOW_LINES - PIPE // LINE)
+        self.assertGreater(ended["undelivered"], LINES - (WINDOW + PIPE) // LINE)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.ui.cells import cell_width
 from p2pchat.ui.keys import MAX_PASTE
 from p2pchat.ui.line_editor import DoesNotFit, EditorAction, LineEditor, LineEntered
-from p2pchat.wire.messages import MAX_TEXT
+from p2pchat.wire.entries import MAX_TEXT
 
 _PICTURE = re.compile(r"\r\x1b\[K\x1b\[\?7l([^\r\x1b]*)\r([^\r\x1b]*)\x1b\[\?7h")
 _CONTROLS = (

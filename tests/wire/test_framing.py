@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
-from p2pchat.wire.framing import MAX_FRAME, FrameReader, encode_frame, encode_frames
+from p2pchat.wire.framing import MAX_FRAME, FrameReader, encode_frame, encode_frames, split_frame
+from tests.wire.frames import frames_of, whole_frames
 
 
 class FrameTests(SynchronousTestCase):
@@ -21,7 +22,8 @@ class FrameTests(SynchronousTestCase):
         edges = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
         reader, found = FrameReader(), []
         for start, end in zip(edges, edges[1:] or [len(stream)], strict=False):
-            found += reader.receive(stream[start:end])
+            reader.add(stream[start:end])
+            found += whole_frames(reader)
             self.assertEqual(len(found), sum(last <= end for last in ends))
         self.assertEqual(found, bodies)
 
@@ -33,16 +35,34 @@ class FrameTests(SynchronousTestCase):
     def test_longest(self) -> None:
         """A frame of MAX_FRAME bytes is written and read; a longer one isn't written."""
         body = bytes(MAX_FRAME)
-        self.assertEqual(FrameReader().receive(encode_frame(body)), [body])
+        self.assertEqual(frames_of(encode_frame(body)), [body])
         self.assertRaises(LocalProtocolError, encode_frame, bytes(MAX_FRAME + 1))
 
     def test_too_long(self) -> None:
         """A frame that is too long is refused as soon as its length is known."""
         reader = FrameReader()
-        reader.receive(encode_frame(b"good"))
+        reader.add(encode_frame(b"good"))
         length = (MAX_FRAME + 1).to_bytes(4, "big")
-        self.assertEqual(reader.receive(length[:3]), [])
-        self.assertRaises(RemoteProtocolError, reader.receive, length[3:])
+        reader.add(length[:3])
+        self.assertEqual((reader.next_frame(), reader.next_frame()), (b"good", None))
+        reader.add(length[3:])
+        self.assertRaises(RemoteProtocolError, reader.next_frame)
+
+    def test_shorter_limit(self) -> None:
+        """A reader may want less than MAX_FRAME."""
+        reader = FrameReader()
+        reader.add(encode_frame(b"four"))
+        self.assertRaises(RemoteProtocolError, reader.next_frame, 3)
+        self.assertEqual((len(reader), reader.next_frame(4), len(reader)), (8, b"four", 0))
+
+    @given(st.binary(max_size=9), st.binary(max_size=9))
+    def test_split(self, body: bytes, rest: bytes) -> None:
+        """The first frame is cut off as soon as all of it is there."""
+        whole = encode_frame(body)
+        self.assertEqual(split_frame(whole + rest, 9), (body, rest))
+        for length in range(len(whole)):
+            self.assertIsNone(split_frame(whole[:length], 9))
+        self.assertRaises(RemoteProtocolError, split_frame, encode_frame(bytes(10)), 9)
 
     @given(st.lists(st.binary(max_size=20), max_size=5))
     def test_any_bytes(self, chunks: list[bytes]) -> None:
@@ -50,6 +70,7 @@ class FrameTests(SynchronousTestCase):
         reader = FrameReader()
         try:
             for chunk in chunks:
-                reader.receive(chunk)
+                reader.add(chunk)
+                whole_frames(reader)
         except RemoteProtocolError:
             pass
