@@ -42,7 +42,7 @@ from benchmarks.asking import Site, new_people
 from benchmarks.serving import allow_many_files, registry, resident, serving
 from p2pchat import events
 from p2pchat.peer.node import Node
-from p2pchat.peer.profile import Profile
+from p2pchat.peer.profile import load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.runtime import real_runtime
@@ -169,7 +169,8 @@ class Peer:
 
     def __attrs_post_init__(self) -> None:
         settings = NodeSettings(self.name, SITE.origin, accept=AcceptPolicy.ALL)
-        profile, runtime = Profile(new_people(1)[0]), real_runtime(reactor)
+        runtime = real_runtime(reactor)
+        profile = load_profile(None, runtime.random_bytes)
         registry = RegistrySignaling(settings.server, profile.identity, runtime)
         self.node = Node(runtime, settings, profile, [registry])
         self.node.listen(self._told)

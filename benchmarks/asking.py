@@ -12,20 +12,26 @@ import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import attrs
 
 from p2pchat.identity.keys import Identity
-from p2pchat.identity.signed_documents import sign_document
+from p2pchat.identity.sealing import Envelope, SealingKey, usable
+from p2pchat.identity.signed_documents import open_document, seal_document, sign_document
 from p2pchat.wire.documents import (
     Body,
     Candidate,
     CandidateType,
     Description,
     Offer,
+    PeerDocument,
+    RecordKey,
     Registration,
+    Sealed,
     Subscription,
 )
+from p2pchat.wire.strict_json import loads
 
 TIMEOUT = 5.0  # seconds for anything to come
 MOST_BYTES = 65536  # that are read at a time
@@ -37,6 +43,9 @@ CANDIDATES = tuple(
 )
 
 
+SEALING_KEY = SealingKey.from_seed(bytes(32))  # of every peer here
+
+
 def new_people(count: int) -> list[Identity]:
     """Return so many peers that nobody knows yet."""
     return [Identity.from_seed(os.urandom(32)) for _ in range(count)]
@@ -45,6 +54,21 @@ def new_people(count: int) -> list[Identity]:
 def signed(author: Identity, audience: str, body: Body) -> str:
     """Sign a document."""
     return sign_document(author, audience, body, time.time(), os.urandom(16).hex())
+
+
+def sealed(
+    author: Identity, reader: str, body: PeerDocument, key: RecordKey = SEALING_KEY.record_key
+) -> str:
+    """Seal a document to a peer, one of ours if no key is given, and sign it."""
+    nonce = os.urandom(16).hex()
+    return seal_document(author, reader, body, key, now=time.time(), nonce=nonce)
+
+
+def opened(token: str, reader: str) -> PeerDocument:
+    """Return what a document to one of our peers has inside."""
+    document = open_document(token)
+    assert isinstance(document.body, Sealed)
+    return SEALING_KEY.open(document.body, Envelope(document.issuer, reader, document.nonce))
 
 
 @attrs.frozen
@@ -76,7 +100,8 @@ class Site:
 
     def registration(self, author: Identity) -> bytes:
         """Write a registration."""
-        body = Registration(f"peer {author.peer_id[:8].translate(_LETTERS)}")
+        name = f"peer {author.peer_id[:8].translate(_LETTERS)}"
+        body = Registration(name, keys=(SEALING_KEY.record_key,))
         return self.post("/register", signed(author, self.origin, body))
 
     def renewal(self, author: Identity, token: str) -> bytes:
@@ -100,7 +125,13 @@ class Site:
     ) -> bytes:
         """Write an offer; with the default candidates it is as long as most are."""
         body = Offer(os.urandom(16).hex(), Description("benchmark", bytes(32), "ufrag", candidates))
-        return self.post(f"/deliver/{peer_id}", signed(author, peer_id, body))
+        return self.post(f"/deliver/{peer_id}", sealed(author, peer_id, body))
+
+    def document(self, author: Identity, peer_id: str, body: PeerDocument) -> bytes:
+        """Write a document to a peer that somebody else runs, and whose key its record shows."""
+        return self.post(
+            f"/deliver/{peer_id}", sealed(author, peer_id, body, _key_at(self, peer_id))
+        )
 
 
 @attrs.frozen
@@ -120,6 +151,18 @@ class Connection:
         if not answer.startswith(b"HTTP/1.1 20"):
             raise SystemExit(f"not a good answer: {answer!r}")
         return answer
+
+
+@lru_cache(maxsize=100)
+def _key_at(site: Site, peer_id: str) -> RecordKey:
+    with site.dial() as asked:
+        answer = Connection(asked).ask(site.request("GET", f"/peer/{peer_id}"))
+    record = loads(answer.partition(b"\r\n\r\n")[2])
+    registration = open_document(record["registration"]).body
+    assert isinstance(registration, Registration)
+    key = usable(registration.keys)
+    assert key is not None
+    return key
 
 
 def ask_all(connections: Sequence[Connection], requests: Sequence[bytes]) -> list[bytes]:

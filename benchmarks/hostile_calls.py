@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.asking import Connection, Site, new_people, signed
+from benchmarks.asking import Connection, Site, new_people
 from benchmarks.findings import MIB, Found, Plan
 from benchmarks.hostile_peers import GROWTH, HELD, LINE_LIMIT
 from benchmarks.programs import console
@@ -83,7 +83,7 @@ def _ring(site: Site, end: socket.socket, ringing: Identity, victim: str) -> Non
     session = os.urandom(16).hex()
     offer = Offer(session, Description("ringing", os.urandom(32), "ufrag", ()))
     for body in (offer, Refusal(session, "cancelled")):
-        end.sendall(site.post(f"/deliver/{victim}", signed(ringing, victim, body)))
+        end.sendall(site.document(ringing, victim, body))
         end.recv(65536)
 
 
@@ -164,7 +164,7 @@ def offer(
 ) -> bytes:
     """Write an offer whose key, unlike a list of zeros, makes a secret."""
     body = Offer(os.urandom(16).hex(), Description("stranger", os.urandom(32), "ufrag", candidates))
-    return site.post(f"/deliver/{victim}", signed(author, victim, body))
+    return site.document(author, victim, body)
 
 
 def come_and_go(tally: Any, prepared: Callable[[], None], site: Site, victim: str) -> None:

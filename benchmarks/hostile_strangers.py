@@ -16,7 +16,7 @@ from functools import partial
 from itertools import cycle
 from typing import Any
 
-from benchmarks.asking import MOST_BYTES, Connection, Site, new_people, signed
+from benchmarks.asking import MOST_BYTES, Connection, Site, new_people
 from benchmarks.findings import MIB, Found, Plan
 from benchmarks.serving import registry, serving
 from benchmarks.waits import Pace, Waits, attacking, cost_of
@@ -46,8 +46,8 @@ def insist(tally: Any, prepared: Callable[[], None], site: Site, victim: str, co
     for person in cycle(people):
         pace.wait()
         _register(end, site, person, registered)
-        refusal = signed(person, victim, Refusal(os.urandom(16).hex(), "busy"))
-        end.socket.sendall(site.post(f"/deliver/{victim}", refusal))
+        refusal = Refusal(os.urandom(16).hex(), "busy")
+        end.socket.sendall(site.document(person, victim, refusal))
         tally[0] += 1
         tally[1] += end.socket.recv(MOST_BYTES).startswith(b"HTTP/1.1 202")
 

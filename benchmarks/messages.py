@@ -29,6 +29,7 @@ from twisted.internet.task import deferLater, react
 from p2pchat import events
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import make_certificate
+from p2pchat.identity.sealing import SealingKey
 from p2pchat.peer.datagrams import PeerProtocol
 from p2pchat.peer.driver import Driver
 from p2pchat.peer.node import Node
@@ -74,7 +75,7 @@ def chat_end(role: str) -> Deferred[Talk]:
     )
     runtime, identity = real_runtime(reactor), Identity.from_seed(seed(role))
     registry = RegistrySignaling(settings.server, identity, runtime)
-    node = Node(runtime, settings, Profile(identity), [registry])
+    node = Node(runtime, settings, Profile(identity, SealingKey.from_seed(seed(role))), [registry])
     other = Identity.from_seed(seed("echo" if role == "measure" else "measure")).peer_id
     talk = Talk(lambda text: node.send(other, text))
 

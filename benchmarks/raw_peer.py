@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from benchmarks.asking import Connection, Site, signed
+from benchmarks.asking import Connection, Site, opened
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.exchange import Exchange, PeerIds
 from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.identity.proof import make_proof
-from p2pchat.identity.signed_documents import open_document
 from p2pchat.session import quic
 from p2pchat.session.conversation import KIND, Conversation
 from p2pchat.session.streams import WINDOW
@@ -29,12 +28,12 @@ from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, classify
 from p2pchat.wire.documents import (
     Answer,
-    Body,
     Candidate,
     Candidates,
     CandidateType,
     Description,
     Offer,
+    PeerDocument,
 )
 from p2pchat.wire.framing import encode_frame
 
@@ -78,10 +77,9 @@ class RawPeer:
 
     # -- the registry
 
-    def deliver(self, body: Body) -> bytes:
+    def deliver(self, body: PeerDocument) -> bytes:
         """Have a document delivered to the other side; returns the answer."""
-        token = signed(self.identity, self.other, body)
-        self._web.socket.sendall(self.site.post(f"/deliver/{self.other}", token))
+        self._web.socket.sendall(self.site.document(self.identity, self.other, body))
         return self._web.socket.recv(65536)
 
     def call(self) -> None:
@@ -112,7 +110,8 @@ class RawPeer:
             *whole, heard = heard.split(b"\n")
             for line in whole:
                 if line.startswith(b"data: ") and line.count(b".") == 2:
-                    body = open_document(line.removeprefix(b"data: ").strip().decode()).body
+                    token = line.removeprefix(b"data: ").strip().decode()
+                    body = opened(token, self.identity.peer_id)
                     if isinstance(body, Answer) and body.session == self.session:
                         return body
             if not data:

@@ -52,16 +52,12 @@ class UnsupportedVersion(RemoteProtocolError):
     :ivar audience: whom the document is for, else "".
     :ivar issued_at: when it was made, else 0.
     :ivar nonce: its random name, else "".
-    :ivar kind: its type, else "".
-    :ivar session: the session that it names, else "".
     """
 
     issuer = ""
     audience = ""
     issued_at = 0.0
     nonce = ""
-    kind = ""
-    session = ""
 
 
 class NotUtf8(RemoteProtocolError):

@@ -195,7 +195,7 @@ class CallFailed(PeerEvent, event="failed"):
     No conversation came of a call, or a lost path couldn't be replaced.
 
     ``reason`` is a word: ``unknown-peer``, ``peer-offline``, ``declined``, ``cancelled``, ``busy``,
-    ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``no-handshake``,
+    ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``no-handshake``, ``no-sealing-key``,
     ``unsupported-version``, ``clock``, or another one of a refusal.  ``ours`` tells whether this
     side ended the call.
     """

@@ -179,7 +179,7 @@ class ISignaling(Interface):
 
     def send(peer_id: str, body: PeerDocument) -> Deferred[None]:
         """
-        Sign a document and deliver it, after those that went to this peer before.
+        Seal and sign a document and deliver it, after those that went to this peer before.
 
         A Deferred fires when it was delivered, or fails with ``RegistryError``.
         """

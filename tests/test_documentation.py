@@ -93,6 +93,7 @@ from p2pchat.traversal.report import (
 )
 from p2pchat.ui.commands import USAGE
 from p2pchat.wire import entries, messages, stun
+from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     Body,
@@ -102,34 +103,16 @@ from p2pchat.wire.documents import (
     Offer,
     Ringing,
     Sealed,
+    write_peer_body,
 )
 from p2pchat.wire.problems import MAX_RETRY_AFTER
 from p2pchat.wire.servers import LongTermCredential
 from p2pchat.wire.strict_json import dumps, loads
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
+from tests.pages import ROOT, literal_after, page, vectors
 from tests.registry.web import Web
 from tests.traversal.attempt_ends import MAX_PACKET
 from tests.ui.fake_node import EVENTS, RESULTS
-
-ROOT = Path(__file__).parent.parent
-
-
-def page(name: str) -> str:
-    """Return the source of a page."""
-    return (ROOT / "docs" / f"{name}.rst").read_text(encoding="utf-8")
-
-
-def vectors(text: str) -> dict[str, str]:
-    """Return the ``name = value`` lines of literal blocks, values over several lines joined."""
-    found = re.findall(r"^    ([a-z ]+[a-z]) = (\S+)$((?:\n        \S+$)*)", text, re.MULTILINE)
-    return {name: first + re.sub(r"\s", "", rest) for name, first, rest in found}
-
-
-def literal_after(text: str, words: str) -> str:
-    """Return the literal block that follows these words."""
-    block = re.compile(re.escape(words) + r"[^\n]*::\n\n((?:    [^\n]*\n)+)").search(text)
-    assert block is not None, words
-    return block[1]
 
 
 def option_rows() -> list[list[str | None]]:
@@ -310,16 +293,24 @@ class VectorTests(SynchronousTestCase):
         )
 
     def test_document(self) -> None:
-        """The example is signed, acceptable to whom it is for, and has the payload shown."""
+        """The example is signed, acceptable to whom it is for, and has inside what is shown."""
         document = open_document(self.document())
         self.assertEqual(document.issuer, self.first.peer_id)
-        Acceptance(frozenset({self.second.peer_id})).accept(document, document.issued_at)
-        shown = loads(literal_after(self.page, "The payload is").encode())
-        self.assertEqual(loads(dumps(document.to_json())), shown)
-        assert isinstance(document.body, Offer)
-        self.assertEqual(document.body.session, self.given["session"])
-        self.assertEqual(document.body.description.exchange, self.bytes("offer public key"))
-        self.assertEqual(document.body.description.ufrag, self.given["offer fragment"])
+        acceptance = Acceptance(frozenset({self.second.peer_id}), lambda: 0.0)
+        acceptance.accept(document, document.issued_at)
+        outside = loads(literal_after(self.page, "the payload is").encode())
+        assert isinstance(document.body, Sealed)
+        ciphertext = encode_bytes(document.body.ciphertext)
+        self.assertEqual(document.to_json(), {**outside, "ciphertext": ciphertext})
+        key = SealingKey.from_seed(self.bytes("sealing private key"))
+        envelope = Envelope(document.issuer, document.audience, document.nonce)
+        body = key.open(document.body, envelope)
+        shown = loads(literal_after(self.page, "Inside is").encode())
+        self.assertEqual(loads(dumps(write_peer_body(body))), shown)
+        assert isinstance(body, Offer)
+        self.assertEqual(body.session, self.given["session"])
+        self.assertEqual(body.description.exchange, self.bytes("offer public key"))
+        self.assertEqual(body.description.ufrag, self.given["offer fragment"])
 
     def test_changed_document(self) -> None:
         """The check isn't vacuous: another signature fails."""

@@ -19,6 +19,7 @@ Signatures are checked by libsodium alone, which refuses keys and signatures tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import attrs
@@ -35,14 +36,15 @@ from p2pchat.errors import (
 )
 from p2pchat.identity.keys import Identity, peer_id_of, verify
 from p2pchat.identity.nonces import UsedNonces
+from p2pchat.identity.sealing import Envelope, seal
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
-from p2pchat.wire.documents import NONCE, Body, Document
+from p2pchat.wire.documents import NONCE, Body, Document, PeerDocument, RecordKey
 from p2pchat.wire.strict_json import dumps, field, loads, timestamp
 
 ALGORITHM = "EdDSA"
 TYP = "p2pchat+jws"
 MAX_DOCUMENT = 12 * 1024  # bytes of the compact form; an answer with a QUIC flight may need that
-MAX_AGE = 60.0  # seconds; a document in flight is seconds old, the rest is for clocks
+MAX_AGE = 300.0  # seconds; a document in flight is seconds old, the rest is for clocks
 
 MAX_HEADER = 256  # characters; longer ones aren't remembered.  This program's has 162
 MAX_AUTHORS = 10_000  # whose headers needn't be read again, about 500 bytes each
@@ -60,6 +62,21 @@ def sign_document(identity: Identity, audience: str, body: Body, now: float, non
     header = {"alg": ALGORITHM, "jwk": jwk, "typ": TYP}
     signed = f"{encode_bytes(dumps(header))}.{encode_bytes(dumps(document.to_json()))}"
     return f"{signed}.{encode_bytes(identity.sign(signed.encode('ascii')))}"
+
+
+def seal_document(
+    identity: Identity, reader: str, body: PeerDocument, key: RecordKey, *, now: float, nonce: str
+) -> str:
+    """
+    Seal a body to a peer, and sign that.
+
+    :param key: the reader's.
+    :param now: seconds since 1970.
+    :param nonce: a random name of at most 64 characters.
+    :raises RemoteProtocolError: the key is unfit.
+    """
+    sealed = seal(body, key, Envelope(identity.peer_id, reader, nonce))
+    return sign_document(identity, reader, sealed, now, nonce)
 
 
 def open_document(token: str) -> Document:
@@ -88,7 +105,6 @@ def open_document(token: str) -> Document:
         error.issuer, error.audience = peer_id_of(public_key), str(members.get("aud", ""))
         error.issued_at = timestamp(members, "iat")
         error.nonce = NONCE.read(members.get("jti"), "jti")
-        error.kind, error.session = str(members.get("type", "")), str(members.get("session", ""))
         raise
     if document.issuer != peer_id_of(public_key):
         raise WrongIssuer("a document signed by another key than its author's")
@@ -140,24 +156,31 @@ class Acceptance:
     """
     The rule of one reader: documents are meant for it, fresh, and taken once.
 
+    Whether a document is fresh is judged by the clock of the way that it came by.  Several ways may
+    have different clocks, by which one that isn't good any more here is good still there: so the
+    memory of what was taken goes by a clock of its own.
+
     :ivar audiences: the names under which this reader is addressed.
+    :ivar seconds: returns the time on a clock that isn't set back.
     """
 
     audiences: frozenset[str]
+    seconds: Callable[[], float]
     _used: UsedNonces = attrs.field(init=False, factory=UsedNonces)
 
     def accept(self, document: Document | UnsupportedVersion, now: float) -> None:
         """
         Take a document, or say why not; of one of another version, the envelope is judged.
 
-        :param now: seconds since 1970.
+        :param now: seconds since 1970, by the clock of the way that it came by.
         :raises WrongAudience: it is meant for somebody else.
         :raises StaleDocument: it is older than MAX_AGE, or as far in the future.
         :raises ReplayedDocument: it was accepted before.
         :raises TooManyDocuments: so many were accepted that no more can be remembered.
         """
         check_envelope(document, self.audiences, now)
-        self._used.use(document.issuer, document.nonce, expires_at(document), now)
+        taken_at = self.seconds()
+        self._used.use(document.issuer, document.nonce, taken_at + 2 * MAX_AGE, taken_at)
 
 
 def check_envelope(

@@ -12,7 +12,7 @@ Node
     ``contacts``               the contacts themselves
     ``lookup``                 from a name, an id or its beginning to one peer
     ``failed_calls``           whether the peer of a failed call is gone
-    ``profile``                identity and contacts, kept between two runs
+    ``profile``                keys and contacts, kept between two runs
     ``state_directory``        the directory that holds them, and its lock
     ``files``                  files replaced whole
 
@@ -26,7 +26,8 @@ Network
 
 Signaling
     ``signaling``              its values, and several ways of it as one
-    ``signaling_channel``      signed documents in and out, whatever carries them
+    ``signaling_channel``      signed and sealed documents in and out, whatever carries them
+    ``sealing_keys``           which key a document to a peer is sealed to
     ``registry_signaling``     signaling by a registry
     ``registry_connection``    registered and subscribed: stages, renewals, retries
     ``lease``                  the answer to a registration

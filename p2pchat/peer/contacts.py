@@ -8,11 +8,12 @@ never of a peer whose name another contact has; it ends with ``forget`` alone.
 Owns the table and its JSON form, no file::
 
     {"v": 2, "people": {peer id: {"name": "bob", "contact": true, "muted": false, "blocked": false,
-                                  "reached": memory}}}
+                                  "reached": memory, "keys": [key]}}}
 
-A memory (:mod:`p2pchat.traversal.path_hint`) is a hint: one that can't be understood is forgotten,
-where a name would be a reason to stop.  A file without "v" is of the first version, which kept
-everybody who was called, as {"peers": {peer id: name}, "reached": {peer id: memory}}.
+A memory (:mod:`p2pchat.traversal.path_hint`) is a hint, and so is what documents to the contact are
+sealed to: one that can't be understood is forgotten, where a name would be a reason to stop.  A
+file without "v" is of the first version, which kept everybody who was called, as
+{"peers": {peer id: name}, "reached": {peer id: memory}}.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ import attrs
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.wire.members import SPARSE, As, Codec, Flag, Members, nested, text
+from p2pchat.wire.documents import MAX_KEYS, RecordKey
+from p2pchat.wire.members import SPARSE, As, Codec, Flag, Members, each, nested, text
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional
 from p2pchat.wire.usernames import MAX_USERNAME, check_username, looks
 from p2pchat.wire.visible import visible_name
@@ -35,13 +37,19 @@ VERSION = 2  # of the file
 MAX_PEOPLE = 10_000  # a person knows fewer, and every change writes them all: 1 MB
 
 
-def _hint(members: object, name: str) -> PathHint | None:
-    with contextlib.suppress(RemoteProtocolError):
-        return _REACHED.read(members, name)
-    return None
+def _hint(codec: Codec[Any], nothing: object) -> Codec[Any]:
+    """Whatever can be understood, else nothing."""
+
+    def read(value: object, name: str) -> Any:
+        with contextlib.suppress(RemoteProtocolError):
+            return codec.read(value, name)
+        return nothing
+
+    return Codec(read, codec.write)
 
 
-_REACHED = nested(PathHint)
+_REACHED = _hint(nested(PathHint), None)
+_KEYS = _hint(each(nested(RecordKey), MAX_KEYS), ())
 
 
 @attrs.frozen
@@ -53,13 +61,15 @@ class Person(Members):
     :ivar is_muted: their calls make no sound.
     :ivar is_blocked: nothing of theirs is taken, and nothing answered.
     :ivar reached: how the contact was reached last.
+    :ivar keys: those of a contact that documents to it are sealed to.
     """
 
     name: Annotated[str, text(MAX_USERNAME)]
     is_contact: Annotated[Flag, As("contact")] = False
     is_muted: Annotated[Flag, As("muted")] = False
     is_blocked: Annotated[Flag, As("blocked")] = False
-    reached: Annotated[PathHint | None, Codec(_hint, _REACHED.write), SPARSE] = None
+    reached: Annotated[PathHint | None, _REACHED, SPARSE] = None
+    keys: Annotated[tuple[RecordKey, ...], _KEYS, SPARSE] = ()
 
     @property
     def is_known(self) -> bool:
@@ -116,7 +126,7 @@ class Contacts:
 
     def forget(self, peer_id: str) -> None:
         """Let a contact be a stranger again; muted or blocked they stay."""
-        self._change(peer_id, is_contact=False, reached=None)
+        self._change(peer_id, is_contact=False, reached=None, keys=())
 
     def mute(self, peer_id: str, name: str, on: bool) -> None:
         """Let calls of a peer make no sound, or a sound again."""
@@ -130,6 +140,12 @@ class Contacts:
         """Remember how a contact was reached; of others nothing is kept."""
         if self[peer_id].is_contact and self[peer_id].reached != memory:
             self._change(peer_id, reached=memory)
+
+    def remember_key(self, peer_id: str, key: RecordKey | None) -> None:
+        """Remember what documents to a contact are sealed to; of others nothing is kept."""
+        keys = () if key is None else (key,)
+        if keys and self[peer_id].is_contact and self[peer_id].keys != keys:
+            self._change(peer_id, keys=keys)
 
     def _change(self, peer_id: str, **changes: Any) -> None:
         """
@@ -202,7 +218,7 @@ def _first_version(members: JsonObject) -> JsonObject:
     reached = optional(members, "reached", dict, {})
     return {
         peer_id: Person(
-            str(name)[:MAX_USERNAME], True, reached=_hint(reached.get(peer_id), peer_id)
+            str(name)[:MAX_USERNAME], True, reached=_REACHED.read(reached.get(peer_id), peer_id)
         )
         for peer_id, name in field(members, "peers", dict).items()
     }

@@ -35,6 +35,7 @@ from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.failed_calls import FailedCalls
 from p2pchat.peer.people import People
 from p2pchat.peer.profile import Profile
+from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings
 from p2pchat.peer.signaling import (
     DocumentReceived,
@@ -56,7 +57,6 @@ from p2pchat.session.stages import DocumentReady, PathFailed, PathLearned, Sessi
 from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
-from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.wire.documents import Registration
 
@@ -97,6 +97,7 @@ class Node:
         self._people = People(
             self.peer_id, profile.contacts, self._signaling, self._endpoint, self._announce
         )
+        self._keys = SealingKeys(profile.sealing_key, profile.contacts)
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._announce)
         self._heartbeat = LoopingCall(self._beat)
         self._watch = LoopingCall(self._watch_interfaces)
@@ -149,7 +150,8 @@ class Node:
         self._begin(self._tidy, TIDY_INTERVAL)
         self._signaling.start(
             SignalingContext(
-                Acceptance(frozenset({self.peer_id})),
+                Acceptance(frozenset({self.peer_id}), self._runtime.clock.seconds),
+                self._keys,
                 self._registration,
                 self._people.is_blocked,
                 self._endpoint.expects,
@@ -209,7 +211,7 @@ class Node:
             case DocumentReady(peer_id, body):
                 self._signaling.send(peer_id, body)
             case PathLearned(peer_id, hint):
-                self._keep(peer_id, hint)
+                self._keep(lambda: self._people.contacts.remember_path(peer_id, hint))
             case PathFailed():  # a NAT that rebooted has cut the event stream, too
                 self._refresh_signaling()
             case HeartbeatChanged(interval):
@@ -229,6 +231,8 @@ class Node:
                 self._failed_calls.release(peer_id)
                 self._announce(event)
                 self._people.connected(self._endpoint.sessions[peer_id])
+                key = self._keys.key_of(peer_id)
+                self._keep(lambda: self._people.contacts.remember_key(peer_id, key))
                 return
             case events.Calling(peer_id) | events.OfferReceived(peer_id):
                 self._failed_calls.release(peer_id)  # in the order in which things happened
@@ -246,11 +250,12 @@ class Node:
             for line in lines:
                 self._endpoint.read(line.peer_id, line.id, now)
 
-    def _keep(self, peer_id: str, hint: PathHint) -> None:
+    def _keep(self, remember: Callable[[], None]) -> None:
+        """Keep a hint of a contact; one is lost, and the person has nothing to do about it."""
         try:
-            self._people.contacts.remember_path(peer_id, hint)
-        except OSError as error:  # a hint is lost; the person has nothing to do about it
-            _log.warn("how a contact was reached can't be kept: {error}", error=error)
+            remember()
+        except OSError as error:
+            _log.warn("how a contact is reached can't be kept: {error}", error=error)
 
     def _candidates_changed(self) -> None:
         gathering = self._endpoint.agent.gathering
@@ -390,7 +395,8 @@ class Node:
         gathering = self._endpoint.agent.gathering
         shown = gathering.reflexive_addresses if self.settings.publish_address else ()
         mapping = gathering.traits().mapping.value
-        return Registration(self.username, mapping, shown, listed=self.settings.listed)
+        keys = (self._keys.own.record_key,)
+        return Registration(self.username, mapping, shown, listed=self.settings.listed, keys=keys)
 
     def _signaled(self, event: SignalingEvent) -> None:
         match event:

@@ -4,10 +4,11 @@ Profile: what a peer keeps between two runs, in one directory.
 ::
 
     DIR/identity.pem    the private key, mode 0600
+    DIR/sealing.pem     the private key that others seal to, likewise
     DIR/contacts.json   contacts, and who is muted or blocked (:mod:`p2pchat.peer.contacts`)
     DIR/settings.json   {"username": name, "server": URL}, for the next start without them
 
-Without a directory identity and contacts live in memory and end with the process.  Members of
+Without a directory keys and contacts live in memory and end with the process.  Members of
 ``settings.json`` that a newer program put there stay.
 """
 
@@ -16,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import attrs
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.sealing import SealingKey
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.files import read_as, read_file, replace_file
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, explained
@@ -30,46 +32,53 @@ from p2pchat.wire.origins import origin
 from p2pchat.wire.strict_json import JsonObject, checked, dumps, loads
 from p2pchat.wire.usernames import check_username
 
+SEALING_FILE = "sealing.pem"
 CONTACTS_FILE = "contacts.json"
 SETTINGS_FILE = "settings.json"
 
 
 @attrs.define
 class Profile:
-    """An identity, and its contacts."""
+    """An identity, the key that others seal to, and its contacts."""
 
     identity: Identity
+    sealing_key: SealingKey
     contacts: Contacts = attrs.Factory(Contacts)
 
 
 def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int], bytes]) -> Profile:
     """
-    Read the profile in a directory, making a new identity where there is none.
+    Read the profile in a directory, making new keys where there are none.
 
     :param directory: ``None`` keeps everything in memory.
     :raises ConfigurationError: a file can't be read, written, trusted or understood; says which.
     """
     if directory is None:
-        return Profile(Identity.from_seed(random_bytes(32)))
+        return Profile(Identity.from_seed(random_bytes(32)), SealingKey.from_seed(random_bytes(32)))
     with explained(directory.path):
-        identity = _identity(directory.path / IDENTITY_FILE, random_bytes)
+        identity = _key(Identity, directory.path / IDENTITY_FILE, random_bytes)
+        sealing_key = _key(SealingKey, directory.path / SEALING_FILE, random_bytes)
         path = directory.path / CONTACTS_FILE
         contacts = read_as(path, Contacts.from_json, Contacts())
         contacts.save = partial(replace_file, path)
-        return Profile(identity, contacts)
+        return Profile(identity, sealing_key, contacts)
 
 
-def _identity(path: Path, random_bytes: Callable[[int], bytes]) -> Identity:
+_Key = TypeVar("_Key", Identity, SealingKey)
+
+
+def _key(kind: type[_Key], path: Path, random_bytes: Callable[[int], bytes]) -> _Key:
     pem = read_file(path, secret=True)
     if pem is None:
-        identity = Identity.from_seed(random_bytes(32))
-        replace_file(path, identity.to_pem())
-        return identity
+        key = kind.from_seed(random_bytes(32))
+        replace_file(path, key.to_pem())
+        return key
     try:
-        return Identity.from_pem(pem)
+        return kind.from_pem(pem)
     except ConfigurationError as error:
+        what = "identity" if kind is Identity else "key"
         raise ConfigurationError(
-            f"{path}: {error}; move the file away to begin with a new identity"
+            f"{path}: {error}; move the file away to begin with a new {what}"
         ) from None
 
 

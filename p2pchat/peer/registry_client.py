@@ -21,7 +21,7 @@ from twisted.web.http_headers import Headers
 
 from p2pchat.errors import RegistryError, RemoteProtocolError
 from p2pchat.identity.keys import Identity
-from p2pchat.identity.signed_documents import sign_document
+from p2pchat.identity.signed_documents import seal_document, sign_document
 from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.failures import one_line
 from p2pchat.peer.http_client import HttpAnswer, HttpClient, NeverSent
@@ -29,7 +29,14 @@ from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.wall_clock import WallClock
 from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import Scope
-from p2pchat.wire.documents import Body, Registration, Removal, Subscription
+from p2pchat.wire.documents import (
+    Body,
+    PeerDocument,
+    RecordKey,
+    Registration,
+    Removal,
+    Subscription,
+)
 from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import Problem, http_date, read_retry_after
 from p2pchat.wire.strict_json import JsonObject, loads
@@ -99,10 +106,22 @@ class RegistryClient:
         """Return seconds since 1970 by the clock that the registry goes by."""
         return self._clock.now()
 
-    def sign(self, audience: str, body: Body) -> str:
-        """Sign a document of ours, dated now."""
+    def sign(self, body: Body) -> str:
+        """Sign a document of ours for the registry, dated now."""
         name = self._runtime.random_name()
-        return sign_document(self._identity, audience, body, self.now(), name)
+        return sign_document(self._identity, self._audience, body, self.now(), name)
+
+    def seal(self, peer_id: str, body: PeerDocument, key: RecordKey) -> str:
+        """
+        Seal a document of ours to a peer and sign it, dated now.
+
+        :raises RegistryError: the key is one of the few that make no secret.
+        """
+        name = self._runtime.random_name()
+        try:
+            return seal_document(self._identity, peer_id, body, key, now=self.now(), nonce=name)
+        except RemoteProtocolError as error:
+            raise RegistryError(f"their sealing key: {error}", reason="no-sealing-key") from None
 
     # -- routes
 
@@ -112,7 +131,7 @@ class RegistryClient:
 
         It fails with :class:`WorkRequired` where the registry wants work in it first.
         """
-        return self._signed("POST", "/register", self._audience, registration)
+        return self._signed("POST", "/register", lambda: self.sign(registration))
 
     def renew(self, renewal: str) -> Deferred[JsonObject]:
         """Prolong our record with the ``renewal`` that the registration's answer had."""
@@ -120,13 +139,13 @@ class RegistryClient:
         headers = {"Authorization": f"Lease {renewal}"}
         return self._attempt(self._exchange, "POST", path, headers)
 
-    def deliver(self, peer_id: str, body: Body) -> Deferred[JsonObject]:
-        """Put a document on a peer's event stream."""
-        return self._signed("POST", f"/deliver/{peer_id}", peer_id, body)
+    def deliver(self, peer_id: str, body: PeerDocument, key: RecordKey) -> Deferred[JsonObject]:
+        """Put a document, sealed to the peer's key, on its event stream."""
+        return self._signed("POST", f"/deliver/{peer_id}", lambda: self.seal(peer_id, body, key))
 
     def remove(self) -> Deferred[JsonObject]:
         """Delete our record."""
-        return self._signed("DELETE", f"/peer/{self.peer_id}", self._audience, Removal())
+        return self._signed("DELETE", f"/peer/{self.peer_id}", lambda: self.sign(Removal()))
 
     def peers(self, **query: str) -> Deferred[JsonObject]:
         """Return one page of records; ``query`` may have after, limit and username."""
@@ -149,7 +168,7 @@ class RegistryClient:
 
     @inlineCallbacks
     def _open_stream(self, received: Callable[[Event], None], ended: Callable[[str], None]) -> Any:
-        token = self.sign(self._audience, Subscription())
+        token = self.sign(Subscription())
         opened = yield self._http.open(
             f"/events/{self.peer_id}",
             {"Authorization": f"JWS {token}"},
@@ -165,11 +184,11 @@ class RegistryClient:
 
     # -- requests
 
-    def _signed(self, method: str, path: str, audience: str, body: Body) -> Deferred[JsonObject]:
+    def _signed(self, method: str, path: str, write: Callable[[], str]) -> Deferred[JsonObject]:
         """Send a document of ours, which a second try signs and dates anew."""
 
         def send() -> Deferred[JsonObject]:
-            token = self.sign(audience, body)
+            token = write()
             if method == "DELETE":  # has no content
                 return self._exchange(method, path, {"Authorization": f"JWS {token}"})
             kind = {"Content-Type": "application/jose"}

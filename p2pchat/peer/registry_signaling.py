@@ -20,6 +20,7 @@ from zope.interface import implementer
 from p2pchat.errors import RegistryError, RemoteProtocolError
 from p2pchat.events import Trouble
 from p2pchat.identity.keys import Identity
+from p2pchat.identity.signed_documents import MAX_DOCUMENT, open_document
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.lookup import as_peer_id
@@ -38,12 +39,13 @@ from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import is_on_this_machine
 from p2pchat.wire.addresses import Family, family
-from p2pchat.wire.documents import PeerDocument
+from p2pchat.wire.documents import PeerDocument, RecordKey, Registration
 from p2pchat.wire.origins import host
-from p2pchat.wire.strict_json import JsonObject
+from p2pchat.wire.strict_json import JsonObject, field
 
 MAX_PAGE = 200  # records of one page, which is as many as a registry gives
 PREFIX_PAGE = 20  # records that an ambiguous prefix is told apart by
+NAME_PAGE = 20  # records of one name, each with a registration of a kilobyte
 LOOK_AGAIN = 0.05  # seconds between looks at whether all is delivered
 _LOWEST = "00000000-0000-8000-8000-000000000000"  # of version 8
 
@@ -74,7 +76,10 @@ class RegistrySignaling:
     def start(self, context: SignalingContext) -> None:
         """See :class:`ISignaling`."""
         self._receive = context.receive
-        self._channel = SignalingChannel(context, self._client.deliver, self._client.now)
+        self._keys = context.keys
+        self._channel = SignalingChannel(
+            context, self._client.deliver, self._keys_of, self._client.now
+        )
         self._connection = RegistryConnection(
             self._client,
             self._runtime,
@@ -149,15 +154,33 @@ class RegistrySignaling:
             raise RegistryError(f"{self.name} is no p2pchat registry: {error}") from None
 
     @inlineCallbacks
+    def _keys_of(self, peer_id: str) -> Any:
+        """Return a Deferred of the keys in a peer's record."""
+        record = yield self._client.peer(peer_id)
+        try:
+            return _keys_in(record, peer_id)
+        except RemoteProtocolError as error:
+            raise RegistryError(
+                f"what {self.name} says of {peer_id} can't be relied on: {error}",
+                reason="no-sealing-key",
+            ) from None
+
+    @inlineCallbacks
     def peers(self, username: str = "", prefix: str = "") -> Any:
         """See :class:`ISignaling`."""
-        query = {"username": username} if username else {}
+        query = {"username": username, "limit": str(NAME_PAGE)} if username else {}
         if prefix:
             after = (prefix + _LOWEST[len(prefix) :])[: len(_LOWEST)]
             if as_peer_id(after) is None:
                 return []
             query = {"after": after, "limit": str(PREFIX_PAGE)}
-        return _records((yield self._client.peers(**query)))
+        found = []
+        for record, members in _records((yield self._client.peers(**query))):
+            found.append(record)
+            if "registration" in members:
+                with contextlib.suppress(RemoteProtocolError):
+                    self._keys.shown(record.peer_id, _keys_in(members, record.peer_id))
+        return found
 
     def send(self, peer_id: str, body: PeerDocument) -> Deferred[Any]:
         """See :class:`ISignaling`."""
@@ -165,13 +188,28 @@ class RegistrySignaling:
         return sent
 
 
-def _records(page: JsonObject) -> list[PeerRecord]:
-    """Return the records of a page; those that can't be read are left out."""
+def _keys_in(record: JsonObject, peer_id: str) -> tuple[RecordKey, ...]:
+    """
+    Return the keys that a peer shows in its record.
+
+    They count because the peer signed them.  When it did, and at which name of the registry,
+    doesn't matter: an old key is one that its owner has still, or that opens nothing.
+
+    :raises RemoteProtocolError: the registration isn't there, or isn't the peer's.
+    """
+    document = open_document(field(record, "registration", str, MAX_DOCUMENT))
+    if not isinstance(document.body, Registration) or document.issuer != peer_id:
+        raise RemoteProtocolError(f"the record of {peer_id} has no registration of theirs")
+    return document.body.keys
+
+
+def _records(page: JsonObject) -> list[tuple[PeerRecord, JsonObject]]:
+    """Return the records of a page, each as it came, too; those that can't be read are left out."""
     records, found = page.get("peers"), []
     for one in records[:MAX_PAGE] if isinstance(records, list) else []:
         if isinstance(one, dict):
             with contextlib.suppress(RemoteProtocolError):
-                found.append(PeerRecord.from_json(one))
+                found.append((PeerRecord.from_json(one), one))
     return found
 
 

@@ -24,6 +24,7 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.gate import Gate
+from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.session.call import DeliveryFailure
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
@@ -110,7 +111,7 @@ class SignalingLost:
 
 @attrs.frozen
 class DocumentReceived:
-    """A document for us that is signed by its author, fresh, and new."""
+    """A document for us that is signed by its author, fresh, new, and opened."""
 
     author: str
     body: PeerDocument
@@ -135,6 +136,7 @@ class SignalingContext:
     Needs of a way of signaling, met by the node that uses it.
 
     :ivar acceptance: one for all ways, so that no document is taken twice.
+    :ivar keys: what documents are sealed to, one for all ways.
     :ivar describe: returns what we show to everybody now.
     :ivar is_blocked: tells whether nothing of a peer is to be taken or answered.
     :ivar is_expected: tells whether a peer is a contact, or one whom we talk with or call.
@@ -142,6 +144,7 @@ class SignalingContext:
     """
 
     acceptance: Acceptance
+    keys: SealingKeys
     describe: Callable[[], Registration]
     is_blocked: Callable[[str], bool]
     is_expected: Callable[[str], bool]

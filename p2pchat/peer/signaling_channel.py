@@ -1,16 +1,21 @@
 """
-Signed documents to and from peers, whatever carries them.
+Signed and sealed documents to and from peers, whatever carries them.
 
-Owns the order and the holding back of what goes out, and on the way in everything that a session
-may rely on: signed by their author, meant for us, fresh, and new.  While the event stream is being
-renewed, what goes out is held, for its answer couldn't reach us.
+Owns the order and the holding back of what goes out, and the key that it is sealed to
+(:mod:`p2pchat.peer.sealing_keys`); and on the way in everything that a session may rely on: signed
+by their author, meant for us, fresh, new, and opened.  While the event stream is being renewed,
+what goes out is held, for its answer couldn't reach us.
 
-An offer that can't be used although its author signed it, for it is stale or of another version, is
-refused with the reason, so that both persons read what is wrong; from a small budget, since
-whoever carries offers may keep old ones and bring them again.
+What costs little is judged first: of one who is blocked nothing is taken, and documents of
+strangers have a budget, above which they are dropped unread, so that the documents of those whom we
+know, or have called, never wait behind them, however many are let through.  The key in the header
+says whose document it is; then its signature is checked, then whether it is for us, fresh and new,
+and then it is opened.  What can't be opened changes nothing.
 
-Documents of strangers have a budget, above which they are dropped unread: so that the documents of
-those whom we know, or have called, never wait behind them, however many are let through.
+An offer that can't be used although its author signed it, for it is stale, is refused with the
+reason, so that both persons read what is wrong; of a document of another version our person reads.
+Both come from a small budget, since whoever carries documents may keep old ones and bring them
+again.
 
 To one peer documents go out one after the other, each when the one before was delivered or refused:
 requests side by side may overtake each other, and candidates that come before their offer mean
@@ -28,12 +33,13 @@ from twisted.logger import Logger
 
 from p2pchat.errors import RegistryError, RemoteProtocolError, StaleDocument, UnsupportedVersion
 from p2pchat.events import Trouble
+from p2pchat.identity.sealing import Envelope, usable
 from p2pchat.identity.signed_documents import MAX_AGE, claimed_author, open_document
 from p2pchat.peer.gate import Gate
 from p2pchat.peer.signaling import DocumentReceived, SignalingContext
 from p2pchat.peer.wall_clock import MOST_BELIEVED
 from p2pchat.session.token_bucket import TokenBucket
-from p2pchat.wire.documents import MAX_LABEL, Document, Offer, PeerDocument, Refusal
+from p2pchat.wire.documents import Document, Offer, PeerDocument, RecordKey, Refusal, Sealed
 
 EXPLANATIONS = 4.0  # at once, of documents that can't be used: to their authors and our person
 EXPLAIN_INTERVAL = 20.0  # seconds until there is one more
@@ -53,7 +59,8 @@ class SignalingChannel:
     """
 
     _context: SignalingContext
-    _deliver: Callable[[str, PeerDocument], Deferred[Any]]
+    _deliver: Callable[[str, PeerDocument, RecordKey], Deferred[Any]]
+    _look_up: Callable[[str], Deferred[tuple[RecordKey, ...]]]
     now: Callable[[], float]
     _running: Gate = attrs.Factory(lambda: Gate(is_open=True))
     _queues: dict[str, DeferredLock] = attrs.Factory(dict)  # by peer
@@ -89,16 +96,43 @@ class SignalingChannel:
         yield queue.acquire()
         try:
             yield self._running.passed()
-            yield self._deliver(peer_id, body)
+            key = yield self._key_for(peer_id, body)
+            yield self._deliver(peer_id, self._context.keys.introduce(body), key)
+            if isinstance(body, Offer):
+                self._context.keys.offered(peer_id)
         finally:
             if not queue.waiting:
                 del self._queues[peer_id]
             queue.release()
 
+    @inlineCallbacks
+    def _key_for(self, peer_id: str, body: PeerDocument) -> Any:
+        """Return a Deferred of the key to seal to; it fails with :class:`RegistryError`."""
+        keys = self._context.keys
+        key = keys.key_of(peer_id)
+        if key is not None and not (isinstance(body, Offer) and keys.is_doubted(peer_id)):
+            return key
+        shown = yield self._look_up(peer_id)
+        if keys.looked_up(peer_id, shown):
+            self._warn(
+                f"the last offer to {peer_id} was sealed to a key that their program has no more, "
+                "so that it couldn't be read; their record shows another, which counts from now on"
+            )
+        key = usable(shown)
+        if key is None:
+            raise RegistryError(
+                "their program is older or newer than this one: their record has no sealing key of "
+                "a kind that this program knows",
+                reason="no-sealing-key",
+            )
+        return key
+
     def receive(self, token: str) -> None:
         """Take a compact JWS from the event stream; what can't be relied on changes nothing."""
-        is_expected = self._context.is_expected(claimed_author(token))
-        if not is_expected and not self._strangers.take(self.now()):
+        author = claimed_author(token)
+        if self._context.is_blocked(author):
+            return
+        if not self._context.is_expected(author) and not self._strangers.take(self.now()):
             return
         try:
             self._take(_envelope(token))
@@ -106,37 +140,46 @@ class SignalingChannel:
             _log.debug("document refused: {error}", error=error)
 
     def _take(self, envelope: Document | UnsupportedVersion) -> None:
-        """Judge the envelope, of another version too, for that gets an answer."""
+        """Judge the envelope, of another version too, and take what it has inside."""
+        author = envelope.issuer
+        if self._context.is_blocked(author):  # nor was it told at a glance whose it is
+            return
         try:
             self._context.acceptance.accept(envelope, self.now())
         except StaleDocument:
-            self._refuse_stale(envelope)
+            body = None if isinstance(envelope, UnsupportedVersion) else self._opened(envelope)
+            self._refuse_stale(author, body, self.now() - envelope.issued_at)
             return
         if isinstance(envelope, UnsupportedVersion):
-            self._refuse_version(envelope)
+            if self._may_explain():
+                self._warn(f"{author} wrote {envelope}")
         else:
-            self._hand_on(envelope)
+            self._hand_on(author, self._opened(envelope))
 
-    def _hand_on(self, document: Document) -> None:
-        body = document.body
-        if not isinstance(body, PeerDocument):
-            raise RemoteProtocolError(f"a {body.TYPE} isn't for peers")
-        if not self._context.is_blocked(document.issuer):
-            self._context.receive(DocumentReceived(document.issuer, body))
+    def _opened(self, document: Document) -> PeerDocument:
+        """Return what a document has inside."""
+        if not isinstance(document.body, Sealed):
+            raise RemoteProtocolError(f"a {document.body.TYPE} isn't for peers")
+        envelope = Envelope(document.issuer, document.audience, document.nonce)
+        return self._context.keys.own.open(document.body, envelope)
 
-    def _refuse_stale(self, envelope: Document | UnsupportedVersion) -> None:
+    def _hand_on(self, author: str, body: PeerDocument) -> None:
+        self._context.keys.heard(author, body)
+        self._context.receive(DocumentReceived(author, body))
+
+    def _refuse_stale(self, author: str, body: PeerDocument | None, age: float) -> None:
         """
         Tell the person, and the author of an offer, whose clock differs and by how much.
 
         A refusal of this kind is taken although it is stale, as it must be where the clocks differ;
         an old one does no harm, since it names an attempt of ours that is over.
+
+        :param body: None, where it is of another version.
         """
-        body = None if isinstance(envelope, UnsupportedVersion) else envelope.body
-        if isinstance(envelope, Document) and isinstance(body, Refusal) and body.reason == _CLOCK:
-            self._hand_on(envelope)
+        if isinstance(body, Refusal) and body.reason == _CLOCK:
+            self._hand_on(author, body)
             return
-        author, age = envelope.issuer, self.now() - envelope.issued_at
-        if not self._may_explain(author):
+        if not self._may_explain():
             return
         what = "a document" if body is None else f"the {body.TYPE}"
         how = f"{abs(age):.0f} seconds {'old' if age > 0 else 'ahead of time'}"
@@ -157,17 +200,8 @@ class SignalingChannel:
         replied: Deferred[Any] = self.send(author, refusal)
         replied.addErrback(lambda failure: failure.trap(RegistryError))
 
-    def _may_explain(self, author: str) -> bool:
-        return not self._context.is_blocked(author) and self._explanations.take(self.now())
-
-    def _refuse_version(self, error: UnsupportedVersion) -> None:
-        """Answer an offer, so that its author can read why; answering refusals could loop."""
-        if error.kind != Offer.TYPE or not self._may_explain(error.issuer):
-            return
-        self._warn(f"{error.issuer} wrote {error}")
-        if 0 < len(error.session) <= MAX_LABEL:
-            refusal = Refusal(error.session, "unsupported-version", f"theirs: {error}")
-            self._reply(error.issuer, refusal)
+    def _may_explain(self) -> bool:
+        return self._explanations.take(self.now())
 
 
 def _envelope(token: str) -> Document | UnsupportedVersion:

@@ -4,7 +4,7 @@ The directory of one identity: made if it is missing, ours alone, and used by on
 ::
 
     DIR/lock          locked (flock) as long as a program uses the directory; tells which one
-    DIR/identity.pem  see :mod:`p2pchat.peer.profile`
+    DIR/identity.pem  see :mod:`p2pchat.peer.profile`, as for the other files
 
 The lock is the system's and ends with the process, however it ends: a file that is left means
 nothing.  No child process inherits it.  Only the directory and what is in it must be ours alone:

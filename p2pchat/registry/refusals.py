@@ -29,7 +29,7 @@ _ANSWERS: dict[type[RemoteProtocolError], tuple[int, str]] = {
     errors.TooManyDocuments: (503, "too-many-documents"),
     errors.UnsupportedVersion: (400, "unsupported-version"),
 }
-FORGOTTEN = 60  # seconds until what is remembered now is forgotten: MAX_AGE of documents
+FORGOTTEN = 300  # seconds until what is remembered now is forgotten: MAX_AGE of documents
 _HEADERS = {401: {"WWW-Authenticate": 'JWS realm="p2pchat"'}}  # RFC 9110 section 15.5.2
 
 

@@ -155,7 +155,7 @@ _REFUSALS = {
     "declined": "they declined",
     "no-answer": "nobody answered",
     "busy": "they are busy",
-    "unsupported-version": "their program speaks another version",
+    "unsupported-version": "their program speaks another version",  # a newer one may say so
     "clock": "the clocks of the two programs differ",
     "no-handshake": HandshakeRefused.sentence(),
 }
@@ -165,6 +165,8 @@ _ABSENT = {
     "unknown-peer": "they aren't online: their program doesn't run, or uses another registry",
     "peer-offline": "they aren't online: the registry has lost sight of their program",
 }
+
+_FINAL = {"unknown-peer", "no-sealing-key"}  # that another try soon changes nothing of
 
 _OUR_REFUSALS = {
     "declined": "we declined",
@@ -473,7 +475,7 @@ class Call:
         """
         reason, retry_after = document.reason, document.retry_after
         is_long = retry_after is not None and retry_after > PAUSES[-1]
-        final = not self.patient and (reason == "unknown-peer" or is_long)
+        final = not self.patient and (reason in _FINAL or is_long)
         self._retry(reason, _ABSENT.get(reason, document.explanation), now, final)
 
     def _try_again(self, now: float) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import (
@@ -304,7 +305,8 @@ class AcceptanceTests(SynchronousTestCase):
     """What one reader accepts."""
 
     def setUp(self) -> None:
-        self.acceptance = Acceptance(frozenset({"bob", "registry"}))
+        self.clock = Clock()
+        self.acceptance = Acceptance(frozenset({"bob", "registry"}), self.clock.seconds)
 
     def document(self, age: float = 0.0, nonce: str = "nonce", by: str = "alice") -> Document:
         """Make a document for Bob, so many seconds old at NOW."""
@@ -326,8 +328,8 @@ class AcceptanceTests(SynchronousTestCase):
         """MAX_AGE seconds old or ahead of time is good, more is not, and which it is is said."""
         self.acceptance.accept(self.document(MAX_AGE, "old"), NOW)
         self.acceptance.accept(self.document(-MAX_AGE, "ahead"), NOW)
-        self.assertIn("61 seconds old", self.refusing(StaleDocument, self.document(61)))
-        self.assertIn("ahead", self.refusing(StaleDocument, self.document(-61)))
+        self.assertIn("301 seconds old", self.refusing(StaleDocument, self.document(301)))
+        self.assertIn("ahead", self.refusing(StaleDocument, self.document(-301)))
 
     def test_replay(self) -> None:
         """A document is accepted once in all the time in which it is fresh."""
@@ -337,7 +339,27 @@ class AcceptanceTests(SynchronousTestCase):
             last = document.issued_at + MAX_AGE
             for now in (NOW, (NOW + last) / 2, last):
                 self.refusing(ReplayedDocument, document, now)
+                self.clock.advance((last - NOW) / 2)
             self.refusing(StaleDocument, document, last + 0.1)
+
+    def test_other_clock(self) -> None:
+        """A way whose clock is behind doesn't bring a document again that isn't good any more."""
+        document = self.document()
+        self.acceptance.accept(document, NOW)
+        self.clock.advance(MAX_AGE + 1)
+        self.refusing(StaleDocument, document, NOW + MAX_AGE + 1)
+        for behind in (1.0, MAX_AGE / 2, MAX_AGE):
+            self.refusing(ReplayedDocument, document, NOW + MAX_AGE + 1 - behind)
+        self.clock.advance(MAX_AGE - 2)
+        self.refusing(ReplayedDocument, document, NOW + MAX_AGE)
+
+    def test_clock_set_back(self) -> None:
+        """Nor does a wall clock that is set back; one that is set ahead forgets nothing."""
+        document = self.document()
+        self.acceptance.accept(document, NOW)
+        self.acceptance.accept(self.document(-86_400, "next"), NOW + 86_400)
+        self.clock.advance(10)
+        self.refusing(ReplayedDocument, document, NOW)
 
     def test_nonce_belongs_to_author(self) -> None:
         """Nobody can use up another's nonce."""
@@ -347,5 +369,5 @@ class AcceptanceTests(SynchronousTestCase):
 
     def test_refused_is_not_remembered(self) -> None:
         """A document that was refused is no replay when it is sent again."""
-        self.refusing(StaleDocument, self.document(-61))
-        self.acceptance.accept(self.document(-61), NOW + 1)
+        self.refusing(StaleDocument, self.document(-301))
+        self.acceptance.accept(self.document(-301), NOW + 1)

@@ -8,12 +8,12 @@ from zope.interface import implementer
 
 from p2pchat.errors import RegistryError
 from p2pchat.identity.keys import Identity
-from p2pchat.identity.signed_documents import sign_document
+from p2pchat.identity.signed_documents import seal_document
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.signaling import PeerRecord, SignalingAvailable, SignalingContext
 from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
-from p2pchat.wire.documents import PeerDocument
+from p2pchat.wire.documents import PeerDocument, RecordKey
 
 
 @implementer(ISignaling)
@@ -106,7 +106,7 @@ class RoomSignaling:
     def start(self, context: SignalingContext) -> None:
         """See `ISignaling`."""
         self._context = context
-        self._channel = SignalingChannel(context, self._hand_over, self.now)
+        self._channel = SignalingChannel(context, self._hand_over, self._look_up, self.now)
         self._room[self._identity.peer_id] = self
         context.receive(SignalingAvailable(self.name))
 
@@ -144,11 +144,17 @@ class RoomSignaling:
     def _record(self) -> PeerRecord:
         return PeerRecord(self._identity.peer_id, self._context.describe().username)
 
-    def _hand_over(self, peer_id: str, body: PeerDocument) -> Deferred[None]:
+    def _look_up(self, peer_id: str) -> Deferred[tuple[RecordKey, ...]]:
         if peer_id not in self._room:
             return fail(RegistryError("nobody of this id is in the room", reason="unknown-peer"))
-        nonce = self._runtime.random_name()
-        token = sign_document(self._identity, peer_id, body, self.now(), nonce)
+        return succeed(self._room[peer_id]._context.describe().keys)
+
+    def _hand_over(self, peer_id: str, body: PeerDocument, key: RecordKey) -> Deferred[None]:
+        if peer_id not in self._room:
+            return fail(RegistryError("nobody of this id is in the room", reason="unknown-peer"))
+        token = seal_document(
+            *(self._identity, peer_id, body, key), now=self.now(), nonce=self._runtime.random_name()
+        )
         self._runtime.clock.callLater(0.001, self._room[peer_id].receive, token)
         return succeed(None)
 

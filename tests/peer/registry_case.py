@@ -18,9 +18,14 @@ from p2pchat.peer.registry_connection import Callbacks, RegistryConnection
 from p2pchat.registry.refusals import refused
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Registration
-from tests.identity.people import ALICE
+from tests.identity.people import ALICE, sealing_key
 from tests.simulation.host import Host
 from tests.simulation.world import World, runtime_on
+
+
+def registration(of: Identity, username: str) -> Registration:
+    """Return somebody's registration, with the key that others seal to."""
+    return Registration(username, keys=(sealing_key(of).record_key,))
 
 
 @attrs.define(eq=False)

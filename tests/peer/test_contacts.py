@@ -9,9 +9,10 @@ from p2pchat.peer.contacts import MAX_PEOPLE, Contacts, Person
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.wire.strict_json import dumps
-from tests.identity.people import BOB, CAROL
+from tests.identity.people import BOB, CAROL, sealing_key
 
 MALLORY = "bad00000-0000-8000-8000-000000000007"
+KEY = sealing_key(BOB).record_key
 MEMORY = PathHint(PathMethod.RELAY, Mapping.UNKNOWN, Mapping.UNKNOWN, 5.0)
 
 
@@ -65,11 +66,15 @@ class ContactsTests(SynchronousTestCase):
         self.contacts.block(MALLORY, "mallory", True)
         self.contacts.mute(BOB.peer_id, "bob", True)
         self.contacts.remember_path(BOB.peer_id, MEMORY)
+        self.contacts.remember_key(BOB.peer_id, KEY)
+        for one in (KEY, None):  # what is there already, and nothing
+            self.contacts.remember_key(BOB.peer_id, one)
         self.contacts.remember_path(CAROL.peer_id, MEMORY)
-        self.assertEqual(len(self.saved), 4, "of a stranger no path is kept")
+        self.contacts.remember_key(CAROL.peer_id, KEY)
+        self.assertEqual(len(self.saved), 5, "of a stranger nothing is kept")
         read = Contacts.from_json(self.saved[-1])
         self.assertEqual(read.people(), self.contacts.people())
-        self.assertEqual(read[BOB.peer_id], Person("bob", True, True, reached=MEMORY))
+        self.assertEqual(read[BOB.peer_id], Person("bob", True, True, False, MEMORY, (KEY,)))
         self.assertEqual(read.mistaken_for(MALLORY, "bob"), BOB.peer_id)
 
     def test_first_version(self) -> None:
@@ -89,14 +94,14 @@ class ContactsTests(SynchronousTestCase):
         self.assertEqual(names[CAROL.peer_id], f"id {CAROL.peer_id[:8]}")
 
     def test_malformed(self) -> None:
-        """A table that can't be understood is refused, a path alone is forgotten."""
+        """A table that can't be understood is refused; a path and keys are forgotten alone."""
         for members in (
             *({}, {"v": 3, "people": {}}, {"v": 2}, {"v": 2, "people": []}),
             *({"v": 2, "people": {"x": {"name": ""}}}, {"v": 2, "people": {MALLORY: "bob"}}),
             {"v": 2, "people": {MALLORY: {"name": "bob", "contact": 1}}},
         ):
             self.assertRaises(RemoteProtocolError, Contacts.from_json, dumps(members))
-        one = {"name": "bob", "contact": True, "reached": {"means": "luck"}}
+        one = {"name": "bob", "contact": True, "reached": {"means": "luck"}, "keys": [{"use": 1}]}
         read = Contacts.from_json(dumps({"v": 2, "people": {MALLORY: one}}))
         self.assertEqual(read[MALLORY], Person("bob", True))
 

@@ -13,6 +13,7 @@ from p2pchat.errors import ConfigurationError
 from p2pchat.peer.files import replace_file
 from p2pchat.peer.profile import (
     CONTACTS_FILE,
+    SEALING_FILE,
     SETTINGS_FILE,
     Profile,
     Remembered,
@@ -53,12 +54,13 @@ class StateTests(SynchronousTestCase):
         return stat.S_IMODE(path.stat().st_mode)
 
     def test_kept(self) -> None:
-        """Identity and contacts are the same in the next run."""
+        """Keys and contacts are the same in the next run."""
         first = self.load()
         first.contacts.keep(BOB.peer_id, "bob")
         first.contacts.keep(CAROL.peer_id, '[[[[[[[[[[[[[[[[[[[[ "\\ 😀')
         second = self.load()
         self.assertEqual(second.identity.peer_id, first.identity.peer_id)
+        self.assertEqual(second.sealing_key.record_key, first.sealing_key.record_key)
         self.assertEqual(second.contacts.people(), first.contacts.people())
 
     def test_private(self) -> None:
@@ -66,7 +68,7 @@ class StateTests(SynchronousTestCase):
         self.addCleanup(os.umask, os.umask(0))
         self.load().contacts.keep(BOB.peer_id, "bob")
         self.assertEqual(self.mode(self.path), 0o700)
-        for name in (IDENTITY_FILE, CONTACTS_FILE):
+        for name in (IDENTITY_FILE, SEALING_FILE, CONTACTS_FILE):
             self.assertEqual(self.mode(self.path / name), 0o600)
 
     def test_replaced_whole(self) -> None:
@@ -74,7 +76,8 @@ class StateTests(SynchronousTestCase):
         state = self.load()
         for number in range(5):
             state.contacts.mute(BOB.peer_id, "bob", on=number % 2 == 0)
-        self.assertEqual(sorted(os.listdir(self.path)), [CONTACTS_FILE, IDENTITY_FILE, LOCK_FILE])
+        files = [CONTACTS_FILE, IDENTITY_FILE, LOCK_FILE, SEALING_FILE]
+        self.assertEqual(sorted(os.listdir(self.path)), files)
         self.assertTrue(self.load().contacts[BOB.peer_id].is_muted)
 
     def test_memory(self) -> None:
@@ -82,17 +85,29 @@ class StateTests(SynchronousTestCase):
         first, second = (load_profile(None, self.random.randbytes) for _ in range(2))
         first.contacts.keep(BOB.peer_id, "bob")
         self.assertNotEqual(first.identity.peer_id, second.identity.peer_id)
+        self.assertNotEqual(first.sealing_key.record_key, second.sealing_key.record_key)
         names = [one.contacts.names() for one in (first, second)]
         self.assertEqual(names, [{BOB.peer_id: "bob"}, {}])
 
     def test_broken_identity(self) -> None:
         """A key that can't be read is named, never replaced."""
         self.load()
-        file = self.path / IDENTITY_FILE
-        for content in (b"", b"not a key", b"\xff\xfe"):
-            file.write_bytes(content)
-            self.assertIn(str(file), self.refused())
-            self.assertEqual(file.read_bytes(), content)
+        good = {name: (self.path / name).read_bytes() for name in (IDENTITY_FILE, SEALING_FILE)}
+        for name, other in zip(good, reversed(good), strict=True):
+            file = self.path / name
+            for content in (b"", b"not a key", b"\xff\xfe", good[other]):
+                file.write_bytes(content)
+                self.assertIn(str(file), self.refused())
+                self.assertEqual(file.read_bytes(), content)
+            file.write_bytes(good[name])
+
+    def test_lost_sealing_key(self) -> None:
+        """Without its file there is a new one, and the identity is as it was."""
+        first = self.load()
+        (self.path / SEALING_FILE).unlink()
+        second = self.load()
+        self.assertEqual(second.identity.peer_id, first.identity.peer_id)
+        self.assertNotEqual(second.sealing_key.record_key, first.sealing_key.record_key)
 
     def test_broken_contacts(self) -> None:
         """Contacts that can't be read are named, never replaced."""
@@ -103,14 +118,15 @@ class StateTests(SynchronousTestCase):
             self.assertIn(str(file), self.refused())
             self.assertEqual(file.read_bytes(), content)
 
-    def test_readable_identity(self) -> None:
+    def test_readable_keys(self) -> None:
         """A key that others may read is refused, with the command that mends it."""
         self.load()
-        file = self.path / IDENTITY_FILE
-        file.chmod(0o640)
-        self.assertIn(f"chmod 600 {file}", self.refused())
-        file.chmod(0o400)
-        self.load()
+        for name in (IDENTITY_FILE, SEALING_FILE):
+            file = self.path / name
+            file.chmod(0o640)
+            self.assertIn(f"chmod 600 {file}", self.refused())
+            file.chmod(0o400)
+            self.load()
 
     def test_writable_contacts(self) -> None:
         """Contacts that others may write are refused; who reads them is the person's business."""

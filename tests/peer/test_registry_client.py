@@ -7,6 +7,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, cast
 
+import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,21 +15,24 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from p2pchat.errors import RegistryError, RegistryUnreachable, RemoteProtocolError
+from p2pchat.identity.sealing import Envelope
 from p2pchat.identity.signed_documents import MAX_AGE, open_document
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.http_client import MAX_ANSWER, REQUEST_TIMEOUT
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
 from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import Scope
-from p2pchat.wire.documents import Registration, Ringing
+from p2pchat.wire.base64url import encode_bytes
+from p2pchat.wire.documents import Registration, Ringing, Sealed
 from p2pchat.wire.problems import MAX_RETRY_AFTER, Problem
 from p2pchat.wire.work import ALGORITHM, MIN_DIFFICULTY, Challenge
 from tests.cases import each
-from tests.identity.people import ALICE, BOB, CAROL
+from tests.identity.people import ALICE, BOB, CAROL, sealing_key
 from tests.peer.registry_case import RegistryCase
 from tests.simulation.world import EPOCH, HTTP_PORT, REGISTRY
 
 OTHER = "203.0.113.80"
+KEY = sealing_key(BOB).record_key
 
 
 class RoutesTests(RegistryCase):
@@ -66,18 +70,29 @@ class RoutesTests(RegistryCase):
         received: list[Event] = []
         self.result(bob.subscribe(received.append, lambda _reason: None))
         self.register()
-        self.result(self.client.deliver(BOB.peer_id, Ringing("session")))
+        key = sealing_key(BOB)
+        self.result(self.client.deliver(BOB.peer_id, Ringing("session"), key.record_key))
         self.run_for(0.2)
         (event,) = [one for one in received if one.name == "document"]
         document = open_document(event.data)
-        self.assertEqual((document.issuer, document.body), (ALICE.peer_id, Ringing("session")))
+        assert isinstance(document.body, Sealed)
+        envelope = Envelope(ALICE.peer_id, BOB.peer_id, document.nonce)
+        self.assertEqual(key.open(document.body, envelope), Ringing("session"))
+
+    def test_unfit_key(self) -> None:
+        """To a key with which anybody has the secret nothing is sent; it is no mistake of ours."""
+        weak = attrs.evolve(KEY, key=encode_bytes(bytes(32)))
+        error = self.refused(self.client.deliver(BOB.peer_id, Ringing("s"), weak), RegistryError)
+        self.assertEqual(error.reason, "no-sealing-key")
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_undeliverable(self) -> None:
         """Who is unknown, and who is known but not listening, are told apart by a word."""
         self.register()
         self.result(self.make_client(BOB).register(Registration("bob")))
         for peer, reason in ((BOB, "peer-offline"), (CAROL, "unknown-peer")):
-            error = self.refused(self.client.deliver(peer.peer_id, Ringing("s")), RegistryError)
+            sent = self.client.deliver(peer.peer_id, Ringing("s"), KEY)
+            error = self.refused(sent, RegistryError)
             self.assertEqual((error.status, error.reason), (404, reason))
 
     def test_unregistered(self) -> None:

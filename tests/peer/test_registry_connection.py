@@ -24,7 +24,7 @@ from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import MAX_RETRY_AFTER, Problem
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, Challenge
 from tests.cases import each
-from tests.identity.people import ALICE, BOB, identity
+from tests.identity.people import ALICE, BOB, identity, sealing_key
 from tests.peer.registry_case import BusyStore, RegistryCase, Told
 from tests.peer.test_registry_client import OTHER, Page
 from tests.simulation.world import HTTP_PORT
@@ -130,8 +130,9 @@ class RegisteredTests(ConnectionCase):
         self.registered()
         bob = self.make_client(BOB)
         self.result(bob.register(Registration("bob")))
+        key = sealing_key(ALICE).record_key
         for number in range(3):
-            self.result(bob.deliver(ALICE.peer_id, Ringing(str(number))))
+            self.result(bob.deliver(ALICE.peer_id, Ringing(str(number)), key))
         self.run_for(1)
         self.assertEqual(len(self.told.documents), 3)
 
@@ -418,7 +419,7 @@ class RefreshTests(ConnectionCase):
         self.world.wait(lambda: len(self.told.registered) == 2, 15, "a new registration")
         bob = self.make_client(BOB)
         self.result(bob.register(Registration("bob")))
-        self.result(bob.deliver(ALICE.peer_id, Ringing("s")))
+        self.result(bob.deliver(ALICE.peer_id, Ringing("s"), sealing_key(ALICE).record_key))
         self.run_for(1)
         self.assertEqual(len(self.told.documents), 1)
 

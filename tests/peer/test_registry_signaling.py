@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
+from twisted.python.components import proxyForInterface
 from twisted.web.server import Site
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import RegistryError
 from p2pchat.identity.signed_documents import Acceptance
-from p2pchat.interfaces import ISignaling
+from p2pchat.interfaces import IRegistryStore, ISignaling
+from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.registry_signaling import RegistrySignaling, find_stun
+from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.signaling import (
     DocumentReceived,
     PeerRecord,
@@ -21,14 +25,43 @@ from p2pchat.peer.signaling import (
     SignalingEvent,
     SignalingLost,
 )
-from p2pchat.wire.documents import Registration, Ringing
-from tests.identity.people import ALICE, BOB, CAROL
-from tests.peer.registry_case import RegistryCase
+from p2pchat.registry.store import directory
+from p2pchat.wire.documents import Registration, Removal, Ringing
+from tests.identity.people import ALICE, BOB, CAROL, sealing_key
+from tests.peer.registry_case import RegistryCase, registration
 from tests.peer.test_registry_client import Page
 from tests.simulation.link import Link
-from tests.simulation.world import REGISTRY, STUN_PORT
+from tests.simulation.world import REGISTRY, STUN_PORT, World
 
 BODY = Ringing("session")
+
+
+class LyingStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
+    """
+    The store of a world's registry whose operator lies about what peers signed.
+
+    :ivar shown: as everybody's registration.
+    """
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.registry.store)
+        world.registry.store = self
+        self.shown = ""
+
+    def _changed(self, found: directory.PublicRecord) -> directory.PublicRecord:
+        return attrs.evolve(found, record=attrs.evolve(found.record, registration=self.shown))
+
+    def find(self, peer_id: str) -> Deferred[directory.PublicRecord]:
+        """Find a peer."""
+        found: Deferred[directory.PublicRecord] = self.original.find(peer_id)
+        return found.addCallback(self._changed)
+
+    def page(self, after: str, limit: int, username: str | None) -> Deferred[directory.Page]:
+        """Return a page."""
+        page: Deferred[directory.Page] = self.original.page(after, limit, username)
+        return page.addCallback(
+            lambda found: attrs.evolve(found, records=list(map(self._changed, found.records)))
+        )
 
 
 class SignalingCase(RegistryCase):
@@ -42,11 +75,13 @@ class SignalingCase(RegistryCase):
         self.signaling = RegistrySignaling(self.world.url, ALICE, self.runtime(self.host))
         self.bob = self.make_client(BOB)
         self.received: list[Event] = []
-        self.result(self.bob.register(Registration("bob")))
+        self.result(self.bob.register(registration(BOB, "bob")))
         self.result(self.bob.subscribe(self.received.append, lambda _reason: None))
+        self.keys = SealingKeys(sealing_key(ALICE), Contacts())
         self.signaling.start(
             SignalingContext(
-                Acceptance(frozenset({ALICE.peer_id})),
+                Acceptance(frozenset({ALICE.peer_id}), self.world.internet.clock.seconds),
+                self.keys,
                 lambda: Registration(self.names[-1]),
                 lambda _peer_id: False,
                 lambda _peer_id: True,
@@ -59,6 +94,11 @@ class SignalingCase(RegistryCase):
     def documents(self) -> int:
         """How many documents reached Bob."""
         return sum(event.name == "document" for event in self.received)
+
+    @property
+    def lookups(self) -> int:
+        """How often the registry was asked for a single record."""
+        return self.world.registry.metrics.answers["GET", "/peer/{peer_id}", 200]
 
     def of(self, kind: type[SignalingEvent]) -> list[SignalingEvent]:
         """Return what was told of this kind."""
@@ -87,7 +127,8 @@ class RegistrySignalingTests(SignalingCase):
 
     def test_documents(self) -> None:
         """Documents go both ways."""
-        self.result(self.bob.deliver(ALICE.peer_id, BODY))
+        key = sealing_key(ALICE).record_key
+        self.result(self.bob.deliver(ALICE.peer_id, BODY, key))
         self.result(self.signaling.send(BOB.peer_id, BODY))
         self.run_for(1)
         self.assertEqual(self.of(DocumentReceived), [DocumentReceived(BOB.peer_id, BODY)])
@@ -105,6 +146,50 @@ class RegistrySignalingTests(SignalingCase):
         self.assertEqual(len(self.result(self.signaling.peers())), 2)
         for query in ({"username": "dave"}, {"prefix": "zz"}):
             self.assertEqual(self.result(self.signaling.peers(**query)), [])
+
+    def test_key_by_name(self) -> None:
+        """Whoever is found by name can be written to without another look-up."""
+        self.assertIsNone(self.keys.key_of(BOB.peer_id))
+        self.result(self.signaling.peers())
+        self.assertIsNone(self.keys.key_of(BOB.peer_id), "a list shows none")
+        self.result(self.signaling.peers(username="bob"))
+        self.assertEqual(self.keys.key_of(BOB.peer_id), sealing_key(BOB).record_key)
+        before = self.lookups
+        self.result(self.signaling.send(BOB.peer_id, BODY))
+        self.assertEqual(self.lookups, before)
+
+    def test_key_by_id(self) -> None:
+        """Of others it is looked up."""
+        self.result(self.signaling.send(BOB.peer_id, BODY))
+        self.assertEqual((self.lookups, self.documents), (1, 1))
+
+    def test_record_without_key(self) -> None:
+        """Who shows none is told to be of another kind."""
+        self.result(self.make_client(CAROL).register(Registration("carol")))
+        error = self.refused(self.signaling.send(CAROL.peer_id, BODY), RegistryError)
+        self.assertEqual(error.reason, "no-sealing-key")
+        self.assertIn("older or newer", str(error))
+
+    def test_lying_registry(self) -> None:
+        """What isn't the peer's own registration makes no key theirs."""
+        genuine = self.bob.sign(registration(BOB, "bob"))
+        other = self.make_client(CAROL).sign(registration(CAROL, "bob"))
+        store = LyingStore(self.world)
+        head, payload, signature = genuine.split(".")
+        for shown in (
+            *("", "x", "a.b.c", other, self.bob.sign(Removal())),
+            *(f"{head}.{payload}.{other.split('.')[2]}", f"{head}.{payload}.{signature[:-4]}"),
+        ):
+            store.shown = shown
+            error = self.refused(self.signaling.send(BOB.peer_id, BODY), RegistryError)
+            self.assertEqual(error.reason, "no-sealing-key", shown)
+            self.assertIn("can't be relied on", str(error))
+            (found,) = self.result(self.signaling.peers(username="bob"))
+            self.assertEqual(found.peer_id, BOB.peer_id)
+            self.assertIsNone(self.keys.key_of(BOB.peer_id))
+        store.shown = genuine
+        self.result(self.signaling.send(BOB.peer_id, BODY))
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_update(self) -> None:
         """What we say of ourselves is shown at once."""

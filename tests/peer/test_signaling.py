@@ -12,11 +12,13 @@ from zope.interface.verify import verifyObject
 
 from p2pchat import events
 from p2pchat.errors import RegistryError, RemoteProtocolError
-from p2pchat.identity.signed_documents import Acceptance, sign_document
+from p2pchat.identity.signed_documents import Acceptance, seal_document
 from p2pchat.interfaces import ISignaling
+from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
+from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.peer.signaling import (
     AVAILABLE_TIMEOUT,
@@ -34,7 +36,7 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.call import DeliveryFailure
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Description, Offer, Registration, Ringing
-from tests.identity.people import ALICE, BOB, CAROL, identity
+from tests.identity.people import ALICE, BOB, CAROL, identity, sealing_key
 from tests.peer.fake_signaling import FakeSignaling, RoomSignaling
 from tests.simulation.internet import Internet
 from tests.simulation.world import Person, World, runtime_on
@@ -85,7 +87,8 @@ class GroupCase(SynchronousTestCase):
         self.mistakes: list[Exception] = []
         self.group.start(
             SignalingContext(
-                Acceptance(frozenset({ALICE.peer_id})),
+                Acceptance(frozenset({ALICE.peer_id}), self.clock.seconds),
+                SealingKeys(sealing_key(ALICE), Contacts()),
                 lambda: Registration("alice"),
                 lambda _peer_id: False,
                 lambda _peer_id: True,
@@ -336,7 +339,8 @@ class TwoWaysTests(TwoWaysCase):
         ways: list[Callable[[str], object]] = [room.receive, partial(streams.deliver, alice)]
         for number in range(2):
             author = identity(100 + number)
-            token = sign_document(author, alice, OFFER, room.now(), "nonce")
+            key = self.alice.profile.sealing_key.record_key
+            token = seal_document(author, alice, OFFER, key, now=room.now(), nonce="nonce")
             for way in ways[:: 1 - 2 * number]:
                 way(token)
                 self.world.internet.run(1)

@@ -79,9 +79,9 @@ class LogTests(SynchronousTestCase):
         zora, yannis, _ = self.people
         runtime = runtime_on(zora.host, Random(0))
         client = RegistryClient(self.world.url, zora.profile.identity, runtime)
-        self.failed(
-            client.deliver("00000000-0000-8000-8000-000000000000", Ringing("s")), RegistryError
-        )
+        key = yannis.profile.sealing_key.record_key
+        nobody = "00000000-0000-8000-8000-000000000000"
+        self.failed(client.deliver(nobody, Ringing("s"), key), RegistryError)
         self.failed(client.peer(yannis.name), RegistryError)
         self.failed(zora.node.connect("nobody"), WhoError)
         socket: Any = zora.host.reactor.listenUDP(0, DatagramProtocol())

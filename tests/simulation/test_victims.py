@@ -27,6 +27,7 @@ from p2pchat.wire.documents import (
     PeerDocument,
     Registration,
 )
+from tests.identity.people import sealing_key
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.world import SECRET, Person, World, runtime_on
 from tests.traversal.attempt_ends import MAX_PACKET
@@ -49,7 +50,8 @@ class Attacker:
         identity = Identity.from_seed(self.random.randbytes(32))
         runtime = runtime_on(world.internet.host(), self.random)
         self.client = RegistryClient(world.url, identity, runtime)
-        world.result(self.client.register(Registration(f"attacker{number}")))
+        keys = (sealing_key(identity).record_key,)
+        world.result(self.client.register(Registration(f"attacker{number}", keys=keys)))
         world.result(self.client.subscribe(lambda _event: None, lambda _reason: None))
 
     def offer(self, to: Person, addresses: list[Address], **words: str) -> str:
@@ -63,7 +65,8 @@ class Attacker:
 
     def deliver(self, to: Person, body: PeerDocument) -> None:
         """Have the registry deliver a document, if it will."""
-        self.client.deliver(to.node.peer_id, body).addErrback(lambda _refused: None)
+        key = to.profile.sealing_key.record_key
+        self.client.deliver(to.node.peer_id, body, key).addErrback(lambda _refused: None)
 
 
 class VictimCase(SynchronousTestCase):
