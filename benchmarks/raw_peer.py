@@ -1,7 +1,7 @@
 """
 A peer by hand, for attackers: it is called by nobody, and keeps no rule that it needn't.
 
-It registers, offers to talk to a peer that accepts, answers that one's checks, dials the link,
+It registers, offers to talk to a peer that accepts, answers that one's checks and its handshake,
 proves its key, and says HELLO; from then on it sends what it is told to.  It grants no flow control
 where it isn't to read: nothing that the other side writes to the link can go out.
 """
@@ -19,7 +19,7 @@ from benchmarks.asking import Connection, Site, opened
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.exchange import Exchange, PeerIds
 from p2pchat.identity.keys import Identity, peer_id_octets
-from p2pchat.identity.proof import make_proof
+from p2pchat.identity.proof import make_certificate, make_proof
 from p2pchat.session import quic
 from p2pchat.session.conversation import KIND, Conversation
 from p2pchat.session.streams import WINDOW
@@ -40,7 +40,8 @@ from p2pchat.wire.framing import encode_frame
 LOOPBACK = "127.0.0.1"
 TURN = 0.002  # seconds that one turn waits for a datagram
 PATIENCE = 15.0  # seconds to be accepted, and to be connected
-CONVERSATION = quic.first_stream(True) + 4  # our stream for it
+CONTROL = quic.first_stream(False)
+CONVERSATION = CONTROL + 4  # our stream for it
 AHEAD = 1024 * 1024  # bytes handed to QUIC beyond what it has sent
 RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes
 
@@ -92,7 +93,8 @@ class RawPeer:
             ours = Candidate(CandidateType.HOST, self._udp.getsockname()[:2])
             offered = Description("raw", exchange.public_key, self._ufrag, (ours,))
             self.deliver(Offer(self.session, offered))
-            answer = self._answer(stream).description
+            answered = self._answer(stream)
+        answer = answered.description
         self._theirs = answer.ufrag
         peer_ids = PeerIds(self.identity.peer_id, self.other)
         secrets = exchange.secrets(answer.exchange, self.session, peer_ids, True)
@@ -100,7 +102,7 @@ class RawPeer:
         [port] = {one.address[1] for one in answer.candidates if one.address[0] == LOOPBACK}
         self._target = (LOOPBACK, port)
         self.deliver(Candidates(self.session, (), True))
-        self._connect(secrets.handshake)
+        self._connect(secrets.handshake, answered.flight)
 
     def _answer(self, stream: socket.socket) -> Answer:
         heard, until = b"", time.monotonic() + PATIENCE
@@ -120,11 +122,15 @@ class RawPeer:
 
     # -- checks and the link
 
-    def _connect(self, secret: bytes) -> None:
-        """Check until the other side has checked back, dial, prove, and say HELLO."""
+    def _connect(self, secret: bytes, flight: bytes) -> None:
+        """Check until the other side has checked back, answer its flight, prove, and say HELLO."""
         kept, quic.WINDOW = quic.WINDOW, quic.WINDOW if self.reads else 0
-        self._engine = quic.dial(secret, time.monotonic(), 0.001)
+        certificate = make_certificate(os.urandom(32), time.time())
+        self._engine = quic.answer(secret, certificate, time.monotonic(), 0.001)
         quic.WINDOW = kept
+        starts = range(0, len(flight), quic.DATAGRAM_SIZE)
+        datagrams = [flight[start : start + quic.DATAGRAM_SIZE] for start in starts]
+        self._engine.receive_datagrams(datagrams, time.monotonic())
         until, check_at = time.monotonic() + PATIENCE, 0.0
         while self._engine.binding is None or not self._engine.is_ready:
             now = time.monotonic()
@@ -134,7 +140,7 @@ class RawPeer:
                 self._check()
                 check_at = now + 0.1
             self.turn()
-        proof = make_proof(self.identity, "client", self._engine.binding, self.other)
+        proof = make_proof(self.identity, "server", self._engine.binding, self.other)
         self.write(encode_frame(messages.encode(proof)))
         self.say(messages.Hello("raw"))
         ids = (peer_id_octets(self.identity.peer_id), peer_id_octets(self.other))
@@ -157,7 +163,7 @@ class RawPeer:
         """Send a message, when QUIC can."""
         self.write(encode_frame(messages.encode(message)))
 
-    def write(self, data: bytes, stream: int = quic.first_stream(True)) -> None:
+    def write(self, data: bytes, stream: int = CONTROL) -> None:
         """Write bytes to a stream of the link, when QUIC can."""
         assert self._engine is not None
         self._engine.send(stream, data)
