@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import deque
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -84,8 +84,7 @@ class _Line:
     sent_at: float | None = None  # on the link of now
 
 
-@attrs.frozen
-class _Unread:
+class _Unread(NamedTuple):
     log: bytes
     number: int
     size: int  # bytes of its frame
@@ -114,7 +113,7 @@ class Conversation:
     _unsent: deque[_Line] = attrs.Factory(deque)  # the end of them that this link hasn't seen
     _next: int = 1
     _previous: bytes = entries.NOTHING  # hash of our last entry
-    _after: tuple[Known, ...] = ()  # what our next entry comes after
+    _is_answer: bool = False  # our next entry comes after one that none before it came after
     _lamport: int = 0
     _links: int = 0
     _under_way: int = 0  # lines sent on this link and not confirmed
@@ -178,11 +177,13 @@ class Conversation:
         if len(self._lines) >= MAX_LOG:
             raise TooManyLines(f"{MAX_LOG} lines wait for delivery already; wait, or /disconnect")
         self._lamport += 1
+        known = Known(self.other, self._their_log, self._received)
+        after = (known,) if self._is_answer else ()
         entry = LogEntry(
             *(self.id, self.author, self.author, self.log, self._next, self._previous),
-            *(self._lamport, int(wall * 1e6), entries.TEXT, self._after, entries.write_text(text)),
+            *(self._lamport, int(wall * 1e6), entries.TEXT, after, entries.write_text(text)),
         ).encode()
-        self._previous, self._after = sha256(entry).digest(), ()
+        self._previous, self._is_answer = sha256(entry).digest(), False
         line = _Line(self._next, encode_frame(entries.ENTRY + entry), now)
         self._next += 1
         self._lines.append(line)
@@ -270,7 +271,9 @@ class Conversation:
         if entry.author != self.other:
             return False  # a newer program's: it passes on what somebody else wrote
         number = entry.number
-        if entry.log != self._their_log or number > self._received + 1:
+        if entry.log != self._their_log or not self._is_introduced:
+            raise RemoteProtocolError("an entry of a log of which nothing was said")
+        if number > self._received + 1:
             raise RemoteProtocolError(f"message {number} after {self._received}")
         if number <= self._received:
             self._owes_have = True
@@ -280,7 +283,7 @@ class Conversation:
         text = entries.read_text(entry.body) if is_known else UNKNOWN.format(entry.kind)
         self._received, self._their_previous = number, sha256(data).digest()
         self._lamport = max(self._lamport, entry.lamport)
-        self._after = (Known(self.other, self._their_log, number),)
+        self._is_answer = True
         self._unread.append(_Unread(self._their_log, number, size, self._links))
         self._unread_size += size
         name = message_id(self._their_log, number)
@@ -322,7 +325,7 @@ class Conversation:
             if len(have) <= most:
                 parts, used = [have], len(have)
                 self._owes_have, self._begins = False, False
-        unsent, most = self._unsent, most - RESERVE
+        unsent, most, before = self._unsent, most - RESERVE, self._under_way
         while unsent and used < enough:
             line = unsent[0]
             if line.number >= self._oldest:  # else it was confirmed since the link began
@@ -332,8 +335,9 @@ class Conversation:
                 used += len(line.frame)
                 line.sent_at = now
                 self._under_way += 1
-                self.liveness.line_sent(now)
             unsent.popleft()
+        if self._under_way > before:
+            self.liveness.line_sent(now)
         return b"".join(parts)
 
     def _have(self) -> bytes:

@@ -272,8 +272,13 @@ class RefusalTests(ConversationCase):
         self.refuse(line(self.alice, 3))
 
     def test_not_announced(self) -> None:
-        """An entry of a log of which nothing was said is refused."""
+        """An entry of a log of which nothing was said on this link is refused."""
         self.alice.link_began()
+        self.bob.link_began()
+        hear(self.bob, Hello("alice"))
+        told(self.bob)
+        self.refuse(line(self.alice, 1))
+        hear(self.bob, announced(self.alice))
         self.bob.link_began()
         hear(self.bob, Hello("alice"))
         told(self.bob)
