@@ -48,11 +48,16 @@ class UnsupportedVersion(RemoteProtocolError):
     """
     The other side speaks a version of the protocol that this program doesn't know.
 
+    :ivar version: that version.
     :ivar issuer: the peer id of its author, where a signature proves it, else "".
     :ivar audience: whom the document is for, else "".
     :ivar issued_at: when it was made, else 0.
     :ivar nonce: its random name, else "".
     """
+
+    def __init__(self, message: str = "", version: int = 0) -> None:
+        super().__init__(message)
+        self.version = version
 
     issuer = ""
     audience = ""

@@ -198,8 +198,6 @@ class IRegistryStore(Interface):
     room, or the store can't be reached; and each may be cancelled.
     """
 
-    capacity = Attribute("How many records there may be (int).")
-
     def start() -> None:
         """Begin to work; the other methods may be called before the store can be reached."""
 
@@ -269,3 +267,6 @@ class IRegistryStore(Interface):
 
         It has fired already; a shared store may say what was true some seconds ago.
         """
+
+    def share() -> float | None:
+        """Return the share that is taken of the records that there may be; None: as above."""

@@ -9,11 +9,13 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire.addresses import readable_ip
+from p2pchat.wire.documents import MAX_LABEL
 from p2pchat.wire.servers import LongTermCredential
 from p2pchat.wire.strict_json import JsonObject, timestamp
 
 REGISTER_AGAIN = 600.0  # seconds; or half the time that relay credentials are good for
 MAX_TOKEN = 1024  # characters; ours has 43
+MAX_FEATURES = 64  # words that are kept
 _TOKEN = re.compile(r"[!-~]+")  # what may stand in a header
 
 
@@ -26,6 +28,7 @@ class Lease:
     :ivar address: our IP address as the registry saw it, or "".
     :ivar token: what prolongs it, or "".
     :ivar good_for: seconds after which to register again, for new credentials at least.
+    :ivar features: words for what it offers beside what all registries do.
     :ivar stun: its STUN URLs, not read yet, as are those of its relays.
     """
 
@@ -36,6 +39,7 @@ class Lease:
     stun: object = None
     relays: object = None
     credentials: LongTermCredential | None = None
+    features: frozenset[str] = frozenset()
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Lease:
@@ -52,7 +56,14 @@ class Lease:
             members.get("stun"),
             turn.get("urls"),
             _credentials(turn),
+            _features(members.get("features")),
         )
+
+
+def _features(offered: object) -> frozenset[str]:
+    """Return the words of a list; what is no word, or too much, is left out."""
+    words = offered[:MAX_FEATURES] if isinstance(offered, list) else []
+    return frozenset(one for one in words if isinstance(one, str) and len(one) <= MAX_LABEL)
 
 
 def _credentials(turn: JsonObject) -> LongTermCredential | None:

@@ -30,6 +30,7 @@ from p2pchat.peer.wall_clock import WallClock
 from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import (
+    VERSION,
     Body,
     PeerDocument,
     RecordKey,
@@ -41,6 +42,8 @@ from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import Problem, http_date, read_retry_after
 from p2pchat.wire.strict_json import JsonObject, loads
 from p2pchat.wire.work import Challenge
+
+INCOMPATIBLE_WAIT = 300.0  # seconds; nobody updates a program in less
 
 _REASON = re.compile(r"[a-z][a-z0-9-]{0,63}")  # a word of a problem document
 
@@ -246,10 +249,22 @@ class RegistryClient:
                 retry_after=retry_after,
             )
         detail = one_line(problem.detail)
+        if problem.reason == "unsupported-version":
+            return self._incompatible(answer.status)
         if problem.work is not None:
             return WorkRequired(detail, answer.status, problem.work, retry_after)
         reason = problem.reason if _REASON.fullmatch(problem.reason) else "registry"
         return RegistryError(detail, answer.status, reason, retry_after)
+
+    def _incompatible(self, status: int) -> RegistryError:
+        """Say who must be updated, in our own words: an older registry knows none for this."""
+        return RegistryError(
+            f"the registry at {self.server} speaks another version of the protocol than this "
+            f"program ({VERSION}); one of the two must be updated",
+            status,
+            "unsupported-version",
+            INCOMPATIBLE_WAIT,
+        )
 
     # -- headers
 

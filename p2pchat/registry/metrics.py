@@ -46,7 +46,7 @@ class Metrics:
         labels = ("method", "route", "status")
         self._answers = self._counter("answers", "Answers to requests.", *labels)
         self._refusals = self._counter("refusals", "Requests refused.", "reason")
-        self._documents = self._counter("documents", "Documents for peers.", "type", "outcome")
+        self._documents = self._counter("documents", "Documents for peers.", "outcome")
         self._stun = self._counter("stun", "STUN datagrams received.", "outcome")
         self._seconds = Histogram(
             PREFIX + "answer_seconds",
@@ -104,9 +104,9 @@ class Metrics:
         """Count a refusal."""
         self._refusals.labels(reason).inc()
 
-    def passed(self, kind: str, taken: bool) -> None:
+    def passed(self, taken: bool) -> None:
         """Count a document for a peer, and whether a stream took it."""
-        self._documents.labels(kind, DELIVERED if taken else "dropped").inc()
+        self._documents.labels(DELIVERED if taken else "dropped").inc()
 
     def datagram(self, outcome: str) -> None:
         """Count a STUN datagram."""
@@ -134,10 +134,9 @@ class Metrics:
         return Counter({reason: number for (reason,), number in _read(self._refusals)})
 
     @property
-    def delivered(self) -> Counter[str]:
-        """How many documents streams took, by type."""
-        documents = _read(self._documents)
-        return Counter({kind: n for (kind, outcome), n in documents if outcome == DELIVERED})
+    def delivered(self) -> int:
+        """How many documents streams took."""
+        return dict(_read(self._documents)).get((DELIVERED,), 0)
 
     @property
     def stun(self) -> Counter[str]:

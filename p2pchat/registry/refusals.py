@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from p2pchat import errors
 from p2pchat.errors import RegistryError, RemoteProtocolError
+from p2pchat.wire.documents import VERSION
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.work import Challenge
 
@@ -74,4 +75,12 @@ def refusal_of(error: RemoteProtocolError | Refused) -> Refused:
         return error
     status, reason = _ANSWERS.get(type(error), (400, "malformed"))
     retry_after = FORGOTTEN if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return refused(status, reason, str(error), retry_after)
+    detail = _of_version(error) if isinstance(error, errors.UnsupportedVersion) else str(error)
+    return refused(status, reason, detail, retry_after)
+
+
+def _of_version(error: errors.UnsupportedVersion) -> str:
+    """Return the sentence for a document of another version; programs of that one show it."""
+    old = "the program that sent it" if error.version < VERSION else "the registry"
+    what = f"a document of version {error.version}; this registry knows version {VERSION}"
+    return f"{what}: update {old}"

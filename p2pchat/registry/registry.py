@@ -7,8 +7,8 @@ The registry without its HTTP: what each signed document does.
                    until another registration replaces it, its renewal token prolongs it
     removal        ends the author's record
     subscription   opens the author's event stream; the author must be registered
-    offer, answer, candidates, ringing, refusal
-                   go to the stream of the peer that they are for; the author must be registered
+    sealed         goes to the stream of the peer that it is for; the author must be registered;
+                   what it says is for that peer alone
 
 Owns the order of the checks: what the document is, then whom it names, then whether it is fresh;
 then the store says whether it can be done, and whether it is new.  A document refused for what
@@ -26,7 +26,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 from functools import lru_cache
-from types import UnionType
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -35,6 +34,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Request
 
+from p2pchat.errors import DocumentTooLong
 from p2pchat.identity.signed_documents import check_envelope, open_document
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.control import AdmissionControl
@@ -46,14 +46,19 @@ from p2pchat.registry.event_streams import STREAMS, EventStreams
 from p2pchat.registry.metrics import Metrics
 from p2pchat.registry.refusals import Refused, refused
 from p2pchat.registry.relay_credentials import RelayCredentials
-from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
+from p2pchat.registry.store.directory import (
+    MAX_NAMED,
+    MAX_REGISTRATION,
+    Delivery,
+    Page,
+    PublicRecord,
+    Record,
+)
 from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import (
     Body,
     Document,
-    Offer,
-    PeerDocument,
     Registration,
     Removal,
     Sealed,
@@ -199,11 +204,9 @@ class Registry:
         self.streams.keep_alive(self.now())
         for sweep in self.sweeps:
             sweep(self.now())
-        self.store.count().addCallbacks(self._measure, lambda _unreachable: None)
-
-    def _measure(self, registered: int | None) -> None:
-        if registered is not None:
-            self.admission.measure(registered / max(1, self.store.capacity))
+        share = self.store.share()
+        if share is not None:
+            self.admission.measure(share)
 
     def register(self, token: str, origin: str, ip: str) -> Deferred[JsonObject]:
         """
@@ -213,6 +216,8 @@ class Registry:
         :param ip: where the request came from.
         """
         document = self._read(token, Registration, self.settings.audiences.accepted(origin))
+        if len(token) > MAX_REGISTRATION:
+            raise DocumentTooLong(f"a registration longer than {MAX_REGISTRATION} bytes")
         wall, renewal = self.runtime.wall_time(), self.runtime.random_name()
         described = cast(Registration, document.body)
         record = Record.of(document.issuer, described, ip, wall, renewal, registration=token)
@@ -279,13 +284,13 @@ class Registry:
     @inlineCallbacks
     def deliver(self, token: str, peer_id: str) -> _Steps[None]:
         """Pass a document on to the peer that it is for."""
-        document = self._read(token, Sealed | PeerDocument, frozenset({peer_id}))
+        document = self._read(token, Sealed, frozenset({peer_id}))
         delivery = yield self.store.deliver(peer_id, document, token)
         if delivery is Delivery.UNKNOWN_AUTHOR:
             raise refused(403, "not-registered", "register first, then send documents")
         _refuse_unknown(delivery is not Delivery.UNKNOWN_PEER, peer_id)
         taken = delivery is Delivery.TAKEN
-        self.metrics.passed(document.body.TYPE, taken)
+        self.metrics.passed(taken)
         if not taken:
             raise _undelivered(delivery, peer_id)
         self.admission.count_key(document.issuer)
@@ -295,8 +300,9 @@ class Registry:
         return self.store.find(peer_id).addCallback(_refuse_unknown, peer_id)
 
     def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
-        """Return a page of records, in the order of ids."""
-        return self.store.page(after, limit, username)
+        """Return a page of records, in the order of ids; those of a name have registrations."""
+        most = limit if username is None else min(limit, MAX_NAMED)
+        return self.store.page(after, most, username)
 
     def status(self) -> Deferred[JsonObject]:
         """Return counts, without addresses and ids; those of streams are of this process."""
@@ -315,20 +321,18 @@ class Registry:
         return self._written[1]
 
     def _status(self, registered: int | None) -> JsonObject:
-        delivered = self.metrics.delivered
         return {
             "uptime": round(self.now() - self._started, 3),
             "peers_registered": registered,
             "peers_online": len(self.streams),
-            "offers": delivered[Offer.TYPE],
-            "deliveries": delivered.total(),
+            "deliveries": self.metrics.delivered,
             "errors": {str(status): n for status, n in sorted(self.metrics.errors.items())},
             "refusals": dict(sorted(self.metrics.refusals.items())),
             "stun": dict(sorted(self.metrics.stun.items())),
         }
 
     def _read(
-        self, token: str, kinds: type[Body] | UnionType, audiences: frozenset[str], about: str = ""
+        self, token: str, kind: type[Body], audiences: frozenset[str], about: str = ""
     ) -> Document:
         """
         Read a document, and check all that needs no store.
@@ -336,7 +340,7 @@ class Registry:
         :param about: whose document it must be, if not just anybody's.
         """
         document = open_document(token)
-        if not isinstance(document.body, kinds):
+        if not isinstance(document.body, kind):
             raise refused(400, "wrong-type", f"a {document.body.TYPE} has no business here")
         if about and document.issuer != about:
             raise refused(403, "not-yours", f"signed by {document.issuer}, about {about}")

@@ -224,6 +224,6 @@ def check_version(members: JsonObject, known: int, what: str) -> None:
     """
     version = field(members, "v", int)
     if version != known:
-        raise UnsupportedVersion(
-            f"{what} of version {version}; this program knows version {known}: update it"
-        )
+        whose = "update it" if version > known else "whoever sent it must update"
+        sentence = f"{what} of version {version}; this program knows version {known}: {whose}"
+        raise UnsupportedVersion(sentence, version)

@@ -14,51 +14,23 @@ from hypothesis import strategies as st
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from p2pchat.wire.documents import (
-    MAX_DETAIL,
-    MAX_LABEL,
-    Body,
-    Candidate,
-    Candidates,
-    CandidateType,
-    Description,
-    Offer,
-    Refusal,
-    Registration,
-    Removal,
-    Ringing,
-    Subscription,
-)
+from p2pchat.wire.documents import Body, RecordKey, Registration, Removal, Sealed, Subscription
 from p2pchat.wire.origins import origin
 from tests.openapi.signing import GUESTS, HOSTS, OWN, PEOPLE, Wish, newcomer, sign
 from tests.wire.names import usernames
 
 LEASES: dict[str, str] = {}  # the renewals that registrations gave, by peer id
 
-_text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-
-
-def _words(most: int) -> st.SearchStrategy[str]:
-    return _text.map(lambda text: text[:most]).filter(str.strip)
-
-
-_label = _words(MAX_LABEL)
+_word = st.text(st.characters(exclude_categories=["Cs"]), max_size=64)
 _address = st.tuples(st.ip_addresses().map(str), st.integers(1, 65535))
-_candidates = st.lists(
-    st.builds(Candidate, st.sampled_from(CandidateType), _address), max_size=4
-).map(tuple)
 _registrations = st.builds(
-    Registration, usernames, st.just(""), st.lists(_address, max_size=2).map(tuple)
+    Registration,
+    usernames,
+    st.just(""),
+    st.lists(_address, max_size=2).map(tuple),
+    keys=st.lists(st.builds(RecordKey, _word, _word, _word), max_size=4).map(tuple),
 )
-_descriptions = st.builds(
-    Description, usernames, st.binary(min_size=32, max_size=32), _words(32), _candidates
-)
-_for_peers: st.SearchStrategy[Body] = st.one_of(
-    st.builds(Offer, _label, _descriptions),
-    st.builds(Candidates, _label, _candidates, st.booleans()),
-    st.builds(Ringing, _label),
-    st.builds(Refusal, _label, _label, _words(MAX_DETAIL)),
-)
+_for_peers: st.SearchStrategy[Body] = st.builds(Sealed, st.binary(max_size=2000))
 
 
 def _wishes(authors: tuple[Any, ...], bodies: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.peer.lease import MAX_TOKEN, REGISTER_AGAIN, Lease
+from p2pchat.peer.lease import MAX_FEATURES, MAX_TOKEN, REGISTER_AGAIN, Lease
 from p2pchat.wire.servers import LongTermCredential
 
 TURN = {"urls": ["turn:192.0.2.1"], "username": "u", "password": "p", "ttl": 600}
@@ -53,6 +53,14 @@ class LeaseTests(SynchronousTestCase):
             self.assertEqual(lease(turn={**TURN, "ttl": ttl}).good_for, seconds)
         for nonsense in (None, True, 1.5, "600", [600]):
             self.assertEqual(lease(turn={**TURN, "ttl": nonsense}).good_for, REGISTER_AGAIN)
+
+    def test_features(self) -> None:
+        """Words are kept, those that we don't know, too; what is none, or too much, is left out."""
+        self.assertEqual(lease(features=["list", "more"]).features, {"list", "more"})
+        for nonsense in (None, "list", {"list": 1}, [1, ["list"]], ["x" * 65]):
+            self.assertEqual(lease(features=nonsense).features, frozenset())
+        many = lease(features=[str(number) for number in range(MAX_FEATURES + 1)])
+        self.assertEqual(len(many.features), MAX_FEATURES)
 
     def test_address(self) -> None:
         """What we publish is our address before what the registry saw; nonsense is neither."""

@@ -467,6 +467,14 @@ class NoRegistryTests(OtherServerCase):
         self.assertEqual((error.status, error.reason), (503, "full"))
         self.assertEqual(str(error), "no room at 203.0.113.80")
 
+    def test_other_version(self) -> None:
+        """A registry of another version isn't asked soon again; the person reads what helps."""
+        page = Page(400, Problem(400, "unsupported-version", "this program knows 1").encode())
+        error = self.refusal(self.site(page))
+        self.assertEqual((error.reason, error.retry_after), ("unsupported-version", 300.0))
+        said = "speaks another version of the protocol than this program (2); one of the two must"
+        self.assertIn(said, str(error))
+
 
 class RetryAfterTests(OtherServerCase):
     """A refusal that says when to come back."""

@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.event_streams import MAX_QUEUED, EventStreamResponse
 from p2pchat.registry.registry import Settings
-from p2pchat.wire.documents import Removal, Ringing, Subscription
+from p2pchat.wire.documents import Removal, Sealed, Subscription
 from tests.registry.web import UNLIMITED, Connection, Response, Web, identity
 
 ALICE, BOB = identity(1), identity(2)
@@ -30,7 +30,7 @@ class StreamCase(SynchronousTestCase):
         return self.web.subscribe(BOB, self.web.signed(BOB, Subscription()))
 
     def deliver(self) -> Response:
-        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        token = self.web.signed(ALICE, Sealed(b""), BOB.peer_id)
         return self.web.post(f"/deliver/{BOB.peer_id}", token)
 
 
@@ -52,7 +52,7 @@ class StreamTests(StreamCase):
 
     def test_document_at_once(self) -> None:
         """A delivered document is on the stream before its author has the answer."""
-        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        token = self.web.signed(ALICE, Sealed(b""), BOB.peer_id)
         response = self.web.post(f"/deliver/{BOB.peer_id}", token)
         self.assertEqual((response.status, response.json), (202, {"delivered": True}))
         expected = f"event: document\nid: 1\ndata: {token}\n\n".encode()
@@ -214,7 +214,7 @@ class SlowReaderTests(StreamCase):
         other = self.web.subscribe(ALICE, self.web.signed(ALICE, Subscription()))
         for _ in range(MAX_QUEUED + 1):
             self.deliver()
-        token = self.web.signed(BOB, Ringing("session"), ALICE.peer_id)
+        token = self.web.signed(BOB, Sealed(b""), ALICE.peer_id)
         self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", token).status, 202)
         self.assertIn(token.encode(), other.wire.value())
 

@@ -13,7 +13,7 @@ from p2pchat.registry.http.connections import HEAD_DEADLINE
 from p2pchat.registry.http.resource import WATCHING, HttpSettings, MetricsResource
 from p2pchat.registry.http.site import RejectingProtocol
 from p2pchat.registry.metrics import BUCKETS, OTHER, Metrics
-from p2pchat.wire.documents import Removal, Ringing, Subscription
+from p2pchat.wire.documents import Removal, Sealed, Subscription
 from tests.registry.web import Response, Web, identity, request_bytes
 
 ALICE, BOB = identity(1), identity(2)
@@ -119,9 +119,9 @@ class RouteTests(SynchronousTestCase):
         for person in (ALICE, BOB):
             self.web.register(person)
         self.web.subscribe(BOB, self.web.signed(BOB, Subscription()))
-        token = self.web.signed(ALICE, Ringing("s"), BOB.peer_id)
+        token = self.web.signed(ALICE, Sealed(bytes(64)), BOB.peer_id)
         self.assertEqual(self.web.post(f"/deliver/{BOB.peer_id}", token).status, 202)
-        token = self.web.signed(BOB, Ringing("s"), ALICE.peer_id)
+        token = self.web.signed(BOB, Sealed(bytes(64)), ALICE.peer_id)
         self.web.post(f"/deliver/{ALICE.peer_id}", token)  # ALICE is offline
         self.web.post("/register", self.web.signed(ALICE, Removal()))
         self.web.ask("POST", "/register", headers={"Content-Length": "1000000"})
@@ -130,8 +130,8 @@ class RouteTests(SynchronousTestCase):
         for name, labels, expected in (
             ("peers_registered", {}, 2),
             ("event_streams", {}, 1),
-            ("documents_total", {"type": "ringing", "outcome": "delivered"}, 1),
-            ("documents_total", {"type": "ringing", "outcome": "dropped"}, 1),
+            ("documents_total", {"outcome": "delivered"}, 1),
+            ("documents_total", {"outcome": "dropped"}, 1),
             ("refusals_total", {"reason": "peer-offline"}, 1),
             ("refusals_total", {"reason": "wrong-type"}, 1),
             ("refusals_total", {"reason": "body-too-large"}, 1),
@@ -144,7 +144,7 @@ class RouteTests(SynchronousTestCase):
         ):
             self.assertEqual(value(text, f"p2psignal_{name}", **labels), expected, name)
         self.assertEqual((status["peers_registered"], status["peers_online"]), (2, 1))
-        self.assertEqual((status["deliveries"], status["offers"]), (1, 0))
+        self.assertEqual(status["deliveries"], 1)
         count = value(text, "p2psignal_answer_seconds_count", route="/deliver/{peer_id}")
         self.assertEqual(count, 2)
         self.assertEqual(status["errors"], {"400": 1, "404": 1, "413": 1})

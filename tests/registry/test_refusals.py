@@ -18,11 +18,12 @@ from p2pchat.errors import (
     UnsupportedVersion,
 )
 from p2pchat.identity.keys import Identity
-from p2pchat.identity.signed_documents import MAX_DOCUMENT
+from p2pchat.identity.signed_documents import MAX_AGE, MAX_DOCUMENT
 from p2pchat.registry.http.site import MAX_BODY
 from p2pchat.registry.refusals import refusal_of
+from p2pchat.registry.store.directory import MAX_REGISTRATION
 from p2pchat.wire.base64url import encode_bytes
-from p2pchat.wire.documents import Registration, Removal, Ringing
+from p2pchat.wire.documents import RecordKey, Registration, Removal, Sealed
 from p2pchat.wire.strict_json import MAX_DEPTH
 from p2pchat.wire.work import ALGORITHM
 from tests.registry.http.test_resource import ALICE, BOB, ResourceCase
@@ -93,9 +94,12 @@ class FormTests(RefusalCase):
         self.assertIn("base64url", self.refuse("x", 400, "not-compact"))
 
     def test_long(self) -> None:
-        """A document longer than any, and a body longer than that, are refused as such."""
+        """A longer document than any, or than is kept, and a longer body are refused as such."""
         long = signed_bytes(json.dumps(members(more="x" * (MAX_DOCUMENT * 3 // 4))).encode())
         self.assertIn(str(MAX_DOCUMENT), self.refuse(long, 413, "document-too-long"))
+        keys = tuple(RecordKey("enc", "x", "k" * 1000) for _ in range(4))
+        kept = self.web.signed(ALICE, Registration("alice", keys=keys))
+        self.assertIn(str(MAX_REGISTRATION), self.refuse(kept, 413, "document-too-long"))
         self.assertIn(str(MAX_BODY), self.refuse("x" * (MAX_BODY + 1), 413, "body-too-large"))
 
     def test_header(self) -> None:
@@ -159,9 +163,12 @@ class JsonTests(RefusalCase):
             self.assertIn(word, self.refuse(signed_bytes(bad), 400, "malformed"))
 
     def test_version(self) -> None:
-        """Another version is refused as such."""
-        bad = json.dumps(members(v=3)).encode()
-        self.refuse(signed_bytes(bad), 400, "unsupported-version")
+        """Another version is refused as such, and it is said which program is the older one."""
+        for version, older in ((1, "the program that sent it"), (3, "the registry")):
+            bad = json.dumps(members(v=version)).encode()
+            said = self.refuse(signed_bytes(bad), 400, "unsupported-version")
+            self.assertIn(f"of version {version}; this registry knows version 2", said)
+            self.assertTrue(said.endswith(f"update {older}"), said)
 
 
 class TrustTests(RefusalCase):
@@ -180,7 +187,10 @@ class TrustTests(RefusalCase):
 
     def test_clock(self) -> None:
         """Too old and ahead of time: both say by how much, and what to do."""
-        for age, word in ((301.0, "301 seconds old"), (-301.0, "301 seconds ahead of time")):
+        for age, word in (
+            (MAX_AGE + 1, "301 seconds old"),
+            (-MAX_AGE - 1, "301 seconds ahead of time"),
+        ):
             token = self.web.signed(ALICE, Registration("alice"), age=age)
             detail = self.refuse(token, 401, "stale-document")
             self.assertIn(word, detail)
@@ -239,7 +249,7 @@ class TableTests(RefusalCase):
     def test_deliveries_too(self) -> None:
         """What is refused of a registration is refused of a delivery, by the same word."""
         self.web.register(ALICE)
-        token = self.web.signed(ALICE, Ringing("s"), BOB.peer_id, age=400.0)
+        token = self.web.signed(ALICE, Sealed(bytes(64)), BOB.peer_id, age=MAX_AGE + 1)
         response = self.web.post(f"/deliver/{BOB.peer_id}", token)
         self.assertRefused(response, 401, "stale-document")
 

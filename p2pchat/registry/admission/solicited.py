@@ -4,7 +4,8 @@ Correspondents: who has called or answered whom, so that they come before strang
 A recipient takes any number of documents from a peer that it wrote an offer or an answer to within
 KEPT.  All others share one small budget of that recipient, in bytes, so that throw-away keys can't
 fill its event stream or its line.  RINGING and a refusal such as ``busy`` make nobody a
-correspondent: a peer's program sends these to anyone, by itself.
+correspondent: a peer's program sends these to anyone, by itself.  What a document says is sealed;
+offers and answers are told by their length, for which their author pads them.
 
 Within the budget those who were heard least come first: a forgotten friend is a stranger, too::
 
@@ -29,24 +30,18 @@ from itertools import takewhile
 import attrs
 
 from p2pchat.registry.admission.rates import Rate
-from p2pchat.wire.documents import Answer, Body, Offer, Sealed
+from p2pchat.wire.documents import Document, Sealed
 
 KEPT = 86_400.0  # seconds; friends who talk daily stay known
 MAX_PAIRS = 100_000  # in the memory of a process, about 250 bytes each
-WEIGHT = 6  # the burst has room for three of the longest offers, 4 kB each, of one author
+WEIGHT = 6  # the burst has room for four offers, or two of the longest, 4.7 kB, of one author
 SOLICITING = 1024  # bytes of a ciphertext, which offers and answers have at least
 SPANS = 4  # times that the budget takes to fill: 64 seconds, 150 bytes a second for an author
 
 
-def solicits(body: Body) -> bool:
-    """
-    Tell whether a document makes its reader a correspondent: an offer, or an answer.
-
-    Sealed ones are told by their length (:mod:`p2pchat.identity.sealing`).
-    """
-    if isinstance(body, Sealed):
-        return len(body.ciphertext) >= SOLICITING
-    return isinstance(body, Offer | Answer)
+def solicits(document: Document) -> bool:
+    """Tell whether a document makes its reader a correspondent: it is as long as an offer."""
+    return isinstance(document.body, Sealed) and len(document.body.ciphertext) >= SOLICITING
 
 
 def pair(author: str, recipient: str) -> bytes:

@@ -7,7 +7,7 @@ The registry's HTTP routes::
     GET    /peers                ?after= &limit= &username=  a page of records, in order of ids
     DELETE /peer/{peer_id}       Authorization: removal
     GET    /events/{peer_id}     Authorization: subscription the event stream
-    POST   /deliver/{peer_id}    body: offer, answer, ...    202 when the stream took it
+    POST   /deliver/{peer_id}    body: sealed                202 when the stream took it
     GET    /status                                           version, uptime, counts
     GET    /healthz                                          whether it can serve
     GET    /metrics                                          counts, as Prometheus reads them
@@ -65,6 +65,7 @@ JSON = b"application/json"
 SCHEME = "JWS"
 LEASE_SCHEME = "Lease"
 DEFAULT_PAGE = 100  # records
+LIST = "list"  # a feature: anybody may list the peers, and look them up by name
 WATCHING = Limits(32, 32)  # the metrics' own connections: a full registry can be watched
 
 
@@ -135,6 +136,11 @@ class RegistryResource(_Resource):
         rules = {re.sub("<(.*)>", r"{\1}", one.rule) for one in self.app.url_map.iter_rules()}
         self.registry.metrics.expect(sorted(rules))
 
+    @property
+    def _features(self) -> JsonObject:
+        """What this registry offers beside what all do."""
+        return {"features": [LIST] if self.settings.has_list else []}
+
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to these routes."""
         limits = self.settings.connections
@@ -147,7 +153,7 @@ class RegistryResource(_Resource):
     def register(self, request: AnyRequest) -> Deferred[bytes]:
         """Hold a record."""
         answer = self.registry.register(_body(request), request.origin, request.ip)
-        return answer.addCallback(lambda members: _answer(request, members))
+        return answer.addCallback(lambda members: _answer(request, {**members, **self._features}))
 
     @app.route("/peer/<peer_id>", methods=["GET"])
     def peer(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
@@ -199,6 +205,7 @@ class RegistryResource(_Resource):
         """Show counts, and where STUN is."""
         also = {
             "version": __version__,
+            **self._features,
             "stun_servers": self.registry.settings.stun_urls(request.origin),
         }
         counts = self.registry.status()

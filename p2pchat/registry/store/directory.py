@@ -5,8 +5,8 @@ Owns the rule of what strangers may see: the addresses of a peer, the one that t
 included, are shown only where the peer published addresses itself; and a peer that wants to be
 unlisted is found by its whole id, in no list and by no name.
 
-Refuses to grow past MAX_RECORDS.  All leases are equally long, so that the order of renewal is
-the order of expiry.
+Refuses to grow past MAX_RECORDS, and past MAX_KEPT bytes of what was signed.  All leases are
+equally long, so that the order of renewal is the order of expiry.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import Registration
 from p2pchat.wire.strict_json import JsonObject
 
-MAX_RECORDS = 100_000  # about 1 KiB each: 100 MiB
+MAX_RECORDS = 100_000  # about 1.5 KiB each with what was signed: 150 MiB
+MAX_REGISTRATION = 4096  # bytes; ours has 750, a key of ML-KEM-768 adds 2,300
+MAX_KEPT = 128 * 1024 * 1024  # bytes of registrations; MAX_RECORDS of ours have 75 MB
 MAX_PAGE = 200  # records; such a page has about 50 KiB
+MAX_NAMED = 20  # records with what was signed; the longest page has 110 KiB
 
 
 @attrs.frozen
@@ -151,6 +154,8 @@ class Directory:
 
     lease: float
     capacity: int = MAX_RECORDS
+    room: int = MAX_KEPT  # bytes
+    _kept: int = attrs.field(init=False, default=0)  # bytes
     _records: dict[str, tuple[Record, float]] = attrs.field(  # with their ends, soonest first
         init=False, factory=dict
     )
@@ -168,8 +173,9 @@ class Directory:
 
         :raises Refused: the directory is full.
         """
-        self.refuse_growth(record.peer_id)
+        self.refuse_growth(record)
         former, _ = self._records.pop(record.peer_id, (None, 0.0))
+        self._kept += len(record.registration) - _length(former)
         self._records[record.peer_id] = record, now + self.lease
         if _listed_name(former) != _listed_name(record):
             self._unlist(former)
@@ -180,14 +186,22 @@ class Directory:
         record, _ = self._records.pop(peer_id)
         self._records[peer_id] = record, now + self.lease
 
-    def refuse_growth(self, peer_id: str) -> None:
+    def refuse_growth(self, record: Record) -> None:
         """
-        Check that there is room for a peer's record.
+        Check that there is room for a record.
 
         :raises Refused: the directory is full.
         """
-        if len(self._records) >= self.capacity and peer_id not in self._records:
+        former, _ = self._records.get(record.peer_id, (None, 0.0))
+        grown = len(record.registration) - _length(former)
+        is_one_more = former is None and len(self._records) >= self.capacity
+        if is_one_more or (grown > 0 and self._kept + grown > self.room):
             raise full(self.capacity, self.lease)
+
+    @property
+    def share(self) -> float:
+        """The share that is taken of the places, or of the room where that is more."""
+        return max(len(self._records) / max(1, self.capacity), self._kept / self.room)
 
     def lookup(self, peer_id: str, now: float) -> Record | None:
         """Return a peer's record while its lease runs."""
@@ -213,6 +227,7 @@ class Directory:
     def remove(self, peer_id: str) -> bool:
         """End a record; tell whether there was one."""
         record, _ = self._records.pop(peer_id, (None, 0.0))
+        self._kept -= _length(record)
         self._unlist(record)
         return record is not None
 
@@ -238,6 +253,10 @@ class Directory:
         return ended
 
 
+def _length(record: Record | None) -> int:
+    return 0 if record is None else len(record.registration)
+
+
 def _listed_name(record: Record | None) -> str | None:
     """Return the name under which a record is listed; None: it isn't."""
     return record.username if record is not None and record.listed else None
@@ -245,5 +264,5 @@ def _listed_name(record: Record | None) -> str | None:
 
 def full(capacity: int, lease: float) -> Refused:
     """Return the refusal of a record for which there is no room."""
-    detail = f"this registry holds {capacity} peers, and no more: try again later"
+    detail = f"this registry is full, with at most {capacity} peers: try again later"
     return refused(503, "registry-full", detail, retry_after=int(lease))

@@ -21,7 +21,7 @@ from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Document
 
 MAX_BUDGETS = 100_000  # recipients, about 250 bytes each; one that is forgotten has its budget anew
-MAX_USED = 1_000_000  # nonces, about 120 bytes each: what 16,000 documents a second leave
+MAX_USED = 2_000_000  # nonces, about 120 bytes each: what 6,600 documents a second leave
 
 
 @implementer(IRegistryStore)
@@ -49,11 +49,6 @@ class MemoryStore:
         self._budgets = TokenBuckets(self.unsolicited, MAX_BUDGETS)
         self.shares = Shares(span(self.unsolicited))
 
-    @property
-    def capacity(self) -> int:
-        """How many records there may be."""
-        return self.directory.capacity
-
     def start(self) -> None:
         """Nothing to do: it works from the start."""
 
@@ -77,7 +72,7 @@ class MemoryStore:
         return execute(self._register, record, document)
 
     def _register(self, record: Record, document: Document) -> bool:
-        self.directory.refuse_growth(record.peer_id)
+        self.directory.refuse_growth(record)
         self._use(document)
         self.directory.put(record, self._now())
         return record.peer_id in self.streams
@@ -148,7 +143,7 @@ class MemoryStore:
         if not solicited and self.unsolicited.rate:
             self._budgets.take(peer_id, now, size)
             self.shares.take(document.issuer, peer_id, now, size)
-        if solicits(document.body):
+        if solicits(document):
             self.correspondents.wrote(document.issuer, peer_id, now)
         return delivery
 
@@ -160,6 +155,10 @@ class MemoryStore:
     def count(self) -> Deferred[int | None]:
         """Count the records."""
         return succeed(len(self.directory))
+
+    def share(self) -> float | None:
+        """Return the share that is taken of what there may be."""
+        return self.directory.share
 
     def _use(self, document: Document) -> None:
         now = self.runtime.wall_time()

@@ -66,7 +66,7 @@ from p2pchat.registry.store.redis_url import RedisUrl
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Document
 
-MAX_RECORDS = 2_000_000  # in all; about 1 KiB each with what stands beside it: 2 GiB
+MAX_RECORDS = 2_000_000  # in all; about 2 KiB each with what stands beside it: 4 GiB
 INSTANCE_LEASE = 10  # seconds; how long a process that was killed counts as living
 BEAT = 3.0  # seconds; three tries in a lease
 CHECK = 15.0  # seconds; between two looks at a stream
@@ -200,6 +200,10 @@ class RedisStore:
         """Return how many records there were at the last beat: who asks for health can't wait."""
         return succeed(self._registered_now if self.is_available() else None)
 
+    def share(self) -> float | None:
+        """Return the share that was taken at the last beat, of what there may be."""
+        return self._registered_now / self.capacity if self.is_available() else None
+
     def _nonce(self, document: Document) -> tuple[str, int]:
         """Return the nonce and the seconds for which it must be remembered."""
         left = expires_at(document) - self.runtime.wall_time()
@@ -297,7 +301,7 @@ class RedisStore:
     def _solicitation(self, document: Document, peer_id: str, token: str) -> Iterator[object]:
         """Return what the script must know to tell strangers from correspondents."""
         yield pair(peer_id, document.issuer).hex()
-        yield pair(document.issuer, peer_id).hex() if solicits(document.body) else ""
+        yield pair(document.issuer, peer_id).hex() if solicits(document) else ""
         rate, most = self.unsolicited.rate, self.unsolicited.burst
         yield from (len(token), int(most) if rate else 0, most / rate * 1000 if rate else 1)
         yield from (int(KEPT), scripts.MAX_PAIRS)

@@ -12,7 +12,7 @@ from p2pchat.registry.admission.load import EASE, GRACE
 from p2pchat.registry.admission.proof_of_work import LIFETIME
 from p2pchat.registry.admission.rates import Rate, Rates
 from p2pchat.registry.registry import Settings
-from p2pchat.wire.documents import Registration, Removal, Ringing, Subscription
+from p2pchat.wire.documents import Registration, Removal, Sealed, Subscription
 from p2pchat.wire.problems import Problem
 from p2pchat.wire.work import ALGORITHM, MIN_DIFFICULTY, Challenge, Work, search
 from tests.registry.http.test_resource import ALICE, BOB, CAROL, ResourceCase
@@ -91,7 +91,7 @@ class KeyTests(ResourceCase):
         self.web.register(ALICE)
         self.web.register(BOB)
         self.web.subscribe(ALICE, self.web.signed(ALICE, Subscription()))
-        ringing = [self.web.signed(BOB, Ringing(str(n)), ALICE.peer_id) for n in range(3)]
+        ringing = [self.web.signed(BOB, Sealed(bytes(64 + n)), ALICE.peer_id) for n in range(3)]
         answers = [self.web.post(f"/deliver/{ALICE.peer_id}", token).status for token in ringing]
         self.assertEqual(answers, [202, 202, 429])
         path = f"/peer/{ALICE.peer_id}"

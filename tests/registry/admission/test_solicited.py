@@ -14,29 +14,13 @@ from p2pchat.registry.admission.solicited import (
     span,
 )
 from p2pchat.registry.registry import Settings
-from p2pchat.wire.documents import (
-    MAX_CANDIDATES,
-    Answer,
-    Body,
-    Candidate,
-    Candidates,
-    CandidateType,
-    Description,
-    Offer,
-    Refusal,
-    Ringing,
-    Sealed,
-    Subscription,
-)
+from p2pchat.wire.documents import Body, Document, Registration, Sealed, Subscription
 from tests.registry.http.test_resource import ALICE, BOB, ResourceCase
 from tests.registry.web import Web, identity
 
-OFFER = Offer("s", Description("x", bytes(32), "ufrag", ()))
-CANDIDATES = tuple(
-    Candidate(CandidateType.SERVER_REFLEXIVE, (f"2001:db8:1:2:3:4:5:{number:x}", 40000))
-    for number in range(1, MAX_CANDIDATES + 1)
-)
-LONG = Refusal("s", "declined", "x" * 512)
+OFFER = Sealed(bytes(1072))  # with a few candidates, and padded
+LONGEST = Sealed(bytes(2352))  # an offer with as many as there may be
+LONG = Sealed(bytes(816))  # a refusal with as many words
 
 
 class CorrespondentsTests(SynchronousTestCase):
@@ -70,13 +54,11 @@ class CorrespondentsTests(SynchronousTestCase):
             pairs.wrote("a", name, 0.0)
         self.assertEqual([pairs.has_written("a", one, 1.0) for one in "bcd"], [True, False, True])
 
-    def test_kinds(self) -> None:
-        """Only what a person meant makes a correspondent: not that a program rang or refused."""
-        meant: list[Body] = [OFFER, Answer("s", Description("x", bytes(32), "ufrag", ()))]
-        others: list[Body] = [Ringing("s"), Refusal("s", "busy"), Candidates("s", ())]
-        meant.append(Sealed(bytes(SOLICITING)))
-        others.append(Sealed(bytes(SOLICITING - 1)))
-        self.assertEqual([solicits(one) for one in (*meant, *others)], [True] * 3 + [False] * 4)
+    def test_lengths(self) -> None:
+        """What is as long as an offer makes a correspondent, and nothing that is shorter."""
+        bodies = (OFFER, Sealed(bytes(SOLICITING)), Sealed(bytes(SOLICITING - 1)), LONG)
+        documents = [Document("a", "b", 0.0, "n", one) for one in (*bodies, Registration("x"))]
+        self.assertEqual([solicits(one) for one in documents], [True] * 2 + [False] * 3)
 
 
 class SharesTests(SynchronousTestCase):
@@ -151,11 +133,7 @@ class FloodTests(ResourceCase):
         self.assertEqual(self.send(0), 0)
         offer = self.web.signed(BOB, OFFER, ALICE.peer_id)
         self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", offer).status, 202)
-        for body in (
-            Answer("s", Description("x", bytes(32), "ufrag", ())),
-            Candidates("s", ()),
-            LONG,
-        ):
+        for body in (OFFER, LONG):
             token = self.web.signed(ALICE, body, BOB.peer_id)
             self.assertEqual(self.web.post(f"/deliver/{BOB.peer_id}", token).status, 202)
 
@@ -164,9 +142,19 @@ class FloodTests(ResourceCase):
         self.web.register(identity(100))
         taken = sum(bool(self.send(0)) for _ in range(100))
         self.assertLess(taken, 20)
-        longest = Offer("s", Description("x", bytes(32), "ufrag", CANDIDATES))
-        for _ in range(3):
-            token = self.web.signed(ALICE, longest, BOB.peer_id)
+        for body in (LONGEST, LONGEST, LONG):
+            token = self.web.signed(ALICE, body, BOB.peer_id)
             answer = self.web.post(f"/deliver/{BOB.peer_id}", token)
-            self.assertEqual(answer.status, 202)
+            self.assertEqual(answer.status, 202 if body is LONGEST else 429)
         self.assertEqual(self.send(0), 0)
+
+    def test_answer(self) -> None:
+        """The longest of all passes where its reader asked for it, whatever strangers sent."""
+        for number in range(100):
+            self.web.register(identity(100 + number))
+            self.send(number)
+        offer = self.web.signed(BOB, OFFER, ALICE.peer_id)
+        self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", offer).status, 202)
+        answer = self.web.signed(ALICE, Sealed(bytes(6500)), BOB.peer_id)
+        self.assertGreater(len(answer), 11_900)
+        self.assertEqual(self.web.post(f"/deliver/{BOB.peer_id}", answer).status, 202)

@@ -16,7 +16,7 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import MAX_DOCUMENT
 from p2pchat.registry.event_streams import EVENTS
 from p2pchat.registry.http.resource import RegistryResource
-from p2pchat.registry.store.directory import MAX_PAGE
+from p2pchat.registry.store.directory import MAX_PAGE, MAX_REGISTRATION
 from p2pchat.wire.documents import MAX_LABEL
 from p2pchat.wire.usernames import MAX_USERNAME
 from p2pchat.wire.work import MAX_DIFFICULTY
@@ -131,14 +131,14 @@ class DescriptionTests(SynchronousTestCase):
         """Its limits are those of the code."""
         for one in operations():
             if body := one.described.get("requestBody"):
-                self.assertEqual(
-                    body["content"]["application/jose"]["schema"]["maxLength"], MAX_DOCUMENT
-                )
+                most = MAX_REGISTRATION if one.name == "register" else MAX_DOCUMENT
+                self.assertEqual(body["content"]["application/jose"]["schema"]["maxLength"], most)
         (pages,) = (one for one in operations() if one.name == "list_peers")
         (limit,) = (one for one in pages.described["parameters"] if one.get("name") == "limit")
         self.assertEqual(limit["schema"]["maximum"], MAX_PAGE)
         self.assertEqual(self.schema("Page", "peers")["maxItems"], MAX_PAGE)
         self.assertEqual(self.schema("Record", "username")["maxLength"], MAX_USERNAME)
+        self.assertEqual(self.schema("Record", "registration")["maxLength"], MAX_REGISTRATION)
         self.assertEqual(self.schema("Record", "nat")["maxLength"], MAX_LABEL)
         self.assertEqual(self.schema("Work", "difficulty")["maximum"], MAX_DIFFICULTY)
 

@@ -11,17 +11,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import __version__
 from p2pchat.identity.nonces import UsedNonces
+from p2pchat.identity.signed_documents import MAX_AGE
 from p2pchat.registry.admission.solicited import SOLICITING
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.http.client_address import TrustedProxies
 from p2pchat.registry.http.resource import HttpSettings
 from p2pchat.registry.registry import Settings
+from p2pchat.registry.store.directory import MAX_NAMED
 from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.registry.store.redis_link import unavailable
 from p2pchat.wire.documents import (
-    Description,
-    Offer,
-    Refusal,
+    RecordKey,
     Registration,
     Removal,
     Ringing,
@@ -107,7 +107,7 @@ class RegisterTests(ResourceCase):
 
     def test_stale(self) -> None:
         """A document from too long ago, or from the future, is refused with a challenge."""
-        for age in (301.0, -301.0):
+        for age in (MAX_AGE + 1, -MAX_AGE - 1):
             token = self.web.signed(ALICE, Registration("alice"), age=age)
             response = self.web.post("/register", token)
             self.assertRefused(response, 401, "stale-document")
@@ -159,7 +159,7 @@ class RegisterTests(ResourceCase):
         self.web.post("/register", token)
         response = self.web.register(BOB)
         self.assertRefused(response, 503, "too-many-documents")
-        self.assertEqual(response.headers["retry-after"], "300")
+        self.assertEqual(response.headers["retry-after"], str(int(MAX_AGE)))
         self.assertRefused(self.web.post("/register", token), 409, "replayed-document")
 
     def test_lease_ends(self) -> None:
@@ -267,6 +267,18 @@ class ReadTests(ResourceCase):
         (listed,) = self.web.ask("GET", "/peers").json["peers"]
         self.assertEqual(named, {**listed, "registration": token})
 
+    def test_many_of_a_name(self) -> None:
+        """A page of a name is short, however long their registrations are, and the next goes on."""
+        key = RecordKey("enc", "x", "k" * 2000)
+        for number in range(MAX_NAMED + 1):
+            body = Registration("alice", keys=(key,))
+            self.web.post("/register", self.web.signed(identity(100 + number), body))
+        answer = self.web.ask("GET", "/peers?username=alice&limit=200")
+        self.assertEqual(len(answer.json["peers"]), MAX_NAMED)
+        self.assertLess(len(answer.body), 128 * 1024)  # half of what a peer takes
+        rest = self.web.ask("GET", f"/peers?username=alice&after={answer.json['next']}").json
+        self.assertEqual((len(rest["peers"]), rest["next"]), (1, None))
+
     def test_bad_queries(self) -> None:
         """Queries that mean nothing are malformed."""
         bad = ("limit=0", "limit=201", "limit=x", "limit=-1", "after=x", "username=%FF")
@@ -372,14 +384,14 @@ class DeliverTests(ResourceCase):
         self.web.subscribe(BOB, self.web.signed(BOB, Subscription()))
 
     def test_counts(self) -> None:
-        """Offers are counted apart from other deliveries."""
+        """Deliveries are counted, and nothing of what is in them."""
         self.listen()
-        offer = Offer("session", Description("alice", bytes(32), "ufrag", ()))
-        for body in (offer, Ringing("session"), Refusal("session", "busy")):
-            token = self.web.signed(ALICE, body, BOB.peer_id)
+        for size in (64, SOLICITING, 64):
+            token = self.web.signed(ALICE, Sealed(bytes(size)), BOB.peer_id)
             self.assertEqual(self.web.post(self.path, token).status, 202)
         status = self.web.ask("GET", "/status").json
-        self.assertEqual((status["offers"], status["deliveries"]), (1, 3))
+        self.assertEqual(status["deliveries"], 3)
+        self.assertNotIn("offers", status)
 
     def test_sealed(self) -> None:
         """What is sealed is passed on as it came; a long one makes its reader a correspondent."""
@@ -391,7 +403,7 @@ class DeliverTests(ResourceCase):
 
     def test_offline_then_again(self) -> None:
         """A document for a peer without a stream is refused at once, and may be sent again."""
-        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        token = self.web.signed(ALICE, Sealed(bytes(64)), BOB.peer_id)
         self.assertRefused(self.web.post(self.path, token), 404, "peer-offline")
         self.listen()
         self.assertEqual(self.web.post(self.path, token).status, 202)
@@ -399,38 +411,39 @@ class DeliverTests(ResourceCase):
 
     def test_unknown_peer(self) -> None:
         """A document for somebody who isn't registered is refused."""
-        token = self.web.signed(ALICE, Ringing("session"), CAROL.peer_id)
+        token = self.web.signed(ALICE, Sealed(bytes(64)), CAROL.peer_id)
         response = self.web.post(f"/deliver/{CAROL.peer_id}", token)
         self.assertRefused(response, 404, "unknown-peer")
 
     def test_author_not_registered(self) -> None:
         """Only registered peers deliver."""
         self.listen()
-        token = self.web.signed(CAROL, Ringing("session"), BOB.peer_id)
+        token = self.web.signed(CAROL, Sealed(bytes(64)), BOB.peer_id)
         self.assertRefused(self.web.post(self.path, token), 403, "not-registered")
 
     def test_wrong_audience(self) -> None:
         """A document goes to nobody but whom its author named."""
         self.listen()
-        token = self.web.signed(ALICE, Ringing("session"), ALICE.peer_id)
+        token = self.web.signed(ALICE, Sealed(bytes(64)), ALICE.peer_id)
         self.assertRefused(self.web.post(self.path, token), 403, "wrong-audience")
 
     def test_stale(self) -> None:
         """An old document isn't delivered."""
         self.listen()
-        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id, age=400.0)
+        token = self.web.signed(ALICE, Sealed(bytes(64)), BOB.peer_id, age=MAX_AGE + 1)
         self.assertRefused(self.web.post(self.path, token), 401, "stale-document")
 
     def test_for_the_registry(self) -> None:
-        """Documents for the registry aren't delivered to peers."""
+        """Documents for the registry aren't delivered to peers, nor what isn't sealed."""
         self.listen()
-        token = self.web.signed(ALICE, Registration("alice"), BOB.peer_id)
-        self.assertRefused(self.web.post(self.path, token), 400, "wrong-type")
+        for body in (Registration("alice"), Ringing("session")):
+            token = self.web.signed(ALICE, body, BOB.peer_id)
+            self.assertRefused(self.web.post(self.path, token), 400, "wrong-type")
 
     def test_no_line_breaks(self) -> None:
         """A document can't smuggle an event of its own into the stream."""
         self.listen()
-        token = self.web.signed(ALICE, Ringing("session"), BOB.peer_id)
+        token = self.web.signed(ALICE, Sealed(bytes(64)), BOB.peer_id)
         for bad in (token + "\n\nevent: bye", token[:-4] + "\n" + token[-4:], token + "\n"):
             self.assertRefused(self.web.post(self.path, bad), 400, "not-compact")
 
@@ -540,14 +553,15 @@ class ListTests(ResourceCase):
         self.web.register(ALICE, "alice", listed=False)
         self.web.register(BOB, "bob")
         stream = self.web.subscribe(ALICE, self.web.signed(ALICE, Subscription()))
-        token = self.web.signed(BOB, Ringing("session"), ALICE.peer_id)
+        token = self.web.signed(BOB, Sealed(bytes(64)), ALICE.peer_id)
         self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", token).status, 202)
         self.assertIn(token.encode(), stream.wire.value())
 
     def test_no_list(self) -> None:
         """An operator may have no list at all: then names find nobody, either."""
+        self.assertEqual(self.web.ask("GET", "/status").json["features"], ["list"])
         self.web = Web(http=HttpSettings(has_list=False))
-        self.web.register(ALICE, "alice")
+        self.assertEqual(self.web.register(ALICE, "alice").json["features"], [])
         for path in (
             "/peers",
             "/peers?username=alice",

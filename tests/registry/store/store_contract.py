@@ -13,11 +13,11 @@ from zope.interface.verify import verifyObject
 from p2pchat.errors import ReplayedDocument
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import Rate
-from p2pchat.registry.admission.solicited import WEIGHT
+from p2pchat.registry.admission.solicited import SOLICITING, WEIGHT
 from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store.directory import Delivery, Record
-from p2pchat.wire.documents import Body, Description, Document, Offer, Registration, Ringing
+from p2pchat.wire.documents import Body, Document, Registration, Sealed
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase as _TestCase
@@ -34,8 +34,7 @@ PART = "x" * 1000
 PARTS = 40
 UNSOLICITED = Rate(len(PART) / 60, PARTS * len(PART) + 200)
 
-RINGING = Ringing("session")
-OFFER = Offer("session", Description("x", bytes(32), "ufrag", ()))
+SHORT, OFFER = Sealed(bytes(SOLICITING - 1)), Sealed(bytes(SOLICITING))
 
 _nonces = count()
 
@@ -118,13 +117,13 @@ class Process:
         found = yield self.store.find(peer_id)
         return found is not None and found.online
 
-    def document(self, by: str, body: Body = RINGING) -> Document:
+    def document(self, by: str, body: Body = SHORT) -> Document:
         """Return a document that nobody has seen."""
         issued_at = self.store.runtime.wall_time()
         return Document(by, "anybody", issued_at, f"nonce-{next(_nonces)}", body)
 
     @inlineCallbacks
-    def fill(self, author: str, to: str, body: Body = RINGING) -> Any:
+    def fill(self, author: str, to: str, body: Body = SHORT) -> Any:
         """Send one document after another, until it isn't taken; return what happened, in order."""
         outcomes: list[Delivery] = []
         while not outcomes or outcomes[-1] is Delivery.TAKEN:
@@ -361,7 +360,7 @@ class StoreContract(_TestCase):
         """One stranger can't use up what others may send, whatever kind of document it sends."""
         yield self.meet()
         share = PARTS // (WEIGHT + 1) + 1  # the last one needs room for itself only
-        for author, body in ((ALICE, RINGING), (CAROL, OFFER)):
+        for author, body in ((ALICE, SHORT), (CAROL, OFFER)):
             outcomes = yield self.process.fill(author, BOB, body)
             self.assertEqual(outcomes, [Delivery.TAKEN] * share + [Delivery.UNSOLICITED])
             share -= 1  # of what is left

@@ -68,6 +68,27 @@ class LeaseTests(SynchronousTestCase):
         self.assertEqual((refusal.status, refusal.headers), (503, {"Retry-After": "60"}))
         records.put(record("a", "alice"), 9.0)
 
+    def test_room(self) -> None:
+        """What was signed may have so many bytes, all together; the share says how full it is."""
+        records = directory(capacity=10, room=100)
+
+        def put(peer_id: str, size: int) -> None:
+            body, signed = Registration("x"), "s" * size
+            records.put(Record.of(peer_id, body, "192.0.2.1", 0.0, registration=signed), 0.0)
+
+        put("a", 60)
+        self.assertRaises(Refused, put, "b", 41)
+        put("b", 40)
+        self.assertEqual(records.share, 1.0)
+        self.assertRaises(Refused, put, "a", 61)
+        put("a", 5)
+        put("a", 60)
+        records.remove("a")
+        records.expire(60.0)
+        self.assertEqual((len(records), records.share), (0, 0.0))
+        put("c", 1)
+        self.assertEqual(records.share, 0.1)
+
 
 class PageTests(SynchronousTestCase):
     """Pages show every record once, in the order of ids."""
