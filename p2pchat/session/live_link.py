@@ -10,8 +10,9 @@ The link to one peer, the path that it goes over, and what is said on it.
 
 A link outlives paths, and a path a link.  Owns where the datagrams go: over the path in use, and
 nowhere while there is none; the first ones are for its owner to send.  Owns how much of what comes
-is handed on at a time: FRAMES in a SLOT, and none before there is a path, for nothing could be
-answered.  What a silent link means is its owner's to say.
+is handed on at a time: FRAMES in a SLOT.  What the other side says is handed on before there is a
+path, too, but not that it can be talked with, for nothing could be answered.  What a silent link
+means is its owner's to say.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.control import Control, ControlEvent
-from p2pchat.session.conversation import KIND, ConversationEvent
+from p2pchat.session.conversation import KIND, ConversationEvent, Introduced
 from p2pchat.session.link import Link, LinkEnded, LinkOpened, LinkWritable
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.streams import BACKLOG, Reader, Streams, Writer
@@ -81,6 +82,9 @@ class LiveLink:
     _slot_end: float = 0.0
     _work_left: int = FRAMES  # in this slot
     _has_greeted: bool = False  # our HELLO is written, or about to be
+    _introduced: Introduced | None = (
+        None  # is told when there is a path: before, nothing can be answered
+    )
     _is_broken: bool = False  # they broke a rule: nothing that follows costs or means anything
     _silent_at: float | None = None
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
@@ -98,7 +102,7 @@ class LiveLink:
         """Hold this link in place of another; its path is to be chosen."""
         self.control.link_ended()
         self._link, self.name = link, name
-        self._is_broken, self._has_greeted = False, False
+        self._is_broken, self._has_greeted, self._introduced = False, False, None
         self._streams = Streams(link.dials, self._accept, self._receive_control)
         self.path, self._silent_at = None, None
         link.start(now)
@@ -122,6 +126,9 @@ class LiveLink:
     def use(self, path: Path, now: float) -> None:
         """Send over this path from now on."""
         self.path = path
+        if self._introduced is not None:
+            self.control.events.append(self._introduced)
+            self._introduced = None
         if self._link is not None:
             self._link.rtt = path.rtt
         self.verified(now)
@@ -159,7 +166,7 @@ class LiveLink:
             self._farewell += self._datagrams(now)
             self._link.close(reason, now)
             self._farewell += self._datagrams(now)
-        self._link, self._silent_at = None, None
+        self._link, self._silent_at, self._introduced = None, None, None
         self.control.link_ended()
 
     @property
@@ -177,18 +184,24 @@ class LiveLink:
     def next_event(self, now: float) -> LiveLinkEvent | None:
         """Return, and forget, the oldest event of what is said; frames are taken one by one."""
         events = self.control.events
-        while not events and self._link is not None:
-            try:
-                if not self._go_on(self._link, now):
-                    break
-            except RemoteProtocolError as error:
-                self._is_broken = True
-                return RuleBroken(str(error))
-        return events.popleft() if events else None
+        while True:
+            while not events and self._link is not None:
+                try:
+                    if not self._go_on(self._link, now):
+                        break
+                except RemoteProtocolError as error:
+                    self._is_broken = True
+                    return RuleBroken(str(error))
+            if not events:
+                return None
+            event: LiveLinkEvent = events.popleft()
+            if self.path is not None or not isinstance(event, Introduced):
+                return event
+            self._introduced = event
 
     def _go_on(self, link: Link, now: float) -> bool:
         """Take the next thing that happened; tells whether there was one."""
-        if self.path is not None and not self._is_broken:
+        if not self._is_broken:
             if self._work_left <= 0:
                 return False
             if size := self._streams.take(now):
