@@ -14,8 +14,8 @@ seals once to a key: additional data would have the same effect.  So a ciphertex
 document that it was made for, and whoever signs a copy of another's makes nothing that opens.  Who
 wrote it is proved by the signature of the document (:mod:`p2pchat.identity.signed_documents`).
 
-The length tells of a body only in steps; that offers and answers are long, and nothing else that
-this program writes unasked, is meant to be seen (docs/protocol.rst, "Documents of strangers").
+The length tells of a body only in steps.  That offers and answers are long, and nothing else that
+this program writes unasked, is meant to be seen: the registry's rates go by that.
 
 A sealing key is a key of its own, and lives as long as the identity: whoever gets hold of it can
 open what was sealed to it before.  Its encapsulated keys are the library's randomness; nothing that
