@@ -73,24 +73,20 @@ class ListenerQueue:
         if self._others > MAX_HELD:
             self._thin()
 
-    @property
-    def has_next(self) -> bool:
-        """Whether something waits, and the listener takes it."""
-        return bool(self._waiting) and not self._is_paused
-
-    def hand_on_one(self) -> None:
-        """Call the listener with what waits longest."""
-        if not self.has_next:  # the listener before this one has paused it
-            return
+    def hand_on_one(self) -> bool:
+        """Call the listener with what waits longest, if it takes it; tells whether it did."""
+        if self._is_paused or not self._waiting:
+            return False
         if self._missing:
             missing, self._missing = self._missing, 0
             self.call(Trouble(f"{missing:,} older events were dropped: nobody read them."))
-            return
+            return True
         event = self._waiting.popleft()
         is_line = isinstance(event, MessageReceived)
         self._others -= not is_line
         self.call(event)
         self.lines += is_line
+        return True
 
     def call(self, event: NodeEvent) -> None:
         """Call the listener; one that fails has had its chance, and costs nobody else anything."""
@@ -158,17 +154,16 @@ class EventQueue:
             return
         self._is_handing_on = True
         try:
-            while ready := [one for one in self._queues if one.has_next]:
-                for one in ready:  # one event for each in turn, so that all hear it before the next
-                    one.hand_on_one()
+            # One event for each in turn, so that all hear it before the next.
+            while True in [one.hand_on_one() for one in list(self._queues)]:
+                pass
         finally:
             self._is_handing_on = False
-        self._confirm()
+        if self._lines:
+            self._confirm()
 
     def _confirm(self) -> None:
         """Tell of the lines that everybody has had."""
-        if not self._lines:
-            return
         had = min([one.lines for one in self._queues], default=None)
         count = len(self._lines) if had is None else had - self._taken_lines
         if count:

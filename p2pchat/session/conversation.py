@@ -55,8 +55,7 @@ class Introduced:
     is_new: bool  # a log that we didn't know: a first conversation, or the peer was restarted
 
 
-@attrs.frozen
-class Received:
+class Received(NamedTuple):
     """An entry of theirs; where this program doesn't know its kind, ``text`` says so."""
 
     id: str
@@ -65,8 +64,7 @@ class Received:
     kind: str  # "" where it is a text
 
 
-@attrs.frozen
-class Delivered:
+class Delivered(NamedTuple):
     """A line of ours was read."""
 
     id: str
@@ -177,11 +175,21 @@ class Conversation:
         if len(self._lines) >= MAX_LOG:
             raise TooManyLines(f"{MAX_LOG} lines wait for delivery already; wait, or /disconnect")
         self._lamport += 1
-        known = Known(self.other, self._their_log, self._received)
-        after = (known,) if self._is_answer else ()
+        after: tuple[Known, ...] = ()
+        if self._is_answer:
+            after = (Known(self.other, self._their_log, self._received),)
         entry = LogEntry(
-            *(self.id, self.author, self.author, self.log, self._next, self._previous),
-            *(self._lamport, int(wall * 1e6), entries.TEXT, after, entries.write_text(text)),
+            self.id,
+            self.author,
+            self.author,
+            self.log,
+            self._next,
+            self._previous,
+            self._lamport,
+            int(wall * 1e6),
+            entries.TEXT,
+            after,
+            entries.write_text(text),
         ).encode()
         self._previous, self._is_answer = sha256(entry).digest(), False
         line = _Line(self._next, encode_frame(entries.ENTRY + entry), now)

@@ -182,31 +182,40 @@ class LiveLink:
     # -- what is said
 
     def next_event(self, now: float) -> LiveLinkEvent | None:
-        """Return, and forget, the oldest event of what is said; frames are taken one by one."""
+        """Return, and forget, the oldest event of what is said."""
         events = self.control.events
-        while True:
-            while not events and self._link is not None:
-                try:
-                    if not self._go_on(self._link, now):
-                        break
-                except RemoteProtocolError as error:
-                    self._is_broken = True
-                    return RuleBroken(str(error))
+        while events or self._goes_on(now):
             if not events:
-                return None
+                continue
             event: LiveLinkEvent = events.popleft()
             if self.path is not None or not isinstance(event, Introduced):
                 return event
             self._introduced = event
+        return None
 
-    def _go_on(self, link: Link, now: float) -> bool:
-        """Take the next thing that happened; tells whether there was one."""
-        if not self._is_broken:
-            if self._work_left <= 0:
-                return False
-            if size := self._streams.take(now):
-                self._work_left -= 1 + size // FRAME_WORK
-                return True
+    def _goes_on(self, now: float) -> bool:
+        """Take what is there of frames, or else the next event of the link, if there is any."""
+        if self._link is None:
+            return False
+        try:
+            return self._takes_frames(now) or self._takes_event(self._link, now)
+        except RemoteProtocolError as error:
+            self._is_broken = True
+            self.control.events.append(RuleBroken(str(error)))
+            return True
+
+    def _takes_frames(self, now: float) -> bool:
+        """Hand on as many frames as this slot has work for."""
+        if self._is_broken:
+            return False
+        before = self._work_left
+        while self._work_left > 0 and (size := self._streams.take(now)):
+            self._work_left -= 1 + size // FRAME_WORK
+        return self._work_left < before
+
+    def _takes_event(self, link: Link, now: float) -> bool:
+        if self._work_left <= 0 and not self._is_broken:
+            return False  # it waits for the frames before it
         event = link.next_event()
         match event:
             case None:
@@ -277,9 +286,9 @@ class LiveLink:
         for stream, data in streams.next_writes(room, now):
             link.send(stream, data)
             room -= len(data)
-        goodbye = self.control.next_goodbye(streams.written()) if room > 0 else None
-        if goodbye is not None:
-            self._write_control(link, [goodbye])
+        if self.control.is_leaving and room > 0:
+            goodbye = self.control.next_goodbye(streams.written())
+            self._write_control(link, [] if goodbye is None else [goodbye])
         return room <= 0
 
     @staticmethod

@@ -102,7 +102,7 @@ class PeerSession(SessionState):
         """
         name = self.conversation.say(text, wall, now)
         self._events.append(events.MessageSent(self.peer_id, name, text))
-        self._drain(now)
+        self.notify()  # no child has anything new to say
         return name
 
     def read(self, message_id: str, now: float) -> None:
@@ -345,9 +345,8 @@ class PeerSession(SessionState):
 
     def _react(self, event: object, now: float) -> None:
         match event:
-            case talk.Received(name, text, sent_at, kind):
-                author = (self.peer_id, self.name)
-                self._events.append(events.MessageReceived(*author, name, text, sent_at, kind))
+            case talk.Received():
+                self._events.append(events.MessageReceived(self.peer_id, self.name, *event))
             case talk.Delivered(name, seconds):
                 self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
             case LinkEnded(error):

@@ -33,7 +33,7 @@ from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from io import StringIO
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import attrs
 from qh3.quic import events
@@ -132,8 +132,7 @@ class _SecretLog(StringIO):
         return len(line)
 
 
-@attrs.frozen
-class StreamData:
+class StreamData(NamedTuple):
     """Bytes of a stream, in order; after the ``end`` no more of it come."""
 
     stream: int

@@ -265,11 +265,13 @@ class Streams:
 
         :raises RemoteProtocolError: it breaks a rule.
         """
-        self._is_late = self._control_due > now and len(self._control) > 0
-        if not self._is_late and (body := self._control.next_frame()) is not None:
-            self._spend(now)
-            self.receive_control(body, now)
-            return LENGTH + len(body)
+        self._is_late = False
+        if len(self._control):
+            self._is_late = self._control_due > now
+            if not self._is_late and (body := self._control.next_frame()) is not None:
+                self._spend(now)
+                self.receive_control(body, now)
+                return LENGTH + len(body)
         for _ in range(len(self._waiting)):
             incoming = self._waiting[0]
             reader = incoming.reader
@@ -337,10 +339,12 @@ class Streams:
 
     def next_messages(self, rtt: float, now: float) -> list[Credit | StreamRefusal]:
         """Return, and forget, what the control stream is to say of the other side's streams."""
-        refusals = list(self._refusals)
+        said: list[Credit | StreamRefusal] = [*self._refusals]
         self._refusals.clear()
-        credits = (one.next_credit(rtt, now) for one in self._incoming.values())
-        return [*refusals, *[one for one in credits if one is not None]]
+        for one in self._incoming.values():
+            if (credit := one.next_credit(rtt, now)) is not None:
+                said.append(credit)
+        return said
 
     def next_unwanted(self) -> list[int]:
         """Return, and forget, the streams on which the other side needn't go on."""

@@ -28,7 +28,10 @@ def encode_frame(body: bytes) -> bytes:
 
     :raises LocalProtocolError: the body is longer than MAX_FRAME.
     """
-    return encode_frames([body])
+    length = len(body)
+    if length > MAX_FRAME:
+        raise LocalProtocolError(f"{length} bytes are too many for one frame ({MAX_FRAME})")
+    return _LENGTH.pack(length) + body
 
 
 def encode_frames(bodies: Sequence[bytes]) -> bytes:
@@ -37,12 +40,7 @@ def encode_frames(bodies: Sequence[bytes]) -> bytes:
 
     :raises LocalProtocolError: a body is longer than MAX_FRAME.
     """
-    parts: list[bytes] = []
-    for body in bodies:
-        if len(body) > MAX_FRAME:
-            raise LocalProtocolError(f"{len(body)} bytes are too many for one frame ({MAX_FRAME})")
-        parts += (_LENGTH.pack(len(body)), body)
-    return b"".join(parts)
+    return b"".join([encode_frame(body) for body in bodies])
 
 
 def split_frame(data: bytes, most: int) -> tuple[bytes, bytes] | None:
