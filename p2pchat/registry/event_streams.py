@@ -40,7 +40,7 @@ from p2pchat.registry.store.directory import Delivery
 STREAMS = Limits(15_000, 256)
 KEEPALIVE = 15.0  # seconds; well below the minute after which proxies give up
 MAX_QUEUED = 256  # documents, beside what the transport buffers (64 KiB)
-MAX_QUEUED_BYTES = 128 * 1024
+MAX_QUEUED_BYTES = 256 * 1024  # twice what strangers may send at once
 RETRY_AFTER = 10  # seconds, for a peer for whose stream there is no room
 MAX_STALLED = 2  # keepalives that couldn't be written
 

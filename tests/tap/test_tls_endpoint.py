@@ -24,7 +24,7 @@ from zope.interface.verify import verifyObject
 from p2pchat.errors import ConfigurationError
 from p2pchat.identity.keys import Identity
 from p2pchat.tap.tls_endpoint import LOOK, CertificateFiles, TLSParser, read_context
-from p2pchat.wire.documents import Body, Registration, Ringing, Subscription
+from p2pchat.wire.documents import Body, Registration, Sealed, Subscription
 from tests.openapi.signing import person, sign
 from tests.registry.process import PATIENCE, RegistryProcess, running_registry
 
@@ -210,7 +210,7 @@ class ProcessTests(FilesCase):
                 while (name := self.served(registry)) == "first":
                     self.assertLess(time.monotonic(), deadline)
                 self.assertEqual(name, "second")
-                self.send(registry, f"/deliver/{alice.peer_id}", bob, Ringing("s"), alice.peer_id)
+                self.send(registry, f"/deliver/{alice.peer_id}", bob, Sealed(b""), alice.peer_id)
                 registry.terminate()
                 said = stream.read()
         self.assertIn(b"event: document", said)

@@ -34,9 +34,9 @@ from p2pchat.wire.documents import Document, Sealed
 
 KEPT = 86_400.0  # seconds; friends who talk daily stay known
 MAX_PAIRS = 100_000  # in the memory of a process, about 250 bytes each
-WEIGHT = 6  # the burst has room for four offers, or two of the longest, 4.7 kB, of one author
+WEIGHT = 6  # the burst has room for seven offers, or four of the longest, 4.7 kB, of one author
 SOLICITING = 1024  # bytes of a ciphertext, which offers and answers have at least
-SPANS = 4  # times that the budget takes to fill: 64 seconds, 150 bytes a second for an author
+SPANS = 4  # times that the budget takes to fill: 64 seconds, 300 bytes a second for an author
 
 
 def solicits(document: Document) -> bool:
