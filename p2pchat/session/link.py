@@ -39,7 +39,7 @@ from p2pchat.session.flight import Flight
 from p2pchat.session.link_clock import LinkClock
 from p2pchat.traversal.earliest import earliest
 from p2pchat.wire import messages
-from p2pchat.wire.framing import encode_frame, split_frame
+from p2pchat.wire.framing import FrameReader, encode_frame
 
 MAX_PROOF = 1024  # bytes; ours has about 200
 UNKNOWN_RTT = 0.1  # seconds that the answer to a first flight in a document counts for at most
@@ -120,7 +120,7 @@ class Link:
     _keys_at: float | None = None  # when to ask for new keys; None before the handshake is done
     _key_updates: int = 0
     _proved: bool = False  # our proof is written
-    _opening: bytes = b""  # of the other side's control stream, before its proof is whole
+    _opening: FrameReader = attrs.Factory(FrameReader)  # of their control stream, up to PROOF
     _held: list[quic.StreamEvent] = attrs.Factory(list)  # before it holds
     _held_bytes: int = 0
     _events: deque[LinkEvent] = attrs.Factory(deque)
@@ -356,13 +356,13 @@ class Link:
         if not isinstance(event, quic.StreamData):
             self._held.append(event)
         elif event.stream == control:
-            self._opening += event.data
-            found = split_frame(self._opening, MAX_PROOF)
-            if found is not None:
-                self._check(found[0], binding)
-                rest = quic.StreamData(control, found[1], event.end)
+            self._opening.add(event.data)
+            body = self._opening.next_frame(MAX_PROOF)
+            if body is not None:
+                self._check(body, binding)
+                rest = quic.StreamData(control, self._opening.take_rest(), event.end)
                 self._events += [LinkOpened(), rest, *self._held]
-                self._opening, self._held = b"", []
+                self._held = []
         else:
             self._held.append(event)
             self._held_bytes += len(event.data)

@@ -43,21 +43,6 @@ def encode_frames(bodies: Sequence[bytes]) -> bytes:
     return b"".join([encode_frame(body) for body in bodies])
 
 
-def split_frame(data: bytes, most: int) -> tuple[bytes, bytes] | None:
-    """
-    Return the frame that data begins with, and what follows it; ``None`` until all of it is there.
-
-    :raises RemoteProtocolError: it announces more than ``most`` bytes.
-    """
-    if len(data) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack_from(data)
-    if length > most:
-        raise RemoteProtocolError(f"a frame of {length} bytes; at most {most} allowed")
-    end = _LENGTH.size + length
-    return None if len(data) < end else (data[_LENGTH.size : end], data[end:])
-
-
 class FrameReader:
     """A reader of whole frames from the bytes of a stream."""
 
@@ -90,3 +75,9 @@ class FrameReader:
         body = bytes(buffer[_LENGTH.size : end])
         del buffer[:end]  # moves nothing: the buffer's beginning is moved
         return body
+
+    def take_rest(self) -> bytes:
+        """Return, and forget, what follows the frames that were returned."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest

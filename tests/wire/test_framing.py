@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
-from p2pchat.wire.framing import MAX_FRAME, FrameReader, encode_frame, encode_frames, split_frame
+from p2pchat.wire.framing import MAX_FRAME, FrameReader, encode_frame, encode_frames
 from tests.wire.frames import frames_of, whole_frames
 
 
@@ -56,13 +56,12 @@ class FrameTests(SynchronousTestCase):
         self.assertEqual((len(reader), reader.next_frame(4), len(reader)), (8, b"four", 0))
 
     @given(st.binary(max_size=9), st.binary(max_size=9))
-    def test_split(self, body: bytes, rest: bytes) -> None:
-        """The first frame is cut off as soon as all of it is there."""
-        whole = encode_frame(body)
-        self.assertEqual(split_frame(whole + rest, 9), (body, rest))
-        for length in range(len(whole)):
-            self.assertIsNone(split_frame(whole[:length], 9))
-        self.assertRaises(RemoteProtocolError, split_frame, encode_frame(bytes(10)), 9)
+    def test_rest(self, body: bytes, rest: bytes) -> None:
+        """What follows a frame can be had as it is, for another reader."""
+        reader = FrameReader()
+        reader.add(encode_frame(body) + rest)
+        self.assertEqual((reader.next_frame(9), reader.take_rest()), (body, rest))
+        self.assertEqual((len(reader), reader.take_rest()), (0, b""))
 
     @given(st.lists(st.binary(max_size=20), max_size=5))
     def test_any_bytes(self, chunks: list[bytes]) -> None:
