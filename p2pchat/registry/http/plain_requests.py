@@ -24,7 +24,7 @@ import attrs
 
 MAX_PLAIN_HEAD = 4096  # bytes; a peer's longest has 1.2 KiB, with a document in Authorization
 MAX_PLAIN_HEADERS = 32
-MAX_PLAIN_BODY = 8 * 1024  # bytes; no document is longer
+MAX_PLAIN_BODY = 12 * 1024  # bytes; no document is longer
 
 _HEAD = re.compile(
     rb"(GET|POST) ((?:/[\w.-]{1,64}+){1,2}) HTTP/1\.1\r\n((?:[\w-]{1,64}+:[ -~]*+\r\n)*+)\r\n"

@@ -68,7 +68,7 @@ from p2pchat.registry.registry import Registry
 from p2pchat.runtime import cancel
 from p2pchat.wire.problems import CONTENT_TYPE
 
-MAX_BODY = 16 * 1024  # bytes; twice the longest document
+MAX_BODY = 16 * 1024  # bytes; more than any document, so that one that is too long is told so
 MAX_HEAD = 16 * 1024  # bytes of request line and headers
 MAX_LINE = 2048  # bytes of the request line; the longest of ours has 900, with a name of a peer
 MAX_HEADERS = 64
