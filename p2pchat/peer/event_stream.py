@@ -22,7 +22,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import cancel
 from p2pchat.session.token_bucket import TokenBucket
 
-MAX_EVENT = 48 * 1024  # bytes; a document has 32 KiB at most
+MAX_EVENT = 48 * 1024  # bytes; a document has 12 KiB at most
 SILENCE = 45.0  # seconds; the registry writes a comment every 15
 EVENT_RATE = 500.0  # a second; strangers' ones, of which most are dropped, mustn't hold up others
 EVENT_BURST = 1000.0  # at once: what was sent while this machine slept

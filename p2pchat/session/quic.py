@@ -19,8 +19,8 @@ can't overwrite them.  What qh3's packet core holds goes with two updates of the
 
 The channel binding of a session is a hash of the server's first application traffic secret (RFC
 8446 section 7.1), which qh3 hands over for its key log.  It depends on the whole handshake, both
-ends know it and nobody between them; and the answering side has it with its first flight, so its
-proof arrives one round trip sooner than a binding to an exporter would allow.
+ends know it and nobody between them; and the server has it with its first flight, so its proof
+arrives one round trip sooner than a binding to an exporter would allow.
 """
 
 from __future__ import annotations
