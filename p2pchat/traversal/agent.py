@@ -382,13 +382,14 @@ class Agent:
 
     def get_timer(self) -> float | None:
         """Return the earliest wish of a child."""
-        children = earliest(
-            self.gathering.get_timer(), self.relays.get_timer(), self._slots.get_timer()
+        return earliest(
+            self.gathering.get_timer(),
+            self.relays.get_timer(),
+            self._slots.get_timer(),
+            self._relay_at,
+            self._relay_until,
+            *[attempt.get_timer() for attempt in self._checking()],
         )
-        found = earliest(children, self._relay_at, self._relay_until)
-        for attempt in self._checking():
-            found = earliest(found, attempt.get_timer())
-        return found
 
     # -- what comes out
 

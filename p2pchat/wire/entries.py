@@ -96,15 +96,14 @@ class LogEntry(NamedTuple):
 
     def encode(self) -> bytes:
         """Write the entry."""
-        *head, kind, after, body = self
         return b"".join(
             (
-                _HEAD.pack(*head, len(kind)),
-                kind.encode("ascii"),
-                _COUNT.pack(len(after)),
-                *[_KNOWN.pack(*one) for one in after],
-                _LENGTH.pack(len(body)),
-                body,
+                _HEAD.pack(*self[:8], len(self.kind)),
+                self.kind.encode("ascii"),
+                _COUNT.pack(len(self.after)),
+                *[_KNOWN.pack(*one) for one in self.after],
+                _LENGTH.pack(len(self.body)),
+                self.body,
                 b"\x00\x00",
             )
         )
@@ -117,31 +116,34 @@ class LogEntry(NamedTuple):
         :raises RemoteProtocolError: it is cut short, or has numbers that nobody reaches.
         """
         try:
-            *head, length = _HEAD.unpack_from(data)
+            head = _HEAD.unpack_from(data)
+            conversation, author, person, log, number, previous, lamport, sent_at, length = head
             at = _HEAD.size + length
             kind = data[_HEAD.size : at].decode("ascii")
             (count,) = _COUNT.unpack_from(data, at)
-            at += _COUNT.size
-            after = _known(data, at, count) if count else ()
-            at += count * _KNOWN.size
-            (length,) = _LENGTH.unpack_from(data, at)
-            at += _LENGTH.size
-            body = data[at : at + length]
-            (signature,) = _COUNT.unpack_from(data, at + length)
+            after_at = at + _COUNT.size
+            length_at = after_at + count * _KNOWN.size
+            (length,) = _LENGTH.unpack_from(data, length_at)
+            at = length_at + _LENGTH.size
+            end = at + length
+            (signature,) = _COUNT.unpack_from(data, end)
         except (StructError, UnicodeDecodeError):
             raise RemoteProtocolError("an entry that is cut short, or has no kind") from None
-        entry = cls(*head, kind, after, body)  # type: ignore[call-arg]
-        if len(data) < at + length + _COUNT.size + signature or not kind:
+        if len(data) < end + _COUNT.size + signature or not kind:
             raise RemoteProtocolError("an entry that is cut short, or has no kind")
-        if max(entry.number, entry.lamport) > MAX_NUMBER or entry.sent_at > MAX_TIME:
+        if number > MAX_NUMBER or lamport > MAX_NUMBER or sent_at > MAX_TIME:
             raise RemoteProtocolError("an entry with a number that nobody reaches")
-        return entry
+        after = _known(data[after_at:length_at]) if count else ()
+        body = data[at:end]
+        return cls(
+            conversation, author, person, log, number, previous, lamport, sent_at, kind, after, body
+        )
 
 
-def _known(data: bytes, at: int, count: int) -> tuple[Known, ...]:
-    if count > MAX_AFTER:
-        raise RemoteProtocolError(f"an entry that comes after {count} others")
-    return tuple(Known(*_KNOWN.unpack_from(data, at + n * _KNOWN.size)) for n in range(count))
+def _known(items: bytes) -> tuple[Known, ...]:
+    if len(items) > MAX_AFTER * _KNOWN.size:
+        raise RemoteProtocolError(f"an entry that comes after more than {MAX_AFTER} others")
+    return tuple(map(Known._make, _KNOWN.iter_unpack(items)))
 
 
 def read_text(body: bytes) -> str:
