@@ -37,7 +37,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import sign_document
 from p2pchat.wire import stun
 from p2pchat.wire.base64url import encode_bytes
-from p2pchat.wire.documents import Description, Offer, Registration, Removal, Subscription
+from p2pchat.wire.documents import RecordKey, Registration, Removal, Sealed, Subscription
 from p2pchat.wire.strict_json import JsonObject
 
 HTTP_PORT, STUN_PORT = 18131, 18132
@@ -130,8 +130,8 @@ class Mutations:
     def mutilated_document(self) -> bytes:
         """Return a signed document with something changed."""
         bodies = (
-            Registration("fuzz", "nat", (("192.0.2.1", 5),)),
-            Offer("s", Description("fuzz", bytes(32), "ufrag", ())),
+            Registration("fuzz", "nat", (("192.0.2.1", 5),), keys=(RecordKey("enc", "x", "k"),)),
+            Sealed(bytes(64)),
             *(Removal(), Subscription()),
         )
         name = self.random.randbytes(8).hex()
