@@ -28,7 +28,7 @@ from p2pchat.peer.registry_connection import RENEWALS
 from p2pchat.registry.http.connections import IDLE_DEADLINE
 
 DAY = 86_400.0  # seconds
-NONCE_LIFE = 120.0  # seconds that the name of a used document is remembered
+NONCE_LIFE = 310.0  # seconds that the name of a document is remembered that was used at once
 MICRO = 1e-6
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 
@@ -80,7 +80,7 @@ class Inputs:
     stream: float = 14.2
     connection: float = 1.7
     kernel: float = 4.0
-    redis_record: float = 1132.0
+    redis_record: float = 2294.0
     redis_nonce: float = 201.0
     redis_script: float = 14.0
 
