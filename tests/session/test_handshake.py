@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations, pairwise
 
 from qh3.quic.packet import get_retry_integrity_tag
@@ -16,6 +17,7 @@ from tests.session.link_ends import (
     LEFT,
     RIGHT,
     SECRET,
+    BareEnd,
     LinkEnd,
     answering_end,
     dialing_end,
@@ -193,30 +195,28 @@ class KeyTests(LinkCase):
         lines = [b"%d" % number for number in range(100)]
         self.assertEqual((self.alice.frames, self.bob.frames), (lines, lines))
 
+    def forgets(self, one: LinkEnd, stranger: BareEnd, prove: Callable[[], None]) -> None:
+        """What makes the binding can be found in a link until it is open, and not after."""
+        self.wire.run_until(lambda: stranger.received)
+        binding = stranger.engine.binding or b""
+        self.assertTrue([found for found in reachable(one.link) if makes(found, binding)])
+        prove()
+        self.wire.run(0.1)
+        self.assertTrue(one.opened)
+        self.assertEqual([found for found in reachable(one.link) if makes(found, binding)], [])
+
     def test_server_forgets(self) -> None:
         """The secret that the binding is made of is gone when the link is open."""
         stranger = dialing_end(BOB, self.wire.now)
         self.wire.attach(stranger, LEFT)
-        self.wire.run_until(lambda: stranger.received)
-        binding = stranger.engine.binding or b""
-        self.assertTrue([one for one in reachable(self.bob.link) if makes(one, binding)])
-        stranger.prove(ALICE, "client")
-        self.wire.run(0.1)
-        self.assertTrue(self.bob.opened)
-        self.assertEqual([one for one in reachable(self.bob.link) if makes(one, binding)], [])
+        self.forgets(self.bob, stranger, lambda: stranger.prove(ALICE, "client"))
         self.assertEqual(self.bob.link.key_exchange, "X25519MLKEM768")
 
     def test_client_forgets(self) -> None:
         """On the other side too."""
         stranger = answering_end(ALICE, self.wire.now)
         self.wire.attach(stranger, RIGHT)
-        self.wire.run_until(lambda: stranger.received)
-        binding = stranger.engine.binding or b""
-        self.assertTrue([one for one in reachable(self.alice.link) if makes(one, binding)])
-        stranger.prove(BOB, "server")
-        self.wire.run(0.1)
-        self.assertTrue(self.alice.opened)
-        self.assertEqual([one for one in reachable(self.alice.link) if makes(one, binding)], [])
+        self.forgets(self.alice, stranger, lambda: stranger.prove(BOB, "server"))
 
 
 class FirstFlightTests(LinkCase):
