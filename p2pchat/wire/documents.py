@@ -230,8 +230,8 @@ class Refusal(Members):
     """
     The refusal of an offer, or its withdrawal by its author.
 
-    :ivar reason: a word for programs: ``declined``, ``cancelled``, ``busy``,
-        ``unsupported-version``, ``clock``, ``no-handshake``.
+    :ivar reason: a word for programs: ``declined``, ``cancelled``, ``no-answer``, ``busy``,
+        ``clock``, ``no-handshake``; from a newer program ``unsupported-version``.
     :ivar detail: a sentence for the person.
     """
 
