@@ -41,10 +41,11 @@ from qh3.quic.configuration import QuicConfiguration
 from qh3.quic.connection import NetworkAddress, QuicConnection
 from qh3.quic.crypto import CIPHER_SUITES, derive_key_iv_hp
 from qh3.quic.packet import QuicErrorCode, QuicProtocolVersion
-from qh3.quic.tls_bridge import QuicTlsBridge
+from qh3.quic.tls_bridge import QuicTlsBridge, QuicTlsBridgeError
 from qh3.tls import (
     AlertDescription,
     AlertHandshakeFailure,
+    AlertUnexpectedMessage,
     CipherSuite,
     Epoch,
     Group,
@@ -68,6 +69,7 @@ CONNECTION_ID = 8  # bytes
 VERSION = QuicProtocolVersion.VERSION_1
 INITIAL_SUITE = CipherSuite.AES_128_GCM_SHA256  # of Initial packets, RFC 9001 section 5.2
 MAX_EARLY = 12  # datagrams that may wait for a key; a handshake has eight
+MAX_CRYPTO = 16 * 1024  # bytes of TLS under each kind of keys; ours has 2,000, and none afterwards
 IDLE_TIMEOUT = 600.0  # seconds; lost paths are noticed far above, a link outlives a tunnel
 MAX_RETIRED = 64  # connection ids of ours; qh3 goes through all of them with each packet
 INITIAL_RTT = (0.01, 0.333)  # seconds; least, and where nothing is known (RFC 9002 section 6.2.2)
@@ -162,6 +164,11 @@ def first_stream(is_client: bool) -> int:
     return 2 if is_client else 3
 
 
+def _refuse(_message: Any) -> None:
+    """Take no compressed certificate: with a Brotli library some bytes of it make gigabytes."""
+    raise AlertUnexpectedMessage
+
+
 class _KeyedConnection(QuicConnection):
     """
     A connection whose handshake only somebody with the secret can read or write.
@@ -213,12 +220,30 @@ class _KeyedConnection(QuicConnection):
         self._secret = b""
 
     def _create_tls(self, remote_source_cid: bytes | None) -> QuicTlsBridge:
-        """Make TLS, and have a look at the other side's hello before it."""
+        """Make TLS, and have a look before it at the other side's hello, and how much comes."""
         bridge = super()._create_tls(remote_source_cid)
+        bridge.receive_crypto = partial(  # type: ignore[method-assign]
+            self._bound_crypto, bridge.receive_crypto
+        )
         bridge.tls._supported_groups = [*self._groups]
+        setattr(bridge.tls, "_client_handle_compressed_certificate", _refuse)  # noqa: B010
         name = "_client_handle_hello" if self._is_client else "_server_handle_hello"
         setattr(bridge.tls, name, partial(self._judge_hello, getattr(bridge.tls, name)))
         return bridge
+
+    @staticmethod
+    def _bound_crypto(
+        take: Callable[..., None], epoch: Epoch, data: bytes, offset: int, **version: int
+    ) -> None:
+        """
+        Hand TLS what it is to have.
+
+        qh3 gathers a message of up to 16 MiB, and copies all of it with each packet that comes.
+        """
+        if offset + len(data) > MAX_CRYPTO:
+            code = QuicErrorCode.CRYPTO_BUFFER_EXCEEDED
+            raise QuicTlsBridgeError(code, "more than a handshake needs")
+        take(epoch, data, offset, **version)
 
     def _judge_hello(self, take: Callable[..., None], hello: Any, *outputs: Any) -> None:
         """

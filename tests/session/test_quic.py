@@ -11,7 +11,7 @@ from typing import Any, cast
 from hypothesis import given
 from hypothesis import strategies as st
 from qh3.quic.events import ConnectionIdRetired
-from qh3.tls import CipherSuite, Context
+from qh3.tls import AlertUnexpectedMessage, CipherSuite, Context, Epoch
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import HandshakeRefused, LinkClosed
@@ -23,6 +23,7 @@ from tests.session.memory import core, makes, reachable
 from tests.traversal.fake_wire import FakeWire
 
 DATAGRAM = quic.DATAGRAM_SIZE
+ENDLESS = 4 * quic.MAX_CRYPTO  # bytes
 
 
 def handshake() -> tuple[quic.Engine, quic.Engine]:
@@ -286,6 +287,41 @@ class StreamTests(SynchronousTestCase):
         self.assertIn(quic.StreamReset(6), self.carry())
         for stream in (6, 50):
             self.server.refuse(stream)
+
+
+class TlsTests(SynchronousTestCase):
+    """How much qh3's TLS is given."""
+
+    @each(0, 1)
+    def test_endless_message(self, sender: int) -> None:
+        """A message of TLS that goes on and on ends the link before much of it has come."""
+        ends = handshake()
+        writer, reader = ends[sender], ends[1 - sender]
+        core(writer).send_crypto(int(Epoch.ONE_RTT), 0, b"\x04\xff\xff\xff" + bytes(ENDLESS))
+        self.assertIn("more than a handshake needs", self.meet(writer, reader))
+
+    @staticmethod
+    def meet(writer: quic.Engine, reader: quic.Engine) -> str:
+        """Let datagrams pass until the reader's link ends; returns why."""
+        for step in range(100):
+            now = 101.0 + step / 10
+            try:
+                reader.receive_datagrams(writer.datagrams_to_send(now), now)
+                reader.handle_timer(now)
+                reader.poll()
+            except LinkClosed as error:
+                return str(error)
+            writer.receive_datagrams(reader.datagrams_to_send(now), now)
+            if writer.get_timer() is not None:
+                writer.handle_timer(now)
+        return ""
+
+    def test_compressed_certificate(self) -> None:
+        """A compressed certificate is refused: it may become any number of bytes."""
+        client = quic.dial(SECRET, 0.0)
+        (context,) = (one for one in reachable(client) if isinstance(one, Context))
+        with self.assertRaises(AlertUnexpectedMessage):
+            vars(context)["_client_handle_compressed_certificate"](None)
 
 
 class InitialTests(SynchronousTestCase):
