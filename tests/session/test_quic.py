@@ -278,6 +278,20 @@ class StreamTests(SynchronousTestCase):
         self.client.send(10, b"three")
         self.assertIn(quic.StreamData(10, b"three"), self.carry())
 
+    def test_gap(self) -> None:
+        """Where the first bytes are missing at most 2 MiB follow: they cost the reader memory."""
+        self.client.send(6, bytes(4 * 2**20))
+        lost, now, size = False, 101.0, 0
+        while now < 104.0:
+            for data in self.client.datagrams_to_send(now):
+                if lost and size < 3 * 2**20:
+                    size += len(data)
+                    self.server.receive_datagrams([data], now)
+                lost = True
+            self.client.receive_datagrams(self.server.datagrams_to_send(now), now)
+            now += 0.001
+        self.assertGreater(self.client.backlog(), 2**20)
+
     def test_reset(self) -> None:
         """A stream that is given up is told; to end one twice, or none, is nothing."""
         self.client.send(6, b"one")
