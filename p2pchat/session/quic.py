@@ -76,6 +76,9 @@ INITIAL_RTT = (0.01, 0.333)  # seconds; least, and where nothing is known (RFC 9
 # Bytes ahead of a gap; qh3 gives credit for all that comes.  It carries 100 Mbit/s at 0.1 seconds;
 # every other byte in a frame of its own, which a peer can send, makes qh3 hold 47 times as much.
 WINDOW = 2 * 1024 * 1024
+# Bytes that aren't acknowledged; both windows allow half.  Answers to QUIC's own frames wait for no
+# congestion window, and qh3 holds 400 bytes of each until it is acknowledged.
+MAX_IN_FLIGHT = 2 * WINDOW
 
 # Groups of RFC 8446 section 4.2.7 by the names that IANA gives them, the best first.
 GROUPS: dict[str, int] = {"X25519MLKEM768": Group.X25519ML768, "X25519": Group.X25519}
@@ -394,8 +397,16 @@ class Engine:
         return None if self._closed else self._connection.get_timer()
 
     def datagrams_to_send(self, now: float, most: int | None = None) -> list[bytes]:
-        """Return, and forget, what the engine wants to send, ``most`` datagrams of it."""
-        return self._guard(self._poll_transmit, now, most) or []
+        """
+        Return, and forget, what the engine wants to send, ``most`` datagrams of it.
+
+        :raises LinkClosed: the connection has ended, or too much isn't acknowledged.
+        """
+        sent = self._guard(self._poll_transmit, now, most) or []
+        core = self._connection._core if sent else None
+        if core is not None and core.bytes_in_flight > MAX_IN_FLIGHT:
+            raise LinkClosed("nothing of what was sent is acknowledged")
+        return sent
 
     def _poll_transmit(self, now: float, most: int | None) -> list[bytes]:
         """

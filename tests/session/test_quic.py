@@ -292,6 +292,15 @@ class StreamTests(SynchronousTestCase):
             now += 0.001
         self.assertGreater(self.client.backlog(), 2**20)
 
+    def test_no_acknowledgement(self) -> None:
+        """A connection ends where packet after packet goes out and none is acknowledged."""
+        sent = 0
+        with self.assertRaisesRegex(LinkClosed, "acknowledged"):
+            while sent < 200_000:
+                self.server.ping()
+                sent += len(self.server.datagrams_to_send(self.now + sent * 1e-6))
+        self.assertGreater(sent, 100_000)
+
     def test_reset(self) -> None:
         """A stream that is given up is told; to end one twice, or none, is nothing."""
         self.client.send(6, b"one")
