@@ -434,7 +434,7 @@ class Call:
         self._events.append(CallEnded(reason, explanation))
 
     def _abandon(self, failure: str, then: CallStage) -> None:
-        self.stage, self._deadline = then, None
+        self.stage, self._deadline, self._flight = then, None, b""
         if not self.attempt.is_over:  # during a pause it is over, and reported, already
             self._past.append(self.attempt.report(self.began, failure))
             self.attempt.give_up()
