@@ -30,7 +30,7 @@ leases: dict[UUID, float] = {}
 class Registration(BaseModel):  # type: ignore[misc]
     """The body of ``POST /register``."""
 
-    v: Annotated[int, Field(ge=1, le=1)]
+    v: Annotated[int, Field(ge=2, le=2)]
     iss: UUID
     aud: Annotated[str, Field(min_length=1, max_length=512)]
     iat: Annotated[float, Field(ge=0, lt=1e11)]
