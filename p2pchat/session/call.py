@@ -33,6 +33,7 @@ import attrs
 
 from p2pchat.errors import HandshakeRefused
 from p2pchat.identity.exchange import PeerIds
+from p2pchat.session.quic import DATAGRAM_SIZE
 from p2pchat.session.retry_gate import RetryGate
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.attempt import Attempt, extended
@@ -55,7 +56,6 @@ RING_TIMEOUT = 90.0  # seconds for a person to decide
 PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
 ANSWER_PAUSE = 1.0  # seconds before an answer is sent again whose reader wasn't there
 MAX_ANSWERS = 2  # times that it is sent again: an event stream is renewed within that
-DATAGRAM_SIZE = 1200  # bytes of each datagram of a client's first flight; RFC 9000 section 14.1
 MAX_REPORTS = 10  # attempts that are reported; the oldest go
 
 

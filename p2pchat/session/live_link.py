@@ -82,9 +82,7 @@ class LiveLink:
     _slot_end: float = 0.0
     _work_left: int = FRAMES  # in this slot
     _has_greeted: bool = False  # our HELLO is written, or about to be
-    _introduced: Introduced | None = (
-        None  # is told when there is a path: before, nothing can be answered
-    )
+    _introduced: Introduced | None = None  # waits for a path: before, nothing can be answered
     _is_broken: bool = False  # they broke a rule: nothing that follows costs or means anything
     _silent_at: float | None = None
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
