@@ -11,13 +11,12 @@ import tracemalloc
 from collections.abc import Callable
 from uuid import UUID
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from p2pchat import events
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.endpoint import MAX_OVER
 from p2pchat.wire.documents import Offer, Refusal
 from tests.session.pair import Pair
+from tests.session.test_peer_session import SessionCase
 
 
 def peer_ids(count: int) -> list[str]:
@@ -41,17 +40,8 @@ def calls_of(action: Callable[[], object]) -> int:
     return count
 
 
-class EndpointCase(SynchronousTestCase):
+class EndpointCase(SessionCase):
     """Alice and Bob, who accepts every call."""
-
-    def setUp(self) -> None:
-        self.pair = Pair()
-        self.alice, self.bob = self.pair.both
-
-    @property
-    def now(self) -> float:
-        """The time on the wire."""
-        return self.pair.wire.now
 
     def offer(self) -> Offer:
         """Return an offer of Alice's that isn't delivered."""
