@@ -22,7 +22,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, get_args
 
 import attrs
 
@@ -31,11 +31,11 @@ from p2pchat.session.callers import Callers, Ring
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.receipts import Receipts
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
-from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams
+from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams, OfAttempt
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.traversal.punching import PathMoved, RoundEnded
+from p2pchat.traversal.punching import PathMoved, RoundEnded, SizeProbed
 from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, RELAYS, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
@@ -46,7 +46,7 @@ MAX_OVER = 64  # sessions that are over, and of which the person may ask why
 
 _UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
 _CHAT_SOCKET = frozenset({CHAT_SOCKET})
-_OF_ATTEMPTS = (LinkDatagrams, PathMoved, RoundEnded)  # what concerns one session
+_OF_ATTEMPTS = get_args(OfAttempt)  # faster than the union
 
 
 class Standing(Protocol):
@@ -348,7 +348,7 @@ class Endpoint:
                 self._react(event, now)
         return any_came
 
-    def _hand_to_owner(self, event: LinkDatagrams | PathMoved | RoundEnded, now: float) -> None:
+    def _hand_to_owner(self, event: OfAttempt, now: float) -> None:
         """Hand what concerns an attempt to its session; nobody's is dropped."""
         session = self._owner(event.ufrag)
         if session is None:
@@ -360,6 +360,8 @@ class Endpoint:
                 session.path_moved(ufrag, path, now)
             case RoundEnded(ufrag, succeeded):
                 session.round_ended(ufrag, succeeded, now)
+            case SizeProbed():
+                pass  # nobody asks for one yet
 
     def _react(self, event: AgentEvent, now: float) -> None:
         match event:

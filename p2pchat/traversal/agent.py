@@ -31,7 +31,7 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.check_slots import CheckSlots
-from p2pchat.traversal.checks import CheckCredentials
+from p2pchat.traversal.checks import MAX_PADDED, CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, GatheringEvent, NetworkReturned
@@ -47,6 +47,7 @@ from p2pchat.traversal.punching import (
     PunchingEvent,
     RoundEnded,
     RouteHeard,
+    SizeProbed,
 )
 from p2pchat.traversal.relays import BasesChanged, Relays, RelaysEvent, StreamChange
 from p2pchat.traversal.remote_candidates import RemoteCandidates
@@ -75,8 +76,8 @@ class SocketsReleased:
     kept: frozenset[str]
 
 
-GatheringNews = CandidatesChanged | NetworkReturned
-AgentEvent = GatheringNews | PathMoved | RoundEnded | LinkDatagrams | SocketsReleased | StreamChange
+OfAttempt = LinkDatagrams | PathMoved | RoundEnded | SizeProbed  # what concerns one attempt
+AgentEvent = OfAttempt | CandidatesChanged | NetworkReturned | SocketsReleased | StreamChange
 
 RELAY_DELAY = 0.2  # seconds that direct checks have before a relay is asked for
 EARLY_CHECKS = 8  # of one attempt; more are sent again anyway
@@ -233,6 +234,11 @@ class Agent:
         if ufrag in self._attempts:
             self._attempts[ufrag].check_again(now)
 
+    def probe_size(self, ufrag: str, size: int, now: float) -> None:
+        """See :meth:`p2pchat.traversal.punching.Punching.probe_size`."""
+        if ufrag in self._attempts:
+            self._attempts[ufrag].probe_size(size, now)
+
     def _reconsider(self, attempt: Punching, now: float) -> None:
         """See whether an attempt needs more than plain checks, and do that."""
         if attempt.is_direct:
@@ -333,7 +339,7 @@ class Agent:
 
     def _receive_stun(self, data: bytes, route: Route, now: float) -> bool:
         try:
-            message = stun.decode(data)
+            message = stun.decode(data, most=MAX_PADDED)
         except RemoteProtocolError:
             return False
         if message.method != stun.BINDING:
@@ -349,7 +355,7 @@ class Agent:
         return [self._attempts[ufrag] for ufrag in self._slots.checking]
 
     def _receive_check(self, ufrag: str, message: stun.Message, route: Route, now: float) -> bool:
-        if ufrag in self._early:
+        if ufrag in self._early and "PADDING" not in message.attributes:  # those come later
             self._early[ufrag].append((message, route))
         attempt = self._attempts.get(ufrag)
         return attempt is not None and attempt.receive_request(message, route, now)
@@ -429,7 +435,7 @@ class Agent:
 
     def _take(self, event: GatheringEvent | PunchingEvent | RelaysEvent, now: float) -> None:
         match event:
-            case CheckDatagram() | RouteHeard() | PathMoved() | RoundEnded():
+            case CheckDatagram() | RouteHeard() | PathMoved() | RoundEnded() | SizeProbed():
                 attempt = self._attempts.get(event.ufrag)
                 if attempt is not None:  # else it was forgotten meanwhile
                     self._take_punched(attempt, event, now)
@@ -475,6 +481,8 @@ class Agent:
                 self._events.append(event)
                 if attempt.is_direct or isinstance(event, RoundEnded):
                     self._relieve(attempt)
+            case SizeProbed():
+                self._events.append(event)
 
     def _relieve(self, attempt: Punching) -> None:
         """Free what an attempt doesn't need any more: it has a direct path, or its round ended."""

@@ -27,9 +27,14 @@ RELAYED_PREFERENCE = 0  # type preferences, RFC 8445 section 5.1.2.2; in PRIORIT
 REFLEXIVE_PREFERENCE = 110  # ... the other side whether a check comes over a relay
 MAX_NOMINATION = 0xFFFFFF
 MAX_RESPONSE = 76  # bytes; an IPv6 address is told
-MAX_PADDED = 1200  # bytes of a padded response; a datagram of QUIC has no more
+MAX_PADDED = 65_504  # bytes of a padded check or response; what UDP over IPv4 has, in fours
 _TAIL = 32  # bytes of MESSAGE-INTEGRITY and FINGERPRINT
 _USE_CANDIDATE = 4  # bytes of the attribute
+
+
+def size(message: stun.Message) -> int:
+    """Return the bytes of a check or response that has MESSAGE-INTEGRITY and FINGERPRINT."""
+    return len(message.integrity_covers or b"") + _TAIL
 
 
 @attrs.frozen
@@ -61,6 +66,7 @@ class CheckCredentials:
         relayed: bool = False,
         nomination: int = 0,
         nominates: bool = False,
+        padded: int = 0,
     ) -> bytes:
         """
         Make a check.
@@ -68,6 +74,7 @@ class CheckCredentials:
         :param relayed: whether our relay carries it.
         :param nomination: the number of our nomination of its pair, or 0.
         :param nominates: whether that hasn't been answered yet.
+        :param padded: bytes that it is to have, a multiple of 4, if that is more than it needs.
         """
         preference = RELAYED_PREFERENCE if relayed else REFLEXIVE_PREFERENCE
         flags = {"USE_CANDIDATE": None} if nominates else {}
@@ -77,7 +84,16 @@ class CheckCredentials:
             PRIORITY=preference << 24 | nomination,
             **flags,
         )
-        return stun.encode(request, self.key, fingerprint=True)
+        return self._encode(request, padded)
+
+    def _encode(self, message: stun.Message, padded: int) -> bytes:
+        """Write a message, with PADDING up to a size if there is room for it."""
+        data = stun.encode(message, self.key, fingerprint=True)
+        room = min(padded, MAX_PADDED) - len(data) - 4  # a header of four bytes
+        if room < 0:
+            return data
+        attributes = {**message.attributes, "PADDING": bytes(room)}
+        return stun.encode(attrs.evolve(message, attributes=attributes), self.key, fingerprint=True)
 
     def max_request(self) -> int:
         """Return the bytes of a check that nominates, the longest there is."""
@@ -95,8 +111,7 @@ class CheckCredentials:
         is_relayed = priority >> 24 == RELAYED_PREFERENCE
         source = CandidateType.RELAYED if is_relayed else CandidateType.PEER_REFLEXIVE
         number = priority & MAX_NOMINATION if "USE-CANDIDATE" in attributes else None
-        covered = len(message.integrity_covers or b"")
-        return Check(source, number, covered + _TAIL if "PADDING" in attributes else 0)
+        return Check(source, number, size(message) if "PADDING" in attributes else 0)
 
     def response(self, message: stun.Message, source: Address, padded: int = 0) -> bytes:
         """
@@ -104,13 +119,7 @@ class CheckCredentials:
 
         :param padded: bytes that the answer is to have, if that is more than it needs.
         """
-        answer = stun.success(message, XOR_MAPPED_ADDRESS=source)
-        data = stun.encode(answer, self.key, fingerprint=True)
-        room = min(padded, MAX_PADDED) - len(data) - 4  # a header of four bytes
-        if room < 0:
-            return data
-        answer = stun.success(message, XOR_MAPPED_ADDRESS=source, PADDING=bytes(room))
-        return stun.encode(answer, self.key, fingerprint=True)
+        return self._encode(stun.success(message, XOR_MAPPED_ADDRESS=source), padded)
 
     def accepts(self, response: stun.Message) -> bool:
         """Tell whether a response is a success, and authentic."""

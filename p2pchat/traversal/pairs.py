@@ -16,6 +16,7 @@ from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.report import PairReport, in_ms, milliseconds
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, Route
+from p2pchat.traversal.size_probe import SizeProbe
 from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
 
@@ -41,6 +42,7 @@ class Pair:
     :ivar local: what our end is, by where the other side saw us.
     :ivar nominating: whether our USE-CANDIDATE hasn't been answered.
     :ivar nomination: the number of our nomination, or 0.
+    :ivar probe: of what size it carries, if one was begun in this round.
     """
 
     route: Route
@@ -57,6 +59,7 @@ class Pair:
     local: CandidateType = CandidateType.HOST
     nominating: bool = False
     nomination: int = 0
+    probe: SizeProbe | None = None
 
     @property
     def is_relayed(self) -> bool:
@@ -75,10 +78,13 @@ class Pair:
     def begin_round(self, now: float) -> None:
         """Check at once, or as soon as checks may begin, and then fast."""
         self.sends, self.due = 0, max(now, self.not_before)
+        self.probe = None
 
     def end_round(self) -> None:
         """Check no more."""
         self.due, self.nominating = None, False
+        if self.probe is not None:
+            self.probe.end()
 
     def nominate(self, number: int, now: float) -> None:
         """Check with USE-CANDIDATE, until that is answered."""
@@ -203,7 +209,17 @@ class Checklist:
 
     def get_timer(self) -> float | None:
         """Return when the next check is due."""
-        return earliest(*(pair.due for pair in self.pairs.values()))
+        probes = (probe.due for _, probe in self.probed())
+        return earliest(*(pair.due for pair in self.pairs.values()), *probes)
+
+    def probed(self) -> list[tuple[Pair, SizeProbe]]:
+        """Return the pairs of which a size is probed, or was in this round."""
+        return [(pair, pair.probe) for pair in self.pairs.values() if pair.probe is not None]
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether any probe goes on."""
+        return any(probe.due is not None for _, probe in self.probed())
 
 
 @attrs.frozen

@@ -47,6 +47,7 @@ from enum import Enum
 
 import attrs
 
+from p2pchat.traversal import checks
 from p2pchat.traversal.check_slots import CheckSlots
 from p2pchat.traversal.checks import MAX_PADDED, MAX_RESPONSE, Check, CheckCredentials
 from p2pchat.traversal.earliest import earliest
@@ -57,6 +58,7 @@ from p2pchat.traversal.port_guessing import GuessingRun
 from p2pchat.traversal.report import GuessingReport, PairReport, milliseconds
 from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram, Route
 from p2pchat.traversal.selection import select
+from p2pchat.traversal.size_probe import ProbeState, SizeProbe
 from p2pchat.traversal.strategy import Strategy
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
@@ -115,16 +117,33 @@ class RoundEnded:
     succeeded: bool
 
 
-PunchingEvent = CheckDatagram | RouteHeard | PathMoved | RoundEnded
+@attrs.frozen
+class SizeProbed:
+    """It was found out whether a route carries datagrams with this many bytes of UDP payload."""
+
+    ufrag: str
+    route: Route
+    size: int
+    is_carried: bool
+
+
+PunchingEvent = CheckDatagram | RouteHeard | PathMoved | RoundEnded | SizeProbed
 
 
 @attrs.frozen
 class SentCheck:
-    """A check that wasn't answered yet; ``nominated`` by USE-CANDIDATE in it."""
+    """
+    A check that wasn't answered yet.
+
+    :ivar nominated: whether by USE-CANDIDATE in it.
+    :ivar probe: what it is a padded check of, or a control where it isn't ``padded``.
+    """
 
     pair: Pair
     at: float
-    nominated: bool
+    nominated: bool = False
+    probe: SizeProbe | None = None
+    padded: int = 0
 
 
 @attrs.define(eq=False)
@@ -181,6 +200,7 @@ class Punching:
     _round_length: float = FIRST_ROUND
     _low_ttl_until: float = 0.0
     _select_at: float | None = None
+    _wanted_size: int = 0  # bytes that the path in use is to be probed with
 
     def __attrs_post_init__(self) -> None:
         self._max_check = self.credentials.max_request()
@@ -236,6 +256,28 @@ class Punching:
         self._ask_for_round(now, LATER_ROUND)
         self.handle_timer(now)
 
+    def probe_size(self, size: int, now: float) -> None:
+        """
+        Find out whether the path in use carries datagrams of a size; a :class:`SizeProbed` follows.
+
+        None follows where the path answers nothing, or is left meanwhile.
+
+        :param size: bytes of UDP payload, a multiple of 4.
+        """
+        self._wanted_size = size
+        if self.phase is AttemptPhase.CHECKING:
+            self._begin_probe(now)
+            self.handle_timer(now)
+        else:
+            self.check_again(now)
+
+    def _begin_probe(self, now: float) -> None:
+        """Begin the probe that is wanted, once the path in use was found to be valid."""
+        pair = self._pair_in_use()
+        if self._wanted_size and pair is not None and pair.is_valid(self._round_started):
+            pair.probe = SizeProbe(self._wanted_size, pair.rtt, now)
+            self._wanted_size = 0
+
     def begin_guessing(self, strategy: Strategy, target: Address, begins_at: float) -> None:
         """Guess ports, too, until there is a direct path or the round ends."""
         check = self.credentials.request(self._random_bytes(12))  # responses aren't needed
@@ -284,6 +326,10 @@ class Punching:
         self._sent.clear()
         self.checklist.end_round()
         self.outbox.append(RoundEnded(self.ufrag, succeeded))
+
+    def _is_over(self, now: float) -> bool:
+        """Tell whether the round has had its time, and no probe goes on."""
+        return now >= self._round_ends and not self.checklist.is_probing
 
     def _stop_guessing(self) -> None:
         if self.guessing is not None:
@@ -359,11 +405,28 @@ class Punching:
         pair.check_answered(now - sent.at, self._round_started, now)
         pair.local = self._local_type(source, stun.mapped_address(message))
         self._hear(source, True)
+        self._take_probe(sent, checks.size(message), now)
         if not pair.is_relayed and self.phase is AttemptPhase.CHECKING:
             # What is still to come can only be a better direct pair.
             self._round_ends = min(self._round_ends, now + SETTLING)
         self._select(now)
+        self._begin_probe(now)  # sent as the timer is handled: our answers go out before it
         return True
+
+    def _take_probe(self, sent: SentCheck, octets: int, now: float) -> None:
+        """Take what an answer says of the size that its pair carries."""
+        probe = sent.probe
+        if probe is None:
+            return
+        before = probe.state
+        if sent.padded:
+            probe.answered(octets, now)
+        else:
+            probe.control_answered()
+        if probe.state is not before:
+            is_carried = probe.state is ProbeState.CARRIED
+            route = sent.pair.route
+            self.outbox.append(SizeProbed(self.ufrag, route, probe.size, is_carried))
 
     def _local_type(self, route: Route, mapped: Address | None) -> CandidateType:
         if route.is_relayed:
@@ -434,11 +497,14 @@ class Punching:
         if self._select_at is not None and now >= self._select_at:
             self._select_at = None
             self._select(now)
-        if now >= self._round_ends:
+        if self._is_over(now):
             self._end_round()
             return
         for pair in self.checklist.due(now):
             self._check(pair, now)
+        for pair, probe in self.checklist.probed():
+            if probe.is_due(now):
+                self._send_probe(pair, probe, now)
         if self.guessing is not None:
             for datagram in self.guessing.take_due(now, self._lets_out(now)):
                 self._send(datagram)
@@ -471,6 +537,20 @@ class Punching:
             if self.may_send(to, len(data), now):
                 self._send(Datagram(data, to.address, base=to.base))
 
+    def _send_probe(self, pair: Pair, probe: SizeProbe, now: float) -> None:
+        """Send a padded check, and its control."""
+        route = pair.route
+        for padded in (probe.size, 0) if probe.has_control else (probe.size,):
+            if not self.may_send(route, max(padded, self._max_check), now):
+                probe.held_back(RETRY_DELAY, now)
+                return
+            identifier = self._random_bytes(12)
+            check = self.credentials.request(identifier, route.is_relayed, padded=padded)
+            self._send(Datagram(check, route.address, base=route.base))
+            self._sent[identifier] = SentCheck(pair, now, probe=probe, padded=padded)
+            pair.checks_sent += 1
+        probe.check_sent(now)
+
     def _send(self, datagram: Datagram) -> None:
         self.outbox.append(CheckDatagram(self.ufrag, datagram))
 
@@ -480,7 +560,8 @@ class Punching:
             return None
         guessing = None if self.guessing is None else self.guessing.get_timer()
         due = self.checklist.get_timer()
-        return earliest(self._round_ends, guessing, self._select_at, due)
+        ends = self._round_ends if not self.checklist.is_probing else None
+        return earliest(ends, guessing, self._select_at, due)
 
     # -- reports
 

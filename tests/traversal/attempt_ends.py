@@ -7,7 +7,7 @@ from random import Random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.checks import CheckCredentials
+from p2pchat.traversal.checks import MAX_PADDED, CheckCredentials
 from p2pchat.traversal.pairs import Checklist, Path
 from p2pchat.traversal.punching import AttemptPhase, PathMoved, Punching, RoundEnded
 from p2pchat.traversal.reachability import families
@@ -43,7 +43,7 @@ class End:
 
     def receive(self, data: bytes, source: Address, now: float) -> None:
         """Take a datagram."""
-        message = stun.decode(data)
+        message = stun.decode(data, most=MAX_PADDED)
         is_request = message.message_class is stun.MessageClass.REQUEST
         one = self.punching
         take = one.receive_request if is_request else one.receive_response
@@ -69,7 +69,8 @@ class End:
         """Return the requests sent so far, and forget them."""
         sent, self.sent = self.sent, []
         request = stun.MessageClass.REQUEST
-        return [one for one in sent if stun.decode(one.data).message_class is request]
+        read = [(one, stun.decode(one.data, most=MAX_PADDED)) for one in sent]
+        return [one for one, message in read if message.message_class is request]
 
     def _note(self) -> None:
         self.moves += [one.path for one in take(self.punching, PathMoved)]

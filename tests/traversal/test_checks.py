@@ -28,6 +28,16 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(THEIRS.read(stun.decode(data)), expected)
         self.assertLessEqual(len(data), OURS.max_request())
 
+    @given(st.integers(0, MAX_PADDED // 4 + 10))
+    def test_padded(self, quads: int) -> None:
+        """A padded check has the size that was asked for, or what it needs; MAX_PADDED at most."""
+        data = OURS.request(bytes(12), padded=4 * quads)
+        least = len(OURS.request(bytes(12)))
+        self.assertIn(len(data), {least, min(4 * quads, MAX_PADDED)})
+        read = THEIRS.read(stun.decode(data, most=MAX_PADDED))
+        assert read is not None
+        self.assertEqual(read.padded, len(data) if len(data) > least else 0)
+
     def test_bare(self) -> None:
         """A check without PRIORITY comes straight from its sender."""
         request = stun.request(bytes(12), USERNAME="theirs:ours")
@@ -57,7 +67,7 @@ class ResponseTests(SynchronousTestCase):
         self.assertEqual(response.transaction_id, b"t" * 12)
         self.assertEqual(stun.mapped_address(response), SOURCE)
 
-    @given(st.integers(0, 400), st.integers(0, 400))
+    @given(st.integers(0, 400), st.integers(0, 16_390))
     def test_padded(self, asked: int, given: int) -> None:
         """The answer to a padded check is as long, if it is to be; MAX_PADDED at most."""
         request = stun.request(bytes(12), USERNAME="theirs:ours", PADDING=bytes(4 * asked))
@@ -70,7 +80,7 @@ class ResponseTests(SynchronousTestCase):
         least = len(THEIRS.response(stun.decode(data), SOURCE))
         answer = THEIRS.response(stun.decode(data), SOURCE, 4 * given)
         self.assertEqual(len(answer), max(least, min(4 * given, MAX_PADDED)))
-        self.assertTrue(OURS.accepts(stun.decode(answer)))
+        self.assertTrue(OURS.accepts(stun.decode(answer, most=MAX_PADDED)))
 
     def test_forged(self) -> None:
         """Neither an answer with another key nor an error is accepted."""

@@ -1,0 +1,193 @@
+"""Tests of :mod:`p2pchat.traversal.size_probe`, alone and in an attempt on a wire."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat.traversal.punching import AttemptPhase, SizeProbed
+from p2pchat.traversal.routes import Route
+from p2pchat.traversal.size_probe import (
+    BASE_SIZE,
+    CONTROLS,
+    INTERVAL,
+    LONGEST,
+    MAX_SENT,
+    ProbeState,
+    SizeProbe,
+)
+from tests.cases import each
+from tests.traversal.attempt_ends import B1, PunchingCase
+from tests.traversal.fake_wire import Link
+from tests.traversal.outboxes import take
+
+NOW, RTT = 100.0, 0.1
+
+
+class ProbeTests(SynchronousTestCase):
+    """When padded checks go out, and what their answers say."""
+
+    def setUp(self) -> None:
+        self.probe = SizeProbe(BASE_SIZE, RTT, NOW)
+
+    def send(self) -> float:
+        """Send the next padded check when it is due; returns that time."""
+        due = self.probe.due
+        assert due is not None
+        self.assertTrue(self.probe.is_due(due))
+        self.probe.check_sent(due)
+        return due
+
+    def test_times(self) -> None:
+        """One at once, the next when the first could have been answered, and then one after one."""
+        times = [round(self.send() - NOW, 6) for _ in range(4)]
+        self.assertEqual(times, [0.0, 0.125, 0.175, 0.225])
+
+    def test_controls(self) -> None:
+        """The first goes out alone, each later one with a small one beside it."""
+        self.assertFalse(self.probe.has_control)
+        self.send()
+        self.assertTrue(self.probe.has_control)
+
+    def test_carried(self) -> None:
+        """An answer of the size decides it, whatever became of others."""
+        self.send()
+        for _ in range(CONTROLS - 1):
+            self.probe.control_answered()
+        self.probe.answered(BASE_SIZE, NOW + 1)
+        self.assertEqual((self.probe.state, self.probe.due), (ProbeState.CARRIED, None))
+        self.probe.control_answered()
+        self.assertIs(self.probe.state, ProbeState.CARRIED)
+
+    def test_lost(self) -> None:
+        """So do CONTROLS small answers without one; a late one says that it was wrong."""
+        self.send()
+        for _ in range(CONTROLS):
+            self.assertIs(self.probe.state, ProbeState.PROBING)
+            self.probe.control_answered()
+        self.assertEqual((self.probe.state, self.probe.due), (ProbeState.LOST, None))
+        self.probe.answered(BASE_SIZE, NOW + 9)
+        self.assertIs(self.probe.state, ProbeState.CARRIED)
+
+    def test_short(self) -> None:
+        """A short answer says nothing; after the first one the next padded check is due at once."""
+        self.send()
+        self.probe.answered(76, NOW + 0.1)
+        self.assertEqual(self.probe.due, NOW + 0.1)
+        self.send()
+        self.probe.answered(76, NOW + 0.12)
+        self.assertEqual(self.probe.due, NOW + 0.1 + INTERVAL)
+
+    def test_ends(self) -> None:
+        """Without any answer it ends after LONGEST, with MAX_SENT sent at most."""
+        sent = 0
+        while (due := self.probe.due) is not None:
+            if self.probe.is_due(due):
+                self.probe.check_sent(due)
+                sent += 1
+            self.assertLess(due, NOW + LONGEST + 1)
+        self.assertIs(self.probe.state, ProbeState.UNDECIDED)
+        self.assertLessEqual(sent, MAX_SENT)
+
+    def test_held_back(self) -> None:
+        """What the limits hold back for ever ends, too."""
+        while (due := self.probe.due) is not None:
+            if self.probe.is_due(due):
+                self.probe.held_back(0.05, due)
+        self.assertIs(self.probe.state, ProbeState.UNDECIDED)
+
+
+class WireCase(PunchingCase):
+    """Alice probes the path to Bob."""
+
+    def probed(self) -> list[SizeProbed]:
+        """Take what was found out."""
+        return take(self.alice.punching, SizeProbed)
+
+    def probe(self, size: int = BASE_SIZE) -> tuple[list[bool], float]:
+        """Probe a size, and return what was found out, and in what time."""
+        start = self.wire.now
+        self.alice.punching.probe_size(size, start)
+        outbox = self.alice.punching.outbox
+        self.wire.run_until(
+            lambda: SizeProbed in map(type, outbox) or self.alice.get_timer() is None
+        )
+        return [one.is_carried for one in self.probed()], self.wire.now - start
+
+
+class WireTests(WireCase):
+    """What is found out of a real exchange."""
+
+    @each(100, BASE_SIZE, 1452, 9000)
+    def test_carried(self, size: int) -> None:
+        """A path that carries the size is found to within two round trips; who asks is told."""
+        self.joined()
+        self.wire.run(1)
+        self.alice.punching.probe_size(size, self.wire.now)
+        self.wire.run(0.041)
+        self.assertEqual(self.probed(), [SizeProbed("aaaa", Route(B1), size, True)])
+        self.assertEqual(self.path(self.alice), B1)
+
+    def test_in_a_round(self) -> None:
+        """While checks are on anyway it is probed at once."""
+        self.joined()
+        self.assertIs(self.alice.punching.phase, AttemptPhase.CHECKING)
+        self.alice.punching.probe_size(BASE_SIZE, self.wire.now)
+        self.wire.run(0.021)
+        (found,) = self.probed()
+        self.assertTrue(found.is_carried)
+
+    def test_lost(self) -> None:
+        """A path that loses the size is found out in little more than half a second."""
+        self.joined(Link(most=BASE_SIZE - 1))
+        self.wire.run(1)
+        found, took = self.probe()
+        self.assertEqual(found, [False])
+        self.assertLess(took, 0.65)
+
+    @each(*range(8))
+    def test_loss(self, seed: int) -> None:
+        """A path that loses 40 % each way, whatever the size, carries it."""
+        self.lay(seed)
+        self.joined(Link(loss=0.4, jitter=0.02))
+        self.wire.run(6)
+        found, took = self.probe()
+        self.assertEqual(found, [True])
+        self.assertLess(took, 3)
+
+    def test_loss_lost(self) -> None:
+        """One that loses 40 % each way and all of the size is found out, too."""
+        self.joined(Link(loss=0.4, most=BASE_SIZE - 1))
+        self.wire.run(6)
+        found, took = self.probe()
+        self.assertEqual(found, [False])
+        self.assertLess(took, 3)
+
+    def test_long_queue(self) -> None:
+        """Nor is a path taken for a small one whose round trip grows to 3 seconds meanwhile."""
+        link = self.joined()
+        self.wire.run(1)
+        self.alice.punching.probe_size(BASE_SIZE, self.wire.now)
+        self.wire.run(0.021)
+        self.probed()
+        link.latency = 1.5
+        found, _ = self.probe()
+        self.assertNotIn(False, found)
+
+    def test_dead(self) -> None:
+        """Of a path that answers nothing nothing is found out, and the probe ends."""
+        link = self.joined()
+        self.wire.run(1)
+        link.loss = 1.0
+        self.alice.punching.probe_size(BASE_SIZE, self.wire.now)
+        self.wire.run(10)
+        self.assertEqual(self.probed(), [])
+        self.assertIsNone(self.alice.get_timer())
+
+    def test_small_answers(self) -> None:
+        """Who answers small checks only makes us send a dozen padded ones."""
+        self.joined(Link(most=BASE_SIZE - 1))
+        self.wire.run(1)
+        self.alice.sent.clear()
+        self.probe()
+        padded = [one for one in self.alice.sent if len(one.data) >= BASE_SIZE]
+        self.assertLessEqual(len(padded), CONTROLS + 2)
