@@ -66,7 +66,7 @@ class RawPeer:
     _theirs: str = ""
     _key: bytes = b""
     _target: Address | None = None
-    _engine: quic.Engine | None = None
+    _connection: quic.QuicConnection | None = None
     _udp: socket.socket = attrs.field(init=False)
     _web: Connection = attrs.field(init=False)
 
@@ -126,13 +126,13 @@ class RawPeer:
         """Check until the other side has checked back, answer its flight, prove, and say HELLO."""
         kept, quic.WINDOW = quic.WINDOW, quic.WINDOW if self.reads else 0
         certificate = make_certificate(os.urandom(32), time.time())
-        self._engine = quic.answer(secret, certificate, time.monotonic(), 0.001)
+        self._connection = quic.answer(secret, certificate, time.monotonic(), 0.001)
         quic.WINDOW = kept
         starts = range(0, len(flight), quic.DATAGRAM_SIZE)
         datagrams = [flight[start : start + quic.DATAGRAM_SIZE] for start in starts]
-        self._engine.receive_datagrams(datagrams, time.monotonic())
+        self._connection.receive_datagrams(datagrams, time.monotonic())
         until, check_at = time.monotonic() + PATIENCE, 0.0
-        while self._engine.binding is None or not self._engine.is_ready:
+        while self._connection.binding is None or not self._connection.is_ready:
             now = time.monotonic()
             if now > until:
                 raise SystemExit("no link comes about")
@@ -140,7 +140,7 @@ class RawPeer:
                 self._check()
                 check_at = now + 0.1
             self.turn()
-        proof = make_proof(self.identity, "server", self._engine.binding, self.other)
+        proof = make_proof(self.identity, "server", self._connection.binding, self.other)
         self.write(encode_frame(messages.encode(proof)))
         self.say(messages.Hello("raw"))
         ids = (peer_id_octets(self.identity.peer_id), peer_id_octets(self.other))
@@ -165,18 +165,18 @@ class RawPeer:
 
     def write(self, data: bytes, stream: int = CONTROL) -> None:
         """Write bytes to a stream of the link, when QUIC can."""
-        assert self._engine is not None
-        self._engine.send(stream, data)
+        assert self._connection is not None
+        self._connection.send(stream, data)
 
     @property
     def room(self) -> bool:
         """Whether QUIC has sent nearly all that it was given."""
-        assert self._engine is not None
-        return self._engine.backlog() < AHEAD
+        assert self._connection is not None
+        return self._connection.backlog() < AHEAD
 
     def turn(self) -> None:
         """Take what has come, send what is due."""
-        assert self._engine is not None and self._target is not None
+        assert self._connection is not None and self._target is not None
         self._udp.settimeout(TURN)
         try:
             for _ in range(64):
@@ -184,17 +184,17 @@ class RawPeer:
                 self._udp.settimeout(0)
         except (TimeoutError, BlockingIOError):
             pass
-        now, wanted = time.monotonic(), self._engine.get_timer()
+        now, wanted = time.monotonic(), self._connection.get_timer()
         if wanted is not None and wanted <= now:
-            self._engine.handle_timer(now)
-        self._engine.take()
-        for data in self._engine.datagrams_to_send(now):
+            self._connection.handle_timer(now)
+        self._connection.take()
+        for data in self._connection.datagrams_to_send(now):
             self._udp.sendto(data, self._target)
 
     def _take(self, data: bytes, source: Address) -> None:
-        assert self._engine is not None
+        assert self._connection is not None
         if classify(data) is Kind.QUIC:
-            self._engine.receive_datagrams([data], time.monotonic())
+            self._connection.receive_datagrams([data], time.monotonic())
             return
         try:
             message = stun.decode(data)

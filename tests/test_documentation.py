@@ -480,7 +480,7 @@ class NumberTests(SynchronousTestCase):
             f"within {live_link.REVIVAL:g} seconds of the new path",
             f"repeated for {peer_session.RESCUE_PATIENCE:g} seconds",
             f"must hold within {link.PROOF_DEADLINE:g} seconds",
-            f"may keep up to {quic.MAX_EARLY} datagrams and give them to the engine again",
+            f"may keep up to {quic.MAX_EARLY} datagrams and give them to QUIC again",
             f"keeps the first {flight.MAX_KEPT} datagrams that it sent",
             f"and {flight.FIRST_WAIT} seconds after the first one, then at twice the distance "
             f"each, {flight.REPEATS} times",

@@ -10,15 +10,15 @@ Carries streams of bytes.  The first frame on each side's first unidirectional s
 stream*, is PROOF, and nothing that comes is handed on before the other side's proof holds: it is
 held, HELD bytes at most.  Nothing of ours but our own proof is sent before that either, unless the
 owner *writes early*: then more may follow our proof at once.  Refuses: another first frame
-than PROOF, and whatever the engine refuses.
+than PROOF, and whatever QUIC refuses.
 
 Once open, the link keeps pauses from its connection (:mod:`p2pchat.session.link_clock`): after
 PROBES probe timeouts without an answer link time stands, and a PING frame knocks now and then.
 
-Each side makes one engine, from the secret of the attempt, when it is started.  Until the handshake
-is done, what a side has sent is sent again now and then (:mod:`p2pchat.session.flight`).  Before
-its owner says that there is a path, the side that waits sends at most AMPLIFICATION times the bytes
-that came: the address that its first datagrams go to may be a forged one.
+Each side makes one QUIC connection, from the secret of the attempt, when it is started.  Until the
+handshake is done, what a side has sent is sent again now and then (:mod:`p2pchat.session.flight`).
+Before its owner says that there is a path, the side that waits sends at most AMPLIFICATION times
+the bytes that came: the address that its first datagrams go to may be a forged one.
 
 The link knows no addresses: its datagrams go over whatever path its owner has.
 """
@@ -108,7 +108,7 @@ class Link:
     writes_early: bool = False
     key_exchanges: tuple[str, ...] = quic.KEY_EXCHANGES
     state: LinkState = LinkState.PROVING
-    _engine: quic.Engine | None = None
+    _connection: quic.QuicConnection | None = None
     _flight: Flight = attrs.Factory(Flight)
     _allowance: int | None = None  # bytes that may go out before there is a path; None for any
     _clock: LinkClock = attrs.Factory(LinkClock)
@@ -129,10 +129,10 @@ class Link:
         """Begin: the dialing side makes its first flight, the other waits for it."""
         self._deadline = now + PROOF_DEADLINE
         if self.dials:
-            self._engine = quic.dial(self.secret, self._time(now), self.rtt, self.key_exchanges)
+            self._connection = quic.dial(self.secret, self._time(now), self.rtt, self.key_exchanges)
         else:
             given = self._time(now), self.rtt, self.key_exchanges
-            self._engine = quic.answer(self.secret, self.certificate, *given)
+            self._connection = quic.answer(self.secret, self.certificate, *given)
             self._allowance = 0
         self.secret = b""
 
@@ -151,62 +151,62 @@ class Link:
 
     def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Take QUIC datagrams, over this link's paths or by a document."""
-        engine = self._engine
-        if engine is None or self.state is LinkState.ENDED:
+        connection = self._connection
+        if connection is None or self.state is LinkState.ENDED:
             return
         if self._allowance is not None:
             self._allowance += AMPLIFICATION * sum(len(data) for data in datagrams)
         # What comes is heard: nobody sleeps any more.
         self._clock.go_on(now, self.rtt or UNKNOWN_RTT)
         try:
-            engine.receive_datagrams(datagrams, self._time(now))
-            self._step(engine)
-            self._renew_keys(engine, now)
+            connection.receive_datagrams(datagrams, self._time(now))
+            self._step(connection)
+            self._renew_keys(connection, now)
         except P2PChatError as error:
             self._end(error, now)
         self._may_probe()
 
-    def _renew_keys(self, engine: quic.Engine, now: float) -> None:
+    def _renew_keys(self, connection: quic.QuicConnection, now: float) -> None:
         """
         Forget the secrets of the handshake when it is done; have new keys soon after, and hourly.
 
         The dialing side asks for them, just when something came; two updates leave nothing of the
-        first keys in the engine.
+        first keys in qh3.
         """
-        if self.state is not LinkState.OPEN or not engine.is_confirmed:
+        if self.state is not LinkState.OPEN or not connection.is_confirmed:
             return
         if self._keys_at is None:
-            engine.forget_handshake()
+            connection.forget_handshake()
             self._keys_at = now
-        if self.dials and now >= self._keys_at and engine.update_keys():
+        if self.dials and now >= self._keys_at and connection.update_keys():
             self._key_updates += 1
             self._keys_at = now + (FIRST_KEYS if self._key_updates < 2 else KEYS)
 
     @property
     def key_exchange(self) -> str:
         """Name of the key exchange that was negotiated, "" before."""
-        return "" if self._engine is None else self._engine.key_exchange
+        return "" if self._connection is None else self._connection.key_exchange
 
     def handle_timer(self, now: float) -> None:
-        """Let the engine do what is due, and keep the deadline."""
+        """Let QUIC do what is due, and keep the deadline."""
         if self.state is LinkState.ENDED:
             return
         if self.state is LinkState.PROVING and now >= self._deadline:
             self._end(LinkClosed("the other side proved no identity in time"), now)
-        elif self._engine is not None:
+        elif self._connection is not None:
             try:
-                self._pass_time(self._engine, now)
+                self._pass_time(self._connection, now)
             except P2PChatError as error:
                 self._end(error, now)
 
-    def _pass_time(self, engine: quic.Engine, now: float) -> None:
+    def _pass_time(self, connection: quic.QuicConnection, now: float) -> None:
         self._flight.handle_timer(now)
         if self._clock.is_standing:
-            self._knock(engine, now)
+            self._knock(connection, now)
             return
-        engine.handle_timer(self._time(now))
-        self._step(engine)
-        if self.state is LinkState.OPEN and engine.probes >= self._probes:
+        connection.handle_timer(self._time(now))
+        self._step(connection)
+        if self.state is LinkState.OPEN and connection.probes >= self._probes:
             self._clock.stand(now)
             self._knock_wait = max(KNOCK[0], self.rtt)
             self._knock_at = now + self._knock_wait
@@ -214,18 +214,20 @@ class Link:
     # -- link time
 
     def _time(self, now: float) -> float:
-        return self._clock.time(now, None if self._engine is None else self._engine.get_timer())
+        return self._clock.time(
+            now, None if self._connection is None else self._connection.get_timer()
+        )
 
-    def _knock(self, engine: quic.Engine, now: float) -> None:
+    def _knock(self, connection: quic.QuicConnection, now: float) -> None:
         """Ask once more, at growing distances; the answer lets link time go on."""
         if self.state is LinkState.OPEN and now >= self._knock_at:
-            engine.ping()
+            connection.ping()
             self._knock_wait = min(2 * self._knock_wait, KNOCK[1])
             self._knock_at = now + self._knock_wait
 
     def _may_probe(self) -> None:
-        if self.state is LinkState.OPEN and self._engine is not None:
-            self._probes = self._engine.probes + PROBES
+        if self.state is LinkState.OPEN and self._connection is not None:
+            self._probes = self._connection.probes + PROBES
 
     def wake(self, now: float) -> None:
         """A path was found, or the one of now verified: what wasn't answered is sent again."""
@@ -239,14 +241,14 @@ class Link:
 
     def path_lost(self) -> None:
         """Take the next path for another one: what QUIC knows of this one means nothing there."""
-        if self._engine is not None:
-            self._engine.forget_path()
+        if self._connection is not None:
+            self._connection.forget_path()
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called."""
         if self.state is LinkState.ENDED:
             return None
-        due = None if self._engine is None else self._engine.get_timer()
+        due = None if self._connection is None else self._connection.get_timer()
         found = earliest(self._flight.get_timer(), self._clock.our_time(due))
         if self.state is LinkState.PROVING:
             return earliest(found, self._deadline)
@@ -254,36 +256,36 @@ class Link:
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return, and forget, what goes out over the path."""
-        if self._engine is None:
+        if self._connection is None:
             return []
         try:
-            if self._engine.is_confirmed:
+            if self._connection.is_confirmed:
                 self._flight.forget()
-                return self._datagrams(self._engine, now)
-            return self._handshake_datagrams(self._engine, now)
+                return self._datagrams(self._connection, now)
+            return self._handshake_datagrams(self._connection, now)
         except LinkClosed as error:
             self._end(error, now)
             return []
 
-    def _handshake_datagrams(self, engine: quic.Engine, now: float) -> list[bytes]:
+    def _handshake_datagrams(self, connection: quic.QuicConnection, now: float) -> list[bytes]:
         """Return what goes out during the handshake, within the allowance."""
         again = self._flight.take_due()
         if self._allowance is None:
-            fresh = self._datagrams(engine, now)
+            fresh = self._datagrams(connection, now)
         else:
             room = self._allowance // quic.DATAGRAM_SIZE
             again = again[:room]
-            fresh = engine.datagrams_to_send(self._time(now), room - len(again))
+            fresh = connection.datagrams_to_send(self._time(now), room - len(again))
             self._allowance -= sum(len(data) for data in (*again, *fresh))
         self._flight.sent(fresh, now)
         return again + fresh
 
-    def _datagrams(self, engine: quic.Engine, now: float) -> list[bytes]:
+    def _datagrams(self, connection: quic.QuicConnection, now: float) -> list[bytes]:
         """Where link time stands nothing is paced; what is under way has its bound all the same."""
-        datagrams = engine.datagrams_to_send(self._time(now))
-        while self._clock.is_standing and (paced := engine.paced) is not None:
+        datagrams = connection.datagrams_to_send(self._time(now))
+        while self._clock.is_standing and (paced := connection.paced) is not None:
             self._clock.skip_to(paced)
-            more = engine.datagrams_to_send(self._time(now))
+            more = connection.datagrams_to_send(self._time(now))
             if not more:
                 break
             datagrams += more
@@ -313,21 +315,21 @@ class Link:
 
         :raises LinkClosed: the link isn't writable.
         """
-        if not self.is_writable or self._engine is None:
+        if not self.is_writable or self._connection is None:
             raise LinkClosed("the link is not open")
         try:
-            self._engine.send(stream, data, end)
+            self._connection.send(stream, data, end)
         except LinkClosed as error:
             self._end(error, 0.0)
 
     def refuse(self, stream: int) -> None:
         """Have nothing to do with a stream of the other side, in either direction."""
-        if self._engine is not None:
-            self._engine.refuse(stream)
+        if self._connection is not None:
+            self._connection.refuse(stream)
 
     def backlog(self) -> int:
         """Return how many bytes wait for a first transmission."""
-        return 0 if self._engine is None else self._engine.backlog()
+        return 0 if self._connection is None else self._connection.backlog()
 
     def hurry(self, now: float) -> None:
         """Let what waits go out without pacing: the link is about to be closed."""
@@ -337,18 +339,18 @@ class Link:
         """End the link, telling the other side where possible."""
         self._end(LinkClosed(reason), now)
 
-    def _step(self, engine: quic.Engine) -> None:
-        if not self._proved and (binding := engine.binding) is not None:
+    def _step(self, connection: quic.QuicConnection) -> None:
+        if not self._proved and (binding := connection.binding) is not None:
             proof = make_proof(self.identity, self._role(self.dials), binding, self.peer_id)
-            engine.send(self.control, encode_frame(messages.encode(proof)))
+            connection.send(self.control, encode_frame(messages.encode(proof)))
             self._proved = True
             if self.writes_early:
                 self._events.append(LinkWritable())
-        for event in engine.take():
+        for event in connection.take():
             if self.state is LinkState.OPEN:
                 self._events.append(event)
             else:
-                self._hold(event, engine.binding)
+                self._hold(event, connection.binding)
 
     def _hold(self, event: quic.StreamEvent, binding: bytes | None) -> None:
         """Keep what comes before the other side's proof, and look whether that is complete."""
@@ -388,8 +390,8 @@ class Link:
             return
         self.state = LinkState.ENDED
         self._events.append(LinkEnded(error))
-        if self._engine is not None:
+        if self._connection is not None:
             try:
-                self._engine.close(str(error)[:200])
+                self._connection.close(str(error)[:200])
             except LinkClosed:
-                self._engine = None  # it ended by itself; nothing is left to say
+                self._connection = None  # it ended by itself; nothing is left to say

@@ -322,7 +322,7 @@ class PeerSession(SessionState):
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes over the path."""
         outgoing = self.link.datagrams_to_send(now)
-        self._drain(now)  # the engine may have ended
+        self._drain(now)  # QUIC may have ended
         return outgoing
 
     def next_event(self) -> SessionOutcome | None:

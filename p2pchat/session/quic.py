@@ -2,17 +2,17 @@
 The QUIC stack: qh3, imported here and nowhere else.
 
 Owns what qh3 wants to be told and asked; an exception of any kind out of it becomes
-:class:`p2pchat.errors.LinkClosed`, after which the engine is not touched again.
+:class:`p2pchat.errors.LinkClosed`, after which qh3 is not touched again for this connection.
 
-The engine lives at one virtual address on a path that never changes; which real path carries
-its packets is decided below it.  No session tickets, no 0-RTT, no datagram frames.
+A connection is at one virtual address on a path that never changes; which real path carries its
+packets is decided below it.  No session tickets, no 0-RTT, no datagram frames.
 
 The handshake is under a secret that only the two sides of an attempt have
 (:mod:`p2pchat.identity.exchange`).  It makes the destination connection id of the first packet, so
-that both sides can make their engines at once, and the keys of the Initial packets, which in RFC
-9001 section 5.2 everybody can compute.  Whoever hasn't got the secret can't begin a connection,
-read the handshake or end it.  Dropped before the engine: Version Negotiation and Retry, which
-nothing protects, and what goes to another connection id.
+that both sides can begin at once, and the keys of the Initial packets, which in RFC 9001 section
+5.2 everybody can compute.  Whoever hasn't got the secret can't begin a connection, read the
+handshake or end it.  Dropped before qh3: Version Negotiation and Retry, which nothing protects,
+and what goes to another connection id.
 
 After the handshake its secrets are dropped, in our objects and in qh3's TLS; that is Python and
 can't overwrite them.  What qh3's packet core holds goes with two updates of the keys.
@@ -38,7 +38,8 @@ from typing import Any, NamedTuple, TypeVar
 import attrs
 from qh3.quic import events
 from qh3.quic.configuration import QuicConfiguration
-from qh3.quic.connection import NetworkAddress, QuicConnection
+from qh3.quic.connection import NetworkAddress
+from qh3.quic.connection import QuicConnection as Qh3Connection
 from qh3.quic.crypto import CIPHER_SUITES, derive_key_iv_hp
 from qh3.quic.packet import QuicErrorCode, QuicProtocolVersion
 from qh3.quic.tls_bridge import QuicTlsBridge, QuicTlsBridgeError
@@ -62,7 +63,7 @@ from p2pchat.identity.proof import Certificate
 _T = TypeVar("_T")
 
 ALPN = "p2pchat/2"
-VIRTUAL_ADDRESS = ("127.0.0.1", 1)  # the engine wants an IP literal; nothing is ever sent there
+VIRTUAL_ADDRESS = ("127.0.0.1", 1)  # qh3 wants an IP literal; nothing is ever sent there
 MOVES = 3  # times that it becomes another; qh3 knows four paths in the life of a connection
 DATAGRAM_SIZE = 1200  # bytes; RFC 9000 section 14, fits every path that carries QUIC at all
 CONNECTION_ID = 8  # bytes
@@ -174,7 +175,7 @@ def _refuse(_message: Any) -> None:
     raise AlertUnexpectedMessage
 
 
-class _KeyedConnection(QuicConnection):
+class _KeyedConnection(Qh3Connection):
     """
     A connection whose handshake only somebody with the secret can read or write.
 
@@ -276,7 +277,7 @@ class _KeyedConnection(QuicConnection):
         self.configuration.secrets_log_file = None  # type: ignore[assignment]
 
 
-class Engine:
+class QuicConnection:
     """
     One QUIC connection.
 
@@ -284,9 +285,9 @@ class Engine:
     """
 
     def __init__(
-        self, connection: _KeyedConnection, secrets: _SecretLog, ids: Sequence[bytes] = ()
+        self, qh3: _KeyedConnection, secrets: _SecretLog, ids: Sequence[bytes] = ()
     ) -> None:
-        self._connection = connection
+        self._qh3 = qh3
         self._address = VIRTUAL_ADDRESS
         self._secrets = secrets
         self._destinations = {bytes([len(one)]) + one for one in ids}  # as in a long header
@@ -306,16 +307,16 @@ class Engine:
     @property
     def is_confirmed(self) -> bool:
         """Whether both sides have finished the handshake (RFC 9001 section 4.1.2)."""
-        return self.is_ready and bool(self._connection._handshake_confirmed)
+        return self.is_ready and bool(self._qh3._handshake_confirmed)
 
     @property
     def key_exchange(self) -> str:
         """Name of the negotiated group, "" before; IANA's registry has it."""
-        return self._connection.key_exchange
+        return self._qh3.key_exchange
 
     def forget_handshake(self) -> None:
         """Drop the secrets of the handshake, that of the binding among them; it must be done."""
-        self._guard(self._connection.forget_handshake)
+        self._guard(self._qh3.forget_handshake)
         self._secrets.secret = ""
         self._early = []
 
@@ -331,10 +332,10 @@ class Engine:
 
     def _update_keys(self) -> bool:
         try:
-            self._connection.request_key_update()
+            self._qh3.request_key_update()
         except ValueError:
             return False
-        self._connection.send_ping(0)  # by itself qh3 would tell it with the next data
+        self._qh3.send_ping(0)  # by itself qh3 would tell it with the next data
         return True
 
     def forget_path(self) -> None:
@@ -346,8 +347,8 @@ class Engine:
     def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Feed datagrams of this connection; what can't be one is dropped."""
         if self.is_confirmed:
-            connection = self._connection
-            self._guard(connection.receive_many_datagrams, list(datagrams), self._address, now)
+            qh3 = self._qh3
+            self._guard(qh3.receive_many_datagrams, list(datagrams), self._address, now)
             return
         for data in datagrams:
             if self._may_be_ours(data):
@@ -369,41 +370,41 @@ class Engine:
 
     def _receive(self, data: bytes, now: float) -> None:
         """
-        Give a datagram of the handshake to the engine.
+        Give a datagram of the handshake to qh3.
 
         A packet that overtook the one with its keys is lost on qh3 (RFC 9000 section 5.7 lets it
         wait).  So all are given once more when TLS has gone a step further; QUIC ignores what it
         has had already.
         """
-        connection, fresh = self._connection, [data]
+        qh3, fresh = self._qh3, [data]
         while fresh:
             step = self._step
             for one in fresh:
-                connection.receive_datagram(one, self._address, now)
+                qh3.receive_datagram(one, self._address, now)
             fresh = self._early if self._step is not step else []
         self._early = [*self._early, data][-MAX_EARLY:]
 
     @property
     def _step(self) -> object:
-        tls = self._connection.tls
+        tls = self._qh3.tls
         return None if tls is None else tls.state
 
     def handle_timer(self, now: float) -> None:
-        """Let the engine do what is due."""
-        self._guard(self._connection.handle_timer, now)
+        """Let qh3 do what is due."""
+        self._guard(self._qh3.handle_timer, now)
 
     def get_timer(self) -> float | None:
-        """Return when the engine wants to be called."""
-        return None if self._closed else self._connection.get_timer()
+        """Return when qh3 wants to be called."""
+        return None if self._closed else self._qh3.get_timer()
 
     def datagrams_to_send(self, now: float, most: int | None = None) -> list[bytes]:
         """
-        Return, and forget, what the engine wants to send, ``most`` datagrams of it.
+        Return, and forget, what qh3 wants to send, ``most`` datagrams of it.
 
         :raises LinkClosed: the connection has ended, or too much isn't acknowledged.
         """
         sent = self._guard(self._poll_transmit, now, most) or []
-        core = self._connection._core if sent else None
+        core = self._qh3._core if sent else None
         if core is not None and core.bytes_in_flight > MAX_IN_FLIGHT:
             raise LinkClosed("nothing of what was sent is acknowledged")
         return sent
@@ -415,7 +416,7 @@ class Engine:
         ``datagrams_to_send`` of the connection reads the header of each packet for a log that isn't
         kept, which costs as much as to make the packet; and it can't be told to stop.
         """
-        core = self._connection._core
+        core = self._qh3._core
         assert core is not None
         poll = core.poll_transmit
         sent: list[bytes] = []
@@ -426,30 +427,30 @@ class Engine:
     @property
     def paced(self) -> float | None:
         """When more may be sent, if nothing but pacing holds it back."""
-        core = self._connection._core  # get_timer() of the connection leaves out what it is for
+        core = self._qh3._core  # get_timer() of the connection leaves out what it is for
         timer = None if core is None or self._closed else core.get_timer()
         return timer[1] if timer is not None and timer[0] == "pacing" else None
 
     @property
     def probes(self) -> int:
         """How many probe timeouts in a row passed without an acknowledgement."""
-        core = self._connection._core  # no public word of qh3 tells it; pinned in setup.cfg
+        core = self._qh3._core  # no public word of qh3 tells it; pinned in setup.cfg
         return 0 if core is None else int(core.pto_count)
 
     def send(self, stream: int, data: bytes, end: bool = False) -> None:
         """Write to a stream; the first bytes open it, and where it was stopped they are lost."""
         if stream not in self._stopped:
-            self._guard(self._connection.send_stream_data, stream, data, end)
+            self._guard(self._qh3.send_stream_data, stream, data, end)
 
     def refuse(self, stream: int) -> None:
         """Ask the other side to write no more on a stream of its own, and write nothing on it."""
-        self._end(self._connection.stop_stream, stream)
+        self._end(self._qh3.stop_stream, stream)
         if not stream & 2:  # RFC 9000 section 2.1: bidirectional
             self.reset(stream)
 
     def reset(self, stream: int) -> None:
         """Give up what we were writing on a stream."""
-        self._end(self._connection.reset_stream, stream)
+        self._end(self._qh3.reset_stream, stream)
 
     def _end(self, call: Callable[[int, int], None], stream: int) -> None:
         def unless_over() -> None:
@@ -460,19 +461,19 @@ class Engine:
 
     def ping(self) -> None:
         """Send a packet that asks for an acknowledgement and says nothing."""
-        self._guard(self._connection.send_ping, 0)
+        self._guard(self._qh3.send_ping, 0)
 
     def backlog(self) -> int:
         """Return how many written bytes haven't been sent once."""
-        return 0 if self._closed else int(self._connection.get_send_buffer_size())
+        return 0 if self._closed else int(self._qh3.get_send_buffer_size())
 
     def poll(self) -> None:
         """
-        Take in what the engine has to say.
+        Take in what qh3 has to say.
 
         :raises LinkClosed: the connection has ended.
         """
-        while (event := self._connection.next_event()) is not None:
+        while (event := self._qh3.next_event()) is not None:
             match event:
                 case events.StreamDataReceived(data, end, stream):
                     self._arrived.append(StreamData(stream, data, end))
@@ -495,7 +496,7 @@ class Engine:
 
     def _judge_end(self) -> None:
         """Tell a refused handshake at once; its event would come some round trips later."""
-        end = self._connection._close_event
+        end = self._qh3._close_event
         if end is not None and end.error_code == HANDSHAKE_FAILURE:
             raise HandshakeRefused(end.reason_phrase)
 
@@ -512,7 +513,7 @@ class Engine:
     def close(self, reason: str) -> None:
         """Say goodbye on the wire; the datagrams must still be sent."""
         if not self._closed:
-            self._guard(self._connection.close, 0, None, reason)
+            self._guard(self._qh3.close, 0, None, reason)
 
     def _guard(self, call: Callable[..., _T], *arguments: Any) -> _T | None:
         if self._closed:
@@ -523,7 +524,7 @@ class Engine:
             # qh3 raises what it likes on hostile or impossible input (its own tests aside);
             # whatever it is, this connection is at its end and the others aren't.
             self._closed = True
-            raise LinkClosed(f"the QUIC engine failed: {error!r}") from error
+            raise LinkClosed(f"QUIC failed: {error!r}") from error
 
 
 def _configuration(is_client: bool, rtt: float, secrets: _SecretLog) -> QuicConfiguration:
@@ -548,19 +549,19 @@ def _configuration(is_client: bool, rtt: float, secrets: _SecretLog) -> QuicConf
 
 def dial(
     secret: bytes, now: float, rtt: float = 0.0, key_exchanges: Sequence[str] = KEY_EXCHANGES
-) -> Engine:
+) -> QuicConnection:
     """
-    Make the engine of the side that sends the first flight, the client of TLS.
+    Make the connection of the side that sends the first flight, the client of TLS.
 
-    :param secret: the handshake secret of the attempt, which has one engine on each side: a second
-        one would use its keys for other packets of the same numbers.
+    :param secret: the handshake secret of the attempt, which has one connection on each side: a
+        second one would use its keys for other packets of the same numbers.
     :param rtt: of the path in seconds, as the checks measured it; 0 while unknown.
     :param key_exchanges: those of KEY_EXCHANGES that are taken.
     """
     secrets = _SecretLog()
     connection = _KeyedConnection(_configuration(True, rtt, secrets), secret, key_exchanges)
     connection.connect(VIRTUAL_ADDRESS, now)
-    return Engine(connection, secrets, [connection.host_cid])
+    return QuicConnection(connection, secrets, [connection.host_cid])
 
 
 def answer(
@@ -569,15 +570,15 @@ def answer(
     now: float,
     rtt: float = 0.0,
     key_exchanges: Sequence[str] = KEY_EXCHANGES,
-) -> Engine:
-    """Make the engine of the side that waits for the first flight, the server of TLS."""
+) -> QuicConnection:
+    """Make the connection of the side that waits for the first flight, the server of TLS."""
     secrets = _SecretLog()
     configuration = _configuration(False, rtt, secrets)
     configuration.certificate = load_pem_x509_certificates(certificate.certificate)[0]
     configuration.private_key = load_pem_private_key(certificate.private_key)
     connection = _KeyedConnection(configuration, secret, key_exchanges)
     connection.await_client(now)
-    return Engine(connection, secrets, [connection.host_cid, connection_id(secret)])
+    return QuicConnection(connection, secrets, [connection.host_cid, connection_id(secret)])
 
 
 def warm_up(certificate: Certificate, now: float) -> None:

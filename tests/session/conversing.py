@@ -160,6 +160,10 @@ class ConversationCase(SynchronousTestCase):
     """Alice and Bob, and the test is the link."""
 
     def setUp(self) -> None:
+        self.meet()
+
+    def meet(self) -> None:
+        """Let two who haven't talked yet be there."""
         self.alice: Silent = Talker("alice", b"A" * 16)
         self.bob: Silent = Talker("bob", b"B" * 16)
 

@@ -91,7 +91,7 @@ class BareEnd:
     :ivar received: on the other side's control stream.
     """
 
-    engine: quic.Engine
+    connection: quic.QuicConnection
     dials: bool
     peer_id: str
     received: bytes = b""
@@ -105,19 +105,19 @@ class BareEnd:
     def receive(self, data: bytes, _source: Address, now: float) -> None:
         """Take a datagram."""
         try:
-            self.engine.receive_datagrams([data], now)
+            self.connection.receive_datagrams([data], now)
         except LinkClosed:
             self.closed = True
         self._take()
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
-        self.engine.handle_timer(now)
+        self.connection.handle_timer(now)
         self._take()
 
     def _take(self) -> None:
         try:
-            for event in self.engine.take():
+            for event in self.connection.take():
                 if isinstance(event, StreamData) and event.stream == quic.first_stream(
                     not self.dials
                 ):
@@ -127,15 +127,15 @@ class BareEnd:
 
     def get_timer(self) -> float | None:
         """Return when to call handle_timer."""
-        return None if self.closed else self.engine.get_timer()
+        return None if self.closed else self.connection.get_timer()
 
     def outgoing(self, now: float) -> list[Datagram]:
         """Return, and forget, what is to be sent."""
-        return [Datagram(data, self.other) for data in self.engine.datagrams_to_send(now)]
+        return [Datagram(data, self.other) for data in self.connection.datagrams_to_send(now)]
 
     def flight(self) -> list[bytes]:
         """Return, and forget, the datagrams that begin the handshake."""
-        return self.engine.datagrams_to_send(0.0)
+        return self.connection.datagrams_to_send(0.0)
 
     def say(self, message: messages.ControlMessage) -> None:
         """Send a message, proved or not."""
@@ -143,12 +143,12 @@ class BareEnd:
 
     def write(self, data: bytes) -> None:
         """Write on the control stream."""
-        self.engine.send(quic.first_stream(self.dials), data)
+        self.connection.send(quic.first_stream(self.dials), data)
 
     def prove(self, identity: Identity, role: str) -> None:
         """Send a true proof of somebody's key."""
-        assert self.engine.binding is not None
-        self.say(make_proof(identity, role, self.engine.binding, self.peer_id))
+        assert self.connection.binding is not None
+        self.say(make_proof(identity, role, self.connection.binding, self.peer_id))
 
     def heard(self) -> list[messages.ControlMessage | None]:
         """Return the messages that came so far."""

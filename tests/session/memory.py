@@ -24,7 +24,7 @@ def reachable(start: object) -> list[Any]:
 
 
 def core(owner: object) -> QuicConnectionCore:
-    """Return the packet core of qh3 in an engine or link."""
+    """Return the packet core of qh3 in a connection or link."""
     (found,) = (one for one in reachable(owner) if isinstance(one, QuicConnectionCore))
     return found
 

@@ -29,6 +29,7 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
+from tests.cases import each
 from tests.session.calling import (
     ALICE,
     BOB,
@@ -143,19 +144,18 @@ class CallingTests(CallCase):
         self.assertEqual((first.failure, second.failure), ("no check got through", ""))
         self.assertGreater(second.began_ms, first.began_ms + 5000)
 
-    def test_refused(self) -> None:
+    @each(
+        ("declined", "", "they declined"),
+        ("busy", "", "they are busy"),
+        ("busy", "on another call", "they are busy: on another call"),
+        ("no-answer", "", "nobody answered"),
+    )
+    def test_refused(self, reason: str, detail: str, explanation: str) -> None:
         """A refusal ends it from any stage, with our sentence for its word, and theirs behind."""
-        for reason, detail, word, told in (
-            ("declined", "", "declined", "they declined"),
-            ("busy", "", "busy", "they are busy"),
-            ("busy", "on another call", "busy", "they are busy: on another call"),
-            ("no-answer", "", "no-answer", "nobody answered"),
-        ):
-            self.setUp()
-            offer = self.offer()
-            self.alice.receive(Refusal(offer.session, reason, detail), NOW)
-            self.assertEqual(self.said(self.alice)[1:], [CallEnded(word, told)])
-            self.assertEqual(self.sent(self.alice), [])
+        offer = self.offer()
+        self.alice.receive(Refusal(offer.session, reason, detail), NOW)
+        self.assertEqual(self.said(self.alice)[1:], [CallEnded(reason, explanation)])
+        self.assertEqual(self.sent(self.alice), [])
 
     def test_hung_up(self) -> None:
         """A refusal while checks are under way isn't the network's fault, whatever its word."""
@@ -168,13 +168,12 @@ class CallingTests(CallCase):
         self.assertEqual(failed.reason, "declined")
         self.assertIn("hung up", failed.explanation)
 
-    def test_words_of_ours(self) -> None:
+    @each("cancelled", "closed", "lost", "no-path", "peer-offline", "moonlight")
+    def test_words_of_ours(self, word: str) -> None:
         """No refusal claims what only this side, or the registry, can know."""
-        for word in ("cancelled", "closed", "lost", "no-path", "peer-offline", "moonlight"):
-            self.setUp()
-            offer = self.offer()
-            self.alice.receive(Refusal(offer.session, word), NOW)
-            self.assertEqual(self.said(self.alice)[1:], [CallEnded("declined", "they declined")])
+        offer = self.offer()
+        self.alice.receive(Refusal(offer.session, word), NOW)
+        self.assertEqual(self.said(self.alice)[1:], [CallEnded("declined", "they declined")])
 
     def test_undeliverable(self) -> None:
         """An unknown peer ends it at once; trouble, offline included, is tried again."""

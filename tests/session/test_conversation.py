@@ -192,7 +192,7 @@ class DeliveryTests(ConversationCase):
 
         Says (a, b), links (link, cut), frames that arrive (> at Bob, < at Alice), heartbeats.
         """
-        self.setUp()
+        self.meet()
         said: dict[str, list[str]] = {"a": [], "b": []}
         flying: dict[str, deque[Said]] = {">": deque(), "<": deque()}
         ends = {">": (self.alice, self.bob), "<": (self.bob, self.alice)}

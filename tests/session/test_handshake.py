@@ -46,8 +46,8 @@ class SecretTests(LinkCase):
         """An answer under another secret is dropped, and nothing but the first flight leaves."""
         flight = self.alice.link.datagrams_to_send(self.wire.now)
         other = answering_end(ALICE, self.wire.now, bytes(32))
-        other.engine.receive_datagrams(dialing_end(BOB, 0.0, bytes(32)).flight(), self.wire.now)
-        for data in other.engine.datagrams_to_send(self.wire.now):
+        other.connection.receive_datagrams(dialing_end(BOB, 0.0, bytes(32)).flight(), self.wire.now)
+        for data in other.connection.datagrams_to_send(self.wire.now):
             source = flight[0][15:23]
             self.alice.receive(data[:6] + source + data[14:], RIGHT, self.wire.now)
         self.assertEqual(self.alice.outgoing(self.wire.now), [])
@@ -98,7 +98,7 @@ class SecretTests(LinkCase):
         self.assertLess(self.open(), 1.0)
 
     def test_second_start(self) -> None:
-        """The secret is gone from the link once its engine is made."""
+        """The secret is gone from the link once its connection is made."""
         self.assertEqual((self.alice.link.secret, self.bob.link.secret), (b"", b""))
         self.assertNotIn("secret", repr(self.alice.link))
 
@@ -198,7 +198,7 @@ class KeyTests(LinkCase):
     def forgets(self, one: LinkEnd, stranger: BareEnd, prove: Callable[[], None]) -> None:
         """What makes the binding can be found in a link until it is open, and not after."""
         self.wire.run_until(lambda: stranger.received)
-        binding = stranger.engine.binding or b""
+        binding = stranger.connection.binding or b""
         self.assertTrue([found for found in reachable(one.link) if makes(found, binding)])
         prove()
         self.wire.run(0.1)

@@ -9,6 +9,7 @@ from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.pairs import Path
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
+from tests.cases import each
 
 GAP = 15.0  # seconds
 OLD, NEW = ("203.0.113.1", 5), ("203.0.113.1", 6)
@@ -61,13 +62,16 @@ class IdleTrackerTests(SynchronousTestCase):
         self.assertIsNone(self.keepalive.limit)
 
     def test_moved(self) -> None:
-        """Another port of the same address counts, and nothing else does."""
+        """Another port of the same address counts."""
         self.assertAlmostEqual(self.move(path(OLD), path(NEW)) or 0.0, GAP / 2)
-        relayed = path(NEW, CandidateType.RELAYED)
-        elsewhere = path(("203.0.113.2", 5))
-        for before, after in (
-            *((None, path(NEW)), (path(OLD), relayed), (relayed, path(OLD))),
-            *((path(OLD), elsewhere), (path(OLD), path(OLD))),
-        ):
-            self.setUp()
-            self.assertIsNone(self.move(before, after))
+
+    @each(
+        (None, path(NEW)),
+        (path(OLD), path(NEW, CandidateType.RELAYED)),
+        (path(NEW, CandidateType.RELAYED), path(OLD)),
+        (path(OLD), path(("203.0.113.2", 5))),
+        (path(OLD), path(OLD)),
+    )
+    def test_not_moved(self, before: Path | None, after: Path) -> None:
+        """Nothing else than another port of the same address counts."""
+        self.assertIsNone(self.move(before, after))

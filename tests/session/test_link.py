@@ -22,7 +22,7 @@ from p2pchat.session.link import (
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import messages
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.messages import Hello, Ping, Proof
+from p2pchat.wire.messages import ControlMessage, Hello, Ping, Proof
 from tests.cases import each
 from tests.identity.people import ALICE, BOB, CAROL
 from tests.session.link_ends import (
@@ -43,6 +43,10 @@ class LinkCase(SynchronousTestCase):
     """Alice dials, Bob answers."""
 
     def setUp(self) -> None:
+        self.meet()
+
+    def meet(self) -> None:
+        """Let two ends that know nothing of each other yet be there."""
         self.wire = FakeWire(seed=5)
         self.path = self.wire.link(LEFT, RIGHT)
         self.alice = self.dialing()
@@ -218,7 +222,7 @@ class Relaying:
             ((self.left, self.right), (self.right, self.left))
         ):
             fresh = reader.received[self._passed[number] :]
-            if fresh and writer.engine.binding is not None:
+            if fresh and writer.connection.binding is not None:
                 self._passed[number] += len(fresh)
                 writer.write(fresh)
 
@@ -257,17 +261,16 @@ class BeforeProofTests(LinkCase):
         (proof,) = self.stranger.heard()
         self.assertIsInstance(proof, Proof)
 
-    def test_nothing_delivered(self) -> None:
+    @each(Hello("alice"), Ping(1), Proof(ALICE.public_key, bytes(64)))
+    def test_nothing_delivered(self, message: ControlMessage) -> None:
         """Frames before PROOF end the link, and so does a PROOF that doesn't hold."""
-        for message in (Hello("alice"), Ping(1), Proof(ALICE.public_key, bytes(64))):
-            self.setUp()
-            self.shake()
-            self.stranger.say(message)
-            self.stranger.say(Hello("alice"))
-            self.wire.run(1)
-            self.assertIsInstance(self.bob.errors[0], RemoteProtocolError)
-            self.assert_never_opened(self.bob)
-            self.assertTrue(self.stranger.closed)
+        self.shake()
+        self.stranger.say(message)
+        self.stranger.say(Hello("alice"))
+        self.wire.run(1)
+        self.assertIsInstance(self.bob.errors[0], RemoteProtocolError)
+        self.assert_never_opened(self.bob)
+        self.assertTrue(self.stranger.closed)
 
     def test_deadline(self) -> None:
         """
@@ -289,7 +292,7 @@ class BeforeProofTests(LinkCase):
         """What comes on other streams before PROOF is held, and handed on after it, in order."""
         self.shake()
         for stream, data in ((6, b"first"), (0, b"second"), (6, b"third")):
-            self.stranger.engine.send(stream, data)
+            self.stranger.connection.send(stream, data)
         self.wire.run(0.1)
         self.assertEqual(self.bob.told, [])
         self.stranger.prove(ALICE, "client")
@@ -302,9 +305,9 @@ class BeforeProofTests(LinkCase):
     def test_much_before(self, size: int) -> None:
         """More than HELD bytes before PROOF end the link, whatever they are cut into."""
         self.shake()
-        engine = self.stranger.engine
+        connection = self.stranger.connection
         for number in range(HELD // (size + OVERHEAD) + 2):
-            engine.send(6 + number % 64 * 4, bytes(size))
+            connection.send(6 + number % 64 * 4, bytes(size))
             if number % 50 == 0:
                 self.wire.run(0.02)
         self.wire.run(3)
@@ -350,7 +353,7 @@ class HostileTests(LinkCase):
     @given(st.lists(st.binary(max_size=60), max_size=6), st.sampled_from([0x40, 0xC0, 0xD0, 0xFF]))
     def test_garbage(self, chunks: list[bytes], first: int) -> None:
         """Garbage never raises, never opens a link, and doesn't keep a handshake from ending."""
-        self.setUp()
+        self.meet()
         for chunk in chunks:
             for data in (chunk, bytes([first]) + b"\0\0\0\1\x08" + chunk, bytes([first]) + chunk):
                 self.alice.receive(data, RIGHT, self.wire.now)

@@ -95,7 +95,7 @@ class LinkCase(SynchronousTestCase):
 
     def write(self, stream: int, *bodies: bytes) -> None:
         """Let Alice write frames."""
-        self.alice.engine.send(stream, encode_frames(bodies))
+        self.alice.connection.send(stream, encode_frames(bodies))
 
     def greet(self, *features: str) -> None:
         """Let Alice say HELLO, open the conversation, and tell what she has."""
@@ -212,7 +212,7 @@ class NewerPeerTests(LinkCase):
         self.bob.live.open_stream("bulk", "x", Giver(1_000_000))
         self.wire.run(0.5)
         self.alice.say(StreamRefusal(11, "unknown-kind", "not any more"))
-        self.alice.engine.refuse(11)
+        self.alice.connection.refuse(11)
         self.assert_alive()
         self.assertIn(StreamRefused("bulk", "unknown-kind", "not any more"), self.bob.told)
 
@@ -229,10 +229,10 @@ class GoodbyeTests(LinkCase):
         before = len(encode_frames([dumps(opening), have]))
         streams = (messages.Written(CONVERSATION, before + len(frame)),)
         self.alice.say(messages.Disconnect("left", streams=streams))
-        self.alice.engine.send(CONVERSATION, frame[:50])
+        self.alice.connection.send(CONVERSATION, frame[:50])
         self.wire.run(0.1)
         self.assertFalse(self.bob.live.control.remote_left)
-        self.alice.engine.send(CONVERSATION, frame[50:])
+        self.alice.connection.send(CONVERSATION, frame[50:])
         self.wire.run(0.1)
         self.assertTrue(self.bob.live.control.remote_left)
         self.assertEqual(
@@ -245,7 +245,7 @@ class GoodbyeTests(LinkCase):
         self.greet()
         self.alice.say(messages.Disconnect("left", "", (messages.Written(CONVERSATION, 99_999),)))
         self.wire.run(0.1)
-        self.alice.engine.close("bye")
+        self.alice.connection.close("bye")
         self.wire.run(5)
         self.assertEqual(
             [type(one) for one in self.bob.told[-2:]], [control.RemoteDisconnected, LinkEnded]
@@ -275,7 +275,7 @@ class BrokenTests(LinkCase):
     def test_more_than_credit(self) -> None:
         """One who sends more than credit allows has broken a rule."""
         opening = Opening(talk.KIND, self.conversation.name).encode()
-        self.alice.engine.send(CONVERSATION, encode_frame(opening) + bytes(600_000))
+        self.alice.connection.send(CONVERSATION, encode_frame(opening) + bytes(600_000))
         self.wire.run(3)
         self.assertIn("more than it may", self.broken())
 

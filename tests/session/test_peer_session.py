@@ -17,6 +17,7 @@ from p2pchat.session.peer_session import LINGERING, RESCUE_PATIENCE
 from p2pchat.session.stages import Stage
 from p2pchat.wire.documents import Answer, Candidates, Description, Offer, Refusal, Ringing
 from p2pchat.wire.entries import MAX_TEXT
+from tests.cases import each
 from tests.session.pair import HEARTBEAT, WALL, Pair, Peer
 
 
@@ -202,20 +203,19 @@ class CallTests(SessionCase):
         self.assertEqual(failed.reason, "unknown-peer")
         self.assertIn("they aren't online", failed.explanation)
 
-    def test_registry_asks_for_time(self) -> None:
+    @each((2.0, False), (60.0, True))
+    def test_registry_asks_for_time(self, retry_after: float, ends: bool) -> None:
         """Asked for little, the call waits; asked for much, it ends and the person reads why."""
-        for retry_after, told in ((2.0, False), (60.0, True)):
-            self.setUp()
-            self.alice.call(self.now)
-            (offer,) = self.alice.posted_now(self.now)
-            explanation = f"slow down; worth asking again in {retry_after:.0f} seconds"
-            self.alice.session.undeliverable(
-                DeliveryFailure(offer, "too-many-requests", explanation, retry_after), self.now
-            )
-            self.pair.run(0.001)
-            failed = [e.explanation for e in self.alice.events(events.CallFailed)]
-            self.assertEqual([explanation in one for one in failed], [True] if told else [])
-            self.assertEqual(self.alice.session.is_alive, not told)
+        self.alice.call(self.now)
+        (offer,) = self.alice.posted_now(self.now)
+        explanation = f"slow down; worth asking again in {retry_after:.0f} seconds"
+        self.alice.session.undeliverable(
+            DeliveryFailure(offer, "too-many-requests", explanation, retry_after), self.now
+        )
+        self.pair.run(0.001)
+        failed = [e.explanation for e in self.alice.events(events.CallFailed)]
+        self.assertEqual([explanation in one for one in failed], [True] if ends else [])
+        self.assertEqual(self.alice.session.is_alive, not ends)
         self.assertFalse(self.bob.told)
 
 
@@ -237,14 +237,13 @@ class ConversationTests(SessionCase):
         self.assertEqual((shown.text, shown.name, shown.sent_at), ("hello", "alice", WALL))
         self.assertLess(delivered.milliseconds, 100)
 
-    def test_reasons(self) -> None:
+    @each("closed", "cancelled", "lost")
+    def test_reasons(self, word: str) -> None:
         """Whatever word the other side leaves with, it is they who ended it."""
-        for word, told in (("closed", "left"), ("cancelled", "left"), ("lost", "left")):
-            self.setUp()
-            self.bob.session.link.control.leave(word)
-            self.pair.run(LINGERING + 0.1)
-            (ended,) = self.alice.events(events.Disconnected)
-            self.assertEqual((ended.reason, ended.ours), (told, False))
+        self.bob.session.link.control.leave(word)
+        self.pair.run(LINGERING + 0.1)
+        (ended,) = self.alice.events(events.Disconnected)
+        self.assertEqual((ended.reason, ended.ours), ("left", False))
 
     def test_long_lines(self) -> None:
         """Many lines of the greatest length arrive in order, brackets and all."""

@@ -26,21 +26,21 @@ DATAGRAM = quic.DATAGRAM_SIZE
 ENDLESS = 4 * quic.MAX_CRYPTO  # bytes
 
 
-def handshake() -> tuple[quic.Engine, quic.Engine]:
-    """Let two engines finish their handshake."""
+def handshake() -> tuple[quic.QuicConnection, quic.QuicConnection]:
+    """Let two connections finish their handshake."""
     wire = FakeWire()
     client, server = dialing_end(BOB, wire.now), answering_end(ALICE, wire.now)
     wire.attach(client, LEFT)
     wire.attach(server, RIGHT)
     wire.link(LEFT, RIGHT)
     wire.run(0.2)
-    return client.engine, server.engine
+    return client.connection, server.connection
 
 
-def engines() -> int:
-    """Count the engines that there are."""
+def connections() -> int:
+    """Count the connections that there are."""
     gc.collect()
-    return sum(isinstance(one, quic.Engine) for one in gc.get_objects())
+    return sum(isinstance(one, quic.QuicConnection) for one in gc.get_objects())
 
 
 class BindingTests(SynchronousTestCase):
@@ -80,17 +80,17 @@ class ForgettingTests(SynchronousTestCase):
 
     def test_secret_of_the_binding(self) -> None:
         """Nothing refers to the secret behind the binding any more, in our objects or qh3's."""
-        for engine in self.ends:
-            binding = engine.binding or b""
-            self.assertTrue([one for one in reachable(engine) if makes(one, binding)])
-            engine.forget_handshake()
-            self.assertEqual([one for one in reachable(engine) if makes(one, binding)], [])
-            self.assertIsNone(engine.binding)
+        for connection in self.ends:
+            binding = connection.binding or b""
+            self.assertTrue([one for one in reachable(connection) if makes(one, binding)])
+            connection.forget_handshake()
+            self.assertEqual([one for one in reachable(connection) if makes(one, binding)], [])
+            self.assertIsNone(connection.binding)
 
     def test_goes_on(self) -> None:
         """Streams and new keys go on as before."""
-        for engine in self.ends:
-            engine.forget_handshake()
+        for connection in self.ends:
+            connection.forget_handshake()
         for second, stream in ((101, 2), (102, 2), (103, 2)):
             self.assertTrue(self.ends[0].update_keys())
             self.ends[0].send(stream, b"%d" % second)
@@ -119,9 +119,9 @@ class ForgettingTests(SynchronousTestCase):
                 self.ends[1].send(3, bytes(9000))
                 self.assertEqual(len({one.stream for one in self.exchange(now + second / 10)}), 2)
             before = [core(one).congestion_window for one in self.ends]
-            for engine in self.ends:
-                engine.forget_path()
-                engine.send(2 if engine is self.ends[0] else 3, b"here")
+            for connection in self.ends:
+                connection.forget_path()
+                connection.send(2 if connection is self.ends[0] else 3, b"here")
             now += 2.1  # just after the last exchange: a pause alone has that effect, too
             self.exchange(now)
             after = [core(one).congestion_window for one in self.ends]
@@ -135,7 +135,7 @@ OLD = ("X25519",)
 class KeyExchangeTests(SynchronousTestCase):
     """Which key exchange is taken."""
 
-    def meet(self, client: Sequence[str], server: Sequence[str]) -> list[quic.Engine]:
+    def meet(self, client: Sequence[str], server: Sequence[str]) -> list[quic.QuicConnection]:
         """Let two who take these finish their handshake, if they can; returns them."""
         ends = (
             quic.dial(SECRET, 0.0, 0.0, client),
@@ -143,7 +143,7 @@ class KeyExchangeTests(SynchronousTestCase):
         )
         return self.shake(*ends)
 
-    def shake(self, *ends: quic.Engine) -> list[quic.Engine]:
+    def shake(self, *ends: quic.QuicConnection) -> list[quic.QuicConnection]:
         """Let datagrams pass between two."""
         now = 0.0
         for _ in range(4):
@@ -178,7 +178,7 @@ class KeyExchangeTests(SynchronousTestCase):
     @each(CipherSuite.AES_256_GCM_SHA384, CipherSuite.CHACHA20_POLY1305_SHA256)
     def test_other_suite(self, suite: CipherSuite) -> None:
         """Another cipher suite of TLS follows the Initial packets' own; the bindings agree."""
-        client, server = dialing_end(BOB, 0.0).engine, answering_end(ALICE, 0.0).engine
+        client, server = dialing_end(BOB, 0.0).connection, answering_end(ALICE, 0.0).connection
         (context,) = (one for one in reachable(server) if isinstance(one, Context))
         vars(context)["_cipher_suites"] = [suite]
         self.shake(client, server)
@@ -187,7 +187,7 @@ class KeyExchangeTests(SynchronousTestCase):
 
 
 class SilenceTests(SynchronousTestCase):
-    """What an engine tells of a silent path; qh3 has no public words for it."""
+    """What a connection tells of a silent path; qh3 has no public words for it."""
 
     def setUp(self) -> None:
         self.client, self.server = handshake()
@@ -235,9 +235,9 @@ class SilenceTests(SynchronousTestCase):
 
     def test_nothing_begun(self) -> None:
         """Before anything came there is nothing to tell, nor to send."""
-        engine = quic.answer(SECRET, CERTIFICATE, 0.0)
-        self.assertEqual(engine.datagrams_to_send(0.0), [])
-        self.assertEqual((engine.probes, engine.paced), (0, None))
+        connection = quic.answer(SECRET, CERTIFICATE, 0.0)
+        self.assertEqual(connection.datagrams_to_send(0.0), [])
+        self.assertEqual((connection.probes, connection.paced), (0, None))
 
 
 class StreamTests(SynchronousTestCase):
@@ -324,7 +324,7 @@ class TlsTests(SynchronousTestCase):
         self.assertIn("more than a handshake needs", self.meet(writer, reader))
 
     @staticmethod
-    def meet(writer: quic.Engine, reader: quic.Engine) -> str:
+    def meet(writer: quic.QuicConnection, reader: quic.QuicConnection) -> str:
         """Let datagrams pass until the reader's link ends; returns why."""
         for step in range(100):
             now = 101.0 + step / 10
@@ -440,28 +440,28 @@ class Retiring:
 
 
 class GuardTests(SynchronousTestCase):
-    """An engine that fails is one link's end and nobody else's."""
+    """A connection that fails is one link's end and nobody else's."""
 
     def test_failure(self) -> None:
         """Whatever it raises becomes LinkClosed, and it isn't touched again."""
-        connection = Breaking()
-        engine = quic.Engine(cast(Any, connection), cast(Any, None))
-        error = self.assertRaises(LinkClosed, engine.receive_datagrams, [b"x"], 0.0)
+        qh3 = Breaking()
+        connection = quic.QuicConnection(cast(Any, qh3), cast(Any, None))
+        error = self.assertRaises(LinkClosed, connection.receive_datagrams, [b"x"], 0.0)
         self.assertIn("no wonder", str(error))
-        engine.receive_datagrams([b"x"], 1.0)
-        engine.handle_timer(1.0)
-        engine.close("bye")
-        self.assertEqual((engine.datagrams_to_send(1.0), engine.get_timer()), ([], None))
-        self.assertEqual((engine.backlog(), connection.calls), (0, 1))
+        connection.receive_datagrams([b"x"], 1.0)
+        connection.handle_timer(1.0)
+        connection.close("bye")
+        self.assertEqual((connection.datagrams_to_send(1.0), connection.get_timer()), ([], None))
+        self.assertEqual((connection.backlog(), qh3.calls), (0, 1))
 
     def test_connection_ids(self) -> None:
         """A peer that retires many connection ids, each of which costs for ever, ends the link."""
-        quic.Engine(cast(Any, Retiring(quic.MAX_RETIRED)), cast(Any, None)).poll()
-        engine = quic.Engine(cast(Any, Retiring(quic.MAX_RETIRED + 1)), cast(Any, None))
-        self.assertRaises(LinkClosed, engine.poll)
+        quic.QuicConnection(cast(Any, Retiring(quic.MAX_RETIRED)), cast(Any, None)).poll()
+        connection = quic.QuicConnection(cast(Any, Retiring(quic.MAX_RETIRED + 1)), cast(Any, None))
+        self.assertRaises(LinkClosed, connection.poll)
 
     def test_warm_up(self) -> None:
         """Warming up needs no network and leaves nothing behind."""
-        before = engines()
+        before = connections()
         quic.warm_up(CERTIFICATE, 0.0)
-        self.assertEqual(engines(), before)
+        self.assertEqual(connections(), before)

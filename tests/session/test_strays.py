@@ -18,6 +18,7 @@ from p2pchat.wire.documents import (
     Refusal,
     Ringing,
 )
+from tests.cases import each
 from tests.session.calling import (
     ALICE,
     BOB,
@@ -97,8 +98,9 @@ class StrayDocumentTests(CallCase):
     """Late, foreign and duplicate documents are ignored."""
 
     def strays(self, session: str) -> list[PeerDocument]:
-        """Return a document of each type for a session."""
+        """Return a document of each type for a session; nobody has called yet."""
         answer = attrs.evolve(self.answer(), session=session)
+        self.alice, self.bob = calling(1, ALICE), calling(2, BOB)
         return [
             answer,
             Ringing(session),
@@ -106,16 +108,15 @@ class StrayDocumentTests(CallCase):
             Candidates(session, (MORE,)),
         ]
 
-    def test_foreign(self) -> None:
+    @each("offering", "checking")
+    def test_foreign(self, stage: str) -> None:
         """Documents of another session move nothing, whatever the stage."""
         strays = self.strays("another")
-        for stage in ("offering", "checking"):
-            self.setUp()
-            self.offer() if stage == "offering" else self.checking()
-            self.sent(self.alice)
-            self.said(self.alice)
-            for body in strays:
-                self.ignoring(self.alice, body)
+        self.offer() if stage == "offering" else self.checking()
+        self.sent(self.alice)
+        self.said(self.alice)
+        for body in strays:
+            self.ignoring(self.alice, body)
 
     def test_old_attempt(self) -> None:
         """The answer to an offer that was given up comes too late, also during the pause."""
@@ -140,9 +141,7 @@ class StrayDocumentTests(CallCase):
 
     def test_called_side(self) -> None:
         """Who was asked takes no answer and no RINGING for an offer that wasn't theirs."""
-        self.bob.offered(self.offer(), NOW)
-        strays = self.strays(self.bob.session)
-        self.bob = calling(3, BOB)
+        strays = self.strays("another")
         self.bob.offered(self.offer(), NOW)
         for body in strays[:2]:
             self.ignoring(self.bob, attrs.evolve(body, session=self.bob.session))

@@ -24,6 +24,7 @@ from p2pchat.session.peer_session import LINGERING
 from p2pchat.session.streams import WINDOW
 from p2pchat.wire.entries import MAX_TEXT, LogEntry
 from p2pchat.wire.messages import Disconnect, Hello, Ping, Pong
+from tests.cases import each
 from tests.session.conversing import (
     NOW,
     WALL,
@@ -300,21 +301,20 @@ class UnreadSessionTests(SynchronousTestCase):
         self.assertEqual(ended.reason, "left")
         self.assertFalse(self.alice.session.is_alive or self.bob.session.is_alive)
 
-    def test_last_words(self) -> None:
+    @each(True, False)
+    def test_last_words(self, reads: bool) -> None:
         """What is said before leaving is confirmed, if it is read in time."""
-        for reads in (True, False):
-            self.setUp()
-            self.bob.reads = reads
-            self.pair.say(self.alice, "bye")
-            self.alice.session.disconnect(self.pair.wire.now)
-            self.pair.run(0.2)
-            self.assertEqual(self.bob.texts(), ["bye"])
-            self.assertEqual(self.bob.session.is_alive, not reads)
-            self.read()
-            self.pair.run(0.2)
-            self.assertEqual(len(self.alice.events(events.MessageDelivered)), 1)
-            self.assertFalse(self.bob.session.is_alive or self.alice.session.is_alive)
-            self.assertEqual(len(self.bob.events(events.Disconnected)), 1)
+        self.bob.reads = reads
+        self.pair.say(self.alice, "bye")
+        self.alice.session.disconnect(self.pair.wire.now)
+        self.pair.run(0.2)
+        self.assertEqual(self.bob.texts(), ["bye"])
+        self.assertEqual(self.bob.session.is_alive, not reads)
+        self.read()
+        self.pair.run(0.2)
+        self.assertEqual(len(self.alice.events(events.MessageDelivered)), 1)
+        self.assertFalse(self.bob.session.is_alive or self.alice.session.is_alive)
+        self.assertEqual(len(self.bob.events(events.Disconnected)), 1)
 
     def test_nothing_after_a_fault(self) -> None:
         """What comes after a broken rule isn't looked at, and not answered."""

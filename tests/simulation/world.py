@@ -1,7 +1,7 @@
 """
 Whole peers and a whole registry in the simulated internet.
 
-The programs are the real ones, from the Klein routes to the QUIC engine; only sockets, time and
+The programs are the real ones, from the Klein routes to QUIC; only sockets, time and
 randomness are simulated.  A :class:`Person` is a node and the list of what it told its user.
 """
 
