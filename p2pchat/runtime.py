@@ -11,9 +11,10 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import attrs
+from twisted.internet.abstract import isIPAddress
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorSocket, IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
@@ -54,6 +55,41 @@ def cancel(call: IDelayedCall | None) -> None:
         call.cancel()
 
 
+class TranslationPrefix(Protocol):
+    """The prefix of a NAT64: :class:`p2pchat.wire.nat64.Nat64Prefix`."""
+
+    def to_ipv6(self, host: str) -> str:
+        """Return where an IPv4 address is reached."""
+
+    def to_ipv4(self, host: str) -> str:
+        """Return the IPv4 address that an IPv6 one leads to, if any; else itself."""
+
+
+@attrs.define(eq=False)
+class Nat64:
+    """
+    The translation between IPv4 and IPv6 that our network does, if there is any.
+
+    :ivar prefix: of its addresses, once :mod:`p2pchat.peer.nat64` knows it.
+    """
+
+    prefix: TranslationPrefix | None = None
+
+    def outward(self, address: tuple[str, int]) -> tuple[str, int]:
+        """Return where an address is reached from this network."""
+        if self.prefix is None or not isIPAddress(address[0]):
+            return address
+        return self.prefix.to_ipv6(address[0]), address[1]
+
+    def inward(self, address: tuple[str, int]) -> tuple[str, int]:
+        """Return the address that one of this network stands for."""
+        return (self.plain(address[0]), address[1]) if self.prefix is not None else address
+
+    def plain(self, host: str) -> str:
+        """Return the IP address that one of this network stands for."""
+        return host if self.prefix is None else self.prefix.to_ipv4(host)
+
+
 @attrs.frozen
 class Runtime:
     """
@@ -64,6 +100,7 @@ class Runtime:
     :ivar wall_time: seconds since 1970, for documents and for people.
     :ivar random_bytes: that many bytes which nobody can guess.
     :ivar host_addresses: the IP addresses of this machine's interfaces.
+    :ivar nat64: how IPv4 is reached, where this machine has IPv6 alone.
     """
 
     reactor: Any
@@ -71,6 +108,7 @@ class Runtime:
     wall_time: Callable[[], float]
     random_bytes: Callable[[int], bytes]
     host_addresses: Callable[[], list[str]]
+    nat64: Nat64 = attrs.Factory(Nat64)
 
     def random_name(self) -> str:
         """Return 128 random bits as 32 hexadecimal digits."""

@@ -21,6 +21,8 @@ Network
     ``endpoint_adapter``       the endpoint on real sockets
     ``datagrams``              the UDP sockets of a peer
     ``udp``                    one UDP port, its datagrams in batches
+    ``nat64``                  the NAT64 of a network with IPv6 alone
+    ``connector``              TCP connections that we make
     ``relay_stream``           TCP and TLS connections to relays
     ``resolver``               names and URLs of servers to addresses
 

@@ -3,7 +3,8 @@ The UDP sockets of a peer: the chat socket, and for a while the many behind a ha
 
 The chat socket is two of the system's, one of IPv4 and one of IPv6, on the same port where that
 is free; where a datagram goes says which one it leaves from.  A machine without IPv6 has the
-first only.
+first only.  Where the network translates between the two (:class:`p2pchat.runtime.Nat64`), what
+goes to IPv4 leaves from the second, and what comes from there shows its IPv4 source.
 
 Owns the sockets' edges only: which socket a base is, the TTL of the packets that want one, and
 surviving whatever the network says.  What a datagram is, is the agent's to tell.
@@ -23,6 +24,7 @@ from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.logger import Logger
 
 from p2pchat.peer.udp import BatchPort, BatchProtocol, listen
+from p2pchat.runtime import Nat64
 from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram
 from p2pchat.wire.addresses import Address, Family, family
 
@@ -101,13 +103,17 @@ class PeerSockets:
 
     _reactor: Any
     _received: Receiver
+    _nat64: Nat64 = attrs.Factory(Nat64)
     ports: dict[Family, int] = attrs.Factory(dict)
     _chat: dict[Family, PeerProtocol] = attrs.field(init=False)
     _listening: list[Any] = attrs.Factory(list)
     _others: dict[str, tuple[PeerProtocol, Any]] = attrs.Factory(dict)
 
     def __attrs_post_init__(self) -> None:
-        self._chat = {one: PeerProtocol(CHAT_SOCKET, self._received) for one in Family}
+        self._chat = {
+            Family.IPV4: PeerProtocol(CHAT_SOCKET, self._received),
+            Family.IPV6: PeerProtocol(CHAT_SOCKET, self._received_ipv6),
+        }
 
     def bind(self, port: int) -> None:
         """
@@ -131,23 +137,28 @@ class PeerSockets:
 
     def send(self, datagrams: Sequence[Datagram]) -> None:
         """Send, in order, from the sockets that their bases name."""
-        for (base, destination, ttl), group in groupby(datagrams, _ways_out):
+        for (base, address, ttl), group in groupby(datagrams, _ways_out):
+            destination = self._nat64.outward(address)
             protocol = self._protocol(base, destination)
             if protocol is not None:
                 protocol.send([one.data for one in group], destination, ttl)
 
+    def _received_ipv6(self, base: str, datagrams: list[bytes], address: Address) -> None:
+        self._received(base, datagrams, self._nat64.inward(address))
+
     def _protocol(self, base: str, destination: Address) -> PeerProtocol | None:
         if base == CHAT_SOCKET:
             return self._chat[family(destination[0])]
-        other = self._others.get(base) or self._open(base)
+        other = self._others.get(base) or self._open(base, family(destination[0]))
         return None if other is None else other[0]
 
-    def _open(self, base: str) -> tuple[PeerProtocol, Any] | None:
+    def _open(self, base: str, one: Family) -> tuple[PeerProtocol, Any] | None:
         if not base.startswith(SOCKETS) or len(self._others) >= MAX_SOCKETS:
             return None
-        protocol = PeerProtocol(base, self._received)
+        received = self._received if one is Family.IPV4 else self._received_ipv6
+        protocol = PeerProtocol(base, received)
         try:
-            port = listen(self._reactor, 0, protocol, Family.IPV4)
+            port = listen(self._reactor, 0, protocol, one)
         except (CannotListenError, OSError):  # out of file descriptors: fewer will have to do
             return None
         self._others[base] = (protocol, port)

@@ -17,7 +17,9 @@ from twisted.internet.task import deferLater
 
 from p2pchat.peer.datagrams import PeerSockets
 from p2pchat.peer.driver import Driver
+from p2pchat.peer.nat64 import Nat64Discovery
 from p2pchat.peer.relay_stream import RelayStream
+from p2pchat.peer.resolver import Resolver
 from p2pchat.runtime import Runtime
 from p2pchat.session.endpoint import Endpoint, EndpointEvent
 from p2pchat.traversal.agent import SocketsReleased
@@ -37,18 +39,23 @@ class EndpointAdapter:
     One endpoint and its bases.
 
     :ivar react: takes the endpoint's events; those of BaseEvent are for :meth:`change`.
+    :ivar network_changed: called when it shows what of the internet this network reaches.
     :ivar driver: to be entered by whoever has something for the endpoint.
     """
 
     _runtime: Runtime
     endpoint: Endpoint
     react: Callable[[EndpointEvent], None]
+    network_changed: Callable[[], None] = lambda: None
     driver: Driver[EndpointEvent] = attrs.field(init=False)
     _sockets: PeerSockets = attrs.field(init=False)
+    _nat64: Nat64Discovery = attrs.field(init=False)
     _streams: dict[str, RelayStream] = attrs.Factory(dict)
 
     def __attrs_post_init__(self) -> None:
-        self._sockets = PeerSockets(self._runtime.reactor, self._received)
+        self._sockets = PeerSockets(self._runtime.reactor, self._received, self._runtime.nat64)
+        resolve = Resolver(self._runtime).addresses
+        self._nat64 = Nat64Discovery(self._runtime, resolve, self.network_changed)
         self.driver = Driver(self.endpoint, self._runtime.clock, self.send, self.react)
 
     @property
@@ -69,8 +76,10 @@ class EndpointAdapter:
         """Take this machine's addresses; tells whether they changed."""
         ports, now = self._sockets.ports, self._runtime.clock.seconds()
         hosts = self._runtime.host_addresses()
+        self._nat64.look(hosts)
         found = [(host, ports[family(host)]) for host in hosts if family(host) in ports]
-        return self.endpoint.agent.gathering.set_host_addresses(found, now)
+        is_translated = self._runtime.nat64.prefix is not None
+        return self.endpoint.agent.gathering.set_host_addresses(found, now, is_translated)
 
     def close(self) -> Deferred[None]:
         """

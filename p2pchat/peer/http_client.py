@@ -22,7 +22,6 @@ from twisted.internet.interfaces import (
     IConsumer,
     IDelayedCall,
     IProtocol,
-    IReactorTime,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Protocol, connectionDone
@@ -41,6 +40,7 @@ from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
 from p2pchat.errors import RegistryError, RegistryUnreachable
+from p2pchat.peer.connector import Connector
 from p2pchat.peer.failures import in_words
 from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.runtime import Runtime, cancel
@@ -95,11 +95,12 @@ class HttpClient:
     def __attrs_post_init__(self) -> None:
         reactor = self._runtime.reactor
         self._origin = origin(self.server).encode("ascii")
-        meter = partial(_Meter, self._runtime.clock, self.location)
+        meter = partial(_Meter, self._runtime, self.location)
         self._pool = _MeteredPool(reactor, meter, persistent=True)
         unkept = _MeteredPool(reactor, meter, persistent=False)
-        self._kept = Agent(reactor, connectTimeout=REQUEST_TIMEOUT, pool=self._pool)
-        self._streams = Agent(reactor, connectTimeout=REQUEST_TIMEOUT, pool=unkept)
+        connector = Connector(self._runtime, REQUEST_TIMEOUT)
+        self._kept = Agent.usingEndpointFactory(reactor, connector, self._pool)
+        self._streams = Agent.usingEndpointFactory(reactor, connector, unkept)
 
     @inlineCallbacks
     def ask(self, method: str, path: str, headers: dict[str, str], data: bytes = b"") -> Any:
@@ -280,14 +281,15 @@ class _Meter(ProtocolWrapper):
     """
 
     def __init__(
-        self, clock: IReactorTime, location: RegistryLocation, factory: Any, wrapped: Any
+        self, runtime: Runtime, location: RegistryLocation, factory: Any, wrapped: Any
     ) -> None:
         super().__init__(factory, wrapped)
+        self._plain = runtime.nat64.plain
         self._location = location
         self._host: str | None = None  # of the other end, while it is told to be open
-        self._clock = clock
+        self._clock = runtime.clock
         self._bytes = float(READ_BURST)  # that may be read at once
-        self._counted_at = clock.seconds()
+        self._counted_at = self._clock.seconds()
         self._head: bytearray | None = None  # of the answer that is awaited
         self._heads = 0  # bytes of the interim heads before it
         self._held = False  # by whoever reads the body
@@ -304,7 +306,7 @@ class _Meter(ProtocolWrapper):
 
         :raises RegistryError: it may not, and ends.
         """
-        self._host = str(getattr(self.getPeer(), "host", ""))
+        self._host = self._plain(str(getattr(self.getPeer(), "host", "")))
         trouble = self._location.opened(self._host)
         if trouble:
             self.abortConnection()

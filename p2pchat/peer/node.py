@@ -93,7 +93,9 @@ class Node:
         self._signaling = SignalingGroup(signaling, runtime.clock)
         self.server = self._signaling.name
         self._endpoint = self._make_endpoint(profile)
-        self._adapter = EndpointAdapter(runtime, self._endpoint, self._react)
+        self._adapter = EndpointAdapter(
+            runtime, self._endpoint, self._react, self._watch_interfaces
+        )
         self._people = People(
             self.peer_id, profile.contacts, self._signaling, self._endpoint, self._announce
         )

@@ -75,8 +75,9 @@ class RelayStream(Protocol):
             raise LocalProtocolError(f"{self.server} is reached over UDP, not over a stream")
         clock = self.runtime.clock
         self._timeout = clock.callLater(CONNECT_TIMEOUT, self._end, "can't be reached: timed out")
-        connect = TCP6ClientEndpoint if ":" in self.address[0] else TCP4ClientEndpoint
-        endpoint = connect(self.runtime.reactor, *self.address, timeout=CONNECT_TIMEOUT)
+        address = self.runtime.nat64.outward(self.address)
+        connect = TCP6ClientEndpoint if ":" in address[0] else TCP4ClientEndpoint
+        endpoint = connect(self.runtime.reactor, *address, timeout=CONNECT_TIMEOUT)
         self._connecting = endpoint.connect(self._factory())
         self._connecting.addErrback(self._unreached)
 

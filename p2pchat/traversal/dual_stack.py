@@ -34,12 +34,14 @@ class DualGathering:
 
     :ivar host_addresses: where our sockets can be reached on this machine's interfaces.
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
+    :ivar is_translated: whether our network leads to IPv4, which this machine lacks.
     :ivar outbox: what its parent is to take, in order, of either family.
     """
 
     host_addresses: tuple[Address, ...]
     _random_bytes: Callable[[int], bytes]
     is_local: bool = False
+    is_translated: bool = False
     outbox: deque[GatheringEvent] = attrs.Factory(deque)
     _servers: tuple[Address, ...] = ()
     _families: dict[Family, Gathering] = attrs.field(init=False)
@@ -66,13 +68,16 @@ class DualGathering:
     @property
     def families(self) -> frozenset[Family]:
         """The families in which this machine has an address; IPv4 where none is known."""
-        return families(self.host_addresses)
+        own = families(self.host_addresses)
+        return own | {Family.IPV4} if self.is_translated else own
 
-    def set_host_addresses(self, addresses: Iterable[Address], now: float) -> bool:
+    def set_host_addresses(
+        self, addresses: Iterable[Address], now: float, is_translated: bool = False
+    ) -> bool:
         """Take where our sockets can be reached now; tells whether that changed."""
         found, before = tuple(addresses), self.families
-        changed = set(found) != set(self.host_addresses)
-        self.host_addresses = found
+        changed = set(found) != set(self.host_addresses) or is_translated != self.is_translated
+        self.host_addresses, self.is_translated = found, is_translated
         self._deal()
         if changed:
             self.keepalive.network_changed(now)

@@ -15,6 +15,7 @@ Formats: bytes and JSON to frozen values and back.
     servers          STUN and TURN servers: URLs and credentials
     origins          origins of registries, in one spelling
     addresses        IP addresses with ports, and how far an address reaches
+    nat64            IPv4 addresses behind the prefix of a NAT64
     demultiplexing   STUN or QUIC, by a datagram's first bytes
     stun             STUN messages (RFC 8489)
     channel_data     ChannelData of TURN, and its framing on streams

@@ -53,7 +53,8 @@ def _send_syn(client: StreamSocket, path: Path, destination: Address, timeout: f
 
 def _take_syn(client: StreamSocket, path: Path, destination: Address, timeout: float) -> None:
     clock, target = client.host.internet.clock, path.target
-    listener = target.listener(destination) if target else None
+    outside = (client.host.led_to(destination[0]), destination[1])
+    listener = target.listener(outside) if target else None
     silent = listener is None and not (target and target.refuses_strangers())
     delay = None if silent else path.delay()
     if delay is None:
@@ -72,7 +73,7 @@ def _take_syn_ack(
         return
     clock = client.host.internet.clock
     server = StreamSocket(listener.host, begin_handshake)
-    server.name = destination
+    server.name = (client.host.led_to(destination[0]), destination[1])
     request = Stream(path, clock, client, server, is_clients=True)
     response = Stream(path, clock, server, client, is_clients=False)
     server.establish(path.source, response, request, listener)

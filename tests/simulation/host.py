@@ -5,7 +5,8 @@ A machine: addresses on one network, sockets, and a reactor to run programs on.
 kernel lives on, so whoever has a TCP connection here is reset, if that can reach them.
 `Host.boot` gives a fresh reactor.  `Host.online` is the cable.  `Host.move` is another network.
 
-IPv6 is beside all that: no NAT, at most a firewall of the host's own (`Host.give_ipv6`).
+IPv6 is beside all that: no NAT, at most a firewall of the host's own (`Host.give_ipv6`); but for
+a network of IPv6 alone, whose NAT translates to IPv4 (`Host.give_nat64`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 
+from p2pchat.wire.nat64 import Nat64Prefix
 from tests.simulation.firewall import Firewall
 from tests.simulation.network import Address, Network, Node
 from tests.simulation.ports import ANY_INTERFACE, ANY_IPV6, PortTable
@@ -38,6 +40,7 @@ class Host(Node):
     :ivar addresses: the first is the source of what a socket on all interfaces sends; none where
         the host has IPv6 only.
     :ivar ipv6: its IPv6 addresses, likewise.
+    :ivar nat64: the prefix by which it reaches IPv4, having no address of that.
     :ivar connections: the stream sockets that are open.
     """
 
@@ -46,6 +49,8 @@ class Host(Node):
         self.addresses: tuple[str, ...] = ()
         self.ipv6: tuple[str, ...] = ()
         self.firewall: Firewall | None = None
+        self.nat64: Nat64Prefix | None = None
+        self._translated = ""  # where its NAT64 has it in IPv4
         self.udp_ports: PortTable[UDPPort] = PortTable(internet.random)
         self.tcp_ports: PortTable[TCPSocket] = PortTable(internet.random)
         self.connections: dict[StreamSocket, None] = {}
@@ -67,6 +72,11 @@ class Host(Node):
         self.ipv6 = (address,)
         self.firewall = Firewall(self) if firewall else None
         self.internet.public.attach(self.firewall or self, self.ipv6)
+
+    def give_nat64(self, prefix: Nat64Prefix) -> None:
+        """Lose IPv4, which its NAT leads to from IPv6 now, and learn of that from name servers."""
+        self.nat64, (self._translated,) = prefix, self.addresses
+        self.addresses = ()
 
     def take_ipv6(self) -> None:
         """Leave it."""
@@ -103,7 +113,8 @@ class Host(Node):
         nobody is told: both ends find out when they time out.
         """
         network = behind.inside if behind else self.internet.public
-        self.network.detach(self.addresses)
+        self.network.detach([self._translated] if self.nat64 is not None else self.addresses)
+        self.nat64 = None
         self._attach(network, [address or network.free_address()])
         for connection in self.connections:
             connection.sever()
@@ -117,8 +128,15 @@ class Host(Node):
         return self.internet.dns.get(name) if self.online else None
 
     def lookup6(self, name: str) -> str | None:
-        """Resolve a name to its IPv6 address."""
-        return self.internet.dns6.get(name) if self.online else None
+        """Resolve a name to its IPv6 address; behind a NAT64 there is a made-up one (RFC 6147)."""
+        own, ipv4 = self.internet.dns6.get(name), self.internet.dns.get(name)
+        if own is None and ipv4 is not None and self.nat64 is not None:
+            own = self.nat64.to_ipv6(ipv4)
+        return own if self.online else None
+
+    def led_to(self, address: str) -> str:
+        """Return where a packet to this address gets, which a NAT64 may translate."""
+        return address if self.nat64 is None else self.nat64.to_ipv4(address)
 
     def lookup_all(self, name: str) -> list[str]:
         """Resolve a name or an IP literal to its addresses of both families."""
@@ -155,6 +173,9 @@ class Host(Node):
             source = (own, bound[1])
         if not self.online:
             self.internet.note(source, destination, len(data), "offline")
+        elif self.nat64 is not None and ":" not in self.led_to(destination[0]):
+            outside = (self.led_to(destination[0]), destination[1])
+            self.emit(data, (self._translated, source[1]), outside, ttl, 0.0)
         elif ":" not in destination[0]:
             self.emit(data, source, destination, ttl, 0.0)
         else:
@@ -164,6 +185,9 @@ class Host(Node):
 
     def receive(self, data: bytes, source: Address, destination: Address, ttl: int) -> None:
         """See `Node`."""
+        if self.nat64 is not None and ":" not in source[0]:
+            source = (self.nat64.to_ipv6(source[0]), source[1])
+            destination = (self.ipv6[0], destination[1])
         if self.online:
             self._arrive(data, source, destination)
         else:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+from p2pchat.wire.nat64 import WELL_KNOWN_ADDRESSES, WELL_KNOWN_NAME
 from tests.simulation.behaviour import NatKind
 from tests.simulation.clock import EventClock
 from tests.simulation.host import Host
@@ -56,7 +57,7 @@ class Internet:
         self.seed = seed
         self.clock = clock or EventClock(START)
         self.random = Random(seed)
-        self.dns: dict[str, str] = {}
+        self.dns: dict[str, str] = {WELL_KNOWN_NAME: str(WELL_KNOWN_ADDRESSES[0])}
         self.dns6: dict[str, str] = {}
         self.hosts: list[Host] = []
         self.nats: list[Nat] = []

@@ -13,11 +13,15 @@ for TCP.
 from __future__ import annotations
 
 from random import Random
+from typing import TYPE_CHECKING
 
 import attrs
 
 from tests.simulation.link import Link
 from tests.simulation.network import Address, Network, Node
+
+if TYPE_CHECKING:
+    from tests.simulation.host import Host
 
 
 @attrs.define(eq=False)
@@ -58,8 +62,9 @@ class Path:
         return links + [network.link for network in self.networks]
 
 
-def find_path(client: Node, source: Address, destination: str) -> Path:
+def find_path(client: Host, source: Address, destination: str) -> Path:
     """Trace the way from a client's socket to an address, opening the NATs on it."""
+    destination = client.led_to(destination)
     path = Path(client.internet.random, source, nodes=[client])
     network: Network = client.network if ":" not in destination else client.internet.public
     while True:

@@ -1,0 +1,79 @@
+"""
+The NAT64 of a network with IPv6 alone: how IPv4 is reached from there.
+
+Mobile carriers have such networks.  What is sent to an address that begins with the NAT64's prefix
+reaches the IPv4 address within (RFC 6146); the network's name servers show the prefix when they are
+asked for the IPv6 addresses of a name that has none (RFC 7050).
+
+Everything above sees IPv4 addresses: sockets and connections put the prefix on and take it off, as
+a CLAT does for a whole machine (RFC 6877).  Where this machine has an IPv4 address of its own,
+nothing is asked and nothing translated.
+
+Owns when the prefix is looked for: when our addresses have changed, and again after RETRY_AFTER
+while it isn't known.  Whoever answers for the name servers could lead our IPv4 traffic elsewhere;
+so it can for every name, and what is said stays encrypted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from p2pchat.runtime import Runtime
+from p2pchat.wire.addresses import Family, Scope, family, scope
+from p2pchat.wire.nat64 import WELL_KNOWN_NAME, prefix_in
+
+RETRY_AFTER = (1.0, 2.0, 4.0, 15.0, 60.0)  # seconds; most networks have IPv4, or no NAT64
+
+
+@attrs.define(eq=False)
+class Nat64Discovery:
+    """
+    Looks for the prefix, which it keeps in the runtime.
+
+    :param resolve: returns a Deferred of the addresses of a name; it never fails.
+    :param changed: called when another prefix was found.
+    """
+
+    _runtime: Runtime
+    _resolve: Callable[[str], Deferred[list[str]]]
+    _changed: Callable[[], None]
+    _hosts: frozenset[str] = frozenset()
+    _failures: int = 0
+    _again_at: float | None = None  # None: nothing to look for, or it is being looked for
+
+    def look(self, hosts: Iterable[str]) -> None:
+        """Take this machine's addresses; to be called again and again, for time passes, too."""
+        now, found = self._runtime.clock.seconds(), frozenset(hosts)
+        if found != self._hosts:
+            self._hosts, self._failures, self._again_at = found, 0, None
+            if _is_ipv6_alone(found):
+                self._again_at = now
+            elif self._runtime.nat64.prefix is not None:
+                self._runtime.nat64.prefix = None
+                self._changed()
+        if self._again_at is not None and now >= self._again_at:
+            self._again_at = None
+            self._resolve(WELL_KNOWN_NAME).addCallback(self._found, found)
+
+    def _found(self, addresses: list[str], hosts: frozenset[str]) -> None:
+        if hosts != self._hosts:
+            return  # of another network than the one that we are in now
+        prefix = prefix_in(addresses)
+        if prefix is None:
+            wait = RETRY_AFTER[min(self._failures, len(RETRY_AFTER) - 1)]
+            self._failures, self._again_at = (
+                self._failures + 1,
+                self._runtime.clock.seconds() + wait,
+            )
+        elif prefix != self._runtime.nat64.prefix:
+            self._runtime.nat64.prefix = prefix
+            self._changed()
+
+
+def _is_ipv6_alone(hosts: Iterable[str]) -> bool:
+    """Tell whether these addresses reach other machines over IPv6, and over nothing else."""
+    outward = [host for host in hosts if scope(host) in {Scope.GLOBAL, Scope.PRIVATE}]
+    return bool(outward) and all(family(host) is Family.IPV6 for host in outward)

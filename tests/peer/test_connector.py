@@ -1,0 +1,70 @@
+"""How the TCP connections of a peer are made."""
+
+from __future__ import annotations
+
+from random import Random
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import URI
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface.verify import verifyObject
+
+from p2pchat.peer.connector import Connector
+from p2pchat.wire.nat64 import Nat64Prefix
+from tests.simulation.host import Host
+from tests.simulation.internet import Internet
+from tests.simulation.world import runtime_on
+
+SERVER, PORT = "203.0.113.1", 8000
+
+
+class Listening(Factory):
+    """Notes who connects."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.seen = seen
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        """See `Factory`."""
+        self.seen.append(getattr(addr, "host", ""))
+        return Protocol()
+
+
+class ConnectorTests(SynchronousTestCase):
+    """:class:`Connector`."""
+
+    def setUp(self) -> None:
+        self.internet = Internet(1)
+        server = self.internet.host(SERVER)
+        self.seen: list[str] = []
+        server.reactor.listenTCP(PORT, Listening(self.seen))
+
+    def connect(self, host: Host, name: str, prefix: Nat64Prefix | None = None) -> None:
+        """Connect from a host, as HTTP does."""
+        runtime = runtime_on(host, Random(1))
+        runtime.nat64.prefix = prefix
+        connector = Connector(runtime, 5.0)
+        verifyObject(IAgentEndpointFactory, connector)
+        endpoint = connector.endpointForURI(URI.fromBytes(f"http://{name}:{PORT}/".encode()))
+        connecting = endpoint.connect(Factory.forProtocol(Protocol))
+        self.internet.run(1.0)
+        self.successResultOf(connecting)
+
+    def test_name(self) -> None:
+        """A name is resolved, a literal taken as it is."""
+        self.internet.dns["registry.example"] = SERVER
+        for name in ("registry.example", SERVER):
+            self.connect(self.internet.host(), name)
+        self.assertEqual(len(self.seen), 2)
+
+    def test_nat64(self) -> None:
+        """An IPv4 literal is reached through the network's NAT64."""
+        prefix = Nat64Prefix(bytes.fromhex("20010db80064006400000000"))
+        nat = self.internet.nat()
+        host = self.internet.host(behind=nat)
+        host.give_ipv6("2001:db8:1::1")
+        host.give_nat64(prefix)
+        self.connect(host, SERVER, prefix)
+        self.assertEqual(self.seen, [nat.address])
