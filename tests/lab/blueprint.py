@@ -16,6 +16,10 @@ import attrs
 
 COMMAND_LIMIT = 30.0  # seconds; any one step of building or taking down
 
+#: A cable's namespace only passes frames on, and says nothing of its own.
+SILENT = """\
+sysctl -e -q -w net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+"""
 SETTINGS = """\
 sysctl -q -w net.ipv4.ip_forward={forward} net.ipv4.conf.all.rp_filter=0 \
 net.ipv4.conf.default.rp_filter=0 net.ipv4.icmp_ratelimit=0
@@ -48,12 +52,14 @@ class Room:
     forwards: bool
     commands: list[str] = attrs.Factory(lambda: ["link set lo up"])
     rules: str = ""
+    settings: str = ""
 
     def script(self) -> str:
         """Return the shell script that furnishes the namespace from inside it."""
         return (
             "set -e\n"
             + SETTINGS.format(forward=int(self.forwards))
+            + self.settings
             + "ip -batch - <<'END'\n"
             + "\n".join(self.commands)
             + "\nEND\nnft -f - <<'END'\n"
@@ -62,6 +68,8 @@ class Room:
         )
 
 
+#: An interface: the room, and its name there.
+Interface = tuple[Room, str]
 #: One end of a cable: the room, the name of the interface there, its address with prefix length.
 End = tuple[Room, str, str]
 
@@ -71,6 +79,8 @@ class Blueprint:
     """Gathers rooms and links; `build` makes them real, `demolish` removes them."""
 
     prefix: str = attrs.Factory(lambda: f"p2pchat-{os.getpid()}-{secrets.token_hex(3)}")
+    cabled: frozenset[str] = frozenset()  # ends that get a cable of their own, as "LABEL:DEVICE"
+    cables: dict[str, Room] = attrs.Factory(dict)  # by these ends
     _rooms: dict[str, Room] = attrs.Factory(dict)
     _links: list[str] = attrs.Factory(list)
 
@@ -82,12 +92,34 @@ class Blueprint:
 
     def link(self, one: Room, one_device: str, other: Room, other_device: str) -> None:
         """Lay a cable between two rooms and switch both of its ends on."""
+        for near, far in (
+            ((one, one_device), (other, other_device)),
+            ((other, other_device), (one, one_device)),
+        ):
+            if self._name(*near) in self.cabled:
+                self._insert_cable(near, far)
+                return
+        self._wire(one, one_device, other, other_device)
+
+    def _wire(self, one: Room, one_device: str, other: Room, other_device: str) -> None:
         self._links.append(
             f"link add {one_device} netns {one.name} type veth "
             f"peer name {other_device} netns {other.name}"
         )
         one.commands.append(f"link set {one_device} up")
         other.commands.append(f"link set {other_device} up")
+
+    def _insert_cable(self, near: Interface, far: Interface) -> None:
+        """Wire two interfaces to the ends of a cable; see `cable`."""
+        room = self.cables[self._name(*near)] = self.room(f"cable{len(self.cables)}")
+        room.settings = SILENT
+        self._wire(*near, room, "near")
+        self._wire(room, "far", *far)
+        for end, device in (near, far):
+            end.commands.append(f"link set {device} gso_max_segs 1")
+
+    def _name(self, room: Room, device: str) -> str:
+        return f"{room.name.removeprefix(self.prefix + '-')}:{device}"
 
     def join(self, one: End, other: End) -> None:
         """Lay a cable and give each of its ends an address."""

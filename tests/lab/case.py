@@ -33,12 +33,14 @@ class LabTestCase(unittest.TestCase):
         right: str = "open",
         hosts: int = 1,
         spare: str = "",
+        *,
         homes: tuple[str, ...] = (),
+        cables: tuple[str, ...] = (),
     ) -> Lab:
         """Build a lab that is closed when the test ends."""
         lab = Lab()
         self.addCleanup(lab.close)
-        return lab.build(left, right, hosts, spare, homes)
+        return lab.build(left, right, hosts, spare, homes=homes, cables=cables)
 
     def require(self, tool: str) -> None:
         """Skip unless `tool` is installed."""

@@ -6,6 +6,7 @@ Owns the process that holds the socket; it ends with `Probe.close` or with the l
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,38 @@ Endpoint = tuple[str, int]
 PROGRAM = str(Path(__file__).with_name("datagrams.py"))
 SILENCE = 0.25  # seconds; nothing that follows another takes this long to arrive
 FIRST_WAY = 5.0  # seconds; a lost question for a hardware address is asked again after one
+
+
+@attrs.frozen
+class Flow:
+    """
+    Numbered datagrams in a row.
+
+    :ivar size: bytes of payload; with 28 more of headers in IPv4.
+    :ivar interval: seconds between two.
+    :ivar whole: whether no router may fragment them.
+    :ivar silence: seconds after the last was sent or came in which nothing more is expected.
+    """
+
+    count: int = 1
+    size: int = 100
+    interval: float = 0.0
+    whole: bool = False
+    silence: float = SILENCE
+
+
+@attrs.frozen
+class Arrival:
+    """A datagram that came: its number, and when it was sent and when it came, in seconds."""
+
+    number: int
+    sent: float
+    came: float
+
+    @property
+    def took(self) -> float:
+        """Seconds on the way."""
+        return self.came - self.sent
 
 
 @attrs.define
@@ -49,6 +82,18 @@ class Probe:
             return None
         text, address, port = answer
         return text, (address, int(port))
+
+    def stream(self, to: Probe, flow: Flow, mapped: Endpoint | None = None) -> list[Arrival]:
+        """
+        Send a flow to another socket and return what came, in the order in which it came.
+
+        `mapped` is where a NAT lets in to that socket, if it is behind one.
+        """
+        address, port = mapped or (to.address, to.port)
+        words = f"{flow.count} {flow.interval} {flow.size} {int(flow.whole)}"
+        sent = json.loads(self._ask(f"stream {address} {port} {words}"))
+        found = json.loads(to._ask(f"collect {flow.silence}"))
+        return [Arrival(n, sent[n], when) for n, when in found]
 
     def close(self) -> None:
         """Close the socket and end its process."""

@@ -29,18 +29,20 @@ import atexit
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
 
 import attrs
 
 from tests.lab.blueprint import Blueprint, Room
+from tests.lab.cable import Cable
 from tests.lab.machines import Attachment, Host, NatBox
 from tests.lab.rulesets import NAT_KINDS, box_ruleset
 
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
 CARRIER_INSIDE = IPv4Network("100.64.10.0/24")  # RFC 6598
 SERVER_ADDRESSES = ("203.0.113.10", "203.0.113.11")
+LEFT_CABLE, RIGHT_CABLE = "left-host0:eth0", "right-host0:eth0"  # of the first hosts
 SHORT_TTL = 4  # hops; enough to leave any NAT here, too few to reach another's
 
 
@@ -117,6 +119,7 @@ class Lab:
     left_site: Site = attrs.field(init=False)
     right_site: Site = attrs.field(init=False)
     blueprint: Blueprint = attrs.Factory(Blueprint)
+    cables: dict[str, Cable] = attrs.Factory(dict)  # those asked for, by their names
 
     @property
     def left(self) -> Host:
@@ -134,18 +137,23 @@ class Lab:
         right: str = "open",
         hosts: int = 1,
         spare: str = "",
+        *,
         homes: Sequence[str] = (),
+        cables: Iterable[str] = (),
     ) -> Lab:
         """
         Build it with NATs of these kinds and `hosts` hosts behind each; returns the lab.
 
         `spare` is the kind of the spare way out that either side gets. With `homes`, the left NAT
         is a carrier's, and behind it each home has a NAT of its own, of that kind, and a host.
+        Each of `cables` can be impaired (see `cable`).
         """
         atexit.register(self.close)
+        self.blueprint.cabled = frozenset(cables)
         try:
             self._draw(left, right, hosts, spare, homes)
             self.blueprint.build()
+            self._lay_cables()
         except BaseException:
             self.close()
             raise
@@ -162,7 +170,15 @@ class Lab:
         atexit.unregister(self.close)
         for host in self._hosts():
             host.end_processes()
+        for cable in self.cables.values():
+            cable.close()
         self.blueprint.demolish()
+
+    def _lay_cables(self) -> None:
+        for name, room in self.blueprint.cables.items():
+            self.cables[name] = Cable.lay(room.name)
+        for cable in self.cables.values():
+            cable.await_ready()
 
     def _hosts(self) -> list[Host]:
         sites = [getattr(self, side, None) for side in ("left_site", "right_site")]
