@@ -21,9 +21,10 @@ import attrs
 
 from benchmarks.aioice_pair import connect_aioice
 from benchmarks.matrix_table import KINDS, PAIRS, Cell, Outcome, Runs, grid, totals
+from tests.lab.impairment import ETHERNET_MTU, Impairment
 from tests.lab.peers import Event, JsonPeer, Registry
 from tests.lab.relay import Relay, reason_without_relay
-from tests.lab.topology import Lab, reason_to_skip
+from tests.lab.topology import LEFT_CABLE, RIGHT_CABLE, Lab, reason_to_skip
 
 START_LIMIT = 30.0  # seconds; for a process to be ready
 CONNECT_LIMIT = 15.0  # seconds; for either program to join, in one run
@@ -34,6 +35,44 @@ NO_CONVERSATION = "failed"  # what a peer tells when a call came to nothing
 
 
 @attrs.frozen
+class Network:
+    """
+    What each side's cable does to packets, in both directions.
+
+    :ivar delay: milliseconds from one peer to the other and back; to the server it is half of that.
+    :ivar loss: percent of the packets, on each cable and each way.
+    :ivar mtu: bytes of IP.
+    :ivar silent: whether nobody is told of packets that are too large.
+    """
+
+    delay: float = 0.0
+    loss: float = 0.0
+    mtu: int = ETHERNET_MTU
+    silent: bool = False
+
+    @property
+    def cables(self) -> tuple[str, ...]:
+        """The cables that must be impaired; none where there is nothing to do."""
+        return () if self == Network() else (LEFT_CABLE, RIGHT_CABLE)
+
+    def impairment(self) -> Impairment:
+        """Return what each direction of each cable does."""
+        one_way = self.delay / 1000 / 4  # two cables, there and back
+        return Impairment(one_way, loss=self.loss / 100, mtu=self.mtu, icmp=not self.silent)
+
+    def describe(self) -> str:
+        """Return a sentence on it."""
+        told = ", and tells nobody of larger ones" if self.silent else ""
+        sentences = {
+            f"The round trip between the peers takes {self.delay:.0f} ms.": self.delay > 0,
+            f"Each side's cable loses {self.loss:g} % of packets each way.": self.loss > 0,
+            f"Each side's cable carries packets of {self.mtu:,} bytes{told}.": self.mtu
+            < ETHERNET_MTU,
+        }
+        return " ".join(sentence for sentence, true in sentences.items() if true)
+
+
+@attrs.frozen
 class Course:
     """What is run for each pair."""
 
@@ -41,13 +80,16 @@ class Course:
     aioice_runs: int
     aioice_turn: str  # transport to the relay; "none": without
     p2pchat_relay: bool
+    network: Network = Network()
 
     def run(self, left: str, right: str) -> Cell:
         """Build the lab of one pair and let both programs try."""
         with ExitStack() as closing:
             lab = Lab()
             closing.callback(lab.close)
-            lab.build(left, right)
+            lab.build(left, right, cables=self.network.cables)
+            for cable in lab.cables.values():
+                cable.change(self.network.impairment())
             relay = Relay(lab.server)
             closing.callback(relay.close)
             relay.start()
@@ -105,6 +147,7 @@ def call(lab: Lab, registry: Registry, n: int) -> Outcome:
 
 def converse(caller: JsonPeer, callee: JsonPeer, lab: Lab) -> Outcome:
     """Call, say one line, and wait until the path is the best that there can be."""
+    pieces = fragments(lab)
     began = caller.send(f"/connect {callee.username}")
     await_success(caller, "connected", began)
     caller.send("hello")
@@ -115,7 +158,13 @@ def converse(caller: JsonPeer, callee: JsonPeer, lab: Lab) -> Outcome:
         time.sleep(0.05)
     local, remote = path_of(caller)
     moved = "relay" in first and "relay" not in (local, remote)
-    return Outcome((delivered["arrived"] - began) * 1000, local, remote, moved)
+    took = (delivered["arrived"] - began) * 1000
+    return Outcome(took, local, remote, moved, fragmented=fragments(lab) > pieces)
+
+
+def fragments(lab: Lab) -> int:
+    """Return how many pieces of packets the cables have carried so far."""
+    return sum(cable.fragments() for cable in lab.cables.values())
 
 
 def await_success(caller: JsonPeer, event: str, began: float) -> Event:
@@ -161,7 +210,9 @@ def report(course: Course, cells: Sequence[Cell], took: float) -> str:
         f"{version('aioice')} with {turn}, {course.aioice_runs} run(s); Python "
         f"{platform.python_version()}; {took:.0f} s in all."
     )
-    return f"{words}\n\n{totals(cells)}\n\n{grid(cells)}\n"
+    network = course.network
+    table = grid(cells, network.delay, burden=bool(network.cables))
+    return f"{words} {network.describe()}\n\n{totals(cells)}\n\n{table}\n"
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -182,6 +233,10 @@ def read_command_line(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--pair", type=pair, action="append", metavar="LEFT,RIGHT", help=", ".join(KINDS)
     )
+    parser.add_argument("--delay", type=float, default=0.0, help="ms, round trip between peers")
+    parser.add_argument("--loss", type=float, default=0.0, help="%%, on each cable, each way")
+    parser.add_argument("--mtu", type=int, default=ETHERNET_MTU, help="bytes of IP, each cable")
+    parser.add_argument("--silent", action="store_true", help="nobody is told of the MTU")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the table there too")
     options = parser.parse_args(arguments)
     if reason := reason_to_skip() or reason_without_relay():
@@ -192,7 +247,9 @@ def read_command_line(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> None:
     """Run the pairs asked for, all unless told otherwise, and print the table."""
     options = read_command_line(arguments)
-    course = Course(options.runs, options.aioice_runs, options.aioice_turn, not options.no_relay)
+    network = Network(options.delay, options.loss, options.mtu, options.silent)
+    runs = options.runs, options.aioice_runs
+    course = Course(*runs, options.aioice_turn, not options.no_relay, network)
     began = time.monotonic()
     cells = run_all(course, options.pair or PAIRS)
     text = report(course, cells, time.monotonic() - began)

@@ -24,16 +24,7 @@ KINDS = (
 )
 PAIRS = tuple(combinations_with_replacement(KINDS, 2))
 
-HEADINGS = (
-    "NATs",
-    "p2pchat",
-    "path",
-    "first message, ms",
-    "aioice",
-    "path",
-    "checks alone, ms",
-)
-
+FIRST_MESSAGE, CHECKS = "first message, ms", "checks alone, ms"
 NOTHING = "-"  # where no run joined
 
 
@@ -45,6 +36,7 @@ class Outcome:
     local: str
     remote: str
     moved: bool = False  # the first message went over the relay, before there was a direct path
+    fragmented: bool = False  # routers cut packets in pieces
 
     @property
     def relayed(self) -> bool:
@@ -79,20 +71,34 @@ class Runs:
         taken = [outcome.milliseconds for outcome in self.joined]
         return statistics.median(taken) if taken else float("nan")
 
-    def columns(self) -> list[str]:
-        """Return how many joined, over what, and how soon."""
+    def columns(self, round_trip: float = 0.0) -> list[str]:
+        """
+        Return how many joined, over what, and how soon.
+
+        With a `round_trip`, in milliseconds, the time is expressed in these too.
+        """
+        times = 2 if round_trip else 1
         if not self.outcomes:
-            return ["", "", ""]
+            return [""] * (2 + times)
         score = f"{len(self.joined)} of {len(self.outcomes)}"
-        return [score, self._path(), f"{self.median:.0f}" if self.joined else NOTHING]
+        if not self.joined:
+            return [score, NOTHING, *[NOTHING] * times]
+        trips = [f"{self.median / round_trip:.1f}"] if round_trip else []
+        return [score, self._path(), f"{self.median:.0f}", *trips]
+
+    def burden(self) -> str:
+        """Return whether paths are relayed, and packets fragmented."""
+        words = {
+            "relayed": [outcome.relayed for outcome in self.joined],
+            "fragmented": [outcome.fragmented for outcome in self.joined],
+        }
+        return ", ".join(word for word, found in words.items() if any(found)) or NOTHING
 
     def _path(self) -> str:
         kinds = Counter("relay" if outcome.relayed else "direct" for outcome in self.joined)
         if len(kinds) > 1:
             return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         types = Counter((o.local, o.remote, o.moved) for o in self.joined).most_common(1)
-        if not types:
-            return NOTHING
         local, remote, moved = types[0][0]
         return f"{'relay, then ' if moved else ''}{next(iter(kinds))} ({local}, {remote})"
 
@@ -123,12 +129,21 @@ class Cell:
         return "udp-blocked" not in pair and pair != ("symmetric", "symmetric")
 
 
-def grid(cells: Sequence[Cell]) -> str:
-    """Return one row for each pair, as a list-table."""
-    rows = [
-        HEADINGS,
-        *((c.title, *c.p2pchat.columns(), *c.aioice.columns()) for c in cells),
-    ]
+def grid(cells: Sequence[Cell], round_trip: float = 0.0, burden: bool = False) -> str:
+    """
+    Return one row for each pair, as a list-table.
+
+    With a `round_trip`, in milliseconds, times are expressed in these too; with `burden` there is a
+    column for it.
+    """
+    trips = ["round trips"] if round_trip else []
+    heavy = ["relayed, fragmented"] if burden else []
+    rows = [["NATs", "p2pchat", "path", FIRST_MESSAGE, *trips, *heavy]]
+    rows[0] += ["aioice", "path", CHECKS, *trips]
+    for cell in cells:
+        words = [cell.p2pchat.burden()] if burden else []
+        chat, ice = cell.p2pchat.columns(round_trip), cell.aioice.columns(round_trip)
+        rows.append([cell.title, *chat, *words, *ice])
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows:
         for n, text in enumerate(row):

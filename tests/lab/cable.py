@@ -47,7 +47,7 @@ class Cable:
 
     def await_ready(self) -> None:
         """Wait until it carries frames."""
-        self._hear("ready")
+        self._expect("ready")
 
     def change(self, outward: Impairment, inward: Impairment | None = None) -> None:
         """
@@ -57,17 +57,27 @@ class Cable:
         said otherwise.
         """
         ways = {"outward": outward, "inward": outward if inward is None else inward}
-        assert self._process.stdin is not None
-        order = {name: attrs.asdict(impairment) for name, impairment in ways.items()}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._hear("changed")
+        self._order({name: attrs.asdict(impairment) for name, impairment in ways.items()})
+        self._expect("changed")
+
+    def fragments(self) -> int:
+        """Return how many pieces of IPv4 packets it has carried, both ways."""
+        self._order({})
+        return int(self._hear())
 
     def close(self) -> None:
         """Cut it: nothing passes any more."""
         self._process.kill()
         self._process.communicate()
 
-    def _hear(self, expected: str) -> None:
+    def _order(self, order: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+
+    def _hear(self) -> str:
         assert self._process.stdout is not None
-        said = self._process.stdout.readline().strip()
+        return self._process.stdout.readline().strip()
+
+    def _expect(self, expected: str) -> None:
+        said = self._hear()
         assert said == expected, f"a cable said {said!r} where {expected!r} was due"

@@ -5,6 +5,7 @@ A cable between two interfaces of one namespace; a process of its own, started b
 
     python -m tests.lab.cable_program NEAR FAR    prints "ready"
     {"outward": {...}, "inward": {...}}           prints "changed"; outward is from NEAR to FAR
+    {}                                            prints how many fragments it has carried
 
 It sleeps while nothing is in the cable, and ends with its standard input.
 """
@@ -107,9 +108,11 @@ def obey(outward: Way, inward: Way) -> bool:
     if not line:
         return False
     order = json.loads(line)
-    outward.lane.impairment = Impairment(**order["outward"])
-    inward.lane.impairment = Impairment(**order["inward"])
-    print("changed", flush=True)
+    if order:
+        outward.lane.impairment = Impairment(**order["outward"])
+        inward.lane.impairment = Impairment(**order["inward"])
+    answer = "changed" if order else outward.lane.fragments + inward.lane.fragments
+    print(answer, flush=True)
     return True
 
 

@@ -32,6 +32,12 @@ def ip_size(frame: bytes) -> int:
     return 0
 
 
+def is_fragment(frame: bytes) -> bool:
+    """Tell whether a frame has a piece of an IPv4 packet, not a whole one."""
+    word = int.from_bytes(frame[20:22], "big")
+    return frame[12:14] == IPV4 and word & (MORE_FRAGMENTS | OFFSET) != 0
+
+
 def checksum(data: bytes) -> int:
     """Return the internet checksum of some bytes (RFC 1071)."""
     # The sum of 16-bit words with carries added back is the remainder of the whole as one number;

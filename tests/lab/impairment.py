@@ -19,7 +19,7 @@ from random import Random
 
 import attrs
 
-from tests.lab.frames import fragments, ip_size, too_big
+from tests.lab.frames import fragments, ip_size, is_fragment, too_big
 
 ETHERNET_MTU = 1500  # bytes of IP
 HELD_LIMIT = 8192  # frames; three seconds of 2,700 in a second
@@ -57,10 +57,15 @@ NOTHING = Impairment()
 
 @attrs.define
 class Lane:
-    """One direction of a cable: frames go in at one end and come out later, or never."""
+    """
+    One direction of a cable: frames go in at one end and come out later, or never.
+
+    :ivar fragments: how many pieces of packets it has taken in, or cut itself.
+    """
 
     _random: Random
     impairment: Impairment = NOTHING
+    fragments: int = 0
     _held: list[tuple[float, int, bytes]] = attrs.Factory(list)  # a heap
     _count: int = 0
     _free: float = 0.0  # when the last frame that waited for the rate is through
@@ -89,6 +94,7 @@ class Lane:
         return out
 
     def _take(self, now: float, frame: bytes) -> None:
+        self.fragments += is_fragment(frame)
         through = self._through(now, frame)
         lost = self._random.random() < self.impairment.loss
         if through is None or lost or len(self._held) >= HELD_LIMIT:

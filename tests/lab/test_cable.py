@@ -157,7 +157,9 @@ class SizeTests(CableCase):
         """What fits arrives, and so does what may be fragmented."""
         self.cable.change(Impairment(mtu=1280))
         self.assertEqual(len(self.flow(count=3, size=1280 - HEADERS, whole=True)), 3)
+        self.assertEqual(self.cable.fragments(), 0)
         self.assertEqual(len(self.flow(count=3, size=3000)), 3)
+        self.assertEqual(self.cable.fragments(), 15, "of three from the kernel two are cut")
 
     def test_told(self) -> None:
         """What may not is lost once; then the sender's kernel knows, and so do both ends."""

@@ -157,6 +157,7 @@ class SizeTests(SynchronousTestCase):
         lane, body = Lane(Random(1), Impairment(mtu=1280)), bytes(range(256)) * 5
         self.assertIsNone(lane.put(0.0, ipv4_frame(body)))
         pieces = lane.due(0.0)
+        self.assertEqual(lane.fragments, len(pieces))
         self.assertEqual(put_together(pieces), body)
         self.assertLessEqual(max(map(ip_size, pieces)), 1280)
 
