@@ -17,7 +17,7 @@ from typing import Any
 import attrs
 
 from tests.lab.blueprint import enter, run_command
-from tests.lab.rulesets import nat_ruleset, watch_ruleset, weather_ruleset
+from tests.lab.rulesets import nat_ruleset, quic_ruleset, watch_ruleset, weather_ruleset
 
 
 @attrs.define
@@ -50,6 +50,10 @@ class NatBox:
         """Lose this fraction of packets at random, each way."""
         self._loss = fraction
         self._set_weather()
+
+    def drop_quic(self, dropped: bool = True) -> None:
+        """Drop QUIC's long headers, both ways, or let them pass again."""
+        self._apply(quic_ruleset(dropped))
 
     def arrivals(self) -> int:
         """Return how many UDP datagrams have reached the box from outside, wanted or not."""

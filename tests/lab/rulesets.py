@@ -7,6 +7,10 @@ Every box calls its outward interface `wan`. A box has two tables:
   UDP datagrams that reach it from outside, before any translation;
 - `nat`, by kind: the translation, and who may send in.
 
+A third, `quic`, is there while the box recognises QUIC and drops it, as some firewalls do: by the
+first bit of a datagram, which is set in QUIC's long headers (RFC 9000 section 17.2), and neither in
+STUN nor in TURN's channel data.
+
 =================== ======================= ===========================================
 kind                mapping (RFC 4787)      filtering
 =================== ======================= ===========================================
@@ -160,6 +164,21 @@ TRANSLATION: Mapping[str, str] = {
     "hairpinning": MASQUERADE + FIREWALL + NO_HAIRPINNING + HAIRPINNING,
 }
 
+NO_QUIC = """
+table ip quic
+delete table ip quic
+"""
+
+#: The first bit behind UDP's header of eight bytes.
+DROP_QUIC = """
+table ip quic {
+    chain long_headers {
+        type filter hook forward priority filter - 1; policy accept;
+        meta l4proto udp @th,64,1 1 drop
+    }
+}
+"""
+
 #: Counts what a box gets from either direction, before it is translated, routed or dropped.
 WATCH = """
 table ip watch
@@ -200,6 +219,11 @@ def weather_ruleset(cut: bool, loss: float) -> str:
         threshold = round(loss * 10_000)
         return flush + f"add rule ip uplink weather numgen random mod 10000 < {threshold} drop\n"
     return flush
+
+
+def quic_ruleset(dropped: bool) -> str:
+    """Return the rules that let QUIC's long headers through, or drop them in silence."""
+    return NO_QUIC + (DROP_QUIC if dropped else "")
 
 
 def watch_ruleset(addresses: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from tests.lab.probe import Endpoint, Probe, lets_in, mapping
 from tests.lab.rulesets import UDP_KINDS
 from tests.lab.topology import SHORT_TTL, Lab
 
+LONG, SHORT = "\u00c0", "@"  # as UTF-8, first bytes of QUIC's long and short headers
 CONTACTED, OTHER_PORT, OTHER_ADDRESS = (True, False, False), (True, True, False), (True, True, True)
 
 #: Who of (the contacted endpoint, another port of it, another address) may answer.
@@ -253,6 +254,27 @@ class MovingTests(LabTestCase):
             host.change_address()
             self.assertEqual((host.address, host.public_address), home)
             self.assertEqual(mapping(inside, server), (host.public_address, 4800))
+
+
+class QuicTests(LabTestCase):
+    """A firewall that recognises QUIC."""
+
+    def test_drop_quic(self) -> None:
+        """Long headers are dropped, both ways, and nothing else is; until it lets them pass."""
+        lab = self.build_lab("port-restricted")
+        inside = Probe.open(lab.left, port=4000)
+        outside = Probe.open(lab.server, lab.server.address, 7000)
+        mapped, server = mapping(inside, outside), (outside.address, outside.port)
+        box = lab.left.nat[0]
+        self.assertEqual((LONG.encode()[0] & 0x80, SHORT.encode()[0] & 0x80), (0x80, 0))
+        for dropped in (True, False):
+            box.drop_quic(dropped)
+            for text in (LONG, SHORT):
+                passes = text == SHORT or not dropped
+                inside.send(server, text)
+                self.assertEqual(outside.receive() is not None, passes, (text, dropped))
+                outside.send(mapped, text)
+                self.assertEqual(inside.receive() is not None, passes, (text, dropped))
 
 
 class WatchTests(LabTestCase):
