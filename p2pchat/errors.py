@@ -174,5 +174,9 @@ class RegistryUnreachable(RegistryError):
     """The registry can't be reached: check its address, and your network."""
 
 
+class CertificateRefused(P2PChatError):
+    """A server's certificate isn't to be trusted."""
+
+
 class WhoError(P2PChatError):
     """No single peer is meant by that name or id."""

@@ -39,3 +39,44 @@ def write_certificate(directory: str | Path, address: str) -> bytes:
     Path(directory, "key.pem").write_bytes(private)
     Path(directory, "certificate.pem").write_bytes(certificate)
     return certificate
+
+
+class Authority:
+    """
+    Somebody who signs certificates.
+
+    :ivar certificate: its own, which whoever trusts it has.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        builder = x509.CertificateBuilder(
+            self._name, self._name, self._key.public_key(), x509.random_serial_number()
+        )
+        signed = (
+            builder.not_valid_before(now - 1000 * LIFE)
+            .not_valid_after(now + 1000 * LIFE)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.certificate = signed.public_bytes(serialization.Encoding.PEM)
+
+    def sign(self, *hosts: str, since: int = -1, until: int = 1) -> bytes:
+        """Make a certificate for hosts, valid between two days from now; PEM, with its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
+        signed = (
+            x509.CertificateBuilder(
+                self._name, x509.Name([]), key.public_key(), x509.random_serial_number()
+            )
+            .not_valid_before(now + since * LIFE)
+            .not_valid_after(now + until * LIFE)
+            .add_extension(names, critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        pem, bare = serialization.Encoding.PEM, serialization.NoEncryption()
+        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, bare)
+        return signed.public_bytes(pem) + private

@@ -36,6 +36,11 @@ Signaling
     ``registry_client``        the registry's routes
     ``registry_location``      how near the registry is
     ``http_client``            HTTP with bounds
+    ``http_connections``       where its connections lead, and which are kept
+    ``http_meter``             what of a connection is read, and how fast
+    ``address_turns``          which address of a name is tried first
+    ``tls``                    TLS to a server that is known by its name
+    ``foreign_answers``        who else answers than the registry
     ``event_stream``           server-sent events
     ``proof_of_work``          work that a registry under pressure asks for
     ``wall_clock``             this machine's clock, corrected by the registry's

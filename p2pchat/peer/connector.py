@@ -1,43 +1,79 @@
 """
-TCP connections that this program makes, to registries and relays: how another machine is reached.
+TCP connections that this program makes to registries: how another machine is reached.
 
-Names are resolved by the system, and their addresses tried as RFC 8305 says; an IPv4 address is
-reached through the network's NAT64 where there is one (:mod:`p2pchat.peer.nat64`).
+Names are resolved by the system, and their addresses tried as RFC 8305 says, in the order of
+:mod:`p2pchat.peer.address_turns`; an IPv4 address is reached through the network's NAT64 where
+there is one (:mod:`p2pchat.peer.nat64`).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.web.client import URI, BrowserLikePolicyForHTTPS
-from twisted.web.iweb import IAgentEndpointFactory
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHostnameResolver,
+    IReactorPluggableNameResolver,
+    IStreamClientEndpoint,
+)
 from zope.interface import implementer
 
+from p2pchat.peer.address_turns import AddressTurns, ResolverInTurn
 from p2pchat.runtime import Runtime
 
+ATTEMPT_DELAY = 0.25  # seconds until the next address is tried, too (RFC 8305 section 5)
 
-@implementer(IAgentEndpointFactory)
+
 @attrs.frozen
 class Connector:
     """
     Makes endpoints of Twisted.
 
     :ivar timeout: seconds that a connection may take to be made.
+    :ivar turns: which addresses of a name come first.
     """
 
     _runtime: Runtime
     timeout: float
+    turns: AddressTurns
 
     def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
-        """Return the endpoint of a name or IP literal."""
+        """Return the endpoint of a name or IP literal; here, and nowhere else, they are made."""
         address, _ = self._runtime.nat64.outward((host, port))
-        return HostnameEndpoint(self._runtime.reactor, address, port, timeout=self.timeout)
+        reactor = _ReactorInTurn(self._runtime, self.turns)
+        return HostnameEndpoint(
+            reactor, address, port, timeout=self.timeout, attemptDelay=ATTEMPT_DELAY
+        )
 
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """See `IAgentEndpointFactory`."""
-        endpoint = self.endpoint(uri.host.decode("ascii"), uri.port)
-        if uri.scheme == b"https":
-            policy = BrowserLikePolicyForHTTPS()
-            return wrapClientTLS(policy.creatorForNetloc(uri.host, uri.port), endpoint)
-        return endpoint
+
+@implementer(IReactorPluggableNameResolver)
+@attrs.frozen
+class _ReactorInTurn:
+    """The runtime's reactor, as far as `HostnameEndpoint` needs one; it resolves in turn."""
+
+    _runtime: Runtime
+    _turns: AddressTurns
+
+    @property
+    def nameResolver(self) -> IHostnameResolver:
+        """See `IReactorPluggableNameResolver`."""
+        return ResolverInTurn(self._turns, self._runtime.reactor.nameResolver)
+
+    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
+        """See `IReactorPluggableNameResolver`; it is the reactor's own that is installed."""
+        installed: IHostnameResolver = self._runtime.reactor.installNameResolver(resolver)
+        return installed
+
+    def connectTCP(self, *args: Any, **options: Any) -> Any:
+        """See `IReactorTCP`."""
+        return self._runtime.reactor.connectTCP(*args, **options)
+
+    def seconds(self) -> float:
+        """See `IReactorTime`."""
+        return self._runtime.clock.seconds()
+
+    def callLater(self, delay: float, call: Any, *args: Any, **options: Any) -> IDelayedCall:
+        """See `IReactorTime`."""
+        return self._runtime.clock.callLater(delay, call, *args, **options)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -24,6 +25,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import seal_document, sign_document
 from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.failures import one_line
+from p2pchat.peer.foreign_answers import foreign_answer
 from p2pchat.peer.http_client import HttpAnswer, HttpClient, NeverSent
 from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.wall_clock import WallClock
@@ -44,6 +46,8 @@ from p2pchat.wire.strict_json import JsonObject, loads
 from p2pchat.wire.work import Challenge
 
 INCOMPATIBLE_WAIT = 300.0  # seconds; nobody updates a program in less
+
+_NOTHING, _ANYTHING = "no content", "any content"  # in place of a member that an answer has
 
 _REASON = re.compile(r"[a-z][a-z0-9-]{0,63}")  # a word of a problem document
 
@@ -91,7 +95,7 @@ class RegistryClient:
         self._audience = origin(self.server)
         self._clock = WallClock(self._runtime.wall_time, self._warn)
         self._location = RegistryLocation(self.server, self._warn)
-        self._http = HttpClient(self.server, self._runtime, self._answered, self._location)
+        self._http = HttpClient(self.server, self._runtime, self._location)
 
     # -- documents
 
@@ -134,34 +138,36 @@ class RegistryClient:
 
         It fails with :class:`WorkRequired` where the registry wants work in it first.
         """
-        return self._signed("POST", "/register", lambda: self.sign(registration))
+        return self._signed("POST", "/register", lambda: self.sign(registration), "lease")
 
     def renew(self, renewal: str) -> Deferred[JsonObject]:
         """Prolong our record with the ``renewal`` that the registration's answer had."""
         path = f"/renew/{self.peer_id}"
         headers = {"Authorization": f"Lease {renewal}"}
-        return self._attempt(self._exchange, "POST", path, headers)
+        return self._attempt(self._exchange, "POST", path, _NOTHING, headers)
 
     def deliver(self, peer_id: str, body: PeerDocument, key: RecordKey) -> Deferred[JsonObject]:
         """Put a document, sealed to the peer's key, on its event stream."""
-        return self._signed("POST", f"/deliver/{peer_id}", lambda: self.seal(peer_id, body, key))
+        path = f"/deliver/{peer_id}"
+        return self._signed("POST", path, lambda: self.seal(peer_id, body, key), "delivered")
 
     def remove(self) -> Deferred[JsonObject]:
         """Delete our record."""
-        return self._signed("DELETE", f"/peer/{self.peer_id}", lambda: self.sign(Removal()))
+        path = f"/peer/{self.peer_id}"
+        return self._signed("DELETE", path, lambda: self.sign(Removal()), "removed")
 
     def peers(self, **query: str) -> Deferred[JsonObject]:
         """Return one page of records; ``query`` may have after, limit and username."""
         path = "/peers?" + urlencode(query) if query else "/peers"
-        return self._attempt(self._exchange, "GET", path)
+        return self._attempt(self._exchange, "GET", path, "peers")
 
     def peer(self, peer_id: str) -> Deferred[JsonObject]:
         """Return one record."""
-        return self._attempt(self._exchange, "GET", f"/peer/{quote(peer_id)}")
+        return self._attempt(self._exchange, "GET", f"/peer/{quote(peer_id)}", "peer_id")
 
     def status(self) -> Deferred[JsonObject]:
         """Return what the registry tells everybody of itself."""
-        return self._attempt(self._exchange, "GET", "/status")
+        return self._attempt(self._exchange, "GET", "/status", _ANYTHING)
 
     def subscribe(
         self, received: Callable[[Event], None], ended: Callable[[str], None]
@@ -177,9 +183,9 @@ class RegistryClient:
             {"Authorization": f"JWS {token}"},
             lambda: EventStream(self._runtime.clock, received, ended),
         )
-        if isinstance(opened, HttpAnswer):
-            raise self._refusal(opened)
-        return opened
+        if not isinstance(opened, HttpAnswer):
+            return opened
+        raise self._foreign(opened) if opened.status == HTTPStatus.OK else self._refusal(opened)
 
     def close(self) -> Deferred[None]:
         """Close the connections that are kept open; requests that follow make new ones."""
@@ -187,15 +193,17 @@ class RegistryClient:
 
     # -- requests
 
-    def _signed(self, method: str, path: str, write: Callable[[], str]) -> Deferred[JsonObject]:
+    def _signed(
+        self, method: str, path: str, write: Callable[[], str], member: str
+    ) -> Deferred[JsonObject]:
         """Send a document of ours, which a second try signs and dates anew."""
 
         def send() -> Deferred[JsonObject]:
             token = write()
             if method == "DELETE":  # has no content
-                return self._exchange(method, path, {"Authorization": f"JWS {token}"})
+                return self._exchange(method, path, member, {"Authorization": f"JWS {token}"})
             kind = {"Content-Type": "application/jose"}
-            return self._exchange(method, path, kind, token.encode("ascii"))
+            return self._exchange(method, path, member, kind, token.encode("ascii"))
 
         return self._attempt(send)
 
@@ -225,29 +233,44 @@ class RegistryClient:
 
     @inlineCallbacks
     def _exchange(
-        self, method: str, path: str, headers: dict[str, str] | None = None, data: bytes = b""
+        self,
+        method: str,
+        path: str,
+        member: str,
+        headers: dict[str, str] | None = None,
+        data: bytes = b"",
     ) -> Any:
+        """
+        Ask; a Deferred of the answer's members.
+
+        :param member: one that a registry's answer has, by which others' are told from it; or
+            _NOTHING, where it has no content; or _ANYTHING.
+        """
         answer = yield self._http.ask(method, path, headers or {}, data)
         if not 200 <= answer.status < 300:
             raise self._refusal(answer)
-        try:
-            return loads(answer.body) if answer.body else {}
-        except RemoteProtocolError as error:
-            raise RegistryError(f"{self.server} is no p2pchat registry: {error}") from None
+        members = {} if answer.status == HTTPStatus.NO_CONTENT else _members(answer)
+        if members is None or not (member in members or member in {_ANYTHING, _NOTHING}):
+            raise self._foreign(answer)
+        if member == _NOTHING and answer.status != HTTPStatus.NO_CONTENT:
+            raise self._foreign(answer)
+        self._answered(answer)
+        return members
+
+    def _foreign(self, answer: HttpAnswer) -> RegistryError:
+        """Return who answered in the registry's place, whose connections are given up."""
+        self._http.distrust()
+        return foreign_answer(self.server, answer.status, answer.headers, answer.body)
 
     def _refusal(self, answer: HttpAnswer) -> RegistryError:
-        theirs = _date(answer.headers)
-        now = self.now() if theirs is None else theirs
-        retry_after = read_retry_after(answer.headers.getRawHeaders(b"Retry-After", []), now)
         try:
             problem = Problem.decode(answer.body)
         except RemoteProtocolError:
-            return RegistryError(
-                f"{self.server} answered with HTTP status {answer.status}, and not as a p2pchat "
-                "registry does",
-                answer.status,
-                retry_after=retry_after,
-            )
+            error = self._foreign(answer)
+            error.retry_after = self._retry_after(answer)
+            return error
+        self._answered(answer)
+        retry_after = self._retry_after(answer)
         detail = one_line(problem.detail)
         if problem.reason == "unsupported-version":
             return self._incompatible(answer.status)
@@ -268,13 +291,27 @@ class RegistryClient:
 
     # -- headers
 
-    def _answered(self, headers: Headers, asked_at: float) -> None:
-        theirs = _date(headers)
+    def _retry_after(self, answer: HttpAnswer) -> float | None:
+        theirs = _date(answer.headers)
+        now = self.now() if theirs is None else theirs
+        return read_retry_after(answer.headers.getRawHeaders(b"Retry-After", []), now)
+
+    def _answered(self, answer: HttpAnswer) -> None:
+        """Take the registry's time from an answer of its own."""
+        theirs = _date(answer.headers)
         if theirs is not None:
-            self._clock.observe(theirs, asked_at)
+            self._clock.observe(theirs, answer.asked_at)
 
     def _warn(self, sentence: str) -> None:
         self.warn(sentence)
+
+
+def _members(answer: HttpAnswer) -> JsonObject | None:
+    """Return the object that an answer has, if it has one."""
+    try:
+        return loads(answer.body)
+    except RemoteProtocolError:
+        return None
 
 
 def _date(headers: Headers) -> float | None:

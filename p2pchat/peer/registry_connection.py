@@ -20,7 +20,9 @@ work first gets it, and the registration again.  Waiting grows from FIRST_WAIT t
 jitter, so that a registry that comes back isn't met by everybody at once.  The first wait is so
 short that whoever is told ``bye`` is at the next process behind the same address within a second;
 the registry sends ``bye`` in batches that it can absorb.  A refusal's ``Retry-After``
-(:mod:`p2pchat.wire.problems`) is waited for in any case.
+(:mod:`p2pchat.wire.problems`) is waited for in any case.  While somebody else answers, as a captive
+portal does until its person has logged in, no wait grows beyond PORTAL_WAIT, for PORTAL_PATIENCE:
+it isn't the registry that is asked then.
 
 The lease is renewed at a third of its length by a ``LoopingCall``: with the token that the
 registration's answer gave, which costs the registry next to nothing; or by registering again, with
@@ -53,6 +55,7 @@ from twisted.python.failure import Failure
 
 from p2pchat.errors import P2PChatError, RegistryError
 from p2pchat.peer.event_stream import Event, EventStream
+from p2pchat.peer.foreign_answers import ForeignAnswer
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.proof_of_work import solve
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
@@ -62,6 +65,8 @@ from p2pchat.wire.documents import Registration
 
 FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 8.0  # seconds
+PORTAL_WAIT = 3.0  # seconds; scattered by half, and a person who has logged in waits for it
+PORTAL_PATIENCE = 900.0  # seconds; a wrong address isn't asked so often for longer
 RENEWALS = 3  # in one lease
 DISPLACED_WAIT = 120.0  # seconds; two programs that take turns shall do so rarely
 DISPLACED_LONGEST = 1920.0  # seconds
@@ -152,6 +157,7 @@ class RegistryConnection:
         lambda self: RetryGate(self._runtime.random_bytes), takes_self=True
     )
     _wait: float = FIRST_WAIT
+    _foreign_since: float | None = None  # since when somebody else answers
     _displaced_wait: float = DISPLACED_WAIT
     _registered_at: float | None = None
     _said_displaced: bool = False
@@ -241,7 +247,7 @@ class RegistryConnection:
             stream.stop("given up")
 
     def _settle(self) -> None:
-        self._registered_at = self._clock.seconds()
+        self._registered_at, self._foreign_since = self._clock.seconds(), None
         self._renewal = LoopingCall(self.renew)
         self._renewal.clock = self._clock
         rhythm = max(1.0, min(self._lease.seconds, MAX_LEASE) / RENEWALS)
@@ -290,7 +296,11 @@ class RegistryConnection:
         return f"the registry's answer can't be used ({type(error).__name__})"
 
     def _heed(self, error: Exception) -> None:
-        """Leave the registry alone for as long as it asks."""
+        """Leave the registry alone for as long as it asks; note who answers in its place."""
+        if not (isinstance(error, ForeignAnswer) and error.may_pass):
+            self._foreign_since = None
+        elif self._foreign_since is None:
+            self._foreign_since = self._clock.seconds()
         if isinstance(error, RegistryError):
             self._retry_gate.refused(error.retry_after, self._clock.seconds())
 
@@ -337,10 +347,15 @@ class RegistryConnection:
         """Try again later, each time later than the last, and no sooner than asked."""
         if self._had_it_for(LONGEST_WAIT):
             self._wait = FIRST_WAIT
-        delay = max(self._scattered(self._wait), self._time_asked())
+        longest = PORTAL_WAIT if self._is_portal() else LONGEST_WAIT
+        delay = max(self._scattered(min(self._wait, longest)), self._time_asked())
         self._wait = min(self._wait * 2, LONGEST_WAIT)
         self._timer = self._clock.callLater(delay, self._take, Input.RETRY)
         self._callbacks.lost(reason, delay)
+
+    def _is_portal(self) -> bool:
+        since = self._foreign_since
+        return since is not None and self._clock.seconds() - since < PORTAL_PATIENCE
 
     def _had_it_for(self, seconds: float) -> bool:
         """Tell, once, whether we were registered for so long."""

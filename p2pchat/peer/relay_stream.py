@@ -14,20 +14,19 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.ssl import optionsForClientTLS, platformTrust
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.errors import LocalProtocolError
-from p2pchat.peer.failures import in_words
+from p2pchat.peer.failures import in_words, is_of_tls
+from p2pchat.peer.tls import ServerTls
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.channel_data import StreamFrames
@@ -50,8 +49,8 @@ class RelayStream(Protocol):
     :param connected: called once, when frames may be written.
     :ivar lost: called once, unless we closed it, with the reason, which goes on after the relay's
         name (as :meth:`p2pchat.traversal.turn.Allocation.fail` takes it).
-    :ivar trust_root: who may have signed the relay's certificate, as ``optionsForClientTLS``
-        takes it (a ``twisted.internet.ssl.Certificate``); by default whom the platform trusts.
+    :ivar trust_root: who may have signed the relay's certificate, as
+        :class:`p2pchat.peer.tls.ServerTls` takes it.
     :ivar unsent: frames that were dropped because the connection took no more.
     """
 
@@ -86,10 +85,8 @@ class RelayStream(Protocol):
         factory.noisy = False
         if self.server.transport is Transport.TCP:
             return factory
-        options = optionsForClientTLS(
-            self.server.host, trustRoot=self.trust_root or platformTrust()
-        )
-        return TLSMemoryBIOFactory(options, True, factory, clock=self.runtime.clock)
+        tls = ServerTls(self.server.host, self.runtime.wall_time, self.trust_root)
+        return TLSMemoryBIOFactory(tls, True, factory, clock=self.runtime.clock)
 
     @property
     def _connection(self) -> Any:
@@ -121,8 +118,8 @@ class RelayStream(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Say why, to go on after the relay's name."""
         words = in_words(reason.value, "broken off")
-        if reason.check(SSL.Error):
-            self._end(f"failed in {words}")
+        if is_of_tls(reason.value):
+            self._end(f"can't be used: {words}")
         elif reason.check(ConnectionDone):
             self._end("closed the connection")
         else:

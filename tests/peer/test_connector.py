@@ -7,10 +7,8 @@ from random import Random
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import URI
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface.verify import verifyObject
 
+from p2pchat.peer.address_turns import AddressTurns
 from p2pchat.peer.connector import Connector
 from p2pchat.wire.nat64 import Nat64Prefix
 from tests.simulation.host import Host
@@ -45,9 +43,8 @@ class ConnectorTests(SynchronousTestCase):
         """Connect from a host, as HTTP does."""
         runtime = runtime_on(host, Random(1))
         runtime.nat64.prefix = prefix
-        connector = Connector(runtime, 5.0)
-        verifyObject(IAgentEndpointFactory, connector)
-        endpoint = connector.endpointForURI(URI.fromBytes(f"http://{name}:{PORT}/".encode()))
+        connector = Connector(runtime, 5.0, AddressTurns(runtime.clock.seconds))
+        endpoint = connector.endpoint(name, PORT)
         connecting = endpoint.connect(Factory.forProtocol(Protocol))
         self.internet.run(1.0)
         self.successResultOf(connecting)

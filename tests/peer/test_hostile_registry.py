@@ -149,6 +149,7 @@ class Hostile(Resource):
             request.responseHeaders.addRawHeader(name, value)
         if route != "events" or answer.status != 200:
             return answer.body
+        request.setHeader(b"content-type", b"text/event-stream")
         request.write(answer.body or b"event: ready\ndata: {}\n\n")
         gone: Deferred[None] = request.notifyFinish()
         ending = self._clock.callLater(2.5, request.finish)
@@ -254,7 +255,9 @@ class AnswerTests(HostileCase):
     def test_displaced(self) -> None:
         """Whatever it says of another program, the peer comes back, later."""
         streams = [b"event: superseded\ndata: %b\n\n" % written({"a": one}) for one in VALUES[:2]]
-        asked = islice(poisoned({"online": True}), 0, None, 4)  # a quarter of an hour for each
+        asked = islice(
+            poisoned({"peer_id": "", "online": True}), 0, None, 8
+        )  # a quarter of an hour for each
         self.hostile.answers["peer"] = (Answer(200, body) for body in asked)
         self.play("events", (Answer(200, stream) for stream in streams))
         self.hostile.answers["peer"] = iter(())

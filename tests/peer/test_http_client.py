@@ -13,14 +13,8 @@ from zope.interface import implementer
 
 from p2pchat.errors import RegistryError
 from p2pchat.peer.event_stream import EVENT_BURST, EVENT_RATE, Event
-from p2pchat.peer.http_client import (
-    CLOSE_TIMEOUT,
-    MAX_ANSWER,
-    MAX_HEAD,
-    READ_BURST,
-    READ_RATE,
-    REQUEST_TIMEOUT,
-)
+from p2pchat.peer.http_client import MAX_ANSWER, REQUEST_TIMEOUT
+from p2pchat.peer.http_meter import CLOSE_TIMEOUT, MAX_HEAD, READ_BURST, READ_RATE
 from p2pchat.wire.documents import Registration
 from tests.cases import each
 from tests.identity.people import ALICE
@@ -191,8 +185,8 @@ class HeadTests(ServerCase):
     def test_interim(self) -> None:
         """One interim answer does no harm."""
         interim = b"HTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n"
-        self.serve(interim + OK + b"Content-Length: 2\r\n\r\n{}")
-        self.assertEqual(self.result(self.client.peers()), {})
+        self.serve(interim + OK + b'Content-Length: 12\r\n\r\n{"peers":[]}')
+        self.assertEqual(self.result(self.client.peers()), {"peers": []})
 
     @each(
         b"SSH-2.0-OpenSSH_9.2\r\n",
@@ -220,10 +214,10 @@ class HeadTests(ServerCase):
     @each(b"now", b"", b"\xff", b"Mon, 99999999999999 Jan 2020 00:00:00 GMT")
     def test_date(self, date: bytes) -> None:
         """A date that is none, or many, changes nothing and breaks nothing."""
-        fields = b"Date: %b\r\nDate: %b\r\nContent-Length: 2\r\n\r\n{}" % (date, date)
+        fields = b'Date: %b\r\nDate: %b\r\nContent-Length: 12\r\n\r\n{"peers":[]}' % (date, date)
         self.serve(OK + fields)
         before = self.client.now() - self.host.reactor.seconds()
-        self.assertEqual(self.result(self.client.peers()), {})
+        self.assertEqual(self.result(self.client.peers()), {"peers": []})
         self.assertAlmostEqual(self.client.now() - self.host.reactor.seconds(), before)
 
 

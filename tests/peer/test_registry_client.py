@@ -234,7 +234,7 @@ class WarningTests(RegistryCase):
     def test_rebound(self) -> None:
         """A name that leads into our network after all gets no request there."""
         near, far = self.world.internet.host("192.168.7.7"), self.world.internet.host(OTHER)
-        pages = [Counting(200, b"{}"), Counting(200, b"{}")]
+        pages = [Counting(200, b'{"peers": []}') for _ in range(2)]
         for host, page in zip((near, far), pages, strict=True):
             host.reactor.listenTCP(HTTP_PORT, Site(page, reactor=host.reactor))
         dns = self.world.internet.dns

@@ -246,7 +246,7 @@ class AwayTests(ConnectionCase):
         other = self.world.internet.host(OTHER)
         for body, word in (
             (b"<html></html>", "no p2pchat registry"),
-            (b"{}", "lease"),
+            (b"{}", "JSON that isn't a p2pchat registry's"),
             (b'{"lease": "long"}', "lease"),
         ):
             site = Site(Page(200, body), reactor=other.reactor)

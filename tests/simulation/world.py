@@ -121,6 +121,7 @@ class World:
         if relay:
             self.start_relay()
         self.second_address = REGISTRY[1]  # what peers are told of
+        self.names: tuple[str, ...] = ()  # URLs that the registry knows for its own, if given
         self.boot_registry()
 
     def start_relay(self) -> None:
@@ -147,7 +148,7 @@ class World:
         runtime = runtime_on(self.host, self.random)
         urls = (self.url, f"http://[{REGISTRY6}]:{HTTP_PORT}")
         settings = Settings(
-            audiences=Audiences(tuple(map(origin, urls)) if self.ipv6 else ()),
+            audiences=Audiences(tuple(map(origin, self.names or (urls if self.ipv6 else ())))),
             stun_port=STUN_PORT,
             second_address=self.second_address,
             relays=self.relays,
