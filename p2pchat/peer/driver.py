@@ -43,6 +43,7 @@ class Driver(Generic[_Event]):
     _stepping: bool = False
     _again: bool = False
     _timer: IDelayedCall | None = None
+    _wanted: float = 0.0  # the machine's wish, for which the timer is armed
     _stopped: bool = False
 
     def __enter__(self) -> float:
@@ -86,6 +87,7 @@ class Driver(Generic[_Event]):
             cancel(self._timer)
             self._timer = None
             return
+        self._wanted = wanted
         delay = max(GRANULARITY, wanted - now)
         if self._timer is None:
             self._timer = self.clock.callLater(delay, self._due)
@@ -94,11 +96,9 @@ class Driver(Generic[_Event]):
 
     def _due(self) -> None:
         self._timer = None
-        # A float sum may fall a hair short of the wish; the machine must find its time come.
-        wanted = self.machine.get_timer()
         with self as now:
-            due = now if wanted is None else max(now, min(wanted, now + 1e-3))
-            self.machine.handle_timer(due)
+            # A float sum may fall a hair short of the wish; the machine must find its time come.
+            self.machine.handle_timer(max(now, min(self._wanted, now + 1e-3)))
 
     def stop(self) -> None:
         """Never call the machine again."""

@@ -263,9 +263,7 @@ class Endpoint:
     def handle_timer(self, now: float) -> None:
         """Let every child do what is due."""
         self._note_deadlines()
-        due = self.agent.get_timer()
-        if due is not None and due <= now:
-            self.agent.handle_timer(now)
+        self.agent.handle_timer(now)
         while self._timers and self._timers[0][0] <= now:
             when, peer_id = heapq.heappop(self._timers)
             if self._deadlines.get(peer_id) == when:

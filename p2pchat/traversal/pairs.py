@@ -12,7 +12,6 @@ from collections.abc import Iterable
 
 import attrs
 
-from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.report import PairReport, in_ms, milliseconds
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, Route
@@ -209,8 +208,9 @@ class Checklist:
 
     def get_timer(self) -> float | None:
         """Return when the next check is due."""
-        probes = (probe.due for _, probe in self.probed())
-        return earliest(*(pair.due for pair in self.pairs.values()), *probes)
+        due = [one.due for one in self.pairs.values() if one.due is not None]
+        due += [probe.due for _, probe in self.probed() if probe.due is not None]
+        return min(due, default=None)
 
     def probed(self) -> list[tuple[Pair, SizeProbe]]:
         """Return the pairs of which a size is probed, or was in this round."""
