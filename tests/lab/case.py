@@ -58,9 +58,11 @@ class LabTestCase(unittest.TestCase):
         self.trust = relay.certificate_file
         return relay
 
-    def start_registry(self, lab: Lab, relay: Relay | None = None, ipv6: str = "") -> Registry:
+    def start_registry(
+        self, lab: Lab, relay: Relay | None = None, ipv6: str = "", name: str = ""
+    ) -> Registry:
         """Start `p2psignal` on the lab's server, with that relay; it ends with the test."""
-        registry = Registry(lab.server, relay=relay, ipv6=ipv6)
+        registry = Registry(lab.server, relay=relay, ipv6=ipv6, name=name)
         self.addCleanup(registry.close)
         registry.start()
         return registry

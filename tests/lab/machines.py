@@ -67,6 +67,10 @@ class NatBox:
         """Return how many packets from the watched addresses came here, and how many to them."""
         return self._count("watch", "from_them"), self._count("watch", "to_them")
 
+    def machine(self) -> Host:
+        """Return the box as a machine to run programs on."""
+        return Host(self.namespace, (self.address,))
+
     def _set_weather(self) -> None:
         self._apply(weather_ruleset(self._cut, self._loss))
 

@@ -81,6 +81,7 @@ class Registry(Service):
     addresses: int = 2
     relay: Relay | None = None  # one that it tells peers of, with credentials
     ipv6: str = ""  # an address of the server; it then serves all of them, in both families
+    name: str = ""  # one that peers find it by
 
     @property
     def url(self) -> str:
@@ -92,6 +93,11 @@ class Registry(Service):
         """Where peers find it over IPv6."""
         return f"http://[{self.ipv6}]:{HTTP_PORT}"
 
+    @property
+    def url_by_name(self) -> str:
+        """Where peers find it who know a name server."""
+        return f"http://{self.name}:{HTTP_PORT}"
+
     def start(self) -> None:
         """Start it and wait until it answers; after `kill`, start it again."""
         options = ["--listen", f"tcp:{HTTP_PORT}", "--address", self.host.addresses[0]]
@@ -99,6 +105,8 @@ class Registry(Service):
             options = ["--listen", rf"tcp:{HTTP_PORT}:interface=\:\:"]
         elif self.addresses > 1:
             options += ["--second-address", self.host.addresses[1]]
+        if self.name:
+            options += ["--public-url", self.url_by_name, "--public-url", self.url]
         if self.relay is not None:
             options += ["--turn", ",".join(self.relay.uris)]
             options += ["--turn-secret-file", self.relay.secret_file]
