@@ -178,5 +178,9 @@ class CertificateRefused(P2PChatError):
     """A server's certificate isn't to be trusted."""
 
 
+class ProxyError(P2PChatError):
+    """The proxy that connections go through doesn't let us through."""
+
+
 class WhoError(P2PChatError):
     """No single peer is meant by that name or id."""

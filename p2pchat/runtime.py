@@ -55,6 +55,10 @@ def cancel(call: IDelayedCall | None) -> None:
         call.cancel()
 
 
+def _no_proxy(scheme: str, host: str) -> None:
+    """Let every connection be made without a proxy."""
+
+
 class TranslationPrefix(Protocol):
     """The prefix of a NAT64: :class:`p2pchat.wire.nat64.Nat64Prefix`."""
 
@@ -100,6 +104,7 @@ class Runtime:
     :ivar wall_time: seconds since 1970, for documents and for people.
     :ivar random_bytes: that many bytes which nobody can guess.
     :ivar host_addresses: the IP addresses of this machine's interfaces.
+    :ivar proxy_for: the proxy, if any, of TCP connections for ``http`` or ``https`` to a host.
     :ivar nat64: how IPv4 is reached, where this machine has IPv6 alone.
     """
 
@@ -109,6 +114,7 @@ class Runtime:
     random_bytes: Callable[[int], bytes]
     host_addresses: Callable[[], list[str]]
     nat64: Nat64 = attrs.Factory(Nat64)
+    proxy_for: Callable[[str, str], Any] = _no_proxy
 
     def random_name(self) -> str:
         """Return 128 random bits as 32 hexadecimal digits."""

@@ -23,6 +23,8 @@ Network
     ``udp``                    one UDP port, its datagrams in batches
     ``nat64``                  the NAT64 of a network with IPv6 alone
     ``connector``              TCP connections that we make
+    ``proxy``                  HTTP and SOCKS5 proxies that they go through
+    ``proxy_endpoint``         the endpoint behind one
     ``relay_stream``           TCP and TLS connections to relays
     ``resolver``               names and URLs of servers to addresses
 

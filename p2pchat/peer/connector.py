@@ -1,9 +1,10 @@
 """
-TCP connections that this program makes to registries: how another machine is reached.
+TCP connections that this program makes to registries and relays: how a machine is reached.
 
 Names are resolved by the system, and their addresses tried as RFC 8305 says, in the order of
 :mod:`p2pchat.peer.address_turns`; an IPv4 address is reached through the network's NAT64 where
-there is one (:mod:`p2pchat.peer.nat64`).
+there is one (:mod:`p2pchat.peer.nat64`).  Where a proxy was chosen (:mod:`p2pchat.peer.proxy`) it
+is the one that we connect to, and resolves the name.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHostnameResolver,
@@ -21,7 +22,9 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from p2pchat.peer.address_turns import AddressTurns, ResolverInTurn
+from p2pchat.peer.proxy_endpoint import ProxyEndpoint
 from p2pchat.runtime import Runtime
+from p2pchat.wire.addresses import readable_ip
 
 ATTEMPT_DELAY = 0.25  # seconds until the next address is tried, too (RFC 8305 section 5)
 
@@ -39,9 +42,23 @@ class Connector:
     timeout: float
     turns: AddressTurns
 
-    def endpoint(self, host: str, port: int) -> IStreamClientEndpoint:
-        """Return the endpoint of a name or IP literal; here, and nowhere else, they are made."""
+    def endpoint(self, scheme: str, host: str, port: int) -> IStreamClientEndpoint:
+        """
+        Return the endpoint of a name or IP literal; here, and nowhere else, they are made.
+
+        :param scheme: ``http`` or ``https``, after which the proxy is chosen; TLS is added above.
+        """
+        proxy = self._runtime.proxy_for(scheme, host)
+        if proxy is None:
+            return self._direct(host, port)
+        below, clock = self._direct(proxy.host, proxy.port), self._runtime.clock
+        return ProxyEndpoint(below, proxy, host, port, clock, self.timeout)
+
+    def _direct(self, host: str, port: int) -> IStreamClientEndpoint:
         address, _ = self._runtime.nat64.outward((host, port))
+        if readable_ip(address):  # which the system's resolver would look at, in a thread
+            kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+            return kind(self._runtime.reactor, address, port, timeout=self.timeout)
         reactor = _ReactorInTurn(self._runtime, self.turns)
         return HostnameEndpoint(
             reactor, address, port, timeout=self.timeout, attemptDelay=ATTEMPT_DELAY

@@ -31,6 +31,7 @@ from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.resolver import Resolver
 from p2pchat.peer.tls import ServerTls
 from p2pchat.runtime import Runtime
+from p2pchat.wire.addresses import readable_ip
 
 CONNECT_TIMEOUT = 5.0  # seconds for each address
 LOOK_AGAIN = 60.0  # seconds; names are moved with a time to live of minutes
@@ -76,7 +77,7 @@ class HttpConnections:
     def endpoint(self, uri: URI, meters: set[HttpMeter]) -> IStreamClientEndpoint:
         """Return what makes one connection."""
         self._name = uri.host.decode("ascii").strip("[]")
-        endpoint = self._connector.endpoint(self._name, uri.port)
+        endpoint = self._connector.endpoint(uri.scheme.decode("ascii"), self._name, uri.port)
         tls = None
         if uri.scheme == b"https":
             tls = ServerTls(self._name, self._runtime.wall_time, self.trust_root)
@@ -117,7 +118,8 @@ class HttpConnections:
     def _found(self, hosts: list[str]) -> None:
         """Note which connections lead where the name doesn't; one in use has an answer to come."""
         if hosts:
-            self._elsewhere = {one for one in self._kept_open if one.plain_host not in hosts}
+            direct = {one for one in self._kept_open if readable_ip(one.plain_host)}  # by no proxy
+            self._elsewhere = {one for one in direct if one.plain_host not in hosts}
 
     def distrust(self) -> None:
         """Give up what is kept: somebody else answered, or nobody."""

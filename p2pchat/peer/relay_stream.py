@@ -15,7 +15,6 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -25,6 +24,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.errors import LocalProtocolError
+from p2pchat.peer.address_turns import AddressTurns
+from p2pchat.peer.connector import Connector
 from p2pchat.peer.failures import in_words, is_of_tls
 from p2pchat.peer.tls import ServerTls
 from p2pchat.runtime import Runtime, cancel
@@ -44,7 +45,8 @@ class RelayStream(Protocol):
     One connection; it connects at once, and is done for good when ``lost`` is called.
 
     :ivar server: the relay; its transport is TCP or TLS.
-    :ivar address: where it is; its name, which was resolved and judged before, isn't looked up.
+    :ivar address: where it is; its name, which was resolved and judged before, isn't looked up,
+        but for one that only a proxy can resolve.
     :ivar received: takes each frame, a STUN message or ChannelData.
     :param connected: called once, when frames may be written.
     :ivar lost: called once, unless we closed it, with the reason, which goes on after the relay's
@@ -74,9 +76,8 @@ class RelayStream(Protocol):
             raise LocalProtocolError(f"{self.server} is reached over UDP, not over a stream")
         clock = self.runtime.clock
         self._timeout = clock.callLater(CONNECT_TIMEOUT, self._end, "can't be reached: timed out")
-        address = self.runtime.nat64.outward(self.address)
-        connect = TCP6ClientEndpoint if ":" in address[0] else TCP4ClientEndpoint
-        endpoint = connect(self.runtime.reactor, *address, timeout=CONNECT_TIMEOUT)
+        connector = Connector(self.runtime, CONNECT_TIMEOUT, AddressTurns(clock.seconds))
+        endpoint = connector.endpoint("https", *self.address)
         self._connecting = endpoint.connect(self._factory())
         self._connecting.addErrback(self._unreached)
 

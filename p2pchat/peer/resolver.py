@@ -23,9 +23,9 @@ from zope.interface import implementer
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import Runtime
-from p2pchat.traversal.reachability import may_serve
+from p2pchat.traversal.reachability import may_be_asked_for, may_serve
 from p2pchat.wire.addresses import Address, Family, Scope, family, parse_ip
-from p2pchat.wire.servers import MAX_URL, parse_stun_url, parse_turn_url
+from p2pchat.wire.servers import MAX_URL, RelayServer, Transport, parse_stun_url, parse_turn_url
 
 RESOLVE_TIMEOUT = 3.0  # seconds
 MAX_ADDRESSES = 16  # of one name; whoever has more has them for other reasons
@@ -108,12 +108,23 @@ class Resolver:
 
     @inlineCallbacks
     def relays(self, urls: object, registry: Scope) -> Any:
-        """Return a Deferred of pairs of relay and address; one relay may have two."""
+        """
+        Return a Deferred of pairs of relay and address; one relay may have two.
+
+        A relay over TCP or TLS behind a proxy has the name that the proxy is to resolve.
+        """
         relays = _read(urls, parse_turn_url)
-        located = yield self._located([(one.host, one.port) for one in relays], registry)
-        return [
-            (one, address) for one, found in zip(relays, located, strict=True) for address in found
-        ]
+        proxied = [one for one in relays if self._is_proxied(one)]
+        direct = [one for one in relays if one not in proxied]
+        located = yield self._located([(one.host, one.port) for one in direct], registry)
+        found = dict(zip(direct, located, strict=True))
+        for one in proxied:
+            found[one] = [(one.host, one.port)] if may_be_asked_for(one.host, one.port) else []
+        return [(one, address) for one in relays for address in found[one]]
+
+    def _is_proxied(self, relay: RelayServer) -> bool:
+        is_stream = relay.transport is not Transport.UDP
+        return is_stream and self._runtime.proxy_for("https", relay.host) is not None
 
     @inlineCallbacks
     def _located(self, servers: list[Address], registry: Scope) -> Any:

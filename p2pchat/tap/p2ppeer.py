@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+import attrs
 from twisted.application.service import Service
 from twisted.logger import (
     FilteringLogObserver,
@@ -32,6 +33,7 @@ from p2pchat import __version__
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.events import Starting
 from p2pchat.peer.profile import Profile, Remembered, load_profile, recall, remember
+from p2pchat.peer.proxy import ProxyChoice, choose_proxies
 from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
 from p2pchat.runtime import Runtime, real_runtime
@@ -64,6 +66,12 @@ class Options(CommandLine):
         ["accept", "a", AcceptPolicy.ASK.value, "Whose calls are accepted: ask, all or contacts."],
         ["heartbeat", None, str(DEFAULT_HEARTBEAT), "Seconds between heartbeats."],
         ["retries", None, str(DEFAULT_RETRIES), "How often a call is tried."],
+        [
+            "proxy",
+            None,
+            None,
+            "Proxy to registry and relays, or none (default: HTTPS_PROXY).",
+        ],
         ["stun-port", None, None, "STUN port for --nat-type, instead of asking the registry."],
         ["log", "l", None, "Write log lines to this file."],
     ]
@@ -79,6 +87,7 @@ class Options(CommandLine):
 
     default_profile: str | None = None
     settings: NodeSettings
+    proxies: ProxyChoice
 
     def postOptions(self) -> None:
         """Check every value."""
@@ -92,6 +101,7 @@ class Options(CommandLine):
         remembered = self._recall()
         try:
             self.settings = self._settings(remembered)
+            self.proxies = choose_proxies(os.environ, self["proxy"])
         except ConfigurationError as error:
             raise usage.UsageError(str(error)) from None
         self._suit_twistd()
@@ -212,7 +222,7 @@ def makeService(options: Options) -> Service:
     """Make the service that the options ask for, or end the program with a sentence."""
     from twisted.internet import reactor  # noqa: PLC0415 - twistd has chosen one by now
 
-    runtime = real_runtime(reactor)
+    runtime = attrs.evolve(real_runtime(reactor), proxy_for=options.proxies)
     try:
         if options["nat-type"]:
             return _nat_type_service(runtime, options)

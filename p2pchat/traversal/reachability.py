@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from ipaddress import IPv6Network
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.wire.addresses import Address, Family, Scope, family, parse_ip, scope
+from p2pchat.wire.addresses import Address, Family, Scope, family, parse_ip, readable_ip, scope
 from p2pchat.wire.origins import host as url_host
 
 # Beside ports from 1024 on, where 3478 to 3480 and 5349 are: what passes firewalls as HTTPS.  Not
@@ -84,8 +84,23 @@ def may_serve(address: Address, registry: Scope) -> bool:
     :raises RemoteProtocolError: the host isn't an IP literal.
     """
     host, port = address
-    is_usual = port in LOW_PORTS or FIRST_HIGH_PORT <= port < 65536
-    return is_usual and _scope(host) in _NEAR_ENOUGH[registry]
+    return _is_usual(port) and _scope(host) in _NEAR_ENOUGH[registry]
+
+
+def may_be_asked_for(host: str, port: int) -> bool:
+    """
+    Tell whether our proxy may be asked to connect us to a relay that a registry names.
+
+    What a name leads to there we can't know, so the port alone speaks for it, and a dot: names
+    without one are those of the proxy's own network.
+    """
+    literal = readable_ip(host.strip("[]"))
+    is_far = _scope(literal) is Scope.GLOBAL if literal else "." in host.strip(".")
+    return _is_usual(port) and is_far
+
+
+def _is_usual(port: int) -> bool:
+    return port in LOW_PORTS or FIRST_HIGH_PORT <= port < 65536
 
 
 def _scope(host: str) -> Scope:

@@ -61,10 +61,12 @@ def surroundings(trust: str = "") -> dict[str, str]:
     """
     Return an environment in which twistd finds this checkout, its plugins too.
 
-    `trust` is a file of certificates to believe in place of the system's.
+    `trust` is a file of certificates to believe in place of the system's. A proxy of this machine
+    is none of the lab's.
     """
     path = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    found = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
+    kept = {name: value for name, value in os.environ.items() if "_PROXY" not in name.upper()}
+    found = {**kept, "PYTHONPATH": os.pathsep.join(path), "PYTHONUNBUFFERED": "1"}
     return {**found, "SSL_CERT_FILE": trust} if trust else found
 
 

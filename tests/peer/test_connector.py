@@ -44,7 +44,7 @@ class ConnectorTests(SynchronousTestCase):
         runtime = runtime_on(host, Random(1))
         runtime.nat64.prefix = prefix
         connector = Connector(runtime, 5.0, AddressTurns(runtime.clock.seconds))
-        endpoint = connector.endpoint(name, PORT)
+        endpoint = connector.endpoint("http", name, PORT)
         connecting = endpoint.connect(Factory.forProtocol(Protocol))
         self.internet.run(1.0)
         self.successResultOf(connecting)

@@ -91,6 +91,7 @@ class OptionsTests(SynchronousTestCase):
             (["--profile", ""], "--profile: '' is no name"),
             (["--state", "x", "--ephemeral"], "--state and --ephemeral exclude each other"),
             (["--state", "x", "--profile", "y"], "--state and --profile exclude each other"),
+            (["--proxy", "https://proxy.example"], "--proxy: a proxy of https:// can't be used"),
             (["what"], "'what' is no option"),
         ):
             error = self.assertRaises(usage.UsageError, parsed, *arguments)
