@@ -17,7 +17,13 @@ from typing import Any
 import attrs
 
 from tests.lab.blueprint import enter, run_command
-from tests.lab.rulesets import nat_ruleset, quic_ruleset, watch_ruleset, weather_ruleset
+from tests.lab.rulesets import (
+    PROXIES_ONLY,
+    nat_ruleset,
+    quic_ruleset,
+    watch_ruleset,
+    weather_ruleset,
+)
 
 
 @attrs.define
@@ -54,6 +60,10 @@ class NatBox:
     def drop_quic(self, dropped: bool = True) -> None:
         """Drop QUIC's long headers, both ways, or let them pass again."""
         self._apply(quic_ruleset(dropped))
+
+    def let_out_only_proxies(self) -> None:
+        """Forward nothing from inside, in silence; programs on the box still go out."""
+        self._apply(PROXIES_ONLY)
 
     def arrivals(self) -> int:
         """Return how many UDP datagrams have reached the box from outside, wanted or not."""

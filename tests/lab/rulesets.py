@@ -164,6 +164,16 @@ TRANSLATION: Mapping[str, str] = {
     "hairpinning": MASQUERADE + FIREWALL + NO_HAIRPINNING + HAIRPINNING,
 }
 
+#: Nothing passes from inside; the box itself may go out.
+PROXIES_ONLY = """
+table ip walled {
+    chain through_the_box {
+        type filter hook forward priority filter - 1; policy accept;
+        iifname "lan" drop
+    }
+}
+"""
+
 NO_QUIC = """
 table ip quic
 delete table ip quic
