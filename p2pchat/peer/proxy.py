@@ -188,7 +188,7 @@ class HttpHandshake:
         head, end, rest = self._head.partition(b"\r\n\r\n")
         if not end:
             if len(self._head) > MAX_HEAD or not b"HTTP/".startswith(self._head[:5]):
-                raise ProxyError(f"{self._proxy} is no HTTP proxy")
+                raise ProxyError(f"the proxy {self._proxy} is no HTTP proxy")
             return b""
         try:
             http.Connection().receive(head)
@@ -199,8 +199,8 @@ class HttpHandshake:
 
     def _refusal(self, error: ReplyError) -> str:
         if error.error_code == _WANTS_CREDENTIALS:
-            return f"{self._proxy} wants another user name and password: http://NAME:PASSWORD@HOST:PORT"
-        answer = f"{self._proxy} answers {one_line(str(error))}"
+            return f"the proxy {self._proxy} wants another user name and password: give it as http://NAME:PASSWORD@HOST:PORT"
+        answer = f"the proxy {self._proxy} answers {one_line(str(error))}"
         if error.error_code == _FORBIDS:
             return f"{answer}: it lets nobody through to {self._host}, port {self._port}"
         return f"{answer} to a connection to {self._host}, port {self._port}"
@@ -232,11 +232,11 @@ class SocksHandshake:
                 answer += self._answer(self._connection.receive(reply))
         except ReplyError as error:
             raise ProxyError(
-                f"{self._proxy} refuses a connection to {self._host}, port {self._port}: "
+                f"the proxy {self._proxy} refuses a connection to {self._host}, port {self._port}: "
                 f"{one_line(str(error))}"
             ) from None
         except (OSError, ValueError, IndexError):
-            raise ProxyError(f"{self._proxy} is no SOCKS5 proxy") from None
+            raise ProxyError(f"the proxy {self._proxy} is no SOCKS5 proxy") from None
         return answer
 
     def _send(self, request: Any) -> bytes:

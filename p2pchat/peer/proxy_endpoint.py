@@ -59,14 +59,14 @@ class ProxyEndpoint:
     def _unreached(self, failure: Failure) -> None:
         why = in_words(failure.value, "no connection")
         raise ProxyError(
-            f"{self._proxy} can't be reached: {why}; --proxy {GO_WITHOUT} goes without"
+            f"the proxy {self._proxy} can't be reached: {why}; --proxy {GO_WITHOUT} goes without"
         )
 
     def _broken(self, failure: Failure) -> None:
         failure.trap(Exception)
         if failure.check(ProxyError):
             failure.raiseException()
-        raise ProxyError(f"{self._proxy}: {in_words(failure.value, 'it broke off')}")
+        raise ProxyError(f"the proxy {self._proxy}: {in_words(failure.value, 'it broke off')}")
 
 
 class _Tunnel(ProtocolWrapper):

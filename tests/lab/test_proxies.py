@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.lab.case import LabTestCase
+from tests.lab.conversation import RELAYED, connect, exchange, path_kind
 from tests.lab.names import Names
 from tests.lab.probe import Probe
 from tests.lab.proxies import (
@@ -126,3 +127,37 @@ class ProxyTests(LabTestCase):
         self.start(strict)
         self.assertEqual(self.ask(SOCKS, strict, SOCKS_PORT, login="user:secret"), GREETING)
         self.assertEqual(self.ask(SOCKS, strict, SOCKS_PORT), "refused")
+
+
+class ProxiedPeersTests(LabTestCase):
+    """A peer whose box lets out proxies alone, and one behind a NAT."""
+
+    def setUp(self) -> None:
+        self.lab = self.build_lab("port-restricted", "port-restricted")
+        nat = self.lab.left.nat[0]
+        nat.let_out_only_proxies()
+        self.box, self.inside = nat.machine(), self.lab.left.attachments[0].gateway
+
+    def talk(self, proxy: HttpProxy | SocksProxy, transport: str) -> None:
+        """Let the two talk over a relay of this transport, which the proxy leads to."""
+        self.addCleanup(proxy.close)
+        proxy.start()
+        registry = self.start_registry(self.lab, self.start_relay(self.lab, (transport,)))
+        alice = self.start_peer(self.lab.left, "alice", registry.url, "--proxy", proxy.url)
+        bob = self.start_peer(self.lab.right, "bob", registry.url)
+        for peer in (alice, bob):
+            peer.wait_for("registered", 30.0)
+        connect(alice, bob)
+        lines = exchange(alice, bob)
+        self.assertEqual(path_kind(alice), RELAYED)
+        self.assertEqual((alice.texts(), bob.texts()), (lines, lines))
+
+    def test_http(self) -> None:
+        """Through tinyproxy, with a password, and a relay over TLS."""
+        self.require(HTTP_PROXY)
+        self.talk(HttpProxy(self.box, self.inside, CREDENTIALS), "tls")
+
+    def test_socks(self) -> None:
+        """Through microsocks, and a relay over TCP."""
+        self.require(SOCKS_PROXY)
+        self.talk(SocksProxy(self.box, self.inside), "tcp")
