@@ -174,6 +174,25 @@ table ip walled {
 }
 """
 
+NO_PORTAL = """
+table ip portal
+delete table ip portal
+"""
+
+#: What the portal answers passes, and what is asked of it; UDP is dropped with the rest, or passes.
+PORTAL = """
+table ip portal {
+    chain led_astray {
+        type nat hook prerouting priority dstnat - 10; policy accept;
+        iifname "lan" tcp dport { 80, 8000 } redirect to :PORT
+    }
+    chain through_the_box {
+        type filter hook forward priority filter - 1; policy accept;
+        DROPPED drop
+    }
+}
+"""
+
 NO_QUIC = """
 table ip quic
 delete table ip quic
@@ -234,6 +253,14 @@ def weather_ruleset(cut: bool, loss: float) -> str:
 def quic_ruleset(dropped: bool) -> str:
     """Return the rules that let QUIC's long headers through, or drop them in silence."""
     return NO_QUIC + (DROP_QUIC if dropped else "")
+
+
+def portal_ruleset(port: int | None, udp: bool = False) -> str:
+    """Return the rules of a portal whose web server has this port; None: all are logged in."""
+    if port is None:
+        return NO_PORTAL
+    dropped = "meta l4proto != udp" if udp else 'iifname { "lan", "wan" }'
+    return NO_PORTAL + PORTAL.replace("PORT", str(port)).replace("DROPPED", dropped)
 
 
 def watch_ruleset(addresses: Iterable[str]) -> str:
