@@ -60,6 +60,7 @@ from p2pchat.session.connection_report import (
     Advice,
     ConnectionReport,
     Diagnosis,
+    Ending,
     Note,
     PathReport,
     Reason,
@@ -79,7 +80,6 @@ from p2pchat.traversal import (
     punching,
     relays,
     selection,
-    send_budget,
     strategy,
 )
 from p2pchat.traversal.checks import CheckCredentials
@@ -179,6 +179,7 @@ class CompletenessTests(SynchronousTestCase):
         """Each member of the facts of ``/why``, and each word of the verdict, is described."""
         kinds = (
             ConnectionReport,
+            Ending,
             Note,
             PathReport,
             *(AttemptReport, NatReport, PairReport, GuessingReport, RelayReport),
@@ -456,8 +457,6 @@ class NumberTests(SynchronousTestCase):
             f"{checks.RELAYED_PREFERENCE} if it is, {checks.REFLEXIVE_PREFERENCE:#x} "
             f"(preference {checks.REFLEXIVE_PREFERENCE}) if not",
             f"at most {pairs.MAX_PAIRS} pairs in all",
-            f"no more than {send_budget.BURST:,} packets at once, "
-            f"and {send_budget.RATE:g} a second",
             f"None has more than {MAX_PACKET} bytes",
             f"lasts at most {punching.FIRST_ROUND:g} seconds, later ones {punching.LATER_ROUND}",
             f"shortens the round to {punching.SETTLING} seconds",
@@ -468,13 +467,10 @@ class NumberTests(SynchronousTestCase):
             f"counts as {selection.LOCAL_ADVANTAGE} seconds slower",
             f"less than {selection.BETTER} of its round-trip time",
             f"it has {selection.FAIR_WAIT} seconds",
-            f"opens {port_guessing.SOCKETS_OPENED} sockets",
-            f"to {port_guessing.PROBES:,} random ports from {port_guessing.PORTS.start}",
             f"Both begin {strategy.GUESSING_DELAY} seconds after",
             f"grows from {FIRST_WAIT:g} to {LONGEST_WAIT:g} seconds",
             f"at most {MAX_RETRY_AFTER:g} seconds, however many are asked for",
             f"more than {call.PAUSES[-1]:g} seconds are asked for",
-            f"and so on up to {port_guessing.LONGEST_PAUSE:g}",
             f"must come within {call.ANSWER_TIMEOUT:g} seconds of the offer",
             f"the answer has {call.RING_TIMEOUT:g} seconds",
             f"within {live_link.REVIVAL:g} seconds of the new path",

@@ -49,7 +49,7 @@ from p2pchat.peer.signaling import (
     Undeliverable,
 )
 from p2pchat.runtime import Runtime
-from p2pchat.session.connection_report import ConnectionReport
+from p2pchat.session.connection_report import ConnectionReport, Ending
 from p2pchat.session.endpoint import Endpoint, EndpointEvent, HeartbeatChanged
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.quic import KEY_EXCHANGES, QUANTUM_SAFE, warm_up
@@ -100,7 +100,7 @@ class Node:
             self.peer_id, profile.contacts, self._signaling, self._endpoint, self._announce
         )
         self._keys = SealingKeys(profile.sealing_key, profile.contacts)
-        self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._announce)
+        self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
         self._heartbeat = LoopingCall(self._beat)
         self._watch = LoopingCall(self._watch_interfaces)
         self._tidy = LoopingCall(lambda: self._endpoint.tidy(runtime.clock.seconds()))
@@ -243,6 +243,13 @@ class Node:
                 return
         self._announce(event)
 
+    def _tell_failed(self, event: events.CallFailed) -> None:
+        """Tell that a call failed; ``/why`` says the same."""
+        session = self._endpoint.sessions.get(event.peer_id)
+        if session is not None and event.reason == "peer-offline":
+            session.log.ending = Ending(event.reason, False, False, event.explanation)
+        self._announce(event)
+
     def _announce(self, event: events.NodeEvent) -> None:
         self._events.put(self._people.describe(event))
 
@@ -351,8 +358,9 @@ class Node:
     def block(self, who: str, on: bool = True) -> str:
         """Take nothing of a peer any more, ending what is under way, or again; returns its id."""
         peer_id = self._people.block(who, on)
-        if on and self._endpoint.live_session(peer_id) is not None:
-            self.disconnect(peer_id)
+        if on and (session := self._endpoint.live_session(peer_id)) is not None:
+            with self._adapter.driver as now:
+                session.disconnect(now, "you blocked them")
         return peer_id
 
     # -- what the person asks
@@ -389,7 +397,7 @@ class Node:
         session = self._endpoint.sessions.get(peer_id)
         if session is None:
             raise WhoError(f"nothing was tried with {peer_id} yet")
-        return session.report()
+        return session.report(self._runtime.clock.seconds())
 
     # -- signaling
 

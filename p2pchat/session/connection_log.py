@@ -14,7 +14,14 @@ import attrs
 
 from p2pchat import events
 from p2pchat.session.call import MAX_REPORTS
-from p2pchat.session.connection_report import ConnectionReport, Evidence, Note, PathReport, diagnose
+from p2pchat.session.connection_report import (
+    ConnectionReport,
+    Ending,
+    Evidence,
+    Note,
+    PathReport,
+    diagnose,
+)
 from p2pchat.session.explanation import causes, checks
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathMethod
@@ -36,6 +43,7 @@ class ConnectionLog:
     :ivar key_exchange: name of the one of the last link, "" before any.
     :ivar began: when the call, or the search for a lost path, began; events count from then.
     :ivar call_began: when the call was made, or came; the report counts from then.
+    :ivar ending: how it ended; ``None`` while it goes on.
     """
 
     peer_id: str
@@ -44,13 +52,14 @@ class ConnectionLog:
     key_exchange: str = ""
     began: float = 0.0
     call_began: float = 0.0
+    ending: Ending | None = None
     _attempts: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
     _paths: deque[PathReport] = attrs.Factory(lambda: deque(maxlen=MAX_PATHS))
     _notes: deque[Note] = attrs.Factory(lambda: deque(maxlen=MAX_NOTES))
 
     def begin(self, now: float) -> None:
         """Begin the report of a new call, and forget the one before."""
-        self.call_began, self.key_exchange = now, ""
+        self.call_began, self.key_exchange, self.ending = now, "", None
         for kept in (self._attempts, self._paths, self._notes):
             kept.clear()
 
@@ -80,15 +89,25 @@ class ConnectionLog:
         before, self.name = self.name, name
         self.happened(events.Renamed, name, before)
 
-    def disconnected(self, reason: str, undelivered: int, ours: bool) -> None:
+    def disconnected(
+        self, reason: str, undelivered: int, ours: bool, explanation: str = ""
+    ) -> None:
         """Tell the end of a conversation."""
+        self.ending = Ending(reason, ours, True, explanation)
         self.happened(events.Disconnected, reason, undelivered, ours)
 
     def failed(
         self, reason: str, explanation: str, summary: str, undelivered: int, ours: bool
     ) -> None:
         """Tell that no conversation came of a call."""
+        why = explanation.partition("; ")[0]  # the report has the rest
+        self.ending = Ending(reason, ours, False, why)
         self.happened(events.CallFailed, reason, explanation, ours, undelivered, summary)
+
+    def offer_ended(self, reason: str, is_quiet: bool) -> None:
+        """Tell that an offer is gone that waited."""
+        self.ending = Ending(reason, False, False)
+        self.happened(events.OfferEnded, reason, is_quiet)
 
     def path_found(self, path: Path, now: float) -> None:
         """Tell, and keep, which path is in use from now on."""
@@ -108,7 +127,12 @@ class ConnectionLog:
         self._attempts.extend(attempts)
 
     def report(
-        self, running: Iterable[AttemptReport], relays: Relays, has_path: bool, relay_only: bool
+        self,
+        running: Iterable[AttemptReport],
+        relays: Relays,
+        has_path: bool,
+        relay_only: bool,
+        now: float,
     ) -> ConnectionReport:
         """
         Return the report so far.
@@ -126,10 +150,12 @@ class ConnectionLog:
             bool(relays.urls),
             relay_reports,
             relay_only,
+            self.ending,
+            self._since(now),
         )
         return ConnectionReport(
             attempts, relays.urls, relay_reports, tuple(self._paths), path, tuple(self._notes),
-            diagnose(evidence), self.key_exchange,
+            diagnose(evidence), self.key_exchange, self.ending,
         )  # fmt: skip
 
     @staticmethod

@@ -10,6 +10,7 @@ a report is made of.
 from __future__ import annotations
 
 from enum import Enum
+from math import ceil
 
 import attrs
 
@@ -22,6 +23,7 @@ class Reason(Enum):
 
     NOTHING_TRIED = "nothing-tried"
     UNDER_WAY = "under-way"
+    ENDED = "ended"
     NOT_ANSWERED = "not-answered"
     DIRECT = "direct"
     RELAY_ONLY = "relay-only"
@@ -30,6 +32,7 @@ class Reason(Enum):
     NO_CANDIDATES = "no-direct-candidates"
     BOTH_RANDOM = "both-mappings-random"
     NOT_MET = "random-port-not-met"
+    HELD_BACK = "probing-held-back"
     FILTERED = "filtered"
 
 
@@ -41,6 +44,7 @@ class Advice(Enum):
     ASK_THEM = "ask-the-other-side"
     DROP_RELAY_ONLY = "drop-relay-only"
     CALL_AGAIN = "call-again"
+    WAIT = "wait-and-call-again"
     NAME_RELAY = "ask-the-registry-for-a-relay"
     RUN_STUN = "ask-the-registry-for-stun"
     MEND_RELAY = "ask-the-relay-operator"
@@ -53,10 +57,29 @@ class Diagnosis:
 
     :ivar reason: a word of :class:`Reason`.
     :ivar advice: words of :class:`Advice`, the best first; none where all is well.
+    :ivar wait_s: seconds to wait, where that is advised.
     """
 
     reason: str = Reason.NOTHING_TRIED.value
     advice: tuple[str, ...] = ()
+    wait_s: int = 0
+
+
+@attrs.frozen
+class Ending:
+    """
+    The end of a call or a conversation.
+
+    :ivar reason: a word of :class:`p2pchat.events.Disconnected` where there was a conversation, of
+        :class:`p2pchat.events.CallFailed` or ``OfferEnded`` where there was none.
+    :ivar ours: whether this side ended it.
+    :ivar explanation: a sentence, or "".
+    """
+
+    reason: str
+    ours: bool
+    conversation: bool
+    explanation: str = ""
 
 
 @attrs.frozen
@@ -67,6 +90,8 @@ class Evidence:
     :ivar last: the last attempt.
     :ivar means: what made the path in use; ``None`` where there is none.
     :ivar relays: what came of asking for them.
+    :ivar ending: how it ended; ``None`` while it goes on.
+    :ivar since: milliseconds since the call began.
     """
 
     last: AttemptReport | None
@@ -74,6 +99,8 @@ class Evidence:
     knows_relays: bool
     relays: tuple[RelayReport, ...]
     relay_only: bool
+    ending: Ending | None = None
+    since: float = 0.0
 
 
 @attrs.frozen
@@ -108,6 +135,7 @@ class ConnectionReport:
     :ivar relays_known: what the registry named.
     :ivar path: what carries the conversation now, if anything does.
     :ivar key_exchange: TLS's of the last link, "" where there was none.
+    :ivar ending: how it ended; ``None`` while it goes on.
     """
 
     attempts: tuple[AttemptReport, ...] = ()
@@ -118,6 +146,7 @@ class ConnectionReport:
     notes: tuple[Note, ...] = ()
     verdict: Diagnosis = attrs.Factory(Diagnosis)
     key_exchange: str = ""
+    ending: Ending | None = None
 
 
 _REMEDIES = {
@@ -127,6 +156,7 @@ _REMEDIES = {
     Reason.NO_CANDIDATES: (Advice.ASK_THEM,),
     Reason.BOTH_RANDOM: (Advice.FORWARD_PORT,),
     Reason.NOT_MET: (Advice.CALL_AGAIN, Advice.FORWARD_PORT),
+    Reason.HELD_BACK: (Advice.CALL_AGAIN, Advice.FORWARD_PORT),
     Reason.FILTERED: (Advice.ALLOW_UDP,),
 }
 
@@ -136,15 +166,34 @@ def diagnose(known: Evidence) -> Diagnosis:
     last = known.last
     if known.means is not None and known.means is not PathMethod.RELAY:
         return Diagnosis(Reason.DIRECT.value)
-    if last is None:
-        return Diagnosis()
-    if last.checking or (known.means is None and not last.failure):
-        return Diagnosis(Reason.UNDER_WAY.value)
-    if last.theirs is None:
-        return Diagnosis(Reason.NOT_ANSWERED.value)
+    without_obstacle = _without_obstacle(known, last)
+    if last is None or without_obstacle is not None:
+        return Diagnosis((without_obstacle or Reason.NOTHING_TRIED).value)
     obstacle = _obstacle(last, known.relay_only)
     advice = _REMEDIES[obstacle] + (_about_relays(known) if known.means is None else ())
-    return Diagnosis(obstacle.value, tuple(one.value for one in advice))
+    wait = _wait(last, known.since) if Advice.CALL_AGAIN in advice else 0
+    if wait:  # until then there is little to try it with
+        advice = tuple(Advice.WAIT if one is Advice.CALL_AGAIN else one for one in advice)
+    return Diagnosis(obstacle.value, tuple(one.value for one in advice), wait)
+
+
+def _without_obstacle(known: Evidence, last: AttemptReport | None) -> Reason | None:
+    """Return why there is no direct path, where nothing stands between the two."""
+    ending, is_silent = known.ending, last is not None and last.theirs is None
+    if ending is not None and not (is_silent and not ending.conversation):
+        found_none = ending.reason == "no-path" and not ending.conversation
+        return None if found_none and last is not None and last.failure else Reason.ENDED
+    if last is None:
+        return Reason.NOTHING_TRIED
+    if last.checking or (known.means is None and not last.failure):
+        return Reason.UNDER_WAY
+    return Reason.NOT_ANSWERED if is_silent else None
+
+
+def _wait(last: AttemptReport, since: float) -> int:
+    """Return the seconds until port guessing may send enough again."""
+    again_ms = None if last.volley is None else last.volley.again_ms
+    return 0 if again_ms is None else max(0, ceil((again_ms - since) / 1000))
 
 
 def _obstacle(last: AttemptReport, relay_only: bool) -> Reason:
@@ -162,7 +211,13 @@ def _obstacle(last: AttemptReport, relay_only: bool) -> Reason:
         return Reason.NO_CANDIDATES
     if ours == theirs == "random":
         return Reason.BOTH_RANDOM
-    return Reason.NOT_MET if "random" in {ours, theirs} else Reason.FILTERED
+    return _unmet(last) if "random" in {ours, theirs} else Reason.FILTERED
+
+
+def _unmet(last: AttemptReport) -> Reason:
+    """Return why no random port was met."""
+    is_held = last.volley is not None and last.volley.held_back
+    return Reason.HELD_BACK if is_held else Reason.NOT_MET
 
 
 def _has_reflexive(side: NatReport) -> bool:

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from p2pchat.session.connection_report import Advice, ConnectionReport, PathReport, Reason
+from p2pchat.session.connection_report import (
+    Advice,
+    ConnectionReport,
+    Ending,
+    PathReport,
+    Reason,
+)
 from p2pchat.traversal.report import AttemptReport, NatReport, PairReport, RelayReport
 
 _REASONS = {
     Reason.NOTHING_TRIED: "nothing was tried yet",
+    Reason.ENDED: "nothing is tried any more",
     Reason.UNDER_WAY: "it is under way; a direct path may still be found",
     Reason.NOT_ANSWERED: "no path was looked for: the call was not accepted",
     Reason.DIRECT: "the path is direct",
@@ -26,6 +33,8 @@ _REASONS = {
     "nobody can tell",
     Reason.NOT_MET: "one NAT gives each destination a port that nobody can tell, and none of its "
     "ports was met",
+    Reason.HELD_BACK: "one NAT gives each destination a port that nobody can tell, and so much "
+    "went to the other side's address in vain lately that too little may go there to meet one",
     Reason.FILTERED: "both NATs would allow a direct path, but no check got through: a firewall "
     "or a filter on the way drops them",
 }
@@ -39,6 +48,8 @@ _ADVICE = {
     Advice.DROP_RELAY_ONLY: "what helps: start without --relay-only, and the other side learns "
     "your addresses",
     Advice.CALL_AGAIN: "what helps: call again; it is a matter of luck, and mostly works",
+    Advice.WAIT: "what helps: wait {wait_s} seconds, then call again; it is a matter of luck, and "
+    "mostly works",
     Advice.NAME_RELAY: "what helps: a relay, and the registry named none; ask its operator for "
     "one (p2psignal --turn)",
     Advice.RUN_STUN: "what helps: STUN, which didn't answer; ask the registry's operator whether "
@@ -62,7 +73,9 @@ _MEANS = {
 
 def sentences(report: ConnectionReport) -> list[str]:
     """Return the judgement, and then the whole report in the order of things."""
-    rows = judgement(report)
+    rows = [] if report.ending is None else [_ending(report.ending)]
+    if report.verdict.reason != Reason.ENDED.value:
+        rows += judgement(report)
     rows += [] if report.path is None else [f"in use: {_path(report.path)}"]
     rows += [f"key exchange: {report.key_exchange}"] if report.key_exchange else []
     for number, attempt in enumerate(report.attempts, 1):
@@ -70,6 +83,19 @@ def sentences(report: ConnectionReport) -> list[str]:
     rows += [_relay(relay) for relay in report.relays]
     rows += [f"{_at(path.milliseconds)}: path {_path(path)}" for path in report.paths]
     return rows + [f"{_at(note.milliseconds)}: {note.text}" for note in report.notes]
+
+
+# By reason, whether it was ours, and whether there was a conversation.
+_ENDINGS = {
+    ("closed", True, True): "you ended the conversation",
+    ("left", False, True): "they ended the conversation",
+    ("lost", False, True): "the path was lost, and no other was found in time",
+    ("cancelled", True, False): "the call is over",
+    ("declined", True, False): "you declined",
+    ("busy", True, False): "too many called at once, and they were told busy",
+    ("cancelled", False, False): "they took the call back",
+    ("no-answer", False, False): "the call was not answered in time",
+}
 
 
 def causes(report: ConnectionReport) -> list[str]:
@@ -88,8 +114,21 @@ def checks(report: ConnectionReport) -> list[str]:
 
 def judgement(report: ConnectionReport) -> list[str]:
     """Return why the path is what it is, and what could be changed."""
-    advice = [_ADVICE[Advice(word)] for word in report.verdict.advice]
-    return [_REASONS[Reason(report.verdict.reason)], *advice]
+    verdict = report.verdict
+    advice = [_ADVICE[Advice(word)].format(wait_s=verdict.wait_s) for word in verdict.advice]
+    return [_REASONS[Reason(verdict.reason)], *advice]
+
+
+def _ending(ending: Ending) -> str:
+    """Return how it ended."""
+    known = _ENDINGS.get((ending.reason, ending.ours, ending.conversation))
+    if ending.conversation:
+        what = known or f"the conversation ended: {ending.reason}"
+    elif ending.ours or not ending.explanation:
+        what = known or f"the call ended: {ending.reason}"
+    else:
+        what = "the call failed"
+    return f"{what}: {ending.explanation}" if ending.explanation else what
 
 
 def _at(milliseconds: float) -> str:
@@ -131,8 +170,11 @@ def _volley(attempt: AttemptReport) -> str:
     if volley is None:
         return ""
     if volley.began_ms is None:
-        return "; not needed"
-    return f"; {volley.packets_sent} packets sent from {_at(volley.began_ms)} on"
+        said = "; held back" if volley.held_back else "; not needed"
+    else:
+        said = f"; {volley.packets_sent} packets sent from {_at(volley.began_ms)} on"
+        said += ", the others held back" if volley.held_back else ""
+    return said + ("" if volley.again_ms is None else f"; enough may go at {_at(volley.again_ms)}")
 
 
 def _pair(pair: PairReport) -> str:

@@ -31,6 +31,7 @@ from p2pchat.session import control
 from p2pchat.session import conversation as talk
 from p2pchat.session.approval import RETRY_PATIENCE, By
 from p2pchat.session.call import Call, DeliveryFailure
+from p2pchat.session.connection_report import Ending
 from p2pchat.session.link import Link, LinkEnded
 from p2pchat.session.live_link import RuleBroken, StreamRefused
 from p2pchat.session.session_state import SessionState
@@ -91,6 +92,7 @@ class PeerSession(SessionState):
         """Decline the offer that waits."""
         if self.stage is Stage.OFFERED:
             self._call.cancel("declined")
+            self.log.ending = Ending("declined", ours=True, conversation=False)
             self._enter(Stage.ENDED)
         self._drain(now)
 
@@ -110,18 +112,18 @@ class PeerSession(SessionState):
         self.conversation.read(message_id)
         self._drain(now)
 
-    def disconnect(self, now: float) -> None:
-        """End the conversation or the call; the other side is told."""
+    def disconnect(self, now: float, why: str = "") -> None:
+        """End the conversation or the call, for a reason that only our person is told."""
         self._calls_again = False
         self._call.cancel("declined" if self.is_offered else "cancelled")
         if self.is_conversing:
-            self._tell_end("closed", ours=True)
+            self._tell_end("closed", why, ours=True)
             if self.link.control.is_open:
                 self._close("left", "", now)
             else:
                 self._end("closed", now)
         elif self.stage not in {Stage.ENDED, Stage.CLOSING}:
-            self._tell_end("cancelled", "you ended the call", ours=True)
+            self._tell_end("cancelled", why or "you ended the call", ours=True)
             self._end("closed", now)
         self._drain(now)
 
@@ -175,6 +177,7 @@ class PeerSession(SessionState):
         if self.stage in {Stage.OFFERED, Stage.ANSWERING} and not self._call.is_over:
             self._call.withdraw()
             self.approval.end()
+            self.log.ending = Ending("busy", ours=True, conversation=False)
             self._end("busy", now)
         self._send_document(Refusal(offer.session, "busy"))
 
@@ -563,16 +566,16 @@ class PeerSession(SessionState):
                 self._rescue(explanation, now)
         elif self.stage is Stage.RESCUING:
             if self._call.is_outgoing:  # ours was refused: that is the end
-                self._tell_end(reason)
+                self._tell_end(reason, explanation)
                 self._end(reason, now)
             else:  # theirs came to nothing: make ours
                 self._rescue(explanation, now)
         elif reason in {"cancelled", "no-answer"} and not self._call.is_outgoing:
-            self.log.happened(events.OfferEnded, reason, self.is_quiet)
+            self.log.offer_ended(reason, self.is_quiet)
             self.approval.end()
             self._end(reason, now)
         else:
-            self._attempt_failed(reason, *self.log.explain(explanation, self.report()), now)
+            self._attempt_failed(reason, *self.log.explain(explanation, self.report(now)), now)
 
     def _attempt_failed(self, reason: str, explanation: str, summary: str, now: float) -> None:
         """Tell that no conversation came of it, at once unless the caller may try again."""
@@ -593,7 +596,7 @@ class PeerSession(SessionState):
         """Tell the end of a conversation, or of a call; the next one needs a yes of its own."""
         undelivered = self.conversation.undelivered
         if self.is_conversing:
-            self.log.disconnected(reason, undelivered, ours)
+            self.log.disconnected(reason, undelivered, ours, explanation)
         elif self.stage is not Stage.CLOSING:
             self.log.failed(reason, explanation, summary or explanation, undelivered, ours)
         self.approval.end()

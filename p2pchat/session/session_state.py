@@ -136,11 +136,11 @@ class SessionState:
             return "ringing"
         return SHOWN.get(self.stage, "calling")
 
-    def report(self) -> ConnectionReport:
+    def report(self, now: float) -> ConnectionReport:
         """Return what was tried since the last call, what came of it, and why."""
         agent = self._context.agent
         has_path = self.path is not None and bool(self.link)
-        return self.log.report(self._call.reports(), agent.relays, has_path, agent.relay_only)
+        return self.log.report(self._call.reports(), agent.relays, has_path, agent.relay_only, now)
 
     def owns(self, ufrag: str) -> bool:
         """Tell whether an attempt is this session's."""

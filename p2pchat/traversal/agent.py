@@ -38,7 +38,15 @@ from p2pchat.traversal.gathering import CandidatesChanged, GatheringEvent, Netwo
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.pairs import Checklist
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.traversal.port_guessing import GuessingBudget, target
+from p2pchat.traversal.port_guessing import (
+    ENOUGH,
+    KEPT_FOR_CHECKS,
+    LATEST,
+    LEAST,
+    WHOLE,
+    GuessingBudget,
+    target,
+)
 from p2pchat.traversal.punching import (
     AttemptPhase,
     CheckDatagram,
@@ -52,8 +60,8 @@ from p2pchat.traversal.punching import (
 from p2pchat.traversal.relays import BasesChanged, Relays, RelaysEvent, StreamChange
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route, RouteTable
-from p2pchat.traversal.send_budget import AmplificationLimit, SendBudget
-from p2pchat.traversal.strategy import Plan, likeliest, plan
+from p2pchat.traversal.send_budget import SERVERS, STRANGERS, AmplificationLimit, SendBudget
+from p2pchat.traversal.strategy import Plan, Strategy, likeliest, plan
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.demultiplexing import Kind, are_quic, classify
@@ -170,6 +178,7 @@ class Agent:
         *,
         hint: PathHint | None = None,
         has_priority: bool = False,
+        peer_id: str = STRANGERS,
         flight: tuple[bytes, ...] = (),
     ) -> Punching:
         """
@@ -179,6 +188,7 @@ class Agent:
         :param low_ttl: see :meth:`p2pchat.traversal.punching.Punching.begin`.
         :param hint: how this peer was reached last.
         :param has_priority: whether the peer is a contact, or our person called or accepted it.
+        :param peer_id: whom it is to reach.
         :param flight: datagrams of a link that follow the first checks to the likeliest addresses.
         """
         bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
@@ -196,6 +206,7 @@ class Agent:
             hint,
             flight=flight,
             outbox=self._outbox,
+            counts_as=peer_id if has_priority else STRANGERS,
         )
         if flight:
             seen, families = self.gathering.reflexive_addresses, self.gathering.families
@@ -215,13 +226,13 @@ class Agent:
         """Tell whether a packet of an attempt may go there now; if so, it is counted."""
         host, validated = to.address[0], attempt.is_validated(to)
         # Both limits count a packet only if it goes: the second is asked before the first takes.
-        if not validated and not self._limit.has_room(host, now):
+        if not validated and not self._limit.room(host, attempt.counts_as, now):
             return False
         octets += WRAPPING if to.is_relayed else 0
         sharing = self._slots.count(attempt.has_priority)
         if not self._budget.take(attempt.ufrag, attempt.has_priority, sharing, octets, now):
             return False
-        return validated or self._limit.take(host, now)
+        return validated or self._limit.take(host, attempt.counts_as, now)
 
     def learn(self, ufrag: str, remote_nat: NatTraits, now: float) -> None:
         """Take what the other side says of its NAT now."""
@@ -254,16 +265,36 @@ class Agent:
         )
 
     def _guess_ports(self, attempt: Punching, chosen: Plan, now: float) -> None:
-        aim = target(attempt.checklist.remote.kept)
-        if aim is not None and self._guessing.take(
-            chosen.strategy, attempt.ufrag, attempt.has_priority, now
+        """Begin port guessing soon, with as much as the limits let go, or note when they will."""
+        aim, strategy = target(attempt.checklist.remote.kept), chosen.strategy
+        if aim is None or strategy not in WHOLE:
+            return
+        whole, who = WHOLE[strategy], attempt.counts_as
+        begins_at = max(
+            now + chosen.delay,
+            self._limit.room_at(aim[0], who, LEAST + KEPT_FOR_CHECKS, now),
+            self._guessing.ready_at(strategy, who, now),
+        )
+        if begins_at <= now + LATEST and self._guessing.take(
+            strategy, attempt.ufrag, who, begins_at
         ):
-            attempt.begin_guessing(chosen.strategy, aim, now + chosen.delay)
+            room = self._limit.room(aim[0], who, begins_at) - KEPT_FOR_CHECKS
+            attempt.begin_guessing(strategy, aim, min(whole, max(room, LEAST)), begins_at)
+        else:
+            self._note_pause(attempt, strategy, aim[0], now)
+
+    def _note_pause(self, attempt: Punching, strategy: Strategy, host: str, now: float) -> None:
+        """Note when port guessing is likely to help again, for whoever asks what helps."""
+        wanted = ENOUGH[strategy] + KEPT_FOR_CHECKS
+        attempt.guess_again_at = max(
+            self._limit.room_at(host, attempt.counts_as, wanted, now),
+            self._guessing.is_worth_it_at(strategy, attempt.counts_as, now),
+        )
 
     def _end_guessing(self, attempt: Punching, kept: frozenset[str]) -> None:
         """End an attempt's port guessing; of its many sockets it keeps only these."""
         if self._guessing.give_back(
-            attempt.ufrag, attempt.has_priority, attempt.is_direct, keeps=bool(kept)
+            attempt.ufrag, attempt.counts_as, attempt.is_direct, keeps=bool(kept)
         ):
             self._events.append(SocketsReleased(attempt.ufrag, kept))
 
@@ -452,7 +483,7 @@ class Agent:
     def _send(self, datagram: Datagram, now: float) -> None:
         """Send to a server, within the limit for hosts: whoever runs a registry names them."""
         to, is_stream = datagram.destination, datagram.base.startswith(STREAMS)
-        if is_stream or self.relays.is_serving(to) or self._limit.take(to[0], now):
+        if is_stream or self.relays.is_serving(to) or self._limit.take(to[0], SERVERS, now):
             self._outgoing.append(("", datagram))
 
     def _change_bases(self, now: float) -> None:
@@ -475,17 +506,22 @@ class Agent:
                     self.relays.send_check(datagram, ufrag, attempt.has_priority, now)
                 else:
                     self._outgoing.append((ufrag, datagram))
-            case RouteHeard(ufrag, route, validated):
+            case RouteHeard(ufrag, route, validated, wanted):
                 self._hear(ufrag, route, validated)
+                if wanted:
+                    self._limit.give_back(route.address[0], attempt.counts_as, wanted, now)
             case PathMoved() | RoundEnded():
                 self._events.append(event)
                 if attempt.is_direct or isinstance(event, RoundEnded):
-                    self._relieve(attempt)
+                    self._relieve(attempt, now)
             case SizeProbed():
                 self._events.append(event)
 
-    def _relieve(self, attempt: Punching) -> None:
+    def _relieve(self, attempt: Punching, now: float) -> None:
         """Free what an attempt doesn't need any more: it has a direct path, or its round ended."""
         self._end_guessing(attempt, frozenset(route.base for route in attempt.routes))
+        run = attempt.guessing
+        if run is not None and run.began is not None and not attempt.is_direct:
+            self._note_pause(attempt, run.strategy, run.host, now)
         if attempt.is_direct:
             self.relays.forget(attempt.ufrag)

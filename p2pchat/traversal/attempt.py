@@ -129,6 +129,7 @@ class Attempt:
             not self.is_offering,  # the answering side checks first, with a low TTL
             hint=self.hint,
             has_priority=has_priority,
+            peer_id=self.peer_ids.remote,
             flight=flight,
         )
 

@@ -19,20 +19,26 @@ Where the new port follows the last one by a fixed step, it is predicted instead
 come next are told as candidates (:mod:`p2pchat.traversal.gathering`).
 
 Owns the budgets.  Nobody is probed but the address of a fresh signed offer or answer, by one run
-at a time, with at most PROBES probes of 100 bytes, PROBES_A_TICK in each TICK; a run that failed
-delays the next one.  Strangers' runs neither delay nor keep away those of known peers, who have a
-budget of their own.  Many sockets are opened for one stranger at a time.
+of a peer at a time, with at most PROBES probes of 100 bytes, PROBES_A_TICK in each TICK; a run that
+failed delays the peer's next one, by the same rule on both sides, so that they begin together
+again.  All strangers count as one peer.  Many sockets are opened for one stranger at a time.
+
+What went to one host lately bounds a run, too (:mod:`p2pchat.traversal.send_budget`).  One that
+would have less than LEAST packets doesn't begin: it would take from the next one, and meet nobody.
+KEPT_FOR_CHECKS are left in any case, so that plain checks are sent whatever guessing has used up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import takewhile
+from math import inf
 
 import attrs
 
 from p2pchat.traversal.reachability import is_public_ipv4
 from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram
+from p2pchat.traversal.send_budget import STRANGERS
 from p2pchat.traversal.strategy import GUESSING_DELAY, Strategy
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
@@ -46,8 +52,16 @@ OVERTIME = 3  # times a run's length: what has not gone out by then does not go
 PASSES = 2  # over all sockets: a check may be lost
 PORTS = range(1024, 65536)
 RUN_LENGTH = GUESSING_DELAY + PROBES / PROBES_A_TICK * TICK  # seconds
-FIRST_PAUSE = 2.0  # seconds after a run that failed
-LONGEST_PAUSE = 300.0  # seconds
+FIRST_PAUSE = 18.0  # seconds after a run that failed; LEAST packets may go to the host then
+LONGEST_PAUSE = 90.0  # seconds; a host that was probed in vain may get as many probes then
+STRANGERS_PAUSES = 2.0, 300.0  # seconds; the first and the longest after runs for strangers
+LATEST = 3.0  # seconds that a run is waited for; one that begins later ends with its round
+LEAST = 256  # packets of a run: all sockets once, or probes that meet one of them in 64 % of runs
+ENOUGH = {Strategy.MANY_SOCKETS: 256, Strategy.PORT_PROBING: 1024}  # packets that mostly do
+WHOLE = {Strategy.MANY_SOCKETS: PASSES * SOCKETS_OPENED, Strategy.PORT_PROBING: PROBES}
+THEIR_PAUSE = 55.0  # seconds from a whole run to the next ENOUGH probes, by the other side's limits
+KEPT_FOR_CHECKS = 100  # packets to a host: those of a round, with four candidates there
+MAX_PAUSED = 256  # known peers whose runs failed that are remembered
 
 
 def target(candidates: Iterable[Candidate]) -> Address | None:
@@ -75,34 +89,54 @@ class GuessingRun:
     The paced datagrams of one side, all with the same bytes: from many sockets, or to many ports.
 
     :ivar strategy: which of the two.
+    :ivar host: the IP address that all of it goes to.
     :ivar sent: how many went out.
     :ivar began: when the first did.
+    :ivar is_short: whether it has fewer packets than mostly lead to a path.
     """
 
     strategy: Strategy
+    host: str
     _datagrams: list[Datagram]
     _a_tick: int
     _due: float | None
     sent: int = 0
     began: float | None = None
+    is_short: bool = attrs.Factory(
+        lambda self: len(self._datagrams) < ENOUGH[self.strategy], takes_self=True
+    )
+    _counted: int = 0
 
     @classmethod
     def many_sockets(
-        cls, ufrag: str, data: bytes, to: Address, ttl: int, begins_at: float
+        cls,
+        ufrag: str,
+        data: bytes,
+        to: Address,
+        ttl: int,
+        begins_at: float,
+        *,
+        packets: int = WHOLE[Strategy.MANY_SOCKETS],
     ) -> GuessingRun:
         """Return the symmetric side's: a check from each of many sockets, PASSES times over."""
         bases = [f"{SOCKETS}{ufrag}/{number}" for number in range(SOCKETS_OPENED)]
-        datagrams = [Datagram(data, to, ttl, base) for base in bases * PASSES]
-        return cls(Strategy.MANY_SOCKETS, datagrams, SOCKETS_A_TICK, begins_at)
+        datagrams = [Datagram(data, to, ttl, base) for base in (bases * PASSES)[:packets]]
+        return cls(Strategy.MANY_SOCKETS, to[0], datagrams, SOCKETS_A_TICK, begins_at)
 
     @classmethod
     def port_probing(
-        cls, data: bytes, host: str, random_bytes: Callable[[int], bytes], begins_at: float
+        cls,
+        data: bytes,
+        host: str,
+        random_bytes: Callable[[int], bytes],
+        begins_at: float,
+        *,
+        packets: int = WHOLE[Strategy.PORT_PROBING],
     ) -> GuessingRun:
         """Return the other side's: one probe to each of many random ports."""
-        ports = random_ports(PROBES, random_bytes)
+        ports = random_ports(packets, random_bytes)
         datagrams = [Datagram(data, (host, port), None, CHAT_SOCKET) for port in ports]
-        return cls(Strategy.PORT_PROBING, datagrams, PROBES_A_TICK, begins_at)
+        return cls(Strategy.PORT_PROBING, host, datagrams, PROBES_A_TICK, begins_at)
 
     def take_due(
         self, now: float, may_go: Callable[[Datagram], bool] = lambda _datagram: True
@@ -124,6 +158,11 @@ class GuessingRun:
         self._due = None if is_late or self.sent >= len(self._datagrams) else now + TICK
         return batch
 
+    def take_uncounted(self) -> int:
+        """Return how many went out since the last call."""
+        new, self._counted = self.sent - self._counted, self.sent
+        return new
+
     def stop(self) -> None:
         """Send no more."""
         self._due = None
@@ -144,16 +183,27 @@ class RunBudget:
     """One run at a time, and a pause after each, which doubles after a run that failed."""
 
     _length: float  # seconds that a run takes
-    _longest_pause: float
+    _first_pause: float = FIRST_PAUSE
+    _longest_pause: float = LONGEST_PAUSE
     _running: str = ""
+    _began: float = -inf
     _not_before: float = 0.0
-    _pause: float = FIRST_PAUSE
+    _pause: float = attrs.Factory(lambda self: self._first_pause, takes_self=True)
+
+    def ready_at(self, now: float) -> float:
+        """Return when the next run may begin, if the one that is on fails."""
+        return max(now, self._not_before)
+
+    def they_are_ready_at(self, now: float) -> float:
+        """Return when the other side may send ENOUGH probes again, if its last were in vain."""
+        return max(now, self._began + THEIR_PAUSE)
 
     def take(self, ufrag: str, now: float) -> bool:
-        """Ask for a run; tells whether it may begin."""
+        """Ask for a run that begins then; tells whether it may."""
         if self._running or now < self._not_before:
             return False
-        self._running, self._not_before = ufrag, now + self._length + self._pause
+        self._running, self._began = ufrag, now
+        self._not_before = now + self._length + self._pause
         return True
 
     def give_back(self, ufrag: str, succeeded: bool) -> None:
@@ -161,46 +211,64 @@ class RunBudget:
         if self._running != ufrag:
             return
         self._running = ""
-        self._pause = FIRST_PAUSE if succeeded else min(self._pause * 2, self._longest_pause)
+        self._pause = self._first_pause if succeeded else min(self._pause * 2, self._longest_pause)
         if succeeded:
-            self._not_before = 0.0
+            self._not_before, self._began = 0.0, -inf
 
 
 @attrs.define
 class GuessingBudget:
-    """
-    The port guessing of all attempts of an agent.
+    """The port guessing of all attempts of an agent, by what their peers count as."""
 
-    Strangers neither delay nor keep away known peers, whose probing has a budget of its own, and
-    who have many sockets opened whenever they need them.
-    """
-
-    _probing: dict[bool, RunBudget] = attrs.Factory(  # by whether it has priority
-        lambda: {one: RunBudget(RUN_LENGTH, LONGEST_PAUSE) for one in (True, False)}
+    _known: dict[str, RunBudget] = attrs.Factory(dict)  # the last MAX_PAUSED
+    _strangers: dict[Strategy, RunBudget] = attrs.Factory(
+        lambda: {
+            Strategy.PORT_PROBING: RunBudget(RUN_LENGTH, *STRANGERS_PAUSES),
+            # The system has only so many sockets: the pause stays, whatever came of these.
+            Strategy.MANY_SOCKETS: RunBudget(0.0, STRANGERS_PAUSES[0], STRANGERS_PAUSES[0]),
+        }
     )
-    _strangers_sockets: RunBudget = attrs.Factory(lambda: RunBudget(0.0, FIRST_PAUSE))
     _open: set[str] = attrs.Factory(set)  # attempts with many sockets open
 
-    def take(self, strategy: Strategy, ufrag: str, has_priority: bool, now: float) -> bool:
-        """Ask for port guessing of an attempt; tells whether it may begin."""
-        if strategy is Strategy.PORT_PROBING:
-            return self._probing[has_priority].take(ufrag, now)
-        may_begin = strategy is Strategy.MANY_SOCKETS and (
-            has_priority or self._strangers_sockets.take(ufrag, now)
-        )
-        if may_begin:
-            self._open.add(ufrag)
-        return may_begin
+    def _budget(self, strategy: Strategy, peer: str) -> RunBudget:
+        if peer == STRANGERS:
+            return self._strangers[strategy]
+        return self._known.get(peer) or RunBudget(RUN_LENGTH)
 
-    def give_back(self, ufrag: str, has_priority: bool, succeeded: bool, keeps: bool) -> bool:
+    def ready_at(self, strategy: Strategy, peer: str, now: float) -> float:
+        """Return when port guessing for a peer may begin."""
+        return self._budget(strategy, peer).ready_at(now)
+
+    def is_worth_it_at(self, strategy: Strategy, peer: str, now: float) -> float:
+        """Return when it is likely to be met by the other side's, too."""
+        budget = self._budget(strategy, peer)
+        theirs = strategy is Strategy.MANY_SOCKETS  # probing is what takes longer to come back
+        return max(budget.ready_at(now), budget.they_are_ready_at(now) if theirs else now)
+
+    def take(self, strategy: Strategy, ufrag: str, peer: str, now: float) -> bool:
+        """Ask for port guessing of an attempt that begins then; tells whether it may."""
+        budget = self._budget(strategy, peer)
+        if not budget.take(ufrag, now):
+            return False
+        if strategy is Strategy.MANY_SOCKETS:
+            self._open.add(ufrag)
+        if peer != STRANGERS:
+            if peer not in self._known and len(self._known) >= MAX_PAUSED:
+                del self._known[next(iter(self._known))]
+            self._known[peer] = budget
+        return True
+
+    def give_back(self, ufrag: str, peer: str, succeeded: bool, keeps: bool) -> bool:
         """
         End the port guessing of an attempt; tells whether it had many sockets open.
 
         :param keeps: whether it keeps some of them.
         """
-        self._probing[has_priority].give_back(ufrag, succeeded)
-        # The system has only so many sockets: the pause stays, whatever came of these.
-        self._strangers_sockets.give_back(ufrag, False)
+        if peer == STRANGERS:
+            self._strangers[Strategy.PORT_PROBING].give_back(ufrag, succeeded)
+            self._strangers[Strategy.MANY_SOCKETS].give_back(ufrag, False)
+        elif peer in self._known:
+            self._known[peer].give_back(ufrag, succeeded)
         has_sockets = ufrag in self._open
         if not keeps:
             self._open.discard(ufrag)

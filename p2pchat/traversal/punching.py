@@ -58,6 +58,7 @@ from p2pchat.traversal.port_guessing import GuessingRun
 from p2pchat.traversal.report import GuessingReport, PairReport, milliseconds
 from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram, Route
 from p2pchat.traversal.selection import select
+from p2pchat.traversal.send_budget import STRANGERS
 from p2pchat.traversal.size_probe import ProbeState, SizeProbe
 from p2pchat.traversal.strategy import Strategy
 from p2pchat.wire import stun
@@ -94,11 +95,16 @@ class CheckDatagram:
 
 @attrs.frozen
 class RouteHeard:
-    """An authentic check came over a route, or, where it is ``validated``, a response to ours."""
+    """
+    An authentic check came over a route, or, where it is ``validated``, a response to ours.
+
+    :ivar wanted: packets sent before that the other side wanted, as the response shows.
+    """
 
     ufrag: str
     route: Route
     validated: bool
+    wanted: int = 0
 
 
 @attrs.frozen
@@ -157,6 +163,7 @@ class Punching:
     :ivar host_addresses: our host candidates' addresses, to name the type of our end.
     :ivar reflexive_addresses: our server-reflexive ones.
     :ivar has_priority: whether the peer is a contact, or our person called or accepted it.
+    :ivar counts_as: what the limits count what it sends as (:mod:`p2pchat.traversal.send_budget`).
     :ivar remote_nat: what the other side says of its NAT.
     :ivar hint: how this peer was reached last.
     :ivar may_send: takes where a packet is to go, and its bytes of payload; tells whether it may.
@@ -168,6 +175,7 @@ class Punching:
     :ivar method: how it was made.
     :ivar first_round_over: whether the first round has ended, with a valid pair or without.
     :ivar guessing: our part of port guessing, if that has begun.
+    :ivar guess_again_at: when the limits let go what mostly leads to a path, where it didn't.
     """
 
     credentials: CheckCredentials
@@ -189,6 +197,9 @@ class Punching:
     phase: AttemptPhase = AttemptPhase.QUEUED
     first_round_over: bool = False
     guessing: GuessingRun | None = None
+    guess_again_at: float | None = None
+    counts_as: str = STRANGERS
+    _unanswered: dict[Address, int] = attrs.Factory(dict)  # packets that the limits have counted
     _heard: set[Route] = attrs.Factory(set)
     _validated: set[Route] = attrs.Factory(set)
     _max_check: int = attrs.field(init=False)  # bytes
@@ -278,15 +289,20 @@ class Punching:
             pair.probe = SizeProbe(self._wanted_size, pair.rtt, now)
             self._wanted_size = 0
 
-    def begin_guessing(self, strategy: Strategy, target: Address, begins_at: float) -> None:
+    def begin_guessing(
+        self, strategy: Strategy, target: Address, packets: int, begins_at: float
+    ) -> None:
         """Guess ports, too, until there is a direct path or the round ends."""
         check = self.credentials.request(self._random_bytes(12))  # responses aren't needed
+        self.guess_again_at = None
         if strategy is Strategy.PORT_PROBING:
             self.guessing = GuessingRun.port_probing(
-                check, target[0], self._random_bytes, begins_at
+                check, target[0], self._random_bytes, begins_at, packets=packets
             )
         else:
-            self.guessing = GuessingRun.many_sockets(self.ufrag, check, target, LOW_TTL, begins_at)
+            self.guessing = GuessingRun.many_sockets(
+                self.ufrag, check, target, LOW_TTL, begins_at, packets=packets
+            )
 
     # -- rounds
 
@@ -351,7 +367,7 @@ class Punching:
             return False
         # Only to somebody who has shown to be there goes as much as that one asks for.
         padded = min(check.padded, MAX_PADDED) if self.is_validated(source) else 0
-        if self.may_send(source, max(padded, MAX_RESPONSE), now):
+        if self._take(source, max(padded, MAX_RESPONSE), now):
             response = self.credentials.response(message, source.address, padded)
             self._send(Datagram(response, source.address, base=source.base))
         number = check.nomination
@@ -390,7 +406,17 @@ class Punching:
         if route not in (self._validated if validated else self._heard):
             self._heard.add(route)
             self._validated |= {route} if validated else set()
-            self.outbox.append(RouteHeard(self.ufrag, route, validated))
+            wanted = self._wanted_by(route) if validated else 0
+            self.outbox.append(RouteHeard(self.ufrag, route, validated, wanted))
+
+    def _wanted_by(self, route: Route) -> int:
+        """Return, and forget, what was sent to whoever answered; a relay of ours may lie."""
+        if route.is_relayed:
+            return 0
+        wanted = self._unanswered.pop(route.address, 0)
+        if self.guessing is not None and self.guessing.host == route.address[0]:
+            wanted += self.guessing.take_uncounted()
+        return wanted
 
     def receive_response(self, message: stun.Message, source: Route, now: float) -> bool:
         """Take a response; returns whether it was one of ours."""
@@ -514,7 +540,7 @@ class Punching:
 
     def _check(self, pair: Pair, now: float) -> None:
         route = pair.route
-        if not self.may_send(route, self._max_check, now):
+        if not self._take(route, self._max_check, now):
             pair.due = now + RETRY_DELAY
             return
         identifier = self._random_bytes(12)
@@ -534,7 +560,7 @@ class Punching:
         """Send the flight after the check that makes its route heard over there."""
         self.flight_to.remove(to.address)
         for data in self.flight:
-            if self.may_send(to, len(data), now):
+            if self._take(to, len(data), now):
                 self._send(Datagram(data, to.address, base=to.base))
 
     def _send_probe(self, pair: Pair, probe: SizeProbe, now: float) -> None:
@@ -550,6 +576,13 @@ class Punching:
             self._sent[identifier] = SentCheck(pair, now, probe=probe, padded=padded)
             pair.checks_sent += 1
         probe.check_sent(now)
+
+    def _take(self, to: Route, octets: int, now: float) -> bool:
+        """Ask whether a packet may go, and note it if that depends on what comes of it."""
+        may_go = self.may_send(to, octets, now)
+        if may_go and not self.is_validated(to) and not to.is_relayed:
+            self._unanswered[to.address] = self._unanswered.get(to.address, 0) + 1
+        return may_go
 
     def _send(self, datagram: Datagram) -> None:
         self.outbox.append(CheckDatagram(self.ufrag, datagram))
@@ -571,6 +604,7 @@ class Punching:
 
     def guessing_report(self, began: float) -> GuessingReport | None:
         """Return what was tried beside the pairs."""
-        if self.guessing is None:
-            return None
-        return GuessingReport(milliseconds(self.guessing.began, began), self.guessing.sent)
+        run, again_ms = self.guessing, milliseconds(self.guess_again_at, began)
+        if run is None:
+            return None if again_ms is None else GuessingReport(None, 0, True, again_ms)
+        return GuessingReport(milliseconds(run.began, began), run.sent, run.is_short, again_ms)

@@ -80,10 +80,18 @@ class PairReport:
 
 @attrs.frozen
 class GuessingReport:
-    """Many sockets, or port probing."""
+    """
+    Many sockets, or port probing.
 
-    began_ms: float | None  # None: plain checks did before it was due
+    ``began_ms`` is None where plain checks did before it was due, or where it was ``held_back``: as
+    much went to that address in vain lately as may go there, and little or nothing was sent.
+    ``again_ms`` says from when on enough may be sent again, where nothing came of it; else None.
+    """
+
+    began_ms: float | None
     packets_sent: int
+    held_back: bool = False
+    again_ms: float | None = None
 
 
 @attrs.frozen

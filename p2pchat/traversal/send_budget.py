@@ -6,13 +6,17 @@ them draw on one :class:`AmplificationLimit` for each *host*, an IPv4 address or
 one, whatever the port, the attempt and the peer: BURST packets at once, RATE a second from then
 on, hence no more than ``BURST + RATE * t`` in any t seconds (after RFC 9000 section 8).
 
-What goes to a *validated* address doesn't count: an endpoint that answered a check of ours in the
-attempt, or a relay that holds an allocation of ours.  An authentic check that came from an endpoint
-validates nothing (RFC 9000 section 8.2 on paths of QUIC): the other side of an attempt has the key,
-and sources of UDP can be forged.
+Friends may be behind one address of a carrier.  So a known peer leaves others OTHERS of what it has
+used of a host: one alone has 1,875 packets at once, which a run of probing and its checks fit into,
+the next one 703, and so on.  Strangers, all together, leave KEPT_BURST.
 
-BURST lets every honest call through: a run of probing (1,750 packets) to one NAT, and the checks of
-three attempts with nine candidates each, 26 in a round (702).
+What goes to a *validated* address doesn't count: an endpoint that answered a check of ours in the
+attempt, or a relay that holds an allocation of ours.  With the answer what went there before is
+given back, and so is a run of port guessing that led to it.  What went to other ports of the same
+host is not: somebody else may be there.  Nor is anything given back for an answer over a relay of
+ours: whoever runs it can make that up, together with the other side of the attempt.  An authentic
+check that came from an endpoint validates nothing (RFC 9000 section 8.2 on paths of QUIC): the
+other side has the key, and sources of UDP can be forged.
 
 What attempts send to all hosts, checks, answers to checks and port guessing, validated or not,
 over relays or not, is within one :class:`SendBudget`: in no second more than PACKETS packets with
@@ -27,6 +31,7 @@ from __future__ import annotations
 
 from collections import deque
 from ipaddress import IPv6Address
+from math import inf
 
 import attrs
 
@@ -34,7 +39,13 @@ from p2pchat.wire.addresses import embedded_ipv4, parse_ip
 
 BURST = 3000  # packets
 RATE = 20.0  # packets a second; more than a conversation that is looked for again and again needs
-MAX_HOSTS = 1024  # that are remembered
+OTHERS = 0.6  # of what a peer has used of a host is left to others; a run of probing fits then
+KEPT_BURST = 1000  # packets of BURST, for known peers and servers
+MAX_ENTRIES = 2048  # that are remembered: of hosts, and of peers at hosts
+STRANGERS = ""  # what all strangers count as; a known peer counts as its id
+SERVERS = "servers"  # what the STUN and TURN servers count as that a registry names
+_ALL = "all"
+ROUNDING = 1e-6  # of a packet
 
 PACKETS = 1200  # in a second, to all hosts
 BYTES = 150_000  # in a second, to all hosts; 1.2 Mbit/s, which most uplinks have
@@ -59,32 +70,61 @@ def host_key(host: str) -> str:
 class AmplificationLimit:
     """The limit on what is sent to each host, but for its validated addresses."""
 
-    _spent: dict[str, tuple[float, float]] = attrs.Factory(dict)  # packets, and when that was
+    # Packets, and when that was; by host, and by peer or _ALL.
+    _spent: dict[tuple[str, str], tuple[float, float]] = attrs.Factory(dict)
 
-    def has_room(self, host: str, now: float) -> bool:
-        """Tell whether one packet more may go to this IP address."""
-        return self._owed(host_key(host), now) + 1 <= BURST
+    def room(self, host: str, peer: str, now: float) -> int:
+        """Return how many packets may go to this IP address because of a peer."""
+        total, own = self._owed(host_key(host), peer, now)
+        most, others = _shares(peer)
+        return max(0, int((most - total - others * own) / (1 + others) + ROUNDING))
 
-    def take(self, host: str, now: float) -> bool:
-        """Ask to send one packet to this IP address; tells whether it may go."""
-        key = host_key(host)
-        spent = self._owed(key, now)
-        if spent + 1 > BURST:
+    def room_at(self, host: str, peer: str, packets: int, now: float) -> float:
+        """Return when so many may go, if nothing goes there meanwhile; infinity for too many."""
+        total, own = self._owed(host_key(host), peer, now)
+        most, others = _shares(peer)
+        most -= (1 + others) * packets  # of total + others * own
+        if most < 0:
+            return inf
+        if total - own <= most:  # both come back until then
+            return now + max(0.0, (total + others * own - most) / (RATE * (1 + others)))
+        return now + (total - most) / RATE
+
+    def take(self, host: str, peer: str, now: float) -> bool:
+        """Ask to send one packet to this IP address because of a peer; tells whether it may go."""
+        if self.room(host, peer, now) < 1:
             return False
-        if key not in self._spent and len(self._spent) >= MAX_HOSTS:
-            self._forget(now)
-        self._spent[key] = (spent + 1, now)
+        self._add(host, peer, 1, now)
         return True
 
-    def _owed(self, key: str, now: float) -> float:
-        spent, when = self._spent.get(key, (0.0, now))
-        return max(0.0, spent - RATE * (now - when))
+    def give_back(self, host: str, peer: str, packets: int, now: float) -> None:
+        """Forget packets that were wanted there."""
+        self._add(host, peer, -packets, now)
+
+    def _add(self, host: str, peer: str, packets: int, now: float) -> None:
+        if len(self._spent) >= MAX_ENTRIES:
+            self._forget(now)
+        key = host_key(host)
+        for who, owed in zip((_ALL, peer), self._owed(key, peer, now), strict=True):
+            self._spent[key, who] = (max(0.0, owed + packets), now)
+
+    def _owed(self, key: str, peer: str, now: float) -> tuple[float, float]:
+        """Return what counts against all at a host, and what of that against the peer."""
+        total, own = (self._spent.get((key, who), (0.0, now)) for who in (_ALL, peer))
+        return max(0.0, total[0] - RATE * (now - total[1])), max(
+            0.0, own[0] - RATE * (now - own[1])
+        )
 
     def _forget(self, now: float) -> None:
-        """Forget half of the hosts, those with the most room left."""
-        keys = sorted(self._spent, key=lambda key: self._owed(key, now))
-        for key in keys[: MAX_HOSTS // 2]:
+        """Forget half of the entries, those with the most room left."""
+        rows = sorted(self._spent.items(), key=lambda row: row[1][0] - RATE * (now - row[1][1]))
+        for key, _spent in rows[: MAX_ENTRIES // 2]:
             del self._spent[key]
+
+
+def _shares(peer: str) -> tuple[float, float]:
+    """Return what all may use of a host because of a peer, and what it leaves to others."""
+    return (BURST - KEPT_BURST, 0.0) if peer == STRANGERS else (BURST, OTHERS)
 
 
 @attrs.define

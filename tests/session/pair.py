@@ -257,7 +257,9 @@ class Pair:
 
     def describe(self) -> list[object]:
         """Return what both were told, for a person who looks for a mistake."""
-        return [(one.session.stage, one.told, one.session.report()) for one in self.both]
+        return [
+            (one.session.stage, one.told, one.session.report(self.wire.now)) for one in self.both
+        ]
 
     @property
     def both(self) -> tuple[Peer, Peer]:

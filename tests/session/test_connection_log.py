@@ -64,7 +64,7 @@ class ReportTests(SynchronousTestCase):
 
     def report(self, has_path: bool = True) -> ConnectionReport:
         """Return the report, with no attempt running."""
-        return self.log.report((), self.relays, has_path, False)
+        return self.log.report((), self.relays, has_path, False, 0.0)
 
     def test_kept(self) -> None:
         """Notes and paths are kept in order, with the time since the call began."""

@@ -142,7 +142,7 @@ class KeyExchangeTests(SessionCase):
         for one in (self.alice, self.bob):
             (connected,) = one.events(events.Connected)
             self.assertEqual(connected.key_exchange, "X25519")
-            self.assertIn("key exchange: X25519", sentences(one.session.report()))
+            self.assertIn("key exchange: X25519", sentences(one.session.report(0.0)))
 
     def test_refused(self) -> None:
         """Where one does both read why there is no conversation, and nobody calls again."""

@@ -42,7 +42,7 @@ class CallTests(SessionCase):
         session = self.alice.session
         self.assertEqual((session.stage, session.get_timer()), (Stage.ENDED, None))
         self.assertTrue(session.is_over(self.now))
-        self.assertEqual(session.report(), ConnectionReport())
+        self.assertEqual(session.report(0.0), ConnectionReport())
 
     def test_story_of_a_call(self) -> None:
         """Both hear of the call, the checks, the path and the conversation, in this order."""
@@ -53,7 +53,7 @@ class CallTests(SessionCase):
         self.assertEqual((self.alice.session.name, self.bob.session.name), ("bob", "alice"))
         self.assertEqual([type(one) for one in self.alice.posted], [Offer, Candidates])
         self.assertEqual([type(one) for one in self.bob.posted], [Answer])
-        story = self.alice.session.report()
+        story = self.alice.session.report(0.0)
         assert story.path is not None
         self.assertEqual((story.path.local, story.path.remote), ("host", "host"))
 
@@ -294,7 +294,7 @@ class ConversationTests(SessionCase):
         for one in self.pair.both:
             (ended,) = one.events(events.Disconnected)
             self.assertEqual(ended.reason, "protocol-error")
-            notes = " ".join(note.text for note in one.session.report().notes)
+            notes = " ".join(note.text for note in one.session.report(0.0).notes)
             self.assertIn("message 2 after 0", notes)
             self.assertFalse(one.session.is_alive)
         self.assertEqual(self.bob.texts(), [])

@@ -325,7 +325,7 @@ class UnreadSessionTests(SynchronousTestCase):
             self.pair.say(self.alice, text)
         self.pair.run(0.1)
         self.assertEqual(self.bob.texts(), [])
-        notes = [note.text for note in self.bob.session.report().notes if "message" in note.text]
+        notes = [note.text for note in self.bob.session.report(0.0).notes if "message" in note.text]
         self.assertEqual(notes, ["message 2 after 0"])
         self.assertEqual(len(self.bob.events(events.Disconnected)), 1)
 

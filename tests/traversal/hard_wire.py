@@ -120,7 +120,12 @@ class HardWire:
             credentials = CheckCredentials(ours, name, KEY)
             memory = hint if agent is self.hard else None
             told = other.candidates()
-            agent.punch(credentials, told, traits, self.now, low_ttl, hint=memory)
+            agent.punch(
+                *(credentials, told, traits, self.now, low_ttl),
+                hint=memory,
+                has_priority=True,
+                peer_id=name,
+            )
 
     @property
     def attempts(self) -> tuple[Punching, Punching]:

@@ -15,12 +15,20 @@ from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.pairs import MAX_PAIRS
-from p2pchat.traversal.port_guessing import FIRST_PAUSE, PROBES
+from p2pchat.traversal.port_guessing import FIRST_PAUSE, LEAST, PROBES
 from p2pchat.traversal.punching import FIRST_ROUND, AttemptPhase, Punching, RoundEnded
 from p2pchat.traversal.relays import KEPT_HOSTS, Relays
 from p2pchat.traversal.remote_candidates import MAX_AT_RELAY, MAX_KEPT
 from p2pchat.traversal.routes import CHAT_SOCKET, Datagram
-from p2pchat.traversal.send_budget import BURST, BYTES, KEPT_PACKETS, PACKETS, RATE
+from p2pchat.traversal.send_budget import (
+    BURST,
+    BYTES,
+    KEPT_PACKETS,
+    PACKETS,
+    RATE,
+    STRANGERS,
+    AmplificationLimit,
+)
 from p2pchat.traversal.turn_permissions import CHANNEL_BIND, CREATE_PERMISSION, MAX_HOSTS
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
@@ -33,6 +41,7 @@ VICTIM = "203.0.113.66"
 KEY = b"k" * 32
 QUIC = b"\x40" + bytes(30)
 NOW = 100.0
+MOST = AmplificationLimit().room(VICTIM, STRANGERS, NOW)  # of BURST, for strangers
 
 
 def reflexive(*addresses: Address) -> tuple[Candidate, ...]:
@@ -57,11 +66,17 @@ class CostCase(SynchronousTestCase):
         self.told: list[object] = []
 
     def punch(
-        self, ufrag: str, candidates: tuple[Candidate, ...] = (), has_priority: bool = False
+        self,
+        ufrag: str,
+        candidates: tuple[Candidate, ...] = (),
+        has_priority: bool = False,
+        peer_id: str = STRANGERS,
     ) -> Punching:
         """Begin an attempt with a peer whose fragment is ``theirs``."""
         ours, nat = CheckCredentials(ufrag, "theirs", KEY), NatTraits()
-        return self.agent.punch(ours, candidates, nat, self.now, False, has_priority=has_priority)
+        return self.agent.punch(
+            *(ours, candidates, nat, self.now, False), has_priority=has_priority, peer_id=peer_id
+        )
 
     def check(self, ufrag: str, source: Address) -> None:
         """Let an authentic check come from there, or seem to."""
@@ -115,8 +130,8 @@ class ForgedSourceTests(CostCase):
             self.run_until(self.now + 0.17)
             self.check("ours", (VICTIM, 1))
         sent = [one for _, one in self.sent if one.destination[0] == VICTIM]
-        self.assertGreater(len(sent), BURST)
-        self.assertLessEqual(len(sent), BURST + RATE * (self.now - NOW))
+        self.assertGreater(len(sent), MOST)
+        self.assertLessEqual(len(sent), MOST + RATE * (self.now - NOW))
 
     def test_responses(self) -> None:
         """Nor is it sent answers beyond that, however many checks seem to come from there."""
@@ -127,8 +142,8 @@ class ForgedSourceTests(CostCase):
             self.check("ours", (VICTIM, 7))
             self.flush()
         sent = [one for _, one in self.sent if one.destination[0] == VICTIM]
-        self.assertGreater(len(sent), BURST)
-        self.assertLessEqual(len(sent), BURST + RATE * (self.now - NOW))
+        self.assertGreater(len(sent), MOST)
+        self.assertLessEqual(len(sent), MOST + RATE * (self.now - NOW))
 
     def test_answered(self) -> None:
         """Where checks of ours are answered, all that is asked for goes on being answered."""
@@ -317,6 +332,71 @@ class BudgetTests(CostCase):
             self.assertLessEqual(max(checks) - min(checks), 2)
 
 
+class VictimTests(CostCase):
+    """One host that others name, again and again."""
+
+    def attack(self, peer_id: str, *answering: Address) -> int:
+        """Make 100 attempts of a peer, all of its ports the victim's; returns packets to it."""
+        has_priority = peer_id != STRANGERS
+        for number in range(100):
+            named = [(VICTIM, 1000 + n) for n in range(MAX_CANDIDATES - len(answering))]
+            ufrag = f"{peer_id} {number}"
+            self.punch(ufrag, reflexive(*answering, *named), has_priority, peer_id)
+            self.run_until(self.now + 0.7, *answering)
+            self.agent.forget(ufrag)
+            self.run_until(self.now + 0.1)
+        return len([one for _, one in self.sent if one.destination[0] == VICTIM])
+
+    def assert_bounded(self, sent: int, least: int) -> None:
+        """It is no more than may be, and so much that there was danger."""
+        self.assertGreaterEqual(sent, least)
+        self.assertLessEqual(sent, BURST + RATE * (self.now - NOW))
+
+    def test_strangers(self) -> None:
+        """100 offers of strangers who name one host: their part of what may go there."""
+        sent = self.attack(STRANGERS)
+        self.assert_bounded(sent, MOST)
+        self.assertLessEqual(sent, MOST + RATE * (self.now - NOW))
+
+    def test_contact(self) -> None:
+        """100 offers of one accepted contact: a peer's part."""
+        sent = self.attack("carol")
+        self.assert_bounded(sent, MOST)
+        most = AmplificationLimit().room(VICTIM, "carol", NOW)
+        self.assertLessEqual(sent, most + RATE * (self.now - NOW))
+
+    def test_contacts(self) -> None:
+        """So from ten accepted contacts, one after the other: all that may go there."""
+        for number in range(10):
+            sent = self.attack(f"contact {number}")
+        self.assert_bounded(sent, BURST)
+
+    def test_neighbour(self) -> None:
+        """Nor is more had by one who answers at that very host, from a port of its own."""
+        self.assert_bounded(self.attack("carol", (VICTIM, 9)), MOST)
+
+    def test_elsewhere(self) -> None:
+        """Nor by one who answers from another host."""
+        self.assert_bounded(self.attack("carol", PEER), MOST)
+
+    def test_friend(self) -> None:
+        """Whatever strangers named, checks of a friend at that host go out, and are answered."""
+        self.attack(STRANGERS)
+        friend = self.punch("friend", reflexive((VICTIM, 9)), True, "bob")
+        self.run_until(self.now + 0.1, (VICTIM, 9))
+        self.assertIsNotNone(friend.path)
+
+    def test_given_back(self) -> None:
+        """What an address got that answers in the end counts against nobody."""
+        for number in range(400):
+            self.punch(str(number), reflexive((VICTIM, 9)), True, "bob")
+            self.run_until(self.now + 0.3)
+            self.run_until(self.now + 0.3, (VICTIM, 9))
+            attempt = self.agent.attempt(str(number))
+            self.assertTrue(attempt is not None and attempt.path, number)
+            self.agent.forget(str(number))
+
+
 class CandidateTests(CostCase):
     """A peer that never stops telling candidates."""
 
@@ -363,6 +443,7 @@ class GuessingTests(SynchronousTestCase):
             now,
             False,
             has_priority=has_priority,
+            peer_id=ufrag,
         )
         return attempt.guessing is not None
 
@@ -399,6 +480,28 @@ class GuessingTests(SynchronousTestCase):
             agent.handle_timer(now)
             agent.datagrams_to_send(now)
         self.assertEqual(friend.guessing.sent, PROBES)
+
+    def test_friends_at_one_address(self) -> None:
+        """One friend's run that fails delays no other's, and leaves it enough to be met."""
+        agent = easy_agent(1)
+        for name, least in (("first", PROBES), ("second", 2 * LEAST)):
+            credentials = CheckCredentials(name, "theirs", KEY)
+            where, nat = reflexive((VICTIM, 9)), NatTraits(Mapping.DEPENDENT)
+            friend = agent.punch(
+                *(credentials, where, nat, NOW, False), has_priority=True, peer_id=name
+            )
+            self.play(agent, FIRST_ROUND)
+            assert friend.guessing is not None
+            self.assertGreaterEqual(friend.guessing.sent, least)
+
+    @staticmethod
+    def play(agent: Agent, seconds: float) -> None:
+        """Let time pass; nobody answers."""
+        now = NOW
+        while (wanted := agent.get_timer()) is not None and wanted < NOW + seconds:
+            now = max(wanted, now)
+            agent.handle_timer(now)
+            agent.datagrams_to_send(now)
 
     def test_sockets_close(self) -> None:
         """When the round is over, all that nothing came through are closed."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal import port_guessing
+from p2pchat.traversal import port_guessing, send_budget
 from p2pchat.traversal.agent import LinkDatagrams, SocketsReleased
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits
@@ -37,6 +37,7 @@ from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS
 from p2pchat.traversal.strategy import GUESSING_DELAY, OPEN_FILTER_DELAY
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
+from tests.pages import page
 from tests.traversal.hard_wire import EASY, HARD, KEY, HardWire, easy_agent, hard_agent
 
 CHECK = b"a check"
@@ -153,6 +154,24 @@ class ClaimTests(SynchronousTestCase):
         sigma = (expected * (1 - expected) / runs) ** 0.5
         self.assertLess(abs(found / runs - expected), 5 * sigma)
 
+    def test_protocol(self) -> None:
+        """The protocol page has the numbers of the code, and those of what may go to a host."""
+        text = " ".join(page("protocol").split())
+        for sentence in (
+            f"opens {port_guessing.SOCKETS_OPENED} sockets",
+            f"to {port_guessing.PROBES:,} random ports from {port_guessing.PORTS.start}",
+            f"next one waits {port_guessing.FIRST_PAUSE:g} seconds",
+            f"and so on up to {port_guessing.LONGEST_PAUSE:g}",
+            f"and so on up to {port_guessing.STRANGERS_PAUSES[1]:g}",
+            f"have at most {send_budget.BURST - send_budget.KEPT_BURST:,} at once",
+            f"leaves others {send_budget.OTHERS} of what it has used",
+            f"Port guessing leaves {port_guessing.KEPT_FOR_CHECKS} to checks",
+            f"fewer than {port_guessing.LEAST} doesn't begin",
+            f"no more than {send_budget.BURST:,} packets at once, "
+            f"and {send_budget.RATE:g} a second",
+        ):
+            self.assertIn(sentence, text)
+
     def test_run_length(self) -> None:
         """A whole run, and the triggered check after it, fits a round of checks."""
         self.assertAlmostEqual(RUN_LENGTH, GUESSING_DELAY + PROBES / 1000)
@@ -183,21 +202,21 @@ class BudgetTests(SynchronousTestCase):
 
     def test_one_at_a_time(self) -> None:
         """While one runs no other begins, nor the same once more."""
-        budget = RunBudget(RUN_LENGTH, LONGEST_PAUSE)
+        budget = RunBudget(RUN_LENGTH)
         self.assertTrue(budget.take("a", NOW))
         for ufrag in ("a", "b"):
             self.assertFalse(budget.take(ufrag, NOW + 1000))
 
     def test_success(self) -> None:
         """One that succeeded lets the next begin at once."""
-        budget = RunBudget(RUN_LENGTH, LONGEST_PAUSE)
+        budget = RunBudget(RUN_LENGTH)
         for ufrag in ("a", "b", "c"):
             self.assertTrue(budget.take(ufrag, NOW))
             budget.give_back(ufrag, True)
 
     def test_back_off(self) -> None:
         """The pause after a run that failed doubles each time, up to LONGEST_PAUSE."""
-        budget, now = RunBudget(RUN_LENGTH, LONGEST_PAUSE), NOW
+        budget, now = RunBudget(RUN_LENGTH), NOW
         for failures in range(12):
             self.assertTrue(budget.take("a", now))
             budget.give_back("a", False)
@@ -207,7 +226,7 @@ class BudgetTests(SynchronousTestCase):
 
     def test_success_forgives(self) -> None:
         """After a success the pauses begin anew."""
-        budget = RunBudget(RUN_LENGTH, LONGEST_PAUSE)
+        budget = RunBudget(RUN_LENGTH)
         for number in range(6):
             budget.take("x", NOW + number * 1e4)
             budget.give_back("x", False)
@@ -220,7 +239,7 @@ class BudgetTests(SynchronousTestCase):
 
     def test_not_theirs(self) -> None:
         """Only the one that runs can end its run, and only once."""
-        budget = RunBudget(RUN_LENGTH, LONGEST_PAUSE)
+        budget = RunBudget(RUN_LENGTH)
         budget.take("a", NOW)
         budget.give_back("b", True)
         self.assertFalse(budget.take("b", NOW))

@@ -7,15 +7,25 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.checks import MAX_NOMINATION, MAX_RESPONSE, CheckCredentials
-from p2pchat.traversal.port_guessing import PROBES, PROBES_A_TICK, TICK
+from p2pchat.traversal.port_guessing import (
+    KEPT_FOR_CHECKS,
+    LEAST,
+    PROBES,
+    PROBES_A_TICK,
+    TICK,
+)
 from p2pchat.traversal.send_budget import (
     BURST,
     BYTES,
+    KEPT_BURST,
     KEPT_BYTES,
     KEPT_PACKETS,
-    MAX_HOSTS,
+    MAX_ENTRIES,
+    OTHERS,
     PACKETS,
     RATE,
+    SERVERS,
+    STRANGERS,
     AmplificationLimit,
     SendBudget,
     host_key,
@@ -33,27 +43,62 @@ class LimitTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.limit = AmplificationLimit()
 
-    def send(self, count: int, now: float, host: str = VICTIM) -> int:
-        """Ask for so many packets; returns how many may go."""
-        return sum(self.limit.take(host, now) for _ in range(count))
+    def send(self, count: int, now: float, host: str = VICTIM, peer: str = "bob") -> int:
+        """Ask for so many packets because of a peer; returns how many may go."""
+        return sum(self.limit.take(host, peer, now) for _ in range(count))
+
+    def send_all(self, now: float, host: str = VICTIM) -> int:
+        """Ask for more than may go, because of many; returns how many may go."""
+        return sum(self.send(BURST, now, host, f"friend {number}") for number in range(20))
+
+    def test_shares(self) -> None:
+        """Each leaves others a part of what it has: the first a whole run, the second its half."""
+        first, second = (self.send(BURST, 0.0, peer=peer) for peer in ("bob", "carol"))
+        self.assertEqual((first, second), (int(BURST / (1 + OTHERS)), 703))
+        self.assertGreaterEqual(first, PROBES + KEPT_FOR_CHECKS)
+        self.assertGreaterEqual(second, 2 * LEAST + KEPT_FOR_CHECKS)
 
     def test_burst(self) -> None:
-        """BURST packets go at once, and no more."""
-        self.assertEqual(self.send(BURST + 100, 0.0), BURST)
+        """However many they are, no more than BURST packets go at once."""
+        sent = self.send_all(0.0)
+        self.assertLessEqual(sent, BURST)
+        self.assertGreater(sent, BURST - 10)
 
-    def test_probing_fits(self) -> None:
-        """A run of probing, and three attempts with nine candidates, are within it."""
-        self.assertGreaterEqual(BURST, PROBES + 3 * 9 * 26)
+    def test_strangers(self) -> None:
+        """All strangers are one, and leave KEPT_BURST to peers whom we know, and to servers."""
+        self.assertEqual(self.send(BURST, 0.0, peer=STRANGERS), BURST - KEPT_BURST)
+        self.assertGreaterEqual(BURST - KEPT_BURST, PROBES + KEPT_FOR_CHECKS)
+        self.assertGreaterEqual(self.send(BURST, 0.0), 2 * LEAST + KEPT_FOR_CHECKS)
+        self.assertGreater(self.send(BURST, 0.0, peer=SERVERS), LEAST - 30)
+        self.assertEqual(self.send(1, 0.0, peer=STRANGERS), 0)
 
     def test_recovery(self) -> None:
         """From then on RATE packets a second may go."""
+        sent = self.send_all(0.0)
+        self.assertLessEqual(sent + self.send_all(10.0), BURST + 10 * RATE)
+        self.assertGreater(self.send_all(20.0), 9 * RATE)
+
+    def test_room_at(self) -> None:
+        """The time that is told for so many packets is the earliest at which they may go."""
         self.send(BURST, 0.0)
-        self.assertEqual(self.send(BURST, 10.0), 10 * RATE)
+        self.send(300, 0.0, peer="carol")
+        for peer, packets in (("bob", 1000), ("carol", 600), ("dave", 1000), (STRANGERS, 1000)):
+            when = self.limit.room_at(VICTIM, peer, packets, 0.0)
+            self.assertEqual(self.limit.room(VICTIM, peer, when), packets, peer)
+            self.assertLess(self.limit.room(VICTIM, peer, when - 0.2), packets, peer)
+
+    def test_given_back(self) -> None:
+        """What is given back may go again, for that peer and for all; and no more than that."""
+        self.send(BURST, 0.0)
+        self.limit.give_back(VICTIM, "bob", 500, 0.0)
+        self.assertEqual(self.send(BURST, 0.0), 500)
+        self.limit.give_back(VICTIM, "bob", 5 * BURST, 0.0)
+        self.assertLessEqual(self.send_all(0.0), BURST)
 
     def test_each_address(self) -> None:
         """What went to one address is not held against another."""
         self.send(BURST, 0.0)
-        self.assertEqual(self.send(BURST, 0.0, OTHER), BURST)
+        self.assertGreater(self.send(BURST, 0.0, OTHER), PROBES)
 
     def test_network(self) -> None:
         """All addresses of an IPv6 /64 are one host; of IPv4 each is one, by whatever way."""
@@ -66,20 +111,25 @@ class LimitTests(SynchronousTestCase):
 
     def test_other_addresses_wash_nothing_away(self) -> None:
         """However many addresses are sent to, what went to the busiest is remembered."""
-        self.send(BURST, 0.0)
-        for number in range(5 * MAX_HOSTS):
-            self.send(1, 0.0, f"host {number}")
-        self.assertEqual(self.send(BURST, 0.0), 0)
+        self.send_all(0.0)
+        for number in range(3 * MAX_ENTRIES):
+            self.send(1, 0.0, f"host {number}", STRANGERS)
+        self.assertLess(self.send_all(0.0), 10)
 
     @settings(max_examples=50)
-    @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 2000)), max_size=20))
-    def test_bound(self, wishes: list[tuple[float, int]]) -> None:
+    @given(
+        st.lists(
+            st.tuples(st.floats(0, 30), st.integers(0, 2000), st.sampled_from(["a", "b", ""])),
+            max_size=20,
+        )
+    )
+    def test_bound(self, wishes: list[tuple[float, int, str]]) -> None:
         """Whatever is asked for, and when, no more than BURST + RATE * t go in t seconds."""
         self.limit = AmplificationLimit()
         now, sent = 0.0, 0
-        for pause, count in wishes:
+        for pause, count, peer in wishes:
             now += pause
-            sent += self.send(count, now)
+            sent += self.send(count, now, VICTIM, peer)
             self.assertLessEqual(sent, BURST + RATE * now)
 
 
