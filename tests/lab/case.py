@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 
 from twisted.trial import unittest
 
@@ -67,10 +68,23 @@ class LabTestCase(unittest.TestCase):
         registry.start()
         return registry
 
-    def start_peer(self, host: Host, username: str, server: str, *options: str) -> JsonPeer:
+    def start_peer(
+        self,
+        host: Host,
+        username: str,
+        server: str,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> JsonPeer:
         """Start a peer that accepts every call; it ends with the test."""
-        words = ("--accept", "all", *options)
-        peer = JsonPeer.start(host, username, server, *words, trust=self.trust)
+        peer = JsonPeer.start(
+            host,
+            username,
+            server,
+            *("--accept", "all", *options),
+            trust=self.trust,
+            environment=environment,
+        )
         self.addCleanup(peer.close)
         return peer
 

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -84,6 +84,7 @@ class Registry(Service):
     relay: Relay | None = None  # one that it tells peers of, with credentials
     ipv6: str = ""  # an address of the server; it then serves all of them, in both families
     name: str = ""  # one that peers find it by
+    environment: Mapping[str, str] = attrs.Factory(dict)  # added to ours
 
     @property
     def url(self) -> str:
@@ -112,7 +113,7 @@ class Registry(Service):
         if self.relay is not None:
             options += ["--turn", ",".join(self.relay.uris)]
             options += ["--turn-secret-file", self.relay.secret_file]
-        argv, env = twistd("p2psignal", *options), surroundings()
+        argv, env = twistd("p2psignal", *options), {**surroundings(), **self.environment}
         with open(self.log_file, "ab") as log:
             self.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
         self._await_answer()
@@ -140,12 +141,18 @@ class JsonPeer(Service):
 
     @classmethod
     def start(
-        cls, host: Machine, username: str, server: str, *options: str, trust: str = ""
+        cls,
+        host: Machine,
+        username: str,
+        server: str,
+        *options: str,
+        trust: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> JsonPeer:
         """
         Start a peer of this name on `host`; `options` follow the usual ones.
 
-        `trust` is a file of certificates that it believes.
+        `trust` is a file of certificates that it believes; `environment` adds to ours.
         """
         peer, pipe = cls(host, username), subprocess.PIPE
         process = peer.run(
@@ -155,7 +162,7 @@ class JsonPeer(Service):
             stderr=pipe,
             text=True,
             bufsize=1,
-            env=surroundings(trust),
+            env={**surroundings(trust), **(environment or {})},
         )
         for read, stream in ((peer._read_events, process.stdout), (peer._read_log, process.stderr)):
             threading.Thread(target=read, args=(stream,), daemon=True).start()
