@@ -41,6 +41,7 @@ from p2pchat.wire.origins import origin
 
 REQUEST_TIMEOUT = 5.0  # seconds; an answer takes a round trip and a millisecond
 MAX_ANSWER = 256 * 1024  # bytes; a page of 200 records has 60 KiB
+NO_ANSWER = "no-answer"  # the reason of a request that got none in time
 EVENTS = b"text/event-stream"
 
 _NEVER_SENT = (RequestTransmissionFailed, ResponseNeverReceived, ConnectionLost, ConnectionDone)
@@ -145,9 +146,11 @@ class HttpClient:
             why = in_words(error, "what is there doesn't speak HTTP")
             return RegistryUnreachable(f"the registry {self.server} can't be reached: {why}")
         was_cancelled = any(isinstance(one, CancelledError) for one in reasons(error))
-        kind = RegistryUnreachable if was_cancelled else NeverSent
         why = in_words(error, "broken off")
-        return kind(f"the registry {self.server} can't be asked: {why}")
+        sentence = f"the registry {self.server} can't be asked: {why}"
+        if was_cancelled:
+            return RegistryUnreachable(sentence, reason=NO_ANSWER)
+        return NeverSent(sentence)
 
     @inlineCallbacks
     def _read(self, response: IResponse, asked_at: float) -> Any:

@@ -29,6 +29,7 @@ class Lease:
     :ivar token: what prolongs it, or "".
     :ivar good_for: seconds after which to register again, for new credentials at least.
     :ivar features: words for what it offers beside what all registries do.
+    :ivar has_stream: whether it has an event stream of ours; None where it doesn't say.
     :ivar stun: its STUN URLs, not read yet, as are those of its relays.
     """
 
@@ -40,6 +41,7 @@ class Lease:
     relays: object = None
     credentials: LongTermCredential | None = None
     features: frozenset[str] = frozenset()
+    has_stream: bool | None = None
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Lease:
@@ -57,6 +59,7 @@ class Lease:
             turn.get("urls"),
             _credentials(turn),
             _features(members.get("features")),
+            online if isinstance(online := members.get("online"), bool) else None,
         )
 
 

@@ -3,11 +3,11 @@ Our connection to a registry: the record, the event stream, and the way back whe
 
 ::
 
-    idle ──start──▶ connecting ──subscribed──▶ registered
-                        ▲  │                       │
-                      retry failed              failed (stream ended, renewal refused)
-                        │  ▼                       │
-                      waiting ◀────────────────────┘          stop, from anywhere ──▶ stopped
+    idle ──start──▶ connecting ──ready──▶ registered
+                        ▲  │                  │
+                      retry failed         failed (stream ended, renewal refused)
+                        │  ▼                  │
+                      waiting ◀───────────────┘          stop, from anywhere ──▶ stopped
 
     connecting, registered ──displaced──▶ displaced ──refresh (the other is gone)──▶ connecting
 
@@ -15,8 +15,10 @@ Refreshing is connecting anew, at once, from ``registered``, ``waiting`` or ``di
 network may have changed, and an event stream over TCP may be dead without anybody knowing.  It
 alone ignores ``Retry-After``, because our address may have changed.
 
-Connecting is two requests: ``POST /register``, then the event stream.  A registry that asks for
-work first gets it, and the registration again.  Waiting grows from FIRST_WAIT to LONGEST_WAIT with
+Connecting is two requests: ``POST /register``, then the event stream, which is heard when its first
+event, ``ready``, is there: there are antiviruses, proxies and firewalls that hold a body back until
+it ends, and then nobody's answer would arrive.  A registry that asks for work first gets it, and
+the registration again.  Waiting grows from FIRST_WAIT to LONGEST_WAIT with
 jitter, so that a registry that comes back isn't met by everybody at once.  The first wait is so
 short that whoever is told ``bye`` is at the next process behind the same address within a second;
 the registry sends ``bye`` in batches that it can absorb.  A refusal's ``Retry-After``
@@ -27,7 +29,9 @@ it isn't the registry that is asked then.
 The lease is renewed at a third of its length by a ``LoopingCall``: with the token that the
 registration's answer gave, which costs the registry next to nothing; or by registering again, with
 work if that is asked for, where the record is to say something else, the registry doesn't know the
-token, or the registration is as old as :class:`p2pchat.peer.lease.Lease` says.  A renewal that
+token, or the registration is as old as :class:`p2pchat.peer.lease.Lease` says.  Where the answer
+says that the registry has no event stream of ours, it is another one, as after a move, or the
+stream is dead; then we connect anew.  A renewal that
 finds the registry unable for the moment (429, 503) leaves everything as it is; the next one is the
 first in the rhythm after the time that was asked for.
 
@@ -53,9 +57,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from p2pchat.errors import P2PChatError, RegistryError
+from p2pchat.errors import P2PChatError, RegistryError, RegistryUnreachable
 from p2pchat.peer.event_stream import Event, EventStream
 from p2pchat.peer.foreign_answers import ForeignAnswer
+from p2pchat.peer.http_client import NO_ANSWER
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.proof_of_work import solve
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
@@ -70,6 +75,7 @@ PORTAL_PATIENCE = 900.0  # seconds; a wrong address isn't asked so often for lon
 RENEWALS = 3  # in one lease
 DISPLACED_WAIT = 120.0  # seconds; two programs that take turns shall do so rarely
 DISPLACED_LONGEST = 1920.0  # seconds
+READY_TIMEOUT = 5.0  # seconds from the head of the event stream to its first event
 MAX_LEASE = 3600.0  # seconds; one who tells of longer leases is asked again after a third of this
 _FOR_THE_MOMENT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
@@ -77,6 +83,12 @@ _DISPLACED = "another program with the same identity took over"
 _WHAT_TO_DO = (
     f"{_DISPLACED}: this one now and then looks whether that is gone, and comes back then; "
     "end one of the two, or give each a --state of its own"
+)
+
+_HELD_BACK = (
+    "the registry takes our registration, and nothing of its event stream arrives: something on the "
+    "way holds it back (an antivirus, a proxy, a firewall that reads along), so no call and no "
+    "answer can arrive"
 )
 
 _log = Logger()
@@ -115,7 +127,7 @@ class Input(Enum):
     """Inputs of a connection."""
 
     START = "start"
-    SUBSCRIBED = "subscribed"  # the event stream is live
+    READY = "ready"  # the event stream is live, and heard
     FAILED = "failed"  # the registry refused, or can't be reached
     DISPLACED = "displaced"  # another program took the event stream over
     RETRY = "retry"  # the wait is over
@@ -126,7 +138,7 @@ class Input(Enum):
 # What isn't listed changes nothing: news of a request that was given up, or a refresh too early.
 _TRANSITIONS = {
     (ConnectionStage.IDLE, Input.START): ConnectionStage.CONNECTING,
-    (ConnectionStage.CONNECTING, Input.SUBSCRIBED): ConnectionStage.REGISTERED,
+    (ConnectionStage.CONNECTING, Input.READY): ConnectionStage.REGISTERED,
     (ConnectionStage.CONNECTING, Input.FAILED): ConnectionStage.WAITING,
     (ConnectionStage.CONNECTING, Input.DISPLACED): ConnectionStage.DISPLACED,
     (ConnectionStage.REGISTERED, Input.FAILED): ConnectionStage.WAITING,
@@ -228,6 +240,8 @@ class RegistryConnection:
                 return
             if event.name == "document":
                 self._callbacks.document(event.data)
+            elif event.name == "ready":
+                self._take(Input.READY)
             elif event.name == "superseded":
                 self._take(Input.DISPLACED)
             elif event.name == "bye":
@@ -235,18 +249,30 @@ class RegistryConnection:
 
         try:
             yield self._register(number)
-            stream = yield self._client.subscribe(received, ended)
+            stream = yield self._subscribe(received, ended)
         except Exception as error:
             self._heed(error)
             ended(self._reason(error))
             return
-        if number == self._try_number:
-            self._stream = stream
-            self._take(Input.SUBSCRIBED)
-        else:
+        if number != self._try_number:
             stream.stop("given up")
+            return
+        self._stream = stream
+        if self.stage is ConnectionStage.CONNECTING:
+            self._timer = self._clock.callLater(READY_TIMEOUT, ended, _HELD_BACK)
+
+    @inlineCallbacks
+    def _subscribe(self, received: Callable[[Event], None], ended: Callable[[str], None]) -> Any:
+        """Open the event stream of whoever has just registered."""
+        try:
+            return (yield self._client.subscribe(received, ended))
+        except RegistryError as error:
+            if error.reason != NO_ANSWER:
+                raise
+        raise RegistryUnreachable(_HELD_BACK, reason=NO_ANSWER)
 
     def _settle(self) -> None:
+        cancel(self._timer)
         self._registered_at, self._foreign_since = self._clock.seconds(), None
         self._renewal = LoopingCall(self.renew)
         self._renewal.clock = self._clock
@@ -319,7 +345,10 @@ class RegistryConnection:
         number = self._try_number
         try:
             if not (yield self._prolong()):
-                self._call(self._callbacks.renewed, (yield self._register(number)))
+                lease = yield self._register(number)
+                self._call(self._callbacks.renewed, lease)
+                if lease.has_stream is False and number == self._try_number:
+                    self._take(Input.REFRESH)
         except Exception as error:
             self._heed(error)
             if isinstance(error, RegistryError) and error.status in _FOR_THE_MOMENT:

@@ -65,6 +65,7 @@ class RegistrySignaling:
         self._client = RegistryClient(server, identity, runtime, self._warn)
         self._resolver = Resolver(runtime)
         self._is_registered = False
+        self._lease: Lease | None = None  # while we are registered
         self._receive: Callable[[SignalingEvent], None] = lambda _event: None  # until the start
 
     def now(self) -> float:
@@ -106,6 +107,7 @@ class RegistrySignaling:
         if self._channel.is_paused or self._connection.stage is ConnectionStage.STOPPED:
             return False
         self._channel.pause()
+        self._lease = None
         self._client.close()  # what is kept may be as dead as the network
         self._connection.refresh()
         return True
@@ -119,15 +121,18 @@ class RegistrySignaling:
         self._receive(Trouble(sentence))
 
     def _lost(self, reason: str, retry_in: float) -> None:
-        self._is_registered = False
+        self._is_registered, self._lease = False, None
         self._channel.resume()
         is_displaced = self._connection.stage is ConnectionStage.DISPLACED
         self._receive(SignalingLost(reason, retry_in, is_displaced))
 
     @inlineCallbacks
     def _registered(self, lease: Lease) -> Any:
+        self._lease = lease
         stun = yield self._resolver.stun_servers(lease.stun, self._client.scope)
         yield self._offer_relays(lease)
+        if self._lease is not lease:
+            return  # we were lost, or are connecting anew, while names were looked up
         self._channel.resume()
         self._is_registered = True
         self._receive(SignalingAvailable(self.name, tuple(stun), lease.address))

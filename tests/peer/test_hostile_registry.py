@@ -142,7 +142,7 @@ class Hostile(Resource):
         answer = next(self.answers.get(route, iter(())), None)
         self.is_done[route] = answer is None
         good = {"register": REGISTERED, "peers": {"peers": [RECORD]}, "peer": RECORD}
-        answer = answer or Answer(200, written(good.get(route, {})))
+        answer = answer or Answer(200, written(good[route]) if route in good else b"")
         request.setResponseCode(answer.status)
         request.responseHeaders.removeHeader(b"date")
         for name, value in answer.headers:
