@@ -44,6 +44,7 @@ Signaling
     ``tls``                    TLS to a server that is known by its name
     ``foreign_answers``        who else answers than the registry
     ``event_stream``           server-sent events
+    ``stream_health``          whether something on the way holds them back, or ends streams
     ``proof_of_work``          work that a registry under pressure asks for
     ``wall_clock``             this machine's clock, corrected by the registry's
     ``failures``               errors of connections, in words

@@ -9,6 +9,7 @@ some wait, nothing is read.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,11 @@ MAX_EVENT = 48 * 1024  # bytes; a document has 12 KiB at most
 SILENCE = 45.0  # seconds; the registry writes a comment every 15
 EVENT_RATE = 500.0  # a second; strangers' ones, of which most are dropped, mustn't hold up others
 EVENT_BURST = 1000.0  # at once: what was sent while this machine slept
+KEEPALIVE = "keepalive"  # the name under which a comment is handed on whose data is a number
+_COMMENT = b": keepalive "
+_NUMBER = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,3})?")
 _FIELDS = (b"event", b"data")  # whose lines mean anything to us
+CLOSED = "the registry closed the event stream"
 
 
 @attrs.frozen
@@ -39,7 +44,11 @@ class Event:
 
 @attrs.define
 class EventReader:
-    """Cuts a byte stream into events; comments, and fields that mean nothing here, are skipped."""
+    """
+    Cuts a byte stream into events; comments, and fields that mean nothing here, are skipped.
+
+    The registry's keepalives are handed on as events, between two others.
+    """
 
     _buffer: bytearray = attrs.Factory(bytearray)  # a line that isn't complete
     _name: str = "message"
@@ -60,7 +69,9 @@ class EventReader:
             self._buffer = bytearray(rest[-1])
             for line in lines:
                 # Other lines cost next to nothing, however many come.
-                if line.startswith(_FIELDS):
+                if line.startswith(_COMMENT):
+                    found += _keepalive(line.removeprefix(_COMMENT).removesuffix(b"\r"))
+                elif line.startswith(_FIELDS):
                     self._line(line.removesuffix(b"\r"))
                 elif self._size and line in {b"", b"\r"}:
                     found += self._complete()
@@ -90,6 +101,11 @@ class EventReader:
         empty = not self._data and self._name == "message"
         self._name, self._data, self._size = "message", [], 0
         return [] if empty else [event]
+
+
+def _keepalive(number: bytes) -> list[Event]:
+    """Return a comment with a number as an event; others have none."""
+    return [Event(KEEPALIVE, number.decode("ascii"))] if _NUMBER.fullmatch(number) else []
 
 
 @attrs.define(eq=False, slots=False)
@@ -147,7 +163,7 @@ class EventStream(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The registry, or the network, ended the stream."""
-        self.stop("the registry closed the event stream")
+        self.stop(CLOSED)
 
     def stop(self, reason: str) -> None:
         """End the stream from our side."""

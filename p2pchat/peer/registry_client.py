@@ -170,16 +170,26 @@ class RegistryClient:
         return self._attempt(self._exchange, "GET", "/status", _ANYTHING)
 
     def subscribe(
-        self, received: Callable[[Event], None], ended: Callable[[str], None]
+        self,
+        received: Callable[[Event], None],
+        ended: Callable[[str], None],
+        keepalive: int = 0,
     ) -> Deferred[EventStream]:
-        """Open our event stream; a Deferred of the :class:`EventStream` fires when it is live."""
-        return self._attempt(self._open_stream, received, ended)
+        """
+        Open our event stream; a Deferred of the :class:`EventStream` fires when its head is there.
+
+        :param keepalive: seconds after which something is to come at the latest; 0: as is usual.
+        """
+        return self._attempt(self._open_stream, received, ended, keepalive)
 
     @inlineCallbacks
-    def _open_stream(self, received: Callable[[Event], None], ended: Callable[[str], None]) -> Any:
+    def _open_stream(
+        self, received: Callable[[Event], None], ended: Callable[[str], None], keepalive: int
+    ) -> Any:
         token = self.sign(Subscription())
+        query = f"?keepalive={keepalive}" if keepalive else ""
         opened = yield self._http.open(
-            f"/events/{self.peer_id}",
+            f"/events/{self.peer_id}{query}",
             {"Authorization": f"JWS {token}"},
             lambda: EventStream(self._runtime.clock, received, ended),
         )

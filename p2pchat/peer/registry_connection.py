@@ -58,12 +58,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat.errors import P2PChatError, RegistryError, RegistryUnreachable
-from p2pchat.peer.event_stream import Event, EventStream
+from p2pchat.peer.event_stream import CLOSED, KEEPALIVE, Event, EventStream
 from p2pchat.peer.foreign_answers import ForeignAnswer
 from p2pchat.peer.http_client import NO_ANSWER
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.proof_of_work import solve
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
+from p2pchat.peer.stream_health import StreamHealth
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.session.retry_gate import RetryGate
 from p2pchat.wire.documents import Registration
@@ -76,6 +77,7 @@ RENEWALS = 3  # in one lease
 DISPLACED_WAIT = 120.0  # seconds; two programs that take turns shall do so rarely
 DISPLACED_LONGEST = 1920.0  # seconds
 READY_TIMEOUT = 5.0  # seconds from the head of the event stream to its first event
+LATEST_READY = 20.0  # the same, once it was waited for in vain: what comes late is better than none
 MAX_LEASE = 3600.0  # seconds; one who tells of longer leases is asked again after a third of this
 _FOR_THE_MOMENT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
@@ -86,9 +88,9 @@ _WHAT_TO_DO = (
 )
 
 _HELD_BACK = (
-    "the registry takes our registration, and nothing of its event stream arrives: something on the "
-    "way holds it back (an antivirus, a proxy, a firewall that reads along), so no call and no "
-    "answer can arrive"
+    "the registry takes our registration, and nothing of its event stream arrives: something on "
+    "the way holds it back (an antivirus, a proxy, a firewall that reads along), so no call and "
+    "no answer can arrive"
 )
 
 _log = Logger()
@@ -179,6 +181,11 @@ class RegistryConnection:
     _described: Registration | None = None
     _until: float = 0.0  # when to register again rather than to renew
     _stream: EventStream | None = None
+    _health: StreamHealth = attrs.Factory(
+        lambda self: StreamHealth(self._client.warn), takes_self=True
+    )
+    _ready_wait: float = READY_TIMEOUT
+    _round_trip: float = 0.0  # to the registry, when we registered last
     _renewal: LoopingCall | None = None
     _timer: IDelayedCall | None = None
 
@@ -233,6 +240,8 @@ class RegistryConnection:
 
         def ended(reason: str) -> None:
             if number == self._try_number:
+                if reason == CLOSED and self.stage is ConnectionStage.REGISTERED:
+                    self._health.ended(self._clock.seconds())
                 self._take(Input.FAILED, reason)
 
         def received(event: Event) -> None:
@@ -241,7 +250,10 @@ class RegistryConnection:
             if event.name == "document":
                 self._callbacks.document(event.data)
             elif event.name == "ready":
+                self._health.ready(self._clock.seconds())
                 self._take(Input.READY)
+            elif event.name == KEEPALIVE:
+                self._health.alive(float(event.data), self._clock.seconds())
             elif event.name == "superseded":
                 self._take(Input.DISPLACED)
             elif event.name == "bye":
@@ -259,13 +271,15 @@ class RegistryConnection:
             return
         self._stream = stream
         if self.stage is ConnectionStage.CONNECTING:
-            self._timer = self._clock.callLater(READY_TIMEOUT, ended, _HELD_BACK)
+            self._timer = self._clock.callLater(self._ready_wait, ended, _HELD_BACK)
+            self._ready_wait = LATEST_READY
 
     @inlineCallbacks
     def _subscribe(self, received: Callable[[Event], None], ended: Callable[[str], None]) -> Any:
         """Open the event stream of whoever has just registered."""
         try:
-            return (yield self._client.subscribe(received, ended))
+            self._health.asked(self._clock.seconds(), self._round_trip)
+            return (yield self._client.subscribe(received, ended, self._health.keepalive))
         except RegistryError as error:
             if error.reason != NO_ANSWER:
                 raise
@@ -273,6 +287,9 @@ class RegistryConnection:
 
     def _settle(self) -> None:
         cancel(self._timer)
+        self._ready_wait = READY_TIMEOUT
+        if self._health.renew_after is not None:
+            self._timer = self._clock.callLater(self._health.renew_after, self._take, Input.REFRESH)
         self._registered_at, self._foreign_since = self._clock.seconds(), None
         self._renewal = LoopingCall(self.renew)
         self._renewal.clock = self._clock
@@ -295,9 +312,13 @@ class RegistryConnection:
     @inlineCallbacks
     def _register_as(self, described: Registration, number: int) -> Any:
         """Register, with work if it is asked for, unless the try is given up meanwhile."""
+        asked_at = self._clock.seconds()
         try:
-            return (yield self._client.register(described))
+            answer = yield self._client.register(described)
+            self._round_trip = self._clock.seconds() - asked_at
+            return answer
         except WorkRequired as error:
+            self._round_trip = self._clock.seconds() - asked_at
             required = error
         try:
             work = yield solve(

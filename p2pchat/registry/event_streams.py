@@ -10,9 +10,10 @@ section 9.2).
     event: removed       the record was removed; the stream ends
     event: expired       the lease ran out; the stream ends
     event: bye           the registry stops; the stream ends
-    : keepalive          a comment, every 15 seconds
+    : keepalive 15.0     a comment, every 15 seconds, or 5 for whoever asks: seconds since ready
 
-Every event but ``document`` has ``{}`` for its data, since an event without data is no event.
+By its number a peer sees whether something on the way holds back what is sent.  Every event but
+``document`` has ``{}`` for its data, since an event without data is no event.
 
 A peer has one live stream.  A stream whose connection takes no more bytes queues a bounded number
 of documents; what comes then is dropped, and its author learns that.  A stream that took nothing
@@ -39,14 +40,13 @@ from p2pchat.registry.store.directory import Delivery
 
 STREAMS = Limits(15_000, 256)
 KEEPALIVE = 15.0  # seconds; well below the minute after which proxies give up
+SHORT_KEEPALIVE = 5.0  # seconds, for peers behind a proxy that gives up sooner
 MAX_QUEUED = 256  # documents, beside what the transport buffers (64 KiB)
 MAX_QUEUED_BYTES = 256 * 1024  # twice what strangers may send at once
 RETRY_AFTER = 10  # seconds, for a peer for whose stream there is no room
 MAX_STALLED = 2  # keepalives that couldn't be written
 
 EVENTS = ("ready", "document", "superseded", "removed", "expired", "bye")
-
-_COMMENT = b": keepalive\n\n"
 
 
 def _event(name: str, data: str = "{}", number: int | None = None) -> bytes:
@@ -62,11 +62,15 @@ class EventStreamResponse:
 
     :ivar ended: fires with None when nothing more is to be written; the caller then finishes
         the request.  Cancel it when the connection is lost.
+    :ivar began_at: when it began.
+    :ivar interval: seconds between comments.
     :ivar next_keepalive: when the next comment is due.
     """
 
     _request: Request
-    next_keepalive: float
+    began_at: float
+    interval: float = KEEPALIVE
+    next_keepalive: float = attrs.field(init=False)
     ended: Deferred[None] = attrs.field(init=False, factory=Deferred)
     _open: bool = attrs.field(init=False, default=True)
     _paused: bool = attrs.field(init=False, default=False)
@@ -74,6 +78,9 @@ class EventStreamResponse:
     _queued_bytes: int = attrs.field(init=False, default=0)
     _stalled: int = attrs.field(init=False, default=0)
     _number: int = attrs.field(init=False, default=0)
+
+    def __attrs_post_init__(self) -> None:
+        self.next_keepalive = self.began_at + self.interval
 
     def begin(self) -> None:
         """Write the head of the response and say that the stream is live."""
@@ -102,10 +109,11 @@ class EventStreamResponse:
         self._queued_bytes += len(data)
         return True
 
-    def keep_alive(self) -> None:
+    def keep_alive(self, now: float) -> None:
         """Write a comment, or cut a connection off that takes nothing for too long."""
+        self.next_keepalive = now + self.interval
         if not self._paused:
-            self._request.write(_COMMENT)
+            self._request.write(f": keepalive {now - self.began_at:.1f}\n\n".encode())
             return
         self._stalled += 1
         if self._stalled >= MAX_STALLED:
@@ -155,7 +163,7 @@ class EventStreamResponse:
 @attrs.define(eq=False)
 class EventStreams:
     """
-    The live streams of this process, one a peer, in the order of their next keepalives.
+    The live streams of this process, one a peer.
 
     :ivar gone: called with the id of a peer that has no stream here any more.
     """
@@ -163,6 +171,10 @@ class EventStreams:
     gone: Callable[[str], object] = lambda _peer_id: None
     _live: dict[str, EventStreamResponse] = attrs.field(init=False, factory=dict)
     _sources: Counter[str] = attrs.field(init=False, factory=Counter)
+    # Whose comments are due next, in their order, by the interval.
+    _due: dict[float, dict[str, EventStreamResponse]] = attrs.field(
+        init=False, factory=lambda: {KEEPALIVE: {}, SHORT_KEEPALIVE: {}}
+    )
 
     def __len__(self) -> int:
         return len(self._live)
@@ -188,19 +200,26 @@ class EventStreams:
             detail = "this registry has no room for another event stream: try again soon"
             raise refused(503, "too-many-streams", detail, RETRY_AFTER)
 
-    def open(self, peer_id: str, request: Request, source: str, now: float) -> Deferred[None]:
+    def open(
+        self, peer_id: str, request: Request, source: str, now: float, is_short: bool = False
+    ) -> Deferred[None]:
         """
         Begin a peer's stream, ending its former one.
 
         :param source: where it goes, to count what goes there.
+        :param is_short: whether it wants comments every SHORT_KEEPALIVE.
 
         The result fires when the request is to be finished; it must be cancelled when the
         connection is lost.
         """
         former = self._live.pop(peer_id, None)
-        stream = EventStreamResponse(request, now + KEEPALIVE)
+        interval = SHORT_KEEPALIVE if is_short else KEEPALIVE
+        stream = EventStreamResponse(request, now, interval)
         self._sources[source] += 1
         self._live[peer_id] = stream  # so that the former one's end isn't the peer's
+        if former is not None:
+            del self._due[former.interval][peer_id]
+        self._due[interval][peer_id] = stream
         if former is not None:
             former.end("superseded")
         stream.ended.addBoth(self._forget, peer_id, stream, source)
@@ -213,7 +232,7 @@ class EventStreams:
         if not self._sources[source]:
             del self._sources[source]
         if self._live.get(peer_id) is stream:
-            del self._live[peer_id]
+            del self._live[peer_id], self._due[stream.interval][peer_id]
             self.gone(peer_id)
 
     def deliver(self, peer_id: str, token: str) -> Delivery:
@@ -234,8 +253,8 @@ class EventStreams:
 
     def keep_alive(self, now: float) -> None:
         """Write the comments that are due."""
-        due = takewhile(lambda peer_id: self._live[peer_id].next_keepalive <= now, self._live)
-        for peer_id in list(due):
-            stream = self._live[peer_id] = self._live.pop(peer_id)
-            stream.next_keepalive = now + KEEPALIVE
-            stream.keep_alive()
+        for waiting in self._due.values():
+            due = takewhile(lambda one: one[1].next_keepalive <= now, waiting.items())
+            for peer_id, stream in list(due):
+                waiting[peer_id] = waiting.pop(peer_id)
+                stream.keep_alive(now)

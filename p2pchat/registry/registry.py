@@ -42,7 +42,7 @@ from p2pchat.registry.admission.load import STRANGERS
 from p2pchat.registry.admission.proof_of_work import KEY
 from p2pchat.registry.admission.rates import Limits, Rate, Rates, source_of
 from p2pchat.registry.audiences import Audiences
-from p2pchat.registry.event_streams import STREAMS, EventStreams
+from p2pchat.registry.event_streams import KEEPALIVE, STREAMS, EventStreams
 from p2pchat.registry.metrics import Metrics
 from p2pchat.registry.refusals import Refused, refused
 from p2pchat.registry.relay_credentials import RelayCredentials
@@ -268,9 +268,20 @@ class Registry:
 
     @inlineCallbacks
     def subscribe(
-        self, token: str, origin: str, peer_id: str, ip: str, request: Request
+        self,
+        token: str,
+        origin: str,
+        peer_id: str,
+        ip: str,
+        request: Request,
+        *,
+        keepalive: float = KEEPALIVE,
     ) -> _Steps[None]:
-        """Open the author's event stream as the response to this request, which came from ip."""
+        """
+        Open the author's event stream as the response to this request, which came from ip.
+
+        :param keepalive: seconds after which its author wants something to come at the latest.
+        """
         self._refuse_late()
         source = source_of(ip)
         self.streams.refuse_growth(peer_id, source, self.settings.streams)
@@ -279,7 +290,8 @@ class Registry:
         if not (yield self.store.subscribe(peer_id, document)):
             raise refused(404, "not-registered", "register first, then subscribe")
         self.admission.count_key(peer_id)
-        yield self.streams.open(peer_id, request, source, self.now())
+        is_short = keepalive < KEEPALIVE
+        yield self.streams.open(peer_id, request, source, self.now(), is_short)
 
     @inlineCallbacks
     def deliver(self, token: str, peer_id: str) -> _Steps[None]:

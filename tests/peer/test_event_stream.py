@@ -11,7 +11,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.peer.event_stream import MAX_EVENT, SILENCE, Event, EventReader, EventStream
+from p2pchat.peer.event_stream import (
+    KEEPALIVE,
+    MAX_EVENT,
+    SILENCE,
+    Event,
+    EventReader,
+    EventStream,
+)
+from tests.cases import each
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
 events = st.builds(
@@ -56,6 +64,19 @@ class ReaderTests(SynchronousTestCase):
         ):
             with self.subTest(data=data):
                 self.assertEqual(self.read(data), expected)
+
+    @each((b"15.0", "15.0"), (b"0", "0"), (b"999999999.999", "999999999.999"))
+    def test_keepalive(self, number: bytes, data: str) -> None:
+        """A comment that says for how long the stream has been live is handed on at once."""
+        reader = EventReader()
+        found = reader.receive(b"event: a\ndata: b\n: keepalive " + number + b"\r\n")
+        self.assertEqual(found, [Event(KEEPALIVE, data)])
+        self.assertEqual(reader.receive(b"\n"), [Event("a", "b")])
+
+    @each(b"", b"x", b"-1", b"1e9", b"nan", b"9" * 400, b"1.0 2", b"\xd9\xa1")
+    def test_other_comments(self, text: bytes) -> None:
+        """Other comments mean nothing."""
+        self.assertEqual(EventReader().receive(b": keepalive " + text + b"\n\n"), [])
 
     def test_too_long(self) -> None:
         """An event that never ends is refused, whether in one line or in many."""

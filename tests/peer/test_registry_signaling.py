@@ -16,6 +16,7 @@ from p2pchat.interfaces import IRegistryStore, ISignaling
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.event_stream import Event
 from p2pchat.peer.registry_signaling import RegistrySignaling, find_stun
+from p2pchat.peer.resolver import RESOLVE_TIMEOUT
 from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.signaling import (
     DocumentReceived,
@@ -31,6 +32,7 @@ from tests.identity.people import ALICE, BOB, CAROL, sealing_key
 from tests.peer.registry_case import RegistryCase, registration
 from tests.peer.test_registry_client import Page
 from tests.simulation.link import Link
+from tests.simulation.resolver import HostnameResolver
 from tests.simulation.world import REGISTRY, STUN_PORT, World
 
 BODY = Ringing("session")
@@ -124,6 +126,21 @@ class RegistrySignalingTests(SignalingCase):
         assert isinstance(event, SignalingAvailable)
         self.assertIn((REGISTRY[0], STUN_PORT), event.stun)
         self.assertEqual((event.name, event.address), (self.world.url, self.host.address))
+
+    def test_lost_while_names_are_looked_up(self) -> None:
+        """A registry that is gone by the time that STUN's name has an address isn't available."""
+        resolver = HostnameResolver(lambda _name: None, self.host.reactor)
+        self.host.reactor.installNameResolver(resolver)
+        registry = self.world.registry
+        registry.settings = attrs.evolve(registry.settings, stun_host="stun.test")
+        self.told.clear()
+        self.signaling.refresh()
+        self.run_for(1)
+        self.assertEqual(len(resolver.waiting), 1)
+        self.world.host.kill()
+        self.run_for(RESOLVE_TIMEOUT + 1)
+        self.assertEqual(len(self.of(SignalingAvailable)), 0)
+        self.assertGreater(len(self.of(SignalingLost)), 0)
 
     def test_documents(self) -> None:
         """Documents go both ways."""

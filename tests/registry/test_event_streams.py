@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
@@ -12,6 +14,7 @@ from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.event_streams import MAX_QUEUED, EventStreamResponse
 from p2pchat.registry.registry import Settings
 from p2pchat.wire.documents import Removal, Sealed, Subscription
+from tests.cases import each
 from tests.registry.web import UNLIMITED, Connection, Response, Web, identity
 
 ALICE, BOB = identity(1), identity(2)
@@ -67,7 +70,37 @@ class StreamTests(StreamCase):
     def test_keepalive(self) -> None:
         """Every 15 seconds a comment says that the stream lives, for as long as the lease."""
         self.web.pass_time(46)
-        self.assertEqual(self.stream.wire.value().count(b": keepalive\n\n"), 3)
+        found = re.findall(rb": keepalive ([0-9.]+)\n\n", self.stream.wire.value())
+        self.assertEqual(found, [b"15.0", b"30.0", b"45.0"])
+
+    @each((None, 15.0), ("15", 15.0), ("60", 15.0), ("14", 5.0), ("5", 5.0), ("1", 5.0))
+    def test_keepalive_asked_for(self, asked: str | None, interval: float) -> None:
+        """Whoever is behind a proxy that gives up sooner has one every 5 seconds."""
+        query = "" if asked is None else f"?keepalive={asked}"
+        token = self.web.signed(ALICE, Subscription())
+        stream = self.web.subscribe(ALICE, token, query=query)
+        self.web.pass_time(31)
+        self.assertEqual(stream.wire.value().count(b": keepalive"), 30 // interval)
+        self.assertEqual(self.stream.wire.value().count(b": keepalive"), 2)
+
+    @each("0", "-1", "x", "3601", "1.5", "")
+    def test_keepalive_that_is_none(self, asked: str) -> None:
+        """Anything else is refused."""
+        token = self.web.signed(ALICE, Subscription())
+        stream = self.web.subscribe(ALICE, token, query=f"?keepalive={asked}")
+        self.assertEqual(stream.response().status, 400)
+
+    def test_keepalive_of_a_new_stream(self) -> None:
+        """A stream that takes another's place has a rhythm of its own, and the only one."""
+        for query in ("?keepalive=5", "", "?keepalive=5", "?keepalive=5", ""):
+            token = self.web.signed(ALICE, Subscription())
+            stream = self.web.subscribe(ALICE, token, query=query)
+            self.web.pass_time(2)
+        self.web.pass_time(29)
+        self.assertEqual(stream.wire.value().count(b": keepalive"), 2)
+        stream.hang_up()
+        self.web.pass_time(60)
+        self.assertEqual(len(self.web.registry.streams), 0)
 
     def test_outlives_the_idle_timeout(self) -> None:
         """The idle timeout of the site doesn't end a stream whose lease is renewed."""

@@ -219,10 +219,12 @@ class Web:
         token = self.signed(identity, Registration(username, **fields))
         return self.post("/register", token)
 
-    def subscribe(self, identity: Identity, token: str, ip: str = "203.0.113.5") -> Connection:
+    def subscribe(
+        self, identity: Identity, token: str, ip: str = "203.0.113.5", query: str = ""
+    ) -> Connection:
         """Ask for an event stream."""
         connection = self.connect(ip)
-        path = f"/events/{identity.peer_id}"
+        path = f"/events/{identity.peer_id}{query}"
         connection.send(request_bytes("GET", path, headers={"Authorization": f"JWS {token}"}))
         return connection
 

@@ -50,6 +50,7 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.registry import metrics
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.audiences import is_loopback
+from p2pchat.registry.event_streams import KEEPALIVE
 from p2pchat.registry.http.access import AccessControl, ConnectionInfo
 from p2pchat.registry.http.client_address import FORWARDED, TrustedProxies
 from p2pchat.registry.http.connections import CONNECTIONS
@@ -65,6 +66,7 @@ JSON = b"application/json"
 SCHEME = "JWS"
 LEASE_SCHEME = "Lease"
 DEFAULT_PAGE = 100  # records
+MAX_KEEPALIVE = 3600  # seconds that may be asked for
 LIST = "list"  # a feature: anybody may list the peers, and look them up by name
 WATCHING = Limits(32, 32)  # the metrics' own connections: a full registry can be watched
 
@@ -174,7 +176,8 @@ class RegistryResource(_Resource):
         if not self.settings.has_list:
             return succeed(self._refuse(request, _NO_LIST))
         after, username = _query(request, "after"), _query(request, "username")
-        page = self.registry.page(check_peer_id(after) if after else "", _limit(request), username)
+        limit = _number(request, "limit", MAX_PAGE, DEFAULT_PAGE)
+        page = self.registry.page(check_peer_id(after) if after else "", limit, username)
         show = PublicRecord.to_json if username is None else PublicRecord.to_whole_json
         return page.addCallback(lambda page: _answer(request, _shown(page, show)))
 
@@ -191,7 +194,9 @@ class RegistryResource(_Resource):
         if request.method == b"HEAD":
             raise MethodNotAllowed(["GET"])
         token, origin, ip = _authorization(request), request.origin, request.ip
-        return self.registry.subscribe(token, origin, check_peer_id(peer_id), ip, request)
+        keepalive = _number(request, "keepalive", MAX_KEEPALIVE, KEEPALIVE)
+        peer_id = check_peer_id(peer_id)
+        return self.registry.subscribe(token, origin, peer_id, ip, request, keepalive=keepalive)
 
     @app.route("/deliver/<peer_id>", methods=["POST"])
     def deliver(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
@@ -407,10 +412,10 @@ def _query(request: Request, name: str) -> str | None:
         raise RemoteProtocolError(f"{name} must be UTF-8") from None
 
 
-def _limit(request: Request) -> int:
-    text = _query(request, "limit")
+def _number(request: Request, name: str, most: int, otherwise: float) -> int:
+    text = _query(request, name)
     if text is None:
-        return DEFAULT_PAGE
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MAX_PAGE):
-        raise RemoteProtocolError(f"limit must be from 1 to {MAX_PAGE}")
+        return int(otherwise)
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most):
+        raise RemoteProtocolError(f"{name} must be from 1 to {most}")
     return int(text)

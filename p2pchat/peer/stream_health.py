@@ -1,0 +1,97 @@
+"""
+The way that the event streams of one registry take, by when what comes down them arrives.
+
+Pure.  Between a peer and its registry there may be an antivirus, a proxy or a firewall that
+
+holds back
+    what the registry sends, for a time or until there is enough of it.  ``ready`` and each comment
+    say how long the stream has been live (docs/protocol.rst), so lateness shows without any clock
+    but our own: it is measured from the request for the stream, less one round trip.
+
+ends streams
+    after a time without anything (``proxy_read_timeout``), or after a time altogether.  Of streams
+    that end at the same age, twice running, shorter keepalives are asked for; where that doesn't
+    help, they are to be opened anew before that age.
+
+The person reads a sentence, once for each.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+LATE = 3.0  # seconds; two people whose registry is so far away wait as long for each answer
+WATCHED = 4  # deliveries, of which two late ones tell; one alone may be this machine's sleep
+SAME = 1.5  # seconds by which ages differ that count as the same, or a tenth of them
+AGES = (6.0, 200.0)  # seconds; limits of proxies are between, and what else may end streams isn't
+SHORT_KEEPALIVE = 5  # seconds, which a registry grants
+RENEWED_AT = 0.8  # of the age at which streams end
+
+
+@attrs.define
+class StreamHealth:
+    """
+    Habits of the way, as far as they show.
+
+    :ivar warn: takes a sentence for the person.
+    :ivar keepalive: seconds to ask for, or 0 for the registry's own.
+    :ivar renew_after: seconds after which to open a stream anew, or None.
+    """
+
+    warn: Callable[[str], None]
+    keepalive: int = 0
+    renew_after: float | None = None
+    _asked_at: float = 0.0
+    _round_trip: float = 0.0
+    _ready_at: float = 0.0
+    _first_late: float = 0.0
+    _last_age: float = 0.0  # at which the last stream ended, or 0
+    _late: deque[float] = attrs.Factory(lambda: deque(maxlen=WATCHED))
+    _is_late_said: bool = False
+
+    def asked(self, now: float, round_trip: float) -> None:
+        """A stream is asked for; the registry's last answer took so long."""
+        self._asked_at, self._round_trip = now, round_trip
+
+    def ready(self, now: float) -> None:
+        """Its first event is there."""
+        self._ready_at = now
+        self._first_late = max(0.0, now - self._asked_at - self._round_trip)
+        self._note(self._first_late)
+
+    def alive(self, seconds: float, now: float) -> None:
+        """A comment is there, which the registry wrote so many seconds after the first event."""
+        late = self._first_late + now - self._ready_at - seconds
+        if late >= 0:
+            self._note(late)
+
+    def _note(self, late: float) -> None:
+        self._late.append(late)
+        often = sum(one >= LATE for one in self._late) >= WATCHED // 2
+        if often and not self._is_late_said:
+            self._is_late_said = True
+            self.warn(
+                f"what the registry sends arrives up to {max(self._late):.0f} seconds late: "
+                "something on the way holds it back (an antivirus, a proxy, a firewall that reads "
+                "along); calls and answers take that much longer, or fail"
+            )
+
+    def ended(self, now: float) -> None:
+        """The stream was closed, and the registry said nothing of it."""
+        age = now - self._ready_at
+        before, self._last_age = self._last_age, age
+        shortest, longest = AGES
+        if not shortest <= age <= longest or abs(age - before) > max(SAME, age / 10):
+            return
+        if not self.keepalive:
+            self.keepalive, self._last_age = SHORT_KEEPALIVE, 0.0
+        elif self.renew_after is None:
+            self.renew_after = RENEWED_AT * min(age, before)
+            self.warn(
+                f"something on the way ends the registry's event stream every {age:.0f} seconds, "
+                "as a proxy's time limit does: this program opens it anew each time; a call in "
+                "such a moment may take a second longer"
+            )
