@@ -29,6 +29,7 @@ from tests.lab.topology import LEFT_CABLE, RIGHT_CABLE, Lab, reason_to_skip
 START_LIMIT = 30.0  # seconds; for a process to be ready
 CONNECT_LIMIT = 15.0  # seconds; for either program to join, in one run
 SETTLE_LIMIT = 3.0  # seconds; for a relayed conversation to find its direct path
+SETTLE_TRIPS = 50  # round trips; added to these
 
 OPTIONS = ("--accept", "all")
 NO_CONVERSATION = "failed"  # what a peer tells when a call came to nothing
@@ -105,7 +106,7 @@ class Course:
         ice: list[Outcome | None] = []
         for n in range(max(self.runs, self.aioice_runs)):
             if n < self.runs:
-                chat.append(attempt(lambda n=n: call(lab, registry, n)))  # type: ignore[misc]
+                chat.append(attempt(lambda n=n: call(lab, registry, self.network, n)))  # type: ignore[misc]
             if n < self.aioice_runs:
                 ice.append(attempt(lambda: self._check(lab, relay)))
         return Cell(left, right, Runs(tuple(chat)), Runs(tuple(ice)))
@@ -125,7 +126,7 @@ def attempt(run: Callable[[], Outcome]) -> Outcome | None:
         return None
 
 
-def call(lab: Lab, registry: Registry, n: int) -> Outcome:
+def call(lab: Lab, registry: Registry, network: Network, n: int) -> Outcome:
     """
     Let one side call the other, by turns, and send a first message.
 
@@ -142,10 +143,10 @@ def call(lab: Lab, registry: Registry, n: int) -> Outcome:
         for peer in peers:
             peer.wait_for("registered", START_LIMIT)
         caller, callee = peers if n % 2 == 0 else reversed(peers)
-        return converse(caller, callee, lab)
+        return converse(caller, callee, lab, network)
 
 
-def converse(caller: JsonPeer, callee: JsonPeer, lab: Lab) -> Outcome:
+def converse(caller: JsonPeer, callee: JsonPeer, lab: Lab, network: Network) -> Outcome:
     """Call, say one line, and wait until the path is the best that there can be."""
     pieces = fragments(lab)
     began = caller.send(f"/connect {callee.username}")
@@ -153,7 +154,7 @@ def converse(caller: JsonPeer, callee: JsonPeer, lab: Lab) -> Outcome:
     caller.send("hello")
     delivered = await_success(caller, "delivered", began)
     first = path_of(caller)
-    deadline = time.monotonic() + SETTLE_LIMIT
+    deadline = time.monotonic() + SETTLE_LIMIT + SETTLE_TRIPS * network.delay / 1000
     while "relay" in path_of(caller) and may_settle(lab) and time.monotonic() < deadline:
         time.sleep(0.05)
     local, remote = path_of(caller)
