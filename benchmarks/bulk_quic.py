@@ -28,6 +28,7 @@ from twisted.protocols.basic import Int32StringReceiver
 
 from benchmarks.bulk import AHEAD, CHUNK, Tally
 from p2pchat import events
+from p2pchat.host_addresses import HostAddress
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import make_certificate
 from p2pchat.peer.contacts import Contacts
@@ -113,7 +114,7 @@ class LinkCarrier:
     def __init__(self) -> None:
         identity, runtime = Identity.from_seed(os.urandom(32)), real_runtime(reactor)
         self.peer_id = identity.peer_id
-        runtime = attrs.evolve(runtime, host_addresses=lambda: [LOOPBACK])
+        runtime = attrs.evolve(runtime, interface_addresses=lambda: [HostAddress(LOOPBACK)])
         context = SessionContext(
             identity,
             make_certificate(os.urandom(32), time.time()),

@@ -38,7 +38,7 @@ def honest(host: str) -> list[str]:
 
 def own_address() -> str:
     """Return an address of this machine that isn't loopback, or "" where there is none."""
-    found = (one for one in interface_addresses() if family(one) is Family.IPV4)
+    found = (one.host for one in interface_addresses() if family(one.host) is Family.IPV4)
     usable = {Scope.PRIVATE, Scope.GLOBAL}
     return next((one for one in found if scope(one) in usable), "")
 

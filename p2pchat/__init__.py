@@ -13,6 +13,8 @@ The layers of the package, imports pointing down this list only::
     identity         keys, peer ids, signed documents, proofs
     wire             bytes and JSON to frozen values and back
     runtime          network, time and randomness, handed in
+    rtnetlink        this machine's addresses, as Linux tells them
+    host_addresses   an address of this machine, and where its interface leads
     interfaces       the seams
     events           what a node tells its front ends
     errors           every exception

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, cast
 
 import attrs
@@ -20,6 +21,10 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
 from zope.interface import implementer
 
+from p2pchat.host_addresses import HostAddress, outlook_of
+from p2pchat.rtnetlink import read_addresses
+
+DISCARD = 9  # a port; which one doesn't matter where nothing is sent
 MAX_DATAGRAM = 8192  # bytes taken of one datagram, as listenUDP does
 
 
@@ -103,7 +108,8 @@ class Runtime:
     :ivar clock: a monotonic ``IReactorTime``.
     :ivar wall_time: seconds since 1970, for documents and for people.
     :ivar random_bytes: that many bytes which nobody can guess.
-    :ivar host_addresses: the IP addresses of this machine's interfaces.
+    :ivar interface_addresses: the IP addresses of this machine, those of IPv4 first.
+    :ivar source_address: which of them a datagram to an IP address leaves from; "": none is known.
     :ivar proxy_for: the proxy, if any, of TCP connections for ``http`` or ``https`` to a host.
     :ivar nat64: how IPv4 is reached, where this machine has IPv6 alone.
     """
@@ -112,9 +118,15 @@ class Runtime:
     clock: IReactorTime
     wall_time: Callable[[], float]
     random_bytes: Callable[[int], bytes]
-    host_addresses: Callable[[], list[str]]
+    interface_addresses: Callable[[], list[HostAddress]]
+    source_address: Callable[[str], str] = lambda _host: ""
     nat64: Nat64 = attrs.Factory(Nat64)
     proxy_for: Callable[[str, str], Any] = _no_proxy
+
+    def host_addresses(self) -> list[str]:
+        """Return the IP addresses of this machine, those that others may reach first."""
+        found = sorted(self.interface_addresses(), key=lambda one: not one.leads_out)
+        return [one.host for one in found]
 
     def random_name(self) -> str:
         """Return 128 random bits as 32 hexadecimal digits."""
@@ -154,19 +166,49 @@ def listen_udp(
     return bound
 
 
-def interface_addresses() -> list[str]:
+def interface_addresses() -> list[HostAddress]:
     """
     Return the IP addresses of this machine's interfaces, loopback included, IPv4 ones first.
 
     IPv6 addresses with a zone, the link-local ones, mean nothing elsewhere and are left out.
     """
+    if hasattr(socket, "AF_NETLINK"):
+        with suppress(OSError):  # a sandbox may forbid it
+            return read_addresses()
     import ifaddr  # noqa: PLC0415 - reads the system's tables through ctypes at import
 
-    found = [address.ip for adapter in ifaddr.get_adapters() for address in adapter.ips]
-    ipv4 = [ip for ip in found if isinstance(ip, str)]
-    return ipv4 + [ip[0] for ip in found if not isinstance(ip, str) and not ip[2]]
+    found = []
+    for adapter in ifaddr.get_adapters():
+        outlook = outlook_of(adapter.nice_name)
+        for ip in (one.ip for one in adapter.ips):
+            if isinstance(ip, str) or not ip[2]:
+                host = ip if isinstance(ip, str) else ip[0]
+                found.append(HostAddress(host, adapter.nice_name, outlook))
+    return sorted(found, key=lambda one: ":" in one.host)
+
+
+def source_address(host: str) -> str:
+    """
+    Return the address of ours that a datagram to this IP address leaves from; "" where none does.
+
+    Nothing is sent: routes are looked up where a UDP socket is connected.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect((host, DISCARD))
+            return str(asking.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def real_runtime(reactor: Any) -> Runtime:
     """Return the runtime of a real program on this reactor."""
-    return Runtime(reactor, MonotonicClock(reactor), time.time, os.urandom, interface_addresses)
+    return Runtime(
+        reactor,
+        MonotonicClock(reactor),
+        time.time,
+        os.urandom,
+        interface_addresses,
+        source_address,
+    )

@@ -25,6 +25,8 @@ LAYERS = (
     {"identity"},
     {"wire"},
     {"runtime"},
+    {"rtnetlink"},
+    {"host_addresses"},
     {"interfaces"},
     {"events"},
     {"errors"},

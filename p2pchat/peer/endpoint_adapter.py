@@ -23,6 +23,13 @@ from p2pchat.peer.resolver import Resolver
 from p2pchat.runtime import Runtime
 from p2pchat.session.endpoint import Endpoint, EndpointEvent
 from p2pchat.traversal.agent import SocketsReleased
+from p2pchat.traversal.own_addresses import (
+    ANYWHERE,
+    MAX_WATCHED,
+    Rerouting,
+    RouteWatch,
+    in_order,
+)
 from p2pchat.traversal.relays import NOWHERE, StreamChange
 from p2pchat.traversal.routes import STREAMS, Datagram
 from p2pchat.wire.addresses import Address, family
@@ -51,6 +58,7 @@ class EndpointAdapter:
     _sockets: PeerSockets = attrs.field(init=False)
     _nat64: Nat64Discovery = attrs.field(init=False)
     _streams: dict[str, RelayStream] = attrs.Factory(dict)
+    _routes: RouteWatch = attrs.Factory(RouteWatch)
 
     def __attrs_post_init__(self) -> None:
         self._sockets = PeerSockets(self._runtime.reactor, self._received, self._runtime.nat64)
@@ -72,14 +80,25 @@ class EndpointAdapter:
         self._sockets.bind(port)
         self.read_interfaces()
 
-    def read_interfaces(self) -> bool:
-        """Take this machine's addresses; tells whether they changed."""
-        ports, now = self._sockets.ports, self._runtime.clock.seconds()
-        hosts = self._runtime.host_addresses()
-        self._nat64.look(hosts)
-        found = [(host, ports[family(host)]) for host in hosts if family(host) in ports]
+    def read_interfaces(self) -> Rerouting:
+        """Take this machine's addresses and routes; tells what has changed of the routes."""
+        ports, gathering = self._sockets.ports, self.endpoint.agent.gathering
+        found = self._runtime.interface_addresses()
+        self._nat64.look(in_order(found, ()))
+        asked = [host for host, _ in gathering.servers]
+        watched = dict.fromkeys([*asked, *ANYWHERE, *self.endpoint.hosts_in_use])
+        sources = {host: self._source(host) for host in list(watched)[:MAX_WATCHED]}
+        hosts = in_order(found, sources.values())
+        ours = [(host, ports[family(host)]) for host in hosts if family(host) in ports]
         is_translated = self._runtime.nat64.prefix is not None
-        return self.endpoint.agent.gathering.set_host_addresses(found, now, is_translated)
+        with self.driver as now:
+            gathering.set_host_addresses(ours, now, is_translated)
+        return self._routes.look(found, sources)
+
+    def _source(self, host: str) -> str:
+        """Return the address of ours that what goes there leaves from."""
+        outward, _ = self._runtime.nat64.outward((host, 0))
+        return self._runtime.source_address(outward)
 
     def close(self) -> Deferred[None]:
         """

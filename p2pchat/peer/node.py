@@ -60,7 +60,7 @@ from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.wire.documents import Registration
 
-WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses
+WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses and routes
 TIDY_INTERVAL = 15.0  # seconds for which sessions that are over may stay
 FAREWELL = 2.5  # seconds for goodbyes when the node stops
 
@@ -280,10 +280,12 @@ class Node:
 
     def _watch_interfaces(self) -> None:
         """Notice another network, as from Wi-Fi to mobile, before silence tells."""
-        if self._adapter.read_interfaces():
+        rerouting = self._adapter.read_interfaces()
+        if rerouting.is_move:
             self._refresh_signaling()
+        if rerouting.hosts:
             with self._adapter.driver as now:
-                self._endpoint.network_changed(now)
+                self._endpoint.network_changed(rerouting, now)
 
     # -- what the person wants
 

@@ -44,6 +44,7 @@ from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
     Answer,
     Candidates,
+    CandidateType,
     Description,
     Offer,
     PeerDocument,
@@ -262,6 +263,11 @@ class Call:
     def is_outgoing(self) -> bool:
         """Whether the offer is ours."""
         return self.direction is Direction.OUTGOING
+
+    @property
+    def untold(self) -> frozenset[CandidateType]:
+        """The types of those candidates of ours that the other side hasn't been told of."""
+        return frozenset() if self._attempt is None else self._attempt.untold
 
     @property
     def is_calling(self) -> bool:

@@ -34,6 +34,7 @@ from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
 from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams, OfAttempt
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
+from p2pchat.traversal.own_addresses import Rerouting
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.punching import PathMoved, RoundEnded, SizeProbed
 from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, RELAYS, Datagram
@@ -42,6 +43,8 @@ from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
 
 MAX_STRANGERS = 32  # offers of strangers that may wait for the person
 STALE_TIMERS = 64  # entries of the heap that are out of date, beside as many as are valid, at most
+SETTLING = 5.0  # seconds that new addresses stay before those we talk with are told
+IMPROVE_INTERVAL = 60.0  # seconds between two such offers
 MAX_OVER = 64  # sessions that are over, and of which the person may ask why
 
 _UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
@@ -105,6 +108,8 @@ class Endpoint:
     _deadlines: dict[str, float] = attrs.Factory(dict)  # by peer id
     _timers: list[tuple[float, str]] = attrs.Factory(list)  # a heap
     _known_candidates: object = ()
+    _improve_at: float | None = None  # when new candidates are told that nobody waits for
+    _improve_from: float = 0.0  # the earliest time for that
     _interval: float = attrs.field(init=False)
     _events: deque[EndpointEvent] = attrs.Factory(deque)
     agent: Agent = attrs.field(init=False)
@@ -250,10 +255,22 @@ class Endpoint:
         for session in self.alive():
             session.beat(now)
 
-    def network_changed(self, now: float) -> None:
-        """This machine has other addresses now."""
+    @property
+    def hosts_in_use(self) -> list[str]:
+        """The IP addresses that direct paths lead to."""
+        paths = [one.path for one in self.alive()]
+        return [one.address[0] for one in paths if one is not None and one.base == CHAT_SOCKET]
+
+    def network_changed(self, rerouting: Rerouting, now: float) -> None:
+        """What goes to some hosts leaves this machine from another address now."""
+        if rerouting.is_move:
+            self.agent.gathering.network_changed(now)
+        else:
+            self.refresh(now)
         for session in self.alive():
-            session.network_changed(now)
+            path = session.path
+            if path is None or path.is_relayed or path.address[0] in rerouting.hosts:
+                session.network_changed(now)
 
     def refresh(self, now: float) -> None:
         """The network may have changed: ask STUN service and relays how they see us."""
@@ -264,6 +281,11 @@ class Endpoint:
         """Let every child do what is due."""
         self._note_deadlines()
         self.agent.handle_timer(now)
+        if self._improve_at is not None and self._improve_at <= now:
+            self._improve_at = None
+            improved = [session for session in self.alive() if session.improve(now)]
+            if improved:
+                self._improve_from = now + IMPROVE_INTERVAL
         while self._timers and self._timers[0][0] <= now:
             when, peer_id = heapq.heappop(self._timers)
             if self._deadlines.get(peer_id) == when:
@@ -276,7 +298,7 @@ class Endpoint:
         while self._timers and self._deadlines.get(self._timers[0][1]) != self._timers[0][0]:
             heapq.heappop(self._timers)
         sessions = self._timers[0][0] if self._timers else None
-        return earliest(self.agent.get_timer(), sessions, self._receipts.due)
+        return earliest(self.agent.get_timer(), sessions, self._receipts.due, self._improve_at)
 
     def _note_deadlines(self) -> None:
         """Ask those sessions that were touched; their datagrams have gone out meanwhile."""
@@ -377,6 +399,8 @@ class Endpoint:
             self._known_candidates = candidates
             for session in self.alive():
                 session.candidates_changed(now)
+            if self._improve_at is None:
+                self._improve_at = max(now + SETTLING, self._improve_from)
 
     def _owner(self, ufrag: str) -> PeerSession | None:
         """Return the session of an attempt; looked for once, not with each datagram."""

@@ -48,10 +48,11 @@ from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import messages
-from p2pchat.wire.documents import Offer, PeerDocument, Refusal
+from p2pchat.wire.documents import CandidateType, Offer, PeerDocument, Refusal
 
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
 RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
+IMPROVE_INTERVAL = 10.0  # seconds from one search for a way off the relay to the next
 LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it
 
 
@@ -249,13 +250,26 @@ class PeerSession(SessionState):
         """Gathering learned something new; it may help away from a relay."""
         self._call.candidates_changed()
         relayed = self.path is not None and self.path.is_relayed
-        if relayed and not self._call.attempt.is_checking:
+        if relayed and not self._call.attempt.is_checking and now >= self._improve_from:
             self._improve(now)
         self._drain(now)
+
+    def improve(self, now: float) -> bool:
+        """Look for a better path, if the other side lacks candidates of ours; tells whether."""
+        path, lacking = self.path, self._call.untold
+        if path is None or not path.may_be_nearer:
+            return False
+        if not path.is_relayed:
+            lacking &= {CandidateType.HOST}
+        if lacking:
+            self._improve(now)
+        self._drain(now)
+        return bool(lacking)
 
     def _improve(self, now: float) -> None:
         """Look for another path for the link that is open; nothing is told to be lost."""
         if self.is_open and self._call.is_over:
+            self.log.began, self._improve_from = now, now + IMPROVE_INTERVAL
             self._begin_call(1, True, now).call(now)
 
     def path_moved(self, ufrag: str, path: Path, now: float) -> None:

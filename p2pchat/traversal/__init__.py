@@ -24,6 +24,7 @@ Finding and keeping a path between two peers: pure state machines.
       ├── check_slots ── how many attempts check at a time
       └── send_budget ── how much is sent to each host, and to all of them
 
+    own_addresses ── our addresses by their usefulness, and our routes
     routes ── bases, routes, and which attempt gets what comes over a route
     nat ── words for NAT behaviour (RFC 4787); gathering finds out which fit ours
     reachability ── addresses that may be contacted, by scope

@@ -196,7 +196,7 @@ class Agent:
         attempt = Punching(
             credentials,
             not low_ttl,  # the offering side, which checks second
-            Checklist(remote, self.gathering.families, bases),
+            Checklist(remote, self.gathering.families, bases, self.gathering.reflexive_addresses),
             self.gathering.host_addresses,
             self.gathering.reflexive_addresses,
             self._random_bytes,

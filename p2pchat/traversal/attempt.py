@@ -38,7 +38,13 @@ from p2pchat.traversal.remote_candidates import MAX_KEPT
 from p2pchat.traversal.report import AttemptReport, NatReport, in_ms, milliseconds
 from p2pchat.traversal.strategy import choose
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, Candidates, Description
+from p2pchat.wire.documents import (
+    MAX_CANDIDATES,
+    Candidate,
+    Candidates,
+    CandidateType,
+    Description,
+)
 
 MAX_REPEATS = 8  # times in an attempt that new addresses of theirs make us send ours again
 
@@ -94,6 +100,12 @@ class Attempt:
         """Return the CANDIDATES that follow an offer or answer when our candidates have changed."""
         self._local, self._updated = self.agent.candidates(), True
         return Candidates(self.session, self._local, False, self.agent.gathering.traits().words())
+
+    @property
+    def untold(self) -> frozenset[CandidateType]:
+        """The types of those candidates of ours by now that the other side hasn't been told of."""
+        new = set(self.agent.candidates()) - set(self._local)
+        return frozenset(one.type for one in new)
 
     # -- the checks
 

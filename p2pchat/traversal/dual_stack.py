@@ -18,7 +18,12 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from p2pchat.traversal.earliest import earliest
-from p2pchat.traversal.gathering import Gathering, GatheringEvent
+from p2pchat.traversal.gathering import (
+    MAX_HOST_CANDIDATES,
+    CandidatesChanged,
+    Gathering,
+    GatheringEvent,
+)
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.reachability import families
@@ -32,7 +37,8 @@ class DualGathering:
     """
     Both machines; a child of :class:`p2pchat.traversal.agent.Agent`.
 
-    :ivar host_addresses: where our sockets can be reached on this machine's interfaces.
+    :ivar host_addresses: where our sockets can be reached on this machine's interfaces, the most
+        useful first.
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
     :ivar is_translated: whether our network leads to IPv4, which this machine lacks.
     :ivar outbox: what its parent is to take, in order, of either family.
@@ -74,16 +80,27 @@ class DualGathering:
     def set_host_addresses(
         self, addresses: Iterable[Address], now: float, is_translated: bool = False
     ) -> bool:
-        """Take where our sockets can be reached now; tells whether that changed."""
+        """Take where our sockets can be reached now, the most useful first; tells of a change."""
         found, before = tuple(addresses), self.families
+        if (found, is_translated) == (self.host_addresses, self.is_translated):
+            return False
         changed = set(found) != set(self.host_addresses) or is_translated != self.is_translated
         self.host_addresses, self.is_translated = found, is_translated
         self._deal()
-        if changed:
-            self.keepalive.network_changed(now)
         if self.families != before:
             self.set_servers(self._servers, now)
+        if CandidatesChanged() not in self.outbox:
+            self.outbox.append(CandidatesChanged())
         return changed
+
+    def network_changed(self, now: float) -> None:
+        """Another network, and so another NAT: nothing is known of it."""
+        self.keepalive.network_changed(now)
+
+    @property
+    def servers(self) -> tuple[Address, ...]:
+        """The STUN addresses that we know, whether they can be asked or not."""
+        return self._servers
 
     def set_servers(self, servers: Iterable[Address], now: float) -> None:
         """Ask these STUN addresses from now on; answers of the same ones are kept."""
@@ -135,9 +152,19 @@ class DualGathering:
         return tuple(one for half in halves for one in half.reflexive_addresses)
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """Return our candidates, the likeliest of each family first."""
-        found = [one for half in self._families.values() for one in half.candidates()]
-        return tuple(found[:MAX_CANDIDATES])
+        """
+        Return our candidates, the likeliest of each family first.
+
+        Each family has half of the host candidates, and what the other doesn't need.
+        """
+        ipv4, ipv6 = self._families[Family.IPV4], self._families[Family.IPV6]
+        half = MAX_HOST_CANDIDATES // 2
+        of_ipv6 = min(
+            len(ipv6.usable_hosts), max(half, MAX_HOST_CANDIDATES - len(ipv4.usable_hosts))
+        )
+        of_ipv4 = MAX_HOST_CANDIDATES - of_ipv6
+        found = (*ipv4.candidates(of_ipv4), *ipv6.candidates(of_ipv6))
+        return found[:MAX_CANDIDATES]
 
     def traits(self) -> NatTraits:
         """Return what is known of our NAT now: that of IPv4, unless only IPv6 gets answers."""

@@ -19,8 +19,8 @@ a slow network is misread as blocked for at most one round trip, once.  When all
 up, their mappings are forgotten, and one request goes on at a time, every UNREACHED_INTERVAL: the
 first answer shows that the network is back.
 
-The filtering is tested again when our addresses or the mapped ones have changed: the NAT is another
-one, or was rebooted.
+The filtering is tested again when the address that we are seen from, or the mapped ones, have
+changed: the NAT is another one, or was rebooted.
 
 Deviation: requests are sent again after 100 ms, not after the 500 ms of RFC 8489 section 6.2.1: a
 person waits, and one packet of 48 bytes makes no congestion.
@@ -42,12 +42,12 @@ from p2pchat.traversal.reachability import may_be_checked
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
+from p2pchat.wire.documents import Candidate, CandidateType
 
 RETRANSMIT_AFTER = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the sends of one request
 BLOCKED_AFTER = 0.9  # seconds; a person waits, and nearly every round trip is a third of that
 REFRESH_INTERVAL = 20.0  # seconds; the shortest UDP mappings seen in the field live for 30
-MAX_HOST_CANDIDATES = 16
+MAX_HOST_CANDIDATES = 8  # of both families; an offer with more is longer than others
 MAX_SERVERS = 3  # asked for mappings; the next one is only for the filtering test
 UNREACHED_INTERVAL = 1.0  # seconds between requests while nothing answers: is the network back?
 MAX_STEP = 16  # ports; mappings further apart follow no rule that can be used
@@ -87,7 +87,8 @@ class Gathering:
     The machine of one address family; :mod:`p2pchat.traversal.dual_stack` has one of each.
 
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
-    :ivar host_addresses: where the socket can be reached on this machine's interfaces.
+    :ivar host_addresses: where the socket can be reached on this machine's interfaces, the most
+        useful first (:mod:`p2pchat.traversal.own_addresses`).
     :ivar keepalive: how long our NAT keeps what is idle, as far as it shows.
     :ivar outbox: what its parent is to take, in order.
     """
@@ -100,7 +101,8 @@ class Gathering:
     _bindings: list[_Binding] = attrs.Factory(list)
     _refresh_at: float | None = None
     _filtering: FilteringTest | None = None
-    _tested: tuple[frozenset[Address], tuple[Address, ...]] | None = None  # our addresses then
+    # From which of our addresses the filtering was tested, and at which ones we were seen then.
+    _tested: tuple[tuple[Address, ...], tuple[Address, ...]] | None = None
     _doubt_at: float | None = None  # when silence counts as blocked
     _doubted: bool = False  # no STUN address has answered for BLOCKED_AFTER
     _slow: bool = False  # that was wrong once
@@ -223,7 +225,7 @@ class Gathering:
         if not self.is_complete:
             return
         self._tell(CandidatesChanged())
-        seen = frozenset(self.host_addresses), self.reflexive_addresses
+        seen = self.host_addresses[:1], self.reflexive_addresses
         if not self.reflexive_addresses:
             return
         test, before = self._filtering, self._tested
@@ -262,8 +264,17 @@ class Gathering:
         """Return the mapped address that each server has told."""
         return [one.mapped for one in self._bindings if one.mapped is not None]
 
-    def candidates(self) -> tuple[Candidate, ...]:
-        """Return the candidates to tell a peer, the likeliest first."""
+    @property
+    def usable_hosts(self) -> tuple[Address, ...]:
+        """The host addresses that mean something to a peer."""
+        return tuple(one for one in self.host_addresses if may_be_checked(one, self.is_local))
+
+    def candidates(self, most: int = MAX_HOST_CANDIDATES) -> tuple[Candidate, ...]:
+        """
+        Return the candidates to tell a peer, the likeliest first.
+
+        :param most: host candidates.
+        """
         reflexive = [
             Candidate(CandidateType.SERVER_REFLEXIVE, address)
             for address in self.reflexive_addresses
@@ -271,13 +282,8 @@ class Gathering:
         ]
         if self.traits().is_symmetric:
             reflexive = reflexive[:1]  # its port serves nobody, its host is what gets probed
-        hosts = [
-            Candidate(CandidateType.HOST, address)
-            for address in self.host_addresses
-            if may_be_checked(address, self.is_local)
-        ]
-        found = self._predicted() + hosts[:MAX_HOST_CANDIDATES] + reflexive
-        return tuple(found[:MAX_CANDIDATES])
+        hosts = [Candidate(CandidateType.HOST, one) for one in self.usable_hosts[:most]]
+        return (*self._predicted(), *hosts[:1], *reflexive, *hosts[1:])
 
     def traits(self) -> NatTraits:
         """Return what is known of our NAT now."""

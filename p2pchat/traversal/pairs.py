@@ -16,6 +16,7 @@ from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.report import PairReport, in_ms, milliseconds
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, Route
 from p2pchat.traversal.size_probe import SizeProbe
+from p2pchat.traversal.strategy import by_likelihood
 from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
 
@@ -125,20 +126,22 @@ class Checklist:
     :ivar remote: the candidates of the other side.
     :ivar families: those in which this machine has an address.
     :ivar bases: of which pairs are made.
-    :ivar pairs: by where their checks go.
+    :ivar reflexive: our server-reflexive addresses, which say whether the other side is near.
+    :ivar pairs: by where their checks go; the likeliest are checked first.
     """
 
     remote: RemoteCandidates
     families: frozenset[Family]
     bases: tuple[str, ...] = (CHAT_SOCKET,)
+    reflexive: tuple[Address, ...] = ()
     pairs: dict[Route, Pair] = attrs.Factory(dict)
 
     def add(self, candidates: Iterable[Candidate], now: float) -> None:
         """Pair these remote candidates with our bases; known and forbidden ones are left out."""
-        for candidate in candidates:
-            if self.remote.add(candidate):
-                for base in self.bases:
-                    self._pair_up(candidate, base, now)
+        new = [candidate for candidate in candidates if self.remote.add(candidate)]
+        for candidate in by_likelihood(new, self.reflexive, self.families):
+            for base in self.bases:
+                self._pair_up(candidate, base, now)
 
     def set_relays(self, relays: tuple[str, ...]) -> list[str]:
         """Take our relay bases of now, and drop the pairs of others; returns the new bases."""
@@ -246,3 +249,8 @@ class Path:
     def is_relayed(self) -> bool:
         """Whether a relay carries it, ours or theirs."""
         return CandidateType.RELAYED in {self.local, self.remote}
+
+    @property
+    def may_be_nearer(self) -> bool:
+        """Whether it goes through a NAT or a relay, and so perhaps further than it has to."""
+        return {self.local, self.remote} != {CandidateType.HOST}

@@ -92,26 +92,35 @@ def _plain_checks_do(strategy: Strategy, other: NatTraits) -> bool:
     return other.mapping is Mapping.NONE or other.admits_known_hosts
 
 
-def likeliest(
+def by_likelihood(
     candidates: Iterable[Candidate], reflexive: Iterable[Address], families: frozenset[Family]
-) -> list[Address]:
+) -> list[Candidate]:
     """
-    Return the addresses of the other side at which checks are answered first, in all likelihood.
+    Order the candidates of the other side by where checks are answered first, in all likelihood.
 
-    Behind a NAT of ours too, they are its host addresses; else what the internet sees of it, and a
-    relayed address only where nothing else is told.
+    Behind a NAT of ours too, those are its host addresses; else what the internet sees of it; then
+    its relayed addresses, and at last what this machine can't send to.  Where that says nothing,
+    the other side's own order counts.
 
     :param reflexive: our own server-reflexive addresses.
     :param families: those in which this machine has an address.
     """
-    ours = {host for host, _port in reflexive}
-    usable = [one for one in candidates if family(one.address[0]) in families]
-    is_near = any(one.address[0] in ours for one in usable)
+    ours, theirs = {host for host, _port in reflexive}, list(candidates)
+    is_near = any(one.address[0] in ours for one in theirs)
 
     def rank(candidate: Candidate) -> int:
-        is_global = scope(candidate.address[0]) is Scope.GLOBAL
+        if family(candidate.address[0]) not in families:
+            return 3
         if candidate.type is CandidateType.RELAYED:
             return 2
-        return int(is_global is is_near)
+        return int((scope(candidate.address[0]) is Scope.GLOBAL) is is_near)
 
-    return [one.address for one in sorted(usable, key=rank)][:LIKELIEST]
+    return sorted(theirs, key=rank)
+
+
+def likeliest(
+    candidates: Iterable[Candidate], reflexive: Iterable[Address], families: frozenset[Family]
+) -> list[Address]:
+    """Return the addresses of the other side that a link's first flight goes to."""
+    usable = [one for one in candidates if family(one.address[0]) in families]
+    return [one.address for one in by_likelihood(usable, reflexive, families)][:LIKELIEST]

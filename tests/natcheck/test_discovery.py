@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.host_addresses import HostAddress
 from p2pchat.natcheck.discovery import (
     PATIENCE,
     RETRANSMISSIONS,
@@ -186,7 +187,7 @@ class ReadBehaviourTests(SynchronousTestCase):
             cast(Any, self.clock),
             lambda: 0.0,
             lambda count: bytes([next(self.random)]) * count,
-            lambda: ["10.0.0.2"],
+            lambda: [HostAddress("10.0.0.2")],
         )
 
     def _answer(self, **attributes: Any) -> None:

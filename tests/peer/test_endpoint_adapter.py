@@ -8,6 +8,7 @@ from typing import TypeVar
 import attrs
 from twisted.internet.error import CannotListenError
 
+from p2pchat.host_addresses import HostAddress
 from p2pchat.peer.endpoint_adapter import LINGER, EndpointAdapter
 from p2pchat.peer.relay_stream import CONNECT_TIMEOUT
 from p2pchat.runtime import Runtime
@@ -19,6 +20,7 @@ from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged
 from p2pchat.traversal.nat import NatTraits
+from p2pchat.traversal.own_addresses import ANYWHERE, Rerouting
 from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.traversal.routes import RELAYS, SOCKETS, STREAMS, Datagram
 from p2pchat.traversal.turn import REFRESH
@@ -291,31 +293,52 @@ class InterfaceTests(AdapterCase):
 
     def test_unchanged(self) -> None:
         """As long as they stay the same, nothing has changed."""
-        self.assertFalse(self.alice.adapter.read_interfaces())
+        self.assertEqual(self.alice.adapter.read_interfaces(), Rerouting())
         self.internet.run(60)
-        self.assertFalse(self.alice.adapter.read_interfaces())
+        self.assertEqual(self.alice.adapter.read_interfaces(), Rerouting())
 
     def test_moved(self) -> None:
         """Another network is noticed, once, and its address is a candidate; the port stays."""
         port = self.alice.address[1]
         self.alice.host.move("203.0.113.77")
-        self.assertTrue(self.alice.adapter.read_interfaces())
-        self.assertFalse(self.alice.adapter.read_interfaces())
+        rerouting = self.alice.adapter.read_interfaces()
+        self.assertTrue(rerouting.is_move)
+        self.assertIn(ANYWHERE[0], rerouting.hosts)
+        self.assertEqual(self.alice.adapter.read_interfaces(), Rerouting())
         told = [one.address for one in self.alice.agent.candidates()]
         self.assertEqual(told, [("203.0.113.77", port)])
 
-    def test_order(self) -> None:
-        """The same addresses in another order are no change."""
+    def test_come_and_go(self) -> None:
+        """Addresses that come and go are candidates, and no other network, whatever their order."""
         found = ["198.51.100.1", "198.51.100.2"]
-        runtime = attrs.evolve(self.alice.runtime, host_addresses=lambda: list(found))
+        runtime = attrs.evolve(
+            self.alice.runtime,
+            interface_addresses=lambda: [HostAddress(one) for one in found],
+            source_address=lambda to: "" if ":" in to else found[0],
+        )
         one = Adapted(self.alice.host, runtime)
         one.adapter.bind(0)
-        found.reverse()
-        self.assertFalse(one.adapter.read_interfaces())
-        found.append("198.51.100.3")
-        self.assertTrue(one.adapter.read_interfaces())
+        for change in (lambda: found.append("198.51.100.3"), lambda: found.pop(1), found.pop):
+            change()
+            self.assertEqual(one.adapter.read_interfaces(), Rerouting())
+            told = [candidate.address[0] for candidate in one.agent.candidates()]
+            self.assertEqual(told, found)
+
+    def test_gone(self) -> None:
+        """Without any address this machine is nowhere, and somewhere else when it has one again."""
+        found = ["198.51.100.1"]
+        runtime = attrs.evolve(
+            self.alice.runtime,
+            interface_addresses=lambda: [HostAddress(one) for one in found],
+            source_address=lambda to: "" if ":" in to else "".join(found[:1]),
+        )
+        one = Adapted(self.alice.host, runtime)
+        one.adapter.bind(0)
         found.clear()
-        self.assertTrue(one.adapter.read_interfaces())
+        self.assertTrue(one.adapter.read_interfaces().is_move)
+        self.assertEqual(one.adapter.read_interfaces(), Rerouting())
+        found.append("198.51.100.1")
+        self.assertTrue(one.adapter.read_interfaces().is_move)
 
     def test_refresh(self) -> None:
         """A refresh asks the STUN service at once, not when REFRESH_INTERVAL is over."""

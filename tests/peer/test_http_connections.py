@@ -10,6 +10,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from p2pchat.errors import RegistryError
+from p2pchat.host_addresses import HostAddress
 from p2pchat.peer.foreign_answers import ForeignAnswer
 from p2pchat.peer.http_connections import LOOK_AGAIN
 from p2pchat.peer.registry_client import RegistryClient
@@ -234,15 +235,15 @@ class MovedTests(ConnectionsCase):
 
     def test_interface(self) -> None:
         """A connection from an address that this machine no longer has isn't used again."""
-        addresses = ["198.51.100.1"]
+        addresses = [HostAddress("198.51.100.1")]
         runtime = self.runtime(self.host)
-        mine = runtime.host_addresses
-        runtime = attrs.evolve(runtime, host_addresses=lambda: addresses or mine())
+        mine = runtime.interface_addresses
+        runtime = attrs.evolve(runtime, interface_addresses=lambda: addresses or mine())
         client = RegistryClient(URL, ALICE, runtime)
         addresses.clear()
         self.result(client.peers())
         self.assertEqual(len(self.host.connections), 1)
-        addresses.append("198.51.100.1")
+        addresses.append(HostAddress("198.51.100.1"))
         kept = next(iter(self.host.connections))
         self.result(client.peers())
         self.run_for(1)

@@ -23,6 +23,7 @@ from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.peer_session import LINGERING
 from p2pchat.session.stages import Stage
+from p2pchat.traversal.own_addresses import Rerouting
 from p2pchat.wire import entries, messages
 from p2pchat.wire.documents import Answer, Offer, PeerDocument
 from p2pchat.wire.framing import encode_frames
@@ -33,6 +34,7 @@ from tests.traversal.fake_wire import Link
 SEEDS = (16, 44, 60, 109, 116)  # each of them once found a fault
 STEPS = 80
 PAUSES = (0.005, 0.011, 0.03, 0.1, 0.5, 1.0, 3.0, 16.0)
+MOVED = Rerouting(frozenset(), is_move=True)
 REASONS = ("unknown-peer", "peer-offline", "too-many-requests")
 
 # For each event: what must have been told before, and how things stand after it.
@@ -105,7 +107,7 @@ class Monkey:
             (4, lambda _one: self.pair.join()),
             (1, lambda _one: self.pair.join(Link(0.02, 0.01, 0.2, 0.1))),
             (2, self.change_policy),
-            (2, lambda one: one.endpoint.network_changed(self.now)),
+            (2, lambda one: one.endpoint.network_changed(MOVED, self.now)),
             (2, lambda one: one.session.network_returned(self.now)),
             (2, lambda one: one.session.candidates_changed(self.now)),
             (2, lambda one: one.endpoint.beat(self.now)),

@@ -570,6 +570,21 @@ class ChangedNetworkTests(ConnectedCase):
         self.assertEqual(reasons, ["closed", "left"])
         self.assertFalse(any(one.session.is_alive for one in self.pair.both))
 
+    def test_new_addresses(self) -> None:
+        """What the other side lacks is offered; once, and only where it may be of use."""
+        self.pair.run(10)
+        self.assertFalse(self.alice.session.improve(self.now))
+        gathering = self.alice.agent.gathering
+        gathering.set_host_addresses((*gathering.host_addresses, ("192.168.77.1", 5)), self.now)
+        path = self.alice.session.path
+        is_nearest = path is not None and not path.may_be_nearer
+        self.assertEqual(self.alice.session.improve(self.now), not is_nearest)
+        self.pair.run(3)
+        self.assertFalse(self.alice.session.improve(self.now))
+        offers = [one for one in self.alice.posted if type(one) is Offer]
+        self.assertEqual(len(offers) - len(self.offers), int(not is_nearest))
+        self.assert_unbroken()
+
     def test_direct_path_needs_no_better(self) -> None:
         """On a direct path, news of gathering make no offer."""
         self.pair.run(10)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 
+from p2pchat.host_addresses import HostAddress
 from p2pchat.wire.nat64 import Nat64Prefix
 from tests.simulation.firewall import Firewall
 from tests.simulation.network import Address, Network, Node
@@ -41,6 +42,7 @@ class Host(Node):
         the host has IPv6 only.
     :ivar ipv6: its IPv6 addresses, likewise.
     :ivar nat64: the prefix by which it reaches IPv4, having no address of that.
+    :ivar others: addresses of interfaces that lead to nobody here.
     :ivar connections: the stream sockets that are open.
     """
 
@@ -48,6 +50,7 @@ class Host(Node):
         super().__init__(internet, network)
         self.addresses: tuple[str, ...] = ()
         self.ipv6: tuple[str, ...] = ()
+        self.others: list[HostAddress] = []
         self.firewall: Firewall | None = None
         self.nat64: Nat64Prefix | None = None
         self._translated = ""  # where its NAT64 has it in IPv4

@@ -58,7 +58,7 @@ class PathTests(StoryCase):
         self.assertEqual(attempt.ours.filtering, "address-and-port-dependent")
         for side in (attempt.ours, attempt.theirs):
             self.assertEqual([one.type for one in side.candidates], ["host", "srflx"])
-        private, reflexive = attempt.pairs
+        private, reflexive = sorted(attempt.pairs, key=lambda one: one.type)
         self.assertEqual((private.type, private.confirmed_ms), ("host", None))
         times = (reflexive.first_sent_ms, reflexive.confirmed_ms, attempt.checks_began_ms)
         first, confirmed, began = (time or 0.0 for time in times)

@@ -15,6 +15,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from p2pchat import events
+from p2pchat.host_addresses import HostAddress
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
@@ -57,7 +58,11 @@ def runtime_on(host: Host, random: Random) -> Runtime:
         clock=reactor,
         wall_time=lambda: EPOCH + reactor.seconds(),
         random_bytes=random.randbytes,
-        host_addresses=lambda: [*host.addresses, "127.0.0.1", *host.ipv6],
+        interface_addresses=lambda: [
+            *host.others,
+            *(HostAddress(one) for one in (*host.addresses, "127.0.0.1", *host.ipv6)),
+        ],
+        source_address=lambda destination: host.source(destination) or "",
     )
 
 

@@ -7,7 +7,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.dual_stack import DualGathering
-from p2pchat.traversal.gathering import NetworkReturned
+from p2pchat.traversal.gathering import MAX_HOST_CANDIDATES, NetworkReturned
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
@@ -120,4 +120,26 @@ class DualGatheringTests(SynchronousTestCase):
         gathering = self.gathering(*hosts, *hosts6)
         told = gathering.candidates()
         self.assertLessEqual(len(told), MAX_CANDIDATES)
-        self.assertEqual({family(one.address[0]) for one in told}, set(Family))
+        for one in Family:
+            share = [each for each in told if family(each.address[0]) is one]
+            self.assertEqual(len(share), MAX_HOST_CANDIDATES // 2)
+
+    def test_one_family_has_few(self) -> None:
+        """What one family doesn't need the other has."""
+        hosts = [(f"10.0.0.{n}", 5000) for n in range(1, 60)]
+        self.assertEqual(len(self.gathering(*hosts).candidates()), MAX_HOST_CANDIDATES)
+        told = self.gathering(*hosts, OURS6).candidates()
+        self.assertEqual(len(told), MAX_HOST_CANDIDATES)
+        self.assertIn(OURS6, [one.address for one in told])
+
+    def test_seen_by_stun(self) -> None:
+        """What STUN saw, and the address that it was seen from, is never cut."""
+        hosts = [(f"10.0.0.{n}", 5000) for n in range(2, 60)]
+        hosts6 = [(f"2001:db8:1::{n:x}", 5001) for n in range(2, 60)]
+        gathering = self.gathering(*hosts, *hosts6)
+        mapped6 = ("2001:db8:2::2", 4242)
+        self.answer(gathering, {Family.IPV4: MAPPED, Family.IPV6: mapped6})
+        told = [one.address for one in gathering.candidates()]
+        for address in (OURS, OURS6, MAPPED, mapped6):
+            self.assertIn(address, told)
+        self.assertLessEqual(len(told), MAX_HOST_CANDIDATES + 2)

@@ -12,6 +12,7 @@ from p2pchat.traversal.strategy import (
     GUESSING_DELAY,
     OPEN_FILTER_DELAY,
     Strategy,
+    by_likelihood,
     choose,
     likeliest,
     plan,
@@ -123,6 +124,29 @@ def told(*addresses: str) -> list[Candidate]:
         return CandidateType.SERVER_REFLEXIVE if reflexive else CandidateType.HOST
 
     return [Candidate(kind(text), parse_address(text)) for text in addresses]
+
+
+class LikelihoodTests(SynchronousTestCase):
+    """Of many candidates the ones that are likely to answer are checked, and kept, first."""
+
+    def order(self, ours: str, *theirs: str) -> list[str]:
+        """Return theirs in the order of checks, for whom STUN sees at our address."""
+        found = by_likelihood(told(*theirs), [parse_address(ours)], frozenset({Family.IPV4}))
+        return [one.address[0] for one in found]
+
+    def test_many(self) -> None:
+        """What counts isn't where it stands in the list; equals keep the other side's order."""
+        bridges = [f"172.17.{n}.1:5" for n in range(31)]
+        theirs = ["[2001:db8::7]:6", "198.51.100.1:6", *bridges, "203.0.113.7:5"]
+        private = [one.partition(":")[0] for one in bridges]
+        self.assertEqual(
+            self.order("203.0.113.9:1", *theirs),
+            ["203.0.113.7", *private, "198.51.100.1", "2001:db8::7"],
+        )
+        self.assertEqual(
+            self.order("203.0.113.7:1", *theirs),
+            [*private, "203.0.113.7", "198.51.100.1", "2001:db8::7"],
+        )
 
 
 class LikeliestTests(SynchronousTestCase):

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError
+from p2pchat.host_addresses import HostAddress, Outlook
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.http.connections import UNLIMITED
 from p2pchat.registry.http.web_service import (
@@ -67,7 +68,10 @@ class BoundEndpoint:
 
 
 UNKNOWN = "unknown-peer"
-ADDRESSES = ["127.0.0.1", "192.0.2.80", "10.0.0.7", "::1", "2001:db8::80"]
+ADDRESSES = [
+    HostAddress("172.17.0.1", "docker0", Outlook.INWARD),
+    *map(HostAddress, ("127.0.0.1", "192.0.2.80", "10.0.0.7", "::1", "2001:db8::80")),
+]
 
 
 class Silence:
@@ -104,7 +108,7 @@ class WebServiceTests(SynchronousTestCase):
 
     def said(self, interface: str, secure: bool = False) -> str:
         """Return what the log says of a port that was bound to this address."""
-        runtime = attrs.evolve(self.web.registry.runtime, host_addresses=lambda: ADDRESSES)
+        runtime = attrs.evolve(self.web.registry.runtime, interface_addresses=lambda: ADDRESSES)
         self.web.registry.runtime = runtime
         endpoint = BoundEndpoint(interface)
         service = WebService(self.web.site, endpoint, registry=self.web.registry, secure=secure)

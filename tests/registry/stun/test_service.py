@@ -18,6 +18,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError
+from p2pchat.host_addresses import HostAddress
 from p2pchat.registry.admission.rates import STUN, Rate
 from p2pchat.registry.stun.binding_server import BindingServer
 from p2pchat.registry.stun.service import StunService
@@ -89,7 +90,9 @@ class StunServiceTests(SynchronousTestCase):
         self.network = Network(taken=taken)
         self.counts: Counter[str] = Counter()
         self.clock = Clock()
-        runtime = Runtime(self.network, self.clock, float, bytes, lambda: ["192.0.2.7"])
+        runtime = Runtime(
+            self.network, self.clock, float, bytes, lambda: [HostAddress("192.0.2.7")]
+        )
         server = BindingServer(addresses, 3478)
         service = StunService(runtime, server, self.count, rate, is_optional)
         service.privilegedStartService()
