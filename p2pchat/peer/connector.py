@@ -5,10 +5,15 @@ Names are resolved by the system, and their addresses tried as RFC 8305 says, in
 :mod:`p2pchat.peer.address_turns`; an IPv4 address is reached through the network's NAT64 where
 there is one (:mod:`p2pchat.peer.nat64`).  Where a proxy was chosen (:mod:`p2pchat.peer.proxy`) it
 is the one that we connect to, and resolves the name.
+
+Either side's TCP segments are small: some paths let large packets vanish and tell nobody, and most
+systems then send the same segment for ever (RFC 2923 section 2.1).
 """
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -17,6 +22,7 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHostnameResolver,
     IReactorPluggableNameResolver,
+    IReactorSocket,
     IStreamClientEndpoint,
 )
 from zope.interface import implementer
@@ -26,6 +32,7 @@ from p2pchat.peer.proxy_endpoint import ProxyEndpoint
 from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import readable_ip
 
+MAX_SEGMENT = 1_120  # bytes; with IPv4's and TCP's headers 1,160, with IPv6's 1,180
 ATTEMPT_DELAY = 0.25  # seconds until the next address is tried, too (RFC 8305 section 5)
 
 
@@ -56,13 +63,24 @@ class Connector:
 
     def _direct(self, host: str, port: int) -> IStreamClientEndpoint:
         address, _ = self._runtime.nat64.outward((host, port))
+        reactor = _ReactorInTurn(self._runtime, self.turns)
         if readable_ip(address):  # which the system's resolver would look at, in a thread
             kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-            return kind(self._runtime.reactor, address, port, timeout=self.timeout)
-        reactor = _ReactorInTurn(self._runtime, self.turns)
+            return kind(reactor, address, port, timeout=self.timeout)
         return HostnameEndpoint(
             reactor, address, port, timeout=self.timeout, attemptDelay=ATTEMPT_DELAY
         )
+
+
+def _limit_segments(opened: socket.socket | None) -> None:
+    """
+    Limit what either side sends in a segment, before the connection is asked for.
+
+    There is no socket where this process has no file left for it; the attempt then fails by itself.
+    """
+    if opened is not None and hasattr(socket, "TCP_MAXSEG"):
+        with suppress(OSError):  # a system that has a larger limit in mind
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, MAX_SEGMENT)
 
 
 @implementer(IReactorPluggableNameResolver)
@@ -85,7 +103,10 @@ class _ReactorInTurn:
 
     def connectTCP(self, *args: Any, **options: Any) -> Any:
         """See `IReactorTCP`."""
-        return self._runtime.reactor.connectTCP(*args, **options)
+        connecting = self._runtime.reactor.connectTCP(*args, **options)
+        if IReactorSocket.providedBy(self._runtime.reactor):
+            _limit_segments(getattr(connecting.transport, "socket", None))
+        return connecting
 
     def seconds(self) -> float:
         """See `IReactorTime`."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Generator
 from random import Random
+from typing import Any
 
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from p2pchat.peer.address_turns import AddressTurns
-from p2pchat.peer.connector import Connector
+from p2pchat.peer.connector import MAX_SEGMENT, Connector
+from p2pchat.runtime import real_runtime
 from p2pchat.wire.nat64 import Nat64Prefix
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
@@ -65,3 +70,24 @@ class ConnectorTests(SynchronousTestCase):
         host.give_nat64(prefix)
         self.connect(host, SERVER, prefix)
         self.assertEqual(self.seen, [nat.address])
+
+
+class SegmentTests(TestCase):
+    """Connections of this system."""
+
+    @inlineCallbacks
+    def test_small_segments(self) -> Generator[Deferred[Any], Any, None]:
+        """Neither side sends large segments, which some paths lose without a word."""
+        from twisted.internet import reactor  # noqa: PLC0415 - as a program would
+
+        real: Any = reactor
+        listening = real.listenTCP(0, Listening([]), interface="127.0.0.1")
+        self.addCleanup(listening.stopListening)
+        runtime = real_runtime(real)
+        connector = Connector(runtime, 5.0, AddressTurns(runtime.clock.seconds))
+        endpoint = connector.endpoint("http", "127.0.0.1", listening.getHost().port)
+        protocol = yield endpoint.connect(Factory.forProtocol(Protocol))
+        self.addCleanup(protocol.transport.loseConnection)
+        handle = protocol.transport.getHandle()
+        size = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        self.assertLessEqual(size, MAX_SEGMENT)
