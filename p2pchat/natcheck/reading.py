@@ -23,6 +23,7 @@ _BLOCKED = (
     "not known: UDP seems to be blocked here, for the registry's STUN service doesn't answer; "
     "conversations go over a relay's TCP or TLS, where the registry names one"
 )
+_ONE_ANSWER = "not known: one STUN address has answered, and it takes the answers of two to tell"
 _KNOWN_HOSTS = "lets in whatever comes from a host that you sent to: direct paths are easy"
 _FILTERING = {
     Filtering.ENDPOINT_INDEPENDENT: "lets in whatever comes: direct paths are easy",
@@ -49,11 +50,15 @@ def read_nat(agent: Agent) -> NatRead:
     """Return what the agent knows of our NAT."""
     gathering = agent.gathering
     traits = gathering.traits()
-    silent = gathering.is_blocked and traits.mapping is Mapping.UNKNOWN
+    detail = _MAPPINGS[traits.mapping]
+    if traits.mapping is Mapping.UNKNOWN and gathering.reflexive_addresses:
+        detail = _ONE_ANSWER
+    elif traits.mapping is Mapping.UNKNOWN and gathering.is_blocked:
+        detail = _BLOCKED
     return NatRead(
         traits.mapping.value,
         ", ".join(format_address(address) for address in gathering.reflexive_addresses),
-        _BLOCKED if silent else _MAPPINGS[traits.mapping],
+        detail,
         traits.filtering.value,
         traits.preservation.value,
         traits.allocation,

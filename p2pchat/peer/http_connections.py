@@ -61,6 +61,7 @@ class HttpConnections:
     _streams_open: set[HttpMeter] = attrs.Factory(set)
     _elsewhere: set[HttpMeter] = attrs.Factory(set)  # of those that are kept
     _name: str = ""
+    _is_proxied: bool = False  # then the proxy looks the name up
     _looked_at: float = 0.0  # when it was looked up last, beside new connections
 
     def __attrs_post_init__(self) -> None:
@@ -76,8 +77,10 @@ class HttpConnections:
 
     def endpoint(self, uri: URI, meters: set[HttpMeter]) -> IStreamClientEndpoint:
         """Return what makes one connection."""
+        scheme = uri.scheme.decode("ascii")
         self._name = uri.host.decode("ascii").strip("[]")
-        endpoint = self._connector.endpoint(uri.scheme.decode("ascii"), self._name, uri.port)
+        self._is_proxied = self._runtime.proxy_for(scheme, self._name) is not None
+        endpoint = self._connector.endpoint(scheme, self._name, uri.port)
         tls = None
         if uri.scheme == b"https":
             tls = ServerTls(self._name, self._runtime.wall_time, self.trust_root)
@@ -111,7 +114,11 @@ class HttpConnections:
                 meter.abortConnection()
         if self._elsewhere & self._kept_open:
             self.close()
-        if self._kept_open and self._runtime.clock.seconds() - self._looked_at >= LOOK_AGAIN:
+        if (
+            self._kept_open
+            and not self._is_proxied
+            and self._runtime.clock.seconds() - self._looked_at >= LOOK_AGAIN
+        ):
             self._looked_at = self._runtime.clock.seconds()
             self._resolver.addresses(self._name).addCallback(self._found)
 

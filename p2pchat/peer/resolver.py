@@ -12,7 +12,8 @@ candidates.  Which of the rest this machine can reach is for others to find out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import attrs
@@ -31,6 +32,7 @@ RESOLVE_TIMEOUT = 3.0  # seconds
 MAX_ADDRESSES = 16  # of one name; whoever has more has them for other reasons
 MAX_UNDER_WAY = 8  # names; each may hold a thread for half a minute, and there are ten
 MAX_URLS = 8
+MAX_PER_FAMILY = 4  # addresses of one server that are asked, one after the other
 
 _Server = TypeVar("_Server")
 
@@ -98,18 +100,23 @@ class Resolver:
     @inlineCallbacks
     def stun_servers(self, urls: object, registry: Scope) -> Any:
         """
-        Return a Deferred of the addresses of STUN servers, in the order of the URLs.
+        Return a Deferred of the addresses of STUN servers.
+
+        The first ones of all URLs come first, in the order of the URLs; then the second ones, to be
+        asked where those are dead; and so on, in each family.
 
         :param registry: how near the registry is that names them.
         """
         servers = _read(urls, parse_stun_url)
         located = yield self._located(servers, registry)
-        return [address for found in located for address in found]
+        halves = ([_of(one, found) for found in located] for one in Family)
+        rows = [row for half in halves for row in zip_longest(*half)]
+        return [address for row in rows for address in row if address is not None]
 
     @inlineCallbacks
     def relays(self, urls: object, registry: Scope) -> Any:
         """
-        Return a Deferred of pairs of relay and address; one relay may have two.
+        Return a Deferred of pairs of relay and address; one relay may have several.
 
         A relay over TCP or TLS behind a proxy has the name that the proxy is to resolve.
         """
@@ -147,11 +154,9 @@ def _read(urls: object, parse: Callable[[str], _Server]) -> list[_Server]:
 
 
 def _usable(hosts: list[str], name: str, port: int, registry: Scope) -> list[Address]:
-    """Return the first address of each family that may be sent to."""
-    found: dict[Family, Address] = {}
-    for host in hosts:
-        if may_serve((host, port), registry):
-            found.setdefault(family(host), (host, port))
+    """Return the addresses that may be sent to, MAX_PER_FAMILY of each family at most."""
+    usable = [(host, port) for host in hosts if may_serve((host, port), registry)]
+    found = [address for one in Family for address in _of(one, usable)[:MAX_PER_FAMILY]]
     if not found:
         _log.warn(
             "server {name}, port {port}, isn't used: it has no address, or none that this "
@@ -159,4 +164,8 @@ def _usable(hosts: list[str], name: str, port: int, registry: Scope) -> list[Add
             name=name,
             port=port,
         )
-    return list(found.values())
+    return found
+
+
+def _of(wanted: Family, addresses: Iterable[Address]) -> list[Address]:
+    return [address for address in addresses if family(address[0]) is wanted]

@@ -13,6 +13,9 @@ address, hence endpoint-independent as far as this can tell.  It is shown, sent 
 chooses the strategy; plain checks go out whatever it is.  Ports that go up by the same step from
 each destination to the next let the next ones be predicted; those become candidates, too.
 
+Of a name with several addresses any may be dead: while fewer than two of MAX_SERVERS have answered
+after SPARE_AFTER, further ones are asked, too; those that answered are the ones to be asked then.
+
 UDP counts as blocked when no STUN address has answered BLOCKED_AFTER the first request: a call then
 asks a relay over TCP without waiting.  The requests go on, and a late answer proves the opposite:
 a slow network is misread as blocked for at most one round trip, once.  When all addresses are given
@@ -49,6 +52,8 @@ BLOCKED_AFTER = 0.9  # seconds; a person waits, and nearly every round trip is a
 REFRESH_INTERVAL = 20.0  # seconds; the shortest UDP mappings seen in the field live for 30
 MAX_HOST_CANDIDATES = 8  # of both families; an offer with more is longer than others
 MAX_SERVERS = 3  # asked for mappings; the next one is only for the filtering test
+MAX_SPARES = 5  # further ones, which are asked where those don't answer
+SPARE_AFTER = 0.3  # seconds; a dead address beside a living one shall not look like a block
 UNREACHED_INTERVAL = 1.0  # seconds between requests while nothing answers: is the network back?
 MAX_STEP = 16  # ports; mappings further apart follow no rule that can be used
 PREDICTED = 8  # candidates where the next mapping can be predicted
@@ -99,6 +104,8 @@ class Gathering:
     outbox: deque[GatheringEvent] = attrs.Factory(deque)
     keepalive: Keepalive = attrs.Factory(Keepalive)
     _bindings: list[_Binding] = attrs.Factory(list)
+    _spares: list[Address] = attrs.Factory(list)  # to be asked where those don't answer
+    _spares_at: float | None = None  # when that shows
     _refresh_at: float | None = None
     _filtering: FilteringTest | None = None
     # From which of our addresses the filtering was tested, and at which ones we were seen then.
@@ -112,11 +119,17 @@ class Gathering:
         """Ask these STUN addresses from now on; answers of the same ones are kept."""
         known = {binding.server: binding for binding in self._bindings}
         found = list(dict.fromkeys(servers))
-        wanted, others = found[:MAX_SERVERS], found[MAX_SERVERS:]  # these only send other answers
-        self._bindings = [known.get(server) or _Binding(server) for server in wanted]
-        if others and (self._filtering is None or self._filtering.answers_from != others[0]):
-            self._filtering = self._new_test(wanted[-1], others[0])
+        if set(found) != {*known, *self._spares, *self._answerer()}:
+            wanted, others = found[:MAX_SERVERS], found[MAX_SERVERS:]
+            self._bindings = [known.get(server) or _Binding(server) for server in wanted]
+            self._filtering = None
+            if others and others[0][0] == wanted[-1][0]:  # it only sends the answers of that one
+                self._filtering = self._new_test(wanted[-1], others.pop(0))
+            self._spares = others[:MAX_SPARES]
         self.refresh(now)
+
+    def _answerer(self) -> tuple[Address, ...]:
+        return () if self._filtering is None else (self._filtering.answers_from,)
 
     def _new_test(self, asked: Address, answers_from: Address) -> FilteringTest:
         return FilteringTest(asked, answers_from, self._random_bytes, self.outbox.append)
@@ -136,6 +149,7 @@ class Gathering:
             binding.due, binding.asked_at, binding.failed = now, now, False
         interval = self.keepalive.within(REFRESH_INTERVAL)
         self._refresh_at = now + interval if self._bindings else None
+        self._spares_at = now + SPARE_AFTER if self._spares else None
         in_doubt = self._doubt_at is not None or self.is_blocked
         if self._bindings and not in_doubt and not self._slow:
             self._doubt_at = now + BLOCKED_AFTER
@@ -183,6 +197,10 @@ class Gathering:
         if self._refresh_at is not None and now >= self._refresh_at:
             self.refresh(now)
             return
+        if self._spares_at is not None and now >= self._spares_at:
+            self._spares_at = None
+            if len(self._answering()) < min(2, len(self._bindings)):
+                self._ask_spares(now)
         if self._doubt_at is not None and now >= self._doubt_at:
             self._doubt()
         for binding in self._bindings:
@@ -191,6 +209,33 @@ class Gathering:
         test = self._filtering if self.is_complete and not self._unreached else None
         if test is not None and test.handle_timer(now):
             self._tell(CandidatesChanged())
+        if test is not None and test.due is None:
+            self._ask_answerer(test.answers_from, now)
+
+    def _ask_answerer(self, server: Address, now: float) -> None:
+        """After the filtering test, ask the server of its answer, too, where only one answers."""
+        known = {*self._spares, *[one.server for one in self._bindings]}
+        if len(self._answering()) == 1 < len(self._bindings) and server not in known:
+            self._spares.insert(0, server)
+            self._ask_spares(now)
+
+    def _answering(self) -> list[_Binding]:
+        return [one for one in self._bindings if one.due is None and not one.failed]
+
+    def _ask_spares(self, now: float) -> None:
+        sends = len(RETRANSMIT_AFTER) if self._unreached else 0
+        for server in self._spares:
+            spare = _Binding(server, self._random_bytes(12), sends, now, asked_at=now)
+            self._bindings.append(spare)
+        self._spares = []
+
+    def _prefer_answering(self) -> None:
+        """Let those that answer be the ones that are asked, where others were given up."""
+        answering = self._answering()
+        if answering and len(self._bindings) > MAX_SERVERS:
+            kept = answering[:MAX_SERVERS]
+            self._spares += [one.server for one in self._bindings if one not in kept]
+            self._bindings = kept
 
     def _doubt(self) -> None:
         """Take UDP for blocked."""
@@ -224,18 +269,26 @@ class Gathering:
         """Where all have answered or been given up, see whether the filtering is to be tested."""
         if not self.is_complete:
             return
+        self._prefer_answering()
         self._tell(CandidatesChanged())
         seen = self.host_addresses[:1], self.reflexive_addresses
         if not self.reflexive_addresses:
             return
         test, before = self._filtering, self._tested
         if test is not None and before is not None and seen != before:
-            self._filtering = self._new_test(test.asked, test.answers_from)
+            known = {one.server for one in self._bindings} | set(self._spares)
+            is_new = test.answers_from not in known  # nothing was ever sent to it
+            self._filtering = self._new_test(test.asked, test.answers_from) if is_new else None
         self._tested = seen
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        times = [self._refresh_at, self._doubt_at, *[one.due for one in self._bindings]]
+        times = [
+            self._refresh_at,
+            self._doubt_at,
+            self._spares_at,
+            *[one.due for one in self._bindings],
+        ]
         if self._filtering is not None and self.is_complete and not self._unreached:
             times.append(self._filtering.due)
         return earliest(*times)

@@ -2,10 +2,11 @@
 Our allocations on TURN relays (RFC 8656), made when a call needs them and given back afterwards.
 
 Allocations over UDP are asked for at once; those over TCP and TLS follow STAGGER later if there is
-none by then, or at once where UDP is blocked.  The first one granted is used, the others are
-closed.  While a relay is wanted and none grants anything, all are asked again every RETRY_INTERVAL,
-whatever their answers: so whoever named them can't tell from the time of our return which of them
-answered, and how.
+none by then, or at once where UDP is blocked.  Of a relay with several addresses the first one of
+each family is asked, and the next ones each STAGGER later while nothing is granted: any of them may
+be dead.  The first one granted is used, the others are closed.  While a relay is wanted and none
+grants anything, all are asked again every RETRY_INTERVAL, whatever their answers: so whoever named
+them can't tell from the time of our return which of them answered, and how.
 
 Owns the bases ``relay/N`` and ``stream/N``: what is sent from a relay base is wrapped for its
 relay, what comes from a relay is unwrapped.  The adapter opens and closes the streams, as
@@ -15,8 +16,8 @@ until it is forgotten.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
@@ -30,7 +31,7 @@ from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
 from p2pchat.wire.servers import LongTermCredential, RelayServer, Transport
 
-STAGGER = 0.3  # seconds that UDP has for itself
+STAGGER = 0.3  # seconds that UDP has for itself, and each address before the next one
 RETRY_INTERVAL = 12.0  # seconds; connecting and allocating over a stream take 10 at most
 RETRY_PAUSE = 5.0  # seconds after an allocation that was there was lost
 KEPT_HOSTS = 32  # of the IP addresses that an allocation permits, for known peers
@@ -108,7 +109,7 @@ class Relays:
     _running: dict[str, _Relayed] = attrs.Factory(dict)  # by relay base
     _closing: list[_Relayed] = attrs.Factory(list)  # being given back
     _number: int = 0
-    _streams_at: float | None = None
+    _asks: deque[tuple[float, RelayServer, Address]] = attrs.Factory(deque)  # to come, and when
     _retry_at: float | None = None
     _announced: tuple[Candidate, ...] = ()
     _owners: dict[str, set[str]] = attrs.Factory(dict)  # of each IP address with a permission
@@ -139,16 +140,20 @@ class Relays:
         if self.is_wanted or self._credentials is None:
             return
         self.is_wanted, self._reachable = True, families
-        self._streams_at = now if blocked else now + STAGGER
         self._retry_at = now + RETRY_INTERVAL
-        self._ask(now, over_udp=True)
+        self._asks = deque(sorted(self._planned(now, blocked), key=lambda one: one[0]))
         self.handle_timer(now)
 
-    def _ask(self, now: float, over_udp: bool) -> None:
+    def _planned(self, now: float, blocked: bool) -> Iterator[tuple[float, RelayServer, Address]]:
+        """Return whom to ask, and when."""
+        before: Counter[tuple[RelayServer, Family]] = Counter()
         for server, address in self._servers:
-            is_udp, reachable = server.transport is Transport.UDP, self._reachable
-            if is_udp is over_udp and family(address[0]) in reachable:
-                self._begin(server, address, now)
+            its_family = family(address[0])
+            if its_family in self._reachable:
+                is_first = blocked or server.transport is Transport.UDP
+                wait = STAGGER * (before[server, its_family] + (not is_first))
+                before[server, its_family] += 1
+                yield now + wait, server, address
 
     def _begin(self, server: RelayServer, address: Address, now: float) -> None:
         assert self._credentials is not None
@@ -172,7 +177,8 @@ class Relays:
 
     def release(self, now: float) -> None:
         """Give every allocation back."""
-        self.is_wanted, self._streams_at, self._retry_at = False, None, None
+        self.is_wanted, self._retry_at = False, None
+        self._asks.clear()
         for relayed in list(self._running.values()):
             self._close(relayed, now)
         self._update(now)
@@ -309,10 +315,11 @@ class Relays:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due for each allocation, and ask for those whose time has come."""
-        if self._streams_at is not None and now >= self._streams_at:
-            self._streams_at = None
-            if not self._allocated():
-                self._ask(now, over_udp=False)
+        if self._allocated():
+            self._asks.clear()
+        while self._asks and now >= self._asks[0][0]:
+            _, server, address = self._asks.popleft()
+            self._begin(server, address, now)
         if self._retry_at is not None and now >= self._retry_at:
             self._ask_again(now)
             return
@@ -346,13 +353,13 @@ class Relays:
                 self._close(relayed, now)
         if allocated:
             self._retry_at = None
-        idle = not self._running and self._streams_at is None
+        idle = not self._running and not self._asks
         if self.is_wanted and idle and self._retry_at is None:
             self._retry_at = now + RETRY_PAUSE
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""
-        found = earliest(self._streams_at, self._retry_at)
+        found = earliest(self._asks[0][0] if self._asks else None, self._retry_at)
         for relayed in self._all():
             found = earliest(found, relayed.allocation.get_timer())
         return found

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer.resolver import (
     MAX_ADDRESSES,
+    MAX_PER_FAMILY,
     MAX_UNDER_WAY,
     MAX_URLS,
     RESOLVE_TIMEOUT,
@@ -131,6 +132,14 @@ class StunTests(ResolverCase):
         ipv6 = [("2001:db8::1", 5001), ("2001:db8::7", 5002)]
         self.assertEqual(found, [("198.51.100.1", 5001), *ipv6])
 
+    def test_several(self) -> None:
+        """The first addresses of all URLs come before the second ones, a few of each name."""
+        self.install(*[f"192.0.2.{n}" for n in range(1, 9)], "2001:db8::1", "2001:db8::2")
+        found = self.addresses(["stun:a.test:5001", "stun:a.test:5002"])
+        hosts = [f"192.0.2.{n}" for n in range(1, MAX_PER_FAMILY + 1)]
+        hosts += ["2001:db8::1", "2001:db8::2"]
+        self.assertEqual(found, [(host, port) for host in hosts for port in (5001, 5002)])
+
     def test_left_out(self) -> None:
         """What can't be read, resolved or sent to is left out, and the rest stays."""
         urls: list[object] = ["nonsense", None, "stun:gone.test", "stun:many.test"]
@@ -233,9 +242,9 @@ class JudgedTests(ResolverCase):
             self.assertEqual(self.found(f"[{address}]"), set())
 
     def test_mixed(self) -> None:
-        """Each address is judged by itself: the first good one of a family is used."""
+        """Each address is judged by itself: the good ones are used."""
         mixed = "10.0.0.1", "192.0.2.1", "127.0.0.1", "192.0.2.2", "::1", "2001:db8::1"
-        self.assertEqual(self.found("a.test", *mixed), {"192.0.2.1", "2001:db8::1"})
+        self.assertEqual(self.found("a.test", *mixed), {"192.0.2.1", "192.0.2.2", "2001:db8::1"})
 
     def test_own_scope(self) -> None:
         """A registry in our network, or on our machine, may name what is there."""

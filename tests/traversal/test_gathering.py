@@ -11,6 +11,7 @@ from p2pchat.traversal.gathering import (
     BLOCKED_AFTER,
     MAX_HOST_CANDIDATES,
     MAX_SERVERS,
+    MAX_SPARES,
     MAX_STEP,
     PREDICTED,
     REFRESH_INTERVAL,
@@ -136,6 +137,77 @@ class AskingTests(GatheringCase):
         self.assertEqual(len(self.ask(*hundred)), MAX_SERVERS)
         self.gathering.set_servers([FIRST] * 100, NOW)
         self.assertEqual(len(self.requests()), 1)
+
+
+class SpareTests(GatheringCase):
+    """More addresses than are asked, of which some are dead."""
+
+    now = NOW
+    SERVERS = tuple((f"203.0.113.{n}", 3478) for n in range(1, 13))
+
+    def until(self, seconds: float, alive: set[Address]) -> set[Address]:
+        """Let time pass while those that are alive answer; returns who was asked."""
+        asked: set[Address] = set()
+        end = self.now + seconds
+        while True:
+            for server, request in self.requests():
+                asked.add(server)
+                if server in alive:
+                    self.answer(request, MAPPED, server)
+            due = self.gathering.get_timer()
+            if due is None or due > end:
+                self.now = end
+                return asked
+            self.now = max(self.now, due)
+            self.gathering.handle_timer(self.now)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.now = NOW
+        self.gathering.set_servers(self.SERVERS, NOW)
+
+    def test_not_needed(self) -> None:
+        """Where those that are asked answer, no other is."""
+        asked = self.until(300, set(self.SERVERS))
+        self.assertEqual(asked, set(self.SERVERS[:MAX_SERVERS]))
+
+    def test_dead(self) -> None:
+        """Where they don't, a few more are, so soon that nothing counts as blocked."""
+        alive = set(self.SERVERS[3:5])
+        asked = self.until(BLOCKED_AFTER - 0.1, alive)
+        self.assertEqual(asked, set(self.SERVERS[: MAX_SERVERS + MAX_SPARES]))
+        self.assertFalse(self.gathering.is_blocked)
+        self.assertEqual(self.gathering.reflexive_addresses, (MAPPED,))
+        self.until(60, alive)
+        self.assertFalse(self.gathering.is_blocked)
+
+    def test_preferred(self) -> None:
+        """Those that answer are the ones to be asked from then on; the same list is no news."""
+        alive = set(self.SERVERS[4:8])
+        self.until(10, alive)
+        self.gathering.set_servers(self.SERVERS[: MAX_SERVERS + MAX_SPARES], self.now)
+        self.gathering.set_servers(self.SERVERS[: MAX_SERVERS + MAX_SPARES], self.now)
+        self.assertEqual(self.until(100, alive), set(self.SERVERS[4:7]))
+
+    def test_replaced(self) -> None:
+        """When those die, others that live are found again."""
+        self.until(60, set(self.SERVERS[4:7]))
+        later = set(self.SERVERS[:2])
+        self.until(60, later)
+        self.assertFalse(self.gathering.is_blocked)
+        self.assertEqual(self.until(60, later), later)
+
+    def test_none_answers(self) -> None:
+        """Where none answers, it is blocked, and few requests go out; the first answer is heard."""
+        self.until(60, set())
+        self.assertTrue(self.gathering.is_blocked)
+        sent = 0
+        for _ in range(10):
+            self.until(1, set())
+            sent += len(self.requests())
+        self.assertLessEqual(sent, 10 * (MAX_SERVERS + MAX_SPARES))
+        self.until(3, {self.SERVERS[6]})
+        self.assertFalse(self.gathering.is_blocked)
 
 
 class AnswerTests(GatheringCase):

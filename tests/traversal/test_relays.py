@@ -8,9 +8,10 @@ from p2pchat.traversal.relays import RETRY_INTERVAL, RETRY_PAUSE, STAGGER, Bases
 from p2pchat.traversal.routes import Datagram, Route
 from p2pchat.traversal.turn import ALLOCATE, REFRESH
 from p2pchat.wire.documents import Candidate, CandidateType
+from p2pchat.wire.servers import parse_turn_url
 from tests.cases import each
 from tests.simulation.link import Link
-from tests.simulation.turn_server import PORT, TurnServer
+from tests.simulation.turn_server import PORT, TurnServer, rest_credentials
 from tests.traversal.outboxes import take
 from tests.traversal.relaying import (
     FIRST,
@@ -96,6 +97,22 @@ class WantTests(RelaysCase):
         end.want(blocked=True)
         self.assertEqual([when for when, _ in end.changes], [started])
         self.assertLess(self.allocated(end), 10 * LATENCY)
+
+    @each(UDP, TCP)
+    def test_several_addresses(self, url: str) -> None:
+        """Of a relay with several addresses each one is asked, one after the other."""
+        end = self.end(url)
+        (server,) = (parse_turn_url(one) for one in (url,))
+        dead = [("192.0.2.1", PORT), ("192.0.2.2", PORT)]
+        addresses = [*dead, (FIRST, PORT), (SECOND, PORT)]
+        credentials = rest_credentials(SECRET, self.wall_time() + 86_400)
+        end.relays.configure([(server, address) for address in addresses], credentials)
+        end.want()
+        spent = self.allocated(end)
+        self.assertLess(spent, 4 * STAGGER)
+        self.assertGreater(spent, 2 * STAGGER)
+        self.internet.run(10)
+        self.assertEqual((len(self.first.allocations), self.second.requests), (1, []))
 
     @each(UDP, TCP)
     def test_data(self, url: str) -> None:
