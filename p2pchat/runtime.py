@@ -12,10 +12,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, cast
 
 import attrs
 from twisted.internet.abstract import isIPAddress
+from twisted.internet.base import DelayedCall
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorSocket, IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
@@ -28,20 +30,64 @@ DISCARD = 9  # a port; which one doesn't matter where nothing is sent
 MAX_DATAGRAM = 8192  # bytes taken of one datagram, as listenUDP does
 
 
+def _steady_seconds() -> Callable[[], float]:
+    """
+    Return the reading of this machine's clock that nobody sets and that no suspend stops.
+
+    That is CLOCK_BOOTTIME of Linux and CLOCK_MONOTONIC of macOS and the BSDs; ``time.monotonic`` of
+    Python is such a clock on Windows, and what is left elsewhere.
+    """
+    for name in ("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"):
+        with suppress(AttributeError, OSError):
+            read = partial(time.clock_gettime, getattr(time, name))
+            read()
+            return read
+    return time.monotonic
+
+
+steady_seconds: Callable[[], float] = _steady_seconds()
+
+
+def steady(reactor: IReactorTime) -> None:
+    """
+    Let a reactor count by the steady clock from now on, if it goes by the wall clock.
+
+    Twisted's reactors do: whoever sets the clock back by an hour would have every timer come an
+    hour late.  Timers of our own beside the reactor's would leave those of twisted.web, of
+    endpoints and of ``ClientService`` where they are, so that ``reactor.seconds`` itself is
+    replaced.  It goes on from what the wall clock said: calls that wait already come when they
+    are due, and whoever took it for the time of day finds it right unless that was set.  A
+    suspend counts, though the reactor's poll sleeps through it: what became due comes with the
+    next timer, which is never more than a second away where a peer or a registry runs.
+    """
+    if getattr(reactor, "seconds", None) is not time.time:  # an endpoint string is checked on None
+        return
+    begun: float = time.time() - steady_seconds()
+
+    def seconds() -> float:
+        return begun + steady_seconds()
+
+    reactor.seconds = seconds  # type: ignore[method-assign]
+    for call in reactor.getDelayedCalls():
+        if isinstance(call, DelayedCall):
+            call.seconds = seconds  # by which it is reset
+
+
 @implementer(IReactorTime)
 @attrs.frozen
 class MonotonicClock:
     """
-    A reactor's timers beside a clock that nobody sets.
-
-    ``reactor.seconds()`` is the wall clock: when it jumps, timeouts would jump with it.
+    A reactor's timers, made steady, beside a clock that nobody sets and no suspend stops.
     """
 
     _reactor: IReactorTime
 
+    def __attrs_post_init__(self) -> None:
+        steady(self._reactor)
+
     def seconds(self) -> float:
         """Return seconds from an arbitrary start."""
-        return time.monotonic()
+        return steady_seconds()
 
     def callLater(
         self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object
@@ -105,7 +151,7 @@ class Runtime:
     Network, time and randomness.
 
     :ivar reactor: provides ``IReactorUDP`` and ``IReactorTCP`` and resolves names.
-    :ivar clock: a monotonic ``IReactorTime``.
+    :ivar clock: a steady ``IReactorTime``: nobody sets it, and a suspend counts.
     :ivar wall_time: seconds since 1970, for documents and for people.
     :ivar random_bytes: that many bytes which nobody can guess.
     :ivar interface_addresses: the IP addresses of this machine, those of IPv4 first.
@@ -203,7 +249,11 @@ def source_address(host: str) -> str:
 
 
 def real_runtime(reactor: Any) -> Runtime:
-    """Return the runtime of a real program on this reactor."""
+    """
+    Return the runtime of a real program on this reactor.
+
+    The reactor counts by a steady clock from then on: :func:`steady`.
+    """
     return Runtime(
         reactor,
         MonotonicClock(reactor),

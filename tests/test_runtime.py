@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import ip_address
 
 import attrs
+from twisted.internet import reactor
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import DatagramProtocol
@@ -12,7 +14,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.runtime import MonotonicClock, cancel, interface_addresses, listen_udp, real_runtime
+from p2pchat.runtime import (
+    MonotonicClock,
+    cancel,
+    interface_addresses,
+    listen_udp,
+    real_runtime,
+    steady,
+    steady_seconds,
+)
 from p2pchat.wire.addresses import ANY_IPV6
 from tests.simulation.internet import Internet
 
@@ -42,6 +52,55 @@ class MonotonicClockTests(SynchronousTestCase):
         self.reactor.advance(3600.0)
         self.assertLess(self.clock.seconds() - before, 60)
         self.assertGreaterEqual(self.clock.seconds(), before)
+
+
+class WallReactor(Clock):
+    """A reactor that goes by the wall clock, as Twisted's do, and doesn't run."""
+
+    seconds = staticmethod(time.time)
+
+
+class SteadyTests(SynchronousTestCase):
+    """Reactors that count by the wall clock."""
+
+    def test_reactor(self) -> None:
+        """The reactor of a real program counts by the steady clock, and goes on from the time."""
+        steady(reactor)
+        self.assertIsNot(reactor.seconds, time.time)
+        before, began = reactor.seconds(), steady_seconds()
+        self.assertApproximates(before, time.time(), 60.0)  # nobody sets clocks in this test
+        self.assertApproximates(reactor.seconds() - before, steady_seconds() - began, 1.0)
+
+    def test_once(self) -> None:
+        """Whoever asks again changes nothing."""
+        made = WallReactor()
+        MonotonicClock(made)
+        seconds = made.seconds
+        real_runtime(made)
+        self.assertIs(made.seconds, seconds)
+
+    def test_other_clocks(self) -> None:
+        """A reactor with a clock of its own, as those of tests, keeps it."""
+        clock = Clock()
+        clock.advance(5.0)
+        steady(clock)
+        self.assertEqual(clock.seconds(), 5.0)
+
+    def test_waiting_calls(self) -> None:
+        """Calls that waited already are due when they were, and are reset by the steady clock."""
+        made = WallReactor()
+        call = made.callLater(100.0, list)
+        due = call.getTime()
+        steady(made)
+        self.assertEqual(call.getTime(), due)
+        call.reset(50.0)
+        self.assertApproximates(call.getTime() - made.seconds(), 50.0, 1.0)
+
+    def test_suspend(self) -> None:
+        """The clock counts while the machine is suspended, where the system has such a clock."""
+        if hasattr(time, "CLOCK_BOOTTIME"):
+            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+            self.assertApproximates(steady_seconds(), now, 1.0)
 
 
 class CancelTests(SynchronousTestCase):
