@@ -8,6 +8,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
       ├── receipts ── one for many lines that come together
       └── peer_session ── everything with one peer; session_state holds it
             ├── stages ── the table of stages, and the values that leave a session
+            ├── path_loss ── whether a path is lost, or has only become slow
             ├── approval ── whose yes a call has
             ├── call ── offers, ringing, refusals, retries
             ├── live_link ── the link of now over the path of now

@@ -79,15 +79,16 @@ class ConnectionLog:
             )
         )
 
-    def path_lost(self, reason: str, now: float) -> None:
-        """Tell that a new path is looked for."""
-        self.began = now
+    def path_lost(self, reason: str, since: float) -> None:
+        """Tell that a new path is looked for, and since when."""
+        self.began = since
         self.happened(events.PathLost, reason)
 
-    def renamed(self, name: str) -> None:
-        """Tell that the peer calls itself otherwise now."""
-        before, self.name = self.name, name
-        self.happened(events.Renamed, name, before)
+    def take_name(self, name: str, is_used: bool) -> None:
+        """Take what the peer calls itself; a change of a name in use is told."""
+        before, self.name = self.name, name or self.name
+        if is_used and before and self.name != before:
+            self.happened(events.Renamed, name, before)
 
     def disconnected(
         self, reason: str, undelivered: int, ours: bool, explanation: str = ""
@@ -103,6 +104,10 @@ class ConnectionLog:
         why = explanation.partition("; ")[0]  # the report has the rest
         self.ending = Ending(reason, ours, False, why)
         self.happened(events.CallFailed, reason, explanation, ours, undelivered, summary)
+
+    def ended(self, reason: str) -> None:
+        """Note that our side ended a call that wasn't accepted; the person knows."""
+        self.ending = Ending(reason, ours=True, conversation=False)
 
     def offer_ended(self, reason: str, is_quiet: bool) -> None:
         """Tell that an offer is gone that waited."""

@@ -104,9 +104,9 @@ class Control:
         self.conversation.link_ended()
         self._liveness.link_ended()
 
-    def path_changed(self, now: float) -> None:
-        """Measure anew: the round-trip time was another path's."""
-        self._liveness.path_changed(now)
+    def path_changed(self, now: float, rtt: float = 0.0) -> None:
+        """Measure anew, from what its checks measured: the round-trip time was another path's."""
+        self._liveness.path_changed(now, rtt)
 
     def beat(self, now: float) -> None:
         """Send a heartbeat; called at a fixed rhythm while the link is open."""

@@ -32,11 +32,11 @@ from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.receipts import Receipts
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
 from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams, OfAttempt
+from p2pchat.traversal.attempt_events import PathMoved, RoundEnded, SizeProbed
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.own_addresses import Rerouting
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.traversal.punching import PathMoved, RoundEnded, SizeProbed
 from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, RELAYS, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
@@ -378,8 +378,8 @@ class Endpoint:
                 session.receive_link_datagrams(datagrams, now)
             case PathMoved(ufrag, path):
                 session.path_moved(ufrag, path, now)
-            case RoundEnded(ufrag, succeeded):
-                session.round_ended(ufrag, succeeded, now)
+            case RoundEnded():
+                session.round_ended(event, now)
             case SizeProbed():
                 pass  # nobody asks for one yet
 

@@ -29,12 +29,14 @@ from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.streams import BACKLOG, Reader, Streams, Writer
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.round_trips import bounded
 from p2pchat.traversal.routes import PORTION, Datagram
 from p2pchat.wire import messages
 from p2pchat.wire.framing import encode_frames
 from p2pchat.wire.messages import Credit, Opening, StreamRefusal
 
-REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made
+REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made, ...
+REVIVAL_RTTS, LONGEST_REVIVAL = 4, 20.0  # ... or so many round trips; seconds at most
 SLOT = 0.001  # seconds in which ...
 FRAMES = 512  # frames are looked at: some ms of work; others and their lines come between
 FRAME_WORK = 4096  # bytes that count as a frame where one is longer
@@ -129,22 +131,24 @@ class LiveLink:
             self._introduced = None
         if self._link is not None:
             self._link.rtt = path.rtt
+        self.control.path_changed(now, path.rtt)
         self.verified(now)
-        self.control.path_changed(now)
         self.control.beat(now)  # a PING makes QUIC send again on the new path at once
 
     def verified(self, now: float) -> None:
         """The path of now was found to carry datagrams."""
         if self._link is not None:
+            self._link.rtt = self.control.rtt or self._link.rtt
             self._link.wake(now)
 
-    def probe(self, now: float, was_lost: bool = False) -> None:
+    def probe(self, now: float, was_lost: bool = False, rtt: float = 0.0) -> None:
         """
         The path is about to change: the link must be heard on the new one.
 
         :param was_lost: whether nothing came over the one before any more.
+        :param rtt: of the new path in seconds.
         """
-        self._silent_at = now + REVIVAL
+        self._silent_at = now + bounded(REVIVAL, REVIVAL_RTTS * rtt, LONGEST_REVIVAL)
         if was_lost and self._link is not None:
             self._link.path_lost()
 

@@ -18,6 +18,7 @@ import attrs
 
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.round_trips import RTT_WEIGHT
 from p2pchat.wire.messages import Ping, Pong
 
 SUSPICION = 0.4  # seconds without an answer before the path is checked, and ...
@@ -26,7 +27,6 @@ SUSPICION_BACKOFF = 2.0  # each check of the path waits that many times longer t
 MAX_SUSPICION = 15.0  # seconds, longest wait between two checks of the path
 SILENT_BEATS = 3
 MAX_PONGS = 8  # newest PINGs of theirs that will be answered; SILENT_BEATS of them suffice
-RTT_WEIGHT = 0.125  # of a new measurement, RFC 6298 section 2
 
 
 @attrs.define(eq=False)
@@ -56,9 +56,9 @@ class Liveness:
         self._ping_due, self._line_sent_at = False, None
         self._suspect_at, self._suspicion = None, SUSPICION
 
-    def path_changed(self, now: float) -> None:
-        """Measure anew: the round-trip time was another path's."""
-        self.rtt, self._measured_from = 0.0, now
+    def path_changed(self, now: float, rtt: float = 0.0) -> None:
+        """Measure anew, from what its checks measured: the round-trip time was another path's."""
+        self.rtt, self._measured_from = rtt, now
 
     # -- what goes out
 
@@ -192,6 +192,10 @@ class IdleTracker:
         """Something came over the link."""
         self._heard_at, self._suspected_at = now, None
 
+    def has_heard(self, since: float) -> bool:
+        """Tell whether anything came since then."""
+        return self._heard_at is not None and self._heard_at >= since
+
     def suspected(self, now: float) -> None:
         """Something should have been answered by now."""
         if self._suspected_at is None:
@@ -208,6 +212,10 @@ class IdleTracker:
         """The path gives no answer any more."""
         idle = 0.0 if self._suspected_at is None else self._idle(self._suspected_at)
         self._lost = (idle, now)
+
+    def revived(self) -> None:
+        """The path was only slow."""
+        self._lost = None
 
     def found(self, now: float) -> None:
         """There is a path again."""

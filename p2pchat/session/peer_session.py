@@ -31,9 +31,9 @@ from p2pchat.session import control
 from p2pchat.session import conversation as talk
 from p2pchat.session.approval import RETRY_PATIENCE, By
 from p2pchat.session.call import Call, DeliveryFailure
-from p2pchat.session.connection_report import Ending
 from p2pchat.session.link import Link, LinkEnded
 from p2pchat.session.live_link import RuleBroken, StreamRefused
+from p2pchat.session.path_loss import BUSY
 from p2pchat.session.session_state import SessionState
 from p2pchat.session.stages import (
     TRANSITIONS,
@@ -43,9 +43,11 @@ from p2pchat.session.stages import (
     SessionOutcome,
     Stage,
 )
+from p2pchat.traversal.attempt_events import RoundEnded
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
+from p2pchat.traversal.round_trips import bounded
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import messages
 from p2pchat.wire.documents import CandidateType, Offer, PeerDocument, Refusal
@@ -53,7 +55,8 @@ from p2pchat.wire.documents import CandidateType, Offer, PeerDocument, Refusal
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
 RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
 IMPROVE_INTERVAL = 10.0  # seconds from one search for a way off the relay to the next
-LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it
+LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it, ...
+LINGERING_RTTS, LONGEST_LINGERING = 3, 10.0  # ... or so many round trips; seconds at most
 
 
 @attrs.define(eq=False)
@@ -93,7 +96,7 @@ class PeerSession(SessionState):
         """Decline the offer that waits."""
         if self.stage is Stage.OFFERED:
             self._call.cancel("declined")
-            self.log.ending = Ending("declined", ours=True, conversation=False)
+            self.log.ended("declined")
             self._enter(Stage.ENDED)
         self._drain(now)
 
@@ -178,7 +181,7 @@ class PeerSession(SessionState):
         if self.stage in {Stage.OFFERED, Stage.ANSWERING} and not self._call.is_over:
             self._call.withdraw()
             self.approval.end()
-            self.log.ending = Ending("busy", ours=True, conversation=False)
+            self.log.ended("busy")
             self._end("busy", now)
         self._send_document(Refusal(offer.session, "busy"))
 
@@ -210,11 +213,7 @@ class PeerSession(SessionState):
 
     def _take_username(self, name: str) -> None:
         """Take the name by which the peer calls itself; a change of one in use is told."""
-        is_used = self.is_conversing or self.approval.by is not By.NOBODY
-        if name and self.name and name != self.name and is_used:
-            self.log.renamed(name)
-        elif name:
-            self.log.name = name
+        self.log.take_name(name, self.is_conversing or self.approval.by is not By.NOBODY)
 
     def _answer(self, call: Call, now: float) -> None:
         call.has_priority = self.approval.has_priority
@@ -281,19 +280,29 @@ class PeerSession(SessionState):
             self._use(path, now)
         self._drain(now)
 
-    def round_ended(self, ufrag: str, succeeded: bool, now: float) -> None:
+    def round_ended(self, ended: RoundEnded, now: float) -> None:
         """A round of checks of an attempt ended."""
+        ufrag, succeeded = ended.ufrag, ended.succeeded
         if not succeeded and ufrag == self._call.ufrag:
             if self.path is None:  # its link never had one, and has no say in the next attempt
                 self.link.close("no check got through", now)
             self._call.round_failed(now)
         if ufrag == self._ufrag:
             if succeeded:
-                self.link.verified(now)
-                self._learn(now)
+                self._verified(ended.rtt, now)
+            elif self._loss.spares(self.link.idle.has_heard(ended.began), now):
+                self._check_path(now)
             else:
-                self._rescue("checks on the path get no answer", now)
+                self._rescue("checks on the path get no answer", now, is_certain=False)
         self._drain(now)
+
+    def _verified(self, rtt: float, now: float) -> None:
+        """Checks on the path were answered."""
+        self._loss.checks_answered(rtt, now)
+        self.link.verified(now)
+        self._learn(now)
+        if self.stage is Stage.RESCUING:
+            self.link.control.beat(now)  # is the link there, too?
 
     def receive_link_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Take QUIC datagrams that came over a route of its attempt."""
@@ -315,6 +324,7 @@ class PeerSession(SessionState):
         self.link.handle_timer(now)
         if self._until is not None and now >= self._until:
             self._time_is_up(now)
+        self._loss.handle_timer(now)
         if self.link.is_silent(now):
             self._link_lost("the link stayed silent on its new path", now)
         self._drain(now)
@@ -334,7 +344,7 @@ class PeerSession(SessionState):
 
     def get_timer(self) -> float | None:
         """Return the earliest deadline."""
-        return earliest(self._until, self.link.get_timer(), self._call.get_timer())
+        return earliest(self._until, self._loss.due, self.link.get_timer(), self._call.get_timer())
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes over the path."""
@@ -368,8 +378,8 @@ class PeerSession(SessionState):
                 self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
             case LinkEnded(error):
                 self._link_ended(error, now)
-            case control.Opened(username):
-                self._greeted(username)
+            case control.Opened(username) if self.stage is not Stage.CLOSING:
+                self._take_username(username)
             case talk.Introduced(is_new):
                 self._opened(is_new, now)
             case control.Answered():
@@ -429,13 +439,10 @@ class PeerSession(SessionState):
         self.log.begin(now)
         self._call = self._new_call(0, False, None)
 
-    def _greeted(self, username: str) -> None:
-        if self.stage is not Stage.CLOSING:
-            self._take_username(username)
-
     def _opened(self, is_new: bool, now: float) -> None:
         if self.stage is Stage.CLOSING:
             return
+        self._loss.confirm()
         self.approval.returned()
         self.link.idle.found(now)
         resumed = self.is_conversing and not is_new
@@ -447,15 +454,19 @@ class PeerSession(SessionState):
         self.link.heard()
         if self.stage is Stage.RESCUING:
             self._enter(Stage.OPEN)
-            self.link.idle.found(now)
             self._call.cancel("cancelled")
-            self.log.connected(True, self.link.key_exchange, now)
+            if self._loss.end(now):
+                self.link.idle.revived()
+                self.log.note("the path was only slow", now)
+            else:
+                self.link.idle.found(now)
+                self.log.connected(True, self.link.key_exchange, now)
 
     def _remote_disconnected(self, reason: str, detail: str, now: float) -> None:
         self.log.note(f"they ended it: {reason} {detail}".rstrip(), now)
         self._tell_end(reason if reason in messages.REASONS else "left", detail)
         if self.stage is not Stage.CLOSING:
-            self._enter(Stage.CLOSING, now + LINGERING)  # to confirm what is being read
+            self._enter(Stage.CLOSING, now + self._lingering)  # to confirm what is being read
 
     def _rule_broken(self, explanation: str, now: float) -> None:
         if self.stage is not Stage.CLOSING:
@@ -466,7 +477,11 @@ class PeerSession(SessionState):
     def _close(self, reason: str, detail: str, now: float) -> None:
         """Say DISCONNECT, and give it time to arrive."""
         self.link.control.leave(reason, detail)
-        self._enter(Stage.CLOSING, now + LINGERING)
+        self._enter(Stage.CLOSING, now + self._lingering)
+
+    @property
+    def _lingering(self) -> float:
+        return bounded(LINGERING, LINGERING_RTTS * self.rtt, LONGEST_LINGERING)
 
     def _left(self, now: float) -> None:
         """The goodbye has arrived, or had its time."""
@@ -484,12 +499,17 @@ class PeerSession(SessionState):
         if self._ufrag != self._call.ufrag:
             self._context.agent.forget(self._ufrag)
         self._ufrag = self._call.ufrag
+        self.link.idle.found(now)
+        if ready.continues and self.path is not None and self.path.route == ready.path.route:
+            self._loss.found_anew()
+        else:
+            self._loss.confirm()
         self.link.path = None
         if not self.link:  # an attempt makes one
             self._link_lost("the link ended before there was a path", now)
             return
         if ready.continues:
-            self.link.probe(now, self.stage is Stage.RESCUING)
+            self.link.probe(now, self.stage is Stage.RESCUING, ready.path.rtt)
         self._use(ready.path, now)
 
     def _agreed(self, agreed: calls.Agreed, now: float) -> None:
@@ -513,7 +533,8 @@ class PeerSession(SessionState):
     def _use(self, path: Path, now: float) -> None:
         """Send over this path from now on, and say so."""
         self.link.use(path, now)
-        self.log.path_found(path, now)
+        if self._loss.due is None:  # else it is the one that was lost, or wasn't
+            self.log.path_found(path, now)
 
     def _learn(self, now: float) -> None:
         """The checks of a round are over, and the path holds: remember what made it."""
@@ -557,13 +578,17 @@ class PeerSession(SessionState):
         else:
             self._attempt_failed("no-path", explanation, explanation, now)
 
-    def _rescue(self, explanation: str, now: float) -> None:
+    def _rescue(self, explanation: str, now: float, is_certain: bool = True) -> None:
         """Look for a new path, keeping the link if the other side does."""
         if not (self._call.is_over and self.is_conversing):
             return
         if self.stage is Stage.OPEN:
             self._enter(Stage.RESCUING, now + RESCUE_PATIENCE)
-            self.log.path_lost(explanation, now)
+            if is_certain:
+                self._loss.begin(explanation, now)
+            else:
+                was_busy = self.link.idle.has_heard(now - BUSY)
+                self._loss.begin_quietly(explanation, self.rtt, was_busy, now)
             self._events.append(PathFailed(self.peer_id))
             self.link.idle.lost(now)
         self.log.note(explanation, now)
@@ -618,4 +643,5 @@ class PeerSession(SessionState):
     def _end(self, phrase: str, now: float) -> None:
         """Let everything go."""
         self._release(phrase, now)
+        self._loss.end(now)
         self._enter(Stage.ENDED)

@@ -21,6 +21,7 @@ from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.live_link import LiveLink
 from p2pchat.session.liveness import IdleTracker
+from p2pchat.session.path_loss import PathLoss
 from p2pchat.session.stages import CONVERSING, SHOWN, SessionContext, SessionOutcome, Stage
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
@@ -55,6 +56,7 @@ class SessionState:
     link: LiveLink = attrs.field(init=False)
     _ufrag: str = ""  # of the attempt that the path belongs to
     _until: float | None = None  # when the patience of WAITING, RESCUING or CLOSING ends
+    _loss: PathLoss = attrs.field(init=False)
     _failure: tuple[str, str, str] | None = None  # in WAITING: reason, explanation, summary
     _calls_again: bool = False  # in CLOSING: the person calls before the goodbye has arrived
     _failed_links: int = 0  # of this call
@@ -70,6 +72,7 @@ class SessionState:
             IdleTracker(context.agent.gathering.keepalive),
         )
         self.log = ConnectionLog(self.peer_id, self._name, self._events.append)
+        self._loss = PathLoss(self.log.path_lost)
         self._call = self._new_call(0, False, None)
 
     def _new_call(self, attempts: int, patient: bool, hint: PathHint | None) -> Call:

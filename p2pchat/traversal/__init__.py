@@ -13,7 +13,7 @@ Finding and keeping a path between two peers: pure state machines.
       │     └── turn ── one allocation
       │           ├── turn_permissions ── its permissions and channels
       │           └── stun_transactions ── its requests, signed and repeated
-      ├── punching ── rounds of checks of one attempt, and the path that they find
+      ├── punching ── rounds of checks of one attempt, and the path that they find; attempt_events
       │     ├── checks ── making, answering and judging a check
       │     ├── pairs ── candidate pairs, the checklist of them, and the path
       │     ├── size_probe ── what size of datagrams a pair carries
@@ -29,6 +29,7 @@ Finding and keeping a path between two peers: pure state machines.
     nat ── words for NAT behaviour (RFC 4787); gathering finds out which fit ours
     reachability ── addresses that may be contacted, by scope
     report ── what was tried, as values
+    round_trips ── what was measured, and the time limits that follow
     earliest ── which of several times comes first
 
 A machine gets the time and randomness as arguments.  What it has for its parent, datagrams and

@@ -30,6 +30,14 @@ from functools import partial
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.traversal.attempt_events import (
+    CheckDatagram,
+    PathMoved,
+    PunchingEvent,
+    RoundEnded,
+    RouteHeard,
+    SizeProbed,
+)
 from p2pchat.traversal.check_slots import CheckSlots
 from p2pchat.traversal.checks import MAX_PADDED, CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
@@ -47,16 +55,7 @@ from p2pchat.traversal.port_guessing import (
     GuessingBudget,
     target,
 )
-from p2pchat.traversal.punching import (
-    AttemptPhase,
-    CheckDatagram,
-    PathMoved,
-    Punching,
-    PunchingEvent,
-    RoundEnded,
-    RouteHeard,
-    SizeProbed,
-)
+from p2pchat.traversal.punching import AttemptPhase, Punching
 from p2pchat.traversal.relays import BasesChanged, Relays, RelaysEvent, StreamChange
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route, RouteTable
@@ -179,6 +178,7 @@ class Agent:
         hint: PathHint | None = None,
         has_priority: bool = False,
         peer_id: str = STRANGERS,
+        trip: float = 0.0,
         flight: tuple[bytes, ...] = (),
     ) -> Punching:
         """
@@ -189,6 +189,7 @@ class Agent:
         :param hint: how this peer was reached last.
         :param has_priority: whether the peer is a contact, or our person called or accepted it.
         :param peer_id: whom it is to reach.
+        :param trip: see :class:`p2pchat.traversal.punching.Punching`.
         :param flight: datagrams of a link that follow the first checks to the likeliest addresses.
         """
         bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
@@ -204,6 +205,7 @@ class Agent:
             self._slots,
             remote_nat,
             hint,
+            trip,
             flight=flight,
             outbox=self._outbox,
             counts_as=peer_id if has_priority else STRANGERS,
@@ -380,7 +382,10 @@ class Agent:
             return self._receive_check(ufrag, message, route, now)
         if self.gathering.receive_response(message, route.address):
             return not route.is_relayed  # nobody was asked from a relay
-        return any(one.receive_response(message, route, now) for one in self._checking())
+        asked = self._checking()
+        late = self._attempts.get(self._routes.owner(route) or "")  # its round may be over
+        asked += [late] if late is not None and late not in asked else []
+        return any(one.receive_response(message, route, now) for one in asked)
 
     def _checking(self) -> list[Punching]:
         return [self._attempts[ufrag] for ufrag in self._slots.checking]
@@ -455,7 +460,7 @@ class Agent:
         if not self._slots.is_awaited:
             return
         for ufrag in self._slots.expire(now):
-            self._attempts[ufrag].slot_timed_out()
+            self._attempts[ufrag].slot_timed_out(now)
         if self._slots.is_pressed:
             any(attempt.free_slot(now) for attempt in self._checking())
         while (next_one := self._slots.next()) is not None:

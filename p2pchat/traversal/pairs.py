@@ -22,6 +22,7 @@ from p2pchat.wire.documents import Candidate, CandidateType
 
 MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
 RESEND_AFTER = (0.02, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15, 0.2, 0.25)  # seconds, the last repeats
+MANY_SENDS, SLOW_RESEND = 30, 1.0  # after so many, six seconds, a round is a long one: seconds
 RELAY_WAIT = 0.5  # seconds before a candidate is checked from our relay: its own side is to check
 # our relayed address first.  Else our check is a stranger's packet to its NAT, which no low TTL can
 # stop here; a Linux NAT without a firewall would then map later datagrams to another port.
@@ -95,6 +96,7 @@ class Pair:
         """Note that a check went out."""
         self.first_sent = now if self.first_sent is None else self.first_sent
         wait = RESEND_AFTER[min(self.sends, len(RESEND_AFTER) - 1)]
+        wait = SLOW_RESEND if self.sends >= MANY_SENDS else wait
         self.sends, self.checks_sent, self.due = self.sends + 1, self.checks_sent + 1, now + wait
 
     def check_answered(self, rtt: float, round_started: float, now: float) -> None:

@@ -21,6 +21,11 @@ a new address, verify it or move it::
        └─ none in time ─▶ FAILED ◀─ over, without ┘
     COMPLETED, FAILED ─ a round is asked for, and a slot ─▶ CHECKING
 
+A first round has FIRST_ROUND, or as many round trips over the registry as the answer and the checks
+need; a later one LATER_ROUND, or as long as the path in use has taken lately, and twice that after
+each failure.  Answers to checks of a round that is over are taken, for LATE seconds: where the path
+has only become slower, they end the failure.
+
 A round begins when there is a slot for it (:mod:`p2pchat.traversal.check_slots`); until then the
 attempt goes on as before.  A check that the limits don't let out (:attr:`Punching.may_send`) is not
 made, and is due again RETRY_DELAY later.
@@ -48,6 +53,14 @@ from enum import Enum
 import attrs
 
 from p2pchat.traversal import checks
+from p2pchat.traversal.attempt_events import (
+    CheckDatagram,
+    PathMoved,
+    PunchingEvent,
+    RoundEnded,
+    RouteHeard,
+    SizeProbed,
+)
 from p2pchat.traversal.check_slots import CheckSlots
 from p2pchat.traversal.checks import MAX_PADDED, MAX_RESPONSE, Check, CheckCredentials
 from p2pchat.traversal.earliest import earliest
@@ -56,6 +69,7 @@ from p2pchat.traversal.pairs import Checklist, Pair, Path
 from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.port_guessing import GuessingRun
 from p2pchat.traversal.report import GuessingReport, PairReport, milliseconds
+from p2pchat.traversal.round_trips import TRIPS, RoundTrips, bounded
 from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram, Route
 from p2pchat.traversal.selection import select
 from p2pchat.traversal.send_budget import STRANGERS
@@ -66,10 +80,15 @@ from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 
 LOW_TTL = 4  # hops; passes two boxes of our own and reaches nobody three routers away
-LOW_TTL_PHASE = 0.5  # seconds; the other side has begun, or never will
-FIRST_ROUND = 5.0  # seconds; the most that an attempt's first round takes
-LATER_ROUND = 1.2  # seconds; the most that each later one takes
-SETTLING = 0.3  # seconds that a round goes on after its first valid direct pair, for a better one
+LOW_TTL_PHASE = 0.5  # seconds, where the answer comes sooner; then the other side has begun
+FIRST_ROUND = 5.0  # seconds; the most that an attempt's first round takes, where trips are short
+LATER_ROUND = 1.2  # seconds; the most that each later one takes, where trips are short
+LONGEST_ROUND = 30.0  # seconds; round trips that are longer than a third of it are a lost cause
+BACKOFFS = 3  # times that a later round that failed doubles the next, ...
+REMEMBERED = 30.0  # ... seconds for which it does
+LATE = 10.0  # seconds after a check that its answer is taken; the path has it in a queue
+SETTLING = 0.3  # seconds that a round goes on after its first valid direct pair, for a better one;
+# in the first round long enough for the answer to the nomination, too
 IMPROVE_INTERVAL = 5.0  # seconds between two rounds that checks of the other side begin while our
 # path is relayed: it looks for a direct one
 RETRY_DELAY = 0.05  # seconds until a check that the limits held back is due again
@@ -83,57 +102,6 @@ class AttemptPhase(Enum):
     CHECKING = "checking"  # a round is on
     COMPLETED = "completed"  # the last round ended with a valid pair
     FAILED = "failed"  # it ended without one
-
-
-@attrs.frozen
-class CheckDatagram:
-    """A check of an attempt, or an answer to one, is to be sent."""
-
-    ufrag: str
-    datagram: Datagram
-
-
-@attrs.frozen
-class RouteHeard:
-    """
-    An authentic check came over a route, or, where it is ``validated``, a response to ours.
-
-    :ivar wanted: packets sent before that the other side wanted, as the response shows.
-    """
-
-    ufrag: str
-    route: Route
-    validated: bool
-    wanted: int = 0
-
-
-@attrs.frozen
-class PathMoved:
-    """An attempt selected a path."""
-
-    ufrag: str
-    path: Path
-
-
-@attrs.frozen
-class RoundEnded:
-    """A round of an attempt ended; ``succeeded`` says whether with a valid pair."""
-
-    ufrag: str
-    succeeded: bool
-
-
-@attrs.frozen
-class SizeProbed:
-    """It was found out whether a route carries datagrams with this many bytes of UDP payload."""
-
-    ufrag: str
-    route: Route
-    size: int
-    is_carried: bool
-
-
-PunchingEvent = CheckDatagram | RouteHeard | PathMoved | RoundEnded | SizeProbed
 
 
 @attrs.frozen
@@ -166,6 +134,7 @@ class Punching:
     :ivar counts_as: what the limits count what it sends as (:mod:`p2pchat.traversal.send_budget`).
     :ivar remote_nat: what the other side says of its NAT.
     :ivar hint: how this peer was reached last.
+    :ivar trip: seconds that a document and its answer take over the registry, 0 while unknown.
     :ivar may_send: takes where a packet is to go, and its bytes of payload; tells whether it may.
     :ivar flight: datagrams that follow the first check to each address of ``flight_to``.
     :ivar flight_to: two of the other side's addresses at most
@@ -188,6 +157,7 @@ class Punching:
     slots: CheckSlots = attrs.Factory(CheckSlots)
     remote_nat: NatTraits = attrs.Factory(NatTraits)
     hint: PathHint | None = None
+    trip: float = 0.0
     may_send: Callable[[Route, int, float], bool] = lambda _route, _octets, _now: True
     flight: tuple[bytes, ...] = ()
     flight_to: set[Address] = attrs.Factory(set)
@@ -209,6 +179,9 @@ class Punching:
     _round_started: float = 0.0
     _round_ends: float = 0.0
     _round_length: float = FIRST_ROUND
+    _trips: RoundTrips = attrs.Factory(RoundTrips)  # of the path in use
+    _failures: int = 0  # rounds in a row
+    _failed_at: float = 0.0
     _low_ttl_until: float = 0.0
     _select_at: float | None = None
     _wanted_size: int = 0  # bytes that the path in use is to be probed with
@@ -229,8 +202,8 @@ class Punching:
 
         :param low_ttl: whether this side checks before the other can have begun.
         """
-        self._low_ttl_until = now + LOW_TTL_PHASE if low_ttl else now
-        self._ask_for_round(now, FIRST_ROUND)
+        self._low_ttl_until = now + max(LOW_TTL_PHASE, self.trip) if low_ttl else now
+        self._ask_for_round(now, bounded(FIRST_ROUND, TRIPS * self.trip, LONGEST_ROUND))
         self.add_candidates(candidates, now)
 
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
@@ -262,9 +235,10 @@ class Punching:
     def check_again(self, now: float) -> None:
         """Verify every known pair; ends with a path, the same or another, or in failure."""
         is_on = self.phase is AttemptPhase.CHECKING
-        if is_on and (self.path is None or now - self._round_started < LATER_ROUND):
+        length = self._later_round(now)
+        if is_on and (self.path is None or now - self._round_started < length):
             return
-        self._ask_for_round(now, LATER_ROUND)
+        self._ask_for_round(now, length)
         self.handle_timer(now)
 
     def probe_size(self, size: int, now: float) -> None:
@@ -306,6 +280,12 @@ class Punching:
 
     # -- rounds
 
+    def _later_round(self, now: float) -> float:
+        """Return the seconds that a later round may take."""
+        is_recent = now - self._failed_at < REMEMBERED
+        backoff = 2.0 ** min(self._failures, BACKOFFS) if is_recent else 1.0
+        return min(self._trips.limit(LATER_ROUND, LONGEST_ROUND) * backoff, LONGEST_ROUND)
+
     def _ask_for_round(self, now: float, length: float) -> None:
         """Ask for a slot; the round begins at once if there is one, else when there is."""
         self._round_length = length
@@ -316,13 +296,13 @@ class Punching:
         """Begin the round that a slot was asked for."""
         self.phase, self._select_at = AttemptPhase.CHECKING, None
         self._round_started, self._round_ends = now, now + self._round_length
-        self._sent.clear()
+        self._forget_checks(now)
         self.checklist.begin_round(now)
 
-    def slot_timed_out(self) -> None:
+    def slot_timed_out(self, now: float) -> None:
         """Fail: the first round had no slot in time."""
         if self.phase is AttemptPhase.QUEUED:
-            self._end_round()
+            self._end_round(now)
 
     def free_slot(self, now: float) -> bool:
         """End a round that has a valid pair, for attempts that wait; tells whether it did."""
@@ -330,18 +310,34 @@ class Punching:
         is_on = self.phase is AttemptPhase.CHECKING
         if not is_on or not had_its_time or not self._valid_pairs():
             return False
-        self._end_round()
+        self._end_round(now)
         return True
 
-    def _end_round(self) -> None:
+    def _end_round(self, now: float) -> None:
         self.slots.leave(self.ufrag)
-        succeeded = bool(self._valid_pairs())
-        self.phase = AttemptPhase.COMPLETED if succeeded else AttemptPhase.FAILED
         self.first_round_over = True
         self._stop_guessing()
-        self._sent.clear()
+        self._forget_checks(now)
         self.checklist.end_round()
-        self.outbox.append(RoundEnded(self.ufrag, succeeded))
+        succeeded = bool(self._valid_pairs())
+        self._failures = 0 if succeeded else self._failures + 1
+        self._failed_at = now
+        self._conclude(succeeded)
+
+    def _conclude(self, succeeded: bool) -> None:
+        """Say what came of the round that is over."""
+        self.phase = AttemptPhase.COMPLETED if succeeded else AttemptPhase.FAILED
+        pair, began = self._pair_in_use(), self._round_started
+        rtt = pair.rtt if pair is not None and pair.is_valid(began) else 0.0
+        self.outbox.append(RoundEnded(self.ufrag, succeeded, began, rtt))
+
+    def _forget_checks(self, now: float) -> None:
+        """Take no answers any more to what is too old, or was to measure a size."""
+        self._sent = {
+            one: sent
+            for one, sent in self._sent.items()
+            if sent.probe is None and now - sent.at < LATE
+        }
 
     def _is_over(self, now: float) -> bool:
         """Tell whether the round has had its time, and no probe goes on."""
@@ -390,12 +386,20 @@ class Punching:
         if self.phase is AttemptPhase.FAILED or (
             self.phase is AttemptPhase.COMPLETED and self._calls_for_round(is_new, now)
         ):
-            self._ask_for_round(now, LATER_ROUND)
+            self._ask_for_round(now, self._later_round(now))
+        if is_new and self.path is None:
+            self._wait_for_answer(now)
         if is_new and not pair.is_valid(self._round_started):
             pair.due = now
         if self._nominated == source and pair.is_valid(self._round_started):
             self._select(now)
         self.handle_timer(now)
+
+    def _wait_for_answer(self, now: float) -> None:
+        """Let the first round go on: their check took so long that ours may have to come yet."""
+        longer = now + 2 * (now - self._round_started)
+        most = self._round_started + LONGEST_ROUND
+        self._round_ends = max(self._round_ends, min(longer, most))
 
     def _calls_for_round(self, is_new: bool, now: float) -> bool:
         """Whether a check begins a round of ours: from a new address, or for a direct path."""
@@ -428,14 +432,21 @@ class Punching:
         if self.checklist.pairs.get(source) is not pair:
             return True  # its relay is gone
         pair.nominating = pair.nominating and not sent.nominated
-        pair.check_answered(now - sent.at, self._round_started, now)
+        rtt = now - sent.at
+        pair.check_answered(rtt, self._round_started, now)
+        # What is late may have waited for somebody who slept; longer rounds will show.
+        if pair is self._pair_in_use() and sent.at >= self._round_started:
+            self._trips.measured(rtt)
         pair.local = self._local_type(source, stun.mapped_address(message))
         self._hear(source, True)
         self._take_probe(sent, checks.size(message), now)
         if not pair.is_relayed and self.phase is AttemptPhase.CHECKING:
             # What is still to come can only be a better direct pair.
-            self._round_ends = min(self._round_ends, now + SETTLING)
+            settling = SETTLING if self.first_round_over else max(SETTLING, 1.25 * rtt)
+            self._round_ends = min(self._round_ends, now + settling)
         self._select(now)
+        if self.phase is AttemptPhase.FAILED and self.path is not None:
+            self._conclude(True)  # late, and not lost
         self._begin_probe(now)  # sent as the timer is handled: our answers go out before it
         return True
 
@@ -479,7 +490,8 @@ class Punching:
         return None if self.path is None else self.checklist.pairs.get(self.path.route)
 
     def _use(self, pair: Pair, now: float) -> None:
-        self.method = self._method_of(pair)
+        self.method, self._trips = self._method_of(pair), RoundTrips()
+        self._trips.measured(pair.rtt)
         self._move(Path.of(pair))
         if self.controlling:  # a new number, so that an older nomination on its way doesn't count
             self._nomination += 1
@@ -524,7 +536,7 @@ class Punching:
             self._select_at = None
             self._select(now)
         if self._is_over(now):
-            self._end_round()
+            self._end_round(now)
             return
         for pair in self.checklist.due(now):
             self._check(pair, now)

@@ -74,6 +74,7 @@ class Network:
     The public internet, or the inside of one NAT.
 
     :ivar link: between any two nodes.
+    :ivar between: other links, by the addresses of the two nodes; for datagrams only.
     :ivar hops: routers between any two nodes.
     :ivar gateway: the NAT that everything unknown is sent through.
     """
@@ -81,6 +82,7 @@ class Network:
     def __init__(self, internet: Internet, prefix: str, link: Link, hops: int = 0) -> None:
         self.internet = internet
         self.link = link
+        self.between: dict[frozenset[str], Link] = {}
         self.hops = hops
         self.gateway: Nat | None = None
         self.nodes: dict[str, Node] = {}
@@ -133,7 +135,8 @@ class Network:
     ) -> None:
         """Let a datagram arrive at a node of this network, when the links have let it through."""
         internet = self.internet
-        transits: Sequence[float] = self.link.transits(internet.random)
+        link = self.between.get(frozenset((source[0], destination[0])), self.link)
+        transits: Sequence[float] = link.transits(internet.random)
         if node.link is not None:
             last = node.link
             transits = [t + more for t in transits for more in last.transits(internet.random)]

@@ -7,9 +7,10 @@ from random import Random
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.traversal.attempt_events import PathMoved, RoundEnded
 from p2pchat.traversal.checks import MAX_PADDED, CheckCredentials
 from p2pchat.traversal.pairs import Checklist, Path
-from p2pchat.traversal.punching import AttemptPhase, PathMoved, Punching, RoundEnded
+from p2pchat.traversal.punching import AttemptPhase, Punching
 from p2pchat.traversal.reachability import families
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.routes import Datagram, Route

@@ -16,12 +16,13 @@ from random import Random
 import attrs
 
 from p2pchat.traversal.agent import Agent, AgentEvent
+from p2pchat.traversal.attempt_events import PathMoved
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.port_guessing import PORTS
-from p2pchat.traversal.punching import PathMoved, Punching
+from p2pchat.traversal.punching import Punching
 from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun

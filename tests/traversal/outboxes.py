@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Protocol, TypeVar
 
-from p2pchat.traversal.punching import CheckDatagram, Punching
+from p2pchat.traversal.attempt_events import CheckDatagram
+from p2pchat.traversal.punching import Punching
 from p2pchat.traversal.routes import Datagram
 
 _Kind = TypeVar("_Kind")

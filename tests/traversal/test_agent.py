@@ -15,11 +15,12 @@ from p2pchat.traversal.agent import (
     Agent,
     LinkDatagrams,
 )
+from p2pchat.traversal.attempt_events import PathMoved, RoundEnded
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged, NetworkReturned
 from p2pchat.traversal.nat import NatTraits
-from p2pchat.traversal.punching import FIRST_ROUND, PathMoved, RoundEnded
+from p2pchat.traversal.punching import FIRST_ROUND
 from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.routes import CHAT_SOCKET
 from p2pchat.wire import stun

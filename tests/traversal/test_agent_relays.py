@@ -5,11 +5,12 @@ from __future__ import annotations
 from random import Random
 
 from p2pchat.traversal.agent import RELAY_DELAY, RELAY_GRACE, LinkDatagrams
+from p2pchat.traversal.attempt_events import PathMoved, RoundEnded
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.gathering import CandidatesChanged
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.path_hint import PathHint, PathMethod
-from p2pchat.traversal.punching import FIRST_ROUND, PathMoved, RoundEnded
+from p2pchat.traversal.punching import FIRST_ROUND
 from p2pchat.traversal.routes import RELAYS, Datagram
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate, CandidateType
 from tests.simulation.link import Link

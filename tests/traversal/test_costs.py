@@ -10,13 +10,14 @@ from types import FrameType
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.traversal.agent import Agent, LinkDatagrams, SocketsReleased
+from p2pchat.traversal.attempt_events import RoundEnded
 from p2pchat.traversal.check_slots import KEPT, LONGEST_WAIT, MAX_CHECKING
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.pairs import MAX_PAIRS
 from p2pchat.traversal.port_guessing import FIRST_PAUSE, LEAST, PROBES
-from p2pchat.traversal.punching import FIRST_ROUND, AttemptPhase, Punching, RoundEnded
+from p2pchat.traversal.punching import FIRST_ROUND, AttemptPhase, Punching
 from p2pchat.traversal.relays import KEPT_HOSTS, Relays
 from p2pchat.traversal.remote_candidates import MAX_AT_RELAY, MAX_KEPT
 from p2pchat.traversal.routes import CHAT_SOCKET, Datagram

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.punching import AttemptPhase, SizeProbed
+from p2pchat.traversal.attempt_events import SizeProbed
+from p2pchat.traversal.punching import AttemptPhase
 from p2pchat.traversal.routes import Route
 from p2pchat.traversal.size_probe import (
     BASE_SIZE,

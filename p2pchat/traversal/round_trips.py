@@ -1,0 +1,48 @@
+"""
+Round-trip times as they were measured, and the time limits that follow from them.
+
+A limit for an answer has a *floor*, which holds where round trips are short or none was measured
+yet, follows the round trips where they are longer, and has a *ceiling*, so that nothing waits
+without a bound.  The estimate is that of RFC 6298 section 2; what is measured by a retransmission
+isn't told apart from the first (Karn's algorithm), for all that measures here numbers its requests.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+RTT_WEIGHT = 0.125  # of a new measurement, RFC 6298 section 2
+VARIATION_WEIGHT = 0.25
+VARIATIONS = 4  # that a limit is above the smoothed time, RFC 6298 section 2
+TRIPS = 3  # round trips for an answer that may be lost once; what RFC 6298 allows after the first
+
+
+def bounded(floor: float, seconds: float, ceiling: float) -> float:
+    """Return a time limit: what was measured asks for ``seconds``."""
+    return max(floor, min(seconds, ceiling))
+
+
+@attrs.define
+class RoundTrips:
+    """
+    Round-trip times of one way.
+
+    :ivar smoothed: seconds, 0 while unknown.
+    """
+
+    smoothed: float = 0.0
+    _variation: float = 0.0
+
+    def measured(self, seconds: float) -> None:
+        """Take a measurement."""
+        if not self.smoothed:
+            self.smoothed, self._variation = seconds, seconds / 2
+            return
+        off = abs(self.smoothed - seconds)
+        self._variation += VARIATION_WEIGHT * (off - self._variation)
+        self.smoothed += RTT_WEIGHT * (seconds - self.smoothed)
+
+    def limit(self, floor: float, ceiling: float) -> float:
+        """Return the seconds within which an answer comes, if it does."""
+        wanted = max(TRIPS * self.smoothed, self.smoothed + VARIATIONS * self._variation)
+        return bounded(floor, wanted, ceiling)

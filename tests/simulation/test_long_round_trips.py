@@ -1,0 +1,120 @@
+"""Round trips of seconds, to the registry and between peers, and ones that change."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat import events
+from tests.cases import each
+from tests.simulation.behaviour import PORT_RESTRICTED_CONE
+from tests.simulation.link import Link
+from tests.simulation.world import World
+
+SHORT = 0.02  # seconds, a round trip
+LONG = (0.6, 1.2, 2.0, 3.6, 6.0)  # seconds
+LOSS = 0.03
+TALK = 45.0  # seconds of a conversation, three heartbeats among them
+
+
+class LongCase(SynchronousTestCase):
+    """Alice and Bob, behind NATs, far from each other or from the registry."""
+
+    def meet(self, registry: float, peers: float, loss: float = 0.0, seed: int = 3) -> None:
+        """
+        Let the two register.
+
+        :param registry: seconds of a round trip to the registry.
+        :param peers: seconds of a round trip between them.
+        """
+        self.world = World(seed, Link(registry / 2, loss))
+        left, right = (self.world.internet.nat(kind=PORT_RESTRICTED_CONE) for _ in range(2))
+        between = frozenset((left.address, right.address))
+        self.world.internet.public.between[between] = Link(peers / 2, loss)
+        self.nat = left
+        self.alice, self.bob = self.world.person("alice", left), self.world.person("bob", right)
+        self.world.wait(lambda: self.world.registered == 2, awaited="registrations")
+        self.world.internet.run(5 + 3 * registry)
+
+    def call(self, who: str = "", within: float = 60.0) -> float:
+        """Let Alice call Bob, and say a line; returns the seconds until both are connected."""
+        clock = self.world.internet.clock
+        start = clock.seconds()
+        self.world.result(self.alice.node.connect(who or self.bob.node.peer_id))
+        self.world.wait(lambda: self.are_connected, within, "both connected")
+        taken = clock.seconds() - start
+        self.alice.say("hello", self.bob)
+        return taken
+
+    @property
+    def are_connected(self) -> bool:
+        """Whether both are."""
+        return self.alice.is_connected_to(self.bob) and self.bob.is_connected_to(self.alice)
+
+    def both(self, kind: type[events.NodeEvent]) -> list[events.NodeEvent]:
+        """Return what either was told of this kind."""
+        return [*self.alice.events(kind), *self.bob.events(kind)]
+
+    def assert_quiet(self, offers: int) -> None:
+        """No path, and no registry, was told to be lost, and so many offers went out at most."""
+        self.assertEqual(self.both(events.PathLost), [])
+        self.assertEqual(self.both(events.RegistryLost), [])
+        self.assertLessEqual(len(self.both(events.Calling)), offers)
+
+
+class PeersApartTests(LongCase):
+    """Two who are far from each other, and near to the registry."""
+
+    def test_joined(self) -> None:
+        """One offer joins them, and nothing is told to be lost while they talk, with loss too."""
+        for trip, loss in product(LONG, (0.0, LOSS)):
+            with self.subTest(trip=trip, loss=loss):
+                self.meet(SHORT, trip, loss)
+                taken = self.call()
+                self.assertLess(taken, 2 * trip + 1)
+                self.world.internet.run(TALK)
+                self.assertEqual(self.bob.texts(), ["hello"])
+                self.assert_quiet(offers=1)
+
+    def test_lost_all_the_same(self) -> None:
+        """A path that carries nothing any more is looked for within some round trips."""
+        self.meet(SHORT, 1.2)
+        self.call()
+        self.world.internet.run(5)
+        self.nat.reboot()
+        self.alice.say("still there?", self.bob)
+        self.world.wait(lambda: len(self.bob.texts()) > 1, 20, "the line")
+
+
+class BufferbloatTests(LongCase):
+    """Alice's uplink gets a queue of seconds, and loses it again."""
+
+    @each((1.0, 0.02), (1.0, 0.5), (0.0, 0.02), (0.0, 0.5))
+    def test_there_and_back(self, ramp: float, interval: float) -> None:
+        """
+        From 20 ms to 3 s and back no path is told to be lost, and few offers go out.
+
+        :param ramp: seconds in which the queue fills.
+        :param interval: seconds between lines.
+        """
+        self.meet(SHORT, SHORT)
+        self.call()
+        self.talk(5, interval, 0.0, 0.0)
+        self.talk(ramp, interval, 0.0, 1.5)
+        self.talk(15, interval, 1.5, 1.5)
+        self.talk(ramp, interval, 1.5, 0.0)
+        self.talk(15, interval, 0.0, 0.0)
+        self.world.internet.run(10)
+        self.assertEqual(self.both(events.PathLost), [])
+        self.assertLessEqual(len(self.both(events.Calling)), 4)
+        said = [event.text for event in self.alice.events(events.MessageSent)]
+        self.assertEqual(self.bob.texts(), said)
+
+    def talk(self, seconds: float, interval: float, first: float, last: float) -> None:
+        """Let Alice say lines while the seconds that her uplink takes change evenly."""
+        steps = round(seconds / interval)
+        for step in range(steps):
+            self.nat.link = Link(first + (last - first) * step / steps)
+            self.alice.say("x" * 900, self.bob)
+            self.world.internet.run(interval)
