@@ -30,6 +30,7 @@ class Reason(Enum):
     UDP_BLOCKED = "udp-blocked"
     NO_STUN = "no-stun"
     NO_CANDIDATES = "no-direct-candidates"
+    NO_FAMILY = "no-family-shared"
     BOTH_RANDOM = "both-mappings-random"
     NOT_MET = "random-port-not-met"
     HELD_BACK = "probing-held-back"
@@ -42,6 +43,7 @@ class Advice(Enum):
     FORWARD_PORT = "forward-a-port"
     ALLOW_UDP = "allow-udp"
     ASK_THEM = "ask-the-other-side"
+    HAVE_BOTH = "use-a-network-with-both-families"
     DROP_RELAY_ONLY = "drop-relay-only"
     CALL_AGAIN = "call-again"
     WAIT = "wait-and-call-again"
@@ -154,6 +156,7 @@ _REMEDIES = {
     Reason.UDP_BLOCKED: (Advice.ALLOW_UDP,),
     Reason.NO_STUN: (Advice.RUN_STUN,),
     Reason.NO_CANDIDATES: (Advice.ASK_THEM,),
+    Reason.NO_FAMILY: (Advice.HAVE_BOTH,),
     Reason.BOTH_RANDOM: (Advice.FORWARD_PORT,),
     Reason.NOT_MET: (Advice.CALL_AGAIN, Advice.FORWARD_PORT),
     Reason.HELD_BACK: (Advice.CALL_AGAIN, Advice.FORWARD_PORT),
@@ -209,15 +212,24 @@ def _obstacle(last: AttemptReport, relay_only: bool) -> Reason:
     types = {one.type for one in last.theirs.candidates}
     if types <= {"relay"} or (last.theirs.mapping == "unknown" and not _has_reflexive(last.theirs)):
         return Reason.NO_CANDIDATES
-    if ours == theirs == "random":
+    if _has_family(last.ours) and not _has_family(last.ours) & _has_family(last.theirs):
+        return Reason.NO_FAMILY
+    return _unmet(last, {ours, theirs})
+
+
+def _unmet(last: AttemptReport, allocations: set[str]) -> Reason:
+    """Return why checks and port guessing led to nothing."""
+    if allocations == {"random"}:
         return Reason.BOTH_RANDOM
-    return _unmet(last) if "random" in {ours, theirs} else Reason.FILTERED
-
-
-def _unmet(last: AttemptReport) -> Reason:
-    """Return why no random port was met."""
+    if "random" not in allocations:
+        return Reason.FILTERED
     is_held = last.volley is not None and last.volley.held_back
     return Reason.HELD_BACK if is_held else Reason.NOT_MET
+
+
+def _has_family(side: NatReport) -> set[bool]:
+    """Return whether it told addresses of IPv6, of its own, and of IPv4."""
+    return {one.address.startswith("[") for one in side.candidates if one.type != "relay"}
 
 
 def _has_reflexive(side: NatReport) -> bool:

@@ -29,6 +29,7 @@ _REASONS = {
     "address of our NAT",
     Reason.NO_CANDIDATES: "no direct path is possible: the other side told no address of its NAT, "
     "so its network lets no UDP through, or it runs with --relay-only",
+    Reason.NO_FAMILY: "no direct path is possible: one side has IPv4 alone, the other IPv6 alone",
     Reason.BOTH_RANDOM: "no direct path is possible: both NATs give each destination a port that "
     "nobody can tell",
     Reason.NOT_MET: "one NAT gives each destination a port that nobody can tell, and none of its "
@@ -45,6 +46,7 @@ _ADVICE = {
     "machine and network, or use another network",
     Advice.ASK_THEM: "what helps: only the other side can change that, by another network or "
     "without --relay-only",
+    Advice.HAVE_BOTH: "what helps: a network that has both IPv4 and IPv6, here or there",
     Advice.DROP_RELAY_ONLY: "what helps: start without --relay-only, and the other side learns "
     "your addresses",
     Advice.CALL_AGAIN: "what helps: call again; it is a matter of luck, and mostly works",

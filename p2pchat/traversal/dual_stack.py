@@ -74,7 +74,7 @@ class DualGathering:
     @property
     def families(self) -> frozenset[Family]:
         """The families in which this machine has an address; IPv4 where none is known."""
-        own = families(self.host_addresses)
+        own = families(self.host_addresses, self.is_local)
         return own | {Family.IPV4} if self.is_translated else own
 
     def set_host_addresses(

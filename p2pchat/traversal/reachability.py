@@ -63,9 +63,16 @@ def is_public_ipv4(address: Address) -> bool:
     return scope(address[0]) is Scope.GLOBAL and family(address[0]) is Family.IPV4
 
 
-def families(addresses: Iterable[Address]) -> frozenset[Family]:
-    """Return the families that a machine with these addresses reaches; IPv4 if it has none."""
-    return frozenset(family(host) for host, _ in addresses) or frozenset({Family.IPV4})
+def families(addresses: Iterable[Address], local: bool = False) -> frozenset[Family]:
+    """
+    Return the families that a machine with these addresses reaches; IPv4 if it has none.
+
+    Every machine has loopback addresses of IPv4, and some have link-local ones: they lead nowhere.
+
+    :param local: as in :func:`may_be_checked`.
+    """
+    usable = [one for one in addresses if may_be_checked(one, local)]
+    return frozenset(family(host) for host, _ in usable) or frozenset({Family.IPV4})
 
 
 def is_on_this_machine(url: str) -> bool:

@@ -24,6 +24,7 @@ RELAYED = CandidateReport("relay", "203.0.113.9:9")
 EASY = NatReport("endpoint-independent", "one", "unknown", "unknown", False, (REFLEXIVE,))
 RANDOM = attrs.evolve(EASY, mapping="address-or-port-dependent", allocation="random")
 BLOCKED = attrs.evolve(EASY, mapping="unknown", allocation="unknown", udp_blocked=True)
+OTHER_FAMILY = attrs.evolve(EASY, candidates=(CandidateReport("host", "[2001:db8::7]:7"),))
 SILENT = attrs.evolve(EASY, mapping="unknown", allocation="unknown", candidates=())
 SERVED = RelayReport("turn:relay.example", 0.0, 20.0, "203.0.113.9:9", "", ())
 REFUSED = attrs.evolve(SERVED, allocated_ms=None, address="", failure="relay: no quota")
@@ -71,6 +72,8 @@ class VerdictTests(SynchronousTestCase):
             (BLOCKED, RANDOM, Reason.UDP_BLOCKED, Advice.ALLOW_UDP),
             (EASY, told_relay, Reason.NO_CANDIDATES, Advice.ASK_THEM),
             (EASY, SILENT, Reason.NO_CANDIDATES, Advice.ASK_THEM),
+            (EASY, OTHER_FAMILY, Reason.NO_FAMILY, Advice.HAVE_BOTH),
+            (OTHER_FAMILY, RANDOM, Reason.NO_FAMILY, Advice.HAVE_BOTH),
             (SILENT, SILENT, Reason.NO_STUN, Advice.RUN_STUN),
         ):
             for means in (None, PathMethod.RELAY):

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
+from p2pchat.session.connection_report import Reason
 from tests.cases import each
 from tests.simulation.behaviour import Behaviour, NatKind
 from tests.simulation.host import Host
@@ -112,6 +113,18 @@ class MixedTests(IPv6Case):
         hosts = [self.host(True, False), self.host(False, True)]
         for one in self.meet(*(reversed(hosts) if swapped else hosts)):
             self.assertIn("relay", {self.path(one).local, self.path(one).remote})
+
+    def test_words(self) -> None:
+        """Nothing is said to be sent where it can't leave, and it is said what the two lack."""
+        alice, bob = self.meet(self.host(True, False), self.host(False, True))
+        self.world.internet.run(30)
+        for one, other in ((alice, bob), (bob, alice)):
+            report = one.node.why(other.node.peer_id)
+            checked = [pair.address for pair in report.attempts[-1].pairs if not pair.over]
+            self.assertFalse(
+                [where for where in checked if where.startswith("[") is (one is alice)]
+            )
+            self.assertEqual(report.verdict.reason, Reason.NO_FAMILY.value)
 
     def test_broken_ipv6(self) -> None:
         """An IPv6 address that leads nowhere doesn't keep a host from talking over IPv4."""

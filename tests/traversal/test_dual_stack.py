@@ -60,6 +60,8 @@ class DualGatheringTests(SynchronousTestCase):
             ((OURS6,), {Family.IPV6}),
             ((OURS, OURS6), {Family.IPV4, Family.IPV6}),
             ((), {Family.IPV4}),
+            ((OURS6, ("127.0.0.1", 5000), ("169.254.7.7", 5000)), {Family.IPV6}),
+            ((OURS, ("::1", 5001), ("fe80::1", 5001)), {Family.IPV4}),
         ):
             gathering = self.gathering(*hosts)
             mapped = {Family.IPV4: MAPPED, Family.IPV6: OURS6}
