@@ -7,7 +7,7 @@ Ed25519 keys, and the peer ids that they make.
 
 Version and variant take 6 of the bits, so 122 remain: the id that people exchange proves the
 key against anybody who can't make 2**122 keys.  The private key never leaves :class:`Identity`
-but as PEM, for the identity file.
+but as PEM, for the identity file, as :func:`to_pem` writes it.
 
 Signatures are checked by libsodium (PyNaCl), which takes about half the time of OpenSSL: checking
 is the greatest part of what a registration costs.  It also refuses what RFC 8032 lets a verifier
@@ -20,10 +20,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from hashlib import sha256
+from typing import TypeVar
 from uuid import UUID
 
 import attrs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -38,6 +40,8 @@ from p2pchat.errors import BadSignature, ConfigurationError, RemoteProtocolError
 _PEER_ID = re.compile(
     "[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"  # version 8
 )
+
+_Key = TypeVar("_Key", Ed25519PrivateKey, X25519PrivateKey)
 
 
 @lru_cache(maxsize=10_000)  # about 250 bytes each; a peer sends several documents
@@ -105,21 +109,32 @@ class Identity:
         """Sign bytes; 64 bytes come back."""
         return self.private_key.sign(data)
 
-    def to_pem(self) -> bytes:
-        """Return the private key as unencrypted PKCS#8 PEM, for a file of mode 0600."""
-        return self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
     @classmethod
     def from_pem(cls, pem: bytes) -> Identity:
         """
-        Read what :meth:`to_pem` wrote.
+        Read a private key that :func:`to_pem` wrote.
 
         :raises ConfigurationError: the bytes aren't an unencrypted Ed25519 key.
         """
-        try:
-            key = load_pem_private_key(pem, None)
-        except (ValueError, TypeError):
-            key = None
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ConfigurationError("not an Ed25519 private key in PEM")
-        return cls(key)
+        return cls(from_pem(pem, Ed25519PrivateKey, "an Ed25519"))
+
+
+def to_pem(private_key: Ed25519PrivateKey | X25519PrivateKey) -> bytes:
+    """Return a private key as unencrypted PKCS#8 PEM, for a file of mode 0600."""
+    return private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def from_pem(pem: bytes, kind: type[_Key], name: str) -> _Key:
+    """
+    Read a private key that :func:`to_pem` wrote.
+
+    :param name: of its kind, with an article.
+    :raises ConfigurationError: the bytes aren't an unencrypted key of this kind.
+    """
+    try:
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, kind):
+        raise ConfigurationError(f"not {name} private key in PEM")
+    return key

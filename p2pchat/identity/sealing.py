@@ -30,14 +30,9 @@ import attrs
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
-from p2pchat.errors import ConfigurationError, RemoteProtocolError, SealBroken
+from p2pchat.errors import RemoteProtocolError, SealBroken
+from p2pchat.identity.keys import from_pem
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
 from p2pchat.wire.documents import (
     MAX_CIPHERTEXT,
@@ -116,24 +111,14 @@ class SealingKey:
             raise SealBroken() from None
         return read_peer_body(loads(plaintext))
 
-    def to_pem(self) -> bytes:
-        """Return the private key as unencrypted PKCS#8 PEM, for a file of mode 0600."""
-        return self.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
     @classmethod
     def from_pem(cls, pem: bytes) -> SealingKey:
         """
-        Read what :meth:`to_pem` wrote.
+        Read a private key that :func:`p2pchat.identity.keys.to_pem` wrote.
 
         :raises ConfigurationError: the bytes aren't an unencrypted X25519 key.
         """
-        try:
-            key = load_pem_private_key(pem, None)
-        except (ValueError, TypeError):
-            key = None
-        if not isinstance(key, X25519PrivateKey):
-            raise ConfigurationError("not an X25519 private key in PEM")
-        return cls(key)
+        return cls(from_pem(pem, X25519PrivateKey, "an X25519"))
 
 
 def usable(keys: Iterable[RecordKey]) -> RecordKey | None:

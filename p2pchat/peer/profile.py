@@ -22,7 +22,7 @@ from typing import Annotated, TypeVar
 import attrs
 
 from p2pchat.errors import ConfigurationError
-from p2pchat.identity.keys import Identity
+from p2pchat.identity.keys import Identity, to_pem
 from p2pchat.identity.sealing import SealingKey
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.files import read_as, read_file, replace_file
@@ -71,7 +71,7 @@ def _key(kind: type[_Key], path: Path, random_bytes: Callable[[int], bytes]) -> 
     pem = read_file(path, secret=True)
     if pem is None:
         key = kind.from_seed(random_bytes(32))
-        replace_file(path, key.to_pem())
+        replace_file(path, to_pem(key.private_key))
         return key
     try:
         return kind.from_pem(pem)

@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
-    NoEncryption,
     PrivateFormat,
 )
 from hypothesis import given
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import BadSignature, ConfigurationError, RemoteProtocolError
-from p2pchat.identity.keys import Identity, check_peer_id, peer_id_of, verify
+from p2pchat.identity.keys import Identity, check_peer_id, peer_id_of, to_pem, verify
 from tests.identity.people import ALICE, BOB
 
 KNOWN_KEY = bytes(range(32))
@@ -81,18 +80,16 @@ class IdentityTests(SynchronousTestCase):
 
     def test_pem(self) -> None:
         """What the identity file holds makes the same peer again."""
-        again = Identity.from_pem(ALICE.to_pem())
+        again = Identity.from_pem(to_pem(ALICE.private_key))
         self.assertEqual((again.peer_id, again.public_key), (ALICE.peer_id, ALICE.public_key))
 
     def test_other_pem(self) -> None:
         """Other keys, encrypted keys and no keys are refused."""
-        other = X25519PrivateKey.generate().private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-        )
+        other = to_pem(X25519PrivateKey.generate())
         locked = ALICE.private_key.private_bytes(
             Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
         )
-        for pem in (other, locked, b"", b"\xff\0", ALICE.to_pem()[:60]):
+        for pem in (other, locked, b"", b"\xff\0", to_pem(ALICE.private_key)[:60]):
             self.assertRaises(ConfigurationError, Identity.from_pem, pem)
 
     def test_private(self) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import attrs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError, RemoteProtocolError, SealBroken
+from p2pchat.identity.keys import to_pem
 from p2pchat.identity.sealing import (
     LEAST,
     MAX_PLAINTEXT,
@@ -196,12 +196,10 @@ class KeyTests(SynchronousTestCase):
 
     def test_pem(self) -> None:
         """A key comes back from its file; what is no such key isn't taken."""
-        again = SealingKey.from_pem(BOBS.to_pem())
+        again = SealingKey.from_pem(to_pem(BOBS.private_key))
         self.assertEqual(again.record_key, BOBS.record_key)
         self.assertEqual(again.open(sealed(), ENVELOPE), OFFER)
-        other = Ed25519PrivateKey.from_private_bytes(bytes(32)).private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-        )
+        other = to_pem(Ed25519PrivateKey.from_private_bytes(bytes(32)))
         for bad in (b"", b"-----BEGIN PRIVATE KEY-----", other):
             self.assertRaises(ConfigurationError, SealingKey.from_pem, bad)
 
