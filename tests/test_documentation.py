@@ -56,6 +56,7 @@ from p2pchat.session import (
     receipts,
     streams,
 )
+from p2pchat.session.callers import MAX_STRANGERS
 from p2pchat.session.connection_report import (
     Advice,
     ConnectionReport,
@@ -65,8 +66,7 @@ from p2pchat.session.connection_report import (
     PathReport,
     Reason,
 )
-from p2pchat.session.endpoint import MAX_STRANGERS
-from p2pchat.session.retry_gate import JITTER
+from p2pchat.session.retry_after import JITTER
 from p2pchat.tap import p2ppeer, p2psignal
 from p2pchat.traversal import (
     agent,

@@ -31,7 +31,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from p2pchat.errors import RemoteProtocolError, SealBroken
+from p2pchat.errors import ConfigurationError, RemoteProtocolError, SealBroken
 from p2pchat.identity.keys import from_pem
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
 from p2pchat.wire.documents import (
@@ -118,7 +118,10 @@ class SealingKey:
 
         :raises ConfigurationError: the bytes aren't an unencrypted X25519 key.
         """
-        return cls(from_pem(pem, X25519PrivateKey, "an X25519"))
+        key = from_pem(pem)
+        if not isinstance(key, X25519PrivateKey):
+            raise ConfigurationError("not an X25519 private key in PEM")
+        return cls(key)
 
 
 def usable(keys: Iterable[RecordKey]) -> RecordKey | None:

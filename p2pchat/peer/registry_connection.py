@@ -66,7 +66,7 @@ from p2pchat.peer.proof_of_work import solve
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
 from p2pchat.peer.stream_health import StreamHealth
 from p2pchat.runtime import Runtime, cancel
-from p2pchat.session.retry_gate import RetryGate
+from p2pchat.session.retry_after import RetryAfter
 from p2pchat.wire.documents import Registration
 
 FIRST_WAIT = 0.5  # seconds
@@ -167,8 +167,8 @@ class RegistryConnection:
     _callbacks: Callbacks
     stage: ConnectionStage = ConnectionStage.IDLE
     _clock: IReactorTime = attrs.Factory(lambda self: self._runtime.clock, takes_self=True)
-    _retry_gate: RetryGate = attrs.Factory(
-        lambda self: RetryGate(self._runtime.random_bytes), takes_self=True
+    _retry_after: RetryAfter = attrs.Factory(
+        lambda self: RetryAfter(self._runtime.random_bytes), takes_self=True
     )
     _wait: float = FIRST_WAIT
     _foreign_since: float | None = None  # since when somebody else answers
@@ -349,12 +349,12 @@ class RegistryConnection:
         elif self._foreign_since is None:
             self._foreign_since = self._clock.seconds()
         if isinstance(error, RegistryError):
-            self._retry_gate.refused(error.retry_after, self._clock.seconds())
+            self._retry_after.refused(error.retry_after, self._clock.seconds())
 
     def _time_asked(self) -> float:
         """Return the seconds for which the registry is to be left alone."""
         now = self._clock.seconds()
-        return self._retry_gate.earliest(now) - now
+        return self._retry_after.earliest(now) - now
 
     # -- renewing
 

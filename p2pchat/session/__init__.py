@@ -4,7 +4,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
 ::
 
     endpoint ── every decision of a peer: datagrams, documents, callers, sessions
-      ├── callers ── how often somebody rings; token_bucket, retry_gate
+      ├── callers ── who may call, and how often somebody rings; token_bucket, retry_after
       ├── receipts ── one for many lines that come together
       └── peer_session ── everything with one peer; session_state holds it
             ├── stages ── the table of stages, and the values that leave a session

@@ -34,7 +34,7 @@ import attrs
 from p2pchat.errors import HandshakeRefused
 from p2pchat.identity.exchange import PeerIds
 from p2pchat.session.quic import DATAGRAM_SIZE
-from p2pchat.session.retry_gate import RetryGate
+from p2pchat.session.retry_after import RetryAfter
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.attempt import Attempt, extended
 from p2pchat.traversal.pairs import Path
@@ -235,8 +235,8 @@ class Call:
     _flight: bytes = b""  # of our answer
     _answers: int = 0  # times that our answer was sent
     _deadline: float | None = None
-    _retry_gate: RetryGate = attrs.Factory(  # with the registry
-        lambda self: RetryGate(self._random_bytes), takes_self=True
+    _retry_after: RetryAfter = attrs.Factory(  # with the registry
+        lambda self: RetryAfter(self._random_bytes), takes_self=True
     )
     _past: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
     _events: deque[CallEvent] = attrs.Factory(deque)
@@ -340,7 +340,7 @@ class Call:
     def undeliverable(self, document: DeliveryFailure, now: float) -> None:
         """Take word that the registry didn't deliver a document of ours."""
         # How long the registry wants to be left alone doesn't depend on which attempt it was.
-        self._retry_gate.refused(document.retry_after, now)
+        self._retry_after.refused(document.retry_after, now)
         if document.body.session == self.session:
             self._take(Call.undeliverable, document, now)
 
@@ -493,10 +493,10 @@ class Call:
             return
         self._abandon(explanation, CallStage.PAUSING)
         pause = PAUSES[min(self._number, len(PAUSES)) - 1]
-        self._deadline = self._retry_gate.earliest(now + pause)
+        self._deadline = self._retry_after.earliest(now + pause)
 
     def _hurry(self, now: float) -> None:
-        self._deadline = self._retry_gate.earliest(now)
+        self._deadline = self._retry_after.earliest(now)
         self.handle_timer(now)
 
     # -- steps of an incoming call

@@ -1,9 +1,11 @@
 """
-Limits on calls that nobody asked for: how many ring, and how many are answered.
+Callers: whose offer is taken, whose call rings, and what strangers may cost.
 
-Owns three limits, so that strangers, one with many calls or many with one each, cost the person and
-the registry's goodwill little, and never stand in a contact's way::
+An offer that the policy welcomes, or that the approval of a conversation covers, needs none of
+this.  Owns four limits on the others, so that strangers, one with many calls or many with one each,
+cost the person and the registry's goodwill little, and never stand in a contact's way::
 
+    offers that wait            MAX_STRANGERS of strangers; any further one is told busy
     offers of one caller        CALLER_BURST at once, then one in CALLER_INTERVAL
     rings of one caller         one, then silence for RING_PAUSE, twice as long after each ring; a
                                 contact's pause doesn't grow.  Who is accepted begins anew.
@@ -16,6 +18,7 @@ A further offer is ignored; one that is taken and doesn't ring still waits for a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 import attrs
@@ -30,15 +33,18 @@ STRANGERS_BURST = 8.0  # rings and replies
 STRANGERS_INTERVAL = 5.0  # seconds
 LASTING_BURST = 20.0  # rings; a busy evening of a person whom many know
 LASTING_INTERVAL = 300.0  # seconds; who goes on for hours is noise
+MAX_STRANGERS = 32  # offers of strangers that may wait for the person
 MAX_CALLERS = 1000  # who are remembered; the one who called longest ago is forgotten
 
 
 class Ring(Enum):
-    """Outcome of a call that needs an answer of our person."""
+    """Outcome of an offer."""
 
+    NONE = "none"  # it is taken, and rings no more than it does already
     LOUD = "loud"
     QUIET = "quiet"  # it waits, and the person isn't disturbed
     IGNORED = "ignored"
+    BUSY = "busy"  # it is refused
 
 
 @attrs.define
@@ -53,12 +59,16 @@ class Callers:
     """The callers of one peer, and the budgets that strangers share."""
 
     _callers: dict[str, _Caller] = attrs.Factory(dict)
+    # Strangers whose offers were taken, MAX_STRANGERS at most; each says whether it still waits.
+    _waiting: dict[str, Callable[[], bool]] = attrs.Factory(dict)
     _rings: TokenBucket = attrs.Factory(lambda: TokenBucket(STRANGERS_BURST, STRANGERS_INTERVAL))
     _lasting: TokenBucket = attrs.Factory(lambda: TokenBucket(LASTING_BURST, LASTING_INTERVAL))
     _replies: TokenBucket = attrs.Factory(lambda: TokenBucket(STRANGERS_BURST, STRANGERS_INTERVAL))
 
     def called(self, peer_id: str, is_contact: bool, now: float) -> Ring:
         """Decide about a call that needs the person's answer."""
+        if not is_contact and self._strangers() >= MAX_STRANGERS:
+            return Ring.BUSY
         caller = self._caller(peer_id)
         if not caller.offers.take(now):
             return Ring.IGNORED
@@ -72,9 +82,17 @@ class Callers:
     def _strangers_ring(self, now: float) -> bool:
         return self._rings.take(now) and self._lasting.take(now)
 
-    def repeated(self, peer_id: str, now: float) -> bool:
-        """Take another offer of one whose call waits already; tells whether it is taken."""
-        return self._caller(peer_id).offers.take(now)
+    def waits(self, peer_id: str, still_waits: Callable[[], bool]) -> None:
+        """Count a stranger's offer for as long as it waits."""
+        self._waiting[peer_id] = still_waits
+
+    def _strangers(self) -> int:
+        self._waiting = {one: waits for one, waits in self._waiting.items() if waits()}
+        return len(self._waiting)
+
+    def repeated(self, peer_id: str, now: float) -> Ring:
+        """Decide about another offer of one whose call waits already."""
+        return Ring.NONE if self._caller(peer_id).offers.take(now) else Ring.IGNORED
 
     def _caller(self, peer_id: str) -> _Caller:
         caller = self._callers.pop(peer_id, None) or _Caller()

@@ -7,13 +7,12 @@ The endpoint of a peer: its traversal, its sessions, and every decision between 
     documents, verified ─────────────────────────────────────────▶ the session of their author
     sessions ──▶ events for user interfaces, documents to send, datagrams
 
-Owns where datagrams and documents belong, who may call and who rings (contacts always, strangers
-within limits), and what is kept of sessions that are over.  Its owner calls sessions directly;
-whatever they have to say comes out here.  Only a child that was touched is looked at again, so a
-datagram costs the same however many sessions there are.
+Owns where datagrams and documents belong, and what is kept of sessions that are over.  Who may
+call, and who rings, is decided in :mod:`p2pchat.session.callers`.  Its owner calls sessions
+directly; whatever they have to say comes out here.  Only a child that was touched is looked at
+again, so a datagram costs the same however many sessions there are.
 
-Refuses everything of peers who are blocked, and more than MAX_STRANGERS offers of strangers that
-wait for an answer.
+Refuses everything of peers who are blocked.
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, RELAYS, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
 
-MAX_STRANGERS = 32  # offers of strangers that may wait for the person
 STALE_TIMERS = 64  # entries of the heap that are out of date, beside as many as are valid, at most
 SETTLING = 5.0  # seconds that new addresses stay before those we talk with are told
 IMPROVE_INTERVAL = 60.0  # seconds between two such offers
@@ -101,7 +99,6 @@ class Endpoint:
     standing: Callable[[str], Standing]
     sessions: dict[str, PeerSession] = attrs.Factory(dict)
     _callers: Callers = attrs.Factory(Callers)
-    _owners: dict[str, PeerSession] = attrs.Factory(dict)  # by attempt
     _woken: dict[str, PeerSession] = attrs.Factory(dict)  # they have something to give
     _receipts: Receipts = attrs.Factory(Receipts)
     _touched: dict[str, PeerSession] = attrs.Factory(dict)  # they may have another deadline now
@@ -164,7 +161,6 @@ class Endpoint:
 
     def tidy(self, now: float) -> None:
         """Drop sessions that are over; of those that the person wanted, the last stay a while."""
-        self._owners.clear()
         over = [session for session in self.sessions.values() if session.is_over(now)]
         wanted = [session for session in over if session.approval.was_wanted]
         for session in set(over) - set(wanted[-MAX_OVER:]):
@@ -196,38 +192,31 @@ class Endpoint:
     def _may_call(
         self, peer_id: str, session: PeerSession | None, offer: Offer, now: float
     ) -> bool:
-        """Decide whether an offer is taken: contacts always are, strangers within limits."""
-        is_contact = self.standing(peer_id).is_contact
-        is_approved = session is not None and session.approval.holds(now)
-        if self._is_welcome(peer_id) or is_approved:
-            if session is not None or self.agent.has_room(is_contact, now):
-                return True
-        else:
-            is_waiting = session is not None and session.is_offered
-            if is_waiting:
-                return self._callers.repeated(peer_id, now)
-            if is_contact or self._strangers() < MAX_STRANGERS:
-                return self._rings(peer_id, now)
-        self._send(DocumentReady(peer_id, Refusal(offer.session, "busy")), now)
-        return False
-
-    def _rings(self, peer_id: str, now: float) -> bool:
-        """Decide whether a call that needs a yes is taken, and whether it makes a sound."""
+        """Tell whether an offer is taken; one that isn't is refused, or passed over in silence."""
         known = self.standing(peer_id)
-        ring = self._callers.called(peer_id, known.is_contact, now)
-        if ring is Ring.IGNORED:
-            return False
-        self.ensure_session(peer_id).is_quiet = ring is Ring.QUIET or known.is_muted
-        return True
+        if self._is_welcome(peer_id) or (session is not None and session.approval.holds(now)):
+            has_room = session is not None or self.agent.has_room(known.is_contact, now)
+            ring = Ring.NONE if has_room else Ring.BUSY
+        elif session is not None and session.is_offered:
+            ring = self._callers.repeated(peer_id, now)
+        else:
+            ring = self._callers.called(peer_id, known.is_contact, now)
+            if ring in {Ring.LOUD, Ring.QUIET}:
+                session = self.ensure_session(peer_id)
+                session.is_quiet = ring is Ring.QUIET or known.is_muted
+                if not known.is_contact:
+                    self._callers.waits(peer_id, partial(self._is_waiting_stranger, session))
+        if ring is Ring.BUSY:
+            self._send(DocumentReady(peer_id, Refusal(offer.session, "busy")), now)
+        return ring not in {Ring.BUSY, Ring.IGNORED}
+
+    def _is_waiting_stranger(self, session: PeerSession) -> bool:
+        return session.is_offered and not self.standing(session.peer_id).is_contact
 
     def _is_welcome(self, peer_id: str) -> bool:
         if self.policy is AcceptPolicy.CONTACTS:
             return self.standing(peer_id).is_contact
         return self.policy is AcceptPolicy.ALL
-
-    def _strangers(self) -> int:
-        waiting = [one.peer_id for one in self.sessions.values() if one.is_offered]
-        return sum(not self.standing(peer_id).is_contact for peer_id in waiting)
 
     def _send(self, document: DocumentReady, now: float) -> None:
         """Let a document out, unless a stranger isn't worth the registry's time for it."""
@@ -370,8 +359,8 @@ class Endpoint:
 
     def _hand_to_owner(self, event: OfAttempt, now: float) -> None:
         """Hand what concerns an attempt to its session; nobody's is dropped."""
-        session = self._owner(event.ufrag)
-        if session is None:
+        session = self.sessions.get(self.agent.peer_of(event.ufrag))
+        if session is None or not session.owns(event.ufrag):
             return
         match event:
             case LinkDatagrams(_, datagrams):
@@ -401,15 +390,6 @@ class Endpoint:
                 session.candidates_changed(now)
             if self._improve_at is None:
                 self._improve_at = max(now + SETTLING, self._improve_from)
-
-    def _owner(self, ufrag: str) -> PeerSession | None:
-        """Return the session of an attempt; looked for once, not with each datagram."""
-        found = self._owners.get(ufrag)
-        if found is None or not found.owns(ufrag):
-            found = next((one for one in self.sessions.values() if one.owns(ufrag)), None)
-            if found is not None:
-                self._owners[ufrag] = found
-        return found
 
     def _adapt_heartbeat(self) -> None:
         """Beat as often as our NAT needs it to keep the path's mapping."""

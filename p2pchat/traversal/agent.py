@@ -115,6 +115,7 @@ class Agent:
     _guessing: GuessingBudget = attrs.Factory(GuessingBudget)
     _attempts: dict[str, Punching] = attrs.Factory(dict)
     _outbox: deque[PunchingEvent] = attrs.Factory(deque)  # of all attempts
+    _peers: dict[str, str] = attrs.Factory(dict)  # their ids, by attempt, until it is forgotten
     _routes: RouteTable = attrs.Factory(RouteTable)
     _overtaking: deque[tuple[Route, bytes]] = attrs.Factory(lambda: deque(maxlen=OVERTAKING))
     _early: dict[str, deque[tuple[stun.Message, Route]]] = attrs.Factory(dict)
@@ -123,11 +124,20 @@ class Agent:
     _outgoing: list[tuple[str, Datagram]] = attrs.Factory(list)  # by attempt, or ""
     _events: deque[AgentEvent] = attrs.Factory(deque)
 
-    def new_ufrag(self) -> str:
-        """Return a fresh username fragment, 64 random bits (RFC 8445 section 5.3 wants 24)."""
+    def new_ufrag(self, peer_id: str = "") -> str:
+        """
+        Return a fresh username fragment, 64 random bits (RFC 8445 section 5.3 wants 24).
+
+        :param peer_id: whom the attempt is to reach.
+        """
         ufrag = self._random_bytes(8).hex()
         self._early[ufrag] = deque(maxlen=EARLY_CHECKS)
+        self._peers[ufrag] = peer_id
         return ufrag
+
+    def peer_of(self, ufrag: str) -> str:
+        """Return whom an attempt is to reach, or ""."""
+        return self._peers.get(ufrag, "")
 
     def candidates(self) -> tuple[Candidate, ...]:
         """Return the candidates for offer and answer."""
@@ -303,6 +313,7 @@ class Agent:
     def forget(self, ufrag: str) -> None:
         """End an attempt and its path, or give it up before it began."""
         self._early.pop(ufrag, None)
+        self._peers.pop(ufrag, None)
         attempt = self._attempts.pop(ufrag, None)
         if attempt is None:
             return

@@ -72,7 +72,9 @@ class Attempt:
     began: float
     hint: PathHint | None
     _random_bytes: Callable[[int], bytes]
-    ufrag: str = attrs.Factory(lambda self: self.agent.new_ufrag(), takes_self=True)
+    ufrag: str = attrs.Factory(
+        lambda self: self.agent.new_ufrag(self.peer_ids.remote), takes_self=True
+    )
     is_over: bool = False
     handshake_secret: bytes = attrs.field(default=b"", repr=False)
     _exchange: Exchange = attrs.Factory(

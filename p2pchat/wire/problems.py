@@ -6,7 +6,7 @@ The ``type`` of a problem is a relative reference that names the reason
 registry that asks for work says what in the extension member ``work``.
 
 ``Retry-After`` (RFC 9110 section 10.2.3) is read here, within a bound;
-:mod:`p2pchat.session.retry_gate` obeys.
+:mod:`p2pchat.session.retry_after` obeys.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from p2pchat.peer.node import FAREWELL
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.session.endpoint import MAX_STRANGERS
-from p2pchat.session.retry_gate import JITTER
+from p2pchat.session.callers import MAX_STRANGERS
+from p2pchat.session.retry_after import JITTER
 from p2pchat.traversal.check_slots import MAX_CHECKING, MAX_WAITING
 from p2pchat.traversal.send_budget import PACKETS
 from p2pchat.wire.addresses import Address

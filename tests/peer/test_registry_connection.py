@@ -19,7 +19,7 @@ from p2pchat.peer.registry_connection import (
     RegistryConnection,
 )
 from p2pchat.registry.admission.rates import Limits
-from p2pchat.session.retry_gate import JITTER
+from p2pchat.session.retry_after import JITTER
 from p2pchat.wire.documents import Registration, Ringing
 from p2pchat.wire.problems import MAX_RETRY_AFTER, Problem
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, Challenge

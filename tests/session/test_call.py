@@ -19,7 +19,7 @@ from p2pchat.session.call import (
     PathReady,
     PeerRings,
 )
-from p2pchat.session.retry_gate import JITTER
+from p2pchat.session.retry_after import JITTER
 from p2pchat.wire.documents import (
     Candidate,
     Candidates,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.session.callers import (
@@ -9,6 +11,7 @@ from p2pchat.session.callers import (
     CALLER_INTERVAL,
     LONGEST_PAUSE,
     MAX_CALLERS,
+    MAX_STRANGERS,
     RING_PAUSE,
     STRANGERS_BURST,
     Callers,
@@ -40,7 +43,18 @@ class CallersTests(SynchronousTestCase):
         """Further offers of a call that waits are taken a few times, and change no ring."""
         self.rings(MALLORY, [0.0])
         taken = [self.callers.repeated(MALLORY, 0.1) for _ in range(20)]
-        self.assertEqual(taken.count(True), CALLER_BURST - 1)
+        self.assertEqual(taken.count(Ring.NONE), CALLER_BURST - 1)
+
+    def test_strangers_wait(self) -> None:
+        """MAX_STRANGERS may wait, and then one more for each that doesn't any longer."""
+        waiting = [f"key {number}" for number in range(MAX_STRANGERS)]
+        for peer_id in waiting:
+            self.assertIsNot(self.callers.called(peer_id, False, 0.0), Ring.BUSY)
+            self.callers.waits(peer_id, partial(waiting.__contains__, peer_id))
+        self.assertEqual(self.rings(MALLORY, [1.0]), [Ring.BUSY])
+        self.assertEqual(self.rings(BOB, [1.0], is_contact=True), [Ring.LOUD])
+        waiting.pop()
+        self.assertNotIn(Ring.BUSY, self.rings(MALLORY, [2.0]))
 
     def test_pauses_grow(self) -> None:
         """A stranger who calls every minute rings ever more seldom."""

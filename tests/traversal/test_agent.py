@@ -235,11 +235,13 @@ class AgentTests(SynchronousTestCase):
 
     def test_many_early_checks(self) -> None:
         """However many come, few are kept; of an attempt that never begins, none."""
-        ours, given_up = self.agent.new_ufrag(), self.agent.new_ufrag()
+        ours, given_up = self.agent.new_ufrag(), self.agent.new_ufrag("carol")
+        self.assertEqual((self.agent.peer_of(ours), self.agent.peer_of(given_up)), ("", "carol"))
         for port in range(1, 100):
             self.check(f"{ours}:theirs", (THEIRS[0], port))
             self.check(f"{given_up}:theirs", (THEIRS[0], port))
         self.agent.forget(given_up)
+        self.assertEqual(self.agent.peer_of(given_up), "")
         for ufrag in (ours, given_up):
             self.punch(ufrag)
         answered = [

@@ -6,18 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session.retry_gate import JITTER, RetryGate
+from p2pchat.session.retry_after import JITTER, RetryAfter
 from p2pchat.wire.problems import MAX_RETRY_AFTER
 
 NOW = 1000.0
 
 
-class RetryGateTests(SynchronousTestCase):
+class RetryAfterTests(SynchronousTestCase):
     """When to ask again."""
 
     def earliest(self, retry_after: float | None, random: int, wanted: float = NOW) -> float:
         """Return when one may ask who was refused now."""
-        gate = RetryGate(lambda size: bytes([random]) * size)
+        gate = RetryAfter(lambda size: bytes([random]) * size)
         gate.refused(retry_after, NOW)
         return gate.earliest(wanted)
 
@@ -41,8 +41,8 @@ class RetryGateTests(SynchronousTestCase):
     def test_nothing_asked(self) -> None:
         """A refusal that asks for nothing keeps nobody, and ends no wait that was asked for."""
         self.assertEqual(self.earliest(None, 255), NOW)
-        self.assertEqual(RetryGate(bytes).earliest(0.0), 0.0)
-        gate = RetryGate(bytes)
+        self.assertEqual(RetryAfter(bytes).earliest(0.0), 0.0)
+        gate = RetryAfter(bytes)
         for retry_after in (60.0, None, 1.0):
             gate.refused(retry_after, NOW)
         self.assertEqual(gate.earliest(NOW), NOW + 60)

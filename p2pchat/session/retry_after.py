@@ -1,8 +1,8 @@
 """
 The earliest time at which a registry may be asked again, as far as it said so.
 
-Every automatic retry waits for its :class:`RetryGate`.  Jitter keeps clients that were refused
-together from coming back together.
+Every automatic retry, of a call or a registration, waits for its :class:`RetryAfter`.  Jitter keeps
+clients that were refused together from coming back together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ JITTER = 0.5  # of the wait that was asked for, at most, are added to it
 
 
 @attrs.define
-class RetryGate:
+class RetryAfter:
     """The earliest time of the next automatic retry."""
 
     _random_bytes: Callable[[int], bytes]
