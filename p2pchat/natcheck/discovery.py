@@ -13,7 +13,7 @@ to do, since most tests end by silence and a person waits.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -30,6 +30,7 @@ from p2pchat.wire.addresses import Address, format_address, scope
 from p2pchat.wire.stun import CHANGE_IP, CHANGE_PORT, Message, MessageClass
 
 RETRANSMISSIONS = (0.0, 0.25, 0.75)  # seconds after the first request of a test
+MOST_ASKED = 4  # addresses of which one that answers is chosen
 PATIENCE = 1.5  # seconds after which a test counts as unanswered
 
 
@@ -174,6 +175,26 @@ def _response(message: Message, source: Address) -> Response | None:
     other = message.attributes.get("OTHER-ADDRESS")
     mapped = stun.mapped_address(message) if message.message_class is MessageClass.SUCCESS else None
     return Response(source, mapped, None if other is None else (other[0], other[1]))
+
+
+@inlineCallbacks
+def first_answering(runtime: Runtime, servers: Sequence[Address]) -> Any:
+    """
+    Return a Deferred of the first of these STUN addresses that answers; of the first, if none does.
+
+    A name may have several addresses, and any of them may be dead: MOST_ASKED are asked, at one
+    port each.
+    """
+    hosts = {server[0]: server for server in reversed(servers)}
+    asked = [server for server in servers if hosts[server[0]] == server]
+    for server in asked[:MOST_ASKED] if len(asked) > 1 else ():
+        client = BindingClient(runtime)
+        port = runtime.reactor.listenUDP(0, client)
+        response = yield client.ask(BindingTest(server))
+        port.stopListening()
+        if response is not None:
+            return server
+    return servers[0]
 
 
 @inlineCallbacks

@@ -22,6 +22,7 @@ from p2pchat.events import Trouble
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import MAX_DOCUMENT, open_document
 from p2pchat.interfaces import ISignaling
+from p2pchat.natcheck.discovery import first_answering
 from p2pchat.peer.lease import Lease
 from p2pchat.peer.lookup import as_peer_id
 from p2pchat.peer.registry_client import RegistryClient
@@ -221,7 +222,7 @@ def _records(page: JsonObject) -> list[tuple[PeerRecord, JsonObject]]:
 @inlineCallbacks
 def find_stun(server: str, runtime: Runtime) -> Any:
     """
-    Ask a registry where STUN is, and return a Deferred of the first IPv4 address.
+    Ask a registry where STUN is, and return a Deferred of an IPv4 address, one that answers.
 
     It fails with :class:`p2pchat.errors.RegistryError` where the registry can't be asked, or names
     no server that can be used.
@@ -236,4 +237,4 @@ def find_stun(server: str, runtime: Runtime) -> Any:
             f"the registry {server} names no STUN server with an IPv4 address: --stun-port says "
             "where one is at its host"
         )
-    return usable[0]
+    return (yield first_answering(runtime, usable))

@@ -27,7 +27,7 @@ from p2pchat import events
 from p2pchat.errors import ConfigurationError, P2PChatError, RegistryError
 from p2pchat.interfaces import INode
 from p2pchat.natcheck.classic import NatType, read_nat_type
-from p2pchat.natcheck.discovery import Behaviour, read_behaviour
+from p2pchat.natcheck.discovery import Behaviour, first_answering, read_behaviour
 from p2pchat.natcheck.report import NatCheck
 from p2pchat.peer.registry_signaling import find_stun
 from p2pchat.peer.resolver import Resolver
@@ -251,7 +251,8 @@ class NatTypeService(StdioService):
         addresses = yield Resolver(self.runtime).addresses(name)
         if not addresses or ":" in addresses[0]:  # those of IPv4 come first
             raise RegistryError(f"{name} has no IPv4 address")
-        return addresses[0], self.stun_port
+        found = [(address, self.stun_port) for address in addresses if ":" not in address]
+        return (yield first_answering(self.runtime, found))
 
     def _print(self, found: NatCheck) -> None:
         if self.json:

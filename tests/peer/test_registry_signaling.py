@@ -287,6 +287,17 @@ class FindTests(RegistryCase):
         registry.settings = attrs.evolve(registry.settings, stun_port=0)
         self.assertIn("--stun-port", str(self.find(self.world.url)))
 
+    def test_dead_address(self) -> None:
+        """Of a name with several addresses it is one that answers."""
+        addresses = ["192.0.2.9", "192.0.2.10", REGISTRY[0]]
+        resolver = HostnameResolver(lambda _name: addresses, self.host.reactor)
+        self.host.reactor.installNameResolver(resolver)
+        registry = self.world.registry
+        registry.settings = attrs.evolve(
+            registry.settings, stun_host="stun.test", second_address=""
+        )
+        self.assertEqual(self.find(self.world.url)[0], REGISTRY[0])
+
     def test_away(self) -> None:
         """A registry that isn't there is said not to be."""
         self.world.host.kill()
