@@ -199,7 +199,10 @@ class HttpHandshake:
 
     def _refusal(self, error: ReplyError) -> str:
         if error.error_code == _WANTS_CREDENTIALS:
-            return f"the proxy {self._proxy} wants another user name and password: give it as http://NAME:PASSWORD@HOST:PORT"
+            return (
+                f"the proxy {self._proxy} wants another user name and password: write "
+                "NAME:PASSWORD@ before its host"
+            )
         answer = f"the proxy {self._proxy} answers {one_line(str(error))}"
         if error.error_code == _FORBIDS:
             return f"{answer}: it lets nobody through to {self._host}, port {self._port}"
