@@ -20,7 +20,9 @@ from tests.lab.blueprint import enter, run_command
 from tests.lab.rulesets import (
     PROXIES_ONLY,
     nat_ruleset,
+    pool_ruleset,
     quic_ruleset,
+    trouble_ruleset,
     watch_ruleset,
     weather_ruleset,
 )
@@ -56,6 +58,14 @@ class NatBox:
         """Lose this fraction of packets at random, each way."""
         self._loss = fraction
         self._set_weather()
+
+    def trouble(self, name: str) -> None:
+        """Be one of `rulesets.TROUBLES`, instead of another."""
+        self._apply(trouble_ruleset(name))
+
+    def draw_from(self, first: str, last: str) -> None:
+        """Have these public addresses, which must lead here, and draw one for each destination."""
+        self._apply(pool_ruleset(first, last))
 
     def drop_quic(self, dropped: bool = True) -> None:
         """Drop QUIC's long headers, both ways, or let them pass again."""
@@ -148,6 +158,21 @@ class Host:
         self.attachments = (new, old)
         self.addresses = (new.address.split("/")[0],)
         self.nat = new.nat
+
+    def join_spare(self) -> None:
+        """Use the spare network beside the one in use, and first, as a VPN that comes up."""
+        spare = self.attachments[1]
+        commands = [
+            f"address add {spare.address} dev {spare.device}",
+            f"route replace default via {spare.gateway}",
+        ]
+        run_command([*enter(self.namespace), "ip", "-batch", "-"], "\n".join(commands) + "\n")
+
+    def leave_spare(self) -> None:
+        """Use the first network alone again."""
+        old, spare = self.attachments
+        commands = [f"route replace default via {old.gateway}", *spare.leaving()]
+        run_command([*enter(self.namespace), "ip", "-batch", "-"], "\n".join(commands) + "\n")
 
     def popen(self, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """Start a program here, as `subprocess.Popen` would; it ends with the lab."""

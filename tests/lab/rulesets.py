@@ -193,6 +193,41 @@ table ip portal {
 }
 """
 
+#: What a box does to UDP beside translating it, by what it is called.
+TROUBLES: Mapping[str, str] = {
+    "none": "",
+    "loses 60 % outward": 'oifname "wan" meta l4proto udp numgen random mod 100 < 60 drop',
+    "loses 40 % inward": 'iifname "wan" meta l4proto udp numgen random mod 100 < 40 drop',
+    "polices": "meta l4proto udp limit rate over 50/second burst 20 packets drop",
+    "says prohibited": (
+        'iifname "lan" meta l4proto udp numgen random mod 2 < 1 reject with icmp admin-prohibited'
+    ),
+    "says unreachable": (
+        'iifname "lan" meta l4proto udp numgen random mod 2 < 1 reject with icmp port-unreachable'
+    ),
+}
+
+TROUBLE = """
+table ip trouble
+delete table ip trouble
+table ip trouble {
+    chain through_the_box {
+        type filter hook forward priority filter - 1; policy accept;
+        RULE
+    }
+}
+"""
+
+#: Draws one of several public addresses for each destination (RFC 4787 REQ-2 says not to).
+POOL = """
+table ip pool {
+    chain source {
+        type nat hook postrouting priority srcnat - 1; policy accept;
+        oifname "wan" snat to FIRST-LAST
+    }
+}
+"""
+
 NO_QUIC = """
 table ip quic
 delete table ip quic
@@ -248,6 +283,16 @@ def weather_ruleset(cut: bool, loss: float) -> str:
         threshold = round(loss * 10_000)
         return flush + f"add rule ip uplink weather numgen random mod 10000 < {threshold} drop\n"
     return flush
+
+
+def trouble_ruleset(name: str) -> str:
+    """Return the rules of one of TROUBLES, instead of another."""
+    return TROUBLE.replace("RULE", TROUBLES[name])
+
+
+def pool_ruleset(first: str, last: str) -> str:
+    """Return the rules that draw from these public addresses."""
+    return POOL.replace("FIRST", first).replace("LAST", last)
 
 
 def quic_ruleset(dropped: bool) -> str:
