@@ -36,18 +36,19 @@ from p2pchat.session.live_link import RuleBroken, StreamRefused
 from p2pchat.session.path_loss import BUSY
 from p2pchat.session.session_state import SessionState
 from p2pchat.session.stages import (
+    GOODBYE,
     TRANSITIONS,
     DocumentReady,
     PathFailed,
     PathLearned,
     SessionOutcome,
     Stage,
+    lingering,
 )
 from p2pchat.traversal.attempt_events import RoundEnded
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
-from p2pchat.traversal.round_trips import bounded
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import messages
 from p2pchat.wire.documents import CandidateType, Offer, PeerDocument, Refusal
@@ -55,8 +56,6 @@ from p2pchat.wire.documents import CandidateType, Offer, PeerDocument, Refusal
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
 RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
 IMPROVE_INTERVAL = 10.0  # seconds from one search for a way off the relay to the next
-LINGERING = 2.0  # seconds for DISCONNECT to arrive, and what was said before it, ...
-LINGERING_RTTS, LONGEST_LINGERING = 3, 10.0  # ... or so many round trips; seconds at most
 
 
 @attrs.define(eq=False)
@@ -71,6 +70,8 @@ class PeerSession(SessionState):
             self._accept(now)
         elif self.stage is Stage.CLOSING:
             self._calls_again = True
+            if self._has_said_all:
+                self._left(now)
         elif self.stage in {Stage.ENDED, Stage.AWAITING_RETRY}:
             self._failed_links = 0
             self.log.began = now
@@ -332,8 +333,12 @@ class PeerSession(SessionState):
     def _time_is_up(self, now: float) -> None:
         """The patience of a stage has ended."""
         if self.stage is Stage.CLOSING:
-            self.conversation.skip_lines()  # DISCONNECT goes out as the link is closed
-            self._left(now)
+            if self._has_said_all or self._calls_again or not self.link.control.is_leaving:
+                self.conversation.skip_lines()  # DISCONNECT goes out as the link is closed
+                self._left(now)
+            else:
+                self.conversation.skip_lines()
+                self._has_said_all, self._until = True, now + GOODBYE
         elif self.stage is Stage.AWAITING_RETRY and self._failure is not None:
             self._tell_end(*self._failure)
             self._enter(Stage.ENDED)
@@ -424,6 +429,7 @@ class PeerSession(SessionState):
         if self.stage is Stage.OFFERED and stage is not Stage.OFFERED:
             self.is_quiet = False
         self.stage, self._until, self._failure = stage, until, None
+        self._has_said_all = False
         if stage in {Stage.ENDED, Stage.CLOSING}:  # a call that went on could open a link here
             self._calls_again = False
             self._call.cancel("cancelled")
@@ -466,7 +472,7 @@ class PeerSession(SessionState):
         self.log.note(f"they ended it: {reason} {detail}".rstrip(), now)
         self._tell_end(reason if reason in messages.REASONS else "left", detail)
         if self.stage is not Stage.CLOSING:
-            self._enter(Stage.CLOSING, now + self._lingering)  # to confirm what is being read
+            self._enter(Stage.CLOSING, now + lingering(self.rtt))  # to confirm what is being read
 
     def _rule_broken(self, explanation: str, now: float) -> None:
         if self.stage is not Stage.CLOSING:
@@ -477,11 +483,7 @@ class PeerSession(SessionState):
     def _close(self, reason: str, detail: str, now: float) -> None:
         """Say DISCONNECT, and give it time to arrive."""
         self.link.control.leave(reason, detail)
-        self._enter(Stage.CLOSING, now + self._lingering)
-
-    @property
-    def _lingering(self) -> float:
-        return bounded(LINGERING, LINGERING_RTTS * self.rtt, LONGEST_LINGERING)
+        self._enter(Stage.CLOSING, now + lingering(self.rtt))
 
     def _left(self, now: float) -> None:
         """The goodbye has arrived, or had its time."""

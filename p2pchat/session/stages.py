@@ -10,7 +10,7 @@ The stages of a session with one peer, and what each does with what happens.
     AWAITING_RETRY  an attempt of theirs failed: the next one of the same call needs no approval
     OPEN            both said HELLO, and nobody ended it
     RESCUING        path or link is lost: another is looked for, until RESCUE_PATIENCE ends
-    CLOSING         a DISCONNECT is on its way, for LINGERING
+    CLOSING         a DISCONNECT is on its way, for LINGERING and GOODBYE
 
                     ENDED  CALLING    OFFERED  ANSWERING   AWAITING_ OPEN    RESCUING    CLOSING
                                                            RETRY
@@ -46,7 +46,12 @@ from p2pchat.identity.proof import Certificate
 from p2pchat.session.quic import KEY_EXCHANGES
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
+from p2pchat.traversal.round_trips import bounded
 from p2pchat.wire.documents import PeerDocument
+
+LINGERING = 2.0  # seconds for what was said before DISCONNECT to arrive, ...
+LINGERING_RTTS, LONGEST_LINGERING = 3, 10.0  # ... or so many round trips; seconds at most
+GOODBYE = 8.0  # seconds for DISCONNECT itself: whoever misses it looks for us, and is let in
 
 
 class Stage(Enum):
@@ -139,3 +144,8 @@ class SessionContext:
     wall_of: Callable[[float], float]  # from the machines' time to seconds since 1970
     random_bytes: Callable[[int], bytes]
     key_exchanges: tuple[str, ...] = KEY_EXCHANGES  # those that are taken on a link
+
+
+def lingering(rtt: float) -> float:
+    """Return the seconds that CLOSING gives what was said before DISCONNECT."""
+    return bounded(LINGERING, LINGERING_RTTS * rtt, LONGEST_LINGERING)

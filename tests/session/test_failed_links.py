@@ -10,7 +10,7 @@ from p2pchat.session import quic
 from p2pchat.session.control import Control
 from p2pchat.session.explanation import sentences
 from p2pchat.session.link import PROOF_DEADLINE
-from p2pchat.session.peer_session import LINGERING
+from p2pchat.session.stages import LINGERING
 from p2pchat.wire.messages import ControlMessage, Ping
 from tests.identity.people import CAROL
 from tests.session.pair import Peer

@@ -21,8 +21,7 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.call import DeliveryFailure
 from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
-from p2pchat.session.peer_session import LINGERING
-from p2pchat.session.stages import Stage
+from p2pchat.session.stages import LINGERING, Stage
 from p2pchat.traversal.own_addresses import Rerouting
 from p2pchat.wire import entries, messages
 from p2pchat.wire.documents import Answer, Offer, PeerDocument

@@ -7,8 +7,7 @@ import attrs
 from p2pchat import events
 from p2pchat.session.approval import RETRY_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE
-from p2pchat.session.peer_session import LINGERING
-from p2pchat.session.stages import Stage
+from p2pchat.session.stages import LINGERING, Stage
 from p2pchat.traversal.punching import FIRST_ROUND
 from p2pchat.wire.documents import Offer
 from tests.session.pair import Peer

@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat import events
 from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT, DeliveryFailure
 from p2pchat.session.connection_report import ConnectionReport
-from p2pchat.session.peer_session import LINGERING, RESCUE_PATIENCE
-from p2pchat.session.stages import Stage
+from p2pchat.session.peer_session import RESCUE_PATIENCE
+from p2pchat.session.stages import LINGERING, Stage
 from p2pchat.wire.documents import Answer, Candidates, Description, Offer, Refusal, Ringing
 from p2pchat.wire.entries import MAX_TEXT
 from tests.cases import each
@@ -244,6 +244,23 @@ class ConversationTests(SessionCase):
         self.pair.run(LINGERING + 0.1)
         (ended,) = self.alice.events(events.Disconnected)
         self.assertEqual((ended.reason, ended.ours), ("left", False))
+
+    @each(False, True)
+    def test_goodbye_over_a_bad_path(self, calls_again: bool) -> None:
+        """A goodbye that the path loses for 4 s arrives still, unless its author calls anew."""
+        self.alice.session.disconnect(self.now)
+        self.pair.part()
+        self.pair.run(4.0)
+        if calls_again:
+            self.alice.call(self.now)
+        self.pair.join()
+        self.pair.run(6.0)
+        ended = [one.events(events.Disconnected) for one in self.pair.both]
+        if calls_again:
+            self.assertTrue(all(one.session.is_open for one in self.pair.both))
+        else:
+            self.assertEqual([told.reason for (told,) in ended], ["closed", "left"])
+            self.assertFalse(self.bob.events(events.PathLost))
 
     def test_long_lines(self) -> None:
         """Many lines of the greatest length arrive in order, brackets and all."""

@@ -7,7 +7,7 @@ import attrs
 from p2pchat import events
 from p2pchat.session.approval import RETRY_PATIENCE
 from p2pchat.session.link import PROOF_DEADLINE
-from p2pchat.session.peer_session import LINGERING
+from p2pchat.session.stages import LINGERING
 from p2pchat.traversal.checks import CheckCredentials
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.punching import FIRST_ROUND

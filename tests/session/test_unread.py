@@ -20,7 +20,7 @@ from p2pchat.session.conversation import (
     Received,
 )
 from p2pchat.session.liveness import MAX_PONGS, SUSPICION
-from p2pchat.session.peer_session import LINGERING
+from p2pchat.session.stages import LINGERING
 from p2pchat.session.streams import WINDOW
 from p2pchat.wire.entries import MAX_TEXT, LogEntry
 from p2pchat.wire.messages import Disconnect, Hello, Ping, Pong
@@ -299,6 +299,7 @@ class UnreadSessionTests(SynchronousTestCase):
         self.pair.run(LINGERING + 0.5)
         (ended,) = self.bob.events(events.Disconnected)
         self.assertEqual(ended.reason, "left")
+        self.pair.run(LINGERING)
         self.assertFalse(self.alice.session.is_alive or self.bob.session.is_alive)
 
     @each(True, False)
