@@ -1,5 +1,6 @@
 """
-The process that a service runs in: its standard streams, exit status, open files and garbage.
+The process that a service runs in: its standard streams, exit status, open files, threads and
+garbage.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from typing import TextIO, cast
+from functools import partial
+from threading import Thread
+from typing import Any, TextIO, cast
 
 import attrs
 
@@ -67,6 +70,19 @@ def spare_long_lived() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()  # of next to nothing: the next one waits for a quarter of what this one leaves
+
+
+def leave_threads_behind(reactor: Any) -> None:
+    """
+    Let the program end without waiting for the reactor's threads; call it before the reactor runs.
+
+    What they do is other libraries' work and can't be stopped: to look a name up takes half a
+    minute where name servers are dead.  Nothing of ours that must be finished is done in them.
+    """
+    pool = reactor.getThreadPool()
+    pool.threadFactory = partial(Thread, daemon=True)
+    with contextlib.suppress(ValueError):  # it was done before
+        reactor.removeSystemEventTrigger(reactor.threadpoolShutdownID)
 
 
 def allow_open_files(wanted: int) -> int:

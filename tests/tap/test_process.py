@@ -1,12 +1,29 @@
-"""What lives as long as the program is spared by collections."""
+"""The end of a process, and what lives as long as it does."""
 
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
+from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.tap.process import spare_long_lived
+from p2pchat.tap.process import leave_threads_behind, spare_long_lived
+
+PATIENCE = 30.0  # seconds that a machine with much to do may take
+BUSY = """
+from threading import Event
+from twisted.internet import reactor
+from p2pchat.tap.process import leave_threads_behind
+def work():
+    reactor.callFromThread(reactor.stop)
+    Event().wait()
+leave_threads_behind(reactor)
+reactor.callInThread(work)
+reactor.addSystemEventTrigger("after", "shutdown", print, "left", flush=True)
+reactor.run()
+"""
 
 
 class SpareTests(SynchronousTestCase):
@@ -21,3 +38,19 @@ class SpareTests(SynchronousTestCase):
         garbage.append(garbage)
         del garbage
         self.assertGreaterEqual(gc.collect(), 1)
+
+
+class ThreadTests(SynchronousTestCase):
+    """Threads that come to no end."""
+
+    def test_left_behind(self) -> None:
+        """The program ends all the same, in the usual order and with status 0."""
+        command = [sys.executable, "-c", BUSY]
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+        self.assertEqual((done.stdout, done.stderr, done.returncode), (b"left\n", b"", 0))
+
+    def test_again(self) -> None:
+        """It may be called again, as by two programs in one process."""
+        leave_threads_behind(reactor)
+        leave_threads_behind(reactor)
+        self.assertTrue(reactor.getThreadPool().threadFactory().daemon)
