@@ -53,7 +53,7 @@ class NeverSent(RegistryUnreachable):
 
 @attrs.frozen
 class HttpAnswer:
-    """A whole answer; ``asked_at`` is the wall time of its request."""
+    """A whole answer; ``asked_at`` is when, by the steady clock."""
 
     status: int
     headers: Headers
@@ -120,7 +120,7 @@ class HttpClient:
         for name, value in headers.items():
             fields.addRawHeader(name, value)
         self._connections.check()
-        asked_at = self._runtime.wall_time()
+        asked_at = self._runtime.clock.seconds()
         body = _WholeBody(data) if data or method == "POST" else None
         sent = agent.request(method.encode(), self._origin + path.encode("ascii"), fields, body)
         try:

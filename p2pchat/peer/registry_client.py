@@ -93,7 +93,7 @@ class RegistryClient:
 
     def __attrs_post_init__(self) -> None:
         self._audience = origin(self.server)
-        self._clock = WallClock(self._runtime.wall_time, self._warn)
+        self._clock = WallClock(self._runtime.wall_time, self._runtime.clock.seconds, self._warn)
         self._location = RegistryLocation(self.server, self._warn)
         self._http = HttpClient(self.server, self._runtime, self._location)
 
@@ -166,7 +166,7 @@ class RegistryClient:
         return self._attempt(self._exchange, "GET", f"/peer/{quote(peer_id)}", "peer_id")
 
     def status(self) -> Deferred[JsonObject]:
-        """Return what the registry tells everybody of itself."""
+        """Return what the registry tells everybody of itself; its time is taken from the answer."""
         return self._attempt(self._exchange, "GET", "/status", _ANYTHING)
 
     def subscribe(

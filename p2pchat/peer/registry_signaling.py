@@ -80,7 +80,7 @@ class RegistrySignaling:
         self._receive = context.receive
         self._keys = context.keys
         self._channel = SignalingChannel(
-            context, self._client.deliver, self._keys_of, self._client.now
+            context, self._client.deliver, self._keys_of, self._client.now, self._client.status
         )
         self._connection = RegistryConnection(
             self._client,

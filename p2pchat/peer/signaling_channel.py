@@ -12,10 +12,12 @@ know, or have called, never wait behind them, however many are let through.  The
 says whose document it is; then its signature is checked, then whether it is for us, fresh and new,
 and then it is opened.  What can't be opened changes nothing.
 
-An offer that can't be used although its author signed it, for it is stale, is refused with the
-reason, so that both persons read what is wrong; of a document of another version our person reads.
-Both come from a small budget, since whoever carries documents may keep old ones and bring them
-again.
+What is stale by our idea of the registry's clock may be none: somebody has set that clock, and we
+haven't asked since.  So the registry is asked for its time first; what comes meanwhile waits, for
+its order counts.  An offer that is stale all the same, although its author signed it, is refused
+with the reason, so that both persons read what is wrong; of a document of another version our
+person reads.  All that comes from small budgets, since whoever carries documents may keep old ones
+and bring them again.
 
 To one peer documents go out one after the other, each when the one before was delivered or refused:
 requests side by side may overtake each other, and candidates that come before their offer mean
@@ -28,7 +30,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
+from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks, succeed
 from twisted.logger import Logger
 
 from p2pchat.errors import RegistryError, RemoteProtocolError, StaleDocument, UnsupportedVersion
@@ -37,15 +39,20 @@ from p2pchat.identity.sealing import Envelope, usable
 from p2pchat.identity.signed_documents import MAX_AGE, claimed_author, open_document
 from p2pchat.peer.gate import Gate
 from p2pchat.peer.signaling import DocumentReceived, SignalingContext
-from p2pchat.peer.wall_clock import MOST_BELIEVED
 from p2pchat.session.token_bucket import TokenBucket
 from p2pchat.wire.documents import Document, Offer, PeerDocument, RecordKey, Refusal, Sealed
 
 EXPLANATIONS = 4.0  # at once, of documents that can't be used: to their authors and our person
 EXPLAIN_INTERVAL = 20.0  # seconds until there is one more
+LOOKS = 4.0  # at the registry's clock, at once
+LOOK_INTERVAL = 5.0  # seconds until there is one more
+MAX_DOUBTFUL = 100  # documents that wait for one; a call has a few, and it takes a round trip
+LONG_AGO = 86_400.0  # seconds; an older offer is one that somebody brings again, or nobody waits
 STRANGERS = 100.0  # documents at once of peers that we don't expect any of
 STRANGER_INTERVAL = 0.05  # seconds until there is one more; a call has a few
 _CLOCK = "clock"  # the refusal of a stale offer
+
+_Envelope = Document | UnsupportedVersion
 
 _log = Logger()
 
@@ -56,16 +63,20 @@ class SignalingChannel:
     The documents of one node, by one way.
 
     :ivar now: returns seconds since 1970 by the clock that this way goes by.
+    :ivar look: asks for that clock's time; a Deferred fires when ``now`` is as good as can be.
     """
 
     _context: SignalingContext
     _deliver: Callable[[str, PeerDocument, RecordKey], Deferred[Any]]
     _look_up: Callable[[str], Deferred[tuple[RecordKey, ...]]]
     now: Callable[[], float]
+    look: Callable[[], Deferred[Any]] = lambda: succeed(None)
     _running: Gate = attrs.Factory(lambda: Gate(is_open=True))
     _queues: dict[str, DeferredLock] = attrs.Factory(dict)  # by peer
     _strangers: TokenBucket = attrs.Factory(lambda: TokenBucket(STRANGERS, STRANGER_INTERVAL))
     _explanations: TokenBucket = attrs.Factory(lambda: TokenBucket(EXPLANATIONS, EXPLAIN_INTERVAL))
+    _looks: TokenBucket = attrs.Factory(lambda: TokenBucket(LOOKS, LOOK_INTERVAL))
+    _doubtful: list[_Envelope] = attrs.Factory(list)  # while the registry's clock is asked for
 
     @property
     def is_paused(self) -> bool:
@@ -132,24 +143,57 @@ class SignalingChannel:
         author = claimed_author(token)
         if self._context.is_blocked(author):
             return
-        if not self._context.is_expected(author) and not self._strangers.take(self.now()):
+        if not self._context.is_expected(author) and not self._strangers.take(self._seconds()):
             return
+        self._try(self._take, token)
+
+    def _try(self, take: Callable[[Any], None], what: str | _Envelope) -> None:
         try:
-            self._take(_envelope(token))
+            take(what)
         except RemoteProtocolError as error:
             _log.debug("document refused: {error}", error=error)
 
-    def _take(self, envelope: Document | UnsupportedVersion) -> None:
-        """Judge the envelope, of another version too, and take what it has inside."""
-        author = envelope.issuer
-        if self._context.is_blocked(author):  # nor was it told at a glance whose it is
+    def _seconds(self) -> float:
+        """Return the time on a clock that isn't set."""
+        return self._context.acceptance.seconds()
+
+    def _take(self, token: str) -> None:
+        """Check the signature, and judge the envelope, of another version too."""
+        envelope = _envelope(token)
+        if self._context.is_blocked(envelope.issuer):  # nor was it told at a glance whose it is
+            return
+        if 0 < len(self._doubtful) < MAX_DOUBTFUL:
+            self._doubtful.append(envelope)
             return
         try:
-            self._context.acceptance.accept(envelope, self.now())
+            self._accept(envelope)
         except StaleDocument:
-            body = None if isinstance(envelope, UnsupportedVersion) else self._opened(envelope)
-            self._refuse_stale(author, body, self.now() - envelope.issued_at)
-            return
+            if self._doubtful or not self._looks.take(self._seconds()):
+                self._refuse_stale(envelope)
+                return
+            self._doubtful.append(envelope)
+            self.look().addBoth(lambda _result: self._judge_again())
+
+    def _judge_again(self) -> None:
+        """Take what waited until the registry's clock was known again, or couldn't be asked."""
+        doubtful, self._doubtful = self._doubtful, []
+        for envelope in doubtful:
+            self._try(self._judge, envelope)
+
+    def _judge(self, envelope: _Envelope) -> None:
+        try:
+            self._accept(envelope)
+        except StaleDocument:
+            self._refuse_stale(envelope)
+
+    def _accept(self, envelope: _Envelope) -> None:
+        """
+        Take what an envelope has inside.
+
+        :raises StaleDocument: it isn't fresh by what we know of the registry's clock.
+        """
+        author = envelope.issuer
+        self._context.acceptance.accept(envelope, self.now())
         if isinstance(envelope, UnsupportedVersion):
             if self._may_explain():
                 self._warn(f"{author} wrote {envelope}")
@@ -167,15 +211,15 @@ class SignalingChannel:
         self._context.keys.heard(author, body)
         self._context.receive(DocumentReceived(author, body))
 
-    def _refuse_stale(self, author: str, body: PeerDocument | None, age: float) -> None:
+    def _refuse_stale(self, envelope: _Envelope) -> None:
         """
         Tell the person, and the author of an offer, whose clock differs and by how much.
 
         A refusal of this kind is taken although it is stale, as it must be where the clocks differ;
         an old one does no harm, since it names an attempt of ours that is over.
-
-        :param body: None, where it is of another version.
         """
+        author, age = envelope.issuer, self.now() - envelope.issued_at
+        body = None if isinstance(envelope, UnsupportedVersion) else self._opened(envelope)
         if isinstance(body, Refusal) and body.reason == _CLOCK:
             self._hand_on(author, body)
             return
@@ -187,7 +231,7 @@ class SignalingChannel:
             f"{what} of {author} was refused: {how}, {MAX_AGE:.0f} allowed; one of two clocks is "
             "wrong, theirs or yours"
         )
-        if isinstance(body, Offer) and abs(age) <= MOST_BELIEVED:
+        if isinstance(body, Offer) and abs(age) <= LONG_AGO:
             side = "behind" if age > 0 else "ahead of"
             detail = f"yours is {abs(age):.0f} seconds {side} theirs, {MAX_AGE:.0f} allowed"
             self._reply(author, Refusal(body.session, _CLOCK, detail))
@@ -201,10 +245,10 @@ class SignalingChannel:
         replied.addErrback(lambda failure: failure.trap(RegistryError))
 
     def _may_explain(self) -> bool:
-        return self._explanations.take(self.now())
+        return self._explanations.take(self._seconds())
 
 
-def _envelope(token: str) -> Document | UnsupportedVersion:
+def _envelope(token: str) -> _Envelope:
     """Check the signature, and return the document, or what can be read of another version's."""
     try:
         return open_document(token)

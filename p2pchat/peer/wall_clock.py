@@ -1,14 +1,16 @@
 """
-Wall clock: this machine's, corrected by the registry's.
+Wall clock: the registry's, as this machine's steady clock goes on from its last answer.
 
-A document is fresh for a minute, so two peers must agree on the time; both take it from the
-registry that they share.  Every answer of it has the time, to a second, which is somewhere between
-our request and the answer's arrival: only what can't be explained so is a difference.
+A document is fresh for minutes, so two peers must agree on the time; both take it from the registry
+that they share.  Every answer of it has the time, to a second, which is somewhere between our
+request and the answer's arrival.  What was learnt stays until an answer can't be explained by it;
+between answers only the steady clock counts, so that it doesn't matter who sets this machine's
+clock, when, and how far.  That one is gone by until the registry has said something.
 
-The registry is believed up to MOST_BELIEVED from the system's clock, counted in all and not from
-answer to answer: whoever sets our clock further has documents of ours that will be good some day.
-The person is told once that the clocks differ by NOTICEABLE, and once that they differ by more
-than is believed.
+However far the registry's clock is from this machine's, it is believed: a machine without a battery
+begins in 1970.  Whoever answers in its place can have documents of ours that will be good some day;
+what that is worth to them, the threat model says.  The person is told once that the two differ by
+NOTICEABLE.
 """
 
 from __future__ import annotations
@@ -17,8 +19,7 @@ from collections.abc import Callable
 
 import attrs
 
-MOST_BELIEVED = 86_400.0  # seconds; summer time and a wrong zone are hours
-NOTICEABLE = 20.0  # seconds; a third of the age at which documents are refused
+NOTICEABLE = 20.0  # seconds; what somebody wrote may be shown as written a minute ago then
 GRANULARITY = 1.0  # seconds of a Date header, which is cut off, not rounded
 TOLERANCE = 1.0  # seconds; registries may write their Date once a second
 
@@ -31,49 +32,42 @@ class WallClock:
     The time by which documents are dated.
 
     :ivar system: seconds since 1970 by this machine's clock.
+    :ivar steady: seconds on a clock that nobody sets.
     :ivar warn: takes a sentence for the person.
     """
 
     system: Callable[[], float]
+    steady: Callable[[], float]
     warn: Callable[[str], None]
-    _offset: float = 0.0
-    _warned: set[str] = attrs.Factory(set)
+    _ahead: float | None = None  # seconds that the registry's is ahead of the steady clock
+    _warned: bool = False
 
     def now(self) -> float:
         """Return seconds since 1970."""
-        return self.system() + self._offset
+        return self.system() if self._ahead is None else self.steady() + self._ahead
 
     def observe(self, theirs: float, asked_at: float) -> None:
         """
         Take the time of the registry's answer, which has just come.
 
         :param theirs: seconds since 1970, by the registry's clock.
-        :param asked_at: when it was asked, by the system's clock.
+        :param asked_at: when it was asked, by the steady clock.
         """
-        least = theirs - self.system() - TOLERANCE
-        most = theirs + GRANULARITY - asked_at + TOLERANCE
-        if least > most:  # the system's clock was set meanwhile
-            return
-        difference = (least + most) / 2
-        if abs(difference) > MOST_BELIEVED:
-            self._warn_once(
-                difference,
-                ", which is more than is believed: this program goes by this machine's, and calls "
-                "fail if that is the one that is wrong; set it",
-            )
-        elif not least <= self._offset <= most:
-            self._offset = difference
-            if abs(difference) >= NOTICEABLE:
-                self._warn_once(
-                    difference,
-                    ": this program goes by the registry's; set the one that is wrong",
-                )
+        now = self.steady()
+        least, most = theirs - now - TOLERANCE, theirs + GRANULARITY - asked_at + TOLERANCE
+        if self._ahead is None or not least <= self._ahead <= most:
+            own = self.system() - now  # exact to less than a second, if it is right
+            self._ahead = own if least <= own <= most else (least + most) / 2
+        self._compare(now + self._ahead - self.system())
 
-    def _warn_once(self, difference: float, consequence: str) -> None:
-        if consequence not in self._warned:
-            self._warned.add(consequence)
-            how = described(difference)
-            self.warn(f"this machine's clock is {how} the registry's{consequence}")
+    def _compare(self, difference: float) -> None:
+        """Tell the person once that this machine's clock is wrong, or the registry's."""
+        if abs(difference) >= NOTICEABLE and not self._warned:
+            self._warned = True
+            self.warn(
+                f"this machine's clock is {described(difference)} the registry's: this program "
+                "goes by the registry's; set the one that is wrong"
+            )
 
 
 def described(difference: float) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import attrs
+from twisted.internet.defer import Deferred, fail
 
-from p2pchat.errors import RegistryUnreachable
+from p2pchat.errors import RegistryError, RegistryUnreachable
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import (
     MAX_AGE,
@@ -15,9 +16,12 @@ from p2pchat.peer.signaling_channel import (
     EXPLANATIONS,
     STRANGER_INTERVAL,
     STRANGERS,
+    SignalingChannel,
 )
 from p2pchat.wire.documents import (
     Body,
+    Candidates,
+    Offer,
     Refusal,
     Registration,
     Removal,
@@ -303,6 +307,34 @@ class ClockTests(OutgoingCase):
         self.assertLessEqual(len(self.complaints), allowed)
         self.assertLessEqual(len(self.returned), allowed)
         self.assertGreater(len(self.complaints), allowed - 2)
+
+    def test_registry_set(self) -> None:
+        """What seems stale is judged by the time that the registry says, and in its order."""
+        late, asked = [-4000.0], Deferred[None]()
+        channel = SignalingChannel(
+            self.context,
+            self.client.deliver,
+            self.look_up,
+            lambda: self.client.now() + late[0],
+            lambda: asked,
+        )
+        for body in (OFFER, Candidates("session", (), True)):
+            channel.receive(self.sign(body))
+        self.assertEqual(self.arrived, [])
+        late[0] = 0.0
+        asked.callback(None)
+        channel.receive(self.sign(Refusal("session", "cancelled")))
+        kinds = [type(body) for _, body in self.arrived]
+        self.assertEqual((kinds, self.complaints), ([Offer, Candidates, Refusal], []))
+
+    def test_registry_away(self) -> None:
+        """Where it can't be asked, what seems stale is."""
+        now, away = self.client.now() - 4000.0, RegistryError("away")
+        channel = SignalingChannel(
+            self.context, self.client.deliver, self.look_up, lambda: now, lambda: fail(away)
+        )
+        channel.receive(self.sign(OFFER))
+        self.assertEqual((self.arrived, len(self.complaints)), ([], 1))
 
     def test_blocked(self) -> None:
         """To one who is blocked nothing is said, nor of them."""

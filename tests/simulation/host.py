@@ -43,6 +43,7 @@ class Host(Node):
     :ivar ipv6: its IPv6 addresses, likewise.
     :ivar nat64: the prefix by which it reaches IPv4, having no address of that.
     :ivar others: addresses of interfaces that lead to nobody here.
+    :ivar clock_error: seconds that its wall clock is ahead; setting it sets the clock.
     :ivar connections: the stream sockets that are open.
     """
 
@@ -53,6 +54,7 @@ class Host(Node):
         self.others: list[HostAddress] = []
         self.firewall: Firewall | None = None
         self.nat64: Nat64Prefix | None = None
+        self.clock_error = 0.0
         self._translated = ""  # where its NAT64 has it in IPv4
         self.udp_ports: PortTable[UDPPort] = PortTable(internet.random)
         self.tcp_ports: PortTable[TCPSocket] = PortTable(internet.random)

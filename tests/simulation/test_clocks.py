@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any
 
 import attrs
@@ -10,14 +9,12 @@ from twisted.protocols.portforward import ProxyClient, ProxyClientFactory, Proxy
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.peer.profile import load_profile
-from p2pchat.peer.settings import NodeSettings
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.http.resource import RegistryResource
 from p2pchat.session.approval import AcceptPolicy
 from tests.cases import each
 from tests.simulation.host import Host
-from tests.simulation.world import HTTP_PORT, REGISTRY, Person, World, make_node, runtime_on
+from tests.simulation.world import HTTP_PORT, REGISTRY, Person, World
 
 
 class DatelessClient(ProxyClient):
@@ -35,25 +32,21 @@ class DatelessClientFactory(ProxyClientFactory):
     protocol = DatelessClient
 
 
+DAY = 86_400.0
+HARM = 5.0  # seconds that a clock may cost, whoever sets it
+
+
 class ClockCase(SynchronousTestCase):
     """A world where everybody's clock may be wrong."""
 
     def setUp(self) -> None:
         self.world = World(31)
 
-    def person(self, name: str, error: float, **settings: Any) -> Person:
+    def person(self, name: str, error: float = 0.0, **settings: Any) -> Person:
         """Start a peer whose clock is wrong by so many seconds."""
         host = self.world.internet.host()
-        runtime = runtime_on(host, Random(name))
-        right = runtime.wall_time
-        runtime = attrs.evolve(runtime, wall_time=lambda: right() + error)
-        profile = load_profile(None, runtime.random_bytes)
-        settings = {"server": self.world.url, "accept": AcceptPolicy.ALL, **settings}
-        node = make_node(runtime, NodeSettings(name, **settings), profile)
-        person = Person(name, host, node, profile)
-        person.node.listen(person.told.append)
-        person.node.start()
-        return person
+        host.clock_error = error
+        return self.world.start_on(host, name, **settings)
 
     def troubles(self, person: Person, word: str) -> list[str]:
         """Return what a person was told that has this word."""
@@ -64,9 +57,9 @@ class ClockCase(SynchronousTestCase):
 class ApartTests(ClockCase):
     """Where the registry says what time it is."""
 
-    @each((-50.0, 50.0), (-600.0, 600.0), (0.0, 80_000.0))
+    @each((-50.0, 50.0), (-600.0, 600.0), (0.0, 80_000.0), (-3 * DAY, 5 * DAY), (-9e8, 9e8))
     def test_connected(self, left: float, right: float) -> None:
-        """Whose clocks are minutes apart, or hours, can talk, and each is told whose is wrong."""
+        """Whose clocks are minutes apart, or years, can talk, and each is told whose is wrong."""
         alice, bob = self.person("alice", left), self.person("bob", right)
         self.world.settle(alice, bob)
         self.world.connect(alice, bob)
@@ -76,28 +69,71 @@ class ApartTests(ClockCase):
         self.world.internet.run(1)
         self.assertEqual(bob.texts(), ["what time is it?"])
 
-    def test_set_while_it_runs(self) -> None:
-        """A clock that jumps while the program runs is noticed at the next answer."""
-        error = [0.0]
-        alice = self.world.person("alice")
+    def test_set_before(self) -> None:
+        """A clock that is set while the peer waits for its registry delays nothing."""
         host = self.world.internet.host()
-        bob = self.jumping("bob", host, error)
-        self.world.settle(alice, bob)
-        error[0] = 3000.0
-        self.world.internet.run(25)
-        self.world.connect(bob, alice)
+        host.online = False
+        bob = self.world.start_on(host, "bob")
+        self.world.internet.run(20)
+        host.online, host.clock_error = True, -DAY
+        self.world.wait(lambda: bob.events(events.Registered), 15)
 
-    def jumping(self, name: str, host: Host, error: list[float]) -> Person:
-        """Start a peer whose clock can be set."""
-        runtime = runtime_on(host, Random(name))
-        right = runtime.wall_time
-        runtime = attrs.evolve(runtime, wall_time=lambda: right() + error[0])
-        profile = load_profile(None, runtime.random_bytes)
-        settings = NodeSettings(name, server=self.world.url, accept=AcceptPolicy.ALL)
-        person = Person(name, host, make_node(runtime, settings, profile), profile)
-        person.node.listen(person.told.append)
-        person.node.start()
-        return person
+
+STEPS = (-3600.0, 3600.0, -10 * DAY, 10 * DAY)
+
+
+class SetTests(ClockCase):
+    """Alice and Bob are registered; then somebody's clock is set."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice, self.bob = self.person("alice"), self.person("bob", accept=AcceptPolicy.ASK)
+        self.world.settle(self.alice, self.bob)
+
+    def hosts(self) -> tuple[Host, Host, Host]:
+        """Return whose clocks may be set."""
+        return self.alice.host, self.bob.host, self.world.host
+
+    def call(self, host: Host | None = None, step: float = 0.0) -> None:
+        """Let Alice call, and Bob accept; the host's clock is set while it rings."""
+        self.world.result(self.alice.node.connect(self.bob.node.peer_id))
+        self.world.wait(lambda: self.bob.events(events.OfferReceived), HARM)
+        if host is not None:
+            host.clock_error += step
+        self.bob.node.accept(self.alice.node.peer_id)
+        self.world.wait(lambda: self.alice.is_connected_to(self.bob), HARM)
+
+    @each(*((place, step) for place in range(3) for step in STEPS))
+    def test_idle(self, place: int, step: float) -> None:
+        """The next call goes through at once."""
+        self.world.internet.run(7)
+        self.hosts()[place].clock_error = step
+        self.call()
+
+    @each(*((place, step) for place in range(3) for step in STEPS))
+    def test_ringing(self, place: int, step: float) -> None:
+        """So does the one that rings."""
+        self.call(self.hosts()[place], step)
+
+    @each(*((place, step) for place in range(3) for step in STEPS))
+    def test_talking(self, place: int, step: float) -> None:
+        """Conversations and leases go on, and lines arrive."""
+        self.call()
+        self.hosts()[place].clock_error = step
+        self.world.internet.run(130)  # two leases
+        self.alice.say("still there?", self.bob)
+        self.world.wait(self.bob.texts, HARM)
+        for person in (self.alice, self.bob):
+            self.assertEqual(person.events(events.RegistryLost), [])
+            self.assertEqual(person.events(events.PathLost), [])
+
+    def test_again_and_again(self) -> None:
+        """A clock that somebody sets to and fro harms nobody, either."""
+        for step in STEPS * 3:
+            for host in self.hosts():
+                host.clock_error += step
+            self.world.internet.run(1)
+        self.call()
 
 
 class DatelessTests(ClockCase):

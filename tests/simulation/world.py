@@ -56,7 +56,7 @@ def runtime_on(host: Host, random: Random) -> Runtime:
     return Runtime(
         reactor=reactor,
         clock=reactor,
-        wall_time=lambda: EPOCH + reactor.seconds(),
+        wall_time=lambda: EPOCH + reactor.seconds() + host.clock_error,
         random_bytes=random.randbytes,
         interface_addresses=lambda: [
             *host.others,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.trial.unittest import SynchronousTestCase
@@ -53,4 +54,4 @@ class ThreadTests(SynchronousTestCase):
         """It may be called again, as by two programs in one process."""
         leave_threads_behind(reactor)
         leave_threads_behind(reactor)
-        self.assertTrue(reactor.getThreadPool().threadFactory().daemon)
+        self.assertTrue(cast(Any, reactor).getThreadPool().threadFactory().daemon)
