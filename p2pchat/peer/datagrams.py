@@ -6,13 +6,14 @@ is free; where a datagram goes says which one it leaves from.  A machine without
 first only.  Where the network translates between the two (:class:`p2pchat.runtime.Nat64`), what
 goes to IPv4 leaves from the second, and what comes from there shows its IPv4 source.
 
-Owns the sockets' edges only: which socket a base is, the TTL of the packets that want one, and
+Owns the sockets' edges only: which socket a base is, TTL and fragmentation of the packets, and
 surviving whatever the network says.  What a datagram is, is the agent's to tell.
 """
 
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -25,7 +26,7 @@ from twisted.logger import Logger
 
 from p2pchat.peer.udp import BatchPort, BatchProtocol, listen
 from p2pchat.runtime import Nat64
-from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram
+from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram, Fragmentation
 from p2pchat.wire.addresses import Address, Family, family
 
 DEFAULT_TTL = 64  # hops, RFC 1700
@@ -38,7 +39,19 @@ _HOPS = {  # the socket option of the time to live
     Family.IPV6: (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS),
 }
 
-_ways_out = attrgetter("base", "destination", "ttl")
+# <linux/in.h> and <linux/in6.h>, which the module socket has no names for; other systems' options
+# of these numbers mean something else.
+_MTU_DISCOVER = {
+    Family.IPV4: (socket.IPPROTO_IP, 10),
+    Family.IPV6: (socket.IPPROTO_IPV6, 23),
+}
+_PMTUDISC = {  # values of both
+    Fragmentation.ALLOWED: 0,  # DONT
+    Fragmentation.AS_KNOWN: 1,  # WANT, the system's own
+    Fragmentation.FORBIDDEN: 3,  # PROBE
+}
+
+_ways_out = attrgetter("base", "destination", "ttl", "fragmentation")
 
 Receiver = Callable[[str, list[bytes], Address], None]
 
@@ -58,18 +71,26 @@ class PeerProtocol(BatchProtocol):
         self._base = base
         self._received = received
         self._ttl = DEFAULT_TTL
+        self._fragmentation = Fragmentation.AS_KNOWN
         self.unsent = 0
 
     def batch_received(self, datagrams: list[bytes], address: Address) -> None:
         """Hand datagrams on."""
         self._received(self._base, datagrams, address)
 
-    def send(self, datagrams: Sequence[bytes], destination: Address, ttl: int | None) -> None:
+    def send(
+        self,
+        datagrams: Sequence[bytes],
+        destination: Address,
+        ttl: int | None,
+        fragmentation: Fragmentation = Fragmentation.AS_KNOWN,
+    ) -> None:
         """Send datagrams, or lose them: the network may."""
         if self.transport is None:
             return
         try:
             self._set_ttl(destination, DEFAULT_TTL if ttl is None else ttl)
+            self._set_fragmentation(destination, fragmentation)
             if isinstance(self.transport, BatchPort):
                 self.unsent += self.transport.write_batch(datagrams, destination)
                 return
@@ -91,6 +112,12 @@ class PeerProtocol(BatchProtocol):
             handle = self.transport.getHandle()  # type: ignore[union-attr]
             handle.setsockopt(*_HOPS[family(to[0])], ttl)
             self._ttl = ttl
+
+    def _set_fragmentation(self, to: Address, fragmentation: Fragmentation) -> None:
+        if fragmentation is not self._fragmentation and sys.platform == "linux":
+            handle = self.transport.getHandle()  # type: ignore[union-attr]
+            handle.setsockopt(*_MTU_DISCOVER[family(to[0])], _PMTUDISC[fragmentation])
+            self._fragmentation = fragmentation
 
 
 @attrs.define(eq=False)
@@ -137,11 +164,11 @@ class PeerSockets:
 
     def send(self, datagrams: Sequence[Datagram]) -> None:
         """Send, in order, from the sockets that their bases name."""
-        for (base, address, ttl), group in groupby(datagrams, _ways_out):
+        for (base, address, *way), group in groupby(datagrams, _ways_out):
             destination = self._nat64.outward(address)
             protocol = self._protocol(base, destination)
             if protocol is not None:
-                protocol.send([one.data for one in group], destination, ttl)
+                protocol.send([one.data for one in group], destination, *way)
 
     def _received_ipv6(self, base: str, datagrams: list[bytes], address: Address) -> None:
         self._received(base, datagrams, self._nat64.inward(address))

@@ -6,7 +6,8 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
     endpoint ── every decision of a peer: datagrams, documents, callers, sessions
       ├── callers ── who may call, and how often somebody rings; token_bucket, retry_after
       ├── receipts ── one for many lines that come together
-      └── peer_session ── everything with one peer; session_state holds it
+      └── peer_session ── everything with one peer; session_state holds it, session_path
+      │     │ finds and keeps its path
             ├── stages ── the table of stages, and the values that leave a session
             ├── path_loss ── whether a path is lost, or has only become slow
             ├── approval ── whose yes a call has

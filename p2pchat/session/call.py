@@ -317,7 +317,11 @@ class Call:
 
     def withdraw(self) -> None:
         """Drop the offer silently: another one of the peer's takes its place."""
-        self._abandon("another offer took its place", CallStage.ENDED)
+        self.give_up("another offer took its place")
+
+    def give_up(self, failure: str) -> None:
+        """Drop the attempt silently, and the path that it may have found; reports say why."""
+        self._abandon(failure, CallStage.ENDED)
 
     def repeat(self) -> None:
         """

@@ -23,10 +23,13 @@ from p2pchat.session.connection_report import (
     diagnose,
 )
 from p2pchat.session.explanation import causes, checks
+from p2pchat.traversal.link_proof import Fitness
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.report import AttemptReport, in_ms
+from p2pchat.traversal.routes import Route
+from p2pchat.traversal.size_probe import BASE_SIZE
 from p2pchat.wire.addresses import format_address
 
 MAX_NOTES = 100  # things that happened; the oldest go
@@ -176,6 +179,13 @@ class ConnectionLog:
 def _direct(reached: str) -> PathMethod:
     """Return what made a direct path, as far as an attempt says so."""
     return PathMethod.PLAIN if reached in {"", PathMethod.RELAY.value} else PathMethod(reached)
+
+
+def describe_unfit(route: Route, fitness: Fitness) -> str:
+    """Return what was found out of a pair that doesn't carry the link."""
+    over = "over our relay, " if route.is_relayed else ""
+    what = f"no datagram of {BASE_SIZE} bytes" if fitness is Fitness.TOO_SMALL else "not the link"
+    return f"checks pass to {format_address(route.address)}, {over}but {what}"
 
 
 def describe_path(path: Path) -> str:

@@ -31,6 +31,8 @@ class Reason(Enum):
     NO_STUN = "no-stun"
     NO_CANDIDATES = "no-direct-candidates"
     NO_FAMILY = "no-family-shared"
+    TOO_SMALL = "path-too-small"
+    LINK_FILTERED = "link-filtered"
     BOTH_RANDOM = "both-mappings-random"
     NOT_MET = "random-port-not-met"
     HELD_BACK = "probing-held-back"
@@ -41,6 +43,7 @@ class Advice(Enum):
     """Remedy that somebody could try."""
 
     FORWARD_PORT = "forward-a-port"
+    RAISE_MTU = "raise-the-mtu"
     ALLOW_UDP = "allow-udp"
     ASK_THEM = "ask-the-other-side"
     HAVE_BOTH = "use-a-network-with-both-families"
@@ -151,12 +154,15 @@ class ConnectionReport:
     ending: Ending | None = None
 
 
+_UNFIT = {"too-small": Reason.TOO_SMALL, "silent": Reason.LINK_FILTERED}  # by a pair's fitness
 _REMEDIES = {
     Reason.RELAY_ONLY: (Advice.DROP_RELAY_ONLY,),
     Reason.UDP_BLOCKED: (Advice.ALLOW_UDP,),
     Reason.NO_STUN: (Advice.RUN_STUN,),
     Reason.NO_CANDIDATES: (Advice.ASK_THEM,),
     Reason.NO_FAMILY: (Advice.HAVE_BOTH,),
+    Reason.TOO_SMALL: (Advice.RAISE_MTU,),
+    Reason.LINK_FILTERED: (Advice.ALLOW_UDP,),
     Reason.BOTH_RANDOM: (Advice.FORWARD_PORT,),
     Reason.NOT_MET: (Advice.CALL_AGAIN, Advice.FORWARD_PORT),
     Reason.HELD_BACK: (Advice.CALL_AGAIN, Advice.FORWARD_PORT),
@@ -202,9 +208,9 @@ def _wait(last: AttemptReport, since: float) -> int:
 def _obstacle(last: AttemptReport, relay_only: bool) -> Reason:
     """Return what stands between the two."""
     assert last.theirs is not None
-    ours, theirs = last.ours.allocation, last.theirs.allocation
-    if relay_only:
-        return Reason.RELAY_ONLY
+    unfit = {_UNFIT[pair.fitness] for pair in last.pairs if pair.fitness in _UNFIT}
+    if relay_only or unfit:
+        return Reason.RELAY_ONLY if relay_only else min(unfit, key=list(Reason).index)
     if last.ours.udp_blocked:
         return Reason.UDP_BLOCKED
     if last.ours.mapping == "unknown" and not _has_reflexive(last.ours):
@@ -214,7 +220,7 @@ def _obstacle(last: AttemptReport, relay_only: bool) -> Reason:
         return Reason.NO_CANDIDATES
     if _has_family(last.ours) and not _has_family(last.ours) & _has_family(last.theirs):
         return Reason.NO_FAMILY
-    return _unmet(last, {ours, theirs})
+    return _unmet(last, {last.ours.allocation, last.theirs.allocation})
 
 
 def _unmet(last: AttemptReport, allocations: set[str]) -> Reason:

@@ -195,7 +195,8 @@ class Conversation:
         line = _Line(self._next, encode_frame(entries.ENTRY + entry), now)
         self._next += 1
         self._lines.append(line)
-        self._unsent.append(line)
+        if not self._is_left:  # else it is for the next link
+            self._unsent.append(line)
         return message_id(self.log, line.number)
 
     def read(self, message_id: str) -> None:

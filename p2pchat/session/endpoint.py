@@ -31,7 +31,7 @@ from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.receipts import Receipts
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
 from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams, OfAttempt
-from p2pchat.traversal.attempt_events import PathMoved, RoundEnded, SizeProbed
+from p2pchat.traversal.attempt_events import PairUnfit, PathMoved, RoundEnded, SizeProbed
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.own_addresses import Rerouting
@@ -252,6 +252,7 @@ class Endpoint:
 
     def network_changed(self, rerouting: Rerouting, now: float) -> None:
         """What goes to some hosts leaves this machine from another address now."""
+        self.agent.network_changed()
         if rerouting.is_move:
             self.agent.gathering.network_changed(now)
         else:
@@ -369,6 +370,8 @@ class Endpoint:
                 session.path_moved(ufrag, path, now)
             case RoundEnded():
                 session.round_ended(event, now)
+            case PairUnfit(_, route, fitness):
+                session.pair_unfit(route, fitness, now)
             case SizeProbed():
                 pass  # nobody asks for one yet
 

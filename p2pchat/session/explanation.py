@@ -30,6 +30,10 @@ _REASONS = {
     Reason.NO_CANDIDATES: "no direct path is possible: the other side told no address of its NAT, "
     "so its network lets no UDP through, or it runs with --relay-only",
     Reason.NO_FAMILY: "no direct path is possible: one side has IPv4 alone, the other IPv6 alone",
+    Reason.TOO_SMALL: "no direct path carries a conversation: small packets get through, and those "
+    "of 1,228 bytes, which it needs, don't",
+    Reason.LINK_FILTERED: "no direct path carries a conversation: checks get through, and the link "
+    "doesn't; a firewall on the way may know QUIC and drop it",
     Reason.BOTH_RANDOM: "no direct path is possible: both NATs give each destination a port that "
     "nobody can tell",
     Reason.NOT_MET: "one NAT gives each destination a port that nobody can tell, and none of its "
@@ -42,6 +46,8 @@ _REASONS = {
 _ADVICE = {
     Advice.FORWARD_PORT: "what helps: turn off a strict or symmetric NAT setting in the router "
     "here or there, or start with --port N and forward UDP port N in the router to this machine",
+    Advice.RAISE_MTU: "what helps: an MTU of 1,280 bytes or more in the VPN, tunnel or router on "
+    "the way, or one that lets fragments through",
     Advice.ALLOW_UDP: "what helps: let this program send and receive UDP in the firewalls of "
     "machine and network, or use another network",
     Advice.ASK_THEM: "what helps: only the other side can change that, by another network or "
@@ -63,6 +69,12 @@ _STRATEGIES = {
     "many-sockets": "many sockets here, for their probes to find",
     "port-probing": "probes to random ports of theirs",
     "relay": "a relay at once, for plain checks can't meet",
+}
+_FITNESS = {  # of a pair
+    "": "",
+    "too-small": "; datagrams of 1,200 bytes are lost",
+    "silent": "; the link wasn't heard",
+    "fragmented": "; datagrams of 1,200 bytes need fragments",
 }
 _MEANS = {
     "plain": "plain checks",
@@ -187,7 +199,7 @@ def _pair(pair: PairReport) -> str:
         answered = f"answered at {_at(pair.confirmed_ms)}, in {pair.rtt_ms:.1f} ms"
     return (
         f"{over[pair.over.partition('/')[0]]}{pair.type} {pair.address}: {pair.checks_sent} checks "
-        f"sent{began}, {pair.checks_received} received, {answered}"
+        f"sent{began}, {pair.checks_received} received, {answered}{_FITNESS[pair.fitness]}"
     )
 
 

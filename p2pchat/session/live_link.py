@@ -8,6 +8,10 @@ The link to one peer, the path that it goes over, and what is said on it.
     begin ──▶ held ──probe, path changed──▶ to be heard within REVIVAL ──▶ is_silent
                └──────────── close ─────────┴──▶ none; its last words still go out
 
+On a path, something of it is awaited::
+
+    path changed ── a datagram by UNHEARD, HELLO by UNOPENED ── else it is overdue
+
 A link outlives paths, and a path a link.  Owns where the datagrams go: over the path in use, and
 nowhere while there is none; the first ones are for its owner to send.  Owns how much of what comes
 is handed on at a time: FRAMES in a SLOT.  What the other side says is handed on before there is a
@@ -37,6 +41,10 @@ from p2pchat.wire.messages import Credit, Opening, StreamRefusal
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made, ...
 REVIVAL_RTTS, LONGEST_REVIVAL = 4, 20.0  # ... or so many round trips; seconds at most
+UNHEARD = 0.8  # seconds on a new path in which something of the link comes, and UNHEARD_RTTS
+UNHEARD_RTTS = 4  # round-trip times of the path
+UNOPENED = 2.0  # the same for the handshake to be done
+UNOPENED_RTTS = 8
 SLOT = 0.001  # seconds in which ...
 FRAMES = 512  # frames are looked at: some ms of work; others and their lines come between
 FRAME_WORK = 4096  # bytes that count as a frame where one is longer
@@ -72,6 +80,7 @@ class LiveLink:
     :ivar name: of the link that was begun last, the same on both sides; empty before any.
     :ivar path: the one in use.
     :ivar kinds: who takes streams of other kinds than a conversation.
+    :ivar is_doubted: whether something of the link should have come by now.
     """
 
     control: Control
@@ -79,6 +88,7 @@ class LiveLink:
     name: str = ""
     path: Path | None = None
     kinds: dict[str, Callable[[Opening], Reader | str]] = attrs.Factory(dict)
+    is_doubted: bool = False
     _link: Link | None = None
     _streams: Streams = attrs.field(init=False)
     _slot_end: float = 0.0
@@ -87,6 +97,9 @@ class LiveLink:
     _introduced: Introduced | None = None  # waits for a path: before, nothing can be answered
     _is_broken: bool = False  # they broke a rule: nothing that follows costs or means anything
     _silent_at: float | None = None
+    _unheard_at: float | None = None
+    _unopened_at: float | None = None
+    _is_overdue: bool = False
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
 
     def __attrs_post_init__(self) -> None:
@@ -125,7 +138,10 @@ class LiveLink:
 
     def use(self, path: Path, now: float) -> None:
         """Send over this path from now on."""
+        is_new = self.path is None or path.route != self.path.route
         self.path = path
+        if is_new and self._link is not None:
+            self._await(path, now)
         if self._introduced is not None:
             self.control.events.append(self._introduced)
             self._introduced = None
@@ -134,6 +150,30 @@ class LiveLink:
         self.control.path_changed(now, path.rtt)
         self.verified(now)
         self.control.beat(now)  # a PING makes QUIC send again on the new path at once
+
+    def _await(self, path: Path, now: float) -> None:
+        """Give the link its times on a new path."""
+        self._unheard_at = now + max(UNHEARD, UNHEARD_RTTS * path.rtt)
+        if not self.control.is_open:
+            self._unopened_at = now + max(UNOPENED, UNOPENED_RTTS * path.rtt)
+        if self._silent_at is not None:
+            self._silent_at = now + REVIVAL
+
+    def _notice_silence(self, now: float) -> None:
+        if self._unheard_at is not None and now >= self._unheard_at:
+            self._unheard_at, self.is_doubted, self._is_overdue = None, True, True
+        if self._unopened_at is not None and now >= self._unopened_at:
+            self._unopened_at, self._is_overdue = None, True
+
+    def takes_overdue(self) -> bool:
+        """Tell, once, whether the path of now has had its time and didn't carry the link."""
+        is_overdue, self._is_overdue = self._is_overdue, False
+        return is_overdue
+
+    def stops_doubt(self) -> bool:
+        """Note that something came; tells whether that was doubted."""
+        was_doubted, self.is_doubted, self._unheard_at = self.is_doubted, False, None
+        return was_doubted
 
     def verified(self, now: float) -> None:
         """The path of now was found to carry datagrams."""
@@ -154,7 +194,8 @@ class LiveLink:
 
     def heard(self) -> None:
         """The link works over the path of now."""
-        self._silent_at = None
+        self._silent_at = self._unopened_at = None
+        self.stops_doubt()
 
     def is_silent(self, now: float) -> bool:
         """Tell whether the link had its time on a new path and wasn't heard."""
@@ -168,7 +209,8 @@ class LiveLink:
             self._farewell += self._datagrams(now)
             self._link.close(reason, now)
             self._farewell += self._datagrams(now)
-        self._link, self._silent_at, self._introduced = None, None, None
+        self._link, self._introduced = None, None
+        self.heard()  # nothing is awaited any more
         self.control.link_ended()
 
     @property
@@ -330,14 +372,16 @@ class LiveLink:
     def _datagrams(self, now: float) -> list[Datagram]:
         if self._link is None or self.path is None:
             return []
-        address, base = self.path.route
-        return [Datagram(data, address, None, base) for data in self._link.datagrams_to_send(now)]
+        (address, base), way = self.path.route, self.path.fragmentation
+        sent = self._link.datagrams_to_send(now)
+        return [Datagram(data, address, None, base, way) for data in sent]
 
     def handle_timer(self, now: float) -> None:
         """Let the link do what is due, and notice overdue answers."""
         if self._link is not None:
             self._begin_slot(now)
             self._link.handle_timer(now)
+            self._notice_silence(now)
         self.control.handle_timer(now)
 
     def get_timer(self) -> float | None:
@@ -346,4 +390,4 @@ class LiveLink:
             return earliest(self._silent_at, self.control.get_timer())
         slot = self._slot_end if self._work_left <= 0 else self._streams.get_timer()
         times = (self._link.get_timer(), slot, self._silent_at, self.control.get_timer())
-        return earliest(*times)
+        return earliest(*times, self._unheard_at, self._unopened_at)

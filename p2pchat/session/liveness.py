@@ -57,8 +57,9 @@ class Liveness:
         self._suspect_at, self._suspicion = None, SUSPICION
 
     def path_changed(self, now: float, rtt: float = 0.0) -> None:
-        """Measure anew, from what its checks measured: the round-trip time was another path's."""
+        """Measure anew, from what its checks measured: times and silence were another path's."""
         self.rtt, self._measured_from = rtt, now
+        self._pings.clear()
 
     # -- what goes out
 
@@ -196,10 +197,12 @@ class IdleTracker:
         """Tell whether anything came since then."""
         return self._heard_at is not None and self._heard_at >= since
 
-    def suspected(self, now: float) -> None:
-        """Something should have been answered by now."""
-        if self._suspected_at is None:
+    def suspected(self, now: float) -> bool:
+        """Something should have been answered by now; tells whether it should have before."""
+        was_suspected = self._suspected_at is not None
+        if not was_suspected:
             self._suspected_at = now
+        return was_suspected
 
     def moved(self, before: Path | None, after: Path, now: float) -> None:
         """Checks moved the path; it counts if but their port is another."""

@@ -31,25 +31,26 @@ from p2pchat.session import control
 from p2pchat.session import conversation as talk
 from p2pchat.session.approval import RETRY_PATIENCE, By
 from p2pchat.session.call import Call, DeliveryFailure
+from p2pchat.session.connection_log import describe_unfit
 from p2pchat.session.link import Link, LinkEnded
 from p2pchat.session.live_link import RuleBroken, StreamRefused
 from p2pchat.session.path_loss import BUSY
-from p2pchat.session.session_state import SessionState
+from p2pchat.session.session_path import SessionPath
 from p2pchat.session.stages import (
     GOODBYE,
     TRANSITIONS,
     DocumentReady,
     PathFailed,
-    PathLearned,
     SessionOutcome,
     Stage,
     lingering,
 )
 from p2pchat.traversal.attempt_events import RoundEnded
 from p2pchat.traversal.earliest import earliest
+from p2pchat.traversal.link_proof import Fitness
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
-from p2pchat.traversal.routes import Datagram
+from p2pchat.traversal.routes import Datagram, Route
 from p2pchat.wire import messages
 from p2pchat.wire.documents import CandidateType, Offer, PeerDocument, Refusal
 
@@ -59,7 +60,7 @@ IMPROVE_INTERVAL = 10.0  # seconds from one search for a way off the relay to th
 
 
 @attrs.define(eq=False)
-class PeerSession(SessionState):
+class PeerSession(SessionPath):
     """The machine of everything with one peer; its members are those of its state."""
 
     # -- what the person wants
@@ -289,7 +290,10 @@ class PeerSession(SessionState):
                 self.link.close("no check got through", now)
             self._call.round_failed(now)
         if ufrag == self._ufrag:
-            if succeeded:
+            is_fit = self.is_conversing or self._context.agent.is_fit(ended.ufrag)
+            if succeeded and not is_fit:
+                self._link_lost("the path carries checks and not the link", now)
+            elif succeeded:
                 self._verified(ended.rtt, now)
             elif self._loss.spares(self.link.idle.has_heard(ended.began), now):
                 self._check_path(now)
@@ -297,16 +301,14 @@ class PeerSession(SessionState):
                 self._rescue("checks on the path get no answer", now, is_certain=False)
         self._drain(now)
 
-    def _verified(self, rtt: float, now: float) -> None:
-        """Checks on the path were answered."""
-        self._loss.checks_answered(rtt, now)
-        self.link.verified(now)
-        self._learn(now)
-        if self.stage is Stage.RESCUING:
-            self.link.control.beat(now)  # is the link there, too?
+    def pair_unfit(self, route: Route, fitness: Fitness, now: float) -> None:
+        """A pair of an attempt was found not to carry the link."""
+        self.log.note(describe_unfit(route, fitness), now)
+        self._drain(now)
 
     def receive_link_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Take QUIC datagrams that came over a route of its attempt."""
+        self._heard()
         self.link.receive_datagrams(datagrams, now)
         self._drain(now)
 
@@ -326,6 +328,7 @@ class PeerSession(SessionState):
         if self._until is not None and now >= self._until:
             self._time_is_up(now)
         self._loss.handle_timer(now)
+        self._note_silence(now)
         if self.link.is_silent(now):
             self._link_lost("the link stayed silent on its new path", now)
         self._drain(now)
@@ -390,8 +393,7 @@ class PeerSession(SessionState):
             case control.Answered():
                 self._heartbeat_answered(now)
             case control.AnswerOverdue():
-                self.link.idle.suspected(now)
-                self._check_path(now)
+                self._answer_overdue(now)
             case control.PeerSilent():
                 self._rescue("three heartbeats went unanswered", now)
             case control.RemoteDisconnected(reason, detail):
@@ -450,6 +452,7 @@ class PeerSession(SessionState):
             return
         self._loss.confirm()
         self.approval.returned()
+        self._carries()
         self.link.idle.found(now)
         resumed = self.is_conversing and not is_new
         self._enter(Stage.OPEN)
@@ -457,7 +460,7 @@ class PeerSession(SessionState):
 
     def _heartbeat_answered(self, now: float) -> None:
         """The link works over the path of now."""
-        self.link.heard()
+        self._carries()
         if self.stage is Stage.RESCUING:
             self._enter(Stage.OPEN)
             self._call.cancel("cancelled")
@@ -494,9 +497,6 @@ class PeerSession(SessionState):
 
     # -- path and link
 
-    def _check_path(self, now: float) -> None:
-        self._context.agent.check_again(self._ufrag, now)
-
     def _path_ready(self, ready: calls.PathReady, now: float) -> None:
         if self._ufrag != self._call.ufrag:
             self._context.agent.forget(self._ufrag)
@@ -532,26 +532,6 @@ class PeerSession(SessionState):
             flight = self.link.first_flight(agreed.flight, now)
         self._call.check(flight, now)
 
-    def _use(self, path: Path, now: float) -> None:
-        """Send over this path from now on, and say so."""
-        self.link.use(path, now)
-        if self._loss.due is None:  # else it is the one that was lost, or wasn't
-            self.log.path_found(path, now)
-
-    def _learn(self, now: float) -> None:
-        """The checks of a round are over, and the path holds: remember what made it."""
-        if self._call.ufrag == self._ufrag and self._ufrag:
-            learned = self._call.attempt.next_hint(self._context.wall_of(now))
-            if learned is not None and not learned.repeats(self.hint):
-                self.hint = learned
-                self._events.append(PathLearned(self.peer_id, learned))
-
-    def _release(self, phrase: str, now: float) -> None:
-        """Let link and path go; ``phrase`` is the reason phrase of QUIC's CONNECTION_CLOSE."""
-        self.link.close(phrase, now)
-        self.link.path = None
-        self._context.agent.forget(self._ufrag)
-
     def _link_ended(self, error: P2PChatError, now: float) -> None:
         self.log.note(str(error), now)
         if isinstance(error, ProofFailed):
@@ -576,9 +556,11 @@ class PeerSession(SessionState):
             self._rescue(explanation, now)
         elif self.stage is Stage.CALLING and attempts_left > 1:
             self._failed_links += 1
+            self._call.give_up(explanation)
             self._begin_call(attempts_left - 1, False, now).call(now)
         else:
-            self._attempt_failed("no-path", explanation, explanation, now)
+            self._call.give_up(explanation)
+            self._attempt_failed("no-path", *self.log.explain(explanation, self.report(now)), now)
 
     def _rescue(self, explanation: str, now: float, is_certain: bool = True) -> None:
         """Look for a new path, keeping the link if the other side does."""

@@ -16,7 +16,8 @@ Finding and keeping a path between two peers: pure state machines.
       ├── punching ── rounds of checks of one attempt, and the path that they find; attempt_events
       │     ├── checks ── making, answering and judging a check
       │     ├── pairs ── candidate pairs, the checklist of them, and the path
-      │     ├── size_probe ── what size of datagrams a pair carries
+      │     │     └── link_proof ── whether one carries the link
+      │     ├── probing ── which pairs are probed for what size; size_probe, one of them
       │     ├── selection ── which pair carries the traffic
       │     ├── remote_candidates ── which of a peer's candidates are kept
       │     └── port_guessing ── many sockets, or probes to many ports

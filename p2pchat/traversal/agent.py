@@ -32,6 +32,7 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.attempt_events import (
     CheckDatagram,
+    PairUnfit,
     PathMoved,
     PunchingEvent,
     RoundEnded,
@@ -43,6 +44,7 @@ from p2pchat.traversal.checks import MAX_PADDED, CheckCredentials
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, GatheringEvent, NetworkReturned
+from p2pchat.traversal.link_proof import Fitness, LinkProof
 from p2pchat.traversal.nat import Mapping, NatTraits
 from p2pchat.traversal.pairs import Checklist
 from p2pchat.traversal.path_hint import PathHint
@@ -83,13 +85,14 @@ class SocketsReleased:
     kept: frozenset[str]
 
 
-OfAttempt = LinkDatagrams | PathMoved | RoundEnded | SizeProbed  # what concerns one attempt
+OfAttempt = LinkDatagrams | PathMoved | RoundEnded | SizeProbed | PairUnfit  # events of attempts
 AgentEvent = OfAttempt | CandidatesChanged | NetworkReturned | SocketsReleased | StreamChange
 
 RELAY_DELAY = 0.2  # seconds that direct checks have before a relay is asked for
 EARLY_CHECKS = 8  # of one attempt; more are sent again anyway
 OVERTAKING = 16  # datagrams; a caller's first flight, sent right after a check, has four
 RELAY_GRACE = 20.0  # seconds that a relay is kept after the last need of it
+MAX_PROOFS = 64  # pairs that are remembered, the last ones
 WRAPPING = 40  # bytes that a Send indication adds, and more
 
 
@@ -117,6 +120,7 @@ class Agent:
     _outbox: deque[PunchingEvent] = attrs.Factory(deque)  # of all attempts
     _peers: dict[str, str] = attrs.Factory(dict)  # their ids, by attempt, until it is forgotten
     _routes: RouteTable = attrs.Factory(RouteTable)
+    _proofs: dict[Route, LinkProof] = attrs.Factory(dict)  # of pairs over which no link was heard
     _overtaking: deque[tuple[Route, bytes]] = attrs.Factory(lambda: deque(maxlen=OVERTAKING))
     _early: dict[str, deque[tuple[stun.Message, Route]]] = attrs.Factory(dict)
     _relay_at: float | None = None  # when to ask for a relay
@@ -202,12 +206,10 @@ class Agent:
         :param trip: see :class:`p2pchat.traversal.punching.Punching`.
         :param flight: datagrams of a link that follow the first checks to the likeliest addresses.
         """
-        bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
-        remote = RemoteCandidates(self.gathering.is_local)
         attempt = Punching(
             credentials,
             not low_ttl,  # the offering side, which checks second
-            Checklist(remote, self.gathering.families, bases, self.gathering.reflexive_addresses),
+            self._new_checklist(),
             self.gathering.host_addresses,
             self.gathering.reflexive_addresses,
             self._random_bytes,
@@ -233,6 +235,13 @@ class Agent:
         self._relay_at = earliest(now + RELAY_DELAY, self._relay_at)
         self._reconsider(attempt, now)
         return attempt
+
+    def _new_checklist(self) -> Checklist:
+        """Return the checklist of an attempt that begins."""
+        remote, gathering = RemoteCandidates(self.gathering.is_local), self.gathering
+        bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
+        reflexive = gathering.reflexive_addresses
+        return Checklist(remote, gathering.families, bases, reflexive, self._proofs)
 
     def _may_send(self, attempt: Punching, to: Route, octets: int, now: float) -> bool:
         """Tell whether a packet of an attempt may go there now; if so, it is counted."""
@@ -261,6 +270,24 @@ class Agent:
         """See :meth:`p2pchat.traversal.punching.Punching.probe_size`."""
         if ufrag in self._attempts:
             self._attempts[ufrag].probe_size(size, now)
+
+    def is_fit(self, ufrag: str) -> bool:
+        """Tell whether nothing is known against the link's getting over the path of an attempt."""
+        return ufrag in self._attempts and self._attempts[ufrag].is_fit
+
+    def link_unheard(self, ufrag: str, now: float) -> None:
+        """See :meth:`p2pchat.traversal.punching.Punching.link_unheard`."""
+        if ufrag in self._attempts:
+            self._attempts[ufrag].link_unheard(now)
+
+    def link_heard(self, ufrag: str) -> None:
+        """Note that the link works over the path of an attempt."""
+        if ufrag in self._attempts:
+            self._attempts[ufrag].link_heard()
+
+    def network_changed(self) -> None:
+        """Forget what the paths of another network didn't carry."""
+        self._proofs.clear()
 
     def _reconsider(self, attempt: Punching, now: float) -> None:
         """See whether an attempt needs more than plain checks, and do that."""
@@ -482,10 +509,6 @@ class Agent:
 
     def _take(self, event: GatheringEvent | PunchingEvent | RelaysEvent, now: float) -> None:
         match event:
-            case CheckDatagram() | RouteHeard() | PathMoved() | RoundEnded() | SizeProbed():
-                attempt = self._attempts.get(event.ufrag)
-                if attempt is not None:  # else it was forgotten meanwhile
-                    self._take_punched(attempt, event, now)
             case Datagram():
                 self._send(event, now)
             case BasesChanged():
@@ -495,6 +518,10 @@ class Agent:
                 self._events.append(event)
             case NetworkReturned() | StreamChange():
                 self._events.append(event)
+            case _:
+                attempt = self._attempts.get(event.ufrag)
+                if attempt is not None:  # else it was forgotten meanwhile
+                    self._take_punched(attempt, event, now)
 
     def _send(self, datagram: Datagram, now: float) -> None:
         """Send to a server, within the limit for hosts: whoever runs a registry names them."""
@@ -532,6 +559,22 @@ class Agent:
                     self._relieve(attempt, now)
             case SizeProbed():
                 self._events.append(event)
+            case PairUnfit():
+                self._events.append(event)
+                self._replace(attempt, event, now)
+
+    def _replace(self, attempt: Punching, unfit: PairUnfit, now: float) -> None:
+        """Ask for a relay at once, over streams too, if a path doesn't carry its link."""
+        pair = attempt.checklist.pairs.get(unfit.route)
+        if unfit.fitness is Fitness.SILENT and pair is not None:
+            if len(self._proofs) >= MAX_PROOFS:
+                del self._proofs[next(iter(self._proofs))]
+            self._proofs[unfit.route] = pair.proof
+        if not attempt.is_fit:
+            self._want_relay(now)
+            self.relays.want_stream(now)
+            remote = attempt.checklist.remote
+            self.relays.permit(remote.at_relay, now, attempt.ufrag, attempt.has_priority)
 
     def _relieve(self, attempt: Punching, now: float) -> None:
         """Free what an attempt doesn't need any more: it has a direct path, or its round ended."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import attrs
 
+from p2pchat.traversal.link_proof import Fitness
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.routes import Datagram, Route
 
@@ -59,7 +60,7 @@ class RoundEnded:
 
 @attrs.frozen
 class SizeProbed:
-    """It was found out whether a route carries datagrams with this many bytes of UDP payload."""
+    """The answer to ``probe_size``: whether a route carries datagrams with that much payload."""
 
     ufrag: str
     route: Route
@@ -67,4 +68,13 @@ class SizeProbed:
     is_carried: bool
 
 
-PunchingEvent = CheckDatagram | RouteHeard | PathMoved | RoundEnded | SizeProbed
+@attrs.frozen
+class PairUnfit:
+    """A pair was found not to carry the link, though it answers checks."""
+
+    ufrag: str
+    route: Route
+    fitness: Fitness
+
+
+PunchingEvent = CheckDatagram | RouteHeard | PathMoved | RoundEnded | SizeProbed | PairUnfit

@@ -8,13 +8,15 @@ response from the very address that the check went to (sections 7.2.5.2.1 and 7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
+from p2pchat.traversal.link_proof import LinkProof, usable
+from p2pchat.traversal.path_hint import PathMethod
 from p2pchat.traversal.remote_candidates import RemoteCandidates
 from p2pchat.traversal.report import PairReport, in_ms, milliseconds
-from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, Route
+from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, SOCKETS, Fragmentation, Route
 from p2pchat.traversal.size_probe import SizeProbe
 from p2pchat.traversal.strategy import by_likelihood
 from p2pchat.wire.addresses import Address, Family, family, format_address
@@ -43,7 +45,7 @@ class Pair:
     :ivar local: what our end is, by where the other side saw us.
     :ivar nominating: whether our USE-CANDIDATE hasn't been answered.
     :ivar nomination: the number of our nomination, or 0.
-    :ivar probe: of what size it carries, if one was begun in this round.
+    :ivar proof: whether it carries the link.
     """
 
     route: Route
@@ -60,12 +62,22 @@ class Pair:
     local: CandidateType = CandidateType.HOST
     nominating: bool = False
     nomination: int = 0
-    probe: SizeProbe | None = None
+    proof: LinkProof = attrs.Factory(LinkProof)
+
+    @property
+    def ends(self) -> tuple[str, Address]:
+        """Our base and the remote address."""
+        return self.route.base, self.route.address
 
     @property
     def is_relayed(self) -> bool:
         """Whether a relay carries it, ours or theirs."""
         return self.route.is_relayed or self.type is CandidateType.RELAYED
+
+    @property
+    def may_fragment(self) -> bool:
+        """Whether routers could fragment what goes over it: those of IPv4 can."""
+        return not self.route.is_relayed and family(self.route.address[0]) is Family.IPV4
 
     @property
     def is_local(self) -> bool:
@@ -77,15 +89,17 @@ class Pair:
         return self.answered_at is not None and self.answered_at >= since
 
     def begin_round(self, now: float) -> None:
+        """Begin a round, with a check at once."""
+        self.check_again(now)
+        self.proof.begin_round(now)
+
+    def check_again(self, now: float) -> None:
         """Check at once, or as soon as checks may begin, and then fast."""
         self.sends, self.due = 0, max(now, self.not_before)
-        self.probe = None
 
     def end_round(self) -> None:
         """Check no more."""
         self.due, self.nominating = None, False
-        if self.probe is not None:
-            self.probe.end()
 
     def nominate(self, number: int, now: float) -> None:
         """Check with USE-CANDIDATE, until that is answered."""
@@ -105,6 +119,33 @@ class Pair:
         self.answered_at, self.due = now, self.due if self.nominating else None
         self.first_answered = now if self.first_answered is None else self.first_answered
 
+    def method(self, is_probed: bool) -> PathMethod:
+        """Return how a path over it was made; ``is_probed``: port probing has met its address."""
+        if self.is_relayed:
+            return PathMethod.RELAY
+        if self.route.base.startswith(SOCKETS):
+            return PathMethod.MANY_SOCKETS
+        return PathMethod.PORT_PROBING if is_probed else PathMethod.PLAIN
+
+    def note_local(
+        self, mapped: Address | None, hosts: Sequence[Address], reflexive: Sequence[Address]
+    ) -> None:
+        """
+        Note what our end is.
+
+        :param mapped: where the other side saw us.
+        :param hosts: our host candidates' addresses.
+        :param reflexive: our server-reflexive ones.
+        """
+        if self.route.is_relayed:
+            self.local = CandidateType.RELAYED
+        elif mapped in hosts:
+            self.local = CandidateType.HOST
+        elif mapped in reflexive:
+            self.local = CandidateType.SERVER_REFLEXIVE
+        else:
+            self.local = CandidateType.PEER_REFLEXIVE
+
     def report(self, began: float) -> PairReport:
         """Return what became of it; ``began`` is the time that milliseconds count from."""
         answered = milliseconds(self.first_answered, began)
@@ -117,7 +158,25 @@ class Pair:
             self.checks_received,
             answered,
             None if answered is None else in_ms(self.rtt),
+            self.proof.word,
         )
+
+
+@attrs.frozen
+class SentCheck:
+    """
+    A check that wasn't answered yet.
+
+    :ivar nominated: whether by USE-CANDIDATE in it.
+    :ivar probe: what it is a padded check of, or a control where it isn't ``padded``.
+    """
+
+    pair: Pair
+    at: float
+    nominated: bool = False
+    probe: SizeProbe | None = None
+    padded: int = 0
+    fragmentation: Fragmentation = Fragmentation.AS_KNOWN
 
 
 @attrs.define(eq=False)
@@ -127,6 +186,7 @@ class Checklist:
 
     :ivar remote: the candidates of the other side.
     :ivar families: those in which this machine has an address.
+    :ivar proofs: what other attempts know of where checks go.
     :ivar bases: of which pairs are made.
     :ivar reflexive: our server-reflexive addresses, which say whether the other side is near.
     :ivar pairs: by where their checks go; the likeliest are checked first.
@@ -136,6 +196,7 @@ class Checklist:
     families: frozenset[Family]
     bases: tuple[str, ...] = (CHAT_SOCKET,)
     reflexive: tuple[Address, ...] = ()
+    proofs: Mapping[Route, LinkProof] = attrs.Factory(dict)
     pairs: dict[Route, Pair] = attrs.Factory(dict)
 
     def add(self, candidates: Iterable[Candidate], now: float) -> None:
@@ -152,6 +213,11 @@ class Checklist:
         self.pairs = {route: one for route, one in self.pairs.items() if route.base not in gone}
         self.bases = (*(base for base in self.bases if base not in gone), *new)
         return new
+
+    @property
+    def relays(self) -> list[str]:
+        """Our relay bases."""
+        return [base for base in self.bases if base.startswith(RELAYS)]
 
     def pair_with(self, bases: Iterable[str], now: float) -> None:
         """Pair all remote candidates with these bases."""
@@ -190,6 +256,8 @@ class Checklist:
         begin = now + RELAY_WAIT if waits else now
         route = Route(candidate.address, base)
         pair = self.pairs[route] = Pair(route, candidate.type, begin, due=begin)
+        if route in self.proofs:
+            pair.proof = attrs.evolve(self.proofs[route], probe=None)
         return pair
 
     def begin_round(self, now: float) -> None:
@@ -214,17 +282,21 @@ class Checklist:
     def get_timer(self) -> float | None:
         """Return when the next check is due."""
         due = [one.due for one in self.pairs.values() if one.due is not None]
-        due += [probe.due for _, probe in self.probed() if probe.due is not None]
         return min(due, default=None)
 
-    def probed(self) -> list[tuple[Pair, SizeProbe]]:
-        """Return the pairs of which a size is probed, or was in this round."""
-        return [(pair, pair.probe) for pair in self.pairs.values() if pair.probe is not None]
+    def next_probe(self) -> float | None:
+        """Return when the next padded check is due."""
+        probes = [one.proof.probe for one in self.pairs.values() if one.proof.probe is not None]
+        return min((one.due for one in probes if one.due is not None), default=None)
 
-    @property
-    def is_probing(self) -> bool:
-        """Whether any probe goes on."""
-        return any(probe.due is not None for _, probe in self.probed())
+    def probed(self, now: float) -> list[tuple[Pair, SizeProbe]]:
+        """Return the pairs of which a size is probed now, and how far that is."""
+        running = ((pair, pair.proof.running(now)) for pair in self.pairs.values())
+        return [(pair, probe) for pair, probe in running if probe is not None]
+
+    def usable(self, since: float) -> list[Pair]:
+        """Return those valid pairs of the round that the path may be chosen from."""
+        return usable(self.valid(since), tuple(self.pairs.values()))
 
 
 @attrs.frozen
@@ -236,16 +308,23 @@ class Path:
     remote: CandidateType
     rtt: float  # seconds
     base: str = CHAT_SOCKET
+    is_fragmented: bool = False  # its datagrams have to be fragmented on the way
 
     @classmethod
     def of(cls, pair: Pair) -> Path:
         """Return the path over a pair."""
-        return cls(pair.route.address, pair.local, pair.type, pair.rtt, pair.route.base)
+        route, is_fragmented = pair.route, pair.proof.is_fragmented
+        return cls(route.address, pair.local, pair.type, pair.rtt, route.base, is_fragmented)
 
     @property
     def route(self) -> Route:
         """Where its traffic goes."""
         return Route(self.address, self.base)
+
+    @property
+    def fragmentation(self) -> Fragmentation:
+        """How its datagrams may be fragmented."""
+        return Fragmentation.ALLOWED if self.is_fragmented else Fragmentation.AS_KNOWN
 
     @property
     def is_relayed(self) -> bool:

@@ -55,6 +55,7 @@ import attrs
 from p2pchat.traversal import checks
 from p2pchat.traversal.attempt_events import (
     CheckDatagram,
+    PairUnfit,
     PathMoved,
     PunchingEvent,
     RoundEnded,
@@ -64,20 +65,22 @@ from p2pchat.traversal.attempt_events import (
 from p2pchat.traversal.check_slots import CheckSlots
 from p2pchat.traversal.checks import MAX_PADDED, MAX_RESPONSE, Check, CheckCredentials
 from p2pchat.traversal.earliest import earliest
+from p2pchat.traversal.link_proof import Fitness
 from p2pchat.traversal.nat import NatTraits
-from p2pchat.traversal.pairs import Checklist, Pair, Path
+from p2pchat.traversal.pairs import Checklist, Pair, Path, SentCheck
 from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.port_guessing import GuessingRun
+from p2pchat.traversal.probing import RETRY_DELAY, Probing
 from p2pchat.traversal.report import GuessingReport, PairReport, milliseconds
 from p2pchat.traversal.round_trips import TRIPS, RoundTrips, bounded
-from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram, Route
+from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram, Fragmentation, Route
 from p2pchat.traversal.selection import select
 from p2pchat.traversal.send_budget import STRANGERS
-from p2pchat.traversal.size_probe import ProbeState, SizeProbe
+from p2pchat.traversal.size_probe import SizeProbe
 from p2pchat.traversal.strategy import Strategy
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
-from p2pchat.wire.documents import Candidate, CandidateType
+from p2pchat.wire.documents import Candidate
 
 LOW_TTL = 4  # hops; passes two boxes of our own and reaches nobody three routers away
 LOW_TTL_PHASE = 0.5  # seconds, where the answer comes sooner; then the other side has begun
@@ -91,7 +94,9 @@ SETTLING = 0.3  # seconds that a round goes on after its first valid direct pair
 # in the first round long enough for the answer to the nomination, too
 IMPROVE_INTERVAL = 5.0  # seconds between two rounds that checks of the other side begin while our
 # path is relayed: it looks for a direct one
-RETRY_DELAY = 0.05  # seconds until a check that the limits held back is due again
+RELAY_ROUND = 3.0  # seconds; for a relay where the path in use doesn't carry the link
+RELAY_PATIENCE = 1.5  # seconds that a relay has to give a path, before one over which a link wasn't
+# heard a moment ago is used again
 MIN_SLOT_TIME = LATER_ROUND  # seconds that a round with a valid pair keeps its slot, whoever waits
 
 
@@ -102,22 +107,6 @@ class AttemptPhase(Enum):
     CHECKING = "checking"  # a round is on
     COMPLETED = "completed"  # the last round ended with a valid pair
     FAILED = "failed"  # it ended without one
-
-
-@attrs.frozen
-class SentCheck:
-    """
-    A check that wasn't answered yet.
-
-    :ivar nominated: whether by USE-CANDIDATE in it.
-    :ivar probe: what it is a padded check of, or a control where it isn't ``padded``.
-    """
-
-    pair: Pair
-    at: float
-    nominated: bool = False
-    probe: SizeProbe | None = None
-    padded: int = 0
 
 
 @attrs.define(eq=False)
@@ -184,10 +173,12 @@ class Punching:
     _failed_at: float = 0.0
     _low_ttl_until: float = 0.0
     _select_at: float | None = None
-    _wanted_size: int = 0  # bytes that the path in use is to be probed with
+    _probing: Probing = attrs.field(init=False)
+    _is_concluded: bool = False  # the round is over but for its probes
 
     def __attrs_post_init__(self) -> None:
         self._max_check = self.credentials.max_request()
+        self._probing = Probing(self.checklist, self._send_probing)
 
     @property
     def ufrag(self) -> str:
@@ -249,19 +240,12 @@ class Punching:
 
         :param size: bytes of UDP payload, a multiple of 4.
         """
-        self._wanted_size = size
+        self._probing.ask(size)
         if self.phase is AttemptPhase.CHECKING:
-            self._begin_probe(now)
+            self._probing.begin(self._pair_in_use(), self._valid_pairs(), now)
             self.handle_timer(now)
         else:
             self.check_again(now)
-
-    def _begin_probe(self, now: float) -> None:
-        """Begin the probe that is wanted, once the path in use was found to be valid."""
-        pair = self._pair_in_use()
-        if self._wanted_size and pair is not None and pair.is_valid(self._round_started):
-            pair.probe = SizeProbe(self._wanted_size, pair.rtt, now)
-            self._wanted_size = 0
 
     def begin_guessing(
         self, strategy: Strategy, target: Address, packets: int, begins_at: float
@@ -296,6 +280,7 @@ class Punching:
         """Begin the round that a slot was asked for."""
         self.phase, self._select_at = AttemptPhase.CHECKING, None
         self._round_started, self._round_ends = now, now + self._round_length
+        self._is_concluded = False
         self._forget_checks(now)
         self.checklist.begin_round(now)
 
@@ -310,19 +295,28 @@ class Punching:
         is_on = self.phase is AttemptPhase.CHECKING
         if not is_on or not had_its_time or not self._valid_pairs():
             return False
+        self._probing.end()
         self._end_round(now)
         return True
 
-    def _end_round(self, now: float) -> None:
-        self.slots.leave(self.ufrag)
-        self.first_round_over = True
-        self._stop_guessing()
-        self._forget_checks(now)
-        self.checklist.end_round()
+    def _end_round(self, now: float) -> bool:
+        """End a round's checks, and the round if no probe goes on; tells whether one does."""
         succeeded = bool(self._valid_pairs())
-        self._failures = 0 if succeeded else self._failures + 1
-        self._failed_at = now
-        self._conclude(succeeded)
+        if not self._is_concluded:
+            self.first_round_over = self._is_concluded = True
+            self._stop_guessing()
+            self.checklist.end_round()
+            self._failures = 0 if succeeded else self._failures + 1
+            self._failed_at = now
+            self._conclude(succeeded)
+        if succeeded and self.checklist.probed(now):
+            self.phase = AttemptPhase.CHECKING
+            return True
+        self.phase = AttemptPhase.COMPLETED if succeeded else AttemptPhase.FAILED
+        self._probing.end()
+        self.slots.leave(self.ufrag)
+        self._forget_checks(now)
+        return False
 
     def _conclude(self, succeeded: bool) -> None:
         """Say what came of the round that is over."""
@@ -336,12 +330,8 @@ class Punching:
         self._sent = {
             one: sent
             for one, sent in self._sent.items()
-            if sent.probe is None and now - sent.at < LATE
+            if now - sent.at < LATE and (sent.probe is None or sent.probe.due is not None)
         }
-
-    def _is_over(self, now: float) -> bool:
-        """Tell whether the round has had its time, and no probe goes on."""
-        return now >= self._round_ends and not self.checklist.is_probing
 
     def _stop_guessing(self) -> None:
         if self.guessing is not None:
@@ -365,7 +355,9 @@ class Punching:
         padded = min(check.padded, MAX_PADDED) if self.is_validated(source) else 0
         if self._take(source, max(padded, MAX_RESPONSE), now):
             response = self.credentials.response(message, source.address, padded)
-            self._send(Datagram(response, source.address, base=source.base))
+            # Who asks wants to know of its own way to us, and hears of it however this one is.
+            way = Fragmentation.ALLOWED if padded else Fragmentation.AS_KNOWN
+            self._send(Datagram(response, source.address, None, source.base, way))
         number = check.nomination
         # A nomination that a later one overtook on the way has a smaller number.
         if number is not None and number >= self._nomination and not self.controlling:
@@ -384,7 +376,8 @@ class Punching:
         self.remote_began(now)
         # The other side looks for a path, or a better one: both have to check for that.
         if self.phase is AttemptPhase.FAILED or (
-            self.phase is AttemptPhase.COMPLETED and self._calls_for_round(is_new, now)
+            (self.phase is AttemptPhase.COMPLETED or self._is_concluded)
+            and self._calls_for_round(is_new, now)
         ):
             self._ask_for_round(now, self._later_round(now))
         if is_new and self.path is None:
@@ -437,60 +430,98 @@ class Punching:
         # What is late may have waited for somebody who slept; longer rounds will show.
         if pair is self._pair_in_use() and sent.at >= self._round_started:
             self._trips.measured(rtt)
-        pair.local = self._local_type(source, stun.mapped_address(message))
+        pair.note_local(stun.mapped_address(message), self.host_addresses, self.reflexive_addresses)
         self._hear(source, True)
-        self._take_probe(sent, checks.size(message), now)
-        if not pair.is_relayed and self.phase is AttemptPhase.CHECKING:
+        self._prove(sent, checks.size(message), now)
+        if not pair.is_relayed and pair.proof.is_fit and self.phase is AttemptPhase.CHECKING:
             # What is still to come can only be a better direct pair.
             settling = SETTLING if self.first_round_over else max(SETTLING, 1.25 * rtt)
             self._round_ends = min(self._round_ends, now + settling)
         self._select(now)
         if self.phase is AttemptPhase.FAILED and self.path is not None:
             self._conclude(True)  # late, and not lost
-        self._begin_probe(now)  # sent as the timer is handled: our answers go out before it
+        if self.phase is AttemptPhase.CHECKING:
+            # Sent as the timer is handled: our answers go out before it.
+            self._probing.begin(self._pair_in_use(), self._valid_pairs(), now)
         return True
 
-    def _take_probe(self, sent: SentCheck, octets: int, now: float) -> None:
-        """Take what an answer says of the size that its pair carries."""
-        probe = sent.probe
-        if probe is None:
-            return
-        before = probe.state
-        if sent.padded:
-            probe.answered(octets, now)
-        else:
-            probe.control_answered()
-        if probe.state is not before:
-            is_carried = probe.state is ProbeState.CARRIED
-            route = sent.pair.route
-            self.outbox.append(SizeProbed(self.ufrag, route, probe.size, is_carried))
+    def _prove(self, sent: SentCheck, octets: int, now: float) -> None:
+        """Take what an answer says of whether its pair carries the link."""
+        pair, was_fit = sent.pair, sent.pair.proof.is_fit
+        pair.proof.check_answered(sent.at, now)
+        found = self._probing.take(sent, octets, now)
+        if found is not None:
+            self.outbox.append(SizeProbed(self.ufrag, pair.route, *found))
+        if was_fit and not pair.proof.is_fit:
+            self._leave(pair, now)
+        elif self.path is not None and pair is self._pair_in_use():
+            self._note_fragments(self.path, pair)
 
-    def _local_type(self, route: Route, mapped: Address | None) -> CandidateType:
-        if route.is_relayed:
-            return CandidateType.RELAYED
-        if mapped in self.host_addresses:
-            return CandidateType.HOST
-        if mapped in self.reflexive_addresses:
-            return CandidateType.SERVER_REFLEXIVE
-        return CandidateType.PEER_REFLEXIVE
+    def _note_fragments(self, path: Path, pair: Pair) -> None:
+        """Say so if the datagrams of the path in use have to be fragmented, or needn't any more."""
+        if path.is_fragmented is not pair.proof.is_fragmented:
+            self._move(attrs.evolve(path, is_fragmented=pair.proof.is_fragmented))
+
+    def link_unheard(self, now: float) -> None:
+        """Leave the path in use, over which the link should be heard by now, if checks pass."""
+        pair = self._pair_in_use()
+        if pair is None or not pair.proof.is_fit:
+            return
+        pair.proof.link_unheard(now)
+        self.check_again(now)
+        if self.phase is AttemptPhase.CHECKING:  # which it may have been before
+            pair.check_again(now)
+            self._round_ends = max(self._round_ends, now + LATER_ROUND)
+            self._is_concluded = False
+            self.handle_timer(now)
+
+    def link_heard(self) -> None:
+        """Note that the link works over the path in use."""
+        pair = self._pair_in_use()
+        if pair is not None:
+            pair.proof.link_heard()
+
+    def _leave(self, pair: Pair, now: float) -> None:
+        """Look for another pair, if this one, which is unfit, is in use."""
+        self.outbox.append(PairUnfit(self.ufrag, pair.route, pair.proof.fitness))
+        if pair is not self._pair_in_use():
+            return
+        self.checklist.pair_with(self.checklist.relays, now)
+        if self.phase is AttemptPhase.CHECKING:
+            self._round_ends = max(self._round_ends, now + RELAY_ROUND)
+            self._is_concluded = False
+            self._select(now)
+        else:
+            self._ask_for_round(now, RELAY_ROUND)
 
     # -- the path
 
     def _select(self, now: float) -> None:
         to, current = self._nominated, self._pair_in_use()
         nominated = None if to is None else self.checklist.pairs.get(to)
-        choice = select(self._valid_pairs(), current, nominated, self._round_started, now)
+        current = current if current is not None and current.proof.is_fit else None
+        valid = self.checklist.usable(self._round_started) or self._last_resort(now)
+        choice = select(valid, current, nominated, self._round_started, now)
         if choice.again_at is not None:
             self._select_at = choice.again_at
             self._round_ends = max(self._round_ends, choice.again_at)
         if choice.pair is not None and (self.path is None or choice.pair.route != self.path.route):
             self._use(choice.pair, now)
 
+    def _last_resort(self, now: float) -> list[Pair]:
+        """Return unfit pairs, where there is no path and no relay has given one in time."""
+        silent = [one for one in self._valid_pairs() if one.proof.fitness is Fitness.SILENT]
+        if self.path is not None or not silent:
+            return []
+        self._select_at = self._round_started + RELAY_PATIENCE
+        return silent if now >= self._select_at else []
+
     def _pair_in_use(self) -> Pair | None:
         return None if self.path is None else self.checklist.pairs.get(self.path.route)
 
     def _use(self, pair: Pair, now: float) -> None:
-        self.method, self._trips = self._method_of(pair), RoundTrips()
+        is_probed = self.guessing is not None and self.guessing.has_probed(pair.route.address)
+        self.method, self._trips = pair.method(is_probed), RoundTrips()
         self._trips.measured(pair.rtt)
         self._move(Path.of(pair))
         if self.controlling:  # a new number, so that an older nomination on its way doesn't count
@@ -504,18 +535,16 @@ class Punching:
         self.path = path
         self.outbox.append(PathMoved(self.ufrag, path))
 
-    def _method_of(self, pair: Pair) -> PathMethod:
-        if pair.is_relayed:
-            return PathMethod.RELAY
-        if pair.route.base.startswith(SOCKETS):
-            return PathMethod.MANY_SOCKETS
-        is_probed = self.guessing is not None and self.guessing.has_probed(pair.route.address)
-        return PathMethod.PORT_PROBING if is_probed else PathMethod.PLAIN
-
     @property
     def is_direct(self) -> bool:
-        """Whether the path in use needs no relay."""
-        return self.path is not None and not self.path.is_relayed
+        """Whether the path in use needs no relay, as far as is known."""
+        return self.path is not None and not self.path.is_relayed and self.is_fit
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether there is a path, and nothing is known against its carrying the link."""
+        pair = self._pair_in_use()
+        return pair is not None and pair.proof.is_fit
 
     def is_validated(self, route: Route) -> bool:
         """Tell whether a response to a check of ours has come over this route."""
@@ -535,14 +564,11 @@ class Punching:
         if self._select_at is not None and now >= self._select_at:
             self._select_at = None
             self._select(now)
-        if self._is_over(now):
-            self._end_round(now)
+        if now >= self._round_ends and not self._end_round(now):
             return
         for pair in self.checklist.due(now):
             self._check(pair, now)
-        for pair, probe in self.checklist.probed():
-            if probe.is_due(now):
-                self._send_probe(pair, probe, now)
+        self._probing.send_due(now)
         if self.guessing is not None:
             for datagram in self.guessing.take_due(now, self._lets_out(now)):
                 self._send(datagram)
@@ -575,26 +601,26 @@ class Punching:
             if self._take(to, len(data), now):
                 self._send(Datagram(data, to.address, base=to.base))
 
-    def _send_probe(self, pair: Pair, probe: SizeProbe, now: float) -> None:
-        """Send a padded check, and its control."""
-        route = pair.route
-        for padded in (probe.size, 0) if probe.has_control else (probe.size,):
-            if not self.may_send(route, max(padded, self._max_check), now):
-                probe.held_back(RETRY_DELAY, now)
-                return
-            identifier = self._random_bytes(12)
-            check = self.credentials.request(identifier, route.is_relayed, padded=padded)
-            self._send(Datagram(check, route.address, base=route.base))
-            self._sent[identifier] = SentCheck(pair, now, probe=probe, padded=padded)
-            pair.checks_sent += 1
-        probe.check_sent(now)
-
     def _take(self, to: Route, octets: int, now: float) -> bool:
         """Ask whether a packet may go, and note it if that depends on what comes of it."""
         may_go = self.may_send(to, octets, now)
         if may_go and not self.is_validated(to) and not to.is_relayed:
             self._unanswered[to.address] = self._unanswered.get(to.address, 0) + 1
         return may_go
+
+    def _send_probing(
+        self, pair: Pair, probe: SizeProbe, padded: int, fragmentation: Fragmentation, now: float
+    ) -> bool:
+        """Send one check of a probe; tells whether it may go."""
+        route = pair.route
+        if not self._take(route, max(padded, self._max_check), now):
+            return False
+        identifier = self._random_bytes(12)
+        check = self.credentials.request(identifier, route.is_relayed, padded=padded)
+        self._send(Datagram(check, route.address, None, route.base, fragmentation))
+        self._sent[identifier] = SentCheck(pair, now, False, probe, padded, fragmentation)
+        pair.checks_sent += 1
+        return True
 
     def _send(self, datagram: Datagram) -> None:
         self.outbox.append(CheckDatagram(self.ufrag, datagram))
@@ -605,8 +631,9 @@ class Punching:
             return None
         guessing = None if self.guessing is None else self.guessing.get_timer()
         due = self.checklist.get_timer()
-        ends = self._round_ends if not self.checklist.is_probing else None
-        return earliest(ends, guessing, self._select_at, due)
+        probe = self.checklist.next_probe()
+        ends = None if self._is_concluded and probe is not None else self._round_ends
+        return earliest(ends, guessing, self._select_at, due, probe)
 
     # -- reports
 

@@ -110,6 +110,7 @@ class Relays:
     _closing: list[_Relayed] = attrs.Factory(list)  # being given back
     _number: int = 0
     _asks: deque[tuple[float, RelayServer, Address]] = attrs.Factory(deque)  # to come, and when
+    _wants_stream: bool = False  # beside one over UDP
     _retry_at: float | None = None
     _announced: tuple[Candidate, ...] = ()
     _owners: dict[str, set[str]] = attrs.Factory(dict)  # of each IP address with a permission
@@ -142,6 +143,17 @@ class Relays:
         self.is_wanted, self._reachable = True, families
         self._retry_at = now + RETRY_INTERVAL
         self._asks = deque(sorted(self._planned(now, blocked), key=lambda one: one[0]))
+        self.handle_timer(now)
+
+    def want_stream(self, now: float) -> None:
+        """Ask for one over a stream too: UDP may not carry what is to be sent."""
+        if not self.is_wanted or self._wants_stream:
+            return
+        self._wants_stream = True
+        if all(one.carrier == CHAT_SOCKET for one in self._running.values()):
+            planned = self._planned(now, blocked=True)
+            streams = [one for one in planned if one[1].transport is not Transport.UDP]
+            self._asks = deque(sorted(streams, key=lambda one: one[0]))
         self.handle_timer(now)
 
     def _planned(self, now: float, blocked: bool) -> Iterator[tuple[float, RelayServer, Address]]:
@@ -179,6 +191,7 @@ class Relays:
         """Give every allocation back."""
         self.is_wanted, self._retry_at = False, None
         self._asks.clear()
+        self._wants_stream = False
         for relayed in list(self._running.values()):
             self._close(relayed, now)
         self._update(now)
@@ -315,7 +328,7 @@ class Relays:
 
     def handle_timer(self, now: float) -> None:
         """Do what is due for each allocation, and ask for those whose time has come."""
-        if self._allocated():
+        if self._has_enough():
             self._asks.clear()
         while self._asks and now >= self._asks[0][0]:
             _, server, address = self._asks.popleft()
@@ -349,13 +362,25 @@ class Relays:
         allocated = self._allocated()
         for relayed in list(self._running.values()):
             failed = relayed.allocation.state is AllocationState.FAILED
-            if failed or (allocated and relayed is not allocated[0]):
+            if failed or self._is_useless(relayed, allocated):
                 self._close(relayed, now)
         if allocated:
             self._retry_at = None
         idle = not self._running and not self._asks
         if self.is_wanted and idle and self._retry_at is None:
             self._retry_at = now + RETRY_PAUSE
+
+    def _has_enough(self) -> bool:
+        """Tell whether nobody else need be asked."""
+        streams = [one for one in self._allocated() if one.carrier != CHAT_SOCKET]
+        return bool(streams if self._wants_stream else self._allocated())
+
+    def _is_useless(self, relayed: _Relayed, allocated: list[_Relayed]) -> bool:
+        """Tell whether another one does for it: over UDP or a stream, where both are wanted."""
+        is_udp = relayed.carrier == CHAT_SOCKET
+        if self._wants_stream:
+            allocated = [one for one in allocated if (one.carrier == CHAT_SOCKET) is is_udp]
+        return bool(allocated) and relayed is not allocated[0]
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` has something to do."""

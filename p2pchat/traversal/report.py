@@ -66,7 +66,13 @@ class NatReport:
 
 @attrs.frozen
 class PairReport:
-    """The checks on one candidate pair."""
+    """
+    The checks on one candidate pair.
+
+    ``fitness`` says what is known against its carrying a link: ``too-small`` (it loses datagrams of
+    the size of QUIC's first ones), ``silent`` (the link wasn't heard over it), ``fragmented`` (they
+    have to be fragmented), or "".
+    """
 
     over: str  # the base: "" for the chat socket, else ``relay/N`` or ``socket/...``
     type: str  # of the other side's candidate
@@ -76,6 +82,7 @@ class PairReport:
     checks_received: int
     confirmed_ms: float | None  # when one of ours was first answered
     rtt_ms: float | None
+    fitness: str = ""
 
 
 @attrs.frozen

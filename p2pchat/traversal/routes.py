@@ -11,6 +11,7 @@ A *base* (RFC 8445 section 2) is what a datagram leaves from.  Names of bases::
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import NamedTuple
 
 import attrs
@@ -37,6 +38,14 @@ class Route(NamedTuple):
         return self.base.startswith(RELAYS)
 
 
+class Fragmentation(Enum):
+    """Rule for fragmenting a datagram on its way, where the system lets a program say so."""
+
+    AS_KNOWN = "as-known"  # by the sender, where it knows that the path is too small; by no router
+    ALLOWED = "allowed"  # by routers too
+    FORBIDDEN = "forbidden"
+
+
 class Datagram(NamedTuple):
     """
     One datagram on its way out.
@@ -49,6 +58,7 @@ class Datagram(NamedTuple):
     destination: Address
     ttl: int | None = None
     base: str = CHAT_SOCKET
+    fragmentation: Fragmentation = Fragmentation.AS_KNOWN
 
 
 @attrs.define

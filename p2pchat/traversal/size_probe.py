@@ -4,12 +4,13 @@ Probe of a size that a candidate pair may carry (RFC 8899, with checks as probe 
 ::
 
     PROBING ── a padded check is answered by as much ──▶ CARRIED
-       ├────── CONTROLS small ones were answered, and no padded one ──▶ LOST
+       ├────── CONTROLS small ones were answered, and no padded one ──▶ LOST, or FRAGMENTED
        └────── LONGEST is over, or the round ──▶ UNDECIDED
 
 The first padded check goes out alone.  Each one after it has a small check beside it, its control:
 loss and long queues meet both alike, so only a path that small ones pass and large ones don't is
-found to lose that size, however lossy or slow it is.
+found to lose that size, however lossy or slow it is.  Where it may, it sends from the DOUBT on a
+third one, which routers may fragment: if those are answered, that is how the size gets through.
 
 The answer may be fragmented on its way, and the probe not: a side finds out what it can send.
 """
@@ -24,6 +25,7 @@ import attrs
 BASE_SIZE = 1200
 CONTROLS = 10  # where p of the round trips succeed, ((1 - p) / (2 - p)) ** CONTROLS are judged
 # wrongly: one in 12,000 for 0.36, which is a loss of 40 % each way
+DOUBT = 3  # controls that were answered
 INTERVAL = 0.05  # seconds from one padded check to the next
 FIRST_WAIT = 1.25  # round-trip times from the first one to the second, and INTERVAL at least
 MAX_SENT = 60  # padded checks; of a path that answers one in six they suffice
@@ -36,6 +38,7 @@ class ProbeState(Enum):
 
     PROBING = "probing"
     CARRIED = "carried"
+    FRAGMENTED = "fragmented"
     LOST = "lost"
     UNDECIDED = "undecided"
 
@@ -52,12 +55,14 @@ class SizeProbe:
 
     size: int
     _rtt: float  # seconds
+    _may_fragment: bool
     _began: float
     due: float | None = attrs.field(init=False)
     sent: int = 0
     state: ProbeState = ProbeState.PROBING
     _controls: int = 0  # small checks beside padded ones that were answered
     _was_short: bool = False  # a padded check has had a small answer
+    _is_fragmented: bool = False  # one that could be fragmented was answered
 
     def __attrs_post_init__(self) -> None:
         self.due = self._began
@@ -71,11 +76,16 @@ class SizeProbe:
         """Whether a small check goes out beside the next padded one."""
         return self.sent > 0
 
-    def is_due(self, now: float) -> bool:
-        """Tell whether a padded check is to go out; here the probe ends when its time is over."""
+    @property
+    def tries_fragments(self) -> bool:
+        """Whether one that may be fragmented goes out beside it."""
+        return self._may_fragment and self._controls >= DOUBT
+
+    def is_on(self, now: float) -> bool:
+        """Tell whether it goes on; it ends here when its time is over."""
         if now >= self._ends:
             self.end()
-        return self.due is not None and now >= self.due
+        return self.due is not None
 
     def check_sent(self, now: float) -> None:
         """Note that a padded check went out."""
@@ -87,19 +97,33 @@ class SizeProbe:
         """Note that none could go out now."""
         self.due = now + wait
 
-    def answered(self, octets: int, now: float) -> None:
-        """Take the size of the answer to a padded check."""
-        if octets >= self.size:
-            self._decide(ProbeState.CARRIED)
+    def take(self, asked: int, octets: int, could_fragment: bool, now: float) -> bool:
+        """
+        Take the answer to one of its checks; tells whether that decides it.
+
+        :param asked: bytes that the answer should have; 0 for a control's.
+        :param octets: bytes that it has.
+        :param could_fragment: whether routers were allowed to fragment the check.
+        """
+        before = self.state
+        if not asked:
+            self._control_answered()
+        elif octets >= self.size:
+            self._padded_answered(could_fragment)
         elif not self._was_short and self.due is not None:
             # The other side hadn't had our answer to its own check; by now it has.
             self._was_short, self.due = True, now
+        return self.state is not before
 
-    def control_answered(self) -> None:
-        """Note the answer to a small check that went out beside a padded one."""
+    def _padded_answered(self, could_fragment: bool) -> None:
+        self._is_fragmented = self._is_fragmented or could_fragment
+        if not could_fragment:
+            self._decide(ProbeState.CARRIED)
+
+    def _control_answered(self) -> None:
         self._controls += 1
         if self._controls >= CONTROLS and self.state is ProbeState.PROBING:
-            self._decide(ProbeState.LOST)
+            self._decide(ProbeState.FRAGMENTED if self._is_fragmented else ProbeState.LOST)
 
     def end(self) -> None:
         """Send no more."""

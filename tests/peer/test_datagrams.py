@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from errno import EADDRINUSE, EHOSTUNREACH, EMFILE, ENETUNREACH, EPERM
 from typing import Any
 
@@ -17,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from p2pchat.peer.datagrams import DEFAULT_TTL, MAX_SOCKETS, PeerProtocol, PeerSockets
 from p2pchat.traversal.punching import LOW_TTL
-from p2pchat.traversal.routes import SOCKETS, Datagram
+from p2pchat.traversal.routes import SOCKETS, Datagram, Fragmentation
 from p2pchat.wire.addresses import Address, Family
 
 SOURCE = ("192.0.2.1", 4000)
@@ -84,6 +85,14 @@ class PeerProtocolTests(SynchronousTestCase):
         self.assertEqual(ttls, [DEFAULT_TTL, LOW_TTL, LOW_TTL, DEFAULT_TTL, DEFAULT_TTL])
         option = (socket.IPPROTO_IP, socket.IP_TTL)
         self.assertEqual(self.transport.options, [(*option, LOW_TTL), (*option, DEFAULT_TTL)])
+
+    def test_fragmentation(self) -> None:
+        """The rule for fragments is set for what wants another, where the system has one."""
+        ways = Fragmentation.ALLOWED, Fragmentation.AS_KNOWN, Fragmentation.FORBIDDEN
+        for way in (Fragmentation.AS_KNOWN, *ways):
+            self.protocol.send([b"x"], SOURCE, None, way)
+        expected = [(socket.IPPROTO_IP, 10, value) for value in (0, 1, 3)]
+        self.assertEqual(self.transport.options, expected if sys.platform == "linux" else [])
 
     def test_network_refuses(self) -> None:
         """What the network doesn't take is lost and counted; the next goes out."""

@@ -107,7 +107,11 @@ WAYS: tuple[tuple[Callable[[Pair], None], str, str], ...] = (
     (taken_back, "the call is over: you ended the call", "they took the call back"),
     (not_there, "the call failed: they aren't online: their program doesn't run", ""),
     (no_path, "the call failed: no check got through", "the call failed: no check got through"),
-    (no_link, "the call failed: the link ended: ", "the call failed: the link ended: "),
+    (
+        no_link,
+        "the call failed: the path carries checks and not the link",
+        "the call failed: the path carries checks and not the link",
+    ),
     (left, "you ended the conversation", "they ended the conversation"),
     (blocked, "you ended the conversation: you blocked them", "they ended the conversation"),
     (blocked_early, "the call failed: they declined", "the call is over: you blocked them"),

@@ -7,7 +7,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.link import Link, LinkEnded
-from p2pchat.session.live_link import FRAMES, REVIVAL, SLOT, LiveLink
+from p2pchat.session.live_link import (
+    FRAMES,
+    REVIVAL,
+    SLOT,
+    UNHEARD,
+    UNHEARD_RTTS,
+    UNOPENED,
+    LiveLink,
+)
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.streams import CONTROL_BURST, CONTROL_INTERVAL
 from p2pchat.traversal.keepalive import Keepalive
@@ -53,6 +61,33 @@ class LiveLinkTests(SynchronousTestCase):
         self.assertEqual((bool(self.live), self.live.open_name), (False, ""))
         self.assertEqual((self.targets(), self.live.get_timer()), (set(), None))
         self.assertIsNone(self.live.next_event(9.0))
+
+    def test_overdue(self) -> None:
+        """On a new path something has to come soon, and the handshake to be done a while later."""
+        self.begin()
+        for moment in (0.0, 10.0):
+            self.live.path = None
+            self.live.use(path(), moment)
+            for later, is_overdue in (
+                *((UNHEARD - 0.1, False), (UNHEARD, True), (UNHEARD, False)),
+                *((UNOPENED - 0.1, False), (UNOPENED, True), (UNOPENED, False)),
+            ):
+                self.live.handle_timer(moment + later)
+                self.assertEqual(self.live.takes_overdue(), is_overdue)
+        self.assertTrue(self.live.stops_doubt())
+        self.assertFalse(self.live.stops_doubt())
+
+    def test_heard(self) -> None:
+        """What comes in time ends the first wait; a slow path has longer for both."""
+        self.begin()
+        self.live.use(path(rtt=0.5), 0.0)
+        for later, is_overdue in ((0.5 * UNHEARD_RTTS - 0.1, False), (0.5 * UNHEARD_RTTS, True)):
+            self.live.handle_timer(later)
+            self.assertEqual(self.live.takes_overdue(), is_overdue)
+        self.live.use(path(), 2.0)
+        self.live.stops_doubt()
+        self.live.handle_timer(2.0 + UNHEARD)
+        self.assertFalse(self.live.takes_overdue())
 
     def test_path(self) -> None:
         """Datagrams go over the path; its round-trip time is the link's; the name stays."""

@@ -62,7 +62,7 @@ class Node:
         if self.link is None:
             self.network.carry(data, source, destination, ttl, delay)
             return
-        transits = self.link.transits(self.internet.random)
+        transits = self.link.transits(self.internet.random) if self.link.passes(data) else ()
         if not transits:
             self.internet.note(source, destination, len(data), "lost")
         for transit in transits:
@@ -136,8 +136,10 @@ class Network:
         """Let a datagram arrive at a node of this network, when the links have let it through."""
         internet = self.internet
         link = self.between.get(frozenset((source[0], destination[0])), self.link)
-        transits: Sequence[float] = link.transits(internet.random)
-        if node.link is not None:
+        transits: Sequence[float] = link.transits(internet.random) if link.passes(data) else ()
+        if node.link is not None and not node.link.passes(data):
+            transits = ()
+        elif node.link is not None:
             last = node.link
             transits = [t + more for t in transits for more in last.transits(internet.random)]
         if not transits:

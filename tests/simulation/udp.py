@@ -22,6 +22,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from tests.simulation.link import Fragmentable
 from tests.simulation.network import DEFAULT_TTL, Address
 from tests.simulation.ports import ANY_INTERFACE
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from tests.simulation.host import Host
 
 _HOPS = {(socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)}
+_MTU_DISCOVER = (socket.IPPROTO_IP, 10)  # Linux
+PMTUDISC_DONT = 0
 MAX_DATAGRAM = 65507  # bytes; 65535 less the IPv4 and UDP headers
 
 
@@ -46,6 +49,11 @@ class SocketOptions:
                 raise OSError(EINVAL, "Invalid argument")
             self._port.ttl = value
         self._options[level, option] = value
+
+    @property
+    def may_fragment(self) -> bool:
+        """Whether routers may fragment what is sent."""
+        return self._options.get(_MTU_DISCOVER) == PMTUDISC_DONT
 
     def getsockopt(self, level: int, option: int) -> int:
         """Return an option, 0 unless it was set."""
@@ -118,6 +126,8 @@ class UDPPort:
             self._check(destination)
         if len(packet) > MAX_DATAGRAM:
             raise MessageLengthError("message too long")
+        if self._options.may_fragment:
+            packet = Fragmentable(packet)
         if self._name is not None and self._closed is None:
             self.host.send(packet, self._name, destination, self.ttl)
 

@@ -94,8 +94,8 @@ class CostCase(SynchronousTestCase):
         for one in sent:
             message = stun.decode(one.data)
             if message.message_class is stun.MessageClass.REQUEST and one.destination in answering:
-                answer = stun.success(message, XOR_MAPPED_ADDRESS=OURS)
-                data = stun.encode(answer, KEY, fingerprint=True)
+                padded = len(one.data) if "PADDING" in message.attributes else 0
+                data = CheckCredentials("theirs", "", KEY).response(message, OURS, padded)
                 self.agent.receive_on(CHAT_SOCKET, data, one.destination, self.now)
                 self.flush(*answering)
         return sent

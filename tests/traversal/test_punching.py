@@ -6,7 +6,7 @@ import itertools
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.checks import REFLEXIVE_PREFERENCE, RELAYED_PREFERENCE
+from p2pchat.traversal.checks import REFLEXIVE_PREFERENCE, RELAYED_PREFERENCE, CheckCredentials
 from p2pchat.traversal.pairs import RELAY_WAIT, RESEND_AFTER
 from p2pchat.traversal.punching import (
     FIRST_ROUND,
@@ -38,6 +38,7 @@ from tests.traversal.fake_wire import Link
 from tests.traversal.outboxes import checks_of
 
 RELAY = f"{RELAYS}1"
+THEIRS = CheckCredentials("bbbb", "aaaa", KEY)
 
 
 class FirstRoundTests(PunchingCase):
@@ -504,12 +505,14 @@ class JoinIntervalTests(SynchronousTestCase):
         self.answer(now)
 
     def answer(self, now: float) -> None:
-        """Answer all checks that went out."""
-        for one in checks_of(self.punching):
-            sent = stun.decode(one.data)
-            if sent.message_class is stun.MessageClass.REQUEST:
-                answer = stun.encode(stun.success(sent, XOR_MAPPED_ADDRESS=A1), KEY, True)
-                self.punching.receive_response(stun.decode(answer), Route(B1), now)
+        """Answer all checks that went out, and those that follow."""
+        while sent := checks_of(self.punching):
+            for one in sent:
+                message = stun.decode(one.data)
+                if message.message_class is stun.MessageClass.REQUEST:
+                    answer = THEIRS.response(message, A1, len(one.data))
+                    self.punching.receive_response(stun.decode(answer), Route(B1), now)
+            self.punching.handle_timer(now)
 
     def quiet(self) -> float:
         """Let the first round end on a relayed path; returns when."""

@@ -89,6 +89,21 @@ class WantTests(RelaysCase):
         self.assertEqual(str(change.server), f"turn:{FIRST}:{PORT}?transport=tcp")
         self.assertLess(end.now - started, STAGGER + 10 * LATENCY)
 
+    def test_stream_too(self) -> None:
+        """Where UDP may not carry everything, one over a stream is asked for at once and kept."""
+        end = self.end(UDP, TCP, OTHER_TCP)
+        end.relays.want_stream(end.now)
+        end.want()
+        self.allocated(end)
+        for _ in range(3):
+            end.relays.want_stream(end.now)
+            self.internet.run(1)
+        self.assertEqual(len(end.relays.bases), 2)
+        self.assertEqual(len(end.relays.candidates()), 2)
+        end.release()
+        self.internet.run(3)
+        self.assertEqual((end.relays.bases, self.first.allocations), ((), {}))
+
     def test_blocked(self) -> None:
         """Where UDP is known to be blocked, they are opened at once."""
         nat = self.internet.nat(udp=False)

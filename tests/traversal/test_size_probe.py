@@ -10,6 +10,7 @@ from p2pchat.traversal.routes import Route
 from p2pchat.traversal.size_probe import (
     BASE_SIZE,
     CONTROLS,
+    DOUBT,
     INTERVAL,
     LONGEST,
     MAX_SENT,
@@ -28,15 +29,21 @@ class ProbeTests(SynchronousTestCase):
     """When padded checks go out, and what their answers say."""
 
     def setUp(self) -> None:
-        self.probe = SizeProbe(BASE_SIZE, RTT, NOW)
+        self.probe = SizeProbe(BASE_SIZE, RTT, True, NOW)
 
     def send(self) -> float:
         """Send the next padded check when it is due; returns that time."""
         due = self.probe.due
         assert due is not None
-        self.assertTrue(self.probe.is_due(due))
+        self.assertTrue(self.probe.is_on(due))
         self.probe.check_sent(due)
         return due
+
+    def take(self, asked: int, octets: int, now: float = NOW + 1, fragments: bool = False) -> None:
+        """Take an answer."""
+        before = self.probe.state
+        decides = self.probe.take(asked, octets, fragments, now)
+        self.assertIs(decides, self.probe.state is not before)
 
     def test_times(self) -> None:
         """One at once, the next when the first could have been answered, and then one after one."""
@@ -53,10 +60,10 @@ class ProbeTests(SynchronousTestCase):
         """An answer of the size decides it, whatever became of others."""
         self.send()
         for _ in range(CONTROLS - 1):
-            self.probe.control_answered()
-        self.probe.answered(BASE_SIZE, NOW + 1)
+            self.take(0, 76)
+        self.take(BASE_SIZE, BASE_SIZE, NOW + 1)
         self.assertEqual((self.probe.state, self.probe.due), (ProbeState.CARRIED, None))
-        self.probe.control_answered()
+        self.take(0, 76)
         self.assertIs(self.probe.state, ProbeState.CARRIED)
 
     def test_lost(self) -> None:
@@ -64,25 +71,36 @@ class ProbeTests(SynchronousTestCase):
         self.send()
         for _ in range(CONTROLS):
             self.assertIs(self.probe.state, ProbeState.PROBING)
-            self.probe.control_answered()
+            self.take(0, 76)
         self.assertEqual((self.probe.state, self.probe.due), (ProbeState.LOST, None))
-        self.probe.answered(BASE_SIZE, NOW + 9)
+        self.take(BASE_SIZE, BASE_SIZE, NOW + 9)
         self.assertIs(self.probe.state, ProbeState.CARRIED)
+
+    def test_fragmented(self) -> None:
+        """From the DOUBT on it tries fragments; if only those pass, that is how the size does."""
+        self.send()
+        for number in range(CONTROLS - 1):
+            self.assertIs(self.probe.tries_fragments, number >= DOUBT)
+            self.take(0, 76)
+        self.take(BASE_SIZE, BASE_SIZE, fragments=True)
+        self.assertIs(self.probe.state, ProbeState.PROBING)
+        self.take(0, 76)
+        self.assertIs(self.probe.state, ProbeState.FRAGMENTED)
 
     def test_short(self) -> None:
         """A short answer says nothing; after the first one the next padded check is due at once."""
         self.send()
-        self.probe.answered(76, NOW + 0.1)
+        self.take(BASE_SIZE, 76, NOW + 0.1)
         self.assertEqual(self.probe.due, NOW + 0.1)
         self.send()
-        self.probe.answered(76, NOW + 0.12)
+        self.take(BASE_SIZE, 76, NOW + 0.12)
         self.assertEqual(self.probe.due, NOW + 0.1 + INTERVAL)
 
     def test_ends(self) -> None:
         """Without any answer it ends after LONGEST, with MAX_SENT sent at most."""
         sent = 0
         while (due := self.probe.due) is not None:
-            if self.probe.is_due(due):
+            if self.probe.is_on(due):
                 self.probe.check_sent(due)
                 sent += 1
             self.assertLess(due, NOW + LONGEST + 1)
@@ -92,7 +110,7 @@ class ProbeTests(SynchronousTestCase):
     def test_held_back(self) -> None:
         """What the limits hold back for ever ends, too."""
         while (due := self.probe.due) is not None:
-            if self.probe.is_due(due):
+            if self.probe.is_on(due):
                 self.probe.held_back(0.05, due)
         self.assertIs(self.probe.state, ProbeState.UNDECIDED)
 
@@ -120,11 +138,11 @@ class WireTests(WireCase):
 
     @each(100, BASE_SIZE, 1452, 9000)
     def test_carried(self, size: int) -> None:
-        """A path that carries the size is found to within two round trips; who asks is told."""
+        """A path that carries the size is found to within three round trips; who asks is told."""
         self.joined()
         self.wire.run(1)
         self.alice.punching.probe_size(size, self.wire.now)
-        self.wire.run(0.041)
+        self.wire.run(0.061)
         self.assertEqual(self.probed(), [SizeProbed("aaaa", Route(B1), size, True)])
         self.assertEqual(self.path(self.alice), B1)
 
@@ -133,14 +151,15 @@ class WireTests(WireCase):
         self.joined()
         self.assertIs(self.alice.punching.phase, AttemptPhase.CHECKING)
         self.alice.punching.probe_size(BASE_SIZE, self.wire.now)
-        self.wire.run(0.021)
+        self.wire.run(0.061)
         (found,) = self.probed()
         self.assertTrue(found.is_carried)
 
     def test_lost(self) -> None:
         """A path that loses the size is found out in little more than half a second."""
-        self.joined(Link(most=BASE_SIZE - 1))
+        link = self.joined()
         self.wire.run(1)
+        link.most = BASE_SIZE - 1
         found, took = self.probe()
         self.assertEqual(found, [False])
         self.assertLess(took, 0.65)
@@ -157,8 +176,9 @@ class WireTests(WireCase):
 
     def test_loss_lost(self) -> None:
         """One that loses 40 % each way and all of the size is found out, too."""
-        self.joined(Link(loss=0.4, most=BASE_SIZE - 1))
+        link = self.joined(Link(loss=0.4))
         self.wire.run(6)
+        link.most = BASE_SIZE - 1
         found, took = self.probe()
         self.assertEqual(found, [False])
         self.assertLess(took, 3)
@@ -167,9 +187,6 @@ class WireTests(WireCase):
         """Nor is a path taken for a small one whose round trip grows to 3 seconds meanwhile."""
         link = self.joined()
         self.wire.run(1)
-        self.alice.punching.probe_size(BASE_SIZE, self.wire.now)
-        self.wire.run(0.021)
-        self.probed()
         link.latency = 1.5
         found, _ = self.probe()
         self.assertNotIn(False, found)
@@ -185,10 +202,11 @@ class WireTests(WireCase):
         self.assertIsNone(self.alice.get_timer())
 
     def test_small_answers(self) -> None:
-        """Who answers small checks only makes us send a dozen padded ones."""
-        self.joined(Link(most=BASE_SIZE - 1))
+        """Who answers small checks only makes us send a few padded ones."""
+        link = self.joined()
         self.wire.run(1)
+        link.most = BASE_SIZE - 1
         self.alice.sent.clear()
         self.probe()
         padded = [one for one in self.alice.sent if len(one.data) >= BASE_SIZE]
-        self.assertLessEqual(len(padded), CONTROLS + 2)
+        self.assertLessEqual(len(padded), 2 * CONTROLS)

@@ -1,0 +1,72 @@
+"""
+The path of a session, as its agent finds and keeps it for the link.
+
+Owns what is asked of the agent for it, and what the link's word on it means there; what follows for
+the session is decided in :mod:`p2pchat.session.peer_session`.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from p2pchat.session.session_state import SessionState
+from p2pchat.session.stages import PathLearned, Stage
+from p2pchat.traversal.pairs import Path
+
+
+@attrs.define(eq=False)
+class SessionPath(SessionState):
+    """The state of everything with one peer, and its path."""
+
+    def _use(self, path: Path, now: float) -> None:
+        """Send over this path from now on, and say so."""
+        self.link.use(path, now)
+        if self._loss.due is None:  # else it is the one that was lost, or wasn't
+            self.log.path_found(path, now)
+
+    def _verified(self, rtt: float, now: float) -> None:
+        """Checks on the path were answered."""
+        self._loss.checks_answered(rtt, now)
+        self.link.verified(now)
+        self._learn(now)
+        if self.stage is Stage.RESCUING:
+            self.link.control.beat(now)  # is the link there, too?
+
+    def _learn(self, now: float) -> None:
+        """The checks of a round are over, and the path holds: remember what made it."""
+        if self._call.ufrag == self._ufrag and self._ufrag:
+            learned = self._call.attempt.next_hint(self._context.wall_of(now))
+            if learned is not None and not learned.repeats(self.hint):
+                self.hint = learned
+                self._events.append(PathLearned(self.peer_id, learned))
+
+    def _heard(self) -> None:
+        """Something came of the link: there is no doubt about the path any more."""
+        if self.link.stops_doubt():
+            self._context.agent.link_heard(self._ufrag)
+
+    def _carries(self) -> None:
+        """The link works over the path of now."""
+        self.link.heard()
+        self._context.agent.link_heard(self._ufrag)
+
+    def _note_silence(self, now: float) -> None:
+        """Let the path be judged that has had its time and didn't carry the link."""
+        if self.link.takes_overdue():
+            self._context.agent.link_unheard(self._ufrag, now)
+
+    def _answer_overdue(self, now: float) -> None:
+        """Check the path; where nothing came since the last time, the link may not get through."""
+        self.link.is_doubted = self.link.idle.suspected(now)
+        if self.link.is_doubted:
+            self._context.agent.link_unheard(self._ufrag, now)
+        self._check_path(now)
+
+    def _check_path(self, now: float) -> None:
+        self._context.agent.check_again(self._ufrag, now)
+
+    def _release(self, phrase: str, now: float) -> None:
+        """Let link and path go; ``phrase`` is the reason phrase of QUIC's CONNECTION_CLOSE."""
+        self.link.close(phrase, now)
+        self.link.path = None
+        self._context.agent.forget(self._ufrag)
