@@ -27,6 +27,7 @@ from p2pchat.host_addresses import HostAddress, outlook_of
 from p2pchat.rtnetlink import read_addresses
 
 DISCARD = 9  # a port; which one doesn't matter where nothing is sent
+MAX_SEGMENT = 1_120  # bytes; with IPv4's and TCP's headers 1,160, with IPv6's 1,180
 MAX_DATAGRAM = 8192  # bytes taken of one datagram, as listenUDP does
 
 
@@ -210,6 +211,19 @@ def listen_udp(
     bound = kind(port, protocol, interface, MAX_DATAGRAM, reactor)
     bound.startListening()
     return bound
+
+
+def limit_segments(opened: socket.socket | None) -> None:
+    """
+    Limit what either side sends in a TCP segment.
+
+    For a client's socket before it connects, and for one that listens: what each of them announces
+    in its SYN, or in the answer, is what it keeps to itself (RFC 9293 section 3.7.1).  There is no
+    socket where this process has no file left for it; the attempt then fails by itself.
+    """
+    if opened is not None and hasattr(socket, "TCP_MAXSEG"):
+        with suppress(OSError):  # a system that has a larger limit in mind
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, MAX_SEGMENT)
 
 
 def interface_addresses() -> list[HostAddress]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from ipaddress import ip_address
 
@@ -15,15 +16,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.runtime import (
+    MAX_SEGMENT,
     MonotonicClock,
     cancel,
     interface_addresses,
+    limit_segments,
     listen_udp,
     real_runtime,
     steady,
     steady_seconds,
 )
 from p2pchat.wire.addresses import ANY_IPV6
+from tests.cases import each
 from tests.simulation.internet import Internet
 
 
@@ -115,6 +119,30 @@ class CancelTests(SynchronousTestCase):
             cancel(call)
         clock.advance(9)
         self.assertEqual(called, [2])
+
+
+class SegmentTests(SynchronousTestCase):
+    """TCP over paths that lose large segments."""
+
+    @each("client", "server")
+    def test_both_ways(self, limited: str) -> None:
+        """Whichever end limits its segments, neither sends larger ones."""
+        with socket.socket() as server, socket.socket() as client:
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+            limit_segments(client if limited == "client" else server)
+            client.connect(server.getsockname())
+            accepted, _ = server.accept()
+            with accepted:
+                for one in (client, accepted):
+                    size = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+                    self.assertLessEqual(size, MAX_SEGMENT)
+
+    def test_refused(self) -> None:
+        """Where there is no socket, or one that knows no segments, nothing happens."""
+        with socket.socket(type=socket.SOCK_DGRAM) as wrong:
+            for one in (wrong, None):
+                self.assertIsNone(limit_segments(one))  # type: ignore[func-returns-value]
 
 
 class RuntimeTests(SynchronousTestCase):

@@ -12,8 +12,6 @@ systems then send the same segment for ever (RFC 2923 section 2.1).
 
 from __future__ import annotations
 
-import socket
-from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -29,10 +27,9 @@ from zope.interface import implementer
 
 from p2pchat.peer.address_turns import AddressTurns, ResolverInTurn
 from p2pchat.peer.proxy_endpoint import ProxyEndpoint
-from p2pchat.runtime import Runtime
+from p2pchat.runtime import Runtime, limit_segments
 from p2pchat.wire.addresses import readable_ip
 
-MAX_SEGMENT = 1_120  # bytes; with IPv4's and TCP's headers 1,160, with IPv6's 1,180
 ATTEMPT_DELAY = 0.25  # seconds until the next address is tried, too (RFC 8305 section 5)
 
 
@@ -72,17 +69,6 @@ class Connector:
         )
 
 
-def _limit_segments(opened: socket.socket | None) -> None:
-    """
-    Limit what either side sends in a segment, before the connection is asked for.
-
-    There is no socket where this process has no file left for it; the attempt then fails by itself.
-    """
-    if opened is not None and hasattr(socket, "TCP_MAXSEG"):
-        with suppress(OSError):  # a system that has a larger limit in mind
-            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, MAX_SEGMENT)
-
-
 @implementer(IReactorPluggableNameResolver)
 @attrs.frozen
 class _ReactorInTurn:
@@ -105,7 +91,7 @@ class _ReactorInTurn:
         """See `IReactorTCP`."""
         connecting = self._runtime.reactor.connectTCP(*args, **options)
         if IReactorSocket.providedBy(self._runtime.reactor):
-            _limit_segments(getattr(connecting.transport, "socket", None))
+            limit_segments(getattr(connecting.transport, "socket", None))
         return connecting
 
     def seconds(self) -> float:

@@ -81,7 +81,11 @@ class EndpointAdapter:
         self.read_interfaces()
 
     def read_interfaces(self) -> Rerouting:
-        """Take this machine's addresses and routes; tells what has changed of the routes."""
+        """
+        Take this machine's addresses and routes; tells what has changed of the routes.
+
+        The driver is to be entered after it.
+        """
         ports, gathering = self._sockets.ports, self.endpoint.agent.gathering
         found = self._runtime.interface_addresses()
         self._nat64.look(in_order(found, ()))
@@ -91,8 +95,7 @@ class EndpointAdapter:
         hosts = in_order(found, sources.values())
         ours = [(host, ports[family(host)]) for host in hosts if family(host) in ports]
         is_translated = self._runtime.nat64.prefix is not None
-        with self.driver as now:
-            gathering.set_host_addresses(ours, now, is_translated)
+        gathering.set_host_addresses(ours, self._runtime.clock.seconds(), is_translated)
         return self._routes.look(found, sources)
 
     def _source(self, host: str) -> str:

@@ -282,9 +282,9 @@ class Node:
         """Notice another network, as from Wi-Fi to mobile, before silence tells."""
         rerouting = self._adapter.read_interfaces()
         if rerouting.is_move:
-            self._refresh_signaling()
-        if rerouting.hosts:
-            with self._adapter.driver as now:
+            self._refresh_signaling()  # before anything goes out on connections that may be dead
+        with self._adapter.driver as now:
+            if rerouting.hosts:
                 self._endpoint.network_changed(rerouting, now)
 
     # -- what the person wants

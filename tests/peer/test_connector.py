@@ -13,8 +13,8 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from p2pchat.peer.address_turns import AddressTurns
-from p2pchat.peer.connector import MAX_SEGMENT, Connector
-from p2pchat.runtime import real_runtime
+from p2pchat.peer.connector import Connector
+from p2pchat.runtime import MAX_SEGMENT, real_runtime
 from p2pchat.wire.nat64 import Nat64Prefix
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
