@@ -231,7 +231,7 @@ class IRegistryStore(Interface):
         """
         Return a Deferred of a Page of at most ``limit`` records with ids greater than ``after``.
 
-        It has only peers of exactly this name, where one is given.
+        It has only peers of this name, whatever its case, where one is given.
         """
 
     def remove(peer_id: str, document: Document) -> Deferred[bool]:

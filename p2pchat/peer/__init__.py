@@ -11,6 +11,7 @@ Node
     ``people``                 contacts, and names on the screen
     ``contacts``               the contacts themselves
     ``lookup``                 from a name, an id or its beginning to one peer
+    ``pasted``                 the id that stands in a pasted text
     ``failed_calls``           whether the peer of a failed call is gone
     ``profile``                keys and contacts, kept between two runs
     ``state_directory``        the directory that holds them, and its lock

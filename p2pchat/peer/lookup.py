@@ -5,6 +5,7 @@ What is an id is only ever an id, and what could be the beginning of one is neve
 
 ==============================  =================================================================
 a whole id                      that peer, whatever anybody calls himself
+                                (:mod:`p2pchat.peer.pasted`)
 8 characters of an id and more  a contact, or a conversation on the screen
 16 and more                     somebody at the registry, too; the person must say the whole id,
                                 since keys that begin with a few chosen digits are made in seconds
@@ -21,11 +22,11 @@ from typing import Any
 import attrs
 from twisted.internet.defer import inlineCallbacks
 
-from p2pchat.errors import RemoteProtocolError, WhoError
-from p2pchat.identity.keys import check_peer_id
+from p2pchat.errors import WhoError
+from p2pchat.peer.pasted import bare, cleaned, nearest, objection, whole_id
 from p2pchat.peer.settings import in_normal_form
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
-from p2pchat.wire.usernames import AROUND_IDS, looks_like_id
+from p2pchat.wire.usernames import comparable, looks_like_id
 
 SHORTEST_PREFIX = 8  # characters of an id that mean a contact or a conversation; as many are shown
 SHORTEST_ASKED = 16  # characters of an id that a registry is asked for: 14 digits, 56 bits
@@ -34,21 +35,13 @@ SHOWN = 5  # ids in a sentence about an ambiguous name
 _ID_CHARACTERS = frozenset("0123456789abcdef-")
 
 
-def as_peer_id(who: str) -> str | None:
-    """Return the id if ``who`` is a whole one, whatever quotes and stops were pasted with it."""
-    try:
-        return check_peer_id(who.strip(AROUND_IDS).lower())
-    except RemoteProtocolError:
-        return None
-
-
 def _beginning(who: str) -> str:
-    return who.strip(AROUND_IDS).lower()
+    return bare(who).lower()
 
 
 def is_prefix(who: str) -> bool:
     """Tell whether ``who`` is taken for the beginning of an id."""
-    return as_peer_id(who) is None and looks_like_id(who)
+    return whole_id(who) is None and looks_like_id(cleaned(who))
 
 
 @attrs.frozen
@@ -69,17 +62,29 @@ class Acquaintances:
 
         :raises WhoError: more than one fits, or too little of an id is given.
         """
-        whole = as_peer_id(who)
+        whole = whole_id(who)
         if whole is not None:
-            return whole
-        if looks_like_id(who):
+            return self._checked(whole)
+        if is_prefix(who):
             return self._begun(_beginning(who))
         named = _named(who, self.contacts)
         return _only(who, named or _named(who, self.present))
 
     def match_contact(self, who: str) -> str | None:
         """Return the id meant where a program says it: a whole id, or a contact's name."""
-        return as_peer_id(who) or _only(who, _named(who, self.contacts))
+        return whole_id(who) or _only(who, _named(who, self.contacts))
+
+    def _checked(self, whole: str) -> str:
+        """Refuse an id that is a bad copy of a known one: by chance no two are so near."""
+        known = {**self.present, **self.contacts}
+        near = None if whole in known else nearest(whole, known)
+        if near is not None:
+            other, wrong = near
+            raise WhoError(
+                f"nobody here has the id {whole}; that of {known[other] or 'a caller'}, {other}, "
+                f"differs in {wrong} digit{'s' * (wrong > 1)}: copy it again"
+            )
+        return whole
 
     def _begun(self, beginning: str) -> str | None:
         if len(beginning) < SHORTEST_PREFIX:
@@ -93,13 +98,8 @@ class Acquaintances:
 
 
 def _named(who: str, names: Mapping[str, str]) -> dict[str, str]:
-    wanted = _spelt(who)
-    return {one: name for one, name in names.items() if wanted and _spelt(name) == wanted}
-
-
-def _spelt(name: str) -> str:
-    """Return a name as names are compared."""
-    return in_normal_form(name).casefold()
+    wanted = {comparable(who), comparable(bare(who))} - {""}
+    return {one: name for one, name in names.items() if comparable(name) in wanted}
 
 
 def _only(who: str, found: Mapping[str, str]) -> str | None:
@@ -123,18 +123,20 @@ def look_up(
     :param waiting: the names of those whose calls wait, by id; of several of a name, one of them
         isn't the one.
     """
-    if looks_like_id(who):
+    if is_prefix(who):
         yield _look_up_id(_beginning(who), signaling)
-    records = yield signaling.peers(username=in_normal_form(who))
-    named = _named(who, _names(records))
+    named: dict[str, str] = {}
+    for name in dict.fromkeys((in_normal_form(who), bare(who))):
+        records = [] if named or not name else (yield signaling.peers(username=name))
+        named = named or _named(who, _names(records))
     found = {**named, **_named(who, waiting or {})}
     found.pop(own_id, None)
     if named and not found:
         raise WhoError(f"{who!r} is you")
     peer_id = _only(who, found)
     if peer_id is None:
-        hint = ""
-        if set(_beginning(who)) <= _ID_CHARACTERS:
+        hint = hint_about(who)
+        if not hint and set(_beginning(who)) <= _ID_CHARACTERS:
             hint = f"; of an id give {SHORTEST_PREFIX} characters, or all"
         raise WhoError(
             f"nobody called {who!r} is online at {signaling.name}; /peers lists who is{hint}"
@@ -154,11 +156,20 @@ def _look_up_id(beginning: str, signaling: SignalingGroup) -> Any:
     found = _names(one for one in records if one.peer_id.startswith(beginning))
     peer_id = _only(beginning, found)
     if peer_id is None:
-        raise WhoError(f"no id that begins with {beginning!r} is online at {signaling.name}")
+        raise WhoError(
+            f"no id that begins with {beginning!r} is online at {signaling.name}"
+            f"{hint_about(beginning)}"
+        )
     raise WhoError(
         f"{beginning!r} begins the id of one who calls himself {found[peer_id]}: if that is the "
         f"one, say the whole id: /connect {peer_id}"
     )
+
+
+def hint_about(who: str) -> str:
+    """Return what is wrong with an id that isn't one, to end a sentence with; or ""."""
+    why = objection(who)
+    return f"; {why}" if why else ""
 
 
 def _names(records: Iterable[PeerRecord]) -> dict[str, str]:

@@ -16,7 +16,8 @@ from twisted.internet.defer import Deferred, succeed
 from p2pchat import events
 from p2pchat.errors import LocalProtocolError, WhoError
 from p2pchat.peer.contacts import Contacts
-from p2pchat.peer.lookup import Acquaintances, as_peer_id, is_prefix, look_up
+from p2pchat.peer.lookup import Acquaintances, hint_about, is_prefix, look_up
+from p2pchat.peer.pasted import whole_id
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.session.approval import By
@@ -83,7 +84,9 @@ class People:
                 f"your contact {who} isn't connected; somebody else has this name here: "
                 f"{' or '.join(others)}"
             )
-        raise WhoError(f"no conversation with {who!r}; /connect {who} calls them")
+        raise WhoError(
+            f"no conversation with {who!r}{hint_about(who) or f'; /connect {who} calls them'}"
+        )
 
     def _mistaken_for(self, peer_id: str | None) -> list[str]:
         """Return the ids of those on the screen who could be taken for a contact."""
@@ -124,10 +127,12 @@ class People:
         kept = {one: person.name for one, person in self.contacts.people().items()}
         peer_id = here.match(who) or Acquaintances(kept, {}).match(who)
         if peer_id is None:
-            raise WhoError(f"nobody here is called {who!r}: give the whole id")
+            raise WhoError(
+                f"nobody here is called {who!r}{hint_about(who) or ': give the whole id'}"
+            )
         if peer_id == self.own_id:
             raise WhoError("that is your own id")
-        others = [] if is_prefix(who) or as_peer_id(who) else self._mistaken_for(peer_id)
+        others = [] if is_prefix(who) or whole_id(who) else self._mistaken_for(peer_id)
         if others:
             raise WhoError(
                 f"{who!r} is your contact {peer_id}, and on the screen is another of this name, "

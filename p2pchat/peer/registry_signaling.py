@@ -24,7 +24,7 @@ from p2pchat.identity.signed_documents import MAX_DOCUMENT, open_document
 from p2pchat.interfaces import ISignaling
 from p2pchat.natcheck.discovery import first_answering
 from p2pchat.peer.lease import Lease
-from p2pchat.peer.lookup import as_peer_id
+from p2pchat.peer.pasted import whole_id
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.registry_connection import Callbacks, ConnectionStage, RegistryConnection
 from p2pchat.peer.resolver import Resolver
@@ -177,7 +177,7 @@ class RegistrySignaling:
         query = {"username": username, "limit": str(NAME_PAGE)} if username else {}
         if prefix:
             after = (prefix + _LOWEST[len(prefix) :])[: len(_LOWEST)]
-            if as_peer_id(after) is None:
+            if whole_id(after) != after:
                 return []
             query = {"after": after, "limit": str(PREFIX_PAGE)}
         found = []

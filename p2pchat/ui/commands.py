@@ -2,8 +2,9 @@
 The meaning of a typed line, as a value.
 
 A line that begins with ``/`` is a command; ``//`` stands for a text that begins with one slash; a
-text of several lines (a paste) is never a command.  Anything else is said to the current
-conversation, and an empty line is nothing.  WHO is the rest of the line: names have spaces.
+text of several lines (a paste) is no command, unless it is one with an id that was broken.
+Anything else is said to the current conversation, and an empty line is nothing.  WHO is the rest of
+the line: names have spaces.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from difflib import get_close_matches
 from enum import Enum
 
 import attrs
+
+from p2pchat.peer.pasted import whole_id
 
 
 class Verb(Enum):
@@ -73,12 +76,18 @@ def parse(line: str) -> Say | Command | Mistake | None:
     line = line.rstrip()
     if not line:
         return None
-    if "\n" in line or not line.startswith("/"):
+    if not line.startswith("/") or ("\n" in line and not _is_broken_command(line)):
         return Say(line)
     if line.startswith("//"):
         return Say(line[1:])
     name, _, who = line[1:].partition(" ")
     return _command(name.lower(), who.strip())
+
+
+def _is_broken_command(line: str) -> bool:
+    """Tell whether a command has a line break only because an id was pasted with one."""
+    name, _, who = line[1:].partition(" ")
+    return name.lower() in _VERBS and len(who) <= MAX_WHO and whole_id(who) is not None
 
 
 def _command(name: str, who: str) -> Command | Mistake:

@@ -21,11 +21,13 @@ from twisted.python.failure import Failure
 from p2pchat.errors import P2PChatError, RegistryError, TextTooLong, TooManyLines, WhoError
 from p2pchat.events import NodeEvent, Trouble
 from p2pchat.interfaces import INode
+from p2pchat.peer.pasted import bare, whole_id
 from p2pchat.session.explanation import sentences
 from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE, Command, Mistake, Say, Verb, parse
 from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
 from p2pchat.ui.json_form import RequestId
+from p2pchat.wire.usernames import comparable
 
 NOBODY = "there is no current conversation"
 MAX_HELD = 1000  # lines for a peer who is looked for
@@ -226,7 +228,8 @@ class Requests:
         except WhoError:
             # A call that failed is no conversation any more, but the node knows its story by id.
             peer_id, name = self.cursor.last
-            if name == who or (peer_id and peer_id.startswith(who.lower())):
+            is_id = peer_id.startswith(whole_id(who) or bare(who).lower())
+            if peer_id and (is_id or comparable(name) == comparable(bare(who))):
                 return peer_id
             raise
 

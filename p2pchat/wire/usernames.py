@@ -36,6 +36,7 @@ _ID_LIKE = re.compile(r"[0-9a-f-]{8,}|(?=.*[0-9].*[a-f])[0-9a-f-]{4,}")
 _ID_WITHIN = re.compile(r"(?<![0-9a-z-])(?=[a-f-]*[0-9])(?=[0-9-]*[a-f])[0-9a-f-]{8,}(?![0-9a-z-])")
 _PUNCTUATION = frozenset(":<>()")
 AROUND_IDS = " '\"`.,;:<>()[]{}#@=\u2018\u2019\u201c\u201d"  # what is pasted with one
+_HYPHENS = frozenset("\u2212\u2043\u02d7\u00ad")  # beside dashes: minus, bullet, modifier, soft
 _LOOK_LIKE_DIGITS = str.maketrans("OoIl|", "00111")  # what the skeleton makes of 0 and 1, too
 _MARK = "\u200e"  # stands around the right-to-left entries of the data
 _JOINERS = frozenset("\u200c\u200d")
@@ -67,6 +68,23 @@ Username = Annotated[
 def _objection(name: str) -> str:
     """Return the sentence that refuses a name, or "" for a name that may be used."""
     return next((why for is_refused, why in _OBJECTIONS if is_refused(name)), "")
+
+
+def with_plain_hyphens(text: str) -> str:
+    """Return a text with each hyphen or dash as the one that a keyboard has."""
+    return "".join(
+        "-" if unicodedata.category(one) == "Pd" or one in _HYPHENS else one for one in text
+    )
+
+
+def comparable(name: str) -> str:
+    """
+    Return a name as names are compared: by everybody, contacts and registries alike.
+
+    Capital and small letters, kinds of hyphens and of blanks, and the ways to compose a letter make
+    no difference.
+    """
+    return with_plain_hyphens(" ".join(unicodedata.normalize("NFKC", name).split())).casefold()
 
 
 def looks_like_id(text: str) -> bool:

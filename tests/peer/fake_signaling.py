@@ -14,6 +14,11 @@ from p2pchat.peer.signaling import PeerRecord, SignalingAvailable, SignalingCont
 from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import PeerDocument, RecordKey
+from p2pchat.wire.usernames import comparable
+
+
+def _fits(username: str, name: str) -> bool:
+    return not username or comparable(username) == comparable(name)
 
 
 @implementer(ISignaling)
@@ -75,7 +80,7 @@ class FakeSignaling:
             [
                 PeerRecord(peer_id, name)
                 for peer_id, name in sorted(self.names.items())
-                if self.is_lying or (username in {"", name} and peer_id.startswith(prefix))
+                if self.is_lying or (_fits(username, name) and peer_id.startswith(prefix))
             ]
         )
 

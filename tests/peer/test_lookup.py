@@ -7,7 +7,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import WhoError
-from p2pchat.peer.lookup import Acquaintances, as_peer_id, look_up
+from p2pchat.peer.lookup import Acquaintances, look_up
+from p2pchat.peer.pasted import whole_id
 from p2pchat.peer.signaling import SignalingGroup
 from tests.peer.fake_signaling import FakeSignaling
 
@@ -36,6 +37,24 @@ class MatchTests(SynchronousTestCase):
         ):
             with self.subTest(who=who):
                 self.assertEqual(self.known.match(who), expected)
+
+    def test_pasted(self) -> None:
+        """Ids and names are found with what was pasted around them, and in any spelling."""
+        for who in (
+            f"Bob <{BOB}>",
+            BOB.replace("-", ""),
+            f"p2pchat:{BOB}",
+            '"bob"',
+            "@Bob",
+            "BOB,",
+        ):
+            with self.subTest(who=who):
+                self.assertEqual(self.known.match(who), BOB)
+
+    def test_bad_copy(self) -> None:
+        """An id that differs in a digit from one that is known is refused, and it is said why."""
+        said = self.refused(f"{CAROL[:-1]}4", self.known)
+        self.assertIn(f"that of Carol, {CAROL}, differs in 1 digit: copy it again", said)
 
     def test_unknown_id(self) -> None:
         """A whole id is that peer, known or not."""
@@ -82,9 +101,9 @@ class MatchTests(SynchronousTestCase):
 
     def test_whole_id(self) -> None:
         """A whole id is recognised in either case, and nothing else is."""
-        self.assertEqual(as_peer_id(f" {BOB.upper()} "), BOB)
+        self.assertEqual(whole_id(f" {BOB.upper()} "), BOB)
         for who in ("bob", BOB[:-1], BOB.replace("-8", "-4", 1), ""):
-            self.assertIsNone(as_peer_id(who))
+            self.assertIsNone(whole_id(who))
 
 
 class LookUpTests(SynchronousTestCase):
@@ -106,7 +125,14 @@ class LookUpTests(SynchronousTestCase):
 
     def test_name(self) -> None:
         """A name that one peer has."""
-        self.assertEqual(self.successResultOf(self.look_up("bob")), (BOB, "bob"))
+        for who in ("bob", "BOB", '"Bob"', "@bob", "carol", "CAROL,"):
+            found = (CAROL, "Carol") if "c" in who.lower() else (BOB, "bob")
+            self.assertEqual(self.successResultOf(self.look_up(who)), found)
+
+    def test_cut_off(self) -> None:
+        """An id that was cut off, or has a wrong digit, is said to be one."""
+        self.assertIn("this 31: some are missing", self.refused(f"ff{BOB[2:-1]}"))
+        self.assertIn("'x', at place 1, is no digit", self.refused(f"x{BOB[1:]}"))
 
     def test_prefix(self) -> None:
         """Much of an id finds one who must be called by the whole id; a few digits find nobody."""

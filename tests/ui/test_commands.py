@@ -37,6 +37,13 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(parse("//me"), Say("/me"))
         self.assertEqual(parse("/quit\nis how you leave"), Say("/quit\nis how you leave"))
 
+    def test_broken_id(self) -> None:
+        """A line break in a pasted id makes no text of a command: the line isn't sent."""
+        bob = "0b0b0b0b-0000-8000-8000-00000000beef"
+        for pasted in (f"{bob[:20]}\n{bob[20:]}", f"Bob\n<{bob}>"):
+            self.assertEqual(parse(f"/connect {pasted}\n"), Command(Verb.CONNECT, pasted))
+        self.assertEqual(parse(f"/hm {bob}\n!"), Say(f"/hm {bob}\n!"))
+
     def test_nothing(self) -> None:
         """An empty line is nothing."""
         self.assertIsNone(parse(""))

@@ -23,6 +23,7 @@ from p2pchat.registry.refusals import Refused, refused
 from p2pchat.wire.addresses import Address, format_address
 from p2pchat.wire.documents import Registration
 from p2pchat.wire.strict_json import JsonObject
+from p2pchat.wire.usernames import comparable
 
 MAX_RECORDS = 100_000  # about 1.5 KiB each with what was signed: 150 MiB
 MAX_REGISTRATION = 4096  # bytes; ours has 750, a key of ML-KEM-768 adds 2,300
@@ -215,9 +216,9 @@ class Directory:
         Return records in the order of their ids, and the id to go on after, if there are more.
 
         :param after: the id that the former page gave, or an empty string.
-        :param username: only peers of exactly this name.
+        :param username: only peers of this name, as names are compared.
         """
-        ids = self._ids if username is None else self._ids_by_name.get(username, [])
+        ids = self._ids if username is None else self._ids_by_name.get(comparable(username), [])
         start = bisect_right(ids, after)
         chosen = ids[start : start + limit]
         held = [self._records[peer_id] for peer_id in chosen]
@@ -234,16 +235,17 @@ class Directory:
     def _list(self, record: Record) -> None:
         if record.listed:
             insort(self._ids, record.peer_id)
-            insort(self._ids_by_name[record.username], record.peer_id)
+            insort(self._ids_by_name[comparable(record.username)], record.peer_id)
 
     def _unlist(self, record: Record | None) -> None:
         if record is None or not record.listed:
             return
-        namesakes = self._ids_by_name[record.username]
+        name = comparable(record.username)
+        namesakes = self._ids_by_name[name]
         for ids in (self._ids, namesakes):
             del ids[bisect_left(ids, record.peer_id)]
         if not namesakes:
-            del self._ids_by_name[record.username]
+            del self._ids_by_name[name]
 
     def expire(self, now: float) -> list[str]:
         """End the records whose leases are over, and return their ids."""

@@ -65,6 +65,7 @@ from p2pchat.registry.store.redis_scripts import (
 from p2pchat.registry.store.redis_url import RedisUrl
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Document
+from p2pchat.wire.usernames import comparable
 
 MAX_RECORDS = 2_000_000  # in all; about 2 KiB each with what stands beside it: 4 GiB
 INSTANCE_LEASE = 10  # seconds; how long a process that was killed counts as living
@@ -161,7 +162,7 @@ class RedisStore:
         outcome = yield self._run(
             "REGISTER",
             record.peer_id,
-            record.username if record.listed else "",
+            comparable(record.username) if record.listed else "",
             _encode(record),
             record.registration,
             int(self.lease * 1000),
@@ -184,7 +185,7 @@ class RedisStore:
 
     def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
         """Return some records, in the order of their ids."""
-        name = () if username is None else (username,)
+        name = () if username is None else (comparable(username),)
         return self._run("PAGE", after, limit, *name).addCallback(_decode_page)
 
     @inlineCallbacks

@@ -190,7 +190,8 @@ class StoreContract(_TestCase):
         for number, username in enumerate(("one", "two")):
             record = yield self.process.register(ALICE, username, nat=f"{number}")
             found = yield self.process.store.find(ALICE)
-            (named,) = (yield self.process.store.page("", 9, username)).records
+            for spelt in (username, username.upper(), f"{username[0].upper()}{username[1:]}"):
+                (named,) = (yield self.process.store.page("", 9, spelt)).records
             self.assertEqual((found.record, named.record), (record, record))
 
     @inlineCallbacks
