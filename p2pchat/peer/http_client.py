@@ -150,7 +150,9 @@ class HttpClient:
         sentence = f"the registry {self.server} can't be asked: {why}"
         if was_cancelled:
             return RegistryUnreachable(sentence, reason=NO_ANSWER)
-        return NeverSent(sentence)
+        is_plain = self.server.lower().startswith("http:")
+        hint = "; if it speaks TLS there, its address begins with https://" if is_plain else ""
+        return NeverSent(f"{sentence}{hint}")
 
     @inlineCallbacks
     def _read(self, response: IResponse, asked_at: float) -> Any:

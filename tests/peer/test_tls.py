@@ -16,6 +16,7 @@ from p2pchat.peer.foreign_answers import ForeignAnswer
 from p2pchat.peer.http_client import HttpClient
 from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.tls import ServerTls
+from p2pchat.registry.http.resource import RegistryResource
 from tests.cases import each
 from tests.certificates import Authority, make_certificate
 from tests.identity.people import ALICE
@@ -175,6 +176,17 @@ class HandshakeTests(TlsCase):
         client = self.make_client(ALICE, self.host, URL.replace("https", "http"))
         error = self.refused(client.status(), ForeignAnswer)
         self.assertIn("speaks TLS there: its address begins with https://", str(error))
+
+    def test_registry_without_tls(self) -> None:
+        """A registry of ours that has none says so at once."""
+        self.serve(None, RegistryResource(self.world.registry).site())
+        self.assertIn("speaks no TLS", str(self.ask()))
+
+    def test_registry_with_tls(self) -> None:
+        """A server of Twisted's hangs up on who speaks HTTP to TLS: that is told for a reason."""
+        self.serve(self.certified(ROOT.sign(NAME)))
+        said = str(self.ask(URL.replace("https", "http")))
+        self.assertIn("if it speaks TLS there, its address begins with https://", said)
 
     def test_no_encryption_in_common(self) -> None:
         """A server that knows no encryption that this program knows."""

@@ -99,6 +99,7 @@ NO_ROOM = {
 
 _STATUS = {status.value: b"%d %b" % (status, status.phrase.encode()) for status in HTTPStatus}
 _date = lru_cache(maxsize=1)(datetimeToString)  # it changes once a second
+_TLS_HELLO = b"\x16\x03"  # how a client of TLS begins; it is answered at once, and can tell
 _METHOD = re.compile(rb"[A-Z]{1,20}")
 _DIGITS = re.compile(rb"[0-9]{1,%d}" % MAX_DIGITS)
 
@@ -310,6 +311,9 @@ class RegistryChannel(HTTPChannel):
             return
         if not self.requests and self.persistent and self.line_mode:
             data = self.clearLineBuffer() + data
+            if data.startswith(_TLS_HELLO):
+                self._respondToBadRequestAndDisconnect()
+                return
             if b"\r\n\r\n" in data:  # else it would be tried again with each byte
                 data = self._answer_plain(data)
             if data and self._slot.phase is ConnectionPhase.IDLE:

@@ -104,6 +104,17 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
 
+class TlsTests(SynchronousTestCase):
+    """A client that speaks TLS where the registry doesn't."""
+
+    def test_told_at_once(self) -> None:
+        """It is answered without waiting for more, in HTTP, which no TLS begins with."""
+        connection = Web().connect()
+        connection.send(b"\x16\x03\x01\x02\x00\x01")
+        self.assertEqual(connection.response().status, 400)
+        self.assertTrue(connection.wire.disconnecting)
+
+
 class DeadlineTests(SynchronousTestCase):
     """What a client must have done by when."""
 
