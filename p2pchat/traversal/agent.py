@@ -238,7 +238,8 @@ class Agent:
 
     def _new_checklist(self) -> Checklist:
         """Return the checklist of an attempt that begins."""
-        remote, gathering = RemoteCandidates(self.gathering.is_local), self.gathering
+        gathering = self.gathering
+        remote = RemoteCandidates(gathering.is_local, gathering.on_link)
         bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
         reflexive = gathering.reflexive_addresses
         return Checklist(remote, gathering.families, bases, reflexive, self._proofs)

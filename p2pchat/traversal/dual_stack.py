@@ -26,7 +26,7 @@ from p2pchat.traversal.gathering import (
 )
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.nat import NatTraits
-from p2pchat.traversal.reachability import families
+from p2pchat.traversal.reachability import families, is_on_link_only
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
@@ -62,9 +62,15 @@ class DualGathering:
     def _deal(self) -> None:
         """Give each family its host addresses."""
         for one, gathering in self._families.items():
+            gathering.on_link = self.on_link
             gathering.host_addresses = tuple(
                 address for address in self.host_addresses if family(address[0]) is one
             )
+
+    @property
+    def on_link(self) -> bool:
+        """Whether this machine has link-local addresses alone."""
+        return is_on_link_only(self.host_addresses)
 
     @property
     def keepalive(self) -> Keepalive:

@@ -92,6 +92,7 @@ class Gathering:
     The machine of one address family; :mod:`p2pchat.traversal.dual_stack` has one of each.
 
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
+    :ivar on_link: whether this machine has link-local addresses alone.
     :ivar host_addresses: where the socket can be reached on this machine's interfaces, the most
         useful first (:mod:`p2pchat.traversal.own_addresses`).
     :ivar keepalive: how long our NAT keeps what is idle, as far as it shows.
@@ -101,6 +102,7 @@ class Gathering:
     host_addresses: tuple[Address, ...]
     _random_bytes: Callable[[int], bytes]
     is_local: bool = False
+    on_link: bool = False
     outbox: deque[GatheringEvent] = attrs.Factory(deque)
     keepalive: Keepalive = attrs.Factory(Keepalive)
     _bindings: list[_Binding] = attrs.Factory(list)
@@ -320,7 +322,8 @@ class Gathering:
     @property
     def usable_hosts(self) -> tuple[Address, ...]:
         """The host addresses that mean something to a peer."""
-        return tuple(one for one in self.host_addresses if may_be_checked(one, self.is_local))
+        local, on_link = self.is_local, self.on_link
+        return tuple(one for one in self.host_addresses if may_be_checked(one, local, on_link))
 
     def candidates(self, most: int = MAX_HOST_CANDIDATES) -> tuple[Candidate, ...]:
         """

@@ -5,7 +5,7 @@ Decided here for whatever is named by somebody else.  What counts is the scope o
 (:func:`p2pchat.wire.addresses.scope`), after every name was resolved, and who named it::
 
                                                   GLOBAL  PRIVATE  LOOPBACK  UNUSABLE
-    host candidates, told and checked             yes     yes      if local  no
+    host candidates, told and checked             yes     yes      if local  on link
     through a relay of ours, and by probing       IPv4    no       no        no
     STUN server or relay that a registry names
         registry is GLOBAL                        yes     no       no        no
@@ -13,6 +13,8 @@ Decided here for whatever is named by somebody else.  What counts is the scope o
         registry is LOOPBACK                      yes     yes      yes       no
 
 ``local`` means that our person chose a registry on this machine; then peers may be on it, too.
+``on link`` are link-local IPv4 addresses (RFC 3927), where this machine has no others: two machines
+on one cable.  Elsewhere something that is no peer listens there, as in data centres.
 
 A registry chooses where its peers' packets and connections go.  So that it can't look around in
 the network of a peer by them, its servers must be at most as near as it is itself, and at no port
@@ -42,14 +44,27 @@ _NEAR_ENOUGH = {
 }
 
 
-def may_be_checked(address: Address, local: bool) -> bool:
+def may_be_checked(address: Address, local: bool, on_link: bool = False) -> bool:
     """
     Tell whether a candidate of a peer may be sent to, or one of ours be told.
 
     :param local: whether our person chose a registry on this machine.
+    :param on_link: whether this machine :func:`is_on_link_only`.
     """
     where = scope(address[0])
-    return where is not Scope.UNUSABLE and (local or where is not Scope.LOOPBACK)
+    if where is Scope.UNUSABLE:
+        return on_link and _is_link_local(address[0])
+    return local or where is not Scope.LOOPBACK
+
+
+def is_on_link_only(addresses: Iterable[Address]) -> bool:
+    """Tell whether a machine with these addresses has link-local ones of IPv4, and no others."""
+    outward = [host for host, _ in addresses if scope(host) is not Scope.LOOPBACK]
+    return bool(outward) and all(map(_is_link_local, outward))
+
+
+def _is_link_local(host: str) -> bool:
+    return family(host) is Family.IPV4 and parse_ip(host).is_link_local
 
 
 def is_public_ipv4(address: Address) -> bool:

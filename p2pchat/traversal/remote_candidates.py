@@ -23,9 +23,11 @@ class RemoteCandidates:
     The candidates that are kept.
 
     :ivar is_local: whether our person chose a registry on this machine.
+    :ivar on_link: whether this machine has link-local addresses alone.
     """
 
     is_local: bool
+    on_link: bool = False
     _kept: dict[Address, Candidate] = attrs.Factory(dict)
     _at_relay: dict[str, Address] = attrs.Factory(dict)  # by IP address
 
@@ -33,7 +35,7 @@ class RemoteCandidates:
         """Keep a candidate, unless it is known, forbidden, or one too many; tells whether."""
         address = candidate.address
         is_news = address not in self._kept and len(self._kept) < MAX_KEPT
-        if not is_news or not may_be_checked(address, self.is_local):
+        if not is_news or not may_be_checked(address, self.is_local, self.on_link):
             return False
         self._kept[address] = candidate
         if len(self._at_relay) < MAX_AT_RELAY and is_public_ipv4(address):

@@ -75,6 +75,19 @@ def news(*others: HostAddress) -> tuple[int, int, int]:
     return packets, len(alice.told) - told[0], len(bob.told) - told[1]
 
 
+class LinkLocalTests(SynchronousTestCase):
+    """Two on one cable, with the addresses that they gave themselves."""
+
+    def test_link_local(self) -> None:
+        """They connect at those."""
+        world = World(5)
+        hosts = [world.internet.host(address) for address in ("169.254.3.4", "169.254.5.6")]
+        alice, bob = (world.start_on(*one) for one in zip(hosts, ("alice", "bob"), strict=True))
+        world.settle(alice, bob)
+        world.connect(alice, bob)
+        self.assertTrue(alice.events(events.PathFound)[-1].address.startswith("169.254.5.6:"))
+
+
 class ChurnTests(SynchronousTestCase):
     """Alice and Bob in conversation while interfaces come and go on her machine."""
 

@@ -134,6 +134,15 @@ class DualGatheringTests(SynchronousTestCase):
         self.assertEqual(len(told), MAX_HOST_CANDIDATES)
         self.assertIn(OURS6, [one.address for one in told])
 
+    def test_link_local(self) -> None:
+        """Link-local addresses are told where there is nothing else, as of two on one cable."""
+        ours = ("169.254.3.4", 5000)
+        for others in ((OURS,), (OURS6,)):
+            told = self.gathering(ours, *others).candidates()
+            self.assertEqual([one.address for one in told], [*others])
+        told = self.gathering(ours, ("127.0.0.1", 5000)).candidates()
+        self.assertEqual([one.address for one in told], [ours])
+
     def test_seen_by_stun(self) -> None:
         """What STUN saw, and the address that it was seen from, is never cut."""
         hosts = [(f"10.0.0.{n}", 5000) for n in range(2, 60)]

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.traversal.reachability import (
+    is_on_link_only,
     is_on_this_machine,
     is_public_ipv4,
     may_be_checked,
@@ -45,6 +46,19 @@ class CandidateTests(SynchronousTestCase):
     def test_local(self) -> None:
         """Where our own registry is on this machine, so may the peer be."""
         self.assertEqual(self.allowed(True), {*GLOBAL, *PRIVATE, *LOOPBACK})
+
+    def test_on_link(self) -> None:
+        """Link-local IPv4 addresses where this machine has no others, and nothing more."""
+        more = {host for host in NOWHERE if may_be_checked((host, 9), False, True)}
+        self.assertEqual(more, {"169.254.169.254"})
+        for hosts, expected in (
+            (("169.254.3.4", "127.0.0.1"), True),
+            (("169.254.3.4", "192.168.1.7"), False),
+            (("169.254.3.4", "2001:db8::7"), False),
+            (("127.0.0.1",), False),
+            ((), False),
+        ):
+            self.assertIs(is_on_link_only([(host, 9) for host in hosts]), expected, hosts)
 
     def test_registry(self) -> None:
         """That is said by its URL alone, for a name may lead anywhere."""
