@@ -35,7 +35,7 @@ from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.endpoint_adapter import EndpointAdapter
 from p2pchat.peer.udp import BatchProtocol, listen
 from p2pchat.runtime import real_runtime
-from p2pchat.session import quic
+from p2pchat.session import qh3_connection
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.stages import DocumentReady, SessionContext
@@ -222,7 +222,7 @@ class EngineCarrier:
         """Begin the handshake."""
         self._target = (LOOPBACK, int(where))
         self._connection = QuicConnection(configuration=_configuration(True))
-        self._connection.connect(quic.VIRTUAL_ADDRESS, time.monotonic())
+        self._connection.connect(qh3_connection.VIRTUAL_ADDRESS, time.monotonic())
         self._step(time.monotonic())
         return self._ready
 
@@ -238,7 +238,7 @@ class EngineCarrier:
             self._target = address
             self._connection = _answering(datagrams[0])
         now = time.monotonic()
-        self._connection.receive_many_datagrams(datagrams, quic.VIRTUAL_ADDRESS, now)
+        self._connection.receive_many_datagrams(datagrams, qh3_connection.VIRTUAL_ADDRESS, now)
         self._step(now)
 
     def _step(self, now: float) -> None:
@@ -287,11 +287,11 @@ def _configuration(is_client: bool) -> QuicConfiguration:
         is_client=is_client,
         alpn_protocols=["bulk"],
         idle_timeout=60.0,
-        max_datagram_size=quic.DATAGRAM_SIZE,
+        max_datagram_size=qh3_connection.DATAGRAM_SIZE,
         probe_datagram_size=False,
-        max_data=quic.WINDOW,
-        max_stream_data=quic.WINDOW,
-        initial_rtt=quic.INITIAL_RTT[0],
+        max_data=qh3_connection.WINDOW,
+        max_stream_data=qh3_connection.WINDOW,
+        initial_rtt=qh3_connection.INITIAL_RTT[0],
         signature_algorithms=[SignatureAlgorithm.ED25519] if is_client else None,
         verify_mode=0,
         server_name="bulk.invalid",

@@ -105,6 +105,7 @@ class BareLink:
             make_certificate(os.urandom(32), time.time()),
             bytes(32),
             dials=role == "measure",
+            random_bytes=os.urandom,
             rtt=0.001,
         )
         self.handle_timer, self.get_timer = self.link.handle_timer, self.link.get_timer

@@ -20,7 +20,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.exchange import Exchange, PeerIds
 from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.identity.proof import make_certificate, make_proof
-from p2pchat.session import quic
+from p2pchat.session import qh3_connection, quic
 from p2pchat.session.conversation import KIND, Conversation
 from p2pchat.session.streams import WINDOW
 from p2pchat.wire import messages, stun
@@ -124,12 +124,15 @@ class RawPeer:
 
     def _connect(self, secret: bytes, flight: bytes) -> None:
         """Check until the other side has checked back, answer its flight, prove, and say HELLO."""
-        kept, quic.WINDOW = quic.WINDOW, quic.WINDOW if self.reads else 0
+        kept, qh3_connection.WINDOW = (
+            qh3_connection.WINDOW,
+            qh3_connection.WINDOW if self.reads else 0,
+        )
         certificate = make_certificate(os.urandom(32), time.time())
         self._connection = quic.answer(secret, certificate, time.monotonic(), 0.001)
-        quic.WINDOW = kept
-        starts = range(0, len(flight), quic.DATAGRAM_SIZE)
-        datagrams = [flight[start : start + quic.DATAGRAM_SIZE] for start in starts]
+        qh3_connection.WINDOW = kept
+        starts = range(0, len(flight), qh3_connection.DATAGRAM_SIZE)
+        datagrams = [flight[start : start + qh3_connection.DATAGRAM_SIZE] for start in starts]
         self._connection.receive_datagrams(datagrams, time.monotonic())
         until, check_at = time.monotonic() + PATIENCE, 0.0
         while self._connection.binding is None or not self._connection.is_ready:

@@ -52,7 +52,9 @@ from p2pchat.session import (
     live_link,
     liveness,
     peer_session,
+    qh3_connection,
     quic,
+    quic_secrets,
     receipts,
     streams,
 )
@@ -346,11 +348,11 @@ class VectorTests(SynchronousTestCase):
     def test_initial_keys(self) -> None:
         """The handshake secret makes the first id and the keys of the Initial packets."""
         secret = self.bytes("handshake secret")
-        self.assertEqual(quic.connection_id(secret), self.bytes("connection id"))
+        self.assertEqual(quic_secrets.connection_id(secret), self.bytes("connection id"))
         for role in ("client", "server"):
-            traffic = quic.initial_secret(secret, role)
+            traffic = quic_secrets.initial_secret(secret, role)
             self.assertEqual(traffic, self.bytes(f"{role} initial secret"))
-            keys = derive_key_iv_hp(cipher_suite=quic.INITIAL_SUITE, secret=traffic, version=1)
+            keys = derive_key_iv_hp(cipher_suite=qh3_connection.SUITE, secret=traffic, version=1)
             given = tuple(self.bytes(f"{role} initial {name}") for name in ("key", "iv", "hp"))
             self.assertEqual(keys, given)
 
@@ -373,7 +375,7 @@ class VectorTests(SynchronousTestCase):
 
     def test_proof(self) -> None:
         """Binding and proof come from the traffic secret and the first identity."""
-        binding = quic.channel_binding(self.bytes("traffic secret"))
+        binding = quic_secrets.channel_binding(self.bytes("traffic secret"))
         self.assertEqual(binding, self.bytes("binding"))
         reader = self.second.peer_id
         proof = make_proof(self.first, "client", binding, reader)
@@ -514,7 +516,7 @@ class NumberTests(SynchronousTestCase):
             f"ids that a peer may retire {quic.MAX_RETIRED} of",
             f"PINGs that wait for an answer {liveness.MAX_PONGS}",
             f"written to a link ahead of the network {streams.BACKLOG:,} bytes",
-            f"ahead of a gap in a QUIC stream {quic.WINDOW:,} bytes",
+            f"ahead of a gap in a QUIC stream {qh3_connection.WINDOW:,} bytes",
         ):
             self.assertIn(sentence, text)
 

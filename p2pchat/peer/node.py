@@ -52,7 +52,8 @@ from p2pchat.runtime import Runtime
 from p2pchat.session.connection_report import ConnectionReport, Ending
 from p2pchat.session.endpoint import Endpoint, EndpointEvent, HeartbeatChanged
 from p2pchat.session.peer_session import PeerSession
-from p2pchat.session.quic import KEY_EXCHANGES, QUANTUM_SAFE, warm_up
+from p2pchat.session.qh3_connection import KEY_EXCHANGES, QUANTUM_SAFE
+from p2pchat.session.quic import warm_up
 from p2pchat.session.stages import DocumentReady, PathFailed, PathLearned, SessionContext
 from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.dual_stack import DualGathering

@@ -29,6 +29,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
 from p2pchat.runtime import UdpPort, listen_udp
+from p2pchat.traversal.size_probe import BASE_SIZE
 from p2pchat.wire.addresses import ANY_IPV6, Address, Family
 
 UDP_SEGMENT, UDP_GRO = 103, 104  # <linux/udp.h>; the module socket has no names for them
@@ -37,7 +38,7 @@ MAX_SEGMENTS = 64  # of one call: UDP_MAX_SEGMENTS of the kernels that have the 
 MAX_BATCH = 65_000  # bytes of one call; an IP packet with its headers has 65,535
 MAX_READ = 65_535  # bytes of one call; a shorter buffer would cut a batch
 RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes; the usual 208 kB lose what comes within a millisecond
-BYTES_A_TURN = 32 * 1024  # of one socket; what follows is read after keys, timers and other sockets
+BYTES_A_TURN = 128 * 1024  # of one socket; what follows waits for keys, timers and other sockets
 
 _SIZE = Struct("=H")
 _GRO_SIZE = Struct("=i")
@@ -137,8 +138,9 @@ class BatchPort(UdpPort):
     def _refused(self, batch: Sequence[bytes], address: Address, error: OSError) -> int:
         """Send one by one what can't be sent together; returns how many can't be at all."""
         if len(batch) > 1 and error.errno in _NO_SEGMENTS:
-            _log.debug("no batches from now on: {error}", error=error)
-            self.is_cutting = False
+            if len(batch[0]) <= BASE_SIZE:  # else the path of these has become smaller
+                _log.debug("no batches from now on: {error}", error=error)
+                self.is_cutting = False
         elif len(batch) == 1 or error.errno != EMSGSIZE:
             _log.debug("datagrams not sent: {error}", error=error)
             return len(batch)

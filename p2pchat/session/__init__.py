@@ -13,7 +13,10 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             ├── approval ── whose yes a call has
             ├── call ── offers, ringing, refusals, retries
             ├── live_link ── the link of now over the path of now
-            │     ├── link ── QUIC and the proof of who is there; quic, flight, link_clock
+            │     ├── link ── QUIC and the proof of who is there; flight, link_clock
+            │     │     ├── quic ── one connection; qh3_connection, quic_secrets
+            │     │     └── renewal ── other keys and sizes for it
+            │     ├── datagram_size ── what the path carries
             │     ├── streams ── frames, credit, and whose turn it is
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness
             ├── conversation ── two logs and their receipts

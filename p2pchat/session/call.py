@@ -33,7 +33,7 @@ import attrs
 
 from p2pchat.errors import HandshakeRefused
 from p2pchat.identity.exchange import PeerIds
-from p2pchat.session.quic import DATAGRAM_SIZE
+from p2pchat.session.qh3_connection import DATAGRAM_SIZE
 from p2pchat.session.retry_after import RetryAfter
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.attempt import Attempt, extended

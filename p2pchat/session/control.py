@@ -63,6 +63,7 @@ class Control:
     :ivar username: what we call ourselves.
     :ivar conversation: takes what isn't about the link.
     :ivar is_open: whether the other side said HELLO on the link of now.
+    :ivar features: what it said there that it can do.
     :ivar is_leaving: whether we said DISCONNECT, or are about to.
     :ivar remote_goodbye: their DISCONNECT, before all is here that they said.
     :ivar remote_left: whether all is.
@@ -71,6 +72,7 @@ class Control:
     username: str
     conversation: Conversation
     is_open: bool = False
+    features: tuple[str, ...] = ()
     is_leaving: bool = False
     remote_goodbye: messages.Disconnect | None = None
     remote_left: bool = False
@@ -94,7 +96,7 @@ class Control:
     def link_began(self) -> None:
         """Say HELLO on a new link, and then what there is to say."""
         self.link_ended()
-        self._greeting = messages.Hello(self.username)
+        self._greeting = messages.Hello(self.username, (messages.RENEWS,))
         self.conversation.link_began()
 
     def link_ended(self) -> None:
@@ -129,8 +131,8 @@ class Control:
         match message:
             case None:
                 pass
-            case messages.Hello(username):
-                self._hello(username, now)
+            case messages.Hello():
+                self._hello(message, now)
             case messages.Disconnect():
                 self.remote_goodbye = message
             case messages.Proof():
@@ -143,12 +145,12 @@ class Control:
                 if self._liveness.receive_pong(message, now):
                     self.events.append(Answered())
 
-    def _hello(self, username: str, now: float) -> None:
+    def _hello(self, hello: messages.Hello, now: float) -> None:
         if self.is_open:
             raise RemoteProtocolError("HELLO comes once on a link")
-        self.is_open = True
+        self.is_open, self.features = True, hello.features
         self._liveness.relax(now)  # what we said before it has its full time from now on
-        self.events.append(Opened(username))
+        self.events.append(Opened(hello.username))
         self.conversation.greeted()
 
     def take_goodbye(self) -> None:

@@ -372,8 +372,9 @@ class Endpoint:
                 session.round_ended(event, now)
             case PairUnfit(_, route, fitness):
                 session.pair_unfit(route, fitness, now)
-            case SizeProbed():
-                pass  # nobody asks for one yet
+            case SizeProbed(_, route, size, is_carried):
+                session.link.size_probed(route, size, is_carried)
+                session.notify()
 
     def _react(self, event: AgentEvent, now: float) -> None:
         match event:

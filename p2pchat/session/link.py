@@ -15,6 +15,10 @@ than PROOF, and whatever QUIC refuses.
 Once open, the link keeps pauses from its connection (:mod:`p2pchat.session.link_clock`): after
 PROBES probe timeouts without an answer link time stands, and a PING frame knocks now and then.
 
+The connection can be renewed (:mod:`p2pchat.session.renewal`), for datagrams of another size: those
+that the path of now is proved to carry.  Where what is large goes missing, datagrams are small
+again at once.
+
 Each side makes one QUIC connection, from the secret of the attempt, when it is started.  Until the
 handshake is done, what a side has sent is sent again now and then (:mod:`p2pchat.session.flight`).
 Before its owner says that there is a path, the side that waits sends at most AMPLIFICATION times
@@ -26,7 +30,7 @@ The link knows no addresses: its datagrams go over whatever path its owner has.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 import attrs
@@ -37,6 +41,8 @@ from p2pchat.identity.proof import Certificate, check_proof, make_proof
 from p2pchat.session import quic
 from p2pchat.session.flight import Flight
 from p2pchat.session.link_clock import LinkClock
+from p2pchat.session.qh3_connection import DATAGRAM_SIZE, KEY_EXCHANGES
+from p2pchat.session.renewal import Renewal, RenewalStage
 from p2pchat.traversal.earliest import earliest
 from p2pchat.wire import messages
 from p2pchat.wire.framing import FrameReader, encode_frame
@@ -48,7 +54,7 @@ PROBES = 1  # probe timeouts in a row after which link time stands
 KNOCK = (0.1, 15.0)  # seconds from the first to the next knock at least; longest wait
 HELD = 256 * 1024  # bytes before PROOF, if its packet was lost; a first flight has some thousands
 OVERHEAD = 64  # bytes that each piece that is held costs beside its own
-FIRST_FLIGHT = 4 * quic.DATAGRAM_SIZE  # bytes of the waiting side's, to addresses unproven
+FIRST_FLIGHT = 4 * DATAGRAM_SIZE  # bytes of the waiting side's, to addresses unproven
 FIRST_KEYS = 1.0  # seconds from the first update of the keys to the second
 KEYS = 3600.0  # seconds that traffic keys are used; whoever finds one reads no more than that
 PROOF_DEADLINE = (
@@ -75,13 +81,18 @@ class LinkOpened:
 
 
 @attrs.frozen
+class LinkShrunk:
+    """Large datagrams went missing; they are small again."""
+
+
+@attrs.frozen
 class LinkEnded:
     """The link is over; ``error`` says why."""
 
     error: P2PChatError
 
 
-LinkEvent = LinkWritable | LinkOpened | quic.StreamEvent | LinkEnded
+LinkEvent = LinkWritable | LinkOpened | quic.StreamEvent | LinkShrunk | LinkEnded
 
 
 @attrs.define(eq=False)
@@ -97,6 +108,7 @@ class Link:
     :ivar writes_early: whether we write before the other side has proved its key.
     :ivar key_exchanges: those that are taken.
     :ivar rtt: of the path in seconds, 0 while unknown; sets the first retransmissions' time.
+    :ivar size: bytes of datagrams that the path of now is proved to carry.
     """
 
     identity: Identity
@@ -104,9 +116,11 @@ class Link:
     certificate: Certificate
     secret: bytes = attrs.field(repr=False)
     dials: bool
+    random_bytes: Callable[[int], bytes]
     rtt: float = 0.0
+    size: int = DATAGRAM_SIZE
     writes_early: bool = False
-    key_exchanges: tuple[str, ...] = quic.KEY_EXCHANGES
+    key_exchanges: tuple[str, ...] = KEY_EXCHANGES
     state: LinkState = LinkState.PROVING
     _connection: quic.QuicConnection | None = None
     _flight: Flight = attrs.Factory(Flight)
@@ -119,11 +133,16 @@ class Link:
     _deadline: float = 0.0  # for the proof
     _keys_at: float | None = None  # when to ask for new keys; None before the handshake is done
     _key_updates: int = 0
+    _renewal: Renewal = attrs.field(init=False)
+    _starts_anew: bool = False  # once the link is heard on a new path
     _proved: bool = False  # our proof is written
     _opening: FrameReader = attrs.Factory(FrameReader)  # of their control stream, up to PROOF
     _held: list[quic.StreamEvent] = attrs.Factory(list)  # before it holds
     _held_bytes: int = 0
     _events: deque[LinkEvent] = attrs.Factory(deque)
+
+    def __attrs_post_init__(self) -> None:
+        self._renewal = Renewal(self.dials)
 
     def start(self, now: float) -> None:
         """Begin: the dialing side makes its first flight, the other waits for it."""
@@ -162,6 +181,7 @@ class Link:
             connection.receive_datagrams(datagrams, self._time(now))
             self._step(connection)
             self._renew_keys(connection, now)
+            self._notice_size(connection, now)
         except P2PChatError as error:
             self._end(error, now)
         self._may_probe()
@@ -181,6 +201,67 @@ class Link:
         if self.dials and now >= self._keys_at and connection.update_keys():
             self._key_updates += 1
             self._keys_at = now + (FIRST_KEYS if self._key_updates < 2 else KEYS)
+
+    # -- renewal
+
+    def renew(self) -> None:
+        """Go on under new keys, with datagrams of ``size`` bytes, where all is there."""
+        connection = self._connection
+        if self.state is LinkState.OPEN and connection is not None and connection.is_confirmed:
+            self._renewal.want(self.random_bytes(32))
+
+    def receive_renewal(self, secret: bytes) -> None:
+        """
+        Take RENEW of the other side.
+
+        :raises RemoteProtocolError: it comes too often.
+        """
+        self._renewal.receive(secret)
+
+    def _go_on(self, connection: quic.QuicConnection, now: float) -> None:
+        """All that we wrote is there: ask the other side, or do what it asked for."""
+        renewal = self._renewal
+        if renewal.stage is RenewalStage.ASKED:
+            return
+        connection.prepare(renewal.secret, self.size, self._time(now))
+        if renewal.stage is RenewalStage.ASKING:
+            frame = encode_frame(messages.encode(messages.Renew(renewal.secret)))
+            connection.send(self.control, frame)
+            renewal.ask()
+        else:
+            connection.go_on()
+            connection.ping()  # whoever asked waits for it
+            self._renewed(now)
+
+    def _notice_size(self, connection: quic.QuicConnection, now: float) -> None:
+        """See whether the other side has gone on, and whether large datagrams arrive."""
+        if self._renewal.stage is RenewalStage.ASKED and not connection.may_go_on:
+            self._renewed(now)
+        if connection.loses_large:
+            self.shrink()
+            self._events.append(LinkShrunk())
+
+    def _renewed(self, now: float) -> None:
+        self._renewal.done()
+        self._keys_at, self._key_updates = now, 0
+        self._may_probe()
+
+    def shrink(self) -> None:
+        """Send small datagrams from now on: nothing is known of the path."""
+        self.size = DATAGRAM_SIZE
+        if self._connection is not None:
+            self._connection.shrink()
+
+    @property
+    def is_large(self) -> bool:
+        """Whether datagrams may be longer than every path carries."""
+        return self._connection is not None and self._connection.size > DATAGRAM_SIZE
+
+    def heard(self) -> None:
+        """The link works on its new path: what QUIC knows of the one before means nothing here."""
+        if self._starts_anew:
+            self._starts_anew = False
+            self.renew()
 
     @property
     def key_exchange(self) -> str:
@@ -206,6 +287,7 @@ class Link:
             return
         connection.handle_timer(self._time(now))
         self._step(connection)
+        self._notice_size(connection, now)
         if self.state is LinkState.OPEN and connection.probes >= self._probes:
             self._clock.stand(now)
             self._knock_wait = max(KNOCK[0], self.rtt)
@@ -242,7 +324,7 @@ class Link:
     def path_lost(self) -> None:
         """Take the next path for another one: what QUIC knows of this one means nothing there."""
         if self._connection is not None:
-            self._connection.forget_path()
+            self._starts_anew = not self._connection.forget_path()
 
     def get_timer(self) -> float | None:
         """Return when :meth:`handle_timer` wants to be called."""
@@ -273,7 +355,7 @@ class Link:
         if self._allowance is None:
             fresh = self._datagrams(connection, now)
         else:
-            room = self._allowance // quic.DATAGRAM_SIZE
+            room = self._allowance // DATAGRAM_SIZE
             again = again[:room]
             fresh = connection.datagrams_to_send(self._time(now), room - len(again))
             self._allowance -= sum(len(data) for data in (*again, *fresh))
@@ -281,6 +363,14 @@ class Link:
         return again + fresh
 
     def _datagrams(self, connection: quic.QuicConnection, now: float) -> list[bytes]:
+        """Return what goes out; a renewal goes on when nothing else is left."""
+        datagrams = self._unpaced(connection, now)
+        if not self._renewal.is_quiet and connection.is_idle:
+            self._go_on(connection, now)
+            datagrams += self._unpaced(connection, now)
+        return datagrams
+
+    def _unpaced(self, connection: quic.QuicConnection, now: float) -> list[bytes]:
         """Where link time stands nothing is paced; what is under way has its bound all the same."""
         datagrams = connection.datagrams_to_send(self._time(now))
         while self._clock.is_standing and (paced := connection.paced) is not None:
@@ -305,7 +395,7 @@ class Link:
         """Whether streams may be written to."""
         if self.state is LinkState.PROVING:
             return self.writes_early and self._proved
-        return self.state is LinkState.OPEN
+        return self.state is LinkState.OPEN and self._renewal.is_quiet
 
     def send(self, stream: int, data: bytes, end: bool = False) -> None:
         """

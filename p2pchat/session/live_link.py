@@ -28,16 +28,18 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.control import Control, ControlEvent
 from p2pchat.session.conversation import KIND, ConversationEvent, Introduced
-from p2pchat.session.link import Link, LinkEnded, LinkOpened, LinkWritable
+from p2pchat.session.datagram_size import DatagramSize
+from p2pchat.session.link import Link, LinkEnded, LinkOpened, LinkShrunk, LinkWritable
 from p2pchat.session.liveness import IdleTracker
+from p2pchat.session.qh3_connection import DATAGRAM_SIZE
 from p2pchat.session.streams import BACKLOG, Reader, Streams, Writer
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.round_trips import bounded
-from p2pchat.traversal.routes import PORTION, Datagram
+from p2pchat.traversal.routes import PORTION, Datagram, Fragmentation, Route
 from p2pchat.wire import messages
 from p2pchat.wire.framing import encode_frames
-from p2pchat.wire.messages import Credit, Opening, StreamRefusal
+from p2pchat.wire.messages import RENEWS, Credit, Opening, Renew, StreamRefusal
 
 REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new link is made, ...
 REVIVAL_RTTS, LONGEST_REVIVAL = 4, 20.0  # ... or so many round trips; seconds at most
@@ -67,7 +69,16 @@ class StreamRefused:
     detail: str
 
 
-LiveLinkEvent = ControlEvent | ConversationEvent | LinkEnded | RuleBroken | StreamRefused
+@attrs.frozen
+class ProbeWanted:
+    """The path of now is worth a probe: does it carry datagrams of so many bytes?"""
+
+    size: int
+
+
+LiveLinkEvent = (
+    ControlEvent | ConversationEvent | LinkEnded | RuleBroken | StreamRefused | ProbeWanted
+)
 
 
 @attrs.define(eq=False)
@@ -90,6 +101,7 @@ class LiveLink:
     kinds: dict[str, Callable[[Opening], Reader | str]] = attrs.Factory(dict)
     is_doubted: bool = False
     _link: Link | None = None
+    _size: DatagramSize = attrs.Factory(DatagramSize)
     _streams: Streams = attrs.field(init=False)
     _slot_end: float = 0.0
     _work_left: int = FRAMES  # in this slot
@@ -118,6 +130,7 @@ class LiveLink:
         self._is_broken, self._has_greeted, self._introduced = False, False, None
         self._streams = Streams(link.dials, self._accept, self._receive_control)
         self.path, self._silent_at = None, None
+        self._size.path_changed()
         link.start(now)
 
     def first_flight(self, theirs: tuple[bytes, ...], now: float) -> tuple[bytes, ...]:
@@ -141,6 +154,8 @@ class LiveLink:
         is_new = self.path is None or path.route != self.path.route
         self.path = path
         if is_new and self._link is not None:
+            self._size.path_changed()
+            self._link.shrink()
             self._await(path, now)
         if self._introduced is not None:
             self.control.events.append(self._introduced)
@@ -196,6 +211,16 @@ class LiveLink:
         """The link works over the path of now."""
         self._silent_at = self._unopened_at = None
         self.stops_doubt()
+        if self._link is not None and RENEWS in self.control.features:
+            self._link.heard()
+
+    def size_probed(self, route: Route, size: int, is_carried: bool) -> None:
+        """Take whether a route carries datagrams of a size."""
+        if self._link is not None and self.path is not None and route == self.path.route:
+            is_last = self._size.probed(size, is_carried)
+            self._link.size = self._size.proved
+            if is_last and self._size.proved > DATAGRAM_SIZE:
+                self._link.renew()
 
     def is_silent(self, now: float) -> bool:
         """Tell whether the link had its time on a new path and wasn't heard."""
@@ -269,6 +294,8 @@ class LiveLink:
                 self.control.events.append(event)
             case LinkWritable():
                 self._greet()
+            case LinkShrunk():
+                self._size.lost()
             case LinkOpened():
                 pass
             case _ if not self._is_broken:
@@ -302,6 +329,8 @@ class LiveLink:
         match message:
             case Credit() if self.control.is_open:
                 self._streams.credited(message)
+            case Renew(secret) if self.control.is_open and self._link is not None:
+                self._link.receive_renewal(secret)
             case StreamRefusal(_, reason, detail) if self.control.is_open:
                 opening = self._streams.refused(message)
                 if opening is not None:
@@ -374,7 +403,18 @@ class LiveLink:
             return []
         (address, base), way = self.path.route, self.path.fragmentation
         sent = self._link.datagrams_to_send(now)
+        self._count(sent)
+        if self._link.is_large:
+            way = Fragmentation.FORBIDDEN  # as it was proved
         return [Datagram(data, address, None, base, way) for data in sent]
+
+    def _count(self, sent: Sequence[bytes]) -> None:
+        """See whether so much goes over the path that it is worth a probe; a relay's never is."""
+        self._size.sent(sum(map(len, sent)))
+        if self.path is not None and not self.path.is_relayed and RENEWS in self.control.features:
+            size = self._size.next_probe()
+            if size is not None:
+                self.control.events.append(ProbeWanted(size))
 
     def handle_timer(self, now: float) -> None:
         """Let the link do what is due, and notice overdue answers."""

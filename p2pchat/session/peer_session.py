@@ -33,7 +33,7 @@ from p2pchat.session.approval import RETRY_PATIENCE, By
 from p2pchat.session.call import Call, DeliveryFailure
 from p2pchat.session.connection_log import describe_unfit
 from p2pchat.session.link import Link, LinkEnded
-from p2pchat.session.live_link import RuleBroken, StreamRefused
+from p2pchat.session.live_link import ProbeWanted, RuleBroken, StreamRefused
 from p2pchat.session.path_loss import BUSY
 from p2pchat.session.session_path import SessionPath
 from p2pchat.session.stages import (
@@ -407,6 +407,8 @@ class PeerSession(SessionPath):
 
     def _react_to_call(self, event: object, now: float) -> None:
         match event:
+            case ProbeWanted(size):
+                self._context.agent.probe_size(self._ufrag, size, now)
             case calls.SendDocument(body):
                 self._send_document(body)
             case calls.AttemptBegan(attempt):
@@ -520,11 +522,8 @@ class PeerSession(SessionPath):
         if not agreed.continues:
             context = self._context
             link = Link(
-                context.identity,
-                self.peer_id,
-                context.certificate,
-                agreed.secret,
-                agreed.dials,
+                *(context.identity, self.peer_id, context.certificate),
+                *(agreed.secret, agreed.dials, context.random_bytes),
                 writes_early=not agreed.dials,  # who called knows whose first flight it has
                 key_exchanges=context.key_exchanges,
             )

@@ -1,143 +1,64 @@
 """
-The QUIC stack: qh3, imported here and nowhere else.
+A QUIC connection: what :mod:`p2pchat.session.qh3_connection` wants to be told and asked.
 
-Owns what qh3 wants to be told and asked; an exception of any kind out of it becomes
-:class:`p2pchat.errors.LinkClosed`, after which qh3 is not touched again for this connection.
+An exception of any kind out of qh3 becomes :class:`p2pchat.errors.LinkClosed`, after which it is
+not touched again for this connection.
 
 A connection is at one virtual address on a path that never changes; which real path carries its
-packets is decided below it.  No session tickets, no 0-RTT, no datagram frames.
-
-The handshake is under a secret that only the two sides of an attempt have
-(:mod:`p2pchat.identity.exchange`).  It makes the destination connection id of the first packet, so
-that both sides can begin at once, and the keys of the Initial packets, which in RFC 9001 section
-5.2 everybody can compute.  Whoever hasn't got the secret can't begin a connection, read the
-handshake or end it.  Dropped before qh3: Version Negotiation and Retry, which nothing protects,
-and what goes to another connection id.
-
-After the handshake its secrets are dropped, in our objects and in qh3's TLS; that is Python and
-can't overwrite them.  What qh3's packet core holds goes with two updates of the keys.
+packets is decided below it.  Dropped before qh3: Version Negotiation and Retry, which nothing
+protects, and what goes to another connection id.
 
 The channel binding of a session is a hash of the server's first application traffic secret (RFC
 8446 section 7.1), which qh3 hands over for its key log.  It depends on the whole handshake, both
 ends know it and nobody between them; and the server has it with its first flight, so its proof
 arrives one round trip sooner than a binding to an exporter would allow.
+
+Datagrams have DATAGRAM_SIZE bytes at first.  For others a connection goes on under a secret that
+one end sent the other (:meth:`QuicConnection.prepare`); nothing may be under way then, which is for
+:mod:`p2pchat.session.renewal` to see to.
 """
 
 from __future__ import annotations
 
-import hmac
-import logging
-import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
-from hashlib import sha256
-from io import StringIO
 from typing import Any, NamedTuple, TypeVar
 
 import attrs
-from qh3.quic import events
-from qh3.quic.configuration import QuicConfiguration
-from qh3.quic.connection import NetworkAddress
-from qh3.quic.connection import QuicConnection as Qh3Connection
-from qh3.quic.crypto import CIPHER_SUITES, derive_key_iv_hp
-from qh3.quic.packet import QuicErrorCode, QuicProtocolVersion
-from qh3.quic.tls_bridge import QuicTlsBridge, QuicTlsBridgeError
-from qh3.tls import (
-    AlertDescription,
-    AlertHandshakeFailure,
-    AlertUnexpectedMessage,
-    CipherSuite,
-    Epoch,
-    Group,
-    SignatureAlgorithm,
-    load_pem_private_key,
-    load_pem_x509_certificates,
-    pull_client_hello,
-    pull_server_hello,
-)
 
 from p2pchat.errors import HandshakeRefused, LinkClosed
 from p2pchat.identity.proof import Certificate
+from p2pchat.session.qh3_connection import (
+    DATAGRAM_SIZE,
+    HANDSHAKE_FAILURE,
+    KEY_EXCHANGES,
+    VERSION,
+    VIRTUAL_ADDRESS,
+    WINDOW,
+    KeyedConnection,
+    PacketCore,
+    SecretLog,
+    client,
+    events,
+    server,
+)
+from p2pchat.session.quic_secrets import (
+    CONNECTION_ID,
+    ROLES,
+    channel_binding,
+    connection_id,
+    next_id,
+)
 
 _T = TypeVar("_T")
 
-ALPN = "p2pchat/2"
-VIRTUAL_ADDRESS = ("127.0.0.1", 1)  # qh3 wants an IP literal; nothing is ever sent there
 MOVES = 3  # times that it becomes another; qh3 knows four paths in the life of a connection
-DATAGRAM_SIZE = 1200  # bytes; RFC 9000 section 14, fits every path that carries QUIC at all
-CONNECTION_ID = 8  # bytes
-VERSION = QuicProtocolVersion.VERSION_1
-INITIAL_SUITE = CipherSuite.AES_128_GCM_SHA256  # of Initial packets, RFC 9001 section 5.2
+BLACK_HOLE = 3  # large datagrams in a row that were lost, while what is small came through
 MAX_EARLY = 12  # datagrams that may wait for a key; a handshake has eight
-MAX_CRYPTO = 16 * 1024  # bytes of TLS under each kind of keys; ours has 2,000, and none afterwards
-IDLE_TIMEOUT = 600.0  # seconds; lost paths are noticed far above, a link outlives a tunnel
 MAX_RETIRED = 64  # connection ids of ours; qh3 goes through all of them with each packet
-INITIAL_RTT = (0.01, 0.333)  # seconds; least, and where nothing is known (RFC 9002 section 6.2.2)
-# Bytes ahead of a gap; qh3 gives credit for all that comes.  It carries 100 Mbit/s at 0.1 seconds;
-# every other byte in a frame of its own, which a peer can send, makes qh3 hold 47 times as much.
-WINDOW = 2 * 1024 * 1024
 # Bytes that aren't acknowledged; both windows allow half.  Answers to QUIC's own frames wait for no
 # congestion window, and qh3 holds 400 bytes of each until it is acknowledged.
 MAX_IN_FLIGHT = 2 * WINDOW
-
-# Groups of RFC 8446 section 4.2.7 by the names that IANA gives them, the best first.
-GROUPS: dict[str, int] = {"X25519MLKEM768": Group.X25519ML768, "X25519": Group.X25519}
-KEY_EXCHANGES = tuple(GROUPS)
-QUANTUM_SAFE = KEY_EXCHANGES[:1]  # secret even from a computer that breaks X25519 one day
-HANDSHAKE_FAILURE = QuicErrorCode.CRYPTO_ERROR + AlertDescription.handshake_failure
-# What qh3's TLS keeps of a handshake, and needs for nothing after it.
-HANDSHAKE_SECRETS = (
-    *("_enc_key", "_dec_key", "_next_dec_key", "key_schedule", "_expected_verify_data"),
-    *("_x25519_private_key", "_x25519_kyber_768_private_key"),
-)
-
-BINDING_LABEL = b"p2pchat 2 channel binding\x00"
-ID_LABEL = b"p2pchat 2 connection id"
-INITIAL_LABEL = b"p2pchat 2 initial "
-
-logging.getLogger("quic").addHandler(logging.NullHandler())
-logging.getLogger("quic").propagate = False
-
-
-def channel_binding(secret: bytes) -> bytes:
-    """Return the channel binding that follows from the server's first traffic secret."""
-    return sha256(BINDING_LABEL + secret).digest()
-
-
-def connection_id(secret: bytes) -> bytes:
-    """Return the destination connection id of the first packet, from the handshake secret."""
-    return hmac.digest(secret, ID_LABEL, "sha256")[:CONNECTION_ID]
-
-
-def initial_secret(secret: bytes, role: str) -> bytes:
-    """
-    Return the traffic secret of the Initial packets that one side sends.
-
-    It stands where RFC 9001 section 5.2 has client_initial_secret or server_initial_secret.
-
-    :param secret: the handshake secret of the attempt.
-    :param role: of the side that sends them, ``client`` or ``server``.
-    """
-    label = INITIAL_LABEL + role.encode("ascii") + b"\x00"
-    return hmac.digest(secret, label + connection_id(secret), "sha256")
-
-
-class _SecretLog(StringIO):
-    """Keeps the one secret that the binding is made of; qh3 writes NSS key log lines."""
-
-    LABEL = "SERVER_TRAFFIC_SECRET_0"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.secret = ""
-
-    def write(self, line: str) -> int:
-        """Take one line ``LABEL client-random secret``."""
-        label, _, secret = line.split()
-        if label == self.LABEL:
-            self.secret = self.secret or secret
-        return len(line)
 
 
 class StreamData(NamedTuple):
@@ -170,123 +91,15 @@ def first_stream(is_client: bool) -> int:
     return 2 if is_client else 3
 
 
-def _refuse(_message: Any) -> None:
-    """Take no compressed certificate: with a Brotli library some bytes of it make gigabytes."""
-    raise AlertUnexpectedMessage
-
-
-class _KeyedConnection(Qh3Connection):
-    """
-    A connection whose handshake only somebody with the secret can read or write.
-
-    :ivar key_exchange: what was negotiated, once the other side's hello is read.
-    """
-
-    def __init__(
-        self, configuration: QuicConfiguration, secret: bytes, key_exchanges: Sequence[str]
-    ) -> None:
-        identifier = connection_id(secret)
-        is_client = configuration.is_client
-        super().__init__(
-            configuration=configuration,
-            original_destination_connection_id=None if is_client else identifier,
-        )
-        self._original_destination_connection_id = identifier  # a client's would be random
-        self._secret = secret
-        self._groups = {GROUPS[name]: name for name in key_exchanges}
-        self.key_exchange = ""
-
-    def await_client(self, now: float) -> None:
-        """Be there before the first packet, which could be anybody's and tell another id."""
-        self._remote_addr, self._version = VIRTUAL_ADDRESS, int(VERSION)
-        self._create_core(VIRTUAL_ADDRESS, self.original_destination_connection_id, now)
-        self._create_tls(remote_source_cid=None)
-
-    def _create_core(self, remote_addr: NetworkAddress, initial_dcid: bytes, now: float) -> None:
-        """
-        Make the packet core, and key it.
-
-        A server's core takes the client's address for validated: the virtual one is, and how much
-        goes to a real one that isn't is for the link.
-        """
-        self._retry_source_connection_id = None if self._is_client else b""
-        super()._create_core(remote_addr, initial_dcid, now)
-        self._retry_source_connection_id = None
-        roles = ("client", "server") if self._is_client else ("server", "client")
-        for direction, role in zip(("send", "receive"), roles, strict=True):
-            traffic = initial_secret(self._secret, role)
-            key, iv, header_key = derive_key_iv_hp(
-                cipher_suite=INITIAL_SUITE, secret=traffic, version=VERSION
-            )
-            header_name, name = (name.decode() for name in CIPHER_SUITES[INITIAL_SUITE])
-            arguments = (key, iv, header_key, 0, traffic, int(VERSION))
-            self._require_core().install_packet_key(
-                direction, int(Epoch.INITIAL), (name, header_name), *arguments
-            )
-        self._secret = b""
-
-    def _create_tls(self, remote_source_cid: bytes | None) -> QuicTlsBridge:
-        """Make TLS, and have a look before it at the other side's hello, and how much comes."""
-        bridge = super()._create_tls(remote_source_cid)
-        bridge.receive_crypto = partial(  # type: ignore[method-assign]
-            self._bound_crypto, bridge.receive_crypto
-        )
-        bridge.tls._supported_groups = [*self._groups]
-        setattr(bridge.tls, "_client_handle_compressed_certificate", _refuse)  # noqa: B010
-        name = "_client_handle_hello" if self._is_client else "_server_handle_hello"
-        setattr(bridge.tls, name, partial(self._judge_hello, getattr(bridge.tls, name)))
-        return bridge
-
-    @staticmethod
-    def _bound_crypto(
-        take: Callable[..., None], epoch: Epoch, data: bytes, offset: int, **version: int
-    ) -> None:
-        """
-        Hand TLS what it is to have.
-
-        qh3 gathers a message of up to 16 MiB, and copies all of it with each packet that comes.
-        """
-        if offset + len(data) > MAX_CRYPTO:
-            code = QuicErrorCode.CRYPTO_BUFFER_EXCEEDED
-            raise QuicTlsBridgeError(code, "more than a handshake needs")
-        take(epoch, data, offset, **version)
-
-    def _judge_hello(self, take: Callable[..., None], hello: Any, *outputs: Any) -> None:
-        """
-        Note which key exchange a hello means, and refuse others than ours.
-
-        qh3 has no public word for it, and a server that takes any group that it knows: the first.
-        """
-        if self._is_client:
-            share = pull_server_hello(hello).key_share
-            shares = [] if share is None else [share]
-        else:
-            shares = pull_client_hello(hello).key_share or []
-        hello.seek(0)
-        known = [group for group, _ in shares if group in set(Group)]
-        if not known or known[0] not in self._groups:
-            wanted = " or ".join(self._groups.values())
-            raise AlertHandshakeFailure(f"only {wanted} is taken for key exchange")
-        self.key_exchange = self._groups[known[0]]
-        take(hello, *outputs)
-
-    def forget_handshake(self) -> None:
-        """Drop all that leads to the secrets of the handshake."""
-        for name in HANDSHAKE_SECRETS:
-            setattr(self.tls, name, None)
-        self.configuration.secrets_log_file = None  # type: ignore[assignment]
-
-
 class QuicConnection:
     """
     One QUIC connection.
 
     :ivar is_ready: whether the handshake is done, as far as this side can tell.
+    :ivar size: bytes of its longest datagrams.
     """
 
-    def __init__(
-        self, qh3: _KeyedConnection, secrets: _SecretLog, ids: Sequence[bytes] = ()
-    ) -> None:
+    def __init__(self, qh3: KeyedConnection, secrets: SecretLog, ids: Sequence[bytes] = ()) -> None:
         self._qh3 = qh3
         self._address = VIRTUAL_ADDRESS
         self._secrets = secrets
@@ -296,6 +109,11 @@ class QuicConnection:
         self._arrived: list[StreamEvent] = []
         self._stopped: set[int] = set()  # streams of ours, of which there are few
         self._retired = 0
+        self._next: PacketCore | None = None  # it goes on in that one, once it is heard
+        self._next_id, self._next_size = b"", DATAGRAM_SIZE
+        self._has_shrunk = False  # qh3 knows no further paths then
+        self._large: tuple[int, int] = (0, 0)  # that were sent, and all that were lost before
+        self.size = DATAGRAM_SIZE
         self.is_ready = False
 
     @property
@@ -338,22 +156,93 @@ class QuicConnection:
         self._qh3.send_ping(0)  # by itself qh3 would tell it with the next data
         return True
 
-    def forget_path(self) -> None:
-        """Let round-trip time and congestion window begin anew, a few times in a life."""
+    def forget_path(self) -> bool:
+        """
+        Let round-trip time and congestion window begin anew, a few times in a life.
+
+        Returns whether they do; otherwise it takes a renewal.
+        """
+        if self.size > DATAGRAM_SIZE or self._has_shrunk:
+            return False
         moved = int(self._address[0].rpartition(".")[2])  # for qh3, to another host
         if moved <= MOVES:
             self._address = (f"127.0.0.{moved + 1}", 1)
+        return moved <= MOVES
 
     def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Feed datagrams of this connection; what can't be one is dropped."""
         if self.is_confirmed:
-            qh3 = self._qh3
-            self._guard(qh3.receive_many_datagrams, list(datagrams), self._address, now)
+            datagrams = list(datagrams) if self._next is None else self._hear_next(datagrams, now)
+            self._guard(self._qh3.receive_many_datagrams, datagrams, self._address, now)
             return
         for data in datagrams:
             if self._may_be_ours(data):
                 self._guard(self._receive, data, now)
                 self.poll()
+
+    # -- datagrams of another size
+
+    def prepare(self, secret: bytes, size: int, now: float) -> None:
+        """
+        Be ready to go on, as soon as the other side does: its first datagram says so.
+
+        :param secret: 32 random bytes that only both ends know.
+        :param size: bytes of our longest datagrams then.
+        """
+        core = self._qh3._core
+        rtt = 0.0 if core is None else core.smoothed_rtt or 0.0
+        self._next = self._guard(self._qh3.next_core, secret, size, rtt, now)
+        self._next_id = next_id(secret, ROLES[not self._qh3._is_client])
+        self._next_size = size
+
+    def go_on(self) -> None:
+        """Send what is written from now on by the core that was prepared; all is acknowledged."""
+        if self._next is not None:
+            self._qh3.go_on(self._next)
+            self._next, self._address = None, VIRTUAL_ADDRESS
+            self.size, self._has_shrunk, self._large = self._next_size, False, (0, 0)
+            self._retired = 0
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it is prepared, and the other side wasn't heard under the new keys."""
+        return self._next is not None
+
+    def _hear_next(self, datagrams: Sequence[bytes], now: float) -> list[bytes]:
+        """Go on if one of these is for that; returns those that come then."""
+        for index, data in enumerate(datagrams):
+            if data[1 : 1 + CONNECTION_ID] == self._next_id:
+                before = list(datagrams[:index])
+                self._guard(self._qh3.receive_many_datagrams, before, self._address, now)
+                self.go_on()
+                return list(datagrams[index:])
+        return list(datagrams)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was written is acknowledged; to be asked when all was sent that may."""
+        core = self._qh3._core
+        quiet = core is not None and not core.bytes_in_flight and self.paced is None
+        return quiet and not self._closed and not self.backlog()
+
+    def shrink(self) -> None:
+        """Send no datagrams above DATAGRAM_SIZE from now on."""
+        if self.size > DATAGRAM_SIZE:
+            self._guard(self._qh3.shrink)
+            self.size, self._has_shrunk = DATAGRAM_SIZE, True
+
+    @property
+    def loses_large(self) -> bool:
+        """Whether no large datagram comes through, as far as acknowledgements tell."""
+        core, (sent, before) = self._qh3._core, self._large
+        if core is None or self.size <= DATAGRAM_SIZE:
+            return False
+        lost = core.loss_total - before
+        settled = sent - core.bytes_in_flight // self.size
+        if min(lost, settled) < BLACK_HOLE:
+            return False
+        self._large = (0, core.loss_total)
+        return lost >= settled
 
     def _may_be_ours(self, data: bytes) -> bool:
         """
@@ -404,6 +293,9 @@ class QuicConnection:
         :raises LinkClosed: the connection has ended, or too much isn't acknowledged.
         """
         sent = self._guard(self._poll_transmit, now, most) or []
+        if self.size > DATAGRAM_SIZE:
+            count, lost = self._large
+            self._large = count + sum(len(one) > DATAGRAM_SIZE for one in sent), lost
         core = self._qh3._core if sent else None
         if core is not None and core.bytes_in_flight > MAX_IN_FLIGHT:
             raise LinkClosed("nothing of what was sent is acknowledged")
@@ -527,26 +419,6 @@ class QuicConnection:
             raise LinkClosed(f"QUIC failed: {error!r}") from error
 
 
-def _configuration(is_client: bool, rtt: float, secrets: _SecretLog) -> QuicConfiguration:
-    return QuicConfiguration(
-        is_client=is_client,
-        alpn_protocols=[ALPN],
-        connection_id_length=CONNECTION_ID,
-        idle_timeout=IDLE_TIMEOUT,
-        max_datagram_size=DATAGRAM_SIZE,
-        probe_datagram_size=False,
-        initial_rtt=max(INITIAL_RTT[0], rtt) if rtt else INITIAL_RTT[1],
-        max_data=WINDOW,
-        max_stream_data=WINDOW,
-        original_version=VERSION,
-        supported_versions=[VERSION],
-        secrets_log_file=secrets,
-        signature_algorithms=[SignatureAlgorithm.ED25519] if is_client else None,
-        verify_mode=ssl.CERT_NONE,
-        server_name="p2pchat.invalid",
-    )
-
-
 def dial(
     secret: bytes, now: float, rtt: float = 0.0, key_exchanges: Sequence[str] = KEY_EXCHANGES
 ) -> QuicConnection:
@@ -558,8 +430,8 @@ def dial(
     :param rtt: of the path in seconds, as the checks measured it; 0 while unknown.
     :param key_exchanges: those of KEY_EXCHANGES that are taken.
     """
-    secrets = _SecretLog()
-    connection = _KeyedConnection(_configuration(True, rtt, secrets), secret, key_exchanges)
+    secrets = SecretLog()
+    connection = client(secret, secrets, rtt, key_exchanges)
     connection.connect(VIRTUAL_ADDRESS, now)
     return QuicConnection(connection, secrets, [connection.host_cid])
 
@@ -572,11 +444,8 @@ def answer(
     key_exchanges: Sequence[str] = KEY_EXCHANGES,
 ) -> QuicConnection:
     """Make the connection of the side that waits for the first flight, the server of TLS."""
-    secrets = _SecretLog()
-    configuration = _configuration(False, rtt, secrets)
-    configuration.certificate = load_pem_x509_certificates(certificate.certificate)[0]
-    configuration.private_key = load_pem_private_key(certificate.private_key)
-    connection = _KeyedConnection(configuration, secret, key_exchanges)
+    secrets = SecretLog()
+    connection = server(secret, secrets, certificate, rtt, key_exchanges)
     connection.await_client(now)
     return QuicConnection(connection, secrets, [connection.host_cid, connection_id(secret)])
 
@@ -584,6 +453,6 @@ def answer(
 def warm_up(certificate: Certificate, now: float) -> None:
     """Begin a handshake with ourselves, so that the first caller doesn't wait for imports."""
     secret = bytes(32)
-    client, server = dial(secret, now), answer(secret, certificate, now)
-    server.receive_datagrams(client.datagrams_to_send(now), now)
-    client.receive_datagrams(server.datagrams_to_send(now), now)
+    ours, theirs = dial(secret, now), answer(secret, certificate, now)
+    theirs.receive_datagrams(ours.datagrams_to_send(now), now)
+    ours.receive_datagrams(theirs.datagrams_to_send(now), now)

@@ -43,7 +43,7 @@ import attrs
 from p2pchat.events import SessionEvent
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import Certificate
-from p2pchat.session.quic import KEY_EXCHANGES
+from p2pchat.session.qh3_connection import KEY_EXCHANGES
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.round_trips import bounded

@@ -8,6 +8,7 @@ Control frames: JSON objects on the control stream of each side, and how every o
     PING PONG   heartbeat, and the measure of round-trip time
     CREDIT      a stream of the reader may carry more
     REFUSED     a stream of the reader isn't taken
+    RENEW       what follows is under other keys, which are made from its secret
     DISCONNECT  the sender leaves on purpose
 
 Every object has ``type``, and the members of its type.  Unknown members are ignored, and so is an
@@ -30,7 +31,8 @@ from p2pchat.wire.usernames import Username
 
 REASONS = frozenset({"left", "protocol-error"})  # of DISCONNECT
 MAX_STREAMS = 64  # open ones of a side, which its DISCONNECT lists
-MAX_FEATURES = 64  # words in a HELLO; there is none yet
+MAX_FEATURES = 64  # words in a HELLO
+RENEWS = "renew"  # the feature of who takes RENEW
 
 
 @attrs.frozen
@@ -48,7 +50,7 @@ class Hello(Members):
     """
     The opening of what is said on a link.
 
-    :ivar features: words for what the sender's program can do beyond version 2; none yet.
+    :ivar features: words for what the sender's program can do beyond version 2.
     """
 
     TYPE: ClassVar[str] = "HELLO"
@@ -101,6 +103,15 @@ class StreamRefusal(Members):
 
 
 @attrs.frozen
+class Renew(Members):
+    """The last frame under the keys of now, where the other side has the feature RENEWS."""
+
+    TYPE: ClassVar[str] = "RENEW"
+
+    secret: Annotated[bytes, octets(32)] = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Written(Members):
     """Number of bytes that were written on a stream, of all frames."""
 
@@ -124,7 +135,7 @@ class Disconnect(Members):
     streams: Annotated[tuple[Written, ...], each(nested(Written), MAX_STREAMS)] = ()
 
 
-ControlMessage = Proof | Hello | Ping | Pong | Credit | StreamRefusal | Disconnect
+ControlMessage = Proof | Hello | Ping | Pong | Credit | StreamRefusal | Renew | Disconnect
 
 _TYPES: dict[str, type[ControlMessage]] = {kind.TYPE: kind for kind in get_args(ControlMessage)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
-from errno import EIO, EMSGSIZE
+from errno import EINVAL, EIO, EMSGSIZE
 from typing import Any
 
 import attrs
@@ -142,6 +142,12 @@ class BatchPortTests(SynchronousTestCase):
         self.port.write_batch(self.many[:5], THERE)
         self.assertEqual(self.socket.calls, [1, 1, 1, 1, 1, 5])
 
+    def test_smaller_path(self) -> None:
+        """Where large ones have become too long for the path, small ones still go together."""
+        self.socket.refuses = OSError(EINVAL, "Invalid argument")
+        self.port.write_batch([bytes(9000)] * 3, THERE)
+        self.assertTrue(self.port.is_cutting)
+
     def test_full(self) -> None:
         """What a full buffer doesn't take is lost, and counted."""
         self.socket.refuses = BlockingIOError()
@@ -169,7 +175,7 @@ class BatchPortTests(SynchronousTestCase):
 
     def test_a_turn(self) -> None:
         """A flood is read little by little: keys and timers come between."""
-        self.socket.incoming = [(bytes(1000), 0, THERE)] * 100
+        self.socket.incoming = [(bytes(1000), 0, THERE)] * 200
         self.port.doRead()
         self.assertEqual(len(self.taken.datagrams), BYTES_A_TURN // 1000 + 1)
 

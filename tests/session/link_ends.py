@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import attrs
 
 from p2pchat.errors import LinkClosed, P2PChatError
@@ -169,6 +171,6 @@ def link_end(
     identity: Identity, peer: Identity, dials: bool, now: float, secret: bytes = SECRET
 ) -> LinkEnd:
     """Make and start the link of somebody who wants to talk with ``peer``."""
-    link = Link(identity, peer.peer_id, CERTIFICATE, secret, dials)
+    link = Link(identity, peer.peer_id, CERTIFICATE, secret, dials, Random(dials).randbytes)
     link.start(now)
     return LinkEnd(link, RIGHT if dials else LEFT)

@@ -8,7 +8,7 @@ from typing import Any
 
 from qh3._hazmat import QuicConnectionCore
 
-from p2pchat.session import quic
+from p2pchat.session import quic_secrets
 
 
 def reachable(start: object) -> list[Any]:
@@ -33,7 +33,7 @@ def makes(kept: object, binding: bytes) -> bool:
     """Tell whether the channel binding follows from an object."""
     match kept:
         case bytes() | bytearray():
-            return quic.channel_binding(bytes(kept)) == binding
+            return quic_secrets.channel_binding(bytes(kept)) == binding
         case str() if len(kept) in {64, 96} and set(kept) <= set("0123456789abcdef"):
-            return quic.channel_binding(bytes.fromhex(kept)) == binding
+            return quic_secrets.channel_binding(bytes.fromhex(kept)) == binding
     return False

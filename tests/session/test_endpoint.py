@@ -133,7 +133,8 @@ class CostTests(EndpointCase):
         tracemalloc.start()
         try:
             sizes = []
-            for _ in range(2):  # at first the interpreter's own memory comes to be traced
+            # At first the interpreter's own memory comes to be traced, and the link is renewed.
+            for _ in range(3):
                 for _ in range(200):
                     self.pair.chat()
                     for one in self.pair.both:
@@ -142,7 +143,7 @@ class CostTests(EndpointCase):
                 sizes.append(tracemalloc.get_traced_memory()[0])
         finally:
             tracemalloc.stop()
-        self.assertLess(sizes[1] - sizes[0], 50_000)
+        self.assertLess(sizes[2] - sizes[1], 50_000)
 
     def test_tidy(self) -> None:
         """Sessions that are over are dropped, but for the last ones that the person wanted."""

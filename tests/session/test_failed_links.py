@@ -6,7 +6,7 @@ import attrs
 
 from p2pchat import events
 from p2pchat.identity.keys import Identity
-from p2pchat.session import quic
+from p2pchat.session import qh3_connection
 from p2pchat.session.control import Control
 from p2pchat.session.explanation import sentences
 from p2pchat.session.link import PROOF_DEADLINE
@@ -146,7 +146,7 @@ class KeyExchangeTests(SessionCase):
 
     def test_refused(self) -> None:
         """Where one does both read why there is no conversation, and nobody calls again."""
-        self.take(self.alice, quic.QUANTUM_SAFE)
+        self.take(self.alice, qh3_connection.QUANTUM_SAFE)
         self.alice.call(self.now)
         self.pair.run(10)
         for one in (self.alice, self.bob):

@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 from qh3.quic.packet import get_retry_integrity_tag
 
 from p2pchat.errors import LinkClosed
-from p2pchat.session import quic
+from p2pchat.session import qh3_connection, quic_secrets
 from p2pchat.session.link import FIRST_KEYS, KEYS, PROOF_DEADLINE, LinkState
 from p2pchat.wire.addresses import Address
 from tests.cases import each
@@ -56,7 +56,7 @@ class SecretTests(LinkCase):
     def test_plain_quic(self) -> None:
         """The very id with the Initial keys that everybody has gets no answer either."""
         for data in dialing_end(BOB, self.wire.now, bytes(32)).flight():
-            named = data[:6] + quic.connection_id(SECRET) + data[14:]
+            named = data[:6] + quic_secrets.connection_id(SECRET) + data[14:]
             self.bob.receive(named, LEFT, self.wire.now)
         self.assertEqual(self.bob.outgoing(self.wire.now), [])
         self.open()
@@ -226,7 +226,7 @@ class FirstFlightTests(LinkCase):
         """Let Alice's first flight come by a document, and then be a path."""
         self.wire.cut(LEFT, RIGHT)
         flight = self.alice.link.first_flight(self.wire.now)
-        self.assertEqual(sum(len(data) for data in flight), 2 * quic.DATAGRAM_SIZE)
+        self.assertEqual(sum(len(data) for data in flight), 2 * qh3_connection.DATAGRAM_SIZE)
         self.wire.run(wait)
         self.bob.link.receive_datagrams(flight, self.wire.now)
         self.path = self.wire.link(LEFT, RIGHT)
@@ -276,8 +276,8 @@ class FirstFlightTests(LinkCase):
             now = self.bob.get_timer() or 0.0
             self.bob.handle_timer(now)
             sent += sum(len(one.data) for one in self.bob.outgoing(now))
-        self.assertGreater(sent, 2 * quic.DATAGRAM_SIZE)
-        self.assertLessEqual(sent, 3 * 2 * quic.DATAGRAM_SIZE)
+        self.assertGreater(sent, 2 * qh3_connection.DATAGRAM_SIZE)
+        self.assertLessEqual(sent, 3 * 2 * qh3_connection.DATAGRAM_SIZE)
 
 
 class Losing:

@@ -44,7 +44,7 @@ class LiveLinkTests(SynchronousTestCase):
 
     def begin(self, name: str = "first") -> Link:
         """Hold a link."""
-        link = Link(ALICE, BOB.peer_id, CERTIFICATE, SECRET, True)
+        link = Link(ALICE, BOB.peer_id, CERTIFICATE, SECRET, True, bytes)
         self.live.begin(link, name, 0.0)
         return link
 

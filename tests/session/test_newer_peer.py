@@ -84,7 +84,7 @@ class LinkCase(SynchronousTestCase):
         self.conversation = Conversation(US, THEM, b"o" * 16)
         live = LiveLink(Control("bob", self.conversation), IdleTracker(Keepalive()))
         self.bob = LiveEnd(live)
-        link = Link(BOB, ALICE.peer_id, CERTIFICATE, SECRET, False)
+        link = Link(BOB, ALICE.peer_id, CERTIFICATE, SECRET, False, bytes)
         live.begin(link, "link", self.wire.now)
         live.use(Path(LEFT, CandidateType.HOST, CandidateType.HOST, 0.02), self.wire.now)
         self.alice = dialing_end(BOB, self.wire.now)

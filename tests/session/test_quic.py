@@ -15,15 +15,15 @@ from qh3.tls import AlertUnexpectedMessage, CipherSuite, Context, Epoch
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import HandshakeRefused, LinkClosed
-from p2pchat.session import quic
+from p2pchat.session import qh3_connection, quic, quic_secrets
 from tests.cases import each
 from tests.identity.people import ALICE, BOB
 from tests.session.link_ends import CERTIFICATE, LEFT, RIGHT, SECRET, answering_end, dialing_end
 from tests.session.memory import core, makes, reachable
 from tests.traversal.fake_wire import FakeWire
 
-DATAGRAM = quic.DATAGRAM_SIZE
-ENDLESS = 4 * quic.MAX_CRYPTO  # bytes
+DATAGRAM = qh3_connection.DATAGRAM_SIZE
+ENDLESS = 4 * qh3_connection.MAX_CRYPTO  # bytes
 
 
 def handshake() -> tuple[quic.QuicConnection, quic.QuicConnection]:
@@ -155,11 +155,11 @@ class KeyExchangeTests(SynchronousTestCase):
         return list(ends)
 
     @each(
-        (quic.KEY_EXCHANGES, quic.KEY_EXCHANGES, "X25519MLKEM768"),
-        (quic.QUANTUM_SAFE, quic.KEY_EXCHANGES, "X25519MLKEM768"),
-        (quic.KEY_EXCHANGES, quic.QUANTUM_SAFE, "X25519MLKEM768"),
-        (quic.QUANTUM_SAFE, quic.QUANTUM_SAFE, "X25519MLKEM768"),
-        (OLD, quic.KEY_EXCHANGES, "X25519"),
+        (qh3_connection.KEY_EXCHANGES, qh3_connection.KEY_EXCHANGES, "X25519MLKEM768"),
+        (qh3_connection.QUANTUM_SAFE, qh3_connection.KEY_EXCHANGES, "X25519MLKEM768"),
+        (qh3_connection.KEY_EXCHANGES, qh3_connection.QUANTUM_SAFE, "X25519MLKEM768"),
+        (qh3_connection.QUANTUM_SAFE, qh3_connection.QUANTUM_SAFE, "X25519MLKEM768"),
+        (OLD, qh3_connection.KEY_EXCHANGES, "X25519"),
         (OLD, OLD, "X25519"),
     )
     def test_taken(self, client: Sequence[str], server: Sequence[str], taken: str) -> None:
@@ -167,7 +167,7 @@ class KeyExchangeTests(SynchronousTestCase):
         for one in self.meet(client, server):
             self.assertEqual((one.is_ready, one.key_exchange), (True, taken))
 
-    @each((OLD, quic.QUANTUM_SAFE), (quic.QUANTUM_SAFE, OLD))
+    @each((OLD, qh3_connection.QUANTUM_SAFE), (qh3_connection.QUANTUM_SAFE, OLD))
     def test_refused(self, client: Sequence[str], server: Sequence[str]) -> None:
         """Where there is none both sides can say so at once, and which one would do."""
         for one in self.meet(client, server):
@@ -364,7 +364,7 @@ class InitialTests(SynchronousTestCase):
         flight = self.client.datagrams_to_send(0.0)
         self.assertEqual([len(data) for data in flight], [DATAGRAM, DATAGRAM])
         for data in flight:
-            self.assertEqual(data[1:14], b"\0\0\0\1\x08" + quic.connection_id(SECRET))
+            self.assertEqual(data[1:14], b"\0\0\0\1\x08" + quic_secrets.connection_id(SECRET))
         self.assertTrue(self.answer(*flight))
 
     def test_others(self) -> None:
@@ -383,7 +383,7 @@ class InitialTests(SynchronousTestCase):
     @given(st.binary(max_size=30))
     def test_any_bytes(self, start: bytes) -> None:
         """Any bytes are taken, and change nothing."""
-        head = b"\xc0\0\0\0\1\x08" + quic.connection_id(SECRET)
+        head = b"\xc0\0\0\0\1\x08" + quic_secrets.connection_id(SECRET)
         for data in (start, start + bytes(DATAGRAM), head + start, head + start + bytes(DATAGRAM)):
             self.assertEqual(self.answer(data), [])
 
