@@ -207,6 +207,9 @@ class IRegistryStore(Interface):
     def is_available() -> bool:
         """Tell whether the store can be reached now."""
 
+    def wall_time() -> float:
+        """Return seconds since 1970, by the clock that all processes that share the store go by."""
+
     def sweep() -> None:
         """Do what is due; called every second."""
 

@@ -127,6 +127,7 @@ class Registry:
     Call :meth:`start` for leases to end and streams to be kept alive, and :meth:`stop` after.
 
     :ivar streams: the event streams that are attached to this process.
+    :ivar wall_time: returns seconds since 1970: when documents are judged, and answers written.
     :ivar sweeps: what else is done every SWEEP seconds, each called with the time.
     """
 
@@ -137,6 +138,7 @@ class Registry:
     streams: EventStreams = attrs.field(init=False, factory=EventStreams)
     sweeps: list[Callable[[float], None]] = attrs.field(init=False, factory=list)
     store: IRegistryStore = attrs.field(init=False)
+    wall_time: Callable[[], float] = attrs.field(init=False)
     admission: AdmissionControl = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
     stopping: bool = attrs.field(init=False, default=False)
@@ -148,7 +150,7 @@ class Registry:
         chosen = self.settings
         unsolicited = chosen.rates.unsolicited
         self.store = self.make_store(self.runtime, chosen.lease, self.streams, unsolicited)
-        self.streams.gone = self.store.unsubscribe
+        self.streams.gone, self.wall_time = self.store.unsubscribe, self.store.wall_time
         key = chosen.work_key or self.runtime.random_bytes(KEY)
         self.admission = AdmissionControl(self.runtime.clock, chosen.rates, chosen.work_from, key)
         self._sweeping = LoopingCall(self.sweep)
@@ -218,7 +220,7 @@ class Registry:
         document = self._read(token, Registration, self.settings.audiences.accepted(origin))
         if len(token) > MAX_REGISTRATION:
             raise DocumentTooLong(f"a registration longer than {MAX_REGISTRATION} bytes")
-        wall, renewal = self.runtime.wall_time(), self.runtime.random_name()
+        wall, renewal = self.wall_time(), self.runtime.random_name()
         described = cast(Registration, document.body)
         record = Record.of(document.issuer, described, ip, wall, renewal, registration=token)
         # No generator: most of what a registry does is this.
@@ -230,7 +232,7 @@ class Registry:
     def _verify_work(self, found: PublicRecord | None, document: Document) -> None:
         """Check the work of one whom no other process knows, either."""
         if found is None:
-            work, wall = cast(Registration, document.body).work, self.runtime.wall_time()
+            work, wall = cast(Registration, document.body).work, self.wall_time()
             self.admission.proof_of_work.verify(document.issuer, work, wall)
 
     def _hold(self, record: Record, document: Document, origin: str) -> Deferred[JsonObject]:
@@ -247,7 +249,7 @@ class Registry:
             "renewal": record.renewal,
             "stun": self.settings.stun_urls(origin),
             "your_ip": record.ip,
-            **({"turn": relays.show(peer_id, self.runtime.wall_time())} if relays else {}),
+            **({"turn": relays.show(peer_id, self.wall_time())} if relays else {}),
         }
 
     def renew(self, peer_id: str, renewal: str, ip: str) -> Deferred[bool]:
@@ -356,7 +358,7 @@ class Registry:
             raise refused(400, "wrong-type", f"a {document.body.TYPE} has no business here")
         if about and document.issuer != about:
             raise refused(403, "not-yours", f"signed by {document.issuer}, about {about}")
-        check_envelope(document, audiences, self.runtime.wall_time())
+        check_envelope(document, audiences, self.wall_time())
         self.admission.admit_key(document.issuer)
         return document
 

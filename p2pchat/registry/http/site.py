@@ -212,7 +212,7 @@ class RegistryRequest(Request):
 
     def _sign(self) -> None:
         """Say which server this is, and what time it is here, which peers go by."""
-        now = self.channel.site.registry.runtime.wall_time()
+        now = self.channel.site.registry.wall_time()
         self.setHeader(b"Server", SERVER)
         self.setHeader(b"Date", _date(int(now)))
 
@@ -397,7 +397,7 @@ class RegistryChannel(HTTPChannel):
         if self.site.connections.is_draining:
             self.persistent = 0
             request.setHeader(b"Connection", b"close")
-        self.write(_head(request, self.site.registry.runtime.wall_time()) + body)
+        self.write(_head(request, self.site.registry.wall_time()) + body)
         if not self.persistent:
             self.loseConnection()
 
@@ -567,7 +567,7 @@ class RegistrySite(Site):
         request = PlainRequest(b"", b"", BytesIO(), {})
         body = refuse(request, refusal)
         request.setHeader(b"Connection", b"close")
-        return _head(request, self.registry.runtime.wall_time()) + body
+        return _head(request, self.registry.wall_time()) + body
 
     def startFactory(self) -> None:
         """Open no access log."""

@@ -60,6 +60,10 @@ class MemoryStore:
         """Tell that it is."""
         return True
 
+    def wall_time(self) -> float:
+        """Return seconds since 1970 by this machine's clock."""
+        return self.runtime.wall_time()
+
     def sweep(self) -> None:
         """End the leases that are over, and the streams of their peers."""
         self.correspondents.expire(self._now())
@@ -135,10 +139,10 @@ class MemoryStore:
         solicited = self.correspondents.has_written(peer_id, document.issuer, now)
         if not solicited and not self._has_room(peer_id, document.issuer, now, size):
             return Delivery.UNSOLICITED
-        self._use(document)
+        until = self._use(document)
         delivery = self.streams.deliver(peer_id, token)
         if delivery is not Delivery.TAKEN:
-            self.used.forget(document.issuer, document.nonce, expires_at(document))
+            self.used.forget(document.issuer, document.nonce, until)
             return delivery
         if not solicited and self.unsolicited.rate:
             self._budgets.take(peer_id, now, size)
@@ -160,9 +164,11 @@ class MemoryStore:
         """Return the share that is taken of what there may be."""
         return self.directory.share
 
-    def _use(self, document: Document) -> None:
-        now = self.runtime.wall_time()
-        self.used.use(document.issuer, document.nonce, expires_at(document), now)
+    def _use(self, document: Document) -> float:
+        """Take a nonce; returns until when it is kept, by the clock that isn't set."""
+        until = self._now() + expires_at(document) - self.wall_time()
+        self.used.use(document.issuer, document.nonce, until, self._now())
+        return until
 
     def _holds(self, peer_id: str) -> bool:
         return self.directory.lookup(peer_id, self._now()) is not None

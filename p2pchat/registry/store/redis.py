@@ -20,6 +20,9 @@ Owns what follows when a process or Redis dies:
   stay open.  When it is back, each process tells it of all its streams.  If it has lost the
   records, they come with the next renewal; streams without a record aren't ended before every
   peer has had a lease's time for that.
+* The wall clock of Redis's machine is that of all processes (:meth:`RedisStore.wall_time`): they
+  needn't agree among themselves.  Where it is set, expiries of Redis come too early or too late; a
+  process sees that at its next beat, and tells of its streams at once.
 * Each stream is looked after every CHECK seconds: is its peer's newest one here, is the peer still
   registered?  So a message that was lost only delays the end of a stream.
 
@@ -73,7 +76,8 @@ BEAT = 3.0  # seconds; three tries in a lease
 CHECK = 15.0  # seconds; between two looks at a stream
 PRESENCE = 60  # seconds; four looks
 BATCH = 200  # streams that are looked after in one step: a fraction of a millisecond
-CLOCKS = 10  # seconds that the clocks of two processes may differ
+SPARE = 10  # seconds that a nonce is kept longer: a process learns of a set clock with a beat
+SET = 1.0  # seconds that Redis's wall clock goes wrong by between two beats, if nobody sets it
 ANSWER_TIMEOUT = 1.5  # seconds; a peer waits for 5
 
 _SCRIPTS = read_scripts(files("p2pchat.registry.store").joinpath("scripts.lua").read_text("ascii"))
@@ -106,6 +110,7 @@ class RedisStore:
     _numbers: Any = attrs.field(init=False, factory=lambda: count(1))
     _waiting: dict[int, Deferred[Delivery]] = attrs.field(init=False, factory=dict)
     _registered_now: int = attrs.field(init=False, default=0)
+    _ahead: float | None = attrs.field(init=False, default=None)  # Redis's clock, of our steady one
     _next_beat: float = attrs.field(init=False, default=0.0)
     _next_check: float = attrs.field(init=False, default=0.0)
 
@@ -129,6 +134,12 @@ class RedisStore:
         """Tell whether Redis can be asked, and reaches us."""
         return self._link.since is not None
 
+    def wall_time(self) -> float:
+        """Return seconds since 1970 by Redis's clock, from the first beat on; else by our own."""
+        if self._ahead is None:
+            return self.runtime.wall_time()
+        return self.runtime.clock.seconds() + self._ahead
+
     def sweep(self) -> None:
         """Say that we live; look after some of our streams."""
         now = self.runtime.clock.seconds()
@@ -148,8 +159,11 @@ class RedisStore:
         beat = self._run("BEAT", self.instance, INSTANCE_LEASE, scripts.SWEPT)
         return beat.addCallbacks(self._counted, _quietly)
 
-    def _counted(self, registered: int) -> None:
-        self._registered_now = registered
+    def _counted(self, found: tuple[int, int]) -> None:
+        self._registered_now, milliseconds = found
+        before, self._ahead = self._ahead, milliseconds / 1000 - self.runtime.clock.seconds()
+        if before is not None and abs(self._ahead - before) > SET:
+            self.check_streams()  # what tells of them may have expired
 
     def _run(self, script: str, *arguments: object) -> Deferred[Any]:
         return self._link.run(_SCRIPTS[script], *arguments)
@@ -207,8 +221,8 @@ class RedisStore:
 
     def _nonce(self, document: Document) -> tuple[str, int]:
         """Return the nonce and the seconds for which it must be remembered."""
-        left = expires_at(document) - self.runtime.wall_time()
-        return document.nonce, max(1, ceil(left) + CLOCKS)
+        left = expires_at(document) - self.wall_time()
+        return document.nonce, max(1, ceil(left)) + SPARE
 
     # -- streams
 

@@ -3,22 +3,23 @@ Scripts that Redis runs, each in one step of the server, and the keys that they 
 
 ::
 
-    p2pchat:record:{peer}       a record; its expiry is the lease
-    p2pchat:registration:{peer} the document that it was made of; likewise
-    p2pchat:used:{issuer}:{jti} a nonce; its expiry is the end of its document
+    p2pchat:clock               hash: wall and steady clock at the last beat, in milliseconds
+    p2pchat:record:{peer}       a record
+    p2pchat:registration:{peer} the document that it was made of
+    p2pchat:used                sorted set of digests of nonces: when their documents end
     p2pchat:at:{peer}           where the peer's event stream is attached: instance, serial
     p2pchat:instance:{instance} this process of the registry lives; expires soon after it doesn't
 
     p2pchat:ids                 sorted set of all peers that are listed, in the order of their ids
     p2pchat:name:{username}     sorted set of those of this name, as names are compared
     p2pchat:names               hash: the name under which a peer stands in such a set
-    p2pchat:due                 sorted set of all peers: when the record ends, in milliseconds
+    p2pchat:due                 sorted set of all peers: when the record's lease ends
 
     p2pchat:wrote               sorted set of digests of who called or answered whom
                                 (p2pchat.registry.admission.solicited): until when that is kept
-    p2pchat:strangers:{peer}    when the budget for those that a peer never wrote to is full again,
-                                in milliseconds; its expiry, too
-    p2pchat:had:{pair}          bytes of one of those to one peer, by the digest of the two
+    p2pchat:strangers:{peer}    when the budget for those that a peer never wrote to is full again
+    p2pchat:from:{pair}         hash: bytes of one of those to one peer, by the digest of the two,
+                                and when they are forgotten
 
     channel p2pchat:to:{instance}   messages to this process, by their type:
 
@@ -33,8 +34,12 @@ The rest are marks and figures.
 
 Only processes of the registry can write to Redis; still, a message that can't be read is nothing.
 
-The sets are indices: a peer whose record has expired may still stand there, and isn't shown.
-Whichever process sweeps first takes it out.
+Redis ends what expires by the wall clock of its machine, which somebody may set by an hour or by
+years.  So no lease, nonce or budget hangs on an expiry: their times are in the milliseconds of a
+steady clock that the scripts keep, to which no step of the wall clock adds more than 5 seconds.
+What expires by itself each process writes again with its next beat, or it is a mark that would be
+right to forget.  A peer whose lease is over may still stand in the sets, and isn't shown; whichever
+process sweeps first takes it out, with its record.
 
 A peer is online while it is registered and its stream is attached to a process that lives.
 The scripts make up names of keys as they go: the store is one Redis server with its replicas, not

@@ -3,8 +3,31 @@
 -- arguments; what stands before the first one stands before each.
 
 local P, V = 'p2pchat:', 1
+local STEP = 5000
+-- Milliseconds that nobody sets: TIME is the wall clock of the server's machine.  Beats keep how far
+-- they were; between two of them time passes by the wall clock, but by STEP at most, and never back.
+local steady, wall
+local function now()
+    if not steady then
+        local time = redis.call('TIME')
+        wall = time[1] * 1000 + math.floor(time[2] / 1000)
+        local kept = redis.call('HMGET', P .. 'clock', 'wall', 'steady')
+        local passed = wall - (tonumber(kept[1]) or wall)
+        steady = (tonumber(kept[2]) or wall) + math.max(0, math.min(passed, STEP))
+    end
+    return steady
+end
+local function nonce_of(issuer, nonce)
+    return redis.sha1hex(issuer .. ' ' .. nonce)
+end
 local function take(issuer, nonce, ttl)
-    return redis.call('SET', P .. 'used:' .. issuer .. ':' .. nonce, '1', 'NX', 'EX', ttl)
+    local used, digest = P .. 'used', nonce_of(issuer, nonce)
+    if tonumber(redis.call('ZSCORE', used, digest) or 0) > now() then return false end
+    redis.call('ZADD', used, now() + ttl * 1000, digest)
+    return true
+end
+local function is_registered(peer)
+    return tonumber(redis.call('ZSCORE', P .. 'due', peer) or 0) > now()
 end
 -- What was written in another version is as good as nothing.
 local function read(key)
@@ -35,7 +58,7 @@ end
 -- 1 (online) or 0, the registration if it is asked for, a blank, the record; or nothing.
 local function show(peer, is_whole)
     local record = redis.call('GET', P .. 'record:' .. peer)
-    if not record then return false end
+    if not record or not is_registered(peer) then return false end
     local signed = is_whole and redis.call('GET', P .. 'registration:' .. peer) or ''
     return (stream_of(peer) and '1' or '0') .. signed .. ' ' .. record
 end
@@ -48,9 +71,9 @@ local function unlist(peer)
     redis.call('ZREM', P .. 'ids', peer)
     redis.call('ZREM', P .. 'due', peer)
 end
-local function now()
-    local time = redis.call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
+local function forget(peer)
+    redis.call('DEL', P .. 'record:' .. peer, P .. 'registration:' .. peer)
+    unlist(peer)
 end
 local function tell_end(at, mine, peer, event)
     if at and at.instance ~= mine then
@@ -63,13 +86,13 @@ end
 -- milliseconds, capacity, nonce, its time to live; is it online?
 local peer, username, record, signed, lease, capacity, nonce, ttl = unpack(ARGV)
 local key = P .. 'record:' .. peer
-if redis.call('EXISTS', key) == 0
+if not redis.call('ZSCORE', P .. 'due', peer)
     and redis.call('ZCARD', P .. 'due') >= tonumber(capacity) then
     return 'full'
 end
 if not take(peer, nonce, ttl) then return 'used' end
-redis.call('SET', key, record, 'PX', lease)
-redis.call('SET', P .. 'registration:' .. peer, signed, 'PX', lease)
+redis.call('SET', key, record)
+redis.call('SET', P .. 'registration:' .. peer, signed)
 if (redis.call('HGET', P .. 'names', peer) or '') ~= username then
     unlist(peer)
     if username ~= '' then
@@ -85,11 +108,12 @@ return stream_of(peer) and 'online' or 'offline'
 local peer, lease, renewal, ip = unpack(ARGV)
 local key = P .. 'record:' .. peer
 local record = read(key)
-if not record or renewal == '' or record.ip ~= ip or record.renewal ~= renewal then
+if not record or not is_registered(peer) or renewal == '' or record.ip ~= ip or record.renewal ~= renewal then
     return 'unknown'
 end
-redis.call('PEXPIRE', key, lease)
-redis.call('PEXPIRE', P .. 'registration:' .. peer, lease)
+for _, kept in ipairs({key, P .. 'registration:' .. peer}) do
+    redis.call('PERSIST', kept)  -- an older release gave it an expiry
+end
 redis.call('ZADD', P .. 'due', now() + lease, peer)
 return 'done'
 
@@ -111,17 +135,17 @@ return table.concat(lines, '\n')
 
 --> REMOVE peer, this instance, nonce, its time to live
 local peer, mine, nonce, ttl = unpack(ARGV)
-if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
+if not is_registered(peer) then return 'unknown' end
 if not take(peer, nonce, ttl) then return 'used' end
 local at = P .. 'at:' .. peer
 tell_end(read(at), mine, peer, 'removed')
-redis.call('DEL', P .. 'record:' .. peer, P .. 'registration:' .. peer, at)
-unlist(peer)
+redis.call('DEL', at)
+forget(peer)
 return 'done'
 
 --> SUBSCRIBE peer, this instance, serial, seconds of presence, nonce, its time to live
 local peer, mine, serial, presence, nonce, ttl = unpack(ARGV)
-if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
+if not is_registered(peer) then return 'unknown' end
 if not take(peer, nonce, ttl) then return 'used' end
 tell_end(read(P .. 'at:' .. peer), mine, peer, 'superseded')
 attach(peer, mine, serial, presence)
@@ -138,25 +162,28 @@ return 'done'
 -- that a pair is kept, pairs that are kept, the weight of what an author had, seconds that it is kept
 local issuer, peer, mine, nonce, ttl, message = unpack(ARGV)
 local theirs, ours, size, most, window, keep, capacity, weight, span = unpack(ARGV, 7)
-if redis.call('EXISTS', P .. 'record:' .. issuer) == 0 then return 'unknown-author' end
-if redis.call('EXISTS', P .. 'record:' .. peer) == 0 then return 'unknown' end
+if not is_registered(issuer) then return 'unknown-author' end
+if not is_registered(peer) then return 'unknown' end
 local at = stream_of(peer)
 if not at then return 'offline' end
-local budget, had, time = P .. 'strangers:' .. peer, P .. 'had:' .. theirs, now()
+local budget, had, time = P .. 'strangers:' .. peer, P .. 'from:' .. theirs, now()
 local counts = tonumber(most) > 0
     and tonumber(redis.call('ZSCORE', P .. 'wrote', theirs) or 0) <= time
-local full = time
+local full, sent, ends = time, 0, 0
 if counts then
-    local kept = redis.call('MGET', budget, had)
-    full = math.max(time, tonumber(kept[1] or 0))
+    full = math.max(time, tonumber(redis.call('GET', budget) or 0))
     local left = most - (full - time) * most / window
-    if size + weight * (kept[2] or 0) > left then return 'unsolicited' end
+    local kept = redis.call('HMGET', had, 'bytes', 'ends')
+    ends = tonumber(kept[2]) or 0
+    if ends > time then sent = tonumber(kept[1]) else ends = time + span * 1000 end
+    if size + weight * sent > left then return 'unsolicited' end
 end
 if not take(issuer, nonce, ttl) then return 'used' end
 if counts then
     full = full + size * window / most
     redis.call('SET', budget, string.format('%.3f', full), 'PX', math.ceil(full - time))
-    if redis.call('INCRBY', had, size) == tonumber(size) then redis.call('EXPIRE', had, span) end
+    redis.call('HSET', had, 'bytes', sent + size, 'ends', ends)
+    redis.call('PEXPIRE', had, math.max(1, math.ceil(ends - time)))
 end
 if ours ~= '' then
     redis.call('ZADD', P .. 'wrote', time + keep * 1000, ours)
@@ -165,11 +192,12 @@ if ours ~= '' then
 end
 if at.instance == mine then return 'here' end
 if redis.call('PUBLISH', P .. 'to:' .. at.instance, message) > 0 then return 'sent' end
-redis.call('DEL', P .. 'used:' .. issuer .. ':' .. nonce, P .. 'at:' .. peer)
+redis.call('ZREM', P .. 'used', nonce_of(issuer, nonce))
+redis.call('DEL', P .. 'at:' .. peer)
 return 'offline'
 
 --> FORGET issuer, nonce
-return redis.call('DEL', P .. 'used:' .. ARGV[1] .. ':' .. ARGV[2])
+return redis.call('ZREM', P .. 'used', nonce_of(ARGV[1], ARGV[2]))
 
 --> CHECK this instance, seconds of presence, then peer and serial of each stream; a letter for each:
 -- o it is ours, r it is ours but there is no record, s the peer has a newer one elsewhere
@@ -181,25 +209,23 @@ for place = 3, #ARGV, 2 do
         found[#found + 1] = 's'
     else
         attach(peer, mine, serial, presence)
-        found[#found + 1] = redis.call('EXISTS', P .. 'record:' .. peer) == 1 and 'o' or 'r'
+        found[#found + 1] = is_registered(peer) and 'o' or 'r'
     end
 end
 return table.concat(found)
 
 --> BEAT this instance, seconds that it is believed to live, how many may be swept; how many are
--- registered
+-- registered, and the time by the wall clock in milliseconds
+local most, time = tonumber(ARGV[3]), now()
+redis.call('HSET', P .. 'clock', 'steady', time, 'wall', wall)
 redis.call('SET', P .. 'instance:' .. ARGV[1], '1', 'EX', ARGV[2])
-redis.call('ZREMRANGEBYSCORE', P .. 'wrote', '-inf', now())
-local ended = redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', now(), 'LIMIT', 0, ARGV[3])
-for _, peer in ipairs(ended) do
-    local left = redis.call('PTTL', P .. 'record:' .. peer)
-    if left > 0 then
-        redis.call('ZADD', P .. 'due', now() + left, peer)
-    else
-        unlist(peer)
-    end
+redis.call('ZREMRANGEBYSCORE', P .. 'wrote', '-inf', time)
+local old = redis.call('ZCOUNT', P .. 'used', '-inf', time)
+if old > 0 then redis.call('ZREMRANGEBYRANK', P .. 'used', 0, math.min(old, 10 * most) - 1) end
+for _, peer in ipairs(redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', time, 'LIMIT', 0, most)) do
+    forget(peer)
 end
-return redis.call('ZCARD', P .. 'due')
+return {redis.call('ZCARD', P .. 'due'), wall}
 
 --> LEAVE this instance
 return redis.call('DEL', P .. 'instance:' .. ARGV[1])

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -27,10 +28,12 @@ class RedisServer:
 
     :ivar options: further words of its command line.
     :ivar configuration: what stands in its configuration file; port and interface are ours.
+    :ivar environment: variables beside ours.
     """
 
     options: tuple[str, ...] = ()
     configuration: str = ""
+    environment: Mapping[str, str] = attrs.Factory(dict)
     port: int = attrs.Factory(free_port)
     directory: str = attrs.Factory(lambda: tempfile.mkdtemp(prefix="redis-"))
     _process: subprocess.Popen[bytes] | None = None
@@ -50,6 +53,7 @@ class RedisServer:
             self._process = subprocess.Popen(
                 [PROGRAM, *words, *self.options],
                 cwd=self.directory,
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
             )

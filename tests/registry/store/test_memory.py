@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
+from p2pchat.errors import ReplayedDocument
 from p2pchat.registry.admission.solicited import span
 from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.runtime import Runtime
@@ -29,12 +30,17 @@ class MemoryStoreTests(StoreContract, TestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         streams = FakeStreams()
-        runtime = Runtime(None, self.clock, self.clock.seconds, bytes, list)
+        self.set_by = 0.0
+        runtime = Runtime(None, self.clock, self.wall_time, bytes, list)
         store = MemoryStore(runtime, LEASE, streams, UNSOLICITED)
         store.directory.capacity = CAPACITY
         self.process = Process(store, streams)
         store.start()
         self.addCleanup(store.stop)
+
+    def wall_time(self) -> float:
+        """Return what the machine's clock shows, which may be set."""
+        return self.clock.seconds() + self.set_by
 
     def pass_time(self, seconds: float) -> Deferred[None]:
         """Turn the clock."""
@@ -63,3 +69,16 @@ class MemoryStoreTests(StoreContract, TestCase):
         yield self.process.listen(ALICE)
         yield self.pass_time(LEASE)
         self.assertEqual(self.process.streams.ended, [(ALICE, "expired")])
+
+    @inlineCallbacks
+    def test_set(self) -> Any:
+        """A clock that is set ends no lease, and a nonce stays used when it is set back."""
+        yield self.process.register(ALICE)
+        used = self.process.document(ALICE)
+        yield self.process.store.subscribe(ALICE, used)
+        for seconds in (86_400.0, -86_400.0, 0.0):
+            self.set_by = seconds
+            yield self.pass_time(0.0)
+            self.assertIsNotNone((yield self.process.store.find(ALICE)))
+            yield self.process.store.subscribe(ALICE, self.process.document(ALICE))
+        yield self.refused(self.process.store.subscribe(ALICE, used), ReplayedDocument)

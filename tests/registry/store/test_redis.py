@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from pathlib import Path
 from typing import Any
+from unittest import skipIf
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -37,8 +40,10 @@ from tests.registry.store.store_contract import (
     Process,
     StoreContract,
 )
+from tests.set_clock import NO_SET_CLOCK, SetClock
 
 PATIENCE = 10.0  # seconds
+HARM = 5.0  # seconds that a clock may cost, whoever sets it
 TICK = 0.02  # seconds
 
 
@@ -123,16 +128,58 @@ class RedisStoreTests(StoreContract, RedisCase):
 
     @inlineCallbacks
     def test_everything_ends(self) -> Any:
-        """Every key but the indices has an end of its own, and they empty themselves."""
+        """Every key has an end of its own, or goes with the lease, or is swept."""
         yield self.process.register(ALICE)
         yield self.process.listen(ALICE)
         yield self.process.deliver(self.process.document(ALICE), ALICE)
         lasting = {"p2pchat:ids", "p2pchat:due", "p2pchat:names", "p2pchat:name:x"}
+        lasting |= {f"p2pchat:{kind}:{ALICE}" for kind in ("record", "registration")}
+        kept = {"p2pchat:clock", "p2pchat:used"}
         for key in self.server.ask("KEYS", "*").split():
-            ends = int(self.server.ask("TTL", key)) >= 0
-            self.assertEqual(ends, key not in lasting, key)
+            ends = int(self.server.ask("TTL", key)) != -1
+            self.assertEqual(ends, key not in lasting | kept, key)
         yield sleep(LEASE * 1.1)
         yield self.until(lambda: not lasting & set(self.server.ask("KEYS", "*").split()))
+
+
+@skipIf(NO_SET_CLOCK, NO_SET_CLOCK)
+class SetClockTests(RedisCase):
+    """The clock of Redis's machine is set, by an hour or by years, to and fro."""
+
+    @inlineCallbacks
+    def setUp(self) -> Any:  # type: ignore[override]
+        self.clock = SetClock(Path(os.path.abspath(self.mktemp())))
+        self.server = RedisServer(environment=self.clock.environment)
+        self.addCleanup(self.server.close)
+        self.server.start()
+        self.process, self.other = (self.boot(lease=60.0) for _ in range(2))
+        for process in (self.process, self.other):
+            yield self.connected(process)
+
+    @inlineCallbacks
+    def test_set(self) -> Any:
+        """Nobody's lease ends, nonces stay used, and documents go through, within a beat."""
+        for peer_id in (ALICE, BOB):
+            yield self.process.register(peer_id)
+            yield self.other.listen(peer_id)
+        used = self.process.document(ALICE)
+        yield self.process.deliver(used, BOB)
+        for seconds in (3600, 0, -3600, 86_400 * 9000, 0, -86_400 * 9000):
+            self.clock.set(seconds)
+            began = reactor.seconds()
+            for peer_id in (ALICE, BOB):
+                self.assertIsNotNone((yield self.process.store.find(peer_id)))
+            yield self.until(self.other.is_online, BOB)
+            document = self.process.document(ALICE)
+            self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)
+            self.assertLess(reactor.seconds() - began, HARM)
+            yield self.refused(self.process.deliver(used, BOB), ReplayedDocument)
+            yield self.until(self.is_followed, seconds)
+
+    def is_followed(self, seconds: int) -> bool:
+        """Tell whether both processes go by the clock that was set."""
+        wanted = time.time() + seconds
+        return all(abs(one.store.wall_time() - wanted) < 1 for one in (self.process, self.other))
 
 
 class ShareTests(RedisCase):
