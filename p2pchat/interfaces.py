@@ -62,6 +62,9 @@ class INode(Interface):
     def unlisten(listener: Callable[[NodeEvent], None]) -> None:
         """Never call ``listener`` again; what waits for it is dropped."""
 
+    def now() -> float:
+        """Return seconds since 1970, by the clock that conversations go by: the registry's."""
+
     def start() -> Deferred[None]:
         """Bind the socket and begin to register; a Deferred fires once the socket is bound."""
 

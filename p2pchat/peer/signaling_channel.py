@@ -44,8 +44,8 @@ from p2pchat.wire.documents import Document, Offer, PeerDocument, RecordKey, Ref
 
 EXPLANATIONS = 4.0  # at once, of documents that can't be used: to their authors and our person
 EXPLAIN_INTERVAL = 20.0  # seconds until there is one more
-LOOKS = 4.0  # at the registry's clock, at once
-LOOK_INTERVAL = 5.0  # seconds until there is one more
+LOOKS = 20.0  # at the registry's clock, at once; each costs it less than a document
+LOOK_INTERVAL = 1.0  # seconds until there is one more
 MAX_DOUBTFUL = 100  # documents that wait for one; a call has a few, and it takes a round trip
 LONG_AGO = 86_400.0  # seconds; an older offer is one that somebody brings again, or nobody waits
 STRANGERS = 100.0  # documents at once of peers that we don't expect any of

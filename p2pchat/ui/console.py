@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
@@ -93,8 +94,11 @@ class PlainConsole(FrontEnd):
 
     def _rows(self, entries: list[Entry], now: float) -> list[str]:
         rows: list[str] = []
+        wrong = now - self.now()
         for one in entries:
-            laid = self._layout.lay_out(one, now)
+            # By this machine's clock, as all that is shown; 0 is nobody's time.
+            moved = wrong if one.written_at > 0 else 0.0
+            laid = self._layout.lay_out(attrs.evolve(one, written_at=one.written_at + moved), now)
             rows += laid.rows
             if laid.rest is not None:
                 self._folded.append(laid.rest)

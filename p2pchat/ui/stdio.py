@@ -82,6 +82,7 @@ class FrontEnd:
 
     :ivar requests: what is asked of the node.
     :ivar stdio: the protocol to be connected to stdin and stdout.
+    :ivar now: returns seconds since 1970 by the clock that conversations go by.
     """
 
     requests: Requests
@@ -89,6 +90,7 @@ class FrontEnd:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.now = runtime.wall_time
         self._lines = LineReader()
         self.stdio = Stdio(runtime, self)
 
@@ -98,7 +100,7 @@ class FrontEnd:
 
         :param leave: called when this front end is to end.
         """
-        self.requests = Requests(node, self.show, leave)
+        self.requests, self.now = Requests(node, self.show, leave), node.now
         self.producer = node.listen(self.receive)
 
     def receive(self, event: NodeEvent) -> None:

@@ -55,12 +55,14 @@ class FakeNode:
     A node called alice that knows bob and carol; carol is a contact.
 
     :ivar asked: what was asked, oldest first.
+    :ivar time: what it takes for the time.
     :ivar calls: the Deferreds of calls that a test has to fire.
     """
 
     peer_id: str = ALICE
     username: str = "alice"
     server: str = "http://r"
+    time: float = 0.0
     asked: list[tuple[str, ...]] = attrs.Factory(list)
     calls: list[Deferred[str]] = attrs.Factory(list)
     infos: dict[str, ConversationInfo] = attrs.Factory(dict)
@@ -93,9 +95,9 @@ class FakeNode:
         self.infos.pop(peer_id, None)
         self.tell(events.Disconnected(peer_id, NAMES[peer_id], reason, undelivered, ours))
 
-    def receive(self, peer_id: str, text: str) -> None:
+    def receive(self, peer_id: str, text: str, sent_at: float = 0.0) -> None:
         """Let a peer say something."""
-        self.tell(events.MessageReceived(peer_id, NAMES[peer_id], "m1", text, 0.0))
+        self.tell(events.MessageReceived(peer_id, NAMES[peer_id], "m1", text, sent_at))
 
     def _put(self, peer_id: str, state: str) -> None:
         is_contact = peer_id == CAROL
@@ -114,6 +116,9 @@ class FakeNode:
     def is_paused(self) -> bool:
         """Whether a listener wants to hear nothing for now; it is told all the same."""
         return any(one.is_paused for one in self._listeners)
+
+    def now(self) -> float:
+        return self.time
 
     def start(self) -> Deferred[None]:
         self.asked.append(("start",))

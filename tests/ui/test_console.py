@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any, cast
 
 import pyte
@@ -222,6 +223,16 @@ class TerminalConsoleTests(StdioCase):
         dates = [number for number, row in enumerate(rows) if re.search(r", \d+ October 2024", row)]
         self.assertEqual(len(dates), 1)
         self.assertIn("tomorrow", rows[dates[0] + 1])
+
+    def test_wrong_clock(self) -> None:
+        """What was written just now isn't shown as written days ago where our clock is wrong."""
+        self.node.time, self.wall_time = 1_800_000_000.0, 1_800_000_000.0 + 3 * 86_400
+        self.node.receive(BOB, "now", self.node.time - 1)
+        self.node.receive(BOB, "before", self.node.time - 300)
+        rows = self.written().split("\r\n")
+        moment = time.strftime("%H:%M", time.localtime(self.wall_time - 300))
+        self.assertEqual([row for row in rows if "now" in row and "written" in row], [])
+        self.assertTrue(any(f"(written {moment}) before" in row for row in rows), rows)
 
     def test_long_message(self) -> None:
         """A long message is folded; /more shows the rest piece by piece, and nothing is lost."""
