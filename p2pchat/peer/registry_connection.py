@@ -29,11 +29,11 @@ it isn't the registry that is asked then.
 The lease is renewed at a third of its length by a ``LoopingCall``: with the token that the
 registration's answer gave, which costs the registry next to nothing; or by registering again, with
 work if that is asked for, where the record is to say something else, the registry doesn't know the
-token, or the registration is as old as :class:`p2pchat.peer.lease.Lease` says.  Where the answer
-says that the registry has no event stream of ours, it is another one, as after a move, or the
-stream is dead; then we connect anew.  A renewal that
-finds the registry unable for the moment (429, 503) leaves everything as it is; the next one is the
-first in the rhythm after the time that was asked for.
+token, its clock was set, or the registration is as old as :class:`p2pchat.peer.lease.Lease` says.
+Where the answer says that the registry has no event stream of ours, it is another one, as after a
+move, or the stream is dead; then we connect anew.  A renewal that finds the registry unable for
+the moment (429, 503) leaves everything as it is; the next one is the first in the rhythm after the
+time that was asked for.
 
 Another program with our identity takes the event stream over.  Two that fight for it help nobody:
 the displaced one says so once and looks, after DISPLACED_WAIT and then less and less often, whether
@@ -79,6 +79,7 @@ DISPLACED_LONGEST = 1920.0  # seconds
 READY_TIMEOUT = 5.0  # seconds from the head of the event stream to its first event
 LATEST_READY = 20.0  # the same, once it was waited for in vain: what comes late is better than none
 MAX_LEASE = 3600.0  # seconds; one who tells of longer leases is asked again after a third of this
+CLOCK_SET = 60.0  # seconds of the registry's clock; what was dated by it before is too old
 _FOR_THE_MOMENT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 _DISPLACED = "another program with the same identity took over"
@@ -180,6 +181,7 @@ class RegistryConnection:
     _lease: Lease = attrs.Factory(lambda: Lease(0.0))
     _described: Registration | None = None
     _until: float = 0.0  # when to register again rather than to renew
+    _registrys_clock: float = 0.0  # seconds that it was ahead of ours when we registered
     _stream: EventStream | None = None
     _health: StreamHealth = attrs.Factory(
         lambda self: StreamHealth(self._client.warn), takes_self=True
@@ -307,6 +309,7 @@ class RegistryConnection:
         lease = Lease.from_json((yield self._register_as(described, number)))
         self._described, self._lease = described, lease
         self._until = self._clock.seconds() + lease.good_for
+        self._registrys_clock = self._registrys_lead()
         return lease
 
     @inlineCallbacks
@@ -389,7 +392,11 @@ class RegistryConnection:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return False
-        return True
+        # Credentials end by the wall clock of the relay, on whose machine the registry may be.
+        return abs(self._registrys_lead() - self._registrys_clock) < CLOCK_SET
+
+    def _registrys_lead(self) -> float:
+        return self._client.now() - self._clock.seconds()
 
     # -- waiting
 

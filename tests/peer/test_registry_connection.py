@@ -91,6 +91,17 @@ class RegisteredTests(ConnectionCase):
         again = self.result(self.client.peer(ALICE.peer_id))
         self.assertGreaterEqual(again["as_of"] - record["as_of"], REGISTER_AGAIN)
 
+    def test_registry_set(self) -> None:
+        """Where the registry's clock was set, it is registered again, for new credentials."""
+        self.registered()
+        for days in (2, 0, -700):
+            self.world.host.clock_error = days * 86_400.0
+            self.run_for(RENEWAL + 1)
+            record = self.result(self.client.peer(ALICE.peer_id))
+            self.assertLess(abs(record["as_of"] - self.client.now()), RENEWAL + 2)
+            self.assertLess(abs(self.world.registry.wall_time() - self.client.now()), 2)
+        self.assertEqual((len(self.told.registered), self.told.lost), (1, []))
+
     def test_renewal_unknown(self) -> None:
         """Where the registry doesn't know the lease, it is registered again without a word."""
         self.registered()
