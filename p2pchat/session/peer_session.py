@@ -56,6 +56,7 @@ from p2pchat.wire.documents import CandidateType, Offer, PeerDocument, Refusal
 
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
 RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
+CROSSING = 3.0  # seconds after our path; an offer that takes longer was given up by its author
 IMPROVE_INTERVAL = 10.0  # seconds from one search for a way off the relay to the next
 
 
@@ -152,10 +153,10 @@ class PeerSession(SessionPath):
         running = self._call
         if running.session == offer.session:
             return  # delivered twice
+        if self._ours_counts(running, offer, now):
+            running.repeat()
+            return
         if not running.is_over:
-            if self._ours_counts(running):
-                running.repeat()
-                return
             accept = accept or running.is_calling
         # Whoever is talked to finds room.
         has_priority = self.approval.has_priority or self.is_conversing
@@ -170,13 +171,14 @@ class PeerSession(SessionPath):
                 self.approval.give(By.PERSON)
         self._take_offer(offer, accept, now)
 
-    def _ours_counts(self, running: Call) -> bool:
-        """Tell whether our own offer goes on although theirs has crossed it."""
-        if running.stage in {calls.CallStage.PAUSING, calls.CallStage.OFFERED}:
+    def _ours_counts(self, running: Call, offer: Offer, now: float) -> bool:
+        """Tell whether our own offer goes on, or has led to a path, and theirs has crossed it."""
+        if not running.is_outgoing or self._context.identity.peer_id > self.peer_id:
             return False
-        if not running.is_outgoing:
-            return False
-        return self._context.identity.peer_id < self.peer_id
+        if running.is_over:  # who has taken ours since would name its link
+            is_under_way = self.stage in {Stage.CALLING, Stage.OPEN}
+            return is_under_way and now < self._crossing_until and not offer.description.link
+        return running.stage is not calls.CallStage.PAUSING
 
     def _refuse_for_want_of_room(self, offer: Offer, now: float) -> None:
         """Say busy; of an offer before it, which this one replaces, nothing is left."""
@@ -503,6 +505,7 @@ class PeerSession(SessionPath):
         if self._ufrag != self._call.ufrag:
             self._context.agent.forget(self._ufrag)
         self._ufrag = self._call.ufrag
+        self._crossing_until = now + CROSSING if self._call.is_outgoing else now
         self.link.idle.found(now)
         if ready.continues and self.path is not None and self.path.route == ready.path.route:
             self._loss.found_anew()

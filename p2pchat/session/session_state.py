@@ -60,6 +60,7 @@ class SessionState:
     _failure: tuple[str, str, str] | None = None  # in WAITING: reason, explanation, summary
     _calls_again: bool = False  # in CLOSING: the person calls before the goodbye has arrived
     _has_said_all: bool = False  # in CLOSING: DISCONNECT alone is to arrive yet
+    _crossing_until: float = 0.0  # an offer of theirs that comes before may have crossed ours
     _failed_links: int = 0  # of this call
     _improve_from: float = 0.0  # when a better path may be looked for again
     _events: deque[SessionOutcome] = attrs.Factory(deque)

@@ -7,6 +7,8 @@ here is what only shows in the machines themselves, or needs a peer who breaks t
 
 from __future__ import annotations
 
+from functools import partial
+
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -19,6 +21,8 @@ from p2pchat.wire.documents import Answer, Candidates, Description, Offer, Refus
 from p2pchat.wire.entries import MAX_TEXT
 from tests.cases import each
 from tests.session.pair import HEARTBEAT, WALL, Pair, Peer
+
+TOLD = events.PathFound | events.Connected | events.PathLost | events.CallFailed
 
 
 class SessionCase(SynchronousTestCase):
@@ -112,6 +116,21 @@ class CallTests(SessionCase):
         self.pair.chat()
         for one in self.pair.both:
             self.assertEqual(len(one.events(events.Connected)), 1)
+
+    def test_crossing_late(self) -> None:
+        """The other one may come when there is a path, or a conversation: it changes nothing."""
+        for late in (0.0, 0.001, 0.01, 0.1, 1.0):
+            pair = Pair()
+            for one in pair.both:
+                one.call(pair.wire.now)
+            (offer,) = (one for one in pair.bob.posted_now(pair.wire.now) if isinstance(one, Offer))
+            pair.run_until(partial(pair.alice.events, events.PathFound))
+            pair.run(late)
+            pair.alice.receive_document(offer, pair.wire.now)
+            pair.run(10)
+            for one in pair.both:
+                told = [type(event) for event in one.told if isinstance(event, TOLD)]
+                self.assertEqual(told, [events.PathFound, events.Connected], late)
 
     def test_unfit_key(self) -> None:
         """An offer whose key makes no secret is declined, and the person is told."""
