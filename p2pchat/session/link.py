@@ -92,7 +92,12 @@ class LinkEnded:
     error: P2PChatError
 
 
-LinkEvent = LinkWritable | LinkOpened | quic.StreamEvent | LinkShrunk | LinkEnded
+@attrs.frozen
+class LinkStalled:
+    """Something that was sent isn't acknowledged in time, whatever else is."""
+
+
+LinkEvent = LinkWritable | LinkOpened | quic.StreamEvent | LinkShrunk | LinkStalled | LinkEnded
 
 
 @attrs.define(eq=False)
@@ -290,6 +295,7 @@ class Link:
         self._notice_size(connection, now)
         if self.state is LinkState.OPEN and connection.probes >= self._probes:
             self._clock.stand(now)
+            self._events.append(LinkStalled())
             self._knock_wait = max(KNOCK[0], self.rtt)
             self._knock_at = now + self._knock_wait
 

@@ -29,7 +29,14 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.control import Control, ControlEvent
 from p2pchat.session.conversation import KIND, ConversationEvent, Introduced
 from p2pchat.session.datagram_size import DatagramSize
-from p2pchat.session.link import Link, LinkEnded, LinkOpened, LinkShrunk, LinkWritable
+from p2pchat.session.link import (
+    Link,
+    LinkEnded,
+    LinkOpened,
+    LinkShrunk,
+    LinkStalled,
+    LinkWritable,
+)
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.qh3_connection import DATAGRAM_SIZE
 from p2pchat.session.streams import BACKLOG, Reader, Streams, Writer
@@ -77,7 +84,13 @@ class ProbeWanted:
 
 
 LiveLinkEvent = (
-    ControlEvent | ConversationEvent | LinkEnded | RuleBroken | StreamRefused | ProbeWanted
+    ControlEvent
+    | ConversationEvent
+    | LinkEnded
+    | LinkStalled
+    | RuleBroken
+    | StreamRefused
+    | ProbeWanted
 )
 
 
@@ -296,6 +309,8 @@ class LiveLink:
                 self._greet()
             case LinkShrunk():
                 self._size.lost()
+            case LinkStalled():
+                self.control.events.append(event)
             case LinkOpened():
                 pass
             case _ if not self._is_broken:

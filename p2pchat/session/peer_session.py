@@ -32,7 +32,7 @@ from p2pchat.session import conversation as talk
 from p2pchat.session.approval import RETRY_PATIENCE, By
 from p2pchat.session.call import Call, DeliveryFailure
 from p2pchat.session.connection_log import describe_unfit
-from p2pchat.session.link import Link, LinkEnded
+from p2pchat.session.link import Link, LinkEnded, LinkStalled
 from p2pchat.session.live_link import ProbeWanted, RuleBroken, StreamRefused
 from p2pchat.session.path_loss import BUSY
 from p2pchat.session.session_path import SessionPath
@@ -394,8 +394,8 @@ class PeerSession(SessionPath):
                 self._opened(is_new, now)
             case control.Answered():
                 self._heartbeat_answered(now)
-            case control.AnswerOverdue():
-                self._answer_overdue(now)
+            case control.AnswerOverdue() | LinkStalled():
+                self._doubt_path(isinstance(event, LinkStalled), now)
             case control.PeerSilent():
                 self._rescue("three heartbeats went unanswered", now)
             case control.RemoteDisconnected(reason, detail):

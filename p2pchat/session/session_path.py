@@ -13,10 +13,14 @@ from p2pchat.session.session_state import SessionState
 from p2pchat.session.stages import PathLearned, Stage
 from p2pchat.traversal.pairs import Path
 
+STALL_INTERVAL = 2.0  # seconds from one check of the path for a stalled link to the next
+
 
 @attrs.define(eq=False)
 class SessionPath(SessionState):
     """The state of everything with one peer, and its path."""
+
+    _stalled_at: float = -STALL_INTERVAL
 
     def _use(self, path: Path, now: float) -> None:
         """Send over this path from now on, and say so."""
@@ -55,11 +59,21 @@ class SessionPath(SessionState):
         if self.link.takes_overdue():
             self._context.agent.link_unheard(self._ufrag, now)
 
-    def _answer_overdue(self, now: float) -> None:
-        """Check the path; where nothing came since the last time, the link may not get through."""
-        self.link.is_doubted = self.link.idle.suspected(now)
-        if self.link.is_doubted:
-            self._context.agent.link_unheard(self._ufrag, now)
+    def _doubt_path(self, is_stalled: bool, now: float) -> None:
+        """
+        Check the path; where nothing came since an answer was overdue, judge it, too.
+
+        :param is_stalled: whether something isn't acknowledged though answers may come: the path
+            may lose what is large, and heartbeats are small.
+        """
+        if not is_stalled:
+            self.link.is_doubted = self.link.idle.suspected(now)
+            if self.link.is_doubted:
+                self._context.agent.link_unheard(self._ufrag, now)
+        elif now < self._stalled_at + STALL_INTERVAL:
+            return
+        else:
+            self._stalled_at = now
         self._check_path(now)
 
     def _check_path(self, now: float) -> None:

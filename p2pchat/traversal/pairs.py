@@ -199,12 +199,18 @@ class Checklist:
     proofs: Mapping[Route, LinkProof] = attrs.Factory(dict)
     pairs: dict[Route, Pair] = attrs.Factory(dict)
 
-    def add(self, candidates: Iterable[Candidate], now: float) -> None:
-        """Pair these remote candidates with our bases; known and forbidden ones are left out."""
+    def add(self, candidates: Iterable[Candidate], now: float) -> list[Pair]:
+        """
+        Pair these remote candidates with our bases, and return the new pairs.
+
+        Known and forbidden ones are left out.
+        """
+        known = len(self.pairs)
         new = [candidate for candidate in candidates if self.remote.add(candidate)]
         for candidate in by_likelihood(new, self.reflexive, self.families):
             for base in self.bases:
                 self._pair_up(candidate, base, now)
+        return list(self.pairs.values())[known:]
 
     def set_relays(self, relays: tuple[str, ...]) -> list[str]:
         """Take our relay bases of now, and drop the pairs of others; returns the new bases."""

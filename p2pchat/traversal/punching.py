@@ -199,7 +199,9 @@ class Punching:
 
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
         """Check these remote candidates too; known and forbidden ones are left out."""
-        self.checklist.add(candidates, now)
+        new = self.checklist.add(candidates, now)
+        if self.phase is AttemptPhase.COMPLETED and any(pair.is_relayed for pair in new):
+            self.check_again(now)  # the path doesn't do for them any more
         pair = self._pair_in_use()
         if self.path is not None and pair is not None and pair.type is not self.path.remote:
             self._move(attrs.evolve(self.path, remote=pair.type))
@@ -477,8 +479,7 @@ class Punching:
 
     def link_heard(self) -> None:
         """Note that the link works over the path in use."""
-        pair = self._pair_in_use()
-        if pair is not None:
+        if (pair := self._pair_in_use()) is not None:
             pair.proof.link_heard()
 
     def _leave(self, pair: Pair, now: float) -> None:

@@ -19,6 +19,7 @@ import attrs
 from tests.lab.blueprint import enter, run_command
 from tests.lab.rulesets import (
     PROXIES_ONLY,
+    long_ruleset,
     nat_ruleset,
     pool_ruleset,
     quic_ruleset,
@@ -70,6 +71,10 @@ class NatBox:
     def drop_quic(self, dropped: bool = True) -> None:
         """Drop QUIC's long headers, both ways, or let them pass again."""
         self._apply(quic_ruleset(dropped))
+
+    def drop_long(self, most: int | None) -> None:
+        """Drop UDP's packets of more bytes than this, both ways, or let them pass again."""
+        self._apply(long_ruleset(most))
 
     def let_out_only_proxies(self) -> None:
         """Forward nothing from inside, in silence; programs on the box still go out."""

@@ -243,6 +243,21 @@ table ip quic {
 }
 """
 
+NO_LONG = """
+table ip long
+delete table ip long
+"""
+
+#: What comes in fragments is put together before it is measured here.
+DROP_LONG = """
+table ip long {
+    chain long_packets {
+        type filter hook forward priority filter - 1; policy accept;
+        meta l4proto udp ip length > MOST drop
+    }
+}
+"""
+
 #: Counts what a box gets from either direction, before it is translated, routed or dropped.
 WATCH = """
 table ip watch
@@ -298,6 +313,11 @@ def pool_ruleset(first: str, last: str) -> str:
 def quic_ruleset(dropped: bool) -> str:
     """Return the rules that let QUIC's long headers through, or drop them in silence."""
     return NO_QUIC + (DROP_QUIC if dropped else "")
+
+
+def long_ruleset(most: int | None) -> str:
+    """Return the rules that drop UDP's packets of more bytes in silence, or let them pass."""
+    return NO_LONG + ("" if most is None else DROP_LONG.replace("MOST", str(most)))
 
 
 def portal_ruleset(port: int | None, udp: bool = False) -> str:

@@ -10,10 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat import events
 from p2pchat.session.explanation import sentences
 from p2pchat.wire.channel_data import is_channel_data
-from tests.simulation.behaviour import NAT_KINDS
+from tests.simulation.behaviour import Behaviour, NatKind
 from tests.simulation.link import Link, no_long_headers, up_to
 from tests.simulation.world import Person, World
 
+PORT_RESTRICTED = NatKind(Behaviour.ENDPOINT_INDEPENDENT, Behaviour.ADDRESS_AND_PORT_DEPENDENT)
 LATENCY = 0.01  # seconds, one way
 SOON = 3.0  # seconds in which a relay takes over
 TOO_SMALL = up_to(1227, fragments=False)  # one byte less than a datagram of QUIC's handshake has
@@ -32,7 +33,7 @@ class SmallPathCase(SynchronousTestCase):
     def meet(self, relay: bool = True, loss: float = 0.0, **settings: Any) -> None:
         """Register the two."""
         self.world = World(5, Link(latency=LATENCY, loss=loss), relay=relay)
-        nats = self.world.nat(NAT_KINDS[0]), self.world.nat(NAT_KINDS[0])
+        nats = self.world.nat(PORT_RESTRICTED), self.world.nat(PORT_RESTRICTED)
         self.alice, self.bob = self.world.couple(*nats, **settings)
 
     def spoil(self, passes: Callable[[bytes], bool], *sides: int) -> None:
@@ -170,6 +171,17 @@ class ConversationTests(SmallPathCase):
         self.spoil(SHRUNK)
         self.assertLess(self.say(self.bob, self.alice), SOON)
         self.chat()
+
+    def test_before_a_heartbeat(self) -> None:
+        """A heartbeat that is answered soon after such a line doesn't hide its loss."""
+        for wait in (13.5, 14.5, 14.9):
+            with self.subTest(wait=wait):
+                self.meet()
+                self.world.connect(self.alice, self.bob)
+                self.chat()
+                self.world.internet.run(wait)
+                self.spoil(SHRUNK)
+                self.assertLess(self.say(self.bob, self.alice), SOON)
 
     def test_small_lines(self) -> None:
         """Lines that fit go on meanwhile."""

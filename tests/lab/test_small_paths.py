@@ -1,0 +1,88 @@
+"""Networks that let checks through and not the conversation, with coturn beside them."""
+
+from __future__ import annotations
+
+import time
+
+from tests.lab.case import LabTestCase
+from tests.lab.conversation import DIRECT, RELAYED, connect, exchange, hear, path_kind, say
+from tests.lab.impairment import Impairment
+from tests.lab.machines import NatBox
+from tests.lab.topology import Lab
+
+CABLE = "left-host0:eth0"
+SOON = 3.0  # seconds in which another path takes over
+STARTING = 0.5  # seconds more that two cores of a busy machine may take
+LONG = "x" * 4000  # a line of several packets
+
+
+class SmallPathTests(LabTestCase):
+    """Alice's network, at home, is one of these."""
+
+    def meet(self) -> tuple[Lab, NatBox]:
+        """Build it all, and start both peers."""
+        lab = self.build_lab("port-restricted", "port-restricted", cables=(CABLE,))
+        registry = self.start_registry(lab, self.start_relay(lab))
+        self.alice = self.start_peer(lab.left, "alice", registry.url)
+        self.bob = self.start_peer(lab.right, "bob", registry.url)
+        for peer in (self.alice, self.bob):
+            peer.wait_for("registered", 30.0)
+        return lab, lab.left.nat[0]
+
+    def call(self, kind: str) -> None:
+        """Call; they have to talk soon, and over a path of this kind."""
+        start = time.monotonic()
+        connect(self.alice, self.bob)
+        self.assertLess(time.monotonic() - start, SOON + STARTING)
+        self.talk(kind)
+
+    def talk(self, kind: str) -> None:
+        """Let long lines go both ways, and look at the path."""
+        exchange(self.alice, self.bob, LONG, count=1)
+        self.assertEqual((path_kind(self.alice), path_kind(self.bob)), (kind, kind))
+
+    def test_small_packets(self) -> None:
+        """Packets of 1,227 bytes, of which nobody tells the sender: in fragments, and direct."""
+        lab, _ = self.meet()
+        lab.cables[CABLE].change(Impairment(mtu=1227, icmp=False))
+        self.call(DIRECT)
+        self.assertGreater(lab.cables[CABLE].fragments(), 0)
+
+    def test_least_of_ipv6(self) -> None:
+        """Packets of 1,280 bytes: direct, and whole."""
+        lab, _ = self.meet()
+        lab.cables[CABLE].change(Impairment(mtu=1280, icmp=False))
+        self.call(DIRECT)
+        self.assertEqual(lab.cables[CABLE].fragments(), 0)
+
+    def test_no_fragments(self) -> None:
+        """Packets of 1,227 bytes over UDP, and no fragments: the relay over TCP."""
+        _, box = self.meet()
+        box.drop_long(1227)
+        self.call(RELAYED)
+
+    def test_quic_firewall(self) -> None:
+        """A firewall that knows QUIC: the relay."""
+        _, box = self.meet()
+        box.drop_quic()
+        self.call(RELAYED)
+
+    def shrink(self, speaks: str) -> None:
+        """Let packets become too large in mid-conversation; what this one says arrives soon."""
+        _, box = self.meet()
+        self.call(DIRECT)
+        box.drop_long(1100)
+        pair = (self.alice, self.bob) if speaks == "alice" else (self.bob, self.alice)
+        said, line = time.monotonic(), f"still there? {LONG}"
+        say(pair[0], [line])
+        hear(*pair, [line])
+        self.assertLess(time.monotonic() - said, SOON + STARTING)
+        self.talk(RELAYED)
+
+    def test_shrinks(self) -> None:
+        """The relay over TCP carries on where the side with the network speaks."""
+        self.shrink("alice")
+
+    def test_shrinks_for_the_other(self) -> None:
+        """So it does where the other side does."""
+        self.shrink("bob")
