@@ -63,7 +63,9 @@ VIRTUAL_ADDRESS = ("127.0.0.1", 1)  # qh3 wants an IP literal; nothing is ever s
 DATAGRAM_SIZE = 1200  # bytes; RFC 9000 section 14, fits every path that carries QUIC at all
 VERSION = QuicProtocolVersion.VERSION_1
 SUITE = CipherSuite.AES_128_GCM_SHA256  # of Initial packets (RFC 9001 section 5.2), and renewed
-OPENED = 2**20  # streams that a side may open after it went on; their owner has its own limit
+STREAMS = 103  # of each kind that the other side may have opened; what a handshake of qh3's says
+# Streams that we take for allowed after going on: their owner has a lower limit of its own.
+MAY_OPEN = 2**20
 ACK_DELAY = (3, 0.025)  # exponent, and seconds; what qh3 tells in a handshake
 MAX_CRYPTO = 16 * 1024  # bytes of TLS under each kind of keys; ours has 2,000, and none afterwards
 IDLE_TIMEOUT = 600.0  # seconds; lost paths are noticed far above, a link outlives a tunnel
@@ -120,7 +122,7 @@ def _install(core: PacketCore, direction: str, epoch: Epoch, traffic: bytes) -> 
 def _allow(core: PacketCore, most: int | None) -> None:
     """Tell a core that goes on what the other side allows; ``most`` bytes have its datagrams."""
     core.apply_peer_transport_parameters(
-        *(WINDOW, WINDOW, WINDOW, WINDOW, OPENED, OPENED),
+        *(WINDOW, WINDOW, WINDOW, WINDOW, MAY_OPEN, MAY_OPEN),
         *ACK_DELAY,
         peer_idle_timeout=IDLE_TIMEOUT,
         max_datagram_frame_size=None,
@@ -216,12 +218,15 @@ class KeyedConnection(QuicConnection):
         self.key_exchange = self._groups[known[0]]
         take(hello, *outputs)
 
-    def next_core(self, secret: bytes, size: int, rtt: float, now: float) -> PacketCore:
+    def next_core(
+        self, secret: bytes, size: int, rtt: float, opened: int, now: float
+    ) -> PacketCore:
         """
         Make a packet core that this connection can go on in.
 
         :param secret: 32 random bytes that only both ends know.
         :param size: bytes of its longest datagrams.
+        :param opened: streams of each kind that the other side has opened before.
         """
         ours, theirs = ROLES if self._is_client else ROLES[::-1]
         core = PacketCore(
@@ -246,8 +251,8 @@ class KeyedConnection(QuicConnection):
             stream_send_limit_bidi_remote=0,
             stream_send_limit_uni=0,
             max_stream_reassembly=WINDOW,
-            local_max_streams_bidi=OPENED,
-            local_max_streams_uni=OPENED,
+            local_max_streams_bidi=opened + STREAMS,
+            local_max_streams_uni=opened + STREAMS,
             peer_max_streams_bidi=0,
             peer_max_streams_uni=0,
             initial_rtt=max(INITIAL_RTT[0], rtt),

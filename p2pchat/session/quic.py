@@ -109,6 +109,7 @@ class QuicConnection:
         self._arrived: list[StreamEvent] = []
         self._stopped: set[int] = set()  # streams of ours, of which there are few
         self._retired = 0
+        self._opened = 0  # streams of each kind by the other side
         self._next: PacketCore | None = None  # it goes on in that one, once it is heard
         self._next_id, self._next_size = b"", DATAGRAM_SIZE
         self._has_shrunk = False  # qh3 knows no further paths then
@@ -191,7 +192,7 @@ class QuicConnection:
         """
         core = self._qh3._core
         rtt = 0.0 if core is None else core.smoothed_rtt or 0.0
-        self._next = self._guard(self._qh3.next_core, secret, size, rtt, now)
+        self._next = self._guard(self._qh3.next_core, secret, size, rtt, self._opened, now)
         self._next_id = next_id(secret, ROLES[not self._qh3._is_client])
         self._next_size = size
 
@@ -368,6 +369,7 @@ class QuicConnection:
         while (event := self._qh3.next_event()) is not None:
             match event:
                 case events.StreamDataReceived(data, end, stream):
+                    self._opened = max(self._opened, stream // 4 + 1)
                     self._arrived.append(StreamData(stream, data, end))
                 case events.HandshakeCompleted():
                     self.is_ready = True

@@ -110,6 +110,21 @@ class ForgettingTests(SynchronousTestCase):
         server.close("enough")
         self.exchange(102.0)
 
+    def test_streams_bounded(self) -> None:
+        """Under new keys the other side can't have more streams open than before."""
+        ours, theirs = self.ends
+        arrived: list[quic.StreamEvent] = []
+        for second in (101, 103):
+            for one in self.ends:
+                one.prepare(bytes([second]) * 32, DATAGRAM, second)
+                one.go_on()
+            ours.send(2 + 4 * second, b"one more than there were")
+            arrived += self.exchange(second + 1)
+        self.assertEqual([one.stream for one in arrived], [2 + 4 * 101, 2 + 4 * 103])
+        ours.send(2 + 4 * (103 + qh3_connection.STREAMS + 1), b"too many")
+        self.assertEqual(self.exchange(110), [])
+        self.assertIsNotNone(core(theirs).local_error)
+
     def test_path(self) -> None:
         """Each time that the path is forgotten the congestion window begins anew, a few times."""
         now, falls = 101.0, []

@@ -28,7 +28,7 @@ class PageTests(SynchronousTestCase):
         """The numbers of renewal and datagrams are those of the code."""
         text = " ".join(page("protocol").split())
         for sentence in (
-            f"Each side allows {qh3_connection.WINDOW:,} bytes and {qh3_connection.OPENED:,} str",
+            f"Each side allows {qh3_connection.WINDOW:,} bytes, and {qh3_connection.STREAMS} str",
             f"once it has sent {datagram_size.WORTH:,} bytes over a direct path",
             "of {:,} bytes, then {:,}, {:,} and {:,}".format(*datagram_size.SIZES),
             f"where {quic.BLACK_HOLE} large ones in a row went missing",
