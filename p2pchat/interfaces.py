@@ -169,6 +169,9 @@ class ISignaling(Interface):
     def now() -> float:
         """Return seconds since 1970, by the clock that documents are dated and judged by."""
 
+    def rtt() -> float:
+        """Return the seconds of a round trip to what carries documents, 0 while unknown."""
+
     def find(peer_id: str) -> Deferred[PeerRecord | None]:
         """Return a Deferred of a peer's record, or of None; may fail with ``RegistryError``."""
 

@@ -30,7 +30,7 @@ from p2pchat.identity.proof import check_proof, make_proof
 from p2pchat.identity.sealing import Envelope, SealingKey
 from p2pchat.identity.signed_documents import MAX_DOCUMENT, Acceptance, open_document
 from p2pchat.natcheck.report import NatCheck
-from p2pchat.peer import event_stream, http_client
+from p2pchat.peer import event_stream, request_times
 from p2pchat.peer.registry_connection import FIRST_WAIT, LONGEST_WAIT
 from p2pchat.peer.resolver import MAX_URLS
 from p2pchat.registry import event_streams
@@ -616,7 +616,7 @@ class ScalingTests(SynchronousTestCase):
         for less, more in (
             (redis_link.REPLY_TIMEOUT, request),
             (max(request, connect), last),
-            (last, http_client.REQUEST_TIMEOUT),
+            (last, request_times.REQUEST_TIMEOUT),
             (2 * event_streams.KEEPALIVE, stream),
             (stream, event_stream.SILENCE),
             (kept, connections.IDLE_DEADLINE),
@@ -624,7 +624,7 @@ class ScalingTests(SynchronousTestCase):
             self.assertLess(less, more)
         for sentence in (
             f"at most {redis_link.REPLY_TIMEOUT:g} seconds to say that the store is silent",
-            f"peers wait {http_client.REQUEST_TIMEOUT:g} seconds for an answer",
+            f"peers wait {request_times.REQUEST_TIMEOUT:g} seconds for an answer",
             f"so nginx waits {request}, and begins no other try after {last}",
             f"end after {stream} seconds",
             f"no body is longer than {site.MAX_BODY // 1024} KiB",

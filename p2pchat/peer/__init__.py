@@ -39,6 +39,7 @@ Signaling
     ``registry_client``        the registry's routes
     ``registry_location``      how near the registry is
     ``http_client``            HTTP with bounds
+    ``request_times``          how long it may take
     ``http_connections``       where its connections lead, and which are kept
     ``http_meter``             what of a connection is read, and how fast
     ``address_turns``          which address of a name is tried first

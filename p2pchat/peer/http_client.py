@@ -2,8 +2,9 @@
 HTTP requests to one server that may be hostile, or have somebody hostile before it.
 
 Refuses, each with a sentence: redirects; compressed answers; an answer of more than MAX_ANSWER
-bytes, or one that isn't there in REQUEST_TIMEOUT.  How fast it is read, and where connections lead:
-:mod:`p2pchat.peer.http_meter`, :mod:`p2pchat.peer.http_connections`.
+bytes, or one that isn't there in time.  How fast it is read, where connections lead, and how long
+they may take: :mod:`p2pchat.peer.http_meter`, :mod:`p2pchat.peer.http_connections`,
+:mod:`p2pchat.peer.request_times`.
 
 Every failure is a :class:`p2pchat.errors.RegistryError`.  A request that gets no answer, or a
 redirect, ends the connections that are kept; whoever reads the others says what else is foreign.
@@ -36,10 +37,10 @@ from p2pchat.peer.failures import in_words, is_of_tls, reasons
 from p2pchat.peer.foreign_answers import ForeignAnswer, foreign_answer
 from p2pchat.peer.http_connections import HttpConnections
 from p2pchat.peer.registry_location import RegistryLocation
+from p2pchat.peer.request_times import RequestTimes
 from p2pchat.runtime import Runtime
 from p2pchat.wire.origins import origin
 
-REQUEST_TIMEOUT = 5.0  # seconds; an answer takes a round trip and a millisecond
 MAX_ANSWER = 256 * 1024  # bytes; a page of 200 records has 60 KiB
 NO_ANSWER = "no-answer"  # the reason of a request that got none in time
 EVENTS = b"text/event-stream"
@@ -69,18 +70,23 @@ class HttpClient:
     :ivar server: its URL, of which the origin counts.
     :ivar location: told of each connection, before anything is sent; may refuse it.
     :ivar trust_root: who may have signed its certificate (:class:`p2pchat.peer.tls.ServerTls`).
+    :ivar times: how long it takes to answer, and may.
     """
 
     server: str
     _runtime: Runtime
     location: RegistryLocation
     trust_root: Any = None
+    times: RequestTimes = attrs.field(init=False)
     _origin: bytes = attrs.field(init=False)
     _connections: HttpConnections = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._origin = origin(self.server).encode("ascii")
-        self._connections = HttpConnections(self._runtime, self.location, self.trust_root)
+        self.times = RequestTimes(self._runtime.clock)
+        self._connections = HttpConnections(
+            self._runtime, self.location, self.times, self.trust_root
+        )
 
     @inlineCallbacks
     def ask(self, method: str, path: str, headers: dict[str, str], data: bytes = b"") -> Any:
@@ -124,7 +130,7 @@ class HttpClient:
         body = _WholeBody(data) if data or method == "POST" else None
         sent = agent.request(method.encode(), self._origin + path.encode("ascii"), fields, body)
         try:
-            response = yield sent.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
+            response = yield self.times.bound(sent)
         except Exception as error:
             self.distrust()
             raise self._unanswered(error) from None
@@ -159,7 +165,7 @@ class HttpClient:
         reader = _AnswerReader()
         response.deliverBody(reader)
         try:
-            body = yield reader.done.addTimeout(REQUEST_TIMEOUT, self._runtime.clock)
+            body = yield reader.done.addTimeout(self.times.limit, self._runtime.clock)
         except Exception as error:
             self.distrust()
             why = in_words(error, "it isn't whole")

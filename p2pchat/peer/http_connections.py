@@ -28,12 +28,12 @@ from p2pchat.peer.address_turns import AddressTurns
 from p2pchat.peer.connector import Connector
 from p2pchat.peer.http_meter import HttpMeter
 from p2pchat.peer.registry_location import RegistryLocation
+from p2pchat.peer.request_times import RequestTimes
 from p2pchat.peer.resolver import Resolver
 from p2pchat.peer.tls import ServerTls
 from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import readable_ip
 
-CONNECT_TIMEOUT = 5.0  # seconds for each address
 LOOK_AGAIN = 60.0  # seconds; names are moved with a time to live of minutes
 
 
@@ -43,6 +43,7 @@ class HttpConnections:
     The connections to one server.
 
     :ivar location: told of each connection, before anything is sent; may refuse it.
+    :ivar times: how long connections may take; told what they did.
     :ivar trust_root: who may have signed its certificate (:class:`p2pchat.peer.tls.ServerTls`).
     :ivar kept: makes requests, over connections that are kept.
     :ivar streams: makes requests whose connections are theirs alone.
@@ -50,13 +51,13 @@ class HttpConnections:
 
     _runtime: Runtime
     location: RegistryLocation
+    times: RequestTimes
     trust_root: Any = None
     kept: Agent = attrs.field(init=False)
     streams: Agent = attrs.field(init=False)
     _pool: HTTPConnectionPool = attrs.field(init=False)
     _resolver: Resolver = attrs.field(init=False)
     _turns: AddressTurns = attrs.field(init=False)
-    _connector: Connector = attrs.field(init=False)
     _kept_open: set[HttpMeter] = attrs.Factory(set)
     _streams_open: set[HttpMeter] = attrs.Factory(set)
     _elsewhere: set[HttpMeter] = attrs.Factory(set)  # of those that are kept
@@ -67,7 +68,6 @@ class HttpConnections:
     def __attrs_post_init__(self) -> None:
         reactor = self._runtime.reactor
         self._turns = AddressTurns(self._runtime.clock.seconds)
-        self._connector = Connector(self._runtime, CONNECT_TIMEOUT, self._turns)
         self._resolver = Resolver(self._runtime)
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         unkept = HTTPConnectionPool(reactor, persistent=False)
@@ -80,7 +80,8 @@ class HttpConnections:
         scheme = uri.scheme.decode("ascii")
         self._name = uri.host.decode("ascii").strip("[]")
         self._is_proxied = self._runtime.proxy_for(scheme, self._name) is not None
-        endpoint = self._connector.endpoint(scheme, self._name, uri.port)
+        connector = Connector(self._runtime, self.times.connect_limit, self._turns)
+        endpoint = connector.endpoint(scheme, self._name, uri.port)
         tls = None
         if uri.scheme == b"https":
             tls = ServerTls(self._name, self._runtime.wall_time, self.trust_root)
@@ -90,7 +91,7 @@ class HttpConnections:
             lambda meter: self._opened(meter, meters),
             lambda meter: self._closed(meter, meters),
         )
-        return _MeteredEndpoint(endpoint, meter, tls, self._runtime)
+        return _MeteredEndpoint(endpoint, meter, tls, self._runtime, self.times)
 
     def _opened(self, meter: HttpMeter, meters: set[HttpMeter]) -> str:
         meters.add(meter)
@@ -167,6 +168,7 @@ class _MeteredEndpoint:
     _meter: Any
     _tls: ServerTls | None
     _runtime: Runtime
+    _times: RequestTimes
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
         """See `IStreamClientEndpoint`."""
@@ -174,9 +176,19 @@ class _MeteredEndpoint:
         factory.noisy = metered.noisy = False
         metered.protocol = self._meter
         if self._tls is None:
-            plain: Deferred[Any] = self._endpoint.connect(metered)
-            return plain.addCallback(lambda meter: meter.admit())
+            return self._timed(metered).addCallback(lambda meter: meter.admit())
         wrapped = TLSMemoryBIOFactory(self._tls, True, metered, clock=self._runtime.clock)
         wrapped.noisy = False
-        secure: Deferred[Any] = self._endpoint.connect(wrapped)
+        secure = self._timed(wrapped)
         return secure.addCallback(lambda below: below.wrappedProtocol.admit())
+
+    def _timed(self, factory: Any) -> Deferred[Any]:
+        """Connect, and note what that took; TLS shakes hands only after it."""
+        began = self._runtime.clock.seconds()
+
+        def connected(protocol: Any) -> Any:
+            self._times.connected(began)
+            return protocol
+
+        connecting: Deferred[Any] = self._endpoint.connect(factory)
+        return connecting.addCallbacks(connected, self._times.not_connected, errbackArgs=(began,))

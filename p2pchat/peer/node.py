@@ -39,6 +39,7 @@ from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings
 from p2pchat.peer.signaling import (
     DocumentReceived,
+    OfferDelivered,
     PeerRecord,
     RelaysOffered,
     SignalingAvailable,
@@ -54,7 +55,13 @@ from p2pchat.session.endpoint import Endpoint, EndpointEvent, HeartbeatChanged
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.qh3_connection import KEY_EXCHANGES, QUANTUM_SAFE
 from p2pchat.session.quic import warm_up
-from p2pchat.session.stages import DocumentReady, PathFailed, PathLearned, SessionContext
+from p2pchat.session.stages import (
+    DocumentReady,
+    PathFailed,
+    PathLearned,
+    SessionContext,
+    SignalingDoubted,
+)
 from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
@@ -122,6 +129,7 @@ class Node:
             lambda now: now + (self._signaling.now() - clock.seconds()),
             random_bytes,
             QUANTUM_SAFE if settings.requires_pq else KEY_EXCHANGES,
+            self._signaling.rtt,
         )
         return Endpoint(context, settings.accept, settings.heartbeat, profile.contacts.__getitem__)
 
@@ -219,7 +227,7 @@ class Node:
                 self._signaling.send(peer_id, body)
             case PathLearned(peer_id, hint):
                 self._keep(lambda: self._people.contacts.remember_path(peer_id, hint))
-            case PathFailed():  # a NAT that rebooted has cut the event stream, too
+            case PathFailed() | SignalingDoubted():  # a NAT's reboot cuts the event stream, too
                 self._refresh_signaling()
             case HeartbeatChanged(interval):
                 self._heartbeat.interval = interval
@@ -426,6 +434,10 @@ class Node:
             case DocumentReceived(author, body):
                 with self._adapter.driver as now:
                     self._endpoint.receive_document(author, body, now)
+            case OfferDelivered(peer_id, attempt):
+                if (session := self._endpoint.sessions.get(peer_id)) is not None:
+                    with self._adapter.driver as now:
+                        session.delivered(attempt, now)
             case Undeliverable(peer_id, document) if not self._stopping:
                 if (session := self._endpoint.sessions.get(peer_id)) is not None:
                     with self._adapter.driver as now:

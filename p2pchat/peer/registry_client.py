@@ -109,6 +109,11 @@ class RegistryClient:
         """How near the registry is: it may name servers that are as near, and none nearer."""
         return self._location.scope
 
+    @property
+    def rtt(self) -> float:
+        """The smoothed round-trip time to the registry in seconds, 0 while unknown."""
+        return self._http.times.trips.smoothed
+
     def now(self) -> float:
         """Return seconds since 1970 by the clock that the registry goes by."""
         return self._clock.now()

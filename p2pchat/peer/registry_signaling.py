@@ -73,6 +73,10 @@ class RegistrySignaling:
         """See :class:`ISignaling`."""
         return self._client.now()
 
+    def rtt(self) -> float:
+        """See :class:`ISignaling`."""
+        return self._client.rtt
+
     # -- life
 
     def start(self, context: SignalingContext) -> None:

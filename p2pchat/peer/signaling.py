@@ -25,12 +25,13 @@ from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.gate import Gate
 from p2pchat.peer.sealing_keys import SealingKeys
-from p2pchat.session.call import DeliveryFailure
+from p2pchat.session.call_events import DeliveryFailure
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     MAX_LABEL,
     Label,
+    Offer,
     PeerDocument,
     Registration,
 )
@@ -118,6 +119,14 @@ class DocumentReceived:
 
 
 @attrs.frozen
+class OfferDelivered:
+    """An offer of ours was taken for its reader; ``session`` names its attempt."""
+
+    peer_id: str
+    session: str
+
+
+@attrs.frozen
 class Undeliverable:
     """A document of ours that no way could deliver, and what the first one said of it."""
 
@@ -126,7 +135,13 @@ class Undeliverable:
 
 
 SignalingEvent = (
-    SignalingAvailable | RelaysOffered | SignalingLost | DocumentReceived | Undeliverable | Trouble
+    SignalingAvailable
+    | RelaysOffered
+    | SignalingLost
+    | DocumentReceived
+    | OfferDelivered
+    | Undeliverable
+    | Trouble
 )
 
 
@@ -184,6 +199,10 @@ class SignalingGroup:
     def now(self) -> float:
         """Return seconds since 1970, by the clock of the first member."""
         return self._members[0].now()
+
+    def rtt(self) -> float:
+        """Return the seconds of a round trip by the slowest member of use, 0 while unknown."""
+        return max(one.rtt() for one in self._usable())
 
     # -- life
 
@@ -305,7 +324,10 @@ class SignalingGroup:
         errors: list[RegistryError] = []
         for one in self._ways(peer_id):
             try:
-                return (yield one.send(peer_id, body))
+                yield one.send(peer_id, body)
+                if isinstance(body, Offer):
+                    self._context.receive(OfferDelivered(peer_id, body.session))
+                return
             except RegistryError as error:
                 errors.append(error)
         reason, explanation = errors[0].reason, str(errors[0])

@@ -11,7 +11,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             ├── stages ── the table of stages, and the values that leave a session
             ├── path_loss ── whether a path is lost, or has only become slow
             ├── approval ── whose yes a call has
-            ├── call ── offers, ringing, refusals, retries
+            ├── call ── offers, ringing, refusals, retries; call_events, what it says
             ├── live_link ── the link of now over the path of now
             │     ├── link ── QUIC and the proof of who is there; flight, link_clock
             │     │     ├── quic ── one connection; qh3_connection, quic_secrets

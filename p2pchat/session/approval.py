@@ -15,6 +15,7 @@ import attrs
 
 RETURN_PATIENCE = 3600.0  # seconds; a laptop that sleeps through lunch comes back
 RETRY_PATIENCE = 15.0  # seconds; the longest pause between two attempts is 8, and two trips more
+RETRY_TRIPS = 3  # times that a document and its answer take, beside
 
 
 class AcceptPolicy(Enum):
@@ -82,9 +83,9 @@ class Approval:
         elif self.by is By.PERSON:
             self.by = By.POLICY
 
-    def await_retry(self, now: float) -> None:
+    def await_retry(self, now: float, patience: float = RETRY_PATIENCE) -> None:
         """An attempt of theirs failed; the next one of the same call needs no new yes."""
-        self._until = now + RETRY_PATIENCE
+        self._until = now + patience
 
     def holds(self, now: float) -> bool:
         """Tell whether an offer needs no yes."""

@@ -16,8 +16,10 @@ A call: offers and answers, ringing, refusals and retries, until there is a path
 each method.  What a stage has no entry for is ignored: a document that comes late or twice, a
 person who accepts what was taken back meanwhile, an answer to an offer of theirs.
 
-A call owns one :class:`p2pchat.traversal.attempt.Attempt` at a time; each offer begins a new one,
-and documents of another one are ignored.
+A call owns one :class:`p2pchat.traversal.attempt.Attempt` at a time; documents of another one are
+ignored.  An offer that gets no answer in time is repeated, and its attempt goes on: an answer that
+comes late is as good, and who has answered already answers again.  An attempt that found no path is
+followed by a new one.
 
 Documents come in verified.  They leave as :class:`SendDocument`, in order with all other events;
 signing and delivery are for whoever takes them.
@@ -33,13 +35,26 @@ import attrs
 
 from p2pchat.errors import HandshakeRefused
 from p2pchat.identity.exchange import PeerIds
+from p2pchat.session.call_events import (
+    Agreed,
+    AttemptBegan,
+    CallEnded,
+    CallEvent,
+    ChecksBegan,
+    DeliveryFailure,
+    PathReady,
+    PeerRings,
+    SendDocument,
+    StreamDoubted,
+)
 from p2pchat.session.qh3_connection import DATAGRAM_SIZE
 from p2pchat.session.retry_after import RetryAfter
 from p2pchat.traversal.agent import Agent
-from p2pchat.traversal.attempt import Attempt, extended
+from p2pchat.traversal.attempt import MAX_REPEATS, Attempt, extended
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.report import AttemptReport
+from p2pchat.traversal.round_trips import bounded
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
     Answer,
@@ -52,102 +67,14 @@ from p2pchat.wire.documents import (
     Ringing,
 )
 
-ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry
+ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry, ...
+ANSWER_TRIPS, LONGEST_ANSWER = 4, 30.0  # ... or so many of our round trips to it; seconds at most
+RENEWAL_TRIPS = 6  # round trips that registering anew and a new event stream take, over TLS
 RING_TIMEOUT = 90.0  # seconds for a person to decide
 PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
-ANSWER_PAUSE = 1.0  # seconds before an answer is sent again whose reader wasn't there
+ANSWER_PAUSE = 1.0  # seconds before an answer is sent again whose reader wasn't there, at least
 MAX_ANSWERS = 2  # times that it is sent again: an event stream is renewed within that
 MAX_REPORTS = 10  # attempts that are reported; the oldest go
-
-
-@attrs.frozen
-class DeliveryFailure:
-    """
-    A document that the registry didn't deliver, and what it said of that.
-
-    :ivar reason: the registry's word, such as ``peer-offline``.
-    :ivar explanation: a sentence for the person.
-    :ivar retry_after: seconds after which it wants to be asked again, if it said so.
-    """
-
-    body: PeerDocument
-    reason: str
-    explanation: str
-    retry_after: float | None = None
-
-
-@attrs.frozen
-class SendDocument:
-    """A document is to be signed and delivered."""
-
-    body: PeerDocument
-
-
-@attrs.frozen
-class AttemptBegan:
-    """An offer goes out."""
-
-    attempt: int
-
-
-@attrs.frozen
-class PeerRings:
-    """The other side is asking its person."""
-
-
-@attrs.frozen
-class ChecksBegan:
-    """Checks go out to these addresses of the other side."""
-
-    addresses: tuple[str, ...]
-
-
-@attrs.frozen
-class Agreed:
-    """
-    Both descriptions are there: :meth:`Call.check` is to follow, with our flight of a new link.
-
-    :ivar session: the name of the link that is to be made, unless ``continues``.
-    :ivar secret: for its handshake.
-    :ivar continues: whether both sides still hold the link that the offer named.
-    :ivar dials: whether our side makes the link's first flight: the answering side does.
-    :ivar flight: the other side's, if that made it.
-    """
-
-    session: str
-    secret: bytes = attrs.field(repr=False)
-    continues: bool
-    dials: bool
-    flight: tuple[bytes, ...]
-
-
-@attrs.frozen
-class PathReady:
-    """
-    The checks found a path.
-
-    :ivar session: the name of the link that was to be made, unless ``continues``.
-    """
-
-    session: str
-    path: Path
-    continues: bool
-
-
-@attrs.frozen
-class CallEnded:
-    """
-    The call ended without a path.
-
-    :ivar reason: a word of :class:`p2pchat.events.CallFailed`.
-    :ivar explanation: a sentence for the person.
-    """
-
-    reason: str
-    explanation: str
-
-
-CallEvent = SendDocument | AttemptBegan | PeerRings | Agreed | ChecksBegan | PathReady | CallEnded
 
 
 # Reasons that a refusal of the other side may give.  Any other one is read as "declined": a peer
@@ -175,6 +102,7 @@ _OUR_REFUSALS = {
     "no-handshake": HandshakeRefused.sentence(),
 }
 _NO_PATH = ("no-path", "no check got through")
+_NO_ANSWER = "their program didn't answer the offer"
 
 
 class Direction(Enum):
@@ -212,6 +140,7 @@ class Call:
     :ivar began: the time that the milliseconds of reports count from.
     :ivar hint: how this peer was reached last.
     :ivar has_priority: whether the peer is a contact, or our person called or accepted it.
+    :ivar rtt: returns the seconds of a round trip to the registry, 0 while unknown.
     :ivar direction: ``None`` while it is idle.
     :ivar continues: whether both sides still hold the link.
     """
@@ -226,6 +155,7 @@ class Call:
     began: float = 0.0
     hint: PathHint | None = None
     has_priority: bool = False
+    rtt: Callable[[], float] = lambda: 0.0
     direction: Direction | None = None
     stage: CallStage = CallStage.IDLE
     continues: bool = False
@@ -234,6 +164,11 @@ class Call:
     _offered: Description | None = None  # theirs
     _flight: bytes = b""  # of our answer
     _answers: int = 0  # times that our answer was sent
+    _sent_at: float = 0.0  # our offer, or our answer
+    _is_delivered: bool = False  # our offer
+    _has_doubted: bool = False  # the event stream
+    _refusal: Refusal | None = None  # of their offer
+    _ended_for: str = ""
     _deadline: float | None = None
     _retry_after: RetryAfter = attrs.Factory(  # with the registry
         lambda self: RetryAfter(self._random_bytes), takes_self=True
@@ -253,6 +188,11 @@ class Call:
     def session(self) -> str:
         """The name of the current attempt, "" while idle."""
         return "" if self._attempt is None else self._attempt.session
+
+    @property
+    def trip(self) -> float:
+        """Seconds that a document and its answer take over the registry, 0 while unknown."""
+        return 0.0 if self._attempt is None else self._attempt.trip
 
     @property
     def ufrag(self) -> str:
@@ -287,9 +227,13 @@ class Call:
     # -- inputs
 
     def call(self, now: float) -> None:
-        """Make an offer, the first or the next."""
-        self._begin(Direction.OUTGOING, self._random_bytes(16).hex(), now)
-        self.stage, self._deadline = CallStage.OFFERING, now + ANSWER_TIMEOUT
+        """Make an offer, the first or the next, or repeat the one that waits for its answer."""
+        if self._attempt is None or self._attempt.is_over:
+            self._begin(Direction.OUTGOING, self._random_bytes(16).hex(), now)
+        else:
+            self._number += 1
+        self.stage, self._deadline = CallStage.OFFERING, now + self._answer_time(0.0)
+        self._sent_at, self._is_delivered = now, False
         self.agent.prepare(now)
         self._send_offer()
         self._events.append(AttemptBegan(self._number))
@@ -298,6 +242,13 @@ class Call:
         """Take an offer; :meth:`ask` or :meth:`accept` is to follow."""
         self._begin(Direction.INCOMING, offer.session, now)
         self.stage, self._offered = CallStage.OFFERED, offer.description
+
+    def offered_again(self, offer: Offer, now: float) -> None:
+        """Take the same offer once more: what answered it may be lost."""
+        if self.stage is CallStage.ENDED and self._refusal is not None:
+            self._send(self._refusal)
+        else:
+            self._take(Call.offered_again, offer, now)
 
     def ask(self, now: float) -> None:
         """Send RINGING and wait for :meth:`accept` or :meth:`cancel`."""
@@ -340,6 +291,11 @@ class Call:
         """
         if body.session == self.session:
             self._take(type(body), body, now)
+
+    def delivered(self, session: str, now: float) -> None:
+        """Take word that the registry took our offer."""
+        if session == self.session:
+            self._take(Call.delivered, now)
 
     def undeliverable(self, document: DeliveryFailure, now: float) -> None:
         """Take word that the registry didn't deliver a document of ours."""
@@ -396,7 +352,8 @@ class Call:
     def _begin(self, direction: Direction, session: str, now: float) -> None:
         offers = direction is Direction.OUTGOING
         self._attempt = Attempt(
-            self.agent, self.peer_ids, session, offers, now, self.hint, self._random_bytes
+            *(self.agent, self.peer_ids, session, offers, now, self.hint, self._random_bytes),
+            self.rtt(),
         )
         self.direction, self._number = direction, self._number + 1
 
@@ -411,7 +368,8 @@ class Call:
         starts = range(0, len(flight), DATAGRAM_SIZE)
         datagrams = tuple(flight[start : start + DATAGRAM_SIZE] for start in starts)
         secret, dials = self.attempt.handshake_secret, not self.is_outgoing
-        self._events.append(Agreed(self.session, secret, self.continues, dials, datagrams))
+        trip = self.attempt.trip
+        self._events.append(Agreed(self.session, secret, self.continues, dials, datagrams, trip))
         addresses = dict.fromkeys(format_address(one.address) for one in theirs.candidates)
         self._events.append(ChecksBegan(tuple(addresses)))
 
@@ -431,7 +389,9 @@ class Call:
         self._events.append(PathReady(self.session, path, self.continues))
 
     def _cancel(self, reason: str, detail: str) -> None:
-        self._send(Refusal(self.session, reason, detail))
+        refusal = Refusal(self.session, reason, detail)
+        self._refusal = None if self.is_outgoing else refusal
+        self._send(refusal)
         self._abandon(_OUR_REFUSALS.get(reason, reason), CallStage.ENDED)
 
     def _expire(self, _now: float) -> None:
@@ -440,6 +400,7 @@ class Call:
         self._end("no-answer", f"nobody answered within {RING_TIMEOUT:.0f} seconds")
 
     def _end(self, reason: str, explanation: str) -> None:
+        self._ended_for = reason
         self._abandon(explanation, CallStage.ENDED)
         self._events.append(CallEnded(reason, explanation))
 
@@ -461,12 +422,39 @@ class Call:
     def _answered(self, answer: Answer, _now: float) -> None:
         self._agree(answer.description, answer.flight)
 
+    def _answered_late(self, answer: Answer, now: float) -> None:
+        if not self.attempt.is_over:
+            self._answered(answer, now)
+
+    def _rings_late(self, ringing: Ringing, now: float) -> None:
+        if not self.attempt.is_over:
+            self._ringing(ringing, now)
+
+    def _answer_time(self, taken: float) -> float:
+        """Return the seconds from the offer for its answer; it took ``taken`` to be delivered."""
+        trip = max(self.rtt(), taken)
+        return bounded(ANSWER_TIMEOUT, ANSWER_TRIPS * trip, LONGEST_ANSWER)
+
+    def _offer_delivered(self, now: float) -> None:
+        self._is_delivered = True
+        wanted = self._sent_at + self._answer_time(now - self._sent_at)
+        self._deadline = max(wanted, self._deadline or 0.0)
+
     def _check_answer(self, flight: tuple[bytes, ...], now: float) -> None:
         self.attempt.begin(self.has_priority, flight, now)
         self._send(Candidates(self.session, (), True))
 
     def _unanswered(self, now: float) -> None:
-        self._retry("no-answer", "their program didn't answer the offer", now)
+        """
+        Make the same offer again.
+
+        That the registry took it shows that the fault is a dead event stream, theirs or ours; ours
+        is renewed, once, before the offer goes out again, or they get the blame.
+        """
+        self._retry("no-answer", _NO_ANSWER, now, goes_on=True)
+        if self.stage is CallStage.PAUSING and self._is_delivered and not self._has_doubted:
+            self._has_doubted = True
+            self._events.append(StreamDoubted())
 
     def _refused(self, refusal: Refusal, _now: float, sentence: str = "") -> None:
         word = refusal.reason if refusal.reason in _REFUSALS else _OTHER_REFUSAL
@@ -491,11 +479,22 @@ class Call:
     def _try_again(self, now: float) -> None:
         self._retry(*_NO_PATH, now)
 
-    def _retry(self, reason: str, explanation: str, now: float, final: bool = False) -> None:
+    def _retry(
+        self,
+        reason: str,
+        explanation: str,
+        now: float,
+        final: bool = False,
+        goes_on: bool = False,
+    ) -> None:
+        """Make another offer after a pause; ``goes_on``: the same one."""
         if final or self._number >= self.attempts:
             self._end(reason, explanation)
             return
-        self._abandon(explanation, CallStage.PAUSING)
+        if goes_on:
+            self.stage = CallStage.PAUSING
+        else:
+            self._abandon(explanation, CallStage.PAUSING)
         pause = PAUSES[min(self._number, len(PAUSES)) - 1]
         self._deadline = self._retry_after.earliest(now + pause)
 
@@ -504,6 +503,22 @@ class Call:
         self.handle_timer(now)
 
     # -- steps of an incoming call
+
+    @property
+    def lacked_path(self) -> bool:
+        """Whether it ended because no check got through; the same offer may be taken again."""
+        return self.stage is CallStage.ENDED and self._ended_for == _NO_PATH[0]
+
+    def _wait_again(self, offer: Offer, now: float) -> None:
+        self._extend_offer(_candidates_of(offer), now)
+        if self._deadline is not None:  # our person is asked
+            self._send(Ringing(self.session))
+
+    def _answer_again(self, offer: Offer, now: float) -> None:
+        self._add_candidates(_candidates_of(offer), now)
+        if now - self._sent_at >= ANSWER_PAUSE and self._answers < MAX_REPEATS:
+            self.attempt.prolong(now)
+            self._send_answer(now)
 
     def _ask(self, now: float) -> None:
         self._send(Ringing(self.session))
@@ -523,8 +538,8 @@ class Call:
         self._flight = b"".join(flight)
         self._send_answer(now)
 
-    def _send_answer(self, _now: float) -> None:
-        self._answers, self._deadline = self._answers + 1, None
+    def _send_answer(self, now: float) -> None:
+        self._answers, self._deadline, self._sent_at = self._answers + 1, None, now
         link = self.held_link if self.continues else ""
         description = self.attempt.describe(self.username, link)
         self._send(Answer(self.session, description, self._flight))
@@ -536,7 +551,7 @@ class Call:
         if self._answers > MAX_ANSWERS:
             self._end("peer-offline", "they are gone: their program has left the registry")
         else:
-            self._deadline = now + ANSWER_PAUSE
+            self._deadline = now + max(ANSWER_PAUSE, self.attempt.trip)
 
     def _taken_back(self, refusal: Refusal, now: float) -> None:
         if refusal.reason == "no-handshake":  # the caller has our first flight, and can't use it
@@ -546,6 +561,11 @@ class Call:
 
     def _fail(self, _now: float) -> None:
         self._end(*_NO_PATH)
+
+
+def _candidates_of(offer: Offer) -> Candidates:
+    """Return what a repeated offer may have that the first had not."""
+    return Candidates(offer.session, offer.description.candidates, False, offer.description.nat)
 
 
 # For each stage: what may happen, a document that comes or a method that is called, and the step
@@ -562,7 +582,7 @@ _ACTIONS: Mapping[tuple[Direction | None, CallStage], _Row] = {
         Answer: Call._answered, Ringing: Call._ringing, Refusal: Call._refused,
         Call.repeat: Call._send_offer, Call.candidates_changed: Call._update,
         Call.undeliverable: Call._offer_undelivered, Call.handle_timer: Call._unanswered,
-        Call.cancel: Call._cancel,
+        Call.delivered: Call._offer_delivered, Call.cancel: Call._cancel,
     },
     (Direction.OUTGOING, CallStage.RINGING): {
         Answer: Call._answered, Ringing: Call._ringing, Refusal: Call._refused,
@@ -577,18 +597,21 @@ _ACTIONS: Mapping[tuple[Direction | None, CallStage], _Row] = {
     },
     # A refusal or the registry's word may come after its attempt was given up; it counts then, too.
     (Direction.OUTGOING, CallStage.PAUSING): {
+        Answer: Call._answered_late, Ringing: Call._rings_late,
         Refusal: Call._refused, Call.undeliverable: Call._offer_undelivered,
         Call.hurry: Call._hurry, Call.handle_timer: Call.call, Call.cancel: Call._cancel,
     },
     (Direction.OUTGOING, CallStage.SETTLED): _SETTLED,
     (Direction.INCOMING, CallStage.OFFERED): {
         Candidates: Call._extend_offer, Refusal: Call._taken_back,
+        Call.offered_again: Call._wait_again,
         Call.ask: Call._ask, Call.accept: Call._accept, Call.handle_timer: Call._expire,
         Call.cancel: Call._cancel,
     },
     (Direction.INCOMING, CallStage.CHECKING): {
         Candidates: Call._add_candidates, Refusal: Call._taken_back,
         Call.check: Call._check_offer, Call.candidates_changed: Call._update,
+        Call.offered_again: Call._answer_again,
         Call.path_found: Call._settle, Call.round_failed: Call._fail,
         Call.undeliverable: Call._answer_undelivered, Call.handle_timer: Call._send_answer,
         Call.cancel: Call._cancel,

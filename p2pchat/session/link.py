@@ -44,6 +44,7 @@ from p2pchat.session.link_clock import LinkClock
 from p2pchat.session.qh3_connection import DATAGRAM_SIZE, KEY_EXCHANGES
 from p2pchat.session.renewal import Renewal, RenewalStage
 from p2pchat.traversal.earliest import earliest
+from p2pchat.traversal.round_trips import bounded
 from p2pchat.wire import messages
 from p2pchat.wire.framing import FrameReader, encode_frame
 
@@ -57,9 +58,8 @@ OVERHEAD = 64  # bytes that each piece that is held costs beside its own
 FIRST_FLIGHT = 4 * DATAGRAM_SIZE  # bytes of the waiting side's, to addresses unproven
 FIRST_KEYS = 1.0  # seconds from the first update of the keys to the second
 KEYS = 3600.0  # seconds that traffic keys are used; whoever finds one reads no more than that
-PROOF_DEADLINE = (
-    10.0  # seconds from start(), and from the first path; four round trips on a bad satellite link
-)
+PROOF_DEADLINE = 10.0  # seconds from start(), and from the first path, where trips are short
+PROOF_TRIPS, LONGEST_PROOF = 4, 40.0  # that it takes where they aren't; seconds at most
 
 
 class LinkState(Enum):
@@ -114,6 +114,7 @@ class Link:
     :ivar key_exchanges: those that are taken.
     :ivar rtt: of the path in seconds, 0 while unknown; sets the first retransmissions' time.
     :ivar size: bytes of datagrams that the path of now is proved to carry.
+    :ivar trip: seconds that a document and its answer take, for what comes before a path.
     """
 
     identity: Identity
@@ -126,6 +127,7 @@ class Link:
     size: int = DATAGRAM_SIZE
     writes_early: bool = False
     key_exchanges: tuple[str, ...] = KEY_EXCHANGES
+    trip: float = 0.0
     state: LinkState = LinkState.PROVING
     _connection: quic.QuicConnection | None = None
     _flight: Flight = attrs.Factory(Flight)
@@ -151,7 +153,7 @@ class Link:
 
     def start(self, now: float) -> None:
         """Begin: the dialing side makes its first flight, the other waits for it."""
-        self._deadline = now + PROOF_DEADLINE
+        self._deadline = now + bounded(PROOF_DEADLINE, PROOF_TRIPS * self.trip, LONGEST_PROOF)
         if self.dials:
             self._connection = quic.dial(self.secret, self._time(now), self.rtt, self.key_exchanges)
         else:
@@ -322,7 +324,7 @@ class Link:
         if self.state is LinkState.OPEN:
             self._clock.go_on(now, self.rtt)
         elif not self._has_path:
-            self._deadline = now + PROOF_DEADLINE
+            self._deadline = now + bounded(PROOF_DEADLINE, PROOF_TRIPS * self.rtt, LONGEST_PROOF)
         self._has_path, self._allowance = True, None
         self._flight.send_again()
         self._may_probe()

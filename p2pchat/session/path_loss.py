@@ -52,12 +52,7 @@ class PathLoss:
         self._spared += 1
         return (has_heard or now < self._slow_until) and self._spared <= SPARED
 
-    def begin(self, reason: str, now: float) -> None:
-        """The path is lost for certain."""
-        self._reason, self._since, self.due = reason, now, now
-        self.confirm()
-
-    def begin_quietly(self, reason: str, rtt: float, was_busy: bool, now: float) -> None:
+    def begin(self, reason: str, rtt: float, was_busy: bool, now: float) -> None:
         """
         The path is lost, unless answers take long.
 

@@ -26,22 +26,25 @@ import attrs
 
 from p2pchat import events
 from p2pchat.errors import HandshakeRefused, P2PChatError, ProofFailed, RemoteProtocolError
-from p2pchat.session import call as calls
+from p2pchat.session import call_events as calls
 from p2pchat.session import control
 from p2pchat.session import conversation as talk
-from p2pchat.session.approval import RETRY_PATIENCE, By
-from p2pchat.session.call import Call, DeliveryFailure
+from p2pchat.session.approval import RETRY_PATIENCE, RETRY_TRIPS, By
+from p2pchat.session.call import Call, CallStage
+from p2pchat.session.call_events import DeliveryFailure
 from p2pchat.session.connection_log import describe_unfit
-from p2pchat.session.link import Link, LinkEnded, LinkStalled
+from p2pchat.session.link import LinkEnded, LinkStalled
 from p2pchat.session.live_link import ProbeWanted, RuleBroken, StreamRefused
 from p2pchat.session.path_loss import BUSY
 from p2pchat.session.session_path import SessionPath
 from p2pchat.session.stages import (
     GOODBYE,
+    RENEWED,
     TRANSITIONS,
     DocumentReady,
     PathFailed,
     SessionOutcome,
+    SignalingDoubted,
     Stage,
     lingering,
 )
@@ -151,8 +154,9 @@ class PeerSession(SessionPath):
 
     def _offered(self, offer: Offer, accept: bool, now: float) -> None:
         running = self._call
-        if running.session == offer.session:
-            return  # delivered twice
+        if running.session == offer.session and not running.lacked_path:
+            running.offered_again(offer, now)
+            return
         if self._ours_counts(running, offer, now):
             running.repeat()
             return
@@ -178,7 +182,7 @@ class PeerSession(SessionPath):
         if running.is_over:  # who has taken ours since would name its link
             is_under_way = self.stage in {Stage.CALLING, Stage.OPEN}
             return is_under_way and now < self._crossing_until and not offer.description.link
-        return running.stage is not calls.CallStage.PAUSING
+        return running.stage is not CallStage.PAUSING
 
     def _refuse_for_want_of_room(self, offer: Offer, now: float) -> None:
         """Say busy; of an offer before it, which this one replaces, nothing is left."""
@@ -230,6 +234,11 @@ class PeerSession(SessionPath):
             else:
                 self._tell_end("not-proved", str(error))
                 self._end(str(error), now)
+
+    def delivered(self, session: str, now: float) -> None:
+        """The registry took an offer of ours."""
+        self._call.delivered(session, now)
+        self._drain(now)
 
     def undeliverable(self, document: DeliveryFailure, now: float) -> None:
         """The registry didn't deliver a document of ours."""
@@ -338,11 +347,10 @@ class PeerSession(SessionPath):
     def _time_is_up(self, now: float) -> None:
         """The patience of a stage has ended."""
         if self.stage is Stage.CLOSING:
+            self.conversation.skip_lines()  # DISCONNECT goes out as the link is closed
             if self._has_said_all or self._calls_again or not self.link.control.is_leaving:
-                self.conversation.skip_lines()  # DISCONNECT goes out as the link is closed
                 self._left(now)
             else:
-                self.conversation.skip_lines()
                 self._has_said_all, self._until = True, now + GOODBYE
         elif self.stage is Stage.AWAITING_RETRY and self._failure is not None:
             self._tell_end(*self._failure)
@@ -422,6 +430,9 @@ class PeerSession(SessionPath):
                 self.log.happened(events.Checking, addresses)
             case calls.Agreed():
                 self._agreed(event, now)
+            case calls.StreamDoubted():
+                self.log.note(RENEWED, now)
+                self._events.append(SignalingDoubted(self.peer_id))
             case calls.PathReady():
                 self._path_ready(event, now)
             case calls.CallEnded(reason, explanation):
@@ -523,14 +534,7 @@ class PeerSession(SessionPath):
         """Make the link, unless ours goes on, and let its flight go where it may."""
         flight: tuple[bytes, ...] = ()
         if not agreed.continues:
-            context = self._context
-            link = Link(
-                *(context.identity, self.peer_id, context.certificate),
-                *(agreed.secret, agreed.dials, context.random_bytes),
-                writes_early=not agreed.dials,  # who called knows whose first flight it has
-                key_exchanges=context.key_exchanges,
-            )
-            self.link.begin(link, agreed.session, now)
+            self.link.begin(self._new_link(agreed), agreed.session, now)
             flight = self.link.first_flight(agreed.flight, now)
         self._call.check(flight, now)
 
@@ -570,11 +574,10 @@ class PeerSession(SessionPath):
             return
         if self.stage is Stage.OPEN:
             self._enter(Stage.RESCUING, now + RESCUE_PATIENCE)
+            was_busy = self.link.idle.has_heard(now - BUSY)
+            self._loss.begin(explanation, self.rtt, was_busy, now)
             if is_certain:
-                self._loss.begin(explanation, now)
-            else:
-                was_busy = self.link.idle.has_heard(now - BUSY)
-                self._loss.begin_quietly(explanation, self.rtt, was_busy, now)
+                self._loss.confirm()
             self._events.append(PathFailed(self.peer_id))
             self.link.idle.lost(now)
         self.log.note(explanation, now)
@@ -608,8 +611,9 @@ class PeerSession(SessionPath):
             if not self._call.is_over:
                 self._call.withdraw()
             self._release(reason, now)
-            self.approval.await_retry(now)
-            self._enter(Stage.AWAITING_RETRY, now + RETRY_PATIENCE)
+            patience = RETRY_PATIENCE + RETRY_TRIPS * self._call.trip
+            self.approval.await_retry(now, patience)
+            self._enter(Stage.AWAITING_RETRY, now + patience)
             self._failure = (reason, explanation, summary)
         else:
             self._tell_end(reason, explanation, summary)

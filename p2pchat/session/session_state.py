@@ -15,10 +15,12 @@ from p2pchat.identity.exchange import PeerIds
 from p2pchat.identity.keys import peer_id_octets
 from p2pchat.session.approval import Approval
 from p2pchat.session.call import Call, CallStage
+from p2pchat.session.call_events import Agreed
 from p2pchat.session.connection_log import ConnectionLog
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
+from p2pchat.session.link import Link
 from p2pchat.session.live_link import LiveLink
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.path_loss import PathLoss
@@ -91,6 +93,18 @@ class SessionState:
             self.log.call_began,
             hint,
             self.approval.has_priority,
+            context.signaling_rtt,
+        )
+
+    def _new_link(self, agreed: Agreed) -> Link:
+        """Return the link that both sides agreed to make."""
+        context = self._context
+        return Link(
+            *(context.identity, self.peer_id, context.certificate),
+            *(agreed.secret, agreed.dials, context.random_bytes),
+            writes_early=not agreed.dials,  # who called knows whose first flight it has
+            key_exchanges=context.key_exchanges,
+            trip=agreed.trip,
         )
 
     # -- what is known of it

@@ -67,6 +67,10 @@ class Stage(Enum):
     CLOSING = "closing"
 
 
+RENEWED = (  # for /why
+    "no answer came to an offer that the registry took: our connection to the registry was "
+    "renewed, in case that it was dead"
+)
 CONVERSING = frozenset({Stage.OPEN, Stage.RESCUING})
 
 TRANSITIONS = {
@@ -129,7 +133,14 @@ class PathFailed:
     peer_id: str
 
 
-SessionOutcome = SessionEvent | DocumentReady | PathLearned | PathFailed
+@attrs.frozen
+class SignalingDoubted:
+    """No answer came to an offer that the registry took: documents may not reach us."""
+
+    peer_id: str
+
+
+SessionOutcome = SessionEvent | DocumentReady | PathLearned | PathFailed | SignalingDoubted
 
 
 @attrs.frozen
@@ -144,6 +155,7 @@ class SessionContext:
     wall_of: Callable[[float], float]  # from the machines' time to seconds since 1970
     random_bytes: Callable[[int], bytes]
     key_exchanges: tuple[str, ...] = KEY_EXCHANGES  # those that are taken on a link
+    signaling_rtt: Callable[[], float] = lambda: 0.0  # seconds; 0 while unknown
 
 
 def lingering(rtt: float) -> float:

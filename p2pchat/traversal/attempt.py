@@ -46,6 +46,7 @@ from p2pchat.wire.documents import (
     Description,
 )
 
+MAX_TRIP = 10.0  # seconds for a document and its answer that count; no network is known as slow
 MAX_REPEATS = 8  # times in an attempt that new addresses of theirs make us send ours again
 
 
@@ -60,6 +61,7 @@ class Attempt:
     :ivar is_offering: whether the offer is ours.
     :ivar began: when the offer was made or received.
     :ivar hint: how this peer was reached last.
+    :ivar rtt: seconds of a round trip from us to the registry, 0 while unknown.
     :ivar ufrag: our username fragment.
     :ivar is_over: whether it has been given up.
     :ivar handshake_secret: for one link, once both descriptions are there; empty before.
@@ -72,6 +74,7 @@ class Attempt:
     began: float
     hint: PathHint | None
     _random_bytes: Callable[[int], bytes]
+    rtt: float = 0.0
     ufrag: str = attrs.Factory(
         lambda self: self.agent.new_ufrag(self.peer_ids.remote), takes_self=True
     )
@@ -96,7 +99,8 @@ class Attempt:
         """Return our side's description, for an offer or answer."""
         self._local = self.agent.candidates()
         key, nat = self._exchange.public_key, self.agent.gathering.traits().words()
-        return Description(username, key, self.ufrag, self._local, link, nat)
+        rtt = int(in_ms(min(self.rtt, MAX_TRIP)))
+        return Description(username, key, self.ufrag, self._local, link, nat, rtt=rtt)
 
     def update(self) -> Candidates:
         """Return the CANDIDATES that follow an offer or answer when our candidates have changed."""
@@ -124,6 +128,17 @@ class Attempt:
         self._credentials = CheckCredentials(self.ufrag, remote.ufrag, secrets.checks)
         self._remote = remote
 
+    @property
+    def trip(self) -> float:
+        """Seconds that a document and its answer take over the registry, 0 while unknown."""
+        theirs = 0 if self._remote is None else self._remote.rtt / 1000
+        return min(self.rtt + theirs, MAX_TRIP)
+
+    def prolong(self, now: float) -> None:
+        """Check for longer: the other side hasn't had our answer yet."""
+        if self._checks is not None:
+            self._checks.prolong(now)
+
     def begin(self, has_priority: bool, flight: tuple[bytes, ...], now: float) -> None:
         """
         Begin to check the other side's candidates.
@@ -144,6 +159,7 @@ class Attempt:
             hint=self.hint,
             has_priority=has_priority,
             peer_id=self.peer_ids.remote,
+            trip=self.trip,
             flight=flight,
         )
 

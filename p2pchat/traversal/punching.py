@@ -87,11 +87,8 @@ LOW_TTL_PHASE = 0.5  # seconds, where the answer comes sooner; then the other si
 FIRST_ROUND = 5.0  # seconds; the most that an attempt's first round takes, where trips are short
 LATER_ROUND = 1.2  # seconds; the most that each later one takes, where trips are short
 LONGEST_ROUND = 30.0  # seconds; round trips that are longer than a third of it are a lost cause
-BACKOFFS = 3  # times that a later round that failed doubles the next, ...
-REMEMBERED = 30.0  # ... seconds for which it does
 LATE = 10.0  # seconds after a check that its answer is taken; the path has it in a queue
-SETTLING = 0.3  # seconds that a round goes on after its first valid direct pair, for a better one;
-# in the first round long enough for the answer to the nomination, too
+SETTLING = 0.3  # seconds that a round goes on after its first valid direct pair, for a better one
 IMPROVE_INTERVAL = 5.0  # seconds between two rounds that checks of the other side begin while our
 # path is relayed: it looks for a direct one
 RELAY_ROUND = 3.0  # seconds; for a relay where the path in use doesn't carry the link
@@ -169,8 +166,6 @@ class Punching:
     _round_ends: float = 0.0
     _round_length: float = FIRST_ROUND
     _trips: RoundTrips = attrs.Factory(RoundTrips)  # of the path in use
-    _failures: int = 0  # rounds in a row
-    _failed_at: float = 0.0
     _low_ttl_until: float = 0.0
     _select_at: float | None = None
     _probing: Probing = attrs.field(init=False)
@@ -193,8 +188,8 @@ class Punching:
 
         :param low_ttl: whether this side checks before the other can have begun.
         """
-        self._low_ttl_until = now + max(LOW_TTL_PHASE, self.trip) if low_ttl else now
-        self._ask_for_round(now, bounded(FIRST_ROUND, TRIPS * self.trip, LONGEST_ROUND))
+        self._low_ttl_until = now + max(LOW_TTL_PHASE, self.trip / 2) if low_ttl else now
+        self._ask_for_round(now, self._first_round)
         self.add_candidates(candidates, now)
 
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
@@ -266,11 +261,18 @@ class Punching:
 
     # -- rounds
 
+    @property
+    def _first_round(self) -> float:
+        return bounded(FIRST_ROUND, TRIPS * self.trip, LONGEST_ROUND)
+
+    def prolong(self, now: float) -> None:
+        """Begin the time of the first round anew: the other side hasn't begun yet."""
+        if self.phase is AttemptPhase.CHECKING and self.path is None:
+            self._round_ends = now + self._first_round
+
     def _later_round(self, now: float) -> float:
         """Return the seconds that a later round may take."""
-        is_recent = now - self._failed_at < REMEMBERED
-        backoff = 2.0 ** min(self._failures, BACKOFFS) if is_recent else 1.0
-        return min(self._trips.limit(LATER_ROUND, LONGEST_ROUND) * backoff, LONGEST_ROUND)
+        return self._trips.backed_off(LATER_ROUND, LONGEST_ROUND, now)
 
     def _ask_for_round(self, now: float, length: float) -> None:
         """Ask for a slot; the round begins at once if there is one, else when there is."""
@@ -308,8 +310,7 @@ class Punching:
             self.first_round_over = self._is_concluded = True
             self._stop_guessing()
             self.checklist.end_round()
-            self._failures = 0 if succeeded else self._failures + 1
-            self._failed_at = now
+            self._trips.ended(succeeded, now)
             self._conclude(succeeded)
         if succeeded and self.checklist.probed(now):
             self.phase = AttemptPhase.CHECKING
@@ -392,9 +393,8 @@ class Punching:
 
     def _wait_for_answer(self, now: float) -> None:
         """Let the first round go on: their check took so long that ours may have to come yet."""
-        longer = now + 2 * (now - self._round_started)
-        most = self._round_started + LONGEST_ROUND
-        self._round_ends = max(self._round_ends, min(longer, most))
+        longer = min(2 * (now - self._round_started), LONGEST_ROUND)
+        self._round_ends = max(self._round_ends, now + longer)
 
     def _calls_for_round(self, is_new: bool, now: float) -> bool:
         """Whether a check begins a round of ours: from a new address, or for a direct path."""
@@ -436,7 +436,7 @@ class Punching:
         self._hear(source, True)
         self._prove(sent, checks.size(message), now)
         if not pair.is_relayed and pair.proof.is_fit and self.phase is AttemptPhase.CHECKING:
-            # What is still to come can only be a better direct pair.
+            # What is still to come can only be a better direct pair, or the nomination's answer.
             settling = SETTLING if self.first_round_over else max(SETTLING, 1.25 * rtt)
             self._round_ends = min(self._round_ends, now + settling)
         self._select(now)

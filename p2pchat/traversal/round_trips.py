@@ -14,6 +14,8 @@ import attrs
 RTT_WEIGHT = 0.125  # of a new measurement, RFC 6298 section 2
 VARIATION_WEIGHT = 0.25
 VARIATIONS = 4  # that a limit is above the smoothed time, RFC 6298 section 2
+BACKOFFS = 3  # times that a failure doubles what comes next, ...
+REMEMBERED = 30.0  # ... seconds for which it does
 TRIPS = 3  # round trips for an answer that may be lost once; what RFC 6298 allows after the first
 
 
@@ -32,6 +34,8 @@ class RoundTrips:
 
     smoothed: float = 0.0
     _variation: float = 0.0
+    _failures: int = 0  # in a row
+    _failed_at: float = 0.0
 
     def measured(self, seconds: float) -> None:
         """Take a measurement."""
@@ -46,3 +50,13 @@ class RoundTrips:
         """Return the seconds within which an answer comes, if it does."""
         wanted = max(TRIPS * self.smoothed, self.smoothed + VARIATIONS * self._variation)
         return bounded(floor, wanted, ceiling)
+
+    def ended(self, succeeded: bool, now: float) -> None:
+        """Note whether what had a limit was answered within it."""
+        self._failures, self._failed_at = 0 if succeeded else self._failures + 1, now
+
+    def backed_off(self, floor: float, ceiling: float, now: float) -> float:
+        """Return a limit that is twice as long after each failure, for a while."""
+        is_recent = now - self._failed_at < REMEMBERED
+        backoff = 2.0 ** min(self._failures, BACKOFFS) if is_recent else 1.0
+        return min(self.limit(floor, ceiling) * backoff, ceiling)

@@ -37,6 +37,7 @@ from p2pchat.wire.members import (
     choice,
     each,
     inline,
+    integer,
     nested,
     nonblank,
     octets,
@@ -162,6 +163,8 @@ class Description(Members):
     :ivar link: in an offer the link that a new path is wanted for; in an answer the same where the
         author still holds it.  Empty: a new link is to be made.
     :ivar keys: the author's, as in its record: so that its reader needn't look it up.
+    :ivar rtt: milliseconds of a round trip from the author to the registry, 0 while unknown: what
+        each side waits for goes over both halves of the way.
     """
 
     username: Username
@@ -171,6 +174,7 @@ class Description(Members):
     link: Label = ""
     nat: Annotated[NatWords, inline(NatWords.from_json)] = NatWords()
     keys: RecordKeys = ()
+    rtt: Annotated[int, integer(), SPARSE] = 0
 
 
 @attrs.frozen

@@ -65,6 +65,10 @@ class FakeSignaling:
         """Return a time."""
         return 1000.0
 
+    def rtt(self) -> float:
+        """See `ISignaling`."""
+        return 0.0
+
     def find(self, peer_id: str) -> Deferred[PeerRecord | None]:
         """Find somebody, who is online."""
         if self.error is not None:
@@ -130,6 +134,10 @@ class RoomSignaling:
     def now(self) -> float:
         """See `ISignaling`."""
         return self._runtime.wall_time()
+
+    def rtt(self) -> float:
+        """See `ISignaling`."""
+        return 0.0
 
     def find(self, peer_id: str) -> Deferred[PeerRecord | None]:
         """See `ISignaling`."""

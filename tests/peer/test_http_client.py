@@ -13,8 +13,9 @@ from zope.interface import implementer
 
 from p2pchat.errors import RegistryError
 from p2pchat.peer.event_stream import EVENT_BURST, EVENT_RATE, Event
-from p2pchat.peer.http_client import MAX_ANSWER, REQUEST_TIMEOUT
+from p2pchat.peer.http_client import MAX_ANSWER
 from p2pchat.peer.http_meter import CLOSE_TIMEOUT, MAX_HEAD, READ_BURST, READ_RATE
+from p2pchat.peer.request_times import REQUEST_TIMEOUT
 from p2pchat.wire.documents import Registration
 from tests.cases import each
 from tests.identity.people import ALICE

@@ -18,8 +18,9 @@ from p2pchat.errors import RegistryError, RegistryUnreachable, RemoteProtocolErr
 from p2pchat.identity.sealing import Envelope
 from p2pchat.identity.signed_documents import MAX_AGE, open_document
 from p2pchat.peer.event_stream import Event
-from p2pchat.peer.http_client import MAX_ANSWER, REQUEST_TIMEOUT
+from p2pchat.peer.http_client import MAX_ANSWER
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
+from p2pchat.peer.request_times import REQUEST_TIMEOUT
 from p2pchat.runtime import Runtime
 from p2pchat.wire.addresses import Scope
 from p2pchat.wire.base64url import encode_bytes

@@ -33,7 +33,7 @@ from p2pchat.peer.signaling import (
     Undeliverable,
 )
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.session.call import DeliveryFailure
+from p2pchat.session.call_events import DeliveryFailure
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Description, Offer, Registration, Ringing
 from tests.identity.people import ALICE, BOB, CAROL, identity, sealing_key

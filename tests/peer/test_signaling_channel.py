@@ -10,7 +10,7 @@ from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import (
     MAX_AGE,
 )
-from p2pchat.peer.http_client import REQUEST_TIMEOUT
+from p2pchat.peer.request_times import REQUEST_TIMEOUT
 from p2pchat.peer.signaling_channel import (
     EXPLAIN_INTERVAL,
     EXPLANATIONS,

@@ -7,7 +7,8 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.identity.exchange import PeerIds
-from p2pchat.session.call import Agreed, Call, CallEvent, CallStage, SendDocument
+from p2pchat.session.call import Call, CallStage
+from p2pchat.session.call_events import Agreed, CallEvent, SendDocument
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.pairs import Path

@@ -8,18 +8,24 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.call import (
     ANSWER_PAUSE,
     ANSWER_TIMEOUT,
+    ANSWER_TRIPS,
     MAX_ANSWERS,
     PAUSES,
     RING_TIMEOUT,
+    CallStage,
+)
+from p2pchat.session.call_events import (
+    Agreed,
     AttemptBegan,
     CallEnded,
-    CallStage,
     ChecksBegan,
     DeliveryFailure,
     PathReady,
     PeerRings,
+    StreamDoubted,
 )
 from p2pchat.session.retry_after import JITTER
+from p2pchat.traversal.attempt import MAX_REPEATS
 from p2pchat.wire.documents import (
     Candidate,
     Candidates,
@@ -97,7 +103,7 @@ class CallingTests(CallCase):
         self.assertEqual(self.said(self.alice), [])
 
     def test_retries(self) -> None:
-        """No answer: offers again after each pause, all of it new; then it has failed."""
+        """No answer: makes the same offer again after each pause; then it has failed."""
         offers: list[PeerDocument] = []
         now = NOW
         for pause in (*PAUSES[:2], None):
@@ -115,9 +121,91 @@ class CallingTests(CallCase):
         assert isinstance(failed, CallEnded)
         self.assertEqual((failed.reason, self.alice.get_timer()), ("no-answer", None))
         described = [one.description for one in offers if isinstance(one, Offer)]
-        self.assertEqual(len({one.session for one in offers}), 3)
-        self.assertEqual(len({one.exchange for one in described}), 3)
-        self.assertEqual(len({one.ufrag for one in described}), 3)
+        self.assertEqual(len({one.session for one in offers}), 1)
+        self.assertEqual(len({one.exchange for one in described}), 1)
+        self.assertEqual(len({one.ufrag for one in described}), 1)
+
+    def test_attempt_anew(self) -> None:
+        """No path: offers again after a pause, all of it new."""
+        first = self.offer()
+        self.bob.offered(first, NOW)
+        self.bob.accept(NOW)
+        (answer,) = self.sent(self.bob)
+        self.alice.receive(answer, NOW)
+        self.sent(self.alice)
+        self.alice.round_failed(NOW + 5)
+        self.alice.handle_timer(NOW + 5 + PAUSES[0])
+        (second,) = self.sent(self.alice)
+        assert isinstance(second, Offer)
+        self.assertNotEqual(second.session, first.session)
+        self.assertNotEqual(second.description.exchange, first.description.exchange)
+        self.assertNotEqual(second.description.ufrag, first.description.ufrag)
+
+    @each((0.0,), (PAUSES[0],))
+    def test_late_answer(self, later: float) -> None:
+        """An answer that comes in the pause, or after the offer was repeated, is as good."""
+        answer = self.answer()
+        self.alice.handle_timer(NOW + ANSWER_TIMEOUT)
+        self.alice.handle_timer(NOW + ANSWER_TIMEOUT + later)
+        self.alice.receive(answer, NOW + ANSWER_TIMEOUT + later)
+        self.assertIs(self.alice.stage, CallStage.CHECKING)
+        self.assertEqual(len([one for one in self.said(self.alice) if isinstance(one, Agreed)]), 1)
+
+    def test_answered_again(self) -> None:
+        """Who has answered the same offer already answers again, with more time for its checks."""
+        offer = self.offer()
+        self.bob.offered(offer, NOW)
+        self.bob.accept(NOW)
+        (first,) = self.sent(self.bob)
+        self.bob.offered_again(offer, NOW + ANSWER_PAUSE / 2)  # on its way twice
+        self.assertEqual(self.sent(self.bob), [])
+        self.bob.offered_again(offer, NOW + ANSWER_TIMEOUT)
+        (second,) = self.sent(self.bob)
+        self.assertEqual(second, first)
+        for _ in range(2 * MAX_REPEATS):
+            self.bob.offered_again(offer, NOW + 100)
+        self.assertLess(len(self.sent(self.bob)), MAX_REPEATS)
+
+    def test_asked_again(self) -> None:
+        """Who is asking its person says so again; who has declined does."""
+        offer = self.offer()
+        self.bob.offered(offer, NOW)
+        self.bob.ask(NOW)
+        self.sent(self.bob)
+        self.bob.offered_again(offer, NOW + 4)
+        self.assertEqual(self.sent(self.bob), [Ringing(offer.session)])
+        self.bob.cancel("declined")
+        refused = self.sent(self.bob)
+        self.bob.offered_again(offer, NOW + 8)
+        self.assertEqual(self.sent(self.bob), refused)
+
+    def test_far_registry(self) -> None:
+        """Where the registry is far an answer has longer; so it has after a slow delivery."""
+        self.alice.rtt = lambda: 2.0
+        offer = self.offer()
+        self.assertEqual(self.alice.get_timer(), NOW + ANSWER_TRIPS * 2.0)
+        self.assertEqual(offer.description.rtt, 2000)
+        self.alice.delivered(offer.session, NOW + 4)
+        self.assertEqual(self.alice.get_timer(), NOW + ANSWER_TRIPS * 4.0)
+
+    def test_doubted_stream(self) -> None:
+        """Where the registry took an offer that nobody answers the stream is doubted, once."""
+        offer, now = self.offer(), NOW
+        for _ in range(3):
+            self.alice.delivered(offer.session, now)
+            now = self.alice.get_timer() or 0.0
+            self.alice.handle_timer(now)
+            now = self.alice.get_timer() or 0.0
+            self.alice.handle_timer(now)
+        said = self.said(self.alice)
+        self.assertEqual(said.count(StreamDoubted()), 1)
+        self.assertIsInstance(said[-1], CallEnded)
+
+    def test_undelivered(self) -> None:
+        """Where nothing says that it did, it isn't."""
+        self.offer()
+        self.alice.handle_timer(NOW + ANSWER_TIMEOUT)
+        self.assertNotIn(StreamDoubted(), self.said(self.alice))
 
     def test_long_patience(self) -> None:
         """After the last of PAUSES it repeats."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session.call import RING_TIMEOUT, DeliveryFailure
+from p2pchat.session.call import RING_TIMEOUT
+from p2pchat.session.call_events import DeliveryFailure
 from p2pchat.session.explanation import sentences
 from p2pchat.session.peer_session import RESCUE_PATIENCE
 from p2pchat.wire.documents import Offer

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat import events
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.session.call import DeliveryFailure
+from p2pchat.session.call_events import DeliveryFailure
 from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.stages import LINGERING, Stage

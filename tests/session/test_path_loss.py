@@ -18,13 +18,14 @@ class PathLossTests(SynchronousTestCase):
 
     def test_certain(self) -> None:
         """What is certain is reported at once, and once."""
-        self.loss.begin("silence", NOW)
+        self.loss.begin("silence", 0.02, True, NOW)
+        self.loss.confirm()
         self.loss.confirm()
         self.assertEqual((self.reports, self.loss.end(NOW)), ([("silence", NOW)], False))
 
     def test_quiet(self) -> None:
         """What isn't is reported when its time is over, from its beginning."""
-        self.loss.begin_quietly("silence", 0.02, False, NOW)
+        self.loss.begin("silence", 0.02, False, NOW)
         self.assertEqual(self.loss.due, NOW + QUIET)
         self.loss.handle_timer(NOW + QUIET - 0.1)
         self.assertEqual(self.reports, [])
@@ -33,19 +34,19 @@ class PathLossTests(SynchronousTestCase):
 
     def test_queue(self) -> None:
         """Where much was on the path just before, it waits for what may have queued up."""
-        self.loss.begin_quietly("silence", 0.02, True, NOW)
+        self.loss.begin("silence", 0.02, True, NOW)
         self.assertEqual(self.loss.due, NOW + QUEUE)
 
     def test_only_slow(self) -> None:
         """Of one that is found in time nothing is reported."""
-        self.loss.begin_quietly("silence", 0.02, False, NOW)
+        self.loss.begin("silence", 0.02, False, NOW)
         self.assertTrue(self.loss.end(NOW))
         self.loss.handle_timer(NOW + QUIET)
         self.assertEqual(self.reports, [])
 
     def test_long_trips(self) -> None:
         """Where round trips are long it has longer, and so when checks turn out to be slow."""
-        self.loss.begin_quietly("silence", 3.6, True, NOW)
+        self.loss.begin("silence", 3.6, True, NOW)
         self.assertEqual(self.loss.due, NOW + 7.2)
         self.loss.checks_answered(60.0, NOW + 4)
         self.assertEqual(self.loss.due, NOW + 4 + LONGEST_QUIET)
@@ -61,7 +62,7 @@ class PathLossTests(SynchronousTestCase):
 
     def test_slow_again(self) -> None:
         """For a while after it was only slow it may be so again, though nothing comes."""
-        self.loss.begin_quietly("silence", 0.02, True, NOW)
+        self.loss.begin("silence", 0.02, True, NOW)
         self.loss.end(NOW)
         self.assertTrue(self.loss.spares(False, NOW + 1))
         self.assertFalse(self.loss.spares(False, NOW + 1 + SLOW))

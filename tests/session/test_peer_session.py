@@ -1,8 +1,6 @@
 """
-Everything with one peer, below the node: how calls, link and conversation meet.
-
-What whole peers do when NATs, hosts and registries fail is in tests/simulation/test_outages.py;
-here is what only shows in the machines themselves, or needs a peer who breaks the rules.
+Everything with one peer, below the node: what only shows in the machines themselves, or needs a
+peer who breaks the rules.  What whole peers do is in tests/simulation/test_outages.py.
 """
 
 from __future__ import annotations
@@ -13,7 +11,8 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT, DeliveryFailure
+from p2pchat.session.call import ANSWER_TIMEOUT, RING_TIMEOUT
+from p2pchat.session.call_events import DeliveryFailure
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.peer_session import RESCUE_PATIENCE
 from p2pchat.session.stages import LINGERING, Stage

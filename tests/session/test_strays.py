@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from p2pchat.session.call import (
-    ANSWER_TIMEOUT,
-    CallStage,
-)
+from p2pchat.session.call import ANSWER_TIMEOUT, CallStage
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     Candidate,
@@ -119,9 +116,11 @@ class StrayDocumentTests(CallCase):
             self.ignoring(self.alice, body)
 
     def test_old_attempt(self) -> None:
-        """The answer to an offer that was given up comes too late, also during the pause."""
+        """The answer to an attempt that was given up comes too late, also during the pause."""
         answer = self.answer()
-        self.alice.handle_timer(NOW + ANSWER_TIMEOUT)
+        self.alice.receive(answer, NOW)
+        self.alice.round_failed(NOW + ANSWER_TIMEOUT)
+        self.sent(self.alice)
         self.said(self.alice)
         self.ignoring(self.alice, answer)
         self.ignoring(self.alice, Ringing(answer.session))

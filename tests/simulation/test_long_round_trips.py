@@ -14,6 +14,7 @@ from tests.simulation.world import World
 
 SHORT = 0.02  # seconds, a round trip
 LONG = (0.6, 1.2, 2.0, 3.6, 6.0)  # seconds
+FAR = (0.6, 1.2, 2.0, 3.6, 4.0)  # seconds to the registry
 LOSS = 0.03
 TALK = 45.0  # seconds of a conversation, three heartbeats among them
 
@@ -87,6 +88,66 @@ class PeersApartTests(LongCase):
         self.world.wait(lambda: len(self.bob.texts()) > 1, 20, "the line")
 
 
+class FarRegistryTests(LongCase):
+    """Two who are far from the registry, and near to each other or far."""
+
+    def test_joined(self) -> None:
+        """Round trips of up to four seconds take one offer, and nothing is told to be lost."""
+        for registry, trip in product(FAR, (SHORT, *LONG)):
+            with self.subTest(registry=registry, trip=trip):
+                self.meet(registry, trip)
+                taken = self.call()
+                self.assertLess(taken, 3.5 * registry + 2 * trip + 2)
+                self.world.internet.run(TALK)
+                self.assertEqual(self.bob.texts(), ["hello"])
+                self.assert_quiet(offers=1)
+
+    def test_by_name(self) -> None:
+        """So do calls by name, and to a contact again."""
+        for registry in FAR:
+            with self.subTest(registry=registry):
+                self.meet(registry, registry)
+                self.call("bob")
+                self.world.internet.run(TALK)
+                self.alice.node.disconnect(self.bob.node.peer_id)
+                self.world.internet.run(TALK)
+                self.call(within=5 * registry + 2)
+                self.assert_quiet(offers=2)
+
+    def test_loss(self) -> None:
+        """With loss it may take longer."""
+        for registry, trip in product(FAR, (SHORT, 3.6)):
+            with self.subTest(registry=registry, trip=trip):
+                self.meet(registry, trip, LOSS)
+                self.call(within=90)
+                self.world.internet.run(TALK)
+                self.assertEqual(self.bob.texts(), ["hello"])
+                self.assertEqual(self.both(events.PathLost), [])
+
+    @each((0.6,), (2.0,), (4.0,))
+    def test_one_is_far(self, registry: float) -> None:
+        """Where but one of the two is far the offers are repeated, and a late answer counts."""
+        self.meet(SHORT, SHORT)
+        self.nat.link = Link(registry / 2)
+        self.world.internet.run(TALK)
+        self.call(within=5 * registry + 6)
+        self.bob.node.disconnect(self.alice.node.peer_id)
+        self.world.internet.run(TALK)
+        self.world.result(self.bob.node.connect(self.alice.node.peer_id))
+        self.world.wait(lambda: self.are_connected, 5 * registry + 6, "both connected")
+        self.assertEqual(self.both(events.PathLost), [])
+        self.assertEqual(self.both(events.CallFailed), [])
+
+    def test_very_far(self) -> None:
+        """Six seconds take some patience, and are told once."""
+        self.meet(6.0, 6.0)
+        self.call()
+        self.world.internet.run(TALK)
+        self.assertEqual(self.bob.texts(), ["hello"])
+        self.assertEqual(self.both(events.PathLost), [])
+        self.assertLessEqual(len(self.both(events.RegistryLost)), 2)
+
+
 class BufferbloatTests(LongCase):
     """Alice's uplink gets a queue of seconds, and loses it again."""
 
@@ -106,8 +167,7 @@ class BufferbloatTests(LongCase):
         self.talk(ramp, interval, 1.5, 0.0)
         self.talk(15, interval, 0.0, 0.0)
         self.world.internet.run(10)
-        self.assertEqual(self.both(events.PathLost), [])
-        self.assertLessEqual(len(self.both(events.Calling)), 4)
+        self.assert_quiet(offers=4)
         said = [event.text for event in self.alice.events(events.MessageSent)]
         self.assertEqual(self.bob.texts(), said)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.traversal.round_trips import TRIPS, RoundTrips, bounded
+from p2pchat.traversal.round_trips import REMEMBERED, TRIPS, RoundTrips, bounded
 
 
 class RoundTripsTests(SynchronousTestCase):
@@ -39,3 +39,14 @@ class RoundTripsTests(SynchronousTestCase):
     def test_bounded(self) -> None:
         """A limit lies between its floor and its ceiling."""
         self.assertEqual([bounded(1, wanted, 3) for wanted in (0, 2, 9)], [1, 2, 3])
+
+    def test_backed_off(self) -> None:
+        """Each failure doubles the next limit, up to a ceiling, until one succeeds or is old."""
+        limits = []
+        for now in range(6):
+            limits.append(self.trips.backed_off(1.2, 8.0, now))
+            self.trips.ended(False, now)
+        self.assertEqual(limits, [1.2, 2.4, 4.8, 8.0, 8.0, 8.0])
+        self.assertEqual(self.trips.backed_off(1.2, 8.0, 5 + REMEMBERED), 1.2)
+        self.trips.ended(True, 6)
+        self.assertEqual(self.trips.backed_off(1.2, 8.0, 7), 1.2)
