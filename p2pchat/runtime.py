@@ -28,6 +28,10 @@ from p2pchat.rtnetlink import read_addresses
 
 DISCARD = 9  # a port; which one doesn't matter where nothing is sent
 MAX_SEGMENT = 1_120  # bytes; with IPv4's and TCP's headers 1,160, with IPv6's 1,180
+# Seconds of silence before the first question, from one to the next, and how many: a dead event
+# stream is found in ten seconds where the question is refused, and none of a slow line dies.
+KEEPALIVE = {"TCP_KEEPIDLE": 8, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 5}
+UNACKNOWLEDGED = 25  # seconds; what is sent again over a round trip of four seconds is there before
 MAX_DATAGRAM = 8192  # bytes taken of one datagram, as listenUDP does
 
 
@@ -224,6 +228,29 @@ def limit_segments(opened: socket.socket | None) -> None:
     if opened is not None and hasattr(socket, "TCP_MAXSEG"):
         with suppress(OSError):  # a system that has a larger limit in mind
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, MAX_SEGMENT)
+
+
+def ask_after_silence(opened: socket.socket | None) -> None:
+    """
+    Let the system ask whether the other end of a TCP connection of ours is there, while it is idle.
+
+    A NAT on the way that was rebooted forgets the connection; what the other side sends is lost
+    then, for ever, and nobody is told.  The system's question makes a mapping again, or is refused.
+    """
+    if opened is None:
+        return
+    with suppress(OSError):
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE.items():
+            if hasattr(socket, name):
+                opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def give_up_unacknowledged(opened: socket.socket | None) -> None:
+    """Let the system end connections that a listening socket gives, where the client is gone."""
+    if opened is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        with suppress(OSError):
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * UNACKNOWLEDGED)
 
 
 def interface_addresses() -> list[HostAddress]:

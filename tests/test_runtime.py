@@ -16,9 +16,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.runtime import (
+    KEEPALIVE,
     MAX_SEGMENT,
+    UNACKNOWLEDGED,
     MonotonicClock,
+    ask_after_silence,
     cancel,
+    give_up_unacknowledged,
     interface_addresses,
     limit_segments,
     listen_udp,
@@ -167,3 +171,27 @@ class RuntimeTests(SynchronousTestCase):
         self.assertRaises(
             CannotListenError, listen_udp, reactor, 5000, DatagramProtocol(), ANY_IPV6
         )
+
+
+class SilenceTests(SynchronousTestCase):
+    """TCP connections whose other end may be gone."""
+
+    def test_asked_after(self) -> None:
+        """The system asks after silence, soon enough for a call that comes then."""
+        with socket.socket() as opened:
+            ask_after_silence(opened)
+            self.assertTrue(opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            for name, value in KEEPALIVE.items():
+                option = getattr(socket, name)
+                self.assertEqual(opened.getsockopt(socket.IPPROTO_TCP, option), value)
+        self.assertLessEqual(KEEPALIVE["TCP_KEEPIDLE"], 10)
+
+    def test_unacknowledged(self) -> None:
+        """What a client acknowledges nothing of ends, on each connection of a port."""
+        with socket.create_server(("127.0.0.1", 0)) as port:
+            give_up_unacknowledged(port)
+            with socket.create_connection(port.getsockname()):
+                accepted, _ = port.accept()
+                with accepted:
+                    limit = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                    self.assertEqual(limit, 1000 * UNACKNOWLEDGED)

@@ -27,7 +27,7 @@ from zope.interface import implementer
 
 from p2pchat.peer.address_turns import AddressTurns, ResolverInTurn
 from p2pchat.peer.proxy_endpoint import ProxyEndpoint
-from p2pchat.runtime import Runtime, limit_segments
+from p2pchat.runtime import Runtime, ask_after_silence, limit_segments
 from p2pchat.wire.addresses import readable_ip
 
 ATTEMPT_DELAY = 0.25  # seconds until the next address is tried, too (RFC 8305 section 5)
@@ -91,7 +91,9 @@ class _ReactorInTurn:
         """See `IReactorTCP`."""
         connecting = self._runtime.reactor.connectTCP(*args, **options)
         if IReactorSocket.providedBy(self._runtime.reactor):
-            limit_segments(getattr(connecting.transport, "socket", None))
+            opened = getattr(connecting.transport, "socket", None)
+            limit_segments(opened)
+            ask_after_silence(opened)
         return connecting
 
     def seconds(self) -> float:

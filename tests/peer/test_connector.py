@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from p2pchat.peer.address_turns import AddressTurns
 from p2pchat.peer.connector import Connector
-from p2pchat.runtime import MAX_SEGMENT, real_runtime
+from p2pchat.runtime import KEEPALIVE, MAX_SEGMENT, real_runtime
 from p2pchat.wire.nat64 import Nat64Prefix
 from tests.simulation.host import Host
 from tests.simulation.internet import Internet
@@ -77,7 +77,7 @@ class SegmentTests(TestCase):
 
     @inlineCallbacks
     def test_small_segments(self) -> Generator[Deferred[Any], Any, None]:
-        """Neither side sends large segments, which some paths lose without a word."""
+        """Segments are small, for large ones vanish on some paths, and silence is asked after."""
         from twisted.internet import reactor  # noqa: PLC0415 - as a program would
 
         real: Any = reactor
@@ -91,3 +91,6 @@ class SegmentTests(TestCase):
         handle = protocol.transport.getHandle()
         size = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
         self.assertLessEqual(size, MAX_SEGMENT)
+        idle = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+        asks = handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        self.assertEqual((bool(asks), idle), (True, KEEPALIVE["TCP_KEEPIDLE"]))

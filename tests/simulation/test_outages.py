@@ -273,6 +273,19 @@ class CallTests(SynchronousTestCase):
         self.assertEqual([[f"for {one.name}"] for one in others], [one.texts() for one in others])
         self.assertEqual({f"from {one.name}" for one in others}, set(alice.texts()))
 
+    def test_dead_event_stream(self) -> None:
+        """A caller whose NAT has forgotten its event stream renews it before anybody is blamed."""
+        nats = [self.world.internet.nat(kind=PORT_RESTRICTED_CONE) for _ in range(2)]
+        alice, bob = self.world.couple(*nats)
+        for _ in range(3):
+            nats[0].reboot()
+            self.assertLess(self.world.connect(alice, bob), 10)
+            self.world.internet.run(5)
+            alice.node.disconnect(bob.node.peer_id)
+            self.world.internet.run(5)
+        self.assertEqual(alice.events(events.CallFailed), [])
+        self.assertEqual(alice.events(events.RegistryLost), [])
+
     def test_hopeless_pair(self) -> None:
         """Where punching can't work the person reads what was tried, after every attempt."""
 

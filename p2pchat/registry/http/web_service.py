@@ -33,7 +33,7 @@ from p2pchat.registry.audiences import is_loopback, reachable_origins
 from p2pchat.registry.http.site import RegistrySite
 from p2pchat.registry.ports import cannot_listen
 from p2pchat.registry.registry import Registry
-from p2pchat.runtime import limit_segments
+from p2pchat.runtime import give_up_unacknowledged, limit_segments
 
 GOODBYES = 500  # streams a second; a peer's return costs two signatures, half a millisecond
 LONGEST_GOODBYE = 20.0  # seconds; service managers kill after 90
@@ -76,7 +76,9 @@ class PortService(Service):
 
     def _bound(self, port: IListeningPort) -> None:
         self.port = port
-        limit_segments(getattr(port, "socket", None))  # large ones vanish on some peers' paths
+        opened = getattr(port, "socket", None)
+        limit_segments(opened)  # large ones vanish on some peers' paths
+        give_up_unacknowledged(opened)
         _log.info("{name} listens on {where}", name=self.name, where=_where(port))
         self.tell(port)
 
