@@ -140,7 +140,7 @@ class FakeRegistry:
         elif self.kind.startswith("redirect"):
             self._redirect(end)
         elif path.startswith("/deliver/"):
-            end.sendall(answer(202, b""))
+            end.sendall(answer(202, b'{"delivered": true}'))
         else:
             end.sendall(answer(404, Problem(404, "unknown-lease", "gone").encode()))
 
