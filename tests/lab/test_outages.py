@@ -7,6 +7,7 @@ from __future__ import annotations
 import tempfile
 import time
 
+from tests.cases import each
 from tests.lab.case import LabTestCase
 from tests.lab.conversation import connect, exchange, hear, say
 from tests.lab.peers import JsonPeer, Registry
@@ -14,6 +15,7 @@ from tests.lab.topology import Lab
 
 NOTICE_LIMIT = 90.0  # seconds; to notice that a peer is gone without a word
 RETURN_LIMIT = 90.0  # seconds; to register again, or to find a path again
+SOON = 12.0  # seconds; a call to somebody whose event stream is dead
 OUTAGE = 30.0  # seconds without network
 
 
@@ -46,6 +48,23 @@ class OutageTests(LabTestCase):
         while not all(f'"{name}"' in (listing := registry.peers()) for name in usernames):
             self.assertLess(time.monotonic(), deadline, listing)
             time.sleep(0.5)
+
+    @each((0.0,), (12.0,))
+    def test_dead_event_streams(self, idle: float) -> None:
+        """After both NATs rebooted while nobody talked, at once or later, a call joins them."""
+        lab = self.build_lab("port-restricted", "port-restricted")
+        registry = self.start_registry(lab)
+        alice = self.start_peer(lab.left, "alice", registry.url)
+        bob = self.start_peer(lab.right, "bob", registry.url)
+        for peer in (alice, bob):
+            peer.wait_for("registered", 30.0)
+        time.sleep(2.0)
+        lab.reboot_nats()
+        time.sleep(idle)
+        started = time.monotonic()
+        connect(alice, bob)
+        self.assertLess(time.monotonic() - started, SOON)
+        self.assertEqual(alice.named("failed"), [])
 
     def test_registry_killed(self) -> None:
         """The conversation goes on without the registry; both register again when it is back."""
