@@ -185,7 +185,7 @@ class LiveLink:
         if not self.control.is_open:
             self._unopened_at = now + max(UNOPENED, UNOPENED_RTTS * path.rtt)
         if self._silent_at is not None:
-            self._silent_at = now + REVIVAL
+            self._silent_at = now + bounded(REVIVAL, REVIVAL_RTTS * path.rtt, LONGEST_REVIVAL)
 
     def _notice_silence(self, now: float) -> None:
         if self._unheard_at is not None and now >= self._unheard_at:
