@@ -10,12 +10,14 @@ import time
 from tests.cases import each
 from tests.lab.case import LabTestCase
 from tests.lab.conversation import connect, exchange, hear, say
+from tests.lab.impairment import Impairment
 from tests.lab.peers import JsonPeer, Registry
 from tests.lab.topology import Lab
 
 NOTICE_LIMIT = 90.0  # seconds; to notice that a peer is gone without a word
 RETURN_LIMIT = 90.0  # seconds; to register again, or to find a path again
 SOON = 12.0  # seconds; a call to somebody whose event stream is dead
+LONG_TALK = 20.0  # seconds; a heartbeat among them
 OUTAGE = 30.0  # seconds without network
 
 
@@ -65,6 +67,30 @@ class OutageTests(LabTestCase):
         connect(alice, bob)
         self.assertLess(time.monotonic() - started, SOON)
         self.assertEqual(alice.named("failed"), [])
+
+    @each((0.3, 0.3), (0.05, 0.6), (0.9, 0.9), (1.0, 1.0))
+    def test_far_away(self, left: float, right: float) -> None:
+        """
+        Two who are seconds from the registry and each other are joined, and stay so in silence.
+
+        :param left: seconds of one way between Alice and everybody.
+        :param right: the same of Bob.
+        """
+        ways = {"left-host0:eth0": left, "right-host0:eth0": right}
+        lab = self.build_lab("port-restricted", "port-restricted", cables=tuple(ways))
+        for name, seconds in ways.items():
+            lab.cables[name].change(Impairment(delay=seconds))
+        registry = self.start_registry(lab)
+        alice = self.start_peer(lab.left, "alice", registry.url)
+        bob = self.start_peer(lab.right, "bob", registry.url)
+        for peer in (alice, bob):
+            peer.wait_for("registered", 60.0)
+        connect(alice, bob)
+        exchange(alice, bob)
+        time.sleep(LONG_TALK)
+        for peer in (alice, bob):
+            self.assertEqual(peer.named("path_lost"), [])
+            self.assertEqual(len(peer.named("calling")), int(peer is alice))
 
     def test_registry_killed(self) -> None:
         """The conversation goes on without the registry; both register again when it is back."""
