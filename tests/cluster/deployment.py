@@ -30,10 +30,16 @@ START_LIMIT = 20.0  # seconds
 LEASE = 15  # seconds; so that renewals come every 5
 
 
+def reason_without_word() -> str:
+    """Say that nobody asked for trials of a cluster; empty when somebody did."""
+    asked = os.environ.get("P2PCHAT_CLUSTER") == "1"
+    return "" if asked else "trials of a cluster run only with P2PCHAT_CLUSTER=1"
+
+
 def reason_to_skip(balancer: Balancer) -> str:
     """Say why trials of this balancer cannot run here; empty when they can."""
-    if os.environ.get("P2PCHAT_CLUSTER") != "1":
-        return "trials of a cluster run only with P2PCHAT_CLUSTER=1"
+    if reason_without_word():
+        return reason_without_word()
     missing = [name for name in ("redis-server", balancer.program) if shutil.which(name) is None]
     return f"not installed: {', '.join(missing)}" if missing else ""
 

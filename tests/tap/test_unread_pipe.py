@@ -24,6 +24,7 @@ from tests.tap.test_program import PATIENCE, environment
 LINES = 3000
 LINE = 8000  # characters; 24 MB in all
 MAX_GROWTH = 30_000  # kB of memory, whatever comes
+TURN = 0.003  # seconds between two looks at a pipe, which holds 64 kB
 QUIET = 2.0  # seconds in which all is under way that will be
 PIPE = 1024 * 1024  # bytes that a pipe and our buffer hold at most
 
@@ -112,7 +113,7 @@ class UnreadPipeTests(SynchronousTestCase):
                 raise AssertionError(f"not within {within} seconds")
             for one in readers or self.readers():
                 one.read()
-            time.sleep(0.02)
+            time.sleep(TURN)
 
     @staticmethod
     def has_told(one: Program, name: str) -> bool:

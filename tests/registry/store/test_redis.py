@@ -4,107 +4,37 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from pathlib import Path
 from typing import Any
-from unittest import skipIf
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import capturedLogs, formatEvent
-from twisted.trial.unittest import TestCase
 
 from p2pchat.errors import ReplayedDocument
 from p2pchat.registry.admission.rates import Rate
 from p2pchat.registry.admission.solicited import span
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store.directory import Delivery
-from p2pchat.registry.store.redis import RedisStore
 from p2pchat.registry.store.redis_scripts import VERSION, EndMessage, write_message
-from p2pchat.registry.store.redis_url import parse_redis_url
-from p2pchat.runtime import real_runtime
 from tests.certificates import write_certificate
 from tests.ports import free_port
-from tests.registry.store.redis_server import NO_REDIS, RedisServer
+from tests.registry.store.redis_case import RedisCase, sleep
+from tests.registry.store.redis_server import RedisServer
 from tests.registry.store.store_contract import (
     ALICE,
     BOB,
-    CAPACITY,
     CAROL,
     LEASE,
     PART,
     PARTS,
-    UNSOLICITED,
-    FakeStreams,
-    Process,
     StoreContract,
 )
-from tests.set_clock import NO_SET_CLOCK, SetClock
-
-PATIENCE = 10.0  # seconds
-HARM = 5.0  # seconds that a clock may cost, whoever sets it
-TICK = 0.02  # seconds
 
 
 def _restore(trusted: str | None) -> None:
     os.environ.pop("SSL_CERT_FILE", None)
     if trusted is not None:
         os.environ["SSL_CERT_FILE"] = trusted
-
-
-def sleep(seconds: float) -> Deferred[None]:
-    """Wait."""
-    return deferLater(reactor, seconds)
-
-
-class RedisCase(TestCase):
-    """A server, and a process that is connected to it."""
-
-    skip = NO_REDIS or None
-    timeout = 60
-
-    @inlineCallbacks
-    def setUp(self) -> Any:  # type: ignore[override]
-        self.server = RedisServer()
-        self.addCleanup(self.server.close)
-        self.server.start()
-        self.process = self.boot()
-        yield self.connected(self.process)
-
-    def boot(self, url: str = "", lease: float = LEASE, unsolicited: Rate = UNSOLICITED) -> Process:
-        """Start a process of the registry."""
-        streams = FakeStreams()
-        runtime = real_runtime(reactor)
-        url_ = parse_redis_url(url or self.server.url)
-        store = RedisStore(url_, runtime, lease, streams, unsolicited, capacity=CAPACITY)
-        store.start()
-        sweeping = LoopingCall(store.sweep)
-        sweeping.start(0.1)
-        self.addCleanup(store.stop)
-        self.addCleanup(sweeping.stop)
-        return Process(store, streams)
-
-    @inlineCallbacks
-    def refused(self, deferred: Deferred[Any], kind: type[Exception]) -> Any:
-        """Wait for the exception of this kind."""
-        return (yield self.assertFailure(deferred, kind))
-
-    @inlineCallbacks
-    def until(self, question: Any, *arguments: Any) -> Any:
-        """Ask until the answer is yes; a store that isn't there says no."""
-        for _ in range(int(PATIENCE / TICK)):
-            try:
-                if (yield question(*arguments)):
-                    return
-            except Refused as refusal:
-                self.assertEqual(refusal.problem.reason, "store-unavailable")
-            yield sleep(TICK)
-        self.fail(f"{question} {arguments}: never")
-
-    def connected(self, process: Process) -> Deferred[Any]:
-        """Wait until a process is connected."""
-        return self.until(process.store.is_available)
 
 
 class RedisStoreTests(StoreContract, RedisCase):
@@ -140,46 +70,6 @@ class RedisStoreTests(StoreContract, RedisCase):
             self.assertEqual(ends, key not in lasting | kept, key)
         yield sleep(LEASE * 1.1)
         yield self.until(lambda: not lasting & set(self.server.ask("KEYS", "*").split()))
-
-
-@skipIf(NO_SET_CLOCK, NO_SET_CLOCK)
-class SetClockTests(RedisCase):
-    """The clock of Redis's machine is set, by an hour or by years, to and fro."""
-
-    @inlineCallbacks
-    def setUp(self) -> Any:  # type: ignore[override]
-        self.clock = SetClock(Path(os.path.abspath(self.mktemp())))
-        self.server = RedisServer(environment=self.clock.environment)
-        self.addCleanup(self.server.close)
-        self.server.start()
-        self.process, self.other = (self.boot(lease=60.0) for _ in range(2))
-        for process in (self.process, self.other):
-            yield self.connected(process)
-
-    @inlineCallbacks
-    def test_set(self) -> Any:
-        """Nobody's lease ends, nonces stay used, and documents go through, within a beat."""
-        for peer_id in (ALICE, BOB):
-            yield self.process.register(peer_id)
-            yield self.other.listen(peer_id)
-        used = self.process.document(ALICE)
-        yield self.process.deliver(used, BOB)
-        for seconds in (3600, 0, -3600, 86_400 * 9000, 0, -86_400 * 9000):
-            self.clock.set(seconds)
-            began = reactor.seconds()
-            for peer_id in (ALICE, BOB):
-                self.assertIsNotNone((yield self.process.store.find(peer_id)))
-            yield self.until(self.other.is_online, BOB)
-            document = self.process.document(ALICE)
-            self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)
-            self.assertLess(reactor.seconds() - began, HARM)
-            yield self.refused(self.process.deliver(used, BOB), ReplayedDocument)
-            yield self.until(self.is_followed, seconds)
-
-    def is_followed(self, seconds: int) -> bool:
-        """Tell whether both processes go by the clock that was set."""
-        wanted = time.time() + seconds
-        return all(abs(one.store.wall_time() - wanted) < 1 for one in (self.process, self.other))
 
 
 class ShareTests(RedisCase):
