@@ -151,7 +151,9 @@ def _dates_in_words(code: int, certificate: x509.Certificate, now: float) -> str
 def wrong_name_in_words(found: Any, host: str) -> str:
     """Return that a certificate isn't the one of this host, and whose it is."""
     certificate = _read(found)
-    names = [] if certificate is None else _names(certificate)
+    if certificate is None:
+        return "its certificate can't be read"
+    names = _names(certificate)
     shown = ", ".join(visible_name(name, MAX_NAME) for name in names[:MAX_NAMES]) or "no name"
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     return (

@@ -29,9 +29,15 @@ _FILTER = (
     "was answered with a refusal that isn't a p2pchat registry's ({}): perhaps a filter or a "
     "firewall on the way forbids it"
 )
+_BUSY = "was answered by a server in front of the registry, which takes no more for now ({})"
 _SAID_BY = {  # what a status says without a page
+    401: (
+        "wants a user name and a password ({}), which this program has none of: it is no p2pchat "
+        "registry, or somebody put a log-in before one"
+    ),
     403: _FILTER,
     407: "was answered by a proxy on the way, which wants a password ({})",
+    429: _BUSY,
     451: _FILTER,
     502: _AWAY,
     503: _AWAY,
@@ -48,7 +54,7 @@ class ForeignAnswer(RegistryError):
     @property
     def may_pass(self) -> bool:
         """Whether somebody near us answered, as a portal does, and may let us through soon."""
-        return _SAID_BY.get(self.status) != _AWAY
+        return _SAID_BY.get(self.status) not in {_AWAY, _BUSY}
 
 
 def foreign_answer(server: str, status: int, headers: Headers, body: bytes) -> ForeignAnswer:
@@ -72,7 +78,13 @@ def _who(server: str, status: int, headers: Headers, body: bytes) -> str:
     if status in _SAID_BY:
         return _SAID_BY[status].format(named)
     answered = "" if 200 <= status < 300 else f" ({named})"
-    return f"answered with {_what(headers, body)}{answered}"
+    return f"answered{answered} with {_what(headers, body)}"
+
+
+def is_page(headers: Headers) -> bool:
+    """Tell whether an answer is a web page, which no registry has."""
+    types = headers.getRawHeaders(b"Content-Type", [b""])
+    return b"html" in types[0].lower()
 
 
 def _what(headers: Headers, body: bytes) -> str:
@@ -85,9 +97,8 @@ def _what(headers: Headers, body: bytes) -> str:
         pass
     else:
         return f"JSON that isn't a p2pchat registry's: another server is there, or {PORTAL}"
-    types = headers.getRawHeaders(b"Content-Type", [b""])
-    if b"html" in types[0].lower() or body.lstrip()[:1] == b"<":
-        return f"a page of its own and is no p2pchat registry: {PORTAL}"
+    if is_page(headers) or body.lstrip()[:1] == b"<":
+        return f"a page of its own and is no p2pchat registry: {PORTAL}, or another server is there"
     return f"something else than a p2pchat registry does: another server is there, or {PORTAL}"
 
 

@@ -32,9 +32,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
-from p2pchat.errors import RegistryError, RegistryUnreachable
+from p2pchat.errors import P2PChatError, RegistryError, RegistryUnreachable
 from p2pchat.peer.failures import in_words, is_of_tls, reasons
-from p2pchat.peer.foreign_answers import ForeignAnswer, foreign_answer
+from p2pchat.peer.foreign_answers import ForeignAnswer, foreign_answer, is_page
 from p2pchat.peer.http_connections import HttpConnections
 from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.request_times import RequestTimes
@@ -151,13 +151,15 @@ class HttpClient:
         if not isinstance(error, _NEVER_SENT):
             why = in_words(error, "what is there doesn't speak HTTP")
             return RegistryUnreachable(f"the registry {self.server} can't be reached: {why}")
-        was_cancelled = any(isinstance(one, CancelledError) for one in reasons(error))
+        found = reasons(error)
+        was_cancelled = any(isinstance(one, CancelledError) for one in found)
         why = in_words(error, "broken off")
         sentence = f"the registry {self.server} can't be asked: {why}"
         if was_cancelled:
             return RegistryUnreachable(sentence, reason=NO_ANSWER)
-        is_plain = self.server.lower().startswith("http:")
-        hint = "; if it speaks TLS there, its address begins with https://" if is_plain else ""
+        is_known = any(isinstance(one, P2PChatError) for one in found)
+        may_be_tls = self.server.lower().startswith("http:") and not is_known
+        hint = "; if it speaks TLS there, its address begins with https://" if may_be_tls else ""
         return NeverSent(f"{sentence}{hint}")
 
     @inlineCallbacks
@@ -181,6 +183,8 @@ class HttpClient:
             return foreign_answer(self.server, status, headers, b"")
         encodings = headers.getRawHeaders(b"Content-Encoding", [])
         if all(one.strip().lower() in {b"", b"identity"} for one in encodings):
+            return None
+        if is_page(headers):  # no registry's; its status and type say more, and it isn't unpacked
             return None
         return ForeignAnswer(
             f"{self.server} compresses its answers although it was asked not to: it, or the proxy "

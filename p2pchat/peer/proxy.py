@@ -6,7 +6,7 @@ connection goes through, as the environment or the person says.  The proxy resol
 
     we                              HTTP proxy (RFC 9110 section 9.3.6)
     CONNECT name:port          ->
-                               <-   status 200, fields, an empty line
+                               <-   status 2xx, fields, an empty line
 
     we                              SOCKS5 proxy (RFC 1928)
     ways to authenticate       ->
@@ -22,8 +22,10 @@ The messages themselves are python-socks'.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from enum import Enum
+from ipaddress import ip_address, ip_network
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
@@ -44,6 +46,9 @@ _DEFAULT_PORTS = {"http": 80, "socks5": 1080}
 _ALIASES = {"socks": "socks5", "socks5h": "socks5"}  # curl's word for names resolved at the proxy
 _ADDRESS_LENGTHS = {int(socks5.AddressType.IPV4): 4, int(socks5.AddressType.IPV6): 16}  # bytes
 _REPLY_HEAD = 5  # bytes of a SOCKS5 reply that tell how long it is
+_HEAD_END = re.compile(rb"\n\r?\n")
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9][0-9]\s")
+_GRANTED = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9]\s")  # RFC 9110 section 9.3.6: any of them
 _WANTS_CREDENTIALS, _FORBIDS = 407, 403
 
 ProxyFor = Callable[[str, str], "Proxy | None"]
@@ -118,9 +123,23 @@ class ProxyChoice:
         """Return the proxy for a host; connections to relays are like those of ``https``."""
         literal = readable_ip(host.strip("[]"))
         is_here = host == "localhost" or (literal and scope(literal) is Scope.LOOPBACK)
-        if is_here or (self.bypass and proxy_bypass_environment(host, {"no": self.bypass})):
+        if is_here or self._is_bypassed(literal or host):
             return None
         return self.by_scheme.get(scheme)
+
+    def _is_bypassed(self, host: str) -> bool:
+        entries = [one.strip().removeprefix("*.").strip("[]") for one in self.bypass.split(",")]
+        if any(_is_in(host, entry) for entry in entries):
+            return True
+        return bool(proxy_bypass_environment(host, {"no": ",".join(filter(None, entries))}))
+
+
+def _is_in(host: str, network: str) -> bool:
+    """Tell whether a host is an IP literal of a network such as 10.0.0.0/8."""
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
 
 
 def choose_proxies(environment: Mapping[str, str], option: str | None) -> ProxyChoice:
@@ -176,6 +195,7 @@ class HttpHandshake:
     _port: int
     rest: bytes | None = None
     _head: bytes = b""
+    _interim: int = 0  # bytes of the interim answers before it
 
     def begin(self) -> bytes:
         """Return the request."""
@@ -185,17 +205,25 @@ class HttpHandshake:
     def receive(self, data: bytes) -> bytes:
         """Take bytes of the answer."""
         self._head += data
-        head, end, rest = self._head.partition(b"\r\n\r\n")
-        if not end:
-            if len(self._head) > MAX_HEAD or not b"HTTP/".startswith(self._head[:5]):
-                raise ProxyError(f"the proxy {self._proxy} is no HTTP proxy")
+        while (end := _HEAD_END.search(self._head)) and _INTERIM.match(self._head):
+            self._interim += end.end()
+            self._head = self._head[end.end() :]
+        is_long = self._interim + (end.end() if end else len(self._head)) > MAX_HEAD
+        if is_long or not b"HTTP/".startswith(self._head[:5]):
+            raise ProxyError(f"the proxy {self._proxy} is no HTTP proxy")
+        if end is None:
             return b""
+        head, rest = self._head[: end.start()], self._head[end.end() :]
+        if not _GRANTED.match(head):
+            self._refuse(b"\r\n".join(head.splitlines()))
+        self.rest = rest
+        return b""
+
+    def _refuse(self, head: bytes) -> None:
         try:
             http.Connection().receive(head)
         except ReplyError as error:
             raise ProxyError(self._refusal(error)) from None
-        self.rest = rest
-        return b""
 
     def _refusal(self, error: ReplyError) -> str:
         if error.error_code == _WANTS_CREDENTIALS:

@@ -13,7 +13,7 @@ import re
 from urllib.parse import urlsplit
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.wire.addresses import parse_ip
+from p2pchat.wire.addresses import parse_ip, readable_ip
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MAX_URL = 2000  # characters
@@ -45,11 +45,15 @@ def host(url: str) -> str:
 
 def registry_url(text: str) -> str:
     """
-    Return the URL of a registry that a person wrote; ``http://`` may lack.
+    Return the URL of a registry that a person wrote; ``http://`` may lack, and so may the brackets
+    of an IPv6 address alone.  A name in other letters becomes what DNS has for it (RFC 5891).
 
     :raises RemoteProtocolError: as :func:`origin`, or it has more than a scheme, a host and a port.
     """
-    url = text if "://" in text else f"http://{text}"
+    text = text.strip()
+    literal = readable_ip(text) if ":" in text else ""
+    url = text if "://" in text else f"http://[{literal}]" if literal else f"http://{text}"
+    url = _with_ascii_name(url)
     if "@" in url:
         raise RemoteProtocolError(
             "a registry asks for no name and no password: leave out what is before the @"
@@ -61,6 +65,19 @@ def registry_url(text: str) -> str:
             f"{text[:80]!r} has more than a scheme, a host and a port, and a registry has no path"
         )
     return url.rstrip("/")
+
+
+def _with_ascii_name(url: str) -> str:
+    """Return a URL with its host as DNS has it; as it is where it can't be had."""
+    if url.isascii() or not url.isprintable():
+        return url
+    try:
+        parts = urlsplit(url)
+        name, colon, port = parts.netloc.partition(":")
+        netloc = name.encode("idna").decode("ascii") + colon + port
+    except ValueError:  # UnicodeError among them
+        return url
+    return parts._replace(netloc=netloc).geturl()
 
 
 def _split(url: str) -> tuple[str, str, int]:

@@ -25,6 +25,10 @@ class WordsTests(SynchronousTestCase):
         (200, b"", "nothing, as no p2pchat registry does"),
         (200, b"{}", "JSON that isn't a p2pchat registry's"),
         (200, b"hello", "something else than a p2pchat registry does"),
+        (401, b"<html></html>", "wants a user name and a password (401 Unauthorized)"),
+        (404, b"<html></html>", "answered (404 Not Found) with a page"),
+        (404, b"<html></html>", "or another server is there"),
+        (429, b"<html></html>", "takes no more for now (429 Too Many Requests)"),
         (404, b"<html></html>", "is no p2pchat registry: perhaps this network wants you to log in"),
         (403, b"<html></html>", "(403 Forbidden): perhaps a filter or a firewall"),
         (407, b"", "a proxy on the way, which wants a password"),
@@ -71,6 +75,6 @@ class WordsTests(SynchronousTestCase):
     def test_soon(self) -> None:
         """Whoever is near may let us through soon; a server whose registry is away isn't near."""
         self.assertEqual(
-            [said(status).may_pass for status in (200, 302, 404, 511, 502, 503, 504, 521)],
-            [True] * 4 + [False] * 4,
+            [said(status).may_pass for status in (200, 302, 404, 511, 429, 502, 503, 504, 521)],
+            [True] * 4 + [False] * 5,
         )

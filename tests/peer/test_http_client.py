@@ -165,6 +165,17 @@ class HeadTests(ServerCase):
         sentence = self.sentence(head % (encoding, len(bomb)) + bomb)
         self.assertIn("compresses its answers", sentence)
 
+    @each(
+        (b"502 Bad Gateway", "says that it is away (502 Bad Gateway)"),
+        (b"200 OK", "a page of its own and is no p2pchat registry"),
+    )
+    def test_compressed_page(self, status: bytes, words: str) -> None:
+        """A page isn't a registry's, compressed or not, and nobody unpacks it to know that."""
+        page = gzip.compress(b"<html></html>")
+        head = b"HTTP/1.1 %b\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
+        length = b"Content-Length: %d\r\n\r\n" % len(page)
+        self.assertIn(words, self.sentence(head % status + length + page))
+
     def test_compressed_stream(self) -> None:
         """So is a compressed event stream."""
         bomb = gzip.compress(b"\n" * 10_000_000)
@@ -180,7 +191,9 @@ class HeadTests(ServerCase):
     )
     def test_long(self, head: bytes) -> None:
         """A head that goes on and on is cut off: one line, many, or many before the answer."""
-        self.assertIn(str(MAX_HEAD), self.sentence(head))
+        sentence = self.sentence(head)
+        self.assertIn(str(MAX_HEAD), sentence)
+        self.assertNotIn("TLS", sentence)
         self.assertLessEqual(len(self.asked), 2)
 
     def test_interim(self) -> None:

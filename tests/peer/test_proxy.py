@@ -100,12 +100,24 @@ class ChoiceTests(SynchronousTestCase):
         self.assertIsNone(choice("https", host))
         self.assertIsNotNone(choice("https", "registry.example.net"))
 
+    @each("192.0.2.7", "2001:db8::7", "[2001:db8::7]", "10.0.0.1", "a.registry.example")
+    def test_networks(self, host: str) -> None:
+        """NO_PROXY may name networks, addresses in brackets, and all names below one."""
+        bypass = "192.0.2.0/24,10.0.0.1, [2001:db8::7] ,*.registry.example,,x/99"
+        choice = choose_proxies({"HTTP_PROXY": "http://one:1", "NO_PROXY": bypass}, None)
+        self.assertIsNone(choice("http", host))
+        for other in ("192.0.3.7", "10.0.0.11", "2001:db8::8", "registry.example.net"):
+            self.assertIsNotNone(choice("http", other), other)
+
 
 class HandshakeTests(SynchronousTestCase):
     """:func:`handshake`, byte by byte, and with what isn't a proxy."""
 
     @each(
         (HTTP, b"HTTP/1.0 200 OK\r\nX: y\r\n\r\n"),
+        (HTTP, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 P\r\n\r\nHTTP/1.1 200\r\n\r\n"),
+        (HTTP, b"HTTP/1.1 204 OK\r\nContent-Length: 0\r\n\r\n"),
+        (HTTP, b"HTTP/1.0 200 OK\nX: y\n\n"),
         (SOCKS, b"\x05\x00" + b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50"),
         (SOCKS, b"\x05\x00" + b"\x05\x00\x00\x04" + bytes(18)),
         (SOCKS, b"\x05\x00" + b"\x05\x00\x00\x03\x03abc\x00\x50"),
@@ -136,6 +148,8 @@ class HandshakeTests(SynchronousTestCase):
         shaking = handshake(HTTP, "registry.example", 443)
         shaking.receive(b"HTTP/1.1 200 OK\r\n")
         self.assertRaises(ProxyError, shaking.receive, b"X: " + b"y" * MAX_HEAD)
+        shaking = handshake(HTTP, "registry.example", 443)
+        self.assertRaises(ProxyError, shaking.receive, b"HTTP/1.1 100 \r\n\r\n" * MAX_HEAD)
 
     def test_long_name(self) -> None:
         """A name that SOCKS5 can't carry is an error of the connection."""

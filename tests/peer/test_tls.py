@@ -122,6 +122,11 @@ class CertificateTests(TlsCase):
         names = "other.example, n0.example, n1.example and 7 more"
         self.assertIn(f"is for {names}, not for {NAME}", said)
 
+    @each((("*.test",), "*.test"), (("*",), "*"), ((), "no name"))
+    def test_odd_names(self, hosts: tuple[str, ...], names: str) -> None:
+        """One whose names no server can have, or that has none, is told for what it is."""
+        self.assertIn(f"is for {names}, not for {NAME}", self.refusal(ROOT.sign(*hosts)))
+
 
 class Saying(Protocol):
     """A server that says the same to whatever comes, and hangs up."""

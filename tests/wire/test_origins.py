@@ -79,6 +79,10 @@ class RegistryUrlTests(SynchronousTestCase):
             ("localhost:8140", "http://localhost:8140"),
             ("r.example", "http://r.example"),
             ("[::1]:8000/", "http://[::1]:8000"),
+            ("::1", "http://[::1]"),
+            (" http://r.example\n", "http://r.example"),
+            ("https://b\xfccher.example:81", "https://xn--bcher-kva.example:81"),
+            ("B\xdcCHER.example", "http://xn--bcher-kva.example"),
         ):
             self.assertEqual(registry_url(text), expected)
 
@@ -94,6 +98,10 @@ class RegistryUrlTests(SynchronousTestCase):
             ("ftp://r.example", "http://"),
             ("", "domain name"),
             ("localhost:port", "domain name"),
+            ("http://b\xfc cher.example", "not a URL"),
+            ("http://b\xfccher.example\n.x", "not a URL"),
+            ("http://b\xfccher.example/x", "no path"),
+            ("http://b\xfccher..example", "not a URL"),
         ):
             error = self.assertRaises(RemoteProtocolError, registry_url, text)
             self.assertIn(part, str(error))
