@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks, succeed
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionDone, ConnectionLost, NoRouteError
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -36,6 +36,7 @@ from p2pchat.errors import P2PChatError, RegistryError, RegistryUnreachable
 from p2pchat.peer.failures import in_words, is_of_tls, reasons
 from p2pchat.peer.foreign_answers import ForeignAnswer, foreign_answer, is_page
 from p2pchat.peer.http_connections import HttpConnections
+from p2pchat.peer.nat64 import lack_in_words
 from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.request_times import RequestTimes
 from p2pchat.runtime import Runtime
@@ -150,6 +151,8 @@ class HttpClient:
             return ForeignAnswer(f"the registry {self.server} can't be reached: {why}")
         if not isinstance(error, _NEVER_SENT):
             why = in_words(error, "what is there doesn't speak HTTP")
+            if any(isinstance(one, NoRouteError) for one in reasons(error)):
+                why += lack_in_words(self._runtime)
             return RegistryUnreachable(f"the registry {self.server} can't be reached: {why}")
         found = reasons(error)
         was_cancelled = any(isinstance(one, CancelledError) for one in found)

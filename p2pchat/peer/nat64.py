@@ -73,6 +73,14 @@ class Nat64Discovery:
             self._changed()
 
 
+def lack_in_words(runtime: Runtime) -> str:
+    """Return what a network of one family lacks, where no route leads to a server; or ""."""
+    hosts = runtime.host_addresses()
+    if runtime.nat64.prefix is None and _is_ipv6_alone(hosts):
+        return "; this machine has IPv6 alone, and its network shows no NAT64 that leads to IPv4"
+    return ""
+
+
 def _is_ipv6_alone(hosts: Iterable[str]) -> bool:
     """Tell whether these addresses reach other machines over IPv6, and over nothing else."""
     outward = [host for host in hosts if scope(host) in {Scope.GLOBAL, Scope.PRIVATE}]

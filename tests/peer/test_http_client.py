@@ -127,6 +127,17 @@ class ServerCase(RegistryCase):
         self.assertNotIn("b'", text)
 
 
+class FamilyTests(RegistryCase):
+    """A registry of the family that this machine hasn't."""
+
+    def test_ipv6_alone(self) -> None:
+        """IPv4 from a network of IPv6 alone, without a NAT64: the missing way is named."""
+        host = self.world.internet.host("2001:db8:1::7")
+        client = self.make_client(ALICE, host, f"http://{OTHER}:{HTTP_PORT}")
+        said = str(self.refused(client.status(), RegistryError))
+        self.assertIn("no route leads there; this machine has IPv6 alone", said)
+
+
 INTERIM = b"HTTP/1.1 102 Processing\r\nX: %b\r\n\r\n" % (b"y" * 100)
 PLACES = (b"http://127.0.0.1:81/admin/reboot", b"/peers", b"//203.0.113.1/")
 

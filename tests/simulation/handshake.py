@@ -25,7 +25,7 @@ def begin_handshake(client: StreamSocket, destination: Address) -> None:
     host = client.host
     is_local = host.is_local(destination[0])
     own = destination[0] if is_local else host.source(destination[0])
-    if own is None:
+    if own is None or (":" in own) is not (":" in destination[0]):
         client.fail(ENETUNREACH)
         return
     if client.name[1] == 0:
