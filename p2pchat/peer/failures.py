@@ -31,7 +31,7 @@ _WORDS: dict[type[BaseException], str] = {
     error.ConnectingCancelledError: _LATE,
     error.ConnectionRefusedError: "nothing listens there",
     error.NoRouteError: "no route leads there",
-    error.DNSLookupError: "its name has no address",
+    error.DNSLookupError: "its name has no address, or no name server tells it",
     error.ConnectionClosed: "the connection was closed",
 }
 

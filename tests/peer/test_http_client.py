@@ -127,8 +127,14 @@ class ServerCase(RegistryCase):
         self.assertNotIn("b'", text)
 
 
-class FamilyTests(RegistryCase):
-    """A registry of the family that this machine hasn't."""
+class NoWayTests(RegistryCase):
+    """A registry that nothing leads to."""
+
+    def test_no_address(self) -> None:
+        """A name without addresses and a name server that is away look alike: both are named."""
+        client = self.make_client(ALICE, self.host, "http://nobody.example:8000")
+        said = str(self.refused(client.status(), RegistryError))
+        self.assertIn("its name has no address, or no name server tells it", said)
 
     def test_ipv6_alone(self) -> None:
         """IPv4 from a network of IPv6 alone, without a NAT64: the missing way is named."""
