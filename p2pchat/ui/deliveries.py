@@ -14,7 +14,8 @@ import attrs
 
 from p2pchat import events
 
-PATIENCE = 5.0  # seconds; several round trips and retransmissions of any path that works
+PATIENCE = 5.0  # seconds; several round trips and retransmissions of most paths that work, ...
+PATIENCE_RTTS = 4  # ... or so many round trips of the path, where that is longer
 
 _ENDED = events.PathLost | events.Disconnected | events.CallFailed
 
@@ -27,6 +28,7 @@ class Deliveries:
 
     _awaited: dict[str, _Lines] = attrs.Factory(dict)
     _open: set[str] = attrs.Factory(set)
+    _patience: dict[str, float] = attrs.Factory(dict)  # by peer, where it isn't PATIENCE
 
     def receive(self, event: Any, now: float) -> None:
         """Take an event of the node."""
@@ -35,6 +37,8 @@ class Deliveries:
             lines[event.id] = (event.text, now)
         elif isinstance(event, events.MessageDelivered):
             self._lines(event.peer_id).pop(event.id, None)
+        elif isinstance(event, events.PathFound):
+            self._patience[event.peer_id] = max(PATIENCE, PATIENCE_RTTS * event.rtt_ms / 1000)
         elif isinstance(event, events.Connected):
             self._connect(event.peer_id, now)
         elif isinstance(event, _ENDED):
@@ -47,15 +51,20 @@ class Deliveries:
 
     def get_timer(self) -> float | None:
         """Return when :meth:`overdue` may have something, in seconds."""
-        oldest = [next(iter(lines.values())) for lines in map(self._lines, self._open) if lines]
-        return min((since + PATIENCE for _, since in oldest), default=None)
+        waiting = [(one, lines) for one in self._open if (lines := self._lines(one))]
+        oldest = [(one, next(iter(lines.values()))[1]) for one, lines in waiting]
+        return min((since + self._patience_with(one) for one, since in oldest), default=None)
+
+    def _patience_with(self, peer_id: str) -> float:
+        return self._patience.get(peer_id, PATIENCE)
 
     def _lines(self, peer_id: str) -> _Lines:
         return self._awaited.get(peer_id, OrderedDict())
 
     def _take_late(self, peer_id: str, now: float) -> list[str]:
         lines, texts = self._lines(peer_id), []
-        while lines and next(iter(lines.values()))[1] + PATIENCE <= now:
+        latest = now - self._patience_with(peer_id)
+        while lines and next(iter(lines.values()))[1] <= latest:
             _, (text, _) = lines.popitem(last=False)
             texts.append(text)
         return texts
@@ -69,3 +78,4 @@ class Deliveries:
         self._open.discard(peer_id)
         if forget:
             self._awaited.pop(peer_id, None)
+            self._patience.pop(peer_id, None)

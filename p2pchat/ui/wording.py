@@ -24,7 +24,8 @@ from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, s
 from p2pchat.wire.visible import visible, visible_name
 
 MAX_RECEIVERS = 100  # peers whose messages are remembered until they are delivered, to quote them
-LATE_DELIVERY = 2000.0  # milliseconds; a delivery that took longer is told, others aren't
+LATE_DELIVERY = 2000.0  # milliseconds; a delivery that took longer is told, others aren't, ...
+LATE_RTTS = 4  # ... nor one that took so many round trips of its path
 
 _CHANGES = {
     "added": "Added {who} to your contacts: from now on the name means this id.",
@@ -71,7 +72,7 @@ class Wording:
     _names: DisplayNames = attrs.field(init=False)
     _current: str = ""
     _open: set[str] = attrs.Factory(set)
-    _relayed: dict[str, bool] = attrs.Factory(dict)  # whether the path leads through a relay
+    _paths: dict[str, events.PathFound] = attrs.Factory(dict)
     _texts: dict[str, dict[str, str]] = attrs.Factory(dict)  # ours on their way, by peer and id
     _hinted: str = ""  # from whom a message came last that wasn't the current one
     _registry: str = "not reached yet"
@@ -190,11 +191,11 @@ class Wording:
             yield _note(f"Missed a call of {who}." if missed else f"{who} cancelled the call.")
 
     def _say_path(self, event: events.PathFound) -> Entries:
-        relayed = "relay" in {event.local, event.remote}
-        before = self._relayed.get(event.peer_id)
-        self._relayed[event.peer_id] = relayed
-        if event.peer_id in self._open and before is not None and before is not relayed:
-            way = "goes through a relay" if relayed else "is direct"  # else Connected says it
+        relayed, before = _is_relayed(event), self._paths.get(event.peer_id)
+        self._paths[event.peer_id] = event
+        is_known = event.peer_id in self._open and before is not None  # else Connected says it
+        if is_known and _is_relayed(before) is not relayed:
+            way = "goes through a relay" if relayed else "is direct"
             yield _note(f"The connection to {self.label(event.peer_id)} {way} now.")
 
     def _say_path_lost(self, event: events.PathLost) -> Entries:
@@ -205,7 +206,7 @@ class Wording:
 
     def _say_connected(self, event: events.Connected) -> Entries:
         self._open.add(event.peer_id)
-        way = "through a relay" if self._relayed.get(event.peer_id) else "directly"
+        way = "through a relay" if _is_relayed(self._paths.get(event.peer_id)) else "directly"
         if event.resumed:
             yield _note(f"Reconnected to {self.label(event.peer_id)} {way}.", Colour.GOOD)
         else:
@@ -224,7 +225,7 @@ class Wording:
 
     def _say_disconnected(self, event: events.Disconnected) -> Entries:
         self._open.discard(event.peer_id)
-        self._relayed.pop(event.peer_id, None)
+        self._paths.pop(event.peer_id, None)
         yield _note(self._ended(event), Colour.WARNING)
         if event.undelivered:
             quoted = self._quoted(event.peer_id, event.undelivered)
@@ -280,7 +281,9 @@ class Wording:
         text = texts.pop(event.id, "your message")
         if not texts:
             self._texts.pop(event.peer_id, None)
-        if event.milliseconds >= LATE_DELIVERY:
+        path = self._paths.get(event.peer_id)
+        usual = 0.0 if path is None else LATE_RTTS * path.rtt_ms
+        if event.milliseconds >= max(LATE_DELIVERY, usual):
             took = f"after {event.milliseconds / 1000:.0f} s"
             yield _note(f"✓ Delivered to {self.label(event.peer_id)} {took}: {text}.")
 
@@ -365,3 +368,7 @@ def _contact_row(info: ContactInfo) -> tuple[str, ...]:
     facts += ["blocked"] if info.blocked else []
     facts += [_STATES.get(info.state, info.state)] if info.state else []
     return visible_name(info.name), visible_name(info.peer_id, 36), ", ".join(facts)
+
+
+def _is_relayed(path: events.PathFound | None) -> bool:
+    return path is not None and "relay" in {path.local, path.remote}

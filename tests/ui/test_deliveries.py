@@ -30,6 +30,14 @@ class DeliveriesTests(SynchronousTestCase):
         self.assertEqual(deliveries.overdue(99.0), [])
         self.assertIsNone(deliveries.get_timer())
 
+    def test_far(self) -> None:
+        """Over a path of seconds a line has some of its round trips, before it is overdue."""
+        far = events.PathFound(BOB, "bob", "srflx", "srflx", "192.0.2.1:9", 9000.0, 3000.0)
+        deliveries = self._fed((CONNECTED, 0.0), (far, 0.0), (SENT, 1.0))
+        self.assertEqual(deliveries.overdue(12.9), [])
+        self.assertEqual(deliveries.get_timer(), 13.0)
+        self.assertEqual(deliveries.overdue(13.0), [(BOB, ["hi"])])
+
     def test_many(self) -> None:
         """Those of one peer are named together, oldest first; those that came later stay."""
         sent = [(events.MessageSent(BOB, f"s{n}", str(n)), float(n)) for n in range(4)]
