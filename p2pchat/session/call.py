@@ -235,7 +235,7 @@ class Call:
         self.stage, self._deadline = CallStage.OFFERING, now + self._answer_time(0.0)
         self._sent_at, self._is_delivered = now, False
         self.agent.prepare(now)
-        self._send_offer()
+        self._send_offer(now)
         self._events.append(AttemptBegan(self._number))
 
     def offered(self, offer: Offer, now: float) -> None:
@@ -274,14 +274,14 @@ class Call:
         """Drop the attempt silently, and the path that it may have found; reports say why."""
         self._abandon(failure, CallStage.ENDED)
 
-    def repeat(self) -> None:
+    def repeat(self, now: float) -> None:
         """
         Send the same offer again, because an offer of theirs has just crossed it.
 
         That shows that they are there now.  If their network has changed, the first copy may have
         gone down an event stream that was dead already.
         """
-        self._take(Call.repeat)
+        self._take(Call.repeat, now)
 
     def receive(self, body: PeerDocument, now: float) -> None:
         """
@@ -412,8 +412,8 @@ class Call:
 
     # -- steps of an outgoing call
 
-    def _send_offer(self) -> None:
-        self._send(Offer(self.session, self.attempt.describe(self.username, self.held_link)))
+    def _send_offer(self, now: float) -> None:
+        self._send(Offer(self.session, self.attempt.describe(self.username, self.held_link, now)))
 
     def _ringing(self, _ringing: Ringing, now: float) -> None:
         self.stage, self._deadline = CallStage.RINGING, now + RING_TIMEOUT
@@ -541,7 +541,7 @@ class Call:
     def _send_answer(self, now: float) -> None:
         self._answers, self._deadline, self._sent_at = self._answers + 1, None, now
         link = self.held_link if self.continues else ""
-        description = self.attempt.describe(self.username, link)
+        description = self.attempt.describe(self.username, link, now)
         self._send(Answer(self.session, description, self._flight))
 
     def _answer_undelivered(self, document: DeliveryFailure, now: float) -> None:

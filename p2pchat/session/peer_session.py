@@ -158,7 +158,7 @@ class PeerSession(SessionPath):
             running.offered_again(offer, now)
             return
         if self._ours_counts(running, offer, now):
-            running.repeat()
+            running.repeat(now)
             return
         if not running.is_over:
             accept = accept or running.is_calling

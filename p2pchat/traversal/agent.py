@@ -103,6 +103,7 @@ class Agent:
 
     :ivar gathering: our candidates.
     :ivar relays: our allocations.
+    :ivar guessing: how often ports are guessed for each peer.
     :ivar relay_only: whether nothing but relays may be used.
     :ivar refused: datagrams that concerned nobody.
     """
@@ -115,7 +116,7 @@ class Agent:
     _limit: AmplificationLimit = attrs.Factory(AmplificationLimit)
     _budget: SendBudget = attrs.Factory(SendBudget)
     _slots: CheckSlots = attrs.Factory(CheckSlots)
-    _guessing: GuessingBudget = attrs.Factory(GuessingBudget)
+    guessing: GuessingBudget = attrs.Factory(GuessingBudget)
     _attempts: dict[str, Punching] = attrs.Factory(dict)
     _outbox: deque[PunchingEvent] = attrs.Factory(deque)  # of all attempts
     _peers: dict[str, str] = attrs.Factory(dict)  # their ids, by attempt, until it is forgotten
@@ -193,6 +194,7 @@ class Agent:
         has_priority: bool = False,
         peer_id: str = STRANGERS,
         trip: float = 0.0,
+        they_guess_at: float = 0.0,
         flight: tuple[bytes, ...] = (),
     ) -> Punching:
         """
@@ -203,7 +205,8 @@ class Agent:
         :param hint: how this peer was reached last.
         :param has_priority: whether the peer is a contact, or our person called or accepted it.
         :param peer_id: whom it is to reach.
-        :param trip: see :class:`p2pchat.traversal.punching.Punching`.
+        :param trip: see :class:`p2pchat.traversal.punching.Punching`, and
+        :param they_guess_at: as well.
         :param flight: datagrams of a link that follow the first checks to the likeliest addresses.
         """
         attempt = Punching(
@@ -218,6 +221,7 @@ class Agent:
             remote_nat,
             hint,
             trip,
+            they_guess_at=they_guess_at,
             flight=flight,
             outbox=self._outbox,
             counts_as=peer_id if has_priority else STRANGERS,
@@ -310,14 +314,13 @@ class Agent:
         if aim is None or strategy not in WHOLE:
             return
         whole, who = WHOLE[strategy], attempt.counts_as
-        begins_at = max(
-            now + chosen.delay,
-            self._limit.room_at(aim[0], who, LEAST + KEPT_FOR_CHECKS, now),
-            self._guessing.ready_at(strategy, who, now),
-        )
-        if begins_at <= now + LATEST and self._guessing.take(
-            strategy, attempt.ufrag, who, begins_at
-        ):
+        # Both sides wait for the same, from the beginning of the round, which both know: a part
+        # that begins when the other's is over, or not at all, meets nobody.
+        both_may = max(self.guessing.ready_at(strategy, who, now), attempt.they_guess_at)
+        room_at = self._limit.room_at(aim[0], who, LEAST + KEPT_FOR_CHECKS, now)
+        begins_at = max(now + chosen.delay, room_at, both_may)
+        is_soon = both_may <= attempt.round_started + LATEST and room_at <= now + LATEST
+        if is_soon and self.guessing.take(strategy, attempt.ufrag, who, begins_at):
             room = self._limit.room(aim[0], who, begins_at) - KEPT_FOR_CHECKS
             attempt.begin_guessing(strategy, aim, min(whole, max(room, LEAST)), begins_at)
         else:
@@ -328,12 +331,17 @@ class Agent:
         wanted = ENOUGH[strategy] + KEPT_FOR_CHECKS
         attempt.guess_again_at = max(
             self._limit.room_at(host, attempt.counts_as, wanted, now),
-            self._guessing.is_worth_it_at(strategy, attempt.counts_as, now),
+            self.guessing.is_worth_it_at(strategy, attempt.counts_as, now),
+            attempt.they_guess_at,
         )
+
+    def guessing_pause(self, ufrag: str, peer_id: str, now: float) -> float:
+        """Return the seconds until an attempt may guess ports, if we know the peer."""
+        return self.guessing.pause(ufrag, peer_id, now)
 
     def _end_guessing(self, attempt: Punching, kept: frozenset[str]) -> None:
         """End an attempt's port guessing; of its many sockets it keeps only these."""
-        if self._guessing.give_back(
+        if self.guessing.give_back(
             attempt.ufrag, attempt.counts_as, attempt.is_direct, keeps=bool(kept)
         ):
             self._events.append(SocketsReleased(attempt.ufrag, kept))

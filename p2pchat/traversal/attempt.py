@@ -95,12 +95,13 @@ class Attempt:
 
     # -- what goes out
 
-    def describe(self, username: str, link: str) -> Description:
+    def describe(self, username: str, link: str, now: float) -> Description:
         """Return our side's description, for an offer or answer."""
         self._local = self.agent.candidates()
         key, nat = self._exchange.public_key, self.agent.gathering.traits().words()
         rtt = int(in_ms(min(self.rtt, MAX_TRIP)))
-        return Description(username, key, self.ufrag, self._local, link, nat, rtt=rtt)
+        pause = int(in_ms(self.agent.guessing_pause(self.ufrag, self.peer_ids.remote, now)))
+        return Description(username, key, self.ufrag, self._local, link, nat, rtt=rtt, pause=pause)
 
     def update(self) -> Candidates:
         """Return the CANDIDATES that follow an offer or answer when our candidates have changed."""
@@ -160,6 +161,7 @@ class Attempt:
             has_priority=has_priority,
             peer_id=self.peer_ids.remote,
             trip=self.trip,
+            they_guess_at=now + remote.pause / 1000,
             flight=flight,
         )
 

@@ -20,8 +20,9 @@ come next are told as candidates (:mod:`p2pchat.traversal.gathering`).
 
 Owns the budgets.  Nobody is probed but the address of a fresh signed offer or answer, by one run
 of a peer at a time, with at most PROBES probes of 100 bytes, PROBES_A_TICK in each TICK; a run that
-failed delays the peer's next one, by the same rule on both sides, so that they begin together
-again.  All strangers count as one peer.  Many sockets are opened for one stranger at a time.
+failed delays the peer's next one.  Each side tells by how long, and neither begins before both may:
+one part alone meets nobody.  All strangers count as one peer.  Many sockets are opened for one
+stranger at a time.
 
 What went to one host lately bounds a run, too (:mod:`p2pchat.traversal.send_budget`).  One that
 would have less than LEAST packets doesn't begin: it would take from the next one, and meet nobody.
@@ -194,6 +195,10 @@ class RunBudget:
         """Return when the next run may begin, if the one that is on fails."""
         return max(now, self._not_before)
 
+    def pause(self, ufrag: str, now: float) -> float:
+        """Return the seconds until an attempt may have a run; 0 where it has it already."""
+        return 0.0 if self._running == ufrag else self.ready_at(now) - now
+
     def they_are_ready_at(self, now: float) -> float:
         """Return when the other side may send ENOUGH probes again, if its last were in vain."""
         return max(now, self._began + THEIR_PAUSE)
@@ -238,6 +243,10 @@ class GuessingBudget:
     def ready_at(self, strategy: Strategy, peer: str, now: float) -> float:
         """Return when port guessing for a peer may begin."""
         return self._budget(strategy, peer).ready_at(now)
+
+    def pause(self, ufrag: str, peer: str, now: float) -> float:
+        """Return the seconds until an attempt to reach a peer that we know may have a run."""
+        return self._budget(Strategy.PORT_PROBING, peer).pause(ufrag, now)
 
     def is_worth_it_at(self, strategy: Strategy, peer: str, now: float) -> float:
         """Return when it is likely to be met by the other side's, too."""

@@ -114,20 +114,19 @@ class Punching:
     :ivar credentials: of this attempt's checks.
     :ivar controlling: whether this side nominates.
     :ivar checklist: the pairs.
-    :ivar host_addresses: our host candidates' addresses, to name the type of our end.
-    :ivar reflexive_addresses: our server-reflexive ones.
+    :ivar host_addresses, reflexive_addresses: ours, to name the type of our end.
     :ivar has_priority: whether the peer is a contact, or our person called or accepted it.
     :ivar counts_as: what the limits count what it sends as (:mod:`p2pchat.traversal.send_budget`).
     :ivar remote_nat: what the other side says of its NAT.
     :ivar hint: how this peer was reached last.
     :ivar trip: seconds that a document and its answer take over the registry, 0 while unknown.
+    :ivar round_started: when the round of now or last did.
+    :ivar they_guess_at: when the other side begins port guessing, if it is wanted, at the earliest.
     :ivar may_send: takes where a packet is to go, and its bytes of payload; tells whether it may.
     :ivar flight: datagrams that follow the first check to each address of ``flight_to``.
-    :ivar flight_to: two of the other side's addresses at most
-        (:func:`p2pchat.traversal.strategy.likeliest`).
+    :ivar flight_to: the likeliest two of the other side's addresses at most.
     :ivar outbox: what its parent is to take, in order.
-    :ivar path: the path in use.
-    :ivar method: how it was made.
+    :ivar path, method: the path in use, and how it was made.
     :ivar first_round_over: whether the first round has ended, with a valid pair or without.
     :ivar guessing: our part of port guessing, if that has begun.
     :ivar guess_again_at: when the limits let go what mostly leads to a path, where it didn't.
@@ -144,6 +143,7 @@ class Punching:
     remote_nat: NatTraits = attrs.Factory(NatTraits)
     hint: PathHint | None = None
     trip: float = 0.0
+    they_guess_at: float = 0.0
     may_send: Callable[[Route, int, float], bool] = lambda _route, _octets, _now: True
     flight: tuple[bytes, ...] = ()
     flight_to: set[Address] = attrs.Factory(set)
@@ -162,7 +162,7 @@ class Punching:
     _sent: dict[bytes, SentCheck] = attrs.Factory(dict)  # by transaction id
     _nominated: Route | None = None  # by the other side
     _nomination: int = 0  # the number of the last one, ours or theirs
-    _round_started: float = 0.0
+    round_started: float = 0.0
     _round_ends: float = 0.0
     _round_length: float = FIRST_ROUND
     _trips: RoundTrips = attrs.Factory(RoundTrips)  # of the path in use
@@ -224,7 +224,7 @@ class Punching:
         """Verify every known pair; ends with a path, the same or another, or in failure."""
         is_on = self.phase is AttemptPhase.CHECKING
         length = self._later_round(now)
-        if is_on and (self.path is None or now - self._round_started < length):
+        if is_on and (self.path is None or now - self.round_started < length):
             return
         self._ask_for_round(now, length)
         self.handle_timer(now)
@@ -283,7 +283,7 @@ class Punching:
     def begin_round(self, now: float) -> None:
         """Begin the round that a slot was asked for."""
         self.phase, self._select_at = AttemptPhase.CHECKING, None
-        self._round_started, self._round_ends = now, now + self._round_length
+        self.round_started, self._round_ends = now, now + self._round_length
         self._is_concluded = False
         self._forget_checks(now)
         self.checklist.begin_round(now)
@@ -295,7 +295,7 @@ class Punching:
 
     def free_slot(self, now: float) -> bool:
         """End a round that has a valid pair, for attempts that wait; tells whether it did."""
-        had_its_time = now >= self._round_started + MIN_SLOT_TIME
+        had_its_time = now >= self.round_started + MIN_SLOT_TIME
         is_on = self.phase is AttemptPhase.CHECKING
         if not is_on or not had_its_time or not self._valid_pairs():
             return False
@@ -324,7 +324,7 @@ class Punching:
     def _conclude(self, succeeded: bool) -> None:
         """Say what came of the round that is over."""
         self.phase = AttemptPhase.COMPLETED if succeeded else AttemptPhase.FAILED
-        pair, began = self._pair_in_use(), self._round_started
+        pair, began = self._pair_in_use(), self.round_started
         rtt = pair.rtt if pair is not None and pair.is_valid(began) else 0.0
         self.outbox.append(RoundEnded(self.ufrag, succeeded, began, rtt))
 
@@ -342,7 +342,7 @@ class Punching:
 
     def _valid_pairs(self) -> list[Pair]:
         """Return the valid pairs of this round."""
-        return self.checklist.valid(self._round_started)
+        return self.checklist.valid(self.round_started)
 
     # -- checks and responses
 
@@ -385,21 +385,21 @@ class Punching:
             self._ask_for_round(now, self._later_round(now))
         if is_new and self.path is None:
             self._wait_for_answer(now)
-        if is_new and not pair.is_valid(self._round_started):
+        if is_new and not pair.is_valid(self.round_started):
             pair.due = now
-        if self._nominated == source and pair.is_valid(self._round_started):
+        if self._nominated == source and pair.is_valid(self.round_started):
             self._select(now)
         self.handle_timer(now)
 
     def _wait_for_answer(self, now: float) -> None:
         """Let the first round go on: their check took so long that ours may have to come yet."""
-        longer = min(2 * (now - self._round_started), LONGEST_ROUND)
+        longer = min(2 * (now - self.round_started), LONGEST_ROUND)
         self._round_ends = max(self._round_ends, now + longer)
 
     def _calls_for_round(self, is_new: bool, now: float) -> bool:
         """Whether a check begins a round of ours: from a new address, or for a direct path."""
         improvable = self.path is not None and self.path.is_relayed
-        return is_new or (improvable and now - self._round_started > IMPROVE_INTERVAL)
+        return is_new or (improvable and now - self.round_started > IMPROVE_INTERVAL)
 
     def _hear(self, route: Route, validated: bool) -> None:
         if route not in (self._validated if validated else self._heard):
@@ -428,9 +428,9 @@ class Punching:
             return True  # its relay is gone
         pair.nominating = pair.nominating and not sent.nominated
         rtt = now - sent.at
-        pair.check_answered(rtt, self._round_started, now)
+        pair.check_answered(rtt, self.round_started, now)
         # What is late may have waited for somebody who slept; longer rounds will show.
-        if pair is self._pair_in_use() and sent.at >= self._round_started:
+        if pair is self._pair_in_use() and sent.at >= self.round_started:
             self._trips.measured(rtt)
         pair.note_local(stun.mapped_address(message), self.host_addresses, self.reflexive_addresses)
         self._hear(source, True)
@@ -501,8 +501,8 @@ class Punching:
         to, current = self._nominated, self._pair_in_use()
         nominated = None if to is None else self.checklist.pairs.get(to)
         current = current if current is not None and current.proof.is_fit else None
-        valid = self.checklist.usable(self._round_started) or self._last_resort(now)
-        choice = select(valid, current, nominated, self._round_started, now)
+        valid = self.checklist.usable(self.round_started) or self._last_resort(now)
+        choice = select(valid, current, nominated, self.round_started, now)
         if choice.again_at is not None:
             self._select_at = choice.again_at
             self._round_ends = max(self._round_ends, choice.again_at)
@@ -514,7 +514,7 @@ class Punching:
         silent = [one for one in self._valid_pairs() if one.proof.fitness is Fitness.SILENT]
         if self.path is not None or not silent:
             return []
-        self._select_at = self._round_started + RELAY_PATIENCE
+        self._select_at = self.round_started + RELAY_PATIENCE
         return silent if now >= self._select_at else []
 
     def _pair_in_use(self) -> Pair | None:

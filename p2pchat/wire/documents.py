@@ -165,6 +165,7 @@ class Description(Members):
     :ivar keys: the author's, as in its record: so that its reader needn't look it up.
     :ivar rtt: milliseconds of a round trip from the author to the registry, 0 while unknown: what
         each side waits for goes over both halves of the way.
+    :ivar pause: milliseconds until the author may guess ports again: until then its reader needn't.
     """
 
     username: Username
@@ -175,6 +176,7 @@ class Description(Members):
     nat: Annotated[NatWords, inline(NatWords.from_json)] = NatWords()
     keys: RecordKeys = ()
     rtt: Annotated[int, integer(), SPARSE] = 0
+    pause: Annotated[int, integer(), SPARSE] = 0
 
 
 @attrs.frozen

@@ -152,7 +152,7 @@ class StrayDocumentTests(CallCase):
             lambda: self.alice.accept(NOW),
             lambda: self.alice.cancel("cancelled"),
             self.alice.candidates_changed,
-            self.alice.repeat,
+            lambda: self.alice.repeat(NOW),
             lambda: self.alice.hurry(NOW),
             lambda: self.alice.path_found(PATH),
             lambda: self.alice.round_failed(NOW),

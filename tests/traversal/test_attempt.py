@@ -15,10 +15,12 @@ from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.pairs import MAX_PAIRS
 from p2pchat.traversal.path_hint import PathHint, PathMethod
+from p2pchat.traversal.port_guessing import FIRST_PAUSE
 from p2pchat.traversal.punching import LOW_TTL
 from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.remote_candidates import MAX_KEPT
 from p2pchat.traversal.routes import CHAT_SOCKET, Route
+from p2pchat.traversal.strategy import Strategy
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -58,8 +60,8 @@ class AttemptCase(SynchronousTestCase):
 
     def begin(self) -> None:
         """Let both check."""
-        self.bob.agree(self.alice.describe("alice", ""))
-        self.alice.agree(self.bob.describe("bob", ""))
+        self.bob.agree(self.alice.describe("alice", "", NOW))
+        self.alice.agree(self.bob.describe("bob", "", NOW))
         for one in (self.bob, self.alice):
             one.begin(False, (), NOW)
 
@@ -77,25 +79,34 @@ class DescriptionTests(AttemptCase):
 
     def test_description(self) -> None:
         """It names who, the link, our fragment, candidates and NAT."""
-        described = self.alice.describe("alice", "a link")
+        described = self.alice.describe("alice", "a link", NOW)
         self.assertEqual((described.username, described.link), ("alice", "a link"))
         self.assertEqual(described.ufrag, self.alice.ufrag)
         self.assertEqual(described.candidates, (Candidate(CandidateType.HOST, ALICE),))
         self.assertEqual(described.nat, NatWords("unknown", "", "unknown"))
-        self.assertEqual(self.alice.describe("alice", "a link"), described)
+        self.assertEqual(self.alice.describe("alice", "a link", NOW), described)
+
+    def test_pause(self) -> None:
+        """It says how long port guessing has to wait, but for a run of this very attempt."""
+        guessing, peer = self.alice.agent.guessing, self.alice.peer_ids.remote
+        self.assertEqual(self.alice.describe("alice", "", NOW).pause, 0)
+        guessing.take(Strategy.PORT_PROBING, self.alice.ufrag, peer, NOW)
+        self.assertEqual(self.alice.describe("alice", "", NOW).pause, 0)
+        guessing.give_back(self.alice.ufrag, peer, succeeded=False, keeps=False)
+        self.assertGreater(self.alice.describe("alice", "", NOW + 1).pause, FIRST_PAUSE * 1000)
 
     def test_fresh(self) -> None:
         """Nothing of an attempt is used again in another one."""
         random = Random(3)
         agent, make = self.alice.agent, random.randbytes
         two = [Attempt(agent, FORTH, name, True, NOW, None, make) for name in "ab"]
-        one, other = (attempt.describe("alice", "") for attempt in two)
+        one, other = (attempt.describe("alice", "", NOW) for attempt in two)
         self.assertNotEqual(one.ufrag, other.ufrag)
         self.assertNotEqual(one.exchange, other.exchange)
 
     def test_extended(self) -> None:
         """What is added before the checks begin joins an offer: once, within its limit."""
-        offer = self.alice.describe("alice", "")
+        offer = self.alice.describe("alice", "", NOW)
         for number in (1, 1, 2):
             offer = extended(offer, Candidates("session", (reflexive(number),)))
         host = Candidate(CandidateType.HOST, ALICE)
@@ -105,7 +116,7 @@ class DescriptionTests(AttemptCase):
 
     def test_extended_words(self) -> None:
         """Their words about their NAT replace the offer's; none replace nothing."""
-        offer = extended(self.alice.describe("alice", ""), Candidates("session", (), nat=OPEN))
+        offer = extended(self.alice.describe("alice", "", NOW), Candidates("session", (), nat=OPEN))
         self.assertEqual(offer.nat, OPEN)
         self.assertEqual(extended(offer, Candidates("session", ())).nat, OPEN)
 
@@ -144,7 +155,7 @@ class ChecksTests(AttemptCase):
 
     def test_flight(self) -> None:
         """A flight follows the first check, once."""
-        self.alice.agree(self.bob.describe("bob", ""))
+        self.alice.agree(self.bob.describe("bob", "", NOW))
         self.alice.begin(False, (b"first", b"second"), NOW)
         check, *flight = self.alice.agent.datagrams_to_send(NOW)
         self.assertEqual([one.data for one in flight], [b"first", b"second"])
@@ -155,7 +166,7 @@ class ChecksTests(AttemptCase):
 
     def test_unfit_key(self) -> None:
         """A key that makes no secret begins nothing; a good one may still come."""
-        good = self.bob.describe("bob", "")
+        good = self.bob.describe("bob", "", NOW)
         bad = attrs.evolve(good, exchange=bytes(32))
         self.assertRaises(RemoteProtocolError, self.alice.agree, bad)
         self.assertEqual((self.alice.handshake_secret, self.alice.is_checking), (b"", False))
@@ -220,7 +231,7 @@ class ReportTests(AttemptCase):
 
     def test_before_checks(self) -> None:
         """Before the answer comes, only our own side is known."""
-        self.alice.describe("alice", "")
+        self.alice.describe("alice", "", NOW)
         report = self.alice.report(NOW - 1, "nobody answered")
         self.assertIsNone(report.theirs)
         self.assertEqual((report.began_ms, report.checks_began_ms), (1000.0, None))
@@ -259,7 +270,7 @@ class UpdateTests(AttemptCase):
 
     def test_update(self) -> None:
         """It has our candidates and NAT, and doesn't say that checks began."""
-        expected = self.alice.describe("alice", "")
+        expected = self.alice.describe("alice", "", NOW)
         update = self.alice.update()
         self.assertEqual(update, Candidates("session", expected.candidates, False, expected.nat))
         self.assertIsInstance(expected, Description)
