@@ -22,7 +22,7 @@ from tests.lab.topology import LEFT_CABLE
 
 NAT_CABLE = "left-nat0:wan"
 HEADERS = 28  # bytes; IPv4's and UDP's
-ACCURACY = 0.005  # seconds; half of all packets are nearer than this
+ACCURACY = 0.02  # seconds; half of all packets are nearer than this, however busy the machine
 FILE_SIZE = 300_000  # bytes
 PORT = 8080
 

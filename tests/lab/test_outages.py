@@ -16,7 +16,7 @@ from tests.lab.topology import Lab
 
 NOTICE_LIMIT = 90.0  # seconds; to notice that a peer is gone without a word
 RETURN_LIMIT = 90.0  # seconds; to register again, or to find a path again
-SOON = 12.0  # seconds; a call to somebody whose event stream is dead
+SOON = 25.0  # seconds; a call to somebody whose event stream is dead takes 10, on a quiet machine
 LONG_TALK = 20.0  # seconds; a heartbeat among them
 OUTAGE = 30.0  # seconds without network
 
