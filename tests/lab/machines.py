@@ -18,10 +18,10 @@ import attrs
 
 from tests.lab.blueprint import enter, run_command
 from tests.lab.rulesets import (
-    PROXIES_ONLY,
     long_ruleset,
     nat_ruleset,
     pool_ruleset,
+    proxies_ruleset,
     quic_ruleset,
     trouble_ruleset,
     watch_ruleset,
@@ -78,7 +78,7 @@ class NatBox:
 
     def let_out_only_proxies(self) -> None:
         """Forward nothing from inside, in silence; programs on the box still go out."""
-        self._apply(PROXIES_ONLY)
+        self._apply(proxies_ruleset())
 
     def arrivals(self) -> int:
         """Return how many UDP datagrams have reached the box from outside, wanted or not."""

@@ -164,12 +164,14 @@ TRANSLATION: Mapping[str, str] = {
     "hairpinning": MASQUERADE + FIREWALL + NO_HAIRPINNING + HAIRPINNING,
 }
 
-#: Nothing passes from inside; the box itself may go out.
-PROXIES_ONLY = """
-table ip walled {
+#: What a box does, before all else, to packets that it forwards; in a table of its own.
+FORWARDING = """
+table ip NAME
+delete table ip NAME
+table ip NAME {
     chain through_the_box {
         type filter hook forward priority filter - 1; policy accept;
-        iifname "lan" drop
+        RULE
     }
 }
 """
@@ -207,53 +209,12 @@ TROUBLES: Mapping[str, str] = {
     ),
 }
 
-TROUBLE = """
-table ip trouble
-delete table ip trouble
-table ip trouble {
-    chain through_the_box {
-        type filter hook forward priority filter - 1; policy accept;
-        RULE
-    }
-}
-"""
-
 #: Draws one of several public addresses for each destination (RFC 4787 REQ-2 says not to).
 POOL = """
 table ip pool {
     chain source {
         type nat hook postrouting priority srcnat - 1; policy accept;
         oifname "wan" snat to FIRST-LAST
-    }
-}
-"""
-
-NO_QUIC = """
-table ip quic
-delete table ip quic
-"""
-
-#: The first bit behind UDP's header of eight bytes.
-DROP_QUIC = """
-table ip quic {
-    chain long_headers {
-        type filter hook forward priority filter - 1; policy accept;
-        meta l4proto udp @th,64,1 1 drop
-    }
-}
-"""
-
-NO_LONG = """
-table ip long
-delete table ip long
-"""
-
-#: What comes in fragments is put together before it is measured here.
-DROP_LONG = """
-table ip long {
-    chain long_packets {
-        type filter hook forward priority filter - 1; policy accept;
-        meta l4proto udp ip length > MOST drop
     }
 }
 """
@@ -300,9 +261,19 @@ def weather_ruleset(cut: bool, loss: float) -> str:
     return flush
 
 
+def forwarding_ruleset(name: str, rule: str) -> str:
+    """Return the table of this name with one rule, instead of what it had; "" lets all pass."""
+    return FORWARDING.replace("NAME", name).replace("RULE", rule)
+
+
 def trouble_ruleset(name: str) -> str:
     """Return the rules of one of TROUBLES, instead of another."""
-    return TROUBLE.replace("RULE", TROUBLES[name])
+    return forwarding_ruleset("trouble", TROUBLES[name])
+
+
+def proxies_ruleset() -> str:
+    """Return the rules by which nothing passes from inside; the box itself may go out."""
+    return forwarding_ruleset("walled", 'iifname "lan" drop')
 
 
 def pool_ruleset(first: str, last: str) -> str:
@@ -312,12 +283,18 @@ def pool_ruleset(first: str, last: str) -> str:
 
 def quic_ruleset(dropped: bool) -> str:
     """Return the rules that let QUIC's long headers through, or drop them in silence."""
-    return NO_QUIC + (DROP_QUIC if dropped else "")
+    first_bit = "@th,64,1 1"  # of what is behind UDP's header of eight bytes
+    return forwarding_ruleset("quic", f"meta l4proto udp {first_bit} drop" if dropped else "")
 
 
 def long_ruleset(most: int | None) -> str:
-    """Return the rules that drop UDP's packets of more bytes in silence, or let them pass."""
-    return NO_LONG + ("" if most is None else DROP_LONG.replace("MOST", str(most)))
+    """
+    Return the rules that drop UDP's packets of more bytes in silence, or let them pass.
+
+    What comes in fragments is put together before it is measured.
+    """
+    rule = "" if most is None else f"meta l4proto udp ip length > {most} drop"
+    return forwarding_ruleset("long", rule)
 
 
 def portal_ruleset(port: int | None, udp: bool = False) -> str:
