@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import schemathesis
 from hypothesis import strategies as st
@@ -55,15 +56,21 @@ def serialize(context: schemathesis.SerializationContext, value: Any) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def _named(url: SplitResult) -> str:
+    """Return the peer id that the path ends with, if it does."""
+    return url.path.rpartition("/")[2].lower()
+
+
 class Signature(AuthBase):
     """The ``Authorization`` of whom the path names, if that is one of us."""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign a request that is about to go out."""
-        url = str(request.url)
-        author = OWN.get(url.rpartition("/")[2].lower(), GUESTS[0])
+        url = urlsplit(str(request.url))
+        author = OWN.get(_named(url), GUESTS[0])
+        audience = origin(f"{url.scheme}://{url.netloc}")  # the query may be anything
         body = Removal() if request.method == "DELETE" else Subscription()
-        request.headers["Authorization"] = f"JWS {sign(author, origin(url), body)}"
+        request.headers["Authorization"] = f"JWS {sign(author, audience, body)}"
         return request
 
 
@@ -72,8 +79,8 @@ class Lease(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Show it with a request that is about to go out."""
-        peer_id = str(request.url).rpartition("/")[2].lower()
-        request.headers["Authorization"] = f"Lease {LEASES.get(peer_id, 'nobodys')}"
+        named = _named(urlsplit(str(request.url)))
+        request.headers["Authorization"] = f"Lease {LEASES.get(named, 'nobodys')}"
         return request
 
 
