@@ -23,7 +23,7 @@ import attrs
 from twisted.internet.defer import inlineCallbacks
 
 from p2pchat.errors import WhoError
-from p2pchat.peer.pasted import bare, cleaned, nearest, objection, whole_id
+from p2pchat.peer.pasted import bare, beginning, cleaned, nearest, objection, whole_id
 from p2pchat.peer.settings import in_normal_form
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.wire.usernames import comparable, looks_like_id
@@ -33,10 +33,6 @@ SHORTEST_ASKED = 16  # characters of an id that a registry is asked for: 14 digi
 SHOWN = 5  # ids in a sentence about an ambiguous name
 
 _ID_CHARACTERS = frozenset("0123456789abcdef-")
-
-
-def _beginning(who: str) -> str:
-    return bare(who).lower()
 
 
 def is_prefix(who: str) -> bool:
@@ -66,7 +62,7 @@ class Acquaintances:
         if whole is not None:
             return self._checked(whole)
         if is_prefix(who):
-            return self._begun(_beginning(who))
+            return self._begun(beginning(who))
         named = _named(who, self.contacts)
         return _only(who, named or _named(who, self.present))
 
@@ -86,15 +82,13 @@ class Acquaintances:
             )
         return whole
 
-    def _begun(self, beginning: str) -> str | None:
-        if len(beginning) < SHORTEST_PREFIX:
+    def _begun(self, begun: str) -> str | None:
+        if len(begun) < SHORTEST_PREFIX:
             raise WhoError(
-                f"{beginning!r} is too little of an id: give {SHORTEST_PREFIX} characters, or all"
+                f"{begun!r} is too little of an id: give {SHORTEST_PREFIX} characters, or all"
             )
         known = {**self.present, **self.contacts}
-        return _only(
-            beginning, {one: name for one, name in known.items() if one.startswith(beginning)}
-        )
+        return _only(begun, {one: name for one, name in known.items() if one.startswith(begun)})
 
 
 def _named(who: str, names: Mapping[str, str]) -> dict[str, str]:
@@ -124,7 +118,7 @@ def look_up(
         isn't the one.
     """
     if is_prefix(who):
-        yield _look_up_id(_beginning(who), signaling)
+        yield _look_up_id(beginning(who), signaling)
     named: dict[str, str] = {}
     for name in dict.fromkeys((in_normal_form(who), bare(who))):
         records = [] if named or not name else (yield signaling.peers(username=name))
@@ -136,7 +130,7 @@ def look_up(
     peer_id = _only(who, found)
     if peer_id is None:
         hint = hint_about(who)
-        if not hint and set(_beginning(who)) <= _ID_CHARACTERS:
+        if not hint and set(beginning(who)) <= _ID_CHARACTERS:
             hint = f"; of an id give {SHORTEST_PREFIX} characters, or all"
         raise WhoError(
             f"nobody called {who!r} is online at {signaling.name}; /peers lists who is{hint}"
@@ -145,23 +139,22 @@ def look_up(
 
 
 @inlineCallbacks
-def _look_up_id(beginning: str, signaling: SignalingGroup) -> Any:
+def _look_up_id(begun: str, signaling: SignalingGroup) -> Any:
     """Fail with the whole id that the person must say, if the registry knows one that fits."""
-    if len(beginning) < SHORTEST_ASKED:
+    if len(begun) < SHORTEST_ASKED:
         raise WhoError(
-            f"no contact and no conversation has an id that begins with {beginning!r}: give all of "
+            f"no contact and no conversation has an id that begins with {begun!r}: give all of "
             f"it, or {SHORTEST_ASKED} characters to look for it at {signaling.name}"
         )
-    records = yield signaling.peers(prefix=beginning)
-    found = _names(one for one in records if one.peer_id.startswith(beginning))
-    peer_id = _only(beginning, found)
+    records = yield signaling.peers(prefix=begun)
+    found = _names(one for one in records if one.peer_id.startswith(begun))
+    peer_id = _only(begun, found)
     if peer_id is None:
         raise WhoError(
-            f"no id that begins with {beginning!r} is online at {signaling.name}"
-            f"{hint_about(beginning)}"
+            f"no id that begins with {begun!r} is online at {signaling.name}{hint_about(begun)}"
         )
     raise WhoError(
-        f"{beginning!r} begins the id of one who calls himself {found[peer_id]}: if that is the "
+        f"{begun!r} begins the id of one who calls himself {found[peer_id]}: if that is the "
         f"one, say the whole id: /connect {peer_id}"
     )
 

@@ -9,6 +9,7 @@ the line: names have spaces.
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from enum import Enum
 
@@ -80,14 +81,19 @@ def parse(line: str) -> Say | Command | Mistake | None:
         return Say(line)
     if line.startswith("//"):
         return Say(line[1:])
-    name, _, who = line[1:].partition(" ")
-    return _command(name.lower(), who.strip())
+    return _command(*_parts(line))
+
+
+def _parts(line: str) -> tuple[str, str]:
+    """Return the name of a command and what follows it."""
+    name, *rest = re.split(r"\s", line[1:], maxsplit=1)
+    return name.lower(), "".join(rest).strip()
 
 
 def _is_broken_command(line: str) -> bool:
     """Tell whether a command has a line break only because an id was pasted with one."""
-    name, _, who = line[1:].partition(" ")
-    return name.lower() in _VERBS and len(who) <= MAX_WHO and whole_id(who) is not None
+    name, who = _parts(line)
+    return name in _VERBS and len(who) <= MAX_WHO and whole_id(who) is not None
 
 
 def _command(name: str, who: str) -> Command | Mistake:

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from p2pchat.errors import P2PChatError, RegistryError, TextTooLong, TooManyLines, WhoError
 from p2pchat.events import NodeEvent, Trouble
 from p2pchat.interfaces import INode
-from p2pchat.peer.pasted import bare, whole_id
+from p2pchat.peer.pasted import bare, beginning, whole_id
 from p2pchat.session.explanation import sentences
 from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE, Command, Mistake, Say, Verb, parse
@@ -228,7 +228,7 @@ class Requests:
         except WhoError:
             # A call that failed is no conversation any more, but the node knows its story by id.
             peer_id, name = self.cursor.last
-            is_id = peer_id.startswith(whole_id(who) or bare(who).lower())
+            is_id = peer_id.startswith(whole_id(who) or beginning(who))
             if peer_id and (is_id or comparable(name) == comparable(bare(who))):
                 return peer_id
             raise

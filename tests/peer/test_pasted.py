@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.pasted import bare, nearest, objection, whole_id
+from p2pchat.peer.pasted import bare, beginning, nearest, objection, whole_id
 
 BOB = "0b0b0b0b-0000-8000-8000-00000000beef"
 CAROL = "ca401000-0000-8000-8000-000000000003"
@@ -22,6 +22,11 @@ TAKEN = (
     *(f"urn:uuid:{BOB}", f"https://chat.example/{BOB}", f"peer_id={BOB}", f"id: {BOB}"),
     *(f"Bob <{BOB}>", f"Bob ({BOB})", f"bob {BOB}", f"abe {BOB}", f"my id is {BOB}, call me"),
     *(f"{BOB} {BOB}", f"{BOB}, once more: {BOB.upper()}", "\uff10" + BOB[1:]),
+    *(f"p2pchat%3A{BOB}", f"p2pchat:{BOB.replace('-', '%2D')}", f"mailto:{BOB}@chat.example"),
+    *(f"> {BOB[:20]}\n> {BOB[20:]}", f"{BOB[:20]}=\r\n{BOB[20:]}", f"{BOB[:20]}\\\n{BOB[20:]}"),
+    *(BOB.replace("-", sign) for sign in (".", "_", ":", "/", " - ")),
+    *(f"0x{BOB.replace('-', '')}", BOB.replace("0", "\u0660"), BOB.replace("e", "\u0435")),
+    *(f"{BOB[:3]}\u034f{BOB[3:]}", f"{BOB[:3]}\ufe0f{BOB[3:]}", f"{BOB}\u0301"),
 )
 REFUSED = (
     (BOB[:-1], "an id has 32 digits, and this 31: some are missing"),
@@ -45,7 +50,9 @@ class WholeIdTests(SynchronousTestCase):
 
     def test_two(self) -> None:
         """Of two ids none is meant."""
-        self.assertIsNone(whole_id(f"{BOB} and {CAROL}"))
+        text = f"{BOB} and {CAROL}"
+        self.assertIsNone(whole_id(text))
+        self.assertIn("more than one id", objection(text))
 
     def test_objections(self) -> None:
         """What was cut off, or has a wrong digit, is none, and it is said why."""
@@ -73,6 +80,16 @@ class WholeIdTests(SynchronousTestCase):
         """A name is freed of what it was pasted with."""
         for text in ('"Bob B"', "<Bob B>", "@Bob  B", "Bob B.", "\u200bBob\u00a0B"):
             self.assertEqual(bare(text), "Bob B")
+
+    def test_beginning(self) -> None:
+        """The beginning of an id has its hyphens, whatever stands between and around the digits."""
+        for text in (
+            "0B0B0B0B0000-8",
+            "0b0b 0b0b 0000 8",
+            "<0b0b0b0b-0000-8\u2026",
+            "0b0b0b0b00008",
+        ):
+            self.assertEqual(beginning(text), BOB[:15])
 
     def test_nearest(self) -> None:
         """An id with one or two digits that differ is a bad copy; the same one is none."""

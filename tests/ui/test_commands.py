@@ -42,6 +42,7 @@ class ParseTests(SynchronousTestCase):
         bob = "0b0b0b0b-0000-8000-8000-00000000beef"
         for pasted in (f"{bob[:20]}\n{bob[20:]}", f"Bob\n<{bob}>"):
             self.assertEqual(parse(f"/connect {pasted}\n"), Command(Verb.CONNECT, pasted))
+        self.assertEqual(parse(f"/connect\n{bob}\n"), Command(Verb.CONNECT, bob))
         self.assertEqual(parse(f"/hm {bob}\n!"), Say(f"/hm {bob}\n!"))
 
     def test_nothing(self) -> None:
