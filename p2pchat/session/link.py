@@ -361,7 +361,7 @@ class Link:
         """Return what goes out during the handshake, within the allowance."""
         again = self._flight.take_due()
         if self._allowance is None:
-            fresh = self._datagrams(connection, now)
+            fresh = self._unpaced(connection, now)
         else:
             room = self._allowance // DATAGRAM_SIZE
             again = again[:room]

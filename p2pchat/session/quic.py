@@ -112,6 +112,7 @@ class QuicConnection:
         self._opened = 0  # streams of each kind by the other side
         self._next: PacketCore | None = None  # it goes on in that one, once it is heard
         self._next_id, self._next_size = b"", DATAGRAM_SIZE
+        self._next_shrinks = False  # what that one was made for isn't known of the path any more
         self._has_shrunk = False  # qh3 knows no further paths then
         self._large: tuple[int, int] = (0, 0)  # that were sent, and all that were lost before
         self.size = DATAGRAM_SIZE
@@ -194,7 +195,7 @@ class QuicConnection:
         rtt = 0.0 if core is None else core.smoothed_rtt or 0.0
         self._next = self._guard(self._qh3.next_core, secret, size, rtt, self._opened, now)
         self._next_id = next_id(secret, ROLES[not self._qh3._is_client])
-        self._next_size = size
+        self._next_size, self._next_shrinks = size, False
 
     def go_on(self) -> None:
         """Send what is written from now on by the core that was prepared; all is acknowledged."""
@@ -203,6 +204,8 @@ class QuicConnection:
             self._next, self._address = None, VIRTUAL_ADDRESS
             self.size, self._has_shrunk, self._large = self._next_size, False, (0, 0)
             self._retired = 0
+            if self._next_shrinks:
+                self.shrink()
 
     @property
     def may_go_on(self) -> bool:
@@ -227,7 +230,8 @@ class QuicConnection:
         return quiet and not self._closed and not self.backlog()
 
     def shrink(self) -> None:
-        """Send no datagrams above DATAGRAM_SIZE from now on."""
+        """Send no datagrams above DATAGRAM_SIZE from now on, nor where it goes on."""
+        self._next_shrinks = self._next is not None
         if self.size > DATAGRAM_SIZE:
             self._guard(self._qh3.shrink)
             self.size, self._has_shrunk = DATAGRAM_SIZE, True

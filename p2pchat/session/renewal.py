@@ -20,7 +20,7 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 
-MOST = 256  # renewals of a link that the other side may ask for; each makes a packet core
+MOST = 256  # renewals of a link that a side may ask for; each makes the other a packet core
 
 
 class RenewalStage(Enum):
@@ -44,6 +44,7 @@ class Renewal:
     dials: bool
     stage: RenewalStage = RenewalStage.QUIET
     secret: bytes = attrs.field(default=b"", repr=False)
+    _asks: int = 0  # by us
     _asked: int = 0  # by the other side
 
     @property
@@ -52,13 +53,13 @@ class Renewal:
         return self.stage is RenewalStage.QUIET
 
     def want(self, secret: bytes) -> None:
-        """Ask for it as soon as all is acknowledged, unless one is under way."""
-        if self.is_quiet:
+        """Ask for it as soon as all is acknowledged, unless one is under way or they are many."""
+        if self.is_quiet and self._asks < MOST:
             self.stage, self.secret = RenewalStage.ASKING, secret
 
     def ask(self) -> None:
         """Note that RENEW goes out."""
-        self.stage = RenewalStage.ASKED
+        self.stage, self._asks = RenewalStage.ASKED, self._asks + 1
 
     def receive(self, secret: bytes) -> None:
         """

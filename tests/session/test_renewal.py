@@ -63,6 +63,16 @@ class RenewalTests(SynchronousTestCase):
             renewal.done()
         self.assertRaises(RemoteProtocolError, renewal.receive, SECRET)
 
+    def test_own_many(self) -> None:
+        """We ask no more often than the other side takes."""
+        renewal = Renewal(dials=True)
+        for _ in range(MOST):
+            renewal.want(SECRET)
+            renewal.ask()
+            renewal.done()
+        renewal.want(SECRET)
+        self.assertTrue(renewal.is_quiet)
+
 
 @attrs.define(eq=False)
 class Writer(LinkEnd):
@@ -215,6 +225,35 @@ class LinkRenewalTests(SynchronousTestCase):
         self.wire.run(1)
         self.assertLess(core(self.alice.link).congestion_window, window)
         self.assertLess(self.largest()[0], DATAGRAM_SIZE)
+
+    def test_path_changes_meanwhile(self) -> None:
+        """On a path that is found in the middle of a renewal, nothing large is sent unproved."""
+        self.alice.link.size = LARGE
+        self.alice.link.renew()
+        self.wire.run(0.015)  # RENEW is there, and nothing came back
+        self.alice.link.shrink()
+        self.wire.run(1)
+        self.assertLess(max(self.largest()), DATAGRAM_SIZE)
+        self.assertEqual(len(self.bob.secrets), 1)
+        self.alice.link.size = LARGE
+        self.alice.link.renew()
+        self.wire.run(1)
+        self.assertGreater(self.largest()[0], LARGE - 50)
+
+    def test_each_datagram_lost(self) -> None:
+        """Whichever datagrams of a renewal are lost, all arrives once and in order, soon."""
+        for number in range(24):
+            for asking in ((True, False), (False, True), (True, True)):
+                self.meet(1)
+                bodies = self.pour(3)
+                for asks, one in zip(asking, (self.alice, self.bob), strict=True):
+                    if asks:
+                        one.link.renew()
+                self.wire.lose_next(number, 1 + number % 3)
+                bodies += self.pour(3)
+                started = self.wire.now
+                self.assert_read(*bodies)
+                self.assertLess(self.wire.now - started, 1)
 
     def test_silence(self) -> None:
         """While a renewal waits for a path that is away, the link waits, and goes on after it."""

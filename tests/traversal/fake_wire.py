@@ -75,6 +75,7 @@ class FakeWire:
         self._flying: list[tuple[float, int, Station, bytes, Address]] = []
         self._numbers = count()
         self._stands = 0  # steps since time last passed
+        self._passing, self._losing = 0, 0  # datagrams that pass, and then are lost
 
     def attach(self, station: Station, *addresses: Address) -> None:
         """Let a station listen at these addresses."""
@@ -88,6 +89,10 @@ class FakeWire:
     def cut(self, left: Address, right: Address) -> None:
         """Let nothing pass between two addresses any more."""
         self._links.pop(frozenset({left, right}), None)
+
+    def lose_next(self, after: int, count: int) -> None:
+        """Lose so many datagrams, after so many that pass."""
+        self._passing, self._losing = after, count
 
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
@@ -144,6 +149,11 @@ class FakeWire:
 
     def _fly(self, link: Link, source: Address, datagram: Datagram) -> None:
         if self._random.random() < link.loss or len(datagram.data) > link.most:
+            return
+        if self._passing > 0:
+            self._passing -= 1
+        elif self._losing > 0:
+            self._losing -= 1
             return
         for _ in range(2 if self._random.random() < link.twice else 1):
             when = self.now + link.latency + link.jitter * self._random.random()
