@@ -6,8 +6,7 @@ import json
 import os
 from typing import Any
 
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import inlineCallbacks
 from twisted.logger import capturedLogs, formatEvent
 
 from p2pchat.errors import ReplayedDocument
@@ -37,22 +36,16 @@ def _restore(trusted: str | None) -> None:
         os.environ["SSL_CERT_FILE"] = trusted
 
 
-class RedisStoreTests(StoreContract, RedisCase):
+class RedisStoreTests(RedisCase, StoreContract):
     """The contract, by one process; and what expires without us."""
-
-    def pass_time(self, seconds: float) -> Deferred[None]:
-        """Wait."""
-        return sleep(seconds)
 
     @inlineCallbacks
     def test_expired(self) -> Any:
-        """With the lease ends the stream, some time after."""
-        yield sleep(LEASE)
+        """With the lease ends the stream, as soon as the process looks after it."""
+        yield self.pass_time(LEASE)
         yield self.process.register(ALICE)
         yield self.process.listen(ALICE)
-        yield sleep(LEASE * 1.1)
-        self.assertEqual(self.process.streams.ended, [])
-        self.process.store.check_streams()
+        yield self.pass_time(LEASE * 1.1)
         yield self.until(lambda: self.process.streams.ended)
         self.assertEqual(self.process.streams.ended, [(ALICE, "expired")])
 
@@ -68,12 +61,12 @@ class RedisStoreTests(StoreContract, RedisCase):
         for key in self.server.ask("KEYS", "*").split():
             ends = int(self.server.ask("TTL", key)) != -1
             self.assertEqual(ends, key not in lasting | kept, key)
-        yield sleep(LEASE * 1.1)
+        yield self.pass_time(LEASE * 1.1)
         yield self.until(lambda: not lasting & set(self.server.ask("KEYS", "*").split()))
 
 
 class ShareTests(RedisCase):
-    """What an author had, while real seconds pass."""
+    """What an author had, as time passes."""
 
     @inlineCallbacks
     def test_begins_anew(self) -> Any:
@@ -84,11 +77,10 @@ class ShareTests(RedisCase):
         for peer_id in (ALICE, BOB):
             yield process.register(peer_id)
             yield process.listen(peer_id)
-        began = reactor.seconds()
         first = yield process.fill(ALICE, BOB)
-        yield sleep(1.2)  # the budget is full again
+        yield self.pass_time(1.2)  # the budget is full again
         between = yield process.fill(ALICE, BOB)
-        yield sleep(span(rate) - (reactor.seconds() - began) + 0.2)
+        yield self.pass_time(span(rate) - 1.0)
         self.assertLess(len(between), 3)
         self.assertEqual((yield process.fill(ALICE, BOB)), first)
 
@@ -105,7 +97,7 @@ class ShareTests(RedisCase):
         self.assertIs((yield process.deliver(document, BOB, all_but_one)), Delivery.TAKEN)
         document, half = process.document(CAROL), PART * (PARTS // 2)
         self.assertIs((yield process.deliver(document, BOB, half)), Delivery.UNSOLICITED)
-        yield sleep(PARTS / 10 / 2 + 0.2)
+        yield self.pass_time(PARTS / 10 / 2 + 0.2)
         self.assertIs((yield process.deliver(document, BOB, half)), Delivery.TAKEN)
 
 
