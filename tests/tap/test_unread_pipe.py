@@ -40,7 +40,7 @@ class Program:
     """A peer, read when the test wants it."""
 
     process: subprocess.Popen[bytes]
-    events: list[dict[str, Any]] = attrs.Factory(list)
+    events: dict[str, list[dict[str, Any]]] = attrs.Factory(dict)  # by name
     _rest: bytes = b""
 
     def ask(self, **members: str) -> None:
@@ -55,11 +55,12 @@ class Program:
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self.process.stdout.fileno(), 65536):
                 *lines, self._rest = (self._rest + data).split(b"\n")
-                self.events += map(json.loads, lines)
+                for event in map(json.loads, lines):
+                    self.events.setdefault(event["event"], []).append(event)
 
     def told(self, name: str) -> list[dict[str, Any]]:
         """Return the events of this name so far."""
-        return [event for event in self.events if event["event"] == name]
+        return self.events.get(name, [])
 
 
 class UnreadPipeTests(SynchronousTestCase):
