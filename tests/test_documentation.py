@@ -94,8 +94,8 @@ from p2pchat.traversal.report import (
     RelayReport,
 )
 from p2pchat.ui.commands import USAGE
-from p2pchat.wire import entries, messages, stun
-from p2pchat.wire.base64url import encode_bytes
+from p2pchat.wire import cbor, entries, messages, stun
+from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     Body,
@@ -109,7 +109,7 @@ from p2pchat.wire.documents import (
 )
 from p2pchat.wire.problems import MAX_RETRY_AFTER
 from p2pchat.wire.servers import LongTermCredential
-from p2pchat.wire.strict_json import dumps, loads
+from p2pchat.wire.strict_json import loads
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
 from tests.pages import ROOT, literal_after, page, vectors
 from tests.registry.web import Web
@@ -260,7 +260,9 @@ class CompletenessTests(SynchronousTestCase):
         self.assert_says("protocol", {f"``{kind.TYPE}``" for kind in kinds})
         self.assert_says("protocol", {f"``{kind.value}``" for kind in CandidateType})
         tables = re.findall(
-            r"^    ([a-z_]+)  +(?:string|list|integer|time|boolean|object)", page("protocol"), re.M
+            r"^    ([a-z_]+)  +(?:string|bytes|list|integer|time|boolean|object)",
+            page("protocol"),
+            re.M,
         )
         inline = {"session", "number", "offset", "kind", "of", "description"}
         values = [*kinds, messages.Opening, Description, NatWords]
@@ -301,16 +303,21 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual(document.issuer, self.first.peer_id)
         acceptance = Acceptance(frozenset({self.second.peer_id}), lambda: 0.0)
         acceptance.accept(document, document.issued_at)
-        outside = loads(literal_after(self.page, "the payload is").encode())
+        outside = loads(literal_after(self.page, "The JSON of the payload is").encode())
         assert isinstance(document.body, Sealed)
-        ciphertext = encode_bytes(document.body.ciphertext)
+        ciphertext = document.body.ciphertext
         self.assertEqual(document.to_json(), {**outside, "ciphertext": ciphertext})
         key = SealingKey.from_seed(self.bytes("sealing private key"))
         envelope = Envelope(document.issuer, document.audience, document.nonce)
         body = key.open(document.body, envelope)
         shown = loads(literal_after(self.page, "Inside is").encode())
-        self.assertEqual(loads(dumps(write_peer_body(body))), shown)
+        self.assertEqual(write_peer_body(body), shown)
+        self.assertEqual(cbor.dumps(shown), self.bytes("offer in few bytes"))
         assert isinstance(body, Offer)
+        said = [
+            (one.type.value, format_address(one.address)) for one in body.description.candidates
+        ]
+        self.assertEqual(said, [("host", "192.168.1.7:40000"), ("srflx", "203.0.113.7:40000")])
         self.assertEqual(body.session, self.given["session"])
         self.assertEqual(body.description.exchange, self.bytes("offer public key"))
         self.assertEqual(body.description.ufrag, self.given["offer fragment"])

@@ -3,8 +3,8 @@ Sealing: what a peer writes to another, and nobody else can read.
 
 ::
 
-    plaintext   JSON of the body, and blanks up to the next multiple of STEP bytes;
-                of an offer or answer LEAST bytes at least
+    plaintext   CBOR of the body (:mod:`p2pchat.wire.cbor`), and zero bytes: of an offer or
+                answer up to the next multiple of STEP, else up to SHORTER less than one
     info        LABEL | 0x00 | author's id | 0x00 | reader's id | 0x00 | jti, in ASCII
     ciphertext  encapsulated key | ciphertext, of HPKE (RFC 9180) in base mode with
                 DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and AES-128-GCM
@@ -14,8 +14,10 @@ seals once to a key: additional data would have the same effect.  So a ciphertex
 document that it was made for, and whoever signs a copy of another's makes nothing that opens.  Who
 wrote it is proved by the signature of the document (:mod:`p2pchat.identity.signed_documents`).
 
-The length tells of a body only in steps.  That offers and answers are long, and nothing else that
-this program writes unasked, is meant to be seen: the registry's rates go by that.
+The length tells of a body only in steps, in the first of which almost all are: so it hides how many
+candidates there are, how long a name is, and whether a document rings, refuses or has candidates.
+That it is an offer or answer, or isn't, is meant to be seen (:func:`is_of_call`): the registry's
+rates go by that.
 
 A sealing key is a key of its own, and lives as long as the identity: whoever gets hold of it can
 open what was sealed to it before.  Its encapsulated keys are the library's randomness; nothing that
@@ -34,8 +36,8 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from p2pchat.errors import ConfigurationError, RemoteProtocolError, SealBroken
 from p2pchat.identity.keys import from_pem
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
+from p2pchat.wire.cbor import dumps, loads
 from p2pchat.wire.documents import (
-    MAX_CIPHERTEXT,
     Answer,
     Offer,
     PeerDocument,
@@ -44,16 +46,14 @@ from p2pchat.wire.documents import (
     read_peer_body,
     write_peer_body,
 )
-from p2pchat.wire.strict_json import dumps, loads
 
 LABEL = b"p2pchat 2 sealed"
 USE = "enc"  # of a RecordKey that documents are sealed to (RFC 7517 section 4.2)
 ALGORITHM = "HPKE-3"  # draft-ietf-jose-hpke-encrypt's word for the suite above
 KEY_LENGTH = 32  # bytes
 OVERHEAD = 48  # bytes: the encapsulated key, and the tag
-STEP = 256  # bytes
-LEAST = 1024  # bytes of an offer or answer; a short list of candidates fits in
-MAX_PLAINTEXT = (MAX_CIPHERTEXT - STEP - OVERHEAD) // STEP * STEP  # bytes; leaves room for jti
+STEP = 256  # bytes; a dozen candidates, and a TCP segment has room for the document
+SHORTER = 64  # bytes less for what is no offer and no answer
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_128_GCM)
 
@@ -124,6 +124,11 @@ class SealingKey:
         return cls(key)
 
 
+def is_of_call(ciphertext: bytes) -> bool:
+    """Tell by its length whether a ciphertext is of an offer or an answer."""
+    return len(ciphertext) > OVERHEAD and (len(ciphertext) - OVERHEAD) % STEP == 0
+
+
 def usable(keys: Iterable[RecordKey]) -> RecordKey | None:
     """Return the first of a peer's keys that this program can seal to."""
     for one in keys:
@@ -153,12 +158,5 @@ def _public_key(key: RecordKey) -> X25519PublicKey:
 
 
 def _plaintext(body: PeerDocument) -> bytes:
-    """Write a body; where it is too long, without the candidates that are the least likely."""
-    text, least = dumps(write_peer_body(body)), 0
-    if isinstance(body, Offer | Answer):
-        least = LEAST
-        while len(text) > MAX_PLAINTEXT and body.description.candidates:
-            fewer = body.description.candidates[:-1]
-            body = attrs.evolve(body, description=attrs.evolve(body.description, candidates=fewer))
-            text = dumps(write_peer_body(body))
-    return text.ljust(max(least, -(-len(text) // STEP) * STEP))
+    text, less = dumps(write_peer_body(body)), 0 if isinstance(body, Offer | Answer) else SHORTER
+    return text.ljust(-(-(len(text) + less) // STEP) * STEP - less, b"\x00")

@@ -38,12 +38,19 @@ from p2pchat.identity.keys import Identity, peer_id_of, verify
 from p2pchat.identity.nonces import UsedNonces
 from p2pchat.identity.sealing import Envelope, seal
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
-from p2pchat.wire.documents import NONCE, Body, Document, PeerDocument, RecordKey
+from p2pchat.wire.documents import (
+    NONCE,
+    Body,
+    Document,
+    PeerDocument,
+    RecordKey,
+    payload_members,
+)
 from p2pchat.wire.strict_json import dumps, field, loads, timestamp
 
 ALGORITHM = "EdDSA"
 TYP = "p2pchat+jws"
-MAX_DOCUMENT = 12 * 1024  # bytes of the compact form; an answer with a QUIC flight may need that
+MAX_DOCUMENT = 12 * 1024  # bytes of the compact form; with MAX_CIPHERTEXT and long names, 10,500
 MAX_AGE = 300.0  # seconds; a document in flight is seconds old, the rest is for clocks
 
 MAX_HEADER = 256  # characters; longer ones aren't remembered.  This program's has 162
@@ -60,7 +67,7 @@ def sign_document(identity: Identity, audience: str, body: Body, now: float, non
     document = Document(identity.peer_id, audience, now, nonce, body)
     jwk = {"crv": "Ed25519", "kty": "OKP", "x": encode_bytes(identity.public_key)}
     header = {"alg": ALGORITHM, "jwk": jwk, "typ": TYP}
-    signed = f"{encode_bytes(dumps(header))}.{encode_bytes(dumps(document.to_json()))}"
+    signed = f"{encode_bytes(dumps(header))}.{encode_bytes(document.to_payload())}"
     return f"{signed}.{encode_bytes(identity.sign(signed.encode('ascii')))}"
 
 
@@ -98,7 +105,7 @@ def open_document(token: str) -> Document:
     public_key = (_known_key if len(head) <= MAX_HEADER else _key_in)(head)
     claims, proof = _decoded(payload), _decoded(signature)
     verify(public_key, proof, f"{head}.{payload}".encode("ascii"))
-    members = loads(claims)
+    members = payload_members(claims)
     try:
         document = Document.from_json(members)
     except UnsupportedVersion as error:

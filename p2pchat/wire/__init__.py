@@ -5,6 +5,7 @@ Formats: bytes and JSON to frozen values and back.
 
     strict_json      JSON objects that two readers can't read differently
     base64url        bytes in JSON
+    cbor             such objects in few bytes, for what is sealed
     members          members of JSON objects, declared on attrs classes
     documents        what peers and registry sign: registration, offer, answer, ...
     messages         what peers say of a link: PROOF, HELLO, CREDIT, ...; how streams open

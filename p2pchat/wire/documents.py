@@ -7,19 +7,28 @@ checks, with these members::
     v     2
     type  registration | subscription | removal        to the registry
           sealed                                       to a peer, carried by the registry
-          offer | answer | candidates | ringing | refusal     to a peer
     iss   peer id of the author, derived from the signing key
     aud   whom it is meant for: the registry's origin, or a peer id
     iat   when it was made, seconds since 1970
     jti   a random name; nobody accepts it twice
 
-and those of its type, which the classes below list.  Unknown members are ignored; an unknown
-``v`` is refused with :class:`p2pchat.errors.UnsupportedVersion`.
+and those of its type, which the classes below list.  A ``sealed`` one ends in octets::
+
+    JSON | 0x00 | ciphertext
+
+and not in base64url: a JWS is written in that already, and what is written in it twice takes 16/9
+of its length, so that an offer would take more than a TCP segment.  JSON has no zero byte.
+
+What a ciphertext has inside is of type ``offer``, ``answer``, ``candidates``, ``ringing`` or
+``refusal``, and has the members of that.  Unknown members are ignored; an unknown ``v`` is refused
+with :class:`p2pchat.errors.UnsupportedVersion`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
+from ipaddress import ip_address
 from typing import Annotated, ClassVar, Self, get_args
 
 import attrs
@@ -34,7 +43,6 @@ from p2pchat.wire.members import (
     Members,
     Time,
     check_version,
-    choice,
     each,
     inline,
     integer,
@@ -44,7 +52,7 @@ from p2pchat.wire.members import (
     octets_up_to,
     text,
 )
-from p2pchat.wire.strict_json import JsonObject, field
+from p2pchat.wire.strict_json import JsonObject, dumps, field, loads
 from p2pchat.wire.usernames import Username
 from p2pchat.wire.work import Work
 
@@ -55,13 +63,15 @@ MAX_CANDIDATES = 32  # a host with that many addresses has better ways
 MAX_KEYS = 8  # public keys in a record; a program has one for each purpose
 MAX_KEY = 2048  # characters of a public key; one of ML-KEM-768 with X25519 has 1,622
 MAX_FLIGHT = 3000  # bytes of a QUIC client's first flight; with ML-KEM-768 it takes two datagrams
-MAX_CIPHERTEXT = 6912  # bytes; more, written in base64url twice, is longer than any document
+MAX_CIPHERTEXT = 6912  # bytes; our longest answer has 4,400, the rest is for keys of other kinds
 NONCE = nonblank(64)
 
 Label = Annotated[str, text(MAX_LABEL)]
 Session = Annotated[str, nonblank(MAX_LABEL)]  # names an attempt: what belongs to it repeats it
 
 _ADDRESS = Codec(lambda value, _name: parse_address(value), format_address)
+_SEALED_FROM = b"\x00"  # in a payload, where its JSON ends
+_IPV4, _IPV6 = 4, 16  # bytes of an address
 
 
 class CandidateType(Enum):
@@ -74,14 +84,60 @@ class CandidateType(Enum):
 
 
 @attrs.frozen
-class Candidate(Members):
+class Candidate:
     """A transport address that a peer may be reached at."""
 
-    type: Annotated[CandidateType, choice(CandidateType)]
-    address: Annotated[Address, _ADDRESS]
+    type: CandidateType
+    address: Address
 
 
-CandidateList = Annotated[tuple[Candidate, ...], each(nested(Candidate), MAX_CANDIDATES)]
+_TYPES = tuple(CandidateType)
+
+
+def write_candidates(candidates: Iterable[Candidate]) -> bytes:
+    """
+    Write candidates one after the other.
+
+    Each is its type, 0 to 3 in the order of :class:`CandidateType`, and 0x10 more with IPv6, in a
+    byte; the IP address; the port in 2 bytes, big endian.
+    """
+    written = bytearray()
+    for one in candidates:
+        host, port = ip_address(one.address[0]).packed, one.address[1]
+        written.append(_TYPES.index(one.type) | (0x10 if len(host) == _IPV6 else 0))
+        written += host + port.to_bytes(2, "big")
+    return bytes(written)
+
+
+def read_candidates(data: bytes) -> tuple[Candidate, ...]:
+    """
+    Read candidates.
+
+    :raises RemoteProtocolError: they aren't whole, of an unknown type, without a port, or too many.
+    """
+    candidates: list[Candidate] = []
+    at = 0
+    while at < len(data):
+        kind, size = data[at] & 0xEF, _IPV6 if data[at] & 0x10 else _IPV4
+        host, port = data[at + 1 : at + 1 + size], data[at + 1 + size : at + 3 + size]
+        if kind >= len(_TYPES) or len(port) < 2 or not any(port):
+            raise RemoteProtocolError("candidates of an unknown type, or without a port")
+        if len(candidates) == MAX_CANDIDATES:
+            raise RemoteProtocolError(f"more than {MAX_CANDIDATES} candidates")
+        address = str(ip_address(host)), int.from_bytes(port, "big")
+        candidates.append(Candidate(_TYPES[kind], address))
+        at += 3 + size
+    return tuple(candidates)
+
+
+_OCTETS = octets_up_to(MAX_CANDIDATES * (3 + _IPV6))
+CandidateList = Annotated[
+    tuple[Candidate, ...],
+    Codec(
+        lambda value, name: read_candidates(_OCTETS.read(value, name)),
+        lambda candidates: _OCTETS.write(write_candidates(candidates)),
+    ),
+]
 
 
 @attrs.frozen
@@ -148,9 +204,9 @@ class NatWords(Members):
     :ivar filtering: filtering behaviour (RFC 4787 section 5).
     """
 
-    mapping: Label = ""
-    allocation: Label = ""
-    filtering: Label = ""
+    mapping: Annotated[Label, SPARSE] = ""
+    allocation: Annotated[Label, SPARSE] = ""
+    filtering: Annotated[Label, SPARSE] = ""
 
 
 @attrs.frozen
@@ -172,7 +228,7 @@ class Description(Members):
     exchange: Annotated[bytes, octets(32)]
     ufrag: Annotated[str, nonblank(32)]
     candidates: CandidateList
-    link: Label = ""
+    link: Annotated[Label, SPARSE] = ""
     nat: Annotated[NatWords, inline(NatWords.from_json)] = NatWords()
     keys: RecordKeys = ()
     rtt: Annotated[int, integer(), SPARSE] = 0
@@ -218,7 +274,7 @@ class Candidates(Members):
 
     session: Session
     candidates: CandidateList
-    began: Flag = False
+    began: Annotated[Flag, SPARSE] = False
     nat: Annotated[NatWords, inline(NatWords.from_json)] = NatWords()
 
 
@@ -245,7 +301,13 @@ class Refusal(Members):
 
     session: Session
     reason: Annotated[str, nonblank(MAX_LABEL)]
-    detail: Annotated[str, text(MAX_DETAIL)] = ""
+    detail: Annotated[str, text(MAX_DETAIL), SPARSE] = ""
+
+
+def _read_ciphertext(value: object, name: str) -> bytes:
+    if not isinstance(value, bytes) or len(value) > MAX_CIPHERTEXT:
+        raise RemoteProtocolError(f"member {name!r} must be there, in {MAX_CIPHERTEXT} bytes")
+    return value
 
 
 @attrs.frozen
@@ -258,7 +320,7 @@ class Sealed(Members):
 
     TYPE: ClassVar[str] = "sealed"
 
-    ciphertext: Annotated[bytes, octets_up_to(MAX_CIPHERTEXT)]
+    ciphertext: Annotated[bytes, Codec(_read_ciphertext)]
 
 
 PeerDocument = Offer | Answer | Candidates | Ringing | Refusal
@@ -292,6 +354,19 @@ def read_peer_body(members: JsonObject) -> PeerDocument:
     return kind.from_json(members)
 
 
+def payload_members(payload: bytes) -> JsonObject:
+    """
+    Return the members that a payload has, a ciphertext among them.
+
+    :raises RemoteProtocolError: it isn't JSON, or isn't up to where its ciphertext begins.
+    """
+    text, mark, ciphertext = payload.partition(_SEALED_FROM)
+    members = loads(text)
+    if mark:
+        members["ciphertext"] = ciphertext
+    return members
+
+
 @attrs.frozen
 class Document(Members):
     """A document with its envelope."""
@@ -303,8 +378,16 @@ class Document(Members):
     body: Annotated[Body, inline(_read_body)]
 
     def to_json(self) -> JsonObject:
-        """Return the members, version and type first."""
+        """Return the members, version and type first, and a ciphertext as it is."""
         return {"v": VERSION, "type": self.body.TYPE, **super().to_json()}
+
+    def to_payload(self) -> bytes:
+        """Return the payload that has these members."""
+        members = self.to_json()
+        if not isinstance(self.body, Sealed):
+            return dumps(members)
+        ciphertext: bytes = members.pop("ciphertext")
+        return dumps(members) + _SEALED_FROM + ciphertext
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Self:

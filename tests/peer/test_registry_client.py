@@ -8,6 +8,7 @@ from email.utils import formatdate
 from typing import Any, cast
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,10 +22,20 @@ from p2pchat.peer.event_stream import Event
 from p2pchat.peer.http_client import MAX_ANSWER
 from p2pchat.peer.registry_client import RegistryClient, WorkRequired
 from p2pchat.peer.request_times import REQUEST_TIMEOUT
-from p2pchat.runtime import Runtime
+from p2pchat.runtime import MAX_SEGMENT, Runtime
 from p2pchat.wire.addresses import Scope
 from p2pchat.wire.base64url import encode_bytes
-from p2pchat.wire.documents import Registration, Ringing, Sealed
+from p2pchat.wire.documents import (
+    Candidate,
+    CandidateType,
+    Description,
+    NatWords,
+    Offer,
+    Refusal,
+    Registration,
+    Ringing,
+    Sealed,
+)
 from p2pchat.wire.problems import MAX_RETRY_AFTER, Problem
 from p2pchat.wire.work import ALGORITHM, MIN_DIFFICULTY, Challenge
 from tests.cases import each
@@ -33,6 +44,9 @@ from tests.peer.registry_case import RegistryCase
 from tests.simulation.world import EPOCH, HTTP_PORT, REGISTRY
 
 OTHER = "203.0.113.80"
+SEGMENT = MAX_SEGMENT - 12  # bytes; timestamps (RFC 7323) take their room from it
+RECORD = 22  # bytes of TLS 1.3 around what is written at once
+LONG_HOST = len("registry.a-company-with-a-name.example")
 KEY = sealing_key(BOB).record_key
 
 
@@ -118,6 +132,63 @@ class RoutesTests(RegistryCase):
         """The registry's URL may end with a slash."""
         client = self.make_client(ALICE, url=self.world.url + "/")
         self.assertIn("lease", self.result(client.register(Registration("alice"))))
+
+
+class Listener(Protocol):
+    """A server that answers nothing, and keeps what it reads in its factory's list."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """See `IProtocol`."""
+        assert self.factory is not None
+        cast(Any, self.factory).read.append(data)
+
+
+class SegmentTests(RegistryCase):
+    """Requests that fit in a TCP segment get over paths that lose large packets."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server = self.world.internet.host(OTHER)
+        self.read: list[bytes] = []
+        factory: Any = Factory.forProtocol(Listener)
+        factory.read = self.read
+        self.server.reactor.listenTCP(HTTP_PORT, factory)
+        self.client = self.make_client(ALICE, url=f"http://{OTHER}:{HTTP_PORT}")
+
+    def size(self, request: Deferred[Any]) -> int:
+        """Return how many bytes a request has, over TLS and to a host with a long name."""
+        request.addErrback(lambda failure: failure.trap(RegistryError))
+        self.run_for(0.5)
+        return len(b"".join(self.read)) + RECORD + LONG_HOST - len(f"{OTHER}:{HTTP_PORT}")
+
+    def test_offer(self) -> None:
+        """An offer of a machine with IPv4, IPv6, Docker, a VPN and a relay does."""
+        addresses = (
+            *("192.168.100.101", "172.17.0.1", "10.200.200.101", "2001:db8:1:2:a:b:c:d"),
+            *("2001:db8:1:2:1:2:3:4", "203.0.113.100", "198.51.100.100", "fd00::1:2:3:4"),
+        )
+        candidates = tuple(Candidate(CandidateType.HOST, (one, 54321)) for one in addresses)
+        words = NatWords("endpoint-independent", "", "address-and-port-dependent")
+        described = Description(
+            "Alice Liddell", bytes(32), "f" * 16, candidates, "f" * 32, words, (KEY,), 123, 4567
+        )
+        offer = Offer("f" * 32, described)
+        self.assertLessEqual(self.size(self.client.deliver(BOB.peer_id, offer, KEY)), SEGMENT)
+
+    def test_others(self) -> None:
+        """So does what a peer sends without a person: registration, subscription, refusal."""
+        named = Registration("Alice Liddell", "endpoint-independent", keys=(KEY,))
+        refusal = Refusal("f" * 32, "clock", "yours is 86400 seconds ahead of theirs, 300 allowed")
+        client = self.client
+        requests: tuple[Callable[[], Deferred[Any]], ...] = (
+            lambda: client.register(named),
+            lambda: client.subscribe(lambda _event: None, lambda _why: None, 5),
+            lambda: client.deliver(BOB.peer_id, refusal, KEY),
+            client.remove,
+        )
+        for request in requests:
+            self.read.clear()
+            self.assertLessEqual(self.size(request()), SEGMENT)
 
 
 class Clocked(Resource):

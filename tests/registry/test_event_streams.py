@@ -10,9 +10,11 @@ from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 from zope.interface.verify import verifyObject
 
+from p2pchat.identity.sealing import OVERHEAD, STEP
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.event_streams import MAX_QUEUED, EventStreamResponse
 from p2pchat.registry.registry import Settings
+from p2pchat.runtime import MAX_SEGMENT
 from p2pchat.wire.documents import Removal, Sealed, Subscription
 from tests.cases import each
 from tests.registry.web import UNLIMITED, Connection, Response, Web, identity
@@ -60,6 +62,13 @@ class StreamTests(StreamCase):
         self.assertEqual((response.status, response.json), (202, {"delivered": True}))
         expected = f"event: document\nid: 1\ndata: {token}\n\n".encode()
         self.assertIn(expected, self.stream.wire.value())
+
+    def test_segment(self) -> None:
+        """An offer on its way out fits in a TCP segment, with room for TLS and timestamps."""
+        token = self.web.signed(ALICE, Sealed(bytes(STEP + OVERHEAD)), BOB.peer_id)
+        before = len(self.stream.wire.value())
+        self.web.post(f"/deliver/{BOB.peer_id}", token)
+        self.assertLess(len(self.stream.wire.value()) - before, MAX_SEGMENT - 12 - 22 - 100)
 
     def test_numbered(self) -> None:
         """Documents are counted from 1 on each stream."""

@@ -10,7 +10,7 @@ from twisted.python.components import proxyForInterface
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.identity.sealing import LEAST, SealingKey
+from p2pchat.identity.sealing import OVERHEAD, SHORTER, STEP, SealingKey
 from p2pchat.identity.signed_documents import MAX_DOCUMENT
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.wire.documents import Document, Sealed
@@ -99,8 +99,9 @@ class SealedOffersTests(SynchronousTestCase):
         self.assertGreaterEqual(len(documents), 3)
         for document in documents:
             assert isinstance(document.body, Sealed)
-            self.assertEqual((len(document.body.ciphertext) - 48) % 256, 0)
+            over = (len(document.body.ciphertext) - OVERHEAD) % STEP
+            self.assertIn(over, (0, STEP - SHORTER))
         lengths = {len(one.body.ciphertext) for one in documents if isinstance(one.body, Sealed)}
-        self.assertIn(LEAST + 48, lengths)
+        self.assertIn(OVERHEAD + STEP, lengths)
         for _, token in self.store.kept:
             self.assertLess(len(token), MAX_DOCUMENT)

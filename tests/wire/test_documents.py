@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError, UnsupportedVersion
+from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     MAX_CIPHERTEXT,
@@ -32,7 +33,10 @@ from p2pchat.wire.documents import (
     Ringing,
     Sealed,
     Subscription,
+    payload_members,
+    read_candidates,
     read_peer_body,
+    write_candidates,
     write_peer_body,
 )
 from p2pchat.wire.strict_json import dumps, loads
@@ -98,7 +102,7 @@ class DocumentTests(SynchronousTestCase):
     @given(documents)
     def test_round_trip(self, document: Document) -> None:
         """Every type comes back from the wire as it was, an answer not as an offer."""
-        read = Document.from_json(loads(dumps(document.to_json())))
+        read = Document.from_json(payload_members(document.to_payload()))
         self.assertEqual(read, document)
         self.assertIs(type(read.body), type(document.body))
 
@@ -133,10 +137,10 @@ class DocumentTests(SynchronousTestCase):
         self.refuse(keys={})
 
     def test_ciphertext(self) -> None:
-        """A ciphertext and a flight are base64url, and have their lengths."""
+        """A ciphertext is octets, a flight base64url, and both have their lengths."""
         longest = Sealed(bytes(MAX_CIPHERTEXT))
         self.assertEqual(Document.from_json(members(longest)).body, longest)
-        for bad in (None, 5, "x", "=", "A" * (len(members(longest)["ciphertext"]) + 4)):
+        for bad in (None, 5, "AAAA", bytes(MAX_CIPHERTEXT + 1)):
             self.assertRaises(
                 RemoteProtocolError, Document.from_json, members(longest, ciphertext=bad)
             )
@@ -151,6 +155,18 @@ class DocumentTests(SynchronousTestCase):
         """Any JSON object raises only our error."""
         with contextlib.suppress(RemoteProtocolError):
             Document.from_json(members)
+
+    def test_payload(self) -> None:
+        """JSON ends where the ciphertext begins, which may be anything, or nothing."""
+        for ciphertext in (b"", b"\x00", b'\x00{"v":3}', b"}"):
+            document = Document("issuer", "audience", 1.0, "nonce", Sealed(ciphertext))
+            payload = document.to_payload()
+            self.assertTrue(payload.endswith(b"\x00" + ciphertext))
+            self.assertEqual(Document.from_json(payload_members(payload)), document)
+        written = Document("issuer", "audience", 1.0, "nonce", Sealed(b"")).to_payload()[:-1]
+        self.assertRaises(RemoteProtocolError, Document.from_json, payload_members(written))
+        for bad in (b"", b"\x00", b"\x00" + written, written[:-1] + b"\x00", b"[]\x00"):
+            self.assertRaises(RemoteProtocolError, payload_members, bad)
 
     def test_unknown_members(self) -> None:
         """Unknown members are ignored, for the sake of newer programs."""
@@ -183,9 +199,10 @@ class DocumentTests(SynchronousTestCase):
 
     def test_offer_limits(self) -> None:
         """Names, keys and candidates have their lengths."""
-        one = Candidate(CandidateType.HOST, ("192.0.2.1", 1)).to_json()
-        Document.from_json(members(candidates=[one] * MAX_CANDIDATES))
-        self.refuse(candidates=[one] * (MAX_CANDIDATES + 1))
+        for host in ("192.0.2.1", "2001:db8::1"):
+            one = write_candidates([Candidate(CandidateType.HOST, (host, 1))])
+            Document.from_json(members(candidates=encode_bytes(one * MAX_CANDIDATES)))
+            self.refuse(candidates=encode_bytes(one * (MAX_CANDIDATES + 1)))
         self.refuse(username="x" * 65)
         self.refuse(username="  ")
         self.refuse(username="c9ab0cae")
@@ -197,12 +214,17 @@ class DocumentTests(SynchronousTestCase):
             self.refuse(**{name: 1})
 
     def test_candidates(self) -> None:
-        """A candidate is an object of a known type with an IP literal and a port."""
-        good = {"type": "host", "address": "192.0.2.1:1"}
-        bad_ones: tuple[Any, ...] = (
-            *("192.0.2.1:1", None, [], {}, {**good, "type": "tunnel"}, {**good, "type": 1}),
-            *({"type": "host"}, {**good, "address": "example.org:1"}),
-            *({**good, "address": "192.0.2.1:0"}, {**good, "address": 5}),
-        )
-        for bad in bad_ones:
-            self.refuse(candidates=[good, bad])
+        """A candidate is of a known type, with an IP address and a port, and whole."""
+        for good in ("00c000020100ff", "13" + "20010db8" + "00" * 11 + "01ffff", ""):
+            read = read_candidates(bytes.fromhex(good))
+            self.assertEqual(write_candidates(read).hex(), good)
+            Document.from_json(members(candidates=encode_bytes(bytes.fromhex(good))))
+            for length in range(1, len(good) // 2):
+                self.assertRaises(
+                    RemoteProtocolError, read_candidates, bytes.fromhex(good)[:length]
+                )
+        for bad in ("04c000020100ff", "20c000020100ff", "80c000020100ff", "00c00002010000"):
+            self.refuse(candidates=encode_bytes(bytes.fromhex(bad)))
+        others: tuple[Any, ...] = (None, [], {}, 5, "x", "192.0.2.1:1")
+        for other in others:
+            self.refuse(candidates=other)

@@ -61,7 +61,7 @@ DOCUMENTS = Rate(50, 200)  # a peer renews its lease a few times a minute; an of
 KEYS = Rate(20, 100)  # an attempt to find a path takes about five documents
 READS = Rate(50, 200)  # a look-up takes a third of a signature check, a page of 200 ten of these
 WATCHING = Rate(20, 100)  # a balancer asks every second, Prometheus four times a minute
-UNSOLICITED = Rate(8192, 131_072)  # bytes to one peer; a call takes 4 to 12 kB until its answer
+UNSOLICITED = Rate(8192, 131_072)  # bytes to one peer; a call takes 2 to 6 kB until its answer
 STUN = Rate(100, 400)  # a peer asks three addresses every 20 seconds; an office has many
 
 

@@ -29,19 +29,19 @@ from itertools import takewhile
 
 import attrs
 
+from p2pchat.identity.sealing import is_of_call
 from p2pchat.registry.admission.rates import Rate
 from p2pchat.wire.documents import Document, Sealed
 
 KEPT = 86_400.0  # seconds; friends who talk daily stay known
 MAX_PAIRS = 100_000  # in the memory of a process, about 250 bytes each
-WEIGHT = 6  # the burst has room for seven offers, or four of the longest, 4.7 kB, of one author
-SOLICITING = 1024  # bytes of a ciphertext, which offers and answers have at least
+WEIGHT = 6  # the burst has room for 20 offers, or eight of the longest, 2.3 kB, of one author
 SPANS = 4  # times that the budget takes to fill: 64 seconds, 300 bytes a second for an author
 
 
 def solicits(document: Document) -> bool:
-    """Tell whether a document makes its reader a correspondent: it is as long as an offer."""
-    return isinstance(document.body, Sealed) and len(document.body.ciphertext) >= SOLICITING
+    """Tell whether a document makes its reader a correspondent: it is an offer or answer."""
+    return isinstance(document.body, Sealed) and is_of_call(document.body.ciphertext)
 
 
 def pair(author: str, recipient: str) -> bytes:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.identity.sealing import OVERHEAD, SHORTER, STEP
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate, Rates
 from p2pchat.registry.admission.solicited import (
     KEPT,
-    SOLICITING,
     Correspondents,
     Shares,
     solicits,
     span,
 )
 from p2pchat.registry.registry import Settings
-from p2pchat.wire.documents import Body, Document, Registration, Sealed, Subscription
+from p2pchat.wire.documents import (
+    MAX_CIPHERTEXT,
+    Body,
+    Document,
+    Registration,
+    Sealed,
+    Subscription,
+)
 from tests.registry.http.test_resource import ALICE, BOB, ResourceCase
 from tests.registry.web import Web, identity
 
-OFFER = Sealed(bytes(1072))  # with a few candidates, and padded
-LONGEST = Sealed(bytes(2352))  # an offer with as many as there may be
-LONG = Sealed(bytes(816))  # a refusal with as many words
+OFFER = Sealed(bytes(OVERHEAD + STEP))  # with a dozen candidates, and padded
+LONGEST = Sealed(bytes(OVERHEAD + 12 * STEP))  # with as much in it as there may be
+LONG = Sealed(bytes(OVERHEAD + 3 * STEP - SHORTER))  # a refusal with as many words
 
 
 class CorrespondentsTests(SynchronousTestCase):
@@ -55,10 +62,11 @@ class CorrespondentsTests(SynchronousTestCase):
         self.assertEqual([pairs.has_written("a", one, 1.0) for one in "bcd"], [True, False, True])
 
     def test_lengths(self) -> None:
-        """What is as long as an offer makes a correspondent, and nothing that is shorter."""
-        bodies = (OFFER, Sealed(bytes(SOLICITING)), Sealed(bytes(SOLICITING - 1)), LONG)
-        documents = [Document("a", "b", 0.0, "n", one) for one in (*bodies, Registration("x"))]
-        self.assertEqual([solicits(one) for one in documents], [True] * 2 + [False] * 3)
+        """What is as long as offers are makes a correspondent, and nothing of other lengths."""
+        others = (*map(Sealed, map(bytes, (0, OVERHEAD, OVERHEAD + STEP - 1))), LONG)
+        bodies: tuple[Body, ...] = (OFFER, LONGEST, *others, Registration("x"))
+        documents = [Document("a", "b", 0.0, "n", one) for one in bodies]
+        self.assertEqual([solicits(one) for one in documents], [True] * 2 + [False] * 5)
 
 
 class SharesTests(SynchronousTestCase):
@@ -155,6 +163,6 @@ class FloodTests(ResourceCase):
             self.send(number)
         offer = self.web.signed(BOB, OFFER, ALICE.peer_id)
         self.assertEqual(self.web.post(f"/deliver/{ALICE.peer_id}", offer).status, 202)
-        answer = self.web.signed(ALICE, Sealed(bytes(6500)), BOB.peer_id)
-        self.assertGreater(len(answer), 11_900)
+        answer = self.web.signed(ALICE, Sealed(bytes(MAX_CIPHERTEXT)), BOB.peer_id)
+        self.assertGreater(len(answer), 9_600)
         self.assertEqual(self.web.post(f"/deliver/{BOB.peer_id}", answer).status, 202)

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import __version__
 from p2pchat.identity.nonces import UsedNonces
+from p2pchat.identity.sealing import OVERHEAD, STEP
 from p2pchat.identity.signed_documents import MAX_AGE
-from p2pchat.registry.admission.solicited import SOLICITING
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.http.client_address import TrustedProxies
 from p2pchat.registry.http.resource import HttpSettings
@@ -386,7 +386,7 @@ class DeliverTests(ResourceCase):
     def test_counts(self) -> None:
         """Deliveries are counted, and nothing of what is in them."""
         self.listen()
-        for size in (64, SOLICITING, 64):
+        for size in (64, OVERHEAD + STEP, 64):
             token = self.web.signed(ALICE, Sealed(bytes(size)), BOB.peer_id)
             self.assertEqual(self.web.post(self.path, token).status, 202)
         status = self.web.ask("GET", "/status").json
@@ -394,9 +394,9 @@ class DeliverTests(ResourceCase):
         self.assertNotIn("offers", status)
 
     def test_sealed(self) -> None:
-        """What is sealed is passed on as it came; a long one makes its reader a correspondent."""
+        """What is sealed is passed on as it came; an offer makes its reader a correspondent."""
         stream = self.web.subscribe(BOB, self.web.signed(BOB, Subscription()))
-        for size in (SOLICITING - 1, SOLICITING):
+        for size in (OVERHEAD + STEP - 1, OVERHEAD + STEP):
             token = self.web.signed(ALICE, Sealed(bytes(size)), BOB.peer_id)
             self.assertEqual(self.web.post(self.path, token).status, 202)
             self.assertIn(token.encode(), stream.wire.value())

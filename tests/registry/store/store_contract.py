@@ -11,9 +11,10 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ReplayedDocument
+from p2pchat.identity.sealing import OVERHEAD, SHORTER, STEP
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import Rate
-from p2pchat.registry.admission.solicited import SOLICITING, WEIGHT
+from p2pchat.registry.admission.solicited import WEIGHT
 from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store.directory import Delivery, Record
@@ -34,7 +35,7 @@ PART = "x" * 1000
 PARTS = 40
 UNSOLICITED = Rate(len(PART) / 60, PARTS * len(PART) + 200)
 
-SHORT, OFFER = Sealed(bytes(SOLICITING - 1)), Sealed(bytes(SOLICITING))
+SHORT, OFFER = Sealed(bytes(OVERHEAD + STEP - SHORTER)), Sealed(bytes(OVERHEAD + STEP))
 
 _nonces = count()
 
