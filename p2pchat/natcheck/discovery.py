@@ -6,8 +6,9 @@ other address would open the filter that is being tested.  :func:`discover` deci
 :class:`BindingClient` asks.  Where the server has one address only (no OTHER-ADDRESS), its second
 port is taken to be the next one, and what can't be told isn't.
 
-Deviation: RFC 8489 section 6.2.1 retransmits for 39.5 seconds; three requests in 1.5 seconds have
-to do, since most tests end by silence and a person waits.
+Deviation: RFC 8489 section 6.2.1 retransmits for 39.5 seconds.  Most tests end by silence, and a
+person waits, so that three requests in 1.5 seconds have to do, or in some round trips where those
+of the first answer were longer; that one has FIRST_PATIENCE.
 """
 
 from __future__ import annotations
@@ -17,21 +18,26 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import attrs
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.task import deferLater
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.traversal.nat import Filtering, Mapping
 from p2pchat.traversal.reachability import may_serve
+from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, format_address, scope
 from p2pchat.wire.stun import CHANGE_IP, CHANGE_PORT, Message, MessageClass
 
 RETRANSMISSIONS = (0.0, 0.25, 0.75)  # seconds after the first request of a test
 MOST_ASKED = 4  # addresses of which one that answers is chosen
-PATIENCE = 1.5  # seconds after which a test counts as unanswered
+ATTEMPT_DELAY = 0.25  # seconds until the next one is asked, too (RFC 8305 section 5)
+PATIENCE = 1.5  # seconds after which a test counts as unanswered, where round trips are short
+FIRST_RETRANSMISSIONS = (*RETRANSMISSIONS, 1.75, 3.75)
+FIRST_PATIENCE = 8.0  # seconds for the first answer of a server, which may be far
 
 
 @attrs.frozen
@@ -126,23 +132,33 @@ async def _mapping(server: Address, mapped: Address, other: Address | None, ask:
 
 
 class BindingClient(DatagramProtocol):
-    """A socket that asks one question at a time."""
+    """
+    A socket that asks one server one question at a time.
+
+    :ivar trips: the round trips to it.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._transaction_id = b""
         self._answer: Deferred[Response | None] = Deferred()
         self._timers: list[IDelayedCall] = []
+        self._asked_at = 0.0
+        self._has_answered = False
+        self.trips = RoundTrips()
 
     def ask(self, test: BindingTest) -> Deferred[Response | None]:
         """Send a request, and again; a Deferred of the response, or of None in the end."""
         self._transaction_id = self._runtime.random_bytes(12)
-        self._answer = Deferred()
+        self._answer = Deferred(lambda _answer: self._stop())
         change = {"CHANGE_REQUEST": test.change} if test.change else {}
         data = stun.encode(stun.request(self._transaction_id, **change))
-        later = self._runtime.clock.callLater
-        self._timers = [later(delay, self._send, data, test.server) for delay in RETRANSMISSIONS]
-        self._timers.append(later(PATIENCE, self._end, None))
+        later, is_first = self._runtime.clock.callLater, not self._has_answered
+        delays = FIRST_RETRANSMISSIONS if is_first else RETRANSMISSIONS
+        self._timers = [later(delay, self._send, data, test.server) for delay in delays]
+        patience = FIRST_PATIENCE if is_first else self.trips.limit(PATIENCE)
+        self._timers.append(later(patience, self._end, None))
+        self._asked_at = self._runtime.clock.seconds()
         return self._answer
 
     def datagramReceived(self, data: bytes, addr: Address) -> None:
@@ -152,13 +168,18 @@ class BindingClient(DatagramProtocol):
         except RemoteProtocolError:
             return
         if message.transaction_id == self._transaction_id:
+            self.trips.measured(self._runtime.clock.seconds() - self._asked_at)
+            self._has_answered = True
             self._end(_response(message, (addr[0], addr[1])))
 
     def _end(self, response: Response | None) -> None:
+        self._stop()
+        self._answer.callback(response)
+
+    def _stop(self) -> None:
         self._transaction_id = b""
         for timer in self._timers:
             cancel(timer)
-        self._answer.callback(response)
 
     def _send(self, data: bytes, server: Address) -> None:
         # A network that refuses to send is as good as one that doesn't answer.
@@ -183,18 +204,34 @@ def first_answering(runtime: Runtime, servers: Sequence[Address]) -> Any:
     Return a Deferred of the first of these STUN addresses that answers; of the first, if none does.
 
     A name may have several addresses, and any of them may be dead: MOST_ASKED are asked, at one
-    port each.
+    port each, side by side.
     """
     hosts = {server[0]: server for server in reversed(servers)}
-    asked = [server for server in servers if hosts[server[0]] == server]
-    for server in asked[:MOST_ASKED] if len(asked) > 1 else ():
-        client = BindingClient(runtime)
-        port = runtime.reactor.listenUDP(0, client)
-        response = yield client.ask(BindingTest(server))
+    asked = [server for server in servers if hosts[server[0]] == server][:MOST_ASKED]
+    if len(asked) == 1:
+        return servers[0]
+    found: Deferred[Address] = Deferred()
+    clients = [BindingClient(runtime) for _ in asked]
+    ports = [runtime.reactor.listenUDP(0, client) for client in clients]
+    answers = [
+        deferLater(runtime.clock, number * ATTEMPT_DELAY, client.ask, BindingTest(server))
+        for number, (client, server) in enumerate(zip(clients, asked, strict=True))
+    ]
+    for answer, server in zip(answers, asked, strict=True):
+        answer.addCallback(_tell_first, server, found)
+    none = DeferredList(answers, consumeErrors=True)
+    none.addCallback(_tell_first, servers[0], found)
+    first = yield found
+    for answer in answers:
+        answer.cancel()
+    for port in ports:
         port.stopListening()
-        if response is not None:
-            return server
-    return servers[0]
+    return first
+
+
+def _tell_first(response: object, server: Address, found: Deferred[Address]) -> None:
+    if response is not None and not found.called:
+        found.callback(server)
 
 
 @inlineCallbacks
@@ -202,8 +239,8 @@ def read_behaviour(runtime: Runtime, server: Address) -> Any:
     """
     Read our NAT from a STUN server with an IPv4 address; a Deferred of :class:`Behaviour`.
 
-    It takes about 8 seconds at most, and never fails: what went wrong is the ``detail`` of an
-    unknown behaviour.
+    It takes some 15 seconds at most where round trips are short, and never fails: what went wrong
+    is the ``detail`` of an unknown behaviour.
     """
     client = BindingClient(runtime)
     port = runtime.reactor.listenUDP(0, client)

@@ -165,6 +165,7 @@ class EndpointAdapter:
             received=lambda frame: self._received(base, [frame], NOWHERE),
             connected=lambda: self._stream_connected(base),
             lost=lambda reason: self._stream_lost(base, reason),
+            patience=change.patience,
         )
 
     def _stream_connected(self, base: str) -> None:

@@ -2,8 +2,8 @@
 Failed calls: the other side is looked for before the network between us is blamed.
 
 A call without a path has failed for one of two reasons: there is no path, or the peer has left.
-Only signaling can tell, so the failure is reported when that has answered, or after FIND_TIMEOUT,
-or when the person calls again.
+Only signaling can tell, so the failure is reported when that has answered, or in FIND_TIMEOUT or
+some round trips, or when the person calls again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from p2pchat.events import CallFailed
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
+from p2pchat.traversal.round_trips import CONNECTING
 
-FIND_TIMEOUT = 3.0  # seconds for the answer
+FIND_TIMEOUT = 3.0  # seconds for the answer, where round trips are short
 GONE = "they are gone: their program left before there was a path; call again when they are back"
 
 
@@ -42,7 +43,7 @@ class FailedCalls:
         self._held[event.peer_id] = event
         asked: Deferred[PeerRecord | None] = self._signaling.find(event.peer_id)
         self._asked[event.peer_id] = asked
-        asked.addTimeout(FIND_TIMEOUT, self._clock)
+        asked.addTimeout(self._signaling.patience(FIND_TIMEOUT, CONNECTING), self._clock)
         asked.addCallback(lambda record: record is None or not record.online)
         asked.addBoth(self._answered, event)
 

@@ -32,6 +32,7 @@ from p2pchat.peer.request_times import RequestTimes
 from p2pchat.peer.resolver import Resolver
 from p2pchat.peer.tls import ServerTls
 from p2pchat.runtime import Runtime
+from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.wire.addresses import readable_ip
 
 LOOK_AGAIN = 60.0  # seconds; names are moved with a time to live of minutes
@@ -68,7 +69,7 @@ class HttpConnections:
     def __attrs_post_init__(self) -> None:
         reactor = self._runtime.reactor
         self._turns = AddressTurns(self._runtime.clock.seconds)
-        self._resolver = Resolver(self._runtime)
+        self._resolver = Resolver(self._runtime, RoundTrips(lambda: self.times.trips.smoothed))
         self._pool = HTTPConnectionPool(reactor, persistent=True)
         unkept = HTTPConnectionPool(reactor, persistent=False)
         kept, streams = _Endpoints(self, self._kept_open), _Endpoints(self, self._streams_open)

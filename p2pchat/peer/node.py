@@ -119,17 +119,19 @@ class Node:
     def _make_endpoint(self, profile: Profile) -> Endpoint:
         runtime, settings = self._runtime, self.settings
         random_bytes, clock = runtime.random_bytes, runtime.clock
-        gathering = DualGathering((), random_bytes, self._signaling.is_local)
+        rtt = self._signaling.rtt
+        gathering = DualGathering((), random_bytes, self._signaling.is_local, registry_rtt=rtt)
+        relays = Relays(random_bytes, registry_rtt=rtt)
         context = SessionContext(
             profile.identity,
             make_certificate(random_bytes(32), runtime.wall_time()),
             settings.username,
             settings.retries,
-            Agent(gathering, Relays(random_bytes), settings.relay_only, random_bytes),
+            Agent(gathering, relays, settings.relay_only, random_bytes),
             lambda now: now + (self._signaling.now() - clock.seconds()),
             random_bytes,
             QUANTUM_SAFE if settings.requires_pq else KEY_EXCHANGES,
-            self._signaling.rtt,
+            rtt,
         )
         return Endpoint(context, settings.accept, settings.heartbeat, profile.contacts.__getitem__)
 

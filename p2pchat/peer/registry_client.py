@@ -30,6 +30,7 @@ from p2pchat.peer.http_client import HttpAnswer, HttpClient, NeverSent
 from p2pchat.peer.registry_location import RegistryLocation
 from p2pchat.peer.wall_clock import WallClock
 from p2pchat.runtime import Runtime
+from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import (
     VERSION,
@@ -112,7 +113,12 @@ class RegistryClient:
     @property
     def rtt(self) -> float:
         """The smoothed round-trip time to the registry in seconds, 0 while unknown."""
-        return self._http.times.trips.smoothed
+        return self.trips.smoothed
+
+    @property
+    def trips(self) -> RoundTrips:
+        """The round trips to the registry."""
+        return self._http.times.trips
 
     def now(self) -> float:
         """Return seconds since 1970 by the clock that the registry goes by."""

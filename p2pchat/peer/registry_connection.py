@@ -76,7 +76,7 @@ PORTAL_PATIENCE = 900.0  # seconds; a wrong address isn't asked so often for lon
 RENEWALS = 3  # in one lease
 DISPLACED_WAIT = 120.0  # seconds; two programs that take turns shall do so rarely
 DISPLACED_LONGEST = 1920.0  # seconds
-READY_TIMEOUT = 5.0  # seconds from the head of the event stream to its first event
+READY_TIMEOUT = 5.0  # seconds from the head of the event stream to its first event, at least
 LATEST_READY = 20.0  # the same, once it was waited for in vain: what comes late is better than none
 MAX_LEASE = 3600.0  # seconds; one who tells of longer leases is asked again after a third of this
 CLOCK_SET = 60.0  # seconds of the registry's clock; what was dated by it before is too old
@@ -273,7 +273,8 @@ class RegistryConnection:
             return
         self._stream = stream
         if self.stage is ConnectionStage.CONNECTING:
-            self._timer = self._clock.callLater(self._ready_wait, ended, _HELD_BACK)
+            ready_wait = self._client.trips.limit(self._ready_wait)
+            self._timer = self._clock.callLater(ready_wait, ended, _HELD_BACK)
             self._ready_wait = LATEST_READY
 
     @inlineCallbacks

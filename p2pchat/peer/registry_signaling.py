@@ -39,6 +39,7 @@ from p2pchat.peer.signaling import (
 from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import is_on_this_machine
+from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.wire.addresses import Family, family
 from p2pchat.wire.documents import PeerDocument, RecordKey, Registration
 from p2pchat.wire.origins import host
@@ -64,7 +65,7 @@ class RegistrySignaling:
         self.is_local = is_on_this_machine(server)
         self._runtime = runtime
         self._client = RegistryClient(server, identity, runtime, self._warn)
-        self._resolver = Resolver(runtime)
+        self._resolver = Resolver(runtime, RoundTrips(self.rtt))
         self._is_registered = False
         self._lease: Lease | None = None  # while we are registered
         self._receive: Callable[[SignalingEvent], None] = lambda _event: None  # until the start
@@ -234,7 +235,8 @@ def find_stun(server: str, runtime: Runtime) -> Any:
     client = RegistryClient(server, Identity.from_seed(runtime.random_bytes(32)), runtime)
     status = yield client.status()
     urls = status.get("stun_servers", [f"stun:{host(server)}"])
-    found = yield Resolver(runtime).stun_servers(urls, client.scope)
+    resolver = Resolver(runtime, RoundTrips(lambda: client.rtt))
+    found = yield resolver.stun_servers(urls, client.scope)
     usable = [address for address in found if family(address[0]) is Family.IPV4]
     if not usable:
         raise RegistryError(

@@ -1,11 +1,11 @@
 """
 A TCP or TLS connection to a relay, which carries the frames of one TURN allocation.
 
-Owns the connection's edges: CONNECT_TIMEOUT (the TLS handshake included), the
-certificate check, and cutting what comes into frames.  It decides nothing: whoever has the
-:class:`p2pchat.traversal.turn.Allocation` starts it when ``connected`` is called and ends it when
-``lost`` is.  A relayed datagram is a datagram: while the connection takes no more bytes, frames
-are dropped and counted, and what is above sends again.
+Owns the connection's edges: how long it may take to be there (TLS has as many of the round trips
+that connecting showed as it needs), the certificate check, and cutting what comes into frames.  It
+decides nothing: whoever has the :class:`p2pchat.traversal.turn.Allocation` starts it when
+``connected`` is called and ends it when ``lost`` is.  A relayed datagram is a datagram: while the
+connection takes no more bytes, frames are dropped and counted, and what is above sends again.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from p2pchat.peer.connector import Connector
 from p2pchat.peer.failures import in_words, is_of_tls
 from p2pchat.peer.tls import ServerTls
 from p2pchat.runtime import Runtime, cancel
+from p2pchat.traversal.relays import CONNECT_TIMEOUT
+from p2pchat.traversal.round_trips import CONNECTING, LONGEST, bounded
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.channel_data import StreamFrames
 from p2pchat.wire.servers import RelayServer, Transport
 
-CONNECT_TIMEOUT = 5.0  # seconds, to the end of the TLS handshake
+HANDSHAKE_TIMEOUT = 5.0  # seconds for TLS, where round trips are short
 
 _log = Logger()
 
@@ -49,6 +51,7 @@ class RelayStream(Protocol):
         but for one that only a proxy can resolve.
     :ivar received: takes each frame, a STUN message or ChannelData.
     :param connected: called once, when frames may be written.
+    :param patience: seconds for connecting.
     :ivar lost: called once, unless we closed it, with the reason, which goes on after the relay's
         name (as :meth:`p2pchat.traversal.turn.Allocation.fail` takes it).
     :ivar trust_root: who may have signed the relay's certificate, as
@@ -63,7 +66,9 @@ class RelayStream(Protocol):
     _established: Callable[[], None] = attrs.field(alias="connected")
     lost: Callable[[str], None]
     trust_root: Any = None
+    _patience: float = CONNECT_TIMEOUT
     unsent: int = 0
+    _began: float = 0.0
     _frames: StreamFrames = attrs.Factory(StreamFrames)
     _connecting: Deferred[Any] = attrs.field(init=False)
     _timeout: IDelayedCall = attrs.field(init=False)
@@ -75,8 +80,9 @@ class RelayStream(Protocol):
         if self.server.transport is Transport.UDP:
             raise LocalProtocolError(f"{self.server} is reached over UDP, not over a stream")
         clock = self.runtime.clock
-        self._timeout = clock.callLater(CONNECT_TIMEOUT, self._end, "can't be reached: timed out")
-        connector = Connector(self.runtime, CONNECT_TIMEOUT, AddressTurns(clock.seconds))
+        self._began, timed_out = clock.seconds(), "can't be reached: timed out"
+        self._timeout = clock.callLater(self._patience, self._end, timed_out)
+        connector = Connector(self.runtime, self._patience, AddressTurns(clock.seconds))
         endpoint = connector.endpoint("https", *self.address)
         self._connecting = endpoint.connect(self._factory())
         self._connecting.addErrback(self._unreached)
@@ -99,6 +105,9 @@ class RelayStream(Protocol):
         """Say so at once over TCP; TLS has a handshake to come."""
         self._connection.setTcpNoDelay(True)
         self._connection.registerProducer(self, True)
+        trip = self.runtime.clock.seconds() - self._began
+        if self._timeout.active():
+            self._timeout.reset(bounded(HANDSHAKE_TIMEOUT, CONNECTING * trip, LONGEST))
         if self.server.transport is Transport.TCP:
             self.handshakeCompleted()
 

@@ -19,13 +19,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from p2pchat.runtime import cancel
-from p2pchat.traversal.round_trips import RoundTrips, bounded
+from p2pchat.traversal.round_trips import CONNECTING, LONGEST, TRIPS, RoundTrips, bounded
 
 REQUEST_TIMEOUT = 5.0  # seconds; where trips are short an answer takes one and a millisecond
 CONNECT_TIMEOUT = 5.0  # seconds for each address
-REQUEST_TRIPS = 4  # a handshake of TLS 1.2, the request, and one more for what is lost
-CONNECT_TRIPS = 3
-LONGEST = 30.0  # seconds
 DOUBLINGS = 2
 
 
@@ -57,13 +54,13 @@ class RequestTimes:
     @property
     def connect_limit(self) -> float:
         """The seconds in which a connection must be made."""
-        wanted = max(CONNECT_TRIPS * self.trips.smoothed, self._doubled(CONNECT_TIMEOUT))
+        wanted = max(TRIPS * self.trips.smoothed, self._doubled(CONNECT_TIMEOUT))
         return bounded(CONNECT_TIMEOUT, wanted, LONGEST)
 
     @property
     def limit(self) -> float:
         """The seconds in which an answer must come."""
-        return bounded(REQUEST_TIMEOUT, REQUEST_TRIPS * self.trips.smoothed, LONGEST)
+        return bounded(REQUEST_TIMEOUT, CONNECTING * self.trips.smoothed, LONGEST)
 
     def connected(self, began: float) -> None:
         """A connection is made that was begun then."""

@@ -2,7 +2,8 @@
 Host names to IP addresses in both address families, and the URLs of servers to where they are.
 
 Asks the reactor's name resolver, which ``/etc/hosts`` and search domains belong to.  Failures and
-timeouts yield no addresses.  A resolver that answers late, or never, has no more than
+timeouts yield no addresses; how long answers take is measured
+(:mod:`p2pchat.traversal.round_trips`).  A resolver that answers late, or never, has no more than
 MAX_UNDER_WAY of our questions.
 
 URLs of STUN servers and relays that can't be read or resolved, and servers that
@@ -25,10 +26,11 @@ from zope.interface import implementer
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import may_be_asked_for, may_serve
+from p2pchat.traversal.round_trips import LONGEST, RoundTrips
 from p2pchat.wire.addresses import Address, Family, Scope, family, parse_ip
 from p2pchat.wire.servers import MAX_URL, RelayServer, Transport, parse_stun_url, parse_turn_url
 
-RESOLVE_TIMEOUT = 3.0  # seconds
+RESOLVE_TIMEOUT = 3.0  # seconds, where round trips are short
 MAX_ADDRESSES = 16  # of one name; whoever has more has them for other reasons
 MAX_UNDER_WAY = 8  # names; each may hold a thread for half a minute, and there are ten
 MAX_URLS = 8
@@ -66,16 +68,22 @@ class _Receiver:
 
 @attrs.define(eq=False)
 class Resolver:
-    """Resolver of names and URLs that somebody else gave us; each name is looked up once."""
+    """
+    Resolver of names and URLs that somebody else gave us; each name is looked up once.
+
+    :ivar trips: how long answers take.
+    """
 
     _runtime: Runtime
+    trips: RoundTrips = attrs.Factory(RoundTrips)
     _under_way: int = 0
 
     def addresses(self, name: str) -> Deferred[list[str]]:
         """
         Return a Deferred of the addresses that a name has, those of IPv4 first.
 
-        It never fails, and fires within RESOLVE_TIMEOUT; an IP literal is its own address.
+        It never fails, and fires in RESOLVE_TIMEOUT or some round trips; an IP literal is its own
+        address.
         """
         try:
             return succeed([str(parse_ip(name))])
@@ -84,18 +92,22 @@ class Resolver:
         if self._under_way >= MAX_UNDER_WAY:
             return succeed([])
         self._under_way += 1
-        receiver = _Receiver(self._ended)
+        clock = self._runtime.clock
+        began, limit = clock.seconds(), self.trips.limit(RESOLVE_TIMEOUT)
+
+        def ended() -> None:
+            self._under_way -= 1
+            self.trips.measured(min(clock.seconds() - began, LONGEST))
+
+        receiver = _Receiver(ended)
         resolver: Any = self._runtime.reactor.nameResolver
         resolver.resolveHostName(receiver, name)
-        timed = receiver.done.addTimeout(RESOLVE_TIMEOUT, self._runtime.clock)
+        timed = receiver.done.addTimeout(limit, clock)
         return timed.addCallbacks(self._plain, lambda _failure: [])
 
     def _plain(self, hosts: list[str]) -> list[str]:
         """Take what our network's name servers made up for what it is: the same machine twice."""
         return list(dict.fromkeys(map(self._runtime.nat64.plain, hosts)))
-
-    def _ended(self) -> None:
-        self._under_way -= 1
 
     @inlineCallbacks
     def stun_servers(self, urls: object, registry: Scope) -> Any:

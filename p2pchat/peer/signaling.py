@@ -26,6 +26,7 @@ from p2pchat.interfaces import ISignaling
 from p2pchat.peer.gate import Gate
 from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.session.call_events import DeliveryFailure
+from p2pchat.traversal.round_trips import LONGEST, REGISTERING, bounded
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -204,6 +205,10 @@ class SignalingGroup:
         """Return the seconds of a round trip by the slowest member of use, 0 while unknown."""
         return max(one.rtt() for one in self._usable())
 
+    def patience(self, floor: float, trips: int) -> float:
+        """Return the seconds in which something is done that takes so many round trips."""
+        return bounded(floor, trips * self.rtt(), LONGEST)
+
     # -- life
 
     def start(self, context: SignalingContext) -> None:
@@ -237,14 +242,16 @@ class SignalingGroup:
 
     def available(self) -> Deferred[None]:
         """
-        Return a Deferred that fires when documents can reach us, or after AVAILABLE_TIMEOUT.
+        Return a Deferred that fires when documents can reach us, or after AVAILABLE_TIMEOUT; later
+        where registering takes longer.
 
         While they can't, the answers to a call couldn't either, and its attempts would be used up
         for nothing; afterwards the call goes out all the same, and fails with the true reason.
         Another program with our identity, which has our place, is displaced.
         """
         self._connect(Reach.DISPLACED)
-        return self._available.passed().addTimeout(AVAILABLE_TIMEOUT, self._clock, lambda *_: None)
+        patience = self.patience(AVAILABLE_TIMEOUT, REGISTERING)
+        return self._available.passed().addTimeout(patience, self._clock, lambda *_: None)
 
     def _take(self, member: ISignaling, event: SignalingEvent) -> None:
         match event:

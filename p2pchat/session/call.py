@@ -69,7 +69,6 @@ from p2pchat.wire.documents import (
 
 ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry, ...
 ANSWER_TRIPS, LONGEST_ANSWER = 4, 30.0  # ... or so many of our round trips to it; seconds at most
-RENEWAL_TRIPS = 6  # round trips that registering anew and a new event stream take, over TLS
 RING_TIMEOUT = 90.0  # seconds for a person to decide
 PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
 ANSWER_PAUSE = 1.0  # seconds before an answer is sent again whose reader wasn't there, at least

@@ -60,6 +60,7 @@ FIRST_KEYS = 1.0  # seconds from the first update of the keys to the second
 KEYS = 3600.0  # seconds that traffic keys are used; whoever finds one reads no more than that
 PROOF_DEADLINE = 10.0  # seconds from start(), and from the first path, where trips are short
 PROOF_TRIPS, LONGEST_PROOF = 4, 40.0  # that it takes where they aren't; seconds at most
+PATH_TRIPS, LONGEST_PATH = 12, 70.0  # the same from start(): a path, or a relay, is found first
 
 
 class LinkState(Enum):
@@ -153,7 +154,7 @@ class Link:
 
     def start(self, now: float) -> None:
         """Begin: the dialing side makes its first flight, the other waits for it."""
-        self._deadline = now + bounded(PROOF_DEADLINE, PROOF_TRIPS * self.trip, LONGEST_PROOF)
+        self._deadline = now + bounded(PROOF_DEADLINE, PATH_TRIPS * self.trip, LONGEST_PATH)
         if self.dials:
             self._connection = quic.dial(self.secret, self._time(now), self.rtt, self.key_exchanges)
         else:

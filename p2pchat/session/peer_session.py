@@ -53,13 +53,15 @@ from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.link_proof import Fitness
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
+from p2pchat.traversal.round_trips import LONGEST, bounded
 from p2pchat.traversal.routes import Datagram, Route
 from p2pchat.wire import messages
 from p2pchat.wire.documents import CandidateType, Offer, PeerDocument, Refusal
 
 RESCUE_PATIENCE = 300.0  # seconds for which a lost path is looked for
 RESCUE_ATTEMPTS = 10_000  # offers; the patience ends first
-CROSSING = 3.0  # seconds after our path; an offer that takes longer was given up by its author
+CROSSING = 3.0  # seconds after our path in which an offer comes that has crossed ours, ...
+CROSSING_TRIPS = 2  # ... or so many trips of an offer and its answer
 IMPROVE_INTERVAL = 10.0  # seconds from one search for a way off the relay to the next
 
 
@@ -516,7 +518,8 @@ class PeerSession(SessionPath):
         if self._ufrag != self._call.ufrag:
             self._context.agent.forget(self._ufrag)
         self._ufrag = self._call.ufrag
-        self._crossing_until = now + CROSSING if self._call.is_outgoing else now
+        crossing = bounded(CROSSING, CROSSING_TRIPS * self._call.trip, LONGEST)
+        self._crossing_until = now + crossing if self._call.is_outgoing else now
         self.link.idle.found(now)
         if ready.continues and self.path is not None and self.path.route == ready.path.route:
             self._loss.found_anew()

@@ -46,7 +46,7 @@ from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.gathering import CandidatesChanged, GatheringEvent, NetworkReturned
 from p2pchat.traversal.link_proof import Fitness, LinkProof
 from p2pchat.traversal.nat import Mapping, NatTraits
-from p2pchat.traversal.pairs import Checklist
+from p2pchat.traversal.pairs import RELAY_WAIT, Checklist
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.port_guessing import (
     ENOUGH,
@@ -212,7 +212,7 @@ class Agent:
         attempt = Punching(
             credentials,
             not low_ttl,  # the offering side, which checks second
-            self._new_checklist(),
+            self._new_checklist(max(RELAY_WAIT, trip / 2) if low_ttl else RELAY_WAIT),
             self.gathering.host_addresses,
             self.gathering.reflexive_addresses,
             self._random_bytes,
@@ -240,13 +240,13 @@ class Agent:
         self._reconsider(attempt, now)
         return attempt
 
-    def _new_checklist(self) -> Checklist:
+    def _new_checklist(self, relay_wait: float) -> Checklist:
         """Return the checklist of an attempt that begins."""
         gathering = self.gathering
         remote = RemoteCandidates(gathering.is_local, gathering.on_link)
         bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
         reflexive = gathering.reflexive_addresses
-        return Checklist(remote, gathering.families, bases, reflexive, self._proofs)
+        return Checklist(remote, gathering.families, bases, reflexive, self._proofs, relay_wait)
 
     def _may_send(self, attempt: Punching, to: Route, octets: int, now: float) -> bool:
         """Tell whether a packet of an attempt may go there now; if so, it is counted."""
@@ -427,7 +427,7 @@ class Agent:
         if message.message_class is stun.MessageClass.REQUEST:
             ufrag, _, _ = message.attributes.get("USERNAME", "").partition(":")
             return self._receive_check(ufrag, message, route, now)
-        if self.gathering.receive_response(message, route.address):
+        if self.gathering.receive_response(message, route.address, now):
             return not route.is_relayed  # nobody was asked from a relay
         asked = self._checking()
         late = self._attempts.get(self._routes.owner(route) or "")  # its round may be over

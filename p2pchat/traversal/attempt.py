@@ -251,7 +251,7 @@ class Attempt:
             milliseconds(self._checks_began, origin),
             choose(local_nat, remote_nat).value,
             hint.method.value if hint is not None and fits else "",
-            checks.pair_reports(origin),
+            checks.checklist.reports(origin),
             checks.guessing_report(origin),
             "" if self.method is None else self.method.value,
             not checks.first_round_over and not failure,

@@ -27,6 +27,7 @@ from p2pchat.traversal.gathering import (
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.reachability import families, is_on_link_only
+from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, Family, family
 from p2pchat.wire.documents import MAX_CANDIDATES, Candidate
@@ -41,6 +42,7 @@ class DualGathering:
         useful first.
     :ivar is_local: whether our person chose a registry on this machine; then so may peers be.
     :ivar is_translated: whether our network leads to IPv4, which this machine lacks.
+    :ivar registry_rtt: returns the seconds of a round trip to the registry, 0 while unknown.
     :ivar outbox: what its parent is to take, in order, of either family.
     """
 
@@ -48,13 +50,20 @@ class DualGathering:
     _random_bytes: Callable[[int], bytes]
     is_local: bool = False
     is_translated: bool = False
+    registry_rtt: Callable[[], float] = lambda: 0.0
     outbox: deque[GatheringEvent] = attrs.Factory(deque)
     _servers: tuple[Address, ...] = ()
     _families: dict[Family, Gathering] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._families = {
-            one: Gathering((), self._random_bytes, self.is_local, outbox=self.outbox)
+            one: Gathering(
+                (),
+                self._random_bytes,
+                self.is_local,
+                outbox=self.outbox,
+                trips=RoundTrips(self.registry_rtt),
+            )
             for one in Family
         }
         self._deal()
@@ -102,6 +111,8 @@ class DualGathering:
     def network_changed(self, now: float) -> None:
         """Another network, and so another NAT: nothing is known of it."""
         self.keepalive.network_changed(now)
+        for gathering in self._families.values():
+            gathering.network_changed()
 
     @property
     def servers(self) -> tuple[Address, ...]:
@@ -127,9 +138,9 @@ class DualGathering:
         for gathering in self._families.values():
             gathering.look_again(now)
 
-    def receive_response(self, message: stun.Message, source: Address) -> bool:
+    def receive_response(self, message: stun.Message, source: Address, now: float) -> bool:
         """Take a response; returns whether it was one of ours."""
-        return self._families[family(source[0])].receive_response(message, source)
+        return self._families[family(source[0])].receive_response(message, source, now)
 
     def handle_timer(self, now: float) -> None:
         """Send what is due."""

@@ -3,7 +3,8 @@ The filtering test that the chat socket can make (after RFC 5780 section 4.4).
 
 The socket has sent to a STUN address, which is asked to answer from another port of the same host
 (CHANGE-REQUEST), to which nothing was ever sent.  An answer shows that the filter lets in whatever
-comes from a known host; silence, that it looks at ports, too.  To tell endpoint-independent from
+comes from a known host; silence, for as long as an answer of the server may take, that it looks at
+ports, too.  To tell endpoint-independent from
 address-dependent filtering takes a host that nothing was sent to, and so a socket of its own
 (:mod:`p2pchat.natcheck.discovery`).
 """
@@ -15,6 +16,7 @@ from collections.abc import Callable
 import attrs
 
 from p2pchat.traversal.nat import Filtering
+from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
@@ -30,6 +32,7 @@ class FilteringTest:
 
     :ivar asked: the STUN address that is asked.
     :ivar answers_from: where its answer comes from.
+    :ivar trips: the round trips to the server.
     :ivar reading: what is known now.
     :ivar due: when :meth:`handle_timer` has something to do.
     """
@@ -40,6 +43,7 @@ class FilteringTest:
     _send: Callable[[Datagram], object]
     reading: Filtering = Filtering.UNKNOWN
     due: float | None = 0.0
+    trips: RoundTrips = attrs.Factory(RoundTrips)
     _transaction_id: bytes = b""
     _sends: int = 0
 
@@ -54,6 +58,8 @@ class FilteringTest:
         request = stun.request(self._transaction_id, CHANGE_REQUEST=stun.CHANGE_PORT)
         self._send(Datagram(stun.encode(request, fingerprint=True), self.asked))
         self._sends, self.due = self._sends + 1, now + INTERVAL
+        if self._sends == SENDS:
+            self.due = now + self.trips.limit(INTERVAL)
         return False
 
     def receive_response(self, message: stun.Message, source: Address) -> bool:

@@ -16,11 +16,14 @@ each destination to the next let the next ones be predicted; those become candid
 Of a name with several addresses any may be dead: while fewer than two of MAX_SERVERS have answered
 after SPARE_AFTER, further ones are asked, too; those that answered are the ones to be asked then.
 
-UDP counts as blocked when no STUN address has answered BLOCKED_AFTER the first request: a call then
-asks a relay over TCP without waiting.  The requests go on, and a late answer proves the opposite:
-a slow network is misread as blocked for at most one round trip, once.  When all addresses are given
-up, their mappings are forgotten, and one request goes on at a time, every UNREACHED_INTERVAL: the
-first answer shows that the network is back.
+UDP counts as blocked when no STUN address has answered BLOCKED_AFTER the first request, or within
+some round trips (:mod:`p2pchat.traversal.round_trips`) where they are longer: a call then asks a
+relay over TCP without waiting.  Where answers have come in this network, silence is rather a queue
+on the way, and has to last GIVEN_UP_AFTER.  The requests go on, and a late answer proves the
+opposite: a slow network is misread as blocked for at most one round trip, once.  When all addresses
+are given up, which takes GIVEN_UP_AFTER or round trips likewise, their mappings are forgotten, and
+one request goes on at a time, every UNREACHED_INTERVAL: the first answer shows that the network is
+back.
 
 The filtering is tested again when the address that we are seen from, or the mapped ones, have
 changed: the NAT is another one, or was rebooted.
@@ -42,12 +45,14 @@ from p2pchat.traversal.filtering_test import FilteringTest
 from p2pchat.traversal.keepalive import SHORTEST, Keepalive
 from p2pchat.traversal.nat import Filtering, Mapping, NatTraits, Preservation
 from p2pchat.traversal.reachability import may_be_checked
+from p2pchat.traversal.round_trips import LONGEST, RoundTrips
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Candidate, CandidateType
 
 RETRANSMIT_AFTER = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds between the sends of one request
+GIVEN_UP_AFTER = sum(RETRANSMIT_AFTER) + RETRANSMIT_AFTER[-1]  # seconds, at least
 BLOCKED_AFTER = 0.9  # seconds; a person waits, and nearly every round trip is a third of that
 REFRESH_INTERVAL = 20.0  # seconds; the shortest UDP mappings seen in the field live for 30
 MAX_HOST_CANDIDATES = 8  # of both families; an offer with more is longer than others
@@ -96,6 +101,7 @@ class Gathering:
     :ivar host_addresses: where the socket can be reached on this machine's interfaces, the most
         useful first (:mod:`p2pchat.traversal.own_addresses`).
     :ivar keepalive: how long our NAT keeps what is idle, as far as it shows.
+    :ivar trips: the round trips to STUN servers.
     :ivar outbox: what its parent is to take, in order.
     """
 
@@ -105,6 +111,7 @@ class Gathering:
     on_link: bool = False
     outbox: deque[GatheringEvent] = attrs.Factory(deque)
     keepalive: Keepalive = attrs.Factory(Keepalive)
+    trips: RoundTrips = attrs.Factory(RoundTrips)
     _bindings: list[_Binding] = attrs.Factory(list)
     _spares: list[Address] = attrs.Factory(list)  # to be asked where those don't answer
     _spares_at: float | None = None  # when that shows
@@ -134,7 +141,9 @@ class Gathering:
         return () if self._filtering is None else (self._filtering.answers_from,)
 
     def _new_test(self, asked: Address, answers_from: Address) -> FilteringTest:
-        return FilteringTest(asked, answers_from, self._random_bytes, self.outbox.append)
+        return FilteringTest(
+            asked, answers_from, self._random_bytes, self.outbox.append, trips=self.trips
+        )
 
     def _tell(self, event: CandidatesChanged | NetworkReturned) -> None:
         if event not in self.outbox:  # once, until it is taken
@@ -153,29 +162,43 @@ class Gathering:
         self._refresh_at = now + interval if self._bindings else None
         self._spares_at = now + SPARE_AFTER if self._spares else None
         in_doubt = self._doubt_at is not None or self.is_blocked
-        if self._bindings and not in_doubt and not self._slow:
-            self._doubt_at = now + BLOCKED_AFTER
+        if not self._bindings:
+            self._doubt_at = None
+        elif not in_doubt and not self._slow:
+            has_answered = any(one.seen_at is not None for one in self._bindings)
+            floor = GIVEN_UP_AFTER if has_answered else BLOCKED_AFTER
+            self._doubt_at = now + self.trips.limit(floor)
         self.handle_timer(now)
+
+    def network_changed(self) -> None:
+        """Another network: that answers came in the last one says nothing."""
+        for binding in self._bindings:
+            binding.seen_at = None
 
     def look_again(self, now: float) -> None:
         """Ask again for a call, unless every mapping was seen so lately that it still lives."""
         if not self._unreached and any(now - one.asked_at > SHORTEST for one in self._bindings):
             self.refresh(now)
 
-    def receive_response(self, message: stun.Message, source: Address) -> bool:
+    def receive_response(self, message: stun.Message, source: Address, now: float) -> bool:
         """Take a response; returns whether it was one of ours."""
         if self._filtering is not None and self._filtering.receive_response(message, source):
             self._tell(CandidatesChanged())
             return True
         for binding in self._bindings:
             if binding.transaction_id == message.transaction_id and binding.server == source:
-                self._answered(binding, message)
+                self._answered(binding, message, now)
                 return True
         return False
 
-    def _answered(self, binding: _Binding, message: stun.Message) -> None:
+    def _answered(self, binding: _Binding, message: stun.Message, now: float) -> None:
         if binding.due is None:
             return
+        if self._unreached:  # which of many requests it answers isn't known: the next one measures
+            self._refresh_at = now
+        else:
+            self.trips.measured(now - binding.asked_at)
+            self.trips.ended(True, now)
         mapped = stun.mapped_address(message)
         binding.due, binding.failed = None, mapped is None
         if self.is_blocked:
@@ -255,6 +278,9 @@ class Gathering:
         wait = RETRANSMIT_AFTER[min(binding.sends, len(RETRANSMIT_AFTER) - 1)]
         if self._unreached:
             wait = UNREACHED_INTERVAL
+        elif binding.sends == len(RETRANSMIT_AFTER):
+            given_up_at = binding.asked_at + self.trips.backed_off(GIVEN_UP_AFTER, LONGEST, now)
+            wait = max(wait, given_up_at - now)
         binding.sends, binding.due = binding.sends + 1, now + wait
 
     def _give_up(self, binding: _Binding, now: float) -> None:
@@ -263,6 +289,7 @@ class Gathering:
         self._completed()
         if all(one.failed for one in self._bindings):
             self._unreached, self._slow = True, False
+            self.trips.ended(False, now)
             for one in self._bindings:
                 one.mapped = one.seen_at = None
             self._refresh_at = now

@@ -189,6 +189,7 @@ class Checklist:
     :ivar proofs: what other attempts know of where checks go.
     :ivar bases: of which pairs are made.
     :ivar reflexive: our server-reflexive addresses, which say whether the other side is near.
+    :ivar relay_wait: seconds before a candidate is checked from our relay.
     :ivar pairs: by where their checks go; the likeliest are checked first.
     """
 
@@ -197,6 +198,7 @@ class Checklist:
     bases: tuple[str, ...] = (CHAT_SOCKET,)
     reflexive: tuple[Address, ...] = ()
     proofs: Mapping[Route, LinkProof] = attrs.Factory(dict)
+    relay_wait: float = RELAY_WAIT
     pairs: dict[Route, Pair] = attrs.Factory(dict)
 
     def add(self, candidates: Iterable[Candidate], now: float) -> list[Pair]:
@@ -259,7 +261,7 @@ class Checklist:
             return None
         # Their NAT has no mapping for our relay before it has checked it.  A relay is no NAT.
         waits = base.startswith(RELAYS) and candidate.type is not CandidateType.RELAYED
-        begin = now + RELAY_WAIT if waits else now
+        begin = now + self.relay_wait if waits else now
         route = Route(candidate.address, base)
         pair = self.pairs[route] = Pair(route, candidate.type, begin, due=begin)
         if route in self.proofs:
@@ -294,6 +296,10 @@ class Checklist:
         """Return when the next padded check is due."""
         probes = [one.proof.probe for one in self.pairs.values() if one.proof.probe is not None]
         return min((one.due for one in probes if one.due is not None), default=None)
+
+    def reports(self, began: float) -> tuple[PairReport, ...]:
+        """Return what was tried, pair by pair; ``began`` as in :meth:`Pair.report`."""
+        return tuple(pair.report(began) for pair in self.pairs.values())
 
     def probed(self, now: float) -> list[tuple[Pair, SizeProbe]]:
         """Return the pairs of which a size is probed now, and how far that is."""

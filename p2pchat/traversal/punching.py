@@ -71,7 +71,7 @@ from p2pchat.traversal.pairs import Checklist, Pair, Path, SentCheck
 from p2pchat.traversal.path_hint import PathHint, PathMethod
 from p2pchat.traversal.port_guessing import GuessingRun
 from p2pchat.traversal.probing import RETRY_DELAY, Probing
-from p2pchat.traversal.report import GuessingReport, PairReport, milliseconds
+from p2pchat.traversal.report import GuessingReport, milliseconds
 from p2pchat.traversal.round_trips import TRIPS, RoundTrips, bounded
 from p2pchat.traversal.routes import CHAT_SOCKET, SOCKETS, Datagram, Fragmentation, Route
 from p2pchat.traversal.selection import select
@@ -189,14 +189,16 @@ class Punching:
         :param low_ttl: whether this side checks before the other can have begun.
         """
         self._low_ttl_until = now + max(LOW_TTL_PHASE, self.trip / 2) if low_ttl else now
-        self._ask_for_round(now, self._first_round)
+        self._ask_for_round(now, self._time_for(FIRST_ROUND))
         self.add_candidates(candidates, now)
 
     def add_candidates(self, candidates: Iterable[Candidate], now: float) -> None:
         """Check these remote candidates too; known and forbidden ones are left out."""
         new = self.checklist.add(candidates, now)
-        if self.phase is AttemptPhase.COMPLETED and any(pair.is_relayed for pair in new):
-            self.check_again(now)  # the path doesn't do for them any more
+        if any(pair.is_relayed for pair in new):
+            self._wait_for_answer(now)
+            if self.phase is AttemptPhase.COMPLETED:
+                self.check_again(now)  # the path doesn't do for them any more
         pair = self._pair_in_use()
         if self.path is not None and pair is not None and pair.type is not self.path.remote:
             self._move(attrs.evolve(self.path, remote=pair.type))
@@ -210,6 +212,7 @@ class Punching:
         self._validated -= lost
         if not self.is_direct:  # a direct path is kept without a relay, and verified without
             self.checklist.pair_with(new, now)
+            self._wait_for_answer(now)
             self.handle_timer(now)
         return lost
 
@@ -261,14 +264,14 @@ class Punching:
 
     # -- rounds
 
-    @property
-    def _first_round(self) -> float:
-        return bounded(FIRST_ROUND, TRIPS * self.trip, LONGEST_ROUND)
+    def _time_for(self, floor: float) -> float:
+        """Return the seconds that something takes which waits for the other side, or a relay."""
+        return bounded(floor, TRIPS * self.trip, LONGEST_ROUND)
 
     def prolong(self, now: float) -> None:
         """Begin the time of the first round anew: the other side hasn't begun yet."""
         if self.phase is AttemptPhase.CHECKING and self.path is None:
-            self._round_ends = now + self._first_round
+            self._round_ends = now + self._time_for(FIRST_ROUND)
 
     def _later_round(self, now: float) -> float:
         """Return the seconds that a later round may take."""
@@ -383,7 +386,7 @@ class Punching:
             and self._calls_for_round(is_new, now)
         ):
             self._ask_for_round(now, self._later_round(now))
-        if is_new and self.path is None:
+        if is_new:
             self._wait_for_answer(now)
         if is_new and not pair.is_valid(self.round_started):
             pair.due = now
@@ -392,9 +395,10 @@ class Punching:
         self.handle_timer(now)
 
     def _wait_for_answer(self, now: float) -> None:
-        """Let the first round go on: their check took so long that ours may have to come yet."""
-        longer = min(2 * (now - self.round_started), LONGEST_ROUND)
-        self._round_ends = max(self._round_ends, now + longer)
+        """Let the first round go on: what came took so long that more may have to come yet."""
+        if self.path is None:
+            longer, latest = 2 * (now - self.round_started), self.round_started + 2 * LONGEST_ROUND
+            self._round_ends = max(self._round_ends, min(now + longer, latest))
 
     def _calls_for_round(self, is_new: bool, now: float) -> bool:
         """Whether a check begins a round of ours: from a new address, or for a direct path."""
@@ -489,11 +493,11 @@ class Punching:
             return
         self.checklist.pair_with(self.checklist.relays, now)
         if self.phase is AttemptPhase.CHECKING:
-            self._round_ends = max(self._round_ends, now + RELAY_ROUND)
+            self._round_ends = max(self._round_ends, now + self._time_for(RELAY_ROUND))
             self._is_concluded = False
             self._select(now)
         else:
-            self._ask_for_round(now, RELAY_ROUND)
+            self._ask_for_round(now, self._time_for(RELAY_ROUND))
 
     # -- the path
 
@@ -514,7 +518,7 @@ class Punching:
         silent = [one for one in self._valid_pairs() if one.proof.fitness is Fitness.SILENT]
         if self.path is not None or not silent:
             return []
-        self._select_at = self.round_started + RELAY_PATIENCE
+        self._select_at = self.round_started + self._time_for(RELAY_PATIENCE)
         return silent if now >= self._select_at else []
 
     def _pair_in_use(self) -> Pair | None:
@@ -637,10 +641,6 @@ class Punching:
         return earliest(ends, guessing, self._select_at, due, probe)
 
     # -- reports
-
-    def pair_reports(self, began: float) -> tuple[PairReport, ...]:
-        """Return what was tried, pair by pair; ``began`` as in :meth:`Pair.report`."""
-        return tuple(pair.report(began) for pair in self.checklist.pairs.values())
 
     def guessing_report(self, began: float) -> GuessingReport | None:
         """Return what was tried beside the pairs."""

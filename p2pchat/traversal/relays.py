@@ -6,7 +6,9 @@ none by then, or at once where UDP is blocked.  Of a relay with several addresse
 each family is asked, and the next ones each STAGGER later while nothing is granted: any of them may
 be dead.  The first one granted is used, the others are closed.  While a relay is wanted and none
 grants anything, all are asked again every RETRY_INTERVAL, whatever their answers: so whoever named
-them can't tell from the time of our return which of them answered, and how.
+them can't tell from the time of our return which of them answered, and how.  Where the registry is
+far that takes RETRY_TRIPS round trips to it.  What gets answers by then, and needs more of them,
+goes on meanwhile: its relay alone can tell.
 
 Owns the bases ``relay/N`` and ``stream/N``: what is sent from a relay base is wrapped for its
 relay, what comes from a relay is unwrapped.  The adapter opens and closes the streams, as
@@ -24,6 +26,7 @@ import attrs
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.reachability import is_public_ipv4
 from p2pchat.traversal.report import RelayReport, in_ms, milliseconds
+from p2pchat.traversal.round_trips import CONNECTING, RoundTrips, bounded
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, STREAMS, Datagram, Route
 from p2pchat.traversal.turn import Allocation, AllocationState
 from p2pchat.traversal.turn_permissions import MAX_HOSTS
@@ -32,7 +35,9 @@ from p2pchat.wire.documents import Candidate, CandidateType
 from p2pchat.wire.servers import LongTermCredential, RelayServer, Transport
 
 STAGGER = 0.3  # seconds that UDP has for itself, and each address before the next one
-RETRY_INTERVAL = 12.0  # seconds; connecting and allocating over a stream take 10 at most
+RETRY_INTERVAL = 12.0  # seconds; connecting and allocating over a stream take less, where ...
+RETRY_TRIPS, LONGEST_RETRY = 8, 60.0  # ... round trips are short; TLS and a challenge take six
+CONNECT_TIMEOUT = 10.0  # seconds for a connection to a relay; others are asked beside it
 RETRY_PAUSE = 5.0  # seconds after an allocation that was there was lost
 KEPT_HOSTS = 32  # of the IP addresses that an allocation permits, for known peers
 MAX_REMEMBERED = 16  # allocations that have ended and are still reported
@@ -41,11 +46,16 @@ NOWHERE: Address = ("0.0.0.0", 0)  # the destination of what goes down a stream
 
 @attrs.frozen
 class StreamChange:
-    """A stream to a relay is to be opened, or, where ``server`` is ``None``, closed."""
+    """
+    A stream to a relay is to be opened, or, where ``server`` is ``None``, closed.
+
+    :ivar patience: seconds that it may take to be there.
+    """
 
     base: str
     server: RelayServer | None
     address: Address | None = None
+    patience: float = CONNECT_TIMEOUT
 
 
 @attrs.frozen
@@ -63,11 +73,19 @@ class _Relayed:
     base: str
     carrier: str
     server: RelayServer
+    asked: Address
     allocation: Allocation
     asked_at: float
+    connected_at: float | None = None
     allocated_at: float | None = None
     address: Address | None = None
     ended_at: float | None = None
+
+    @property
+    def progresses(self) -> bool:
+        """Whether the relay has answered, and may grant something yet."""
+        is_asking = self.allocation.state is AllocationState.ALLOCATING
+        return is_asking and (self.connected_at is not None or self.allocation.has_heard)
 
     def note(self, now: float) -> None:
         """Keep when it was granted first."""
@@ -98,11 +116,13 @@ class Relays:
 
     :ivar is_wanted: whether somebody needs one.
     :ivar outbox: what its parent is to take, in order.
+    :ivar registry_rtt: returns the seconds of a round trip to the registry, 0 while unknown.
     """
 
     _random_bytes: Callable[[int], bytes]
     is_wanted: bool = False
     outbox: deque[RelaysEvent] = attrs.Factory(deque)
+    registry_rtt: Callable[[], float] = lambda: 0.0
     _reachable: frozenset[Family] = frozenset(Family)
     _servers: list[tuple[RelayServer, Address]] = attrs.Factory(list)
     _credentials: LongTermCredential | None = None
@@ -114,6 +134,7 @@ class Relays:
     _retry_at: float | None = None
     _announced: tuple[Candidate, ...] = ()
     _owners: dict[str, set[str]] = attrs.Factory(dict)  # of each IP address with a permission
+    _trips: dict[str, RoundTrips] = attrs.Factory(dict)  # by the relay's host
     _past: deque[_Relayed] = attrs.Factory(lambda: deque(maxlen=MAX_REMEMBERED))
 
     def configure(
@@ -125,6 +146,11 @@ class Relays:
         :param servers: each once for each of its addresses.
         """
         self._servers, self._credentials = list(servers), credentials
+        hosts = dict.fromkeys(host for _, (host, _) in self._servers)
+        self._trips = {host: self._trips_to(host) for host in hosts}
+
+    def _trips_to(self, host: str) -> RoundTrips:
+        return self._trips.setdefault(host, RoundTrips(self.registry_rtt))
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -141,7 +167,8 @@ class Relays:
         if self.is_wanted or self._credentials is None:
             return
         self.is_wanted, self._reachable = True, families
-        self._retry_at = now + RETRY_INTERVAL
+        wanted = RETRY_TRIPS * self.registry_rtt()
+        self._retry_at = now + bounded(RETRY_INTERVAL, wanted, LONGEST_RETRY)
         self._asks = deque(sorted(self._planned(now, blocked), key=lambda one: one[0]))
         self.handle_timer(now)
 
@@ -159,7 +186,10 @@ class Relays:
     def _planned(self, now: float, blocked: bool) -> Iterator[tuple[float, RelayServer, Address]]:
         """Return whom to ask, and when."""
         before: Counter[tuple[RelayServer, Family]] = Counter()
+        asked = [(one.server, one.asked) for one in self._running.values()]
         for server, address in self._servers:
+            if (server, address) in asked:
+                continue
             its_family = family(address[0])
             if its_family in self._reachable:
                 is_first = blocked or server.transport is Transport.UDP
@@ -170,6 +200,7 @@ class Relays:
     def _begin(self, server: RelayServer, address: Address, now: float) -> None:
         assert self._credentials is not None
         self._number += 1
+        trips = self._trips_to(address[0])
         is_udp = server.transport is Transport.UDP
         to, carrier = (address, CHAT_SOCKET) if is_udp else (NOWHERE, f"{STREAMS}{self._number}")
         allocation = Allocation(
@@ -178,14 +209,16 @@ class Relays:
             not is_udp,
             self._random_bytes,
             lambda frame: self.outbox.append(Datagram(frame, to, None, carrier)),
+            trips,
         )
         base = f"{RELAYS}{self._number}"
-        self._running[base] = _Relayed(base, carrier, server, allocation, now)
+        self._running[base] = _Relayed(base, carrier, server, address, allocation, now)
         allocation.permit([(host, 0) for host in self._owners], now)
         if is_udp:
             allocation.start(now)
         else:
-            self.outbox.append(StreamChange(carrier, server, address))
+            patience = trips.limit(CONNECT_TIMEOUT, trips=CONNECTING)
+            self.outbox.append(StreamChange(carrier, server, address, patience))
 
     def release(self, now: float) -> None:
         """Give every allocation back."""
@@ -224,6 +257,9 @@ class Relays:
         """A stream is there: allocate over it."""
         for relayed in self._running.values():
             if relayed.carrier == carrier:
+                relayed.connected_at = now
+                handshakes = 2 if relayed.server.transport is Transport.TLS else 1
+                relayed.allocation.trips.measured((now - relayed.asked_at) / handshakes)
                 relayed.allocation.start(now)
 
     def stream_lost(self, carrier: str, reason: str, now: float) -> None:
@@ -341,9 +377,10 @@ class Relays:
         self._update(now)
 
     def _ask_again(self, now: float) -> None:
-        """Close what was granted nothing, and ask all anew."""
+        """Close what was granted nothing and gets no answers, and ask all others anew."""
         for relayed in list(self._running.values()):
-            self._close(relayed, now)
+            if not relayed.progresses:
+                self._close(relayed, now)
         self.is_wanted = False
         self.want(now, True, self._reachable)
 

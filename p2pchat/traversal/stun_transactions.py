@@ -5,7 +5,8 @@ Owns transaction ids, retransmission, the answer to a challenge (401, 438) and t
 responses.  Each request ends in one :class:`Outcome`.
 
 Over UDP a request is sent again after RETRANSMIT_AFTER of :mod:`p2pchat.traversal.gathering`
-(a deviation explained there); over a stream it is sent once, and has STREAM_DEADLINE.
+(a deviation explained there); over a stream it is sent once, and has STREAM_DEADLINE.  Both have
+longer where round trips to the server are long (:mod:`p2pchat.traversal.round_trips`).
 
 A response to a signed request must be signed with the same key, errors too, except those in
 UNSIGNED (section 9.2.5); one that isn't is dropped as if it had never come.  Deviations: UNSIGNED
@@ -20,7 +21,8 @@ from collections.abc import Callable
 import attrs
 
 from p2pchat.traversal.earliest import earliest
-from p2pchat.traversal.gathering import RETRANSMIT_AFTER
+from p2pchat.traversal.gathering import GIVEN_UP_AFTER, RETRANSMIT_AFTER
+from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.wire import stun
 from p2pchat.wire.servers import LongTermCredential
 
@@ -66,6 +68,7 @@ class _Transaction:
     data: bytes
     challenge: _AuthChallenge | None
     challenges: int
+    began: float
     due: float
     sends: int = 1
 
@@ -77,12 +80,16 @@ class Transactions:
 
     :ivar reliable: whether a stream carries them.
     :ivar send: takes a frame that is to go to the server.
+    :ivar trips: the round trips to it.
+    :ivar has_heard: whether it has answered.
     """
 
     credentials: LongTermCredential
     reliable: bool
     _random_bytes: Callable[[int], bytes]
     send: Callable[[bytes], object]
+    trips: RoundTrips = attrs.Factory(RoundTrips)
+    has_heard: bool = False
     _challenge: _AuthChallenge | None = None
     _open: dict[bytes, _Transaction] = attrs.Factory(dict)
 
@@ -103,8 +110,10 @@ class Transactions:
             key = challenge.key
         message = stun.Message(stun.MessageClass.REQUEST, identifier, attributes, method)
         data = stun.encode(message, key)
-        due = now + (STREAM_DEADLINE if self.reliable else RETRANSMIT_AFTER[0])
-        self._open[identifier] = _Transaction(method, asked, data, challenge, challenges, due)
+        wait = self.trips.limit(STREAM_DEADLINE) if self.reliable else RETRANSMIT_AFTER[0]
+        self._open[identifier] = _Transaction(
+            method, asked, data, challenge, challenges, now, now + wait
+        )
         self.send(data)
 
     def receive(self, message: stun.Message, now: float) -> Outcome | None:
@@ -113,6 +122,8 @@ class Transactions:
         if transaction is None or not self._is_authentic(transaction, message):
             return None
         del self._open[message.transaction_id]
+        self.trips.measured(now - transaction.began)
+        self.has_heard = True
         code = _code(message)
         if self._accepts_challenge(transaction, code, message):
             # The challenged request is over; the same one, signed, is a new transaction.
@@ -162,6 +173,8 @@ class Transactions:
     def _send_again(self, transaction: _Transaction, now: float) -> None:
         self.send(transaction.data)
         wait = RETRANSMIT_AFTER[min(transaction.sends, len(RETRANSMIT_AFTER) - 1)]
+        if transaction.sends == len(RETRANSMIT_AFTER):
+            wait = max(wait, transaction.began + self.trips.limit(GIVEN_UP_AFTER) - now)
         transaction.sends, transaction.due = transaction.sends + 1, now + wait
 
     def get_timer(self) -> float | None:

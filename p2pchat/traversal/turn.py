@@ -30,6 +30,7 @@ import attrs
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.traversal.earliest import earliest
+from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.traversal.stun_transactions import NO_ANSWER, SUCCESS, Outcome, Transactions
 from p2pchat.traversal.turn_permissions import (
     CHANNEL_BIND,
@@ -90,6 +91,7 @@ class Allocation:
     :ivar server: the relay's address or URL, for people.
     :ivar reliable: the carrier is a stream (see :class:`p2pchat.wire.channel_data.StreamFrames`).
     :ivar send_frame: takes a datagram, or a frame of the stream, that is to go to the relay.
+    :ivar trips: the round trips to the relay.
     :ivar failure: the sentence for people when the state is FAILED.
     :ivar relayed: where peers reach us through the relay, while the state is ALLOCATED.
     :ivar mapped: where the relay sees us; over UDP, a server-reflexive address.
@@ -100,6 +102,7 @@ class Allocation:
     reliable: bool
     _random_bytes: Callable[[int], bytes]
     send_frame: Callable[[bytes], object]
+    trips: RoundTrips = attrs.Factory(RoundTrips)
     state: AllocationState = AllocationState.ALLOCATING
     failure: str = ""
     _transactions: Transactions = attrs.field(init=False)
@@ -112,7 +115,7 @@ class Allocation:
 
     def __attrs_post_init__(self) -> None:
         self._transactions = Transactions(
-            self.credentials, self.reliable, self._random_bytes, self.send_frame
+            self.credentials, self.reliable, self._random_bytes, self.send_frame, self.trips
         )
         self._permissions = Permissions(self._transactions, self._random_bytes)
 
@@ -120,6 +123,11 @@ class Allocation:
     def relayed(self) -> Address | None:
         """The relayed address, or ``None``."""
         return self._permissions.relayed
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether the relay has answered a request."""
+        return self._transactions.has_heard
 
     @property
     def name(self) -> str:

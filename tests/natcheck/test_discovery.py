@@ -11,6 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.host_addresses import HostAddress
 from p2pchat.natcheck.discovery import (
+    FIRST_PATIENCE,
+    FIRST_RETRANSMISSIONS,
     PATIENCE,
     RETRANSMISSIONS,
     Behaviour,
@@ -201,13 +203,34 @@ class ReadBehaviourTests(SynchronousTestCase):
         return reading
 
     def test_silence(self) -> None:
-        """A request is sent three times and then given up; the socket is closed."""
+        """The first request is sent five times and then given up; the socket is closed."""
         reading = self._ask()
-        self.clock.pump([0.05] * round(PATIENCE / 0.05 + 1))
-        self.assertEqual(len(self.reactor.port.sent), len(RETRANSMISSIONS))
+        self.clock.pump([0.05] * round(FIRST_PATIENCE / 0.05 + 1))
+        self.assertEqual(len(self.reactor.port.sent), len(FIRST_RETRANSMISSIONS))
         self.assertIn("no answer", self.successResultOf(reading).detail)
         self.assertFalse(self.reactor.port.open)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_far(self) -> None:
+        """Where the first answer took long, silence is waited for as long as answers take."""
+        reading = self._ask()
+        self.clock.pump([0.05] * round(4 / 0.05))
+        self._answer()
+        self.clock.advance(0)
+        asked = len(self.reactor.port.sent)
+        self.clock.pump([0.05] * round(11.9 / 0.05))
+        self.assertNoResult(reading)
+        self._answer()
+        self.assertEqual(self.successResultOf(reading).mapping, Mapping.PORT_INDEPENDENT)
+        self.assertEqual(len(self.reactor.port.sent) - asked, len(RETRANSMISSIONS) - 1)
+
+    def test_near(self) -> None:
+        """Where it came soon, PATIENCE is enough."""
+        reading = self._ask()
+        self.clock.pump([0.05])
+        self._answer()
+        self.clock.pump([0.05] * round(PATIENCE / 0.05 + 1))
+        self.assertEqual(self.successResultOf(reading).mapping, Mapping.UNKNOWN)
 
     def test_answers(self) -> None:
         """Answers go on to the next test at once."""

@@ -10,7 +10,6 @@ from twisted.internet.error import CannotListenError
 
 from p2pchat.host_addresses import HostAddress
 from p2pchat.peer.endpoint_adapter import LINGER, EndpointAdapter
-from p2pchat.peer.relay_stream import CONNECT_TIMEOUT
 from p2pchat.runtime import Runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.endpoint import Endpoint, EndpointEvent
@@ -21,7 +20,7 @@ from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import REFRESH_INTERVAL, CandidatesChanged
 from p2pchat.traversal.nat import NatTraits
 from p2pchat.traversal.own_addresses import ANYWHERE, Rerouting
-from p2pchat.traversal.relays import Relays, StreamChange
+from p2pchat.traversal.relays import CONNECT_TIMEOUT, Relays, StreamChange
 from p2pchat.traversal.routes import RELAYS, SOCKETS, STREAMS, Datagram
 from p2pchat.traversal.turn import REFRESH
 from p2pchat.wire.addresses import Address, Family

@@ -16,7 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import LocalProtocolError
-from p2pchat.peer.relay_stream import CONNECT_TIMEOUT, RelayStream
+from p2pchat.peer.relay_stream import RelayStream
+from p2pchat.traversal.relays import CONNECT_TIMEOUT
 from p2pchat.wire import stun
 from p2pchat.wire.channel_data import encode_channel_data
 from p2pchat.wire.servers import RelayServer, Transport

@@ -11,13 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer.request_times import (
     CONNECT_TIMEOUT,
-    CONNECT_TRIPS,
     DOUBLINGS,
-    LONGEST,
     REQUEST_TIMEOUT,
-    REQUEST_TRIPS,
     RequestTimes,
 )
+from p2pchat.traversal.round_trips import CONNECTING, LONGEST, TRIPS
 
 
 class RequestTimesTests(SynchronousTestCase):
@@ -44,8 +42,8 @@ class RequestTimesTests(SynchronousTestCase):
         self.clock.advance(4)
         self.times.connected(0.0)
         self.assertEqual(self.times.trips.smoothed, 4.0)
-        self.assertEqual(self.times.limit, REQUEST_TRIPS * 4)
-        self.assertEqual(self.times.connect_limit, CONNECT_TRIPS * 4)
+        self.assertEqual(self.times.limit, CONNECTING * 4)
+        self.assertEqual(self.times.connect_limit, TRIPS * 4)
         self.clock.advance(100)
         self.times.connected(0.0)
         self.assertEqual((self.times.limit, self.times.connect_limit), (LONGEST, LONGEST))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from tests.cases import each
-from tests.simulation.behaviour import PORT_RESTRICTED_CONE
+from tests.simulation.behaviour import (
+    PORT_RESTRICTED_CONE,
+    RESTRICTED_CONE,
+    SYMMETRIC,
+)
 from tests.simulation.link import Link
 from tests.simulation.world import World
+
+_Event = TypeVar("_Event")
 
 SHORT = 0.02  # seconds, a round trip
 LONG = (0.6, 1.2, 2.0, 3.6, 6.0)  # seconds
@@ -22,15 +29,18 @@ TALK = 45.0  # seconds of a conversation, three heartbeats among them
 class LongCase(SynchronousTestCase):
     """Alice and Bob, behind NATs, far from each other or from the registry."""
 
-    def meet(self, registry: float, peers: float, loss: float = 0.0, seed: int = 3) -> None:
+    kind = PORT_RESTRICTED_CONE
+    udp = True
+
+    def meet(self, registry: float, peers: float, loss: float = 0.0, relay: bool = False) -> None:
         """
         Let the two register.
 
-        :param registry: seconds of a round trip to the registry.
+        :param registry: seconds of a round trip to the registry, and to its relay.
         :param peers: seconds of a round trip between them.
         """
-        self.world = World(seed, Link(registry / 2, loss))
-        left, right = (self.world.internet.nat(kind=PORT_RESTRICTED_CONE) for _ in range(2))
+        self.world = World(3, Link(registry / 2, loss), relay=relay)
+        left, right = (self.world.internet.nat(kind=self.kind, udp=self.udp) for _ in range(2))
         between = frozenset((left.address, right.address))
         self.world.internet.public.between[between] = Link(peers / 2, loss)
         self.nat = left
@@ -53,12 +63,13 @@ class LongCase(SynchronousTestCase):
         """Whether both are."""
         return self.alice.is_connected_to(self.bob) and self.bob.is_connected_to(self.alice)
 
-    def both(self, kind: type[events.NodeEvent]) -> list[events.NodeEvent]:
+    def both(self, kind: type[_Event]) -> list[_Event]:
         """Return what either was told of this kind."""
         return [*self.alice.events(kind), *self.bob.events(kind)]
 
     def assert_quiet(self, offers: int) -> None:
-        """No path, and no registry, was told to be lost, and so many offers went out at most."""
+        """Nothing was told to be lost or blocked, and so many offers went out at most."""
+        self.assertFalse([one for one in self.both(events.NatRead) if one.udp_blocked])
         self.assertEqual(self.both(events.PathLost), [])
         self.assertEqual(self.both(events.RegistryLost), [])
         self.assertLessEqual(len(self.both(events.Calling)), offers)
@@ -101,6 +112,39 @@ class FarRegistryTests(LongCase):
                 self.world.internet.run(TALK)
                 self.assertEqual(self.bob.texts(), ["hello"])
                 self.assert_quiet(offers=1)
+
+    @each(*[(one,) for one in FAR])
+    def test_nat(self, registry: float) -> None:
+        """Our NAT is read as it is, and never as one that blocks UDP or doesn't answer."""
+        for kind, filtering in (
+            (PORT_RESTRICTED_CONE, "address-and-port-dependent"),
+            (RESTRICTED_CONE, "endpoint-independent-or-address-dependent"),
+        ):
+            self.kind = kind
+            self.meet(registry, registry)
+            self.world.internet.run(120)
+            for nat in (self.alice.node.nat(), self.bob.node.nat()):
+                self.assertEqual((nat.mapping, nat.filtering), ("endpoint-independent", filtering))
+            self.assert_quiet(offers=0)
+            told = [one.detail for one in self.both(events.NatRead) if "hasn't" in one.detail]
+            self.assertEqual(told, [])
+
+    @each(*product(FAR, (False, True)))
+    def test_relayed(self, registry: float, blocked: bool) -> None:
+        """
+        A relay that is as far is waited for, over UDP or, where that is blocked, over TCP.
+
+        :param blocked: whether both networks let no UDP through.
+        """
+        self.kind, self.udp = SYMMETRIC, not blocked
+        self.meet(registry, registry, relay=True)
+        self.call(within=12 * registry + 10)
+        path = self.alice.node.why(self.bob.node.peer_id).path
+        assert path is not None
+        self.assertTrue(path.is_relayed)
+        self.assertEqual(len(self.alice.events(events.Calling)), 1)
+        self.world.internet.run(TALK)
+        self.assertEqual(self.both(events.PathLost), [])
 
     def test_by_name(self) -> None:
         """So do calls by name, and to a contact again."""

@@ -91,15 +91,14 @@ class RelayTests(SynchronousTestCase):
         self.assertLess(took, 0.6)
 
     def test_slow_network(self) -> None:
-        """A round trip of 1.2 seconds is taken for a blocked network until the first answer."""
+        """A round trip of 1.2 seconds isn't taken for a blocked network."""
         slow = self.world.internet.nat(kind=PORT_RESTRICTED_CONE)
         slow.link = Link(latency=0.6)
         alice = self.world.person("alice", slow)
         bob = self.world.person("bob", self.world.nat(PORT_RESTRICTED_CONE))
-        self.world.wait(lambda: "blocked" in nat_read(alice), 20, "the verdict")
-        took = self.world.wait(lambda: "one mapping" in nat_read(alice), 5, "its end")
-        self.assertLess(took, 0.5)
+        self.world.wait(lambda: "one mapping" in nat_read(alice), 20, "the mapping")
         self.world.internet.run(5)  # the filtering is told too
+        self.assertFalse(any(one.udp_blocked for one in alice.events(events.NatRead)))
         told = len(alice.events(events.NatRead))
         self.world.internet.run(300)
         self.assertEqual(told, len(alice.events(events.NatRead)), "it isn't said again")

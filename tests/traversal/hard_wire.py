@@ -44,7 +44,7 @@ def gathering_seen_at(
     gathering.set_servers(SERVERS, now)
     for sent, address in zip(take(gathering, Datagram), mapped, strict=True):
         response = stun.success(stun.decode(sent.data), XOR_MAPPED_ADDRESS=address)
-        gathering.receive_response(stun.decode(stun.encode(response)), sent.destination)
+        gathering.receive_response(stun.decode(stun.encode(response)), sent.destination, now)
     return gathering
 
 

@@ -309,18 +309,18 @@ class BudgetTests(CostCase):
         """Meanwhile a friend's checks go out as if nobody else were there."""
         alone = self.punch("alone", spread(250, 9), has_priority=True)
         self.run_until(NOW + 1)
-        expected = sum(one.checks_sent for one in alone.pair_reports(NOW))
+        expected = sum(one.checks_sent for one in alone.checklist.reports(NOW))
         self.flood(5)
         friend = self.punch("friend", spread(251, 9), has_priority=True)
         self.flood(1)
-        self.assertEqual(sum(one.checks_sent for one in friend.pair_reports(NOW)), expected)
+        self.assertEqual(sum(one.checks_sent for one in friend.checklist.reports(NOW)), expected)
         self.assert_within_budget()
 
     def test_told(self) -> None:
         """What isn't sent isn't told to be."""
         attempts = [self.punch(f"stranger {n}", spread(n)) for n in range(MAX_CHECKING - KEPT)]
         self.run_until(NOW + 2)
-        told = [pair for one in attempts for pair in one.pair_reports(NOW)]
+        told = [pair for one in attempts for pair in one.checklist.reports(NOW)]
         self.assertEqual(sum(pair.checks_sent for pair in told), len(self.sent))
 
     def test_fair(self) -> None:
@@ -328,7 +328,7 @@ class BudgetTests(CostCase):
         attempts = [self.punch(f"stranger {n}", spread(n)) for n in range(MAX_CHECKING - KEPT)]
         self.run_until(NOW + 3)
         for attempt in attempts:
-            checks = [pair.checks_sent for pair in attempt.pair_reports(NOW)]
+            checks = [pair.checks_sent for pair in attempt.checklist.reports(NOW)]
             self.assertGreater(min(checks), 5)
             self.assertLessEqual(max(checks) - min(checks), 2)
 
@@ -420,7 +420,7 @@ class CandidateTests(CostCase):
             attempt.add_candidates(reflexive(*((host, 1 + n) for n in range(32))), self.now)
         self.assertEqual(len(attempt.checklist.remote.kept), MAX_KEPT)
         self.assertLessEqual(len(attempt.checklist.pairs), MAX_PAIRS)
-        self.assertLessEqual(len(attempt.pair_reports(NOW)), MAX_PAIRS)
+        self.assertLessEqual(len(attempt.checklist.reports(NOW)), MAX_PAIRS)
 
     def test_named_anew(self) -> None:
         """The type that an address was told to be of first stays."""

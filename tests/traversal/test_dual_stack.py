@@ -45,7 +45,7 @@ class DualGatheringTests(SynchronousTestCase):
                 request = stun.decode(sent.data)
                 response = stun.success(request, XOR_MAPPED_ADDRESS=mapped[which])
                 data = stun.decode(stun.encode(response))
-                self.assertTrue(gathering.receive_response(data, sent.destination))
+                self.assertTrue(gathering.receive_response(data, sent.destination, NOW))
         return asked
 
     def silence(self, gathering: DualGathering, until: float = NOW + 10) -> None:

@@ -23,6 +23,7 @@ from p2pchat.traversal.gathering import (
 )
 from p2pchat.traversal.keepalive import SHORTEST
 from p2pchat.traversal.nat import Mapping, NatTraits, Preservation
+from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address
@@ -47,10 +48,12 @@ class GatheringCase(SynchronousTestCase):
         sent = take(self.gathering, Datagram)
         return [(one.destination, stun.decode(one.data)) for one in sent]
 
-    def answer(self, request: stun.Message, mapped: Address, source: Address = FIRST) -> bool:
+    def answer(
+        self, request: stun.Message, mapped: Address, source: Address = FIRST, now: float = NOW
+    ) -> bool:
         """Answer a request; returns whether the answer was taken."""
         response = stun.encode(stun.success(request, XOR_MAPPED_ADDRESS=mapped))
-        return self.gathering.receive_response(stun.decode(response), source)
+        return self.gathering.receive_response(stun.decode(response), source, now)
 
     def ask(self, *servers: Address, now: float = NOW) -> dict[Address, stun.Message]:
         """Begin to ask these servers; returns the request that each got."""
@@ -153,7 +156,7 @@ class SpareTests(GatheringCase):
             for server, request in self.requests():
                 asked.add(server)
                 if server in alive:
-                    self.answer(request, MAPPED, server)
+                    self.answer(request, MAPPED, server, self.now)
             due = self.gathering.get_timer()
             if due is None or due > end:
                 self.now = end
@@ -249,7 +252,7 @@ class AnswerTests(GatheringCase):
         """A server that answers with an error isn't asked again before the next refresh."""
         request = self.ask(FIRST)[FIRST]
         error = stun.decode(stun.encode(stun.failure(request, 500, "Server Error")))
-        self.assertTrue(self.gathering.receive_response(error, FIRST))
+        self.assertTrue(self.gathering.receive_response(error, FIRST, NOW))
         self.assertTrue(self.gathering.is_complete)
         self.assertEqual(self.gathering.get_timer(), NOW + REFRESH_INTERVAL)
         self.assertEqual(self.gathering.reflexive_addresses, ())
@@ -409,6 +412,35 @@ class UnreachedTests(GatheringCase):
         self.gathering.handle_timer(now)
         self.assertTrue(self.gathering.is_blocked and take(self.gathering, CandidatesChanged))
         self.assertFalse(self.gathering.is_complete)
+
+    def test_far_registry(self) -> None:
+        """Where the registry is far, silence counts for nothing before an answer may be there."""
+        self.gathering = Gathering((OURS,), Random(1).randbytes, trips=RoundTrips(lambda: 4.0))
+        self.ask(FIRST, SECOND)
+        while not self.gathering.is_blocked:
+            now = self.gathering.get_timer() or 0.0
+            self.gathering.handle_timer(now)
+        self.assertEqual(now, NOW + 3 * 4.0)
+
+    def test_far_server(self) -> None:
+        """A server whose answers take longer than it is waited for is waited for longer, once."""
+        requests, silent = self.ask(FIRST), NOW
+        while silent < NOW + 5:
+            silent = self.gathering.get_timer() or 0.0
+            self.gathering.handle_timer(silent)
+        self.gathering.handle_timer(NOW + 6)
+        self.requests()
+        self.answer(requests[FIRST], MAPPED, now=NOW + 6)
+        self.gathering.handle_timer(NOW + 6)
+        (again,) = dict(self.requests()).values()
+        while (now := self.gathering.get_timer() or 0.0) < NOW + 12:
+            self.gathering.handle_timer(now)
+        self.assertEqual(self.gathering.reflexive_addresses, (MAPPED,))
+        self.answer(again, MAPPED, now=NOW + 12)
+        self.gathering.refresh(NOW + 32)
+        while (now := self.gathering.get_timer() or 0.0) < NOW + 38:
+            self.gathering.handle_timer(now)
+        self.assertFalse(self.gathering.is_blocked)
 
     def test_asked_again_meanwhile(self) -> None:
         """To be asked again and again doesn't put the verdict off."""

@@ -92,7 +92,7 @@ class FirstRoundTests(PunchingCase):
         self.wire.run(FIRST_ROUND + 0.1)
         self.assertEqual(self.alice.ends, [AttemptPhase.FAILED])
         self.assertEqual(self.alice.moves, [])
-        (told,) = self.alice.punching.pair_reports(self.wire.now)
+        (told,) = self.alice.punching.checklist.reports(self.wire.now)
         self.assertEqual((told.type, told.address), ("host", f"{B1[0]}:{B1[1]}"))
         self.assertGreater(told.checks_sent, 5)
         self.assertLess(told.first_sent_ms or 0.0, -FIRST_ROUND * 1000)

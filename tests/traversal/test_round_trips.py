@@ -17,6 +17,14 @@ class RoundTripsTests(SynchronousTestCase):
         """Where nothing was measured a limit is its floor."""
         self.assertEqual((self.trips.smoothed, self.trips.limit(1.2, 30)), (0.0, 1.2))
 
+    def test_presumed(self) -> None:
+        """Those of another way stand for it until one is measured."""
+        trips = RoundTrips(lambda: 4.0)
+        self.assertEqual(trips.limit(1.2), TRIPS * 4.0)
+        self.assertEqual(trips.limit(1.2, trips=2), 2 * 4.0)
+        trips.measured(0.02)
+        self.assertEqual(trips.limit(1.2), 1.2)
+
     def test_short(self) -> None:
         """Round trips that are short change no limit."""
         self.trips.measured(0.02)
