@@ -40,6 +40,10 @@ class ConfigurationError(P2PChatError):
     """An option or a file of the configuration can't be used."""
 
 
+class StorageFailed(P2PChatError):
+    """Messages can't be stored now."""
+
+
 class RemoteProtocolError(P2PChatError):
     """The other side broke the rules of the protocol."""
 

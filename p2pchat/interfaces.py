@@ -7,7 +7,7 @@ from it datagrams, events and the time of its next wish.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
     from p2pchat.session.connection_report import ConnectionReport
+    from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
     from p2pchat.traversal.routes import Datagram
     from p2pchat.wire.documents import Document, PeerDocument
 
@@ -189,6 +190,57 @@ class ISignaling(Interface):
 
         A Deferred fires when it was delivered, or fails with ``RegistryError``.
         """
+
+
+class IMessageStore(Interface):
+    """
+    Memory of one node's conversations.
+
+    Every Deferred fails with :class:`p2pchat.errors.StorageFailed` where the store can't do it now.
+    Nothing of a call that failed is kept, and the same may be asked again.  Calls about one peer
+    take effect in the order in which they are made.
+    """
+
+    is_lasting: bool = Attribute(
+        "Whether what is stored outlives the program: then it is confirmed when it is stored, else "
+        "when somebody has read it."
+    )
+
+    def load() -> Deferred[Mapping[str, ConversationState]]:
+        """Return a Deferred of what every conversation goes on from, by peer id; called once."""
+
+    def append(peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
+        """
+        Store entries of one conversation, ours and theirs, in order; all of them or none.
+
+        A Deferred fires when they are committed; only then ours go out, and theirs are shown and
+        confirmed.  One that is here already (author, log, number) stays as it is.
+        """
+
+    def replace(
+        peer_id: str, log: bytes, first: int, entries: Sequence[StoredEntry]
+    ) -> Deferred[None]:
+        """
+        Store entries of ours in the place of those of another log of ours, in one step.
+
+        Our own log turned out to be older than what the other side has of it, so that entries of
+        ``log`` from ``first`` on have numbers that others have already.  They are forgotten, and
+        the head of ``log`` is ``first`` - 1; ``entries`` say the same again in a new log.
+        """
+
+    def confirmed(peer_id: str, log: bytes, number: int) -> Deferred[None]:
+        """Note that the other side has our entries of ``log`` up to ``number``."""
+
+    def entries(peer_id: str, wanted: EntryRange, most_bytes: int) -> Deferred[list[bytes]]:
+        """
+        Return a Deferred of entries as they came, for a side that lacks them.
+
+        They are those from the first one wanted on, without a gap: as many as have at most
+        ``most_bytes``, but one where it is longer; none where the first isn't here any more.
+        """
+
+    def close() -> Deferred[None]:
+        """Finish what was asked; a Deferred fires when all is written and closed."""
 
 
 class IRegistryStore(Interface):

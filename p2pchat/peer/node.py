@@ -13,7 +13,7 @@ the endpoint could.  Nothing that comes from outside raises out of here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
@@ -28,11 +28,13 @@ from p2pchat import events
 from p2pchat.errors import ConfigurationError, WhoError
 from p2pchat.identity.proof import make_certificate
 from p2pchat.identity.signed_documents import Acceptance
-from p2pchat.interfaces import INode, ISignaling
+from p2pchat.interfaces import IMessageStore, INode, ISignaling
 from p2pchat.natcheck.reading import read_nat
 from p2pchat.peer.endpoint_adapter import EndpointAdapter
+from p2pchat.peer.ephemeral_store import EphemeralStore
 from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.failed_calls import FailedCalls
+from p2pchat.peer.journal import Journal
 from p2pchat.peer.people import People
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.sealing_keys import SealingKeys
@@ -61,7 +63,9 @@ from p2pchat.session.stages import (
     PathLearned,
     SessionContext,
     SignalingDoubted,
+    StoreRequest,
 )
+from p2pchat.session.stored import ConversationState
 from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
@@ -84,6 +88,7 @@ class Node:
     :param settings: what the person set.
     :param profile: identity and contacts.
     :param signaling: by which peers are found and offers sent, the usual one first.
+    :param store: of what is said; without one nothing of it outlives the program.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Node:
         settings: NodeSettings,
         profile: Profile,
         signaling: Sequence[ISignaling],
+        store: IMessageStore | None = None,
     ) -> None:
         self.settings = settings
         self.peer_id = profile.identity.peer_id
@@ -100,12 +106,16 @@ class Node:
         self._events = EventQueue(self._taken)
         self._signaling = SignalingGroup(signaling, runtime.clock)
         self.server = self._signaling.name
+        self._store = EphemeralStore() if store is None else store
         self._endpoint = self._make_endpoint(profile)
         self._adapter = EndpointAdapter(
             runtime, self._endpoint, self._react, self._watch_interfaces
         )
         self._people = People(
             self.peer_id, profile.contacts, self._signaling, self._endpoint, self._announce
+        )
+        self._journal = Journal(
+            self._store, self._endpoint, self._adapter.driver, runtime.clock, self._announce
         )
         self._keys = SealingKeys(profile.sealing_key, profile.contacts)
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
@@ -132,6 +142,7 @@ class Node:
             random_bytes,
             QUANTUM_SAFE if settings.requires_pq else KEY_EXCHANGES,
             rtt,
+            self._store.is_lasting,
         )
         return Endpoint(context, settings.accept, settings.heartbeat, profile.contacts.__getitem__)
 
@@ -150,10 +161,14 @@ class Node:
         return self._signaling.now()
 
     def start(self) -> Deferred[None]:
-        """Bind the socket and begin to register."""
-        return maybeDeferred(self._start)
+        """Read what is kept, bind the socket and begin to register."""
+        loaded = maybeDeferred(self._store.load)
+        return loaded.addCallback(self._start)
 
-    def _start(self) -> None:
+    def _start(self, kept: Mapping[str, ConversationState]) -> None:
+        if self._stopping:
+            return
+        self._endpoint.kept.update(kept)
         try:
             self._adapter.bind(self.settings.port)
         except CannotListenError as error:
@@ -189,10 +204,10 @@ class Node:
 
     def stop(self) -> Deferred[None]:
         """Say goodbye to everybody and the registry."""
-        if self._stopping or not self._adapter.is_bound:
+        if self._stopping:
             return succeed(None)
         self._stopping = True
-        done: Deferred[None] = self._stop()
+        done: Deferred[None] = self._stop() if self._adapter.is_bound else self._store.close()
         return done
 
     @inlineCallbacks
@@ -207,7 +222,9 @@ class Node:
         leaving = DeferredList([self._goodbyes(), self._signaling.stop()], consumeErrors=True)
         yield leaving.addTimeout(FAREWELL, self._runtime.clock)
         self._closing = True
+        self._journal.stop()
         yield self._adapter.close()
+        yield self._store.close()
 
     @inlineCallbacks
     def _goodbyes(self) -> Any:
@@ -221,10 +238,15 @@ class Node:
         match event:
             case events.MessageReceived() | events.MessageSent() | events.MessageDelivered():
                 self._announce(event)  # first: these come by the thousand
+            case StoreRequest(peer_id, wanted):
+                self._journal.take(peer_id, wanted)
             case SocketsReleased() | StreamChange():
                 self._adapter.change(event)
-            case _ if self._closing:
-                pass
+            case _ if not self._closing:
+                self._act(event)
+
+    def _act(self, event: EndpointEvent) -> None:
+        match event:
             case DocumentReady(peer_id, body):
                 self._signaling.send(peer_id, body)
             case PathLearned(peer_id, hint):

@@ -19,7 +19,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             │     ├── datagram_size ── what the path carries
             │     ├── streams ── frames, credit, and whose turn it is
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness
-            ├── conversation ── two logs and their receipts
+            ├── conversation ── two logs and their receipts; stored, what is kept of them
             └── connection_log ── what happened, as events and for connection_report, which
                   /why shows; explanation has the sentences
 """

@@ -30,6 +30,7 @@ from p2pchat.session.callers import Callers, Ring
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.receipts import Receipts
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
+from p2pchat.session.stored import ConversationState, StoredEntry
 from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams, OfAttempt
 from p2pchat.traversal.attempt_events import PairUnfit, PathMoved, RoundEnded, SizeProbed
 from p2pchat.traversal.earliest import earliest
@@ -89,6 +90,7 @@ class Endpoint:
     :ivar policy: whose calls need no yes.
     :ivar heartbeat: seconds between heartbeats, where no NAT wants them sooner.
     :ivar standing: of a peer, by its id.
+    :ivar kept: what conversations go on from, by the ids of peers without a session.
     :ivar sessions: by peer id.
     :ivar agent: the traversal of our socket.
     """
@@ -97,6 +99,7 @@ class Endpoint:
     policy: AcceptPolicy
     heartbeat: float
     standing: Callable[[str], Standing]
+    kept: dict[str, ConversationState] = attrs.Factory(dict)
     sessions: dict[str, PeerSession] = attrs.Factory(dict)
     _callers: Callers = attrs.Factory(Callers)
     _woken: dict[str, PeerSession] = attrs.Factory(dict)  # they have something to give
@@ -142,12 +145,21 @@ class Endpoint:
         session = self.sessions.get(peer_id)
         if session is None:
             session = PeerSession(peer_id, name, self.context)
+            if (state := self.kept.pop(peer_id, None)) is not None:
+                session.conversation.restore(state)
             session.notify = partial(self._woken.setdefault, peer_id, session)
             session.hint = self.standing(peer_id).reached
             self.sessions[peer_id] = session
         elif name and not session.name:
             session.log.name = name
         return session
+
+    def stored(self, peer_id: str, last: StoredEntry, now: float) -> None:
+        """All that was to be stored with this entry of a peer's conversation is stored."""
+        if (session := self.sessions.get(peer_id)) is not None:
+            session.stored(last, now)
+            if self.context.is_lasting and last.author == session.conversation.other:
+                self._receipts.read(peer_id, "", now)
 
     def read(self, peer_id: str, message_id: str, now: float) -> None:
         """Somebody has taken a line of a peer, and so all before it: confirm them, soon."""
@@ -165,6 +177,8 @@ class Endpoint:
         wanted = [session for session in over if session.approval.was_wanted]
         for session in set(over) - set(wanted[-MAX_OVER:]):
             del self.sessions[session.peer_id]
+            if self.context.is_lasting:
+                self.kept[session.peer_id] = session.conversation.state()
             self._deadlines.pop(session.peer_id, None)
 
     # -- documents

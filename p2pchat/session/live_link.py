@@ -319,7 +319,8 @@ class LiveLink:
 
     def _takes_goodbye(self) -> bool:
         goodbye = self.control.remote_goodbye
-        if goodbye is None or not self._streams.has_all(goodbye.streams):
+        has_all = goodbye is not None and self._streams.has_all(goodbye.streams)
+        if not has_all or self.control.conversation.has_unshown:
             return False
         self.control.take_goodbye()
         return True

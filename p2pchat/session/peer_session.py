@@ -46,8 +46,10 @@ from p2pchat.session.stages import (
     SessionOutcome,
     SignalingDoubted,
     Stage,
+    StoreRequest,
     lingering,
 )
+from p2pchat.session.stored import StoredEntry
 from p2pchat.traversal.attempt_events import RoundEnded
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.link_proof import Fitness
@@ -116,11 +118,19 @@ class PeerSession(SessionPath):
         """
         name = self.conversation.say(text, wall, now)
         self._events.append(events.MessageSent(self.peer_id, name, text))
-        self.notify()  # no child has anything new to say
+        if self.conversation.events:  # it is the first one that is to be stored
+            self._drain(now)
+        else:
+            self.notify()
         return name
 
+    def stored(self, last: StoredEntry, now: float) -> None:
+        """All that was to be stored with this entry, or before it, is stored."""
+        self.conversation.stored(last)
+        self._drain(now)
+
     def read(self, message_id: str, now: float) -> None:
-        """Somebody has taken the line of theirs that a MessageReceived told: confirm it."""
+        """Somebody has taken the line of theirs that a MessageReceived told; "" for none."""
         self.conversation.read(message_id)
         self._drain(now)
 
@@ -220,10 +230,6 @@ class PeerSession(SessionPath):
             self._answer(call, now)
         else:
             call.ask(now)
-
-    def _take_username(self, name: str) -> None:
-        """Take the name by which the peer calls itself; a change of one in use is told."""
-        self.log.take_name(name, self.is_conversing or self.approval.by is not By.NOBODY)
 
     def _answer(self, call: Call, now: float) -> None:
         call.has_priority = self.approval.has_priority
@@ -394,6 +400,8 @@ class PeerSession(SessionPath):
         match event:
             case talk.Received():
                 self._events.append(events.MessageReceived(self.peer_id, self.name, *event))
+            case talk.EntriesWaiting() | talk.Confirmed():
+                self._events.append(StoreRequest(self.peer_id, event))
             case talk.Delivered(name, seconds):
                 self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
             case LinkEnded(error):
@@ -412,13 +420,13 @@ class PeerSession(SessionPath):
                 self._remote_disconnected(reason, detail, now)
             case RuleBroken(explanation):
                 self._rule_broken(explanation, now)
-            case StreamRefused(kind, reason, detail):
-                self.log.note(f"they take no {kind}: {reason} {detail}".rstrip(), now)
             case _:
                 self._react_to_call(event, now)
 
     def _react_to_call(self, event: object, now: float) -> None:
         match event:
+            case StreamRefused(kind, reason, detail):
+                self.log.note(f"they take no {kind}: {reason} {detail}".rstrip(), now)
             case ProbeWanted(size):
                 self._context.agent.probe_size(self._ufrag, size, now)
             case calls.SendDocument(body):

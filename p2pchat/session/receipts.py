@@ -32,8 +32,9 @@ class Receipts:
     _taken_at: float = -inf  # when receipts went out last
 
     def read(self, peer_id: str, message_id: str, now: float) -> None:
-        """Somebody has taken a line of a peer, and so all before it."""
-        self._last[peer_id] = message_id
+        """Somebody has taken a line of a peer, and so all before it; "": lines were stored."""
+        if message_id or peer_id not in self._last:
+            self._last[peer_id] = message_id
         self._lines += 1
         if self._lines >= RECEIPT_LINES:
             self.due = now

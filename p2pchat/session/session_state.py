@@ -13,7 +13,7 @@ import attrs
 
 from p2pchat.identity.exchange import PeerIds
 from p2pchat.identity.keys import peer_id_octets
-from p2pchat.session.approval import Approval
+from p2pchat.session.approval import Approval, By
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.call_events import Agreed
 from p2pchat.session.connection_log import ConnectionLog
@@ -70,7 +70,8 @@ class SessionState:
     def __attrs_post_init__(self) -> None:
         context = self._context
         ids = (peer_id_octets(context.identity.peer_id), peer_id_octets(self.peer_id))
-        self.conversation = Conversation(*ids, context.random_bytes(16))
+        log = context.random_bytes(16)
+        self.conversation = Conversation(*ids, log, context.is_lasting, context.wall_of)
         self.link = LiveLink(
             Control(context.username, self.conversation),
             IdleTracker(context.agent.gathering.keepalive),
@@ -106,6 +107,10 @@ class SessionState:
             key_exchanges=context.key_exchanges,
             trip=agreed.trip,
         )
+
+    def _take_username(self, name: str) -> None:
+        """Take the name by which the peer calls itself; a change of one in use is told."""
+        self.log.take_name(name, self.is_conversing or self.approval.by is not By.NOBODY)
 
     # -- what is known of it
 
@@ -147,7 +152,8 @@ class SessionState:
     def is_over(self, now: float) -> bool:
         """Tell whether nothing is under way, nor may go on, nor waits to be said."""
         may_return = self.approval.holds(now)
-        return not (self.is_alive or may_return or self.conversation.undelivered)
+        talk = self.conversation
+        return not (self.is_alive or may_return or talk.undelivered or talk.has_unshown)
 
     @property
     def shown_stage(self) -> str:

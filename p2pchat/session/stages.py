@@ -43,6 +43,7 @@ import attrs
 from p2pchat.events import SessionEvent
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import Certificate
+from p2pchat.session.conversation import StoreEvent
 from p2pchat.session.qh3_connection import KEY_EXCHANGES
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
@@ -140,7 +141,17 @@ class SignalingDoubted:
     peer_id: str
 
 
-SessionOutcome = SessionEvent | DocumentReady | PathLearned | PathFailed | SignalingDoubted
+@attrs.frozen
+class StoreRequest:
+    """Something that the conversation with a peer has for the store."""
+
+    peer_id: str
+    event: StoreEvent
+
+
+SessionOutcome = (
+    SessionEvent | DocumentReady | PathLearned | PathFailed | SignalingDoubted | StoreRequest
+)
 
 
 @attrs.frozen
@@ -156,6 +167,7 @@ class SessionContext:
     random_bytes: Callable[[int], bytes]
     key_exchanges: tuple[str, ...] = KEY_EXCHANGES  # those that are taken on a link
     signaling_rtt: Callable[[], float] = lambda: 0.0  # seconds; 0 while unknown
+    is_lasting: bool = False  # whether what is stored of conversations outlives the program
 
 
 def lingering(rtt: float) -> float:

@@ -10,7 +10,13 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.session.control import Control, ControlEvent
-from p2pchat.session.conversation import Conversation, ConversationEvent, Received
+from p2pchat.session.conversation import (
+    Confirmed,
+    Conversation,
+    ConversationEvent,
+    EntriesWaiting,
+    Received,
+)
 from p2pchat.wire import entries
 from p2pchat.wire.entries import Item, LogEntry
 from p2pchat.wire.framing import FrameReader
@@ -75,8 +81,12 @@ class Silent(Control):
             self.note(self.events.popleft())
 
     def note(self, event: Event) -> None:
-        """Take an event."""
-        self.happened.append(event)
+        """Take an event; what is to be stored is stored at once."""
+        if isinstance(event, EntriesWaiting):
+            talk = self.conversation
+            talk.stored(talk.next_unstored(event.are_ours)[-1])
+        elif not isinstance(event, Confirmed):
+            self.happened.append(event)
 
 
 class Talker(Silent):
@@ -93,6 +103,8 @@ def sent(
     one: Control, now: float = NOW, enough: int = 10_000_000, most: int = 10_000_000
 ) -> list[Said]:
     """Return what goes out now: lines of so many bytes, more or less, and of at most so many."""
+    if isinstance(one, Silent):
+        one.settle(now)
     found: list[Said] = list(one.next_messages(now))
     reader = FrameReader()
     reader.add(one.conversation.next_bytes(most, enough, now))

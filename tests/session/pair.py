@@ -15,9 +15,10 @@ import attrs
 from p2pchat import events
 from p2pchat.identity.keys import Identity
 from p2pchat.session.approval import AcceptPolicy
+from p2pchat.session.conversation import EntriesWaiting
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.peer_session import PeerSession
-from p2pchat.session.stages import DocumentReady, SessionContext
+from p2pchat.session.stages import DocumentReady, SessionContext, StoreRequest
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.path_hint import PathHint
@@ -132,6 +133,10 @@ class Peer:
             if isinstance(event, DocumentReady):
                 self._post.append(event.body)
                 self.posted.append(event.body)
+            elif isinstance(event, StoreRequest) and isinstance(event.event, EntriesWaiting):
+                for entry in self.session.conversation.next_unstored(event.event.are_ours)[-1:]:
+                    self.endpoint.stored(self.other, entry, now)
+                outgoing += self.endpoint.datagrams_to_send(now)
             elif isinstance(event, events.SessionEvent):
                 self.told.append(event)
                 if self.reads and isinstance(event, events.MessageReceived):

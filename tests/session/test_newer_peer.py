@@ -71,6 +71,9 @@ class LiveEnd:
     def _note(self, now: float) -> None:
         while (event := self.live.next_event(now)) is not None:
             self.told.append(event)
+            if isinstance(event, talk.EntriesWaiting):
+                conversation = self.live.control.conversation
+                conversation.stored(conversation.next_unstored(event.are_ours)[-1])
             if isinstance(event, talk.Received):
                 self.live.control.conversation.read(event.id)
 

@@ -321,6 +321,7 @@ class UnreadSessionTests(SynchronousTestCase):
         """What comes after a broken rule isn't looked at, and not answered."""
         wrong = self.alice.session.conversation
         wrong.say("never sent", WALL, self.pair.wire.now)
+        wrong.stored(wrong.next_unstored(True)[-1])
         wrong.skip_lines()
         for text in ("leaves a gap", "leaves another"):
             self.pair.say(self.alice, text)

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 
 from p2pchat import events
 from p2pchat.host_addresses import HostAddress
+from p2pchat.interfaces import IMessageStore
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
@@ -66,10 +67,15 @@ def runtime_on(host: Host, random: Random) -> Runtime:
     )
 
 
-def make_node(runtime: Runtime, settings: NodeSettings, profile: Profile) -> Node:
+def make_node(
+    runtime: Runtime,
+    settings: NodeSettings,
+    profile: Profile,
+    store: IMessageStore | None = None,
+) -> Node:
     """Return a node whose peers are found at a registry, and that isn't started."""
     registry = RegistrySignaling(settings.server, profile.identity, runtime)
-    return Node(runtime, settings, profile, [registry])
+    return Node(runtime, settings, profile, [registry], store)
 
 
 @attrs.define(eq=False)
@@ -185,13 +191,19 @@ class World:
         return self.start_on(self.internet.host(behind=nat), name, profile, **settings)
 
     def start_on(
-        self, host: Host, name: str, profile: Profile | None = None, **settings: Any
+        self,
+        host: Host,
+        name: str,
+        profile: Profile | None = None,
+        *,
+        store: IMessageStore | None = None,
+        **settings: Any,
     ) -> Person:
         """Start a peer on a host, as after a reboot."""
         runtime = runtime_on(host, Random(self.random.random()))
         profile = profile or load_profile(None, runtime.random_bytes)
         settings = {"accept": AcceptPolicy.ALL, "server": self.url, **settings}
-        node = make_node(runtime, NodeSettings(name, **settings), profile)
+        node = make_node(runtime, NodeSettings(name, **settings), profile, store)
         person = Person(name, host, node, profile)
         node.listen(person.told.append)
         node.start()

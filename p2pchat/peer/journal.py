@@ -1,0 +1,117 @@
+"""
+Entries of all conversations on their way into the store.
+
+::
+
+    StoreRequest ─▶ append ── committed ─▶ Endpoint.stored ─▶ what came meanwhile is next
+                      └─ failed: told once, the same again after RETRY
+
+Of one conversation one append of ours, and one of theirs, is under way at a time; what comes
+before it is committed, or in the same turn of the reactor, is a batch.  So a line that stands alone
+waits for nothing, and many cost little each.
+
+Owns the order and the repetition.  What is stored, and what follows from it, is the conversation's
+matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from p2pchat import events
+from p2pchat.errors import StorageFailed
+from p2pchat.interfaces import IMessageStore
+from p2pchat.peer.driver import Driver
+from p2pchat.runtime import cancel
+from p2pchat.session.conversation import Confirmed, EntriesWaiting, StoreEvent
+from p2pchat.session.endpoint import Endpoint
+from p2pchat.session.stored import StoredEntry
+
+RETRY = 5.0  # seconds; somebody makes room on a disk meanwhile
+
+_log = Logger()
+
+_Writer = tuple[str, bool]  # a peer, and whether it is what we say to it
+
+
+@attrs.define(eq=False)
+class Journal:
+    """
+    The appends of one node.
+
+    :ivar tell: takes the event that something can't be stored.
+    """
+
+    _store: IMessageStore
+    _endpoint: Endpoint
+    _driver: Driver[Any]
+    _clock: IReactorTime
+    tell: Callable[[events.NodeEvent], None]
+    _busy: set[_Writer] = attrs.Factory(set)
+    _turn: list[_Writer] = attrs.Factory(list)  # their commits are done; the turn isn't
+    _retries: dict[_Writer, IDelayedCall] = attrs.Factory(dict)
+    _is_failing: bool = False
+
+    def take(self, peer_id: str, event: StoreEvent) -> None:
+        """Do what a conversation wants, unless something of the kind is under way for it."""
+        match event:
+            case EntriesWaiting(are_ours) if (peer_id, are_ours) not in self._busy:
+                self._next((peer_id, are_ours))
+            case Confirmed(log, number):
+                done = self._store.confirmed(peer_id, log, number)
+                # The next confirmation says the same, or the first one on the next link.
+                done.addErrback(lambda failure: failure.trap(StorageFailed))
+
+    def stop(self) -> None:
+        """Try nothing again; all that is still to be stored goes to the store now."""
+        for retry in self._retries.values():
+            cancel(retry)
+
+    def _next(self, writer: _Writer) -> None:
+        peer_id, are_ours = writer
+        session = self._endpoint.sessions.get(peer_id)
+        batch = [] if session is None else session.conversation.next_unstored(are_ours)
+        if batch:
+            self._busy.add(writer)
+            self._append(writer, batch)
+
+    def _append(self, writer: _Writer, batch: list[StoredEntry]) -> None:
+        self._retries.pop(writer, None)
+        done = self._store.append(writer[0], batch)
+        done.addCallbacks(
+            lambda _: self._stored(writer, batch[-1]), self._failed, errbackArgs=(writer, batch)
+        )
+        done.addErrback(lambda failure: _log.failure("what was stored can't go on", failure))
+
+    def _stored(self, writer: _Writer, last: StoredEntry) -> None:
+        self._is_failing = False
+        if not self._turn:
+            self._clock.callLater(0, self._turn_ends)
+        self._turn.append(writer)
+        with self._driver as now:
+            self._endpoint.stored(writer[0], last, now)
+
+    def _turn_ends(self) -> None:
+        over, self._turn = self._turn, []
+        self._busy.difference_update(over)
+        for writer in over:
+            self._next(writer)
+
+    def _failed(self, failure: Failure, writer: _Writer, batch: list[StoredEntry]) -> None:
+        failure.trap(StorageFailed)
+        if not self._is_failing:
+            self._is_failing = True
+            self.tell(
+                events.Trouble(
+                    f"{failure.value}; until it works nothing goes out, and what comes is neither "
+                    "shown nor confirmed",
+                    "storage",
+                )
+            )
+        self._retries[writer] = self._clock.callLater(RETRY, self._append, writer, batch)

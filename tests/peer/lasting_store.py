@@ -1,0 +1,150 @@
+"""A store of messages that outlives programs, in the test's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from p2pchat.errors import StorageFailed
+from p2pchat.interfaces import IMessageStore
+from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
+
+COMMIT = 0.002  # seconds; a disk's
+
+_Log = tuple[bytes, bytes]  # author and name
+
+
+@attrs.define
+class Rows:
+    """What is kept of one conversation; each log from 1, without gaps, but where some were lost."""
+
+    logs: dict[_Log, dict[int, StoredEntry]] = attrs.Factory(dict)
+    confirmed: dict[bytes, int] = attrs.Factory(dict)
+    written: bytes = b""  # the log of ours that was written to last
+    ours: bytes = b""
+
+    def append(self, entries: Sequence[StoredEntry]) -> None:
+        """Keep entries that aren't here."""
+        for entry in entries:
+            self.logs.setdefault((entry.author, entry.log), {}).setdefault(entry.number, entry)
+            if entry.author == self.ours and entry.is_delivered:
+                self.confirm(entry.log, entry.number)
+            elif entry.author == self.ours:
+                self.written = entry.log
+
+    def replace(self, log: bytes, first: int, entries: Sequence[StoredEntry]) -> None:
+        """Forget a log's entries from one on, and keep others."""
+        found = self.logs.get((self.ours, log), {})
+        for number in [number for number in found if number >= first]:
+            del found[number]
+        self.append(entries)
+
+    def confirm(self, log: bytes, number: int) -> None:
+        """Note what is delivered."""
+        self.confirmed[log] = max(number, self.confirmed.get(log, 0))
+
+    def state(self) -> ConversationState:
+        """Return what to go on from."""
+        heads = [
+            LogHead(*name, min(found), max(found), sha256(found[max(found)].raw).digest())
+            for name, found in self.logs.items()
+            if found
+        ]
+        everything = [entry for found in self.logs.values() for entry in found.values()]
+        ours = self.logs.get((self.ours, self.written), {})
+        delivered = self.confirmed.get(self.written, 0)
+        return ConversationState(
+            self.written,
+            max((entry.lamport for entry in everything), default=0),
+            tuple(heads),
+            tuple(ours[number] for number in sorted(ours) if number > delivered),
+        )
+
+    def history(self) -> list[tuple[str, str]]:
+        """Return all ids and texts in order."""
+        everything = [entry for found in self.logs.values() for entry in found.values()]
+        everything.sort(key=lambda entry: (entry.lamport, entry.author, entry.log, entry.number))
+        return [(entry.id, entry.text) for entry in everything]
+
+
+@implementer(IMessageStore)
+@attrs.define(eq=False)
+class LastingStore:
+    """
+    The store.
+
+    :ivar own: our raw id.
+    :ivar is_full: whether nothing can be stored.
+    :ivar batches: how many entries each append had.
+    """
+
+    clock: IReactorTime
+    own: bytes
+    rows: dict[str, Rows] = attrs.Factory(dict)
+    is_full: bool = False
+    batches: list[int] = attrs.Factory(list)
+    is_closed: bool = False
+
+    is_lasting = True
+
+    def _commit(self, change: Callable[[], Any]) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+
+        def commit() -> None:
+            if self.is_full:
+                done.errback(StorageFailed("the disk is full"))
+            else:
+                done.callback(change())
+
+        self.clock.callLater(COMMIT, commit)
+        return done
+
+    def of(self, peer_id: str) -> Rows:
+        """Return what is kept of a conversation."""
+        return self.rows.setdefault(peer_id, Rows(ours=self.own))
+
+    def load(self) -> Deferred[Mapping[str, ConversationState]]:
+        """Return what every conversation goes on from."""
+        return self._commit(
+            lambda: {name: rows.state() for name, rows in self.rows.items() if rows.written}
+        )
+
+    def append(self, peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
+        """Store entries."""
+        self.batches.append(len(entries))
+        return self._commit(lambda: self.of(peer_id).append(entries))
+
+    def replace(
+        self, peer_id: str, log: bytes, first: int, entries: Sequence[StoredEntry]
+    ) -> Deferred[None]:
+        """Store entries in the place of others."""
+        return self._commit(lambda: self.of(peer_id).replace(log, first, entries))
+
+    def confirmed(self, peer_id: str, log: bytes, number: int) -> Deferred[None]:
+        """Note what is delivered."""
+        return self._commit(lambda: self.of(peer_id).confirm(log, number))
+
+    def entries(self, peer_id: str, wanted: EntryRange, most_bytes: int) -> Deferred[list[bytes]]:
+        """Return entries as they came."""
+        found = self.of(peer_id).logs.get((wanted.author, wanted.log), {})
+
+        def read() -> list[bytes]:
+            raws: list[bytes] = []
+            for number in range(wanted.first, wanted.last + 1):
+                size = sum(map(len, raws))
+                if number not in found or (raws and size + len(found[number].raw) > most_bytes):
+                    break
+                raws.append(found[number].raw)
+            return raws
+
+        return self._commit(read)
+
+    def close(self) -> Deferred[None]:
+        """Close."""
+        return self._commit(lambda: setattr(self, "is_closed", True))

@@ -1,0 +1,30 @@
+"""The store that keeps nothing."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat.interfaces import IMessageStore
+from p2pchat.peer.ephemeral_store import EphemeralStore
+from p2pchat.session.stored import EntryRange
+
+
+class EphemeralStoreTests(SynchronousTestCase):
+    """What it answers."""
+
+    def test_at_once(self) -> None:
+        """It confirms at once, and has nothing."""
+        store = EphemeralStore()
+        self.assertTrue(verifyObject(IMessageStore, store))
+        self.assertFalse(store.is_lasting)
+        self.assertEqual(self.successResultOf(store.load()), {})
+        for done in (
+            store.append("peer", []),
+            store.replace("peer", b"log", 1, []),
+            store.confirmed("peer", b"log", 1),
+            store.close(),
+        ):
+            self.assertIsNone(self.successResultOf(done))
+        wanted = EntryRange(b"author", b"log", 1, 9)
+        self.assertEqual(self.successResultOf(store.entries("peer", wanted, 1000)), [])
