@@ -18,6 +18,7 @@ Node
     ``profile``                keys and contacts, kept between two runs
     ``state_directory``        the directory that holds them, and its lock
     ``files``                  files replaced whole
+    ``storage``                the database of what was said: a package
 
 Network
     ``driver``                 the machine's timer, and what comes out of it

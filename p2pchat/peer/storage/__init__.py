@@ -1,0 +1,14 @@
+"""
+The database of a peer: what was said, kept in one file of its state directory.
+
+===============  ===========================================================
+database         the file: made, checked, opened; what its errors mean
+schema           its tables, and the migrations to them
+connections      threads that use it (adbapi)
+group_commit     the one that writes, all that waits at once
+entry_table      statements that store entries and read them for the machines
+deletion         deletion for good, in pieces
+message_store    the store of messages on all these
+history          what a person asks of it
+===============  ===========================================================
+"""

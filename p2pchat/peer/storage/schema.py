@@ -1,0 +1,94 @@
+"""
+The tables of the database, and how those of an older program become them.
+
+A step of MIGRATIONS leads from the version of its place to the next one; a new file begins at 0, so
+that every database is made by the same steps.  None that was released is ever changed.
+
+::
+
+    conversation ──< log ──< entry ── words (FTS5, of the texts)
+
+A log is what one author says in one conversation until it begins another one; its row says what is
+known of it even where its entries are deleted.  ``entry.id`` counts in the order in which entries
+were stored here; the order of a conversation is (lamport, author, log, number).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE conversation (
+            id INTEGER PRIMARY KEY,
+            peer TEXT NOT NULL UNIQUE,              -- their peer id
+            lamport INTEGER NOT NULL DEFAULT 0,     -- the greatest of its entries
+            writing INTEGER REFERENCES log,         -- the log of ours that was written to last
+            wiped INTEGER NOT NULL DEFAULT 0,       -- entries up to this id are to be deleted
+            day INTEGER NOT NULL DEFAULT 0,         -- since 1970, of the last entry of theirs
+            day_bytes INTEGER NOT NULL DEFAULT 0    -- that were stored of theirs on that day
+        ) STRICT
+        """,
+        """
+        CREATE TABLE log (
+            id INTEGER PRIMARY KEY,
+            conversation INTEGER NOT NULL REFERENCES conversation,
+            author BLOB NOT NULL,                   -- raw id of who writes it
+            name BLOB NOT NULL,                     -- 16 random bytes
+            number INTEGER NOT NULL DEFAULT 0,      -- of its last entry
+            hash BLOB NOT NULL DEFAULT x'',         -- SHA-256 of that entry, as it came
+            confirmed INTEGER NOT NULL DEFAULT 0,   -- of ours: what the other side has stored
+            UNIQUE (conversation, author, name)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE entry (
+            id INTEGER PRIMARY KEY,
+            conversation INTEGER NOT NULL REFERENCES conversation,
+            log INTEGER NOT NULL REFERENCES log,
+            number INTEGER NOT NULL,
+            lamport INTEGER NOT NULL,
+            sent_at INTEGER NOT NULL,               -- microseconds since 1970, by its author
+            arrived_at INTEGER NOT NULL,            -- microseconds since 1970, by us
+            kind TEXT NOT NULL,
+            text TEXT NOT NULL,                     -- "" where it has none that this program knows
+            raw BLOB NOT NULL                       -- the entry as it came: hashed and passed on
+        ) STRICT
+        """,
+        "CREATE UNIQUE INDEX entry_of_log ON entry (log, number)",
+        "CREATE INDEX entry_in_order ON entry (conversation, lamport)",
+        """
+        CREATE VIRTUAL TABLE words USING fts5 (
+            text, content = 'entry', content_rowid = 'id', prefix = '3',
+            tokenize = 'unicode61 remove_diacritics 2'
+        )
+        """,
+        """
+        CREATE TRIGGER words_inserted AFTER INSERT ON entry WHEN new.text <> '' BEGIN
+            INSERT INTO words (rowid, text) VALUES (new.id, new.text);
+        END
+        """,
+        """
+        CREATE TRIGGER words_deleted AFTER DELETE ON entry WHEN old.text <> '' BEGIN
+            INSERT INTO words (words, rowid, text) VALUES ('delete', old.id, old.text);
+        END
+        """,
+    ),
+)
+
+VERSION = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring the tables of a version to ours, in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
