@@ -97,13 +97,18 @@ class Checking(PeerEvent, event="checking"):
 
 @attrs.frozen
 class PathFound(PeerEvent, event="path"):
-    """A check was answered: this path carries the conversation from now on."""
+    """
+    A check was answered: this path carries the conversation from now on.
+
+    ``fragmented`` tells whether its packets pass in fragments only.
+    """
 
     local: str  # candidate type of our end: host, srflx, prflx, relay
     remote: str  # candidate type of the other end
     address: str
     milliseconds: float
     rtt_ms: float
+    fragmented: bool = False
 
 
 @attrs.frozen
@@ -113,7 +118,9 @@ class Connected(PeerEvent, event="connected"):
 
     ``contact`` tells whether the person knows this id.  ``mistaken_for`` is the id of a contact
     whose name this one has, or one that looks like it, without being that contact; else "".
-    ``key_exchange`` is TLS's of the link, ``X25519MLKEM768`` or ``X25519``.
+    ``key_exchange`` is TLS's of the link, ``X25519MLKEM768`` or ``X25519``.  ``packets`` says what
+    becomes of those that a link needs: ``fragmented``, where they pass in fragments only;
+    ``too-small``, where no direct path carries them, and a relay does; else "".
     """
 
     milliseconds: float
@@ -121,6 +128,7 @@ class Connected(PeerEvent, event="connected"):
     contact: bool = False
     mistaken_for: str = ""
     key_exchange: str = ""
+    packets: str = ""
 
 
 @attrs.frozen

@@ -56,6 +56,7 @@ class ConnectionLog:
     began: float = 0.0
     call_began: float = 0.0
     ending: Ending | None = None
+    _is_too_small: bool = False  # a direct pair was, since there was a direct path last
     _attempts: deque[AttemptReport] = attrs.Factory(lambda: deque(maxlen=MAX_REPORTS))
     _paths: deque[PathReport] = attrs.Factory(lambda: deque(maxlen=MAX_PATHS))
     _notes: deque[Note] = attrs.Factory(lambda: deque(maxlen=MAX_NOTES))
@@ -63,6 +64,7 @@ class ConnectionLog:
     def begin(self, now: float) -> None:
         """Begin the report of a new call, and forget the one before."""
         self.call_began, self.key_exchange, self.ending = now, "", None
+        self._is_too_small = False
         for kept in (self._attempts, self._paths, self._notes):
             kept.clear()
 
@@ -78,9 +80,21 @@ class ConnectionLog:
         milliseconds = in_ms(now - self.began)
         self.emit(
             events.Connected(
-                self.peer_id, self.name, milliseconds, resumed, key_exchange=key_exchange
+                self.peer_id,
+                self.name,
+                milliseconds,
+                resumed,
+                key_exchange=key_exchange,
+                packets=self._packets(),
             )
         )
+
+    def _packets(self) -> str:
+        """Return what is wrong with packets of the link's size, as ``Connected`` has it."""
+        path = self._paths[-1] if self._paths else None
+        if path is not None and path.is_relayed:
+            return "too-small" if self._is_too_small else ""
+        return "fragmented" if path is not None and path.fragmented else ""
 
     def path_lost(self, reason: str, since: float) -> None:
         """Tell that a new path is looked for, and since when."""
@@ -120,9 +134,17 @@ class ConnectionLog:
     def path_found(self, path: Path, now: float) -> None:
         """Tell, and keep, which path is in use from now on."""
         local, remote, address = path.local.value, path.remote.value, format_address(path.address)
-        rtt = in_ms(path.rtt)
-        self.happened(events.PathFound, local, remote, address, in_ms(now - self.began), rtt)
-        self._paths.append(PathReport(self._since(now), local, remote, address, rtt))
+        rtt, fragmented = in_ms(path.rtt), path.is_fragmented
+        self._is_too_small = self._is_too_small and path.is_relayed
+        self.happened(
+            events.PathFound, local, remote, address, in_ms(now - self.began), rtt, fragmented
+        )
+        self._paths.append(PathReport(self._since(now), local, remote, address, rtt, fragmented))
+
+    def pair_unfit(self, route: Route, fitness: Fitness, now: float) -> None:
+        """Keep that a pair of an attempt was found not to carry the link."""
+        self._is_too_small |= fitness is Fitness.TOO_SMALL and not route.is_relayed
+        self.note(describe_unfit(route, fitness), now)
 
     # -- the report
 
@@ -158,6 +180,7 @@ class ConnectionLog:
             bool(relays.urls),
             relay_reports,
             relay_only,
+            path is not None and path.fragmented,
             self.ending,
             self._since(now),
         )

@@ -26,6 +26,7 @@ class Reason(Enum):
     ENDED = "ended"
     NOT_ANSWERED = "not-answered"
     DIRECT = "direct"
+    FRAGMENTED = "direct-in-fragments"
     RELAY_ONLY = "relay-only"
     UDP_BLOCKED = "udp-blocked"
     NO_STUN = "no-stun"
@@ -63,11 +64,14 @@ class Diagnosis:
     :ivar reason: a word of :class:`Reason`.
     :ivar advice: words of :class:`Advice`, the best first; none where all is well.
     :ivar wait_s: seconds to wait, where that is advised.
+    :ivar packet: bytes of the largest IP packet that passes whole, where that is less than a link
+        needs; 0 where it isn't known.
     """
 
     reason: str = Reason.NOTHING_TRIED.value
     advice: tuple[str, ...] = ()
     wait_s: int = 0
+    packet: int = 0
 
 
 @attrs.frozen
@@ -95,6 +99,7 @@ class Evidence:
     :ivar last: the last attempt.
     :ivar means: what made the path in use; ``None`` where there is none.
     :ivar relays: what came of asking for them.
+    :ivar fragmented: whether the path in use carries the link in fragments.
     :ivar ending: how it ended; ``None`` while it goes on.
     :ivar since: milliseconds since the call began.
     """
@@ -104,6 +109,7 @@ class Evidence:
     knows_relays: bool
     relays: tuple[RelayReport, ...]
     relay_only: bool
+    fragmented: bool = False
     ending: Ending | None = None
     since: float = 0.0
 
@@ -125,6 +131,7 @@ class PathReport:
     remote: str
     address: str
     rtt_ms: float
+    fragmented: bool = False
 
     @property
     def is_relayed(self) -> bool:
@@ -174,6 +181,8 @@ def diagnose(known: Evidence) -> Diagnosis:
     """Return why there is the path that there is, or why there is none."""
     last = known.last
     if known.means is not None and known.means is not PathMethod.RELAY:
+        if known.fragmented:
+            return Diagnosis(Reason.FRAGMENTED.value, packet=_largest(last, "fragmented"))
         return Diagnosis(Reason.DIRECT.value)
     without_obstacle = _without_obstacle(known, last)
     if last is None or without_obstacle is not None:
@@ -183,7 +192,8 @@ def diagnose(known: Evidence) -> Diagnosis:
     wait = _wait(last, known.since) if Advice.CALL_AGAIN in advice else 0
     if wait:  # until then there is little to try it with
         advice = tuple(Advice.WAIT if one is Advice.CALL_AGAIN else one for one in advice)
-    return Diagnosis(obstacle.value, tuple(one.value for one in advice), wait)
+    packet = _largest(last, "too-small") if obstacle is Reason.TOO_SMALL else 0
+    return Diagnosis(obstacle.value, tuple(one.value for one in advice), wait, packet)
 
 
 def _without_obstacle(known: Evidence, last: AttemptReport | None) -> Reason | None:
@@ -203,6 +213,12 @@ def _wait(last: AttemptReport, since: float) -> int:
     """Return the seconds until port guessing may send enough again."""
     again_ms = None if last.volley is None else last.volley.again_ms
     return 0 if again_ms is None else max(0, ceil((again_ms - since) / 1000))
+
+
+def _largest(last: AttemptReport | None, fitness: str) -> int:
+    """Return how large the largest packet is that a pair of this fitness lets pass whole."""
+    pairs = () if last is None else last.pairs
+    return max((pair.packet for pair in pairs if pair.fitness == fitness), default=0)
 
 
 def _obstacle(last: AttemptReport, relay_only: bool) -> Reason:

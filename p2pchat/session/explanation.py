@@ -23,6 +23,8 @@ _REASONS = {
     Reason.UNDER_WAY: "it is under way; a direct path may still be found",
     Reason.NOT_ANSWERED: "no path was looked for: the call was not accepted",
     Reason.DIRECT: "the path is direct",
+    Reason.FRAGMENTED: "the path is direct, and packets of 1,228 bytes, which it needs, pass in "
+    "fragments only",
     Reason.RELAY_ONLY: "no direct path was tried: this peer runs with --relay-only",
     Reason.UDP_BLOCKED: "no direct path is possible: this network lets no UDP through",
     Reason.NO_STUN: "no direct path could be looked for: the registry's STUN service told us no "
@@ -72,9 +74,9 @@ _STRATEGIES = {
 }
 _FITNESS = {  # of a pair
     "": "",
-    "too-small": "; datagrams of 1,200 bytes are lost",
+    "too-small": "; packets of 1,228 bytes are lost",
     "silent": "; the link wasn't heard",
-    "fragmented": "; datagrams of 1,200 bytes need fragments",
+    "fragmented": "; packets of 1,228 bytes need fragments",
 }
 _MEANS = {
     "plain": "plain checks",
@@ -130,7 +132,11 @@ def judgement(report: ConnectionReport) -> list[str]:
     """Return why the path is what it is, and what could be changed."""
     verdict = report.verdict
     advice = [_ADVICE[Advice(word)].format(wait_s=verdict.wait_s) for word in verdict.advice]
-    return [_REASONS[Reason(verdict.reason)], *advice]
+    return [_REASONS[Reason(verdict.reason)] + _largest(verdict.packet), *advice]
+
+
+def _largest(packet: int) -> str:
+    return f"; the largest that pass whole have {packet:,} bytes" if packet else ""
 
 
 def _ending(ending: Ending) -> str:
@@ -200,6 +206,7 @@ def _pair(pair: PairReport) -> str:
     return (
         f"{over[pair.over.partition('/')[0]]}{pair.type} {pair.address}: {pair.checks_sent} checks "
         f"sent{began}, {pair.checks_received} received, {answered}{_FITNESS[pair.fitness]}"
+        f"{_largest(pair.packet)}"
     )
 
 
@@ -212,4 +219,5 @@ def _relay(relay: RelayReport) -> str:
 
 
 def _path(path: PathReport) -> str:
-    return f"{path.local} to {path.remote} {path.address}, {path.rtt_ms:.1f} ms"
+    how = ", in fragments" if path.fragmented else ""
+    return f"{path.local} to {path.remote} {path.address}, {path.rtt_ms:.1f} ms{how}"

@@ -32,7 +32,6 @@ from p2pchat.session import conversation as talk
 from p2pchat.session.approval import RETRY_PATIENCE, RETRY_TRIPS, By
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.call_events import DeliveryFailure
-from p2pchat.session.connection_log import describe_unfit
 from p2pchat.session.link import LinkEnded, LinkStalled
 from p2pchat.session.live_link import ProbeWanted, RuleBroken, StreamRefused
 from p2pchat.session.path_loss import BUSY
@@ -322,7 +321,7 @@ class PeerSession(SessionPath):
 
     def pair_unfit(self, route: Route, fitness: Fitness, now: float) -> None:
         """A pair of an attempt was found not to carry the link."""
-        self.log.note(describe_unfit(route, fitness), now)
+        self.log.pair_unfit(route, fitness, now)
         self._drain(now)
 
     def receive_link_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:

@@ -26,7 +26,7 @@ from typing import Protocol, TypeVar
 
 import attrs
 
-from p2pchat.traversal.size_probe import BASE_SIZE, ProbeState, SizeProbe
+from p2pchat.traversal.size_probe import BASE_SIZE, ProbeState, SizeProbe, SizeSearch
 
 AGAIN = (15.0, 60.0, 300.0)  # seconds until an unfit pair is tried again; the last repeats
 
@@ -49,16 +49,19 @@ class LinkProof:
     The machine of one pair.
 
     :ivar is_fragmented: whether its datagrams have to be fragmented on the way.
+    :ivar largest: bytes of UDP payload that pass whole, where those of BASE_SIZE don't; 0: unknown.
     :ivar probe: the one of this round.
     """
 
     fitness: Fitness = Fitness.TRUSTED
     is_fragmented: bool = False
+    largest: int = 0
     probe: SizeProbe | None = None
     _again_at: float = 0.0
     _unheard_at: float | None = None  # when the link should have been heard
     _failures: int = 0  # in a row
     _has_carried: bool = False  # the link was heard over it
+    _search: SizeSearch | None = None
 
     @property
     def is_fit(self) -> bool:
@@ -97,11 +100,25 @@ class LinkProof:
 
     def take(self, probe: SizeProbe, now: float) -> None:
         """Take what a probe has found."""
-        if probe.state is ProbeState.LOST and probe.size <= BASE_SIZE:
+        if probe.state is ProbeState.LOST and probe.size == BASE_SIZE:
             self.fail(Fitness.TOO_SMALL, now)
         elif probe.size >= BASE_SIZE and probe.state in {ProbeState.CARRIED, ProbeState.FRAGMENTED}:
             self.is_fragmented = probe.state is ProbeState.FRAGMENTED
             self.fitness = Fitness.PROVED
+            self.largest = self.largest if self.is_fragmented else 0
+
+    def search(self, probe: SizeProbe, now: float) -> None:
+        """Look for the largest size that passes whole, with what a probe has found."""
+        is_small = self.fitness is Fitness.TOO_SMALL or self.is_fragmented
+        if probe.size == BASE_SIZE:
+            self._search = SizeSearch() if is_small and not self.largest else None
+        if self._search is None:
+            return
+        self._search.take(probe)
+        if probe is self.probe:  # it isn't, where its answer is late
+            following = self._search.next_probe(probe.rtt, now)
+            self.probe = following or probe
+            self.largest = self._search.carried if following is None else 0
 
     def fail(self, fitness: Fitness, now: float) -> None:
         """Take the pair for unfit until AGAIN."""

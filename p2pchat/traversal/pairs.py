@@ -22,6 +22,7 @@ from p2pchat.traversal.strategy import by_likelihood
 from p2pchat.wire.addresses import Address, Family, family, format_address
 from p2pchat.wire.documents import Candidate, CandidateType
 
+HEADERS = {Family.IPV4: 28, Family.IPV6: 48}  # bytes before a UDP payload, without options
 MAX_PAIRS = 80  # 32 candidates from two bases, and addresses that checks come from
 RESEND_AFTER = (0.02, 0.02, 0.03, 0.04, 0.06, 0.1, 0.15, 0.2, 0.25)  # seconds, the last repeats
 MANY_SENDS, SLOW_RESEND = 30, 1.0  # after so many, six seconds, a round is a long one: seconds
@@ -159,6 +160,7 @@ class Pair:
             answered,
             None if answered is None else in_ms(self.rtt),
             self.proof.word,
+            self.proof.largest and self.proof.largest + HEADERS[family(self.route.address[0])],
         )
 
 

@@ -2,7 +2,8 @@
 Probing of one attempt's pairs: which are probed in a round, with what size, and by which checks.
 
 The path in use is probed once it is valid, and where any pair is unfit, all valid ones are
-(:mod:`p2pchat.traversal.link_proof`).  Another size may be asked for, of the path in use.
+(:mod:`p2pchat.traversal.link_proof`).  Another size may be asked for, of the path in use; and what
+is the largest that passes is looked for where that is less than the link needs, for people to read.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class Probing:
     def _send(self, pair: Pair, probe: SizeProbe, now: float) -> None:
         """Send a padded check, and what goes out beside it."""
         size, usual = probe.size, Fragmentation.AS_KNOWN
-        # Above BASE_SIZE a system that knows better than to send it whole says nothing of the path.
-        kinds = [(size, usual if size <= BASE_SIZE else Fragmentation.FORBIDDEN)]
+        # Of other sizes a system that knows better than to send it whole says nothing of the path.
+        kinds = [(size, usual if size == BASE_SIZE else Fragmentation.FORBIDDEN)]
         kinds += [(0, usual)] if probe.has_control else []
         kinds += [(size, Fragmentation.ALLOWED)] if probe.tries_fragments else []
         for padded, fragmentation in kinds:
@@ -82,6 +83,8 @@ class Probing:
         if probe is None or not probe.take(sent.padded, octets, could_fragment, now):
             return None
         proof.take(probe, now)
+        if not sent.pair.is_relayed:
+            proof.search(probe, now)
         if probe is self._asked:
             return probe.size, probe.state is ProbeState.CARRIED
         if self._wanted < probe.size or proof.is_fit:

@@ -71,7 +71,8 @@ class PairReport:
 
     ``fitness`` says what is known against its carrying a link: ``too-small`` (it loses datagrams of
     the size of QUIC's first ones), ``silent`` (the link wasn't heard over it), ``fragmented`` (they
-    have to be fragmented), or "".
+    have to be fragmented), or "".  ``packet`` is how many bytes the largest IP packet that passes
+    whole has, where a link needs more; 0 where that isn't known.
     """
 
     over: str  # the base: "" for the chat socket, else ``relay/N`` or ``socket/...``
@@ -83,6 +84,7 @@ class PairReport:
     confirmed_ms: float | None  # when one of ours was first answered
     rtt_ms: float | None
     fitness: str = ""
+    packet: int = 0
 
 
 @attrs.frozen

@@ -13,6 +13,8 @@ found to lose that size, however lossy or slow it is.  Where it may, it sends fr
 third one, which routers may fragment: if those are answered, that is how the size gets through.
 
 The answer may be fragmented on its way, and the probe not: a side finds out what it can send.
+
+Where BASE_SIZE doesn't pass whole, a search by halves tells people what does.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ FIRST_WAIT = 1.25  # round-trip times from the first one to the second, and INTE
 MAX_SENT = 60  # padded checks; of a path that answers one in six they suffice
 LONGEST = 3.0  # seconds, and LONGEST_RTTS round-trip times
 LONGEST_RTTS = 3
+LEAST = 128  # bytes; small checks have about as many
+GRAIN = 4  # bytes, of which padded checks have a multiple
 
 
 class ProbeState(Enum):
@@ -49,14 +53,17 @@ class SizeProbe:
     The machine of one probe.
 
     :ivar size: bytes of UDP payload.
+    :ivar rtt: seconds of a round trip.
+    :ivar enough: controls that have to be answered.
     :ivar due: when the next padded check is to go out; ``None``: no more.
     :ivar sent: padded checks that went out.
     """
 
     size: int
-    _rtt: float  # seconds
+    rtt: float
     _may_fragment: bool
     _began: float
+    enough: int = CONTROLS
     due: float | None = attrs.field(init=False)
     sent: int = 0
     state: ProbeState = ProbeState.PROBING
@@ -69,7 +76,7 @@ class SizeProbe:
 
     @property
     def _ends(self) -> float:
-        return self._began + LONGEST + LONGEST_RTTS * self._rtt
+        return self._began + LONGEST + LONGEST_RTTS * self.rtt
 
     @property
     def has_control(self) -> bool:
@@ -89,7 +96,7 @@ class SizeProbe:
 
     def check_sent(self, now: float) -> None:
         """Note that a padded check went out."""
-        wait = INTERVAL if self.sent else max(INTERVAL, FIRST_WAIT * self._rtt)
+        wait = INTERVAL if self.sent else max(INTERVAL, FIRST_WAIT * self.rtt)
         self.sent += 1
         self.due = self._ends if self.sent >= MAX_SENT else now + wait
 
@@ -122,7 +129,7 @@ class SizeProbe:
 
     def _control_answered(self) -> None:
         self._controls += 1
-        if self._controls >= CONTROLS and self.state is ProbeState.PROBING:
+        if self._controls >= self.enough and self.state is ProbeState.PROBING:
             self._decide(ProbeState.FRAGMENTED if self._is_fragmented else ProbeState.LOST)
 
     def end(self) -> None:
@@ -132,3 +139,33 @@ class SizeProbe:
 
     def _decide(self, state: ProbeState) -> None:
         self.state, self.due = state, None
+
+
+@attrs.define
+class SizeSearch:
+    """
+    The search for the largest size that passes whole, below one that doesn't.
+
+    :ivar carried: bytes of UDP payload that do; 0 while none is known.
+    """
+
+    carried: int = 0
+    _lost: int = BASE_SIZE
+
+    def take(self, probe: SizeProbe) -> None:
+        """Take what a probe has found."""
+        if probe.state is ProbeState.CARRIED:
+            self.carried = max(self.carried, probe.size)
+        else:
+            self._lost = min(self._lost, probe.size)
+
+    def next_size(self) -> int | None:
+        """Return what is to be probed; ``None``: it is over."""
+        least = max(self.carried, LEAST)
+        size = (least + self._lost) // 2 // GRAIN * GRAIN
+        return size if size > least else None
+
+    def next_probe(self, rtt: float, now: float) -> SizeProbe | None:
+        """Return the next probe, judged after DOUBT controls: people only read the outcome."""
+        size = self.next_size()
+        return None if size is None else SizeProbe(size, rtt, False, now, DOUBT)

@@ -43,6 +43,10 @@ _STATES = {
     "open": "connected",
     "reconnecting": "reconnecting",
 }
+_PACKETS = {  # those of the size that a link needs
+    "fragmented": ", with packets in fragments",
+    "too-small": ", because the direct path carries small packets only",
+}
 _UNREACHABLE = "can't be reached: "  # why not follows, where the registry didn't answer
 
 Entries = Iterator[Entry]
@@ -197,6 +201,8 @@ class Wording:
         if is_known and _is_relayed(before) is not relayed:
             way = "goes through a relay" if relayed else "is direct"
             yield _note(f"The connection to {self.label(event.peer_id)} {way} now.")
+        if is_known and event.fragmented and not (before and before.fragmented):
+            yield _note(f"Packets to {self.label(event.peer_id)} pass in fragments only now.")
 
     def _say_path_lost(self, event: events.PathLost) -> Entries:
         self._open.discard(event.peer_id)
@@ -207,6 +213,7 @@ class Wording:
     def _say_connected(self, event: events.Connected) -> Entries:
         self._open.add(event.peer_id)
         way = "through a relay" if _is_relayed(self._paths.get(event.peer_id)) else "directly"
+        way += _PACKETS.get(event.packets, "")
         if event.resumed:
             yield _note(f"Reconnected to {self.label(event.peer_id)} {way}.", Colour.GOOD)
         else:

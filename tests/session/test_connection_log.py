@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.session.connection_log import MAX_NOTES, MAX_PATHS, ConnectionLog, describe_path
 from p2pchat.session.connection_report import ConnectionReport, Note
+from p2pchat.traversal.link_proof import Fitness
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.relays import Relays
+from p2pchat.traversal.routes import Route
 from p2pchat.wire.documents import CandidateType
 
 PATH = Path(("203.0.113.1", 5), CandidateType.HOST, CandidateType.SERVER_REFLEXIVE, 0.0123)
@@ -40,6 +43,28 @@ class EventTests(SynchronousTestCase):
                 events.Connected("id", "bob", 600.0, False, key_exchange="X25519"),
             ],
         )
+
+    def packets(self, path: Path = PATH, unfit: Route | None = None) -> str:
+        """Return what is told of packets as a connection comes about on this path."""
+        if unfit is not None:
+            self.log.pair_unfit(unfit, Fitness.TOO_SMALL, 10.0)
+        self.log.path_found(path, 10.5)
+        self.log.connected(False, "X25519", 10.6)
+        connected = self.events()[-1]
+        assert isinstance(connected, events.Connected)
+        return connected.packets
+
+    def test_packets(self) -> None:
+        """A connection says whether they go in fragments, or by a relay because of their size."""
+        relayed, small = attrs.evolve(PATH, remote=CandidateType.RELAYED), Route(PATH.address)
+        self.assertEqual(self.packets(attrs.evolve(PATH, is_fragmented=True)), "fragmented")
+        self.assertEqual((self.packets(), self.packets(relayed)), ("", ""))
+        self.assertEqual(self.packets(relayed, Route(PATH.address, "relay/1")), "")
+        self.assertEqual((self.packets(relayed, small), self.packets(relayed)), ("too-small",) * 2)
+        self.assertEqual((self.packets(), self.packets(relayed)), ("", ""))
+        self.packets(relayed, small)
+        self.log.begin(20.0)
+        self.assertEqual(self.packets(relayed), "")
 
     def test_lost_path(self) -> None:
         """From a lost path on they count from the loss."""

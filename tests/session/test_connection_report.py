@@ -17,7 +17,13 @@ from p2pchat.session.connection_report import (
 )
 from p2pchat.session.explanation import judgement
 from p2pchat.traversal.path_hint import PathMethod
-from p2pchat.traversal.report import AttemptReport, CandidateReport, NatReport, RelayReport
+from p2pchat.traversal.report import (
+    AttemptReport,
+    CandidateReport,
+    NatReport,
+    PairReport,
+    RelayReport,
+)
 
 REFLEXIVE = CandidateReport("srflx", "203.0.113.7:7")
 RELAYED = CandidateReport("relay", "203.0.113.9:9")
@@ -49,6 +55,19 @@ class VerdictTests(SynchronousTestCase):
         """A direct path needs no excuse, however it came about."""
         for means in set(PathMethod) - {PathMethod.RELAY}:
             self.assert_judged(surmise(RANDOM, RANDOM, means=means), Reason.DIRECT)
+
+    def test_fragments(self) -> None:
+        """A direct path in fragments is one, and what passes whole is named."""
+        pair = PairReport("", "srflx", "203.0.113.7:1", 0.0, 9, 9, 1.0, 1.0, "fragmented", 1200)
+        last = attrs.evolve(surmise().last or self.fail(), pairs=(pair,))
+        found = diagnose(surmise(last=last, means=PathMethod.PLAIN, fragmented=True))
+        self.assertEqual((found.reason, found.packet), ("direct-in-fragments", 1200))
+        report = ConnectionReport((last,), verdict=found)
+        self.assertIn("the largest that pass whole have 1,200 bytes", judgement(report)[0])
+        self.assertIn(
+            "pass in fragments only",
+            judgement(attrs.evolve(report, verdict=attrs.evolve(found, packet=0)))[0],
+        )
 
     def test_before(self) -> None:
         """Nothing is judged of what hasn't been tried, or is being tried."""

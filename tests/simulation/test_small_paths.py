@@ -82,11 +82,18 @@ class CallTests(SmallPathCase):
         self.assertTrue(self.both_relayed())
         self.chat()
 
+    def packets(self) -> list[str]:
+        """Return what both were told of packets as they were connected."""
+        return [one.events(events.Connected)[0].packets for one in (self.alice, self.bob)]
+
     def test_too_small(self) -> None:
         """Where one side's network is too small, even for the relay over UDP, TCP carries it."""
         self.relayed(TOO_SMALL)
+        self.assertEqual(self.packets(), ["too-small"] * 2)
         self.world.internet.run(5)
-        self.assertIn("of 1,228 bytes, which it needs, don't", self.why(self.alice))
+        for one in (self.alice, self.bob):
+            self.assertIn("of 1,228 bytes, which it needs, don't; the largest", self.why(one))
+            self.assertIn("largest that pass whole have 1,224 bytes", self.why(one))
 
     def test_both_too_small(self) -> None:
         """So it does where both are."""
@@ -105,12 +112,17 @@ class CallTests(SmallPathCase):
     def test_fragments(self) -> None:
         """Where fragments pass, the path is direct."""
         self.meet()
-        self.spoil(up_to(1227))
+        self.spoil(up_to(1200))
         self.assertLess(self.world.connect(self.alice, self.bob), SOON)
         self.assertTrue(self.both_relayed(False))
         self.chat()
         self.world.internet.run(5)
         self.assertIn("need fragments", self.why(self.alice))
+        self.assertIn("fragmented", self.packets())
+        for one in (self.alice, self.bob):
+            self.assertTrue(one.events(events.PathFound)[-1].fragmented)
+            self.assertIn("the path is direct, and packets of 1,228 bytes", self.why(one))
+            self.assertIn("largest that pass whole have 1,200 bytes", self.why(one))
 
     def test_small_enough(self) -> None:
         """A datagram of QUIC fits a packet of 1,228 bytes."""
@@ -119,6 +131,8 @@ class CallTests(SmallPathCase):
         self.assertLess(self.world.connect(self.alice, self.bob), 0.2)
         self.world.internet.run(2)
         self.assertTrue(self.both_relayed(False))
+        self.assertEqual(self.packets(), ["", ""])
+        self.assertNotIn("largest", self.why(self.alice))
         self.chat()
 
     def test_least_of_ipv6(self) -> None:
@@ -148,6 +162,7 @@ class CallTests(SmallPathCase):
             self.assertIn("of 1,228 bytes, which it needs, don't", told)
             self.assertIn("an MTU of 1,280 bytes or more", told)
             self.assertIn("a relay, and the registry named none", told)
+            self.assertIn("largest that pass whole have 1,224 bytes", told)
         self.assertIn("no datagram of 1200 bytes", self.why(self.alice))
 
 

@@ -9,8 +9,9 @@ from p2pchat.traversal.link_proof import AGAIN, Fitness, LinkProof, usable
 from p2pchat.traversal.pairs import Pair
 from p2pchat.traversal.punching import RELAY_PATIENCE, AttemptPhase
 from p2pchat.traversal.routes import CHAT_SOCKET, RELAYS, Route
-from p2pchat.traversal.size_probe import BASE_SIZE, CONTROLS, ProbeState, SizeProbe
+from p2pchat.traversal.size_probe import BASE_SIZE, CONTROLS, LEAST, ProbeState, SizeProbe
 from p2pchat.wire.documents import CandidateType
+from tests.cases import each
 from tests.traversal.attempt_ends import A1, A2, B1, B2, PunchingCase
 from tests.traversal.fake_wire import Link
 from tests.traversal.outboxes import take
@@ -148,6 +149,23 @@ class WireTests(PunchingCase):
             self.bob.punching.check_again(self.wire.now)
             self.wire.run(AGAIN[0] / 2)
         self.assertEqual((self.path(self.alice), self.path(self.bob)), (B1, A1))
+
+    @each((1172, 1172), (1171, 1168), (548, 548), (130, 0))
+    def test_largest(self, most: int, largest: int) -> None:
+        """Of a path that is too small it is found out what passes, until the link does."""
+        link = self.wire.link(A1, B1, Link(most=most))
+        self.wire.link(A2, B2, Link(latency=0.05))
+        self.begin(B1, B2)
+        self.wire.run(6)
+        proof = self.alice.punching.checklist.pairs[Route(B1)].proof
+        self.assertEqual((proof.fitness, proof.largest), (Fitness.TOO_SMALL, largest))
+        padded = [one for one in self.alice.sent if len(one.data) > LEAST]
+        self.assertLess(len(padded), 80)
+        link.most = 2000
+        self.wire.run(AGAIN[0])
+        self.alice.punching.check_again(self.wire.now)
+        self.wire.run(5)
+        self.assertEqual((proof.fitness, proof.largest), (Fitness.PROVED, 0))
 
     def test_first_choice(self) -> None:
         """So is one that was too small from the beginning."""

@@ -11,11 +11,14 @@ from p2pchat.traversal.size_probe import (
     BASE_SIZE,
     CONTROLS,
     DOUBT,
+    GRAIN,
     INTERVAL,
+    LEAST,
     LONGEST,
     MAX_SENT,
     ProbeState,
     SizeProbe,
+    SizeSearch,
 )
 from tests.cases import each
 from tests.traversal.attempt_ends import B1, PunchingCase
@@ -113,6 +116,32 @@ class ProbeTests(SynchronousTestCase):
             if self.probe.is_on(due):
                 self.probe.held_back(0.05, due)
         self.assertIs(self.probe.state, ProbeState.UNDECIDED)
+
+
+class SearchTests(SynchronousTestCase):
+    """The search for the largest size that passes whole."""
+
+    def found(self, most: int) -> tuple[int, int]:
+        """Search on a path that carries so much; returns what is found, by how many probes."""
+        search, probes = SizeSearch(), 0
+        while (probe := search.next_probe(RTT, NOW)) is not None:
+            probe.check_sent(NOW)
+            if probe.size <= most:
+                probe.take(probe.size, probe.size, False, NOW)
+            else:
+                for _ in range(DOUBT):
+                    probe.take(0, 76, False, NOW)
+            search.take(probe)
+            probes += 1
+        return search.carried, probes
+
+    def test_found(self) -> None:
+        """It is found to the grain of padded checks, with nine probes at most; or nothing is."""
+        for most in (*range(0, BASE_SIZE, 7), LEAST, LEAST + GRAIN, BASE_SIZE - 1):
+            found, probes = self.found(most)
+            right = most // GRAIN * GRAIN
+            self.assertEqual(found, right if right > LEAST else 0)
+            self.assertLessEqual(probes, 9)
 
 
 class WireCase(PunchingCase):

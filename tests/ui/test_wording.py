@@ -102,6 +102,24 @@ class WordingTests(SynchronousTestCase):
         self.wording.say(direct)
         self.assertIn("(b0b00000) directly, encrypted", self._said(connected))
 
+    def test_packets(self) -> None:
+        """The connection says what becomes of packets of the link's size, and when that changes."""
+        path = events.PathFound(BOB, "bob", "host", "srflx", "203.0.113.7:4242", 43.2, 11.6)
+        connected = events.Connected(BOB, "bob", 97.0, False, packets="fragmented")
+        in_fragments = attrs.evolve(path, fragmented=True)
+        self.wording.say(in_fragments)
+        said = self._said(connected)
+        self.assertEqual(
+            said, "Connected to bob (b0b00000) directly, with packets in fragments, encrypted."
+        )
+        self.assertEqual(self._said(path), "")
+        said = self._said(in_fragments)
+        self.assertEqual(said, "Packets to bob pass in fragments only now.")
+        self.assertEqual(self._said(in_fragments), "")
+        self.wording.say(attrs.evolve(path, remote="relay"))
+        said = self._said(attrs.evolve(connected, resumed=True, packets="too-small"))
+        self.assertIn("a relay, because the direct path carries small packets only.", said)
+
     def test_calling(self) -> None:
         """The first attempt is a call, and those that follow are counted."""
         calling = events.Calling(BOB, "bob", 1, 3)
