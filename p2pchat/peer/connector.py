@@ -39,12 +39,16 @@ class Connector:
     Makes endpoints of Twisted.
 
     :ivar timeout: seconds that a connection may take to be made.
-    :ivar turns: which addresses of a name come first.
+    :ivar turns: which addresses of a name come first; to be given where it outlives the connector.
     """
 
     _runtime: Runtime
     timeout: float
-    turns: AddressTurns
+    turns: AddressTurns = attrs.field()
+
+    @turns.default
+    def _no_memory(self) -> AddressTurns:
+        return AddressTurns(self._runtime.clock.seconds)
 
     def endpoint(self, scheme: str, host: str, port: int) -> IStreamClientEndpoint:
         """

@@ -22,7 +22,8 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from p2pchat.runtime import Runtime
-from p2pchat.wire.addresses import Family, Scope, family, scope
+from p2pchat.traversal.reachability import families
+from p2pchat.wire.addresses import Family
 from p2pchat.wire.nat64 import WELL_KNOWN_NAME, prefix_in
 
 RETRY_AFTER = (1.0, 2.0, 4.0, 15.0, 60.0)  # seconds; most networks have IPv4, or no NAT64
@@ -49,7 +50,7 @@ class Nat64Discovery:
         now, found = self._runtime.clock.seconds(), frozenset(hosts)
         if found != self._hosts:
             self._hosts, self._failures, self._again_at = found, 0, None
-            if _is_ipv6_alone(found):
+            if _families(found) == {Family.IPV6}:
                 self._again_at = now
             elif self._runtime.nat64.prefix is not None:
                 self._runtime.nat64.prefix = None
@@ -76,12 +77,10 @@ class Nat64Discovery:
 def lack_in_words(runtime: Runtime) -> str:
     """Return what a network of one family lacks, where no route leads to a server; or ""."""
     hosts = runtime.host_addresses()
-    if runtime.nat64.prefix is None and _is_ipv6_alone(hosts):
+    if runtime.nat64.prefix is None and _families(hosts) == {Family.IPV6}:
         return "; this machine has IPv6 alone, and its network shows no NAT64 that leads to IPv4"
     return ""
 
 
-def _is_ipv6_alone(hosts: Iterable[str]) -> bool:
-    """Tell whether these addresses reach other machines over IPv6, and over nothing else."""
-    outward = [host for host in hosts if scope(host) in {Scope.GLOBAL, Scope.PRIVATE}]
-    return bool(outward) and all(family(host) is Family.IPV6 for host in outward)
+def _families(hosts: Iterable[str]) -> frozenset[Family]:
+    return families((host, 0) for host in hosts)

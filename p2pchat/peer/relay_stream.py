@@ -24,7 +24,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.errors import LocalProtocolError
-from p2pchat.peer.address_turns import AddressTurns
 from p2pchat.peer.connector import Connector
 from p2pchat.peer.failures import in_words, is_of_tls
 from p2pchat.peer.tls import ServerTls
@@ -82,7 +81,7 @@ class RelayStream(Protocol):
         clock = self.runtime.clock
         self._began, timed_out = clock.seconds(), "can't be reached: timed out"
         self._timeout = clock.callLater(self._patience, self._end, timed_out)
-        connector = Connector(self.runtime, self._patience, AddressTurns(clock.seconds))
+        connector = Connector(self.runtime, self._patience)
         endpoint = connector.endpoint("https", *self.address)
         self._connecting = endpoint.connect(self._factory())
         self._connecting.addErrback(self._unreached)

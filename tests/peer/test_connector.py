@@ -12,7 +12,6 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from p2pchat.peer.address_turns import AddressTurns
 from p2pchat.peer.connector import Connector
 from p2pchat.runtime import KEEPALIVE, MAX_SEGMENT, real_runtime
 from p2pchat.wire.nat64 import Nat64Prefix
@@ -48,7 +47,7 @@ class ConnectorTests(SynchronousTestCase):
         """Connect from a host, as HTTP does."""
         runtime = runtime_on(host, Random(1))
         runtime.nat64.prefix = prefix
-        connector = Connector(runtime, 5.0, AddressTurns(runtime.clock.seconds))
+        connector = Connector(runtime, 5.0)
         endpoint = connector.endpoint("http", name, PORT)
         connecting = endpoint.connect(Factory.forProtocol(Protocol))
         self.internet.run(1.0)
@@ -84,7 +83,7 @@ class SegmentTests(TestCase):
         listening = real.listenTCP(0, Listening([]), interface="127.0.0.1")
         self.addCleanup(listening.stopListening)
         runtime = real_runtime(real)
-        connector = Connector(runtime, 5.0, AddressTurns(runtime.clock.seconds))
+        connector = Connector(runtime, 5.0)
         endpoint = connector.endpoint("http", "127.0.0.1", listening.getHost().port)
         protocol = yield endpoint.connect(Factory.forProtocol(Protocol))
         self.addCleanup(protocol.transport.loseConnection)

@@ -11,7 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ProxyError
-from p2pchat.peer.address_turns import AddressTurns
 from p2pchat.peer.connector import Connector
 from p2pchat.peer.proxy import choose_proxies
 from tests.simulation.internet import Internet
@@ -28,9 +27,7 @@ class EndpointTests(SynchronousTestCase):
         silent.reactor.listenTCP(3128, Factory.forProtocol(Protocol))
         proxies = choose_proxies({}, "http://203.0.113.1:3128")
         runtime = attrs.evolve(runtime_on(host, Random(1)), proxy_for=proxies)
-        endpoint = Connector(runtime, 5.0, AddressTurns(runtime.clock.seconds)).endpoint(
-            "https", "a.example", 1
-        )
+        endpoint = Connector(runtime, 5.0).endpoint("https", "a.example", 1)
         verifyObject(IStreamClientEndpoint, endpoint)
         connecting = endpoint.connect(Factory.forProtocol(Protocol))
         internet.run(6.0)
