@@ -18,7 +18,6 @@ import argparse
 import random
 import shutil
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,11 +31,10 @@ from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
 from twisted.internet.task import LoopingCall, react
 
 from p2pchat.peer.storage import history
-from p2pchat.peer.storage.connections import PooledConnections
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.peer.storage.message_store import SqliteStore
 from p2pchat.session.stored import StoredEntry
-from p2pchat.tap.process import SWITCH_INTERVAL
+from p2pchat.tap.process import share_interpreter
 
 OURS, THEIRS = b"a" * 16, b"b" * 16
 LOGS = {OURS: b"1" * 16, THEIRS: b"2" * 16}
@@ -170,13 +168,12 @@ def time_reading(store: SqliteStore, lines: Lines) -> Any:
 @inlineCallbacks
 def main(_reactor: object, directory: Path, count: int, synchronous: Synchronous) -> Any:
     """Time all."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    share_interpreter()
     file = DatabaseFile(directory / DATABASE_FILE, synchronous)
     file.prepare()
     lines = Lines()
     time_raw(directory, file, Lines().next(BURST))
-    writing, reading = PooledConnections(reactor, file), PooledConnections(reactor, file, 2)
-    store = SqliteStore(file, OURS, writing, reading)
+    store = SqliteStore.in_threads(file, OURS, reactor)
     yield store.load()
     yield time_burst(store, lines.next(BURST), "burst")
     yield time_busy(store, lines.next(BURST))

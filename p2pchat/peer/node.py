@@ -75,6 +75,7 @@ from p2pchat.wire.documents import Registration
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses and routes
 TIDY_INTERVAL = 15.0  # seconds for which sessions that are over may stay
 FAREWELL = 1.8  # seconds for goodbyes when the node stops: nobody waits for two
+LAST_WRITES = 0.5  # seconds more for a disk that hangs
 
 _log = Logger()
 
@@ -207,8 +208,13 @@ class Node:
         if self._stopping:
             return succeed(None)
         self._stopping = True
-        done: Deferred[None] = self._stop() if self._adapter.is_bound else self._store.close()
+        done: Deferred[None] = self._stop() if self._adapter.is_bound else self._close_store()
         return done
+
+    def _close_store(self) -> Deferred[None]:
+        """Let the last lines be written, for a while; they were told to be waiting."""
+        closed = self._store.close()
+        return closed.addTimeout(LAST_WRITES, self._runtime.clock, _leave_disk)
 
     @inlineCallbacks
     def _stop(self) -> Any:
@@ -224,7 +230,7 @@ class Node:
         self._closing = True
         self._journal.stop()
         yield self._adapter.close()
-        yield self._store.close()
+        yield self._close_store()
 
     @inlineCallbacks
     def _goodbyes(self) -> Any:
@@ -485,3 +491,7 @@ class Node:
         if self._signaling.refresh():
             with self._adapter.driver as now:
                 self._endpoint.refresh(now)
+
+
+def _leave_disk(_failure: object, seconds: float) -> None:
+    _log.error("the disk took more than {seconds} s: what wasn't stored is lost", seconds=seconds)

@@ -161,7 +161,7 @@ class Conversation:
 
     def restore(self, state: ConversationState) -> None:
         """Go on from what was kept; before anything else happens."""
-        self.log, self._lamport = state.log, state.lamport
+        self.log, self._lamport = state.log or self.log, state.lamport
         for head in state.heads:
             if (head.author, head.log) == (self.author, self.log):
                 self._next, self._previous = head.number + 1, head.hash

@@ -88,7 +88,8 @@ class ConversationState:
     """
     State that a conversation goes on from.
 
-    :ivar log: of ours, the one that was written to last, not the one that was given back last.
+    :ivar log: of ours, the one that was written to last, not the one that was given back last; b""
+        where there is none.
     :ivar lamport: the greatest Lamport time of all entries.
     :ivar heads: of every log, ours and theirs, in the order in which they were begun.
     :ivar undelivered: entries of ``log`` that the other side hasn't confirmed, by number.

@@ -32,15 +32,17 @@ from twisted.python.logfile import LogFile
 from p2pchat import __version__
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.events import Starting
+from p2pchat.identity.keys import peer_id_octets
 from p2pchat.peer.profile import Profile, Remembered, load_profile, recall, remember
 from p2pchat.peer.proxy import ProxyChoice, choose_proxies
 from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
+from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.runtime import Runtime, real_runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
-from p2pchat.tap.process import leave_threads_behind, this_process
+from p2pchat.tap.process import leave_threads_behind, share_interpreter, this_process
 from p2pchat.wire.origins import registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
 
@@ -61,7 +63,7 @@ class Options(CommandLine):
         ["server", "s", None, f"URL of the registry (default: as last time, or {DEFAULT_SERVER})."],
         ["connect", "c", None, "Call this peer, a name or an id, once registered."],
         ["port", "p", "0", "UDP port; 0: any."],
-        ["state", "d", None, "Directory where identity, contacts, name and registry are kept."],
+        ["state", "d", None, "Directory where all is kept: identity, contacts, what was said."],
         ["profile", "P", None, "Keep them in the directory of this name beside the usual one."],
         ["accept", "a", AcceptPolicy.ASK.value, "Whose calls are accepted: ask, all or contacts."],
         ["heartbeat", None, str(DEFAULT_HEARTBEAT), "Seconds between heartbeats."],
@@ -72,11 +74,16 @@ class Options(CommandLine):
             None,
             "Proxy to registry and relays, or none (default: HTTPS_PROXY).",
         ],
+        ["synchronous", None, "full", "full, or normal: a crash of the machine may cost seconds."],
         ["stun-port", None, None, "STUN port for --nat-type, instead of asking the registry."],
         ["log", "l", None, "Write log lines to this file."],
     ]
     optFlags = [
-        ["ephemeral", "e", "Keep nothing: identity and contacts end with the program."],
+        [
+            "ephemeral",
+            "e",
+            "Keep nothing: identity, contacts and what was said end with the program.",
+        ],
         ["publish-address", None, "Show our public address to everybody in the registry."],
         ["unlisted", None, "Be found by the whole id only: in no list, and by no name."],
         ["relay-only", None, "Never tell or use an address of ours: relays only."],
@@ -97,6 +104,7 @@ class Options(CommandLine):
             raise usage.UsageError("--connect needs a value")
         if self["log"] is not None:
             self["log"] = expanded("log", self["log"])
+        self["synchronous"] = self._synchronous()
         self["state"] = self._state()
         remembered = self._recall()
         try:
@@ -115,6 +123,15 @@ class Options(CommandLine):
             return expanded("state", self["state"])
         name = self["profile"] if self["profile"] is not None else self.default_profile
         return None if self["ephemeral"] or name is None else profile_directory(name)
+
+    def _synchronous(self) -> Synchronous:
+        choices = {one.value: one for one in (Synchronous.FULL, Synchronous.NORMAL)}
+        try:
+            return choices[self["synchronous"]]
+        except KeyError:
+            raise usage.UsageError(
+                f"--synchronous: {self['synchronous']!r} is neither full nor normal"
+            ) from None
 
     def _recall(self) -> Remembered:
         if self["state"] is None or not os.path.isdir(self["state"]):
@@ -254,16 +271,23 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
 
     from p2pchat.peer.node import Node  # noqa: PLC0415
     from p2pchat.peer.registry_signaling import RegistrySignaling  # noqa: PLC0415
+    from p2pchat.peer.storage.message_store import SqliteStore  # noqa: PLC0415
     from p2pchat.tap.p2ppeer_services import PeerService, front_end_for  # noqa: PLC0415
 
     _check_stdio()
     profile, starting = _load(options, runtime)
+    store = None
+    if starting.state:
+        file = DatabaseFile(Path(starting.state) / DATABASE_FILE, options["synchronous"])
+        file.prepare()
+        store = SqliteStore.in_threads(file, peer_id_octets(starting.peer_id), runtime.reactor)
+        share_interpreter()
     settings = options.settings
     front_end, terminal = front_end_for(runtime, settings.username, bool(options["json"]))
 
     def make_node() -> Node:
         registry = RegistrySignaling(settings.server, profile.identity, runtime)
-        return Node(runtime, settings, profile, [registry])
+        return Node(runtime, settings, profile, [registry], store)
 
     return PeerService(
         runtime=runtime,

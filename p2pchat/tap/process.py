@@ -90,6 +90,11 @@ def leave_threads_behind(reactor: Any) -> None:
         reactor.removeSystemEventTrigger(reactor.threadpoolShutdownID)
 
 
+def share_interpreter() -> None:
+    """Let threads that work for the reactor run in between where it is busy."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+
+
 def allow_open_files(wanted: int) -> int:
     """
     Raise the soft limit of open files, sockets included, towards this number.

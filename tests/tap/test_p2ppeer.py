@@ -17,6 +17,7 @@ from p2pchat.errors import ConfigurationError
 from p2pchat.peer.files import replace_file
 from p2pchat.peer.profile import SETTINGS_FILE, Remembered, remember
 from p2pchat.peer.settings import NodeSettings
+from p2pchat.peer.storage.database import Synchronous
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.p2ppeer import LOG_FILE, Options, log_observer
 from p2pchat.tap.runner import chat_options
@@ -61,6 +62,11 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(parsed("--require-pq").settings, NodeSettings("alice", requires_pq=True))
         self.assertEqual(parsed("-s", "r.example:81").settings.server, "http://r.example:81")
 
+    def test_synchronous(self) -> None:
+        """Commits wait for the disk unless they needn't."""
+        self.assertIs(parsed()["synchronous"], Synchronous.FULL)
+        self.assertIs(parsed("--synchronous", "normal")["synchronous"], Synchronous.NORMAL)
+
     def test_login_name(self) -> None:
         """Without a name the login name is taken."""
         options = Options()
@@ -85,6 +91,7 @@ class OptionsTests(SynchronousTestCase):
             (["--relay-only", "--publish-address"], "--relay-only and --publish-address exclude"),
             (["--connect", ""], "--connect needs a value"),
             (["--state", " "], "--state needs a value"),
+            (["--synchronous", "off"], "'off' is neither full nor normal"),
             (["--log", ""], "--log needs a value"),
             (["--state=~nobody-here/x"], "the home of nobody-here, which is unknown"),
             (["--profile", "../x"], "--profile: '../x' is no name"),

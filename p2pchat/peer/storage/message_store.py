@@ -24,13 +24,14 @@ from zope.interface import implementer
 from p2pchat.errors import StorageFailed
 from p2pchat.interfaces import IMessageStore
 from p2pchat.peer.storage import deletion, entry_table
-from p2pchat.peer.storage.connections import IConnections
+from p2pchat.peer.storage.connections import IConnections, PooledConnections
 from p2pchat.peer.storage.database import DatabaseFile
 from p2pchat.peer.storage.deletion import DeletionStage
 from p2pchat.peer.storage.entry_table import MICROSECONDS, Append
 from p2pchat.peer.storage.group_commit import GroupCommit
 from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
 
+READERS = 2  # connections; a long search holds up nobody who wants the last page
 MAX_READS = 64  # that wait or run; a person asks for one at a time
 
 _T = TypeVar("_T")
@@ -63,6 +64,12 @@ class SqliteStore:
         self._writer: GroupCommit[_Write] = GroupCommit(file, writing, _execute)
         self._reads = 0
         self._deleting = DeferredLock()
+
+    @classmethod
+    def in_threads(cls, file: DatabaseFile, author: bytes, reactor: Any) -> SqliteStore:
+        """Return a store whose work is done in threads of this reactor."""
+        writing = PooledConnections(reactor, file)
+        return cls(file, author, writing, PooledConnections(reactor, file, READERS))
 
     def load(self) -> Deferred[Mapping[str, ConversationState]]:
         """Read what every conversation goes on from."""

@@ -1,0 +1,63 @@
+"""A state directory of somebody in a world: keys, contacts and a database on a real disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import attrs
+
+from p2pchat.identity.keys import peer_id_octets
+from p2pchat.peer.profile import Profile, load_profile
+from p2pchat.peer.state_directory import StateDirectory
+from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
+from p2pchat.peer.storage.message_store import SqliteStore
+from tests.peer.storage.fake_connections import ImmediateConnections
+from tests.simulation.host import Host
+from tests.simulation.world import Person, World
+
+
+@attrs.define(eq=False)
+class State:
+    """
+    The directory, and the connections of the program that uses it now.
+
+    :ivar writing: may be held, or have no room.
+    """
+
+    name: str
+    path: Path
+    profile: Profile = attrs.field(init=False)
+    writing: ImmediateConnections = attrs.field(init=False)
+    reading: ImmediateConnections = attrs.field(init=False)
+
+    def start(self, world: World, host: Host | None = None, **settings: Any) -> Person:
+        """Start a program in this directory, as after a reboot."""
+        directory = StateDirectory.open(str(self.path))
+        self.profile = load_profile(directory, Random(self.name).randbytes)
+        directory.close()
+        file = DatabaseFile(self.path / DATABASE_FILE, Synchronous.OFF)
+        file.prepare()
+        self.writing, self.reading = ImmediateConnections(file), ImmediateConnections(file)
+        own = peer_id_octets(self.profile.identity.peer_id)
+        store = SqliteStore(file, own, self.writing, self.reading)
+        host = host or world.internet.host()
+        return world.start_on(host, self.name, self.profile, store=store, **settings)
+
+    def kill(self, person: Person) -> None:
+        """End the program as ``kill -9`` does: it says nothing and writes nothing."""
+        person.host.kill()
+        self.writing.close()
+        self.reading.close()
+
+    def history(self) -> list[tuple[str, str]]:
+        """Return ids and texts as they are on the disk, in order."""
+        connection = DatabaseFile(self.path / DATABASE_FILE).connect()
+        try:
+            return connection.execute(
+                "SELECT hex(name) || '-' || entry.number, text FROM entry JOIN log "
+                "ON log.id = entry.log ORDER BY lamport, author, name, entry.number"
+            ).fetchall()
+        finally:
+            connection.close()
