@@ -11,7 +11,7 @@ holds back
 ends streams
     after a time without anything (``proxy_read_timeout``), or after a time altogether.  Of streams
     that end at the same age, twice running, shorter keepalives are asked for; where that doesn't
-    help, they are to be opened anew before that age.
+    help, they are to be opened anew before that age, unless that would be every few seconds.
 
 The person reads a sentence, once for each.
 """
@@ -26,8 +26,10 @@ import attrs
 LATE = 3.0  # seconds; two people whose registry is so far away wait as long for each answer
 WATCHED = 4  # deliveries, of which two late ones tell; one alone may be this machine's sleep
 SAME = 1.5  # seconds by which ages differ that count as the same, or a tenth of them
-AGES = (6.0, 200.0)  # seconds; limits of proxies are between, and what else may end streams isn't
+AGES = (2.5, 200.0)  # seconds; limits of proxies are between, and what else may end streams isn't
 SHORT_KEEPALIVE = 5  # seconds, which a registry grants
+SHORTEST_KEEPALIVE = 2  # where streams end at an age of less than YOUNG
+YOUNG = 6.0  # seconds; a stream and a registration more often than that would be no help
 RENEWED_AT = 0.8  # of the age at which streams end
 
 
@@ -86,9 +88,10 @@ class StreamHealth:
         shortest, longest = AGES
         if not shortest <= age <= longest or abs(age - before) > max(SAME, age / 10):
             return
-        if not self.keepalive:
-            self.keepalive, self._last_age = SHORT_KEEPALIVE, 0.0
-        elif self.renew_after is None:
+        shorter = SHORTEST_KEEPALIVE if age < YOUNG else SHORT_KEEPALIVE
+        if not self.keepalive or shorter < self.keepalive:
+            self.keepalive, self._last_age = shorter, 0.0
+        elif self.renew_after is None and min(age, before) >= YOUNG:
             self.renew_after = RENEWED_AT * min(age, before)
             self.warn(
                 f"something on the way ends the registry's event stream every {age:.0f} seconds, "

@@ -10,7 +10,7 @@ section 9.2).
     event: removed       the record was removed; the stream ends
     event: expired       the lease ran out; the stream ends
     event: bye           the registry stops; the stream ends
-    : keepalive 15.0     a comment, every 15 seconds, or 5 for whoever asks: seconds since ready
+    : keepalive 15.0     a comment, every 15 seconds, or sooner if asked: seconds since ready
 
 By its number a peer sees whether something on the way holds back what is sent.  Every event but
 ``document`` has ``{}`` for its data, since an event without data is no event.
@@ -40,7 +40,9 @@ from p2pchat.registry.store.directory import Delivery
 
 STREAMS = Limits(15_000, 256)
 KEEPALIVE = 15.0  # seconds; well below the minute after which proxies give up
-SHORT_KEEPALIVE = 5.0  # seconds, for peers behind a proxy that gives up sooner
+#: Seconds that are granted to peers behind a proxy that gives up sooner; the last one, with a sweep
+#: of a second, keeps within a limit of 3.
+KEEPALIVES = (KEEPALIVE, 5.0, 1.5)
 MAX_QUEUED = 256  # documents, beside what the transport buffers (64 KiB)
 MAX_QUEUED_BYTES = 256 * 1024  # twice what strangers may send at once
 RETRY_AFTER = 10  # seconds, for a peer for whose stream there is no room
@@ -173,7 +175,7 @@ class EventStreams:
     _sources: Counter[str] = attrs.field(init=False, factory=Counter)
     # Whose comments are due next, in their order, by the interval.
     _due: dict[float, dict[str, EventStreamResponse]] = attrs.field(
-        init=False, factory=lambda: {KEEPALIVE: {}, SHORT_KEEPALIVE: {}}
+        init=False, factory=lambda: {interval: {} for interval in KEEPALIVES}
     )
 
     def __len__(self) -> int:
@@ -201,19 +203,25 @@ class EventStreams:
             raise refused(503, "too-many-streams", detail, RETRY_AFTER)
 
     def open(
-        self, peer_id: str, request: Request, source: str, now: float, is_short: bool = False
+        self,
+        peer_id: str,
+        request: Request,
+        source: str,
+        now: float,
+        keepalive: float = KEEPALIVE,
     ) -> Deferred[None]:
         """
         Begin a peer's stream, ending its former one.
 
         :param source: where it goes, to count what goes there.
-        :param is_short: whether it wants comments every SHORT_KEEPALIVE.
+        :param keepalive: seconds after which it wants a comment; it gets the nearest of KEEPALIVES
+            that is no longer, or the shortest.
 
         The result fires when the request is to be finished; it must be cancelled when the
         connection is lost.
         """
         former = self._live.pop(peer_id, None)
-        interval = SHORT_KEEPALIVE if is_short else KEEPALIVE
+        interval = next((one for one in KEEPALIVES if one <= keepalive), KEEPALIVES[-1])
         stream = EventStreamResponse(request, now, interval)
         self._sources[source] += 1
         self._live[peer_id] = stream  # so that the former one's end isn't the peer's

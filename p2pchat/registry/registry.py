@@ -292,8 +292,7 @@ class Registry:
         if not (yield self.store.subscribe(peer_id, document)):
             raise refused(404, "not-registered", "register first, then subscribe")
         self.admission.count_key(peer_id)
-        is_short = keepalive < KEEPALIVE
-        yield self.streams.open(peer_id, request, source, self.now(), is_short)
+        yield self.streams.open(peer_id, request, source, self.now(), keepalive)
 
     @inlineCallbacks
     def deliver(self, token: str, peer_id: str) -> _Steps[None]:

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.registry_connection import READY_TIMEOUT
-from p2pchat.peer.stream_health import LATE, SHORT_KEEPALIVE, StreamHealth
+from p2pchat.peer.stream_health import LATE, SHORT_KEEPALIVE, SHORTEST_KEEPALIVE, StreamHealth
 from p2pchat.registry.http.resource import RegistryResource
 from p2pchat.registry.registry import Registry
 from p2pchat.wire.documents import Ringing
@@ -104,6 +104,14 @@ class EndedTests(MiddleboxCase):
         self.assertEqual(self.warned, [])
         self.assertTrue(self.sends())
 
+    @each(3.0, 4.0, 5.0)
+    def test_very_short(self, seconds: float) -> None:
+        """So does one that gives up within seconds; the shortest keepalive keeps it awake."""
+        self.begin(Habits(idle=seconds), 300)
+        self.assertEqual((len(self.told.lost), self.streams), (2, 3))
+        self.assertIn(f"?keepalive={SHORTEST_KEEPALIVE}", self.box.asked[-1])
+        self.assertTrue(self.sends())
+
     @each(20.0, 30.0, 60.0)
     def test_longest(self, seconds: float) -> None:
         """One that ends every stream is told once; streams are opened anew before that."""
@@ -192,3 +200,9 @@ class StreamHealthTests(SynchronousTestCase):
             self.live(1000.0 * number, 6.0 + number // 4)
         assert self.health.renew_after is not None
         self.assertGreater(self.health.renew_after, 4)
+
+    def test_never_at_once(self) -> None:
+        """Where streams live for a few seconds whatever is asked for, none is opened anew."""
+        for number in range(20):
+            self.live(100.0 * number, 3.0)
+        self.assertEqual((self.health.keepalive, self.health.renew_after), (2, None))
