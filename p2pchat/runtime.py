@@ -18,6 +18,7 @@ from typing import Any, Protocol, cast
 import attrs
 from twisted.internet.abstract import isIPAddress
 from twisted.internet.base import DelayedCall
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorSocket, IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
@@ -131,9 +132,28 @@ class Nat64:
     The translation between IPv4 and IPv6 that our network does, if there is any.
 
     :ivar prefix: of its addresses, once :mod:`p2pchat.peer.nat64` knows it.
+    :ivar is_sought: whether it is looked for, in a network that was never asked before.
     """
 
     prefix: TranslationPrefix | None = None
+    is_sought: bool = False
+    _waiting: list[Deferred[None]] = attrs.Factory(list)
+
+    def known(self) -> Deferred[None]:
+        """Return a Deferred that fires when the prefix is known, or that there is none."""
+        if not self.is_sought:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
+
+    def settle(self) -> None:
+        """Note that it isn't looked for any more."""
+        self.is_sought = False
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.called:  # or given up
+                one.callback(None)
 
     def outward(self, address: tuple[str, int]) -> tuple[str, int]:
         """Return where an address is reached from this network."""

@@ -23,6 +23,7 @@ _BLOCKED = (
     "not known: UDP seems to be blocked here, for the registry's STUN service doesn't answer; "
     "conversations go over a relay's TCP or TLS, where the registry names one"
 )
+_UNASKED = "not known yet: no registry has said so far where a STUN service is that could be asked"
 _ONE_ANSWER = "not known: one STUN address has answered, and it takes the answers of two to tell"
 _KNOWN_HOSTS = "lets in whatever comes from a host that you sent to: direct paths are easy"
 _FILTERING = {
@@ -53,6 +54,8 @@ def read_nat(agent: Agent) -> NatRead:
     detail = _MAPPINGS[traits.mapping]
     if traits.mapping is Mapping.UNKNOWN and gathering.reflexive_addresses:
         detail = _ONE_ANSWER
+    elif not gathering.servers:
+        detail = _UNASKED
     elif traits.mapping is Mapping.UNKNOWN and gathering.is_blocked:
         detail = _BLOCKED
     return NatRead(
@@ -73,6 +76,8 @@ def nat_rows(nat: NatRead) -> list[tuple[str, str]]:
     """Return the two columns of ``/nat``: each reading, and what it means."""
     port = nat.port_preservation
     rows = [("mapping", _said(nat.mapping, nat.detail))]
+    if nat.detail == _UNASKED:  # and so nobody named a relay either
+        return rows
     rows += [("address", visible(nat.address))] if nat.address else []
     rows.append(("filtering", _said(nat.filtering, _FILTERING[Filtering.read(nat.filtering)])))
     if nat.mapping != Mapping.NONE.value:

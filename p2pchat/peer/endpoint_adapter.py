@@ -46,14 +46,15 @@ class EndpointAdapter:
     One endpoint and its bases.
 
     :ivar react: takes the endpoint's events; those of BaseEvent are for :meth:`change`.
-    :ivar network_changed: called when it shows what of the internet this network reaches.
+    :ivar translation_changed: called when it shows how this network leads to IPv4, with whether
+        it did so in another way before.
     :ivar driver: to be entered by whoever has something for the endpoint.
     """
 
     _runtime: Runtime
     endpoint: Endpoint
     react: Callable[[EndpointEvent], None]
-    network_changed: Callable[[], None] = lambda: None
+    translation_changed: Callable[[bool], None] = lambda _before: None
     driver: Driver[EndpointEvent] = attrs.field(init=False)
     _sockets: PeerSockets = attrs.field(init=False)
     _nat64: Nat64Discovery = attrs.field(init=False)
@@ -63,7 +64,7 @@ class EndpointAdapter:
     def __attrs_post_init__(self) -> None:
         self._sockets = PeerSockets(self._runtime.reactor, self._received, self._runtime.nat64)
         resolve = Resolver(self._runtime).addresses
-        self._nat64 = Nat64Discovery(self._runtime, resolve, self.network_changed)
+        self._nat64 = Nat64Discovery(self._runtime, resolve, self.translation_changed)
         self.driver = Driver(self.endpoint, self._runtime.clock, self.send, self.react)
 
     @property
@@ -88,7 +89,7 @@ class EndpointAdapter:
         """
         ports, gathering = self._sockets.ports, self.endpoint.agent.gathering
         found = self._runtime.interface_addresses()
-        self._nat64.look(in_order(found, ()))
+        self._nat64.look(in_order(found, ()), gathering.is_ipv4_blocked)
         asked = [host for host, _ in gathering.servers]
         watched = dict.fromkeys([*asked, *ANYWHERE, *self.endpoint.hosts_in_use])
         sources = {host: self._source(host) for host in list(watched)[:MAX_WATCHED]}
@@ -97,6 +98,11 @@ class EndpointAdapter:
         is_translated = self._runtime.nat64.prefix is not None
         gathering.set_host_addresses(ours, self._runtime.clock.seconds(), is_translated)
         return self._routes.look(found, sources)
+
+    def look_for_translation(self) -> None:
+        """Look at once whether this network leads to IPv4 by now, where it didn't."""
+        if self._runtime.nat64.prefix is None:
+            self._nat64.look_at_once()
 
     def _source(self, host: str) -> str:
         """Return the address of ours that what goes there leaves from."""

@@ -110,7 +110,7 @@ class Node:
         self._store = EphemeralStore() if store is None else store
         self._endpoint = self._make_endpoint(profile)
         self._adapter = EndpointAdapter(
-            runtime, self._endpoint, self._react, self._watch_interfaces
+            runtime, self._endpoint, self._react, self._translation_changed
         )
         self._people = People(
             self.peer_id, profile.contacts, self._signaling, self._endpoint, self._announce
@@ -330,6 +330,16 @@ class Node:
             if rerouting.hosts:
                 self._endpoint.network_changed(rerouting, now)
 
+    def _translation_changed(self, before: bool) -> None:
+        """Take another way to IPv4: a first one may reach a registry, later ones cut it off."""
+        if not self._watch.running:
+            return  # before the start, or after the end
+        self._watch_interfaces()
+        if before:
+            self._refresh_signaling()
+        else:
+            self._signaling.retry()
+
     # -- what the person wants
 
     @inlineCallbacks
@@ -339,6 +349,7 @@ class Node:
         yield self._signaling.available()
         if self._stopping:
             raise WhoError("this program is leaving")
+        self._adapter.look_for_translation()
         with self._adapter.driver as now:
             self._endpoint.call(peer_id, name, now)
         return peer_id
@@ -479,7 +490,10 @@ class Node:
         gathering = self._endpoint.agent.gathering
         with self._adapter.driver as now:
             gathering.set_servers(event.stun, now)
+            if event.is_new:
+                self._endpoint.signaling_returned(now)
         if event.is_new:
+            self._adapter.look_for_translation()
             mapped = gathering.reflexive_addresses
             port = mapped[0][1] if mapped else 0
             self._announce(

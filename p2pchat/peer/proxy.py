@@ -51,7 +51,7 @@ _INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9][0-9]\s")
 _GRANTED = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9]\s")  # RFC 9110 section 9.3.6: any of them
 _WANTS_CREDENTIALS, _FORBIDS = 407, 403
 
-ProxyFor = Callable[[str, str], "Proxy | None"]
+ProxyFor = Callable[[str, str], "Proxy | UnusableProxy | None"]
 
 
 class ProxyKind(Enum):
@@ -74,6 +74,13 @@ class Proxy:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.kind.value}://{host}:{self.port}"
+
+
+@attrs.frozen
+class UnusableProxy:
+    """A proxy that the environment names; ``error`` says why connections through it fail."""
+
+    error: ConfigurationError
 
 
 def parse_proxy(url: str, source: str) -> Proxy:
@@ -116,10 +123,10 @@ class ProxyChoice:
     :ivar bypass: hosts that are reached without, as ``NO_PROXY`` lists them.
     """
 
-    by_scheme: Mapping[str, Proxy]
+    by_scheme: Mapping[str, Proxy | UnusableProxy]
     bypass: str = ""
 
-    def __call__(self, scheme: str, host: str) -> Proxy | None:
+    def __call__(self, scheme: str, host: str) -> Proxy | UnusableProxy | None:
         """Return the proxy for a host; connections to relays are like those of ``https``."""
         literal = readable_ip(host.strip("[]"))
         is_here = host == "localhost" or (literal and scope(literal) is Scope.LOOPBACK)
@@ -147,23 +154,31 @@ def choose_proxies(environment: Mapping[str, str], option: str | None) -> ProxyC
     Return what the person chose: by ``--proxy``, else by the environment, as curl reads it.
 
     ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``; in small letters they go first.
+    One of these that can't be used matters to connections that would go through it.
 
-    :raises ConfigurationError: a proxy can't be used.
+    :raises ConfigurationError: the proxy of the option can't be used.
     """
     if option is not None:
         if option == GO_WITHOUT:
             return ProxyChoice({})
         proxy = parse_proxy(option, "--proxy")
         return ProxyChoice(dict.fromkeys(("http", "https"), proxy))
-    found: dict[str, Proxy] = {}
+    found: dict[str, Proxy | UnusableProxy] = {}
     for scheme in ("http", "https"):
         names = [f"{one}_proxy" for one in (scheme, "all")]
         spellings = [spelling for name in names for spelling in (name, name.upper())]
         chosen = next((name for name in spellings if environment.get(name, "").strip()), None)
         if chosen is not None:
-            found[scheme] = parse_proxy(environment[chosen].strip(), chosen)
+            found[scheme] = _parse_or_not(environment[chosen].strip(), chosen)
     bypass = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     return ProxyChoice(found, bypass)
+
+
+def _parse_or_not(url: str, source: str) -> Proxy | UnusableProxy:
+    try:
+        return parse_proxy(url, source)
+    except ConfigurationError as error:
+        return UnusableProxy(error)
 
 
 class Handshake(Protocol):

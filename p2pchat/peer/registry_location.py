@@ -2,9 +2,9 @@
 Location of a registry, by the addresses that our connections to it have.
 
 Its name may lead to another address at any time, and whoever runs it decides where.  So its scope
-is that of the farthest address that a connection is open to, or was last.  Over ``http://`` nothing
-proves who answers: a registry that was on the internet isn't asked at an address in our network
-later, where somebody else would get our requests.
+is that of the farthest address that a connection is open to, or was last; a name that only a proxy
+looks up counts as far.  Over ``http://`` nothing proves who answers: a registry that was on the
+internet isn't asked at an address in our network later, where somebody else would get our requests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.wire.addresses import Scope, scope
+from p2pchat.wire.addresses import Scope, readable_ip, scope
 
 _NEAREST_FIRST = (Scope.LOOPBACK, Scope.UNUSABLE, Scope.PRIVATE, Scope.GLOBAL)
 
@@ -55,7 +55,7 @@ class RegistryLocation:
         if where is Scope.GLOBAL and not self._was_global:
             self._was_global = True
             self.warn(
-                f"{self.server} is http:// to a public address ({host}): whoever is on the way "
+                f"{self.server} is http:// {_way_in_words(host)} "
                 "can read whom you call, and can answer in the registry's place; what you say to "
                 "people stays secret; use https:// if the registry has it"
             )
@@ -65,6 +65,13 @@ class RegistryLocation:
         """A connection to this address is gone."""
         self._last = _scope(host)
         self._open[self._last] -= 1
+
+
+def _way_in_words(host: str) -> str:
+    """Return who is on the way to this address, or to a name that a proxy looks up."""
+    if readable_ip(host):
+        return f"to a public address ({host}): whoever is on the way"
+    return "through a proxy: that, and whoever is on the way behind it,"
 
 
 def _scope(host: str) -> Scope:

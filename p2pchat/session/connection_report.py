@@ -25,6 +25,7 @@ class Reason(Enum):
     UNDER_WAY = "under-way"
     ENDED = "ended"
     NOT_ANSWERED = "not-answered"
+    NOT_REACHED = "not-reached"
     DIRECT = "direct"
     FRAGMENTED = "direct-in-fragments"
     RELAY_ONLY = "relay-only"
@@ -206,7 +207,9 @@ def _without_obstacle(known: Evidence, last: AttemptReport | None) -> Reason | N
         return Reason.NOTHING_TRIED
     if last.checking or (known.means is None and not last.failure):
         return Reason.UNDER_WAY
-    return Reason.NOT_ANSWERED if is_silent else None
+    if not is_silent:
+        return None
+    return Reason.NOT_ANSWERED if known.means is None else Reason.NOT_REACHED
 
 
 def _wait(last: AttemptReport, since: float) -> int:

@@ -281,6 +281,11 @@ class Endpoint:
         self.agent.gathering.refresh(now)
         self.agent.relays.refresh(now)
 
+    def signaling_returned(self, now: float) -> None:
+        """Offers arrive again: whoever looks for a path needn't wait."""
+        for session in self.alive():
+            session.network_returned(now)
+
     def handle_timer(self, now: float) -> None:
         """Let every child do what is due."""
         self._note_deadlines()
@@ -394,8 +399,7 @@ class Endpoint:
         match event:
             case NetworkReturned():
                 self.agent.relays.refresh(now)
-                for session in self.alive():
-                    session.network_returned(now)
+                self.signaling_returned(now)
             case CandidatesChanged():
                 self._tell_candidates(now)
         self._events.append(event)

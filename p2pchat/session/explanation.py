@@ -22,6 +22,8 @@ _REASONS = {
     Reason.ENDED: "nothing is tried any more",
     Reason.UNDER_WAY: "it is under way; a direct path may still be found",
     Reason.NOT_ANSWERED: "no path was looked for: the call was not accepted",
+    Reason.NOT_REACHED: "no other path could be looked for: they didn't answer the last offer, or "
+    "it didn't reach them",
     Reason.DIRECT: "the path is direct",
     Reason.FRAGMENTED: "the path is direct, and packets of 1,228 bytes, which it needs, pass in "
     "fragments only",

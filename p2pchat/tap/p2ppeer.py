@@ -16,6 +16,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any, TextIO, cast
+from urllib.parse import urlsplit
 
 import attrs
 from twisted.application.service import Service
@@ -34,7 +35,7 @@ from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.events import Starting
 from p2pchat.identity.keys import peer_id_octets
 from p2pchat.peer.profile import Profile, Remembered, load_profile, recall, remember
-from p2pchat.peer.proxy import ProxyChoice, choose_proxies
+from p2pchat.peer.proxy import ProxyChoice, UnusableProxy, choose_proxies
 from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
@@ -43,7 +44,7 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.tap.process import leave_threads_behind, share_interpreter, this_process
-from p2pchat.wire.origins import registry_url
+from p2pchat.wire.origins import host, registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
 
 LOG_FILE = "p2ppeer.log"
@@ -110,9 +111,17 @@ class Options(CommandLine):
         try:
             self.settings = self._settings(remembered)
             self.proxies = choose_proxies(os.environ, self["proxy"])
+            self._check_way()
         except ConfigurationError as error:
             raise usage.UsageError(str(error)) from None
         self._suit_twistd()
+
+    def _check_way(self) -> None:
+        """Refuse a proxy that can't be used, where the registry is reached through it."""
+        server = self.settings.server
+        proxy = self.proxies(urlsplit(server).scheme, host(server).strip("[]"))
+        if isinstance(proxy, UnusableProxy):
+            raise proxy.error
 
     def _state(self) -> str | None:
         """Return the state directory, if there is to be one."""

@@ -158,6 +158,12 @@ class DualGathering:
         return bool(asked) and all(gathering.is_blocked for gathering in asked)
 
     @property
+    def is_ipv4_blocked(self) -> bool:
+        """Whether UDP seems not to get through to IPv4."""
+        ipv4 = self._families[Family.IPV4]
+        return ipv4.is_asked and ipv4.is_blocked
+
+    @property
     def is_complete(self) -> bool:
         """Tell whether every STUN address has answered or been given up."""
         return all(gathering.is_complete for gathering in self._families.values())

@@ -12,7 +12,8 @@ they are put in order by what routes and interfaces say::
        else.  A peer in there tells its own address, which we reach.
 
 Routes are looked up again and again (:class:`RouteWatch`).  Whatever comes and goes, this machine
-is where it was as long as they say the same.
+is where it was as long as they say the same; that one family gets or loses its routes, as IPv6 does
+where a router's advertisements come and go, is no move while the other keeps its own.
 """
 
 from __future__ import annotations
@@ -92,13 +93,20 @@ class RouteWatch:
         """
         interfaces, before = {one.host: one.interface for one in found}, self._sources
         changed = [host for host in sources if before.get(host, sources[host]) != sources[host]]
+        stays = any(source and before.get(host) == source for host, source in sources.items())
         is_move = any(
             before[host] not in interfaces
             or self._interfaces.get(before[host]) != interfaces.get(sources[host])
             for host in changed
+            if not (stays and self._comes_or_goes(before[host], sources[host], interfaces))
         )
         self._sources, self._interfaces = sources, interfaces
         return Rerouting(frozenset(changed), is_move)
+
+    @staticmethod
+    def _comes_or_goes(before: str, after: str, interfaces: Mapping[str, str]) -> bool:
+        """Tell whether there is a route where there was none, or none, though its address stays."""
+        return not before or (not after and before in interfaces)
 
 
 def _is_loopback(host: str) -> bool:

@@ -56,6 +56,13 @@ class NatReadingTests(SynchronousTestCase):
         unknown = attrs.evolve(NatRead("unknown", "", nat.detail), udp_blocked=True)
         self.assertEqual(nat, unknown)
 
+    def test_before(self) -> None:
+        """Before a registry has named a STUN service, nobody is said not to have answered."""
+        world = World(4)
+        rows = nat_rows(world.person("alice", world.nat(PORT_RESTRICTED_CONE)).node.nat())
+        self.assertEqual([name for name, _ in rows], ["mapping"])
+        self.assertIn("no registry has said so far where a STUN service is", rows[0][1])
+
     def test_relays(self) -> None:
         """The relays that the registry names are told by their URLs."""
         nat = self.read(None, relay=True)

@@ -7,12 +7,15 @@ from collections.abc import Generator
 from random import Random
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from p2pchat.peer.connector import Connector
+from p2pchat.peer.connector import SOUGHT, Connector
+from p2pchat.peer.proxy import choose_proxies
 from p2pchat.runtime import KEEPALIVE, MAX_SEGMENT, real_runtime
 from p2pchat.wire.nat64 import Nat64Prefix
 from tests.simulation.host import Host
@@ -69,6 +72,36 @@ class ConnectorTests(SynchronousTestCase):
         host.give_nat64(prefix)
         self.connect(host, SERVER, prefix)
         self.assertEqual(self.seen, [nat.address])
+
+    def test_nat64_that_is_sought(self) -> None:
+        """A literal waits until it shows how this network leads to IPv4, but not for long."""
+        for prefix in (Nat64Prefix(bytes.fromhex("20010db80064006400000000")), None):
+            nat = self.internet.nat()
+            host = self.internet.host(behind=nat)
+            host.give_ipv6(f"2001:db8:{nat.address.rpartition('.')[2]}::1")
+            host.give_nat64(prefix or Nat64Prefix(bytes.fromhex("20010db80064006400000000")))
+            runtime = runtime_on(host, Random(1))
+            runtime.nat64.is_sought = True
+            connector = Connector(runtime, 5.0)
+            endpoint = connector.endpoint("http", SERVER, PORT)
+            connecting = endpoint.connect(Factory.forProtocol(Protocol))
+            self.internet.run(SOUGHT / 2)
+            self.assertNoResult(connecting)
+            if prefix is not None:
+                runtime.nat64.prefix = prefix
+                runtime.nat64.settle()
+            self.internet.run(SOUGHT)
+            connecting.addErrback(lambda failure: failure.trap(ConnectError))
+            self.successResultOf(connecting)
+        self.assertEqual(len(self.seen), 1)
+
+    def test_unusable_proxy(self) -> None:
+        """A connection through a proxy that can't be used fails with what is wrong with it."""
+        proxies = choose_proxies({"HTTPS_PROXY": "https://proxy.example"}, None)
+        runtime = attrs.evolve(runtime_on(self.internet.host(), Random(1)), proxy_for=proxies)
+        connector = Connector(runtime, 5.0)
+        connecting = connector.endpoint("https", SERVER, 443).connect(Factory())
+        self.assertIn("HTTPS_PROXY: ", str(self.failureResultOf(connecting).value))
 
 
 class SegmentTests(TestCase):

@@ -7,13 +7,13 @@ from random import Random
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.nat64 import RETRY_AFTER, Nat64Discovery
+from p2pchat.peer.nat64 import RENEW_AFTER, RETRY_AFTER, Nat64Discovery
 from p2pchat.wire.nat64 import WELL_KNOWN_NAME
 from tests.cases import each
 from tests.simulation.internet import Internet
 from tests.simulation.world import runtime_on
 
-SHOWN = "2001:db8:64:64::c000:aa"
+SHOWN, OTHER = "2001:db8:64:64::c000:aa", "2001:db8:65:65::c000:ab"
 ALONE = ("127.0.0.1", "::1", "169.254.7.7", "2001:db8:1::7")
 
 
@@ -26,7 +26,7 @@ class DiscoveryTests(SynchronousTestCase):
         self.asked: list[Deferred[list[str]]] = []
         self.changes: list[str] = []
         self.discovery = Nat64Discovery(
-            self.runtime, self.ask, lambda: self.changes.append(str(self.runtime.nat64.prefix))
+            self.runtime, self.ask, lambda _: self.changes.append(str(self.runtime.nat64.prefix))
         )
 
     def ask(self, name: str) -> Deferred[list[str]]:
@@ -68,6 +68,48 @@ class DiscoveryTests(SynchronousTestCase):
         expected = [0.5, *(wait + 0.5 for wait in RETRY_AFTER), *[RETRY_AFTER[-1] + 0.5] * 2]
         for wait, least in zip(waits, expected, strict=True):
             self.assertTrue(least - 0.5 <= wait <= least + 0.5, waits)
+
+    def test_late_nat64(self) -> None:
+        """Whoever has reason to asks at once, and not while an answer is awaited."""
+        self.discovery.look(ALONE)
+        self.discovery.look_at_once()
+        self.assertEqual(len(self.asked), 1)
+        self.asked.pop().callback([])
+        self.discovery.look_at_once()
+        self.asked.pop().callback([SHOWN])
+        self.assertEqual(self.changes, ["2001:db8:64:64::/96"])
+
+    def test_replaced(self) -> None:
+        """A known prefix is asked for again now and then, and at once where nothing answers."""
+        self.discovery.look(ALONE)
+        self.asked.pop().callback([SHOWN])
+        self.discovery.look(ALONE, in_doubt=True)
+        self.asked.pop().callback(["192.0.0.170"])  # as before
+        self.internet.run(RETRY_AFTER[0])
+        self.discovery.look(ALONE, in_doubt=True)
+        self.asked.pop().callback([OTHER])
+        self.discovery.look(ALONE)
+        self.assertEqual(self.changes, ["2001:db8:64:64::/96", "2001:db8:65:65::/96"])
+        self.assertEqual(self.asked, [])
+        self.internet.run(RENEW_AFTER)
+        self.discovery.look(ALONE)
+        self.asked.pop().callback([])
+        self.assertEqual(len(self.changes), 2)
+
+    def test_known(self) -> None:
+        """Whoever needs IPv4 can wait until it shows whether there is a NAT64."""
+        self.successResultOf(self.runtime.nat64.known())
+        for answer in ([SHOWN], []):
+            self.discovery.look(("10.1.1.1",))
+            self.discovery.look(ALONE)
+            waiting = self.runtime.nat64.known()
+            self.assertNoResult(waiting)
+            self.asked.pop().callback(answer)
+            self.successResultOf(waiting)
+        self.discovery.look((*ALONE, "2001:db8:2::7"))
+        waiting = self.runtime.nat64.known()
+        self.discovery.look(("10.1.1.1",))
+        self.successResultOf(waiting)
 
     def test_ipv4_comes(self) -> None:
         """With an IPv4 address of our own the prefix is forgotten, and that is told."""

@@ -11,6 +11,7 @@ from p2pchat.peer.proxy import (
     MAX_HEAD,
     Proxy,
     ProxyKind,
+    UnusableProxy,
     choose_proxies,
     handshake,
     parse_proxy,
@@ -91,6 +92,15 @@ class ChoiceTests(SynchronousTestCase):
         choice = choose_proxies(environment, "socks5://two:2")
         self.assertEqual(str(choice("http", "registry.example")), "socks5://two:2")
         self.assertIsNone(choose_proxies(environment, "none")("https", "registry.example"))
+
+    def test_unusable(self) -> None:
+        """One that the environment names matters to connections through it alone."""
+        choice = choose_proxies({"HTTPS_PROXY": "https://one:1"}, None)
+        self.assertIsNone(choice("http", "registry.example"))
+        self.assertIsNone(choice("https", "localhost"))
+        unusable = choice("https", "relay.example")
+        assert isinstance(unusable, UnusableProxy)
+        self.assertIn("HTTPS_PROXY: a proxy of https:// can't be used", str(unusable.error))
 
     @each("localhost", "127.0.0.1", "[::1]", "::1", "registry.example", "a.registry.example")
     def test_without(self, host: str) -> None:

@@ -56,6 +56,14 @@ class RegistryLocationTests(SynchronousTestCase):
             self.assertIn(host, where.opened(host))
         self.assertEqual(where.opened("203.0.113.2"), "")
 
+    def test_proxy(self) -> None:
+        """Of a name that a proxy looks up nobody says that its address is public."""
+        where = self.at("http://r.test")
+        for _ in range(2):
+            self.assertEqual(where.opened("r.test"), "")
+        self.assertEqual(len(self.warned), 1)
+        self.assertIn("r.test is http:// through a proxy: that, and whoever", self.warned[0])
+
     def test_farther(self) -> None:
         """One in our network that moves to the internet is followed, with the warning."""
         where = self.at("http://r.test")

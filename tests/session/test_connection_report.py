@@ -79,6 +79,8 @@ class VerdictTests(SynchronousTestCase):
     def test_not_answered(self) -> None:
         """Where no description of theirs came, NATs aren't to blame."""
         self.assert_judged(surmise(theirs=None), Reason.NOT_ANSWERED)
+        known = surmise(theirs=None, means=PathMethod.RELAY)
+        self.assert_judged(known, Reason.NOT_REACHED)
 
     def test_obstacles(self) -> None:
         """What stands between two, with a relay in use and without."""

@@ -15,6 +15,7 @@ from tests.simulation.world import HTTP_PORT, REGISTRY, Person, World
 CONE = NatKind(Behaviour.ENDPOINT_INDEPENDENT, Behaviour.ADDRESS_AND_PORT_DEPENDENT)
 RANDOM = NatKind(Behaviour.ADDRESS_AND_PORT_DEPENDENT, Behaviour.ADDRESS_AND_PORT_DEPENDENT)
 PREFIX = Nat64Prefix(bytes.fromhex("20010db80064006400000000"))
+OTHER = Nat64Prefix(bytes.fromhex("20010db80065006500000000"))
 WELL_KNOWN = Nat64Prefix(bytes.fromhex("0064ff9b0000000000000000"))
 
 
@@ -88,6 +89,7 @@ class Nat64Tests(Nat64Case):
         self.world = World(8)
         server = f"http://{REGISTRY[0]}:{HTTP_PORT}"
         alice = self.start(self.mobile(), "alice", server)
+        self.assertEqual(alice.events(events.RegistryLost), [])
         self.assertNotIn("relay", self.talk(alice, self.start(self.host(), "bob")))
 
     def test_relay_over_tcp(self) -> None:
@@ -111,6 +113,33 @@ class Nat64Tests(Nat64Case):
         alice.host.move(behind=self.world.nat(CONE))
         alice.say("home again", bob)
         self.world.wait(lambda: "home again" in bob.texts(), 20, "a line over IPv4")
+
+    def test_replaced(self) -> None:
+        """Where the prefix is another one, the conversation goes on, and others are reached."""
+        alice, bob = self.start(self.mobile(), "alice"), self.start(self.host(), "bob")
+        self.talk(alice, bob)
+        alice.host.nat64 = OTHER
+        alice.say("under another prefix", bob)
+        self.world.wait(lambda: "under another prefix" in bob.texts(), 10, "a line")
+        self.world.internet.run(5.0)
+        self.assertNotIn("relay", self.talk(alice, self.start(self.host(), "carol")))
+
+    @each(3.0, 60.0)
+    def test_late(self, after: float) -> None:
+        """A NAT64 that comes late is found, at the latest when somebody is called."""
+        host = self.host()
+        addresses = host.addresses
+        host.give_ipv6("2001:db8:1::77", firewall=True)
+        host.network.detach(addresses)
+        host.addresses = ()
+        alice = self.world.start_on(host, "alice", server=self.world.url)
+        self.world.internet.run(after)
+        host.addresses = addresses
+        host.network.attach(host, addresses)
+        host.give_nat64(PREFIX)
+        self.world.wait(lambda: alice.events(events.Registered), 13, "registered")
+        bob = self.start(self.host(), "bob")
+        self.assertNotIn("relay", self.talk(alice, bob))
 
     def test_no_nat64(self) -> None:
         """Where name servers make up no address the peer looks again, ever more rarely."""

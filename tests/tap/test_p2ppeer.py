@@ -105,6 +105,14 @@ class OptionsTests(SynchronousTestCase):
             self.assertIn(part, str(error))
             self.assertNotIn("\n", str(error))
 
+    def test_unusable_proxy(self) -> None:
+        """A proxy of the environment is refused where the registry would be reached through it."""
+        self.patch(os, "environ", {"HTTPS_PROXY": "https://proxy.example"})
+        error = self.assertRaises(usage.UsageError, parsed, "--server", "https://r.example")
+        self.assertIn("HTTPS_PROXY: a proxy of https:// can't be used", str(error))
+        for server in ("http://r.example", "https://localhost", "http://127.0.0.1:8000"):
+            parsed("--server", server)
+
     def test_twistd(self) -> None:
         """The peer stays on its terminal, and leaves no file that another would stumble over."""
         parent = {"pidfile": "twistd.pid", "nodaemon": 0}

@@ -110,6 +110,18 @@ class RouteWatchTests(SynchronousTestCase):
         self.assertEqual(self.look([], server=None), Rerouting())
         self.assertEqual(self.look([ETHERNET], server=ETHERNET), moved)
 
+    def test_one_family(self) -> None:
+        """Routes of IPv6 that come and go mean no other network where IPv4 stays as it is."""
+        both = [ETHERNET, STABLE]
+        for found in (both, [ETHERNET], both):
+            for route in (None, STABLE if STABLE in found else None, None):
+                rerouting = self.look(found, server=ETHERNET, other=route)
+                self.assertFalse(rerouting.is_move)
+        self.look(both, server=ETHERNET, other=STABLE)
+        self.assertTrue(self.look([ETHERNET], server=ETHERNET, other=None).is_move)  # it is gone
+        self.look(both, server=ETHERNET, other=STABLE)
+        self.assertTrue(self.look(both, server=None, other=None).is_move)
+
     def test_replaced(self) -> None:
         """An IPv6 address that is replaced, and still there, is no other network."""
         self.look([TEMPORARY], server=TEMPORARY)
