@@ -24,6 +24,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from benchmarks import million
 from p2pchat.errors import BadSignature
+from p2pchat.identity.entry_signatures import entry_statement
 from p2pchat.identity.exchange import AttemptSecrets, Exchange, PeerIds
 from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.identity.proof import check_proof, make_proof
@@ -402,6 +403,9 @@ class VectorTests(SynchronousTestCase):
         self.assertEqual((entries.read_text(read.body), read.sent_at), ("hé", 1800000000250000))
         self.assertEqual([(known.author, known.number) for known in read.after], [(two, 4)])
         self.assertEqual(read.encode(), data)
+        statement = entry_statement(data[: read.unsigned_size])
+        self.assertEqual(statement, self.bytes("entry statement"))
+        self.assertEqual(read.signature, self.first.sign(statement))
         self.assertEqual(sha256(data).digest(), self.bytes("entry hash"))
 
     def test_work(self) -> None:

@@ -8,6 +8,7 @@ Identity: keys, and what is signed with them.
     nonces             used nonces, against replay
     exchange           key agreement of an attempt, for its connectivity checks
     sealing            sealing what a peer writes to another (HPKE)
+    entry_signatures   signatures of what is said in conversations
     proof              proof of identity inside a link, and throw-away certificates for TLS
 
 Pure: randomness and time are arguments.  Keys and exchanges are the ``cryptography`` library's,

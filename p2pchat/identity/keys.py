@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from nacl.exceptions import BadSignatureError
-from nacl.signing import VerifyKey
+from nacl.signing import SigningKey, VerifyKey
 
 from p2pchat.errors import BadSignature, ConfigurationError, RemoteProtocolError
 
@@ -91,8 +91,11 @@ class Identity:
     private_key: Ed25519PrivateKey = attrs.field(repr=False)
     public_key: bytes = attrs.field(init=False, repr=False)
     peer_id: str = attrs.field(init=False)
+    _signing_key: SigningKey = attrs.field(init=False, repr=False)  # the same key
 
     def __attrs_post_init__(self) -> None:
+        seed = self.private_key.private_bytes_raw()
+        object.__setattr__(self, "_signing_key", SigningKey(seed))
         raw = self.private_key.public_key().public_bytes_raw()
         object.__setattr__(self, "public_key", raw)
         object.__setattr__(self, "peer_id", peer_id_of(raw))
@@ -104,7 +107,7 @@ class Identity:
 
     def sign(self, data: bytes) -> bytes:
         """Sign bytes; 64 bytes come back."""
-        return self.private_key.sign(data)
+        return self._signing_key.sign(data).signature
 
     @classmethod
     def from_pem(cls, pem: bytes) -> Identity:

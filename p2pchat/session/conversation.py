@@ -29,14 +29,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 import attrs
 
 from p2pchat.errors import RemoteProtocolError, TextTooLong, TooManyLines
+from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.session.liveness import Liveness
-from p2pchat.session.stored import ConversationState, LogHead, StoredEntry, message_id
+from p2pchat.session.log_copy import LogCopy
+from p2pchat.session.own_log import Line, OwnLog
+from p2pchat.session.stored import ConversationState, StoredEntry, message_id
 from p2pchat.session.streams import WINDOW
 from p2pchat.wire import entries
 from p2pchat.wire.base64url import encode_bytes
@@ -94,14 +96,6 @@ StoreEvent = EntriesWaiting | Confirmed
 ConversationEvent = Introduced | Received | Delivered | StoreEvent
 
 
-@attrs.define
-class _Line:
-    number: int
-    frame: bytes
-    said_at: float
-    sent_at: float | None = None  # on the link of now
-
-
 class _Unread(NamedTuple):
     log: bytes
     number: int
@@ -114,31 +108,30 @@ class Conversation:
     """
     The machine of both logs with one peer.
 
-    :ivar author: our raw id.
-    :ivar other: theirs.
-    :ivar log: names our log; 16 random bytes, made once for this object.
+    :ivar identity: ours.
+    :ivar other: their raw id.
+    :ivar log: names our log, if none was kept; 16 random bytes.
     :ivar is_lasting: whether what is stored outlives the program.
     :ivar wall_of: from the machines' time to seconds since 1970.
     :ivar liveness: measures when lines are answered.
     :ivar events: takes what happens.
+    :ivar their_key: their public key, from the first link on.
     """
 
-    author: bytes
+    identity: Identity
     other: bytes
     log: bytes
     is_lasting: bool = False
     wall_of: Callable[[float], float] = float
     liveness: Liveness = attrs.Factory(Liveness)
     events: deque[Any] = attrs.Factory(deque)
+    their_key: bytes = b""
+    author: bytes = attrs.field(init=False)
     id: bytes = attrs.field(init=False)
-    _lines: deque[_Line] = attrs.Factory(deque)  # of ours that aren't confirmed, oldest first
-    _unsent: deque[_Line] = attrs.Factory(deque)  # of those stored, what this link hasn't seen
-    _unstored: deque[_Line] = attrs.Factory(deque)  # the end of _lines that isn't stored
-    _ours: list[StoredEntry] = attrs.Factory(list)  # to be stored
-    _theirs: list[StoredEntry] = attrs.Factory(list)  # likewise
+    _ours: OwnLog = attrs.field(init=False)
+    _theirs: LogCopy | None = None
+    _unsent: deque[Line] = attrs.Factory(deque)  # of those stored, what this link hasn't seen
     _last: int | None = None  # our last line that goes out before our DISCONNECT
-    _next: int = 1
-    _previous: bytes = entries.NOTHING  # hash of our last entry
     _is_answer: bool = False  # our next entry comes after one that none before it came after
     _lamport: int = 0
     _links: int = 0
@@ -147,39 +140,33 @@ class Conversation:
     _is_introduced: bool = False
     _begins: bool = False  # we haven't told yet what we have of our log
     _owes_have: bool = False
-    _their_log: bytes = b""
-    _received: int = 0
-    _their_previous: bytes | None = None  # hash of the last one, if we had it
-    _held: int = 0  # the last one of _received that is stored, or was read: what HAVE says
-    _unshown: deque[StoredEntry] = attrs.Factory(deque)  # theirs that aren't stored
+    _proved: list[StoredEntry] = attrs.Factory(list)  # theirs that are to be stored
+    _unshown: deque[StoredEntry] = attrs.Factory(deque)  # theirs that aren't stored yet
     _unread: deque[_Unread] = attrs.Factory(deque)
     _unread_size: int = 0  # bytes
     _taken: int = 0  # bytes of this link that count as taken
 
     def __attrs_post_init__(self) -> None:
+        self.author = peer_id_octets(self.identity.peer_id)
         self.id = entries.conversation_id(self.author, self.other)
+        self._ours = OwnLog(self.id, self.identity, self.log)
 
     def restore(self, state: ConversationState) -> None:
         """Go on from what was kept; before anything else happens."""
         self.log, self._lamport = state.log or self.log, state.lamport
+        self._ours = OwnLog(self.id, self.identity, self.log)
         for head in state.heads:
             if (head.author, head.log) == (self.author, self.log):
-                self._next, self._previous = head.number + 1, head.hash
+                self._ours.restore(head, state.undelivered, self.wall_of(0.0))
             elif head.author == self.other:  # the last one is the one that goes on
-                self._their_log, self._their_previous = head.log, head.hash
-                self._received = self._held = head.number
+                self._theirs = LogCopy(head.author, head.log, head.number, head.hash, head.number)
                 self._is_answer = head.number > 0
-        for entry in state.undelivered:
-            frame = encode_frame(entries.ENTRY + entry.raw)
-            said_at = entry.sent_at - self.wall_of(0.0)
-            self._lines.append(_Line(entry.number, frame, said_at))
 
     def state(self) -> ConversationState:
         """Return what to go on from, where nothing waits any more."""
-        heads = [LogHead(self.author, self.log, self._next, self._next - 1, self._previous)]
-        if self._their_log and self._their_previous is not None:
-            theirs = (self._their_log, self._received + 1, self._received, self._their_previous)
-            heads.append(LogHead(self.other, *theirs))
+        heads = [self._ours.head()]
+        if self._theirs is not None and self._theirs.last is not None:
+            heads.append(self._theirs.head())
         return ConversationState(self.log, self._lamport, tuple(heads))
 
     @property
@@ -193,7 +180,7 @@ class Conversation:
         """Say on a new link what we have, and again what isn't confirmed."""
         self.link_ended()
         self._links += 1
-        self._unsent = deque(list(self._lines)[: len(self._lines) - len(self._unstored)])
+        self._unsent = deque(self._ours.sendable())
         self._begins, self._owes_have = True, True
 
     def greeted(self) -> None:
@@ -202,14 +189,16 @@ class Conversation:
 
     def leave(self) -> None:
         """Take no line of theirs any more; what ours became of still counts."""
-        self._last = self._next - 1
+        self._last = self._ours.number
 
     def link_ended(self) -> None:
         """Forget what was under way; the log stays, and what our reader hasn't taken yet."""
         self._is_greeted, self._is_introduced, self._last = False, False, None
         self._owes_have, self._taken, self._under_way = False, 0, 0
         self._unsent.clear()
-        for line in self._lines:
+        if self._theirs is not None:
+            self._theirs.drop_unsigned()
+        for line in self._ours.lines:
             line.sent_at = None
 
     # -- what the person says and reads
@@ -223,52 +212,29 @@ class Conversation:
         """
         if len(text) > MAX_TEXT:
             raise TextTooLong(f"a message has at most {MAX_TEXT} characters, not {len(text)}")
-        if len(self._lines) >= MAX_LOG:
+        if len(self._ours.lines) >= MAX_LOG:
             raise TooManyLines(f"{MAX_LOG} lines wait for delivery already; wait, or /disconnect")
         self._lamport += 1
         after: tuple[Known, ...] = ()
-        if self._is_answer:
-            after = (Known(self.other, self._their_log, self._received),)
-        body = entries.write_text(text)
-        shown = text if text.isascii() else body.decode("utf-8")
-        entry = LogEntry(
-            self.id,
-            self.author,
-            self.author,
-            self.log,
-            self._next,
-            self._previous,
-            self._lamport,
-            int(wall * 1e6),
-            entries.TEXT,
-            after,
-            body,
-        ).encode()
-        self._previous, self._is_answer = sha256(entry).digest(), False
-        number = self._next
-        self._next += 1
-        line = _Line(number, encode_frame(entries.ENTRY + entry), now)
-        self._lines.append(line)
-        self._unstored.append(line)
-        if not self._ours:
+        if self._is_answer and self._theirs is not None:
+            after = (Known(self.other, self._theirs.name, self._theirs.number),)
+        self._is_answer = False
+        if not self._ours.has_batch:
             self.events.append(EntriesWaiting(True))
-        kept = (self._lamport, wall, entries.TEXT, shown, entry, wall)
-        self._ours.append(StoredEntry(self.author, self.log, number, *kept))
-        return message_id(self.log, number)
+        line = self._ours.write(text, self._lamport, after, wall, now)
+        return message_id(self.log, line.number)
 
     def next_unstored(self, are_ours: bool) -> list[StoredEntry]:
         """Return, and forget, the entries that are to be stored together."""
         if are_ours:
-            found, self._ours = self._ours, []
-        else:
-            found, self._theirs = self._theirs, []
+            return self._ours.next_batch()
+        found, self._proved = self._proved, []
         return found
 
     def stored(self, last: StoredEntry) -> None:
         """All that came with this entry or before it is stored: ours go out, theirs are shown."""
         if last.author == self.author:
-            while self._unstored and self._unstored[0].number <= last.number:
-                line = self._unstored.popleft()
+            for line in self._ours.stored(last.number):
                 if self._last is None or line.number <= self._last:  # else for the next link
                     self._unsent.append(line)
             return
@@ -280,8 +246,8 @@ class Conversation:
             self.events.append(Received(entry.id, text, entry.sent_at, kind))
             if entry is last:
                 break
-        if self.is_lasting and last.log == self._their_log:
-            self._held = last.number
+        if self.is_lasting and self._theirs is not None and last.log == self._theirs.name:
+            self._theirs.held = last.number
 
     def read(self, message_id: str) -> None:
         """Somebody has taken a line of theirs, and so all before it; "": some were stored."""
@@ -296,9 +262,11 @@ class Conversation:
                 self._take(unread.popleft())
             while unread and unread[0].log == log and unread[0].number <= number:
                 self._take(unread.popleft())
-        is_newer = log == self._their_log and self._held < number <= self._received
-        if is_newer and not self.is_lasting:
-            self._held, self._owes_have = number, True
+        theirs = self._theirs
+        if self.is_lasting or theirs is None or log != theirs.name:
+            return
+        if theirs.held < number <= theirs.number:
+            theirs.held, self._owes_have = number, True
 
     def _take(self, line: _Unread) -> None:
         self._unread_size -= line.size
@@ -318,7 +286,7 @@ class Conversation:
     @property
     def undelivered(self) -> int:
         """How many lines of ours aren't confirmed."""
-        return len(self._lines)
+        return len(self._ours.lines)
 
     # -- what the other side says: the reader of its stream
 
@@ -357,13 +325,13 @@ class Conversation:
 
     def _introduce(self, item: Item) -> None:
         """Take what they have of a log of their own; it is the one that goes on from now."""
-        is_new, before = item.log != self._their_log, item.oldest - 1
-        if is_new:
-            self._their_log, self._received, self._held = item.log, max(0, before), max(0, before)
-            self._their_previous = None
-        elif before > self._received:  # lost: nobody has what is between
-            self._received = self._held = before
-            self._their_previous = None
+        theirs = self._theirs
+        is_new, before = theirs is None or item.log != theirs.name, max(0, item.oldest - 1)
+        if theirs is None or is_new:
+            theirs = self._theirs = LogCopy(item.author, item.log)
+            theirs.skip_to(before)
+        elif before >= theirs.next:  # lost: nobody has what is between
+            theirs.skip_to(before)
         if not self._is_introduced:
             self._is_introduced = True
             self.events.append(Introduced(is_new))
@@ -375,52 +343,53 @@ class Conversation:
             raise RemoteProtocolError("an entry of another conversation")
         if entry.author != self.other:
             return False  # a newer program's: it passes on what somebody else wrote
-        number = entry.number
-        if entry.log != self._their_log or not self._is_introduced:
+        theirs, number = self._theirs, entry.number
+        if theirs is None or entry.log != theirs.name or not self._is_introduced:
             raise RemoteProtocolError("an entry of a log of which nothing was said")
-        if number > self._received + 1:
-            raise RemoteProtocolError(f"message {number} after {self._received}")
-        if number <= self._received:
+        if number > theirs.next:
+            raise RemoteProtocolError(f"message {number} after {theirs.next - 1}")
+        if number < theirs.next:
             self._owes_have = True
             return False
-        self._check(entry)
-        text = entries.read_text(entry.body) if entry.kind == entries.TEXT else ""
-        self._received, self._their_previous = number, sha256(data).digest()
+        self._check(entry, theirs)
+        proved = theirs.extend(entry, data, self.their_key, self.wall_of(now))
         self._lamport = max(self._lamport, entry.lamport)
-        self._is_answer = True
-        self._unread.append(_Unread(self._their_log, number, size, self._links))
-        self._unread_size += size
-        times = (entry.lamport, entry.sent_at / 1e6)
-        kept = (*times, entry.kind, text, data, self.wall_of(now))
-        self._keep_theirs(StoredEntry(self.other, self._their_log, number, *kept))
+        if proved:
+            self._is_answer = True
+            self._keep(proved)
         return True
 
-    def _keep_theirs(self, entry: StoredEntry) -> None:
-        if not self._theirs:
+    def _keep(self, proved: list[StoredEntry]) -> None:
+        """Let entries of theirs be stored, and then read."""
+        if not self._proved:
             self.events.append(EntriesWaiting(False))
-        self._theirs.append(entry)
-        self._unshown.append(entry)
+        self._proved += proved
+        self._unshown += proved
+        for one in proved:
+            size = LENGTH + len(entries.ENTRY) + len(one.raw)
+            self._unread.append(_Unread(one.log, one.number, size, self._links))
+            self._unread_size += size
 
-    def _check(self, entry: LogEntry) -> None:
+    def _check(self, entry: LogEntry, theirs: LogCopy) -> None:
         """Refuse an entry that doesn't follow what is before it."""
-        expected = entries.NOTHING if entry.number == 1 else self._their_previous
-        if expected is not None and entry.previous != expected:
+        if not theirs.follows(entry):
             raise RemoteProtocolError(f"message {entry.number} doesn't follow the one before it")
-        if self._their_previous is not None and entry.lamport > self._lamport + MAX_JUMP:
+        if theirs.is_followed and entry.lamport > self._lamport + MAX_JUMP:
             raise RemoteProtocolError(f"message {entry.number} leaps ahead in time")
         for one in entry.after:
-            if (one.author, one.log) == (self.author, self.log) and one.number >= self._next:
+            is_ours = (one.author, one.log) == (self.author, self.log)
+            if is_ours and one.number > self._ours.number:
                 raise RemoteProtocolError(f"an answer to message {one.number}, never written")
 
     def _confirm(self, number: int, now: float) -> None:
         """Take a receipt."""
-        if number >= self._next:
+        if number > self._ours.number:
             raise RemoteProtocolError(f"receipt for message {number}, which was never written")
-        sent_at = []
-        if self._lines and self._lines[0].number <= number:
+        confirmed = self._ours.confirmed(number)
+        if confirmed:
             self.events.append(Confirmed(self.log, number))
-        while self._lines and self._lines[0].number <= number:
-            line = self._lines.popleft()
+        sent_at = []
+        for line in confirmed:
             self.events.append(Delivered(message_id(self.log, line.number), now - line.said_at))
             if line.sent_at is not None:
                 self._under_way -= 1
@@ -438,9 +407,10 @@ class Conversation:
                 parts, used = [have], len(have)
                 self._owes_have, self._begins = False, False
         unsent, most, before = self._unsent, most - RESERVE, self._under_way
+        oldest = self._ours.oldest
         while unsent and used < enough:
             line = unsent[0]
-            if line.number >= self._oldest:  # else it was confirmed since the link began
+            if line.number >= oldest:  # else it was confirmed since the link began
                 if used + len(line.frame) > most:
                     break
                 parts.append(line.frame)
@@ -455,22 +425,17 @@ class Conversation:
     def _have(self) -> bytes:
         items = []
         if self._begins:
-            items.append(Item(self.author, self.log, self._oldest, self._next - 1))
-        if self._their_log:
-            items.append(Item(self.other, self._their_log, self._held + 1, self._held))
+            ours = self._ours
+            items.append(Item(self.author, self.log, ours.oldest, ours.number))
+        if (theirs := self._theirs) is not None:
+            items.append(Item(self.other, theirs.name, theirs.held + 1, theirs.held))
         return encode_frame(entries.encode_have(items))
-
-    @property
-    def _oldest(self) -> int:
-        """The number of our oldest line that isn't confirmed."""
-        return self._lines[0].number if self._lines else self._next
 
     @property
     def has_unsent(self) -> bool:
         """Whether lines wait to go out on this link, stored or not."""
-        unstored = self._unstored
-        is_awaited = unstored and (self._last is None or unstored[0].number <= self._last)
-        return bool(self._unsent or is_awaited)
+        last = self._ours.number if self._last is None else self._last
+        return bool(self._unsent) or self._ours.waits_for(last)
 
     def skip_lines(self) -> None:
         """Let DISCONNECT go out before the lines that still wait."""

@@ -312,7 +312,7 @@ class LiveLink:
             case LinkStalled():
                 self.control.events.append(event)
             case LinkOpened():
-                pass
+                self.control.conversation.their_key = link.remote_key
             case _ if not self._is_broken:
                 self._streams.receive(event, now)
         return True

@@ -69,9 +69,11 @@ class SessionState:
 
     def __attrs_post_init__(self) -> None:
         context = self._context
-        ids = (peer_id_octets(context.identity.peer_id), peer_id_octets(self.peer_id))
+        other = peer_id_octets(self.peer_id)
         log = context.random_bytes(16)
-        self.conversation = Conversation(*ids, log, context.is_lasting, context.wall_of)
+        self.conversation = Conversation(
+            context.identity, other, log, context.is_lasting, context.wall_of
+        )
         self.link = LiveLink(
             Control(context.username, self.conversation),
             IdleTracker(context.agent.gathering.keepalive),

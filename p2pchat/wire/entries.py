@@ -42,6 +42,7 @@ _CONVERSATION = b"p2pchat 2 conversation\x00"
 _HEAD = Struct("!16s16s16s16sQ32sQQB")
 _COUNT, _LENGTH, _KNOWN = Struct("!H"), Struct("!I"), Struct("!16s16sQ")
 _ITEM = Struct("!16s16sQQ")
+UNSIGNED = _COUNT.size  # bytes of an empty signature
 
 
 def conversation_id(one: bytes, other: bytes) -> bytes:
@@ -80,6 +81,7 @@ class LogEntry(NamedTuple):
     :ivar sent_at: microseconds since 1970 by the author's clock.
     :ivar kind: what the body is; a word.
     :ivar after: the last entry of other logs that its author had, unless an earlier one says so.
+    :ivar signature: empty where that of a later one covers it.
     """
 
     conversation: bytes
@@ -93,6 +95,13 @@ class LogEntry(NamedTuple):
     kind: str
     after: tuple[Known, ...]
     body: bytes
+    signature: bytes = b""
+
+    @property
+    def unsigned_size(self) -> int:
+        """How many bytes of it stand before the signature."""
+        lists = len(self.after) * _KNOWN.size + _COUNT.size + _LENGTH.size
+        return _HEAD.size + len(self.kind) + lists + len(self.body)
 
     def encode(self) -> bytes:
         """Write the entry."""
@@ -104,7 +113,7 @@ class LogEntry(NamedTuple):
                 *[_KNOWN.pack(*one) for one in self.after],
                 _LENGTH.pack(len(self.body)),
                 self.body,
-                b"\x00\x00",
+                write_signature(self.signature),
             )
         )
 
@@ -117,7 +126,7 @@ class LogEntry(NamedTuple):
         """
         try:
             head = _HEAD.unpack_from(data)
-            conversation, author, person, log, number, previous, lamport, sent_at, length = head
+            number, lamport, sent_at, length = head[4], *head[6:]
             at = _HEAD.size + length
             kind = data[_HEAD.size : at].decode("ascii")
             (count,) = _COUNT.unpack_from(data, at)
@@ -126,18 +135,22 @@ class LogEntry(NamedTuple):
             (length,) = _LENGTH.unpack_from(data, length_at)
             at = length_at + _LENGTH.size
             end = at + length
-            (signature,) = _COUNT.unpack_from(data, end)
+            (length,) = _COUNT.unpack_from(data, end)
         except (StructError, UnicodeDecodeError):
             raise RemoteProtocolError("an entry that is cut short, or has no kind") from None
-        if len(data) < end + _COUNT.size + signature or not kind:
+        signature = data[end + _COUNT.size : end + _COUNT.size + length]
+        if len(signature) < length or not kind:
             raise RemoteProtocolError("an entry that is cut short, or has no kind")
         if number > MAX_NUMBER or lamport > MAX_NUMBER or sent_at > MAX_TIME:
             raise RemoteProtocolError("an entry with a number that nobody reaches")
         after = _known(data[after_at:length_at]) if count else ()
         body = data[at:end]
-        return cls(
-            conversation, author, person, log, number, previous, lamport, sent_at, kind, after, body
-        )
+        return cls._make((*head[:8], kind, after, body, signature))
+
+
+def write_signature(signature: bytes) -> bytes:
+    """Write the last field of an entry."""
+    return _COUNT.pack(len(signature)) + signature
 
 
 def _known(items: bytes) -> tuple[Known, ...]:

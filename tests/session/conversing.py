@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.identity.entry_signatures import sign_entry
+from p2pchat.identity.keys import peer_id_octets
 from p2pchat.session.control import Control, ControlEvent
 from p2pchat.session.conversation import (
     Confirmed,
@@ -21,11 +23,13 @@ from p2pchat.wire import entries
 from p2pchat.wire.entries import Item, LogEntry
 from p2pchat.wire.framing import FrameReader
 from p2pchat.wire.messages import ControlMessage
+from tests.identity import people
 from tests.wire.frames import changed
 
 NOW = 100.0
 WALL = 1_800_000_000.0
-ALICE, BOB = b"a" * 16, b"b" * 16  # ids
+ALICE, BOB = (peer_id_octets(one.peer_id) for one in (people.ALICE, people.BOB))
+KEYS = {ALICE: people.ALICE.public_key, BOB: people.BOB.public_key}
 
 _Event = TypeVar("_Event")
 
@@ -45,8 +49,9 @@ class Silent(Control):
     """What one side says; nobody reads there."""
 
     def __init__(self, username: str, log: bytes) -> None:
-        ids = (ALICE, BOB) if username == "alice" else (BOB, ALICE)
-        super().__init__(username, Conversation(*ids, log))
+        us, them = (people.ALICE, BOB) if username == "alice" else (people.BOB, ALICE)
+        super().__init__(username, Conversation(us, them, log))
+        self.conversation.their_key = KEYS[them]
         self.happened: list[Event] = []
         self.frames: deque[bytes] = deque()
 
@@ -61,8 +66,10 @@ class Silent(Control):
         return self.conversation.undelivered
 
     def say(self, text: str, wall: float, now: float) -> str:
-        """Say a line."""
-        return self.conversation.say(text, wall, now)
+        """Say a line, a batch of its own."""
+        name = self.conversation.say(text, wall, now)
+        self.settle(now)
+        return name
 
     def link_ended(self) -> None:
         """Lose what wasn't taken."""
@@ -165,7 +172,13 @@ def line(
         *(author.conversation.id, us, us, log or author.log, number, previous),
         *(number, int(WALL * 1e6), entries.TEXT, (), entries.write_text(text)),
     )
-    return changed(made, **members)
+    return signed(author, changed(made, **members))
+
+
+def signed(author: Silent, entry: LogEntry) -> LogEntry:
+    """Return an entry with the signature of its author."""
+    unsigned = changed(entry, signature=b"").encode()[: -entries.UNSIGNED]
+    return changed(entry, signature=sign_entry(author.conversation.identity, unsigned))
 
 
 class ConversationCase(SynchronousTestCase):

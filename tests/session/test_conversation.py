@@ -36,6 +36,7 @@ from tests.session.conversing import (
     of,
     receipt,
     sent,
+    signed,
     told,
 )
 from tests.wire.frames import changed
@@ -148,7 +149,7 @@ class DeliveryTests(ConversationCase):
         self.opened()
         for number in range(10):
             self.alice.say(str(number), WALL, NOW)
-        batches = [sent(self.alice, NOW, room) for room in (400, 0, 10_000)]
+        batches = [sent(self.alice, NOW, room) for room in (600, 0, 10_000)]
         self.assertEqual([len(batch) for batch in batches], [3, 0, 7])
         for message in (*batches[0], *batches[2]):
             hear(self.bob, message)
@@ -222,6 +223,49 @@ class DeliveryTests(ConversationCase):
         for reader, writer in ((self.alice, "b"), (self.bob, "a")):
             self.assertEqual(self.texts(reader), said[writer])
         self.assertEqual((self.alice.undelivered, self.bob.undelivered), (0, 0))
+
+
+class BatchTests(ConversationCase):
+    """Lines that are stored together have one signature."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.opened()
+        for text in ("one", "two", "three"):
+            self.alice.conversation.say(text, WALL, NOW)
+        self.batch = of(LogEntry, sent(self.alice))
+
+    def test_one_signature(self) -> None:
+        """The last one is signed; until it is there nothing is shown, stored or confirmed."""
+        self.assertEqual([bool(one.signature) for one in self.batch], [False, False, True])
+        hear(self.bob, self.batch[0])
+        hear(self.bob, self.batch[1])
+        self.assertEqual((told(self.bob), sent(self.bob)), ([], []))
+        self.assertFalse(self.bob.conversation.has_unread)
+        hear(self.bob, self.batch[2])
+        self.assertEqual(
+            [one.text for one in of(Received, told(self.bob))], ["one", "two", "three"]
+        )
+        self.assertEqual(sent(self.bob), [receipt(self.alice, 3)])
+
+    def test_half_a_batch(self) -> None:
+        """A link that ends in a batch costs nothing: it comes again, whole."""
+        hear(self.bob, self.batch[0])
+        self.cut()
+        self.open()
+        self.assertEqual(
+            [one.text for one in of(Received, told(self.bob))], ["one", "two", "three"]
+        )
+        self.assertEqual(self.alice.undelivered, 0)
+
+    def test_forged(self) -> None:
+        """A line that the author didn't write breaks the rules, and so does another's signature."""
+        hear(self.bob, self.batch[0])
+        hear(self.bob, self.batch[1])
+        forged = changed(self.batch[2], body=b"forged")
+        for entry in (forged, signed(self.bob, self.batch[2])):
+            self.assertRaises(RemoteProtocolError, hear, self.bob, entry)
+        self.assertEqual(told(self.bob), [])
 
 
 class RefusalTests(ConversationCase):
@@ -311,12 +355,13 @@ class RefusalTests(ConversationCase):
         self.alice.say("one", WALL, NOW)
         self.alice.say("two", WALL, NOW)
         one, two = of(LogEntry, sent(self.alice))
-        far = changed(one, lamport=10 * MAX_JUMP)
+        far = signed(self.alice, changed(one, lamport=10 * MAX_JUMP))
         hear(self.bob, far)
         told(self.bob)
         follows = sha256(far.encode()).digest()
         self.refuse(changed(two, previous=follows, lamport=11 * MAX_JUMP + 1))
-        hear(self.bob, changed(two, previous=follows, lamport=11 * MAX_JUMP))
+        near = changed(two, previous=follows, lamport=11 * MAX_JUMP)
+        hear(self.bob, signed(self.alice, near))
         self.bob.say("after it", WALL, NOW)
         self.assertEqual(of(LogEntry, sent(self.bob))[0].lamport, 11 * MAX_JUMP + 1)
 

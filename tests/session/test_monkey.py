@@ -74,6 +74,15 @@ class OddConversation:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
+    @property
+    def their_key(self) -> bytes:
+        """The key of the other side."""
+        return self.inner.their_key
+
+    @their_key.setter
+    def their_key(self, key: bytes) -> None:
+        self.inner.their_key = key
+
     def next_bytes(self, most: int, enough: int, now: float) -> bytes:
         """Return what goes out next."""
         odd = encode_frames(self.odd)

@@ -11,6 +11,7 @@ from hashlib import sha256
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.identity.entry_signatures import sign_entry
 from p2pchat.identity.keys import peer_id_octets
 from p2pchat.session import control
 from p2pchat.session import conversation as talk
@@ -84,7 +85,7 @@ class LinkCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = FakeWire()
         self.wire.link(LEFT, RIGHT)
-        self.conversation = Conversation(US, THEM, b"o" * 16)
+        self.conversation = Conversation(BOB, THEM, b"o" * 16)
         live = LiveLink(Control("bob", self.conversation), IdleTracker(Keepalive()))
         self.bob = LiveEnd(live)
         link = Link(BOB, ALICE.peer_id, CERTIFICATE, SECRET, False, bytes)
@@ -113,7 +114,9 @@ class LinkCase(SynchronousTestCase):
         """Make an entry of Alice's."""
         previous = sha256(before).digest() if before else entries.NOTHING
         head = (self.conversation.id, THEM, THEM, LOG, number, previous, number, int(WALL * 1e6))
-        return changed(LogEntry(*head, kind, (), b"hi"), **more)
+        made = changed(LogEntry(*head, kind, (), b"hi"), **more)
+        signature = sign_entry(ALICE, made.encode()[: -entries.UNSIGNED])
+        return changed(made, signature=signature)
 
     def received(self) -> list[talk.Received]:
         """Return what was shown."""
@@ -198,7 +201,7 @@ class NewerPeerTests(LinkCase):
     def test_entry_kinds(self) -> None:
         """A kind of entry is shown as such, confirmed, and followed by others."""
         self.greet()
-        first = self.entry(1, kind="image", person=b"p" * 16).encode()[:-2] + b"\0\4signed later"
+        first = self.entry(1, kind="image", person=b"p" * 16).encode() + b"later"
         second = self.entry(2, first, after=(Known(b"c" * 16, b"C" * 16, 8),)).encode()
         foreign = self.entry(1, author=b"c" * 16).encode()
         for one in (first, foreign, second):

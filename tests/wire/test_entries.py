@@ -73,9 +73,13 @@ class EntryTests(SynchronousTestCase):
             self.refuse(whole[:length])
 
     def test_signature(self) -> None:
-        """A signature is skipped if all of it is there, and so is what follows it."""
+        """A signature is read if all of it is there, and what follows it is skipped."""
         unsigned = GOOD.encode()[:-2]
-        self.assertEqual(LogEntry.decode(unsigned + b"\x00\x03sig"), GOOD)
+        signed = changed(GOOD, signature=b"sig")
+        self.assertEqual(LogEntry.decode(unsigned + b"\x00\x03sig"), signed)
+        self.assertEqual(
+            (signed.encode(), signed.unsigned_size), (unsigned + b"\x00\x03sig", len(unsigned))
+        )
         self.assertEqual(LogEntry.decode(unsigned + b"\x00\x00more"), GOOD)
         self.refuse(unsigned + b"\x00\x04sig")
 

@@ -1,0 +1,101 @@
+"""
+A log that somebody else writes, as far as it came to us.
+
+::
+
+    entry ─▶ the next one? follows by its hash? ─▶ waits for a signature ─▶ proved, with all before
+
+Owns what is taken of a log: an entry counts when a valid signature of its author covers it.  What
+waits for one is bounded by MAX_UNSIGNED, and forgotten when the link ends: its author sends it
+again.  Refuses an entry that doesn't follow the one before it.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import attrs
+
+from p2pchat.errors import RemoteProtocolError
+from p2pchat.identity.entry_signatures import check_entry
+from p2pchat.session.stored import LogHead, StoredEntry
+from p2pchat.wire import entries
+from p2pchat.wire.entries import LogEntry
+
+# Bytes of a batch.  With the longest frame and what is reserved for HAVE it is less than half of a
+# stream's window: so CREDIT comes before a batch gets stuck.
+MAX_UNSIGNED = 224 * 1024
+
+
+@attrs.define(eq=False)
+class LogCopy:
+    """
+    One log.
+
+    :ivar number: of the last entry that is proved.
+    :ivar last: its hash, ``None`` where we never had it.
+    :ivar held: the last one that is stored, or was read: what HAVE says.
+    """
+
+    author: bytes
+    name: bytes
+    number: int = 0
+    last: bytes | None = entries.NOTHING
+    held: int = 0
+    _unsigned: list[StoredEntry] = attrs.Factory(list)
+    _size: int = 0  # bytes of them
+    _tip: bytes | None = None  # hash of the last one of them
+
+    @property
+    def next(self) -> int:
+        """The number of the entry that comes next."""
+        return self.number + len(self._unsigned) + 1
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether an entry before the next one is here."""
+        return bool(self._unsigned or (self.number and self.last))
+
+    def head(self) -> LogHead:
+        """Return where it ends; its last hash must be here."""
+        assert self.last is not None
+        return LogHead(self.author, self.name, self.number + 1, self.number, self.last)
+
+    def skip_to(self, number: int) -> None:
+        """Go on after an entry that nobody can give us."""
+        self.drop_unsigned()
+        self.number, self.last, self.held = number, None if number else entries.NOTHING, number
+
+    def drop_unsigned(self) -> None:
+        """Forget what no signature covers."""
+        self._unsigned, self._size = [], 0
+
+    def follows(self, entry: LogEntry) -> bool:
+        """Tell whether the next entry comes after the one that is here, as far as is known."""
+        expected = self._tip if self._unsigned else self.last
+        return expected is None or entry.previous == expected
+
+    def extend(
+        self, entry: LogEntry, raw: bytes, public_key: bytes, arrived_at: float
+    ) -> list[StoredEntry]:
+        """
+        Take the next entry; returns those that are proved by it, itself the last.
+
+        :param raw: the entry as it came.
+        :param public_key: of the author.
+        :raises RemoteProtocolError: its signature isn't the author's, or too much has none.
+        """
+        text = entries.read_text(entry.body) if entry.kind == entries.TEXT else ""
+        if entry.signature:
+            check_entry(public_key, entry, raw)
+        self._tip, self._size = sha256(raw).digest(), self._size + len(raw)
+        times = (entry.lamport, entry.sent_at / 1e6)
+        kept = (*times, entry.kind, text, raw, arrived_at)
+        self._unsigned.append(StoredEntry(self.author, self.name, entry.number, *kept))
+        if entry.signature:
+            proved, self._unsigned, self._size = self._unsigned, [], 0
+            self.number, self.last = entry.number, self._tip
+            return proved
+        if self._size > MAX_UNSIGNED:
+            raise RemoteProtocolError(f"no signature in {self._size} bytes of messages")
+        return []

@@ -1,0 +1,192 @@
+"""
+A log that we write: its lines until they are confirmed, and its batches.
+
+::
+
+    write ─▶ open ── the next line ─▶ closed, unsigned ─┐
+                └─── the batch ends ─▶ closed, signed ──┴─▶ next_batch ─▶ stored ─▶ confirmed
+
+Each entry has the hash of the one before it, so the last line is *open* until it is known whether
+another one follows it in its batch: a signature of the last entry of a batch covers all of it.
+
+Owns numbers, hashes and signatures; when a batch ends is decided by who takes it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+import attrs
+
+from p2pchat.identity.entry_signatures import sign_entry
+from p2pchat.identity.keys import Identity, peer_id_octets
+from p2pchat.session.stored import LogHead, StoredEntry
+from p2pchat.wire import entries
+from p2pchat.wire.entries import Known, LogEntry
+from p2pchat.wire.framing import encode_frame
+
+MAX_BATCH = 32 * 1024  # bytes after which a batch ends; the line that goes beyond belongs to it
+
+
+@attrs.define
+class Line:
+    """
+    A line of ours that isn't confirmed.
+
+    :ivar said_at: in the machines' time.
+    :ivar frame: empty while it is open.
+    :ivar sent_at: when it went out on the link of now.
+    """
+
+    number: int
+    said_at: float
+    frame: bytes = b""
+    sent_at: float | None = None
+
+
+class _Open(NamedTuple):
+    line: Line
+    raw: bytes  # as it is without a signature
+    lamport: int
+    wall: float
+    text: str
+
+
+@attrs.define(eq=False)
+class OwnLog:
+    """
+    One log of ours.
+
+    :ivar conversation: its id.
+    :ivar name: 16 bytes.
+    :ivar lines: those that aren't confirmed, oldest first.
+    """
+
+    conversation: bytes
+    identity: Identity
+    name: bytes
+    lines: deque[Line] = attrs.Factory(deque)
+    author: bytes = attrs.field(init=False)
+    _number: int = 0  # of the last entry
+    _hash: bytes = entries.NOTHING  # of the last one that is closed
+    _open: _Open | None = None
+    _size: int = 0  # bytes since the last signature
+    _batch: list[StoredEntry] = attrs.Factory(list)
+    _unstored: deque[Line] = attrs.Factory(deque)  # the end of lines that isn't stored
+
+    def __attrs_post_init__(self) -> None:
+        self.author = peer_id_octets(self.identity.peer_id)
+
+    def restore(self, head: LogHead, undelivered: Sequence[StoredEntry], wall: float) -> None:
+        """
+        Go on from what was kept.
+
+        :param wall: seconds since 1970 when the machines' time was 0.
+        """
+        self._number, self._hash = head.number, head.hash
+        for entry in undelivered:
+            frame = encode_frame(entries.ENTRY + entry.raw)
+            self.lines.append(Line(entry.number, entry.sent_at - wall, frame))
+
+    # -- what is written
+
+    def write(
+        self, text: str, lamport: int, after: tuple[Known, ...], wall: float, now: float
+    ) -> Line:
+        """
+        Write a line after the last one.
+
+        :param after: the last entries of other logs that its author had.
+        :param wall: seconds since 1970.
+        """
+        self._close(ends_batch=False)
+        self._number += 1
+        body = entries.write_text(text)
+        entry = LogEntry(
+            self.conversation,
+            self.author,
+            self.author,
+            self.name,
+            self._number,
+            self._hash,
+            lamport,
+            int(wall * 1e6),
+            entries.TEXT,
+            after,
+            body,
+        )
+        line = Line(self._number, now)
+        shown = text if text.isascii() else body.decode("utf-8")
+        self._open = _Open(line, entry.encode(), lamport, wall, shown)
+        self.lines.append(line)
+        self._unstored.append(line)
+        return line
+
+    def _close(self, ends_batch: bool) -> None:
+        """Give the open line its last bytes."""
+        if self._open is None:
+            return
+        line, raw, lamport, wall, text = self._open
+        self._open = None
+        self._size += len(raw)
+        if ends_batch or self._size >= MAX_BATCH:
+            unsigned = raw[: -entries.UNSIGNED]
+            raw = unsigned + entries.write_signature(sign_entry(self.identity, unsigned))
+            self._size = 0
+        self._hash = sha256(raw).digest()
+        line.frame = encode_frame(entries.ENTRY + raw)
+        kept = (lamport, wall, entries.TEXT, text, raw, wall)
+        self._batch.append(StoredEntry(self.author, self.name, line.number, *kept))
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether lines are to be stored."""
+        return self._open is not None or bool(self._batch)
+
+    def next_batch(self) -> list[StoredEntry]:
+        """Return, and forget, what is to be stored together; its last line is signed."""
+        self._close(ends_batch=True)
+        batch, self._batch = self._batch, []
+        return batch
+
+    # -- what becomes of it
+
+    def stored(self, number: int) -> list[Line]:
+        """Return the lines that are stored now: those up to a number."""
+        return _popped(self._unstored, number)
+
+    def confirmed(self, number: int) -> list[Line]:
+        """Return the lines that are confirmed now: those up to a number."""
+        return _popped(self.lines, number)
+
+    def waits_for(self, number: int) -> bool:
+        """Tell whether a line up to a number isn't stored."""
+        return bool(self._unstored) and self._unstored[0].number <= number
+
+    def sendable(self) -> list[Line]:
+        """Return the lines that aren't confirmed, but are stored."""
+        return list(self.lines)[: len(self.lines) - len(self._unstored)]
+
+    @property
+    def number(self) -> int:
+        """The number of the last entry."""
+        return self._number
+
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest line that isn't confirmed, or of the next one."""
+        return self.lines[0].number if self.lines else self._number + 1
+
+    def head(self) -> LogHead:
+        """Return where it ends, when no line is open."""
+        return LogHead(self.author, self.name, self._number, self._number, self._hash)
+
+
+def _popped(lines: deque[Line], number: int) -> list[Line]:
+    found = []
+    while lines and lines[0].number <= number:
+        found.append(lines.popleft())
+    return found
