@@ -49,7 +49,8 @@ _REPLY_HEAD = 5  # bytes of a SOCKS5 reply that tell how long it is
 _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9][0-9]\s")
 _GRANTED = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9]\s")  # RFC 9110 section 9.3.6: any of them
-_WANTS_CREDENTIALS, _FORBIDS = 407, 403
+_WANTS_CREDENTIALS = {407, 401}  # the second one is no proxy's to say, and some say it
+_FORBIDS = 403
 
 ProxyFor = Callable[[str, str], "Proxy | UnusableProxy | None"]
 
@@ -241,11 +242,8 @@ class HttpHandshake:
             raise ProxyError(self._refusal(error)) from None
 
     def _refusal(self, error: ReplyError) -> str:
-        if error.error_code == _WANTS_CREDENTIALS:
-            return (
-                f"the proxy {self._proxy} wants another user name and password: write "
-                "NAME:PASSWORD@ before its host"
-            )
+        if error.error_code in _WANTS_CREDENTIALS:
+            return _stranger_in_words(self._proxy)
         answer = f"the proxy {self._proxy} answers {one_line(str(error))}"
         if error.error_code == _FORBIDS:
             return f"{answer}: it lets nobody through to {self._host}, port {self._port}"
@@ -277,13 +275,23 @@ class SocksHandshake:
                 reply, self._data = self._data[:size], self._data[size:]
                 answer += self._answer(self._connection.receive(reply))
         except ReplyError as error:
-            raise ProxyError(
-                f"the proxy {self._proxy} refuses a connection to {self._host}, port {self._port}: "
-                f"{one_line(str(error))}"
-            ) from None
+            raise ProxyError(self._refusal(reply[0], error)) from None
         except (OSError, ValueError, IndexError):
             raise ProxyError(f"the proxy {self._proxy} is no SOCKS5 proxy") from None
         return answer
+
+    def _refusal(self, version: int, error: ReplyError) -> str:
+        match self._connection.state, version:
+            case (socks5.StateClientSentAuthMethods(), socks5.SOCKS_VER) | (
+                socks5.StateClientSentAuthRequest(),
+                socks5.AuthRequest.VER,
+            ):
+                return _stranger_in_words(self._proxy)
+            case socks5.StateClientSentConnectRequest(), _:
+                there = f"{self._host}, port {self._port}"
+                refusal = f"the proxy {self._proxy} refuses a connection to {there}"
+                return f"{refusal}: {one_line(str(error))}"
+        return f"the proxy {self._proxy} is no SOCKS5 proxy"
 
     def _send(self, request: Any) -> bytes:
         try:
@@ -309,6 +317,16 @@ class SocksHandshake:
         if isinstance(self._connection.state, socks5.StateServerWaitingForAuth):
             return self._send(socks5.AuthRequest(self._proxy.username, self._proxy.password))
         return self._send(socks5.ConnectRequest(self._host, self._port))
+
+
+def _stranger_in_words(proxy: Proxy) -> str:
+    """Return that a proxy doesn't know who we are, and what to do."""
+    if proxy.username:
+        return (
+            f"the proxy {proxy} doesn't take this user name and password: write others before its "
+            "host"
+        )
+    return f"the proxy {proxy} wants a user name and password: write NAME:PASSWORD@ before its host"
 
 
 def handshake(proxy: Proxy, host: str, port: int) -> Handshake:

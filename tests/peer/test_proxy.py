@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError, ProxyError
@@ -166,6 +167,29 @@ class HandshakeTests(SynchronousTestCase):
         shaking = handshake(SOCKS, "x" * 300 + ".example", 443)
         shaking.begin()
         self.assertRaises(ProxyError, shaking.receive, b"\x05\x00")
+
+    @each(
+        (HTTP, b"HTTP/1.1 407 Who?\r\n\r\n"),
+        (HTTP, b"HTTP/1.0 401 Unauthorized\r\n\r\n"),
+        (SOCKS, b"\x05\xff"),
+        (SOCKS, b"\x05\x02\x01\x01"),
+    )
+    def test_stranger(self, proxy: Proxy, answer: bytes) -> None:
+        """A proxy that doesn't know us wants credentials, or doesn't take ours."""
+        for username, expected in (("", "wants a user name"), ("me", "doesn't take this")):
+            shaking = handshake(attrs.evolve(proxy, username=username), "registry.example", 443)
+            shaking.begin()
+            error = self.assertRaises(ProxyError, shaking.receive, answer)
+            if username or len(answer) != 4:  # without credentials no method asks for them
+                self.assertIn(expected, str(error))
+
+    @each(b"HTTP/1.1 400 Bad Request", b"SSH-2.0-x")
+    def test_another_server(self, answer: bytes) -> None:
+        """What speaks another protocol is no proxy."""
+        shaking = handshake(SOCKS, "registry.example", 443)
+        shaking.begin()
+        error = self.assertRaises(ProxyError, shaking.receive, answer)
+        self.assertIn("is no SOCKS5 proxy", str(error))
 
     def test_noise(self) -> None:
         """Whatever a proxy says, the handshake waits, ends or fails as one of a proxy."""
