@@ -10,7 +10,7 @@ ones included, into :class:`p2pchat.errors.RegistryError` with a sentence for th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -184,21 +184,24 @@ class RegistryClient:
         self,
         received: Callable[[Event], None],
         ended: Callable[[str], None],
-        keepalive: int = 0,
+        wanted: Mapping[str, int] | None = None,
     ) -> Deferred[EventStream]:
         """
         Open our event stream; a Deferred of the :class:`EventStream` fires when its head is there.
 
-        :param keepalive: seconds after which something is to come at the latest; 0: as is usual.
+        :param wanted: how it is to be written, where that isn't the usual way (docs/protocol.rst).
         """
-        return self._attempt(self._open_stream, received, ended, keepalive)
+        return self._attempt(self._open_stream, received, ended, wanted or {})
 
     @inlineCallbacks
     def _open_stream(
-        self, received: Callable[[Event], None], ended: Callable[[str], None], keepalive: int
+        self,
+        received: Callable[[Event], None],
+        ended: Callable[[str], None],
+        wanted: Mapping[str, int],
     ) -> Any:
         token = self.sign(Subscription())
-        query = f"?keepalive={keepalive}" if keepalive else ""
+        query = f"?{urlencode(wanted)}" if wanted else ""
         opened = yield self._http.open(
             f"/events/{self.peer_id}{query}",
             {"Authorization": f"JWS {token}"},

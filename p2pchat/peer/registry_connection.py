@@ -274,18 +274,24 @@ class RegistryConnection:
         self._stream = stream
         if self.stage is ConnectionStage.CONNECTING:
             ready_wait = self._client.trips.limit(self._ready_wait)
-            self._timer = self._clock.callLater(ready_wait, ended, _HELD_BACK)
+            self._timer = self._clock.callLater(ready_wait, self._give_up_waiting)
             self._ready_wait = LATEST_READY
+
+    def _give_up_waiting(self) -> None:
+        """Count as not registered: the stream is open, and nothing of it is heard."""
+        self._health.held_back()
+        self._take(Input.FAILED, _HELD_BACK)
 
     @inlineCallbacks
     def _subscribe(self, received: Callable[[Event], None], ended: Callable[[str], None]) -> Any:
         """Open the event stream of whoever has just registered."""
         try:
             self._health.asked(self._clock.seconds(), self._round_trip)
-            return (yield self._client.subscribe(received, ended, self._health.keepalive))
+            return (yield self._client.subscribe(received, ended, self._health.wanted))
         except RegistryError as error:
             if error.reason != NO_ANSWER:
                 raise
+        self._health.held_back()
         raise RegistryUnreachable(_HELD_BACK, reason=NO_ANSWER)
 
     def _settle(self) -> None:

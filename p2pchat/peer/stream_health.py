@@ -6,7 +6,8 @@ Pure.  Between a peer and its registry there may be an antivirus, a proxy or a f
 holds back
     what the registry sends, for a time or until there is enough of it.  ``ready`` and each comment
     say how long the stream has been live (docs/protocol.rst), so lateness shows without any clock
-    but our own: it is measured from the request for the stream, less one round trip.
+    but our own: it is measured from the request for the stream, less one round trip.  Where nothing
+    comes at all, padding is asked for: most proxies that buffer pass on what fills their buffer.
 
 ends streams
     after a time without anything (``proxy_read_timeout``), or after a time altogether.  Of streams
@@ -30,6 +31,7 @@ AGES = (2.5, 200.0)  # seconds; limits of proxies are between, and what else may
 SHORT_KEEPALIVE = 5  # seconds, which a registry grants
 SHORTEST_KEEPALIVE = 2  # where streams end at an age of less than YOUNG
 YOUNG = 6.0  # seconds; a stream and a registration more often than that would be no help
+PADDING = 8192  # bytes behind each event; twice what nginx collects
 RENEWED_AT = 0.8  # of the age at which streams end
 
 
@@ -40,11 +42,13 @@ class StreamHealth:
 
     :ivar warn: takes a sentence for the person.
     :ivar keepalive: seconds to ask for, or 0 for the registry's own.
+    :ivar padding: bytes to ask for behind each event.
     :ivar renew_after: seconds after which to open a stream anew, or None.
     """
 
     warn: Callable[[str], None]
     keepalive: int = 0
+    padding: int = 0
     renew_after: float | None = None
     _asked_at: float = 0.0
     _round_trip: float = 0.0
@@ -53,6 +57,13 @@ class StreamHealth:
     _last_age: float = 0.0  # at which the last stream ended, or 0
     _late: deque[float] = attrs.Factory(lambda: deque(maxlen=WATCHED))
     _is_late_said: bool = False
+    _is_padding_said: bool = False
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        """What to ask the registry for, by the names that it knows."""
+        found = {"keepalive": self.keepalive, "padding": self.padding}
+        return {name: number for name, number in found.items() if number}
 
     def asked(self, now: float, round_trip: float) -> None:
         """A stream is asked for; the registry's last answer took so long."""
@@ -63,6 +74,21 @@ class StreamHealth:
         self._ready_at = now
         self._first_late = max(0.0, now - self._asked_at - self._round_trip)
         self._note(self._first_late)
+        if not self.padding:
+            return
+        if self._first_late >= LATE:
+            self.padding = 0  # it came late even so
+        elif not self._is_padding_said:
+            self._is_padding_said = True
+            self.warn(
+                "something on the way passes on what the registry sends only when there is much of "
+                "it, as a proxy that buffers does: this program asks for more, which helps; better "
+                "is to turn that off there (nginx: proxy_buffering off)"
+            )
+
+    def held_back(self) -> None:
+        """Nothing of the stream came in time."""
+        self.padding = PADDING
 
     def alive(self, seconds: float, now: float) -> None:
         """A comment is there, which the registry wrote so many seconds after the first event."""

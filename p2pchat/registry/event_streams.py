@@ -12,6 +12,9 @@ section 9.2).
     event: bye           the registry stops; the stream ends
     : keepalive 15.0     a comment, every 15 seconds, or sooner if asked: seconds since ready
 
+Whoever is behind a proxy that passes nothing on until there is enough of it asks for padding: each
+event and comment is then followed by a comment of so many bytes.
+
 By its number a peer sees whether something on the way holds back what is sent.  Every event but
 ``document`` has ``{}`` for its data, since an event without data is no event.
 
@@ -66,12 +69,14 @@ class EventStreamResponse:
         the request.  Cancel it when the connection is lost.
     :ivar began_at: when it began.
     :ivar interval: seconds between comments.
+    :ivar padding: bytes of a comment behind each event and comment.
     :ivar next_keepalive: when the next comment is due.
     """
 
     _request: Request
     began_at: float
     interval: float = KEEPALIVE
+    padding: int = 0
     next_keepalive: float = attrs.field(init=False)
     ended: Deferred[None] = attrs.field(init=False, factory=Deferred)
     _open: bool = attrs.field(init=False, default=True)
@@ -90,7 +95,13 @@ class EventStreamResponse:
         self._request.setHeader(b"cache-control", b"no-store")
         self._request.setHeader(b"x-accel-buffering", b"no")  # nginx would hold events back
         self._request.registerProducer(self, True)
-        self._request.write(_event("ready"))
+        self._write(_event("ready"))
+
+    def _write(self, data: bytes) -> None:
+        self._request.write(data + self._padding())
+
+    def _padding(self) -> bytes:
+        return b":%b\n\n" % (b" " * (self.padding - 3)) if self.padding else b""
 
     def deliver(self, token: str) -> Delivery:
         """Write or queue a document, if there is room for it."""
@@ -98,7 +109,7 @@ class EventStreamResponse:
             return Delivery.OFFLINE
         data = _event("document", token, self._number + 1)
         if not self._paused:
-            self._request.write(data)
+            self._write(data)
         elif not self._queue(data):
             return Delivery.FULL
         self._number += 1
@@ -115,7 +126,7 @@ class EventStreamResponse:
         """Write a comment, or cut a connection off that takes nothing for too long."""
         self.next_keepalive = now + self.interval
         if not self._paused:
-            self._request.write(f": keepalive {now - self.began_at:.1f}\n\n".encode())
+            self._write(f": keepalive {now - self.began_at:.1f}\n\n".encode())
             return
         self._stalled += 1
         if self._stalled >= MAX_STALLED:
@@ -124,7 +135,7 @@ class EventStreamResponse:
     def end(self, name: str) -> None:
         """Say why, and end the stream."""
         if self._open:
-            self._request.write(_event(name))
+            self._write(_event(name))
             self._close()
             self.ended.callback(None)
 
@@ -156,7 +167,7 @@ class EventStreamResponse:
         while self._queued and not self._paused:  # writing may pause us again
             data = self._queued.popleft()
             self._queued_bytes -= len(data)
-            self._request.write(data)
+            self._write(data)
 
     def stopProducing(self) -> None:
         """Nothing to do: the end of the request is what counts."""
@@ -208,7 +219,9 @@ class EventStreams:
         request: Request,
         source: str,
         now: float,
+        *,
         keepalive: float = KEEPALIVE,
+        padding: int = 0,
     ) -> Deferred[None]:
         """
         Begin a peer's stream, ending its former one.
@@ -216,13 +229,14 @@ class EventStreams:
         :param source: where it goes, to count what goes there.
         :param keepalive: seconds after which it wants a comment; it gets the nearest of KEEPALIVES
             that is no longer, or the shortest.
+        :param padding: bytes that it wants behind whatever is written.
 
         The result fires when the request is to be finished; it must be cancelled when the
         connection is lost.
         """
         former = self._live.pop(peer_id, None)
         interval = next((one for one in KEEPALIVES if one <= keepalive), KEEPALIVES[-1])
-        stream = EventStreamResponse(request, now, interval)
+        stream = EventStreamResponse(request, now, interval, padding)
         self._sources[source] += 1
         self._live[peer_id] = stream  # so that the former one's end isn't the peer's
         if former is not None:

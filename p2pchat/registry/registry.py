@@ -278,11 +278,13 @@ class Registry:
         request: Request,
         *,
         keepalive: float = KEEPALIVE,
+        padding: int = 0,
     ) -> _Steps[None]:
         """
         Open the author's event stream as the response to this request, which came from ip.
 
         :param keepalive: seconds after which its author wants something to come at the latest.
+        :param padding: bytes that its author wants behind whatever is written.
         """
         self._refuse_late()
         source = source_of(ip)
@@ -292,7 +294,9 @@ class Registry:
         if not (yield self.store.subscribe(peer_id, document)):
             raise refused(404, "not-registered", "register first, then subscribe")
         self.admission.count_key(peer_id)
-        yield self.streams.open(peer_id, request, source, self.now(), keepalive)
+        yield self.streams.open(
+            peer_id, request, source, self.now(), keepalive=keepalive, padding=padding
+        )
 
     @inlineCallbacks
     def deliver(self, token: str, peer_id: str) -> _Steps[None]:

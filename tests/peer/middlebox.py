@@ -18,6 +18,7 @@ class Habits:
     What is done to an event stream; other answers pass.
 
     :ivar holds: "": nothing; "body": what follows its head, "whole": its head, too, for ever.
+    :ivar collects: bytes of the body that it passes on at once, and never fewer.
     :ivar late: seconds by which its body is late.
     :ivar lumps: seconds between the lumps that it comes in.
     :ivar idle: seconds without a byte after which it is closed.
@@ -25,6 +26,7 @@ class Habits:
     """
 
     holds: str = ""
+    collects: int = 0
     late: float = 0.0
     lumps: float = 0.0
     idle: float = 0.0
@@ -101,6 +103,11 @@ class Downstream(Protocol):
             return
         if habits.lumps:
             self._lump += body
+        elif habits.collects:
+            self._lump += body
+            full = len(self._lump) - len(self._lump) % habits.collects
+            self._say(bytes(self._lump[:full]))
+            del self._lump[:full]
         elif habits.late:
             self._clock.callLater(habits.late, self._say, body)
         else:

@@ -179,10 +179,10 @@ class SegmentTests(RegistryCase):
         """So does what a peer sends without a person: registration, subscription, refusal."""
         named = Registration("Alice Liddell", "endpoint-independent", keys=(KEY,))
         refusal = Refusal("f" * 32, "clock", "yours is 86400 seconds ahead of theirs, 300 allowed")
-        client = self.client
+        client, wanted = self.client, {"keepalive": 5, "padding": 8192}
         requests: tuple[Callable[[], Deferred[Any]], ...] = (
             lambda: client.register(named),
-            lambda: client.subscribe(lambda _event: None, lambda _why: None, 5),
+            lambda: client.subscribe(lambda _event: None, lambda _why: None, wanted),
             lambda: client.deliver(BOB.peer_id, refusal, KEY),
             client.remove,
         )

@@ -77,6 +77,17 @@ class HeldBackTests(MiddleboxCase):
         self.world.wait(lambda: self.told.registered, 60, "the registration")
         self.assertTrue(self.sends())
 
+    @each(1024, 4096)
+    def test_collected(self, octets: int) -> None:
+        """One that passes on full buffers alone is given enough to fill them; it is said once."""
+        self.begin(Habits(collects=octets), READY_TIMEOUT + 2)
+        self.assertEqual((len(self.told.lost), len(self.told.registered)), (1, 1))
+        self.assertIn("padding=8192", self.box.asked[-1])
+        self.run_for(100)
+        self.assertTrue(self.sends())
+        self.assertEqual((len(self.told.lost), len(self.warned)), (1, 1))
+        self.assertIn("passes on what the registry sends only when there is much", self.warned[0])
+
     @each(Habits(late=4.0), Habits(late=8.0), Habits(late=15.0), Habits(lumps=10.0))
     def test_late(self, habits: Habits) -> None:
         """What comes late is better than none: it is said once how late."""

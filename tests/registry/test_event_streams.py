@@ -99,6 +99,23 @@ class StreamTests(StreamCase):
         stream = self.web.subscribe(ALICE, token, query=f"?keepalive={asked}")
         self.assertEqual(stream.response().status, 400)
 
+    def test_padding(self) -> None:
+        """Whoever asks for it has a comment of so many bytes behind whatever is written."""
+        token = self.web.signed(BOB, Subscription())
+        stream = self.web.subscribe(BOB, token, query="?padding=4096")
+        self.deliver()
+        self.web.pass_time(16)
+        written = stream.wire.value()
+        comments = re.findall(rb"\n\n(: *\n\n)", written)
+        self.assertEqual([len(one) for one in comments], [4096] * 3)
+
+    @each("0", "8193", "x", "")
+    def test_padding_that_is_none(self, asked: str) -> None:
+        """Anything else is refused."""
+        token = self.web.signed(ALICE, Subscription())
+        stream = self.web.subscribe(ALICE, token, query=f"?padding={asked}")
+        self.assertEqual(stream.response().status, 400)
+
     def test_keepalive_of_a_new_stream(self) -> None:
         """A stream that takes another's place has a rhythm of its own, and the only one."""
         for query in ("?keepalive=5", "", "?keepalive=5", "?keepalive=5", ""):

@@ -67,6 +67,7 @@ SCHEME = "JWS"
 LEASE_SCHEME = "Lease"
 DEFAULT_PAGE = 100  # records
 MAX_KEEPALIVE = 3600  # seconds that may be asked for
+MAX_PADDING = 8192  # bytes; twice what most proxies collect
 LIST = "list"  # a feature: anybody may list the peers, and look them up by name
 WATCHING = Limits(32, 32)  # the metrics' own connections: a full registry can be watched
 
@@ -195,8 +196,11 @@ class RegistryResource(_Resource):
             raise MethodNotAllowed(["GET"])
         token, origin, ip = _authorization(request), request.origin, request.ip
         keepalive = _number(request, "keepalive", MAX_KEEPALIVE, KEEPALIVE)
+        padding = _number(request, "padding", MAX_PADDING, 0)
         peer_id = check_peer_id(peer_id)
-        return self.registry.subscribe(token, origin, peer_id, ip, request, keepalive=keepalive)
+        return self.registry.subscribe(
+            token, origin, peer_id, ip, request, keepalive=keepalive, padding=padding
+        )
 
     @app.route("/deliver/<peer_id>", methods=["POST"])
     def deliver(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
