@@ -100,7 +100,8 @@ class PathFound(PeerEvent, event="path"):
     """
     A check was answered: this path carries the conversation from now on.
 
-    ``fragmented`` tells whether its packets pass in fragments only.
+    ``packets`` says what becomes of those that a link needs: ``fragmented``, where they pass in
+    fragments only; ``too-small``, where no direct path carries them, and a relay does; else "".
     """
 
     local: str  # candidate type of our end: host, srflx, prflx, relay
@@ -108,7 +109,7 @@ class PathFound(PeerEvent, event="path"):
     address: str
     milliseconds: float
     rtt_ms: float
-    fragmented: bool = False
+    packets: str = ""
 
 
 @attrs.frozen
@@ -118,9 +119,8 @@ class Connected(PeerEvent, event="connected"):
 
     ``contact`` tells whether the person knows this id.  ``mistaken_for`` is the id of a contact
     whose name this one has, or one that looks like it, without being that contact; else "".
-    ``key_exchange`` is TLS's of the link, ``X25519MLKEM768`` or ``X25519``.  ``packets`` says what
-    becomes of those that a link needs: ``fragmented``, where they pass in fragments only;
-    ``too-small``, where no direct path carries them, and a relay does; else "".
+    ``key_exchange`` is TLS's of the link, ``X25519MLKEM768`` or ``X25519``.  ``packets`` is as in
+    :class:`PathFound`, which may know more a moment later.
     """
 
     milliseconds: float

@@ -90,7 +90,7 @@ class ConnectionLog:
         )
 
     def _packets(self) -> str:
-        """Return what is wrong with packets of the link's size, as ``Connected`` has it."""
+        """Return what becomes of packets of the link's size, as ``PathFound`` has it."""
         path = self._paths[-1] if self._paths else None
         if path is not None and path.is_relayed:
             return "too-small" if self._is_too_small else ""
@@ -134,12 +134,12 @@ class ConnectionLog:
     def path_found(self, path: Path, now: float) -> None:
         """Tell, and keep, which path is in use from now on."""
         local, remote, address = path.local.value, path.remote.value, format_address(path.address)
-        rtt, fragmented = in_ms(path.rtt), path.is_fragmented
+        rtt, took = in_ms(path.rtt), in_ms(now - self.began)
         self._is_too_small = self._is_too_small and path.is_relayed
-        self.happened(
-            events.PathFound, local, remote, address, in_ms(now - self.began), rtt, fragmented
+        self._paths.append(
+            PathReport(self._since(now), local, remote, address, rtt, path.is_fragmented)
         )
-        self._paths.append(PathReport(self._since(now), local, remote, address, rtt, fragmented))
+        self.happened(events.PathFound, local, remote, address, took, rtt, self._packets())
 
     def pair_unfit(self, route: Route, fitness: Fitness, now: float) -> None:
         """Keep that a pair of an attempt was found not to carry the link."""

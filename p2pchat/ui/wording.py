@@ -198,11 +198,14 @@ class Wording:
         relayed, before = _is_relayed(event), self._paths.get(event.peer_id)
         self._paths[event.peer_id] = event
         is_known = event.peer_id in self._open and before is not None  # else Connected says it
-        if is_known and _is_relayed(before) is not relayed:
+        if not is_known or before is None:
+            return
+        name, packets = self.label(event.peer_id), _PACKETS.get(event.packets, "")
+        if _is_relayed(before) is not relayed:
             way = "goes through a relay" if relayed else "is direct"
-            yield _note(f"The connection to {self.label(event.peer_id)} {way} now.")
-        if is_known and event.fragmented and not (before and before.fragmented):
-            yield _note(f"Packets to {self.label(event.peer_id)} pass in fragments only now.")
+            yield _note(f"The connection to {name} {way} now{packets}.")
+        elif packets and before.packets != event.packets:
+            yield _note(f"The connection to {name} goes on{packets}.")
 
     def _say_path_lost(self, event: events.PathLost) -> Entries:
         self._open.discard(event.peer_id)

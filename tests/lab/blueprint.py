@@ -14,6 +14,8 @@ import subprocess
 
 import attrs
 
+from tests.lab.impairment import ETHERNET_MTU
+
 COMMAND_LIMIT = 30.0  # seconds; any one step of building or taking down
 
 #: A cable's namespace only passes frames on, and says nothing of its own.
@@ -81,6 +83,7 @@ class Blueprint:
     prefix: str = attrs.Factory(lambda: f"p2pchat-{os.getpid()}-{secrets.token_hex(3)}")
     cabled: frozenset[str] = frozenset()  # ends that get a cable of their own, as "LABEL:DEVICE"
     cables: dict[str, Room] = attrs.Factory(dict)  # by these ends
+    mtu: int = ETHERNET_MTU  # of every interface
     _rooms: dict[str, Room] = attrs.Factory(dict)
     _links: list[str] = attrs.Factory(list)
 
@@ -106,8 +109,8 @@ class Blueprint:
             f"link add {one_device} netns {one.name} type veth "
             f"peer name {other_device} netns {other.name}"
         )
-        one.commands.append(f"link set {one_device} up")
-        other.commands.append(f"link set {other_device} up")
+        one.commands.append(f"link set {one_device} mtu {self.mtu} up")
+        other.commands.append(f"link set {other_device} mtu {self.mtu} up")
 
     def _insert_cable(self, near: Interface, far: Interface) -> None:
         """Wire two interfaces to the ends of a cable; see `cable`."""

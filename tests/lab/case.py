@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from twisted.trial import unittest
 
 from tests.lab.conversation import DIRECT, await_path, connect, exchange
+from tests.lab.impairment import ETHERNET_MTU
 from tests.lab.machines import Host
 from tests.lab.peers import JsonPeer, Registry
 from tests.lab.relay import PROGRAM, Relay
@@ -37,11 +38,12 @@ class LabTestCase(unittest.TestCase):
         *,
         homes: tuple[str, ...] = (),
         cables: tuple[str, ...] = (),
+        mtu: int = ETHERNET_MTU,
     ) -> Lab:
         """Build a lab that is closed when the test ends."""
         lab = Lab()
         self.addCleanup(lab.close)
-        return lab.build(left, right, hosts, spare, homes=homes, cables=cables)
+        return lab.build(left, right, hosts, spare, homes=homes, cables=cables, mtu=mtu)
 
     def require(self, tool: str) -> None:
         """Skip unless `tool` is installed."""

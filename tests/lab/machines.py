@@ -23,6 +23,7 @@ from tests.lab.rulesets import (
     pool_ruleset,
     proxies_ruleset,
     quic_ruleset,
+    size_ruleset,
     trouble_ruleset,
     watch_ruleset,
     weather_ruleset,
@@ -75,6 +76,14 @@ class NatBox:
     def drop_long(self, most: int | None) -> None:
         """Drop UDP's packets of more bytes than this, both ways, or let them pass again."""
         self._apply(long_ruleset(most))
+
+    def count_large(self, least: int) -> None:
+        """Count, from now on, UDP's packets through the box that have so many bytes."""
+        self._apply(size_ruleset(least))
+
+    def large_ones(self) -> int:
+        """Return how many there were."""
+        return self._count("sizes", "large")
 
     def let_out_only_proxies(self) -> None:
         """Forward nothing from inside, in silence; programs on the box still go out."""

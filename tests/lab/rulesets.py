@@ -234,6 +234,19 @@ table ip watch {
 }
 """
 
+#: Counts UDP's packets through a box that have so many bytes.
+SIZE = """
+table ip sizes
+delete table ip sizes
+table ip sizes {
+    counter large { }
+    chain through_the_box {
+        type filter hook forward priority filter - 2; policy accept;
+        meta l4proto udp ip length >= LEAST counter name large
+    }
+}
+"""
+
 
 def box_ruleset(kind: str, inside: str, outside: str) -> str:
     """
@@ -295,6 +308,11 @@ def long_ruleset(most: int | None) -> str:
     """
     rule = "" if most is None else f"meta l4proto udp ip length > {most} drop"
     return forwarding_ruleset("long", rule)
+
+
+def size_ruleset(least: int) -> str:
+    """Return the rules that count UDP's packets of so many bytes, from now on."""
+    return SIZE.replace("LEAST", str(least))
 
 
 def portal_ruleset(port: int | None, udp: bool = False) -> str:

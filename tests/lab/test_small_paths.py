@@ -8,9 +8,9 @@ from tests.lab.case import LabTestCase
 from tests.lab.conversation import DIRECT, RELAYED, connect, exchange, hear, path_kind, say
 from tests.lab.impairment import Impairment
 from tests.lab.machines import NatBox
-from tests.lab.topology import Lab
+from tests.lab.topology import LEFT_CABLE, RIGHT_CABLE, Lab
 
-CABLE = "left-host0:eth0"
+CABLES = (LEFT_CABLE, RIGHT_CABLE)  # with them no interface sends several datagrams in one packet
 BACK_LIMIT = 20.0  # seconds; another path takes over within 3, and a busy machine isn't a fault
 LONG = "x" * 4000  # a line of several packets
 
@@ -20,7 +20,7 @@ class SmallPathTests(LabTestCase):
 
     def meet(self) -> tuple[Lab, NatBox]:
         """Build it all, and start both peers."""
-        lab = self.build_lab("port-restricted", "port-restricted", cables=(CABLE,))
+        lab = self.build_lab("port-restricted", "port-restricted", cables=CABLES)
         registry = self.start_registry(lab, self.start_relay(lab))
         self.alice = self.start_peer(lab.left, "alice", registry.url)
         self.bob = self.start_peer(lab.right, "bob", registry.url)
@@ -40,25 +40,39 @@ class SmallPathTests(LabTestCase):
         exchange(self.alice, self.bob, LONG, count=1)
         self.assertEqual((path_kind(self.alice), path_kind(self.bob)), (kind, kind))
 
+    def assert_judged(self, packets: str, reason: str, packet: int) -> None:
+        """Compare what both say of packets of the link's size, and of the largest that pass."""
+        for peer, other in ((self.alice, self.bob), (self.bob, self.alice)):
+            began = time.monotonic()
+            while True:
+                peer.send(f"/why {other.username}")
+                verdict = peer.wait_for("why", 10.0)["facts"]["verdict"]
+                found = peer.named("path")[-1]["packets"], verdict["reason"], verdict["packet"]
+                if found == (packets, reason, packet) or time.monotonic() - began > BACK_LIMIT:
+                    break
+            self.assertEqual(found, (packets, reason, packet))
+
     def test_small_packets(self) -> None:
         """Packets of 1,227 bytes, of which nobody tells the sender: in fragments, and direct."""
         lab, _ = self.meet()
-        lab.cables[CABLE].change(Impairment(mtu=1227, icmp=False))
+        lab.cables[LEFT_CABLE].change(Impairment(mtu=1227, icmp=False))
         self.call(DIRECT)
-        self.assertGreater(lab.cables[CABLE].fragments(), 0)
+        self.assertGreater(lab.cables[LEFT_CABLE].fragments(), 0)
+        self.assert_judged("fragmented", "direct-in-fragments", 1224)
 
     def test_least_of_ipv6(self) -> None:
         """Packets of 1,280 bytes: direct, and whole."""
         lab, _ = self.meet()
-        lab.cables[CABLE].change(Impairment(mtu=1280, icmp=False))
+        lab.cables[LEFT_CABLE].change(Impairment(mtu=1280, icmp=False))
         self.call(DIRECT)
-        self.assertEqual(lab.cables[CABLE].fragments(), 0)
+        self.assertEqual(lab.cables[LEFT_CABLE].fragments(), 0)
 
     def test_no_fragments(self) -> None:
         """Packets of 1,227 bytes over UDP, and no fragments: the relay over TCP."""
         _, box = self.meet()
         box.drop_long(1227)
         self.call(RELAYED)
+        self.assert_judged("too-small", "path-too-small", 1224)
 
     def test_quic_firewall(self) -> None:
         """A firewall that knows QUIC: the relay."""

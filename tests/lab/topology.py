@@ -36,6 +36,7 @@ import attrs
 
 from tests.lab.blueprint import Blueprint, Room
 from tests.lab.cable import Cable
+from tests.lab.impairment import ETHERNET_MTU, Impairment
 from tests.lab.machines import Attachment, Host, NatBox
 from tests.lab.rulesets import NAT_KINDS, box_ruleset
 
@@ -140,16 +141,18 @@ class Lab:
         *,
         homes: Sequence[str] = (),
         cables: Iterable[str] = (),
+        mtu: int = ETHERNET_MTU,
     ) -> Lab:
         """
         Build it with NATs of these kinds and `hosts` hosts behind each; returns the lab.
 
         `spare` is the kind of the spare way out that either side gets. With `homes`, the left NAT
         is a carrier's, and behind it each home has a NAT of its own, of that kind, and a host.
-        Each of `cables` can be impaired (see `cable`).
+        Each of `cables` can be impaired (see `cable`). All interfaces have this MTU, and cables are
+        as wide.
         """
         atexit.register(self.close)
-        self.blueprint.cabled = frozenset(cables)
+        self.blueprint.cabled, self.blueprint.mtu = frozenset(cables), mtu
         try:
             self._draw(left, right, hosts, spare, homes)
             self.blueprint.build()
@@ -179,6 +182,8 @@ class Lab:
             self.cables[name] = Cable.lay(room.name)
         for cable in self.cables.values():
             cable.await_ready()
+            if self.blueprint.mtu != ETHERNET_MTU:
+                cable.change(Impairment(mtu=self.blueprint.mtu))
 
     def _hosts(self) -> list[Host]:
         sites = [getattr(self, side, None) for side in ("left_site", "right_site")]

@@ -120,7 +120,7 @@ class CallTests(SmallPathCase):
         self.assertIn("need fragments", self.why(self.alice))
         self.assertIn("fragmented", self.packets())
         for one in (self.alice, self.bob):
-            self.assertTrue(one.events(events.PathFound)[-1].fragmented)
+            self.assertEqual(one.events(events.PathFound)[-1].packets, "fragmented")
             self.assertIn("the path is direct, and packets of 1,228 bytes", self.why(one))
             self.assertIn("largest that pass whole have 1,200 bytes", self.why(one))
 

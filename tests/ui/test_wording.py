@@ -106,7 +106,7 @@ class WordingTests(SynchronousTestCase):
         """The connection says what becomes of packets of the link's size, and when that changes."""
         path = events.PathFound(BOB, "bob", "host", "srflx", "203.0.113.7:4242", 43.2, 11.6)
         connected = events.Connected(BOB, "bob", 97.0, False, packets="fragmented")
-        in_fragments = attrs.evolve(path, fragmented=True)
+        in_fragments = attrs.evolve(path, packets="fragmented")
         self.wording.say(in_fragments)
         said = self._said(connected)
         self.assertEqual(
@@ -114,9 +114,11 @@ class WordingTests(SynchronousTestCase):
         )
         self.assertEqual(self._said(path), "")
         said = self._said(in_fragments)
-        self.assertEqual(said, "Packets to bob pass in fragments only now.")
+        self.assertEqual(said, "The connection to bob goes on, with packets in fragments.")
         self.assertEqual(self._said(in_fragments), "")
-        self.wording.say(attrs.evolve(path, remote="relay"))
+        said = self._said(attrs.evolve(path, remote="relay", packets="too-small"))
+        because = "a relay now, because the direct path carries small packets only."
+        self.assertEqual(said, f"The connection to bob goes through {because}")
         said = self._said(attrs.evolve(connected, resumed=True, packets="too-small"))
         self.assertIn("a relay, because the direct path carries small packets only.", said)
 
