@@ -189,12 +189,14 @@ class Disconnected(PeerEvent, event="disconnected"):
 
     ``ours`` tells whether this side ended it, which no word of the other side can say.  ``reason``
     is ``closed`` where it did, ``left`` (they said so), ``lost`` (patience ended) or a word of the
-    chat protocol or of a refusal.
+    chat protocol or of a refusal.  ``waits`` is set where lines for the peer, those that are
+    undelivered and what is said from now on, wait until it is there again.
     """
 
     reason: str
     undelivered: int  # messages of ours that the other side never confirmed
     ours: bool = False
+    waits: bool = attrs.field(default=False, metadata=SPARSE)
 
 
 @attrs.frozen
@@ -205,7 +207,7 @@ class CallFailed(PeerEvent, event="failed"):
     ``reason`` is a word: ``unknown-peer``, ``peer-offline``, ``declined``, ``cancelled``, ``busy``,
     ``no-answer``, ``no-path``, ``registry``, ``not-proved``, ``no-handshake``, ``no-sealing-key``,
     ``unsupported-version``, ``clock``, or another one of a refusal.  ``ours`` tells whether this
-    side ended the call.
+    side ended the call.  ``waits`` is as in :class:`Disconnected`.
     """
 
     reason: str
@@ -213,6 +215,7 @@ class CallFailed(PeerEvent, event="failed"):
     ours: bool = False
     undelivered: int = 0  # messages of ours that wait for the next conversation with this peer
     summary: str = ""  # how the explanation begins: why it failed, and what to do
+    waits: bool = attrs.field(default=False, metadata=SPARSE)
 
 
 @attrs.frozen

@@ -14,6 +14,7 @@ Node
     ``contacts``               the contacts themselves
     ``lookup``                 from a name, an id or its beginning to one peer
     ``pasted``                 the id that stands in a pasted text
+    ``outbox``                 lines that wait for contacts, and the calls for them
     ``failed_calls``           whether the peer of a failed call is gone
     ``profile``                keys and contacts, kept between two runs
     ``state_directory``        the directory that holds them, and its lock

@@ -35,6 +35,7 @@ from p2pchat.peer.ephemeral_store import EphemeralStore
 from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.failed_calls import FailedCalls
 from p2pchat.peer.journal import Journal
+from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.sealing_keys import SealingKeys
@@ -118,10 +119,14 @@ class Node:
         self._journal = Journal(
             self._store, self._endpoint, self._adapter.driver, runtime.clock, self._announce
         )
+        self._outbox = Outbox(
+            profile.contacts, self._endpoint, self._signaling, runtime.clock, self._call_quietly
+        )
         self._keys = SealingKeys(profile.sealing_key, profile.contacts)
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
         self._heartbeat = LoopingCall(self._beat)
         self._watch = LoopingCall(self._watch_interfaces)
+        self._delivery = LoopingCall(self._outbox.look)
         self._tidy = LoopingCall(lambda: self._endpoint.tidy(runtime.clock.seconds()))
         self._nat = self.nat()
         self._stopping = False
@@ -181,6 +186,8 @@ class Node:
         self._begin(self._heartbeat, self.settings.heartbeat)
         self._begin(self._watch, WATCH_INTERVAL)
         self._begin(self._tidy, TIDY_INTERVAL)
+        if self._store.is_lasting:
+            self._begin(self._delivery, TICK)
         self._signaling.start(
             SignalingContext(
                 Acceptance(frozenset({self.peer_id}), self._runtime.clock.seconds),
@@ -219,7 +226,7 @@ class Node:
     @inlineCallbacks
     def _stop(self) -> Any:
         self._failed_calls.stop()
-        for rhythm in (self._heartbeat, self._watch, self._tidy):
+        for rhythm in (self._heartbeat, self._watch, self._tidy, self._delivery):
             if rhythm.running:
                 rhythm.stop()
         with self._adapter.driver as now:
@@ -274,7 +281,7 @@ class Node:
         match event:
             case events.Connected(peer_id) if not event.resumed:
                 self._failed_calls.release(peer_id)
-                self._announce(event)
+                self._tell_at_last(event)
                 self._people.connected(self._endpoint.sessions[peer_id])
                 key = self._keys.key_of(peer_id)
                 self._keep(lambda: self._people.contacts.remember_key(peer_id, key))
@@ -284,14 +291,18 @@ class Node:
             case events.CallFailed() if event.reason == "no-path" and not self._stopping:
                 self._failed_calls.hold(event)
                 return
-        self._announce(event)
+        self._tell_at_last(event)
+
+    def _tell_at_last(self, event: events.SessionEvent) -> None:
+        if not self._outbox.takes(event):
+            self._announce(event)
 
     def _tell_failed(self, event: events.CallFailed) -> None:
         """Tell that a call failed; ``/why`` says the same."""
         session = self._endpoint.sessions.get(event.peer_id)
         if session is not None and event.reason == "peer-offline":
             session.log.ending = Ending(event.reason, False, False, event.explanation)
-        self._announce(event)
+        self._tell_at_last(event)
 
     def _announce(self, event: events.NodeEvent) -> None:
         self._events.put(self._people.describe(event))
@@ -350,9 +361,16 @@ class Node:
         if self._stopping:
             raise WhoError("this program is leaving")
         self._adapter.look_for_translation()
+        self._outbox.wanted(peer_id)
         with self._adapter.driver as now:
             self._endpoint.call(peer_id, name, now)
         return peer_id
+
+    def _call_quietly(self, peer_id: str) -> None:
+        """Call a contact for whom lines wait."""
+        if not self._stopping:
+            with self._adapter.driver as now:
+                self._endpoint.call(peer_id, "", now)
 
     def find(self, who: str) -> str:
         """Return the id of the conversation, call or waiting offer meant."""
@@ -390,13 +408,20 @@ class Node:
 
     def send(self, peer_id: str, text: str) -> str:
         """Put a line into a conversation; returns the message id."""
-        session = self._session(peer_id)
+        if self._endpoint.live_session(peer_id) is None and self._people.may_wait(peer_id):
+            session = self._endpoint.ensure_session(peer_id)
+        else:
+            session = self._session(peer_id)
         with self._adapter.driver as now:
-            return session.say(text, self._signaling.now(), now)
+            name = session.say(text, self._signaling.now(), now)
+        if not session.is_alive:
+            self._outbox.said(peer_id)
+        return name
 
     def disconnect(self, peer_id: str) -> None:
         """End a conversation or a call."""
         session = self._session(peer_id)
+        self._outbox.left(peer_id)
         with self._adapter.driver as now:
             session.disconnect(now)
 

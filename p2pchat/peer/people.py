@@ -18,7 +18,7 @@ from p2pchat.errors import LocalProtocolError, WhoError
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.lookup import Acquaintances, hint_about, is_prefix, look_up
 from p2pchat.peer.pasted import whole_id
-from p2pchat.peer.settings import ContactInfo, ConversationInfo
+from p2pchat.peer.settings import AWAY, ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.session.approval import By
 from p2pchat.session.connection_log import describe_path
@@ -28,6 +28,7 @@ from p2pchat.session.stages import Stage
 from p2pchat.traversal.report import in_ms
 from p2pchat.wire.strict_json import JsonObject
 
+_ENDS = events.Disconnected | events.CallFailed
 _WITH_CONTACT = events.Calling | events.OfferReceived | events.Connected | events.Renamed
 
 
@@ -68,7 +69,7 @@ class People:
         return session.is_offered and is_stranger and session.is_quiet
 
     def find(self, who: str) -> str:
-        """Return the id of the conversation, call or waiting offer meant."""
+        """Return the id of the conversation, call or waiting offer meant, or of a contact."""
         return self._present(who, self._here().match(who))
 
     def find_known(self, who: str) -> str:
@@ -84,6 +85,8 @@ class People:
                 f"your contact {who} isn't connected; somebody else has this name here: "
                 f"{' or '.join(others)}"
             )
+        if peer_id is not None and self.may_wait(peer_id):
+            return peer_id
         raise WhoError(
             f"no conversation with {who!r}{hint_about(who) or f'; /connect {who} calls them'}"
         )
@@ -148,6 +151,8 @@ class People:
             return event
         person = self.contacts[event.peer_id]
         changes: JsonObject = {}
+        if isinstance(event, _ENDS) and self.may_wait(event.peer_id):
+            changes["waits"] = True
         if isinstance(event, _WITH_CONTACT):
             changes["contact"] = person.is_contact
             changes["mistaken_for"] = self.contacts.mistaken_for(event.peer_id, event.name)
@@ -156,9 +161,26 @@ class People:
         return attrs.evolve(event, **changes) if changes else event
 
     def conversations(self) -> list[ConversationInfo]:
-        """Return what is under way, for a list on a screen."""
+        """Return what is under way, and for whom lines wait, for a list on a screen."""
         alive = self._endpoint.alive()
-        return [self._info(session) for session in alive if session.stage is not Stage.CLOSING]
+        found = [self._info(session) for session in alive if session.stage is not Stage.CLOSING]
+        return found + self._away() if self._endpoint.context.is_lasting else found
+
+    def _away(self) -> list[ConversationInfo]:
+        sessions = self._endpoint.sessions.values()
+        found = {one.peer_id: one.conversation.undelivered for one in sessions if not one.is_alive}
+        found |= {one: len(state.undelivered) for one, state in self._endpoint.kept.items()}
+        return [
+            ConversationInfo(
+                peer_id,
+                self.contacts[peer_id].name,
+                AWAY,
+                undelivered=count,
+                contact=self.is_contact(peer_id),
+            )
+            for peer_id, count in found.items()
+            if count
+        ]
 
     def _info(self, session: PeerSession) -> ConversationInfo:
         path, peer_id = session.path, session.peer_id
@@ -191,6 +213,11 @@ class People:
     def is_blocked(self, peer_id: str) -> bool:
         """Tell whether nothing of a peer is taken."""
         return self.contacts[peer_id].is_blocked
+
+    def may_wait(self, peer_id: str) -> bool:
+        """Tell whether lines for a peer wait until it is there: it is a contact, and they last."""
+        person, is_lasting = self.contacts[peer_id], self._endpoint.context.is_lasting
+        return is_lasting and person.is_contact and not person.is_blocked
 
     def is_contact(self, peer_id: str) -> bool:
         """Tell whether the person knows a peer."""

@@ -13,6 +13,7 @@ from p2pchat.wire.usernames import check_username
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 DEFAULT_HEARTBEAT = 15.0  # seconds; RFC 4787 asks of a NAT at least 120, many keep 30
 DEFAULT_RETRIES = 3
+AWAY = "away"  # a state of ConversationInfo: lines wait, and the other side isn't there
 
 
 def in_normal_form(name: str) -> str:
@@ -51,7 +52,7 @@ class NodeSettings:
     username: str = attrs.field(converter=_username)
     server: str = DEFAULT_SERVER
     port: int = 0
-    accept: AcceptPolicy = AcceptPolicy.ASK
+    accept: AcceptPolicy = AcceptPolicy.CONTACTS
     heartbeat: float = DEFAULT_HEARTBEAT
     retries: int = DEFAULT_RETRIES
     publish_address: bool = False
@@ -66,8 +67,8 @@ class ConversationInfo:
     One conversation, call or waiting offer, for a list on a screen.
 
     :ivar name: of a contact, the one that it has here; of others, what they call themselves.
-    :ivar state: ``calling``, ``ringing``, ``offered`` (waits for our ``/accept``), ``open`` or
-        ``reconnecting``.
+    :ivar state: ``calling``, ``ringing``, ``offered`` (waits for our ``/accept``), ``open``,
+        ``reconnecting``, or ``away``: lines wait for one who isn't there.
     :ivar path: candidate types and address of the path, or "".
     :ivar rtt_ms: round-trip time of the last heartbeat or check; 0 while unknown.
     :ivar undelivered: lines of ours that the other side hasn't confirmed.

@@ -66,7 +66,12 @@ class Options(CommandLine):
         ["port", "p", "0", "UDP port; 0: any."],
         ["state", "d", None, "Directory where all is kept: identity, contacts, what was said."],
         ["profile", "P", None, "Keep them in the directory of this name beside the usual one."],
-        ["accept", "a", AcceptPolicy.ASK.value, "Whose calls are accepted: ask, all or contacts."],
+        [
+            "accept",
+            "a",
+            AcceptPolicy.CONTACTS.value,
+            "Whose calls are accepted: contacts, all or ask.",
+        ],
         ["heartbeat", None, str(DEFAULT_HEARTBEAT), "Seconds between heartbeats."],
         ["retries", None, str(DEFAULT_RETRIES), "How often a call is tried."],
         [

@@ -6,6 +6,7 @@ Pure.  Plain lines go to the current conversation.
 - ``/to``, ``/connect`` and ``/accept`` choose it.  A conversation that begins by itself becomes it
   only if there never was one.
 - When it ends, whoever ended it, there is none: what is being typed must not reach somebody else.
+  It stays where what is typed waits for the same contact, unless our person ended it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Cursor:
         if isinstance(event, events.Connected) and not self.was_chosen:
             return event.peer_id
         is_over = isinstance(event, _ENDS) and event.peer_id == self.current
-        return "" if is_over else self.current
+        return "" if is_over and not _goes_on(event) else self.current
 
     def only_offer(self, under_way: list[ConversationInfo]) -> str:
         """
@@ -73,6 +74,13 @@ class Cursor:
         if len(shown) > 1:
             raise WhoError(f"Several are calling; name one of them: {names(known or shown)}.")
         return shown[0].peer_id
+
+
+def _goes_on(event: events.NodeEvent) -> bool:
+    """Tell whether lines for the one with whom something ended wait for a next time."""
+    if not isinstance(event, events.Disconnected | events.CallFailed):
+        return False
+    return event.waits and not event.ours
 
 
 def advice(under_way: list[ConversationInfo]) -> str:

@@ -15,7 +15,7 @@ import attrs
 
 from p2pchat import events
 from p2pchat.natcheck.reading import nat_rows
-from p2pchat.peer.settings import DEFAULT_SERVER, ContactInfo, ConversationInfo
+from p2pchat.peer.settings import AWAY, DEFAULT_SERVER, ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
 from p2pchat.ui.display_names import SHORT_ID, YOU, DisplayNames
@@ -42,6 +42,7 @@ _STATES = {
     "offered": "calls you: /accept or /reject",
     "open": "connected",
     "reconnecting": "reconnecting",
+    AWAY: "away",
 }
 _PACKETS = {  # those of the size that a link needs
     "fragmented": ", with packets in fragments",
@@ -237,9 +238,21 @@ class Wording:
         self._open.discard(event.peer_id)
         self._paths.pop(event.peer_id, None)
         yield _note(self._ended(event), Colour.WARNING)
-        if event.undelivered:
+        if event.waits:
+            yield from self._say_waiting(event)
+        elif event.undelivered:
             quoted = self._quoted(event.peer_id, event.undelivered)
             yield _note(f"{_not_delivered(event.undelivered)}{quoted}.", Colour.BAD)
+
+    def _say_waiting(self, event: events.Disconnected | events.CallFailed) -> Entries:
+        """Say what becomes of lines for a contact who is away."""
+        name, count = self.label(event.peer_id), event.undelivered
+        if count:
+            number = "1 message waits" if count == 1 else f"{count:,} messages wait"
+            quoted = self._quoted(event.peer_id, count)
+            yield _note(f"{number} until {name} is there again{quoted}.")
+        elif event.peer_id == self._current and not event.ours:
+            yield _note(f"What you type waits until {name} is there again.")
 
     def _quoted(self, peer_id: str, count: int) -> str:
         """Return the first of our messages that are on their way to a peer, if any is known."""
@@ -262,7 +275,9 @@ class Wording:
         if event.summary not in {"", event.explanation}:
             failed += " /why has the details."
         yield _note(failed, Colour.FAINT if event.ours else Colour.BAD)
-        if event.undelivered:
+        if event.waits:
+            yield from self._say_waiting(event)
+        elif event.undelivered:
             quoted = self._quoted(event.peer_id, event.undelivered)
             later = "sent if you connect again before you quit"
             yield _note(f"{_not_delivered(event.undelivered)}, and {later}{quoted}.")

@@ -14,9 +14,9 @@ class SettingsTests(SynchronousTestCase):
     """Defaults, and what is refused."""
 
     def test_defaults(self) -> None:
-        """A name is all that is needed; strangers are asked about."""
+        """A name is all that is needed; the person is asked about strangers."""
         settings = NodeSettings("alice")
-        self.assertIs(settings.accept, AcceptPolicy.ASK)
+        self.assertIs(settings.accept, AcceptPolicy.CONTACTS)
         self.assertFalse(settings.publish_address)
         self.assertTrue(settings.listed)
         self.assertEqual(settings.port, 0)

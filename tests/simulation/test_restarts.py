@@ -7,6 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
+from p2pchat.session.approval import AcceptPolicy
 from tests.simulation.state import State
 from tests.simulation.world import Person, World
 
@@ -21,12 +22,13 @@ class RestartCase(SynchronousTestCase):
         self.alice, self.bob = self.alices.start(self.world), self.bobs.start(self.world)
         self.world.settle(self.alice, self.bob)
         self.world.connect(self.alice, self.bob)
+        self.bob.profile.contacts.keep(self.alice.node.peer_id, "alice")
         self.addCleanup(lambda: self.alices.kill(self.alice))
         self.addCleanup(lambda: self.bobs.kill(self.bob))
 
     def delivered(self, one: Person, count: int) -> None:
         """Wait until so many lines of somebody were confirmed in this run."""
-        self.world.wait(lambda: len(one.events(events.MessageDelivered)) >= count, 30)
+        self.world.wait(lambda: len(one.events(events.MessageDelivered)) >= count, 60)
 
     def same_history(self, *texts: str) -> None:
         """Check that both disks have the same, and these texts."""
@@ -79,6 +81,26 @@ class RestartTests(RestartCase):
         self.delivered(self.alice, 1)
         self.assertEqual(self.bob.texts(), ["are you there?"])
         self.same_history("are you there?")
+
+    def test_by_themselves(self) -> None:
+        """Lines for a contact who is away wait, over a restart, and go out when both are there."""
+        self.bobs.kill(self.bob)
+        self.world.wait(lambda: self.alice.events(events.Disconnected), 400)
+        self.assertTrue(self.alice.events(events.Disconnected)[0].waits)
+        self.alice.say("one", self.bob)
+        self.assertEqual([one.state for one in self.alice.node.conversations()], ["away"])
+        self.world.result(self.alice.node.stop())
+        self.alice = self.alices.start(self.world, accept=AcceptPolicy.ASK)
+        self.world.settle(self.alice)
+        self.alice.say("two", self.bob)
+        self.world.internet.run(100)
+        self.assertEqual(self.alice.events(events.Calling), [])
+        self.assertEqual(self.alice.node.conversations()[0].undelivered, 2)
+        self.bob = self.bobs.start(self.world, accept=AcceptPolicy.CONTACTS)
+        self.delivered(self.alice, 2)
+        self.assertEqual(self.bob.texts(), ["one", "two"])
+        self.assertEqual(self.alice.events(events.Calling), [])
+        self.same_history("one", "two")
 
     def test_full_disk(self) -> None:
         """What a full disk doesn't take isn't confirmed, and is when there is room."""

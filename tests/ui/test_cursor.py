@@ -30,6 +30,16 @@ class CursorTests(SynchronousTestCase):
         self.assertEqual(cursor.last, (CAROL, "carol"))
         self.assertEqual(cursor.follow(events.Disconnected(BOB, "bob", "left", 0)), "")
 
+    def test_waits(self) -> None:
+        """Where lines wait for the one who left it stays, unless our person ended it."""
+        cursor = Cursor(current=BOB, was_chosen=True)
+        left = events.Disconnected(BOB, "bob", "left", 0, waits=True)
+        self.assertEqual(cursor.follow(left), BOB)
+        failed = events.CallFailed(BOB, "bob", "peer-offline", "", waits=True)
+        self.assertEqual(cursor.follow(failed), BOB)
+        ours = events.Disconnected(BOB, "bob", "closed", 0, ours=True, waits=True)
+        self.assertEqual(cursor.follow(ours), "")
+
     def test_only_offer(self) -> None:
         """An answer without a name is for the only one who waits, or the only contact."""
         cursor = Cursor()

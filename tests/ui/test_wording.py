@@ -244,6 +244,19 @@ class WordingTests(SynchronousTestCase):
         self.assertIn("1 message was not", self._said(attrs.evolve(left, undelivered=1)))
         self.assertIn("timeout", self._said(attrs.evolve(left, reason="timeout")))
 
+    def test_waits(self) -> None:
+        """Of lines that wait for a contact it is told that they do."""
+        self.wording.say(results.CurrentConversation(BOB, "bob"))
+        left = events.Disconnected(BOB, "bob", "left", 0, waits=True)
+        self.assertIn("What you type waits until bob is there again.", self._said(left))
+        self.wording.say(events.MessageSent(BOB, "s1", "hi"))
+        told = self._said(attrs.evolve(left, undelivered=1))
+        self.assertIn('1 message waits until bob is there again: "hi".', told)
+        failed = events.CallFailed(BOB, "bob", "peer-offline", "", undelivered=2, waits=True)
+        self.assertIn("2 messages wait until bob", self._said(failed))
+        away = results.Me(ALICE, "alice", "r", (ConversationInfo(BOB, "bob", "away"),))
+        self.assertIn("(b0b00000): away", self._said(away))
+
     def test_listings(self) -> None:
         """Peers, ourselves and a story are laid out, whatever the registry says."""
         info = ConversationInfo(BOB, "bob", "open", "host-host 192.0.2.1:1", 12.0, 3)
