@@ -33,7 +33,7 @@ from p2pchat.peer.registry_signaling import find_stun
 from p2pchat.peer.resolver import Resolver
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.tap.event_log import EventLog
-from p2pchat.tap.process import Process
+from p2pchat.tap.process import STDIN, STDOUT, Process
 from p2pchat.ui import json_form
 from p2pchat.ui.commands import Command, Verb
 from p2pchat.ui.console import PlainConsole, TerminalConsole
@@ -45,7 +45,6 @@ from p2pchat.ui.wording import Wording
 from p2pchat.wire.origins import host
 
 STOP_DEADLINE = 5.0  # seconds for goodbyes; the registry may be away
-STDIN, STDOUT = 0, 1
 SAY_LEAVING = 0.5  # seconds of goodbyes after which the person is told what is waited for
 
 _log = Logger()
@@ -142,11 +141,19 @@ class PeerService(StdioService):
         """Let a front end go; the program ends with the last one."""
         front_end.requests.end()
         if self.front_ends == [front_end]:
-            self.leave()
+            self._end_with(front_end)
         elif front_end in self.front_ends:
             self.front_ends.remove(front_end)
             node.unlisten(front_end.receive)
             front_end.close()
+
+    def _end_with(self, front_end: FrontEnd) -> None:
+        """End the program, with status 1 where its output could not be kept."""
+        why = self.process.why_unwritable() if front_end.stdio.is_lost else ""
+        if why and not self._ending:
+            self.fail(f"stdout can't be written to: {why}")
+        else:
+            self.leave()
 
     def stopService(self) -> Deferred[None]:
         """Say goodbye, within STOP_DEADLINE; then write what is left, and let stdio go."""
@@ -182,6 +189,14 @@ class PeerService(StdioService):
         # A closed window is a way of leaving, too; nohup's choice is respected.
         if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
             signal.signal(signal.SIGHUP, lambda *_: self.runtime.reactor.callFromThread(self.leave))
+        if signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL:
+            signal.signal(signal.SIGQUIT, self._abort)
+
+    def _abort(self, number: int, _frame: object) -> None:
+        """End at once, as Ctrl-\\ wants it, but leave the terminal as it was."""
+        self._restore()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     def _watch(self, event: events.NodeEvent) -> None:
         if self.call and isinstance(event, events.Registered):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import os
 import sys
@@ -21,6 +22,21 @@ import attrs
 # stores messages lets go of it for every step of SQLite; Python's own 5 ms would let a busy peer
 # store 60 messages a second, this one 500, and the reactor loses a percent.
 SWITCH_INTERVAL = 0.0005
+STDIN, STDOUT = 0, 1  # file descriptors (POSIX)
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def why_unwritable(descriptor: int = STDOUT) -> str:
+    """
+    Return why an output that was lost can't be written to; "" where nobody reads it any more.
+
+    Twisted doesn't tell one from the other, so that an empty line is tried.
+    """
+    try:
+        os.write(descriptor, b"\n")
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno in FULL else ""
+    return ""
 
 
 @attrs.frozen
@@ -32,6 +48,7 @@ class Process:
     :ivar set_exit_status: decides what the process exits with when it ends.
     :ivar program: what its sentences on stderr begin with.
     :ivar started: called when all is there that stays.
+    :ivar why_unwritable: why stdout was lost, if not by its reader.
     """
 
     stdout: TextIO
@@ -39,12 +56,13 @@ class Process:
     set_exit_status: Callable[[int], None]
     program: str
     started: Callable[[], None] = lambda: None
+    why_unwritable: Callable[[], str] = lambda: ""
 
 
 def this_process(program: str) -> Process:
     """Return the process that we are."""
     stdout, stderr = _or_nowhere(sys.__stdout__), _or_nowhere(sys.__stderr__)
-    return Process(stdout, stderr, _exit_with, program, spare_long_lived)
+    return Process(stdout, stderr, _exit_with, program, spare_long_lived, why_unwritable)
 
 
 def _or_nowhere(stream: TextIO | None) -> TextIO:

@@ -142,13 +142,17 @@ class FrontEnd:
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class Stdio(Protocol):
-    """Standard input and output of one front end."""
+    """
+    Standard input and output of one front end.
+
+    :ivar is_lost: whether nothing can be written any more.
+    """
 
     def __init__(self, runtime: Runtime, front_end: FrontEnd) -> None:
         self._clock = runtime.clock
         self._front_end = front_end
         self._closed: Deferred[None] | None = None
-        self._lost = False
+        self.is_lost = False
         self._is_paused = False
         self._is_unread = False  # our output
         self._unanswered = 0  # bytes since then
@@ -178,7 +182,7 @@ class Stdio(Protocol):
 
     def write(self, text: str) -> None:
         """Write text; what UTF-8 can't carry is replaced."""
-        if self.transport is not None and not self._lost:
+        if self.transport is not None and not self.is_lost:
             data = text.encode("utf-8", "replace")
             self._unanswered += len(data)
             self.transport.write(data)
@@ -209,7 +213,7 @@ class Stdio(Protocol):
     def _adjust(self) -> None:
         """Read on, or read no more for now."""
         is_stuck = self._is_unread and self._unanswered > MAX_UNANSWERED
-        is_over = self._lost or self._closed is not None
+        is_over = self.is_lost or self._closed is not None
         if not self._is_paused and (self._input or is_stuck):
             self._is_paused = True
             cast(Any, self.transport).pauseProducing()
@@ -222,12 +226,12 @@ class Stdio(Protocol):
 
     def writeConnectionLost(self) -> None:
         """Nobody reads our output."""
-        self._lost = True
+        self.is_lost = True
         self._leave()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Both are gone."""
-        self._lost = True
+        self.is_lost = True
         closed, self._closed = self._closed, None
         if closed is None:
             self._leave()
@@ -238,7 +242,7 @@ class Stdio(Protocol):
         """Write what is left and let go; fires when it is done, soon in any case."""
         self._input.stop()
         self._closed = Deferred()
-        if self._lost or self.transport is None:
+        if self.is_lost or self.transport is None:
             self._closed.callback(None)
             return self._closed
         cast(Any, self.transport).unregisterProducer()

@@ -55,6 +55,7 @@ class PeerServiceTests(SynchronousTestCase):
         self.stderr = io.StringIO()
         self.statuses: list[int] = []
         self.started: list[object] = []
+        self.why = ""
         runtime = Runtime(self.reactor, cast(Any, self.clock), lambda: 0.0, bytes, list)
         front_end = JsonLines(runtime)
         self.stdio = front_end.stdio
@@ -64,6 +65,7 @@ class PeerServiceTests(SynchronousTestCase):
             self.statuses.append,
             "p2ppeer",
             lambda: self.started.append(self.node.asked[-1]),
+            lambda: self.why,
         )
         self.make_service = partial(
             PeerService,
@@ -160,6 +162,18 @@ class PeerServiceTests(SynchronousTestCase):
         self.stdio.dataReceived(b"/quit\n")
         self.stdio.readConnectionLost()
         self.assertEqual((self.reactor.stops, self.statuses), (1, []))
+
+    @each(("", 0), ("No space left on device", 1))
+    def test_output_lost(self, why: str, failures: int) -> None:
+        """Who goes away and reads no more ends the program; a disk that is full fails it, once."""
+        self.why = why
+        self.service.startService()
+        self.stdio.writeConnectionLost()
+        self.stdio.connectionLost()
+        self.assertEqual((self.reactor.stops, self.statuses), (1, [1] * failures))
+        self.assertEqual(
+            self.stderr.getvalue().count(f"stdout can't be written to: {why}"), failures
+        )
 
     def test_two_front_ends(self) -> None:
         """One may pause, or go; the other goes on, and the program ends with it."""

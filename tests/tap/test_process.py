@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 from typing import Any, cast
 
 from twisted.internet import reactor
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from p2pchat.tap.process import leave_threads_behind, spare_long_lived
+from p2pchat.tap.process import leave_threads_behind, spare_long_lived, why_unwritable
 
 PATIENCE = 30.0  # seconds that a machine with much to do may take
 BUSY = """
@@ -39,6 +40,25 @@ class SpareTests(SynchronousTestCase):
         garbage.append(garbage)
         del garbage
         self.assertGreaterEqual(gc.collect(), 1)
+
+
+class UnwritableTests(SynchronousTestCase):
+    """Why an output was lost."""
+
+    def test_full(self) -> None:
+        """A disk without room is told."""
+        if not os.path.exists("/dev/full"):
+            raise SkipTest("needs /dev/full")
+        full = os.open("/dev/full", os.O_WRONLY)
+        self.addCleanup(os.close, full)
+        self.assertEqual(why_unwritable(full), "No space left on device")
+
+    def test_gone(self) -> None:
+        """A reader that has gone is no failure."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.addCleanup(os.close, writer)
+        self.assertEqual(why_unwritable(writer), "")
 
 
 class ThreadTests(SynchronousTestCase):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -109,6 +111,34 @@ class NatTypeTests(SynchronousTestCase):
             told = json.loads(done.stdout)
             self.assertIn(trouble, told["trouble"][0])
             self.assertEqual((told["meaning"], done.returncode), ("No STUN server was asked.", 1))
+
+
+class TerminalTests(SynchronousTestCase):
+    """The peer runs on a terminal, with a registry that is away."""
+
+    def test_quit_signal(self) -> None:
+        """Ctrl-\\ ends it as it ends any program, but leaves the terminal as it was."""
+        ours, its = pty.openpty()
+        self.addCleanup(os.close, ours)
+        self.addCleanup(os.close, its)
+        before = termios.tcgetattr(its)
+        arguments = [sys.executable, "-m", "p2pchat", "--ephemeral", *NO_REGISTRY]
+        process = subprocess.Popen(
+            arguments,
+            env={**environment(), "TERM": "xterm"},
+            stdin=its,
+            stdout=its,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        shown = b""
+        while b"> " not in shown:
+            shown += os.read(ours, 65536)
+        self.assertNotEqual(termios.tcgetattr(its), before)
+        process.send_signal(signal.SIGQUIT)
+        self.assertEqual(process.wait(PATIENCE), -signal.SIGQUIT)
+        self.assertEqual(termios.tcgetattr(its), before)
 
 
 class RunningTests(SynchronousTestCase):
