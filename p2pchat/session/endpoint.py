@@ -385,7 +385,7 @@ class Endpoint:
         match event:
             case LinkDatagrams(_, datagrams):
                 session.receive_link_datagrams(datagrams, now)
-            case PathMoved(ufrag, path):
+            case PathMoved(ufrag, path, _):
                 session.path_moved(ufrag, path, now)
             case RoundEnded():
                 session.round_ended(event, now)

@@ -267,6 +267,16 @@ class Link:
         """Whether datagrams may be longer than every path carries."""
         return self._connection is not None and self._connection.size > DATAGRAM_SIZE
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the datagrams that came last acknowledge anything new."""
+        return self._connection is not None and self._connection.is_answered
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether anything that was sent isn't acknowledged."""
+        return self._connection is not None and self._connection.in_flight > 0
+
     def heard(self) -> None:
         """The link works on its new path: what QUIC knows of the one before means nothing here."""
         if self._starts_anew:

@@ -10,7 +10,8 @@ The link to one peer, the path that it goes over, and what is said on it.
 
 On a path, something of it is awaited::
 
-    path changed ── a datagram by UNHEARD, HELLO by UNOPENED ── else it is overdue
+    path changed ── a datagram by UNHEARD, one that acknowledges ours by UNANSWERED, HELLO by
+                    UNOPENED ── else it is overdue
 
 A link outlives paths, and a path a link.  Owns where the datagrams go: over the path in use, and
 nowhere while there is none; the first ones are for its owner to send.  Owns how much of what comes
@@ -52,6 +53,8 @@ REVIVAL = 2.0  # seconds for a link to be heard on its new path before a new lin
 REVIVAL_RTTS, LONGEST_REVIVAL = 4, 20.0  # ... or so many round trips; seconds at most
 UNHEARD = 0.8  # seconds on a new path in which something of the link comes, and UNHEARD_RTTS
 UNHEARD_RTTS = 4  # round-trip times of the path
+UNANSWERED = 1.2  # seconds on a new path in which something is acknowledged, and UNANSWERED_RTTS
+UNANSWERED_RTTS = 6
 UNOPENED = 2.0  # the same for the handshake to be done
 UNOPENED_RTTS = 8
 SLOT = 0.001  # seconds in which ...
@@ -105,6 +108,7 @@ class LiveLink:
     :ivar path: the one in use.
     :ivar kinds: who takes streams of other kinds than a conversation.
     :ivar is_doubted: whether something of the link should have come by now.
+    :ivar is_answer_doubted: whether something should have been acknowledged, whatever comes.
     """
 
     control: Control
@@ -113,6 +117,7 @@ class LiveLink:
     path: Path | None = None
     kinds: dict[str, Callable[[Opening], Reader | str]] = attrs.Factory(dict)
     is_doubted: bool = False
+    is_answer_doubted: bool = False
     _link: Link | None = None
     _size: DatagramSize = attrs.Factory(DatagramSize)
     _streams: Streams = attrs.field(init=False)
@@ -123,6 +128,7 @@ class LiveLink:
     _is_broken: bool = False  # they broke a rule: nothing that follows costs or means anything
     _silent_at: float | None = None
     _unheard_at: float | None = None
+    _unanswered_at: float | None = None
     _unopened_at: float | None = None
     _is_overdue: bool = False
     _farewell: list[Datagram] = attrs.Factory(list)  # of links that are gone
@@ -168,6 +174,7 @@ class LiveLink:
         self.path = path
         if is_new and self._link is not None:
             self._size.path_changed()
+            self.idle.answered()
             self._link.shrink()
             self._await(path, now)
         if self._introduced is not None:
@@ -182,6 +189,7 @@ class LiveLink:
     def _await(self, path: Path, now: float) -> None:
         """Give the link its times on a new path."""
         self._unheard_at = now + max(UNHEARD, UNHEARD_RTTS * path.rtt)
+        self._unanswered_at = now + max(UNANSWERED, UNANSWERED_RTTS * path.rtt)
         if not self.control.is_open:
             self._unopened_at = now + max(UNOPENED, UNOPENED_RTTS * path.rtt)
         if self._silent_at is not None:
@@ -190,6 +198,10 @@ class LiveLink:
     def _notice_silence(self, now: float) -> None:
         if self._unheard_at is not None and now >= self._unheard_at:
             self._unheard_at, self.is_doubted, self._is_overdue = None, True, True
+        if self._unanswered_at is not None and now >= self._unanswered_at:
+            self._unanswered_at = None
+            if self.control.is_open and self._link is not None and self._link.awaits_answer:
+                self.is_answer_doubted = self._is_overdue = True
         if self._unopened_at is not None and now >= self._unopened_at:
             self._unopened_at, self._is_overdue = None, True
 
@@ -199,9 +211,12 @@ class LiveLink:
         return is_overdue
 
     def stops_doubt(self) -> bool:
-        """Note that something came; tells whether that was doubted."""
+        """Note that something came; tells whether that was doubted, and no doubt is left."""
         was_doubted, self.is_doubted, self._unheard_at = self.is_doubted, False, None
-        return was_doubted
+        if self._link is None or self._link.is_answered:
+            was_doubted = was_doubted or self.is_answer_doubted
+            self.is_answer_doubted, self._unanswered_at = False, None
+        return was_doubted and not self.is_answer_doubted
 
     def verified(self, now: float) -> None:
         """The path of now was found to carry datagrams."""
@@ -222,8 +237,8 @@ class LiveLink:
 
     def heard(self) -> None:
         """The link works over the path of now."""
-        self._silent_at = self._unopened_at = None
-        self.stops_doubt()
+        self._silent_at = self._unopened_at = self._unheard_at = self._unanswered_at = None
+        self.is_doubted = self.is_answer_doubted = False
         if self._link is not None and RENEWS in self.control.features:
             self._link.heard()
 
@@ -399,9 +414,11 @@ class LiveLink:
         """Take datagrams; without a link they are nobody's."""
         if self._link is not None:
             self._begin_slot(now)
-            self.idle.heard(now)
             if not self._streams.is_full(now):
                 self._link.receive_datagrams(datagrams, now)
+            self.idle.heard(now)
+            if self._link.is_answered:
+                self.idle.answered()
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes out: first the last words of links that are gone."""
@@ -446,4 +463,4 @@ class LiveLink:
             return earliest(self._silent_at, self.control.get_timer())
         slot = self._slot_end if self._work_left <= 0 else self._streams.get_timer()
         times = (self._link.get_timer(), slot, self._silent_at, self.control.get_timer())
-        return earliest(*times, self._unheard_at, self._unopened_at)
+        return earliest(*times, self._unheard_at, self._unanswered_at, self._unopened_at)

@@ -26,6 +26,8 @@ SUSPICION_RTTS = 4  # ... at least that many round-trip times
 SUSPICION_BACKOFF = 2.0  # each check of the path waits that many times longer than the last
 MAX_SUSPICION = 15.0  # seconds, longest wait between two checks of the path
 SILENT_BEATS = 3
+UNANSWERED = 3  # suspicions in a row without an acknowledgement, though something comes: of a path
+# that loses 60 % one way one in 30 lines is so unlucky, and a check has to pass then, too
 MAX_PONGS = 8  # newest PINGs of theirs that will be answered; SILENT_BEATS of them suffice
 
 
@@ -187,11 +189,16 @@ class IdleTracker:
     _keepalive: Keepalive
     _heard_at: float | None = None
     _suspected_at: float | None = None  # for the first time since then
+    _unanswered: int = 0  # suspicions since anything was acknowledged
     _lost: tuple[float, float] | None = None  # for how long it had been idle, and when
 
     def heard(self, now: float) -> None:
         """Something came over the link."""
         self._heard_at, self._suspected_at = now, None
+
+    def answered(self) -> None:
+        """It acknowledges something that we sent; or else what isn't went over another path."""
+        self._unanswered = 0
 
     def has_heard(self, since: float) -> bool:
         """Tell whether anything came since then."""
@@ -202,7 +209,13 @@ class IdleTracker:
         was_suspected = self._suspected_at is not None
         if not was_suspected:
             self._suspected_at = now
+        self._unanswered += 1
         return was_suspected
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether whatever comes acknowledges nothing any more."""
+        return self._unanswered >= UNANSWERED
 
     def moved(self, before: Path | None, after: Path, now: float) -> None:
         """Checks moved the path; it counts if but their port is another."""

@@ -326,8 +326,8 @@ class PeerSession(SessionPath):
 
     def receive_link_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Take QUIC datagrams that came over a route of its attempt."""
-        self._heard()
         self.link.receive_datagrams(datagrams, now)
+        self._heard()
         self._drain(now)
 
     def beat(self, now: float) -> None:

@@ -97,6 +97,7 @@ class QuicConnection:
 
     :ivar is_ready: whether the handshake is done, as far as this side can tell.
     :ivar size: bytes of its longest datagrams.
+    :ivar is_answered: whether the datagrams that came last acknowledge anything new.
     """
 
     def __init__(self, qh3: KeyedConnection, secrets: SecretLog, ids: Sequence[bytes] = ()) -> None:
@@ -116,7 +117,7 @@ class QuicConnection:
         self._has_shrunk = False  # qh3 knows no further paths then
         self._large: tuple[int, int] = (0, 0)  # that were sent, and all that were lost before
         self.size = DATAGRAM_SIZE
-        self.is_ready = False
+        self.is_ready = self.is_answered = False
 
     @property
     def binding(self) -> bytes | None:
@@ -174,8 +175,10 @@ class QuicConnection:
     def receive_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Feed datagrams of this connection; what can't be one is dropped."""
         if self.is_confirmed:
+            before = self.in_flight
             datagrams = list(datagrams) if self._next is None else self._hear_next(datagrams, now)
             self._guard(self._qh3.receive_many_datagrams, datagrams, self._address, now)
+            self.is_answered = self.in_flight < before
             return
         for data in datagrams:
             if self._may_be_ours(data):
@@ -228,6 +231,12 @@ class QuicConnection:
         core = self._qh3._core
         quiet = core is not None and not core.bytes_in_flight and self.paced is None
         return quiet and not self._closed and not self.backlog()
+
+    @property
+    def in_flight(self) -> int:
+        """Bytes that aren't acknowledged, and aren't taken for lost."""
+        core = self._qh3._core
+        return 0 if core is None else int(core.bytes_in_flight)
 
     def shrink(self) -> None:
         """Send no datagrams above DATAGRAM_SIZE from now on, nor where it goes on."""

@@ -68,7 +68,8 @@ class SessionPath(SessionState):
         """
         if not is_stalled:
             self.link.is_doubted = self.link.idle.suspected(now)
-            if self.link.is_doubted:
+            self.link.is_answer_doubted = self.link.idle.is_unanswered
+            if self.link.is_doubted or self.link.is_answer_doubted:
                 self._context.agent.link_unheard(self._ufrag, now)
         elif now < self._stalled_at + STALL_INTERVAL:
             return

@@ -167,6 +167,15 @@ class Agent:
         self._relay_at, self._relay_until = None, now + RELAY_GRACE
         self.relays.want(now, self.gathering.is_blocked, self.gathering.families)
 
+    def _want_streams(self, now: float) -> None:
+        """
+        Ask for a relay, over streams too: a direct path doesn't carry the link, or not theirs.
+
+        What holds up one direction may spare a relay of one side alone, so that both ask for one.
+        """
+        self._want_relay(now)
+        self.relays.want_stream(now)
+
     # -- attempts
 
     def has_room(self, has_priority: bool, now: float) -> bool:
@@ -564,6 +573,8 @@ class Agent:
                     self._limit.give_back(route.address[0], attempt.counts_as, wanted, now)
             case PathMoved() | RoundEnded():
                 self._events.append(event)
+                if isinstance(event, PathMoved) and event.leaves_direct:
+                    self._want_streams(now)
                 if attempt.is_direct or isinstance(event, RoundEnded):
                     self._relieve(attempt, now)
             case SizeProbed():
@@ -580,8 +591,7 @@ class Agent:
                 del self._proofs[next(iter(self._proofs))]
             self._proofs[unfit.route] = pair.proof
         if not attempt.is_fit:
-            self._want_relay(now)
-            self.relays.want_stream(now)
+            self._want_streams(now)
             remote = attempt.checklist.remote
             self.relays.permit(remote.at_relay, now, attempt.ufrag, attempt.has_priority)
 

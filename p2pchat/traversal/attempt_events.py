@@ -37,10 +37,15 @@ class RouteHeard:
 
 @attrs.frozen
 class PathMoved:
-    """An attempt selected a path."""
+    """
+    An attempt selected a path.
+
+    :ivar leaves_direct: whether it is a relayed one after a direct one.
+    """
 
     ufrag: str
     path: Path
+    leaves_direct: bool = False
 
 
 @attrs.frozen

@@ -26,9 +26,8 @@ need; a later one LATER_ROUND, or as long as the path in use has taken lately, a
 each failure.  Answers to checks of a round that is over are taken, for LATE seconds: where the path
 has only become slower, they end the failure.
 
-A round begins when there is a slot for it (:mod:`p2pchat.traversal.check_slots`); until then the
-attempt goes on as before.  A check that the limits don't let out (:attr:`Punching.may_send`) is not
-made, and is due again RETRY_DELAY later.
+A round begins when there is a slot for it (:mod:`p2pchat.traversal.check_slots`).  A check that the
+limits don't let out (:attr:`Punching.may_send`) is not made, and is due again RETRY_DELAY later.
 
 The controlling side, which made the offer, nominates the pair that it selects
 (:mod:`p2pchat.traversal.selection`); the controlled side follows, and until it is told selects by
@@ -537,8 +536,9 @@ class Punching:
             self._stop_guessing()
 
     def _move(self, path: Path) -> None:
-        self.path = path
-        self.outbox.append(PathMoved(self.ufrag, path))
+        before, self.path = self.path, path
+        leaves_direct = path.is_relayed and before is not None and not before.is_relayed
+        self.outbox.append(PathMoved(self.ufrag, path, leaves_direct))
 
     @property
     def is_direct(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.session.liveness import SUSPICION, IdleTracker
+from p2pchat.session.liveness import SUSPICION, UNANSWERED, IdleTracker
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.pairs import Path
 from p2pchat.wire.addresses import Address
@@ -60,6 +60,17 @@ class IdleTrackerTests(SynchronousTestCase):
             self.idle.lost(start + GAP)
             self.idle.found(start + GAP)
         self.assertIsNone(self.keepalive.limit)
+
+    def test_unanswered(self) -> None:
+        """What comes and acknowledges nothing is no sign that what we send arrives."""
+        found = []
+        for start in range(UNANSWERED):
+            self.idle.suspected(float(start))
+            self.idle.heard(start + 0.5)
+            found.append(self.idle.is_unanswered)
+        self.assertEqual(found, [False] * (UNANSWERED - 1) + [True])
+        self.idle.answered()
+        self.assertFalse(self.idle.is_unanswered)
 
     def test_moved(self) -> None:
         """Another port of the same address counts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.session.control import Control
@@ -20,11 +21,12 @@ from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.streams import CONTROL_BURST, CONTROL_INTERVAL
 from p2pchat.traversal.keepalive import Keepalive
 from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.routes import Datagram
 from p2pchat.wire import entries, messages
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import CandidateType
 from tests.identity.people import ALICE, BOB
-from tests.session.link_ends import CERTIFICATE, SECRET
+from tests.session.link_ends import CERTIFICATE, LEFT, SECRET, BareEnd
 from tests.session.test_newer_peer import CONTROL, CONVERSATION, LinkCase
 
 NEAR, FAR = ("203.0.113.1", 5), ("203.0.113.1", 6)
@@ -150,6 +152,57 @@ class LiveLinkTests(SynchronousTestCase):
         self.live.probe(9.0)
         self.live.close("", 9.0)
         self.assertFalse(self.live.is_silent(99.0))
+
+
+@attrs.define(eq=False)
+class Deaf:
+    """A `Station` that hears nothing of what it is sent, and speaks."""
+
+    end: BareEnd
+
+    def receive(self, _data: bytes, _source: Address, _now: float) -> None:
+        """Lose a datagram."""
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        self.end.handle_timer(now)
+
+    def get_timer(self) -> float | None:
+        """Return when to call handle_timer."""
+        return self.end.get_timer()
+
+    def outgoing(self, now: float) -> list[Datagram]:
+        """Return, and forget, what is to be sent."""
+        return self.end.outgoing(now)
+
+
+class DeafTests(LinkCase):
+    """Bob's path changes, and what he sends over the new one doesn't arrive."""
+
+    def use_another(self) -> None:
+        """Let Bob move, and Alice speak all the while."""
+        self.bob.live.path = None
+        self.bob.live.use(Path(LEFT, CandidateType.HOST, CandidateType.HOST, 0.02), self.wire.now)
+        for number in range(15):
+            self.alice.say(messages.Ping(number + 1))
+            self.wire.run(0.1)
+            self.bob.live.stops_doubt()  # as its owner does when something comes
+
+    def test_unanswered(self) -> None:
+        """What comes is no sign that the new path carries the link."""
+        self.greet()
+        self.wire.attach(Deaf(self.alice), LEFT)
+        self.use_another()
+        self.assertTrue(self.bob.live.takes_overdue())
+        self.assertTrue(self.bob.live.is_answer_doubted)
+        self.assertFalse(self.bob.live.stops_doubt())
+
+    def test_answered(self) -> None:
+        """An acknowledgement is."""
+        self.greet()
+        self.use_another()
+        self.assertFalse(self.bob.live.takes_overdue())
+        self.assertFalse(self.bob.live.is_answer_doubted)
 
 
 class FloodTests(LinkCase):

@@ -35,6 +35,7 @@ class Node:
 
     :ivar online: False cuts the node off, in silence, both ways.
     :ivar link: the node's own access link, crossed going out and coming in; None is perfect.
+    :ivar inward: the one that is crossed coming in, if it is another.
     """
 
     def __init__(self, internet: Internet, network: Network) -> None:
@@ -42,6 +43,7 @@ class Node:
         self.network = network
         self.online = True
         self.link: Link | None = None
+        self.inward: Link | None = None
 
     def receive(self, data: bytes, source: Address, destination: Address, ttl: int) -> None:
         """Take a datagram that arrives from the network."""
@@ -137,10 +139,10 @@ class Network:
         internet = self.internet
         link = self.between.get(frozenset((source[0], destination[0])), self.link)
         transits: Sequence[float] = link.transits(internet.random) if link.passes(data) else ()
-        if node.link is not None and not node.link.passes(data):
+        last = node.inward or node.link
+        if last is not None and not last.passes(data):
             transits = ()
-        elif node.link is not None:
-            last = node.link
+        elif last is not None:
             transits = [t + more for t in transits for more in last.transits(internet.random)]
         if not transits:
             internet.note(source, destination, len(data), "lost")

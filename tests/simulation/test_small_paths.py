@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat import events
 from p2pchat.session.explanation import sentences
 from p2pchat.wire.channel_data import is_channel_data
+from tests.cases import each
 from tests.simulation.behaviour import Behaviour, NatKind
 from tests.simulation.link import Link, no_long_headers, up_to
 from tests.simulation.world import Person, World
@@ -164,6 +165,48 @@ class CallTests(SmallPathCase):
             self.assertIn("a relay, and the registry named none", told)
             self.assertIn("largest that pass whole have 1,224 bytes", told)
         self.assertIn("no datagram of 1200 bytes", self.why(self.alice))
+
+
+ONE_WAY = tuple((side, is_inward) for side in (0, 1) for is_inward in (False, True))
+
+
+class OneWayTests(SmallPathCase):
+    """A firewall before one of the two that drops QUIC in one direction, and STUN in none."""
+
+    def spoil_one_way(self, passes: Callable[[bytes], bool], side: int, is_inward: bool) -> None:
+        """Let only this through to that side's NAT, or from it."""
+        nat, spoiled = self.world.internet.nats[side], Link(latency=0.0, passes=passes)
+        nat.link, nat.inward = (None, spoiled) if is_inward else (spoiled, Link(latency=0.0))
+
+    @each(*ONE_WAY)
+    def test_call(self, side: int, is_inward: bool) -> None:
+        """Whoever calls or is called, a relay carries the call soon."""
+        self.meet()
+        self.spoil_one_way(no_long_headers, side, is_inward)
+        self.assertLess(self.world.connect(self.alice, self.bob), SOON)
+        self.chat()
+
+    @each(*ONE_WAY)
+    def test_conversation(self, side: int, is_inward: bool) -> None:
+        """What comes is no sign that what is sent arrives: lines are soon there, both ways."""
+        self.meet()
+        self.world.connect(self.alice, self.bob)
+        self.world.internet.run(20)
+        self.spoil_one_way(no_quic, side, is_inward)
+        for one, other in ((self.alice, self.bob), (self.bob, self.alice)):
+            self.assertLess(self.say(one, other), SOON)
+        self.chat()
+
+    def test_loss(self) -> None:
+        """A path that loses much one way, and carries both checks and link, isn't left."""
+        self.meet()
+        self.world.connect(self.alice, self.bob)
+        nat = self.world.internet.nats[0]
+        nat.link, nat.inward = Link(latency=0.0, loss=0.5), Link(latency=0.0)
+        for _ in range(20):
+            self.say(self.alice, self.bob, 100)
+            self.say(self.bob, self.alice, 100)
+        self.assertTrue(self.both_relayed(False))
 
 
 class ConversationTests(SmallPathCase):
