@@ -163,12 +163,15 @@ class ConnectionLog:
         has_path: bool,
         relay_only: bool,
         now: float,
+        *,
+        is_lost: bool = False,
     ) -> ConnectionReport:
         """
         Return the report so far.
 
         :param running: attempts that aren't kept yet.
         :param has_path: whether the last path is in use.
+        :param is_lost: whether one was lost, and another is looked for.
         """
         attempts = (*self._attempts, *running)[-MAX_REPORTS:]
         path = self._paths[-1] if has_path and self._paths else None
@@ -183,6 +186,7 @@ class ConnectionLog:
             path is not None and path.fragmented,
             self.ending,
             self._since(now),
+            is_lost,
         )
         return ConnectionReport(
             attempts, relays.urls, relay_reports, tuple(self._paths), path, tuple(self._notes),

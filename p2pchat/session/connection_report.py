@@ -23,6 +23,7 @@ class Reason(Enum):
 
     NOTHING_TRIED = "nothing-tried"
     UNDER_WAY = "under-way"
+    LOST = "path-lost"
     ENDED = "ended"
     NOT_ANSWERED = "not-answered"
     NOT_REACHED = "not-reached"
@@ -103,6 +104,7 @@ class Evidence:
     :ivar fragmented: whether the path in use carries the link in fragments.
     :ivar ending: how it ended; ``None`` while it goes on.
     :ivar since: milliseconds since the call began.
+    :ivar is_lost: whether the path of the conversation is lost, and another looked for.
     """
 
     last: AttemptReport | None
@@ -113,6 +115,7 @@ class Evidence:
     fragmented: bool = False
     ending: Ending | None = None
     since: float = 0.0
+    is_lost: bool = False
 
 
 @attrs.frozen
@@ -181,6 +184,8 @@ _REMEDIES = {
 def diagnose(known: Evidence) -> Diagnosis:
     """Return why there is the path that there is, or why there is none."""
     last = known.last
+    if known.is_lost:
+        return Diagnosis(Reason.LOST.value)
     if known.means is not None and known.means is not PathMethod.RELAY:
         if known.fragmented:
             return Diagnosis(Reason.FRAGMENTED.value, packet=_largest(last, "fragmented"))

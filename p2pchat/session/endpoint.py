@@ -45,6 +45,7 @@ STALE_TIMERS = 64  # entries of the heap that are out of date, beside as many as
 SETTLING = 5.0  # seconds that new addresses stay before those we talk with are told
 IMPROVE_INTERVAL = 60.0  # seconds between two such offers
 MAX_OVER = 64  # sessions that are over, and of which the person may ask why
+MAX_OTHERS_OVER = 16  # of those in which there was a conversation that nobody had to accept
 
 _UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
 _CHAT_SOCKET = frozenset({CHAT_SOCKET})
@@ -172,10 +173,11 @@ class Endpoint:
                 session.read(message_id, now)
 
     def tidy(self, now: float) -> None:
-        """Drop sessions that are over; of those that the person wanted, the last stay a while."""
+        """Drop sessions that are over; the last conversations and calls stay a while for /why."""
         over = [session for session in self.sessions.values() if session.is_over(now)]
         wanted = [session for session in over if session.approval.was_wanted]
-        for session in set(over) - set(wanted[-MAX_OVER:]):
+        talked = [one for one in over if one.log.ending is not None and one.log.ending.conversation]
+        for session in set(over) - {*wanted[-MAX_OVER:], *talked[-MAX_OTHERS_OVER:]}:
             del self.sessions[session.peer_id]
             if self.context.is_lasting:
                 self.kept[session.peer_id] = session.conversation.state()

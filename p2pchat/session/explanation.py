@@ -19,6 +19,7 @@ from p2pchat.traversal.report import AttemptReport, NatReport, PairReport, Relay
 
 _REASONS = {
     Reason.NOTHING_TRIED: "nothing was tried yet",
+    Reason.LOST: "the path was lost, and another is looked for",
     Reason.ENDED: "nothing is tried any more",
     Reason.UNDER_WAY: "it is under way; a direct path may still be found",
     Reason.NOT_ANSWERED: "no path was looked for: the call was not accepted",

@@ -167,8 +167,10 @@ class SessionState:
     def report(self, now: float) -> ConnectionReport:
         """Return what was tried since the last call, what came of it, and why."""
         agent = self._context.agent
-        has_path = self.path is not None and bool(self.link)
-        return self.log.report(self._call.reports(), agent.relays, has_path, agent.relay_only, now)
+        is_lost = self.stage is Stage.RESCUING and self._loss.due is None
+        has_path = self.path is not None and bool(self.link) and not is_lost
+        reports, relay_only = self._call.reports(), agent.relay_only
+        return self.log.report(reports, agent.relays, has_path, relay_only, now, is_lost=is_lost)
 
     def owns(self, ufrag: str) -> bool:
         """Tell whether an attempt is this session's."""

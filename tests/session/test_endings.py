@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat import events
 from p2pchat.session.call import RING_TIMEOUT
 from p2pchat.session.call_events import DeliveryFailure
 from p2pchat.session.explanation import sentences
@@ -143,6 +144,27 @@ class EndingTests(SynchronousTestCase):
                     told = sentences(one.session.report(pair.wire.now))
                     self.assertTrue(told[0].startswith(beginning), told)
                     self.assertNotIn("under way", "\n".join(told))
+
+    def test_known_for_long(self) -> None:
+        """How a conversation ended that others began is known for a while, too."""
+        pair = Pair()
+        left(pair)
+        pair.run(3)
+        for one in pair.both:
+            one.endpoint.tidy(pair.wire.now)
+            self.assertIn(one.other, one.endpoint.sessions)
+            self.assertIsNotNone(one.session.report(pair.wire.now).ending)
+
+    def test_lost(self) -> None:
+        """While another path is looked for, none is said to be in use."""
+        pair = Pair()
+        pair.connect()
+        pair.part()
+        pair.say(pair.alice, "are you there?")
+        pair.run_until(lambda: pair.alice.events(events.PathLost), 60)
+        told = sentences(pair.alice.session.report(pair.wire.now))
+        self.assertEqual(told[0], "the path was lost, and another is looked for")
+        self.assertNotIn("in use", "\n".join(told))
 
     def test_next_call(self) -> None:
         """The next call begins a report of its own, and forgets how the last one ended."""
