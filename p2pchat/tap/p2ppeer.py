@@ -43,7 +43,7 @@ from p2pchat.runtime import Runtime, real_runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
-from p2pchat.tap.process import leave_threads_behind, share_interpreter, this_process
+from p2pchat.tap.process import leave_once, leave_threads_behind, share_interpreter, this_process
 from p2pchat.wire.origins import host, registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
 
@@ -254,6 +254,7 @@ def makeService(options: Options) -> Service:
     from twisted.internet import reactor  # noqa: PLC0415 - twistd has chosen one by now
 
     leave_threads_behind(reactor)
+    leave_once(reactor)
     runtime = attrs.evolve(real_runtime(reactor), proxy_for=options.proxies)
     try:
         if options["nat-type"]:

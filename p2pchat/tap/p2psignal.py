@@ -21,7 +21,7 @@ from p2pchat.registry.admission.load import STRANGERS
 from p2pchat.registry.http.client_address import TrustedProxies
 from p2pchat.registry.store.redis_url import RedisUrl, parse_redis_url
 from p2pchat.tap.command_line import CommandLine
-from p2pchat.tap.process import leave_threads_behind
+from p2pchat.tap.process import leave_once, leave_threads_behind
 from p2pchat.wire.addresses import parse_ip
 from p2pchat.wire.origins import host, origin
 from p2pchat.wire.servers import parse_turn_url
@@ -202,4 +202,5 @@ def makeService(options: Options) -> MultiService:
     from p2pchat.tap.p2psignal_services import registry_services  # noqa: PLC0415
 
     leave_threads_behind(reactor)
+    leave_once(reactor)
     return registry_services(reactor, options)

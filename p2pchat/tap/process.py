@@ -10,6 +10,7 @@ import contextlib
 import errno
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -111,6 +112,23 @@ def leave_threads_behind(reactor: Any) -> None:
 def share_interpreter() -> None:
     """Let threads that work for the reactor run in between where it is busy."""
     sys.setswitchinterval(SWITCH_INTERVAL)
+
+
+def leave_once(reactor: Any) -> None:
+    """
+    Let a signal that comes while the program leaves change nothing; call it before that.
+
+    Goodbyes have a deadline.  Whoever presses Ctrl-C twice, or is sent the signal by two others,
+    would find Twisted's complaint in the log that the reactor has been stopped already.
+    """
+
+    def ignore_more() -> None:
+        with contextlib.suppress(ValueError):  # signals are the main thread's
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    signal.signal(number, lambda *_: None)
+
+    reactor.addSystemEventTrigger("before", "shutdown", ignore_more)
 
 
 def allow_open_files(wanted: int) -> int:

@@ -28,6 +28,37 @@ reactor.run()
 """
 
 
+TWICE = """
+import os, signal, sys
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.python import log
+from p2pchat.tap.process import leave_once
+log.startLogging(sys.stderr, setStdout=False)
+leave_once(reactor)
+def leaving():
+    left = Deferred()
+    reactor.callLater(0.1, left.callback, None)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return left
+reactor.addSystemEventTrigger("before", "shutdown", leaving)
+reactor.callWhenRunning(os.kill, os.getpid(), signal.SIGTERM)
+reactor.run()
+print("left")
+"""
+
+
+class LeaveTests(SynchronousTestCase):
+    """Signals in the middle of goodbyes."""
+
+    def test_again(self) -> None:
+        """The second one is no error, and cuts nothing short."""
+        command = [sys.executable, "-c", TWICE]
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+        self.assertEqual((done.stdout, done.returncode), (b"left\n", 0))
+        self.assertNotIn(b"ReactorNotRunning", done.stderr)
+
+
 class SpareTests(SynchronousTestCase):
     """Collections after the start are short."""
 
