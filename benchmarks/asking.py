@@ -117,7 +117,7 @@ class Site:
     def subscription(self, author: Identity) -> bytes:
         """Write the request for an event stream."""
         token = signed(author, self.origin, Subscription())
-        path = f"/events/{author.peer_id}"
+        path = f"/events/{author.peer_id}?keepalive=5"  # as peers ask
         return self.request("GET", path, b"", f"Authorization: JWS {token}")
 
     def offer(

@@ -278,7 +278,7 @@ def main() -> None:
     parser.add_argument("--peers", type=int, default=2000)
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--connections", type=int, default=8, help="that ask at the same time")
-    held = "for which idle streams are held; a keepalive comes every 15"
+    held = "for which idle streams are held; a keepalive comes every 5"
     parser.add_argument("--seconds", type=float, default=30.0, help=held)
     options = parser.parse_args()
     if NO_REDIS:

@@ -75,7 +75,7 @@ class Inputs:
     deliver: float = 241.0
     look_up: float = 90.0
     connect: float = 69.0
-    hold: float = 1.56
+    hold: float = 4.7
     process: float = 62.0
     stream: float = 14.2
     connection: float = 1.7

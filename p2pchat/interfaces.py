@@ -302,11 +302,12 @@ class IRegistryStore(Interface):
         A Deferred fires with whether there was one.
         """
 
-    def subscribe(peer_id: str, document: Document) -> Deferred[bool]:
+    def subscribe(peer_id: str, document: Document, after: int | None = None) -> Deferred[bool]:
         """
         Let the peer's documents come to this process, which opens its stream now.
 
-        A stream of the peer elsewhere ends as superseded.  A Deferred fires with whether the
+        A stream of the peer elsewhere ends as superseded; what it was given after the document
+        with this number comes here, too.  A Deferred fires with whether the
         peer is registered: it must be.
         """
 

@@ -4,7 +4,8 @@ Server-sent events, as far as the registry uses them.
 :class:`EventReader` cuts bytes into events; :class:`EventStream` is the protocol that takes the
 body of the response.  An event longer than MAX_EVENT ends the stream: no document is as long.
 Events are handed on no faster than EVENT_RATE, for each may cost the check of a signature; while
-some wait, nothing is read.
+some wait, nothing is read.  A stream on which nothing comes is ended after SILENCE, or sooner where
+its owner knows how often something comes.
 """
 
 from __future__ import annotations
@@ -24,22 +25,25 @@ from p2pchat.runtime import cancel
 from p2pchat.session.token_bucket import TokenBucket
 
 MAX_EVENT = 48 * 1024  # bytes; a document has 12 KiB at most
-SILENCE = 45.0  # seconds; the registry writes a comment every 15
+SILENCE = 45.0  # seconds, while it isn't known how often the registry writes a comment
 EVENT_RATE = 500.0  # a second; strangers' ones, of which most are dropped, mustn't hold up others
 EVENT_BURST = 1000.0  # at once: what was sent while this machine slept
 KEEPALIVE = "keepalive"  # the name under which a comment is handed on whose data is a number
 _COMMENT = b": keepalive "
 _NUMBER = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,3})?")
-_FIELDS = (b"event", b"data")  # whose lines mean anything to us
+_ID = re.compile(r"[0-9]{1,15}")
+_FIELDS = (b"event", b"data", b"id")  # whose lines mean anything to us
 CLOSED = "the registry closed the event stream"
+SILENT = "the registry fell silent"
 
 
 @attrs.frozen
 class Event:
-    """One event: its name and its data."""
+    """One event: its name, its data, and its id, a number or ""."""
 
     name: str
     data: str
+    id: str = ""
 
 
 @attrs.define
@@ -52,6 +56,7 @@ class EventReader:
 
     _buffer: bytearray = attrs.Factory(bytearray)  # a line that isn't complete
     _name: str = "message"
+    _id: str = ""
     _data: list[str] = attrs.Factory(list)
     _size: int = 0  # bytes of the event so far
 
@@ -95,11 +100,13 @@ class EventReader:
             self._name = value
         elif name == "data":
             self._data.append(value)
+        elif name == "id" and _ID.fullmatch(value):
+            self._id = value
 
     def _complete(self) -> list[Event]:
-        event = Event(self._name, "\n".join(self._data))
+        event = Event(self._name, "\n".join(self._data), self._id)
         empty = not self._data and self._name == "message"
-        self._name, self._data, self._size = "message", [], 0
+        self._name, self._id, self._data, self._size = "message", "", [], 0
         return [] if empty else [event]
 
 
@@ -124,17 +131,23 @@ class EventStream(Protocol):
     _waiting: deque[Event] = attrs.Factory(deque)  # those of one read at most
     _allowed: TokenBucket = attrs.Factory(lambda: TokenBucket(EVENT_BURST, 1 / EVENT_RATE))
     _next: IDelayedCall | None = None  # those that wait may be handed on
+    _patience: float = SILENCE
     _silence: IDelayedCall = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        why = "the registry fell silent"
-        self._silence = self._clock.callLater(SILENCE, self.stop, why)
+        self._silence = self._clock.callLater(SILENCE, self.stop, SILENT)
+
+    def expect(self, within: float) -> None:
+        """Take so many seconds without anything for the end, from now on."""
+        self._patience = within
+        if self._ended is not None:
+            self._silence.reset(within)
 
     def dataReceived(self, data: bytes) -> None:
         """Read bytes of the body."""
         if self._ended is None:
             return
-        self._silence.reset(SILENCE)
+        self._silence.reset(self._patience)
         try:
             self._waiting += self._reader.receive(data)
         except RemoteProtocolError as error:
@@ -153,7 +166,7 @@ class EventStream(Protocol):
 
     def _go_on(self) -> None:
         self._next = None
-        self._silence.reset(SILENCE)  # it isn't read, which is no silence of theirs
+        self._silence.reset(self._patience)  # it isn't read, which is no silence of theirs
         self._hand_on()
         if self._next is None and self._ended is not None:
             self._body_transport().resumeProducing()

@@ -1,9 +1,9 @@
 """
 Failed calls: the other side is looked for before the network between us is blamed.
 
-A call without a path has failed for one of two reasons: there is no path, or the peer has left.
-Only signaling can tell, so the failure is reported when that has answered, or in FIND_TIMEOUT or
-some round trips, or when the person calls again.
+A call without a path or an answer has failed for one of two reasons: there is none, or the peer has
+left.  Only signaling can tell, so the failure is reported when that has answered, or in
+FIND_TIMEOUT or some round trips, or when the person calls again.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.traversal.round_trips import CONNECTING
 
 FIND_TIMEOUT = 3.0  # seconds for the answer, where round trips are short
+LOOKED_AFTER = {"no-path", "no-answer"}  # reasons
 GONE = "they are gone: their program left before there was a path; call again when they are back"
 
 

@@ -33,7 +33,7 @@ from p2pchat.natcheck.reading import read_nat
 from p2pchat.peer.endpoint_adapter import EndpointAdapter
 from p2pchat.peer.ephemeral_store import EphemeralStore
 from p2pchat.peer.event_queue import EventQueue
-from p2pchat.peer.failed_calls import FailedCalls
+from p2pchat.peer.failed_calls import LOOKED_AFTER, FailedCalls
 from p2pchat.peer.journal import Journal
 from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
@@ -288,7 +288,7 @@ class Node:
                 return
             case events.Calling(peer_id) | events.OfferReceived(peer_id):
                 self._failed_calls.release(peer_id)  # in the order in which things happened
-            case events.CallFailed() if event.reason == "no-path" and not self._stopping:
+            case events.CallFailed() if event.reason in LOOKED_AFTER and not self._stopping:
                 self._failed_calls.hold(event)
                 return
         self._tell_at_last(event)

@@ -185,13 +185,16 @@ class RegistryClient:
         received: Callable[[Event], None],
         ended: Callable[[str], None],
         wanted: Mapping[str, int] | None = None,
+        last: str = "",
     ) -> Deferred[EventStream]:
         """
         Open our event stream; a Deferred of the :class:`EventStream` fires when its head is there.
 
         :param wanted: how it is to be written, where that isn't the usual way (docs/protocol.rst).
+        :param last: the id of the last document on the stream before, if this run had one: those
+            after it, if any was lost, come again.
         """
-        return self._attempt(self._open_stream, received, ended, wanted or {})
+        return self._attempt(self._open_stream, received, ended, wanted or {}, last)
 
     @inlineCallbacks
     def _open_stream(
@@ -199,12 +202,13 @@ class RegistryClient:
         received: Callable[[Event], None],
         ended: Callable[[str], None],
         wanted: Mapping[str, int],
+        last: str,
     ) -> Any:
         token = self.sign(Subscription())
         query = f"?{urlencode(wanted)}" if wanted else ""
         opened = yield self._http.open(
             f"/events/{self.peer_id}{query}",
-            {"Authorization": f"JWS {token}"},
+            {"Authorization": f"JWS {token}", **({"Last-Event-ID": last} if last else {})},
             lambda: EventStream(self._runtime.clock, received, ended),
         )
         if not isinstance(opened, HttpAnswer):

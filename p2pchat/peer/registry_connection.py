@@ -12,7 +12,9 @@ Our connection to a registry: the record, the event stream, and the way back whe
     connecting, registered ──displaced──▶ displaced ──refresh (the other is gone)──▶ connecting
 
 Refreshing is connecting anew, at once, from ``registered``, ``waiting`` or ``displaced``: the
-network may have changed, and an event stream over TCP may be dead without anybody knowing.  It
+network may have changed, and an event stream over TCP may be dead without anybody knowing.  One on
+which nothing comes any more, though the registry writes something every few seconds, is dead
+(:mod:`p2pchat.peer.stream_health`): that is refreshed too, and nobody reads of it.  Refreshing
 alone ignores ``Retry-After``, because our address may have changed.
 
 Connecting is two requests: ``POST /register``, then the event stream, which is heard when its first
@@ -58,7 +60,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat.errors import P2PChatError, RegistryError, RegistryUnreachable
-from p2pchat.peer.event_stream import CLOSED, KEEPALIVE, Event, EventStream
+from p2pchat.peer.event_stream import CLOSED, KEEPALIVE, SILENT, Event, EventStream
 from p2pchat.peer.foreign_answers import ForeignAnswer
 from p2pchat.peer.http_client import NO_ANSWER
 from p2pchat.peer.lease import Lease
@@ -186,6 +188,7 @@ class RegistryConnection:
     _health: StreamHealth = attrs.Factory(
         lambda self: StreamHealth(self._client.warn), takes_self=True
     )
+    _last: str = ""  # the id of the last document, "0" after a stream without any
     _ready_wait: float = READY_TIMEOUT
     _round_trip: float = 0.0  # to the registry, when we registered last
     _renewal: LoopingCall | None = None
@@ -241,21 +244,31 @@ class RegistryConnection:
         number = self._try_number
 
         def ended(reason: str) -> None:
-            if number == self._try_number:
-                if reason == CLOSED and self.stage is ConnectionStage.REGISTERED:
+            if number != self._try_number:
+                return
+            if self.stage is ConnectionStage.REGISTERED:
+                if reason == SILENT:
+                    self._client.close()  # what is kept went by the same way
+                    self._take(Input.REFRESH)
+                    return
+                if reason == CLOSED:
                     self._health.ended(self._clock.seconds())
-                self._take(Input.FAILED, reason)
+            self._take(Input.FAILED, reason)
 
         def received(event: Event) -> None:
             if number != self._try_number:
                 return
             if event.name == "document":
+                self._last = event.id or self._last
                 self._callbacks.document(event.data)
             elif event.name == "ready":
                 self._health.ready(self._clock.seconds())
+                self._last = self._last or "0"
                 self._take(Input.READY)
             elif event.name == KEEPALIVE:
                 self._health.alive(float(event.data), self._clock.seconds())
+                if self._stream is not None:
+                    self._stream.expect(self._health.patience(self._client.rtt))
             elif event.name == "superseded":
                 self._take(Input.DISPLACED)
             elif event.name == "bye":
@@ -287,7 +300,7 @@ class RegistryConnection:
         """Open the event stream of whoever has just registered."""
         try:
             self._health.asked(self._clock.seconds(), self._round_trip)
-            return (yield self._client.subscribe(received, ended, self._health.wanted))
+            return (yield self._client.subscribe(received, ended, self._health.wanted, self._last))
         except RegistryError as error:
             if error.reason != NO_ANSWER:
                 raise
@@ -433,6 +446,7 @@ class RegistryConnection:
 
     def _begin_displaced(self) -> None:
         """Leave the stream to the other program; the person is told once what to do."""
+        self._last = ""  # what comes now is for the other program
         if self._had_it_for(DISPLACED_LONGEST):
             self._displaced_wait = DISPLACED_WAIT
         delay = self._look_later()

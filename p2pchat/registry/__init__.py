@@ -7,6 +7,7 @@ The server: the registry as a web resource, and a STUN service beside it.
     registry           what a signed document may do, over a store and the streams
     store              what is remembered, in memory or in Redis
     event_streams      how documents reach the peers that subscribed
+    kept_documents     what was written lately, for streams that replace dead ones; pure
     admission          rates, and proof of work under load
     stun               the STUN service
     relay_credentials  credentials for TURN relays; pure

@@ -18,10 +18,12 @@ event and comment is then followed by a comment of so many bytes.
 By its number a peer sees whether something on the way holds back what is sent.  Every event but
 ``document`` has ``{}`` for its data, since an event without data is no event.
 
-A peer has one live stream.  A stream whose connection takes no more bytes queues a bounded number
-of documents; what comes then is dropped, and its author learns that.  A stream that took nothing
-for two keepalives is cut off.  A cut or closed stream makes its peer undeliverable at once, though
-its lease runs on.
+A peer has one live stream.  Documents are counted from 1 on, and a stream that replaces another of
+the same run of a program goes on with the numbers: it begins with those documents that the peer
+hasn't had yet, as far as they are kept (:mod:`p2pchat.registry.kept_documents`).  A stream whose
+connection takes no more bytes queues a bounded number of documents; what comes then is dropped, and
+its author learns that.  A stream that took nothing for MAX_STALLED is cut off.  A cut or closed
+stream makes its peer undeliverable at once, though its lease runs on.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from p2pchat.registry.admission.rates import Limits
+from p2pchat.registry.kept_documents import KeptDocument, KeptDocuments
 from p2pchat.registry.refusals import refused
 from p2pchat.registry.store.directory import Delivery
 
@@ -49,9 +52,10 @@ KEEPALIVES = (KEEPALIVE, 5.0, 1.5)
 MAX_QUEUED = 256  # documents, beside what the transport buffers (64 KiB)
 MAX_QUEUED_BYTES = 256 * 1024  # twice what strangers may send at once
 RETRY_AFTER = 10  # seconds, for a peer for whose stream there is no room
-MAX_STALLED = 2  # keepalives that couldn't be written
+MAX_STALLED = 30.0  # seconds for which keepalives couldn't be written
 
 EVENTS = ("ready", "document", "superseded", "removed", "expired", "bye")
+_FINAL = {"removed", "expired"}  # after which no stream replaces the one that ended
 
 
 def _event(name: str, data: str = "{}", number: int | None = None) -> bytes:
@@ -71,20 +75,21 @@ class EventStreamResponse:
     :ivar interval: seconds between comments.
     :ivar padding: bytes of a comment behind each event and comment.
     :ivar next_keepalive: when the next comment is due.
+    :ivar number: of the last document.
     """
 
     _request: Request
     began_at: float
     interval: float = KEEPALIVE
     padding: int = 0
+    number: int = 0
     next_keepalive: float = attrs.field(init=False)
     ended: Deferred[None] = attrs.field(init=False, factory=Deferred)
     _open: bool = attrs.field(init=False, default=True)
     _paused: bool = attrs.field(init=False, default=False)
     _queued: deque[bytes] = attrs.field(init=False, factory=deque)
     _queued_bytes: int = attrs.field(init=False, default=0)
-    _stalled: int = attrs.field(init=False, default=0)
-    _number: int = attrs.field(init=False, default=0)
+    _stalled: float = attrs.field(init=False, default=0.0)  # seconds
 
     def __attrs_post_init__(self) -> None:
         self.next_keepalive = self.began_at + self.interval
@@ -107,12 +112,12 @@ class EventStreamResponse:
         """Write or queue a document, if there is room for it."""
         if not self._open:
             return Delivery.OFFLINE
-        data = _event("document", token, self._number + 1)
+        data = _event("document", token, self.number + 1)
         if not self._paused:
             self._write(data)
         elif not self._queue(data):
             return Delivery.FULL
-        self._number += 1
+        self.number += 1
         return Delivery.TAKEN
 
     def _queue(self, data: bytes) -> bool:
@@ -128,7 +133,7 @@ class EventStreamResponse:
         if not self._paused:
             self._write(f": keepalive {now - self.began_at:.1f}\n\n".encode())
             return
-        self._stalled += 1
+        self._stalled += self.interval
         if self._stalled >= MAX_STALLED:
             self.cut()
 
@@ -163,7 +168,7 @@ class EventStreamResponse:
     def resumeProducing(self) -> None:
         """Write what waited."""
         self._paused = False
-        self._stalled = 0
+        self._stalled = 0.0
         while self._queued and not self._paused:  # writing may pause us again
             data = self._queued.popleft()
             self._queued_bytes -= len(data)
@@ -179,10 +184,13 @@ class EventStreams:
     The live streams of this process, one a peer.
 
     :ivar gone: called with the id of a peer that has no stream here any more.
+    :ivar kept: what was written lately.
     """
 
     gone: Callable[[str], object] = lambda _peer_id: None
+    kept: KeptDocuments = attrs.field(init=False, factory=KeptDocuments)
     _live: dict[str, EventStreamResponse] = attrs.field(init=False, factory=dict)
+    _now: float = attrs.field(init=False, default=0.0)  # at the last stream or look at all
     _sources: Counter[str] = attrs.field(init=False, factory=Counter)
     # Whose comments are due next, in their order, by the interval.
     _due: dict[float, dict[str, EventStreamResponse]] = attrs.field(
@@ -222,6 +230,7 @@ class EventStreams:
         *,
         keepalive: float = KEEPALIVE,
         padding: int = 0,
+        after: int | None = None,
     ) -> Deferred[None]:
         """
         Begin a peer's stream, ending its former one.
@@ -230,13 +239,16 @@ class EventStreams:
         :param keepalive: seconds after which it wants a comment; it gets the nearest of KEEPALIVES
             that is no longer, or the shortest.
         :param padding: bytes that it wants behind whatever is written.
+        :param after: the number of the last document that it had on its last stream; None: this is
+            the first stream of its program.
 
         The result fires when the request is to be finished; it must be cancelled when the
         connection is lost.
         """
+        self._now = now
         former = self._live.pop(peer_id, None)
         interval = next((one for one in KEEPALIVES if one <= keepalive), KEEPALIVES[-1])
-        stream = EventStreamResponse(request, now, interval, padding)
+        stream = EventStreamResponse(request, now, interval, padding, after or 0)
         self._sources[source] += 1
         self._live[peer_id] = stream  # so that the former one's end isn't the peer's
         if former is not None:
@@ -246,7 +258,14 @@ class EventStreams:
             former.end("superseded")
         stream.ended.addBoth(self._forget, peer_id, stream, source)
         stream.begin()
+        for document in self.unheard(peer_id, after):
+            self.deliver(peer_id, document.token, document.written_at)
         return stream.ended
+
+    def unheard(self, peer_id: str, after: int | None) -> list[KeptDocument]:
+        """Return, and forget, the documents that a peer hasn't had; see :meth:`open`."""
+        kept = self.kept.take(peer_id, after or 0, self._now)
+        return [] if after is None else kept
 
     def _forget(self, _result: Any, peer_id: str, stream: EventStreamResponse, source: str) -> None:
         stream.lost()
@@ -257,13 +276,32 @@ class EventStreams:
             del self._live[peer_id], self._due[stream.interval][peer_id]
             self.gone(peer_id)
 
-    def deliver(self, peer_id: str, token: str) -> Delivery:
-        """Write a document to a peer's stream, if there is one that takes it."""
+    def take_over(self, document: KeptDocument) -> None:
+        """Write what another process's stream lost; where there is none yet, keep it for that."""
+        if document.peer_id in self:
+            self.deliver(document.peer_id, document.token, document.written_at)
+        else:
+            self.kept.keep(document, self._now)
+
+    def deliver(self, peer_id: str, token: str, written_at: float | None = None) -> Delivery:
+        """
+        Write a document to a peer's stream, if there is one that takes it.
+
+        :param written_at: when it was written to a stream of the peer first, if not now.
+        """
         stream = self._live.get(peer_id)
-        return Delivery.OFFLINE if stream is None else stream.deliver(token)
+        if stream is None:
+            return Delivery.OFFLINE
+        delivery = stream.deliver(token)
+        if delivery is Delivery.TAKEN:
+            since = self._now if written_at is None else written_at
+            self.kept.keep(KeptDocument(peer_id, stream.number, token, since), self._now)
+        return delivery
 
     def end(self, peer_id: str, name: str) -> None:
         """End a peer's stream, if there is one, with this event."""
+        if name in _FINAL:
+            self.kept.forget(peer_id)
         stream = self._live.get(peer_id)
         if stream is not None:
             stream.end(name)
@@ -274,7 +312,9 @@ class EventStreams:
             stream.end(name)
 
     def keep_alive(self, now: float) -> None:
-        """Write the comments that are due."""
+        """Write the comments that are due, and forget what was kept for long."""
+        self._now = now
+        self.kept.expire(now)
         for waiting in self._due.values():
             due = takewhile(lambda one: one[1].next_keepalive <= now, waiting.items())
             for peer_id, stream in list(due):

@@ -279,23 +279,31 @@ class Registry:
         *,
         keepalive: float = KEEPALIVE,
         padding: int = 0,
+        after: int | None = None,
     ) -> _Steps[None]:
         """
         Open the author's event stream as the response to this request, which came from ip.
 
         :param keepalive: seconds after which its author wants something to come at the latest.
         :param padding: bytes that its author wants behind whatever is written.
+        :param after: the number of the last document on the author's last stream, if it had one.
         """
         self._refuse_late()
         source = source_of(ip)
         self.streams.refuse_growth(peer_id, source, self.settings.streams)
         audiences = self.settings.audiences.accepted(origin)
         document = self._read(token, Subscription, audiences, peer_id)
-        if not (yield self.store.subscribe(peer_id, document)):
+        if not (yield self.store.subscribe(peer_id, document, after)):
             raise refused(404, "not-registered", "register first, then subscribe")
         self.admission.count_key(peer_id)
         yield self.streams.open(
-            peer_id, request, source, self.now(), keepalive=keepalive, padding=padding
+            peer_id,
+            request,
+            source,
+            self.now(),
+            keepalive=keepalive,
+            padding=padding,
+            after=after,
         )
 
     @inlineCallbacks

@@ -54,7 +54,7 @@ from p2pchat.traversal.attempt import MAX_REPEATS, Attempt, extended
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.report import AttemptReport
-from p2pchat.traversal.round_trips import bounded
+from p2pchat.traversal.round_trips import REGISTERING, TRIPS, bounded
 from p2pchat.wire.addresses import format_address
 from p2pchat.wire.documents import (
     Answer,
@@ -69,6 +69,9 @@ from p2pchat.wire.documents import (
 
 ANSWER_TIMEOUT = 3.0  # seconds for an answer or RINGING; both need one trip over the registry, ...
 ANSWER_TRIPS, LONGEST_ANSWER = 4, 30.0  # ... or so many of our round trips to it; seconds at most
+STREAM_RENEWAL = (
+    10.0  # seconds in which a peer finds and renews a dead event stream, and some trips
+)
 RING_TIMEOUT = 90.0  # seconds for a person to decide
 PAUSES = (0.3, 1.0, 2.0, 4.0, 8.0)  # seconds between attempts; the last repeats
 ANSWER_PAUSE = 1.0  # seconds before an answer is sent again whose reader wasn't there, at least
@@ -101,7 +104,11 @@ _OUR_REFUSALS = {
     "no-handshake": HandshakeRefused.sentence(),
 }
 _NO_PATH = ("no-path", "no check got through")
-_NO_ANSWER = "their program didn't answer the offer"
+_NO_ANSWER = (
+    "no answer came to an offer that the registry took: their program hangs, or their connection "
+    "to the registry is dead, which it finds out by itself within seconds: call again"
+)
+_NOT_TAKEN = "the registry hasn't taken the offer in time"
 
 
 class Direction(Enum):
@@ -448,10 +455,17 @@ class Call:
         Make the same offer again.
 
         That the registry took it shows that the fault is a dead event stream, theirs or ours; ours
-        is renewed, once, before the offer goes out again, or they get the blame.
+        is renewed, once, before the offer goes out again, or they get the blame.  Theirs gives them
+        the offer as soon as they have renewed it, so that the last one has the time for that.
         """
-        self._retry("no-answer", _NO_ANSWER, now, goes_on=True)
-        if self.stage is CallStage.PAUSING and self._is_delivered and not self._has_doubted:
+        renewed = self.attempt.began + STREAM_RENEWAL + (REGISTERING + TRIPS) * self.rtt()
+        is_last = self._number >= self.attempts and not self.patient
+        if is_last and self._is_delivered and now < renewed:
+            self._deadline = renewed
+        else:
+            sentence = _NO_ANSWER if self._is_delivered else _NOT_TAKEN
+            self._retry("no-answer", sentence, now, goes_on=True)
+        if self.stage is not CallStage.ENDED and self._is_delivered and not self._has_doubted:
             self._has_doubted = True
             self._events.append(StreamDoubted())
 

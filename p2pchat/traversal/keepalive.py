@@ -8,12 +8,12 @@ A NAT can't be asked how long it keeps a mapping.  Evidence of one that expired 
   from another port.
 
 Each says that a mapping lived for less than the gap, if nothing else happened.  A NAT that was
-rebooted looks the same, once; so one event changes nothing.  A NAT that forgets early does it
-after every gap: the second event within PATTERN_SPAN makes a pattern, and from then on nothing is
-idle for longer than half of the shorter gap.  If that is still too long, the pattern comes again
-and halves it again, down to SHORTEST.  What follows a change of this machine's addresses, an
-outage or a busy path says nothing about idle mappings and is left out; new addresses mean a new
-NAT, of which nothing is known.
+rebooted looks the same, once; so one event changes nothing, nor does another in whose gap it was,
+for that shows the same reboot.  A NAT that forgets early does it after every gap: the second event
+within PATTERN_SPAN makes a pattern, and from then on nothing is idle for longer than half of the
+shorter gap.  If that is still too long, the pattern comes again and halves it again, down to
+SHORTEST.  What follows a change of this machine's addresses, an outage or a busy path says nothing
+about idle mappings and is left out; new addresses mean a new NAT, of which nothing is known.
 
 Whose NAT forgot a path, ours or theirs, can't be told, and need not be: a PING that we send makes
 them send a PONG.  A mistake costs a few small packets a minute, and ends with the network.
@@ -88,7 +88,7 @@ class Keepalive:
     def _note(self, gap: float, now: float) -> None:
         if not SHORTEST <= gap <= self.within(gap) + SLACK:
             return
-        if now < self._ignored_until or now - self._event_at < ONE_EVENT:
+        if now < self._ignored_until or now - max(gap, ONE_EVENT) < self._event_at:
             return
         goes_on = now - self._event_at < PATTERN_SPAN
         self._count, self._gap = (self._count + 1, min(gap, self._gap)) if goes_on else (1, gap)

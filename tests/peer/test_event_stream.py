@@ -58,7 +58,7 @@ class ReaderTests(SynchronousTestCase):
             (b"data: a\n\n", [Event("message", "a")]),
             (b"data:a\ndata:  b\n\n", [Event("message", "a\n b")]),
             (b"event: bye\n\n", [Event("bye", "")]),
-            (b"id: 7\nretry: 5\nevent: x\r\ndata: y\r\n\r\n", [Event("x", "y")]),
+            (b"id: 7\nretry: 5\nevent: x\r\ndata: y\r\n\r\n", [Event("x", "y", "7")]),
             (b"event: x\ndata: y\n", []),
             (b"event: x\ndata: y\n\ndata: z\n\n", [Event("x", "y"), Event("message", "z")]),
         ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat.peer.event_stream import SILENCE
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.registry_connection import READY_TIMEOUT
 from p2pchat.peer.stream_health import LATE, SHORT_KEEPALIVE, SHORTEST_KEEPALIVE, StreamHealth
@@ -108,16 +109,16 @@ class EndedTests(MiddleboxCase):
 
     @each(7.0, 10.0, 14.0)
     def test_idle(self, seconds: float) -> None:
-        """A proxy that gives up sooner than the registry says anything ends two streams."""
+        """A proxy that gives up soon where nothing comes ends no stream: something does."""
         self.begin(Habits(idle=seconds), 300)
-        self.assertEqual((len(self.told.lost), self.streams), (2, 3))
+        self.assertEqual((len(self.told.lost), self.streams), (0, 1))
         self.assertIn(f"?keepalive={SHORT_KEEPALIVE}", self.box.asked[-1])
         self.assertEqual(self.warned, [])
         self.assertTrue(self.sends())
 
     @each(3.0, 4.0, 5.0)
     def test_very_short(self, seconds: float) -> None:
-        """So does one that gives up within seconds; the shortest keepalive keeps it awake."""
+        """One that gives up within seconds ends two; the shortest keepalive keeps it awake."""
         self.begin(Habits(idle=seconds), 300)
         self.assertEqual((len(self.told.lost), self.streams), (2, 3))
         self.assertIn(f"?keepalive={SHORTEST_KEEPALIVE}", self.box.asked[-1])
@@ -145,7 +146,6 @@ class EndedTests(MiddleboxCase):
             self.world.boot_registry()
             self.run_for(20)
         self.assertEqual(self.warned, [])
-        self.assertNotIn("keepalive", "".join(self.box.asked))
 
 
 class MovedTests(MiddleboxCase):
@@ -190,6 +190,26 @@ class StreamHealthTests(SynchronousTestCase):
             self.health.alive(15.0 * number, 0.1 + 15.0 * number)
         self.assertEqual(self.warned, [])
 
+    @each((5.0, 0.02, 8.1), (5.0, 4.0, 20.0), (15.0, 0.02, 18.1), (1e6, 0.02, SILENCE))
+    def test_patience(self, interval: float, round_trip: float, most: float) -> None:
+        """Silence tells soon where comments have come; how often they do decides, and how far."""
+        self.health.asked(0.0, round_trip)
+        self.health.ready(round_trip)
+        self.assertEqual(self.health.patience(round_trip), SILENCE)
+        self.health.alive(interval, interval + round_trip)
+        self.assertLessEqual(self.health.patience(round_trip), most)
+        self.assertGreater(self.health.patience(round_trip), min(interval, SILENCE - 1))
+        self.health.asked(100.0, round_trip)
+        self.assertEqual(self.health.patience(round_trip), SILENCE)
+
+    def test_no_patience_lost(self) -> None:
+        """Where something holds comments back, or lies of them, silence says no more."""
+        for seconds, now in ((5.0, 5.0 + LATE), (0.0, 1.0)):
+            self.health.asked(0.0, 0.0)
+            self.health.ready(0.0)
+            self.health.alive(seconds, now)
+            self.assertEqual(self.health.patience(0.02), SILENCE)
+
     def test_numbers_of_a_liar(self) -> None:
         """Numbers that no registry would send change nothing."""
         self.health.asked(0.0, 0.1)
@@ -202,7 +222,7 @@ class StreamHealthTests(SynchronousTestCase):
         """Streams that end at once are no proxy's: nothing is opened anew for them."""
         for number in range(20):
             self.live(10.0 * number, 0.5)
-        self.assertEqual((self.health.keepalive, self.health.renew_after), (0, None))
+        self.assertEqual((self.health.keepalive, self.health.renew_after), (SHORT_KEEPALIVE, None))
         self.assertGreater(LATE, 0)
 
     def test_never_soon(self) -> None:

@@ -13,6 +13,7 @@ from zope.interface.verify import verifyObject
 from p2pchat.identity.sealing import OVERHEAD, STEP
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.event_streams import MAX_QUEUED, EventStreamResponse
+from p2pchat.registry.kept_documents import KEPT
 from p2pchat.registry.registry import Settings
 from p2pchat.runtime import MAX_SEGMENT
 from p2pchat.wire.documents import Removal, Sealed, Subscription
@@ -136,6 +137,71 @@ class StreamTests(StreamCase):
             self.web.register(BOB, "bob")
         self.assertFalse(self.stream.wire.aborted)
         self.assertEqual(self.deliver().status, 202)
+
+
+class ReplacedTests(StreamCase):
+    """A stream in place of one that was dead, on which documents were lost."""
+
+    def replace(self, last: str = "") -> bytes:
+        """Let Bob open another stream; returns what comes on it at once."""
+        token = self.web.signed(BOB, Subscription())
+        written: bytes = self.web.subscribe(BOB, token, last=last).wire.value()
+        return written
+
+    def sent(self) -> bytes:
+        """Return all that was written on Bob's first stream."""
+        written: bytes = self.stream.wire.value()
+        return written
+
+    def documents(self, written: bytes) -> list[bytes]:
+        """Return the documents in what was written, with their ids."""
+        return re.findall(rb"event: document\n(id: [0-9]+\ndata: [^\n]+)\n", written)
+
+    def test_given_again(self) -> None:
+        """What came after the document that the peer had last comes again, in order, first."""
+        for _ in range(4):
+            self.deliver()
+        replaced = self.replace("2")
+        self.assertEqual(self.documents(replaced), self.documents(self.sent())[2:])
+        self.assertLess(replaced.index(b"event: ready"), replaced.index(b"event: document"))
+
+    def test_goes_on(self) -> None:
+        """Numbers go on, so that streams that die one after the other lose nothing."""
+        for _ in range(3):
+            self.deliver()
+        self.replace("1")
+        self.assertEqual(self.documents(self.replace("1")), self.documents(self.sent())[1:])
+        self.assertEqual(self.documents(self.replace("3")), [])
+        self.stream = self.web.subscribe(BOB, self.web.signed(BOB, Subscription()), last="3")
+        self.deliver()
+        self.assertIn(b"\nid: 4\n", self.sent())
+
+    @each("", "x", "-1", "1" * 16, "2.5")
+    def test_another_run(self, last: str) -> None:
+        """A program that doesn't say that it had a stream gets nothing that was for another run."""
+        self.deliver()
+        replaced = self.replace(last)
+        self.assertEqual(self.documents(replaced), [])
+        self.assertEqual(self.documents(self.replace("0")), [])
+
+    def test_ended(self) -> None:
+        """What is lost with a stream that ended meanwhile comes, too; not after a removal."""
+        self.deliver()
+        self.stream.hang_up()
+        self.assertEqual(len(self.documents(self.replace("0"))), 1)
+        removal = {"Authorization": f"JWS {self.web.signed(BOB, Removal())}"}
+        self.web.ask("DELETE", f"/peer/{BOB.peer_id}", headers=removal)
+        self.web.register(BOB, "bob")
+        self.assertEqual(self.documents(self.replace("0")), [])
+
+    def test_late(self) -> None:
+        """After a minute it is lost."""
+        self.assertLessEqual(KEPT, 61)
+        self.deliver()
+        self.web.pass_time(30)
+        self.web.register(BOB, "bob")
+        self.web.pass_time(31)
+        self.assertEqual(self.documents(self.replace("0")), [])
 
 
 class RoomTests(SynchronousTestCase):

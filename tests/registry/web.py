@@ -220,12 +220,18 @@ class Web:
         return self.post("/register", token)
 
     def subscribe(
-        self, identity: Identity, token: str, ip: str = "203.0.113.5", query: str = ""
+        self,
+        identity: Identity,
+        token: str,
+        ip: str = "203.0.113.5",
+        query: str = "",
+        last: str = "",
     ) -> Connection:
-        """Ask for an event stream."""
+        """Ask for an event stream, after one on which ``last`` was the id of the last document."""
         connection = self.connect(ip)
         path = f"/events/{identity.peer_id}{query}"
-        connection.send(request_bytes("GET", path, headers={"Authorization": f"JWS {token}"}))
+        headers = {"Authorization": f"JWS {token}", **({"Last-Event-ID": last} if last else {})}
+        connection.send(request_bytes("GET", path, headers=headers))
         return connection
 
 

@@ -12,6 +12,7 @@ from p2pchat.session.call import (
     MAX_ANSWERS,
     PAUSES,
     RING_TIMEOUT,
+    STREAM_RENEWAL,
     CallStage,
 )
 from p2pchat.session.call_events import (
@@ -200,6 +201,30 @@ class CallingTests(CallCase):
         said = self.said(self.alice)
         self.assertEqual(said.count(StreamDoubted()), 1)
         self.assertIsInstance(said[-1], CallEnded)
+
+    @each((1, 0.02), (3, 0.02), (3, 0.7))
+    def test_blame(self, attempts: int, trip: float) -> None:
+        """The last offer has time for a dead stream to be renewed; then it may have been that."""
+        self.alice.attempts, self.alice.rtt = attempts, lambda: trip
+        offer, now = self.offer(), NOW
+        while self.alice.stage is not CallStage.ENDED:
+            self.alice.delivered(offer.session, now)
+            now = self.alice.get_timer() or 0.0
+            self.alice.handle_timer(now)
+        self.assertGreaterEqual(now, NOW + STREAM_RENEWAL + 6 * trip)
+        self.assertLess(now, NOW + 20)
+        *_, failed = self.said(self.alice)
+        assert isinstance(failed, CallEnded)
+        self.assertIn("their connection to the registry is dead", failed.explanation)
+
+    def test_blame_of_the_registry(self) -> None:
+        """Where the registry took nothing nobody else is blamed."""
+        self.alice.attempts = 1
+        self.offer()
+        self.alice.handle_timer(NOW + ANSWER_TIMEOUT)
+        *_, failed = self.said(self.alice)
+        assert isinstance(failed, CallEnded)
+        self.assertIn("the registry hasn't taken the offer", failed.explanation)
 
     def test_undelivered(self) -> None:
         """Where nothing says that it did, it isn't."""

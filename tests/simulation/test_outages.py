@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.session.approval import AcceptPolicy
+from tests.cases import each
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE, SYMMETRIC
 from tests.simulation.world import Person, World
 
@@ -285,6 +288,29 @@ class CallTests(SynchronousTestCase):
             self.world.internet.run(5)
         self.assertEqual(alice.events(events.CallFailed), [])
         self.assertEqual(alice.events(events.RegistryLost), [])
+
+    @each(*product((True, False), (True, False), (0.0, 4.0, 12.0)))
+    def test_dead_streams(self, of_caller: bool, of_called: bool, after: float) -> None:
+        """
+        Event streams that died in silence, of either side, are renewed by themselves, and in time.
+
+        :param after: seconds from their death to the call.
+        """
+        nats = [self.world.internet.nat(kind=PORT_RESTRICTED_CONE) for _ in range(2)]
+        alice, bob = self.world.couple(*nats)
+        for idle in (21.0, 23.0, 25.5):
+            self.world.internet.run(idle)
+            for nat, dies in zip(nats, (of_caller, of_called), strict=True):
+                if dies:
+                    nat.reboot()
+            self.world.internet.run(after)
+            self.assertLess(self.world.connect(alice, bob), 10 - after if after < 10 else 1)
+            self.assertEqual(len(bob.events(events.OfferReceived)), 1)
+            bob.told.clear()
+            alice.node.disconnect(bob.node.peer_id)
+        for person in (alice, bob):
+            self.assertEqual(person.events(events.CallFailed), [])
+            self.assertEqual(person.events(events.RegistryLost), [])
 
     def test_hopeless_pair(self) -> None:
         """Where punching can't work the person reads what was tried, after every attempt."""

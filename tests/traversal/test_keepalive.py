@@ -54,9 +54,10 @@ class KeepaliveTests(SynchronousTestCase):
             now += 40
 
     def test_one_cause(self) -> None:
-        """Several mappings found gone within ONE_EVENT are one event."""
-        self.assertIsNone(self.see(100.0, 100.1, 100 + ONE_EVENT - 0.1))
-        self.assertIsNotNone(self.see(100 + ONE_EVENT))
+        """Several mappings found gone within ONE_EVENT, or in whose gap the first was, are one."""
+        self.assertIsNone(self.see(100.0, 100.1, 100 + ONE_EVENT - 0.1, gap=SHORTEST))
+        self.assertIsNone(self.see(100 + GAP - 0.1))
+        self.assertIsNotNone(self.see(100 + ONE_EVENT, gap=SHORTEST))
 
     def test_busy(self) -> None:
         """After a gap shorter than SHORTEST it was something else."""

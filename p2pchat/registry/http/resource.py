@@ -68,6 +68,7 @@ LEASE_SCHEME = "Lease"
 DEFAULT_PAGE = 100  # records
 MAX_KEEPALIVE = 3600  # seconds that may be asked for
 MAX_PADDING = 8192  # bytes; twice what most proxies collect
+MAX_EVENT_ID = 15  # digits
 LIST = "list"  # a feature: anybody may list the peers, and look them up by name
 WATCHING = Limits(32, 32)  # the metrics' own connections: a full registry can be watched
 
@@ -199,7 +200,14 @@ class RegistryResource(_Resource):
         padding = _number(request, "padding", MAX_PADDING, 0)
         peer_id = check_peer_id(peer_id)
         return self.registry.subscribe(
-            token, origin, peer_id, ip, request, keepalive=keepalive, padding=padding
+            token,
+            origin,
+            peer_id,
+            ip,
+            request,
+            keepalive=keepalive,
+            padding=padding,
+            after=_last_event(request),
         )
 
     @app.route("/deliver/<peer_id>", methods=["POST"])
@@ -423,3 +431,9 @@ def _number(request: Request, name: str, most: int, otherwise: float) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most):
         raise RemoteProtocolError(f"{name} must be from 1 to {most}")
     return int(text)
+
+
+def _last_event(request: Request) -> int | None:
+    """Return the number of the last document that a program had; None: it has had no stream."""
+    said = request.getHeader(b"last-event-id") or b""
+    return int(said) if said.isdigit() and len(said) <= MAX_EVENT_ID else None

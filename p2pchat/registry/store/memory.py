@@ -111,7 +111,9 @@ class MemoryStore:
             self.streams.end(peer_id, "removed")
         return found
 
-    def subscribe(self, peer_id: str, document: Document) -> Deferred[bool]:
+    def subscribe(
+        self, peer_id: str, document: Document, after: int | None = None
+    ) -> Deferred[bool]:
         """Let the peer open a stream."""
         return execute(self._subscribe, peer_id, document)
 

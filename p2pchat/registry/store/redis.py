@@ -26,7 +26,9 @@ Owns what follows when a process or Redis dies:
 * Each stream is looked after every CHECK seconds: is its peer's newest one here, is the peer still
   registered?  So a message that was lost only delays the end of a stream.
 
-A document counts as delivered when the process that holds the stream says so.  If it doesn't
+A document counts as delivered when the process that holds the stream says so.  Where the stream
+was dead already, and its peer opens another one at another process, the first one hands on what the
+peer hasn't had (:mod:`p2pchat.registry.kept_documents`).  If it doesn't
 within ANSWER_TIMEOUT, the answer is ``peer-offline`` although the document may have arrived; its
 nonce stays used.
 """
@@ -52,6 +54,7 @@ from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate
 from p2pchat.registry.admission.solicited import KEPT, WEIGHT, pair, solicits, span
 from p2pchat.registry.event_streams import EventStreams
+from p2pchat.registry.kept_documents import KeptDocument
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store import redis_scripts as scripts
 from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record, full
@@ -61,6 +64,7 @@ from p2pchat.registry.store.redis_scripts import (
     AnswerMessage,
     DeliverMessage,
     EndMessage,
+    UnheardMessage,
     read_message,
     read_scripts,
     write_message,
@@ -227,11 +231,13 @@ class RedisStore:
     # -- streams
 
     @inlineCallbacks
-    def subscribe(self, peer_id: str, document: Document) -> _Steps[bool]:
+    def subscribe(self, peer_id: str, document: Document, after: int | None = None) -> _Steps[bool]:
         """Let the peer open a stream here."""
-        serial, nonce = next(self._numbers), self._nonce(document)
+        serial = next(self._numbers)
+        here = self.instance, serial, PRESENCE
+        last = "" if after is None else after
         try:
-            outcome = yield self._run("SUBSCRIBE", peer_id, self.instance, serial, PRESENCE, *nonce)
+            outcome = yield self._run("SUBSCRIBE", peer_id, *here, *self._nonce(document), last)
         except Exception:
             self._leave(peer_id, serial)  # in case that it was done all the same
             raise
@@ -335,11 +341,22 @@ class RedisStore:
                     waiting.callback(answer.delivery)
             case EndMessage() as end:
                 self._end(end)
+            case UnheardMessage(peer_id, number, age, token):
+                written_at = self.runtime.clock.seconds() - age
+                self.streams.take_over(KeptDocument(peer_id, number, token, written_at))
 
     def _end(self, end: EndMessage) -> None:
-        """End a stream, unless there is a newer one here."""
-        if self._serials.get(end.peer_id) == end.serial:
-            self.streams.end(end.peer_id, end.event)
+        """End a stream, unless there is a newer one here; what was lost with it goes on."""
+        if self._serials.get(end.peer_id) != end.serial:
+            return
+        now = self.runtime.clock.seconds()
+        after = end.after if end.successor else None
+        for one in self.streams.unheard(end.peer_id, after):
+            age = max(0.0, now - one.written_at)
+            unheard = UnheardMessage(one.peer_id, one.number, age, one.token)
+            to = scripts.channel(end.successor)
+            self._link.publish(to, write_message(unheard)).addErrback(_quietly)
+        self.streams.end(end.peer_id, end.event)
 
 
 def redis_store(url: RedisUrl) -> Callable[[Runtime, float, EventStreams, Rate], RedisStore]:

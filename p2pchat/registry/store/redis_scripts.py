@@ -25,7 +25,9 @@ Scripts that Redis runs, each in one step of the server, and the keys that they 
 
         deliver     put this on the stream, then answer
         answer      what became of it: taken, full, or offline: there is no such stream
-        end         end this stream with this event
+        end         end this stream with this event; where another process has taken it over, tell
+                    that what the peer hasn't had yet
+        unheard     a document that was written to a stream which yours replaces
 
 Records, places and messages are JSON objects with the version of this format, ``v``.  What has
 more members than we know is read all the same; what has another ``v`` is as good as nothing: a
@@ -56,7 +58,7 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.signed_documents import MAX_DOCUMENT
 from p2pchat.registry.store.directory import Delivery
-from p2pchat.wire.members import As, Codec, Count, Members, check_version, nonblank
+from p2pchat.wire.members import As, Codec, Count, Members, Time, check_version, nonblank, text
 from p2pchat.wire.strict_json import JsonObject, checked, dumps, field, loads
 
 PREFIX = "p2pchat:"
@@ -137,16 +139,41 @@ class AnswerMessage(Members):
 
 @attrs.frozen
 class EndMessage(Members):
-    """The end of a stream that is attached to the reader; the scripts write it."""
+    """
+    The end of a stream that is attached to the reader; the scripts write it.
+
+    :ivar successor: the process whose stream replaces it, or "": none, or one of another run of the
+        peer's program.
+    :ivar after: the number of the last document that the peer had.
+    """
 
     TYPE: ClassVar[str] = "end"
 
     peer_id: Annotated[str, nonblank(64), As("peer")]
     serial: Count
     event: Annotated[str, _EVENT]
+    successor: Annotated[str, text(64)] = ""
+    after: Count = 0
 
 
-Message = DeliverMessage | AnswerMessage | EndMessage
+@attrs.frozen
+class UnheardMessage(Members):
+    """
+    A document that the peer hasn't had, for the process that its stream is attached to now.
+
+    :ivar number: its id on the stream that it was written to.
+    :ivar age: seconds since then.
+    """
+
+    TYPE: ClassVar[str] = "unheard"
+
+    peer_id: Annotated[str, nonblank(64), As("peer")]
+    number: Count
+    age: Time
+    token: Annotated[str, nonblank(MAX_DOCUMENT), As("document")]
+
+
+Message = DeliverMessage | AnswerMessage | EndMessage | UnheardMessage
 _MESSAGES: dict[str, type[Message]] = {kind.TYPE: kind for kind in get_args(Message)}
 
 

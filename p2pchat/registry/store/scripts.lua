@@ -75,9 +75,12 @@ local function forget(peer)
     redis.call('DEL', P .. 'record:' .. peer, P .. 'registration:' .. peer)
     unlist(peer)
 end
-local function tell_end(at, mine, peer, event)
+local function tell_end(at, mine, peer, event, after)
     if at and at.instance ~= mine then
         local message = {v = V, type = 'end', peer = peer, serial = at.serial, event = event}
+        if after and after ~= '' then
+            message.successor, message.after = mine, tonumber(after)
+        end
         redis.call('PUBLISH', P .. 'to:' .. at.instance, cjson.encode(message))
     end
 end
@@ -143,11 +146,12 @@ redis.call('DEL', at)
 forget(peer)
 return 'done'
 
---> SUBSCRIBE peer, this instance, serial, seconds of presence, nonce, its time to live
-local peer, mine, serial, presence, nonce, ttl = unpack(ARGV)
+--> SUBSCRIBE peer, this instance, serial, seconds of presence, nonce, its time to live, the number
+-- of the last document that the peer had on the stream before or nothing
+local peer, mine, serial, presence, nonce, ttl, after = unpack(ARGV)
 if not is_registered(peer) then return 'unknown' end
 if not take(peer, nonce, ttl) then return 'used' end
-tell_end(read(P .. 'at:' .. peer), mine, peer, 'superseded')
+tell_end(read(P .. 'at:' .. peer), mine, peer, 'superseded', after)
 attach(peer, mine, serial, presence)
 return 'done'
 

@@ -62,7 +62,7 @@ class FakeStreams(EventStreams):
     def __contains__(self, peer_id: str) -> bool:
         return peer_id in self.live
 
-    def deliver(self, peer_id: str, token: str) -> Delivery:
+    def deliver(self, peer_id: str, token: str, written_at: float | None = None) -> Delivery:
         """Remember a document."""
         if peer_id not in self.live or peer_id in self.deaf:
             return Delivery.OFFLINE
@@ -94,9 +94,9 @@ class Process:
         return record
 
     @inlineCallbacks
-    def listen(self, peer_id: str) -> Any:
+    def listen(self, peer_id: str, after: int | None = None) -> Any:
         """Open a peer's stream."""
-        found = yield self.store.subscribe(peer_id, self.document(peer_id))
+        found = yield self.store.subscribe(peer_id, self.document(peer_id), after)
         if found:
             self.streams.end(peer_id, "superseded")
             self.streams.live[peer_id] = []

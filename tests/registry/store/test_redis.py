@@ -12,6 +12,7 @@ from twisted.logger import capturedLogs, formatEvent
 from p2pchat.errors import ReplayedDocument
 from p2pchat.registry.admission.rates import Rate
 from p2pchat.registry.admission.solicited import span
+from p2pchat.registry.kept_documents import KeptDocument
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store.directory import Delivery
 from p2pchat.registry.store.redis_scripts import VERSION, EndMessage, write_message
@@ -147,6 +148,21 @@ class SharedStoreTests(RedisCase):
         document = self.process.document(ALICE)
         self.assertIs((yield self.process.deliver(document, BOB)), Delivery.TAKEN)
         self.assertEqual(self.other.streams.ended, [])
+
+    @inlineCallbacks
+    def test_unheard_across(self) -> Any:
+        """What the older stream lost the newer one gets, on another process too, once."""
+        now = self.process.store.runtime.clock.seconds()
+        for after, expected in ((2, ["three", "four"]), (None, []), (0, ["three", "four"])):
+            yield self.process.listen(BOB)
+            for number, token in enumerate(("three", "four"), 3):
+                self.process.streams.kept.keep(KeptDocument(BOB, number, token, now), now)
+            yield self.other.listen(BOB, after)
+            yield self.until(lambda: self.process.streams.ended)
+            self.process.streams.ended.clear()
+            yield sleep(0.1)
+            self.assertEqual(self.other.streams.live[BOB], expected)
+            self.assertEqual(len(self.process.streams.kept), 0)
 
     @inlineCallbacks
     def test_removed_across(self) -> Any:
