@@ -6,7 +6,8 @@ A network with IPv6 alone, as mobile carriers have it: a NAT64 (tayga) leads to 
     left host, IPv6 alone - box: DNS64, NAT64, then the box's own NAT of IPv4 - r1
 
 The NAT64 gives the host an address of POOL, and the box translates that one as those of any home.
-Owns the translator's process and the name server's.
+It may come late, and be replaced by one with another prefix (`Nat64.replace`). Owns
+the translator's process and the name server's.
 """
 
 from __future__ import annotations
@@ -52,20 +53,48 @@ class Nat64(Service):
     prefix: str = PREFIX
     names: Names = attrs.field(init=False)
 
-    def start(self) -> None:
-        """Build it; raises RuntimeError where the machine can't."""
-        self.names = Names(self.host, {**IPV4_ONLY, **self.zone}, self.prefix)
-        configuration = Path(self.directory, "tayga.conf")
-        configuration.write_text(
-            f"{CONFIGURATION}prefix {self.prefix}/96\ndata-dir {self.directory}\n"
-        )
-        argv = [PROGRAM, "-c", str(configuration)]
-        run_command([*enter(self.host.namespace), *argv, "--mktun"])
+    def start(self, translates: bool = True) -> None:
+        """
+        Build it; raises RuntimeError where the machine can't.
+
+        :param translates: whether there is a NAT64 at first.
+        """
+        self.names = Names(self.host, self.zone)
         self._furnish()
-        silent = subprocess.DEVNULL
-        self.run([*argv, "--nodetach"], stdin=silent, stdout=silent, stderr=silent)
         self.names.start()
         self.names.serve(self.inside, f"{HOME}1")
+        if translates:
+            self._translate()
+
+    def replace(self, prefix: str = PREFIX) -> None:
+        """Get a NAT64 with this prefix, in place of the one that there is."""
+        if self.was_started:
+            self.kill()
+            run_command([*enter(self.host.namespace), *self._argv, "--rmtun"])
+        self.prefix = prefix
+        self._translate()
+
+    @property
+    def _argv(self) -> list[str]:
+        return [PROGRAM, "-c", str(Path(self.directory, "tayga.conf"))]
+
+    def _translate(self) -> None:
+        configuration = f"{CONFIGURATION}prefix {self.prefix}/96\ndata-dir {self.directory}\n"
+        Path(self.directory, "tayga.conf").write_text(configuration)
+        box = enter(self.host.namespace)
+        run_command([*box, *self._argv, "--mktun"])
+        commands = [
+            "link set nat64 up",
+            f"address add {OUTSIDE}/32 dev nat64",
+            f"route add {POOL} dev nat64",
+            f"route add {IPv6Network(self.prefix + '/96')} dev nat64",
+        ]
+        run_command([*box, "ip", "-batch", "-"], "\n".join(commands) + "\n")
+        silent = subprocess.DEVNULL
+        self.run([*self._argv, "--nodetach"], stdin=silent, stdout=silent, stderr=silent)
+        self.names.kill()
+        self.names.zone, self.names.prefix = {**IPV4_ONLY, **self.zone}, self.prefix
+        self.names.start()
 
     def close(self) -> None:
         """End both processes."""
@@ -75,14 +104,7 @@ class Nat64(Service):
     def _furnish(self) -> None:
         box, inside = enter(self.host.namespace), enter(self.inside.namespace)
         run_command([*box, "sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1"])
-        commands = [
-            "link set nat64 up",
-            f"address add {OUTSIDE}/32 dev nat64",
-            f"route add {POOL} dev nat64",
-            f"route add {IPv6Network(self.prefix + '/96')} dev nat64",
-            f"address add {HOME}1/64 dev lan nodad",
-        ]
-        run_command([*box, "ip", "-batch", "-"], "\n".join(commands) + "\n")
+        run_command([*box, "ip", "address", "add", f"{HOME}1/64", "dev", "lan", "nodad"])
         device = self.inside.attachments[0].device
         commands = [
             f"-4 address flush dev {device}",

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -207,14 +206,6 @@ class JsonPeer(Service):
     def texts(self) -> list[str]:
         """Return the texts of all messages so far, in the order they came."""
         return [message["text"] for message in self.named("message")]
-
-    def pause(self) -> None:
-        """Stop it where it is, as a laptop that sleeps; its clock runs on, unlike some laptops'."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self.process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End it: by asking, then by force."""

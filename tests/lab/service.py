@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -42,6 +43,11 @@ class Service:
         self.directory = tempfile.mkdtemp(prefix=f"{type(self).__name__.lower()}-")
 
     @property
+    def was_started(self) -> bool:
+        """Whether there was a process yet."""
+        return self._process is not None
+
+    @property
     def process(self) -> subprocess.Popen[Any]:
         """The process, once it was started."""
         assert self._process is not None, "not started"
@@ -51,6 +57,14 @@ class Service:
         """Start the process, its folder the current one; options are those of `Popen`."""
         self._process = self.host.popen(argv, cwd=self.directory, **options)
         return self._process
+
+    def pause(self) -> None:
+        """Stop it where it is, as a laptop that sleeps; its clock runs on, unlike some laptops'."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a power cut would."""

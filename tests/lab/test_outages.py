@@ -18,6 +18,7 @@ NOTICE_LIMIT = 90.0  # seconds; to notice that a peer is gone without a word
 RETURN_LIMIT = 90.0  # seconds; to register again, or to find a path again
 SOON = 25.0  # seconds; a call to somebody whose event stream is dead takes 10, on a quiet machine
 LONG_TALK = 20.0  # seconds; a heartbeat among them
+SLEEP = 75.0  # seconds, longer than a lease
 OUTAGE = 30.0  # seconds without network
 
 
@@ -103,6 +104,31 @@ class OutageTests(LabTestCase):
         for peer in (alice, bob):
             self.assertEqual(peer.named("disconnected"), [])
             self.assertEqual(len(peer.texts()), 9)
+
+    def test_registry_sleeps(self) -> None:
+        """One that stands still for longer than a lease ends no conversation, and is found."""
+        _, registry, alice, bob = self.start()
+        registry.pause()
+        time.sleep(SLEEP)
+        exchange(alice, bob, "meanwhile")
+        registry.resume()
+        for peer in (alice, bob):
+            peer.wait_for("registered", RETURN_LIMIT)
+        alice.send("/disconnect bob")
+        bob.wait_for("disconnected")
+        connect(bob, alice)
+
+    def test_both_sleep(self) -> None:
+        """Two who slept at the same time, longer than a lease, go on where they were."""
+        _, _, alice, bob = self.start()
+        for peer in (alice, bob):
+            peer.pause()
+        time.sleep(SLEEP)
+        for peer in (alice, bob):
+            peer.resume()
+        exchange(alice, bob, "awake")
+        for peer in (alice, bob):
+            self.assertEqual(peer.named("disconnected"), [])
 
     def test_peer_killed(self) -> None:
         """The other notices, and can talk again to the same identity once it is back."""

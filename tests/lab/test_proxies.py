@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 
 from tests.lab.case import LabTestCase
-from tests.lab.conversation import RELAYED, connect, exchange, path_kind
+from tests.lab.conversation import RELAYED, connect, exchange, hear, path_kind, say
 from tests.lab.names import Names
+from tests.lab.peers import JsonPeer
 from tests.lab.probe import Probe
 from tests.lab.proxies import (
     HTTP_PORT,
@@ -21,6 +23,8 @@ from tests.lab.proxies import (
 NAME, PORT = "shop.lab", 8080
 CREDENTIALS = ("user", "secret")
 GREETING = "hello from outside"
+AWAY = 10.0  # seconds without the proxy
+BACK_LIMIT = 60.0  # seconds
 
 SERVE = f"""\
 import socket
@@ -138,7 +142,7 @@ class ProxiedPeersTests(LabTestCase):
         nat.let_out_only_proxies()
         self.box, self.inside = nat.machine(), self.lab.left.attachments[0].gateway
 
-    def talk(self, proxy: HttpProxy | SocksProxy, transport: str) -> None:
+    def talk(self, proxy: HttpProxy | SocksProxy, transport: str) -> tuple[JsonPeer, JsonPeer]:
         """Let the two talk over a relay of this transport, which the proxy leads to."""
         self.addCleanup(proxy.close)
         proxy.start()
@@ -151,6 +155,32 @@ class ProxiedPeersTests(LabTestCase):
         lines = exchange(alice, bob)
         self.assertEqual(path_kind(alice), RELAYED)
         self.assertEqual((alice.texts(), bob.texts()), (lines, lines))
+        return alice, bob
+
+    def outlive(self, proxy: HttpProxy | SocksProxy, transport: str) -> None:
+        """Let them talk, and go on after the proxy was away."""
+        alice, bob = self.talk(proxy, transport)
+        proxy.kill()
+        for peer, other in ((alice, bob), (bob, alice)):
+            peer.send(f"/to {other.username}")
+            say(peer, ["meanwhile"])
+        time.sleep(AWAY)
+        proxy.start()
+        began = time.monotonic()
+        hear(alice, bob, ["meanwhile"], BACK_LIMIT)
+        hear(bob, alice, ["meanwhile"], BACK_LIMIT)
+        print(f"back {time.monotonic() - began:.2f} s after the proxy")
+        alice.wait_for("registered", BACK_LIMIT)
+
+    def test_http_dies(self) -> None:
+        """Nothing is lost while tinyproxy is away, and the conversation goes on after it."""
+        self.require(HTTP_PROXY)
+        self.outlive(HttpProxy(self.box, self.inside), "tls")
+
+    def test_socks_dies(self) -> None:
+        """The same of microsocks."""
+        self.require(SOCKS_PROXY)
+        self.outlive(SocksProxy(self.box, self.inside), "tcp")
 
     def test_http(self) -> None:
         """Through tinyproxy, with a password, and a relay over TLS."""
