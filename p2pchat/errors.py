@@ -186,5 +186,9 @@ class ProxyError(P2PChatError):
     """The proxy that connections go through doesn't let us through."""
 
 
+class InvitationRefused(P2PChatError):
+    """The invitation can't be used."""
+
+
 class WhoError(P2PChatError):
     """No single peer is meant by that name or id."""

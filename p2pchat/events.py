@@ -304,14 +304,52 @@ class ContactChanged(PeerEvent, event="contact"):
     A change of what is kept of a peer.
 
     ``change`` is ``added`` (a contact, by a conversation that the person began or accepted),
-    ``forgotten``, ``muted``, ``unmuted``, ``blocked`` or ``unblocked``; the members after it say
-    what holds now.
+    ``introduced`` (one by an invitation), ``replaced`` (by one who has its name now), ``renamed``,
+    ``verified``, ``unverified``, ``forgotten``, ``muted``, ``unmuted``, ``blocked`` or
+    ``unblocked``; the members after it say what holds now.
     """
 
     change: str
     contact: bool
     muted: bool
     blocked: bool
+    met: str = ""  # how a contact was met: ``invitation``, or "": by a conversation
+    verified: bool = False  # words were compared
+
+
+@attrs.frozen
+class Paired(PeerEvent, event="paired"):
+    """
+    Somebody was met by an invitation; a contact event follows, with the name that is kept.
+
+    ``invited`` tells whether the invitation was ours.  ``replaces`` is the id of the contact whose
+    place this one takes, or "".
+    """
+
+    invited: bool
+    replaces: str = ""
+
+
+@attrs.frozen
+class InvitationEnded(NodeEvent, event="invitation_ended"):
+    """
+    An invitation of ours ended, and nobody was met by it.
+
+    ``reason`` is ``expired``, ``withdrawn`` or ``burnt``: somebody tried a wrong secret.
+    """
+
+    nameplate: str
+    petname: str  # that it was for, or ""
+    reason: str
+    explanation: str
+
+
+@attrs.frozen
+class InvitationWaits(NodeEvent, event="invitation_waits"):
+    """Our try of an invitation is at the registry, and whoever made it isn't there."""
+
+    nameplate: str
+    until: float  # seconds since 1970
 
 
 @attrs.frozen

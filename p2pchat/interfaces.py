@@ -8,7 +8,7 @@ from it datagrams, events and the time of its next wish.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -16,13 +16,15 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sides
     from p2pchat.events import NatRead, NodeEvent
-    from p2pchat.peer.settings import ContactInfo, ConversationInfo
+    from p2pchat.peer.settings import ContactInfo, ConversationInfo, InvitationInfo
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
+    from p2pchat.registry.store.nameplate_table import Nameplate, NameplateOutcome
     from p2pchat.session.connection_report import ConnectionReport
     from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
     from p2pchat.traversal.routes import Datagram
     from p2pchat.wire.documents import Document, PeerDocument
+    from p2pchat.wire.nameplates import Claim, Completion, NameplateState, PakeResponse
 
 _Event_co = TypeVar("_Event_co", covariant=True)
 
@@ -49,6 +51,7 @@ class INode(Interface):
     peer_id: str = Attribute("Our peer id.")
     username: str = Attribute("What we call ourselves.")
     server: str = Attribute("URL of the registry.")
+    invitations: IInvitations = Attribute("What two people meet by.")
 
     def listen(listener: Callable[[NodeEvent], None]) -> IPushProducer:
         """
@@ -113,6 +116,16 @@ class INode(Interface):
     def forget(who: str) -> str:
         """Let a contact be a stranger again; returns its id, or raises ``WhoError``."""
 
+    def rename(who_and_name: str) -> str:
+        """
+        Give a contact another name; returns its id, or raises ``WhoError``.
+
+        Both are written one after the other, and may have blanks.
+        """
+
+    def contact_of(name: str) -> str:
+        """Return the id of the contact that is called so, or ""."""
+
     def mute(who: str, on: bool = True) -> str:
         """Let calls of a peer make no sound, or a sound again; returns its id."""
 
@@ -135,6 +148,54 @@ class INode(Interface):
         """Return the story since the last call; raises ``WhoError`` where there was none."""
 
 
+class INameplates(Interface):
+    """
+    Nameplates, at which two who share an invitation meet (:mod:`p2pchat.wire.nameplates`).
+
+    Each Deferred may fail with :class:`p2pchat.errors.RegistryError`.
+    """
+
+    def claim(claim: Claim) -> Deferred[Any]:
+        """Claim a nameplate, or the same again."""
+
+    def look(name: str) -> Deferred[NameplateState]:
+        """Return a Deferred of what stands at a nameplate; it fails with 404 where none is."""
+
+    def respond(name: str, response: PakeResponse) -> Deferred[Any]:
+        """Leave the one try of a joiner; it fails with 409 where another was left."""
+
+    def complete(completion: Completion) -> Deferred[Any]:
+        """Answer it."""
+
+    def release(name: str) -> Deferred[Any]:
+        """Take a nameplate of ours away."""
+
+
+class IInvitations(Interface):
+    """The invitations of a node; what becomes of them are events."""
+
+    def open() -> list[InvitationInfo]:
+        """Return the open ones of ours."""
+
+    def invite(
+        name: str, seconds: int, is_spoken: bool, replaces: str = ""
+    ) -> Deferred[InvitationInfo]:
+        """
+        Make an invitation.
+
+        :param name: what its contact is to be called, or "": what it calls itself.
+        :param replaces: id of the contact whose key is to be replaced, or "".
+
+        It fails with :class:`p2pchat.errors.InvitationRefused` or ``RegistryError``.
+        """
+
+    def withdraw(which: str) -> Deferred[InvitationInfo]:
+        """Take an open one back, by its nameplate or name, or the only one; fails likewise."""
+
+    def join(line: str) -> Deferred[str]:
+        """Use one of somebody's; a Deferred of the peer id of who made it; fails likewise."""
+
+
 class ISignaling(Interface):
     """
     A way to find peers, and to exchange documents with them before there is a path: a registry.
@@ -144,6 +205,7 @@ class ISignaling(Interface):
     """
 
     name: str = Attribute("What people call it: the URL of a registry.")
+    nameplates: INameplates | None = Attribute("Where invitations meet, if it has that.")
     is_local: bool = Attribute("Whether peers that it finds may be on this machine.")
 
     def start(context: SignalingContext) -> None:
@@ -322,6 +384,23 @@ class IRegistryStore(Interface):
         has never called or answered the author, and such authors have used up what they share
         (``--unsolicited-rate``).
         """
+
+    def claim(
+        nameplate: Nameplate, lifetime: int, document: Document
+    ) -> Deferred[NameplateOutcome]:
+        """Give a nameplate to the author of a document, who must be registered, for so long."""
+
+    def nameplate(name: str) -> Deferred[tuple[Nameplate, float] | None]:
+        """Return a Deferred of a nameplate and of the seconds that it stays, or of None."""
+
+    def respond(name: str, response: str) -> Deferred[NameplateOutcome]:
+        """Write what a joiner leaves at a nameplate, and let its owner's stream say so."""
+
+    def complete(name: str, completion: str, document: Document) -> Deferred[NameplateOutcome]:
+        """Write what the owner of a nameplate, the author of the document, answers."""
+
+    def release(name: str, document: Document) -> Deferred[NameplateOutcome]:
+        """Take a nameplate of the document's author away."""
 
     def count() -> Deferred[int | None]:
         """

@@ -40,7 +40,7 @@ PURE_MODULES = frozenset(
         *("audiences", "refusals", "relay_credentials"),
         *("admission/load", "admission/proof_of_work", "admission/rates", "admission/solicited"),
         *("http/client_address", "http/connections", "stun/binding_server"),
-        *("store/directory", "store/redis_scripts", "store/redis_url"),
+        *("store/directory", "store/nameplate_table", "store/redis_scripts", "store/redis_url"),
     )
 )
 IMPURE = frozenset(
@@ -61,6 +61,8 @@ ONLY_IMPORTERS = {
     "ifaddr": "p2pchat/runtime.py",
     "confusable_homoglyphs": "p2pchat/wire/usernames.py",
     "txredisapi": "p2pchat/registry/store/redis_link.py",
+    "spake2": "p2pchat/identity/pairing.py",
+    "segno": "p2pchat/ui/qr.py",
     "hiredis": "p2pchat/registry/store/redis_link.py",
 }
 

@@ -9,6 +9,7 @@ Identity: keys, and what is signed with them.
     exchange           key agreement of an attempt, for its connectivity checks
     sealing            sealing what a peer writes to another (HPKE)
     entry_signatures   signatures of what is said in conversations
+    pairing            keys of two who share an invitation (SPAKE2)
     proof              proof of identity inside a link, and throw-away certificates for TLS
 
 Pure: randomness and time are arguments.  Keys and exchanges are the ``cryptography`` library's,

@@ -15,6 +15,9 @@ Node
     ``lookup``                 from a name, an id or its beginning to one peer
     ``pasted``                 the id that stands in a pasted text
     ``outbox``                 lines that wait for contacts, and the calls for them
+    ``invitations``            invitations of ours, and those that we join by
+    ``kept_invitations``       the open ones, kept between two runs
+    ``word_list``              the words that they are said with
     ``failed_calls``           whether the peer of a failed call is gone
     ``profile``                keys and contacts, kept between two runs
     ``state_directory``        the directory that holds them, and its lock
@@ -40,6 +43,7 @@ Signaling
     ``registry_signaling``     signaling by a registry
     ``registry_connection``    registered and subscribed: stages, renewals, retries
     ``lease``                  the answer to a registration
+    ``nameplates``             where two meet there who share an invitation
     ``registry_client``        the registry's routes
     ``registry_location``      how near the registry is
     ``http_client``            HTTP with bounds

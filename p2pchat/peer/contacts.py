@@ -3,12 +3,15 @@ Contacts, and whoever is muted or blocked.
 
 A contact is a key under a name: whoever has the name, here, is the peer with that id, present or
 not.  A contact is made of a conversation that our person began or accepted, never of a call, and
-never of a peer whose name another contact has; it ends with ``forget`` alone.
+never of a peer whose name another contact has; or by an invitation, under a name that no other has.
+It ends with ``forget``, or where another, by an invitation for that, takes its place.
 
 Owns the table and its JSON form, no file::
 
     {"v": 2, "people": {peer id: {"name": "bob", "contact": true, "muted": false, "blocked": false,
-                                  "reached": memory, "keys": [key]}}}
+                                  "reached": memory, "keys": [key],
+                                  "met": "invitation", "verified": true,
+                                  "registries": [URL], "before": [peer id]}}}
 
 A memory (:mod:`p2pchat.traversal.path_hint`) is a hint, and so is what documents to the contact are
 sealed to: one that can't be understood is forgotten, where a name would be a reason to stop.  A
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import attrs
@@ -27,13 +31,23 @@ import attrs
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.wire.documents import MAX_KEYS, RecordKey
+from p2pchat.wire.documents import (
+    MAX_KEYS,
+    MAX_LABEL,
+    MAX_REGISTRIES,
+    MAX_SERVER,
+    Card,
+    RecordKey,
+)
 from p2pchat.wire.members import SPARSE, As, Codec, Flag, Members, each, nested, text
-from p2pchat.wire.strict_json import JsonObject, dumps, field, loads, optional
+from p2pchat.wire.strict_json import JsonObject, checked, dumps, field, loads, optional
 from p2pchat.wire.usernames import MAX_USERNAME, check_username, looks
 from p2pchat.wire.visible import visible_name
 
 VERSION = 2  # of the file
+INVITATION = "invitation"  # how a contact was met
+MAX_BEFORE = 8  # contacts whose place one took
+MAX_NAMESAKES = 99  # contacts that are told apart by a number
 MAX_PEOPLE = 10_000  # a person knows fewer, and every change writes them all: 1 MB
 
 
@@ -50,6 +64,9 @@ def _hint(codec: Codec[Any], nothing: object) -> Codec[Any]:
 
 _REACHED = _hint(nested(PathHint), None)
 _KEYS = _hint(each(nested(RecordKey), MAX_KEYS), ())
+_FLAG = Codec(partial(checked, kind=bool))
+_REGISTRIES = _hint(each(text(MAX_SERVER), MAX_REGISTRIES), ())
+_BEFORE = _hint(each(text(MAX_LABEL), MAX_BEFORE), ())
 
 
 @attrs.frozen
@@ -62,6 +79,10 @@ class Person(Members):
     :ivar is_blocked: nothing of theirs is taken, and nothing answered.
     :ivar reached: how the contact was reached last.
     :ivar keys: those of a contact that documents to it are sealed to.
+    :ivar met: INVITATION, or "" for a conversation.
+    :ivar is_verified: words were compared with the contact.
+    :ivar registries: URLs where the contact said that it is found.
+    :ivar before: ids of the contacts whose place it took, the latest first.
     """
 
     name: Annotated[str, text(MAX_USERNAME)]
@@ -70,6 +91,10 @@ class Person(Members):
     is_blocked: Annotated[Flag, As("blocked")] = False
     reached: Annotated[PathHint | None, _REACHED, SPARSE] = None
     keys: Annotated[tuple[RecordKey, ...], _KEYS, SPARSE] = ()
+    met: Annotated[str, _hint(text(MAX_LABEL), ""), SPARSE] = ""
+    is_verified: Annotated[bool, _hint(_FLAG, False), As("verified"), SPARSE] = False
+    registries: Annotated[tuple[str, ...], _REGISTRIES, SPARSE] = ()
+    before: Annotated[tuple[str, ...], _BEFORE, SPARSE] = ()
 
     @property
     def is_known(self) -> bool:
@@ -78,6 +103,7 @@ class Person(Members):
 
 
 STRANGER = Person("")
+_OF_CONTACTS = ("reached", "keys", "met", "is_verified", "registries", "before")
 _PERSON = nested(Person)
 UNNAMED = "id "  # and eight characters: the name of a contact that has none of its own
 
@@ -110,8 +136,12 @@ class Contacts:
         """Return the id of a contact whom somebody else of this name could be taken for, or ""."""
         if not name or self[peer_id].is_contact:
             return ""
+        return min(self._others(peer_id, name), default="")
+
+    def _others(self, peer_id: str, name: str) -> set[str]:
+        """Return the ids of the other contacts with such a name."""
         found = {one for look in _looks(name) for one in self._lookalikes.get(look, ())}
-        return min(found, default="")
+        return found - {peer_id}
 
     def keep(self, peer_id: str, name: str) -> bool:
         """
@@ -124,9 +154,54 @@ class Contacts:
         self._change(peer_id, name=name, is_contact=True)
         return True
 
+    def introduce(self, peer_id: str, card: Card, name: str = "", replaces: str = "") -> str:
+        """
+        Make a contact of somebody met by an invitation; return the name that is kept.
+
+        :param name: what our person calls it; "": as it was called, or calls itself.
+        :param replaces: the id of the contact whose place it takes, or "".
+        """
+        before: tuple[str, ...] = ()
+        known = self[peer_id]
+        if replaces and replaces != peer_id:
+            before = (replaces, *self[replaces].before)[:MAX_BEFORE]
+            self.forget(replaces)
+        wanted = name or (known.name if known.is_contact else card.username)
+        self._change(
+            peer_id,
+            name=self.free_name(peer_id, wanted),
+            is_contact=True,
+            keys=card.keys or known.keys,
+            met=INVITATION,
+            registries=card.registries,
+            before=before or known.before,
+        )
+        return self[peer_id].name
+
+    def free_name(self, peer_id: str, wanted: str) -> str:
+        """Return a name like the one that is wanted, which means nobody else."""
+        for number in range(1, MAX_NAMESAKES + 1):
+            name = wanted if number == 1 else f"{wanted} {number}"
+            with contextlib.suppress(RemoteProtocolError):
+                if not self._others(peer_id, check_username(name)):
+                    return name
+        return f"{UNNAMED}{peer_id[:8]}"
+
+    def rename(self, peer_id: str, name: str) -> bool:
+        """Give a contact another name; tell whether no other has it."""
+        is_free = not self._others(peer_id, name)
+        if is_free:
+            self._change(peer_id, name=name)
+        return is_free
+
+    def verify(self, peer_id: str, on: bool) -> None:
+        """Remember that words were compared with a contact, or that they differed."""
+        self._change(peer_id, is_verified=on)
+
     def forget(self, peer_id: str) -> None:
         """Let a contact be a stranger again; muted or blocked they stay."""
-        self._change(peer_id, is_contact=False, reached=None, keys=())
+        nothing = {name: getattr(STRANGER, name) for name in _OF_CONTACTS}
+        self._change(peer_id, is_contact=False, **nothing)
 
     def mute(self, peer_id: str, name: str, on: bool) -> None:
         """Let calls of a peer make no sound, or a sound again."""

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat import events
-from p2pchat.errors import ConfigurationError, WhoError
+from p2pchat.errors import ConfigurationError, P2PChatError, WhoError
 from p2pchat.identity.proof import make_certificate
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import IMessageStore, INode, ISignaling
@@ -34,6 +34,7 @@ from p2pchat.peer.endpoint_adapter import EndpointAdapter
 from p2pchat.peer.ephemeral_store import EphemeralStore
 from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.failed_calls import LOOKED_AFTER, FailedCalls
+from p2pchat.peer.invitations import Acquaintance, InvitationContext, Invitations
 from p2pchat.peer.journal import Journal
 from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
@@ -42,6 +43,7 @@ from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings
 from p2pchat.peer.signaling import (
     DocumentReceived,
+    NameplateAnswered,
     OfferDelivered,
     PeerRecord,
     RelaysOffered,
@@ -71,7 +73,7 @@ from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.relays import Relays, StreamChange
-from p2pchat.wire.documents import Registration
+from p2pchat.wire.documents import Card, Registration
 
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses and routes
 TIDY_INTERVAL = 15.0  # seconds for which sessions that are over may stay
@@ -124,6 +126,8 @@ class Node:
         )
         self._keys = SealingKeys(profile.sealing_key, profile.contacts)
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
+        self.invitations = Invitations(self._invitation_context(profile))
+        self._kept_invitations = profile.invitations
         self._heartbeat = LoopingCall(self._beat)
         self._watch = LoopingCall(self._watch_interfaces)
         self._delivery = LoopingCall(self._outbox.look)
@@ -151,6 +155,36 @@ class Node:
             self._store.is_lasting,
         )
         return Endpoint(context, settings.accept, settings.heartbeat, profile.contacts.__getitem__)
+
+    def _invitation_context(self, profile: Profile) -> InvitationContext:
+        return InvitationContext(
+            self._runtime,
+            profile.identity,
+            self.settings.server,
+            self._signaling.nameplates,
+            self._card,
+            self._signaling.available,
+            self._met,
+            self._announce,
+            profile.save_invitations,
+        )
+
+    def _card(self) -> Card:
+        """Return what we say of ourselves to whoever shares an invitation with us."""
+        return Card(self.username, (self._keys.own.record_key,), (self.settings.server,))
+
+    def _met(self, met: Acquaintance) -> None:
+        """Keep whom we met, and talk: who joined calls, and who invited takes that call."""
+        peer_id = self._people.introduce(met)
+        if not met.invited:
+            self.connect(peer_id).addErrback(self._not_connected)
+        elif not self._people.is_blocked(peer_id):
+            with self._adapter.driver as now:
+                self._endpoint.await_call(peer_id, met.partner.card.username, now)
+
+    def _not_connected(self, failure: Failure) -> None:
+        failure.trap(P2PChatError)
+        self._announce(events.Trouble(str(failure.value)))
 
     # -- life
 
@@ -188,6 +222,7 @@ class Node:
         self._begin(self._tidy, TIDY_INTERVAL)
         if self._store.is_lasting:
             self._begin(self._delivery, TICK)
+        self.invitations.restore(self._kept_invitations)
         self._signaling.start(
             SignalingContext(
                 Acceptance(frozenset({self.peer_id}), self._runtime.clock.seconds),
@@ -226,6 +261,7 @@ class Node:
     @inlineCallbacks
     def _stop(self) -> Any:
         self._failed_calls.stop()
+        self.invitations.stop()
         for rhythm in (self._heartbeat, self._watch, self._tidy, self._delivery):
             if rhythm.running:
                 rhythm.stop()
@@ -432,6 +468,14 @@ class Node:
             session.approval.disown()
         return peer_id
 
+    def rename(self, who_and_name: str) -> str:
+        """Give a contact another name; returns its id."""
+        return self._people.rename(who_and_name)
+
+    def contact_of(self, name: str) -> str:
+        """Return the id of the contact that is called so, or ""."""
+        return self._people.contact_of(name)
+
     def mute(self, who: str, on: bool = True) -> str:
         """Let calls of a peer make no sound, or a sound again; returns its id."""
         return self._people.mute(who, on)
@@ -493,6 +537,9 @@ class Node:
         match event:
             case SignalingAvailable():
                 self._signaling_available(event)
+                self.invitations.look()
+            case NameplateAnswered(nameplate):
+                self.invitations.answered(nameplate)
             case RelaysOffered(relays, credentials):
                 self._endpoint.agent.relays.configure(relays, credentials)
             case SignalingLost(reason, retry_in):

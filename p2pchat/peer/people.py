@@ -14,11 +14,12 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 
 from p2pchat import events
-from p2pchat.errors import LocalProtocolError, WhoError
+from p2pchat.errors import LocalProtocolError, RemoteProtocolError, WhoError
 from p2pchat.peer.contacts import Contacts
+from p2pchat.peer.invitations import Acquaintance
 from p2pchat.peer.lookup import Acquaintances, hint_about, is_prefix, look_up
 from p2pchat.peer.pasted import whole_id
-from p2pchat.peer.settings import AWAY, ContactInfo, ConversationInfo
+from p2pchat.peer.settings import AWAY, ContactInfo, ConversationInfo, in_normal_form
 from p2pchat.peer.signaling import PeerRecord, SignalingGroup
 from p2pchat.session.approval import By
 from p2pchat.session.connection_log import describe_path
@@ -27,6 +28,7 @@ from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.stages import Stage
 from p2pchat.traversal.report import in_ms
 from p2pchat.wire.strict_json import JsonObject
+from p2pchat.wire.usernames import check_username
 
 _ENDS = events.Disconnected | events.CallFailed
 _WITH_CONTACT = events.Calling | events.OfferReceived | events.Connected | events.Renamed
@@ -231,6 +233,59 @@ class People:
         if by_person and self._keep(lambda: self.contacts.keep(session.peer_id, session.name)):
             self._changed(session.peer_id, session.name, "added")
 
+    def introduce(self, met: Acquaintance) -> str:
+        """Make a contact of somebody met by an invitation, after saying who it is; the id."""
+        peer_id, card = met.partner.peer_id, met.partner.card
+        former = self.contacts[met.replaces].name if met.replaces else ""
+        self.tell(events.Paired(peer_id, card.username, met.invited, met.replaces))
+        self._keep(lambda: self.contacts.introduce(peer_id, card, met.name, met.replaces) != "")
+        if former and met.replaces != peer_id:
+            self._changed(met.replaces, former, "replaced")
+        return self._changed(peer_id, self.contacts[peer_id].name, "introduced")
+
+    def contact_of(self, name: str) -> str:
+        """Return the id of the contact that has this very name, or ""."""
+        return self._here().match_contact(name) or "" if name else ""
+
+    def rename(self, who_and_name: str) -> str:
+        """
+        Give a contact another name; returns its id.
+
+        :param who_and_name: both may have blanks; the longest beginning that means a contact is it.
+        :raises WhoError: it can't be done.
+        """
+        words = who_and_name.split()
+        for count in range(len(words) - 1, 0, -1):
+            who, name = " ".join(words[:count]), in_normal_form(" ".join(words[count:]))
+            peer_id = self._contact(who)
+            if peer_id is not None:
+                self._rename(peer_id, name)
+                return self._changed(peer_id, name, "renamed")
+        raise WhoError(
+            f"no contact and new name in {who_and_name!r}: /name WHO NAME; /contacts lists them"
+        )
+
+    def _contact(self, who: str) -> str | None:
+        try:
+            peer_id = self._here().match(who)
+        except WhoError:
+            return None
+        return peer_id if peer_id is not None and self.is_contact(peer_id) else None
+
+    def _rename(self, peer_id: str, name: str) -> None:
+        try:
+            check_username(name)
+        except RemoteProtocolError as error:
+            raise WhoError(f"{name!r} can't be a contact's name: {error}") from None
+        if not self._keep(lambda: self.contacts.rename(peer_id, name)):
+            raise WhoError(f"another contact has that name, or one that looks like it: {name!r}")
+
+    def verified(self, peer_id: str, on: bool) -> None:
+        """Remember what came of comparing words with a peer."""
+        if self.is_contact(peer_id):
+            self._keep(lambda: self.contacts.verify(peer_id, on))
+            self._changed(peer_id, self.contacts[peer_id].name, "verified" if on else "unverified")
+
     def forget(self, who: str) -> str:
         """
         Let a contact be a stranger again; returns its id.
@@ -264,7 +319,7 @@ class People:
         found = [
             ContactInfo(
                 *(peer_id, one.name, one.is_contact, one.is_muted, one.is_blocked),
-                states.get(peer_id, ""),
+                *(states.get(peer_id, ""), one.met, one.is_verified),
             )
             for peer_id, one in self.contacts.people().items()
         ]
@@ -289,7 +344,8 @@ class People:
         one = self.contacts[peer_id]
         self.tell(
             events.ContactChanged(
-                peer_id, name, change, one.is_contact, one.is_muted, one.is_blocked
+                *(peer_id, name, change, one.is_contact, one.is_muted, one.is_blocked),
+                *(one.met, one.is_verified),
             )
         )
         return peer_id

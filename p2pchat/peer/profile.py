@@ -6,6 +6,8 @@ Profile: what a peer keeps between two runs, in one directory.
     DIR/identity.pem    the private key, mode 0600
     DIR/sealing.pem     the private key that others seal to, likewise
     DIR/contacts.json   contacts, and who is muted or blocked (:mod:`p2pchat.peer.contacts`)
+    DIR/invitations.json    open invitations, with their secrets
+                        (:mod:`p2pchat.peer.kept_invitations`)
     DIR/settings.json   {"username": name, "server": URL}, for the next start without them
 
 Without a directory keys and contacts live in memory and end with the process.  Members of
@@ -26,6 +28,7 @@ from p2pchat.identity.keys import Identity, to_pem
 from p2pchat.identity.sealing import SealingKey
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.files import read_as, read_file, replace_file
+from p2pchat.peer.kept_invitations import KeptInvitations
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, explained
 from p2pchat.wire.members import Codec, Members
 from p2pchat.wire.origins import origin
@@ -33,17 +36,25 @@ from p2pchat.wire.strict_json import JsonObject, checked, dumps, loads
 from p2pchat.wire.usernames import check_username
 
 SEALING_FILE = "sealing.pem"
+INVITATIONS_FILE = "invitations.json"
 CONTACTS_FILE = "contacts.json"
 SETTINGS_FILE = "settings.json"
 
 
 @attrs.define
 class Profile:
-    """An identity, the key that others seal to, and its contacts."""
+    """
+    An identity, the key that others seal to, and its contacts.
+
+    :ivar invitations: those that were open when the program ended.
+    :ivar save_invitations: keeps them, as :meth:`KeptInvitations.encode` writes them.
+    """
 
     identity: Identity
     sealing_key: SealingKey
     contacts: Contacts = attrs.Factory(Contacts)
+    invitations: KeptInvitations = attrs.Factory(KeptInvitations)
+    save_invitations: Callable[[bytes], None] = lambda _data: None
 
 
 def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int], bytes]) -> Profile:
@@ -61,7 +72,9 @@ def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int],
         path = directory.path / CONTACTS_FILE
         contacts = read_as(path, Contacts.from_json, Contacts())
         contacts.save = partial(replace_file, path)
-        return Profile(identity, sealing_key, contacts)
+        path = directory.path / INVITATIONS_FILE
+        invitations = read_as(path, KeptInvitations.decode, KeptInvitations())
+        return Profile(identity, sealing_key, contacts, invitations, partial(replace_file, path))
 
 
 _Key = TypeVar("_Key", Identity, SealingKey)

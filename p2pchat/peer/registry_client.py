@@ -41,9 +41,10 @@ from p2pchat.wire.documents import (
     Removal,
     Subscription,
 )
+from p2pchat.wire.nameplates import Claim, Completion, PakeResponse, Release
 from p2pchat.wire.origins import origin
 from p2pchat.wire.problems import Problem, http_date, read_retry_after
-from p2pchat.wire.strict_json import JsonObject, loads
+from p2pchat.wire.strict_json import JsonObject, dumps, loads
 from p2pchat.wire.work import Challenge
 
 INCOMPATIBLE_WAIT = 300.0  # seconds; nobody updates a program in less
@@ -175,6 +176,33 @@ class RegistryClient:
     def peer(self, peer_id: str) -> Deferred[JsonObject]:
         """Return one record."""
         return self._attempt(self._exchange, "GET", f"/peer/{quote(peer_id)}", "peer_id")
+
+    # -- nameplates
+
+    def claim(self, claim: Claim) -> Deferred[JsonObject]:
+        """Claim a nameplate."""
+        path = f"/claim/{claim.nameplate}"
+        return self._signed("POST", path, lambda: self.sign(claim), "claimed")
+
+    def nameplate(self, name: str) -> Deferred[JsonObject]:
+        """Return what stands at a nameplate."""
+        return self._attempt(self._exchange, "GET", f"/nameplate/{name}", "message")
+
+    def respond(self, name: str, response: PakeResponse) -> Deferred[JsonObject]:
+        """Leave a try at another's nameplate; the registry needn't know us."""
+        kind, data = {"Content-Type": "application/json"}, dumps(response.to_json())
+        path = f"/respond/{name}"
+        return self._attempt(self._exchange, "POST", path, "responded", kind, data)
+
+    def complete(self, completion: Completion) -> Deferred[JsonObject]:
+        """Answer a try at a nameplate of ours."""
+        path = f"/complete/{completion.nameplate}"
+        return self._signed("POST", path, lambda: self.sign(completion), "completed")
+
+    def release(self, release: Release) -> Deferred[JsonObject]:
+        """Take a nameplate of ours away."""
+        path = f"/nameplate/{release.nameplate}"
+        return self._signed("DELETE", path, lambda: self.sign(release), "released")
 
     def status(self) -> Deferred[JsonObject]:
         """Return what the registry tells everybody of itself; its time is taken from the answer."""

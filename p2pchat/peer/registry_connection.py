@@ -108,6 +108,7 @@ class Callbacks:
         Deferred, as ``renewed`` may.
     :ivar lost: takes the reason and the seconds until the next try.
     :ivar document: takes a compact JWS from the event stream.
+    :ivar nameplate: takes the name of one of ours at which somebody left something.
     :ivar renewed: takes the lease each time that renewing it meant to register again.
     """
 
@@ -115,6 +116,7 @@ class Callbacks:
     lost: Callable[[str, float], None]
     document: Callable[[str], None]
     renewed: Callable[[Lease], object] = lambda _lease: None
+    nameplate: Callable[[str], None] = lambda _name: None
 
 
 class ConnectionStage(Enum):
@@ -261,6 +263,8 @@ class RegistryConnection:
             if event.name == "document":
                 self._last = event.id or self._last
                 self._callbacks.document(event.data)
+            elif event.name == "nameplate":
+                self._callbacks.nameplate(event.data)
             elif event.name == "ready":
                 self._health.ready(self._clock.seconds())
                 self._last = self._last or "0"

@@ -24,11 +24,13 @@ from p2pchat.identity.signed_documents import MAX_DOCUMENT, open_document
 from p2pchat.interfaces import ISignaling
 from p2pchat.natcheck.discovery import first_answering
 from p2pchat.peer.lease import Lease
+from p2pchat.peer.nameplates import RegistryNameplates
 from p2pchat.peer.pasted import whole_id
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.registry_connection import Callbacks, ConnectionStage, RegistryConnection
 from p2pchat.peer.resolver import Resolver
 from p2pchat.peer.signaling import (
+    NameplateAnswered,
     PeerRecord,
     RelaysOffered,
     SignalingAvailable,
@@ -65,6 +67,7 @@ class RegistrySignaling:
         self.is_local = is_on_this_machine(server)
         self._runtime = runtime
         self._client = RegistryClient(server, identity, runtime, self._warn)
+        self.nameplates = RegistryNameplates(self._client)
         self._resolver = Resolver(runtime, RoundTrips(self.rtt))
         self._is_registered = False
         self._lease: Lease | None = None  # while we are registered
@@ -91,7 +94,13 @@ class RegistrySignaling:
             self._client,
             self._runtime,
             context.describe,
-            Callbacks(self._registered, self._lost, self._channel.receive, self._offer_relays),
+            Callbacks(
+                self._registered,
+                self._lost,
+                self._channel.receive,
+                self._offer_relays,
+                self._answered,
+            ),
         )
         self._connection.start()
 
@@ -125,6 +134,9 @@ class RegistrySignaling:
 
     def _warn(self, sentence: str) -> None:
         self._receive(Trouble(sentence))
+
+    def _answered(self, nameplate: str) -> None:
+        self._receive(NameplateAnswered(nameplate))
 
     def _lost(self, reason: str, retry_in: float) -> None:
         self._is_registered, self._lease = False, None

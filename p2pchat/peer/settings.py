@@ -88,11 +88,33 @@ class ConversationInfo:
 
 
 @attrs.frozen
+class InvitationInfo:
+    """
+    An open invitation of ours.
+
+    :ivar line: what is given to the friend; a secret.
+    :ivar nameplate: by which it is meant, and which is none.
+    :ivar expires_at: seconds since 1970.
+    :ivar name: what the contact is to be called, or "".
+    :ivar replaces: id of the contact whose key is to be replaced, or "".
+    """
+
+    line: str = attrs.field(repr=False)
+    nameplate: str
+    is_spoken: bool
+    expires_at: float
+    name: str = ""
+    replaces: str = ""
+
+
+@attrs.frozen
 class ContactInfo:
     """
     Somebody whom the person knows, or has muted or blocked, for a list on a screen.
 
     :ivar state: that of the conversation, or "".
+    :ivar met: how a contact was met: ``invitation``, or "": by a conversation.
+    :ivar verified: whether words were compared.
     """
 
     peer_id: str
@@ -101,3 +123,5 @@ class ContactInfo:
     muted: bool = False
     blocked: bool = False
     state: str = ""
+    met: str = ""
+    verified: bool = False

@@ -22,7 +22,7 @@ from p2pchat.errors import RegistryError
 from p2pchat.events import Trouble
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
-from p2pchat.interfaces import ISignaling
+from p2pchat.interfaces import INameplates, ISignaling
 from p2pchat.peer.gate import Gate
 from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.session.call_events import DeliveryFailure
@@ -128,6 +128,13 @@ class OfferDelivered:
 
 
 @attrs.frozen
+class NameplateAnswered:
+    """Somebody left something at a nameplate of ours."""
+
+    name: str
+
+
+@attrs.frozen
 class Undeliverable:
     """A document of ours that no way could deliver, and what the first one said of it."""
 
@@ -142,6 +149,7 @@ SignalingEvent = (
     | DocumentReceived
     | OfferDelivered
     | Undeliverable
+    | NameplateAnswered
     | Trouble
 )
 
@@ -191,6 +199,11 @@ class SignalingGroup:
     def name(self) -> str:
         """What people call it."""
         return " or ".join(one.name for one in self._members)
+
+    @property
+    def nameplates(self) -> INameplates | None:
+        """Where invitations meet: at the first member that has that."""
+        return next((one.nameplates for one in self._members if one.nameplates), None)
 
     @property
     def is_local(self) -> bool:

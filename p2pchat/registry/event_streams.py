@@ -6,6 +6,7 @@ section 9.2).
 
     event: ready         the stream is live; what is delivered from now on comes here
     event: document      data is a signed document, compact JWS; id counts them
+    event: nameplate     data is the name of a nameplate of the peer's, at which a joiner left a try
     event: superseded    the peer opened a newer stream; this one ends
     event: removed       the record was removed; the stream ends
     event: expired       the lease ran out; the stream ends
@@ -16,7 +17,7 @@ Whoever is behind a proxy that passes nothing on until there is enough of it ask
 event and comment is then followed by a comment of so many bytes.
 
 By its number a peer sees whether something on the way holds back what is sent.  Every event but
-``document`` has ``{}`` for its data, since an event without data is no event.
+``document`` and ``nameplate`` has ``{}`` for its data, since an event without data is no event.
 
 A peer has one live stream.  Documents are counted from 1 on, and a stream that replaces another of
 the same run of a program goes on with the numbers: it begins with those documents that the peer
@@ -54,7 +55,7 @@ MAX_QUEUED_BYTES = 256 * 1024  # twice what strangers may send at once
 RETRY_AFTER = 10  # seconds, for a peer for whose stream there is no room
 MAX_STALLED = 30.0  # seconds for which keepalives couldn't be written
 
-EVENTS = ("ready", "document", "superseded", "removed", "expired", "bye")
+EVENTS = ("ready", "document", "nameplate", "superseded", "removed", "expired", "bye")
 _FINAL = {"removed", "expired"}  # after which no stream replaces the one that ended
 
 
@@ -119,6 +120,11 @@ class EventStreamResponse:
             return Delivery.FULL
         self.number += 1
         return Delivery.TAKEN
+
+    def announce(self, nameplate: str) -> None:
+        """Say that there is something at a nameplate; its owner looks now and then anyway."""
+        if self._open and not self._paused:
+            self._write(_event("nameplate", nameplate))
 
     def _queue(self, data: bytes) -> bool:
         if len(self._queued) >= MAX_QUEUED or self._queued_bytes + len(data) > MAX_QUEUED_BYTES:
@@ -297,6 +303,12 @@ class EventStreams:
             since = self._now if written_at is None else written_at
             self.kept.keep(KeptDocument(peer_id, stream.number, token, since), self._now)
         return delivery
+
+    def announce(self, peer_id: str, nameplate: str) -> None:
+        """Say to a peer, if it has a stream here, that there is something at its nameplate."""
+        stream = self._live.get(peer_id)
+        if stream is not None:
+            stream.announce(nameplate)
 
     def end(self, peer_id: str, name: str) -> None:
         """End a peer's stream, if there is one, with this event."""

@@ -47,6 +47,7 @@ class Metrics:
         self._answers = self._counter("answers", "Answers to requests.", *labels)
         self._refusals = self._counter("refusals", "Requests refused.", "reason")
         self._documents = self._counter("documents", "Documents for peers.", "outcome")
+        self._nameplates = self._counter("nameplates", "What was done at nameplates.", "outcome")
         self._stun = self._counter("stun", "STUN datagrams received.", "outcome")
         self._seconds = Histogram(
             PREFIX + "answer_seconds",
@@ -107,6 +108,10 @@ class Metrics:
     def passed(self, taken: bool) -> None:
         """Count a document for a peer, and whether a stream took it."""
         self._documents.labels(DELIVERED if taken else "dropped").inc()
+
+    def nameplate(self, outcome: str) -> None:
+        """Count what was done at a nameplate: claimed, responded, completed or released."""
+        self._nameplates.labels(outcome).inc()
 
     def datagram(self, outcome: str) -> None:
         """Count a STUN datagram."""

@@ -9,6 +9,7 @@ The registry without its HTTP: what each signed document does.
     subscription   opens the author's event stream; the author must be registered
     sealed         goes to the stream of the peer that it is for; the author must be registered;
                    what it says is for that peer alone
+    claim, completion, release      of nameplates (p2pchat.registry.nameplates)
 
 Owns the order of the checks: what the document is, then whom it names, then whether it is fresh;
 then the store says whether it can be done, and whether it is new.  A document refused for what
@@ -44,6 +45,7 @@ from p2pchat.registry.admission.rates import Limits, Rate, Rates, source_of
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.event_streams import KEEPALIVE, STREAMS, EventStreams
 from p2pchat.registry.metrics import Metrics
+from p2pchat.registry.nameplates import Nameplates
 from p2pchat.registry.refusals import Refused, refused
 from p2pchat.registry.relay_credentials import RelayCredentials
 from p2pchat.registry.store.directory import (
@@ -140,6 +142,7 @@ class Registry:
     store: IRegistryStore = attrs.field(init=False)
     wall_time: Callable[[], float] = attrs.field(init=False)
     admission: AdmissionControl = attrs.field(init=False)
+    nameplates: Nameplates = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
     stopping: bool = attrs.field(init=False, default=False)
     _registered: float = attrs.field(init=False, default=math.nan)  # as of the last metrics
@@ -153,6 +156,7 @@ class Registry:
         self.streams.gone, self.wall_time = self.store.unsubscribe, self.store.wall_time
         key = chosen.work_key or self.runtime.random_bytes(KEY)
         self.admission = AdmissionControl(self.runtime.clock, chosen.rates, chosen.work_from, key)
+        self.nameplates = Nameplates(self.store, self.admission, self.metrics, self._read)
         self._sweeping = LoopingCall(self.sweep)
         self._sweeping.clock = self.runtime.clock
         self._started = self.now()

@@ -25,7 +25,7 @@ from typing import Protocol, get_args
 
 import attrs
 
-from p2pchat.session.approval import AcceptPolicy
+from p2pchat.session.approval import AcceptPolicy, By
 from p2pchat.session.callers import Callers, Ring
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.receipts import Receipts
@@ -42,6 +42,7 @@ from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
 
 STALE_TIMERS = 64  # entries of the heap that are out of date, beside as many as are valid, at most
+AWAITED = 600.0  # seconds for which the call of one who was let in needs no yes
 SETTLING = 5.0  # seconds that new addresses stay before those we talk with are told
 IMPROVE_INTERVAL = 60.0  # seconds between two such offers
 MAX_OVER = 64  # sessions that are over, and of which the person may ask why
@@ -140,6 +141,15 @@ class Endpoint:
         """Accept the offer that waits; this peer's next call rings again."""
         self._callers.accepted(session.peer_id)
         session.accept(now)
+
+    def await_call(self, peer_id: str, name: str, now: float) -> None:
+        """Take the next call of a peer without a question: our person let it in a moment ago."""
+        session = self.ensure_session(peer_id, name)
+        if session.is_offered:
+            session.accept(now)
+        elif not session.is_alive:
+            session.approval.give(By.PERSON)
+            session.approval.await_retry(now, AWAITED)
 
     def ensure_session(self, peer_id: str, name: str = "") -> PeerSession:
         """Return the session with a peer, a new one if there was none."""

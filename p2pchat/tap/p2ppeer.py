@@ -14,6 +14,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO, cast
 from urllib.parse import urlsplit
@@ -39,12 +40,14 @@ from p2pchat.peer.proxy import ProxyChoice, UnusableProxy, choose_proxies
 from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
+from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime, real_runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.tap.process import leave_once, leave_threads_behind, share_interpreter, this_process
-from p2pchat.wire.origins import host, registry_url
+from p2pchat.wire.invitations import MAX_PASTED, parse_invitation
+from p2pchat.wire.origins import host, origin, registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
 
 LOG_FILE = "p2ppeer.log"
@@ -63,6 +66,7 @@ class Options(CommandLine):
         ["username", "u", None, "What others see (default: as last time, or your login name)."],
         ["server", "s", None, f"URL of the registry (default: as last time, or {DEFAULT_SERVER})."],
         ["connect", "c", None, "Call this peer, a name or an id, once registered."],
+        ["join-file", None, None, "Meet who made the invitation in this file, once registered."],
         ["port", "p", "0", "UDP port; 0: any."],
         ["state", "d", None, "Directory where all is kept: identity, contacts, what was said."],
         ["profile", "P", None, "Keep them in the directory of this name beside the usual one."],
@@ -85,6 +89,7 @@ class Options(CommandLine):
         ["log", "l", None, "Write log lines to this file."],
     ]
     optFlags = [
+        ["join", None, "Ask for an invitation at the start, and meet who made it."],
         [
             "ephemeral",
             "e",
@@ -101,6 +106,9 @@ class Options(CommandLine):
     default_profile: str | None = None
     settings: NodeSettings
     proxies: ProxyChoice
+    ask: Callable[[str], str] = staticmethod(getpass.getpass)
+    invitation: str = ""  # a secret
+    _invited_to: str = ""  # the registry that it names
 
     def postOptions(self) -> None:
         """Check every value."""
@@ -113,6 +121,7 @@ class Options(CommandLine):
         self["synchronous"] = self._synchronous()
         self["state"] = self._state()
         remembered = self._recall()
+        self._take_invitation(remembered.server)
         try:
             self.settings = self._settings(remembered)
             self.proxies = choose_proxies(os.environ, self["proxy"])
@@ -155,6 +164,41 @@ class Options(CommandLine):
             check_directory(directory)
             return recall(directory)
 
+    def _take_invitation(self, remembered: str) -> None:
+        """Read the invitation, if there is one, and the registry that it names."""
+        self.invitation = self._invitation()
+        if not self.invitation:
+            return
+        ours = self._server(remembered)
+        try:
+            found = parse_invitation(self.invitation, ours, word_list())
+        except RemoteProtocolError as error:
+            raise usage.UsageError(f"the invitation: {error}") from None
+        self._invited_to = found.server
+        is_chosen = self["server"] is not None or bool(remembered)
+        if is_chosen and found.origin != origin(ours):
+            raise usage.UsageError(
+                f"the invitation is for the registry {found.server}, and yours is {ours}: give "
+                f"--server {found.server} to go there"
+            )
+
+    def _invitation(self) -> str:
+        """Return what the file has, or what is typed; "" where neither is wanted."""
+        if self["join"] and self["join-file"] is not None:
+            raise usage.UsageError("--join and --join-file exclude each other")
+        if self["join"]:
+            if not sys.stdin.isatty():
+                raise usage.UsageError("--join asks on a terminal; elsewhere use --join-file")
+            return self.ask("Invitation: ")
+        if self["join-file"] is None:
+            return ""
+        path = expanded("join-file", self["join-file"])
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                return file.read(MAX_PASTED)
+        except OSError as error:
+            raise usage.UsageError(f"--join-file {path}: {error.strerror}") from None
+
     def _settings(self, remembered: Remembered) -> NodeSettings:
         return NodeSettings(
             username=self._username(remembered.username),
@@ -170,10 +214,9 @@ class Options(CommandLine):
         )
 
     def to_remember(self) -> Remembered:
-        """Return what the next start is to know: the name, and the registry if it was given."""
-        return Remembered(
-            self.settings.username, self.settings.server if self["server"] is not None else ""
-        )
+        """Return what the next start is to know: the name, and the registry that was given."""
+        is_new = self["server"] is not None or self._invited_to
+        return Remembered(self.settings.username, self.settings.server if is_new else "")
 
     def _username(self, remembered: str) -> str:
         if self["username"] is not None:
@@ -186,7 +229,8 @@ class Options(CommandLine):
             raise usage.UsageError("--username is needed: you have no login name") from None
 
     def _server(self, remembered: str) -> str:
-        url = self["server"] if self["server"] is not None else remembered or DEFAULT_SERVER
+        known = remembered or self._invited_to or DEFAULT_SERVER
+        url = self["server"] if self["server"] is not None else known
         try:
             return registry_url(url)
         except RemoteProtocolError as error:
@@ -314,6 +358,7 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
         observer=_observer(options),
         terminal=terminal,
         call=options["connect"] or "",
+        join=options.invitation,
     )
 
 

@@ -40,7 +40,7 @@ from p2pchat.ui.console import PlainConsole, TerminalConsole
 from p2pchat.ui.json_lines import JsonLines
 from p2pchat.ui.layout import Layout, Style, style_for
 from p2pchat.ui.stdio import FrontEnd
-from p2pchat.ui.terminal import Terminal, is_terminal
+from p2pchat.ui.terminal import Terminal, has_unicode, is_terminal
 from p2pchat.ui.wording import Wording
 from p2pchat.wire.origins import host
 
@@ -102,6 +102,7 @@ class PeerService(StdioService):
     :ivar starting: what is told before the registry has answered.
     :ivar terminal: where a line is edited; ``None`` elsewhere.
     :ivar call: whom to call once registered; "" for nobody.
+    :ivar join: the invitation to use then, or "".
     """
 
     front_ends: list[FrontEnd]
@@ -110,6 +111,7 @@ class PeerService(StdioService):
     starting: events.Starting
     terminal: Terminal | None = None
     call: str = ""
+    join: str = attrs.field(default="", repr=False)
     _node: INode | None = attrs.field(default=None, init=False)
     _note: IDelayedCall | None = attrs.field(default=None, init=False)  # that goodbyes take long
 
@@ -199,8 +201,12 @@ class PeerService(StdioService):
         os.kill(os.getpid(), number)
 
     def _watch(self, event: events.NodeEvent) -> None:
-        if self.call and isinstance(event, events.Registered):
-            who, self.call = self.call, ""
+        if not isinstance(event, events.Registered):
+            return
+        who, line, self.call, self.join = self.call, self.join, "", ""
+        if line:
+            self.front_ends[0].requests.execute(Command(Verb.JOIN, line))
+        if who:
             self.front_ends[0].requests.execute(Command(Verb.CONNECT, who))
 
     def _fail_to_start(self, failure: Failure) -> None:
@@ -227,7 +233,8 @@ def front_end_for(runtime: Runtime, username: str, json: bool) -> tuple[FrontEnd
         wording = Wording(username, has_prompt=False)
         return PlainConsole(runtime, wording, Layout(Style(False), width)), None
     layout = Layout(style_for(os.environ), terminal.width)
-    return TerminalConsole(runtime, Wording(username), layout, terminal.width), terminal
+    wording = Wording(username, room=terminal.size if has_unicode(os.environ) else None)
+    return TerminalConsole(runtime, wording, layout, terminal.width), terminal
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)

@@ -34,7 +34,10 @@ MAX_RELAYS = 8  # what a peer takes from an answer
 MAX_SECRET = 1024  # bytes
 MAX_STRANGERS = 1_000_000  # a second
 MAX_LIMIT = 1_000_000  # connections; more than one process can serve
-RATES = ("rate", "key-rate", "read-rate", "stun-rate", "watch-rate", "unsolicited-rate")
+RATES = (
+    *("rate", "key-rate", "read-rate", "stun-rate", "watch-rate", "unsolicited-rate"),
+    "nameplate-rate",
+)
 LIMITS = (
     "max-connections",
     "max-connections-per-address",
@@ -82,6 +85,7 @@ class Options(CommandLine):
             *("unsolicited-rate", None, str(rates.UNSOLICITED)),
             "Bytes to one peer from those that it never wrote to.",
         ],
+        ["nameplate-rate", None, str(rates.NAMEPLATES), "Invitations that aren't there, likewise."],
         ["work-secret-file", None, "", "File with a secret that instances share, for --work-from."],
         ["work-from", None, f"{STRANGERS:g}", "New peers a second who needn't work; 0: any."],
     ]

@@ -8,6 +8,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
       │     ├── wording      events and results as sentences; pure
       │     │     ├── display_names  what peers are called, one label for each; pure
       │     │     └── sentences      sentences, quotations, tables; pure
+      │     ├── qr           QR codes of invitations; pure
       │     ├── layout       entries as rows, with colours and the time of day
       │     │     └── cells       widths of text, and where rows break; pure
       │     ├── deliveries   messages that are unconfirmed for too long; pure

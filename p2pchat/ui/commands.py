@@ -3,6 +3,7 @@ The meaning of a typed line, as a value.
 
 A line that begins with ``/`` is a command; ``//`` stands for a text that begins with one slash; a
 text of several lines (a paste) is no command, unless it is one with an id that was broken.
+An invitation may be broken likewise.
 Anything else is said to the current conversation, and an empty line is nothing.  WHO is the rest of
 the line: names have spaces.
 """
@@ -15,7 +16,12 @@ from enum import Enum
 
 import attrs
 
+from p2pchat.errors import InvitationRefused, RemoteProtocolError
 from p2pchat.peer.pasted import whole_id
+from p2pchat.peer.settings import in_normal_form
+from p2pchat.wire.invitations import MAX_PASTED, has_invitation
+from p2pchat.wire.nameplates import LONGEST
+from p2pchat.wire.usernames import check_username
 
 
 class Verb(Enum):
@@ -29,6 +35,10 @@ class Verb(Enum):
     TO = ("to", "WHO", "switch to another conversation")
     DISCONNECT = ("disconnect", "[WHO]", "end a conversation, or stop calling")
     CONTACTS = ("contacts", "", "your contacts, and whom you muted or blocked")
+    NAME = ("name", "WHO NAME", "call a contact otherwise")
+    INVITE = ("invite", "[NAME] [--for 2h] [--spoken]", "a line for a friend, to meet by once")
+    UNINVITE = ("uninvite", "[NAME]", "take an invitation back")
+    JOIN = ("join", "INVITATION", "meet who gave you an invitation")
     FORGET = ("forget", "WHO", "remove a contact")
     BLOCK = ("block", "WHO", "ignore somebody's calls and messages")
     UNBLOCK = ("unblock", "WHO", "undo /block")
@@ -64,8 +74,13 @@ class Mistake:
 
 
 MAX_NAME = 32  # characters of a command that are looked at; the longest has 10
+_UNITS = {"s": 1, "m": 60, "h": 3600}  # seconds
 MAX_WHO = 256  # characters of a name or an id; a name has 64 at most
 
+_LACKS = {
+    Verb.JOIN.value[1]: "/join needs an invitation: the line that you were given.",
+    Verb.NAME.value[1]: "/name needs a contact and a new name for it.",
+}
 _VERBS = {verb.value[0]: verb for verb in Verb}
 
 USAGE = tuple((f"/{name} {who}".strip(), meaning) for name, who, meaning in (v.value for v in Verb))
@@ -90,24 +105,82 @@ def _parts(line: str) -> tuple[str, str]:
     return name.lower(), "".join(rest).strip()
 
 
+def is_secret(line: str) -> bool:
+    """Tell whether a line has an invitation, or the beginning of one: it is kept nowhere."""
+    return line.lstrip().lower().startswith(f"/{Verb.JOIN.value[0]}") or has_invitation(line)
+
+
+@attrs.frozen
+class InviteOptions:
+    """
+    Options of ``/invite``.
+
+    :ivar name: what the contact is to be called, or "".
+    :ivar replaces: whether a contact of that name may be replaced.
+    """
+
+    name: str = ""
+    seconds: int = LONGEST
+    is_spoken: bool = False
+    replaces: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> InviteOptions:
+        """
+        Read what follows the command.
+
+        :raises InvitationRefused: it makes no sense.
+        """
+        words, name, seconds = iter(text.split()), [], LONGEST
+        flags = {"--spoken": False, "--replace": False}
+        for word in words:
+            if word in flags:
+                flags[word] = True
+            elif word == "--for":
+                seconds = _seconds(next(words, ""))
+            elif word.startswith("--"):
+                raise InvitationRefused(f"/invite knows no {word}: --for 2h, --spoken, --replace")
+            else:
+                name.append(word)
+        return cls(_petname(" ".join(name)), seconds, flags["--spoken"], flags["--replace"])
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch("([0-9]{1,5})([smh])", text)
+    seconds = int(found[1]) * _UNITS[found[2]] if found is not None else 0
+    if not 0 < seconds <= LONGEST:
+        raise InvitationRefused("--for takes a time such as 30m or 2h, of 24h at most")
+    return seconds
+
+
+def _petname(text: str) -> str:
+    name = in_normal_form(text)
+    try:
+        return check_username(name) if name else ""
+    except RemoteProtocolError as error:
+        raise InvitationRefused(f"{name!r} can't be a contact's name: {error}") from None
+
+
 def _is_broken_command(line: str) -> bool:
-    """Tell whether a command has a line break only because an id was pasted with one."""
+    """Tell whether a command has a line break only because what it takes was pasted with one."""
     name, who = _parts(line)
+    if name == Verb.JOIN.value[0]:
+        return True
     return name in _VERBS and len(who) <= MAX_WHO and whole_id(who) is not None
 
 
 def _command(name: str, who: str) -> Command | Mistake:
     if len(name) > MAX_NAME:
         return Mistake(f"Unknown command /{name[:MAX_NAME]}….")
-    if len(who) > MAX_WHO:
+    if len(who) > (MAX_PASTED if name == Verb.JOIN.value[0] else MAX_WHO):
         return Mistake(f"/{name} takes a name or an id, not {len(who):,} characters.")
     if name not in _VERBS:
         return Mistake(f"Unknown command /{name}; {_nearest(name)}")
     _, argument, _ = _VERBS[name].value
     if who and not argument:
         return Mistake(f"/{name} takes no argument.")
-    if argument == "WHO" and not who:
-        return Mistake(f"/{name} needs a name or an id.")
+    if argument and not argument.startswith("[") and not who:
+        return Mistake(_LACKS.get(argument, f"/{name} needs a name or an id."))
     return Command(_VERBS[name], who)
 
 

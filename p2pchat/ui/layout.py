@@ -39,6 +39,7 @@ class Colour(Enum):
     GOOD = ("38;5;29", "")
     WARNING = ("38;5;131", "1")
     THEIRS = ("1;38;5;63", "1")
+    CODE = ("38;5;231;48;5;16", "")  # of a QR code: white on a black of its own
 
 
 @attrs.frozen

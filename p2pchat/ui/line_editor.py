@@ -5,7 +5,8 @@ Pure: takes the bytes of the keys, gives back what the person wants (a line, to 
 screen) and, on request, the text that draws prompt, line and cursor on the terminal's present
 row, at a cost that doesn't grow with the line.  A line wider than the terminal scrolls sideways.
 A pasted text of several lines stays one line of the editor, its newlines shown as a sign, and
-becomes one message; one that doesn't fit is refused whole.
+becomes one message; one that doesn't fit is refused whole.  A line with an invitation isn't among
+those that come back.
 
 The picture is drawn twice up to the cursor: so the cursor stands where the terminal itself ends
 that text, whatever it thinks of the width of an emoji.
@@ -19,6 +20,7 @@ from functools import lru_cache
 import attrs
 
 from p2pchat.ui.cells import cell_width, character_width, cut, joins_previous
+from p2pchat.ui.commands import is_secret
 from p2pchat.ui.keys import Key, KeyReader, Overlong, Typed
 from p2pchat.wire.entries import MAX_TEXT
 
@@ -185,7 +187,7 @@ class LineEditor:
             self._actions.append(DoesNotFit(self._refused))
             return
         line = self.text
-        if line.strip() and self._history[-1:] != [line]:
+        if line.strip() and self._history[-1:] != [line] and not is_secret(line):
             self._history = [*self._history, line][-MAX_HISTORY:]
         self._browsed, self._draft = 0, ""
         self._replace("")

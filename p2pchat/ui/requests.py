@@ -18,13 +18,21 @@ from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from p2pchat.errors import P2PChatError, RegistryError, TextTooLong, TooManyLines, WhoError
+from p2pchat.errors import (
+    InvitationRefused,
+    P2PChatError,
+    RegistryError,
+    TextTooLong,
+    TooManyLines,
+    WhoError,
+)
 from p2pchat.events import NodeEvent, Trouble
 from p2pchat.interfaces import INode
 from p2pchat.peer.pasted import bare, beginning, whole_id
+from p2pchat.peer.settings import InvitationInfo
 from p2pchat.session.explanation import sentences
 from p2pchat.ui import results
-from p2pchat.ui.commands import USAGE, Command, Mistake, Say, Verb, parse
+from p2pchat.ui.commands import USAGE, Command, InviteOptions, Mistake, Say, Verb, is_secret, parse
 from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
 from p2pchat.ui.json_form import RequestId
 from p2pchat.wire.usernames import comparable
@@ -151,6 +159,8 @@ class Requests:
             self._held.append((text, self.request))
         elif self.cursor.current:
             self._node.send(self.cursor.current, text)
+        elif is_secret(text):
+            raise WhoError(f"Not sent: {NOBODY}; to use an invitation, /join and the line.")
         else:
             todo = advice(self._node.conversations())
             raise WhoError(f"Not sent: {NOBODY}; {todo}")
@@ -184,6 +194,42 @@ class Requests:
         for text, request in held:
             unsent = Trouble(f"Not sent, since the call failed: {text}", results.WHO)
             self._go_on(request, self.announce, unsent)
+
+    def _invite(self, text: str) -> None:
+        wanted = InviteOptions.parse(text)
+        known = self._node.contact_of(wanted.name)
+        if known and not wanted.replaces:
+            raise InvitationRefused(
+                f"{wanted.name} is your contact already ({known[:8]}): if whoever joins shall take "
+                f"that place, with another key, /invite {wanted.name} --replace"
+            )
+        if wanted.replaces and not known:
+            raise InvitationRefused("--replace needs the name of a contact; /contacts lists them")
+        made = maybeDeferred(
+            self._node.invitations.invite, wanted.name, wanted.seconds, wanted.is_spoken, known
+        )
+        made.addCallbacks(self._later(self._invited), self._later(self._failed))
+
+    def _invited(self, info: InvitationInfo) -> None:
+        shown = info.line, info.nameplate, info.is_spoken, info.expires_at, info.name
+        self.announce(results.InvitationMade(*shown))
+
+    def _uninvite(self, which: str) -> None:
+        withdrawn = maybeDeferred(self._node.invitations.withdraw, which)
+        withdrawn.addErrback(self._later(self._failed))
+
+    def _join(self, line: str) -> None:
+        self.cursor.was_chosen = True
+        current = self.cursor.current
+        joined = self._later(lambda peer_id: self._joined(peer_id, current))
+        maybeDeferred(self._node.invitations.join, line).addCallbacks(
+            joined, self._later(self._failed)
+        )
+
+    def _joined(self, peer_id: str, former: str) -> None:
+        self.announce(results.Joined(peer_id, self._name_of(peer_id)))
+        if self.cursor.current == former and self._held is None:  # nobody else was chosen meanwhile
+            self._make_current(peer_id)
 
     def _accept(self, who: str) -> None:
         self._choose_by(lambda: self._node.accept(self._caller(who)))
@@ -243,6 +289,10 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.TO: Requests._switch,
     Verb.DISCONNECT: Requests._disconnect,
     Verb.CONTACTS: lambda ours, _: ours.announce(results.ContactList(tuple(ours._node.contacts()))),
+    Verb.NAME: lambda ours, who: ours._node.rename(who),
+    Verb.INVITE: Requests._invite,
+    Verb.UNINVITE: Requests._uninvite,
+    Verb.JOIN: Requests._join,
     Verb.FORGET: lambda ours, who: ours._node.forget(who),
     Verb.BLOCK: lambda ours, who: ours._node.block(who),
     Verb.UNBLOCK: lambda ours, who: ours._node.block(who, False),
@@ -255,6 +305,14 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.WHY: Requests._show_why,
     Verb.MORE: lambda ours, _: ours.announce(results.More()),
     Verb.QUIT: lambda ours, _: ours.leave(),
+}
+
+
+_WORDS: dict[type[P2PChatError], str] = {
+    WhoError: results.WHO,
+    InvitationRefused: results.INVITATION,
+    TextTooLong: results.TOO_LONG,
+    TooManyLines: results.TOO_MANY,
 }
 
 
@@ -271,5 +329,4 @@ def trouble_of(failure: Failure) -> Trouble:
 def _word(error: P2PChatError) -> str:
     if isinstance(error, RegistryError):
         return error.reason
-    words = {WhoError: results.WHO, TextTooLong: results.TOO_LONG, TooManyLines: results.TOO_MANY}
-    return next((word for kind, word in words.items() if isinstance(error, kind)), "")
+    return next((word for kind, word in _WORDS.items() if isinstance(error, kind)), "")

@@ -19,6 +19,7 @@ TOO_LONG = "too-long"  # the text, or the line of the input
 TOO_MANY = "too-many"  # lines that wait for delivery
 COMMAND = "command"  # there is no such command, or it takes something else
 INPUT = "input"  # a line of JSON that says nothing
+INVITATION = "invitation"  # it can't be made, or used
 INTERNAL = "internal"  # a fault of this program; its log has the traceback
 
 
@@ -47,6 +48,29 @@ class ContactList(Result, event="contacts"):
     """Contacts, and whoever is muted or blocked."""
 
     contacts: tuple[ContactInfo, ...]
+
+
+@attrs.frozen
+class InvitationMade(Result, event="invitation"):
+    """
+    An invitation of ours, to be given to one friend: a secret.
+
+    ``petname`` is what the contact will be called, "" for what it calls itself.
+    """
+
+    line: str
+    nameplate: str
+    spoken: bool
+    expires_at: float  # seconds since 1970
+    petname: str = ""
+
+
+@attrs.frozen
+class Joined(Result, event="joined"):
+    """An invitation was used: this is who made it."""
+
+    peer_id: str
+    name: str
 
 
 @attrs.frozen

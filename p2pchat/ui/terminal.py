@@ -61,6 +61,19 @@ class Terminal:
         except OSError:
             return _USUAL_WIDTH
 
+    def size(self) -> tuple[int, int]:
+        """Return the present number of columns and of rows."""
+        try:
+            return os.get_terminal_size(self._output)
+        except OSError:
+            return _USUAL_WIDTH, 0
+
+
+def has_unicode(environment: Mapping[str, str]) -> bool:
+    """Tell whether a terminal with this environment takes UTF-8."""
+    named = (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    return "utf-8" in next(filter(None, named), "").lower().replace("utf8", "utf-8")
+
 
 def is_terminal(input_fd: int, output_fd: int, environment: Mapping[str, str]) -> bool:
     """Tell whether a line can be edited here: both ends a terminal that can move its cursor."""

@@ -8,6 +8,7 @@ called what is the matter of :mod:`p2pchat.ui.display_names`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
 from p2pchat.ui.display_names import SHORT_ID, YOU, DisplayNames
 from p2pchat.ui.layout import Colour, Entry
+from p2pchat.ui.qr import qr_rows
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
 from p2pchat.wire.visible import visible, visible_name
 
@@ -29,6 +31,11 @@ LATE_RTTS = 4  # ... nor one that took so many round trips of its path
 
 _CHANGES = {
     "added": "Added {who} to your contacts: from now on the name means this id.",
+    "introduced": "Added {who} to your contacts, by invitation: the name means this id now.",
+    "replaced": "{who} is no contact any more: another id has this name now.",
+    "renamed": "That contact is {who} now.",
+    "verified": "Verified {who}: you both saw the same words.",
+    "unverified": "{who} is not verified: you saw different words.",
     "forgotten": "Removed {who} from your contacts. Whom you call or accept becomes one again.",
     "muted": "Muted {who}: their calls make no sound.",
     "unmuted": "Unmuted {who}.",
@@ -69,11 +76,13 @@ class Wording:
     A change of our NAT goes without saying; ``/nat`` tells.
 
     :ivar username: what we call ourselves.
+    :ivar room: columns and rows that there are for a QR code; None: nobody could see one.
     :ivar has_prompt: a prompt says who is current, so that rows needn't.
     """
 
     username: str
     has_prompt: bool = True
+    room: Callable[[], tuple[int, int]] | None = None
     _names: DisplayNames = attrs.field(init=False)
     _current: str = ""
     _open: set[str] = attrs.Factory(set)
@@ -282,6 +291,44 @@ class Wording:
             later = "sent if you connect again before you quit"
             yield _note(f"{_not_delivered(event.undelivered)}, and {later}{quoted}.")
 
+    # Invitations.
+
+    def _say_invitation(self, made: results.InvitationMade) -> Entries:
+        who = visible_name(made.petname) if made.petname else "one friend"
+        until, how = _until(made.expires_at), "Say this" if made.spoken else "Give this line"
+        yield _note(
+            f"{how} to {who} and nobody else: whoever has it is let in, once, until {until}. "
+            "/uninvite takes it back."
+        )
+        yield Entry((made.line,), Colour.BOLD, stamped=False)
+        columns, rows = (0, 0) if self.room is None or made.spoken else self.room()
+        code = qr_rows(made.line) if columns else []
+        if code and len(code[0]) <= columns and len(code) < rows:
+            yield from (Entry((row,), Colour.CODE, stamped=False) for row in code)
+
+    def _say_joined(self, _result: results.Joined) -> Entries:
+        return iter(())  # Paired says it
+
+    def _say_paired(self, event: events.Paired) -> Entries:
+        who = self._who(event.peer_id)
+        how = (
+            f"{who} joined by your invitation." if event.invited else f"You were invited by {who}."
+        )
+        addresses = "You connect by yourselves; each learns the other's addresses."
+        yield _note(f"{how} {addresses}", Colour.GOOD)
+
+    def _say_invitation_ended(self, event: events.InvitationEnded) -> Entries:
+        whose = f" for {visible_name(event.petname)}" if event.petname else ""
+        is_bad = event.reason == "burnt"
+        ended = sentence(f"Your invitation{whose} ended: {visible(event.explanation)}")
+        yield _note(ended, Colour.BAD if is_bad else Colour.FAINT)
+
+    def _say_invitation_waits(self, event: events.InvitationWaits) -> Entries:
+        yield _note(
+            "Whoever invited you isn't there at the moment; you meet as soon as both are, until "
+            f"{_until(event.until)}."
+        )
+
     # Messages.
 
     def _say_sent(self, event: events.MessageSent) -> Entries:
@@ -332,7 +379,10 @@ class Wording:
 
     def _say_contacts(self, result: results.ContactList) -> Entries:
         if not result.contacts:
-            yield _note("No contacts yet: whom you call or accept becomes one.")
+            yield _note(
+                "No contacts yet: /invite makes a line for a friend, and whom you call or accept "
+                "becomes one."
+            )
         else:
             yield from _listing(table([_contact_row(one) for one in result.contacts]))
 
@@ -365,6 +415,11 @@ class Wording:
             yield _note(f"You are talking to {who} now.")
 
 
+def _until(when: float) -> str:
+    """Return a time within the next day or so, as people say it."""
+    return time.strftime("%H:%M on %A", time.localtime(when))
+
+
 def _not_delivered(count: int) -> str:
     return f"{count:,} message{' was' if count == 1 else 's were'} not delivered"
 
@@ -389,6 +444,8 @@ def _acquaintance(record: PeerRecord) -> str:
 
 def _contact_row(info: ContactInfo) -> tuple[str, ...]:
     facts = [] if info.contact else ["no contact"]
+    facts += ["verified"] if info.verified else []
+    facts += [f"by {visible(info.met)}"] if info.met else []
     facts += ["muted"] if info.muted else []
     facts += ["blocked"] if info.blocked else []
     facts += [_STATES.get(info.state, info.state)] if info.state else []

@@ -8,6 +8,9 @@ Formats: bytes and JSON to frozen values and back.
     cbor             such objects in few bytes, for what is sealed
     members          members of JSON objects, declared on attrs classes
     documents        what peers and registry sign: registration, offer, answer, ...
+    nameplates       where two meet at the registry who share an invitation
+    invitations      lines by which two people meet
+    words            words that stand for numbers
     messages         what peers say of a link: PROOF, HELLO, CREDIT, ...; how streams open
     entries          what they say in a conversation: entries of logs, and who has which
     framing          frames on the streams of a link

@@ -6,7 +6,9 @@ checks, with these members::
 
     v     2
     type  registration | subscription | removal        to the registry
+          claim | completion | release                 likewise (p2pchat.wire.nameplates)
           sealed                                       to a peer, carried by the registry
+          card                                         to whom we are pairing with, sealed
     iss   peer id of the author, derived from the signing key
     aud   whom it is meant for: the registry's origin, or a peer id
     iat   when it was made, seconds since 1970
@@ -52,6 +54,7 @@ from p2pchat.wire.members import (
     octets_up_to,
     text,
 )
+from p2pchat.wire.nameplates import Claim, Completion, Release
 from p2pchat.wire.strict_json import JsonObject, dumps, field, loads
 from p2pchat.wire.usernames import Username
 from p2pchat.wire.work import Work
@@ -64,6 +67,8 @@ MAX_KEYS = 8  # public keys in a record; a program has one for each purpose
 MAX_KEY = 2048  # characters of a public key; one of ML-KEM-768 with X25519 has 1,622
 MAX_FLIGHT = 3000  # bytes of a QUIC client's first flight; with ML-KEM-768 it takes two datagrams
 MAX_CIPHERTEXT = 6912  # bytes; our longest answer has 4,400, the rest is for keys of other kinds
+MAX_REGISTRIES = 5  # at which a peer is found
+MAX_SERVER = 260  # characters of a registry's URL
 NONCE = nonblank(64)
 
 Label = Annotated[str, text(MAX_LABEL)]
@@ -323,8 +328,36 @@ class Sealed(Members):
     ciphertext: Annotated[bytes, Codec(_read_ciphertext)]
 
 
+@attrs.frozen
+class Card(Members):
+    """
+    The card of its author, for somebody who shares an invitation with it.
+
+    :ivar keys: what documents to the author are sealed to.
+    :ivar registries: URLs of those where the author is found, the usual one first.
+    :ivar reader: peer id of whom it is for, "" where the author doesn't know it yet.
+    """
+
+    TYPE: ClassVar[str] = "card"
+
+    username: Username
+    keys: RecordKeys = ()
+    registries: Annotated[tuple[str, ...], each(text(MAX_SERVER), MAX_REGISTRIES), SPARSE] = ()
+    reader: Annotated[str, text(MAX_LABEL), SPARSE] = ""
+
+
 PeerDocument = Offer | Answer | Candidates | Ringing | Refusal
-Body = Registration | Subscription | Removal | Sealed | PeerDocument
+Body = (
+    Registration
+    | Subscription
+    | Removal
+    | Claim
+    | Completion
+    | Release
+    | Sealed
+    | Card
+    | PeerDocument
+)
 
 _BODIES: dict[str, type[Body]] = {kind.TYPE: kind for kind in get_args(Body)}
 _PEER_BODIES: dict[str, type[PeerDocument]] = {kind.TYPE: kind for kind in get_args(PeerDocument)}

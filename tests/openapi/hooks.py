@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+import attrs
 import schemathesis
 from hypothesis import strategies as st
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
 from p2pchat.wire.documents import Body, RecordKey, Registration, Removal, Sealed, Subscription
+from p2pchat.wire.nameplates import LONGEST_SPOKEN, Claim, Completion, Release
 from p2pchat.wire.origins import origin
 from tests.openapi.signing import GUESTS, HOSTS, OWN, PEOPLE, Wish, newcomer, sign
 from tests.wire.names import usernames
@@ -38,9 +40,19 @@ def _wishes(authors: tuple[Any, ...], bodies: st.SearchStrategy[Any]) -> st.Sear
     return st.builds(Wish, st.sampled_from(authors), bodies).map(str)
 
 
+PLACES = ("a2b3c4d5e6f7g", "zzzzzzzzzzzzz", "123456")  # nameplates; fewer than a peer may have
+_claims = st.builds(
+    Claim, st.just(PLACES[0]), st.binary(min_size=33, max_size=33), st.integers(1, LONGEST_SPOKEN)
+)
+_completions = st.builds(
+    Completion, st.just(PLACES[0]), st.just(bytes(32)) | st.just(b""), st.binary(max_size=200)
+)
 _strangers = st.uuids().map(lambda one: f"{str(one)[:14]}8{str(one)[15:]}")
 schemathesis.openapi.format("peer-id", st.one_of(st.sampled_from(sorted(PEOPLE)), _strangers))
 schemathesis.openapi.format("registration", _wishes(GUESTS, _registrations))
+schemathesis.openapi.format("nameplate", st.sampled_from(PLACES))
+schemathesis.openapi.format("claim", _wishes(HOSTS[:1], _claims))
+schemathesis.openapi.format("completion", _wishes(HOSTS[:1], _completions))
 schemathesis.openapi.format("for-peer", _wishes((*HOSTS, *GUESTS), _for_peers))
 
 
@@ -51,6 +63,9 @@ def serialize(context: schemathesis.SerializationContext, value: Any) -> bytes:
     wish = Wish.read(text)
     if wish is not None and isinstance(wish.body, Registration):
         text = sign(newcomer(), origin(str(context.case.operation.base_url)), wish.body)
+    elif wish is not None and isinstance(wish.body, Claim | Completion):
+        body = attrs.evolve(wish.body, nameplate=str(context.case.path_parameters["nameplate"]))
+        text = sign(wish.author, origin(str(context.case.operation.base_url)), body)
     elif wish is not None:
         text = wish.sign(str(context.case.path_parameters["peer_id"]))
     return text.encode("utf-8", "surrogatepass")
@@ -74,6 +89,18 @@ class Signature(AuthBase):
         return request
 
 
+class OwnerSignature(AuthBase):
+    """The ``Authorization`` of whoever claims nameplates, for the one that the path names."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Sign a request that is about to go out."""
+        url = urlsplit(str(request.url))
+        audience = origin(f"{url.scheme}://{url.netloc}")
+        release = Release(unquote(_named(url)))
+        request.headers["Authorization"] = f"JWS {sign(HOSTS[0], audience, release)}"
+        return request
+
+
 class Lease(AuthBase):
     """The renewal of the lease that the path names, if it is one of ours; else any word."""
 
@@ -93,6 +120,7 @@ def after_call(_context: Any, case: schemathesis.Case, response: schemathesis.Re
 
 
 schemathesis.auth.set_from_requests(Lease()).apply_to(operation_id=["renew"])
+schemathesis.auth.set_from_requests(OwnerSignature()).apply_to(operation_id=["release_nameplate"])
 schemathesis.auth.set_from_requests(Signature()).apply_to(
     operation_id=["remove_peer", "open_events"]
 )

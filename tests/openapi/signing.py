@@ -16,8 +16,9 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import sign_document
+from p2pchat.wire.base64url import decode_bytes, encode_bytes
 from p2pchat.wire.documents import Body, Document
-from p2pchat.wire.strict_json import dumps, loads
+from p2pchat.wire.strict_json import dumps, field, loads
 
 PREFIX = "wish:"
 
@@ -53,8 +54,10 @@ class Wish:
     body: Body
 
     def __str__(self) -> str:
-        document = Document(self.author.peer_id, "-", 0.0, "-", self.body)
-        return PREFIX + dumps(document.to_json()).decode("utf-8")
+        members = Document(self.author.peer_id, "-", 0.0, "-", self.body).to_json()
+        if "ciphertext" in members:
+            members["ciphertext"] = encode_bytes(members["ciphertext"])
+        return PREFIX + dumps(members).decode("utf-8")
 
     @classmethod
     def read(cls, text: str) -> Wish | None:
@@ -62,7 +65,10 @@ class Wish:
         if not text.startswith(PREFIX):
             return None
         try:
-            document = Document.from_json(loads(text.removeprefix(PREFIX).encode("utf-8")))
+            members = loads(text.removeprefix(PREFIX).encode("utf-8"))
+            if "ciphertext" in members:
+                members["ciphertext"] = decode_bytes(field(members, "ciphertext", str))
+            document = Document.from_json(members)
         except (RemoteProtocolError, UnicodeEncodeError):
             return None
         author = PEOPLE.get(document.issuer)

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 UNLIMITED = (
     *("--rate=0", "--key-rate=0", "--read-rate=0", "--watch-rate=0", "--unsolicited-rate=0"),
+    "--nameplate-rate=0",
     "--work-from=0",
 )
 DEADLINE = 240.0  # seconds; it takes about 90
@@ -85,6 +86,8 @@ class SchemathesisTests(SynchronousTestCase):
         for figure in ("deliveries", "peers_online"):
             self.assertGreater(status[figure], 0, status)
         self.assertIn('method="POST",route="/renew/{peer_id}",status="204"', metrics)
+        for word in ("claimed", "responded", "completed", "released"):
+            self.assertIn(f'p2psignal_nameplates_total{{outcome="{word}"}}', metrics)
 
     def run_schemathesis(self, registry: RegistryProcess) -> str:
         """Run it to its end, and return what it says."""

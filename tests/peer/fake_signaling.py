@@ -9,7 +9,7 @@ from zope.interface import implementer
 from p2pchat.errors import RegistryError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import seal_document
-from p2pchat.interfaces import ISignaling
+from p2pchat.interfaces import INameplates, ISignaling
 from p2pchat.peer.signaling import PeerRecord, SignalingAvailable, SignalingContext
 from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
@@ -41,6 +41,7 @@ class FakeSignaling:
     is_lying: bool = False
     sent: list[tuple[str, PeerDocument]] = attrs.Factory(list)
     calls: list[str] = attrs.Factory(list)
+    nameplates: INameplates | None = None
     context: SignalingContext = attrs.field(init=False)
 
     def start(self, context: SignalingContext) -> None:
@@ -106,6 +107,7 @@ class RoomSignaling:
 
     name = "the room"
     is_local = True
+    nameplates = None
 
     def __init__(self, room: dict[str, RoomSignaling], identity: Identity, runtime: Runtime):
         self._room = room

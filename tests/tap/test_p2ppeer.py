@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from p2pchat.peer.storage.database import Synchronous
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.p2ppeer import LOG_FILE, Options, log_observer
 from p2pchat.tap.runner import chat_options
+from p2pchat.wire.invitations import Invitation
 
 ALICE = ["--username", "alice"]
 
@@ -162,6 +164,54 @@ class OptionsTests(SynchronousTestCase):
         replace_file(directory / SETTINGS_FILE, b"{")
         error = self.assertRaises(ConfigurationError, parsed, "--state", str(directory))
         self.assertIn(f"{directory / SETTINGS_FILE}: not a JSON document", str(error))
+
+    def invitation(self, server: str = "https://r.example") -> str:
+        """Return a file with an invitation for a registry, among other words."""
+        path = str(self.mktemp())
+        Path(path).write_text(f"Hi! {Invitation.link(server, bytes(24))}\n")
+        return path
+
+    def test_join_file(self) -> None:
+        """The invitation names the registry, which is kept; nothing else is needed."""
+        options = parsed("--join-file", self.invitation())
+        self.assertEqual(options.settings.server, "https://r.example")
+        self.assertIn("p2pchat:join/", options.invitation)
+        self.assertEqual(options.to_remember(), Remembered("alice", "https://r.example"))
+        same = parsed("--join-file", self.invitation(), "--server", "https://R.example:443")
+        self.assertEqual(same.to_remember().server, "https://R.example:443")
+        state = self.mktemp()
+        os.mkdir(state, 0o700)
+        remember(Path(state), Remembered("alice", "https://r.example"))
+        kept = parsed("--join-file", self.invitation(), "--state", state)
+        self.assertEqual(kept.settings.server, "https://r.example")
+
+    def test_join_file_refused(self) -> None:
+        """Another registry, a damaged line, and a file that isn't there are said at once."""
+        damaged = self.mktemp()
+        Path(damaged).write_text(Path(self.invitation()).read_text().replace("@", "a@"))
+        for arguments, why in (
+            (
+                ("--join-file", self.invitation(), "--server", "http://s"),
+                "--server https://r.example",
+            ),
+            (("--join-file", damaged), "damaged"),
+            (("--join-file", "/nowhere/at/all"), "No such file"),
+            (("--join-file", self.invitation(), "--join"), "exclude each other"),
+        ):
+            with self.assertRaises(usage.UsageError) as caught:
+                parsed(*arguments)
+            self.assertIn(why, str(caught.exception))
+
+    def test_join_asks(self) -> None:
+        """--join asks on a terminal, and nowhere else."""
+        self.patch(sys, "stdin", io.StringIO())
+        self.assertRaises(usage.UsageError, parsed, "--join")
+        self.patch(sys, "stdin", TtyIO())
+        asked = str(Invitation.link("https://r.example", bytes(24)))
+        options = Options()
+        options.ask = lambda _prompt: asked
+        options.parseOptions([*ALICE, "--join"])
+        self.assertEqual(options.settings.server, "https://r.example")
 
     def test_own_logging(self) -> None:
         """What twistd was told about logging counts."""

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from p2pchat import events
 from p2pchat.errors import WhoError
-from p2pchat.interfaces import INode
-from p2pchat.peer.settings import ContactInfo, ConversationInfo
+from p2pchat.interfaces import IInvitations, INode
+from p2pchat.peer.settings import ContactInfo, ConversationInfo, InvitationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.ui import results
@@ -48,6 +48,39 @@ class ListenerQueue:
         self.is_paused = True
 
 
+@implementer(IInvitations)
+@attrs.define
+class FakeInvitations:
+    """
+    Invitations that wait for a test.
+
+    :ivar asked: what was asked, oldest first.
+    :ivar results: what the Deferreds fire with, oldest first.
+    """
+
+    asked: list[tuple[Any, ...]] = attrs.Factory(list)
+    results: list[Any] = attrs.Factory(list)
+
+    def open(self) -> list[InvitationInfo]:
+        return []
+
+    def invite(
+        self, name: str, seconds: int, is_spoken: bool, replaces: str = ""
+    ) -> Deferred[InvitationInfo]:
+        return self._noted("invite", name, seconds, is_spoken, replaces)
+
+    def withdraw(self, which: str) -> Deferred[InvitationInfo]:
+        return self._noted("withdraw", which)
+
+    def join(self, line: str) -> Deferred[str]:
+        return self._noted("join", line)
+
+    def _noted(self, *what: Any) -> Deferred[Any]:
+        self.asked.append(what)
+        result = self.results.pop(0) if self.results else None
+        return fail(result) if isinstance(result, Exception) else succeed(result)
+
+
 @implementer(INode)
 @attrs.define
 class FakeNode:
@@ -70,6 +103,7 @@ class FakeNode:
     story: ConnectionReport | None = None
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
+    invitations: FakeInvitations = attrs.Factory(FakeInvitations)
     _listeners: list[ListenerQueue] = attrs.Factory(list)
     _sent: int = 0
 
@@ -176,6 +210,12 @@ class FakeNode:
         if who not in (BOB, CAROL, NAMES[CAROL]):
             raise WhoError(f"{who} is no id and no contact.")
         return CAROL if who == NAMES[CAROL] else who
+
+    def rename(self, who_and_name: str) -> str:
+        return self._noted("rename", who_and_name)
+
+    def contact_of(self, name: str) -> str:
+        return CAROL if name == NAMES[CAROL] else ""
 
     def forget(self, who: str) -> str:
         return self._noted("forget", who)

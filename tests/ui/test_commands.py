@@ -6,7 +6,56 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui.commands import Command, Mistake, Say, Verb, parse
+from p2pchat.errors import InvitationRefused
+from p2pchat.ui.commands import Command, InviteOptions, Mistake, Say, Verb, is_secret, parse
+from p2pchat.wire.nameplates import LONGEST
+
+
+class InviteTests(SynchronousTestCase):
+    """Options of /invite, and the invitation of /join."""
+
+    def test_options(self) -> None:
+        """A name with blanks, a time, and flags, in any order."""
+        for text, expected in (
+            ("", InviteOptions()),
+            ("my bob", InviteOptions("my bob")),
+            ("--for 2h my --spoken bob", InviteOptions("my bob", 7200, True)),
+            ("--for 90m", InviteOptions("", 5400)),
+            ("bob --replace", InviteOptions("bob", LONGEST, False, True)),
+            ("--for 24h", InviteOptions("", LONGEST)),
+        ):
+            self.assertEqual(InviteOptions.parse(text), expected, text)
+
+    def test_refused(self) -> None:
+        """What makes no sense is said."""
+        for text, why in (
+            ("--for", "such as 30m"),
+            ("--for 25h", "24h at most"),
+            ("--for 0m", "24h at most"),
+            ("--for ever", "such as 30m"),
+            ("--often", "knows no --often"),
+            ("0b0b0b0b", "can't be a contact's name"),
+        ):
+            with self.assertRaises(InvitationRefused) as caught:
+                InviteOptions.parse(text)
+            self.assertIn(why, str(caught.exception), text)
+
+    def test_join(self) -> None:
+        """An invitation may be long and broken, and is in no complaint."""
+        line = "p2pchat:join/abc\n  def@http://r.test:8000"
+        self.assertEqual(parse(f"/join {line}"), Command(Verb.JOIN, line))
+        self.assertEqual(parse(f"/JOIN {'x' * 3000}"), Command(Verb.JOIN, "x" * 3000))
+        for wrong in (f"/jion {line}", f"/join {line}{'x' * 5000}", f"/peers {line[:16]}"):
+            meant = parse(wrong)
+            self.assertNotIn("abc", getattr(meant, "reason", ""), wrong)
+        self.assertIsInstance(parse("/join"), Mistake)
+        self.assertIsInstance(parse("/name"), Mistake)
+
+    def test_secret(self) -> None:
+        """Lines that must not be kept are told from others."""
+        for line in ("/join 123456 able able able", "/JOIN x", "see p2pchat:join/abc"):
+            self.assertTrue(is_secret(line), line)
+        self.assertFalse(is_secret("/connect bob"))
 
 
 class ParseTests(SynchronousTestCase):

@@ -21,6 +21,7 @@ from p2pchat.wire.documents import (
     Candidate,
     Candidates,
     CandidateType,
+    Card,
     Description,
     Document,
     NatWords,
@@ -40,6 +41,7 @@ from p2pchat.wire.documents import (
     write_peer_body,
 )
 from p2pchat.wire.strict_json import dumps, loads
+from tests.wire import test_nameplates
 from tests.wire.json_values import damaged, text_of
 from tests.wire.names import usernames
 
@@ -75,6 +77,10 @@ bodies = st.one_of(
     st.just(Subscription()),
     st.just(Removal()),
     st.builds(Sealed, st.binary(max_size=300)),
+    st.builds(Card, usernames, record_keys, st.lists(labels, max_size=3).map(tuple), labels),
+    test_nameplates.claims,
+    test_nameplates.completions,
+    test_nameplates.releases,
     peer_bodies,
 )
 documents = st.builds(

@@ -30,6 +30,7 @@ INTERVAL = 1.0  # seconds between two measurements of the event loop
 _WATCHED = frozenset({b"healthz", b"metrics"})
 _SIGNED = frozenset(
     {(b"POST", b"register"), (b"POST", b"deliver"), (b"DELETE", b"peer"), (b"GET", b"events")}
+    | {(b"POST", b"claim"), (b"POST", b"complete"), (b"DELETE", b"nameplate")}
 )
 
 ADDRESS, KEY = (
@@ -78,6 +79,7 @@ class AdmissionControl:
         self._keys = TokenBuckets(rates.keys)
         self._reads = TokenBuckets(rates.reads)
         self._watching = TokenBuckets(rates.watching)
+        self._guesses = TokenBuckets(rates.nameplates)
         self.lag = EventLoopLag(clock)
         self.proof_of_work = ProofOfWork(LoadMeter(work_from, clock.seconds() + GRACE), key)
 
@@ -99,6 +101,18 @@ class AdmissionControl:
         wait = buckets.take(address, self._clock.seconds())
         if wait:
             _refuse(wait, ADDRESS)
+
+    def admit_guess(self, address: str) -> None:
+        """
+        Let an address name a nameplate that it need not know.
+
+        :raises Refused: it was wrong too often.
+        """
+        _refuse(self._guesses.wait(address, self._clock.seconds()), ADDRESS)
+
+    def count_guess(self, address: str) -> None:
+        """Count a nameplate that nobody has."""
+        self._guesses.take(address, self._clock.seconds())
 
     def admit_key(self, peer_id: str) -> None:
         """

@@ -8,13 +8,19 @@ The registry's HTTP routes::
     DELETE /peer/{peer_id}       Authorization: removal
     GET    /events/{peer_id}     Authorization: subscription the event stream
     POST   /deliver/{peer_id}    body: sealed                202 when the stream took it
+    POST   /claim/{nameplate}    body: claim                 a nameplate of the author's, for a time
+    GET    /nameplate/{nameplate}                            what stands there
+    POST   /respond/{nameplate}  body: JSON                  202: a joiner's one try
+    POST   /complete/{nameplate} body: completion            202: the answer to it
+    DELETE /nameplate/{nameplate} Authorization: release
     GET    /status                                           version, uptime, counts
     GET    /healthz                                          whether it can serve
     GET    /metrics                                          counts, as Prometheus reads them
     GET    /openapi.json                                     all this, for programs
 
-A body is a signed document in compact serialization, of type ``application/jose``; in a header
-it stands as ``Authorization: JWS <document>``.  A renewal isn't signed: it shows the token that
+A body is a signed document in compact serialization, of type ``application/jose``, but for that of
+a joiner, who signs nothing here; in a header it stands as ``Authorization: JWS <document>``.  A
+renewal isn't signed: it shows the token that
 came with the registration, as ``Authorization: Lease <token>``, and can change nothing.  Whatever
 is refused is answered with a problem document, whatever goes wrong inside with one that says no
 more than that.
@@ -59,7 +65,8 @@ from p2pchat.registry.http.site import MISTAKE, AnyRequest, RegistryRequest, Reg
 from p2pchat.registry.refusals import Refused, refusal_of, refused
 from p2pchat.registry.registry import Registry
 from p2pchat.registry.store.directory import MAX_PAGE, Page, PublicRecord
-from p2pchat.wire.strict_json import JsonObject, dumps
+from p2pchat.wire.nameplates import PakeResponse, check_nameplate
+from p2pchat.wire.strict_json import JsonObject, dumps, loads
 
 DOCUMENT_TYPE = b"application/jose"
 JSON = b"application/json"
@@ -217,6 +224,43 @@ class RegistryResource(_Resource):
         answer = {"delivered": True}
         return taken.addCallback(lambda _: _answer(request, answer, HTTPStatus.ACCEPTED))
 
+    @app.route("/claim/<nameplate>", methods=["POST"])
+    def claim(self, request: AnyRequest, nameplate: str) -> Deferred[bytes]:
+        """Give a nameplate to a peer."""
+        audiences = self.registry.settings.audiences.accepted(request.origin)
+        name = check_nameplate(nameplate)
+        claimed = self.registry.nameplates.claim(_body(request), name, audiences, request.ip)
+        return claimed.addCallback(lambda members: _answer(request, members))
+
+    @app.route("/nameplate/<nameplate>", methods=["GET"])
+    def nameplate(self, request: AnyRequest, nameplate: str) -> Deferred[bytes]:
+        """Show what stands at a nameplate."""
+        shown = self.registry.nameplates.look(check_nameplate(nameplate), request.ip)
+        return shown.addCallback(lambda members: _answer(request, members))
+
+    @app.route("/respond/<nameplate>", methods=["POST"])
+    def respond(self, request: AnyRequest, nameplate: str) -> Deferred[bytes]:
+        """Take a joiner's one try."""
+        name, response = check_nameplate(nameplate), PakeResponse.from_json(_json_body(request))
+        taken = self.registry.nameplates.respond(response, name, request.ip)
+        return taken.addCallback(lambda members: _answer(request, members, HTTPStatus.ACCEPTED))
+
+    @app.route("/complete/<nameplate>", methods=["POST"])
+    def complete(self, request: AnyRequest, nameplate: str) -> Deferred[bytes]:
+        """Take the answer to it."""
+        audiences = self.registry.settings.audiences.accepted(request.origin)
+        name = check_nameplate(nameplate)
+        taken = self.registry.nameplates.complete(_body(request), name, audiences)
+        return taken.addCallback(lambda members: _answer(request, members, HTTPStatus.ACCEPTED))
+
+    @app.route("/nameplate/<nameplate>", methods=["DELETE"])
+    def release(self, request: AnyRequest, nameplate: str) -> Deferred[bytes]:
+        """Take a nameplate away."""
+        audiences = self.registry.settings.audiences.accepted(request.origin)
+        name = check_nameplate(nameplate)
+        released = self.registry.nameplates.release(_authorization(request), name, audiences)
+        return released.addCallback(lambda members: _answer(request, members))
+
     @app.route("/status", methods=["GET"])
     def status(self, request: AnyRequest) -> Deferred[bytes]:
         """Show counts, and where STUN is."""
@@ -327,6 +371,8 @@ _PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes] | by
     (b"POST", b"renew", 1): RegistryResource.renew,
     (b"GET", b"peer", 1): RegistryResource.peer,
     (b"POST", b"deliver", 1): RegistryResource.deliver,
+    (b"GET", b"nameplate", 1): RegistryResource.nameplate,
+    (b"POST", b"respond", 1): RegistryResource.respond,
     (b"GET", b"status", 0): RegistryResource.status,
     (b"GET", b"healthz", 0): RegistryResource.healthz,
     (b"GET", b"metrics", 0): RegistryResource.metrics,
@@ -335,11 +381,19 @@ _PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes] | by
 
 
 def _body(request: AnyRequest) -> str:
+    return _ascii(_content(request, DOCUMENT_TYPE, "a JWS"))
+
+
+def _json_body(request: AnyRequest) -> JsonObject:
+    return loads(_content(request, JSON, "an object"))
+
+
+def _content(request: AnyRequest, kind: bytes, what: str) -> bytes:
     given = request.getHeader(b"content-type") or b""  # as text it would have to be UTF-8
-    if given.partition(b";")[0].strip().lower() != DOCUMENT_TYPE:
-        detail = "send a JWS as application/jose"
+    if given.partition(b";")[0].strip().lower() != kind:
+        detail = f"send {what} as {kind.decode()}"
         raise refused(415, "unsupported-media-type", detail)
-    return _ascii(cast(BinaryIO, request.content).read())
+    return cast(BinaryIO, request.content).read()
 
 
 def _authorization(request: AnyRequest) -> str:

@@ -6,6 +6,8 @@ Does all at once, and never waits.  Ends with the process: peers register again 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 from twisted.internet.defer import Deferred, execute, succeed
 from zope.interface import implementer
@@ -17,6 +19,7 @@ from p2pchat.registry.admission.rates import UNSOLICITED, Rate, TokenBuckets
 from p2pchat.registry.admission.solicited import WEIGHT, Correspondents, Shares, solicits, span
 from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.store.directory import Delivery, Directory, Page, PublicRecord, Record
+from p2pchat.registry.store.nameplate_table import Nameplate, NameplateOutcome, NameplateTable
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Document
 
@@ -43,6 +46,7 @@ class MemoryStore:
     correspondents: Correspondents = attrs.field(init=False, factory=Correspondents)
     _budgets: TokenBuckets = attrs.field(init=False)
     shares: Shares = attrs.field(init=False)
+    nameplates: NameplateTable = attrs.field(init=False, factory=NameplateTable)
 
     def __attrs_post_init__(self) -> None:
         self.directory = Directory(self.lease)
@@ -68,6 +72,7 @@ class MemoryStore:
         """End the leases that are over, and the streams of their peers."""
         self.correspondents.expire(self._now())
         self.shares.expire(self._now())
+        self.nameplates.expire(self._now())
         for peer_id in self.directory.expire(self._now()):
             self.streams.end(peer_id, "expired")
 
@@ -157,6 +162,60 @@ class MemoryStore:
         """Tell whether a recipient's budget has room for a document of a stranger."""
         weight = WEIGHT * self.shares.had(author, peer_id, now)
         return not self._budgets.wait(peer_id, now, size, weight)
+
+    def claim(
+        self, nameplate: Nameplate, lifetime: int, document: Document
+    ) -> Deferred[NameplateOutcome]:
+        """Give a nameplate to a peer."""
+        return execute(self._claim, nameplate, lifetime, document)
+
+    def _claim(self, nameplate: Nameplate, lifetime: int, document: Document) -> NameplateOutcome:
+        if not self._holds(nameplate.owner):
+            return NameplateOutcome.UNREGISTERED
+        return self._by_owner(
+            document,
+            lambda now: self.nameplates.claim(nameplate, now + lifetime, now),
+        )
+
+    def _by_owner(
+        self, document: Document, do: Callable[[float], NameplateOutcome]
+    ) -> NameplateOutcome:
+        """Do what a document asks for; where it wasn't done it may come again."""
+        until = self._use(document)
+        outcome = do(self._now())
+        if outcome is not NameplateOutcome.DONE:
+            self.used.forget(document.issuer, document.nonce, until)
+        return outcome
+
+    def nameplate(self, name: str) -> Deferred[tuple[Nameplate, float] | None]:
+        """Find a nameplate."""
+        return succeed(self.nameplates.find(name, self._now()))
+
+    def respond(self, name: str, response: str) -> Deferred[NameplateOutcome]:
+        """Write what a joiner leaves."""
+        outcome = self.nameplates.respond(name, response, self._now())
+        found = self.nameplates.find(name, self._now())
+        if outcome is NameplateOutcome.DONE and found is not None:
+            self.streams.announce(found[0].owner, name)
+        return succeed(outcome)
+
+    def complete(
+        self, name: str, completion: str, document: Document
+    ) -> Deferred[NameplateOutcome]:
+        """Write what an owner answers."""
+        owner = document.issuer
+        return execute(
+            self._by_owner,
+            document,
+            lambda now: self.nameplates.complete(name, owner, completion, now),
+        )
+
+    def release(self, name: str, document: Document) -> Deferred[NameplateOutcome]:
+        """Take a nameplate away."""
+        owner = document.issuer
+        return execute(
+            self._by_owner, document, lambda now: self.nameplates.release(name, owner, now)
+        )
 
     def count(self) -> Deferred[int | None]:
         """Count the records."""

@@ -58,12 +58,19 @@ from p2pchat.registry.kept_documents import KeptDocument
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store import redis_scripts as scripts
 from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record, full
+from p2pchat.registry.store.nameplate_table import (
+    MAX_OF_PEER,
+    MAX_OF_SOURCE,
+    Nameplate,
+    NameplateOutcome,
+)
 from p2pchat.registry.store.redis_link import RedisLink
 from p2pchat.registry.store.redis_scripts import (
     DELIVERIES,
     AnswerMessage,
     DeliverMessage,
     EndMessage,
+    NameplateMessage,
     UnheardMessage,
     read_message,
     read_scripts,
@@ -74,6 +81,7 @@ from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Document
 from p2pchat.wire.usernames import comparable
 
+MAX_NAMEPLATES = 100_000  # in all, 12 KB each at most
 MAX_RECORDS = 2_000_000  # in all; about 2 KiB each with what stands beside it: 4 GiB
 INSTANCE_LEASE = 10  # seconds; how long a process that was killed counts as living
 BEAT = 3.0  # seconds; three tries in a lease
@@ -344,6 +352,8 @@ class RedisStore:
             case UnheardMessage(peer_id, number, age, token):
                 written_at = self.runtime.clock.seconds() - age
                 self.streams.take_over(KeptDocument(peer_id, number, token, written_at))
+            case NameplateMessage(peer_id, nameplate):
+                self.streams.announce(peer_id, nameplate)
 
     def _end(self, end: EndMessage) -> None:
         """End a stream, unless there is a newer one here; what was lost with it goes on."""
@@ -358,6 +368,41 @@ class RedisStore:
             self._link.publish(to, write_message(unheard)).addErrback(_quietly)
         self.streams.end(end.peer_id, end.event)
 
+    # -- nameplates
+
+    def claim(
+        self, nameplate: Nameplate, lifetime: int, document: Document
+    ) -> Deferred[NameplateOutcome]:
+        """Give a nameplate to a peer."""
+        said = (nameplate.name, nameplate.owner, nameplate.source, nameplate.origin)
+        limits = MAX_NAMEPLATES, MAX_OF_PEER, MAX_OF_SOURCE
+        return self._ask_nameplate(
+            "CLAIM",
+            *(*said, nameplate.message, lifetime * 1000, *limits, *self._nonce(document)),
+        )
+
+    def nameplate(self, name: str) -> Deferred[tuple[Nameplate, float] | None]:
+        """Find a nameplate."""
+        return self._run("NAMEPLATE", name).addCallback(_decode_nameplate, name)
+
+    def respond(self, name: str, response: str) -> Deferred[NameplateOutcome]:
+        """Write what a joiner leaves."""
+        return self._ask_nameplate("RESPOND", name, response)
+
+    def complete(
+        self, name: str, completion: str, document: Document
+    ) -> Deferred[NameplateOutcome]:
+        """Write what an owner answers."""
+        said = name, document.issuer, completion
+        return self._ask_nameplate("COMPLETE", *said, *self._nonce(document))
+
+    def release(self, name: str, document: Document) -> Deferred[NameplateOutcome]:
+        """Take a nameplate away."""
+        return self._ask_nameplate("RELEASE", name, document.issuer, *self._nonce(document))
+
+    def _ask_nameplate(self, script: str, *arguments: object) -> Deferred[NameplateOutcome]:
+        return self._run(script, *arguments).addCallback(_outcome)
+
 
 def redis_store(url: RedisUrl) -> Callable[[Runtime, float, EventStreams, Rate], RedisStore]:
     """Return what makes a store at this place."""
@@ -368,6 +413,19 @@ def _refuse_used(outcome: str) -> str:
     if outcome == "used":
         raise ReplayedDocument()
     return outcome
+
+
+def _outcome(word: str) -> NameplateOutcome:
+    if word == "used-document":
+        raise ReplayedDocument()
+    return NameplateOutcome(word)
+
+
+def _decode_nameplate(found: list[str] | None, name: str) -> tuple[Nameplate, float] | None:
+    if not found:
+        return None
+    *members, left = found
+    return Nameplate(name, *members), int(left) / 1000
 
 
 def _quietly(failure: Failure) -> None:

@@ -21,6 +21,11 @@ Scripts that Redis runs, each in one step of the server, and the keys that they 
     p2pchat:from:{pair}         hash: bytes of one of those to one peer, by the digest of the two,
                                 and when they are forgotten
 
+    p2pchat:nameplate:{name}    hash: a nameplate: owner, source, origin, message, response,
+                                completion, and when it ends
+    p2pchat:nameplates          sorted set of all of them: when they end
+    p2pchat:nameplates:{whose}  sorted set of those of a peer, and of those of a source
+
     channel p2pchat:to:{instance}   messages to this process, by their type:
 
         deliver     put this on the stream, then answer
@@ -28,6 +33,7 @@ Scripts that Redis runs, each in one step of the server, and the keys that they 
         end         end this stream with this event; where another process has taken it over, tell
                     that what the peer hasn't had yet
         unheard     a document that was written to a stream which yours replaces
+        nameplate   say on this stream that there is something at a nameplate
 
 Records, places and messages are JSON objects with the version of this format, ``v``.  What has
 more members than we know is read all the same; what has another ``v`` is as good as nothing: a
@@ -173,7 +179,17 @@ class UnheardMessage(Members):
     token: Annotated[str, nonblank(MAX_DOCUMENT), As("document")]
 
 
-Message = DeliverMessage | AnswerMessage | EndMessage | UnheardMessage
+@attrs.frozen
+class NameplateMessage(Members):
+    """Word for a peer whose stream is attached to the reader; the scripts write it."""
+
+    TYPE: ClassVar[str] = "nameplate"
+
+    peer_id: Annotated[str, nonblank(64), As("peer")]
+    nameplate: Name
+
+
+Message = DeliverMessage | AnswerMessage | EndMessage | UnheardMessage | NameplateMessage
 _MESSAGES: dict[str, type[Message]] = {kind.TYPE: kind for kind in get_args(Message)}
 
 

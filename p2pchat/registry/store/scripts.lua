@@ -84,6 +84,21 @@ local function tell_end(at, mine, peer, event, after)
         redis.call('PUBLISH', P .. 'to:' .. at.instance, cjson.encode(message))
     end
 end
+-- A nameplate while it lasts: owner, source, origin, message, response, completion and its end.
+local function nameplate(name)
+    local found = redis.call('HMGET', P .. 'nameplate:' .. name,
+        'owner', 'source', 'origin', 'message', 'response', 'completion', 'ends')
+    if found[1] and tonumber(found[7]) > now() then return found end
+    return nil
+end
+local function drop_nameplate(name)
+    local found = redis.call('HMGET', P .. 'nameplate:' .. name, 'owner', 'source')
+    for _, whose in ipairs({found[1] or '', found[2] or ''}) do
+        redis.call('ZREM', P .. 'nameplates:' .. whose, name)
+    end
+    redis.call('ZREM', P .. 'nameplates', name)
+    redis.call('DEL', P .. 'nameplate:' .. name)
+end
 
 --> REGISTER peer, the username under which it is listed or nothing, record, registration, lease in
 -- milliseconds, capacity, nonce, its time to live; is it online?
@@ -200,6 +215,75 @@ redis.call('ZREM', P .. 'used', nonce_of(issuer, nonce))
 redis.call('DEL', P .. 'at:' .. peer)
 return 'offline'
 
+--> CLAIM name, owner, source, origin, message, lifetime in milliseconds, nameplates that there may
+-- be, those of one peer, those of one source, nonce, its time to live
+local name, owner, source, origin, message = unpack(ARGV)
+local lifetime, capacity, of_peer, of_source, nonce, ttl = unpack(ARGV, 6)
+if not is_registered(owner) then return 'unregistered' end
+local found = nameplate(name)
+if found and not (found[1] == owner and found[4] == message) then return 'taken' end
+if not found then
+    drop_nameplate(name)
+    local limits = {{owner, of_peer, 'too-many'}, {source, of_source, 'too-many'}}
+    for _, limit in ipairs(limits) do
+        local theirs = P .. 'nameplates:' .. limit[1]
+        redis.call('ZREMRANGEBYSCORE', theirs, '-inf', now())
+        if redis.call('ZCARD', theirs) >= tonumber(limit[2]) then return limit[3] end
+    end
+    if redis.call('ZCOUNT', P .. 'nameplates', now(), '+inf') >= tonumber(capacity) then
+        return 'full'
+    end
+end
+if not take(owner, nonce, ttl) then return 'used-document' end
+if not found then
+    local ends = now() + lifetime
+    redis.call('HSET', P .. 'nameplate:' .. name, 'owner', owner, 'source', source,
+        'origin', origin, 'message', message, 'response', '', 'completion', '', 'ends', ends)
+    redis.call('ZADD', P .. 'nameplates', ends, name)
+    redis.call('ZADD', P .. 'nameplates:' .. owner, ends, name)
+    redis.call('ZADD', P .. 'nameplates:' .. source, ends, name)
+end
+return 'done'
+
+--> NAMEPLATE name; what stands there, its end replaced by the milliseconds until that
+local found = nameplate(ARGV[1])
+if not found then return false end
+found[7] = tostring(math.floor(found[7] - now()))
+return found
+
+--> RESPOND name, response; the owner's stream is told
+local name, response = unpack(ARGV)
+local found = nameplate(name)
+if not found then return 'unknown' end
+if found[5] ~= '' then return found[5] == response and 'done' or 'used' end
+redis.call('HSET', P .. 'nameplate:' .. name, 'response', response)
+local at = stream_of(found[1])
+if at then
+    local message = {v = V, type = 'nameplate', peer = found[1], nameplate = name}
+    redis.call('PUBLISH', P .. 'to:' .. at.instance, cjson.encode(message))
+end
+return 'done'
+
+--> COMPLETE name, owner, completion, nonce, its time to live
+local name, owner, completion, nonce, ttl = unpack(ARGV)
+local found = nameplate(name)
+if not found then return 'unknown' end
+if found[1] ~= owner then return 'not-yours' end
+if found[5] == '' then return 'unanswered' end
+if found[6] ~= '' and found[6] ~= completion then return 'used' end
+if not take(owner, nonce, ttl) then return 'used-document' end
+redis.call('HSET', P .. 'nameplate:' .. name, 'completion', completion)
+return 'done'
+
+--> RELEASE name, owner, nonce, its time to live
+local name, owner, nonce, ttl = unpack(ARGV)
+local found = nameplate(name)
+if not found then return 'unknown' end
+if found[1] ~= owner then return 'not-yours' end
+if not take(owner, nonce, ttl) then return 'used-document' end
+drop_nameplate(name)
+return 'done'
+
 --> FORGET issuer, nonce
 return redis.call('ZREM', P .. 'used', nonce_of(ARGV[1], ARGV[2]))
 
@@ -229,6 +313,8 @@ if old > 0 then redis.call('ZREMRANGEBYRANK', P .. 'used', 0, math.min(old, 10 *
 for _, peer in ipairs(redis.call('ZRANGEBYSCORE', P .. 'due', '-inf', time, 'LIMIT', 0, most)) do
     forget(peer)
 end
+local spent = redis.call('ZRANGEBYSCORE', P .. 'nameplates', '-inf', time, 'LIMIT', 0, most)
+for _, name in ipairs(spent) do drop_nameplate(name) end
 return {redis.call('ZCARD', P .. 'due'), wall}
 
 --> LEAVE this instance

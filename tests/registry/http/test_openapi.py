@@ -18,6 +18,7 @@ from p2pchat.registry.event_streams import EVENTS
 from p2pchat.registry.http.resource import RegistryResource
 from p2pchat.registry.store.directory import MAX_PAGE, MAX_REGISTRATION
 from p2pchat.wire.documents import MAX_LABEL
+from p2pchat.wire.nameplates import LONGEST, MAX_CARD
 from p2pchat.wire.usernames import MAX_USERNAME
 from p2pchat.wire.work import MAX_DIFFICULTY
 from tests.registry.http.description import DESCRIPTION, operations, resolved
@@ -91,7 +92,8 @@ class DescriptionTests(SynchronousTestCase):
         """Each operation has those of all, and of all with a document or a lease in that slot."""
         for one in operations():
             expected = set(ANYWHERE)
-            expected |= IN_BODY if "requestBody" in one.described else set()
+            body = one.described.get("requestBody", {}).get("content", {})
+            expected |= IN_BODY if "application/jose" in body else set()
             expected |= IN_HEADER if "document" in one.security else set()
             expected |= SHOWING_LEASE if "lease" in one.security else set()
             self.assertEqual(expected - one.refusals, set(), one.name)
@@ -130,9 +132,10 @@ class DescriptionTests(SynchronousTestCase):
     def test_limits(self) -> None:
         """Its limits are those of the code."""
         for one in operations():
-            if body := one.described.get("requestBody"):
+            body = one.described.get("requestBody", {}).get("content", {})
+            if signed := body.get("application/jose"):
                 most = MAX_REGISTRATION if one.name == "register" else MAX_DOCUMENT
-                self.assertEqual(body["content"]["application/jose"]["schema"]["maxLength"], most)
+                self.assertEqual(signed["schema"]["maxLength"], most)
         (pages,) = (one for one in operations() if one.name == "list_peers")
         (limit,) = (one for one in pages.described["parameters"] if one.get("name") == "limit")
         self.assertEqual(limit["schema"]["maximum"], MAX_PAGE)
@@ -140,6 +143,8 @@ class DescriptionTests(SynchronousTestCase):
         self.assertEqual(self.schema("Record", "username")["maxLength"], MAX_USERNAME)
         self.assertEqual(self.schema("Record", "registration")["maxLength"], MAX_REGISTRATION)
         self.assertEqual(self.schema("Record", "nat")["maxLength"], MAX_LABEL)
+        self.assertEqual(self.schema("PakeResponse", "card")["maxLength"], (4 * MAX_CARD + 2) // 3)
+        self.assertEqual(self.schema("Nameplate", "expires_in")["maximum"], LONGEST)
         self.assertEqual(self.schema("Work", "difficulty")["maximum"], MAX_DIFFICULTY)
 
     def test_peer_ids(self) -> None:

@@ -18,6 +18,7 @@ from p2pchat.registry.admission.solicited import WEIGHT
 from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store.directory import Delivery, Record
+from p2pchat.registry.store.nameplate_table import MAX_OF_PEER, Nameplate, NameplateOutcome
 from p2pchat.wire.documents import Body, Document, Registration, Sealed
 
 if TYPE_CHECKING:
@@ -49,12 +50,14 @@ class FakeStreams(EventStreams):
     :ivar deaf: peers whose streams turn out to be gone.
     :ivar full: peers whose streams have no room.
     :ivar ended: which streams were ended, with which events.
+    :ivar announced: which peers were to look at which nameplates.
     """
 
     live: dict[str, list[str]] = attrs.Factory(dict)
     deaf: set[str] = attrs.Factory(set)
     full: set[str] = attrs.Factory(set)
     ended: list[tuple[str, str]] = attrs.Factory(list)
+    announced: list[tuple[str, str]] = attrs.Factory(list)
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self.live))
@@ -70,6 +73,11 @@ class FakeStreams(EventStreams):
             return Delivery.FULL
         self.live[peer_id].append(token)
         return Delivery.TAKEN
+
+    def announce(self, peer_id: str, nameplate: str) -> None:
+        """Remember that a peer was to look at a nameplate."""
+        if peer_id in self.live:
+            self.announced.append((peer_id, nameplate))
 
     def end(self, peer_id: str, name: str) -> None:
         """Remember an end."""
@@ -112,6 +120,16 @@ class Process:
         delivered: Deferred[Delivery] = self.store.deliver(to, document, token)
         return delivered
 
+    def claim(
+        self, owner: str, name: str, lifetime: int = 60, message: str = "A", source: str = "s"
+    ) -> Deferred[NameplateOutcome]:
+        """Claim a nameplate."""
+        wanted = Nameplate(name, owner, source, "http://r.test:80", message)
+        claimed: Deferred[NameplateOutcome] = self.store.claim(
+            wanted, lifetime, self.document(owner)
+        )
+        return claimed
+
     @inlineCallbacks
     def is_online(self, peer_id: str) -> Any:
         """Return what anybody may see of it."""
@@ -146,6 +164,10 @@ class StoreContract(_TestCase):
     def refused(self, deferred: Deferred[Any], kind: type[Exception]) -> Any:
         """Wait for the exception of this kind."""
         return (yield self.assertFailure(deferred, kind))
+
+    def eventually(self, happened: Any) -> Deferred[Any]:
+        """Wait until something has happened."""
+        raise NotImplementedError
 
     def test_interface(self) -> None:
         """It is a store."""
@@ -397,3 +419,83 @@ class StoreContract(_TestCase):
             yield self.pass_by(number)
         self.assertEqual((yield self.process.fill(ALICE, BOB)), [Delivery.UNSOLICITED])
         self.assertGreater(len((yield self.process.fill(ALICE, CAROL))), 1)
+
+    @inlineCallbacks
+    def test_nameplate(self) -> Any:
+        """A nameplate is claimed, answered, completed and released; its owner's stream is told."""
+        process, store = self.process, self.process.store
+        self.assertEqual((yield process.claim(ALICE, "123456")), NameplateOutcome.UNREGISTERED)
+        yield process.register(ALICE)
+        yield process.listen(ALICE)
+        self.assertIsNone((yield store.nameplate("123456")))
+        self.assertEqual((yield store.respond("123456", "B")), NameplateOutcome.UNKNOWN)
+        self.assertEqual((yield process.claim(ALICE, "123456")), NameplateOutcome.DONE)
+        document = process.document
+        unanswered = yield store.complete("123456", "C", document(ALICE))
+        self.assertEqual(unanswered, NameplateOutcome.UNANSWERED)
+        self.assertEqual((yield store.respond("123456", "B")), NameplateOutcome.DONE)
+        yield self.eventually(lambda: process.streams.announced)
+        self.assertEqual(process.streams.announced, [(ALICE, "123456")])
+        self.assertEqual(
+            (yield store.complete("123456", "C", document(ALICE))), NameplateOutcome.DONE
+        )
+        found, left = yield store.nameplate("123456")
+        expected = Nameplate("123456", ALICE, "s", "http://r.test:80", "A", "B", "C")
+        self.assertEqual(found, expected)
+        self.assertTrue(50 < left <= 60, left)
+        self.assertEqual((yield store.release("123456", document(ALICE))), NameplateOutcome.DONE)
+        self.assertIsNone((yield store.nameplate("123456")))
+        self.assertEqual((yield store.release("123456", document(ALICE))), NameplateOutcome.UNKNOWN)
+
+    @inlineCallbacks
+    def test_nameplate_once(self) -> Any:
+        """What stands there stays: the same again does no harm, anything else is refused."""
+        process, store, document = self.process, self.process.store, self.process.document
+        for peer_id in (ALICE, BOB):
+            yield process.register(peer_id)
+        yield process.claim(ALICE, "123456")
+        self.assertEqual((yield process.claim(ALICE, "123456")), NameplateOutcome.DONE)
+        self.assertEqual(
+            (yield process.claim(ALICE, "123456", message="X")), NameplateOutcome.TAKEN
+        )
+        self.assertEqual((yield process.claim(BOB, "123456")), NameplateOutcome.TAKEN)
+        for answer, outcome in (
+            ("B", NameplateOutcome.DONE),
+            ("B", NameplateOutcome.DONE),
+            ("X", NameplateOutcome.USED),
+        ):
+            self.assertEqual((yield store.respond("123456", answer)), outcome)
+        for by, answer, outcome in (
+            (BOB, "C", NameplateOutcome.NOT_YOURS),
+            (ALICE, "C", NameplateOutcome.DONE),
+            (ALICE, "C", NameplateOutcome.DONE),
+            (ALICE, "X", NameplateOutcome.USED),
+        ):
+            self.assertEqual((yield store.complete("123456", answer, document(by))), outcome)
+        self.assertEqual((yield store.release("123456", document(BOB))), NameplateOutcome.NOT_YOURS)
+
+    @inlineCallbacks
+    def test_nameplate_documents(self) -> Any:
+        """A document of an owner is used once; one that did nothing may come again."""
+        process, store = self.process, self.process.store
+        yield process.register(ALICE)
+        used = process.document(ALICE)
+        self.assertEqual((yield store.release("123456", used)), NameplateOutcome.UNKNOWN)
+        yield process.claim(ALICE, "123456")
+        self.assertEqual((yield store.release("123456", used)), NameplateOutcome.DONE)
+        yield process.claim(ALICE, "123456")
+        yield self.refused(store.release("123456", used), ReplayedDocument)
+
+    @inlineCallbacks
+    def test_nameplates_of_one(self) -> Any:
+        """A peer has so many, and another one when the first has expired."""
+        process = self.process
+        yield process.register(ALICE)
+        for number in range(MAX_OF_PEER):
+            lifetime = 60 if number else 1
+            claimed = yield process.claim(ALICE, f"{number:06}", lifetime)
+            self.assertEqual(claimed, NameplateOutcome.DONE)
+        self.assertEqual((yield process.claim(ALICE, "999999")), NameplateOutcome.TOO_MANY)
+        yield self.pass_time(1.1)
+        self.assertIsNone((yield process.store.nameplate("000000")))
+        self.assertEqual((yield process.claim(ALICE, "999999")), NameplateOutcome.DONE)

@@ -48,6 +48,11 @@ class MemoryStoreTests(StoreContract, TestCase):
         self.process.store.sweep()
         return succeed(None)
 
+    def eventually(self, happened: Any) -> Deferred[None]:
+        """Nothing to wait for: what happens has happened."""
+        self.assertTrue(happened())
+        return succeed(None)
+
     @inlineCallbacks
     def test_begins_anew(self) -> Any:
         """Some time after its first document a stranger may send as much again."""

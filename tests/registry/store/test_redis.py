@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import capturedLogs, formatEvent
 
 from p2pchat.errors import ReplayedDocument
@@ -39,6 +39,11 @@ def _restore(trusted: str | None) -> None:
 
 class RedisStoreTests(RedisCase, StoreContract):
     """The contract, by one process; and what expires without us."""
+
+    def eventually(self, happened: Any) -> Deferred[Any]:
+        """Wait until something has happened."""
+        waited: Deferred[Any] = self.until(happened)
+        return waited
 
     @inlineCallbacks
     def test_expired(self) -> Any:

@@ -1,0 +1,493 @@
+"""
+Invitations of one node: those that its person made, and those that it joins by.
+
+::
+
+    invite ─▶ claim ─▶ open ──a response is there──▶ answered: paired, or burnt ──▶ told
+                        └── taken back, expired ──▶ told
+
+    join ─▶ look ─▶ respond ─▶ look, until it is answered ──▶ paired, or refused: the Deferred
+
+Owns when the registry is asked: for what joiners left, when it says that there is something, when
+we have registered, and every LOOK seconds; for the inviter's answer, often at first and then less.
+What is known of the secret is decided in :mod:`p2pchat.identity.pairing`.
+
+An open invitation outlives the program where there is a state directory: it is kept, with its
+secret, in a file of mode 0600, and taken out before it is tried.  So is a try of ours that isn't
+answered yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, inlineCallbacks
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from p2pchat import events
+from p2pchat.errors import InvitationRefused, RegistryError, RemoteProtocolError
+from p2pchat.identity.keys import Identity
+from p2pchat.identity.pairing import SEED, Inviter, Joiner, Partner
+from p2pchat.interfaces import IInvitations, INameplates
+from p2pchat.peer.kept_invitations import KeptInvitation, KeptInvitations, KeptTry
+from p2pchat.peer.settings import InvitationInfo
+from p2pchat.peer.word_list import word_list
+from p2pchat.runtime import Runtime, cancel
+from p2pchat.wire.documents import Card
+from p2pchat.wire.invitations import NAMEPLATE, SECRET, Invitation, parse_invitation
+from p2pchat.wire.nameplates import LONGEST, LONGEST_SPOKEN, Claim, Completion, PakeResponse
+from p2pchat.wire.origins import origin
+from p2pchat.wire.usernames import comparable
+
+MAX_OPEN = 16  # as many as a registry lets a peer have
+NAMES_TRIED = 5  # nameplates, where others have those that we chose
+LOOK = 30.0  # seconds between two looks at our own nameplates, if the registry says nothing
+SOON = 1.0  # seconds between two looks for the inviter's answer, at first
+SOON_LOOKS = 20
+LATER = 10.0  # seconds between two later ones
+PATIENCE = 5.0  # seconds after which the person is told that the inviter is away
+
+_BURNT = (
+    "a wrong secret was tried on it, so it is used up and nobody was let in; if that was your "
+    "friend, make another"
+)
+_DISPROVED = (
+    "whoever answered doesn't know the secret of that invitation, or says that you don't: it was "
+    "mistyped, or somebody on the way (the registry could) put himself between you; it is used up, "
+    "and nobody was added: ask for another one"
+)
+_USED = "that invitation was used already; if not by you, tell whoever gave it to you"
+_OWN = "that is your own invitation: it is for somebody else"
+
+_log = Logger()
+
+
+@attrs.frozen
+class Acquaintance:
+    """
+    Somebody met by an invitation.
+
+    :ivar name: that our person chose, or "".
+    :ivar invited: whether the invitation was ours.
+    :ivar replaces: id of the contact whose key this one's replaces, or "".
+    """
+
+    partner: Partner
+    name: str = ""
+    invited: bool = False
+    replaces: str = ""
+
+
+@attrs.define(eq=False)
+class _OpenInvitation:
+    """An open invitation of ours."""
+
+    info: InvitationInfo
+    side: Inviter
+    is_busy: bool = False
+    timer: IDelayedCall | None = None
+
+    @property
+    def kept(self) -> KeptInvitation:
+        """What is kept of it."""
+        info, invitation = self.info, self.side.invitation
+        return KeptInvitation(
+            *(info.line, invitation.server, self.side.seed, info.expires_at),
+            *(info.name, info.replaces),
+        )
+
+
+@attrs.frozen
+class InvitationContext:
+    """
+    Needs of the invitations of a node.
+
+    :ivar server: URL of our registry.
+    :ivar nameplates: those at it.
+    :ivar card: returns what we say of ourselves.
+    :ivar available: returns a Deferred that fires when the registry knows us.
+    :ivar met: takes whom we met, after the other side can know it.
+    :ivar tell: takes each event.
+    :ivar save: keeps what is open, for :meth:`Invitations.restore`.
+    """
+
+    runtime: Runtime
+    identity: Identity
+    server: str
+    nameplates: INameplates | None
+    card: Callable[[], Card]
+    available: Callable[[], Deferred[None]]
+    met: Callable[[Acquaintance], None]
+    tell: Callable[[events.NodeEvent], None]
+    save: Callable[[bytes], None]
+
+
+@implementer(IInvitations)
+@attrs.define(eq=False)
+class Invitations:
+    """The invitations of one node."""
+
+    _context: InvitationContext
+    _open: dict[str, _OpenInvitation] = attrs.Factory(dict)  # by nameplate
+    _tries: dict[str, KeptTry] = attrs.Factory(dict)  # of ours that aren't answered, likewise
+    _completions: dict[str, Completion] = attrs.Factory(dict)  # that the registry hasn't taken
+    _looking: LoopingCall = attrs.field(init=False)
+    _waits: set[Deferred[Any]] = attrs.Factory(set)
+    _is_stopped: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._looking = LoopingCall(self.look)
+        self._looking.clock = self._context.runtime.clock
+
+    @property
+    def _nameplates(self) -> INameplates:
+        if self._context.nameplates is None:
+            raise InvitationRefused("invitations need a registry, and there is none here")
+        return self._context.nameplates
+
+    @property
+    def _clock(self) -> Any:
+        return self._context.runtime.clock
+
+    def stop(self) -> None:
+        """Ask nothing more; what is open stays open at the registry."""
+        self._is_stopped = True
+        if self._looking.running:
+            self._looking.stop()
+        for one in self._open.values():
+            cancel(one.timer)
+        for wait in list(self._waits):
+            wait.cancel()
+
+    # -- over restarts
+
+    def _save(self) -> None:
+        opened = (one.kept for one in self._open.values())
+        kept = KeptInvitations(tuple(opened), tuple(self._tries.values()))
+        try:
+            self._context.save(kept.encode())
+        except OSError as error:
+            trouble = f"invitations can't be saved, and end with this program: {error}"
+            self._context.tell(events.Trouble(trouble))
+
+    def restore(self, kept: KeptInvitations) -> None:
+        """Go on with what was open and unanswered when the program ended."""
+        now = self._context.runtime.wall_time()
+        for one in kept.open:
+            if one.expires_at > now:
+                self._reopen(one, one.expires_at - now)
+        for tried in kept.tries:
+            if tried.expires_at > now:
+                self._try_on(tried, tried.expires_at - now)
+
+    def _reopen(self, kept: KeptInvitation, seconds: float) -> None:
+        invitation = parse_invitation(kept.line, kept.server, word_list())
+        side = Inviter(self._context.identity, invitation, kept.seed)
+        place = invitation.nameplate
+        info = InvitationInfo(
+            *(kept.line, place, invitation.is_spoken, kept.expires_at, kept.name, kept.replaces)
+        )
+        self._hold(info, side, seconds)
+
+    def _try_on(self, kept: KeptTry, seconds: float) -> None:
+        invitation = parse_invitation(kept.line, kept.server, word_list())
+        side = Joiner(self._context.identity, invitation, kept.seed)
+        side.resume(kept.message, kept.response)
+        self._tries[invitation.nameplate] = kept
+        followed: Deferred[str] = self._follow(side, kept.response, seconds)
+        followed.addErrback(self._tried_in_vain)
+
+    def _tried_in_vain(self, failure: Failure) -> None:
+        failure.trap(InvitationRefused, RegistryError)
+        if not self._is_stopped:
+            self._context.tell(events.Trouble(str(failure.value)))
+
+    # -- ours
+
+    def open(self) -> list[InvitationInfo]:
+        """See :class:`IInvitations`."""
+        return [one.info for one in self._open.values()]
+
+    @inlineCallbacks
+    def invite(self, name: str, seconds: int, is_spoken: bool, replaces: str = "") -> Any:
+        """See :class:`IInvitations`."""
+        if len(self._open) >= MAX_OPEN:
+            raise InvitationRefused(f"{MAX_OPEN} invitations are open: /uninvite one of them first")
+        seconds = min(seconds, LONGEST_SPOKEN if is_spoken else LONGEST)
+        yield self._context.available()
+        for _ in range(NAMES_TRIED):
+            invitation = self._make(is_spoken)
+            side = Inviter(
+                self._context.identity, invitation, self._context.runtime.random_bytes(SEED)
+            )
+            try:
+                yield self._claim(side, seconds)
+                break
+            except RegistryError as error:
+                if error.reason != "nameplate-taken":
+                    raise
+        else:
+            raise InvitationRefused("the registry has no free nameplate: try again")
+        expires_at = self._context.runtime.wall_time() + seconds
+        place = invitation.nameplate
+        info = InvitationInfo(str(invitation), place, is_spoken, expires_at, name, replaces)
+        self._hold(info, side, seconds)
+        self._save()
+        return info
+
+    def _make(self, is_spoken: bool) -> Invitation:
+        random = self._context.runtime.random_bytes(NAMEPLATE + SECRET)
+        if is_spoken:
+            return Invitation.spoken(self._context.server, random, word_list())
+        return Invitation.link(self._context.server, random)
+
+    def _claim(self, side: Inviter, seconds: float) -> Deferred[Any]:
+        claim = Claim(side.invitation.nameplate, side.message, max(1, int(seconds)))
+        return self._nameplates.claim(claim)
+
+    def _hold(self, info: InvitationInfo, side: Inviter, seconds: float) -> None:
+        one = self._open[info.nameplate] = _OpenInvitation(info, side)
+        one.timer = self._clock.callLater(seconds, self._expired, info.nameplate)
+        if not self._looking.running and not self._is_stopped:
+            self._looking.start(LOOK, now=False).addErrback(_unforeseen)
+
+    def _expired(self, nameplate: str) -> None:
+        one = self._drop(nameplate)
+        if one is not None:
+            one.side.end()
+            self._end(one, "expired", "nobody used it in time")
+
+    def _drop(self, nameplate: str) -> _OpenInvitation | None:
+        one = self._open.pop(nameplate, None)
+        if one is not None:
+            cancel(one.timer)
+            self._save()
+        return one
+
+    def _end(self, one: _OpenInvitation, reason: str, explanation: str) -> None:
+        self._context.tell(
+            events.InvitationEnded(one.info.nameplate, one.info.name, reason, explanation)
+        )
+
+    @inlineCallbacks
+    def withdraw(self, which: str) -> Any:
+        """See :class:`IInvitations`."""
+        one = self._find(which)
+        self._drop(one.info.nameplate)
+        one.side.end()
+        self._end(one, "withdrawn", "you took it back")
+        try:
+            yield self._nameplates.release(one.info.nameplate)
+        except RegistryError as error:  # whoever joins there now is answered by nobody
+            _log.debug("a nameplate can't be released: {error}", error=error)
+        return one.info
+
+    def _find(self, which: str) -> _OpenInvitation:
+        """
+        Return the open invitation meant by its nameplate or name; without either, the only one.
+
+        :raises InvitationRefused: none is, or not one only.
+        """
+        wanted = comparable(which)
+        found = [
+            one
+            for one in self._open.values()
+            if not wanted or wanted in {one.info.nameplate, comparable(one.info.name)}
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not self._open:
+            raise InvitationRefused("no invitation of yours is open")
+        names = ", ".join(
+            f"{one.info.nameplate} {one.info.name}".strip() for one in self._open.values()
+        )
+        raise InvitationRefused(f"say which invitation: {names}")
+
+    def look(self) -> None:
+        """Look at all our nameplates, and send again what the registry hasn't taken."""
+        for nameplate in [*self._open, *self._completions]:
+            self.answered(nameplate)
+
+    def answered(self, nameplate: str) -> None:
+        """There may be something at a nameplate of ours."""
+        if nameplate in self._completions:
+            self._complete(self._completions[nameplate])
+        one = self._open.get(nameplate)
+        if one is not None and not one.is_busy:
+            one.is_busy = True
+            looked: Deferred[None] = self._look_at(one)
+            looked.addErrback(_unforeseen)
+
+    @inlineCallbacks
+    def _look_at(self, one: _OpenInvitation) -> Any:
+        nameplate = one.info.nameplate
+        try:
+            state = yield self._nameplates.look(nameplate)
+        except RegistryError as error:
+            if error.status == HTTPStatus.NOT_FOUND:  # it was started again, and has forgotten it
+                yield self._claim_again(one)
+            return
+        finally:
+            one.is_busy = False
+        if state.response is not None and self._open.get(nameplate) is one:
+            self._answer(one, state.response)
+
+    @inlineCallbacks
+    def _claim_again(self, one: _OpenInvitation) -> Any:
+        left = one.info.expires_at - self._context.runtime.wall_time()
+        try:
+            yield self._claim(one.side, left)
+        except RegistryError as error:
+            _log.debug("a nameplate can't be claimed again: {error}", error=error)
+
+    def _answer(self, one: _OpenInvitation, response: PakeResponse) -> None:
+        self._drop(one.info.nameplate)
+        now = self._context.runtime.wall_time()
+        completion, partner = one.side.receive(response, self._context.card(), now)
+        self._complete(completion)
+        if partner is None:
+            self._end(one, "burnt", _BURNT)
+        else:
+            met = Acquaintance(partner, one.info.name, True, one.info.replaces)
+            self._context.met(met)
+
+    def _complete(self, completion: Completion) -> None:
+        """Let the registry have our answer; LOOK later again, if it can't be asked now."""
+        self._completions[completion.nameplate] = completion
+        sent = self._nameplates.complete(completion)
+        sent.addCallbacks(
+            lambda _: self._completed(completion), self._not_completed, (), {}, (completion,)
+        )
+        sent.addErrback(_unforeseen)
+
+    def _completed(self, completion: Completion) -> None:
+        self._completions.pop(completion.nameplate, None)
+
+    def _not_completed(self, failure: Failure, completion: Completion) -> None:
+        error = failure.value
+        if not isinstance(error, RegistryError):
+            failure.raiseException()
+        elif 400 <= error.status < 500 and error.status != HTTPStatus.TOO_MANY_REQUESTS:
+            self._completed(completion)  # it has ended there
+
+    # -- others'
+
+    @inlineCallbacks
+    def join(self, line: str) -> Any:
+        """See :class:`IInvitations`."""
+        invitation = self._read(line)
+        place = invitation.nameplate
+        state = yield self._nameplates.look(place)
+        if state.origin != invitation.origin:
+            raise InvitationRefused(
+                f"that invitation was made at {state.origin}, and your registry is "
+                f"{self._context.server}: start this program with --server {state.origin}"
+            )
+        if state.response is not None:
+            raise InvitationRefused(_USED)
+        runtime = self._context.runtime
+        side = Joiner(self._context.identity, invitation, runtime.random_bytes(SEED))
+        try:
+            response = side.respond(state.message, self._context.card(), runtime.wall_time())
+        except RemoteProtocolError:
+            raise InvitationRefused(_DISPROVED) from None
+        seconds = float(state.expires_in)
+        self._tries[place] = KeptTry(
+            *(str(invitation), invitation.server, side.seed),
+            *(runtime.wall_time() + seconds, state.message, response),
+        )
+        return (yield self._follow(side, response, seconds))
+
+    def _read(self, line: str) -> Invitation:
+        """
+        Read a line that is for us.
+
+        :raises InvitationRefused: it isn't.
+        """
+        server = self._context.server
+        try:
+            invitation = parse_invitation(line, server, word_list())
+        except RemoteProtocolError as error:
+            raise InvitationRefused(str(error)) from None
+        if invitation.nameplate in self._open:
+            raise InvitationRefused(_OWN)
+        if invitation.origin != origin(server):
+            raise InvitationRefused(
+                f"that invitation is for the registry {invitation.server}, and this program uses "
+                f"{server}: start it again with --server {invitation.server}"
+            )
+        return invitation
+
+    @inlineCallbacks
+    def _follow(self, side: Joiner, response: PakeResponse, seconds: float) -> Any:
+        """Leave our try, wait for the answer, and take it; a Deferred of who it is."""
+        nameplate = side.invitation.nameplate
+        self._save()
+        try:
+            yield self._respond(nameplate, response)
+            completion = yield self._awaited(nameplate, seconds)
+            partner = side.receive(completion)
+        except RemoteProtocolError:
+            raise InvitationRefused(_DISPROVED) from None
+        finally:
+            if not self._is_stopped:  # else it goes on with the next start
+                del self._tries[nameplate]
+                self._save()
+        self._context.met(Acquaintance(partner))
+        return partner.peer_id
+
+    @inlineCallbacks
+    def _respond(self, nameplate: str, response: PakeResponse) -> Any:
+        try:
+            yield self._nameplates.respond(nameplate, response)
+        except RegistryError as error:
+            if error.status == HTTPStatus.CONFLICT:
+                raise InvitationRefused(_USED) from None
+            raise
+
+    @inlineCallbacks
+    def _awaited(self, nameplate: str, seconds: float) -> Any:
+        begun, number, was_said = self._clock.seconds(), 0, False
+        while self._clock.seconds() - begun < seconds:
+            state = yield self._look_for(nameplate)
+            if state is not None and state.completion is not None:
+                return state.completion
+            if not was_said and self._clock.seconds() - begun >= PATIENCE:
+                was_said = True
+                until = self._context.runtime.wall_time() + seconds
+                self._context.tell(events.InvitationWaits(nameplate, until))
+            number += 1
+            yield self._wait(SOON if number <= SOON_LOOKS else LATER)
+        raise InvitationRefused("whoever invited you didn't come back before it expired")
+
+    @inlineCallbacks
+    def _look_for(self, nameplate: str) -> Any:
+        """Look at another's nameplate; None where the registry can't be asked now."""
+        try:
+            return (yield self._nameplates.look(nameplate))
+        except RegistryError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                raise InvitationRefused("that invitation was taken back") from None
+        return None
+
+    @inlineCallbacks
+    def _wait(self, seconds: float) -> Any:
+        wait: Deferred[None] = deferLater(self._clock, seconds)
+        self._waits.add(wait)
+        try:
+            yield wait
+        except CancelledError:
+            raise InvitationRefused("this program is leaving") from None
+        finally:
+            self._waits.discard(wait)
+
+
+def _unforeseen(failure: Failure) -> None:
+    _log.failure("an unforeseen error around an invitation", failure)
