@@ -14,7 +14,7 @@ import attrs
 
 from p2pchat.traversal.pairs import Checklist, Pair, SentCheck
 from p2pchat.traversal.routes import Fragmentation
-from p2pchat.traversal.size_probe import BASE_SIZE, ProbeState, SizeProbe
+from p2pchat.traversal.size_probe import ProbeState, SizeProbe
 
 RETRY_DELAY = 0.05  # seconds until a check that the limits held back is due again
 
@@ -55,10 +55,10 @@ class Probing:
 
     def _send(self, pair: Pair, probe: SizeProbe, now: float) -> None:
         """Send a padded check, and what goes out beside it."""
-        size, usual = probe.size, Fragmentation.AS_KNOWN
-        # Of other sizes a system that knows better than to send it whole says nothing of the path.
-        kinds = [(size, usual if size == BASE_SIZE else Fragmentation.FORBIDDEN)]
-        kinds += [(0, usual)] if probe.has_control else []
+        size = probe.size
+        # A system that knows better than to send it whole would say nothing of the path.
+        kinds = [(size, Fragmentation.FORBIDDEN)]
+        kinds += [(0, Fragmentation.AS_KNOWN)] if probe.has_control else []
         kinds += [(size, Fragmentation.ALLOWED)] if probe.tries_fragments else []
         for padded, fragmentation in kinds:
             if not self.send(pair, probe, padded, fragmentation, now):

@@ -82,6 +82,9 @@ class BadNetworkTests(LabTestCase):
         connect(self.alice, self.bob)
         print(f"small MTU: connected in {time.monotonic() - began:.2f} s")
         exchange(*self.peers, secrets.token_hex(LONG))
+        self.assertEqual(await_path(self.alice, DIRECT), DIRECT)
+        for peer in self.peers:
+            peer.wait_for("path", BACK_LIMIT, packets="fragmented")
 
     def test_silent_mtu(self) -> None:
         """Where nobody is told of large packets, registering and calling work all the same."""
