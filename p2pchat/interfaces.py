@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.events import NatRead, NodeEvent
     from p2pchat.peer.settings import ContactInfo, ConversationInfo, InvitationInfo
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
+    from p2pchat.peer.storage.history import HistoryLine
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
     from p2pchat.registry.store.nameplate_table import Nameplate, NameplateOutcome
     from p2pchat.session.connection_report import ConnectionReport
@@ -52,6 +53,7 @@ class INode(Interface):
     username: str = Attribute("What we call ourselves.")
     server: str = Attribute("URL of the registry.")
     invitations: IInvitations = Attribute("What two people meet by.")
+    history: IHistory = Attribute("What was said.")
 
     def listen(listener: Callable[[NodeEvent], None]) -> IPushProducer:
         """
@@ -112,6 +114,9 @@ class INode(Interface):
 
         Raises ``WhoError``.
         """
+
+    def whom(who: str) -> str:
+        """Return the id of a peer who is known, here, or named by the whole id; or ``WhoError``."""
 
     def forget(who: str) -> str:
         """Let a contact be a stranger again; returns its id, or raises ``WhoError``."""
@@ -303,6 +308,23 @@ class IMessageStore(Interface):
 
     def close() -> Deferred[None]:
         """Finish what was asked; a Deferred fires when all is written and closed."""
+
+
+class IHistory(Interface):
+    """History of a node's conversations; each Deferred may fail with ``StorageFailed``."""
+
+    def last(peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
+        """Return a Deferred of the last lines of a conversation, in order; a bounded part."""
+
+    def earlier(peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
+        """Return a Deferred of those of them that were stored before this program began."""
+
+    def search(words: str) -> Deferred[list[HistoryLine]]:
+        """
+        Return a Deferred of the newest lines of all conversations that have all of these words.
+
+        A word that ends with ``*`` stands for all that begin so.
+        """
 
 
 class IRegistryStore(Interface):

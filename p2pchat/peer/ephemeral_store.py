@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from p2pchat.interfaces import IMessageStore
+from p2pchat.errors import StorageFailed
+from p2pchat.interfaces import IHistory, IMessageStore
+from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
+
+NOTHING_KEPT = "nothing of what was said is kept: start with --state DIR for a history"
 
 
 @implementer(IMessageStore)
@@ -42,3 +46,20 @@ class EphemeralStore:
     def close(self) -> Deferred[None]:
         """Close nothing."""
         return succeed(None)
+
+
+@implementer(IHistory)
+class NoHistory:
+    """The history of a node without a state directory."""
+
+    def last(self, peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
+        """Say that there is none."""
+        return fail(StorageFailed(NOTHING_KEPT))
+
+    def earlier(self, peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
+        """Return none."""
+        return succeed([])
+
+    def search(self, words: str) -> Deferred[list[HistoryLine]]:
+        """Say that there is nothing to search."""
+        return fail(StorageFailed(NOTHING_KEPT))

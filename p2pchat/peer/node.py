@@ -28,10 +28,10 @@ from p2pchat import events
 from p2pchat.errors import ConfigurationError, P2PChatError, WhoError
 from p2pchat.identity.proof import make_certificate
 from p2pchat.identity.signed_documents import Acceptance
-from p2pchat.interfaces import IMessageStore, INode, ISignaling
+from p2pchat.interfaces import IHistory, IMessageStore, INode, ISignaling
 from p2pchat.natcheck.reading import read_nat
 from p2pchat.peer.endpoint_adapter import EndpointAdapter
-from p2pchat.peer.ephemeral_store import EphemeralStore
+from p2pchat.peer.ephemeral_store import EphemeralStore, NoHistory
 from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.failed_calls import LOOKED_AFTER, FailedCalls
 from p2pchat.peer.invitations import Acquaintance, InvitationContext, Invitations
@@ -111,6 +111,7 @@ class Node:
         self._signaling = SignalingGroup(signaling, runtime.clock)
         self.server = self._signaling.name
         self._store = EphemeralStore() if store is None else store
+        self.history: IHistory = IHistory(self._store, NoHistory())
         self._endpoint = self._make_endpoint(profile)
         self._adapter = EndpointAdapter(
             runtime, self._endpoint, self._react, self._translation_changed
@@ -460,6 +461,10 @@ class Node:
         self._outbox.left(peer_id)
         with self._adapter.driver as now:
             session.disconnect(now)
+
+    def whom(self, who: str) -> str:
+        """Return the id of a peer who is known, here, or named by the whole id."""
+        return self._people.whom(who)
 
     def forget(self, who: str) -> str:
         """Let a contact be a stranger again; returns its id."""

@@ -126,6 +126,10 @@ class People:
             raise WhoError(f"{name or peer_id} is blocked: /unblock {peer_id} first")
         return found
 
+    def whom(self, who: str) -> str:
+        """Return the id of a peer who is kept or on the screen, or of a whole id."""
+        return self._whom(who)[0]
+
     def _whom(self, who: str) -> tuple[str, str]:
         """Return id and name of a peer who is kept or on the screen, or of a whole id."""
         here = self._here()

@@ -19,6 +19,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
             └── json_form    what they write, and read; pure
     slices         a bounded amount of work in each turn of the reactor
     requests       what is asked of the node, and done
+    history_requests  what is asked of the history
       ├── commands      the meaning of a typed line; pure
       ├── cursor        the current conversation; pure
       └── results       what commands show, as values; pure

@@ -33,6 +33,8 @@ class Verb(Enum):
     ACCEPT = ("accept", "[WHO]", "accept a call")
     REJECT = ("reject", "[WHO]", "decline a call")
     TO = ("to", "WHO", "switch to another conversation")
+    HISTORY = ("history", "[WHO] [N]", "the last N lines of a conversation")
+    SEARCH = ("search", "WORDS", "lines that have all these words; wor* finds word")
     DISCONNECT = ("disconnect", "[WHO]", "end a conversation, or stop calling")
     CONTACTS = ("contacts", "", "your contacts, and whom you muted or blocked")
     NAME = ("name", "WHO NAME", "call a contact otherwise")
@@ -60,7 +62,7 @@ class Say:
 
 @attrs.frozen
 class Command:
-    """A command; ``who`` is empty where it takes nobody, or is left out."""
+    """A command; ``who``, what follows its name, is empty where nothing does."""
 
     verb: Verb
     who: str = ""
@@ -80,6 +82,7 @@ MAX_WHO = 256  # characters of a name or an id; a name has 64 at most
 _LACKS = {
     Verb.JOIN.value[1]: "/join needs an invitation: the line that you were given.",
     Verb.NAME.value[1]: "/name needs a contact and a new name for it.",
+    Verb.SEARCH.value[1]: "/search needs words to look for.",
 }
 _VERBS = {verb.value[0]: verb for verb in Verb}
 
@@ -173,7 +176,8 @@ def _command(name: str, who: str) -> Command | Mistake:
     if len(name) > MAX_NAME:
         return Mistake(f"Unknown command /{name[:MAX_NAME]}….")
     if len(who) > (MAX_PASTED if name == Verb.JOIN.value[0] else MAX_WHO):
-        return Mistake(f"/{name} takes a name or an id, not {len(who):,} characters.")
+        what = "words" if name == Verb.SEARCH.value[0] else "a name or an id"
+        return Mistake(f"/{name} takes {what}, not {len(who):,} characters.")
     if name not in _VERBS:
         return Mistake(f"Unknown command /{name}; {_nearest(name)}")
     _, argument, _ = _VERBS[name].value

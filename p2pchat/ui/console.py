@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
@@ -97,8 +96,7 @@ class PlainConsole(FrontEnd):
         wrong = now - self.now()
         for one in entries:
             # By this machine's clock, as all that is shown; 0 is nobody's time.
-            moved = wrong if one.written_at > 0 else 0.0
-            laid = self._layout.lay_out(attrs.evolve(one, written_at=one.written_at + moved), now)
+            laid = self._layout.lay_out(one.moved(wrong), now)
             rows += laid.rows
             if laid.rest is not None:
                 self._folded.append(laid.rest)
@@ -148,6 +146,8 @@ class TerminalConsole(PlainConsole):
         if isinstance(value, events.OfferReceived) and not (value.accepted or value.quiet):
             self.stdio.write(_BELL)
         super().show(value)
+        if isinstance(value, results.CurrentConversation):
+            self.requests.history.open(value.peer_id)
 
     def close(self) -> Deferred[None]:
         """Remove the line, write what is left and let go."""

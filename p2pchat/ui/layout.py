@@ -79,6 +79,7 @@ class Entry:
         makes visible what it shows of them.
     :ivar stamped: the time of day stands before it.
     :ivar written_at: when somebody says to have written it, seconds since 1970; 0: nobody does.
+    :ivar shown_at: seconds since 1970 whose time of day stands before it; 0: that of now.
     """
 
     rows: tuple[str, ...]
@@ -87,6 +88,15 @@ class Entry:
     lead_colour: Colour = Colour.BOLD
     stamped: bool = True
     written_at: float = 0.0
+    shown_at: float = 0.0
+
+    def moved(self, seconds: float) -> Entry:
+        """Return it by another clock, which is ahead by so much; 0 is nobody's time."""
+        return attrs.evolve(
+            self,
+            written_at=self.written_at + (seconds if self.written_at > 0 else 0.0),
+            shown_at=self.shown_at + (seconds if self.shown_at > 0 else 0.0),
+        )
 
 
 @attrs.frozen
@@ -118,7 +128,8 @@ class Layout:
 
         After MAX_ROWS one row says how much is left.
         """
-        stamp = time.strftime("%H:%M ", time.localtime(wall_time)) if entry.stamped else ""
+        shown_at = time.localtime(entry.shown_at if entry.shown_at > 0 else wall_time)
+        stamp = time.strftime("%H:%M ", shown_at) if entry.stamped else ""
         lead = self._short(entry.lead)
         entry = attrs.evolve(entry, rows=_with_writing(entry, wall_time))
         bodies, rest = self._broken("\n".join(entry.rows), cell_width(stamp + lead))

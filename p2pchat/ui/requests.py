@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -22,6 +22,7 @@ from p2pchat.errors import (
     InvitationRefused,
     P2PChatError,
     RegistryError,
+    StorageFailed,
     TextTooLong,
     TooManyLines,
     WhoError,
@@ -34,6 +35,7 @@ from p2pchat.session.explanation import sentences
 from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE, Command, InviteOptions, Mistake, Say, Verb, is_secret, parse
 from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
+from p2pchat.ui.history_requests import HistoryRequests
 from p2pchat.ui.json_form import RequestId
 from p2pchat.wire.usernames import comparable
 
@@ -63,8 +65,12 @@ class Requests:
     leave: Callable[[], None]
     cursor: Cursor = attrs.Factory(Cursor)
     request: RequestId = None
+    history: HistoryRequests = attrs.field(init=False)
     _ended: bool = False
     _held: _Held | None = None  # what plain lines go to while a peer is looked for
+
+    def __attrs_post_init__(self) -> None:
+        self.history = HistoryRequests(self._node, self.announce, self._answer)
 
     def end(self) -> None:
         """Ignore further requests: the person has left."""
@@ -116,6 +122,10 @@ class Requests:
         request = self.request
         return lambda result: self._go_on(request, callback, result)
 
+    def _answer(self, found: Deferred[Any], show: Callable[[Any], None]) -> None:
+        """Let what is found later answer the request that is being done now."""
+        found.addCallbacks(self._later(show), self._later(self._failed))
+
     def _failed(self, failure: Failure) -> None:
         self.announce(trouble_of(failure))
 
@@ -166,8 +176,10 @@ class Requests:
             raise WhoError(f"Not sent: {NOBODY}; {todo}")
 
     def _list_peers(self, _who: str) -> None:
-        listed = self._later(lambda records: self.announce(results.PeerList(tuple(records))))
-        maybeDeferred(self._node.peers).addCallbacks(listed, self._later(self._failed))
+        self._answer(
+            maybeDeferred(self._node.peers),
+            lambda records: self.announce(results.PeerList(tuple(records))),
+        )
 
     def _connect(self, who: str) -> None:
         # If nobody is found, what is being typed was meant for nobody else; the answer comes later.
@@ -287,6 +299,8 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.ACCEPT: Requests._accept,
     Verb.REJECT: Requests._reject,
     Verb.TO: Requests._switch,
+    Verb.HISTORY: lambda ours, argument: ours.history.show(argument, ours.cursor.current),
+    Verb.SEARCH: lambda ours, words: ours.history.search(words),
     Verb.DISCONNECT: Requests._disconnect,
     Verb.CONTACTS: lambda ours, _: ours.announce(results.ContactList(tuple(ours._node.contacts()))),
     Verb.NAME: lambda ours, who: ours._node.rename(who),
@@ -313,6 +327,7 @@ _WORDS: dict[type[P2PChatError], str] = {
     InvitationRefused: results.INVITATION,
     TextTooLong: results.TOO_LONG,
     TooManyLines: results.TOO_MANY,
+    StorageFailed: results.STORAGE,
 }
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import attrs
 
-from p2pchat.events import Named, NatRead
+from p2pchat.events import SPARSE, Named, NatRead
 from p2pchat.peer.settings import ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
+from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.session.connection_report import ConnectionReport
 
 # Words of Trouble, beside the registry's reasons.
 WHO = "who"  # nobody, or nobody single, is meant
 TOO_LONG = "too-long"  # the text, or the line of the input
 TOO_MANY = "too-many"  # lines that wait for delivery
+STORAGE = "storage"  # what was said can't be kept, read or deleted
 COMMAND = "command"  # there is no such command, or it takes something else
 INPUT = "input"  # a line of JSON that says nothing
 INVITATION = "invitation"  # it can't be made, or used
@@ -81,6 +83,28 @@ class Me(Result, event="me"):
     username: str
     server: str
     conversations: tuple[ConversationInfo, ...]
+
+
+@attrs.frozen
+class History(Result, event="history"):
+    """
+    The last lines of a conversation, in order.
+
+    ``opened`` is set where nobody asked: the conversation became the current one.
+    """
+
+    peer_id: str
+    name: str
+    lines: tuple[HistoryLine, ...]
+    opened: bool = attrs.field(default=False, metadata=SPARSE)
+
+
+@attrs.frozen
+class Found(Result, event="found"):
+    """The newest lines, of whatever conversation, that have some words."""
+
+    words: str
+    lines: tuple[HistoryLine, ...]
 
 
 @attrs.frozen

@@ -18,15 +18,17 @@ from p2pchat import events
 from p2pchat.natcheck.reading import nat_rows
 from p2pchat.peer.settings import AWAY, DEFAULT_SERVER, ContactInfo, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
+from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.ui import results
 from p2pchat.ui.display_names import SHORT_ID, YOU, DisplayNames
-from p2pchat.ui.layout import Colour, Entry
+from p2pchat.ui.layout import Colour, Entry, day
 from p2pchat.ui.qr import qr_rows
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
 from p2pchat.wire.visible import visible, visible_name
 
 MAX_RECEIVERS = 100  # peers whose messages are remembered until they are delivered, to quote them
 LATE_DELIVERY = 2000.0  # milliseconds; a delivery that took longer is told, others aren't, ...
+BEGINNINGS = "Words are found whole; wor* finds all that begin so."
 LATE_RTTS = 4  # ... nor one that took so many round trips of its path
 
 _CHANGES = {
@@ -404,6 +406,37 @@ class Wording:
 
     def _say_why(self, result: results.Explanation) -> Entries:
         return _listing([f"  {sentence(visible(one))}" for one in result.story])
+
+    def _say_history(self, result: results.History) -> Entries:
+        who = self.label(result.peer_id)
+        if not result.lines:
+            yield _note(f"Nothing is kept of what was said with {who}.")
+            return
+        yield _note(f"Earlier with {who}:" if result.opened else f"The last with {who}:")
+        yield from self._lines(result.lines, YOU)
+
+    def _say_found(self, result: results.Found) -> Entries:
+        words = visible(result.words)
+        if not result.lines:
+            yield _note(f"No line that is kept has: {words}. {BEGINNINGS}")
+            return
+        for line in result.lines:
+            self._names.learn(line)
+        yield from self._lines(result.lines, "")
+
+    def _lines(self, lines: Sequence[HistoryLine], own: str) -> Entries:
+        """Lay lines out, each day of them under its name."""
+        before = ""
+        for line in lines:
+            if (today := day(line.sent_at)) != before:
+                before = today
+                yield Entry((f"— {today}",), Colour.FAINT, stamped=False)
+            who = self.label(line.peer_id)
+            lead = (own or f"{YOU} to {who}") if line.ours else who
+            colour = Colour.FAINT if line.ours else Colour.THEIRS
+            waits = () if line.delivered or not line.ours else ("(not delivered yet)",)
+            rows = (line.text, *waits)
+            yield Entry(rows, lead=f"{lead}: ", lead_colour=colour, shown_at=line.sent_at)
 
     def _say_rejected(self, result: results.Rejected) -> Entries:
         yield _note(f"Declined the call of {self._who(result.peer_id)}.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.interfaces import IMessageStore
-from p2pchat.peer.ephemeral_store import EphemeralStore
+from p2pchat.errors import StorageFailed
+from p2pchat.interfaces import IHistory, IMessageStore
+from p2pchat.peer.ephemeral_store import EphemeralStore, NoHistory
 from p2pchat.session.stored import EntryRange
 
 
@@ -28,3 +29,16 @@ class EphemeralStoreTests(SynchronousTestCase):
             self.assertIsNone(self.successResultOf(done))
         wanted = EntryRange(b"author", b"log", 1, 9)
         self.assertEqual(self.successResultOf(store.entries("peer", wanted, 1000)), [])
+
+
+class NoHistoryTests(SynchronousTestCase):
+    """What was said, where nothing is kept."""
+
+    def test_nothing(self) -> None:
+        """Who asks for it is told how to keep it; who doesn't hears nothing."""
+        history = NoHistory()
+        self.assertTrue(verifyObject(IHistory, history))
+        for asked in (history.last("peer", 9), history.search("word")):
+            reason = self.failureResultOf(asked, StorageFailed).getErrorMessage()
+            self.assertIn("start with --state DIR", reason)
+        self.assertEqual(self.successResultOf(history.earlier("peer", 9)), [])

@@ -17,6 +17,7 @@ from p2pchat.peer.settings import ContactInfo, ConversationInfo, InvitationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.ui import results
+from tests.ui.fake_history import FakeHistory
 
 ALICE = "0a11ce00-0000-8000-8000-000000000001"
 BOB = "b0b00000-0000-8000-8000-000000000002"
@@ -101,6 +102,7 @@ class FakeNode:
     infos: dict[str, ConversationInfo] = attrs.Factory(dict)
     records: Deferred[list[PeerRecord]] = attrs.Factory(lambda: succeed([]))
     story: ConnectionReport | None = None
+    history: FakeHistory = attrs.Factory(FakeHistory)
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
     invitations: FakeInvitations = attrs.Factory(FakeInvitations)
@@ -216,6 +218,12 @@ class FakeNode:
 
     def contact_of(self, name: str) -> str:
         return CAROL if name == NAMES[CAROL] else ""
+
+    def whom(self, who: str) -> str:
+        for peer_id, name in NAMES.items():
+            if who in {name, peer_id}:
+                return peer_id
+        raise WhoError(f"Nobody here is {who}.")
 
     def forget(self, who: str) -> str:
         return self._noted("forget", who)

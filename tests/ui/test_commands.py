@@ -76,6 +76,9 @@ class ParseTests(SynchronousTestCase):
             "/me": Command(Verb.ME),
             "/nat": Command(Verb.NAT),
             "/why bob": Command(Verb.WHY, "bob"),
+            "/history bob 5": Command(Verb.HISTORY, "bob 5"),
+            "/history": Command(Verb.HISTORY),
+            "/search some wor*": Command(Verb.SEARCH, "some wor*"),
             "/quit": Command(Verb.QUIT),
         }.items():
             self.assertEqual(parse(line), command)

@@ -20,6 +20,7 @@ from p2pchat.ui.deliveries import PATIENCE
 from p2pchat.ui.layout import INDENT, MAX_ROWS, Layout, Style
 from p2pchat.ui.stdio import FLUSH_DEADLINE, MAX_UNANSWERED, FrontEnd
 from p2pchat.ui.wording import Wording
+from tests.ui.fake_history import line
 from tests.ui.fake_node import BOB, CAROL, FakeNode
 
 
@@ -195,6 +196,20 @@ class TerminalConsoleTests(StdioCase):
         self.assertEqual(self.last_row(), "bob> ")
         self.node.end(BOB)
         self.assertEqual(self.last_row(), "> ")
+
+    def test_earlier(self) -> None:
+        """When a conversation is opened, what was said before stands above, at its time."""
+        noon = 1_796_040_000.0
+        self.node.history.lines = [line(BOB, "of old", sent_at=noon)]
+        self.node.history.begun = 1
+        self.written()
+        self.node.begin(BOB)
+        text = self.written()
+        self.assertIn("Earlier with bob:", text)
+        self.assertIn(time.strftime("%H:%M bob: of old", time.localtime(noon)), text)
+        self.node.end(BOB)
+        self.node.begin(BOB)
+        self.assertNotIn("Earlier", self.written())
 
     def test_leave(self) -> None:
         """Ctrl-C and Ctrl-D leave."""

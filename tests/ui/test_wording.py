@@ -13,8 +13,9 @@ from p2pchat import events
 from p2pchat.peer.settings import DEFAULT_SERVER, ConversationInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
-from p2pchat.ui.layout import Layout, Style
+from p2pchat.ui.layout import Layout, Style, day
 from p2pchat.ui.wording import Wording
+from tests.ui.fake_history import line
 from tests.ui.fake_node import ALICE, BOB, CAROL, EVENTS, RESULTS
 
 _STORED = [
@@ -256,6 +257,31 @@ class WordingTests(SynchronousTestCase):
         self.assertIn("2 messages wait until bob", self._said(failed))
         away = results.Me(ALICE, "alice", "r", (ConversationInfo(BOB, "bob", "away"),))
         self.assertIn("(b0b00000): away", self._said(away))
+
+    def test_history(self) -> None:
+        """Lines stand under their days, with whose they are; what isn't delivered is said."""
+        noon = 1_796_040_000.0
+        lines = (
+            line(BOB, "hi", sent_at=noon),
+            line(BOB, "ho", ours=True, sent_at=noon + 60),
+            attrs.evolve(line(BOB, "ha", ours=True, sent_at=noon + 86_400), delivered=False),
+        )
+        told = self._said(results.History(BOB, "bob", lines)).splitlines()
+        self.assertEqual(told[0], "The last with bob:")
+        self.assertEqual((told[1], told[4]), (f"— {day(noon)}", f"— {day(noon + 86_400)}"))
+        self.assertEqual((told[2], told[3]), ("bob: hi", "you: ho"))
+        self.assertEqual(told[5:], ["you: ha", "you: (not delivered yet)"])
+        opened = results.History(BOB, "bob", lines, opened=True)
+        self.assertIn("Earlier with bob:", self._said(opened))
+        nothing = self._said(results.History(BOB, "bob", ()))
+        self.assertIn("Nothing is kept of what was said with bob", nothing)
+
+    def test_found(self) -> None:
+        """Of what a search finds it is said with whom it was; nothing found says how to search."""
+        ours = attrs.evolve(line(BOB, "ho", ours=True, sent_at=1.0), name="bob")
+        told = self._said(results.Found("h", (ours, attrs.evolve(ours, ours=False))))
+        self.assertEqual(told.splitlines()[1:], ["you to bob: ho", "bob: ho"])
+        self.assertIn("wor* finds", self._said(results.Found("x", ())))
 
     def test_listings(self) -> None:
         """Peers, ourselves and a story are laid out, whatever the registry says."""

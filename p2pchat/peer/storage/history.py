@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from p2pchat.events import SPARSE
 from p2pchat.peer.storage.entry_table import MICROSECONDS
 from p2pchat.session.conversation import UNKNOWN
 from p2pchat.session.stored import message_id
@@ -19,7 +20,9 @@ from p2pchat.wire.entries import TEXT
 
 MAX_LINES = 1000  # of one answer
 MAX_FOUND = 50  # hits of a search
+MAX_CHARACTERS = 500_000  # of one answer
 EXPORTED = 500  # lines that are read at once while all are written to a file
+_ALL = 2**62  # greater than every id
 PREFIX = "*"  # at the end of a word: and what begins so
 
 _LINE = """
@@ -33,7 +36,7 @@ _LAST = f"""
     {_LINE}
     FROM conversation CROSS JOIN entry CROSS JOIN log
     WHERE conversation.peer = ? AND entry.conversation = conversation.id AND log.id = entry.log
-        {_SHOWN}
+        AND entry.id <= ? {_SHOWN}
     ORDER BY entry.lamport DESC, log.author DESC, log.name DESC, entry.number DESC LIMIT ?
 """
 _AFTER = f"""
@@ -55,6 +58,10 @@ _FOUND = f"""
 """
 
 
+Place = tuple[int, bytes, bytes, int]  # of a line in its conversation: what lines are ordered by
+START: Place = (-1, b"", b"", 0)
+
+
 @attrs.frozen
 class HistoryLine:
     """
@@ -62,10 +69,11 @@ class HistoryLine:
 
     :ivar id: as in the events of it.
     :ivar ours: we wrote it.
-    :ivar delivered: of ours: the other side has it.
     :ivar sent_at: seconds since 1970 by its author's clock.
     :ivar arrived_at: seconds since 1970 by ours, when it was stored here.
+    :ivar delivered: of ours: the other side has it.
     :ivar kind: "" for a text.
+    :ivar name: of the peer, where several are listed.
     """
 
     peer_id: str
@@ -75,36 +83,54 @@ class HistoryLine:
     sent_at: float
     arrived_at: float
     delivered: bool
-    kind: str
-    place: tuple[int, bytes, bytes, int] = attrs.field(repr=False)  # in the order of all
+    kind: str = attrs.field(default="", metadata=SPARSE)
+    name: str = attrs.field(default="", metadata=SPARSE)
 
 
-START: tuple[int, bytes, bytes, int] = (-1, b"", b"", 0)
+def newest_id(connection: sqlite3.Connection) -> int:
+    """Return the id of the entry that was stored last; 0 for none."""
+    return int(connection.execute("SELECT coalesce(max(id), 0) FROM entry").fetchone()[0])
 
 
 def last_lines(
-    connection: sqlite3.Connection, own: bytes, peer_id: str, count: int
+    connection: sqlite3.Connection, own: bytes, peer_id: str, count: int, up_to: int = _ALL
 ) -> list[HistoryLine]:
-    """Return the last lines of a conversation, in order."""
-    rows = connection.execute(_LAST, (peer_id, min(count, MAX_LINES))).fetchall()
-    return [_line(row, own) for row in reversed(rows)]
+    """
+    Return the last lines of a conversation, in order.
+
+    :param up_to: the greatest id that one may have.
+    """
+    rows = connection.execute(_LAST, (peer_id, up_to, min(count, MAX_LINES)))
+    return _bounded(rows, own)
 
 
 def lines_after(
-    connection: sqlite3.Connection, own: bytes, peer_id: str, place: tuple[int, bytes, bytes, int]
-) -> list[HistoryLine]:
-    """Return EXPORTED lines of a conversation, in order, after the one of this place."""
+    connection: sqlite3.Connection, own: bytes, peer_id: str, place: Place
+) -> tuple[list[HistoryLine], Place]:
+    """Return EXPORTED lines of a conversation, in order, after a place; and that of the last."""
     values = (peer_id, place[0], *place, EXPORTED)
-    return [_line(row, own) for row in connection.execute(_AFTER, values).fetchall()]
+    rows = connection.execute(_AFTER, values).fetchall()
+    return [_line(row, own) for row in rows], _place(rows[-1]) if rows else place
 
 
 def find_lines(connection: sqlite3.Connection, own: bytes, words: str) -> list[HistoryLine]:
     """Return the lines that have all of these words, the newest last."""
     query = quoted(words)
-    if not query:
-        return []
-    rows = connection.execute(_FOUND, (query, MAX_FOUND)).fetchall()
-    return [_line(row, own) for row in reversed(rows)]
+    return _bounded(connection.execute(_FOUND, (query, MAX_FOUND)), own) if query else []
+
+
+def _bounded(rows: sqlite3.Cursor, own: bytes) -> list[HistoryLine]:
+    """Return lines that come newest first, in order, and of long ones fewer."""
+    found: list[HistoryLine] = []
+    size = 0
+    for row in rows:
+        line = _line(row, own)
+        size += len(line.text)
+        if found and size > MAX_CHARACTERS:
+            break
+        found.append(line)
+    rows.close()
+    return found[::-1]
 
 
 def quoted(words: str) -> str:
@@ -121,7 +147,7 @@ def _quoted(words: str) -> Iterator[str]:
 
 
 def _line(row: Any, own: bytes) -> HistoryLine:
-    peer_id, author, log, confirmed, number, lamport, sent_at, arrived_at, kind, text = row
+    peer_id, author, log, confirmed, number, _, sent_at, arrived_at, kind, text = row
     return HistoryLine(
         peer_id,
         message_id(log, number),
@@ -131,5 +157,9 @@ def _line(row: Any, own: bytes) -> HistoryLine:
         arrived_at / MICROSECONDS,
         author == own and number <= confirmed,
         "" if kind == TEXT else kind,
-        (lamport, author, log, number),
     )
+
+
+def _place(row: Any) -> Place:
+    _, author, log, _, number, lamport, *_ = row
+    return lamport, author, log, number

@@ -22,13 +22,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.errors import StorageFailed
-from p2pchat.interfaces import IMessageStore
-from p2pchat.peer.storage import deletion, entry_table
+from p2pchat.interfaces import IHistory, IMessageStore
+from p2pchat.peer.storage import deletion, entry_table, history
 from p2pchat.peer.storage.connections import IConnections, PooledConnections
 from p2pchat.peer.storage.database import DatabaseFile
 from p2pchat.peer.storage.deletion import DeletionStage
-from p2pchat.peer.storage.entry_table import MICROSECONDS, Append
+from p2pchat.peer.storage.entry_table import MICROSECONDS, Append, Kept
 from p2pchat.peer.storage.group_commit import GroupCommit
+from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
 
 READERS = 2  # connections; a long search holds up nobody who wants the last page
@@ -38,7 +39,7 @@ _T = TypeVar("_T")
 _Write = Append | Callable[[sqlite3.Connection], Any]
 
 
-@implementer(IMessageStore)
+@implementer(IMessageStore, IHistory)
 class SqliteStore:
     """
     The store.
@@ -63,6 +64,7 @@ class SqliteStore:
         self._reading = reading
         self._writer: GroupCommit[_Write] = GroupCommit(file, writing, _execute)
         self._reads = 0
+        self._newest = 0  # id of the last entry before this program began
         self._deleting = DeferredLock()
 
     @classmethod
@@ -75,8 +77,12 @@ class SqliteStore:
         """Read what every conversation goes on from."""
         self._writing.start()
         self._reading.start()
-        loaded = self.read(entry_table.load)
-        return loaded.addCallback(lambda kept: {one.peer_id: one.state for one in kept})
+        loaded = self.read(lambda one: (history.newest_id(one), entry_table.load(one)))
+        return loaded.addCallback(self._loaded)
+
+    def _loaded(self, found: tuple[int, list[Kept]]) -> Mapping[str, ConversationState]:
+        self._newest, kept = found
+        return {one.peer_id: one.state for one in kept}
 
     def append(self, peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
         """Store entries."""
@@ -99,6 +105,20 @@ class SqliteStore:
         return self.read(
             lambda connection: entry_table.raw_entries(connection, peer_id, wanted, most_bytes)
         )
+
+    def last(self, peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
+        """Read the last lines of a conversation."""
+        return self.read(lambda one: history.last_lines(one, self._author, peer_id, count))
+
+    def earlier(self, peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
+        """Read those of them that were stored before this program began."""
+        return self.read(
+            lambda one: history.last_lines(one, self._author, peer_id, count, self._newest)
+        )
+
+    def search(self, words: str) -> Deferred[list[HistoryLine]]:
+        """Read the newest lines that have all of these words."""
+        return self.read(lambda one: history.find_lines(one, self._author, words))
 
     def wipe(self, peer_id: str) -> Deferred[None]:
         """

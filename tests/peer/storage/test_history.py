@@ -61,6 +61,13 @@ class LastTests(HistoryCase):
         (line,) = self.last()
         self.assertEqual((line.kind, line.text), ("poll", UNKNOWN.format("poll")))
 
+    def test_long_lines(self) -> None:
+        """An answer has a bounded number of characters, the newest lines', and one at least."""
+        long = [theirs("x" * 400_000, 1), theirs("y" * 400_000, 2), theirs("z", 3)]
+        self.append(self.store, *long)
+        self.assertEqual([line.text[0] for line in self.last()], ["y", "z"])
+        self.assertEqual(len(self.last(1)), 1)
+
     def test_nobody(self) -> None:
         """With a stranger there is no history."""
         self.append(self.store, entry("a", 1))
@@ -75,10 +82,11 @@ class AfterTests(HistoryCase):
         ours = [entry(f"{n}", n, lamport=n // 3 + 1) for n in range(1, 1200)]
         self.append(self.store, *ours)
         self.append(self.store, *[theirs(f"t{n}", n, lamport=n // 5 + 1) for n in range(1, 100)])
-        place, texts = START, []
-        while lines := history.lines_after(self.reading.connection, OURS, PEER, place):
+        lines, place = history.lines_after(self.reading.connection, OURS, PEER, START)
+        texts: list[str] = []
+        while lines:
             texts += [line.text for line in lines]
-            place = lines[-1].place
+            lines, place = history.lines_after(self.reading.connection, OURS, PEER, place)
         everything = [line.text for line in self.last(10_000)]
         self.assertEqual(texts[-len(everything) :], everything)
         self.assertEqual(len(set(texts)), 1298)

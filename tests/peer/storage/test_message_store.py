@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import StorageFailed
-from p2pchat.interfaces import IMessageStore
+from p2pchat.interfaces import IHistory, IMessageStore
 from p2pchat.peer.storage.message_store import MAX_READS, SqliteStore
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 from tests.peer.storage.cases import (
@@ -157,6 +157,22 @@ class StoreTests(DatabaseCase):
         for one in waiting:
             self.successResultOf(one)
         self.assertEqual(self.texts(self.loaded()[PEER].undelivered), ["49"])
+
+    def test_history(self) -> None:
+        """A history shows what is stored; "earlier" is before this start of the program."""
+        self.append(self.open_store(), theirs("one", 1))
+        self.kill()
+        store = self.open_store()
+        verifyObject(IHistory, store)
+        self.load(store)
+        self.append(store, theirs("two", 2))
+        for asked, expected in (
+            (store.last(PEER, 9), ["one", "two"]),
+            (store.earlier(PEER, 9), ["one"]),
+            (store.search("two"), ["two"]),
+        ):
+            found = self.successResultOf(asked)
+            self.assertEqual([line.text for line in found], expected)
 
     def test_killed(self) -> None:
         """What wasn't committed is as if it had never been asked."""

@@ -1,0 +1,89 @@
+"""
+Requests about what was said: the history, a search.
+
+Results are announced later, as the answers of the request that asked for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from p2pchat.errors import WhoError
+from p2pchat.interfaces import INode
+from p2pchat.peer.storage.history import MAX_LINES, HistoryLine
+from p2pchat.ui import results
+from p2pchat.ui.display_names import SHORT_ID
+
+LINES = 20  # of /history, where no number is given
+OPENED = 10  # lines that are shown when a conversation is opened
+
+
+@attrs.define
+class HistoryRequests:
+    """
+    The requests of one front end.
+
+    :ivar announce: called with each result.
+    :ivar answer: lets a Deferred's result be announced as the answer to the request of now.
+    """
+
+    _node: INode
+    announce: Callable[[Any], None]
+    answer: Callable[[Deferred[Any], Callable[[Any], None]], None]
+    _opened: set[str] = attrs.Factory(set)  # conversations whose last lines were shown
+
+    def show(self, argument: str, current: str) -> None:
+        """Show the last lines of a conversation, the current one where none is named."""
+        who, count = _with_number(argument)
+        peer_id = self._node.whom(who) if who else current
+        if not peer_id:
+            raise WhoError("/history WHO: you are talking to nobody now.")
+        self.answer(
+            self._node.history.last(peer_id, count),
+            lambda lines: self.announce(results.History(*self._named(peer_id), tuple(lines))),
+        )
+
+    def open(self, peer_id: str) -> None:
+        """Show what was said before this run of the program, the first time."""
+        if peer_id and peer_id not in self._opened:
+            self._opened.add(peer_id)
+            found = self._node.history.earlier(peer_id, OPENED)
+            found.addCallbacks(lambda lines: self._show_earlier(peer_id, lines), lambda _: None)
+
+    def _show_earlier(self, peer_id: str, lines: Sequence[HistoryLine]) -> None:
+        if lines:
+            named = self._named(peer_id)
+            self.announce(results.History(*named, tuple(lines), opened=True))
+
+    def search(self, words: str) -> None:
+        """Show the newest lines of all conversations that have all of these words."""
+        self.answer(
+            self._node.history.search(words),
+            lambda lines: self.announce(results.Found(words, self._with_names(lines))),
+        )
+
+    def _named(self, peer_id: str) -> tuple[str, str]:
+        return peer_id, self._names().get(peer_id) or peer_id[:SHORT_ID]
+
+    def _with_names(self, lines: Sequence[HistoryLine]) -> tuple[HistoryLine, ...]:
+        names = self._names()
+        return tuple(
+            attrs.evolve(one, name=names.get(one.peer_id) or one.peer_id[:SHORT_ID])
+            for one in lines
+        )
+
+    def _names(self) -> dict[str, str]:
+        here = {one.peer_id: one.name for one in self._node.conversations()}
+        return here | {one.peer_id: one.name for one in self._node.contacts() if one.contact}
+
+
+def _with_number(argument: str) -> tuple[str, int]:
+    """Take a number of lines from the end of an argument."""
+    who, _, last = argument.rpartition(" ")
+    if last.isdecimal() and last.isascii():
+        return who.strip(), max(1, min(int(last[:9]), MAX_LINES))
+    return argument, LINES

@@ -1,0 +1,126 @@
+"""Requests about what was said, as a person or program types them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from p2pchat import events
+from p2pchat.errors import StorageFailed
+from p2pchat.interfaces import IHistory
+from p2pchat.ui import results
+from tests.ui.fake_history import FakeHistory, line
+from tests.ui.fake_node import BOB, CAROL, FakeNode
+from tests.ui.listing_front_end import ListingFrontEnd
+
+
+class HistoryCase(SynchronousTestCase):
+    """A front end, and some lines with Bob and Carol."""
+
+    def setUp(self) -> None:
+        self.node = FakeNode()
+        self.front_end = ListingFrontEnd(self.node)
+        self.requests = self.front_end.requests
+        self.history = self.node.history
+        self.history.lines = [line(BOB, f"line {n}") for n in range(50)]
+        self.history.lines += [line(CAROL, "a line of Carol's", ours=True)]
+
+    def asked(self, typed: str) -> Any:
+        """Return the last answer to what is typed."""
+        self.requests.type(typed)
+        return self.front_end.shown[-1]
+
+    def trouble(self, typed: str) -> events.Trouble:
+        """Return what is wrong with what is typed."""
+        found = self.asked(typed)
+        assert isinstance(found, events.Trouble)
+        return found
+
+
+class ShowTests(HistoryCase):
+    """``/history``."""
+
+    def test_fake(self) -> None:
+        """The history of these tests is one."""
+        history = FakeHistory()
+        self.assertTrue(verifyObject(IHistory, history))
+
+    def test_current(self) -> None:
+        """Without a name it is the current conversation's; without a number twenty lines."""
+        self.node.begin(BOB)
+        found = self.asked("/history")
+        self.assertEqual((found.peer_id, found.name, len(found.lines)), (BOB, "bob", 20))
+        self.assertEqual(found.lines[-1].text, "line 49")
+        self.assertFalse(found.opened)
+
+    def test_arguments(self) -> None:
+        """A number, a name, or a name and a number."""
+        self.node.begin(BOB)
+        for typed, peer_id, count in (
+            ("/history 3", BOB, 3),
+            ("/history carol", CAROL, 1),
+            ("/history bob 30", BOB, 30),
+            ("/history bob 0", BOB, 1),
+            ("/history bob 99999999999999", BOB, 50),
+        ):
+            found = self.asked(typed)
+            self.assertEqual((found.peer_id, len(found.lines)), (peer_id, count), typed)
+
+    def test_nobody(self) -> None:
+        """Who isn't known has none, and nobody is current at first."""
+        self.assertIn("talking to nobody", self.trouble("/history").reason)
+        self.assertEqual(self.trouble("/history dave").word, results.WHO)
+
+    def test_trouble(self) -> None:
+        """What can't be read is said."""
+        self.history.trouble = StorageFailed("damaged")
+        found = self.trouble("/history carol")
+        self.assertEqual((found.reason, found.word), ("damaged", results.STORAGE))
+
+    def test_request(self) -> None:
+        """The answer belongs to the request."""
+        requests: list[Any] = []
+        self.requests.announce = lambda _value: requests.append(self.requests.request)
+        self.requests.history.announce = self.requests.announce
+        self.requests.type("/history carol", "a7")
+        self.assertEqual(requests, ["a7"])
+
+
+class OpenTests(HistoryCase):
+    """A conversation that is opened."""
+
+    def test_once(self) -> None:
+        """What was said before this run of the program is shown once."""
+        self.history.begun = 45
+        self.requests.history.open(BOB)
+        self.requests.history.open(BOB)
+        (found,) = self.front_end.shown
+        self.assertTrue(found.opened)
+        self.assertEqual([one.text for one in found.lines], [f"line {n}" for n in range(35, 45)])
+
+    def test_nothing(self) -> None:
+        """Where there is nothing, or nobody, nothing is said; nor where it can't be read."""
+        self.requests.history.open("")
+        self.requests.history.open(BOB)
+        self.history.trouble = StorageFailed("damaged")
+        self.requests.history.open(CAROL)
+        self.assertEqual(self.front_end.shown, [])
+
+
+class SearchTests(HistoryCase):
+    """``/search``."""
+
+    def test_found(self) -> None:
+        """Lines of everybody are found, each with its name."""
+        found = self.asked("/search line of")
+        self.assertEqual((found.words, len(found.lines)), ("line of", 1))
+        self.assertEqual((found.lines[0].peer_id, found.lines[0].name), (CAROL, "carol"))
+        stranger = self.asked("/search line 4").lines[-1]
+        self.assertEqual((stranger.text, stranger.name), ("line 49", BOB[:8]))
+
+    def test_words(self) -> None:
+        """It needs words, and not too many."""
+        self.assertIn("/search needs words", self.trouble("/search").reason)
+        self.assertIn("takes words, not 300", self.trouble(f"/search {'x' * 300}").reason)
