@@ -38,7 +38,7 @@ from p2pchat.peer.foreign_answers import ForeignAnswer, foreign_answer, is_page
 from p2pchat.peer.http_connections import HttpConnections
 from p2pchat.peer.nat64 import lack_in_words
 from p2pchat.peer.registry_location import RegistryLocation
-from p2pchat.peer.request_times import RequestTimes
+from p2pchat.peer.request_times import REQUEST_TIMEOUT, RequestTimes
 from p2pchat.runtime import Runtime
 from p2pchat.wire.origins import origin
 
@@ -50,7 +50,7 @@ _NEVER_SENT = (RequestTransmissionFailed, ResponseNeverReceived, ConnectionLost,
 
 
 class NeverSent(RegistryUnreachable):
-    """The connection was gone that a request should go out on; another may be there."""
+    """The connection was gone, or dead, that a request should go out on; another may be there."""
 
 
 @attrs.frozen
@@ -127,14 +127,16 @@ class HttpClient:
         for name, value in headers.items():
             fields.addRawHeader(name, value)
         self._connections.check()
-        asked_at = self._runtime.clock.seconds()
+        asked_at, under_way = self._runtime.clock.seconds(), self.times.under_way
         body = _WholeBody(data) if data or method == "POST" else None
         sent = agent.request(method.encode(), self._origin + path.encode("ascii"), fields, body)
+        is_kept = self.times.under_way == under_way
         try:
             response = yield self.times.bound(sent)
         except Exception as error:
             self.distrust()
-            raise self._unanswered(error) from None
+            had_its_time = self._runtime.clock.seconds() - asked_at >= REQUEST_TIMEOUT
+            raise self._unanswered(error, is_kept and had_its_time) from None
         trouble = self._trouble(response)
         if trouble is not None:
             unread: Any = Protocol()
@@ -144,8 +146,8 @@ class HttpClient:
             raise trouble
         return response, asked_at
 
-    def _unanswered(self, error: Exception) -> RegistryError:
-        """Return why there is no answer."""
+    def _unanswered(self, error: Exception, may_be_dead: bool) -> RegistryError:
+        """Return why there is none; ``may_be_dead``: the connection, which was there before."""
         if is_of_tls(error):
             why = in_words(error, "")
             return ForeignAnswer(f"the registry {self.server} can't be reached: {why}")
@@ -159,7 +161,8 @@ class HttpClient:
         why = in_words(error, "broken off")
         sentence = f"the registry {self.server} can't be asked: {why}"
         if was_cancelled:
-            return RegistryUnreachable(sentence, reason=NO_ANSWER)
+            kind = NeverSent if may_be_dead else RegistryUnreachable
+            return kind(sentence, reason=NO_ANSWER)
         is_known = any(isinstance(one, P2PChatError) for one in found)
         may_be_tls = self.server.lower().startswith("http:") and not is_known
         hint = "; if it speaks TLS there, its address begins with https://" if may_be_tls else ""

@@ -185,7 +185,7 @@ class _MeteredEndpoint:
 
     def _timed(self, factory: Any) -> Deferred[Any]:
         """Connect, and note what that took; TLS shakes hands only after it."""
-        began = self._runtime.clock.seconds()
+        began = self._times.connecting()
 
         def connected(protocol: Any) -> Any:
             self._times.connected(began)

@@ -41,10 +41,12 @@ class RequestTimes:
     The times of one server.
 
     :ivar trips: its round trips.
+    :ivar under_way: connections that are being made.
     """
 
     _clock: IReactorTime
     trips: RoundTrips = attrs.Factory(RoundTrips)
+    under_way: int = 0
     _unconnected: int = 0  # connections in a row that weren't made in time
     _waiting: set[_Wait] = attrs.Factory(set)
 
@@ -62,8 +64,14 @@ class RequestTimes:
         """The seconds in which an answer must come."""
         return bounded(REQUEST_TIMEOUT, CONNECTING * self.trips.smoothed, LONGEST)
 
+    def connecting(self) -> float:
+        """A connection is begun; returns when."""
+        self.under_way += 1
+        return self._clock.seconds()
+
     def connected(self, began: float) -> None:
         """A connection is made that was begun then."""
+        self.under_way -= 1
         self._unconnected = 0
         self.trips.measured(self._clock.seconds() - began)
         for one in self._waiting:
@@ -73,6 +81,7 @@ class RequestTimes:
 
     def not_connected(self, failure: Failure, began: float) -> Failure:
         """A connection wasn't made that was begun then; only silence asks for more patience."""
+        self.under_way -= 1
         if self._clock.seconds() - began >= CONNECT_TIMEOUT:
             self._unconnected += 1
         return failure

@@ -10,6 +10,7 @@ Owns the processes started on a host; `Host.end_processes` ends them.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from tests.lab.rulesets import (
     pool_ruleset,
     proxies_ruleset,
     quic_ruleset,
+    severed_ruleset,
     size_ruleset,
     trouble_ruleset,
     watch_ruleset,
@@ -45,6 +47,12 @@ class NatBox:
         """Forget every mapping and every contact."""
         self._apply(f"delete table ip nat\n{nat_ruleset(self.kind, self._inside, self.address)}")
         run_command([*enter(self.namespace), "conntrack", "-F"])
+
+    def sever(self) -> None:
+        """Drop all that belongs to the TCP connections of now, in silence; new ones are fine."""
+        known = run_command([*enter(self.namespace), "conntrack", "-L", "-p", "tcp"])
+        ports = [re.search(r"sport=([0-9]+)", line) for line in known.splitlines()]
+        self._apply(severed_ruleset({int(one[1]) for one in ports if one is not None}))
 
     def block(self) -> None:
         """Cut the uplink: nothing enters or leaves, and nobody is told."""

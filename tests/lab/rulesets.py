@@ -310,6 +310,13 @@ def long_ruleset(most: int | None) -> str:
     return forwarding_ruleset("long", rule)
 
 
+def severed_ruleset(ports: Iterable[int]) -> str:
+    """Return the rules that drop, in silence, TCP of these ports inside."""
+    found = ", ".join(map(str, ports))
+    rule = f"tcp sport {{ {found} }} drop\n        tcp dport {{ {found} }} drop"
+    return forwarding_ruleset("severed", rule if found else "")
+
+
 def size_ruleset(least: int) -> str:
     """Return the rules that count UDP's packets of so many bytes, from now on."""
     return SIZE.replace("LEAST", str(least))

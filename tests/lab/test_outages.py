@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from itertools import product
 
 from tests.cases import each
 from tests.lab.case import LabTestCase
@@ -16,6 +17,9 @@ from tests.lab.topology import Lab
 
 NOTICE_LIMIT = 90.0  # seconds; to notice that a peer is gone without a word
 RETURN_LIMIT = 90.0  # seconds; to register again, or to find a path again
+FOUND = (
+    15.0  # seconds from a dead event stream to a call over its successor; 10 without others' work
+)
 SOON = 25.0  # seconds; a call to somebody whose event stream is dead takes 10, on a quiet machine
 LONG_TALK = 20.0  # seconds; a heartbeat among them
 SLEEP = 75.0  # seconds, longer than a lease
@@ -69,6 +73,30 @@ class OutageTests(LabTestCase):
         self.assertLess(time.monotonic() - started, SOON)
         self.assertEqual(alice.named("failed"), [])
 
+    @each(*product((True, False), (True, False), (0.0, 4.0, 12.0)))
+    def test_severed_streams(self, of_caller: bool, of_called: bool, idle: float) -> None:
+        """
+        Event streams that a firewall drops without a word are replaced by themselves, soon.
+
+        :param idle: seconds from then to a call.
+        """
+        lab = self.build_lab("port-restricted", "port-restricted")
+        registry = self.start_registry(lab)
+        alice = self.start_peer(lab.left, "alice", registry.url)
+        bob = self.start_peer(lab.right, "bob", registry.url)
+        for peer in (alice, bob):
+            peer.wait_for("registered", 30.0)
+        time.sleep(7.0)
+        for site, is_severed in ((lab.left, of_caller), (lab.right, of_called)):
+            if is_severed:
+                site.nat[0].sever()
+        time.sleep(idle)
+        started = time.monotonic()
+        connect(alice, bob)
+        self.assertLess(time.monotonic() - started, max(FOUND - idle, 5.0))
+        for peer in (alice, bob):
+            self.assertEqual(peer.named("failed") + peer.named("registry_lost"), [])
+
     @each((0.3, 0.3), (0.05, 0.6), (0.9, 0.9), (1.0, 1.0))
     def test_far_away(self, left: float, right: float) -> None:
         """
@@ -92,6 +120,9 @@ class OutageTests(LabTestCase):
         for peer in (alice, bob):
             self.assertEqual(peer.named("path_lost"), [])
             self.assertEqual(len(peer.named("calling")), int(peer is alice))
+            self.assertEqual(peer.named("registry_lost"), [])
+            self.assertFalse([nat for nat in peer.named("nat") if nat["udp_blocked"]])
+            self.assertEqual(peer.named("nat")[-1]["filtering"], "address-and-port-dependent")
 
     def test_registry_killed(self) -> None:
         """The conversation goes on without the registry; both register again when it is back."""

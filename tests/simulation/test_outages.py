@@ -312,6 +312,19 @@ class CallTests(SynchronousTestCase):
             self.assertEqual(person.events(events.CallFailed), [])
             self.assertEqual(person.events(events.RegistryLost), [])
 
+    @each((0.0,), (4.0,), (15.0,))
+    def test_dead_connections(self, after: float) -> None:
+        """A request on a connection that died in silence goes out again on another one."""
+        nat = self.world.internet.nat(kind=PORT_RESTRICTED_CONE)
+        alice, _ = self.world.couple(nat, self.world.internet.nat(kind=PORT_RESTRICTED_CONE))
+        for _ in range(3):
+            nat.reboot()
+            self.world.internet.run(after)
+            found = self.world.result(alice.node.peers(), 6)
+            self.assertEqual({one.username for one in found}, {"alice", "bob"})
+            self.world.internet.run(31)
+        self.assertEqual(alice.events(events.RegistryLost), [])
+
     def test_hopeless_pair(self) -> None:
         """Where punching can't work the person reads what was tried, after every attempt."""
 
