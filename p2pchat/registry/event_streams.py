@@ -14,7 +14,7 @@ section 9.2).
     : keepalive 15.0     a comment, every 15 seconds, or sooner if asked: seconds since ready
 
 Whoever is behind a proxy that passes nothing on until there is enough of it asks for padding: each
-event and comment is then followed by a comment of so many bytes.
+event and comment is then followed by a comment of so many bytes, and none comes sooner than usual.
 
 By its number a peer sees whether something on the way holds back what is sent.  Every event but
 ``document`` and ``nameplate`` has ``{}`` for its data, since an event without data is no event.
@@ -253,7 +253,9 @@ class EventStreams:
         """
         self._now = now
         former = self._live.pop(peer_id, None)
-        interval = next((one for one in KEEPALIVES if one <= keepalive), KEEPALIVES[-1])
+        # Long comments come rarely: they would cost hundreds of times as much.
+        granted = next((one for one in KEEPALIVES if one <= keepalive), KEEPALIVES[-1])
+        interval = KEEPALIVE if padding else granted
         stream = EventStreamResponse(request, now, interval, padding, after or 0)
         self._sources[source] += 1
         self._live[peer_id] = stream  # so that the former one's end isn't the peer's

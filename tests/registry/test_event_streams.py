@@ -110,6 +110,13 @@ class StreamTests(StreamCase):
         comments = re.findall(rb"\n\n(: *\n\n)", written)
         self.assertEqual([len(one) for one in comments], [4096] * 3)
 
+    def test_padding_is_rare(self) -> None:
+        """With padding comments come as usual, whatever is asked for beside it."""
+        token = self.web.signed(BOB, Subscription())
+        stream = self.web.subscribe(BOB, token, query="?padding=8192&keepalive=1")
+        self.web.pass_time(46)
+        self.assertEqual(stream.wire.value().count(b": keepalive"), 3)
+
     @each("0", "8193", "x", "")
     def test_padding_that_is_none(self, asked: str) -> None:
         """Anything else is refused."""
