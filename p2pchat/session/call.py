@@ -85,6 +85,7 @@ _REFUSALS = {
     "declined": "they declined",
     "no-answer": "nobody answered",
     "busy": "they are busy",
+    "left": "they have left",
     "unsupported-version": "their program speaks another version",  # a newer one may say so
     "clock": "the clocks of the two programs differ",
     "no-handshake": HandshakeRefused.sentence(),

@@ -48,7 +48,7 @@ IMPROVE_INTERVAL = 60.0  # seconds between two such offers
 MAX_OVER = 64  # sessions that are over, and of which the person may ask why
 MAX_OTHERS_OVER = 16  # of those in which there was a conversation that nobody had to accept
 
-_UNASKED = frozenset({"busy", "no-answer"})  # refusals that no person decided
+_UNASKED = frozenset({"busy", "left", "no-answer"})  # refusals that no person decided
 _CHAT_SOCKET = frozenset({CHAT_SOCKET})
 _OF_ATTEMPTS = get_args(OfAttempt)  # faster than the union
 
@@ -220,6 +220,9 @@ class Endpoint:
     ) -> bool:
         """Tell whether an offer is taken; one that isn't is refused, or passed over in silence."""
         known = self.standing(peer_id)
+        if session is not None and session.has_left(offer):  # our goodbye was lost
+            self._send(DocumentReady(peer_id, Refusal(offer.session, "left")), now)
+            return False
         if self._is_welcome(peer_id) or (session is not None and session.approval.holds(now)):
             has_room = session is not None or self.agent.has_room(known.is_contact, now)
             ring = Ring.NONE if has_room else Ring.BUSY

@@ -139,6 +139,7 @@ class PeerSession(SessionPath):
         self._call.cancel("declined" if self.is_offered else "cancelled")
         if self.is_conversing:
             self._tell_end("closed", why, ours=True)
+            self._left_link = self.link.name
             if self.link.control.is_open:
                 self._close("left", "", now)
             else:

@@ -27,6 +27,7 @@ from p2pchat.session.path_loss import PathLoss
 from p2pchat.session.stages import CONVERSING, SHOWN, SessionContext, SessionOutcome, Stage
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
+from p2pchat.wire.documents import Offer
 
 
 @attrs.define(eq=False)
@@ -60,6 +61,7 @@ class SessionState:
     _until: float | None = None  # when the patience of WAITING, RESCUING or CLOSING ends
     _loss: PathLoss = attrs.field(init=False)
     _failure: tuple[str, str, str] | None = None  # in WAITING: reason, explanation, summary
+    _left_link: str = ""  # name of the one on which our person left last
     _calls_again: bool = False  # in CLOSING: the person calls before the goodbye has arrived
     _has_said_all: bool = False  # in CLOSING: DISCONNECT alone is to arrive yet
     _crossing_until: float = 0.0  # an offer of theirs that comes before may have crossed ours
@@ -156,6 +158,11 @@ class SessionState:
         may_return = self.approval.holds(now)
         talk = self.conversation
         return not (self.is_alive or may_return or talk.undelivered or talk.has_unshown)
+
+    def has_left(self, offer: Offer) -> bool:
+        """Tell whether an offer is for the link of a conversation that our person has ended."""
+        is_over = self.stage in {Stage.ENDED, Stage.CLOSING} and not self._calls_again
+        return is_over and bool(self._left_link) and offer.description.link == self._left_link
 
     @property
     def shown_stage(self) -> str:

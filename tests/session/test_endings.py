@@ -155,6 +155,23 @@ class EndingTests(SynchronousTestCase):
             self.assertIn(one.other, one.endpoint.sessions)
             self.assertIsNotNone(one.session.report(pair.wire.now).ending)
 
+    def test_lost_goodbye(self) -> None:
+        """Who left isn't called back by the one whom no goodbye reached, but tells that now."""
+        pair = Pair()
+        pair.connect()
+        pair.part()
+        pair.alice.session.disconnect(pair.wire.now)
+        pair.say(pair.bob, "are you there?")
+        pair.run(4)
+        pair.join()
+        pair.run_until(lambda: pair.bob.events(events.Disconnected), 20)
+        (ended,) = pair.bob.events(events.Disconnected)
+        self.assertEqual((ended.reason, ended.ours), ("left", False))
+        self.assertEqual(pair.alice.events(events.OfferReceived), [])
+        pair.alice.told.clear()
+        pair.bob.call(pair.wire.now)  # a new call is one
+        pair.run_until(lambda: pair.alice.events(events.Connected))
+
     def test_lost(self) -> None:
         """While another path is looked for, none is said to be in use."""
         pair = Pair()
