@@ -77,9 +77,9 @@ class NatBox:
         """Have these public addresses, which must lead here, and draw one for each destination."""
         self._apply(pool_ruleset(first, last))
 
-    def drop_quic(self, dropped: bool = True) -> None:
-        """Drop QUIC's long headers, both ways, or let them pass again."""
-        self._apply(quic_ruleset(dropped))
+    def drop_quic(self, dropped: bool = True, entering: str = "") -> None:
+        """Drop QUIC's long headers, both ways or those that enter there, or let them pass again."""
+        self._apply(quic_ruleset(dropped, entering))
 
     def drop_long(self, most: int | None) -> None:
         """Drop UDP's packets of more bytes than this, both ways, or let them pass again."""

@@ -294,10 +294,15 @@ def pool_ruleset(first: str, last: str) -> str:
     return POOL.replace("FIRST", first).replace("LAST", last)
 
 
-def quic_ruleset(dropped: bool) -> str:
-    """Return the rules that let QUIC's long headers through, or drop them in silence."""
+def quic_ruleset(dropped: bool, entering: str = "") -> str:
+    """
+    Return the rules that let QUIC's long headers through, or drop them in silence.
+
+    :param entering: the port of the box at which they come in that are dropped; "" for both.
+    """
     first_bit = "@th,64,1 1"  # of what is behind UDP's header of eight bytes
-    return forwarding_ruleset("quic", f"meta l4proto udp {first_bit} drop" if dropped else "")
+    way = f'iifname "{entering}" ' if entering else ""
+    return forwarding_ruleset("quic", f"{way}meta l4proto udp {first_bit} drop" if dropped else "")
 
 
 def long_ruleset(most: int | None) -> str:

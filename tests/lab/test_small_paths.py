@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tests.cases import each
 from tests.lab.case import LabTestCase
 from tests.lab.conversation import DIRECT, RELAYED, connect, exchange, hear, path_kind, say
 from tests.lab.impairment import Impairment
@@ -78,6 +79,13 @@ class SmallPathTests(LabTestCase):
         """A firewall that knows QUIC: the relay."""
         _, box = self.meet()
         box.drop_quic()
+        self.call(RELAYED)
+
+    @each("lan", "wan")
+    def test_one_way(self, entering: str) -> None:
+        """One that drops QUIC in one direction only: the relay."""
+        _, box = self.meet()
+        box.drop_quic(entering=entering)
         self.call(RELAYED)
 
     def shrink(self, speaks: str) -> None:
