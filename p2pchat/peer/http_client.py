@@ -81,6 +81,7 @@ class HttpClient:
     times: RequestTimes = attrs.field(init=False)
     _origin: bytes = attrs.field(init=False)
     _connections: HttpConnections = attrs.field(init=False)
+    _has_answered: bool = False  # so what is there speaks HTTP
 
     def __attrs_post_init__(self) -> None:
         self._origin = origin(self.server).encode("ascii")
@@ -137,6 +138,7 @@ class HttpClient:
             self.distrust()
             had_its_time = self._runtime.clock.seconds() - asked_at >= REQUEST_TIMEOUT
             raise self._unanswered(error, is_kept and had_its_time) from None
+        self._has_answered = True
         trouble = self._trouble(response)
         if trouble is not None:
             unread: Any = Protocol()
@@ -164,7 +166,8 @@ class HttpClient:
             kind = NeverSent if may_be_dead else RegistryUnreachable
             return kind(sentence, reason=NO_ANSWER)
         is_known = any(isinstance(one, P2PChatError) for one in found)
-        may_be_tls = self.server.lower().startswith("http:") and not is_known
+        is_plain = self.server.lower().startswith("http:")
+        may_be_tls = is_plain and not is_known and not self._has_answered
         hint = "; if it speaks TLS there, its address begins with https://" if may_be_tls else ""
         return NeverSent(f"{sentence}{hint}")
 

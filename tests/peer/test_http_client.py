@@ -151,6 +151,22 @@ PLACES = (b"http://127.0.0.1:81/admin/reboot", b"/peers", b"//203.0.113.1/")
 class HeadTests(ServerCase):
     """The head of an answer."""
 
+    def test_closed(self) -> None:
+        """Who closes the connection may speak TLS, unless plain HTTP came from there before."""
+        answers = [OK + b"Content-Length: 2\r\n\r\n{}"]
+
+        def answer(server: Server) -> None:
+            server.say(answers[0])
+            assert server.transport is not None
+            server.transport.loseConnection()
+
+        self.serve(answer)
+        self.result(self.client.status())
+        answers[0] = b""
+        self.assertNotIn("TLS", str(self.refused(self.client.status(), RegistryError)))
+        other = self.make_client(ALICE, self.host, f"http://{OTHER}:{HTTP_PORT}")
+        self.assertIn("if it speaks TLS", str(self.refused(other.status(), RegistryError)))
+
     @each(*product((300, 301, 302, 303, 307, 308), PLACES))
     def test_redirects(self, status: int, place: bytes) -> None:
         """Nobody is sent anywhere, by whatever status and to whatever place."""
