@@ -326,6 +326,29 @@ class IHistory(Interface):
         A word that ends with ``*`` stands for all that begin so.
         """
 
+    def waiting(peer_id: str) -> Deferred[list[HistoryLine]]:
+        """Return a Deferred of lines of ours that a peer doesn't have; of everybody for ""."""
+
+    def export(peer_id: str, path: str) -> Deferred[int]:
+        """
+        Write all that was said with a peer into a new file, a JSON object a line.
+
+        A Deferred fires with how many lines there are.
+        """
+
+    def wipe(peer_id: str) -> Deferred[None]:
+        """
+        Delete for good what was said with a peer, but lines of ours that it doesn't have yet.
+
+        A Deferred fires when it is gone from the disk; it is shown no more before.
+        """
+
+    def delete_older(wall_time: float) -> Deferred[None]:
+        """Delete for good what was stored before a time, in seconds since 1970, likewise."""
+
+    def size() -> int:
+        """Return how many bytes the disk has of all that."""
+
 
 class IRegistryStore(Interface):
     """

@@ -14,6 +14,7 @@ Node
     ``contacts``               the contacts themselves
     ``lookup``                 from a name, an id or its beginning to one peer
     ``pasted``                 the id that stands in a pasted text
+    ``retention``              what is too old is deleted
     ``outbox``                 lines that wait for contacts, and the calls for them
     ``invitations``            invitations of ours, and those that we join by
     ``kept_invitations``       the open ones, kept between two runs

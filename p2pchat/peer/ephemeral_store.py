@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -54,7 +55,7 @@ class NoHistory:
 
     def last(self, peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
         """Say that there is none."""
-        return fail(StorageFailed(NOTHING_KEPT))
+        return _nothing_kept()
 
     def earlier(self, peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
         """Return none."""
@@ -62,4 +63,28 @@ class NoHistory:
 
     def search(self, words: str) -> Deferred[list[HistoryLine]]:
         """Say that there is nothing to search."""
-        return fail(StorageFailed(NOTHING_KEPT))
+        return _nothing_kept()
+
+    def waiting(self, peer_id: str) -> Deferred[list[HistoryLine]]:
+        """Say that nothing waits longer than a conversation."""
+        return _nothing_kept()
+
+    def export(self, peer_id: str, path: str) -> Deferred[int]:
+        """Say that there is nothing to export."""
+        return _nothing_kept()
+
+    def wipe(self, peer_id: str) -> Deferred[None]:
+        """Say that there is nothing to delete."""
+        return _nothing_kept()
+
+    def delete_older(self, wall_time: float) -> Deferred[None]:
+        """Delete nothing."""
+        return succeed(None)
+
+    def size(self) -> int:
+        """Return that it is nothing."""
+        return 0
+
+
+def _nothing_kept() -> Deferred[Any]:
+    return fail(StorageFailed(NOTHING_KEPT))

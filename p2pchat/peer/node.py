@@ -39,6 +39,8 @@ from p2pchat.peer.journal import Journal
 from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
 from p2pchat.peer.profile import Profile
+from p2pchat.peer.retention import INTERVAL as RETENTION_INTERVAL
+from p2pchat.peer.retention import Retention
 from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings
 from p2pchat.peer.signaling import (
@@ -132,6 +134,9 @@ class Node:
         self._heartbeat = LoopingCall(self._beat)
         self._watch = LoopingCall(self._watch_interfaces)
         self._delivery = LoopingCall(self._outbox.look)
+        clocks = (runtime.wall_time, self._signaling.now)
+        self._retention = Retention(self.history, settings.keep, clocks)
+        self._deletion = LoopingCall(self._retention.enforce)
         self._tidy = LoopingCall(lambda: self._endpoint.tidy(runtime.clock.seconds()))
         self._nat = self.nat()
         self._stopping = False
@@ -223,6 +228,7 @@ class Node:
         self._begin(self._tidy, TIDY_INTERVAL)
         if self._store.is_lasting:
             self._begin(self._delivery, TICK)
+            self._begin(self._deletion, RETENTION_INTERVAL)
         self.invitations.restore(self._kept_invitations)
         self._signaling.start(
             SignalingContext(
@@ -263,7 +269,7 @@ class Node:
     def _stop(self) -> Any:
         self._failed_calls.stop()
         self.invitations.stop()
-        for rhythm in (self._heartbeat, self._watch, self._tidy, self._delivery):
+        for rhythm in (self._heartbeat, self._watch, self._tidy, self._delivery, self._deletion):
             if rhythm.running:
                 rhythm.stop()
         with self._adapter.driver as now:
@@ -570,6 +576,7 @@ class Node:
             if event.is_new:
                 self._endpoint.signaling_returned(now)
         if event.is_new:
+            self._retention.enforce()
             self._adapter.look_for_translation()
             mapped = gathering.reflexive_addresses
             port = mapped[0][1] if mapped else 0

@@ -84,6 +84,7 @@ class Options(CommandLine):
             None,
             "Proxy to registry and relays, or none (default: HTTPS_PROXY).",
         ],
+        ["keep", None, None, "Days for which what was said is kept (default: for ever)."],
         ["synchronous", None, "full", "full, or normal: a crash of the machine may cost seconds."],
         ["stun-port", None, None, "STUN port for --nat-type, instead of asking the registry."],
         ["log", "l", None, "Write log lines to this file."],
@@ -211,6 +212,7 @@ class Options(CommandLine):
             listed=not self["unlisted"],
             relay_only=bool(self["relay-only"]),
             requires_pq=bool(self["require-pq"]),
+            keep=None if self["keep"] is None else self.number("keep", 1, 36500, float),
         )
 
     def to_remember(self) -> Remembered:

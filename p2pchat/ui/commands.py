@@ -35,6 +35,9 @@ class Verb(Enum):
     TO = ("to", "WHO", "switch to another conversation")
     HISTORY = ("history", "[WHO] [N]", "the last N lines of a conversation")
     SEARCH = ("search", "WORDS", "lines that have all these words; wor* finds word")
+    OUTBOX = ("outbox", "[WHO]", "lines that wait until somebody is there")
+    EXPORT = ("export", "WHO FILE", "write all that was said with somebody to a file")
+    WIPE = ("wipe", "WHO", "delete all that was said with somebody, for good")
     DISCONNECT = ("disconnect", "[WHO]", "end a conversation, or stop calling")
     CONTACTS = ("contacts", "", "your contacts, and whom you muted or blocked")
     NAME = ("name", "WHO NAME", "call a contact otherwise")
@@ -82,6 +85,7 @@ MAX_WHO = 256  # characters of a name or an id; a name has 64 at most
 _LACKS = {
     Verb.JOIN.value[1]: "/join needs an invitation: the line that you were given.",
     Verb.NAME.value[1]: "/name needs a contact and a new name for it.",
+    Verb.EXPORT.value[1]: "/export needs a name or an id, and a file.",
     Verb.SEARCH.value[1]: "/search needs words to look for.",
 }
 _VERBS = {verb.value[0]: verb for verb in Verb}

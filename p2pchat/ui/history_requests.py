@@ -1,5 +1,5 @@
 """
-Requests about what was said: the history, a search.
+Requests about what was said: the history, a search, an export, deletion.
 
 Results are announced later, as the answers of the request that asked for them.
 """
@@ -64,6 +64,32 @@ class HistoryRequests:
         self.answer(
             self._node.history.search(words),
             lambda lines: self.announce(results.Found(words, self._with_names(lines))),
+        )
+
+    def show_waiting(self, who: str) -> None:
+        """Show which lines wait."""
+        self.answer(
+            self._node.history.waiting(self._node.whom(who) if who else ""),
+            lambda lines: self.announce(results.WaitingLines(self._with_names(lines))),
+        )
+
+    def export(self, argument: str) -> None:
+        """Write a conversation to a file, whose name is the last word."""
+        who, _, file = argument.rpartition(" ")
+        if not who:
+            raise WhoError("/export needs a name or an id, and a file.")
+        named = self._named(self._node.whom(who.strip()))
+        self.answer(
+            self._node.history.export(named[0], file),
+            lambda count: self.announce(results.Exported(*named, file, count)),
+        )
+
+    def wipe(self, who: str) -> None:
+        """Delete a conversation."""
+        named = self._named(self._node.whom(who))
+        self.answer(
+            self._node.history.wipe(named[0]),
+            lambda _: self.announce(results.Wiped(*named)),
         )
 
     def _named(self, peer_id: str) -> tuple[str, str]:

@@ -269,7 +269,8 @@ class Requests:
     def _show_me(self, _who: str) -> None:
         node = self._node
         conversations = tuple(node.conversations())
-        self.announce(results.Me(node.peer_id, node.username, node.server, conversations))
+        who = node.peer_id, node.username, node.server
+        self.announce(results.Me(*who, conversations, node.history.size()))
 
     def _show_why(self, who: str) -> None:
         recent = self.cursor.current or self.cursor.last[0]
@@ -301,6 +302,9 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.TO: Requests._switch,
     Verb.HISTORY: lambda ours, argument: ours.history.show(argument, ours.cursor.current),
     Verb.SEARCH: lambda ours, words: ours.history.search(words),
+    Verb.OUTBOX: lambda ours, who: ours.history.show_waiting(who),
+    Verb.EXPORT: lambda ours, argument: ours.history.export(argument),
+    Verb.WIPE: lambda ours, who: ours.history.wipe(who),
     Verb.DISCONNECT: Requests._disconnect,
     Verb.CONTACTS: lambda ours, _: ours.announce(results.ContactList(tuple(ours._node.contacts()))),
     Verb.NAME: lambda ours, who: ours._node.rename(who),

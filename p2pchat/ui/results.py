@@ -83,6 +83,7 @@ class Me(Result, event="me"):
     username: str
     server: str
     conversations: tuple[ConversationInfo, ...]
+    stored: int = 0  # bytes of what was said, on the disk
 
 
 @attrs.frozen
@@ -105,6 +106,31 @@ class Found(Result, event="found"):
 
     words: str
     lines: tuple[HistoryLine, ...]
+
+
+@attrs.frozen
+class WaitingLines(Result, event="outbox"):
+    """The lines of ours that the other sides don't have yet; of everybody where nobody is named."""
+
+    lines: tuple[HistoryLine, ...]
+
+
+@attrs.frozen
+class Exported(Result, event="exported"):
+    """A conversation was written to a file."""
+
+    peer_id: str
+    name: str
+    file: str
+    count: int  # of lines
+
+
+@attrs.frozen
+class Wiped(Result, event="wiped"):
+    """All that was said with a peer is gone from the disk, but what still waits for it."""
+
+    peer_id: str
+    name: str
 
 
 @attrs.frozen

@@ -28,6 +28,7 @@ from p2pchat.wire.visible import visible, visible_name
 
 MAX_RECEIVERS = 100  # peers whose messages are remembered until they are delivered, to quote them
 LATE_DELIVERY = 2000.0  # milliseconds; a delivery that took longer is told, others aren't, ...
+NOT_DELIVERED = "(not delivered yet)"
 BEGINNINGS = "Words are found whole; wor* finds all that begin so."
 LATE_RTTS = 4  # ... nor one that took so many round trips of its path
 
@@ -393,6 +394,7 @@ class Wording:
             ("you", visible_name(result.username)),
             ("id", result.peer_id),
             ("registry", f"{visible(result.server)} ({self._registry})"),
+            *([("kept", f"{result.stored / 1e6:,.1f} MB of what was said")] * (result.stored > 0)),
         ]
         return _listing(table(rows) + [self._conversation(one) for one in result.conversations])
 
@@ -424,6 +426,23 @@ class Wording:
             self._names.learn(line)
         yield from self._lines(result.lines, "")
 
+    def _say_outbox(self, result: results.WaitingLines) -> Entries:
+        if not result.lines:
+            yield _note("Nothing waits: the other sides have all that you said.")
+        for line in result.lines:
+            self._names.learn(line)
+        yield from self._lines(result.lines, "")
+
+    def _say_exported(self, result: results.Exported) -> Entries:
+        lines = "1 line" if result.count == 1 else f"{result.count:,} lines"
+        yield _note(f"Wrote {lines} with {self.label(result.peer_id)} to {visible(result.file)}.")
+
+    def _say_wiped(self, result: results.Wiped) -> Entries:
+        who = self.label(result.peer_id)
+        yield _note(
+            f"What was said with {who} is gone from this disk; theirs, and backups, aren't."
+        )
+
     def _lines(self, lines: Sequence[HistoryLine], own: str) -> Entries:
         """Lay lines out, each day of them under its name."""
         before = ""
@@ -434,7 +453,7 @@ class Wording:
             who = self.label(line.peer_id)
             lead = (own or f"{YOU} to {who}") if line.ours else who
             colour = Colour.FAINT if line.ours else Colour.THEIRS
-            waits = () if line.delivered or not line.ours else ("(not delivered yet)",)
+            waits = () if line.delivered or not line.ours else (NOT_DELIVERED,)
             rows = (line.text, *waits)
             yield Entry(rows, lead=f"{lead}: ", lead_colour=colour, shown_at=line.sent_at)
 

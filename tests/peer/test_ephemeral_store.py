@@ -38,7 +38,15 @@ class NoHistoryTests(SynchronousTestCase):
         """Who asks for it is told how to keep it; who doesn't hears nothing."""
         history = NoHistory()
         self.assertTrue(verifyObject(IHistory, history))
-        for asked in (history.last("peer", 9), history.search("word")):
+        for asked in (
+            history.last("peer", 9),
+            history.search("word"),
+            history.waiting(""),
+            history.export("peer", "file"),
+            history.wipe("peer"),
+        ):
             reason = self.failureResultOf(asked, StorageFailed).getErrorMessage()
             self.assertIn("start with --state DIR", reason)
         self.assertEqual(self.successResultOf(history.earlier("peer", 9)), [])
+        self.assertIsNone(self.successResultOf(history.delete_older(0.0)))
+        self.assertEqual(history.size(), 0)

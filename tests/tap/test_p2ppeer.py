@@ -69,6 +69,11 @@ class OptionsTests(SynchronousTestCase):
         self.assertIs(parsed()["synchronous"], Synchronous.FULL)
         self.assertIs(parsed("--synchronous", "normal")["synchronous"], Synchronous.NORMAL)
 
+    def test_keep(self) -> None:
+        """What was said is kept for ever, or for some days."""
+        self.assertIsNone(parsed().settings.keep)
+        self.assertEqual(parsed("--keep", "30").settings.keep, 30.0)
+
     def test_login_name(self) -> None:
         """Without a name the login name is taken."""
         options = Options()
@@ -93,6 +98,7 @@ class OptionsTests(SynchronousTestCase):
             (["--relay-only", "--publish-address"], "--relay-only and --publish-address exclude"),
             (["--connect", ""], "--connect needs a value"),
             (["--state", " "], "--state needs a value"),
+            (["--keep", "0"], "--keep"),
             (["--synchronous", "off"], "'off' is neither full nor normal"),
             (["--log", ""], "--log needs a value"),
             (["--state=~nobody-here/x"], "the home of nobody-here, which is unknown"),

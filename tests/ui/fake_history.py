@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
@@ -24,15 +26,17 @@ class FakeHistory:
 
     :ivar lines: of all conversations, in order.
     :ivar begun: how many of them were there before the program began.
+    :ivar asked: what was to be written or deleted.
     :ivar trouble: what every question fails with.
     """
 
     lines: list[HistoryLine] = attrs.Factory(list)
     begun: int = 0
     trouble: Exception | None = None
+    asked: list[tuple[str, ...]] = attrs.Factory(list)
 
-    def _answer(self, found: list[HistoryLine]) -> Deferred[list[HistoryLine]]:
-        answer: Deferred[list[HistoryLine]] = succeed(found)
+    def _answer(self, found: Any) -> Deferred[Any]:
+        answer: Deferred[Any] = succeed(found)
         if self.trouble is not None:
             failure = Failure(self.trouble)
             answer.addCallback(lambda _: failure)
@@ -47,3 +51,22 @@ class FakeHistory:
 
     def search(self, words: str) -> Deferred[list[HistoryLine]]:
         return self._answer([one for one in self.lines if words in one.text])
+
+    def waiting(self, peer_id: str) -> Deferred[list[HistoryLine]]:
+        ours = [one for one in self.lines if one.ours and peer_id in {"", one.peer_id}]
+        return self._answer(ours)
+
+    def export(self, peer_id: str, path: str) -> Deferred[int]:
+        self.asked.append(("export", peer_id, path))
+        return self._answer(len(self.lines))
+
+    def wipe(self, peer_id: str) -> Deferred[None]:
+        self.asked.append(("wipe", peer_id))
+        return self._answer(None)
+
+    def delete_older(self, wall_time: float) -> Deferred[None]:
+        self.asked.append(("delete_older", str(wall_time)))
+        return self._answer(None)
+
+    def size(self) -> int:
+        return 1000 * len(self.lines)

@@ -78,6 +78,9 @@ class ParseTests(SynchronousTestCase):
             "/why bob": Command(Verb.WHY, "bob"),
             "/history bob 5": Command(Verb.HISTORY, "bob 5"),
             "/history": Command(Verb.HISTORY),
+            "/outbox": Command(Verb.OUTBOX),
+            "/export bob x": Command(Verb.EXPORT, "bob x"),
+            "/wipe bob": Command(Verb.WIPE, "bob"),
             "/search some wor*": Command(Verb.SEARCH, "some wor*"),
             "/quit": Command(Verb.QUIT),
         }.items():

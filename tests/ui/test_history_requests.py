@@ -124,3 +124,33 @@ class SearchTests(HistoryCase):
         """It needs words, and not too many."""
         self.assertIn("/search needs words", self.trouble("/search").reason)
         self.assertIn("takes words, not 300", self.trouble(f"/search {'x' * 300}").reason)
+
+
+class OthersTests(HistoryCase):
+    """What waits, an export, a deletion, the size."""
+
+    def test_outbox(self) -> None:
+        """Lines of ours that wait are shown, for all or one, each with its name."""
+        (found,) = self.asked("/outbox").lines
+        self.assertEqual((found.name, found.text), ("carol", "a line of Carol's"))
+        self.assertEqual(self.asked("/outbox bob").lines, ())
+
+    def test_export(self) -> None:
+        """The last word is the file, all before it the name."""
+        found = self.asked("/export carol  /tmp/carol.jsonl")
+        self.assertEqual(found, results.Exported(CAROL, "carol", "/tmp/carol.jsonl", 51))
+        self.assertEqual(self.history.asked, [("export", CAROL, "/tmp/carol.jsonl")])
+        self.assertIn("and a file", self.trouble("/export carol").reason)
+        self.assertIn("and a file", self.trouble("/export").reason)
+
+    def test_wipe(self) -> None:
+        """It is told when it is done, and needs a name."""
+        self.assertEqual(self.asked("/wipe carol"), results.Wiped(CAROL, "carol"))
+        self.assertEqual(self.history.asked, [("wipe", CAROL)])
+        self.assertIn("needs a name", self.trouble("/wipe").reason)
+        self.history.trouble = StorageFailed("the disk is full")
+        self.assertEqual(self.trouble("/wipe carol").word, results.STORAGE)
+
+    def test_size(self) -> None:
+        """/me has the size."""
+        self.assertEqual(self.asked("/me").stored, 51_000)

@@ -283,6 +283,17 @@ class WordingTests(SynchronousTestCase):
         self.assertEqual(told.splitlines()[1:], ["you to bob: ho", "bob: ho"])
         self.assertIn("wor* finds", self._said(results.Found("x", ())))
 
+    def test_kept(self) -> None:
+        """What waits, was written out or deleted, and how much there is, is said."""
+        self.assertIn("Nothing waits", self._said(results.WaitingLines(())))
+        waits = attrs.evolve(line(BOB, "ho", ours=True), name="bob", delivered=False)
+        self.assertIn("you to bob: ho", self._said(results.WaitingLines((waits,))))
+        written = self._said(results.Exported(BOB, "bob", "x.jsonl", 1200))
+        self.assertEqual(written, "Wrote 1,200 lines with bob to x.jsonl.")
+        self.assertIn("with bob is gone", self._said(results.Wiped(BOB, "bob")))
+        me = results.Me(ALICE, "alice", "http://r", (), 12_345_678)
+        self.assertIn("12.3 MB of what was said", self._said(me))
+
     def test_listings(self) -> None:
         """Peers, ourselves and a story are laid out, whatever the registry says."""
         info = ConversationInfo(BOB, "bob", "open", "host-host 192.0.2.1:1", 12.0, 3)

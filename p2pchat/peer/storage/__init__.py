@@ -10,5 +10,6 @@ entry_table      statements that store entries and read them for the machines
 deletion         deletion for good, in pieces
 message_store    the store of messages on all these
 history          what a person asks of it
+export           a conversation as a file
 ===============  ===========================================================
 """

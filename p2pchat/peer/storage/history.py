@@ -48,6 +48,13 @@ _AFTER = f"""
         {_SHOWN}
     ORDER BY entry.lamport, log.author, log.name, entry.number LIMIT ?
 """
+_WAITING = f"""
+    {_LINE}
+    FROM conversation CROSS JOIN log CROSS JOIN entry
+    WHERE (? = '' OR conversation.peer = ?) AND log.id = conversation.writing
+        AND entry.log = log.id AND entry.number > log.confirmed
+    ORDER BY conversation.id, entry.number LIMIT ?
+"""
 _FOUND = f"""
     {_LINE}
     FROM words CROSS JOIN entry CROSS JOIN conversation CROSS JOIN log
@@ -111,6 +118,12 @@ def lines_after(
     values = (peer_id, place[0], *place, EXPORTED)
     rows = connection.execute(_AFTER, values).fetchall()
     return [_line(row, own) for row in rows], _place(rows[-1]) if rows else place
+
+
+def waiting_lines(connection: sqlite3.Connection, own: bytes, peer_id: str) -> list[HistoryLine]:
+    """Return lines of ours that the other side doesn't have, of everybody for ""; the oldest."""
+    rows = connection.execute(_WAITING, (peer_id, peer_id, MAX_LINES)).fetchall()
+    return [_line(row, own) for row in rows]
 
 
 def find_lines(connection: sqlite3.Connection, own: bytes, words: str) -> list[HistoryLine]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -28,6 +29,7 @@ from p2pchat.peer.storage.connections import IConnections, PooledConnections
 from p2pchat.peer.storage.database import DatabaseFile
 from p2pchat.peer.storage.deletion import DeletionStage
 from p2pchat.peer.storage.entry_table import MICROSECONDS, Append, Kept
+from p2pchat.peer.storage.export import export
 from p2pchat.peer.storage.group_commit import GroupCommit
 from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
@@ -77,11 +79,15 @@ class SqliteStore:
         """Read what every conversation goes on from."""
         self._writing.start()
         self._reading.start()
-        loaded = self.read(lambda one: (history.newest_id(one), entry_table.load(one)))
+        loaded = self.read(
+            lambda one: (history.newest_id(one), entry_table.load(one), deletion.is_marked(one))
+        )
         return loaded.addCallback(self._loaded)
 
-    def _loaded(self, found: tuple[int, list[Kept]]) -> Mapping[str, ConversationState]:
-        self._newest, kept = found
+    def _loaded(self, found: tuple[int, list[Kept], bool]) -> Mapping[str, ConversationState]:
+        self._newest, kept, is_marked = found
+        if is_marked:
+            self.resume_deletion().addErrback(lambda failure: failure.trap(StorageFailed))
         return {one.peer_id: one.state for one in kept}
 
     def append(self, peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
@@ -119,6 +125,20 @@ class SqliteStore:
     def search(self, words: str) -> Deferred[list[HistoryLine]]:
         """Read the newest lines that have all of these words."""
         return self.read(lambda one: history.find_lines(one, self._author, words))
+
+    def waiting(self, peer_id: str) -> Deferred[list[HistoryLine]]:
+        """Read lines of ours that the other side doesn't have yet; of everybody for ""."""
+        return self.read(lambda one: history.waiting_lines(one, self._author, peer_id))
+
+    def export(self, peer_id: str, path: str) -> Deferred[int]:
+        """Write all that was said with a peer into a new file."""
+        return self.read(lambda one: export(one, self._author, peer_id, path))
+
+    def size(self) -> int:
+        """Return the bytes of the database on the disk; 0 where they can't be read."""
+        with suppress(OSError):
+            return self._file.size()
+        return 0
 
     def wipe(self, peer_id: str) -> Deferred[None]:
         """

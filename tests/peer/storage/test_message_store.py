@@ -174,6 +174,28 @@ class StoreTests(DatabaseCase):
             found = self.successResultOf(asked)
             self.assertEqual([line.text for line in found], expected)
 
+    def test_waiting(self) -> None:
+        """Lines that the other side doesn't have can be read, of one peer or all, and the size."""
+        store = self.open_store()
+        self.append(store, entry("one", 1), entry("two", 2), theirs("three", 1))
+        self.successResultOf(store.append("carol", [entry("four", 1, log=OTHER_LOG)]))
+        self.successResultOf(store.confirmed(PEER, OUR_LOG, 1))
+        for peer_id, expected in ((PEER, ["two"]), ("carol", ["four"]), ("", ["two", "four"])):
+            found = self.successResultOf(store.waiting(peer_id))
+            self.assertEqual([line.text for line in found], expected)
+        self.assertGreater(store.size(), 10_000)
+
+    def test_deletion_goes_on(self) -> None:
+        """What was being deleted when a program was killed is gone when the next one runs."""
+        store = self.open_store()
+        self.append(store, theirs("gone", 1))
+        self.writing.is_held = True
+        store.wipe(PEER)
+        self.writing.do_one()
+        self.loaded()
+        (count,) = self.writing.connection.execute("SELECT count(*) FROM entry").fetchone()
+        self.assertEqual(count, 0)
+
     def test_killed(self) -> None:
         """What wasn't committed is as if it had never been asked."""
         store = self.open_store()
