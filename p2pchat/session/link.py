@@ -260,7 +260,10 @@ class Link:
         """Send small datagrams from now on: nothing is known of the path."""
         self.size = DATAGRAM_SIZE
         if self._connection is not None:
-            self._connection.shrink()
+            try:
+                self._connection.shrink()
+            except LinkClosed as error:
+                self._end(error, 0.0)
 
     @property
     def is_large(self) -> bool:
@@ -436,7 +439,10 @@ class Link:
     def refuse(self, stream: int) -> None:
         """Have nothing to do with a stream of the other side, in either direction."""
         if self._connection is not None:
-            self._connection.refuse(stream)
+            try:
+                self._connection.refuse(stream)
+            except LinkClosed as error:
+                self._end(error, 0.0)
 
     def backlog(self) -> int:
         """Return how many bytes wait for a first transmission."""

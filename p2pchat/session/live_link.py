@@ -387,10 +387,11 @@ class LiveLink:
             self._write_control(link, said)
         for stream in streams.next_unwanted():
             link.refuse(stream)
-        for stream, data in streams.next_writes(room, now):
-            link.send(stream, data)
-            room -= len(data)
-        if self.control.is_leaving and room > 0:
+        writes = streams.next_writes(room, now)
+        while link.is_writable and (write := next(writes, None)) is not None:
+            link.send(*write)
+            room -= len(write[1])
+        if self.control.is_leaving and room > 0 and link.is_writable:
             goodbye = self.control.next_goodbye(streams.written())
             self._write_control(link, [] if goodbye is None else [goodbye])
         return room <= 0

@@ -28,6 +28,7 @@ from p2pchat.wire.documents import CandidateType
 from tests.identity.people import ALICE, BOB
 from tests.session.link_ends import CERTIFICATE, LEFT, SECRET, BareEnd
 from tests.session.test_newer_peer import CONTROL, CONVERSATION, LinkCase
+from tests.session.test_streams import Giver
 
 NEAR, FAR = ("203.0.113.1", 5), ("203.0.113.1", 6)
 
@@ -203,6 +204,23 @@ class DeafTests(LinkCase):
         self.use_another()
         self.assertFalse(self.bob.live.takes_overdue())
         self.assertFalse(self.bob.live.is_answer_doubted)
+
+
+class ClosedTests(LinkCase):
+    """Alice has closed the link, and Bob's program is about to say much."""
+
+    def test_unnoticed(self) -> None:
+        """It isn't written to any more, whatever waits, and has ended."""
+        self.greet()
+        self.alice.connection.close("bye")
+        closing = self.alice.connection.datagrams_to_send(self.wire.now)
+        live, now = self.bob.live, self.wire.now
+        live.receive_datagrams(closing, now)
+        live.control.beat(now)
+        live.open_stream("bulk", "x", Giver(1_000_000))
+        live.datagrams_to_send(now)
+        self.wire.run(1)
+        self.assertEqual(len([one for one in self.bob.told if isinstance(one, LinkEnded)]), 1)
 
 
 class FloodTests(LinkCase):
