@@ -29,13 +29,16 @@ from twisted.internet.defer import Deferred
 from p2pchat.errors import P2PChatError, RemoteProtocolError
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import may_serve
+from p2pchat.traversal.round_trips import TRIPS, bounded
 from p2pchat.wire import stun
 from p2pchat.wire.addresses import Address, scope
 from p2pchat.wire.stun import Message, MessageClass
 
-DEADLINE = 20.0  # seconds
+DEADLINE = 20.0  # seconds, where round trips are short; else ...
+LONGEST_DEADLINE = 150.0  # ... those of three silent tests of four requests each at most
 MAX_REQUESTS = 40  # pystun3 sends each of at most four tests up to four times
-ANSWER_TIMEOUT = 0.8  # seconds; pystun3 asks four times, so that silence takes 3.2
+ANSWER_TIMEOUT = 0.8  # seconds; pystun3 asks four times, so that silence takes 3.2, ...
+LONGEST_TIMEOUT = 12.0  # ... or some round trips; seconds at most
 _GRACE = 1.0  # seconds that the thread may take to notice the deadline
 _ONE_ADDRESS = "the STUN server has one address only, so pystun3 can't tell the kind"
 
@@ -80,6 +83,7 @@ class MeteredSocket:
     _socket: UdpSocket
     _now: Callable[[], float]
     _ends: float
+    _timeout: float = ANSWER_TIMEOUT
     mapped: Address | None = None
     _request: bytes = b""
     _requests: int = 0
@@ -97,7 +101,7 @@ class MeteredSocket:
 
     def recvfrom(self, size: int) -> tuple[bytes, Any]:
         """Return the answer to the last request, or raise ``TimeoutError``."""
-        waited_out = self._now() + ANSWER_TIMEOUT
+        waited_out = self._now() + self._timeout
         while self._now() < min(waited_out, self._ends):
             data, source = self._socket.recvfrom(size)
             if self._is_answer(data, source):
@@ -145,15 +149,27 @@ def ask_pystun3(metered: MeteredSocket, local: Address, server: Address) -> NatT
     return NatType(label, metered.mapped)
 
 
-def _classify(server: Address) -> NatType:
+def _classify(server: Address, round_trip: float) -> NatType:
+    timeout = _timeout(round_trip)
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.bind((_local_ip(server), 0))
-            udp.settimeout(ANSWER_TIMEOUT)
-            metered = MeteredSocket(udp, time.monotonic, time.monotonic() + DEADLINE)
+            udp.settimeout(timeout)
+            ends = time.monotonic() + _deadline(round_trip)
+            metered = MeteredSocket(udp, time.monotonic, ends, timeout)
             return ask_pystun3(metered, udp.getsockname(), server)
     except OSError as error:
         return NatType(trouble=f"{server[0]}: {error.strerror or error}")
+
+
+def _timeout(round_trip: float) -> float:
+    return bounded(ANSWER_TIMEOUT, TRIPS * round_trip, LONGEST_TIMEOUT)
+
+
+def _deadline(round_trip: float) -> float:
+    """Return the seconds that pystun3 has altogether."""
+    wanted = DEADLINE * _timeout(round_trip) / ANSWER_TIMEOUT
+    return bounded(DEADLINE, wanted, LONGEST_DEADLINE)
 
 
 def _local_ip(server: Address) -> str:
@@ -164,20 +180,25 @@ def _local_ip(server: Address) -> str:
 
 
 def read_nat_type(
-    runtime: Runtime, server: Address, classify: Callable[[Address], NatType] = _classify
+    runtime: Runtime,
+    server: Address,
+    classify: Callable[[Address, float], NatType] = _classify,
+    round_trip: float = 0.0,
 ) -> Deferred[NatType]:
     """
-    Let pystun3 classify our NAT, within DEADLINE seconds.
+    Let pystun3 classify our NAT, within DEADLINE seconds, or more where round trips are long.
 
     Never fails: what went wrong is the ``trouble`` of the answer.
 
     :param classify: blocks; called in the thread.
+    :param round_trip: seconds to the server, 0 while unknown.
     """
     answer: Deferred[NatType] = Deferred()
 
     def work() -> None:
-        runtime.reactor.callFromThread(answer.callback, classify(server))
+        runtime.reactor.callFromThread(answer.callback, classify(server, round_trip))
 
     threading.Thread(target=work, name="pystun3", daemon=True).start()
-    late = NatType(trouble=f"pystun3 had no answer within {DEADLINE:.0f} seconds")
-    return answer.addTimeout(DEADLINE + _GRACE, runtime.clock, lambda _result, _deadline: late)
+    deadline = _deadline(round_trip)
+    late = NatType(trouble=f"pystun3 had no answer within {deadline:.0f} seconds")
+    return answer.addTimeout(deadline + _GRACE, runtime.clock, lambda _result, _deadline: late)

@@ -47,12 +47,14 @@ class Behaviour:
 
     :ivar address: our server-reflexive address, or "".
     :ivar detail: why something is unknown, or "".
+    :ivar round_trip: seconds of a round trip to the server, 0 where none answered.
     """
 
     mapping: Mapping = Mapping.UNKNOWN
     filtering: Filtering = Filtering.UNKNOWN
     address: str = ""
     detail: str = ""
+    round_trip: float = 0.0
 
 
 @attrs.frozen
@@ -246,4 +248,4 @@ def read_behaviour(runtime: Runtime, server: Address) -> Any:
     port = runtime.reactor.listenUDP(0, client)
     behaviour = yield Deferred.fromCoroutine(discover(server, client.ask, client.is_ours))
     port.stopListening()
-    return behaviour
+    return attrs.evolve(behaviour, round_trip=client.trips.smoothed)

@@ -255,9 +255,12 @@ class NatTypeService(StdioService):
         """Ask, and print what was found."""
         try:
             server = yield self._find()
-            nat_type = read_nat_type(self.runtime, server)
-            behaviour = yield read_behaviour(self.runtime, server)  # both at once
-            found = NatCheck((yield nat_type), behaviour)
+            behaviour = yield read_behaviour(
+                self.runtime, server
+            )  # first: it shows how far that is
+            trip = behaviour.round_trip
+            nat_type = yield read_nat_type(self.runtime, server, round_trip=trip)
+            found = NatCheck(nat_type, behaviour)
         except Exception as error:
             if not isinstance(error, P2PChatError):
                 _log.failure("the NAT can't be read")

@@ -230,6 +230,7 @@ class Agent:
             remote_nat,
             hint,
             trip,
+            relay_trip=self.relays.round_trip,
             they_guess_at=they_guess_at,
             flight=flight,
             outbox=self._outbox,

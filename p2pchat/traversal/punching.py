@@ -118,7 +118,7 @@ class Punching:
     :ivar counts_as: what the limits count what it sends as (:mod:`p2pchat.traversal.send_budget`).
     :ivar remote_nat: what the other side says of its NAT.
     :ivar hint: how this peer was reached last.
-    :ivar trip: seconds that a document and its answer take over the registry, 0 while unknown.
+    :ivar trip, relay_trip: seconds of a document and its answer, and to a relay; 0 while unknown.
     :ivar round_started: when the round of now or last did.
     :ivar they_guess_at: when the other side begins port guessing, if it is wanted, at the earliest.
     :ivar may_send: takes where a packet is to go, and its bytes of payload; tells whether it may.
@@ -142,6 +142,7 @@ class Punching:
     remote_nat: NatTraits = attrs.Factory(NatTraits)
     hint: PathHint | None = None
     trip: float = 0.0
+    relay_trip: float = 0.0
     they_guess_at: float = 0.0
     may_send: Callable[[Route, int, float], bool] = lambda _route, _octets, _now: True
     flight: tuple[bytes, ...] = ()
@@ -265,7 +266,7 @@ class Punching:
 
     def _time_for(self, floor: float) -> float:
         """Return the seconds that something takes which waits for the other side, or a relay."""
-        return bounded(floor, TRIPS * self.trip, LONGEST_ROUND)
+        return bounded(floor, TRIPS * max(self.trip, self.relay_trip), LONGEST_ROUND)
 
     def prolong(self, now: float) -> None:
         """Begin the time of the first round anew: the other side hasn't begun yet."""
@@ -297,9 +298,8 @@ class Punching:
 
     def free_slot(self, now: float) -> bool:
         """End a round that has a valid pair, for attempts that wait; tells whether it did."""
-        had_its_time = now >= self.round_started + MIN_SLOT_TIME
-        is_on = self.phase is AttemptPhase.CHECKING
-        if not is_on or not had_its_time or not self._valid_pairs():
+        is_on = self.phase is AttemptPhase.CHECKING and bool(self._valid_pairs())
+        if not is_on or now < self.round_started + MIN_SLOT_TIME:
             return False
         self._probing.end()
         self._end_round(now)

@@ -149,6 +149,11 @@ class Relays:
         hosts = dict.fromkeys(host for _, (host, _) in self._servers)
         self._trips = {host: self._trips_to(host) for host in hosts}
 
+    @property
+    def round_trip(self) -> float:
+        """The seconds of a round trip to the farthest relay that has answered, 0 for none."""
+        return max((one.smoothed for one in self._trips.values()), default=0.0)
+
     def _trips_to(self, host: str) -> RoundTrips:
         return self._trips.setdefault(host, RoundTrips(self.registry_rtt))
 

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from p2pchat.natcheck.classic import (
     DEADLINE,
+    LONGEST_DEADLINE,
     MAX_REQUESTS,
     MeteredSocket,
     NatType,
@@ -191,7 +192,7 @@ class ReadNatTypeTests(TestCase):
     async def test_answer(self) -> None:
         """What the thread finds is the answer, and no timer is left."""
         found = NatType("Full Cone", MAPPED)
-        nat_type = await read_nat_type(self.runtime, SERVER, lambda _server: found)
+        nat_type = await read_nat_type(self.runtime, SERVER, lambda *_: found)
         self.assertEqual(nat_type, found)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -202,10 +203,15 @@ class ReadNatTypeTests(TestCase):
         stuck = Event()
         self.addCleanup(stuck.set)
 
-        def classify(_server: Address) -> NatType:
+        def classify(_server: Address, _round_trip: float) -> NatType:
             stuck.wait()
             return NatType("too late")
 
         reading = read_nat_type(self.runtime, SERVER, classify)
         self.clock.advance(DEADLINE + 2)
         self.assertIn("within 20 seconds", self.successResultOf(reading).trouble)
+        reading = read_nat_type(self.runtime, SERVER, classify, 2.0)
+        self.clock.advance(DEADLINE + 2)
+        self.assertNoResult(reading)
+        self.clock.advance(LONGEST_DEADLINE)
+        self.assertIn("within 150 seconds", self.successResultOf(reading).trouble)

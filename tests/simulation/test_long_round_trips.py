@@ -15,7 +15,7 @@ from tests.simulation.behaviour import (
     SYMMETRIC,
 )
 from tests.simulation.link import Link
-from tests.simulation.world import World
+from tests.simulation.world import RELAY, World
 
 _Event = TypeVar("_Event")
 
@@ -145,6 +145,17 @@ class FarRegistryTests(LongCase):
         self.assertEqual(len(self.alice.events(events.Calling)), 1)
         self.world.internet.run(TALK)
         self.assertEqual(self.both(events.PathLost), [])
+
+    @each(*product((2.0, 4.0), (False, True)))
+    def test_relay_is_far(self, trip: float, blocked: bool) -> None:
+        """A relay that alone is far isn't given up, though the first offers may come too early."""
+        self.kind, self.udp = SYMMETRIC, not blocked
+        self.meet(SHORT, SHORT, relay=True)
+        self.world.internet.public.nodes[RELAY].link = Link(trip / 2)
+        self.assertLess(self.call(), 35)
+        self.world.internet.run(TALK)
+        self.assertEqual(self.both(events.PathLost), [])
+        self.assertEqual(self.both(events.CallFailed), [])
 
     def test_by_name(self) -> None:
         """So do calls by name, and to a contact again."""
