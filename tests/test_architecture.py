@@ -62,6 +62,7 @@ ONLY_IMPORTERS = {
     "confusable_homoglyphs": "p2pchat/wire/usernames.py",
     "txredisapi": "p2pchat/registry/store/redis_link.py",
     "spake2": "p2pchat/identity/pairing.py",
+    "cbor2": "p2pchat/wire/cbor.py",
     "segno": "p2pchat/ui/qr.py",
     "hiredis": "p2pchat/registry/store/redis_link.py",
 }

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.errors import DuplicateKey, NestedTooDeep, NotJson, NotUtf8, RemoteProtocolError
+from p2pchat.errors import NotJson, RemoteProtocolError
 from p2pchat.wire import strict_json
 from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.cbor import WORDS, dumps, loads
@@ -67,15 +67,16 @@ class WrittenTests(SynchronousTestCase):
 class ReadTests(SynchronousTestCase):
     """What strangers may write."""
 
-    def refuse(self, written: str, error: type[RemoteProtocolError] = NotJson) -> None:
+    def refuse(self, written: str) -> None:
         """This isn't taken."""
-        self.assertRaises(error, loads, bytes.fromhex(written))
+        self.assertRaises(NotJson, loads, bytes.fromhex(written))
 
     def test_any_form(self) -> None:
         """A text may be written in any way, and a number with any head."""
         for written in ("a1206161", "a164747970656161", "a1381f6161", "a138006161"):
             self.assertEqual(list(loads(bytes.fromhex(written)).values()), ["a"])
         self.assertEqual(loads(bytes.fromhex("a120190001")), {"type": 1})
+        self.assertEqual(loads(bytes.fromhex("a120f93c00")), {"type": 1.0})
         self.assertEqual(loads(bytes.fromhex("a120d741ff")), {"type": "ff"})
         self.assertEqual(loads(bytes.fromhex("a12041ff")), {"type": "_w"})
 
@@ -85,30 +86,39 @@ class ReadTests(SynchronousTestCase):
             *("", "00", "80", "f6", "6161", "a1", "a120", "a1206261", "a12042ff", "a0a0", "a001"),
             *("bf20f6ff", "9fff", "a1209f00ff", "a1205f41ffff", "a1207f6161ff"),  # indefinite
             *("a1201c", "a1205d00", "a120fc", "a120ff"),  # reserved
-            *("a120c000", "a120c11a514b67b0", "a120d76161", "a120d7d741ff", "a120d841ff"),  # tags
+            *(
+                "a120c000",
+                "a120c11a514b67b0",
+                "a120d81c80",
+                "a120d81d00",
+                "a120c249",
+                "a120d8236161",
+                "a120d76161",
+                "a120d7d741ff",
+                "a120d841ff",
+            ),  # tags
             *("a120f7", "a120e0", "a120f820", "a120f815", "a120f81b0000000000000000"),
-            *("a120f93c00", "a120fa47c35000"),  # simple values
-            *("a120fb7ff0000000000000", "a120fb7ff8000000000000", "a120fb7fef"),
+            *("a120fb7ff0000000000000", "a120fb7ff8000000000000", "a120fb7fef", "a120f97c00"),
             *("a10000", "a1a000", "a18000", "a1f600"),  # keys that aren't text
             f"a138{len(WORDS):02x}00",
             *("a1203bffffffffffffffff", "a1205bffffffffffffffff00", "a1209bffffffffffffffff00"),
             "bbffffffffffffffff2000",
         ):
             self.refuse(written)
-        self.refuse("a12061ff", NotUtf8)
-        self.refuse("a12063eda080", NotUtf8)  # a lone surrogate
+        self.refuse("a12061ff")  # no UTF-8
+        self.refuse("a12063eda080")  # a lone surrogate
 
     def test_twice(self) -> None:
         """No key stands twice, in whatever ways it is written."""
         for again in ("20", "6474797065", "3800"):
-            self.refuse(f"a22000{again}00", DuplicateKey)
-            self.refuse(f"a120a22000{again}00", DuplicateKey)
+            self.refuse(f"a22000{again}00")
+            self.refuse(f"a120a22000{again}00")
 
     def test_depth(self) -> None:
         """It nests as deep as JSON may, and no deeper."""
         loads(bytes.fromhex("a120" + "81" * 14 + "80"))
         for more in ("80", "a0", "81" * 10_000):
-            self.refuse("a120" + "81" * 15 + more, NestedTooDeep)
+            self.refuse("a120" + "81" * 15 + more)
 
     @settings(max_examples=300)
     @given(st.binary(max_size=60))
