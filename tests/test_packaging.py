@@ -25,6 +25,7 @@ from p2pchat import __version__
 ROOT = Path(__file__).parent.parent
 PLUGIN = "twisted/plugins/p2pchat_plugins.py"
 DATA = {
+    "p2pchat/peer/words.txt",
     "p2pchat/py.typed",
     "p2pchat/registry/http/openapi.json",
     "p2pchat/registry/store/scripts.lua",
