@@ -58,10 +58,13 @@ _BURNT = (
     "a wrong secret was tried on it, so it is used up and nobody was let in; if that was your "
     "friend, make another"
 )
+_MISTYPED = (
+    "the secret didn't fit: it was mistyped, or somebody on the way (the registry could) changed "
+    "what was sent; that invitation is used up and nobody was added: ask for another one"
+)
 _DISPROVED = (
-    "whoever answered doesn't know the secret of that invitation, or says that you don't: it was "
-    "mistyped, or somebody on the way (the registry could) put himself between you; it is used up, "
-    "and nobody was added: ask for another one"
+    "whoever answered doesn't know the secret of that invitation: somebody on the way (the registry "
+    "could) put himself between you; nobody was added: ask for another one"
 )
 _USED = "that invitation was used already; if not by you, tell whoever gave it to you"
 _OWN = "that is your own invitation: it is for somebody else"
@@ -435,7 +438,8 @@ class Invitations:
             completion = yield self._awaited(nameplate, seconds)
             partner = side.receive(completion)
         except RemoteProtocolError:
-            raise InvitationRefused(_DISPROVED) from None
+            why = _MISTYPED if completion.is_burnt else _DISPROVED
+            raise InvitationRefused(why) from None
         finally:
             if not self._is_stopped:  # else it goes on with the next start
                 del self._tries[nameplate]

@@ -320,7 +320,7 @@ class HostileRegistryTests(InvitationCase):
         joined = self.bob.node.invitations.join(info.line)
         self.world.wait(lambda: self.ended(self.alice), 60, "the end")
         self.assertEqual(self.ended(self.alice), ["burnt"])  # it passed Bob's try on to Alice
-        self.assertIn("put himself between you", self.refused(joined))
+        self.assertIn("changed what was sent", self.refused(joined))
         self.assertEqual(self.alice.node.contacts() + self.bob.node.contacts(), [])
 
     def test_other_answer(self) -> None:
