@@ -331,6 +331,17 @@ class Paired(PeerEvent, event="paired"):
 
 
 @attrs.frozen
+class VerificationWords(PeerEvent, event="verify"):
+    """
+    Words to compare with a peer, by another way: the other side sees the same now.
+
+    If they differ, somebody is between the two.
+    """
+
+    words: tuple[str, ...]
+
+
+@attrs.frozen
 class InvitationEnded(NodeEvent, event="invitation_ended"):
     """
     An invitation of ours ended, and nobody was met by it.

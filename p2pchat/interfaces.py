@@ -121,6 +121,16 @@ class INode(Interface):
     def forget(who: str) -> str:
         """Let a contact be a stranger again; returns its id, or raises ``WhoError``."""
 
+    def verify(who: str) -> str:
+        """
+        Let both persons see words to compare; returns the peer's id, or raises ``WhoError``.
+
+        They come as :class:`p2pchat.events.VerificationWords`.
+        """
+
+    def verified(peer_id: str, same: bool) -> None:
+        """Keep what the person says of the words; raises ``WhoError`` where none were shown."""
+
     def rename(who_and_name: str) -> str:
         """
         Give a contact another name; returns its id, or raises ``WhoError``.

@@ -63,8 +63,8 @@ _MISTYPED = (
     "what was sent; that invitation is used up and nobody was added: ask for another one"
 )
 _DISPROVED = (
-    "whoever answered doesn't know the secret of that invitation: somebody on the way (the registry "
-    "could) put himself between you; nobody was added: ask for another one"
+    "whoever answered doesn't know the secret of that invitation: somebody on the way (the "
+    "registry could) put himself between you; nobody was added: ask for another one"
 )
 _USED = "that invitation was used already; if not by you, tell whoever gave it to you"
 _OWN = "that is your own invitation: it is for somebody else"

@@ -56,6 +56,7 @@ from p2pchat.peer.signaling import (
     SignalingLost,
     Undeliverable,
 )
+from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime
 from p2pchat.session.connection_report import ConnectionReport, Ending
 from p2pchat.session.endpoint import Endpoint, EndpointEvent, HeartbeatChanged
@@ -69,6 +70,7 @@ from p2pchat.session.stages import (
     SessionContext,
     SignalingDoubted,
     StoreRequest,
+    WordsReady,
 )
 from p2pchat.session.stored import ConversationState
 from p2pchat.traversal.agent import Agent, SocketsReleased
@@ -79,6 +81,7 @@ from p2pchat.wire.documents import Card, Registration
 
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses and routes
 TIDY_INTERVAL = 15.0  # seconds for which sessions that are over may stay
+VERIFICATION_WORDS = 4  # 44 bits, of which whoever is in the middle has one guess
 FAREWELL = 1.8  # seconds for goodbyes when the node stops: nobody waits for two
 LAST_WRITES = 0.5  # seconds more for a disk that hangs
 
@@ -305,6 +308,8 @@ class Node:
         match event:
             case DocumentReady(peer_id, body):
                 self._signaling.send(peer_id, body)
+            case WordsReady(peer_id, digest):
+                self._people.compare(peer_id, word_list().spell(digest, VERIFICATION_WORDS))
             case PathLearned(peer_id, hint):
                 self._keep(lambda: self._people.contacts.remember_path(peer_id, hint))
             case PathFailed() | SignalingDoubted():  # a NAT's reboot cuts the event stream, too
@@ -478,6 +483,20 @@ class Node:
         if (session := self._endpoint.sessions.get(peer_id)) is not None:
             session.approval.disown()
         return peer_id
+
+    def verify(self, who: str) -> str:
+        """Let both persons see words to compare; returns the peer's id."""
+        session = self._session(self.find(who))
+        if not session.is_open:
+            raise WhoError("words are compared while you are connected: /connect first")
+        with self._adapter.driver as now:
+            if not self._endpoint.verify(session, now):
+                raise WhoError("their program is older and shows no words: it must be updated")
+        return session.peer_id
+
+    def verified(self, peer_id: str, same: bool) -> None:
+        """Keep what the person says of the words."""
+        self._people.verified(peer_id, same)
 
     def rename(self, who_and_name: str) -> str:
         """Give a contact another name; returns its id."""

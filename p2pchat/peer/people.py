@@ -33,6 +33,8 @@ from p2pchat.wire.usernames import check_username
 _ENDS = events.Disconnected | events.CallFailed
 _WITH_CONTACT = events.Calling | events.OfferReceived | events.Connected | events.Renamed
 
+MAX_COMPARED = 100  # peers with whom words were compared, and of whom nothing was said yet
+
 
 @attrs.define(eq=False)
 class People:
@@ -49,6 +51,7 @@ class People:
     _signaling: SignalingGroup
     _endpoint: Endpoint
     tell: Callable[[events.NodeEvent], None]
+    _compared: set[str] = attrs.Factory(set)  # words were shown to compare with them
 
     # -- names
 
@@ -284,11 +287,28 @@ class People:
         if not self._keep(lambda: self.contacts.rename(peer_id, name)):
             raise WhoError(f"another contact has that name, or one that looks like it: {name!r}")
 
-    def verified(self, peer_id: str, on: bool) -> None:
-        """Remember what came of comparing words with a peer."""
-        if self.is_contact(peer_id):
-            self._keep(lambda: self.contacts.verify(peer_id, on))
-            self._changed(peer_id, self.contacts[peer_id].name, "verified" if on else "unverified")
+    def compare(self, peer_id: str, words: tuple[str, ...]) -> None:
+        """Show words that the person is to compare with a peer's."""
+        session = self._endpoint.sessions.get(peer_id)
+        if len(self._compared) >= MAX_COMPARED:
+            self._compared.clear()
+        self._compared.add(peer_id)
+        name = "" if session is None else session.name
+        self.tell(events.VerificationWords(peer_id, name, words))
+
+    def verified(self, peer_id: str, same: bool) -> None:
+        """
+        Remember what the person says of them.
+
+        :raises WhoError: none were shown, or the peer is no contact.
+        """
+        if peer_id not in self._compared:
+            raise WhoError("no words were compared with them: /verify shows some")
+        if not self.is_contact(peer_id):
+            raise WhoError("only what you say of a contact is kept, and they are none")
+        self._compared.discard(peer_id)
+        self._keep(lambda: self.contacts.verify(peer_id, same))
+        self._changed(peer_id, self.contacts[peer_id].name, "verified" if same else "unverified")
 
     def forget(self, who: str) -> str:
         """

@@ -19,6 +19,7 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.liveness import Liveness
+from p2pchat.session.verification import Verification
 from p2pchat.wire import messages
 
 
@@ -62,6 +63,7 @@ class Control:
 
     :ivar username: what we call ourselves.
     :ivar conversation: takes what isn't about the link.
+    :ivar verification: of the link of now, for whoever has a person.
     :ivar is_open: whether the other side said HELLO on the link of now.
     :ivar features: what it said there that it can do.
     :ivar is_leaving: whether we said DISCONNECT, or are about to.
@@ -71,6 +73,7 @@ class Control:
 
     username: str
     conversation: Conversation
+    verification: Verification | None = None
     is_open: bool = False
     features: tuple[str, ...] = ()
     is_leaving: bool = False
@@ -96,7 +99,8 @@ class Control:
     def link_began(self) -> None:
         """Say HELLO on a new link, and then what there is to say."""
         self.link_ended()
-        self._greeting = messages.Hello(self.username, (messages.RENEWS,))
+        can = (messages.RENEWS,) + (messages.VERIFIES,) * (self.verification is not None)
+        self._greeting = messages.Hello(self.username, can)
         self.conversation.link_began()
 
     def link_ended(self) -> None:
@@ -114,6 +118,8 @@ class Control:
         """Send a heartbeat; called at a fixed rhythm while the link is open."""
         if self.is_open and self._liveness.beat(now):
             self.events.append(PeerSilent())
+        if self.is_open and self.verification is not None:
+            self.verification.beat(now)
 
     def leave(self, reason: str = "left", detail: str = "") -> None:
         """Say DISCONNECT, after all that was said before; no line of theirs is taken any more."""
@@ -139,6 +145,9 @@ class Control:
                 raise RemoteProtocolError("PROOF comes once, first")
             case _ if not self.is_open:
                 raise RemoteProtocolError(f"{message.TYPE} before HELLO")
+            case messages.Commitment() | messages.Reveal():
+                if self.verification is not None:
+                    self.verification.receive(message, now)
             case messages.Ping():
                 self._liveness.receive_ping(message)
             case messages.Pong():
@@ -171,6 +180,9 @@ class Control:
         if self.is_open:
             while (message := self._liveness.next_message(now)) is not None:
                 found.append(message)
+            words = self.verification
+            while words is not None and (said := words.next_message()) is not None:
+                found.append(said)
         return found
 
     def next_goodbye(self, written: tuple[messages.Written, ...]) -> messages.Disconnect | None:

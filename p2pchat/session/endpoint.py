@@ -40,6 +40,7 @@ from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, RELAYS, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import Offer, PeerDocument, Refusal, Ringing
+from p2pchat.wire.messages import VERIFIES
 
 STALE_TIMERS = 64  # entries of the heap that are out of date, beside as many as are valid, at most
 AWAITED = 600.0  # seconds for which the call of one who was let in needs no yes
@@ -150,6 +151,15 @@ class Endpoint:
         elif not session.is_alive:
             session.approval.give(By.PERSON)
             session.approval.await_retry(now, AWAITED)
+
+    def verify(self, session: PeerSession, now: float) -> bool:
+        """Let both persons see words to compare; tell whether the other program can."""
+        control = session.link.control
+        can = control.verification is not None and VERIFIES in control.features
+        if can and control.verification is not None:
+            control.verification.start(now)
+            session.notify()
+        return can
 
     def ensure_session(self, peer_id: str, name: str = "") -> PeerSession:
         """Return the session with a peer, a new one if there was none."""

@@ -115,6 +115,7 @@ class Link:
     :ivar key_exchanges: those that are taken.
     :ivar rtt: of the path in seconds, 0 while unknown; sets the first retransmissions' time.
     :ivar size: bytes of datagrams that the path of now is proved to carry.
+    :ivar binding: the channel binding, once the other side has proved its key.
     :ivar remote_key: the other side's public key, once that has proved it.
     :ivar trip: seconds that a document and its answer take, for what comes before a path.
     """
@@ -131,6 +132,7 @@ class Link:
     key_exchanges: tuple[str, ...] = KEY_EXCHANGES
     trip: float = 0.0
     remote_key: bytes = b""
+    binding: bytes = b""
     state: LinkState = LinkState.PROVING
     _connection: quic.QuicConnection | None = None
     _flight: Flight = attrs.Factory(Flight)
@@ -494,7 +496,7 @@ class Link:
             raise RemoteProtocolError("the first frame must be PROOF")
         role, reader = self._role(not self.dials), self.identity.peer_id
         check_proof(proof, self.peer_id, role, binding, reader)
-        self.remote_key = proof.key
+        self.remote_key, self.binding = proof.key, binding
         self.state = LinkState.OPEN
         if not self.writes_early:
             self._events.append(LinkWritable())

@@ -328,6 +328,8 @@ class LiveLink:
                 self.control.events.append(event)
             case LinkOpened():
                 self.control.conversation.their_key = link.remote_key
+                if self.control.verification is not None:
+                    self.control.verification.link_opened(link.binding, link.remote_key)
             case _ if not self._is_broken:
                 self._streams.receive(event, now)
         return True

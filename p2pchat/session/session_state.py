@@ -24,7 +24,15 @@ from p2pchat.session.link import Link
 from p2pchat.session.live_link import LiveLink
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.path_loss import PathLoss
-from p2pchat.session.stages import CONVERSING, SHOWN, SessionContext, SessionOutcome, Stage
+from p2pchat.session.stages import (
+    CONVERSING,
+    SHOWN,
+    SessionContext,
+    SessionOutcome,
+    Stage,
+    WordsReady,
+)
+from p2pchat.session.verification import Verification
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.wire.documents import Offer
@@ -77,7 +85,7 @@ class SessionState:
             context.identity, other, log, context.is_lasting, context.wall_of
         )
         self.link = LiveLink(
-            Control(context.username, self.conversation),
+            Control(context.username, self.conversation, self._new_verification()),
             IdleTracker(context.agent.gathering.keepalive),
         )
         self.log = ConnectionLog(self.peer_id, self._name, self._events.append)
@@ -100,6 +108,13 @@ class SessionState:
             self.approval.has_priority,
             context.signaling_rtt,
         )
+
+    def _new_verification(self) -> Verification:
+        context = self._context
+        return Verification(context.identity.public_key, context.random_bytes, self._compared)
+
+    def _compared(self, digest: bytes) -> None:
+        self._events.append(WordsReady(self.peer_id, digest))
 
     def _new_link(self, agreed: Agreed) -> Link:
         """Return the link that both sides agreed to make."""

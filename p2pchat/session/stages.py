@@ -149,8 +149,22 @@ class StoreRequest:
     event: StoreEvent
 
 
+@attrs.frozen
+class WordsReady:
+    """Both sides of a link know the words by which it is compared: those of this digest."""
+
+    peer_id: str
+    digest: bytes
+
+
 SessionOutcome = (
-    SessionEvent | DocumentReady | PathLearned | PathFailed | SignalingDoubted | StoreRequest
+    WordsReady
+    | SessionEvent
+    | DocumentReady
+    | PathLearned
+    | PathFailed
+    | SignalingDoubted
+    | StoreRequest
 )
 
 

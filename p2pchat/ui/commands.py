@@ -41,6 +41,7 @@ class Verb(Enum):
     DISCONNECT = ("disconnect", "[WHO]", "end a conversation, or stop calling")
     CONTACTS = ("contacts", "", "your contacts, and whom you muted or blocked")
     NAME = ("name", "WHO NAME", "call a contact otherwise")
+    VERIFY = ("verify", "[WHO|yes|no]", "compare words with somebody, and say what came of it")
     INVITE = ("invite", "[NAME] [--for 2h] [--spoken]", "a line for a friend, to meet by once")
     UNINVITE = ("uninvite", "[NAME]", "take an invitation back")
     JOIN = ("join", "INVITATION", "meet who gave you an invitation")

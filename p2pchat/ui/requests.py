@@ -27,7 +27,7 @@ from p2pchat.errors import (
     TooManyLines,
     WhoError,
 )
-from p2pchat.events import NodeEvent, Trouble
+from p2pchat.events import NodeEvent, Trouble, VerificationWords
 from p2pchat.interfaces import INode
 from p2pchat.peer.pasted import bare, beginning, whole_id
 from p2pchat.peer.settings import InvitationInfo
@@ -67,6 +67,7 @@ class Requests:
     request: RequestId = None
     history: HistoryRequests = attrs.field(init=False)
     _ended: bool = False
+    _comparing: str = ""  # with whom words were compared last
     _held: _Held | None = None  # what plain lines go to while a peer is looked for
 
     def __attrs_post_init__(self) -> None:
@@ -102,6 +103,8 @@ class Requests:
 
     def follow(self, event: NodeEvent) -> None:
         """Take an event of the node, after it was shown."""
+        if isinstance(event, VerificationWords):
+            self._comparing = event.peer_id
         self._make_current(self.cursor.follow(event))
 
     def _do(self, request: RequestId, effect: Callable[..., object], *arguments: object) -> None:
@@ -243,6 +246,17 @@ class Requests:
         if self.cursor.current == former and self._held is None:  # nobody else was chosen meanwhile
             self._make_current(peer_id)
 
+    def _verify(self, who: str) -> None:
+        same = {"yes": True, "no": False}.get(who.lower())
+        if same is not None:
+            if not self._comparing:
+                raise WhoError("no words were compared yet: /verify shows some")
+            self._node.verified(self._comparing, same)
+            return
+        if not who and not self.cursor.current:
+            raise WhoError(f"{NOBODY}; /verify WHO names another")
+        self._node.verify(who or self.cursor.current)
+
     def _accept(self, who: str) -> None:
         self._choose_by(lambda: self._node.accept(self._caller(who)))
 
@@ -308,6 +322,7 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.DISCONNECT: Requests._disconnect,
     Verb.CONTACTS: lambda ours, _: ours.announce(results.ContactList(tuple(ours._node.contacts()))),
     Verb.NAME: lambda ours, who: ours._node.rename(who),
+    Verb.VERIFY: Requests._verify,
     Verb.INVITE: Requests._invite,
     Verb.UNINVITE: Requests._uninvite,
     Verb.JOIN: Requests._join,

@@ -38,7 +38,7 @@ _CHANGES = {
     "replaced": "{who} is no contact any more: another id has this name now.",
     "renamed": "That contact is {who} now.",
     "verified": "Verified {who}: you both saw the same words.",
-    "unverified": "{who} is not verified: you saw different words.",
+    "unverified": "{who} is not verified: you saw different words, so this may be somebody else.",
     "forgotten": "Removed {who} from your contacts. Whom you call or accept becomes one again.",
     "muted": "Muted {who}: their calls make no sound.",
     "unmuted": "Unmuted {who}.",
@@ -319,6 +319,12 @@ class Wording:
         )
         addresses = "You connect by yourselves; each learns the other's addresses."
         yield _note(f"{how} {addresses}", Colour.GOOD)
+
+    def _say_verify(self, event: events.VerificationWords) -> Entries:
+        who, words = self.label(event.peer_id), visible(" ".join(event.words))
+        yield _note(f"Compare these words with {who}, by phone or face to face:")
+        yield Entry((words,), Colour.BOLD, stamped=False)
+        yield _note("The same there? /verify yes. If not, somebody is between you: /verify no.")
 
     def _say_invitation_ended(self, event: events.InvitationEnded) -> Entries:
         whose = f" for {visible_name(event.petname)}" if event.petname else ""

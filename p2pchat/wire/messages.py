@@ -9,6 +9,8 @@ Control frames: JSON objects on the control stream of each side, and how every o
     CREDIT      a stream of the reader may carry more
     REFUSED     a stream of the reader isn't taken
     RENEW       what follows is under other keys, which are made from its secret
+    COMMIT      the sender is bound to a nonce, for words that people compare
+    REVEAL      that nonce
     DISCONNECT  the sender leaves on purpose
 
 Every object has ``type``, and the members of its type.  Unknown members are ignored, and so is an
@@ -33,6 +35,7 @@ REASONS = frozenset({"left", "protocol-error"})  # of DISCONNECT
 MAX_STREAMS = 64  # open ones of a side, which its DISCONNECT lists
 MAX_FEATURES = 64  # words in a HELLO
 RENEWS = "renew"  # the feature of who takes RENEW
+VERIFIES = "verify"  # the feature of who takes COMMIT and REVEAL
 
 
 @attrs.frozen
@@ -112,6 +115,24 @@ class Renew(Members):
 
 
 @attrs.frozen
+class Commitment(Members):
+    """The hash of a nonce that is revealed when both sides have committed."""
+
+    TYPE: ClassVar[str] = "COMMIT"
+
+    commitment: Annotated[bytes, octets(32)]
+
+
+@attrs.frozen
+class Reveal(Members):
+    """That nonce."""
+
+    TYPE: ClassVar[str] = "REVEAL"
+
+    nonce: Annotated[bytes, octets(32)]
+
+
+@attrs.frozen
 class Written(Members):
     """Number of bytes that were written on a stream, of all frames."""
 
@@ -135,7 +156,9 @@ class Disconnect(Members):
     streams: Annotated[tuple[Written, ...], each(nested(Written), MAX_STREAMS)] = ()
 
 
-ControlMessage = Proof | Hello | Ping | Pong | Credit | StreamRefusal | Renew | Disconnect
+ControlMessage = (
+    Proof | Hello | Ping | Pong | Credit | StreamRefusal | Renew | Commitment | Reveal | Disconnect
+)
 
 _TYPES: dict[str, type[ControlMessage]] = {kind.TYPE: kind for kind in get_args(ControlMessage)}
 

@@ -213,6 +213,12 @@ class FakeNode:
             raise WhoError(f"{who} is no id and no contact.")
         return CAROL if who == NAMES[CAROL] else who
 
+    def verify(self, who: str) -> str:
+        return self._noted("verify", who)
+
+    def verified(self, peer_id: str, same: bool) -> None:
+        self._noted("same" if same else "different", peer_id)
+
     def rename(self, who_and_name: str) -> str:
         return self._noted("rename", who_and_name)
 

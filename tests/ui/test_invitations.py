@@ -91,6 +91,37 @@ class AskingTests(SynchronousTestCase):
         self.assertEqual(self.node.asked, [("rename", "carol my carol")])
 
 
+class VerifyTests(SynchronousTestCase):
+    """/verify and its answers."""
+
+    def setUp(self) -> None:
+        self.node = FakeNode()
+        self.front_end = ListingFrontEnd(self.node)
+        self.type = self.front_end.requests.type
+
+    def test_answers(self) -> None:
+        """The words that were shown last are meant by yes and no."""
+        self.type("/verify yes")
+        self.assertIn("no words were compared", self.front_end.shown[-1].reason)
+        self.type("/verify")
+        self.assertIn("no current conversation", self.front_end.shown[-1].reason)
+        self.node.begin(BOB)
+        self.type("/verify")
+        self.type("/verify carol")
+        self.node.tell(events.VerificationWords(CAROL, "carol", ("a", "b", "c", "d")))
+        self.type("/verify YES")
+        self.type("/verify no")
+        expected = [("verify", BOB), ("verify", "carol"), ("same", CAROL), ("different", CAROL)]
+        self.assertEqual(self.node.asked, expected)
+
+    def test_said(self) -> None:
+        """The words stand alone, and what to do about them."""
+        entries = Wording("alice").say(events.VerificationWords(BOB, "bob", ("a", "b", "c", "d")))
+        rows = [row for one in entries for row in one.rows]
+        self.assertEqual(rows[1], "a b c d")
+        self.assertIn("/verify yes", rows[2])
+
+
 class SecretTests(SynchronousTestCase):
     """An invitation is kept nowhere."""
 
