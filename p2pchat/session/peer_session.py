@@ -604,10 +604,11 @@ class PeerSession(SessionPath):
             else:
                 self._rescue(explanation, now)
         elif self.stage is Stage.RESCUING:
-            if self._call.is_outgoing:  # ours was refused: that is the end
+            # Our search for another path was refused; for a better one before, that was no word.
+            if self._call.is_outgoing and self._call.attempts > 1:
                 self._tell_end(reason, explanation)
                 self._end(reason, now)
-            else:  # theirs came to nothing: make ours
+            else:
                 self._rescue(explanation, now)
         elif reason in {"cancelled", "no-answer"} and not self._call.is_outgoing:
             self.log.offer_ended(reason, self.is_quiet)

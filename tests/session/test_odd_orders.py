@@ -162,3 +162,27 @@ class LinkTests(OddCase):
         self.pair.part()
         self.pair.registry_is_up = False
         self.pair.run_until(lambda: self.bob.events(events.PathLost), PROOF_DEADLINE + 5)
+
+
+class ImprovementTests(OddCase):
+    """A search for a better path, on one that carries nothing but checks any more."""
+
+    def test_in_rescue(self) -> None:
+        """Its failure is no refusal: the conversation goes on as soon as a path does."""
+        pair = self.pair
+        pair.connect()
+        pair.part()
+        pair.say(self.alice, "are you there?")
+        pair.run_until(lambda: self.alice.events(events.PathLost), 60)
+        pair.join_for_checks()
+        found = len(self.alice.events(events.PathFound))
+        pair.run_until(lambda: len(self.alice.events(events.PathFound)) > found, 30)
+        pair.registry_is_up = False
+        pair.part()
+        self.alice.session.network_changed(self.now)
+        pair.run(12)
+        self.assertIs(self.alice.session.stage, Stage.RESCUING)
+        pair.registry_is_up = True
+        pair.join()
+        pair.run_until(self.bob.texts, 60)
+        self.assertEqual(self.alice.events(events.Disconnected), [])
