@@ -147,7 +147,7 @@ class RawPeer:
         self.write(encode_frame(messages.encode(proof)))
         self.say(messages.Hello("raw"))
         other = peer_id_octets(self.other)
-        conversation = Conversation(self.identity, other, os.urandom(16))
+        conversation = Conversation(self.identity, other, os.urandom)
         conversation.link_began()
         opening = encode_frame(messages.Opening(KIND, conversation.name).encode())
         self.write(opening + conversation.next_bytes(WINDOW, WINDOW, 0.0), CONVERSATION)

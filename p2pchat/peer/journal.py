@@ -29,9 +29,16 @@ from p2pchat.errors import StorageFailed
 from p2pchat.interfaces import IMessageStore
 from p2pchat.peer.driver import Driver
 from p2pchat.runtime import cancel
-from p2pchat.session.conversation import Confirmed, EntriesWaiting, StoreEvent
+from p2pchat.session.conversation_events import (
+    Batch,
+    Confirmed,
+    EntriesWaiting,
+    EntriesWanted,
+    StoreEvent,
+)
 from p2pchat.session.endpoint import Endpoint
-from p2pchat.session.stored import StoredEntry
+from p2pchat.session.passing_on import PORTION
+from p2pchat.session.stored import EntryRange
 
 RETRY = 5.0  # seconds; somebody makes room on a disk meanwhile
 
@@ -63,6 +70,11 @@ class Journal:
         match event:
             case EntriesWaiting(are_ours) if (peer_id, are_ours) not in self._busy:
                 self._next((peer_id, are_ours))
+            case EntriesWanted(wanted):
+                found = self._store.entries(peer_id, wanted, PORTION)
+                found.addErrback(lambda failure: failure.trap(StorageFailed) and None)
+                found.addCallback(lambda raws: self._found(peer_id, wanted, raws))
+                found.addErrback(lambda failure: _log.failure("what was read is lost", failure))
             case Confirmed(log, number):
                 done = self._store.confirmed(peer_id, log, number)
                 # The next confirmation says the same, or the first one on the next link.
@@ -76,26 +88,33 @@ class Journal:
     def _next(self, writer: _Writer) -> None:
         peer_id, are_ours = writer
         session = self._endpoint.sessions.get(peer_id)
-        batch = [] if session is None else session.conversation.next_unstored(are_ours)
-        if batch:
+        batch = None if session is None else session.conversation.next_unstored(are_ours)
+        if batch is not None and batch.entries:
             self._busy.add(writer)
             self._append(writer, batch)
 
-    def _append(self, writer: _Writer, batch: list[StoredEntry]) -> None:
+    def _append(self, writer: _Writer, batch: Batch) -> None:
         self._retries.pop(writer, None)
-        done = self._store.append(writer[0], batch)
+        if batch.replaces is None:
+            done = self._store.append(writer[0], batch.entries)
+        else:
+            done = self._store.replace(writer[0], *batch.replaces, batch.entries)
         done.addCallbacks(
-            lambda _: self._stored(writer, batch[-1]), self._failed, errbackArgs=(writer, batch)
+            lambda _: self._stored(writer, batch), self._failed, errbackArgs=(writer, batch)
         )
         done.addErrback(lambda failure: _log.failure("what was stored can't go on", failure))
 
-    def _stored(self, writer: _Writer, last: StoredEntry) -> None:
+    def _found(self, peer_id: str, wanted: EntryRange, raws: list[bytes] | None) -> None:
+        with self._driver as now:
+            self._endpoint.found(peer_id, wanted, raws, now)
+
+    def _stored(self, writer: _Writer, batch: Batch) -> None:
         self._is_failing = False
         if not self._turn:
             self._clock.callLater(0, self._turn_ends)
         self._turn.append(writer)
         with self._driver as now:
-            self._endpoint.stored(writer[0], last, now)
+            self._endpoint.stored(writer[0], batch, now)
 
     def _turn_ends(self) -> None:
         over, self._turn = self._turn, []
@@ -103,7 +122,7 @@ class Journal:
         for writer in over:
             self._next(writer)
 
-    def _failed(self, failure: Failure, writer: _Writer, batch: list[StoredEntry]) -> None:
+    def _failed(self, failure: Failure, writer: _Writer, batch: Batch) -> None:
         failure.trap(StorageFailed)
         if not self._is_failing:
             self._is_failing = True

@@ -28,17 +28,33 @@ What doesn't concern the two logs is ignored: a newer program's.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import attrs
 
 from p2pchat.errors import RemoteProtocolError, TextTooLong, TooManyLines
 from p2pchat.identity.keys import Identity, peer_id_octets
+from p2pchat.session.conversation_events import (
+    Batch,
+    Confirmed,
+    Delivered,
+    EntriesWaiting,
+    EntriesWanted,
+    Introduced,
+    Received,
+)
 from p2pchat.session.liveness import Liveness
 from p2pchat.session.log_copy import LogCopy
 from p2pchat.session.own_log import Line, OwnLog
-from p2pchat.session.stored import ConversationState, StoredEntry, message_id
+from p2pchat.session.passing_on import Answer, PassingOn
+from p2pchat.session.stored import (
+    ConversationState,
+    EntryRange,
+    LogHead,
+    StoredEntry,
+    message_id,
+)
 from p2pchat.session.streams import WINDOW
 from p2pchat.wire import entries
 from p2pchat.wire.base64url import encode_bytes
@@ -50,56 +66,17 @@ MAX_LOG = 10_000  # lines that may wait for delivery
 GREATEST_WINDOW = 2 * WINDOW  # bytes; a line needs less than a file
 MAX_UNREAD = 2 * GREATEST_WINDOW  # bytes handed on and not read, over several links; more waits
 RESERVE = 16 * 1024  # bytes of credit that lines leave for HAVE
+MAX_TOLD = 64  # logs beside the one that we write, the newest, of which a link's first HAVE tells
+MAX_LOGS = 1024  # of one conversation; of older ones nothing is compared any more
 MAX_JUMP = 2**20  # from one Lamport time to the next
+_Name = tuple[bytes, bytes]  # of a log: its author's raw id, and its own 16 bytes
 UNKNOWN = "a message of the kind {!r}, which this version can't show"
-
-
-@attrs.frozen
-class Introduced:
-    """The other side has told what it has, first thing on a link."""
-
-    is_new: bool  # a log that we didn't know: a first conversation, or the peer was restarted
-
-
-class Received(NamedTuple):
-    """An entry of theirs; where this program doesn't know its kind, ``text`` says so."""
-
-    id: str
-    text: str
-    sent_at: float  # seconds since 1970
-    kind: str  # "" where it is a text
-
-
-class Delivered(NamedTuple):
-    """The other side has a line of ours."""
-
-    id: str
-    seconds: float  # since it was said
-
-
-@attrs.frozen
-class Confirmed:
-    """The other side has our log up to a number."""
-
-    log: bytes
-    number: int
-
-
-@attrs.frozen
-class EntriesWaiting:
-    """Entries are to be stored, where none were before."""
-
-    are_ours: bool
-
-
-StoreEvent = EntriesWaiting | Confirmed
-ConversationEvent = Introduced | Received | Delivered | StoreEvent
 
 
 class _Unread(NamedTuple):
     log: bytes
     number: int
-    size: int  # bytes of its frame
+    raw: bytes
     link: int  # that brought it
 
 
@@ -110,7 +87,7 @@ class Conversation:
 
     :ivar identity: ours.
     :ivar other: their raw id.
-    :ivar log: names our log, if none was kept; 16 random bytes.
+    :ivar random_bytes: names our logs.
     :ivar is_lasting: whether what is stored outlives the program.
     :ivar wall_of: from the machines' time to seconds since 1970.
     :ivar liveness: measures when lines are answered.
@@ -120,7 +97,7 @@ class Conversation:
 
     identity: Identity
     other: bytes
-    log: bytes
+    random_bytes: Callable[[int], bytes]
     is_lasting: bool = False
     wall_of: Callable[[float], float] = float
     liveness: Liveness = attrs.Factory(Liveness)
@@ -129,7 +106,13 @@ class Conversation:
     author: bytes = attrs.field(init=False)
     id: bytes = attrs.field(init=False)
     _ours: OwnLog = attrs.field(init=False)
-    _theirs: LogCopy | None = None
+    _copies: dict[_Name, LogCopy] = attrs.Factory(dict)  # of their logs, and our older ones
+    _theirs: LogCopy | None = None  # the one that they write
+    _replaces: tuple[bytes, int] | None = None  # what our next batch says again
+    _is_replacing: bool = False  # such a batch isn't stored yet
+    _is_behind: bool = False  # of our log they have entries that we don't have
+    _may_fork: bool = False  # once on a link
+    _passing_on: PassingOn = attrs.Factory(PassingOn)
     _unsent: deque[Line] = attrs.Factory(deque)  # of those stored, what this link hasn't seen
     _last: int | None = None  # our last line that goes out before our DISCONNECT
     _is_answer: bool = False  # our next entry comes after one that none before it came after
@@ -138,10 +121,12 @@ class Conversation:
     _under_way: int = 0  # lines sent on this link and not confirmed
     _is_greeted: bool = False
     _is_introduced: bool = False
-    _begins: bool = False  # we haven't told yet what we have of our log
-    _owes_have: bool = False
-    _proved: list[StoredEntry] = attrs.Factory(list)  # theirs that are to be stored
-    _unshown: deque[StoredEntry] = attrs.Factory(deque)  # theirs that aren't stored yet
+    _is_compared: bool = False  # they have told on this link what they have of our log
+    _owed: dict[_Name, None] = attrs.Factory(dict)  # logs of which a HAVE is to tell
+    _untold: dict[_Name, None] = attrs.Factory(dict)  # likewise, once receipts are due
+    _proved: list[StoredEntry] = attrs.Factory(list)  # theirs, or given back, to be stored
+    _unshown: int = 0  # of theirs, how many aren't stored yet
+    _returned: deque[_Unread] = attrs.Factory(deque)  # given back, and not stored yet
     _unread: deque[_Unread] = attrs.Factory(deque)
     _unread_size: int = 0  # bytes
     _taken: int = 0  # bytes of this link that count as taken
@@ -149,25 +134,29 @@ class Conversation:
     def __attrs_post_init__(self) -> None:
         self.author = peer_id_octets(self.identity.peer_id)
         self.id = entries.conversation_id(self.author, self.other)
-        self._ours = OwnLog(self.id, self.identity, self.log)
+        self._ours = OwnLog(self.id, self.identity, self.random_bytes(16))
 
     def restore(self, state: ConversationState) -> None:
         """Go on from what was kept; before anything else happens."""
-        self.log, self._lamport = state.log or self.log, state.lamport
-        self._ours = OwnLog(self.id, self.identity, self.log)
+        self._lamport = state.lamport
+        self._ours = OwnLog(self.id, self.identity, state.log or self._ours.name)
         for head in state.heads:
             if (head.author, head.log) == (self.author, self.log):
                 self._ours.restore(head, state.undelivered, self.wall_of(0.0))
-            elif head.author == self.other:  # the last one is the one that goes on
-                self._theirs = LogCopy(head.author, head.log, head.number, head.hash, head.number)
-                self._is_answer = head.number > 0
+            else:
+                copy = self._copies[head.author, head.log] = LogCopy.restored(head)
+                if head.author == self.other:  # the last one is the one that goes on
+                    self._theirs, self._is_answer = copy, head.number > 0
 
     def state(self) -> ConversationState:
         """Return what to go on from, where nothing waits any more."""
-        heads = [self._ours.head()]
-        if self._theirs is not None and self._theirs.last is not None:
-            heads.append(self._theirs.head())
-        return ConversationState(self.log, self._lamport, tuple(heads))
+        heads = (*[one.head() for one in self._copies.values()], self._ours.head())
+        return ConversationState(self.log, self._lamport, heads)
+
+    @property
+    def log(self) -> bytes:
+        """The name of our log."""
+        return self._ours.name
 
     @property
     def name(self) -> str:
@@ -181,7 +170,9 @@ class Conversation:
         self.link_ended()
         self._links += 1
         self._unsent = deque(self._ours.sendable())
-        self._begins, self._owes_have = True, True
+        self._may_fork = True
+        self._owed[self.author, self.log] = None
+        self._owed.update(dict.fromkeys(list(self._copies)[-MAX_TOLD:]))
 
     def greeted(self) -> None:
         """Take what the other side says, now that it has said who it is."""
@@ -194,10 +185,13 @@ class Conversation:
     def link_ended(self) -> None:
         """Forget what was under way; the log stays, and what our reader hasn't taken yet."""
         self._is_greeted, self._is_introduced, self._last = False, False, None
-        self._owes_have, self._taken, self._under_way = False, 0, 0
+        self._taken, self._under_way, self._is_compared = 0, 0, False
+        self._passing_on, self._is_behind = PassingOn(), False
+        self._owed.clear()
+        self._untold.clear()
         self._unsent.clear()
-        if self._theirs is not None:
-            self._theirs.drop_unsigned()
+        for copy in self._copies.values():
+            copy.link_ended()
         for line in self._ours.lines:
             line.sent_at = None
 
@@ -224,54 +218,73 @@ class Conversation:
         line = self._ours.write(text, self._lamport, after, wall, now)
         return message_id(self.log, line.number)
 
-    def next_unstored(self, are_ours: bool) -> list[StoredEntry]:
+    def next_unstored(self, are_ours: bool) -> Batch:
         """Return, and forget, the entries that are to be stored together."""
         if are_ours:
-            return self._ours.next_batch()
+            replaces, self._replaces = self._replaces, None
+            self._is_replacing = self._is_replacing or replaces is not None
+            return Batch(self._ours.next_batch(), replaces)
+        if self._replaces is not None or self._is_replacing:
+            return Batch([])  # what they give back has the place of what is said again
         found, self._proved = self._proved, []
-        return found
+        return Batch(found)
 
-    def stored(self, last: StoredEntry) -> None:
-        """All that came with this entry or before it is stored: ours go out, theirs are shown."""
-        if last.author == self.author:
+    def stored(self, batch: Batch) -> None:
+        """A batch is stored, and all before it: ours goes out, theirs is shown."""
+        if not batch.entries:
+            return
+        last = batch.entries[-1]
+        if batch.replaces is not None:
+            self._is_replacing = False
+            if self._proved:
+                self.events.append(EntriesWaiting(False))
+        if last.author == self.author and not last.is_delivered:
+            if last.log != self.log:
+                return  # it is said again in another log
             for line in self._ours.stored(last.number):
                 if self._last is None or line.number <= self._last:  # else for the next link
                     self._unsent.append(line)
             return
-        while self._unshown:
-            entry = self._unshown.popleft()
-            is_known = entry.kind == entries.TEXT
-            text = entry.text if is_known else UNKNOWN.format(entry.kind)
-            kind = "" if is_known else entry.kind
-            self.events.append(Received(entry.id, text, entry.sent_at, kind))
-            if entry is last:
-                break
-        if self.is_lasting and self._theirs is not None and last.log == self._theirs.name:
-            self._theirs.held = last.number
+        for entry in batch.entries:
+            copy = self._copies.get((entry.author, entry.log))
+            if copy is not None and self.is_lasting:
+                copy.hold(entry.number, entry.raw)
+                self._untold[entry.author, entry.log] = None
+            if entry.author == self.author:
+                self._take(self._returned.popleft())
+            else:
+                self._unshown -= 1
+                is_known = entry.kind == entries.TEXT
+                text = entry.text if is_known else UNKNOWN.format(entry.kind)
+                kind = "" if is_known else entry.kind
+                self.events.append(Received(entry.id, text, entry.sent_at, kind))
 
     def read(self, message_id: str) -> None:
         """Somebody has taken a line of theirs, and so all before it; "": some were stored."""
-        if self.is_lasting:
-            self._owes_have = True
+        self._owed.update(self._untold)
+        self._untold.clear()
         if not message_id:
             return
         name, _, digits = message_id.rpartition("-")
         log, number, unread = bytes.fromhex(name), int(digits), self._unread
-        if any(one.log == log for one in unread):  # the first one, but after a restart of theirs
-            while unread and unread[0].log != log:  # of a log that isn't written any more
-                self._take(unread.popleft())
-            while unread and unread[0].log == log and unread[0].number <= number:
-                self._take(unread.popleft())
-        theirs = self._theirs
-        if self.is_lasting or theirs is None or log != theirs.name:
+        if not any(
+            one.log == log for one in unread
+        ):  # the first one, but after a restart of theirs
             return
-        if theirs.held < number <= theirs.number:
-            theirs.held, self._owes_have = number, True
+        while unread and unread[0].log != log:  # of a log that isn't written any more
+            self._take(unread.popleft())
+        while unread and unread[0].log == log and unread[0].number <= number:
+            self._take(unread.popleft())
 
     def _take(self, line: _Unread) -> None:
-        self._unread_size -= line.size
+        size = _frame_size(line.raw)
+        self._unread_size -= size
         if line.link == self._links:
-            self._taken += line.size
+            self._taken += size
+        theirs = self._theirs
+        if not self.is_lasting and theirs is not None and line.log == theirs.name:
+            theirs.hold(line.number, line.raw)
+            self._owed[theirs.author, theirs.name] = None
 
     @property
     def has_unread(self) -> bool:
@@ -281,7 +294,7 @@ class Conversation:
     @property
     def has_unshown(self) -> bool:
         """Whether lines of theirs aren't stored."""
-        return bool(self._unshown)
+        return self._unshown > 0
 
     @property
     def undelivered(self) -> int:
@@ -313,100 +326,249 @@ class Conversation:
         """
         kind, size = body[:1], LENGTH + len(body)
         takes = self._last is None  # who leaves takes no line
-        if kind == entries.ENTRY and takes and self._receive_entry(body[1:], size, now):
+        if kind == entries.ENTRY and takes and self._receive_entry(body[1:], now):
             return  # it is taken when it is read
         self._taken += size
         if kind == entries.HAVE:
-            for item in entries.decode_have(body[1:]):
-                if item.author == self.other:
-                    self._introduce(item)
-                elif (item.author, item.log) == (self.author, self.log):
-                    self._confirm(item.number, now)
+            self._receive_have(entries.decode_have(body[1:]), now)
 
-    def _introduce(self, item: Item) -> None:
-        """Take what they have of a log of their own; it is the one that goes on from now."""
-        theirs = self._theirs
-        is_new, before = theirs is None or item.log != theirs.name, max(0, item.oldest - 1)
-        if theirs is None or is_new:
-            theirs = self._theirs = LogCopy(item.author, item.log)
-            theirs.skip_to(before)
-        elif before >= theirs.next:  # lost: nobody has what is between
-            theirs.skip_to(before)
-        if not self._is_introduced:
-            self._is_introduced = True
-            self.events.append(Introduced(is_new))
+    def _receive_have(self, items: Sequence[Item], now: float) -> None:
+        """Compare what they have with what we have."""
+        is_first = True  # of their logs: the one that they write now
+        for item in items:
+            if (item.author, item.log) == (self.author, self.log):
+                self._compare_ours(item, now)
+            elif item.author == self.other:
+                self._introduce(item, is_first)
+                is_first = False
+            elif item.author == self.author:
+                self._compare(item, self._copies.get((item.author, item.log)))
 
-    def _receive_entry(self, data: bytes, size: int, now: float) -> bool:
-        """Take an entry; tells whether it is one that our reader is to read."""
-        entry = LogEntry.decode(data)
-        if entry.conversation != self.id:
-            raise RemoteProtocolError("an entry of another conversation")
-        if entry.author != self.other:
-            return False  # a newer program's: it passes on what somebody else wrote
-        theirs, number = self._theirs, entry.number
-        if theirs is None or entry.log != theirs.name or not self._is_introduced:
-            raise RemoteProtocolError("an entry of a log of which nothing was said")
-        if number > theirs.next:
-            raise RemoteProtocolError(f"message {number} after {theirs.next - 1}")
-        if number < theirs.next:
-            self._owes_have = True
-            return False
-        self._check(entry, theirs)
-        proved = theirs.extend(entry, data, self.their_key, self.wall_of(now))
-        self._lamport = max(self._lamport, entry.lamport)
-        if proved:
-            self._is_answer = True
-            self._keep(proved)
-        return True
+    # -- what they have of our log
 
-    def _keep(self, proved: list[StoredEntry]) -> None:
-        """Let entries of theirs be stored, and then read."""
-        if not self._proved:
-            self.events.append(EntriesWaiting(False))
-        self._proved += proved
-        self._unshown += proved
-        for one in proved:
-            size = LENGTH + len(entries.ENTRY) + len(one.raw)
-            self._unread.append(_Unread(one.log, one.number, size, self._links))
-            self._unread_size += size
-
-    def _check(self, entry: LogEntry, theirs: LogCopy) -> None:
-        """Refuse an entry that doesn't follow what is before it."""
-        if not theirs.follows(entry):
-            raise RemoteProtocolError(f"message {entry.number} doesn't follow the one before it")
-        if theirs.is_followed and entry.lamport > self._lamport + MAX_JUMP:
-            raise RemoteProtocolError(f"message {entry.number} leaps ahead in time")
-        for one in entry.after:
-            is_ours = (one.author, one.log) == (self.author, self.log)
-            if is_ours and one.number > self._ours.number:
-                raise RemoteProtocolError(f"an answer to message {one.number}, never written")
+    def _compare_ours(self, item: Item, now: float) -> None:
+        """Take a receipt, or notice that one side has lost something."""
+        ours, number = self._ours, item.number
+        if number > ours.number or not ours.is_same(number, item.hash):
+            if not self.is_lasting:
+                raise RemoteProtocolError(f"receipt for message {number}, which was never written")
+            self._is_behind = self._may_fork  # then nothing goes out before what they have came
+            if self._may_fork and item.oldest > ours.oldest:
+                self._fork(now)  # nothing comes that tells which lines they have
+                self._compare(item, self._copies[item.author, item.log])
+            return
+        known, _ = ours.known
+        if number < known and not self._is_compared and self.is_lasting:
+            wanted = EntryRange(self.author, self.log, max(number + 1, ours.first), known)
+            self._pass_on(wanted, item)
+            self._unsent = deque(ours.sendable())  # they come once more, after it
+        self._is_compared = True
+        self._confirm(number, now)
 
     def _confirm(self, number: int, now: float) -> None:
-        """Take a receipt."""
-        if number > self._ours.number:
-            raise RemoteProtocolError(f"receipt for message {number}, which was never written")
         confirmed = self._ours.confirmed(number)
         if confirmed:
             self.events.append(Confirmed(self.log, number))
         sent_at = []
         for line in confirmed:
-            self.events.append(Delivered(message_id(self.log, line.number), now - line.said_at))
+            name = line.first_id or message_id(self.log, line.number)
+            self.events.append(Delivered(name, now - line.said_at))
             if line.sent_at is not None:
                 self._under_way -= 1
                 sent_at.append(line.sent_at)
         self.liveness.lines_confirmed(sent_at, not self._under_way, now)
+
+    def _fork(self, now: float) -> None:
+        """
+        Begin a new log, and say there again what isn't confirmed.
+
+        They have other entries than we in ours: this program has forgotten that it wrote them.
+        """
+        before = self._ours
+        number, last = before.known
+        head = LogHead(self.author, before.name, before.first, number, last)
+        self._copies[self.author, before.name] = LogCopy.restored(head)
+        lines = before.abandon()
+        self._ours = OwnLog(self.id, self.identity, self.random_bytes(16))
+        for line in lines:
+            self._lamport += 1
+            self._ours.write_again(line, self._lamport)
+        if lines:
+            self._replaces = self._replaces or (before.name, lines[0].number)
+            self.events.append(EntriesWaiting(True))
+        self._passing_on.drop(before.name)
+        self._may_fork, self._is_behind, self._is_compared = False, False, False
+        self._under_way, self._last = 0, None if self._last is None else 0
+        self._unsent.clear()
+        self._owed[self.author, self.log] = None
+        self.liveness.lines_confirmed((), True, now)
+
+    # -- what they have of other logs
+
+    def _introduce(self, item: Item, is_current: bool) -> None:
+        """Take what they have of a log of their own."""
+        name = (item.author, item.log)
+        copy = self._copies.get(name)
+        is_new, begins = copy is None, is_current and not self._is_introduced
+        if copy is None and is_current and not self.is_lasting:
+            self._copies.clear()  # nothing of the one before comes any more
+            copy = self._copies[name] = LogCopy(*name)
+        copy = self._compare(item, copy)
+        if copy is not None and is_current and (is_new or begins):
+            self._theirs = copy
+        if begins:
+            self._is_introduced = True
+            self.events.append(Introduced(is_new))
+
+    def _compare(self, item: Item, copy: LogCopy | None) -> LogCopy | None:
+        """Compare what they have of a log that we don't write with what we have."""
+        name = (item.author, item.log)
+        if copy is None:
+            if not self.is_lasting:
+                return None
+            copy = self._copies[name] = LogCopy(*name)
+            self._forget_logs()
+        if item.oldest > copy.next:  # lost: nobody has what is between
+            copy.skip_to(item.oldest - 1)
+        copy.named = item.number
+        head, is_first, copy.is_compared = copy.head(), not copy.is_compared, True
+        if is_first and self.is_lasting:
+            if item.number > head.number:
+                self._owed[name] = None
+            elif item.number < head.number:
+                first = max(item.number + 1, copy.first)
+                self._pass_on(EntryRange(*name, first, head.number), item)
+        return copy
+
+    def _forget_logs(self) -> None:
+        """Forget the log that was begun first, where there are too many."""
+        if len(self._copies) > MAX_LOGS:
+            del self._copies[next(iter(self._copies))]
+
+    def _pass_on(self, wanted: EntryRange, item: Item) -> None:
+        """Pass on what they lack of a log, so far as we have it."""
+        if wanted.first <= wanted.last:
+            is_next = wanted.first == item.number + 1
+            self._passing_on.begin(wanted, item.hash if is_next else entries.NOTHING)
+            self._ask_store()
+
+    def _ask_store(self) -> None:
+        wanted = self._passing_on.next_wanted()
+        if wanted is not None:
+            self.events.append(EntriesWanted(wanted))
+
+    def found(self, wanted: EntryRange, raws: Sequence[bytes] | None, now: float) -> None:
+        """
+        Take what the store has of the entries that were wanted.
+
+        :param raws: ``None`` where it can't be read now.
+        """
+        answer, name = self._passing_on.take(wanted, raws), (wanted.author, wanted.log)
+        copy, is_ours = self._copies.get(name), name == (self.author, self.log)
+        if answer is Answer.GONE and (is_ours or copy is not None):
+            if copy is None:
+                self._ours.first = self._ours.known[0] + 1
+            else:
+                copy.first = copy.held + 1
+            self._owed[name] = None
+        elif answer is Answer.FORKED and is_ours and self._may_fork:
+            self._fork(now)
+        self._ask_store()
+
+    # -- what they say, and what they give us back
+
+    def _receive_entry(self, data: bytes, now: float) -> bool:
+        """Take an entry; tells whether its bytes count as taken later."""
+        entry = LogEntry.decode(data)
+        if entry.conversation != self.id:
+            raise RemoteProtocolError("an entry of another conversation")
+        if entry.author not in {self.other, self.author}:
+            return False  # a newer program's: it passes on what somebody else wrote
+        name = (entry.author, entry.log)
+        if name == (self.author, self.log):
+            self._receive_ours(entry, data, now)
+        copy = self._copies.get(name)
+        if copy is None or copy.named is None:
+            if name == (self.author, self.log):
+                return False
+            raise RemoteProtocolError("an entry of a log of which nothing was said")
+        if not self._is_next(entry, copy):
+            self._owed[name] = None
+            return False
+        is_theirs = entry.author == self.other
+        key = self.their_key if is_theirs else self.identity.public_key
+        proved = copy.extend(entry, data, key, self.wall_of(now))
+        self._lamport = max(self._lamport, entry.lamport)
+        if proved:
+            self._is_answer = self._is_answer or copy is self._theirs
+            self._keep(proved, is_theirs)
+        return True
+
+    def _receive_ours(self, entry: LogEntry, data: bytes, now: float) -> None:
+        """Compare an entry of our log that they give back with ours of this number."""
+        number, ours = entry.number, self._ours
+        if not self._is_behind or number != ours.oldest:
+            return
+        if number <= ours.number and ours.lines[0].raw == data:
+            self._confirm(number, now)
+        else:
+            self._fork(now)
+            copy = self._copies[self.author, entry.log]
+            copy.named, copy.is_compared = number, True
+
+    def _is_next(self, entry: LogEntry, copy: LogCopy) -> bool:
+        """Tell whether an entry follows the last one of its log, as far as it is here."""
+        number = entry.number
+        if number > copy.next and not self.is_lasting:
+            if copy.next > 1 or number > (copy.named or 0) + 1:
+                raise RemoteProtocolError(f"message {number} after {copy.next - 1}")
+            copy.skip_to(number - 1)  # what is before it was said to a program of before
+        if number != copy.next or not copy.follows(entry):
+            return False
+        if copy.is_followed and entry.lamport > self._lamport + MAX_JUMP:
+            raise RemoteProtocolError(f"message {number} leaps ahead in time")
+        for one in entry.after:
+            is_ours = (one.author, one.log) == (self.author, self.log)
+            if is_ours and one.number > self._ours.number and not self.is_lasting:
+                raise RemoteProtocolError(f"an answer to message {one.number}, never written")
+        return True
+
+    def _keep(self, proved: list[StoredEntry], are_theirs: bool) -> None:
+        """Let entries be stored, and theirs be read then."""
+        if not self._proved:
+            self.events.append(EntriesWaiting(False))
+        if are_theirs:
+            self._unshown += len(proved)
+        else:
+            proved = [one._replace(is_delivered=True) for one in proved]
+        self._proved += proved
+        waiting = self._unread if are_theirs else self._returned
+        for one in proved:
+            waiting.append(_Unread(one.log, one.number, one.raw, self._links))
+            self._unread_size += _frame_size(one.raw)
 
     # -- what goes out: the writer of our stream
 
     def next_bytes(self, most: int, enough: int, now: float) -> bytes:
         """Return, and forget, what goes out next: at most so much, and no more than is enough."""
         parts, used = [], 0
-        if self._owes_have:
+        if self._owed:
             have = self._have()
             if len(have) <= most:
                 parts, used = [have], len(have)
-                self._owes_have, self._begins = False, False
-        unsent, most, before = self._unsent, most - RESERVE, self._under_way
+                self._owed.clear()
+        most -= RESERVE
+        while used < enough and (frame := self._passing_on.next_frame(most - used)):
+            parts.append(frame)
+            used += len(frame)
+        self._ask_store()
+        is_held = self._is_behind or self._passing_on.holds_back(self.log)
+        if self._unsent and not is_held:
+            self._write_lines(parts, most - used, enough - used, now)
+        return b"".join(parts)
+
+    def _write_lines(self, parts: list[bytes], most: int, enough: int, now: float) -> None:
+        unsent, before, used = self._unsent, self._under_way, 0
         oldest = self._ours.oldest
         while unsent and used < enough:
             line = unsent[0]
@@ -415,20 +577,22 @@ class Conversation:
                     break
                 parts.append(line.frame)
                 used += len(line.frame)
+                self._under_way += line.sent_at is None
                 line.sent_at = now
-                self._under_way += 1
             unsent.popleft()
         if self._under_way > before:
             self.liveness.line_sent(now)
-        return b"".join(parts)
 
     def _have(self) -> bytes:
-        items = []
-        if self._begins:
-            ours = self._ours
-            items.append(Item(self.author, self.log, ours.oldest, ours.number))
-        if (theirs := self._theirs) is not None:
-            items.append(Item(self.other, theirs.name, theirs.held + 1, theirs.held))
+        items, ours = [], (self.author, self.log)
+        if ours in self._owed:
+            log = self._ours
+            items.append(Item(*ours, log.first if self.is_lasting else log.oldest, *log.known))
+        for name in self._owed:
+            if name != ours and (copy := self._copies.get(name)) is not None:
+                head = copy.head()
+                oldest = head.oldest if self.is_lasting else head.number + 1
+                items.append(Item(*name, oldest, head.number, head.hash))
         return encode_frame(entries.encode_have(items))
 
     @property
@@ -442,3 +606,7 @@ class Conversation:
         self._unsent.clear()
         if self._last is not None:
             self._last = 0
+
+
+def _frame_size(raw: bytes) -> int:
+    return LENGTH + len(entries.ENTRY) + len(raw)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, get_args
 
@@ -27,10 +27,11 @@ import attrs
 
 from p2pchat.session.approval import AcceptPolicy, By
 from p2pchat.session.callers import Callers, Ring
+from p2pchat.session.conversation_events import Batch
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.receipts import Receipts
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
-from p2pchat.session.stored import ConversationState, StoredEntry
+from p2pchat.session.stored import ConversationState, EntryRange
 from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams, OfAttempt
 from p2pchat.traversal.attempt_events import PairUnfit, PathMoved, RoundEnded, SizeProbed
 from p2pchat.traversal.earliest import earliest
@@ -175,12 +176,19 @@ class Endpoint:
             session.log.name = name
         return session
 
-    def stored(self, peer_id: str, last: StoredEntry, now: float) -> None:
-        """All that was to be stored with this entry of a peer's conversation is stored."""
+    def stored(self, peer_id: str, batch: Batch, now: float) -> None:
+        """A batch of the conversation with a peer is stored, and all before it."""
         if (session := self.sessions.get(peer_id)) is not None:
-            session.stored(last, now)
-            if self.context.is_lasting and last.author == session.conversation.other:
+            session.stored(batch, now)
+            if self.context.is_lasting:
                 self._receipts.read(peer_id, "", now)
+
+    def found(
+        self, peer_id: str, wanted: EntryRange, raws: Sequence[bytes] | None, now: float
+    ) -> None:
+        """Take what the store has of the entries that a conversation wanted."""
+        if (session := self.sessions.get(peer_id)) is not None:
+            session.found(wanted, raws, now)
 
     def read(self, peer_id: str, message_id: str, now: float) -> None:
         """Somebody has taken a line of a peer, and so all before it: confirm them, soon."""

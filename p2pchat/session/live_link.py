@@ -28,7 +28,8 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.control import Control, ControlEvent
-from p2pchat.session.conversation import KIND, ConversationEvent, Introduced
+from p2pchat.session.conversation import KIND
+from p2pchat.session.conversation_events import ConversationEvent, Introduced
 from p2pchat.session.datagram_size import DatagramSize
 from p2pchat.session.link import (
     Link,

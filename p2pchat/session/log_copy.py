@@ -34,14 +34,22 @@ class LogCopy:
 
     :ivar number: of the last entry that is proved.
     :ivar last: its hash, ``None`` where we never had it.
+    :ivar first: the number of the oldest entry that we can pass on.
     :ivar held: the last one that is stored, or was read: what HAVE says.
+    :ivar named: how much the other side said on the link of now that it has, ``None`` before.
+    :ivar is_compared: whether that was compared with what we have.
     """
 
     author: bytes
     name: bytes
     number: int = 0
     last: bytes | None = entries.NOTHING
+    first: int = 1
     held: int = 0
+    named: int | None = None
+    is_compared: bool = False
+    _held_raw: bytes = b""  # that entry as it came, or ...
+    _held_hash: bytes = entries.NOTHING  # ... its hash, where it isn't here; zeros where unknown
     _unsigned: list[StoredEntry] = attrs.Factory(list)
     _size: int = 0  # bytes of them
     _tip: bytes | None = None  # hash of the last one of them
@@ -56,15 +64,34 @@ class LogCopy:
         """Whether an entry before the next one is here."""
         return bool(self._unsigned or (self.number and self.last))
 
+    @classmethod
+    def restored(cls, head: LogHead) -> LogCopy:
+        """Return a log that was kept."""
+        made = cls(head.author, head.log, head.number, head.hash, head.oldest, head.number)
+        made._held_hash = head.hash
+        return made
+
+    def hold(self, number: int, raw: bytes) -> None:
+        """Note that all up to an entry is stored, or was read."""
+        if number > self.held:
+            self.held, self._held_raw = number, raw
+
     def head(self) -> LogHead:
-        """Return where it ends; its last hash must be here."""
-        assert self.last is not None
-        return LogHead(self.author, self.name, self.number + 1, self.number, self.last)
+        """Return how much is held."""
+        if self._held_raw:
+            self._held_hash, self._held_raw = sha256(self._held_raw).digest(), b""
+        return LogHead(self.author, self.name, self.first, self.held, self._held_hash)
+
+    def link_ended(self) -> None:
+        """Forget what was said on a link, and what no signature covers."""
+        self.named, self.is_compared = None, False
+        self.drop_unsigned()
 
     def skip_to(self, number: int) -> None:
         """Go on after an entry that nobody can give us."""
         self.drop_unsigned()
         self.number, self.last, self.held = number, None if number else entries.NOTHING, number
+        self.first, self._held_raw, self._held_hash = number + 1, b"", entries.NOTHING
 
     def drop_unsigned(self) -> None:
         """Forget what no signature covers."""

@@ -9,7 +9,9 @@ A log that we write: its lines until they are confirmed, and its batches.
 Each entry has the hash of the one before it, so the last line is *open* until it is known whether
 another one follows it in its batch: a signature of the last entry of a batch covers all of it.
 
-Owns numbers, hashes and signatures; when a batch ends is decided by who takes it.
+Owns numbers, hashes and signatures; when a batch ends is decided by who takes it.  A number is
+never used twice: where the other side has another entry in the place of one of ours, what it hasn't
+confirmed is written again in a new log.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ import attrs
 
 from p2pchat.identity.entry_signatures import sign_entry
 from p2pchat.identity.keys import Identity, peer_id_octets
-from p2pchat.session.stored import LogHead, StoredEntry
+from p2pchat.session.stored import LogHead, StoredEntry, message_id
 from p2pchat.wire import entries
 from p2pchat.wire.entries import Known, LogEntry
-from p2pchat.wire.framing import encode_frame
+from p2pchat.wire.framing import LENGTH, encode_frame
 
 MAX_BATCH = 32 * 1024  # bytes after which a batch ends; the line that goes beyond belongs to it
 
@@ -39,19 +41,29 @@ class Line:
     :ivar said_at: in the machines' time.
     :ivar frame: empty while it is open.
     :ivar sent_at: when it went out on the link of now.
+    :ivar first_id: of the message, where it was written before in another log.
     """
 
     number: int
     said_at: float
     frame: bytes = b""
     sent_at: float | None = None
+    first_id: str = ""
+
+    @property
+    def raw(self) -> bytes:
+        """The entry, once it is closed."""
+        return self.frame[LENGTH + len(entries.ENTRY) :]
+
+    @property
+    def hash(self) -> bytes:
+        """Its hash."""
+        return sha256(self.raw).digest()
 
 
 class _Open(NamedTuple):
     line: Line
-    raw: bytes  # as it is without a signature
-    lamport: int
-    wall: float
+    entry: LogEntry  # without a signature
     text: str
 
 
@@ -63,12 +75,16 @@ class OwnLog:
     :ivar conversation: its id.
     :ivar name: 16 bytes.
     :ivar lines: those that aren't confirmed, oldest first.
+    :ivar first: the number of the oldest entry that we can pass on.
+    :ivar known: number and hash of the last entry that the other side is known to have.
     """
 
     conversation: bytes
     identity: Identity
     name: bytes
     lines: deque[Line] = attrs.Factory(deque)
+    first: int = 1
+    known: tuple[int, bytes] = (0, entries.NOTHING)
     author: bytes = attrs.field(init=False)
     _number: int = 0  # of the last entry
     _hash: bytes = entries.NOTHING  # of the last one that is closed
@@ -86,10 +102,14 @@ class OwnLog:
 
         :param wall: seconds since 1970 when the machines' time was 0.
         """
-        self._number, self._hash = head.number, head.hash
+        self._number, self._hash, self.first = head.number, head.hash, head.oldest
+        self.known = (head.number, head.hash)
         for entry in undelivered:
             frame = encode_frame(entries.ENTRY + entry.raw)
             self.lines.append(Line(entry.number, entry.sent_at - wall, frame))
+        if undelivered:
+            before = LogEntry.decode(undelivered[0].raw).previous
+            self.known = (undelivered[0].number - 1, before)
 
     # -- what is written
 
@@ -103,14 +123,13 @@ class OwnLog:
         :param wall: seconds since 1970.
         """
         self._close(ends_batch=False)
-        self._number += 1
         body = entries.write_text(text)
         entry = LogEntry(
             self.conversation,
             self.author,
             self.author,
             self.name,
-            self._number,
+            self._number + 1,
             self._hash,
             lamport,
             int(wall * 1e6),
@@ -118,9 +137,29 @@ class OwnLog:
             after,
             body,
         )
-        line = Line(self._number, now)
-        shown = text if text.isascii() else body.decode("utf-8")
-        self._open = _Open(line, entry.encode(), lamport, wall, shown)
+        return self._add(entry, text if text.isascii() else body.decode("utf-8"), now)
+
+    def write_again(self, line: Line, lamport: int) -> Line:
+        """Write a line of another log of ours after the last one."""
+        self._close(ends_batch=False)
+        before = LogEntry.decode(line.raw)
+        entry = before._replace(
+            log=self.name,
+            number=self._number + 1,
+            previous=self._hash,
+            lamport=lamport,
+            signature=b"",
+        )
+        is_text = entry.kind == entries.TEXT
+        text = entries.read_text(entry.body) if is_text else ""
+        again = self._add(entry, text, line.said_at)
+        again.first_id = line.first_id or message_id(before.log, line.number)
+        return again
+
+    def _add(self, entry: LogEntry, text: str, said_at: float) -> Line:
+        line = Line(entry.number, said_at)
+        self._number = entry.number
+        self._open = _Open(line, entry, text)
         self.lines.append(line)
         self._unstored.append(line)
         return line
@@ -129,8 +168,8 @@ class OwnLog:
         """Give the open line its last bytes."""
         if self._open is None:
             return
-        line, raw, lamport, wall, text = self._open
-        self._open = None
+        line, entry, text = self._open
+        self._open, raw = None, entry.encode()
         self._size += len(raw)
         if ends_batch or self._size >= MAX_BATCH:
             unsigned = raw[: -entries.UNSIGNED]
@@ -138,13 +177,20 @@ class OwnLog:
             self._size = 0
         self._hash = sha256(raw).digest()
         line.frame = encode_frame(entries.ENTRY + raw)
-        kept = (lamport, wall, entries.TEXT, text, raw, wall)
+        wall = entry.sent_at / 1e6
+        kept = (entry.lamport, wall, entry.kind, text, raw, wall)
         self._batch.append(StoredEntry(self.author, self.name, line.number, *kept))
 
     @property
     def has_batch(self) -> bool:
         """Whether lines are to be stored."""
         return self._open is not None or bool(self._batch)
+
+    def abandon(self) -> list[Line]:
+        """Write nothing more, and return the lines that aren't confirmed."""
+        self._close(ends_batch=False)
+        self._batch = []
+        return list(self.lines)
 
     def next_batch(self) -> list[StoredEntry]:
         """Return, and forget, what is to be stored together; its last line is signed."""
@@ -160,7 +206,20 @@ class OwnLog:
 
     def confirmed(self, number: int) -> list[Line]:
         """Return the lines that are confirmed now: those up to a number."""
-        return _popped(self.lines, number)
+        found = _popped(self.lines, number)
+        if found:
+            self.known = (number, found[-1].hash)
+        return found
+
+    def is_same(self, number: int, last: bytes) -> bool:
+        """Tell whether an entry has this hash, as far as is known; zeros mean any."""
+        if number == self.known[0]:
+            return last in {self.known[1], entries.NOTHING}
+        index = number - self.oldest
+        if not 0 <= index < len(self.lines):
+            return True
+        line = self.lines[index]
+        return bool(line.frame) and last in {line.hash, entries.NOTHING}
 
     def waits_for(self, number: int) -> bool:
         """Tell whether a line up to a number isn't stored."""
@@ -182,7 +241,7 @@ class OwnLog:
 
     def head(self) -> LogHead:
         """Return where it ends, when no line is open."""
-        return LogHead(self.author, self.name, self._number, self._number, self._hash)
+        return LogHead(self.author, self.name, self.first, self._number, self._hash)
 
 
 def _popped(lines: deque[Line], number: int) -> list[Line]:

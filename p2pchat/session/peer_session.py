@@ -28,7 +28,7 @@ from p2pchat import events
 from p2pchat.errors import HandshakeRefused, P2PChatError, ProofFailed, RemoteProtocolError
 from p2pchat.session import call_events as calls
 from p2pchat.session import control
-from p2pchat.session import conversation as talk
+from p2pchat.session import conversation_events as talk
 from p2pchat.session.approval import RETRY_PATIENCE, RETRY_TRIPS, By
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.call_events import DeliveryFailure
@@ -48,7 +48,7 @@ from p2pchat.session.stages import (
     StoreRequest,
     lingering,
 )
-from p2pchat.session.stored import StoredEntry
+from p2pchat.session.stored import EntryRange
 from p2pchat.traversal.attempt_events import RoundEnded
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.link_proof import Fitness
@@ -123,9 +123,14 @@ class PeerSession(SessionPath):
             self.notify()
         return name
 
-    def stored(self, last: StoredEntry, now: float) -> None:
-        """All that was to be stored with this entry, or before it, is stored."""
-        self.conversation.stored(last)
+    def stored(self, batch: talk.Batch, now: float) -> None:
+        """A batch is stored, and all before it."""
+        self.conversation.stored(batch)
+        self._drain(now)
+
+    def found(self, wanted: EntryRange, raws: Sequence[bytes] | None, now: float) -> None:
+        """Take what the store has of the entries that were wanted; ``None``: it can't be read."""
+        self.conversation.found(wanted, raws, now)
         self._drain(now)
 
     def read(self, message_id: str, now: float) -> None:
@@ -400,7 +405,7 @@ class PeerSession(SessionPath):
         match event:
             case talk.Received():
                 self._events.append(events.MessageReceived(self.peer_id, self.name, *event))
-            case talk.EntriesWaiting() | talk.Confirmed():
+            case talk.EntriesWaiting() | talk.Confirmed() | talk.EntriesWanted():
                 self._events.append(StoreRequest(self.peer_id, event))
             case talk.Delivered(name, seconds):
                 self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))

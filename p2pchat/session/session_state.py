@@ -80,9 +80,8 @@ class SessionState:
     def __attrs_post_init__(self) -> None:
         context = self._context
         other = peer_id_octets(self.peer_id)
-        log = context.random_bytes(16)
         self.conversation = Conversation(
-            context.identity, other, log, context.is_lasting, context.wall_of
+            *(context.identity, other, context.random_bytes, context.is_lasting, context.wall_of)
         )
         self.link = LiveLink(
             Control(context.username, self.conversation, self._new_verification()),

@@ -43,7 +43,7 @@ import attrs
 from p2pchat.events import SessionEvent
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import Certificate
-from p2pchat.session.conversation import StoreEvent
+from p2pchat.session.conversation_events import StoreEvent
 from p2pchat.session.qh3_connection import KEY_EXCHANGES
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint

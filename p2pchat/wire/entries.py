@@ -3,18 +3,18 @@ Frames of a conversation: its entries, and what each side has of their logs; big
 
 ::
 
-    HAVE    0x01 | items, each  author 16 | log 16 | oldest 8 | number 8
+    HAVE    0x01 | items, each  author 16 | log 16 | oldest 8 | number 8 | hash 32
     ENTRY   0x02 | an entry
 
     entry   conversation 16 | author 16 | person 16 | log 16 | number 8 | previous 32 |
             lamport 8 | sent_at 8 | kind 1 + n | after 2 + n * 40 | body 4 + n | signature 2 + n
 
-A log is what one author says in one conversation during one run of its program: its entries are
+A log is what one author says in one conversation until it begins another one: its entries are
 numbered from 1, and each has the SHA-256 of the one before it, as it came, for ``previous``.  So
 bytes of an entry are kept, hashed and passed on as they are, with what this program doesn't know.
 
-An item of HAVE says what its sender has of a log: of its own all up to ``number``, of which it can
-still pass on what begins at ``oldest``; of another's all up to ``number`` was read.
+An item of HAVE says what its sender has of a log: all up to ``number``, whose hash it tells, and of
+which it can pass on what begins at ``oldest``.
 
 Refuses what is cut short.  What follows a signature is ignored.
 """
@@ -41,7 +41,7 @@ NOTHING = bytes(32)  # ``previous`` of the first entry
 _CONVERSATION = b"p2pchat 2 conversation\x00"
 _HEAD = Struct("!16s16s16s16sQ32sQQB")
 _COUNT, _LENGTH, _KNOWN = Struct("!H"), Struct("!I"), Struct("!16s16sQ")
-_ITEM = Struct("!16s16sQQ")
+_ITEM = Struct("!16s16sQQ32s")
 UNSIGNED = _COUNT.size  # bytes of an empty signature
 
 
@@ -59,12 +59,13 @@ class Known(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A log, and how much somebody has of it."""
+    """A log, and how much somebody has of it; the hash is zeros where it isn't known."""
 
     author: bytes
     log: bytes
     oldest: int
     number: int
+    hash: bytes = NOTHING
 
 
 # A tuple: fifty thousand are made in a second, and a frozen class takes five times as long.

@@ -112,7 +112,7 @@ class LastingStore:
     def load(self) -> Deferred[Mapping[str, ConversationState]]:
         """Return what every conversation goes on from."""
         return self._commit(
-            lambda: {name: rows.state() for name, rows in self.rows.items() if rows.written}
+            lambda: {name: rows.state() for name, rows in self.rows.items() if rows.logs}
         )
 
     def append(self, peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:

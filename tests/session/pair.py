@@ -15,7 +15,7 @@ import attrs
 from p2pchat import events
 from p2pchat.identity.keys import Identity
 from p2pchat.session.approval import AcceptPolicy
-from p2pchat.session.conversation import EntriesWaiting
+from p2pchat.session.conversation_events import EntriesWaiting
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.stages import DocumentReady, SessionContext, StoreRequest
@@ -134,8 +134,9 @@ class Peer:
                 self._post.append(event.body)
                 self.posted.append(event.body)
             elif isinstance(event, StoreRequest) and isinstance(event.event, EntriesWaiting):
-                for entry in self.session.conversation.next_unstored(event.event.are_ours)[-1:]:
-                    self.endpoint.stored(self.other, entry, now)
+                batch = self.session.conversation.next_unstored(event.event.are_ours)
+                if batch.entries:
+                    self.endpoint.stored(self.other, batch, now)
                 outgoing += self.endpoint.datagrams_to_send(now)
             elif isinstance(event, events.SessionEvent):
                 self.told.append(event)

@@ -42,7 +42,7 @@ class LiveLinkTests(SynchronousTestCase):
     """Alice dials Bob."""
 
     def setUp(self) -> None:
-        control = Control("alice", Conversation(ALICE, b"b" * 16, b"l" * 16))
+        control = Control("alice", Conversation(ALICE, b"b" * 16, lambda size: b"l" * size))
         self.live = LiveLink(control, IdleTracker(Keepalive()))
 
     def begin(self, name: str = "first") -> Link:

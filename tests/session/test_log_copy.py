@@ -40,7 +40,7 @@ class LogCopyTests(SynchronousTestCase):
         one, two, three = self.said("one", "two", "three")
         self.assertEqual((self.take(one), self.take(two), self.copy.number), ([], [], 0))
         self.assertEqual((self.take(three), self.copy.number), (["one", "two", "three"], 3))
-        self.assertEqual(self.copy.head().hash, sha256(three).digest())
+        self.assertEqual(self.copy.last, sha256(three).digest())
 
     def test_forgotten(self) -> None:
         """What no signature covers is forgotten, and taken when it comes again."""

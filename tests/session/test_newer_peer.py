@@ -17,6 +17,7 @@ from p2pchat.session import control
 from p2pchat.session import conversation as talk
 from p2pchat.session.control import Control
 from p2pchat.session.conversation import Conversation
+from p2pchat.session.conversation_events import EntriesWaiting, Received
 from p2pchat.session.link import Link, LinkEnded
 from p2pchat.session.live_link import LiveLink, LiveLinkEvent, RuleBroken, StreamRefused
 from p2pchat.session.liveness import IdleTracker
@@ -72,10 +73,10 @@ class LiveEnd:
     def _note(self, now: float) -> None:
         while (event := self.live.next_event(now)) is not None:
             self.told.append(event)
-            if isinstance(event, talk.EntriesWaiting):
+            if isinstance(event, EntriesWaiting):
                 conversation = self.live.control.conversation
-                conversation.stored(conversation.next_unstored(event.are_ours)[-1])
-            if isinstance(event, talk.Received):
+                conversation.stored(conversation.next_unstored(event.are_ours))
+            if isinstance(event, Received):
                 self.live.control.conversation.read(event.id)
 
 
@@ -85,7 +86,7 @@ class LinkCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = FakeWire()
         self.wire.link(LEFT, RIGHT)
-        self.conversation = Conversation(BOB, THEM, b"o" * 16)
+        self.conversation = Conversation(BOB, THEM, lambda size: b"o" * size)
         live = LiveLink(Control("bob", self.conversation), IdleTracker(Keepalive()))
         self.bob = LiveEnd(live)
         link = Link(BOB, ALICE.peer_id, CERTIFICATE, SECRET, False, bytes)
@@ -118,9 +119,9 @@ class LinkCase(SynchronousTestCase):
         signature = sign_entry(ALICE, made.encode()[: -entries.UNSIGNED])
         return changed(made, signature=signature)
 
-    def received(self) -> list[talk.Received]:
+    def received(self) -> list[Received]:
         """Return what was shown."""
-        return [one for one in self.bob.told if isinstance(one, talk.Received)]
+        return [one for one in self.bob.told if isinstance(one, Received)]
 
     def heard(self, kind: type[messages.ControlMessage]) -> list[messages.ControlMessage]:
         """Return what Alice heard of one kind."""
@@ -243,7 +244,7 @@ class GoodbyeTests(LinkCase):
         self.assertTrue(self.bob.live.control.remote_left)
         self.assertEqual(
             [type(one) for one in self.bob.told[-2:]],
-            [talk.Received, control.RemoteDisconnected],
+            [Received, control.RemoteDisconnected],
         )
 
     def test_never_whole(self) -> None:

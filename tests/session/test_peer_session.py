@@ -323,7 +323,7 @@ class ConversationTests(SessionCase):
         """One who breaks the rules is told which, and the conversation ends on both sides."""
         talk = self.alice.session.conversation
         talk.say("never sent", WALL, self.now)
-        talk.stored(talk.next_unstored(True)[-1])
+        talk.stored(talk.next_unstored(True))
         talk.skip_lines()
         self.pair.say(self.alice, "leaves a gap")
         self.pair.run(LINGERING + 0.1)

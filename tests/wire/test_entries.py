@@ -30,6 +30,7 @@ from tests.cases import each
 from tests.wire.frames import changed
 
 ids = st.binary(min_size=16, max_size=16)
+hashes = st.binary(min_size=32, max_size=32)
 numbers = st.integers(0, MAX_NUMBER)
 kinds = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=255)
 made = st.builds(
@@ -129,7 +130,7 @@ class TextTests(SynchronousTestCase):
 class HaveTests(SynchronousTestCase):
     """What each side has of the logs."""
 
-    @given(st.lists(st.builds(Item, ids, ids, numbers, numbers), max_size=5))
+    @given(st.lists(st.builds(Item, ids, ids, numbers, numbers, hashes), max_size=5))
     def test_round_trip(self, items: list[Item]) -> None:
         """Items come back as they were."""
         self.assertEqual(decode_have(encode_have(items)[1:]), items)
