@@ -73,6 +73,18 @@ class Rows:
         return [(entry.id, entry.text) for entry in everything]
 
 
+def found_in(rows: Rows, wanted: EntryRange, most_bytes: int) -> list[bytes]:
+    """Return the first ones of the entries that are wanted, as they came."""
+    log = rows.logs.get((wanted.author, wanted.log), {})
+    raws: list[bytes] = []
+    for number in range(wanted.first, wanted.last + 1):
+        size = sum(map(len, raws))
+        if number not in log or (raws and size + len(log[number].raw) > most_bytes):
+            break
+        raws.append(log[number].raw)
+    return raws
+
+
 @implementer(IMessageStore)
 @attrs.define(eq=False)
 class LastingStore:
@@ -132,18 +144,7 @@ class LastingStore:
 
     def entries(self, peer_id: str, wanted: EntryRange, most_bytes: int) -> Deferred[list[bytes]]:
         """Return entries as they came."""
-        found = self.of(peer_id).logs.get((wanted.author, wanted.log), {})
-
-        def read() -> list[bytes]:
-            raws: list[bytes] = []
-            for number in range(wanted.first, wanted.last + 1):
-                size = sum(map(len, raws))
-                if number not in found or (raws and size + len(found[number].raw) > most_bytes):
-                    break
-                raws.append(found[number].raw)
-            return raws
-
-        return self._commit(read)
+        return self._commit(lambda: found_in(self.of(peer_id), wanted, most_bytes))
 
     def close(self) -> Deferred[None]:
         """Close."""

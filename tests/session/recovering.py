@@ -1,0 +1,241 @@
+"""Two conversations with a disk each: programs crash, and disks are put back."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from p2pchat.identity.keys import Identity, peer_id_octets
+from p2pchat.session.conversation import Conversation
+from p2pchat.session.conversation_events import (
+    Confirmed,
+    Delivered,
+    EntriesWaiting,
+    EntriesWanted,
+    Received,
+)
+from p2pchat.session.passing_on import PORTION
+from p2pchat.session.stored import EntryRange
+from tests.peer.lasting_store import Rows, found_in
+from tests.wire.frames import frames_of
+
+NOW = 100.0
+WALL = 1_800_000_000.0
+ROOM = 10_000_000  # bytes that a link takes
+
+
+@attrs.define(eq=False)
+class Side:
+    """
+    One side: a program, and its disk.
+
+    :ivar shown: texts, since the program began.
+    :ivar delivered: ids of lines of ours.
+    :ivar logs: how many logs were begun here, ever.
+    """
+
+    identity: Identity
+    other: Identity
+    rows: Rows = attrs.field(init=False)
+    talk: Conversation = attrs.field(init=False)
+    arriving: deque[bytes] = attrs.Factory(deque)
+    shown: list[str] = attrs.Factory(list)
+    delivered: list[str] = attrs.Factory(list)
+    logs: int = 0
+    is_linked: bool = False
+    _work: deque[Callable[[], None]] = attrs.Factory(deque)  # of the disk, in order
+
+    def __attrs_post_init__(self) -> None:
+        self.rows = Rows(ours=peer_id_octets(self.identity.peer_id))
+        self.boot()
+
+    def boot(self) -> None:
+        """Start the program anew, from what is on the disk."""
+        other = peer_id_octets(self.other.peer_id)
+        self.talk = Conversation(self.identity, other, self._random, is_lasting=True)
+        self.talk.their_key = self.other.public_key
+        self.talk.restore(self.rows.state())
+        self._work.clear()
+        self.shown.clear()
+        self.cut()
+
+    def _random(self, size: int) -> bytes:
+        self.logs += 1
+        return (self.identity.public_key[:1] + self.logs.to_bytes(4, "big")).ljust(size, b".")
+
+    def link(self) -> None:
+        """Begin a link."""
+        self.is_linked = True
+        self.talk.link_began()
+        self.talk.greeted()
+
+    def cut(self) -> None:
+        """End the link."""
+        self.is_linked = False
+        self.talk.link_ended()
+        self.arriving.clear()
+
+    def say(self, text: str) -> None:
+        """Say a line."""
+        self.talk.say(text, WALL, NOW)
+        self.settle()
+
+    def write(self, most: int = ROOM) -> list[bytes]:
+        """Return the frames that go out."""
+        frames = frames_of(self.talk.next_bytes(ROOM, most, NOW)) if self.is_linked else []
+        self.settle()
+        return frames
+
+    def take(self) -> None:
+        """Take a frame that has arrived."""
+        if self.arriving:
+            self.talk.receive(self.arriving.popleft(), NOW)
+            self.settle()
+
+    def commit(self) -> bool:
+        """Let the disk do what it was asked first; tells whether there was anything."""
+        if not self._work:
+            return False
+        self._work.popleft()()
+        self.settle()
+        return True
+
+    def settle(self) -> None:
+        """Take the events."""
+        events = self.talk.events
+        while events:
+            match event := events.popleft():
+                case EntriesWaiting(are_ours):
+                    self._store(are_ours)
+                case EntriesWanted(wanted):
+                    self._work.append(lambda wanted=wanted: self._find(wanted))
+                case Confirmed():
+                    self._work.append(lambda one=event: self.rows.confirm(one.log, one.number))
+                case Received():
+                    self.shown.append(event.text)
+                    self.talk.read(event.id)
+                case Delivered(name):
+                    self.delivered.append(name)
+
+    def _store(self, are_ours: bool) -> None:
+        talk, batch = self.talk, self.talk.next_unstored(are_ours)
+        if not batch.entries:
+            return
+
+        def store() -> None:
+            if batch.replaces is None:
+                self.rows.append(batch.entries)
+            else:
+                self.rows.replace(*batch.replaces, batch.entries)
+            talk.stored(batch)
+            talk.read("")
+
+        self._work.append(store)
+
+    def _find(self, wanted: EntryRange) -> None:
+        self.talk.found(wanted, found_in(self.rows, wanted, PORTION), NOW)
+
+
+@attrs.define(eq=False)
+class Both:
+    """
+    The two sides, and what they are to have in the end.
+
+    :ivar said: texts that some disk has.
+    :ivar twice: texts that may be there twice: a line was said again, and then the disk put back
+        to where it hadn't been.
+    """
+
+    alice: Side
+    bob: Side
+    said: set[str] = attrs.Factory(set)
+    twice: set[str] = attrs.Factory(set)
+    _backups: dict[Side, Rows] = attrs.Factory(dict)
+
+    def others(self, side: Side) -> Side:
+        """Return the other side."""
+        return self.bob if side is self.alice else self.alice
+
+    def commit(self, side: Side) -> None:
+        """Let a disk work."""
+        side.commit()
+        self.said |= texts(side.rows)
+
+    def link(self) -> None:
+        """Make a new link."""
+        self.cut()
+        self.alice.link()
+        self.bob.link()
+
+    def cut(self) -> None:
+        """End the link."""
+        self.alice.cut()
+        self.bob.cut()
+
+    def carry(self, sender: Side, most: int = ROOM) -> None:
+        """Carry what one side has to say."""
+        self.others(sender).arriving += sender.write(most)
+
+    def crash(self, side: Side) -> None:
+        """Let a program end in this moment, and begin again."""
+        self.cut()
+        side.boot()
+
+    def back_up(self, side: Side) -> None:
+        """Copy a disk."""
+        self._backups[side] = copy.deepcopy(side.rows)
+
+    def put_back(self, side: Side) -> None:
+        """Let a program end, and its disk be the copy."""
+        backup = self._backups.pop(side, None)
+        if backup is None:
+            return
+        other = self.others(side)
+        had = {text: name for name, text in other.rows.history()}
+        for entry in backup.state().undelivered:
+            if had.get(entry.text, entry.id) != entry.id:
+                self.twice.add(entry.text)
+        side.rows = backup
+        self.said &= texts(side.rows) | texts(other.rows)
+        self.crash(side)
+
+    def talk(self) -> None:
+        """Let both talk for a while on a new link; the disks work."""
+        self.link()
+        for side in (self.alice, self.bob) * 2:
+            self.carry(side)
+            other = self.others(side)
+            while other.arriving:
+                other.take()
+            for one in (side, other):
+                while one.commit():
+                    pass
+                self.said |= texts(one.rows)
+
+    def finish(self) -> int:
+        """Let both talk until all is quiet, over some links; returns the frames of the last."""
+        count = 0
+        for _ in range(4):
+            self.link()
+            count, quiet = 0, False
+            while not quiet:
+                quiet = True
+                for side in (self.alice, self.bob):
+                    self.carry(side)
+                    while side.arriving:
+                        count += 1
+                        side.take()
+                        quiet = False
+                    while side.commit():
+                        quiet = False
+                if count > 20_000:
+                    raise AssertionError("they never come to an end")
+        return count
+
+
+def texts(rows: Rows) -> set[str]:
+    """Return the texts of a disk."""
+    return {text for _, text in rows.history()}
