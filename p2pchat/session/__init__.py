@@ -20,7 +20,9 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             │     ├── streams ── frames, credit, and whose turn it is
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness, verification
             ├── conversation ── two logs and their receipts; stored, what is kept of them
-            │     └── own_log, log_copy ── one that we write, one that somebody else writes
+            │     ├── own_log, log_copy ── one that we write, one that somebody else writes
+            │     ├── passing_on ── what the other side has lost, out of our store
+            │     └── conversation_events ── what it tells its session and the store
             └── connection_log ── what happened, as events and for connection_report, which
                   /why shows; explanation has the sentences
 """

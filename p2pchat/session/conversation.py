@@ -47,7 +47,7 @@ from p2pchat.session.conversation_events import (
 from p2pchat.session.liveness import Liveness
 from p2pchat.session.log_copy import LogCopy
 from p2pchat.session.own_log import Line, OwnLog
-from p2pchat.session.passing_on import Answer, PassingOn
+from p2pchat.session.passing_on import LookUp, PassingOn
 from p2pchat.session.stored import (
     ConversationState,
     EntryRange,
@@ -66,7 +66,7 @@ MAX_LOG = 10_000  # lines that may wait for delivery
 GREATEST_WINDOW = 2 * WINDOW  # bytes; a line needs less than a file
 MAX_UNREAD = 2 * GREATEST_WINDOW  # bytes handed on and not read, over several links; more waits
 RESERVE = 16 * 1024  # bytes of credit that lines leave for HAVE
-MAX_TOLD = 64  # logs beside the one that we write, the newest, of which a link's first HAVE tells
+MAX_NAMED = 64  # logs beside the one that we write, the newest, that a link's first HAVE names
 MAX_LOGS = 1024  # of one conversation; of older ones nothing is compared any more
 MAX_JUMP = 2**20  # from one Lamport time to the next
 _Name = tuple[bytes, bytes]  # of a log: its author's raw id, and its own 16 bytes
@@ -172,7 +172,7 @@ class Conversation:
         self._unsent = deque(self._ours.sendable())
         self._may_fork = True
         self._owed[self.author, self.log] = None
-        self._owed.update(dict.fromkeys(list(self._copies)[-MAX_TOLD:]))
+        self._owed.update(dict.fromkeys(list(self._copies)[-MAX_NAMED:]))
 
     def greeted(self) -> None:
         """Take what the other side says, now that it has said who it is."""
@@ -463,15 +463,15 @@ class Conversation:
 
         :param raws: ``None`` where it can't be read now.
         """
-        answer, name = self._passing_on.take(wanted, raws), (wanted.author, wanted.log)
+        result, name = self._passing_on.take(wanted, raws), (wanted.author, wanted.log)
         copy, is_ours = self._copies.get(name), name == (self.author, self.log)
-        if answer is Answer.GONE and (is_ours or copy is not None):
+        if result is LookUp.GONE and (is_ours or copy is not None):
             if copy is None:
                 self._ours.first = self._ours.known[0] + 1
             else:
                 copy.first = copy.held + 1
             self._owed[name] = None
-        elif answer is Answer.FORKED and is_ours and self._may_fork:
+        elif result is LookUp.FORKED and is_ours and self._may_fork:
             self._fork(now)
         self._ask_store()
 

@@ -179,7 +179,8 @@ class Endpoint:
     def stored(self, peer_id: str, batch: Batch, now: float) -> None:
         """A batch of the conversation with a peer is stored, and all before it."""
         if (session := self.sessions.get(peer_id)) is not None:
-            session.stored(batch, now)
+            session.conversation.stored(batch)
+            session.settle(now)
             if self.context.is_lasting:
                 self._receipts.read(peer_id, "", now)
 
@@ -188,7 +189,8 @@ class Endpoint:
     ) -> None:
         """Take what the store has of the entries that a conversation wanted."""
         if (session := self.sessions.get(peer_id)) is not None:
-            session.found(wanted, raws, now)
+            session.conversation.found(wanted, raws, now)
+            session.settle(now)
 
     def read(self, peer_id: str, message_id: str, now: float) -> None:
         """Somebody has taken a line of a peer, and so all before it: confirm them, soon."""

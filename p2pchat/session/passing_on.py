@@ -28,8 +28,8 @@ from p2pchat.wire.framing import encode_frame
 PORTION = 64 * 1024  # bytes of entries that are read from the store at once
 
 
-class Answer(Enum):
-    """Result of a look into the store."""
+class LookUp(Enum):
+    """Result of looking entries up in the store."""
 
     FOUND = "found"
     GONE = "gone"  # the entry that is wanted isn't here any more
@@ -85,14 +85,14 @@ class PassingOn:
         self._asked = self._tasks[0].wanted
         return self._asked
 
-    def take(self, wanted: EntryRange, raws: Sequence[bytes] | None) -> Answer:
+    def take(self, wanted: EntryRange, raws: Sequence[bytes] | None) -> LookUp:
         """
         Take what the store has of it.
 
         :param raws: ``None`` where it can't be read now.
         """
         if wanted is not self._asked:
-            return Answer.FOUND  # of a link that has ended
+            return LookUp.FOUND  # of a link that has ended
         self._asked, task = None, self._tasks[0]
         found = list(raws or ())
         if found and task.before != NOTHING:
@@ -100,12 +100,12 @@ class PassingOn:
             task.before = NOTHING
             if not is_same:
                 self._tasks.popleft()
-                return Answer.FORKED
+                return LookUp.FORKED
         self._frames.extend(encode_frame(entries.ENTRY + raw) for raw in found)
         task.next += len(found)
         if not raws or task.next > task.last:
             self._tasks.popleft()
-        return Answer.GONE if raws is not None and not raws else Answer.FOUND
+        return LookUp.GONE if raws is not None and not raws else LookUp.FOUND
 
     def next_frame(self, most: int) -> bytes:
         """Return, and forget, the next frame, if it has at most so many bytes; else none."""

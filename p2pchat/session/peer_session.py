@@ -48,7 +48,6 @@ from p2pchat.session.stages import (
     StoreRequest,
     lingering,
 )
-from p2pchat.session.stored import EntryRange
 from p2pchat.traversal.attempt_events import RoundEnded
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.link_proof import Fitness
@@ -87,13 +86,13 @@ class PeerSession(SessionPath):
             self._begin_report(now)
             self._enter(Stage.CALLING)
             self._begin_call(self._context.attempts, False, now).call(now)
-        self._drain(now)
+        self.settle(now)
 
     def accept(self, now: float) -> None:
         """Accept the offer that waits."""
         if self.stage is Stage.OFFERED:
             self._accept(now)
-        self._drain(now)
+        self.settle(now)
 
     def _accept(self, now: float) -> None:
         self.approval.give(By.PERSON)
@@ -107,7 +106,7 @@ class PeerSession(SessionPath):
             self._call.cancel("declined")
             self.log.ended("declined")
             self._enter(Stage.ENDED)
-        self._drain(now)
+        self.settle(now)
 
     def say(self, text: str, wall: float, now: float) -> str:
         """
@@ -118,25 +117,15 @@ class PeerSession(SessionPath):
         name = self.conversation.say(text, wall, now)
         self._events.append(events.MessageSent(self.peer_id, name, text))
         if self.conversation.events:  # it is the first one that is to be stored
-            self._drain(now)
+            self.settle(now)
         else:
             self.notify()
         return name
 
-    def stored(self, batch: talk.Batch, now: float) -> None:
-        """A batch is stored, and all before it."""
-        self.conversation.stored(batch)
-        self._drain(now)
-
-    def found(self, wanted: EntryRange, raws: Sequence[bytes] | None, now: float) -> None:
-        """Take what the store has of the entries that were wanted; ``None``: it can't be read."""
-        self.conversation.found(wanted, raws, now)
-        self._drain(now)
-
     def read(self, message_id: str, now: float) -> None:
         """Somebody has taken the line of theirs that a MessageReceived told; "" for none."""
         self.conversation.read(message_id)
-        self._drain(now)
+        self.settle(now)
 
     def disconnect(self, now: float, why: str = "") -> None:
         """End the conversation or the call, for a reason that only our person is told."""
@@ -152,7 +141,7 @@ class PeerSession(SessionPath):
         elif self.stage not in {Stage.ENDED, Stage.CLOSING}:
             self._tell_end("cancelled", why or "you ended the call", ours=True)
             self._end("closed", now)
-        self._drain(now)
+        self.settle(now)
 
     # -- what the other side wants
 
@@ -167,7 +156,7 @@ class PeerSession(SessionPath):
             self._offered(body, auto_accept or self.approval.holds(now), now)
         else:
             self._call.receive(body, now)
-        self._drain(now)
+        self.settle(now)
 
     def _offered(self, offer: Offer, accept: bool, now: float) -> None:
         running = self._call
@@ -251,25 +240,25 @@ class PeerSession(SessionPath):
     def delivered(self, session: str, now: float) -> None:
         """The registry took an offer of ours."""
         self._call.delivered(session, now)
-        self._drain(now)
+        self.settle(now)
 
     def undeliverable(self, document: DeliveryFailure, now: float) -> None:
         """The registry didn't deliver a document of ours."""
         self._call.undeliverable(document, now)
-        self._drain(now)
+        self.settle(now)
 
     # -- what the network says
 
     def network_returned(self, now: float) -> None:
         """The network is back after it was away: don't wait for a pause to end."""
         self._call.hurry(now)
-        self._drain(now)
+        self.settle(now)
 
     def network_changed(self, now: float) -> None:
         """This machine has other addresses now: look for a path before silence tells."""
         self._check_path(now)
         self._improve(now)
-        self._drain(now)
+        self.settle(now)
 
     def candidates_changed(self, now: float) -> None:
         """Gathering learned something new; it may help away from a relay."""
@@ -277,7 +266,7 @@ class PeerSession(SessionPath):
         relayed = self.path is not None and self.path.is_relayed
         if relayed and not self._call.attempt.is_checking and now >= self._improve_from:
             self._improve(now)
-        self._drain(now)
+        self.settle(now)
 
     def improve(self, now: float) -> bool:
         """Look for a better path, if the other side lacks candidates of ours; tells whether."""
@@ -288,7 +277,7 @@ class PeerSession(SessionPath):
             lacking &= {CandidateType.HOST}
         if lacking:
             self._improve(now)
-        self._drain(now)
+        self.settle(now)
         return bool(lacking)
 
     def _improve(self, now: float) -> None:
@@ -304,7 +293,7 @@ class PeerSession(SessionPath):
         if ufrag == self._ufrag:
             self.link.idle.moved(self.path, path, now)
             self._use(path, now)
-        self._drain(now)
+        self.settle(now)
 
     def round_ended(self, ended: RoundEnded, now: float) -> None:
         """A round of checks of an attempt ended."""
@@ -323,25 +312,25 @@ class PeerSession(SessionPath):
                 self._check_path(now)
             else:
                 self._rescue("checks on the path get no answer", now, is_certain=False)
-        self._drain(now)
+        self.settle(now)
 
     def pair_unfit(self, route: Route, fitness: Fitness, now: float) -> None:
         """A pair of an attempt was found not to carry the link."""
         self.log.pair_unfit(route, fitness, now)
-        self._drain(now)
+        self.settle(now)
 
     def receive_link_datagrams(self, datagrams: Sequence[bytes], now: float) -> None:
         """Take QUIC datagrams that came over a route of its attempt."""
         self.link.receive_datagrams(datagrams, now)
         self._heard()
-        self._drain(now)
+        self.settle(now)
 
     def beat(self, now: float) -> None:
         """Send a heartbeat; called at the heartbeat's rhythm."""
         self.link.control.beat(now)
         if self.path is not None and self.path.is_relayed:
             self._check_path(now)  # a direct path may be possible by now
-        self._drain(now)
+        self.settle(now)
 
     # -- time, and what goes out
 
@@ -355,7 +344,7 @@ class PeerSession(SessionPath):
         self._note_silence(now)
         if self.link.is_silent(now):
             self._link_lost("the link stayed silent on its new path", now)
-        self._drain(now)
+        self.settle(now)
 
     def _time_is_up(self, now: float) -> None:
         """The patience of a stage has ended."""
@@ -380,7 +369,7 @@ class PeerSession(SessionPath):
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes over the path."""
         outgoing = self.link.datagrams_to_send(now)
-        self._drain(now)  # QUIC may have ended
+        self.settle(now)  # QUIC may have ended
         return outgoing
 
     def next_event(self) -> SessionOutcome | None:
@@ -389,7 +378,7 @@ class PeerSession(SessionPath):
 
     # -- the children's events
 
-    def _drain(self, now: float) -> None:
+    def settle(self, now: float) -> None:
         """Let each child's events act on the others until all is quiet."""
         while (event := self._call.next_event() or self.link.next_event(now)) is not None:
             self._react(event, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 
@@ -111,9 +112,9 @@ class Side:
                 case EntriesWaiting(are_ours):
                     self._store(are_ours)
                 case EntriesWanted(wanted):
-                    self._work.append(lambda wanted=wanted: self._find(wanted))
-                case Confirmed():
-                    self._work.append(lambda one=event: self.rows.confirm(one.log, one.number))
+                    self._work.append(partial(self._find, wanted))
+                case Confirmed(log, number):
+                    self._work.append(partial(self.rows.confirm, log, number))
                 case Received():
                     self.shown.append(event.text)
                     self.talk.read(event.id)

@@ -9,7 +9,20 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.identity.people import ALICE, BOB
 from tests.session.recovering import Both, Side
 
-STEPS = ("say", "talk", "commit", "commit", "link", "cut", "carry", "carry", "part", "take", "take", "take")
+STEPS = (
+    "say",
+    "talk",
+    "commit",
+    "commit",
+    "link",
+    "cut",
+    "carry",
+    "carry",
+    "part",
+    "take",
+    "take",
+    "take",
+)
 BREAKS = ("crash", "back up", "put back")
 
 
