@@ -523,7 +523,7 @@ class NumberTests(SynchronousTestCase):
             f"the next ones {receipts.RECEIPT_INTERVAL} seconds later",
             f"Lines leave {conversation.RESERVE:,} bytes of their stream's credit",
             f"{conversation.MAX_UNREAD:,} bytes of lines that weren't read",
-            f"items of 48 bytes, at most {entries.MAX_ITEMS:,}",
+            f"items of 80 bytes, at most {entries.MAX_ITEMS:,}",
             f"ids that a peer may retire {quic.MAX_RETIRED} of",
             f"PINGs that wait for an answer {liveness.MAX_PONGS}",
             f"written to a link ahead of the network {streams.BACKLOG:,} bytes",

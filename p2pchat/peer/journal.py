@@ -109,7 +109,9 @@ class Journal:
             self._endpoint.found(peer_id, wanted, raws, now)
 
     def _stored(self, writer: _Writer, batch: Batch) -> None:
-        self._is_failing = False
+        if self._is_failing:
+            self._is_failing = False
+            self.tell(events.Trouble("messages are stored again, and go on", "storage"))
         if not self._turn:
             self._clock.callLater(0, self._turn_ends)
         self._turn.append(writer)

@@ -84,6 +84,7 @@ class JournalTests(JournalCase):
         self.stores["alice"].is_full = False
         self.run_until_delivered(self.alice, 2)
         self.assertEqual(self.bob.texts(), ["one", "two"])
+        self.assertIn("stored again", self.troubles(self.alice)[1].reason)
 
     def test_full_disk_of_the_reader(self) -> None:
         """What isn't stored is neither shown nor confirmed."""
