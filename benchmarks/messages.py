@@ -1,10 +1,11 @@
 """
 What the chat costs on top of the encrypted link that carries it.
 
-Two processes on loopback, twice in the same run: two nodes in conversation, found through a real
-registry; and two bare links (:class:`p2pchat.session.link.Link`) on two sockets.  Each pair
-plays ping-pong with one line of 100 bytes, then sends a burst of lines as fast as it can, until
-the other side has said that all have come.
+Two processes on loopback, three times in the same run: two nodes in conversation, found through a
+real registry, that keep what is said in databases, each line before it goes out and before it is
+shown; the same without; and two bare links (:class:`p2pchat.session.link.Link`) on two sockets.
+Each pair plays ping-pong with one line of 100 bytes, then sends a burst of lines as fast as it can,
+until the other side has said that all have come.
 
 Run ``python -m benchmarks.messages [--runs N] [--lines N]``.
 """
@@ -18,6 +19,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -27,7 +30,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater, react
 
 from p2pchat import events
-from p2pchat.identity.keys import Identity
+from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.identity.proof import make_certificate
 from p2pchat.identity.sealing import SealingKey
 from p2pchat.peer.datagrams import PeerProtocol
@@ -36,17 +39,21 @@ from p2pchat.peer.node import Node
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import NodeSettings
+from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile
+from p2pchat.peer.storage.message_store import SqliteStore
 from p2pchat.peer.udp import listen
 from p2pchat.runtime import MonotonicClock, real_runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.link import Link, LinkOpened
 from p2pchat.session.quic import StreamData
+from p2pchat.tap.process import share_interpreter
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire.addresses import Family
 from p2pchat.wire.framing import FrameReader, encode_frame
 
 HTTP_PORT, STUN_PORT = 18123, 18124
 LINK_PORTS = {"measure": 18126, "echo": 18127}
+FOLDER = "MESSAGES_FOLDER"  # environment: where databases are made
 PADDING = "." * 90
 PINGS = 300
 DONE = "done"
@@ -67,7 +74,15 @@ def seed(role: str) -> bytes:
     return role.encode().ljust(32, b"-")
 
 
-def chat_end(role: str) -> Deferred[Talk]:
+def open_store(role: str, author: bytes) -> SqliteStore:
+    """Return a store in a directory that the parent has made, and removes."""
+    file = DatabaseFile(Path(os.environ[FOLDER]) / f"{role}-{DATABASE_FILE}")
+    file.prepare()
+    share_interpreter()
+    return SqliteStore.in_threads(file, author, reactor)
+
+
+def chat_end(role: str, *, is_stored: bool = False) -> Deferred[Talk]:
     """Start a node; the measuring one calls the other."""
     ready: Deferred[Talk] = Deferred()
     settings = NodeSettings(
@@ -75,7 +90,9 @@ def chat_end(role: str) -> Deferred[Talk]:
     )
     runtime, identity = real_runtime(reactor), Identity.from_seed(seed(role))
     registry = RegistrySignaling(settings.server, identity, runtime)
-    node = Node(runtime, settings, Profile(identity, SealingKey.from_seed(seed(role))), [registry])
+    store = open_store(role, peer_id_octets(identity.peer_id)) if is_stored else None
+    profile = Profile(identity, SealingKey.from_seed(seed(role)))
+    node = Node(runtime, settings, profile, [registry], store)
     other = Identity.from_seed(seed("echo" if role == "measure" else "measure")).peer_id
     talk = Talk(lambda text: node.send(other, text))
 
@@ -148,6 +165,7 @@ class BareLink:
 
 
 ENDS: dict[str, Callable[[str], Deferred[Talk]]] = {
+    "stored": partial(chat_end, is_stored=True),
     "conversation": chat_end,
     "bare link": lambda role: BareLink(role).opened,
 }
@@ -212,13 +230,16 @@ def measure(_reactor: Any, kind: str, lines: int) -> Any:
 def once(kind: str, lines: int) -> tuple[float, float]:
     """Run both processes of one kind."""
     command = [sys.executable, "-m", "benchmarks.messages", "--lines", str(lines)]
-    other = subprocess.Popen([*command, "--echo", kind])
-    try:
-        time.sleep(1.5)
-        figures = subprocess.check_output([*command, "--measure", kind], timeout=120, text=True)
-    finally:
-        other.kill()
-        other.wait()
+    with tempfile.TemporaryDirectory(prefix="messages-", dir=".") as folder:
+        env = {**os.environ, FOLDER: folder}
+        other = subprocess.Popen([*command, "--echo", kind], env=env)
+        try:
+            time.sleep(1.5)
+            measuring = [*command, "--measure", kind]
+            figures = subprocess.check_output(measuring, timeout=120, text=True, env=env)
+        finally:
+            other.kill()
+            other.wait()
     round_trip, rate = map(float, figures.split())
     return round_trip, rate
 
@@ -237,8 +258,10 @@ def compare(runs: int, lines: int) -> None:
     }
     for kind, (round_trip, rate) in medians.items():
         print(f"{kind:14}{round_trip:16.0f}{rate:16.0f}")
-    chat, bare = medians["conversation"], medians["bare link"]
-    print(f"{'ratio':14}{chat[0] / bare[0]:16.2f}{chat[1] / bare[1]:16.2f}")
+    bare = medians["bare link"]
+    for kind in ("stored", "conversation"):
+        ratios = [value / base for value, base in zip(medians[kind], bare, strict=True)]
+        print(f"{f'{kind} / bare':22}{ratios[0]:8.2f}{ratios[1]:16.2f}")
 
 
 def main() -> None:
