@@ -482,7 +482,8 @@ class PeerSession(SessionPath):
         self._carries()
         if self.stage is Stage.RESCUING:
             self._enter(Stage.OPEN)
-            self._call.cancel("cancelled")
+            if self._call.is_outgoing:  # theirs goes on: its refusal would end the conversation
+                self._call.cancel("cancelled")
             if self._loss.end(now):
                 self.link.idle.revived()
                 self.log.note("the path was only slow", now)

@@ -6,10 +6,11 @@ import attrs
 
 from p2pchat import events
 from p2pchat.session.approval import RETRY_PATIENCE
+from p2pchat.session.control import Answered
 from p2pchat.session.link import PROOF_DEADLINE
 from p2pchat.session.stages import LINGERING, Stage
 from p2pchat.traversal.punching import FIRST_ROUND
-from p2pchat.wire.documents import Offer
+from p2pchat.wire.documents import Offer, Refusal
 from tests.session.pair import Peer
 from tests.session.test_peer_session import SessionCase
 from tests.session.test_strangers import fill
@@ -185,4 +186,23 @@ class ImprovementTests(OddCase):
         pair.registry_is_up = True
         pair.join()
         pair.run_until(self.bob.texts, 60)
+        self.assertEqual(self.alice.events(events.Disconnected), [])
+
+    def test_theirs_goes_on(self) -> None:
+        """A path that works again for one side takes back no search but its own."""
+        pair = self.pair
+        pair.connect()
+        pair.part()
+        for one in pair.both:
+            pair.say(one, "are you there?")
+        checking = len(self.bob.events(events.Checking))
+        pair.run_until(lambda: len(self.bob.events(events.Checking)) > checking, 60)
+        self.assertIs(self.bob.session.stage, Stage.RESCUING)
+        self.bob.session.link.control.events.append(Answered())
+        self.bob.session.handle_timer(self.now)
+        self.assertIs(self.bob.session.stage, Stage.OPEN)
+        pair.run(1)
+        pair.join()
+        pair.run_until(lambda: self.alice.texts() and self.bob.texts(), 60)
+        self.assertEqual([one for one in self.bob.posted if isinstance(one, Refusal)], [])
         self.assertEqual(self.alice.events(events.Disconnected), [])
