@@ -49,8 +49,8 @@ from p2pchat.wire.usernames import comparable
 MAX_OPEN = 16  # as many as a registry lets a peer have
 NAMES_TRIED = 5  # nameplates, where others have those that we chose
 LOOK = 30.0  # seconds between two looks at our own nameplates, if the registry says nothing
-SOON = 1.0  # seconds between two looks for the inviter's answer, at first
-SOON_LOOKS = 20
+SOON = 0.5  # seconds between two looks for the inviter's answer, at first
+SOON_LOOKS = 40
 LATER = 10.0  # seconds between two later ones
 PATIENCE = 5.0  # seconds after which the person is told that the inviter is away
 

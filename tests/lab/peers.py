@@ -151,11 +151,13 @@ class JsonPeer(Service):
         """
         Start a peer of this name on `host`; `options` follow the usual ones.
 
-        `trust` is a file of certificates that it believes; `environment` adds to ours.
+        Without a server it isn't told of one. `trust` is a file of certificates that it believes;
+        `environment` adds to ours.
         """
+        named = ("--server", server) if server else ()
         peer, pipe = cls(host, username), subprocess.PIPE
         process = peer.run(
-            twistd("p2ppeer", "--username", username, "--server", server, "--json", *options),
+            twistd("p2ppeer", "--username", username, *named, "--json", *options),
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
