@@ -43,7 +43,6 @@ from p2pchat.runtime import Runtime, cancel
 from p2pchat.wire.documents import Card
 from p2pchat.wire.invitations import NAMEPLATE, SECRET, Invitation, parse_invitation
 from p2pchat.wire.nameplates import LONGEST, LONGEST_SPOKEN, Claim, Completion, PakeResponse
-from p2pchat.wire.origins import origin
 from p2pchat.wire.usernames import comparable
 
 MAX_OPEN = 16  # as many as a registry lets a peer have
@@ -78,11 +77,13 @@ class Acquaintance:
     Somebody met by an invitation.
 
     :ivar name: that our person chose, or "".
+    :ivar server: URL of the registry that it was met at.
     :ivar invited: whether the invitation was ours.
     :ivar replaces: id of the contact whose key this one's replaces, or "".
     """
 
     partner: Partner
+    server: str
     name: str = ""
     invited: bool = False
     replaces: str = ""
@@ -112,8 +113,8 @@ class InvitationContext:
     """
     Needs of the invitations of a node.
 
-    :ivar server: URL of our registry.
-    :ivar nameplates: those at it.
+    :ivar home: returns the URL of our registry.
+    :ivar nameplates: returns those at a registry, ours or another.
     :ivar card: returns what we say of ourselves.
     :ivar available: returns a Deferred that fires when the registry knows us.
     :ivar met: takes whom we met, after the other side can know it.
@@ -123,8 +124,8 @@ class InvitationContext:
 
     runtime: Runtime
     identity: Identity
-    server: str
-    nameplates: INameplates | None
+    home: Callable[[], str]
+    nameplates: Callable[[str], INameplates]
     card: Callable[[], Card]
     available: Callable[[], Deferred[None]]
     met: Callable[[Acquaintance], None]
@@ -140,7 +141,8 @@ class Invitations:
     _context: InvitationContext
     _open: dict[str, _OpenInvitation] = attrs.Factory(dict)  # by nameplate
     _tries: dict[str, KeptTry] = attrs.Factory(dict)  # of ours that aren't answered, likewise
-    _completions: dict[str, Completion] = attrs.Factory(dict)  # that the registry hasn't taken
+    # That the registry hasn't taken yet.
+    _completions: dict[str, tuple[Completion, INameplates]] = attrs.Factory(dict)
     _looking: LoopingCall = attrs.field(init=False)
     _waits: set[Deferred[Any]] = attrs.Factory(set)
     _is_stopped: bool = False
@@ -149,11 +151,9 @@ class Invitations:
         self._looking = LoopingCall(self.look)
         self._looking.clock = self._context.runtime.clock
 
-    @property
-    def _nameplates(self) -> INameplates:
-        if self._context.nameplates is None:
-            raise InvitationRefused("invitations need a registry, and there is none here")
-        return self._context.nameplates
+    def _at(self, side: Inviter | Joiner) -> INameplates:
+        """Return the nameplates that an invitation is for."""
+        return self._context.nameplates(side.invitation.server)
 
     @property
     def _clock(self) -> Any:
@@ -223,6 +223,7 @@ class Invitations:
         """See :class:`IInvitations`."""
         if len(self._open) >= MAX_OPEN:
             raise InvitationRefused(f"{MAX_OPEN} invitations are open: /uninvite one of them first")
+        self._context.nameplates(self._context.home())  # fails where there are none
         seconds = min(seconds, LONGEST_SPOKEN if is_spoken else LONGEST)
         yield self._context.available()
         for _ in range(NAMES_TRIED):
@@ -248,12 +249,12 @@ class Invitations:
     def _make(self, is_spoken: bool) -> Invitation:
         random = self._context.runtime.random_bytes(NAMEPLATE + SECRET)
         if is_spoken:
-            return Invitation.spoken(self._context.server, random, word_list())
-        return Invitation.link(self._context.server, random)
+            return Invitation.spoken(self._context.home(), random, word_list())
+        return Invitation.link(self._context.home(), random)
 
     def _claim(self, side: Inviter, seconds: float) -> Deferred[Any]:
         claim = Claim(side.invitation.nameplate, side.message, max(1, int(seconds)))
-        return self._nameplates.claim(claim)
+        return self._at(side).claim(claim)
 
     def _hold(self, info: InvitationInfo, side: Inviter, seconds: float) -> None:
         one = self._open[info.nameplate] = _OpenInvitation(info, side)
@@ -287,7 +288,7 @@ class Invitations:
         one.side.end()
         self._end(one, "withdrawn", "you took it back")
         try:
-            yield self._nameplates.release(one.info.nameplate)
+            yield self._at(one.side).release(one.info.nameplate)
         except RegistryError as error:  # whoever joins there now is answered by nobody
             _log.debug("a nameplate can't be released: {error}", error=error)
         return one.info
@@ -321,7 +322,7 @@ class Invitations:
     def answered(self, nameplate: str) -> None:
         """There may be something at a nameplate of ours."""
         if nameplate in self._completions:
-            self._complete(self._completions[nameplate])
+            self._complete(*self._completions[nameplate])
         one = self._open.get(nameplate)
         if one is not None and not one.is_busy:
             one.is_busy = True
@@ -332,7 +333,7 @@ class Invitations:
     def _look_at(self, one: _OpenInvitation) -> Any:
         nameplate = one.info.nameplate
         try:
-            state = yield self._nameplates.look(nameplate)
+            state = yield self._at(one.side).look(nameplate)
         except RegistryError as error:
             if error.status == HTTPStatus.NOT_FOUND:  # it was started again, and has forgotten it
                 yield self._claim_again(one)
@@ -354,17 +355,18 @@ class Invitations:
         self._drop(one.info.nameplate)
         now = self._context.runtime.wall_time()
         completion, partner = one.side.receive(response, self._context.card(), now)
-        self._complete(completion)
+        self._complete(completion, self._at(one.side))
         if partner is None:
             self._end(one, "burnt", _BURNT)
         else:
-            met = Acquaintance(partner, one.info.name, True, one.info.replaces)
+            server = one.side.invitation.server
+            met = Acquaintance(partner, server, one.info.name, True, one.info.replaces)
             self._context.met(met)
 
-    def _complete(self, completion: Completion) -> None:
+    def _complete(self, completion: Completion, nameplates: INameplates) -> None:
         """Let the registry have our answer; LOOK later again, if it can't be asked now."""
-        self._completions[completion.nameplate] = completion
-        sent = self._nameplates.complete(completion)
+        self._completions[completion.nameplate] = completion, nameplates
+        sent = nameplates.complete(completion)
         sent.addCallbacks(
             lambda _: self._completed(completion), self._not_completed, (), {}, (completion,)
         )
@@ -387,11 +389,11 @@ class Invitations:
         """See :class:`IInvitations`."""
         invitation = self._read(line)
         place = invitation.nameplate
-        state = yield self._nameplates.look(place)
+        state = yield self._context.nameplates(invitation.server).look(place)
         if state.origin != invitation.origin:
             raise InvitationRefused(
                 f"that invitation was made at {state.origin}, and your registry is "
-                f"{self._context.server}: start this program with --server {state.origin}"
+                f"{invitation.server}: start this program with --server {state.origin}"
             )
         if state.response is not None:
             raise InvitationRefused(_USED)
@@ -414,18 +416,12 @@ class Invitations:
 
         :raises InvitationRefused: it isn't.
         """
-        server = self._context.server
         try:
-            invitation = parse_invitation(line, server, word_list())
+            invitation = parse_invitation(line, self._context.home(), word_list())
         except RemoteProtocolError as error:
             raise InvitationRefused(str(error)) from None
         if invitation.nameplate in self._open:
             raise InvitationRefused(_OWN)
-        if invitation.origin != origin(server):
-            raise InvitationRefused(
-                f"that invitation is for the registry {invitation.server}, and this program uses "
-                f"{server}: start it again with --server {invitation.server}"
-            )
         return invitation
 
     @inlineCallbacks
@@ -434,8 +430,8 @@ class Invitations:
         nameplate = side.invitation.nameplate
         self._save()
         try:
-            yield self._respond(nameplate, response)
-            completion = yield self._awaited(nameplate, seconds)
+            yield self._respond(side, response)
+            completion = yield self._awaited(side, seconds)
             partner = side.receive(completion)
         except RemoteProtocolError:
             why = _MISTYPED if completion.is_burnt else _DISPROVED
@@ -444,38 +440,39 @@ class Invitations:
             if not self._is_stopped:  # else it goes on with the next start
                 del self._tries[nameplate]
                 self._save()
-        self._context.met(Acquaintance(partner))
+        self._context.met(Acquaintance(partner, side.invitation.server))
         return partner.peer_id
 
     @inlineCallbacks
-    def _respond(self, nameplate: str, response: PakeResponse) -> Any:
+    def _respond(self, side: Joiner, response: PakeResponse) -> Any:
         try:
-            yield self._nameplates.respond(nameplate, response)
+            yield self._at(side).respond(side.invitation.nameplate, response)
         except RegistryError as error:
             if error.status == HTTPStatus.CONFLICT:
                 raise InvitationRefused(_USED) from None
             raise
 
     @inlineCallbacks
-    def _awaited(self, nameplate: str, seconds: float) -> Any:
+    def _awaited(self, side: Joiner, seconds: float) -> Any:
         begun, number, was_said = self._clock.seconds(), 0, False
         while self._clock.seconds() - begun < seconds:
-            state = yield self._look_for(nameplate)
+            state = yield self._look_for(side)
             if state is not None and state.completion is not None:
                 return state.completion
             if not was_said and self._clock.seconds() - begun >= PATIENCE:
                 was_said = True
                 until = self._context.runtime.wall_time() + seconds
+                nameplate = side.invitation.nameplate
                 self._context.tell(events.InvitationWaits(nameplate, until))
             number += 1
             yield self._wait(SOON if number <= SOON_LOOKS else LATER)
         raise InvitationRefused("whoever invited you didn't come back before it expired")
 
     @inlineCallbacks
-    def _look_for(self, nameplate: str) -> Any:
+    def _look_for(self, side: Joiner) -> Any:
         """Look at another's nameplate; None where the registry can't be asked now."""
         try:
-            return (yield self._nameplates.look(nameplate))
+            return (yield self._at(side).look(side.invitation.nameplate))
         except RegistryError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 raise InvitationRefused("that invitation was taken back") from None

@@ -97,6 +97,7 @@ class Node:
     :param settings: what the person set.
     :param profile: identity and contacts.
     :param signaling: by which peers are found and offers sent, the usual one first.
+    :param another: makes a way to another registry, at which somebody invited us.
     :param store: of what is said; without one nothing of it outlives the program.
     """
 
@@ -107,13 +108,15 @@ class Node:
         profile: Profile,
         signaling: Sequence[ISignaling],
         store: IMessageStore | None = None,
+        *,
+        another: Callable[[str], ISignaling] | None = None,
     ) -> None:
         self.settings = settings
         self.peer_id = profile.identity.peer_id
         self.username = settings.username
         self._runtime = runtime
         self._events = EventQueue(self._taken)
-        self._signaling = SignalingGroup(signaling, runtime.clock)
+        self._signaling = SignalingGroup(list(signaling), runtime.clock, another)
         self.server = self._signaling.name
         self._store = EphemeralStore() if store is None else store
         self.history: IHistory = IHistory(self._store, NoHistory())
@@ -134,6 +137,7 @@ class Node:
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
         self.invitations = Invitations(self._invitation_context(profile))
         self._kept_invitations = profile.invitations
+        self._add_registry = profile.add_registry
         self._heartbeat = LoopingCall(self._beat)
         self._watch = LoopingCall(self._watch_interfaces)
         self._delivery = LoopingCall(self._outbox.look)
@@ -169,8 +173,8 @@ class Node:
         return InvitationContext(
             self._runtime,
             profile.identity,
-            self.settings.server,
-            self._signaling.nameplates,
+            lambda: self._signaling.servers[0],
+            self._signaling.nameplates_at,
             self._card,
             self._signaling.available,
             self._met,
@@ -180,16 +184,26 @@ class Node:
 
     def _card(self) -> Card:
         """Return what we say of ourselves to whoever shares an invitation with us."""
-        return Card(self.username, (self._keys.own.record_key,), (self.settings.server,))
+        return Card(self.username, (self._keys.own.record_key,), self._signaling.servers)
 
     def _met(self, met: Acquaintance) -> None:
         """Keep whom we met, and talk: who joined calls, and who invited takes that call."""
         peer_id = self._people.introduce(met)
         if not met.invited:
-            self.connect(peer_id).addErrback(self._not_connected)
+            talking: Deferred[Any] = self._meet(peer_id, met.server)
+            talking.addErrback(self._not_connected)
         elif not self._people.is_blocked(peer_id):
             with self._adapter.driver as now:
                 self._endpoint.await_call(peer_id, met.partner.card.username, now)
+
+    @inlineCallbacks
+    def _meet(self, peer_id: str, server: str) -> Any:
+        """Be found where the peer is, and call it."""
+        is_new = yield self._signaling.join(server)
+        if is_new:
+            self.server = self._signaling.name
+            self._keep(lambda: self._add_registry(server))
+        yield self.connect(peer_id)
 
     def _not_connected(self, failure: Failure) -> None:
         failure.trap(P2PChatError)

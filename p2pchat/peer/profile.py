@@ -30,7 +30,8 @@ from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.files import read_as, read_file, replace_file
 from p2pchat.peer.kept_invitations import KeptInvitations
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, explained
-from p2pchat.wire.members import Codec, Members
+from p2pchat.wire.documents import MAX_REGISTRIES
+from p2pchat.wire.members import SPARSE, Codec, Members, each
 from p2pchat.wire.origins import origin
 from p2pchat.wire.strict_json import JsonObject, checked, dumps, loads
 from p2pchat.wire.usernames import check_username
@@ -47,6 +48,7 @@ class Profile:
     An identity, the key that others seal to, and its contacts.
 
     :ivar invitations: those that were open when the program ended.
+    :ivar add_registry: keeps the URL of a registry where we are found, too.
     :ivar save_invitations: keeps them, as :meth:`KeptInvitations.encode` writes them.
     """
 
@@ -55,6 +57,7 @@ class Profile:
     contacts: Contacts = attrs.Factory(Contacts)
     invitations: KeptInvitations = attrs.Factory(KeptInvitations)
     save_invitations: Callable[[bytes], None] = lambda _data: None
+    add_registry: Callable[[str], None] = lambda _url: None
 
 
 def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int], bytes]) -> Profile:
@@ -74,7 +77,10 @@ def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int],
         contacts.save = partial(replace_file, path)
         path = directory.path / INVITATIONS_FILE
         invitations = read_as(path, KeptInvitations.decode, KeptInvitations())
-        return Profile(identity, sealing_key, contacts, invitations, partial(replace_file, path))
+        add = partial(remember_registry, directory.path)
+        return Profile(
+            identity, sealing_key, contacts, invitations, partial(replace_file, path), add
+        )
 
 
 _Key = TypeVar("_Key", Identity, SealingKey)
@@ -109,10 +115,15 @@ def _checked_by(check: Callable[[str], object]) -> Codec[str]:
 
 @attrs.frozen
 class Remembered(Members):
-    """Options that are remembered of a command line; "" is none."""
+    """
+    Options that are remembered of a command line; "" is none.
+
+    :ivar servers: further registries, at which somebody invited us.
+    """
 
     username: Annotated[str, _checked_by(check_username)] = ""
     server: Annotated[str, _checked_by(origin)] = ""
+    servers: Annotated[tuple[str, ...], each(_checked_by(origin), MAX_REGISTRIES), SPARSE] = ()
 
 
 def recall(directory: Path) -> Remembered:
@@ -143,3 +154,18 @@ def remember(directory: Path, wanted: Remembered) -> tuple[str, ...]:
     if changed:
         replace_file(path, dumps({**members, **changed}) + b"\n")
     return tuple(changed)
+
+
+def remember_registry(directory: Path, url: str) -> None:
+    """
+    Keep the URL of a registry: as the usual one, if there was none, or else beside that.
+
+    :raises ConfigurationError: the file can't be trusted or understood.
+    :raises OSError: it can't be read or written.
+    """
+    known = recall(directory)
+    if not known.server:
+        remember(directory, Remembered(server=url))
+    elif url not in (known.server, *known.servers):
+        servers = (*known.servers, url)[-(MAX_REGISTRIES - 1) :]
+        remember(directory, Remembered(servers=servers))

@@ -8,17 +8,17 @@ way that its reader was found or last heard by, and by the next where that one c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import partial
 from typing import Annotated, Any
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks
+from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from p2pchat.errors import RegistryError
+from p2pchat.errors import InvitationRefused, RegistryError, RemoteProtocolError
 from p2pchat.events import Trouble
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
@@ -31,12 +31,14 @@ from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     MAX_LABEL,
+    MAX_REGISTRIES,
     Label,
     Offer,
     PeerDocument,
     Registration,
 )
 from p2pchat.wire.members import Codec, Flag, Members, Time, each, integer, text
+from p2pchat.wire.origins import origin
 from p2pchat.wire.servers import LongTermCredential, RelayServer
 from p2pchat.wire.strict_json import checked
 from p2pchat.wire.usernames import Username
@@ -185,10 +187,17 @@ class Reach(Enum):
 
 @attrs.define(eq=False)
 class SignalingGroup:
-    """The ways of signaling of one node, as one."""
+    """
+    The ways of signaling of one node, as one.
 
-    _members: Sequence[ISignaling]
+    :ivar make: makes a way to another registry, by its URL; None: there are no others.
+    """
+
+    _members: list[ISignaling]
     _clock: IReactorTime
+    make: Callable[[str], ISignaling] | None = None
+    _candidates: dict[str, ISignaling] = attrs.Factory(dict)  # by URL: asked, and not joined
+    _joined: dict[ISignaling, Deferred[None]] = attrs.Factory(dict)  # and not available yet
     _context: SignalingContext = attrs.field(init=False)
     _reach: dict[ISignaling, Reach] = attrs.Factory(dict)
     _stun: dict[ISignaling, tuple[Address, ...]] = attrs.Factory(dict)
@@ -201,9 +210,9 @@ class SignalingGroup:
         return " or ".join(one.name for one in self._members)
 
     @property
-    def nameplates(self) -> INameplates | None:
-        """Where invitations meet: at the first member that has that."""
-        return next((one.nameplates for one in self._members if one.nameplates), None)
+    def servers(self) -> tuple[str, ...]:
+        """What people call each member; those that are available come first."""
+        return tuple(one.name for one in dict.fromkeys([*self._usable(), *self._members]))
 
     @property
     def is_local(self) -> bool:
@@ -272,6 +281,9 @@ class SignalingGroup:
                 self._became_available(member, event)
                 return
             case SignalingLost():
+                never_was = member in self._joined or self._reach.get(member) is Reach.AWAY
+                if never_was and Reach.AVAILABLE in self._reach.values():
+                    return  # nothing is lost: others reach us, and this one didn't
                 self._reach[member] = Reach.DISPLACED if event.is_displaced else Reach.AWAY
                 if Reach.AVAILABLE not in self._reach.values():
                     self._available.close()
@@ -285,6 +297,54 @@ class SignalingGroup:
         stun = tuple(dict.fromkeys(one for known in self._stun.values() for one in known))
         self._context.receive(attrs.evolve(event, stun=stun, is_new=is_new))
         self._available.open()
+        joined = self._joined.pop(member, None)
+        if joined is not None and not joined.called:
+            joined.callback(None)
+
+    # -- other registries
+
+    def nameplates_at(self, server: str) -> INameplates:
+        """
+        Return the nameplates of a registry, one where we aren't registered, too.
+
+        :raises InvitationRefused: there is none.
+        """
+        found = self._at(server) or self._candidates.get(server)
+        if found is None:
+            found = self._candidate(server)
+        if found.nameplates is None:
+            raise InvitationRefused("invitations need a registry, and there is none here")
+        return found.nameplates
+
+    def _at(self, server: str) -> ISignaling | None:
+        return next((one for one in self._members if _is_same(one.name, server)), None)
+
+    def _candidate(self, server: str) -> ISignaling:
+        if self.make is None:
+            raise InvitationRefused("invitations need a registry, and there is none here")
+        if len(self._members) >= MAX_REGISTRIES:
+            raise InvitationRefused(f"you are at {MAX_REGISTRIES} registries already")
+        if len(self._candidates) >= MAX_REGISTRIES:
+            del self._candidates[next(iter(self._candidates))]
+        made = self._candidates[server] = self.make(server)
+        return made
+
+    def join(self, server: str) -> Deferred[bool]:
+        """
+        Be found at a registry, too, from now on.
+
+        A Deferred fires when documents can reach us there, with whether they couldn't before; at
+        the latest after AVAILABLE_TIMEOUT.
+        """
+        member = self._candidates.pop(server, None)
+        if member is None or self._at(server) is not None:
+            return succeed(False)
+        self._members.append(member)
+        joined: Deferred[None] = Deferred()
+        self._joined[member] = joined
+        member.start(attrs.evolve(self._context, receive=partial(self._take, member)))
+        waited = joined.addTimeout(AVAILABLE_TIMEOUT, self._clock, lambda *_: None)
+        return waited.addCallback(lambda _: True)
 
     # -- peers
 
@@ -366,3 +426,11 @@ class SignalingGroup:
         if len(self._routes) >= MAX_ROUTES:
             del self._routes[next(iter(self._routes))]
         self._routes[peer_id] = member
+
+
+def _is_same(name: str, server: str) -> bool:
+    """Tell whether a way of signaling is the registry at a URL."""
+    try:
+        return name == server or origin(name) == origin(server)
+    except RemoteProtocolError:
+        return False

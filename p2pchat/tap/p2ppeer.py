@@ -47,7 +47,7 @@ from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.tap.process import leave_once, leave_threads_behind, share_interpreter, this_process
 from p2pchat.wire.invitations import MAX_PASTED, parse_invitation
-from p2pchat.wire.origins import host, origin, registry_url
+from p2pchat.wire.origins import host, registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
 
 LOG_FILE = "p2ppeer.log"
@@ -109,6 +109,7 @@ class Options(CommandLine):
     proxies: ProxyChoice
     ask: Callable[[str], str] = staticmethod(getpass.getpass)
     invitation: str = ""  # a secret
+    further_servers: tuple[str, ...] = ()
     _invited_to: str = ""  # the registry that it names
 
     def postOptions(self) -> None:
@@ -122,6 +123,7 @@ class Options(CommandLine):
         self["synchronous"] = self._synchronous()
         self["state"] = self._state()
         remembered = self._recall()
+        self.further_servers = remembered.servers
         self._take_invitation(remembered.server)
         try:
             self.settings = self._settings(remembered)
@@ -176,12 +178,6 @@ class Options(CommandLine):
         except RemoteProtocolError as error:
             raise usage.UsageError(f"the invitation: {error}") from None
         self._invited_to = found.server
-        is_chosen = self["server"] is not None or bool(remembered)
-        if is_chosen and found.origin != origin(ours):
-            raise usage.UsageError(
-                f"the invitation is for the registry {found.server}, and yours is {ours}: give "
-                f"--server {found.server} to go there"
-            )
 
     def _invitation(self) -> str:
         """Return what the file has, or what is typed; "" where neither is wanted."""
@@ -217,7 +213,7 @@ class Options(CommandLine):
 
     def to_remember(self) -> Remembered:
         """Return what the next start is to know: the name, and the registry that was given."""
-        is_new = self["server"] is not None or self._invited_to
+        is_new = self["server"] is not None or self.settings.server == self._invited_to
         return Remembered(self.settings.username, self.settings.server if is_new else "")
 
     def _username(self, remembered: str) -> str:
@@ -347,8 +343,12 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     front_end, terminal = front_end_for(runtime, settings.username, bool(options["json"]))
 
     def make_node() -> Node:
-        registry = RegistrySignaling(settings.server, profile.identity, runtime)
-        return Node(runtime, settings, profile, [registry], store)
+        def registry(url: str) -> RegistrySignaling:
+            return RegistrySignaling(url, profile.identity, runtime)
+
+        servers = dict.fromkeys([settings.server, *options.further_servers])
+        ways = [registry(url) for url in servers]
+        return Node(runtime, settings, profile, ways, store, another=registry)
 
     return PeerService(
         runtime=runtime,

@@ -93,6 +93,7 @@ class Wording:
     _texts: dict[str, dict[str, str]] = attrs.Factory(dict)  # ours on their way, by peer and id
     _hinted: str = ""  # from whom a message came last that wasn't the current one
     _registry: str = "not reached yet"
+    _servers: set[str] = attrs.Factory(set)  # at which we have been registered
     _peer_id: str = ""  # ours, as far as anything has said
 
     def __attrs_post_init__(self) -> None:
@@ -156,7 +157,11 @@ class Wording:
 
     def _say_registered(self, event: events.Registered) -> Entries:
         self._registry = "reachable"
-        if self._peer_id:
+        is_new = event.server not in self._servers
+        self._servers.add(event.server)
+        if self._peer_id and is_new:
+            yield _note(f"Registered at {visible(event.server)}, too.")
+        elif self._peer_id:
             yield _note("Registered again.")
         else:
             self._peer_id = event.peer_id

@@ -5,11 +5,12 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
-from p2pchat.peer.contacts import MAX_PEOPLE, Contacts, Person
+from p2pchat.peer.contacts import INVITATION, MAX_PEOPLE, Contacts, Person
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.path_hint import PathHint, PathMethod
+from p2pchat.wire.documents import Card, RecordKey
 from p2pchat.wire.strict_json import dumps
-from tests.identity.people import BOB, CAROL, sealing_key
+from tests.identity.people import BOB, CAROL, identity, sealing_key
 
 MALLORY = "bad00000-0000-8000-8000-000000000007"
 KEY = sealing_key(BOB).record_key
@@ -104,6 +105,52 @@ class ContactsTests(SynchronousTestCase):
         one = {"name": "bob", "contact": True, "reached": {"means": "luck"}, "keys": [{"use": 1}]}
         read = Contacts.from_json(dumps({"v": 2, "people": {MALLORY: one}}))
         self.assertEqual(read[MALLORY], Person("bob", True))
+
+    def test_introduced(self) -> None:
+        """Who was met by an invitation has a name that no other has, a key, and how it was met."""
+        keys = (RecordKey("enc", "HPKE-3", "x"),)
+        card = Card("carol", keys, ("http://r.test",))
+        self.assertEqual(self.contacts.introduce(CAROL.peer_id, card), "carol")
+        person = self.contacts[CAROL.peer_id]
+        self.assertEqual((person.is_contact, person.met, person.keys), (True, INVITATION, keys))
+        self.assertEqual(person.registries, ("http://r.test",))
+        other = identity(9).peer_id
+        self.assertEqual(self.contacts.introduce(other, Card("Carol")), "Carol 2")
+        self.assertEqual(self.contacts.introduce(other, Card("x"), "my friend"), "my friend")
+        self.assertEqual(self.contacts.introduce(other, Card("bob")), "my friend")
+        again = Contacts.from_json(self.contacts.to_json())
+        self.assertEqual(again.people(), self.contacts.people())
+
+    def test_replaced(self) -> None:
+        """Who takes a contact's place has its name; ids of those before are kept, eight at most."""
+        self.contacts.introduce(BOB.peer_id, Card("bob"))
+        former = BOB.peer_id
+        for number in range(10, 20):
+            peer_id = identity(number).peer_id
+            self.contacts.introduce(peer_id, Card("b"), "bob", former)
+            self.assertFalse(self.contacts[former].is_contact)
+            former = peer_id
+        self.assertEqual(self.contacts.names(), {former: "bob"})
+        self.assertEqual(len(self.contacts[former].before), 8)
+        self.assertEqual(self.contacts[former].before[0], identity(18).peer_id)
+
+    def test_renamed(self) -> None:
+        """Another name is taken unless another contact has it, or one that looks like it."""
+        self.contacts.introduce(BOB.peer_id, Card("bob"))
+        self.contacts.introduce(CAROL.peer_id, Card("carol"))
+        self.assertTrue(self.contacts.rename(BOB.peer_id, "Robert"))
+        self.assertFalse(self.contacts.rename(BOB.peer_id, "CAR0L"))
+        self.assertEqual(self.contacts.names()[BOB.peer_id], "Robert")
+        self.assertEqual(self.contacts.free_name(BOB.peer_id, "0b0b0b0b"), f"id {BOB.peer_id[:8]}")
+
+    def test_verified(self) -> None:
+        """That words were compared is kept, and ends with the contact."""
+        self.contacts.introduce(BOB.peer_id, Card("bob"))
+        self.contacts.verify(BOB.peer_id, True)
+        self.assertTrue(Contacts.from_json(self.contacts.to_json())[BOB.peer_id].is_verified)
+        self.contacts.forget(BOB.peer_id)
+        self.contacts.keep(BOB.peer_id, "bob")
+        self.assertEqual(self.contacts[BOB.peer_id], Person("bob", True))
 
     def test_limit(self) -> None:
         """There is an end to how many are kept, and the sentence says what to do."""

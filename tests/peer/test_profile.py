@@ -20,6 +20,7 @@ from p2pchat.peer.profile import (
     load_profile,
     recall,
     remember,
+    remember_registry,
 )
 from p2pchat.peer.state_directory import IDENTITY_FILE, LOCK_FILE, StateDirectory
 from p2pchat.traversal.nat import Mapping
@@ -166,6 +167,21 @@ class RememberedTests(SynchronousTestCase):
         remember(self.directory, Remembered("carol", ""))
         self.assertEqual(recall(self.directory), Remembered("carol", "http://r.example"))
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+
+    def test_registries(self) -> None:
+        """The first registry of an invitation is the usual one; beside it are four at most."""
+        for number in range(8):
+            remember_registry(self.directory, f"http://r{number}.example")
+        known = recall(self.directory)
+        self.assertEqual(known.server, "http://r0.example")
+        self.assertEqual(
+            known.servers, tuple(f"http://r{number}.example" for number in range(4, 8))
+        )
+        remember_registry(self.directory, "http://r0.example")
+        remember_registry(self.directory, "http://r7.example")
+        self.assertEqual(recall(self.directory), known)
+        remember(self.directory, Remembered("alice"))
+        self.assertEqual(recall(self.directory).servers, known.servers)
 
     def test_unchanged(self) -> None:
         """What is remembered already isn't written again."""

@@ -17,6 +17,7 @@ from p2pchat.errors import InvitationRefused
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.pairing import Inviter
 from p2pchat.peer.kept_invitations import KeptInvitations
+from p2pchat.peer.profile import load_profile
 from p2pchat.peer.settings import InvitationInfo
 from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.registry.store.nameplate_table import Nameplate, NameplateTable
@@ -187,6 +188,26 @@ class MeetingTests(InvitationCase):
         self.assert_together()
         self.assertEqual([one.name for one in self.alice.node.contacts()], ["robert"])
 
+    def test_another_registry(self) -> None:
+        """Who uses another registry, or one that isn't there, is found at the inviter's, too."""
+        added: list[str] = []
+        profile = load_profile(None, self.world.random.randbytes)
+        profile.add_registry = added.append
+        nat = self.world.nat(PORT_RESTRICTED_CONE)
+        self.bob = self.world.person("bob", nat, profile, server="http://203.0.113.99:8000")
+        self.world.internet.run(20)
+        self.assertEqual(self.bob.events(events.Registered), [])
+        info = self.invite()
+        self.world.result(self.bob.node.invitations.join(info.line))
+        self.assert_together()
+        self.assertEqual(added, [self.world.url])
+        self.assertEqual([one.server for one in self.bob.events(events.Registered)], added)
+        lost = len(self.bob.events(events.RegistryLost))
+        self.world.internet.run(60)
+        self.assertEqual(len(self.bob.events(events.RegistryLost)), lost)
+        made = self.world.result(self.bob.node.invitations.invite("carol", DAY, False))
+        self.assertIn(self.world.url, made.line)  # there is no other to invite to
+
     def test_namesake(self) -> None:
         """A second of a name gets a name of its own."""
         other = self.person("bob")
@@ -264,13 +285,13 @@ class RefusalTests(InvitationCase):
         self.assertIn("your own", self.refused(self.alice.node.invitations.join(info.line)))
         self.world.result(self.bob.node.invitations.join(info.line))
 
-    def test_other_registry(self) -> None:
-        """An invitation for another registry isn't tried; the sentence says what to do."""
+    def test_no_registry(self) -> None:
+        """An invitation for a registry that isn't there fails, and the person reads why."""
         line = self.invite().line
         other = parse_invitation(line, "", WORDS)
         moved = str(attrs.evolve(other, server="http://203.0.113.77:8000"))
-        why = self.refused(self.bob.node.invitations.join(moved))
-        self.assertIn("--server http://203.0.113.77:8000", why)
+        failure = self.failure(self.bob.node.invitations.join(moved))
+        self.assertIn("http://203.0.113.77:8000", failure.getErrorMessage())
         self.assertEqual(self.ended(self.alice), [])
 
     def test_many(self) -> None:

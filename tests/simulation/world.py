@@ -75,7 +75,10 @@ def make_node(
 ) -> Node:
     """Return a node whose peers are found at a registry, and that isn't started."""
     registry = RegistrySignaling(settings.server, profile.identity, runtime)
-    return Node(runtime, settings, profile, [registry], store)
+    return Node(
+        *(runtime, settings, profile, [registry], store),
+        another=lambda url: RegistrySignaling(url, profile.identity, runtime),
+    )
 
 
 @attrs.define(eq=False)

@@ -188,18 +188,15 @@ class OptionsTests(SynchronousTestCase):
         state = self.mktemp()
         os.mkdir(state, 0o700)
         remember(Path(state), Remembered("alice", "https://r.example"))
-        kept = parsed("--join-file", self.invitation(), "--state", state)
+        kept = parsed("--join-file", self.invitation("https://s.example"), "--state", state)
         self.assertEqual(kept.settings.server, "https://r.example")
+        self.assertEqual(kept.to_remember().server, "")
 
     def test_join_file_refused(self) -> None:
-        """Another registry, a damaged line, and a file that isn't there are said at once."""
+        """A damaged line, and a file that isn't there, are said at once."""
         damaged = self.mktemp()
         Path(damaged).write_text(Path(self.invitation()).read_text().replace("@", "a@"))
         for arguments, why in (
-            (
-                ("--join-file", self.invitation(), "--server", "http://s"),
-                "--server https://r.example",
-            ),
             (("--join-file", damaged), "damaged"),
             (("--join-file", "/nowhere/at/all"), "No such file"),
             (("--join-file", self.invitation(), "--join"), "exclude each other"),
