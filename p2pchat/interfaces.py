@@ -102,6 +102,13 @@ class INode(Interface):
         :raises LocalProtocolError: the text is too long.
         """
 
+    def withdraw(peer_id: str, id: str) -> None:
+        """
+        Take back a line that waits for a contact who is away.
+
+        :raises LocalProtocolError: there is none, or it may have gone out.
+        """
+
     def disconnect(peer_id: str) -> None:
         """End a conversation or a call; raises ``WhoError`` where there is none."""
 

@@ -89,7 +89,7 @@ class Journal:
         peer_id, are_ours = writer
         session = self._endpoint.sessions.get(peer_id)
         batch = None if session is None else session.conversation.next_unstored(are_ours)
-        if batch is not None and batch.entries:
+        if batch is not None and (batch.entries or batch.replaces is not None):
             self._busy.add(writer)
             self._append(writer, batch)
 

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat import events
-from p2pchat.errors import ConfigurationError, P2PChatError, WhoError
+from p2pchat.errors import ConfigurationError, LocalProtocolError, P2PChatError, WhoError
 from p2pchat.identity.proof import make_certificate
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import IHistory, IMessageStore, INode, ISignaling
@@ -479,6 +479,15 @@ class Node:
         if not session.is_alive:
             self._outbox.said(peer_id)
         return name
+
+    def withdraw(self, peer_id: str, id: str) -> None:
+        """Take back a line that waits for a contact who is away."""
+        session = self._endpoint.ensure_session(peer_id)
+        if session.is_alive:
+            raise LocalProtocolError("a connection is under way: the line may have gone out")
+        with self._adapter.driver as now:
+            session.conversation.withdraw(id)
+            session.settle(now)
 
     def disconnect(self, peer_id: str) -> None:
         """End a conversation or a call."""

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from p2pchat.errors import RemoteProtocolError, TextTooLong, TooManyLines
+from p2pchat.errors import LocalProtocolError, RemoteProtocolError, TextTooLong, TooManyLines
 from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.session.conversation_events import (
     Batch,
@@ -63,6 +63,7 @@ from p2pchat.wire.framing import LENGTH, encode_frame
 
 KIND = "conversation"  # of its streams
 MAX_LOG = 10_000  # lines that may wait for delivery
+MAX_LOG_SIZE = 16 * 1024 * 1024  # bytes of them
 GREATEST_WINDOW = 2 * WINDOW  # bytes; a line needs less than a file
 MAX_UNREAD = 2 * GREATEST_WINDOW  # bytes handed on and not read, over several links; more waits
 RESERVE = 16 * 1024  # bytes of credit that lines leave for HAVE
@@ -207,7 +208,10 @@ class Conversation:
         if len(text) > MAX_TEXT:
             raise TextTooLong(f"a message has at most {MAX_TEXT} characters, not {len(text)}")
         if len(self._ours.lines) >= MAX_LOG:
-            raise TooManyLines(f"{MAX_LOG} lines wait for delivery already; wait, or /disconnect")
+            raise TooManyLines(f"{MAX_LOG:,} lines wait for delivery already; wait until they go")
+        if self._ours.waiting >= MAX_LOG_SIZE:
+            most = MAX_LOG_SIZE // 2**20
+            raise TooManyLines(f"{most} MiB wait for delivery already; wait until they go")
         self._lamport += 1
         after: tuple[Known, ...] = ()
         if self._is_answer and self._theirs is not None:
@@ -217,6 +221,26 @@ class Conversation:
             self.events.append(EntriesWaiting(True))
         line = self._ours.write(text, self._lamport, after, wall, now)
         return message_id(self.log, line.number)
+
+    def withdraw(self, id: str) -> None:
+        """
+        Take back a line of ours, while there is no link.
+
+        :raises LocalProtocolError: there is none, or it may have gone out.
+        """
+        ours = self._ours
+        found = [line for line in ours.lines if id in {line.first_id, line.id_in(self.log)}]
+        if not found:
+            raise LocalProtocolError("no such line waits")
+        if found[0].went_out:
+            raise LocalProtocolError("that line may have gone out already, in an earlier attempt")
+        if ours.has_batch or ours.waits_for(ours.number) or self._replaces or self._is_replacing:
+            raise LocalProtocolError("lines are being stored: try again")
+        self._replaces = (self.log, found[0].number)
+        for line in ours.withdraw(found[0]):
+            self._lamport += 1
+            ours.write_again(line, self._lamport)
+        self.events.append(EntriesWaiting(True))
 
     def next_unstored(self, are_ours: bool) -> Batch:
         """Return, and forget, the entries that are to be stored together."""
@@ -231,13 +255,13 @@ class Conversation:
 
     def stored(self, batch: Batch) -> None:
         """A batch is stored, and all before it: ours goes out, theirs is shown."""
-        if not batch.entries:
-            return
-        last = batch.entries[-1]
         if batch.replaces is not None:
             self._is_replacing = False
             if self._proved:
                 self.events.append(EntriesWaiting(False))
+        if not batch.entries:
+            return
+        last = batch.entries[-1]
         if last.author == self.author and not last.is_delivered:
             if last.log != self.log:
                 return  # it is said again in another log
@@ -578,7 +602,7 @@ class Conversation:
                 parts.append(line.frame)
                 used += len(line.frame)
                 self._under_way += line.sent_at is None
-                line.sent_at = now
+                line.sent_at, line.went_out = now, True
             unsent.popleft()
         if self._under_way > before:
             self.liveness.line_sent(now)

@@ -41,7 +41,8 @@ class Line:
     :ivar said_at: in the machines' time.
     :ivar frame: empty while it is open.
     :ivar sent_at: when it went out on the link of now.
-    :ivar first_id: of the message, where it was written before in another log.
+    :ivar first_id: of the message, where it was written before in another place.
+    :ivar went_out: on any link, as far as is known: the other side may have it.
     """
 
     number: int
@@ -49,6 +50,11 @@ class Line:
     frame: bytes = b""
     sent_at: float | None = None
     first_id: str = ""
+    went_out: bool = False
+
+    def id_in(self, log: bytes) -> str:
+        """Return the id that the message has in this log."""
+        return message_id(log, self.number)
 
     @property
     def raw(self) -> bytes:
@@ -75,6 +81,7 @@ class OwnLog:
     :ivar conversation: its id.
     :ivar name: 16 bytes.
     :ivar lines: those that aren't confirmed, oldest first.
+    :ivar waiting: bytes of these lines.
     :ivar first: the number of the oldest entry that we can pass on.
     :ivar known: number and hash of the last entry that the other side is known to have.
     """
@@ -83,6 +90,7 @@ class OwnLog:
     identity: Identity
     name: bytes
     lines: deque[Line] = attrs.Factory(deque)
+    waiting: int = 0
     first: int = 1
     known: tuple[int, bytes] = (0, entries.NOTHING)
     author: bytes = attrs.field(init=False)
@@ -106,7 +114,9 @@ class OwnLog:
         self.known = (head.number, head.hash)
         for entry in undelivered:
             frame = encode_frame(entries.ENTRY + entry.raw)
-            self.lines.append(Line(entry.number, entry.sent_at - wall, frame))
+            said_at = entry.sent_at - wall
+            self.lines.append(Line(entry.number, said_at, frame, went_out=True))
+            self.waiting += len(frame)
         if undelivered:
             before = LogEntry.decode(undelivered[0].raw).previous
             self.known = (undelivered[0].number - 1, before)
@@ -177,6 +187,7 @@ class OwnLog:
             self._size = 0
         self._hash = sha256(raw).digest()
         line.frame = encode_frame(entries.ENTRY + raw)
+        self.waiting += len(line.frame)
         wall = entry.sent_at / 1e6
         kept = (entry.lamport, wall, entry.kind, text, raw, wall)
         self._batch.append(StoredEntry(self.author, self.name, line.number, *kept))
@@ -191,6 +202,22 @@ class OwnLog:
         self._close(ends_batch=False)
         self._batch = []
         return list(self.lines)
+
+    def withdraw(self, line: Line) -> list[Line]:
+        """
+        Forget a line that never went out and those after it, which are returned.
+
+        The next line has its number: nobody has seen another one with it.  All are stored.
+        """
+        kept, after = list(self.lines), []
+        while kept[-1] is not line:
+            after.append(kept.pop())
+        kept.pop()
+        self.lines = deque(kept)
+        self.waiting = sum(len(one.frame) for one in kept)
+        self._number = line.number - 1
+        self._hash = kept[-1].hash if kept else self.known[1]
+        return after[::-1]
 
     def next_batch(self) -> list[StoredEntry]:
         """Return, and forget, what is to be stored together; its last line is signed."""
@@ -207,6 +234,7 @@ class OwnLog:
     def confirmed(self, number: int) -> list[Line]:
         """Return the lines that are confirmed now: those up to a number."""
         found = _popped(self.lines, number)
+        self.waiting -= sum(len(line.frame) for line in found)
         if found:
             self.known = (number, found[-1].hash)
         return found

@@ -6,6 +6,7 @@ Results are announced later, as the answers of the request that asked for them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from p2pchat.ui import results
 from p2pchat.ui.display_names import SHORT_ID
 
 LINES = 20  # of /history, where no number is given
+LONGEST_NUMBER = 6  # digits of one in a list; a name of digits alone is longer, or isn't meant
+MESSAGE_ID = re.compile("[0-9a-f]{32}-[0-9]+")
 OPENED = 10  # lines that are shown when a conversation is opened
 
 
@@ -34,6 +37,7 @@ class HistoryRequests:
     _node: INode
     announce: Callable[[Any], None]
     answer: Callable[[Deferred[Any], Callable[[Any], None]], None]
+    _listed: tuple[HistoryLine, ...] = ()  # of the last /outbox
     _opened: set[str] = attrs.Factory(set)  # conversations whose last lines were shown
 
     def show(self, argument: str, current: str) -> None:
@@ -66,12 +70,31 @@ class HistoryRequests:
             lambda lines: self.announce(results.Found(words, self._with_names(lines))),
         )
 
-    def show_waiting(self, who: str) -> None:
-        """Show which lines wait."""
-        self.answer(
-            self._node.history.waiting(self._node.whom(who) if who else ""),
-            lambda lines: self.announce(results.WaitingLines(self._with_names(lines))),
-        )
+    def outbox(self, argument: str) -> None:
+        """Show which lines wait, or take one back: by its number in that list, or its id."""
+        if argument.isdecimal() and len(argument) <= LONGEST_NUMBER:
+            self._withdraw([self._listed[number] for number in self._chosen(int(argument))])
+        elif MESSAGE_ID.fullmatch(argument):
+            waiting = self._node.history.waiting("")
+            self.answer(waiting, lambda lines: self._withdraw(_only(argument, lines)))
+        else:
+            waiting = self._node.history.waiting(self._node.whom(argument) if argument else "")
+            self.answer(waiting, self._list)
+
+    def _list(self, lines: Sequence[HistoryLine]) -> None:
+        self._listed = self._with_names(lines)
+        self.announce(results.WaitingLines(self._listed))
+
+    def _chosen(self, number: int) -> list[int]:
+        return [number - 1] if 0 < number <= len(self._listed) else []
+
+    def _withdraw(self, found: Sequence[HistoryLine]) -> None:
+        if not found:
+            raise WhoError("no such line waits; /outbox shows them with their numbers")
+        (line,) = self._with_names(found)
+        self._node.withdraw(line.peer_id, line.id)
+        self._listed = ()  # others have other numbers now
+        self.announce(results.Withdrawn(line.peer_id, line.name, line.id, line.text))
 
     def export(self, argument: str) -> None:
         """Write a conversation to a file, whose name is the last word."""
@@ -113,3 +136,8 @@ def _with_number(argument: str) -> tuple[str, int]:
     if last.isdecimal() and last.isascii():
         return who.strip(), max(1, min(int(last[:9]), MAX_LINES))
     return argument, LINES
+
+
+def _only(name: str, lines: Sequence[HistoryLine]) -> list[HistoryLine]:
+    """Return the line of this id."""
+    return [line for line in lines if line.id == name]

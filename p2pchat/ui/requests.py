@@ -316,7 +316,7 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.TO: Requests._switch,
     Verb.HISTORY: lambda ours, argument: ours.history.show(argument, ours.cursor.current),
     Verb.SEARCH: lambda ours, words: ours.history.search(words),
-    Verb.OUTBOX: lambda ours, who: ours.history.show_waiting(who),
+    Verb.OUTBOX: lambda ours, who: ours.history.outbox(who),
     Verb.EXPORT: lambda ours, argument: ours.history.export(argument),
     Verb.WIPE: lambda ours, who: ours.history.wipe(who),
     Verb.DISCONNECT: Requests._disconnect,

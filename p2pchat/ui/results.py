@@ -116,6 +116,16 @@ class WaitingLines(Result, event="outbox"):
 
 
 @attrs.frozen
+class Withdrawn(Result, event="withdrawn"):
+    """A line that waited was taken back: nobody gets it."""
+
+    peer_id: str
+    name: str
+    id: str
+    text: str
+
+
+@attrs.frozen
 class Exported(Result, event="exported"):
     """A conversation was written to a file."""
 

@@ -442,7 +442,12 @@ class Wording:
             yield _note("Nothing waits: the other sides have all that you said.")
         for line in result.lines:
             self._names.learn(line)
-        yield from self._lines(result.lines, "")
+        yield from self._lines(result.lines, "", numbered=True)
+        if result.lines:
+            yield _note("/outbox N takes line N back, where it hasn't gone out.")
+
+    def _say_withdrawn(self, result: results.Withdrawn) -> Entries:
+        yield _note(f"Took back for {self.label(result.peer_id)}: {excerpt(result.text)}.")
 
     def _say_exported(self, result: results.Exported) -> Entries:
         lines = "1 line" if result.count == 1 else f"{result.count:,} lines"
@@ -454,15 +459,16 @@ class Wording:
             f"What was said with {who} is gone from this disk; theirs, and backups, aren't."
         )
 
-    def _lines(self, lines: Sequence[HistoryLine], own: str) -> Entries:
+    def _lines(self, lines: Sequence[HistoryLine], own: str, *, numbered: bool = False) -> Entries:
         """Lay lines out, each day of them under its name."""
         before = ""
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             if (today := day(line.sent_at)) != before:
                 before = today
                 yield Entry((f"— {today}",), Colour.FAINT, stamped=False)
             who = self.label(line.peer_id)
             lead = (own or f"{YOU} to {who}") if line.ours else who
+            lead = f"{number}. {lead}" if numbered else lead
             colour = Colour.FAINT if line.ours else Colour.THEIRS
             waits = () if line.delivered or not line.ours else (NOT_DELIVERED,)
             rows = (line.text, *waits)

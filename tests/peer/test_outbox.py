@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.errors import WhoError
+from p2pchat.errors import LocalProtocolError, WhoError
 from p2pchat.peer.outbox import LOOK_INTERVAL, REFUSED
 from p2pchat.session.approval import AcceptPolicy
 from tests.simulation.state import State
@@ -71,6 +71,31 @@ class OutboxTests(OutboxCase):
         self.assertEqual(self.told(self.alice), ["sent", "sent"])
         self.bob = self.start_bob()
         self.wait_for_bob("one", "two")
+
+    def test_withdrawn(self) -> None:
+        """A line that was taken back reaches nobody, after a restart neither."""
+        self.stop_bob()
+        self.alice.say("one", self.bob)
+        name = self.alice.say("oops", self.bob)
+        self.alice.say("two", self.bob)
+        self.world.internet.run(1)
+        self.alice.node.withdraw(self.bob.node.peer_id, name)
+        self.world.internet.run(1)
+        self.assertEqual([text for _, text in self.alices.history()], ["one", "two"])
+        self.alices.kill(self.alice)
+        self.alice = self.alices.start(self.world)
+        self.bob = self.start_bob()
+        self.wait_for_bob("one", "two")
+        self.world.wait(lambda: not self.alice.node.conversations()[0].undelivered)
+        self.assertEqual(self.alices.history(), self.bobs.history())
+
+    def test_under_way(self) -> None:
+        """Once there is a connection nothing can be taken back."""
+        name = self.alice.say("one", self.bob)
+        self.world.wait(lambda: self.alice.events(events.Connected))
+        withdraw = self.alice.node.withdraw
+        error = self.assertRaises(LocalProtocolError, withdraw, self.bob.node.peer_id, name)
+        self.assertIn("may have gone out", str(error))
 
     def test_by_name(self) -> None:
         """A contact who is away can be chosen by name; a stranger can't."""

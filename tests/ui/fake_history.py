@@ -15,7 +15,8 @@ from p2pchat.peer.storage.history import HistoryLine
 
 def line(peer_id: str, text: str, *, ours: bool = False, sent_at: float = 0.0) -> HistoryLine:
     """Return a line that the other side has."""
-    return HistoryLine(peer_id, f"id of {text}", ours, text, sent_at, sent_at, delivered=ours)
+    name = f"{len(text):032x}-1"
+    return HistoryLine(peer_id, name, ours, text, sent_at, sent_at, delivered=ours)
 
 
 @implementer(IHistory)

@@ -196,6 +196,9 @@ class FakeNode:
         self.tell(events.MessageSent(peer_id, f"s{self._sent}", text))
         return f"s{self._sent}"
 
+    def withdraw(self, peer_id: str, id: str) -> None:
+        self.asked.append(("withdraw", peer_id, id))
+
     def disconnect(self, peer_id: str) -> None:
         if peer_id not in self.infos:
             raise WhoError("There is no such conversation.")

@@ -135,6 +135,19 @@ class OthersTests(HistoryCase):
         self.assertEqual((found.name, found.text), ("carol", "a line of Carol's"))
         self.assertEqual(self.asked("/outbox bob").lines, ())
 
+    def test_withdraw(self) -> None:
+        """A line is taken back by its number in the list that was shown, or by its id."""
+        name = self.history.lines[-1].id
+        expected = results.Withdrawn(CAROL, "carol", name, "a line of Carol's")
+        self.assertEqual(self.trouble("/outbox 1").word, results.WHO)
+        self.requests.type("/outbox")
+        self.assertEqual(self.trouble("/outbox 2").word, results.WHO)
+        self.assertEqual(self.asked("/outbox 1"), expected)
+        self.assertEqual(self.trouble("/outbox 1").word, results.WHO)
+        self.assertEqual(self.asked(f"/outbox {name}"), expected)
+        self.assertIn("no such line", self.trouble(f"/outbox {'a' * 32}-7").reason)
+        self.assertEqual(self.node.asked, [("withdraw", CAROL, name)] * 2)
+
     def test_export(self) -> None:
         """The last word is the file, all before it the name."""
         found = self.asked("/export carol  /tmp/carol.jsonl")

@@ -287,7 +287,9 @@ class WordingTests(SynchronousTestCase):
         """What waits, was written out or deleted, and how much there is, is said."""
         self.assertIn("Nothing waits", self._said(results.WaitingLines(())))
         waits = attrs.evolve(line(BOB, "ho", ours=True), name="bob", delivered=False)
-        self.assertIn("you to bob: ho", self._said(results.WaitingLines((waits,))))
+        self.assertIn("1. you to bob: ho", self._said(results.WaitingLines((waits,))))
+        taken = self._said(results.Withdrawn(BOB, "bob", "x-1", "ho"))
+        self.assertEqual(taken, 'Took back for bob: "ho".')
         written = self._said(results.Exported(BOB, "bob", "x.jsonl", 1200))
         self.assertEqual(written, "Wrote 1,200 lines with bob to x.jsonl.")
         self.assertIn("with bob is gone", self._said(results.Wiped(BOB, "bob")))
