@@ -44,6 +44,10 @@ class StorageFailed(P2PChatError):
     """Messages can't be stored now."""
 
 
+class QuotaReached(StorageFailed):
+    """A peer has sent as much as is stored of one in a day."""
+
+
 class RemoteProtocolError(P2PChatError):
     """The other side broke the rules of the protocol."""
 

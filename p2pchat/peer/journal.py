@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat import events
-from p2pchat.errors import StorageFailed
+from p2pchat.errors import QuotaReached, StorageFailed
 from p2pchat.interfaces import IMessageStore
 from p2pchat.peer.driver import Driver
 from p2pchat.runtime import cancel
@@ -64,6 +64,7 @@ class Journal:
     _turn: list[_Writer] = attrs.Factory(list)  # their commits are done; the turn isn't
     _retries: dict[_Writer, IDelayedCall] = attrs.Factory(dict)
     _is_failing: bool = False
+    _exhausted: set[str] = attrs.Factory(set)  # peers of whom no more is stored today
 
     def take(self, peer_id: str, event: StoreEvent) -> None:
         """Do what a conversation wants, unless something of the kind is under way for it."""
@@ -109,6 +110,8 @@ class Journal:
             self._endpoint.found(peer_id, wanted, raws, now)
 
     def _stored(self, writer: _Writer, batch: Batch) -> None:
+        if not writer[1]:
+            self._exhausted.discard(writer[0])
         if self._is_failing:
             self._is_failing = False
             self.tell(events.Trouble("messages are stored again, and go on", "storage"))
@@ -126,7 +129,9 @@ class Journal:
 
     def _failed(self, failure: Failure, writer: _Writer, batch: Batch) -> None:
         failure.trap(StorageFailed)
-        if not self._is_failing:
+        if isinstance(failure.value, QuotaReached):
+            self._tell_exhausted(writer[0], failure.value)
+        elif not self._is_failing:
             self._is_failing = True
             self.tell(
                 events.Trouble(
@@ -136,3 +141,8 @@ class Journal:
                 )
             )
         self._retries[writer] = self._clock.callLater(RETRY, self._append, writer, batch)
+
+    def _tell_exhausted(self, peer_id: str, error: QuotaReached) -> None:
+        if peer_id not in self._exhausted:
+            self._exhausted.add(peer_id)
+            self.tell(events.Trouble(str(error), "storage"))

@@ -7,11 +7,11 @@ from hashlib import sha256
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from p2pchat.errors import StorageFailed
+from p2pchat.errors import QuotaReached, StorageFailed
 from p2pchat.interfaces import IMessageStore
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 
@@ -93,6 +93,7 @@ class LastingStore:
 
     :ivar own: our raw id.
     :ivar is_full: whether nothing can be stored.
+    :ivar is_exhausted: whether nothing more of theirs can be.
     :ivar batches: how many entries each append had.
     """
 
@@ -100,6 +101,7 @@ class LastingStore:
     own: bytes
     rows: dict[str, Rows] = attrs.Factory(dict)
     is_full: bool = False
+    is_exhausted: bool = False
     batches: list[int] = attrs.Factory(list)
     is_closed: bool = False
 
@@ -130,6 +132,8 @@ class LastingStore:
     def append(self, peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
         """Store entries."""
         self.batches.append(len(entries))
+        if self.is_exhausted and any(one.author != self.own for one in entries):
+            return fail(QuotaReached("enough for today"))
         return self._commit(lambda: self.of(peer_id).append(entries))
 
     def replace(

@@ -97,6 +97,20 @@ class JournalTests(JournalCase):
         self.run_until_delivered(self.alice, 1)
         self.assertEqual(self.bob.texts(), ["one"])
 
+    def test_quota(self) -> None:
+        """Who has sent enough for a day is told of once; everything else goes on."""
+        self.stores["bob"].is_exhausted = True
+        self.alice.say("too much", self.bob)
+        self.world.internet.run(3 * RETRY)
+        self.assertEqual([one.reason for one in self.troubles(self.bob)], ["enough for today"])
+        self.assertEqual(self.bob.texts(), [])
+        self.bob.say("stop it", self.alice)
+        self.run_until_delivered(self.bob, 1)
+        self.stores["bob"].is_exhausted = False
+        self.run_until_delivered(self.alice, 1)
+        self.assertEqual(self.bob.texts(), ["too much"])
+        self.assertEqual(len(self.troubles(self.bob)), 1)
+
     def test_last_line(self) -> None:
         """A line said right before leaving arrives, and before the news that somebody left."""
         self.alice.say("bye", self.bob)

@@ -7,6 +7,7 @@ schema           its tables, and the migrations to them
 connections      threads that use it (adbapi)
 group_commit     the one that writes, all that waits at once
 entry_table      statements that store entries and read them for the machines
+quota            how much is stored of one peer in a day
 deletion         deletion for good, in pieces
 message_store    the store of messages on all these
 history          what a person asks of it

@@ -17,6 +17,7 @@ is damaged: each with a sentence that names the file and what to do.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from enum import Enum
@@ -35,6 +36,7 @@ MAX_WAL = 4 * 1024 * 1024  # bytes; a WAL that grew beyond is cut when it was wr
 
 _PRIMARY = 0xFF  # of a result code of SQLite; the rest says more exactly
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_WITHOUT_ROOM = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _PASSING = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
     | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
@@ -139,11 +141,18 @@ class DatabaseFile:
                 "get out of it what is left: sqlite3 FILE .recover"
             )
         code = result_code(error)
-        if code == sqlite3.SQLITE_FULL:
+        if code == sqlite3.SQLITE_FULL or (code in _WITHOUT_ROOM and self._is_disk_full()):
             return StorageFailed(f"the disk is full: make room where {self.path} is")
         if code == sqlite3.SQLITE_BUSY:
             return StorageFailed(f"{self.path} is locked by another program, such as a backup")
         return StorageFailed(f"{self.path} can't be read or written ({error})")
+
+    def _is_disk_full(self) -> bool:
+        """Tell whether the disk has no room for a file that SQLite needs."""
+        with contextlib.suppress(OSError):
+            found = os.statvfs(self.path.parent)
+            return found.f_bavail * found.f_frsize < MAX_WAL // 64
+        return False
 
     def size(self) -> int:
         """Return how many bytes the database takes on the disk."""

@@ -6,8 +6,7 @@ The store of messages in the database: :class:`p2pchat.interfaces.IMessageStore`
     append, confirmed, replace ─▶ GroupCommit ─▶ one connection
     entries, history, search ───▶ a few others                  never in the writer's way
 
-What one peer sends is bounded: MAX_A_DAY bytes are stored of it, then nothing until the next day
-(of UTC), so that no receipt goes out.
+What one peer sends is bounded (:mod:`p2pchat.peer.storage.quota`).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from twisted.internet.defer import Deferred, DeferredLock, fail, inlineCallbacks
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from p2pchat.errors import StorageFailed
+from p2pchat.errors import QuotaReached, StorageFailed
 from p2pchat.interfaces import IHistory, IMessageStore
 from p2pchat.peer.storage import deletion, entry_table, history
 from p2pchat.peer.storage.connections import IConnections, PooledConnections
@@ -32,6 +31,7 @@ from p2pchat.peer.storage.entry_table import MICROSECONDS, Append, Kept
 from p2pchat.peer.storage.export import export
 from p2pchat.peer.storage.group_commit import GroupCommit
 from p2pchat.peer.storage.history import HistoryLine
+from p2pchat.peer.storage.quota import Quota
 from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
 
 READERS = 2  # connections; a long search holds up nobody who wants the last page
@@ -68,6 +68,7 @@ class SqliteStore:
         self._reads = 0
         self._newest = 0  # id of the last entry before this program began
         self._deleting = DeferredLock()
+        self._quota = Quota(author)
 
     @classmethod
     def in_threads(cls, file: DatabaseFile, author: bytes, reactor: Any) -> SqliteStore:
@@ -86,13 +87,19 @@ class SqliteStore:
 
     def _loaded(self, found: tuple[int, list[Kept], bool]) -> Mapping[str, ConversationState]:
         self._newest, kept, is_marked = found
+        self._quota.restore(kept)
         if is_marked:
             self.resume_deletion().addErrback(lambda failure: failure.trap(StorageFailed))
         return {one.peer_id: one.state for one in kept}
 
     def append(self, peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
         """Store entries."""
-        return self._writer.put(Append(peer_id, self._author, entries))
+        try:
+            self._quota.check(peer_id, entries)
+        except QuotaReached as error:
+            return fail(error)
+        written = self._writer.put(Append(peer_id, self._author, entries))
+        return written.addCallback(lambda _: self._quota.stored(peer_id, entries))
 
     def replace(
         self, peer_id: str, log: bytes, first: int, entries: Sequence[StoredEntry]

@@ -137,6 +137,13 @@ class ExplainTests(DatabaseCase):
         self.assertIn(words, str(self.file.explain(error)))
         self.assertEqual((is_damage(error), passes(error)), (damage, not damage))
 
+    def test_full_disk(self) -> None:
+        """Where the disk has no room for a file beside, that is what is said."""
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        full = DatabaseFile(Path("/proc/p2pchat.sqlite3"))  # a file system without any room
+        self.assertIn("the disk is full", str(full.explain(error)))
+
     def test_fault(self) -> None:
         """An error of ours is neither."""
         error = sqlite3.ProgrammingError("no such column")
