@@ -343,7 +343,7 @@ class People:
         found = [
             ContactInfo(
                 *(peer_id, one.name, one.is_contact, one.is_muted, one.is_blocked),
-                *(states.get(peer_id, ""), one.met, one.is_verified),
+                *(states.get(peer_id, ""), one.met, one.is_verified, one.before),
             )
             for peer_id, one in self.contacts.people().items()
         ]

@@ -117,6 +117,7 @@ class ContactInfo:
     :ivar state: that of the conversation, or "".
     :ivar met: how a contact was met: ``invitation``, or "": by a conversation.
     :ivar verified: whether words were compared.
+    :ivar before: ids of the contacts whose place it took, the latest first.
     """
 
     peer_id: str
@@ -127,3 +128,4 @@ class ContactInfo:
     state: str = ""
     met: str = ""
     verified: bool = False
+    before: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """
 Requests about what was said: the history, a search, an export, deletion.
 
-Results are announced later, as the answers of the request that asked for them.
+Results are announced later, as the answers of the request that asked for them.  A contact that took
+another's place, since the person has a new key, has that one's history before its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, inlineCallbacks
 
 from p2pchat.errors import WhoError
 from p2pchat.interfaces import INode
@@ -47,7 +48,7 @@ class HistoryRequests:
         if not peer_id:
             raise WhoError("/history WHO: you are talking to nobody now.")
         self.answer(
-            self._node.history.last(peer_id, count),
+            self._joined(peer_id, count, self._node.history.last),
             lambda lines: self.announce(results.History(*self._named(peer_id), tuple(lines))),
         )
 
@@ -55,7 +56,7 @@ class HistoryRequests:
         """Show what was said before this run of the program, the first time."""
         if peer_id and peer_id not in self._opened:
             self._opened.add(peer_id)
-            found = self._node.history.earlier(peer_id, OPENED)
+            found = self._joined(peer_id, OPENED, self._node.history.earlier)
             found.addCallbacks(lambda lines: self._show_earlier(peer_id, lines), lambda _: None)
 
     def _show_earlier(self, peer_id: str, lines: Sequence[HistoryLine]) -> None:
@@ -110,10 +111,27 @@ class HistoryRequests:
     def wipe(self, who: str) -> None:
         """Delete a conversation."""
         named = self._named(self._node.whom(who))
-        self.answer(
-            self._node.history.wipe(named[0]),
-            lambda _: self.announce(results.Wiped(*named)),
-        )
+        self.answer(self._wipe(named[0]), lambda _: self.announce(results.Wiped(*named)))
+
+    @inlineCallbacks
+    def _wipe(self, peer_id: str) -> Any:
+        for one in self._ids(peer_id):
+            yield self._node.history.wipe(one)
+
+    @inlineCallbacks
+    def _joined(
+        self, peer_id: str, count: int, ask: Callable[[str, int], Deferred[list[HistoryLine]]]
+    ) -> Any:
+        """Return a Deferred of the last lines with a person, whichever key that had."""
+        found: list[HistoryLine] = []
+        for one in self._ids(peer_id):
+            found += yield ask(one, count)
+        return found[-count:]
+
+    def _ids(self, peer_id: str) -> tuple[str, ...]:
+        """Return the ids that a person has had, the first one first."""
+        before = {one.peer_id: one.before for one in self._node.contacts()}
+        return (*reversed(before.get(peer_id, ())), peer_id)
 
     def _named(self, peer_id: str) -> tuple[str, str]:
         return peer_id, self._names().get(peer_id) or peer_id[:SHORT_ID]
@@ -127,7 +145,9 @@ class HistoryRequests:
 
     def _names(self) -> dict[str, str]:
         here = {one.peer_id: one.name for one in self._node.conversations()}
-        return here | {one.peer_id: one.name for one in self._node.contacts() if one.contact}
+        contacts = [one for one in self._node.contacts() if one.contact]
+        former = {peer_id: one.name for one in contacts for peer_id in one.before}
+        return former | here | {one.peer_id: one.name for one in contacts}
 
 
 def _with_number(argument: str) -> tuple[str, int]:

@@ -105,6 +105,7 @@ class FakeNode:
     history: FakeHistory = attrs.Factory(FakeHistory)
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
+    before: tuple[str, ...] = ()  # whose place carol took
     invitations: FakeInvitations = attrs.Factory(FakeInvitations)
     _listeners: list[ListenerQueue] = attrs.Factory(list)
     _sent: int = 0
@@ -248,7 +249,7 @@ class FakeNode:
         return BOB
 
     def contacts(self) -> list[ContactInfo]:
-        return [ContactInfo(CAROL, NAMES[CAROL], True)]
+        return [ContactInfo(CAROL, NAMES[CAROL], True, before=self.before)]
 
     def conversations(self) -> list[ConversationInfo]:
         return list(self.infos.values())

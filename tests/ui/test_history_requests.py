@@ -68,6 +68,16 @@ class ShowTests(HistoryCase):
             found = self.asked(typed)
             self.assertEqual((found.peer_id, len(found.lines)), (peer_id, count), typed)
 
+    def test_replaced(self) -> None:
+        """A contact with a new key has what was said before; it is wiped with the rest."""
+        self.node.before = (BOB,)
+        found = self.asked("/history carol 3")
+        texts = ["line 48", "line 49", "a line of Carol's"]
+        self.assertEqual([one.text for one in found.lines], texts)
+        self.asked("/wipe carol")
+        self.assertEqual(self.history.asked, [("wipe", BOB), ("wipe", CAROL)])
+        self.assertEqual({one.name for one in self.asked("/search line").lines}, {"carol"})
+
     def test_nobody(self) -> None:
         """Who isn't known has none, and nobody is current at first."""
         self.assertIn("talking to nobody", self.trouble("/history").reason)

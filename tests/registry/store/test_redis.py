@@ -129,6 +129,17 @@ class SharedStoreTests(RedisCase):
         yield self.refused(again, ReplayedDocument)
 
     @inlineCallbacks
+    def test_nameplates_across(self) -> Any:
+        """A try that is left at one process is announced on the owner's stream at the other."""
+        yield self.other.listen(ALICE)
+        yield self.process.claim(ALICE, "123456")
+        yield self.process.store.respond("123456", "B")
+        yield self.until(lambda: self.other.streams.announced)
+        self.assertEqual(self.other.streams.announced, [(ALICE, "123456")])
+        found, _left = yield self.other.store.nameplate("123456")
+        self.assertEqual(found.response, "B")
+
+    @inlineCallbacks
     def test_delivered_across(self) -> Any:
         """A document reaches a stream on the other process, and what becomes of it is true."""
         yield self.other.listen(BOB)
