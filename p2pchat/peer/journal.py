@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -40,6 +41,7 @@ from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.passing_on import PORTION
 from p2pchat.session.stored import EntryRange
 
+STANDSTILL = "until it works nothing goes out, and what comes is neither shown nor confirmed"
 RETRY = 5.0  # seconds; somebody makes room on a disk meanwhile
 
 _log = Logger()
@@ -63,8 +65,11 @@ class Journal:
     _busy: set[_Writer] = attrs.Factory(set)
     _turn: list[_Writer] = attrs.Factory(list)  # their commits are done; the turn isn't
     _retries: dict[_Writer, IDelayedCall] = attrs.Factory(dict)
-    _is_failing: bool = False
-    _exhausted: set[str] = attrs.Factory(set)  # peers of whom no more is stored today
+    _failing: dict[_Writer, StorageFailed] = attrs.Factory(dict)  # what was told, or is the same
+
+    def said(self, peer_id: str) -> None:
+        """Store a line of ours before the step ends: it goes out with what else there is."""
+        self.take(peer_id, EntriesWaiting(True))
 
     def take(self, peer_id: str, event: StoreEvent) -> None:
         """Do what a conversation wants, unless something of the kind is under way for it."""
@@ -82,9 +87,14 @@ class Journal:
                 done.addErrback(lambda failure: failure.trap(StorageFailed))
 
     def stop(self) -> None:
-        """Try nothing again; all that is still to be stored goes to the store now."""
+        """Try nothing again; all that is still to be stored goes to the store now, once."""
         for retry in self._retries.values():
             cancel(retry)
+        for peer_id, session in self._endpoint.sessions.items():
+            for are_ours in (True, False):
+                batch = session.conversation.next_unstored(are_ours)
+                if batch.entries:
+                    self._put(peer_id, batch).addErrback(Failure.trap, StorageFailed)
 
     def _next(self, writer: _Writer) -> None:
         peer_id, are_ours = writer
@@ -94,12 +104,14 @@ class Journal:
             self._busy.add(writer)
             self._append(writer, batch)
 
+    def _put(self, peer_id: str, batch: Batch) -> Deferred[None]:
+        if batch.replaces is None:
+            return self._store.append(peer_id, batch.entries)
+        return self._store.replace(peer_id, *batch.replaces, batch.entries)
+
     def _append(self, writer: _Writer, batch: Batch) -> None:
         self._retries.pop(writer, None)
-        if batch.replaces is None:
-            done = self._store.append(writer[0], batch.entries)
-        else:
-            done = self._store.replace(writer[0], *batch.replaces, batch.entries)
+        done = self._put(writer[0], batch)
         done.addCallbacks(
             lambda _: self._stored(writer, batch), self._failed, errbackArgs=(writer, batch)
         )
@@ -110,10 +122,9 @@ class Journal:
             self._endpoint.found(peer_id, wanted, raws, now)
 
     def _stored(self, writer: _Writer, batch: Batch) -> None:
-        if not writer[1]:
-            self._exhausted.discard(writer[0])
-        if self._is_failing:
-            self._is_failing = False
+        failed = self._failing.pop(writer, None)
+        is_over = failed is not None and not self._has_failed(failed)
+        if is_over and not isinstance(failed, QuotaReached):
             self.tell(events.Trouble("messages are stored again, and go on", "storage"))
         if not self._turn:
             self._clock.callLater(0, self._turn_ends)
@@ -129,20 +140,17 @@ class Journal:
 
     def _failed(self, failure: Failure, writer: _Writer, batch: Batch) -> None:
         failure.trap(StorageFailed)
-        if isinstance(failure.value, QuotaReached):
-            self._tell_exhausted(writer[0], failure.value)
-        elif not self._is_failing:
-            self._is_failing = True
-            self.tell(
-                events.Trouble(
-                    f"{failure.value}; until it works nothing goes out, and what comes is neither "
-                    "shown nor confirmed",
-                    "storage",
-                )
-            )
         self._retries[writer] = self._clock.callLater(RETRY, self._append, writer, batch)
+        error = failure.value
+        assert isinstance(error, StorageFailed)
+        is_known = self._has_failed(error)
+        self._failing[writer] = error
+        if not is_known:
+            reason = str(error)
+            if not isinstance(error, QuotaReached):
+                reason += f"; {STANDSTILL}"
+            self.tell(events.Trouble(reason, "storage"))
 
-    def _tell_exhausted(self, peer_id: str, error: QuotaReached) -> None:
-        if peer_id not in self._exhausted:
-            self._exhausted.add(peer_id)
-            self.tell(events.Trouble(str(error), "storage"))
+    def _has_failed(self, error: StorageFailed) -> bool:
+        """Tell whether something failed for the same reason, and still does."""
+        return str(error) in map(str, self._failing.values())

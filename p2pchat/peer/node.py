@@ -476,6 +476,7 @@ class Node:
             session = self._session(peer_id)
         with self._adapter.driver as now:
             name = session.say(text, self._signaling.now(), now)
+            self._journal.said(peer_id)
         if not session.is_alive:
             self._outbox.said(peer_id)
         return name

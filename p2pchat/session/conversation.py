@@ -418,7 +418,9 @@ class Conversation:
             self._lamport += 1
             self._ours.write_again(line, self._lamport)
         if lines:
-            self._replaces = self._replaces or (before.name, lines[0].number)
+            log, first = self._replaces or (before.name, lines[0].number)
+            is_same = log == before.name
+            self._replaces = (log, min(first, lines[0].number) if is_same else first)
             self.events.append(EntriesWaiting(True))
         self._passing_on.drop(before.name)
         self._may_fork, self._is_behind, self._is_compared = False, False, False

@@ -181,6 +181,7 @@ class Endpoint:
         if (session := self.sessions.get(peer_id)) is not None:
             session.conversation.stored(batch)
             session.settle(now)
+            self._take_events(session, now)  # a reply goes out with the acknowledgment
             if self.context.is_lasting:
                 self._receipts.read(peer_id, "", now)
 

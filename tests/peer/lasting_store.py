@@ -56,7 +56,7 @@ class Rows:
             for name, found in self.logs.items()
             if found
         ]
-        everything = [entry for found in self.logs.values() for entry in found.values()]
+        everything = self.entries()
         ours = self.logs.get((self.ours, self.written), {})
         delivered = self.confirmed.get(self.written, 0)
         return ConversationState(
@@ -66,9 +66,13 @@ class Rows:
             tuple(ours[number] for number in sorted(ours) if number > delivered),
         )
 
+    def entries(self) -> list[StoredEntry]:
+        """Return all entries."""
+        return [entry for found in self.logs.values() for entry in found.values()]
+
     def history(self) -> list[tuple[str, str]]:
         """Return all ids and texts in order."""
-        everything = [entry for found in self.logs.values() for entry in found.values()]
+        everything = self.entries()
         everything.sort(key=lambda entry: (entry.lamport, entry.author, entry.log, entry.number))
         return [(entry.id, entry.text) for entry in everything]
 

@@ -140,7 +140,12 @@ class JournalTests(JournalCase):
         self.assertEqual([name[-2:] for name, _ in ours], ["-1", "-2", "-3"])
 
     def test_stop(self) -> None:
-        """A node that stops closes its store."""
+        """A node that stops stores what waits, and closes its store."""
+        self.bob.host.kill()
+        for number in range(3):
+            self.alice.say(str(number), self.bob)
         self.world.result(self.alice.node.stop())
+        kept = self.stores["alice"].of(self.bob.node.peer_id).history()
+        self.assertEqual([text for _, text in kept], ["0", "1", "2"])
         self.assertTrue(self.stores["alice"].is_closed)
         self.world.internet.run(GATHERING)

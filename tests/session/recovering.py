@@ -33,13 +33,15 @@ class Side:
     """
     One side: a program, and its disk.
 
+    :ivar keeps: whether there is a disk.
     :ivar shown: texts, since the program began.
-    :ivar delivered: ids of lines of ours.
+    :ivar delivered: ids of lines of ours, likewise.
     :ivar logs: how many logs were begun here, ever.
     """
 
     identity: Identity
     other: Identity
+    keeps: bool = True
     rows: Rows = attrs.field(init=False)
     talk: Conversation = attrs.field(init=False)
     arriving: deque[bytes] = attrs.Factory(deque)
@@ -56,11 +58,13 @@ class Side:
     def boot(self) -> None:
         """Start the program anew, from what is on the disk."""
         other = peer_id_octets(self.other.peer_id)
-        self.talk = Conversation(self.identity, other, self._random, is_lasting=True)
+        self.talk = Conversation(self.identity, other, self._random, is_lasting=self.keeps)
         self.talk.their_key = self.other.public_key
-        self.talk.restore(self.rows.state())
+        if self.keeps:
+            self.talk.restore(self.rows.state())
         self._work.clear()
         self.shown.clear()
+        self.delivered.clear()
         self.cut()
 
     def _random(self, size: int) -> bytes:
