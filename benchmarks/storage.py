@@ -68,7 +68,8 @@ class Lines:
         self._numbers[author] += 1
         text = " ".join(self._random.choices(self.words, cum_weights=self._weights, k=12))
         raw = self._random.randbytes(230) + text.encode()
-        when = (self._lamport, NOW, "text", text, raw, NOW)
+        came = NOW + self._lamport  # one a second, for the sake of what a peer may send in a day
+        when = (self._lamport, came, "text", text, raw, came)
         return StoredEntry(author, LOGS[author], self._numbers[author], *when)
 
 

@@ -346,9 +346,9 @@ class IHistory(Interface):
     def waiting(peer_id: str) -> Deferred[list[HistoryLine]]:
         """Return a Deferred of lines of ours that a peer doesn't have; of everybody for ""."""
 
-    def export(peer_id: str, path: str) -> Deferred[int]:
+    def export(peer_ids: Sequence[str], path: str) -> Deferred[int]:
         """
-        Write all that was said with a peer into a new file, a JSON object a line.
+        Write all that was said with some peers into a new file, a JSON object a line.
 
         A Deferred fires with how many lines there are.
         """

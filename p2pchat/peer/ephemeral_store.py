@@ -69,7 +69,7 @@ class NoHistory:
         """Say that nothing waits longer than a conversation."""
         return _nothing_kept()
 
-    def export(self, peer_id: str, path: str) -> Deferred[int]:
+    def export(self, peer_ids: Sequence[str], path: str) -> Deferred[int]:
         """Say that there is nothing to export."""
         return _nothing_kept()
 

@@ -104,7 +104,7 @@ class HistoryRequests:
             raise WhoError("/export needs a name or an id, and a file.")
         named = self._named(self._node.whom(who.strip()))
         self.answer(
-            self._node.history.export(named[0], file),
+            self._node.history.export(self._ids(named[0]), file),
             lambda count: self.announce(results.Exported(*named, file, count)),
         )
 

@@ -426,7 +426,7 @@ class Wording:
             yield _note(f"Nothing is kept of what was said with {who}.")
             return
         yield _note(f"Earlier with {who}:" if result.opened else f"The last with {who}:")
-        yield from self._lines(result.lines, YOU)
+        yield from self._lines(result.lines, YOU, who)
 
     def _say_found(self, result: results.Found) -> Entries:
         words = visible(result.words)
@@ -459,14 +459,21 @@ class Wording:
             f"What was said with {who} is gone from this disk; theirs, and backups, aren't."
         )
 
-    def _lines(self, lines: Sequence[HistoryLine], own: str, *, numbered: bool = False) -> Entries:
+    def _lines(
+        self,
+        lines: Sequence[HistoryLine],
+        own: str,
+        theirs: str = "",
+        *,
+        numbered: bool = False,
+    ) -> Entries:
         """Lay lines out, each day of them under its name."""
         before = ""
         for number, line in enumerate(lines, 1):
             if (today := day(line.sent_at)) != before:
                 before = today
                 yield Entry((f"— {today}",), Colour.FAINT, stamped=False)
-            who = self.label(line.peer_id)
+            who = theirs or self.label(line.peer_id)
             lead = (own or f"{YOU} to {who}") if line.ours else who
             lead = f"{number}. {lead}" if numbered else lead
             colour = Colour.FAINT if line.ours else Colour.THEIRS

@@ -42,7 +42,7 @@ class NoHistoryTests(SynchronousTestCase):
             history.last("peer", 9),
             history.search("word"),
             history.waiting(""),
-            history.export("peer", "file"),
+            history.export(["peer"], "file"),
             history.wipe("peer"),
         ):
             reason = self.failureResultOf(asked, StorageFailed).getErrorMessage()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -57,8 +58,8 @@ class FakeHistory:
         ours = [one for one in self.lines if one.ours and peer_id in {"", one.peer_id}]
         return self._answer(ours)
 
-    def export(self, peer_id: str, path: str) -> Deferred[int]:
-        self.asked.append(("export", peer_id, path))
+    def export(self, peer_ids: Sequence[str], path: str) -> Deferred[int]:
+        self.asked.append(("export", *peer_ids, path))
         return self._answer(len(self.lines))
 
     def wipe(self, peer_id: str) -> Deferred[None]:

@@ -103,9 +103,9 @@ class FakeNode:
     records: Deferred[list[PeerRecord]] = attrs.Factory(lambda: succeed([]))
     story: ConnectionReport | None = None
     history: FakeHistory = attrs.Factory(FakeHistory)
+    before: tuple[str, ...] = ()  # whose place carol took
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
-    before: tuple[str, ...] = ()  # whose place carol took
     invitations: FakeInvitations = attrs.Factory(FakeInvitations)
     _listeners: list[ListenerQueue] = attrs.Factory(list)
     _sent: int = 0

@@ -174,6 +174,18 @@ class OthersTests(HistoryCase):
         self.history.trouble = StorageFailed("the disk is full")
         self.assertEqual(self.trouble("/wipe carol").word, results.STORAGE)
 
+    def test_replaced(self) -> None:
+        """A contact that took the place of another has its history, too."""
+        self.node.before = (BOB,)
+        found = self.asked("/history carol 5")
+        texts = [one.text for one in found.lines]
+        self.assertEqual(texts, [*[f"line {n}" for n in range(46, 50)], "a line of Carol's"])
+        self.assertEqual(found.peer_id, CAROL)
+        self.asked("/export carol x")
+        self.asked("/wipe carol")
+        wiped = [("wipe", BOB), ("wipe", CAROL)]
+        self.assertEqual(self.history.asked, [("export", BOB, CAROL, "x"), *wiped])
+
     def test_size(self) -> None:
         """/me has the size."""
         self.assertEqual(self.asked("/me").stored, 51_000)

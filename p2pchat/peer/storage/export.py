@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import attrs
@@ -21,9 +22,9 @@ from p2pchat.wire.strict_json import dumps
 _MODE = 0o600  # the owner's alone
 
 
-def export(connection: sqlite3.Connection, own: bytes, peer_id: str, path: str) -> int:
+def export(connection: sqlite3.Connection, own: bytes, peer_ids: Sequence[str], path: str) -> int:
     """
-    Write all that was said with a peer; returns how many lines.
+    Write all that was said with some peers, one after the other; returns how many lines.
 
     :raises StorageFailed: the file is there already, or can't be written.
     """
@@ -34,7 +35,7 @@ def export(connection: sqlite3.Connection, own: bytes, peer_id: str, path: str) 
         raise StorageFailed(f"{full}: {error.strerror}; name another file") from error
     try:
         with open(handle, "wb") as file:
-            return _write(connection, own, peer_id, file)
+            return sum(_write(connection, own, peer_id, file) for peer_id in peer_ids)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(full)

@@ -137,9 +137,9 @@ class SqliteStore:
         """Read lines of ours that the other side doesn't have yet; of everybody for ""."""
         return self.read(lambda one: history.waiting_lines(one, self._author, peer_id))
 
-    def export(self, peer_id: str, path: str) -> Deferred[int]:
-        """Write all that was said with a peer into a new file."""
-        return self.read(lambda one: export(one, self._author, peer_id, path))
+    def export(self, peer_ids: Sequence[str], path: str) -> Deferred[int]:
+        """Write all that was said with some peers into a new file."""
+        return self.read(lambda one: export(one, self._author, peer_ids, path))
 
     def size(self) -> int:
         """Return the bytes of the database on the disk; 0 where they can't be read."""

@@ -25,7 +25,7 @@ class ExportTests(DatabaseCase):
         self.append(self.store, *[theirs(f"line {n}", n) for n in range(1, count + 1)])
         self.append(self.store, entry("é\n日", 1, lamport=count + 1))
         self.successResultOf(self.store.confirmed(PEER, OUR_LOG, 1))
-        written = self.successResultOf(self.store.export(PEER, str(self.target)))
+        written = self.successResultOf(self.store.export([PEER], str(self.target)))
         lines = [json.loads(line) for line in self.target.read_text("utf-8").splitlines()]
         self.assertEqual((written, len(lines)), (count + 1, count + 1))
         self.assertEqual([line["text"] for line in lines[:2]], ["line 1", "line 2"])
@@ -37,7 +37,7 @@ class ExportTests(DatabaseCase):
     def test_there_already(self) -> None:
         """A file that is there stays as it is."""
         self.target.write_text("precious")
-        failed = self.store.export(PEER, str(self.target))
+        failed = self.store.export([PEER], str(self.target))
         reason = self.failureResultOf(failed, StorageFailed).getErrorMessage()
         self.assertIn("File exists; name another file", reason)
         self.assertEqual(self.target.read_text(), "precious")
@@ -45,5 +45,5 @@ class ExportTests(DatabaseCase):
     def test_full_disk(self) -> None:
         """One that can't be written whole isn't there."""
         self.append(self.store, theirs("line", 1))
-        failed = self.store.export(PEER, "/dev/full/x")
+        failed = self.store.export([PEER], "/dev/full/x")
         self.failureResultOf(failed, StorageFailed)
