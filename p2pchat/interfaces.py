@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
     from p2pchat.registry.store.nameplate_table import Nameplate, NameplateOutcome
     from p2pchat.session.connection_report import ConnectionReport
-    from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
+    from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
     from p2pchat.traversal.routes import Datagram
     from p2pchat.wire.documents import Document, PeerDocument
     from p2pchat.wire.nameplates import Claim, Completion, NameplateState, PakeResponse
@@ -301,15 +301,13 @@ class IMessageStore(Interface):
         confirmed.  One that is here already (author, log, number) stays as it is.
         """
 
-    def replace(
-        peer_id: str, log: bytes, first: int, entries: Sequence[StoredEntry]
-    ) -> Deferred[None]:
+    def replace(peer_id: str, head: LogHead, entries: Sequence[StoredEntry]) -> Deferred[None]:
         """
-        Store entries of ours in the place of those of another log of ours, in one step.
+        Store entries of ours in the place of those of a log of ours, in one step.
 
-        Our own log turned out to be older than what the other side has of it, so that entries of
-        ``log`` from ``first`` on have numbers that others have already.  They are forgotten, and
-        the head of ``log`` is ``first`` - 1; ``entries`` say the same again in a new log.
+        Those of the log of ``head`` that come after it are forgotten: the other side has others
+        with these numbers, because ours was put back to where it had been, or they are taken back.
+        ``entries`` say again what is still to be said, in the same log or another one; or are none.
         """
 
     def confirmed(peer_id: str, log: bytes, number: int) -> Deferred[None]:

@@ -11,7 +11,7 @@ from zope.interface import implementer
 from p2pchat.errors import StorageFailed
 from p2pchat.interfaces import IHistory, IMessageStore
 from p2pchat.peer.storage.history import HistoryLine
-from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
+from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 
 NOTHING_KEPT = "nothing of what was said is kept: start with --state DIR for a history"
 
@@ -31,7 +31,7 @@ class EphemeralStore:
         return succeed(None)
 
     def replace(
-        self, peer_id: str, log: bytes, first: int, entries: Sequence[StoredEntry]
+        self, peer_id: str, head: LogHead, entries: Sequence[StoredEntry]
     ) -> Deferred[None]:
         """Confirm at once."""
         return succeed(None)

@@ -107,7 +107,7 @@ class Journal:
     def _put(self, peer_id: str, batch: Batch) -> Deferred[None]:
         if batch.replaces is None:
             return self._store.append(peer_id, batch.entries)
-        return self._store.replace(peer_id, *batch.replaces, batch.entries)
+        return self._store.replace(peer_id, batch.replaces, batch.entries)
 
     def _append(self, writer: _Writer, batch: Batch) -> None:
         self._retries.pop(writer, None)

@@ -109,7 +109,7 @@ class Conversation:
     _ours: OwnLog = attrs.field(init=False)
     _copies: dict[_Name, LogCopy] = attrs.Factory(dict)  # of their logs, and our older ones
     _theirs: LogCopy | None = None  # the one that they write
-    _replaces: tuple[bytes, int] | None = None  # what our next batch says again
+    _replaces: LogHead | None = None  # what came after it, our next batch says again
     _is_replacing: bool = False  # such a batch isn't stored yet
     _is_behind: bool = False  # of our log they have entries that we don't have
     _may_fork: bool = False  # once on a link
@@ -236,8 +236,9 @@ class Conversation:
             raise LocalProtocolError("that line may have gone out already, in an earlier attempt")
         if ours.has_batch or ours.waits_for(ours.number) or self._replaces or self._is_replacing:
             raise LocalProtocolError("lines are being stored: try again")
-        self._replaces = (self.log, found[0].number)
-        for line in ours.withdraw(found[0]):
+        after = ours.withdraw(found[0])
+        self._replaces = ours.head()
+        for line in after:
             self._lamport += 1
             ours.write_again(line, self._lamport)
         self.events.append(EntriesWaiting(True))
@@ -418,9 +419,8 @@ class Conversation:
             self._lamport += 1
             self._ours.write_again(line, self._lamport)
         if lines:
-            log, first = self._replaces or (before.name, lines[0].number)
-            is_same = log == before.name
-            self._replaces = (log, min(first, lines[0].number) if is_same else first)
+            if self._replaces is None or self._replaces.log == before.name:
+                self._replaces = head
             self.events.append(EntriesWaiting(True))
         self._passing_on.drop(before.name)
         self._may_fork, self._is_behind, self._is_compared = False, False, False

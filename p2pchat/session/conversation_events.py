@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import attrs
 
-from p2pchat.session.stored import EntryRange, StoredEntry
+from p2pchat.session.stored import EntryRange, LogHead, StoredEntry
 
 
 @attrs.frozen
@@ -62,8 +62,8 @@ class Batch(NamedTuple):
     """
     Entries that are to be stored together, in order.
 
-    :ivar replaces: a log of ours, and the number from which on it is said again here.
+    :ivar replaces: a head of a log of ours; what came after it there is said again here.
     """
 
     entries: list[StoredEntry]
-    replaces: tuple[bytes, int] | None = None
+    replaces: LogHead | None = None

@@ -67,7 +67,8 @@ class LogCopy:
     @classmethod
     def restored(cls, head: LogHead) -> LogCopy:
         """Return a log that was kept."""
-        made = cls(head.author, head.log, head.number, head.hash, head.oldest, head.number)
+        last = head.hash if head.hash != entries.NOTHING or not head.number else None
+        made = cls(head.author, head.log, head.number, last, head.oldest, head.number)
         made._held_hash = head.hash
         return made
 

@@ -38,10 +38,10 @@ class Rows:
             elif entry.author == self.ours:
                 self.written = entry.log
 
-    def replace(self, log: bytes, first: int, entries: Sequence[StoredEntry]) -> None:
+    def replace(self, head: LogHead, entries: Sequence[StoredEntry]) -> None:
         """Forget a log's entries from one on, and keep others."""
-        found = self.logs.get((self.ours, log), {})
-        for number in [number for number in found if number >= first]:
+        found = self.logs.get((self.ours, head.log), {})
+        for number in [number for number in found if number > head.number]:
             del found[number]
         self.append(entries)
 
@@ -141,10 +141,10 @@ class LastingStore:
         return self._commit(lambda: self.of(peer_id).append(entries))
 
     def replace(
-        self, peer_id: str, log: bytes, first: int, entries: Sequence[StoredEntry]
+        self, peer_id: str, head: LogHead, entries: Sequence[StoredEntry]
     ) -> Deferred[None]:
         """Store entries in the place of others."""
-        return self._commit(lambda: self.of(peer_id).replace(log, first, entries))
+        return self._commit(lambda: self.of(peer_id).replace(head, entries))
 
     def confirmed(self, peer_id: str, log: bytes, number: int) -> Deferred[None]:
         """Note what is delivered."""

@@ -8,7 +8,7 @@ from zope.interface.verify import verifyObject
 from p2pchat.errors import StorageFailed
 from p2pchat.interfaces import IHistory, IMessageStore
 from p2pchat.peer.ephemeral_store import EphemeralStore, NoHistory
-from p2pchat.session.stored import EntryRange
+from p2pchat.session.stored import EntryRange, LogHead
 
 
 class EphemeralStoreTests(SynchronousTestCase):
@@ -22,7 +22,7 @@ class EphemeralStoreTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(store.load()), {})
         for done in (
             store.append("peer", []),
-            store.replace("peer", b"log", 1, []),
+            store.replace("peer", LogHead(b"author", b"log"), []),
             store.confirmed("peer", b"log", 1),
             store.close(),
         ):

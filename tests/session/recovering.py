@@ -134,7 +134,7 @@ class Side:
             if batch.replaces is None:
                 self.rows.append(batch.entries)
             else:
-                self.rows.replace(*batch.replaces, batch.entries)
+                self.rows.replace(batch.replaces, batch.entries)
             talk.stored(batch)
             talk.read("")
 

@@ -15,7 +15,6 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
-from p2pchat.wire.entries import NOTHING
 
 CHUNKS = (64, 8, 1)  # rows of one statement; each number is a statement that is prepared once
 MICROSECONDS = 1_000_000  # a second
@@ -127,16 +126,12 @@ def _chunks(rows: list[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]
             at += size
 
 
-def replace(connection: sqlite3.Connection, log: bytes, first: int, write: Append) -> None:
-    """Delete the end of a log of ours, from a number on, and store what is said in its place."""
-    id = _log(connection, write.peer_id, write.author, log)
+def replace(connection: sqlite3.Connection, head: LogHead, write: Append) -> None:
+    """Delete what comes after a head of a log of ours, and store what is said in its place."""
+    id = _log(connection, write.peer_id, write.author, head.log)
     if id is not None:
-        connection.execute("DELETE FROM entry WHERE log = ? AND number >= ?", (id, first))
-        before = connection.execute(
-            "SELECT raw FROM entry WHERE log = ? AND number = ?", (id, first - 1)
-        ).fetchall()
-        hashed = sha256(before[0][0]).digest() if before else NOTHING
-        values = (first - 1, hashed, id)
+        connection.execute("DELETE FROM entry WHERE log = ? AND number > ?", (id, head.number))
+        values = (head.number, head.hash, id)
         connection.execute("UPDATE log SET number = ?, hash = ? WHERE id = ?", values)
     if write.entries:
         append(connection, write)

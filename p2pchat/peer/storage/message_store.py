@@ -32,7 +32,7 @@ from p2pchat.peer.storage.export import export
 from p2pchat.peer.storage.group_commit import GroupCommit
 from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.peer.storage.quota import Quota
-from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
+from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 
 READERS = 2  # connections; a long search holds up nobody who wants the last page
 MAX_READS = 64  # that wait or run; a person asks for one at a time
@@ -102,11 +102,11 @@ class SqliteStore:
         return written.addCallback(lambda _: self._quota.stored(peer_id, entries))
 
     def replace(
-        self, peer_id: str, log: bytes, first: int, entries: Sequence[StoredEntry]
+        self, peer_id: str, head: LogHead, entries: Sequence[StoredEntry]
     ) -> Deferred[None]:
-        """Store entries of ours in the place of those of another log of ours."""
+        """Store entries of ours in the place of those that come after a head of a log of ours."""
         written = Append(peer_id, self._author, entries)
-        return self._writer.put(partial(entry_table.replace, log=log, first=first, write=written))
+        return self._writer.put(partial(entry_table.replace, head=head, write=written))
 
     def confirmed(self, peer_id: str, log: bytes, number: int) -> Deferred[None]:
         """Note that the other side has our entries of a log."""

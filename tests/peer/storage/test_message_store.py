@@ -104,7 +104,7 @@ class StoreTests(DatabaseCase):
         self.append(store, kept, entry("again", 2), entry("and again", 3))
         self.successResultOf(store.confirmed(PEER, OUR_LOG, 1))
         again = [entry("again", 1, log=OTHER_LOG), entry("and again", 2, log=OTHER_LOG)]
-        self.successResultOf(store.replace(PEER, OUR_LOG, 2, again))
+        self.successResultOf(store.replace(PEER, head(kept), again))
         state = self.loaded()[PEER]
         self.assertEqual(state.log, OTHER_LOG)
         self.assertEqual(list(state.undelivered), again)
@@ -114,8 +114,8 @@ class StoreTests(DatabaseCase):
         """The end of a log may be forgotten, too, or a log that never was."""
         store = self.open_store()
         self.append(store, entry("a", 1), entry("b", 2))
-        self.successResultOf(store.replace(PEER, OUR_LOG, 1, []))
-        self.successResultOf(store.replace(PEER, OTHER_LOG, 1, []))
+        self.successResultOf(store.replace(PEER, LogHead(OURS, OUR_LOG), []))
+        self.successResultOf(store.replace(PEER, LogHead(OURS, OTHER_LOG), []))
         self.assertEqual(self.loaded()[PEER].heads[0].number, 0)
 
     def test_entries(self) -> None:
