@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +14,7 @@ from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.peer.storage.message_store import SqliteStore
-from tests.peer.storage.fake_connections import ImmediateConnections
+from tests.peer.storage.fake_connections import ImmediateConnections, SlowConnections
 from tests.simulation.host import Host
 from tests.simulation.world import Person, World
 
@@ -23,11 +24,13 @@ class State:
     """
     The directory, and the connections of the program that uses it now.
 
+    :ivar delay: seconds that the disk takes for the next commit; ``None``: none ever does.
     :ivar writing: may be held, or have no room.
     """
 
     name: str
     path: Path
+    delay: Callable[[], float] | None = None
     profile: Profile = attrs.field(init=False)
     writing: ImmediateConnections = attrs.field(init=False)
     reading: ImmediateConnections = attrs.field(init=False)
@@ -39,11 +42,16 @@ class State:
         directory.close()
         file = DatabaseFile(self.path / DATABASE_FILE, Synchronous.OFF)
         file.prepare()
-        self.writing, self.reading = ImmediateConnections(file), ImmediateConnections(file)
+        self.writing, self.reading = self._connections(world, file), ImmediateConnections(file)
         own = peer_id_octets(self.profile.identity.peer_id)
         store = SqliteStore(file, own, self.writing, self.reading)
         host = host or world.internet.host()
         return world.start_on(host, self.name, self.profile, store=store, **settings)
+
+    def _connections(self, world: World, file: DatabaseFile) -> ImmediateConnections:
+        if self.delay is None:
+            return ImmediateConnections(file)
+        return SlowConnections(file, world.internet.clock, self.delay)
 
     def kill(self, person: Person) -> None:
         """End the program as ``kill -9`` does: it says nothing and writes nothing."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -80,7 +81,8 @@ class ImmediateConnections:
         return len(self._asked)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what waits is never done."""
+        self._asked.clear()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -88,3 +90,27 @@ class ImmediateConnections:
     def abandon(self) -> None:
         """Close the connection, too: there is no thread to be left behind."""
         self.close()
+
+
+class SlowConnections(ImmediateConnections):
+    """
+    One connection whose work takes time, by a clock of the test's.
+
+    :param delay: returns the seconds that the next work takes.
+    """
+
+    def __init__(self, file: DatabaseFile, clock: IReactorTime, delay: Callable[[], float]) -> None:
+        super().__init__(file)
+        self._clock = clock
+        self._delay = delay
+        self.is_held = True
+
+    def run(self, work: Callable[[sqlite3.Connection], Any]) -> Deferred[Any]:
+        """Do something later, after what was asked before."""
+        done = super().run(work)
+        self._clock.callLater(self._delay(), self._do_next)
+        return done
+
+    def _do_next(self) -> None:
+        if self.waiting:
+            self.do_one()
