@@ -19,6 +19,7 @@ answered yet.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -184,13 +185,15 @@ class Invitations:
         """Go on with what was open and unanswered when the program ended."""
         now = self._context.runtime.wall_time()
         for one in kept.open:
-            if one.expires_at > now:
+            with contextlib.suppress(RemoteProtocolError):  # somebody has changed the file
                 self._reopen(one, one.expires_at - now)
         for tried in kept.tries:
-            if tried.expires_at > now:
+            with contextlib.suppress(RemoteProtocolError):
                 self._try_on(tried, tried.expires_at - now)
 
     def _reopen(self, kept: KeptInvitation, seconds: float) -> None:
+        if seconds <= 0:
+            return
         invitation = parse_invitation(kept.line, kept.server, word_list())
         side = Inviter(self._context.identity, invitation, kept.seed)
         place = invitation.nameplate
@@ -200,6 +203,8 @@ class Invitations:
         self._hold(info, side, seconds)
 
     def _try_on(self, kept: KeptTry, seconds: float) -> None:
+        if seconds <= 0:
+            return
         invitation = parse_invitation(kept.line, kept.server, word_list())
         side = Joiner(self._context.identity, invitation, kept.seed)
         side.resume(kept.message, kept.response)
@@ -358,6 +363,8 @@ class Invitations:
         self._complete(completion, self._at(one.side))
         if partner is None:
             self._end(one, "burnt", _BURNT)
+        elif partner.peer_id == self._context.identity.peer_id:
+            self._end(one, "withdrawn", "you used it yourself, by another program")
         else:
             server = one.side.invitation.server
             met = Acquaintance(partner, server, one.info.name, True, one.info.replaces)
@@ -440,6 +447,8 @@ class Invitations:
             if not self._is_stopped:  # else it goes on with the next start
                 del self._tries[nameplate]
                 self._save()
+        if partner.peer_id == self._context.identity.peer_id:
+            raise InvitationRefused(_OWN)
         self._context.met(Acquaintance(partner, side.invitation.server))
         return partner.peer_id
 

@@ -47,6 +47,7 @@ CODE = 45  # characters that these take
 FIGURES = 6  # of a spoken nameplate
 WORDS = 3  # of a spoken secret: 33 bits, of which one guess is allowed
 MAX_PASTED = 4000  # characters that are looked at
+MAX_SEARCHED = 65_536  # characters in which one is looked for: more than a message has
 MAX_LINE = 1000  # characters of an invitation
 MAX_PARAMETERS = 8
 CRITICAL = "crit"  # the parameter that names those that must be known
@@ -67,7 +68,7 @@ class Invitation:
     """
     One invitation.
 
-    :ivar server: URL of the registry.
+    :ivar server: URL of the registry, in small letters.
     :ivar nameplate: where the two meet there.
     :ivar secret: what both know, and the registry doesn't.
     :ivar parameters: what follows the URL, as it is written.
@@ -81,14 +82,14 @@ class Invitation:
     @classmethod
     def link(cls, server: str, random: bytes) -> Invitation:
         """Make one to be pasted, of NAMEPLATE + SECRET random bytes."""
-        return cls(server, _base32(random[:NAMEPLATE]), _base32(random[NAMEPLATE:]))
+        return cls(server.lower(), _base32(random[:NAMEPLATE]), _base32(random[NAMEPLATE:]))
 
     @classmethod
     def spoken(cls, server: str, random: bytes, words: WordList) -> Invitation:
         """Make one to be said, of as many random bytes."""
         number = int.from_bytes(random[:NAMEPLATE], "big") % 10**FIGURES
         secret = words.spell(random[NAMEPLATE:], WORDS)
-        return cls(server, f"{number:0{FIGURES}}", "-".join(secret))
+        return cls(server.lower(), f"{number:0{FIGURES}}", "-".join(secret))
 
     @property
     def is_spoken(self) -> bool:
@@ -121,7 +122,7 @@ def is_spoken(nameplate: str) -> bool:
 
 def has_invitation(text: str) -> bool:
     """Tell whether a link stands in a text, or a part of one: it is a secret."""
-    return _LINK.search(_cleaned(text[:MAX_PASTED])) is not None
+    return _LINK.search(_cleaned(text[:MAX_SEARCHED])) is not None
 
 
 def parse_invitation(text: str, server: str, words: WordList) -> Invitation:

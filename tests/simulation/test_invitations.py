@@ -16,7 +16,7 @@ from p2pchat import events
 from p2pchat.errors import InvitationRefused
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.pairing import Inviter
-from p2pchat.peer.kept_invitations import KeptInvitations
+from p2pchat.peer.kept_invitations import KeptInvitation, KeptInvitations, KeptTry
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.settings import InvitationInfo
 from p2pchat.registry.store.memory import MemoryStore
@@ -24,7 +24,7 @@ from p2pchat.registry.store.nameplate_table import Nameplate, NameplateTable
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.documents import Card
-from p2pchat.wire.invitations import parse_invitation
+from p2pchat.wire.invitations import Invitation, parse_invitation
 from p2pchat.wire.nameplates import PakeResponse
 from p2pchat.wire.strict_json import dumps, loads
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
@@ -284,6 +284,32 @@ class RefusalTests(InvitationCase):
         info = self.invite()
         self.assertIn("your own", self.refused(self.alice.node.invitations.join(info.line)))
         self.world.result(self.bob.node.invitations.join(info.line))
+
+    def test_own_program(self) -> None:
+        """Nor by another program of one's own."""
+        info = self.invite()
+        seed = self.alice.profile.identity
+        other = attrs.evolve(self.bob.profile, identity=seed)
+        twin = self.world.person("alice", None, other, accept=AcceptPolicy.ASK)
+        self.world.internet.run(5)
+        self.assertIn("your own", self.refused(twin.node.invitations.join(info.line)))
+        self.world.wait(lambda: self.ended(self.alice), 120, "the end")
+        self.assertEqual(self.ended(self.alice), ["withdrawn"])
+        self.assertEqual(self.alice.node.contacts() + twin.node.contacts(), [])
+
+    def test_changed_file(self) -> None:
+        """A file that somebody has changed costs the invitations that can't be read, no more."""
+        far = 4e9
+        server, seed = self.world.url, b"s" * 32
+        good = str(Invitation.link(server, bytes(24)))
+        tried = PakeResponse(b"B" + bytes(32), bytes(32), b"card")
+        kept = KeptInvitations(
+            (KeptInvitation("x", server, seed, far), KeptInvitation(good, server, seed, far)),
+            (KeptTry(good, server, seed, far, bytes(33), tried),),
+        )
+        profile = attrs.evolve(self.bob.profile, invitations=kept)
+        carol = self.world.person("carol", None, profile)
+        self.assertEqual([one.line for one in carol.node.invitations.open()], [good])
 
     def test_no_registry(self) -> None:
         """An invitation for a registry that isn't there fails, and the person reads why."""

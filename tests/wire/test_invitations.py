@@ -14,7 +14,13 @@ from tests.wire.word_list import WORDS
 
 HERE = "http://192.0.2.1:8000"
 SERVERS = st.sampled_from(
-    [HERE, "https://registry.example", "https://r.test:8443", "http://[2001:db8::1]:8000"]
+    [
+        HERE,
+        "https://registry.example",
+        "https://r.test:8443",
+        "http://[2001:db8::1]:8000",
+        "https://R.Example",
+    ]
 )
 RANDOM = st.binary(min_size=24, max_size=24)
 links = st.builds(Invitation.link, SERVERS, RANDOM)
