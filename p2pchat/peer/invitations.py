@@ -43,7 +43,14 @@ from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.wire.documents import Card
 from p2pchat.wire.invitations import NAMEPLATE, SECRET, Invitation, parse_invitation
-from p2pchat.wire.nameplates import LONGEST, LONGEST_SPOKEN, Claim, Completion, PakeResponse
+from p2pchat.wire.nameplates import (
+    LONGEST,
+    LONGEST_SPOKEN,
+    Claim,
+    Completion,
+    NameplateState,
+    PakeResponse,
+)
 from p2pchat.wire.usernames import comparable
 
 MAX_OPEN = 16  # as many as a registry lets a peer have
@@ -52,6 +59,7 @@ LOOK = 30.0  # seconds between two looks at our own nameplates, if the registry 
 SOON = 0.5  # seconds between two looks for the inviter's answer, at first
 SOON_LOOKS = 40
 LATER = 10.0  # seconds between two later ones
+GONE = 75.0  # seconds; a registry that was started again has the nameplate back after two LOOKs
 PATIENCE = 5.0  # seconds after which the person is told that the inviter is away
 
 _BURNT = (
@@ -67,6 +75,7 @@ _DISPROVED = (
     "registry could) put himself between you; nobody was added: ask for another one"
 )
 _USED = "that invitation was used already; if not by you, tell whoever gave it to you"
+_GONE = object()  # there is no such nameplate
 _OWN = "that is your own invitation: it is for somebody else"
 
 _log = Logger()
@@ -402,6 +411,8 @@ class Invitations:
                 f"that invitation was made at {state.origin}, and your registry is "
                 f"{invitation.server}: start this program with --server {state.origin}"
             )
+        if place in self._tries:
+            raise InvitationRefused("you have used that invitation, and wait for who made it")
         if state.response is not None:
             raise InvitationRefused(_USED)
         runtime = self._context.runtime
@@ -437,8 +448,7 @@ class Invitations:
         nameplate = side.invitation.nameplate
         self._save()
         try:
-            yield self._respond(side, response)
-            completion = yield self._awaited(side, seconds)
+            completion = yield self._awaited(side, response, seconds)
             partner = side.receive(completion)
         except RemoteProtocolError:
             why = _MISTYPED if completion.is_burnt else _DISPROVED
@@ -453,21 +463,22 @@ class Invitations:
         return partner.peer_id
 
     @inlineCallbacks
-    def _respond(self, side: Joiner, response: PakeResponse) -> Any:
-        try:
-            yield self._at(side).respond(side.invitation.nameplate, response)
-        except RegistryError as error:
-            if error.status == HTTPStatus.CONFLICT:
-                raise InvitationRefused(_USED) from None
-            raise
+    def _awaited(self, side: Joiner, response: PakeResponse, seconds: float) -> Any:
+        """
+        Leave our try, and return a Deferred of the inviter's answer.
 
-    @inlineCallbacks
-    def _awaited(self, side: Joiner, seconds: float) -> Any:
-        begun, number, was_said = self._clock.seconds(), 0, False
+        Whether an answer of the registry was lost on the way can't be told: so what is there is
+        looked at each time, and the try is left where it isn't there.
+        """
+        begun, number, was_said, seen_at = self._clock.seconds(), 0, False, self._clock.seconds()
         while self._clock.seconds() - begun < seconds:
-            state = yield self._look_for(side)
-            if state is not None and state.completion is not None:
+            state = yield self._look_for(side, response)
+            if isinstance(state, NameplateState) and state.completion is not None:
                 return state.completion
+            if state is not _GONE:
+                seen_at = self._clock.seconds()
+            elif self._clock.seconds() - seen_at >= GONE:
+                raise InvitationRefused("that invitation was taken back")
             if not was_said and self._clock.seconds() - begun >= PATIENCE:
                 was_said = True
                 until = self._context.runtime.wall_time() + seconds
@@ -478,14 +489,25 @@ class Invitations:
         raise InvitationRefused("whoever invited you didn't come back before it expired")
 
     @inlineCallbacks
-    def _look_for(self, side: Joiner) -> Any:
-        """Look at another's nameplate; None where the registry can't be asked now."""
+    def _look_for(self, side: Joiner, response: PakeResponse) -> Any:
+        """
+        Look what is there, and leave our try where none is.
+
+        A Deferred fires with the state, with None where the registry can't be asked now, or with
+        _GONE.
+        """
+        nameplates, name = self._at(side), side.invitation.nameplate
         try:
-            return (yield self._at(side).look(side.invitation.nameplate))
+            state = yield nameplates.look(name)
+            if state.response is None:
+                yield nameplates.respond(name, response)
         except RegistryError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                raise InvitationRefused("that invitation was taken back") from None
-        return None
+            if error.status == HTTPStatus.CONFLICT:
+                raise InvitationRefused(_USED) from None
+            return _GONE if error.status == HTTPStatus.NOT_FOUND else None
+        if state.response not in (None, response):
+            raise InvitationRefused(_USED)
+        return state
 
     @inlineCallbacks
     def _wait(self, seconds: float) -> Any:

@@ -1,0 +1,273 @@
+"""
+Invitations over a registry whose requests and answers get lost, between programs that are started
+again at any time: whoever is met is the right one, and whoever can be met is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import attrs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from p2pchat import events
+from p2pchat.errors import InvitationRefused, P2PChatError, RegistryError
+from p2pchat.identity.keys import Identity
+from p2pchat.interfaces import INameplates
+from p2pchat.peer.invitations import Acquaintance, InvitationContext, Invitations
+from p2pchat.peer.kept_invitations import KeptInvitations
+from p2pchat.registry.store.nameplate_table import Nameplate, NameplateOutcome, NameplateTable
+from p2pchat.runtime import Runtime
+from p2pchat.wire.base64url import decode_bytes, encode_bytes
+from p2pchat.wire.documents import Card
+from p2pchat.wire.nameplates import Claim, Completion, NameplateState, PakeResponse
+from p2pchat.wire.strict_json import dumps, loads
+from tests.identity.people import ALICE, BOB
+
+SERVER = "http://registry.test:8000"
+START = 1_800_000_000.0  # wall time when the clock is at 0
+FORGED = PakeResponse(b"B" + bytes(32), bytes(32), b"x" * 100)
+STATUS = {
+    NameplateOutcome.UNKNOWN: 404,
+    NameplateOutcome.NOT_YOURS: 403,
+    NameplateOutcome.TAKEN: 409,
+    NameplateOutcome.USED: 409,
+    NameplateOutcome.UNANSWERED: 409,
+}
+
+
+def good() -> Iterator[str]:
+    """Let every request succeed."""
+    while True:
+        yield "good"
+
+
+@implementer(INameplates)
+@attrs.define(eq=False)
+class LossyNameplates:
+    """
+    The nameplates of a registry for one peer; what becomes of each request is ``fates``' to say.
+
+    :ivar fates: ``good``, ``lost`` before it was done, or ``unanswered``.
+    """
+
+    table: NameplateTable
+    clock: Clock
+    peer_id: str
+    fates: Iterator[str]
+
+    def _do(self, act: Callable[[float], Any]) -> Deferred[Any]:
+        fate = next(self.fates, "good")
+        if fate == "lost":
+            return fail(RegistryError("lost"))
+        try:
+            result = act(self.clock.seconds())
+        except RegistryError as error:
+            return fail(error)
+        return fail(RegistryError("unanswered")) if fate == "unanswered" else succeed(result)
+
+    def _outcome(self, outcome: NameplateOutcome) -> None:
+        if outcome is not NameplateOutcome.DONE:
+            reason = "nameplate-taken" if outcome is NameplateOutcome.TAKEN else "other"
+            raise RegistryError(outcome.value, STATUS[outcome], reason)
+
+    def claim(self, claim: Claim) -> Deferred[Any]:
+        """Claim."""
+        wanted = Nameplate(claim.nameplate, self.peer_id, "s", SERVER, encode_bytes(claim.message))
+        return self._do(
+            lambda now: self._outcome(self.table.claim(wanted, now + claim.lifetime, now))
+        )
+
+    def look(self, name: str) -> Deferred[NameplateState]:
+        """Look."""
+        return self._do(lambda now: self._state(self.table.find(name, now)))
+
+    def _state(self, found: tuple[Nameplate, float] | None) -> NameplateState:
+        if found is None:
+            raise RegistryError("unknown", 404)
+        plate, left = found
+        response, completion = plate.response, plate.completion
+        return NameplateState(
+            plate.origin,
+            decode_bytes(plate.message),
+            int(left),
+            PakeResponse.from_json(loads(response.encode())) if response else None,
+            Completion.from_json(loads(completion.encode())) if completion else None,
+        )
+
+    def respond(self, name: str, response: PakeResponse) -> Deferred[Any]:
+        """Respond."""
+        text = dumps(response.to_json()).decode()
+        return self._do(lambda now: self._outcome(self.table.respond(name, text, now)))
+
+    def complete(self, completion: Completion) -> Deferred[Any]:
+        """Complete."""
+        text, name = dumps(completion.to_json()).decode(), completion.nameplate
+        return self._do(
+            lambda now: self._outcome(self.table.complete(name, self.peer_id, text, now))
+        )
+
+    def release(self, name: str) -> Deferred[Any]:
+        """Release."""
+        return self._do(lambda now: self._outcome(self.table.release(name, self.peer_id, now)))
+
+
+@attrs.define(eq=False)
+class Person:
+    """One side: its invitations, over restarts, and whom it met."""
+
+    identity: Identity
+    name: str
+    nameplates: LossyNameplates
+    random: Random
+    met: list[str] = attrs.Factory(list)
+    told: list[Any] = attrs.Factory(list)
+    kept: bytes = KeptInvitations().encode()
+    invitations: Invitations = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Start the program, with what it kept."""
+        clock = self.nameplates.clock
+        runtime = Runtime(None, clock, lambda: START + clock.seconds(), self.random.randbytes, list)
+        self.invitations = Invitations(
+            InvitationContext(
+                *(runtime, self.identity, lambda: SERVER, lambda _server: self.nameplates),
+                *(lambda: Card(self.name), lambda: succeed(None), self._meet),
+                *(self.told.append, self._keep),
+            )
+        )
+        self.invitations.restore(KeptInvitations.decode(self.kept))
+
+    def _meet(self, met: Acquaintance) -> None:
+        self.met.append(met.partner.peer_id)
+
+    def _keep(self, data: bytes) -> None:
+        self.kept = data
+
+    def restart(self) -> None:
+        """End the program and start it again."""
+        self.invitations.stop()
+        self.start()
+
+
+class LossTests(SynchronousTestCase):
+    """Alice invites, Bob joins."""
+
+    def setUp(self) -> None:
+        self.begin(good())
+
+    def begin(self, fates: Iterator[str]) -> None:
+        """Let Alice have an invitation, while every request succeeds."""
+        self.clock, self.table = Clock(), NameplateTable()
+        people = []
+        for number, (identity, name) in enumerate(((ALICE, "alice"), (BOB, "bob"))):
+            nameplates = LossyNameplates(self.table, self.clock, identity.peer_id, good())
+            people.append(Person(identity, name, nameplates, Random(number)))
+        self.alice, self.bob = people
+        info = self.successResultOf(self.alice.invitations.invite("", 3600, False))
+        self.line, self.place = info.line, info.nameplate
+        for one in people:
+            one.nameplates.fates = fates
+
+    def join(self) -> list[Any]:
+        """Let Bob join; returns what comes of it."""
+        outcome: list[Any] = []
+        self.bob.invitations.join(self.line).addBoth(outcome.append)
+        return outcome
+
+    def pass_time(self, seconds: int) -> None:
+        """Turn the clock."""
+        self.clock.pump([1.0] * seconds)
+
+    def test_interface(self) -> None:
+        """What these tests have for a registry provides INameplates."""
+        self.assertTrue(verifyObject(INameplates, self.alice.nameplates))
+
+    def test_unanswered_try(self) -> None:
+        """A try whose answer was lost is no reason to give up."""
+        self.bob.nameplates.fates = iter(["good", "good", "unanswered"])
+        self.join()
+        self.pass_time(60)
+        self.assertEqual((self.alice.met, self.bob.met), ([BOB.peer_id], [ALICE.peer_id]))
+
+    def test_twice(self) -> None:
+        """Who joins twice at the same time is told so, and loses nothing."""
+        self.alice.invitations.stop()
+        first, second = self.join(), self.join()
+        self.pass_time(3)
+        self.assertEqual(first, [])
+        self.assertIn("wait for who made it", second[0].getErrorMessage())
+        self.alice.start()
+        self.pass_time(60)
+        self.assertEqual(first, [ALICE.peer_id])
+
+    def test_taken_back(self) -> None:
+        """What was taken back while the inviter was away ends for the joiner, too, before long."""
+        self.alice.invitations.stop()
+        outcome = self.join()
+        self.pass_time(20)
+        self.table.release(self.place, ALICE.peer_id, self.clock.seconds())
+        self.pass_time(200)
+        self.assertEqual(outcome[0].type, InvitationRefused)
+        self.assertEqual(KeptInvitations.decode(self.bob.kept).tries, ())
+
+    @settings(max_examples=25, deadline=None)
+    @given(
+        st.lists(st.sampled_from(["good", "lost", "unanswered"]), max_size=30),
+        st.lists(st.sampled_from(["wait", "alice", "bob", "join", "registry"]), max_size=12),
+        st.booleans(),
+    )
+    def test_anything(self, fates: list[str], steps: list[str], is_forged: bool) -> None:
+        """Each meets the other, once, or nobody; both do, where nobody forges a try."""
+        self.begin(iter(fates))
+        if is_forged:
+            forged = dumps(FORGED.to_json()).decode()
+            self.table.respond(self.place, forged, self.clock.seconds())
+        for step in ("join", *steps):
+            if not (is_forged and step == "registry"):  # which would forget that
+                self.step(step)
+        for one in (self.alice, self.bob):
+            one.nameplates.fates = good()
+        for _ in range(3):  # whoever was told that the registry can't be asked tries again
+            self.pass_time(150)
+            if not self.bob.met and not KeptInvitations.decode(self.bob.kept).tries:
+                self.step("join")
+        self.pass_time(150)
+        met = ([], []) if is_forged else ([BOB.peer_id], [ALICE.peer_id])
+        self.assertEqual((self.alice.met, self.bob.met), met)
+        if is_forged:
+            ended = [
+                one.reason for one in self.alice.told if isinstance(one, events.InvitationEnded)
+            ]
+            self.assertEqual(ended, ["burnt"])
+        for one in (self.alice, self.bob):
+            self.assertEqual(KeptInvitations.decode(one.kept), KeptInvitations())
+            one.invitations.stop()
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def step(self, step: str) -> None:
+        """Do something, at a time that nobody chose."""
+        match step:
+            case "wait":
+                self.pass_time(7)
+            case "alice":
+                self.alice.restart()
+            case "bob":
+                self.bob.restart()
+            case "join":
+                joined = self.bob.invitations.join(self.line)
+                joined.addErrback(lambda failure: failure.trap(P2PChatError))
+            case "registry" if not (self.alice.met or self.bob.met):
+                self.table = NameplateTable()  # it was started again, and has forgotten all
+                self.alice.nameplates.table = self.bob.nameplates.table = self.table
