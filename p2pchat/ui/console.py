@@ -146,8 +146,13 @@ class TerminalConsole(PlainConsole):
         if isinstance(value, events.OfferReceived) and not (value.accepted or value.quiet):
             self.stdio.write(_BELL)
         super().show(value)
-        if isinstance(value, results.CurrentConversation):
+        if isinstance(value, results.CurrentConversation) or self._is_about_to_begin(value):
             self.requests.history.open(value.peer_id)
+
+    def _is_about_to_begin(self, value: Any) -> bool:
+        """Tell of what is going to be the current conversation: its lines may come before it."""
+        is_taken = isinstance(value, events.OfferReceived) and value.accepted and value.contact
+        return is_taken and not self.requests.cursor.was_chosen
 
     def close(self) -> Deferred[None]:
         """Remove the line, write what is left and let go."""

@@ -28,7 +28,6 @@ from p2pchat.wire.visible import visible, visible_name
 
 MAX_RECEIVERS = 100  # peers whose messages are remembered until they are delivered, to quote them
 LATE_DELIVERY = 2000.0  # milliseconds; a delivery that took longer is told, others aren't, ...
-NOT_DELIVERED = "(not delivered yet)"
 BEGINNINGS = "Words are found whole; wor* finds all that begin so."
 LATE_RTTS = 4  # ... nor one that took so many round trips of its path
 
@@ -91,6 +90,7 @@ class Wording:
     _open: set[str] = attrs.Factory(set)
     _paths: dict[str, events.PathFound] = attrs.Factory(dict)
     _texts: dict[str, dict[str, str]] = attrs.Factory(dict)  # ours on their way, by peer and id
+    _brought: set[str] = attrs.Factory(set)  # to whom go lines that an earlier run has said
     _hinted: str = ""  # from whom a message came last that wasn't the current one
     _registry: str = "not reached yet"
     _servers: set[str] = attrs.Factory(set)  # at which we have been registered
@@ -253,6 +253,7 @@ class Wording:
 
     def _say_disconnected(self, event: events.Disconnected) -> Entries:
         self._open.discard(event.peer_id)
+        self._brought.discard(event.peer_id)
         self._paths.pop(event.peer_id, None)
         yield _note(self._ended(event), Colour.WARNING)
         if event.waits:
@@ -364,9 +365,14 @@ class Wording:
 
     def _say_delivered(self, event: events.MessageDelivered) -> Entries:
         texts = self._texts.get(event.peer_id, {})
-        text = texts.pop(event.id, "your message")
+        text = texts.pop(event.id, "")
         if not texts:
             self._texts.pop(event.peer_id, None)
+        if not text:  # an earlier run of the program said it
+            if event.peer_id not in self._brought:
+                self._brought.add(event.peer_id)
+                yield _note(f"✓ What waited for {self.label(event.peer_id)} is delivered now.")
+            return
         path = self._paths.get(event.peer_id)
         usual = 0.0 if path is None else LATE_RTTS * path.rtt_ms
         if event.milliseconds >= max(LATE_DELIVERY, usual):
@@ -427,6 +433,12 @@ class Wording:
             return
         yield _note(f"Earlier with {who}:" if result.opened else f"The last with {who}:")
         yield from self._lines(result.lines, YOU, who)
+        waiting = sum(line.ours and not line.delivered for line in result.lines)
+        if waiting:
+            lines = "1 line of yours isn't" if waiting == 1 else f"{waiting} lines of yours aren't"
+            yield _note(f"{lines} delivered yet; /outbox shows what waits.")
+        if result.opened:
+            yield Entry(("— now",), Colour.FAINT, stamped=False)
 
     def _say_found(self, result: results.Found) -> Entries:
         words = visible(result.words)
@@ -477,8 +489,7 @@ class Wording:
             lead = (own or f"{YOU} to {who}") if line.ours else who
             lead = f"{number}. {lead}" if numbered else lead
             colour = Colour.FAINT if line.ours else Colour.THEIRS
-            waits = () if line.delivered or not line.ours else (NOT_DELIVERED,)
-            rows = (line.text, *waits)
+            rows = (line.text,)
             yield Entry(rows, lead=f"{lead}: ", lead_colour=colour, shown_at=line.sent_at)
 
     def _say_rejected(self, result: results.Rejected) -> Entries:

@@ -141,6 +141,14 @@ class WordingTests(SynchronousTestCase):
         told = "No connection to bob (b0b00000): no check got through. /why has the details."
         self.assertEqual(self._said(long), told)
 
+    def test_delivered_later(self) -> None:
+        """Of what an earlier run of the program has said it is told once that it arrived."""
+        late = events.MessageDelivered(BOB, "old-1", 18_000.0)
+        self.assertIn("What waited for", self._said(late))
+        self.assertEqual(self._said(attrs.evolve(late, id="old-2")), "")
+        self.wording.say(events.MessageSent(BOB, "s1", "hi"))
+        self.assertIn('after 18 s: "hi"', self._said(attrs.evolve(late, id="s1")))
+
     def test_failure_keeps(self) -> None:
         """What waits for the next conversation is quoted."""
         self.wording.say(events.MessageSent(BOB, "s1", "are you there?"))
@@ -270,9 +278,11 @@ class WordingTests(SynchronousTestCase):
         self.assertEqual(told[0], "The last with bob:")
         self.assertEqual((told[1], told[4]), (f"— {day(noon)}", f"— {day(noon + 86_400)}"))
         self.assertEqual((told[2], told[3]), ("bob: hi", "you: ho"))
-        self.assertEqual(told[5:], ["you: ha", "you: (not delivered yet)"])
+        self.assertEqual(told[5], "you: ha")
+        self.assertEqual(told[6], "1 line of yours isn't delivered yet; /outbox shows what waits.")
         opened = results.History(BOB, "bob", lines, opened=True)
         self.assertIn("Earlier with bob:", self._said(opened))
+        self.assertEqual(self._said(opened).splitlines()[-1], "— now")
         nothing = self._said(results.History(BOB, "bob", ()))
         self.assertIn("Nothing is kept of what was said with bob", nothing)
 
