@@ -545,11 +545,14 @@ class Conversation:
     def _is_next(self, entry: LogEntry, copy: LogCopy) -> bool:
         """Tell whether an entry follows the last one of its log, as far as it is here."""
         number = entry.number
-        if number > copy.next and not self.is_lasting:
+        if number > copy.next and not (self.is_lasting or copy.is_astray):
             if copy.next > 1 or number > (copy.named or 0) + 1:
                 raise RemoteProtocolError(f"message {number} after {copy.next - 1}")
             copy.skip_to(number - 1)  # what is before it was said to a program of before
-        if number != copy.next or not copy.follows(entry):
+        if number != copy.next:
+            return False
+        if not copy.follows(entry):
+            copy.is_astray = True  # its author has lost something, and will find out
             return False
         if copy.is_followed and entry.lamport > self._lamport + MAX_JUMP:
             raise RemoteProtocolError(f"message {number} leaps ahead in time")
@@ -581,7 +584,7 @@ class Conversation:
         if self._owed:
             have = self._have()
             if len(have) <= most:
-                parts, used = [have], len(have)
+                parts, used = [have] if have else [], len(have)
                 self._owed.clear()
         most -= RESERVE
         while used < enough and (frame := self._passing_on.next_frame(most - used)):
@@ -618,8 +621,10 @@ class Conversation:
             if name != ours and (copy := self._copies.get(name)) is not None:
                 head = copy.head()
                 oldest = head.oldest if self.is_lasting else head.number + 1
+                if not (head.number or self.is_lasting):
+                    continue  # who keeps nothing asks for nothing of before
                 items.append(Item(*name, oldest, head.number, head.hash))
-        return encode_frame(entries.encode_have(items))
+        return encode_frame(entries.encode_have(items)) if items else b""
 
     @property
     def has_unsent(self) -> bool:

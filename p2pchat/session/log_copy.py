@@ -38,6 +38,7 @@ class LogCopy:
     :ivar held: the last one that is stored, or was read: what HAVE says.
     :ivar named: how much the other side said on the link of now that it has, ``None`` before.
     :ivar is_compared: whether that was compared with what we have.
+    :ivar is_astray: whether something came there that doesn't follow what we have.
     """
 
     author: bytes
@@ -48,6 +49,7 @@ class LogCopy:
     held: int = 0
     named: int | None = None
     is_compared: bool = False
+    is_astray: bool = False
     _held_raw: bytes = b""  # that entry as it came, or ...
     _held_hash: bytes = entries.NOTHING  # ... its hash, where it isn't here; zeros where unknown
     _unsigned: list[StoredEntry] = attrs.Factory(list)
@@ -85,7 +87,7 @@ class LogCopy:
 
     def link_ended(self) -> None:
         """Forget what was said on a link, and what no signature covers."""
-        self.named, self.is_compared = None, False
+        self.named, self.is_compared, self.is_astray = None, False, False
         self.drop_unsigned()
 
     def skip_to(self, number: int) -> None:

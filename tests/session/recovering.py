@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import attrs
 
+from p2pchat.errors import LocalProtocolError
 from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.conversation_events import (
@@ -48,6 +50,7 @@ class Side:
     shown: list[str] = attrs.Factory(list)
     delivered: list[str] = attrs.Factory(list)
     logs: int = 0
+    waiting: list[tuple[str, str]] = attrs.Factory(list)  # ids and texts, said in this run
     is_linked: bool = False
     _work: deque[Callable[[], None]] = attrs.Factory(deque)  # of the disk, in order
 
@@ -65,6 +68,7 @@ class Side:
         self._work.clear()
         self.shown.clear()
         self.delivered.clear()
+        self.waiting.clear()
         self.cut()
 
     def _random(self, size: int) -> bytes:
@@ -85,8 +89,19 @@ class Side:
 
     def say(self, text: str) -> None:
         """Say a line."""
-        self.talk.say(text, WALL, NOW)
+        self.waiting.append((self.talk.say(text, WALL, NOW), text))
         self.settle()
+
+    def withdraw(self) -> str:
+        """Take the line back that was said last in this run, if that goes; return its text."""
+        if self.is_linked or not self.waiting:
+            return ""
+        name, text = self.waiting.pop()
+        with suppress(LocalProtocolError):
+            self.talk.withdraw(name)
+            self.settle()
+            return text
+        return ""
 
     def write(self, most: int = ROOM) -> list[bytes]:
         """Return the frames that go out."""
@@ -127,7 +142,7 @@ class Side:
 
     def _store(self, are_ours: bool) -> None:
         talk, batch = self.talk, self.talk.next_unstored(are_ours)
-        if not batch.entries:
+        if not batch.entries and batch.replaces is None:
             return
 
         def store() -> None:
@@ -158,16 +173,27 @@ class Both:
     bob: Side
     said: set[str] = attrs.Factory(set)
     twice: set[str] = attrs.Factory(set)
+    withdrawn: set[str] = attrs.Factory(set)
     _backups: dict[Side, Rows] = attrs.Factory(dict)
 
     def others(self, side: Side) -> Side:
         """Return the other side."""
         return self.bob if side is self.alice else self.alice
 
+    def withdraw(self, side: Side) -> None:
+        """Let somebody take a line back; it may be there in the end, or not."""
+        text = side.withdraw()
+        self.withdrawn.add(text)
+        self.said.discard(text)
+
     def commit(self, side: Side) -> None:
         """Let a disk work."""
         side.commit()
-        self.said |= texts(side.rows)
+        self.note(side)
+
+    def note(self, side: Side) -> None:
+        """Expect what a disk has to be there in the end."""
+        self.said |= texts(side.rows) - self.withdrawn
 
     def link(self) -> None:
         """Make a new link."""
@@ -218,7 +244,7 @@ class Both:
             for one in (side, other):
                 while one.commit():
                     pass
-                self.said |= texts(one.rows)
+                self.note(one)
 
     def finish(self) -> int:
         """Let both talk until all is quiet, over some links; returns the frames of the last."""

@@ -30,6 +30,7 @@ STEPS = (
     "take",
     "take",
     "take",
+    "withdraw",
 )
 BREAKS = ("crash", "back up", "put back")
 
@@ -261,6 +262,8 @@ class AnyHistoryTests(RecoveryCase):
                 side.take()
             case "talk":
                 both.talk()
+            case "withdraw":
+                both.withdraw(side)
             case "crash":
                 both.crash(side)
             case "back up":

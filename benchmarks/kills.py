@@ -1,0 +1,189 @@
+"""
+What is left of a conversation whose programs are killed (``kill -9``) again and again.
+
+Three real programs on loopback: a registry, and Alice and Bob with a state directory each.  Both
+say lines all the time; at a random moment one of the three is killed and started again, with the
+options of before.  In some rounds a peer's database is put back to a copy of it that was made
+earlier.  In the end both say a last line, and wait for it.  The two databases must have the same
+lines in the same order, each once, and every line that was delivered as its author was told; unless
+both databases were put back to where it wasn't there.
+
+Run ``python -m benchmarks.kills [--rounds N] [--seed N] [--backups]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+from shutil import copyfile
+
+from benchmarks.programs import Peer, peer
+from benchmarks.serving import registry, serving
+from p2pchat.peer.storage.database import DATABASE_FILE
+
+PORT, STUN_PORT = 27200, 27210
+AT_REST = 90.0  # seconds in which two who are there have found each other and said everything
+LOOK_AGAIN = 0.5  # seconds
+LAST = "the last one"
+LINES = 5  # that each says in a round, at most
+HISTORY = """
+    SELECT text, lamport, hex(name), entry.number FROM entry JOIN log ON log.id = entry.log
+    ORDER BY lamport, author, name, entry.number
+"""
+
+
+class Worlds:
+    """The three programs; each can be killed and started again."""
+
+    def __init__(self, home: Path, random: Random) -> None:
+        self.home, self.random = home, random
+        self.peers: dict[str, Peer] = {}
+        self.delivered: set[str] = set()  # texts
+        self._running: dict[str, ExitStack] = {}
+        self._backups: dict[str, Path] = {}
+        for name in ("registry", "alice", "bob"):
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        """Start a program."""
+        stack = self._running[name] = ExitStack()
+        if name == "registry":
+            stack.enter_context(serving(registry(PORT, f"--stun={STUN_PORT}"), PORT))
+            return
+        state = f"--state={self.home / name}"
+        program = peer(self.home, name, f"http://127.0.0.1:{PORT}", state, "--accept=all")
+        self.peers[name] = stack.enter_context(program)
+        self.peers[name].registered()
+
+    def kill(self, name: str) -> None:
+        """Kill a program."""
+        if name != "registry":
+            self.peers[name].process.kill()
+            self.note(self.peers[name])
+        self._running.pop(name).close()
+
+    def note(self, one: Peer) -> None:
+        """Keep what a program was told to be delivered."""
+        told = list(one.told)
+        texts = {event["id"]: event["text"] for event in told if event["event"] == "sent"}
+        ids = [event["id"] for event in told if event["event"] == "delivered"]
+        self.delivered.update(texts[name] for name in ids if name in texts)
+
+    def others(self, name: str) -> Peer:
+        """Return the peer that somebody talks to."""
+        return self.peers["bob" if name == "alice" else "alice"]
+
+    def say(self, number: int) -> None:
+        """Let both say some lines."""
+        for name, one in self.peers.items():
+            for line in range(self.random.randrange(LINES)):
+                text = f"{name} {number}.{line}"
+                one.say(text, self.others(name).peer_id)
+
+    def database(self, name: str) -> Path:
+        """Return where somebody's messages are."""
+        return self.home / name / DATABASE_FILE
+
+    def back_up(self, name: str) -> None:
+        """Copy a database while it is used."""
+        self._backups[name] = target = self.home / f"{name}.backup"
+        target.unlink(missing_ok=True)
+        with sqlite3.connect(self.database(name)) as connection:
+            connection.execute("VACUUM INTO ?", (str(target),))
+        connection.close()
+
+    def put_back(self, name: str) -> bool:
+        """Put a database back whose program was killed, if there is a copy; tells whether."""
+        backup = self._backups.pop(name, None)
+        if backup is None:
+            return False
+        for more in ("-wal", "-shm"):
+            self.database(name).with_name(DATABASE_FILE + more).unlink(missing_ok=True)
+        copyfile(backup, self.database(name))
+        return True
+
+    def history(self, name: str) -> list[tuple[object, ...]]:
+        """Return what somebody's database has, in order."""
+        connection = sqlite3.connect(self.database(name))
+        try:
+            return connection.execute(HISTORY).fetchall()
+        finally:
+            connection.close()
+
+    def at_rest(self) -> float:
+        """Let both say a last line and wait until both have it; returns the seconds."""
+        begin = time.monotonic()
+        for name, one in self.peers.items():
+            one.say(LAST, self.others(name).peer_id)
+        while time.monotonic() - begin < AT_REST:
+            ours = self.history("alice")
+            if [text for text, *_ in ours].count(LAST) == 2 and ours == self.history("bob"):
+                break
+            time.sleep(LOOK_AGAIN)
+        for one in self.peers.values():
+            self.note(one)
+        return time.monotonic() - begin
+
+    def close(self) -> None:
+        """End all programs."""
+        for stack in self._running.values():
+            stack.close()
+
+
+def run(rounds: int, seed: int, puts_back: bool) -> None:
+    """Kill and start, and print what is left."""
+    random = Random(seed)
+    with tempfile.TemporaryDirectory() as home:
+        world = Worlds(Path(home), random)
+        try:
+            alice, bob = world.peers["alice"], world.peers["bob"]
+            alice.command(f"/connect {bob.peer_id}")
+            alice.expect("connected")
+            killed, put_back = Counter[str](), 0
+            for number in range(rounds):
+                world.say(number)
+                time.sleep(random.uniform(0.0, 1.0))
+                name = random.choice(("alice", "bob", "registry"))
+                if puts_back and name != "registry" and random.random() < 0.3:
+                    world.back_up(name)
+                world.kill(name)
+                killed[name] += 1
+                if puts_back and name != "registry" and random.random() < 0.3:
+                    put_back += world.put_back(name)
+                world.start(name)
+            report(world, killed, put_back, world.at_rest())
+        finally:
+            world.close()
+
+
+def report(world: Worlds, killed: Counter[str], put_back: int, seconds: float) -> None:
+    """Print what the two databases have."""
+    ours, theirs = world.history("alice"), world.history("bob")
+    texts = Counter(text for text, *_ in ours if text != LAST)
+    times = ", ".join(f"{name} {count}" for name, count in sorted(killed.items()))
+    print(f"killed: {times}; databases put back: {put_back}")
+    print(f"lines: {len(ours)}, logs: {len({log for _, _, log, _ in ours})}")
+    print(f"the same on both sides: {ours == theirs}, {seconds:.1f} s after the last start")
+    print(f"lines that are there twice: {sum(count > 1 for count in texts.values())}")
+    missing = world.delivered - set(texts) - {LAST}
+    print(f"delivered: {len(world.delivered)}, missing of them: {len(missing)}")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--backups", action="store_true")
+    options = parser.parse_args()
+    run(options.rounds, options.seed, options.backups)
+
+
+if __name__ == "__main__":
+    main()
