@@ -100,7 +100,7 @@ class Acquaintance:
 
 
 @attrs.define(eq=False)
-class _OpenInvitation:
+class _Offered:
     """An open invitation of ours."""
 
     info: InvitationInfo
@@ -149,7 +149,7 @@ class Invitations:
     """The invitations of one node."""
 
     _context: InvitationContext
-    _open: dict[str, _OpenInvitation] = attrs.Factory(dict)  # by nameplate
+    _open: dict[str, _Offered] = attrs.Factory(dict)  # by nameplate
     _tries: dict[str, KeptTry] = attrs.Factory(dict)  # of ours that aren't answered, likewise
     # That the registry hasn't taken yet.
     _completions: dict[str, tuple[Completion, INameplates]] = attrs.Factory(dict)
@@ -271,7 +271,7 @@ class Invitations:
         return self._at(side).claim(claim)
 
     def _hold(self, info: InvitationInfo, side: Inviter, seconds: float) -> None:
-        one = self._open[info.nameplate] = _OpenInvitation(info, side)
+        one = self._open[info.nameplate] = _Offered(info, side)
         one.timer = self._clock.callLater(seconds, self._expired, info.nameplate)
         if not self._looking.running and not self._is_stopped:
             self._looking.start(LOOK, now=False).addErrback(_unforeseen)
@@ -282,14 +282,14 @@ class Invitations:
             one.side.end()
             self._end(one, "expired", "nobody used it in time")
 
-    def _drop(self, nameplate: str) -> _OpenInvitation | None:
+    def _drop(self, nameplate: str) -> _Offered | None:
         one = self._open.pop(nameplate, None)
         if one is not None:
             cancel(one.timer)
             self._save()
         return one
 
-    def _end(self, one: _OpenInvitation, reason: str, explanation: str) -> None:
+    def _end(self, one: _Offered, reason: str, explanation: str) -> None:
         self._context.tell(
             events.InvitationEnded(one.info.nameplate, one.info.name, reason, explanation)
         )
@@ -307,7 +307,7 @@ class Invitations:
             _log.debug("a nameplate can't be released: {error}", error=error)
         return one.info
 
-    def _find(self, which: str) -> _OpenInvitation:
+    def _find(self, which: str) -> _Offered:
         """
         Return the open invitation meant by its nameplate or name; without either, the only one.
 
@@ -344,7 +344,7 @@ class Invitations:
             looked.addErrback(_unforeseen)
 
     @inlineCallbacks
-    def _look_at(self, one: _OpenInvitation) -> Any:
+    def _look_at(self, one: _Offered) -> Any:
         nameplate = one.info.nameplate
         try:
             state = yield self._at(one.side).look(nameplate)
@@ -358,14 +358,14 @@ class Invitations:
             self._answer(one, state.response)
 
     @inlineCallbacks
-    def _claim_again(self, one: _OpenInvitation) -> Any:
+    def _claim_again(self, one: _Offered) -> Any:
         left = one.info.expires_at - self._context.runtime.wall_time()
         try:
             yield self._claim(one.side, left)
         except RegistryError as error:
             _log.debug("a nameplate can't be claimed again: {error}", error=error)
 
-    def _answer(self, one: _OpenInvitation, response: PakeResponse) -> None:
+    def _answer(self, one: _Offered, response: PakeResponse) -> None:
         self._drop(one.info.nameplate)
         now = self._context.runtime.wall_time()
         completion, partner = one.side.receive(response, self._context.card(), now)

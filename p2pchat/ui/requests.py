@@ -284,7 +284,11 @@ class Requests:
         node = self._node
         conversations = tuple(node.conversations())
         who = node.peer_id, node.username, node.server
-        self.announce(results.Me(*who, conversations, node.history.size()))
+        invitations = tuple(
+            results.OpenInvitation(one.nameplate, one.name, one.is_spoken, one.expires_at)
+            for one in node.invitations.open()
+        )
+        self.announce(results.Me(*who, conversations, node.history.size(), invitations))
 
     def _show_why(self, who: str) -> None:
         recent = self.cursor.current or self.cursor.last[0]

@@ -76,14 +76,25 @@ class Joined(Result, event="joined"):
 
 
 @attrs.frozen
+class OpenInvitation:
+    """An open invitation of ours, without its secret; ``petname`` as in :class:`InvitationMade`."""
+
+    nameplate: str
+    petname: str
+    spoken: bool
+    expires_at: float  # seconds since 1970
+
+
+@attrs.frozen
 class Me(Result, event="me"):
-    """Ourselves, the registry, and our conversations."""
+    """Ourselves, the registry, our conversations, and our open invitations."""
 
     peer_id: str
     username: str
     server: str
     conversations: tuple[ConversationInfo, ...]
     stored: int = 0  # bytes of what was said, on the disk
+    invitations: tuple[OpenInvitation, ...] = ()
 
 
 @attrs.frozen

@@ -143,7 +143,11 @@ class Wording:
     # The registry.
 
     def _say_starting(self, event: events.Starting) -> Entries:
-        other = "; --server URL names another registry" if event.server == DEFAULT_SERVER else ""
+        other = (
+            "; --server URL or an invitation names another"
+            if event.server == DEFAULT_SERVER
+            else ""
+        )
         name, server = visible_name(event.username), visible(event.server)
         yield _note(f"Registering as {name} at {server}{other}.")
         if not event.state:
@@ -413,7 +417,9 @@ class Wording:
             ("registry", f"{visible(result.server)} ({self._registry})"),
             *([("kept", f"{result.stored / 1e6:,.1f} MB of what was said")] * (result.stored > 0)),
         ]
-        return _listing(table(rows) + [self._conversation(one) for one in result.conversations])
+        invitations = [_invitation_row(one) for one in result.invitations]
+        talks = [self._conversation(one) for one in result.conversations]
+        return _listing([*table(rows), *invitations, *talks])
 
     def _conversation(self, info: ConversationInfo) -> str:
         self._names.learn(info)
@@ -500,6 +506,11 @@ class Wording:
         if not self.has_prompt:
             who = self._who(result.peer_id) if result.peer_id else "nobody"
             yield _note(f"You are talking to {who} now.")
+
+
+def _invitation_row(one: results.OpenInvitation) -> str:
+    whom = visible_name(one.petname) if one.petname else "anybody"
+    return f"  invitation for {whom} ({visible(one.nameplate)}), until {_until(one.expires_at)}"
 
 
 def _until(when: float) -> str:

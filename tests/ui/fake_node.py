@@ -57,13 +57,15 @@ class FakeInvitations:
 
     :ivar asked: what was asked, oldest first.
     :ivar results: what the Deferreds fire with, oldest first.
+    :ivar infos: those that are open.
     """
 
     asked: list[tuple[Any, ...]] = attrs.Factory(list)
     results: list[Any] = attrs.Factory(list)
+    infos: list[InvitationInfo] = attrs.Factory(list)
 
     def open(self) -> list[InvitationInfo]:
-        return []
+        return self.infos
 
     def invite(
         self, name: str, seconds: int, is_spoken: bool, replaces: str = ""

@@ -85,6 +85,16 @@ class AskingTests(SynchronousTestCase):
         self.assertIn("/join", complaint)
         self.assertNotIn("aaaa", complaint)
 
+    def test_open(self) -> None:
+        """/me has the open ones, without their secrets."""
+        self.node.invitations.infos.append(INFO)
+        self.type("/me")
+        [me] = self.front_end.shown
+        self.assertEqual(me.invitations[0].nameplate, INFO.nameplate)
+        self.assertNotIn("aaaa", repr(me))
+        rows = [row for one in Wording("alice").say(me) for row in one.rows]
+        self.assertIn("  invitation for bob (a2b3c4d5e6f7g), until ", "\n".join(rows))
+
     def test_name(self) -> None:
         """/name hands on both names."""
         self.type("/name carol my carol")

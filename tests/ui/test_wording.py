@@ -77,7 +77,7 @@ class WordingTests(SynchronousTestCase):
         what = "a new identity, your name, the registry"
         self.assertEqual(self._said(new), f"{first}\nSaved for the next start, in /state: {what}.")
         usual = self._said(attrs.evolve(kept, server=DEFAULT_SERVER))
-        self.assertIn("; --server URL names another registry.", usual)
+        self.assertIn("; --server URL or an invitation names another.", usual)
         in_memory = self._said(attrs.evolve(kept, state=""))
         self.assertTrue(in_memory.startswith(f"{first}\nYour id is new and ends with this program"))
 
