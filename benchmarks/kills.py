@@ -57,7 +57,7 @@ class Worlds:
             stack.enter_context(serving(registry(PORT, f"--stun={STUN_PORT}"), PORT))
             return
         state = f"--state={self.home / name}"
-        program = peer(self.home, name, f"http://127.0.0.1:{PORT}", state, "--accept=all")
+        program = peer(self.home, name, f"http://127.0.0.1:{PORT}", state, "--accept=contacts")
         self.peers[name] = stack.enter_context(program)
         self.peers[name].registered()
 
@@ -144,6 +144,8 @@ def run(rounds: int, seed: int, puts_back: bool) -> None:
         try:
             alice, bob = world.peers["alice"], world.peers["bob"]
             alice.command(f"/connect {bob.peer_id}")
+            bob.expect("offer")
+            bob.command(f"/accept {alice.peer_id}")  # so that each is a contact of the other
             alice.expect("connected")
             killed, put_back = Counter[str](), 0
             for number in range(rounds):

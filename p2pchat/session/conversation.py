@@ -292,24 +292,25 @@ class Conversation:
             return
         name, _, digits = message_id.rpartition("-")
         log, number, unread = bytes.fromhex(name), int(digits), self._unread
-        if not any(
-            one.log == log for one in unread
-        ):  # the first one, but after a restart of theirs
+        if not any(one.log == log for one in unread):  # mostly the first one's
             return
         while unread and unread[0].log != log:  # of a log that isn't written any more
             self._take(unread.popleft())
+        last = None
         while unread and unread[0].log == log and unread[0].number <= number:
-            self._take(unread.popleft())
+            last = unread.popleft()
+            self._take(last)
+        theirs = self._theirs
+        if self.is_lasting or last is None or theirs is None or log != theirs.name:
+            return
+        theirs.hold(last.number, last.raw)
+        self._owed[theirs.author, log] = None
 
     def _take(self, line: _Unread) -> None:
         size = _frame_size(line.raw)
         self._unread_size -= size
         if line.link == self._links:
             self._taken += size
-        theirs = self._theirs
-        if not self.is_lasting and theirs is not None and line.log == theirs.name:
-            theirs.hold(line.number, line.raw)
-            self._owed[theirs.author, theirs.name] = None
 
     @property
     def has_unread(self) -> bool:
@@ -544,12 +545,12 @@ class Conversation:
 
     def _is_next(self, entry: LogEntry, copy: LogCopy) -> bool:
         """Tell whether an entry follows the last one of its log, as far as it is here."""
-        number = entry.number
-        if number > copy.next and not (self.is_lasting or copy.is_astray):
-            if copy.next > 1 or number > (copy.named or 0) + 1:
-                raise RemoteProtocolError(f"message {number} after {copy.next - 1}")
+        number, expected = entry.number, copy.next
+        if number > expected and not (self.is_lasting or copy.is_astray):
+            if expected > 1 or number > (copy.named or 0) + 1:
+                raise RemoteProtocolError(f"message {number} after {expected - 1}")
             copy.skip_to(number - 1)  # what is before it was said to a program of before
-        if number != copy.next:
+        elif number != expected:
             return False
         if not copy.follows(entry):
             copy.is_astray = True  # its author has lost something, and will find out

@@ -119,9 +119,9 @@ class LogCopy:
         if entry.signature:
             check_entry(public_key, entry, raw)
         self._tip, self._size = sha256(raw).digest(), self._size + len(raw)
-        times = (entry.lamport, entry.sent_at / 1e6)
-        kept = (*times, entry.kind, text, raw, arrived_at)
-        self._unsigned.append(StoredEntry(self.author, self.name, entry.number, *kept))
+        place = (self.author, self.name, entry.number, entry.lamport)
+        content = (entry.sent_at / 1e6, entry.kind, text, raw, arrived_at, False)
+        self._unsigned.append(StoredEntry._make(place + content))
         if entry.signature:
             proved, self._unsigned, self._size = self._unsigned, [], 0
             self.number, self.last = entry.number, self._tip
