@@ -3,7 +3,7 @@ Deletion for good, a piece at a time, so that nothing waits for it.
 
 ::
 
-    marked ─▶ entries deleted ─▶ index merged ─▶ file shortened ─▶ mark taken away
+    marked ─▶ entries deleted ─▶ index merged ─▶ file shortened ─▶ WAL cut ─▶ mark taken away
 
 ``conversation.wiped`` is the mark: what has an id up to it is shown no more, and goes.  A program
 that ends in between goes on from the mark when it starts again.
@@ -18,11 +18,13 @@ Lines of ours that the other side doesn't have yet stay: they are still to be se
 from __future__ import annotations
 
 import sqlite3
+import time
 from enum import Enum
 
-DELETED = 50  # entries a piece
-MERGED = 100  # pages of the index a piece
-FREED = 200  # pages of the file a piece
+PIECE = 0.01  # seconds, about: whoever stores a line meanwhile waits for one
+DELETED = 10  # entries a step
+MERGED = 16  # pages of the index a step
+FREED = 20  # pages of the file a step
 
 _MARK_ALL = """
     UPDATE conversation SET wiped = (SELECT coalesce(max(id), 0) FROM entry) WHERE peer = ?
@@ -52,6 +54,7 @@ class DeletionStage(Enum):
     GATHER = "the index is about to be merged"
     MERGE = "the index is being merged"
     SHORTEN = "the file is being shortened"
+    UNMARK = "all is written back, and the mark may go"
     DONE = "nothing is marked any more"
 
 
@@ -91,6 +94,14 @@ def is_marked(connection: sqlite3.Connection) -> bool:
 
 def go_on(connection: sqlite3.Connection, stage: DeletionStage) -> DeletionStage:
     """Do one piece; returns the stage of the next one."""
+    until = time.monotonic() + PIECE
+    following = _step(connection, stage)
+    while following is stage and time.monotonic() < until:
+        following = _step(connection, stage)
+    return following
+
+
+def _step(connection: sqlite3.Connection, stage: DeletionStage) -> DeletionStage:
     before = connection.total_changes
     match stage:
         case DeletionStage.DELETE:
@@ -113,7 +124,7 @@ def go_on(connection: sqlite3.Connection, stage: DeletionStage) -> DeletionStage
             for _ in range(FREED):  # from Python it frees one page, whatever is asked for
                 connection.execute("PRAGMA incremental_vacuum(1)")
             (free,) = connection.execute("PRAGMA freelist_count").fetchone()
-            if free:
-                return DeletionStage.SHORTEN
+            return DeletionStage.SHORTEN if free else DeletionStage.UNMARK
+        case DeletionStage.UNMARK:
             connection.execute(_UNMARK)
     return DeletionStage.DELETE if is_marked(connection) else DeletionStage.DONE

@@ -175,9 +175,9 @@ class SqliteStore:
             DeletionStage.DELETE if (yield self.read(deletion.is_marked)) else DeletionStage.DONE
         )
         while stage is not DeletionStage.DONE:
+            if stage is DeletionStage.UNMARK and not (yield self._writing.run(_write_back)):
+                raise StorageFailed("what was deleted is overwritten at the next start")
             stage = yield self._writer.put(partial(deletion.go_on, stage=stage))
-            if stage is DeletionStage.DONE:
-                yield self._writing.run(_write_back)
 
     def read(self, work: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
         """Read something; fails with ``StorageFailed`` where the database can't be read."""
@@ -213,9 +213,10 @@ class SqliteStore:
         return failure
 
 
-def _write_back(connection: sqlite3.Connection) -> None:
-    """Write the WAL into the file, so that it is complete without it."""
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def _write_back(connection: sqlite3.Connection) -> bool:
+    """Write the WAL into the file and cut it; tells whether nobody who reads is in the way."""
+    (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
 
 
 def _execute(connection: sqlite3.Connection, writes: Sequence[_Write]) -> list[Any]:

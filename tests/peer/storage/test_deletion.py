@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from p2pchat.errors import StorageFailed
 from p2pchat.peer.storage import deletion, history
 from p2pchat.peer.storage.deletion import DeletionStage
 from p2pchat.peer.storage.message_store import SqliteStore
@@ -108,6 +109,20 @@ class WipeTests(DeletionCase):
         self.assertFalse(self.on_disk())
         self.assertEqual(self.texts_of(PEER), ["waits"])
 
+    def test_reader_in_the_way(self) -> None:
+        """Where somebody reads all the time, the WAL is cut at the next start, and it is said."""
+        reader = self.file.connect()
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM entry").fetchone()
+        self.writing.connection.execute("PRAGMA busy_timeout = 1")
+        reason = self.failureResultOf(self.store.wipe(PEER), StorageFailed).getErrorMessage()
+        self.assertIn("at the next start", reason)
+        self.assertEqual(self.texts_of(PEER), [])
+        reader.close()
+        self.kill()
+        self.successResultOf(self.open_store().resume_deletion())
+        self.assertFalse(self.on_disk())
+
     def test_two_at_once(self) -> None:
         """Who wipes another conversation meanwhile has it wiped as well."""
         self.writing.is_held = True
@@ -123,7 +138,7 @@ class WipeTests(DeletionCase):
         """What is marked before the last piece is deleted too, and not forgotten."""
         connection = self.writing.connection
         deletion.mark(connection, PEER)
-        self.assertIs(deletion.go_on(connection, DeletionStage.SHORTEN), DeletionStage.DELETE)
+        self.assertIs(deletion.go_on(connection, DeletionStage.UNMARK), DeletionStage.DELETE)
         self.assertTrue(deletion.is_marked(connection))
 
 
