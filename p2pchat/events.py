@@ -159,12 +159,14 @@ class MessageReceived(PeerEvent, event="message"):
     A message of theirs, exactly once, in order.
 
     ``kind`` is "" but where this program doesn't know what it is; ``text`` says so then.
+    ``quiet`` is set where the person needn't be disturbed: the author is no contact, or is muted.
     """
 
     id: str
     text: str
     sent_at: float  # seconds since 1970 by the author's clock
     kind: str = attrs.field(default="", metadata=SPARSE)
+    quiet: bool = attrs.field(default=False, metadata=SPARSE)
 
 
 @attrs.frozen

@@ -101,6 +101,11 @@ class Person(Members):
         """Whether there is anything to keep."""
         return self.is_contact or self.is_muted or self.is_blocked
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody is disturbed by what they say."""
+        return self.is_muted or not self.is_contact
+
 
 STRANGER = Person("")
 _OF_CONTACTS = ("reached", "keys", "met", "is_verified", "registries", "before")

@@ -162,6 +162,8 @@ class People:
         changes: JsonObject = {}
         if isinstance(event, _ENDS) and self.may_wait(event.peer_id):
             changes["waits"] = True
+        if isinstance(event, events.MessageReceived) and person.is_quiet:
+            changes["quiet"] = True
         if isinstance(event, _WITH_CONTACT):
             changes["contact"] = person.is_contact
             changes["mistaken_for"] = self.contacts.mistaken_for(event.peer_id, event.name)

@@ -15,8 +15,9 @@ import getpass
 import os
 import sys
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO, TypeVar, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -46,9 +47,12 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.command_line import CommandLine
 from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.tap.process import leave_once, leave_threads_behind, share_interpreter, this_process
+from p2pchat.ui.notifications import Notify
 from p2pchat.wire.invitations import MAX_PASTED, parse_invitation
 from p2pchat.wire.origins import host, registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
+
+_Choice = TypeVar("_Choice", bound=Enum)
 
 LOG_FILE = "p2ppeer.log"
 LOG_FILE_SIZE = 1_000_000  # bytes
@@ -84,6 +88,7 @@ class Options(CommandLine):
             None,
             "Proxy to registry and relays, or none (default: HTTPS_PROXY).",
         ],
+        ["notify", None, Notify.ALL.value, "On a terminal: all (bell, OSC 9), bell, or none."],
         ["keep", None, None, "Days for which what was said is kept (default: for ever)."],
         ["synchronous", None, "full", "full, or normal: a crash of the machine may cost seconds."],
         ["stun-port", None, None, "STUN port for --nat-type, instead of asking the registry."],
@@ -120,6 +125,7 @@ class Options(CommandLine):
             raise usage.UsageError("--connect needs a value")
         if self["log"] is not None:
             self["log"] = expanded("log", self["log"])
+        self["notify"] = self._one_of("notify", Notify)
         self["synchronous"] = self._synchronous()
         self["state"] = self._state()
         remembered = self._recall()
@@ -201,7 +207,7 @@ class Options(CommandLine):
             username=self._username(remembered.username),
             server=self._server(remembered.server),
             port=self.number("port", 0, 65535, int),
-            accept=self._accept(),
+            accept=self._one_of("accept", AcceptPolicy),
             heartbeat=self.number("heartbeat", 1, 3600, float),
             retries=self.number("retries", 1, 100, int),
             publish_address=bool(self["publish-address"]),
@@ -234,12 +240,13 @@ class Options(CommandLine):
         except RemoteProtocolError as error:
             raise usage.UsageError(f"--server: {error}; try {DEFAULT_SERVER}") from None
 
-    def _accept(self) -> AcceptPolicy:
+    def _one_of(self, name: str, choices: type[_Choice]) -> _Choice:
+        """Return the choice that an option names."""
         try:
-            return AcceptPolicy(self["accept"])
+            return choices(self[name])
         except ValueError:
-            choices = ", ".join(policy.value for policy in AcceptPolicy)
-            raise usage.UsageError(f"--accept: {self['accept']!r} is none of {choices}") from None
+            known = ", ".join(str(one.value) for one in choices)
+            raise usage.UsageError(f"--{name}: {self[name]!r} is none of {known}") from None
 
     def _suit_twistd(self) -> None:
         """Stay on the terminal, and let two peers run in one directory."""
@@ -340,7 +347,9 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
         store = SqliteStore.in_threads(file, peer_id_octets(starting.peer_id), runtime.reactor)
         share_interpreter()
     settings = options.settings
-    front_end, terminal = front_end_for(runtime, settings.username, bool(options["json"]))
+    front_end, terminal = front_end_for(
+        runtime, settings.username, bool(options["json"]), options["notify"]
+    )
 
     def make_node() -> Node:
         def registry(url: str) -> RegistrySignaling:

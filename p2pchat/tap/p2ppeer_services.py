@@ -39,6 +39,7 @@ from p2pchat.ui.commands import Command, Verb
 from p2pchat.ui.console import PlainConsole, TerminalConsole
 from p2pchat.ui.json_lines import JsonLines
 from p2pchat.ui.layout import Layout, Style, style_for
+from p2pchat.ui.notifications import Notify
 from p2pchat.ui.stdio import FrontEnd
 from p2pchat.ui.terminal import Terminal, has_unicode, is_terminal
 from p2pchat.ui.wording import Wording
@@ -222,7 +223,9 @@ class PeerService(StdioService):
             self.fail(f"can't start: {error!r}")
 
 
-def front_end_for(runtime: Runtime, username: str, json: bool) -> tuple[FrontEnd, Terminal | None]:
+def front_end_for(
+    runtime: Runtime, username: str, json: bool, notify: Notify
+) -> tuple[FrontEnd, Terminal | None]:
     """Return what suits our stdin and stdout, and the terminal whose line it edits, if any."""
     if json:
         return JsonLines(runtime), None
@@ -233,8 +236,11 @@ def front_end_for(runtime: Runtime, username: str, json: bool) -> tuple[FrontEnd
         wording = Wording(username, has_prompt=False)
         return PlainConsole(runtime, wording, Layout(Style(False), width)), None
     layout = Layout(style_for(os.environ), terminal.width)
-    wording = Wording(username, room=terminal.size if has_unicode(os.environ) else None)
-    return TerminalConsole(runtime, wording, layout, terminal.width), terminal
+    takes_unicode = has_unicode(os.environ)
+    wording = Wording(username, room=terminal.size if takes_unicode else None)
+    if notify is Notify.ALL and not takes_unicode:
+        notify = Notify.BELL  # bytes of a name could end the sequence, or begin another
+    return TerminalConsole(runtime, wording, layout, terminal.width, notify), terminal
 
 
 @attrs.define(eq=False, slots=False, kw_only=True)

@@ -14,6 +14,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
       │     ├── deliveries   messages that are unconfirmed for too long; pure
       │     ├── line_editor  the line that is being typed; pure
       │     │     └── keys        keys from the bytes of a terminal; pure
+      │     ├── notifications  bell and OSC 9, and whether somebody looks; pure
       │     └── terminal     modes of the terminal
       └── json_lines    for programs
             └── json_form    what they write, and read; pure

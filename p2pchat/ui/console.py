@@ -31,6 +31,7 @@ from p2pchat.ui.line_editor import (
     LineEditor,
     LineEntered,
 )
+from p2pchat.ui.notifications import BELL, Attention, Notifications, Notify
 from p2pchat.ui.slices import Slices
 from p2pchat.ui.stdio import FrontEnd
 from p2pchat.ui.wording import Wording
@@ -42,7 +43,6 @@ MAX_WAITING = 1000  # events that wait to be shown
 MAX_FOLDED = 8  # messages whose rest /more can show; the oldest is forgotten
 PIECE = 48  # bytes of keys; lines of one character are 24
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
-_BELL = "\a"
 _NOTHING_FOLDED = Entry(("Nothing more to show: no message is folded.",))
 
 
@@ -128,23 +128,41 @@ class TerminalConsole(PlainConsole):
     wrote would go on where an entry begins.
 
     :param width: gives the present number of columns.
+    :param notify: what is done for who doesn't look.
     """
 
     def __init__(
-        self, runtime: Runtime, wording: Wording, layout: Layout, width: Callable[[], int]
+        self,
+        runtime: Runtime,
+        wording: Wording,
+        layout: Layout,
+        width: Callable[[], int],
+        notify: Notify = Notify.ALL,
     ) -> None:
         super().__init__(runtime, wording, layout)
         self._width = width
         self._editor = LineEditor()
+        self._attention = Attention()
+        self._notifications = Notifications(notify)
 
     def connected(self) -> None:
         """Draw the empty line."""
+        self._attention.see(self._runtime.clock.seconds())
         self._draw()
 
+    def is_in_view(self, peer_id: str) -> bool:
+        """Tell whether the person seems to see what a peer says."""
+        is_current = peer_id == self.requests.cursor.current
+        return is_current and self._attention.is_here(self._runtime.clock.seconds())
+
     def show(self, value: Any) -> None:
-        """Show an event or a result, and ring when somebody calls."""
-        if isinstance(value, events.OfferReceived) and not (value.accepted or value.quiet):
-            self.stdio.write(_BELL)
+        """Show an event or a result, and notify of calls, and of messages that aren't in view."""
+        match value:
+            case events.MessageReceived(peer_id, name, quiet=False) if not self.is_in_view(peer_id):
+                now = self._runtime.clock.seconds()
+                self.stdio.write(self._notifications.message(peer_id, name, now))
+            case events.OfferReceived(name=name, accepted=False, quiet=False):
+                self.stdio.write(self._notifications.call(name if value.contact else ""))
         super().show(value)
         if isinstance(value, results.CurrentConversation) or self._is_about_to_begin(value):
             self.requests.history.open(value.peer_id)
@@ -165,6 +183,7 @@ class TerminalConsole(PlainConsole):
 
     def take(self, piece: bytes) -> int:
         """Do what keys ask for, and draw the line after the last of them."""
+        self._attention.see(self._runtime.clock.seconds())
         actions = self._editor.receive(piece)
         for action in actions:
             self._act(action)
@@ -181,8 +200,10 @@ class TerminalConsole(PlainConsole):
             self.requests.leave()
         elif action is EditorAction.CLEAR_SCREEN:
             self.stdio.write(_CLEAR_SCREEN)
+        elif action is EditorAction.TURN_AWAY:
+            self._attention.turn_away()
         else:
-            self.stdio.write(_BELL)
+            self.stdio.write(BELL)
 
     def _write(self, rows: list[str]) -> None:
         if rows:

@@ -2,8 +2,8 @@
 Keys, read from the bytes of a terminal.
 
 Owns UTF-8 that arrives in pieces, the escape sequences of arrow and editing keys (ECMA-48 CSI, and
-SS3 of terminals in application mode) and bracketed paste.  A sequence that isn't known is
-swallowed whole; bytes that aren't UTF-8 become U+FFFD.
+SS3 of terminals in application mode), reports of the focus and bracketed paste.  A sequence that
+isn't known is swallowed whole; bytes that aren't UTF-8 become U+FFFD.
 """
 
 from __future__ import annotations
@@ -52,7 +52,15 @@ class Key(Enum):
     CLEAR_SCREEN = ("\x0c",)
 
 
-_KEYS = {spelling: key for key in Key for spelling in key.value}
+class Focus(Enum):
+    """Changes of the focus, which a terminal reports like keys where it was asked to (xterm)."""
+
+    IN = "[I"
+    OUT = "[O"
+
+
+_KEYS: dict[str, Key | Focus] = {spelling: key for key in Key for spelling in key.value}
+_KEYS |= {change.value: change for change in Focus}
 
 
 @attrs.frozen
@@ -70,7 +78,7 @@ class Overlong:
     length: int
 
 
-Press = Key | Typed | Overlong
+Press = Key | Typed | Overlong | Focus
 
 
 @attrs.define
@@ -115,7 +123,7 @@ class KeyReader:
         self._press(key)
         return position + (2 if key else 1)  # any other key is as without Alt
 
-    def _press(self, key: Key | None) -> None:
+    def _press(self, key: Key | Focus | None) -> None:
         self._read += [key] if key else []
 
     def _take_sequence(self, name: str) -> None:

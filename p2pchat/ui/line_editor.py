@@ -21,7 +21,7 @@ import attrs
 
 from p2pchat.ui.cells import cell_width, character_width, cut, joins_previous
 from p2pchat.ui.commands import is_secret
-from p2pchat.ui.keys import Key, KeyReader, Overlong, Typed
+from p2pchat.ui.keys import Focus, Key, KeyReader, Overlong, Typed
 from p2pchat.wire.entries import MAX_TEXT
 
 MAX_HISTORY = 200  # lines
@@ -54,6 +54,7 @@ class EditorAction(Enum):
     LEAVE = "leave"
     CLEAR_SCREEN = "clear screen"
     BELL = "bell"  # there is no room for more text
+    TURN_AWAY = "turn away"  # the terminal has lost the focus
 
 
 @attrs.define
@@ -81,6 +82,8 @@ class LineEditor:
         for key in self._keys.receive(data):
             if isinstance(key, Overlong):
                 self._actions.append(DoesNotFit(key.length + len(self.text) - MAX_TEXT))
+            elif isinstance(key, Focus):
+                self._actions += [EditorAction.TURN_AWAY] if key is Focus.OUT else []
             elif not isinstance(key, Typed):
                 _EFFECTS[key](self)
                 self._refused = 0

@@ -135,6 +135,10 @@ class FrontEnd:
     def connected(self) -> None:
         """Begin to show."""
 
+    def is_in_view(self, peer_id: str) -> bool:
+        """Tell whether a person sees what a peer says; who can't know says no."""
+        return False
+
     def close(self) -> Deferred[None]:
         """Write what is left and let go; fires when it is done, soon in any case."""
         return self.stdio.close()

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 import attrs
 
-_PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
+# Pastes in brackets, and reports of the focus: by xterm, and by whatever else knows them.
+_MODES_ON, _MODES_OFF = b"\x1b[?2004h\x1b[?1004h", b"\x1b[?1004l\x1b[?2004l"
 _LINE_SANE = b"\r\x1b[K\x1b[0m\x1b[?7h"
 _LOCAL_MODES_OFF = termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN
 _USUAL_WIDTH = 80  # columns
@@ -36,7 +37,7 @@ class Terminal:
         modes[3] &= ~_LOCAL_MODES_OFF
         atexit.register(self.restore)
         termios.tcsetattr(self._input, termios.TCSADRAIN, modes)
-        os.write(self._output, _PASTE_ON)
+        os.write(self._output, _MODES_ON)
 
     def restore(self) -> None:
         """Put the modes back as they were; what isn't set needs nothing."""
@@ -49,7 +50,7 @@ class Terminal:
             # A terminal that isn't read, such as one behind a dead connection, must not hold us up.
             os.set_blocking(self._output, False)
             with contextlib.suppress(BlockingIOError):
-                os.write(self._output, _PASTE_OFF + _LINE_SANE)
+                os.write(self._output, _MODES_OFF + _LINE_SANE)
             termios.tcsetattr(self._input, termios.TCSANOW, modes)  # type: ignore[arg-type]
             os.set_blocking(self._input, True)
             os.set_blocking(self._output, True)

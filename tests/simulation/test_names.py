@@ -186,6 +186,22 @@ class CallsOfStrangersTests(NamesCase):
         alice.node.accept(bob.node.peer_id[:8])
         self.world.wait(lambda: alice.is_connected_to(bob), awaited="a conversation")
 
+    def test_quiet_messages(self) -> None:
+        """What a contact says may disturb, but not what strangers and muted contacts say."""
+        alice, bob = self.person("alice"), self.person("bob", accept=AcceptPolicy.ALL)
+        self.world.result(alice.node.connect(bob.node.peer_id))
+        self.world.wait(lambda: bob.is_connected_to(alice), awaited="a conversation")
+        for number, (one, other) in enumerate(((alice, bob), (bob, alice), (bob, alice))):
+            one.node.send(other.node.peer_id, f"line {number}")
+            self.world.internet.run(1)
+            alice.node.mute("bob", True)
+        self.assertEqual([one.quiet for one in bob.events(events.MessageReceived)], [True])
+        self.assertEqual([one.quiet for one in alice.events(events.MessageReceived)], [True, True])
+        alice.node.mute("bob", False)
+        bob.node.send(alice.node.peer_id, "loud")
+        self.world.internet.run(1)
+        self.assertFalse(alice.events(events.MessageReceived)[-1].quiet)
+
     def test_blocked(self) -> None:
         """Who is blocked reaches nobody, during a conversation and afterwards, until unblocked."""
         alice, bob = self.person("alice"), self.person("bob")

@@ -22,6 +22,7 @@ from p2pchat.peer.storage.database import Synchronous
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.p2ppeer import LOG_FILE, Options, log_observer
 from p2pchat.tap.runner import chat_options
+from p2pchat.ui.notifications import Notify
 from p2pchat.wire.invitations import Invitation
 
 ALICE = ["--username", "alice"]
@@ -69,6 +70,11 @@ class OptionsTests(SynchronousTestCase):
         self.assertIs(parsed()["synchronous"], Synchronous.FULL)
         self.assertIs(parsed("--synchronous", "normal")["synchronous"], Synchronous.NORMAL)
 
+    def test_notify(self) -> None:
+        """A terminal notifies by all means, unless it is to be quieter."""
+        self.assertIs(parsed()["notify"], Notify.ALL)
+        self.assertIs(parsed("--notify", "none")["notify"], Notify.NONE)
+
     def test_keep(self) -> None:
         """What was said is kept for ever, or for some days."""
         self.assertIsNone(parsed().settings.keep)
@@ -100,6 +106,7 @@ class OptionsTests(SynchronousTestCase):
             (["--state", " "], "--state needs a value"),
             (["--keep", "0"], "--keep"),
             (["--synchronous", "off"], "'off' is neither full nor normal"),
+            (["--notify", "loud"], "--notify: 'loud' is none of all, bell, none"),
             (["--log", ""], "--log needs a value"),
             (["--state=~nobody-here/x"], "the home of nobody-here, which is unknown"),
             (["--profile", "../x"], "--profile: '../x' is no name"),

@@ -14,10 +14,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from p2pchat import events
 from p2pchat.runtime import Runtime
 from p2pchat.ui.console import MAX_WAITING, ROWS_A_TURN, PlainConsole, TerminalConsole
 from p2pchat.ui.deliveries import PATIENCE
 from p2pchat.ui.layout import INDENT, MAX_ROWS, Layout, Style
+from p2pchat.ui.notifications import LOOKING
 from p2pchat.ui.stdio import FLUSH_DEADLINE, MAX_UNANSWERED, FrontEnd
 from p2pchat.ui.wording import Wording
 from tests.ui.fake_history import line
@@ -228,6 +230,48 @@ class TerminalConsoleTests(StdioCase):
         """Somebody who wants to talk is heard."""
         self.node.offer(CAROL)
         self.assertIn("\a", self.written())
+
+    def test_calls(self) -> None:
+        """A call rings and says which contact it is; a stranger isn't named."""
+        self.node.tell(events.OfferReceived(CAROL, "carol", False, contact=True))
+        self.assertIn("\a\x1b]9;p2pchat: carol is calling\a", self.written())
+        self.node.tell(events.OfferReceived(BOB, "eve", False))
+        self.assertIn("\x1b]9;p2pchat: somebody is calling\a", self.written())
+        self.node.tell(events.OfferReceived(BOB, "eve", True))
+        self.node.tell(events.OfferReceived(BOB, "eve", False, quiet=True))
+        self.assertNotIn("\a", self.written())
+
+    def test_in_view(self) -> None:
+        """What is said in the current conversation disturbs nobody who looks."""
+        self.node.begin(CAROL)
+        self.node.receive(CAROL, "hi")
+        self.assertNotIn("\a", self.written())
+        self.assertTrue(self.console.is_in_view(CAROL))
+        self.node.receive(BOB, "you, too")
+        self.assertIn("\a\x1b]9;p2pchat: message from bob\a", self.written())
+
+    def test_turned_away(self) -> None:
+        """Who turns to another window, or presses no key for a while, is told; until he is back."""
+        self.node.begin(CAROL)
+        self.stdio.dataReceived(b"\x1b[O")
+        self.node.receive(CAROL, "secret")
+        text = self.written()
+        self.assertIn("\a\x1b]9;p2pchat: message from carol\a", text)
+        self.assertEqual(text.count("secret"), 1)
+        self.stdio.dataReceived(b"\x1b[I")
+        self.clock.advance(LOOKING - 1)
+        self.node.receive(CAROL, "hi")
+        self.assertNotIn("\a", self.written())
+        self.clock.advance(1)
+        self.node.receive(CAROL, "there?")
+        self.assertIn("\a", self.written())
+        self.stdio.dataReceived(b"y")
+        self.assertTrue(self.console.is_in_view(CAROL))
+
+    def test_strangers_and_muted(self) -> None:
+        """What strangers say, and who is muted, disturbs nobody."""
+        self.node.tell(events.MessageReceived(BOB, "bob", "m1", "hi", 0.0, quiet=True))
+        self.assertNotIn("\a", self.written())
 
     def test_day(self) -> None:
         """A new day has its date above its first row; at the start it goes without."""

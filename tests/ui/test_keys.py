@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.ui.keys import MAX_PASTE, MAX_SEQUENCE, Key, KeyReader, Overlong, Press, Typed
+from p2pchat.ui.keys import MAX_PASTE, MAX_SEQUENCE, Focus, Key, KeyReader, Overlong, Press, Typed
 
 
 def read(data: bytes) -> list[Press]:
@@ -28,6 +28,10 @@ class KeyReaderTests(SynchronousTestCase):
         self.assertEqual(
             read(b"\x1b[A\x1bOB\x1b[1;5C\x1b[3~"), [Key.UP, Key.DOWN, Key.WORD_RIGHT, Key.DELETE]
         )
+
+    def test_focus(self) -> None:
+        """A terminal that gets the focus, or loses it, says so between keys."""
+        self.assertEqual(read(b"a\x1b[O\x1b[Ib"), [Typed("a"), Focus.OUT, Focus.IN, Typed("b")])
 
     def test_unknown(self) -> None:
         """A sequence that isn't known leaves nothing behind, and neither does an endless one."""

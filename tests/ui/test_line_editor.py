@@ -112,6 +112,12 @@ class EditingTests(SynchronousTestCase):
         editor = typed("x" * (MAX_TEXT + 5) + "\x7f")
         self.assertEqual(editor.receive(b"\r"), [LineEntered("x" * (MAX_TEXT - 1))])
 
+    def test_focus(self) -> None:
+        """Who turns away and back has changed nothing, neither a line that is too long."""
+        editor = typed("x" * (MAX_TEXT + 5))
+        self.assertEqual(editor.receive(b"\x1b[O\x1b[I"), [EditorAction.TURN_AWAY])
+        self.assertEqual(editor.receive(b"\r"), [DoesNotFit(5)])
+
     def test_long_paste(self) -> None:
         """A paste that doesn't fit leaves the line as it is, and is told."""
         editor = typed("hi")

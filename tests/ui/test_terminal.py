@@ -29,6 +29,14 @@ class TerminalTests(SynchronousTestCase):
         self.assertFalse(now[3] & (termios.ICANON | termios.ECHO | termios.ISIG))
         self.assertEqual(now[1], before[1])
 
+    def test_reports(self) -> None:
+        """Pastes in brackets and reports of the focus are asked for, and taken back at the end."""
+        self.terminal.prepare()
+        self.terminal.restore()
+        written = os.read(self.keyboard, 1000)
+        for mode in (b"2004", b"1004"):
+            self.assertLess(written.index(b"?%bh" % mode), written.index(b"?%bl" % mode))
+
     def test_restore(self) -> None:
         """Everything is put back, once."""
         before = termios.tcgetattr(self.screen)
