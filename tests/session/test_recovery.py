@@ -11,9 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.keys import peer_id_octets
-from p2pchat.session.conversation import MAX_LOGS
+from p2pchat.session.conversation import MAX_LOGS, MAX_NAMED
+from p2pchat.session.log_copy import MAX_UNSIGNED
+from p2pchat.session.own_log import MAX_BATCH
+from p2pchat.session.passing_on import PORTION
 from p2pchat.wire.entries import ENTRY, MAX_NUMBER, Item, LogEntry, encode_have
 from tests.identity.people import ALICE, BOB
+from tests.pages import ROOT
 from tests.session.recovering import Both, Side
 from tests.wire.frames import changed
 
@@ -295,3 +299,20 @@ class AnyHistoryTests(RecoveryCase):
         for number, (is_alice, what) in enumerate(history):
             self.step(self.alice if is_alice else self.bob, what, number)
         self.check()
+
+
+class PageTests(SynchronousTestCase):
+    """The numbers of docs/protocol.rst."""
+
+    def test_numbers(self) -> None:
+        """They are those of the code."""
+        words = " ".join((ROOT / "docs/protocol.rst").read_text().split())
+        for sentence in (
+            f"A batch has at most {MAX_UNSIGNED:,} bytes",
+            f"ends one after {MAX_BATCH:,} bytes",
+            f"reads {PORTION:,} bytes at a time from its store",
+            f"the newest {MAX_NAMED} of all logs",
+            f"logs of one conversation that are compared {MAX_LOGS:,}",
+            f"bytes of entries without a signature {MAX_UNSIGNED:,}",
+        ):
+            self.assertIn(sentence, words)
