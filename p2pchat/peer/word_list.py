@@ -1,4 +1,8 @@
-"""The words by which invitations are said and keys compared: a file with the program."""
+"""
+The words by which invitations are said and keys compared: a file with the program.
+
+They are the English ones of BIP 39, as the package ``mnemonic`` 0.21 has them (MIT licence).
+"""
 
 from __future__ import annotations
 
