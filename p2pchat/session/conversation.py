@@ -63,7 +63,7 @@ from p2pchat.wire.framing import LENGTH, encode_frame
 
 KIND = "conversation"  # of its streams
 MAX_LOG = 10_000  # lines that may wait for delivery
-MAX_LOG_SIZE = 16 * 1024 * 1024  # bytes of them
+MAX_LOG_SIZE = 32 * 1024 * 1024  # bytes of them
 GREATEST_WINDOW = 2 * WINDOW  # bytes; a line needs less than a file
 MAX_UNREAD = 2 * GREATEST_WINDOW  # bytes handed on and not read, over several links; more waits
 RESERVE = 16 * 1024  # bytes of credit that lines leave for HAVE
