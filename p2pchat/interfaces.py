@@ -471,3 +471,32 @@ class IRegistryStore(Interface):
 
     def share() -> float | None:
         """Return the share that is taken of the records that there may be; None: as above."""
+
+
+class IChildProcess(Interface):
+    """A program that runs for us, with whatever it has started itself."""
+
+    def terminate() -> None:
+        """Ask it to end."""
+
+    def kill() -> None:
+        """End it."""
+
+
+class IProcessStarter(Interface):
+    """The starting of programs."""
+
+    def start(
+        arguments: Sequence[str],
+        variables: Mapping[str, str],
+        text: bytes,
+        ended: Callable[[str], None],
+    ) -> IChildProcess:
+        """
+        Start a program, which gets nothing of ours but these.
+
+        :param variables: beside those of our own environment.
+        :param text: for its stdin; what it writes is thrown away.
+        :param ended: called once, when it has ended: how, in words, "" for a success.
+        :raises OSError: it can't be started.
+        """

@@ -9,7 +9,9 @@ The programs: command lines and services, for ``twistd`` and for the command ``p
     p2ppeer         its options, and where its log goes
       ├── places            paths, and directories of profiles
       ├── p2ppeer_services  the node with its front ends; --nat-type
-      └── event_log         a node's events as log lines
+      ├── event_log         a node's events as log lines
+      ├── message_command   --on-message: when its command runs, and for how long
+      └── child_process     the start of such a command, and its end
     p2psignal       its options
       ├── p2psignal_services  its ports
       └── tls_endpoint        TLS with certificates that may be replaced

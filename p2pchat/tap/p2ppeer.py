@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from enum import Enum
@@ -89,6 +91,12 @@ class Options(CommandLine):
             "Proxy to registry and relays, or none (default: HTTPS_PROXY).",
         ],
         ["notify", None, Notify.ALL.value, "On a terminal: all (bell, OSC 9), bell, or none."],
+        [
+            "on-message",
+            None,
+            None,
+            "Run this command for what contacts say out of view; the text is on its input.",
+        ],
         ["keep", None, None, "Days for which what was said is kept (default: for ever)."],
         ["synchronous", None, "full", "full, or normal: a crash of the machine may cost seconds."],
         ["stun-port", None, None, "STUN port for --nat-type, instead of asking the registry."],
@@ -126,6 +134,7 @@ class Options(CommandLine):
         if self["log"] is not None:
             self["log"] = expanded("log", self["log"])
         self["notify"] = self._one_of("notify", Notify)
+        self["on-message"] = self._command()
         self["synchronous"] = self._synchronous()
         self["state"] = self._state()
         remembered = self._recall()
@@ -155,6 +164,24 @@ class Options(CommandLine):
             return expanded("state", self["state"])
         name = self["profile"] if self["profile"] is not None else self.default_profile
         return None if self["ephemeral"] or name is None else profile_directory(name)
+
+    def _command(self) -> list[str] | None:
+        """Return the words of --on-message, the first of which is a program that is there."""
+        if self["on-message"] is None:
+            return None
+        try:
+            words = shlex.split(self["on-message"])
+        except ValueError as error:
+            raise usage.UsageError(
+                f"--on-message: {self['on-message']!r} can't be split into words ({error})"
+            ) from None
+        program = expanded("on-message", words[0] if words else "")
+        if shutil.which(program) is None:
+            raise usage.UsageError(
+                f"--on-message: no program {program!r} that may be run is there; the first word "
+                "is its name or path, and no shell reads the command (sh -c '...' is one)"
+            )
+        return [program, *words[1:]]
 
     def _synchronous(self) -> Synchronous:
         choices = {one.value: one for one in (Synchronous.FULL, Synchronous.NORMAL)}
@@ -336,6 +363,8 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.peer.node import Node  # noqa: PLC0415
     from p2pchat.peer.registry_signaling import RegistrySignaling  # noqa: PLC0415
     from p2pchat.peer.storage.message_store import SqliteStore  # noqa: PLC0415
+    from p2pchat.tap.child_process import ProcessStarter  # noqa: PLC0415
+    from p2pchat.tap.message_command import MessageCommand  # noqa: PLC0415
     from p2pchat.tap.p2ppeer_services import PeerService, front_end_for  # noqa: PLC0415
 
     _check_stdio()
@@ -350,6 +379,11 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     front_end, terminal = front_end_for(
         runtime, settings.username, bool(options["json"]), options["notify"]
     )
+
+    command = None
+    if options["on-message"] is not None:
+        starter = ProcessStarter(runtime.reactor)
+        command = MessageCommand(options["on-message"], starter, runtime.clock)
 
     def make_node() -> Node:
         def registry(url: str) -> RegistrySignaling:
@@ -370,6 +404,7 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
         terminal=terminal,
         call=options["connect"] or "",
         join=options.invitation,
+        on_message=command,
     )
 
 

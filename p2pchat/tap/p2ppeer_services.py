@@ -33,6 +33,7 @@ from p2pchat.peer.registry_signaling import find_stun
 from p2pchat.peer.resolver import Resolver
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.tap.event_log import EventLog
+from p2pchat.tap.message_command import MessageCommand
 from p2pchat.tap.process import STDIN, STDOUT, Process
 from p2pchat.ui import json_form
 from p2pchat.ui.commands import Command, Verb
@@ -104,6 +105,7 @@ class PeerService(StdioService):
     :ivar terminal: where a line is edited; ``None`` elsewhere.
     :ivar call: whom to call once registered; "" for nobody.
     :ivar join: the invitation to use then, or "".
+    :ivar on_message: the command that contacts' messages start, if any.
     """
 
     front_ends: list[FrontEnd]
@@ -113,6 +115,7 @@ class PeerService(StdioService):
     terminal: Terminal | None = None
     call: str = ""
     join: str = attrs.field(default="", repr=False)
+    on_message: MessageCommand | None = None
     _node: INode | None = attrs.field(default=None, init=False)
     _note: IDelayedCall | None = attrs.field(default=None, init=False)  # that goodbyes take long
 
@@ -121,6 +124,9 @@ class PeerService(StdioService):
         node, event_log = self.make_node(), EventLog()
         for one in self.front_ends:
             one.join(node, partial(self._left, node, one))
+        if self.on_message is not None:  # after the front ends, which know what is in view
+            self.on_message.is_in_view, self.on_message.tell = self._is_in_view, self._show
+            node.listen(self.on_message)
         node.listen(event_log)
         node.listen(self._watch)
         try:
@@ -139,6 +145,9 @@ class PeerService(StdioService):
     def _show(self, value: events.NodeEvent) -> None:
         for one in self.front_ends:
             one.show(value)
+
+    def _is_in_view(self, peer_id: str) -> bool:
+        return any(one.is_in_view(peer_id) for one in self.front_ends)
 
     def _left(self, node: INode, front_end: FrontEnd) -> None:
         """Let a front end go; the program ends with the last one."""
@@ -162,7 +171,9 @@ class PeerService(StdioService):
         """Say goodbye, within STOP_DEADLINE; then write what is left, and let stdio go."""
         super().stopService()
         node, self._node = self._node, None
-        stopped: Deferred[Any] = succeed(None) if node is None else self._say_goodbye(node)
+        said: Deferred[Any] = succeed(None) if node is None else self._say_goodbye(node)
+        ended = succeed(None) if self.on_message is None else self.on_message.stop()
+        stopped: Deferred[Any] = gatherResults([said, ended], consumeErrors=True)
         stopped.addTimeout(STOP_DEADLINE, self.runtime.clock, lambda _result, _deadline: None)
         stopped.addErrback(lambda failure: _log.failure("while leaving", failure))
         return stopped.addCallback(lambda _: self._close())

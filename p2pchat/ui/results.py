@@ -21,6 +21,7 @@ TOO_MANY = "too-many"  # lines that wait for delivery
 STORAGE = "storage"  # what was said can't be kept, read or deleted
 COMMAND = "command"  # there is no such command, or it takes something else
 INPUT = "input"  # a line of JSON that says nothing
+ON_MESSAGE = "on-message"  # the command of this option fails
 INVITATION = "invitation"  # it can't be made, or used
 INTERNAL = "internal"  # a fault of this program; its log has the traceback
 

@@ -75,6 +75,12 @@ class OptionsTests(SynchronousTestCase):
         self.assertIs(parsed()["notify"], Notify.ALL)
         self.assertIs(parsed("--notify", "none")["notify"], Notify.NONE)
 
+    def test_on_message(self) -> None:
+        """A command is words, the first of them a program; no shell reads it."""
+        self.assertIsNone(parsed()["on-message"])
+        words = parsed("--on-message", "sh -c 'cat > \"$HOME/x\"' *")["on-message"]
+        self.assertEqual(words, ["sh", "-c", 'cat > "$HOME/x"', "*"])
+
     def test_keep(self) -> None:
         """What was said is kept for ever, or for some days."""
         self.assertIsNone(parsed().settings.keep)
@@ -107,6 +113,9 @@ class OptionsTests(SynchronousTestCase):
             (["--keep", "0"], "--keep"),
             (["--synchronous", "off"], "'off' is neither full nor normal"),
             (["--notify", "loud"], "--notify: 'loud' is none of all, bell, none"),
+            (["--on-message", " "], "--on-message needs a value"),
+            (["--on-message", "sh 'x"], "can't be split into words (No closing quotation)"),
+            (["--on-message", "nothing-like-it x"], "no program 'nothing-like-it'"),
             (["--log", ""], "--log needs a value"),
             (["--state=~nobody-here/x"], "the home of nobody-here, which is unknown"),
             (["--profile", "../x"], "--profile: '../x' is no name"),

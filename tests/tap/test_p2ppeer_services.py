@@ -20,12 +20,14 @@ from zope.interface import implementer
 from p2pchat import events
 from p2pchat.errors import ConfigurationError
 from p2pchat.runtime import Runtime
+from p2pchat.tap.message_command import PAUSE, MessageCommand
 from p2pchat.tap.p2ppeer_services import SAY_LEAVING, STOP_DEADLINE, PeerService
 from p2pchat.tap.process import Process
 from p2pchat.ui.json_lines import JsonLines
 from p2pchat.ui.stdio import FLUSH_DEADLINE, FrontEnd
 from tests.cases import each
-from tests.ui.fake_node import ALICE, FakeNode
+from tests.tap.fake_starter import FakeStarter
+from tests.ui.fake_node import ALICE, BOB, FakeNode
 
 
 class FakeReactor:
@@ -146,6 +148,27 @@ class PeerServiceTests(SynchronousTestCase):
         self.stdio.connectionLost()
         self.successResultOf(stopped)
         self.assertEqual(self.reactor.stops, 0)
+
+    def test_on_message(self) -> None:
+        """A contact's message starts the command; what goes wrong is told, and leaving ends it."""
+        starter = FakeStarter()
+        command = MessageCommand(["beep"], starter, cast(Any, self.clock))
+        service = self.make_service(on_message=command)
+        service.startService()
+        self.node.receive(BOB, "hi")
+        (child,) = starter.children
+        self.assertEqual(child.text, b"hi\n")
+        child.ended("ended with status 3")
+        told = json.loads(self.transport.value().splitlines()[-1])
+        self.assertEqual((told["event"], told["word"]), ("error", "on-message"))
+        self.clock.advance(PAUSE)
+        self.node.receive(BOB, "you?")
+        stopped = service.stopService()
+        self.assertEqual(starter.children[-1].signals, ["terminate"])
+        self.assertFalse(self.transport.disconnecting)
+        starter.children[-1].ended("")
+        self.stdio.connectionLost()
+        self.successResultOf(stopped)
 
     def test_stop_stuck(self) -> None:
         """Neither a node nor a reader that is stuck holds up the end for long."""
