@@ -149,7 +149,7 @@ class INode(Interface):
         """Return the id of the contact that is called so, or ""."""
 
     def mute(who: str, on: bool = True) -> str:
-        """Let calls of a peer make no sound, or a sound again; returns its id."""
+        """Let calls and messages of a peer make no sound, or one again; returns its id."""
 
     def block(who: str, on: bool = True) -> str:
         """Take nothing of a peer any more, or again; returns its id, or raises ``WhoError``."""

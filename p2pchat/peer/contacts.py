@@ -75,7 +75,7 @@ class Person(Members):
     A peer of whom something is kept.
 
     :ivar name: of a contact, the name that means this key; of others, what they called themselves.
-    :ivar is_muted: their calls make no sound.
+    :ivar is_muted: their calls and messages make no sound.
     :ivar is_blocked: nothing of theirs is taken, and nothing answered.
     :ivar reached: how the contact was reached last.
     :ivar keys: those of a contact that documents to it are sealed to.
@@ -209,7 +209,7 @@ class Contacts:
         self._change(peer_id, is_contact=False, **nothing)
 
     def mute(self, peer_id: str, name: str, on: bool) -> None:
-        """Let calls of a peer make no sound, or a sound again."""
+        """Let calls and messages of a peer make no sound, or one again."""
         self._change(peer_id, name=name, is_muted=on)
 
     def block(self, peer_id: str, name: str, on: bool) -> None:

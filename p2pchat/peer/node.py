@@ -531,7 +531,7 @@ class Node:
         return self._people.contact_of(name)
 
     def mute(self, who: str, on: bool = True) -> str:
-        """Let calls of a peer make no sound, or a sound again; returns its id."""
+        """Let calls and messages of a peer make no sound, or one again; returns its id."""
         return self._people.mute(who, on)
 
     def block(self, who: str, on: bool = True) -> str:

@@ -326,7 +326,7 @@ class People:
         return self._changed(peer_id, name, "forgotten")
 
     def mute(self, who: str, on: bool) -> str:
-        """Let calls of a peer make no sound, or a sound again; returns its id."""
+        """Let calls and messages of a peer make no sound, or one again; returns its id."""
         return self._mark(who, self.contacts.mute, on, "muted")
 
     def block(self, who: str, on: bool) -> str:

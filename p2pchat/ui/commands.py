@@ -48,7 +48,7 @@ class Verb(Enum):
     FORGET = ("forget", "WHO", "remove a contact")
     BLOCK = ("block", "WHO", "ignore somebody's calls and messages")
     UNBLOCK = ("unblock", "WHO", "undo /block")
-    MUTE = ("mute", "WHO", "silence somebody's calls")
+    MUTE = ("mute", "WHO", "silence somebody")
     UNMUTE = ("unmute", "WHO", "undo /mute")
     ME = ("me", "", "your id, the registry, your conversations")
     NAT = ("nat", "", "what is known of your NAT")

@@ -39,7 +39,7 @@ _CHANGES = {
     "verified": "Verified {who}: you both saw the same words.",
     "unverified": "{who} is not verified: you saw different words, so this may be somebody else.",
     "forgotten": "Removed {who} from your contacts. Whom you call or accept becomes one again.",
-    "muted": "Muted {who}: their calls make no sound.",
+    "muted": "Muted {who}: their calls and messages make no sound.",
     "unmuted": "Unmuted {who}.",
     "blocked": "Blocked {who}: their calls and messages are ignored. /unblock undoes it.",
     "unblocked": "Unblocked {who}.",
