@@ -40,6 +40,14 @@ class ConfigurationError(P2PChatError):
     """An option or a file of the configuration can't be used."""
 
 
+class PassphraseNeeded(ConfigurationError):
+    """The private key is encrypted."""
+
+
+class WrongPassphrase(ConfigurationError):
+    """The passphrase is wrong, or the file is damaged."""
+
+
 class StorageFailed(P2PChatError):
     """Messages can't be stored now."""
 

@@ -4,6 +4,7 @@ Identity: keys, and what is signed with them.
 ::
 
     keys               Ed25519 keys, and the peer ids that they make
+    encrypted_pem      private keys that a passphrase opens
     signed_documents   signing and checking documents (JWS), and whether a reader accepts them
     nonces             used nonces, against replay
     exchange           key agreement of an attempt, for its connectivity checks

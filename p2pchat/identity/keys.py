@@ -7,7 +7,8 @@ Ed25519 keys, and the peer ids that they make.
 
 Version and variant take 6 of the bits, so 122 remain: the id that people exchange proves the
 key against anybody who can't make 2**122 keys.  The private key never leaves :class:`Identity`
-but as PEM, for the identity file, as :func:`to_pem` writes it.
+but as PEM, for the identity file, and as secrets that are derived from it, for what is kept beside
+that file.
 
 Signatures are checked by libsodium (PyNaCl), which takes about half the time of OpenSSL: checking
 is the greatest part of what a registration costs.  It also refuses what RFC 8032 lets a verifier
@@ -18,14 +19,19 @@ signer makes these.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
 
 import attrs
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -34,7 +40,14 @@ from cryptography.hazmat.primitives.serialization import (
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 
-from p2pchat.errors import BadSignature, ConfigurationError, RemoteProtocolError
+from p2pchat.errors import (
+    BadSignature,
+    ConfigurationError,
+    PassphraseNeeded,
+    RemoteProtocolError,
+    WrongPassphrase,
+)
+from p2pchat.identity.encrypted_pem import COST, encrypt
 
 _PEER_ID = re.compile(
     "[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"  # version 8
@@ -109,27 +122,65 @@ class Identity:
         """Sign bytes; 64 bytes come back."""
         return self._signing_key.sign(data).signature
 
-    @classmethod
-    def from_pem(cls, pem: bytes) -> Identity:
-        """
-        Read a private key that :func:`to_pem` wrote.
+    def derive_secret(self, purpose: bytes) -> bytes:
+        """Return 32 bytes that only this private key makes, others for each purpose."""
+        seed = self.private_key.private_bytes_raw()
+        return HKDF(SHA256(), 32, salt=None, info=b"p2pchat 2 kept " + purpose).derive(seed)
 
-        :raises ConfigurationError: the bytes aren't an unencrypted Ed25519 key.
+    @classmethod
+    def from_pem(cls, pem: bytes, passphrase: bytes | None = None) -> Identity:
         """
-        key = from_pem(pem)
+        Read a private key that :func:`to_pem` or :meth:`encrypted` wrote.
+
+        :raises PassphraseNeeded: it is encrypted.
+        :raises WrongPassphrase: it is encrypted under another.
+        :raises ConfigurationError: the bytes aren't an Ed25519 key.
+        """
+        key = from_pem(pem, passphrase)
         if not isinstance(key, Ed25519PrivateKey):
             raise ConfigurationError("not an Ed25519 private key in PEM")
         return cls(key)
 
+    def encrypted(
+        self, passphrase: bytes, random_bytes: Callable[[int], bytes], cost: int = COST
+    ) -> bytes:
+        """Return the private key as PEM that a person's passphrase opens."""
+        pkcs8 = self.private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return encrypt(pkcs8, passphrase, random_bytes, cost)
 
-def to_pem(private_key: Ed25519PrivateKey | X25519PrivateKey) -> bytes:
-    """Return a private key as unencrypted PKCS#8 PEM, for a file of mode 0600."""
-    return private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+def to_pem(private_key: Ed25519PrivateKey | X25519PrivateKey, secret: bytes = b"") -> bytes:
+    """
+    Return a private key as PKCS#8 PEM, for a file of mode 0600.
+
+    :param secret: encrypts it; one that nobody guesses, for trying one costs next to nothing.
+    """
+    encryption = BestAvailableEncryption(secret) if secret else NoEncryption()
+    return private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
-def from_pem(pem: bytes) -> object:
-    """Return the private key that :func:`to_pem` wrote, of whichever kind; ``None`` for no key."""
+def from_pem(pem: bytes, passphrase: bytes | None = None) -> object:
+    """
+    Return the private key in PEM, of whichever kind; ``None`` for no key.
+
+    :param passphrase: or secret; a key in clear needs none.
+    :raises PassphraseNeeded: it is encrypted.
+    :raises WrongPassphrase: it is encrypted under another.
+    """
     try:
         return load_pem_private_key(pem, None)
-    except (ValueError, TypeError):
+    except TypeError:
+        if passphrase is None:
+            raise PassphraseNeeded() from None
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    try:
+        return load_pem_private_key(pem, passphrase)
+    except (
+        ValueError,
+        TypeError,
+        InternalError,
+    ):  # the last where numbers for scrypt make no sense
+        raise WrongPassphrase() from None
+    except UnsupportedAlgorithm:
         return None

@@ -112,13 +112,15 @@ class SealingKey:
         return read_peer_body(loads(plaintext))
 
     @classmethod
-    def from_pem(cls, pem: bytes) -> SealingKey:
+    def from_pem(cls, pem: bytes, secret: bytes | None = None) -> SealingKey:
         """
         Read a private key that :func:`p2pchat.identity.keys.to_pem` wrote.
 
-        :raises ConfigurationError: the bytes aren't an unencrypted X25519 key.
+        :raises PassphraseNeeded: it is encrypted.
+        :raises WrongPassphrase: it is encrypted under another secret.
+        :raises ConfigurationError: the bytes aren't an X25519 key.
         """
-        key = from_pem(pem)
+        key = from_pem(pem, secret)
         if not isinstance(key, X25519PrivateKey):
             raise ConfigurationError("not an X25519 private key in PEM")
         return cls(key)

@@ -21,6 +21,7 @@ Node
     ``word_list``              the words that they are said with
     ``failed_calls``           whether the peer of a failed call is gone
     ``profile``                keys and contacts, kept between two runs
+    ``key_files``              the files of the keys, and their passphrase
     ``state_directory``        the directory that holds them, and its lock
     ``files``                  files replaced whole
     ``storage``                the database of what was said: a package

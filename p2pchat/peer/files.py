@@ -2,7 +2,7 @@
 The files that a program keeps: replaced whole, and read only if nobody else can have written them.
 
 A crash, of the program or of the machine, leaves the old file or the new one.  A replacement that a
-crash left half written, ``NAME.new``, is overwritten by the next one.
+crash left half written, ``NAME.new``, is overwritten by the next one, or discarded.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def replace_file(path: Path, data: bytes) -> None:
 
     :raises OSError: the old file is still there.
     """
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.unlink(missing_ok=True)
+    temporary = _replacement(path)
+    discard_unfinished(path)
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE)
         with open(handle, "wb") as file:
@@ -49,6 +49,19 @@ def replace_file(path: Path, data: bytes) -> None:
             temporary.unlink()
         raise
     sync_directory(path.parent)
+
+
+def discard_unfinished(path: Path) -> None:
+    """
+    Remove what a crash left of a replacement, if it did.
+
+    :raises OSError: it is still there.
+    """
+    _replacement(path).unlink(missing_ok=True)
+
+
+def _replacement(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
 
 
 def sync_directory(path: Path) -> None:

@@ -3,7 +3,7 @@ Profile: what a peer keeps between two runs, in one directory.
 
 ::
 
-    DIR/identity.pem    the private key, mode 0600
+    DIR/identity.pem    the private key (:mod:`p2pchat.peer.key_files`)
     DIR/sealing.pem     the private key that others seal to, likewise
     DIR/contacts.json   contacts, and who is muted or blocked (:mod:`p2pchat.peer.contacts`)
     DIR/invitations.json    open invitations, with their secrets
@@ -19,24 +19,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import attrs
 
-from p2pchat.errors import ConfigurationError
-from p2pchat.identity.keys import Identity, to_pem
+from p2pchat.identity.keys import Identity
 from p2pchat.identity.sealing import SealingKey
 from p2pchat.peer.contacts import Contacts
-from p2pchat.peer.files import read_as, read_file, replace_file
+from p2pchat.peer.files import read_as, replace_file
 from p2pchat.peer.kept_invitations import KeptInvitations
-from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, explained
+from p2pchat.peer.key_files import NO_PASSPHRASES, KeyFiles, Passphrases
+from p2pchat.peer.state_directory import StateDirectory, explained
 from p2pchat.wire.documents import MAX_REGISTRIES
 from p2pchat.wire.members import SPARSE, Codec, Members, each
 from p2pchat.wire.origins import origin
 from p2pchat.wire.strict_json import JsonObject, checked, dumps, loads
 from p2pchat.wire.usernames import check_username
 
-SEALING_FILE = "sealing.pem"
 INVITATIONS_FILE = "invitations.json"
 CONTACTS_FILE = "contacts.json"
 SETTINGS_FILE = "settings.json"
@@ -60,18 +59,22 @@ class Profile:
     add_registry: Callable[[str], None] = lambda _url: None
 
 
-def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int], bytes]) -> Profile:
+def load_profile(
+    directory: StateDirectory | None,
+    random_bytes: Callable[[int], bytes],
+    passphrases: Passphrases = NO_PASSPHRASES,
+) -> Profile:
     """
     Read the profile in a directory, making new keys where there are none.
 
     :param directory: ``None`` keeps everything in memory.
+    :param passphrases: for an identity that is encrypted, or new.
     :raises ConfigurationError: a file can't be read, written, trusted or understood; says which.
     """
     if directory is None:
         return Profile(Identity.from_seed(random_bytes(32)), SealingKey.from_seed(random_bytes(32)))
     with explained(directory.path):
-        identity = _key(Identity, directory.path / IDENTITY_FILE, random_bytes)
-        sealing_key = _key(SealingKey, directory.path / SEALING_FILE, random_bytes)
+        identity, sealing_key = KeyFiles(directory.path, random_bytes, passphrases).load()
         path = directory.path / CONTACTS_FILE
         contacts = read_as(path, Contacts.from_json, Contacts())
         contacts.save = partial(replace_file, path)
@@ -81,24 +84,6 @@ def load_profile(directory: StateDirectory | None, random_bytes: Callable[[int],
         return Profile(
             identity, sealing_key, contacts, invitations, partial(replace_file, path), add
         )
-
-
-_Key = TypeVar("_Key", Identity, SealingKey)
-
-
-def _key(kind: type[_Key], path: Path, random_bytes: Callable[[int], bytes]) -> _Key:
-    pem = read_file(path, secret=True)
-    if pem is None:
-        key = kind.from_seed(random_bytes(32))
-        replace_file(path, to_pem(key.private_key))
-        return key
-    try:
-        return kind.from_pem(pem)
-    except ConfigurationError as error:
-        what = "identity" if kind is Identity else "key"
-        raise ConfigurationError(
-            f"{path}: {error}; move the file away to begin with a new {what}"
-        ) from None
 
 
 def _checked_by(check: Callable[[str], object]) -> Codec[str]:

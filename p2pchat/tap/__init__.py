@@ -8,6 +8,7 @@ The programs: command lines and services, for ``twistd`` and for the command ``p
     command_line    the base of all command lines
     p2ppeer         its options, and where its log goes
       ├── places            paths, and directories of profiles
+      ├── passphrases       the passphrase of the identity, from a file or typed
       ├── p2ppeer_services  the node with its front ends; --nat-type
       ├── event_log         a node's events as log lines
       ├── message_command   --on-message: when its command runs, and for how long

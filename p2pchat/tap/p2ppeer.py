@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any, TextIO, TypeVar, cast
+from typing import Any, NoReturn, TextIO, TypeVar, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -38,6 +38,7 @@ from p2pchat import __version__
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.events import Starting
 from p2pchat.identity.keys import peer_id_octets
+from p2pchat.peer.key_files import KeyFiles
 from p2pchat.peer.profile import Profile, Remembered, load_profile, recall, remember
 from p2pchat.peer.proxy import ProxyChoice, UnusableProxy, choose_proxies
 from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
@@ -47,6 +48,7 @@ from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime, real_runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.command_line import CommandLine
+from p2pchat.tap.passphrases import REMOVE, SET, PassphraseSource, ask_secretly, passphrase_source
 from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.tap.process import leave_once, leave_threads_behind, share_interpreter, this_process
 from p2pchat.ui.notifications import Notify
@@ -101,6 +103,8 @@ class Options(CommandLine):
         ["synchronous", None, "full", "full, or normal: a crash of the machine may cost seconds."],
         ["stun-port", None, None, "STUN port for --nat-type, instead of asking the registry."],
         ["log", "l", None, "Write log lines to this file."],
+        ["passphrase-file", None, None, "File with the passphrase of an encrypted identity."],
+        ["new-passphrase-file", None, None, "File with the one for --set-passphrase."],
     ]
     optFlags = [
         ["join", None, "Ask for an invitation at the start, and meet who made it."],
@@ -113,6 +117,8 @@ class Options(CommandLine):
         ["unlisted", None, "Be found by the whole id only: in no list, and by no name."],
         ["relay-only", None, "Never tell or use an address of ours: relays only."],
         ["require-pq", None, "Refuse links without post-quantum key exchange."],
+        [SET, None, "Encrypt the identity, or change its passphrase, and end."],
+        [REMOVE, None, "Keep the identity in clear again, and end."],
         ["nat-type", None, "Tell what kind of NAT is here, and end."],
         ["json", "j", "Speak JSON on stdin and stdout, one object a line."],
     ]
@@ -120,7 +126,8 @@ class Options(CommandLine):
     default_profile: str | None = None
     settings: NodeSettings
     proxies: ProxyChoice
-    ask: Callable[[str], str] = staticmethod(getpass.getpass)
+    passphrases: PassphraseSource
+    ask: Callable[[str], str] = staticmethod(ask_secretly)
     invitation: str = ""  # a secret
     further_servers: tuple[str, ...] = ()
     _invited_to: str = ""  # the registry that it names
@@ -137,6 +144,7 @@ class Options(CommandLine):
         self["on-message"] = self._command()
         self["synchronous"] = self._synchronous()
         self["state"] = self._state()
+        self.passphrases = passphrase_source(self, self.ask)
         remembered = self._recall()
         self.further_servers = remembered.servers
         self._take_invitation(remembered.server)
@@ -333,6 +341,8 @@ def makeService(options: Options) -> Service:
     leave_once(reactor)
     runtime = attrs.evolve(real_runtime(reactor), proxy_for=options.proxies)
     try:
+        if options[SET] or options[REMOVE]:
+            _change_passphrase(options, runtime)
         if options["nat-type"]:
             return _nat_type_service(runtime, options)
         return _peer_service(runtime, options)
@@ -418,6 +428,17 @@ def _check_stdio() -> None:
             )
 
 
+def _change_passphrase(options: Options, runtime: Runtime) -> NoReturn:
+    """Set or remove the passphrase of the identity, say so, and end the program."""
+    source = options.passphrases
+    directory = StateDirectory.open(options["state"])
+    with explained(directory.path):
+        files = KeyFiles(directory.path, runtime.random_bytes, source.passphrases)
+        change = source.remove if options[REMOVE] else source.set
+        sys.stdout.write(change(files))
+    raise SystemExit(0)
+
+
 def _load(options: Options, runtime: Runtime) -> tuple[Profile, Starting]:
     """Lock and read the state directory, and write what is new there."""
     settings, path = options.settings, options["state"]
@@ -425,7 +446,7 @@ def _load(options: Options, runtime: Runtime) -> tuple[Profile, Starting]:
     directory = None if path is None else StateDirectory.open(path)
     if directory is not None and not (directory.path / IDENTITY_FILE).exists():
         new = ("identity",)
-    profile = load_profile(directory, runtime.random_bytes)
+    profile = load_profile(directory, runtime.random_bytes, options.passphrases.passphrases)
     if directory is not None:
         with explained(directory.path):
             new += remember(directory.path, options.to_remember())

@@ -92,6 +92,15 @@ class IdentityTests(SynchronousTestCase):
         for pem in (other, locked, b"", b"\xff\0", to_pem(ALICE.private_key)[:60]):
             self.assertRaises(ConfigurationError, Identity.from_pem, pem)
 
+    def test_derived(self) -> None:
+        """Secrets are this key's alone, others for each purpose, and the same each time."""
+        secret = ALICE.derive_secret(b"one")
+        self.assertEqual(len(secret), 32)
+        self.assertEqual(Identity.from_pem(to_pem(ALICE.private_key)).derive_secret(b"one"), secret)
+        self.assertNotIn(secret, (ALICE.derive_secret(b"two"), BOB.derive_secret(b"one")))
+        again = Identity.from_pem(to_pem(ALICE.private_key, secret), secret)
+        self.assertEqual(again.peer_id, ALICE.peer_id)
+
     def test_private(self) -> None:
         """The private key isn't in what gets printed by accident."""
         self.assertNotIn("private", repr(ALICE))

@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.files import replace_file
+from p2pchat.peer.key_files import SEALING_FILE
 from p2pchat.peer.profile import (
     CONTACTS_FILE,
-    SEALING_FILE,
     SETTINGS_FILE,
     Profile,
     Remembered,

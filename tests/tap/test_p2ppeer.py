@@ -232,6 +232,34 @@ class OptionsTests(SynchronousTestCase):
         options.parseOptions([*ALICE, "--join"])
         self.assertEqual(options.settings.server, "https://r.example")
 
+    def test_passphrases(self) -> None:
+        """Passphrases are read from files of ours, and shown nowhere."""
+        state, old, new = self.mktemp(), self.mktemp(), self.mktemp()
+        for path in (old, new):
+            replace_file(Path(path), f"in {path}\n".encode())
+        words = ("--set-passphrase", "--passphrase-file", old, "--new-passphrase-file", new)
+        source = parsed("--state", state, *words).passphrases
+        self.assertEqual((source.given, source.new), (f"in {old}".encode(), f"in {new}".encode()))
+        self.assertEqual(parsed("--state", state).passphrases.given, b"")
+
+    def test_passphrases_refused(self) -> None:
+        """Options about the passphrase that don't go together are named."""
+        state = ("--state", self.mktemp())
+        for arguments, why in (
+            (("--set-passphrase",), "--set-passphrase needs --state"),
+            (("--passphrase-file", "x", "--ephemeral"), "--passphrase-file needs --state"),
+            ((*state, "--set-passphrase", "--remove-passphrase"), "exclude each other"),
+            ((*state, "--set-passphrase", "--json"), "--set-passphrase and --json exclude"),
+            ((*state, "--new-passphrase-file", "x"), "needs --set-passphrase"),
+            ((*state, "--remove-passphrase", "--new-passphrase-file", "x"), "exclude each other"),
+            ((*state, "--passphrase-file", ""), "--passphrase-file needs a value"),
+        ):
+            error = self.assertRaises(usage.UsageError, parsed, *arguments)
+            self.assertIn(why, str(error))
+        missing = (*state, "--passphrase-file", "/nowhere/at/all")
+        error = self.assertRaises(ConfigurationError, parsed, *missing)
+        self.assertIn("/nowhere/at/all: there is no such file", str(error))
+
     def test_own_logging(self) -> None:
         """What twistd was told about logging counts."""
         self.assertFalse(parsed().has_own_logging)

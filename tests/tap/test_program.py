@@ -9,11 +9,16 @@ import signal
 import subprocess
 import sys
 import termios
+from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import __version__
+from p2pchat.identity.keys import to_pem
+from p2pchat.peer.files import replace_file
+from p2pchat.peer.state_directory import IDENTITY_FILE
 from p2pchat.tap.p2ppeer import LOG_FILE
 
 PATIENCE = 30  # seconds that a busy machine may need to import everything
@@ -139,6 +144,55 @@ class TerminalTests(SynchronousTestCase):
         process.send_signal(signal.SIGQUIT)
         self.assertEqual(process.wait(PATIENCE), -signal.SIGQUIT)
         self.assertEqual(termios.tcgetattr(its), before)
+
+    def test_passphrase(self) -> None:
+        """
+        An encrypted identity asks without echo, three times at most, and gives the terminal back.
+        """
+        state = os.path.abspath(self.mktemp())
+        os.mkdir(state, 0o700)
+        pem = to_pem(Ed25519PrivateKey.generate(), b"correct horse")  # cheaply
+        replace_file(Path(state, IDENTITY_FILE), pem)
+        trials: tuple[tuple[list[bytes | int | None], int], ...] = (
+            ([b"wrong\n", b"correct horse\n", None], 0),
+            ([b"wrong\n", signal.SIGINT], -signal.SIGINT),
+        )
+        for typed, status in trials:
+            ours, its = pty.openpty()
+            before = termios.tcgetattr(its)
+            shown, done = self.at_prompts(state, ours, its, typed)
+            self.assertEqual(done, status, shown)
+            self.assertEqual(termios.tcgetattr(its), before)
+            self.assertIn(b"The passphrase is wrong", shown)
+            for secret in (b"horse", b"Traceback"):
+                self.assertNotIn(secret, shown)
+            os.close(ours)
+            os.close(its)
+
+    def at_prompts(
+        self, state: str, ours: int, its: int, typed: list[bytes | int | None]
+    ) -> tuple[bytes, int]:
+        """Start the program; type, or send a signal, at each prompt; ``None`` ends its input."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "p2pchat", "--json", "--state", state, *NO_REGISTRY],
+            env=environment(),
+            stdin=its,
+            stdout=its,
+            stderr=its,
+            start_new_session=True,  # without a terminal of ours to ask on
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        shown = b""
+        for answer in typed:
+            prompt, seen = b"identity.pem: " if answer else b'"starting"', len(shown)
+            while prompt not in shown[seen:]:
+                shown += os.read(ours, 65536)
+            if isinstance(answer, int):
+                process.send_signal(answer)
+            else:
+                os.write(ours, answer or b"\x04")
+        return shown, process.wait(PATIENCE)
 
 
 class RunningTests(SynchronousTestCase):
