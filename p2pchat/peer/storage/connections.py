@@ -66,7 +66,7 @@ class PooledConnections:
             isolation_level=None,
             check_same_thread=False,
             cp_reactor=self._reactor,
-            cp_min=self._count,
+            cp_min=0,  # else threads begin right here, before they are made ours
             cp_max=self._count,
             cp_openfun=self._file.tune,
         )

@@ -7,10 +7,12 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
@@ -85,6 +87,15 @@ class PooledConnectionsTests(RealCase):
         self.assertEqual((yield reading.run(count)), 0)
         yield writing.run(lambda connection: work(connection, 1))
         self.assertEqual((yield reading.run(count)), 1)
+
+    @inlineCallbacks
+    def test_end_of_program(self) -> Any:
+        """Threads that begin while the reactor runs don't keep a program that ends."""
+        yield deferLater(reactor, 0)
+        connections = self.connections(2)
+        connections.start()
+        working = [connections.run(lambda _: current_thread().daemon) for _ in range(2)]
+        self.assertEqual((yield gatherResults(working)), [True, True])
 
     def test_abandoned(self) -> None:
         """What hangs is left behind: nothing waits for its thread."""
