@@ -11,10 +11,10 @@ from tests.lab.interfaces import Bridges, add_bridges
 from tests.lab.machines import Host
 from tests.lab.peers import JsonPeer
 
-PROMPT = 1000.0  # milliseconds from the call to the conversation; 20 where nothing else is done
+PROMPT = 10_000.0  # milliseconds from a call to its conversation; 20 where nothing else is done
 COMINGS = 6  # times that an interface comes and goes
 STAY = 0.5  # seconds
-BACK_LIMIT = 4.0  # seconds until another way out is in use; one, where nothing else is done
+BACK_LIMIT = 20.0  # seconds until another way out is in use; one, where nothing else is done
 # What tells a person, or a program, that something has happened to a conversation.
 NEWS = ("calling", "checking", "path", "path_lost", "connected", "registry_lost", "registered")
 
