@@ -43,13 +43,13 @@ from __future__ import annotations
 import hmac
 from enum import Enum
 from hashlib import sha256, shake_256
+from typing import TYPE_CHECKING
 
 import attrs
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from spake2 import SPAKE2_A, SPAKE2_B
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import Identity, peer_id_octets
@@ -58,6 +58,9 @@ from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.documents import Card
 from p2pchat.wire.invitations import Invitation
 from p2pchat.wire.nameplates import MAX_CARD, Completion, PakeResponse
+
+if TYPE_CHECKING:
+    from spake2 import SPAKE2_A, SPAKE2_B
 
 LABEL = b"p2pchat 1 pairing"
 SEED = 32  # bytes
@@ -199,6 +202,8 @@ class Inviter(_Side):
 
     def __attrs_post_init__(self) -> None:
         ids = _ids(self.invitation)
+        from spake2 import SPAKE2_A  # noqa: PLC0415 - computes tables at import
+
         self._pake = SPAKE2_A(self.invitation.password, *ids, entropy_f=self._source)
         self.message = self._pake.start()
 
@@ -270,6 +275,8 @@ class Joiner(_Side):
         """Derive the keys from the inviter's message; return ours."""
         self._take(PairingInput.MESSAGE)
         ids = _ids(self.invitation)
+        from spake2 import SPAKE2_B  # noqa: PLC0415 - as above
+
         pake = SPAKE2_B(self.invitation.password, *ids, entropy_f=self._source)
         ours: bytes = pake.start()
         try:
