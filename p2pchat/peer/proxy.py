@@ -23,7 +23,7 @@ The messages themselves are python-socks'.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from ipaddress import ip_address, ip_network
 from typing import Any, Protocol
@@ -51,8 +51,6 @@ _INTERIM = re.compile(rb"HTTP/1\.[01] 1[0-9][0-9]\s")
 _GRANTED = re.compile(rb"HTTP/1\.[01] 2[0-9][0-9]\s")  # RFC 9110 section 9.3.6: any of them
 _WANTS_CREDENTIALS = {407, 401}  # the second one is no proxy's to say, and some say it
 _FORBIDS = 403
-
-ProxyFor = Callable[[str, str], "Proxy | UnusableProxy | None"]
 
 
 class ProxyKind(Enum):
