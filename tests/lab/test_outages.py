@@ -38,6 +38,15 @@ class OutageTests(LabTestCase):
         exchange(alice, bob, "before")
         return lab, registry, alice, bob
 
+    def register(self, lab: Lab) -> tuple[JsonPeer, JsonPeer]:
+        """Start them, and wait until the registry has both."""
+        url = self.start_registry(lab).url
+        alice = self.start_peer(lab.left, "alice", url)
+        bob = self.start_peer(lab.right, "bob", url)
+        for peer in (alice, bob):
+            peer.wait_for("registered", 60.0)
+        return alice, bob
+
     def start_stateful_bob(self, lab: Lab, registry: Registry) -> JsonPeer:
         """Start Bob with an identity that outlives his process."""
         if not hasattr(self, "state"):
@@ -57,11 +66,7 @@ class OutageTests(LabTestCase):
     def test_dead_event_streams(self, idle: float) -> None:
         """After both NATs rebooted while nobody talked, at once or later, a call joins them."""
         lab = self.build_lab("port-restricted", "port-restricted")
-        registry = self.start_registry(lab)
-        alice = self.start_peer(lab.left, "alice", registry.url)
-        bob = self.start_peer(lab.right, "bob", registry.url)
-        for peer in (alice, bob):
-            peer.wait_for("registered", 30.0)
+        alice, bob = self.register(lab)
         time.sleep(2.0)
         lab.reboot_nats()
         time.sleep(idle)
@@ -78,11 +83,7 @@ class OutageTests(LabTestCase):
         :param idle: seconds from then to a call.
         """
         lab = self.build_lab("port-restricted", "port-restricted")
-        registry = self.start_registry(lab)
-        alice = self.start_peer(lab.left, "alice", registry.url)
-        bob = self.start_peer(lab.right, "bob", registry.url)
-        for peer in (alice, bob):
-            peer.wait_for("registered", 30.0)
+        alice, bob = self.register(lab)
         time.sleep(7.0)
         for site, is_severed in ((lab.left, of_caller), (lab.right, of_called)):
             if is_severed:
@@ -106,11 +107,7 @@ class OutageTests(LabTestCase):
         lab = self.build_lab("port-restricted", "port-restricted", cables=tuple(ways))
         for name, seconds in ways.items():
             lab.cables[name].change(Impairment(delay=seconds))
-        registry = self.start_registry(lab)
-        alice = self.start_peer(lab.left, "alice", registry.url)
-        bob = self.start_peer(lab.right, "bob", registry.url)
-        for peer in (alice, bob):
-            peer.wait_for("registered", 60.0)
+        alice, bob = self.register(lab)
         connect(alice, bob)
         exchange(alice, bob)
         time.sleep(LONG_TALK)

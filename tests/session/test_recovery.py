@@ -74,30 +74,29 @@ class RecoveryTests(RecoveryCase):
             side.say(text)
             self.both.commit(side)
 
+    def lose_lines(self, side: Side) -> None:
+        """Alice says three lines, which Bob hears; a side's disk is put back to the first one."""
+        self.say(self.alice, "one")
+        self.both.talk()
+        self.both.back_up(side)
+        self.say(self.alice, "two", "three")
+        self.both.talk()
+        self.both.put_back(side)
+
     def texts(self) -> list[str]:
         """Return the texts that both have, in order."""
         return [text for _, text in self.alice.rows.history()]
 
     def test_own_lines(self) -> None:
         """Who lost its own lines has them back, and isn't shown them as new."""
-        self.say(self.alice, "one")
-        self.both.talk()
-        self.both.back_up(self.alice)
-        self.say(self.alice, "two", "three")
-        self.both.talk()
-        self.both.put_back(self.alice)
+        self.lose_lines(self.alice)
         self.check()
         self.assertEqual(self.texts(), ["one", "two", "three"])
         self.assertEqual(self.alice.shown, [])
 
     def test_written_meanwhile(self) -> None:
         """What was written before that was known is said again, in a log of its own."""
-        self.say(self.alice, "one")
-        self.both.talk()
-        self.both.back_up(self.alice)
-        self.say(self.alice, "two", "three")
-        self.both.talk()
-        self.both.put_back(self.alice)
+        self.lose_lines(self.alice)
         self.say(self.alice, "four", "five")
         first = f"{self.alice.talk.log.hex()}-2"
         self.both.link()
@@ -121,12 +120,7 @@ class RecoveryTests(RecoveryCase):
 
     def test_their_lines(self) -> None:
         """Who lost lines of the other side is shown them again, from the beginning of the gap."""
-        self.say(self.alice, "one")
-        self.both.talk()
-        self.both.back_up(self.bob)
-        self.say(self.alice, "two", "three")
-        self.both.talk()
-        self.both.put_back(self.bob)
+        self.lose_lines(self.bob)
         self.say(self.alice, "four")
         self.check()
         self.assertEqual(self.bob.shown, ["two", "three", "four"])
