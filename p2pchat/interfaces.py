@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.session.connection_report import ConnectionReport
     from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
     from p2pchat.traversal.routes import Datagram
+    from p2pchat.wire.addresses import Scope
     from p2pchat.wire.documents import Document, PeerDocument
     from p2pchat.wire.nameplates import Claim, Completion, NameplateState, PakeResponse
 
@@ -229,6 +230,7 @@ class ISignaling(Interface):
     name: str = Attribute("What people call it: the URL of a registry.")
     nameplates: INameplates | None = Attribute("Where invitations meet, if it has that.")
     is_local: bool = Attribute("Whether peers that it finds may be on this machine.")
+    scope: Scope = Attribute("How near it is.")
 
     def start(context: SignalingContext) -> None:
         """Let ourselves be found, and documents reach us, from now on."""
@@ -237,7 +239,8 @@ class ISignaling(Interface):
         """
         Let no document reach us any more, deliver what was sent, and end what shows us to others.
 
-        A Deferred fires when all is closed; it may be cancelled.
+        A Deferred fires when all is closed; it may be cancelled.  One that wasn't started, and was
+        only asked, is closed, too.
         """
 
     def refresh() -> bool:

@@ -40,6 +40,7 @@ Network
 
 Signaling
     ``signaling``              its values, and several ways of it as one
+    ``other_registries``       registries where we aren't registered, asked for a while
     ``signaling_channel``      signed and sealed documents in and out, whatever carries them
     ``sealing_keys``           which key a document to a peer is sealed to
     ``registry_signaling``     signaling by a registry

@@ -77,6 +77,7 @@ from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.relays import Relays, StreamChange
+from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import Card, Registration
 
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses and routes
@@ -97,7 +98,7 @@ class Node:
     :param settings: what the person set.
     :param profile: identity and contacts.
     :param signaling: by which peers are found and offers sent, the usual one first.
-    :param another: makes a way to another registry, at which somebody invited us.
+    :param another: makes a way to another registry, by its URL, that may be as near as this.
     :param store: of what is said; without one nothing of it outlives the program.
     """
 
@@ -109,7 +110,7 @@ class Node:
         signaling: Sequence[ISignaling],
         store: IMessageStore | None = None,
         *,
-        another: Callable[[str], ISignaling] | None = None,
+        another: Callable[[str, Scope], ISignaling] | None = None,
     ) -> None:
         self.settings = settings
         self.peer_id = profile.identity.peer_id

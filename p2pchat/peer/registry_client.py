@@ -81,12 +81,14 @@ class RegistryClient:
 
     :ivar server: the registry's URL.
     :ivar warn: takes a sentence for the person, each kind once.
+    :ivar nearest: how near the registry may be.
     """
 
     server: str
     _identity: Identity
     _runtime: Runtime
     warn: Callable[[str], None] = lambda _sentence: None
+    nearest: Scope = Scope.LOOPBACK
     _location: RegistryLocation = attrs.field(init=False)
     _http: HttpClient = attrs.field(init=False)
     _audience: str = attrs.field(init=False)
@@ -96,7 +98,7 @@ class RegistryClient:
     def __attrs_post_init__(self) -> None:
         self._audience = origin(self.server)
         self._clock = WallClock(self._runtime.wall_time, self._runtime.clock.seconds, self._warn)
-        self._location = RegistryLocation(self.server, self._warn)
+        self._location = RegistryLocation(self.server, self._warn, self.nearest)
         self._http = HttpClient(self.server, self._runtime, self._location)
 
     # -- documents

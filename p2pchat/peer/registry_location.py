@@ -5,17 +5,20 @@ Its name may lead to another address at any time, and whoever runs it decides wh
 is that of the farthest address that a connection is open to, or was last; a name that only a proxy
 looks up counts as far.  Over ``http://`` nothing proves who answers: a registry that was on the
 internet isn't asked at an address in our network later, where somebody else would get our requests.
+One that only a contact named is asked at no address that is nearer than our own registries are: or
+a contact could make this program ask machines of our network, or this one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire.addresses import Scope, readable_ip, scope
+from p2pchat.wire.origins import host as host_of
 
 _NEAREST_FIRST = (Scope.LOOPBACK, Scope.UNUSABLE, Scope.PRIVATE, Scope.GLOBAL)
 
@@ -27,10 +30,12 @@ class RegistryLocation:
 
     :ivar server: its URL.
     :ivar warn: takes a sentence for the person.
+    :ivar nearest: how near it may be.
     """
 
     server: str
     warn: Callable[[str], None]
+    nearest: Scope = Scope.LOOPBACK
     _open: Counter[Scope] = attrs.Factory(Counter)
     _last: Scope = Scope.GLOBAL
     _was_global: bool = False  # over http://
@@ -45,6 +50,11 @@ class RegistryLocation:
         """Note a connection to this address; returns why it can't be used, or ""."""
         where = _scope(host)
         self._open[where] += 1
+        if not is_far_enough(where, self.nearest):
+            return (
+                f"its name leads to {host}, which is nearer to you than your own registries are; a "
+                "contact named it, and it is used only where you give it to --server"
+            )
         if not self.server.lower().startswith("http:"):
             return ""
         if where is not Scope.GLOBAL and self._was_global:
@@ -65,6 +75,25 @@ class RegistryLocation:
         """A connection to this address is gone."""
         self._last = _scope(host)
         self._open[self._last] -= 1
+
+
+def is_far_enough(where: Scope, nearest: Scope) -> bool:
+    """Tell whether an address of this scope is no nearer than it may be."""
+    if nearest is Scope.LOOPBACK:
+        return True
+    return where is not Scope.UNUSABLE and _NEAREST_FIRST.index(where) >= _NEAREST_FIRST.index(
+        nearest
+    )
+
+
+def scope_of_url(url: str) -> Scope:
+    """Return how near the host of a registry's URL is, by its address; a name counts as far."""
+    return _scope(host_of(url).strip("[]"))
+
+
+def nearest_of(scopes: Iterable[Scope]) -> Scope:
+    """Return the nearest of some scopes."""
+    return min(scopes, key=_NEAREST_FIRST.index, default=Scope.GLOBAL)
 
 
 def _way_in_words(host: str) -> str:

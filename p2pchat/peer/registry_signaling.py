@@ -28,7 +28,9 @@ from p2pchat.peer.nameplates import RegistryNameplates
 from p2pchat.peer.pasted import whole_id
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.registry_connection import Callbacks, ConnectionStage, RegistryConnection
+from p2pchat.peer.registry_location import nearest_of, scope_of_url
 from p2pchat.peer.resolver import Resolver
+from p2pchat.peer.settings import DEFAULT_SERVER
 from p2pchat.peer.signaling import (
     NameplateAnswered,
     PeerRecord,
@@ -42,7 +44,7 @@ from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
 from p2pchat.traversal.reachability import is_on_this_machine
 from p2pchat.traversal.round_trips import RoundTrips
-from p2pchat.wire.addresses import Family, family
+from p2pchat.wire.addresses import Family, Scope, family
 from p2pchat.wire.documents import PeerDocument, RecordKey, Registration
 from p2pchat.wire.origins import host
 from p2pchat.wire.strict_json import JsonObject, field
@@ -60,18 +62,33 @@ class RegistrySignaling:
     One registry, as one identity uses it.
 
     :param server: the registry's URL.
+    :param nearest: how near it may be.
     """
 
-    def __init__(self, server: str, identity: Identity, runtime: Runtime) -> None:
+    def __init__(
+        self,
+        server: str,
+        identity: Identity,
+        runtime: Runtime,
+        nearest: Scope = Scope.LOOPBACK,
+    ) -> None:
         self.name = server
         self.is_local = is_on_this_machine(server)
         self._runtime = runtime
-        self._client = RegistryClient(server, identity, runtime, self._warn)
+        self._client = RegistryClient(server, identity, runtime, self._warn, nearest)
         self.nameplates = RegistryNameplates(self._client)
         self._resolver = Resolver(runtime, RoundTrips(self.rtt))
-        self._is_registered = False
+        self._is_started = self._is_registered = False
         self._lease: Lease | None = None  # while we are registered
         self._receive: Callable[[SignalingEvent], None] = lambda _event: None  # until the start
+
+    @property
+    def scope(self) -> Scope:
+        """See :class:`ISignaling`."""
+        reached = self._client.scope
+        if self.name == DEFAULT_SERVER:  # nobody may have chosen it
+            return reached
+        return nearest_of((reached, scope_of_url(self.name)))
 
     def now(self) -> float:
         """See :class:`ISignaling`."""
@@ -85,7 +102,7 @@ class RegistrySignaling:
 
     def start(self, context: SignalingContext) -> None:
         """See :class:`ISignaling`."""
-        self._receive = context.receive
+        self._is_started, self._receive = True, context.receive
         self._keys = context.keys
         self._channel = SignalingChannel(
             context, self._client.deliver, self._keys_of, self._client.now, self._client.status
@@ -107,6 +124,9 @@ class RegistrySignaling:
     @inlineCallbacks
     def stop(self) -> Any:
         """See :class:`ISignaling`."""
+        if not self._is_started:
+            yield self._client.close()
+            return
         self._connection.stop()
         self._channel.resume()
         try:

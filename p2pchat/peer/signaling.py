@@ -24,10 +24,12 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import INameplates, ISignaling
 from p2pchat.peer.gate import Gate
+from p2pchat.peer.other_registries import OtherRegistries
+from p2pchat.peer.registry_location import nearest_of
 from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.session.call_events import DeliveryFailure
 from p2pchat.traversal.round_trips import LONGEST, REGISTERING, bounded
-from p2pchat.wire.addresses import Address
+from p2pchat.wire.addresses import Address, Scope
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
     MAX_LABEL,
@@ -190,19 +192,26 @@ class SignalingGroup:
     """
     The ways of signaling of one node, as one.
 
-    :ivar make: makes a way to another registry, by its URL; None: there are no others.
+    :ivar make: makes a way to another registry, by its URL, that may be as near as this; None:
+        there are no others.
     """
 
     _members: list[ISignaling]
     _clock: IReactorTime
-    make: Callable[[str], ISignaling] | None = None
-    _candidates: dict[str, ISignaling] = attrs.Factory(dict)  # by URL: asked, and not joined
+    make: Callable[[str, Scope], ISignaling] | None = None
+    _others: OtherRegistries | None = attrs.field(init=False)
     _joined: dict[ISignaling, Deferred[None]] = attrs.Factory(dict)  # and not available yet
     _context: SignalingContext = attrs.field(init=False)
     _reach: dict[ISignaling, Reach] = attrs.Factory(dict)
     _stun: dict[ISignaling, tuple[Address, ...]] = attrs.Factory(dict)
     _routes: dict[str, ISignaling] = attrs.Factory(dict)  # by peer
     _available: Gate = attrs.Factory(Gate)
+
+    @_others.default
+    def _new_others(self) -> OtherRegistries | None:
+        if self.make is None:
+            return None
+        return OtherRegistries(self.make, self._nearest, self._clock)
 
     @property
     def name(self) -> str:
@@ -242,7 +251,9 @@ class SignalingGroup:
     def stop(self) -> Deferred[Any]:
         """Deliver what was sent, and end; a Deferred fires when all is closed."""
         self._available.release()
-        return DeferredList([one.stop() for one in self._members], consumeErrors=True)
+        others = [] if self._others is None else [self._others.stop()]
+        ended = [*others, *(one.stop() for one in self._members)]
+        return DeferredList(ended, consumeErrors=True)
 
     def refresh(self) -> bool:
         """Connect anew, as the network may have changed; tell whether that wasn't under way."""
@@ -309,25 +320,34 @@ class SignalingGroup:
 
         :raises InvitationRefused: there is none.
         """
-        found = self._at(server) or self._candidates.get(server)
-        if found is None:
-            found = self._candidate(server)
-        if found.nameplates is None:
+        found = self._at(server)
+        if found is None and self._others is not None:
+            found = self._others.at(server, Scope.LOOPBACK)  # our person wants it
+        if found is None or found.nameplates is None:
             raise InvitationRefused("invitations need a registry, and there is none here")
         return found.nameplates
+
+    def registry_at(self, server: str) -> ISignaling:
+        """
+        Return a registry that a contact named: one of ours, or one to ask for a moment.
+
+        The latter isn't started, and is left after a while: so ask here each time.
+
+        :raises RegistryError: it can't be asked.
+        """
+        found = self._at(server)
+        if found is not None:
+            return found
+        if self._others is None:
+            raise RegistryError("there are no other registries here")
+        return self._others.at(server)
 
     def _at(self, server: str) -> ISignaling | None:
         return next((one for one in self._members if _is_same(one.name, server)), None)
 
-    def _candidate(self, server: str) -> ISignaling:
-        if self.make is None:
-            raise InvitationRefused("invitations need a registry, and there is none here")
-        if len(self._members) >= MAX_REGISTRIES:
-            raise InvitationRefused(f"you are at {MAX_REGISTRIES} registries already")
-        if len(self._candidates) >= MAX_REGISTRIES:
-            del self._candidates[next(iter(self._candidates))]
-        made = self._candidates[server] = self.make(server)
-        return made
+    def _nearest(self) -> Scope:
+        """Return how near a registry may be that a contact names: as near as one of ours is."""
+        return nearest_of(one.scope for one in self._members)
 
     def join(self, server: str) -> Deferred[bool]:
         """
@@ -336,9 +356,10 @@ class SignalingGroup:
         A Deferred fires when documents can reach us there, with whether they couldn't before; at
         the latest after AVAILABLE_TIMEOUT.
         """
-        member = self._candidates.pop(server, None)
-        if member is None or self._at(server) is not None:
+        is_full = len(self._members) >= MAX_REGISTRIES
+        if self._others is None or is_full or self._at(server) is not None:
             return succeed(False)
+        member = self._others.take(server)
         self._members.append(member)
         joined: Deferred[None] = Deferred()
         self._joined[member] = joined

@@ -52,6 +52,7 @@ from p2pchat.tap.passphrases import REMOVE, SET, PassphraseSource, ask_secretly,
 from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.tap.process import leave_once, leave_threads_behind, share_interpreter, this_process
 from p2pchat.ui.notifications import Notify
+from p2pchat.wire.addresses import Scope
 from p2pchat.wire.invitations import MAX_PASTED, parse_invitation
 from p2pchat.wire.origins import host, registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
@@ -396,8 +397,8 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
         command = MessageCommand(options["on-message"], starter, runtime.clock)
 
     def make_node() -> Node:
-        def registry(url: str) -> RegistrySignaling:
-            return RegistrySignaling(url, profile.identity, runtime)
+        def registry(url: str, nearest: Scope = Scope.LOOPBACK) -> RegistrySignaling:
+            return RegistrySignaling(url, profile.identity, runtime, nearest)
 
         servers = dict.fromkeys([settings.server, *options.further_servers])
         ways = [registry(url) for url in servers]

@@ -13,6 +13,7 @@ from p2pchat.interfaces import INameplates, ISignaling
 from p2pchat.peer.signaling import PeerRecord, SignalingAvailable, SignalingContext
 from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
+from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import PeerDocument, RecordKey
 from p2pchat.wire.usernames import comparable
 
@@ -38,6 +39,7 @@ class FakeSignaling:
     names: dict[str, str] = attrs.Factory(dict)
     error: RegistryError | None = None
     is_local: bool = False
+    scope: Scope = Scope.GLOBAL
     is_lying: bool = False
     sent: list[tuple[str, PeerDocument]] = attrs.Factory(list)
     calls: list[str] = attrs.Factory(list)
@@ -107,6 +109,7 @@ class RoomSignaling:
 
     name = "the room"
     is_local = True
+    scope = Scope.PRIVATE
     nameplates = None
 
     def __init__(self, room: dict[str, RoomSignaling], identity: Identity, runtime: Runtime):

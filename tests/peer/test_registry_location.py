@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from p2pchat.peer.registry_location import RegistryLocation
+from p2pchat.peer.registry_location import (
+    RegistryLocation,
+    is_far_enough,
+    nearest_of,
+    scope_of_url,
+)
 from p2pchat.wire.addresses import Scope
 
 
@@ -80,3 +85,36 @@ class RegistryLocationTests(SynchronousTestCase):
             for host in ("203.0.113.1", "203.0.113.2"):
                 where.opened(host)
             self.assertEqual(len(self.warned), count)
+
+
+class NearestTests(SynchronousTestCase):
+    """How near a registry may be that only a contact named."""
+
+    def test_order(self) -> None:
+        """No nearer than the nearest of ours; and never at an address that nobody has."""
+        places = (Scope.LOOPBACK, Scope.PRIVATE, Scope.GLOBAL)
+        for nearest, fit in (
+            (Scope.LOOPBACK, {*places, Scope.UNUSABLE}),
+            (Scope.PRIVATE, {Scope.PRIVATE, Scope.GLOBAL}),
+            (Scope.GLOBAL, {Scope.GLOBAL}),
+        ):
+            found = {one for one in Scope if is_far_enough(one, nearest)}
+            self.assertEqual(found, fit)
+        self.assertIs(nearest_of(places), Scope.LOOPBACK)
+        self.assertIs(nearest_of(()), Scope.GLOBAL)
+
+    def test_refused(self) -> None:
+        """A connection to a nearer address is refused before anything is sent."""
+        where = RegistryLocation("https://r.test", lambda _: None, Scope.GLOBAL)
+        for host in ("127.0.0.1", "10.0.0.1", "169.254.169.254", "::1"):
+            self.assertIn(host, where.opened(host))
+        self.assertEqual(where.opened("203.0.113.1"), "")
+
+    def test_url(self) -> None:
+        """A literal says itself where it is; a name counts as far until it was reached."""
+        for url, scope in (
+            ("http://127.0.0.1:8000", Scope.LOOPBACK),
+            ("http://[fd00::1]:8000", Scope.PRIVATE),
+            ("https://r.test", Scope.GLOBAL),
+        ):
+            self.assertIs(scope_of_url(url), scope)

@@ -26,7 +26,9 @@ from p2pchat.peer.signaling import (
     SignalingEvent,
     SignalingLost,
 )
+from p2pchat.registry.http.resource import RegistryResource
 from p2pchat.registry.store import directory
+from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import Registration, Removal, Ringing
 from tests.identity.people import ALICE, BOB, CAROL, sealing_key
 from tests.peer.registry_case import RegistryCase, registration
@@ -119,6 +121,32 @@ class RegistrySignalingTests(SignalingCase):
         ):
             one = RegistrySignaling(url, ALICE, self.runtime(self.host))
             self.assertEqual((one.name, one.is_local), (url, is_local))
+
+    def test_asked(self) -> None:
+        """One that isn't started is asked without a registration, and closed."""
+        runtime = self.runtime(self.world.internet.host())
+        asked = RegistrySignaling(self.world.url, CAROL, runtime)
+        self.assertIs(asked.scope, Scope.GLOBAL)
+        self.assertEqual(self.result(asked.find(BOB.peer_id)).username, "bob")
+        self.result(asked.stop())
+        self.assertEqual(self.world.registered, 2)
+
+    def test_too_near(self) -> None:
+        """Where it may not be so near, nothing is sent there."""
+        url = f"http://{self.world.host.addresses[0]}:8000"
+        near = self.world.internet.host("192.168.7.1")
+        near.reactor.listenTCP(8000, RegistryResource(self.world.registry).site())
+        for server, nearest, fits in (
+            (url, Scope.GLOBAL, True),
+            ("http://192.168.7.1:8000", Scope.PRIVATE, True),
+            ("http://192.168.7.1:8000", Scope.GLOBAL, False),
+        ):
+            asked = RegistrySignaling(server, CAROL, self.runtime(self.host), nearest)
+            if fits:
+                self.result(asked.find(BOB.peer_id))
+            else:
+                error = self.refused(asked.find(BOB.peer_id), RegistryError)
+                self.assertIn("192.168.7.1, which is nearer", str(error))
 
     def test_available(self) -> None:
         """Where STUN is, and our address, is told with the registration."""

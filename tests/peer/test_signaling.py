@@ -34,7 +34,7 @@ from p2pchat.peer.signaling import (
 )
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.call_events import DeliveryFailure
-from p2pchat.wire.addresses import Address
+from p2pchat.wire.addresses import Address, Scope
 from p2pchat.wire.documents import Description, Offer, Registration, Ringing
 from tests.identity.people import ALICE, BOB, CAROL, identity, sealing_key
 from tests.peer.fake_signaling import FakeSignaling, RoomSignaling
@@ -208,6 +208,26 @@ class PeersTests(GroupCase):
         self.first.error = RegistryError("away")
         self.available(self.second)
         self.successResultOf(self.group.find(CAROL.peer_id))
+
+
+class OtherRegistriesTests(SynchronousTestCase):
+    """Registries that contacts name."""
+
+    def test_ours(self) -> None:
+        """One of ours is used as it is; others are asked, and none where there can be no others."""
+        ours, clock = FakeSignaling("http://ours.test", scope=Scope.PRIVATE), Clock()
+        made: list[Scope] = []
+
+        def make(url: str, nearest: Scope) -> FakeSignaling:
+            made.append(nearest)
+            return FakeSignaling(url)
+
+        group = SignalingGroup([ours], clock, make)
+        self.assertIs(group.registry_at("http://OURS.test:80/"), ours)
+        other = group.registry_at("http://theirs.test")
+        self.assertEqual((other.name, made), ("http://theirs.test", [Scope.PRIVATE]))
+        alone = SignalingGroup([ours], clock)
+        self.assertRaises(RegistryError, alone.registry_at, "http://theirs.test")
 
 
 class SendingTests(GroupCase):

@@ -77,7 +77,7 @@ def make_node(
     registry = RegistrySignaling(settings.server, profile.identity, runtime)
     return Node(
         *(runtime, settings, profile, [registry], store),
-        another=lambda url: RegistrySignaling(url, profile.identity, runtime),
+        another=lambda url, nearest: RegistrySignaling(url, profile.identity, runtime, nearest),
     )
 
 
