@@ -9,6 +9,9 @@ Identity: keys, and what is signed with them.
     nonces             used nonces, against replay
     exchange           key agreement of an attempt, for its connectivity checks
     sealing            sealing what a peer writes to another (HPKE)
+    prekeys            keys to which others seal what waits for us
+    prekey_ring        our own ones, from week to week
+    envelopes          what waits for us: signed inside, and sealed
     entry_signatures   signatures of what is said in conversations
     pairing            keys of two who share an invitation (SPAKE2)
     proof              proof of identity inside a link, and throw-away certificates for TLS

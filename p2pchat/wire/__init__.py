@@ -14,6 +14,7 @@ Formats: bytes and JSON to frozen values and back.
     messages         what peers say of a link: PROOF, HELLO, CREDIT, ...; how streams open
     entries          what they say in a conversation: entries of logs, and who has which
     framing          frames on the streams of a link
+    envelopes        the same frames in an envelope, which waits in a mailbox
     problems         refusals of the registry (RFC 9457), and Retry-After
     work             proof of work that a registry under load asks for
     servers          STUN and TURN servers: URLs and credentials
