@@ -7,7 +7,7 @@ from it datagrams, events and the time of its next wish.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -366,6 +366,29 @@ class IHistory(Interface):
 
     def size() -> int:
         """Return how many bytes the disk has of all that."""
+
+
+class ISecretStore(Interface):
+    """
+    Small secrets of a node, such as private prekeys and tokens: each has a name among its kind.
+
+    Every Deferred fails with :class:`p2pchat.errors.StorageFailed` where the store can't do it now.
+    Calls take effect in the order in which they are made, once the node's store has loaded.
+    """
+
+    def put(kind: str, name: str, value: bytes) -> Deferred[None]:
+        """Keep a secret, instead of what had its name; a Deferred fires when it is committed."""
+
+    def delete(kind: str, names: Collection[str]) -> Deferred[None]:
+        """
+        Forget secrets; names that aren't there are nothing to forget.
+
+        A Deferred fires when that is committed.  Within a minute, while the program runs, nothing
+        of them is on the disk; an older copy of the file still has them.
+        """
+
+    def all(kind: str) -> Deferred[Mapping[str, bytes]]:
+        """Return a Deferred of the secrets of a kind, by name."""
 
 
 class IRegistryStore(Interface):

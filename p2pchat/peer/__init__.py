@@ -9,7 +9,7 @@ Node
     ``settings``               options of a node, and what it lists
     ``event_queue``            their way to the front ends
     ``journal``                what is said, on its way into the store
-    ``ephemeral_store``        the store of messages that keeps nothing
+    ``ephemeral_store``        stores of messages and secrets that keep nothing
     ``people``                 contacts, and names on the screen
     ``contacts``               the contacts themselves
     ``lookup``                 from a name, an id or its beginning to one peer

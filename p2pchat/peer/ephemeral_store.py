@@ -1,15 +1,16 @@
-"""A store of messages that keeps nothing: what a conversation needs is in its own memory."""
+"""Stores that keep nothing: what a conversation needs is in its own memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from p2pchat.errors import StorageFailed
-from p2pchat.interfaces import IHistory, IMessageStore
+from p2pchat.interfaces import IHistory, IMessageStore, ISecretStore
 from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 
@@ -84,6 +85,29 @@ class NoHistory:
     def size(self) -> int:
         """Return that it is nothing."""
         return 0
+
+
+@implementer(ISecretStore)
+@attrs.define(eq=False)
+class EphemeralSecrets:
+    """The secrets of a node without a state directory; they end with the program."""
+
+    _kinds: dict[str, dict[str, bytes]] = attrs.field(factory=dict, repr=False)
+
+    def put(self, kind: str, name: str, value: bytes) -> Deferred[None]:
+        """Keep a secret in memory."""
+        self._kinds.setdefault(kind, {})[name] = value
+        return succeed(None)
+
+    def delete(self, kind: str, names: Collection[str]) -> Deferred[None]:
+        """Forget secrets."""
+        for name in names:
+            self._kinds.get(kind, {}).pop(name, None)
+        return succeed(None)
+
+    def all(self, kind: str) -> Deferred[Mapping[str, bytes]]:
+        """Return those of a kind."""
+        return succeed(dict(self._kinds.get(kind, {})))
 
 
 def _nothing_kept() -> Deferred[Any]:

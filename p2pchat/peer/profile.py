@@ -25,7 +25,9 @@ import attrs
 
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.sealing import SealingKey
+from p2pchat.interfaces import ISecretStore
 from p2pchat.peer.contacts import Contacts
+from p2pchat.peer.ephemeral_store import EphemeralSecrets
 from p2pchat.peer.files import read_as, replace_file
 from p2pchat.peer.kept_invitations import KeptInvitations
 from p2pchat.peer.key_files import NO_PASSPHRASES, KeyFiles, Passphrases
@@ -48,6 +50,7 @@ class Profile:
 
     :ivar invitations: those that were open when the program ended.
     :ivar add_registry: keeps the URL of a registry where we are found, too.
+    :ivar secrets: private keys that don't last, and tokens.
     :ivar save_invitations: keeps them, as :meth:`KeptInvitations.encode` writes them.
     """
 
@@ -57,6 +60,7 @@ class Profile:
     invitations: KeptInvitations = attrs.Factory(KeptInvitations)
     save_invitations: Callable[[bytes], None] = lambda _data: None
     add_registry: Callable[[str], None] = lambda _url: None
+    secrets: ISecretStore = attrs.Factory(EphemeralSecrets)
 
 
 def load_profile(

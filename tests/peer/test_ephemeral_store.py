@@ -1,4 +1,4 @@
-"""The store that keeps nothing."""
+"""The stores that keep nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import StorageFailed
-from p2pchat.interfaces import IHistory, IMessageStore
-from p2pchat.peer.ephemeral_store import EphemeralStore, NoHistory
+from p2pchat.interfaces import IHistory, IMessageStore, ISecretStore
+from p2pchat.peer.ephemeral_store import EphemeralSecrets, EphemeralStore, NoHistory
 from p2pchat.session.stored import EntryRange, LogHead
+from tests.peer.secrets_contract import SecretsContract
 
 
 class EphemeralStoreTests(SynchronousTestCase):
@@ -50,3 +51,14 @@ class NoHistoryTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(history.earlier("peer", 9)), [])
         self.assertIsNone(self.successResultOf(history.delete_older(0.0)))
         self.assertEqual(history.size(), 0)
+
+
+class EphemeralSecretsTests(SecretsContract, SynchronousTestCase):
+    """Secrets of a program that keeps nothing."""
+
+    def setUp(self) -> None:
+        self.store = EphemeralSecrets()
+
+    def secrets(self) -> ISecretStore:
+        """Return the store."""
+        return self.store
