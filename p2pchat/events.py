@@ -147,7 +147,7 @@ class Renamed(PeerEvent, event="renamed"):
 
 @attrs.frozen
 class MessageSent(SessionEvent, event="sent"):
-    """A message of ours is in the log and goes out as soon as there is a path."""
+    """A message of ours is stored, and goes out as soon as there is a path."""
 
     id: str
     text: str

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 
@@ -43,6 +43,7 @@ from p2pchat.session.conversation_events import (
     EntriesWanted,
     Introduced,
     Received,
+    Sent,
 )
 from p2pchat.session.liveness import Liveness
 from p2pchat.session.log_copy import LogCopy
@@ -56,6 +57,7 @@ from p2pchat.session.stored import (
     message_id,
 )
 from p2pchat.session.streams import WINDOW
+from p2pchat.session.unread import UnreadLines
 from p2pchat.wire import entries
 from p2pchat.wire.base64url import encode_bytes
 from p2pchat.wire.entries import MAX_TEXT, Item, Known, LogEntry
@@ -72,13 +74,6 @@ MAX_LOGS = 1024  # of one conversation; of older ones nothing is compared any mo
 MAX_JUMP = 2**20  # from one Lamport time to the next
 _Name = tuple[bytes, bytes]  # of a log: its author's raw id, and its own 16 bytes
 UNKNOWN = "a message of the kind {!r}, which this version can't show"
-
-
-class _Unread(NamedTuple):
-    log: bytes
-    number: int
-    raw: bytes
-    link: int  # that brought it
 
 
 @attrs.define(eq=False)
@@ -118,7 +113,6 @@ class Conversation:
     _last: int | None = None  # our last line that goes out before our DISCONNECT
     _is_answer: bool = False  # our next entry comes after one that none before it came after
     _lamport: int = 0
-    _links: int = 0
     _under_way: int = 0  # lines sent on this link and not confirmed
     _is_greeted: bool = False
     _is_introduced: bool = False
@@ -127,10 +121,7 @@ class Conversation:
     _untold: dict[_Name, None] = attrs.Factory(dict)  # likewise, once receipts are due
     _proved: list[StoredEntry] = attrs.Factory(list)  # theirs, or given back, to be stored
     _unshown: int = 0  # of theirs, how many aren't stored yet
-    _returned: deque[_Unread] = attrs.Factory(deque)  # given back, and not stored yet
-    _unread: deque[_Unread] = attrs.Factory(deque)
-    _unread_size: int = 0  # bytes
-    _taken: int = 0  # bytes of this link that count as taken
+    _unread: UnreadLines = attrs.Factory(UnreadLines)
 
     def __attrs_post_init__(self) -> None:
         self.author = peer_id_octets(self.identity.peer_id)
@@ -169,7 +160,7 @@ class Conversation:
     def link_began(self) -> None:
         """Say on a new link what we have, and again what isn't confirmed."""
         self.link_ended()
-        self._links += 1
+        self._unread.link_began()
         self._unsent = deque(self._ours.sendable())
         self._may_fork = True
         self._owed[self.author, self.log] = None
@@ -186,7 +177,8 @@ class Conversation:
     def link_ended(self) -> None:
         """Forget what was under way; the log stays, and what our reader hasn't taken yet."""
         self._is_greeted, self._is_introduced, self._last = False, False, None
-        self._taken, self._under_way, self._is_compared = 0, 0, False
+        self._under_way, self._is_compared = 0, False
+        self._unread.link_ended()
         self._passing_on, self._is_behind = PassingOn(), False
         self._owed.clear()
         self._untold.clear()
@@ -266,9 +258,7 @@ class Conversation:
         if last.author == self.author and not last.is_delivered:
             if last.log != self.log:
                 return  # it is said again in another log
-            for line in self._ours.stored(last.number):
-                if self._last is None or line.number <= self._last:  # else for the next link
-                    self._unsent.append(line)
+            self._ours_stored(batch.entries)
             return
         for entry in batch.entries:
             copy = self._copies.get((entry.author, entry.log))
@@ -276,13 +266,22 @@ class Conversation:
                 copy.hold(entry.number, entry.raw)
                 self._untold[entry.author, entry.log] = None
             if entry.author == self.author:
-                self._take(self._returned.popleft())
+                self._unread.stored_ours()
             else:
                 self._unshown -= 1
                 is_known = entry.kind == entries.TEXT
                 text = entry.text if is_known else UNKNOWN.format(entry.kind)
                 kind = "" if is_known else entry.kind
                 self.events.append(Received(entry.id, text, entry.sent_at, kind))
+
+    def _ours_stored(self, batch: Sequence[StoredEntry]) -> None:
+        """Tell of lines of ours that they are stored, and let them go out."""
+        for line, entry in zip(self._ours.stored(batch[-1].number), batch, strict=True):
+            if not line.is_announced:
+                line.is_announced = True
+                self.events.append(Sent(line.first_id or entry.id, entry.text))
+            if self._last is None or line.number <= self._last:  # else for the next link
+                self._unsent.append(line)
 
     def read(self, message_id: str) -> None:
         """Somebody has taken a line of theirs, and so all before it; "": some were stored."""
@@ -291,26 +290,13 @@ class Conversation:
         if not message_id:
             return
         name, _, digits = message_id.rpartition("-")
-        log, number, unread = bytes.fromhex(name), int(digits), self._unread
-        if not any(one.log == log for one in unread):  # mostly the first one's
-            return
-        while unread and unread[0].log != log:  # of a log that isn't written any more
-            self._take(unread.popleft())
-        last = None
-        while unread and unread[0].log == log and unread[0].number <= number:
-            last = unread.popleft()
-            self._take(last)
+        log = bytes.fromhex(name)
+        last = self._unread.read(log, int(digits))
         theirs = self._theirs
         if self.is_lasting or last is None or theirs is None or log != theirs.name:
             return
         theirs.hold(last.number, last.raw)
         self._owed[theirs.author, log] = None
-
-    def _take(self, line: _Unread) -> None:
-        size = _frame_size(line.raw)
-        self._unread_size -= size
-        if line.link == self._links:
-            self._taken += size
 
     @property
     def has_unread(self) -> bool:
@@ -337,12 +323,11 @@ class Conversation:
     @property
     def may_receive(self) -> bool:
         """Whether frames may be handed on now."""
-        return self._is_greeted and self._unread_size < MAX_UNREAD
+        return self._is_greeted and self._unread.size < MAX_UNREAD
 
     def next_taken(self) -> int:
         """Return, and forget, how many bytes of its stream were taken."""
-        taken, self._taken = self._taken, 0
-        return taken
+        return self._unread.next_taken()
 
     def receive(self, body: bytes, now: float) -> None:
         """
@@ -354,7 +339,7 @@ class Conversation:
         takes = self._last is None  # who leaves takes no line
         if kind == entries.ENTRY and takes and self._receive_entry(body[1:], now):
             return  # it is taken when it is read
-        self._taken += size
+        self._unread.take_frame(size)
         if kind == entries.HAVE:
             self._receive_have(entries.decode_have(body[1:]), now)
 
@@ -572,10 +557,8 @@ class Conversation:
         else:
             proved = [one._replace(is_delivered=True) for one in proved]
         self._proved += proved
-        waiting = self._unread if are_theirs else self._returned
         for one in proved:
-            waiting.append(_Unread(one.log, one.number, one.raw, self._links))
-            self._unread_size += _frame_size(one.raw)
+            self._unread.add(one, are_theirs)
 
     # -- what goes out: the writer of our stream
 
@@ -638,7 +621,3 @@ class Conversation:
         self._unsent.clear()
         if self._last is not None:
             self._last = 0
-
-
-def _frame_size(raw: bytes) -> int:
-    return LENGTH + len(entries.ENTRY) + len(raw)

@@ -16,6 +16,13 @@ class Introduced:
     is_new: bool  # a log that we didn't know: a first conversation, or the peer was restarted
 
 
+class Sent(NamedTuple):
+    """A line of ours is stored, and goes out as soon as there is a path."""
+
+    id: str
+    text: str
+
+
 class Received(NamedTuple):
     """An entry of theirs; where this program doesn't know its kind, ``text`` says so."""
 
@@ -55,7 +62,7 @@ class EntriesWanted:
 
 
 StoreEvent = EntriesWaiting | Confirmed | EntriesWanted
-ConversationEvent = Introduced | Received | Delivered | StoreEvent
+ConversationEvent = Introduced | Sent | Received | Delivered | StoreEvent
 
 
 class Batch(NamedTuple):

@@ -43,6 +43,7 @@ class Line:
     :ivar sent_at: when it went out on the link of now.
     :ivar first_id: of the message, where it was written before in another place.
     :ivar went_out: on any link, as far as is known: the other side may have it.
+    :ivar is_announced: our person knows that it is stored.
     """
 
     number: int
@@ -51,6 +52,7 @@ class Line:
     sent_at: float | None = None
     first_id: str = ""
     went_out: bool = False
+    is_announced: bool = False
 
     def id_in(self, log: bytes) -> str:
         """Return the id that the message has in this log."""
@@ -115,7 +117,7 @@ class OwnLog:
         for entry in undelivered:
             frame = encode_frame(entries.ENTRY + entry.raw)
             said_at = entry.sent_at - wall
-            self.lines.append(Line(entry.number, said_at, frame, went_out=True))
+            self.lines.append(Line(entry.number, said_at, frame, went_out=True, is_announced=True))
             self.waiting += len(frame)
         if undelivered:
             before = LogEntry.decode(undelivered[0].raw).previous
@@ -164,6 +166,7 @@ class OwnLog:
         text = entries.read_text(entry.body) if is_text else ""
         again = self._add(entry, text, line.said_at)
         again.first_id = line.first_id or message_id(before.log, line.number)
+        again.is_announced = line.is_announced
         return again
 
     def _add(self, entry: LogEntry, text: str, said_at: float) -> Line:

@@ -115,7 +115,6 @@ class PeerSession(SessionPath):
         :raises LocalProtocolError: it is too long, or too many wait.
         """
         name = self.conversation.say(text, wall, now)
-        self._events.append(events.MessageSent(self.peer_id, name, text))
         if self.conversation.events:  # it is the first one that is to be stored
             self.settle(now)
         else:
@@ -392,12 +391,10 @@ class PeerSession(SessionPath):
 
     def _react(self, event: object, now: float) -> None:
         match event:
-            case talk.Received():
-                self._events.append(events.MessageReceived(self.peer_id, self.name, *event))
+            case talk.Received() | talk.Sent() | talk.Delivered():
+                self._tell_of_line(event)
             case talk.EntriesWaiting() | talk.Confirmed() | talk.EntriesWanted():
                 self._events.append(StoreRequest(self.peer_id, event))
-            case talk.Delivered(name, seconds):
-                self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
             case LinkEnded(error):
                 self._link_ended(error, now)
             case control.Opened(username) if self.stage is not Stage.CLOSING:
@@ -416,6 +413,15 @@ class PeerSession(SessionPath):
                 self._rule_broken(explanation, now)
             case _:
                 self._react_to_call(event, now)
+
+    def _tell_of_line(self, event: talk.Received | talk.Sent | talk.Delivered) -> None:
+        match event:
+            case talk.Received():
+                self._events.append(events.MessageReceived(self.peer_id, self.name, *event))
+            case talk.Sent():
+                self._events.append(events.MessageSent(self.peer_id, *event))
+            case talk.Delivered(name, seconds):
+                self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
 
     def _react_to_call(self, event: object, now: float) -> None:
         match event:

@@ -35,7 +35,7 @@ class JsonLines(FrontEnd):
         """Write an event or a result as one line."""
         if isinstance(value, results.More):
             value = events.Trouble("Nothing is folded here: every text is whole.", results.INPUT)
-        fields, request = fields_of(value), self.requests.request
+        fields, request = fields_of(value), self.requests.request_of(value)
         if request is not None and isinstance(value, _ANSWERING):
             fields["request"] = request
         self.stdio.write(encode(value.NAME, self._runtime.wall_time(), fields))

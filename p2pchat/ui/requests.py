@@ -27,7 +27,7 @@ from p2pchat.errors import (
     TooManyLines,
     WhoError,
 )
-from p2pchat.events import NodeEvent, Trouble, VerificationWords
+from p2pchat.events import MessageSent, NodeEvent, Trouble, VerificationWords
 from p2pchat.interfaces import INode
 from p2pchat.peer.pasted import bare, beginning, whole_id
 from p2pchat.peer.settings import InvitationInfo
@@ -69,6 +69,8 @@ class Requests:
     _ended: bool = False
     _comparing: str = ""  # with whom words were compared last
     _held: _Held | None = None  # what plain lines go to while a peer is looked for
+    _sending: dict[str, RequestId] = attrs.Factory(dict)  # by the ids of lines, until they're told
+    _last_sent: str = ""  # id of the line that was told last
 
     def __attrs_post_init__(self) -> None:
         self.history = HistoryRequests(self._node, self.announce, self._answer)
@@ -95,7 +97,7 @@ class Requests:
 
     def say_to(self, who: str, text: str, request: RequestId = None) -> None:
         """Send a text to a conversation, whichever is current."""
-        self._do(request, lambda: self._node.send(self._node.find_known(who), text))
+        self._do(request, lambda: self._send(self._node.find_known(who), text))
 
     def refuse(self, trouble: Trouble, request: RequestId = None) -> None:
         """Answer a request that can't be carried out."""
@@ -103,9 +105,17 @@ class Requests:
 
     def follow(self, event: NodeEvent) -> None:
         """Take an event of the node, after it was shown."""
+        if isinstance(event, MessageSent):
+            self._last_sent = event.id
+            self._sending.pop(event.id, None)
         if isinstance(event, VerificationWords):
             self._comparing = event.peer_id
         self._make_current(self.cursor.follow(event))
+
+    def request_of(self, value: Any) -> RequestId:
+        """Return the id of the request that brought an event or a result about."""
+        is_sent = isinstance(value, MessageSent)
+        return self._sending.get(value.id, self.request) if is_sent else self.request
 
     def _do(self, request: RequestId, effect: Callable[..., object], *arguments: object) -> None:
         if not self._ended:
@@ -171,12 +181,18 @@ class Requests:
         if self._held is not None:
             self._held.append((text, self.request))
         elif self.cursor.current:
-            self._node.send(self.cursor.current, text)
+            self._send(self.cursor.current, text)
         elif is_secret(text):
             raise WhoError(f"Not sent: {NOBODY}; to use an invitation, /join and the line.")
         else:
             todo = advice(self._node.conversations())
             raise WhoError(f"Not sent: {NOBODY}; {todo}")
+
+    def _send(self, peer_id: str, text: str) -> None:
+        """Say something; that it is stored is told later, as the answer to the request of now."""
+        name = self._node.send(peer_id, text)
+        if self.request is not None and name != self._last_sent:
+            self._sending[name] = self.request
 
     def _list_peers(self, _who: str) -> None:
         self._answer(
@@ -200,7 +216,7 @@ class Requests:
         else:  # the person has chosen another: the answer says whom
             self._make_current(self.cursor.current, is_answer=self.request is not None)
         for text, request in held:
-            self._go_on(request, self._node.send, peer_id, text)
+            self._go_on(request, self._send, peer_id, text)
 
     def _not_called(self, failure: Failure, held: _Held) -> None:
         if held is self._held:

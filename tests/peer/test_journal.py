@@ -78,12 +78,14 @@ class JournalTests(JournalCase):
         self.alice.say("one", self.bob)
         self.alice.say("two", self.bob)
         self.world.internet.run(3 * RETRY)
-        self.assertEqual(self.bob.texts(), [])
+        self.assertEqual((self.bob.texts(), self.alice.events(events.MessageSent)), ([], []))
         (trouble,) = self.troubles(self.alice)
         self.assertIn("the disk is full", trouble.reason)
         self.stores["alice"].is_full = False
         self.run_until_delivered(self.alice, 2)
         self.assertEqual(self.bob.texts(), ["one", "two"])
+        said = [event.text for event in self.alice.events(events.MessageSent)]
+        self.assertEqual(said, ["one", "two"])
         self.assertIn("stored again", self.troubles(self.alice)[1].reason)
 
     def test_full_disk_of_the_reader(self) -> None:

@@ -18,6 +18,7 @@ from p2pchat.session.conversation_events import (
     ConversationEvent,
     EntriesWaiting,
     Received,
+    Sent,
 )
 from p2pchat.wire import entries
 from p2pchat.wire.entries import Item, LogEntry
@@ -92,7 +93,7 @@ class Silent(Control):
         if isinstance(event, EntriesWaiting):
             talk = self.conversation
             talk.stored(talk.next_unstored(event.are_ours))
-        elif not isinstance(event, Confirmed):
+        elif not isinstance(event, Confirmed | Sent):
             self.happened.append(event)
 
 

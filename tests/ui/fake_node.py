@@ -110,6 +110,7 @@ class FakeNode:
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
     invitations: FakeInvitations = attrs.Factory(FakeInvitations)
     _listeners: list[ListenerQueue] = attrs.Factory(list)
+    stores_later: bool = False  # a test tells when lines are stored
     _sent: int = 0
 
     def tell(self, event: Any) -> None:
@@ -196,7 +197,8 @@ class FakeNode:
             raise WhoError("There is no such conversation.")
         self.asked.append(("send", peer_id, text))
         self._sent += 1
-        self.tell(events.MessageSent(peer_id, f"s{self._sent}", text))
+        if not self.stores_later:
+            self.tell(events.MessageSent(peer_id, f"s{self._sent}", text))
         return f"s{self._sent}"
 
     def withdraw(self, peer_id: str, id: str) -> None:

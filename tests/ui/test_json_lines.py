@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import fail
 
 from p2pchat.errors import RegistryError, WhoError
+from p2pchat.events import MessageSent
 from p2pchat.ui import results
 from p2pchat.ui.json_form import encode
 from p2pchat.ui.json_lines import JsonLines
@@ -118,6 +119,21 @@ class JsonLinesTests(StdioCase):
                 *[("error", 3), ("calling", None), ("current", 1), ("current", 4), ("error", 5)],
             ],
         )
+
+    def test_stored_later(self) -> None:
+        """A line is told when it is stored, and answers its own request even then."""
+        self.node.begin(BOB)
+        self.node.stores_later = True
+        self.written()
+        for line in ('{"text": "one", "id": "a"}', '{"text": "two"}', '{"text": "three", "id": 3}'):
+            self.stdio.dataReceived(line.encode() + b"\n")
+        self.assertEqual(self.objects(), [])
+        for number, text in enumerate(("one", "two", "three"), 1):
+            self.node.tell(MessageSent(BOB, f"s{number}", text))
+        self.node.tell(MessageSent(BOB, "s1", "somebody else's"))
+        told = [(one["text"], one.get("request")) for one in self.objects()]
+        said = [("one", "a"), ("two", None), ("three", 3), ("somebody else's", None)]
+        self.assertEqual(told, said)
 
     def test_wrong_ids(self) -> None:
         """An id that can't be repeated is refused with the request, and nothing is done."""
