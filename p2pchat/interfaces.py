@@ -436,6 +436,9 @@ class IRegistryStore(Interface):
     def find(peer_id: str) -> Deferred[PublicRecord | None]:
         """Return a Deferred of what anybody may see of a peer, or of None."""
 
+    def online(peer_ids: Sequence[str]) -> Deferred[frozenset[str]]:
+        """Return a Deferred of those of some peers that are online and let it be seen."""
+
     def page(after: str, limit: int, username: str | None) -> Deferred[Page]:
         """
         Return a Deferred of a Page of at most ``limit`` records with ids greater than ``after``.

@@ -36,7 +36,7 @@ MAX_STRANGERS = 1_000_000  # a second
 MAX_LIMIT = 1_000_000  # connections; more than one process can serve
 RATES = (
     *("rate", "key-rate", "read-rate", "stun-rate", "watch-rate", "unsolicited-rate"),
-    "nameplate-rate",
+    *("nameplate-rate", "presence-rate"),
 )
 LIMITS = (
     "max-connections",
@@ -86,6 +86,7 @@ class Options(CommandLine):
             "Bytes to one peer from those that it never wrote to.",
         ],
         ["nameplate-rate", None, str(rates.NAMEPLATES), "Invitations that aren't there, likewise."],
+        ["presence-rate", None, str(rates.PRESENCE), "Peers whose presence one address may ask."],
         ["work-secret-file", None, "", "File with a secret that instances share, for --work-from."],
         ["work-from", None, f"{STRANGERS:g}", "New peers a second who needn't work; 0: any."],
     ]

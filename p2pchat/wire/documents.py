@@ -172,6 +172,8 @@ class Registration(Members):
     :ivar work: what a registry under pressure asked for (:mod:`p2pchat.wire.work`).
     :ivar listed: whether lists and look-ups by name show it; else it is found by its whole id only.
     :ivar keys: the author's; a reader ignores those that it doesn't know.
+    :ivar visible: whether it is shown to anybody; else nobody finds it, and documents reach it only
+        from those that the author called or answered a moment ago.
     """
 
     TYPE: ClassVar[str] = "registration"
@@ -182,6 +184,7 @@ class Registration(Members):
     work: Annotated[Work | None, nested(Work), SPARSE] = None
     listed: Annotated[Flag, SPARSE] = True
     keys: RecordKeys = ()
+    visible: Annotated[Flag, SPARSE] = True
 
 
 @attrs.frozen

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 UNLIMITED = (
     *("--rate=0", "--key-rate=0", "--read-rate=0", "--watch-rate=0", "--unsolicited-rate=0"),
-    "--nameplate-rate=0",
+    *("--nameplate-rate=0", "--presence-rate=0"),
     "--work-from=0",
 )
 DEADLINE = 240.0  # seconds; it takes about 90

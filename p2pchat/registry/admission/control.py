@@ -80,6 +80,7 @@ class AdmissionControl:
         self._reads = TokenBuckets(rates.reads)
         self._watching = TokenBuckets(rates.watching)
         self._guesses = TokenBuckets(rates.nameplates)
+        self._ids = TokenBuckets(rates.presence)
         self.lag = EventLoopLag(clock)
         self.proof_of_work = ProofOfWork(LoadMeter(work_from, clock.seconds() + GRACE), key)
 
@@ -113,6 +114,14 @@ class AdmissionControl:
     def count_guess(self, address: str) -> None:
         """Count a nameplate that nobody has."""
         self._guesses.take(address, self._clock.seconds())
+
+    def admit_ids(self, address: str, count: int) -> None:
+        """
+        Let an address ask whether so many peers are online.
+
+        :raises Refused: it asks about too many.
+        """
+        _refuse(self._ids.take(address, self._clock.seconds(), count), ADDRESS)
 
     def admit_key(self, peer_id: str) -> None:
         """

@@ -16,6 +16,9 @@ has had nothing needs room for the document only.  One author alone gets a seven
 dozen that never stop leave a third of it to others.  The type of a document makes no difference:
 whoever floods can send offers as well.
 
+A peer that doesn't want to be seen is sent nothing but by those that it wrote to within AWAITED:
+whoever else writes to it is told what would be told of one that nobody knows.
+
 A pair is kept as a digest, in a bounded memory; the one that was renewed longest ago goes.  A pair
 that is lost, by that or by a restart, counts as strangers until the two talk again.  What an author
 had is kept likewise; where that is lost, the author begins anew.
@@ -33,6 +36,7 @@ from p2pchat.identity.sealing import is_of_call
 from p2pchat.registry.admission.rates import Rate
 from p2pchat.wire.documents import Document, Sealed
 
+AWAITED = 600.0  # seconds after its call or answer in which one that isn't shown is reached
 KEPT = 86_400.0  # seconds; friends who talk daily stay known
 MAX_PAIRS = 100_000  # in the memory of a process, about 250 bytes each
 WEIGHT = 6  # the burst has room for 20 offers, or eight of the longest, 2.3 kB, of one author

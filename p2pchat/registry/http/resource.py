@@ -7,6 +7,7 @@ The registry's HTTP routes::
     GET    /peers                ?after= &limit= &username=  a page of records, in order of ids
     DELETE /peer/{peer_id}       Authorization: removal
     GET    /events/{peer_id}     Authorization: subscription the event stream
+    POST   /presence             body: JSON                  who of many peers is online
     POST   /deliver/{peer_id}    body: sealed                202 when the stream took it
     POST   /claim/{nameplate}    body: claim                 a nameplate of the author's, for a time
     GET    /nameplate/{nameplate}                            what stands there
@@ -19,10 +20,9 @@ The registry's HTTP routes::
     GET    /openapi.json                                     all this, for programs
 
 A body is a signed document in compact serialization, of type ``application/jose``, but for that of
-a joiner, who signs nothing here; in a header it stands as ``Authorization: JWS <document>``.  A
-renewal isn't signed: it shows the token that
-came with the registration, as ``Authorization: Lease <token>``, and can change nothing.  Whatever
-is refused is answered with a problem document, whatever goes wrong inside with one that says no
+a joiner, and a question about presence, which nobody signs; in a header it stands as
+``Authorization: JWS <document>``.  A renewal isn't signed: it shows the token that came with the
+registration, as ``Authorization: Lease <token>``, and can change nothing.  Whatever is refused is answered with a problem document, whatever goes wrong inside with one that says no
 more than that.
 
 The ``Host`` of a request, and whom a document for the registry may name, are checked by
@@ -66,6 +66,7 @@ from p2pchat.registry.refusals import Refused, refusal_of, refused
 from p2pchat.registry.registry import Registry
 from p2pchat.registry.store.directory import MAX_PAGE, Page, PublicRecord
 from p2pchat.wire.nameplates import PakeResponse, check_nameplate
+from p2pchat.wire.presence import PRESENCE, PresenceQuery
 from p2pchat.wire.strict_json import JsonObject, dumps, loads
 
 DOCUMENT_TYPE = b"application/jose"
@@ -150,7 +151,7 @@ class RegistryResource(_Resource):
     @property
     def _features(self) -> JsonObject:
         """What this registry offers beside what all do."""
-        return {"features": [LIST] if self.settings.has_list else []}
+        return {"features": [*[LIST] * self.settings.has_list, PRESENCE]}
 
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to these routes."""
@@ -189,6 +190,13 @@ class RegistryResource(_Resource):
         page = self.registry.page(check_peer_id(after) if after else "", limit, username)
         show = PublicRecord.to_json if username is None else PublicRecord.to_whole_json
         return page.addCallback(lambda page: _answer(request, _shown(page, show)))
+
+    @app.route("/presence", methods=["POST"])
+    def presence(self, request: AnyRequest) -> Deferred[bytes]:
+        """Tell who of many is online."""
+        query = PresenceQuery.from_json(_json_body(request))
+        answer = self.registry.presence.ask(query, request.ip)
+        return answer.addCallback(lambda members: _answer(request, members))
 
     @app.route("/peer/<peer_id>", methods=["DELETE"])
     def remove(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
@@ -370,6 +378,7 @@ _PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes] | by
     (b"POST", b"register", 0): RegistryResource.register,
     (b"POST", b"renew", 1): RegistryResource.renew,
     (b"GET", b"peer", 1): RegistryResource.peer,
+    (b"POST", b"presence", 0): RegistryResource.presence,
     (b"POST", b"deliver", 1): RegistryResource.deliver,
     (b"GET", b"nameplate", 1): RegistryResource.nameplate,
     (b"POST", b"respond", 1): RegistryResource.respond,

@@ -2,8 +2,9 @@
 Records as leases, and pages of those that are listed.
 
 Owns the rule of what strangers may see: the addresses of a peer, the one that the registry saw
-included, are shown only where the peer published addresses itself; and a peer that wants to be
-unlisted is found by its whole id, in no list and by no name.
+included, are shown only where the peer published addresses itself; a peer that wants to be unlisted
+is found by its whole id, in no list and by no name; and one that wants to be invisible isn't found
+at all, and is sent nothing but by those that it called or answered a moment ago.
 
 Refuses to grow past MAX_RECORDS, and past MAX_KEPT bytes of what was signed.  All leases are
 equally long, so that the order of renewal is the order of expiry.
@@ -43,6 +44,7 @@ class Record:
     :ivar renewal: what the peer shows to have this very record prolonged; nobody else is told.
     :ivar listed: whether pages show it; else it is found by its whole id only.
     :ivar registration: the document that it was made of, as it came.
+    :ivar visible: whether it is shown at all.
     """
 
     peer_id: str
@@ -54,6 +56,7 @@ class Record:
     renewal: str = attrs.field(default="", repr=False)
     listed: bool = True
     registration: str = attrs.field(default="", repr=False)
+    visible: bool = True
 
     @classmethod
     def of(
@@ -75,7 +78,8 @@ class Record:
         :param registration: the document, as it came.
         """
         what = body.username, body.nat, ip, body.addresses
-        return cls(peer_id, *what, int(now), renewal, body.listed, registration)
+        listed = body.listed and body.visible
+        return cls(peer_id, *what, int(now), renewal, listed, registration, body.visible)
 
     def is_prolonged_by(self, renewal: str, ip: str) -> bool:
         """Tell whether a token that came from this address prolongs this record."""

@@ -6,7 +6,7 @@ Does all at once, and never waits.  Ends with the process: peers register again 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred, execute, succeed
@@ -16,7 +16,15 @@ from p2pchat.identity.nonces import UsedNonces
 from p2pchat.identity.signed_documents import expires_at
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate, TokenBuckets
-from p2pchat.registry.admission.solicited import WEIGHT, Correspondents, Shares, solicits, span
+from p2pchat.registry.admission.solicited import (
+    AWAITED,
+    KEPT,
+    WEIGHT,
+    Correspondents,
+    Shares,
+    solicits,
+    span,
+)
 from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.store.directory import Delivery, Directory, Page, PublicRecord, Record
 from p2pchat.registry.store.nameplate_table import Nameplate, NameplateOutcome, NameplateTable
@@ -97,7 +105,14 @@ class MemoryStore:
     def find(self, peer_id: str) -> Deferred[PublicRecord | None]:
         """Find a peer."""
         record = self.directory.lookup(peer_id, self._now())
-        return succeed(None if record is None else self._public(record))
+        is_shown = record is not None and record.visible
+        return succeed(self._public(record) if is_shown and record is not None else None)
+
+    def online(self, peer_ids: Sequence[str]) -> Deferred[frozenset[str]]:
+        """Tell who of some is online."""
+        now, streaming = self._now(), [one for one in peer_ids if one in self.streams]
+        found = {one: self.directory.lookup(one, now) for one in streaming}
+        return succeed(frozenset(one for one, record in found.items() if record and record.visible))
 
     def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
         """Return some records, in the order of their ids."""
@@ -138,11 +153,12 @@ class MemoryStore:
     def _deliver(self, peer_id: str, document: Document, token: str) -> Delivery:
         if not self._holds(document.issuer):
             return Delivery.UNKNOWN_AUTHOR
-        if not self._holds(peer_id):
+        now, size = self._now(), len(token)
+        record = self.directory.lookup(peer_id, now)
+        if record is None or not (record.visible or self._awaits(peer_id, document.issuer)):
             return Delivery.UNKNOWN_PEER
         if peer_id not in self.streams:
             return Delivery.OFFLINE
-        now, size = self._now(), len(token)
         solicited = self.correspondents.has_written(peer_id, document.issuer, now)
         if not solicited and not self._has_room(peer_id, document.issuer, now, size):
             return Delivery.UNSOLICITED
@@ -157,6 +173,11 @@ class MemoryStore:
         if solicits(document):
             self.correspondents.wrote(document.issuer, peer_id, now)
         return delivery
+
+    def _awaits(self, peer_id: str, author: str) -> bool:
+        """Tell whether a peer that isn't shown called or answered an author a moment ago."""
+        moment = self._now() + KEPT - AWAITED
+        return self.correspondents.has_written(peer_id, author, moment)
 
     def _has_room(self, peer_id: str, author: str, now: float, size: int) -> bool:
         """Tell whether a recipient's budget has room for a document of a stranger."""

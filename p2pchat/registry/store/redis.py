@@ -52,7 +52,7 @@ from p2pchat.errors import ReplayedDocument
 from p2pchat.identity.signed_documents import expires_at
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate
-from p2pchat.registry.admission.solicited import KEPT, WEIGHT, pair, solicits, span
+from p2pchat.registry.admission.solicited import AWAITED, KEPT, WEIGHT, pair, solicits, span
 from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.kept_documents import KeptDocument
 from p2pchat.registry.refusals import Refused
@@ -193,6 +193,7 @@ class RedisStore:
             record.registration,
             int(self.lease * 1000),
             self.capacity,
+            int(record.visible),
             *self._nonce(document),
         )
         if outcome == "full":
@@ -208,6 +209,12 @@ class RedisStore:
     def find(self, peer_id: str) -> Deferred[PublicRecord | None]:
         """Find a peer."""
         return self._run("FIND", peer_id).addCallback(_decode)
+
+    def online(self, peer_ids: Sequence[str]) -> Deferred[frozenset[str]]:
+        """Tell who of some is online."""
+        if not peer_ids:
+            return succeed(frozenset())
+        return self._run("ONLINE", *peer_ids).addCallback(_online, peer_ids)
 
     def page(self, after: str, limit: int, username: str | None) -> Deferred[Page]:
         """Return some records, in the order of their ids."""
@@ -334,7 +341,7 @@ class RedisStore:
         rate, most = self.unsolicited.rate, self.unsolicited.burst
         yield from (len(token), int(most) if rate else 0, most / rate * 1000 if rate else 1)
         yield from (int(KEPT), scripts.MAX_PAIRS)
-        yield from (WEIGHT, ceil(span(self.unsolicited)) or 1)
+        yield from (WEIGHT, ceil(span(self.unsolicited)) or 1, int(AWAITED))
 
     def _received(self, text: str) -> None:
         match read_message(text):
@@ -453,6 +460,11 @@ def _decode(text: str | None) -> PublicRecord | None:
     members = {name: said[name] for name in _MEMBERS if name in said}
     members["addresses"] = tuple((host, port) for host, port in members["addresses"])
     return PublicRecord(Record(**members, registration=state[1:]), state[0] == "1")
+
+
+def _online(found: str, peer_ids: Sequence[str]) -> frozenset[str]:
+    pairs = zip(peer_ids, found, strict=True)
+    return frozenset(peer_id for peer_id, letter in pairs if letter == "1")
 
 
 def _decode_page(text: str) -> Page:

@@ -13,6 +13,7 @@ Scripts that Redis runs, each in one step of the server, and the keys that they 
     p2pchat:ids                 sorted set of all peers that are listed, in the order of their ids
     p2pchat:name:{username}     sorted set of those of this name, as names are compared
     p2pchat:names               hash: the name under which a peer stands in such a set
+    p2pchat:hidden              set of those that don't want to be seen
     p2pchat:due                 sorted set of all peers: when the record's lease ends
 
     p2pchat:wrote               sorted set of digests of who called or answered whom

@@ -29,6 +29,9 @@ end
 local function is_registered(peer)
     return tonumber(redis.call('ZSCORE', P .. 'due', peer) or 0) > now()
 end
+local function is_hidden(peer)
+    return redis.call('SISMEMBER', P .. 'hidden', peer) == 1
+end
 -- What was written in another version is as good as nothing.
 local function read(key)
     local text = redis.call('GET', key)
@@ -58,7 +61,7 @@ end
 -- 1 (online) or 0, the registration if it is asked for, a blank, the record; or nothing.
 local function show(peer, is_whole)
     local record = redis.call('GET', P .. 'record:' .. peer)
-    if not record or not is_registered(peer) then return false end
+    if not record or not is_registered(peer) or is_hidden(peer) then return false end
     local signed = is_whole and redis.call('GET', P .. 'registration:' .. peer) or ''
     return (stream_of(peer) and '1' or '0') .. signed .. ' ' .. record
 end
@@ -70,6 +73,7 @@ local function unlist(peer)
     end
     redis.call('ZREM', P .. 'ids', peer)
     redis.call('ZREM', P .. 'due', peer)
+    redis.call('SREM', P .. 'hidden', peer)
 end
 local function forget(peer)
     redis.call('DEL', P .. 'record:' .. peer, P .. 'registration:' .. peer)
@@ -101,8 +105,8 @@ local function drop_nameplate(name)
 end
 
 --> REGISTER peer, the username under which it is listed or nothing, record, registration, lease in
--- milliseconds, capacity, nonce, its time to live; is it online?
-local peer, username, record, signed, lease, capacity, nonce, ttl = unpack(ARGV)
+-- milliseconds, capacity, 1 if it is shown or 0, nonce, its time to live; is it online?
+local peer, username, record, signed, lease, capacity, visible, nonce, ttl = unpack(ARGV)
 local key = P .. 'record:' .. peer
 if not redis.call('ZSCORE', P .. 'due', peer)
     and redis.call('ZCARD', P .. 'due') >= tonumber(capacity) then
@@ -119,6 +123,7 @@ if (redis.call('HGET', P .. 'names', peer) or '') ~= username then
         redis.call('ZADD', P .. 'ids', 0, peer)
     end
 end
+redis.call(visible == '1' and 'SREM' or 'SADD', P .. 'hidden', peer)
 redis.call('ZADD', P .. 'due', now() + lease, peer)
 return stream_of(peer) and 'online' or 'offline'
 
@@ -137,6 +142,14 @@ return 'done'
 
 --> FIND peer; what show() returns
 return show(ARGV[1], true)
+
+--> ONLINE peers; for each a 1 if it is, else a 0
+local found = {}
+for place, peer in ipairs(ARGV) do
+    local is_shown = is_registered(peer) and not is_hidden(peer)
+    found[place] = is_shown and stream_of(peer) and '1' or '0'
+end
+return table.concat(found)
 
 --> PAGE after, limit, and the username if there is one; the id that follows, then a line of show()
 -- for each record, with its registration where a name is given
@@ -178,16 +191,18 @@ return 'done'
 --> DELIVER issuer, peer, this instance, nonce, its time to live, message for the instance of the
 -- stream; the pair that would make it solicited, the pair that it makes or nothing, its bytes, those
 -- that may be unsolicited at once or 0, milliseconds after which there may be as many again, seconds
--- that a pair is kept, pairs that are kept, the weight of what an author had, seconds that it is kept
+-- that a pair is kept, pairs that are kept, the weight of what an author had, seconds that it is kept,
+-- seconds after its last call or answer to an author in which that one reaches a peer that isn't shown
 local issuer, peer, mine, nonce, ttl, message = unpack(ARGV)
-local theirs, ours, size, most, window, keep, capacity, weight, span = unpack(ARGV, 7)
+local theirs, ours, size, most, window, keep, capacity, weight, span, await = unpack(ARGV, 7)
 if not is_registered(issuer) then return 'unknown-author' end
 if not is_registered(peer) then return 'unknown' end
+local budget, had, time = P .. 'strangers:' .. peer, P .. 'from:' .. theirs, now()
+local wrote = tonumber(redis.call('ZSCORE', P .. 'wrote', theirs) or 0)
+if is_hidden(peer) and wrote <= time + (keep - await) * 1000 then return 'unknown' end
 local at = stream_of(peer)
 if not at then return 'offline' end
-local budget, had, time = P .. 'strangers:' .. peer, P .. 'from:' .. theirs, now()
-local counts = tonumber(most) > 0
-    and tonumber(redis.call('ZSCORE', P .. 'wrote', theirs) or 0) <= time
+local counts = tonumber(most) > 0 and wrote <= time
 local full, sent, ends = time, 0, 0
 if counts then
     full = math.max(time, tonumber(redis.call('GET', budget) or 0))

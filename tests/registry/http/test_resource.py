@@ -559,9 +559,10 @@ class ListTests(ResourceCase):
 
     def test_no_list(self) -> None:
         """An operator may have no list at all: then names find nobody, either."""
-        self.assertEqual(self.web.ask("GET", "/status").json["features"], ["list"])
+        features = self.web.ask("GET", "/status").json["features"]
+        self.assertEqual(features, ["list", "presence"])
         self.web = Web(http=HttpSettings(has_list=False))
-        self.assertEqual(self.web.register(ALICE, "alice").json["features"], [])
+        self.assertEqual(self.web.register(ALICE, "alice").json["features"], ["presence"])
         for path in (
             "/peers",
             "/peers?username=alice",

@@ -14,7 +14,7 @@ from p2pchat.errors import ReplayedDocument
 from p2pchat.identity.sealing import OVERHEAD, SHORTER, STEP
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import Rate
-from p2pchat.registry.admission.solicited import WEIGHT
+from p2pchat.registry.admission.solicited import AWAITED, WEIGHT
 from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store.directory import Delivery, Record
@@ -98,7 +98,8 @@ class Process:
         body, token = Registration(username, **fields), f"{peer_id}.{next(_nonces)}.signature"
         record = Record.of(peer_id, body, "192.0.2.1", 5.0, registration=token)
         online = yield self.store.register(record, self.document(peer_id))
-        assert online == (yield self.is_online(peer_id))
+        if body.visible:
+            assert online == (yield self.is_online(peer_id))
         return record
 
     @inlineCallbacks
@@ -239,6 +240,41 @@ class StoreContract(_TestCase):
         self.assertTrue(removed)
         self.assertIsNone((yield self.process.store.find(ALICE)))
         yield self.process.register(UNKNOWN)
+
+    @inlineCallbacks
+    def test_online(self) -> Any:
+        """Of many those are told who listen and let it be seen, whatever they are registered as."""
+        for peer_id in (ALICE, BOB, CAROL):
+            yield self.process.register(peer_id, listed=peer_id != ALICE)
+        for peer_id in (ALICE, BOB):
+            yield self.process.listen(peer_id)
+        everybody = [CAROL, BOB, UNKNOWN, ALICE]
+        online = self.process.store.online
+        self.assertEqual((yield online(everybody)), {ALICE, BOB})
+        self.assertEqual((yield online([])), frozenset())
+        yield self.process.register(ALICE, visible=False)
+        self.assertEqual((yield online(everybody)), {BOB})
+        self.process.hang_up(BOB)
+        self.assertEqual((yield online(everybody)), frozenset())
+        yield self.process.register(ALICE)
+        self.assertEqual((yield online(everybody)), {ALICE})
+
+    @inlineCallbacks
+    def test_invisible(self) -> Any:
+        """One who wants to be invisible is found by nobody, and heard by whom it called."""
+        yield self.process.register(ALICE, "one", visible=False)
+        yield self.process.register(BOB, "two")
+        for peer_id in (ALICE, BOB):
+            yield self.process.listen(peer_id)
+        self.assertIsNone((yield self.process.store.find(ALICE)))
+        page = yield self.process.store.page("", 9, None)
+        self.assertEqual([one.record.peer_id for one in page.records], [BOB])
+        answer = self.process.document(BOB)
+        self.assertIs((yield self.process.deliver(answer, ALICE)), Delivery.UNKNOWN_PEER)
+        call = self.process.document(ALICE, OFFER)
+        self.assertIs((yield self.process.deliver(call, BOB)), Delivery.TAKEN)
+        self.assertIs((yield self.process.deliver(answer, ALICE)), Delivery.TAKEN)
+        self.assertGreater(AWAITED, LEASE)
 
     @inlineCallbacks
     def test_renewed(self) -> Any:
