@@ -22,6 +22,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             ├── conversation ── two logs and their receipts; stored, what is kept of them
             │     ├── own_log, log_copy ── one that we write, one that somebody else writes
             │     ├── unread ── what somebody still has to read, and the credit it holds
+            │     ├── mail ── what of it waits in mailboxes; deposits, which envelopes do
             │     ├── passing_on ── what the other side has lost, out of our store
             │     └── conversation_events ── what it tells its session and the store
             └── connection_log ── what happened, as events and for connection_report, which

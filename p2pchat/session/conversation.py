@@ -548,7 +548,7 @@ class Conversation:
                 raise RemoteProtocolError(f"an answer to message {one.number}, never written")
         return True
 
-    def _keep(self, proved: list[StoredEntry], are_theirs: bool) -> None:
+    def _keep(self, proved: list[StoredEntry], are_theirs: bool, is_mail: bool = False) -> None:
         """Let entries be stored, and theirs be read then."""
         if not self._proved:
             self.events.append(EntriesWaiting(False))
@@ -558,7 +558,7 @@ class Conversation:
             proved = [one._replace(is_delivered=True) for one in proved]
         self._proved += proved
         for one in proved:
-            self._unread.add(one, are_theirs)
+            self._unread.add(one, are_theirs, is_mail)
 
     # -- what goes out: the writer of our stream
 

@@ -19,10 +19,10 @@ from p2pchat.session.call_events import Agreed
 from p2pchat.session.connection_log import ConnectionLog
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.control import Control
-from p2pchat.session.conversation import Conversation
 from p2pchat.session.link import Link
 from p2pchat.session.live_link import LiveLink
 from p2pchat.session.liveness import IdleTracker
+from p2pchat.session.mail import MailedConversation
 from p2pchat.session.path_loss import PathLoss
 from p2pchat.session.stages import (
     CONVERSING,
@@ -61,7 +61,7 @@ class SessionState:
     approval: Approval = attrs.Factory(Approval)
     is_quiet: bool = False
     stage: Stage = Stage.ENDED
-    conversation: Conversation = attrs.field(init=False)
+    conversation: MailedConversation = attrs.field(init=False)
     log: ConnectionLog = attrs.field(init=False)
     _call: Call = attrs.field(init=False)
     link: LiveLink = attrs.field(init=False)
@@ -80,7 +80,7 @@ class SessionState:
     def __attrs_post_init__(self) -> None:
         context = self._context
         other = peer_id_octets(self.peer_id)
-        self.conversation = Conversation(
+        self.conversation = MailedConversation(
             *(context.identity, other, context.random_bytes, context.is_lasting, context.wall_of)
         )
         self.link = LiveLink(

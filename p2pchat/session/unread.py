@@ -20,6 +20,8 @@ from p2pchat.session.stored import StoredEntry
 from p2pchat.wire import entries
 from p2pchat.wire.framing import LENGTH
 
+MAIL = -1  # in place of the number of a link: what comes by mail is in no stream's window
+
 
 class Unread(NamedTuple):
     """An entry that isn't read: its place, its bytes as they came, and the link that brought it."""
@@ -56,10 +58,11 @@ class UnreadLines:
         """Forget what was taken: the stream is over."""
         self._taken = 0
 
-    def add(self, entry: StoredEntry, are_theirs: bool) -> None:
+    def add(self, entry: StoredEntry, are_theirs: bool, is_mail: bool = False) -> None:
         """Let an entry wait: of theirs for its reader, one of ours for the store."""
         waiting = self._lines if are_theirs else self._returned
-        waiting.append(Unread(entry.log, entry.number, entry.raw, self._links))
+        link = MAIL if is_mail else self._links
+        waiting.append(Unread(entry.log, entry.number, entry.raw, link))
         self.size += _frame_size(entry.raw)
 
     def take_frame(self, size: int) -> None:

@@ -12,7 +12,6 @@ import attrs
 
 from p2pchat.errors import LocalProtocolError
 from p2pchat.identity.keys import Identity, peer_id_octets
-from p2pchat.session.conversation import Conversation
 from p2pchat.session.conversation_events import (
     Confirmed,
     Delivered,
@@ -20,6 +19,7 @@ from p2pchat.session.conversation_events import (
     EntriesWanted,
     Received,
 )
+from p2pchat.session.mail import MailedConversation
 from p2pchat.session.passing_on import PORTION
 from p2pchat.session.stored import EntryRange
 from tests.peer.lasting_store import Rows, found_in
@@ -45,7 +45,7 @@ class Side:
     other: Identity
     keeps: bool = True
     rows: Rows = attrs.field(init=False)
-    talk: Conversation = attrs.field(init=False)
+    talk: MailedConversation = attrs.field(init=False)
     arriving: deque[bytes] = attrs.Factory(deque)
     shown: list[str] = attrs.Factory(list)
     delivered: list[str] = attrs.Factory(list)
@@ -61,7 +61,7 @@ class Side:
     def boot(self) -> None:
         """Start the program anew, from what is on the disk."""
         other = peer_id_octets(self.other.peer_id)
-        self.talk = Conversation(self.identity, other, self._random, is_lasting=self.keeps)
+        self.talk = MailedConversation(self.identity, other, self._random, is_lasting=self.keeps)
         self.talk.their_key = self.other.public_key
         if self.keeps:
             self.talk.restore(self.rows.state())
