@@ -17,6 +17,7 @@ Node
     ``retention``              what is too old is deleted
     ``outbox``                 lines that wait for contacts, and the calls for them
     ``invitations``            invitations of ours, and those that we join by
+    ``meetings``               what follows: two who met talk
     ``kept_invitations``       the open ones, kept between two runs
     ``word_list``              the words that they are said with
     ``failed_calls``           whether the peer of a failed call is gone
@@ -41,6 +42,8 @@ Network
 Signaling
     ``signaling``              its values, and several ways of it as one
     ``other_registries``       registries where we aren't registered, asked for a while
+    ``guest_registrations``    registrations at a contact's registry, while a call takes place
+    ``staggered_race``         the same by several ways, the best one first
     ``signaling_channel``      signed and sealed documents in and out, whatever carries them
     ``sealing_keys``           which key a document to a peer is sealed to
     ``registry_signaling``     signaling by a registry

@@ -14,6 +14,7 @@ the endpoint could.  Nothing that comes from outside raises out of here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
@@ -25,17 +26,19 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat import events
-from p2pchat.errors import ConfigurationError, LocalProtocolError, P2PChatError, WhoError
+from p2pchat.errors import ConfigurationError, LocalProtocolError, WhoError
 from p2pchat.identity.proof import make_certificate
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import IHistory, IMessageStore, INode, ISignaling
 from p2pchat.natcheck.reading import read_nat
+from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.endpoint_adapter import EndpointAdapter
 from p2pchat.peer.ephemeral_store import EphemeralStore, NoHistory
 from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.failed_calls import LOOKED_AFTER, FailedCalls
-from p2pchat.peer.invitations import Acquaintance, InvitationContext, Invitations
+from p2pchat.peer.invitations import InvitationContext, Invitations
 from p2pchat.peer.journal import Journal
+from p2pchat.peer.meetings import Meetings
 from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
 from p2pchat.peer.profile import Profile
@@ -117,8 +120,10 @@ class Node:
         self.username = settings.username
         self._runtime = runtime
         self._events = EventQueue(self._taken)
-        self._signaling = SignalingGroup(list(signaling), runtime.clock, another)
-        self.server = self._signaling.name
+        named_by = partial(_named_by, profile.contacts, settings.relay_only)
+        self._signaling = SignalingGroup(
+            list(signaling), runtime.clock, another, named_by, self.peer_id
+        )
         self._store = EphemeralStore() if store is None else store
         self.history: IHistory = IHistory(self._store, NoHistory())
         self._endpoint = self._make_endpoint(profile)
@@ -136,9 +141,12 @@ class Node:
         )
         self._keys = SealingKeys(profile.sealing_key, profile.contacts)
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
+        self._meetings = Meetings(
+            *(self._people, self._endpoint, self._adapter.driver, self._signaling),
+            *(profile.add_registry, self.connect),
+        )
         self.invitations = Invitations(self._invitation_context(profile))
         self._kept_invitations = profile.invitations
-        self._add_registry = profile.add_registry
         self._heartbeat = LoopingCall(self._beat)
         self._watch = LoopingCall(self._watch_interfaces)
         self._delivery = LoopingCall(self._outbox.look)
@@ -149,6 +157,11 @@ class Node:
         self._nat = self.nat()
         self._stopping = False
         self._closing = False  # goodbyes are said, and sockets about to close
+
+    @property
+    def server(self) -> str:
+        """What people call our registries."""
+        return self._signaling.name
 
     def _make_endpoint(self, profile: Profile) -> Endpoint:
         runtime, settings = self._runtime, self.settings
@@ -178,7 +191,7 @@ class Node:
             self._signaling.nameplates_at,
             self._card,
             self._signaling.available,
-            self._met,
+            self._meetings.met,
             self._announce,
             profile.save_invitations,
         )
@@ -186,29 +199,6 @@ class Node:
     def _card(self) -> Card:
         """Return what we say of ourselves to whoever shares an invitation with us."""
         return Card(self.username, (self._keys.own.record_key,), self._signaling.servers)
-
-    def _met(self, met: Acquaintance) -> None:
-        """Keep whom we met, and talk: who joined calls, and who invited takes that call."""
-        peer_id = self._people.introduce(met)
-        if not met.invited:
-            talking: Deferred[Any] = self._meet(peer_id, met.server)
-            talking.addErrback(self._not_connected)
-        elif not self._people.is_blocked(peer_id):
-            with self._adapter.driver as now:
-                self._endpoint.await_call(peer_id, met.partner.card.username, now)
-
-    @inlineCallbacks
-    def _meet(self, peer_id: str, server: str) -> Any:
-        """Be found where the peer is, and call it."""
-        is_new = yield self._signaling.join(server)
-        if is_new:
-            self.server = self._signaling.name
-            self._keep(lambda: self._add_registry(server))
-        yield self.connect(peer_id)
-
-    def _not_connected(self, failure: Failure) -> None:
-        failure.trap(P2PChatError)
-        self._announce(events.Trouble(str(failure.value)))
 
     # -- life
 
@@ -420,7 +410,7 @@ class Node:
     def connect(self, who: str) -> Any:
         """Call a peer; a Deferred of its id fires when the offer is on its way."""
         peer_id, name = yield self._people.look_up(who)
-        yield self._signaling.available()
+        yield self._signaling.available(peer_id)
         if self._stopping:
             raise WhoError("this program is leaving")
         self._adapter.look_for_translation()
@@ -633,6 +623,12 @@ class Node:
         if self._signaling.refresh():
             with self._adapter.driver as now:
                 self._endpoint.refresh(now)
+
+
+def _named_by(contacts: Contacts, relay_only: bool, peer_id: str) -> tuple[str, ...]:
+    """Return where a contact is found; one might name a registry just to learn our address."""
+    person = contacts[peer_id]
+    return () if relay_only or person.is_blocked else person.registries
 
 
 def _leave_disk(_failure: object, seconds: float) -> None:

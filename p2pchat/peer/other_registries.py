@@ -34,9 +34,9 @@ _log = Logger()
 
 
 def lawful_url(url: str) -> str:
-    """Return the URL of a registry as it is written everywhere, "" for what is none."""
+    """Return the URL of a registry that a program wrote, without a final slash; "" for none."""
     try:
-        found = registry_url(url)
+        found = registry_url(url) if "://" in url else ""
     except RemoteProtocolError:
         return ""
     return found if len(found) <= MAX_SERVER else ""
@@ -71,10 +71,7 @@ class OtherRegistries:
         :param nearest: how near it may be; None: as near as one may be that a contact names.
         :raises RegistryError: it can't be asked.
         """
-        url = lawful_url(server)
-        if not url:
-            raise RegistryError(f"{server[:MAX_SERVER]!r} is no URL of a registry")
-        wanted = url, self.nearest() if nearest is None else nearest
+        wanted = self._wanted(server, nearest)
         found = self._kept.get(wanted)
         if found is None:
             if len(self._kept) >= MAX_OTHERS:
@@ -88,13 +85,23 @@ class OtherRegistries:
         found.timer = self._clock.callLater(IDLE, self._leave, wanted)
         return found.signaling
 
-    def take(self, server: str) -> ISignaling:
-        """Return a way to a registry that is left no more: it is to be one of ours."""
-        found = self._kept.pop((lawful_url(server), Scope.LOOPBACK), None)
-        if found is None:
-            return self.make(server, Scope.LOOPBACK)
-        cancel(found.timer)
-        return found.signaling
+    def take(self, server: str, nearest: Scope | None = None) -> ISignaling:
+        """
+        Return a way to a registry that is left here no more; it is to be started.
+
+        :param nearest: as above.
+        :raises RegistryError: as above.
+        """
+        signaling = self.at(server, nearest)
+        wanted = self._wanted(server, nearest)
+        cancel(self._kept.pop(wanted).timer)
+        return signaling
+
+    def _wanted(self, server: str, nearest: Scope | None) -> tuple[str, Scope]:
+        url = lawful_url(server)
+        if not url:
+            raise RegistryError(f"{server[:MAX_SERVER]!r} is no URL of a registry")
+        return url, self.nearest() if nearest is None else nearest
 
     def _leave(self, which: tuple[str, Scope]) -> None:
         stopped = self._kept.pop(which).signaling.stop()

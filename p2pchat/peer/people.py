@@ -27,6 +27,7 @@ from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.stages import Stage
 from p2pchat.traversal.report import in_ms
+from p2pchat.wire.documents import MAX_REGISTRIES
 from p2pchat.wire.strict_json import JsonObject
 from p2pchat.wire.usernames import check_username
 
@@ -245,6 +246,9 @@ class People:
     def introduce(self, met: Acquaintance) -> str:
         """Make a contact of somebody met by an invitation, after saying who it is; the id."""
         peer_id, card = met.partner.peer_id, met.partner.card
+        if not met.invited:  # who invites is found where the invitation is for
+            named = dict.fromkeys((*card.registries, met.server))
+            card = attrs.evolve(card, registries=tuple(named)[:MAX_REGISTRIES])
         former = self.contacts[met.replaces].name if met.replaces else ""
         self.tell(events.Paired(peer_id, card.username, met.invited, met.replaces))
         self._keep(lambda: self.contacts.introduce(peer_id, card, met.name, met.replaces) != "")

@@ -8,7 +8,8 @@ way that its reader was found or last heard by, and by the next where that one c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from typing import Annotated, Any
@@ -24,11 +25,13 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import INameplates, ISignaling
 from p2pchat.peer.gate import Gate
-from p2pchat.peer.other_registries import OtherRegistries
+from p2pchat.peer.guest_registrations import GuestRegistrations
+from p2pchat.peer.other_registries import OtherRegistries, lawful_url
 from p2pchat.peer.registry_location import nearest_of
 from p2pchat.peer.sealing_keys import SealingKeys
+from p2pchat.peer.staggered_race import race
 from p2pchat.session.call_events import DeliveryFailure
-from p2pchat.traversal.round_trips import LONGEST, REGISTERING, bounded
+from p2pchat.traversal.round_trips import LONGEST, REGISTERING, TRIPS, bounded
 from p2pchat.wire.addresses import Address, Scope
 from p2pchat.wire.documents import (
     MAX_CANDIDATES,
@@ -46,6 +49,9 @@ from p2pchat.wire.strict_json import checked
 from p2pchat.wire.usernames import Username
 
 AVAILABLE_TIMEOUT = 5.0  # seconds; a registry that is started again is back within two or three
+HEDGE = 1.0  # seconds; a registry that works answers in a fraction
+LISTING = 5.0  # seconds that one of several registries may take for a list
+MAX_WARNINGS = 20  # of registries that aren't ours, in a run
 MAX_ROUTES = 1000  # peers of whom it is known by which way they were found or last heard
 
 _PEER_ID = Codec(lambda value, name: check_peer_id(checked(value, name, str)))
@@ -194,24 +200,29 @@ class SignalingGroup:
 
     :ivar make: makes a way to another registry, by its URL, that may be as near as this; None:
         there are no others.
+    :ivar named_by: returns the URLs of the registries where a peer is found by its own word.
+    :ivar own_id: our peer id.
     """
 
     _members: list[ISignaling]
     _clock: IReactorTime
     make: Callable[[str, Scope], ISignaling] | None = None
-    _others: OtherRegistries | None = attrs.field(init=False)
-    _joined: dict[ISignaling, Deferred[None]] = attrs.Factory(dict)  # and not available yet
+    named_by: Callable[[str], Sequence[str]] = lambda _peer_id: ()
+    own_id: str = ""
+    _others: OtherRegistries = attrs.field(init=False)
+    _guests: GuestRegistrations = attrs.field(init=False)
     _context: SignalingContext = attrs.field(init=False)
     _reach: dict[ISignaling, Reach] = attrs.Factory(dict)
+    _gates: dict[ISignaling, Gate] = attrs.Factory(lambda: defaultdict(Gate))  # of members
     _stun: dict[ISignaling, tuple[Address, ...]] = attrs.Factory(dict)
-    _routes: dict[str, ISignaling] = attrs.Factory(dict)  # by peer
+    _routes: dict[str, str] = attrs.Factory(dict)  # names of ways, by peer
+    _warned: set[str] = attrs.Factory(set)  # what was told of registries that aren't ours
     _available: Gate = attrs.Factory(Gate)
 
-    @_others.default
-    def _new_others(self) -> OtherRegistries | None:
-        if self.make is None:
-            return None
-        return OtherRegistries(self.make, self._nearest, self._clock)
+    def __attrs_post_init__(self) -> None:
+        others = OtherRegistries(self.make or _none_there, self._nearest, self._clock)
+        self._others = others
+        self._guests = GuestRegistrations(self.own_id, self._start_guest, others, self._clock)
 
     @property
     def name(self) -> str:
@@ -233,8 +244,8 @@ class SignalingGroup:
         return self._members[0].now()
 
     def rtt(self) -> float:
-        """Return the seconds of a round trip by the slowest member of use, 0 while unknown."""
-        return max(one.rtt() for one in self._usable())
+        """Return the seconds of a round trip by the slowest way of use, 0 while unknown."""
+        return max(one.rtt() for one in [*self._usable(), *self._guests.ready()])
 
     def patience(self, floor: float, trips: int) -> float:
         """Return the seconds in which something is done that takes so many round trips."""
@@ -250,14 +261,14 @@ class SignalingGroup:
 
     def stop(self) -> Deferred[Any]:
         """Deliver what was sent, and end; a Deferred fires when all is closed."""
-        self._available.release()
-        others = [] if self._others is None else [self._others.stop()]
-        ended = [*others, *(one.stop() for one in self._members)]
-        return DeferredList(ended, consumeErrors=True)
+        for gate in (self._available, *self._gates.values()):
+            gate.release()
+        others = [self._others.stop(), self._guests.stop()]
+        return DeferredList(others + [one.stop() for one in self._members], consumeErrors=True)
 
     def refresh(self) -> bool:
         """Connect anew, as the network may have changed; tell whether that wasn't under way."""
-        return True in [one.refresh() for one in self._members]
+        return True in [self._guests.refresh(), *(one.refresh() for one in self._members)]
 
     def retry(self) -> None:
         """Connect at once what is away: the network has returned."""
@@ -273,10 +284,12 @@ class SignalingGroup:
         for one in self._members:
             one.update()
 
-    def available(self) -> Deferred[None]:
+    def available(self, peer_id: str = "") -> Deferred[Any]:
         """
         Return a Deferred that fires when documents can reach us, or after AVAILABLE_TIMEOUT; later
         where registering takes longer.
+
+        :param peer_id: of whom our person calls; at a registry that only this peer names will do.
 
         While they can't, the answers to a call couldn't either, and its attempts would be used up
         for nothing; afterwards the call goes out all the same, and fails with the true reason.
@@ -284,7 +297,15 @@ class SignalingGroup:
         """
         self._connect(Reach.DISPLACED)
         patience = self.patience(AVAILABLE_TIMEOUT, REGISTERING)
-        return self._available.passed().addTimeout(patience, self._clock, lambda *_: None)
+        if self._available.is_open:
+            passed: Deferred[Any] = succeed(None)
+        else:
+            theirs = [one for one in self.registries_of(peer_id) if self._at(one) is None]
+            for one in theirs:
+                self._guests.rests.answered(one)  # our person wants it now
+            as_guest = [partial(self._guests.at, one) for one in theirs]
+            passed = race([self._available.passed, *as_guest], self._clock, 0.0)
+        return passed.addTimeout(patience, self._clock, lambda *_: None)
 
     def _take(self, member: ISignaling, event: SignalingEvent) -> None:
         match event:
@@ -292,12 +313,15 @@ class SignalingGroup:
                 self._became_available(member, event)
                 return
             case SignalingLost():
-                never_was = member in self._joined or self._reach.get(member) is Reach.AWAY
-                if never_was and Reach.AVAILABLE in self._reach.values():
-                    return  # nothing is lost: others reach us, and this one didn't
+                was_there = self._is_available(member)
+                self._gates[member].close()
                 self._reach[member] = Reach.DISPLACED if event.is_displaced else Reach.AWAY
-                if Reach.AVAILABLE not in self._reach.values():
+                is_last = not any(map(self._is_available, self._members))
+                if is_last:
                     self._available.close()
+                are_known = all(one in self._reach for one in self._members)
+                if not was_there and not (is_last and are_known):
+                    return  # nothing is lost: others reach us, or may in a moment
             case DocumentReceived():
                 self._remember(event.author, member)
         self._context.receive(event)
@@ -308,9 +332,7 @@ class SignalingGroup:
         stun = tuple(dict.fromkeys(one for known in self._stun.values() for one in known))
         self._context.receive(attrs.evolve(event, stun=stun, is_new=is_new))
         self._available.open()
-        joined = self._joined.pop(member, None)
-        if joined is not None and not joined.called:
-            joined.callback(None)
+        self._gates[member].open()
 
     # -- other registries
 
@@ -320,10 +342,11 @@ class SignalingGroup:
 
         :raises InvitationRefused: there is none.
         """
-        found = self._at(server)
-        if found is None and self._others is not None:
-            found = self._others.at(server, Scope.LOOPBACK)  # our person wants it
-        if found is None or found.nameplates is None:
+        try:
+            found = self._at(server) or self._others.at(server, Scope.LOOPBACK)  # a person's wish
+        except RegistryError as error:
+            raise InvitationRefused(f"invitations need a registry: {error}") from None
+        if found.nameplates is None:
             raise InvitationRefused("invitations need a registry, and there is none here")
         return found.nameplates
 
@@ -335,12 +358,12 @@ class SignalingGroup:
 
         :raises RegistryError: it can't be asked.
         """
-        found = self._at(server)
-        if found is not None:
-            return found
-        if self._others is None:
-            raise RegistryError("there are no other registries here")
-        return self._others.at(server)
+        return self._at(server) or self._others.at(server)
+
+    def registries_of(self, peer_id: str) -> tuple[str, ...]:
+        """Return the URLs of the registries where a peer is found by its own word."""
+        named = (lawful_url(one) for one in self.named_by(peer_id))
+        return tuple(dict.fromkeys(one for one in named if one))[:MAX_REGISTRIES]
 
     def _at(self, server: str) -> ISignaling | None:
         return next((one for one in self._members if _is_same(one.name, server)), None)
@@ -351,33 +374,115 @@ class SignalingGroup:
 
     def join(self, server: str) -> Deferred[bool]:
         """
-        Be found at a registry, too, from now on.
+        Be found at a registry, too, from now on, if people who are there may not reach those where
+        we are: ours are away, or in our own network.
 
         A Deferred fires when documents can reach us there, with whether they couldn't before; at
         the latest after AVAILABLE_TIMEOUT.
         """
         is_full = len(self._members) >= MAX_REGISTRIES
-        if self._others is None or is_full or self._at(server) is not None:
+        if self.make is None or is_full or self._at(server) is not None:
             return succeed(False)
-        member = self._others.take(server)
+        theirs = self._others.at(server, Scope.LOOPBACK).scope
+        ours = {one.scope for one in self._members if self._is_available(one)}
+        if Scope.GLOBAL in ours or (theirs is Scope.LOOPBACK and theirs in ours):
+            return succeed(False)
+        member = self._others.take(server, Scope.LOOPBACK)
         self._members.append(member)
-        joined: Deferred[None] = Deferred()
-        self._joined[member] = joined
         member.start(attrs.evolve(self._context, receive=partial(self._take, member)))
+        joined = self._gates[member].passed()
         waited = joined.addTimeout(AVAILABLE_TIMEOUT, self._clock, lambda *_: None)
         return waited.addCallback(lambda _: True)
 
+    # -- as a guest
+
+    def _start_guest(self, signaling: ISignaling) -> None:
+        """Start a way to a registry that is no member: unlisted, and of it nothing is told."""
+
+        def describe() -> Registration:
+            return attrs.evolve(self._context.describe(), listed=False, addresses=())
+
+        receive = partial(self._take_of_guest, signaling)
+        signaling.start(attrs.evolve(self._context, describe=describe, receive=receive))
+
+    def _take_of_guest(self, signaling: ISignaling, event: SignalingEvent) -> None:
+        match event:
+            case SignalingAvailable():
+                self._guests.became_available(signaling)
+            case SignalingLost():
+                self._guests.lost(signaling, event.reason)
+            case DocumentReceived():
+                self._guests.heard(signaling)
+                self._remember(event.author, signaling)
+                self._context.receive(event)
+            case Trouble(sentence) if sentence not in self._warned:
+                if len(self._warned) < MAX_WARNINGS:
+                    self._warned.add(sentence)
+                    self._context.receive(event)
+
     # -- peers
+
+    def _places(self, peer_id: str) -> list[ISignaling | str]:
+        """
+        Return where a peer may be found, the best place first: a member, or another's URL.
+
+        That is where it was heard or found last; those of ours that it names and that are
+        available; the others that it names; those of ours that it names and that are away; the
+        rest of ours.
+        """
+        named = self.registries_of(peer_id)
+        members = [(one, self._at(one)) for one in named]
+        route = self._way_named(self._routes.get(peer_id, ""))
+        places: list[ISignaling | str] = [] if route is None else [route]
+        places += [one for _, one in members if one is not None and self._is_available(one)]
+        places += [url for url, one in members if one is None]
+        places += [one for _, one in members if one is not None]
+        places += [one for one in self._members if self._is_available(one)]
+        return list(dict.fromkeys(places or self._members))
+
+    def _way_named(self, name: str) -> ISignaling | None:
+        """Return a way by which documents reach us now."""
+        usable = [one for one in self._members if self._is_available(one)]
+        return next((one for one in [*usable, *self._guests.ready()] if one.name == name), None)
+
+    @inlineCallbacks
+    def _ask(self, place: ISignaling | str, peer_id: str) -> Any:
+        """Ask a place for a peer; a Deferred of its name, and of the record or None."""
+        if not isinstance(place, str):
+            return place.name, (yield place.find(peer_id))
+        rests, other = self._guests.rests, self._others.at(place)
+        rests.refuse(place)
+        try:
+            record = yield other.find(peer_id)
+        except RegistryError:
+            rests.failed(place)
+            raise
+        rests.answered(place)
+        return place, record
 
     @inlineCallbacks
     def find(self, peer_id: str) -> Any:
-        """Return a Deferred of a peer's :class:`PeerRecord`, or of None where nobody has one."""
-        found: PeerRecord | None = None
-        for one in self._usable():
-            record: PeerRecord | None = yield one.find(peer_id)
-            if record is not None and (found is None or record.online):
-                found = record
-        return found
+        """
+        Return a Deferred of a peer's :class:`PeerRecord`, or of None where nobody has one.
+
+        It fails with :class:`RegistryError` where somebody who may have one can't be asked.
+        """
+        places = self._places(peer_id)
+        asked = [one for one in places if isinstance(one, str) or self._is_available(one)]
+        ways = [partial(self._ask, one, peer_id) for one in asked or places]
+        outcome = yield race(ways, self._clock, self._hedge(), _is_online)
+        if outcome.winner is not None:
+            name, record = outcome.winner
+            self._remember_name(peer_id, name)
+            return record
+        found = [record for _, record in outcome.results if record is not None]
+        if outcome.errors and not found:
+            raise outcome.errors[0]
+        return found[0] if found else None
+
+    def _hedge(self) -> float:
+        """Return the seconds after which the next way is tried beside one that says nothing."""
+        return self.patience(HEDGE, TRIPS)
 
     @inlineCallbacks
     def peers(self, username: str = "", prefix: str = "") -> Any:
@@ -389,21 +494,25 @@ class SignalingGroup:
         :param username: only those of this name.
         :param prefix: only those whose id begins so.
         """
+        asked = [partial(self._list, one, username, prefix) for one in self._usable()]
+        outcome = yield race(asked, self._clock, 0.0, lambda _listed: False)
+        if len(outcome.errors) == len(asked):
+            raise outcome.errors[0]
         found: dict[str, PeerRecord] = {}
-        usable, failures = self._usable(), []
-        for one in usable:
-            try:
-                records: list[PeerRecord] = yield one.peers(username, prefix)
-            except RegistryError as error:
-                failures.append(error)
-                continue
+        for name, records in outcome.results:
             for record in records:
                 found.setdefault(record.peer_id, record)
                 if record.peer_id not in self._routes:
-                    self._remember(record.peer_id, one)
-        if len(failures) == len(usable):
-            raise failures[0]
+                    self._remember_name(record.peer_id, name)
         return list(found.values())
+
+    @inlineCallbacks
+    def _list(self, member: ISignaling, username: str, prefix: str) -> Any:
+        """Return a Deferred of a member's name and records; one that is slow holds up no other."""
+        listing = member.peers(username, prefix)
+        if len(self._usable()) > 1:
+            listing.addTimeout(self.patience(LISTING, TRIPS), self._clock, _too_slow)
+        return member.name, (yield listing)
 
     def _usable(self) -> list[ISignaling]:
         """Return the members that are available; all of them where none is."""
@@ -422,31 +531,58 @@ class SignalingGroup:
 
     @inlineCallbacks
     def _send(self, peer_id: str, body: PeerDocument) -> Any:
-        errors: list[RegistryError] = []
-        for one in self._ways(peer_id):
-            try:
-                yield one.send(peer_id, body)
-                if isinstance(body, Offer):
-                    self._context.receive(OfferDelivered(peer_id, body.session))
-                return
-            except RegistryError as error:
-                errors.append(error)
-        reason, explanation = errors[0].reason, str(errors[0])
-        undelivered = DeliveryFailure(body, reason, explanation, errors[0].retry_after)
-        self._context.receive(Undeliverable(peer_id, undelivered))
+        ways = [partial(self._deliver, one, peer_id, body) for one in self._places(peer_id)]
+        outcome = yield race(ways, self._clock, self._hedge())
+        if outcome.winner is None:
+            error = outcome.errors[0]
+            undelivered = DeliveryFailure(body, error.reason, str(error), error.retry_after)
+            self._context.receive(Undeliverable(peer_id, undelivered))
+            return
+        self._remember_name(peer_id, outcome.winner)
+        if isinstance(body, Offer):
+            self._context.receive(OfferDelivered(peer_id, body.session))
 
-    def _ways(self, peer_id: str) -> Iterator[ISignaling]:
-        """Go over the members that a document may go out by, the best one first."""
-        first = self._routes.get(peer_id) or self._usable()[0]
-        yield first
-        yield from (one for one in self._usable() if one is not first and self._is_available(one))
+    @inlineCallbacks
+    def _deliver(self, place: ISignaling | str, peer_id: str, body: PeerDocument) -> Any:
+        """Deliver a document by one way; a Deferred of the name of that."""
+        if isinstance(place, str):
+            way: ISignaling = yield self._guests.at(place)
+        else:
+            way = place
+            if any(map(self._is_available, self._members)):
+                yield self._passed(way)
+        yield way.send(peer_id, body)
+        return way.name
 
-    def _remember(self, peer_id: str, member: ISignaling) -> None:
-        """Let documents for a peer go out by this member."""
+    def _passed(self, member: ISignaling) -> Deferred[None]:
+        """Return a Deferred that fires when documents can reach us by a member, or fails."""
+
+        def too_late(_failure: object, _seconds: float) -> None:
+            raise RegistryError(f"{member.name} is away, and they are found there")
+
+        return self._gates[member].passed().addTimeout(AVAILABLE_TIMEOUT, self._clock, too_late)
+
+    def _remember(self, peer_id: str, way: ISignaling) -> None:
+        """Let documents for a peer go out by this way."""
+        self._remember_name(peer_id, way.name)
+
+    def _remember_name(self, peer_id: str, name: str) -> None:
         self._routes.pop(peer_id, None)
         if len(self._routes) >= MAX_ROUTES:
             del self._routes[next(iter(self._routes))]
-        self._routes[peer_id] = member
+        self._routes[peer_id] = name
+
+
+def _none_there(_url: str, _nearest: Scope) -> ISignaling:
+    raise RegistryError("there is no other registry here")
+
+
+def _too_slow(_failure: object, seconds: float) -> Any:
+    raise RegistryError(f"no answer within {seconds:.0f} seconds", reason="no-answer")
+
+
+def _is_online(found: tuple[str, PeerRecord | None]) -> bool:
+    return found[1] is not None and found[1].online
 
 
 def _is_same(name: str, server: str) -> bool:

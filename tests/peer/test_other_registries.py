@@ -46,8 +46,8 @@ class OtherRegistriesTests(SynchronousTestCase):
     def test_taken(self) -> None:
         """One that becomes ours is left no more."""
         asked = self.others.at(URL, Scope.LOOPBACK)
-        self.assertIs(self.others.take(URL), asked)
-        self.assertIsNot(self.others.take(URL), asked)
+        self.assertIs(self.others.take(URL, Scope.LOOPBACK), asked)
+        self.assertIsNot(self.others.take(URL, Scope.LOOPBACK), asked)
         self.clock.advance(IDLE)
         self.assertEqual([one.calls for one, _ in self.made], [[], []])
 
@@ -65,7 +65,12 @@ class OtherRegistriesTests(SynchronousTestCase):
         for url in (
             *("", "ftp://registry.test", "http://", "http://a b", "http://registry.test/path"),
             *("http://me:secret@registry.test", "javascript:alert(1)", "http://" + "a" * 300),
-            *("http://registry.test:99999", "http://registry.test\r\nHost: other", "file:///etc"),
+            *(
+                "http://registry.test:99999",
+                "registry.test",
+                "http://registry.test\r\nHost: other",
+                "file:///etc",
+            ),
         ):
             self.assertEqual(lawful_url(url), "")
             self.assertRaises(RegistryError, self.others.at, url)

@@ -12,9 +12,11 @@ from zope.interface.verify import verifyObject
 
 from p2pchat import events
 from p2pchat.errors import RegistryError, RemoteProtocolError
+from p2pchat.events import Trouble
 from p2pchat.identity.signed_documents import Acceptance, seal_document
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.contacts import Contacts
+from p2pchat.peer.guest_registrations import FIRST_REST
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
@@ -22,8 +24,10 @@ from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.peer.signaling import (
     AVAILABLE_TIMEOUT,
+    HEDGE,
     MAX_ROUTES,
     DocumentReceived,
+    OfferDelivered,
     PeerRecord,
     SignalingAvailable,
     SignalingContext,
@@ -85,6 +89,10 @@ class GroupCase(SynchronousTestCase):
         self.group = SignalingGroup([self.first, self.second], self.clock)
         self.told: list[SignalingEvent] = []
         self.mistakes: list[Exception] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Let the group begin."""
         self.group.start(
             SignalingContext(
                 Acceptance(frozenset({ALICE.peer_id}), self.clock.seconds),
@@ -153,6 +161,13 @@ class AvailableTests(GroupCase):
         self.successResultOf(waiting)
         self.available(self.first)
 
+    def test_first_loss(self) -> None:
+        """At the start nothing is lost while another may be there in a moment."""
+        self.first.context.receive(SignalingLost("away", 1.0))
+        self.assertEqual(self.told, [])
+        self.second.context.receive(SignalingLost("away, too", 1.0))
+        self.assertEqual(self.told, [SignalingLost("away, too", 1.0)])
+
     def test_lost(self) -> None:
         """Calls wait again when the last way is lost, and until we leave at most."""
         self.available(self.first, self.second)
@@ -210,24 +225,124 @@ class PeersTests(GroupCase):
         self.successResultOf(self.group.find(CAROL.peer_id))
 
 
-class OtherRegistriesTests(SynchronousTestCase):
-    """Registries that contacts name."""
+class OtherRegistriesTests(GroupCase):
+    """Registries that contacts name: Bob's is another one than ours."""
 
-    def test_ours(self) -> None:
+    def setUp(self) -> None:
+        super().setUp()
+        self.made: dict[str, FakeSignaling] = {}
+        self.named: dict[str, tuple[str, ...]] = {BOB.peer_id: ("http://bobs.test/", "nonsense")}
+        self.first = FakeSignaling("http://ours.test", scope=Scope.PRIVATE)
+        named = self.named
+        self.group = SignalingGroup(
+            [self.first], self.clock, self.make, lambda one: named.get(one, ()), ALICE.peer_id
+        )
+        self.begin()
+
+    def make(self, url: str, nearest: Scope) -> FakeSignaling:
+        """Make a way to a registry, which may be as near as ours."""
+        self.assertIn(nearest, {Scope.PRIVATE, Scope.LOOPBACK})
+        self.made[url] = FakeSignaling(url)
+        return self.made[url]
+
+    def test_at(self) -> None:
         """One of ours is used as it is; others are asked, and none where there can be no others."""
-        ours, clock = FakeSignaling("http://ours.test", scope=Scope.PRIVATE), Clock()
-        made: list[Scope] = []
-
-        def make(url: str, nearest: Scope) -> FakeSignaling:
-            made.append(nearest)
-            return FakeSignaling(url)
-
-        group = SignalingGroup([ours], clock, make)
-        self.assertIs(group.registry_at("http://OURS.test:80/"), ours)
-        other = group.registry_at("http://theirs.test")
-        self.assertEqual((other.name, made), ("http://theirs.test", [Scope.PRIVATE]))
-        alone = SignalingGroup([ours], clock)
+        self.assertIs(self.group.registry_at("http://OURS.test:80/"), self.first)
+        self.assertEqual(self.group.registry_at("http://theirs.test").name, "http://theirs.test")
+        alone = SignalingGroup([self.first], self.clock)
         self.assertRaises(RegistryError, alone.registry_at, "http://theirs.test")
+
+    def test_named(self) -> None:
+        """Only what is the URL of a registry counts, each once, and few of them."""
+        self.assertEqual(self.group.registries_of(BOB.peer_id), ("http://bobs.test",))
+        self.assertEqual(self.group.registries_of(CAROL.peer_id), ())
+        self.named[CAROL.peer_id] = ("http://a.test",) * 3 + tuple(
+            f"http://{n}.test" for n in range(9)
+        )
+        self.assertEqual(len(self.group.registries_of(CAROL.peer_id)), 5)
+
+    def test_find(self) -> None:
+        """Bob is looked for where he says, and only then at ours."""
+        self.available(self.first)
+        self.assertIsNone(self.successResultOf(self.group.find(BOB.peer_id)))
+        self.made["http://bobs.test"].names[BOB.peer_id] = "bob"
+        self.first.error = RegistryError("asked")
+        found = self.successResultOf(self.group.find(BOB.peer_id))
+        self.assertEqual(found.username, "bob")
+        self.failureResultOf(self.group.find(CAROL.peer_id), RegistryError)
+        self.assertEqual(list(self.made), ["http://bobs.test"])
+
+    def test_resting(self) -> None:
+        """One that can't be asked isn't asked again at once."""
+        self.available(self.first)
+        self.group.registry_at("http://bobs.test")
+        theirs = self.made["http://bobs.test"]
+        theirs.error = RegistryError("away")
+        self.failureResultOf(self.group.find(BOB.peer_id), RegistryError)
+        theirs.error, theirs.names[BOB.peer_id] = None, "bob"
+        self.failureResultOf(self.group.find(BOB.peer_id), RegistryError)
+        self.clock.advance(FIRST_REST)
+        self.assertIsNotNone(self.successResultOf(self.group.find(BOB.peer_id)))
+
+    def test_send(self) -> None:
+        """Documents for Bob go to his registry, unlisted; what comes from there is for us."""
+        self.available(self.first)
+        self.group.send(BOB.peer_id, OFFER)
+        theirs = self.made["http://bobs.test"]
+        self.assertFalse(theirs.context.describe().listed)
+        theirs.context.receive(SignalingAvailable(theirs.name, STUN))
+        self.assertEqual((theirs.sent, self.first.sent), ([(BOB.peer_id, OFFER)], []))
+        theirs.context.receive(DocumentReceived(BOB.peer_id, BODY))
+        theirs.context.receive(SignalingLost("gone", 1.0))
+        told = [one for one in self.told if not isinstance(one, SignalingAvailable)]
+        session = OFFER.session
+        self.assertEqual(
+            told, [OfferDelivered(BOB.peer_id, session), DocumentReceived(BOB.peer_id, BODY)]
+        )
+        self.assertEqual(len(self.told), 3, "that we are guests is not told")
+
+    def test_warned(self) -> None:
+        """What such a registry gives reason to warn of is told once."""
+        self.group.send(BOB.peer_id, BODY)
+        theirs = self.made["http://bobs.test"]
+        for _ in range(2):
+            theirs.context.receive(Trouble("http:// to a public address"))
+        self.assertEqual(len(self.told), 1)
+
+    def test_too_slow(self) -> None:
+        """While one says nothing the next way is tried, after a second."""
+        self.available(self.first)
+        self.group.send(BOB.peer_id, BODY)
+        self.clock.advance(HEDGE)
+        self.assertEqual(self.first.sent, [(BOB.peer_id, BODY)])
+
+    def test_ours_away(self) -> None:
+        """A call to Bob needn't wait for our registry where his will do."""
+        waiting = self.group.available(BOB.peer_id)
+        other = self.group.available(CAROL.peer_id)
+        theirs = self.made["http://bobs.test"]
+        theirs.context.receive(SignalingAvailable(theirs.name))
+        self.successResultOf(waiting)
+        self.assertNoResult(other)
+        self.group.send(BOB.peer_id, BODY)
+        self.assertEqual(theirs.sent, [(BOB.peer_id, BODY)])
+
+    def test_stop(self) -> None:
+        """They are left with ours."""
+        self.group.send(BOB.peer_id, BODY)
+        self.group.registry_at("http://other.test")
+        self.successResultOf(self.group.stop())
+        self.assertEqual([one.calls for one in self.made.values()], [["stop"], ["stop"]])
+
+    def test_join(self) -> None:
+        """We register where somebody invited us only if that is needed to be found."""
+        self.available(self.first)
+        waiting = self.group.join("http://theirs.test")  # ours is in our own network
+        self.assertNoResult(waiting)
+        self.available(self.made["http://theirs.test"])
+        self.assertTrue(self.successResultOf(waiting))
+        self.assertFalse(self.successResultOf(self.group.join("http://theirs.test")))
+        self.assertFalse(self.successResultOf(self.group.join("http://third.test")))
 
 
 class SendingTests(GroupCase):
@@ -260,6 +375,13 @@ class SendingTests(GroupCase):
         self.group.send(BOB.peer_id, BODY)
         self.assertEqual((self.first.sent, self.second.sent), ([], [(BOB.peer_id, BODY)]))
 
+    def test_away(self) -> None:
+        """A way that is away is none, even where the peer was heard by it last."""
+        self.second.context.receive(DocumentReceived(BOB.peer_id, BODY))
+        self.second.context.receive(SignalingLost("gone", 1.0))
+        self.group.send(BOB.peer_id, BODY)
+        self.assertEqual((self.first.sent, self.second.sent), ([(BOB.peer_id, BODY)], []))
+
     def test_next(self) -> None:
         """What one way can't deliver goes by the next."""
         self.first.error = RegistryError("nobody of this id", reason="unknown-peer")
@@ -285,7 +407,7 @@ class SendingTests(GroupCase):
         """Of very many who were heard, the last are remembered."""
         for number in range(MAX_ROUTES + 1):
             self.second.context.receive(DocumentReceived(str(number), BODY))
-        for number in (0, 1):
+        for number in (1, 0):
             self.group.send(str(number), BODY)
         self.assertEqual((self.first.sent, self.second.sent), ([("0", BODY)], [("1", BODY)]))
 

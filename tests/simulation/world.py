@@ -7,7 +7,7 @@ randomness are simulated.  A :class:`Person` is a node and the list of what it t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, TypeVar
 
@@ -72,11 +72,17 @@ def make_node(
     settings: NodeSettings,
     profile: Profile,
     store: IMessageStore | None = None,
+    further: Sequence[str] = (),
 ) -> Node:
-    """Return a node whose peers are found at a registry, and that isn't started."""
-    registry = RegistrySignaling(settings.server, profile.identity, runtime)
+    """
+    Return a node whose peers are found at a registry, and that isn't started.
+
+    :param further: URLs of other registries where it is to be, too.
+    """
+    urls = (settings.server, *further)
+    ways = [RegistrySignaling(one, profile.identity, runtime) for one in urls]
     return Node(
-        *(runtime, settings, profile, [registry], store),
+        *(runtime, settings, profile, ways, store),
         another=lambda url, nearest: RegistrySignaling(url, profile.identity, runtime, nearest),
     )
 
@@ -200,13 +206,14 @@ class World:
         profile: Profile | None = None,
         *,
         store: IMessageStore | None = None,
+        further: Sequence[str] = (),
         **settings: Any,
     ) -> Person:
         """Start a peer on a host, as after a reboot."""
         runtime = runtime_on(host, Random(self.random.random()))
         profile = profile or load_profile(None, runtime.random_bytes)
         settings = {"accept": AcceptPolicy.ALL, "server": self.url, **settings}
-        node = make_node(runtime, NodeSettings(name, **settings), profile, store)
+        node = make_node(runtime, NodeSettings(name, **settings), profile, store, further)
         person = Person(name, host, node, profile)
         node.listen(person.told.append)
         node.start()

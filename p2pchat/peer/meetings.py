@@ -1,0 +1,67 @@
+"""
+Meetings of two who shared an invitation: the contact is kept, and the two talk.
+
+Who joined calls, where the inviter is found; who invited takes that call without a question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from p2pchat import events
+from p2pchat.errors import P2PChatError
+from p2pchat.peer.driver import Driver
+from p2pchat.peer.invitations import Acquaintance
+from p2pchat.peer.people import People
+from p2pchat.peer.signaling import SignalingGroup
+from p2pchat.session.endpoint import Endpoint
+
+_log = Logger()
+
+
+@attrs.define(eq=False)
+class Meetings:
+    """
+    The meetings of one node.
+
+    :ivar add_registry: keeps the URL of a registry where we are found, too.
+    :ivar connect: calls a peer for our person; a Deferred fires when that is under way.
+    """
+
+    _people: People
+    _endpoint: Endpoint
+    _driver: Driver[Any]
+    _signaling: SignalingGroup
+    add_registry: Callable[[str], None]
+    connect: Callable[[str], Deferred[str]]
+
+    def met(self, met: Acquaintance) -> None:
+        """Keep whom we met, and talk."""
+        peer_id = self._people.introduce(met)
+        if not met.invited:
+            talking: Deferred[Any] = self._meet(peer_id, met.server)
+            talking.addErrback(self._not_connected)
+        elif not self._people.is_blocked(peer_id):
+            with self._driver as now:
+                self._endpoint.await_call(peer_id, met.partner.card.username, now)
+
+    @inlineCallbacks
+    def _meet(self, peer_id: str, server: str) -> Any:
+        """Be found where the peer is, if that is needed, and call it."""
+        is_new = yield self._signaling.join(server)
+        if is_new:
+            try:
+                self.add_registry(server)
+            except OSError as error:
+                _log.warn("a registry can't be kept: {error}", error=error)
+        yield self.connect(peer_id)
+
+    def _not_connected(self, failure: Failure) -> None:
+        failure.trap(P2PChatError)
+        self._people.tell(events.Trouble(str(failure.value)))
