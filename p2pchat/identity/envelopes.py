@@ -13,6 +13,7 @@ another.  That one comes twice, or late, does no harm by itself: what is inside 
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from hashlib import sha256
 
@@ -22,6 +23,7 @@ from p2pchat.identity.keys import Identity, peer_id_octets, peer_id_of, verify
 from p2pchat.identity.prekeys import Prekey, seal, unseal
 
 LABEL = b"p2pchat 2 mail\x00"
+TOKEN_LABEL = b"p2pchat 2 mailbox\x00"
 
 _KEY, _SIGNED = 32, 96  # where the signature begins, and the frames
 
@@ -78,3 +80,13 @@ def open_envelope(
     frames, author = inside.contents[_SIGNED:], peer_id_of(key)
     verify(key, signature, _statement(author, reader, frames))
     return OpenedEnvelope(author, key, frames, inside.one_time)
+
+
+def deposit_token(token: bytes, origin: str) -> bytes:
+    """
+    Derive what a registry is shown by whoever leaves an envelope there.
+
+    :param token: what the reader gave the author.
+    :param origin: of the registry.
+    """
+    return hmac.digest(token, TOKEN_LABEL + origin.encode("ascii"), "sha256")

@@ -19,6 +19,7 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.liveness import Liveness
+from p2pchat.session.mailbox_exchange import MailboxExchange
 from p2pchat.session.verification import Verification
 from p2pchat.wire import messages
 
@@ -64,6 +65,7 @@ class Control:
     :ivar username: what we call ourselves.
     :ivar conversation: takes what isn't about the link.
     :ivar verification: of the link of now, for whoever has a person.
+    :ivar mailbox: what both say of their mailboxes, for whoever has one.
     :ivar is_open: whether the other side said HELLO on the link of now.
     :ivar features: what it said there that it can do.
     :ivar is_leaving: whether we said DISCONNECT, or are about to.
@@ -74,6 +76,7 @@ class Control:
     username: str
     conversation: Conversation
     verification: Verification | None = None
+    mailbox: MailboxExchange | None = None
     is_open: bool = False
     features: tuple[str, ...] = ()
     is_leaving: bool = False
@@ -100,6 +103,7 @@ class Control:
         """Say HELLO on a new link, and then what there is to say."""
         self.link_ended()
         can = (messages.RENEWS,) + (messages.VERIFIES,) * (self.verification is not None)
+        can += (messages.MAILS,) * (self.mailbox is not None)
         self._greeting = messages.Hello(self.username, can)
         self.conversation.link_began()
 
@@ -148,6 +152,9 @@ class Control:
             case messages.Commitment() | messages.Reveal():
                 if self.verification is not None:
                     self.verification.receive(message, now)
+            case messages.Mailbox():
+                if self.mailbox is not None:
+                    self.mailbox.receive(message)
             case messages.Ping():
                 self._liveness.receive_ping(message)
             case messages.Pong():
@@ -158,6 +165,8 @@ class Control:
         if self.is_open:
             raise RemoteProtocolError("HELLO comes once on a link")
         self.is_open, self.features = True, hello.features
+        if self.mailbox is not None:
+            self.mailbox.link_opened()
         self._liveness.relax(now)  # what we said before it has its full time from now on
         self.events.append(Opened(hello.username))
         self.conversation.greeted()
@@ -183,6 +192,9 @@ class Control:
             words = self.verification
             while words is not None and (said := words.next_message()) is not None:
                 found.append(said)
+            exchange = self.mailbox
+            if exchange is not None and (ours := exchange.next_message(self.features)) is not None:
+                found.append(ours)
         return found
 
     def next_goodbye(self, written: tuple[messages.Written, ...]) -> messages.Disconnect | None:

@@ -162,6 +162,13 @@ class Endpoint:
             session.notify()
         return can
 
+    def mailbox_changed(self) -> None:
+        """Say on every link what its peer is to know of our mailbox now."""
+        for session in self.alive():
+            if (exchange := session.link.control.mailbox) is not None:
+                exchange.changed()
+                session.notify()
+
     def ensure_session(self, peer_id: str, name: str = "") -> PeerSession:
         """Return the session with a peer, a new one if there was none."""
         session = self.sessions.get(peer_id)

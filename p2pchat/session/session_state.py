@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 
@@ -23,10 +24,12 @@ from p2pchat.session.link import Link
 from p2pchat.session.live_link import LiveLink
 from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.mail import MailedConversation
+from p2pchat.session.mailbox_exchange import MailboxExchange
 from p2pchat.session.path_loss import PathLoss
 from p2pchat.session.stages import (
     CONVERSING,
     SHOWN,
+    MailboxLearned,
     SessionContext,
     SessionOutcome,
     Stage,
@@ -36,6 +39,7 @@ from p2pchat.session.verification import Verification
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.wire.documents import Offer
+from p2pchat.wire.messages import Mailbox
 
 
 @attrs.define(eq=False)
@@ -84,7 +88,10 @@ class SessionState:
             *(context.identity, other, context.random_bytes, context.is_lasting, context.wall_of)
         )
         self.link = LiveLink(
-            Control(context.username, self.conversation, self._new_verification()),
+            Control(
+                *(context.username, self.conversation),
+                *(self._new_verification(), self._new_mailbox_exchange()),
+            ),
             IdleTracker(context.agent.gathering.keepalive),
         )
         self.log = ConnectionLog(self.peer_id, self._name, self._events.append)
@@ -111,6 +118,15 @@ class SessionState:
     def _new_verification(self) -> Verification:
         context = self._context
         return Verification(context.identity.public_key, context.random_bytes, self._compared)
+
+    def _new_mailbox_exchange(self) -> MailboxExchange | None:
+        describe = self._context.mailbox_for
+        if describe is None:
+            return None
+        return MailboxExchange(partial(describe, self.peer_id), self._mailbox_learned)
+
+    def _mailbox_learned(self, mailbox: Mailbox) -> None:
+        self._events.append(MailboxLearned(self.peer_id, mailbox))
 
     def _compared(self, digest: bytes) -> None:
         self._events.append(WordsReady(self.peer_id, digest))

@@ -49,6 +49,7 @@ from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.round_trips import bounded
 from p2pchat.wire.documents import PeerDocument
+from p2pchat.wire.messages import Mailbox
 
 LINGERING = 2.0  # seconds for what was said before DISCONNECT to arrive, ...
 LINGERING_RTTS, LONGEST_LINGERING = 3, 10.0  # ... or so many round trips; seconds at most
@@ -157,8 +158,17 @@ class WordsReady:
     digest: bytes
 
 
+@attrs.frozen
+class MailboxLearned:
+    """A peer has said where things may be left for it."""
+
+    peer_id: str
+    mailbox: Mailbox
+
+
 SessionOutcome = (
-    WordsReady
+    MailboxLearned
+    | WordsReady
     | SessionEvent
     | DocumentReady
     | PathLearned
@@ -182,6 +192,7 @@ class SessionContext:
     key_exchanges: tuple[str, ...] = KEY_EXCHANGES  # those that are taken on a link
     signaling_rtt: Callable[[], float] = lambda: 0.0  # seconds; 0 while unknown
     is_lasting: bool = False  # whether what is stored of conversations outlives the program
+    mailbox_for: Callable[[str], Mailbox | None] | None = None  # what a peer is to know of ours
 
 
 def lingering(rtt: float) -> float:

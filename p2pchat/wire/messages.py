@@ -11,6 +11,7 @@ Control frames: JSON objects on the control stream of each side, and how every o
     RENEW       what follows is under other keys, which are made from its secret
     COMMIT      the sender is bound to a nonce, for words that people compare
     REVEAL      that nonce
+    MAILBOX     where the reader may leave what waits for the sender, and by which token
     DISCONNECT  the sender leaves on purpose
 
 Every object has ``type``, and the members of its type.  Unknown members are ignored, and so is an
@@ -26,8 +27,14 @@ from typing import Annotated, ClassVar, get_args
 
 import attrs
 
-from p2pchat.wire.documents import MAX_DETAIL, MAX_LABEL, Label
-from p2pchat.wire.members import Count, Members, each, nested, octets, text
+from p2pchat.wire.documents import (
+    MAX_DETAIL,
+    MAX_LABEL,
+    MAX_REGISTRIES,
+    MAX_SERVER,
+    Label,
+)
+from p2pchat.wire.members import Count, Members, each, nested, octets, octets_up_to, text
 from p2pchat.wire.strict_json import dumps, field, loads
 from p2pchat.wire.usernames import Username
 
@@ -36,6 +43,8 @@ MAX_STREAMS = 64  # open ones of a side, which its DISCONNECT lists
 MAX_FEATURES = 64  # words in a HELLO
 RENEWS = "renew"  # the feature of who takes RENEW
 VERIFIES = "verify"  # the feature of who takes COMMIT and REVEAL
+MAILS = "mailbox"  # the feature of who takes MAILBOX
+TOKEN = 32  # bytes
 
 
 @attrs.frozen
@@ -133,6 +142,21 @@ class Reveal(Members):
 
 
 @attrs.frozen
+class Mailbox(Members):
+    """
+    Permission for the reader to leave envelopes for the sender.
+
+    :ivar token: from which that of each registry is derived; empty: no permission any more.
+    :ivar registries: URLs of those that have a mailbox of the sender.
+    """
+
+    TYPE: ClassVar[str] = "MAILBOX"
+
+    token: Annotated[bytes, octets_up_to(TOKEN)] = attrs.field(default=b"", repr=False)
+    registries: Annotated[tuple[str, ...], each(text(MAX_SERVER), MAX_REGISTRIES)] = ()
+
+
+@attrs.frozen
 class Written(Members):
     """Number of bytes that were written on a stream, of all frames."""
 
@@ -157,7 +181,17 @@ class Disconnect(Members):
 
 
 ControlMessage = (
-    Proof | Hello | Ping | Pong | Credit | StreamRefusal | Renew | Commitment | Reveal | Disconnect
+    Proof
+    | Hello
+    | Ping
+    | Pong
+    | Credit
+    | StreamRefusal
+    | Renew
+    | Commitment
+    | Reveal
+    | Mailbox
+    | Disconnect
 )
 
 _TYPES: dict[str, type[ControlMessage]] = {kind.TYPE: kind for kind in get_args(ControlMessage)}

@@ -5,7 +5,12 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import BadSignature, RemoteProtocolError
-from p2pchat.identity.envelopes import OpenedEnvelope, open_envelope, seal_envelope
+from p2pchat.identity.envelopes import (
+    OpenedEnvelope,
+    deposit_token,
+    open_envelope,
+    seal_envelope,
+)
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.prekeys import Prekey, key_id, public_one_time, seal, unseal
 from tests.identity.people import ALICE, BOB
@@ -42,3 +47,15 @@ class EnvelopeTests(SynchronousTestCase):
         for contents in (signed + b"!", CAROL.public_key + signed[32:], signed[:95], b""):
             with self.assertRaises(RemoteProtocolError):
                 open_envelope(seal(contents, BOBS.public), BOB.peer_id, *KEYS)
+
+
+class TokenTests(SynchronousTestCase):
+    """What registries are shown."""
+
+    def test_derived(self) -> None:
+        """Each registry is shown another one, always the same, and none is the token."""
+        token = bytes(32)
+        shown = [deposit_token(token, one) for one in ("https://a.example", "https://b.example")]
+        self.assertEqual(len({*shown, token}), 3)
+        self.assertEqual(shown[0], deposit_token(token, "https://a.example"))
+        self.assertEqual(len(shown[0]), 32)

@@ -18,7 +18,7 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.conversation_events import EntriesWaiting
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.peer_session import PeerSession
-from p2pchat.session.stages import DocumentReady, SessionContext, StoreRequest
+from p2pchat.session.stages import DocumentReady, MailboxLearned, SessionContext, StoreRequest
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.path_hint import PathHint
@@ -26,6 +26,7 @@ from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import PeerDocument
+from p2pchat.wire.messages import Mailbox
 from tests.identity.people import ALICE, BOB
 from tests.session.link_ends import CERTIFICATE
 from tests.traversal.fake_wire import FakeWire, Link
@@ -57,6 +58,7 @@ class Peer:
     :ivar known: what is kept of the other one.
     :ivar reads: whether somebody takes the lines that come.
     :ivar told: events for user interfaces.
+    :ivar learned: what the other one said of its mailbox.
     :ivar posted: documents that were sent, ever.
     :ivar first_flights: QUIC packets sent that begin a handshake.
     """
@@ -67,6 +69,7 @@ class Peer:
     known: Known
     reads: bool = True
     told: list[events.SessionEvent] = attrs.Factory(list)
+    learned: list[Mailbox] = attrs.Factory(list)
     posted: list[PeerDocument] = attrs.Factory(list)
     sent: list[Datagram] = attrs.Factory(list)
     _post: list[PeerDocument] = attrs.Factory(list)
@@ -138,6 +141,8 @@ class Peer:
                 if batch.entries:
                     self.endpoint.stored(self.other, batch, now)
                 outgoing += self.endpoint.datagrams_to_send(now)
+            elif isinstance(event, MailboxLearned):
+                self.learned.append(event.mailbox)
             elif isinstance(event, events.SessionEvent):
                 self.told.append(event)
                 if self.reads and isinstance(event, events.MessageReceived):
@@ -177,10 +182,14 @@ class Pair:
     Alice and Bob; Alice's id is the lower one.
 
     :ivar registry_is_up: while it isn't, documents are lost.
+    :ivar mailboxes: what each lets the other know of its own, by name; None: neither has any.
     """
 
-    def __init__(self, seed: int = 1, attempts: int = 3) -> None:
+    def __init__(
+        self, seed: int = 1, attempts: int = 3, mailboxes: dict[str, Mailbox] | None = None
+    ) -> None:
         self.wire = FakeWire(seed)
+        self.mailboxes = mailboxes
         self.registry_is_up = True
         low, high = sorted((ALICE, BOB), key=lambda one: one.peer_id)
         self.identities = {"alice": low, "bob": high}
@@ -204,12 +213,17 @@ class Pair:
             *(identity, CERTIFICATE, username or name, attempts, agent),
             lambda now: WALL + now,
             random.randbytes,
+            mailbox_for=self._mailbox(name),
         )
         known = Known()
         endpoint = Endpoint(context, AcceptPolicy.ALL, HEARTBEAT, lambda _peer_id: known)
         made = Peer(name, endpoint, other.peer_id, known)
         self.wire.attach(made, ADDRESSES[name])
         return made
+
+    def _mailbox(self, name: str) -> Callable[[str], Mailbox | None] | None:
+        known = self.mailboxes
+        return None if known is None else lambda _peer_id: known.get(name)
 
     def join(self, link: Link | None = None) -> Link:
         """Let datagrams pass between the two."""

@@ -14,6 +14,7 @@ from p2pchat.wire.envelopes import (
     COARSE,
     COARSE_STEP,
     FOLLOWING,
+    MAX_CONTENTS,
     MAX_FRAMES,
     STEP,
     decode_contents,
@@ -22,6 +23,7 @@ from p2pchat.wire.envelopes import (
     unpad,
 )
 from p2pchat.wire.framing import encode_frame
+from tests.pages import ROOT
 
 ID = bytes(16)
 
@@ -89,3 +91,17 @@ class PaddingTests(SynchronousTestCase):
         for padded in (b"", b"\x00\x00\x00\x05abcd", b"\xff" * 40):
             with self.assertRaises(RemoteProtocolError):
                 unpad(padded)
+
+
+class PageTests(SynchronousTestCase):
+    """The numbers of docs/protocol.rst."""
+
+    def test_numbers(self) -> None:
+        """The page has those of this module."""
+        words = " ".join((ROOT / "docs/protocol.rst").read_text().split())
+        self.assertIn(
+            f"a multiple of {STEP:,} bytes, above {COARSE:,} of {COARSE_STEP:,}; contents have at "
+            f"most {MAX_CONTENTS:,} bytes",
+            words,
+        )
+        self.assertIn(f"An envelope has at most {MAX_FRAMES:,}.", words)

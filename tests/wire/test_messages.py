@@ -17,6 +17,7 @@ from p2pchat.wire.messages import (
     Credit,
     Disconnect,
     Hello,
+    Mailbox,
     Opening,
     Ping,
     Pong,
@@ -37,6 +38,7 @@ messages = st.one_of(
     st.builds(Ping, numbers),
     st.builds(Pong, numbers),
     st.builds(Credit, numbers, numbers),
+    st.builds(Mailbox, st.binary(max_size=32), st.lists(text_of(0, 64), max_size=5).map(tuple)),
     st.builds(StreamRefusal, numbers, text_of(0, 64), text_of(0, 200)),
     st.builds(
         Disconnect,

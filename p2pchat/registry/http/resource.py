@@ -22,8 +22,8 @@ The registry's HTTP routes::
 A body is a signed document in compact serialization, of type ``application/jose``, but for that of
 a joiner, and a question about presence, which nobody signs; in a header it stands as
 ``Authorization: JWS <document>``.  A renewal isn't signed: it shows the token that came with the
-registration, as ``Authorization: Lease <token>``, and can change nothing.  Whatever is refused is answered with a problem document, whatever goes wrong inside with one that says no
-more than that.
+registration, as ``Authorization: Lease <token>``, and can change nothing.  Whatever is refused is
+answered with a problem document, whatever goes wrong inside with one that says no more than that.
 
 The ``Host`` of a request, and whom a document for the registry may name, are checked by
 :mod:`p2pchat.registry.audiences`.
