@@ -10,6 +10,7 @@ Formats: bytes and JSON to frozen values and back.
     documents        what peers and registry sign: registration, offer, answer, ...
     nameplates       where two meet at the registry who share an invitation
     presence         one question to a registry about many peers
+    mailbox          what waits at the registry for somebody who is away
     invitations      lines by which two people meet
     words            words that stand for numbers
     messages         what peers say of a link: PROOF, HELLO, CREDIT, ...; how streams open

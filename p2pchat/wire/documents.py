@@ -7,6 +7,7 @@ checks, with these members::
     v     2
     type  registration | subscription | removal        to the registry
           claim | completion | release                 likewise (p2pchat.wire.nameplates)
+          prekeys | mailbox | fetch | acknowledgement  likewise (p2pchat.wire.mailbox)
           sealed                                       to a peer, carried by the registry
           card                                         to whom we are pairing with, sealed
     iss   peer id of the author, derived from the signing key
@@ -14,7 +15,8 @@ checks, with these members::
     iat   when it was made, seconds since 1970
     jti   a random name; nobody accepts it twice
 
-and those of its type, which the classes below list.  A ``sealed`` one ends in octets::
+and those of its type, which the classes below list.  One whose class names ``OCTETS`` ends in that
+member, such as a ``sealed`` one::
 
     JSON | 0x00 | ciphertext
 
@@ -37,6 +39,7 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire.addresses import Address, format_address, parse_address
+from p2pchat.wire.mailbox import MailAcknowledgement, MailboxTokens, MailFetch, Prekeys
 from p2pchat.wire.members import (
     SPARSE,
     As,
@@ -75,7 +78,7 @@ Label = Annotated[str, text(MAX_LABEL)]
 Session = Annotated[str, nonblank(MAX_LABEL)]  # names an attempt: what belongs to it repeats it
 
 _ADDRESS = Codec(lambda value, _name: parse_address(value), format_address)
-_SEALED_FROM = b"\x00"  # in a payload, where its JSON ends
+_OCTETS_FROM = b"\x00"  # in a payload, where its JSON ends
 _IPV4, _IPV6 = 4, 16  # bytes of an address
 
 
@@ -327,6 +330,7 @@ class Sealed(Members):
     """
 
     TYPE: ClassVar[str] = "sealed"
+    OCTETS: ClassVar[str] = "ciphertext"
 
     ciphertext: Annotated[bytes, Codec(_read_ciphertext)]
 
@@ -357,12 +361,17 @@ Body = (
     | Claim
     | Completion
     | Release
+    | Prekeys
+    | MailboxTokens
+    | MailFetch
+    | MailAcknowledgement
     | Sealed
     | Card
     | PeerDocument
 )
 
 _BODIES: dict[str, type[Body]] = {kind.TYPE: kind for kind in get_args(Body)}
+_ENDINGS = {kind.TYPE: kind.OCTETS for kind in (Sealed, Prekeys, MailboxTokens)}
 _PEER_BODIES: dict[str, type[PeerDocument]] = {kind.TYPE: kind for kind in get_args(PeerDocument)}
 
 
@@ -392,14 +401,14 @@ def read_peer_body(members: JsonObject) -> PeerDocument:
 
 def payload_members(payload: bytes) -> JsonObject:
     """
-    Return the members that a payload has, a ciphertext among them.
+    Return the members that a payload has, octets at its end among them.
 
-    :raises RemoteProtocolError: it isn't JSON, or isn't up to where its ciphertext begins.
+    :raises RemoteProtocolError: it isn't JSON, or isn't up to where its octets begin.
     """
-    text, mark, ciphertext = payload.partition(_SEALED_FROM)
+    text, mark, octets = payload.partition(_OCTETS_FROM)
     members = loads(text)
     if mark:
-        members["ciphertext"] = ciphertext
+        members[_ENDINGS.get(str(members.get("type")), Sealed.OCTETS)] = octets
     return members
 
 
@@ -414,16 +423,17 @@ class Document(Members):
     body: Annotated[Body, inline(_read_body)]
 
     def to_json(self) -> JsonObject:
-        """Return the members, version and type first, and a ciphertext as it is."""
+        """Return the members, version and type first, and octets as they are."""
         return {"v": VERSION, "type": self.body.TYPE, **super().to_json()}
 
     def to_payload(self) -> bytes:
         """Return the payload that has these members."""
         members = self.to_json()
-        if not isinstance(self.body, Sealed):
+        name = _ENDINGS.get(self.body.TYPE)
+        if name is None:
             return dumps(members)
-        ciphertext: bytes = members.pop("ciphertext")
-        return dumps(members) + _SEALED_FROM + ciphertext
+        octets: bytes = members.pop(name)
+        return dumps(members) + _OCTETS_FROM + octets
 
     @classmethod
     def from_json(cls, members: JsonObject) -> Self:
