@@ -7,7 +7,8 @@ Entries of all conversations on their way into the store.
                       └─ failed: told once, the same again after RETRY
 
 Of one conversation one append of ours, and one of theirs, is under way at a time; what comes
-before it is committed, or in the same turn of the reactor, is a batch.  So a line that stands alone
+before it is committed is a batch.  Of our lines those that are said SOON after one another wait for
+the turn of the reactor to end, or for a signature's worth of them.  So a line that stands alone
 waits for nothing, and many cost little each.
 
 Owns the order and the repetition.  What is stored, and what follows from it, is the conversation's
@@ -17,6 +18,7 @@ matter.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import attrs
@@ -39,10 +41,12 @@ from p2pchat.session.conversation_events import (
 )
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.passing_on import PORTION
+from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.stored import EntryRange
 
 STANDSTILL = "until it works nothing goes out, and what comes is neither shown nor confirmed"
 RETRY = 5.0  # seconds; somebody makes room on a disk meanwhile
+SOON = 0.0002  # seconds; less than any answer takes, more than the next line of a loop
 
 _log = Logger()
 
@@ -63,18 +67,28 @@ class Journal:
     _clock: IReactorTime
     tell: Callable[[events.NodeEvent], None]
     _busy: set[_Writer] = attrs.Factory(set)
-    _turn: list[_Writer] = attrs.Factory(list)  # their commits are done; the turn isn't
+    _turn: dict[_Writer, None] = attrs.Factory(dict)  # they wait for it to end
+    _said_at: float = -inf  # our last line, to whomever
     _retries: dict[_Writer, IDelayedCall] = attrs.Factory(dict)
     _failing: dict[_Writer, StorageFailed] = attrs.Factory(dict)  # what was told, or is the same
 
-    def said(self, peer_id: str) -> None:
-        """Store a line of ours before the step ends: it goes out with what else there is."""
-        self.take(peer_id, EntriesWaiting(True))
+    def said(self, session: PeerSession) -> None:
+        """Store what we said to a peer, soon."""
+        writer, now = (session.peer_id, True), self._clock.seconds()
+        is_alone, self._said_at = now - self._said_at > SOON, now
+        if writer in self._busy:
+            return
+        if (is_alone and writer not in self._turn) or session.conversation.has_signed_batch:
+            self._next(writer)
+        else:
+            if not self._turn:
+                self._clock.callLater(0, self._turn_ends)
+            self._turn[writer] = None
 
     def take(self, peer_id: str, event: StoreEvent) -> None:
         """Do what a conversation wants, unless something of the kind is under way for it."""
         match event:
-            case EntriesWaiting(are_ours) if (peer_id, are_ours) not in self._busy:
+            case EntriesWaiting(are_ours):
                 self._next((peer_id, are_ours))
             case EntriesWanted(wanted):
                 found = self._store.entries(peer_id, wanted, PORTION)
@@ -96,7 +110,15 @@ class Journal:
                 if batch.entries:
                     self._put(peer_id, batch).addErrback(Failure.trap, StorageFailed)
 
+    def _turn_ends(self) -> None:
+        over, self._turn = self._turn, {}
+        for writer in over:
+            self._next(writer)
+
     def _next(self, writer: _Writer) -> None:
+        """Begin to store what is to be stored together, unless something is under way."""
+        if writer in self._busy:
+            return
         peer_id, are_ours = writer
         session = self._endpoint.sessions.get(peer_id)
         batch = None if session is None else session.conversation.next_unstored(are_ours)
@@ -126,16 +148,9 @@ class Journal:
         is_over = failed is not None and not self._has_failed(failed)
         if is_over and not isinstance(failed, QuotaReached):
             self.tell(events.Trouble("messages are stored again, and go on", "storage"))
-        if not self._turn:
-            self._clock.callLater(0, self._turn_ends)
-        self._turn.append(writer)
+        self._busy.discard(writer)
         with self._driver as now:
             self._endpoint.stored(writer[0], batch, now)
-
-    def _turn_ends(self) -> None:
-        over, self._turn = self._turn, []
-        self._busy.difference_update(over)
-        for writer in over:
             self._next(writer)
 
     def _failed(self, failure: Failure, writer: _Writer, batch: Batch) -> None:

@@ -465,9 +465,8 @@ class Node:
             session = self._endpoint.ensure_session(peer_id)
         else:
             session = self._session(peer_id)
-        with self._adapter.driver as now:
-            name = session.say(text, self._signaling.now(), now)
-            self._journal.said(peer_id)
+        name = session.say(text, self._signaling.now(), self._runtime.clock.seconds())
+        self._journal.said(session)
         if not session.is_alive:
             self._outbox.said(peer_id)
         return name

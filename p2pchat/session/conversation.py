@@ -309,6 +309,11 @@ class Conversation:
         return self._unshown > 0
 
     @property
+    def has_signed_batch(self) -> bool:
+        """Whether so many lines of ours are to be stored that a signature is among them."""
+        return self._ours.has_signed_batch
+
+    @property
     def undelivered(self) -> int:
         """How many lines of ours aren't confirmed."""
         return len(self._ours.lines)

@@ -407,6 +407,11 @@ class Link:
             datagrams += more
         return datagrams
 
+    @property
+    def has_event(self) -> bool:
+        """Whether something happened that nobody has taken yet."""
+        return bool(self._events)
+
     def next_event(self) -> LinkEvent | None:
         """Return, and forget, the oldest event."""
         return self._events.popleft() if self._events else None

@@ -293,10 +293,12 @@ class LiveLink:
 
     def _goes_on(self, now: float) -> bool:
         """Take what is there of frames, or else the next event of the link, if there is any."""
-        if self._link is None:
+        link = self._link
+        has_any = self._streams.has_frames or self.control.remote_goodbye is not None
+        if link is None or not (has_any or link.has_event):  # asked after every step
             return False
         try:
-            return self._takes_frames(now) or self._takes_event(self._link, now)
+            return self._takes_frames(now) or self._takes_event(link, now)
         except RemoteProtocolError as error:
             self._is_broken = True
             self.control.events.append(RuleBroken(str(error)))

@@ -200,6 +200,11 @@ class OwnLog:
         """Whether lines are to be stored."""
         return self._open is not None or bool(self._batch)
 
+    @property
+    def has_signed_batch(self) -> bool:
+        """Whether lines are to be stored, and those that are closed are signed."""
+        return bool(self._batch) and self._size == 0
+
     def abandon(self) -> list[Line]:
         """Write nothing more, and return the lines that aren't confirmed."""
         self._close(ends_batch=False)

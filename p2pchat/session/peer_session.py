@@ -115,10 +115,7 @@ class PeerSession(SessionPath):
         :raises LocalProtocolError: it is too long, or too many wait.
         """
         name = self.conversation.say(text, wall, now)
-        if self.conversation.events:  # it is the first one that is to be stored
-            self.settle(now)
-        else:
-            self.notify()
+        self.notify()
         return name
 
     def read(self, message_id: str, now: float) -> None:

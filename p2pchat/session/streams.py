@@ -259,6 +259,11 @@ class Streams:
         """Tell whether no datagram is to be taken now."""
         return len(self._control) > READ_AHEAD or self._control_due > now + CONTROL_DEBT
 
+    @property
+    def has_frames(self) -> bool:
+        """Whether there may be frames to hand on, now or later."""
+        return bool(self._waiting) or len(self._control) > 0
+
     def take(self, now: float) -> int:
         """
         Hand the next frame on, one of the control stream first; returns its bytes, or 0.

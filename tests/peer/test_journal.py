@@ -45,6 +45,25 @@ class JournalCase(SynchronousTestCase):
         return [one for one in one.events(events.Trouble) if one.word == "storage"]
 
 
+class MemoryTests(SynchronousTestCase):
+    """Two people who keep nothing."""
+
+    def test_long_turn(self) -> None:
+        """What is said in one turn waits for its end, or for a signature's worth of lines."""
+        world = World(1)
+        alice, bob = world.person("alice"), world.person("bob")
+        world.settle(alice, bob)
+        world.connect(alice, bob)
+        told = []
+        for number in range(400):
+            alice.say(f"{number} {'.' * 90}", bob)
+            told.append(len(alice.events(events.MessageSent)))
+        self.assertEqual(told[:10], [1] * 10)
+        self.assertGreater(len(set(told)), 2)  # some go out while more is said
+        world.wait(lambda: len(bob.texts()) == 400, 5)
+        self.assertEqual([int(text.split()[0]) for text in bob.texts()], list(range(400)))
+
+
 class JournalTests(JournalCase):
     """Two people who talk."""
 
