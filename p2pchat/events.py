@@ -239,8 +239,9 @@ class Starting(NodeEvent, event="starting"):
     The program begins to register.
 
     :ivar state: the state directory; "": all is kept in memory and ends with the program.
-    :ivar remembered: what is kept there for the first time or anew: of ``identity``, ``username``
-        and ``server``.
+    :ivar remembered: what is kept there for the first time or anew: of ``identity``, ``username``,
+        ``server`` and ``servers``.
+    :ivar further: URLs of the other registries.
     """
 
     peer_id: str
@@ -249,6 +250,7 @@ class Starting(NodeEvent, event="starting"):
     version: str
     state: str = ""
     remembered: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -271,10 +273,18 @@ class Registered(NodeEvent, event="registered"):
 
 @attrs.frozen
 class RegistryLost(NodeEvent, event="registry_lost"):
-    """The registry can't be reached, or its event stream ended; running conversations go on."""
+    """
+    A registry can't be reached, or its event stream ended; running conversations go on.
+
+    :ivar retry_in: seconds until the next try.
+    :ivar server: its URL.
+    :ivar others: URLs of the registries where we are still found.
+    """
 
     reason: str
-    retry_in: float  # seconds until the next try
+    retry_in: float
+    server: str = ""
+    others: tuple[str, ...] = ()
 
 
 @attrs.frozen

@@ -16,7 +16,12 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sides
     from p2pchat.events import NatRead, NodeEvent
-    from p2pchat.peer.settings import ContactInfo, ConversationInfo, InvitationInfo
+    from p2pchat.peer.settings import (
+        ContactInfo,
+        ConversationInfo,
+        InvitationInfo,
+        RegistryInfo,
+    )
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.peer.storage.history import HistoryLine
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
@@ -52,7 +57,7 @@ class INode(Interface):
 
     peer_id: str = Attribute("Our peer id.")
     username: str = Attribute("What we call ourselves.")
-    server: str = Attribute("URL of the registry.")
+    server: str = Attribute("URL of the registry, or of several, in words.")
     invitations: IInvitations = Attribute("What two people meet by.")
     history: IHistory = Attribute("What was said.")
 
@@ -163,6 +168,9 @@ class INode(Interface):
 
     def peers() -> Deferred[list[PeerRecord]]:
         """Return a Deferred of the records of those who let themselves be listed."""
+
+    def registries() -> list[RegistryInfo]:
+        """Return our registries, and those that we visit, and how each is."""
 
     def nat() -> NatRead:
         """Return what is known of our NAT now."""

@@ -127,7 +127,7 @@ def option_rows() -> list[list[str | None]]:
         for rows in ("optParameters", "optFlags")
         for row in getattr(command, rows, ())
     ]
-    return [*rows, ["public-url", "u"]]  # a method of its own, because it may be repeated
+    return [*rows, ["public-url", "u"], ["server", "s"]]  # methods, because they may be repeated
 
 
 def refusal_reasons() -> set[str]:

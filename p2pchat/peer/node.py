@@ -45,7 +45,7 @@ from p2pchat.peer.profile import Profile
 from p2pchat.peer.retention import INTERVAL as RETENTION_INTERVAL
 from p2pchat.peer.retention import Retention
 from p2pchat.peer.sealing_keys import SealingKeys
-from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings
+from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings, RegistryInfo
 from p2pchat.peer.signaling import (
     DocumentReceived,
     NameplateAnswered,
@@ -547,6 +547,10 @@ class Node:
         listed: Deferred[list[PeerRecord]] = self._signaling.peers()
         return listed.addCallback(self._people.described)
 
+    def registries(self) -> list[RegistryInfo]:
+        """Return our registries, and how each is."""
+        return self._signaling.infos()
+
     def nat(self) -> events.NatRead:
         """Return what is known of our NAT now."""
         return read_nat(self._endpoint.agent)
@@ -587,7 +591,8 @@ class Node:
             case RelaysOffered(relays, credentials):
                 self._endpoint.agent.relays.configure(relays, credentials)
             case SignalingLost(reason, retry_in):
-                self._announce(events.RegistryLost(reason, round(retry_in, 1)))
+                where = event.name, event.others
+                self._announce(events.RegistryLost(reason, round(retry_in, 1), *where))
             case DocumentReceived(author, body):
                 with self._adapter.driver as now:
                     self._endpoint.receive_document(author, body, now)

@@ -107,7 +107,7 @@ class Remembered(Members):
     """
     Options that are remembered of a command line; "" is none.
 
-    :ivar servers: further registries, at which somebody invited us.
+    :ivar servers: further registries.
     """
 
     username: Annotated[str, _checked_by(check_username)] = ""
@@ -135,10 +135,13 @@ def remember(directory: Path, wanted: Remembered) -> tuple[str, ...]:
     """
     path = directory / SETTINGS_FILE
     members: JsonObject = read_as(path, loads, {})
+    written = {name: value for name, value in wanted.to_json().items() if value}
+    if wanted.server:  # then these are all the registries
+        written["servers"] = list(wanted.servers)
     changed = {
         name: value
-        for name, value in wanted.to_json().items()
-        if value and members.get(name) != value
+        for name, value in written.items()
+        if members.get(name, [] if name == "servers" else "") != value
     }
     if changed:
         replace_file(path, dumps({**members, **changed}) + b"\n")

@@ -90,6 +90,23 @@ class ConversationInfo:
 
 
 @attrs.frozen
+class RegistryInfo:
+    """
+    One registry, for a list on a screen.
+
+    :ivar state: ``reachable``, ``away``, ``displaced`` (another program with our identity is
+        reached there in our place), ``starting``, or ``guest``: for a while, for a contact's sake.
+    :ivar reason: why it can't be reached, or "".
+    :ivar rtt_ms: milliseconds of a round trip; 0 while unknown.
+    """
+
+    server: str
+    state: str
+    reason: str = ""
+    rtt_ms: float = 0.0
+
+
+@attrs.frozen
 class InvitationInfo:
     """
     An open invitation of ours.

@@ -29,8 +29,10 @@ from p2pchat.peer.guest_registrations import GuestRegistrations
 from p2pchat.peer.other_registries import OtherRegistries, lawful_url
 from p2pchat.peer.registry_location import nearest_of
 from p2pchat.peer.sealing_keys import SealingKeys
+from p2pchat.peer.settings import RegistryInfo
 from p2pchat.peer.staggered_race import race
 from p2pchat.session.call_events import DeliveryFailure
+from p2pchat.traversal.report import in_ms
 from p2pchat.traversal.round_trips import LONGEST, REGISTERING, TRIPS, bounded
 from p2pchat.wire.addresses import Address, Scope
 from p2pchat.wire.documents import (
@@ -114,11 +116,15 @@ class SignalingLost:
 
     :ivar retry_in: seconds until the next try.
     :ivar is_displaced: whether another program with our identity is reached in our place.
+    :ivar name: of what is lost.
+    :ivar others: names of the ways by which they still can.
     """
 
     reason: str
     retry_in: float
     is_displaced: bool = False
+    name: str = ""
+    others: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -193,6 +199,9 @@ class Reach(Enum):
     DISPLACED = "displaced"  # they reach another program with our identity
 
 
+_STATES = {Reach.AVAILABLE: "reachable"}  # words of RegistryInfo
+
+
 @attrs.define(eq=False)
 class SignalingGroup:
     """
@@ -213,6 +222,7 @@ class SignalingGroup:
     _guests: GuestRegistrations = attrs.field(init=False)
     _context: SignalingContext = attrs.field(init=False)
     _reach: dict[ISignaling, Reach] = attrs.Factory(dict)
+    _reasons: dict[ISignaling, str] = attrs.Factory(dict)  # why they were lost last
     _gates: dict[ISignaling, Gate] = attrs.Factory(lambda: defaultdict(Gate))  # of members
     _stun: dict[ISignaling, tuple[Address, ...]] = attrs.Factory(dict)
     _routes: dict[str, str] = attrs.Factory(dict)  # names of ways, by peer
@@ -250,6 +260,20 @@ class SignalingGroup:
     def patience(self, floor: float, trips: int) -> float:
         """Return the seconds in which something is done that takes so many round trips."""
         return bounded(floor, trips * self.rtt(), LONGEST)
+
+    def infos(self) -> list[RegistryInfo]:
+        """Return our registries, and how each is."""
+        found = [self._info(one, self._state(one)) for one in self._members]
+        return found + [self._info(one, "guest") for one in self._guests.ready()]
+
+    def _state(self, member: ISignaling) -> str:
+        reach = self._reach.get(member)
+        return "starting" if reach is None else _STATES.get(reach, reach.value)
+
+    def _info(self, way: ISignaling, state: str) -> RegistryInfo:
+        is_lost = way in self._members and not self._is_available(way)
+        reason = self._reasons.get(way, "") if is_lost else ""
+        return RegistryInfo(way.name, state, reason, in_ms(way.rtt()))
 
     # -- life
 
@@ -316,12 +340,14 @@ class SignalingGroup:
                 was_there = self._is_available(member)
                 self._gates[member].close()
                 self._reach[member] = Reach.DISPLACED if event.is_displaced else Reach.AWAY
-                is_last = not any(map(self._is_available, self._members))
-                if is_last:
+                self._reasons[member] = event.reason
+                others = tuple(one.name for one in self._members if self._is_available(one))
+                if not others:
                     self._available.close()
                 are_known = all(one in self._reach for one in self._members)
-                if not was_there and not (is_last and are_known):
+                if not was_there and (others or not are_known):
                     return  # nothing is lost: others reach us, or may in a moment
+                event = attrs.evolve(event, name=member.name, others=others)
             case DocumentReceived():
                 self._remember(event.author, member)
         self._context.receive(event)

@@ -16,7 +16,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar, cast
@@ -53,8 +53,9 @@ from p2pchat.tap.places import expanded, profile_directory
 from p2pchat.tap.process import leave_once, leave_threads_behind, share_interpreter, this_process
 from p2pchat.ui.notifications import Notify
 from p2pchat.wire.addresses import Scope
+from p2pchat.wire.documents import MAX_REGISTRIES, MAX_SERVER
 from p2pchat.wire.invitations import MAX_PASTED, parse_invitation
-from p2pchat.wire.origins import host, registry_url
+from p2pchat.wire.origins import host, origin, registry_url
 from p2pchat.wire.usernames import MAX_USERNAME
 
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -73,7 +74,6 @@ class Options(CommandLine):
 
     optParameters = [
         ["username", "u", None, "What others see (default: as last time, or your login name)."],
-        ["server", "s", None, f"URL of the registry (default: as last time, or {DEFAULT_SERVER})."],
         ["connect", "c", None, "Call this peer, a name or an id, once registered."],
         ["join-file", None, None, "Meet who made the invitation in this file, once registered."],
         ["port", "p", "0", "UDP port; 0: any."],
@@ -130,8 +130,15 @@ class Options(CommandLine):
     passphrases: PassphraseSource
     ask: Callable[[str], str] = staticmethod(ask_secretly)
     invitation: str = ""  # a secret
-    further_servers: tuple[str, ...] = ()
+    further_servers: Sequence[str] = ()
     _invited_to: str = ""  # the registry that it names
+    _given: tuple[str, ...] = ()  # to --server
+
+    def opt_server(self, url: str) -> None:
+        """URL of a registry; up to 5 times (default: as last time, or http://127.0.0.1:8000)."""
+        self._given += (url,)
+
+    opt_s = opt_server
 
     def postOptions(self) -> None:
         """Check every value."""
@@ -147,10 +154,10 @@ class Options(CommandLine):
         self["state"] = self._state()
         self.passphrases = passphrase_source(self, self.ask)
         remembered = self._recall()
-        self.further_servers = remembered.servers
-        self._take_invitation(remembered.server)
+        self._take_invitation(remembered)
+        server, *self.further_servers = self._servers(remembered)
         try:
-            self.settings = self._settings(remembered)
+            self.settings = self._settings(remembered.username, server)
             self.proxies = choose_proxies(os.environ, self["proxy"])
             self._check_way()
         except ConfigurationError as error:
@@ -158,11 +165,11 @@ class Options(CommandLine):
         self._suit_twistd()
 
     def _check_way(self) -> None:
-        """Refuse a proxy that can't be used, where the registry is reached through it."""
-        server = self.settings.server
-        proxy = self.proxies(urlsplit(server).scheme, host(server).strip("[]"))
-        if isinstance(proxy, UnusableProxy):
-            raise proxy.error
+        """Refuse a proxy that can't be used, where a registry is reached through it."""
+        for server in (self.settings.server, *self.further_servers):
+            proxy = self.proxies(urlsplit(server).scheme, host(server).strip("[]"))
+            if isinstance(proxy, UnusableProxy):
+                raise proxy.error
 
     def _state(self) -> str | None:
         """Return the state directory, if there is to be one."""
@@ -209,12 +216,12 @@ class Options(CommandLine):
             check_directory(directory)
             return recall(directory)
 
-    def _take_invitation(self, remembered: str) -> None:
+    def _take_invitation(self, remembered: Remembered) -> None:
         """Read the invitation, if there is one, and the registry that it names."""
         self.invitation = self._invitation()
         if not self.invitation:
             return
-        ours = self._server(remembered)
+        ours = self._servers(remembered)[0]
         try:
             found = parse_invitation(self.invitation, ours, word_list())
         except RemoteProtocolError as error:
@@ -238,10 +245,10 @@ class Options(CommandLine):
         except OSError as error:
             raise usage.UsageError(f"--join-file {path}: {error.strerror}") from None
 
-    def _settings(self, remembered: Remembered) -> NodeSettings:
+    def _settings(self, remembered: str, server: str) -> NodeSettings:
         return NodeSettings(
-            username=self._username(remembered.username),
-            server=self._server(remembered.server),
+            username=self._username(remembered),
+            server=server,
             port=self.number("port", 0, 65535, int),
             accept=self._one_of("accept", AcceptPolicy),
             heartbeat=self.number("heartbeat", 1, 3600, float),
@@ -254,9 +261,10 @@ class Options(CommandLine):
         )
 
     def to_remember(self) -> Remembered:
-        """Return what the next start is to know: the name, and the registry that was given."""
-        is_new = self["server"] is not None or self.settings.server == self._invited_to
-        return Remembered(self.settings.username, self.settings.server if is_new else "")
+        """Return what the next start is to know: the name, and the registries if they are new."""
+        is_new = bool(self._given) or self.settings.server == self._invited_to
+        servers = (self.settings.server, *self.further_servers) if is_new else ("",)
+        return Remembered(self.settings.username, servers[0], servers[1:])
 
     def _username(self, remembered: str) -> str:
         if self["username"] is not None:
@@ -268,13 +276,29 @@ class Options(CommandLine):
         except (KeyError, OSError):
             raise usage.UsageError("--username is needed: you have no login name") from None
 
-    def _server(self, remembered: str) -> str:
-        known = remembered or self._invited_to or DEFAULT_SERVER
-        url = self["server"] if self["server"] is not None else known
+    def _servers(self, remembered: Remembered) -> list[str]:
+        """Return our registries: those that are given, or else those of the last time."""
+        if not self._given:
+            known = remembered.server or self._invited_to or DEFAULT_SERVER
+            return [self._read_url(one) for one in (known, *remembered.servers)]
+        if len(self._given) > MAX_REGISTRIES:
+            raise usage.UsageError(
+                f"--server is given {len(self._given)} times, and a peer may be at "
+                f"{MAX_REGISTRIES} registries"
+            )
+        found = {origin(url): url for url in map(self._read_url, self._given)}
+        if len(found) < len(self._given):
+            raise usage.UsageError("--server: two of these URLs are the same registry's")
+        return list(found.values())
+
+    def _read_url(self, url: str) -> str:
         try:
-            return registry_url(url)
+            found = registry_url(url)
         except RemoteProtocolError as error:
             raise usage.UsageError(f"--server: {error}; try {DEFAULT_SERVER}") from None
+        if len(found) > MAX_SERVER:
+            raise usage.UsageError(f"--server: a URL of more than {MAX_SERVER} characters")
+        return found
 
     def _one_of(self, name: str, choices: type[_Choice]) -> _Choice:
         """Return the choice that an option names."""
@@ -400,8 +424,7 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
         def registry(url: str, nearest: Scope = Scope.LOOPBACK) -> RegistrySignaling:
             return RegistrySignaling(url, profile.identity, runtime, nearest)
 
-        servers = dict.fromkeys([settings.server, *options.further_servers])
-        ways = [registry(url) for url in servers]
+        ways = [registry(url) for url in (settings.server, *options.further_servers)]
         return Node(runtime, settings, profile, ways, store, another=registry)
 
     return PeerService(
@@ -453,4 +476,4 @@ def _load(options: Options, runtime: Runtime) -> tuple[Profile, Starting]:
             new += remember(directory.path, options.to_remember())
     who = profile.identity.peer_id, settings.username, settings.server
     state = "" if directory is None else str(directory.path)
-    return profile, Starting(*who, __version__, state, new)
+    return profile, Starting(*who, __version__, state, new, tuple(options.further_servers))

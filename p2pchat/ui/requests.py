@@ -304,7 +304,9 @@ class Requests:
             results.OpenInvitation(one.nameplate, one.name, one.is_spoken, one.expires_at)
             for one in node.invitations.open()
         )
-        self.announce(results.Me(*who, conversations, node.history.size(), invitations))
+        registries = tuple(node.registries())
+        size = node.history.size()
+        self.announce(results.Me(*who, conversations, size, invitations, registries))
 
     def _show_why(self, who: str) -> None:
         recent = self.cursor.current or self.cursor.last[0]

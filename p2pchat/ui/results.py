@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from p2pchat.events import SPARSE, Named, NatRead
-from p2pchat.peer.settings import ContactInfo, ConversationInfo
+from p2pchat.peer.settings import ContactInfo, ConversationInfo, RegistryInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.session.connection_report import ConnectionReport
@@ -88,7 +88,7 @@ class OpenInvitation:
 
 @attrs.frozen
 class Me(Result, event="me"):
-    """Ourselves, the registry, our conversations, and our open invitations."""
+    """Ourselves, the registries, our conversations, and our open invitations."""
 
     peer_id: str
     username: str
@@ -96,6 +96,7 @@ class Me(Result, event="me"):
     conversations: tuple[ConversationInfo, ...]
     stored: int = 0  # bytes of what was said, on the disk
     invitations: tuple[OpenInvitation, ...] = ()
+    registries: tuple[RegistryInfo, ...] = ()
 
 
 @attrs.frozen

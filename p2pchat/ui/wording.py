@@ -9,14 +9,20 @@ called what is the matter of :mod:`p2pchat.ui.display_names`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
 
 from p2pchat import events
 from p2pchat.natcheck.reading import nat_rows
-from p2pchat.peer.settings import AWAY, DEFAULT_SERVER, ContactInfo, ConversationInfo
+from p2pchat.peer.settings import (
+    AWAY,
+    DEFAULT_SERVER,
+    ContactInfo,
+    ConversationInfo,
+    RegistryInfo,
+)
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.ui import results
@@ -44,7 +50,12 @@ _CHANGES = {
     "blocked": "Blocked {who}: their calls and messages are ignored. /unblock undoes it.",
     "unblocked": "Unblocked {who}.",
 }
-_SAVED = {"identity": "a new identity", "username": "your name", "server": "the registry"}
+_SAVED = {
+    "identity": "a new identity",
+    "username": "your name",
+    "server": "the registry",
+    "servers": "the other registries",
+}
 _STATES = {
     "calling": "calling",
     "ringing": "ringing",
@@ -56,6 +67,12 @@ _STATES = {
 _PACKETS = {  # those of the size that a link needs
     "fragmented": ", with packets in fragments",
     "too-small": ", because the direct path carries small packets only",
+}
+_REGISTRY_STATES = {
+    "away": "away, retrying",
+    "displaced": "another program of yours is there in your place",
+    "guest": "for a while, for a contact",
+    "starting": "not reached yet",
 }
 _UNREACHABLE = "can't be reached: "  # why not follows, where the registry didn't answer
 
@@ -92,7 +109,7 @@ class Wording:
     _texts: dict[str, dict[str, str]] = attrs.Factory(dict)  # ours on their way, by peer and id
     _brought: set[str] = attrs.Factory(set)  # to whom go lines that an earlier run has said
     _hinted: str = ""  # from whom a message came last that wasn't the current one
-    _registry: str = "not reached yet"
+    _lost: set[str] = attrs.Factory(set)  # registries of which it was told that they are away
     _servers: set[str] = attrs.Factory(set)  # at which we have been registered
     _peer_id: str = ""  # ours, as far as anything has said
 
@@ -148,8 +165,8 @@ class Wording:
             if event.server == DEFAULT_SERVER
             else ""
         )
-        name, server = visible_name(event.username), visible(event.server)
-        yield _note(f"Registering as {name} at {server}{other}.")
+        name, servers = visible_name(event.username), _listed([event.server, *event.further])
+        yield _note(f"Registering as {name} at {servers}{other}.")
         if not event.state:
             yield _note("Your id is new and ends with this program; --state DIR keeps one.")
         elif event.remembered:
@@ -160,24 +177,28 @@ class Wording:
         yield _note(f"Leaving; this takes at most {event.seconds:.0f} seconds.")
 
     def _say_registered(self, event: events.Registered) -> Entries:
-        self._registry = "reachable"
-        is_new = event.server not in self._servers
+        is_new, server = event.server not in self._servers, visible(event.server)
         self._servers.add(event.server)
+        self._lost -= {event.server, ""}
         if self._peer_id and is_new:
-            yield _note(f"Registered at {visible(event.server)}, too.")
+            yield _note(f"Registered at {server}, too.")
         elif self._peer_id:
-            yield _note("Registered again.")
+            yield _note(f"Registered again{f' at {server}' * (len(self._servers) > 1)}.")
         else:
             self._peer_id = event.peer_id
-            name, server = visible_name(event.username), visible(event.server)
-            yield _note(f"Registered as {name} at {server}.")
+            yield _note(f"Registered as {visible_name(event.username)} at {server}.")
             yield _note(f"Your id is {event.peer_id}; others call you with /connect and this id.")
 
     def _say_registry_lost(self, event: events.RegistryLost) -> Entries:
-        if self._registry == (unreachable := "unreachable, retrying"):
+        which = event.server if event.others else ""  # "": all are lost
+        if which in self._lost:
             return  # said once; every vain try would be noise
-        self._registry = unreachable
+        self._lost |= {which, event.server}
         _, cannot, why = visible(event.reason).rpartition(_UNREACHABLE)
+        if event.others:
+            lost = sentence(f"{visible(event.server)} is away: {why}")
+            yield _note(f"{lost} You are still found at {_listed(event.others)}.")
+            return
         lost = sentence(f"{'Registry unreachable' if cannot else 'Not registered'}: {why}")
         yield _note(f"{lost} Retrying.", Colour.WARNING)
 
@@ -414,7 +435,7 @@ class Wording:
         rows = [
             ("you", visible_name(result.username)),
             ("id", result.peer_id),
-            ("registry", f"{visible(result.server)} ({self._registry})"),
+            *(_registry_row(one) for one in result.registries),
             *([("kept", f"{result.stored / 1e6:,.1f} MB of what was said")] * (result.stored > 0)),
         ]
         invitations = [_invitation_row(one) for one in result.invitations]
@@ -506,6 +527,19 @@ class Wording:
         if not self.has_prompt:
             who = self._who(result.peer_id) if result.peer_id else "nobody"
             yield _note(f"You are talking to {who} now.")
+
+
+def _listed(servers: Iterable[str]) -> str:
+    """Return URLs as they stand in a sentence."""
+    *first, last = map(visible, servers)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _registry_row(info: RegistryInfo) -> tuple[str, str]:
+    state = _REGISTRY_STATES.get(info.state, info.state)
+    trip = f", round trip {info.rtt_ms:.0f} ms" if info.rtt_ms and not info.reason else ""
+    why = visible(info.reason).rpartition(_UNREACHABLE)[2]
+    return "registry", f"{visible(info.server)} ({state}{trip}{f': {why}' if why else ''})"
 
 
 def _invitation_row(one: results.OpenInvitation) -> str:

@@ -182,6 +182,8 @@ class RememberedTests(SynchronousTestCase):
         self.assertEqual(recall(self.directory), known)
         remember(self.directory, Remembered("alice"))
         self.assertEqual(recall(self.directory).servers, known.servers)
+        changed = remember(self.directory, Remembered("alice", "http://r0.example"))
+        self.assertEqual((changed, recall(self.directory).servers), (("servers",), ()))
 
     def test_unchanged(self) -> None:
         """What is remembered already isn't written again."""

@@ -166,7 +166,19 @@ class AvailableTests(GroupCase):
         self.first.context.receive(SignalingLost("away", 1.0))
         self.assertEqual(self.told, [])
         self.second.context.receive(SignalingLost("away, too", 1.0))
-        self.assertEqual(self.told, [SignalingLost("away, too", 1.0)])
+        self.assertEqual(self.told, [SignalingLost("away, too", 1.0, name="second")])
+        states = [(one.state, one.reason) for one in self.group.infos()]
+        self.assertEqual(states, [("away", "away"), ("away", "away, too")])
+
+    def test_one_of_two(self) -> None:
+        """The loss of one of several is told once, with those where we are still found."""
+        self.assertEqual([one.state for one in self.group.infos()], ["starting"] * 2)
+        self.available(self.first, self.second)
+        self.told.clear()
+        for _ in range(3):
+            self.first.context.receive(SignalingLost("gone", 1.0))
+        self.assertEqual(self.told, [SignalingLost("gone", 1.0, False, "first", ("second",))])
+        self.assertEqual([one.state for one in self.group.infos()], ["away", "reachable"])
 
     def test_lost(self) -> None:
         """Calls wait again when the last way is lost, and until we leave at most."""

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.files import replace_file
-from p2pchat.peer.profile import SETTINGS_FILE, Remembered, remember
+from p2pchat.peer.profile import SETTINGS_FILE, Remembered, recall, remember
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.peer.storage.database import Synchronous
 from p2pchat.session.approval import AcceptPolicy
@@ -178,6 +178,37 @@ class OptionsTests(SynchronousTestCase):
         given = parsed("--state", str(directory), "--server", "http://other.example/")
         self.assertEqual(given.settings, NodeSettings("alice", "http://other.example"))
         self.assertEqual(given.to_remember(), Remembered("alice", "http://other.example"))
+
+    def test_several_registries(self) -> None:
+        """All that are given count, and no others; else those of the last time."""
+        directory = Path(self.mktemp())
+        directory.mkdir(mode=0o700)
+        first, second = "http://a.example", "http://b.example"
+        given = parsed("--state", str(directory), "--server", "a.example", "-s", f"{second}/")
+        self.assertEqual((given.settings.server, list(given.further_servers)), (first, [second]))
+        self.assertEqual(given.to_remember(), Remembered("alice", first, (second,)))
+        remember(directory, given.to_remember())
+        again = parsed("--state", str(directory))
+        self.assertEqual((again.settings.server, list(again.further_servers)), (first, [second]))
+        self.assertEqual(again.to_remember(), Remembered("alice"))
+        only = parsed("--state", str(directory), "--server", second)
+        self.assertEqual((only.settings.server, list(only.further_servers)), (second, []))
+        remember(directory, only.to_remember())
+        self.assertEqual(recall(directory), Remembered("alice", second))
+
+    def test_too_many_registries(self) -> None:
+        """A sixth, the same twice, and what is no URL are refused with a sentence."""
+        for urls, why in (
+            ([f"r{number}.example" for number in range(6)], "may be at 5 registries"),
+            (["http://a.example", "HTTP://A.example:80/"], "the same registry's"),
+            (["a.example", "http://b.example/path"], "more than a scheme, a host and a port"),
+            (["a.example", "ftp://b.example"], "must begin with http"),
+            (["a.example", "x" * 300], ""),
+        ):
+            line = [part for url in urls for part in ("--server", url)]
+            error = self.assertRaises(usage.UsageError, parsed, *line)
+            self.assertIn("--server", str(error))
+            self.assertIn(why, str(error))
 
     def test_broken_settings(self) -> None:
         """A file that can't be understood is named."""

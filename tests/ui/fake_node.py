@@ -13,7 +13,7 @@ from zope.interface import implementer
 from p2pchat import events
 from p2pchat.errors import WhoError
 from p2pchat.interfaces import IInvitations, INode
-from p2pchat.peer.settings import ContactInfo, ConversationInfo, InvitationInfo
+from p2pchat.peer.settings import ContactInfo, ConversationInfo, InvitationInfo, RegistryInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.ui import results
@@ -257,6 +257,9 @@ class FakeNode:
 
     def conversations(self) -> list[ConversationInfo]:
         return list(self.infos.values())
+
+    def registries(self) -> list[RegistryInfo]:
+        return [RegistryInfo(self.server, "reachable", rtt_ms=20.0)]
 
     def peers(self) -> Deferred[list[PeerRecord]]:
         return self.records

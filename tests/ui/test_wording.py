@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.peer.settings import DEFAULT_SERVER, ConversationInfo
+from p2pchat.peer.settings import DEFAULT_SERVER, ConversationInfo, RegistryInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
 from p2pchat.ui.layout import Layout, Style, day
@@ -333,14 +333,41 @@ class WordingTests(SynchronousTestCase):
         listed = results.PeerList((attrs.evolve(bob, nat="none"),))
         self.assertIn("NAT", self._said(listed))
 
-    def test_registry_in_me(self) -> None:
-        """/me says whether the registry can be reached."""
-        me = results.Me(ALICE, "alice", "http://r", ())
-        self.assertIn("http://r (not reached yet)", self._said(me))
-        self.wording.say(events.Registered(ALICE, "alice", "http://r", "192.0.2.1", 1))
-        self.assertIn("http://r (reachable)", self._said(me))
-        self.wording.say(events.RegistryLost("it is off", 1.0))
-        self.assertIn("http://r (unreachable", self._said(me))
+    def test_registries_in_me(self) -> None:
+        """/me says of each registry how it is."""
+        infos = (
+            RegistryInfo("http://a", "reachable", rtt_ms=20.4),
+            RegistryInfo("http://b", "away", "the registry http://b can't be reached: no route"),
+            RegistryInfo("http://c", "displaced", "another program took over"),
+            RegistryInfo("http://d", "starting"),
+            RegistryInfo("http://e", "guest"),
+        )
+        me = self._said(results.Me(ALICE, "alice", "http://a", (), registries=infos))
+        for row in (
+            *("http://a (reachable, round trip 20 ms)", "http://b (away, retrying: no route)"),
+            "http://c (another program of yours is there in your place: another program took over)",
+            *("http://d (not reached yet)", "http://e (for a while, for a contact)"),
+        ):
+            self.assertIn(f"registry  {row}", me)
+
+    def test_several_registries(self) -> None:
+        """Of several each is named, its loss once, and its return."""
+        first, second, third = "http://a", "http://b", "http://c"
+        starting = events.Starting(ALICE, "alice", first, "1", "/s", (), (second, third))
+        self.assertIn("at http://a, http://b and http://c.", self._said(starting))
+        for server, said in (
+            *((first, "Registered as alice at http://a."), (second, "Registered at http://b, too")),
+        ):
+            registered = events.Registered(ALICE, "alice", server, "192.0.2.1", 1)
+            self.assertIn(said, self._said(registered))
+        lost = events.RegistryLost("it is stopping", 1.0, second, (first,))
+        said = "http://b is away: it is stopping. You are still found at http://a."
+        self.assertEqual(self._said(lost), said)
+        self.assertEqual(self._said(lost), "")
+        all_lost = events.RegistryLost("it is stopping, too", 1.0, first)
+        self.assertIn("Not registered: it is stopping, too. Retrying.", self._said(all_lost))
+        self.assertEqual(self._said(attrs.evolve(all_lost, server=second)), "")
+        self.assertEqual(self._said(registered), "Registered again at http://b.")
 
     @given(st.text())
     def test_any_text(self, text: str) -> None:
