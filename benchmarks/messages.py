@@ -41,6 +41,7 @@ from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile
 from p2pchat.peer.storage.message_store import SqliteStore
+from p2pchat.peer.storage.open_database import OpenDatabase
 from p2pchat.peer.udp import listen
 from p2pchat.runtime import MonotonicClock, real_runtime
 from p2pchat.session.approval import AcceptPolicy
@@ -79,7 +80,7 @@ def open_store(role: str, author: bytes) -> SqliteStore:
     file = DatabaseFile(Path(os.environ[FOLDER]) / f"{role}-{DATABASE_FILE}")
     file.prepare()
     share_interpreter()
-    return SqliteStore.in_threads(file, author, reactor)
+    return SqliteStore(OpenDatabase.in_threads(file, reactor), author)
 
 
 def chat_end(role: str, *, is_stored: bool = False) -> Deferred[Talk]:

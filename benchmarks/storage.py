@@ -33,6 +33,7 @@ from twisted.internet.task import LoopingCall, react
 from p2pchat.peer.storage import history
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.peer.storage.message_store import SqliteStore
+from p2pchat.peer.storage.open_database import OpenDatabase
 from p2pchat.session.stored import StoredEntry
 from p2pchat.tap.process import share_interpreter
 
@@ -174,7 +175,7 @@ def main(_reactor: object, directory: Path, count: int, synchronous: Synchronous
     file.prepare()
     lines = Lines()
     time_raw(directory, file, Lines().next(BURST))
-    store = SqliteStore.in_threads(file, OURS, reactor)
+    store = SqliteStore(OpenDatabase.in_threads(file, reactor), OURS)
     yield store.load()
     yield time_burst(store, lines.next(BURST), "burst")
     yield time_busy(store, lines.next(BURST))

@@ -381,7 +381,7 @@ class ISecretStore(Interface):
     Small secrets of a node, such as private prekeys and tokens: each has a name among its kind.
 
     Every Deferred fails with :class:`p2pchat.errors.StorageFailed` where the store can't do it now.
-    Calls take effect in the order in which they are made, once the node's store has loaded.
+    Changes take effect in the order in which they are made, once the node's store has loaded.
     """
 
     def put(kind: str, name: str, value: bytes) -> Deferred[None]:
@@ -396,7 +396,7 @@ class ISecretStore(Interface):
         """
 
     def all(kind: str) -> Deferred[Mapping[str, bytes]]:
-        """Return a Deferred of the secrets of a kind, by name."""
+        """Return a Deferred of the secrets of a kind that are committed, by name."""
 
 
 class IRegistryStore(Interface):

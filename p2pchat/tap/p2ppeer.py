@@ -398,6 +398,8 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.peer.node import Node  # noqa: PLC0415
     from p2pchat.peer.registry_signaling import RegistrySignaling  # noqa: PLC0415
     from p2pchat.peer.storage.message_store import SqliteStore  # noqa: PLC0415
+    from p2pchat.peer.storage.open_database import OpenDatabase  # noqa: PLC0415
+    from p2pchat.peer.storage.secret_table import SecretBox, SecretTable  # noqa: PLC0415
     from p2pchat.tap.child_process import ProcessStarter  # noqa: PLC0415
     from p2pchat.tap.message_command import MessageCommand  # noqa: PLC0415
     from p2pchat.tap.p2ppeer_services import PeerService, front_end_for  # noqa: PLC0415
@@ -408,7 +410,9 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     if starting.state:
         file = DatabaseFile(Path(starting.state) / DATABASE_FILE, options["synchronous"])
         file.prepare()
-        store = SqliteStore.in_threads(file, peer_id_octets(starting.peer_id), runtime.reactor)
+        database = OpenDatabase.in_threads(file, runtime.reactor)
+        store = SqliteStore(database, peer_id_octets(starting.peer_id))
+        profile.secrets = SecretTable(database, SecretBox(profile.identity, runtime.random_bytes))
         share_interpreter()
     settings = options.settings
     front_end, terminal = front_end_for(

@@ -29,8 +29,7 @@ class SecretsContract(_TestCase):
 
     def test_kept(self) -> None:
         """What was put is there under its kind and name; put again it is replaced."""
-        secrets = self.secrets()
-        verifyObject(ISecretStore, secrets)
+        verifyObject(ISecretStore, self.secrets())
         self.assertEqual(self.all("token"), {})
         for kind, name, value in (
             ("token", "a", b"first"),
@@ -38,17 +37,16 @@ class SecretsContract(_TestCase):
             ("prekey", "a", bytes(32)),
             ("token", "a", b"again"),
         ):
-            self.assertIsNone(self.successResultOf(secrets.put(kind, name, value)))
+            self.assertIsNone(self.successResultOf(self.secrets().put(kind, name, value)))
         self.assertEqual(self.all("token"), {"a": b"again", "b": b""})
         self.assertEqual(self.all("prekey"), {"a": bytes(32)})
 
     def test_deleted(self) -> None:
         """What was deleted is gone, alone of its kind; what isn't there can be deleted too."""
-        secrets = self.secrets()
         for kind, name in (("token", "a"), ("token", "b"), ("prekey", "a")):
-            self.successResultOf(secrets.put(kind, name, b"value"))
-        self.assertIsNone(self.successResultOf(secrets.delete("token", ["a", "unknown"])))
-        self.assertIsNone(self.successResultOf(secrets.delete("token", [])))
+            self.successResultOf(self.secrets().put(kind, name, b"value"))
+        for names in (["a", "unknown"], []):
+            self.assertIsNone(self.successResultOf(self.secrets().delete("token", names)))
         self.assertEqual(
             (self.all("token"), self.all("prekey")), ({"b": b"value"}, {"a": b"value"})
         )

@@ -14,6 +14,8 @@ from p2pchat.peer.profile import Profile, load_profile
 from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.peer.storage.message_store import SqliteStore
+from p2pchat.peer.storage.open_database import OpenDatabase
+from p2pchat.peer.storage.secret_table import SecretBox, SecretTable
 from tests.peer.storage.fake_connections import ImmediateConnections, SlowConnections
 from tests.simulation.host import Host
 from tests.simulation.world import Person, World
@@ -44,7 +46,10 @@ class State:
         file.prepare()
         self.writing, self.reading = self._connections(world, file), ImmediateConnections(file)
         own = peer_id_octets(self.profile.identity.peer_id)
-        store = SqliteStore(file, own, self.writing, self.reading)
+        database = OpenDatabase(file, self.writing, self.reading, world.internet.clock)
+        store = SqliteStore(database, own)
+        box = SecretBox(self.profile.identity, Random(self.name).randbytes)
+        self.profile.secrets = SecretTable(database, box)
         host = host or world.internet.host()
         return world.start_on(host, self.name, self.profile, store=store, **settings)
 

@@ -6,7 +6,9 @@ database         the file: made, checked, opened; what its errors mean
 schema           its tables, and the migrations to them
 connections      threads that use it (adbapi)
 group_commit     the one that writes, all that waits at once
+open_database    what uses that file: its writer and its readers
 entry_table      statements that store entries and read them for the machines
+secret_table     small secrets, encrypted
 quota            how much is stored of one peer in a day
 deletion         deletion for good, in pieces
 message_store    the store of messages on all these

@@ -1,11 +1,6 @@
 """
 The store of messages in the database: :class:`p2pchat.interfaces.IMessageStore`.
 
-::
-
-    append, confirmed, replace ─▶ GroupCommit ─▶ one connection
-    entries, history, search ───▶ a few others                  never in the writer's way
-
 What one peer sends is bounded (:mod:`p2pchat.peer.storage.quota`).
 """
 
@@ -13,32 +8,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, fail, inlineCallbacks
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat.errors import QuotaReached, StorageFailed
 from p2pchat.interfaces import IHistory, IMessageStore
 from p2pchat.peer.storage import deletion, entry_table, history
-from p2pchat.peer.storage.connections import IConnections, PooledConnections
-from p2pchat.peer.storage.database import DatabaseFile
 from p2pchat.peer.storage.deletion import DeletionStage
 from p2pchat.peer.storage.entry_table import MICROSECONDS, Append, Kept
 from p2pchat.peer.storage.export import export
-from p2pchat.peer.storage.group_commit import GroupCommit
 from p2pchat.peer.storage.history import HistoryLine
+from p2pchat.peer.storage.open_database import OpenDatabase
 from p2pchat.peer.storage.quota import Quota
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 
-READERS = 2  # connections; a long search holds up nobody who wants the last page
-MAX_READS = 64  # that wait or run; a person asks for one at a time
-
 _T = TypeVar("_T")
-_Write = Append | Callable[[sqlite3.Connection], Any]
 
 
 @implementer(IMessageStore, IHistory)
@@ -47,39 +34,20 @@ class SqliteStore:
     The store.
 
     :param author: our raw id.
-    :param writing: one connection.
-    :param reading: others, for what only reads.
     """
 
     is_lasting = True
 
-    def __init__(
-        self,
-        file: DatabaseFile,
-        author: bytes,
-        writing: IConnections,
-        reading: IConnections,
-    ) -> None:
-        self._file = file
+    def __init__(self, database: OpenDatabase, author: bytes) -> None:
+        self._database = database
         self._author = author
-        self._writing = writing
-        self._reading = reading
-        self._writer: GroupCommit[_Write] = GroupCommit(file, writing, _execute)
-        self._reads = 0
         self._newest = 0  # id of the last entry before this program began
         self._deleting = DeferredLock()
         self._quota = Quota(author)
 
-    @classmethod
-    def in_threads(cls, file: DatabaseFile, author: bytes, reactor: Any) -> SqliteStore:
-        """Return a store whose work is done in threads of this reactor."""
-        writing = PooledConnections(reactor, file)
-        return cls(file, author, writing, PooledConnections(reactor, file, READERS))
-
     def load(self) -> Deferred[Mapping[str, ConversationState]]:
         """Read what every conversation goes on from."""
-        self._writing.start()
-        self._reading.start()
+        self._database.start()
         loaded = self.read(
             lambda one: (history.newest_id(one), entry_table.load(one), deletion.is_marked(one))
         )
@@ -98,7 +66,7 @@ class SqliteStore:
             self._quota.check(peer_id, entries)
         except QuotaReached as error:
             return fail(error)
-        written = self._writer.put(Append(peer_id, self._author, entries))
+        written = self._database.put(Append(peer_id, self._author, entries))
         return written.addCallback(lambda _: self._quota.stored(peer_id, entries))
 
     def replace(
@@ -106,12 +74,12 @@ class SqliteStore:
     ) -> Deferred[None]:
         """Store entries of ours in the place of those that come after a head of a log of ours."""
         written = Append(peer_id, self._author, entries)
-        return self._writer.put(partial(entry_table.replace, head=head, write=written))
+        return self._database.put(partial(entry_table.replace, head=head, write=written))
 
     def confirmed(self, peer_id: str, log: bytes, number: int) -> Deferred[None]:
         """Note that the other side has our entries of a log."""
         where = (peer_id, self._author, log, number)
-        return self._writer.put(lambda connection: entry_table.confirm(connection, *where))
+        return self._database.put(lambda connection: entry_table.confirm(connection, *where))
 
     def entries(self, peer_id: str, wanted: EntryRange, most_bytes: int) -> Deferred[list[bytes]]:
         """Read entries as they came."""
@@ -143,9 +111,7 @@ class SqliteStore:
 
     def size(self) -> int:
         """Return the bytes of the database on the disk; 0 where they can't be read."""
-        with suppress(OSError):
-            return self._file.size()
-        return 0
+        return self._database.size()
 
     def wipe(self, peer_id: str) -> Deferred[None]:
         """
@@ -166,7 +132,7 @@ class SqliteStore:
 
     @inlineCallbacks
     def _delete(self, mark: Callable[[sqlite3.Connection], object]) -> Any:
-        yield self._writer.put(mark)
+        yield self._database.put(mark)
         yield self._deleting.run(self._delete_marked)
 
     @inlineCallbacks
@@ -175,68 +141,14 @@ class SqliteStore:
             DeletionStage.DELETE if (yield self.read(deletion.is_marked)) else DeletionStage.DONE
         )
         while stage is not DeletionStage.DONE:
-            if stage is DeletionStage.UNMARK and not (yield self._writing.run(_write_back)):
+            if stage is DeletionStage.UNMARK and not (yield self._database.write_back()):
                 raise StorageFailed("what was deleted is overwritten at the next start")
-            stage = yield self._writer.put(partial(deletion.go_on, stage=stage))
+            stage = yield self._database.put(partial(deletion.go_on, stage=stage))
 
     def read(self, work: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
         """Read something; fails with ``StorageFailed`` where the database can't be read."""
-        if self._reads >= MAX_READS:
-            return fail(StorageFailed("too much is being looked up already: try again later"))
-        self._reads += 1
-        found = cast("Deferred[_T]", self._reading.run(work))
-        return found.addBoth(self._have_read)
-
-    def _have_read(self, result: _T | Failure) -> _T | Failure:
-        self._reads -= 1
-        if isinstance(result, Failure) and isinstance(result.value, sqlite3.Error):
-            raise self._file.explain(result.value) from result.value
-        return result
+        return self._database.read(work)
 
     def close(self) -> Deferred[None]:
         """Write what waits, and let go of the file; where it is cancelled, let go at once."""
-        closing: Deferred[Any] = self._writer.close()
-        closing.addCallback(lambda _: self._writing.run(_write_back))
-        closing.addErrback(lambda failure: failure.trap(sqlite3.Error) and None)
-        return closing.addCallbacks(self._let_go, self._leave_behind)
-
-    def _let_go(self, _result: object) -> None:
-        self._writing.close()
-        if self._reads:
-            self._reading.abandon()
-        else:
-            self._reading.close()
-
-    def _leave_behind(self, failure: Failure) -> Failure:
-        self._writing.abandon()
-        self._reading.abandon()
-        return failure
-
-
-def _write_back(connection: sqlite3.Connection) -> bool:
-    """Write the WAL into the file and cut it; tells whether nobody who reads is in the way."""
-    (is_busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not is_busy
-
-
-def _execute(connection: sqlite3.Connection, writes: Sequence[_Write]) -> list[Any]:
-    """Do some writes; what is appended to one conversation goes together."""
-    results: list[Any] = []
-    appended: dict[tuple[str, bytes], list[StoredEntry]] = {}
-    for write in writes:
-        if isinstance(write, Append):
-            appended.setdefault((write.peer_id, write.author), []).extend(write.entries)
-            results.append(None)
-        else:
-            _append(connection, appended)
-            results.append(write(connection))
-    _append(connection, appended)
-    return results
-
-
-def _append(
-    connection: sqlite3.Connection, appended: dict[tuple[str, bytes], list[StoredEntry]]
-) -> None:
-    for (peer_id, author), entries in appended.items():
-        entry_table.append(connection, Append(peer_id, author, entries))
-    appended.clear()
+        return self._database.close()

@@ -75,6 +75,28 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         END
         """,
     ),
+    (
+        """
+        CREATE TABLE contact (
+            peer TEXT PRIMARY KEY,                  -- their peer id
+            members TEXT NOT NULL                   -- JSON, of p2pchat.peer.contacts.Person
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE setting (
+            name TEXT PRIMARY KEY,                  -- a member of p2pchat.peer.profile.Remembered
+            value TEXT NOT NULL                     -- JSON
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE secret (
+            kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            value BLOB NOT NULL,                    -- encrypted: p2pchat.peer.storage.secret_table
+            PRIMARY KEY (kind, name)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 )
 
 VERSION = len(MIGRATIONS)

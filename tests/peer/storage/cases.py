@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.peer.storage.message_store import SqliteStore
+from p2pchat.peer.storage.open_database import OpenDatabase
 from p2pchat.session.stored import ConversationState, StoredEntry
 from tests.peer.storage.fake_connections import ImmediateConnections
 
@@ -46,19 +48,27 @@ class DatabaseCase(SynchronousTestCase):
     """A database in a directory of its own."""
 
     def setUp(self) -> None:
+        self.choose_file()
+
+    def choose_file(self) -> None:
+        """Have a database that isn't there yet."""
         directory = Path(self.mktemp())
         directory.mkdir(mode=0o700)
         self.file = DatabaseFile(directory / DATABASE_FILE, Synchronous.OFF)
 
-    def open_store(self, own: bytes = OURS) -> SqliteStore:
-        """Open the store, as a program does that starts."""
+    def open_database(self) -> OpenDatabase:
+        """Open the database, as a program does that starts."""
         self.file.prepare()
         self.writing = ImmediateConnections(self.file)
         self.reading = ImmediateConnections(self.file)
-        store = SqliteStore(self.file, own, self.writing, self.reading)
         self.addCleanup(self.writing.close)
         self.addCleanup(self.reading.close)
-        return store
+        self.clock = Clock()
+        return OpenDatabase(self.file, self.writing, self.reading, self.clock)
+
+    def open_store(self, own: bytes = OURS) -> SqliteStore:
+        """Open the store of messages in it."""
+        return SqliteStore(self.open_database(), own)
 
     def kill(self) -> None:
         """Let the program end as by ``kill -9``."""

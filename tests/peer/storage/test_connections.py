@@ -19,6 +19,7 @@ from zope.interface.verify import verifyObject
 from p2pchat.peer.storage.connections import IConnections, PooledConnections
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.peer.storage.message_store import SqliteStore
+from p2pchat.peer.storage.open_database import OpenDatabase
 from tests.peer.storage.cases import OUR_LOG, OURS, PEER, entry
 
 ROOT = Path(__file__).parents[3]
@@ -108,10 +109,15 @@ class PooledConnectionsTests(RealCase):
 class SqliteStoreTests(RealCase):
     """The store in its threads."""
 
+    def open_store(self) -> SqliteStore:
+        """Open the store."""
+        database = OpenDatabase(self.file, self.connections(), self.connections(2), reactor)
+        return SqliteStore(database, OURS)
+
     @inlineCallbacks
     def test_store(self) -> Any:
         """Lines that come one by one and at once are all there after the end, in one file."""
-        store = SqliteStore(self.file, OURS, self.connections(), self.connections(2))
+        store = self.open_store()
         self.assertEqual((yield store.load()), {})
         waiting: list[Deferred[None]] = []
         for number in range(1, 501):
@@ -120,7 +126,7 @@ class SqliteStoreTests(RealCase):
         yield store.confirmed(PEER, OUR_LOG, 499)
         yield store.close()
         self.assertEqual([one.name for one in self.file.path.parent.iterdir()], [DATABASE_FILE])
-        again = SqliteStore(self.file, OURS, self.connections(), self.connections(2))
+        again = self.open_store()
         state = (yield again.load())[PEER]
         yield again.close()
         self.assertEqual([one.text for one in state.undelivered], ["line 500"])

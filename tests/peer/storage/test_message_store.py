@@ -11,7 +11,8 @@ from zope.interface.verify import verifyObject
 
 from p2pchat.errors import StorageFailed
 from p2pchat.interfaces import IHistory, IMessageStore
-from p2pchat.peer.storage.message_store import MAX_READS, SqliteStore
+from p2pchat.peer.storage.message_store import SqliteStore
+from p2pchat.peer.storage.open_database import MAX_READS
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 from tests.peer.storage.cases import (
     OUR_LOG,
