@@ -330,6 +330,20 @@ class ContactChanged(PeerEvent, event="contact"):
 
 
 @attrs.frozen
+class PresenceChanged(PeerEvent, event="presence"):
+    """
+    A contact came to a registry, or has gone; of one with a link ``connected`` tells.
+
+    ``state`` is ``registered`` or ``absent``.  ``quiet`` is set where a person needn't be
+    disturbed: it has gone, was there when the program began, is muted, or many come at once.
+    """
+
+    state: str
+    last_seen: float  # when we saw it before that, in seconds since 1970; 0: never
+    quiet: bool = False
+
+
+@attrs.frozen
 class Paired(PeerEvent, event="paired"):
     """
     Somebody was met by an invitation; a contact event follows, with the name that is kept.

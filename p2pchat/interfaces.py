@@ -279,6 +279,15 @@ class ISignaling(Interface):
         :param prefix: only those whose id begins so.
         """
 
+    def presence(peer_ids: Sequence[str]) -> Deferred[Mapping[str, bool]]:
+        """
+        Return a Deferred of whether peers can be reached this way now, by id; may fail likewise.
+
+        Of some it may say nothing.
+
+        :param peer_ids: at most ``p2pchat.wire.presence.MAX_ASKED``.
+        """
+
     def send(peer_id: str, body: PeerDocument) -> Deferred[None]:
         """
         Seal and sign a document and deliver it, after those that went to this peer before.

@@ -15,6 +15,9 @@ Node
     ``lookup``                 from a name, an id or its beginning to one peer
     ``pasted``                 the id that stands in a pasted text
     ``retention``              what is too old is deleted
+    ``presence``               which contacts are there, and when each was last
+    ``presence_lookup``        the same of many peers, at several registries
+    ``rhythms``                what is done again and again
     ``outbox``                 lines that wait for contacts, and the calls for them
     ``invitations``            invitations of ours, and those that we join by
     ``meetings``               what follows: two who met talk

@@ -11,7 +11,8 @@ Owns the table and its JSON form, no file::
     {"v": 2, "people": {peer id: {"name": "bob", "contact": true, "muted": false, "blocked": false,
                                   "reached": memory, "keys": [key],
                                   "met": "invitation", "verified": true,
-                                  "registries": [URL], "before": [peer id]}}}
+                                  "registries": [URL], "before": [peer id],
+                                  "last_seen": seconds}}}
 
 A memory (:mod:`p2pchat.traversal.path_hint`) is a hint, and so is what documents to the contact are
 sealed to: one that can't be understood is forgotten, where a name would be a reason to stop.  A
@@ -22,7 +23,7 @@ file without "v" is of the first version, which kept everybody who was called, a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -40,7 +41,7 @@ from p2pchat.wire.documents import (
     RecordKey,
 )
 from p2pchat.wire.members import SPARSE, As, Codec, Flag, Members, each, nested, text
-from p2pchat.wire.strict_json import JsonObject, checked, dumps, field, loads, optional
+from p2pchat.wire.strict_json import JsonObject, checked, dumps, field, loads, optional, seconds
 from p2pchat.wire.usernames import MAX_USERNAME, check_username, looks
 from p2pchat.wire.visible import visible_name
 
@@ -83,6 +84,7 @@ class Person(Members):
     :ivar is_verified: words were compared with the contact.
     :ivar registries: URLs where the contact said that it is found.
     :ivar before: ids of the contacts whose place it took, the latest first.
+    :ivar last_seen: when it was there last, as far as we saw; seconds since 1970, 0: never.
     """
 
     name: Annotated[str, text(MAX_USERNAME)]
@@ -95,6 +97,7 @@ class Person(Members):
     is_verified: Annotated[bool, _hint(_FLAG, False), As("verified"), SPARSE] = False
     registries: Annotated[tuple[str, ...], _REGISTRIES, SPARSE] = ()
     before: Annotated[tuple[str, ...], _BEFORE, SPARSE] = ()
+    last_seen: Annotated[float, _hint(Codec(seconds), 0.0), SPARSE] = 0.0
 
     @property
     def is_known(self) -> bool:
@@ -108,7 +111,7 @@ class Person(Members):
 
 
 STRANGER = Person("")
-_OF_CONTACTS = ("reached", "keys", "met", "is_verified", "registries", "before")
+_OF_CONTACTS = ("reached", "keys", "met", "is_verified", "registries", "before", "last_seen")
 _PERSON = nested(Person)
 UNNAMED = "id "  # and eight characters: the name of a contact that has none of its own
 
@@ -226,6 +229,14 @@ class Contacts:
         keys = () if key is None else (key,)
         if keys and self[peer_id].is_contact and self[peer_id].keys != keys:
             self._change(peer_id, keys=keys)
+
+    def remember_seen(self, times: Mapping[str, float]) -> None:
+        """Remember when contacts were there, in seconds since 1970; of others nothing is kept."""
+        known = {one: when for one, when in times.items() if self[one].is_contact}
+        for peer_id, when in known.items():
+            self._put(peer_id, attrs.evolve(self[peer_id], last_seen=when))
+        if known:
+            self.save(self.to_json())
 
     def _change(self, peer_id: str, **changes: Any) -> None:
         """

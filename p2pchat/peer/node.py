@@ -20,9 +20,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from p2pchat import events
@@ -41,9 +40,11 @@ from p2pchat.peer.journal import Journal
 from p2pchat.peer.meetings import Meetings
 from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
+from p2pchat.peer.presence import PAUSE, ContactPresence
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.retention import INTERVAL as RETENTION_INTERVAL
 from p2pchat.peer.retention import Retention
+from p2pchat.peer.rhythms import Rhythms
 from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings, RegistryInfo
 from p2pchat.peer.signaling import (
@@ -136,9 +137,15 @@ class Node:
         self._journal = Journal(
             self._store, self._endpoint, self._adapter.driver, runtime.clock, self._announce
         )
-        self._outbox = Outbox(
-            profile.contacts, self._endpoint, self._signaling, runtime.clock, self._call_quietly
+        self._presence = ContactPresence(
+            *(profile.contacts, self._endpoint, self._signaling, runtime.clock),
+            *(self._signaling.now, self._announce),
         )
+        self._outbox = Outbox(
+            *(profile.contacts, self._endpoint, runtime.clock, self._call_quietly),
+            self._presence.ask,
+        )
+        self._presence.there = self._outbox.there
         self._keys = SealingKeys(profile.sealing_key, profile.contacts)
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
         self._meetings = Meetings(
@@ -147,13 +154,9 @@ class Node:
         )
         self.invitations = Invitations(self._invitation_context(profile))
         self._kept_invitations = profile.invitations
-        self._heartbeat = LoopingCall(self._beat)
-        self._watch = LoopingCall(self._watch_interfaces)
-        self._delivery = LoopingCall(self._outbox.look)
+        self._rhythms = Rhythms(runtime.clock)
         clocks = (runtime.wall_time, self._signaling.now)
         self._retention = Retention(self.history, settings.keep, clocks)
-        self._deletion = LoopingCall(self._retention.enforce)
-        self._tidy = LoopingCall(lambda: self._endpoint.tidy(runtime.clock.seconds()))
         self._nat = self.nat()
         self._stopping = False
         self._closing = False  # goodbyes are said, and sockets about to close
@@ -231,12 +234,14 @@ class Node:
                 "is another p2ppeer running? Give another --port, or 0 for any"
             ) from None
         warm_up(self._endpoint.context.certificate, self._runtime.clock.seconds())
-        self._begin(self._heartbeat, self.settings.heartbeat)
-        self._begin(self._watch, WATCH_INTERVAL)
-        self._begin(self._tidy, TIDY_INTERVAL)
+        begin, clock = self._rhythms.begin, self._runtime.clock
+        self._heartbeat = begin(self._beat, self.settings.heartbeat)
+        begin(self._watch_interfaces, WATCH_INTERVAL)
+        begin(lambda: self._endpoint.tidy(clock.seconds()), TIDY_INTERVAL)
+        begin(self._presence.look, PAUSE)
         if self._store.is_lasting:
-            self._begin(self._delivery, TICK)
-            self._begin(self._deletion, RETENTION_INTERVAL)
+            begin(self._outbox.look, TICK)
+            begin(self._retention.enforce, RETENTION_INTERVAL)
         self.invitations.restore(self._kept_invitations)
         self._signaling.start(
             SignalingContext(
@@ -248,17 +253,6 @@ class Node:
                 self._signaled,
             )
         )
-
-    def _begin(self, rhythm: LoopingCall, interval: float) -> None:
-        """Let a rhythm begin; one that fails is logged, and begins again."""
-        rhythm.clock = self._runtime.clock
-        running: Deferred[Any] = rhythm.start(interval, now=False)
-        running.addErrback(self._begin_again, rhythm)
-
-    def _begin_again(self, failure: Failure, rhythm: LoopingCall) -> None:
-        _log.failure("what is done again and again has failed", failure)
-        if not self._stopping:
-            self._begin(rhythm, rhythm.interval or TIDY_INTERVAL)
 
     def stop(self) -> Deferred[None]:
         """Say goodbye to everybody and the registry."""
@@ -277,9 +271,8 @@ class Node:
     def _stop(self) -> Any:
         self._failed_calls.stop()
         self.invitations.stop()
-        for rhythm in (self._heartbeat, self._watch, self._tidy, self._delivery, self._deletion):
-            if rhythm.running:
-                rhythm.stop()
+        self._rhythms.stop()
+        self._presence.save()
         with self._adapter.driver as now:
             for session in self._endpoint.alive():
                 session.disconnect(now)
@@ -336,6 +329,7 @@ class Node:
                 self._failed_calls.release(peer_id)
                 self._tell_at_last(event)
                 self._people.connected(self._endpoint.sessions[peer_id])
+                self._presence.connected(peer_id)
                 key = self._keys.key_of(peer_id)
                 self._keep(lambda: self._people.contacts.remember_key(peer_id, key))
                 return
@@ -396,7 +390,7 @@ class Node:
 
     def _translation_changed(self, before: bool) -> None:
         """Take another way to IPv4: a first one may reach a registry, later ones cut it off."""
-        if not self._watch.running:
+        if not self._rhythms.is_running:
             return  # before the start, or after the end
         self._watch_interfaces()
         if before:
@@ -540,7 +534,7 @@ class Node:
 
     def contacts(self) -> list[ContactInfo]:
         """Return whom the person knows, has muted or has blocked."""
-        return self._people.listing()
+        return self._presence.described(self._people.listing())
 
     def peers(self) -> Deferred[list[PeerRecord]]:
         """Return a Deferred of the records of those who let themselves be listed."""

@@ -25,7 +25,7 @@ from p2pchat.interfaces import ISignaling
 from p2pchat.runtime import cancel
 from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import MAX_SERVER
-from p2pchat.wire.origins import registry_url
+from p2pchat.wire.origins import origin, registry_url
 
 IDLE = 60.0  # seconds; a request may take half of it, and a registry is asked again within a call
 MAX_OTHERS = 16  # at once; each may have a few connections, and nobody is called at that many
@@ -40,6 +40,14 @@ def lawful_url(url: str) -> str:
     except RemoteProtocolError:
         return ""
     return found if len(found) <= MAX_SERVER else ""
+
+
+def is_same_registry(name: str, server: str) -> bool:
+    """Tell whether a way of signaling is the registry at a URL."""
+    try:
+        return name == server or origin(name) == origin(server)
+    except RemoteProtocolError:
+        return False
 
 
 @attrs.define

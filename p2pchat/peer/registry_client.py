@@ -43,6 +43,7 @@ from p2pchat.wire.documents import (
 )
 from p2pchat.wire.nameplates import Claim, Completion, PakeResponse, Release
 from p2pchat.wire.origins import origin
+from p2pchat.wire.presence import PresenceQuery
 from p2pchat.wire.problems import Problem, http_date, read_retry_after
 from p2pchat.wire.strict_json import JsonObject, dumps, loads
 from p2pchat.wire.work import Challenge
@@ -178,6 +179,11 @@ class RegistryClient:
     def peer(self, peer_id: str) -> Deferred[JsonObject]:
         """Return one record."""
         return self._attempt(self._exchange, "GET", f"/peer/{quote(peer_id)}", "peer_id")
+
+    def presence(self, query: PresenceQuery) -> Deferred[JsonObject]:
+        """Return who of some is online."""
+        kind, data = {"Content-Type": "application/json"}, dumps(query.to_json())
+        return self._attempt(self._exchange, "POST", "/presence", "online", kind, data)
 
     # -- nameplates
 

@@ -9,7 +9,7 @@ addresses by :mod:`~p2pchat.peer.resolver`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -47,11 +47,13 @@ from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.wire.addresses import Family, Scope, family
 from p2pchat.wire.documents import PeerDocument, RecordKey, Registration
 from p2pchat.wire.origins import host
+from p2pchat.wire.presence import PresenceAnswer, PresenceQuery
 from p2pchat.wire.strict_json import JsonObject, field
 
 MAX_PAGE = 200  # records of one page, which is as many as a registry gives
 PREFIX_PAGE = 20  # records that an ambiguous prefix is told apart by
 NAME_PAGE = 20  # records of one name, each with a registration of a kilobyte
+MAX_EACH = 4  # peers that an older registry is asked about at once
 LOOK_AGAIN = 0.05  # seconds between looks at whether all is delivered
 _LOWEST = "00000000-0000-8000-8000-000000000000"  # of version 8
 
@@ -79,6 +81,7 @@ class RegistrySignaling:
         self.nameplates = RegistryNameplates(self._client)
         self._resolver = Resolver(runtime, RoundTrips(self.rtt))
         self._is_started = self._is_registered = False
+        self._is_old = False  # it answers no question about many
         self._lease: Lease | None = None  # while we are registered
         self._receive: Callable[[SignalingEvent], None] = lambda _event: None  # until the start
 
@@ -195,6 +198,31 @@ class RegistrySignaling:
             raise
         except RemoteProtocolError as error:
             raise RegistryError(f"{self.name} is no p2pchat registry: {error}") from None
+
+    @inlineCallbacks
+    def presence(self, peer_ids: Sequence[str]) -> Any:
+        """See :class:`ISignaling`."""
+        if self._is_old:
+            return (yield self._presence_of_each(peer_ids[:MAX_EACH]))
+        try:
+            answer = yield self._client.presence(PresenceQuery(tuple(peer_ids)))
+            online = PresenceAnswer.from_json(answer).online
+        except RegistryError as error:
+            if error.reason != "no-such-route":
+                raise
+            self._is_old = True
+            return (yield self.presence(peer_ids))
+        except RemoteProtocolError as error:
+            raise RegistryError(f"{self.name} is no p2pchat registry: {error}") from None
+        return {one: one in online for one in peer_ids}
+
+    @inlineCallbacks
+    def _presence_of_each(self, peer_ids: Sequence[str]) -> Any:
+        found = {}
+        for peer_id in peer_ids:
+            record = yield self.find(peer_id)
+            found[peer_id] = record is not None and record.online
+        return found
 
     @inlineCallbacks
     def _keys_of(self, peer_id: str) -> Any:

@@ -135,6 +135,9 @@ class ContactInfo:
     :ivar met: how a contact was met: ``invitation``, or "": by a conversation.
     :ivar verified: whether words were compared.
     :ivar before: ids of the contacts whose place it took, the latest first.
+    :ivar presence: what is known of a contact now: ``reachable`` (a link is open), ``registered``
+        (at a registry, when it was asked last), ``absent`` (not there), or "": nothing.
+    :ivar last_seen: when we saw it either way last, in seconds since 1970; 0: never.
     """
 
     peer_id: str
@@ -146,3 +149,5 @@ class ContactInfo:
     met: str = ""
     verified: bool = False
     before: tuple[str, ...] = ()
+    presence: str = ""
+    last_seen: float = 0.0

@@ -9,7 +9,7 @@ way that its reader was found or last heard by, and by the next where that one c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from typing import Annotated, Any
@@ -19,14 +19,15 @@ from twisted.internet.defer import Deferred, DeferredList, inlineCallbacks, succ
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from p2pchat.errors import InvitationRefused, RegistryError, RemoteProtocolError
+from p2pchat.errors import InvitationRefused, RegistryError
 from p2pchat.events import Trouble
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import INameplates, ISignaling
 from p2pchat.peer.gate import Gate
 from p2pchat.peer.guest_registrations import GuestRegistrations
-from p2pchat.peer.other_registries import OtherRegistries, lawful_url
+from p2pchat.peer.other_registries import OtherRegistries, is_same_registry, lawful_url
+from p2pchat.peer.presence_lookup import look_up_many
 from p2pchat.peer.registry_location import nearest_of
 from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import RegistryInfo
@@ -45,7 +46,6 @@ from p2pchat.wire.documents import (
     Registration,
 )
 from p2pchat.wire.members import Codec, Flag, Members, Time, each, integer, text
-from p2pchat.wire.origins import origin
 from p2pchat.wire.servers import LongTermCredential, RelayServer
 from p2pchat.wire.strict_json import checked
 from p2pchat.wire.usernames import Username
@@ -392,7 +392,7 @@ class SignalingGroup:
         return tuple(dict.fromkeys(one for one in named if one))[:MAX_REGISTRIES]
 
     def _at(self, server: str) -> ISignaling | None:
-        return next((one for one in self._members if _is_same(one.name, server)), None)
+        return next((one for one in self._members if is_same_registry(one.name, server)), None)
 
     def _nearest(self) -> Scope:
         """Return how near a registry may be that a contact names: as near as one of ours is."""
@@ -466,25 +466,46 @@ class SignalingGroup:
         places += [one for one in self._members if self._is_available(one)]
         return list(dict.fromkeys(places or self._members))
 
+    def _asked_places(self, peer_id: str) -> list[ISignaling | str]:
+        """Return those of them that can be asked now; all where none can."""
+        places = self._places(peer_id)
+        usable = [one for one in places if isinstance(one, str) or self._is_available(one)]
+        return usable or places
+
     def _way_named(self, name: str) -> ISignaling | None:
         """Return a way by which documents reach us now."""
         usable = [one for one in self._members if self._is_available(one)]
         return next((one for one in [*usable, *self._guests.ready()] if one.name == name), None)
 
     @inlineCallbacks
-    def _ask(self, place: ISignaling | str, peer_id: str) -> Any:
-        """Ask a place for a peer; a Deferred of its name, and of the record or None."""
+    def _ask(
+        self,
+        place: ISignaling | str,
+        ask: Callable[[ISignaling], Deferred[Any]],
+        seconds: float | None = None,
+    ) -> Any:
+        """
+        Ask a place; a Deferred of its name, and of the answer.
+
+        :param seconds: that the answer may take, or more where the way is long; None: any time.
+        """
         if not isinstance(place, str):
-            return place.name, (yield place.find(peer_id))
+            return place.name, (yield self._in_time(ask(place), seconds))
         rests, other = self._guests.rests, self._others.at(place)
         rests.refuse(place)
         try:
-            record = yield other.find(peer_id)
+            answer = yield self._in_time(ask(other), seconds)
         except RegistryError:
-            rests.failed(place)
+            if seconds is None:  # else it is asked now and then anyway, and nobody waits for it
+                rests.failed(place)
             raise
         rests.answered(place)
-        return place, record
+        return place, answer
+
+    def _in_time(self, asked: Deferred[Any], seconds: float | None) -> Deferred[Any]:
+        if seconds is not None:
+            asked.addTimeout(self.patience(seconds, TRIPS), self._clock, _too_slow)
+        return asked
 
     @inlineCallbacks
     def find(self, peer_id: str) -> Any:
@@ -493,9 +514,8 @@ class SignalingGroup:
 
         It fails with :class:`RegistryError` where somebody who may have one can't be asked.
         """
-        places = self._places(peer_id)
-        asked = [one for one in places if isinstance(one, str) or self._is_available(one)]
-        ways = [partial(self._ask, one, peer_id) for one in asked or places]
+        places = self._asked_places(peer_id)
+        ways = [partial(self._ask, one, lambda way: way.find(peer_id)) for one in places]
         outcome = yield race(ways, self._clock, self._hedge(), _is_online)
         if outcome.winner is not None:
             name, record = outcome.winner
@@ -536,9 +556,27 @@ class SignalingGroup:
     def _list(self, member: ISignaling, username: str, prefix: str) -> Any:
         """Return a Deferred of a member's name and records; one that is slow holds up no other."""
         listing = member.peers(username, prefix)
-        if len(self._usable()) > 1:
-            listing.addTimeout(self.patience(LISTING, TRIPS), self._clock, _too_slow)
-        return member.name, (yield listing)
+        seconds = LISTING if len(self._usable()) > 1 else None
+        return member.name, (yield self._in_time(listing, seconds))
+
+    def presence(self, peer_ids: Sequence[str]) -> Deferred[Mapping[str, bool]]:
+        """
+        Return a Deferred of whether peers are online, by id, for those of whom somebody can tell.
+
+        :param peer_ids: at most MAX_ASKED.
+        """
+        found: Deferred[Mapping[str, bool]] = look_up_many(
+            {one: self._asked_places(one) for one in peer_ids}, self._ask_for_many
+        )
+        return found
+
+    @inlineCallbacks
+    def _ask_for_many(self, place: ISignaling | str, peer_ids: Sequence[str]) -> Any:
+        name, found = yield self._ask(place, lambda way: way.presence(peer_ids), LISTING)
+        if name != self._members[0].name:
+            for peer_id in (one for one in peer_ids if found.get(one)):
+                self._remember_name(peer_id, name)
+        return found
 
     def _usable(self) -> list[ISignaling]:
         """Return the members that are available; all of them where none is."""
@@ -609,11 +647,3 @@ def _too_slow(_failure: object, seconds: float) -> Any:
 
 def _is_online(found: tuple[str, PeerRecord | None]) -> bool:
     return found[1] is not None and found[1].online
-
-
-def _is_same(name: str, server: str) -> bool:
-    """Tell whether a way of signaling is the registry at a URL."""
-    try:
-        return name == server or origin(name) == origin(server)
-    except RemoteProtocolError:
-        return False

@@ -20,8 +20,8 @@ from p2pchat.wire.strict_json import JsonObject
 
 
 @attrs.define(eq=False)
-class Presence:
-    """The presence of peers, as one process tells it."""
+class PresenceQueries:
+    """Questions about the presence of peers, as one process answers them."""
 
     _store: IRegistryStore
     _admission: AdmissionControl

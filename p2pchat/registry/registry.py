@@ -46,7 +46,7 @@ from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.event_streams import KEEPALIVE, STREAMS, EventStreams
 from p2pchat.registry.metrics import Metrics
 from p2pchat.registry.nameplates import Nameplates
-from p2pchat.registry.presence import Presence
+from p2pchat.registry.presence import PresenceQueries
 from p2pchat.registry.refusals import Refused, refused
 from p2pchat.registry.relay_credentials import RelayCredentials
 from p2pchat.registry.store.directory import (
@@ -144,7 +144,7 @@ class Registry:
     wall_time: Callable[[], float] = attrs.field(init=False)
     admission: AdmissionControl = attrs.field(init=False)
     nameplates: Nameplates = attrs.field(init=False)
-    presence: Presence = attrs.field(init=False)
+    presence: PresenceQueries = attrs.field(init=False)
     _sweeping: LoopingCall = attrs.field(init=False)
     stopping: bool = attrs.field(init=False, default=False)
     _registered: float = attrs.field(init=False, default=math.nan)  # as of the last metrics
@@ -159,7 +159,7 @@ class Registry:
         key = chosen.work_key or self.runtime.random_bytes(KEY)
         self.admission = AdmissionControl(self.runtime.clock, chosen.rates, chosen.work_from, key)
         self.nameplates = Nameplates(self.store, self.admission, self.metrics, self._read)
-        self.presence = Presence(self.store, self.admission, self.metrics)
+        self.presence = PresenceQueries(self.store, self.admission, self.metrics)
         self._sweeping = LoopingCall(self.sweep)
         self._sweeping.clock = self.runtime.clock
         self._started = self.now()

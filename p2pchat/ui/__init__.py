@@ -7,6 +7,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
       ├── console       for people: on a terminal, or in plain pipes
       │     ├── wording      events and results as sentences; pure
       │     │     ├── display_names  what peers are called, one label for each; pure
+      │     │     ├── presence_wording  presence in words; pure
       │     │     └── sentences      sentences, quotations, tables; pure
       │     ├── qr           QR codes of invitations; pure
       │     ├── layout       entries as rows, with colours and the time of day

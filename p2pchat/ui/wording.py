@@ -28,6 +28,7 @@ from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.ui import results
 from p2pchat.ui.display_names import SHORT_ID, YOU, DisplayNames
 from p2pchat.ui.layout import Colour, Entry, day
+from p2pchat.ui.presence_wording import came, presence_facts, record_state
 from p2pchat.ui.qr import qr_rows
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
 from p2pchat.wire.visible import visible, visible_name
@@ -276,6 +277,10 @@ class Wording:
         changed = _CHANGES.get(event.change, "{who} has changed.")
         yield _note(changed.format(who=self._who(event.peer_id)))
 
+    def _say_presence(self, event: events.PresenceChanged) -> Entries:
+        if not event.quiet:
+            yield _note(came(event, self._who(event.peer_id)), Colour.GOOD)
+
     def _say_disconnected(self, event: events.Disconnected) -> Entries:
         self._open.discard(event.peer_id)
         self._brought.discard(event.peer_id)
@@ -418,7 +423,7 @@ class Wording:
         if not result.peers:
             yield _note("Nobody is registered.")
             return
-        rows = (_peer_row(record, self._peer_id) for record in result.peers)
+        rows = (_peer_row(one, self._peer_id, one.peer_id in self._open) for one in result.peers)
         in_order = sorted(rows, key=lambda row: (row[0].casefold(), row))
         yield from _listing(table(in_order, ("name", "id", "", "NAT", "")))
 
@@ -556,12 +561,12 @@ def _not_delivered(count: int) -> str:
     return f"{count:,} message{' was' if count == 1 else 's were'} not delivered"
 
 
-def _peer_row(record: PeerRecord, own_id: str) -> tuple[str, ...]:
+def _peer_row(record: PeerRecord, own_id: str, is_open: bool) -> tuple[str, ...]:
     """Lay out a record, which the registry may have filled with anything."""
     return (
         visible_name(record.username),
         visible_name(record.peer_id, 36),
-        "online" if record.online else "offline",
+        _STATES["open"] if is_open else record_state(record.online),
         "" if record.nat in {"", "unknown"} else visible_name(record.nat, MAX_EXCERPT),
         "you" if own_id and record.peer_id == own_id else _acquaintance(record),
     )
@@ -575,12 +580,14 @@ def _acquaintance(record: PeerRecord) -> str:
 
 
 def _contact_row(info: ContactInfo) -> tuple[str, ...]:
+    """Lay out a contact: what it is to the person, then what is known of its presence."""
     facts = [] if info.contact else ["no contact"]
     facts += ["verified"] if info.verified else []
     facts += [f"by {visible(info.met)}"] if info.met else []
     facts += ["muted"] if info.muted else []
     facts += ["blocked"] if info.blocked else []
     facts += [_STATES.get(info.state, info.state)] if info.state else []
+    facts += presence_facts(info) if info.contact else []
     return visible_name(info.name), visible_name(info.peer_id, 36), ", ".join(facts)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -91,6 +93,13 @@ class FakeSignaling:
             ]
         )
 
+    def presence(self, peer_ids: Sequence[str]) -> Deferred[Mapping[str, bool]]:
+        """Tell that those who are found are online."""
+        self.calls.append("presence")
+        if self.error is not None:
+            return fail(self.error)
+        return succeed({one: one in self.names for one in peer_ids})
+
     def send(self, peer_id: str, body: PeerDocument) -> Deferred[None]:
         """Deliver, or fail."""
         if self.error is not None:
@@ -153,6 +162,10 @@ class RoomSignaling:
         """See `ISignaling`."""
         records = [one._record() for one in self._room.values()]
         return succeed([r for r in records if r.peer_id.startswith(prefix)])
+
+    def presence(self, peer_ids: Sequence[str]) -> Deferred[Mapping[str, bool]]:
+        """See `ISignaling`."""
+        return succeed({one: one in self._room for one in peer_ids})
 
     def send(self, peer_id: str, body: PeerDocument) -> Deferred[None]:
         """See `ISignaling`."""

@@ -6,7 +6,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RegistryError
-from p2pchat.peer.other_registries import IDLE, MAX_OTHERS, OtherRegistries, lawful_url
+from p2pchat.peer.other_registries import (
+    IDLE,
+    MAX_OTHERS,
+    OtherRegistries,
+    is_same_registry,
+    lawful_url,
+)
 from p2pchat.wire.addresses import Scope
 from tests.peer.fake_signaling import FakeSignaling
 
@@ -36,6 +42,12 @@ class OtherRegistriesTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual([one.calls for one, _ in self.made], [["stop"]])
         self.assertIsNot(self.others.at(URL), first)
+
+    def test_same(self) -> None:
+        """A name is that of the registry at a URL, however that is spelt."""
+        self.assertTrue(is_same_registry("http://R.test:80", "http://r.test/"))
+        self.assertTrue(is_same_registry("the room", "the room"))
+        self.assertFalse(is_same_registry("the room", URL))
 
     def test_near(self) -> None:
         """What our person wants may be anywhere; what a contact names, no nearer than ours."""

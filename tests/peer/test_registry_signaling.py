@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.python.components import proxyForInterface
-from twisted.web.server import Site
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import RegistryError
@@ -15,7 +16,7 @@ from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import IRegistryStore, ISignaling
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.event_stream import Event
-from p2pchat.peer.registry_signaling import RegistrySignaling, find_stun
+from p2pchat.peer.registry_signaling import MAX_EACH, RegistrySignaling, find_stun
 from p2pchat.peer.resolver import RESOLVE_TIMEOUT
 from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.signaling import (
@@ -30,6 +31,7 @@ from p2pchat.registry.http.resource import RegistryResource
 from p2pchat.registry.store import directory
 from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import Registration, Removal, Ringing
+from p2pchat.wire.strict_json import dumps
 from tests.identity.people import ALICE, BOB, CAROL, sealing_key
 from tests.peer.registry_case import RegistryCase, registration
 from tests.peer.test_registry_client import Page
@@ -66,6 +68,31 @@ class LyingStore(proxyForInterface(IRegistryStore)):  # type: ignore[misc]
         return page.addCallback(
             lambda found: attrs.evolve(found, records=list(map(self._changed, found.records)))
         )
+
+
+class OlderRegistry(Resource):
+    """
+    A registry of before questions about many.
+
+    :param there: the only one who is online.
+    """
+
+    isLeaf = True
+
+    def __init__(self, there: str) -> None:
+        super().__init__()
+        self._there = there
+
+    def render(self, request: Request) -> bytes:
+        """See `IResource`."""
+        _, word, *ids = request.path.decode("ascii").split("/")
+        if ids == [self._there]:
+            request.setHeader(b"content-type", b"application/json")
+            return dumps({"peer_id": self._there, "username": "x"})
+        reason = "unknown-peer" if word == "peer" else "no-such-route"
+        request.setResponseCode(404)
+        request.setHeader(b"content-type", b"application/problem+json")
+        return dumps({"type": f"/problems/{reason}", "status": 404, "title": "", "detail": "x"})
 
 
 class SignalingCase(RegistryCase):
@@ -121,6 +148,27 @@ class RegistrySignalingTests(SignalingCase):
         ):
             one = RegistrySignaling(url, ALICE, self.runtime(self.host))
             self.assertEqual((one.name, one.is_local), (url, is_local))
+
+    def test_presence(self) -> None:
+        """Who of many is online is one question, which one that isn't started may ask, too."""
+        asked = RegistrySignaling(self.world.url, CAROL, self.runtime(self.world.internet.host()))
+        for one in (self.signaling, asked):
+            found = self.result(one.presence([BOB.peer_id, CAROL.peer_id]))
+            self.assertEqual(found, {BOB.peer_id: True, CAROL.peer_id: False})
+        self.assertEqual(self.world.registry.metrics.answers["POST", "/presence", 200], 2)
+        self.result(asked.stop())
+
+    def test_older(self) -> None:
+        """A registry that has no such route is asked for a few, each by itself."""
+        ids = [
+            BOB.peer_id,
+            *(f"{number}0000000-0000-8000-8000-000000000000" for number in range(9)),
+        ]
+        host, page = self.world.internet.host(), OlderRegistry(BOB.peer_id)
+        host.reactor.listenTCP(8000, Site(page, reactor=host.reactor))
+        one = RegistrySignaling(f"http://{host.address}:8000", CAROL, self.runtime(host))
+        found = self.result(one.presence(ids))
+        self.assertEqual(found, dict.fromkeys(ids[:MAX_EACH], False) | {BOB.peer_id: True})
 
     def test_asked(self) -> None:
         """One that isn't started is asked without a registration, and closed."""

@@ -230,6 +230,18 @@ class PeersTests(GroupCase):
         self.first.error = RegistryError("away")
         self.failureResultOf(self.group.find(ALICE.peer_id), RegistryError)
 
+    def test_presence(self) -> None:
+        """One is online who is online anywhere; of whom no way can tell, nothing is said."""
+        del self.first.names[BOB.peer_id]
+        everybody = [ALICE.peer_id, BOB.peer_id, CAROL.peer_id]
+        found = self.successResultOf(self.group.presence(everybody))
+        self.assertEqual(found, dict(zip(everybody, (False, True, True), strict=True)))
+        self.first.error = RegistryError("away")
+        known = {BOB.peer_id: True, CAROL.peer_id: True}
+        self.assertEqual(self.successResultOf(self.group.presence(everybody)), known)
+        self.second.error = RegistryError("away, too")
+        self.assertEqual(self.successResultOf(self.group.presence(everybody)), {})
+
     def test_available(self) -> None:
         """While one is available, nobody waits for another."""
         self.first.error = RegistryError("away")

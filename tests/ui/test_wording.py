@@ -313,7 +313,10 @@ class WordingTests(SynchronousTestCase):
         self.assertIn("bob (b0b00000): connected, host-host 192.0.2.1:1, round trip 12 ms", me)
         self.assertIn("3 not delivered", me)
         records = (PeerRecord(BOB, "b\x1bb", online=False),)
-        self.assertIn(rf"b\x1bb  {BOB}  offline", self._said(results.PeerList(records)))
+        self.assertIn(
+            rf"b\x1bb  {BOB}  registered, but can't be called now",
+            self._said(results.PeerList(records)),
+        )
         self.assertIn("Nobody", self._said(results.PeerList(())))
         self.assertIn("  It rang.", self._said(results.Explanation(BOB, "bob", ("It rang.",))))
 
@@ -326,8 +329,8 @@ class WordingTests(SynchronousTestCase):
             self._said(results.PeerList(records)).split("\n"),
             [
                 "  name   id",
-                f"  Alice  {ALICE}  online  you",
-                f"  bob    {BOB}  online",
+                f"  Alice  {ALICE}  registered  you",
+                f"  bob    {BOB}  registered",
             ],
         )
         listed = results.PeerList((attrs.evolve(bob, nat="none"),))

@@ -1,0 +1,113 @@
+"""Presence of contacts, between whole peers and a whole registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from p2pchat import events
+from p2pchat.peer.outbox import LOOK_INTERVAL
+from p2pchat.peer.presence import ABSENT, INTERVAL
+from tests.simulation.state import State
+from tests.simulation.world import Person, World
+
+
+class PresenceCase(SynchronousTestCase):
+    """Alice and Bob, contacts who keep what is said; Bob doesn't run yet."""
+
+    def setUp(self) -> None:
+        self.world = World(1)
+        self.alices = State("alice", Path(self.mktemp()))
+        self.bobs = State("bob", Path(self.mktemp()))
+        self.alice = self.start(self.alices)
+        self.bob = self.start(self.bobs, listed=False)
+        self.world.settle(self.alice, self.bob)
+        self.alice.profile.contacts.keep(self.bob.node.peer_id, "Bob")
+        self.bob.profile.contacts.keep(self.alice.node.peer_id, "Alice")
+
+    def start(self, state: State, **settings: Any) -> Person:
+        """Start somebody."""
+        person = state.start(self.world, **settings)
+        self.addCleanup(lambda: state.kill(person))
+        return person
+
+    def stop_bob(self) -> None:
+        """Let Bob leave."""
+        self.world.result(self.bob.node.stop())
+
+    def presence(self) -> str:
+        """Return what Alice knows of Bob."""
+        return self.alice.node.contacts()[0].presence
+
+    def asked(self) -> int:
+        """Return how many questions about many the registry has had."""
+        answers = self.world.registry.metrics.answers
+        return sum(n for (_, route, _), n in answers.items() if route == "/presence")
+
+
+class PresenceTests(PresenceCase):
+    """What Alice knows of Bob."""
+
+    def test_states(self) -> None:
+        """Bob, unlisted, is registered, reachable while a link is open, and then absent."""
+        self.world.wait(lambda: self.presence() == "registered", INTERVAL)
+        self.world.result(self.alice.node.connect("Bob"))
+        self.world.wait(lambda: self.alice.is_connected_to(self.bob))
+        self.assertEqual(self.presence(), "reachable")
+        self.stop_bob()
+        self.world.wait(lambda: self.presence() == "absent", 2 * INTERVAL)
+        seen = self.alice.node.contacts()[0].last_seen
+        self.assertLess(abs(seen - (self.alice.node.now())), 3 * INTERVAL + 5)
+
+    def test_remembered(self) -> None:
+        """When Bob was there last outlives Alice's program."""
+        self.world.wait(lambda: self.presence() == "registered", INTERVAL)
+        self.world.result(self.alice.node.stop())
+        self.stop_bob()
+        self.alices.kill(self.alice)
+        again = self.alices.start(self.world)
+        self.addCleanup(lambda: self.alices.kill(again))
+        (info,) = again.node.contacts()
+        self.assertEqual(info.presence, "")
+        self.assertLess(abs(info.last_seen - (self.world.registry.wall_time())), INTERVAL + 5)
+
+    def test_announced(self) -> None:
+        """Bob, who comes after a while, is announced once; nobody calls him for it."""
+        self.stop_bob()
+        self.world.wait(lambda: self.presence() == "absent", 2 * INTERVAL)
+        self.world.internet.run(ABSENT + INTERVAL)
+        self.bobs.kill(self.bob)
+        bob = self.start(self.bobs)
+        told = self.alice.events(events.PresenceChanged)
+        self.world.wait(
+            lambda: len(self.alice.events(events.PresenceChanged)) > len(told), INTERVAL
+        )
+        came = self.alice.events(events.PresenceChanged)[-1]
+        self.assertEqual((came.name, came.state, came.quiet), ("Bob", "registered", False))
+        self.world.internet.run(2 * INTERVAL)
+        self.assertEqual(self.alice.events(events.PresenceChanged)[-1], came)
+        self.assertEqual(self.alice.events(events.Connected), [])
+        self.assertFalse(self.alice.is_connected_to(bob))
+
+    def test_one_request(self) -> None:
+        """However many contacts lines wait for, one request looks for all of them."""
+        contacts = self.alice.profile.contacts
+        ids = [f"{number:08x}-0000-8000-8000-000000000000" for number in range(1, 51)]
+        for number, peer_id in enumerate(ids):
+            contacts.keep(peer_id, f"n{number}")
+            self.alice.node.send(peer_id, "hello")
+        self.world.internet.run(LOOK_INTERVAL)
+        before = self.asked()
+        self.world.internet.run(4 * LOOK_INTERVAL)
+        self.assertLessEqual(self.asked() - before, 4 + 4 * LOOK_INTERVAL / INTERVAL + 2)
+
+    def test_lines_go(self) -> None:
+        """A line for Bob goes when he is there again, both programs having been restarted."""
+        self.stop_bob()
+        self.alice.say("later", self.bob)
+        self.world.internet.run(2)
+        self.bobs.kill(self.bob)
+        bob = self.start(self.bobs)
+        self.world.wait(lambda: bob.texts() == ["later"], 2 * LOOK_INTERVAL)
