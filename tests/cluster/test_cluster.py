@@ -64,7 +64,7 @@ class Conversing(TestCase):
         """Start a peer that accepts every call."""
         peer = JsonPeer.start(Here(), name, self.cluster.url, "--accept", "all")
         self.addCleanup(peer.close)
-        peer.wait_for("registered", 30.0)
+        peer.wait_for("registered")
         return peer
 
     def await_online(self, names: set[str], limit: float) -> float:

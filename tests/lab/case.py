@@ -147,7 +147,7 @@ class PairTestCase(LabTestCase):
     def talk(self, caller: JsonPeer, callee: JsonPeer, kind: str) -> str:
         """Call, exchange messages, quit, be seen to have gone; return the kind of path."""
         for peer in (caller, callee):
-            peer.wait_for("registered", 30.0)
+            peer.wait_for("registered")
         connect(caller, callee)
         lines = exchange(caller, callee)
         found = await_path(caller, kind)

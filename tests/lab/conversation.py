@@ -8,14 +8,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import attrs
 
-from tests.lab.peers import Event, JsonPeer
+from tests.lab.peers import PATIENCE, Event, JsonPeer
 
 CALL_LIMIT = 60.0  # seconds; from calling until both sides are connected
-DELIVERY_LIMIT = 20.0  # seconds; on a working path
-BETTER_PATH_LIMIT = 10.0  # seconds; for a conversation to move from the relay to a direct path
 SPOKEN_INTERVAL = 0.05  # seconds; between two lines of `Traffic`
 
 DIRECT, RELAYED = "direct", "relay"  # kinds of path
@@ -36,7 +35,7 @@ def say(speaker: JsonPeer, texts: Sequence[str]) -> None:
 
 
 def hear(
-    speaker: JsonPeer, listener: JsonPeer, texts: Sequence[str], limit: float = DELIVERY_LIMIT
+    speaker: JsonPeer, listener: JsonPeer, texts: Sequence[str], limit: float = PATIENCE
 ) -> None:
     """Wait until the listener has these texts and the speaker knows of each delivery."""
     for text in texts:
@@ -55,18 +54,21 @@ def exchange(one: JsonPeer, two: JsonPeer, topic: str = "", count: int = 3) -> l
     return lines
 
 
-def path_kind(peer: JsonPeer) -> str:
-    """Return the kind of the path that this peer told of last."""
-    latest = peer.named("path")[-1]
-    return RELAYED if RELAYED in (latest["local"], latest["remote"]) else DIRECT
+def kind_of(path: Event) -> str:
+    """Return the kind of a path that a peer told of."""
+    return RELAYED if RELAYED in (path["local"], path["remote"]) else DIRECT
+
+
+def is_local(path: Event) -> bool:
+    """Tell whether a path leads from one local address to another."""
+    return (path["local"], path["remote"]) == ("host", "host")
 
 
 def await_path(peer: JsonPeer, kind: str) -> str:
     """Wait until the path is of this kind, for as long as that may take; return what it is."""
-    deadline = time.monotonic() + BETTER_PATH_LIMIT
-    while (found := path_kind(peer)) != kind and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
+    with suppress(AssertionError):
+        peer.await_last("path", lambda path: kind_of(path) == kind)
+    return kind_of(peer.named("path")[-1])
 
 
 @attrs.define
@@ -123,7 +125,7 @@ class Traffic:
             heard.append(first)
         return max(heard) - moment
 
-    def stop(self, limit: float = DELIVERY_LIMIT) -> None:
+    def stop(self, limit: float = PATIENCE) -> None:
         """Fall silent, and wait until all that was typed is heard, in order, once."""
         self._over.set()
         self._thread.join()

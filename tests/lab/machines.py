@@ -48,11 +48,21 @@ class NatBox:
         self._apply(f"delete table ip nat\n{nat_ruleset(self.kind, self._inside, self.address)}")
         run_command([*enter(self.namespace), "conntrack", "-F"])
 
-    def sever(self) -> None:
-        """Drop all that belongs to the TCP connections of now, in silence; new ones are fine."""
-        known = run_command([*enter(self.namespace), "conntrack", "-L", "-p", "tcp"])
-        ports = [re.search(r"sport=([0-9]+)", line) for line in known.splitlines()]
-        self._apply(severed_ruleset({int(one[1]) for one in ports if one is not None}))
+    def sever(self) -> int:
+        """
+        Drop all that belongs to the TCP connections of now, in silence; new ones are fine.
+
+        Returns how many there were.
+        """
+        command = ["conntrack", "-L", "-p", "tcp", "--state", "ESTABLISHED"]
+        known = run_command([*enter(self.namespace), *command])
+        ports = set(re.findall(r"^tcp .*?sport=([0-9]+)", known, re.MULTILINE))
+        self._apply(severed_ruleset(map(int, ports)))
+        return len(ports)
+
+    def severed(self) -> int:
+        """Return how many packets of such connections were dropped since."""
+        return self._count("severed", "dropped")
 
     def block(self) -> None:
         """Cut the uplink: nothing enters or leaves, and nobody is told."""

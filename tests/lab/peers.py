@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -33,7 +33,8 @@ Event = dict[str, Any]
 REPOSITORY = Path(__file__).parents[2]
 TWISTD = str(Path(sys.executable).with_name("twistd"))
 HTTP_PORT = 8000
-START_LIMIT = 30.0  # seconds; a busy machine may take this long to start an interpreter
+START_LIMIT = 60.0  # seconds; a busy machine may take this long to start an interpreter
+PATIENCE = 60.0  # seconds for what takes one at most: a busy machine isn't a fault
 END_LIMIT = 10.0  # seconds; from asking a process to end until it is killed
 
 #: Fetches a page, trying again until it answers or the time is up; then prints the body.
@@ -179,7 +180,7 @@ class JsonPeer(Service):
             raise AssertionError(self._story(f"has ended, cannot read {line!r}")) from None
         return now
 
-    def wait_for(self, event: str, timeout: float = 20.0, **fields: Any) -> Event:
+    def wait_for(self, event: str, timeout: float = PATIENCE, **fields: Any) -> Event:
         """
         Return the next event of this name with these fields, waiting up to `timeout` seconds.
 
@@ -199,6 +200,24 @@ class JsonPeer(Service):
                     raise AssertionError(self._story(f"no {wanted} {fields} in {timeout:.1f} s"))
                 self._arrived.wait(remaining)
         return found
+
+    def await_last(
+        self, event: str, matches: Callable[[Event], bool], timeout: float = PATIENCE
+    ) -> Event:
+        """
+        Return the last event of this name so far, as soon as it matches.
+
+        What is told again when it changes, as a path is, is waited for like this: it may be so
+        already, or become so soon. Raises AssertionError, as `wait_for`, where it doesn't.
+        """
+        deadline = time.monotonic() + timeout
+        with self._arrived:
+            while not ((found := self.named(event)) and matches(found[-1])):
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or self._ended:
+                    raise AssertionError(self._story(f"no such {event} in {timeout:.1f} s"))
+                self._arrived.wait(remaining)
+        return found[-1]
 
     def named(self, event: str) -> list[Event]:
         """Return all events of this name so far, returned by `wait_for` or not."""

@@ -234,6 +234,20 @@ table ip watch {
 }
 """
 
+#: Drops, and counts, TCP of some ports inside.
+SEVERED = """
+table ip severed
+delete table ip severed
+table ip severed {
+    counter dropped { }
+    chain through_the_box {
+        type filter hook forward priority filter - 1; policy accept;
+        tcp sport { PORTS } counter name dropped drop
+        tcp dport { PORTS } counter name dropped drop
+    }
+}
+"""
+
 #: Counts UDP's packets through a box that have so many bytes.
 SIZE = """
 table ip sizes
@@ -318,8 +332,7 @@ def long_ruleset(most: int | None) -> str:
 def severed_ruleset(ports: Iterable[int]) -> str:
     """Return the rules that drop, in silence, TCP of these ports inside."""
     found = ", ".join(map(str, ports))
-    rule = f"tcp sport {{ {found} }} drop\n        tcp dport {{ {found} }} drop"
-    return forwarding_ruleset("severed", rule if found else "")
+    return SEVERED.replace("PORTS", found) if found else ""
 
 
 def size_ruleset(least: int) -> str:

@@ -33,7 +33,7 @@ class BadNetworkTests(LabTestCase):
         self.alice = self.start_peer(self.lab.left, "alice", self.registry.url)
         self.bob = self.start_peer(self.lab.right, "bob", self.registry.url)
         for peer in self.peers:
-            peer.wait_for("registered", 30.0)
+            peer.wait_for("registered")
 
     @property
     def peers(self) -> tuple[JsonPeer, JsonPeer]:
@@ -90,6 +90,6 @@ class BadNetworkTests(LabTestCase):
         """Where nobody is told of large packets, registering and calling work all the same."""
         self.impair(Impairment(mtu=NARROW_MTU, icmp=False))
         carol = self.start_peer(self.lab.left, "carol", self.registry.url)
-        carol.wait_for("registered", 30.0)
+        carol.wait_for("registered")
         connect(carol, self.bob)
         exchange(carol, self.bob, secrets.token_hex(LONG))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from tests.lab.case import LabTestCase
-from tests.lab.conversation import RELAYED, connect, exchange, path_kind
+from tests.lab.conversation import RELAYED, await_path, connect, exchange
 from tests.lab.impairment import Impairment
 from tests.lab.topology import Lab
 
@@ -63,9 +63,9 @@ class BlackHoleTests(LabTestCase):
             alice = self.start_peer(lab.left, "alice", registry.url)
             bob = self.start_peer(lab.right, "bob", registry.url)
             for peer in (alice, bob):
-                peer.wait_for("registered", 30.0)
+                peer.wait_for("registered")
             connect(alice, bob)
-            self.assertEqual(path_kind(alice), RELAYED)
+            self.assertEqual(await_path(alice, RELAYED), RELAYED)
             exchange(alice, bob, "x" * 3000)
             for service in (alice, bob, registry, relay):
                 service.close()

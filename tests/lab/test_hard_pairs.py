@@ -6,7 +6,7 @@ a network without UDP; and what `--relay-only` keeps to itself.
 from __future__ import annotations
 
 from tests.lab.case import PairTestCase
-from tests.lab.conversation import DIRECT, RELAYED, connect, exchange, path_kind
+from tests.lab.conversation import DIRECT, RELAYED, await_path, connect, exchange
 from tests.lab.peers import JsonPeer
 from tests.lab.rulesets import NAT_KINDS
 from tests.lab.topology import Lab
@@ -96,13 +96,13 @@ class RelayOnlyTests(PairTestCase):
             for side, host in (("left", lab.left), ("right", lab.right))
         }
         for peer in peers.values():
-            peer.wait_for("registered", 30.0)
+            peer.wait_for("registered")
         callee = peers.pop(called)
         (caller,) = peers.values()
         connect(caller, callee)
         exchange(caller, callee)
         for peer in (caller, callee):
-            self.assertEqual(path_kind(peer), RELAYED, peer.username)
+            self.assertEqual(await_path(peer, RELAYED), RELAYED, peer.username)
         self.assert_hidden(lab, hider, caller if hider == called else callee)
 
     def assert_hidden(self, lab: Lab, hider: str, peer: JsonPeer) -> None:

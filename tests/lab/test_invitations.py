@@ -20,18 +20,18 @@ class InvitationTests(LabTestCase):
         lab = self.build_lab("port-restricted", "port-restricted")
         registry = self.start_registry(lab)
         alice = self.start_peer(lab.left, "alice", registry.url, *ASK)
-        alice.wait_for("registered", 30.0)
+        alice.wait_for("registered")
         alice.send("/invite")
         line = alice.wait_for("invitation")["line"]
         file = Path(self.mktemp())
         file.write_text(f"Meet me here: {line}\n")
         bob = self.start_peer(lab.right, "bob", "", "--join-file", str(file.absolute()), *ASK)
-        self.assertEqual(bob.wait_for("registered", 30.0)["server"], registry.url)
+        self.assertEqual(bob.wait_for("registered")["server"], registry.url)
         bob.wait_for("paired", name="alice", invited=False)
         alice.wait_for("paired", name="bob", invited=True)
         for peer, name in ((alice, "bob"), (bob, "alice")):
             peer.wait_for("contact", name=name, change="introduced", met="invitation")
-            peer.wait_for("connected", 30.0)
+            peer.wait_for("connected")
         lines = exchange(bob, alice)
         self.assertEqual(await_path(bob, DIRECT), DIRECT)
         for peer in (alice, bob):
@@ -46,7 +46,7 @@ class InvitationTests(LabTestCase):
             for host, name in ((lab.left, "alice"), (lab.right, "bob"))
         )
         for peer in (alice, bob):
-            peer.wait_for("registered", 30.0)
+            peer.wait_for("registered")
         alice.send("/invite --spoken")
         spoken = alice.wait_for("invitation")["line"]
         other = "able" if spoken.endswith("-zoo") else "zoo"

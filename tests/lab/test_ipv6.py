@@ -28,14 +28,15 @@ class IPv6Tests(LabTestCase):
     def start(self, host: Host, name: str, url: str) -> JsonPeer:
         """Start a peer that has found the registry at this URL."""
         peer = self.start_peer(host, name, url)
-        peer.wait_for("registered", 30.0)
+        peer.wait_for("registered")
         return peer
 
     def talk(self, caller: JsonPeer, callee: JsonPeer, kind: str) -> list[int]:
         """Let them talk over a path of this kind, and return the families of its two ends."""
         connect(caller, callee)
         lines = exchange(caller, callee)
-        self.assertEqual(await_path(caller, kind), kind)
+        for peer in (caller, callee):
+            self.assertEqual(await_path(peer, kind), kind)
         for peer in (caller, callee):
             self.assertEqual(peer.texts(), lines, peer.username)
         hosts = [peer.named("path")[-1]["address"].rpartition(":")[0] for peer in (caller, callee)]

@@ -57,7 +57,7 @@ class Nat64Tests(LabTestCase):
         """A registry that is named by its IPv4 address is reached at the first try."""
         self.nat64.start()
         alice = self.alice(self.registry.url)
-        alice.wait_for("registered", 30.0)
+        alice.wait_for("registered")
         self.assertEqual(alice.named("registry_lost"), [])
 
     def test_late(self) -> None:
@@ -93,7 +93,7 @@ class Nat64Tests(LabTestCase):
         """Let two talk over a direct path."""
         for peer in (caller, callee):
             if not peer.named("registered"):
-                peer.wait_for("registered", 60.0)
+                peer.wait_for("registered")
         connect(caller, callee)
         lines = exchange(caller, callee, callee.username)
         self.assertEqual(await_path(caller, DIRECT), DIRECT)

@@ -92,7 +92,7 @@ class PortalTests(LabTestCase):
             portal = self.start(Portal(lab.left.nat[0].machine(), kind))
             peer = self.start_peer(lab.left, f"alice-{kind}", registry.url)
             for _ in range(4):  # until waits have grown
-                lost = peer.wait_for("registry_lost", 20.0)
+                lost = peer.wait_for("registry_lost")
             self.assertIn("log in", lost["reason"])
             portal.log_in()
             peer.wait_for("registered", REGISTERED_LIMIT)

@@ -6,7 +6,7 @@ import sys
 import time
 
 from tests.lab.case import LabTestCase
-from tests.lab.conversation import RELAYED, connect, exchange, hear, path_kind, say
+from tests.lab.conversation import RELAYED, await_path, connect, exchange, hear, say
 from tests.lab.names import Names
 from tests.lab.peers import JsonPeer
 from tests.lab.probe import Probe
@@ -150,10 +150,10 @@ class ProxiedPeersTests(LabTestCase):
         alice = self.start_peer(self.lab.left, "alice", registry.url, "--proxy", proxy.url)
         bob = self.start_peer(self.lab.right, "bob", registry.url)
         for peer in (alice, bob):
-            peer.wait_for("registered", 30.0)
+            peer.wait_for("registered")
         connect(alice, bob)
         lines = exchange(alice, bob)
-        self.assertEqual(path_kind(alice), RELAYED)
+        self.assertEqual(await_path(alice, RELAYED), RELAYED)
         self.assertEqual((alice.texts(), bob.texts()), (lines, lines))
         return alice, bob
 

@@ -64,12 +64,12 @@ class Conversation:
     def begin(self) -> None:
         """Call, accept, talk."""
         for peer in self.peers:
-            peer.wait_for("registered", 30.0)
+            peer.wait_for("registered")
         self.alice.send("/connect bob")
         self.bob.wait_for("offer", accepted=False)
         self.bob.send("/accept")
         for peer in self.peers:
-            peer.wait_for("connected", 30.0)
+            peer.wait_for("connected")
         exchange(*self.peers, "before")
 
     def disturb_talk(self, disturbance: Disturbance, topic: str) -> float:

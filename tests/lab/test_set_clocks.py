@@ -36,7 +36,7 @@ class SetClockTests(LabTestCase):
         alice = self.start_peer(self.lab.left, "alice", registry.url)
         bob = self.start_peer(self.lab.right, "bob", registry.url, environment=environment)
         for peer in (alice, bob):
-            peer.wait_for("registered", 30.0)
+            peer.wait_for("registered")
         return alice, bob
 
     def call_after(self, offset: int, alice: JsonPeer, bob: JsonPeer) -> None:
