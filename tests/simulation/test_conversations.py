@@ -5,13 +5,14 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
+from tests import FIRST_WORLD
 from tests.simulation import WHOLE
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.link import Link
 from tests.simulation.world import Person, World
 
 LINES = 2_000
-SEEDS = range(8 if WHOLE else 2)
+SEEDS = range(FIRST_WORLD, FIRST_WORLD + (8 if WHOLE else 2))
 AWFUL = Link(latency=(0.01, 0.08), loss=0.2, duplicate=0.1)
 
 

@@ -15,13 +15,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import TooManyLines
 from p2pchat.session.approval import AcceptPolicy
+from tests import FIRST_WORLD
 from tests.simulation import WHOLE
 from tests.simulation.link import Link
 from tests.simulation.state import State
 from tests.simulation.world import Person, World
 
 KILLS = 100 if WHOLE else 3
-SEEDS = range(10 if WHOLE else 1)
+SEEDS = range(FIRST_WORLD, FIRST_WORLD + (10 if WHOLE else 1))
 COMMIT = 0.02  # seconds that one takes at most
 AWAY = 90.0  # seconds after which everybody is found by whom lines wait
 LINK = Link(latency=(0.01, 0.05), loss=0.05)
