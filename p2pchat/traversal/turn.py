@@ -13,6 +13,9 @@ Owns the life of the allocation.  Which peers it serves is decided in
 :mod:`p2pchat.traversal.stun_transactions`.  What comes from anybody but the relay must not be
 handed in.
 
+A refresh may go unanswered in an outage: MAX_UNANSWERED in a row end the allocation, so that others
+are asked for, by another way to the relay where this one is gone.
+
 An Allocate that meets an older allocation of ours (437: we were restarted on the same port) gives
 that back and tries again, which works if it had the same username.  The relay's UDP mapping is
 kept open by Binding indications (RFC 8656 section 3.1) when no data was sent for KEEPALIVE.  The
@@ -51,6 +54,7 @@ DEFAULT_LIFETIME = 600  # seconds, RFC 8656 section 7.2
 LIFETIMES = (20.0, 3600.0)  # seconds; what we believe of LIFETIME
 KEEPALIVE = 20.0  # seconds; the shortest UDP mappings seen in the field live for 30
 MAX_FRESH = 3  # allocations in a row that the relay forgets before it is given up
+MAX_UNANSWERED = 2  # refreshes in a row without an answer: the way to the relay is gone
 GIVEN_BACK_AFTER = 2.0  # seconds; coturn ends an allocation 1.2 to 1.4 s after its Refresh of 0
 MAX_MESSAGE = 65_535  # bytes; a Data indication carries what a peer sends
 
@@ -109,6 +113,7 @@ class Allocation:
     _permissions: Permissions = attrs.field(init=False)
     _start_at: float | None = None
     _expires_at: float = 0.0
+    _unanswered: int = 0
     _refresh_at: float | None = None
     _keepalive_at: float | None = None
     _fresh: int = 0
@@ -274,10 +279,11 @@ class Allocation:
         self._refresh_at = now + max(lifetime / 2, lifetime - REFRESH_EARLY)
 
     def _refresh_answered(self, answer: Outcome, now: float) -> None:
+        self._unanswered = self._unanswered + 1 if answer.code == NO_ANSWER else 0
         if answer.code == SUCCESS:
             self._fresh = 0
             self._schedule(answer, now)
-        elif now < self._expires_at:
+        elif now < self._expires_at and self._unanswered < MAX_UNANSWERED:
             self._refresh_at = now + RETRY_AFTER
         else:
             self._fail_for(answer)

@@ -157,6 +157,27 @@ class LifeTests(Case):
         self.say(carrier, b"two")
         self.assertEqual([data for data, _ in self.peer.received], [b"one", b"two"])
 
+    def test_refresh_unanswered(self) -> None:
+        """One unanswered refresh may be an outage; two in a row end the allocation."""
+        carrier = self.allocated()
+        self.relay.host.online = False
+        carrier.do(carrier.allocation.refresh)
+        self.run_for(7)
+        self.assertIs(carrier.allocation.state, AllocationState.ALLOCATED)
+        self.assertLess(self.wait(carrier, AllocationState.FAILED), 15)
+        self.assertEqual(carrier.allocation.failure, f"relay {RELAY[0]}:{PORT} doesn't answer")
+
+    def test_refresh_answered_late(self) -> None:
+        """After an outage that a refresh fell in it goes on."""
+        carrier = self.allocated()
+        for _ in range(3):
+            self.relay.host.online = False
+            carrier.do(carrier.allocation.refresh)
+            self.run_for(7)
+            self.relay.host.online = True
+            self.run_for(10)
+        self.assertIs(carrier.allocation.state, AllocationState.ALLOCATED)
+
 
 class ErrorTests(Case):
     """What a relay refuses."""
