@@ -3,15 +3,16 @@ Entries of all conversations on their way into the store.
 
 ::
 
-    StoreRequest ─▶ append ── committed ─▶ Endpoint.stored ─▶ what came meanwhile is next
-                      └─ failed: told once, the same again after RETRY
+    said ─▶ Endpoint.said ─▶ StoreRequest ─▶ append ── committed ─▶ Endpoint.stored ─▶ what came
+                                               │                            meanwhile is next
+                                               └─ failed: told once, the same again after RETRY
 
 Of one conversation one append of ours, and one of theirs, is under way at a time; what comes
 before it is committed is a batch.  Of our lines those that are said SOON after one another wait for
 the turn of the reactor to end, or for a signature's worth of them.  So a line that stands alone
 waits for nothing, and many cost little each.
 
-Owns the order and the repetition.  What is stored, and what follows from it, is the conversation's
+Where nothing outlives the program there are no StoreRequests.  Owns the order and the repetition.  What is stored, and what follows from it, is the conversation's
 matter.
 """
 
@@ -67,23 +68,32 @@ class Journal:
     _clock: IReactorTime
     tell: Callable[[events.NodeEvent], None]
     _busy: set[_Writer] = attrs.Factory(set)
-    _turn: dict[_Writer, None] = attrs.Factory(dict)  # they wait for it to end
+    _turn: dict[PeerSession, None] = attrs.Factory(dict)  # where we spoke, until it ends
     _said_at: float = -inf  # our last line, to whomever
     _retries: dict[_Writer, IDelayedCall] = attrs.Factory(dict)
     _failing: dict[_Writer, StorageFailed] = attrs.Factory(dict)  # what was told, or is the same
 
     def said(self, session: PeerSession) -> None:
-        """Store what we said to a peer, soon."""
-        writer, now = (session.peer_id, True), self._clock.seconds()
+        """Let be stored what we said to a peer, soon."""
+        now = self._clock.seconds()
         is_alone, self._said_at = now - self._said_at > SOON, now
-        if writer in self._busy:
+        if (session.peer_id, True) in self._busy:
             return
-        if (is_alone and writer not in self._turn) or session.conversation.has_signed_batch:
-            self._next(writer)
+        if (is_alone and session not in self._turn) or session.conversation.has_signed_batch:
+            self._store_said(session)
         else:
             if not self._turn:
                 self._clock.callLater(0, self._turn_ends)
-            self._turn[writer] = None
+            self._turn[session] = None
+
+    def _turn_ends(self) -> None:
+        over, self._turn = self._turn, {}
+        for session in over:
+            self._store_said(session)
+
+    def _store_said(self, session: PeerSession) -> None:
+        with self._driver as now:
+            self._endpoint.said(session, now)
 
     def take(self, peer_id: str, event: StoreEvent) -> None:
         """Do what a conversation wants, unless something of the kind is under way for it."""
@@ -109,11 +119,6 @@ class Journal:
                 batch = session.conversation.next_unstored(are_ours)
                 if batch.entries:
                     self._put(peer_id, batch).addErrback(Failure.trap, StorageFailed)
-
-    def _turn_ends(self) -> None:
-        over, self._turn = self._turn, {}
-        for writer in over:
-            self._next(writer)
 
     def _next(self, writer: _Writer) -> None:
         """Begin to store what is to be stored together, unless something is under way."""

@@ -183,14 +183,18 @@ class Endpoint:
             session.log.name = name
         return session
 
+    def said(self, session: PeerSession, now: float) -> None:
+        """Let what our person said be stored."""
+        session.settle(now)
+        self._take_events(session, now)
+
     def stored(self, peer_id: str, batch: Batch, now: float) -> None:
         """A batch of the conversation with a peer is stored, and all before it."""
         if (session := self.sessions.get(peer_id)) is not None:
             session.conversation.stored(batch)
             session.settle(now)
             self._take_events(session, now)  # a reply goes out with the acknowledgment
-            if self.context.is_lasting:
-                self._receipts.read(peer_id, "", now)
+            self._receipts.read(peer_id, "", now)
 
     def found(
         self, peer_id: str, wanted: EntryRange, raws: Sequence[bytes] | None, now: float
@@ -375,12 +379,12 @@ class Endpoint:
             self._confirm(now)
         any_came = True
         while any_came and len(outgoing) < PORTION:  # what one child says may wake another
-            checks = self.agent.datagrams_to_send(now)
-            outgoing += checks
-            any_came = self._take_agent_events(now) or bool(checks or self._woken)
             while self._woken and len(outgoing) < PORTION:
                 peer_id = next(iter(self._woken))
                 self._take_from(self._woken.pop(peer_id), outgoing, now)
+            checks = self.agent.datagrams_to_send(now)
+            outgoing += checks
+            any_came = self._take_agent_events(now) or bool(checks or self._woken)
         self._adapt_heartbeat()
         return outgoing
 

@@ -364,6 +364,8 @@ class PeerSession(SessionPath):
 
     def datagrams_to_send(self, now: float) -> list[Datagram]:
         """Return, and forget, what goes over the path."""
+        if self.conversation.events:
+            self.settle(now)
         outgoing = self.link.datagrams_to_send(now)
         self.settle(now)  # QUIC may have ended
         return outgoing
@@ -390,6 +392,8 @@ class PeerSession(SessionPath):
         match event:
             case talk.Received() | talk.Sent() | talk.Delivered():
                 self._tell_of_line(event)
+            case talk.EntriesWaiting(are_ours) if not self._context.is_lasting:
+                self.conversation.stored(self.conversation.next_unstored(are_ours))
             case talk.EntriesWaiting() | talk.Confirmed() | talk.EntriesWanted():
                 self._events.append(StoreRequest(self.peer_id, event))
             case LinkEnded(error):
@@ -410,15 +414,6 @@ class PeerSession(SessionPath):
                 self._rule_broken(explanation, now)
             case _:
                 self._react_to_call(event, now)
-
-    def _tell_of_line(self, event: talk.Received | talk.Sent | talk.Delivered) -> None:
-        match event:
-            case talk.Received():
-                self._events.append(events.MessageReceived(self.peer_id, self.name, *event))
-            case talk.Sent():
-                self._events.append(events.MessageSent(self.peer_id, *event))
-            case talk.Delivered(name, seconds):
-                self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
 
     def _react_to_call(self, event: object, now: float) -> None:
         match event:

@@ -12,8 +12,10 @@ from functools import partial
 
 import attrs
 
+from p2pchat import events
 from p2pchat.identity.exchange import PeerIds
 from p2pchat.identity.keys import peer_id_octets
+from p2pchat.session import conversation_events as talk
 from p2pchat.session.approval import Approval, By
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.call_events import Agreed
@@ -37,6 +39,7 @@ from p2pchat.session.stages import (
 )
 from p2pchat.session.verification import Verification
 from p2pchat.traversal.pairs import Path
+from p2pchat.traversal.report import in_ms
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.wire.documents import Offer
 from p2pchat.wire.messages import Mailbox
@@ -130,6 +133,16 @@ class SessionState:
 
     def _compared(self, digest: bytes) -> None:
         self._events.append(WordsReady(self.peer_id, digest))
+
+    def _tell_of_line(self, event: talk.Received | talk.Sent | talk.Delivered) -> None:
+        """Tell what became of a line."""
+        match event:
+            case talk.Received():
+                self._events.append(events.MessageReceived(self.peer_id, self.name, *event))
+            case talk.Sent():
+                self._events.append(events.MessageSent(self.peer_id, *event))
+            case talk.Delivered(name, seconds):
+                self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
 
     def _new_link(self, agreed: Agreed) -> Link:
         """Return the link that both sides agreed to make."""
