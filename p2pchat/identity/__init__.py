@@ -12,6 +12,7 @@ Identity: keys, and what is signed with them.
     prekeys            keys to which others seal what waits for us
     prekey_ring        our own ones, from week to week
     envelopes          what waits for us: signed inside, and sealed
+    registry_lists     where somebody is found: signed lists, of which the newest counts
     entry_signatures   signatures of what is said in conversations
     pairing            keys of two who share an invitation (SPAKE2)
     proof              proof of identity inside a link, and throw-away certificates for TLS

@@ -12,6 +12,7 @@ Node
     ``ephemeral_store``        stores of messages and secrets that keep nothing
     ``people``                 contacts, and names on the screen
     ``contacts``               the contacts themselves
+    ``whereabouts``            registries where we are found, and where they are
     ``lookup``                 from a name, an id or its beginning to one peer
     ``pasted``                 the id that stands in a pasted text
     ``retention``              what is too old is deleted

@@ -11,8 +11,8 @@ Owns the table and its JSON form, no file::
     {"v": 2, "people": {peer id: {"name": "bob", "contact": true, "muted": false, "blocked": false,
                                   "reached": memory, "keys": [key],
                                   "met": "invitation", "verified": true,
-                                  "registries": [URL], "before": [peer id],
-                                  "last_seen": seconds}}}
+                                  "registries": [URL], "as_of": seconds since 1970,
+                                  "before": [peer id], "last_seen": seconds}}}
 
 A memory (:mod:`p2pchat.traversal.path_hint`) is a hint, and so is what documents to the contact are
 sealed to: one that can't be understood is forgotten, where a name would be a reason to stop.  A
@@ -31,6 +31,7 @@ import attrs
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import check_peer_id
+from p2pchat.identity.registry_lists import DatedList
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.wire.documents import (
     MAX_KEYS,
@@ -67,6 +68,7 @@ _REACHED = _hint(nested(PathHint), None)
 _KEYS = _hint(each(nested(RecordKey), MAX_KEYS), ())
 _FLAG = Codec(partial(checked, kind=bool))
 _REGISTRIES = _hint(each(text(MAX_SERVER), MAX_REGISTRIES), ())
+_TIME = Codec(seconds)
 _BEFORE = _hint(each(text(MAX_LABEL), MAX_BEFORE), ())
 
 
@@ -82,7 +84,8 @@ class Person(Members):
     :ivar keys: those of a contact that documents to it are sealed to.
     :ivar met: INVITATION, or "" for a conversation.
     :ivar is_verified: words were compared with the contact.
-    :ivar registries: URLs where the contact said that it is found.
+    :ivar registries: URLs where the contact said that it is found, by its card or its last list.
+    :ivar as_of: when that list was made, seconds since 1970; 0 for a card.
     :ivar before: ids of the contacts whose place it took, the latest first.
     :ivar last_seen: when it was there last, as far as we saw; seconds since 1970, 0: never.
     """
@@ -97,7 +100,8 @@ class Person(Members):
     is_verified: Annotated[bool, _hint(_FLAG, False), As("verified"), SPARSE] = False
     registries: Annotated[tuple[str, ...], _REGISTRIES, SPARSE] = ()
     before: Annotated[tuple[str, ...], _BEFORE, SPARSE] = ()
-    last_seen: Annotated[float, _hint(Codec(seconds), 0.0), SPARSE] = 0.0
+    last_seen: Annotated[float, _hint(_TIME, 0.0), SPARSE] = 0.0
+    as_of: Annotated[float, _hint(_TIME, 0.0), SPARSE] = 0.0
 
     @property
     def is_known(self) -> bool:
@@ -111,7 +115,9 @@ class Person(Members):
 
 
 STRANGER = Person("")
-_OF_CONTACTS = ("reached", "keys", "met", "is_verified", "registries", "before", "last_seen")
+_OF_CONTACTS = (
+    *("reached", "keys", "met", "is_verified", "registries", "before", "last_seen", "as_of"),
+)
 _PERSON = nested(Person)
 UNNAMED = "id "  # and eight characters: the name of a contact that has none of its own
 
@@ -237,6 +243,20 @@ class Contacts:
             self._put(peer_id, attrs.evolve(self[peer_id], last_seen=when))
         if known:
             self.save(self.to_json())
+
+    def remember_list(self, peer_id: str, found: DatedList) -> bool:
+        """
+        Keep where a contact says that it is found, if that is its newest word; tell whether it is
+        another place or key than before.
+        """
+        known, body = self[peer_id], found.body
+        if not known.is_contact or found.as_of <= known.as_of:
+            return False
+        keys = body.keys or known.keys
+        if (known.registries, known.keys) == (body.registries, keys):
+            return False
+        self._change(peer_id, registries=body.registries, keys=keys, as_of=found.as_of)
+        return True
 
     def _change(self, peer_id: str, **changes: Any) -> None:
         """

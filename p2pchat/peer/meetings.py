@@ -60,6 +60,7 @@ class Meetings:
                 self.add_registry(server)
             except OSError as error:
                 _log.warn("a registry can't be kept: {error}", error=error)
+            self._endpoint.registries_changed()
         yield self.connect(peer_id)
 
     def _not_connected(self, failure: Failure) -> None:

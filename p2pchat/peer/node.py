@@ -60,6 +60,7 @@ from p2pchat.peer.signaling import (
     SignalingLost,
     Undeliverable,
 )
+from p2pchat.peer.whereabouts import Whereabouts
 from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime
 from p2pchat.session.connection_report import ConnectionReport, Ending
@@ -71,6 +72,7 @@ from p2pchat.session.stages import (
     DocumentReady,
     PathFailed,
     PathLearned,
+    RegistriesLearned,
     SessionContext,
     SignalingDoubted,
     StoreRequest,
@@ -82,7 +84,7 @@ from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
 from p2pchat.traversal.relays import Relays, StreamChange
 from p2pchat.wire.addresses import Scope
-from p2pchat.wire.documents import Card, Registration
+from p2pchat.wire.documents import Registration
 
 WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses and routes
 TIDY_INTERVAL = 15.0  # seconds for which sessions that are over may stay
@@ -127,6 +129,10 @@ class Node:
         )
         self._store = EphemeralStore() if store is None else store
         self.history: IHistory = IHistory(self._store, NoHistory())
+        self._keys = SealingKeys(profile.sealing_key, profile.contacts)
+        self._whereabouts = Whereabouts(
+            *(profile.identity, profile.contacts, self._keys, self._signaling, runtime, self._keep),
+        )
         self._endpoint = self._make_endpoint(profile)
         self._adapter = EndpointAdapter(
             runtime, self._endpoint, self._react, self._translation_changed
@@ -146,7 +152,6 @@ class Node:
             self._presence.ask,
         )
         self._presence.there = self._outbox.there
-        self._keys = SealingKeys(profile.sealing_key, profile.contacts)
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
         self._meetings = Meetings(
             *(self._people, self._endpoint, self._adapter.driver, self._signaling),
@@ -183,6 +188,7 @@ class Node:
             QUANTUM_SAFE if settings.requires_pq else KEY_EXCHANGES,
             rtt,
             self._store.is_lasting,
+            registries_for=self._whereabouts.describe,
         )
         return Endpoint(context, settings.accept, settings.heartbeat, profile.contacts.__getitem__)
 
@@ -192,16 +198,12 @@ class Node:
             profile.identity,
             lambda: self._signaling.servers[0],
             self._signaling.nameplates_at,
-            self._card,
+            lambda: self._whereabouts.card(self.username),
             self._signaling.available,
             self._meetings.met,
             self._announce,
             profile.save_invitations,
         )
-
-    def _card(self) -> Card:
-        """Return what we say of ourselves to whoever shares an invitation with us."""
-        return Card(self.username, (self._keys.own.record_key,), self._signaling.servers)
 
     # -- life
 
@@ -308,6 +310,8 @@ class Node:
                 self._signaling.send(peer_id, body)
             case WordsReady(peer_id, digest):
                 self._people.compare(peer_id, word_list().spell(digest, VERIFICATION_WORDS))
+            case RegistriesLearned(peer_id, document):
+                self._whereabouts.take(peer_id, document)
             case PathLearned(peer_id, hint):
                 self._keep(lambda: self._people.contacts.remember_path(peer_id, hint))
             case PathFailed() | SignalingDoubted():  # a NAT's reboot cuts the event stream, too
@@ -332,6 +336,8 @@ class Node:
                 self._presence.connected(peer_id)
                 key = self._keys.key_of(peer_id)
                 self._keep(lambda: self._people.contacts.remember_key(peer_id, key))
+                self._whereabouts.connected(peer_id)  # it may be a contact only now
+                self._endpoint.registries_changed(peer_id)
                 return
             case events.Calling(peer_id) | events.OfferReceived(peer_id):
                 self._failed_calls.release(peer_id)  # in the order in which things happened
@@ -360,7 +366,7 @@ class Node:
             for line in lines:
                 self._endpoint.read(line.peer_id, line.id, now)
 
-    def _keep(self, remember: Callable[[], None]) -> None:
+    def _keep(self, remember: Callable[[], object]) -> None:
         """Keep a hint of a contact; one is lost, and the person has nothing to do about it."""
         try:
             remember()

@@ -240,6 +240,11 @@ class SignalingGroup:
         return " or ".join(one.name for one in self._members)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What people call each member, in the order in which our person gave them."""
+        return tuple(one.name for one in self._members)
+
+    @property
     def servers(self) -> tuple[str, ...]:
         """What people call each member; those that are available come first."""
         return tuple(one.name for one in dict.fromkeys([*self._usable(), *self._members]))

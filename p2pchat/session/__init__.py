@@ -19,7 +19,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             │     ├── datagram_size ── what the path carries
             │     ├── streams ── frames, credit, and whose turn it is
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness, verification,
-            │           mailbox_exchange
+            │           mailbox_exchange, registry_exchange: each an announcement
             ├── conversation ── two logs and their receipts; stored, what is kept of them
             │     ├── own_log, log_copy ── one that we write, one that somebody else writes
             │     ├── unread ── what somebody still has to read, and the credit it holds

@@ -20,6 +20,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.liveness import Liveness
 from p2pchat.session.mailbox_exchange import MailboxExchange
+from p2pchat.session.registry_exchange import RegistryExchange
 from p2pchat.session.verification import Verification
 from p2pchat.wire import messages
 
@@ -66,6 +67,7 @@ class Control:
     :ivar conversation: takes what isn't about the link.
     :ivar verification: of the link of now, for whoever has a person.
     :ivar mailbox: what both say of their mailboxes, for whoever has one.
+    :ivar registries: where both say that they are found, for whoever is at a registry.
     :ivar is_open: whether the other side said HELLO on the link of now.
     :ivar features: what it said there that it can do.
     :ivar is_leaving: whether we said DISCONNECT, or are about to.
@@ -77,6 +79,7 @@ class Control:
     conversation: Conversation
     verification: Verification | None = None
     mailbox: MailboxExchange | None = None
+    registries: RegistryExchange | None = None
     is_open: bool = False
     features: tuple[str, ...] = ()
     is_leaving: bool = False
@@ -99,11 +102,14 @@ class Control:
         """Smoothed round-trip time of the path of now in seconds, 0 while unknown."""
         return self._liveness.rtt
 
+    def _announcements(self) -> list[MailboxExchange | RegistryExchange]:
+        return [one for one in (self.mailbox, self.registries) if one is not None]
+
     def link_began(self) -> None:
         """Say HELLO on a new link, and then what there is to say."""
         self.link_ended()
         can = (messages.RENEWS,) + (messages.VERIFIES,) * (self.verification is not None)
-        can += (messages.MAILS,) * (self.mailbox is not None)
+        can += tuple(one.feature for one in self._announcements())
         self._greeting = messages.Hello(self.username, can)
         self.conversation.link_began()
 
@@ -149,24 +155,33 @@ class Control:
                 raise RemoteProtocolError("PROOF comes once, first")
             case _ if not self.is_open:
                 raise RemoteProtocolError(f"{message.TYPE} before HELLO")
+            case messages.Ping():
+                self._liveness.receive_ping(message)
+            case messages.Pong():
+                if self._liveness.receive_pong(message, now):
+                    self.events.append(Answered())
+            case _:
+                self._receive_extra(message, now)
+
+    def _receive_extra(self, message: messages.ControlMessage, now: float) -> None:
+        """Take a frame that only a program of a feature of ours sends."""
+        match message:
             case messages.Commitment() | messages.Reveal():
                 if self.verification is not None:
                     self.verification.receive(message, now)
             case messages.Mailbox():
                 if self.mailbox is not None:
                     self.mailbox.receive(message)
-            case messages.Ping():
-                self._liveness.receive_ping(message)
-            case messages.Pong():
-                if self._liveness.receive_pong(message, now):
-                    self.events.append(Answered())
+            case messages.Registries():
+                if self.registries is not None:
+                    self.registries.receive(message)
 
     def _hello(self, hello: messages.Hello, now: float) -> None:
         if self.is_open:
             raise RemoteProtocolError("HELLO comes once on a link")
         self.is_open, self.features = True, hello.features
-        if self.mailbox is not None:
-            self.mailbox.link_opened()
+        for one in self._announcements():
+            one.link_opened()
         self._liveness.relax(now)  # what we said before it has its full time from now on
         self.events.append(Opened(hello.username))
         self.conversation.greeted()
@@ -192,9 +207,9 @@ class Control:
             words = self.verification
             while words is not None and (said := words.next_message()) is not None:
                 found.append(said)
-            exchange = self.mailbox
-            if exchange is not None and (ours := exchange.next_message(self.features)) is not None:
-                found.append(ours)
+            for one in self._announcements():
+                if (ours := one.next_message(self.features)) is not None:
+                    found.append(ours)
         return found
 
     def next_goodbye(self, written: tuple[messages.Written, ...]) -> messages.Disconnect | None:

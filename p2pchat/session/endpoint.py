@@ -169,6 +169,14 @@ class Endpoint:
                 exchange.changed()
                 session.notify()
 
+    def registries_changed(self, peer_id: str = "") -> None:
+        """Say on every link, or to one peer, where we are found now."""
+        for session in self.alive():
+            exchange = session.link.control.registries
+            if exchange is not None and peer_id in {"", session.peer_id}:
+                exchange.changed()
+                session.notify()
+
     def ensure_session(self, peer_id: str, name: str = "") -> PeerSession:
         """Return the session with a peer, a new one if there was none."""
         session = self.sessions.get(peer_id)

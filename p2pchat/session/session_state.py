@@ -28,10 +28,12 @@ from p2pchat.session.liveness import IdleTracker
 from p2pchat.session.mail import MailedConversation
 from p2pchat.session.mailbox_exchange import MailboxExchange
 from p2pchat.session.path_loss import PathLoss
+from p2pchat.session.registry_exchange import RegistryExchange
 from p2pchat.session.stages import (
     CONVERSING,
     SHOWN,
     MailboxLearned,
+    RegistriesLearned,
     SessionContext,
     SessionOutcome,
     Stage,
@@ -42,7 +44,7 @@ from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.report import in_ms
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.wire.documents import Offer
-from p2pchat.wire.messages import Mailbox
+from p2pchat.wire.messages import Mailbox, Registries
 
 
 @attrs.define(eq=False)
@@ -94,6 +96,7 @@ class SessionState:
             Control(
                 *(context.username, self.conversation),
                 *(self._new_verification(), self._new_mailbox_exchange()),
+                self._new_registry_exchange(),
             ),
             IdleTracker(context.agent.gathering.keepalive),
         )
@@ -130,6 +133,15 @@ class SessionState:
 
     def _mailbox_learned(self, mailbox: Mailbox) -> None:
         self._events.append(MailboxLearned(self.peer_id, mailbox))
+
+    def _new_registry_exchange(self) -> RegistryExchange | None:
+        describe = self._context.registries_for
+        if describe is None:
+            return None
+        return RegistryExchange(partial(describe, self.peer_id), self._registries_learned)
+
+    def _registries_learned(self, message: Registries) -> None:
+        self._events.append(RegistriesLearned(self.peer_id, message.document))
 
     def _compared(self, digest: bytes) -> None:
         self._events.append(WordsReady(self.peer_id, digest))

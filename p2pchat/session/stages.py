@@ -49,7 +49,7 @@ from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
 from p2pchat.traversal.round_trips import bounded
 from p2pchat.wire.documents import PeerDocument
-from p2pchat.wire.messages import Mailbox
+from p2pchat.wire.messages import Mailbox, Registries
 
 LINGERING = 2.0  # seconds for what was said before DISCONNECT to arrive, ...
 LINGERING_RTTS, LONGEST_LINGERING = 3, 10.0  # ... or so many round trips; seconds at most
@@ -166,8 +166,17 @@ class MailboxLearned:
     mailbox: Mailbox
 
 
+@attrs.frozen
+class RegistriesLearned:
+    """A peer has said where it is found, by a signed list that isn't checked yet."""
+
+    peer_id: str
+    document: str
+
+
 SessionOutcome = (
     MailboxLearned
+    | RegistriesLearned
     | WordsReady
     | SessionEvent
     | DocumentReady
@@ -193,6 +202,7 @@ class SessionContext:
     signaling_rtt: Callable[[], float] = lambda: 0.0  # seconds; 0 while unknown
     is_lasting: bool = False  # whether what is stored of conversations outlives the program
     mailbox_for: Callable[[str], Mailbox | None] | None = None  # what a peer is to know of ours
+    registries_for: Callable[[str], Registries | None] | None = None  # likewise
 
 
 def lingering(rtt: float) -> float:

@@ -10,6 +10,7 @@ checks, with these members::
           prekeys | mailbox | fetch | acknowledgement  likewise (p2pchat.wire.mailbox)
           sealed                                       to a peer, carried by the registry
           card                                         to whom we are pairing with, sealed
+          registries                                   to a contact, over a link
     iss   peer id of the author, derived from the signing key
     aud   whom it is meant for: the registry's origin, or a peer id
     iat   when it was made, seconds since 1970
@@ -353,6 +354,21 @@ class Card(Members):
     reader: Annotated[str, text(MAX_LABEL), SPARSE] = ""
 
 
+@attrs.frozen
+class RegistryList(Members):
+    """
+    Registries of its author, for a contact, who had an older list of them.
+
+    :ivar keys: what documents to the author are sealed to.
+    :ivar registries: URLs of those where the author is found, the usual one first.
+    """
+
+    TYPE: ClassVar[str] = "registries"
+
+    keys: RecordKeys = ()
+    registries: Annotated[tuple[str, ...], each(text(MAX_SERVER), MAX_REGISTRIES), SPARSE] = ()
+
+
 PeerDocument = Offer | Answer | Candidates | Ringing | Refusal
 Body = (
     Registration
@@ -367,6 +383,7 @@ Body = (
     | MailAcknowledgement
     | Sealed
     | Card
+    | RegistryList
     | PeerDocument
 )
 

@@ -11,6 +11,7 @@ Control frames: JSON objects on the control stream of each side, and how every o
     RENEW       what follows is under other keys, which are made from its secret
     COMMIT      the sender is bound to a nonce, for words that people compare
     REVEAL      that nonce
+    REGISTRIES  where the sender is found from now on
     MAILBOX     where the reader may leave what waits for the sender, and by which token
     DISCONNECT  the sender leaves on purpose
 
@@ -44,7 +45,9 @@ MAX_FEATURES = 64  # words in a HELLO
 RENEWS = "renew"  # the feature of who takes RENEW
 VERIFIES = "verify"  # the feature of who takes COMMIT and REVEAL
 MAILS = "mailbox"  # the feature of who takes MAILBOX
+LISTS = "registries"  # the feature of who takes REGISTRIES
 TOKEN = 32  # bytes
+MAX_LIST = 8192  # characters of a signed list; five long URLs and a key take 4,300
 
 
 @attrs.frozen
@@ -157,6 +160,19 @@ class Mailbox(Members):
 
 
 @attrs.frozen
+class Registries(Members):
+    """
+    A signed list of registries where the sender is found.
+
+    :ivar document: a compact JWS, of a :class:`p2pchat.wire.documents.RegistryList`.
+    """
+
+    TYPE: ClassVar[str] = "REGISTRIES"
+
+    document: Annotated[str, text(MAX_LIST)]
+
+
+@attrs.frozen
 class Written(Members):
     """Number of bytes that were written on a stream, of all frames."""
 
@@ -191,6 +207,7 @@ ControlMessage = (
     | Commitment
     | Reveal
     | Mailbox
+    | Registries
     | Disconnect
 )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
+from p2pchat.identity.registry_lists import DatedList
 from p2pchat.peer.contacts import INVITATION, MAX_PEOPLE, Contacts, Person
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.path_hint import PathHint, PathMethod
-from p2pchat.wire.documents import Card, RecordKey
+from p2pchat.wire.documents import Card, RecordKey, RegistryList
 from p2pchat.wire.strict_json import dumps
 from tests.identity.people import BOB, CAROL, identity, sealing_key
 
@@ -38,6 +40,26 @@ class ContactsTests(SynchronousTestCase):
         self.assertEqual(self.contacts.mistaken_for(BOB.peer_id, "bob"), "")
         self.assertEqual(self.contacts.mistaken_for(MALLORY, "mallory"), "")
         self.assertEqual(self.contacts.names(), {BOB.peer_id: "bob"})
+
+    def test_moved(self) -> None:
+        """The newest list counts that a contact has made; an older one changes nothing."""
+        keys = (sealing_key(BOB).record_key,)
+        lists = [DatedList(RegistryList(keys, (f"http://r{n}.test",)), float(n)) for n in range(4)]
+        for number, is_news in ((2, True), (1, False), (2, False), (3, True), (0, False)):
+            self.assertEqual(self.contacts.remember_list(BOB.peer_id, lists[number]), is_news)
+        person = Contacts.from_json(self.contacts.to_json())[BOB.peer_id]
+        expected = (("http://r3.test",), keys, 3.0)
+        self.assertEqual((person.registries, person.keys, person.as_of), expected)
+        saved = len(self.saved)
+        same = attrs.evolve(lists[3], as_of=4.0)
+        self.assertFalse(self.contacts.remember_list(BOB.peer_id, same))
+        self.assertFalse(self.contacts.remember_list(CAROL.peer_id, lists[0]))
+        self.assertEqual(len(self.saved), saved, "what is no news isn't written")
+        keyless = DatedList(RegistryList((), ("http://r5.test",)), 5.0)
+        self.contacts.remember_list(BOB.peer_id, keyless)
+        self.assertEqual(self.contacts[BOB.peer_id].keys, keys)
+        self.contacts.forget(BOB.peer_id)
+        self.assertEqual(self.contacts[BOB.peer_id].registries, ())
 
     def test_long_names(self) -> None:
         """Two names that are shown alike, since they are cut, look alike."""

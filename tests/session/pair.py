@@ -18,7 +18,13 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.conversation_events import EntriesWaiting
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.peer_session import PeerSession
-from p2pchat.session.stages import DocumentReady, MailboxLearned, SessionContext, StoreRequest
+from p2pchat.session.stages import (
+    DocumentReady,
+    MailboxLearned,
+    RegistriesLearned,
+    SessionContext,
+    StoreRequest,
+)
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.path_hint import PathHint
@@ -26,7 +32,7 @@ from p2pchat.traversal.relays import Relays
 from p2pchat.traversal.routes import CHAT_SOCKET, PORTION, Datagram
 from p2pchat.wire.addresses import Address
 from p2pchat.wire.documents import PeerDocument
-from p2pchat.wire.messages import Mailbox
+from p2pchat.wire.messages import Mailbox, Registries
 from tests.identity.people import ALICE, BOB
 from tests.session.link_ends import CERTIFICATE
 from tests.traversal.fake_wire import FakeWire, Link
@@ -59,6 +65,7 @@ class Peer:
     :ivar reads: whether somebody takes the lines that come.
     :ivar told: events for user interfaces.
     :ivar learned: what the other one said of its mailbox.
+    :ivar lists: what it said of its registries.
     :ivar posted: documents that were sent, ever.
     :ivar first_flights: QUIC packets sent that begin a handshake.
     """
@@ -70,6 +77,7 @@ class Peer:
     reads: bool = True
     told: list[events.SessionEvent] = attrs.Factory(list)
     learned: list[Mailbox] = attrs.Factory(list)
+    lists: list[str] = attrs.Factory(list)
     posted: list[PeerDocument] = attrs.Factory(list)
     sent: list[Datagram] = attrs.Factory(list)
     _post: list[PeerDocument] = attrs.Factory(list)
@@ -143,6 +151,8 @@ class Peer:
                 outgoing += self.endpoint.datagrams_to_send(now)
             elif isinstance(event, MailboxLearned):
                 self.learned.append(event.mailbox)
+            elif isinstance(event, RegistriesLearned):
+                self.lists.append(event.document)
             elif isinstance(event, events.SessionEvent):
                 self.told.append(event)
                 if self.reads and isinstance(event, events.MessageReceived):
@@ -183,13 +193,18 @@ class Pair:
 
     :ivar registry_is_up: while it isn't, documents are lost.
     :ivar mailboxes: what each lets the other know of its own, by name; None: neither has any.
+    :ivar lists: what each lets the other know of its registries, likewise.
     """
 
     def __init__(
-        self, seed: int = 1, attempts: int = 3, mailboxes: dict[str, Mailbox] | None = None
+        self,
+        seed: int = 1,
+        attempts: int = 3,
+        mailboxes: dict[str, Mailbox] | None = None,
+        lists: dict[str, Registries] | None = None,
     ) -> None:
         self.wire = FakeWire(seed)
-        self.mailboxes = mailboxes
+        self.mailboxes, self.lists = mailboxes, lists
         self.registry_is_up = True
         low, high = sorted((ALICE, BOB), key=lambda one: one.peer_id)
         self.identities = {"alice": low, "bob": high}
@@ -214,6 +229,7 @@ class Pair:
             lambda now: WALL + now,
             random.randbytes,
             mailbox_for=self._mailbox(name),
+            registries_for=self._list(name),
         )
         known = Known()
         endpoint = Endpoint(context, AcceptPolicy.ALL, HEARTBEAT, lambda _peer_id: known)
@@ -223,6 +239,10 @@ class Pair:
 
     def _mailbox(self, name: str) -> Callable[[str], Mailbox | None] | None:
         known = self.mailboxes
+        return None if known is None else lambda _peer_id: known.get(name)
+
+    def _list(self, name: str) -> Callable[[str], Registries | None] | None:
+        known = self.lists
         return None if known is None else lambda _peer_id: known.get(name)
 
     def join(self, link: Link | None = None) -> Link:

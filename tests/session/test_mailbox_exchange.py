@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import RemoteProtocolError
-from p2pchat.session.mailbox_exchange import MOST, MailboxExchange
+from p2pchat.session.announcement import MOST
+from p2pchat.session.mailbox_exchange import MailboxExchange
 from p2pchat.wire.messages import MAILS, Mailbox, decode, encode
 from tests.session.pair import Pair
 

@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
 from p2pchat import events
+from p2pchat.identity.registry_lists import DatedList
 from p2pchat.peer.guest_registrations import IDLE
 from p2pchat.peer.profile import load_profile
 from p2pchat.session.approval import AcceptPolicy
+from p2pchat.wire.documents import RegistryList
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
+from tests.simulation.host import Host
 from tests.simulation.registries import FurtherRegistry
 from tests.simulation.test_invitations import InvitationCase
 from tests.simulation.world import REGISTRY, Person
+
+
+class Counting(Resource):
+    """A web server that is no registry, and counts who asks."""
+
+    isLeaf = True
+
+    def __init__(self, asked: list[bytes]) -> None:
+        super().__init__()
+        self._asked = asked
+
+    def render_GET(self, request: Any) -> bytes:
+        """Answer something."""
+        self._asked.append(request.path)
+        return b"hello"
+
+    render_POST = render_GET
+
 
 SECOND = "203.0.113.11"
 
@@ -137,6 +161,60 @@ class TwoRegistriesTests(RegistriesCase):
         self.world.result(self.alice.node.connect(self.bob.node.peer_id))
         self.world.wait(lambda: self.alice.events(events.CallFailed), awaited="the failure")
         self.assertFalse(self.second.knows(self.alice.node.peer_id))
+
+
+class MovingTests(RegistriesCase):
+    """Contacts who go to another registry."""
+
+    def kept(self, person: Person, of: Person) -> tuple[str, ...]:
+        """Return where somebody is found, as another one knows."""
+        return person.profile.contacts[of.node.peer_id].registries
+
+    def test_moved(self) -> None:
+        """Who is at another registry now, and calls, is found there later."""
+        self.meet()
+        third = FurtherRegistry.of(self.world, "203.0.113.12")
+        self.bob = self.again(self.bob, third.url)
+        self.assertEqual(self.kept(self.alice, self.bob), (self.second.url,))
+        self.world.connect(self.bob, self.alice)
+        self.world.internet.run(1)
+        self.assertEqual(self.kept(self.alice, self.bob), (third.url,))
+        self.second.kill()
+        self.bob.node.disconnect(self.alice.node.peer_id)
+        self.alice = self.again(self.alice, self.world.url)
+        self.world.connect(self.alice, self.bob)
+
+    def test_strangers(self) -> None:
+        """Who becomes a contact by a conversation learns it on that link."""
+        self.bob = self.again(self.bob, self.world.url, self.second.url)
+        self.world.result(self.alice.node.connect(self.bob.node.peer_id))
+        self.world.wait(lambda: self.bob.events(events.OfferReceived), awaited="the call")
+        self.bob.node.accept(self.alice.node.peer_id)
+        self.world.wait(lambda: self.alice.is_connected_to(self.bob), awaited="the conversation")
+        self.world.internet.run(1)
+        urls = {self.world.url, self.second.url}
+        self.assertEqual(set(self.kept(self.alice, self.bob)), urls)
+        self.assertEqual(self.kept(self.bob, self.alice), (self.world.url,))
+
+    def test_hostile(self) -> None:
+        """A contact whose list leads elsewhere gets little out of it."""
+        self.meet()
+        victim = self.world.internet.host("203.0.113.99")
+        asked: list[bytes] = []
+        victim.reactor.listenTCP(80, Site(Counting(asked)))
+        near = Host(self.world.internet, self.alice.host.network, ["10.3.0.77"])
+        near.reactor.listenTCP(8000, Site(Counting(asked)))
+        bad = ("http://10.3.0.77:8000", "http://127.0.0.1:8000", "http://203.0.113.99")
+        contacts = self.alice.profile.contacts
+        body = RegistryList((), bad)
+        contacts.remember_list(self.bob.node.peer_id, DatedList(body, 4e9))
+        self.world.result(self.bob.node.stop())
+        for _ in range(20):
+            self.world.result(self.alice.node.connect(self.bob.node.peer_id))
+            self.world.internet.run(30)
+        paths = {one.split(b"/")[1] for one in asked}  # nor was anything of the near ones asked
+        self.assertEqual(paths, {b"peer", b"presence"})
+        self.assertLess(len(asked), 50)
 
 
 class OtherNameTests(RegistriesCase):
