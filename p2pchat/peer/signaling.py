@@ -8,9 +8,7 @@ way that its reader was found or last heard by, and by the next where that one c
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from functools import partial
 from typing import Annotated, Any
 
@@ -24,10 +22,10 @@ from p2pchat.events import Trouble
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import INameplates, ISignaling
-from p2pchat.peer.gate import Gate
 from p2pchat.peer.guest_registrations import GuestRegistrations
 from p2pchat.peer.other_registries import OtherRegistries, is_same_registry, lawful_url
 from p2pchat.peer.presence_lookup import look_up_many
+from p2pchat.peer.reach import Reach, ReachTable
 from p2pchat.peer.registry_location import nearest_of
 from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import RegistryInfo
@@ -191,17 +189,6 @@ class SignalingContext:
     receive: Callable[[SignalingEvent], None]
 
 
-class Reach(Enum):
-    """Reachability of us by one way of signaling."""
-
-    AWAY = "away"
-    AVAILABLE = "available"
-    DISPLACED = "displaced"  # they reach another program with our identity
-
-
-_STATES = {Reach.AVAILABLE: "reachable"}  # words of RegistryInfo
-
-
 @attrs.define(eq=False)
 class SignalingGroup:
     """
@@ -221,15 +208,12 @@ class SignalingGroup:
     _others: OtherRegistries = attrs.field(init=False)
     _guests: GuestRegistrations = attrs.field(init=False)
     _context: SignalingContext = attrs.field(init=False)
-    _reach: dict[ISignaling, Reach] = attrs.Factory(dict)
-    _reasons: dict[ISignaling, str] = attrs.Factory(dict)  # why they were lost last
-    _gates: dict[ISignaling, Gate] = attrs.Factory(lambda: defaultdict(Gate))  # of members
-    _stun: dict[ISignaling, tuple[Address, ...]] = attrs.Factory(dict)
+    _reach: ReachTable = attrs.field(init=False)
     _routes: dict[str, str] = attrs.Factory(dict)  # names of ways, by peer
     _warned: set[str] = attrs.Factory(set)  # what was told of registries that aren't ours
-    _available: Gate = attrs.Factory(Gate)
 
     def __attrs_post_init__(self) -> None:
+        self._reach = ReachTable(self._members)
         others = OtherRegistries(self.make or _none_there, self._nearest, self._clock)
         self._others = others
         self._guests = GuestRegistrations(self.own_id, self._start_guest, others, self._clock)
@@ -247,7 +231,7 @@ class SignalingGroup:
     @property
     def servers(self) -> tuple[str, ...]:
         """What people call each member; those that are available come first."""
-        return tuple(one.name for one in dict.fromkeys([*self._usable(), *self._members]))
+        return tuple(one.name for one in dict.fromkeys([*self._reach.usable(), *self._members]))
 
     @property
     def is_local(self) -> bool:
@@ -260,7 +244,7 @@ class SignalingGroup:
 
     def rtt(self) -> float:
         """Return the seconds of a round trip by the slowest way of use, 0 while unknown."""
-        return max(one.rtt() for one in [*self._usable(), *self._guests.ready()])
+        return max(one.rtt() for one in [*self._reach.usable(), *self._guests.ready()])
 
     def patience(self, floor: float, trips: int) -> float:
         """Return the seconds in which something is done that takes so many round trips."""
@@ -268,17 +252,9 @@ class SignalingGroup:
 
     def infos(self) -> list[RegistryInfo]:
         """Return our registries, and how each is."""
-        found = [self._info(one, self._state(one)) for one in self._members]
-        return found + [self._info(one, "guest") for one in self._guests.ready()]
-
-    def _state(self, member: ISignaling) -> str:
-        reach = self._reach.get(member)
-        return "starting" if reach is None else _STATES.get(reach, reach.value)
-
-    def _info(self, way: ISignaling, state: str) -> RegistryInfo:
-        is_lost = way in self._members and not self._is_available(way)
-        reason = self._reasons.get(way, "") if is_lost else ""
-        return RegistryInfo(way.name, state, reason, in_ms(way.rtt()))
+        found = [self._reach.info(one) for one in self._members]
+        guests = self._guests.ready()
+        return found + [RegistryInfo(one.name, "guest", "", in_ms(one.rtt())) for one in guests]
 
     # -- life
 
@@ -290,8 +266,7 @@ class SignalingGroup:
 
     def stop(self) -> Deferred[Any]:
         """Deliver what was sent, and end; a Deferred fires when all is closed."""
-        for gate in (self._available, *self._gates.values()):
-            gate.release()
+        self._reach.release()
         others = [self._others.stop(), self._guests.stop()]
         return DeferredList(others + [one.stop() for one in self._members], consumeErrors=True)
 
@@ -304,9 +279,8 @@ class SignalingGroup:
         self._connect(Reach.AWAY)
 
     def _connect(self, reach: Reach) -> None:
-        for one in self._members:
-            if self._reach.get(one, Reach.AWAY) is reach:
-                one.refresh()
+        for one in self._reach.those(reach):
+            one.refresh()
 
     def update(self) -> None:
         """Show what we say of ourselves now."""
@@ -326,14 +300,14 @@ class SignalingGroup:
         """
         self._connect(Reach.DISPLACED)
         patience = self.patience(AVAILABLE_TIMEOUT, REGISTERING)
-        if self._available.is_open:
+        if self._reach.any.is_open:
             passed: Deferred[Any] = succeed(None)
         else:
             theirs = [one for one in self.registries_of(peer_id) if self._at(one) is None]
             for one in theirs:
                 self._guests.rests.answered(one)  # our person wants it now
             as_guest = [partial(self._guests.at, one) for one in theirs]
-            passed = race([self._available.passed, *as_guest], self._clock, 0.0)
+            passed = race([self._reach.any.passed, *as_guest], self._clock, 0.0)
         return passed.addTimeout(patience, self._clock, lambda *_: None)
 
     def _take(self, member: ISignaling, event: SignalingEvent) -> None:
@@ -341,29 +315,19 @@ class SignalingGroup:
             case SignalingAvailable():
                 self._became_available(member, event)
                 return
-            case SignalingLost():
-                was_there = self._is_available(member)
-                self._gates[member].close()
-                self._reach[member] = Reach.DISPLACED if event.is_displaced else Reach.AWAY
-                self._reasons[member] = event.reason
-                others = tuple(one.name for one in self._members if self._is_available(one))
-                if not others:
-                    self._available.close()
-                are_known = all(one in self._reach for one in self._members)
-                if not was_there and (others or not are_known):
-                    return  # nothing is lost: others reach us, or may in a moment
+            case SignalingLost(reason):
+                if not self._reach.lost(member, reason, event.is_displaced):
+                    return
+                others = tuple(one.name for one in self._reach.available())
                 event = attrs.evolve(event, name=member.name, others=others)
             case DocumentReceived():
                 self._remember(event.author, member)
         self._context.receive(event)
 
     def _became_available(self, member: ISignaling, event: SignalingAvailable) -> None:
-        is_new = self._reach.get(member) is not Reach.AVAILABLE
-        self._reach[member], self._stun[member] = Reach.AVAILABLE, event.stun
-        stun = tuple(dict.fromkeys(one for known in self._stun.values() for one in known))
-        self._context.receive(attrs.evolve(event, stun=stun, is_new=is_new))
-        self._available.open()
-        self._gates[member].open()
+        is_new = self._reach.became_available(member, event.stun)
+        self._context.receive(attrs.evolve(event, stun=self._reach.stun(), is_new=is_new))
+        self._reach.open(member)
 
     # -- other registries
 
@@ -415,13 +379,13 @@ class SignalingGroup:
         if self.make is None or is_full or self._at(server) is not None:
             return succeed(False)
         theirs = self._others.at(server, Scope.LOOPBACK).scope
-        ours = {one.scope for one in self._members if self._is_available(one)}
+        ours = {one.scope for one in self._reach.available()}
         if Scope.GLOBAL in ours or (theirs is Scope.LOOPBACK and theirs in ours):
             return succeed(False)
         member = self._others.take(server, Scope.LOOPBACK)
         self._members.append(member)
         member.start(attrs.evolve(self._context, receive=partial(self._take, member)))
-        joined = self._gates[member].passed()
+        joined = self._reach.passed(member)
         waited = joined.addTimeout(AVAILABLE_TIMEOUT, self._clock, lambda *_: None)
         return waited.addCallback(lambda _: True)
 
@@ -465,21 +429,21 @@ class SignalingGroup:
         members = [(one, self._at(one)) for one in named]
         route = self._way_named(self._routes.get(peer_id, ""))
         places: list[ISignaling | str] = [] if route is None else [route]
-        places += [one for _, one in members if one is not None and self._is_available(one)]
+        places += [one for _, one in members if one is not None and self._reach.is_available(one)]
         places += [url for url, one in members if one is None]
         places += [one for _, one in members if one is not None]
-        places += [one for one in self._members if self._is_available(one)]
+        places += self._reach.available()
         return list(dict.fromkeys(places or self._members))
 
     def _asked_places(self, peer_id: str) -> list[ISignaling | str]:
         """Return those of them that can be asked now; all where none can."""
         places = self._places(peer_id)
-        usable = [one for one in places if isinstance(one, str) or self._is_available(one)]
+        usable = [one for one in places if isinstance(one, str) or self._reach.is_available(one)]
         return usable or places
 
     def _way_named(self, name: str) -> ISignaling | None:
         """Return a way by which documents reach us now."""
-        usable = [one for one in self._members if self._is_available(one)]
+        usable = self._reach.available()
         return next((one for one in [*usable, *self._guests.ready()] if one.name == name), None)
 
     @inlineCallbacks
@@ -545,7 +509,7 @@ class SignalingGroup:
         :param username: only those of this name.
         :param prefix: only those whose id begins so.
         """
-        asked = [partial(self._list, one, username, prefix) for one in self._usable()]
+        asked = [partial(self._list, one, username, prefix) for one in self._reach.usable()]
         outcome = yield race(asked, self._clock, 0.0, lambda _listed: False)
         if len(outcome.errors) == len(asked):
             raise outcome.errors[0]
@@ -561,7 +525,7 @@ class SignalingGroup:
     def _list(self, member: ISignaling, username: str, prefix: str) -> Any:
         """Return a Deferred of a member's name and records; one that is slow holds up no other."""
         listing = member.peers(username, prefix)
-        seconds = LISTING if len(self._usable()) > 1 else None
+        seconds = LISTING if len(self._reach.usable()) > 1 else None
         return member.name, (yield self._in_time(listing, seconds))
 
     def presence(self, peer_ids: Sequence[str]) -> Deferred[Mapping[str, bool]]:
@@ -582,14 +546,6 @@ class SignalingGroup:
             for peer_id in (one for one in peer_ids if found.get(one)):
                 self._remember_name(peer_id, name)
         return found
-
-    def _usable(self) -> list[ISignaling]:
-        """Return the members that are available; all of them where none is."""
-        available = [one for one in self._members if self._is_available(one)]
-        return available or list(self._members)
-
-    def _is_available(self, member: ISignaling) -> bool:
-        return self._reach.get(member) is Reach.AVAILABLE
 
     # -- documents
 
@@ -618,7 +574,7 @@ class SignalingGroup:
             way: ISignaling = yield self._guests.at(place)
         else:
             way = place
-            if any(map(self._is_available, self._members)):
+            if self._reach.any.is_open:
                 yield self._passed(way)
         yield way.send(peer_id, body)
         return way.name
@@ -629,7 +585,7 @@ class SignalingGroup:
         def too_late(_failure: object, _seconds: float) -> None:
             raise RegistryError(f"{member.name} is away, and they are found there")
 
-        return self._gates[member].passed().addTimeout(AVAILABLE_TIMEOUT, self._clock, too_late)
+        return self._reach.passed(member).addTimeout(AVAILABLE_TIMEOUT, self._clock, too_late)
 
     def _remember(self, peer_id: str, way: ISignaling) -> None:
         """Let documents for a peer go out by this way."""
