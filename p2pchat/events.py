@@ -178,6 +178,18 @@ class MessageDelivered(SessionEvent, event="delivered"):
 
 
 @attrs.frozen
+class MessagesRead(SessionEvent, event="read"):
+    """The other person has seen this message of ours, and so those before it."""
+
+    id: str
+
+
+@attrs.frozen
+class PeerTyping(PeerEvent, event="typing"):
+    """The other person types at this moment; said again every few seconds while that goes on."""
+
+
+@attrs.frozen
 class PathLost(PeerEvent, event="path_lost"):
     """Nothing comes through any more; a new path is being looked for."""
 

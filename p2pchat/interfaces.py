@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.traversal.routes import Datagram
     from p2pchat.wire.addresses import Scope
     from p2pchat.wire.documents import Document, PeerDocument
+    from p2pchat.wire.entries import Known
     from p2pchat.wire.nameplates import Claim, Completion, NameplateState, PakeResponse
 
 _Event_co = TypeVar("_Event_co", covariant=True)
@@ -107,6 +108,9 @@ class INode(Interface):
         :raises WhoError: no conversation and no call with this peer.
         :raises LocalProtocolError: the text is too long.
         """
+
+    def seen(peer_id: str, id: str) -> None:
+        """Somebody has seen a line of a peer, and so all before it: a contact is told."""
 
     def withdraw(peer_id: str, id: str) -> None:
         """
@@ -332,6 +336,9 @@ class IMessageStore(Interface):
 
     def confirmed(peer_id: str, log: bytes, number: int) -> Deferred[None]:
         """Note that the other side has our entries of ``log`` up to ``number``."""
+
+    def mark_read(peer_id: str, marks: Sequence[Known]) -> Deferred[None]:
+        """Note how far logs were read, ours by the other side and theirs by us; it only rises."""
 
     def entries(peer_id: str, wanted: EntryRange, most_bytes: int) -> Deferred[list[bytes]]:
         """

@@ -12,8 +12,8 @@ before it is committed is a batch.  Of our lines those that are said SOON after 
 the turn of the reactor to end, or for a signature's worth of them.  So a line that stands alone
 waits for nothing, and many cost little each.
 
-Where nothing outlives the program there are no StoreRequests.  Owns the order and the repetition.  What is stored, and what follows from it, is the conversation's
-matter.
+Where nothing outlives the program there are no StoreRequests.  Owns the order and the repetition.
+What is stored, and what follows from it, is the conversation's matter.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from p2pchat.session.conversation_events import (
     Confirmed,
     EntriesWaiting,
     EntriesWanted,
+    MarksRisen,
     StoreEvent,
 )
 from p2pchat.session.endpoint import Endpoint
@@ -108,6 +109,10 @@ class Journal:
             case Confirmed(log, number):
                 done = self._store.confirmed(peer_id, log, number)
                 # The next confirmation says the same, or the first one on the next link.
+                done.addErrback(lambda failure: failure.trap(StorageFailed))
+            case MarksRisen(marks):
+                # A mark that isn't kept rises again with the next one, or on the next link.
+                done = self._store.mark_read(peer_id, marks)
                 done.addErrback(lambda failure: failure.trap(StorageFailed))
 
     def stop(self) -> None:

@@ -42,6 +42,7 @@ from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
 from p2pchat.peer.presence import PAUSE, ContactPresence
 from p2pchat.peer.profile import Profile
+from p2pchat.peer.read_receipts import ReadReceipts
 from p2pchat.peer.retention import INTERVAL as RETENTION_INTERVAL
 from p2pchat.peer.retention import Retention
 from p2pchat.peer.rhythms import Rhythms
@@ -152,6 +153,9 @@ class Node:
             self._presence.ask,
         )
         self._presence.there = self._outbox.there
+        self._receipts = ReadReceipts(
+            profile.contacts, self._endpoint, self._adapter.driver, runtime.clock
+        )
         self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
         self._meetings = Meetings(
             *(self._people, self._endpoint, self._adapter.driver, self._signaling),
@@ -275,6 +279,7 @@ class Node:
         self.invitations.stop()
         self._rhythms.stop()
         self._presence.save()
+        self._receipts.flush()
         with self._adapter.driver as now:
             for session in self._endpoint.alive():
                 session.disconnect(now)
@@ -470,6 +475,10 @@ class Node:
         if not session.is_alive:
             self._outbox.said(peer_id)
         return name
+
+    def seen(self, peer_id: str, id: str) -> None:
+        """Somebody has seen a line of a peer, and so all before it."""
+        self._receipts.seen(peer_id, id)
 
     def withdraw(self, peer_id: str, id: str) -> None:
         """Take back a line that waits for a contact who is away."""

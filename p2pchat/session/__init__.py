@@ -6,6 +6,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
     endpoint ── every decision of a peer: datagrams, documents, callers, sessions
       ├── callers ── who may call, and how often somebody rings; token_bucket, retry_after
       ├── receipts ── one for many lines that come together
+      ├── privacy ── what is let known beside what is said
       └── peer_session ── everything with one peer; session_state holds it, session_path
       │     │ finds and keeps its path
             ├── stages ── the table of stages, and the values that leave a session
@@ -24,6 +25,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             │     ├── own_log, log_copy ── one that we write, one that somebody else writes
             │     ├── unread ── what somebody still has to read, and the credit it holds
             │     ├── mail ── what of it waits in mailboxes; deposits, which envelopes do
+            │     ├── read_marks ── how far each side has read
             │     ├── passing_on ── what the other side has lost, out of our store
             │     └── conversation_events ── what it tells its session and the store
             └── connection_log ── what happened, as events and for connection_report, which

@@ -49,6 +49,7 @@ from p2pchat.session.liveness import Liveness
 from p2pchat.session.log_copy import LogCopy
 from p2pchat.session.own_log import Line, OwnLog
 from p2pchat.session.passing_on import LookUp, PassingOn
+from p2pchat.session.read_marks import ReadMarks
 from p2pchat.session.stored import (
     ConversationState,
     EntryRange,
@@ -122,15 +123,18 @@ class Conversation:
     _proved: list[StoredEntry] = attrs.Factory(list)  # theirs, or given back, to be stored
     _unshown: int = 0  # of theirs, how many aren't stored yet
     _unread: UnreadLines = attrs.Factory(UnreadLines)
+    marks: ReadMarks = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.author = peer_id_octets(self.identity.peer_id)
         self.id = entries.conversation_id(self.author, self.other)
         self._ours = OwnLog(self.id, self.identity, self.random_bytes(16))
+        self.marks = ReadMarks(self.other, self.events, self._confirmed_of)
 
     def restore(self, state: ConversationState) -> None:
         """Go on from what was kept; before anything else happens."""
         self._lamport = state.lamport
+        self.marks.restore(state.marks)
         self._ours = OwnLog(self.id, self.identity, state.log or self._ours.name)
         for head in state.heads:
             if (head.author, head.log) == (self.author, self.log):
@@ -143,7 +147,7 @@ class Conversation:
     def state(self) -> ConversationState:
         """Return what to go on from, where nothing waits any more."""
         heads = (*[one.head() for one in self._copies.values()], self._ours.head())
-        return ConversationState(self.log, self._lamport, heads)
+        return ConversationState(self.log, self._lamport, heads, marks=self.marks.state())
 
     @property
     def log(self) -> bytes:
@@ -161,6 +165,7 @@ class Conversation:
         """Say on a new link what we have, and again what isn't confirmed."""
         self.link_ended()
         self._unread.link_began()
+        self.marks.link_began()
         self._unsent = deque(self._ours.sendable())
         self._may_fork = True
         self._owed[self.author, self.log] = None
@@ -298,6 +303,13 @@ class Conversation:
         theirs.hold(last.number, last.raw)
         self._owed[theirs.author, log] = None
 
+    def _confirmed_of(self, mark: Known) -> int:
+        """Return how much of a log of ours they are known to have."""
+        if (mark.author, mark.log) == (self.author, self.log):
+            return self._ours.oldest - 1
+        copy = self._copies.get((mark.author, mark.log))
+        return copy.number if copy is not None and mark.author == self.author else 0
+
     @property
     def has_unread(self) -> bool:
         """Whether lines of theirs wait for our reader."""
@@ -347,6 +359,8 @@ class Conversation:
         self._unread.take_frame(size)
         if kind == entries.HAVE:
             self._receive_have(entries.decode_have(body[1:]), now)
+        elif kind == entries.READ:
+            self.marks.receive(body[1:])
 
     def _receive_have(self, items: Sequence[Item], now: float) -> None:
         """Compare what they have with what we have."""
@@ -575,6 +589,8 @@ class Conversation:
             if len(have) <= most:
                 parts, used = [have] if have else [], len(have)
                 self._owed.clear()
+        parts.append(self.marks.next_frame(most - used))
+        used += len(parts[-1])
         most -= RESERVE
         while used < enough and (frame := self._passing_on.next_frame(most - used)):
             parts.append(frame)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import attrs
 
 from p2pchat.session.stored import EntryRange, LogHead, StoredEntry
+from p2pchat.wire.entries import Known
 
 
 @attrs.frozen
@@ -39,6 +40,19 @@ class Delivered(NamedTuple):
     seconds: float  # since it was said
 
 
+class LinesRead(NamedTuple):
+    """Their person has seen a line of ours, and so all before it."""
+
+    id: str
+
+
+@attrs.frozen
+class MarksRisen:
+    """Logs were read further, ours by them or theirs by us."""
+
+    marks: tuple[Known, ...]
+
+
 @attrs.frozen
 class Confirmed:
     """The other side has our log up to a number."""
@@ -61,8 +75,9 @@ class EntriesWanted:
     wanted: EntryRange
 
 
-StoreEvent = EntriesWaiting | Confirmed | EntriesWanted
-ConversationEvent = Introduced | Sent | Received | Delivered | StoreEvent
+StoreEvent = EntriesWaiting | Confirmed | MarksRisen | EntriesWanted
+LineEvent = Sent | Received | Delivered | LinesRead
+ConversationEvent = Introduced | LineEvent | StoreEvent
 
 
 class Batch(NamedTuple):

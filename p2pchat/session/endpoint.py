@@ -216,6 +216,13 @@ class Endpoint:
         """Somebody has taken a line of a peer, and so all before it: confirm them, soon."""
         self._receipts.read(peer_id, message_id, now)
 
+    def seen(self, peer_id: str, message_id: str, now: float) -> None:
+        """Our person has seen a line of a peer, and so all before it."""
+        if peer_id in self.sessions or peer_id in self.kept:
+            session = self.ensure_session(peer_id)
+            session.conversation.marks.seen(message_id)
+            session.settle(now)
+
     def _confirm(self, now: float) -> None:
         """Let conversations send the receipts that are due."""
         for peer_id, message_id in self._receipts.take(now).items():

@@ -1,8 +1,8 @@
 """
 Mail of a conversation: what it leaves in a mailbox, and takes from there, where there is no link.
 
-An envelope has what a link would carry: what we have of their log, and lines of ours one after the
-other, from where the envelope before ended::
+An envelope has what a link would carry: what we have of their log, what we have read of it, and
+lines of ours one after the other, from where the envelope before ended::
 
     mail_after ─▶ MailContents ─▶ sealed, left in the other side's mailbox
     frames of an envelope ─▶ take_mail ─▶ EntriesWaiting ─▶ stored ─▶ shown, has_stored
@@ -31,7 +31,7 @@ from p2pchat.wire.framing import LENGTH
 
 SIGNED = 96  # bytes before the frames: key and signature
 MAX_MAIL = MAX_CONTENTS - SIGNED  # bytes of an envelope's frames
-HAVES = 512  # bytes that HAVE takes at most, with the length of its frame
+HAVES = 512  # bytes that HAVE and READ take at most, with the lengths of their frames
 SHORTENED = 104  # bytes that an entry is shorter by, if it follows another
 
 
@@ -104,6 +104,8 @@ class MailedConversation(Conversation):
             head = self._theirs.head()
             items.append(Item(head.author, head.log, head.oldest, head.number, head.hash))
         bodies = [entries.encode_have(items), *(entries.ENTRY + raw for raw in raws)]
+        if self._theirs is not None and (read := self.marks.body(self._theirs.name)):
+            bodies.insert(1, read)
         return MailContents(encode_contents(bodies), log.name, first, first + len(raws) - 1)
 
     def mailed(self, contents: MailContents) -> None:
@@ -135,6 +137,8 @@ class MailedConversation(Conversation):
                 named |= self._take_have(entries.decode_have(rest), now)
             elif kind == entries.ENTRY:
                 taken = self._take_entry(rest, named, taken, now)
+            elif kind == entries.READ:
+                self.marks.receive(rest)
         for log in taken.ends:
             self._copies[self.other, log].drop_unsigned()
         return taken

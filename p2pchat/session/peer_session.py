@@ -52,7 +52,6 @@ from p2pchat.traversal.attempt_events import RoundEnded
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.link_proof import Fitness
 from p2pchat.traversal.pairs import Path
-from p2pchat.traversal.report import in_ms
 from p2pchat.traversal.round_trips import LONGEST, bounded
 from p2pchat.traversal.routes import Datagram, Route
 from p2pchat.wire import messages
@@ -390,11 +389,11 @@ class PeerSession(SessionPath):
 
     def _react(self, event: object, now: float) -> None:
         match event:
-            case talk.Received() | talk.Sent() | talk.Delivered():
+            case talk.Received() | talk.Sent() | talk.Delivered() | talk.LinesRead():
                 self._tell_of_line(event)
             case talk.EntriesWaiting(are_ours) if not self._context.is_lasting:
                 self.conversation.stored(self.conversation.next_unstored(are_ours))
-            case talk.EntriesWaiting() | talk.Confirmed() | talk.EntriesWanted():
+            case _ if isinstance(event, talk.StoreEvent):
                 self._events.append(StoreRequest(self.peer_id, event))
             case LinkEnded(error):
                 self._link_ended(error, now)

@@ -41,8 +41,8 @@ from p2pchat.session.stages import (
 )
 from p2pchat.session.verification import Verification
 from p2pchat.traversal.pairs import Path
-from p2pchat.traversal.report import in_ms
 from p2pchat.traversal.path_hint import PathHint
+from p2pchat.traversal.report import in_ms
 from p2pchat.wire.documents import Offer
 from p2pchat.wire.messages import Mailbox, Registries
 
@@ -92,6 +92,7 @@ class SessionState:
         self.conversation = MailedConversation(
             *(context.identity, other, context.random_bytes, context.is_lasting, context.wall_of)
         )
+        self.conversation.marks.is_on = lambda: context.privacy.receipts
         self.link = LiveLink(
             Control(
                 *(context.username, self.conversation),
@@ -146,7 +147,7 @@ class SessionState:
     def _compared(self, digest: bytes) -> None:
         self._events.append(WordsReady(self.peer_id, digest))
 
-    def _tell_of_line(self, event: talk.Received | talk.Sent | talk.Delivered) -> None:
+    def _tell_of_line(self, event: talk.LineEvent) -> None:
         """Tell what became of a line."""
         match event:
             case talk.Received():
@@ -155,6 +156,8 @@ class SessionState:
                 self._events.append(events.MessageSent(self.peer_id, *event))
             case talk.Delivered(name, seconds):
                 self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
+            case talk.LinesRead(name):
+                self._events.append(events.MessagesRead(self.peer_id, name))
 
     def _new_link(self, agreed: Agreed) -> Link:
         """Return the link that both sides agreed to make."""

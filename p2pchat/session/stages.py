@@ -44,6 +44,7 @@ from p2pchat.events import SessionEvent
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.proof import Certificate
 from p2pchat.session.conversation_events import StoreEvent
+from p2pchat.session.privacy import Privacy
 from p2pchat.session.qh3_connection import KEY_EXCHANGES
 from p2pchat.traversal.agent import Agent
 from p2pchat.traversal.path_hint import PathHint
@@ -203,6 +204,7 @@ class SessionContext:
     is_lasting: bool = False  # whether what is stored of conversations outlives the program
     mailbox_for: Callable[[str], Mailbox | None] | None = None  # what a peer is to know of ours
     registries_for: Callable[[str], Registries | None] | None = None  # likewise
+    privacy: Privacy = attrs.Factory(Privacy)
 
 
 def lingering(rtt: float) -> float:

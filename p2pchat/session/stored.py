@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import attrs
 
-from p2pchat.wire.entries import NOTHING
+from p2pchat.wire.entries import NOTHING, Known
 
 
 def message_id(log: bytes, number: int) -> str:
@@ -93,9 +93,11 @@ class ConversationState:
     :ivar lamport: the greatest Lamport time of all entries.
     :ivar heads: of every log, ours and theirs, in the order in which they were begun.
     :ivar undelivered: entries of ``log`` that the other side hasn't confirmed, by number.
+    :ivar marks: how far logs were read by the side that didn't write them.
     """
 
     log: bytes
     lamport: int
     heads: tuple[LogHead, ...] = ()
     undelivered: tuple[StoredEntry, ...] = ()
+    marks: tuple[Known, ...] = ()

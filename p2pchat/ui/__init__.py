@@ -15,12 +15,14 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
       │     ├── deliveries   messages that are unconfirmed for too long; pure
       │     ├── line_editor  the line that is being typed; pure
       │     │     └── keys        keys from the bytes of a terminal; pure
+      │     ├── statuses     what stands beside a name for a moment; pure
       │     ├── notifications  bell and OSC 9, and whether somebody looks; pure
       │     └── terminal     modes of the terminal
       └── json_lines    for programs
             └── json_form    what they write, and read; pure
     slices         a bounded amount of work in each turn of the reactor
     requests       what is asked of the node, and done
+    reading        which lines were shown, and seen
     history_requests  what is asked of the history
       ├── commands      the meaning of a typed line; pure
       ├── cursor        the current conversation; pure

@@ -35,6 +35,7 @@ class Verb(Enum):
     TO = ("to", "WHO", "switch to another conversation")
     HISTORY = ("history", "[WHO] [N]", "the last N lines of a conversation")
     SEARCH = ("search", "WORDS", "lines that have all these words; wor* finds word")
+    READ = ("read", "[WHO]", "what they said is read; the console says it by itself")
     OUTBOX = ("outbox", "[WHO|N]", "lines that wait; /outbox N takes the Nth back")
     EXPORT = ("export", "WHO FILE", "write all that was said with somebody to a file")
     WIPE = ("wipe", "WHO", "delete all that was said with somebody, for good")

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
 from p2pchat import events
+from p2pchat.events import NodeEvent
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.ui import results
 from p2pchat.ui.deliveries import Deliveries
@@ -33,6 +34,7 @@ from p2pchat.ui.line_editor import (
 )
 from p2pchat.ui.notifications import BELL, Attention, Notifications, Notify
 from p2pchat.ui.slices import Slices
+from p2pchat.ui.statuses import Statuses
 from p2pchat.ui.stdio import FrontEnd
 from p2pchat.ui.wording import Wording
 from p2pchat.wire.entries import MAX_TEXT
@@ -144,6 +146,8 @@ class TerminalConsole(PlainConsole):
         self._editor = LineEditor()
         self._attention = Attention()
         self._notifications = Notifications(notify)
+        self._statuses = Statuses()
+        self._redrawing: IDelayedCall | None = None  # when a status is over
 
     def connected(self) -> None:
         """Draw the empty line."""
@@ -155,6 +159,17 @@ class TerminalConsole(PlainConsole):
         is_current = peer_id == self.requests.cursor.current
         return is_current and self._attention.is_here(self._runtime.clock.seconds())
 
+    def receive(self, event: NodeEvent) -> None:
+        """Take an event of the node."""
+        super().receive(event)
+        self._note_view()
+
+    def _note_view(self) -> None:
+        """Take it that what was shown of the current conversation is read, if somebody looks."""
+        current = self.requests.cursor.current
+        if current and self.is_in_view(current):
+            self.requests.reading.seen(current)
+
     def show(self, value: Any) -> None:
         """Show an event or a result, and notify of calls, and of messages that aren't in view."""
         match value:
@@ -163,7 +178,13 @@ class TerminalConsole(PlainConsole):
                 self.stdio.write(self._notifications.message(peer_id, name, now))
             case events.OfferReceived(name=name, accepted=False, quiet=False):
                 self.stdio.write(self._notifications.call(name if value.contact else ""))
+        self._statuses.follow(value, self._runtime.clock.seconds())
         super().show(value)
+        if isinstance(value, events.MessagesRead | events.PeerTyping):
+            self._draw()
+        if isinstance(value, results.History):
+            self.requests.reading.show(value)
+            self._note_view()
         if isinstance(value, results.CurrentConversation) or self._is_about_to_begin(value):
             self.requests.history.open(value.peer_id)
 
@@ -174,6 +195,7 @@ class TerminalConsole(PlainConsole):
 
     def close(self) -> Deferred[None]:
         """Remove the line, write what is left and let go."""
+        cancel(self._redrawing)
         self.stdio.write(ERASE_LINE)
         return super().close()
 
@@ -188,6 +210,7 @@ class TerminalConsole(PlainConsole):
         for action in actions:
             self._act(action)
         if not self.stdio.has_input:
+            self._note_view()
             self._draw()
         return 1 + len(actions)
 
@@ -212,8 +235,15 @@ class TerminalConsole(PlainConsole):
         self._draw()
 
     def _draw(self) -> None:
-        if not self._closed:
-            self.stdio.write(self._editor.picture(self._wording.prompt(), self._width()))
+        if self._closed:
+            return
+        current, clock = self.requests.cursor.current, self._runtime.clock
+        now = clock.seconds()
+        prompt = self._wording.prompt(self._statuses.of(current, now))
+        self.stdio.write(self._editor.picture(prompt, self._width()))
+        cancel(self._redrawing)
+        if (until := self._statuses.until(current, now)) is not None:
+            self._redrawing = clock.callLater(until - now, self._draw)
 
 
 def _does_not_fit(count: int) -> str:

@@ -37,6 +37,7 @@ from p2pchat.ui.commands import USAGE, Command, InviteOptions, Mistake, Say, Ver
 from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
 from p2pchat.ui.history_requests import HistoryRequests
 from p2pchat.ui.json_form import RequestId
+from p2pchat.ui.reading import ShownLines
 from p2pchat.wire.usernames import comparable
 
 NOBODY = "there is no current conversation"
@@ -66,6 +67,7 @@ class Requests:
     cursor: Cursor = attrs.Factory(Cursor)
     request: RequestId = None
     history: HistoryRequests = attrs.field(init=False)
+    reading: ShownLines = attrs.field(init=False)
     _ended: bool = False
     _comparing: str = ""  # with whom words were compared last
     _held: _Held | None = None  # what plain lines go to while a peer is looked for
@@ -73,6 +75,7 @@ class Requests:
     _last_sent: str = ""  # id of the line that was told last
 
     def __attrs_post_init__(self) -> None:
+        self.reading = ShownLines(self._node)
         self.history = HistoryRequests(self._node, self.announce, self._answer)
 
     def end(self) -> None:
@@ -291,6 +294,11 @@ class Requests:
             raise WhoError(f"{names(waiting)} is calling: /accept or /reject first.")
         return peer_id
 
+    def _read(self, who: str) -> None:
+        if not who and not self.cursor.current:
+            raise WhoError(f"{NOBODY}; /read WHO means another")
+        self.reading.seen(self._node.whom(who) if who else self.cursor.current)
+
     def _disconnect(self, who: str) -> None:
         if not who and not self.cursor.current:
             raise WhoError(f"{NOBODY}; /disconnect WHO ends another")
@@ -338,6 +346,7 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.TO: Requests._switch,
     Verb.HISTORY: lambda ours, argument: ours.history.show(argument, ours.cursor.current),
     Verb.SEARCH: lambda ours, words: ours.history.search(words),
+    Verb.READ: Requests._read,
     Verb.OUTBOX: lambda ours, who: ours.history.outbox(who),
     Verb.EXPORT: lambda ours, argument: ours.history.export(argument),
     Verb.WIPE: lambda ours, who: ours.history.wipe(who),

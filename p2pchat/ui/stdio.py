@@ -106,6 +106,7 @@ class FrontEnd:
     def receive(self, event: NodeEvent) -> None:
         """Take an event of the node."""
         self.show(event)
+        self.requests.reading.show(event)
         self.requests.follow(event)
 
     def show(self, value: Any) -> None:

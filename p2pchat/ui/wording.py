@@ -132,9 +132,10 @@ class Wording:
         """Return a name that means one peer only."""
         return self._names.label(peer_id)
 
-    def prompt(self) -> str:
-        """Return what stands before the line that is being typed."""
-        return f"{self.label(self._current)}> " if self._current else "> "
+    def prompt(self, status: str = "") -> str:
+        """Return what stands before the line that is being typed; beside the name, a status."""
+        beside = f" ({status})" if status else ""
+        return f"{self.label(self._current)}{beside}> " if self._current else "> "
 
     def undelivered(self, peer_id: str, texts: Sequence[str]) -> list[Entry]:
         """Return the warning that messages aren't confirmed although there is a conversation."""
@@ -409,6 +410,12 @@ class Wording:
             took = f"after {event.milliseconds / 1000:.0f} s"
             yield _note(f"✓ Delivered to {self.label(event.peer_id)} {took}: {text}.")
 
+    def _say_read(self, _event: events.MessagesRead) -> Entries:
+        return iter(())  # the prompt has it, and /history
+
+    def _say_typing(self, _event: events.PeerTyping) -> Entries:
+        return iter(())  # the prompt has it
+
     # Results.
 
     def _say_error(self, event: events.Trouble) -> Entries:
@@ -469,6 +476,7 @@ class Wording:
         if waiting:
             lines = "1 line of yours isn't" if waiting == 1 else f"{waiting} lines of yours aren't"
             yield _note(f"{lines} delivered yet; /outbox shows what waits.")
+        yield from _read_note(result.lines, who)
         if result.opened:
             yield Entry(("— now",), Colour.FAINT, stamped=False)
 
@@ -545,6 +553,15 @@ def _registry_row(info: RegistryInfo) -> tuple[str, str]:
     trip = f", round trip {info.rtt_ms:.0f} ms" if info.rtt_ms and not info.reason else ""
     why = visible(info.reason).rpartition(_UNREACHABLE)[2]
     return "registry", f"{visible(info.server)} ({state}{trip}{f': {why}' if why else ''})"
+
+
+def _read_note(lines: Sequence[HistoryLine], who: str) -> Entries:
+    """Say which of our lines they have read."""
+    ours = [line for line in lines if line.ours]
+    read = [line for line in ours if line.read]
+    if read:
+        what = "all of yours" if read == ours else f"yours up to: {excerpt(read[-1].text)}"
+        yield _note(f"✓ {who} has read {what}.")
 
 
 def _invitation_row(one: results.OpenInvitation) -> str:

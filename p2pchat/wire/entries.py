@@ -5,6 +5,7 @@ Frames of a conversation: its entries, and what each side has of their logs; big
 
     HAVE    0x01 | items, each  author 16 | log 16 | oldest 8 | number 8 | hash 32
     ENTRY   0x02 | an entry
+    READ    0x03 | items, each  author 16 | log 16 | number 8
 
     entry   conversation 16 | author 16 | person 16 | log 16 | number 8 | previous 32 |
             lamport 8 | sent_at 8 | kind 1 + n | after 2 + n * 40 | body 4 + n | signature 2 + n
@@ -14,7 +15,8 @@ numbered from 1, and each has the SHA-256 of the one before it, as it came, for 
 bytes of an entry are kept, hashed and passed on as they are, with what this program doesn't know.
 
 An item of HAVE says what its sender has of a log: all up to ``number``, whose hash it tells, and of
-which it can pass on what begins at ``oldest``.
+which it can pass on what begins at ``oldest``.  One of READ says how far its sender's person has
+read a log; it only rises.
 
 Refuses what is cut short.  What follows a signature is ignored.
 """
@@ -29,7 +31,7 @@ from typing import NamedTuple
 
 from p2pchat.errors import RemoteProtocolError
 
-HAVE, ENTRY = b"\x01", b"\x02"
+HAVE, ENTRY, READ = b"\x01", b"\x02", b"\x03"
 TEXT = "text"  # the kind of an entry whose body is UTF-8
 MAX_TEXT = 32768  # characters of one message; a page of print has 3,000
 MAX_ITEMS = 1024  # of a HAVE
@@ -199,4 +201,23 @@ def decode_have(items: bytes) -> list[Item]:
     found = [Item(*item) for item in _ITEM.iter_unpack(items)]
     if any(max(item.oldest, item.number) > MAX_NUMBER for item in found):
         raise RemoteProtocolError("HAVE with a number that nobody reaches")
+    return found
+
+
+def encode_read(marks: Iterable[Known]) -> bytes:
+    """Write a READ, with the byte of its type."""
+    return READ + b"".join([_KNOWN.pack(*mark) for mark in marks])
+
+
+def decode_read(items: bytes) -> list[Known]:
+    """
+    Read what follows the byte of a READ.
+
+    :raises RemoteProtocolError: cut short, too many items, or numbers that nobody reaches.
+    """
+    if len(items) % _KNOWN.size or len(items) > MAX_ITEMS * _KNOWN.size:
+        raise RemoteProtocolError(f"READ with {len(items)} bytes of items")
+    found = [Known(*item) for item in _KNOWN.iter_unpack(items)]
+    if any(one.number > MAX_NUMBER for one in found):
+        raise RemoteProtocolError("READ with a number that nobody reaches")
     return found

@@ -14,6 +14,7 @@ from zope.interface import implementer
 from p2pchat.errors import QuotaReached, StorageFailed
 from p2pchat.interfaces import IMessageStore
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
+from p2pchat.wire.entries import Known
 
 COMMIT = 0.002  # seconds; a disk's
 
@@ -26,6 +27,7 @@ class Rows:
 
     logs: dict[_Log, dict[int, StoredEntry]] = attrs.Factory(dict)
     confirmed: dict[bytes, int] = attrs.Factory(dict)
+    read: dict[_Log, int] = attrs.Factory(dict)
     written: bytes = b""  # the log of ours that was written to last
     ours: bytes = b""
 
@@ -49,6 +51,12 @@ class Rows:
         """Note what is delivered."""
         self.confirmed[log] = max(number, self.confirmed.get(log, 0))
 
+    def mark(self, marks: Sequence[Known]) -> None:
+        """Note how far logs were read."""
+        for one in marks:
+            name = one.author, one.log
+            self.read[name] = max(one.number, self.read.get(name, 0))
+
     def state(self) -> ConversationState:
         """Return what to go on from."""
         heads = [
@@ -64,6 +72,7 @@ class Rows:
             max((entry.lamport for entry in everything), default=0),
             tuple(heads),
             tuple(ours[number] for number in sorted(ours) if number > delivered),
+            tuple(Known(*name, number) for name, number in self.read.items()),
         )
 
     def entries(self) -> list[StoredEntry]:
@@ -149,6 +158,10 @@ class LastingStore:
     def confirmed(self, peer_id: str, log: bytes, number: int) -> Deferred[None]:
         """Note what is delivered."""
         return self._commit(lambda: self.of(peer_id).confirm(log, number))
+
+    def mark_read(self, peer_id: str, marks: Sequence[Known]) -> Deferred[None]:
+        """Note how far logs were read."""
+        return self._commit(lambda: self.of(peer_id).mark(marks))
 
     def entries(self, peer_id: str, wanted: EntryRange, most_bytes: int) -> Deferred[list[bytes]]:
         """Return entries as they came."""

@@ -21,7 +21,7 @@ from p2pchat.session.conversation_events import (
     Sent,
 )
 from p2pchat.wire import entries
-from p2pchat.wire.entries import Item, LogEntry
+from p2pchat.wire.entries import Item, Known, LogEntry
 from p2pchat.wire.framing import FrameReader
 from p2pchat.wire.messages import ControlMessage
 from tests.identity import people
@@ -42,8 +42,15 @@ class Have:
     items: tuple[Item, ...] = attrs.field(eq=lambda items: [item[:4] for item in items])
 
 
+@attrs.frozen
+class Marks:
+    """How far one side says that it has read."""
+
+    items: tuple[Known, ...]
+
+
 Event = ControlEvent | ConversationEvent
-Said = ControlMessage | Have | LogEntry
+Said = ControlMessage | Have | Marks | LogEntry
 
 
 class Silent(Control):
@@ -119,6 +126,8 @@ def sent(
     while (body := reader.next_frame()) is not None:
         if body[:1] == entries.HAVE:
             found.append(Have(tuple(entries.decode_have(body[1:]))))
+        elif body[:1] == entries.READ:
+            found.append(Marks(tuple(entries.decode_read(body[1:]))))
         else:
             found.append(LogEntry.decode(body[1:]))
     goodbye = one.next_goodbye(())
@@ -141,6 +150,8 @@ def hear(one: Silent, message: Said, now: float = NOW) -> None:
     """Let one side have a message; its goodbye comes after all before it."""
     if isinstance(message, Have):
         one.frames.append(entries.encode_have(message.items))
+    elif isinstance(message, Marks):
+        one.frames.append(entries.encode_read(message.items))
     elif isinstance(message, LogEntry):
         one.frames.append(entries.ENTRY + message.encode())
     else:

@@ -194,7 +194,7 @@ class NewerPeerTests(LinkCase):
     def test_frame_types(self) -> None:
         """Types of a conversation's frames, an empty one among them."""
         self.greet()
-        self.write(CONVERSATION, b"\x03 a reaction", b"", bytes(100_000), b"\xff")
+        self.write(CONVERSATION, b"\x05 a reaction", b"", bytes(100_000), b"\xff")
         self.write(CONVERSATION, entries.ENTRY + self.entry(1).encode())
         self.assert_alive()
         self.assertEqual([one.text for one in self.received()], ["hi"])

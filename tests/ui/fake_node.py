@@ -113,6 +113,10 @@ class FakeNode:
     stores_later: bool = False  # a test tells when lines are stored
     _sent: int = 0
 
+    def seen(self, peer_id: str, id: str) -> None:
+        """Remember it."""
+        self.asked.append(("seen", peer_id, id))
+
     def tell(self, event: Any) -> None:
         """Tell the listeners of an event."""
         for one in self._listeners:

@@ -20,6 +20,7 @@ from p2pchat.ui.console import MAX_WAITING, ROWS_A_TURN, PlainConsole, TerminalC
 from p2pchat.ui.deliveries import PATIENCE
 from p2pchat.ui.layout import INDENT, MAX_ROWS, Layout, Style
 from p2pchat.ui.notifications import LOOKING
+from p2pchat.ui.statuses import TYPING_SHOWN
 from p2pchat.ui.stdio import FLUSH_DEADLINE, MAX_UNANSWERED, FrontEnd
 from p2pchat.ui.wording import Wording
 from tests.ui.fake_history import line
@@ -189,7 +190,36 @@ class TerminalConsoleTests(StdioCase):
         self.assertRegex(text, r"^\x1b\[\?7l\r\x1b\[K\d\d:\d\d bob: hi\r\n\x1b\[\?7h\r\x1b\[K")
         self.assertTrue(text.endswith("bob> half\x1b[?7h"))
         self.stdio.dataReceived(b" done\r")
-        self.assertEqual(self.node.asked, [("send", BOB, "half done")])
+        seen = ("seen", BOB, "m1")
+        self.assertEqual(self.node.asked, [seen, ("send", BOB, "half done")])
+
+    def test_seen(self) -> None:
+        """What is shown in the current conversation is read when somebody looks; no other is."""
+        self.node.begin(BOB)
+        self.clock.advance(LOOKING)
+        self.node.receive(BOB, "hi")
+        self.node.receive(CAROL, "hello")
+        self.assertEqual(self.node.asked, [])
+        self.stdio.dataReceived(b"x")
+        seen = [one for one in self.node.asked if one[0] == "seen"]
+        self.assertEqual([one[1] for one in seen], [BOB])
+        self.stdio.dataReceived(b"y")
+        self.assertEqual([one for one in self.node.asked if one[0] == "seen"], seen)
+
+    def test_status(self) -> None:
+        """Whoever has read all, or types, is told beside the name, for a while; never as a row."""
+        self.node.begin(BOB)
+        self.stdio.dataReceived(b"hi\r")
+        self.written()
+        self.node.tell(events.MessagesRead(BOB, "s1"))
+        self.assertEqual(self.last_row(), "bob (read)> ")
+        self.node.tell(events.PeerTyping(BOB, "bob"))
+        self.assertEqual(self.last_row(), "bob (typing)> ")
+        self.assertNotIn("\n", self.written())
+        self.clock.advance(TYPING_SHOWN)
+        self.assertEqual(self.last_row(), "bob (read)> ")
+        self.stdio.dataReceived(b"more\r")
+        self.assertEqual(self.last_row(), "bob> ")
 
     def test_prompt(self) -> None:
         """The prompt says whom one talks to."""

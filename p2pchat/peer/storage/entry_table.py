@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
+from p2pchat.wire.entries import Known
 
 CHUNKS = (64, 8, 1)  # rows of one statement; each number is a statement that is prepared once
 MICROSECONDS = 1_000_000  # a second
@@ -52,6 +53,7 @@ _HEAD = """
     SELECT author, name, (SELECT min(number) FROM entry WHERE entry.log = log.id), number, hash
     FROM log WHERE conversation = ? ORDER BY id
 """
+_MARKS = "SELECT author, name, read FROM log WHERE conversation = ? AND read > 0 ORDER BY id"
 _UNDELIVERED = """
     SELECT log.author, log.name, entry.number, lamport, sent_at, kind, text, raw, arrived_at
     FROM log JOIN entry ON entry.log = log.id
@@ -152,6 +154,15 @@ def confirm(
     )
 
 
+def mark_read(connection: sqlite3.Connection, peer_id: str, marks: Sequence[Known]) -> None:
+    """Note how far logs were read by the side that didn't write them."""
+    for author, log, number in marks:
+        connection.execute(
+            "UPDATE log SET read = max(read, ?) WHERE id = ?",
+            (number, _log(connection, peer_id, author, log)),
+        )
+
+
 def raw_entries(
     connection: sqlite3.Connection, peer_id: str, wanted: EntryRange, most_bytes: int
 ) -> list[bytes]:
@@ -203,7 +214,8 @@ def _state(
     names = connection.execute("SELECT name FROM log WHERE id = ?", (writing,)).fetchall()
     undelivered = map(_entry, connection.execute(_UNDELIVERED, (writing,)))
     name = names[0][0] if names else b""
-    return ConversationState(name, lamport, tuple(heads), tuple(undelivered))
+    marks = map(Known._make, connection.execute(_MARKS, (conversation,)))
+    return ConversationState(name, lamport, tuple(heads), tuple(undelivered), tuple(marks))
 
 
 def _head(row: Any) -> LogHead:

@@ -26,7 +26,7 @@ _ALL = 2**62  # greater than every id
 PREFIX = "*"  # at the end of a word: and what begins so
 
 _LINE = """
-    SELECT conversation.peer, log.author, log.name, log.confirmed,
+    SELECT conversation.peer, log.author, log.name, log.confirmed, log.read,
         entry.number, entry.lamport, entry.sent_at, entry.arrived_at, entry.kind, entry.text
 """
 _SHOWN = "AND entry.id > conversation.wiped"
@@ -81,6 +81,7 @@ class HistoryLine:
     :ivar delivered: of ours: the other side has it.
     :ivar kind: "" for a text.
     :ivar name: of the peer, where several are listed.
+    :ivar read: of ours: the other person has seen it.
     """
 
     peer_id: str
@@ -92,6 +93,7 @@ class HistoryLine:
     delivered: bool
     kind: str = attrs.field(default="", metadata=SPARSE)
     name: str = attrs.field(default="", metadata=SPARSE)
+    read: bool = attrs.field(default=False, metadata=SPARSE)
 
 
 def newest_id(connection: sqlite3.Connection) -> int:
@@ -160,7 +162,7 @@ def _quoted(words: str) -> Iterator[str]:
 
 
 def _line(row: Any, own: bytes) -> HistoryLine:
-    peer_id, author, log, confirmed, number, _, sent_at, arrived_at, kind, text = row
+    peer_id, author, log, confirmed, read, number, _, sent_at, arrived_at, kind, text = row
     return HistoryLine(
         peer_id,
         message_id(log, number),
@@ -170,9 +172,10 @@ def _line(row: Any, own: bytes) -> HistoryLine:
         arrived_at / MICROSECONDS,
         author == own and number <= confirmed,
         "" if kind == TEXT else kind,
+        read=author == own and number <= read,
     )
 
 
 def _place(row: Any) -> Place:
-    _, author, log, _, number, lamport, *_ = row
+    _, author, log, _, _, number, lamport, *_ = row
     return lamport, author, log, number

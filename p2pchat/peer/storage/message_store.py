@@ -24,6 +24,7 @@ from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.peer.storage.open_database import OpenDatabase
 from p2pchat.peer.storage.quota import Quota
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
+from p2pchat.wire.entries import Known
 
 _T = TypeVar("_T")
 
@@ -80,6 +81,10 @@ class SqliteStore:
         """Note that the other side has our entries of a log."""
         where = (peer_id, self._author, log, number)
         return self._database.put(lambda connection: entry_table.confirm(connection, *where))
+
+    def mark_read(self, peer_id: str, marks: Sequence[Known]) -> Deferred[None]:
+        """Note how far logs were read."""
+        return self._database.put(lambda one: entry_table.mark_read(one, peer_id, marks))
 
     def entries(self, peer_id: str, wanted: EntryRange, most_bytes: int) -> Deferred[list[bytes]]:
         """Read entries as they came."""

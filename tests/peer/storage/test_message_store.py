@@ -14,6 +14,7 @@ from p2pchat.interfaces import IHistory, IMessageStore
 from p2pchat.peer.storage.message_store import SqliteStore
 from p2pchat.peer.storage.open_database import MAX_READS
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
+from p2pchat.wire.entries import Known
 from tests.peer.storage.cases import (
     OUR_LOG,
     OURS,
@@ -71,6 +72,18 @@ class StoreTests(DatabaseCase):
         self.successResultOf(store.confirmed(PEER, OUR_LOG, 3))
         self.successResultOf(store.confirmed(PEER, OUR_LOG, 2))  # an old receipt takes nothing back
         self.assertEqual(list(self.loaded()[PEER].undelivered), ours[3:])
+
+    def test_marks(self) -> None:
+        """How far each log was read is kept, and only rises; a log that isn't here has no mark."""
+        store = self.open_store()
+        self.append(store, *[entry(f"line {number}", number) for number in range(1, 4)])
+        self.append(store, theirs("c", 1, lamport=4))
+        ours, other = Known(OURS, OUR_LOG, 2), Known(THEIRS, THEIR_LOG, 1)
+        for marks in ([ours, other], [Known(OURS, OUR_LOG, 1)], [Known(THEIRS, bytes(16), 5)]):
+            self.successResultOf(store.mark_read(PEER, marks))
+        lines = self.successResultOf(store.last(PEER, 9))
+        self.assertEqual([one.read for one in lines], [True, True, False, False])
+        self.assertEqual(set(self.loaded()[PEER].marks), {ours, other})
 
     def test_only_theirs(self) -> None:
         """Where we never said anything there is no log of ours."""
