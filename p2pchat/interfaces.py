@@ -224,6 +224,9 @@ class IInvitations(Interface):
         It fails with :class:`p2pchat.errors.InvitationRefused` or ``RegistryError``.
         """
 
+    def arrived(peer_id: str) -> None:
+        """A peer is connected, and so has our answer, if it waited for one."""
+
     def withdraw(which: str) -> Deferred[InvitationInfo]:
         """Take an open one back, by its nameplate or name, or the only one; fails likewise."""
 

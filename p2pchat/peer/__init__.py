@@ -22,6 +22,7 @@ Node
     ``rhythms``                what is done again and again
     ``outbox``                 lines that wait for contacts, and the calls for them
     ``invitations``            invitations of ours, and those that we join by
+    ``given_answers``          answers to joiners, until those surely have them
     ``meetings``               what follows: two who met talk
     ``kept_invitations``       the open ones, kept between two runs
     ``word_list``              the words that they are said with

@@ -14,7 +14,7 @@ What is known of the secret is decided in :mod:`p2pchat.identity.pairing`.
 
 An open invitation outlives the program where there is a state directory: it is kept, with its
 secret, in a file of mode 0600, and taken out before it is tried.  So is a try of ours that isn't
-answered yet.
+answered yet, and an answer that the joiner may not have (:mod:`p2pchat.peer.given_answers`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,13 @@ from p2pchat.errors import InvitationRefused, RegistryError, RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.pairing import SEED, Inviter, Joiner, Partner
 from p2pchat.interfaces import IInvitations, INameplates
-from p2pchat.peer.kept_invitations import KeptInvitation, KeptInvitations, KeptTry
+from p2pchat.peer.given_answers import GivenAnswers
+from p2pchat.peer.kept_invitations import (
+    KeptAnswer,
+    KeptInvitation,
+    KeptInvitations,
+    KeptTry,
+)
 from p2pchat.peer.settings import InvitationInfo
 from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime, cancel
@@ -47,7 +53,6 @@ from p2pchat.wire.nameplates import (
     LONGEST,
     LONGEST_SPOKEN,
     Claim,
-    Completion,
     NameplateState,
     PakeResponse,
 )
@@ -151,14 +156,15 @@ class Invitations:
     _context: InvitationContext
     _open: dict[str, _Offered] = attrs.Factory(dict)  # by nameplate
     _tries: dict[str, KeptTry] = attrs.Factory(dict)  # of ours that aren't answered, likewise
-    # That the registry hasn't taken yet.
-    _completions: dict[str, tuple[Completion, INameplates]] = attrs.Factory(dict)
+    _answers: GivenAnswers = attrs.field(init=False)
     _looking: LoopingCall = attrs.field(init=False)
     _waits: set[Deferred[Any]] = attrs.Factory(set)
     _is_stopped: bool = False
 
     def __attrs_post_init__(self) -> None:
-        self._looking = LoopingCall(self.look)
+        context = self._context
+        self._answers = GivenAnswers(context.runtime, context.nameplates, self._save)
+        self._looking = LoopingCall(self._look)
         self._looking.clock = self._context.runtime.clock
 
     def _at(self, side: Inviter | Joiner) -> INameplates:
@@ -183,7 +189,7 @@ class Invitations:
 
     def _save(self) -> None:
         opened = (one.kept for one in self._open.values())
-        kept = KeptInvitations(tuple(opened), tuple(self._tries.values()))
+        kept = KeptInvitations(tuple(opened), tuple(self._tries.values()), self._answers.kept)
         try:
             self._context.save(kept.encode())
         except OSError as error:
@@ -199,6 +205,9 @@ class Invitations:
         for tried in kept.tries:
             with contextlib.suppress(RemoteProtocolError):
                 self._try_on(tried, tried.expires_at - now)
+        self._answers.restore(kept.answers)
+        if self._answers:
+            self._keep_looking()
 
     def _reopen(self, kept: KeptInvitation, seconds: float) -> None:
         if seconds <= 0:
@@ -273,6 +282,9 @@ class Invitations:
     def _hold(self, info: InvitationInfo, side: Inviter, seconds: float) -> None:
         one = self._open[info.nameplate] = _Offered(info, side)
         one.timer = self._clock.callLater(seconds, self._expired, info.nameplate)
+        self._keep_looking()
+
+    def _keep_looking(self) -> None:
         if not self._looking.running and not self._is_stopped:
             self._looking.start(LOOK, now=False).addErrback(_unforeseen)
 
@@ -329,14 +341,27 @@ class Invitations:
         raise InvitationRefused(f"say which invitation: {names}")
 
     def look(self) -> None:
-        """Look at all our nameplates, and send again what the registry hasn't taken."""
-        for nameplate in [*self._open, *self._completions]:
-            self.answered(nameplate)
+        """Look at all our nameplates: a registry is there again, and may have forgotten them."""
+        for nameplate in list(self._open):
+            self._look_there(nameplate)
+        self._answers.look()
+
+    def _look(self) -> None:
+        """Look at those that somebody may wait at."""
+        for nameplate in list(self._open):
+            self._look_there(nameplate)
+        self._answers.look_attentively()
 
     def answered(self, nameplate: str) -> None:
         """There may be something at a nameplate of ours."""
-        if nameplate in self._completions:
-            self._complete(*self._completions[nameplate])
+        self._look_there(nameplate)
+        self._answers.answered(nameplate)
+
+    def arrived(self, peer_id: str) -> None:
+        """A peer is connected, and so has our answer, if it waited for one."""
+        self._answers.arrived(peer_id)
+
+    def _look_there(self, nameplate: str) -> None:
         one = self._open.get(nameplate)
         if one is not None and not one.is_busy:
             one.is_busy = True
@@ -369,34 +394,20 @@ class Invitations:
         self._drop(one.info.nameplate)
         now = self._context.runtime.wall_time()
         completion, partner = one.side.receive(response, self._context.card(), now)
-        self._complete(completion, self._at(one.side))
+        server, peer_id = one.side.invitation.server, "" if partner is None else partner.peer_id
+        self._answers.give(
+            KeptAnswer(
+                *(one.info.nameplate, server, one.info.expires_at, peer_id),
+                *(one.side.message, response, completion),
+            )
+        )
         if partner is None:
             self._end(one, "burnt", _BURNT)
         elif partner.peer_id == self._context.identity.peer_id:
             self._end(one, "withdrawn", "you used it yourself, by another program")
         else:
-            server = one.side.invitation.server
             met = Acquaintance(partner, server, one.info.name, True, one.info.replaces)
             self._context.met(met)
-
-    def _complete(self, completion: Completion, nameplates: INameplates) -> None:
-        """Let the registry have our answer; LOOK later again, if it can't be asked now."""
-        self._completions[completion.nameplate] = completion, nameplates
-        sent = nameplates.complete(completion)
-        sent.addCallbacks(
-            lambda _: self._completed(completion), self._not_completed, (), {}, (completion,)
-        )
-        sent.addErrback(_unforeseen)
-
-    def _completed(self, completion: Completion) -> None:
-        self._completions.pop(completion.nameplate, None)
-
-    def _not_completed(self, failure: Failure, completion: Completion) -> None:
-        error = failure.value
-        if not isinstance(error, RegistryError):
-            failure.raiseException()
-        elif 400 <= error.status < 500 and error.status != HTTPStatus.TOO_MANY_REQUESTS:
-            self._completed(completion)  # it has ended there
 
     # -- others'
 

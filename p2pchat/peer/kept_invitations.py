@@ -1,13 +1,15 @@
 """
-The file of open invitations and unanswered tries, so that they outlive the program.
+The file of open invitations, unanswered tries and given answers, so that they outlive the program.
 
 ::
 
     {"v": 1, "open":  [{"line", "server", "seed", "expires_at", "name", "replaces"}],
-             "tries": [{"line", "server", "seed", "expires_at", "message", "response"}]}
+             "tries": [{"line", "server", "seed", "expires_at", "message", "response"}],
+             "answers": [{"nameplate", "server", "expires_at", "peer", "message", "response",
+                          "completion"}]}
 
-Both have the secret of an invitation: the file has mode 0600, and nothing stays in it longer than
-it is needed.  One that can't be understood is a reason to stop, as with the other files.
+The first two have the secret of an invitation: the file has mode 0600, and nothing stays in it
+longer than it is needed.  One that can't be understood is a reason to stop, as with the others.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.pairing import SEED
 from p2pchat.wire.documents import MAX_LABEL, MAX_SERVER
 from p2pchat.wire.invitations import MAX_LINE
-from p2pchat.wire.members import SPARSE, Members, Time, each, nested, octets, text
-from p2pchat.wire.nameplates import MESSAGE, PakeResponse
+from p2pchat.wire.members import SPARSE, As, Members, Time, each, nested, octets, text
+from p2pchat.wire.nameplates import MESSAGE, Completion, NameplateName, PakeResponse
 from p2pchat.wire.strict_json import dumps, field, loads
 from p2pchat.wire.usernames import MAX_USERNAME
 
@@ -63,11 +65,31 @@ class KeptTry(Members):
 
 
 @attrs.frozen
+class KeptAnswer(Members):
+    """
+    Our answer to a try of an invitation of ours, which has no secret any more.
+
+    :ivar peer_id: of whom it let in, "" where it let in nobody.
+    :ivar message: ours, which stands at the nameplate.
+    :ivar response: the try.
+    """
+
+    nameplate: NameplateName
+    server: Annotated[str, text(MAX_SERVER)]
+    expires_at: Time
+    peer_id: Annotated[str, text(MAX_LABEL), As("peer")]
+    message: Annotated[bytes, octets(MESSAGE)]
+    response: Annotated[PakeResponse, nested(PakeResponse)]
+    completion: Annotated[Completion, nested(Completion)]
+
+
+@attrs.frozen
 class KeptInvitations(Members):
     """All of them."""
 
     open: Annotated[tuple[KeptInvitation, ...], each(nested(KeptInvitation), MAX_KEPT)] = ()
     tries: Annotated[tuple[KeptTry, ...], each(nested(KeptTry), MAX_KEPT)] = ()
+    answers: Annotated[tuple[KeptAnswer, ...], each(nested(KeptAnswer), MAX_KEPT), SPARSE] = ()
 
     def encode(self) -> bytes:
         """Return the content of the file."""

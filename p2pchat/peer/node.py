@@ -341,6 +341,7 @@ class Node:
                 self._presence.connected(peer_id)
                 key = self._keys.key_of(peer_id)
                 self._keep(lambda: self._people.contacts.remember_key(peer_id, key))
+                self.invitations.arrived(peer_id)
                 self._whereabouts.connected(peer_id)  # it may be a contact only now
                 self._endpoint.registries_changed(peer_id)
                 return

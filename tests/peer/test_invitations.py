@@ -131,6 +131,7 @@ class Person:
     met: list[str] = attrs.Factory(list)
     told: list[Any] = attrs.Factory(list)
     kept: bytes = KeptInvitations().encode()
+    call: Callable[[str], None] = lambda _peer_id: None
     invitations: Invitations = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -151,6 +152,8 @@ class Person:
 
     def _meet(self, met: Acquaintance) -> None:
         self.met.append(met.partner.peer_id)
+        if not met.invited:
+            self.call(self.identity.peer_id)
 
     def _keep(self, data: bytes) -> None:
         self.kept = data
@@ -175,10 +178,15 @@ class LossTests(SynchronousTestCase):
             nameplates = LossyNameplates(self.table, self.clock, identity.peer_id, good())
             people.append(Person(identity, name, nameplates, Random(number)))
         self.alice, self.bob = people
+        self.bob.call = self.call
         info = self.successResultOf(self.alice.invitations.invite("", 3600, False))
         self.line, self.place = info.line, info.nameplate
         for one in people:
             one.nameplates.fates = fates
+
+    def call(self, peer_id: str) -> None:
+        """Let Bob call Alice, whose program may be another by now."""
+        self.alice.invitations.arrived(peer_id)
 
     def join(self) -> list[Any]:
         """Let Bob join; returns what comes of it."""
@@ -221,6 +229,60 @@ class LossTests(SynchronousTestCase):
         self.pass_time(200)
         self.assertEqual(outcome[0].type, InvitationRefused)
         self.assertEqual(KeptInvitations.decode(self.bob.kept).tries, ())
+
+    def test_forgotten_answer(self) -> None:
+        """A registry that forgets between both answers leaves nobody with half a contact."""
+        outcome = self.join()
+        self.bob.invitations.stop()  # before he has looked
+        self.alice.invitations.answered(self.place)
+        self.assertEqual((self.alice.met, self.bob.met), ([BOB.peer_id], []))
+        self.forget()
+        self.alice.restart()
+        self.pass_time(3600 // 2)
+        self.forget()
+        self.bob.start()
+        self.pass_time(60)
+        self.assertEqual((self.alice.met, self.bob.met), ([BOB.peer_id], [ALICE.peer_id]))
+        for one in (self.alice, self.bob):
+            self.assertEqual(KeptInvitations.decode(one.kept), KeptInvitations())
+        self.assertEqual(len(outcome), 1)
+
+    def test_somebody_else_answers(self) -> None:
+        """After a restart of the registry another try gets no answer: the invitation is used."""
+        self.join()
+        self.bob.invitations.stop()
+        self.alice.invitations.answered(self.place)
+        self.forget()
+        self.pass_time(5)
+        forged = dumps(FORGED.to_json()).decode()
+        self.table.respond(self.place, forged, self.clock.seconds())
+        self.pass_time(100)
+        found = self.table.find(self.place, self.clock.seconds())
+        assert found is not None
+        self.assertEqual(found[0].completion, "")
+        self.assertEqual(self.alice.met, [BOB.peer_id])
+
+    def test_never_arrives(self) -> None:
+        """An answer is kept for as long as the invitation lives; later it is looked at seldom."""
+        self.join()
+        self.bob.invitations.stop()
+        self.alice.invitations.answered(self.place)
+        self.pass_time(700)
+        self.asked = 0
+        self.alice.nameplates.fates = self.counted()
+        self.pass_time(600)
+        self.assertEqual(self.asked, 0)
+        self.alice.invitations.look()
+        self.assertEqual(self.asked, 1)
+        self.pass_time(3000)
+        self.alice.invitations.look()
+        self.assertEqual(KeptInvitations.decode(self.alice.kept), KeptInvitations())
+
+    def counted(self) -> Iterator[str]:
+        """Let every request succeed, and count them."""
+        while True:
+            self.asked += 1
+            yield "good"
 
     @settings(max_examples=25, deadline=None)
     @given(
@@ -268,6 +330,12 @@ class LossTests(SynchronousTestCase):
             case "join":
                 joined = self.bob.invitations.join(self.line)
                 joined.addErrback(lambda failure: failure.trap(P2PChatError))
-            case "registry" if not (self.alice.met or self.bob.met):
-                self.table = NameplateTable()  # it was started again, and has forgotten all
-                self.alice.nameplates.table = self.bob.nameplates.table = self.table
+            case "registry":
+                self.forget()
+
+    def forget(self) -> None:
+        """Start the registry again: it has forgotten all, and its peers register anew."""
+        self.table = NameplateTable()
+        for one in (self.alice, self.bob):
+            one.nameplates.table = self.table
+            one.invitations.look()

@@ -9,10 +9,10 @@ from zope.interface.verify import verifyObject
 
 from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.interfaces import IInvitations
-from p2pchat.peer.kept_invitations import KeptInvitation, KeptInvitations, KeptTry
+from p2pchat.peer.kept_invitations import KeptAnswer, KeptInvitation, KeptInvitations, KeptTry
 from p2pchat.peer.profile import INVITATIONS_FILE, load_profile
 from p2pchat.peer.state_directory import StateDirectory
-from p2pchat.wire.nameplates import PakeResponse
+from p2pchat.wire.nameplates import Completion, PakeResponse
 from tests.simulation.world import World
 
 LINE = "p2pchat:join/secret@registry.example"
@@ -22,6 +22,13 @@ KEPT = KeptInvitations(
         KeptTry(
             *(LINE, "https://registry.example", b"s" * 32, 5.0, b"A" + bytes(32)),
             PakeResponse(b"B" + bytes(32), bytes(32), b"card"),
+        ),
+    ),
+    (
+        KeptAnswer(
+            *("a" * 13, "https://registry.example", 5.0, "id", b"A" + bytes(32)),
+            PakeResponse(b"B" + bytes(32), bytes(32), b"card"),
+            Completion("a" * 13, bytes(32), b"card"),
         ),
     ),
 )

@@ -180,6 +180,21 @@ class MeetingTests(InvitationCase):
         self.world.result(self.bob.node.invitations.join(info.line))
         self.assert_together()
 
+    def test_registry_forgets_answer(self) -> None:
+        """A registry that restarts between both answers leaves nobody with half a contact."""
+        info = self.invite()
+        joined = self.bob.node.invitations.join(info.line)
+        self.world.wait(lambda: self.alice.events(events.Paired), awaited="Alice's answer")
+        self.bob.host.link = SEVERED
+        self.world.internet.run(1)
+        self.world.host.kill()
+        self.world.internet.run(1)
+        self.world.host.boot()
+        self.world.boot_registry()
+        self.bob.host.link = None
+        self.world.result(joined, 120)
+        self.assert_together()
+
     def test_known_already(self) -> None:
         """Who is a contact already keeps the name that it has, and counts as met by invitation."""
         self.world.result(self.bob.node.invitations.join(self.invite("robert").line))

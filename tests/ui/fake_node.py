@@ -72,6 +72,9 @@ class FakeInvitations:
     ) -> Deferred[InvitationInfo]:
         return self._noted("invite", name, seconds, is_spoken, replaces)
 
+    def arrived(self, peer_id: str) -> None:
+        self.asked.append(("arrived", peer_id))
+
     def withdraw(self, which: str) -> Deferred[InvitationInfo]:
         return self._noted("withdraw", which)
 
