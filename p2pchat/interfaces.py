@@ -7,7 +7,7 @@ from it datagrams, events and the time of its next wish.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -24,6 +24,14 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     )
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
     from p2pchat.peer.storage.history import HistoryLine
+    from p2pchat.registry.mailbox.outcomes import (
+        GivenPrekeys,
+        KeptEnvelope,
+        LeftEnvelope,
+        MailboxCounts,
+        MailboxOutcome,
+        PublishedPrekeys,
+    )
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
     from p2pchat.registry.store.nameplate_table import Nameplate, NameplateOutcome
     from p2pchat.session.connection_report import ConnectionReport
@@ -32,6 +40,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.wire.addresses import Scope
     from p2pchat.wire.documents import Document, PeerDocument
     from p2pchat.wire.entries import Known
+    from p2pchat.wire.mailbox import Mail, MailboxState
     from p2pchat.wire.nameplates import Claim, Completion, NameplateState, PakeResponse
 
 _Event_co = TypeVar("_Event_co", covariant=True)
@@ -518,6 +527,9 @@ class IRegistryStore(Interface):
     def release(name: str, document: Document) -> Deferred[NameplateOutcome]:
         """Take a nameplate of the document's author away."""
 
+    def accept(document: Document) -> Deferred[bool]:
+        """Take a document that asks for nothing here; tell whether its author is registered."""
+
     def count() -> Deferred[int | None]:
         """
         Return a Deferred of how many records there are, or of None: nobody can tell now.
@@ -527,6 +539,65 @@ class IRegistryStore(Interface):
 
     def share() -> float | None:
         """Return the share that is taken of the records that there may be; None: as above."""
+
+
+class IMailboxStore(Interface):
+    """
+    The mailboxes of a registry: prekeys, hashes of tokens, envelopes, and how much may be left.
+
+    Each Deferred may fail with :class:`p2pchat.registry.refusals.Refused`, where the store can't be
+    used at the moment; and each may be cancelled.  What was answered lasts as the store does.
+
+    :ivar permit_key: random bytes, the same for all processes that share the store; b"" while they
+        aren't known.
+    """
+
+    permit_key: bytes = Attribute("See above.")
+
+    def start() -> None:
+        """
+        Begin to work.
+
+        :raises ConfigurationError: it can't.
+        """
+
+    def stop() -> Deferred[None]:
+        """End; a Deferred fires when all is closed."""
+
+    def sweep() -> None:
+        """Do what is due; called every second."""
+
+    def counts() -> MailboxCounts | None:
+        """Return what was counted some seconds ago, or None: nobody can tell."""
+
+    def state(peer_id: str) -> Deferred[MailboxState | None]:
+        """Return a Deferred of the state of a mailbox, or of None: there is none."""
+
+    def publish(peer_id: str, prekeys: PublishedPrekeys) -> Deferred[MailboxState | MailboxOutcome]:
+        """Take an owner's prekeys, and make the mailbox if there is none."""
+
+    def allow(
+        peer_id: str, tokens: Iterable[bytes], issued_at: float
+    ) -> Deferred[MailboxState | MailboxOutcome]:
+        """
+        Take the hashes of all tokens that are good from now on.
+
+        :param issued_at: when the owner signed them, seconds since 1970.
+        """
+
+    def give(peer_id: str, token: bytes) -> Deferred[GivenPrekeys | MailboxOutcome]:
+        """Give prekeys, with a one-time key if one is left, to one who has a token of this hash."""
+
+    def deposit(deposit: LeftEnvelope) -> Deferred[KeptEnvelope | MailboxOutcome]:
+        """Keep an envelope, and let the owner's stream say so; one that is there already stays."""
+
+    def fetch(peer_id: str) -> Deferred[Mail | MailboxOutcome]:
+        """Return a Deferred of what waits longest; it stays."""
+
+    def acknowledge(
+        peer_id: str, names: Iterable[bytes]
+    ) -> Deferred[MailboxState | MailboxOutcome]:
+        """Delete envelopes by their names."""
 
 
 class IChildProcess(Interface):

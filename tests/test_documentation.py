@@ -113,7 +113,7 @@ from p2pchat.wire.servers import LongTermCredential
 from p2pchat.wire.strict_json import loads
 from p2pchat.wire.work import ALGORITHM, MAX_DIFFICULTY, MIN_DIFFICULTY, Challenge, Work, search
 from tests.pages import ROOT, literal_after, page, vectors
-from tests.registry.web import Web
+from tests.registry.web import Web, in_memory
 from tests.traversal.attempt_ends import MAX_PACKET
 from tests.ui.fake_node import EVENTS, RESULTS
 
@@ -199,7 +199,7 @@ class CompletenessTests(SynchronousTestCase):
 
     def test_metrics(self) -> None:
         """Each figure of ours that Prometheus reads is described, and no other."""
-        text = Web().ask("GET", "/metrics", ip="127.0.0.1").body.decode("ascii")
+        text = Web(make_mailboxes=in_memory()).ask("GET", "/metrics", ip="127.0.0.1").body.decode()
         shown = set(re.findall(r"^# TYPE (p2psignal_\w+)(?<!_created) ", text, re.M))
         self.assertEqual(set(re.findall(r"^``(p2psignal_\w+)``", page("operating"), re.M)), shown)
 

@@ -6,6 +6,7 @@ The server: the registry as a web resource, and a STUN service beside it.
     http               from connections to the registry's methods, and back
     registry           what a signed document may do, over a store and the streams
     nameplates         where two meet who share an invitation
+    mailbox            what is kept for peers that are away
     presence           who of many peers is online
     store              what is remembered, in memory or in Redis
     event_streams      how documents reach the peers that subscribed

@@ -7,6 +7,7 @@ section 9.2).
     event: ready         the stream is live; what is delivered from now on comes here
     event: document      data is a signed document, compact JWS; id counts them
     event: nameplate     data is the name of a nameplate of the peer's, at which a joiner left a try
+    event: mail          something came to the peer's mailbox: data is its state, an object
     event: superseded    the peer opened a newer stream; this one ends
     event: removed       the record was removed; the stream ends
     event: expired       the lease ran out; the stream ends
@@ -17,7 +18,8 @@ Whoever is behind a proxy that passes nothing on until there is enough of it ask
 event and comment is then followed by a comment of so many bytes, and none comes sooner than usual.
 
 By its number a peer sees whether something on the way holds back what is sent.  Every event but
-``document`` and ``nameplate`` has ``{}`` for its data, since an event without data is no event.
+``document``, ``nameplate`` and ``mail`` has ``{}`` for its data, since an event without data is no
+event.
 
 A peer has one live stream.  Documents are counted from 1 on, and a stream that replaces another of
 the same run of a program goes on with the numbers: it begins with those documents that the peer
@@ -55,7 +57,8 @@ MAX_QUEUED_BYTES = 256 * 1024  # twice what strangers may send at once
 RETRY_AFTER = 10  # seconds, for a peer for whose stream there is no room
 MAX_STALLED = 30.0  # seconds for which keepalives couldn't be written
 
-EVENTS = ("ready", "document", "nameplate", "superseded", "removed", "expired", "bye")
+NAMEPLATE, MAIL = "nameplate", "mail"
+EVENTS = ("ready", "document", NAMEPLATE, MAIL, "superseded", "removed", "expired", "bye")
 _FINAL = {"removed", "expired"}  # after which no stream replaces the one that ended
 
 
@@ -90,6 +93,7 @@ class EventStreamResponse:
     _paused: bool = attrs.field(init=False, default=False)
     _queued: deque[bytes] = attrs.field(init=False, factory=deque)
     _queued_bytes: int = attrs.field(init=False, default=0)
+    _missed: dict[str, str] = attrs.field(init=False, factory=dict)  # by the events' names
     _stalled: float = attrs.field(init=False, default=0.0)  # seconds
 
     def __attrs_post_init__(self) -> None:
@@ -121,10 +125,12 @@ class EventStreamResponse:
         self.number += 1
         return Delivery.TAKEN
 
-    def announce(self, nameplate: str) -> None:
-        """Say that there is something at a nameplate; its owner looks now and then anyway."""
+    def announce(self, name: str, data: str) -> None:
+        """Write an event, or the last one of its name when the connection takes bytes again."""
         if self._open and not self._paused:
-            self._write(_event("nameplate", nameplate))
+            self._write(_event(name, data))
+        elif self._open:
+            self._missed[name] = data
 
     def _queue(self, data: bytes) -> bool:
         if len(self._queued) >= MAX_QUEUED or self._queued_bytes + len(data) > MAX_QUEUED_BYTES:
@@ -179,6 +185,8 @@ class EventStreamResponse:
             data = self._queued.popleft()
             self._queued_bytes -= len(data)
             self._write(data)
+        while self._missed and not self._paused:
+            self._write(_event(*self._missed.popitem()))
 
     def stopProducing(self) -> None:
         """Nothing to do: the end of the request is what counts."""
@@ -306,11 +314,11 @@ class EventStreams:
             self.kept.keep(KeptDocument(peer_id, stream.number, token, since), self._now)
         return delivery
 
-    def announce(self, peer_id: str, nameplate: str) -> None:
-        """Say to a peer, if it has a stream here, that there is something at its nameplate."""
+    def announce(self, peer_id: str, name: str, data: str) -> None:
+        """Say something to a peer, if it has a stream here: NAMEPLATE or MAIL."""
         stream = self._live.get(peer_id)
         if stream is not None:
-            stream.announce(nameplate)
+            stream.announce(name, data)
 
     def end(self, peer_id: str, name: str) -> None:
         """End a peer's stream, if there is one, with this event."""

@@ -48,6 +48,7 @@ class Metrics:
         self._refusals = self._counter("refusals", "Requests refused.", "reason")
         self._documents = self._counter("documents", "Documents for peers.", "outcome")
         self._nameplates = self._counter("nameplates", "What was done at nameplates.", "outcome")
+        self._mail = self._counter("mail", "What was done at mailboxes.", "outcome")
         self._presence = self._counter("presence", "Peers asked about.", "outcome")
         self._stun = self._counter("stun", "STUN datagrams received.", "outcome")
         self._seconds = Histogram(
@@ -113,6 +114,10 @@ class Metrics:
     def nameplate(self, outcome: str) -> None:
         """Count what was done at a nameplate: claimed, responded, completed or released."""
         self._nameplates.labels(outcome).inc()
+
+    def mail(self, outcome: str, count: int = 1) -> None:
+        """Count what was done at mailboxes: published, allowed, given, kept, fetched, ..."""
+        self._mail.labels(outcome).inc(count)
 
     def presence(self, online: int, asked: int) -> None:
         """Count peers of a question about many: those that are online, and the others."""

@@ -10,6 +10,8 @@ The registry without its HTTP: what each signed document does.
     sealed         goes to the stream of the peer that it is for; the author must be registered;
                    what it says is for that peer alone
     claim, completion, release      of nameplates (p2pchat.registry.nameplates)
+    prekeys, mailbox, fetch, acknowledgement
+                                    of mailboxes (p2pchat.registry.mailbox), where there are any
 
 Owns the order of the checks: what the document is, then whom it names, then whether it is fresh;
 then the store says whether it can be done, and whether it is new.  A document refused for what
@@ -30,20 +32,21 @@ from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import attrs
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Request
 
 from p2pchat.errors import DocumentTooLong
 from p2pchat.identity.signed_documents import check_envelope, open_document
-from p2pchat.interfaces import IRegistryStore
+from p2pchat.interfaces import IMailboxStore, IRegistryStore
 from p2pchat.registry.admission.control import AdmissionControl
 from p2pchat.registry.admission.load import STRANGERS
 from p2pchat.registry.admission.proof_of_work import KEY
 from p2pchat.registry.admission.rates import Limits, Rate, Rates, source_of
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.event_streams import KEEPALIVE, STREAMS, EventStreams
+from p2pchat.registry.mailbox.mailboxes import Mailboxes
 from p2pchat.registry.metrics import Metrics
 from p2pchat.registry.nameplates import Nameplates
 from p2pchat.registry.presence import PresenceQueries
@@ -120,6 +123,7 @@ class Settings:
 
 
 StoreMaker = Callable[[Runtime, float, EventStreams, Rate], IRegistryStore]
+MailboxMaker = Callable[[Runtime, EventStreams, IRegistryStore], IMailboxStore]
 
 
 @attrs.define(eq=False)
@@ -137,6 +141,7 @@ class Registry:
     runtime: Runtime
     settings: Settings
     make_store: StoreMaker = MemoryStore
+    make_mailboxes: MailboxMaker | None = None
     metrics: Metrics = attrs.field(init=False, factory=Metrics)
     streams: EventStreams = attrs.field(init=False, factory=EventStreams)
     sweeps: list[Callable[[float], None]] = attrs.field(init=False, factory=list)
@@ -145,6 +150,7 @@ class Registry:
     admission: AdmissionControl = attrs.field(init=False)
     nameplates: Nameplates = attrs.field(init=False)
     presence: PresenceQueries = attrs.field(init=False)
+    mailboxes: Mailboxes | None = attrs.field(init=False, default=None)
     _sweeping: LoopingCall = attrs.field(init=False)
     stopping: bool = attrs.field(init=False, default=False)
     _registered: float = attrs.field(init=False, default=math.nan)  # as of the last metrics
@@ -160,10 +166,25 @@ class Registry:
         self.admission = AdmissionControl(self.runtime.clock, chosen.rates, chosen.work_from, key)
         self.nameplates = Nameplates(self.store, self.admission, self.metrics, self._read)
         self.presence = PresenceQueries(self.store, self.admission, self.metrics)
+        if self.make_mailboxes is not None:
+            kept = self.make_mailboxes(self.runtime, self.streams, self.store)
+            self.mailboxes = self._mailboxes(kept)
         self._sweeping = LoopingCall(self.sweep)
         self._sweeping.clock = self.runtime.clock
         self._started = self.now()
         self._show_gauges()
+
+    def _mailboxes(self, kept: IMailboxStore) -> Mailboxes:
+        self.sweeps.append(lambda _now: kept.sweep())
+        return Mailboxes(
+            self.runtime,
+            kept,
+            self.store,
+            self.metrics,
+            self._read,
+            self.admission.count_key,
+            self.settings.rates,
+        )
 
     def _show_gauges(self) -> None:
         gauge, work, lag = self.metrics.gauge, self.admission.proof_of_work, self.admission.lag
@@ -177,7 +198,13 @@ class Registry:
         return self.runtime.clock.seconds()
 
     def start(self) -> None:
-        """Begin to end leases and to keep streams alive."""
+        """
+        Begin to end leases and to keep streams alive.
+
+        :raises ConfigurationError: the file of the mailboxes can't be used.
+        """
+        if self.mailboxes is not None:
+            self.mailboxes.store.start()
         self.store.start()
         self.admission.lag.start()
         sweeping = self._sweeping.start(SWEEP, now=False)
@@ -189,7 +216,8 @@ class Registry:
         if self._sweeping.running:
             self._sweeping.stop()
         self.streams.end_all("bye")
-        return self.store.stop()
+        stopped = succeed(None) if self.mailboxes is None else self.mailboxes.store.stop()
+        return stopped.addCallback(lambda _: self.store.stop())
 
     def check_health(self) -> None:
         """
@@ -243,7 +271,10 @@ class Registry:
             self.admission.proof_of_work.verify(document.issuer, work, wall)
 
     def _hold(self, record: Record, document: Document, origin: str) -> Deferred[JsonObject]:
-        return self.store.register(record, document).addCallback(self._held, record, origin)
+        held = self.store.register(record, document).addCallback(self._held, record, origin)
+        if self.mailboxes is not None:
+            held.addCallback(self.mailboxes.tell, record.peer_id)
+        return held
 
     def _held(self, online: bool, record: Record, origin: str) -> JsonObject:
         """Return the answer to a registration."""

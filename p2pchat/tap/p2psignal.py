@@ -33,10 +33,12 @@ TURN_TTLS = (300, 604_800)  # seconds; less would end under a call, more would b
 MAX_RELAYS = 8  # what a peer takes from an answer
 MAX_SECRET = 1024  # bytes
 MAX_STRANGERS = 1_000_000  # a second
+MAILBOX_SIZES = {"memory": 64, "file": 1024}  # MiB; of 10,000 mailboxes without mail some 60
+MAX_MAILBOX_SIZE = 1024 * 1024  # MiB
 MAX_LIMIT = 1_000_000  # connections; more than one process can serve
 RATES = (
     *("rate", "key-rate", "read-rate", "stun-rate", "watch-rate", "unsolicited-rate"),
-    *("nameplate-rate", "presence-rate"),
+    *("nameplate-rate", "presence-rate", "mailbox-rate", "deposit-rate"),
 )
 LIMITS = (
     "max-connections",
@@ -87,11 +89,18 @@ class Options(CommandLine):
         ],
         ["nameplate-rate", None, str(rates.NAMEPLATES), "Invitations that aren't there, likewise."],
         ["presence-rate", None, str(rates.PRESENCE), "Peers whose presence one address may ask."],
+        ["mailbox-rate", None, str(rates.MAILBOXES), "Tokens that aren't good, likewise."],
+        ["deposit-rate", None, str(rates.DEPOSITS), "Bytes that are left by one token."],
+        ["mailbox-file", None, "", "File for --mailbox (default: memory, or the store)."],
+        ["mailbox-size", None, "", "MiB of all mail (default: 64; in a file 1024)."],
         ["work-secret-file", None, "", "File with a secret that instances share, for --work-from."],
         ["work-from", None, f"{STRANGERS:g}", "New peers a second who needn't work; 0: any."],
     ]
 
-    optFlags = [["no-list", None, "List nobody: peers are found by their whole ids only."]]
+    optFlags = [
+        ["no-list", None, "List nobody: peers are found by their whole ids only."],
+        ["mailbox", None, "Keep sealed envelopes for peers that are away."],
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,6 +127,7 @@ class Options(CommandLine):
         self["turn"] = self._relays()
         self["turn-secret"] = self._secret("turn-secret-file")
         self["store"] = self._store()
+        self._check_mailbox()
         self["trusted-proxy"] = self._read("trusted-proxy", TrustedProxies.parse)
         self["work-secret"] = self._secret("work-secret-file")
         self._check_endpoint("listen", "tcp:8000")
@@ -168,6 +178,16 @@ class Options(CommandLine):
             return attrs.evolve(url, password=password.decode()) if password else url
         except UnicodeDecodeError:
             raise usage.UsageError("--store-password-file must be UTF-8") from None
+
+    def _check_mailbox(self) -> None:
+        for name in ("mailbox-file", "mailbox-size"):
+            if self[name] and not self["mailbox"]:
+                raise usage.UsageError(f"--{name} needs --mailbox")
+        if self["mailbox-file"] and self["store"] is not None:
+            raise usage.UsageError("--mailbox-file: with --store mail is kept there, not in a file")
+        usual = MAILBOX_SIZES["file" if self["mailbox-file"] else "memory"]
+        self["mailbox-size"] = self["mailbox-size"] or str(usual)
+        self["mailbox-size"] = self.number("mailbox-size", 1, MAX_MAILBOX_SIZE, int)
 
     def _check_endpoint(self, name: str, example: str) -> None:
         try:

@@ -7,7 +7,9 @@ may import this.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -15,11 +17,14 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from p2pchat.errors import ConfigurationError
+from p2pchat.interfaces import IMailboxStore, IRegistryStore
 from p2pchat.registry.admission.rates import Limits
 from p2pchat.registry.audiences import Audiences
+from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.http.resource import HttpSettings, MetricsResource, RegistryResource
 from p2pchat.registry.http.web_service import PortService, WebService
-from p2pchat.registry.registry import Registry, Settings
+from p2pchat.registry.mailbox.sqlite_store import SqliteMailboxes
+from p2pchat.registry.registry import MailboxMaker, Registry, Settings
 from p2pchat.registry.relay_credentials import PSEUDONYM_KEY, RelayCredentials
 from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.registry.store.redis import redis_store
@@ -50,6 +55,15 @@ class CannotStart(SystemExit, ConfigurationError):
         self.code = 1
 
 
+@contextmanager
+def _as_one_line() -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        _log.critical("p2psignal can't start: {error}", error=error)
+        raise CannotStart(str(error)) from None
+
+
 class RegistryServices(MultiService):
     """
     The services together; what keeps one from starting is said in one line.
@@ -62,24 +76,22 @@ class RegistryServices(MultiService):
         self._started = started
 
     def startService(self) -> None:
-        """Start all."""
-        super().startService()
+        """Start all, or end the program."""
+        with _as_one_line():
+            super().startService()
         self._started()
 
     def privilegedStartService(self) -> None:
         """Bind all ports, or end the program."""
-        try:
+        with _as_one_line():
             super().privilegedStartService()
-        except ConfigurationError as error:
-            _log.critical("p2psignal can't start: {error}", error=error)
-            raise CannotStart(str(error)) from None
 
 
 def registry_services(reactor: Any, options: Options) -> MultiService:
     """Make all services."""
     runtime = real_runtime(reactor)
     store = MemoryStore if options["store"] is None else redis_store(options["store"])
-    registry = Registry(runtime, _settings(options, runtime), store)
+    registry = Registry(runtime, _settings(options, runtime), store, _mailboxes(options))
     chosen = _http_settings(options)
     services = RegistryServices(lambda: reactor.callWhenRunning(spare_long_lived))
     _add_stun(services, registry, options)
@@ -108,6 +120,18 @@ def _settings(options: Options, runtime: Runtime) -> Settings:
         work_key=options["work-secret"],
         streams=Limits(options["max-streams"], options["max-streams-per-address"]),
     )
+
+
+def _mailboxes(options: Options) -> MailboxMaker | None:
+    if not options["mailbox"]:
+        return None
+    path = Path(options["mailbox-file"]).absolute() if options["mailbox-file"] else None
+    capacity = options["mailbox-size"] * 1024 * 1024
+
+    def make(runtime: Runtime, streams: EventStreams, _store: IRegistryStore) -> IMailboxStore:
+        return SqliteMailboxes(runtime, streams, path, capacity)
+
+    return make
 
 
 def _http_settings(options: Options) -> HttpSettings:

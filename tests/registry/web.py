@@ -21,7 +21,8 @@ from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import Rate, Rates
 from p2pchat.registry.http.resource import HttpSettings, RegistryResource
 from p2pchat.registry.http.site import RegistrySite
-from p2pchat.registry.registry import Registry, Settings, StoreMaker
+from p2pchat.registry.mailbox.sqlite_store import SqliteMailboxes
+from p2pchat.registry.registry import MailboxMaker, Registry, Settings, StoreMaker
 from p2pchat.registry.store.memory import MemoryStore
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Body, Registration
@@ -142,6 +143,7 @@ class Web:
     settings: Settings = attrs.field(factory=Settings)
     clock: Clock = attrs.field(factory=Clock)
     make_store: StoreMaker = MemoryStore
+    make_mailboxes: MailboxMaker | None = None
     http: HttpSettings = attrs.field(factory=HttpSettings)
     registry: Registry = attrs.field(init=False)
     resource: RegistryResource = attrs.field(init=False)
@@ -150,7 +152,7 @@ class Web:
 
     def __attrs_post_init__(self) -> None:
         runtime = Runtime(None, self.clock, self.wall_time, _numbered, list)
-        self.registry = Registry(runtime, self.settings, self.make_store)
+        self.registry = Registry(runtime, self.settings, self.make_store, self.make_mailboxes)
         self.resource = RegistryResource(self.registry, self.http)
         self.site = self.resource.site()
         self.registry.start()
@@ -233,6 +235,11 @@ class Web:
         headers = {"Authorization": f"JWS {token}", **({"Last-Event-ID": last} if last else {})}
         connection.send(request_bytes("GET", path, headers=headers))
         return connection
+
+
+def in_memory(capacity: int = 8 * 1024 * 1024) -> MailboxMaker:
+    """Return what makes a store of mailboxes, in memory."""
+    return lambda runtime, streams, _store: SqliteMailboxes(runtime, streams, None, capacity)
 
 
 def identity(number: int) -> Identity:

@@ -31,6 +31,8 @@ _WATCHED = frozenset({b"healthz", b"metrics"})
 _SIGNED = frozenset(
     {(b"POST", b"register"), (b"POST", b"deliver"), (b"DELETE", b"peer"), (b"GET", b"events")}
     | {(b"POST", b"claim"), (b"POST", b"complete"), (b"DELETE", b"nameplate")}
+    | {(b"POST", word) for word in (b"prekeys", b"mailbox", b"acknowledge")}
+    | {(b"GET", b"mail")}
 )
 
 ADDRESS, KEY = (

@@ -10,8 +10,9 @@ signature check); accepted documents, by the key that signed them, whatever addr
 from; everything else that is asked over HTTP, by address, and apart from it what those ask who
 watch the registry, lest others' questions make it seem dead; STUN requests, by the address that
 they claim to come from, which is also where the answers go; names of nameplates that nobody has,
-by address, lest the short ones be found by trying; ids whose presence is asked for, by address; and
-the bytes that one recipient is sent by peers that it never wrote to
+by address, lest the short ones be found by trying; ids whose presence is asked for, by address;
+tokens of mailboxes that aren't good, by address, and bytes left in mailboxes, by token; and the
+bytes that one recipient is sent by peers that it never wrote to
 (:mod:`p2pchat.registry.admission.solicited`).
 """
 
@@ -65,6 +66,8 @@ READS = Rate(50, 200)  # a look-up takes a third of a signature check, a page of
 WATCHING = Rate(20, 100)  # a balancer asks every second, Prometheus four times a minute
 NAMEPLATES = Rate(1, 30)  # names that nobody has; six figures are guessed in six days so
 PRESENCE = Rate(50, 1000)  # ids; as many a second as look-ups one by one would show
+MAILBOXES = Rate(1, 30)  # tokens that aren't good; nobody finds one of 256 bits, each costs a look
+DEPOSITS = Rate(8192, 524_288)  # bytes by one token: twice its quota at once, and replaced as fast
 UNSOLICITED = Rate(8192, 131_072)  # bytes to one peer; a call takes 2 to 6 kB until its answer
 STUN = Rate(100, 400)  # a peer asks three addresses every 20 seconds; an office has many
 
@@ -81,6 +84,8 @@ class Rates:
     unsolicited: Rate = UNSOLICITED
     nameplates: Rate = NAMEPLATES
     presence: Rate = PRESENCE
+    mailboxes: Rate = MAILBOXES
+    deposits: Rate = DEPOSITS
 
 
 @attrs.frozen

@@ -14,13 +14,19 @@ The registry's HTTP routes::
     POST   /respond/{nameplate}  body: JSON                  202: a joiner's one try
     POST   /complete/{nameplate} body: completion            202: the answer to it
     DELETE /nameplate/{nameplate} Authorization: release
+    POST   /prekeys/{peer_id}    body: prekeys               the state of the author's mailbox
+    POST   /mailbox/{peer_id}    body: mailbox               likewise
+    POST   /prekey/{peer_id}     Authorization: Mailbox      prekeys, and a permit
+    POST   /mail/{peer_id}       ?replaces= body: octets     202: kept, by Authorization: Permit
+    GET    /mail/{peer_id}       Authorization: fetch        what waits, as octets
+    POST   /acknowledge/{peer_id} body: acknowledgement      the state
     GET    /status                                           version, uptime, counts
     GET    /healthz                                          whether it can serve
     GET    /metrics                                          counts, as Prometheus reads them
     GET    /openapi.json                                     all this, for programs
 
 A body is a signed document in compact serialization, of type ``application/jose``, but for that of
-a joiner, and a question about presence, which nobody signs; in a header it stands as
+a joiner, a question about presence and an envelope, which nobody signs; in a header it stands as
 ``Authorization: JWS <document>``.  A renewal isn't signed: it shows the token that came with the
 registration, as ``Authorization: Lease <token>``, and can change nothing.  Whatever is refused is
 answered with a problem document, whatever goes wrong inside with one that says no more than that.
@@ -62,9 +68,12 @@ from p2pchat.registry.http.client_address import FORWARDED, TrustedProxies
 from p2pchat.registry.http.connections import CONNECTIONS
 from p2pchat.registry.http.plain_requests import PlainRequest
 from p2pchat.registry.http.site import MISTAKE, AnyRequest, RegistryRequest, RegistrySite, refuse
+from p2pchat.registry.mailbox.mailboxes import NO_PERMIT, Mailboxes
 from p2pchat.registry.refusals import Refused, refusal_of, refused
 from p2pchat.registry.registry import Registry
 from p2pchat.registry.store.directory import MAX_PAGE, Page, PublicRecord
+from p2pchat.wire.mailbox import ENVELOPE_TYPE, TOKEN_SCHEME, parse_name
+from p2pchat.wire.mailbox import FEATURE as MAILBOX
 from p2pchat.wire.nameplates import PakeResponse, check_nameplate
 from p2pchat.wire.presence import PRESENCE, PresenceQuery
 from p2pchat.wire.strict_json import JsonObject, dumps, loads
@@ -95,6 +104,7 @@ _NO_ROUTE = refused(404, "no-such-route", "no such route; /openapi.json has thos
 _NO_LIST = refused(
     403, "no-list", "this registry lists nobody, nor looks names up: ask for a peer by its whole id"
 )
+_NO_MAILBOXES = refused(403, "no-mailboxes", "this registry keeps nothing for peers that are away")
 _LOCAL_ONLY = refused(
     403,
     "local-only",
@@ -151,7 +161,9 @@ class RegistryResource(_Resource):
     @property
     def _features(self) -> JsonObject:
         """What this registry offers beside what all do."""
-        return {"features": [*[LIST] * self.settings.has_list, PRESENCE]}
+        keeps_mail = self.registry.mailboxes is not None
+        offered = [*[LIST] * self.settings.has_list, PRESENCE, *[MAILBOX] * keeps_mail]
+        return {"features": offered}
 
     def site(self) -> RegistrySite:
         """Return the factory of HTTP connections to these routes."""
@@ -269,6 +281,62 @@ class RegistryResource(_Resource):
         released = self.registry.nameplates.release(_authorization(request), name, audiences)
         return released.addCallback(lambda members: _answer(request, members))
 
+    @property
+    def _mailboxes(self) -> Mailboxes:
+        if self.registry.mailboxes is None:
+            raise _NO_MAILBOXES
+        return self.registry.mailboxes
+
+    @app.route("/prekeys/<peer_id>", methods=["POST"])
+    def prekeys(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+        """Take an owner's prekeys."""
+        audiences, mailboxes = self._accepted(request), self._mailboxes
+        owner = check_peer_id(peer_id)
+        taken = mailboxes.publish(_body(request), audiences, owner, request.ip)
+        return taken.addCallback(lambda members: _answer(request, members))
+
+    @app.route("/mailbox/<peer_id>", methods=["POST"])
+    def mailbox(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+        """Take the hashes of an owner's tokens."""
+        audiences, mailboxes = self._accepted(request), self._mailboxes
+        taken = mailboxes.allow(_body(request), audiences, check_peer_id(peer_id))
+        return taken.addCallback(lambda members: _answer(request, members))
+
+    @app.route("/prekey/<peer_id>", methods=["POST"])
+    def prekey(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+        """Give prekeys to a depositor."""
+        mailboxes = self._mailboxes
+        token = _credentials(request, TOKEN_SCHEME, "show the token that the owner gave you")
+        given = mailboxes.give(token, check_peer_id(peer_id), request.ip)
+        return given.addCallback(lambda members: _answer(request, members))
+
+    @app.route("/mail/<peer_id>", methods=["POST"])
+    def deposit(self, request: RegistryRequest, peer_id: str) -> Deferred[bytes]:
+        """Keep an envelope."""
+        mailboxes, upload, replaces = self._mailboxes, request.upload, _query(request, "replaces")
+        if upload is None:
+            raise NO_PERMIT
+        envelope = _content(request, ENVELOPE_TYPE.encode("ascii"), "an envelope")
+        kept = mailboxes.deposit(upload, envelope, parse_name(replaces) if replaces else b"")
+        return kept.addCallback(lambda members: _answer(request, members, HTTPStatus.ACCEPTED))
+
+    @app.route("/mail/<peer_id>", methods=["GET"])
+    def fetch(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+        """Show an owner what waits."""
+        audiences, mailboxes = self._accepted(request), self._mailboxes
+        found = mailboxes.fetch(_authorization(request), audiences, check_peer_id(peer_id))
+        return found.addCallback(lambda body: _send(request, body, ENVELOPE_TYPE.encode("ascii")))
+
+    @app.route("/acknowledge/<peer_id>", methods=["POST"])
+    def acknowledge(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+        """Delete what an owner has stored."""
+        audiences, mailboxes = self._accepted(request), self._mailboxes
+        taken = mailboxes.acknowledge(_body(request), audiences, check_peer_id(peer_id))
+        return taken.addCallback(lambda members: _answer(request, members))
+
+    def _accepted(self, request: AnyRequest) -> frozenset[str]:
+        return self.registry.settings.audiences.accepted(request.origin)
+
     @app.route("/status", methods=["GET"])
     def status(self, request: AnyRequest) -> Deferred[bytes]:
         """Show counts, and where STUN is."""
@@ -382,6 +450,7 @@ _PLAIN_ROUTES: dict[tuple[bytes, bytes, int], Callable[..., Deferred[bytes] | by
     (b"POST", b"deliver", 1): RegistryResource.deliver,
     (b"GET", b"nameplate", 1): RegistryResource.nameplate,
     (b"POST", b"respond", 1): RegistryResource.respond,
+    (b"POST", b"prekey", 1): RegistryResource.prekey,
     (b"GET", b"status", 0): RegistryResource.status,
     (b"GET", b"healthz", 0): RegistryResource.healthz,
     (b"GET", b"metrics", 0): RegistryResource.metrics,

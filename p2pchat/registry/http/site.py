@@ -13,6 +13,9 @@ The HTTP connections below the routes: their limits and deadlines, and what is r
   ``Transfer-Encoding`` other than one ``chunked``: 400, and the connection ends.
 * a chunked body, whose bytes might come in a chunk each: 411, and the connection ends.
 * a body whose declared length is over MAX_BODY bytes: 413, and the connection ends.
+* an envelope for a mailbox may be longer, by a permit in the head of its request, without which
+  not a byte of it is kept; how many may be on their way is said in
+  :mod:`p2pchat.registry.mailbox.uploads`.
 * what a client goes on sending then is thrown away for a moment, so that it reads the answer
   instead of a reset.
 * a method, path or ``Host`` that isn't text a router could work on, or a second ``Host``: 400.
@@ -63,6 +66,7 @@ from p2pchat.registry.http.connections import (
     Slot,
 )
 from p2pchat.registry.http.plain_requests import PlainRequest, read_plain
+from p2pchat.registry.mailbox.uploads import Upload
 from p2pchat.registry.refusals import Refused, refusal_of, refused
 from p2pchat.registry.registry import Registry
 from p2pchat.runtime import cancel
@@ -79,6 +83,7 @@ RETRY_AFTER = 5  # seconds; silent connections are gone after twice that
 MAX_DISCARDED = 1024 * 1024  # bytes read after a refusal
 LINGER = 2.0  # seconds of reading after a refusal
 SERVER = b"p2pchat"
+DEPOSITS = b"/mail/"  # the beginning of a path that envelopes are posted to
 
 BAD_HEAD = refused(
     400,
@@ -140,7 +145,9 @@ class RegistryRequest(Request):
     begun = 0.0  # when there was something to answer
     method = path = b""  # until the request is whole
     ip = origin = ""
+    upload: Upload | None = None  # what it is of, where it has an envelope
     _refusal: Refused | None = None
+    _deposits: bytes | None = None  # the path of a request that leaves an envelope
 
     def admit(self, method: bytes, target: bytes) -> None:
         """Take a token, or remember that there was none."""
@@ -150,15 +157,43 @@ class RegistryRequest(Request):
             self.ip = access.admit(self.channel.info, forwarded, method, path)
         except Refused as refusal:
             self._refusal = refusal
+        self._deposits = path if method == b"POST" and path.startswith(DEPOSITS) else None
 
     def gotLength(self, length: int | None) -> None:
         """Refuse a body that is too large or has no length, before a byte of it is read."""
         self._begin()
         self.content = BytesIO()
-        if length is None or length > MAX_BODY:
+        if self._refusal is None and self._deposits is not None:
+            self._begin_upload(self._deposits, length)
+        is_too_long = length is not None and length > MAX_BODY and self.upload is None
+        if length is None or is_too_long:
             self._refuse_body(self._refusal or (NO_LENGTH if length is None else TOO_LARGE))
         elif self._refusal is not None and self.requestHeaders.hasHeader(b"expect"):
             self._refuse_body(self._refusal)
+
+    def _begin_upload(self, path: bytes, length: int | None) -> None:
+        mailboxes = self.channel.site.registry.mailboxes
+        shown = self.requestHeaders.getRawHeaders(b"authorization", [b""])[-1]
+        try:
+            if mailboxes is not None and length is not None:
+                self.upload = mailboxes.begin_upload(path, shown, length, self.ip)
+        except (RemoteProtocolError, Refused) as error:
+            self._refusal = refusal_of(error)
+
+    def _end_upload(self) -> None:
+        mailboxes = self.channel.site.registry.mailboxes
+        if mailboxes is not None and self.upload is not None:
+            mailboxes.uploads.end(self.upload)
+
+    def finish(self) -> None:
+        """Give back the room that the body took."""
+        self._end_upload()
+        super().finish()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Give back the room that the body took."""
+        self._end_upload()
+        super().connectionLost(reason)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a piece of the body, if it will be of use."""

@@ -25,7 +25,7 @@ from p2pchat.registry.admission.solicited import (
     solicits,
     span,
 )
-from p2pchat.registry.event_streams import EventStreams
+from p2pchat.registry.event_streams import NAMEPLATE, EventStreams
 from p2pchat.registry.store.directory import Delivery, Directory, Page, PublicRecord, Record
 from p2pchat.registry.store.nameplate_table import Nameplate, NameplateOutcome, NameplateTable
 from p2pchat.runtime import Runtime
@@ -217,7 +217,7 @@ class MemoryStore:
         outcome = self.nameplates.respond(name, response, self._now())
         found = self.nameplates.find(name, self._now())
         if outcome is NameplateOutcome.DONE and found is not None:
-            self.streams.announce(found[0].owner, name)
+            self.streams.announce(found[0].owner, NAMEPLATE, name)
         return succeed(outcome)
 
     def complete(
@@ -237,6 +237,10 @@ class MemoryStore:
         return execute(
             self._by_owner, document, lambda now: self.nameplates.release(name, owner, now)
         )
+
+    def accept(self, document: Document) -> Deferred[bool]:
+        """Take a document of a registered author."""
+        return execute(self._subscribe, document.issuer, document)
 
     def count(self) -> Deferred[int | None]:
         """Count the records."""

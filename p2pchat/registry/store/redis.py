@@ -53,7 +53,7 @@ from p2pchat.identity.signed_documents import expires_at
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate
 from p2pchat.registry.admission.solicited import AWAITED, KEPT, WEIGHT, pair, solicits, span
-from p2pchat.registry.event_streams import EventStreams
+from p2pchat.registry.event_streams import NAMEPLATE, EventStreams
 from p2pchat.registry.kept_documents import KeptDocument
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store import redis_scripts as scripts
@@ -360,7 +360,7 @@ class RedisStore:
                 written_at = self.runtime.clock.seconds() - age
                 self.streams.take_over(KeptDocument(peer_id, number, token, written_at))
             case NameplateMessage(peer_id, nameplate):
-                self.streams.announce(peer_id, nameplate)
+                self.streams.announce(peer_id, NAMEPLATE, nameplate)
 
     def _end(self, end: EndMessage) -> None:
         """End a stream, unless there is a newer one here; what was lost with it goes on."""
@@ -374,6 +374,11 @@ class RedisStore:
             to = scripts.channel(end.successor)
             self._link.publish(to, write_message(unheard)).addErrback(_quietly)
         self.streams.end(end.peer_id, end.event)
+
+    def accept(self, document: Document) -> Deferred[bool]:
+        """Take a document of a registered author."""
+        accepted = self._run("ACCEPT", document.issuer, *self._nonce(document))
+        return accepted.addCallback(lambda outcome: _refuse_used(outcome) != "unknown")
 
     # -- nameplates
 

@@ -183,6 +183,11 @@ tell_end(read(P .. 'at:' .. peer), mine, peer, 'superseded', after)
 attach(peer, mine, serial, presence)
 return 'done'
 
+--> ACCEPT peer, nonce, its time to live
+local peer, nonce, ttl = unpack(ARGV)
+if not is_registered(peer) then return 'unknown' end
+return take(peer, nonce, ttl) and 'done' or 'used'
+
 --> UNSUBSCRIBE peer, this instance, serial
 local at = P .. 'at:' .. ARGV[1]
 if is_at(read(at), ARGV[2], ARGV[3]) then redis.call('DEL', at) end

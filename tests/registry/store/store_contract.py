@@ -74,10 +74,10 @@ class FakeStreams(EventStreams):
         self.live[peer_id].append(token)
         return Delivery.TAKEN
 
-    def announce(self, peer_id: str, nameplate: str) -> None:
-        """Remember that a peer was to look at a nameplate."""
+    def announce(self, peer_id: str, name: str, data: str) -> None:
+        """Remember what a peer was told."""
         if peer_id in self.live:
-            self.announced.append((peer_id, nameplate))
+            self.announced.append((peer_id, data))
 
     def end(self, peer_id: str, name: str) -> None:
         """Remember an end."""
