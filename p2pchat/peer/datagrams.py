@@ -16,7 +16,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -51,7 +51,7 @@ _PMTUDISC = {  # values of both
     Fragmentation.FORBIDDEN: 3,  # PROBE
 }
 
-_ways_out = attrgetter("base", "destination", "ttl", "fragmentation")
+_way_out = itemgetter(slice(1, None))  # all of a Datagram but its data
 
 Receiver = Callable[[str, list[bytes], Address], None]
 
@@ -164,11 +164,12 @@ class PeerSockets:
 
     def send(self, datagrams: Sequence[Datagram]) -> None:
         """Send, in order, from the sockets that their bases name."""
-        for (base, address, *way), group in groupby(datagrams, _ways_out):
+        for (address, ttl, base, fragmentation), group in groupby(datagrams, _way_out):
             destination = self._nat64.outward(address)
             protocol = self._protocol(base, destination)
             if protocol is not None:
-                protocol.send([one.data for one in group], destination, *way)
+                data = [one.data for one in group]
+                protocol.send(data, destination, ttl, fragmentation)
 
     def _received_ipv6(self, base: str, datagrams: list[bytes], address: Address) -> None:
         self._received(base, datagrams, self._nat64.inward(address))

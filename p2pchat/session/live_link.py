@@ -45,7 +45,7 @@ from p2pchat.session.streams import BACKLOG, Reader, Streams, Writer
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.round_trips import bounded
-from p2pchat.traversal.routes import PORTION, Datagram, Fragmentation, Route
+from p2pchat.traversal.routes import PORTION, Datagram, Fragmentation, Route, addressed
 from p2pchat.wire import messages
 from p2pchat.wire.framing import encode_frames
 from p2pchat.wire.messages import RENEWS, Credit, Opening, Renew, StreamRefusal
@@ -440,12 +440,12 @@ class LiveLink:
     def _datagrams(self, now: float) -> list[Datagram]:
         if self._link is None or self.path is None:
             return []
-        (address, base), way = self.path.route, self.path.fragmentation
+        route, way = self.path.route, self.path.fragmentation
         sent = self._link.datagrams_to_send(now)
         self._count(sent)
         if self._link.is_large:
             way = Fragmentation.FORBIDDEN  # as it was proved
-        return [Datagram(data, address, None, base, way) for data in sent]
+        return addressed(sent, route, way)
 
     def _count(self, sent: Sequence[bytes]) -> None:
         """See whether so much goes over the path that it is worth a probe; a relay's never is."""

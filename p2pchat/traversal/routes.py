@@ -11,7 +11,10 @@ A *base* (RFC 8445 section 2) is what a datagram leaves from.  Names of bases::
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from enum import Enum
+from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 import attrs
@@ -59,6 +62,17 @@ class Datagram(NamedTuple):
     ttl: int | None = None
     base: str = CHAT_SOCKET
     fragmentation: Fragmentation = Fragmentation.AS_KNOWN
+
+
+_make: Callable[[Iterable[object]], Datagram] = partial(tuple.__new__, Datagram)
+
+
+def addressed(
+    datagrams: Iterable[bytes], route: Route, fragmentation: Fragmentation
+) -> list[Datagram]:
+    """Return datagrams for a route, by the hundred in a third of the time of their constructor."""
+    ways = repeat(route.address), repeat(None), repeat(route.base), repeat(fragmentation)
+    return list(map(_make, zip(datagrams, *ways, strict=False)))
 
 
 @attrs.define
