@@ -253,10 +253,17 @@ class RegistrySignaling:
                     self._keys.shown(record.peer_id, _keys_in(members, record.peer_id))
         return found
 
-    def send(self, peer_id: str, body: PeerDocument) -> Deferred[Any]:
+    @inlineCallbacks
+    def send(self, peer_id: str, body: PeerDocument) -> Any:
         """See :class:`ISignaling`."""
-        sent: Deferred[Any] = self._channel.send(peer_id, body)
-        return sent
+        try:
+            yield self._channel.send(peer_id, body)
+            return
+        except RegistryError as error:
+            if error.reason != "not-registered":
+                raise
+        self.refresh()  # it was started again, and our event stream is dead without our knowing
+        yield self._channel.send(peer_id, body)
 
 
 def _keys_in(record: JsonObject, peer_id: str) -> tuple[RecordKey, ...]:

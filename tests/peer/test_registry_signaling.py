@@ -35,7 +35,7 @@ from p2pchat.wire.strict_json import dumps
 from tests.identity.people import ALICE, BOB, CAROL, sealing_key
 from tests.peer.registry_case import RegistryCase, registration
 from tests.peer.test_registry_client import Page
-from tests.simulation.link import Link
+from tests.simulation.link import SEVERED, Link
 from tests.simulation.resolver import HostnameResolver
 from tests.simulation.world import REGISTRY, STUN_PORT, World
 
@@ -227,6 +227,19 @@ class RegistrySignalingTests(SignalingCase):
         self.assertEqual(self.of(DocumentReceived), [DocumentReceived(BOB.peer_id, BODY)])
         self.assertEqual(self.documents, 1)
         self.refused(self.signaling.send(CAROL.peer_id, BODY), RegistryError)
+
+    def test_forgotten(self) -> None:
+        """A registry that has forgotten us gets our registration, and then the document."""
+        self.host.link = SEVERED
+        self.world.host.kill()
+        self.run_for(0.1)
+        self.world.host.boot()
+        self.world.boot_registry()
+        self.host.link = None
+        self.result(self.bob.register(registration(BOB, "bob")))
+        self.result(self.bob.subscribe(self.received.append, lambda _reason: None))
+        self.result(self.signaling.send(BOB.peer_id, BODY))
+        self.assertEqual(self.documents, 1)
 
     def test_found(self) -> None:
         """Peers are found by id, by name, and by the beginning of an id."""
