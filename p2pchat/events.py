@@ -147,10 +147,17 @@ class Renamed(PeerEvent, event="renamed"):
 
 @attrs.frozen
 class MessageSent(SessionEvent, event="sent"):
-    """A message of ours is stored, and goes out as soon as there is a path."""
+    """
+    A message of ours is stored, and goes out as soon as there is a path.
+
+    ``reply_to``, ``edits`` and ``deletes`` are ids of a line that it answers, or changes.
+    """
 
     id: str
     text: str
+    reply_to: str = attrs.field(default="", metadata=SPARSE)
+    edits: str = attrs.field(default="", metadata=SPARSE)
+    deletes: str = attrs.field(default="", metadata=SPARSE)
 
 
 @attrs.frozen
@@ -160,6 +167,7 @@ class MessageReceived(PeerEvent, event="message"):
 
     ``kind`` is "" but where this program doesn't know what it is; ``text`` says so then.
     ``quiet`` is set where the person needn't be disturbed: the author is no contact, or is muted.
+    ``reply_to`` is the id of the line that it answers.
     """
 
     id: str
@@ -167,6 +175,41 @@ class MessageReceived(PeerEvent, event="message"):
     sent_at: float  # seconds since 1970 by the author's clock
     kind: str = attrs.field(default="", metadata=SPARSE)
     quiet: bool = attrs.field(default=False, metadata=SPARSE)
+    reply_to: str = attrs.field(default="", metadata=SPARSE)
+
+    @property
+    def entry_id(self) -> str:
+        """The id of the entry that tells it."""
+        return self.id
+
+
+@attrs.frozen
+class MessageChanged(PeerEvent):
+    """A line of theirs was changed by its author; ``change`` is the id of what says so."""
+
+    id: str
+    change: str
+    sent_at: float  # seconds since 1970 by the author's clock, of the change
+
+    @property
+    def entry_id(self) -> str:
+        """The id of the entry that tells it."""
+        return self.change
+
+
+@attrs.frozen
+class MessageEdited(MessageChanged, event="edited"):
+    """A line of theirs says something else from now on."""
+
+    text: str
+
+
+@attrs.frozen
+class MessageDeleted(MessageChanged, event="deleted"):
+    """A line of theirs is gone, for good: an edit of it that comes later counts no more."""
+
+
+Incoming = MessageReceived | MessageChanged  # what they said, and somebody here has to take
 
 
 @attrs.frozen

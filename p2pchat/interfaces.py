@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
     from p2pchat.registry.store.directory import Delivery, Page, PublicRecord, Record
     from p2pchat.registry.store.nameplate_table import Nameplate, NameplateOutcome
     from p2pchat.session.connection_report import ConnectionReport
-    from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
+    from p2pchat.session.stored import About, ConversationState, EntryRange, LogHead, StoredEntry
     from p2pchat.traversal.routes import Datagram
     from p2pchat.wire.addresses import Scope
     from p2pchat.wire.documents import Document, PeerDocument
@@ -108,22 +108,25 @@ class INode(Interface):
     def reject(who: str) -> str:
         """Decline the waiting offer of a peer; returns its id, or raises ``WhoError``."""
 
-    def send(peer_id: str, text: str) -> str:
+    def send(peer_id: str, text: str, about: About | None = None) -> str:
         """
         Put a line into a conversation; returns the message id.
 
         It is delivered as soon as there is a path.
 
+        :param about: the line that it answers, or changes.
         :raises WhoError: no conversation and no call with this peer.
-        :raises LocalProtocolError: the text is too long.
+        :raises LocalProtocolError: the text is too long, or the line isn't ours to change.
         """
 
     def seen(peer_id: str, id: str) -> None:
         """Somebody has seen a line of a peer, and so all before it: a contact is told."""
 
-    def withdraw(peer_id: str, id: str) -> None:
+    def withdraw(peer_id: str, id: str) -> list[str]:
         """
-        Take back a line that waits for a contact who is away.
+        Take back a line that waits for a contact who is away, and what changes it.
+
+        Returns the ids of these changes.
 
         :raises LocalProtocolError: there is none, or it may have gone out.
         """
@@ -329,12 +332,13 @@ class IMessageStore(Interface):
     def load() -> Deferred[Mapping[str, ConversationState]]:
         """Return a Deferred of what every conversation goes on from, by peer id; called once."""
 
-    def append(peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
+    def append(peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[Collection[StoredEntry]]:
         """
         Store entries of one conversation, ours and theirs, in order; all of them or none.
 
         A Deferred fires when they are committed; only then ours go out, and theirs are shown and
-        confirmed.  One that is here already (author, log, number) stays as it is.
+        confirmed.  One that is here already (author, log, number) stays as it is.  It fires with
+        those that say again what is here in another place: nobody is shown them as new.
         """
 
     def replace(peer_id: str, head: LogHead, entries: Sequence[StoredEntry]) -> Deferred[None]:
@@ -372,6 +376,9 @@ class IHistory(Interface):
 
     def earlier(peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
         """Return a Deferred of those of them that were stored before this program began."""
+
+    def line(id: str) -> Deferred[HistoryLine | None]:
+        """Return a Deferred of the line of an id, if it is here."""
 
     def search(words: str) -> Deferred[list[HistoryLine]]:
         """

@@ -28,9 +28,11 @@ class EphemeralStore:
         """Return nothing: every conversation begins anew."""
         return succeed({})
 
-    def append(self, peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
+    def append(
+        self, peer_id: str, entries: Sequence[StoredEntry]
+    ) -> Deferred[Collection[StoredEntry]]:
         """Confirm at once."""
-        return succeed(None)
+        return succeed(())
 
     def replace(
         self, peer_id: str, head: LogHead, entries: Sequence[StoredEntry]
@@ -66,6 +68,10 @@ class NoHistory:
     def earlier(self, peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
         """Return none."""
         return succeed([])
+
+    def line(self, id: str) -> Deferred[HistoryLine | None]:
+        """Say that there is none."""
+        return _nothing_kept()
 
     def search(self, words: str) -> Deferred[list[HistoryLine]]:
         """Say that there is nothing to search."""

@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from p2pchat.events import MessageReceived, MessageSent, NodeEvent, Trouble
+from p2pchat.events import Incoming, MessageSent, NodeEvent, Trouble
 
 MAX_HELD = 1000  # events that aren't lines of peers; half an hour of a network that comes and goes
 
@@ -69,7 +69,7 @@ class ListenerQueue:
     def append(self, event: NodeEvent) -> None:
         """Let an event wait."""
         self._waiting.append(event)
-        self._others += not isinstance(event, MessageReceived)
+        self._others += not isinstance(event, Incoming)
         if self._others > MAX_HELD:
             self._thin()
 
@@ -82,7 +82,7 @@ class ListenerQueue:
             self.call(Trouble(f"{missing:,} older events were dropped: nobody read them."))
             return True
         event = self._waiting.popleft()
-        is_line = isinstance(event, MessageReceived)
+        is_line = isinstance(event, Incoming)
         self._others -= not is_line
         self.call(event)
         self.lines += is_line
@@ -102,7 +102,7 @@ class ListenerQueue:
         self._missing += drop
         kept: deque[NodeEvent] = deque()
         for event in self._waiting:
-            if drop and not isinstance(event, MessageReceived):
+            if drop and not isinstance(event, Incoming):
                 drop -= 1
             else:
                 kept.append(event)
@@ -117,9 +117,9 @@ class EventQueue:
     :ivar taken: called with lines of peers when every listener has had them.
     """
 
-    _taken: Callable[[list[MessageReceived]], None]
+    _taken: Callable[[list[Incoming]], None]
     _queues: list[ListenerQueue] = attrs.Factory(list)
-    _lines: deque[MessageReceived] = attrs.Factory(deque)  # that somebody hasn't had
+    _lines: deque[Incoming] = attrs.Factory(deque)  # that somebody hasn't had
     _taken_lines: int = 0
     _is_handing_on: bool = False
 
@@ -142,7 +142,7 @@ class EventQueue:
             for one in list(self._queues):
                 one.call(event)
             return
-        if isinstance(event, MessageReceived):
+        if isinstance(event, Incoming):
             self._lines.append(event)
         for one in self._queues:
             one.append(event)

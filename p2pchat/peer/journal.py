@@ -18,7 +18,7 @@ What is stored, and what follows from it, is the conversation's matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import inf
 from typing import Any
 
@@ -44,7 +44,7 @@ from p2pchat.session.conversation_events import (
 from p2pchat.session.endpoint import Endpoint
 from p2pchat.session.passing_on import PORTION
 from p2pchat.session.peer_session import PeerSession
-from p2pchat.session.stored import EntryRange
+from p2pchat.session.stored import EntryRange, StoredEntry
 
 STANDSTILL = "until it works nothing goes out, and what comes is neither shown nor confirmed"
 RETRY = 5.0  # seconds; somebody makes room on a disk meanwhile
@@ -136,7 +136,7 @@ class Journal:
             self._busy.add(writer)
             self._append(writer, batch)
 
-    def _put(self, peer_id: str, batch: Batch) -> Deferred[None]:
+    def _put(self, peer_id: str, batch: Batch) -> Deferred[Any]:
         if batch.replaces is None:
             return self._store.append(peer_id, batch.entries)
         return self._store.replace(peer_id, batch.replaces, batch.entries)
@@ -144,23 +144,23 @@ class Journal:
     def _append(self, writer: _Writer, batch: Batch) -> None:
         self._retries.pop(writer, None)
         done = self._put(writer[0], batch)
-        done.addCallbacks(
-            lambda _: self._stored(writer, batch), self._failed, errbackArgs=(writer, batch)
-        )
+        done.addCallbacks(self._stored, self._failed, (writer, batch), errbackArgs=(writer, batch))
         done.addErrback(lambda failure: _log.failure("what was stored can't go on", failure))
 
     def _found(self, peer_id: str, wanted: EntryRange, raws: list[bytes] | None) -> None:
         with self._driver as now:
             self._endpoint.found(peer_id, wanted, raws, now)
 
-    def _stored(self, writer: _Writer, batch: Batch) -> None:
+    def _stored(
+        self, repeated: Collection[StoredEntry] | None, writer: _Writer, batch: Batch
+    ) -> None:
         failed = self._failing.pop(writer, None)
         is_over = failed is not None and not self._has_failed(failed)
         if is_over and not isinstance(failed, QuotaReached):
             self.tell(events.Trouble("messages are stored again, and go on", "storage"))
         self._busy.discard(writer)
         with self._driver as now:
-            self._endpoint.stored(writer[0], batch, now)
+            self._endpoint.stored(writer[0], batch, now, repeated or ())
             self._next(writer)
 
     def _failed(self, failure: Failure, writer: _Writer, batch: Batch) -> None:

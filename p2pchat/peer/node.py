@@ -79,7 +79,7 @@ from p2pchat.session.stages import (
     StoreRequest,
     WordsReady,
 )
-from p2pchat.session.stored import ConversationState
+from p2pchat.session.stored import About, ConversationState
 from p2pchat.traversal.agent import Agent, SocketsReleased
 from p2pchat.traversal.dual_stack import DualGathering
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
@@ -366,11 +366,11 @@ class Node:
     def _announce(self, event: events.NodeEvent) -> None:
         self._events.put(self._people.describe(event))
 
-    def _taken(self, lines: list[events.MessageReceived]) -> None:
+    def _taken(self, lines: list[events.Incoming]) -> None:
         """Confirm lines to their authors: every front end has had them."""
         with self._adapter.driver as now:
             for line in lines:
-                self._endpoint.read(line.peer_id, line.id, now)
+                self._endpoint.read(line.peer_id, line.entry_id, now)
 
     def _keep(self, remember: Callable[[], object]) -> None:
         """Keep a hint of a contact; one is lost, and the person has nothing to do about it."""
@@ -465,13 +465,13 @@ class Node:
             raise WhoError(f"{session.name or who} isn't waiting for an answer")
         return session
 
-    def send(self, peer_id: str, text: str) -> str:
+    def send(self, peer_id: str, text: str, about: About | None = None) -> str:
         """Put a line into a conversation; returns the message id."""
         if self._endpoint.live_session(peer_id) is None and self._people.may_wait(peer_id):
             session = self._endpoint.ensure_session(peer_id)
         else:
             session = self._session(peer_id)
-        name = session.say(text, self._signaling.now(), self._runtime.clock.seconds())
+        name = session.say(text, self._signaling.now(), self._runtime.clock.seconds(), about)
         self._journal.said(session)
         if not session.is_alive:
             self._outbox.said(peer_id)
@@ -481,14 +481,15 @@ class Node:
         """Somebody has seen a line of a peer, and so all before it."""
         self._receipts.seen(peer_id, id)
 
-    def withdraw(self, peer_id: str, id: str) -> None:
-        """Take back a line that waits for a contact who is away."""
+    def withdraw(self, peer_id: str, id: str) -> list[str]:
+        """Take back a line that waits for a contact who is away, and its changes; returns those."""
         session = self._endpoint.ensure_session(peer_id)
         if session.is_alive:
             raise LocalProtocolError("a connection is under way: the line may have gone out")
         with self._adapter.driver as now:
-            session.conversation.withdraw(id)
+            changes = session.conversation.withdraw(id)
             session.settle(now)
+        return changes
 
     def disconnect(self, peer_id: str) -> None:
         """End a conversation or a call."""

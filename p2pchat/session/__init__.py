@@ -23,11 +23,13 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             │           mailbox_exchange, registry_exchange: each an announcement
             ├── conversation ── two logs and their receipts; stored, what is kept of them
             │     ├── own_log, log_copy ── one that we write, one that somebody else writes
+            │     ├── moved_lines ── lines of ours that were written again in other places
             │     ├── unread ── what somebody still has to read, and the credit it holds
             │     ├── mail ── what of it waits in mailboxes; deposits, which envelopes do
             │     ├── read_marks ── how far each side has read
             │     ├── passing_on ── what the other side has lost, out of our store
-            │     └── conversation_events ── what it tells its session and the store
+            │     └── conversation_events ── what it tells its session and the store; line_events,
+            │           what front ends are told of it
             └── connection_log ── what happened, as events and for connection_report, which
                   /why shows; explanation has the sentences
 """

@@ -28,7 +28,7 @@ What doesn't concern the two logs is ignored: a newer program's.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import attrs
@@ -42,15 +42,18 @@ from p2pchat.session.conversation_events import (
     EntriesWaiting,
     EntriesWanted,
     Introduced,
-    Received,
-    Sent,
+    arrived,
+    sent,
 )
 from p2pchat.session.liveness import Liveness
 from p2pchat.session.log_copy import LogCopy
+from p2pchat.session.moved_lines import MovedLines
 from p2pchat.session.own_log import Line, OwnLog
 from p2pchat.session.passing_on import LookUp, PassingOn
 from p2pchat.session.read_marks import ReadMarks
 from p2pchat.session.stored import (
+    About,
+    Content,
     ConversationState,
     EntryRange,
     LogHead,
@@ -74,7 +77,6 @@ MAX_NAMED = 64  # logs beside the one that we write, the newest, that a link's f
 MAX_LOGS = 1024  # of one conversation; of older ones nothing is compared any more
 MAX_JUMP = 2**20  # from one Lamport time to the next
 _Name = tuple[bytes, bytes]  # of a log: its author's raw id, and its own 16 bytes
-UNKNOWN = "a message of the kind {!r}, which this version can't show"
 
 
 @attrs.define(eq=False)
@@ -114,6 +116,7 @@ class Conversation:
     _last: int | None = None  # our last line that goes out before our DISCONNECT
     _is_answer: bool = False  # our next entry comes after one that none before it came after
     _lamport: int = 0
+    _moved: MovedLines = attrs.Factory(MovedLines)
     _under_way: int = 0  # lines sent on this link and not confirmed
     _is_greeted: bool = False
     _is_introduced: bool = False
@@ -195,13 +198,18 @@ class Conversation:
 
     # -- what the person says and reads
 
-    def say(self, text: str, wall: float, now: float) -> str:
+    def say(self, text: str, wall: float, now: float, about: About | None = None) -> str:
         """
         Put a line into our log and return its id.
 
         :param wall: seconds since 1970.
+        :param about: what it answers or changes.
         :raises TextTooLong, TooManyLines: too many lines wait for delivery.
+        :raises LocalProtocolError: it would change a line of somebody else's.
         """
+        said = Content(entries.TEXT, text)
+        if about is not None:
+            said = self._moved.content(self.author, text, about)
         if len(text) > MAX_TEXT:
             raise TextTooLong(f"a message has at most {MAX_TEXT} characters, not {len(text)}")
         if len(self._ours.lines) >= MAX_LOG:
@@ -216,12 +224,16 @@ class Conversation:
         self._is_answer = False
         if not self._ours.has_batch:
             self.events.append(EntriesWaiting(True))
-        line = self._ours.write(text, self._lamport, after, wall, now)
-        return message_id(self.log, line.number)
+        line = self._ours.write(said, self._lamport, after, wall, now)
+        name = message_id(self.log, line.number)
+        self._moved.forget(name)
+        return name
 
-    def withdraw(self, id: str) -> None:
+    def withdraw(self, id: str) -> list[str]:
         """
-        Take back a line of ours, while there is no link.
+        Take back a line of ours, while there is no link, and what changes it.
+
+        Returns the ids of these changes.
 
         :raises LocalProtocolError: there is none, or it may have gone out.
         """
@@ -233,12 +245,13 @@ class Conversation:
             raise LocalProtocolError("that line may have gone out already, in an earlier attempt")
         if ours.has_batch or ours.waits_for(ours.number) or self._replaces or self._is_replacing:
             raise LocalProtocolError("lines are being stored: try again")
+        place = Known(self.author, self.log, found[0].number)
         after = ours.withdraw(found[0])
         self._replaces = ours.head()
-        for line in after:
-            self._lamport += 1
-            ours.write_again(line, self._lamport)
+        gone = self._moved.say_again(ours, after, {place: None}, self._lamport + 1)
+        self._lamport += len(after)
         self.events.append(EntriesWaiting(True))
+        return gone
 
     def next_unstored(self, are_ours: bool) -> Batch:
         """Return, and forget, the entries that are to be stored together."""
@@ -251,8 +264,8 @@ class Conversation:
         found, self._proved = self._proved, []
         return Batch(found)
 
-    def stored(self, batch: Batch) -> None:
-        """A batch is stored, and all before it: ours goes out, theirs is shown."""
+    def stored(self, batch: Batch, repeated: Collection[StoredEntry] = ()) -> None:
+        """A batch is stored, and all before it: ours goes out, theirs is shown, but repeated."""
         if batch.replaces is not None:
             self._is_replacing = False
             if self._proved:
@@ -274,17 +287,17 @@ class Conversation:
                 self._unread.stored_ours()
             else:
                 self._unshown -= 1
-                is_known = entry.kind == entries.TEXT
-                text = entry.text if is_known else UNKNOWN.format(entry.kind)
-                kind = "" if is_known else entry.kind
-                self.events.append(Received(entry.id, text, entry.sent_at, kind))
+                if repeated and entry in repeated:
+                    self._unread.hide(entry.log, entry.number)
+                else:
+                    self.events.append(arrived(entry))
 
     def _ours_stored(self, batch: Sequence[StoredEntry]) -> None:
         """Tell of lines of ours that they are stored, and let them go out."""
         for line, entry in zip(self._ours.stored(batch[-1].number), batch, strict=True):
             if not line.is_announced:
                 line.is_announced = True
-                self.events.append(Sent(line.first_id or entry.id, entry.text))
+                self.events.append(sent(entry, line.first_id))
             if self._last is None or line.number <= self._last:  # else for the next link
                 self._unsent.append(line)
 
@@ -420,9 +433,8 @@ class Conversation:
         self._copies[self.author, before.name] = LogCopy.restored(head)
         lines = before.abandon()
         self._ours = OwnLog(self.id, self.identity, self.random_bytes(16))
-        for line in lines:
-            self._lamport += 1
-            self._ours.write_again(line, self._lamport)
+        self._moved.say_again(self._ours, lines, {}, self._lamport + 1)
+        self._lamport += len(lines)
         if lines:
             if self._replaces is None or self._replaces.log == before.name:
                 self._replaces = head
@@ -618,17 +630,11 @@ class Conversation:
             self.liveness.line_sent(now)
 
     def _have(self) -> bytes:
-        items, ours = [], (self.author, self.log)
-        if ours in self._owed:
-            log = self._ours
-            items.append(Item(*ours, log.first if self.is_lasting else log.oldest, *log.known))
-        for name in self._owed:
-            if name != ours and (copy := self._copies.get(name)) is not None:
-                head = copy.head()
-                oldest = head.oldest if self.is_lasting else head.number + 1
-                if not (head.number or self.is_lasting):
-                    continue  # who keeps nothing asks for nothing of before
-                items.append(Item(*name, oldest, head.number, head.hash))
+        ours = (self.author, self.log)
+        items = [self._ours.item(self.is_lasting)] if ours in self._owed else []
+        copies = [self._copies.get(name) for name in self._owed if name != ours]
+        found = [copy.item(self.is_lasting) for copy in copies if copy is not None]
+        items += [item for item in found if item is not None]
         return encode_frame(entries.encode_have(items)) if items else b""
 
     @property

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Protocol, get_args
 
@@ -31,7 +31,7 @@ from p2pchat.session.conversation_events import Batch
 from p2pchat.session.peer_session import PeerSession
 from p2pchat.session.receipts import Receipts
 from p2pchat.session.stages import DocumentReady, SessionContext, SessionOutcome
-from p2pchat.session.stored import ConversationState, EntryRange
+from p2pchat.session.stored import ConversationState, EntryRange, StoredEntry
 from p2pchat.traversal.agent import Agent, AgentEvent, LinkDatagrams, OfAttempt
 from p2pchat.traversal.attempt_events import PairUnfit, PathMoved, RoundEnded, SizeProbed
 from p2pchat.traversal.earliest import earliest
@@ -196,10 +196,12 @@ class Endpoint:
         session.settle(now)
         self._take_events(session, now)
 
-    def stored(self, peer_id: str, batch: Batch, now: float) -> None:
-        """A batch of the conversation with a peer is stored, and all before it."""
+    def stored(
+        self, peer_id: str, batch: Batch, now: float, repeated: Collection[StoredEntry] = ()
+    ) -> None:
+        """A batch is stored, and all before it; ``repeated`` of it was said before."""
         if (session := self.sessions.get(peer_id)) is not None:
-            session.conversation.stored(batch)
+            session.conversation.stored(batch, repeated)
             session.settle(now)
             self._take_events(session, now)  # a reply goes out with the acknowledgment
             self._receipts.read(peer_id, "", now)

@@ -20,7 +20,8 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.entry_signatures import check_entry
 from p2pchat.session.stored import LogHead, StoredEntry
 from p2pchat.wire import entries
-from p2pchat.wire.entries import LogEntry
+from p2pchat.wire.entries import Item, LogEntry
+from p2pchat.wire.references import read_body
 
 # Bytes of a batch.  With the longest frame and what is reserved for HAVE it is less than half of a
 # stream's window: so CREDIT comes before a batch gets stuck.
@@ -85,6 +86,14 @@ class LogCopy:
             self._held_hash, self._held_raw = sha256(self._held_raw).digest(), b""
         return LogHead(self.author, self.name, self.first, self.held, self._held_hash)
 
+    def item(self, is_lasting: bool) -> Item | None:
+        """Return what HAVE says of it; who keeps nothing asks for nothing of before."""
+        head = self.head()
+        if not (head.number or is_lasting):
+            return None
+        oldest = head.oldest if is_lasting else head.number + 1
+        return Item(self.author, self.name, oldest, head.number, head.hash)
+
     def link_ended(self) -> None:
         """Forget what was said on a link, and what no signature covers."""
         self.named, self.is_compared, self.is_astray = None, False, False
@@ -115,13 +124,14 @@ class LogCopy:
         :param public_key: of the author.
         :raises RemoteProtocolError: its signature isn't the author's, or too much has none.
         """
-        text = entries.read_text(entry.body) if entry.kind == entries.TEXT else ""
+        text, refers = read_body(entry.kind, entry.body)
         if entry.signature:
             check_entry(public_key, entry, raw)
         self._tip, self._size = sha256(raw).digest(), self._size + len(raw)
         place = (self.author, self.name, entry.number, entry.lamport)
         content = (entry.sent_at / 1e6, entry.kind, text, raw, arrived_at, False)
-        self._unsigned.append(StoredEntry._make(place + content))
+        others = (refers, entry.said_first if entry.after else None)
+        self._unsigned.append(StoredEntry._make(place + content + others))
         if entry.signature:
             proved, self._unsigned, self._size = self._unsigned, [], 0
             self.number, self.last = entry.number, self._tip

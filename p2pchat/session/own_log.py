@@ -25,10 +25,11 @@ import attrs
 
 from p2pchat.identity.entry_signatures import sign_entry
 from p2pchat.identity.keys import Identity, peer_id_octets
-from p2pchat.session.stored import LogHead, StoredEntry, message_id
+from p2pchat.session.stored import Content, LogHead, StoredEntry, message_id
 from p2pchat.wire import entries
-from p2pchat.wire.entries import Known, LogEntry
+from p2pchat.wire.entries import Item, Known, LogEntry
 from p2pchat.wire.framing import LENGTH, encode_frame
+from p2pchat.wire.references import CHANGES, REFERRING, read_body, write_body
 
 MAX_BATCH = 32 * 1024  # bytes after which a batch ends; the line that goes beyond belongs to it
 
@@ -69,10 +70,14 @@ class Line:
         return sha256(self.raw).digest()
 
 
+Moved = dict[Known, Known | None]  # from a place to the new one; None: it was taken back
+
+
 class _Open(NamedTuple):
     line: Line
     entry: LogEntry  # without a signature
     text: str
+    refers: Known | None
 
 
 @attrs.define(eq=False)
@@ -126,7 +131,7 @@ class OwnLog:
     # -- what is written
 
     def write(
-        self, text: str, lamport: int, after: tuple[Known, ...], wall: float, now: float
+        self, said: Content, lamport: int, after: tuple[Known, ...], wall: float, now: float
     ) -> Line:
         """
         Write a line after the last one.
@@ -135,7 +140,8 @@ class OwnLog:
         :param wall: seconds since 1970.
         """
         self._close(ends_batch=False)
-        body = entries.write_text(text)
+        kind, text, refers = said
+        body = write_body(kind, text, refers) if refers else entries.write_text(text)
         entry = LogEntry(
             self.conversation,
             self.author,
@@ -145,34 +151,47 @@ class OwnLog:
             self._hash,
             lamport,
             int(wall * 1e6),
-            entries.TEXT,
+            kind,
             after,
             body,
         )
-        return self._add(entry, text if text.isascii() else body.decode("utf-8"), now)
+        return self._add(entry, text if text.isascii() else read_body(kind, body)[0], refers, now)
 
-    def write_again(self, line: Line, lamport: int) -> Line:
-        """Write a line of another log of ours after the last one."""
+    def write_again(self, line: Line, lamport: int, moved: Moved) -> Line | None:
+        """
+        Write a line of another log of ours, or of another place in this one, after the last one.
+
+        :param moved: where others are now; gets the new place of this one.
+        """
         self._close(ends_batch=False)
         before = LogEntry.decode(line.raw)
+        place = Known(self.author, before.log, before.number)
+        said = _moved_content(before, moved)
+        if said is None:
+            moved[place] = None
+            return None
+        moved[place] = Known(self.author, self.name, self._number + 1)
+        kind, text, refers = said
+        body = before.body if kind not in REFERRING | {entries.TEXT} else write_body(*said)
         entry = before._replace(
             log=self.name,
             number=self._number + 1,
             previous=self._hash,
             lamport=lamport,
+            kind=kind,
+            after=before.after if before.said_first else (*before.after, place),
+            body=body,
             signature=b"",
         )
-        is_text = entry.kind == entries.TEXT
-        text = entries.read_text(entry.body) if is_text else ""
-        again = self._add(entry, text, line.said_at)
+        again = self._add(entry, text, refers, line.said_at)
         again.first_id = line.first_id or message_id(before.log, line.number)
         again.is_announced = line.is_announced
         return again
 
-    def _add(self, entry: LogEntry, text: str, said_at: float) -> Line:
+    def _add(self, entry: LogEntry, text: str, refers: Known | None, said_at: float) -> Line:
         line = Line(entry.number, said_at)
         self._number = entry.number
-        self._open = _Open(line, entry, text)
+        self._open = _Open(line, entry, text, refers)
         self.lines.append(line)
         self._unstored.append(line)
         return line
@@ -181,7 +200,7 @@ class OwnLog:
         """Give the open line its last bytes."""
         if self._open is None:
             return
-        line, entry, text = self._open
+        line, entry, text, refers = self._open
         self._open, raw = None, entry.encode()
         self._size += len(raw)
         if ends_batch or self._size >= MAX_BATCH:
@@ -192,8 +211,10 @@ class OwnLog:
         line.frame = encode_frame(entries.ENTRY + raw)
         self.waiting += len(line.frame)
         wall = entry.sent_at / 1e6
-        kept = (entry.lamport, wall, entry.kind, text, raw, wall)
-        self._batch.append(StoredEntry(self.author, self.name, line.number, *kept))
+        place = (self.author, self.name, line.number, entry.lamport)
+        content = (wall, entry.kind, text, raw, wall, False)
+        others = (refers, entry.said_first if entry.after else None)
+        self._batch.append(StoredEntry._make(place + content + others))
 
     @property
     def has_batch(self) -> bool:
@@ -275,9 +296,24 @@ class OwnLog:
         """The number of the oldest line that isn't confirmed, or of the next one."""
         return self.lines[0].number if self.lines else self._number + 1
 
+    def item(self, is_lasting: bool) -> Item:
+        """Return what HAVE says of it."""
+        oldest = self.first if is_lasting else self.oldest
+        return Item(self.author, self.name, oldest, *self.known)
+
     def head(self) -> LogHead:
         """Return where it ends, when no line is open."""
         return LogHead(self.author, self.name, self.first, self._number, self._hash)
+
+
+def _moved_content(entry: LogEntry, moved: Moved) -> Content | None:
+    """Return what an entry says where others have moved; ``None``: nothing any more."""
+    text, refers = read_body(entry.kind, entry.body)
+    if refers is None or refers not in moved:
+        return Content(entry.kind, text, refers)
+    if (place := moved[refers]) is not None:
+        return Content(entry.kind, text, place)
+    return None if entry.kind in CHANGES else Content(entries.TEXT, text)
 
 
 def _popped(lines: deque[Line], number: int) -> list[Line]:

@@ -48,6 +48,7 @@ from p2pchat.session.stages import (
     StoreRequest,
     lingering,
 )
+from p2pchat.session.stored import About
 from p2pchat.traversal.attempt_events import RoundEnded
 from p2pchat.traversal.earliest import earliest
 from p2pchat.traversal.link_proof import Fitness
@@ -107,13 +108,14 @@ class PeerSession(SessionPath):
             self._enter(Stage.ENDED)
         self.settle(now)
 
-    def say(self, text: str, wall: float, now: float) -> str:
+    def say(self, text: str, wall: float, now: float, about: About | None = None) -> str:
         """
         Put a line into the log and return its id.
 
+        :param about: what it answers or changes.
         :raises LocalProtocolError: it is too long, or too many wait.
         """
-        name = self.conversation.say(text, wall, now)
+        name = self.conversation.say(text, wall, now, about)
         self.notify()
         return name
 
@@ -389,7 +391,7 @@ class PeerSession(SessionPath):
 
     def _react(self, event: object, now: float) -> None:
         match event:
-            case talk.Received() | talk.Sent() | talk.Delivered() | talk.LinesRead():
+            case _ if isinstance(event, talk.LineEvent):
                 self._tell_of_line(event)
             case talk.EntriesWaiting(are_ours) if not self._context.is_lasting:
                 self.conversation.stored(self.conversation.next_unstored(are_ours))

@@ -12,7 +12,6 @@ from functools import partial
 
 import attrs
 
-from p2pchat import events
 from p2pchat.identity.exchange import PeerIds
 from p2pchat.identity.keys import peer_id_octets
 from p2pchat.session import conversation_events as talk
@@ -22,6 +21,7 @@ from p2pchat.session.call_events import Agreed
 from p2pchat.session.connection_log import ConnectionLog
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.control import Control
+from p2pchat.session.line_events import line_event
 from p2pchat.session.link import Link
 from p2pchat.session.live_link import LiveLink
 from p2pchat.session.liveness import IdleTracker
@@ -42,7 +42,6 @@ from p2pchat.session.stages import (
 from p2pchat.session.verification import Verification
 from p2pchat.traversal.pairs import Path
 from p2pchat.traversal.path_hint import PathHint
-from p2pchat.traversal.report import in_ms
 from p2pchat.wire.documents import Offer
 from p2pchat.wire.messages import Mailbox, Registries
 
@@ -149,15 +148,7 @@ class SessionState:
 
     def _tell_of_line(self, event: talk.LineEvent) -> None:
         """Tell what became of a line."""
-        match event:
-            case talk.Received():
-                self._events.append(events.MessageReceived(self.peer_id, self.name, *event))
-            case talk.Sent():
-                self._events.append(events.MessageSent(self.peer_id, *event))
-            case talk.Delivered(name, seconds):
-                self._events.append(events.MessageDelivered(self.peer_id, name, in_ms(seconds)))
-            case talk.LinesRead(name):
-                self._events.append(events.MessagesRead(self.peer_id, name))
+        self._events.append(line_event(self.peer_id, self.name, event))
 
     def _new_link(self, agreed: Agreed) -> Link:
         """Return the link that both sides agreed to make."""

@@ -19,6 +19,27 @@ def message_id(log: bytes, number: int) -> str:
     return f"{log.hex()}-{number}"
 
 
+def place_of(author: bytes, id: str) -> Known:
+    """Return the place of a message of somebody, by its id."""
+    log, _, number = id.rpartition("-")
+    return Known(author, bytes.fromhex(log), int(number))
+
+
+class About(NamedTuple):
+    """Kind of an entry that says something of an older one, and the place of that one."""
+
+    kind: str
+    place: Known
+
+
+class Content(NamedTuple):
+    """Content of one entry; ``refers`` is what an answer or a change names."""
+
+    kind: str
+    text: str
+    refers: Known | None = None
+
+
 # A tuple: one is made for each line.
 class StoredEntry(NamedTuple):
     """
@@ -30,12 +51,14 @@ class StoredEntry(NamedTuple):
     :ivar log: the author's, 16 bytes.
     :ivar number: in the log, from 1.
     :ivar sent_at: seconds since 1970 by the author's clock.
-    :ivar kind: of the body, ``text`` or a word that this program doesn't know.
-    :ivar text: of an entry of the kind ``text``; else "".
+    :ivar kind: of the body (:mod:`p2pchat.wire.references`), or a word that isn't known here.
+    :ivar text: that the body has; of a kind that has none, or isn't known, "".
     :ivar raw: its bytes as they came: they are hashed, signed and passed on.
     :ivar arrived_at: seconds since 1970 by our clock; of one of ours, when it was written.
     :ivar is_delivered: of one of ours, whether the other side is known to have it: it gave us back
         what we had lost.
+    :ivar refers: what it answers or changes, where its kind does.
+    :ivar first: where its author wrote the same before, and now says it again.
     """
 
     author: bytes
@@ -48,6 +71,8 @@ class StoredEntry(NamedTuple):
     raw: bytes
     arrived_at: float
     is_delivered: bool = False
+    refers: Known | None = None
+    first: Known | None = None
 
     @property
     def id(self) -> str:

@@ -91,6 +91,14 @@ class UnreadLines:
             self._take(last)
         return last
 
+    def hide(self, log: bytes, number: int) -> None:
+        """Nobody is to read an entry: it counts as taken."""
+        for one in self._lines:
+            if (one.log, one.number) == (log, number):
+                self._lines.remove(one)
+                self._take(one)
+                return
+
     def _take(self, line: Unread) -> None:
         size = _frame_size(line.raw)
         self.size -= size

@@ -8,6 +8,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
       │     ├── wording      events and results as sentences; pure
       │     │     ├── display_names  what peers are called, one label for each; pure
       │     │     ├── presence_wording  presence in words; pure
+      │     │     ├── quoting        which line is answered or changed; pure
       │     │     └── sentences      sentences, quotations, tables; pure
       │     ├── qr           QR codes of invitations; pure
       │     ├── layout       entries as rows, with colours and the time of day
@@ -24,6 +25,8 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
     requests       what is asked of the node, and done
     reading        which lines were shown, and seen
     history_requests  what is asked of the history
+    line_requests  what is asked of one line: an answer, another text, its deletion
+      ├── known_lines   the lines that were shown, so that one can be meant; pure
       ├── commands      the meaning of a typed line; pure
       ├── cursor        the current conversation; pure
       └── results       what commands show, as values; pure

@@ -19,6 +19,7 @@ import attrs
 from p2pchat.errors import InvitationRefused, RemoteProtocolError
 from p2pchat.peer.pasted import whole_id
 from p2pchat.peer.settings import in_normal_form
+from p2pchat.wire.entries import MAX_TEXT
 from p2pchat.wire.invitations import MAX_PASTED, has_invitation
 from p2pchat.wire.nameplates import LONGEST
 from p2pchat.wire.usernames import check_username
@@ -36,6 +37,9 @@ class Verb(Enum):
     HISTORY = ("history", "[WHO] [N]", "the last N lines of a conversation")
     SEARCH = ("search", "WORDS", "lines that have all these words; wor* finds word")
     READ = ("read", "[WHO]", "what they said is read; the console says it by itself")
+    REPLY = ("reply", "[#N] TEXT", "answer their last line, or line N of the last list")
+    EDIT = ("edit", "[#N] TEXT", "let your last line, or line N, say this instead")
+    DELETE = ("delete", "[#N]", "delete your last line, or line N")
     OUTBOX = ("outbox", "[WHO|N]", "lines that wait; /outbox N takes the Nth back")
     EXPORT = ("export", "WHO FILE", "write all that was said with somebody to a file")
     WIPE = ("wipe", "WHO", "delete all that was said with somebody, for good")
@@ -84,6 +88,11 @@ MAX_NAME = 32  # characters of a command that are looked at; the longest has 10
 _UNITS = {"s": 1, "m": 60, "h": 3600}  # seconds
 MAX_WHO = 256  # characters of a name or an id; a name has 64 at most
 
+_LONGEST = {  # what these take may be longer, and have several lines
+    Verb.JOIN.value[0]: MAX_PASTED,
+    Verb.REPLY.value[0]: MAX_TEXT + MAX_WHO,
+    Verb.EDIT.value[0]: MAX_TEXT + MAX_WHO,
+}
 _LACKS = {
     Verb.JOIN.value[1]: "/join needs an invitation: the line that you were given.",
     Verb.NAME.value[1]: "/name needs a contact and a new name for it.",
@@ -171,9 +180,9 @@ def _petname(text: str) -> str:
 
 
 def _is_broken_command(line: str) -> bool:
-    """Tell whether a command has a line break only because what it takes was pasted with one."""
+    """Tell whether a command may have a line break, or has one because it was pasted so."""
     name, who = _parts(line)
-    if name == Verb.JOIN.value[0]:
+    if name in _LONGEST:
         return True
     return name in _VERBS and len(who) <= MAX_WHO and whole_id(who) is not None
 
@@ -181,7 +190,7 @@ def _is_broken_command(line: str) -> bool:
 def _command(name: str, who: str) -> Command | Mistake:
     if len(name) > MAX_NAME:
         return Mistake(f"Unknown command /{name[:MAX_NAME]}….")
-    if len(who) > (MAX_PASTED if name == Verb.JOIN.value[0] else MAX_WHO):
+    if len(who) > _LONGEST.get(name, MAX_WHO):
         what = "words" if name == Verb.SEARCH.value[0] else "a name or an id"
         return Mistake(f"/{name} takes {what}, not {len(who):,} characters.")
     if name not in _VERBS:

@@ -13,9 +13,12 @@ from typing import Any
 import attrs
 
 from p2pchat import events
+from p2pchat.ui import results
 
 PATIENCE = 5.0  # seconds; several round trips and retransmissions of most paths that work, ...
 PATIENCE_RTTS = 4  # ... or so many round trips of the path, where that is longer
+
+A_DELETION = "(a deletion)"  # which has no text
 
 _ENDED = events.PathLost | events.Disconnected | events.CallFailed
 
@@ -34,9 +37,12 @@ class Deliveries:
         """Take an event of the node."""
         if isinstance(event, events.MessageSent):
             lines = self._awaited.setdefault(event.peer_id, OrderedDict())
-            lines[event.id] = (event.text, now)
+            lines[event.id] = (event.text or A_DELETION, now)
         elif isinstance(event, events.MessageDelivered):
             self._lines(event.peer_id).pop(event.id, None)
+        elif isinstance(event, results.Withdrawn):
+            for name in (event.id, *event.changes):
+                self._lines(event.peer_id).pop(name, None)
         elif isinstance(event, events.PathFound):
             self._patience[event.peer_id] = max(PATIENCE, PATIENCE_RTTS * event.rtt_ms / 1000)
         elif isinstance(event, events.Connected):

@@ -19,6 +19,7 @@ from p2pchat.interfaces import INode
 from p2pchat.peer.storage.history import MAX_LINES, HistoryLine
 from p2pchat.ui import results
 from p2pchat.ui.display_names import SHORT_ID
+from p2pchat.ui.known_lines import KnownLines
 
 LINES = 20  # of /history, where no number is given
 LONGEST_NUMBER = 6  # digits of one in a list; a name of digits alone is longer, or isn't meant
@@ -38,6 +39,7 @@ class HistoryRequests:
     _node: INode
     announce: Callable[[Any], None]
     answer: Callable[[Deferred[Any], Callable[[Any], None]], None]
+    _known: KnownLines
     _listed: tuple[HistoryLine, ...] = ()  # of the last /outbox
     _opened: set[str] = attrs.Factory(set)  # conversations whose last lines were shown
 
@@ -49,8 +51,13 @@ class HistoryRequests:
             raise WhoError("/history WHO: you are talking to nobody now.")
         self.answer(
             self._joined(peer_id, count, self._node.history.last),
-            lambda lines: self.announce(results.History(*self._named(peer_id), tuple(lines))),
+            lambda lines: self._show(results.History(*self._named(peer_id), tuple(lines))),
         )
+
+    def _show(self, listed: results.History | results.Found) -> None:
+        """Show lines with numbers, by which a person can mean one."""
+        self._known.show(listed.lines, numbered=True)
+        self.announce(listed)
 
     def open(self, peer_id: str) -> None:
         """Show what was said before this run of the program, the first time."""
@@ -62,13 +69,14 @@ class HistoryRequests:
     def _show_earlier(self, peer_id: str, lines: Sequence[HistoryLine]) -> None:
         if lines:
             named = self._named(peer_id)
+            self._known.show(lines, numbered=False)
             self.announce(results.History(*named, tuple(lines), opened=True))
 
     def search(self, words: str) -> None:
         """Show the newest lines of all conversations that have all of these words."""
         self.answer(
             self._node.history.search(words),
-            lambda lines: self.announce(results.Found(words, self._with_names(lines))),
+            lambda lines: self._show(results.Found(words, self._with_names(lines))),
         )
 
     def outbox(self, argument: str) -> None:
@@ -93,9 +101,9 @@ class HistoryRequests:
         if not found:
             raise WhoError("no such line waits; /outbox shows them with their numbers")
         (line,) = self._with_names(found)
-        self._node.withdraw(line.peer_id, line.id)
+        changes = tuple(self._node.withdraw(line.peer_id, line.id))
         self._listed = ()  # others have other numbers now
-        self.announce(results.Withdrawn(line.peer_id, line.name, line.id, line.text))
+        self.announce(results.Withdrawn(line.peer_id, line.name, line.id, line.text, changes))
 
     def export(self, argument: str) -> None:
         """Write a conversation to a file, whose name is the last word."""

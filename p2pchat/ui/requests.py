@@ -32,11 +32,13 @@ from p2pchat.interfaces import INode
 from p2pchat.peer.pasted import bare, beginning, whole_id
 from p2pchat.peer.settings import InvitationInfo
 from p2pchat.session.explanation import sentences
+from p2pchat.session.stored import About
 from p2pchat.ui import results
 from p2pchat.ui.commands import USAGE, Command, InviteOptions, Mistake, Say, Verb, is_secret, parse
 from p2pchat.ui.cursor import OFFERED, Cursor, advice, names
 from p2pchat.ui.history_requests import HistoryRequests
 from p2pchat.ui.json_form import RequestId
+from p2pchat.ui.line_requests import LineRequests
 from p2pchat.ui.reading import ShownLines
 from p2pchat.wire.usernames import comparable
 
@@ -68,6 +70,7 @@ class Requests:
     request: RequestId = None
     history: HistoryRequests = attrs.field(init=False)
     reading: ShownLines = attrs.field(init=False)
+    lines: LineRequests = attrs.field(init=False)
     _ended: bool = False
     _comparing: str = ""  # with whom words were compared last
     _held: _Held | None = None  # what plain lines go to while a peer is looked for
@@ -76,7 +79,9 @@ class Requests:
 
     def __attrs_post_init__(self) -> None:
         self.reading = ShownLines(self._node)
-        self.history = HistoryRequests(self._node, self.announce, self._answer)
+        self.lines = LineRequests(self._node, self.announce, self._answer, self._send)
+        known = self.lines.known
+        self.history = HistoryRequests(self._node, self.announce, self._answer, known)
 
     def end(self) -> None:
         """Ignore further requests: the person has left."""
@@ -108,6 +113,7 @@ class Requests:
 
     def follow(self, event: NodeEvent) -> None:
         """Take an event of the node, after it was shown."""
+        self.lines.known.receive(event)
         if isinstance(event, MessageSent):
             self._last_sent = event.id
             self._sending.pop(event.id, None)
@@ -191,9 +197,9 @@ class Requests:
             todo = advice(self._node.conversations())
             raise WhoError(f"Not sent: {NOBODY}; {todo}")
 
-    def _send(self, peer_id: str, text: str) -> None:
+    def _send(self, peer_id: str, text: str, about: About | None = None) -> None:
         """Say something; that it is stored is told later, as the answer to the request of now."""
-        name = self._node.send(peer_id, text)
+        name = self._node.send(peer_id, text, about)
         if self.request is not None and name != self._last_sent:
             self._sending[name] = self.request
 
@@ -347,6 +353,9 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.HISTORY: lambda ours, argument: ours.history.show(argument, ours.cursor.current),
     Verb.SEARCH: lambda ours, words: ours.history.search(words),
     Verb.READ: Requests._read,
+    Verb.REPLY: lambda ours, argument: ours.lines.reply(argument, ours.cursor.current),
+    Verb.EDIT: lambda ours, argument: ours.lines.edit(argument, ours.cursor.current),
+    Verb.DELETE: lambda ours, argument: ours.lines.delete(argument, ours.cursor.current),
     Verb.OUTBOX: lambda ours, who: ours.history.outbox(who),
     Verb.EXPORT: lambda ours, argument: ours.history.export(argument),
     Verb.WIPE: lambda ours, who: ours.history.wipe(who),

@@ -130,12 +130,17 @@ class WaitingLines(Result, event="outbox"):
 
 @attrs.frozen
 class Withdrawn(Result, event="withdrawn"):
-    """A line that waited was taken back: nobody gets it."""
+    """
+    A line that waited was taken back: nobody gets it.
+
+    ``changes`` are edits of it that waited, too, and are gone with it.
+    """
 
     peer_id: str
     name: str
     id: str
     text: str
+    changes: tuple[str, ...] = attrs.field(default=(), metadata=SPARSE)
 
 
 @attrs.frozen

@@ -27,9 +27,11 @@ from p2pchat.peer.signaling import PeerRecord
 from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.ui import results
 from p2pchat.ui.display_names import SHORT_ID, YOU, DisplayNames
+from p2pchat.ui.known_lines import KnownLines
 from p2pchat.ui.layout import Colour, Entry, day
 from p2pchat.ui.presence_wording import came, presence_facts, record_state
 from p2pchat.ui.qr import qr_rows
+from p2pchat.ui.quoting import about, about_line, quote
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
 from p2pchat.wire.visible import visible, visible_name
 
@@ -104,6 +106,7 @@ class Wording:
     has_prompt: bool = True
     room: Callable[[], tuple[int, int]] | None = None
     _names: DisplayNames = attrs.field(init=False)
+    _known: KnownLines = attrs.Factory(KnownLines)
     _current: str = ""
     _open: set[str] = attrs.Factory(set)
     _paths: dict[str, events.PathFound] = attrs.Factory(dict)
@@ -126,7 +129,9 @@ class Wording:
         if hasattr(value, "name") and value.peer_id:
             self._names.learn(value)
         wording: Callable[[Any], Entries] = getattr(self, f"_say_{value.NAME}")
-        return list(wording(value))
+        said = list(wording(value))
+        self._known.receive(value)
+        return said
 
     def label(self, peer_id: str) -> str:
         """Return a name that means one peer only."""
@@ -378,15 +383,27 @@ class Wording:
     # Messages.
 
     def _say_sent(self, event: events.MessageSent) -> Entries:
-        self._texts.setdefault(event.peer_id, {})[event.id] = excerpt(event.text)
+        quoted = "a deletion" if event.deletes else excerpt(event.text)
+        self._texts.setdefault(event.peer_id, {})[event.id] = quoted
         if len(self._texts) > MAX_RECEIVERS:
             del self._texts[next(iter(self._texts))]
         waits = () if event.peer_id in self._open else ("(will be sent when connected)",)
-        lead = f"{YOU} to {self.label(event.peer_id)}: "
+        who = f"{YOU} to {self.label(event.peer_id)}"
+        if event.deletes:
+            yield _note(f"{who}: deleted {quote(self._known.text(event.deletes))}.")
+            return
+        lead = f"{who}{about(self._known, event.reply_to, event.edits)}: "
         yield Entry((event.text, *waits), lead=lead, lead_colour=Colour.FAINT)
 
+    def _say_edited(self, event: events.MessageEdited) -> Entries:
+        lead = f"{self.label(event.peer_id)}{about(self._known, '', event.id)}: "
+        yield Entry((event.text,), lead=lead, lead_colour=Colour.THEIRS, written_at=event.sent_at)
+
+    def _say_deleted(self, event: events.MessageDeleted) -> Entries:
+        yield _note(f"{self.label(event.peer_id)} deleted {quote(self._known.text(event.id))}.")
+
     def _say_message(self, event: events.MessageReceived) -> Entries:
-        lead = f"{self.label(event.peer_id)}: "
+        lead = f"{self.label(event.peer_id)}{about(self._known, event.reply_to)}: "
         yield Entry((event.text,), lead=lead, lead_colour=Colour.THEIRS, written_at=event.sent_at)
         if event.peer_id == self._current:
             self._hinted = ""
@@ -471,7 +488,8 @@ class Wording:
             yield _note(f"Nothing is kept of what was said with {who}.")
             return
         yield _note(f"Earlier with {who}:" if result.opened else f"The last with {who}:")
-        yield from self._lines(result.lines, YOU, who)
+        self._known.show(result.lines, numbered=False)
+        yield from self._lines(result.lines, YOU, who, number="" if result.opened else "#{}")
         waiting = sum(line.ours and not line.delivered for line in result.lines)
         if waiting:
             lines = "1 line of yours isn't" if waiting == 1 else f"{waiting} lines of yours aren't"
@@ -487,14 +505,14 @@ class Wording:
             return
         for line in result.lines:
             self._names.learn(line)
-        yield from self._lines(result.lines, "")
+        yield from self._lines(result.lines, "", number="#{}")
 
     def _say_outbox(self, result: results.WaitingLines) -> Entries:
         if not result.lines:
             yield _note("Nothing waits: the other sides have all that you said.")
         for line in result.lines:
             self._names.learn(line)
-        yield from self._lines(result.lines, "", numbered=True)
+        yield from self._lines(result.lines, "", number="{}.")
         if result.lines:
             yield _note("/outbox N takes line N back, where it hasn't gone out.")
 
@@ -517,20 +535,21 @@ class Wording:
         own: str,
         theirs: str = "",
         *,
-        numbered: bool = False,
+        number: str = "",
     ) -> Entries:
-        """Lay lines out, each day of them under its name."""
+        """Lay lines out, each day of them under its name; ``number`` is how each is numbered."""
         before = ""
-        for number, line in enumerate(lines, 1):
+        for index, line in enumerate(lines, 1):
             if (today := day(line.sent_at)) != before:
                 before = today
                 yield Entry((f"— {today}",), Colour.FAINT, stamped=False)
             who = theirs or self.label(line.peer_id)
             lead = (own or f"{YOU} to {who}") if line.ours else who
-            lead = f"{number}. {lead}" if numbered else lead
+            lead = f"{number.format(index)} {lead}" if number else lead
             colour = Colour.FAINT if line.ours else Colour.THEIRS
-            rows = (line.text,)
-            yield Entry(rows, lead=f"{lead}: ", lead_colour=colour, shown_at=line.sent_at)
+            lead = f"{lead}{about_line(line)}: "
+            rows = ("(deleted)",) if line.deleted else (line.text,)
+            yield Entry(rows, lead=lead, lead_colour=colour, shown_at=line.sent_at)
 
     def _say_rejected(self, result: results.Rejected) -> Entries:
         yield _note(f"Declined the call of {self._who(result.peer_id)}.")

@@ -15,6 +15,7 @@ Formats: bytes and JSON to frozen values and back.
     words            words that stand for numbers
     messages         what peers say of a link: PROOF, HELLO, CREDIT, ...; how streams open
     entries          what they say in a conversation: entries of logs, and who has which
+    references       bodies of entries: texts, answers, and changes of what was said before
     framing          frames on the streams of a link
     envelopes        the same frames in an envelope, which waits in a mailbox
     problems         refusals of the registry (RFC 9457), and Retry-After

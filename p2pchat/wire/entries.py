@@ -83,7 +83,8 @@ class LogEntry(NamedTuple):
     :ivar lamport: greater than that of every entry that its author had.
     :ivar sent_at: microseconds since 1970 by the author's clock.
     :ivar kind: what the body is; a word.
-    :ivar after: the last entry of other logs that its author had, unless an earlier one says so.
+    :ivar after: the last entry of other logs that its author had, unless an earlier one says so;
+        one of the author's own is where the same was said first.
     :ivar signature: empty where that of a later one covers it.
     """
 
@@ -105,6 +106,11 @@ class LogEntry(NamedTuple):
         """How many bytes of it stand before the signature."""
         lists = len(self.after) * _KNOWN.size + _COUNT.size + _LENGTH.size
         return _HEAD.size + len(self.kind) + lists + len(self.body)
+
+    @property
+    def said_first(self) -> Known | None:
+        """Where its author wrote the same before."""
+        return next((one for one in self.after if one.author == self.author), None)
 
     def encode(self) -> bytes:
         """Write the entry."""

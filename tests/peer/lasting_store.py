@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +15,7 @@ from p2pchat.errors import QuotaReached, StorageFailed
 from p2pchat.interfaces import IMessageStore
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 from p2pchat.wire.entries import Known
+from p2pchat.wire.references import CHANGES, DELETE
 
 COMMIT = 0.002  # seconds; a disk's
 
@@ -31,14 +32,16 @@ class Rows:
     written: bytes = b""  # the log of ours that was written to last
     ours: bytes = b""
 
-    def append(self, entries: Sequence[StoredEntry]) -> None:
-        """Keep entries that aren't here."""
+    def append(self, entries: Sequence[StoredEntry]) -> list[StoredEntry]:
+        """Keep entries that aren't here; returns those that say again what is."""
         for entry in entries:
             self.logs.setdefault((entry.author, entry.log), {}).setdefault(entry.number, entry)
             if entry.author == self.ours and entry.is_delivered:
                 self.confirm(entry.log, entry.number)
             elif entry.author == self.ours:
                 self.written = entry.log
+        shown = {said_first(entry): entry for entry in self.entries() if entry not in entries}
+        return [entry for entry in entries if entry.first and said_first(entry) in shown]
 
     def replace(self, head: LogHead, entries: Sequence[StoredEntry]) -> None:
         """Forget a log's entries from one on, and keep others."""
@@ -80,10 +83,39 @@ class Rows:
         return [entry for found in self.logs.values() for entry in found.values()]
 
     def history(self) -> list[tuple[str, str]]:
-        """Return all ids and texts in order."""
-        everything = self.entries()
-        everything.sort(key=lambda entry: (entry.lamport, entry.author, entry.log, entry.number))
-        return [(entry.id, entry.text) for entry in everything]
+        """Return the ids and texts of what is shown, in order."""
+        return history_of(self.entries())
+
+
+def said_first(entry: StoredEntry) -> tuple[object, ...]:
+    """Return what two entries have in common that say the same."""
+    place = entry.first or Known(entry.author, entry.log, entry.number)
+    return (*place, entry.sent_at)
+
+
+def history_of(entries: Sequence[StoredEntry]) -> list[tuple[str, str]]:
+    """
+    Return the ids and texts of lines in order, as the rules have it that the protocol states.
+
+    Of those that say the same the first is shown; a deleted line has no text.
+    """
+
+    def order(one: StoredEntry) -> tuple[object, ...]:
+        return one.lamport, one.author, one.log, one.number
+
+    shown: dict[tuple[object, ...], StoredEntry] = {}
+    places: dict[Known, tuple[object, ...]] = {}
+    for one in sorted(entries, key=order):
+        if one.kind not in CHANGES:
+            shown.setdefault(said_first(one), one)
+            places[Known(one.author, one.log, one.number)] = said_first(one)
+    texts: dict[tuple[object, ...], str | None] = {name: one.text for name, one in shown.items()}
+    for one in sorted(entries, key=order):
+        if one.kind in CHANGES and one.refers in places and one.refers.author == one.author:
+            name = places[one.refers]
+            deleted = one.kind == DELETE or texts[name] is None
+            texts[name] = None if deleted else one.text
+    return [(one.id, texts[name] or "") for name, one in shown.items()]
 
 
 def found_in(rows: Rows, wanted: EntryRange, most_bytes: int) -> list[bytes]:
@@ -142,7 +174,9 @@ class LastingStore:
             lambda: {name: rows.state() for name, rows in self.rows.items() if rows.logs}
         )
 
-    def append(self, peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
+    def append(
+        self, peer_id: str, entries: Sequence[StoredEntry]
+    ) -> Deferred[Collection[StoredEntry]]:
         """Store entries."""
         self.batches.append(len(entries))
         if self.is_exhausted and any(one.author != self.own for one in entries):

@@ -21,8 +21,8 @@ class EphemeralStoreTests(SynchronousTestCase):
         self.assertTrue(verifyObject(IMessageStore, store))
         self.assertFalse(store.is_lasting)
         self.assertEqual(self.successResultOf(store.load()), {})
+        self.assertEqual(self.successResultOf(store.append("peer", [])), ())
         for done in (
-            store.append("peer", []),
             store.replace("peer", LogHead(b"author", b"log"), []),
             store.confirmed("peer", b"log", 1),
             store.close(),

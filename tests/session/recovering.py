@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import count
 
 import attrs
 
@@ -21,12 +22,15 @@ from p2pchat.session.conversation_events import (
 )
 from p2pchat.session.mail import MailedConversation
 from p2pchat.session.passing_on import PORTION
-from p2pchat.session.stored import EntryRange
+from p2pchat.session.stored import About, EntryRange, StoredEntry
+from p2pchat.wire.entries import Known
+from p2pchat.wire.references import CHANGES, REPLY
 from tests.peer.lasting_store import Rows, found_in
 from tests.wire.frames import frames_of
 
 NOW = 100.0
 WALL = 1_800_000_000.0
+_TICKS = count()  # no two lines have the same time
 ROOM = 10_000_000  # bytes that a link takes
 
 
@@ -50,7 +54,8 @@ class Side:
     shown: list[str] = attrs.Factory(list)
     delivered: list[str] = attrs.Factory(list)
     logs: int = 0
-    waiting: list[tuple[str, str]] = attrs.Factory(list)  # ids and texts, said in this run
+    waiting: list[str] = attrs.Factory(list)  # ids, said in this run
+    times: dict[str, float] = attrs.Factory(dict)  # by id, when it was said
     is_linked: bool = False
     _work: deque[Callable[[], None]] = attrs.Factory(deque)  # of the disk, in order
 
@@ -87,21 +92,33 @@ class Side:
         self.talk.link_ended()
         self.arriving.clear()
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, about: About | None = None) -> None:
         """Say a line."""
-        self.waiting.append((self.talk.say(text, WALL, NOW), text))
+        when = WALL + next(_TICKS) / 1000
+        name = self.talk.say(text, when, NOW, about)
+        self.waiting.append(name)
+        self.times[name] = when
         self.settle()
 
-    def withdraw(self) -> str:
-        """Take the line back that was said last in this run, if that goes; return its text."""
+    def say_of(self, kind: str, text: str, back: int) -> None:
+        """Say something of one of the last lines that the disk has, ours where it changes it."""
+        found = [one for one in self.rows.entries() if one.kind not in CHANGES]
+        if kind != REPLY:
+            found = [one for one in found if one.author == self.talk.author]
+        if found:
+            one = found[-1 - back % len(found)]
+            self.say(text, About(kind, Known(one.author, one.log, one.number)))
+
+    def withdraw(self) -> set[float]:
+        """Take the line back that was said last in this run, if that goes; return its time."""
         if self.is_linked or not self.waiting:
-            return ""
-        name, text = self.waiting.pop()
+            return set()
+        name = self.waiting.pop(-1 - len(self.waiting) // 2)
         with suppress(LocalProtocolError):
-            self.talk.withdraw(name)
+            gone = self.talk.withdraw(name)
             self.settle()
-            return text
-        return ""
+            return {self.times[one] for one in (name, *gone)}
+        return set()
 
     def write(self, most: int = ROOM) -> list[bytes]:
         """Return the frames that go out."""
@@ -146,11 +163,12 @@ class Side:
             return
 
         def store() -> None:
+            repeated: list[StoredEntry] = []
             if batch.replaces is None:
-                self.rows.append(batch.entries)
+                repeated = self.rows.append(batch.entries)
             else:
                 self.rows.replace(batch.replaces, batch.entries)
-            talk.stored(batch)
+            talk.stored(batch, repeated)
             talk.read("")
 
         self._work.append(store)
@@ -164,16 +182,13 @@ class Both:
     """
     The two sides, and what they are to have in the end.
 
-    :ivar said: texts that some disk has.
-    :ivar twice: texts that may be there twice: a line was said again, and then the disk put back
-        to where it hadn't been.
+    :ivar said: times of entries that some disk has.
     """
 
     alice: Side
     bob: Side
-    said: set[str] = attrs.Factory(set)
-    twice: set[str] = attrs.Factory(set)
-    withdrawn: set[str] = attrs.Factory(set)
+    said: set[float] = attrs.Factory(set)
+    withdrawn: set[float] = attrs.Factory(set)
     _backups: dict[Side, Rows] = attrs.Factory(dict)
 
     def others(self, side: Side) -> Side:
@@ -182,9 +197,8 @@ class Both:
 
     def withdraw(self, side: Side) -> None:
         """Let somebody take a line back; it may be there in the end, or not."""
-        text = side.withdraw()
-        self.withdrawn.add(text)
-        self.said.discard(text)
+        self.withdrawn |= side.withdraw()
+        self.said -= self.withdrawn
 
     def commit(self, side: Side) -> None:
         """Let a disk work."""
@@ -193,7 +207,7 @@ class Both:
 
     def note(self, side: Side) -> None:
         """Expect what a disk has to be there in the end."""
-        self.said |= texts(side.rows) - self.withdrawn
+        self.said |= times(side.rows) - self.withdrawn
 
     def link(self) -> None:
         """Make a new link."""
@@ -224,13 +238,8 @@ class Both:
         backup = self._backups.pop(side, None)
         if backup is None:
             return
-        other = self.others(side)
-        had = {text: name for name, text in other.rows.history()}
-        for entry in backup.state().undelivered:
-            if had.get(entry.text, entry.id) != entry.id:
-                self.twice.add(entry.text)
         side.rows = backup
-        self.said &= texts(side.rows) | texts(other.rows)
+        self.said &= times(side.rows) | times(self.others(side).rows)
         self.crash(side)
 
     def talk(self) -> None:
@@ -267,6 +276,6 @@ class Both:
         return count
 
 
-def texts(rows: Rows) -> set[str]:
-    """Return the texts of a disk."""
-    return {text for _, text in rows.history()}
+def times(rows: Rows) -> set[float]:
+    """Return when the entries of a disk were said, which no two have in common."""
+    return {one.sent_at for one in rows.entries()}

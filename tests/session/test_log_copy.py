@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.session.log_copy import MAX_UNSIGNED, LogCopy
 from p2pchat.session.own_log import OwnLog
-from p2pchat.wire.entries import NOTHING, LogEntry
+from p2pchat.session.stored import Content
+from p2pchat.wire.entries import NOTHING, TEXT, LogEntry
 from tests.identity.people import ALICE
 
 NAME = b"n" * 16
@@ -26,7 +27,7 @@ class LogCopyTests(SynchronousTestCase):
     def said(self, *texts: str) -> list[bytes]:
         """Let Alice say a batch."""
         for text in texts:
-            self.log.write(text, self.log.number + 1, (), WALL, 0.0)
+            self.log.write(Content(TEXT, text), self.log.number + 1, (), WALL, 0.0)
         return [one.raw for one in self.log.next_batch()]
 
     def take(self, raw: bytes) -> list[str]:

@@ -134,7 +134,7 @@ class MailTests(MailCase):
         """A line that waits in a mailbox can't be taken back: it may have been read."""
         self.say(self.alice, "one")
         self.mail.leave(self.alice)
-        name, _text = self.alice.waiting[0]
+        name = self.alice.waiting[0]
         self.assertRaises(LocalProtocolError, self.alice.talk.withdraw, name)
 
     def test_lost_receipt(self) -> None:

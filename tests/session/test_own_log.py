@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from p2pchat.identity.entry_signatures import check_entry
 from p2pchat.session.log_copy import MAX_UNSIGNED
 from p2pchat.session.own_log import MAX_BATCH, OwnLog
-from p2pchat.session.stored import StoredEntry
+from p2pchat.session.stored import Content, StoredEntry
 from p2pchat.session.streams import WINDOW
-from p2pchat.wire.entries import MAX_TEXT, LogEntry
+from p2pchat.wire.entries import MAX_TEXT, TEXT, LogEntry
 from tests.identity.people import ALICE
 
 NAME = b"n" * 16
@@ -26,7 +26,7 @@ class OwnLogTests(SynchronousTestCase):
 
     def write(self, text: str) -> None:
         """Let Alice write a line."""
-        self.log.write(text, self.log.number + 1, (), WALL, 0.0)
+        self.log.write(Content(TEXT, text), self.log.number + 1, (), WALL, 0.0)
 
     def read(self, batch: list[StoredEntry]) -> list[LogEntry]:
         """Check that a batch is a chain, and return its entries."""
@@ -86,6 +86,6 @@ class OwnLogTests(SynchronousTestCase):
         again = OwnLog(bytes(16), ALICE, NAME)
         again.restore(self.log.head(), batch[1:], WALL - 7.0)
         self.assertEqual([line.said_at for line in again.sendable()], [7.0])
-        again.write("three", 3, (), WALL, 0.0)
+        again.write(Content(TEXT, "three"), 3, (), WALL, 0.0)
         self.write("three")
         self.assertEqual(again.next_batch(), self.log.next_batch())

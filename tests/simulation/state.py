@@ -65,12 +65,13 @@ class State:
         self.reading.close()
 
     def history(self) -> list[tuple[str, str]]:
-        """Return ids and texts as they are on the disk, in order."""
+        """Return ids and texts of lines as they are on the disk, in order."""
         connection = DatabaseFile(self.path / DATABASE_FILE).connect()
         try:
             return connection.execute(
                 "SELECT hex(name) || '-' || entry.number, text FROM entry JOIN log "
-                "ON log.id = entry.log ORDER BY lamport, author, name, entry.number"
+                "ON log.id = entry.log WHERE state <> 3 AND kind NOT IN ('edit', 'delete') "
+                "ORDER BY lamport, author, name, entry.number"
             ).fetchall()
         finally:
             connection.close()

@@ -21,7 +21,7 @@ class BackupCase(RestartCase):
     def back_up(self, state: State) -> Path:
         """Copy somebody's database, as a backup does."""
         state.writing.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        target = state.path / "backup"
+        target = state.path / f"backup {len(list(state.path.iterdir()))}"
         copyfile(state.path / DATABASE_FILE, target)
         return target
 
@@ -68,6 +68,26 @@ class BackupTests(BackupCase):
         self.assertEqual(self.bob.texts().count("since"), 1)
         self.assertEqual(len(self.bob.texts()), 22)
         self.assertEqual(self.bob.events(events.Disconnected)[1:], [])
+
+    def test_said_again_and_put_back(self) -> None:
+        """What was said again in another log is there once, even if that is forgotten later."""
+        self.alice.say("one", self.bob)
+        self.delivered(self.alice, 1)
+        before = self.back_up(self.alices)
+        self.alice.say("two", self.bob)
+        self.delivered(self.alice, 2)
+        self.alice = self.restart(self.alices, self.alice, before)
+        self.alice.profile.contacts.keep(self.bob.node.peer_id, "bob")
+        self.alice.say("three", self.bob)
+        self.world.internet.run(0.1)
+        unsaid = self.back_up(self.alices)
+        for _ in range(3):  # each time it is said again, in one log more
+            self.meet_again()
+            self.delivered(self.alice, 1)
+            self.alice = self.restart(self.alices, self.alice, unsaid)
+        self.meet_again()
+        self.assertEqual(sorted(self.texts()), ["one", "three", "two"])
+        self.assertEqual(self.bob.texts(), ["one", "two", "three"])
 
     def test_both(self) -> None:
         """Two whose databases are both put back go on with what they have."""

@@ -7,7 +7,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
+from p2pchat.identity.keys import peer_id_octets
 from p2pchat.session.approval import AcceptPolicy
+from p2pchat.session.stored import About, place_of
+from p2pchat.wire.references import DELETE, EDIT, REPLY
 from tests.simulation.state import State
 from tests.simulation.world import Person, World
 
@@ -35,6 +38,38 @@ class RestartCase(SynchronousTestCase):
         ours = self.alices.history()
         self.assertEqual(ours, self.bobs.history())
         self.assertEqual([text for _, text in ours], list(texts))
+
+
+class ChangeTests(RestartCase):
+    """What is said of older lines."""
+
+    def about(self, kind: str, one: Person, name: str) -> About:
+        """Return what makes an entry say something of a line of somebody."""
+        return About(kind, place_of(peer_id_octets(one.node.peer_id), name))
+
+    def test_waiting(self) -> None:
+        """Changes of lines that were delivered wait for who is away, over restarts of both."""
+        peer_id = self.bob.node.peer_id
+        self.alices.profile.contacts.keep(peer_id, "bob")
+        names = [self.alice.say(text, self.bob) for text in ("one", "two", "three")]
+        self.delivered(self.alice, 3)
+        self.bobs.kill(self.bob)
+        self.world.wait(lambda: self.alice.events(events.Disconnected), 400)
+        self.alice.node.send(peer_id, "1", self.about(EDIT, self.alice, names[0]))
+        self.alice.node.send(peer_id, "", self.about(DELETE, self.alice, names[1]))
+        self.alice.node.send(peer_id, "four", self.about(REPLY, self.alice, names[2]))
+        self.world.internet.run(0.1)
+        self.alices.kill(self.alice)
+        self.alice, self.bob = self.alices.start(self.world), self.bobs.start(self.world)
+        self.world.settle(self.alice, self.bob)
+        self.world.wait(lambda: self.bob.events(events.MessageReceived), 100)
+        self.delivered(self.alice, 3)
+        self.same_history("1", "", "three", "four")
+        (edit,) = self.bob.events(events.MessageEdited)
+        (deletion,) = self.bob.events(events.MessageDeleted)
+        self.assertEqual((edit.id, edit.text, deletion.id), (names[0], "1", names[1]))
+        (answer,) = self.bob.events(events.MessageReceived)
+        self.assertEqual((answer.text, answer.reply_to), ("four", names[2]))
 
 
 class RestartTests(RestartCase):

@@ -51,6 +51,10 @@ class FakeHistory:
         found = [one for one in self.lines[: self.begun] if one.peer_id == peer_id]
         return self._answer(found[-count:])
 
+    def line(self, id: str) -> Deferred[HistoryLine | None]:
+        found = [one for one in self.lines if one.id == id]
+        return self._answer(found[0] if found else None)
+
     def search(self, words: str) -> Deferred[list[HistoryLine]]:
         return self._answer([one for one in self.lines if words in one.text])
 

@@ -11,11 +11,12 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from p2pchat import events
-from p2pchat.errors import WhoError
+from p2pchat.errors import LocalProtocolError, WhoError
 from p2pchat.interfaces import IInvitations, INode
 from p2pchat.peer.settings import ContactInfo, ConversationInfo, InvitationInfo, RegistryInfo
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.connection_report import ConnectionReport
+from p2pchat.session.stored import About, message_id
 from p2pchat.ui import results
 from tests.ui.fake_history import FakeHistory
 
@@ -113,6 +114,7 @@ class FakeNode:
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
     invitations: FakeInvitations = attrs.Factory(FakeInvitations)
     _listeners: list[ListenerQueue] = attrs.Factory(list)
+    can_withdraw: bool = True
     stores_later: bool = False  # a test tells when lines are stored
     _sent: int = 0
 
@@ -199,17 +201,23 @@ class FakeNode:
         del self.infos[peer_id]
         return peer_id
 
-    def send(self, peer_id: str, text: str) -> str:
+    def send(self, peer_id: str, text: str, about: About | None = None) -> str:
         if peer_id not in self.infos:
             raise WhoError("There is no such conversation.")
-        self.asked.append(("send", peer_id, text))
+        named = () if about is None else (about.kind, message_id(*about.place[1:]))
+        self.asked.append(("send", peer_id, text, *named))
         self._sent += 1
         if not self.stores_later:
-            self.tell(events.MessageSent(peer_id, f"s{self._sent}", text))
+            members = {"reply": "reply_to", "edit": "edits", "delete": "deletes"}
+            more = {members[named[0]]: named[1]} if named else {}
+            self.tell(events.MessageSent(peer_id, f"s{self._sent}", text, **more))
         return f"s{self._sent}"
 
-    def withdraw(self, peer_id: str, id: str) -> None:
+    def withdraw(self, peer_id: str, id: str) -> list[str]:
+        if not self.can_withdraw:
+            raise LocalProtocolError("it may have gone out")
         self.asked.append(("withdraw", peer_id, id))
+        return []
 
     def disconnect(self, peer_id: str) -> None:
         if peer_id not in self.infos:

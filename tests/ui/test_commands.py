@@ -51,6 +51,12 @@ class InviteTests(SynchronousTestCase):
         self.assertIsInstance(parse("/join"), Mistake)
         self.assertIsInstance(parse("/name"), Mistake)
 
+    def test_texts(self) -> None:
+        """An answer or an edit may have several lines, and be as long as a text."""
+        text = "two\nlines " + "x" * 30_000
+        self.assertEqual(parse(f"/reply #3 {text}"), Command(Verb.REPLY, f"#3 {text}"))
+        self.assertEqual(parse(f"/edit {text}"), Command(Verb.EDIT, text))
+
     def test_secret(self) -> None:
         """Lines that must not be kept are told from others."""
         for line in ("/join 123456 able able able", "/JOIN x", "see p2pchat:join/abc"):

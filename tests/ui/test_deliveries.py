@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
+from p2pchat.ui import results
 from p2pchat.ui.deliveries import PATIENCE, Deliveries
 from tests.ui.fake_node import BOB, CAROL
 
@@ -44,6 +45,19 @@ class DeliveriesTests(SynchronousTestCase):
         deliveries = self._fed((CONNECTED, 0.0), *sent)
         self.assertEqual(deliveries.overdue(2.0 + PATIENCE), [(BOB, ["0", "1", "2"])])
         self.assertEqual(deliveries.get_timer(), 3.0 + PATIENCE)
+
+    def test_withdrawn(self) -> None:
+        """A line that was taken back is not, nor are its changes."""
+        edit = events.MessageSent(BOB, "s2", "ho", edits="s1")
+        withdrawn = results.Withdrawn(BOB, "bob", "s1", "hi", ("s2",))
+        deliveries = self._fed((SENT, 0.0), (edit, 0.0), (withdrawn, 1.0), (CONNECTED, 2.0))
+        self.assertEqual(deliveries.overdue(99.0), [])
+
+    def test_deletion(self) -> None:
+        """A deletion has no text, and is named as what it is."""
+        deletion = events.MessageSent(BOB, "s2", "", deletes="s1")
+        deliveries = self._fed((CONNECTED, 0.0), (deletion, 0.0))
+        self.assertEqual(deliveries.overdue(99.0), [(BOB, ["(a deletion)"])])
 
     def test_delivered(self) -> None:
         """A confirmed line is not."""

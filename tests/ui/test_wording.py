@@ -15,6 +15,7 @@ from p2pchat.peer.signaling import PeerRecord
 from p2pchat.ui import results
 from p2pchat.ui.layout import Layout, Style, day
 from p2pchat.ui.wording import Wording
+from p2pchat.wire.references import DELETE, EDIT
 from tests.ui.fake_history import line
 from tests.ui.fake_node import ALICE, BOB, CAROL, EVENTS, RESULTS
 
@@ -192,6 +193,50 @@ class WordingTests(SynchronousTestCase):
         self.assertIn("(will be sent when connected)", waits)
         self.assertTrue(waits.startswith("you to carol: ho"))
 
+    def test_about_lines(self) -> None:
+        """An answer, an edit and a deletion say of which line; of one that isn't known, that."""
+        self.wording.say(events.Connected(BOB, "bob", 1.0, False))
+        self.wording.say(events.MessageReceived(BOB, "bob", "b1", "shall we?", 0.0))
+        self.wording.say(events.MessageSent(BOB, "a1", "yse"))
+        for event, said in (
+            (events.MessageSent(BOB, "a2", "who?", reply_to="b1"), ', to "shall we?": who?'),
+            (events.MessageSent(BOB, "a3", "yes", edits="a1"), ', instead of "yse": yes'),
+            (events.MessageSent(BOB, "a4", "", deletes="a1"), ': deleted "yes".'),
+            (events.MessageSent(BOB, "a5", "", deletes="?"), ": deleted an earlier line."),
+        ):
+            self.assertEqual(self._said(event), f"you to bob{said}")
+        me = attrs.evolve(events.MessageReceived(BOB, "bob", "b2", "me", 0.0), reply_to="a2")
+        for theirs, said in (
+            (me, 'bob, to "who?": me'),
+            (events.MessageEdited(BOB, "bob", "b2", "b3", 0.0, "I"), 'bob, instead of "me": I'),
+            (events.MessageDeleted(BOB, "bob", "b2", "b4", 0.0), 'bob deleted "I".'),
+            (events.MessageDeleted(BOB, "bob", "?", "b5", 0.0), "bob deleted an earlier line."),
+        ):
+            self.assertEqual(self._said(theirs), said)
+
+    def test_changed_history(self) -> None:
+        """In a list, too; and what waits in the outbox says what it changes."""
+        plain = attrs.evolve(line(BOB, "hi", sent_at=1.0), name="bob")
+        quoted = attrs.evolve(plain, reply_to="x", quote="shall we?")
+        lines = (
+            attrs.evolve(plain, edited=True),
+            attrs.evolve(plain, text="", deleted=True),
+            quoted,
+            attrs.evolve(quoted, quote=""),
+        )
+        told = self._said(results.History(BOB, "bob", lines, opened=True)).splitlines()[2:-1]
+        self.assertEqual(
+            told,
+            [
+                *("bob, edited: hi", "bob: (deleted)"),
+                *('bob, to "shall we?": hi', "bob, to an earlier line: hi"),
+            ],
+        )
+        changes = tuple(attrs.evolve(quoted, kind=kind, text="") for kind in (EDIT, DELETE))
+        told = self._said(results.WaitingLines(changes)).splitlines()
+        wanted = ['1. bob, instead of "shall we?": ', '2. bob, deletes "shall we?": ']
+        self.assertEqual(told[1:3], wanted)
+
     def test_current(self) -> None:
         """Where no prompt says who is current, a row does."""
         bob = results.CurrentConversation(BOB, "bob")
@@ -277,8 +322,8 @@ class WordingTests(SynchronousTestCase):
         told = self._said(results.History(BOB, "bob", lines)).splitlines()
         self.assertEqual(told[0], "The last with bob:")
         self.assertEqual((told[1], told[4]), (f"— {day(noon)}", f"— {day(noon + 86_400)}"))
-        self.assertEqual((told[2], told[3]), ("bob: hi", "you: ho"))
-        self.assertEqual(told[5], "you: ha")
+        self.assertEqual((told[2], told[3]), ("#1 bob: hi", "#2 you: ho"))
+        self.assertEqual(told[5], "#3 you: ha")
         self.assertEqual(told[6], "1 line of yours isn't delivered yet; /outbox shows what waits.")
         opened = results.History(BOB, "bob", lines, opened=True)
         self.assertIn("Earlier with bob:", self._said(opened))
@@ -290,7 +335,7 @@ class WordingTests(SynchronousTestCase):
         """Of what a search finds it is said with whom it was; nothing found says how to search."""
         ours = attrs.evolve(line(BOB, "ho", ours=True, sent_at=1.0), name="bob")
         told = self._said(results.Found("h", (ours, attrs.evolve(ours, ours=False))))
-        self.assertEqual(told.splitlines()[1:], ["you to bob: ho", "bob: ho"])
+        self.assertEqual(told.splitlines()[1:], ["#1 you to bob: ho", "#2 bob: ho"])
         self.assertIn("wor* finds", self._said(results.Found("x", ())))
 
     def test_kept(self) -> None:

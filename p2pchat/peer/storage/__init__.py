@@ -9,6 +9,7 @@ group_commit     the one that writes, all that waits at once
 open_database    what uses that file: its writer and its readers
 entry_table      statements that store entries and read them for the machines
 secret_table     small secrets, encrypted
+changes          what edits, deletions and lines said again do to entries
 quota            how much is stored of one peer in a day
 deletion         deletion for good, in pieces
 message_store    the store of messages on all these

@@ -14,8 +14,10 @@ from hashlib import sha256
 from itertools import chain
 from typing import Any, NamedTuple
 
+from p2pchat.peer.storage import changes
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 from p2pchat.wire.entries import Known
+from p2pchat.wire.references import EDIT
 
 CHUNKS = (64, 8, 1)  # rows of one statement; each number is a statement that is prepared once
 MICROSECONDS = 1_000_000  # a second
@@ -38,12 +40,16 @@ _CONVERSATION = """
     RETURNING id
 """
 _LOG = """
-    INSERT INTO log (conversation, author, name, number, hash, confirmed) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO log (conversation, author, name, number, hash, confirmed)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT (conversation, author, name) DO UPDATE SET
         hash = iif(excluded.number > number, excluded.hash, hash),
         number = max(number, excluded.number),
         confirmed = max(confirmed, excluded.confirmed)
-    RETURNING id
+    RETURNING id, EXISTS (
+        SELECT 1 FROM reference
+        WHERE conversation = ?1 AND author = ?2 AND name = ?3 AND number BETWEEN ?7 AND ?4
+    )
 """
 _LOG_OF = """
     SELECT log.id FROM conversation JOIN log ON log.conversation = conversation.id
@@ -73,18 +79,25 @@ class Append(NamedTuple):
     entries: Sequence[StoredEntry]
 
 
-def append(connection: sqlite3.Connection, write: Append) -> None:
-    """Store entries; those that are there already stay as they are."""
+def append(connection: sqlite3.Connection, write: Append) -> list[StoredEntry]:
+    """
+    Store entries; those that are there already stay as they are.
+
+    Returns those that say what another one here says.
+    """
     entries, own = write.entries, write.author
     theirs = [one for one in entries if one.author != own]
     day = max((int(one.arrived_at // DAY) for one in theirs), default=0)
     lamport = max(one.lamport for one in entries)
     values = (write.peer_id, lamport, day, sum(len(one.raw) for one in theirs))
     conversation = _id(connection, _CONVERSATION, values)
-    logs = {
-        (one.author, one.log): _id(connection, _LOG, _head_of(conversation, own, one))
-        for one in _last_of_logs(entries)
-    }
+    logs: dict[tuple[bytes, bytes], int] = {}
+    late = []  # the ends of what has lines that were changed before they came
+    for first, last in _ends_of_logs(entries):
+        ends = (*_head_of(conversation, own, last), first.number)
+        ((log, is_late),) = connection.execute(_LOG, ends).fetchall()
+        logs[last.author, last.log] = log
+        late += [(first, last)] * is_late
     rows = [_row(conversation, logs[one.author, one.log], one) for one in entries]
     for chunk in _chunks(rows):
         connection.execute(_INSERTS[len(chunk)], list(chain.from_iterable(chunk)))
@@ -94,14 +107,20 @@ def append(connection: sqlite3.Connection, write: Append) -> None:
             "UPDATE conversation SET writing = ?1 WHERE id = ?2 AND writing IS NOT ?1",
             (logs[own, written[-1]], conversation),
         )
+    for first, last in late:
+        changes.came_late(connection, conversation, first, last)
+    return changes.note(connection, conversation, entries)
 
 
-def _last_of_logs(entries: Sequence[StoredEntry]) -> list[StoredEntry]:
-    found: dict[tuple[bytes, bytes], StoredEntry] = {}
+def _ends_of_logs(entries: Sequence[StoredEntry]) -> list[tuple[StoredEntry, StoredEntry]]:
+    """Return the first and the last of the entries of each log."""
+    found: dict[tuple[bytes, bytes], tuple[StoredEntry, StoredEntry]] = {}
     for one in entries:
-        before = found.setdefault((one.author, one.log), one)
-        if one.number > before.number:
-            found[one.author, one.log] = one
+        first, last = found.setdefault((one.author, one.log), (one, one))
+        if one.number > last.number:
+            found[one.author, one.log] = (first, one)
+        elif one.number < first.number:
+            found[one.author, one.log] = (one, last)
     return list(found.values())
 
 
@@ -117,7 +136,8 @@ def _head_of(conversation: int, own: bytes, one: StoredEntry) -> tuple[object, .
 
 def _row(conversation: int, log: int, one: StoredEntry) -> tuple[object, ...]:
     times = round(one.sent_at * MICROSECONDS), round(one.arrived_at * MICROSECONDS)
-    return conversation, log, one.number, one.lamport, *times, one.kind, one.text, one.raw
+    text = one.text if one.kind != EDIT else ""  # its words are those of the line
+    return conversation, log, one.number, one.lamport, *times, one.kind, text, one.raw
 
 
 def _chunks(rows: list[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]]:
@@ -131,10 +151,13 @@ def _chunks(rows: list[tuple[object, ...]]) -> Iterator[list[tuple[object, ...]]
 def replace(connection: sqlite3.Connection, head: LogHead, write: Append) -> None:
     """Delete what comes after a head of a log of ours, and store what is said in its place."""
     id = _log(connection, write.peer_id, write.author, head.log)
+    changed = changes.changed_by(connection, id, head.number) if id is not None else []
     if id is not None:
         connection.execute("DELETE FROM entry WHERE log = ? AND number > ?", (id, head.number))
         values = (head.number, head.hash, id)
         connection.execute("UPDATE log SET number = ?, hash = ? WHERE id = ?", values)
+    for conversation, place in changed:
+        changes.settle(connection, conversation, place)
     if write.entries:
         append(connection, write)
 

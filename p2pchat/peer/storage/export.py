@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import attrs
 
@@ -55,4 +55,8 @@ def _write(connection: sqlite3.Connection, own: bytes, peer_id: str, file: Binar
 
 
 def _fields(line: HistoryLine) -> dict[str, object]:
-    return {name: value for name, value in attrs.asdict(line).items() if value != ""}
+    return attrs.asdict(line, filter=_is_written)
+
+
+def _is_written(attribute: attrs.Attribute[Any], value: Any) -> bool:
+    return value != "" and (value != attribute.default or "sparse" not in attribute.metadata)

@@ -13,35 +13,49 @@ from typing import Any
 import attrs
 
 from p2pchat.events import SPARSE
+from p2pchat.peer.storage.changes import EntryState, text_of
 from p2pchat.peer.storage.entry_table import MICROSECONDS
-from p2pchat.session.conversation import UNKNOWN
+from p2pchat.session.conversation_events import UNKNOWN
 from p2pchat.session.stored import message_id
 from p2pchat.wire.entries import TEXT
+from p2pchat.wire.references import DELETE, EDIT, REFERRING, REPLY
 
 MAX_LINES = 1000  # of one answer
 MAX_FOUND = 50  # hits of a search
 MAX_CHARACTERS = 500_000  # of one answer
 EXPORTED = 500  # lines that are read at once while all are written to a file
 _ALL = 2**62  # greater than every id
+MAX_QUOTE = 80  # characters; a row of a terminal
+KNOWN = REFERRING | {TEXT}
 PREFIX = "*"  # at the end of a word: and what begins so
 
 _LINE = """
     SELECT conversation.peer, log.author, log.name, log.confirmed, log.read,
-        entry.number, entry.lamport, entry.sent_at, entry.arrived_at, entry.kind, entry.text
+        entry.number, entry.lamport, entry.sent_at, entry.arrived_at, entry.kind, entry.text,
+        entry.state, {raw}, reference.name, reference.number, quoted.text
 """
-_SHOWN = "AND entry.id > conversation.wiped"
+_QUOTED = """
+    LEFT JOIN reference ON entry.kind <> 'text' AND reference.entry = entry.id
+    LEFT JOIN log AS named ON named.conversation = reference.conversation
+        AND named.author = reference.author AND named.name = reference.name
+    LEFT JOIN entry AS quoted ON quoted.log = named.id AND quoted.number = reference.number
+"""
+_CHANGE = f"iif(entry.kind = '{EDIT}', entry.raw, NULL)"  # what a row of an edit doesn't tell
+_LINES = _LINE.format(raw="NULL")
+_SHOWN = f"AND entry.id > conversation.wiped AND entry.state <> {int(EntryState.REPEATED)}"
+_NO_CHANGES = f"AND entry.kind NOT IN ('{EDIT}', '{DELETE}')"
 # CROSS JOIN keeps the order: entries by their index, and no sorting but of few with one Lamport
 # number.
 _LAST = f"""
-    {_LINE}
-    FROM conversation CROSS JOIN entry CROSS JOIN log
+    {_LINES}
+    FROM conversation CROSS JOIN entry CROSS JOIN log {_QUOTED}
     WHERE conversation.peer = ? AND entry.conversation = conversation.id AND log.id = entry.log
-        AND entry.id <= ? {_SHOWN}
+        AND entry.id <= ? {_SHOWN} {_NO_CHANGES}
     ORDER BY entry.lamport DESC, log.author DESC, log.name DESC, entry.number DESC LIMIT ?
 """
 _AFTER = f"""
-    {_LINE}
-    FROM conversation CROSS JOIN entry CROSS JOIN log
+    {_LINE.format(raw="entry.raw")}
+    FROM conversation CROSS JOIN entry CROSS JOIN log {_QUOTED}
     WHERE conversation.peer = ? AND entry.conversation = conversation.id AND log.id = entry.log
         AND entry.lamport >= ?
         AND (entry.lamport, log.author, log.name, entry.number) > (?, ?, ?, ?)
@@ -49,15 +63,21 @@ _AFTER = f"""
     ORDER BY entry.lamport, log.author, log.name, entry.number LIMIT ?
 """
 _WAITING = f"""
-    {_LINE}
-    FROM conversation CROSS JOIN log CROSS JOIN entry
+    {_LINE.format(raw=_CHANGE)}
+    FROM conversation CROSS JOIN log CROSS JOIN entry {_QUOTED}
     WHERE (? = '' OR conversation.peer = ?) AND log.id = conversation.writing
         AND entry.log = log.id AND entry.number > log.confirmed
     ORDER BY conversation.id, entry.number LIMIT ?
 """
+_ONE = f"""
+    {_LINES}
+    FROM log CROSS JOIN entry CROSS JOIN conversation {_QUOTED}
+    WHERE log.name = ? AND entry.log = log.id AND entry.number = ?
+        AND conversation.id = entry.conversation {_SHOWN} {_NO_CHANGES}
+"""
 _FOUND = f"""
-    {_LINE}
-    FROM words CROSS JOIN entry CROSS JOIN conversation CROSS JOIN log
+    {_LINES}
+    FROM words CROSS JOIN entry CROSS JOIN conversation CROSS JOIN log {_QUOTED}
     WHERE words MATCH ? AND entry.id = words.rowid AND conversation.id = entry.conversation
         AND log.id = entry.log
         {_SHOWN}
@@ -82,6 +102,11 @@ class HistoryLine:
     :ivar kind: "" for a text.
     :ivar name: of the peer, where several are listed.
     :ivar read: of ours: the other person has seen it.
+    :ivar edited: its author has changed it; ``text`` is what it says now.
+    :ivar deleted: its author has deleted it; ``text`` is "".
+    :ivar reply_to: id of the line that it answers, or as an edit or deletion changes.
+    :ivar quote: how that line begins, where it is here.
+    :ivar original: what it said before it was edited; only in an export.
     """
 
     peer_id: str
@@ -94,6 +119,11 @@ class HistoryLine:
     kind: str = attrs.field(default="", metadata=SPARSE)
     name: str = attrs.field(default="", metadata=SPARSE)
     read: bool = attrs.field(default=False, metadata=SPARSE)
+    edited: bool = attrs.field(default=False, metadata=SPARSE)
+    deleted: bool = attrs.field(default=False, metadata=SPARSE)
+    reply_to: str = attrs.field(default="", metadata=SPARSE)
+    quote: str = attrs.field(default="", metadata=SPARSE)
+    original: str = attrs.field(default="", metadata=SPARSE)
 
 
 def newest_id(connection: sqlite3.Connection) -> int:
@@ -111,6 +141,13 @@ def last_lines(
     """
     rows = connection.execute(_LAST, (peer_id, up_to, min(count, MAX_LINES)))
     return _bounded(rows, own)
+
+
+def line(connection: sqlite3.Connection, own: bytes, id: str) -> HistoryLine | None:
+    """Return the line of an id; ``None`` where it isn't here."""
+    name, _, number = id.rpartition("-")
+    row = connection.execute(_ONE, (bytes.fromhex(name), int(number))).fetchone()
+    return None if row is None else _line(row, own)
 
 
 def lines_after(
@@ -162,17 +199,27 @@ def _quoted(words: str) -> Iterator[str]:
 
 
 def _line(row: Any, own: bytes) -> HistoryLine:
-    peer_id, author, log, confirmed, read, number, _, sent_at, arrived_at, kind, text = row
+    peer_id, author, log, confirmed, read, number, _, sent_at, arrived_at, kind, text, *more = row
+    state, raw, name, named, quoted = more
+    if kind == EDIT:
+        text = text_of(raw)
+    elif kind not in KNOWN:
+        text = UNKNOWN.format(kind)
     return HistoryLine(
         peer_id,
         message_id(log, number),
         author == own,
-        text or UNKNOWN.format(kind),
+        text,
         sent_at / MICROSECONDS,
         arrived_at / MICROSECONDS,
         author == own and number <= confirmed,
-        "" if kind == TEXT else kind,
+        "" if kind in {TEXT, REPLY} else kind,
         read=author == own and number <= read,
+        edited=state == EntryState.EDITED,
+        deleted=state == EntryState.DELETED,
+        reply_to="" if name is None else message_id(name, named),
+        quote=(quoted or "")[:MAX_QUOTE],
+        original=text_of(raw) if raw is not None and state == EntryState.EDITED else "",
     )
 
 

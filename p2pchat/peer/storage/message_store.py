@@ -7,7 +7,7 @@ What one peer sends is bounded (:mod:`p2pchat.peer.storage.quota`).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -61,14 +61,25 @@ class SqliteStore:
             self.resume_deletion().addErrback(lambda failure: failure.trap(StorageFailed))
         return {one.peer_id: one.state for one in kept}
 
-    def append(self, peer_id: str, entries: Sequence[StoredEntry]) -> Deferred[None]:
-        """Store entries."""
+    def append(
+        self, peer_id: str, entries: Sequence[StoredEntry]
+    ) -> Deferred[Collection[StoredEntry]]:
+        """Store entries; a Deferred fires with those that were said before in another place."""
         try:
             self._quota.check(peer_id, entries)
         except QuotaReached as error:
             return fail(error)
         written = self._database.put(Append(peer_id, self._author, entries))
-        return written.addCallback(lambda _: self._quota.stored(peer_id, entries))
+        return written.addCallback(self._appended, peer_id, entries)
+
+    def _appended(
+        self,
+        repeated: Collection[StoredEntry],
+        peer_id: str,
+        entries: Sequence[StoredEntry],
+    ) -> Collection[StoredEntry]:
+        self._quota.stored(peer_id, entries)
+        return repeated
 
     def replace(
         self, peer_id: str, head: LogHead, entries: Sequence[StoredEntry]
@@ -101,6 +112,10 @@ class SqliteStore:
         return self.read(
             lambda one: history.last_lines(one, self._author, peer_id, count, self._newest)
         )
+
+    def line(self, id: str) -> Deferred[HistoryLine | None]:
+        """Read a line by its id."""
+        return self.read(lambda one: history.line(one, self._author, id))
 
     def search(self, words: str) -> Deferred[list[HistoryLine]]:
         """Read the newest lines that have all of these words."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -170,11 +170,12 @@ def _write_back(connection: sqlite3.Connection) -> bool:
 def _execute(connection: sqlite3.Connection, writes: Sequence[Write]) -> list[Any]:
     """Do some writes; what is appended to one conversation goes together."""
     results: list[Any] = []
-    appended: dict[tuple[str, bytes], list[StoredEntry]] = {}
+    appended: dict[tuple[str, bytes], _Appended] = {}
     for write in writes:
         if isinstance(write, Append):
-            appended.setdefault((write.peer_id, write.author), []).extend(write.entries)
-            results.append(None)
+            one = appended.setdefault((write.peer_id, write.author), _Appended([], []))
+            one.entries.extend(write.entries)
+            results.append(one.repeated)
         else:
             _append(connection, appended)
             results.append(write(connection))
@@ -182,9 +183,12 @@ def _execute(connection: sqlite3.Connection, writes: Sequence[Write]) -> list[An
     return results
 
 
-def _append(
-    connection: sqlite3.Connection, appended: dict[tuple[str, bytes], list[StoredEntry]]
-) -> None:
-    for (peer_id, author), entries in appended.items():
-        entry_table.append(connection, Append(peer_id, author, entries))
+class _Appended(NamedTuple):
+    entries: list[StoredEntry]
+    repeated: list[StoredEntry]  # the same list for all whose entries go together
+
+
+def _append(connection: sqlite3.Connection, appended: dict[tuple[str, bytes], _Appended]) -> None:
+    for (peer_id, author), one in appended.items():
+        one.repeated.extend(entry_table.append(connection, Append(peer_id, author, one.entries)))
     appended.clear()

@@ -7,6 +7,7 @@ that every database is made by the same steps.  None that was released is ever c
 ::
 
     conversation ──< log ──< entry ── words (FTS5, of the texts)
+                                └──── reference, said_first: what it says of others
 
 A log is what one author says in one conversation until it begins another one; its row says what is
 known of it even where its entries are deleted.  ``entry.id`` counts in the order in which entries
@@ -100,6 +101,49 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         # How far it was read by the side that didn't write it.
         "ALTER TABLE log ADD COLUMN read INTEGER NOT NULL DEFAULT 0",
+    ),
+    (
+        "ALTER TABLE entry ADD COLUMN state INTEGER NOT NULL DEFAULT 0",  # changes.EntryState
+        "ALTER TABLE entry ADD COLUMN changed_by INTEGER REFERENCES entry",  # what counts of it
+        # Whether bytes of deleted lines, or their words in the index, are still to be overwritten.
+        "ALTER TABLE conversation ADD COLUMN is_unclean INTEGER NOT NULL DEFAULT 0",
+        """
+        CREATE TABLE reference (
+            entry INTEGER PRIMARY KEY REFERENCES entry, -- an answer, an edit or a deletion
+            conversation INTEGER NOT NULL REFERENCES conversation,
+            author BLOB NOT NULL,                       -- of the line that it names: it may
+            name BLOB NOT NULL,                         -- not be here, or never have been
+            number INTEGER NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE said_first (
+            conversation INTEGER NOT NULL REFERENCES conversation,
+            author BLOB NOT NULL,                       -- where and when something was said first
+            name BLOB NOT NULL,                         -- that was said again
+            number INTEGER NOT NULL,
+            sent_at INTEGER NOT NULL,
+            entry INTEGER NOT NULL UNIQUE REFERENCES entry, -- that is shown of all that say it
+            PRIMARY KEY (conversation, author, name, number, sent_at)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "ALTER TABLE log ADD COLUMN sent INTEGER NOT NULL DEFAULT 0",  # of ours: may have gone out
+        "UPDATE log SET sent = number",
+        "CREATE INDEX reference_to ON reference (conversation, author, name, number)",
+        "CREATE INDEX deleted_with_bytes ON entry (log, number) WHERE state = 2 AND raw <> x''",
+        """
+        CREATE TRIGGER words_changed AFTER UPDATE OF text ON entry WHEN old.text <> new.text BEGIN
+            INSERT INTO words (words, rowid, text)
+                SELECT 'delete', old.id, old.text WHERE old.text <> '';
+            INSERT INTO words (rowid, text) SELECT new.id, new.text WHERE new.text <> '';
+        END
+        """,
+        """
+        CREATE TRIGGER references_deleted AFTER DELETE ON entry BEGIN
+            DELETE FROM reference WHERE entry = old.id;
+            DELETE FROM said_first WHERE entry = old.id;
+        END
+        """,
     ),
 )
 

@@ -119,7 +119,7 @@ class SqliteStoreTests(RealCase):
         """Lines that come one by one and at once are all there after the end, in one file."""
         store = self.open_store()
         self.assertEqual((yield store.load()), {})
-        waiting: list[Deferred[None]] = []
+        waiting: list[Deferred[Any]] = []
         for number in range(1, 501):
             waiting.append(store.append(PEER, [entry(f"line {number}", number)]))
         yield gatherResults(waiting)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p2pchat.peer.storage import history
 from p2pchat.peer.storage.history import MAX_FOUND, START, HistoryLine, quoted
-from p2pchat.session.conversation import UNKNOWN
+from p2pchat.session.conversation_events import UNKNOWN
 from tests.cases import each
 from tests.peer.storage.cases import (
     NOON,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from hashlib import sha256
+from typing import Any
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
 from p2pchat.errors import StorageFailed
@@ -163,7 +164,9 @@ class StoreTests(DatabaseCase):
         """What comes while the disk is busy is stored together, whatever it is."""
         store = self.open_store()
         self.writing.is_held = True
-        waiting = [store.append(PEER, [entry(f"{number}", number)]) for number in range(1, 50)]
+        waiting: list[Deferred[Any]] = [
+            store.append(PEER, [entry(f"{number}", number)]) for number in range(1, 50)
+        ]
         waiting.append(store.confirmed(PEER, OUR_LOG, 48))
         waiting.append(store.append("carol", [theirs("hi", 1)]))
         self.writing.do_one()
