@@ -28,6 +28,7 @@ DATA = {
     "p2pchat/peer/words.txt",
     "p2pchat/py.typed",
     "p2pchat/registry/http/openapi.json",
+    "p2pchat/registry/mailbox/scripts.lua",
     "p2pchat/registry/store/scripts.lua",
 }
 ENTRY_POINT = "p2pchat = p2pchat.tap.program:main"

@@ -23,11 +23,12 @@ from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.event_streams import EventStreams
 from p2pchat.registry.http.resource import HttpSettings, MetricsResource, RegistryResource
 from p2pchat.registry.http.web_service import PortService, WebService
+from p2pchat.registry.mailbox.redis_store import RedisMailboxes
 from p2pchat.registry.mailbox.sqlite_store import SqliteMailboxes
 from p2pchat.registry.registry import MailboxMaker, Registry, Settings
 from p2pchat.registry.relay_credentials import PSEUDONYM_KEY, RelayCredentials
 from p2pchat.registry.store.memory import MemoryStore
-from p2pchat.registry.store.redis import redis_store
+from p2pchat.registry.store.redis import RedisStore, redis_store
 from p2pchat.registry.stun.binding_server import BindingServer
 from p2pchat.registry.stun.service import StunService
 from p2pchat.runtime import Runtime, real_runtime
@@ -128,7 +129,9 @@ def _mailboxes(options: Options) -> MailboxMaker | None:
     path = Path(options["mailbox-file"]).absolute() if options["mailbox-file"] else None
     capacity = options["mailbox-size"] * 1024 * 1024
 
-    def make(runtime: Runtime, streams: EventStreams, _store: IRegistryStore) -> IMailboxStore:
+    def make(runtime: Runtime, streams: EventStreams, store: IRegistryStore) -> IMailboxStore:
+        if isinstance(store, RedisStore):
+            return RedisMailboxes(runtime, store, capacity)
         return SqliteMailboxes(runtime, streams, path, capacity)
 
     return make

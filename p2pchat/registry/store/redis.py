@@ -53,7 +53,7 @@ from p2pchat.identity.signed_documents import expires_at
 from p2pchat.interfaces import IRegistryStore
 from p2pchat.registry.admission.rates import UNSOLICITED, Rate
 from p2pchat.registry.admission.solicited import AWAITED, KEPT, WEIGHT, pair, solicits, span
-from p2pchat.registry.event_streams import NAMEPLATE, EventStreams
+from p2pchat.registry.event_streams import MAIL, NAMEPLATE, EventStreams
 from p2pchat.registry.kept_documents import KeptDocument
 from p2pchat.registry.refusals import Refused
 from p2pchat.registry.store import redis_scripts as scripts
@@ -70,6 +70,7 @@ from p2pchat.registry.store.redis_scripts import (
     AnswerMessage,
     DeliverMessage,
     EndMessage,
+    MailMessage,
     NameplateMessage,
     UnheardMessage,
     read_message,
@@ -79,6 +80,7 @@ from p2pchat.registry.store.redis_scripts import (
 from p2pchat.registry.store.redis_url import RedisUrl
 from p2pchat.runtime import Runtime
 from p2pchat.wire.documents import Document
+from p2pchat.wire.strict_json import dumps
 from p2pchat.wire.usernames import comparable
 
 MAX_NAMEPLATES = 100_000  # in all, 12 KB each at most
@@ -92,7 +94,9 @@ SPARE = 10  # seconds that a nonce is kept longer: a process learns of a set clo
 SET = 1.0  # seconds that Redis's wall clock goes wrong by between two beats, if nobody sets it
 ANSWER_TIMEOUT = 1.5  # seconds; a peer waits for 5
 
-_SCRIPTS = read_scripts(files("p2pchat.registry.store").joinpath("scripts.lua").read_text("ascii"))
+_TEXT = files("p2pchat.registry.store").joinpath("scripts.lua").read_text("ascii")
+_SCRIPTS = read_scripts(_TEXT)
+LIBRARY = scripts.library(_TEXT)  # for scripts of others that share the store
 
 _T = TypeVar("_T")
 _Steps = Generator[Deferred[Any], Any, _T]
@@ -178,7 +182,11 @@ class RedisStore:
             self.check_streams()  # what tells of them may have expired
 
     def _run(self, script: str, *arguments: object) -> Deferred[Any]:
-        return self._link.run(_SCRIPTS[script], *arguments)
+        return self.run(_SCRIPTS[script], *arguments)
+
+    def run(self, script: str, *arguments: object) -> Deferred[Any]:
+        """Run a script; the Deferred fires with its result, or fails with Refused."""
+        return self._link.run(script, *arguments)
 
     # -- records
 
@@ -361,6 +369,8 @@ class RedisStore:
                 self.streams.take_over(KeptDocument(peer_id, number, token, written_at))
             case NameplateMessage(peer_id, nameplate):
                 self.streams.announce(peer_id, NAMEPLATE, nameplate)
+            case MailMessage(peer_id, state):
+                self.streams.announce(peer_id, MAIL, dumps(state.to_json()).decode("ascii"))
 
     def _end(self, end: EndMessage) -> None:
         """End a stream, unless there is a newer one here; what was lost with it goes on."""

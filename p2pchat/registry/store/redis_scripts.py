@@ -35,11 +35,13 @@ Scripts that Redis runs, each in one step of the server, and the keys that they 
                     that what the peer hasn't had yet
         unheard     a document that was written to a stream which yours replaces
         nameplate   say on this stream that there is something at a nameplate
+        mail        say on this stream what a mailbox has
 
 Records, places and messages are JSON objects with the version of this format, ``v``.  What has
 more members than we know is read all the same; what has another ``v`` is as good as nothing: a
 peer whose record nobody can read registers again.  So processes of two releases may share a store.
-The rest are marks and figures.
+The rest are marks and figures.  What mailboxes take stands beside it, under names of its own
+(:mod:`p2pchat.registry.mailbox.redis_store`).
 
 Only processes of the registry can write to Redis; still, a message that can't be read is nothing.
 
@@ -65,7 +67,18 @@ import attrs
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.signed_documents import MAX_DOCUMENT
 from p2pchat.registry.store.directory import Delivery
-from p2pchat.wire.members import As, Codec, Count, Members, Time, check_version, nonblank, text
+from p2pchat.wire.mailbox import MailboxState
+from p2pchat.wire.members import (
+    As,
+    Codec,
+    Count,
+    Members,
+    Time,
+    check_version,
+    nested,
+    nonblank,
+    text,
+)
 from p2pchat.wire.strict_json import JsonObject, checked, dumps, field, loads
 
 PREFIX = "p2pchat:"
@@ -82,6 +95,11 @@ def read_scripts(text: str) -> dict[str, str]:
         name: f"{library}-- {name}{script}"
         for name, script in zip(sections[::2], sections[1::2], strict=True)
     }
+
+
+def library(text: str) -> str:
+    """Return what stands before all scripts of a file."""
+    return text.partition("\n-->")[0] + "\n"
 
 
 EVENTS = frozenset({"superseded", "removed"})  # with which one process ends a stream of another
@@ -190,7 +208,19 @@ class NameplateMessage(Members):
     nameplate: Name
 
 
-Message = DeliverMessage | AnswerMessage | EndMessage | UnheardMessage | NameplateMessage
+@attrs.frozen
+class MailMessage(Members):
+    """Word for a peer whose stream is attached to the reader; the scripts write it."""
+
+    TYPE: ClassVar[str] = "mail"
+
+    peer_id: Annotated[str, nonblank(64), As("peer")]
+    state: Annotated[MailboxState, nested(MailboxState)]
+
+
+Message = (
+    DeliverMessage | AnswerMessage | EndMessage | UnheardMessage | NameplateMessage | MailMessage
+)
 _MESSAGES: dict[str, type[Message]] = {kind.TYPE: kind for kind in get_args(Message)}
 
 
