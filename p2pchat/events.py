@@ -233,6 +233,34 @@ class PeerTyping(PeerEvent, event="typing"):
 
 
 @attrs.frozen
+class Mailed(PeerEvent, event="mailed"):
+    """
+    Messages of ours wait at a registry for a peer who is away; ``delivered`` follows each.
+
+    :ivar id: of the last of them.
+    :ivar until: seconds since 1970; then they wait here again.
+    """
+
+    count: int
+    id: str
+    until: float
+    server: str
+
+
+@attrs.frozen
+class NotMailed(PeerEvent, event="not_mailed"):
+    """
+    Messages for a peer who is away can't be left at a registry; they wait here.
+
+    ``reason`` is a word: ``unknown-mailbox``, ``no-prekeys``, ``token-full``, ``mailbox-full``,
+    ``too-long``, ``registry``, or another one of a refusal.
+    """
+
+    reason: str
+    explanation: str
+
+
+@attrs.frozen
 class PathLost(PeerEvent, event="path_lost"):
     """Nothing comes through any more; a new path is being looked for."""
 

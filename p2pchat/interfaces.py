@@ -16,6 +16,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sides
     from p2pchat.events import NatRead, NodeEvent
+    from p2pchat.mailbox_interface import IMailbox
     from p2pchat.peer.settings import (
         ContactInfo,
         ConversationInfo,
@@ -129,6 +130,13 @@ class INode(Interface):
         Returns the ids of these changes.
 
         :raises LocalProtocolError: there is none, or it may have gone out.
+        """
+
+    def kept_until(peer_id: str, id: str) -> float | None:
+        """
+        Return how long a line of ours is kept that waits at a registry, ``None`` elsewhere.
+
+        In seconds since 1970.
         """
 
     def disconnect(peer_id: str) -> None:
@@ -256,6 +264,7 @@ class ISignaling(Interface):
 
     name: str = Attribute("What people call it: the URL of a registry.")
     nameplates: INameplates | None = Attribute("Where invitations meet, if it has that.")
+    mailbox: IMailbox | None = Attribute("Where things wait for who is away, if it may have that.")
     is_local: bool = Attribute("Whether peers that it finds may be on this machine.")
     scope: Scope = Attribute("How near it is.")
 

@@ -33,8 +33,15 @@ Node
     ``files``                  files replaced whole
     ``storage``                the database of what was said: a package
 
+Mail
+    ``mail``                   what waits at registries, of ours and for us
+    ``mail_tokens``            who may leave something for whom
+    ``own_mailbox``            our mailbox: keys and tokens shown, and what waits taken
+    ``mail_delivery``          what is left for contacts who are away
+
 Network
     ``driver``                 the machine's timer, and what comes out of it
+    ``new_endpoint``           the endpoint of a node, as its person wants it
     ``endpoint_adapter``       the endpoint on real sockets
     ``datagrams``              the UDP sockets of a peer
     ``udp``                    one UDP port, its datagrams in batches
@@ -57,6 +64,7 @@ Signaling
     ``registry_connection``    registered and subscribed: stages, renewals, retries
     ``lease``                  the answer to a registration
     ``nameplates``             where two meet there who share an invitation
+    ``registry_mailbox``       mailboxes there: ours, and those of others
     ``registry_client``        the registry's routes
     ``registry_location``      how near the registry is
     ``http_client``            HTTP with bounds

@@ -42,7 +42,7 @@ from p2pchat.peer.request_times import REQUEST_TIMEOUT, RequestTimes
 from p2pchat.runtime import Runtime
 from p2pchat.wire.origins import origin
 
-MAX_ANSWER = 256 * 1024  # bytes; a page of 200 records has 60 KiB
+MAX_ANSWER = 264 * 1024  # bytes; mail that is fetched has 258 KiB, a page of 200 records 60
 NO_ANSWER = "no-answer"  # the reason of a request that got none in time
 EVENTS = b"text/event-stream"
 

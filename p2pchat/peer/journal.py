@@ -61,6 +61,7 @@ class Journal:
     The appends of one node.
 
     :ivar tell: takes the event that something can't be stored.
+    :ivar stored: called when something of theirs is.
     """
 
     _store: IMessageStore
@@ -68,6 +69,7 @@ class Journal:
     _driver: Driver[Any]
     _clock: IReactorTime
     tell: Callable[[events.NodeEvent], None]
+    stored: Callable[[], None] = lambda: None
     _busy: set[_Writer] = attrs.Factory(set)
     _turn: dict[PeerSession, None] = attrs.Factory(dict)  # where we spoke, until it ends
     _said_at: float = -inf  # our last line, to whomever
@@ -162,6 +164,8 @@ class Journal:
         with self._driver as now:
             self._endpoint.stored(writer[0], batch, now, repeated or ())
             self._next(writer)
+        if not writer[1]:
+            self.stored()
 
     def _failed(self, failure: Failure, writer: _Writer, batch: Batch) -> None:
         failure.trap(StorageFailed)

@@ -13,7 +13,7 @@ the endpoint could.  Nothing that comes from outside raises out of here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,6 @@ from zope.interface import implementer
 
 from p2pchat import events
 from p2pchat.errors import ConfigurationError, LocalProtocolError, WhoError
-from p2pchat.identity.proof import make_certificate
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import IHistory, IMessageStore, INode, ISignaling
 from p2pchat.natcheck.reading import read_nat
@@ -37,7 +36,9 @@ from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.failed_calls import LOOKED_AFTER, FailedCalls
 from p2pchat.peer.invitations import InvitationContext, Invitations
 from p2pchat.peer.journal import Journal
+from p2pchat.peer.mail import NodeMail
 from p2pchat.peer.meetings import Meetings
+from p2pchat.peer.new_endpoint import new_endpoint
 from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
 from p2pchat.peer.presence import PAUSE, ContactPresence
@@ -50,6 +51,7 @@ from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.settings import ContactInfo, ConversationInfo, NodeSettings, RegistryInfo
 from p2pchat.peer.signaling import (
     DocumentReceived,
+    MailWaiting,
     NameplateAnswered,
     OfferDelivered,
     PeerRecord,
@@ -65,25 +67,23 @@ from p2pchat.peer.whereabouts import Whereabouts
 from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime
 from p2pchat.session.connection_report import ConnectionReport, Ending
-from p2pchat.session.endpoint import Endpoint, EndpointEvent, HeartbeatChanged
+from p2pchat.session.endpoint import EndpointEvent, HeartbeatChanged
 from p2pchat.session.peer_session import PeerSession
-from p2pchat.session.qh3_connection import KEY_EXCHANGES, QUANTUM_SAFE
 from p2pchat.session.quic import warm_up
 from p2pchat.session.stages import (
     DocumentReady,
+    MailboxLearned,
     PathFailed,
     PathLearned,
     RegistriesLearned,
-    SessionContext,
     SignalingDoubted,
     StoreRequest,
     WordsReady,
 )
-from p2pchat.session.stored import About, ConversationState
-from p2pchat.traversal.agent import Agent, SocketsReleased
-from p2pchat.traversal.dual_stack import DualGathering
+from p2pchat.session.stored import About
+from p2pchat.traversal.agent import SocketsReleased
 from p2pchat.traversal.gathering import CandidatesChanged, NetworkReturned
-from p2pchat.traversal.relays import Relays, StreamChange
+from p2pchat.traversal.relays import StreamChange
 from p2pchat.wire.addresses import Scope
 from p2pchat.wire.documents import Registration
 
@@ -134,33 +134,18 @@ class Node:
         self._whereabouts = Whereabouts(
             *(profile.identity, profile.contacts, self._keys, self._signaling, runtime, self._keep),
         )
-        self._endpoint = self._make_endpoint(profile)
+        mails = settings.mails and self._store.is_lasting
+        self._mail = NodeMail(runtime, profile, self._signaling, self._announce, is_enabled=mails)
+        self._endpoint = new_endpoint(
+            *(runtime, settings, profile, self._signaling),
+            is_lasting=self._store.is_lasting,
+            registries_for=self._whereabouts.describe,
+            mailbox_for=self._mail.mailbox_for if mails else None,
+        )
         self._adapter = EndpointAdapter(
             runtime, self._endpoint, self._react, self._translation_changed
         )
-        self._people = People(
-            self.peer_id, profile.contacts, self._signaling, self._endpoint, self._announce
-        )
-        self._journal = Journal(
-            self._store, self._endpoint, self._adapter.driver, runtime.clock, self._announce
-        )
-        self._presence = ContactPresence(
-            *(profile.contacts, self._endpoint, self._signaling, runtime.clock),
-            *(self._signaling.now, self._announce),
-        )
-        self._outbox = Outbox(
-            *(profile.contacts, self._endpoint, runtime.clock, self._call_quietly),
-            self._presence.ask,
-        )
-        self._presence.there = self._outbox.there
-        self._receipts = ReadReceipts(
-            profile.contacts, self._endpoint, self._adapter.driver, runtime.clock
-        )
-        self._failed_calls = FailedCalls(self._signaling, runtime.clock, self._tell_failed)
-        self._meetings = Meetings(
-            *(self._people, self._endpoint, self._adapter.driver, self._signaling),
-            *(profile.add_registry, self.connect),
-        )
+        self._make_parts(profile)
         self.invitations = Invitations(self._invitation_context(profile))
         self._kept_invitations = profile.invitations
         self._rhythms = Rhythms(runtime.clock)
@@ -170,31 +155,28 @@ class Node:
         self._stopping = False
         self._closing = False  # goodbyes are said, and sockets about to close
 
+    def _make_parts(self, profile: Profile) -> None:
+        """Make what stands around the endpoint."""
+        endpoint, driver, signaling = self._endpoint, self._adapter.driver, self._signaling
+        clock, contacts, tell = self._runtime.clock, profile.contacts, self._announce
+        self._people = People(self.peer_id, contacts, signaling, endpoint, tell)
+        self._journal = Journal(self._store, endpoint, driver, clock, tell, self._mail.stored)
+        self._presence = ContactPresence(contacts, endpoint, signaling, clock, signaling.now, tell)
+        self._outbox = Outbox(
+            *(contacts, endpoint, clock, self._call_quietly, self._presence.ask, self._mail.away)
+        )
+        self._presence.there = self._outbox.there
+        self._receipts = ReadReceipts(contacts, endpoint, driver, clock)
+        self._mail.attach(endpoint, driver, self._outbox.waiting)
+        self._failed_calls = FailedCalls(signaling, clock, self._tell_failed)
+        self._meetings = Meetings(
+            *(self._people, endpoint, driver, signaling, profile.add_registry, self.connect)
+        )
+
     @property
     def server(self) -> str:
         """What people call our registries."""
         return self._signaling.name
-
-    def _make_endpoint(self, profile: Profile) -> Endpoint:
-        runtime, settings = self._runtime, self.settings
-        random_bytes, clock = runtime.random_bytes, runtime.clock
-        rtt = self._signaling.rtt
-        gathering = DualGathering((), random_bytes, self._signaling.is_local, registry_rtt=rtt)
-        relays = Relays(random_bytes, registry_rtt=rtt)
-        context = SessionContext(
-            profile.identity,
-            make_certificate(random_bytes(32), runtime.wall_time()),
-            settings.username,
-            settings.retries,
-            Agent(gathering, relays, settings.relay_only, random_bytes),
-            lambda now: now + (self._signaling.now() - clock.seconds()),
-            random_bytes,
-            QUANTUM_SAFE if settings.requires_pq else KEY_EXCHANGES,
-            rtt,
-            self._store.is_lasting,
-            registries_for=self._whereabouts.describe,
-        )
-        return Endpoint(context, settings.accept, settings.heartbeat, profile.contacts.__getitem__)
 
     def _invitation_context(self, profile: Profile) -> InvitationContext:
         return InvitationContext(
@@ -225,13 +207,12 @@ class Node:
 
     def start(self) -> Deferred[None]:
         """Read what is kept, bind the socket and begin to register."""
-        loaded = maybeDeferred(self._store.load)
-        return loaded.addCallback(self._start)
+        loaded = maybeDeferred(self._store.load).addCallback(self._endpoint.kept.update)
+        return loaded.addCallback(lambda _: self._mail.load()).addCallback(self._start)
 
-    def _start(self, kept: Mapping[str, ConversationState]) -> None:
+    def _start(self, _loaded: object) -> None:
         if self._stopping:
             return
-        self._endpoint.kept.update(kept)
         try:
             self._adapter.bind(self.settings.port)
         except CannotListenError as error:
@@ -247,6 +228,7 @@ class Node:
         begin(self._presence.look, PAUSE)
         if self._store.is_lasting:
             begin(self._outbox.look, TICK)
+            begin(self._mail.look, TICK)
             begin(self._retention.enforce, RETENTION_INTERVAL)
         self.invitations.restore(self._kept_invitations)
         self._signaling.start(
@@ -283,7 +265,8 @@ class Node:
         with self._adapter.driver as now:
             for session in self._endpoint.alive():
                 session.disconnect(now)
-        leaving = DeferredList([self._goodbyes(), self._signaling.stop()], consumeErrors=True)
+        ends = [self._goodbyes(), self._signaling.stop(), self._mail.stop()]
+        leaving = DeferredList(ends, consumeErrors=True)
         yield leaving.addTimeout(FAREWELL, self._runtime.clock)
         self._closing = True
         self._journal.stop()
@@ -317,6 +300,8 @@ class Node:
                 self._people.compare(peer_id, word_list().spell(digest, VERIFICATION_WORDS))
             case RegistriesLearned(peer_id, document):
                 self._whereabouts.take(peer_id, document)
+            case MailboxLearned(peer_id, mailbox):
+                self._mail.learned(peer_id, mailbox)
             case PathLearned(peer_id, hint):
                 self._keep(lambda: self._people.contacts.remember_path(peer_id, hint))
             case PathFailed() | SignalingDoubted():  # a NAT's reboot cuts the event stream, too
@@ -339,6 +324,7 @@ class Node:
                 self._tell_at_last(event)
                 self._people.connected(self._endpoint.sessions[peer_id])
                 self._presence.connected(peer_id)
+                self._mail.happened(event)
                 key = self._keys.key_of(peer_id)
                 self._keep(lambda: self._people.contacts.remember_key(peer_id, key))
                 self.invitations.arrived(peer_id)
@@ -365,6 +351,8 @@ class Node:
 
     def _announce(self, event: events.NodeEvent) -> None:
         self._events.put(self._people.describe(event))
+        if isinstance(event, events.ContactChanged):
+            self._mail.happened(event)
 
     def _taken(self, lines: list[events.Incoming]) -> None:
         """Confirm lines to their authors: every front end has had them."""
@@ -491,6 +479,10 @@ class Node:
             session.settle(now)
         return changes
 
+    def kept_until(self, peer_id: str, id: str) -> float | None:
+        """Return how long a line of ours is kept at a registry, ``None`` where it isn't."""
+        return self._mail.until(peer_id, id)
+
     def disconnect(self, peer_id: str) -> None:
         """End a conversation or a call."""
         session = self._session(peer_id)
@@ -599,6 +591,8 @@ class Node:
                 self.invitations.look()
             case NameplateAnswered(nameplate):
                 self.invitations.answered(nameplate)
+            case MailWaiting(server):
+                self._mail.arrived(server)
             case RelaysOffered(relays, credentials):
                 self._endpoint.agent.relays.configure(relays, credentials)
             case SignalingLost(reason, retry_in):

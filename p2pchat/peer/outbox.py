@@ -47,6 +47,7 @@ class Outbox:
 
     :ivar call: calls a contact.
     :ivar ask: asks whether contacts are online; tells :meth:`there` of those who are.
+    :ivar away: takes a contact who was looked for, and isn't there.
     """
 
     _contacts: Contacts
@@ -54,6 +55,7 @@ class Outbox:
     _clock: IReactorTime
     call: Callable[[str], None]
     ask: Callable[[Sequence[str]], Deferred[Online]]
+    away: Callable[[str], None] = lambda _peer_id: None
     _due: dict[str, float] = attrs.Factory(dict)  # by peer: not looked for before
     _refused: dict[str, float] = attrs.Factory(dict)  # by peer: not called by itself before
     _asked: set[str] = attrs.Factory(set)  # who are looked for
@@ -104,6 +106,8 @@ class Outbox:
     def _looked(self, _result: object, peer_ids: Sequence[str]) -> None:
         """Whoever was found is called: :meth:`there` was."""
         self._asked.difference_update(peer_ids)
+        for peer_id in set(peer_ids) - {*self._there, *self._called}:
+            self.away(peer_id)
 
     def there(self, peer_id: str) -> None:
         """A contact is online: bring it what waits, unless it refused lately."""
@@ -149,4 +153,6 @@ class Outbox:
         if isinstance(event, events.CallFailed) and event.reason not in _PASSING:
             self._wait(event.peer_id, REFUSED)
             self._refused[event.peer_id] = self._due[event.peer_id]
+        elif isinstance(event, events.CallFailed):
+            self.away(event.peer_id)
         return is_hidden

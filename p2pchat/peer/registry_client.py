@@ -10,7 +10,7 @@ ones included, into :class:`p2pchat.errors.RegistryError` with a sentence for th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -40,6 +40,16 @@ from p2pchat.wire.documents import (
     Registration,
     Removal,
     Subscription,
+)
+from p2pchat.wire.mailbox import (
+    ENVELOPE_TYPE,
+    PERMIT_SCHEME,
+    TOKEN_SCHEME,
+    MailAcknowledgement,
+    MailboxTokens,
+    MailFetch,
+    Prekeys,
+    credentials,
 )
 from p2pchat.wire.nameplates import Claim, Completion, PakeResponse, Release
 from p2pchat.wire.origins import origin
@@ -211,6 +221,61 @@ class RegistryClient:
         """Take a nameplate of ours away."""
         path = f"/nameplate/{release.nameplate}"
         return self._signed("DELETE", path, lambda: self.sign(release), "released")
+
+    # -- mailboxes
+
+    def keep_prekeys(self, prekeys: Prekeys) -> Deferred[JsonObject]:
+        """Show our prekeys to whoever may leave something for us."""
+        path = f"/prekeys/{self.peer_id}"
+        return self._signed("POST", path, lambda: self.sign(prekeys), "waiting")
+
+    def keep_tokens(self, tokens: MailboxTokens) -> Deferred[JsonObject]:
+        """Say who may; whose token isn't there may no more."""
+        path = f"/mailbox/{self.peer_id}"
+        return self._signed("POST", path, lambda: self.sign(tokens), "waiting")
+
+    def mail(self) -> Deferred[bytes]:
+        """Return what waits longest in our mailbox, as :class:`Mail` reads it."""
+        return self._attempt(self._fetch_mail)
+
+    def _fetch_mail(self) -> Deferred[bytes]:
+        headers = {"Authorization": f"JWS {self.sign(MailFetch())}"}
+        fetched: Deferred[bytes] = self._octets("GET", f"/mail/{self.peer_id}", headers)
+        return fetched
+
+    @inlineCallbacks
+    def _octets(self, method: str, path: str, headers: dict[str, str]) -> Any:
+        answer = yield self._http.ask(method, path, headers)
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
+        kinds = answer.headers.getRawHeaders("Content-Type", [""])
+        if not kinds[0].lower().startswith(ENVELOPE_TYPE):
+            raise self._foreign(answer)
+        self._answered(answer)
+        return answer.body
+
+    def acknowledge(self, names: Sequence[bytes]) -> Deferred[JsonObject]:
+        """Say which envelopes are stored; they are deleted."""
+        path, body = f"/acknowledge/{self.peer_id}", MailAcknowledgement(tuple(names))
+        return self._signed("POST", path, lambda: self.sign(body), "waiting")
+
+    def prekey(self, peer_id: str, token: bytes) -> Deferred[JsonObject]:
+        """Return keys to seal something for a peer with, and a permit; signs nothing."""
+        headers = {"Authorization": credentials(TOKEN_SCHEME, token)}
+        path = f"/prekey/{quote(peer_id)}"
+        return self._attempt(self._exchange, "POST", path, "prekeys", headers)
+
+    def leave(
+        self, peer_id: str, permit: bytes, envelope: bytes, replaces: str = ""
+    ) -> Deferred[JsonObject]:
+        """Leave an envelope for a peer, in the place of another where one is named; likewise."""
+        query = f"?{urlencode({'replaces': replaces})}" if replaces else ""
+        path = f"/mail/{quote(peer_id)}{query}"
+        headers = {
+            "Authorization": credentials(PERMIT_SCHEME, permit),
+            "Content-Type": ENVELOPE_TYPE,
+        }
+        return self._attempt(self._exchange, "POST", path, "name", headers, envelope)
 
     def status(self) -> Deferred[JsonObject]:
         """Return what the registry tells everybody of itself; its time is taken from the answer."""

@@ -70,6 +70,7 @@ from p2pchat.peer.stream_health import StreamHealth
 from p2pchat.runtime import Runtime, cancel
 from p2pchat.session.retry_after import RetryAfter
 from p2pchat.wire.documents import Registration
+from p2pchat.wire.mailbox import EVENT as MAIL
 
 FIRST_WAIT = 0.5  # seconds
 LONGEST_WAIT = 8.0  # seconds
@@ -109,6 +110,7 @@ class Callbacks:
     :ivar lost: takes the reason and the seconds until the next try.
     :ivar document: takes a compact JWS from the event stream.
     :ivar nameplate: takes the name of one of ours at which somebody left something.
+    :ivar mail: called when something waits in our mailbox.
     :ivar renewed: takes the lease each time that renewing it meant to register again.
     """
 
@@ -117,6 +119,7 @@ class Callbacks:
     document: Callable[[str], None]
     renewed: Callable[[Lease], object] = lambda _lease: None
     nameplate: Callable[[str], None] = lambda _name: None
+    mail: Callable[[], None] = lambda: None
 
 
 class ConnectionStage(Enum):
@@ -265,6 +268,8 @@ class RegistryConnection:
                 self._callbacks.document(event.data)
             elif event.name == "nameplate":
                 self._callbacks.nameplate(event.data)
+            elif event.name == MAIL:
+                self._callbacks.mail()
             elif event.name == "ready":
                 self._health.ready(self._clock.seconds())
                 self._last = self._last or "0"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import inlineCallbacks
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
@@ -29,9 +29,11 @@ from p2pchat.peer.pasted import whole_id
 from p2pchat.peer.registry_client import RegistryClient
 from p2pchat.peer.registry_connection import Callbacks, ConnectionStage, RegistryConnection
 from p2pchat.peer.registry_location import nearest_of, scope_of_url
+from p2pchat.peer.registry_mailbox import RegistryMailbox
 from p2pchat.peer.resolver import Resolver
 from p2pchat.peer.settings import DEFAULT_SERVER
 from p2pchat.peer.signaling import (
+    MailWaiting,
     NameplateAnswered,
     PeerRecord,
     RelaysOffered,
@@ -46,6 +48,7 @@ from p2pchat.traversal.reachability import is_on_this_machine
 from p2pchat.traversal.round_trips import RoundTrips
 from p2pchat.wire.addresses import Family, Scope, family
 from p2pchat.wire.documents import PeerDocument, RecordKey, Registration
+from p2pchat.wire.mailbox import FEATURE
 from p2pchat.wire.origins import host
 from p2pchat.wire.presence import PresenceAnswer, PresenceQuery
 from p2pchat.wire.strict_json import JsonObject, field
@@ -79,6 +82,7 @@ class RegistrySignaling:
         self._runtime = runtime
         self._client = RegistryClient(server, identity, runtime, self._warn, nearest)
         self.nameplates = RegistryNameplates(self._client)
+        self.mailbox = RegistryMailbox(self._client, self._nameless)
         self._resolver = Resolver(runtime, RoundTrips(self.rtt))
         self._is_started = self._is_registered = False
         self._is_old = False  # it answers no question about many
@@ -92,6 +96,11 @@ class RegistrySignaling:
         if self.name == DEFAULT_SERVER:  # nobody may have chosen it
             return reached
         return nearest_of((reached, scope_of_url(self.name)))
+
+    def _nameless(self) -> RegistryClient:
+        """Return a client that signs nothing, and has connections of its own."""
+        nobody = Identity.from_seed(self._runtime.random_bytes(32))
+        return RegistryClient(self.name, nobody, self._runtime, nearest=self._client.nearest)
 
     def now(self) -> float:
         """See :class:`ISignaling`."""
@@ -120,6 +129,7 @@ class RegistrySignaling:
                 self._channel.receive,
                 self._offer_relays,
                 self._answered,
+                self._mail_waits,
             ),
         )
         self._connection.start()
@@ -161,6 +171,9 @@ class RegistrySignaling:
     def _answered(self, nameplate: str) -> None:
         self._receive(NameplateAnswered(nameplate))
 
+    def _mail_waits(self) -> None:
+        self._receive(MailWaiting(self.name))
+
     def _lost(self, reason: str, retry_in: float) -> None:
         self._is_registered, self._lease = False, None
         self._channel.resume()
@@ -177,6 +190,8 @@ class RegistrySignaling:
         self._channel.resume()
         self._is_registered = True
         self._receive(SignalingAvailable(self.name, tuple(stun), lease.address))
+        if FEATURE in lease.features:
+            self._mail_waits()
 
     @inlineCallbacks
     def _offer_relays(self, lease: Lease) -> Any:

@@ -44,6 +44,7 @@ class NodeSettings:
     :ivar heartbeat: seconds between PINGs.
     :ivar retries: how often a call is tried.
     :ivar relay_only: tell, use and contact no address but those of relays.
+    :ivar mails: let what waits be left at registries, for contacts and for us.
     :ivar keep: days for which what was said is kept; ``None``: for ever.
     :ivar requires_pq: refuse links whose key exchange isn't post-quantum.
     :ivar publish_address: show our server-reflexive address to everybody in the record.
@@ -60,6 +61,7 @@ class NodeSettings:
     listed: bool = True
     requires_pq: bool = False
     keep: float | None = None
+    mails: bool = True
     relay_only: bool = attrs.field(default=False, validator=_check_privacy)
 
 

@@ -149,6 +149,13 @@ class NameplateAnswered:
 
 
 @attrs.frozen
+class MailWaiting:
+    """A registry that has mailboxes is available, or something came into ours there."""
+
+    name: str
+
+
+@attrs.frozen
 class Undeliverable:
     """A document of ours that no way could deliver, and what the first one said of it."""
 
@@ -164,6 +171,7 @@ SignalingEvent = (
     | OfferDelivered
     | Undeliverable
     | NameplateAnswered
+    | MailWaiting
     | Trouble
 )
 

@@ -23,7 +23,7 @@ from p2pchat.session.mail import MailContents, MailedConversation
 from p2pchat.wire.members import Count, Flag, Members, Time, each, nested, octets, text
 
 FULL = 48 * 1024  # bytes of an envelope that is let alone, rather than replaced by a longer one
-MAX_DEPOSITS = 100  # of one peer; a registry keeps as many
+MAX_DEPOSITS = 16  # of one peer; a registry keeps 256 KiB, and so no more that are full
 MAX_NAME = 128  # characters of an envelope's name
 
 
@@ -78,10 +78,12 @@ class Deposits:
 
     :ivar waiting: oldest first.
     :ivar owes_receipt: lines of theirs came by mail, and nothing has told them so yet.
+    :ivar asks_for: a log of theirs of which some were missing, b"" for none.
     """
 
     waiting: list[Deposit] = attrs.Factory(list)
     owes_receipt: bool = False
+    asks_for: bytes = b""
 
     def settle(self, talk: MailedConversation, now: float) -> None:
         """Forget what is confirmed, has expired, or is of a log that isn't written any more."""
@@ -128,10 +130,10 @@ class Deposits:
         last = self.waiting[-1] if self.waiting else None
         if last is not None and last.size < FULL and last.last in {reached, oldest - 1}:
             before = max(last.first, oldest) - 1
-            contents = talk.mail_after(before)
+            contents = talk.mail_after(before, self.asks_for)
             if contents.last > last.last or (self.owes_receipt and contents.last >= reached):
                 return DepositPlan(contents, last, self.owes_receipt)
-        contents = talk.mail_after(reached)
+        contents = talk.mail_after(reached, self.asks_for)
         has_lines = contents.last >= contents.first
         is_needed = has_lines or self.owes_receipt
         return DepositPlan(contents, None, self.owes_receipt) if is_needed else None
@@ -140,6 +142,7 @@ class Deposits:
         """Take that an envelope was left."""
         self.waiting = [one for one in self.waiting if one is not plan.replaces]
         self.waiting = [*self.waiting, deposit][-MAX_DEPOSITS:]
+        self.asks_for = self.asks_for if self.owes_receipt else b""
 
     def failed(self, plan: DepositPlan) -> None:
         """Take that it couldn't be left."""

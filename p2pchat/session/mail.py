@@ -26,7 +26,7 @@ from p2pchat.session.conversation import MAX_UNREAD, Conversation
 from p2pchat.session.log_copy import LogCopy
 from p2pchat.wire import entries
 from p2pchat.wire.entries import Item, LogEntry
-from p2pchat.wire.envelopes import FOLLOWING, MAX_CONTENTS, encode_contents
+from p2pchat.wire.envelopes import ASK_AGAIN, FOLLOWING, MAX_CONTENTS, encode_contents
 from p2pchat.wire.framing import LENGTH
 
 SIGNED = 96  # bytes before the frames: key and signature
@@ -58,12 +58,14 @@ class MailTaken:
 
     :ivar ends: by log, the number up to which lines of theirs are on their way to the store.
     :ivar has_lines: whether there were any, new or not: their author waits for a receipt.
-    :ivar is_gap: whether some came after others that aren't here.
+    :ivar gap: the log of which some came after others that aren't here, b"" for none.
+    :ivar is_asked: whether their author lacks what we left, and asks for it again.
     """
 
     ends: dict[bytes, int]
     has_lines: bool = False
-    is_gap: bool = False
+    gap: bytes = b""
+    is_asked: bool = False
 
 
 @attrs.define(eq=False)
@@ -78,11 +80,13 @@ class MailedConversation(Conversation):
         lines = self._ours.sendable()
         return range(lines[0].number, lines[-1].number + 1) if lines else range(0)
 
-    def mail_after(self, number: int) -> MailContents:
+    def mail_after(self, number: int, asks_for: bytes = b"") -> MailContents:
         """
         Return what an envelope is to have: lines after this one, as many as it has room for.
 
         It ends with a signed line.  Where the next one is too long there is none in it.
+
+        :param asks_for: a log of theirs of which they are to leave again what isn't confirmed.
         """
         log = self._ours
         lines = [line for line in log.sendable() if line.number > number]
@@ -106,6 +110,8 @@ class MailedConversation(Conversation):
         bodies = [entries.encode_have(items), *(entries.ENTRY + raw for raw in raws)]
         if self._theirs is not None and (read := self.marks.body(self._theirs.name)):
             bodies.insert(1, read)
+        if asks_for:
+            bodies.append(ASK_AGAIN + asks_for)
         return MailContents(encode_contents(bodies), log.name, first, first + len(raws) - 1)
 
     def mailed(self, contents: MailContents) -> None:
@@ -139,6 +145,8 @@ class MailedConversation(Conversation):
                 taken = self._take_entry(rest, named, taken, now)
             elif kind == entries.READ:
                 self.marks.receive(rest)
+            elif kind == ASK_AGAIN and rest == self.log:
+                taken = attrs.evolve(taken, is_asked=True)
         for log in taken.ends:
             self._copies[self.other, log].drop_unsigned()
         return taken
@@ -171,7 +179,7 @@ class MailedConversation(Conversation):
             return taken  # a newer program's: it passes on what somebody else wrote
         taken = attrs.evolve(taken, has_lines=True)
         if not self._is_next(entry, copy):
-            return attrs.evolve(taken, is_gap=taken.is_gap or entry.number > copy.next)
+            return attrs.evolve(taken, gap=entry.log) if entry.number > copy.next else taken
         proved = copy.extend(entry, data, self.their_key, self.wall_of(now))
         is_newest = entry.lamport > self._lamport
         self._lamport = max(self._lamport, entry.lamport)

@@ -117,6 +117,7 @@ class Options(CommandLine):
         ["publish-address", None, "Show our public address to everybody in the registry."],
         ["unlisted", None, "Be found by the whole id only: in no list, and by no name."],
         ["relay-only", None, "Never tell or use an address of ours: relays only."],
+        ["no-mailbox", None, "Leave nothing at registries for contacts, nor let them for us."],
         ["require-pq", None, "Refuse links without post-quantum key exchange."],
         [SET, None, "Encrypt the identity, or change its passphrase, and end."],
         [REMOVE, None, "Keep the identity in clear again, and end."],
@@ -257,6 +258,7 @@ class Options(CommandLine):
             listed=not self["unlisted"],
             relay_only=bool(self["relay-only"]),
             requires_pq=bool(self["require-pq"]),
+            mails=not self["no-mailbox"],
             keep=None if self["keep"] is None else self.number("keep", 1, 36500, float),
         )
 

@@ -8,6 +8,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
       │     ├── wording      events and results as sentences; pure
       │     │     ├── display_names  what peers are called, one label for each; pure
       │     │     ├── presence_wording  presence in words; pure
+      │     │     ├── mail_wording  mail in words; pure
       │     │     ├── quoting        which line is answered or changed; pure
       │     │     └── sentences      sentences, quotations, tables; pure
       │     ├── qr           QR codes of invitations; pure

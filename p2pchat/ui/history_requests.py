@@ -91,7 +91,9 @@ class HistoryRequests:
             self.answer(waiting, self._list)
 
     def _list(self, lines: Sequence[HistoryLine]) -> None:
-        self._listed = self._with_names(lines)
+        until = self._node.kept_until
+        kept = [attrs.evolve(one, kept_until=until(one.peer_id, one.id)) for one in lines]
+        self._listed = self._with_names(kept)
         self.announce(results.WaitingLines(self._listed))
 
     def _chosen(self, number: int) -> list[int]:

@@ -29,6 +29,7 @@ from p2pchat.ui import results
 from p2pchat.ui.display_names import SHORT_ID, YOU, DisplayNames
 from p2pchat.ui.known_lines import KnownLines
 from p2pchat.ui.layout import Colour, Entry, day
+from p2pchat.ui.mail_wording import mailed, not_mailed, place
 from p2pchat.ui.presence_wording import came, presence_facts, record_state
 from p2pchat.ui.qr import qr_rows
 from p2pchat.ui.quoting import about, about_line, quote
@@ -380,6 +381,14 @@ class Wording:
             f"{_until(event.until)}."
         )
 
+    # Mail.
+
+    def _say_mailed(self, event: events.Mailed) -> Entries:
+        yield _note(mailed(event, self.label(event.peer_id)))
+
+    def _say_not_mailed(self, event: events.NotMailed) -> Entries:
+        yield _note(not_mailed(event, self.label(event.peer_id)))
+
     # Messages.
 
     def _say_sent(self, event: events.MessageSent) -> Entries:
@@ -548,7 +557,7 @@ class Wording:
             lead = f"{number.format(index)} {lead}" if number else lead
             colour = Colour.FAINT if line.ours else Colour.THEIRS
             lead = f"{lead}{about_line(line)}: "
-            rows = ("(deleted)",) if line.deleted else (line.text,)
+            rows = ("(deleted)",) if line.deleted else (line.text, *place(line))
             yield Entry(rows, lead=lead, lead_colour=colour, shown_at=line.sent_at)
 
     def _say_rejected(self, result: results.Rejected) -> Entries:

@@ -5,6 +5,7 @@ Contents of an envelope, which waits in a mailbox: the frames that a link would 
 
     contents   frames, each  length 4 | body  (p2pchat.wire.framing)
     body       0x01 HAVE, 0x02 ENTRY, ...  as on a link (p2pchat.wire.entries)
+               0x10 ASK_AGAIN | log 16: what its author left there before isn't whole
                0x04 FOLLOWING | an entry from its Lamport time on: the next of the log before
     padded     length 4 | contents | zeros
 
@@ -27,7 +28,7 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.wire.entries import ENTRY
 from p2pchat.wire.framing import FrameReader, encode_frames
 
-FOLLOWING = b"\x04"
+FOLLOWING, ASK_AGAIN = b"\x04", b"\x10"
 STEP, COARSE, COARSE_STEP = 1024, 16 * 1024, 4096  # bytes
 _NUMBER, _LENGTH = Struct("!Q"), Struct("!I")
 MAX_CONTENTS = 15 * COARSE_STEP - _LENGTH.size  # bytes; sealed they have 62,641, of 64 KiB

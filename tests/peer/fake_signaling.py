@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
@@ -12,6 +12,7 @@ from p2pchat.errors import RegistryError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import seal_document
 from p2pchat.interfaces import INameplates, ISignaling
+from p2pchat.mailbox_interface import IMailbox
 from p2pchat.peer.signaling import PeerRecord, SignalingAvailable, SignalingContext
 from p2pchat.peer.signaling_channel import SignalingChannel
 from p2pchat.runtime import Runtime
@@ -34,6 +35,7 @@ class FakeSignaling:
     :ivar error: with which everything fails, if there is one.
     :ivar is_lying: whether it lists everybody, whoever is asked for.
     :ivar sent: what was delivered.
+    :ivar time: returns seconds since 1970.
     :ivar calls: the names of methods that were called.
     """
 
@@ -46,6 +48,8 @@ class FakeSignaling:
     sent: list[tuple[str, PeerDocument]] = attrs.Factory(list)
     calls: list[str] = attrs.Factory(list)
     nameplates: INameplates | None = None
+    mailbox: IMailbox | None = None
+    time: Callable[[], float] = lambda: 1000.0
     context: SignalingContext = attrs.field(init=False)
 
     def start(self, context: SignalingContext) -> None:
@@ -68,7 +72,7 @@ class FakeSignaling:
 
     def now(self) -> float:
         """Return a time."""
-        return 1000.0
+        return self.time()
 
     def rtt(self) -> float:
         """See `ISignaling`."""
@@ -120,6 +124,7 @@ class RoomSignaling:
     is_local = True
     scope = Scope.PRIVATE
     nameplates = None
+    mailbox = None
 
     def __init__(self, room: dict[str, RoomSignaling], identity: Identity, runtime: Runtime):
         self._room = room

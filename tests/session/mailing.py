@@ -62,6 +62,9 @@ class Mailing:
         taken = side.talk.take_mail(decode_contents(frames), key, NOW)
         if taken.has_lines:
             self.known[side].owes_receipt = True
+            self.known[side].asks_for = taken.gap
+        if taken.is_asked:
+            self.known[side].lost()
         side.settle()
         return taken
 

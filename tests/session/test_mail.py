@@ -95,7 +95,7 @@ class MailTests(MailCase):
         frames = list(self.mail.waiting[self.bob].values())
         self.assertGreater(len(frames), 2)
         self.assertLessEqual(max(map(len, frames)), MAX_MAIL)
-        self.assertTrue(self.mail.take(self.bob, frames[1]).is_gap)
+        self.assertEqual(self.mail.take(self.bob, frames[1]).gap, self.alice.talk.log)
         for one in (frames[0], *reversed(frames)):
             self.mail.take(self.bob, one)
         self.mail.finish()

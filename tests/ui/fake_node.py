@@ -106,6 +106,7 @@ class FakeNode:
     asked: list[tuple[str, ...]] = attrs.Factory(list)
     calls: list[Deferred[str]] = attrs.Factory(list)
     infos: dict[str, ConversationInfo] = attrs.Factory(dict)
+    kept: dict[str, float] = attrs.Factory(dict)  # how long lines wait at a registry, by id
     records: Deferred[list[PeerRecord]] = attrs.Factory(lambda: succeed([]))
     story: ConnectionReport | None = None
     history: FakeHistory = attrs.Factory(FakeHistory)
@@ -212,6 +213,9 @@ class FakeNode:
             more = {members[named[0]]: named[1]} if named else {}
             self.tell(events.MessageSent(peer_id, f"s{self._sent}", text, **more))
         return f"s{self._sent}"
+
+    def kept_until(self, peer_id: str, id: str) -> float | None:
+        return self.kept.get(id)
 
     def withdraw(self, peer_id: str, id: str) -> list[str]:
         if not self.can_withdraw:

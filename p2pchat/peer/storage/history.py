@@ -107,6 +107,7 @@ class HistoryLine:
     :ivar reply_to: id of the line that it answers, or as an edit or deletion changes.
     :ivar quote: how that line begins, where it is here.
     :ivar original: what it said before it was edited; only in an export.
+    :ivar kept_until: of one that waits at a registry, how long, in seconds since 1970; else None.
     """
 
     peer_id: str
@@ -124,6 +125,7 @@ class HistoryLine:
     reply_to: str = attrs.field(default="", metadata=SPARSE)
     quote: str = attrs.field(default="", metadata=SPARSE)
     original: str = attrs.field(default="", metadata=SPARSE)
+    kept_until: float | None = attrs.field(default=None, metadata=SPARSE)
 
 
 def newest_id(connection: sqlite3.Connection) -> int:
