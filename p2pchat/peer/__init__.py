@@ -55,6 +55,7 @@ Network
 Signaling
     ``signaling``              its values, and several ways of it as one
     ``reach``                  by which ways documents reach us now
+    ``known_ways``             by which way each peer was heard last
     ``other_registries``       registries where we aren't registered, asked for a while
     ``guest_registrations``    registrations at a contact's registry, while a call takes place
     ``staggered_race``         the same by several ways, the best one first

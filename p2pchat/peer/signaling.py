@@ -23,6 +23,7 @@ from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import INameplates, ISignaling
 from p2pchat.peer.guest_registrations import GuestRegistrations
+from p2pchat.peer.known_ways import KnownWays
 from p2pchat.peer.other_registries import OtherRegistries, is_same_registry, lawful_url
 from p2pchat.peer.presence_lookup import look_up_many
 from p2pchat.peer.reach import Reach, ReachTable
@@ -52,7 +53,6 @@ AVAILABLE_TIMEOUT = 5.0  # seconds; a registry that is started again is back wit
 HEDGE = 1.0  # seconds; a registry that works answers in a fraction
 LISTING = 5.0  # seconds that one of several registries may take for a list
 MAX_WARNINGS = 20  # of registries that aren't ours, in a run
-MAX_ROUTES = 1000  # peers of whom it is known by which way they were found or last heard
 
 _PEER_ID = Codec(lambda value, name: check_peer_id(checked(value, name, str)))
 
@@ -217,7 +217,7 @@ class SignalingGroup:
     _guests: GuestRegistrations = attrs.field(init=False)
     _context: SignalingContext = attrs.field(init=False)
     _reach: ReachTable = attrs.field(init=False)
-    _routes: dict[str, str] = attrs.Factory(dict)  # names of ways, by peer
+    _routes: KnownWays = attrs.Factory(KnownWays)
     _warned: set[str] = attrs.Factory(set)  # what was told of registries that aren't ours
 
     def __attrs_post_init__(self) -> None:
@@ -329,7 +329,7 @@ class SignalingGroup:
                 others = tuple(one.name for one in self._reach.available())
                 event = attrs.evolve(event, name=member.name, others=others)
             case DocumentReceived():
-                self._remember(event.author, member)
+                self._routes.heard(event.author, member.name)
         self._context.receive(event)
 
     def _became_available(self, member: ISignaling, event: SignalingAvailable) -> None:
@@ -416,7 +416,7 @@ class SignalingGroup:
                 self._guests.lost(signaling, event.reason)
             case DocumentReceived():
                 self._guests.heard(signaling)
-                self._remember(event.author, signaling)
+                self._routes.heard(event.author, signaling.name)
                 self._context.receive(event)
             case Trouble(sentence) if sentence not in self._warned:
                 if len(self._warned) < MAX_WARNINGS:
@@ -435,13 +435,13 @@ class SignalingGroup:
         """
         named = self.registries_of(peer_id)
         members = [(one, self._at(one)) for one in named]
-        route = self._way_named(self._routes.get(peer_id, ""))
+        route = self._way_named(self._routes.best(peer_id))
         places: list[ISignaling | str] = [] if route is None else [route]
         places += [one for _, one in members if one is not None and self._reach.is_available(one)]
         places += [url for url, one in members if one is None]
         places += [one for _, one in members if one is not None]
         places += self._reach.available()
-        return list(dict.fromkeys(places or self._members))
+        return self._routes.in_order(peer_id, dict.fromkeys(places or self._members), _name_of)
 
     def _asked_places(self, peer_id: str) -> list[ISignaling | str]:
         """Return those of them that can be asked now; all where none can."""
@@ -496,7 +496,7 @@ class SignalingGroup:
         outcome = yield race(ways, self._clock, self._hedge(), _is_online)
         if outcome.winner is not None:
             name, record = outcome.winner
-            self._remember_name(peer_id, name)
+            self._routes.found(peer_id, name)
             return record
         found = [record for _, record in outcome.results if record is not None]
         if outcome.errors and not found:
@@ -525,8 +525,8 @@ class SignalingGroup:
         for name, records in outcome.results:
             for record in records:
                 found.setdefault(record.peer_id, record)
-                if record.peer_id not in self._routes:
-                    self._remember_name(record.peer_id, name)
+                if not self._routes.best(record.peer_id):
+                    self._routes.found(record.peer_id, name)
         return list(found.values())
 
     @inlineCallbacks
@@ -552,7 +552,7 @@ class SignalingGroup:
         name, found = yield self._ask(place, lambda way: way.presence(peer_ids), LISTING)
         if name != self._members[0].name:
             for peer_id in (one for one in peer_ids if found.get(one)):
-                self._remember_name(peer_id, name)
+                self._routes.found(peer_id, name)
         return found
 
     # -- documents
@@ -571,8 +571,8 @@ class SignalingGroup:
             undelivered = DeliveryFailure(body, error.reason, str(error), error.retry_after)
             self._context.receive(Undeliverable(peer_id, undelivered))
             return
-        self._remember_name(peer_id, outcome.winner)
         if isinstance(body, Offer):
+            self._routes.offered(peer_id, outcome.winner)
             self._context.receive(OfferDelivered(peer_id, body.session))
 
     @inlineCallbacks
@@ -595,15 +595,9 @@ class SignalingGroup:
 
         return self._reach.passed(member).addTimeout(AVAILABLE_TIMEOUT, self._clock, too_late)
 
-    def _remember(self, peer_id: str, way: ISignaling) -> None:
-        """Let documents for a peer go out by this way."""
-        self._remember_name(peer_id, way.name)
 
-    def _remember_name(self, peer_id: str, name: str) -> None:
-        self._routes.pop(peer_id, None)
-        if len(self._routes) >= MAX_ROUTES:
-            del self._routes[next(iter(self._routes))]
-        self._routes[peer_id] = name
+def _name_of(place: ISignaling | str) -> str:
+    return place if isinstance(place, str) else place.name
 
 
 def _none_there(_url: str, _nearest: Scope) -> ISignaling:

@@ -17,6 +17,7 @@ from p2pchat.identity.signed_documents import Acceptance, seal_document
 from p2pchat.interfaces import ISignaling
 from p2pchat.peer.contacts import Contacts
 from p2pchat.peer.guest_registrations import FIRST_REST
+from p2pchat.peer.known_ways import MAX_ROUTES
 from p2pchat.peer.node import Node
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.registry_signaling import RegistrySignaling
@@ -25,7 +26,6 @@ from p2pchat.peer.settings import NodeSettings
 from p2pchat.peer.signaling import (
     AVAILABLE_TIMEOUT,
     HEDGE,
-    MAX_ROUTES,
     DocumentReceived,
     OfferDelivered,
     PeerRecord,
@@ -405,6 +405,16 @@ class SendingTests(GroupCase):
         self.second.context.receive(SignalingLost("gone", 1.0))
         self.group.send(BOB.peer_id, BODY)
         self.assertEqual((self.first.sent, self.second.sent), ([(BOB.peer_id, BODY)], []))
+
+    def test_in_vain(self) -> None:
+        """A way that takes an offer which nobody answers is followed by the others, in turn."""
+        for _ in range(2):
+            self.group.send(BOB.peer_id, OFFER)
+        sent = (BOB.peer_id, OFFER)
+        self.assertEqual((self.first.sent, self.second.sent), ([sent], [sent]))
+        self.second.context.receive(DocumentReceived(BOB.peer_id, BODY))
+        self.group.send(BOB.peer_id, OFFER)
+        self.assertEqual(self.second.sent, [sent] * 2)
 
     def test_next(self) -> None:
         """What one way can't deliver goes by the next."""
