@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # the values that pass a seam belong to the layers on its sid
         ContactInfo,
         ConversationInfo,
         InvitationInfo,
+        PrivacyInfo,
         RegistryInfo,
     )
     from p2pchat.peer.signaling import PeerRecord, SignalingContext
@@ -71,6 +72,7 @@ class INode(Interface):
     server: str = Attribute("URL of the registry, or of several, in words.")
     invitations: IInvitations = Attribute("What two people meet by.")
     history: IHistory = Attribute("What was said.")
+    indications: IIndications = Attribute("What contacts are let know beside that.")
 
     def listen(listener: Callable[[NodeEvent], None]) -> IPushProducer:
         """
@@ -120,9 +122,6 @@ class INode(Interface):
         :raises LocalProtocolError: the text is too long, or the line isn't ours to change.
         """
 
-    def seen(peer_id: str, id: str) -> None:
-        """Somebody has seen a line of a peer, and so all before it: a contact is told."""
-
     def withdraw(peer_id: str, id: str) -> list[str]:
         """
         Take back a line that waits for a contact who is away, and what changes it.
@@ -146,11 +145,7 @@ class INode(Interface):
         """Return the id of the conversation, call or waiting offer meant; raises ``WhoError``."""
 
     def find_known(who: str) -> str:
-        """
-        Return the id of a conversation, named by a whole id or a contact's name: for programs.
-
-        Raises ``WhoError``.
-        """
+        """Return the id of a conversation, by a whole id or a contact's name; or ``WhoError``."""
 
     def whom(who: str) -> str:
         """Return the id of a peer who is known, here, or named by the whole id; or ``WhoError``."""
@@ -201,6 +196,22 @@ class INode(Interface):
 
     def why(peer_id: str) -> ConnectionReport:
         """Return the story since the last call; raises ``WhoError`` where there was none."""
+
+
+class IIndications(Interface):
+    """Indications to contacts, beside what is said."""
+
+    def seen(peer_id: str, id: str) -> None:
+        """Somebody has seen a line of a peer, and so all before it."""
+
+    def typing(peer_id: str) -> None:
+        """Somebody types a line for a peer; called as often as he does."""
+
+    def switch(what: str, on: bool) -> None:
+        """Switch ``receipts``, ``typing`` or ``invisible``; raises WhoError for anything else."""
+
+    def privacy() -> PrivacyInfo:
+        """Return how the switches are."""
 
 
 class INameplates(Interface):
@@ -308,13 +319,7 @@ class ISignaling(Interface):
         """
 
     def presence(peer_ids: Sequence[str]) -> Deferred[Mapping[str, bool]]:
-        """
-        Return a Deferred of whether peers can be reached this way now, by id; may fail likewise.
-
-        Of some it may say nothing.
-
-        :param peer_ids: at most ``p2pchat.wire.presence.MAX_ASKED``.
-        """
+        """Return a Deferred of whether peers, MAX_ASKED at most, are online, by id; or fail."""
 
     def send(peer_id: str, body: PeerDocument) -> Deferred[None]:
         """

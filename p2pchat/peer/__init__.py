@@ -18,7 +18,7 @@ Node
     ``retention``              what is too old is deleted
     ``presence``               which contacts are there, and when each was last
     ``presence_lookup``        the same of many peers, at several registries
-    ``read_receipts``          what our person has seen, gathered
+    ``indications``            what contacts are let know beside what is said
     ``rhythms``                what is done again and again
     ``outbox``                 lines that wait for contacts, and the calls for them
     ``invitations``            invitations of ours, and those that we join by

@@ -1,7 +1,8 @@
 """
 Meetings of two who shared an invitation: the contact is kept, and the two talk.
 
-Who joined calls, where the inviter is found; who invited takes that call without a question.
+Who joined calls, where the inviter is found; who invited takes that call without a question, or
+calls, too, where it is invisible.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Meetings:
         if not met.invited:
             talking: Deferred[Any] = self._meet(peer_id, met.server)
             talking.addErrback(self._not_connected)
+        elif self._endpoint.context.privacy.is_invisible:  # no call could reach us
+            self.connect(peer_id).addErrback(self._not_connected)
         elif not self._people.is_blocked(peer_id):
             with self._driver as now:
                 self._endpoint.await_call(peer_id, met.partner.card.username, now)

@@ -10,6 +10,7 @@ from p2pchat.peer.settings import NodeSettings
 from p2pchat.peer.signaling import SignalingGroup
 from p2pchat.runtime import Runtime
 from p2pchat.session.endpoint import Endpoint
+from p2pchat.session.privacy import Privacy
 from p2pchat.session.qh3_connection import KEY_EXCHANGES, QUANTUM_SAFE
 from p2pchat.session.stages import SessionContext
 from p2pchat.traversal.agent import Agent
@@ -51,5 +52,6 @@ def new_endpoint(
         is_lasting,
         mailbox_for=mailbox_for,
         registries_for=registries_for,
+        privacy=Privacy(settings.receipts, settings.typing, settings.invisible),
     )
     return Endpoint(context, settings.accept, settings.heartbeat, profile.contacts.__getitem__)

@@ -34,6 +34,7 @@ from p2pchat.peer.endpoint_adapter import EndpointAdapter
 from p2pchat.peer.ephemeral_store import EphemeralStore, NoHistory
 from p2pchat.peer.event_queue import EventQueue
 from p2pchat.peer.failed_calls import LOOKED_AFTER, FailedCalls
+from p2pchat.peer.indications import Indications
 from p2pchat.peer.invitations import InvitationContext, Invitations
 from p2pchat.peer.journal import Journal
 from p2pchat.peer.mail import NodeMail
@@ -43,7 +44,6 @@ from p2pchat.peer.outbox import TICK, Outbox
 from p2pchat.peer.people import People
 from p2pchat.peer.presence import PAUSE, ContactPresence
 from p2pchat.peer.profile import Profile
-from p2pchat.peer.read_receipts import ReadReceipts
 from p2pchat.peer.retention import INTERVAL as RETENTION_INTERVAL
 from p2pchat.peer.retention import Retention
 from p2pchat.peer.rhythms import Rhythms
@@ -152,8 +152,7 @@ class Node:
         clocks = (runtime.wall_time, self._signaling.now)
         self._retention = Retention(self.history, settings.keep, clocks)
         self._nat = self.nat()
-        self._stopping = False
-        self._closing = False  # goodbyes are said, and sockets about to close
+        self._stopping = self._closing = False  # the latter: sockets are about to close
 
     def _make_parts(self, profile: Profile) -> None:
         """Make what stands around the endpoint."""
@@ -166,7 +165,7 @@ class Node:
             *(contacts, endpoint, clock, self._call_quietly, self._presence.ask, self._mail.away)
         )
         self._presence.there = self._outbox.there
-        self._receipts = ReadReceipts(contacts, endpoint, driver, clock)
+        self.indications = Indications(contacts, endpoint, driver, clock, signaling.update)
         self._mail.attach(endpoint, driver, self._outbox.waiting)
         self._failed_calls = FailedCalls(signaling, clock, self._tell_failed)
         self._meetings = Meetings(
@@ -261,7 +260,7 @@ class Node:
         self.invitations.stop()
         self._rhythms.stop()
         self._presence.save()
-        self._receipts.flush()
+        self.indications.flush()
         with self._adapter.driver as now:
             for session in self._endpoint.alive():
                 session.disconnect(now)
@@ -465,10 +464,6 @@ class Node:
             self._outbox.said(peer_id)
         return name
 
-    def seen(self, peer_id: str, id: str) -> None:
-        """Somebody has seen a line of a peer, and so all before it."""
-        self._receipts.seen(peer_id, id)
-
     def withdraw(self, peer_id: str, id: str) -> list[str]:
         """Take back a line that waits for a contact who is away, and its changes; returns those."""
         session = self._endpoint.ensure_session(peer_id)
@@ -582,7 +577,8 @@ class Node:
         shown = gathering.reflexive_addresses if self.settings.publish_address else ()
         mapping = gathering.traits().mapping.value
         keys = (self._keys.own.record_key,)
-        return Registration(self.username, mapping, shown, listed=self.settings.listed, keys=keys)
+        listed, visible = self.settings.listed, not self._endpoint.context.privacy.is_invisible
+        return Registration(self.username, mapping, shown, None, listed, keys, visible)
 
     def _signaled(self, event: SignalingEvent) -> None:
         match event:

@@ -11,7 +11,7 @@ Presence of contacts: who can be reached, as far as is known, and when each was 
 Asks only for contacts; one request for MAX_ASKED of them, with PAUSE between two, so that the
 thousands of somebody's address book ask no faster than a registry answers.  Opens no link: one
 costs both sides a heartbeat every few seconds, and tells addresses; being registered is enough to
-be called when there is something to say.
+be called when there is something to say.  Who is invisible asks for nobody but by the outbox.
 
 A contact that comes is told once.  It counts as gone when it wasn't there for ABSENT, so that who
 is reconnecting, or a registry that says now this and now that, is no news; and the first answer of
@@ -77,7 +77,6 @@ class ContactPresence:
     :ivar now: returns seconds since 1970.
     :ivar tell: takes each event.
     :ivar there: takes the id of a contact that is found online.
-    :ivar is_on: whether registries are asked without a need.
     """
 
     _contacts: Contacts
@@ -87,7 +86,6 @@ class ContactPresence:
     now: Callable[[], float]
     tell: Callable[[events.NodeEvent], None]
     there: Callable[[str], None] = lambda _peer_id: None
-    is_on: bool = True
     _seen: dict[str, _Seen] = attrs.Factory(dict)  # of contacts
     _is_asking: bool = False
 
@@ -104,8 +102,8 @@ class ContactPresence:
         for peer_id, seen in self._seen.items():
             self._miss(peer_id, seen, now)
         self._save(SAVED)
-        due = [one for one in contacts if self._is_due(one, now)] if self.is_on else []
-        if due and not self._is_asking:
+        due = [one for one in contacts if self._is_due(one, now)]
+        if due and not (self._is_asking or self._endpoint.context.privacy.is_invisible):
             due.sort(key=lambda one: self._of(one).tried)
             self._is_asking = True
             self.ask(due[:MAX_ASKED]).addBoth(self._asked)

@@ -50,7 +50,7 @@ from p2pchat.wire.addresses import Family, Scope, family
 from p2pchat.wire.documents import PeerDocument, RecordKey, Registration
 from p2pchat.wire.mailbox import FEATURE
 from p2pchat.wire.origins import host
-from p2pchat.wire.presence import PresenceAnswer, PresenceQuery
+from p2pchat.wire.presence import PRESENCE, PresenceAnswer, PresenceQuery
 from p2pchat.wire.strict_json import JsonObject, field
 
 MAX_PAGE = 200  # records of one page, which is as many as a registry gives
@@ -115,6 +115,7 @@ class RegistrySignaling:
     def start(self, context: SignalingContext) -> None:
         """See :class:`ISignaling`."""
         self._is_started, self._receive = True, context.receive
+        self._describe = context.describe
         self._keys = context.keys
         self._channel = SignalingChannel(
             context, self._client.deliver, self._keys_of, self._client.now, self._client.status
@@ -195,7 +196,9 @@ class RegistrySignaling:
 
     @inlineCallbacks
     def _offer_relays(self, lease: Lease) -> Any:
-        """Hand relay credentials on, which are short-lived."""
+        """Hand relay credentials on, which are short-lived; say where nobody hides us."""
+        if not self._describe().visible and PRESENCE not in lease.features:
+            self._client.warn(f"{self.name} knows no --invisible: who has your id sees you there")
         if lease.credentials is not None:
             relays = yield self._resolver.relays(lease.relays, self._client.scope)
             self._receive(RelaysOffered(tuple(relays), lease.credentials))

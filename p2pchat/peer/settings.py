@@ -46,6 +46,9 @@ class NodeSettings:
     :ivar relay_only: tell, use and contact no address but those of relays.
     :ivar mails: let what waits be left at registries, for contacts and for us.
     :ivar keep: days for which what was said is kept; ``None``: for ever.
+    :ivar receipts: let contacts know what was read, and learn it of them.
+    :ivar typing: let them know that something is being typed, and learn it.
+    :ivar invisible: let no registry show us to anybody.
     :ivar requires_pq: refuse links whose key exchange isn't post-quantum.
     :ivar publish_address: show our server-reflexive address to everybody in the record.
     :ivar listed: stand in the registry's list, and be found by name; else by our whole id only.
@@ -62,6 +65,9 @@ class NodeSettings:
     requires_pq: bool = False
     keep: float | None = None
     mails: bool = True
+    receipts: bool = True
+    typing: bool = True
+    invisible: bool = False
     relay_only: bool = attrs.field(default=False, validator=_check_privacy)
 
 
@@ -106,6 +112,21 @@ class RegistryInfo:
     state: str
     reason: str = ""
     rtt_ms: float = 0.0
+
+
+@attrs.frozen
+class PrivacyInfo:
+    """
+    Switches of what contacts are let know beside what is said; each goes for both directions.
+
+    :ivar receipts: how far what they said was read.
+    :ivar typing: that something is being typed.
+    :ivar invisible: no registry shows us to anybody, and none is asked who is there.
+    """
+
+    receipts: bool
+    typing: bool
+    invisible: bool
 
 
 @attrs.frozen

@@ -21,6 +21,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             │     ├── streams ── frames, credit, and whose turn it is
             │     └── control ── HELLO, heartbeats, DISCONNECT; liveness, verification,
             │           mailbox_exchange, registry_exchange: each an announcement
+            ├── composing ── that somebody types
             ├── conversation ── two logs and their receipts; stored, what is kept of them
             │     ├── own_log, log_copy ── one that we write, one that somebody else writes
             │     ├── moved_lines ── lines of ours that were written again in other places

@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 
 from p2pchat.errors import RemoteProtocolError
+from p2pchat.session.composing import Composing
 from p2pchat.session.conversation import Conversation
 from p2pchat.session.liveness import Liveness
 from p2pchat.session.mailbox_exchange import MailboxExchange
@@ -68,6 +69,7 @@ class Control:
     :ivar verification: of the link of now, for whoever has a person.
     :ivar mailbox: what both say of their mailboxes, for whoever has one.
     :ivar registries: where both say that they are found, for whoever is at a registry.
+    :ivar composing: of both persons, for whoever has one.
     :ivar is_open: whether the other side said HELLO on the link of now.
     :ivar features: what it said there that it can do.
     :ivar is_leaving: whether we said DISCONNECT, or are about to.
@@ -80,6 +82,7 @@ class Control:
     verification: Verification | None = None
     mailbox: MailboxExchange | None = None
     registries: RegistryExchange | None = None
+    composing: Composing | None = None
     is_open: bool = False
     features: tuple[str, ...] = ()
     is_leaving: bool = False
@@ -119,6 +122,8 @@ class Control:
         self._greeting, self._goodbye, self.remote_goodbye = None, None, None
         self.conversation.link_ended()
         self._liveness.link_ended()
+        if self.composing is not None:
+            self.composing.link_ended()
 
     def path_changed(self, now: float, rtt: float = 0.0) -> None:
         """Measure anew, from what its checks measured: the round-trip time was another path's."""
@@ -169,6 +174,9 @@ class Control:
             case messages.Commitment() | messages.Reveal():
                 if self.verification is not None:
                     self.verification.receive(message, now)
+            case messages.Typing():
+                if self.composing is not None:
+                    self.composing.receive(now)
             case messages.Mailbox():
                 if self.mailbox is not None:
                     self.mailbox.receive(message)
@@ -210,6 +218,8 @@ class Control:
             for one in self._announcements():
                 if (ours := one.next_message(self.features)) is not None:
                     found.append(ours)
+            if self.composing is not None and (typing := self.composing.next_message()):
+                found.append(typing)
         return found
 
     def next_goodbye(self, written: tuple[messages.Written, ...]) -> messages.Disconnect | None:

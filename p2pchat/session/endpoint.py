@@ -225,6 +225,13 @@ class Endpoint:
             session.conversation.marks.seen(message_id)
             session.settle(now)
 
+    def typing(self, peer_id: str, now: float) -> None:
+        """Our person types a line for a peer; told where a link is open."""
+        session = self.sessions.get(peer_id)
+        if session is not None and session.is_open and session.link.control.composing is not None:
+            session.link.control.composing.type(now)
+            session.notify()
+
     def _confirm(self, now: float) -> None:
         """Let conversations send the receipts that are due."""
         for peer_id, message_id in self._receipts.take(now).items():

@@ -12,12 +12,14 @@ from functools import partial
 
 import attrs
 
+from p2pchat import events
 from p2pchat.identity.exchange import PeerIds
 from p2pchat.identity.keys import peer_id_octets
 from p2pchat.session import conversation_events as talk
 from p2pchat.session.approval import Approval, By
 from p2pchat.session.call import Call, CallStage
 from p2pchat.session.call_events import Agreed
+from p2pchat.session.composing import Composing
 from p2pchat.session.connection_log import ConnectionLog
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.control import Control
@@ -96,7 +98,7 @@ class SessionState:
             Control(
                 *(context.username, self.conversation),
                 *(self._new_verification(), self._new_mailbox_exchange()),
-                self._new_registry_exchange(),
+                *(self._new_registry_exchange(), self._new_composing()),
             ),
             IdleTracker(context.agent.gathering.keepalive),
         )
@@ -124,6 +126,12 @@ class SessionState:
     def _new_verification(self) -> Verification:
         context = self._context
         return Verification(context.identity.public_key, context.random_bytes, self._compared)
+
+    def _new_composing(self) -> Composing:
+        return Composing(lambda: self._context.privacy.typing, self._typing_heard)
+
+    def _typing_heard(self) -> None:
+        self._events.append(events.PeerTyping(self.peer_id, self.name))
 
     def _new_mailbox_exchange(self) -> MailboxExchange | None:
         describe = self._context.mailbox_for

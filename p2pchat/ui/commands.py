@@ -40,6 +40,9 @@ class Verb(Enum):
     REPLY = ("reply", "[#N] TEXT", "answer their last line, or line N of the last list")
     EDIT = ("edit", "[#N] TEXT", "let your last line, or line N, say this instead")
     DELETE = ("delete", "[#N]", "delete your last line, or line N")
+    TYPING = ("typing", "[WHO]", "that you type; the console says it by itself")
+    PRIVACY = ("privacy", "[WHAT on|off]", "what contacts are let know: receipts, typing")
+    INVISIBLE = ("invisible", "on|off", "let no registry show you, or again")
     OUTBOX = ("outbox", "[WHO|N]", "lines that wait; /outbox N takes the Nth back")
     EXPORT = ("export", "WHO FILE", "write all that was said with somebody to a file")
     WIPE = ("wipe", "WHO", "delete all that was said with somebody, for good")
@@ -97,6 +100,7 @@ _LACKS = {
     Verb.JOIN.value[1]: "/join needs an invitation: the line that you were given.",
     Verb.NAME.value[1]: "/name needs a contact and a new name for it.",
     Verb.EXPORT.value[1]: "/export needs a name or an id, and a file.",
+    Verb.INVISIBLE.value[1]: "/invisible on, or /invisible off.",
     Verb.SEARCH.value[1]: "/search needs words to look for.",
 }
 _VERBS = {verb.value[0]: verb for verb in Verb}

@@ -164,6 +164,11 @@ class TerminalConsole(PlainConsole):
         super().receive(event)
         self._note_view()
 
+    def _note_typing(self) -> None:
+        """Let whoever is talked to know that a line is being typed, and nothing of it."""
+        if self.requests.cursor.current:
+            self.requests.indicate_typing(self.requests.cursor.current)
+
     def _note_view(self) -> None:
         """Take it that what was shown of the current conversation is read, if somebody looks."""
         current = self.requests.cursor.current
@@ -206,7 +211,10 @@ class TerminalConsole(PlainConsole):
     def take(self, piece: bytes) -> int:
         """Do what keys ask for, and draw the line after the last of them."""
         self._attention.see(self._runtime.clock.seconds())
+        before = self._editor.text
         actions = self._editor.receive(piece)
+        if self._editor.text not in {"", before} and not self._editor.text.startswith("/"):
+            self._note_typing()
         for action in actions:
             self._act(action)
         if not self.stdio.has_input:

@@ -12,6 +12,7 @@ import time
 from p2pchat import events
 from p2pchat.peer.presence import AWAY, REGISTERED
 from p2pchat.peer.settings import ContactInfo
+from p2pchat.ui import results
 from p2pchat.ui.layout import day
 
 _KNOWN = {REGISTERED: "registered", AWAY: "not registered"}
@@ -39,3 +40,16 @@ def seen_at(when: float) -> str:
 def record_state(is_online: bool) -> str:
     """Return what a list of the registry says of somebody."""
     return "registered" if is_online else "registered, but can't be called now"
+
+
+def switched(result: results.PrivacySwitches) -> list[str]:
+    """Return rows about the switches."""
+    receipts = "contacts see how far you have read, and you see it of them"
+    typing = "contacts see that you type, and you see it of them"
+    hidden = "on: no registry shows you; contacts can't call you, nor see that you are there"
+    shown = "off: contacts see you registered, and can call you"
+    return [
+        f"  receipts on: {receipts}" if result.receipts else "  receipts off, in both directions",
+        f"  typing on: {typing}" if result.typing else "  typing off, in both directions",
+        f"  invisible {hidden if result.invisible else shown}",
+    ]

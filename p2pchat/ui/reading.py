@@ -43,4 +43,4 @@ class ShownLines:
         """Somebody has seen all that was shown of a peer."""
         id = self._shown.pop(peer_id, "")
         if id:
-            self._node.seen(peer_id, id)
+            self._node.indications.seen(peer_id, id)

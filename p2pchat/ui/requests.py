@@ -107,6 +107,11 @@ class Requests:
         """Send a text to a conversation, whichever is current."""
         self._do(request, lambda: self._send(self._node.find_known(who), text))
 
+    def indicate_typing(self, peer_id: str) -> None:
+        """Somebody types a line for a peer."""
+        if not self._ended:
+            self._node.indications.typing(peer_id)
+
     def refuse(self, trouble: Trouble, request: RequestId = None) -> None:
         """Answer a request that can't be carried out."""
         self._do(request, self.announce, trouble)
@@ -301,9 +306,24 @@ class Requests:
         return peer_id
 
     def _read(self, who: str) -> None:
+        self.reading.seen(self._meant(who))
+
+    def _type(self, who: str) -> None:
+        self._node.indications.typing(self._meant(who))
+
+    def _meant(self, who: str) -> str:
         if not who and not self.cursor.current:
-            raise WhoError(f"{NOBODY}; /read WHO means another")
-        self.reading.seen(self._node.whom(who) if who else self.cursor.current)
+            raise WhoError(f"{NOBODY}; WHO behind the command names another")
+        return self._node.whom(who) if who else self.cursor.current
+
+    def _set_privacy(self, argument: str) -> None:
+        indications = self._node.indications
+        what, _, word = argument.rpartition(" ")
+        if argument and word not in {"on", "off"}:
+            raise WhoError(f"{argument!r} switches nothing: /privacy typing off, for instance")
+        if argument:
+            indications.switch(what.strip(), word == "on")
+        self.announce(results.PrivacySwitches(*attrs.astuple(indications.privacy())))
 
     def _disconnect(self, who: str) -> None:
         if not who and not self.cursor.current:
@@ -356,6 +376,9 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.REPLY: lambda ours, argument: ours.lines.reply(argument, ours.cursor.current),
     Verb.EDIT: lambda ours, argument: ours.lines.edit(argument, ours.cursor.current),
     Verb.DELETE: lambda ours, argument: ours.lines.delete(argument, ours.cursor.current),
+    Verb.TYPING: Requests._type,
+    Verb.PRIVACY: Requests._set_privacy,
+    Verb.INVISIBLE: lambda ours, word: ours._set_privacy(f"invisible {word}"),
     Verb.OUTBOX: lambda ours, who: ours.history.outbox(who),
     Verb.EXPORT: lambda ours, argument: ours.history.export(argument),
     Verb.WIPE: lambda ours, who: ours.history.wipe(who),

@@ -100,6 +100,15 @@ class Me(Result, event="me"):
 
 
 @attrs.frozen
+class PrivacySwitches(Result, event="privacy"):
+    """Switches of what contacts are let know beside what is said, as in PrivacyInfo."""
+
+    receipts: bool
+    typing: bool
+    invisible: bool
+
+
+@attrs.frozen
 class History(Result, event="history"):
     """
     The last lines of a conversation, in order.

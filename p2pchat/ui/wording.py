@@ -30,7 +30,7 @@ from p2pchat.ui.display_names import SHORT_ID, YOU, DisplayNames
 from p2pchat.ui.known_lines import KnownLines
 from p2pchat.ui.layout import Colour, Entry, day
 from p2pchat.ui.mail_wording import mailed, not_mailed, place
-from p2pchat.ui.presence_wording import came, presence_facts, record_state
+from p2pchat.ui.presence_wording import came, presence_facts, record_state, switched
 from p2pchat.ui.qr import qr_rows
 from p2pchat.ui.quoting import about, about_line, quote
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
@@ -468,6 +468,9 @@ class Wording:
             )
         else:
             yield from _listing(table([_contact_row(one) for one in result.contacts]))
+
+    def _say_privacy(self, result: results.PrivacySwitches) -> Entries:
+        return _listing(switched(result))
 
     def _say_me(self, result: results.Me) -> Entries:
         rows = [

@@ -13,6 +13,7 @@ Control frames: JSON objects on the control stream of each side, and how every o
     REVEAL      that nonce
     REGISTRIES  where the sender is found from now on
     MAILBOX     where the reader may leave what waits for the sender, and by which token
+    TYPING      the sender's person types at this moment
     DISCONNECT  the sender leaves on purpose
 
 Every object has ``type``, and the members of its type.  Unknown members are ignored, and so is an
@@ -173,6 +174,13 @@ class Registries(Members):
 
 
 @attrs.frozen
+class Typing(Members):
+    """The sender's person types at this moment."""
+
+    TYPE: ClassVar[str] = "TYPING"
+
+
+@attrs.frozen
 class Written(Members):
     """Number of bytes that were written on a stream, of all frames."""
 
@@ -208,6 +216,7 @@ ControlMessage = (
     | Reveal
     | Mailbox
     | Registries
+    | Typing
     | Disconnect
 )
 

@@ -22,6 +22,7 @@ from p2pchat.peer.presence import (
 )
 from p2pchat.peer.settings import ContactInfo
 from p2pchat.peer.signaling import SignalingGroup
+from p2pchat.session.privacy import Privacy
 from p2pchat.wire.presence import MAX_ASKED
 from tests.identity.people import BOB, CAROL
 from tests.peer.fake_signaling import FakeSignaling
@@ -42,6 +43,12 @@ class Sessions:
     """An endpoint likewise."""
 
     sessions: dict[str, Session] = attrs.Factory(dict)
+    privacy: Privacy = attrs.Factory(Privacy)
+
+    @property
+    def context(self) -> Sessions:
+        """What sessions share."""
+        return self
 
     def alive(self) -> list[Session]:
         """Return those that are alive."""
@@ -127,13 +134,13 @@ class AskingTests(PresenceCase):
         self.assertEqual({one for some in self.registry.asked for one in some}, self.ids())
 
     def test_not_asked(self) -> None:
-        """Nobody asks for who is blocked, for one with a link, nor for anybody when it is off."""
+        """Who is blocked, or has a link, isn't asked for; who is invisible asks for nobody."""
         self.contacts.keep(CAROL.peer_id, "carol")
         self.contacts.block(CAROL.peer_id, "carol", True)
         self.endpoint.sessions[BOB.peer_id] = Session(BOB.peer_id)
         self.pass_time(INTERVAL)
         self.endpoint.sessions.clear()
-        self.presence.is_on = False
+        self.endpoint.privacy.is_invisible = True
         self.pass_time(INTERVAL)
         self.assertFalse(hasattr(self.registry, "asked"))
 

@@ -111,3 +111,45 @@ class PresenceTests(PresenceCase):
         self.bobs.kill(self.bob)
         bob = self.start(self.bobs)
         self.world.wait(lambda: bob.texts() == ["later"], 2 * LOOK_INTERVAL)
+
+
+class InvisibleTests(PresenceCase):
+    """Bob, who doesn't want to be seen."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bob.node.indications.switch("invisible", True)
+        self.world.internet.run(1)
+
+    def test_unseen(self) -> None:
+        """Nobody sees him registered, and he asks for nobody."""
+        self.world.wait(lambda: self.presence() == "absent", 2 * INTERVAL)
+        self.assertEqual(self.bob.node.contacts()[0].presence, "")
+        found = self.world.result(self.alice.node.peers())
+        self.assertNotIn(self.bob.node.peer_id, [one.peer_id for one in found])
+
+    def test_calls(self) -> None:
+        """A call to him fails like one to somebody who isn't there; lines for him wait."""
+        self.alice.say("are you there?", self.bob)
+        self.world.internet.run(3 * LOOK_INTERVAL)
+        self.assertEqual(self.bob.texts(), [])
+        self.world.result(self.alice.node.connect("Bob"))
+        self.world.wait(lambda: self.alice.events(events.CallFailed), 2 * LOOK_INTERVAL)
+        failed = self.alice.events(events.CallFailed)[-1]
+        self.assertIn(failed.reason, {"unknown-peer", "peer-offline"})
+
+    def test_lines(self) -> None:
+        """His own lines go, for he calls; over that link those for him come, too."""
+        self.alice.say("are you there?", self.bob)
+        self.world.internet.run(LOOK_INTERVAL)
+        self.bob.say("not for everybody", self.alice)
+        self.world.wait(lambda: self.alice.texts() == ["not for everybody"], 2 * LOOK_INTERVAL)
+        self.world.wait(lambda: self.bob.texts() == ["are you there?"])
+        self.assertEqual(self.presence(), "reachable")
+
+    def test_again(self) -> None:
+        """Visible again, he is found, and what waited for him goes."""
+        self.alice.say("are you there?", self.bob)
+        self.world.internet.run(LOOK_INTERVAL)
+        self.bob.node.indications.switch("invisible", False)
+        self.world.wait(lambda: self.bob.texts() == ["are you there?"], 2 * LOOK_INTERVAL)

@@ -40,7 +40,7 @@ class ReadingCase(SynchronousTestCase):
     def see(self) -> str:
         """Let Bob see all; returns the id of the last line."""
         last = self.bob.events(events.MessageReceived)[-1]
-        self.bob.node.seen(last.peer_id, last.id)
+        self.bob.node.indications.seen(last.peer_id, last.id)
         return last.id
 
     def read(self) -> list[str]:
@@ -93,3 +93,45 @@ class ReadingTests(ReadingCase):
         self.see()
         self.world.internet.run(5)
         self.assertEqual(self.read(), [])
+
+    def test_switched_off(self) -> None:
+        """Who lets nobody know what he reads isn't told what others read."""
+        self.alice.node.indications.switch("receipts", False)
+        self.say("one")
+        self.see()
+        self.world.internet.run(5)
+        self.assertEqual(self.read(), [])
+
+
+class TypingTests(ReadingCase):
+    """Alice sees that Bob types."""
+
+    def typed(self) -> int:
+        """Return how often Alice was told so."""
+        return len(self.alice.events(events.PeerTyping))
+
+    def type(self, seconds: float) -> None:
+        """Let Bob type."""
+        for _ in range(int(seconds * 10)):
+            self.bob.node.indications.typing(self.alice.node.peer_id)
+            self.world.internet.run(0.1)
+
+    def test_typing(self) -> None:
+        """It is told now and then, over an open link, and costs next to nothing."""
+        self.type(1)
+        self.say("hi")
+        self.assertEqual(self.typed(), 0)
+        self.type(12)
+        self.assertIn(self.typed(), {3, 4})
+        self.world.internet.run(20)
+        self.assertIn(self.typed(), {3, 4})
+
+    def test_switched_off(self) -> None:
+        """Either side may switch it off, for both."""
+        self.say("hi")
+        for one in (self.alice, self.bob):
+            one.node.indications.switch("typing", False)
+            self.type(5)
+            one.node.indications.switch("typing", True)
+            self.world.internet.run(5)
+        self.assertEqual(self.typed(), 0)

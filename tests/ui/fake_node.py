@@ -12,8 +12,14 @@ from zope.interface import implementer
 
 from p2pchat import events
 from p2pchat.errors import LocalProtocolError, WhoError
-from p2pchat.interfaces import IInvitations, INode
-from p2pchat.peer.settings import ContactInfo, ConversationInfo, InvitationInfo, RegistryInfo
+from p2pchat.interfaces import IIndications, IInvitations, INode
+from p2pchat.peer.settings import (
+    ContactInfo,
+    ConversationInfo,
+    InvitationInfo,
+    PrivacyInfo,
+    RegistryInfo,
+)
 from p2pchat.peer.signaling import PeerRecord
 from p2pchat.session.connection_report import ConnectionReport
 from p2pchat.session.stored import About, message_id
@@ -88,6 +94,36 @@ class FakeInvitations:
         return fail(result) if isinstance(result, Exception) else succeed(result)
 
 
+@implementer(IIndications)
+@attrs.define
+class FakeIndications:
+    """
+    Indications that are only remembered.
+
+    :ivar asked: takes them.
+    """
+
+    asked: list[tuple[str, ...]]
+    switches: PrivacyInfo = attrs.Factory(lambda: PrivacyInfo(True, True, False))
+
+    def seen(self, peer_id: str, id: str) -> None:
+        """Remember it."""
+        self.asked.append(("seen", peer_id, id))
+
+    def typing(self, peer_id: str) -> None:
+        """Remember the first of many."""
+        if self.asked[-1:] != [("typing", peer_id)]:
+            self.asked.append(("typing", peer_id))
+
+    def switch(self, what: str, on: bool) -> None:
+        """Switch."""
+        self.switches = attrs.evolve(self.switches, **{what: on})
+
+    def privacy(self) -> PrivacyInfo:
+        """Return the switches."""
+        return self.switches
+
+
 @implementer(INode)
 @attrs.define
 class FakeNode:
@@ -114,14 +150,14 @@ class FakeNode:
     started: Deferred[None] = attrs.Factory(lambda: succeed(None))
     stopped: Deferred[None] = attrs.Factory(lambda: succeed(None))
     invitations: FakeInvitations = attrs.Factory(FakeInvitations)
+    indications: FakeIndications = attrs.field(init=False)
     _listeners: list[ListenerQueue] = attrs.Factory(list)
     can_withdraw: bool = True
     stores_later: bool = False  # a test tells when lines are stored
     _sent: int = 0
 
-    def seen(self, peer_id: str, id: str) -> None:
-        """Remember it."""
-        self.asked.append(("seen", peer_id, id))
+    def __attrs_post_init__(self) -> None:
+        self.indications = FakeIndications(self.asked)
 
     def tell(self, event: Any) -> None:
         """Tell the listeners of an event."""

@@ -190,8 +190,19 @@ class TerminalConsoleTests(StdioCase):
         self.assertRegex(text, r"^\x1b\[\?7l\r\x1b\[K\d\d:\d\d bob: hi\r\n\x1b\[\?7h\r\x1b\[K")
         self.assertTrue(text.endswith("bob> half\x1b[?7h"))
         self.stdio.dataReceived(b" done\r")
-        seen = ("seen", BOB, "m1")
-        self.assertEqual(self.node.asked, [seen, ("send", BOB, "half done")])
+        seen, typing = ("seen", BOB, "m1"), ("typing", BOB)
+        self.assertEqual(self.node.asked, [typing, seen, ("send", BOB, "half done")])
+
+    def test_typing(self) -> None:
+        """That a line is typed is indicated, and neither a command nor what deletes one is."""
+        self.stdio.dataReceived(b"nobody")
+        self.stdio.dataReceived(b"\x15")
+        self.node.begin(BOB)
+        self.stdio.dataReceived(b"/join secret")
+        self.stdio.dataReceived(b"\x15")
+        self.assertEqual(self.node.asked, [])
+        self.stdio.dataReceived(b"h")
+        self.assertEqual(self.node.asked, [("typing", BOB)])
 
     def test_seen(self) -> None:
         """What is shown in the current conversation is read when somebody looks; no other is."""

@@ -6,8 +6,8 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.interfaces import IInvitations, INode
-from tests.ui.fake_node import FakeInvitations, FakeNode
+from p2pchat.interfaces import IIndications, IInvitations, INode
+from tests.ui.fake_node import FakeIndications, FakeInvitations, FakeNode
 
 
 class FakeNodeTests(SynchronousTestCase):
@@ -17,5 +17,6 @@ class FakeNodeTests(SynchronousTestCase):
         """It provides INode, and a ListenerQueue to each who listens."""
         node = FakeNode()
         self.assertTrue(verifyObject(INode, node))
+        self.assertTrue(verifyObject(IIndications, FakeIndications([])))
         self.assertTrue(verifyObject(IInvitations, FakeInvitations()))
         self.assertTrue(verifyObject(IPushProducer, node.listen(lambda _event: None)))

@@ -202,6 +202,24 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual(attrs.astuple(nat), attrs.astuple(self.node.nat()))
         self.assertEqual(peers, results.PeerList((PeerRecord(BOB, "bob"),)))
 
+    def test_privacy(self) -> None:
+        """What contacts are let know is shown and switched; programs say what is read or typed."""
+        self.node.begin(CAROL)
+        self.talk.reading.show(events.MessageReceived(CAROL, "carol", "m1", "hi", 0.0))
+        for line in ("/typing", "/typing carol", "/read", "/read carol"):
+            self.talk.type(line)
+        self.assertEqual(self.node.asked, [("typing", CAROL), ("seen", CAROL, "m1")])
+        for line, switches in (
+            ("/privacy", (True, True, False)),
+            ("/privacy typing off", (True, False, False)),
+            ("/invisible on", (True, False, True)),
+            ("/privacy receipts off", (False, False, True)),
+        ):
+            self.talk.type(line)
+            self.assertEqual(self.announced[-1], results.PrivacySwitches(*switches))
+        self.talk.type("/privacy typing maybe")
+        self.assertEqual(self.announced[-1].word, results.WHO)
+
     def test_contacts(self) -> None:
         """/contacts lists them; what changes one goes to the node."""
         self.talk.type("/contacts")
