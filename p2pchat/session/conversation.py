@@ -283,6 +283,7 @@ class Conversation:
             if copy is not None and self.is_lasting:
                 copy.hold(entry.number, entry.raw)
                 self._untold[entry.author, entry.log] = None
+                self._answer(copy)
             if entry.author == self.author:
                 self._unread.stored_ours()
             else:
@@ -471,17 +472,15 @@ class Conversation:
                 return None
             copy = self._copies[name] = LogCopy(*name)
             self._forget_logs()
-        if item.oldest > copy.next:  # lost: nobody has what is between
-            copy.skip_to(item.oldest - 1)
-        copy.named = item.number
-        head, is_first, copy.is_compared = copy.head(), not copy.is_compared, True
-        if is_first and self.is_lasting:
-            if item.number > head.number:
-                self._owed[name] = None
-            elif item.number < head.number:
-                first = max(item.number + 1, copy.first)
-                self._pass_on(EntryRange(*name, first, head.number), item)
+        copy.compare(item, self.is_lasting)
+        self._answer(copy)
         return copy
+
+    def _answer(self, copy: LogCopy) -> None:
+        """Ask for what we lack of a log, or pass on what they lack of it, and say that first."""
+        if (item := copy.next_answered()) is not None:
+            self._owed[copy.author, copy.name] = None
+            self._pass_on(copy.after(item.number), item)
 
     def _forget_logs(self) -> None:
         """Forget the log that was begun first, where there are too many."""

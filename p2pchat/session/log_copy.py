@@ -18,7 +18,7 @@ import attrs
 
 from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.entry_signatures import check_entry
-from p2pchat.session.stored import LogHead, StoredEntry
+from p2pchat.session.stored import EntryRange, LogHead, StoredEntry
 from p2pchat.wire import entries
 from p2pchat.wire.entries import Item, LogEntry
 from p2pchat.wire.references import read_body
@@ -39,6 +39,7 @@ class LogCopy:
     :ivar held: the last one that is stored, or was read: what HAVE says.
     :ivar named: how much the other side said on the link of now that it has, ``None`` before.
     :ivar is_compared: whether that was compared with what we have.
+    :ivar unanswered: that, until it is compared.
     :ivar is_astray: whether something came there that doesn't follow what we have.
     """
 
@@ -50,6 +51,7 @@ class LogCopy:
     held: int = 0
     named: int | None = None
     is_compared: bool = False
+    unanswered: Item | None = None
     is_astray: bool = False
     _held_raw: bytes = b""  # that entry as it came, or ...
     _held_hash: bytes = entries.NOTHING  # ... its hash, where it isn't here; zeros where unknown
@@ -97,7 +99,33 @@ class LogCopy:
     def link_ended(self) -> None:
         """Forget what was said on a link, and what no signature covers."""
         self.named, self.is_compared, self.is_astray = None, False, False
+        self.unanswered = None
         self.drop_unsigned()
+
+    def compare(self, item: Item, is_lasting: bool) -> None:
+        """Take what they say that they have of it; the first time on a link that is answered."""
+        if item.oldest > self.next:  # lost: nobody has what is between
+            self.skip_to(item.oldest - 1)
+        self.named = item.number
+        if is_lasting and not self.is_compared:
+            self.unanswered = item
+        self.is_compared = True
+
+    def next_answered(self) -> Item | None:
+        """
+        Return, and forget, what they have, where that isn't what we have.
+
+        While what they lack is still being stored, since an earlier link, it can't be passed on.
+        """
+        item = self.unanswered
+        if item is None or item.number < self.number > self.held:
+            return None
+        self.unanswered = None
+        return item if item.number != self.held else None
+
+    def after(self, number: int) -> EntryRange:
+        """Return what we hold after an entry."""
+        return EntryRange(self.author, self.name, max(number + 1, self.first), self.held)
 
     def skip_to(self, number: int) -> None:
         """Go on after an entry that nobody can give us."""

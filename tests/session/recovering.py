@@ -224,6 +224,15 @@ class Both:
         """Carry what one side has to say."""
         self.others(sender).arriving += sender.write(most)
 
+    def exchange(self) -> None:
+        """Carry all that both have to say, while no disk works."""
+        for _ in range(3):
+            for side in (self.alice, self.bob):
+                self.carry(side)
+            for side in (self.alice, self.bob):
+                while side.arriving:
+                    side.take()
+
     def crash(self, side: Side) -> None:
         """Let a program end in this moment, and begin again."""
         self.cut()
@@ -255,16 +264,22 @@ class Both:
                     pass
                 self.note(one)
 
-    def finish(self) -> int:
-        """Let both talk until all is quiet, over some links; returns the frames of the last."""
+    def finish(self, links: int = 4) -> int:
+        """
+        Let both talk until all is quiet, over some links; returns the frames of the last.
+
+        :param links: how many new ones; 0: that of now, if there is one.
+        """
         count = 0
-        for _ in range(4):
-            self.link()
+        for _ in range(links or 1):
+            if links or not self.alice.is_linked:
+                self.link()
             count, quiet = 0, False
             while not quiet:
                 quiet = True
                 for side in (self.alice, self.bob):
                     self.carry(side)
+                    quiet = quiet and not self.others(side).arriving
                     while side.arriving:
                         count += 1
                         side.take()

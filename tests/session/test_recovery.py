@@ -56,9 +56,9 @@ class RecoveryCase(SynchronousTestCase):
         self.both = Both(Side(ALICE, BOB), Side(BOB, ALICE, keeps))
         self.alice, self.bob = self.both.alice, self.both.bob
 
-    def check(self) -> None:
+    def check(self, links: int = 4) -> None:
         """Let both talk until all is quiet: they have the same, all of it, and nothing twice."""
-        self.both.finish()
+        self.both.finish(links)
         ours, theirs = self.alice.rows.history(), self.bob.rows.history()
         self.assertEqual(ours, theirs)
         found = [text for _, text in ours]
@@ -109,6 +109,22 @@ class RecoveryTests(RecoveryCase):
         self.assertEqual(self.bob.shown, ["one", "two", "three", "four", "five"])
         self.assertIn(first, self.alice.delivered)  # the id that its front ends know
         self.assertEqual(len({entry.log for entry in self.alice.rows.entries()}), 2)
+
+    def test_stored_late(self) -> None:
+        """What one side stores when the other has lost it already is given back on that link."""
+        self.say(self.alice, "one")
+        self.both.talk()
+        self.both.back_up(self.alice)
+        self.both.link()
+        self.say(self.alice, "two")
+        self.both.exchange()
+        self.both.put_back(self.alice)
+        self.say(self.alice, "three")
+        self.both.link()
+        self.both.exchange()
+        self.assertEqual(self.bob.shown, ["one"], "its disk has stood still")
+        self.check(links=0)
+        self.assertEqual(sorted(self.texts()), ["one", "three", "two"])
 
     def test_unconfirmed_then(self) -> None:
         """Of lines that weren't confirmed when the disk was copied, none is said twice."""
@@ -297,6 +313,15 @@ class AnyHistoryTests(RecoveryCase):
         for number, (is_alice, what) in enumerate(history):
             self.step(self.alice if is_alice else self.bob, what, number)
         self.check()
+
+    @settings(max_examples=120)
+    @given(st.lists(st.tuples(st.booleans(), st.sampled_from(STEPS + BREAKS)), max_size=60))
+    def test_one_link(self, history: list[tuple[bool, str]]) -> None:
+        """The link of now is enough for that, whatever was being stored when it began."""
+        self.meet()
+        for number, (is_alice, what) in enumerate(history):
+            self.step(self.alice if is_alice else self.bob, what, number)
+        self.check(links=0)
 
 
 class PageTests(SynchronousTestCase):
