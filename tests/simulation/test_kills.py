@@ -23,7 +23,10 @@ from tests.simulation.world import Person, World
 
 KILLS = 100 if WHOLE else 3
 SEEDS = range(FIRST_WORLD, FIRST_WORLD + (10 if WHOLE else 1))
+PEOPLE = ("alice", "bob")
+EVERYTHING = (*PEOPLE, "registry")
 COMMIT = 0.02  # seconds that one takes at most
+LOOKS, SECOND_LOOK = 12, 5.0  # how often the disks are compared, and seconds in between
 AWAY = 90.0  # seconds after which everybody is found by whom lines wait
 LINK = Link(latency=(0.01, 0.05), loss=0.05)
 
@@ -36,7 +39,7 @@ class Pair:
         self.world = World(seed, LINK)
         self.states = {
             name: State(name, directory / name, lambda: self.random.uniform(0, COMMIT))
-            for name in ("alice", "bob")
+            for name in PEOPLE
         }
         directory.mkdir()
         self.people: dict[str, Person] = {}
@@ -46,7 +49,7 @@ class Pair:
         for name in self.states:
             self.start(name)
         self.world.settle(*self.people.values())
-        for name, other in (("alice", "bob"), ("bob", "alice")):
+        for name, other in (PEOPLE, PEOPLE[::-1]):
             profile, peer_id = self.people[name].profile, self.people[other].node.peer_id
             profile.contacts.keep(peer_id, other)
 
@@ -59,6 +62,43 @@ class Pair:
         self.shown += self.people[name].texts()
         self.states[name].kill(self.people[name])
         self.stored |= {text for _, text in self.states[name].history() if text.startswith(name)}
+
+    def kill_and_start(self, name: str) -> None:
+        """Kill somebody's program, or the registry, and start it again."""
+        if name == "registry":
+            self.world.host.kill()
+            self.world.host.boot()
+            self.world.boot_registry()
+        else:
+            self.kill(name)
+            self.start(name)
+
+    def fill_disk(self, name: str) -> None:
+        """Leave somebody's database room for two pages at most."""
+        writing = self.states[name].writing
+        (pages,) = writing.connection.execute("PRAGMA page_count").fetchone()
+        writing.allow_pages(pages + self.random.randint(0, 2))
+
+    def empty_disks(self) -> None:
+        """Make room everywhere."""
+        for state in self.states.values():
+            state.writing.allow_pages(0)
+
+    def back_up(self, name: str) -> None:
+        """Copy what somebody's program has, which is killed and started again for it."""
+        self.kill(name)
+        path = self.states[name].path
+        shutil.copytree(path, f"{path}.old")
+        self.start(name)
+
+    def put_back(self, name: str) -> None:
+        """Put the copy back; nobody expects any more what neither it nor the other side has."""
+        path = self.states[name].path
+        self.kill(name)
+        shutil.rmtree(path)
+        shutil.move(f"{path}.old", path)
+        self.stored &= {text for one in self.states.values() for _, text in one.history()}
+        self.start(name)
 
     def talk(self, seconds: float) -> None:
         """Let both write at random moments."""
@@ -80,8 +120,16 @@ class Pair:
         self.world.internet.run(1)
 
     def finish(self) -> None:
-        """Let everything arrive, and end both."""
+        """Let a last line of each bring them together and everything arrive, and end both."""
+        self.empty_disks()
+        for name, other in (PEOPLE, PEOPLE[::-1]):
+            self.people[name].say(f"{name} at last", self.people[other])
         self.settle()
+        for _ in range(LOOKS):
+            ours, theirs = (state.history() for state in self.states.values())
+            if ours == theirs:
+                break
+            self.world.internet.run(SECOND_LOOK)
         for name in self.people:
             self.kill(name)
 
@@ -113,14 +161,7 @@ class KillTests(SynchronousTestCase):
             pair = self.pair(seed)
             for _ in range(KILLS):
                 pair.talk(pair.random.uniform(0, 3))
-                name = pair.random.choice(["alice", "bob", "registry"])
-                if name == "registry":
-                    pair.world.host.kill()
-                    pair.world.host.boot()
-                    pair.world.boot_registry()
-                else:
-                    pair.kill(name)
-                    pair.start(name)
+                pair.kill_and_start(pair.random.choice(EVERYTHING))
             self.check(pair)
             self.assertEqual(len(pair.shown), len(set(pair.shown)), "shown twice")
 
@@ -129,16 +170,12 @@ class KillTests(SynchronousTestCase):
         for seed in SEEDS:
             pair = self.pair(seed)
             for _ in range(KILLS):
-                name = pair.random.choice(["alice", "bob"])
-                writing = pair.states[name].writing
-                (pages,) = writing.connection.execute("PRAGMA page_count").fetchone()
-                writing.allow_pages(pages + pair.random.randint(0, 2))
+                name = pair.random.choice(PEOPLE)
+                pair.fill_disk(name)
                 pair.talk(pair.random.uniform(0, 8))
                 if pair.random.random() < 0.3:
-                    pair.kill(name)
-                    pair.start(name)
-                else:
-                    writing.allow_pages(0)
+                    pair.kill_and_start(name)
+                pair.empty_disks()
             self.check(pair)
 
     def test_older_databases(self) -> None:
@@ -151,17 +188,33 @@ class KillTests(SynchronousTestCase):
         for seed in SEEDS:
             pair = self.pair(seed)
             for _ in range(KILLS // 2):
-                name = pair.random.choice(["alice", "bob"])
-                path = pair.states[name].path
-                pair.kill(name)
-                shutil.copytree(path, f"{path}.old")
-                pair.start(name)
+                name = pair.random.choice(PEOPLE)
+                pair.back_up(name)
                 pair.talk(pair.random.uniform(0, 10))
-                pair.kill(name)
-                shutil.rmtree(path)
-                shutil.move(f"{path}.old", path)
-                pair.start(name)
+                pair.put_back(name)
                 pair.talk(pair.random.uniform(0, 3))
                 pair.settle()
-            pair.stored.clear()
+            self.check(pair)
+
+    def test_all_at_once(self) -> None:
+        """Kills, full disks, and a database of some rounds ago on either side, in one loop."""
+        for seed in SEEDS[:3]:
+            pair, copied = self.pair(seed), ""
+            for _ in range(KILLS):
+                pair.talk(pair.random.uniform(0, 3))
+                if pair.random.random() < 0.4:
+                    pair.fill_disk(pair.random.choice(PEOPLE))
+                    pair.talk(pair.random.uniform(0, 3))
+                pair.kill_and_start(pair.random.choice(EVERYTHING))
+                if pair.random.random() < 0.5:
+                    pair.empty_disks()
+                if copied and pair.random.random() < 0.2:
+                    pair.put_back(copied)
+                    pair.empty_disks()
+                    pair.talk(pair.random.uniform(0, 3))
+                    pair.settle()
+                    copied = ""
+                elif not copied and pair.random.random() < 0.5:
+                    copied = pair.random.choice(PEOPLE)
+                    pair.back_up(copied)
             self.check(pair)
