@@ -7,7 +7,8 @@ leave.  What is in an envelope, and what is taken of it, is the conversation's m
 (:mod:`p2pchat.session.mail`).
 
 Only a node whose messages outlast it has mail: without a state directory the keys to what waits
-would end with the program, and its identity with them.
+would end with the program, and its identity with them.  One that has been told to have none takes
+back what it has shown before, at registries and to contacts.
 """
 
 from __future__ import annotations
@@ -84,9 +85,10 @@ class NodeMail:
     @inlineCallbacks
     def load(self) -> Any:
         """Read what is kept, once the store has loaded."""
+        yield self._own.load()
         if self.is_enabled:
-            for part in (self._tokens, self._own, self._delivery):
-                yield part.load()
+            yield self._tokens.load()
+            yield self._delivery.load()
             self._is_loaded = True
 
     def stop(self) -> Deferred[Any]:
@@ -106,6 +108,8 @@ class NodeMail:
 
     def mailbox_for(self, peer_id: str) -> Mailbox | None:
         """Return what a peer is to know of our mailbox, ``None`` for nothing."""
+        if not self.is_enabled:
+            return Mailbox()  # an earlier run may have had one
         token = self._tokens.given(peer_id) if self._is_loaded else None
         if token is None:
             return None
@@ -121,6 +125,8 @@ class NodeMail:
         """A registry that has mailboxes is available, or something came into ours there."""
         if self._is_loaded:
             self._own.serve(server)
+        elif not self.is_enabled:
+            self._own.give_up(server)
 
     def stored(self) -> None:
         """Something of a peer was stored."""
@@ -140,7 +146,8 @@ class NodeMail:
             case events.ContactChanged(peer_id):
                 self._tokens.dropped(peer_id)
                 self._delivery.dropped(peer_id)
-                self._endpoint.mailbox_changed()
+                if event.contact and not event.blocked:  # others aren't told that they are none
+                    self._endpoint.mailbox_changed()
                 self._own.tokens_changed()
             case events.Connected(peer_id):
                 self._delivery.connected(peer_id)

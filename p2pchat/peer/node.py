@@ -140,7 +140,7 @@ class Node:
             *(runtime, settings, profile, self._signaling),
             is_lasting=self._store.is_lasting,
             registries_for=self._whereabouts.describe,
-            mailbox_for=self._mail.mailbox_for if mails else None,
+            mailbox_for=self._mail.mailbox_for if self._store.is_lasting else None,
         )
         self._adapter = EndpointAdapter(
             runtime, self._endpoint, self._react, self._translation_changed

@@ -114,7 +114,7 @@ class OwnMailbox:
 
     def tokens_changed(self) -> None:
         """Say at once who may leave something, wherever that differs."""
-        for server in self.registries:
+        for server in [one for one in self._looked_at if one in self._signaling.servers]:
             if self._allowed.get(server) != self._tokens.hashes(origin(server)):
                 self.serve(server)
 
@@ -142,6 +142,14 @@ class OwnMailbox:
         """Leave it for later: the registry is away, or the disk full."""
         if failure.check(RegistryError, StorageFailed) is None:
             _log.failure("the mailbox at {server} can't be used", failure, server=server)
+
+    def give_up(self, server: str) -> None:
+        """Let nobody leave anything at a registry any more: our person wants no mailbox."""
+        mailbox = self._signaling.registry_at(server).mailbox
+        if server in self._shown and mailbox is not None:
+            given_up: Deferred[Any] = mailbox.allow([])
+            given_up.addCallback(lambda _: self._secrets.delete(SHOWN, [server]))
+            given_up.addErrback(self._not_served, server)
 
     # -- what a registry is shown
 

@@ -23,7 +23,7 @@ from p2pchat.peer.registry_signaling import RegistrySignaling
 from p2pchat.peer.settings import NodeSettings
 from p2pchat.registry.audiences import Audiences
 from p2pchat.registry.http.resource import RegistryResource
-from p2pchat.registry.registry import Registry, Settings
+from p2pchat.registry.registry import MailboxMaker, Registry, Settings
 from p2pchat.registry.relay_credentials import RelayCredentials
 from p2pchat.registry.stun.binding_server import BindingServer
 from p2pchat.registry.stun.service import StunService
@@ -141,6 +141,7 @@ class World:
         if relay:
             self.start_relay()
         self.second_address = REGISTRY[1]  # what peers are told of
+        self.mailboxes: MailboxMaker | None = None  # of a registry that is booted from now on
         self.names: tuple[str, ...] = ()  # URLs that the registry knows for its own, if given
         self.boot_registry()
 
@@ -173,7 +174,7 @@ class World:
             second_address=self.second_address,
             relays=self.relays,
         )
-        self.registry = Registry(runtime, settings)
+        self.registry = Registry(runtime, settings, make_mailboxes=self.mailboxes)
         site = RegistryResource(self.registry).site()
         runtime.reactor.listenTCP(HTTP_PORT, site)
         count = self.registry.metrics.datagram
