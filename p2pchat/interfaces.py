@@ -440,8 +440,7 @@ class ISecretStore(Interface):
         """
         Forget secrets; names that aren't there are nothing to forget.
 
-        A Deferred fires when that is committed.  Within a minute, while the program runs, nothing
-        of them is on the disk; an older copy of the file still has them.
+        A Deferred fires when that is committed.  Within a minute nothing of them is on the disk.
         """
 
     def all(kind: str) -> Deferred[Mapping[str, bytes]]:

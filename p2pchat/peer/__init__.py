@@ -24,14 +24,18 @@ Node
     ``invitations``            invitations of ours, and those that we join by
     ``given_answers``          answers to joiners, until those surely have them
     ``meetings``               what follows: two who met talk
-    ``kept_invitations``       the open ones, kept between two runs
+    ``kept_invitations``       the open ones, as they are kept
     ``word_list``              the words that they are said with
     ``failed_calls``           whether the peer of a failed call is gone
-    ``profile``                keys and contacts, kept between two runs
+    ``profile``                keys, contacts and what else is kept between two runs
+    ``remembered``             options of the last start
+    ``keeping``                what changes of that is written soon
+    ``write_behind``           rows on the disk that follow what is in memory
+    ``old_files``              files in which that was kept before
     ``key_files``              the files of the keys, and their passphrase
     ``state_directory``        the directory that holds them, and its lock
     ``files``                  files replaced whole
-    ``storage``                the database of what was said: a package
+    ``storage``                the database: a package
 
 Mail
     ``mail``                   what waits at registries, of ours and for us

@@ -6,18 +6,18 @@ not.  A contact is made of a conversation that our person began or accepted, nev
 never of a peer whose name another contact has; or by an invitation, under a name that no other has.
 It ends with ``forget``, or where another, by an invitation for that, takes its place.
 
-Owns the table and its JSON form, no file::
+Owns the table and its rows, no file.  A row has the peer id and, as JSON::
 
-    {"v": 2, "people": {peer id: {"name": "bob", "contact": true, "muted": false, "blocked": false,
-                                  "reached": memory, "keys": [key],
-                                  "met": "invitation", "verified": true,
-                                  "registries": [URL], "as_of": seconds since 1970,
-                                  "before": [peer id], "last_seen": seconds}}}
+    {"name": "bob", "contact": true, "muted": false, "blocked": false,
+     "reached": memory, "keys": [key], "met": "invitation", "verified": true,
+     "registries": [URL], "as_of": seconds since 1970, "before": [peer id], "last_seen": seconds}
 
 A memory (:mod:`p2pchat.traversal.path_hint`) is a hint, and so is what documents to the contact are
-sealed to: one that can't be understood is forgotten, where a name would be a reason to stop.  A
-file without "v" is of the first version, which kept everybody who was called, as
-{"peers": {peer id: name}, "reached": {peer id: memory}}.
+sealed to: one that can't be understood is forgotten, where a name would be a reason to stop.
+
+Files of before had all of them, as {"v": 2, "people": {peer id: row}}.  One without "v" is of the
+first version, which kept everybody who was called, as {"peers": {peer id: name}, "reached": {peer
+id: memory}}.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ from p2pchat.wire.strict_json import JsonObject, checked, dumps, field, loads, o
 from p2pchat.wire.usernames import MAX_USERNAME, check_username, looks
 from p2pchat.wire.visible import visible_name
 
-VERSION = 2  # of the file
+VERSION = 2  # of a file
 INVITATION = "invitation"  # how a contact was met
 MAX_BEFORE = 8  # contacts whose place one took
 MAX_NAMESAKES = 99  # contacts that are told apart by a number
-MAX_PEOPLE = 10_000  # a person knows fewer, and every change writes them all: 1 MB
+MAX_PEOPLE = 10_000  # a person knows fewer; all of them are in memory, and read at the start
 
 
 def _hint(codec: Codec[Any], nothing: object) -> Codec[Any]:
@@ -118,6 +118,7 @@ STRANGER = Person("")
 _OF_CONTACTS = (
     *("reached", "keys", "met", "is_verified", "registries", "before", "last_seen", "as_of"),
 )
+_NOTHING = {name: getattr(STRANGER, name) for name in _OF_CONTACTS}  # of a contact any more
 _PERSON = nested(Person)
 UNNAMED = "id "  # and eight characters: the name of a contact that has none of its own
 
@@ -127,10 +128,11 @@ class Contacts:
     """
     The table of people, by peer id.
 
-    :ivar save: called after each change that is worth keeping, with the JSON form.
+    :ivar save: called after each change that is worth keeping, with the rows that differ now;
+        ``None`` for one that is gone.
     """
 
-    save: Callable[[bytes], None] = lambda _data: None
+    save: Callable[[Mapping[str, str | None]], object] = lambda _rows: None
     _people: dict[str, Person] = attrs.Factory(dict)
     _lookalikes: dict[str, set[str]] = attrs.Factory(dict)  # contacts, by their looks
 
@@ -179,9 +181,9 @@ class Contacts:
         known = self[peer_id]
         if replaces and replaces != peer_id:
             before = (replaces, *self[replaces].before)[:MAX_BEFORE]
-            self.forget(replaces)
+            self._set(replaces, is_contact=False, **_NOTHING)
         wanted = name or (known.name if known.is_contact else card.username)
-        self._change(
+        self._set(
             peer_id,
             name=self.free_name(peer_id, wanted),
             is_contact=True,
@@ -190,6 +192,7 @@ class Contacts:
             registries=card.registries,
             before=before or known.before,
         )
+        self._save(*{replaces, peer_id} - {""})
         return self[peer_id].name
 
     def free_name(self, peer_id: str, wanted: str) -> str:
@@ -214,8 +217,7 @@ class Contacts:
 
     def forget(self, peer_id: str) -> None:
         """Let a contact be a stranger again; muted or blocked they stay."""
-        nothing = {name: getattr(STRANGER, name) for name in _OF_CONTACTS}
-        self._change(peer_id, is_contact=False, **nothing)
+        self._change(peer_id, is_contact=False, **_NOTHING)
 
     def mute(self, peer_id: str, name: str, on: bool) -> None:
         """Let calls and messages of a peer make no sound, or one again."""
@@ -242,7 +244,7 @@ class Contacts:
         for peer_id, when in known.items():
             self._put(peer_id, attrs.evolve(self[peer_id], last_seen=when))
         if known:
-            self.save(self.to_json())
+            self._save(*known)
 
     def remember_list(self, peer_id: str, found: DatedList) -> bool:
         """
@@ -264,13 +266,21 @@ class Contacts:
 
         :raises LocalProtocolError: there are too many.
         """
+        self._set(peer_id, **changes)
+        self._save(peer_id)
+
+    def _set(self, peer_id: str, **changes: Any) -> None:
         person = attrs.evolve(self[peer_id], **changes)
         if person.is_known and peer_id not in self._people and len(self._people) >= MAX_PEOPLE:
             raise LocalProtocolError(
                 f"{MAX_PEOPLE} people are kept already; /forget or /unblock some first"
             )
         self._put(peer_id, person)
-        self.save(self.to_json())
+
+    def _save(self, *peer_ids: str) -> None:
+        """Save people as they are now, in one step."""
+        kept = self._people
+        self.save({one: _text(kept[one]) if one in kept else None for one in peer_ids})
 
     def _put(self, peer_id: str, person: Person) -> None:
         before = self._people.pop(peer_id, STRANGER)
@@ -283,15 +293,29 @@ class Contacts:
         for look in _looks(person.name) if person.is_contact else ():
             self._lookalikes.setdefault(look, set()).add(peer_id)
 
-    def to_json(self) -> bytes:
-        """Return the JSON form of the table."""
-        people = {peer_id: person.to_json() for peer_id, person in self._people.items()}
-        return dumps({"v": VERSION, "people": people})
+    def rows(self) -> dict[str, str]:
+        """Return all rows."""
+        return {peer_id: _text(person) for peer_id, person in self._people.items()}
+
+    @classmethod
+    def from_rows(cls, rows: Mapping[str, str]) -> Contacts:
+        """
+        Read all rows.
+
+        :raises RemoteProtocolError: one can't be understood; says which.
+        """
+        contacts = cls()
+        for peer_id, row in rows.items():
+            try:
+                contacts._add(peer_id, Person.from_json(loads(row.encode())))
+            except RemoteProtocolError as error:
+                raise RemoteProtocolError(f"{peer_id}: {error}") from None
+        return contacts
 
     @classmethod
     def from_json(cls, data: bytes) -> Contacts:
         """
-        Read the JSON form, of the first version too.
+        Read a file of before, of either version.
 
         :raises RemoteProtocolError: it can't be understood.
         """
@@ -302,8 +326,11 @@ class Contacts:
         people = _first_version(members) if version == 1 else field(members, "people", dict)
         for peer_id, one in people.items():
             person = one if isinstance(one, Person) else _PERSON.read(one, peer_id)
-            contacts._put(check_peer_id(peer_id), contacts._with_own_name(peer_id, person))
+            contacts._add(peer_id, person)
         return contacts
+
+    def _add(self, peer_id: str, person: Person) -> None:
+        self._put(check_peer_id(peer_id), self._with_own_name(peer_id, person))
 
     def _with_own_name(self, peer_id: str, person: Person) -> Person:
         """
@@ -318,6 +345,10 @@ class Contacts:
             if not self.mistaken_for(peer_id, person.name):
                 return person
         return attrs.evolve(person, name=f"{UNNAMED}{peer_id[:8]}")
+
+
+def _text(person: Person) -> str:
+    return dumps(person.to_json()).decode()
 
 
 def _looks(name: str) -> frozenset[str]:

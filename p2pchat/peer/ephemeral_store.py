@@ -12,6 +12,7 @@ from zope.interface import implementer
 from p2pchat.errors import StorageFailed
 from p2pchat.interfaces import IHistory, IMessageStore, ISecretStore
 from p2pchat.peer.storage.history import HistoryLine
+from p2pchat.peer.storage.profile_rows import IProfileRows, Rows
 from p2pchat.session.stored import ConversationState, EntryRange, LogHead, StoredEntry
 from p2pchat.wire.entries import Known
 
@@ -96,6 +97,19 @@ class NoHistory:
     def size(self) -> int:
         """Return that it is nothing."""
         return 0
+
+
+@implementer(IProfileRows)
+class EphemeralRows:
+    """Contacts and settings of a node without a state directory: they are in memory anyway."""
+
+    def put_contacts(self, rows: Rows) -> Deferred[None]:
+        """Confirm at once."""
+        return succeed(None)
+
+    def put_settings(self, rows: Rows) -> Deferred[None]:
+        """Confirm at once."""
+        return succeed(None)
 
 
 @implementer(ISecretStore)

@@ -57,7 +57,7 @@ class GivenAnswers:
 
     _runtime: Runtime
     nameplates: Callable[[str], INameplates]
-    save: Callable[[], None]
+    save: Callable[[], object]
     _given: dict[str, _Given] = attrs.Factory(dict)  # by nameplate
 
     @property

@@ -145,7 +145,7 @@ class InvitationContext:
     available: Callable[[], Deferred[None]]
     met: Callable[[Acquaintance], None]
     tell: Callable[[events.NodeEvent], None]
-    save: Callable[[bytes], None]
+    save: Callable[[KeptInvitations], Deferred[None]]
 
 
 @implementer(IInvitations)
@@ -187,14 +187,11 @@ class Invitations:
 
     # -- over restarts
 
-    def _save(self) -> None:
+    def _save(self) -> Deferred[None]:
+        """Keep what is open; a Deferred fires when it is written, or can't be now."""
         opened = (one.kept for one in self._open.values())
         kept = KeptInvitations(tuple(opened), tuple(self._tries.values()), self._answers.kept)
-        try:
-            self._context.save(kept.encode())
-        except OSError as error:
-            trouble = f"invitations can't be saved, and end with this program: {error}"
-            self._context.tell(events.Trouble(trouble))
+        return self._context.save(kept)
 
     def restore(self, kept: KeptInvitations) -> None:
         """Go on with what was open and unanswered when the program ended."""
@@ -266,7 +263,7 @@ class Invitations:
         place = invitation.nameplate
         info = InvitationInfo(str(invitation), place, is_spoken, expires_at, name, replaces)
         self._hold(info, side, seconds)
-        self._save()
+        yield self._save()
         return info
 
     def _make(self, is_spoken: bool) -> Invitation:
@@ -457,7 +454,7 @@ class Invitations:
     def _follow(self, side: Joiner, response: PakeResponse, seconds: float) -> Any:
         """Leave our try, wait for the answer, and take it; a Deferred of who it is."""
         nameplate = side.invitation.nameplate
-        self._save()
+        yield self._save()
         try:
             completion = yield self._awaited(side, response, seconds)
             partner = side.receive(completion)

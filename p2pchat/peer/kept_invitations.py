@@ -1,20 +1,22 @@
 """
-The file of open invitations, unanswered tries and given answers, so that they outlive the program.
+Open invitations, unanswered tries and given answers, as they are kept over restarts.
 
-::
+Both have the secret of an invitation, and are kept with the other secrets of a node, no longer than
+they are needed; each under a name that tells nothing of it.  As JSON::
 
-    {"v": 1, "open":  [{"line", "server", "seed", "expires_at", "name", "replaces"}],
-             "tries": [{"line", "server", "seed", "expires_at", "message", "response"}],
-             "answers": [{"nameplate", "server", "expires_at", "peer", "message", "response",
-                          "completion"}]}
+    invitation  {"line", "server", "seed", "expires_at", "name", "replaces"}
+    try         {"line", "server", "seed", "expires_at", "message", "response"}
+    answer      {"nameplate", "server", "expires_at", "peer", "message", "response", "completion"}
 
-The first two have the secret of an invitation: the file has mode 0600, and nothing stays in it
-longer than it is needed.  One that can't be understood is a reason to stop, as with the others.
+A file of before had all of them, as {"v": 1, "open": [invitation], "tries": [try], "answers":
+[answer]}.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Annotated, Self, TypeVar
 
 import attrs
 
@@ -27,8 +29,11 @@ from p2pchat.wire.nameplates import MESSAGE, Completion, NameplateName, PakeResp
 from p2pchat.wire.strict_json import dumps, field, loads
 from p2pchat.wire.usernames import MAX_USERNAME
 
-VERSION = 1  # of the file
+VERSION = 1  # of a file
+KINDS = INVITATION, TRY, ANSWER = "invitation", "try", "answer"  # of secrets
 MAX_KEPT = 64  # of each kind
+
+Place = tuple[str, str]  # kind and name of a secret
 
 
 @attrs.frozen
@@ -91,14 +96,31 @@ class KeptInvitations(Members):
     tries: Annotated[tuple[KeptTry, ...], each(nested(KeptTry), MAX_KEPT)] = ()
     answers: Annotated[tuple[KeptAnswer, ...], each(nested(KeptAnswer), MAX_KEPT), SPARSE] = ()
 
-    def encode(self) -> bytes:
-        """Return the content of the file."""
-        return dumps({"v": VERSION, **self.to_json()})
+    def rows(self) -> dict[Place, bytes]:
+        """Return them as secrets, by kind and name."""
+        rows = {(INVITATION, _name(one.seed)): dumps(one.to_json()) for one in self.open}
+        rows |= {(TRY, _name(one.seed)): dumps(one.to_json()) for one in self.tries}
+        for one in self.answers:
+            rows[ANSWER, _name(one.response.message)] = dumps(one.to_json())
+        return rows
+
+    @classmethod
+    def from_secrets(cls, found: Mapping[str, Iterable[bytes]]) -> Self:
+        """
+        Read secrets of the KINDS, those that expire first first.
+
+        :raises RemoteProtocolError: one can't be understood.
+        """
+        return cls(
+            _read(KeptInvitation, found[INVITATION]),
+            _read(KeptTry, found[TRY]),
+            _read(KeptAnswer, found[ANSWER]),
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """
-        Read the content of the file.
+        Read a file of before.
 
         :raises RemoteProtocolError: it can't be understood.
         """
@@ -107,3 +129,15 @@ class KeptInvitations(Members):
         if version != VERSION:
             raise RemoteProtocolError(f"version {version}, and this program knows {VERSION}")
         return cls.from_json(members)
+
+
+_Kept = TypeVar("_Kept", KeptInvitation, KeptTry, KeptAnswer)
+
+
+def _read(kind: type[_Kept], values: Iterable[bytes]) -> tuple[_Kept, ...]:
+    found = [kind.from_json(loads(value)) for value in values]
+    return tuple(sorted(found, key=lambda one: one.expires_at))
+
+
+def _name(source: bytes) -> str:
+    return sha256(source).hexdigest()[:32]

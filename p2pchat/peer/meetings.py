@@ -12,7 +12,6 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat import events
@@ -22,8 +21,6 @@ from p2pchat.peer.invitations import Acquaintance
 from p2pchat.peer.people import People
 from p2pchat.peer.signaling import SignalingGroup
 from p2pchat.session.endpoint import Endpoint
-
-_log = Logger()
 
 
 @attrs.define(eq=False)
@@ -59,10 +56,7 @@ class Meetings:
         """Be found where the peer is, if that is needed, and call it."""
         is_new = yield self._signaling.join(server)
         if is_new:
-            try:
-                self.add_registry(server)
-            except OSError as error:
-                _log.warn("a registry can't be kept: {error}", error=error)
+            self.add_registry(server)
             self._endpoint.registries_changed()
         yield self.connect(peer_id)
 

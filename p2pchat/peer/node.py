@@ -37,6 +37,7 @@ from p2pchat.peer.failed_calls import LOOKED_AFTER, FailedCalls
 from p2pchat.peer.indications import Indications
 from p2pchat.peer.invitations import InvitationContext, Invitations
 from p2pchat.peer.journal import Journal
+from p2pchat.peer.keeping import Keeping
 from p2pchat.peer.mail import NodeMail
 from p2pchat.peer.meetings import Meetings
 from p2pchat.peer.new_endpoint import new_endpoint
@@ -130,9 +131,10 @@ class Node:
         )
         self._store = EphemeralStore() if store is None else store
         self.history: IHistory = IHistory(self._store, NoHistory())
+        self._keeping = Keeping(profile, runtime.clock, self._announce)
         self._keys = SealingKeys(profile.sealing_key, profile.contacts)
         self._whereabouts = Whereabouts(
-            *(profile.identity, profile.contacts, self._keys, self._signaling, runtime, self._keep),
+            *(profile.identity, profile.contacts, self._keys, self._signaling, runtime)
         )
         mails = settings.mails and self._store.is_lasting
         self._mail = NodeMail(runtime, profile, self._signaling, self._announce, is_enabled=mails)
@@ -169,7 +171,7 @@ class Node:
         self._mail.attach(endpoint, driver, self._outbox.waiting)
         self._failed_calls = FailedCalls(signaling, clock, self._tell_failed)
         self._meetings = Meetings(
-            *(self._people, endpoint, driver, signaling, profile.add_registry, self.connect)
+            *(self._people, endpoint, driver, signaling, self._keeping.add_registry, self.connect)
         )
 
     @property
@@ -187,7 +189,7 @@ class Node:
             self._signaling.available,
             self._meetings.met,
             self._announce,
-            profile.save_invitations,
+            self._keeping.save_invitations,
         )
 
     # -- life
@@ -251,6 +253,7 @@ class Node:
 
     def _close_store(self) -> Deferred[None]:
         """Let the last lines be written, for a while; they were told to be waiting."""
+        self._keeping.stop()
         closed = self._store.close()
         return closed.addTimeout(LAST_WRITES, self._runtime.clock, _leave_disk)
 
@@ -302,7 +305,7 @@ class Node:
             case MailboxLearned(peer_id, mailbox):
                 self._mail.learned(peer_id, mailbox)
             case PathLearned(peer_id, hint):
-                self._keep(lambda: self._people.contacts.remember_path(peer_id, hint))
+                self._people.contacts.remember_path(peer_id, hint)
             case PathFailed() | SignalingDoubted():  # a NAT's reboot cuts the event stream, too
                 self._refresh_signaling()
             case HeartbeatChanged(interval):
@@ -324,8 +327,7 @@ class Node:
                 self._people.connected(self._endpoint.sessions[peer_id])
                 self._presence.connected(peer_id)
                 self._mail.happened(event)
-                key = self._keys.key_of(peer_id)
-                self._keep(lambda: self._people.contacts.remember_key(peer_id, key))
+                self._people.contacts.remember_key(peer_id, self._keys.key_of(peer_id))
                 self.invitations.arrived(peer_id)
                 self._whereabouts.connected(peer_id)  # it may be a contact only now
                 self._endpoint.registries_changed(peer_id)
@@ -358,13 +360,6 @@ class Node:
         with self._adapter.driver as now:
             for line in lines:
                 self._endpoint.read(line.peer_id, line.entry_id, now)
-
-    def _keep(self, remember: Callable[[], object]) -> None:
-        """Keep a hint of a contact; one is lost, and the person has nothing to do about it."""
-        try:
-            remember()
-        except OSError as error:
-            _log.warn("how a contact is reached can't be kept: {error}", error=error)
 
     def _candidates_changed(self) -> None:
         gathering = self._endpoint.agent.gathering

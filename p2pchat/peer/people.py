@@ -3,7 +3,7 @@ Names and contacts of a node: what a peer is called on the screen, and who is a 
 
 Owns the meeting of contacts and callers with the node's events: a contact is shown under the name
 that it has here, whatever it calls itself; somebody else with such a name is told from it; a call
-rings or doesn't.  Every change of a contact is told, and one that can't be written is, too.
+rings or doesn't.  Every change of a contact is told.
 """
 
 from __future__ import annotations
@@ -356,16 +356,9 @@ class People:
         return sorted(found, key=lambda one: (not one.contact, one.name.casefold(), one.peer_id))
 
     def _keep(self, change: Callable[[], bool | None]) -> bool:
-        """Change what is kept; what can't be written is told, and holds until the program ends."""
+        """Change what is kept; tell whether that is anything new, and if there is no place."""
         try:
             return change() is not False
-        except OSError as error:
-            self.tell(
-                events.Trouble(
-                    f"the contact can't be saved, and is forgotten when you quit: {error}"
-                )
-            )
-            return True
         except LocalProtocolError as error:
             self.tell(events.Trouble(f"the contact can't be saved: {error}"))
             return False

@@ -26,7 +26,6 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from p2pchat import events
@@ -48,7 +47,6 @@ MAX_ANNOUNCED = 8  # contacts that one answer may announce aloud
 
 REACHABLE, REGISTERED, AWAY, UNKNOWN = "reachable", "registered", "absent", ""
 
-_log = Logger()
 
 Online = Mapping[str, bool]  # whether somebody is online, by peer
 
@@ -202,11 +200,8 @@ class ContactPresence:
         unsaved = [one for one, seen in self._seen.items() if seen.is_unsaved(least)]
         for peer_id in unsaved:
             self._seen[peer_id].saved = self._seen[peer_id].at or 0.0
-        try:
-            if unsaved:
-                self._contacts.remember_seen({one: self.last_seen(one) for one in unsaved})
-        except OSError as error:
-            _log.warn("when contacts were there can't be kept: {error}", error=error)
+        if unsaved:
+            self._contacts.remember_seen({one: self.last_seen(one) for one in unsaved})
 
     def _tell(self, peer_id: str, state: str, before: float, is_quiet: bool) -> None:
         person = self._contacts[peer_id]

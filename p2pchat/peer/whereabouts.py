@@ -11,8 +11,6 @@ Owns how often a contact may move: each change is written to a disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 from twisted.logger import Logger
 
@@ -38,19 +36,13 @@ _log = Logger()
 
 @attrs.define(eq=False)
 class Whereabouts:
-    """
-    The whereabouts of one node and its contacts.
-
-    :ivar keep: changes what is kept of contacts; a change that can't be written is no reason to
-        stop.
-    """
+    """The whereabouts of one node and its contacts."""
 
     _identity: Identity
     _contacts: Contacts
     _keys: SealingKeys
     _signaling: SignalingGroup
     _runtime: Runtime
-    keep: Callable[[Callable[[], object]], object]
     _moves: dict[str, TokenBucket] = attrs.Factory(dict)  # by contact
     _early: dict[str, str] = attrs.Factory(dict)  # lists, by peers who are none yet
 
@@ -84,7 +76,7 @@ class Whereabouts:
             _log.debug("a list of registries is refused: {error}", error=error)
             return
         if self._may_move(peer_id):
-            self.keep(lambda: self._contacts.remember_list(peer_id, found))
+            self._contacts.remember_list(peer_id, found)
 
     def _keep_early(self, peer_id: str, document: str) -> None:
         """Keep a list that comes just before its author becomes a contact here, too."""

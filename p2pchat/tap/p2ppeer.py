@@ -39,11 +39,12 @@ from p2pchat.errors import ConfigurationError, RemoteProtocolError
 from p2pchat.events import Starting
 from p2pchat.identity.keys import peer_id_octets
 from p2pchat.peer.key_files import KeyFiles
-from p2pchat.peer.profile import Profile, Remembered, load_profile, recall, remember
+from p2pchat.peer.profile import Profile, load_profile, recall, remember
 from p2pchat.peer.proxy import ProxyChoice, UnusableProxy, choose_proxies
+from p2pchat.peer.remembered import Remembered
 from p2pchat.peer.settings import DEFAULT_HEARTBEAT, DEFAULT_RETRIES, DEFAULT_SERVER, NodeSettings
 from p2pchat.peer.state_directory import IDENTITY_FILE, StateDirectory, check_directory, explained
-from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
+from p2pchat.peer.storage.database import Synchronous
 from p2pchat.peer.word_list import word_list
 from p2pchat.runtime import Runtime, real_runtime
 from p2pchat.session.approval import AcceptPolicy
@@ -407,7 +408,6 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     from p2pchat.peer.registry_signaling import RegistrySignaling  # noqa: PLC0415
     from p2pchat.peer.storage.message_store import SqliteStore  # noqa: PLC0415
     from p2pchat.peer.storage.open_database import OpenDatabase  # noqa: PLC0415
-    from p2pchat.peer.storage.secret_table import SecretBox, SecretTable  # noqa: PLC0415
     from p2pchat.tap.child_process import ProcessStarter  # noqa: PLC0415
     from p2pchat.tap.message_command import MessageCommand  # noqa: PLC0415
     from p2pchat.tap.p2ppeer_services import PeerService, front_end_for  # noqa: PLC0415
@@ -415,12 +415,10 @@ def _peer_service(runtime: Runtime, options: Options) -> Service:
     _check_stdio()
     profile, starting = _load(options, runtime)
     store = None
-    if starting.state:
-        file = DatabaseFile(Path(starting.state) / DATABASE_FILE, options["synchronous"])
-        file.prepare()
-        database = OpenDatabase.in_threads(file, runtime.reactor)
+    if profile.file is not None:
+        database = OpenDatabase.in_threads(profile.file, runtime.reactor)
         store = SqliteStore(database, peer_id_octets(starting.peer_id))
-        profile.secrets = SecretTable(database, SecretBox(profile.identity, runtime.random_bytes))
+        profile.keep_in(database, runtime.random_bytes)
         share_interpreter()
     settings = options.settings
     front_end, terminal = front_end_for(
@@ -482,10 +480,10 @@ def _load(options: Options, runtime: Runtime) -> tuple[Profile, Starting]:
     directory = None if path is None else StateDirectory.open(path)
     if directory is not None and not (directory.path / IDENTITY_FILE).exists():
         new = ("identity",)
-    profile = load_profile(directory, runtime.random_bytes, options.passphrases.passphrases)
+    passphrases, synchronous = options.passphrases.passphrases, options["synchronous"]
+    profile = load_profile(directory, runtime.random_bytes, passphrases, synchronous)
     if directory is not None:
-        with explained(directory.path):
-            new += remember(directory.path, options.to_remember())
+        new += remember(profile, options.to_remember())
     who = profile.identity.peer_id, settings.username, settings.server
     state = "" if directory is None else str(directory.path)
     return profile, Starting(*who, __version__, state, new, tuple(options.further_servers))

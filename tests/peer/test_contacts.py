@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import abc
+
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,9 +25,16 @@ class ContactsTests(SynchronousTestCase):
     """A contact is a key under a name, until it is forgotten."""
 
     def setUp(self) -> None:
-        self.saved: list[bytes] = []
+        self.saved: list[abc.Mapping[str, str | None]] = []
         self.contacts = Contacts(self.saved.append)
         self.assertTrue(self.contacts.keep(BOB.peer_id, "bob"))
+
+    def read(self) -> Contacts:
+        """Return what was saved, as the next program reads it."""
+        rows: dict[str, str | None] = {}
+        for saved in self.saved:
+            rows.update(saved)
+        return Contacts.from_rows({one: row for one, row in rows.items() if row is not None})
 
     def test_pinned(self) -> None:
         """A contact keeps its name, whatever it calls itself later."""
@@ -47,7 +56,7 @@ class ContactsTests(SynchronousTestCase):
         lists = [DatedList(RegistryList(keys, (f"http://r{n}.test",)), float(n)) for n in range(4)]
         for number, is_news in ((2, True), (1, False), (2, False), (3, True), (0, False)):
             self.assertEqual(self.contacts.remember_list(BOB.peer_id, lists[number]), is_news)
-        person = Contacts.from_json(self.contacts.to_json())[BOB.peer_id]
+        person = self.read()[BOB.peer_id]
         expected = (("http://r3.test",), keys, 3.0)
         self.assertEqual((person.registries, person.keys, person.as_of), expected)
         saved = len(self.saved)
@@ -70,7 +79,7 @@ class ContactsTests(SynchronousTestCase):
     def test_forgotten(self) -> None:
         """When a contact is forgotten, another may have its name."""
         self.contacts.forget(BOB.peer_id)
-        self.assertEqual(self.contacts.people(), {})
+        self.assertEqual((self.contacts.people(), self.read().people()), ({}, {}))
         self.assertTrue(self.contacts.keep(MALLORY, "bob"))
 
     def test_blocked(self) -> None:
@@ -85,7 +94,7 @@ class ContactsTests(SynchronousTestCase):
         self.assertEqual(self.contacts.people(), {})
 
     def test_kept(self) -> None:
-        """Each change is saved, and read back as it was."""
+        """Each change is saved, that one alone, and read back as it was."""
         self.contacts.block(MALLORY, "mallory", True)
         self.contacts.mute(BOB.peer_id, "bob", True)
         self.contacts.remember_path(BOB.peer_id, MEMORY)
@@ -94,8 +103,9 @@ class ContactsTests(SynchronousTestCase):
             self.contacts.remember_key(BOB.peer_id, one)
         self.contacts.remember_path(CAROL.peer_id, MEMORY)
         self.contacts.remember_key(CAROL.peer_id, KEY)
-        self.assertEqual(len(self.saved), 5, "of a stranger nothing is kept")
-        read = Contacts.from_json(self.saved[-1])
+        changed = [BOB.peer_id, MALLORY, *[BOB.peer_id] * 3]
+        self.assertEqual([list(rows) for rows in self.saved], [[one] for one in changed])
+        read = self.read()
         self.assertEqual(read.people(), self.contacts.people())
         self.assertEqual(read[BOB.peer_id], Person("bob", True, True, False, MEMORY, (KEY,)))
         self.assertEqual(read.mistaken_for(MALLORY, "bob"), BOB.peer_id)
@@ -128,6 +138,13 @@ class ContactsTests(SynchronousTestCase):
         read = Contacts.from_json(dumps({"v": 2, "people": {MALLORY: one}}))
         self.assertEqual(read[MALLORY], Person("bob", True))
 
+    def test_malformed_rows(self) -> None:
+        """A row that can't be understood is named."""
+        good = self.contacts.rows()[BOB.peer_id]
+        for peer_id, row in ((MALLORY, "{"), (MALLORY, "[]"), (MALLORY, "{}"), ("x", good)):
+            error = self.assertRaises(RemoteProtocolError, Contacts.from_rows, {peer_id: row})
+            self.assertTrue(str(error).startswith(f"{peer_id}: "))
+
     def test_introduced(self) -> None:
         """Who was met by an invitation has a name that no other has, a key, and how it was met."""
         keys = (RecordKey("enc", "HPKE-3", "x"),)
@@ -140,8 +157,7 @@ class ContactsTests(SynchronousTestCase):
         self.assertEqual(self.contacts.introduce(other, Card("Carol")), "Carol 2")
         self.assertEqual(self.contacts.introduce(other, Card("x"), "my friend"), "my friend")
         self.assertEqual(self.contacts.introduce(other, Card("bob")), "my friend")
-        again = Contacts.from_json(self.contacts.to_json())
-        self.assertEqual(again.people(), self.contacts.people())
+        self.assertEqual(self.read().people(), self.contacts.people())
 
     def test_replaced(self) -> None:
         """Who takes a contact's place has its name; ids of those before are kept, eight at most."""
@@ -155,6 +171,9 @@ class ContactsTests(SynchronousTestCase):
         self.assertEqual(self.contacts.names(), {former: "bob"})
         self.assertEqual(len(self.contacts[former].before), 8)
         self.assertEqual(self.contacts[former].before[0], identity(18).peer_id)
+        gone = identity(18).peer_id
+        self.assertEqual(self.saved[-1], {gone: None, former: self.contacts.rows()[former]})
+        self.assertEqual(self.read().people(), self.contacts.people())
 
     def test_renamed(self) -> None:
         """Another name is taken unless another contact has it, or one that looks like it."""
@@ -169,7 +188,7 @@ class ContactsTests(SynchronousTestCase):
         """That words were compared is kept, and ends with the contact."""
         self.contacts.introduce(BOB.peer_id, Card("bob"))
         self.contacts.verify(BOB.peer_id, True)
-        self.assertTrue(Contacts.from_json(self.contacts.to_json())[BOB.peer_id].is_verified)
+        self.assertTrue(self.read()[BOB.peer_id].is_verified)
         self.contacts.forget(BOB.peer_id)
         self.contacts.keep(BOB.peer_id, "bob")
         self.assertEqual(self.contacts[BOB.peer_id], Person("bob", True))

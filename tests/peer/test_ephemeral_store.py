@@ -7,7 +7,13 @@ from zope.interface.verify import verifyObject
 
 from p2pchat.errors import StorageFailed
 from p2pchat.interfaces import IHistory, IMessageStore, ISecretStore
-from p2pchat.peer.ephemeral_store import EphemeralSecrets, EphemeralStore, NoHistory
+from p2pchat.peer.ephemeral_store import (
+    EphemeralRows,
+    EphemeralSecrets,
+    EphemeralStore,
+    NoHistory,
+)
+from p2pchat.peer.storage.profile_rows import IProfileRows
 from p2pchat.session.stored import EntryRange, LogHead
 from tests.peer.secrets_contract import SecretsContract
 
@@ -30,6 +36,17 @@ class EphemeralStoreTests(SynchronousTestCase):
             self.assertIsNone(self.successResultOf(done))
         wanted = EntryRange(b"author", b"log", 1, 9)
         self.assertEqual(self.successResultOf(store.entries("peer", wanted, 1000)), [])
+
+
+class EphemeralRowsTests(SynchronousTestCase):
+    """Contacts and settings of a program that keeps nothing."""
+
+    def test_at_once(self) -> None:
+        """They are confirmed at once."""
+        rows = EphemeralRows()
+        self.assertTrue(verifyObject(IProfileRows, rows))
+        for put in (rows.put_contacts, rows.put_settings):
+            self.assertIsNone(self.successResultOf(put({"a": "1", "b": None})))
 
 
 class NoHistoryTests(SynchronousTestCase):

@@ -130,7 +130,7 @@ class Person:
     random: Random
     met: list[str] = attrs.Factory(list)
     told: list[Any] = attrs.Factory(list)
-    kept: bytes = KeptInvitations().encode()
+    kept: KeptInvitations = attrs.Factory(KeptInvitations)
     call: Callable[[str], None] = lambda _peer_id: None
     invitations: Invitations = attrs.field(init=False)
 
@@ -148,15 +148,16 @@ class Person:
                 *(self.told.append, self._keep),
             )
         )
-        self.invitations.restore(KeptInvitations.decode(self.kept))
+        self.invitations.restore(self.kept)
 
     def _meet(self, met: Acquaintance) -> None:
         self.met.append(met.partner.peer_id)
         if not met.invited:
             self.call(self.identity.peer_id)
 
-    def _keep(self, data: bytes) -> None:
-        self.kept = data
+    def _keep(self, kept: KeptInvitations) -> Deferred[None]:
+        self.kept = kept
+        return succeed(None)
 
     def restart(self) -> None:
         """End the program and start it again."""
@@ -228,7 +229,7 @@ class LossTests(SynchronousTestCase):
         self.table.release(self.place, ALICE.peer_id, self.clock.seconds())
         self.pass_time(200)
         self.assertEqual(outcome[0].type, InvitationRefused)
-        self.assertEqual(KeptInvitations.decode(self.bob.kept).tries, ())
+        self.assertEqual(self.bob.kept.tries, ())
 
     def test_forgotten_answer(self) -> None:
         """A registry that forgets between both answers leaves nobody with half a contact."""
@@ -244,7 +245,7 @@ class LossTests(SynchronousTestCase):
         self.pass_time(60)
         self.assertEqual((self.alice.met, self.bob.met), ([BOB.peer_id], [ALICE.peer_id]))
         for one in (self.alice, self.bob):
-            self.assertEqual(KeptInvitations.decode(one.kept), KeptInvitations())
+            self.assertEqual(one.kept, KeptInvitations())
         self.assertEqual(len(outcome), 1)
 
     def test_somebody_else_answers(self) -> None:
@@ -276,7 +277,7 @@ class LossTests(SynchronousTestCase):
         self.assertEqual(self.asked, 1)
         self.pass_time(3000)
         self.alice.invitations.look()
-        self.assertEqual(KeptInvitations.decode(self.alice.kept), KeptInvitations())
+        self.assertEqual(self.alice.kept, KeptInvitations())
 
     def counted(self) -> Iterator[str]:
         """Let every request succeed, and count them."""
@@ -303,7 +304,7 @@ class LossTests(SynchronousTestCase):
             one.nameplates.fates = good()
         for _ in range(3):  # whoever was told that the registry can't be asked tries again
             self.pass_time(150)
-            if not self.bob.met and not KeptInvitations.decode(self.bob.kept).tries:
+            if not self.bob.met and not self.bob.kept.tries:
                 self.step("join")
         self.pass_time(150)
         met = ([], []) if is_forged else ([BOB.peer_id], [ALICE.peer_id])
@@ -314,7 +315,7 @@ class LossTests(SynchronousTestCase):
             ]
             self.assertEqual(ended, ["burnt"])
         for one in (self.alice, self.bob):
-            self.assertEqual(KeptInvitations.decode(one.kept), KeptInvitations())
+            self.assertEqual(one.kept, KeptInvitations())
             one.invitations.stop()
         self.assertEqual(self.flushLoggedErrors(), [])
 

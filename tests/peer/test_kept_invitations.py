@@ -1,23 +1,32 @@
-"""The file of open invitations: it round trips, and what can't be understood is said."""
+"""Kept invitations: they round trip, and what can't be understood is said."""
 
 from __future__ import annotations
-
-import os
 
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from p2pchat.errors import ConfigurationError, RemoteProtocolError
+from p2pchat.errors import RemoteProtocolError
 from p2pchat.interfaces import IInvitations
-from p2pchat.peer.kept_invitations import KeptAnswer, KeptInvitation, KeptInvitations, KeptTry
-from p2pchat.peer.profile import INVITATIONS_FILE, load_profile
-from p2pchat.peer.state_directory import StateDirectory
+from p2pchat.peer.kept_invitations import (
+    ANSWER,
+    INVITATION,
+    KINDS,
+    TRY,
+    KeptAnswer,
+    KeptInvitation,
+    KeptInvitations,
+    KeptTry,
+)
 from p2pchat.wire.nameplates import Completion, PakeResponse
+from p2pchat.wire.strict_json import dumps
 from tests.simulation.world import World
 
 LINE = "p2pchat:join/secret@registry.example"
 KEPT = KeptInvitations(
-    (KeptInvitation(LINE, "https://registry.example", b"s" * 32, 5.0, "bob", "id"),),
+    (
+        KeptInvitation(LINE, "https://registry.example", b"s" * 32, 5.0, "bob", "id"),
+        KeptInvitation(LINE, "https://registry.example", b"t" * 32, 6.0),
+    ),
     (
         KeptTry(
             *(LINE, "https://registry.example", b"s" * 32, 5.0, b"A" + bytes(32)),
@@ -38,29 +47,26 @@ class KeptInvitationsTests(SynchronousTestCase):
     """Its form."""
 
     def test_round_trip(self) -> None:
-        """What is written is read; no secret is in what is shown of it."""
-        self.assertEqual(KeptInvitations.decode(KEPT.encode()), KEPT)
+        """What is kept is read; no secret is in what is shown of it, or in its name."""
+        rows = KEPT.rows()
+        self.assertEqual([kind for kind, _ in rows], [INVITATION, INVITATION, TRY, ANSWER])
+        values = list(rows.values())
+        found = {INVITATION: values[1::-1], TRY: values[2:3], ANSWER: values[3:]}
+        self.assertEqual(KeptInvitations.from_secrets(found), KEPT)
         self.assertNotIn("secret", repr(KEPT))
+        self.assertNotIn((b"s" * 32).hex(), str(list(rows)))
+
+    def test_file_of_before(self) -> None:
+        """A file that an older program wrote is read."""
+        self.assertEqual(KeptInvitations.decode(dumps({"v": 1, **KEPT.to_json()})), KEPT)
 
     def test_malformed(self) -> None:
         """A newer version, and nonsense, are refused."""
         for data in (b"", b"{}", b'{"v":2}', b'{"v":1,"open":[{}],"tries":[]}'):
             self.assertRaises(RemoteProtocolError, KeptInvitations.decode, data)
-
-    def test_file(self) -> None:
-        """It is in the state directory, for its owner alone, and found there again."""
-        directory = StateDirectory.open(self.mktemp())
-        self.addCleanup(directory.close)
-        profile = load_profile(directory, os.urandom)
-        self.assertEqual(profile.invitations, KeptInvitations())
-        profile.save_invitations(KEPT.encode())
-        path = directory.path / INVITATIONS_FILE
-        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
-        self.assertEqual(load_profile(directory, os.urandom).invitations, KEPT)
-        path.write_bytes(b"x")
-        with self.assertRaises(ConfigurationError) as caught:
-            load_profile(directory, os.urandom)
-        self.assertIn(INVITATIONS_FILE, str(caught.exception))
+            for kind in KINDS:
+                found = {**dict.fromkeys(KINDS, ()), kind: [data]}
+                self.assertRaises(RemoteProtocolError, KeptInvitations.from_secrets, found)
 
 
 class InterfaceTests(SynchronousTestCase):

@@ -7,26 +7,27 @@ import stat
 from pathlib import Path
 from random import Random
 
+import attrs
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from p2pchat import events
 from p2pchat.errors import ConfigurationError
-from p2pchat.peer.files import replace_file
+from p2pchat.peer.keeping import Keeping
+from p2pchat.peer.kept_invitations import KeptInvitations
 from p2pchat.peer.key_files import SEALING_FILE
-from p2pchat.peer.profile import (
-    CONTACTS_FILE,
-    SETTINGS_FILE,
-    Profile,
-    Remembered,
-    load_profile,
-    recall,
-    remember,
-    remember_registry,
-)
+from p2pchat.peer.profile import Profile, load_profile, recall, remember
+from p2pchat.peer.remembered import Remembered
 from p2pchat.peer.state_directory import IDENTITY_FILE, LOCK_FILE, StateDirectory
+from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
+from p2pchat.peer.storage.open_database import OpenDatabase
+from p2pchat.peer.storage.schema import VERSION
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.path_hint import PathHint, PathMethod
-from p2pchat.wire.strict_json import loads
+from tests.cases import each
 from tests.identity.people import BOB, CAROL
+from tests.peer.storage.fake_connections import ImmediateConnections
+from tests.peer.test_kept_invitations import KEPT
 
 MEMORY = PathHint(PathMethod.PORT_PROBING, Mapping.ENDPOINT_INDEPENDENT, Mapping.DEPENDENT, 1.8e9)
 
@@ -37,14 +38,30 @@ class StateTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.path = Path(os.path.abspath(self.mktemp())) / "deep" / "state"
         self.random = Random(1)
+        self.told: list[events.NodeEvent] = []
 
     def load(self) -> Profile:
         """Start the program once more, the one before having ended."""
         directory = StateDirectory.open(str(self.path))
         try:
-            return load_profile(directory, self.random.randbytes)
+            profile = load_profile(directory, self.random.randbytes, synchronous=Synchronous.OFF)
         finally:
             directory.close()
+        assert profile.file is not None
+        connections = ImmediateConnections(profile.file), ImmediateConnections(profile.file)
+        for one in connections:
+            self.addCleanup(one.close)
+        self.database = OpenDatabase(profile.file, *connections, Clock())
+        profile.keep_in(self.database, self.random.randbytes)
+        Keeping(profile, Clock(), self.told.append)
+        return profile
+
+    def change(self, statement: str, *values: object) -> None:
+        """Change the database behind the program's back."""
+        file = self.load().file
+        assert file is not None
+        with file.opened() as connection:
+            connection.execute(statement, values)
 
     def refused(self) -> str:
         """Return the sentence with which the directory is refused."""
@@ -69,7 +86,7 @@ class StateTests(SynchronousTestCase):
         self.addCleanup(os.umask, os.umask(0))
         self.load().contacts.keep(BOB.peer_id, "bob")
         self.assertEqual(self.mode(self.path), 0o700)
-        for name in (IDENTITY_FILE, SEALING_FILE, CONTACTS_FILE):
+        for name in (IDENTITY_FILE, SEALING_FILE, DATABASE_FILE):
             self.assertEqual(self.mode(self.path / name), 0o600)
 
     def test_replaced_whole(self) -> None:
@@ -77,7 +94,8 @@ class StateTests(SynchronousTestCase):
         state = self.load()
         for number in range(5):
             state.contacts.mute(BOB.peer_id, "bob", on=number % 2 == 0)
-        files = [CONTACTS_FILE, IDENTITY_FILE, LOCK_FILE, SEALING_FILE]
+        self.successResultOf(self.database.close())
+        files = [IDENTITY_FILE, LOCK_FILE, DATABASE_FILE, SEALING_FILE]
         self.assertEqual(sorted(os.listdir(self.path)), files)
         self.assertTrue(self.load().contacts[BOB.peer_id].is_muted)
 
@@ -110,14 +128,16 @@ class StateTests(SynchronousTestCase):
         self.assertEqual(second.identity.peer_id, first.identity.peer_id)
         self.assertNotEqual(second.sealing_key.record_key, first.sealing_key.record_key)
 
-    def test_broken_contacts(self) -> None:
-        """Contacts that can't be read are named, never replaced."""
-        self.load()
-        file = self.path / CONTACTS_FILE
-        for content in (b"", b"[]", b'{"peers":[]}', b"{}", b"\xff", b'{"peers":{}} x'):
-            file.write_bytes(content)
-            self.assertIn(str(file), self.refused())
-            self.assertEqual(file.read_bytes(), content)
+    @each(
+        ("contact", BOB.peer_id, "{}"), ("contact", "x", '{"name":""}'), ("setting", "server", "1")
+    )
+    def test_broken_rows(self, table: str, name: str, value: str) -> None:
+        """A contact or a setting that can't be read is named, with the file, and stays."""
+        self.change(f"INSERT INTO {table} VALUES (?, ?)", name, value)
+        for _ in range(2):
+            reason = self.refused()
+            self.assertIn(str(self.path / DATABASE_FILE), reason)
+            self.assertIn(name, reason)
 
     def test_readable_keys(self) -> None:
         """A key that others may read is refused, with the command that mends it."""
@@ -129,86 +149,61 @@ class StateTests(SynchronousTestCase):
             file.chmod(0o400)
             self.load()
 
-    def test_writable_contacts(self) -> None:
-        """Contacts that others may write are refused; who reads them is the person's business."""
-        self.load().contacts.keep(BOB.peer_id, "bob")
-        file = self.path / CONTACTS_FILE
-        file.chmod(0o644)
+    def test_remembered(self) -> None:
+        """What was given is known to the next start, before it has locked the directory."""
+        self.assertEqual(recall(self.path), Remembered())
+        profile = self.load()
+        self.assertEqual(recall(self.path), Remembered())
+        given = Remembered("alice", "http://r.example", ("http://s.example",))
+        self.assertEqual(remember(profile, given), ("username", "server", "servers"))
+        self.assertEqual(remember(profile, given), ())
+        self.assertEqual((recall(self.path), self.load().remembered), (given, given))
+        self.assertEqual(remember(self.load(), Remembered("bob")), ("username",))
+        self.assertEqual(recall(self.path).servers, given.servers)
+
+    def test_newer_program(self) -> None:
+        """Settings of a newer program stay; a newer database is said to be one."""
+        self.change("INSERT INTO setting VALUES ('newer', '[1]')")
+        remember(self.load(), Remembered("bob"))
+        with DatabaseFile(self.path / DATABASE_FILE).opened() as connection:
+            rows = connection.execute("SELECT * FROM setting ORDER BY name").fetchall()
+            self.assertEqual(rows, [("newer", "[1]"), ("username", '"bob"')])
+            connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+        self.assertIn("newer p2pchat", self.refused())
+        error = self.assertRaises(ConfigurationError, recall, self.path)
+        self.assertIn("newer p2pchat", str(error))
+
+    def test_invitations(self) -> None:
+        """Open invitations are kept with their secrets, encrypted, and found again."""
+        profile = self.load()
+        keeping = Keeping(profile, Clock(), self.told.append)
+        self.successResultOf(keeping.save_invitations(KEPT))
+        for path in self.path.iterdir():
+            self.assertNotIn(b"join/secret", path.read_bytes())
+        again = self.load()
+        self.assertEqual(again.invitations, KEPT)
+        left = attrs.evolve(KEPT, tries=())
+        self.successResultOf(Keeping(again, Clock(), self.told.append).save_invitations(left))
+        self.assertEqual(self.load().invitations, left)
+
+    def test_other_identity(self) -> None:
+        """With a new identity contacts are there; invitations, which are the old one's, aren't."""
+        profile = self.load()
+        profile.contacts.keep(BOB.peer_id, "bob")
+        Keeping(profile, Clock(), self.told.append).save_invitations(KEPT)
+        (self.path / IDENTITY_FILE).unlink()
+        again = self.load()
+        self.assertEqual(again.contacts.names(), {BOB.peer_id: "bob"})
+        self.assertEqual(again.invitations, KeptInvitations())
+
+    def test_readable_database(self) -> None:
+        """A database that others may read is refused, before anything of it is read."""
         self.load()
-        file.chmod(0o666)
-        self.assertIn(f"chmod 600 {file}", self.refused())
+        (self.path / DATABASE_FILE).chmod(0o644)
+        self.assertIn("chmod 600", self.refused())
+        self.assertIn("chmod 600", str(self.assertRaises(ConfigurationError, recall, self.path)))
 
     def test_directory_for_file(self) -> None:
         """A directory in the place of a file is named."""
         (self.path / IDENTITY_FILE).mkdir(parents=True)
         self.assertIn(IDENTITY_FILE, self.refused())
-
-
-class RememberedTests(SynchronousTestCase):
-    """An empty state directory."""
-
-    def setUp(self) -> None:
-        self.directory = Path(self.mktemp())
-        self.directory.mkdir()
-        self.path = self.directory / SETTINGS_FILE
-
-    def test_nothing(self) -> None:
-        """Before the first start, and where there is no directory, nothing is remembered."""
-        self.assertEqual(recall(self.directory), Remembered())
-        self.assertEqual(recall(self.directory / "none"), Remembered())
-
-    def test_remembered(self) -> None:
-        """What was given is there the next time; what wasn't given stays."""
-        changed = remember(self.directory, Remembered("alice", ""))
-        self.assertEqual(changed, ("username",))
-        self.assertEqual(recall(self.directory), Remembered("alice", ""))
-        changed = remember(self.directory, Remembered("alice", "http://r.example"))
-        self.assertEqual(changed, ("server",))
-        remember(self.directory, Remembered("carol", ""))
-        self.assertEqual(recall(self.directory), Remembered("carol", "http://r.example"))
-        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
-
-    def test_registries(self) -> None:
-        """The first registry of an invitation is the usual one; beside it are four at most."""
-        for number in range(8):
-            remember_registry(self.directory, f"http://r{number}.example")
-        known = recall(self.directory)
-        self.assertEqual(known.server, "http://r0.example")
-        self.assertEqual(
-            known.servers, tuple(f"http://r{number}.example" for number in range(4, 8))
-        )
-        remember_registry(self.directory, "http://r0.example")
-        remember_registry(self.directory, "http://r7.example")
-        self.assertEqual(recall(self.directory), known)
-        remember(self.directory, Remembered("alice"))
-        self.assertEqual(recall(self.directory).servers, known.servers)
-        changed = remember(self.directory, Remembered("alice", "http://r0.example"))
-        self.assertEqual((changed, recall(self.directory).servers), (("servers",), ()))
-
-    def test_unchanged(self) -> None:
-        """What is remembered already isn't written again."""
-        remember(self.directory, Remembered("alice", "http://r.example"))
-        before = self.path.stat()
-        self.assertEqual(remember(self.directory, Remembered("alice", "http://r.example")), ())
-        after = self.path.stat()  # reading it may have changed the time of access
-        self.assertEqual((after.st_ino, after.st_mtime_ns), (before.st_ino, before.st_mtime_ns))
-
-    def test_newer(self) -> None:
-        """Members of a newer program stay."""
-        replace_file(self.path, b'{"newer": [1], "username": "alice"}')
-        remember(self.directory, Remembered("bob", ""))
-        self.assertEqual(loads(self.path.read_bytes()), {"newer": [1], "username": "bob"})
-
-    def test_broken(self) -> None:
-        """A file that a person has broken is named, and never replaced."""
-        for content in (
-            *(b"", b"[]", b"{", b'{"username": 1}', b'{"server": "r.example:8000"}'),
-            *(b'{"username": " "}', b'{"username": "\\u001b[2J"}', b'{"server": ["x"]}'),
-        ):
-            replace_file(self.path, content)
-            error = self.assertRaises(ConfigurationError, recall, self.directory)
-            self.assertIn(str(self.path), str(error))
-            self.assertTrue(str(error).isprintable())
-        self.path.chmod(0o666)
-        for call in (recall, lambda path: remember(path, Remembered("x"))):
-            self.assertIn("chmod", str(self.assertRaises(ConfigurationError, call, self.directory)))

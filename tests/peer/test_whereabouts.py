@@ -32,8 +32,7 @@ class WhereaboutsTests(SynchronousTestCase):
         members = [FakeSignaling(name) for name in ("http://b.test", "http://a.test", "the room")]
         keys = SealingKeys(sealing_key(ALICE), self.contacts)
         self.whereabouts = Whereabouts(
-            *(ALICE, self.contacts, keys, SignalingGroup(list(members), Clock()), runtime),
-            lambda change: change(),
+            *(ALICE, self.contacts, keys, SignalingGroup(list(members), Clock()), runtime)
         )
 
     def take(self, *urls: str, as_of: float = NOW, author: str = "bob") -> None:

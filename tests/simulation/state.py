@@ -15,7 +15,6 @@ from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.peer.storage.message_store import SqliteStore
 from p2pchat.peer.storage.open_database import OpenDatabase
-from p2pchat.peer.storage.secret_table import SecretBox, SecretTable
 from tests.peer.storage.fake_connections import ImmediateConnections, SlowConnections
 from tests.simulation.host import Host
 from tests.simulation.world import Person, World
@@ -40,16 +39,15 @@ class State:
     def start(self, world: World, host: Host | None = None, **settings: Any) -> Person:
         """Start a program in this directory, as after a reboot."""
         directory = StateDirectory.open(str(self.path))
-        self.profile = load_profile(directory, Random(self.name).randbytes)
+        random_bytes = Random(self.name).randbytes
+        self.profile = load_profile(directory, random_bytes, synchronous=Synchronous.OFF)
         directory.close()
         file = DatabaseFile(self.path / DATABASE_FILE, Synchronous.OFF)
-        file.prepare()
         self.writing, self.reading = self._connections(world, file), ImmediateConnections(file)
         own = peer_id_octets(self.profile.identity.peer_id)
         database = OpenDatabase(file, self.writing, self.reading, world.internet.clock)
         store = SqliteStore(database, own)
-        box = SecretBox(self.profile.identity, Random(self.name).randbytes)
-        self.profile.secrets = SecretTable(database, box)
+        self.profile.keep_in(database, random_bytes)
         host = host or world.internet.host()
         return world.start_on(host, self.name, self.profile, store=store, **settings)
 

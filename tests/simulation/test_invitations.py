@@ -16,7 +16,7 @@ from p2pchat import events
 from p2pchat.errors import InvitationRefused
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.pairing import Inviter
-from p2pchat.peer.kept_invitations import KeptInvitation, KeptInvitations, KeptTry
+from p2pchat.peer.kept_invitations import KINDS, KeptInvitation, KeptInvitations, KeptTry
 from p2pchat.peer.profile import load_profile
 from p2pchat.peer.settings import InvitationInfo
 from p2pchat.registry.store.memory import MemoryStore
@@ -122,40 +122,34 @@ class MeetingTests(InvitationCase):
         self.world.result(joined, 120)
         self.assert_together()
 
-    def restart(self, person: Person, kept: list[bytes]) -> Person:
+    def kept(self, person: Person) -> KeptInvitations:
+        """Return the invitations that somebody's program keeps now."""
+        found: dict[str, Deferred[Any]] = {one: person.profile.secrets.all(one) for one in KINDS}
+        secrets = {kind: self.successResultOf(one).values() for kind, one in found.items()}
+        return KeptInvitations.from_secrets(secrets)
+
+    def restart(self, person: Person) -> Person:
         """Start somebody's program again, with what it kept last."""
-        profile = attrs.evolve(person.profile, invitations=KeptInvitations.decode(kept[-1]))
+        profile = attrs.evolve(person.profile, invitations=self.kept(person))
         again = self.world.start_on(person.host, person.name, profile, accept=AcceptPolicy.ASK)
         return again
 
     def test_inviter_restarted(self) -> None:
         """An invitation outlives the program that made it, and is kept only while it is open."""
-        kept: list[bytes] = []
-        profile = attrs.evolve(self.alice.profile, save_invitations=kept.append)
-        self.alice.host.kill()
-        self.alice.host.boot()
-        self.alice = self.world.start_on(self.alice.host, "alice", profile, accept=AcceptPolicy.ASK)
-        self.world.settle(self.alice)
         info = self.invite("my bob")
         self.alice.host.kill()
         joined = self.bob.node.invitations.join(info.line)
         self.world.internet.run(30)
-        self.assertIn(info.line.encode(), kept[-1])
+        self.assertEqual([one.line for one in self.kept(self.alice).open], [info.line])
         self.alice.host.boot()
-        self.alice = self.restart(self.alice, kept)
+        self.alice = self.restart(self.alice)
         self.world.result(joined, 60)
         self.assert_together()
-        self.assertNotIn(info.line.encode(), kept[-1])
+        self.assertEqual(self.kept(self.alice), KeptInvitations())
         self.assertEqual([one.name for one in self.alice.node.contacts()], ["my bob"])
 
     def test_joiner_restarted(self) -> None:
         """Who left while the inviter was away meets her all the same when he is back."""
-        kept: list[bytes] = []
-        profile = attrs.evolve(self.bob.profile, save_invitations=kept.append)
-        self.bob.host.kill()
-        self.bob.host.boot()
-        self.bob = self.world.start_on(self.bob.host, "bob", profile, accept=AcceptPolicy.ASK)
-        self.world.settle(self.bob)
         info = self.invite()
         self.alice.host.link = SEVERED
         self.bob.node.invitations.join(info.line).addErrback(lambda _left: None)
@@ -165,9 +159,9 @@ class MeetingTests(InvitationCase):
         self.alice.host.link = None
         self.world.wait(lambda: self.alice.events(events.Paired), 120, "the pairing")
         self.bob.host.boot()
-        self.bob = self.restart(self.bob, kept)
+        self.bob = self.restart(self.bob)
         self.assert_together()
-        self.assertNotIn(info.line.encode(), kept[-1])
+        self.assertEqual(self.kept(self.bob), KeptInvitations())
 
     def test_registry_restarted(self) -> None:
         """A registry that has forgotten the nameplate gets it again."""
@@ -205,9 +199,7 @@ class MeetingTests(InvitationCase):
 
     def test_another_registry(self) -> None:
         """Who uses another registry, or one that isn't there, is found at the inviter's, too."""
-        added: list[str] = []
         profile = load_profile(None, self.world.random.randbytes)
-        profile.add_registry = added.append
         nat = self.world.nat(PORT_RESTRICTED_CONE)
         self.bob = self.world.person("bob", nat, profile, server="http://203.0.113.99:8000")
         self.world.internet.run(20)
@@ -215,8 +207,9 @@ class MeetingTests(InvitationCase):
         info = self.invite()
         self.world.result(self.bob.node.invitations.join(info.line))
         self.assert_together()
-        self.assertEqual(added, [self.world.url])
-        self.assertEqual([one.server for one in self.bob.events(events.Registered)], added)
+        self.assertEqual(profile.remembered.server, self.world.url)
+        registered = self.bob.events(events.Registered)
+        self.assertEqual([one.server for one in registered], [self.world.url])
         lost = len(self.bob.events(events.RegistryLost))
         self.world.internet.run(60)
         self.assertEqual(len(self.bob.events(events.RegistryLost)), lost)

@@ -52,6 +52,7 @@ class Pair:
         for name, other in (PEOPLE, PEOPLE[::-1]):
             profile, peer_id = self.people[name].profile, self.people[other].node.peer_id
             profile.contacts.keep(peer_id, other)
+        self.world.internet.run(1)  # a kill before they are written ends that
 
     def start(self, name: str) -> None:
         """Start somebody's program."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from random import Random
+from pathlib import Path
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
-from p2pchat.peer.profile import load_profile
-from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.traversal.path_hint import HINT_LIFETIME
 from p2pchat.traversal.report import AttemptReport
 from p2pchat.traversal.strategy import GUESSING_DELAY
@@ -19,6 +17,7 @@ from tests.simulation.behaviour import (
     SYMMETRIC,
     NatKind,
 )
+from tests.simulation.state import State
 from tests.simulation.world import World
 
 SETTLED = 6.0  # seconds after which checks are over, and a goodbye has arrived
@@ -101,18 +100,16 @@ class HintTests(SynchronousTestCase):
 
     def test_kept_with_the_contact(self) -> None:
         """With a state directory it outlives the program, but not HINT_LIFETIME."""
-        directory = StateDirectory.open(self.mktemp())
-        self.addCleanup(directory.close)
+        state = State("alice", Path(self.mktemp()))
         calls = Calls(7)
         for age, remembered in ((0.0, ""), (0.0, "many-sockets"), (HINT_LIFETIME, "")):
             calls.world.result(calls.alice.node.stop())
-            profile = load_profile(directory, Random(7).randbytes)
-            for peer_id, person in profile.contacts.people().items():
+            calls.alice = state.start(calls.world, calls.alice.host)
+            for peer_id, person in state.profile.contacts.people().items():
                 if person.reached is not None:
                     learned_at = person.reached.learned_at - age
                     older = attrs.evolve(person.reached, learned_at=learned_at)
-                    profile.contacts.remember_path(peer_id, older)
-            calls.alice = calls.world.start_on(calls.alice.host, "alice", profile)
+                    state.profile.contacts.remember_path(peer_id, older)
             calls.world.internet.run(SETTLED)
             attempt, _ = calls.call()
             self.assertEqual(attempt.remembered, remembered)

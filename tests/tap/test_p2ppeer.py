@@ -16,8 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.files import replace_file
-from p2pchat.peer.profile import SETTINGS_FILE, Remembered, recall, remember
+from p2pchat.peer.old_files import SETTINGS_FILE
+from p2pchat.peer.profile import load_profile, recall, remember
+from p2pchat.peer.remembered import Remembered
 from p2pchat.peer.settings import NodeSettings
+from p2pchat.peer.state_directory import StateDirectory
 from p2pchat.peer.storage.database import Synchronous
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.tap.p2ppeer import LOG_FILE, Options, log_observer
@@ -34,6 +37,15 @@ def parsed(*arguments: str, parent: Any = None) -> Options:
     options.parent = parent
     options.parseOptions([*ALICE, *arguments])
     return options
+
+
+def remembering(path: Path, wanted: Remembered) -> None:
+    """Start a program in a directory that remembers something."""
+    directory = StateDirectory.open(str(path))
+    try:
+        remember(load_profile(directory, os.urandom), wanted)
+    finally:
+        directory.close()
 
 
 class TtyIO(io.StringIO):
@@ -169,7 +181,7 @@ class OptionsTests(SynchronousTestCase):
         """Name and registry are those of the last time, unless they are given."""
         directory = Path(self.mktemp())
         directory.mkdir(mode=0o700)
-        remember(directory, Remembered("carol", "https://r.example"))
+        remembering(directory, Remembered("carol", "https://r.example"))
         options = Options()
         options.parseOptions(["--state", str(directory)])
         expected = NodeSettings("carol", "https://r.example")
@@ -187,13 +199,13 @@ class OptionsTests(SynchronousTestCase):
         given = parsed("--state", str(directory), "--server", "a.example", "-s", f"{second}/")
         self.assertEqual((given.settings.server, list(given.further_servers)), (first, [second]))
         self.assertEqual(given.to_remember(), Remembered("alice", first, (second,)))
-        remember(directory, given.to_remember())
+        remembering(directory, given.to_remember())
         again = parsed("--state", str(directory))
         self.assertEqual((again.settings.server, list(again.further_servers)), (first, [second]))
         self.assertEqual(again.to_remember(), Remembered("alice"))
         only = parsed("--state", str(directory), "--server", second)
         self.assertEqual((only.settings.server, list(only.further_servers)), (second, []))
-        remember(directory, only.to_remember())
+        remembering(directory, only.to_remember())
         self.assertEqual(recall(directory), Remembered("alice", second))
 
     def test_too_many_registries(self) -> None:
@@ -234,7 +246,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(same.to_remember().server, "https://R.example:443")
         state = self.mktemp()
         os.mkdir(state, 0o700)
-        remember(Path(state), Remembered("alice", "https://r.example"))
+        remembering(Path(state), Remembered("alice", "https://r.example"))
         kept = parsed("--join-file", self.invitation("https://s.example"), "--state", state)
         self.assertEqual(kept.settings.server, "https://r.example")
         self.assertEqual(kept.to_remember().server, "")

@@ -20,8 +20,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 
@@ -41,6 +44,8 @@ _PASSING = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
     | {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 )
+
+_T = TypeVar("_T")
 
 
 class Synchronous(Enum):
@@ -64,23 +69,54 @@ class DatabaseFile:
 
         :raises ConfigurationError: it can't be used; says why and what helps.
         """
-        try:
+        with self.explained():
             self._make()
-            for path in self._paths():
-                check_private(path, path.stat(), secret=True)
-            connection = self._open()
-            try:
+            self._check()
+            with closing(self._open()) as connection:
                 version = self._version(connection)
                 self.tune(connection)  # only now that it is known to be ours
                 if version < VERSION:
                     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                     migrate(connection, version)
-            finally:
-                connection.close()
+
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """
+        Use a connection to the prepared file, outside of the threads.
+
+        :raises ConfigurationError: what was wanted of it fails.
+        """
+        with self.explained(), closing(self.connect()) as connection:
+            yield connection
+
+    def look(self, work: Callable[[sqlite3.Connection], _T], nothing: _T) -> _T:
+        """
+        Read from a file as it is, whichever program uses it; ``nothing`` if it isn't there.
+
+        :param work: gets the connection if the tables are of our version; else there is nothing.
+        :raises ConfigurationError: it can't be used; says why and what helps.
+        """
+        if not self.path.exists():
+            return nothing
+        with self.explained():
+            self._check()
+            with closing(self._open("?mode=ro")) as connection:
+                return work(connection) if self._version(connection) == VERSION else nothing
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn errors of SQLite and of the system into the sentence that the user reads."""
+        try:
+            yield
         except OSError as error:
-            raise ConfigurationError(f"{self.path}: {error.strerror or error}") from error
+            where = error.filename or self.path
+            raise ConfigurationError(f"{where}: {error.strerror or error}") from error
         except sqlite3.Error as error:
             raise ConfigurationError(str(self.explain(error))) from error
+
+    def _check(self) -> None:
+        for path in self._paths():
+            check_private(path, path.stat(), secret=True)
 
     def _make(self) -> None:
         """Make an empty file of mode 0600; SQLite would leave the mode to the umask."""
@@ -102,9 +138,10 @@ class DatabaseFile:
         self.tune(connection)
         return connection
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, options: str = "") -> sqlite3.Connection:
+        where = self.path.absolute().as_uri() + options
         return sqlite3.connect(
-            self.path, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            where, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True
         )
 
     def tune(self, connection: sqlite3.Connection) -> None:
