@@ -53,7 +53,15 @@ class StorageFailed(P2PChatError):
 
 
 class QuotaReached(StorageFailed):
-    """A peer has sent as much as is stored of one in a day."""
+    """
+    A peer has sent as much as is stored of one in a day.
+
+    :ivar until: when more is stored, in seconds since 1970.
+    """
+
+    def __init__(self, reason: str, until: float) -> None:
+        super().__init__(reason)
+        self.until = until
 
 
 class RemoteProtocolError(P2PChatError):

@@ -261,6 +261,17 @@ class NotMailed(PeerEvent, event="not_mailed"):
 
 
 @attrs.frozen
+class DeliveryPaused(PeerEvent, event="paused"):
+    """
+    Their program stores nothing more of ours before a time: we have sent too much for a day.
+
+    What isn't delivered waits here, and goes then.
+    """
+
+    until: float  # seconds since 1970, by their clock
+
+
+@attrs.frozen
 class PathLost(PeerEvent, event="path_lost"):
     """Nothing comes through any more; a new path is being looked for."""
 

@@ -174,6 +174,9 @@ class Journal:
         assert isinstance(error, StorageFailed)
         is_known = self._has_failed(error)
         self._failing[writer] = error
+        if isinstance(error, QuotaReached):
+            with self._driver as now:
+                self._endpoint.pause(writer[0], error.until, now)
         if not is_known:
             reason = str(error)
             if not isinstance(error, QuotaReached):

@@ -25,6 +25,7 @@ Sessions of one peer with others: calls, links, conversations, and every decisio
             ├── conversation ── two logs and their receipts; stored, what is kept of them
             │     ├── own_log, log_copy ── one that we write, one that somebody else writes
             │     ├── moved_lines ── lines of ours that were written again in other places
+            │     ├── pause ── until when nothing more is stored of who has sent too much
             │     ├── unread ── what somebody still has to read, and the credit it holds
             │     ├── mail ── what of it waits in mailboxes; deposits, which envelopes do
             │     ├── read_marks ── how far each side has read

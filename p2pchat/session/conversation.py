@@ -33,7 +33,7 @@ from typing import Any
 
 import attrs
 
-from p2pchat.errors import LocalProtocolError, RemoteProtocolError, TextTooLong, TooManyLines
+from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.session.conversation_events import (
     Batch,
@@ -50,6 +50,7 @@ from p2pchat.session.log_copy import LogCopy
 from p2pchat.session.moved_lines import MovedLines
 from p2pchat.session.own_log import Line, OwnLog
 from p2pchat.session.passing_on import LookUp, PassingOn
+from p2pchat.session.pause import Pause
 from p2pchat.session.read_marks import ReadMarks
 from p2pchat.session.stored import (
     About,
@@ -64,12 +65,10 @@ from p2pchat.session.streams import WINDOW
 from p2pchat.session.unread import UnreadLines
 from p2pchat.wire import entries
 from p2pchat.wire.base64url import encode_bytes
-from p2pchat.wire.entries import MAX_TEXT, Item, Known, LogEntry
+from p2pchat.wire.entries import Item, Known, LogEntry
 from p2pchat.wire.framing import LENGTH, encode_frame
 
 KIND = "conversation"  # of its streams
-MAX_LOG = 10_000  # lines that may wait for delivery
-MAX_LOG_SIZE = 32 * 1024 * 1024  # bytes of them
 GREATEST_WINDOW = 2 * WINDOW  # bytes; a line needs less than a file
 MAX_UNREAD = 2 * GREATEST_WINDOW  # bytes handed on and not read, over several links; more waits
 RESERVE = 16 * 1024  # bytes of credit that lines leave for HAVE
@@ -127,12 +126,14 @@ class Conversation:
     _unshown: int = 0  # of theirs, how many aren't stored yet
     _unread: UnreadLines = attrs.Factory(UnreadLines)
     marks: ReadMarks = attrs.field(init=False)
+    pause: Pause = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.author = peer_id_octets(self.identity.peer_id)
         self.id = entries.conversation_id(self.author, self.other)
         self._ours = OwnLog(self.id, self.identity, self.random_bytes(16))
         self.marks = ReadMarks(self.other, self.events, self._confirmed_of)
+        self.pause = Pause(self.events)
 
     def restore(self, state: ConversationState) -> None:
         """Go on from what was kept; before anything else happens."""
@@ -169,6 +170,7 @@ class Conversation:
         self.link_ended()
         self._unread.link_began()
         self.marks.link_began()
+        self.pause.link_began()
         self._unsent = deque(self._ours.sendable())
         self._may_fork = True
         self._owed[self.author, self.log] = None
@@ -210,13 +212,7 @@ class Conversation:
         said = Content(entries.TEXT, text)
         if about is not None:
             said = self._moved.content(self.author, text, about)
-        if len(text) > MAX_TEXT:
-            raise TextTooLong(f"a message has at most {MAX_TEXT} characters, not {len(text)}")
-        if len(self._ours.lines) >= MAX_LOG:
-            raise TooManyLines(f"{MAX_LOG:,} lines wait for delivery already; wait until they go")
-        if self._ours.waiting >= MAX_LOG_SIZE:
-            most = MAX_LOG_SIZE // 2**20
-            raise TooManyLines(f"{most} MiB wait for delivery already; wait until they go")
+        self._ours.check_room(text)
         self._lamport += 1
         after: tuple[Known, ...] = ()
         if self._is_answer and self._theirs is not None:
@@ -278,6 +274,7 @@ class Conversation:
                 return  # it is said again in another log
             self._ours_stored(batch.entries)
             return
+        self.pause.over()
         for entry in batch.entries:
             copy = self._copies.get((entry.author, entry.log))
             if copy is not None and self.is_lasting:
@@ -375,6 +372,8 @@ class Conversation:
             self._receive_have(entries.decode_have(body[1:]), now)
         elif kind == entries.READ:
             self.marks.receive(body[1:])
+        elif kind == entries.PAUSE:
+            self.pause.receive(body[1:], self.wall_of(now))
 
     def _receive_have(self, items: Sequence[Item], now: float) -> None:
         """Compare what they have with what we have."""
@@ -600,8 +599,8 @@ class Conversation:
             if len(have) <= most:
                 parts, used = [have] if have else [], len(have)
                 self._owed.clear()
-        parts.append(self.marks.next_frame(most - used))
-        used += len(parts[-1])
+        parts += self.marks.next_frame(most - used), self.pause.next_frame(RESERVE)
+        used += len(parts[-1]) + len(parts[-2])
         most -= RESERVE
         while used < enough and (frame := self._passing_on.next_frame(most - used)):
             parts.append(frame)

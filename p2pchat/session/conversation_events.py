@@ -74,6 +74,12 @@ class MarksRisen:
     marks: tuple[Known, ...]
 
 
+class Paused(NamedTuple):
+    """The other side stores nothing more of ours before a time, in seconds since 1970."""
+
+    until: float
+
+
 @attrs.frozen
 class Confirmed:
     """The other side has our log up to a number."""
@@ -97,7 +103,7 @@ class EntriesWanted:
 
 
 StoreEvent = EntriesWaiting | Confirmed | MarksRisen | EntriesWanted
-LineEvent = Sent | Received | Changed | Delivered | LinesRead
+LineEvent = Sent | Received | Changed | Delivered | LinesRead | Paused
 ConversationEvent = Introduced | LineEvent | StoreEvent
 
 

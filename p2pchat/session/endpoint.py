@@ -206,6 +206,12 @@ class Endpoint:
             self._take_events(session, now)  # a reply goes out with the acknowledgment
             self._receipts.read(peer_id, "", now)
 
+    def pause(self, peer_id: str, until: float, now: float) -> None:
+        """Tell a peer that nothing more of theirs is stored before a time, since 1970."""
+        if (session := self.sessions.get(peer_id)) is not None:
+            session.conversation.pause.begin(until)
+            session.settle(now)
+
     def found(
         self, peer_id: str, wanted: EntryRange, raws: Sequence[bytes] | None, now: float
     ) -> None:

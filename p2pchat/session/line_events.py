@@ -26,7 +26,18 @@ def line_event(peer_id: str, name: str, event: talk.LineEvent) -> events.Session
             if kind == DELETE:
                 return events.MessageDeleted(peer_id, name, id, change, sent_at)
             return events.MessageEdited(peer_id, name, id, change, sent_at, text)
+        case _:
+            return _their_state(peer_id, name, event)
+
+
+def _their_state(
+    peer_id: str, name: str, event: talk.Delivered | talk.LinesRead | talk.Paused
+) -> events.SessionEvent:
+    """Return the event of what their side has, has read, or doesn't take."""
+    match event:
         case talk.Delivered(id, seconds):
             return events.MessageDelivered(peer_id, id, in_ms(seconds))
         case talk.LinesRead(id):
             return events.MessagesRead(peer_id, id)
+        case talk.Paused(until):
+            return events.DeliveryPaused(peer_id, name, until)

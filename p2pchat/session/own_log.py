@@ -23,14 +23,17 @@ from typing import NamedTuple
 
 import attrs
 
+from p2pchat.errors import TextTooLong, TooManyLines
 from p2pchat.identity.entry_signatures import sign_entry
 from p2pchat.identity.keys import Identity, peer_id_octets
 from p2pchat.session.stored import Content, LogHead, StoredEntry, message_id
 from p2pchat.wire import entries
-from p2pchat.wire.entries import Item, Known, LogEntry
+from p2pchat.wire.entries import MAX_TEXT, Item, Known, LogEntry
 from p2pchat.wire.framing import LENGTH, encode_frame
 from p2pchat.wire.references import CHANGES, REFERRING, read_body, write_body
 
+MAX_LOG = 10_000  # lines that may wait for delivery
+MAX_LOG_SIZE = 32 * 1024 * 1024  # bytes of them
 MAX_BATCH = 32 * 1024  # bytes after which a batch ends; the line that goes beyond belongs to it
 
 
@@ -129,6 +132,20 @@ class OwnLog:
             self.known = (undelivered[0].number - 1, before)
 
     # -- what is written
+
+    def check_room(self, text: str) -> None:
+        """
+        Refuse a text for which there is no room.
+
+        :raises TextTooLong, TooManyLines: too many lines wait for delivery.
+        """
+        if len(text) > MAX_TEXT:
+            raise TextTooLong(f"a message has at most {MAX_TEXT} characters, not {len(text)}")
+        if len(self.lines) >= MAX_LOG:
+            raise TooManyLines(f"{MAX_LOG:,} lines wait for delivery already; wait until they go")
+        if self.waiting >= MAX_LOG_SIZE:
+            most = MAX_LOG_SIZE // 2**20
+            raise TooManyLines(f"{most} MiB wait for delivery already; wait until they go")
 
     def write(
         self, said: Content, lamport: int, after: tuple[Known, ...], wall: float, now: float

@@ -9,6 +9,7 @@ Front ends of a node: the console and the JSON lines, on top of :class:`p2pchat.
       │     │     ├── display_names  what peers are called, one label for each; pure
       │     │     ├── presence_wording  presence in words; pure
       │     │     ├── mail_wording  mail in words; pure
+      │     │     ├── line_lists     lines of the history, a search, the outbox; pure
       │     │     ├── quoting        which line is answered or changed; pure
       │     │     └── sentences      sentences, quotations, tables; pure
       │     ├── qr           QR codes of invitations; pure

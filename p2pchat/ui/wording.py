@@ -28,11 +28,12 @@ from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.ui import results
 from p2pchat.ui.display_names import SHORT_ID, YOU, DisplayNames
 from p2pchat.ui.known_lines import KnownLines
-from p2pchat.ui.layout import Colour, Entry, day
-from p2pchat.ui.mail_wording import mailed, not_mailed, place
+from p2pchat.ui.layout import Colour, Entry
+from p2pchat.ui.line_lists import list_lines, read_note
+from p2pchat.ui.mail_wording import mailed, not_mailed
 from p2pchat.ui.presence_wording import came, presence_facts, record_state, switched
 from p2pchat.ui.qr import qr_rows
-from p2pchat.ui.quoting import about, about_line, quote
+from p2pchat.ui.quoting import about, quote
 from p2pchat.ui.sentences import MAX_EXCERPT, MAX_EXCERPTS, excerpt, excerpts, sentence, table
 from p2pchat.wire.visible import visible, visible_name
 
@@ -147,6 +148,9 @@ class Wording:
         """Return the warning that messages aren't confirmed although there is a conversation."""
         quoted = excerpts(list(map(excerpt, texts[:MAX_EXCERPTS])), len(texts))
         return [_note(f"Not delivered to {self.label(peer_id)} yet: {quoted}.", Colour.WARNING)]
+
+    def _peer(self, line: HistoryLine) -> str:
+        return self.label(line.peer_id)
 
     def _who(self, peer_id: str) -> str:
         """Return name and beginning of the id, for first encounters."""
@@ -442,6 +446,14 @@ class Wording:
     def _say_typing(self, _event: events.PeerTyping) -> Entries:
         return iter(())  # the prompt has it
 
+    def _say_paused(self, event: events.DeliveryPaused) -> Entries:
+        who, until = self.label(event.peer_id), _until(event.until)
+        yield _note(
+            f"{who}'s program stores nothing more of yours before {until}: you have sent too much "
+            "for a day. What isn't delivered waits here, and goes then.",
+            Colour.WARNING,
+        )
+
     # Results.
 
     def _say_error(self, event: events.Trouble) -> Entries:
@@ -501,12 +513,12 @@ class Wording:
             return
         yield _note(f"Earlier with {who}:" if result.opened else f"The last with {who}:")
         self._known.show(result.lines, numbered=False)
-        yield from self._lines(result.lines, YOU, who, number="" if result.opened else "#{}")
+        yield from list_lines(result.lines, YOU, lambda _: who, "" if result.opened else "#{}")
         waiting = sum(line.ours and not line.delivered for line in result.lines)
         if waiting:
             lines = "1 line of yours isn't" if waiting == 1 else f"{waiting} lines of yours aren't"
             yield _note(f"{lines} delivered yet; /outbox shows what waits.")
-        yield from _read_note(result.lines, who)
+        yield from read_note(result.lines, who)
         if result.opened:
             yield Entry(("— now",), Colour.FAINT, stamped=False)
 
@@ -517,14 +529,14 @@ class Wording:
             return
         for line in result.lines:
             self._names.learn(line)
-        yield from self._lines(result.lines, "", number="#{}")
+        yield from list_lines(result.lines, "", self._peer, "#{}")
 
     def _say_outbox(self, result: results.WaitingLines) -> Entries:
         if not result.lines:
             yield _note("Nothing waits: the other sides have all that you said.")
         for line in result.lines:
             self._names.learn(line)
-        yield from self._lines(result.lines, "", number="{}.")
+        yield from list_lines(result.lines, "", self._peer, "{}.")
         if result.lines:
             yield _note("/outbox N takes line N back, where it hasn't gone out.")
 
@@ -540,28 +552,6 @@ class Wording:
         yield _note(
             f"What was said with {who} is gone from this disk; theirs, and backups, aren't."
         )
-
-    def _lines(
-        self,
-        lines: Sequence[HistoryLine],
-        own: str,
-        theirs: str = "",
-        *,
-        number: str = "",
-    ) -> Entries:
-        """Lay lines out, each day of them under its name; ``number`` is how each is numbered."""
-        before = ""
-        for index, line in enumerate(lines, 1):
-            if (today := day(line.sent_at)) != before:
-                before = today
-                yield Entry((f"— {today}",), Colour.FAINT, stamped=False)
-            who = theirs or self.label(line.peer_id)
-            lead = (own or f"{YOU} to {who}") if line.ours else who
-            lead = f"{number.format(index)} {lead}" if number else lead
-            colour = Colour.FAINT if line.ours else Colour.THEIRS
-            lead = f"{lead}{about_line(line)}: "
-            rows = ("(deleted)",) if line.deleted else (line.text, *place(line))
-            yield Entry(rows, lead=lead, lead_colour=colour, shown_at=line.sent_at)
 
     def _say_rejected(self, result: results.Rejected) -> Entries:
         yield _note(f"Declined the call of {self._who(result.peer_id)}.")
@@ -584,15 +574,6 @@ def _registry_row(info: RegistryInfo) -> tuple[str, str]:
     trip = f", round trip {info.rtt_ms:.0f} ms" if info.rtt_ms and not info.reason else ""
     why = visible(info.reason).rpartition(_UNREACHABLE)[2]
     return "registry", f"{visible(info.server)} ({state}{trip}{f': {why}' if why else ''})"
-
-
-def _read_note(lines: Sequence[HistoryLine], who: str) -> Entries:
-    """Say which of our lines they have read."""
-    ours = [line for line in lines if line.ours]
-    read = [line for line in ours if line.read]
-    if read:
-        what = "all of yours" if read == ours else f"yours up to: {excerpt(read[-1].text)}"
-        yield _note(f"✓ {who} has read {what}.")
 
 
 def _invitation_row(one: results.OpenInvitation) -> str:

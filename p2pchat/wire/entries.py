@@ -6,6 +6,7 @@ Frames of a conversation: its entries, and what each side has of their logs; big
     HAVE    0x01 | items, each  author 16 | log 16 | oldest 8 | number 8 | hash 32
     ENTRY   0x02 | an entry
     READ    0x03 | items, each  author 16 | log 16 | number 8
+    PAUSE   0x05 | until 8          nothing of its reader's is stored before, in seconds since 1970
 
     entry   conversation 16 | author 16 | person 16 | log 16 | number 8 | previous 32 |
             lamport 8 | sent_at 8 | kind 1 + n | after 2 + n * 40 | body 4 + n | signature 2 + n
@@ -31,7 +32,7 @@ from typing import NamedTuple
 
 from p2pchat.errors import RemoteProtocolError
 
-HAVE, ENTRY, READ = b"\x01", b"\x02", b"\x03"
+HAVE, ENTRY, READ, PAUSE = b"\x01", b"\x02", b"\x03", b"\x05"  # 0x04 is of envelopes
 TEXT = "text"  # the kind of an entry whose body is UTF-8
 MAX_TEXT = 32768  # characters of one message; a page of print has 3,000
 MAX_ITEMS = 1024  # of a HAVE

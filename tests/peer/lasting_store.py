@@ -17,6 +17,7 @@ from p2pchat.session.stored import ConversationState, EntryRange, LogHead, Store
 from p2pchat.wire.entries import Known
 from p2pchat.wire.references import CHANGES, DELETE
 
+TOMORROW = 4_000_000_000.0  # seconds since 1970, and far away
 COMMIT = 0.002  # seconds; a disk's
 
 _Log = tuple[bytes, bytes]  # author and name
@@ -180,7 +181,7 @@ class LastingStore:
         """Store entries."""
         self.batches.append(len(entries))
         if self.is_exhausted and any(one.author != self.own for one in entries):
-            return fail(QuotaReached("enough for today"))
+            return fail(QuotaReached("enough for today", TOMORROW))
         return self._commit(lambda: self.of(peer_id).append(entries))
 
     def replace(

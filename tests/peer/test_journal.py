@@ -125,6 +125,7 @@ class JournalTests(JournalCase):
         self.world.internet.run(3 * RETRY)
         self.assertEqual([one.reason for one in self.troubles(self.bob)], ["enough for today"])
         self.assertEqual(self.bob.texts(), [])
+        self.assertEqual(len(self.alice.events(events.DeliveryPaused)), 1)
         self.bob.say("stop it", self.alice)
         self.run_until_delivered(self.bob, 1)
         self.stores["bob"].is_exhausted = False

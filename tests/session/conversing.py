@@ -49,8 +49,15 @@ class Marks:
     items: tuple[Known, ...]
 
 
+@attrs.frozen
+class Frame:
+    """A frame of another type, as it is."""
+
+    body: bytes
+
+
 Event = ControlEvent | ConversationEvent
-Said = ControlMessage | Have | Marks | LogEntry
+Said = ControlMessage | Have | Marks | Frame | LogEntry
 
 
 class Silent(Control):
@@ -128,6 +135,8 @@ def sent(
             found.append(Have(tuple(entries.decode_have(body[1:]))))
         elif body[:1] == entries.READ:
             found.append(Marks(tuple(entries.decode_read(body[1:]))))
+        elif body[:1] == entries.PAUSE:
+            found.append(Frame(body))
         else:
             found.append(LogEntry.decode(body[1:]))
     goodbye = one.next_goodbye(())
@@ -152,6 +161,8 @@ def hear(one: Silent, message: Said, now: float = NOW) -> None:
         one.frames.append(entries.encode_have(message.items))
     elif isinstance(message, Marks):
         one.frames.append(entries.encode_read(message.items))
+    elif isinstance(message, Frame):
+        one.frames.append(message.body)
     elif isinstance(message, LogEntry):
         one.frames.append(entries.ENTRY + message.encode())
     else:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from p2pchat.errors import LocalProtocolError, RemoteProtocolError
 from p2pchat.session.control import Opened, RemoteDisconnected
-from p2pchat.session.conversation import MAX_JUMP, MAX_LOG
+from p2pchat.session.conversation import MAX_JUMP
 from p2pchat.session.conversation_events import Delivered, Introduced, Received
+from p2pchat.session.own_log import MAX_LOG
 from p2pchat.wire.entries import ENTRY, HAVE, MAX_TEXT, Item, Known, LogEntry
 from p2pchat.wire.messages import (
     Credit,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from p2pchat.errors import LocalProtocolError, TooManyLines
-from p2pchat.session.conversation import MAX_LOG_SIZE
 from p2pchat.session.conversation_events import Delivered, Received
+from p2pchat.session.own_log import MAX_LOG_SIZE
 from p2pchat.wire.entries import MAX_TEXT
 from tests.session.conversing import NOW, WALL, ConversationCase, of, told
 

@@ -43,7 +43,8 @@ class Quota:
         if used > MAX_A_DAY and used > self._used_on(peer_id, day):
             raise QuotaReached(
                 f"{peer_id} has sent {MAX_A_DAY // 2**20} MiB today; nothing more of theirs is "
-                "stored, shown or confirmed before midnight (UTC)"
+                "stored, shown or confirmed before midnight (UTC)",
+                (day + 1) * DAY,
             )
 
     def stored(self, peer_id: str, entries: Sequence[StoredEntry]) -> None:
