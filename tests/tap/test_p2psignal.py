@@ -169,6 +169,34 @@ class StoreOptionsTests(SynchronousTestCase):
                 self.assertIn(expected, str(error))
 
 
+class MailboxOptionsTests(SynchronousTestCase):
+    """Whether mail is kept, where, and how much."""
+
+    def test_none(self) -> None:
+        """Without the option nothing is kept."""
+        self.assertFalse(parsed()["mailbox"])
+
+    def test_values(self) -> None:
+        """In memory, in a file, or in the store; each has its usual size."""
+        self.assertEqual(parsed("--mailbox")["mailbox-size"], 64)
+        in_file = parsed("--mailbox", "--mailbox-file", "mail")
+        self.assertEqual((in_file["mailbox-file"], in_file["mailbox-size"]), ("mail", 1024))
+        chosen = parsed("--mailbox", "--mailbox-size", "5", "--store", "redis://localhost")
+        self.assertEqual(chosen["mailbox-size"], 5)
+
+    def test_bad_values(self) -> None:
+        """What makes no sense is said."""
+        for words in (
+            ("--mailbox-file", "mail"),
+            ("--mailbox-size", "5"),
+            ("--mailbox", "--mailbox-size", "0"),
+            ("--mailbox", "--mailbox-size", "much"),
+            ("--mailbox", "--mailbox-file", "mail", "--store", "redis://localhost"),
+        ):
+            error = self.assertRaises(UsageError, parsed, *words)
+            self.assertIn("--mailbox", str(error))
+
+
 class DefenceOptionsTests(SynchronousTestCase):
     """What an operator may set of the registry's defences."""
 

@@ -32,6 +32,7 @@ from p2pchat.registry.mailbox.outcomes import (
     LeftEnvelope,
     MailboxOutcome,
     PublishedPrekeys,
+    unavailable,
 )
 from p2pchat.registry.mailbox.permits import Permits
 from p2pchat.registry.mailbox.uploads import Upload, Uploads
@@ -239,15 +240,14 @@ class Mailboxes:
         if found is MailboxOutcome.UNKNOWN:
             self._guesses.take(ip, self._now())
         given, permits = _checked(found), self._permits()
-        if permits is None:
-            raise _REFUSALS[MailboxOutcome.FULL]
         self._metrics.mail("given" if given.one_time is not None else "given-last")
         permit = permits.issue(peer_id, hash_, self._registry.wall_time())
         return PrekeyAnswer(given.document, permit, given.one_time).to_json()
 
-    def _permits(self) -> Permits | None:
-        key = self.store.permit_key
-        return Permits(key) if key else None
+    def _permits(self) -> Permits:
+        if not self.store.permit_key:
+            raise unavailable()
+        return Permits(self.store.permit_key)
 
     def begin_upload(
         self, path: bytes, authorization: bytes, length: int | None, ip: str
@@ -260,11 +260,10 @@ class Mailboxes:
         """
         peer_id = check_peer_id(path.rpartition(b"/")[2].decode("latin-1"))
         scheme, _, text = authorization.decode("latin-1").partition(" ")
-        permits = self._permits()
-        if scheme.lower() != PERMIT_SCHEME.lower() or permits is None:
+        if scheme.lower() != PERMIT_SCHEME.lower():
             raise NO_PERMIT
         permit = decode_bytes(text.strip()[:200])
-        token = permits.check(peer_id, permit, self._registry.wall_time())
+        token = self._permits().check(peer_id, permit, self._registry.wall_time())
         if token is None:
             raise NO_PERMIT
         if length is not None and length > MAX_ENVELOPE:

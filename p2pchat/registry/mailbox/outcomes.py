@@ -6,7 +6,16 @@ from enum import Enum
 
 import attrs
 
+from p2pchat.registry.refusals import Refused, refused
 from p2pchat.wire.mailbox import MailboxState
+
+RETRY_AFTER = 10  # seconds
+
+
+def unavailable() -> Refused:
+    """Return the refusal of what the store can't do at the moment, or not any more."""
+    detail = "the registry can't read or write its mailboxes at the moment: try again later"
+    return refused(503, "mailboxes-unavailable", detail, RETRY_AFTER)
 
 
 class MailboxOutcome(Enum):

@@ -48,9 +48,10 @@ from p2pchat.registry.mailbox.outcomes import (
     MailboxCounts,
     MailboxOutcome,
     PublishedPrekeys,
+    unavailable,
 )
 from p2pchat.registry.mailbox.permits import KEY
-from p2pchat.registry.refusals import Refused, refused
+from p2pchat.registry.refusals import Refused
 from p2pchat.runtime import Runtime
 from p2pchat.wire.mailbox import DAY, Mail, MailboxState
 from p2pchat.wire.strict_json import dumps
@@ -65,7 +66,6 @@ SWEEP = 10.0  # seconds; how late what has had its time is deleted; it isn't sho
 NOTE = 60.0  # seconds; how exactly is known how long it was off, where nothing is written
 MAX_WAL = 4 * 1024 * 1024  # bytes
 LOCKED = 2.0  # seconds to wait for a file that somebody has locked
-RETRY_AFTER = 10  # seconds
 
 _PRIMARY = 0xFF  # of a result code of SQLite
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -73,12 +73,6 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _T = TypeVar("_T")
 _Work = Callable[[sqlite3.Connection, float], Any]
 _log = Logger()
-
-
-def unavailable() -> Refused:
-    """Return the refusal of what the store can't do at the moment, or not any more."""
-    detail = "the registry can't read or write its mailboxes at the moment: try again later"
-    return refused(503, "mailboxes-unavailable", detail, RETRY_AFTER)
 
 
 def open_database(

@@ -7,7 +7,12 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat.registry.store import nameplate_table
@@ -49,6 +54,8 @@ class LimitTests(SynchronousTestCase):
 
 class TableMachine(RuleBasedStateMachine):
     """Anybody does anything, at any time; a dictionary says what there should be."""
+
+    looked = 0  # how often, in all runs
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,12 +103,17 @@ class TableMachine(RuleBasedStateMachine):
     def agrees(self) -> None:
         """The table has what the dictionary has."""
         assert len(self.table) <= 5
+        TableMachine.looked += 1
         for name in "abcdefg":
             found = self.table.find(name, self.now)
             assert (None if found is None else found[0].owner) == self.alive().get(name)
 
 
-class AnyOrderTests(TableMachine.TestCase):  # type: ignore[misc, valid-type]
+class AnyOrderTests(SynchronousTestCase):
     """In any order."""
 
-    settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+    def test_any_order(self) -> None:
+        """What is there is what should be, after each step."""
+        steps = settings(max_examples=30, stateful_step_count=30, deadline=None)
+        run_state_machine_as_test(TableMachine, settings=steps)
+        self.assertGreater(TableMachine.looked, 0)
