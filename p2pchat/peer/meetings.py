@@ -29,6 +29,7 @@ class Meetings:
     The meetings of one node.
 
     :ivar add_registry: keeps the URL of a registry where we are found, too.
+    :ivar is_hidden: whether no registry is visited as a guest: then one where we meet is ours, too.
     :ivar connect: calls a peer for our person; a Deferred fires when that is under way.
     """
 
@@ -37,6 +38,7 @@ class Meetings:
     _driver: Driver[Any]
     _signaling: SignalingGroup
     add_registry: Callable[[str], None]
+    is_hidden: bool
     connect: Callable[[str], Deferred[str]]
 
     def met(self, met: Acquaintance) -> None:
@@ -54,7 +56,7 @@ class Meetings:
     @inlineCallbacks
     def _meet(self, peer_id: str, server: str) -> Any:
         """Be found where the peer is, if that is needed, and call it."""
-        is_new = yield self._signaling.join(server)
+        is_new = yield self._signaling.join(server, is_needed=self.is_hidden)
         if is_new:
             self.add_registry(server)
             self._endpoint.registries_changed()

@@ -171,7 +171,8 @@ class Node:
         self._mail.attach(endpoint, driver, self._outbox.waiting)
         self._failed_calls = FailedCalls(signaling, clock, self._tell_failed)
         self._meetings = Meetings(
-            *(self._people, endpoint, driver, signaling, self._keeping.add_registry, self.connect)
+            *(self._people, endpoint, driver, signaling, self._keeping.add_registry),
+            *(self.settings.relay_only, self.connect),
         )
 
     @property

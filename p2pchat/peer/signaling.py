@@ -375,10 +375,12 @@ class SignalingGroup:
         """Return how near a registry may be that a contact names: as near as one of ours is."""
         return nearest_of(one.scope for one in self._members)
 
-    def join(self, server: str) -> Deferred[bool]:
+    def join(self, server: str, *, is_needed: bool = False) -> Deferred[bool]:
         """
         Be found at a registry, too, from now on, if people who are there may not reach those where
         we are: ours are away, or in our own network.
+
+        :param is_needed: whether it is needed in any case.
 
         A Deferred fires when documents can reach us there, with whether they couldn't before; at
         the latest after AVAILABLE_TIMEOUT.
@@ -388,7 +390,8 @@ class SignalingGroup:
             return succeed(False)
         theirs = self._others.at(server, Scope.LOOPBACK).scope
         ours = {one.scope for one in self._reach.available()}
-        if Scope.GLOBAL in ours or (theirs is Scope.LOOPBACK and theirs in ours):
+        is_reached = Scope.GLOBAL in ours or (theirs is Scope.LOOPBACK and theirs in ours)
+        if is_reached and not is_needed:
             return succeed(False)
         member = self._others.take(server, Scope.LOOPBACK)
         self._members.append(member)

@@ -15,6 +15,7 @@ from p2pchat.session.approval import AcceptPolicy
 from p2pchat.wire.documents import RegistryList
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.host import Host
+from tests.simulation.link import SEVERED
 from tests.simulation.registries import FurtherRegistry
 from tests.simulation.test_invitations import InvitationCase
 from tests.simulation.world import REGISTRY, Person
@@ -162,6 +163,15 @@ class TwoRegistriesTests(RegistriesCase):
         self.world.wait(lambda: self.alice.events(events.CallFailed), awaited="the failure")
         self.assertFalse(self.second.knows(self.alice.node.peer_id))
 
+    def test_relay_only_joining(self) -> None:
+        """Who visits no registry is found at the inviter's from then on."""
+        carol = self.at("carol", self.second.url, relay_only=True)
+        self.world.settle(carol)
+        self.world.result(carol.node.invitations.join(self.invite().line))
+        self.world.internet.run(10)
+        states = {one.server: one.state for one in carol.node.registries()}
+        self.assertEqual(states, {self.second.url: "reachable", self.world.url: "reachable"})
+
 
 class MovingTests(RegistriesCase):
     """Contacts who go to another registry."""
@@ -263,6 +273,21 @@ class SeveralTests(RegistriesCase):
         self.second.host.kill()
         seconds = self.world.connect(self.alice, self.bob)
         self.assertLess(seconds, 4.0)
+
+    def test_cut_off(self) -> None:
+        """One that is cut off in silence costs little, and is used again when it is back."""
+        self.meet()
+        self.second.host.link = SEVERED
+        self.assertLess(self.world.connect(self.bob, self.alice), 4.0)
+        self.world.internet.run(300)
+        self.assertEqual(len(self.bob.events(events.RegistryLost)), 1)
+        self.second.host.link = None
+        bob = self.bob.node.peer_id
+        self.world.wait(lambda: self.second.knows(bob), awaited="the registration")
+        self.bob.node.disconnect(self.alice.node.peer_id)
+        self.world.host.link = SEVERED
+        self.world.internet.run(60)
+        self.assertLess(self.world.connect(self.alice, self.bob), 4.0)  # by the one that is back
 
     def test_both_die(self) -> None:
         """When all are away it is told once, and when they come back all is as before."""
