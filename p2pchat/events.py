@@ -411,8 +411,8 @@ class ContactChanged(PeerEvent, event="contact"):
 
     ``change`` is ``added`` (a contact, by a conversation that the person began or accepted),
     ``introduced`` (one by an invitation), ``replaced`` (by one who has its name now), ``renamed``,
-    ``verified``, ``unverified``, ``forgotten``, ``muted``, ``unmuted``, ``blocked`` or
-    ``unblocked``; the members after it say what holds now.
+    ``verified``, ``unverified``, ``relay-only``, ``direct``, ``forgotten``, ``muted``,
+    ``unmuted``, ``blocked`` or ``unblocked``; the members after it say what holds now.
     """
 
     change: str

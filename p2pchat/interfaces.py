@@ -154,11 +154,7 @@ class INode(Interface):
         """Let a contact be a stranger again; returns its id, or raises ``WhoError``."""
 
     def verify(who: str) -> str:
-        """
-        Let both persons see words to compare; returns the peer's id, or raises ``WhoError``.
-
-        They come as :class:`p2pchat.events.VerificationWords`.
-        """
+        """Let both persons see words to compare, as an event; returns the id, or ``WhoError``."""
 
     def verified(peer_id: str, same: bool) -> None:
         """Keep what the person says of the words; raises ``WhoError`` where none were shown."""
@@ -172,6 +168,9 @@ class INode(Interface):
 
     def contact_of(name: str) -> str:
         """Return the id of the contact that is called so, or ""."""
+
+    def relay_only(who: str, on: bool) -> str:
+        """Hide our addresses from a contact, or no more; returns its id, or raises ``WhoError``."""
 
     def mute(who: str, on: bool = True) -> str:
         """Let calls and messages of a peer make no sound, or one again; returns its id."""

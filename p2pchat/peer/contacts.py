@@ -10,7 +10,8 @@ Owns the table and its rows, no file.  A row has the peer id and, as JSON::
 
     {"name": "bob", "contact": true, "muted": false, "blocked": false,
      "reached": memory, "keys": [key], "met": "invitation", "verified": true,
-     "registries": [URL], "as_of": seconds since 1970, "before": [peer id], "last_seen": seconds}
+     "registries": [URL], "as_of": seconds since 1970, "before": [peer id], "last_seen": seconds,
+     "relay_only": false}
 
 A memory (:mod:`p2pchat.traversal.path_hint`) is a hint, and so is what documents to the contact are
 sealed to: one that can't be understood is forgotten, where a name would be a reason to stop.
@@ -87,6 +88,7 @@ class Person(Members):
     :ivar registries: URLs where the contact said that it is found, by its card or its last list.
     :ivar as_of: when that list was made, seconds since 1970; 0 for a card.
     :ivar before: ids of the contacts whose place it took, the latest first.
+    :ivar is_relayed: it learns no address of ours but those of relays.
     :ivar last_seen: when it was there last, as far as we saw; seconds since 1970, 0: never.
     """
 
@@ -100,6 +102,7 @@ class Person(Members):
     is_verified: Annotated[bool, _hint(_FLAG, False), As("verified"), SPARSE] = False
     registries: Annotated[tuple[str, ...], _REGISTRIES, SPARSE] = ()
     before: Annotated[tuple[str, ...], _BEFORE, SPARSE] = ()
+    is_relayed: Annotated[bool, _hint(_FLAG, False), As("relay_only"), SPARSE] = False
     last_seen: Annotated[float, _hint(_TIME, 0.0), SPARSE] = 0.0
     as_of: Annotated[float, _hint(_TIME, 0.0), SPARSE] = 0.0
 
@@ -117,6 +120,7 @@ class Person(Members):
 STRANGER = Person("")
 _OF_CONTACTS = (
     *("reached", "keys", "met", "is_verified", "registries", "before", "last_seen", "as_of"),
+    "is_relayed",
 )
 _NOTHING = {name: getattr(STRANGER, name) for name in _OF_CONTACTS}  # of a contact any more
 _PERSON = nested(Person)
@@ -218,6 +222,10 @@ class Contacts:
     def forget(self, peer_id: str) -> None:
         """Let a contact be a stranger again; muted or blocked they stay."""
         self._change(peer_id, is_contact=False, **_NOTHING)
+
+    def relay(self, peer_id: str, on: bool) -> None:
+        """Hide our addresses from a contact, or no more."""
+        self._change(peer_id, is_relayed=on)
 
     def mute(self, peer_id: str, name: str, on: bool) -> None:
         """Let calls and messages of a peer make no sound, or one again."""

@@ -39,12 +39,14 @@ def new_endpoint(
     random_bytes, clock, rtt = runtime.random_bytes, runtime.clock, signaling.rtt
     gathering = DualGathering((), random_bytes, signaling.is_local, registry_rtt=rtt)
     relays = Relays(random_bytes, registry_rtt=rtt)
+    agent = Agent(gathering, relays, settings.relay_only, random_bytes)
+    agent.is_hidden_from = lambda peer_id: profile.contacts[peer_id].is_relayed
     context = SessionContext(
         profile.identity,
         make_certificate(random_bytes(32), runtime.wall_time()),
         settings.username,
         settings.retries,
-        Agent(gathering, relays, settings.relay_only, random_bytes),
+        agent,
         lambda now: now + (signaling.now() - clock.seconds()),
         random_bytes,
         QUANTUM_SAFE if settings.requires_pq else KEY_EXCHANGES,

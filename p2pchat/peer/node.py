@@ -514,6 +514,10 @@ class Node:
         """Return the id of the contact that is called so, or ""."""
         return self._people.contact_of(name)
 
+    def relay_only(self, who: str, on: bool) -> str:
+        """Hide our addresses from a contact, or no more; returns its id."""
+        return self._people.relay_only(who, on)
+
     def mute(self, who: str, on: bool = True) -> str:
         """Let calls and messages of a peer make no sound, or one again; returns its id."""
         return self._people.mute(who, on)
@@ -629,7 +633,8 @@ class Node:
 def _named_by(contacts: Contacts, relay_only: bool, peer_id: str) -> tuple[str, ...]:
     """Return where a contact is found; one might name a registry just to learn our address."""
     person = contacts[peer_id]
-    return () if relay_only or person.is_blocked else person.registries
+    is_hidden = relay_only or person.is_relayed or person.is_blocked
+    return () if is_hidden else person.registries
 
 
 def _leave_disk(_failure: object, seconds: float) -> None:

@@ -329,6 +329,17 @@ class People:
         self._keep(lambda: self.contacts.forget(peer_id))
         return self._changed(peer_id, name, "forgotten")
 
+    def relay_only(self, who: str, on: bool) -> str:
+        """Hide our addresses from a contact, or no more; returns its id."""
+        peer_id, _name = self._whom(who)
+        if not self.is_contact(peer_id):
+            raise WhoError(
+                f"{who} is not a contact; --relay-only hides your addresses from anybody"
+            )
+        self._keep(lambda: self.contacts.relay(peer_id, on))
+        change = "relay-only" if on else "direct"
+        return self._changed(peer_id, self.contacts[peer_id].name, change)
+
     def mute(self, who: str, on: bool) -> str:
         """Let calls and messages of a peer make no sound, or one again; returns its id."""
         return self._mark(who, self.contacts.mute, on, "muted")
@@ -349,7 +360,7 @@ class People:
         found = [
             ContactInfo(
                 *(peer_id, one.name, one.is_contact, one.is_muted, one.is_blocked),
-                *(states.get(peer_id, ""), one.met, one.is_verified, one.before),
+                *(states.get(peer_id, ""), one.met, one.is_verified, one.before, one.is_relayed),
             )
             for peer_id, one in self.contacts.people().items()
         ]

@@ -158,6 +158,7 @@ class ContactInfo:
     :ivar met: how a contact was met: ``invitation``, or "": by a conversation.
     :ivar verified: whether words were compared.
     :ivar before: ids of the contacts whose place it took, the latest first.
+    :ivar relay_only: it learns no address of ours but those of relays.
     :ivar presence: what is known of a contact now: ``reachable`` (a link is open), ``registered``
         (at a registry, when it was asked last), ``absent`` (not there), or "": nothing.
     :ivar last_seen: when we saw it either way last, in seconds since 1970; 0: never.
@@ -172,5 +173,6 @@ class ContactInfo:
     met: str = ""
     verified: bool = False
     before: tuple[str, ...] = ()
+    relay_only: bool = False
     presence: str = ""
     last_seen: float = 0.0

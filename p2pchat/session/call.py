@@ -241,7 +241,7 @@ class Call:
             self._number += 1
         self.stage, self._deadline = CallStage.OFFERING, now + self._answer_time(0.0)
         self._sent_at, self._is_delivered = now, False
-        self.agent.prepare(now)
+        self.agent.prepare(now, self.peer_ids.remote)
         self._send_offer(now)
         self._events.append(AttemptBegan(self._number))
 
@@ -544,7 +544,7 @@ class Call:
 
     def _accept(self, now: float) -> None:
         assert self._offered is not None
-        self.agent.prepare(now)
+        self.agent.prepare(now, self.peer_ids.remote)
         self._agree(self._offered)
 
     def _check_offer(self, flight: tuple[bytes, ...], now: float) -> None:

@@ -233,7 +233,7 @@ class SessionState:
         agent = self._context.agent
         is_lost = self.stage is Stage.RESCUING and self._loss.due is None
         has_path = self.path is not None and bool(self.link) and not is_lost
-        reports, relay_only = self._call.reports(), agent.relay_only
+        reports, relay_only = self._call.reports(), agent.uses_relays_only(self.peer_id)
         return self.log.report(reports, agent.relays, has_path, relay_only, now, is_lost=is_lost)
 
     def owns(self, ufrag: str) -> bool:

@@ -14,7 +14,8 @@ Owns also what attempts share: slots (:mod:`p2pchat.traversal.check_slots`), lim
 (:mod:`p2pchat.traversal.send_budget`), port guessing, and the relay.  A relay is asked for where
 plain checks have had RELAY_DELAY in vain, or at once where the strategy says so
 (:mod:`p2pchat.traversal.strategy`).  In all of that known peers come before strangers.  With
-``relay_only`` no local or server-reflexive address is told, sent from or sent to.
+``relay_only``, or a peer that we are hidden from, no local or server-reflexive address is told,
+sent from or sent to.
 
 Children put datagrams and events into their outboxes, and the agent empties these after each input
 (:meth:`Agent._drain`).  So a datagram costs the same however many attempts there are: it concerns
@@ -105,6 +106,7 @@ class Agent:
     :ivar relays: our allocations.
     :ivar guessing: how often ports are guessed for each peer.
     :ivar relay_only: whether nothing but relays may be used.
+    :ivar is_hidden_from: tells likewise of one peer: it learns no address of ours but a relay's.
     :ivar refused: datagrams that concerned nobody.
     """
 
@@ -112,6 +114,7 @@ class Agent:
     relays: Relays
     relay_only: bool
     _random_bytes: Callable[[int], bytes]
+    is_hidden_from: Callable[[str], bool] = lambda _peer_id: False
     refused: int = 0
     _limit: AmplificationLimit = attrs.Factory(AmplificationLimit)
     _budget: SendBudget = attrs.Factory(SendBudget)
@@ -144,14 +147,18 @@ class Agent:
         """Return whom an attempt is to reach, or ""."""
         return self._peers.get(ufrag, "")
 
-    def candidates(self) -> tuple[Candidate, ...]:
-        """Return the candidates for offer and answer."""
+    def uses_relays_only(self, peer_id: str) -> bool:
+        """Tell whether nothing but relays may be used with a peer."""
+        return self.relay_only or self.is_hidden_from(peer_id)
+
+    def candidates(self, peer_id: str = "") -> tuple[Candidate, ...]:
+        """Return the candidates for offer and answer to a peer; "": to most of them."""
         relayed = self.relays.candidates()
-        if self.relay_only:
+        if self.uses_relays_only(peer_id):
             return relayed
         return (*self.gathering.candidates()[: MAX_CANDIDATES - len(relayed)], *relayed)
 
-    def prepare(self, now: float) -> None:
+    def prepare(self, now: float, peer_id: str = "") -> None:
         """
         Get ready for a call: where only a relay can carry it, ask for one before the answer comes.
 
@@ -159,7 +166,7 @@ class Agent:
         an address that changed follows the offer or answer.
         """
         self.gathering.look_again(now)
-        if self.relay_only or self.gathering.is_blocked:
+        if self.uses_relays_only(peer_id) or self.gathering.is_blocked:
             self._want_relay(now)
         self._relay_until = now + RELAY_GRACE
 
@@ -221,7 +228,7 @@ class Agent:
         attempt = Punching(
             credentials,
             not low_ttl,  # the offering side, which checks second
-            self._new_checklist(max(RELAY_WAIT, trip / 2) if low_ttl else RELAY_WAIT),
+            self._new_checklist(max(RELAY_WAIT, trip / 2) if low_ttl else RELAY_WAIT, peer_id),
             self.gathering.host_addresses,
             self.gathering.reflexive_addresses,
             self._random_bytes,
@@ -250,11 +257,12 @@ class Agent:
         self._reconsider(attempt, now)
         return attempt
 
-    def _new_checklist(self, relay_wait: float) -> Checklist:
+    def _new_checklist(self, relay_wait: float, peer_id: str) -> Checklist:
         """Return the checklist of an attempt that begins."""
         gathering = self.gathering
         remote = RemoteCandidates(gathering.is_local, gathering.on_link)
-        bases = (*(() if self.relay_only else (CHAT_SOCKET,)), *self.relays.bases)
+        is_direct = not self.uses_relays_only(peer_id)
+        bases = (*[CHAT_SOCKET] * is_direct, *self.relays.bases)
         reflexive = gathering.reflexive_addresses
         return Checklist(remote, gathering.families, bases, reflexive, self._proofs, relay_wait)
 
@@ -310,9 +318,10 @@ class Agent:
             return
         if attempt.phase is AttemptPhase.CHECKING and attempt.guessing is None:
             chosen = plan(self.gathering.traits(), attempt.remote_nat, attempt.hint)
-            if chosen.wants_relay or self.relay_only or self.gathering.is_blocked:
+            relays_only = self.uses_relays_only(self.peer_of(attempt.ufrag))
+            if chosen.wants_relay or relays_only or self.gathering.is_blocked:
                 self._want_relay(now)
-            if not self.relay_only:
+            if not relays_only:
                 self._guess_ports(attempt, chosen, now)
         self.relays.permit(
             attempt.checklist.remote.at_relay, now, attempt.ufrag, attempt.has_priority

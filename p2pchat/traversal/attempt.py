@@ -97,7 +97,7 @@ class Attempt:
 
     def describe(self, username: str, link: str, now: float) -> Description:
         """Return our side's description, for an offer or answer."""
-        self._local = self.agent.candidates()
+        self._local = self.agent.candidates(self.peer_ids.remote)
         key, nat = self._exchange.public_key, self.agent.gathering.traits().words()
         rtt = int(in_ms(min(self.rtt, MAX_TRIP)))
         pause = int(in_ms(self.agent.guessing_pause(self.ufrag, self.peer_ids.remote, now)))
@@ -105,13 +105,13 @@ class Attempt:
 
     def update(self) -> Candidates:
         """Return the CANDIDATES that follow an offer or answer when our candidates have changed."""
-        self._local, self._updated = self.agent.candidates(), True
+        self._local, self._updated = self.agent.candidates(self.peer_ids.remote), True
         return Candidates(self.session, self._local, False, self.agent.gathering.traits().words())
 
     @property
     def untold(self) -> frozenset[CandidateType]:
         """The types of those candidates of ours by now that the other side hasn't been told of."""
-        new = set(self.agent.candidates()) - set(self._local)
+        new = set(self.agent.candidates(self.peer_ids.remote)) - set(self._local)
         return frozenset(one.type for one in new)
 
     # -- the checks
@@ -218,6 +218,10 @@ class Attempt:
             return PathMethod.PREDICTED
         return checks.method
 
+    @property
+    def _is_relayed(self) -> bool:
+        return self.agent.uses_relays_only(self.peer_ids.remote)
+
     def next_hint(self, wall: float) -> PathHint | None:
         """
         Return the hint for the next call, from how the path was found; ``None`` without one.
@@ -225,7 +229,7 @@ class Attempt:
         :param wall: seconds since 1970.
         """
         method, remote_nat = self.method, self._remote_nat
-        if method is None or remote_nat is None or self.agent.relay_only:
+        if method is None or remote_nat is None or self._is_relayed:
             return None
         return PathHint(method, self.agent.gathering.traits().mapping, remote_nat.mapping, wall)
 

@@ -54,6 +54,7 @@ class Verb(Enum):
     UNINVITE = ("uninvite", "[NAME]", "take an invitation back")
     JOIN = ("join", "INVITATION", "meet who gave you an invitation")
     FORGET = ("forget", "WHO", "remove a contact")
+    RELAY_ONLY = ("relay-only", "WHO on|off", "hide your addresses from a contact, or no more")
     BLOCK = ("block", "WHO", "ignore somebody's calls and messages")
     UNBLOCK = ("unblock", "WHO", "undo /block")
     MUTE = ("mute", "WHO", "silence somebody")
@@ -100,6 +101,7 @@ _LACKS = {
     Verb.JOIN.value[1]: "/join needs an invitation: the line that you were given.",
     Verb.NAME.value[1]: "/name needs a contact and a new name for it.",
     Verb.EXPORT.value[1]: "/export needs a name or an id, and a file.",
+    Verb.RELAY_ONLY.value[1]: "/relay-only needs a contact, and on or off.",
     Verb.INVISIBLE.value[1]: "/invisible on, or /invisible off.",
     Verb.SEARCH.value[1]: "/search needs words to look for.",
 }

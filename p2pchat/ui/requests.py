@@ -316,6 +316,12 @@ class Requests:
             raise WhoError(f"{NOBODY}; WHO behind the command names another")
         return self._node.whom(who) if who else self.cursor.current
 
+    def _relay_only(self, argument: str) -> None:
+        who, _, word = argument.rpartition(" ")
+        if not who or word not in {"on", "off"}:
+            raise WhoError("/relay-only needs a contact, and on or off")
+        self._node.relay_only(who.strip(), word == "on")
+
     def _set_privacy(self, argument: str) -> None:
         indications = self._node.indications
         what, _, word = argument.rpartition(" ")
@@ -390,6 +396,7 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.UNINVITE: Requests._uninvite,
     Verb.JOIN: Requests._join,
     Verb.FORGET: lambda ours, who: ours._node.forget(who),
+    Verb.RELAY_ONLY: Requests._relay_only,
     Verb.BLOCK: lambda ours, who: ours._node.block(who),
     Verb.UNBLOCK: lambda ours, who: ours._node.block(who, False),
     Verb.MUTE: lambda ours, who: ours._node.mute(who),

@@ -50,6 +50,8 @@ _CHANGES = {
     "verified": "Verified {who}: you both saw the same words.",
     "unverified": "{who} is not verified: you saw different words, so this may be somebody else.",
     "forgotten": "Removed {who} from your contacts. Whom you call or accept becomes one again.",
+    "relay-only": "From the next connection on {who} learns no address of yours but a relay's.",
+    "direct": "You connect to {who} directly again: each learns the other's addresses.",
     "muted": "Muted {who}: their calls and messages make no sound.",
     "unmuted": "Unmuted {who}.",
     "blocked": "Blocked {who}: their calls and messages are ignored. /unblock undoes it.",
@@ -364,7 +366,8 @@ class Wording:
         how = (
             f"{who} joined by your invitation." if event.invited else f"You were invited by {who}."
         )
-        addresses = "You connect by yourselves; each learns the other's addresses."
+        hides = "unless /relay-only hides yours"
+        addresses = f"You connect by yourselves; each learns the other's addresses, {hides}."
         yield _note(f"{how} {addresses}", Colour.GOOD)
 
     def _say_verify(self, event: events.VerificationWords) -> Entries:
@@ -613,6 +616,7 @@ def _contact_row(info: ContactInfo) -> tuple[str, ...]:
     facts = [] if info.contact else ["no contact"]
     facts += ["verified"] if info.verified else []
     facts += [f"by {visible(info.met)}"] if info.met else []
+    facts += ["relay only"] if info.relay_only else []
     facts += ["muted"] if info.muted else []
     facts += ["blocked"] if info.blocked else []
     facts += [_STATES.get(info.state, info.state)] if info.state else []

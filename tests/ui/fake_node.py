@@ -297,6 +297,10 @@ class FakeNode:
     def forget(self, who: str) -> str:
         return self._noted("forget", who)
 
+    def relay_only(self, who: str, on: bool) -> str:
+        self.asked.append(("relay_only", who, str(on)))
+        return who
+
     def mute(self, who: str, on: bool = True) -> str:
         return self._noted("mute" if on else "unmute", who)
 

@@ -217,6 +217,10 @@ class RequestsTests(SynchronousTestCase):
         ):
             self.talk.type(line)
             self.assertEqual(self.announced[-1], results.PrivacySwitches(*switches))
+        self.talk.type("/relay-only my carol on")
+        self.assertEqual(self.node.asked[-1], ("relay_only", "my carol", "True"))
+        self.talk.type("/relay-only carol")
+        self.assertEqual(self.announced[-1].word, results.WHO)
         self.talk.type("/privacy typing maybe")
         self.assertEqual(self.announced[-1].word, results.WHO)
 
