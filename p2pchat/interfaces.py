@@ -124,9 +124,7 @@ class INode(Interface):
 
     def withdraw(peer_id: str, id: str) -> list[str]:
         """
-        Take back a line that waits for a contact who is away, and what changes it.
-
-        Returns the ids of these changes.
+        Take back a line that waits for a contact who is away; returns the ids of its changes.
 
         :raises LocalProtocolError: there is none, or it may have gone out.
         """
@@ -389,6 +387,9 @@ class IHistory(Interface):
 
     def earlier(peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
         """Return a Deferred of those of them that were stored before this program began."""
+
+    def before(id: str, count: int) -> Deferred[list[HistoryLine]]:
+        """Return a Deferred of the last lines before that of an id, in its conversation."""
 
     def line(id: str) -> Deferred[HistoryLine | None]:
         """Return a Deferred of the line of an id, if it is here."""

@@ -70,6 +70,10 @@ class NoHistory:
         """Return none."""
         return succeed([])
 
+    def before(self, id: str, count: int) -> Deferred[list[HistoryLine]]:
+        """Say that there is none."""
+        return _nothing_kept()
+
     def line(self, id: str) -> Deferred[HistoryLine | None]:
         """Say that there is none."""
         return _nothing_kept()

@@ -35,6 +35,7 @@ class Verb(Enum):
     REJECT = ("reject", "[WHO]", "decline a call")
     TO = ("to", "WHO", "switch to another conversation")
     HISTORY = ("history", "[WHO] [N]", "the last N lines of a conversation")
+    OLDER = ("older", "[N]", "the N lines before those; so does PageUp")
     SEARCH = ("search", "WORDS", "lines that have all these words; wor* finds word")
     READ = ("read", "[WHO]", "what they said is read; the console says it by itself")
     REPLY = ("reply", "[#N] TEXT", "answer their last line, or line N of the last list")

@@ -44,6 +44,7 @@ LONG_ROW = 512  # characters
 MAX_WAITING = 1000  # events that wait to be shown
 MAX_FOLDED = 8  # messages whose rest /more can show; the oldest is forgotten
 PIECE = 48  # bytes of keys; lines of one character are 24
+OLDER = "/older"  # what PageUp asks for
 _CLEAR_SCREEN = "\x1b[H\x1b[2J"
 _NOTHING_FOLDED = Entry(("Nothing more to show: no message is folded.",))
 
@@ -231,6 +232,8 @@ class TerminalConsole(PlainConsole):
             self.requests.leave()
         elif action is EditorAction.CLEAR_SCREEN:
             self.stdio.write(_CLEAR_SCREEN)
+        elif action is EditorAction.PAGE_UP:
+            self.requests.type(OLDER)
         elif action is EditorAction.TURN_AWAY:
             self._attention.turn_away()
         else:

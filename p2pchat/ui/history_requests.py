@@ -23,7 +23,7 @@ from p2pchat.ui.known_lines import KnownLines
 
 LINES = 20  # of /history, where no number is given
 LONGEST_NUMBER = 6  # digits of one in a list; a name of digits alone is longer, or isn't meant
-MESSAGE_ID = re.compile("[0-9a-f]{32}-[0-9]+")
+MESSAGE_ID = re.compile("[0-9a-f]{32}-[0-9]{1,18}")
 OPENED = 10  # lines that are shown when a conversation is opened
 
 
@@ -41,23 +41,62 @@ class HistoryRequests:
     answer: Callable[[Deferred[Any], Callable[[Any], None]], None]
     _known: KnownLines
     _listed: tuple[HistoryLine, ...] = ()  # of the last /outbox
+    _oldest: dict[str, str] = attrs.Factory(dict)  # by peer, the first line that was shown last
     _opened: set[str] = attrs.Factory(set)  # conversations whose last lines were shown
 
     def show(self, argument: str, current: str) -> None:
-        """Show the last lines of a conversation, the current one where none is named."""
+        """
+        Show the last lines of a conversation, the current one where none is named.
+
+        Or those before a line, where its id is the last word.
+        """
+        argument, before = _with_id(argument)
         who, count = _with_number(argument)
         peer_id = self._node.whom(who) if who else current
         if not peer_id:
             raise WhoError("/history WHO: you are talking to nobody now.")
+        self._page(peer_id, count, before)
+
+    def older(self, argument: str, current: str) -> None:
+        """Show the lines before those of the current conversation that were shown last."""
+        if not current:
+            raise WhoError("/older: you are talking to nobody now.")
+        if argument and not argument.isdecimal():
+            raise WhoError("/older takes a number of lines, or nothing.")
+        self._page(current, _with_number(argument)[1], self._oldest.get(current, ""))
+
+    def _page(self, peer_id: str, count: int, before: str) -> None:
+        is_last = not before
         self.answer(
-            self._joined(peer_id, count, self._node.history.last),
-            lambda lines: self._show(results.History(*self._named(peer_id), tuple(lines))),
+            self._joined(peer_id, count, self._node.history.last)
+            if is_last
+            else self._before(peer_id, count, before),
+            lambda lines: self._show(
+                results.History(*self._named(peer_id), tuple(lines), before=before)
+            ),
         )
+
+    @inlineCallbacks
+    def _before(self, peer_id: str, count: int, id: str) -> Any:
+        """Return a Deferred of lines before one, with whichever key the person had."""
+        found: list[HistoryLine] = yield self._node.history.before(id, count)
+        line: HistoryLine | None = yield self._node.history.line(id)
+        ids = self._ids(peer_id)
+        former = ids[: ids.index(line.peer_id)] if line is not None and line.peer_id in ids else ()
+        for one in reversed(former):
+            if len(found) < count:
+                found = [*(yield self._node.history.last(one, count - len(found))), *found]
+        return found
 
     def _show(self, listed: results.History | results.Found) -> None:
         """Show lines with numbers, by which a person can mean one."""
         self._known.show(listed.lines, numbered=True)
+        self._note_oldest(listed)
         self.announce(listed)
+
+    def _note_oldest(self, listed: results.History | results.Found) -> None:
+        if isinstance(listed, results.History) and listed.lines:
+            self._oldest[listed.peer_id] = listed.lines[0].id
 
     def open(self, peer_id: str) -> None:
         """Show what was said before this run of the program, the first time."""
@@ -68,9 +107,10 @@ class HistoryRequests:
 
     def _show_earlier(self, peer_id: str, lines: Sequence[HistoryLine]) -> None:
         if lines:
-            named = self._named(peer_id)
+            opened = results.History(*self._named(peer_id), tuple(lines), opened=True)
             self._known.show(lines, numbered=False)
-            self.announce(results.History(*named, tuple(lines), opened=True))
+            self._note_oldest(opened)
+            self.announce(opened)
 
     def search(self, words: str) -> None:
         """Show the newest lines of all conversations that have all of these words."""
@@ -158,6 +198,12 @@ class HistoryRequests:
         contacts = [one for one in self._node.contacts() if one.contact]
         former = {peer_id: one.name for one in contacts for peer_id in one.before}
         return former | here | {one.peer_id: one.name for one in contacts}
+
+
+def _with_id(argument: str) -> tuple[str, str]:
+    """Take the id of a line from the end of an argument."""
+    rest, _, last = argument.rpartition(" ")
+    return (rest.strip(), last) if MESSAGE_ID.fullmatch(last) else (argument, "")
 
 
 def _with_number(argument: str) -> tuple[str, int]:

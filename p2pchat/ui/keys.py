@@ -50,6 +50,7 @@ class Key(Enum):
     ERASE_TO_END = ("\x0b",)
     YANK = ("\x19",)
     CLEAR_SCREEN = ("\x0c",)
+    PAGE_UP = ("[5~",)
 
 
 class Focus(Enum):

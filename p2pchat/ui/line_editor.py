@@ -53,6 +53,7 @@ class EditorAction(Enum):
 
     LEAVE = "leave"
     CLEAR_SCREEN = "clear screen"
+    PAGE_UP = "page up"
     BELL = "bell"  # there is no room for more text
     TURN_AWAY = "turn away"  # the terminal has lost the focus
 
@@ -231,6 +232,7 @@ _EFFECTS = {
     Key.ERASE_TO_END: lambda editor: editor._kill(editor.cursor, len(editor.text)),
     Key.YANK: lambda editor: editor._paste(editor._killed),
     Key.CLEAR_SCREEN: lambda editor: editor._actions.append(EditorAction.CLEAR_SCREEN),
+    Key.PAGE_UP: lambda editor: editor._actions.append(EditorAction.PAGE_UP),
 }
 
 

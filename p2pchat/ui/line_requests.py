@@ -29,7 +29,7 @@ from p2pchat.ui.known_lines import KnownLine, KnownLines
 from p2pchat.wire.references import DELETE, EDIT, REPLY
 
 LOOKED_AT = 50  # lines of the history in which the last one is looked for
-_NAMED = re.compile(r"(#[0-9]{1,6}|[0-9a-f]{32}-[0-9]{1,19})(?:\s+|$)(.*)", re.DOTALL)
+_NAMED = re.compile(r"(#[0-9]{1,6}|[0-9a-f]{32}-[0-9]{1,18})(?:\s+|$)(.*)", re.DOTALL)
 _NO_LIST = "no line has that number: /history and /search number them"
 
 

@@ -377,6 +377,7 @@ _EFFECTS: dict[Verb, Callable[[Requests, str], object]] = {
     Verb.REJECT: Requests._reject,
     Verb.TO: Requests._switch,
     Verb.HISTORY: lambda ours, argument: ours.history.show(argument, ours.cursor.current),
+    Verb.OLDER: lambda ours, argument: ours.history.older(argument, ours.cursor.current),
     Verb.SEARCH: lambda ours, words: ours.history.search(words),
     Verb.READ: Requests._read,
     Verb.REPLY: lambda ours, argument: ours.lines.reply(argument, ours.cursor.current),

@@ -113,13 +113,15 @@ class History(Result, event="history"):
     """
     The last lines of a conversation, in order.
 
-    ``opened`` is set where nobody asked: the conversation became the current one.
+    ``opened`` is set where nobody asked: the conversation became the current one.  ``before`` is
+    the id of the line that they come before, where they aren't the last of all.
     """
 
     peer_id: str
     name: str
     lines: tuple[HistoryLine, ...]
     opened: bool = attrs.field(default=False, metadata=SPARSE)
+    before: str = attrs.field(default="", metadata=SPARSE)
 
 
 @attrs.frozen

@@ -512,9 +512,11 @@ class Wording:
     def _say_history(self, result: results.History) -> Entries:
         who = self.label(result.peer_id)
         if not result.lines:
-            yield _note(f"Nothing is kept of what was said with {who}.")
+            when = "before that " if result.before else ""
+            yield _note(f"Nothing is kept of what was said {when}with {who}.")
             return
-        yield _note(f"Earlier with {who}:" if result.opened else f"The last with {who}:")
+        which = "Earlier" if result.opened else "Before that" if result.before else "The last"
+        yield _note(f"{which} with {who}:")
         self._known.show(result.lines, numbered=False)
         yield from list_lines(result.lines, YOU, lambda _: who, "" if result.opened else "#{}")
         waiting = sum(line.ours and not line.delivered for line in result.lines)

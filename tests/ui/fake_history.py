@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import attrs
@@ -12,11 +13,12 @@ from zope.interface import implementer
 
 from p2pchat.interfaces import IHistory
 from p2pchat.peer.storage.history import HistoryLine
+from p2pchat.session.stored import message_id
 
 
 def line(peer_id: str, text: str, *, ours: bool = False, sent_at: float = 0.0) -> HistoryLine:
     """Return a line that the other side has."""
-    name = f"{len(text):032x}-1"
+    name = message_id(sha256(text.encode()).digest()[:16], 1)
     return HistoryLine(peer_id, name, ours, text, sent_at, sent_at, delivered=ours)
 
 
@@ -49,6 +51,12 @@ class FakeHistory:
 
     def earlier(self, peer_id: str, count: int) -> Deferred[list[HistoryLine]]:
         found = [one for one in self.lines[: self.begun] if one.peer_id == peer_id]
+        return self._answer(found[-count:])
+
+    def before(self, id: str, count: int) -> Deferred[list[HistoryLine]]:
+        (at,) = [number for number, one in enumerate(self.lines) if one.id == id]
+        peer_id = self.lines[at].peer_id
+        found = [one for one in self.lines[:at] if one.peer_id == peer_id]
         return self._answer(found[-count:])
 
     def line(self, id: str) -> Deferred[HistoryLine | None]:

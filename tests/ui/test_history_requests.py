@@ -55,6 +55,27 @@ class ShowTests(HistoryCase):
         self.assertEqual(found.lines[-1].text, "line 49")
         self.assertFalse(found.opened)
 
+    def test_older(self) -> None:
+        """Each page comes before the one that was shown last, whatever is said meanwhile."""
+        self.node.begin(BOB)
+        self.assertEqual(
+            self.asked("/older 5").lines[0].text, "line 45"
+        )  # none was shown: the last
+        self.history.lines.append(line(BOB, "said meanwhile"))
+        page = self.asked("/older")
+        self.assertEqual([page.lines[0].text, page.lines[-1].text], ["line 25", "line 44"])
+        self.assertEqual(self.asked("/older 100").lines[-1].text, "line 24")
+        self.assertEqual(self.asked("/older").lines, ())
+        self.assertEqual(self.asked("/history 3").lines[-1].text, "said meanwhile")
+        self.assertIn("a number", self.trouble("/older bob").reason)
+
+    def test_before(self) -> None:
+        """A program names the line before which a page ends."""
+        name = self.history.lines[30].id
+        page = self.asked(f"/history bob 2 {name}")
+        self.assertEqual([one.text for one in page.lines], ["line 28", "line 29"])
+        self.assertEqual(page.before, name)
+
     def test_arguments(self) -> None:
         """A number, a name, or a name and a number."""
         self.node.begin(BOB)

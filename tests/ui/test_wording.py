@@ -328,6 +328,10 @@ class WordingTests(SynchronousTestCase):
         opened = results.History(BOB, "bob", lines, opened=True)
         self.assertIn("Earlier with bob:", self._said(opened))
         self.assertEqual(self._said(opened).splitlines()[-1], "— now")
+        older = results.History(BOB, "bob", lines, before="x")
+        self.assertIn("Before that with bob:", self._said(older))
+        older = results.History(BOB, "bob", (), before="x")
+        self.assertIn("Nothing is kept of what was said before that with bob", self._said(older))
         nothing = self._said(results.History(BOB, "bob", ()))
         self.assertIn("Nothing is kept of what was said with bob", nothing)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from p2pchat.errors import StorageFailed
 from p2pchat.events import SPARSE
 from p2pchat.peer.storage.changes import EntryState, text_of
 from p2pchat.peer.storage.entry_table import MICROSECONDS
@@ -51,6 +52,19 @@ _LAST = f"""
     FROM conversation CROSS JOIN entry CROSS JOIN log {_QUOTED}
     WHERE conversation.peer = ? AND entry.conversation = conversation.id AND log.id = entry.log
         AND entry.id <= ? {_SHOWN} {_NO_CHANGES}
+    ORDER BY entry.lamport DESC, log.author DESC, log.name DESC, entry.number DESC LIMIT ?
+"""
+_WHERE = """
+    SELECT entry.conversation, entry.lamport, log.author, log.name, entry.number
+    FROM log JOIN entry ON entry.log = log.id WHERE log.name = ? AND entry.number = ?
+"""
+_BEFORE = f"""
+    {_LINES}
+    FROM conversation CROSS JOIN entry CROSS JOIN log {_QUOTED}
+    WHERE conversation.id = ? AND entry.conversation = conversation.id AND log.id = entry.log
+        AND entry.lamport <= ?
+        AND (entry.lamport, log.author, log.name, entry.number) < (?, ?, ?, ?)
+        {_SHOWN} {_NO_CHANGES}
     ORDER BY entry.lamport DESC, log.author DESC, log.name DESC, entry.number DESC LIMIT ?
 """
 _AFTER = f"""
@@ -143,6 +157,22 @@ def last_lines(
     """
     rows = connection.execute(_LAST, (peer_id, up_to, min(count, MAX_LINES)))
     return _bounded(rows, own)
+
+
+def lines_before(
+    connection: sqlite3.Connection, own: bytes, id: str, count: int
+) -> list[HistoryLine]:
+    """
+    Return the last lines before the line of an id, in its conversation, in order.
+
+    :raises StorageFailed: that one isn't here.
+    """
+    name, _, number = id.rpartition("-")
+    place = connection.execute(_WHERE, (bytes.fromhex(name), int(number))).fetchone()
+    if place is None:
+        raise StorageFailed("that line isn't kept any more: /history shows the last ones")
+    values = (*place[:2], *place[1:], min(count, MAX_LINES))
+    return _bounded(connection.execute(_BEFORE, values), own)
 
 
 def line(connection: sqlite3.Connection, own: bytes, id: str) -> HistoryLine | None:

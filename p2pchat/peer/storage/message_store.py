@@ -113,6 +113,10 @@ class SqliteStore:
             lambda one: history.last_lines(one, self._author, peer_id, count, self._newest)
         )
 
+    def before(self, id: str, count: int) -> Deferred[list[HistoryLine]]:
+        """Read the last lines before the line of an id."""
+        return self.read(lambda one: history.lines_before(one, self._author, id, count))
+
     def line(self, id: str) -> Deferred[HistoryLine | None]:
         """Read a line by its id."""
         return self.read(lambda one: history.line(one, self._author, id))

@@ -9,6 +9,7 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p2pchat.errors import StorageFailed
 from p2pchat.peer.storage.history import HistoryLine
 from p2pchat.peer.storage.message_store import SqliteStore
 from p2pchat.session.stored import LogHead, StoredEntry
@@ -185,6 +186,19 @@ class ChangeTests(ChangeCase):
         for number in (2, 3):
             name = f"{THEIR_LOG.hex()}-{number}"
             self.assertIsNone(self.successResultOf(self.store.line(name)))
+
+    def test_pages(self) -> None:
+        """Pages end before a line, by its place and not by its time; changes are no lines."""
+        for number in range(1, 9):
+            self.append(self.store, said(at(THEIR_LOG, number), str(number)))
+        self.append(self.store, said(at(THEIR_LOG, 9), "new 3", EDIT, at(THEIR_LOG, 3)))
+        self.append(self.store, said(at(OUR_LOG, 1), "ours", lamport=2))
+        name = f"{THEIR_LOG.hex()}-4"
+        page: Any = self.successResultOf(self.store.before(name, 3))
+        self.assertEqual([one.text for one in page], ["ours", "2", "new 3"])
+        page = self.successResultOf(self.store.before(page[0].id, 3))
+        self.assertEqual([one.text for one in page], ["1"])
+        self.failureResultOf(self.store.before(f"{THEIR_LOG.hex()}-44", 3), StorageFailed)
 
     def test_said_again(self) -> None:
         """Of lines that say the same the first is shown, and the store tells of the others."""
