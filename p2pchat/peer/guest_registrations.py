@@ -37,6 +37,7 @@ from p2pchat.runtime import cancel
 
 IDLE = 180.0  # seconds; as long as a call may wait for an answer
 PATIENCE = 10.0  # seconds until we are registered; over TLS it takes some round trips
+QUIET = 30.0  # seconds after which one may be left for another; a call has its answer by then
 MAX_GUESTS = 8  # registrations at once, each with an event stream; calls are four at a time
 FIRST_REST, LONGEST_REST = 15.0, 300.0  # seconds
 MAX_RESTS = 100  # registries of which it is known that they rest
@@ -83,6 +84,7 @@ class _Guest:
     signaling: ISignaling | None = None  # once we are no registered peer there already
     registered: Gate = attrs.Factory(Gate)
     timer: IDelayedCall | None = None
+    used_at: float = 0.0
     error: RegistryError | None = None  # why there is none
 
 
@@ -127,11 +129,26 @@ class GuestRegistrations:
     def _begin(self, url: str) -> _Guest:
         self.rests.refuse(url)
         if len(self._guests) >= MAX_GUESTS:
-            raise RegistryError(f"you are a guest at {MAX_GUESTS} registries already")
+            self._leave_quietest()
         guest = self._guests[url] = _Guest(url)
         guest.timer = self._clock.callLater(PATIENCE, self._give_up, guest)
         self._register(guest).addErrback(lambda failure: _log.failure("as a guest", failure))
         return guest
+
+    def _leave_quietest(self) -> None:
+        """
+        Leave the one that was of no use for the longest time, to make room.
+
+        :raises RegistryError: all are in use.
+        """
+        quietest = min(self._guests.values(), key=lambda one: one.used_at)
+        if self._clock.seconds() < quietest.used_at + QUIET:
+            raise RegistryError(
+                f"you are a guest at {MAX_GUESTS} registries already: try again in a minute",
+                reason="too-many-registries",
+                retry_after=QUIET,
+            )
+        self._leave(quietest)
 
     @inlineCallbacks
     def _register(self, guest: _Guest) -> Any:
@@ -181,6 +198,7 @@ class GuestRegistrations:
     # -- the end of one
 
     def _touch(self, guest: _Guest) -> None:
+        guest.used_at = self._clock.seconds()
         if guest.registered.is_open:
             cancel(guest.timer)
             guest.timer = self._clock.callLater(IDLE, self._leave, guest)

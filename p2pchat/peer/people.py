@@ -361,6 +361,7 @@ class People:
             ContactInfo(
                 *(peer_id, one.name, one.is_contact, one.is_muted, one.is_blocked),
                 *(states.get(peer_id, ""), one.met, one.is_verified, one.before, one.is_relayed),
+                registries=one.registries,
             )
             for peer_id, one in self.contacts.people().items()
         ]

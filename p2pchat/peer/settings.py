@@ -162,6 +162,7 @@ class ContactInfo:
     :ivar presence: what is known of a contact now: ``reachable`` (a link is open), ``registered``
         (at a registry, when it was asked last), ``absent`` (not there), or "": nothing.
     :ivar last_seen: when we saw it either way last, in seconds since 1970; 0: never.
+    :ivar registries: URLs of those where a contact is found by its own word; none: at ours.
     """
 
     peer_id: str
@@ -176,3 +177,4 @@ class ContactInfo:
     relay_only: bool = False
     presence: str = ""
     last_seen: float = 0.0
+    registries: tuple[str, ...] = ()

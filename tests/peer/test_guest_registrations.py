@@ -15,6 +15,7 @@ from p2pchat.peer.guest_registrations import (
     MAX_GUESTS,
     MAX_RESTS,
     PATIENCE,
+    QUIET,
     GuestRegistrations,
     Rests,
 )
@@ -111,10 +112,17 @@ class GuestTests(GuestCase):
         self.assertEqual(self.made[0].calls, ["stop"])
 
     def test_many(self) -> None:
-        """No more than a few at once."""
+        """No more than a few at once; the one that is of no use for long makes room."""
         for number in range(MAX_GUESTS):
             self.guests.at(f"http://{number}.test")
-        self.failureResultOf(self.guests.at(URL), RegistryError)
+            self.guests.became_available(self.made[number])
+        self.clock.advance(QUIET - 1)
+        why = self.failureResultOf(self.guests.at(URL), RegistryError).value
+        self.assertEqual(why.retry_after, QUIET)
+        self.guests.heard(self.made[0])
+        self.clock.advance(1)
+        self.registered()
+        self.assertEqual([one.calls for one in self.made[:3]], [[], ["stop"], []])
 
     def test_stop(self) -> None:
         """The program leaves them all, and whoever waits is told."""
