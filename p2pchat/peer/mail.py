@@ -29,6 +29,7 @@ from p2pchat.peer.mail_delivery import MailDelivery
 from p2pchat.peer.mail_tokens import MailTokens
 from p2pchat.peer.own_mailbox import IsStored, OwnMailbox
 from p2pchat.peer.profile import Profile
+from p2pchat.peer.settings import RegistryInfo
 from p2pchat.peer.signaling import SignalingGroup
 from p2pchat.runtime import Runtime
 from p2pchat.session.endpoint import Endpoint
@@ -103,6 +104,11 @@ class NodeMail:
         if self._is_loaded:
             self._own.look()
             self._delivery.look(self._waiting())
+
+    def described(self, infos: list[RegistryInfo]) -> list[RegistryInfo]:
+        """Return registries with whether they keep mail for us."""
+        kept = self._own.serving
+        return [attrs.evolve(one, mail=one.server in kept) for one in infos]
 
     # -- what happens
 

@@ -50,7 +50,7 @@ LAST = 1.2  # seconds for what is left when the program ends
 TOO_LONG = "the next message has more than an envelope has room for"
 UNKNOWN = "unknown-mailbox"  # the token isn't good: a new one comes on the next link
 # Reasons of a registry that hold for a while; all others are of the moment.
-_FOR_A_WHILE = frozenset({UNKNOWN, NO_PREKEY, "token-full", "mailbox-full"})
+_FOR_A_WHILE = frozenset({NO_PREKEY, "token-full", "mailbox-full"})
 
 _log = Logger()
 
@@ -147,8 +147,7 @@ class MailDelivery:
     def look(self, waiting: Iterable[str]) -> None:
         """Leave what it is time for; called at a rhythm, with those for whom lines wait."""
         now = self._clock.seconds()
-        owed = [one for one, known in self._by_peer.items() if known.deposits.owes_receipt]
-        for peer_id in dict.fromkeys([*waiting, *owed]):
+        for peer_id in self._wanted(waiting):
             if sum(one.is_busy for one in self._by_peer.values()) >= MAX_AT_ONCE:
                 return
             one = self._of(peer_id)
@@ -159,11 +158,16 @@ class MailDelivery:
         """Leave at once what isn't left yet: the program ends."""
         last = [
             self._deliver(peer_id, one)
-            for peer_id in [*waiting][:MAX_AT_ONCE]
+            for peer_id in self._wanted(waiting)[:MAX_AT_ONCE]
             if not (one := self._of(peer_id)).is_busy
         ]
         done: Deferred[Any] = DeferredList(last, consumeErrors=True)
         return done.addTimeout(LAST, self._clock, lambda *_: None)
+
+    def _wanted(self, waiting: Iterable[str]) -> list[str]:
+        """Return for whom lines wait, or to whom a receipt is owed."""
+        owed = [one for one, known in self._by_peer.items() if known.deposits.owes_receipt]
+        return list(dict.fromkeys([*waiting, *owed]))
 
     def _of(self, peer_id: str) -> _PeerMail:
         return self._by_peer.setdefault(peer_id, _PeerMail())

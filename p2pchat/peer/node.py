@@ -547,7 +547,7 @@ class Node:
 
     def registries(self) -> list[RegistryInfo]:
         """Return our registries, and how each is."""
-        return self._signaling.infos()
+        return self._mail.described(self._signaling.infos())
 
     def nat(self) -> events.NatRead:
         """Return what is known of our NAT now."""

@@ -100,8 +100,14 @@ class OwnMailbox:
 
     @property
     def registries(self) -> tuple[str, ...]:
-        """The URLs of those that have a mailbox of ours."""
-        return tuple(one for one in self._signaling.servers if one in self._shown)
+        """The URLs of those that have a mailbox of ours, or will in a moment."""
+        known = {*self._shown, *self._looked_at}
+        return tuple(one for one in self._signaling.servers if one in known)
+
+    @property
+    def serving(self) -> frozenset[str]:
+        """The URLs of those that know, in this run, who may leave something for us."""
+        return frozenset(one for one, hashes in self._allowed.items() if hashes)
 
     # -- when
 

@@ -106,12 +106,14 @@ class RegistryInfo:
         reached there in our place), ``starting``, or ``guest``: for a while, for a contact's sake.
     :ivar reason: why it can't be reached, or "".
     :ivar rtt_ms: milliseconds of a round trip; 0 while unknown.
+    :ivar mail: whether contacts may leave there what waits for us.
     """
 
     server: str
     state: str
     reason: str = ""
     rtt_ms: float = 0.0
+    mail: bool = False
 
 
 @attrs.frozen

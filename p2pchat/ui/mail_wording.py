@@ -20,7 +20,7 @@ def mailed(event: events.Mailed, whom: str) -> str:
 def not_mailed(event: events.NotMailed, whom: str) -> str:
     """Return why messages don't."""
     why = sentence(visible(event.explanation))
-    return f"What waits for {whom} waits here, and isn't left at a registry: {why}"
+    return f"What isn't at a registry waits here until {whom} and you are both there: {why}"
 
 
 def place(line: HistoryLine) -> tuple[str, ...]:

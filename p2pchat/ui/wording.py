@@ -578,7 +578,8 @@ def _registry_row(info: RegistryInfo) -> tuple[str, str]:
     state = _REGISTRY_STATES.get(info.state, info.state)
     trip = f", round trip {info.rtt_ms:.0f} ms" if info.rtt_ms and not info.reason else ""
     why = visible(info.reason).rpartition(_UNREACHABLE)[2]
-    return "registry", f"{visible(info.server)} ({state}{trip}{f': {why}' if why else ''})"
+    mail = ", keeps mail for you" if info.mail else ""
+    return "registry", f"{visible(info.server)} ({state}{trip}{f': {why}' if why else ''}{mail})"
 
 
 def _invitation_row(one: results.OpenInvitation) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from twisted.trial import unittest
 
@@ -62,10 +62,15 @@ class LabTestCase(unittest.TestCase):
         return relay
 
     def start_registry(
-        self, lab: Lab, relay: Relay | None = None, ipv6: str = "", name: str = ""
+        self,
+        lab: Lab,
+        relay: Relay | None = None,
+        ipv6: str = "",
+        name: str = "",
+        options: Sequence[str] = (),
     ) -> Registry:
         """Start `p2psignal` on the lab's server, with that relay; it ends with the test."""
-        registry = Registry(lab.server, relay=relay, ipv6=ipv6, name=name)
+        registry = Registry(lab.server, relay=relay, ipv6=ipv6, name=name, options=options)
         self.addCleanup(registry.close)
         registry.start()
         return registry

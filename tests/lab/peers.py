@@ -84,6 +84,7 @@ class Registry(Service):
     relay: Relay | None = None  # one that it tells peers of, with credentials
     ipv6: str = ""  # an address of the server; it then serves all of them, in both families
     name: str = ""  # one that peers find it by
+    options: Sequence[str] = ()  # further ones
     environment: Mapping[str, str] = attrs.Factory(dict)  # added to ours
 
     @property
@@ -113,6 +114,7 @@ class Registry(Service):
         if self.relay is not None:
             options += ["--turn", ",".join(self.relay.uris)]
             options += ["--turn-secret-file", self.relay.secret_file]
+        options += self.options
         argv, env = twistd("p2psignal", *options), {**surroundings(), **self.environment}
         with open(self.log_file, "ab") as log:
             self.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)

@@ -50,6 +50,21 @@ class AwayTests(MailCase):
         self.internet.run(5)
         self.assertEqual(self.bob.texts(), ["bye"])
 
+    def test_receipt_at_once(self) -> None:
+        """Bob reads and leaves in the same moment: his receipt is at the registry."""
+        self.was_there(self.bob)
+        self.alice.start()
+        self.say(self.alice, self.bob, "hi")
+        self.internet.run(5)
+        self.alice.stop()
+        self.bob.start()
+        self.internet.run(0.1)
+        self.assertEqual(self.bob.texts(), ["hi"])
+        self.bob.stop()
+        self.alice.start()
+        self.internet.run(1)
+        self.assertEqual(len(self.alice.events(events.MessageDelivered)), 1)
+
     def test_rhythm(self) -> None:
         """Lines that come one by one over an hour are one envelope, replaced some times."""
         self.was_there(self.bob)
