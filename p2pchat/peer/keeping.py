@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from p2pchat import events
 from p2pchat.interfaces import ISecretStore
+from p2pchat.peer.journal import STANDSTILL
 from p2pchat.peer.kept_invitations import KeptInvitations, Place
 from p2pchat.peer.profile import Profile
 from p2pchat.peer.write_behind import WriteBehind
@@ -32,6 +33,7 @@ class Keeping:
         self, profile: Profile, clock: IReactorTime, tell: Callable[[events.NodeEvent], None]
     ) -> None:
         self._profile = profile
+        self.tell = tell
         rows, secrets = profile.rows, profile.secrets
         self._contacts = WriteBehind[str, str]("contacts", rows.put_contacts, clock, tell)
         self._settings = WriteBehind[str, str]("settings", rows.put_settings, clock, tell)
@@ -40,6 +42,12 @@ class Keeping:
         )
         self._kept: Mapping[Place, bytes] = profile.invitations.rows()
         profile.contacts.save = self._contacts.put
+
+    def start(self) -> None:
+        """Tell where nothing can be kept now."""
+        file = self._profile.file
+        if file is not None and file.is_exclusive:
+            self.tell(events.Trouble(f"{file.without_room()}; {STANDSTILL}", "storage"))
 
     def save_invitations(self, kept: KeptInvitations) -> Deferred[None]:
         """Keep these invitations and no others; a Deferred fires when that was tried once."""

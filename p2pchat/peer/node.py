@@ -232,6 +232,7 @@ class Node:
             begin(self._outbox.look, TICK)
             begin(self._mail.look, TICK)
             begin(self._retention.enforce, RETENTION_INTERVAL)
+        self._keeping.start()
         self.invitations.restore(self._kept_invitations)
         self._signaling.start(
             SignalingContext(

@@ -83,8 +83,7 @@ def load_profile(
         return Profile(Identity.from_seed(random_bytes(32)), SealingKey.from_seed(random_bytes(32)))
     with explained(directory.path):
         identity, sealing_key = KeyFiles(directory.path, random_bytes, passphrases).load()
-        file = DatabaseFile(directory.path / DATABASE_FILE, synchronous)
-        file.prepare()
+        file = DatabaseFile(directory.path / DATABASE_FILE, synchronous).prepare()
         box = SecretBox(identity, random_bytes)
         with file.opened() as connection:
             import_old_files(directory.path, connection, box)
@@ -128,6 +127,8 @@ def remember(profile: Profile, wanted: Remembered) -> tuple[str, ...]:
 
     :raises ConfigurationError: it can't be written.
     """
+    if profile.file is not None and profile.file.is_exclusive:
+        return ()  # the disk is full, and the next start can be told the same again
     before = profile.remembered
     profile.remembered = before.updated(wanted)
     changed = profile.remembered.changed_from(before)

@@ -58,26 +58,44 @@ class Synchronous(Enum):
 
 @attrs.frozen
 class DatabaseFile:
-    """The file of the database, and how it is opened."""
+    """
+    The file of the database, and how it is opened.
+
+    :ivar is_exclusive: by one connection alone, which needs no file beside it for an index of the
+        WAL: where the disk is full, so that there is no room for that.
+    """
 
     path: Path
     synchronous: Synchronous = Synchronous.FULL
+    is_exclusive: bool = False
 
-    def prepare(self) -> None:
+    def prepare(self) -> DatabaseFile:
         """
         Make the file where there is none, check it, and bring its tables to our version.
+
+        Returns how it is opened from then on.
 
         :raises ConfigurationError: it can't be used; says why and what helps.
         """
         with self.explained():
-            self._make()
-            self._check()
-            with closing(self._open()) as connection:
-                version = self._version(connection)
-                self.tune(connection)  # only now that it is known to be ours
-                if version < VERSION:
-                    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                    migrate(connection, version)
+            try:
+                self._prepare()
+            except sqlite3.Error as error:
+                if self.is_exclusive or not self._lacks_room(error):
+                    raise
+            else:
+                return self
+        return attrs.evolve(self, is_exclusive=True).prepare()
+
+    def _prepare(self) -> None:
+        self._make()
+        self._check()
+        with closing(self._open()) as connection:
+            version = self._version(connection)
+            self.tune(connection)  # only now that it is known to be ours
+            if version < VERSION:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                migrate(connection, version)
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
@@ -100,8 +118,16 @@ class DatabaseFile:
             return nothing
         with self.explained():
             self._check()
-            with closing(self._open("?mode=ro")) as connection:
-                return work(connection) if self._version(connection) == VERSION else nothing
+            try:
+                return self._look(work, nothing, "?mode=ro")
+            except sqlite3.Error as error:
+                if not self._lacks_room(error):
+                    raise
+            return attrs.evolve(self, is_exclusive=True)._look(work, nothing, "")
+
+    def _look(self, work: Callable[[sqlite3.Connection], _T], nothing: _T, options: str) -> _T:
+        with closing(self._open(options)) as connection:
+            return work(connection) if self._version(connection) == VERSION else nothing
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -140,14 +166,21 @@ class DatabaseFile:
 
     def _open(self, options: str = "") -> sqlite3.Connection:
         where = self.path.absolute().as_uri() + options
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             where, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True
         )
+        if self.is_exclusive:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        return connection
 
     def tune(self, connection: sqlite3.Connection) -> None:
         """Set what holds for one connection."""
+        if self.is_exclusive:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # before it reads anything
         connection.execute(f"PRAGMA synchronous = {self.synchronous.value}")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a file that is still empty
+        (vacuum,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+        if not vacuum:  # of a file that is still empty; it writes, whatever is set already
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA journal_size_limit = {MAX_WAL}")
         connection.execute("PRAGMA secure_delete = ON")
@@ -178,11 +211,19 @@ class DatabaseFile:
                 "get out of it what is left: sqlite3 FILE .recover"
             )
         code = result_code(error)
-        if code == sqlite3.SQLITE_FULL or (code in _WITHOUT_ROOM and self._is_disk_full()):
-            return StorageFailed(f"the disk is full: make room where {self.path} is")
+        if self._lacks_room(error):
+            return StorageFailed(self.without_room())
         if code == sqlite3.SQLITE_BUSY:
             return StorageFailed(f"{self.path} is locked by another program, such as a backup")
         return StorageFailed(f"{self.path} can't be read or written ({error})")
+
+    def without_room(self) -> str:
+        """Return what the person is told where the disk is full."""
+        return f"the disk is full: make room where {self.path} is"
+
+    def _lacks_room(self, error: Exception) -> bool:
+        code = result_code(error)
+        return code == sqlite3.SQLITE_FULL or (code in _WITHOUT_ROOM and self._is_disk_full())
 
     def _is_disk_full(self) -> bool:
         """Tell whether the disk has no room for a file that SQLite needs."""

@@ -48,7 +48,7 @@ class OpenDatabase:
     The database of one program.
 
     :param writing: one connection.
-    :param reading: others, for what only reads.
+    :param reading: others, for what only reads; the same where there may be only one.
     """
 
     def __init__(
@@ -66,13 +66,16 @@ class OpenDatabase:
     @classmethod
     def in_threads(cls, file: DatabaseFile, reactor: Any) -> OpenDatabase:
         """Return one whose work is done in threads of this reactor."""
-        reading = PooledConnections(reactor, file, READERS)
-        return cls(file, PooledConnections(reactor, file), reading, reactor)
+        writing = PooledConnections(reactor, file)
+        alone = file.is_exclusive
+        reading = writing if alone else PooledConnections(reactor, file, READERS)
+        return cls(file, writing, reading, reactor)
 
     def start(self) -> None:
         """Begin to work; called when the reactor runs."""
         self._writing.start()
-        self._reading.start()
+        if self._reading is not self._writing:
+            self._reading.start()
 
     def put(self, write: Write) -> Deferred[Any]:
         """
@@ -158,7 +161,7 @@ def _nothing(_connection: sqlite3.Connection) -> None: ...
 
 def _not_now(failure: Failure) -> bool:
     failure.trap(sqlite3.Error, StorageFailed)
-    _log.warn("what was deleted is still on the disk: {error}", error=failure.value)
+    _log.debug("what was deleted is still on the disk: {error}", error=failure.value)
     return False
 
 

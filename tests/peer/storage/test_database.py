@@ -7,8 +7,11 @@ import sqlite3
 import stat
 from pathlib import Path
 
+import attrs
+
 from p2pchat.errors import ConfigurationError
 from p2pchat.peer.storage.database import DatabaseFile, Synchronous, is_damage, passes
+from p2pchat.peer.storage.profile_rows import SETTINGS
 from p2pchat.peer.storage.schema import VERSION
 from tests.cases import each
 from tests.peer.storage.cases import DatabaseCase
@@ -148,3 +151,21 @@ class ExplainTests(DatabaseCase):
         """An error of ours is neither."""
         error = sqlite3.ProgrammingError("no such column")
         self.assertEqual((is_damage(error), passes(error)), (False, False))
+
+
+class ExclusiveTests(DatabaseCase):
+    """A database that is opened by one connection alone."""
+
+    def test_no_index(self) -> None:
+        """It needs no file for an index, writes as ever, and lets nobody else in."""
+        alone = attrs.evolve(self.file, is_exclusive=True)
+        self.assertEqual(self.file.prepare(), self.file)
+        self.assertEqual(alone.prepare(), alone)
+        connection = alone.connect()
+        connection.execute("INSERT INTO setting VALUES ('a', '1')")
+        self.assertFalse(self.file.path.with_name(f"{self.file.path.name}-shm").exists())
+        other = sqlite3.connect(self.file.path, timeout=0)
+        self.assertRaises(sqlite3.OperationalError, other.execute, "SELECT * FROM setting")
+        other.close()
+        connection.close()
+        self.assertEqual(self.file.look(SETTINGS.read, {"nothing": ""}), {"a": "1"})
