@@ -92,6 +92,7 @@ WATCH_INTERVAL = 1.0  # seconds between looks at this machine's addresses and ro
 TIDY_INTERVAL = 15.0  # seconds for which sessions that are over may stay
 VERIFICATION_WORDS = 4  # 44 bits, of which whoever is in the middle has one guess
 FAREWELL = 1.8  # seconds for goodbyes when the node stops: nobody waits for two
+NO_RELAY = "no registry of yours names a relay: with them nothing goes until one does (/nat)"
 LAST_WRITES = 0.5  # seconds more for a disk that hangs
 
 _log = Logger()
@@ -517,7 +518,10 @@ class Node:
 
     def relay_only(self, who: str, on: bool) -> str:
         """Hide our addresses from a contact, or no more; returns its id."""
-        return self._people.relay_only(who, on)
+        peer_id = self._people.relay_only(who, on)
+        if on and not self.nat().relays:
+            self._announce(events.Trouble(NO_RELAY))
+        return peer_id
 
     def mute(self, who: str, on: bool = True) -> str:
         """Let calls and messages of a peer make no sound, or one again; returns its id."""

@@ -37,6 +37,7 @@ class Statuses:
             _put(self._typing, value.peer_id, now + TYPING_SHOWN)
         elif isinstance(value, events.MessageReceived | events.Disconnected | events.PathLost):
             self._typing.pop(value.peer_id, None)
+            self._read.discard(value.peer_id)  # an answer says it, and a new link begins anew
 
     def of(self, peer_id: str, now: float) -> str:
         """Return what is to stand beside a name, "" for nothing."""

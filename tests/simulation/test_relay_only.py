@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from p2pchat import events
 from p2pchat.errors import WhoError
+from p2pchat.peer.node import NO_RELAY
 from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.world import RELAY, Person, World
 
@@ -52,6 +53,17 @@ class RelayOnlyTests(SynchronousTestCase):
         """Nor where Bob calls."""
         self.talk(self.bob, self.alice)
         self.assertEqual(self.crossing(0, 1), 0)
+
+    def test_no_relay(self) -> None:
+        """Where there is no relay, it is said that nothing goes."""
+        troubles = [one.reason for one in self.alice.events(events.Trouble)]
+        self.assertNotIn(NO_RELAY, troubles)
+        world = World(4)
+        dave = world.person("dave")
+        world.settle(dave)
+        dave.profile.contacts.keep(self.bob.node.peer_id, "Bob")
+        dave.node.relay_only("Bob", True)
+        self.assertIn(NO_RELAY, [one.reason for one in dave.events(events.Trouble)])
 
     def test_others(self) -> None:
         """With anybody else the path is direct."""

@@ -33,6 +33,8 @@ class StatusesTests(SynchronousTestCase):
         self.assertEqual((self.of(), self.of(CAROL)), ("read", ""))
         self.follow(events.MessageSent(BOB, "3", "z"))
         self.assertEqual(self.of(), "")
+        self.follow(events.MessagesRead(BOB, "3"), events.MessageReceived(BOB, "b", "m", "a", 0.0))
+        self.assertEqual(self.of(), "")
 
     def test_typing(self) -> None:
         """Typing is over by itself, and with the line that it was for, or the link."""
