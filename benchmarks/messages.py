@@ -47,7 +47,7 @@ from p2pchat.runtime import MonotonicClock, real_runtime
 from p2pchat.session.approval import AcceptPolicy
 from p2pchat.session.link import Link, LinkOpened
 from p2pchat.session.quic import StreamData
-from p2pchat.tap.process import share_interpreter
+from p2pchat.tap.process import share_interpreter, spare_long_lived
 from p2pchat.traversal.routes import Datagram
 from p2pchat.wire.addresses import Family
 from p2pchat.wire.framing import FrameReader, encode_frame
@@ -224,6 +224,7 @@ def measure(_reactor: Any, kind: str, lines: int) -> Any:
     """Measure one kind and print the two figures for the parent."""
     talk = yield ENDS[kind]("measure")
     round_trip = yield ping(talk)
+    yield deferLater(reactor, 0)  # lines are typed between two steps of the node, not within one
     rate = yield burst(talk, lines)
     print(round_trip, rate, flush=True)
 
@@ -273,6 +274,7 @@ def main() -> None:
     parser.add_argument("--echo", choices=ENDS, help=argparse.SUPPRESS)
     parser.add_argument("--measure", choices=ENDS, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    spare_long_lived()  # as our programs do
     if options.echo:
         react(lambda _reactor: echo(options.echo))
     elif options.measure:

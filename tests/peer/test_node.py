@@ -357,7 +357,7 @@ class FloodTests(NodeCase):
         self.strangers(0, 100, 1 / 60)
         nat = self.world.nat(PORT_RESTRICTED_CONE)
         bob.host.move(behind=nat)
-        for number in range(100, 900):
+        for number in range(100, 500):
             self.strangers(number, 1, 1 / 60)
         bob.say("still here", self.alice)
         self.world.wait(lambda: "still here" in self.alice.texts())

@@ -135,7 +135,7 @@ class CostTests(EndpointCase):
             sizes = []
             # At first the interpreter's own memory comes to be traced, and the link is renewed.
             for _ in range(3):
-                for _ in range(200):
+                for _ in range(100):
                     self.pair.chat()
                     for one in self.pair.both:
                         one.told.clear()

@@ -117,12 +117,13 @@ class CarrierTests(SynchronousTestCase):
 
     def test_hairpinning(self) -> None:
         """The carrier's NAT lets them meet at its mapped addresses, wherever punching can."""
-        some = zip(cycle(CARRIERS), PAIRS, strict=False)
+        some = zip(cycle(CARRIERS), PAIRS[::2], strict=False)
         self.assert_as_predicted(True, product(CARRIERS, PAIRS) if WHOLE else some)
 
     def test_no_hairpinning(self) -> None:
         """Without it homes talk over the relay; a host of the carrier's network is met there."""
-        self.assert_as_predicted(False, zip(cycle(CARRIERS), PAIRS, strict=False))
+        pairs = PAIRS if WHOLE else PAIRS[1::2]
+        self.assert_as_predicted(False, zip(cycle(CARRIERS), pairs, strict=False))
 
     def test_no_relay_either(self) -> None:
         """Without hairpinning and without a relay the call fails, and the person reads why."""

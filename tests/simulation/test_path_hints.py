@@ -21,7 +21,7 @@ from tests.simulation.state import State
 from tests.simulation.world import World
 
 SETTLED = 6.0  # seconds after which checks are over, and a goodbye has arrived
-SEEDS = range(24)
+SEEDS = range(12)
 
 
 class Calls:
