@@ -17,10 +17,12 @@ from p2pchat.errors import RemoteProtocolError
 from p2pchat.identity.keys import Identity
 from p2pchat.identity.signed_documents import sign_document
 from p2pchat.wire.base64url import decode_bytes, encode_bytes
-from p2pchat.wire.documents import Body, Document
+from p2pchat.wire.documents import Body, Document, Sealed
+from p2pchat.wire.mailbox import MailboxTokens, Prekeys
 from p2pchat.wire.strict_json import dumps, field, loads
 
 PREFIX = "wish:"
+OCTETS = {kind.TYPE: kind.OCTETS for kind in (Sealed, Prekeys, MailboxTokens)}
 
 
 def person(number: int) -> Identity:
@@ -55,8 +57,8 @@ class Wish:
 
     def __str__(self) -> str:
         members = Document(self.author.peer_id, "-", 0.0, "-", self.body).to_json()
-        if "ciphertext" in members:
-            members["ciphertext"] = encode_bytes(members["ciphertext"])
+        if (name := OCTETS.get(self.body.TYPE)) is not None:
+            members[name] = encode_bytes(members[name])
         return PREFIX + dumps(members).decode("utf-8")
 
     @classmethod
@@ -66,8 +68,8 @@ class Wish:
             return None
         try:
             members = loads(text.removeprefix(PREFIX).encode("utf-8"))
-            if "ciphertext" in members:
-                members["ciphertext"] = decode_bytes(field(members, "ciphertext", str))
+            if (name := OCTETS.get(field(members, "type", str))) is not None:
+                members[name] = decode_bytes(field(members, name, str))
             document = Document.from_json(members)
         except (RemoteProtocolError, UnicodeEncodeError):
             return None

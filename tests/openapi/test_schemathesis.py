@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 UNLIMITED = (
     *("--rate=0", "--key-rate=0", "--read-rate=0", "--watch-rate=0", "--unsolicited-rate=0"),
-    *("--nameplate-rate=0", "--presence-rate=0"),
+    *("--nameplate-rate=0", "--presence-rate=0", "--mailbox-rate=0", "--deposit-rate=0"),
     "--work-from=0",
 )
 DEADLINE = 240.0  # seconds; it takes about 90
@@ -73,7 +73,9 @@ class SchemathesisTests(SynchronousTestCase):
         """schemathesis finds nothing; meanwhile it delivered, subscribed, renewed and removed."""
         if not PROGRAM.exists():
             raise SkipTest("needs schemathesis: pip install -e '.[openapi]'")
-        with running_registry("--lease=86400", *UNLIMITED, patience=DEADLINE) as registry:
+        with running_registry(
+            "--lease=86400", "--mailbox", *UNLIMITED, patience=DEADLINE
+        ) as registry:
             with ExitStack() as stack:
                 for host in HOSTS:
                     stack.enter_context(online(registry, host))
@@ -88,6 +90,8 @@ class SchemathesisTests(SynchronousTestCase):
         self.assertIn('method="POST",route="/renew/{peer_id}",status="204"', metrics)
         for word in ("claimed", "responded", "completed", "released"):
             self.assertIn(f'p2psignal_nameplates_total{{outcome="{word}"}}', metrics)
+        for word in ("published", "allowed", "given", "kept", "fetched", "acknowledged"):
+            self.assertIn(f'p2psignal_mail_total{{outcome="{word}"}}', metrics)
 
     def run_schemathesis(self, registry: RegistryProcess) -> str:
         """Run it to its end, and return what it says."""
