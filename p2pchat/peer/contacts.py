@@ -254,19 +254,20 @@ class Contacts:
         if known:
             self._save(*known)
 
-    def remember_list(self, peer_id: str, found: DatedList) -> bool:
-        """
-        Keep where a contact says that it is found, if that is its newest word; tell whether it is
-        another place or key than before.
-        """
+    def is_news(self, peer_id: str, found: DatedList) -> bool:
+        """Tell whether a list is a contact's newest word, and names another place or key."""
         known, body = self[peer_id], found.body
         if not known.is_contact or found.as_of <= known.as_of:
             return False
-        keys = body.keys or known.keys
-        if (known.registries, known.keys) == (body.registries, keys):
-            return False
-        self._change(peer_id, registries=body.registries, keys=keys, as_of=found.as_of)
-        return True
+        return (known.registries, known.keys) != (body.registries, body.keys or known.keys)
+
+    def remember_list(self, peer_id: str, found: DatedList) -> bool:
+        """Keep where a contact says that it is found, if that is news; tell whether it is."""
+        is_news = self.is_news(peer_id, found)
+        if is_news:
+            body, keys = found.body, found.body.keys or self[peer_id].keys
+            self._change(peer_id, registries=body.registries, keys=keys, as_of=found.as_of)
+        return is_news
 
     def _change(self, peer_id: str, **changes: Any) -> None:
         """

@@ -75,7 +75,7 @@ class Whereabouts:
         except RemoteProtocolError as error:
             _log.debug("a list of registries is refused: {error}", error=error)
             return
-        if self._may_move(peer_id):
+        if self._contacts.is_news(peer_id, found) and self._may_move(peer_id):
             self._contacts.remember_list(peer_id, found)
 
     def _keep_early(self, peer_id: str, document: str) -> None:

@@ -13,7 +13,7 @@ from p2pchat.peer.sealing_keys import SealingKeys
 from p2pchat.peer.signaling import SignalingGroup
 from p2pchat.peer.whereabouts import MAX_EARLY, MAX_MOVERS, MOVE_INTERVAL, MOVES, Whereabouts
 from p2pchat.wire.documents import RegistryList
-from tests.identity.people import ALICE, BOB, CAROL, sealing_key
+from tests.identity.people import ALICE, BOB, CAROL, identity, sealing_key
 from tests.peer.fake_signaling import FakeSignaling
 from tests.simulation.internet import Internet
 from tests.simulation.world import runtime_on
@@ -37,10 +37,10 @@ class WhereaboutsTests(SynchronousTestCase):
 
     def take(self, *urls: str, as_of: float = NOW, author: str = "bob") -> None:
         """Let a list come."""
-        identity = {"bob": BOB, "carol": CAROL}[author]
-        body = RegistryList((sealing_key(identity).record_key,), urls)
-        token = sign_list(identity, ALICE.peer_id, body, as_of, "n")
-        self.whereabouts.take(identity.peer_id, token)
+        author_key = {"bob": BOB, "carol": CAROL}[author]
+        body = RegistryList((sealing_key(author_key).record_key,), urls)
+        token = sign_list(author_key, ALICE.peer_id, body, as_of, "n")
+        self.whereabouts.take(author_key.peer_id, token)
 
     @property
     def bobs(self) -> tuple[str, ...]:
@@ -96,13 +96,19 @@ class WhereaboutsTests(SynchronousTestCase):
             self.take(f"http://{number}.test", as_of=NOW + number)
         self.assertEqual(self.bobs, (f"http://{MOVES - 1:.0f}.test",))
         self.internet.run(MOVE_INTERVAL)
+        for number in range(20):  # who says the same on link after link, or an old one, stays put
+            self.take(f"http://{MOVES - 1:.0f}.test", as_of=NOW + 20 + number)
+            self.take("http://0.test")
         self.take("http://last.test", as_of=NOW + 100)
         self.assertEqual(self.bobs, ("http://last.test",))
 
     def test_many(self) -> None:
         """Of very many contacts those that moved last are remembered."""
         for number in range(MAX_MOVERS + 2):
-            self.contacts.keep(f"{number}", f"contact {number}")
-            self.whereabouts.take(f"{number}", "nonsense")
+            other = identity(1000 + number)
+            self.contacts.keep(other.peer_id, f"contact {number}")
+            body = RegistryList((), ("http://o.test",))
+            token = sign_list(other, ALICE.peer_id, body, NOW, "n")
+            self.whereabouts.take(other.peer_id, token)
         self.take("http://c.test")
         self.assertEqual(self.bobs, ("http://c.test",))
