@@ -68,6 +68,8 @@ class PlainConsole(FrontEnd):
     def show(self, value: Any) -> None:
         """Show what there is to say about an event or a result."""
         self._deliveries.receive(value, self._runtime.clock.seconds())
+        if isinstance(value, events.Starting):
+            self._wording.meet(self.requests.contacts())
         if isinstance(value, results.More):
             self._put([self._folded.pop() if self._folded else _NOTHING_FOLDED])
         else:

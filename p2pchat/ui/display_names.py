@@ -95,6 +95,12 @@ class DisplayNames:
             length += 1
         return visible(peer_id[:length])
 
+    def address(self, peer_id: str) -> str:
+        """Return a word by which a person can mean this peer in a command."""
+        name = self.name(peer_id)
+        is_meant = self.is_contact(peer_id) and not self._is_doubtful(peer_id)
+        return name if is_meant and len(name.split()) == 1 else self.short(peer_id)
+
     def is_contact(self, peer_id: str) -> bool:
         """Tell whether a peer is known to be a contact."""
         return peer_id in self._contacts

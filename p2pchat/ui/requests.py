@@ -30,7 +30,7 @@ from p2pchat.errors import (
 from p2pchat.events import MessageSent, NodeEvent, Trouble, VerificationWords
 from p2pchat.interfaces import INode
 from p2pchat.peer.pasted import bare, beginning, whole_id
-from p2pchat.peer.settings import InvitationInfo
+from p2pchat.peer.settings import ContactInfo, InvitationInfo
 from p2pchat.session.explanation import sentences
 from p2pchat.session.stored import About
 from p2pchat.ui import results
@@ -115,6 +115,10 @@ class Requests:
     def refuse(self, trouble: Trouble, request: RequestId = None) -> None:
         """Answer a request that can't be carried out."""
         self._do(request, self.announce, trouble)
+
+    def contacts(self) -> list[ContactInfo]:
+        """Return whom the person knows, has muted or has blocked."""
+        return self._node.contacts()
 
     def follow(self, event: NodeEvent) -> None:
         """Take an event of the node, after it was shown."""

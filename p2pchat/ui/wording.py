@@ -137,6 +137,12 @@ class Wording:
         self._known.receive(value)
         return said
 
+    def meet(self, contacts: Iterable[ContactInfo]) -> None:
+        """Take the names of contacts, whom events may tell of by their ids."""
+        for one in contacts:
+            if one.contact:
+                self._names.learn(one)
+
     def label(self, peer_id: str) -> str:
         """Return a name that means one peer only."""
         return self._names.label(peer_id)
@@ -425,7 +431,8 @@ class Wording:
             self._hinted = ""
         elif event.peer_id != self._hinted:
             self._hinted = event.peer_id
-            yield _note(f"(another conversation; /to {event.peer_id[:SHORT_ID]} switches to it)")
+            who = self._names.address(event.peer_id)
+            yield _note(f"(another conversation; /to {who} switches to it)")
 
     def _say_delivered(self, event: events.MessageDelivered) -> Entries:
         texts = self._texts.get(event.peer_id, {})

@@ -24,7 +24,7 @@ from p2pchat.ui.statuses import TYPING_SHOWN
 from p2pchat.ui.stdio import FLUSH_DEADLINE, MAX_UNANSWERED, FrontEnd
 from p2pchat.ui.wording import Wording
 from tests.ui.fake_history import line
-from tests.ui.fake_node import BOB, CAROL, FakeNode
+from tests.ui.fake_node import ALICE, BOB, CAROL, FakeNode
 
 
 class StdioCase(SynchronousTestCase):
@@ -70,6 +70,18 @@ class PlainConsoleTests(StdioCase):
         self.node.receive(BOB, "hi\nthere")
         self.assertEqual(self.node.asked, [("send", BOB, "hé")])
         self.assertRegex(self.written(), r"you to bob: hé\n\d\d:\d\d bob: hi\n      there\n$")
+
+    def test_contacts(self) -> None:
+        """A contact has its name although nothing else has told of it in this run."""
+        self.node.tell(events.Starting(ALICE, "alice", "http://r.example", "1", "/state"))
+        self.written()
+        self.node.tell(events.MessageDelivered(CAROL, "m1", 0.0))
+        self.node.receive(CAROL, "hi")
+        text = self.written()
+        self.assertIn("What waited for carol is delivered now.", text)
+        self.assertIn("(another conversation; /to carol switches to it)", text)
+        self.node.receive(BOB, "ho")
+        self.assertIn(f"/to {BOB[:8]} switches to it", self.written())
 
     def test_end_of_input(self) -> None:
         """The last line is said although nothing ends it; then the console leaves."""
