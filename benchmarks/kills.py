@@ -2,11 +2,12 @@
 What is left of a conversation whose programs are killed (``kill -9``) again and again.
 
 Three real programs on loopback: a registry, and Alice and Bob with a state directory each.  Both
-say lines all the time; at a random moment one of the three is killed and started again, with the
-options of before.  In some rounds a peer's database is put back to a copy of it that was made
-earlier.  In the end both say a last line, and wait for it.  The two databases must have the same
-lines in the same order, each once, and every line that was delivered as its author was told; unless
-both databases were put back to where it wasn't there.
+say lines all the time, and edit and delete some; at a random moment one of the three is killed and
+started again, with the options of before.  In some rounds a peer's database is put back to a copy
+of it that was made earlier.  In the end both say a last line, and wait for it.  The two databases
+must have the same lines in the same order, with the same changes, each once, and every line that
+was delivered as its author was told and not changed; unless both databases were put back to where
+it wasn't there.
 
 Run ``python -m benchmarks.kills [--rounds N] [--seed N] [--backups]``.
 """
@@ -25,6 +26,7 @@ from shutil import copyfile
 
 from benchmarks.programs import Peer, peer
 from benchmarks.serving import registry, serving
+from p2pchat.peer.storage.changes import EntryState
 from p2pchat.peer.storage.database import DATABASE_FILE
 
 PORT, STUN_PORT = 27200, 27210
@@ -32,8 +34,9 @@ AT_REST = 90.0  # seconds in which two who are there have found each other and s
 LOOK_AGAIN = 0.5  # seconds
 LAST = "the last one"
 LINES = 5  # that each says in a round, at most
+CHANGES = 0.5  # of rounds, in which each changes one of its lines
 HISTORY = """
-    SELECT text, lamport, hex(name), entry.number FROM entry JOIN log ON log.id = entry.log
+    SELECT text, lamport, hex(name), entry.number, state FROM entry JOIN log ON log.id = entry.log
     ORDER BY lamport, author, name, entry.number
 """
 
@@ -45,6 +48,7 @@ class Worlds:
         self.home, self.random = home, random
         self.peers: dict[str, Peer] = {}
         self.delivered: set[str] = set()  # texts
+        self.changed: set[str] = set()  # texts of lines that were edited or deleted
         self._running: dict[str, ExitStack] = {}
         self._backups: dict[str, Path] = {}
         for name in ("registry", "alice", "bob"):
@@ -85,6 +89,18 @@ class Worlds:
             for line in range(self.random.randrange(LINES)):
                 text = f"{name} {number}.{line}"
                 one.say(text, self.others(name).peer_id)
+            if self.random.random() < CHANGES:
+                self.change(one, f"{name} {number} instead")
+
+    def change(self, one: Peer, text: str) -> None:
+        """Let a peer edit or delete one of the lines that it said in this run."""
+        said = [event for event in list(one.told) if event["event"] == "sent" and event["text"]]
+        lines = [event for event in said if "edits" not in event and event["text"] != LAST]
+        if lines:
+            line = self.random.choice(lines)
+            edit = self.random.random() < 0.6
+            one.command(f"/edit {line['id']} {text}" if edit else f"/delete {line['id']}")
+            self.changed |= {line["text"], text}
 
     def database(self, name: str) -> Path:
         """Return where somebody's messages are."""
@@ -167,13 +183,15 @@ def run(rounds: int, seed: int, puts_back: bool) -> None:
 def report(world: Worlds, killed: Counter[str], put_back: int, seconds: float) -> None:
     """Print what the two databases have."""
     ours, theirs = world.history("alice"), world.history("bob")
-    texts = Counter(text for text, *_ in ours if text != LAST)
+    texts = Counter(text for text, *_ in ours if text not in {"", LAST})
     times = ", ".join(f"{name} {count}" for name, count in sorted(killed.items()))
     print(f"killed: {times}; databases put back: {put_back}")
-    print(f"lines: {len(ours)}, logs: {len({log for _, _, log, _ in ours})}")
+    changed = Counter(state for *_, state in ours if state)
+    changes = {EntryState(int(str(state))).name.lower(): n for state, n in changed.items()}
+    print(f"lines: {len(ours)}, logs: {len({log for _, _, log, *_ in ours})}; {changes}")
     print(f"the same on both sides: {ours == theirs}, {seconds:.1f} s after the last start")
     print(f"lines that are there twice: {sum(count > 1 for count in texts.values())}")
-    missing = world.delivered - set(texts) - {LAST}
+    missing = world.delivered - set(texts) - {LAST, ""} - world.changed
     print(f"delivered: {len(world.delivered)}, missing of them: {len(missing)}")
 
 

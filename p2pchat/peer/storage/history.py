@@ -33,7 +33,7 @@ PREFIX = "*"  # at the end of a word: and what begins so
 _LINE = """
     SELECT conversation.peer, log.author, log.name, log.confirmed, log.read,
         entry.number, entry.lamport, entry.sent_at, entry.arrived_at, entry.kind, entry.text,
-        entry.state, {raw}, reference.name, reference.number, quoted.text
+        entry.state, {raw}, reference.name, reference.number, quoted.text, quoted.state
 """
 _QUOTED = """
     LEFT JOIN reference ON entry.kind <> 'text' AND reference.entry = entry.id
@@ -232,9 +232,9 @@ def _quoted(words: str) -> Iterator[str]:
 
 def _line(row: Any, own: bytes) -> HistoryLine:
     peer_id, author, log, confirmed, read, number, _, sent_at, arrived_at, kind, text, *more = row
-    state, raw, name, named, quoted = more
-    if kind == EDIT:
-        text = text_of(raw)
+    state, raw, name, named, quoted, quoted_state = more
+    if kind == EDIT:  # what a deleted line said in between is gone with it
+        text = "" if quoted_state == EntryState.DELETED else text_of(raw)
     elif kind not in KNOWN:
         text = UNKNOWN.format(kind)
     return HistoryLine(

@@ -15,6 +15,7 @@ from p2pchat.peer.storage.message_store import SqliteStore
 from p2pchat.session.stored import LogHead, StoredEntry
 from p2pchat.wire.entries import NOTHING, TEXT, Known, LogEntry
 from p2pchat.wire.references import CHANGES, DELETE, EDIT, REPLY, write_body
+from p2pchat.wire.strict_json import loads
 from tests.peer.lasting_store import history_of
 from tests.peer.storage.cases import (
     NOON,
@@ -113,6 +114,21 @@ class ChangeTests(ChangeCase):
         self.assertEqual((shown.text, shown.edited, shown.deleted), ("", False, True))
         self.assertEqual((self.found("old"), self.found("again")), ([], []))
 
+    def test_export(self) -> None:
+        """An export has changes, too, and what was said first; of what is deleted no text."""
+        line, gone = at(THEIR_LOG, 1), at(THEIR_LOG, 2)
+        self.append(self.store, said(line, "old"), said(gone, "secret"))
+        self.append(self.store, said(at(THEIR_LOG, 3), "new", EDIT, line))
+        self.append(self.store, said(at(THEIR_LOG, 4), "a secret, too", EDIT, gone))
+        self.append(self.store, said(at(THEIR_LOG, 5), "", DELETE, gone))
+        path = self.file.path.with_name("export")
+        self.successResultOf(self.store.export([PEER], str(path)))
+        lines = [loads(one) for one in path.read_bytes().splitlines()]
+        self.assertEqual([one.get("text", "") for one in lines], ["new", "", "new", "", ""])
+        self.assertEqual((lines[0]["edited"], lines[0]["original"]), (True, "old"))
+        self.assertEqual((lines[1]["deleted"], lines[4]["kind"]), (True, DELETE))
+        self.assertNotIn(b"secret", path.read_bytes())
+
     def test_newest(self) -> None:
         """Of edits the one counts that comes last in the order of the conversation."""
         line = at(THEIR_LOG, 1)
@@ -160,9 +176,14 @@ class ChangeTests(ChangeCase):
         line = at(OUR_LOG, 1)
         self.append(self.store, said(line, "had"), said(at(OUR_LOG, 2), "has", EDIT, line))
         self.successResultOf(self.store.confirmed(PEER, OUR_LOG, 1))
+        self.assertEqual(self.waiting(), [(EDIT, "has", "has")])
         self.append(self.store, said(at(OUR_LOG, 3), "", DELETE, line))
-        waiting: Any = self.successResultOf(self.store.waiting(""))
-        self.assertEqual([(one.kind, one.text) for one in waiting], [(EDIT, "has"), (DELETE, "")])
+        self.assertEqual(self.waiting(), [(EDIT, "", ""), (DELETE, "", "")])
+
+    def waiting(self) -> list[tuple[str, str, str]]:
+        """Return kinds, texts and quotations of what waits."""
+        lines: Any = self.successResultOf(self.store.waiting(""))
+        return [(one.kind, one.text, one.quote) for one in lines]
 
     def test_taken_back(self) -> None:
         """Where a change of ours is taken back, its line says what it said before."""
