@@ -20,7 +20,7 @@ answered yet, and an answer that the joiner may not have (:mod:`p2pchat.peer.giv
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -128,7 +128,7 @@ class InvitationContext:
     """
     Needs of the invitations of a node.
 
-    :ivar home: returns the URL of our registry.
+    :ivar homes: returns the URLs of our registries, those that can be reached first.
     :ivar nameplates: returns those at a registry, ours or another.
     :ivar card: returns what we say of ourselves.
     :ivar available: returns a Deferred that fires when the registry knows us.
@@ -139,7 +139,7 @@ class InvitationContext:
 
     runtime: Runtime
     identity: Identity
-    home: Callable[[], str]
+    homes: Callable[[], Sequence[str]]
     nameplates: Callable[[str], INameplates]
     card: Callable[[], Card]
     available: Callable[[], Deferred[None]]
@@ -243,7 +243,7 @@ class Invitations:
         """See :class:`IInvitations`."""
         if len(self._open) >= MAX_OPEN:
             raise InvitationRefused(f"{MAX_OPEN} invitations are open: /uninvite one of them first")
-        self._context.nameplates(self._context.home())  # fails where there are none
+        self._context.nameplates(self._context.homes()[0])  # fails where there are none
         seconds = min(seconds, LONGEST_SPOKEN if is_spoken else LONGEST)
         yield self._context.available()
         for _ in range(NAMES_TRIED):
@@ -269,8 +269,8 @@ class Invitations:
     def _make(self, is_spoken: bool) -> Invitation:
         random = self._context.runtime.random_bytes(NAMEPLATE + SECRET)
         if is_spoken:
-            return Invitation.spoken(self._context.home(), random, word_list())
-        return Invitation.link(self._context.home(), random)
+            return Invitation.spoken(self._context.homes()[0], random, word_list())
+        return Invitation.link(self._context.homes()[0], random)
 
     def _claim(self, side: Inviter, seconds: float) -> Deferred[Any]:
         claim = Claim(side.invitation.nameplate, side.message, max(1, int(seconds)))
@@ -411,9 +411,8 @@ class Invitations:
     @inlineCallbacks
     def join(self, line: str) -> Any:
         """See :class:`IInvitations`."""
-        invitation = self._read(line)
+        invitation, state = yield self._found(line)
         place = invitation.nameplate
-        state = yield self._context.nameplates(invitation.server).look(place)
         if state.origin != invitation.origin:
             raise InvitationRefused(
                 f"that invitation was made at {state.origin}, and your registry is "
@@ -436,14 +435,33 @@ class Invitations:
         )
         return (yield self._follow(side, response, seconds))
 
-    def _read(self, line: str) -> Invitation:
+    @inlineCallbacks
+    def _found(self, line: str) -> Any:
+        """
+        Return a Deferred of the invitation and of what stands at its nameplate.
+
+        A spoken one names no registry: it is looked for at each of ours, until one has it.
+        """
+        errors: list[RegistryError] = []
+        for home in self._context.homes():
+            invitation = self._read(line, home)
+            try:
+                nameplates = self._context.nameplates(invitation.server)
+                return invitation, (yield nameplates.look(invitation.nameplate))
+            except RegistryError as error:
+                errors.append(error)
+                if not invitation.is_spoken:
+                    break
+        raise errors[0]
+
+    def _read(self, line: str, home: str) -> Invitation:
         """
         Read a line that is for us.
 
         :raises InvitationRefused: it isn't.
         """
         try:
-            invitation = parse_invitation(line, self._context.home(), word_list())
+            invitation = parse_invitation(line, home, word_list())
         except RemoteProtocolError as error:
             raise InvitationRefused(str(error)) from None
         if invitation.nameplate in self._open:

@@ -185,7 +185,7 @@ class Node:
         return InvitationContext(
             self._runtime,
             profile.identity,
-            lambda: self._signaling.servers[0],
+            lambda: self._signaling.servers,
             self._signaling.nameplates_at,
             lambda: self._whereabouts.card(self.username),
             self._signaling.available,

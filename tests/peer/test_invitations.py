@@ -143,7 +143,7 @@ class Person:
         runtime = Runtime(None, clock, lambda: START + clock.seconds(), self.random.randbytes, list)
         self.invitations = Invitations(
             InvitationContext(
-                *(runtime, self.identity, lambda: SERVER, lambda _server: self.nameplates),
+                *(runtime, self.identity, lambda: (SERVER,), lambda _server: self.nameplates),
                 *(lambda: Card(self.name), lambda: succeed(None), self._meet),
                 *(self.told.append, self._keep),
             )

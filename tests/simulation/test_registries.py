@@ -8,6 +8,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from p2pchat import events
+from p2pchat.errors import RegistryError
 from p2pchat.identity.registry_lists import DatedList
 from p2pchat.peer.guest_registrations import IDLE
 from p2pchat.peer.profile import load_profile
@@ -17,7 +18,7 @@ from tests.simulation.behaviour import PORT_RESTRICTED_CONE
 from tests.simulation.host import Host
 from tests.simulation.link import SEVERED
 from tests.simulation.registries import FurtherRegistry
-from tests.simulation.test_invitations import InvitationCase
+from tests.simulation.test_invitations import DAY, InvitationCase
 from tests.simulation.world import REGISTRY, Person
 
 
@@ -273,6 +274,26 @@ class SeveralTests(RegistriesCase):
         self.second.host.kill()
         seconds = self.world.connect(self.alice, self.bob)
         self.assertLess(seconds, 4.0)
+
+    def test_inviting(self) -> None:
+        """An invitation is for the first registry that can be reached."""
+        for url in (self.second.url, self.world.url):
+            info = self.world.result(self.bob.node.invitations.invite("", DAY, False))
+            self.assertTrue(info.line.endswith(url))
+            self.second.kill()
+            self.world.internet.run(60)
+
+    def test_spoken(self) -> None:
+        """A spoken one is found at whichever of our registries it is."""
+        carol = self.at("carol", self.world.url, self.second.url)
+        self.world.settle(carol)
+        self.world.wait(lambda: len(carol.events(events.Registered)) == 2, awaited="both")
+        info = self.world.result(self.bob.node.invitations.invite("", 600, True))
+        self.world.result(carol.node.invitations.join(info.line))
+        self.world.wait(lambda: carol.is_connected_to(self.bob), awaited="the conversation")
+        with self.assertRaises(RegistryError) as caught:
+            self.world.result(carol.node.invitations.join("000000-able-able-able"))
+        self.assertEqual(caught.exception.status, 404)
 
     def test_cut_off(self) -> None:
         """One that is cut off in silence costs little, and is used again when it is back."""
