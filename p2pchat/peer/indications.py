@@ -41,7 +41,7 @@ class Indications:
     _driver: Driver[Any]
     _clock: IReactorTime
     visibility_changed: Callable[[], None]
-    _seen: dict[str, str] = attrs.Factory(dict)  # the last line that was, by contact
+    _seen: dict[tuple[str, str], int] = attrs.Factory(dict)  # how far, by contact and log
     _timer: IDelayedCall | None = None
 
     @property
@@ -51,7 +51,9 @@ class Indications:
     def seen(self, peer_id: str, id: str) -> None:
         """Somebody has seen a line of a peer, and so all before it."""
         if self._contacts[peer_id].is_contact:
-            self._seen[peer_id] = id
+            log, _, number = id.rpartition("-")
+            before = self._seen.get((peer_id, log), 0)  # history is shown after what has just come
+            self._seen[peer_id, log] = max(before, int(number))
         if self._seen and self._timer is None:
             self._timer = self._clock.callLater(SOON, self.flush)
 
@@ -60,8 +62,8 @@ class Indications:
         cancel(self._timer)
         seen, self._seen, self._timer = self._seen, {}, None
         with self._driver as now:
-            for peer_id, id in seen.items():
-                self._endpoint.seen(peer_id, id, now)
+            for (peer_id, log), number in seen.items():
+                self._endpoint.seen(peer_id, f"{log}-{number}", now)
 
     def typing(self, peer_id: str) -> None:
         """Somebody types a line for a peer."""

@@ -64,17 +64,24 @@ class IndicationsTests(SynchronousTestCase):
         """They are what front ends use."""
         self.assertTrue(verifyObject(IIndications, self.indications))
 
+    def test_history_follows(self) -> None:
+        """What was said earlier, and is shown later, takes nothing from what has been seen."""
+        for name in ("aa-8", "aa-7", "bb-3"):
+            self.indications.seen(BOB.peer_id, name)
+        self.clock.advance(SOON)
+        self.assertEqual(self.endpoint.seen_lines, [(BOB.peer_id, "aa-8"), (BOB.peer_id, "bb-3")])
+
     def test_gathered(self) -> None:
         """Of a burst of lines the last one counts; strangers get nothing."""
         for number in range(1000):
-            self.indications.seen(BOB.peer_id, f"{number}")
-            self.indications.seen(ALICE.peer_id, f"{number}")
+            self.indications.seen(BOB.peer_id, f"aa-{number}")
+            self.indications.seen(ALICE.peer_id, f"aa-{number}")
         self.assertEqual(self.endpoint.seen_lines, [])
         self.clock.advance(SOON)
-        self.assertEqual(self.endpoint.seen_lines, [(BOB.peer_id, "999")])
-        self.indications.seen(BOB.peer_id, "1000")
+        self.assertEqual(self.endpoint.seen_lines, [(BOB.peer_id, "aa-999")])
+        self.indications.seen(BOB.peer_id, "aa-1000")
         self.indications.flush()
-        self.assertEqual(self.endpoint.seen_lines[1:], [(BOB.peer_id, "1000")])
+        self.assertEqual(self.endpoint.seen_lines[1:], [(BOB.peer_id, "aa-1000")])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_typing(self) -> None:
