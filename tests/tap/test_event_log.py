@@ -75,6 +75,8 @@ class EventLogTests(SynchronousTestCase):
         for event in (
             events.MessageSent(BOB, "1", SECRET),
             events.MessageReceived(BOB, SECRET, "1", SECRET, 0.0),
+            events.MessageEdited(BOB, SECRET, "1", "2", 0.0, SECRET),
+            events.MessageDeleted(BOB, SECRET, "1", "2", 0.0),
             events.Checking(BOB, SECRET, (ADDRESS,)),
             events.Trouble(SECRET),
         ):

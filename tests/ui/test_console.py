@@ -188,6 +188,17 @@ class TerminalConsoleTests(StdioCase):
         self.console = TerminalConsole(self.runtime, Wording("alice"), layout, lambda: 60)
         self.join(self.console)
 
+    def test_page_up(self) -> None:
+        """PageUp shows what was said before, above the half-typed line."""
+        self.node.history.lines = [line(BOB, f"line {number}") for number in range(30)]
+        self.node.begin(BOB)
+        self.stdio.dataReceived(b"half\x1b[5~")
+        self.assertIn("#1 bob: line 10", self.written())
+        self.stdio.dataReceived(b"\x1b[5~")
+        text = self.written()
+        self.assertIn("#10 bob: line 9", text)
+        self.assertTrue(text.endswith("bob> half\x1b[?7h"))
+
     def last_row(self) -> str:
         """Return what the present row shows up to the cursor."""
         return self.written().rpartition("\r")[2].removesuffix("\x1b[?7h")

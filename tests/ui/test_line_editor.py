@@ -118,6 +118,12 @@ class EditingTests(SynchronousTestCase):
         self.assertEqual(editor.receive(b"\x1b[O\x1b[I"), [EditorAction.TURN_AWAY])
         self.assertEqual(editor.receive(b"\r"), [DoesNotFit(5)])
 
+    def test_page_up(self) -> None:
+        """PageUp pages back, and leaves the line as it is."""
+        editor = typed("half")
+        self.assertEqual(editor.receive(b"\x1b[5~"), [EditorAction.PAGE_UP])
+        self.assertEqual(editor.text, "half")
+
     def test_long_paste(self) -> None:
         """A paste that doesn't fit leaves the line as it is, and is told."""
         editor = typed("hi")
