@@ -47,6 +47,7 @@ class NodeMail:
 
     :ivar tell: takes each event.
     :ivar is_enabled: whether the node has any.
+    :ivar relay_only: whether nobody is to learn an address of ours.
     """
 
     _runtime: Runtime
@@ -54,6 +55,7 @@ class NodeMail:
     _signaling: SignalingGroup
     tell: Callable[[events.NodeEvent], None]
     is_enabled: bool
+    relay_only: bool = False
     _waiting: Callable[[], list[str]] = list
     _endpoint: Endpoint = attrs.field(init=False)
     _driver: Driver[Any] = attrs.field(init=False)
@@ -80,7 +82,8 @@ class NodeMail:
             *(self._take, endpoint.mailbox_changed),
         )
         self._delivery = MailDelivery(
-            *(profile.identity, endpoint, signaling, secrets, self._tokens, clock, self.tell)
+            *(profile.identity, endpoint, signaling, secrets, self._tokens, clock, self.tell),
+            lambda peer_id: self.relay_only or profile.contacts[peer_id].is_relayed,
         )
 
     @inlineCallbacks

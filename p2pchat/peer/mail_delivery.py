@@ -17,7 +17,7 @@ A mailbox learns that somebody whom its owner knows left something, from which a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -74,6 +74,8 @@ class MailDelivery:
     The deliveries of one node.
 
     :ivar tell: takes each event.
+    :ivar hides_from: tells whether a contact is to learn no address of ours: then no registry is
+        used that it alone names.
     """
 
     _identity: Identity
@@ -83,6 +85,7 @@ class MailDelivery:
     _tokens: MailTokens
     _clock: IReactorTime
     tell: Callable[[events.NodeEvent], None]
+    hides_from: Callable[[str], bool]
     _by_peer: dict[str, _PeerMail] = attrs.Factory(dict)
 
     @inlineCallbacks
@@ -188,7 +191,8 @@ class MailDelivery:
     def _leave(self, peer_id: str, one: _PeerMail) -> Any:
         """Leave one envelope, if there is something to be left, and somewhere to leave it."""
         place, now = self._tokens.place(peer_id), self._clock.seconds()
-        if place is None or not place.registries or self._is_linked(peer_id):
+        servers = [] if place is None else self._usable(peer_id, place.registries)
+        if place is None or not servers or self._is_linked(peer_id):
             one.due = now + RETRY
             return
         talk = self._endpoint.ensure_session(peer_id).conversation
@@ -199,7 +203,7 @@ class MailDelivery:
                 self._tell_once(peer_id, one, "too-long", TOO_LONG)
             return
         refusals = []
-        for server in place.registries:
+        for server in servers:
             try:
                 deposit = yield self._leave_at(server, peer_id, place.token, plan)
             except RegistryError as error:
@@ -209,6 +213,10 @@ class MailDelivery:
             return
         one.deposits.failed(plan)
         self._refused(peer_id, one, refusals[0])
+
+    def _usable(self, peer_id: str, servers: Sequence[str]) -> list[str]:
+        ours = self._signaling.servers
+        return [one for one in servers if one in ours or not self.hides_from(peer_id)]
 
     @inlineCallbacks
     def _leave_at(self, server: str, peer_id: str, token: bytes, plan: DepositPlan) -> Any:

@@ -138,7 +138,9 @@ class Node:
             *(profile.identity, profile.contacts, self._keys, self._signaling, runtime)
         )
         mails = settings.mails and self._store.is_lasting
-        self._mail = NodeMail(runtime, profile, self._signaling, self._announce, is_enabled=mails)
+        self._mail = NodeMail(
+            *(runtime, profile, self._signaling, self._announce, mails, settings.relay_only)
+        )
         self._endpoint = new_endpoint(
             *(runtime, settings, profile, self._signaling),
             is_lasting=self._store.is_lasting,

@@ -8,6 +8,9 @@ from p2pchat import events
 from p2pchat.errors import RegistryError
 from p2pchat.identity.prekey_ring import DAY, ONE_TIMES, PREKEYS
 from p2pchat.mailbox_interface import IMailbox
+from p2pchat.peer.mail_tokens import LEARNED
+from p2pchat.wire.messages import Mailbox
+from p2pchat.wire.strict_json import dumps
 from tests.identity.people import ALICE
 from tests.peer.fake_mailbox import KEPT, FakeMailbox
 from tests.peer.mail_case import SERVER, TOKENS, MailCase
@@ -161,6 +164,18 @@ class SwitchedOffTests(MailCase):
         self.assertEqual(self.mailboxes.deposits, 0)
         self.assertIsNone(self.alice.box.prekeys)
         self.assertIsNone(self.alice.node.kept_until(self.bob.peer_id, "00" * 16 + "-1"))
+
+    def test_hidden(self) -> None:
+        """A contact that is to learn no address names a registry in vain, unless it is ours."""
+        place = Mailbox(TOKENS[self.bob.peer_id], ("https://bobs-own.test",))
+        self.alice.profile.secrets.put(LEARNED, self.bob.peer_id, dumps(place.to_json()))
+        self.alice.profile.contacts.relay(self.bob.peer_id, True)
+        self.was_there(self.bob)
+        self.alice.start()
+        self.say(self.alice, self.bob, "hi")
+        self.internet.run(60)
+        self.assertEqual(self.alice.events(events.Mailed), [])
+        self.assertEqual(self.alice.events(events.NotMailed), [])
 
     def test_blocked(self) -> None:
         """Who is blocked may leave nothing any more, and what was left is gone, unread."""
