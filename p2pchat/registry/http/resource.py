@@ -321,10 +321,11 @@ class RegistryResource(_Resource):
         return kept.addCallback(lambda members: _answer(request, members, HTTPStatus.ACCEPTED))
 
     @app.route("/mail/<peer_id>", methods=["GET"])
-    def fetch(self, request: AnyRequest, peer_id: str) -> Deferred[bytes]:
+    def fetch(self, request: RegistryRequest, peer_id: str) -> Deferred[bytes]:
         """Show an owner what waits."""
         audiences, mailboxes = self._accepted(request), self._mailboxes
-        found = mailboxes.fetch(_authorization(request), audiences, check_peer_id(peer_id))
+        token = _authorization(request)
+        found = mailboxes.fetch(token, audiences, check_peer_id(peer_id), request)
         return found.addCallback(lambda body: _send(request, body, ENVELOPE_TYPE.encode("ascii")))
 
     @app.route("/acknowledge/<peer_id>", methods=["POST"])

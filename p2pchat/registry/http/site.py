@@ -146,6 +146,7 @@ class RegistryRequest(Request):
     method = path = b""  # until the request is whole
     ip = origin = ""
     upload: Upload | None = None  # what it is of, where it has an envelope
+    fetch: Upload | None = None  # what is answered, where that is mail
     _refusal: Refused | None = None
     _deposits: bytes | None = None  # the path of a request that leaves an envelope
 
@@ -186,13 +187,18 @@ class RegistryRequest(Request):
             mailboxes.uploads.end(self.upload)
 
     def finish(self) -> None:
-        """Give back the room that the body took."""
+        """Give back the room that the body took, and soon that of the answer."""
         self._end_upload()
+        channel, fetch = self.channel, self.fetch
         super().finish()
+        if fetch is not None:
+            channel.hold(fetch)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Give back the room that the body took."""
+        """Give back the room that body and answer took."""
         self._end_upload()
+        if self.fetch is not None:
+            self.channel.site.end_fetches([self.fetch])
         super().connectionLost(reason)
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -287,6 +293,7 @@ class RegistryChannel(HTTPChannel):
     totalHeadersSize = MAX_HEAD
     _slot: Slot
     _pending: Deferred[bytes] | None = None  # the answer to a plain request, on its way
+    _fetches: list[Upload]  # answers that aren't taken yet
     _kept = b""  # what came while there was something to wait for
     _discarded = -1  # bytes thrown away after a refusal; -1: there was none
     _lingering: IDelayedCall | None = None  # the end of that
@@ -297,11 +304,13 @@ class RegistryChannel(HTTPChannel):
         own = own_origins(host_of(local), getattr(local, "port", 0), secure)
         self.info = ConnectionInfo(self.getPeer(), secure, own)
         self._slot = self.site.take_slot(self, self.info.client)
+        self._fetches = []
         super().connectionMade()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Give the slot up, and what the client waited for."""
         self.site.connections.remove(self._slot)
+        self.site.end_fetches(self._fetches)
         self._kept = b""
         cancel(self._lingering)  # lest it hold what is gone
         if self._pending is not None:
@@ -489,6 +498,12 @@ class RegistryChannel(HTTPChannel):
 
     # -- a client that takes nothing
 
+    def hold(self, fetch: Upload) -> None:
+        """Keep the room of an answer until that was taken."""
+        self._fetches.append(fetch)
+        if not self.paused or self._slot.is_gone:
+            self.site.end_fetches(self._fetches)
+
     def pauseProducing(self) -> None:
         """Answer nothing more: what was answered waits to be taken."""
         self.paused = True
@@ -499,6 +514,8 @@ class RegistryChannel(HTTPChannel):
         """Answer again."""
         self.paused = False
         self._slot.stalled = NEVER
+        self.site.end_fetches(self._fetches)
+        self._fetches = []
         super().resumeProducing()
         self._go_on()
 
@@ -590,6 +607,13 @@ class RegistrySite(Site):
     def take_slot(self, channel: RegistryChannel, client: IAddress) -> Slot:
         """Give a connection its slot in the table."""
         return self.connections.add(channel, self._source(client), self.registry.now())
+
+    def end_fetches(self, fetches: list[Upload]) -> None:
+        """Give back the room of answers that were taken; it may be given back already."""
+        mailboxes = self.registry.mailboxes
+        if mailboxes is not None:
+            for fetch in fetches:
+                mailboxes.fetches.end(fetch)
 
     def _source(self, address: IAddress | None) -> str:
         host = host_of(address)

@@ -17,7 +17,7 @@ weeks: so one address makes few of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import attrs
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -35,7 +35,12 @@ from p2pchat.registry.mailbox.outcomes import (
     unavailable,
 )
 from p2pchat.registry.mailbox.permits import Permits
-from p2pchat.registry.mailbox.uploads import Upload, Uploads
+from p2pchat.registry.mailbox.uploads import (
+    MAX_FETCHES,
+    MAX_FETCHES_OF_MAILBOX,
+    Upload,
+    Uploads,
+)
 from p2pchat.registry.metrics import Metrics
 from p2pchat.registry.refusals import Refused, refused
 from p2pchat.runtime import Runtime
@@ -79,6 +84,9 @@ NO_PERMIT = refused(
 TOO_MANY_UPLOADS = refused(
     503, "too-many-uploads", "too many envelopes are on their way here: try again soon", BUSY
 )
+TOO_MANY_FETCHES = refused(
+    503, "too-many-fetches", "too much mail is on its way to owners: try again soon", BUSY
+)
 TOO_MUCH = refused(413, "body-too-large", f"an envelope has at most {MAX_ENVELOPE} bytes")
 _REFUSALS = {
     MailboxOutcome.UNKNOWN: UNKNOWN,
@@ -109,6 +117,18 @@ _T = TypeVar("_T")
 _Steps = Generator[Deferred[Any], Any, _T]
 
 
+class Fetching(Protocol):
+    """
+    A request for mail, as far as it is known here.
+
+    :ivar ip: where it came from.
+    :ivar fetch: what is to be ended in :attr:`Mailboxes.fetches`.
+    """
+
+    ip: str
+    fetch: Upload | None
+
+
 def _checked(found: _T | MailboxOutcome) -> _T:
     if isinstance(found, MailboxOutcome):
         raise _REFUSALS[found]
@@ -128,6 +148,7 @@ class Mailboxes:
 
     :ivar store: what is kept of them.
     :ivar uploads: envelopes that are on their way here.
+    :ivar fetches: those that are on their way to their owners.
     """
 
     runtime: Runtime
@@ -138,6 +159,9 @@ class Mailboxes:
     _count_key: Callable[[str], None]
     rates: Rates
     uploads: Uploads = attrs.field(init=False, factory=Uploads)
+    fetches: Uploads = attrs.field(
+        init=False, factory=lambda: Uploads(MAX_FETCHES, MAX_FETCHES_OF_MAILBOX)
+    )
     _guesses: TokenBuckets = attrs.field(init=False)
     _bytes: TokenBuckets = attrs.field(init=False)
     _new: TokenBuckets = attrs.field(init=False)
@@ -180,9 +204,15 @@ class Mailboxes:
         return self._answer_owner(allowed, "allowed")
 
     @inlineCallbacks
-    def fetch(self, token: str, audiences: frozenset[str], peer_id: str) -> _Steps[bytes]:
-        """Return what waits longest."""
+    def fetch(
+        self, token: str, audiences: frozenset[str], peer_id: str, request: Fetching
+    ) -> _Steps[bytes]:
+        """Return what waits longest; the request holds its room until that was taken."""
         yield self._accept(self._read(token, MailFetch, audiences, peer_id))
+        fetch = Upload(peer_id, b"", source_of(request.ip))
+        if not self.fetches.begin(fetch):
+            raise TOO_MANY_FETCHES
+        request.fetch = fetch
         mail = _owned((yield self.store.fetch(peer_id)))
         self._metrics.mail("fetched", len(mail.envelopes))
         written: bytes = mail.encode()

@@ -1,9 +1,11 @@
 """
-Envelopes that are on their way here: how many there may be at the same time.
+Envelopes that are on their way here, or to their owners: how many at the same time.
 
-They are kept in memory until they are written, so that this is the most that they take of it:
-MAX_UPLOADS times an envelope, 8 MiB.  Whoever has tokens of one mailbox, or one address, can't take
-it all.  Pure.
+They are in memory until they are written, or taken by the owner's connection, so that this is the
+most that they take of it: MAX_UPLOADS times an envelope, 8 MiB, and MAX_FETCHES times what is
+fetched at once, 16 MiB.  Whoever has tokens of one mailbox, or one address, can't take it all.
+
+Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import attrs
 
 MAX_UPLOADS = 128  # envelopes
 MAX_OF_MAILBOX = 16  # of these
-MAX_OF_SOURCE = 16  # an office may have many people; who is refused tries again in seconds
+MAX_FETCHES = 64  # answers
+MAX_FETCHES_OF_MAILBOX = 2  # of these: an owner fetches one after the other
+MAX_OF_SOURCE = 16  # of either; an office may have many people; who is refused tries again soon
 
 
 @attrs.frozen(eq=False)
@@ -22,9 +26,9 @@ class Upload:
     """
     One of them.
 
-    :ivar peer: whose mailbox it is for.
-    :ivar token: hash of the token by which it is left.
-    :ivar source: where it comes from.
+    :ivar peer: whose mailbox it is for, or of.
+    :ivar token: hash of the token by which it is left; b"" of what is fetched.
+    :ivar source: where it comes from, or goes.
     """
 
     peer: str
@@ -34,8 +38,15 @@ class Upload:
 
 @attrs.define
 class Uploads:
-    """All of one process."""
+    """
+    All of one process.
 
+    :ivar most: in all.
+    :ivar of_mailbox: for one mailbox.
+    """
+
+    most: int = MAX_UPLOADS
+    of_mailbox: int = MAX_OF_MAILBOX
     _now: set[Upload] = attrs.Factory(set)
     _counts: Counter[str] = attrs.Factory(Counter)  # by mailbox, and by source
 
@@ -46,8 +57,8 @@ class Uploads:
         """Take one in, if there is room for it; tell whether there was."""
         peer, source = _names(upload)
         is_full = (
-            len(self._now) >= MAX_UPLOADS
-            or self._counts[peer] >= MAX_OF_MAILBOX
+            len(self._now) >= self.most
+            or self._counts[peer] >= self.of_mailbox
             or self._counts[source] >= MAX_OF_SOURCE
         )
         if not is_full:

@@ -339,6 +339,38 @@ class UploadTests(SynchronousTestCase):
         self.assertEqual(begun[1].response().status, 202)
         self.assertEqual(self.uploads(), MAX_OF_MAILBOX - 2)
 
+    def test_fetches(self) -> None:
+        """What an owner fetches and doesn't read takes so much memory, and is given up in time."""
+        for number in range(2):
+            self.tests.deposit(bytes([number]) * MAX_ENVELOPE)
+        assert self.web.registry.mailboxes is not None
+        fetches = self.web.registry.mailboxes.fetches
+        unread = [self.fetch_unread() for _ in range(2)]
+        self.assertEqual(len(fetches), 2)
+        refused = self.tests.fetch()
+        self.assertEqual((refused.status, refused.reason), (503, "too-many-fetches"))
+        unread[0].drain()
+        self.assertEqual(len(fetches), 1)
+        self.assertEqual(self.tests.fetch().status, 200)
+        self.web.pass_time(40)
+        self.assertTrue(unread[1].wire.aborted)
+        self.assertEqual(len(fetches), 0)
+
+    def fetch_unread(self) -> Connection:
+        """Fetch on a connection that takes no more than a first part."""
+        connection = self.web.connect()
+        write = connection.wire.write
+
+        def written(data: bytes) -> None:
+            write(data)
+            if len(connection.wire.value()) > MAX_ENVELOPE:
+                connection.fill()
+
+        connection.wire.write = written  # type: ignore[method-assign]
+        headers = {"Authorization": f"JWS {self.web.signed(ALICE, MailFetch())}"}
+        connection.send(request_bytes("GET", f"/mail/{ALICE.peer_id}", headers=headers))
+        return connection
+
     def test_slow(self) -> None:
         """One that doesn't come to its end gives its room back."""
         connection = self.begin(self.tests.permit(), b"x")
