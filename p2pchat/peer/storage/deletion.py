@@ -21,10 +21,10 @@ import sqlite3
 import time
 from enum import Enum
 
-PIECE = 0.01  # seconds, about: whoever stores a line meanwhile waits for one
+PIECE = 0.005  # seconds, about: whoever stores a line meanwhile waits for one and its commit
 DELETED = 10  # entries a step
 MERGED = 16  # pages of the index a step
-FREED = 20  # pages of the file a step
+FREED = 10  # pages of the file a step
 
 _MARK_ALL = """
     UPDATE conversation SET wiped = (SELECT coalesce(max(id), 0) FROM entry) WHERE peer = ?

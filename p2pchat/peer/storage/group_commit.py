@@ -15,7 +15,7 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import attrs
@@ -37,6 +37,7 @@ _Write = TypeVar("_Write")
 class _Waiting(NamedTuple, Generic[_Write]):
     write: _Write
     written: Deferred[Any]
+    is_alone: bool
 
 
 @attrs.define(eq=False)
@@ -56,16 +57,18 @@ class GroupCommit(Generic[_Write]):
     _ended: StorageFailed | None = None  # why nothing is written any more
     _closed: Deferred[None] | None = None
 
-    def put(self, write: _Write) -> Deferred[Any]:
+    def put(self, write: _Write, is_alone: bool = False) -> Deferred[Any]:
         """
         Write something.
+
+        :param is_alone: in a transaction of its own: it takes long, and nobody is to wait for both.
 
         A Deferred fires when it is committed, or fails with ``StorageFailed``; then it isn't.
         """
         if self._ended is not None:
             return fail(self._ended)
         written: Deferred[Any] = Deferred()
-        self._waiting.append(_Waiting(write, written))
+        self._waiting.append(_Waiting(write, written, is_alone))
         if not self._is_busy:
             self._begin()
         return written
@@ -76,10 +79,17 @@ class GroupCommit(Generic[_Write]):
         if not self._waiting:
             self._finish_closing()
             return
-        count = 1 if self._singly else min(len(self._waiting), MAX_GROUP)
-        group = list(islice(self._waiting, count))
+        group = self._group()
+        count = len(group)
         running = self._connections.run(lambda connection: self._transact(connection, group))
         running.addCallbacks(self._committed, self._failed, (count,), errbackArgs=(count,))
+
+    def _group(self) -> list[_Waiting[_Write]]:
+        first = self._waiting[0]
+        if self._singly or first.is_alone:
+            return [first]
+        found = islice(self._waiting, MAX_GROUP)
+        return list(takewhile(lambda one: not one.is_alone, found))
 
     def _transact(
         self, connection: sqlite3.Connection, group: list[_Waiting[_Write]]

@@ -167,7 +167,8 @@ class SqliteStore:
         while stage is not DeletionStage.DONE:
             if stage is DeletionStage.UNMARK and not (yield self._database.write_back()):
                 raise StorageFailed("what was deleted is overwritten at the next start")
-            stage = yield self._database.put(partial(deletion.go_on, stage=stage))
+            piece = partial(deletion.go_on, stage=stage)
+            stage = yield self._database.put(piece, is_alone=True)
 
     def read(self, work: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
         """Read something; fails with ``StorageFailed`` where the database can't be read."""

@@ -77,13 +77,15 @@ class OpenDatabase:
         if self._reading is not self._writing:
             self._reading.start()
 
-    def put(self, write: Write) -> Deferred[Any]:
+    def put(self, write: Write, is_alone: bool = False) -> Deferred[Any]:
         """
         Write something, after what was put before; what is put together is committed together.
 
+        :param is_alone: not together with others, as it takes long.
+
         A Deferred fires with the result when it is committed, or fails with ``StorageFailed``.
         """
-        return self._writer.put(write)
+        return self._writer.put(write, is_alone)
 
     def read(self, work: Callable[[sqlite3.Connection], _T]) -> Deferred[_T]:
         """Read something; fails with ``StorageFailed`` where the database can't be read."""

@@ -82,6 +82,15 @@ class GroupTests(WriterCase):
         self.assertEqual(self.stored(), [f"{number}" for number in range(100)])
         self.assertEqual((self.connections.done, self.connections.waiting), (2, 0))
 
+    def test_alone(self) -> None:
+        """What takes long has a transaction of its own; the order stays."""
+        self.connections.is_held = True
+        written = [self.writer.put(text, text in {"b", "c"}) for text in "xabcde"]
+        for count in (1, 2, 3, 4, 6):
+            self.connections.do_one()
+            self.assertEqual("".join(self.stored()), "xabcde"[:count])
+        self.assertEqual([self.successResultOf(one) for one in written], [1] * 6)
+
     def test_bound(self) -> None:
         """A transaction has at most so many writes."""
         self.connections.is_held = True
