@@ -145,6 +145,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         END
         """,
     ),
+    (  # what nothing uses of the step before
+        "DROP INDEX deleted_with_bytes",
+        "ALTER TABLE conversation DROP COLUMN is_unclean",
+        "ALTER TABLE log DROP COLUMN sent",
+    ),
 )
 
 VERSION = len(MIGRATIONS)
