@@ -45,6 +45,10 @@ MAX_RESTS = 100  # registries of which it is known that they rest
 _log = Logger()
 
 
+class Resting(RegistryError):
+    """A registry that failed is left alone for a while."""
+
+
 @attrs.define(eq=False)
 class Rests:
     """The registries that failed, and are left alone for a while."""
@@ -68,12 +72,10 @@ class Rests:
         """
         Refuse one that is left alone now.
 
-        :raises RegistryError: it is.
+        :raises Resting: it is.
         """
         if self._clock.seconds() < self._rests.get(url, (0.0, 0.0))[0]:
-            raise RegistryError(
-                f"{url} couldn't be used, and is tried again later", reason="resting"
-            )
+            raise Resting(f"{url} couldn't be used, and is tried again later")
 
 
 @attrs.define(eq=False)
@@ -145,7 +147,6 @@ class GuestRegistrations:
         if self._clock.seconds() < quietest.used_at + QUIET:
             raise RegistryError(
                 f"you are a guest at {MAX_GUESTS} registries already: try again in a minute",
-                reason="too-many-registries",
                 retry_after=QUIET,
             )
         self._leave(quietest)
@@ -204,7 +205,7 @@ class GuestRegistrations:
             guest.timer = self._clock.callLater(IDLE, self._leave, guest)
 
     def _give_up(self, guest: _Guest) -> None:
-        self._fail(guest, RegistryError(f"{guest.url} takes too long", reason="no-answer"))
+        self._fail(guest, RegistryError(f"{guest.url} takes too long"))
 
     def _fail(self, guest: _Guest, error: RegistryError) -> None:
         if self._guests.get(guest.url) is guest:

@@ -85,7 +85,6 @@ class OtherRegistries:
             if len(self._kept) >= MAX_OTHERS:
                 raise RegistryError(
                     f"{MAX_OTHERS} other registries are asked already: try again in a minute",
-                    reason="too-many-registries",
                     retry_after=IDLE,
                 )
             found = self._kept[wanted] = _Other(self.make(*wanted))

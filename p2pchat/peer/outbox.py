@@ -37,7 +37,9 @@ CALL = 180.0  # seconds after which a call is over that nothing was heard of
 MAX_AT_ONCE = 4  # contacts that are called
 
 _SILENT = events.Calling | events.Rings | events.Checking | events.CallFailed
-_PASSING = frozenset({"peer-offline", "unknown-peer", "no-path", "registry", "no-answer", "busy"})
+_PASSING = frozenset(
+    {"peer-offline", "unknown-peer", "no-path", "registry", "not-registered", "no-answer", "busy"}
+)
 
 
 @attrs.define(eq=False)

@@ -22,7 +22,7 @@ from p2pchat.events import Trouble
 from p2pchat.identity.keys import check_peer_id
 from p2pchat.identity.signed_documents import Acceptance
 from p2pchat.interfaces import INameplates, ISignaling
-from p2pchat.peer.guest_registrations import GuestRegistrations
+from p2pchat.peer.guest_registrations import GuestRegistrations, Resting
 from p2pchat.peer.known_ways import KnownWays
 from p2pchat.peer.other_registries import OtherRegistries, is_same_registry, lawful_url
 from p2pchat.peer.presence_lookup import look_up_many
@@ -54,6 +54,7 @@ HEDGE = 1.0  # seconds; a registry that works answers in a fraction
 LISTING = 5.0  # seconds that one of several registries may take for a list
 MAX_WARNINGS = 20  # of registries that aren't ours, in a run
 
+_AWAY = frozenset({"peer-offline", "unknown-peer"})  # reasons of a registry
 _PEER_ID = Codec(lambda value, name: check_peer_id(checked(value, name, str)))
 
 _log = Logger()
@@ -567,16 +568,30 @@ class SignalingGroup:
 
     @inlineCallbacks
     def _send(self, peer_id: str, body: PeerDocument) -> Any:
-        ways = [partial(self._deliver, one, peer_id, body) for one in self._places(peer_id)]
+        places = self._places(peer_id)
+        ways = [partial(self._deliver, one, peer_id, body) for one in places]
         outcome = yield race(ways, self._clock, self._hedge())
         if outcome.winner is None:
-            error = outcome.errors[0]
+            error = self._most_telling(peer_id, places, outcome.errors)
             undelivered = DeliveryFailure(body, error.reason, str(error), error.retry_after)
             self._context.receive(Undeliverable(peer_id, undelivered))
             return
         if isinstance(body, Offer):
             self._routes.offered(peer_id, outcome.winner)
             self._context.receive(OfferDelivered(peer_id, body.session))
+
+    def _most_telling(
+        self, peer_id: str, places: list[ISignaling | str], errors: list[RegistryError]
+    ) -> RegistryError:
+        """Return the error to tell: that they aren't online where they are found, or the first."""
+        theirs = [self._at(one) or one for one in self.registries_of(peer_id)] or places
+        away = [
+            error
+            for place, error in zip(places, errors, strict=True)
+            if error.reason in _AWAY and place in theirs
+        ]
+        asked = [error for error in errors if not isinstance(error, Resting)]
+        return (away or asked or errors)[0]
 
     @inlineCallbacks
     def _deliver(self, place: ISignaling | str, peer_id: str, body: PeerDocument) -> Any:
@@ -608,7 +623,7 @@ def _none_there(_url: str, _nearest: Scope) -> ISignaling:
 
 
 def _too_slow(_failure: object, seconds: float) -> Any:
-    raise RegistryError(f"no answer within {seconds:.0f} seconds", reason="no-answer")
+    raise RegistryError(f"no answer within {seconds:.0f} seconds")
 
 
 def _is_online(found: tuple[str, PeerRecord | None]) -> bool:

@@ -17,6 +17,7 @@ from p2pchat.peer.guest_registrations import (
     PATIENCE,
     QUIET,
     GuestRegistrations,
+    Resting,
     Rests,
 )
 from p2pchat.peer.other_registries import OtherRegistries
@@ -103,8 +104,8 @@ class GuestTests(GuestCase):
         self.error = RegistryError("away")
         self.failureResultOf(self.guests.at(URL), RegistryError)
         self.made[0].error = None
-        why = self.failureResultOf(self.guests.at(URL), RegistryError).value
-        self.assertEqual(why.reason, "resting")
+        why = self.failureResultOf(self.guests.at(URL), Resting).value
+        self.assertEqual(why.reason, "registry", "which lets waiting lines be tried again soon")
         self.clock.advance(FIRST_REST)
         waiting = self.guests.at(URL)
         self.clock.advance(PATIENCE)

@@ -68,7 +68,7 @@ class OtherRegistriesTests(SynchronousTestCase):
         for number in range(MAX_OTHERS):
             self.others.at(f"http://{number}.test")
         error = self.assertRaises(RegistryError, self.others.at, URL)
-        self.assertEqual((error.reason, error.retry_after), ("too-many-registries", IDLE))
+        self.assertEqual((error.reason, error.retry_after), ("registry", IDLE))
         self.clock.advance(IDLE)
         self.others.at(URL)
 

@@ -325,6 +325,24 @@ class OtherRegistriesTests(GroupCase):
         )
         self.assertEqual(len(self.told), 3, "that we are guests is not told")
 
+    def test_most_telling(self) -> None:
+        """Of several failures that is told by which the peer isn't online where it is found."""
+        self.named[BOB.peer_id] = ("http://dead.test", "http://bobs.test")
+        self.available(self.first)
+        self.first.error = RegistryError("nobody here", reason="unknown-peer")
+        self.group.send(BOB.peer_id, BODY)
+        dead = self.made["http://dead.test"]
+        dead.context.receive(SignalingLost("can't be reached", 1.0))
+        bobs = self.made["http://bobs.test"]
+        bobs.error = RegistryError("not there", reason="peer-offline")
+        bobs.context.receive(SignalingAvailable(bobs.name))
+        undelivered = DeliveryFailure(BODY, "peer-offline", "not there")
+        self.assertEqual(self.told[-1], Undeliverable(BOB.peer_id, undelivered))
+        bobs.error = RegistryError("stuck")
+        self.group.send(BOB.peer_id, BODY)
+        undelivered = DeliveryFailure(BODY, "registry", "stuck")  # the dead one rests
+        self.assertEqual(self.told[-1], Undeliverable(BOB.peer_id, undelivered))
+
     def test_warned(self) -> None:
         """What such a registry gives reason to warn of is told once."""
         self.group.send(BOB.peer_id, BODY)
