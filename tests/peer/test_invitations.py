@@ -33,6 +33,8 @@ from p2pchat.wire.strict_json import dumps, loads
 from tests.identity.people import ALICE, BOB
 
 SERVER = "http://registry.test:8000"
+FATES = ("good", "lost", "unanswered", "twice", "slow", "late")
+SLOW = 4.0  # seconds that what goes wrong takes
 START = 1_800_000_000.0  # wall time when the clock is at 0
 FORGED = PakeResponse(b"B" + bytes(32), bytes(32), b"x" * 100)
 STATUS = {
@@ -56,23 +58,49 @@ class LossyNameplates:
     """
     The nameplates of a registry for one peer; what becomes of each request is ``fates``' to say.
 
-    :ivar fates: ``good``, ``lost`` before it was done, or ``unanswered``.
+    :ivar runs: how often the peer's program was started.
+    :ivar fates: ``good``, ``lost`` before it was done, ``unanswered``, done ``twice``, ``slow`` to
+        be answered, or ``late``: done when the peer has given it up.
     """
 
     table: NameplateTable
     clock: Clock
     peer_id: str
     fates: Iterator[str]
+    runs: int = 1
 
     def _do(self, act: Callable[[float], Any]) -> Deferred[Any]:
         fate = next(self.fates, "good")
-        if fate == "lost":
-            return fail(RegistryError("lost"))
+        if fate in {"lost", "late"}:
+            if fate == "late":
+                self.clock.callLater(SLOW, self._attempt, act)
+            return fail(RegistryError(fate))
+        result = self._attempt(act)
+        if fate == "twice":
+            self._attempt(act)
+        if fate == "unanswered" and not isinstance(result, RegistryError):
+            result = RegistryError("unanswered")
+        answer: Deferred[Any] = Deferred()
+        if fate == "slow":
+            self.clock.callLater(SLOW, self._answer, answer, result, self.runs)
+        else:
+            self._answer(answer, result, self.runs)
+        return answer
+
+    def _attempt(self, act: Callable[[float], Any]) -> Any:
+        """Do something; returns the result, or why it was refused."""
         try:
-            result = act(self.clock.seconds())
+            return act(self.clock.seconds())
         except RegistryError as error:
-            return fail(error)
-        return fail(RegistryError("unanswered")) if fate == "unanswered" else succeed(result)
+            return error
+
+    def _answer(self, answer: Deferred[Any], result: Any, run: int) -> None:
+        if run != self.runs:
+            return  # the program that asked has ended
+        if isinstance(result, RegistryError):
+            answer.errback(result)
+        else:
+            answer.callback(result)
 
     def _outcome(self, outcome: NameplateOutcome) -> None:
         if outcome is not NameplateOutcome.DONE:
@@ -162,6 +190,7 @@ class Person:
     def restart(self) -> None:
         """End the program and start it again."""
         self.invitations.stop()
+        self.nameplates.runs += 1
         self.start()
 
 
@@ -287,7 +316,7 @@ class LossTests(SynchronousTestCase):
 
     @settings(max_examples=25, deadline=None)
     @given(
-        st.lists(st.sampled_from(["good", "lost", "unanswered"]), max_size=30),
+        st.lists(st.sampled_from(FATES), max_size=30),
         st.lists(st.sampled_from(["wait", "alice", "bob", "join", "registry"]), max_size=12),
         st.booleans(),
     )
@@ -314,7 +343,9 @@ class LossTests(SynchronousTestCase):
                 one.reason for one in self.alice.told if isinstance(one, events.InvitationEnded)
             ]
             self.assertEqual(ended, ["burnt"])
+        self.clock.pump([60.0] * 61)  # until no invitation lives, whatever was done late
         for one in (self.alice, self.bob):
+            one.invitations.look()
             self.assertEqual(one.kept, KeptInvitations())
             one.invitations.stop()
         self.assertEqual(self.flushLoggedErrors(), [])
