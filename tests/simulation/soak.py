@@ -40,7 +40,7 @@ MOST_AT_ONCE = 300  # lines
 FAR = (0.3, 0.6)  # seconds of one way, in a world where a round trip takes one
 COMMIT = 0.02  # seconds that one takes at most
 PATIENCE = 240.0  # seconds that a conversation has to be complete after the last change
-FOUND = 600.0  # the same, where both have to find each other again by themselves
+FOUND = 600.0  # the same, where both find each other by themselves, or have to guess ports
 MISFORTUNES = (
     "reboot",
     "cut",
@@ -109,10 +109,20 @@ class Plan:
         return self.relay or (not self.blocked and hard_path_possible(self.first, self.kinds[1]))
 
     @property
-    def needs_far_guesses(self) -> bool:
-        """Whether ports must be guessed over round trips of a second: the budget may end first."""
+    def needs_guesses(self) -> bool:
+        """Whether ports must be guessed, with budgets that changes may use up."""
         guesses = not direct_path_possible(self.first, self.kinds[1])
-        return guesses and not self.relay and not all(self.ipv6) and self.link.latency == FAR
+        return guesses and not self.relay and not all(self.ipv6)
+
+    @property
+    def needs_far_guesses(self) -> bool:
+        """Whether they must be over round trips of a second: the budget may end first."""
+        return self.needs_guesses and self.link.latency == FAR
+
+    @property
+    def patience(self) -> float:
+        """The seconds that a conversation has to be complete after the last change."""
+        return FOUND if self.needs_guesses else PATIENCE
 
     @property
     def first(self) -> NatKind | None:
@@ -205,6 +215,7 @@ class Soak:
         if self.plan.lasting:
             for one, other in (self.people, self.people[::-1]):
                 one.profile.contacts.keep(other.node.peer_id, other.name)
+            self.world.internet.run(1)  # until that is stored
         for change in self.plan.changes:
             self._talk()
             self._change(change)
@@ -307,7 +318,7 @@ class Soak:
             self.people[side] = self._start(side, host)
 
     def _check_screens(self) -> None:
-        self._await(self._all_are_shown, PATIENCE, "lines")
+        self._await(self._all_are_shown, self.plan.patience, "lines")
         for reader, count, writer in zip(self.people, self.said[::-1], NAMES[::-1], strict=True):
             wanted = [f"{writer} {number}" for number in range(count)]
             if reader.texts() != wanted:
