@@ -80,6 +80,7 @@ class NodeMail:
             *(profile.identity.peer_id, PrekeyRing(runtime.random_bytes), secrets, self._tokens),
             *(signaling, clock, (signaling.now, runtime.wall_time)),
             *(self._take, endpoint.mailbox_changed),
+            lambda sentence: self.tell(events.Trouble(sentence, "mailbox")),
         )
         self._delivery = MailDelivery(
             *(profile.identity, endpoint, signaling, secrets, self._tokens, clock, self.tell),

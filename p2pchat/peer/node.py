@@ -272,7 +272,7 @@ class Node:
         with self._adapter.driver as now:
             for session in self._endpoint.alive():
                 session.disconnect(now)
-        ends = [self._goodbyes(), self._signaling.stop(), self._mail.stop()]
+        ends = [self._mail.stop(), self._goodbyes(), self._signaling.stop()]
         leaving = DeferredList(ends, consumeErrors=True)
         yield leaving.addTimeout(FAREWELL, self._runtime.clock)
         self._closing = True

@@ -50,6 +50,25 @@ _log = Logger()
 
 IsStored = Callable[[], bool]
 
+_UNOPENED = (
+    "something that was left for you at {} can't be opened: its key is gone, or it was changed; "
+    "whoever left it sends it again when you are both there, or when it has expired"
+)
+
+
+@attrs.define(eq=False)
+class _Storing:
+    """Envelopes of one answer whose contents are on their way to the disk."""
+
+    waiting: list[IsStored] = attrs.Factory(list)
+    done: Deferred[None] = attrs.Factory(Deferred)
+
+    def look(self) -> None:
+        """Forget what is stored; if that is all, say so."""
+        self.waiting = [one for one in self.waiting if not one()]
+        if not self.waiting and not self.done.called:
+            self.done.callback(None)
+
 
 @attrs.define(eq=False)
 class OwnMailbox:
@@ -59,6 +78,7 @@ class OwnMailbox:
     :ivar clocks: by which others go, and all of them; each gives seconds since 1970.
     :ivar take: takes an envelope; returns what tells whether it is stored, None: it isn't wanted.
     :ivar served: called when a registry has what others need to leave something there.
+    :ivar tell: takes a sentence for the person.
     """
 
     _peer_id: str
@@ -70,15 +90,15 @@ class OwnMailbox:
     clocks: tuple[Callable[[], float], ...]
     take: Callable[[OpenedEnvelope], IsStored | None]
     served: Callable[[], None]
-    unopened: int = 0
+    tell: Callable[[str], None]
+    _has_warned: bool = False  # that something couldn't be opened
     _shown: dict[str, bytes] = attrs.Factory(dict)
     _shown_at: dict[str, float] = attrs.Factory(dict)  # in this run
     _allowed: dict[str, list[bytes]] = attrs.Factory(dict)  # in this run
     _busy: set[str] = attrs.Factory(set)
     _again: set[str] = attrs.Factory(set)
     _looked_at: dict[str, float] = attrs.Factory(dict)
-    _awaited: list[IsStored] = attrs.Factory(list)
-    _all_stored: Deferred[None] | None = None
+    _storing: list[_Storing] = attrs.Factory(list)
     _is_stopped: bool = False
 
     @inlineCallbacks
@@ -96,7 +116,9 @@ class OwnMailbox:
     def stop(self) -> None:
         """Ask nothing any more."""
         self._is_stopped = True
-        self._release()
+        for one in self._storing:
+            if not one.done.called:
+                one.done.callback(None)
 
     @property
     def registries(self) -> tuple[str, ...]:
@@ -171,7 +193,7 @@ class OwnMailbox:
             mail = yield mailbox.fetch()
             if not mail.envelopes or self._is_stopped:
                 return
-            names = yield self._take_all(mail.envelopes)
+            names = yield self._take_all(server, mail.envelopes)
             if not names:
                 return
             yield mailbox.acknowledge(names)
@@ -220,45 +242,36 @@ class OwnMailbox:
     # -- what waits there
 
     @inlineCallbacks
-    def _take_all(self, envelopes: Sequence[bytes]) -> Any:
+    def _take_all(self, server: str, envelopes: Sequence[bytes]) -> Any:
         """Take envelopes; a Deferred of the names of those that may be deleted."""
-        names, one_time = [], []
+        storing, one_time = _Storing(), []
         for envelope in envelopes:
-            opened = self._open(envelope)
+            opened = self._open(server, envelope)
             is_stored = None if opened is None else self.take(opened)
             if is_stored is not None and opened is not None:
-                self._awaited.append(is_stored)
+                storing.waiting.append(is_stored)
                 one_time.append(opened.one_time)
-            names.append(envelope_name(envelope))
             yield deferLater(self._clock, 0)  # others have their turn between two
-        yield self._until_stored()
-        if self._awaited:
-            self._awaited.clear()
+        self._storing.append(storing)
+        storing.look()
+        yield storing.done.addTimeout(PATIENCE, self._clock, lambda *_: None)
+        self._storing.remove(storing)
+        if storing.waiting:
             return []  # all of it once more, when the disk works: what is stored counts once
         for one in one_time:
             yield self._change(self._ring.used(one))
-        return names
+        return [envelope_name(one) for one in envelopes]
 
-    def _open(self, envelope: bytes) -> OpenedEnvelope | None:
+    def _open(self, server: str, envelope: bytes) -> OpenedEnvelope | None:
         try:
             return open_envelope(envelope, self._peer_id, self._ring.prekey, self._ring.one_time)
         except RemoteProtocolError:
-            self.unopened += 1
+            if not self._has_warned:
+                self._has_warned = True
+                self.tell(_UNOPENED.format(server))
             return None
 
     def stored(self) -> None:
         """Something was stored: perhaps all that is waited for."""
-        self._awaited = [one for one in self._awaited if not one()]
-        if not self._awaited:
-            self._release()
-
-    def _release(self) -> None:
-        waiting, self._all_stored = self._all_stored, None
-        if waiting is not None and not waiting.called:
-            waiting.callback(None)
-
-    def _until_stored(self) -> Deferred[None]:
-        waited: Deferred[None] = Deferred()
-        self._all_stored = waited
-        self.stored()
-        return waited.addTimeout(PATIENCE, self._clock, lambda *_: None)
+        for one in self._storing:
+            one.look()

@@ -9,6 +9,7 @@ from p2pchat.errors import RegistryError
 from p2pchat.identity.prekey_ring import DAY, ONE_TIMES, PREKEYS
 from p2pchat.mailbox_interface import IMailbox
 from p2pchat.peer.mail_tokens import LEARNED
+from p2pchat.wire.mailbox import envelope_name
 from p2pchat.wire.messages import Mailbox
 from p2pchat.wire.strict_json import dumps
 from tests.identity.people import ALICE
@@ -300,10 +301,11 @@ class LyingRegistryTests(MailCase):
         self.internet.run(5)
         self.alice.stop()
 
-    def again(self, envelope: bytes) -> None:
-        """Let an envelope stand in Bob's mailbox."""
-        name = bytes([len(self.bob.box.envelopes)]) * 16
-        self.bob.box.envelopes[name] = (envelope, b"", self.mailboxes.now() + KEPT)
+    def again(self, envelope: bytes, name: bytes = b"") -> None:
+        """Let an envelope stand in Bob's mailbox, where no acknowledgement deletes it."""
+        name = name or bytes([len(self.bob.box.envelopes)]) * 16
+        (token,) = self.bob.box.tokens
+        self.bob.box.envelopes[name] = (envelope, token, self.mailboxes.now() + KEPT)
 
     def test_returns_old_ones(self) -> None:
         """What was taken comes again, and again: it is shown once."""
@@ -325,6 +327,7 @@ class LyingRegistryTests(MailCase):
         self.again(self.mailboxes.seen[0])
         self.bob.mail()
         self.internet.run(60)
+        self.assertGreater(self.mailboxes.fetches - before, 1)
         self.assertLess(self.mailboxes.fetches - before, 70)
 
     def test_drops(self) -> None:
@@ -373,10 +376,12 @@ class LyingRegistryTests(MailCase):
     def test_garbage(self) -> None:
         """What opens with no key of ours is thrown away."""
         self.leave("hi")
-        self.again(b"x" * 2000)
+        self.again(b"x" * 2000, envelope_name(b"x" * 2000))
         self.bob.start()
         self.internet.run(5)
         self.assertEqual((self.bob.texts(), self.bob.box.envelopes), (["hi"], {}))
+        (trouble,) = self.bob.events(events.Trouble)
+        self.assertIn("can't be opened", trouble.reason)
 
 
 class KeyTests(MailCase):
