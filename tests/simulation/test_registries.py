@@ -212,9 +212,9 @@ class MovingTests(RegistriesCase):
         self.meet()
         victim = self.world.internet.host("203.0.113.99")
         asked: list[bytes] = []
-        victim.reactor.listenTCP(80, Site(Counting(asked)))
+        victim.reactor.listenTCP(80, Site(Counting(asked), reactor=victim.reactor))
         near = Host(self.world.internet, self.alice.host.network, ["10.3.0.77"])
-        near.reactor.listenTCP(8000, Site(Counting(asked)))
+        near.reactor.listenTCP(8000, Site(Counting(asked), reactor=near.reactor))
         bad = ("http://10.3.0.77:8000", "http://127.0.0.1:8000", "http://203.0.113.99")
         contacts = self.alice.profile.contacts
         body = RegistryList((), bad)
