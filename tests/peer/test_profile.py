@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 from pathlib import Path
 from random import Random
@@ -21,7 +22,7 @@ from p2pchat.peer.remembered import Remembered
 from p2pchat.peer.state_directory import IDENTITY_FILE, LOCK_FILE, StateDirectory
 from p2pchat.peer.storage.database import DATABASE_FILE, DatabaseFile, Synchronous
 from p2pchat.peer.storage.open_database import OpenDatabase
-from p2pchat.peer.storage.schema import VERSION
+from p2pchat.peer.storage.schema import SINCE_PROFILES, VERSION
 from p2pchat.traversal.nat import Mapping
 from p2pchat.traversal.path_hint import PathHint, PathMethod
 from tests.cases import each
@@ -172,6 +173,14 @@ class StateTests(SynchronousTestCase):
         self.assertIn("newer p2pchat", self.refused())
         error = self.assertRaises(ConfigurationError, recall, self.path)
         self.assertIn("newer p2pchat", str(error))
+
+    def test_older_tables(self) -> None:
+        """What is remembered is known before the tables are brought to a newer version, too."""
+        remember(self.load(), Remembered("alice"))
+        connection = sqlite3.connect(self.path / DATABASE_FILE)
+        connection.execute(f"PRAGMA user_version = {SINCE_PROFILES}")
+        connection.close()
+        self.assertEqual(recall(self.path), Remembered("alice"))
 
     def test_invitations(self) -> None:
         """Open invitations are kept with their secrets, encrypted, and found again."""

@@ -30,7 +30,7 @@ import attrs
 
 from p2pchat.errors import ConfigurationError, StorageFailed
 from p2pchat.peer.files import check_private, sync_directory
-from p2pchat.peer.storage.schema import VERSION, migrate
+from p2pchat.peer.storage.schema import SINCE_PROFILES, VERSION, migrate
 
 DATABASE_FILE = "p2pchat.sqlite3"
 APPLICATION_ID = 0x70327063  # "p2pc"
@@ -111,7 +111,8 @@ class DatabaseFile:
         """
         Read from a file as it is, whichever program uses it; ``nothing`` if it isn't there.
 
-        :param work: gets the connection if the tables are of our version; else there is nothing.
+        :param work: gets the connection if there are contacts and settings in it; a database of
+            before had neither, and there is nothing.
         :raises ConfigurationError: it can't be used; says why and what helps.
         """
         if not self.path.exists():
@@ -127,7 +128,7 @@ class DatabaseFile:
 
     def _look(self, work: Callable[[sqlite3.Connection], _T], nothing: _T, options: str) -> _T:
         with closing(self._open(options)) as connection:
-            return work(connection) if self._version(connection) == VERSION else nothing
+            return work(connection) if self._version(connection) >= SINCE_PROFILES else nothing
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -213,6 +214,8 @@ class DatabaseFile:
         code = result_code(error)
         if self._lacks_room(error):
             return StorageFailed(self.without_room())
+        if code == sqlite3.SQLITE_READONLY:
+            return StorageFailed(f"{self.path} is read-only: let it be written again (chmod 600)")
         if code == sqlite3.SQLITE_BUSY:
             return StorageFailed(f"{self.path} is locked by another program, such as a backup")
         return StorageFailed(f"{self.path} can't be read or written ({error})")

@@ -153,6 +153,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 VERSION = len(MIGRATIONS)
+SINCE_PROFILES = 2  # the first version with contacts and settings
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:

@@ -128,6 +128,7 @@ class ExplainTests(DatabaseCase):
 
     @each(
         (sqlite3.SQLITE_FULL, "the disk is full: make room", False),
+        (sqlite3.SQLITE_READONLY, "is read-only", False),
         (sqlite3.SQLITE_BUSY, "locked by another program", False),
         (sqlite3.SQLITE_IOERR_WRITE, "can't be read or written", False),
         (sqlite3.SQLITE_CORRUPT_VTAB, "is damaged", True),
