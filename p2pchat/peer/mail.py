@@ -154,7 +154,7 @@ class NodeMail:
             return
         match event:
             case events.ContactChanged(peer_id):
-                self._tokens.dropped(peer_id)
+                self._tokens.standing_changed(peer_id)
                 self._delivery.dropped(peer_id)
                 if event.contact and not event.blocked:  # others aren't told that they are none
                     self._endpoint.mailbox_changed()

@@ -30,6 +30,8 @@ from p2pchat.wire.strict_json import dumps, loads
 
 GIVEN, LEARNED = "mail-token", "mail-place"  # kinds of secrets
 
+MAX_EARLY = 32  # peers who may be contacts in a moment, and have said where their mailbox is
+
 _log = Logger()
 
 
@@ -42,6 +44,7 @@ class MailTokens:
     _random_bytes: Callable[[int], bytes]
     _given: dict[str, bytes] = attrs.field(factory=dict, repr=False)
     _places: dict[str, Mailbox] = attrs.field(factory=dict, repr=False)
+    _early: dict[str, Mailbox] = attrs.field(factory=dict, repr=False)  # of no contacts yet
 
     @inlineCallbacks
     def load(self) -> Any:
@@ -75,7 +78,13 @@ class MailTokens:
 
     def learned(self, peer_id: str, mailbox: Mailbox) -> bool:
         """Take what a contact said of its mailbox; tells whether it is news."""
-        if not self._may(peer_id) or mailbox == self._places.get(peer_id):
+        if not self._may(peer_id):  # it may be a contact in a moment
+            self._early.pop(peer_id, None)
+            if len(self._early) >= MAX_EARLY:
+                del self._early[next(iter(self._early))]
+            self._early[peer_id] = mailbox
+            return False
+        if mailbox == self._places.get(peer_id):
             return False
         if len(mailbox.token) == TOKEN:
             self._places[peer_id] = mailbox
@@ -89,8 +98,11 @@ class MailTokens:
         """Return where something may be left for a contact, as far as is known."""
         return self._places.get(peer_id) if self._may(peer_id) else None
 
-    def dropped(self, peer_id: str) -> None:
-        """Forget the tokens of one who is no contact any more, or blocked."""
+    def standing_changed(self, peer_id: str) -> None:
+        """Take what one said who is a contact now, or forget it all of one who is none any more."""
+        early = self._early.pop(peer_id, None)
+        if self._may(peer_id) and early is not None:
+            self.learned(peer_id, early)
         if not self._may(peer_id):
             self._forget(GIVEN, self._given, peer_id)
             self._forget(LEARNED, self._places, peer_id)
