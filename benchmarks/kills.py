@@ -4,22 +4,25 @@ What is left of a conversation whose programs are killed (``kill -9``) again and
 Three real programs on loopback: a registry, and Alice and Bob with a state directory each.  Both
 say lines all the time, and edit and delete some; at a random moment one of the three is killed and
 started again, with the options of before.  In some rounds a peer's database is put back to a copy
-of it that was made earlier.  In the end both say a last line, and wait for it.  The two databases
+of it that was made earlier, and in some a peer's disk is full until the next start.  In the end
+both say a last line, and wait for it.  The two databases
 must have the same lines in the same order, with the same changes, each once, and every line that
 was delivered as its author was told and not changed; unless both databases were put back to where
 it wasn't there.
 
-Run ``python -m benchmarks.kills [--rounds N] [--seed N] [--backups]``.
+Run ``python -m benchmarks.kills [--rounds N] [--seed N] [--backups] [--full]``; with ``--full`` as
+root, for each state directory is a small file system then.
 """
 
 from __future__ import annotations
 
 import argparse
 import sqlite3
+import subprocess
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 from shutil import copyfile
@@ -33,6 +36,7 @@ PORT, STUN_PORT = 27200, 27210
 AT_REST = 90.0  # seconds in which two who are there have found each other and said everything
 LOOK_AGAIN = 0.5  # seconds
 LAST = "the last one"
+DISK = 16 * 1024 * 1024  # bytes of one that can be full
 LINES = 5  # that each says in a round, at most
 CHANGES = 0.5  # of rounds, in which each changes one of its lines
 HISTORY = """
@@ -41,11 +45,36 @@ HISTORY = """
 """
 
 
+class SmallDisk:
+    """A small file system at a place, which can be filled; only root may mount it."""
+
+    def __init__(self, place: Path) -> None:
+        self._place, self._ballast = place, place / "ballast"
+        place.mkdir(mode=0o700)
+        options = f"size={DISK},mode=0700"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
+
+    def fill(self) -> None:
+        """Leave no room."""
+        with suppress(OSError), self._ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    def empty(self) -> None:
+        """Make room."""
+        self._ballast.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Take it away."""
+        subprocess.run(["umount", str(self._place)], check=True)
+
+
 class Worlds:
     """The three programs; each can be killed and started again."""
 
-    def __init__(self, home: Path, random: Random) -> None:
+    def __init__(self, home: Path, random: Random, fills: bool) -> None:
         self.home, self.random = home, random
+        self.disks = [SmallDisk(home / name) for name in ("alice", "bob") if fills]
         self.peers: dict[str, Peer] = {}
         self.delivered: set[str] = set()  # texts
         self.changed: set[str] = set()  # texts of lines that were edited or deleted
@@ -150,21 +179,26 @@ class Worlds:
         """End all programs."""
         for stack in self._running.values():
             stack.close()
+        for disk in self.disks:
+            disk.close()
 
 
-def run(rounds: int, seed: int, puts_back: bool) -> None:
+def run(rounds: int, seed: int, puts_back: bool, fills: bool) -> None:
     """Kill and start, and print what is left."""
     random = Random(seed)
     with tempfile.TemporaryDirectory() as home:
-        world = Worlds(Path(home), random)
+        world = Worlds(Path(home), random, fills)
         try:
             alice, bob = world.peers["alice"], world.peers["bob"]
             alice.command(f"/connect {bob.peer_id}")
             bob.expect("offer")
             bob.command(f"/accept {alice.peer_id}")  # so that each is a contact of the other
             alice.expect("connected")
-            killed, put_back = Counter[str](), 0
+            killed, put_back, filled = Counter[str](), 0, 0
             for number in range(rounds):
+                if world.disks and random.random() < 0.3:
+                    random.choice(world.disks).fill()
+                    filled += 1
                 world.say(number)
                 time.sleep(random.uniform(0.0, 1.0))
                 name = random.choice(("alice", "bob", "registry"))
@@ -172,9 +206,12 @@ def run(rounds: int, seed: int, puts_back: bool) -> None:
                     world.back_up(name)
                 world.kill(name)
                 killed[name] += 1
+                for disk in world.disks:
+                    disk.empty()
                 if puts_back and name != "registry" and random.random() < 0.3:
                     put_back += world.put_back(name)
                 world.start(name)
+            print(f"disks filled: {filled}")
             report(world, killed, put_back, world.at_rest())
         finally:
             world.close()
@@ -201,8 +238,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--backups", action="store_true")
+    parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
-    run(options.rounds, options.seed, options.backups)
+    run(options.rounds, options.seed, options.backups, options.full)
 
 
 if __name__ == "__main__":
