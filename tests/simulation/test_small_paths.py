@@ -33,7 +33,7 @@ class SmallPathCase(SynchronousTestCase):
 
     def meet(self, relay: bool = True, loss: float = 0.0, **settings: Any) -> None:
         """Register the two."""
-        self.world = World(5, Link(latency=LATENCY, loss=loss), relay=relay)
+        self.world = World(7, Link(latency=LATENCY, loss=loss), relay=relay)
         nats = self.world.nat(PORT_RESTRICTED), self.world.nat(PORT_RESTRICTED)
         self.alice, self.bob = self.world.couple(*nats, **settings)
 
