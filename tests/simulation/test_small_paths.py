@@ -202,7 +202,7 @@ class OneWayTests(SmallPathCase):
         self.meet()
         self.world.connect(self.alice, self.bob)
         nat = self.world.internet.nats[0]
-        nat.link, nat.inward = Link(latency=0.0, loss=0.5), Link(latency=0.0)
+        nat.link, nat.inward = Link(latency=0.0, loss=0.4), Link(latency=0.0)
         for _ in range(20):
             self.say(self.alice, self.bob, 100)
             self.say(self.bob, self.alice, 100)
